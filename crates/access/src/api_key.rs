@@ -1,0 +1,165 @@
+//! Callers' API keys: `PREFIX_` and 32 lowercase hex digits of 128 random bits. Only the SHA-256 is kept.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::secret::Secret;
+
+/// Random bytes in a key.
+const SECRET_BYTES: usize = 16;
+/// Hex digits in a key.
+const SECRET_HEX: usize = SECRET_BYTES * 2;
+/// Longest prefix of a brand.
+pub const PREFIX_LEN_MAX: usize = 32;
+
+/// A key in clear: it exists when it is made, and while a request is identified.
+#[derive(Clone)]
+pub struct ApiKey(Secret);
+
+/// SHA-256 of a whole key, prefix included: what the store indexes and the directory looks up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyHash(pub [u8; 32]);
+
+/// Why a text is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// Not `PREFIX_` and 32 lowercase hex digits.
+    #[error("a key is a prefix, an underscore and 32 lowercase hex digits")]
+    Malformed,
+    /// The prefix is empty, too long, or has other characters than `a` to `z` and `0` to `9`.
+    #[error("a key prefix is 1 to {PREFIX_LEN_MAX} characters of a-z and 0-9")]
+    Prefix,
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Random,
+}
+
+impl ApiKey {
+    /// A new random key under `prefix`.
+    ///
+    /// # Errors
+    /// [`KeyError::Prefix`] for a prefix that [`is_prefix`] refuses, [`KeyError::Random`] without randomness.
+    pub fn generate(prefix: &str) -> Result<Self, KeyError> {
+        if !is_prefix(prefix) {
+            return Err(KeyError::Prefix);
+        }
+        let mut random = [0_u8; SECRET_BYTES];
+        getrandom::fill(&mut random).map_err(|_| KeyError::Random)?;
+        let mut text = String::with_capacity(prefix.len() + 1 + SECRET_HEX);
+        text.push_str(prefix);
+        text.push('_');
+        push_hex(&mut text, &random);
+        Ok(Self(Secret::new(text)))
+    }
+
+    /// Reads a key that a caller presents. Any prefix passes, so that keys outlive a change of brand.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] when the form is another; the text is not repeated.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        match text.rsplit_once('_') {
+            Some((prefix, secret)) if is_prefix(prefix) && is_secret(secret) => Ok(Self(Secret::new(text.to_owned()))),
+            _ => Err(KeyError::Malformed),
+        }
+    }
+
+    /// What is stored and looked up.
+    #[must_use]
+    pub fn hash(&self) -> KeyHash {
+        KeyHash(Sha256::digest(self.0.expose().as_bytes()).into())
+    }
+
+    /// The whole key: to be shown once.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// The brand's part, without the underscore.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.0.expose().rsplit_once('_').map_or("", |(prefix, _)| prefix)
+    }
+
+    /// The last four digits, for lists.
+    #[must_use]
+    pub fn last4(&self) -> &str {
+        let text = self.0.expose();
+        text.get(text.len().saturating_sub(4)..).unwrap_or("")
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKey(…{})", self.last4())
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyHash(…)")
+    }
+}
+
+/// Whether `prefix` may stand before a key's underscore.
+#[must_use]
+pub fn is_prefix(prefix: &str) -> bool {
+    (1..=PREFIX_LEN_MAX).contains(&prefix.len())
+        && prefix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+fn is_secret(secret: &str) -> bool {
+    secret.len() == SECRET_HEX && secret.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_key_reads_back_with_the_same_hash() {
+        let key = ApiKey::generate("codexible").unwrap();
+        let text = key.expose().to_owned();
+        assert_eq!(text.len(), "codexible_".len() + 32);
+        let read = ApiKey::parse(&text).unwrap();
+        assert_eq!((read.hash(), read.prefix(), read.last4()), (key.hash(), "codexible", &text[text.len() - 4..]));
+        assert_ne!(ApiKey::generate("codexible").unwrap().hash(), key.hash());
+    }
+
+    #[test]
+    fn other_forms_are_malformed() {
+        let hex = "0123456789abcdef0123456789abcdef";
+        for text in [
+            String::new(),
+            "sk-proj-abc".to_owned(),
+            hex.to_owned(),
+            format!("_{hex}"),
+            format!("tollgate_{}", &hex[1..]),
+            format!("tollgate_{hex}0"),
+            format!("tollgate_{}", hex.to_uppercase()),
+            format!("Tollgate_{hex}"),
+            format!("toll_gate_{hex}"),
+            format!("tollgate_{hex} "),
+            format!("{}_{hex}", "p".repeat(33)),
+        ] {
+            assert_eq!(ApiKey::parse(&text).map(|_| ()), Err(KeyError::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn key_and_hash_do_not_print() {
+        let key = ApiKey::generate("tollgate").unwrap();
+        let shown = format!("{key:?} {:?}", key.hash());
+        assert!(!shown.contains(&key.expose()[9..30]), "{shown}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Time, passed in. Nothing below the binary reads the system's clocks except through [`Clock`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+const MICROS_PER_DAY: u64 = 86_400_000_000;
+
+/// Microseconds since the Unix epoch, UTC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The UTC day that this moment lies in.
+    #[must_use]
+    pub fn day(self) -> Day {
+        Day(u32::try_from(self.0 / MICROS_PER_DAY).unwrap_or(u32::MAX))
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    #[must_use]
+    pub const fn unix_seconds(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    /// Whole milliseconds since the Unix epoch, rounded down.
+    #[must_use]
+    pub const fn unix_millis(self) -> u64 {
+        self.0 / 1_000
+    }
+}
+
+/// A UTC day, counted from 1970-01-01.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Day(pub u32);
+
+impl Day {
+    /// Midnight UTC with which the day begins.
+    #[must_use]
+    pub const fn start(self) -> Timestamp {
+        Timestamp(self.0 as u64 * MICROS_PER_DAY)
+    }
+
+    /// The day after.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// Nanoseconds since some fixed moment of this process; never goes back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mono(pub u64);
+
+impl Mono {
+    /// How long ago `earlier` was; zero where it lies ahead.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The source of time: the system's clocks, or hands that a test moves.
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    System { origin: Instant },
+    Manual(Arc<Hands>),
+}
+
+#[derive(Debug)]
+struct Hands {
+    wall_micros: AtomicU64,
+    mono_nanos: AtomicU64,
+}
+
+impl Clock {
+    /// The system's wall clock and monotonic clock.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
+    pub fn system() -> Self {
+        Self(Source::System { origin: Instant::now() })
+    }
+
+    /// A clock that stands at `start` until [`Clock::advance`] moves it.
+    #[must_use]
+    pub fn manual(start: Timestamp) -> Self {
+        Self(Source::Manual(Arc::new(Hands { wall_micros: AtomicU64::new(start.0), mono_nanos: AtomicU64::new(0) })))
+    }
+
+    /// Moves a manual clock, wall and monotonic alike; a system clock is not moved.
+    pub fn advance(&self, by: Duration) {
+        if let Source::Manual(hands) = &self.0 {
+            let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+            let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+            hands.wall_micros.fetch_add(micros, Ordering::Relaxed);
+            hands.mono_nanos.fetch_add(nanos, Ordering::Relaxed);
+        }
+    }
+
+    /// The wall clock; it may jump.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::System { .. } => {
+                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                Timestamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+            }
+            Source::Manual(hands) => Timestamp(hands.wall_micros.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// The monotonic clock; only differences mean anything.
+    #[must_use]
+    pub fn mono(&self) -> Mono {
+        match &self.0 {
+            Source::System { origin } => Mono(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)),
+            Source::Manual(hands) => Mono(hands.mono_nanos.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn day_changes_at_midnight_utc() {
+        let midnight = Day(20_000).start();
+        assert_eq!(Timestamp(midnight.0 - 1).day(), Day(19_999));
+        assert_eq!(midnight.day(), Day(20_000));
+        assert_eq!(Day(20_000).next().start().0 - midnight.0, MICROS_PER_DAY);
+    }
+
+    #[test]
+    fn manual_clock_moves_only_when_told() {
+        let clock = Clock::manual(Timestamp(5));
+        let before = clock.mono();
+        assert_eq!(clock.now(), Timestamp(5));
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(clock.now(), Timestamp(1_005));
+        assert_eq!(clock.mono().since(before), Duration::from_millis(1));
+    }
+}

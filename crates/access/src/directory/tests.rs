@@ -1,0 +1,153 @@
+#![expect(clippy::disallowed_methods, reason = "a test ends its own tasks")]
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::id::{KeyId, KeyNo, UserId, UserNo};
+use crate::plan::Plan;
+
+const STALE_FOR: Duration = Duration::from_secs(3_600);
+
+struct Desk {
+    directory: Arc<Directory>,
+    lookups: mpsc::Receiver<Lookup>,
+    revision: Arc<Revision>,
+    clock: Clock,
+}
+
+fn desk(queue: usize) -> Desk {
+    let (sender, lookups) = mpsc::channel(queue);
+    let revision = Arc::new(Revision::default());
+    let clock = Clock::manual(Timestamp(1_000_000));
+    revision.confirm(1, clock.mono());
+    let directory = Arc::new(Directory::new(sender, revision.clone(), clock.clone(), STALE_FOR));
+    Desk { directory, lookups, revision, clock }
+}
+
+fn principal(expires_at: Option<Timestamp>) -> Arc<Principal> {
+    let id = uuid::Uuid::nil();
+    let plan = Plan { name: "starter".to_owned(), credits_per_day: None, requests_per_minute: None };
+    Arc::new(Principal {
+        user: UserId(id),
+        user_no: UserNo(1),
+        key: KeyId(id),
+        key_no: KeyNo(1),
+        plan: Arc::new(plan),
+        expires_at,
+    })
+}
+
+const HASH: KeyHash = KeyHash([7; 32]);
+
+impl Desk {
+    async fn find(&self) -> Found {
+        self.directory.find(HASH).await
+    }
+
+    /// Finds while the store gives `answer`; says whether it was asked.
+    async fn find_answered(&mut self, answer: Found) -> (Found, bool) {
+        let mut asked = false;
+        let found = {
+            let find = self.directory.find(HASH);
+            let serve = async {
+                if let Some(lookup) = self.lookups.recv().await {
+                    asked = true;
+                    lookup.reply.send(answer).unwrap();
+                }
+                std::future::pending::<()>().await;
+            };
+            tokio::select! { biased; found = find => found, () = serve => unreachable!() }
+        };
+        (found, asked)
+    }
+}
+
+#[tokio::test]
+async fn known_key_is_asked_for_once_until_the_revision_moves() {
+    let mut desk = desk(4);
+    assert!(desk.find_answered(Ok(principal(None))).await.1);
+    assert!(desk.find().await.is_ok());
+    desk.revision.confirm(2, desk.clock.mono());
+    assert_eq!(desk.find_answered(Err(NotFound::Revoked)).await, (Err(NotFound::Revoked), true));
+    assert_eq!(desk.find().await, Err(NotFound::Revoked));
+}
+
+#[tokio::test]
+async fn a_lookup_that_began_before_a_change_is_not_trusted_after_it() {
+    let mut desk = desk(4);
+    let directory = desk.directory.clone();
+    let early = tokio::spawn(async move { directory.find(HASH).await });
+    let lookup = desk.lookups.recv().await.unwrap();
+    desk.revision.confirm(2, desk.clock.mono());
+    lookup.reply.send(Ok(principal(None))).unwrap();
+    assert!(early.await.unwrap().is_ok());
+    assert_eq!(desk.find_answered(Err(NotFound::Revoked)).await, (Err(NotFound::Revoked), true));
+}
+
+#[tokio::test]
+async fn many_requests_with_one_key_ask_once() {
+    let mut desk = desk(4);
+    let finds: Vec<_> = (0..50)
+        .map(|_| {
+            let directory = desk.directory.clone();
+            tokio::spawn(async move { directory.find(HASH).await })
+        })
+        .collect();
+    let lookup = desk.lookups.recv().await.unwrap();
+    tokio::task::yield_now().await;
+    lookup.reply.send(Ok(principal(None))).unwrap();
+    for find in finds {
+        assert!(find.await.unwrap().is_ok());
+    }
+    assert!(desk.lookups.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_cancelled_asker_does_not_strand_who_waits() {
+    let mut desk = desk(4);
+    let (first, second) = (desk.directory.clone(), desk.directory.clone());
+    let first = tokio::spawn(async move { first.find(HASH).await });
+    let abandoned = desk.lookups.recv().await.unwrap();
+    let second = tokio::spawn(async move { second.find(HASH).await });
+    tokio::task::yield_now().await;
+    first.abort();
+    let again = desk.lookups.recv().await.unwrap();
+    again.reply.send(Ok(principal(None))).unwrap();
+    assert!(second.await.unwrap().is_ok());
+    drop(abandoned);
+}
+
+#[tokio::test]
+async fn a_miss_is_kept_briefly_and_apart() {
+    let mut desk = desk(4);
+    assert_eq!(desk.find_answered(Err(NotFound::Unknown)).await, (Err(NotFound::Unknown), true));
+    assert_eq!(desk.find().await, Err(NotFound::Unknown));
+    desk.clock.advance(MISSED_FOR);
+    assert!(desk.find_answered(Ok(principal(None))).await.1);
+}
+
+#[tokio::test]
+async fn a_full_queue_is_busy() {
+    let desk = desk(1);
+    let (reply, _answer) = oneshot::channel();
+    desk.directory.queue.try_send(Lookup { hash: KeyHash([1; 32]), reply }).unwrap();
+    assert_eq!(desk.find().await, Err(NotFound::Busy));
+}
+
+#[tokio::test]
+async fn known_keys_outlive_the_store_for_stale_for() {
+    let mut desk = desk(4);
+    assert!(desk.find_answered(Ok(principal(None))).await.1);
+    desk.clock.advance(STALE_FOR - Duration::from_secs(1));
+    assert!(desk.find().await.is_ok());
+    desk.clock.advance(Duration::from_secs(1));
+    assert_eq!(desk.find_answered(Err(NotFound::Unavailable)).await, (Err(NotFound::Unavailable), true));
+}
+
+#[tokio::test]
+async fn a_cached_key_expires_on_time() {
+    let mut desk = desk(4);
+    let end = Timestamp(desk.clock.now().0 + 1_000_000);
+    assert!(desk.find_answered(Ok(principal(Some(end)))).await.0.is_ok());
+    desk.clock.advance(Duration::from_secs(1));
+    assert_eq!(desk.find().await, Err(NotFound::Expired));
+}

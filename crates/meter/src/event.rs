@@ -1,0 +1,128 @@
+//! What is remembered of a request: a row each, or counts of a minute.
+
+use std::sync::Arc;
+
+use access::{Credits, Day, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
+use serde::{Deserialize, Serialize};
+
+use crate::usage::Usage;
+
+/// Whose request it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Caller {
+    /// The key's owner.
+    pub user: UserNo,
+    /// The key.
+    pub key: KeyNo,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The answer was relayed whole, whatever its status.
+    Completed,
+    /// The caller went away first.
+    CallerGone,
+    /// The upstream closed or broke off first.
+    UpstreamCut,
+    /// A deadline ended it.
+    TimedOut,
+    /// We were shutting down.
+    Drained,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 5] = [Self::Completed, Self::CallerGone, Self::UpstreamCut, Self::TimedOut, Self::Drained];
+
+    /// The word in the store, the log and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::CallerGone => "caller_gone",
+            Self::UpstreamCut => "upstream_cut",
+            Self::TimedOut => "timed_out",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+/// One call upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The provider's or upstream's name.
+    pub provider: Arc<str>,
+    /// The model as the provider was asked for it.
+    pub model: Option<Arc<str>>,
+    /// The model that answered, where the provider says.
+    pub answered_model: Option<Arc<str>>,
+    /// The upstream's status; `None` when it answered nothing.
+    pub status: Option<u16>,
+    /// The provider's own id of the request.
+    pub upstream_id: Option<Arc<str>>,
+    /// What it used; `None` when nobody said.
+    pub usage: Option<Usage>,
+    /// What that costs; `None` when usage or price are not known.
+    pub cost: Option<NanoUsd>,
+    /// The price's version.
+    pub price_version: Option<Arc<str>>,
+    /// Microseconds until the first byte of the answer's head.
+    pub first_byte_us: Option<u64>,
+    /// Microseconds until its end.
+    pub duration_us: u64,
+}
+
+/// One request that reached an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageEvent {
+    /// The request's id; ingest is idempotent by it.
+    pub id: RequestId,
+    /// Whose request; `None` on an open route.
+    pub caller: Option<Caller>,
+    /// When its head had arrived.
+    pub started_at: Timestamp,
+    /// The day whose quota it was admitted under.
+    pub day: Day,
+    /// What it cost of that quota.
+    pub credits: Credits,
+    /// The route's name.
+    pub route: Arc<str>,
+    /// The wire format's name, on an LLM route.
+    pub format: Option<Arc<str>>,
+    /// The model's name as the caller wrote it.
+    pub model: Option<Arc<str>>,
+    /// Whether the answer was a stream of events.
+    pub streamed: bool,
+    /// The status that the caller got.
+    pub status: u16,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Bytes of the request's body.
+    pub request_bytes: u64,
+    /// Bytes of the answer's body that were handed to the caller's connection.
+    pub response_bytes: u64,
+    /// Microseconds from the head to the end of the answer.
+    pub duration_us: u64,
+    /// The calls upstream, in order; never empty.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Requests of one caller, route, status class and minute, folded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Whose requests; `None` on an open route.
+    pub caller: Option<Caller>,
+    /// The route's name.
+    pub route: Arc<str>,
+    /// The status's first digit, 1 to 5.
+    pub status_class: u8,
+    /// Whole minutes since the Unix epoch.
+    pub minute: u32,
+    /// The day whose quota they were admitted under.
+    pub day: Day,
+    /// How many.
+    pub requests: u64,
+    /// What they cost of the quota.
+    pub credits: u64,
+}

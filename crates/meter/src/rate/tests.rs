@@ -1,0 +1,52 @@
+use super::*;
+
+fn rate(limit: u32) -> Rate {
+    Rate::per_minute(NonZeroU32::new(limit).unwrap())
+}
+
+fn at(seconds: u64) -> Mono {
+    Mono(seconds * 1_000_000_000)
+}
+
+#[test]
+fn a_burst_of_the_limit_passes_then_one_each_interval() {
+    let (bucket, rate) = (Bucket::default(), rate(60));
+    for left in (0..60).rev() {
+        assert_eq!(bucket.take(rate, at(100)).unwrap().remaining, left);
+    }
+    let empty = bucket.take(rate, at(100)).unwrap_err();
+    assert_eq!((empty.limit, empty.retry_after, empty.reset), (60, Duration::from_secs(1), Duration::from_secs(60)));
+    assert!(bucket.take(rate, at(101)).is_ok());
+    assert!(bucket.take(rate, at(101)).is_err());
+}
+
+#[test]
+fn a_refusal_takes_nothing_and_a_request_given_back_passes_again() {
+    let (bucket, rate) = (Bucket::default(), rate(1));
+    assert!(bucket.take(rate, at(1)).is_ok());
+    for _ in 0..100 {
+        assert_eq!(bucket.take(rate, at(1)).unwrap_err().retry_after, Duration::from_secs(60));
+    }
+    bucket.give_back(rate);
+    assert!(bucket.take(rate, at(1)).is_ok());
+}
+
+mod property_tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// In no window do more than the burst plus what flowed back pass.
+        #[test]
+        fn never_more_than_burst_plus_refill(limit in 1_u32..500, steps in prop::collection::vec(0_u64..5_000, 1..400)) {
+            let (bucket, rate) = (Bucket::default(), rate(limit));
+            let (mut now_ms, mut passed) = (0_u64, 0_u64);
+            for step in steps {
+                now_ms += step;
+                passed += u64::from(bucket.take(rate, Mono(now_ms * 1_000_000)).is_ok());
+                prop_assert!(passed <= u64::from(limit) + now_ms * u64::from(limit) / 60_000 + 1);
+            }
+        }
+    }
+}
