@@ -1,1 +1,13 @@
-//! telemetry
+//! What is seen of a running Tollgate: metrics, logs, and the board of live states.
+//!
+//! Never does: knowing any other crate of ours, opening a socket, keeping what a caller wrote beyond a bounded label.
+//!
+//! Read in this order: [`metrics`] (every name that `/metrics` shows), [`logs`] (lines on stderr), [`board`] (what the
+//! control API says of readiness).
+
+pub mod board;
+pub mod logs;
+pub mod metrics;
+
+pub use board::{Board, NotReady};
+pub use metrics::Metrics;

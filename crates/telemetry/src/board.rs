@@ -1,0 +1,98 @@
+//! Live states that the control API shows and other parts set.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use thiserror::Error;
+
+/// Whether this instance may be given requests. Nothing is ready before it says so.
+#[derive(Debug, Default)]
+pub struct Board {
+    draining: AtomicBool,
+    snapshot: AtomicBool,
+    directory: AtomicBool,
+}
+
+/// Why this instance may not be given requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotReady {
+    /// It is shutting down.
+    #[error("this instance is shutting down")]
+    Draining,
+    /// No configuration is in force yet.
+    #[error("no configuration is in force yet")]
+    Snapshot,
+    /// Keys can be answered neither from the store nor from what is cached.
+    #[error("keys can be answered neither from the store nor from what is cached")]
+    Directory,
+}
+
+impl NotReady {
+    /// The word in the answer of `/readyz`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::Snapshot => "snapshot",
+            Self::Directory => "directory",
+        }
+    }
+}
+
+impl Board {
+    /// The shutdown began; there is no way back.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether the shutdown began.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// A configuration is in force.
+    pub fn set_snapshot(&self, loaded: bool) {
+        self.snapshot.store(loaded, Ordering::Release);
+    }
+
+    /// Whether keys can be answered, from the store or from what is cached.
+    pub fn set_directory(&self, answers: bool) {
+        self.directory.store(answers, Ordering::Release);
+    }
+
+    /// Whether this instance may be given requests.
+    ///
+    /// # Errors
+    /// [`NotReady`] names the first reason against it.
+    pub fn ready(&self) -> Result<(), NotReady> {
+        if self.draining() {
+            return Err(NotReady::Draining);
+        }
+        if !self.snapshot.load(Ordering::Acquire) {
+            return Err(NotReady::Snapshot);
+        }
+        if !self.directory.load(Ordering::Acquire) {
+            return Err(NotReady::Directory);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_needs_a_snapshot_and_a_directory_and_ends_with_the_drain() {
+        let board = Board::default();
+        assert_eq!(board.ready(), Err(NotReady::Snapshot));
+        board.set_snapshot(true);
+        assert_eq!(board.ready(), Err(NotReady::Directory));
+        board.set_directory(true);
+        assert_eq!(board.ready(), Ok(()));
+        board.set_directory(false);
+        assert_eq!(board.ready(), Err(NotReady::Directory));
+        board.drain();
+        assert_eq!(board.ready(), Err(NotReady::Draining));
+    }
+}

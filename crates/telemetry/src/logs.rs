@@ -1,0 +1,125 @@
+//! Log lines on stderr: text for people, one flat JSON object a line for machines.
+
+use std::io::{IsTerminal, stderr};
+
+use thiserror::Error;
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt};
+
+const LEVELS: [(&str, LevelFilter); 5] = [
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+    ("trace", LevelFilter::TRACE),
+];
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line: `timestamp` (RFC 3339, UTC), `level`, `target`, `message` and the event's fields.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// `None`: text on a terminal, JSON elsewhere.
+    pub format: Option<Format>,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: &'a str,
+    /// Module (`proxy`, `proxy::forward`) and its level.
+    pub modules: &'a [(String, String)],
+}
+
+/// Why logs cannot be written as asked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LogError {
+    /// No such level.
+    #[error("log level `{level}` is none of error, warn, info, debug, trace")]
+    Level {
+        /// As it was written.
+        level: String,
+    },
+    /// No such level, for a module.
+    #[error("log level `{level}` of module `{module}` is none of error, warn, info, debug, trace")]
+    ModuleLevel {
+        /// The module.
+        module: String,
+        /// As it was written.
+        level: String,
+    },
+    /// Not a module's path.
+    #[error("`{module}` is no module: write it like `proxy` or `proxy::forward`")]
+    Module {
+        /// As it was written.
+        module: String,
+    },
+    /// Something in this process already takes the log lines.
+    #[error("logs were already set up in this process")]
+    Twice,
+}
+
+/// Sends every log line of the process to stderr.
+///
+/// # Errors
+/// [`LogError`] names the word that is wrong; then nothing is set up.
+pub fn init(options: Options<'_>) -> Result<(), LogError> {
+    let filter = filter(options)?;
+    let terminal = stderr().is_terminal();
+    let format = options.format.unwrap_or(if terminal { Format::Text } else { Format::Json });
+    match format {
+        Format::Json => json(filter, stderr).try_init(),
+        Format::Text => text(filter, stderr, terminal).try_init(),
+    }
+    .map_err(|_| LogError::Twice)
+}
+
+fn json<W>(filter: Targets, writer: W) -> impl Subscriber
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    Registry::default().with(layer.with_writer(writer).with_filter(filter))
+}
+
+fn text<W>(filter: Targets, writer: W, colours: bool) -> impl Subscriber
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    Registry::default().with(fmt::layer().with_ansi(colours).with_writer(writer).with_filter(filter))
+}
+
+fn filter(options: Options<'_>) -> Result<Targets, LogError> {
+    let default = level(options.level).ok_or_else(|| LogError::Level { level: options.level.to_owned() })?;
+    let mut targets = Targets::new().with_default(default);
+    for (module, word) in options.modules {
+        if !is_module(module) {
+            return Err(LogError::Module { module: module.clone() });
+        }
+        let of_module =
+            level(word).ok_or_else(|| LogError::ModuleLevel { module: module.clone(), level: word.clone() })?;
+        targets = targets.with_target(module.clone(), of_module);
+    }
+    Ok(targets)
+}
+
+fn level(word: &str) -> Option<LevelFilter> {
+    LEVELS.into_iter().find(|(name, _)| *name == word).map(|(_, level)| level)
+}
+
+fn is_module(path: &str) -> bool {
+    path.split("::").all(|part| {
+        !part.is_empty() && part.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use super::*;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+fn options<'a>(level: &'a str, modules: &'a [(String, String)]) -> Options<'a> {
+    Options { format: None, level, modules }
+}
+
+fn module(name: &str, level: &str) -> Vec<(String, String)> {
+    vec![(name.to_owned(), level.to_owned())]
+}
+
+#[test]
+fn a_json_line_is_one_flat_object() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = json(filter(options("info", &[])).unwrap(), move || writer.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        let _span = tracing::info_span!("request").entered();
+        tracing::info!(target: "proxy::handle", request_id = "0190", status = 200_u16, "request \"done\"\nin time");
+        tracing::debug!("not shown");
+    });
+    let text = lines.text();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let line: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["target"], "proxy::handle");
+    assert_eq!(line["message"], "request \"done\"\nin time");
+    assert_eq!((&line["request_id"], &line["status"]), (&Value::from("0190"), &Value::from(200)));
+    let timestamp = line["timestamp"].as_str().unwrap();
+    assert!(timestamp.len() >= 20 && timestamp.as_bytes()[10] == b'T' && timestamp.ends_with('Z'), "{timestamp}");
+    assert_eq!(line.as_object().unwrap().len(), 6, "{text}");
+}
+
+#[test]
+fn a_module_has_its_own_level() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let modules = module("proxy", "debug");
+    let subscriber = text(filter(options("warn", &modules)).unwrap(), move || writer.clone(), false);
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::debug!(target: "proxy::forward", "seen");
+        tracing::trace!(target: "proxy::forward", "too fine");
+        tracing::info!(target: "control", "too low");
+        tracing::warn!(target: "control", "warned");
+    });
+    let text = lines.text();
+    assert!(text.contains("seen") && text.contains("warned") && text.lines().count() == 2, "{text}");
+}
+
+#[test]
+fn wrong_words_are_named() {
+    fn check(level: &str, modules: &[(String, String)], expected: &str) {
+        let error = filter(options(level, modules)).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+    check("loud", &[], "log level `loud` is none of error, warn, info, debug, trace");
+    check("INFO", &[], "log level `INFO` is none of error, warn, info, debug, trace");
+    let wrong = "log level `all` of module `proxy` is none of error, warn, info, debug, trace";
+    check("info", &module("proxy", "all"), wrong);
+    for name in ["", "proxy:", "proxy::", "Proxy", "pro xy", "proxy=debug"] {
+        check(
+            "info",
+            &module(name, "info"),
+            &format!("`{name}` is no module: write it like `proxy` or `proxy::forward`"),
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! Every metric by name. What is counted is a typed field; what `/metrics` shows is [`Metrics::encode`].
+//!
+//! Label sets are bounded: each [`Family`] has a largest number of series and folds the excess into `other`. On the hot
+//! path nobody looks into a family: a worker asks once for a [`Counter`] or [`Histogram`] and keeps it.
+
+mod family;
+mod histogram;
+mod process;
+mod proxy;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use prometheus_client::encoding::EncodeLabelSet;
+pub use prometheus_client::metrics::counter::Counter;
+pub use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+pub use family::{Family, Labels, NAME_BYTES_MAX, Name, OTHER, method};
+pub use histogram::Histogram;
+pub use proxy::{
+    CodeLabels, ModelLabels, Proxy, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels, UpstreamLabels,
+};
+
+/// The media type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Paths of the control API times methods times statuses.
+const API_SERIES_MAX: usize = 1_000;
+
+type Hook = Box<dyn Fn(&Metrics) + Send + Sync>;
+
+/// All metrics of the process.
+pub struct Metrics {
+    /// The data plane.
+    pub proxy: Proxy,
+    /// How reservations ended; set at scrape.
+    pub meter: Meter,
+    /// The file of usage events; set at scrape.
+    pub spool: Spool,
+    /// The control API.
+    pub control: Control,
+    process: process::Process,
+    registry: Registry,
+    hooks: RwLock<Vec<Hook>>,
+}
+
+/// How reservations ended, since the process began. Set at scrape with [`set`].
+#[derive(Debug, Clone, Default)]
+pub struct Meter {
+    /// `tollgate_meter_released_total`: given back before anything was sent.
+    pub released: Counter,
+    /// `tollgate_meter_settled_total`: settled with what truly was used.
+    pub settled: Counter,
+    /// `tollgate_meter_interrupted_total`: dropped after the first byte, unsettled.
+    pub interrupted: Counter,
+}
+
+/// The file of usage events.
+#[derive(Debug, Clone, Default)]
+pub struct Spool {
+    /// `tollgate_spool_bytes`: written and not yet ingested.
+    pub bytes: Gauge,
+    /// `tollgate_spool_oldest_seconds`: age of the oldest of it.
+    pub oldest_seconds: Gauge,
+    /// `tollgate_spool_ingested_total`: records that stand in the store.
+    pub ingested_total: Counter,
+    /// `tollgate_spool_ingest_errors_total`: batches that the store refused.
+    pub ingest_errors: Counter,
+}
+
+/// The control API.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// `api_requests_total`.
+    pub requests: Family<ApiLabels, Counter>,
+    /// `api_response_time_seconds`.
+    pub response_time: Family<PathLabels, Histogram>,
+    /// `api_panics_total`: handlers that panicked.
+    pub panics: Counter,
+}
+
+/// One call of the control API.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct ApiLabels {
+    /// From [`method`].
+    pub method: &'static str,
+    /// The path's pattern (`/api/keys/{id}`), never the path itself; `other` for an unknown one.
+    pub path: Name,
+    /// The status that was answered.
+    pub status: u16,
+}
+
+/// One endpoint of the control API.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct PathLabels {
+    /// From [`method`].
+    pub method: &'static str,
+    /// The path's pattern.
+    pub path: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+}
+
+impl Labels for ApiLabels {
+    fn folded(&self) -> Self {
+        Self { method: OTHER, path: Name::other(), status: self.status }
+    }
+}
+
+impl Labels for PathLabels {
+    fn folded(&self) -> Self {
+        Self { method: OTHER, path: Name::other() }
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        let mut registry = Registry::default();
+        registry.register("tollgate_build", "The build", Info::new(Build { version: env!("CARGO_PKG_VERSION") }));
+        Arc::new(Self {
+            proxy: Proxy::register(&mut registry),
+            meter: Meter::register(&mut registry),
+            spool: Spool::register(&mut registry),
+            control: Control::register(&mut registry),
+            process: process::Process::register(&mut registry),
+            registry,
+            hooks: RwLock::default(),
+        })
+    }
+
+    /// Has `hook` called before every [`Metrics::encode`], to copy figures that live elsewhere. It must not block, nor
+    /// call `on_scrape` or `encode`.
+    pub fn on_scrape(&self, hook: Hook) {
+        self.hooks.write().unwrap_or_else(PoisonError::into_inner).push(hook);
+    }
+
+    /// All metrics in the OpenMetrics text format ([`CONTENT_TYPE`]), which Prometheus reads.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        for hook in &*self.hooks.read().unwrap_or_else(PoisonError::into_inner) {
+            hook(self);
+        }
+        self.process.read();
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Meter {
+    fn register(registry: &mut Registry) -> Self {
+        let meter = Self::default();
+        registry.register("tollgate_meter_released", "Reservations given back unsent", meter.released.clone());
+        registry.register("tollgate_meter_settled", "Reservations settled", meter.settled.clone());
+        registry.register("tollgate_meter_interrupted", "Requests dropped unsettled", meter.interrupted.clone());
+        meter
+    }
+}
+
+impl Spool {
+    fn register(registry: &mut Registry) -> Self {
+        let spool = Self::default();
+        registry.register("tollgate_spool_bytes", "Bytes written and not yet ingested", spool.bytes.clone());
+        registry.register(
+            "tollgate_spool_oldest_seconds",
+            "Age of the oldest record that is not ingested",
+            spool.oldest_seconds.clone(),
+        );
+        registry.register("tollgate_spool_ingested", "Records ingested", spool.ingested_total.clone());
+        registry.register("tollgate_spool_ingest_errors", "Batches refused by the store", spool.ingest_errors.clone());
+        spool
+    }
+}
+
+impl Control {
+    fn register(registry: &mut Registry) -> Self {
+        let control = Self {
+            requests: Family::new(API_SERIES_MAX),
+            response_time: Family::new(API_SERIES_MAX),
+            panics: Counter::default(),
+        };
+        registry.register("api_requests", "Calls of the control API", control.requests.clone());
+        registry.register(
+            "api_response_time_seconds",
+            "From the head of a call to the head of its answer",
+            control.response_time.clone(),
+        );
+        registry.register("api_panics", "Handlers of the control API that panicked", control.panics.clone());
+        control
+    }
+}
+
+/// Sets a counter to a total that is kept elsewhere; a smaller one is ignored, because counters never go back.
+pub fn set(counter: &Counter, total: u64) {
+    counter.inner().fetch_max(total, std::sync::atomic::Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! One metric per label set, bounded, and labels that no caller can break out of.
+//!
+//! prometheus-client 0.24 writes label values without escaping them and puts no bound on a family; a model's name comes
+//! from callers. So both are our own.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder, MetricEncoder};
+use prometheus_client::metrics::{MetricType, TypedMetric};
+
+/// Longest name in a label; the rest is cut.
+pub const NAME_BYTES_MAX: usize = 128;
+/// What stands for everything past a bound.
+pub const OTHER: &str = "other";
+
+/// A label's value: at most [`NAME_BYTES_MAX`] bytes, escaped when it is written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// What stands for everything past a bound.
+    #[must_use]
+    pub fn other() -> Self {
+        Self::from(OTHER)
+    }
+
+    /// The text, unescaped.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self(Arc::from(text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()))
+    }
+}
+
+impl From<Arc<str>> for Name {
+    fn from(text: Arc<str>) -> Self {
+        if text.len() <= NAME_BYTES_MAX { Self(text) } else { Self::from(&*text) }
+    }
+}
+
+impl From<&Arc<str>> for Name {
+    fn from(text: &Arc<str>) -> Self {
+        Self::from(text.clone())
+    }
+}
+
+impl EncodeLabelValue for Name {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        for character in self.0.chars() {
+            match character {
+                '\\' => encoder.write_str("\\\\")?,
+                '"' => encoder.write_str("\\\"")?,
+                '\n' => encoder.write_str("\\n")?,
+                other => encoder.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Labels that can be folded.
+pub trait Labels: EncodeLabelSet + Clone + Ord + fmt::Debug + Send + Sync + 'static {
+    /// The same with [`Name::other`] wherever values are not bounded by themselves.
+    #[must_use]
+    fn folded(&self) -> Self;
+}
+
+/// A metric for each label set, at most so many; what comes later is counted under [`Labels::folded`].
+#[derive(Debug)]
+pub struct Family<L, M> {
+    metrics: Arc<RwLock<BTreeMap<L, M>>>,
+    series_max: usize,
+}
+
+impl<L, M> Clone for Family<L, M> {
+    fn clone(&self) -> Self {
+        Self { metrics: self.metrics.clone(), series_max: self.series_max }
+    }
+}
+
+impl<L: Labels, M: Clone + Default> Family<L, M> {
+    /// A family of at most `series_max` label sets, folded ones apart.
+    #[must_use]
+    pub fn new(series_max: usize) -> Self {
+        Self { metrics: Arc::default(), series_max }
+    }
+
+    /// The metric with these labels. It takes a lock: a worker asks once and keeps the handle, which is one `Arc`.
+    #[must_use]
+    pub fn get_or_create(&self, labels: &L) -> M {
+        if let Some(metric) = self.metrics.read().unwrap_or_else(PoisonError::into_inner).get(labels) {
+            return metric.clone();
+        }
+        let mut metrics = self.metrics.write().unwrap_or_else(PoisonError::into_inner);
+        if metrics.len() < self.series_max || metrics.contains_key(labels) {
+            return metrics.entry(labels.clone()).or_default().clone();
+        }
+        metrics.entry(labels.folded()).or_default().clone()
+    }
+}
+
+impl<L: Labels, M: EncodeMetric + TypedMetric> EncodeMetric for Family<L, M> {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        for (labels, metric) in &*self.metrics.read().unwrap_or_else(PoisonError::into_inner) {
+            metric.encode(encoder.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.metrics.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    fn metric_type(&self) -> MetricType {
+        M::TYPE
+    }
+}
+
+/// The method's name where it is one of HTTP's own (RFC 9110, 9.3; RFC 5789), else [`OTHER`].
+#[must_use]
+pub fn method(name: &str) -> &'static str {
+    const METHODS: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE"];
+    METHODS.into_iter().find(|known| *known == name).unwrap_or(OTHER)
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::counter::Counter;
+
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+    struct Model {
+        model: Name,
+    }
+
+    impl Labels for Model {
+        fn folded(&self) -> Self {
+            Self { model: Name::other() }
+        }
+    }
+
+    fn family(series_max: usize) -> (Family<Model, Counter>, prometheus_client::registry::Registry) {
+        let family = Family::new(series_max);
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register("calls", "Calls", family.clone());
+        (family, registry)
+    }
+
+    fn text(registry: &prometheus_client::registry::Registry) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn what_exceeds_the_bound_is_counted_as_other() {
+        let (family, registry) = family(2);
+        for (model, times) in [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("a", 5)] {
+            family.get_or_create(&Model { model: model.into() }).inc_by(times);
+        }
+        let text = text(&registry);
+        for line in ["calls_total{model=\"a\"} 6", "calls_total{model=\"b\"} 2", "calls_total{model=\"other\"} 7"] {
+            assert!(text.contains(line), "{text}");
+        }
+        assert_eq!(text.lines().filter(|line| line.starts_with("calls_total")).count(), 3, "{text}");
+    }
+
+    #[test]
+    fn a_label_cannot_write_a_line_of_its_own() {
+        let (family, registry) = family(2);
+        family.get_or_create(&Model { model: "a\"} 1\nforged{x=\"\\".into() }).inc();
+        let text = text(&registry);
+        assert!(text.contains(r#"calls_total{model="a\"} 1\nforged{x=\"\\"} 1"#), "{text}");
+        assert!(!text.contains("\nforged"), "{text}");
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let name = Name::from(Arc::<str>::from(format!("x{}", "é".repeat(100))));
+        assert_eq!(name.as_str(), format!("x{}", "é".repeat(63)));
+    }
+
+    #[test]
+    fn made_up_methods_are_other() {
+        assert_eq!((method("PATCH"), method("patch"), method("BREW")), ("PATCH", "other", "other"));
+    }
+}

@@ -1,0 +1,118 @@
+//! Durations in buckets, without a lock: prometheus-client's own histogram takes one for each observation.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::{MetricType, TypedMetric};
+
+const MICROS_PER_SECOND: f64 = 1_000_000.0;
+
+/// Upper ends of the buckets in microseconds: half a millisecond for what we add, ten minutes for an LLM call.
+const BOUNDS_US: [u64; 18] = [
+    500,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    30_000_000,
+    60_000_000,
+    300_000_000,
+    600_000_000,
+];
+
+/// A histogram of durations, shown in seconds. A clone is another handle of the same one.
+#[derive(Debug, Clone, Default)]
+pub struct Histogram(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    within: [AtomicU64; BOUNDS_US.len()],
+    beyond: AtomicU64,
+    sum_us: AtomicU64,
+}
+
+impl Histogram {
+    /// Counts one duration.
+    pub fn observe(&self, duration: Duration) {
+        self.observe_us(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// Counts one duration given in microseconds.
+    pub fn observe_us(&self, micros: u64) {
+        let index = BOUNDS_US.partition_point(|bound| *bound < micros);
+        self.0.within.get(index).unwrap_or(&self.0.beyond).fetch_add(1, Ordering::Relaxed);
+        self.0.sum_us.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// How many were observed.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.within.iter().chain([&self.0.beyond]).map(|bucket| bucket.load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl TypedMetric for Histogram {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
+impl EncodeMetric for Histogram {
+    #[expect(clippy::cast_precision_loss, reason = "seconds are shown as a float; 2^53 microseconds are 285 years")]
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut buckets = [(f64::MAX, 0); BOUNDS_US.len() + 1];
+        let bounds = BOUNDS_US.into_iter().map(|bound| bound as f64 / MICROS_PER_SECOND).chain([f64::MAX]);
+        let counts = self.0.within.iter().chain([&self.0.beyond]);
+        for ((bucket, bound), count) in buckets.iter_mut().zip(bounds).zip(counts) {
+            *bucket = (bound, count.load(Ordering::Relaxed));
+        }
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let sum = self.0.sum_us.load(Ordering::Relaxed) as f64 / MICROS_PER_SECOND;
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    #[test]
+    fn a_duration_falls_into_the_first_bucket_that_holds_it() {
+        let histogram = Histogram::default();
+        for micros in [0, 500, 501, 600_000_000, 600_000_001] {
+            histogram.observe(Duration::from_micros(micros));
+        }
+        let mut registry = Registry::default();
+        registry.register("wait_seconds", "Wait", histogram.clone());
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "wait_seconds_bucket{le=\"0.0005\"} 2",
+            "wait_seconds_bucket{le=\"0.001\"} 3",
+            "wait_seconds_bucket{le=\"300.0\"} 3",
+            "wait_seconds_bucket{le=\"600.0\"} 4",
+            "wait_seconds_bucket{le=\"+Inf\"} 5",
+            "wait_seconds_count 5",
+            "wait_seconds_sum 1200.001002",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert_eq!(histogram.count(), 5);
+    }
+}

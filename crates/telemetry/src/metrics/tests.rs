@@ -1,0 +1,80 @@
+use super::*;
+
+#[test]
+fn every_name_is_shown_as_documented() {
+    let metrics = Metrics::new();
+    let (proxy, control) = (&metrics.proxy, &metrics.control);
+    let route = Name::from("users");
+    let labels = RequestLabels { route: route.clone(), method: "GET", status: 200 };
+    proxy.requests.get_or_create(&labels).inc();
+    proxy.duration.get_or_create(&RouteLabels { route }).observe_us(1_500);
+    proxy.upstream_duration.get_or_create(&UpstreamLabels { upstream: "u".into() }).observe_us(1_500);
+    proxy.refusals.get_or_create(&CodeLabels { code: "rate_limited" }).inc();
+    let failed = UpstreamCodeLabels { upstream: "u".into(), code: "upstream_reset" };
+    proxy.upstream_errors.get_or_create(&failed).inc();
+    let model = ModelLabels { provider: "openai".into(), model: "gpt-5-mini".into() };
+    let tokens = TokenLabels { provider: model.provider.clone(), model: model.model.clone(), class: "input" };
+    proxy.tokens.get_or_create(&tokens).inc_by(7);
+    proxy.cost.get_or_create(&model).inc_by(1_750);
+    proxy.unpriced.get_or_create(&model).inc();
+    proxy.connections.set(3);
+    let call = ApiLabels { method: "GET", path: "/health".into(), status: 200 };
+    control.requests.get_or_create(&call).inc();
+    control.response_time.get_or_create(&PathLabels { method: "GET", path: "/health".into() }).observe_us(90);
+    let text = metrics.encode();
+    for line in [
+        "tollgate_build_info{version=\"0.1.0\"} 1",
+        "tollgate_requests_total{route=\"users\",method=\"GET\",status=\"200\"} 1",
+        "tollgate_request_duration_seconds_bucket{le=\"0.0025\",route=\"users\"} 1",
+        "tollgate_request_duration_seconds_sum{route=\"users\"} 0.0015",
+        "tollgate_upstream_duration_seconds_count{upstream=\"u\"} 1",
+        "tollgate_refusals_total{code=\"rate_limited\"} 1",
+        "tollgate_upstream_errors_total{upstream=\"u\",code=\"upstream_reset\"} 1",
+        "tollgate_connections 3",
+        "tollgate_requests_in_flight 0",
+        "tollgate_buffered_bytes 0",
+        "tollgate_tokens_total{provider=\"openai\",model=\"gpt-5-mini\",class=\"input\"} 7",
+        "tollgate_cost_nano_usd_total{provider=\"openai\",model=\"gpt-5-mini\"} 1750",
+        "tollgate_unpriced_requests_total{provider=\"openai\",model=\"gpt-5-mini\"} 1",
+        "tollgate_panics_total 0",
+        "tollgate_meter_released_total 0",
+        "tollgate_meter_settled_total 0",
+        "tollgate_meter_interrupted_total 0",
+        "tollgate_spool_bytes 0",
+        "tollgate_spool_oldest_seconds 0",
+        "tollgate_spool_ingested_total 0",
+        "tollgate_spool_ingest_errors_total 0",
+        "api_requests_total{method=\"GET\",path=\"/health\",status=\"200\"} 1",
+        "api_response_time_seconds_count{method=\"GET\",path=\"/health\"} 1",
+        "api_panics_total 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+#[test]
+fn hooks_fill_in_what_is_kept_elsewhere() {
+    let metrics = Metrics::new();
+    metrics.on_scrape(Box::new(|metrics| {
+        set(&metrics.meter.settled, 41);
+        set(&metrics.meter.settled, 12);
+        metrics.spool.bytes.set(4_096);
+    }));
+    let text = metrics.encode();
+    for line in ["tollgate_meter_settled_total 41", "tollgate_spool_bytes 4096"] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_process_tells_its_memory_and_start() {
+    let text = Metrics::new().encode();
+    let figure = |name: &str| -> i64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}\n{text}"));
+        line.trim().parse().unwrap()
+    };
+    assert!(figure("process_resident_memory_bytes ") > 1_000_000);
+    assert!(figure("process_start_time_seconds ") > 1_700_000_000);
+}
