@@ -1,0 +1,48 @@
+//! The house rules that a machine can check. Each module is one rule over plain data, and is tested on bad input.
+//!
+//! Read [`tree`] (the files that git knows) and [`graph`] (what cargo resolved) first; they are all the rules see.
+
+mod dependencies;
+mod errors;
+mod finding;
+mod graph;
+mod licences;
+mod links;
+mod names;
+mod sizes;
+mod tree;
+mod words;
+
+use std::path::Path;
+
+pub(crate) use finding::Finding;
+
+/// Runs every rule on the repository at `root`; what fails comes last, next to the prompt.
+///
+/// # Errors
+/// When git or cargo cannot be asked.
+pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
+    let tree = tree::Tree::read(root)?;
+    let graph = graph::Graph::read(root)?;
+    let mut findings = dependencies::check(&graph, &tree);
+    findings.extend(licences::check(&graph, &tree));
+    findings.extend(sizes::check(&tree));
+    findings.extend(names::check(&tree));
+    findings.extend(words::check(&tree));
+    findings.extend(errors::check(&tree));
+    findings.extend(links::check(&tree));
+    findings.sort_by_key(Finding::fails);
+    Ok(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repository_is_tidy() {
+        let findings = check(&crate::root().unwrap()).unwrap();
+        let failed: Vec<String> = findings.iter().filter(|finding| finding.fails()).map(ToString::to_string).collect();
+        assert!(failed.is_empty(), "\n{}\n", failed.join("\n"));
+    }
+}

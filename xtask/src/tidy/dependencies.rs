@@ -1,0 +1,238 @@
+//! Who may use whom. What this table forbids is the design (ARCHITECTURE.md).
+
+use super::finding::{Finding, Place};
+use super::graph::{Graph, Package};
+use super::tree::{File, Tree};
+
+/// A crate, and which of ours it may use; `telemetry` is for everybody.
+const TABLE: &[(&str, &[&str])] = &[
+    ("access", &[]),
+    ("meter", &["access"]),
+    ("ai", &["meter", "access"]),
+    ("spool", &["meter", "access"]),
+    ("mock", &["ai"]),
+    ("config", &["ai", "meter", "access"]),
+    ("store", &["spool", "meter", "access"]),
+    ("proxy", &["config", "ai", "spool", "meter", "access"]),
+    ("control", &["store", "config", "meter", "access"]),
+    ("telemetry", &[]),
+    ("tollgate", &["control", "proxy", "store", "config", "mock", "spool", "ai", "meter", "access"]),
+];
+
+/// Packages that may use all of ours; nobody uses them.
+const FREE: &[&str] = &["xtask", "e2e", "bench"];
+
+/// Outside crates that only some of ours may use.
+const RESERVED: &[(&str, &[&str], &str)] = &[
+    ("sqlx", &["store"], "only store knows SQL"),
+    ("redis", &["store"], "only store knows Redis"),
+    ("axum", &["control"], "a gateway route is data, not a handler: Axum is for the control API"),
+    ("tower-http", &["control"], "tower layers stand in control only"),
+    ("anyhow", &["tollgate"], "a module's border has an error enum: anyhow is for the binary and for tests"),
+    ("clap", &["tollgate"], "commands stand in tollgate"),
+];
+
+/// Crates of ours that do no I/O, so that they can be fuzzed and simulated.
+const WITHOUT_IO: &[&str] = &["access", "meter", "ai"];
+
+/// What does I/O.
+const IO: &[&str] =
+    &["hyper", "hyper-util", "mio", "reqwest", "rustix", "rustls", "socket2", "tempfile", "tokio-rustls"];
+
+/// Of those without I/O, who may use Tokio's `sync`.
+const TOKIO_SYNC: &[&str] = &["access", "meter"];
+
+/// Checks manifests and, where features unite over the workspace and a manifest shows nothing, sources.
+pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
+    let members: Vec<&str> = graph.members().map(|package| package.name.as_str()).collect();
+    let mut findings = Vec::new();
+    for package in graph.members() {
+        let manifest = tree.file(&package.manifest);
+        findings.extend(membership(package, manifest));
+        findings.extend(inside(package, manifest, &members));
+        findings.extend(outside(package, manifest));
+        if TOKIO_SYNC.contains(&package.name.as_str()) {
+            findings.extend(manifest.into_iter().filter_map(tokio_features));
+            findings.extend(tokio_sources(tree, &package.name));
+        }
+    }
+    findings
+}
+
+fn membership(package: &Package, manifest: Option<&File>) -> Vec<Finding> {
+    let place = Place { path: &package.manifest, line: 0 };
+    let mut findings = Vec::new();
+    if package.publishable {
+        findings.push(place.fails("the crate could be published", "write `publish.workspace = true`"));
+    }
+    let text = manifest.map_or("", |file| &file.text);
+    let mut lines = text.lines().map(str::trim).skip_while(|line| *line != "[lints]").skip(1);
+    if lines.next() != Some("workspace = true") {
+        findings
+            .push(place.fails("the workspace's lints do not apply", "write `[lints]` and below it `workspace = true`"));
+    }
+    findings
+}
+
+fn inside(package: &Package, manifest: Option<&File>, members: &[&str]) -> Vec<Finding> {
+    let who = package.name.as_str();
+    if FREE.contains(&who) {
+        return Vec::new();
+    }
+    let Some((_, may)) = TABLE.iter().find(|(name, _)| *name == who) else {
+        let remedy = "add it to the table in xtask/src/tidy/dependencies.rs and to ARCHITECTURE.md";
+        return vec![
+            Place { path: &package.manifest, line: 0 }.fails(format!("nobody said what `{who}` may use"), remedy),
+        ];
+    };
+    let asked = package.asks_for.iter().filter(|name| members.contains(&name.as_str()));
+    let refused = asked.filter(|name| *name != "telemetry" && !may.contains(&name.as_str()));
+    refused
+        .map(|name| {
+            let list = if may.is_empty() { "none of ours".to_owned() } else { may.join(", ") };
+            place(package, manifest, name).fails(
+                format!("`{who}` may not use `{name}`"),
+                format!("it may use {list} (and telemetry): move the code, or pass the data in"),
+            )
+        })
+        .collect()
+}
+
+fn outside(package: &Package, manifest: Option<&File>) -> Vec<Finding> {
+    let who = package.name.as_str();
+    let mut findings = Vec::new();
+    for name in &package.asks_for {
+        let reserved = RESERVED.iter().find(|(outside, _, _)| outside == name);
+        if let Some((_, may, why)) = reserved
+            && !may.contains(&who)
+            && !FREE.contains(&who)
+        {
+            findings.push(place(package, manifest, name).fails(format!("`{who}` may not use `{name}`"), *why));
+        }
+        let tokio = name == "tokio" && !TOKIO_SYNC.contains(&who);
+        if WITHOUT_IO.contains(&who) && (IO.contains(&name.as_str()) || tokio) {
+            let what = format!("`{who}` does no I/O and may not use `{name}`");
+            findings.push(place(package, manifest, name).fails(what, "take bytes and time as arguments"));
+        }
+    }
+    findings
+}
+
+/// Where a manifest names a dependency.
+fn place<'a>(package: &'a Package, manifest: Option<&'a File>, dependency: &str) -> Place<'a> {
+    let named = |line: &str| {
+        line.strip_prefix(dependency).is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
+            || line.contains(&format!("package = \"{dependency}\""))
+    };
+    let line = manifest.and_then(|file| file.lines().find(|(_, line)| named(line))).map_or(0, |(number, _)| number);
+    Place { path: &package.manifest, line }
+}
+
+/// A Tokio feature other than `sync` that the manifest itself asks for.
+fn tokio_features(manifest: &File) -> Option<Finding> {
+    let kept = manifest.lines().take_while(|(_, line)| *line != "[dev-dependencies]");
+    let (number, features) = kept
+        .filter(|(_, line)| line.starts_with("tokio"))
+        .find_map(|(number, line)| Some((number, line.split_once("features = [")?.1.split(']').next()?)))?;
+    let other =
+        features.split(',').map(|feature| feature.trim().trim_matches('"')).find(|feature| *feature != "sync")?;
+    let remedy = "of Tokio only `sync` is for crates without I/O";
+    Some(manifest.line(number).fails(format!("asks for Tokio's `{other}`"), remedy))
+}
+
+/// Anything of Tokio but `sync` outside tests.
+fn tokio_sources(tree: &Tree, who: &str) -> Vec<Finding> {
+    let folder = format!("crates/{who}/src/");
+    let mut findings = Vec::new();
+    for file in tree.below(&folder).filter(|file| file.is(&["rs"]) && file.name() != "tests.rs") {
+        for (number, line) in file.lines().take_while(|(_, line)| line.trim() != "#[cfg(test)]") {
+            let used = line.split("tokio::").skip(1).find(|rest| !rest.starts_with("sync"));
+            if used.is_some() && !line.trim_start().starts_with("//") {
+                let remedy = format!("`{who}` does no I/O: of Tokio it may use `tokio::sync::…` alone");
+                findings.push(file.line(number).fails("uses Tokio beyond `sync`", remedy));
+            }
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::finding::said;
+
+    const LINTS: &str = "[lints]\nworkspace = true\n";
+
+    fn check_one(name: &str, asks_for: &[&str], files: &[(&str, &str)]) -> Vec<String> {
+        let asked = Package {
+            name: name.to_owned(),
+            manifest: format!("crates/{name}/Cargo.toml"),
+            member: true,
+            asks_for: asks_for.iter().map(|name| (*name).to_owned()).collect(),
+            ..Package::default()
+        };
+        let bystanders = ["store", "mock", "telemetry"].map(|name| Package {
+            name: name.to_owned(),
+            manifest: format!("crates/{name}/Cargo.toml"),
+            member: true,
+            ..Package::default()
+        });
+        let manifests = bystanders.iter().map(|package| (package.manifest.as_str(), LINTS));
+        let tree = Tree::of(&manifests.chain(files.iter().copied()).collect::<Vec<_>>());
+        let packages = bystanders.iter().filter(|package| package.name != name).cloned().chain([asked]);
+        said(&check(&Graph { packages: packages.collect(), edges: Vec::new() }, &tree))
+    }
+
+    #[test]
+    fn a_dependency_outside_the_table_fails_where_it_is_written() {
+        let manifest = format!("{LINTS}\n[dependencies]\nstore.workspace = true\ntelemetry.workspace = true\n");
+        let said = check_one("proxy", &["store", "telemetry"], &[("crates/proxy/Cargo.toml", &manifest)]);
+        assert_eq!(
+            said,
+            [
+                "crates/proxy/Cargo.toml:5: `proxy` may not use `store`; it may use config, ai, spool, meter, access (and \
+              telemetry): move the code, or pass the data in"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_crate_without_a_row_fails() {
+        let said = check_one("billing", &[], &[("crates/billing/Cargo.toml", LINTS)]);
+        assert!(said.len() == 1 && said[0].contains("nobody said what `billing` may use"), "{said:?}");
+        assert!(check_one("e2e", &["store", "mock", "anyhow"], &[("crates/e2e/Cargo.toml", LINTS)]).is_empty());
+    }
+
+    #[test]
+    fn sql_outside_the_store_and_io_in_ai_fail() {
+        for (who, whom) in
+            [("control", "sqlx"), ("proxy", "axum"), ("store", "anyhow"), ("ai", "tokio"), ("meter", "hyper")]
+        {
+            let path = format!("crates/{who}/Cargo.toml");
+            let said = check_one(who, &[whom], &[(&path, LINTS)]);
+            assert!(said.len() == 1 && said[0].contains(&format!("may not use `{whom}`")), "{who} {whom}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn tokio_beyond_sync_fails_in_access() {
+        let manifest =
+            format!("{LINTS}\n[dependencies]\ntokio = {{ version = \"1\", features = [\"sync\", \"net\"] }}\n");
+        let source = "use tokio::sync::mpsc;\nuse tokio::net::TcpStream;\n#[cfg(test)]\nuse tokio::time;\n";
+        let files = [("crates/access/Cargo.toml", manifest.as_str()), ("crates/access/src/lib.rs", source)];
+        let said = check_one("access", &["tokio"], &files);
+        assert!(said.len() == 2, "{said:?}");
+        assert!(said[0].starts_with("crates/access/Cargo.toml:5: asks for Tokio's `net`"), "{said:?}");
+        assert!(said[1].starts_with("crates/access/src/lib.rs:2: uses Tokio beyond `sync`"), "{said:?}");
+    }
+
+    #[test]
+    fn a_crate_that_leaves_the_workspaces_lints_or_could_be_published_fails() {
+        let lintless = check_one("meter", &[], &[("crates/meter/Cargo.toml", "[package]\n")]);
+        assert!(lintless.len() == 1 && lintless[0].contains("lints do not apply"), "{lintless:?}");
+        let package = Package { publishable: true, name: "meter".to_owned(), ..Package::default() };
+        let manifest = Tree::of(&[("Cargo.toml", LINTS)]);
+        let published = said(&membership(&package, manifest.file("Cargo.toml")));
+        assert!(published.len() == 1 && published[0].contains("could be published"), "{published:?}");
+    }
+}

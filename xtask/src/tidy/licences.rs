@@ -1,0 +1,198 @@
+//! Licences, sources and banned crates of everything that is linked. The lists are those of `deny.toml`, so that they
+//! hold also where cargo-deny is missing.
+
+use super::finding::Finding;
+use super::graph::Graph;
+use super::tree::{File, Tree};
+
+const LIST: &str = "deny.toml";
+
+/// Checks the resolved graph against the lists.
+pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
+    let Some(list) = tree.file(LIST) else {
+        let lock = File { path: LIST.to_owned(), text: String::new() };
+        return vec![lock.whole().fails("is missing", "it lists allowed licences and banned crates")];
+    };
+    let (allowed, banned) = (quoted(list, "[licenses]", "allow"), bans(list));
+    let mut findings = Vec::new();
+    if allowed.is_empty() || banned.is_empty() {
+        let remedy = "write `allow = […]` in [licenses] and `deny = […]` in [bans], an entry a line";
+        findings.push(list.whole().fails("lists no allowed licence or no banned crate", remedy));
+    }
+    for package in &graph.packages {
+        let name = format!("`{} {}`", package.name, package.version);
+        if let Some(source) = &package.foreign_source {
+            let remedy = "crates come from the public registry only: publish it, or do without";
+            findings.push(list.whole().fails(format!("{name} comes from {source}"), remedy));
+        }
+        if package.member {
+            continue;
+        }
+        match &package.licence {
+            Some(licence) if permits(licence, &allowed) => {}
+            licence => {
+                let says = licence.as_deref().unwrap_or("no licence");
+                let remedy = "do without it, or have the owner allow the licence in [licenses]";
+                findings.push(list.whole().fails(format!("{name} says {says}, which is not allowed"), remedy));
+            }
+        }
+    }
+    findings.extend(banned.iter().filter_map(|ban| forbidden(graph, list, ban)));
+    findings
+}
+
+/// A banned crate and why.
+struct Ban {
+    line: usize,
+    name: String,
+    reason: String,
+}
+
+fn forbidden(graph: &Graph, list: &File, ban: &Ban) -> Option<Finding> {
+    let way = graph.members().find_map(|member| graph.way(&member.name, &ban.name))?;
+    let what = format!("`{}` is linked: {}", ban.name, way.join(" → "));
+    Some(list.line(ban.line).fails(what, format!("{}: switch off the feature that brings it", ban.reason)))
+}
+
+/// Lines of the list `key` in `section`, up to its closing bracket.
+fn entries<'a>(list: &'a File, section: &'a str, key: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+    let opening = format!("{key} = [");
+    list.lines()
+        .map(|(number, line)| (number, line.trim()))
+        .skip_while(move |(_, line)| *line != section)
+        .skip(1)
+        .take_while(|(_, line)| !line.starts_with('['))
+        .skip_while(move |(_, line)| !line.starts_with(&opening))
+        .skip(1)
+        .take_while(|(_, line)| !line.starts_with(']'))
+}
+
+fn quoted(list: &File, section: &str, key: &str) -> Vec<String> {
+    entries(list, section, key)
+        .filter_map(|(_, line)| Some(line.strip_prefix('"')?.split('"').next()?.to_owned()))
+        .collect()
+}
+
+fn bans(list: &File) -> Vec<Ban> {
+    let field = |line: &str, name: &str| {
+        let rest = line.split_once(&format!("{name} = \""))?.1;
+        rest.split('"').next().map(str::to_owned)
+    };
+    let ban = |(number, line): (usize, &str)| {
+        Some(Ban { line: number, name: field(line, "crate")?, reason: field(line, "reason")? })
+    };
+    entries(list, "[bans]", "deny").filter_map(ban).collect()
+}
+
+/// Whether an SPDX expression can be met with allowed licences alone. The old `A/B` means `A OR B`.
+fn permits(expression: &str, allowed: &[String]) -> bool {
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let mut words = spaced.split_whitespace().peekable();
+    let met = any(&mut words, allowed);
+    met && words.next().is_none()
+}
+
+type Words<'a> = std::iter::Peekable<std::str::SplitWhitespace<'a>>;
+
+fn any(words: &mut Words<'_>, allowed: &[String]) -> bool {
+    let mut met = all(words, allowed);
+    while words.next_if_eq(&"OR").is_some() {
+        met |= all(words, allowed);
+    }
+    met
+}
+
+fn all(words: &mut Words<'_>, allowed: &[String]) -> bool {
+    let mut met = one(words, allowed);
+    while words.next_if_eq(&"AND").is_some() {
+        met &= one(words, allowed);
+    }
+    met
+}
+
+fn one(words: &mut Words<'_>, allowed: &[String]) -> bool {
+    if words.next_if_eq(&"(").is_some() {
+        let met = any(words, allowed);
+        return words.next() == Some(")") && met;
+    }
+    let Some(mut licence) = words.next().map(str::to_owned) else { return false };
+    if words.next_if_eq(&"WITH").is_some() {
+        licence = format!("{licence} WITH {}", words.next().unwrap_or_default());
+    }
+    allowed.contains(&licence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::finding::said;
+    use crate::tidy::graph::Package;
+
+    const DENY: &str = "[licenses]\nallow = [\n  \"MIT\",\n  \"ISC\", # a reason\n]\n\n[bans]\ndeny = [\n  \
+                        { crate = \"ring\", reason = \"one TLS provider\" },\n]\n";
+
+    fn check_package(package: Package) -> Vec<String> {
+        let tollgate = Package { name: "tollgate".to_owned(), member: true, ..Package::default() };
+        let graph = Graph { packages: vec![tollgate, package], edges: vec![(0, 1)] };
+        said(&check(&graph, &Tree::of(&[(LIST, DENY)])))
+    }
+
+    fn package(name: &str, licence: Option<&str>) -> Package {
+        let licence = licence.map(str::to_owned);
+        Package { name: name.to_owned(), version: "1.0.0".to_owned(), licence, ..Package::default() }
+    }
+
+    #[test]
+    fn expressions_are_met_by_allowed_licences_alone() {
+        let allowed = ["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned);
+        for (expression, met) in [
+            ("MIT", true),
+            ("GPL-3.0-only", false),
+            ("GPL-3.0-only OR MIT", true),
+            ("GPL-3.0-only/MIT", true),
+            ("MIT AND GPL-3.0-only", false),
+            ("ISC AND (GPL-3.0-only OR MIT)", true),
+            ("(MIT OR ISC) AND GPL-3.0-only", false),
+            ("Apache-2.0 WITH LLVM-exception", true),
+            ("Apache-2.0", false),
+            ("MIT OR", true),
+            ("MIT MIT", false),
+            ("(MIT", false),
+            ("", false),
+        ] {
+            assert_eq!(permits(expression, &allowed), met, "{expression}");
+        }
+    }
+
+    #[test]
+    fn a_licence_that_is_not_listed_fails() {
+        assert!(check_package(package("good", Some("MIT OR Apache-2.0"))).is_empty());
+        for (licence, says) in [(Some("AGPL-3.0-only"), "says AGPL-3.0-only"), (None, "says no licence")] {
+            let said = check_package(package("bad", licence));
+            assert!(said.len() == 1 && said[0].contains(says), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_git_dependency_fails() {
+        let source = Some("git+https://example.com/fork".to_owned());
+        let said = check_package(Package { foreign_source: source, ..package("fork", Some("MIT")) });
+        assert!(said.len() == 1 && said[0].contains("`fork 1.0.0` comes from git+"), "{said:?}");
+    }
+
+    #[test]
+    fn a_banned_crate_fails_with_the_way_to_it_and_the_reason() {
+        let said = check_package(package("ring", Some("ISC")));
+        assert_eq!(
+            said,
+            ["deny.toml:9: `ring` is linked: tollgate → ring; one TLS provider: switch off the feature that brings it"]
+        );
+    }
+
+    #[test]
+    fn lists_that_cannot_be_read_fail() {
+        for files in [&[][..], &[(LIST, "[licenses]\n")]] {
+            assert!(!check(&Graph::default(), &Tree::of(files)).is_empty());
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Names are nouns of the domain: a drawer for the rest has no name.
+
+use super::finding::Finding;
+use super::tree::{File, Tree};
+
+const DRAWERS: &[&str] =
+    &["core", "common", "util", "utils", "shared", "helper", "helpers", "types", "manager", "service", "misc"];
+
+/// Checks folders and files that hold source.
+pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
+    tree.files.iter().filter(|file| file.is(&["rs", "ts", "tsx", "js", "mjs"])).filter_map(source).collect()
+}
+
+fn source(file: &File) -> Option<Finding> {
+    if file.name() == "mod.rs" {
+        return Some(file.whole().fails("is a `mod.rs`", "name it after its folder: `foo.rs` beside `foo/`"));
+    }
+    let stem = file.path.rsplit_once('.').map_or(file.path.as_str(), |(stem, _)| stem);
+    let bad = stem.split('/').find(|part| DRAWERS.contains(part) || part.starts_with("do_"))?;
+    Some(file.whole().fails(format!("`{bad}` names no thing of the domain"), "name it after what it holds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::finding::said;
+
+    #[test]
+    fn drawers_and_mod_files_fail() {
+        for path in [
+            "crates/core/src/lib.rs",
+            "crates/proxy/src/utils.rs",
+            "crates/proxy/src/route/helpers/table.rs",
+            "crates/proxy/src/do_route.rs",
+            "crates/proxy/src/route/mod.rs",
+            "e2e/sdk/common.mjs",
+        ] {
+            assert_eq!(said(&check(&Tree::of(&[(path, "")]))).len(), 1, "{path}");
+        }
+    }
+
+    #[test]
+    fn nouns_pass() {
+        for path in ["crates/proxy/src/route.rs", "crates/access/src/user.rs", "docs/core.md", "crates/x/src/encore.rs"]
+        {
+            assert!(check(&Tree::of(&[(path, "")])).is_empty(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Files are read whole: 300 lines are the aim, 500 a warning, 800 the end.
+
+use super::finding::Finding;
+use super::tree::{File, Tree};
+
+const LINES_WARN: usize = 500;
+const LINES_MAX: usize = 800;
+const ARCHITECTURE_LINES_MAX: usize = 200;
+const REASON: &str = "Long because: ";
+
+/// Checks sources, and that the map stays a map.
+pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
+    let sources = tree.files.iter().filter(|file| file.is(&["rs", "ts", "tsx"]));
+    sources.filter_map(source).chain(tree.file("ARCHITECTURE.md").and_then(architecture)).collect()
+}
+
+fn source(file: &File) -> Option<Finding> {
+    let lines = file.text.lines().count();
+    let has_reason = file.text.lines().next().is_some_and(|first| first.contains(REASON));
+    if lines <= LINES_WARN || has_reason {
+        return None;
+    }
+    let what = format!("has {lines} lines");
+    let remedy = format!("one file, one idea: split it, or open it with `//! {REASON}…`");
+    let place = file.line(lines);
+    Some(if lines > LINES_MAX { place.fails(what, remedy) } else { place.warns(what, remedy) })
+}
+
+fn architecture(file: &File) -> Option<Finding> {
+    let lines = file.text.lines().count();
+    (lines > ARCHITECTURE_LINES_MAX).then(|| {
+        let what = format!("has {lines} lines, {ARCHITECTURE_LINES_MAX} are allowed");
+        file.line(lines).fails(what, "it is a map: move what explains one thing to docs/")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::finding::said;
+
+    fn check_lines(path: &str, first: &str, lines: usize) -> Vec<String> {
+        let text = format!("{first}\n{}", "line\n".repeat(lines - 1));
+        said(&check(&Tree::of(&[(path, &text)])))
+    }
+
+    #[test]
+    fn long_files_warn_then_fail_unless_they_say_why() {
+        for path in ["a.rs", "b.ts", "c.tsx"] {
+            assert!(check_lines(path, "//! A", 500).is_empty());
+            assert!(check_lines(path, "//! A", 501)[0].contains("warning: has 501 lines"));
+            assert!(check_lines(path, "//! A", 801)[0].contains(":801: has 801 lines"));
+            assert!(check_lines(path, "//! Long because: a flat table.", 801).is_empty());
+        }
+        assert!(check_lines("data.json", "{", 5_000).is_empty());
+    }
+
+    #[test]
+    fn the_map_has_200_lines_at_most() {
+        assert!(check_lines("ARCHITECTURE.md", "# Map", 200).is_empty());
+        assert_eq!(check_lines("ARCHITECTURE.md", "# Map", 201).len(), 1);
+    }
+}

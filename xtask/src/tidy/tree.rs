@@ -1,0 +1,97 @@
+//! The files that git knows or would take, read once.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use super::finding::Place;
+
+/// The repository's files.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    /// Sorted by path.
+    pub(crate) files: Vec<File>,
+}
+
+/// One file.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// From the root, with slashes.
+    pub(crate) path: String,
+    /// Empty where it is not UTF-8.
+    pub(crate) text: String,
+}
+
+impl Tree {
+    /// Reads what `git ls-files` names, new files that are not ignored among it.
+    ///
+    /// # Errors
+    /// When git is missing or `root` is no repository.
+    pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
+        let output = Command::new("git")
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .current_dir(root)
+            .output()
+            .context("tidy asks git for the list of files: install git")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "tidy asks git for the list of files: {}", said.trim());
+        let names = String::from_utf8(output.stdout).context("a file's name is not UTF-8")?;
+        let mut files: Vec<File> = names.split('\0').filter_map(|path| File::read(root, path)).collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.dedup_by(|a, b| a.path == b.path);
+        Ok(Self { files })
+    }
+
+    /// The file at `path`.
+    pub(crate) fn file(&self, path: &str) -> Option<&File> {
+        self.files.iter().find(|file| file.path == path)
+    }
+
+    /// Files below `folder`, which ends in a slash.
+    pub(crate) fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a File> {
+        self.files.iter().filter(move |file| file.path.starts_with(folder))
+    }
+}
+
+impl File {
+    fn read(root: &Path, path: &str) -> Option<Self> {
+        // A file that git still lists may be deleted already.
+        let bytes = std::fs::read(root.join(path)).ok()?;
+        Some(Self { path: path.to_owned(), text: String::from_utf8(bytes).unwrap_or_default() })
+    }
+
+    /// The last part of the path.
+    pub(crate) fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
+    /// The file as a whole, as a place.
+    pub(crate) fn whole(&self) -> Place<'_> {
+        self.line(0)
+    }
+
+    /// A line of it, from 1.
+    pub(crate) fn line(&self, line: usize) -> Place<'_> {
+        Place { path: &self.path, line }
+    }
+
+    /// Its lines with their numbers, from 1.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
+    }
+
+    /// Whether its name ends in one of `extensions`.
+    pub(crate) fn is(&self, extensions: &[&str]) -> bool {
+        self.name().rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
+    }
+}
+
+#[cfg(test)]
+impl Tree {
+    /// A tree of these paths and texts.
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+        let file = |(path, text): &(&str, &str)| File { path: (*path).to_owned(), text: (*text).to_owned() };
+        Self { files: files.iter().map(file).collect() }
+    }
+}
