@@ -1,0 +1,165 @@
+//! The body of an answer: at once, or in pieces with time between them, to its end or to where it is cut.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use crate::wire::Script;
+
+/// What was written before a cut leaves in this time; an error at once would take it along.
+const CUT_PAUSE: Duration = Duration::from_millis(10);
+
+/// The connection is to be closed here.
+#[derive(Debug, thiserror::Error)]
+#[error("cut, as the model's name asks")]
+pub(crate) struct Cut;
+
+/// The body of an answer.
+pub(crate) enum Payload {
+    Whole(Option<Bytes>),
+    Paced(Box<Paced>),
+}
+
+/// A body in pieces, each its own chunk.
+pub(crate) struct Paced {
+    source: Source,
+    every: Duration,
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Pieces until the cut; the last of them is sent by half.
+    cut_in: Option<u64>,
+    ahead: Step,
+}
+
+enum Source {
+    Events(Box<Script>),
+    Slices { rest: Bytes, piece_bytes: usize },
+}
+
+enum Step {
+    Send(Bytes),
+    Cut,
+    End,
+}
+
+impl Payload {
+    pub(crate) const fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Some(bytes))
+    }
+
+    /// A stream with `every` between its events, cut within event `cut_in` (from 1).
+    pub(crate) fn events(script: Script, every: Duration, cut_in: Option<u64>) -> Self {
+        Self::paced(Source::Events(Box::new(script)), every, cut_in)
+    }
+
+    /// A body in about `pieces` pieces with `every` between them.
+    pub(crate) fn trickled(body: Bytes, every: Duration, pieces: u64) -> Self {
+        let pieces = usize::try_from(pieces.max(1)).unwrap_or(usize::MAX);
+        let piece_bytes = body.len().div_ceil(pieces).max(1);
+        Self::paced(Source::Slices { rest: body, piece_bytes }, every, None)
+    }
+
+    /// The first half of a body; its length promises all of it.
+    pub(crate) fn halved(body: Bytes) -> Self {
+        let piece_bytes = body.len().max(1);
+        Self::paced(Source::Slices { rest: body, piece_bytes }, Duration::ZERO, Some(1))
+    }
+
+    fn paced(source: Source, every: Duration, cut_in: Option<u64>) -> Self {
+        let mut paced = Paced { source, every, pause: None, cut_in, ahead: Step::End };
+        paced.ahead = paced.step();
+        Self::Paced(Box::new(paced))
+    }
+}
+
+impl Paced {
+    fn step(&mut self) -> Step {
+        let half = match &mut self.cut_in {
+            Some(0) => return Step::Cut,
+            Some(left) => {
+                *left -= 1;
+                *left == 0
+            }
+            None => false,
+        };
+        match self.source.next() {
+            Some(mut piece) => {
+                if half {
+                    piece.truncate(piece.len() / 2);
+                }
+                Step::Send(piece)
+            }
+            None => Step::End,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+        }
+        match std::mem::replace(&mut self.ahead, Step::End) {
+            Step::End => Poll::Ready(None),
+            Step::Cut => Poll::Ready(Some(Err(Cut))),
+            Step::Send(piece) => {
+                self.ahead = self.step();
+                self.rest();
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
+        }
+    }
+
+    /// Sets the time before what is ahead; the end comes at once.
+    fn rest(&mut self) {
+        let pause = match self.ahead {
+            Step::End => Duration::ZERO,
+            Step::Send(_) => self.every,
+            Step::Cut => self.every.max(CUT_PAUSE),
+        };
+        match &mut self.pause {
+            _ if pause.is_zero() => self.pause = None,
+            Some(sleep) => sleep.as_mut().reset(Instant::now() + pause),
+            none => *none = Some(Box::pin(tokio::time::sleep(pause))),
+        }
+    }
+}
+
+impl Source {
+    fn next(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Events(script) => script.next(),
+            Self::Slices { rest, piece_bytes } => {
+                let piece = rest.split_to(rest.len().min(*piece_bytes));
+                (!piece.is_empty()).then_some(piece)
+            }
+        }
+    }
+}
+
+impl Body for Payload {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Paced(paced) => paced.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let exact = |bytes: usize| SizeHint::with_exact(u64::try_from(bytes).unwrap_or(u64::MAX));
+        match self {
+            Self::Whole(bytes) => exact(bytes.as_ref().map_or(0, Bytes::len)),
+            Self::Paced(paced) => match (&paced.source, &paced.ahead) {
+                (Source::Slices { rest, .. }, Step::Send(ahead)) => exact(rest.len() + ahead.len()),
+                _ => SizeHint::default(),
+            },
+        }
+    }
+}

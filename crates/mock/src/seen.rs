@@ -1,0 +1,137 @@
+//! What arrived: `GET /mock/seen`, so that a test can compare what an upstream received with what a caller sent.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use http::{HeaderMap, Uri};
+use hyper::body::Bytes;
+use serde_json::{Map, Value, json};
+
+const MODELS_MAX: usize = 256;
+const BODIES_MAX: usize = 1_000;
+/// Under this name stands what came after [`MODELS_MAX`] names.
+const OTHERS: &str = "(others)";
+
+/// A SHA-256.
+pub(crate) type Hash = [u8; 32];
+
+/// Requests by model (without `mock/`), plain ones under `plain`; bounded in names and in bodies.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(Mutex<HashMap<String, Entry>>);
+
+#[derive(Debug, Default)]
+struct Entry {
+    requests: u64,
+    bodies: VecDeque<Hash>,
+    last: Option<Visit>,
+}
+
+/// One request, as far as it is kept.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    /// `None` where there was no body.
+    pub(crate) body: Option<Hash>,
+}
+
+impl Seen {
+    pub(crate) fn record(&self, name: &str, visit: Visit) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = if entries.contains_key(name) || entries.len() < MODELS_MAX { name } else { OTHERS };
+        if !entries.contains_key(name) {
+            entries.insert(name.to_owned(), Entry::default());
+        }
+        let Some(entry) = entries.get_mut(name) else { return };
+        entry.requests += 1;
+        if let Some(hash) = visit.body {
+            if entry.bodies.len() == BODIES_MAX {
+                entry.bodies.pop_front();
+            }
+            entry.bodies.push_back(hash);
+        }
+        entry.last = Some(visit);
+    }
+
+    pub(crate) fn reset(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// `{"models": {NAME: {requests, bodies: [SHA-256 in hex, oldest first], target, headers}}}`; target and headers
+    /// are the last request's, a repeated header's values joined with `, `.
+    pub(crate) fn report(&self) -> Bytes {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let models: Map<String, Value> = entries.iter().map(|(name, entry)| (name.clone(), entry.report())).collect();
+        Bytes::from(json!({ "models": models }).to_string())
+    }
+}
+
+impl Entry {
+    fn report(&self) -> Value {
+        let bodies: Vec<String> = self.bodies.iter().map(|hash| hex(hash)).collect();
+        let target = self.last.as_ref().map(|visit| visit.uri.to_string());
+        let mut headers = Map::new();
+        for (name, value) in self.last.iter().flat_map(|visit| &visit.headers) {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let joined = match headers.get(name.as_str()).and_then(Value::as_str) {
+                Some(before) => format!("{before}, {value}"),
+                None => value,
+            };
+            headers.insert(name.to_string(), Value::String(joined));
+        }
+        json!({ "requests": self.requests, "bodies": bodies, "target": target, "headers": headers })
+    }
+}
+
+/// Lowercase hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visit(body: Option<Hash>) -> Visit {
+        Visit { uri: Uri::from_static("/plain?a=1"), headers: HeaderMap::new(), body }
+    }
+
+    fn report(seen: &Seen) -> Value {
+        serde_json::from_slice(&seen.report()).unwrap()
+    }
+
+    #[test]
+    fn bodies_and_names_are_bounded() {
+        let seen = Seen::default();
+        for n in 0..1_005_u16 {
+            let mut hash = [0; 32];
+            hash[..2].copy_from_slice(&n.to_be_bytes());
+            seen.record("mock", visit(Some(hash)));
+        }
+        for n in 0..300 {
+            seen.record(&format!("model-{n}"), visit(None));
+        }
+        let report = report(&seen);
+        let models = report["models"].as_object().unwrap();
+        assert_eq!(models["mock"]["requests"], 1_005);
+        assert_eq!(models["mock"]["bodies"].as_array().unwrap().len(), 1_000);
+        assert_eq!(models["mock"]["bodies"][0].as_str().unwrap(), format!("0005{}", "00".repeat(30)));
+        assert_eq!(models.len(), MODELS_MAX + 1);
+        assert_eq!(models[OTHERS]["requests"], 300 - 255);
+    }
+
+    #[test]
+    fn repeated_headers_are_joined_and_reset_forgets() {
+        let seen = Seen::default();
+        let mut one = visit(None);
+        one.headers.append("a", "1".parse().unwrap());
+        one.headers.append("a", "2".parse().unwrap());
+        seen.record("m", one);
+        assert_eq!(report(&seen)["models"]["m"]["headers"], json!({ "a": "1, 2" }));
+        assert_eq!(report(&seen)["models"]["m"]["target"], "/plain?a=1");
+        seen.reset();
+        assert_eq!(report(&seen), json!({ "models": {} }));
+    }
+}

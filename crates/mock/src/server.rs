@@ -1,0 +1,73 @@
+//! The listener: accepts, serves each connection in a task, ends them all with itself.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::handle::Mock;
+
+const CONNECTIONS_MAX: usize = 16_384;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How fast the mock is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Time between two events of a stream, so that a person sees it stream. 20 ms.
+    pub pace: Duration,
+    /// Time before the first byte of `slow`. 3 s.
+    pub slow: Duration,
+    /// Time between two events of `long`. 100 ms.
+    pub long_pace: Duration,
+    /// How long `long` goes on. 10 min.
+    pub long_for: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            pace: Duration::from_millis(20),
+            slow: Duration::from_secs(3),
+            long_pace: Duration::from_millis(100),
+            long_for: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Serves on `listener` at the default speed until `shutdown` is ready; connections that are open then are cut.
+pub async fn serve(listener: TcpListener, shutdown: impl Future) {
+    serve_with(listener, Options::default(), shutdown).await;
+}
+
+/// [`serve`] at another speed.
+pub async fn serve_with(listener: TcpListener, options: Options, shutdown: impl Future) {
+    let mock = Arc::new(Mock::new(options));
+    let mut connections = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        tokio::select! {
+            _ = &mut shutdown => return,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+                Ok((stream, _)) => drop(connections.spawn(connection(stream, Arc::clone(&mock)))),
+                // Out of descriptors, or a caller gone before it was accepted.
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, mock: Arc<Mock>) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = service_fn(|request| async { Ok::<_, Infallible>(mock.answer(request).await) });
+    // An error is a caller that left, or `cut` doing its work.
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+}

@@ -1,0 +1,71 @@
+//! The words of an answer, and their pieces: what one event carries.
+
+use std::borrow::Cow;
+
+/// Text that is cut after each run of spaces, or one word many times (never held whole while it is streamed).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Text {
+    Words(Cow<'static, str>),
+    Repeated { word: &'static str, times: u32 },
+}
+
+/// A place in a [`Text`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cursor(usize);
+
+impl Text {
+    /// The next piece; `None` at the end.
+    pub(crate) fn next(&self, at: &mut Cursor) -> Option<&str> {
+        match self {
+            Self::Words(text) => {
+                let rest = text.get(at.0..).filter(|rest| !rest.is_empty())?;
+                let word = rest.find(' ').unwrap_or(rest.len());
+                let spaces = rest.bytes().skip(word).take_while(|byte| *byte == b' ').count();
+                at.0 += word + spaces;
+                rest.get(..word + spaces)
+            }
+            Self::Repeated { word, times } => (at.0 < usize::try_from(*times).unwrap_or(usize::MAX)).then(|| {
+                at.0 += 1;
+                *word
+            }),
+        }
+    }
+
+    /// How many pieces there are.
+    pub(crate) fn pieces(&self) -> u64 {
+        if let Self::Repeated { times, .. } = self {
+            return u64::from(*times);
+        }
+        let mut at = Cursor::default();
+        std::iter::from_fn(|| self.next(&mut at).map(|_| 1)).sum()
+    }
+
+    /// All of it.
+    pub(crate) fn whole(&self) -> Cow<'_, str> {
+        match self {
+            Self::Words(text) => Cow::Borrowed(text),
+            Self::Repeated { word, times } => Cow::Owned(word.repeat(usize::try_from(*times).unwrap_or(0))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_make_the_whole() {
+        let check = |text: Text, pieces: &[&str]| {
+            let mut at = Cursor::default();
+            let found: Vec<String> = std::iter::from_fn(|| text.next(&mut at).map(str::to_owned)).collect();
+            assert_eq!(found, pieces);
+            assert_eq!(found.concat(), text.whole());
+            assert_eq!(text.pieces(), pieces.len() as u64);
+        };
+        check(Text::Words("".into()), &[]);
+        check(Text::Words("one".into()), &["one"]);
+        check(Text::Words("  é  two\nlines ".into()), &["  ", "é  ", "two\nlines "]);
+        check(Text::Repeated { word: "tick ", times: 2 }, &["tick ", "tick "]);
+        check(Text::Repeated { word: "tick ", times: 0 }, &[]);
+    }
+}
