@@ -1,0 +1,52 @@
+# The only entrance: people, hooks and CI call the same targets. `make` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench audit hooks fmt setup
+
+# Flags for `tollgate serve`, as in: make run ARGS="--listen 127.0.0.1:9000"
+ARGS ?=
+# CI says --locked; a developer may be changing dependencies.
+LOCKED ?=
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# A Node of our own, where scripts/setup.sh had to bring one; and cargo, where the shell has not been told yet.
+export PATH := $(abspath $(TARGET))/tools/bin:$(PATH):$(HOME)/.cargo/bin
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## set up what is missing, build, and serve the demo on loopback
+	@scripts/setup.sh build
+	cargo build $(LOCKED) --package tollgate
+	@exec $(TARGET)/debug/tollgate serve --demo $(ARGS)
+
+test: ## run all tests, those on the built binary and with the official SDKs included
+	@scripts/setup.sh test
+	cargo build $(LOCKED) --package tollgate
+	cargo test $(LOCKED) --workspace
+
+check: ## formatting, lints, documentation, house rules
+	@scripts/setup.sh check
+	cargo fmt --all --check
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
+	cargo run --quiet $(LOCKED) --package xtask -- tidy
+
+bench: ## what a request costs, beside nginx (release build; takes minutes)
+	@scripts/setup.sh build
+	cargo build $(LOCKED) --release --package tollgate
+	cargo run $(LOCKED) --release --package bench -- run
+
+audit: ## known vulnerabilities, licences, bans and sources of dependencies (cargo-deny)
+	@scripts/audit.sh
+
+hooks: ## install a pre-commit hook: fmt, clippy, test
+	@scripts/hooks.sh
+
+fmt: ## format all sources
+	cargo fmt --all
+
+setup: ## set up what is missing for all of these
+	@scripts/setup.sh all
