@@ -18,7 +18,7 @@ const REASONING: u64 = 8;
 /// One answer. The same body gives the same answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// 24 hex digits of the body's SHA-256, to make ids of.
+    /// [`Body::id`].
     pub(crate) id: String,
     /// The model's name as it was asked for.
     pub(crate) model: String,
@@ -79,18 +79,12 @@ impl Answer {
         let output = content.pieces();
         let reasoning = if matches!(behaviour, Behaviour::Tokens { .. }) { 0 } else { REASONING };
         let figures = (behaviour != Behaviour::NoUsage).then(|| Figures::of(body.bytes, output, reasoning));
-        let id = body.hash_hex.get(..24).unwrap_or(body.hash_hex).to_owned();
-        Self { id, model: asked.model.clone().into_owned(), content, figures, include_usage: asked.wants_usage() }
-    }
-
-    /// One word, whoever asks.
-    pub(crate) fn short(model: &str, body: Body<'_>) -> Self {
         Self {
-            id: body.hash_hex.to_owned(),
-            model: model.to_owned(),
-            content: Content::Says(Text::Words(Cow::Borrowed("Hello."))),
-            figures: Some(Figures::of(body.bytes, 1, 0)),
-            include_usage: false,
+            id: body.id().to_owned(),
+            model: asked.model.clone().into_owned(),
+            content,
+            figures,
+            include_usage: asked.wants_usage(),
         }
     }
 }
@@ -100,6 +94,13 @@ impl Answer {
 pub(crate) struct Body<'a> {
     pub(crate) bytes: usize,
     pub(crate) hash_hex: &'a str,
+}
+
+impl<'a> Body<'a> {
+    /// 24 hex digits, to make ids of.
+    pub(crate) fn id(&self) -> &'a str {
+        self.hash_hex.get(..24).unwrap_or(self.hash_hex)
+    }
 }
 
 impl Content {

@@ -33,12 +33,11 @@ const CUT_AFTER: u64 = 4;
 pub(crate) struct Mock {
     options: Options,
     seen: Seen,
-    instant: [Bytes; 3],
 }
 
 impl Mock {
     pub(crate) fn new(options: Options) -> Self {
-        Self { options, seen: Seen::default(), instant: Format::ALL.map(instant) }
+        Self { options, seen: Seen::default() }
     }
 
     /// Answers one request. What the caller does wrong is answered too.
@@ -103,13 +102,7 @@ impl Mock {
         let behaviour = asked.behaviour();
         self.seen.record(asked.name(), visit(parts, Some(hash)));
         if behaviour == Behaviour::Instant && !asked.streamed() && endpoint != Endpoint::CountTokens {
-            let [chat, responses, messages] = &self.instant;
-            let fixed = match format {
-                Format::Chat => chat,
-                Format::Responses => responses,
-                Format::Messages => messages,
-            };
-            return typed(StatusCode::OK, "application/json", Payload::whole(fixed.clone()));
+            return typed(StatusCode::OK, "application/json", Payload::whole(wire::instant(format)));
         }
         if behaviour == Behaviour::Slow {
             tokio::time::sleep(self.options.slow).await;
@@ -117,11 +110,11 @@ impl Mock {
         let hash_hex = hex(&hash);
         let body = Body { bytes: body.len(), hash_hex: &hash_hex };
         let mut answer = match behaviour.fault() {
-            Some(fault) => fault.answer(format, &hash_hex),
+            Some(fault) => fault.answer(format, body.id()),
             None if endpoint == Endpoint::CountTokens => json(StatusCode::OK, &count(body)),
             None => self.say(format, &asked, body),
         };
-        sign(answer.headers_mut(), format, &hash_hex);
+        sign(answer.headers_mut(), format, body.id());
         answer
     }
 
@@ -165,7 +158,7 @@ fn typed(status: StatusCode, kind: &'static str, payload: Payload) -> Response<P
 
 /// The headers that providers send besides: some must not reach a gateway's callers, some must.
 fn sign(headers: &mut HeaderMap, format: Format, id: &str) {
-    let id = format!("req_{}", id.get(..24).unwrap_or(id));
+    let id = format!("req_{id}");
     headers.insert(SET_COOKIE, HeaderValue::from_static("__cf_bm=mock; path=/; HttpOnly"));
     let pairs: &[(&'static str, &str)] = match format {
         Format::Chat | Format::Responses => &[
@@ -206,12 +199,6 @@ fn models(endpoint: Endpoint, parts: &Parts) -> Response<Payload> {
 
 fn count(body: Body<'_>) -> Json {
     wire::messages::count(input_tokens(body.bytes))
-}
-
-/// The fixed answer of `instant`: about 400 bytes with Chat and Messages, more with Responses, which has more to say.
-fn instant(format: Format) -> Bytes {
-    let body = Body { bytes: 400, hash_hex: "000000000000000000000000" };
-    wire::whole(format, &Answer::short("instant", body))
 }
 
 fn visit(parts: Parts, body: Option<Hash>) -> Visit {

@@ -26,6 +26,8 @@ pub(crate) enum Payload {
 /// A body in pieces, each its own chunk.
 pub(crate) struct Paced {
     source: Source,
+    /// What `Content-Length` says; a cut breaks the promise.
+    promised_bytes: Option<u64>,
     every: Duration,
     pause: Option<Pin<Box<Sleep>>>,
     /// Pieces until the cut; the last of them is sent by half.
@@ -68,7 +70,11 @@ impl Payload {
     }
 
     fn paced(source: Source, every: Duration, cut_in: Option<u64>) -> Self {
-        let mut paced = Paced { source, every, pause: None, cut_in, ahead: Step::End };
+        let promised_bytes = match &source {
+            Source::Events(_) => None,
+            Source::Slices { rest, .. } => u64::try_from(rest.len()).ok(),
+        };
+        let mut paced = Paced { source, promised_bytes, every, pause: None, cut_in, ahead: Step::End };
         paced.ahead = paced.step();
         Self::Paced(Box::new(paced))
     }
@@ -152,14 +158,12 @@ impl Body for Payload {
         matches!(self, Self::Whole(None))
     }
 
+    /// Asked before the first frame only: hyper makes the framing of it.
     fn size_hint(&self) -> SizeHint {
-        let exact = |bytes: usize| SizeHint::with_exact(u64::try_from(bytes).unwrap_or(u64::MAX));
-        match self {
-            Self::Whole(bytes) => exact(bytes.as_ref().map_or(0, Bytes::len)),
-            Self::Paced(paced) => match (&paced.source, &paced.ahead) {
-                (Source::Slices { rest, .. }, Step::Send(ahead)) => exact(rest.len() + ahead.len()),
-                _ => SizeHint::default(),
-            },
-        }
+        let bytes = match self {
+            Self::Whole(bytes) => u64::try_from(bytes.as_ref().map_or(0, Bytes::len)).ok(),
+            Self::Paced(paced) => paced.promised_bytes,
+        };
+        bytes.map(SizeHint::with_exact).unwrap_or_default()
     }
 }

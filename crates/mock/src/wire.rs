@@ -28,6 +28,35 @@ pub(crate) fn whole(format: Format, answer: &Answer) -> Bytes {
     bytes(&json)
 }
 
+/// The fixed answer of the model `instant`: 300 to 500 bytes, made beforehand.
+pub(crate) const fn instant(format: Format) -> Bytes {
+    Bytes::from_static(match format {
+        Format::Chat => INSTANT_CHAT.as_bytes(),
+        Format::Responses => INSTANT_RESPONSE.as_bytes(),
+        Format::Messages => INSTANT_MESSAGE.as_bytes(),
+    })
+}
+
+const INSTANT_CHAT: &str = concat!(
+    r#"{"id":"chatcmpl-instant","object":"chat.completion","created":1767225600,"model":"instant","choices":[{"index":0,"#,
+    r#""message":{"role":"assistant","content":"Hello.","refusal":null},"logprobs":null,"finish_reason":"stop"}],"#,
+    r#""usage":{"prompt_tokens":256,"completion_tokens":2,"total_tokens":258,"#,
+    r#""prompt_tokens_details":{"cached_tokens":64},"completion_tokens_details":{"reasoning_tokens":1}}}"#
+);
+const INSTANT_RESPONSE: &str = concat!(
+    r#"{"id":"resp_instant","object":"response","created_at":1767225600,"status":"completed","error":null,"#,
+    r#""model":"instant","output":[{"id":"msg_instant","type":"message","status":"completed","content":[{"#,
+    r#""type":"output_text","annotations":[],"text":"Hello."}],"role":"assistant"}],"usage":{"input_tokens":256,"#,
+    r#""input_tokens_details":{"cached_tokens":64},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":1},"#,
+    r#""total_tokens":258}}"#
+);
+const INSTANT_MESSAGE: &str = concat!(
+    r#"{"id":"msg_instant","type":"message","role":"assistant","model":"instant","#,
+    r#""content":[{"type":"text","text":"Hello."}],"stop_reason":"end_turn","stop_sequence":null,"#,
+    r#""usage":{"input_tokens":192,"cache_creation_input_tokens":0,"cache_read_input_tokens":64,"output_tokens":2,"#,
+    r#""output_tokens_details":{"thinking_tokens":1},"service_tier":"standard"}}"#
+);
+
 /// The bytes of a value.
 pub(crate) fn bytes(json: &Json) -> Bytes {
     Bytes::copy_from_slice(json.get().as_bytes())

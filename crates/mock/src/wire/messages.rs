@@ -15,12 +15,14 @@ pub(super) fn whole(answer: &Answer) -> Json {
             object! { "type": "tool_use", "id": id("toolu_", answer), "name": tool, "input": input }
         }
     };
-    message(answer, &[block], Some(stop_reason(answer)), answer.figures.as_ref().map(Figures::output_total))
+    let usage = answer.figures.as_ref().map(|figures| usage(figures, figures.output_total(), figures.reasoning));
+    message(answer, &[block], Some(stop_reason(answer)), usage.as_ref())
 }
 
 /// `message_start` with the input's usage and one token of output, the block's start, a ping.
 pub(super) fn opening(answer: &Answer) -> Vec<Bytes> {
-    let start = object! { "type": "message_start", "message": message(answer, &[], None, Some(1)) };
+    let usage = answer.figures.as_ref().map(|figures| usage(figures, 1, 0));
+    let start = object! { "type": "message_start", "message": message(answer, &[], None, usage.as_ref()) };
     let block = match &answer.content {
         Content::Says(_) => object! { "type": "text", "text": "" },
         Content::Calls { tool, .. } => {
@@ -67,16 +69,15 @@ pub(crate) fn count(input_tokens: u64) -> Json {
     object! { "input_tokens": input_tokens }
 }
 
-fn message(answer: &Answer, blocks: &[Json], stop_reason: Option<&str>, output_tokens: Option<u64>) -> Json {
-    let usage = answer.figures.as_ref().map(|figures| usage(figures, output_tokens.unwrap_or_default()));
+fn message(answer: &Answer, blocks: &[Json], stop_reason: Option<&str>, usage: Option<&Json>) -> Json {
     object! {
         "id": id("msg_", answer), "type": "message", "role": "assistant", "model": answer.model, "content": blocks,
-        "stop_reason": stop_reason, "stop_sequence": NULL; "usage": usage
+        "stop_reason": stop_reason, "stop_sequence": NULL; "usage": usage.as_ref()
     }
 }
 
 /// Input leaves out what came from and went to the cache; output includes thinking.
-fn usage(figures: &Figures, output_tokens: u64) -> Json {
+fn usage(figures: &Figures, output_tokens: u64, thinking_tokens: u64) -> Json {
     object! {
         "input_tokens": figures.input,
         "cache_creation_input_tokens": figures.cache_write,
@@ -85,7 +86,7 @@ fn usage(figures: &Figures, output_tokens: u64) -> Json {
             "ephemeral_5m_input_tokens": figures.cache_write, "ephemeral_1h_input_tokens": 0
         },
         "output_tokens": output_tokens,
-        "output_tokens_details": thinking(figures.reasoning.min(output_tokens)),
+        "output_tokens_details": thinking(thinking_tokens),
         "service_tier": "standard"
     }
 }

@@ -1,0 +1,170 @@
+//! The shapes of each format, whole and streamed.
+
+use serde_json::{Value, json};
+
+use crate::wire::{CHAT, MESSAGES, RESPONSES, Reply, Running, ask, quick, start};
+
+async fn whole(mock: &Running, path: &str, model: &str) -> Value {
+    let reply = mock.post(path, &ask(model, "")).await;
+    assert_eq!((reply.status, reply.complete), (200, true));
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    reply.json()
+}
+
+async fn streamed(mock: &Running, path: &str, model: &str, more: &str) -> Reply {
+    let reply = mock.post(path, &ask(model, &format!(r#","stream":true{more}"#))).await;
+    assert_eq!((reply.status, reply.complete), (200, true));
+    assert_eq!(reply.header("content-type"), Some("text/event-stream; charset=utf-8"));
+    reply
+}
+
+fn kinds(events: &[Value]) -> Vec<&str> {
+    let mut kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    kinds.dedup();
+    kinds
+}
+
+fn joined(events: &[Value], pointer: &str) -> String {
+    events.iter().filter_map(|event| event.pointer(pointer).and_then(Value::as_str)).collect()
+}
+
+const ECHOED: &str = "say é  this\nback";
+
+#[tokio::test]
+async fn chat_whole_has_choices_and_usage() {
+    let mock = start(quick()).await;
+    let answer = whole(&mock, CHAT, "echo").await;
+    assert_eq!(answer["choices"][0]["message"]["content"], ECHOED);
+    assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+    let total = u64::try_from(ask("echo", "").len() / 4).unwrap();
+    assert_eq!(answer["usage"]["prompt_tokens"], total);
+    assert_eq!(answer["usage"]["prompt_tokens_details"]["cached_tokens"], total / 4);
+    assert_eq!(answer["usage"]["completion_tokens_details"]["reasoning_tokens"], 8);
+    assert_eq!(answer["usage"]["total_tokens"], total + answer["usage"]["completion_tokens"].as_u64().unwrap());
+    assert_eq!(answer, whole(&mock, CHAT, "echo").await, "the same body, the same answer");
+}
+
+#[tokio::test]
+async fn chat_stream_has_usage_only_where_asked() {
+    let mock = start(quick()).await;
+    let plain = streamed(&mock, CHAT, "echo", "").await.events();
+    assert!(plain.iter().all(|chunk| chunk.get("usage").is_none()));
+    assert_eq!(plain.last().unwrap(), "[DONE]");
+    assert_eq!(plain[0]["choices"][0]["delta"]["role"], "assistant");
+    assert_eq!(joined(&plain, "/choices/0/delta/content"), ECHOED);
+    assert_eq!(joined(&plain, "/choices/0/finish_reason"), "stop");
+
+    let asked = streamed(&mock, CHAT, "echo", r#","stream_options":{"include_usage":true}"#).await.events();
+    let [chunks @ .., last, done] = asked.as_slice() else { panic!("too short") };
+    assert!(chunks.iter().all(|chunk| chunk["usage"].is_null() && chunk["choices"][0].is_object()));
+    assert_eq!((&last["choices"], done), (&json!([]), &json!("[DONE]")));
+    assert!(last["usage"]["prompt_tokens"].as_u64() > Some(0));
+}
+
+#[tokio::test]
+async fn responses_stream_opens_and_closes_each_thing() {
+    let mock = start(quick()).await;
+    let events = streamed(&mock, RESPONSES, "echo", "").await.events();
+    assert_eq!(
+        kinds(&events),
+        [
+            "response.created",
+            "response.in_progress",
+            "response.output_item.added",
+            "response.content_part.added",
+            "response.output_text.delta",
+            "response.output_text.done",
+            "response.content_part.done",
+            "response.output_item.done",
+            "response.completed"
+        ]
+    );
+    let numbers: Vec<_> = events.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
+    assert_eq!(joined(&events, "/delta"), ECHOED);
+    let completed = &events.last().unwrap()["response"];
+    assert_eq!(completed["output"][0]["content"][0]["text"], ECHOED);
+    assert_eq!(completed["output"][0], events[events.len() - 2]["item"]);
+    assert_eq!(completed["usage"]["output_tokens_details"]["reasoning_tokens"], 8);
+    assert!(events[0]["response"]["usage"].is_null());
+}
+
+#[tokio::test]
+async fn responses_whole_is_what_the_stream_completes_with() {
+    let mock = start(quick()).await;
+    let whole = whole(&mock, RESPONSES, "echo").await;
+    let events = streamed(&mock, RESPONSES, "echo", "").await.events();
+    let completed = &events.last().unwrap()["response"];
+    assert_eq!(whole["output"][0]["content"], completed["output"][0]["content"]);
+    assert_eq!((&whole["status"], &whole["object"]), (&json!("completed"), &json!("response")));
+    assert!(whole["usage"]["input_tokens_details"]["cached_tokens"].as_u64() > Some(0));
+}
+
+#[tokio::test]
+async fn messages_stream_counts_cumulatively() {
+    let mock = start(quick()).await;
+    let events = streamed(&mock, MESSAGES, "echo", "").await.events();
+    assert_eq!(
+        kinds(&events),
+        [
+            "message_start",
+            "content_block_start",
+            "ping",
+            "content_block_delta",
+            "content_block_stop",
+            "message_delta",
+            "message_stop"
+        ]
+    );
+    assert_eq!(joined(&events, "/delta/text"), ECHOED);
+    let (start, end) = (&events[0]["message"]["usage"], &events[events.len() - 2]["usage"]);
+    for class in ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"] {
+        assert!(start[class].as_u64() > Some(0), "{class}");
+        assert_eq!(start[class], end[class], "{class}");
+    }
+    assert_eq!(start["output_tokens"], 1);
+    assert_eq!(end["output_tokens"], 8 + 3, "thinking, and the words");
+    assert_eq!(end["output_tokens_details"]["thinking_tokens"], 8);
+}
+
+#[tokio::test]
+async fn messages_whole_has_content_and_usage() {
+    let mock = start(quick()).await;
+    let answer = whole(&mock, MESSAGES, "echo").await;
+    assert_eq!(answer["content"], json!([{ "type": "text", "text": ECHOED }]));
+    assert_eq!(answer["stop_reason"], "end_turn");
+    let total = u64::try_from(ask("echo", "").len() / 4).unwrap();
+    let input: u64 = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"]
+        .iter()
+        .map(|class| answer["usage"][class].as_u64().unwrap())
+        .sum();
+    assert_eq!(input, total);
+}
+
+#[tokio::test]
+async fn count_tokens_counts() {
+    let mock = start(quick()).await;
+    let body = ask("mock", "");
+    let reply = mock.post("/v1/messages/count_tokens?beta=true", &body).await;
+    assert_eq!(reply.json(), json!({ "input_tokens": body.len() / 4 }));
+}
+
+#[tokio::test]
+async fn models_are_listed() {
+    let mock = start(quick()).await;
+    let list = mock.send("GET", "/v1/models", "").await.json();
+    assert_eq!(list["object"], "list");
+    assert!(list["data"].as_array().unwrap().iter().any(|model| model["id"] == "mock"));
+}
+
+#[tokio::test]
+async fn instant_is_small_fixed_and_valid() {
+    let mock = start(quick()).await;
+    for (path, text) in
+        [(CHAT, "/choices/0/message/content"), (RESPONSES, "/output/0/content/0/text"), (MESSAGES, "/content/0/text")]
+    {
+        let reply = mock.post(path, r#"{"model":"instant"}"#).await;
+        assert_eq!(reply.json().pointer(text).unwrap(), "Hello.");
+        assert!((300..=500).contains(&reply.body().len()), "{path}: {}", reply.body().len());
+    }
+}

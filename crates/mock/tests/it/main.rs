@@ -1,0 +1,11 @@
+//! The mock over a real socket: each format, each behaviour.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, which clippy does not see as tests"
+)]
+
+mod behaviours;
+mod formats;
+mod seen;
+mod wire;

@@ -1,0 +1,55 @@
+//! What the mock remembers, and the plain routes.
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::wire::{CHAT, MESSAGES, ask, quick, start};
+
+fn sha256(body: &str) -> String {
+    Sha256::digest(body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_model_with_their_bodies() {
+    let mock = start(quick()).await;
+    let (one, two) = (ask("mock/echo", ""), ask("echo", ", \"odd\" :  1 "));
+    mock.post(CHAT, &one).await;
+    mock.post("/v1/messages?beta=true", &two).await;
+    mock.post(MESSAGES, &ask("529", "")).await;
+    let seen = mock.seen().await;
+    let echo = &seen["models"]["echo"];
+    assert_eq!(echo["requests"], 2);
+    assert_eq!(echo["bodies"], json!([sha256(&one), sha256(&two)]));
+    assert_eq!(echo["target"], "/v1/messages?beta=true");
+    assert_eq!(echo["headers"]["x-test"], "1, 2");
+    assert_eq!(seen["models"]["529"]["requests"], 1);
+}
+
+#[tokio::test]
+async fn reset_forgets() {
+    let mock = start(quick()).await;
+    mock.post(CHAT, &ask("mock", "")).await;
+    assert_eq!(mock.post("/mock/reset", "").await.status, 200);
+    assert_eq!(mock.seen().await, json!({ "models": {} }));
+}
+
+#[tokio::test]
+async fn echo_returns_the_body_and_its_hash() {
+    let mock = start(quick()).await;
+    let body = "any bytes, \r\n\r\n not JSON";
+    let reply = mock.post("/echo/below?x=1", body).await;
+    assert_eq!(reply.body(), body);
+    assert_eq!(reply.header("x-body-sha256"), Some(sha256(body).as_str()));
+    let plain = &mock.seen().await["models"]["plain"];
+    assert_eq!((&plain["bodies"], &plain["target"]), (&json!([sha256(body)]), &json!("/echo/below?x=1")));
+}
+
+#[tokio::test]
+async fn plain_is_100_bytes() {
+    let mock = start(quick()).await;
+    for method in ["GET", "POST"] {
+        let reply = mock.send(method, "/plain", "").await;
+        assert_eq!((reply.status, reply.body().len()), (200, 100));
+    }
+    assert_eq!(mock.seen().await["models"]["plain"]["requests"], 2);
+}
