@@ -1,0 +1,72 @@
+//! A thread that makes each lane's next segment before it is needed, so that no worker waits for the file system.
+//!
+//! It is a help, not a condition: a writer that comes before it makes the segment itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::error::SpoolError;
+use crate::lane::{Folder, Lane};
+
+/// How soon it tries again after the spool or the disk was full.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// The thread; it ends when the last writer and the reader are dropped.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ahead {
+    pub(crate) fn start(folder: Arc<Folder>, lanes: Vec<Arc<Lane>>) -> Result<Self, SpoolError> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (told, at) = (Arc::clone(&stopping), folder.dir.clone());
+        let thread = thread::Builder::new()
+            .name("spool-ahead".to_owned())
+            .spawn(move || run(&folder, &lanes, &told))
+            .map_err(SpoolError::io("start a thread for", &at))?;
+        Ok(Self { stopping, thread: Some(thread) })
+    }
+
+    /// A segment was taken, or room was made.
+    pub(crate) fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported by the hook; writers make their segments themselves.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(folder: &Folder, lanes: &[Arc<Lane>], stopping: &AtomicBool) {
+    while !stopping.load(Ordering::Acquire) {
+        let mut all_made = true;
+        for lane in lanes {
+            match lane.make_next(folder) {
+                Ok(()) => {}
+                Err(SpoolError::Full { .. }) => all_made = false,
+                Err(error) => {
+                    all_made = false;
+                    folder.note(error);
+                }
+            }
+        }
+        if all_made {
+            thread::park();
+        } else {
+            thread::park_timeout(RETRY);
+        }
+    }
+}

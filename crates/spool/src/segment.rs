@@ -1,0 +1,208 @@
+//! A segment: one preallocated file of a lane.
+//!
+//! ```text
+//! magic 8 bytes | version u16 | flags u16 | lane u32 | number u32 | bytes u32 | reserved u32 (0) | crc32c u32 | records
+//! ```
+//!
+//! After the last record come zeros until the next one is written over them. A segment that the lane has left ends with
+//! `Kind::End`. It is made under another name and renamed, so a segment's own header is always whole.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::disk;
+use crate::error::SpoolError;
+use crate::record::{self, Seed};
+
+pub(crate) const HEADER_BYTES: u32 = 32;
+/// What a segment needs beside its records.
+pub(crate) const FRAME_BYTES: u32 = HEADER_BYTES + record::HEADER_BYTES;
+pub(crate) const BYTES_MIN: u32 = 4 * 1024;
+pub(crate) const BYTES_MAX: u32 = 64 * 1024 * 1024;
+const MAGIC: [u8; 8] = *b"TGSPOOL\n";
+const VERSION: u16 = 1;
+/// The lane begins here: no segment before it is missed.
+const BEGINS: u16 = 1;
+const EXTENSION: &str = "spool";
+const EXTENSION_NEW: &str = "new";
+
+/// An open segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) number: u32,
+    /// Header, records and all: the file's size.
+    pub(crate) bytes: u32,
+    /// No segment before it is missed.
+    pub(crate) begins: bool,
+    pub(crate) seed: Seed,
+    pub(crate) path: PathBuf,
+    file: File,
+}
+
+/// What a new segment is to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) lane: u32,
+    pub(crate) number: u32,
+    pub(crate) bytes: u32,
+    pub(crate) begins: bool,
+}
+
+impl Segment {
+    /// Makes the file with all of its bytes; on an error none is left.
+    pub(crate) fn create(dir: &Path, plan: Plan) -> Result<Self, SpoolError> {
+        let path = path(dir, plan.lane, plan.number);
+        let new = path.with_extension(EXTENSION_NEW);
+        let made = Self::create_at(&new, path, plan);
+        if made.is_err() {
+            // What cannot be removed now is at the next start.
+            let _ = disk::remove(&new);
+        }
+        made
+    }
+
+    fn create_at(new: &Path, path: PathBuf, plan: Plan) -> Result<Self, SpoolError> {
+        let file = disk::create(new).map_err(SpoolError::io("create", new))?;
+        disk::allocate(&file, plan.bytes.into()).map_err(SpoolError::io("allocate", new))?;
+        disk::write_at(&file, &header(plan), 0).map_err(SpoolError::io("write", new))?;
+        disk::rename(new, &path).map_err(SpoolError::io("rename", new))?;
+        let Plan { lane, number, bytes, begins } = plan;
+        Ok(Self { number, bytes, begins, seed: Seed::new(lane, number), path, file })
+    }
+
+    /// Opens a file that is there.
+    pub(crate) fn open(dir: &Path, lane: u32, number: u32) -> Result<Self, SpoolError> {
+        let path = path(dir, lane, number);
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(SpoolError::io("open", &path))?;
+        let mut head = [0; HEADER_BYTES as usize];
+        let count = read_full(&file, &mut head, 0).map_err(SpoolError::io("read", &path))?;
+        match check(&head, lane, number) {
+            Ok((bytes, begins)) if count == head.len() => {
+                Ok(Self { number, bytes, begins, seed: Seed::new(lane, number), path, file })
+            }
+            Err(Unusable::Newer) => Err(SpoolError::Newer { file: path, offset: 0 }),
+            Ok(_) | Err(Unusable::Damaged) => Err(SpoolError::Corrupt { file: path, offset: 0 }),
+        }
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8], offset: u32) -> Result<(), SpoolError> {
+        disk::write_at(&self.file, bytes, offset.into()).map_err(SpoolError::io("write", &self.path))
+    }
+
+    /// Fills `buffer` from `offset` on; answers how many bytes the file had there.
+    pub(crate) fn read(&self, buffer: &mut [u8], offset: u32) -> Result<usize, SpoolError> {
+        read_full(&self.file, buffer, offset.into()).map_err(SpoolError::io("read", &self.path))
+    }
+
+    /// Zeros from `from` until `until`, and all of the file's bytes on the disk, should it have been cut short.
+    pub(crate) fn restore(&self, from: u32, until: u32) -> Result<(), SpoolError> {
+        disk::write_zeros(&self.file, from.into(), until.into()).map_err(SpoolError::io("write", &self.path))?;
+        disk::allocate(&self.file, self.bytes.into()).map_err(SpoolError::io("allocate", &self.path))
+    }
+
+    pub(crate) fn corrupt(&self, offset: u32) -> SpoolError {
+        SpoolError::Corrupt { file: self.path.clone(), offset }
+    }
+
+    pub(crate) fn newer(&self, offset: u32) -> SpoolError {
+        SpoolError::Newer { file: self.path.clone(), offset }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn replace_file(&mut self, file: File) -> File {
+        std::mem::replace(&mut self.file, file)
+    }
+}
+
+/// Where a segment's file stands.
+pub(crate) fn path(dir: &Path, lane: u32, number: u32) -> PathBuf {
+    dir.join(format!("{lane:04}-{number:010}.{EXTENSION}"))
+}
+
+/// Bytes of those of the segments that are there, together.
+pub(crate) fn sizes(dir: &Path, lane: u32, numbers: impl IntoIterator<Item = u32>) -> Result<u64, SpoolError> {
+    let mut bytes = 0;
+    for number in numbers {
+        let path = path(dir, lane, number);
+        match fs::metadata(&path) {
+            Ok(metadata) => bytes += metadata.len(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(SpoolError::io("read", &path)(error)),
+        }
+    }
+    Ok(bytes)
+}
+
+/// The segments in the folder: numbers by lane, ascending. What was left of making one is removed.
+pub(crate) fn list(dir: &Path) -> Result<BTreeMap<u32, Vec<u32>>, SpoolError> {
+    let mut lanes: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in fs::read_dir(dir).map_err(SpoolError::io("list", dir))? {
+        let path = entry.map_err(SpoolError::io("list", dir))?.path();
+        let Some((lane, number)) = parse(&path) else { continue };
+        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            lanes.entry(lane).or_default().push(number);
+        } else {
+            disk::remove(&path).map_err(SpoolError::io("remove", &path))?;
+        }
+    }
+    lanes.values_mut().for_each(|numbers| numbers.sort_unstable());
+    Ok(lanes)
+}
+
+/// Lane and number from a name of ours, finished or not.
+fn parse(path: &Path) -> Option<(u32, u32)> {
+    let extension = path.extension()?.to_str()?;
+    let (lane, number) = path.file_stem()?.to_str()?.split_once('-')?;
+    let (lane, number) = (lane.parse().ok()?, number.parse().ok()?);
+    let name = format!("{lane:04}-{number:010}.{extension}");
+    let ours = matches!(extension, EXTENSION | EXTENSION_NEW) && path.file_name()?.to_str()? == name;
+    ours.then_some((lane, number))
+}
+
+fn header(plan: Plan) -> [u8; HEADER_BYTES as usize] {
+    let mut bytes = [0; HEADER_BYTES as usize];
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[10..12].copy_from_slice(&if plan.begins { BEGINS } else { 0 }.to_le_bytes());
+    bytes[12..16].copy_from_slice(&plan.lane.to_le_bytes());
+    bytes[16..20].copy_from_slice(&plan.number.to_le_bytes());
+    bytes[20..24].copy_from_slice(&plan.bytes.to_le_bytes());
+    let checksum = crc32c::crc32c(&bytes[..28]);
+    bytes[28..].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+enum Unusable {
+    Newer,
+    Damaged,
+}
+
+/// Size, and whether the lane begins here.
+fn check(head: &[u8; HEADER_BYTES as usize], lane: u32, number: u32) -> Result<(u32, bool), Unusable> {
+    let word = |at: usize| head.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    if head[..8] != MAGIC || crc32c::crc32c(&head[..28]) != word(28) {
+        return Err(Unusable::Damaged);
+    }
+    if head[8..10] != VERSION.to_le_bytes() {
+        return Err(Unusable::Newer);
+    }
+    let bytes = word(20);
+    let begins = u16::from_le_bytes([head[10], head[11]]) & BEGINS != 0;
+    let same = *head == header(Plan { lane, number, bytes, begins });
+    if same && (BYTES_MIN..=BYTES_MAX).contains(&bytes) { Ok((bytes, begins)) } else { Err(Unusable::Damaged) }
+}
+
+fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    let mut count = 0;
+    while let Some(rest) = buffer.get_mut(count..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + count as u64) {
+            Ok(0) => break,
+            Ok(read) => count += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
+}
