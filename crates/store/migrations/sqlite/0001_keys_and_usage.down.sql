@@ -1,0 +1,10 @@
+DROP TABLE ingested;
+DROP TABLE revision;
+DROP TABLE daily_usage;
+DROP TABLE usage_counts;
+DROP TABLE usage_attempts;
+DROP TABLE usage_events;
+DROP TABLE names;
+DROP TABLE api_keys;
+DROP TABLE users;
+DROP TABLE plans;

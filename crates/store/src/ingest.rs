@@ -1,0 +1,211 @@
+//! Draining the spool into rows and totals, each batch in one transaction with the place where the spool goes on.
+//!
+//! Idempotent in two ways: a place is committed with the rows before it, and an event that the store has already counts
+//! no second time. Counts have no row of their own, so for them the place alone decides.
+
+mod fold;
+mod insert;
+mod names;
+mod write;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use spool::{Position, Reader, Record, SpoolError};
+use thiserror::Error;
+
+use crate::error::StoreError;
+use crate::outage::Outage;
+use crate::statement::{statements, unsigned};
+use crate::store::Store;
+use names::Names;
+use write::Rows;
+
+/// Records in one transaction.
+const BATCH_RECORDS_MAX: usize = 1_000;
+/// How long records gather before they are written.
+const EVERY: Duration = Duration::from_millis(100);
+/// The longest pause after a failure; the first is [`EVERY`], each further one twice the last.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+statements! {
+    POSITIONS = "SELECT lane, segment, byte_offset FROM ingested ORDER BY lane";
+}
+
+/// Why records stay in the spool.
+#[derive(Debug, Error)]
+pub enum IngestError {
+    /// They cannot be written.
+    #[error("usage cannot be written to the database")]
+    Store(#[from] StoreError),
+    /// They cannot be read.
+    #[error("usage cannot be read from the spool")]
+    Spool(#[from] SpoolError),
+}
+
+/// What was ingested since the process began.
+#[derive(Debug, Default)]
+pub struct IngestStats {
+    /// Events, those that were there already included.
+    pub events: AtomicU64,
+    /// Requests that stood in counts.
+    pub counted_requests: AtomicU64,
+    /// Transactions.
+    pub batches: AtomicU64,
+    /// Attempts that failed.
+    pub failures: AtomicU64,
+    /// Records that wait in the spool, as of the last batch.
+    pub waiting_records: AtomicU64,
+    /// Their bytes.
+    pub waiting_bytes: AtomicU64,
+}
+
+impl Store {
+    /// Where each lane of the spool goes on: for [`spool::Spool::open`].
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn ingested(&self) -> Result<Vec<Position>, StoreError> {
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(POSITIONS).fetch_all(self.readers()).await?;
+        let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
+        let position =
+            |(lane, segment, offset)| Position { lane: number(lane), segment: number(segment), offset: number(offset) };
+        Ok(rows.into_iter().map(position).collect())
+    }
+}
+
+/// Drains the spool until `cancel` is done, at most 100 ms behind its writers, and gives the reader back. What fails is
+/// tried again, ever more slowly; records wait in the spool. Files are read off the async threads.
+pub async fn run(store: Store, reader: Reader, stats: Arc<IngestStats>, cancel: impl Future<Output = ()>) -> Reader {
+    let mut reader = reader;
+    let mut names = Names::default();
+    let mut outage = Outage::new("ingest");
+    let mut stored = None;
+    let mut pause = EVERY;
+    tokio::pin!(cancel);
+    loop {
+        let batch;
+        (reader, batch) = turn(reader, stored.take(), stats.clone()).await;
+        let written = match batch {
+            Ok(batch) => write(&store, batch, &mut names, &stats).await,
+            Err(error) => Err(error.into()),
+        };
+        outage.note(&written);
+        pause = match written {
+            Ok(written) => {
+                let full = written.records >= BATCH_RECORDS_MAX;
+                stored = Some(written.batch);
+                if full { Duration::ZERO } else { EVERY }
+            }
+            Err(_) => {
+                stats.failures.fetch_add(1, Ordering::Relaxed);
+                (pause * 2).clamp(EVERY, PAUSE_MAX)
+            }
+        };
+        tokio::select! {
+            biased;
+            () = &mut cancel => break,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    if let Some(batch) = stored
+        && let Err(error) = reader.release(&batch)
+    {
+        tracing::warn!(%error, "an ingested segment of the spool stays until the next start");
+    }
+    reader
+}
+
+/// Drains the spool until nothing waits: before the ports open, and when the last request has ended. Files are read on
+/// the calling thread.
+///
+/// # Errors
+/// [`IngestError`]; what was not written waits in the spool.
+pub async fn drain(store: &Store, reader: &mut Reader, stats: &IngestStats) -> Result<(), IngestError> {
+    let mut names = Names::default();
+    loop {
+        let batch = reader.next_batch(BATCH_RECORDS_MAX)?;
+        let written = write(store, batch, &mut names, stats).await?;
+        reader.release(&written.batch)?;
+        note_depth(reader, stats);
+        if written.records == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// A batch that is stored and may be released.
+#[derive(Debug)]
+struct Written {
+    batch: spool::Batch,
+    records: usize,
+}
+
+async fn write(
+    store: &Store,
+    mut batch: spool::Batch,
+    names: &mut Names,
+    stats: &IngestStats,
+) -> Result<Written, IngestError> {
+    let mut rows = Rows { read: batch.positions().collect(), ..Rows::default() };
+    let records = batch.records.len();
+    for record in std::mem::take(&mut batch.records) {
+        match record {
+            Record::Event(event) => rows.events.push(event),
+            Record::Counts { counts, .. } => rows.counts.extend(counts),
+        }
+    }
+    if !rows.read.is_empty() {
+        let events = u64::try_from(rows.events.len()).unwrap_or(u64::MAX);
+        rows.write(store, names).await?;
+        stats.events.fetch_add(events, Ordering::Relaxed);
+        stats.counted_requests.fetch_add(rows.counts.iter().map(|counts| counts.requests).sum(), Ordering::Relaxed);
+        stats.batches.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(Written { batch, records })
+}
+
+/// Releases what is stored and reads on, off the async threads: both wait for the disk.
+async fn turn(
+    mut reader: Reader,
+    stored: Option<spool::Batch>,
+    stats: Arc<IngestStats>,
+) -> (Reader, Result<spool::Batch, SpoolError>) {
+    let turned = tokio::task::spawn_blocking(move || {
+        let batch = stored.map_or(Ok(()), |stored| reader.release(&stored)).and_then(|()| {
+            note_depth(&mut reader, &stats);
+            reader.next_batch(BATCH_RECORDS_MAX)
+        });
+        (reader, batch)
+    });
+    match turned.await {
+        Ok(turned) => turned,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Cancelled: the runtime ends, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+fn note_depth(reader: &mut Reader, stats: &IngestStats) {
+    // What cannot be read here cannot be read as a batch either, and is reported there.
+    if let Ok(depth) = reader.depth() {
+        stats.waiting_records.store(depth.records, Ordering::Relaxed);
+        stats.waiting_bytes.store(depth.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+pub(crate) use names::STATEMENTS as NAMES;
+
+/// Every SQL text that is put together here.
+#[cfg(test)]
+pub(crate) fn texts() -> Vec<String> {
+    write::texts()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! Words that events repeat, as numbers.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use meter::{Counts, UsageEvent};
+
+use crate::dialect::Transaction;
+use crate::error::StoreError;
+use crate::statement::statements;
+use crate::store::Store;
+
+/// Names kept in memory. Callers invent models' names, so there is no end to them.
+const KNOWN_MAX: usize = 10_000;
+/// Bytes of a name that are kept; callers choose the length too.
+const NAME_BYTES_MAX: usize = 200;
+
+// `no` is the greatest so far and one: on a database with several writers a race ends in a unique violation, and the
+// batch is written again.
+statements! {
+    ADD = "INSERT INTO names (id, no, kind, name, created_at, updated_at)
+        VALUES ($1, (SELECT coalesce(max(no), 0) + 1 FROM names), $2, $3, $4, $4) ON CONFLICT (kind, name) DO NOTHING";
+    FIND = "SELECT no FROM names WHERE kind = $1 AND name = $2";
+}
+
+/// What a name names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Route,
+    Model,
+    Provider,
+    Price,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Route => "route",
+            Self::Model => "model",
+            Self::Provider => "provider",
+            Self::Price => "price",
+        }
+    }
+}
+
+/// The numbers that this process has met.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    routes: HashMap<Arc<str>, i64>,
+    models: HashMap<Arc<str>, i64>,
+    providers: HashMap<Arc<str>, i64>,
+    prices: HashMap<Arc<str>, i64>,
+}
+
+impl Names {
+    /// The number of a name that was learned.
+    pub(crate) fn get(&self, kind: Kind, name: &str) -> Option<i64> {
+        self.of(kind).get(clip(name)).copied()
+    }
+
+    /// Makes every name of the batch known; new ones become rows.
+    pub(crate) async fn learn(
+        &mut self,
+        store: &Store,
+        transaction: &mut Transaction,
+        (events, counts): (&[UsageEvent], &[Counts]),
+    ) -> Result<(), StoreError> {
+        if [&self.routes, &self.models, &self.providers, &self.prices].iter().any(|known| known.len() > KNOWN_MAX) {
+            self.forget();
+        }
+        for (kind, name) in self.unknown(events, counts) {
+            let add = sqlx::query(ADD).bind(store.new_id()).bind(kind.as_str()).bind(name).bind(store.now());
+            add.execute(&mut **transaction).await?;
+            let no = sqlx::query_scalar(FIND).bind(kind.as_str()).bind(name);
+            let no = no.fetch_one(&mut **transaction).await?;
+            self.of_mut(kind).insert(Arc::from(name), no);
+        }
+        Ok(())
+    }
+
+    /// Drops everything: to be called when a transaction in which names were learned was not committed.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    fn unknown<'a>(&self, events: &'a [UsageEvent], counts: &'a [Counts]) -> HashSet<(Kind, &'a str)> {
+        let mut unknown = HashSet::new();
+        let mut note = |kind, name: &'a str| {
+            if self.get(kind, name).is_none() {
+                unknown.insert((kind, clip(name)));
+            }
+        };
+        for event in events {
+            note(Kind::Route, &event.route);
+            if let Some(model) = &event.model {
+                note(Kind::Model, model);
+            }
+            for attempt in &event.attempts {
+                note(Kind::Provider, &attempt.provider);
+                for model in [&attempt.model, &attempt.answered_model].into_iter().flatten() {
+                    note(Kind::Model, model);
+                }
+                if let Some(version) = &attempt.price_version {
+                    note(Kind::Price, version);
+                }
+            }
+        }
+        for counts in counts {
+            note(Kind::Route, &counts.route);
+        }
+        unknown
+    }
+
+    const fn of(&self, kind: Kind) -> &HashMap<Arc<str>, i64> {
+        match kind {
+            Kind::Route => &self.routes,
+            Kind::Model => &self.models,
+            Kind::Provider => &self.providers,
+            Kind::Price => &self.prices,
+        }
+    }
+
+    const fn of_mut(&mut self, kind: Kind) -> &mut HashMap<Arc<str>, i64> {
+        match kind {
+            Kind::Route => &mut self.routes,
+            Kind::Model => &mut self.models,
+            Kind::Provider => &mut self.providers,
+            Kind::Price => &mut self.prices,
+        }
+    }
+}
+
+/// What is kept of a text from outside: at most 200 bytes, and nothing from a NUL on, which PostgreSQL's text cannot hold.
+pub(crate) fn clip(text: &str) -> &str {
+    let text = text.split('\0').next().unwrap_or_default();
+    text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()
+}

@@ -1,0 +1,328 @@
+//! One transaction: a batch's rows, its totals, and how far the spool is read.
+
+use std::collections::HashSet;
+
+use access::NanoUsd;
+use meter::{Attempt, Counts, Usage, UsageEvent};
+use spool::Position;
+use sqlx::QueryBuilder;
+use uuid::Uuid;
+
+use crate::dialect::{Db, Transaction};
+use crate::error::StoreError;
+use crate::ingest::fold::{self, CallerDay, Counted, Minute};
+use crate::ingest::insert::{Insert, Values};
+use crate::ingest::names::{Kind, Names, clip};
+use crate::statement::{micros, signed};
+use crate::store::Store;
+use crate::usage::Totals;
+
+static EVENTS: Insert = Insert::new(
+    "usage_events",
+    &[
+        "id",
+        "user_no",
+        "key_no",
+        "started_at",
+        "day",
+        "credits",
+        "route_no",
+        "format",
+        "model_no",
+        "streamed",
+        "status",
+        "outcome",
+        "request_bytes",
+        "response_bytes",
+        "duration_us",
+        "attempts",
+        "provider_no",
+        "provider_model_no",
+        "answered_model_no",
+        "upstream_status",
+        "upstream_id",
+        "price_no",
+        "first_byte_us",
+        "upstream_us",
+        "usage_source",
+        "input_tokens",
+        "cached_input_tokens",
+        "cache_write_short_tokens",
+        "cache_write_long_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "cost_nano",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (id) DO NOTHING",
+);
+
+static ATTEMPTS: Insert = Insert::new(
+    "usage_attempts",
+    &[
+        "id",
+        "event_id",
+        "no",
+        "provider_no",
+        "provider_model_no",
+        "answered_model_no",
+        "upstream_status",
+        "upstream_id",
+        "price_no",
+        "first_byte_us",
+        "upstream_us",
+        "usage_source",
+        "input_tokens",
+        "cached_input_tokens",
+        "cache_write_short_tokens",
+        "cache_write_long_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "cost_nano",
+        "created_at",
+        "updated_at",
+    ],
+    "",
+);
+
+static DAYS: Insert = Insert::new(
+    "daily_usage",
+    &[
+        "id",
+        "day",
+        "user_no",
+        "key_no",
+        "requests",
+        "credits",
+        "input_tokens",
+        "cached_input_tokens",
+        "cache_write_short_tokens",
+        "cache_write_long_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "cost_nano",
+        "unpriced_requests",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (day, user_no, key_no) DO UPDATE SET requests = daily_usage.requests + excluded.requests,
+        credits = daily_usage.credits + excluded.credits,
+        input_tokens = daily_usage.input_tokens + excluded.input_tokens,
+        cached_input_tokens = daily_usage.cached_input_tokens + excluded.cached_input_tokens,
+        cache_write_short_tokens = daily_usage.cache_write_short_tokens + excluded.cache_write_short_tokens,
+        cache_write_long_tokens = daily_usage.cache_write_long_tokens + excluded.cache_write_long_tokens,
+        output_tokens = daily_usage.output_tokens + excluded.output_tokens,
+        reasoning_tokens = daily_usage.reasoning_tokens + excluded.reasoning_tokens,
+        cost_nano = daily_usage.cost_nano + excluded.cost_nano,
+        unpriced_requests = daily_usage.unpriced_requests + excluded.unpriced_requests,
+        updated_at = excluded.updated_at",
+);
+
+static MINUTES: Insert = Insert::new(
+    "usage_counts",
+    &[
+        "id",
+        "user_no",
+        "key_no",
+        "route_no",
+        "status_class",
+        "minute",
+        "requests",
+        "credits",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (key_no, route_no, status_class, minute) DO UPDATE SET
+        requests = usage_counts.requests + excluded.requests, credits = usage_counts.credits + excluded.credits,
+        updated_at = excluded.updated_at",
+);
+
+static POSITIONS: Insert = Insert::new(
+    "ingested",
+    &["id", "lane", "segment", "byte_offset", "created_at", "updated_at"],
+    "ON CONFLICT (lane) DO UPDATE SET segment = excluded.segment, byte_offset = excluded.byte_offset,
+        updated_at = excluded.updated_at",
+);
+
+/// A list of ids and a parenthesis follow.
+const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN (";
+/// Ids in one question.
+const PRESENT_MAX: usize = 500;
+
+/// What was read from the spool and is to be written together.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) events: Vec<UsageEvent>,
+    pub(crate) counts: Vec<Counts>,
+    /// Where the spool goes on behind them.
+    pub(crate) read: Vec<Position>,
+}
+
+enum Outcome {
+    Written,
+    /// Some events were there already; nothing was written.
+    Duplicates,
+}
+
+impl Rows {
+    /// Writes all of it, or nothing. Events that the store has are dropped first and count no second time.
+    pub(crate) async fn write(&mut self, store: &Store, names: &mut Names) -> Result<(), StoreError> {
+        let mut written = self.write_once(store, names).await;
+        if matches!(written, Ok(Outcome::Duplicates)) {
+            // Positions are committed with the rows, so this takes a spool that is older or newer than the database.
+            self.drop_present(store).await?;
+            written = self.write_once(store, names).await;
+        }
+        match written {
+            Ok(Outcome::Written) => Ok(()),
+            Ok(Outcome::Duplicates) => Err(StoreError::Contended { table: "usage_events" }),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write_once(&self, store: &Store, names: &mut Names) -> Result<Outcome, StoreError> {
+        let outcome = self.try_write(store, names).await;
+        if !matches!(outcome, Ok(Outcome::Written)) {
+            names.forget();
+        }
+        outcome
+    }
+
+    async fn try_write(&self, store: &Store, names: &mut Names) -> Result<Outcome, StoreError> {
+        let mut transaction = store.begin().await?;
+        names.learn(store, &mut transaction, (&self.events, &self.counts)).await?;
+        let now = store.now();
+        let inserted =
+            EVENTS.run(&mut transaction, &self.events, |event, row| bind_event(event, names, now, row)).await?;
+        if inserted != u64::try_from(self.events.len()).unwrap_or(u64::MAX) {
+            transaction.rollback().await?;
+            return Ok(Outcome::Duplicates);
+        }
+        self.write_attempts(store, &mut transaction, names).await?;
+        self.write_totals(store, &mut transaction, names).await?;
+        POSITIONS.run(&mut transaction, &self.read, |read, row| bind_position(*read, store.new_id(), now, row)).await?;
+        transaction.commit().await?;
+        Ok(Outcome::Written)
+    }
+
+    async fn write_attempts(
+        &self,
+        store: &Store,
+        transaction: &mut Transaction,
+        names: &Names,
+    ) -> Result<(), StoreError> {
+        let several = self.events.iter().filter(|event| event.attempts.len() > 1);
+        let attempts: Vec<(Uuid, i64, &Attempt)> = several
+            .flat_map(|event| (1..).zip(&event.attempts).map(|(no, attempt)| (event.id.0, no, attempt)))
+            .collect();
+        let now = store.now();
+        let bind = |(event, no, attempt): &(Uuid, i64, &Attempt), row: &mut Values| {
+            row.put(store.new_id()).put(*event).put(*no);
+            bind_attempt(Some(attempt), names, row);
+            bind_figures(attempt.usage, attempt.cost, row);
+            row.put(now).put(now);
+        };
+        ATTEMPTS.run(transaction, &attempts, bind).await?;
+        Ok(())
+    }
+
+    async fn write_totals(
+        &self,
+        store: &Store,
+        transaction: &mut Transaction,
+        names: &Names,
+    ) -> Result<(), StoreError> {
+        let now = store.now();
+        let days: Vec<_> = fold::days(&self.events, &self.counts).into_iter().collect();
+        let bind_day = |(at, totals): &(CallerDay, Totals), row: &mut Values| {
+            row.put(store.new_id()).put(at.day).put(at.user).put(at.key);
+            row.put(signed(totals.requests)).put(signed(totals.credits)).put(signed(totals.input));
+            row.put(signed(totals.cached_input)).put(signed(totals.cache_write_short));
+            row.put(signed(totals.cache_write_long)).put(signed(totals.output)).put(signed(totals.reasoning));
+            row.put(totals.cost.0).put(signed(totals.unpriced_requests)).put(now).put(now);
+        };
+        DAYS.run(transaction, &days, bind_day).await?;
+        let minutes = fold::minutes(&self.counts, |route| names.get(Kind::Route, route));
+        let minutes: Vec<_> = minutes.into_iter().collect();
+        let bind_minute = |(at, counted): &(Minute, Counted), row: &mut Values| {
+            row.put(store.new_id()).put(counted.user).put(at.key).put(at.route).put(at.status_class).put(at.minute);
+            row.put(signed(counted.requests)).put(signed(counted.credits)).put(now).put(now);
+        };
+        MINUTES.run(transaction, &minutes, bind_minute).await?;
+        Ok(())
+    }
+
+    /// Drops the events that are in the store, and all but the first of those that stand here twice.
+    async fn drop_present(&mut self, store: &Store) -> Result<(), StoreError> {
+        let mut seen: HashSet<Uuid> = HashSet::with_capacity(self.events.len());
+        for events in self.events.chunks(PRESENT_MAX) {
+            let mut question = present(events);
+            let present: Vec<Uuid> = question.build_query_scalar().persistent(false).fetch_all(store.readers()).await?;
+            seen.extend(present);
+        }
+        self.events.retain(|event| seen.insert(event.id.0));
+        Ok(())
+    }
+}
+
+/// The question which of `events` the store has.
+fn present(events: &[UsageEvent]) -> QueryBuilder<Db> {
+    let mut query = QueryBuilder::new(PRESENT);
+    let mut list = query.separated(", ");
+    for event in events {
+        list.push_bind(event.id.0);
+    }
+    list.push_unseparated(")");
+    query
+}
+
+fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
+    row.put(event.id.0);
+    row.put(event.caller.map(|caller| caller.user.0)).put(event.caller.map(|caller| caller.key.0));
+    row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(i64::from(event.credits.0));
+    row.put(names.get(Kind::Route, &event.route).unwrap_or(0));
+    row.put(event.format.as_deref()).put(event.model.as_deref().and_then(|model| names.get(Kind::Model, model)));
+    row.put(event.streamed).put(i64::from(event.status)).put(event.outcome.as_str());
+    row.put(signed(event.request_bytes)).put(signed(event.response_bytes)).put(signed(event.duration_us));
+    row.put(i64::try_from(event.attempts.len()).unwrap_or(i64::MAX));
+    bind_attempt(event.attempts.last(), names, row);
+    bind_figures(fold::usage(&event.attempts), fold::cost(&event.attempts), row);
+    row.put(now).put(now);
+}
+
+/// The columns from `provider_no` to `upstream_us`.
+fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
+    let model = |name: Option<&str>| name.and_then(|name| names.get(Kind::Model, name));
+    row.put(attempt.and_then(|attempt| names.get(Kind::Provider, &attempt.provider)));
+    row.put(attempt.and_then(|attempt| model(attempt.model.as_deref())));
+    row.put(attempt.and_then(|attempt| model(attempt.answered_model.as_deref())));
+    row.put(attempt.and_then(|attempt| attempt.status).map(i64::from));
+    row.put(attempt.and_then(|attempt| attempt.upstream_id.as_deref()).map(clip));
+    let price = attempt.and_then(|attempt| attempt.price_version.as_deref());
+    row.put(price.and_then(|version| names.get(Kind::Price, version)));
+    row.put(attempt.and_then(|attempt| attempt.first_byte_us).map(signed));
+    row.put(attempt.map(|attempt| signed(attempt.duration_us)));
+}
+
+/// The columns from `usage_source` to `cost_nano`.
+fn bind_figures(usage: Option<Usage>, cost: Option<NanoUsd>, row: &mut Values) {
+    row.put(usage.map(|usage| usage.source.as_str()));
+    for tokens in usage.map_or([None; 6], |usage| usage.classes()) {
+        row.put(tokens.map(signed));
+    }
+    row.put(cost.map(|cost| cost.0));
+}
+
+fn bind_position(read: Position, id: Uuid, now: i64, row: &mut Values) {
+    row.put(id).put(i64::from(read.lane)).put(i64::from(read.segment)).put(i64::from(read.offset)).put(now).put(now);
+}
+
+/// The texts that are put together here, with their names.
+#[cfg(test)]
+pub(crate) fn texts() -> Vec<String> {
+    let mut texts: Vec<String> =
+        [&EVENTS, &ATTEMPTS, &DAYS, &MINUTES, &POSITIONS].into_iter().flat_map(Insert::all_texts).collect();
+    texts.push(format!("{PRESENT}$1)"));
+    texts
+}

@@ -1,0 +1,153 @@
+//! Totals of a day, by user and key.
+
+use access::{Day, KeyId, KeyNo, NanoUsd, UserNo};
+use meter::Caller;
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::statement::{statements, unsigned};
+use crate::store::Store;
+
+statements! {
+    OF_DAY = "SELECT d.key_no, k.id AS key_id, k.label, k.prefix, k.last4, d.requests, d.credits, d.input_tokens,
+        d.cached_input_tokens, d.cache_write_short_tokens, d.cache_write_long_tokens, d.output_tokens,
+        d.reasoning_tokens, d.cost_nano, d.unpriced_requests
+        FROM daily_usage d LEFT JOIN api_keys k ON k.no = d.key_no WHERE d.user_no = $1 AND d.day = $2 ORDER BY d.key_no";
+    CREDITS_OF_DAY = "SELECT user_no, key_no, credits FROM daily_usage WHERE day = $1";
+}
+
+/// What was used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Requests that reached an upstream and were not free.
+    pub requests: u64,
+    /// What they cost of the quota.
+    pub credits: u64,
+    /// Tokens of input that no cache had.
+    pub input: u64,
+    /// Tokens of input read from a cache.
+    pub cached_input: u64,
+    /// Tokens of input written to a cache of the short lifetime.
+    pub cache_write_short: u64,
+    /// Tokens of input written to a cache of the long lifetime.
+    pub cache_write_long: u64,
+    /// Tokens of output without reasoning.
+    pub output: u64,
+    /// Tokens of reasoning.
+    pub reasoning: u64,
+    /// What is known of the cost.
+    pub cost: NanoUsd,
+    /// LLM requests whose cost is not, or not wholly, known.
+    pub unpriced_requests: u64,
+}
+
+impl Totals {
+    /// Adds `other`; sums stop at the ends of their type.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let add = |to: &mut u64, more: u64| *to = to.saturating_add(more);
+        add(&mut self.requests, other.requests);
+        add(&mut self.credits, other.credits);
+        add(&mut self.input, other.input);
+        add(&mut self.cached_input, other.cached_input);
+        add(&mut self.cache_write_short, other.cache_write_short);
+        add(&mut self.cache_write_long, other.cache_write_long);
+        add(&mut self.output, other.output);
+        add(&mut self.reasoning, other.reasoning);
+        self.cost = self.cost.saturating_add(other.cost);
+        add(&mut self.unpriced_requests, other.unpriced_requests);
+    }
+}
+
+/// A user's day.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DayUsage {
+    /// Over the keys below.
+    pub total: Totals,
+    /// Keys that were used, in the order in which they were made.
+    pub by_key: Vec<KeyUsage>,
+}
+
+/// A key's day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// The key.
+    pub key: KeyId,
+    /// Its number in events.
+    pub no: KeyNo,
+    /// What its owner calls it.
+    pub label: String,
+    /// What stands before the underscore.
+    pub prefix: String,
+    /// The last four digits.
+    pub last4: String,
+    /// What was used with it.
+    pub total: Totals,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct DayRow {
+    key_no: i64,
+    key_id: Option<Uuid>,
+    label: Option<String>,
+    prefix: Option<String>,
+    last4: Option<String>,
+    requests: i64,
+    credits: i64,
+    input_tokens: i64,
+    cached_input_tokens: i64,
+    cache_write_short_tokens: i64,
+    cache_write_long_tokens: i64,
+    output_tokens: i64,
+    reasoning_tokens: i64,
+    cost_nano: i64,
+    unpriced_requests: i64,
+}
+
+impl DayRow {
+    fn totals(&self) -> Totals {
+        Totals {
+            requests: unsigned(self.requests),
+            credits: unsigned(self.credits),
+            input: unsigned(self.input_tokens),
+            cached_input: unsigned(self.cached_input_tokens),
+            cache_write_short: unsigned(self.cache_write_short_tokens),
+            cache_write_long: unsigned(self.cache_write_long_tokens),
+            output: unsigned(self.output_tokens),
+            reasoning: unsigned(self.reasoning_tokens),
+            cost: NanoUsd(self.cost_nano),
+            unpriced_requests: unsigned(self.unpriced_requests),
+        }
+    }
+}
+
+impl Store {
+    /// What a user has used on a day, with all keys or with one: as far as the spool is drained.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn usage_of_day(&self, user: UserNo, key: Option<KeyNo>, day: Day) -> Result<DayUsage, StoreError> {
+        let rows: Vec<DayRow> =
+            sqlx::query_as(OF_DAY).bind(user.0).bind(i64::from(day.0)).fetch_all(self.readers()).await?;
+        let mut usage = DayUsage::default();
+        for row in rows.into_iter().filter(|row| key.is_none_or(|key| row.key_no == key.0)) {
+            let total = row.totals();
+            usage.total.add(&total);
+            // Usage of a key that is not there (the database is an older copy) stands in the total alone.
+            if let (Some(id), Some(label), Some(prefix), Some(last4)) = (row.key_id, row.label, row.prefix, row.last4) {
+                usage.by_key.push(KeyUsage { key: KeyId(id), no: KeyNo(row.key_no), label, prefix, last4, total });
+            }
+        }
+        Ok(usage)
+    }
+
+    /// Credits used on a day by every caller that used any: what the meter is rebuilt from.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn day_credits(&self, day: Day) -> Result<Vec<(Caller, u64)>, StoreError> {
+        let rows: Vec<(i64, i64, i64)> =
+            sqlx::query_as(CREDITS_OF_DAY).bind(i64::from(day.0)).fetch_all(self.readers()).await?;
+        let caller = |user, key| Caller { user: UserNo(user), key: KeyNo(key) };
+        Ok(rows.into_iter().map(|(user, key, credits)| (caller(user, key), unsigned(credits))).collect())
+    }
+}
