@@ -1,0 +1,138 @@
+//! What stands around every call, in one place. [`around`] lists it from the inside out, with why.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use access::{Clock, Ids, Refusal, RequestId};
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use telemetry::Metrics;
+use telemetry::metrics::{self, ApiLabels, Name, PathLabels};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::problem::{Cause, Problem};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest `x-request-id` of a caller's own that is kept as the correlation id.
+const CORRELATION_BYTES_MAX: usize = 128;
+/// What is asked every few seconds by machines is logged at debug.
+const PROBES: [&str; 4] = ["/health", "/livez", "/readyz", "/metrics"];
+
+/// Sees every call: gives it an id, counts it, logs it.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    ids: Mutex<Ids>,
+    challenge: HeaderValue,
+}
+
+impl Observer {
+    /// `brand` becomes the realm of `WWW-Authenticate`.
+    pub(crate) fn new(metrics: Arc<Metrics>, clock: Clock, brand: &str) -> Self {
+        let realm: String = brand.chars().filter(|c| (' '..='~').contains(c) && !matches!(c, '"' | '\\')).collect();
+        let challenge = HeaderValue::from_str(&format!("Bearer realm=\"{realm}\""));
+        let challenge = challenge.unwrap_or(HeaderValue::from_static("Bearer"));
+        Self { metrics, ids: Mutex::new(Ids::new(clock.clone())), clock, challenge }
+    }
+}
+
+/// Puts every layer around `router`; the last one is the outermost.
+pub(crate) fn around(router: Router, observer: Arc<Observer>, call: Duration) -> Router {
+    let panics = observer.metrics.control.panics.clone();
+    router
+        // Innermost, so that nothing of ours is held when it cuts a call off: no call outlives its time.
+        .layer(from_fn_with_state(call, deadline))
+        // Around the handlers, inside of what counts: a panic is an answer of 500 and no broken connection.
+        .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
+            panics.inc();
+            // The panic hook has already written where it happened.
+            drop(panic);
+            Problem::internal().into_response()
+        }))
+        // Answers speak of users: no proxy or browser keeps them, and none guesses another media type.
+        .layer(from_fn(private))
+        // Outermost: whatever is answered has an id, is counted and logged once.
+        .layer(from_fn_with_state(observer, observe))
+}
+
+async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(Refusal::Unavailable, "the answer took too long; try again").into_response(),
+    }
+}
+
+async fn private(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
+    let began = observer.clock.mono();
+    let id = RequestId(observer.ids.lock().unwrap_or_else(PoisonError::into_inner).next_uuid());
+    let method = metrics::method(request.method().as_str());
+    // The pattern, never the path itself: whoever asks for made-up paths makes no new series.
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let path = path.as_ref().map_or(metrics::OTHER, MatchedPath::as_str);
+    let correlation = correlation(request.headers()).map(ToOwned::to_owned);
+    let correlation_id = correlation.as_deref();
+    tracing::debug!(request_id = %id, correlation_id, method, path, "request begins");
+
+    let mut response = next.run(request).await;
+
+    let status = response.status();
+    let took = observer.clock.mono().since(began);
+    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, observer.challenge.clone());
+    }
+    let control = &observer.metrics.control;
+    let labels = ApiLabels { method, path: Name::from(path), status: status.as_u16() };
+    control.requests.get_or_create(&labels).inc();
+    control.response_time.get_or_create(&PathLabels { method, path: labels.path }).observe(took);
+
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let (code, source) = match response.extensions().get::<Cause>() {
+        Some(cause) => (Some(cause.refusal.code()), cause.source.as_deref().map(chain)),
+        None => (None, None),
+    };
+    let (status, source) = (status.as_u16(), source.as_deref());
+    if status >= 500 {
+        tracing::warn!(request_id = %id, correlation_id, method, path, status, code, source, took_us, "request failed");
+    } else if PROBES.contains(&path) {
+        tracing::debug!(request_id = %id, correlation_id, method, path, status, code, took_us, "request done");
+    } else {
+        tracing::info!(request_id = %id, correlation_id, method, path, status, code, took_us, "request done");
+    }
+    response
+}
+
+/// A caller's own id, where it is fit for a log line.
+fn correlation(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(X_REQUEST_ID)?.to_str().ok()?;
+    let fit = (1..=CORRELATION_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fit.then_some(text)
+}
+
+fn chain(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

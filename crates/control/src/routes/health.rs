@@ -1,0 +1,46 @@
+//! `GET /health`, `/livez`, `/readyz`.
+
+use std::sync::Arc;
+
+use access::Refusal;
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use telemetry::NotReady;
+
+use crate::problem::Problem;
+use crate::state::App;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    version: &'static str,
+    uptime_s: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    status: &'static str,
+}
+
+/// Who this is, and for how long.
+pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
+    let uptime_s = app.clock.mono().since(app.started).as_secs();
+    Json(Health { status: "ok", version: app.version, uptime_s })
+}
+
+/// The process answers. It asks nobody: a database that is away is no reason to restart.
+pub(super) async fn live() -> Json<Status> {
+    Json(Status { status: "ok" })
+}
+
+/// Whether this instance may be given requests.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Status>, Problem> {
+    match app.board.ready() {
+        Ok(()) => Ok(Json(Status { status: "ready" })),
+        Err(reason @ NotReady::Draining) => Err(Problem::new(Refusal::Draining, reason.to_string())),
+        Err(reason @ (NotReady::Snapshot | NotReady::Directory)) => {
+            Err(Problem::new(Refusal::Unavailable, reason.to_string()))
+        }
+    }
+}

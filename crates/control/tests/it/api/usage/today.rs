@@ -1,0 +1,154 @@
+use std::time::Duration;
+
+use access::{Credits, NanoUsd, Timestamp};
+use serde_json::{Value, json};
+
+use crate::client::{call, get};
+use crate::world::{Holder, NOON, World, event, tidy};
+
+const PATH: &str = "/api/usage/today";
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp(NOON.0 + seconds * 1_000_000)
+}
+
+/// Ada with two used keys and one unused, and Bob, whose usage is his own.
+async fn ada_and_bob(world: &World) -> [Holder; 4] {
+    let ada = world.holder("ada", "starter").await;
+    let second = world.key(&ada, "second").await;
+    let unused = world.key(&ada, "unused").await;
+    let bob = world.holder("bob", "endless").await;
+    let day_before = Timestamp(NOON.0 - 86_400_000_000);
+    let events = vec![
+        event(ada.caller, day_before, Some(NanoUsd(1))),
+        event(ada.caller, at(1), Some(NanoUsd(1_500))),
+        event(ada.caller, at(2), None),
+        event(second.caller, at(3), Some(NanoUsd(250))),
+        event(bob.caller, at(4), Some(NanoUsd(99))),
+    ];
+    for event in events.iter().filter(|event| event.day == NOON.day()) {
+        world.meter.restore(event.caller.unwrap(), event.day, event.credits);
+    }
+    world.record(events).await;
+    [ada, second, unused, bob]
+}
+
+#[tokio::test]
+async fn today_is_the_users_total_with_each_key() {
+    let world = World::start().await;
+    let [ada, ..] = ada_and_bob(&world).await;
+    let answer = get(world.address, PATH, &[&ada.bearer()]).await;
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    insta::assert_snapshot!(tidy(&answer));
+}
+
+#[tokio::test]
+async fn one_key_can_be_asked_for_and_the_quota_stays_the_users() {
+    let world = World::start().await;
+    let [ada, second, unused, _] = ada_and_bob(&world).await;
+    let ask = async |id: &str| get(world.address, &format!("{PATH}?key_id={id}"), &[&ada.bearer()]).await;
+    insta::assert_snapshot!(tidy(&ask(&second.key.to_string()).await));
+
+    let own = ask(&ada.key.to_string()).await.json();
+    assert_eq!((&own["requests"], &own["unpriced_requests"], &own["remaining"]), (&json!(2), &json!(1), &json!(991)));
+    let none = ask(&unused.key.to_string()).await.json();
+    assert_eq!((&none["requests"], &none["by_key"], &none["remaining"]), (&json!(0), &json!([]), &json!(991)));
+}
+
+#[tokio::test]
+async fn usage_of_a_revoked_key_still_shows() {
+    let world = World::start().await;
+    let [ada, second, ..] = ada_and_bob(&world).await;
+    world.store.revoke_key(second.key).await.unwrap();
+    world.refresh().await;
+    let answer = get(world.address, &format!("{PATH}?key_id={}", second.key), &[&ada.bearer()]).await;
+    assert_eq!(answer.json()["requests"], 1);
+}
+
+#[tokio::test]
+async fn without_use_and_without_a_quota_there_are_zeros_and_nulls() {
+    let world = World::start().await;
+    let eve = world.holder("eve", "endless").await;
+    insta::assert_snapshot!(tidy(&get(world.address, PATH, &[&format!("X-API-Key: {}", eve.secret)]).await));
+}
+
+#[tokio::test]
+async fn a_new_day_begins_at_zero() {
+    let world = World::start().await;
+    let [ada, ..] = ada_and_bob(&world).await;
+    world.clock.advance(Duration::from_secs(12 * 3600));
+    world.refresh().await;
+    let body = get(world.address, PATH, &[&ada.bearer()]).await.json();
+    let shown = ["date", "requests", "credits", "remaining", "resets_at"].map(|field| body[field].clone());
+    let expected = [json!("2026-11-21"), json!(0), json!(0), json!(1_000), json!("2026-11-22T00:00:00Z")];
+    assert_eq!(shown, expected);
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_taken_off_what_remains_and_not_yet_recorded() {
+    let world = World::start().await;
+    let [ada, ..] = ada_and_bob(&world).await;
+    world.meter.restore(ada.caller, NOON.day(), Credits(5));
+    let body = get(world.address, PATH, &[&ada.bearer()]).await.json();
+    assert_eq!((&body["credits"], &body["remaining"]), (&json!(9), &json!(986)));
+}
+
+#[tokio::test]
+async fn keys_of_others_are_not_found_like_those_that_are_not_there() {
+    let world = World::start().await;
+    let [ada, _, _, bob] = ada_and_bob(&world).await;
+    let mut messages = Vec::new();
+    for id in [bob.key.to_string(), "01994d5c-0000-7000-8000-000000000000".to_owned()] {
+        let answer = get(world.address, &format!("{PATH}?key_id={id}"), &[&ada.bearer()]).await;
+        messages.push(answer.refuses(404, "not_found"));
+    }
+    assert_eq!(messages[0], messages[1]);
+}
+
+#[tokio::test]
+async fn a_query_that_cannot_be_read_is_refused_by_name() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let check = async |query: &str, reason: &str| {
+        let answer = get(world.address, &format!("{PATH}?{query}"), &[&ada.bearer()]).await;
+        let message = answer.refuses(400, "bad_request");
+        assert!(message.contains(reason), "{query}: {message}");
+    };
+    check("key=1", "unknown field `key`").await;
+    check("key_id=1", "key_id").await;
+    check("key_id=", "key_id").await;
+    let id = "01994d5c-0000-7000-8000-000000000000";
+    check(&format!("key_id={id}&key_id={id}"), "duplicate field `key_id`").await;
+}
+
+#[tokio::test]
+async fn a_caller_needs_a_key_that_opens() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    get(world.address, PATH, &[]).await.refuses(401, "unauthorized");
+    get(world.address, PATH, &["X-API-Key: nonsense"]).await.refuses(401, "key_malformed");
+    let other = format!("X-API-Key: tollgate_{}", "0".repeat(32));
+    get(world.address, PATH, &[&other]).await.refuses(401, "key_unknown");
+    get(world.address, PATH, &[&ada.bearer(), &other]).await.refuses(400, "ambiguous_credentials");
+    world.suspend(&ada).await;
+    get(world.address, PATH, &[&ada.bearer()]).await.refuses(403, "user_suspended");
+}
+
+#[tokio::test]
+async fn it_is_a_get() {
+    let world = World::start().await;
+    let answer = call(world.address, "POST /api/usage/today", &[], "").await;
+    answer.refuses(405, "method_not_allowed");
+    assert_eq!(answer.headers["allow"], "GET,HEAD");
+}
+
+#[tokio::test]
+async fn without_the_store_it_is_unavailable() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    assert_eq!(get(world.address, PATH, &[&ada.bearer()]).await.status, 200);
+    world.store.close().await;
+    let body = get(world.address, PATH, &[&ada.bearer()]).await;
+    body.refuses(503, "unavailable");
+    assert_eq!(body.json()["error"].get("source"), None::<&Value>);
+}

@@ -1,0 +1,89 @@
+//! HTTP by hand: what is sent is what stands here.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// Reads one whole answer off a connection that was closed after it.
+    pub(crate) fn read(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap());
+        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+        Self { status, headers, body: body.to_owned() }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Asserts that this is an error as every error must be: shape, code, status, our id, and a challenge on 401.
+    pub(crate) fn refuses(&self, status: u16, code: &str) -> String {
+        let body = self.json();
+        let error = body["error"].as_object().unwrap();
+        assert_eq!((self.status, error["code"].as_str().unwrap()), (status, code), "{self:?}");
+        assert_eq!(error["status"], status, "{self:?}");
+        assert_eq!((body.as_object().unwrap().len(), error.len()), (1, 3), "{self:?}");
+        assert_eq!(self.headers["content-type"], "application/json", "{self:?}");
+        assert_eq!(self.headers.contains_key("www-authenticate"), status == 401, "{self:?}");
+        let id: uuid::Uuid = self.headers["x-request-id"].parse().unwrap();
+        assert_eq!(id.get_version_num(), 7);
+        error["message"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Sends `request` as it is and reads until the server closes.
+pub(crate) async fn raw(address: SocketAddr, request: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    Answer::read(&rest(&mut stream).await)
+}
+
+/// What the server sends until it closes.
+pub(crate) async fn rest(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the server closes in time").unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// `headers` are whole lines.
+pub(crate) async fn get(address: SocketAddr, path: &str, headers: &[&str]) -> Answer {
+    call(address, &format!("GET {path}"), headers, "").await
+}
+
+/// A POST of JSON.
+pub(crate) async fn post(address: SocketAddr, path: &str, headers: &[&str], body: &str) -> Answer {
+    let headers = [&["Content-Type: application/json"], headers].concat();
+    call(address, &format!("POST {path}"), &headers, body).await
+}
+
+/// `line` is `METHOD PATH`; without a body none is announced.
+pub(crate) async fn call(address: SocketAddr, line: &str, headers: &[&str], body: &str) -> Answer {
+    let mut request = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    for header in headers {
+        request.push_str(header);
+        request.push_str("\r\n");
+    }
+    if !body.is_empty() {
+        request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    request.push_str("\r\n");
+    request.push_str(body);
+    raw(address, request.as_bytes()).await
+}
