@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench audit hooks fmt setup
 
-# Flags for `tollgate serve`, as in: make run ARGS="--listen 127.0.0.1:9000"
+# Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
 # CI says --locked; a developer may be changing dependencies.
 LOCKED ?=
@@ -36,8 +36,9 @@ check: ## formatting, lints, documentation, house rules
 
 bench: ## what a request costs, beside nginx (release build; takes minutes)
 	@scripts/setup.sh build
+	@bench/setup.sh
 	cargo build $(LOCKED) --release --package tollgate
-	cargo run $(LOCKED) --release --package bench -- run
+	cargo run $(LOCKED) --release --package bench -- run $(ARGS)
 
 audit: ## known vulnerabilities, licences, bans and sources of dependencies (cargo-deny)
 	@scripts/audit.sh
