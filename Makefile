@@ -10,6 +10,10 @@ ARGS ?=
 # CI says --locked; a developer may be changing dependencies.
 LOCKED ?=
 
+# xtask apart, and the binary together with the tests: features unite over what is built at once, and what differs in
+# them would be compiled twice.
+TESTED := --workspace --exclude xtask
+
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A Node of our own, where scripts/setup.sh had to bring one; and cargo, where the shell has not been told yet.
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH):$(HOME)/.cargo/bin
@@ -24,8 +28,9 @@ run: ## set up what is missing, build, and serve the demo on loopback
 
 test: ## run all tests, those on the built binary and with the official SDKs included
 	@scripts/setup.sh test
-	cargo build $(LOCKED) --package tollgate
-	cargo test $(LOCKED) --workspace
+	cargo test $(LOCKED) --package xtask
+	cargo build $(LOCKED) $(TESTED) --bins --tests
+	cargo test $(LOCKED) $(TESTED)
 
 check: ## formatting, lints, documentation, house rules
 	@scripts/setup.sh check
