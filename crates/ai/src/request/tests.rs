@@ -1,0 +1,250 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::format::Format;
+
+fn refused(format: Format, body: &str) -> String {
+    read(format, body.as_bytes()).unwrap_err().to_string()
+}
+
+/// Reads, rewrites to the same model with usage, and compares.
+fn check_usage(body: &str, rewritten: &str) {
+    let asked = read(Format::Chat, body.as_bytes()).unwrap();
+    let out = asked.rewrite(&Bytes::copy_from_slice(body.as_bytes()), &asked.model, true);
+    assert_eq!(std::str::from_utf8(&out.body).unwrap(), rewritten);
+    assert_eq!(out.usage_injected, body != rewritten);
+    assert_eq!(asked.include_usage, !out.usage_injected);
+    // What was made of it reads back as asking for usage, and stays.
+    let again = read(Format::Chat, &out.body).unwrap();
+    assert!(again.include_usage && !again.rewrite(&out.body, &again.model, true).usage_injected);
+    let value: serde_json::Value = serde_json::from_slice(&out.body).unwrap();
+    assert_eq!(value["stream_options"]["include_usage"], true);
+}
+
+fn check_model(body: &str, model: &str, rewritten: &str) {
+    let asked = read(Format::Messages, body.as_bytes()).unwrap();
+    let out = asked.rewrite(&Bytes::copy_from_slice(body.as_bytes()), model, true);
+    assert_eq!((std::str::from_utf8(&out.body).unwrap(), out.usage_injected), (rewritten, false));
+}
+
+#[test]
+fn usage_is_asked_for_and_every_other_byte_stays() {
+    check_usage(
+        r#"{"model":"m","stream":true}"#,
+        r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#,
+    );
+    check_usage(
+        "\r\n {\t\"stream\" : true ,\n \"x\":123456789012345678901234567890.5, \"y\":\"\\u00e9\",\"model\":\"m\" } \n",
+        "\r\n {\"stream_options\":{\"include_usage\":true},\t\"stream\" : true ,\n \"x\":123456789012345678901234567890.5, \"y\":\"\\u00e9\",\"model\":\"m\" } \n",
+    );
+    check_usage(
+        r#"{"stream_options" : null,"model":"m","stream":true}"#,
+        r#"{"stream_options" : {"include_usage":true},"model":"m","stream":true}"#,
+    );
+    check_usage(
+        r#"{"model":"m","stream_options":{ },"stream":true}"#,
+        r#"{"model":"m","stream_options":{"include_usage":true },"stream":true}"#,
+    );
+    check_usage(
+        r#"{"model":"m","stream_options":{"x":1},"stream":true}"#,
+        r#"{"model":"m","stream_options":{"include_usage":true,"x":1},"stream":true}"#,
+    );
+    for off in ["false", "null"] {
+        check_usage(
+            &format!(
+                r#"{{"model":"m","stream_options":{{"x":{{"include_usage":7}}, "include_usage": {off} }},"stream":true}}"#
+            ),
+            r#"{"model":"m","stream_options":{"x":{"include_usage":7}, "include_usage": true },"stream":true}"#,
+        );
+    }
+    let asked = r#"{"model":"m","stream_options":{"include\u005fusage":true},"stream":true}"#;
+    check_usage(asked, asked);
+}
+
+#[test]
+fn usage_is_asked_for_in_chat_streams_alone() {
+    for (format, body) in [
+        (Format::Chat, r#"{"model":"m"}"#),
+        (Format::Chat, r#"{"model":"m","stream":false}"#),
+        (Format::Chat, r#"{"model":"m","stream":null,"stream_options":null}"#),
+        (Format::Responses, r#"{"model":"m","stream":true}"#),
+        (Format::Responses, r#"{"model":"m","stream":true,"stream_options":7}"#),
+        (Format::Messages, r#"{"model":"m","stream":true}"#),
+    ] {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let out = read(format, &body).unwrap().rewrite(&body, "m", true);
+        assert_eq!((out.body.as_ptr(), out.body.len(), out.usage_injected), (body.as_ptr(), body.len(), false));
+    }
+    let body = Bytes::from_static(br#"{"model":"m","stream":true}"#);
+    assert_eq!(read(Format::Chat, &body).unwrap().rewrite(&body, "m", false).body.as_ptr(), body.as_ptr());
+}
+
+#[test]
+fn the_model_is_rewritten_only_where_it_is_another() {
+    check_model(r#"{ "model" :  "fast" , "n":1.0}"#, "gpt-5", r#"{ "model" :  "gpt-5" , "n":1.0}"#);
+    check_model(r#"{"model":"f\u0061st"}"#, "fast", r#"{"model":"f\u0061st"}"#);
+    check_model(r#"{"x":{"model":"a"},"model":"a"}"#, "q\"\\é", r#"{"x":{"model":"a"},"model":"q\"\\é"}"#);
+    check_model(
+        r#"{"m\u006fdel":"a","z":18446744073709551616}"#,
+        "b",
+        r#"{"m\u006fdel":"b","z":18446744073709551616}"#,
+    );
+}
+
+#[test]
+fn model_and_usage_are_rewritten_in_either_order() {
+    for (body, rewritten) in [
+        (
+            r#"{"model":"a","stream":true,"stream_options":{}}"#,
+            r#"{"model":"bb","stream":true,"stream_options":{"include_usage":true}}"#,
+        ),
+        (
+            r#"{"stream_options":null,"stream":true,"model":"a"}"#,
+            r#"{"stream_options":{"include_usage":true},"stream":true,"model":"bb"}"#,
+        ),
+    ] {
+        let body = Bytes::from_static(body.as_bytes());
+        let out = read(Format::Chat, &body).unwrap().rewrite(&body, "bb", true);
+        assert_eq!((out.body, out.usage_injected), (Bytes::from_static(rewritten.as_bytes()), true));
+    }
+}
+
+#[test]
+fn a_body_that_cannot_be_read_says_why_and_where() {
+    for (body, message) in [
+        ("", "the body is not valid JSON at byte 0: EOF while parsing a value"),
+        ("  ", "the body is not valid JSON at byte 2: EOF while parsing a value"),
+        ("{\"model\":\"m\"", "the body is not valid JSON at byte 12: EOF while parsing an object"),
+        ("{\"model\":\"m\"}x", "the body is not valid JSON at byte 13: trailing characters"),
+        ("{\"model\":\"m\"}{}", "the body is not valid JSON at byte 13: trailing characters"),
+        ("{\"model\":\"m\",}", "the body is not valid JSON at byte 13: trailing comma"),
+        ("{\"model\":\"m\",\n\"a\":01}", "the body is not valid JSON at byte 19: invalid number"),
+        ("{'model':1}", "the body is not valid JSON at byte 1: key must be a string"),
+        ("\n[1]", "the body must be a JSON object, but at byte 1 stands something else"),
+        ("\"model\"", "the body must be a JSON object, but at byte 0 stands something else"),
+        ("{}", "the body has no `model`"),
+        ("{\"x\":{\"model\":\"m\"}}", "the body has no `model`"),
+        ("{\"model\":7}", "`model` at byte 9 must be a string of 1 to 256 bytes"),
+        ("{\"model\":null}", "`model` at byte 9 must be a string of 1 to 256 bytes"),
+        ("{\"model\": \"\"}", "`model` at byte 10 must be a string of 1 to 256 bytes"),
+        ("{\"model\":\"\\ud800\"}", "`model` at byte 9 must be a string of 1 to 256 bytes"),
+        ("{\"model\":\"m\",\"stream\":\"true\"}", "`stream` at byte 22 must be true, false or null"),
+        ("{\"model\":\"m\",\"stream\":1}", "`stream` at byte 22 must be true, false or null"),
+        ("{\"model\":\"m\",\"stream_options\":[]}", "`stream_options` at byte 30 must be an object or null"),
+        (
+            "{\"model\":\"m\",\"stream_options\":{\"include_usage\":\"yes\"}}",
+            "`include_usage` at byte 47 must be true, false or null",
+        ),
+    ] {
+        assert_eq!(refused(Format::Chat, body), message, "{body}");
+    }
+    let long = format!("{{\"model\":\"{}\"}}", "m".repeat(MODEL_BYTES_MAX + 1));
+    assert_eq!(refused(Format::Chat, &long), "`model` at byte 9 must be a string of 1 to 256 bytes");
+    let not_utf8 = read(Format::Chat, b"{\"model\":\"m\",\"x\":\"\xff\"}").unwrap_err();
+    assert_eq!(not_utf8, RequestError::NotUtf8 { offset: 18 });
+}
+
+#[test]
+fn a_field_that_we_read_may_not_stand_twice() {
+    for (body, message) in [
+        (r#"{"model":"a","model":"a"}"#, "`model` stands twice, again at byte 21"),
+        (r#"{"model":"a","mod\u0065l":"b"}"#, "`model` stands twice, again at byte 26"),
+        (r#"{"model":"a","model":"b","model":"c"}"#, "`model` stands twice, again at byte 21"),
+        (r#"{"stream":true,"model":"a","stream":false}"#, "`stream` stands twice, again at byte 36"),
+        (
+            r#"{"model":"a","stream_options":{},"stream_options":null}"#,
+            "`stream_options` stands twice, again at byte 50",
+        ),
+        (
+            r#"{"model":"a","stream_options":{"include_usage":true,"include_usage":false}}"#,
+            "`include_usage` stands twice, again at byte 68",
+        ),
+    ] {
+        assert_eq!(refused(Format::Chat, body), message);
+    }
+    let others = r#"{"model":"a","x":1,"x":2,"Model":"b","stream_options":1,"stream_options":2}"#;
+    assert!(read(Format::Messages, others.as_bytes()).is_ok());
+}
+
+#[test]
+fn deep_nesting_is_passed_over() {
+    let deep = format!(r#"{{"x":{}{},"model":"m"}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(read(Format::Chat, deep.as_bytes()).unwrap().model, "m");
+}
+
+mod property_tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            ".{0,6}".prop_map(serde_json::Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+                prop::collection::hash_map("[a-z]{0,4}", inner, 0..4)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_rewritten_body_differs_in_the_two_fields_alone(
+            rest in prop::collection::hash_map("[a-z]{0,4}", json(), 0..5),
+            model in ".{1,20}",
+            upstream in ".{1,20}",
+            options in prop::option::of(prop::collection::hash_map("[a-z]{0,3}", json(), 0..3)),
+            pretty in any::<bool>(),
+        ) {
+            let mut value = serde_json::Value::Object(rest.into_iter().collect());
+            value["model"] = model.into();
+            value["stream"] = true.into();
+            if let Some(options) = options {
+                value["stream_options"] = serde_json::Value::Object(options.into_iter().collect());
+            }
+            let body = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) };
+            let body = Bytes::from(body.unwrap());
+            let out = read(Format::Chat, &body).unwrap().rewrite(&body, &upstream, true);
+            value["model"] = upstream.into();
+            value["stream_options"]["include_usage"] = true.into();
+            prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&out.body).unwrap(), value);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            for format in Format::ALL {
+                // Must not panic, whatever it says.
+                let _ = read(format, &body);
+            }
+        }
+
+        #[test]
+        fn a_damaged_body_is_read_or_refused_within_its_length(at in 0_usize..62, byte in any::<u8>()) {
+            let mut body = br#"{"model":"m","stream":true,"stream_options":{"x":[1,"\u00e9"]}}"#.to_vec();
+            if let Some(old) = body.get_mut(at) {
+                *old = byte;
+            }
+            match read(Format::Chat, &body) {
+                Ok(asked) => {
+                    let body = Bytes::from(body);
+                    let out = asked.rewrite(&body, "other", true);
+                    prop_assert!(serde_json::from_slice::<serde_json::Value>(&out.body).is_ok());
+                }
+                Err(
+                    RequestError::NotUtf8 { offset }
+                    | RequestError::Syntax { offset, .. }
+                    | RequestError::NotAnObject { offset }
+                    | RequestError::Invalid { offset, .. }
+                    | RequestError::Duplicate { offset, .. },
+                ) => prop_assert!(offset <= body.len()),
+                Err(RequestError::Missing { .. }) => {}
+            }
+        }
+    }
+}

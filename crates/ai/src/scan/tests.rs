@@ -1,0 +1,141 @@
+use super::*;
+
+const PATHS: &[Path] = &[&["a"], &["b", "c"], &["l", ANY, "x"], &["b", "d", "e", "f"]];
+
+fn scanned(json: &[u8], size: usize) -> Scanner {
+    let mut scanner = Scanner::new(PATHS);
+    for piece in json.chunks(size) {
+        scanner.push(piece);
+    }
+    scanner
+}
+
+/// What stands at the paths, in pieces of every size.
+fn check(json: &str, picked: [Option<&str>; 4]) {
+    for size in 1..=json.len() {
+        let scanner = scanned(json.as_bytes(), size);
+        assert!(scanner.whole(), "{json} in pieces of {size}");
+        for (path, expected) in picked.iter().enumerate() {
+            let found = scanner.picked(path).map(|bytes| std::str::from_utf8(bytes).unwrap());
+            assert_eq!(found, *expected, "path {path} of {json} in pieces of {size}");
+        }
+    }
+}
+
+#[test]
+fn values_at_the_paths_are_kept_as_written() {
+    check(r#"{"a":1}"#, [Some("1"), None, None, None]);
+    check(" { \"a\" : \"x\\\"}\" , \"b\":{\"c\": -1.5e3 }} ", [Some("\"x\\\"}\""), Some("-1.5e3"), None, None]);
+    check(r#"{"a":{"z":[1,"]}",{}]},"b":{"c":[]}}"#, [Some(r#"{"z":[1,"]}",{}]}"#), Some("[]"), None, None]);
+    check(r#"{"b":{"d":{"e":{"f":null,"g":1}}}}"#, [None, None, None, Some("null")]);
+    check(r#"{"\u0061":true,"b":{"\u0063":"\\"}}"#, [Some("true"), Some(r#""\\""#), None, None]);
+}
+
+#[test]
+fn what_lies_elsewhere_is_passed_over() {
+    check(r#"{"z":{"a":1,"b":{"c":2}},"y":[{"a":1}],"x":"\"a\":1","b":[{"c":1}],"c":3}"#, [None; 4]);
+    check(r#"[{"a":1},{"b":{"c":2}}]"#, [None; 4]);
+    check(r#"{"l":{"x":1},"b":"c","aa":1,"":2,"a\\":3}"#, [None; 4]);
+}
+
+#[test]
+fn the_last_of_several_values_counts() {
+    check(r#"{"a":1,"b":{"c":1},"a":{"q":2},"b":{"c":22}}"#, [Some(r#"{"q":2}"#), Some("22"), None, None]);
+    check(r#"{"l":[{"x":1},7,{"y":[{"x":5}]},{"x":"3"},[{"x":4}]]}"#, [None, None, Some("\"3\""), None]);
+}
+
+#[test]
+fn empty_arrays_on_a_path_are_told() {
+    for (json, empty) in [
+        (r#"{"l":[]}"#, true),
+        (r#"{"l":[ ] ,"a":1}"#, true),
+        (r#"{"l":[1]}"#, false),
+        (r#"{"l":[{}]}"#, false),
+        (r#"{"l":{}}"#, false),
+        (r#"{"a":[]}"#, false),
+        (r#"{"z":{"l":[]}}"#, false),
+        (r#"{"l":[],"l":[1]}"#, false),
+    ] {
+        assert_eq!(scanned(json.as_bytes(), 2).passes_empty_array(2), empty, "{json}");
+    }
+}
+
+#[test]
+fn a_value_that_is_not_whole_is_not_kept_as_whole() {
+    for json in [r#"{"a":1"#, r#"{"a":{"b":1}"#, "{", "", r#"{"a":"x}"#, r#"{"a":"\"#] {
+        assert!(!scanned(json.as_bytes(), 1).whole(), "{json}");
+    }
+}
+
+#[test]
+fn what_is_no_json_stops_it() {
+    for json in ["x", "7", "\"a\"", "null", "{a:1}", "{\"a\" 1}", "{\"a\":,}", "{\"a\":<b>}", "}", "{1}"] {
+        let mut scanner = scanned(json.as_bytes(), 1);
+        scanner.push(br#"{"a":1}"#);
+        assert!(!scanner.whole(), "{json}");
+    }
+}
+
+#[test]
+fn a_value_of_the_bound_is_kept_and_a_longer_one_is_given_up() {
+    for (extra, kept) in [(0, true), (1, false)] {
+        let text = "x".repeat(VALUE_BYTES_MAX - 2 + extra);
+        let json = format!(r#"{{"b":{{"c":8}},"a":"{text}","l":[{{"x":9}}]}}"#);
+        for size in [1, 1000, json.len()] {
+            let scanner = scanned(json.as_bytes(), size);
+            assert_eq!(scanner.picked(0).is_some(), kept);
+            assert_eq!((scanner.picked(1), scanner.picked(2)), (Some(&b"8"[..]), Some(&b"9"[..])));
+        }
+    }
+}
+
+#[test]
+fn deep_nesting_costs_no_memory() {
+    let mut scanner = Scanner::new(PATHS);
+    scanner.push(b"{\"z\":");
+    for _ in 0..1_000 {
+        scanner.push(&[b'['; 10_000]);
+    }
+    for _ in 0..1_000 {
+        scanner.push(&[b']'; 10_000]);
+    }
+    scanner.push(b",\"a\":5}");
+    assert_eq!((scanner.picked(0), scanner.whole(), scanner.held_bytes() < 64), (Some(&b"5"[..]), true, true));
+}
+
+#[test]
+fn reset_forgets_everything() {
+    let mut scanner = scanned(br#"{"a":1,"l":[]"#, 3);
+    scanner.reset();
+    scanner.push(br#"{"b":{"c":2}}"#);
+    assert_eq!((scanner.picked(0), scanner.picked(1), scanner.passes_empty_array(2)), (None, Some(&b"2"[..]), false));
+    assert!(scanner.whole());
+}
+
+mod property_tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against `serde_json`, which holds the whole value.
+        #[test]
+        fn what_is_picked_is_what_stands_there(
+            a in "[\\PC\"\\\\{}\\[\\],:]{0,12}",
+            c in prop::collection::vec(any::<i32>(), 0..4),
+            noise in "[\\PC\"\\\\{}\\[\\],:]{0,12}",
+            size in 1_usize..20,
+            pretty in any::<bool>(),
+        ) {
+            let value = serde_json::json!({
+                "0": {&*noise: [&noise, {"a": &noise}]}, "a": a, "b": {"0": &noise, "c": c}
+            });
+            let json = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) }.unwrap();
+            let scanner = scanned(&json, size);
+            prop_assert!(scanner.whole());
+            let picked = |path| serde_json::from_slice::<serde_json::Value>(scanner.picked(path).unwrap()).unwrap();
+            prop_assert_eq!(picked(0), value["a"].clone());
+            prop_assert_eq!(picked(1), value["b"]["c"].clone());
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Server-sent events, framed in pieces (WHATWG HTML, 9.2.6): lines end in LF, CR LF or CR, an event in a blank line.
+//!
+//! No line is collected: `data` is handed on as it arrives, and only the event's name is kept, up to its bound.
+
+use memchr::{memchr2, memchr3};
+
+use crate::short::Short;
+
+/// Longest field name that matters, `event`, behind a byte order mark.
+const FIELD_BYTES_MAX: usize = 8;
+/// Longest event name that is kept; a longer one is known to be no name of ours.
+const NAME_BYTES_MAX: usize = 32;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// What a look at the bytes yields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// Nothing to tell.
+    None,
+    /// The event's data goes on. Between two `data` lines stands a line feed.
+    Data(&'a [u8]),
+    /// The event is over.
+    End,
+    /// The line feed behind a carriage return that ended the event before.
+    EndTail,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Framer {
+    state: State,
+    field: Short<FIELD_BYTES_MAX>,
+    name: Short<NAME_BYTES_MAX>,
+    data_lines: u64,
+    first_line: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// At the start of a line; the one before ended so.
+    Start(Ended),
+    /// In a field's name.
+    Field,
+    /// Behind its colon, where one space may stand.
+    Space(Field),
+    /// In its value.
+    Value(Field),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Wholly,
+    /// In CR, to which a LF may belong.
+    Cr,
+    /// The same, and it was blank.
+    BlankCr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Data,
+    Event,
+    Other,
+}
+
+impl Framer {
+    pub(crate) const fn new() -> Self {
+        Self {
+            state: State::Start(Ended::Wholly),
+            field: Short::new(),
+            name: Short::new(),
+            data_lines: 0,
+            first_line: true,
+        }
+    }
+
+    /// Reads on in `bytes`, which are not empty: one piece, and what is left.
+    pub(crate) fn next<'a>(&mut self, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
+        match self.state {
+            State::Start(ended) => self.start(ended, bytes),
+            State::Field => self.field(bytes),
+            State::Space(field) => self.space(field, bytes),
+            State::Value(field) => self.value(field, bytes),
+        }
+    }
+
+    /// The name of the event so far; empty where it has none.
+    pub(crate) fn name(&self) -> Option<&[u8]> {
+        self.name.get()
+    }
+
+    /// Whether the event so far has data; dispatched is only what has.
+    pub(crate) const fn has_data(&self) -> bool {
+        self.data_lines > 0
+    }
+
+    /// To be called behind each [`Piece::End`], once name and data were looked at.
+    pub(crate) const fn clear(&mut self) {
+        self.name.clear();
+        self.data_lines = 0;
+    }
+
+    fn start<'a>(&mut self, ended: Ended, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
+        let (piece, next, rest) = match (bytes, ended) {
+            ([b'\n', rest @ ..], Ended::Cr) => (Piece::None, State::Start(Ended::Wholly), rest),
+            ([b'\n', rest @ ..], Ended::BlankCr) => (Piece::EndTail, State::Start(Ended::Wholly), rest),
+            ([b'\n', rest @ ..], Ended::Wholly) => (Piece::End, State::Start(Ended::Wholly), rest),
+            ([b'\r', rest @ ..], _) => (Piece::End, State::Start(Ended::BlankCr), rest),
+            (rest, _) => (Piece::None, State::Field, rest),
+        };
+        self.state = next;
+        self.field.clear();
+        (piece, rest)
+    }
+
+    fn field<'a>(&mut self, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
+        let Some(at) = memchr3(b':', b'\n', b'\r', bytes) else {
+            self.field.add(bytes);
+            return (Piece::None, &[]);
+        };
+        let (taken, rest) = bytes.split_at(at);
+        self.field.add(taken);
+        let field = self.which();
+        self.first_line = false;
+        match rest {
+            [b':', rest @ ..] => {
+                self.state = State::Space(field);
+                (Piece::None, rest)
+            }
+            // A line without a colon is a field without a value.
+            rest => (self.begin(field), rest),
+        }
+    }
+
+    fn which(&self) -> Field {
+        let field = self.field.get().unwrap_or_default();
+        let bare = field.strip_prefix(BYTE_ORDER_MARK).filter(|_| self.first_line).unwrap_or(field);
+        match bare {
+            b"data" => Field::Data,
+            b"event" => Field::Event,
+            _ => Field::Other,
+        }
+    }
+
+    fn space<'a>(&mut self, field: Field, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
+        (self.begin(field), bytes.strip_prefix(b" ").unwrap_or(bytes))
+    }
+
+    /// At a field's value.
+    const fn begin(&mut self, field: Field) -> Piece<'static> {
+        self.state = State::Value(field);
+        match field {
+            Field::Data => {
+                self.data_lines = self.data_lines.saturating_add(1);
+                if self.data_lines > 1 { Piece::Data(b"\n") } else { Piece::None }
+            }
+            Field::Event => {
+                self.name.clear();
+                Piece::None
+            }
+            Field::Other => Piece::None,
+        }
+    }
+
+    fn value<'a>(&mut self, field: Field, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
+        let (taken, rest) = bytes.split_at(memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len()));
+        let rest = match rest {
+            [] => rest,
+            [end, rest @ ..] => {
+                self.state = State::Start(if *end == b'\r' { Ended::Cr } else { Ended::Wholly });
+                rest
+            }
+        };
+        match field {
+            Field::Data => (Piece::Data(taken), rest),
+            Field::Event => {
+                self.name.add(taken);
+                (Piece::None, rest)
+            }
+            Field::Other => (Piece::None, rest),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Events as `name|data`, framed from pieces of `size` bytes.
+    fn framed(stream: &[u8], size: usize) -> Vec<String> {
+        let mut framer = Framer::new();
+        let (mut events, mut data) = (Vec::new(), Vec::new());
+        for mut bytes in stream.chunks(size) {
+            while !bytes.is_empty() {
+                let (piece, rest) = framer.next(bytes);
+                bytes = rest;
+                match piece {
+                    Piece::Data(more) => data.extend_from_slice(more),
+                    Piece::End if framer.has_data() => {
+                        let name = String::from_utf8_lossy(framer.name().unwrap_or(b"(long)")).into_owned();
+                        events.push(format!("{name}|{}", String::from_utf8_lossy(&data)));
+                        data.clear();
+                        framer.clear();
+                    }
+                    Piece::End => framer.clear(),
+                    Piece::None | Piece::EndTail => {}
+                }
+            }
+        }
+        events
+    }
+
+    fn check(stream: &str, events: &[&str]) {
+        for size in 1..=stream.len() {
+            assert_eq!(framed(stream.as_bytes(), size), events, "{stream:?} in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn lines_end_in_lf_cr_lf_or_cr() {
+        for end in ["\n", "\r\n", "\r"] {
+            check(&"event: a\ndata: 1\n\ndata: 2\n\n".replace('\n', end), &["a|1", "|2"]);
+        }
+        check("data: 1\r\n\ndata: 2\n\r\ndata: 3\r\r", &["|1", "|2", "|3"]);
+    }
+
+    #[test]
+    fn data_lines_are_joined_and_one_space_is_dropped() {
+        check("data: 1\ndata:  2\ndata:3\ndata\ndata:\n\n", &["|1\n 2\n3\n\n"]);
+    }
+
+    #[test]
+    fn comments_other_fields_and_events_without_data_are_passed_over() {
+        check(": keepalive\n\n:\n\nid: 1\nretry: 5\ndata2: x\ndat: y\nevent: none\n\ndata: 1\n: in\n\n", &["|1"]);
+    }
+
+    #[test]
+    fn the_last_name_counts_and_a_long_one_is_no_name() {
+        check("event: a\nevent: b\ndata: 1\n\n", &["b|1"]);
+        check(&format!("event: {}\ndata: 1\n\n", "x".repeat(33)), &["(long)|1"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_dropped_at_the_start_only() {
+        check("\u{feff}data: 1\n\n\u{feff}data: 2\n\n", &["|1"]);
+    }
+}

@@ -1,0 +1,108 @@
+use proptest::prelude::*;
+
+use super::tests::{FIXTURES, tapped};
+use super::*;
+
+/// What a stream is made of, so that random ones come near to real ones.
+const SHREDS: &[&str] = &[
+    "data: ",
+    "data:",
+    "event: message_delta",
+    "event: message_stop",
+    "event: response.completed",
+    "\n",
+    "\r",
+    "\r\n",
+    "\n\n",
+    "[DONE]",
+    ": c",
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    "\\",
+    ",",
+    ":",
+    " ",
+    "null",
+    "\"usage\":{\"prompt_tokens\":3,\"output_tokens\":4}",
+    "\"us\\u0061ge\":",
+    "\"choices\":[]",
+    "\"choices\":[{\"finish_reason\":\"stop\"}]",
+    "{\"choices\":[],\"usage\":{}}",
+    "\"type\":\"message_stop\"",
+    "{\"type\":\"response.failed\",\"response\":{\"usage\":{\"input_tokens\":1}}}",
+    "\"model\":\"m\"",
+    "\"id\":",
+    "\u{e9}",
+];
+
+fn check(format: Format, streamed: bool, bytes: &[u8], cuts: &[usize]) {
+    for drop in [false, true] {
+        let whole = tapped(Tap::new(format, streamed, drop), [bytes]);
+        let mut rest = bytes;
+        let mut pieces = Vec::new();
+        for cut in cuts {
+            let (piece, after) = rest.split_at((*cut).min(rest.len()));
+            pieces.push(piece);
+            rest = after;
+        }
+        pieces.push(rest);
+        let split = tapped(Tap::new(format, streamed, drop), pieces);
+        assert_eq!(split, whole, "{format:?} {cuts:?}");
+        let single = tapped(Tap::new(format, streamed, drop), bytes.chunks(1));
+        assert_eq!(single, whole, "{format:?} byte by byte");
+    }
+}
+
+#[test]
+fn fixtures_cut_in_two_at_every_byte_give_the_same() {
+    for (_, format, streamed, bytes) in FIXTURES {
+        let text = std::str::from_utf8(bytes).unwrap();
+        for end in ["\n", "\r\n"] {
+            let bytes = text.replace('\n', end).into_bytes();
+            for drop in [false, true] {
+                let whole = tapped(Tap::new(*format, *streamed, drop), [&*bytes]);
+                for cut in 0..=bytes.len() {
+                    let (head, tail) = bytes.split_at(cut);
+                    assert_eq!(tapped(Tap::new(*format, *streamed, drop), [head, tail]), whole, "{format:?} at {cut}");
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_any_fixture_gives_the_same(
+        fixture in 0..FIXTURES.len(),
+        cuts in prop::collection::vec(0_usize..300, 0..40),
+    ) {
+        let (_, format, streamed, bytes) = FIXTURES[fixture];
+        check(format, streamed, bytes, &cuts);
+    }
+
+    #[test]
+    fn any_split_of_any_shreds_gives_the_same(
+        shreds in prop::collection::vec(prop::sample::select(SHREDS), 0..60),
+        cuts in prop::collection::vec(0_usize..20, 0..40),
+        streamed in any::<bool>(),
+    ) {
+        for format in Format::ALL {
+            check(format, streamed, shreds.concat().as_bytes(), &cuts);
+        }
+    }
+
+    #[test]
+    fn any_bytes_pass_unchanged_without_a_usage_chunk(
+        bytes in prop::collection::vec(any::<u8>(), 0..400),
+        cuts in prop::collection::vec(0_usize..50, 0..20),
+    ) {
+        for format in Format::ALL {
+            check(format, true, &bytes, &cuts);
+            let (out, _) = tapped(Tap::new(format, true, true), bytes.chunks(7));
+            prop_assert_eq!(&out, &bytes);
+        }
+    }
+}

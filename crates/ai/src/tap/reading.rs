@@ -1,0 +1,168 @@
+//! Where each format says what we want to know.
+
+use super::Seen;
+use crate::format::Format;
+use crate::scan::{ANY, Path, Scanner};
+use crate::short::Short;
+use crate::usage::{chat, messages, responses};
+
+/// Longest model name or id that is kept.
+const NAME_BYTES_MAX: usize = 256;
+/// The data of the event that ends a chat stream.
+const DONE: &[u8] = b"[DONE]";
+
+/// Numbers of the paths below.
+const USAGE: usize = 0;
+const MODEL: usize = 1;
+const ID: usize = 2;
+const TYPE: usize = 3;
+const FINISH: usize = 3;
+const DELTA_USAGE: usize = 4;
+
+const BODY: &[Path] = &[&["usage"], &["model"], &["id"]];
+const CHAT_CHUNK: &[Path] = &[&["usage"], &["model"], &["id"], &["choices", ANY, "finish_reason"]];
+const RESPONSES_EVENT: &[Path] = &[&["response", "usage"], &["response", "model"], &["response", "id"], &["type"]];
+const MESSAGES_EVENT: &[Path] =
+    &[&["message", "usage"], &["message", "model"], &["message", "id"], &["type"], &["usage"]];
+
+/// Reads an answer's one JSON value, or those of its events one by one.
+#[derive(Debug)]
+pub(super) struct Reading {
+    format: Format,
+    streamed: bool,
+    scanner: Scanner,
+    head: Short<{ DONE.len() }>,
+    told: messages::Told,
+    seen: Seen,
+}
+
+impl Reading {
+    pub(super) fn new(format: Format, streamed: bool) -> Self {
+        let paths = match (streamed, format) {
+            (false, _) => BODY,
+            (true, Format::Chat) => CHAT_CHUNK,
+            (true, Format::Responses) => RESPONSES_EVENT,
+            (true, Format::Messages) => MESSAGES_EVENT,
+        };
+        Self {
+            format,
+            streamed,
+            scanner: Scanner::new(paths),
+            head: Short::new(),
+            told: messages::Told::default(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// The value goes on.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.scanner.push(bytes);
+    }
+
+    /// The data of an event goes on. The text of an answer comes in events whose name tells that they hold nothing else.
+    pub(super) fn push_event(&mut self, name: Option<&[u8]>, data: &[u8]) {
+        match self.format {
+            Format::Chat => self.head.add(data),
+            Format::Responses | Format::Messages => {
+                if !self.matters(name) {
+                    return;
+                }
+            }
+        }
+        self.scanner.push(data);
+    }
+
+    /// The value, or the data of an event of this name, is over. Whether it is a usage chunk: no choice, and a usage.
+    pub(super) fn end(&mut self, name: Option<&[u8]>) -> bool {
+        let mut is_usage_chunk = false;
+        if self.streamed && self.head.get() == Some(DONE) {
+            self.seen.ended = true;
+        } else if self.scanner.whole() {
+            is_usage_chunk = self.read(name);
+        }
+        self.head.clear();
+        self.scanner.reset();
+        is_usage_chunk
+    }
+
+    /// What was seen.
+    pub(super) fn seen(mut self) -> Seen {
+        if self.format == Format::Messages {
+            self.seen.usage = self.told.usage();
+        }
+        self.seen
+    }
+
+    /// Whether events of this name are read; without a name each is.
+    fn matters(&self, name: Option<&[u8]>) -> bool {
+        match (self.format, name) {
+            (_, Some(b"")) | (Format::Chat, _) => true,
+            (Format::Responses, Some(name)) => name == b"response.created" || is_terminal(self.format, name),
+            (Format::Messages, Some(name)) => {
+                matches!(name, b"message_start" | b"message_delta") || is_terminal(self.format, name)
+            }
+            (_, None) => false,
+        }
+    }
+
+    fn read(&mut self, name: Option<&[u8]>) -> bool {
+        for (path, text) in [(MODEL, &mut self.seen.model), (ID, &mut self.seen.id)] {
+            if text.is_none() {
+                *text = self.scanner.picked(path).and_then(string);
+            }
+        }
+        let usage = self.scanner.picked(USAGE).filter(|json| json.starts_with(b"{"));
+        let has_usage = usage.is_some();
+        let usage = match self.format {
+            Format::Chat => usage.and_then(chat::read),
+            Format::Responses => usage.and_then(responses::read),
+            Format::Messages => {
+                for json in [usage, self.scanner.picked(DELTA_USAGE)].into_iter().flatten() {
+                    self.told.read(json);
+                }
+                None
+            }
+        };
+        self.seen.usage = usage.or(self.seen.usage);
+        if !self.streamed {
+            self.seen.ended = true;
+            return false;
+        }
+        match self.format {
+            Format::Chat => {
+                if let Some(reason) = self.scanner.picked(FINISH) {
+                    self.seen.ended = reason.starts_with(b"\"");
+                }
+                has_usage && self.scanner.passes_empty_array(FINISH)
+            }
+            Format::Responses | Format::Messages => {
+                let kind = self.scanner.picked(TYPE).and_then(unquoted).or(name);
+                self.seen.ended |= kind.is_some_and(|kind| is_terminal(self.format, kind));
+                false
+            }
+        }
+    }
+}
+
+fn is_terminal(format: Format, kind: &[u8]) -> bool {
+    match format {
+        Format::Chat => false,
+        Format::Responses => matches!(kind, b"response.completed" | b"response.incomplete" | b"response.failed"),
+        Format::Messages => kind == b"message_stop",
+    }
+}
+
+fn string(json: &[u8]) -> Option<String> {
+    serde_json::from_slice(json).ok().filter(|text: &String| (1..=NAME_BYTES_MAX).contains(&text.len()))
+}
+
+fn unquoted(json: &[u8]) -> Option<&[u8]> {
+    json.strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
+#[cfg(test)]
+impl Reading {
+    pub(super) fn held_bytes(&self) -> usize {
+        self.scanner.held_bytes()
+    }
+}

@@ -1,0 +1,72 @@
+//! Chat completions: `usage` of the body, or of a stream's last chunk.
+
+use meter::Usage;
+use serde_json::Value;
+
+use super::{Inclusive, Writes, figure};
+
+/// Reads a usage object; `None` where it tells nothing.
+pub(crate) fn read(json: &[u8]) -> Option<Usage> {
+    let usage: Value = serde_json::from_slice(json).ok()?;
+    let figure = |pointer| figure(&usage, pointer);
+    let writes = Writes {
+        sum: figure("/prompt_tokens_details/cache_write_tokens"),
+        short: figure("/prompt_tokens_details/cache_write_tokens_details/ttl_30m_tokens"),
+        long: figure("/prompt_tokens_details/cache_write_tokens_details/ttl_12h_tokens"),
+    };
+    Inclusive {
+        input: figure("/prompt_tokens"),
+        cached_input: figure("/prompt_tokens_details/cached_tokens"),
+        writes,
+        output: figure("/completion_tokens"),
+        reasoning: figure("/completion_tokens_details/reasoning_tokens"),
+    }
+    .disjoint()
+}
+
+#[cfg(test)]
+mod tests {
+    use meter::Source;
+
+    use super::*;
+
+    #[test]
+    fn prompt_includes_caches_and_completion_includes_reasoning() {
+        let json = br#"{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,
+            "prompt_tokens_details":{"cached_tokens":40,"cache_write_tokens":25,"audio_tokens":0},
+            "completion_tokens_details":{"reasoning_tokens":20,"rejected_prediction_tokens":3}}"#;
+        let usage = read(json).unwrap();
+        let expected = Usage {
+            source: Source::Reported,
+            input: Some(35),
+            cached_input: Some(40),
+            cache_write_short: Some(25),
+            cache_write_long: None,
+            output: Some(10),
+            reasoning: Some(20),
+        };
+        assert_eq!((usage, usage.total()), (expected, 130));
+    }
+
+    #[test]
+    fn what_is_not_told_stays_unknown() {
+        let plain = Usage { input: Some(9), output: Some(0), ..Usage::empty(Source::Reported) };
+        assert_eq!(read(br#"{"prompt_tokens":9,"completion_tokens":0}"#), Some(plain));
+        assert_eq!(read(br#"{"prompt_tokens":9,"completion_tokens":0,"prompt_tokens_details":null}"#), Some(plain));
+        let output = Usage { output: Some(4), ..Usage::empty(Source::Reported) };
+        assert_eq!(read(br#"{"prompt_tokens":-9,"completion_tokens":4}"#), Some(output));
+        for nothing in ["{}", "null", "[]", "7", r#"{"prompt_tokens":"9"}"#, r#"{"prompt_tokens":1.5}"#, "{"] {
+            assert_eq!(read(nothing.as_bytes()), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn parts_larger_than_their_whole_do_not_wrap() {
+        let usage = read(
+            br#"{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":18446744073709551615,
+            "cache_write_tokens":7}}"#,
+        )
+        .unwrap();
+        assert_eq!((usage.input, usage.cached_input), (Some(0), Some(u64::MAX)));
+    }
+}

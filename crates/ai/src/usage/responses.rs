@@ -1,0 +1,59 @@
+//! Responses: `usage` of the body, or of the response inside a stream's terminal event.
+
+use meter::Usage;
+use serde_json::Value;
+
+use super::{Inclusive, Writes, figure};
+
+/// Reads a usage object; `None` where it tells nothing.
+pub(crate) fn read(json: &[u8]) -> Option<Usage> {
+    let usage: Value = serde_json::from_slice(json).ok()?;
+    let figure = |pointer| figure(&usage, pointer);
+    let writes = Writes {
+        sum: figure("/input_tokens_details/cache_write_tokens"),
+        short: figure("/input_tokens_details/cache_write_tokens_details/ttl_30m_tokens"),
+        long: figure("/input_tokens_details/cache_write_tokens_details/ttl_12h_tokens"),
+    };
+    Inclusive {
+        input: figure("/input_tokens"),
+        cached_input: figure("/input_tokens_details/cached_tokens"),
+        writes,
+        output: figure("/output_tokens"),
+        reasoning: figure("/output_tokens_details/reasoning_tokens"),
+    }
+    .disjoint()
+}
+
+#[cfg(test)]
+mod tests {
+    use meter::Source;
+
+    use super::*;
+
+    #[test]
+    fn writes_are_split_by_lifetime_and_the_rest_is_short() {
+        let json = br#"{"input_tokens":100,"output_tokens":30,"total_tokens":130,
+            "input_tokens_details":{"cached_tokens":10,"cache_write_tokens":50,
+                "cache_write_tokens_details":{"ttl_30m_tokens":15,"ttl_12h_tokens":20}},
+            "output_tokens_details":{"reasoning_tokens":0}}"#;
+        let usage = read(json).unwrap();
+        let expected = Usage {
+            source: Source::Reported,
+            input: Some(40),
+            cached_input: Some(10),
+            cache_write_short: Some(30),
+            cache_write_long: Some(20),
+            output: Some(30),
+            reasoning: Some(0),
+        };
+        assert_eq!((usage, usage.total()), (expected, 130));
+    }
+
+    #[test]
+    fn a_split_without_its_sum_counts() {
+        let json =
+            br#"{"input_tokens":100,"input_tokens_details":{"cache_write_tokens_details":{"ttl_12h_tokens":20}}}"#;
+        let usage = read(json).unwrap();
+        assert_eq!((usage.input, usage.cache_write_short, usage.cache_write_long), (Some(80), None, Some(20)));
+    }
+}
