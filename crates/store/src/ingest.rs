@@ -6,6 +6,7 @@
 mod fold;
 mod insert;
 mod names;
+mod tables;
 mod write;
 
 use std::future::Future;
@@ -204,7 +205,7 @@ pub(crate) use names::STATEMENTS as NAMES;
 /// Every SQL text that is put together here.
 #[cfg(test)]
 pub(crate) fn texts() -> Vec<String> {
-    write::texts()
+    [tables::texts(), write::texts()].concat()
 }
 
 #[cfg(test)]

@@ -11,139 +11,12 @@ use uuid::Uuid;
 use crate::dialect::{Db, Transaction};
 use crate::error::StoreError;
 use crate::ingest::fold::{self, CallerDay, Counted, Minute};
-use crate::ingest::insert::{Insert, Values};
+use crate::ingest::insert::Values;
 use crate::ingest::names::{Kind, Names, clip};
+use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, POSITIONS};
 use crate::statement::{micros, signed};
 use crate::store::Store;
 use crate::usage::Totals;
-
-static EVENTS: Insert = Insert::new(
-    "usage_events",
-    &[
-        "id",
-        "user_no",
-        "key_no",
-        "started_at",
-        "day",
-        "credits",
-        "route_no",
-        "format",
-        "model_no",
-        "streamed",
-        "status",
-        "outcome",
-        "request_bytes",
-        "response_bytes",
-        "duration_us",
-        "attempts",
-        "provider_no",
-        "provider_model_no",
-        "answered_model_no",
-        "upstream_status",
-        "upstream_id",
-        "price_no",
-        "first_byte_us",
-        "upstream_us",
-        "usage_source",
-        "input_tokens",
-        "cached_input_tokens",
-        "cache_write_short_tokens",
-        "cache_write_long_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "cost_nano",
-        "created_at",
-        "updated_at",
-    ],
-    "ON CONFLICT (id) DO NOTHING",
-);
-
-static ATTEMPTS: Insert = Insert::new(
-    "usage_attempts",
-    &[
-        "id",
-        "event_id",
-        "no",
-        "provider_no",
-        "provider_model_no",
-        "answered_model_no",
-        "upstream_status",
-        "upstream_id",
-        "price_no",
-        "first_byte_us",
-        "upstream_us",
-        "usage_source",
-        "input_tokens",
-        "cached_input_tokens",
-        "cache_write_short_tokens",
-        "cache_write_long_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "cost_nano",
-        "created_at",
-        "updated_at",
-    ],
-    "",
-);
-
-static DAYS: Insert = Insert::new(
-    "daily_usage",
-    &[
-        "id",
-        "day",
-        "user_no",
-        "key_no",
-        "requests",
-        "credits",
-        "input_tokens",
-        "cached_input_tokens",
-        "cache_write_short_tokens",
-        "cache_write_long_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "cost_nano",
-        "unpriced_requests",
-        "created_at",
-        "updated_at",
-    ],
-    "ON CONFLICT (day, user_no, key_no) DO UPDATE SET requests = daily_usage.requests + excluded.requests,
-        credits = daily_usage.credits + excluded.credits,
-        input_tokens = daily_usage.input_tokens + excluded.input_tokens,
-        cached_input_tokens = daily_usage.cached_input_tokens + excluded.cached_input_tokens,
-        cache_write_short_tokens = daily_usage.cache_write_short_tokens + excluded.cache_write_short_tokens,
-        cache_write_long_tokens = daily_usage.cache_write_long_tokens + excluded.cache_write_long_tokens,
-        output_tokens = daily_usage.output_tokens + excluded.output_tokens,
-        reasoning_tokens = daily_usage.reasoning_tokens + excluded.reasoning_tokens,
-        cost_nano = daily_usage.cost_nano + excluded.cost_nano,
-        unpriced_requests = daily_usage.unpriced_requests + excluded.unpriced_requests,
-        updated_at = excluded.updated_at",
-);
-
-static MINUTES: Insert = Insert::new(
-    "usage_counts",
-    &[
-        "id",
-        "user_no",
-        "key_no",
-        "route_no",
-        "status_class",
-        "minute",
-        "requests",
-        "credits",
-        "created_at",
-        "updated_at",
-    ],
-    "ON CONFLICT (key_no, route_no, status_class, minute) DO UPDATE SET
-        requests = usage_counts.requests + excluded.requests, credits = usage_counts.credits + excluded.credits,
-        updated_at = excluded.updated_at",
-);
-
-static POSITIONS: Insert = Insert::new(
-    "ingested",
-    &["id", "lane", "segment", "byte_offset", "created_at", "updated_at"],
-    "ON CONFLICT (lane) DO UPDATE SET segment = excluded.segment, byte_offset = excluded.byte_offset,
-        updated_at = excluded.updated_at",
-);
 
 /// A list of ids and a parenthesis follow.
 const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN (";
@@ -318,11 +191,8 @@ fn bind_position(read: Position, id: Uuid, now: i64, row: &mut Values) {
     row.put(id).put(i64::from(read.lane)).put(i64::from(read.segment)).put(i64::from(read.offset)).put(now).put(now);
 }
 
-/// The texts that are put together here, with their names.
+/// The text of [`present`].
 #[cfg(test)]
 pub(crate) fn texts() -> Vec<String> {
-    let mut texts: Vec<String> =
-        [&EVENTS, &ATTEMPTS, &DAYS, &MINUTES, &POSITIONS].into_iter().flat_map(Insert::all_texts).collect();
-    texts.push(format!("{PRESENT}$1)"));
-    texts
+    vec![format!("{PRESENT}$1)")]
 }

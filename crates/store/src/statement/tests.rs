@@ -68,7 +68,7 @@ async fn hot_questions_use_indexes() {
     let text = |list: &[(&str, &str)], name: &str| list.iter().find(|(of, _)| *of == name).unwrap().1.to_owned();
     for (sql, index) in [
         (identity::texts().remove(0), "sqlite_autoindex_api_keys"),
-        (text(usage::STATEMENTS, "OF_DAY"), "daily_usage_user (user_no=? AND day=?)"),
+        (text(usage::STATEMENTS, "OF_DAY"), "(day=? AND user_no=?)"),
         (text(usage::STATEMENTS, "CREDITS_OF_DAY"), "(day=?)"),
         (text(users::STATEMENTS, "FIND_BY_EMAIL"), "(email=?)"),
         (text(api_keys::STATEMENTS, "LIST_OF_USER"), "api_keys_user (user_id=?)"),

@@ -1,0 +1,142 @@
+//! The statements with which a batch is written: tables, columns, and what happens to a row that is there.
+
+use crate::ingest::insert::Insert;
+
+/// A row a request.
+pub(crate) static EVENTS: Insert = Insert::new(
+    "usage_events",
+    &[
+        "id",
+        "user_no",
+        "key_no",
+        "started_at",
+        "day",
+        "credits",
+        "route_no",
+        "format",
+        "model_no",
+        "streamed",
+        "status",
+        "outcome",
+        "request_bytes",
+        "response_bytes",
+        "duration_us",
+        "attempts",
+        "provider_no",
+        "provider_model_no",
+        "answered_model_no",
+        "upstream_status",
+        "upstream_id",
+        "price_no",
+        "first_byte_us",
+        "upstream_us",
+        "usage_source",
+        "input_tokens",
+        "cached_input_tokens",
+        "cache_write_short_tokens",
+        "cache_write_long_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "cost_nano",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (id) DO NOTHING",
+);
+
+/// A row an attempt, where there were several.
+pub(crate) static ATTEMPTS: Insert = Insert::new(
+    "usage_attempts",
+    &[
+        "id",
+        "event_id",
+        "no",
+        "provider_no",
+        "provider_model_no",
+        "answered_model_no",
+        "upstream_status",
+        "upstream_id",
+        "price_no",
+        "first_byte_us",
+        "upstream_us",
+        "usage_source",
+        "input_tokens",
+        "cached_input_tokens",
+        "cache_write_short_tokens",
+        "cache_write_long_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "cost_nano",
+        "created_at",
+        "updated_at",
+    ],
+    "",
+);
+
+/// Totals, added to what is there.
+pub(crate) static DAYS: Insert = Insert::new(
+    "daily_usage",
+    &[
+        "id",
+        "day",
+        "user_no",
+        "key_no",
+        "requests",
+        "credits",
+        "input_tokens",
+        "cached_input_tokens",
+        "cache_write_short_tokens",
+        "cache_write_long_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "cost_nano",
+        "unpriced_requests",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (day, user_no, key_no) DO UPDATE SET requests = daily_usage.requests + excluded.requests,
+        credits = daily_usage.credits + excluded.credits,
+        input_tokens = daily_usage.input_tokens + excluded.input_tokens,
+        cached_input_tokens = daily_usage.cached_input_tokens + excluded.cached_input_tokens,
+        cache_write_short_tokens = daily_usage.cache_write_short_tokens + excluded.cache_write_short_tokens,
+        cache_write_long_tokens = daily_usage.cache_write_long_tokens + excluded.cache_write_long_tokens,
+        output_tokens = daily_usage.output_tokens + excluded.output_tokens,
+        reasoning_tokens = daily_usage.reasoning_tokens + excluded.reasoning_tokens,
+        cost_nano = daily_usage.cost_nano + excluded.cost_nano,
+        unpriced_requests = daily_usage.unpriced_requests + excluded.unpriced_requests,
+        updated_at = excluded.updated_at",
+);
+
+/// Counts, added to what is there.
+pub(crate) static MINUTES: Insert = Insert::new(
+    "usage_counts",
+    &[
+        "id",
+        "user_no",
+        "key_no",
+        "route_no",
+        "status_class",
+        "minute",
+        "requests",
+        "credits",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (key_no, route_no, status_class, minute) DO UPDATE SET
+        requests = usage_counts.requests + excluded.requests, credits = usage_counts.credits + excluded.credits,
+        updated_at = excluded.updated_at",
+);
+
+/// A place a lane, instead of the one that is there.
+pub(crate) static POSITIONS: Insert = Insert::new(
+    "ingested",
+    &["id", "lane", "segment", "byte_offset", "created_at", "updated_at"],
+    "ON CONFLICT (lane) DO UPDATE SET segment = excluded.segment, byte_offset = excluded.byte_offset,
+        updated_at = excluded.updated_at",
+);
+
+/// Every text of these statements.
+#[cfg(test)]
+pub(crate) fn texts() -> Vec<String> {
+    [&EVENTS, &ATTEMPTS, &DAYS, &MINUTES, &POSITIONS].into_iter().flat_map(Insert::all_texts).collect()
+}

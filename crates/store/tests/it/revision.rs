@@ -1,0 +1,59 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{NotFound, Revision, UserStatus};
+use store::UserRef;
+
+use crate::world::{World, key, user};
+
+pub(crate) async fn every_change_raises_the_revision(world: &World) {
+    let store = world.store().await;
+    let mut last = store.revision().await.unwrap();
+    assert_eq!(last, 0);
+    let mut raised = async || {
+        let now = store.revision().await.unwrap();
+        assert!(now > last);
+        last = now;
+    };
+    let user = user(&store, "ada@example.com").await;
+    raised().await;
+    let (_, key) = key(&store, user.id).await;
+    raised().await;
+    store.set_user_status(&UserRef::Id(user.id), UserStatus::Suspended).await.unwrap();
+    raised().await;
+    store.revoke_key(key.id).await.unwrap();
+    raised().await;
+}
+
+pub(crate) async fn a_change_elsewhere_is_seen_within_a_second(world: &World) {
+    let (store, command) = (world.store().await, world.store().await);
+    let revision = Arc::new(Revision::default());
+    let poll =
+        store::revision::poll(store.clone(), revision.clone(), world.clock.clone(), std::future::pending::<()>());
+    let story = async {
+        let user = user(&command, "ada@example.com").await;
+        let (secret, key) = key(&command, user.id).await;
+        let before = command.revision().await.unwrap();
+        command.revoke_key(key.id).await.unwrap();
+        let seen = tokio::time::timeout(Duration::from_secs(1), async {
+            while revision.get() <= before {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        assert!(seen.await.is_ok());
+        assert_eq!(store.find_principal(secret.hash()).await.unwrap(), Err(NotFound::Revoked));
+    };
+    tokio::select! { () = poll => unreachable!(), () = story => {} }
+}
+
+pub(crate) async fn a_store_that_is_away_confirms_nothing(world: &World) {
+    let store = world.store().await;
+    user(&store, "ada@example.com").await;
+    let revision = Arc::new(Revision::default());
+    let cancelled = tokio::time::sleep(Duration::from_millis(400));
+    store.close().await;
+    world.clock.advance(Duration::from_secs(9));
+    store::revision::poll(store, revision.clone(), world.clock.clone(), cancelled).await;
+    assert_eq!(revision.get(), 0);
+    assert_eq!(revision.age(world.clock.mono()), Duration::from_secs(9));
+}

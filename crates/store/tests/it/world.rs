@@ -1,0 +1,158 @@
+//! A database of its own for each behaviour, and what to put into it.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use access::{ApiKey, Clock, Credits, Day, Ids, NanoUsd, Plan, RequestId, Timestamp, UserId};
+use meter::{Attempt, Caller, Counts, Outcome, Source, Usage, UsageEvent};
+use spool::{Record, Spool};
+use store::{Email, IngestStats, Key, NewKey, NewUser, Options, Store, User};
+use tempfile::TempDir;
+
+pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
+
+pub(crate) struct World {
+    folder: TempDir,
+    pub(crate) clock: Clock,
+}
+
+impl World {
+    pub(crate) fn sqlite() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), clock: Clock::manual(NOW) }
+    }
+
+    /// A handle to the database: each call is one more process.
+    pub(crate) async fn store(&self) -> Store {
+        Store::open(Options { data: self.folder.path(), migrate: true, clock: self.clock.clone() }).await.unwrap()
+    }
+
+    /// The spool, read from where the store says.
+    pub(crate) async fn spool(&self, store: &Store) -> Spool {
+        self.spool_from(&store.ingested().await.unwrap())
+    }
+
+    pub(crate) fn spool_from(&self, positions: &[spool::Position]) -> Spool {
+        let options = spool::Options { size_bytes_max: 64 << 20, segment_bytes: 256 << 10, lanes: 2 };
+        Spool::open(&self.folder.path().join("spool"), options, positions).unwrap()
+    }
+
+    /// Writes the records into the spool and drains it.
+    pub(crate) async fn ingest(&self, store: &Store, records: &[Record]) -> IngestStats {
+        let mut spool = self.spool(store).await;
+        for (record, lane) in records.iter().zip([0, 1].into_iter().cycle()) {
+            spool.writers[lane].append(record).unwrap();
+        }
+        let stats = IngestStats::default();
+        store::ingest::drain(store, &mut spool.reader, &stats).await.unwrap();
+        stats
+    }
+
+    pub(crate) fn id(&self) -> RequestId {
+        RequestId(Ids::new(self.clock.clone()).next_uuid())
+    }
+
+    /// An LLM call that cost 1 credit and 1,000 nano-USD, and used 1, 2, 3, 4, 5 and 6 tokens.
+    pub(crate) fn event(&self, caller: Option<Caller>) -> UsageEvent {
+        UsageEvent {
+            id: self.id(),
+            caller,
+            started_at: NOW,
+            day: NOW.day(),
+            credits: Credits(1),
+            route: "ai".into(),
+            format: Some("chat".into()),
+            model: Some("mock".into()),
+            streamed: false,
+            status: 200,
+            outcome: Outcome::Completed,
+            request_bytes: 1_024,
+            response_bytes: 2_048,
+            duration_us: 1_000,
+            attempts: vec![attempt()],
+        }
+    }
+
+    pub(crate) fn counts(&self, caller: Option<Caller>, requests: u64) -> Record {
+        let counts = Counts {
+            caller,
+            route: "users".into(),
+            status_class: 2,
+            minute: u32::try_from(NOW.unix_seconds() / 60).unwrap(),
+            day: NOW.day(),
+            requests,
+            credits: requests * 2,
+        };
+        Record::Counts { id: self.id().0, counts: vec![counts.clone(), Counts { status_class: 5, ..counts }] }
+    }
+}
+
+pub(crate) fn attempt() -> Attempt {
+    let usage = Usage {
+        source: Source::Reported,
+        input: Some(1),
+        cached_input: Some(2),
+        cache_write_short: Some(3),
+        cache_write_long: Some(4),
+        output: Some(5),
+        reasoning: Some(6),
+    };
+    Attempt {
+        provider: "mock".into(),
+        model: Some("mock-1".into()),
+        answered_model: Some("mock-1-2026".into()),
+        status: Some(200),
+        upstream_id: Some("req_1".into()),
+        usage: Some(usage),
+        cost: Some(NanoUsd(1_000)),
+        price_version: Some("2026-11".into()),
+        first_byte_us: Some(500),
+        duration_us: 900,
+    }
+}
+
+pub(crate) fn plan(name: &str, credits_per_day: u64) -> Plan {
+    Plan { name: name.to_owned(), credits_per_day: Some(credits_per_day), requests_per_minute: NonZeroU32::new(60) }
+}
+
+pub(crate) fn email(text: &str) -> Email {
+    Email::parse(text).unwrap()
+}
+
+/// A user with the plan `starter`.
+pub(crate) async fn user(store: &Store, address: &str) -> User {
+    store.ensure_plans(&[plan("starter", 1_000)]).await.unwrap();
+    let new = NewUser { email: email(address), name: "Ada".to_owned(), plan: "starter".to_owned(), demo: false };
+    store.create_user(new).await.unwrap()
+}
+
+pub(crate) fn new_key(user: UserId, secret: &ApiKey) -> NewKey {
+    NewKey {
+        user,
+        label: "laptop".to_owned(),
+        hash: secret.hash(),
+        prefix: secret.prefix().to_owned(),
+        last4: secret.last4().to_owned(),
+        expires_at: None,
+    }
+}
+
+pub(crate) async fn key(store: &Store, user: UserId) -> (ApiKey, Key) {
+    let secret = ApiKey::generate("tollgate").unwrap();
+    let key = store.create_key(new_key(user, &secret)).await.unwrap();
+    (secret, key)
+}
+
+/// A user with one key, as the caller of requests.
+pub(crate) async fn caller(store: &Store, address: &str) -> Caller {
+    let user = user(store, address).await;
+    let (_, key) = key(store, user.id).await;
+    Caller { user: user.no, key: key.no }
+}
+
+pub(crate) async fn requests(store: &Store, caller: Caller, day: Day) -> u64 {
+    store.usage_of_day(caller.user, None, day).await.unwrap().total.requests
+}
+
+pub(crate) fn stats() -> Arc<IngestStats> {
+    Arc::default()
+}
