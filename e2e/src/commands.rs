@@ -1,0 +1,184 @@
+//! The spelling of the command line: the one place to change when it changes.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use crate::setup::{Folder, Setup};
+use crate::wait::eventually_within;
+
+/// A command that takes longer hangs.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The built binary: beside the folder that this test's own executable lies in.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    let path = own.parent().and_then(Path::parent).map(|target| target.join("tollgate")).unwrap_or_default();
+    assert!(path.is_file(), "{} is not built: `make test` builds it (or cargo build -p tollgate)", path.display());
+    path
+}
+
+/// `tollgate`, with nothing of this process's environment but what a program needs to run.
+fn tollgate(folder: &Folder) -> Command {
+    let mut command = Command::new(binary());
+    command.env_clear().current_dir(folder.path()).stdin(Stdio::null());
+    for name in ["PATH", "TMPDIR", "LLVM_PROFILE_FILE"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// `tollgate serve` as `setup` says, in `folder`, its output in the folder's `stdout` and `stderr`.
+#[must_use]
+pub fn serve(folder: &Folder, setup: &Setup) -> Child {
+    let mut command = serve_command(folder, setup);
+    command.stdout(output(folder, "stdout")).stderr(output(folder, "stderr"));
+    spawn(command)
+}
+
+/// [`serve`] with both outputs in `stdout`, in the order in which they were written.
+#[must_use]
+pub fn serve_in_one_stream(folder: &Folder, setup: &Setup) -> Child {
+    let mut command = serve_command(folder, setup);
+    let both = output(folder, "stdout");
+    match both.try_clone() {
+        Ok(clone) => command.stdout(clone).stderr(both),
+        Err(error) => panic!("a second handle: {error}"),
+    };
+    spawn(command)
+}
+
+fn serve_command(folder: &Folder, setup: &Setup) -> Command {
+    let mut command = tollgate(folder);
+    command.arg("serve").args(["--log", "json", "--data"]).arg(folder.data());
+    for (flag, value) in [("--listen", "127.0.0.1:0"), ("--addr", "127.0.0.1:0")] {
+        if !setup.flags().iter().any(|own| own == flag) {
+            command.args([flag, value]);
+        }
+    }
+    if let Some(yaml) = setup.yaml() {
+        command.arg("--config").arg(folder.write("tollgate.yaml", &yaml));
+    }
+    command.args(setup.flags()).envs(setup.variables().iter().cloned());
+    command
+}
+
+/// `tollgate mock` on a port of the system's choice.
+#[must_use]
+pub fn mock(folder: &Folder) -> Child {
+    let mut command = tollgate(folder);
+    command.args(["mock", "--listen", "127.0.0.1:0"]);
+    command.stdout(output(folder, "mock.stdout")).stderr(output(folder, "mock.stderr"));
+    spawn(command)
+}
+
+/// `tollgate users create`.
+pub async fn users_create(folder: &Folder, email: &str, plan: &str) {
+    let words = ["users", "create", "--email", email, "--name", "A Tester", "--plan", plan];
+    must(folder, &with_data(folder, &words)).await;
+}
+
+/// `tollgate users suspend` or `activate`.
+pub async fn users_set(folder: &Folder, what: &str, email: &str) {
+    must(folder, &with_data(folder, &["users", what, "--user", email])).await;
+}
+
+/// `tollgate keys create`; the key stands alone on the last line.
+pub async fn keys_create(folder: &Folder, email: &str, label: &str) -> String {
+    let stdout = must(folder, &with_data(folder, &["keys", "create", "--user", email, "--label", label])).await;
+    let key = stdout.trim_end().lines().last().unwrap_or_default().to_owned();
+    assert_eq!(crate::keys_in(&key), std::slice::from_ref(&key), "the last line must be the key alone: {stdout}");
+    key
+}
+
+/// `tollgate keys revoke`.
+pub async fn keys_revoke(folder: &Folder, id: &str) {
+    must(folder, &with_data(folder, &["keys", "revoke", "--key", id])).await;
+}
+
+/// `tollgate keys list` of one user.
+pub async fn keys_list(folder: &Folder, email: &str) -> String {
+    must(folder, &with_data(folder, &["keys", "list", "--user", email])).await
+}
+
+/// `tollgate check FILE`.
+pub async fn check(folder: &Folder, file: &Path) -> Output {
+    run(folder, &[OsStr::new("check"), file.as_os_str()]).await
+}
+
+/// Any other words.
+pub async fn run<S: AsRef<OsStr>>(folder: &Folder, words: &[S]) -> Output {
+    let mut command = tollgate(folder);
+    command.args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finished(spawn(command)).await
+}
+
+/// `tollgate serve` that must end by itself: its exit code, and both outputs.
+pub async fn serve_to_its_end(folder: &Folder, setup: &Setup) -> (Option<i32>, String) {
+    let mut command = serve_command(folder, setup);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = finished(spawn(command)).await;
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), text)
+}
+
+fn with_data(folder: &Folder, words: &[&str]) -> Vec<OsString> {
+    let mut all: Vec<OsString> = words.iter().map(OsString::from).collect();
+    all.push("--data".into());
+    all.push(folder.data().into());
+    all
+}
+
+async fn must(folder: &Folder, words: &[OsString]) -> String {
+    let output = run(folder, words).await;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {} {stderr}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Waits for a child whose outputs are small enough to stay in their pipes.
+async fn finished(child: Child) -> Output {
+    let mut child = Ended(Some(child));
+    eventually_within(COMMAND_TIMEOUT, "the command ends", async || child.try_wait()).await;
+    match child.0.take().map(Child::wait_with_output) {
+        Some(Ok(output)) => output,
+        other => panic!("no output: {other:?}"),
+    }
+}
+
+/// Kills a command that a failing test leaves behind.
+struct Ended(Option<Child>);
+
+impl Ended {
+    fn try_wait(&mut self) -> Option<()> {
+        self.0.as_mut().and_then(|child| child.try_wait().ok().flatten()).map(|_| ())
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn spawn(mut command: Command) -> Child {
+    match command.spawn() {
+        Ok(child) => child,
+        Err(error) => panic!("{command:?}: {error}"),
+    }
+}
+
+fn output(folder: &Folder, name: &str) -> File {
+    match File::create(folder.path().join(name)) {
+        Ok(file) => file,
+        Err(error) => panic!("{name}: {error}"),
+    }
+}

@@ -1,0 +1,57 @@
+//! The mock provider: what it has seen.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::client::Call;
+use crate::commands;
+use crate::gateway::{Process, listening};
+use crate::setup::Folder;
+use crate::wait::eventually_within;
+
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A mock, built into a server or a process of its own.
+#[derive(Debug)]
+pub struct Mock {
+    address: SocketAddr,
+    _own: Option<(Process, Folder)>,
+}
+
+impl Mock {
+    /// The one at `address`.
+    #[must_use]
+    pub const fn at(address: SocketAddr) -> Self {
+        Self { address, _own: None }
+    }
+
+    /// `tollgate mock` as a process of its own.
+    pub async fn start() -> Self {
+        let folder = Folder::new();
+        let process = Process::new(commands::mock(&folder));
+        let address = eventually_within(START_TIMEOUT, "the mock listens", async || {
+            let log = format!("{}{}", folder.read("mock.stdout"), folder.read("mock.stderr"));
+            listening(&log)?["mock"].as_str()?.parse().ok()
+        })
+        .await;
+        Self { address, _own: Some((process, folder)) }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What `GET /mock/seen` says of a model (its name without `mock/`): `requests`, `bodies`, `target`, `headers`.
+    pub async fn seen(&self, model: &str) -> Value {
+        Call::get("/mock/seen").send(self.address).await.expect(200).json()["models"][model].clone()
+    }
+
+    /// How many requests for a model it received.
+    pub async fn requests(&self, model: &str) -> u64 {
+        self.seen(model).await["requests"].as_u64().unwrap_or(0)
+    }
+}

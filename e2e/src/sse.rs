@@ -1,0 +1,46 @@
+//! Server-sent events as a caller reads them.
+
+use serde_json::Value;
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// `event:`, where there is one.
+    pub name: Option<String>,
+    /// The lines of `data:`, joined.
+    pub data: String,
+}
+
+impl Event {
+    /// The data as JSON; null where it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.data).unwrap_or(Value::Null)
+    }
+}
+
+/// The whole events of a stream; a last one without its empty line is left out, as clients do.
+#[must_use]
+pub fn parse(stream: &[u8]) -> Vec<Event> {
+    let text = String::from_utf8_lossy(stream).replace("\r\n", "\n");
+    let Some((whole, _)) = text.rsplit_once("\n\n") else { return Vec::new() };
+    whole.split("\n\n").filter_map(event).collect()
+}
+
+fn event(block: &str) -> Option<Event> {
+    let mut name = None;
+    let mut data: Vec<&str> = Vec::new();
+    for line in block.lines() {
+        if let Some(value) = field(line, "event") {
+            name = Some(value.to_owned());
+        } else if let Some(value) = field(line, "data") {
+            data.push(value);
+        }
+    }
+    (name.is_some() || !data.is_empty()).then(|| Event { name, data: data.join("\n") })
+}
+
+fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let value = line.strip_prefix(name)?.strip_prefix(':')?;
+    Some(value.strip_prefix(' ').unwrap_or(value))
+}

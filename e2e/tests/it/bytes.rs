@@ -1,0 +1,313 @@
+//! Each side receives what the other sent, but for the named changes.
+
+use std::collections::BTreeMap;
+
+use e2e::setup::CREDENTIAL;
+use e2e::{Call, Gateway, Head, Mock, Setup, Upstream, is_uuid_v7, sha256};
+use serde_json::{Value, json};
+
+use crate::bodies::{CHAT, Format, MESSAGES, RESPONSES};
+
+/// A body that no serialiser would write: spacing, order, escapes, big numbers and fields that nobody knows.
+fn odd(model: &str, rest: &str) -> String {
+    format!(
+        "{{ \"x_unknown\" :\t{{\"model\":\"not this\",\"n\":1.0e+02, \"big\":123456789012345678901234567890}},\r\n  \
+         \"model\"  : \"{model}\" ,\"messages\":[{{\"content\":\"h\\u00e9 \\ud83d\\ude00 \u{e9}\",\"role\":\"user\"}}], \
+         \"input\" :\"hi\",\"max_tokens\":5{rest}\n}}"
+    )
+}
+
+/// A gateway before one provider that speaks `format`; `alias` is a name of ours for `real-model/1:2`.
+struct Line {
+    upstream: Upstream,
+    gateway: Gateway,
+    key: String,
+    format: Format,
+}
+
+impl Line {
+    async fn of(format: Format) -> Self {
+        let upstream = Upstream::json(&json!({})).await;
+        let models = "[{name: alias, targets: [{provider: up, model: \"real-model/1:2\"}]}]";
+        let setup = Setup::provider(format.kind(), upstream.address()).section("models", models);
+        let gateway = Gateway::start(setup).await;
+        let key = gateway.key().await;
+        Self { upstream, gateway, key, format }
+    }
+
+    /// What the provider receives when a caller sends `body`.
+    async fn pass(&self, body: &str) -> String {
+        self.gateway.call(Call::post(self.format.path(), body).key(&self.key)).await.expect(200);
+        let seen = self.upstream.seen().pop().unwrap();
+        assert!(seen.whole);
+        assert_eq!(seen.head.header("content-length"), Some(seen.body.len().to_string().as_str()));
+        String::from_utf8(seen.body).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn request_bodies_change_in_the_models_name_alone() {
+    for format in Format::ALL {
+        let line = Line::of(format).await;
+        for (asked, real) in [("bare", "bare"), ("up/named", "named"), ("alias", "real-model/1:2")] {
+            assert_eq!(line.pass(&odd(asked, "")).await, odd(real, ""), "{format:?} {asked}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn chat_streams_gain_include_usage_and_nothing_else() {
+    let line = Line::of(Format::Chat).await;
+    for rest in [", \"stream\" : true", ",\"stream\":true,\"stream_options\" : { \"x\": 1 }"] {
+        let sent = odd("bare", rest);
+        let body = line.pass(&sent).await;
+        let value: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(value["stream_options"]["include_usage"], true, "{body}");
+        let inserted = insertion(&sent, &body).unwrap_or_else(|| panic!("more than an insertion:\n{sent}\n{body}"));
+        assert!(inserted.contains("include_usage") && inserted.len() < 60, "{inserted}");
+    }
+    let asked = odd("bare", ",\"stream\":true, \"stream_options\" :{ \"include_usage\" : true }");
+    assert_eq!(line.pass(&asked).await, asked);
+}
+
+/// What stands in `long` and not in `short`, when that is one run of bytes.
+fn insertion<'a>(short: &str, long: &'a str) -> Option<&'a str> {
+    let more = long.len().checked_sub(short.len())?;
+    let common = short.bytes().zip(long.bytes()).take_while(|(a, b)| a == b).count();
+    (0..=common).rev().find(|at| long.get(at + more..) == short.get(*at..)).and_then(|at| long.get(at..at + more))
+}
+
+#[tokio::test]
+async fn mock_saw_the_hash_of_what_was_sent() {
+    let mock = Mock::start().await;
+    let gateway = Gateway::start(Setup::provider("mock", mock.address())).await;
+    let key = gateway.key().await;
+    for path in [RESPONSES, MESSAGES] {
+        let body = odd("bare", ",\"stream\": true");
+        gateway.call(Call::post(path, &body).key(&key)).await.expect(200);
+        assert_eq!(
+            mock.seen("bare").await["bodies"].as_array().unwrap().last().unwrap(),
+            &json!(sha256(body.as_bytes()))
+        );
+    }
+}
+
+#[tokio::test]
+async fn large_bodies_arrive_whole_both_ways() {
+    let answer: String = format!("{{ \"a\": \"{}\"}}", "0123456789abcdef".repeat(200_000));
+    let upstream = Upstream::answering("200 OK\r\ncontent-type: application/json", &answer).await;
+    let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;
+    let key = gateway.key().await;
+    let body = odd("bare", &format!(",\"x\":\"{}\"", "fedcba9876543210".repeat(100_000)));
+    let got = gateway.call(Call::post(CHAT, &body).key(&key)).await.expect(200);
+    assert_eq!(sha256(&upstream.only().body), sha256(body.as_bytes()));
+    assert_eq!(sha256(&got.body), sha256(answer.as_bytes()));
+    // The same without a length on either side.
+    let mut chunked = format!("{:x}\r\n", body.len()).into_bytes();
+    chunked.extend(body.bytes());
+    chunked.extend(b"\r\n0\r\n\r\n");
+    let call =
+        Call::new("POST", CHAT).header("transfer-encoding", "chunked").header("content-type", "application/json");
+    gateway.call(call.key(&key).body(chunked)).await.expect(200);
+    assert_eq!(sha256(&upstream.seen()[1].body), sha256(body.as_bytes()));
+}
+
+/// Headers by lowercase name: their values in order.
+fn by_name(head: &Head) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in &head.headers {
+        all.entry(name.to_ascii_lowercase()).or_default().push(value.clone());
+    }
+    all
+}
+
+const SURVIVE: &[(&str, &str)] = &[
+    ("Anthropic-Beta", "claude-code-20250219,interleaved-thinking-2025-05-14"),
+    ("anthropic-version", "2023-06-01"),
+    ("X-Odd_Name.1", "a  b\t\"c\"; d=\u{e9}\u{ff}"),
+    ("x-twice", "one"),
+    ("X-TWICE", "two"),
+    ("x-empty", ""),
+    ("User-Agent", "claude-cli/2.1.197 (external, sdk-cli)"),
+    ("X-Stainless-Retry-Count", "0"),
+    ("accept", "text/event-stream"),
+    ("session-id", "0195"),
+];
+
+#[tokio::test]
+async fn upstream_receives_the_callers_headers_but_for_the_named_ones() {
+    let upstream = Upstream::json(&json!({})).await;
+    let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;
+    let key = gateway.key().await;
+    let mut call = Call::json(CHAT, &Format::Chat.body("m", false));
+    for (name, value) in SURVIVE {
+        call = call.header(name, value);
+    }
+    for (name, value) in [
+        ("X-Api-Key", key.as_str()),
+        ("Cookie", "session=1"),
+        ("Connection", "keep-alive, X-Hop"),
+        ("X-Hop", "1"),
+        ("Keep-Alive", "timeout=5"),
+        ("Proxy-Authorization", "Basic eA=="),
+        ("TE", "trailers"),
+        ("Accept-Encoding", "gzip, br"),
+        ("X-Forwarded-For", "203.0.113.9"),
+        ("X-Forwarded-Host", "spoofed.example"),
+        ("Forwarded", "for=203.0.113.9"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    ] {
+        call = call.header(name, value);
+    }
+    gateway.call(call).await.expect(200);
+
+    let head = upstream.only().head;
+    let got = by_name(&head);
+    let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in SURVIVE {
+        expected.entry(name.to_ascii_lowercase()).or_default().push((*value).to_owned());
+    }
+    for (name, values) in &expected {
+        assert_eq!(got.get(name), Some(values), "{name}");
+    }
+    assert_eq!(head.all("host"), [upstream.address().to_string()]);
+    assert_eq!(head.all("authorization"), [format!("Bearer {CREDENTIAL}")]);
+    assert_eq!(head.all("accept-encoding"), ["identity"]);
+    assert_eq!(head.all("content-type"), ["application/json"]);
+    let trace = head.header("traceparent").unwrap();
+    assert!(trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-"), "{trace}");
+    for gone in ["x-api-key", "api-key", "cookie", "x-hop", "keep-alive", "proxy-authorization", "te", "forwarded"] {
+        assert!(head.header(gone).is_none(), "{gone}: {got:?}");
+    }
+    let raw = String::from_utf8_lossy(&head.raw).into_owned();
+    assert!(!raw.contains("203.0.113.9") && !raw.contains("spoofed") && !raw.contains(&key), "{raw}");
+}
+
+#[tokio::test]
+async fn each_provider_gets_its_own_credential_in_its_own_header() {
+    let upstream = Upstream::json(&json!({})).await;
+    let gateway = Gateway::start(Setup::provider("anthropic", upstream.address())).await;
+    let key = gateway.key().await;
+    gateway.call(Call::json(MESSAGES, &Format::Messages.body("m", false)).key(&key)).await.expect(200);
+    let head = upstream.only().head;
+    assert_eq!(head.all("x-api-key"), [CREDENTIAL]);
+    assert!(head.header("authorization").is_none());
+}
+
+#[tokio::test]
+async fn caller_receives_the_upstreams_headers_but_for_the_named_ones() {
+    let survive = [
+        ("OpenAI-Processing-MS", "7"),
+        ("openai-version", "2020-10-01"),
+        ("X-Odd_Name.1", "a  b\t\"c\"; d=\u{e9}\u{ff}"),
+        ("x-twice", "one"),
+        ("X-TWICE", "two"),
+        ("Retry-After", "3"),
+        ("Content-Type", "application/json;charset=UTF-8"),
+        ("Cache-Control", "no-cache"),
+    ];
+    let gone = [
+        ("Set-Cookie", "__cf_bm=x"),
+        ("openai-organization", "org-secret"),
+        ("anthropic-organization-id", "org-secret"),
+        ("x-ratelimit-limit-tokens", "777777"),
+        ("x-ratelimit-remaining-requests", "777777"),
+        ("anthropic-ratelimit-tokens-remaining", "777777"),
+        ("x-request-id", "req_provider"),
+        ("request-id", "req_provider"),
+        ("Connection", "keep-alive, X-Hop"),
+        ("X-Hop", "1"),
+        ("Keep-Alive", "timeout=5"),
+    ];
+    let upstream = Upstream::start(move |mut turn| async move {
+        turn.read_body().await;
+        let lines: String = survive.iter().chain(&gone).map(|(name, value)| format!("\r\n{name}: {value}")).collect();
+        let head = format!("HTTP/1.1 418 I'm odd{lines}\r\ncontent-length: 12\r\n\r\n{{ \"odd\" :1 }}");
+        let bytes: Vec<u8> = head.chars().map(|c| u8::try_from(c).unwrap()).collect();
+        turn.write(&bytes).await;
+        Some(turn)
+    })
+    .await;
+    let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;
+    let key = gateway.key().await;
+    let answer = gateway.call(Call::json(CHAT, &Format::Chat.body("m", false)).key(&key)).await.expect(418);
+    assert_eq!(answer.text(), "{ \"odd\" :1 }");
+    let got = by_name(&answer.head);
+    let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in survive {
+        expected.entry(name.to_ascii_lowercase()).or_default().push(value.to_owned());
+    }
+    for (name, values) in &expected {
+        assert_eq!(got.get(name), Some(values), "{name}");
+    }
+    let raw = String::from_utf8_lossy(&answer.head.raw).to_ascii_lowercase();
+    for word in ["set-cookie", "org-secret", "777777", "req_provider", "x-hop"] {
+        assert!(!raw.contains(word), "{word}: {raw}");
+    }
+    assert!(is_uuid_v7(answer.header("x-request-id").unwrap()));
+    assert_eq!(answer.header("request-id"), answer.header("x-request-id"));
+    // What the caller cannot see, the log can.
+    e2e::eventually("the log names the upstream's id", async || {
+        gateway.stderr().contains("req_provider").then_some(())
+    })
+    .await;
+}
+
+const CHUNK: &str = "data: {\"id\":\"1\",  \"choices\":[{\"delta\":{\"content\":\"\u{e9}\"}}],\"usage\":null}\n\n";
+const USAGE: &str = "data: {\"id\":\"1\",\"choices\":[],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":7,\
+    \"total_tokens\":18,\"prompt_tokens_details\":{\"cached_tokens\":4},\
+    \"completion_tokens_details\":{\"reasoning_tokens\":2}}}\n\n";
+const DONE: &str = "data: [DONE]\n\n";
+
+/// A provider that streams [`CHUNK`], [`USAGE`] and [`DONE`] in pieces of `split` bytes.
+async fn streaming(split: usize) -> Upstream {
+    let stream = format!(": comment\n\n{CHUNK}{CHUNK}{USAGE}{DONE}").into_bytes();
+    Upstream::start(move |mut turn| {
+        let stream = stream.clone();
+        async move {
+            turn.read_body().await;
+            turn.stream("200 OK\r\ncontent-type: text/event-stream").await;
+            for piece in stream.chunks(split) {
+                turn.chunk(piece).await;
+            }
+            turn.chunk(b"").await;
+            Some(turn)
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn usage_chunk_is_removed_where_the_caller_did_not_ask_and_counted_in_any_case() {
+    for split in [3, 50, 100_000] {
+        let upstream = streaming(split).await;
+        let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;
+        for asks in [false, true] {
+            let key = gateway.key().await;
+            let mut body = Format::Chat.body("m", true);
+            if asks {
+                body["stream_options"] = json!({"include_usage": true});
+            }
+            let answer = gateway.call(Call::json(CHAT, &body).key(&key)).await.expect(200);
+            let usage = if asks { USAGE } else { "" };
+            assert_eq!(answer.text(), format!(": comment\n\n{CHUNK}{CHUNK}{usage}{DONE}"), "{split} {asks}");
+            let counted = gateway.counted(&key, 1).await;
+            let expected = json!({"input": 7, "cached_input": 4, "cache_write": 0, "output": 5, "reasoning": 2});
+            for (class, tokens) in expected.as_object().unwrap() {
+                assert_eq!(&counted["tokens"][class], tokens, "{class}: {counted}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn streams_of_the_other_formats_pass_byte_for_byte() {
+    let stream = "event: odd\r\ndata:{\"type\":\"odd\",   \"x\":[1,2 ]}\r\n\r\n: ping\n\nevent: message_stop\ndata: {}\n\ndata: no end";
+    for format in [Format::Responses, Format::Messages] {
+        let upstream = Upstream::answering("200 OK\r\ncontent-type: text/event-stream", stream).await;
+        let gateway = Gateway::start(Setup::provider(format.kind(), upstream.address())).await;
+        let key = gateway.key().await;
+        let answer = gateway.call(Call::json(format.path(), &format.body("m", true)).key(&key)).await.expect(200);
+        assert_eq!(answer.text(), stream, "{format:?}");
+    }
+}

@@ -1,0 +1,115 @@
+//! What a newcomer sees: `serve --demo`, the command that it prints, and the usage that it counts.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use e2e::setup::Folder;
+use e2e::{Call, Gateway, Setup, commands, keys_in};
+use tokio::process::Command;
+
+use crate::bodies::{CHAT, Format};
+
+fn demo() -> Setup {
+    Setup::bare().flag("--demo")
+}
+
+/// The command that stands on stdout, from `curl` to the end of its last line.
+fn printed_curl(stdout: &str) -> String {
+    let mut command = String::new();
+    for line in stdout.lines().skip_while(|line| !line.trim_start().starts_with("curl ")) {
+        command.push_str(line);
+        command.push('\n');
+        if !line.trim_end().ends_with('\\') {
+            break;
+        }
+    }
+    assert!(!command.is_empty(), "no curl in: {stdout}");
+    command
+}
+
+/// Runs a command as a newcomer's shell does.
+async fn shell(command: &str) -> String {
+    let mut child = Command::new("sh");
+    child.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(20), child.output()).await.expect("curl hangs").unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr} (a missing curl is installed with `apt install curl`)");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn printed_curl_streams_and_is_counted_within_two_seconds() {
+    let gateway = Gateway::start(demo()).await;
+    let stdout = gateway.stdout();
+    let keys = keys_in(&stdout);
+    assert_eq!(keys.len(), 3, "{stdout}");
+    for word in ["starter", "pro", "business", &gateway.proxy.to_string(), &gateway.control.to_string()] {
+        assert!(stdout.to_ascii_lowercase().contains(word), "no {word} in: {stdout}");
+    }
+    let command = printed_curl(&stdout);
+    assert!(command.contains(&keys[0]), "{command}");
+    let streamed = shell(&command).await;
+    let events = e2e::sse::parse(streamed.as_bytes());
+    assert!(events.len() > 3, "{streamed}");
+    assert_eq!(events.last().unwrap().data, "[DONE]");
+
+    let usage = gateway.counted(&keys[0], 1).await;
+    assert_eq!(usage["credits"], 1);
+    assert!(usage["tokens"]["output"].as_u64().is_some_and(|tokens| tokens > 0), "{usage}");
+    assert!(usage["limit"].is_u64() && usage["resets_at"].is_string(), "{usage}");
+}
+
+#[tokio::test]
+async fn each_demo_key_has_the_plan_that_stands_beside_it() {
+    let gateway = Gateway::start(demo()).await;
+    let stdout = gateway.stdout();
+    let mut plans = Vec::new();
+    for key in keys_in(&stdout) {
+        let plan = gateway.validate(&key).await["user"]["plan"].as_str().unwrap().to_ascii_lowercase();
+        let line = stdout.lines().find(|line| line.contains(&key)).unwrap().to_ascii_lowercase();
+        assert!(line.contains(&plan), "{plan}: {line}");
+        plans.push(plan);
+    }
+    plans.sort();
+    assert_eq!(plans, ["business", "pro", "starter"]);
+}
+
+#[tokio::test]
+async fn second_start_shows_the_same_keys() {
+    let first = Gateway::start(demo()).await;
+    let keys = keys_in(&first.stdout());
+    let second = Gateway::start_in(first.stop().await.folder, demo()).await;
+    assert_eq!(keys_in(&second.stdout()), keys);
+    second.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&keys[2])).await.expect(200);
+    // Another folder has others.
+    let other = Gateway::start(demo()).await;
+    assert!(keys_in(&other.stdout()).iter().all(|key| !keys.contains(key)));
+}
+
+#[tokio::test]
+async fn keys_are_printed_before_any_log_line_and_stand_in_no_log() {
+    let folder = Folder::new();
+    let setup = demo().variable("TOLLGATE_LOG__LEVEL", "trace");
+    let child = commands::serve_in_one_stream(&folder, &setup);
+    let gateway = Gateway::started(folder, child, "stdout").await;
+    let all = keys_in(&gateway.stdout());
+    let strange = format!("tollgate_{}", "ab".repeat(16));
+    for key in all.iter().chain([&strange]) {
+        for name in ["authorization", "x-api-key"] {
+            let value = if name == "authorization" { format!("Bearer {key}") } else { key.clone() };
+            let call = Call::json(CHAT, &Format::Chat.body("mock/tokens-1", true)).header(name, &value);
+            gateway.call(call).await;
+            gateway.ask(Call::get("/api/usage/today").header(name, &value)).await;
+        }
+    }
+    let output = gateway.stdout();
+    let lines: Vec<&str> = output.lines().collect();
+    let is_log = |line: &&str| line.starts_with('{');
+    let first_log = lines.iter().position(is_log).unwrap();
+    let (before, after) = lines.split_at(first_log);
+    assert_eq!(keys_in(&before.join("\n")), all);
+    assert!(after.len() > 10, "a trace log has lines");
+    let leak = after.iter().find(|line| all.iter().chain([&strange]).any(|key| line.contains(key.as_str())));
+    assert!(leak.is_none(), "{leak:?}");
+    assert!(after.iter().all(is_log), "something is printed between log lines");
+}

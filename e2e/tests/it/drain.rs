@@ -1,0 +1,148 @@
+//! SIGTERM: readiness fails, accepting goes on for the delay, what is in flight has its time, and then a word of farewell.
+
+use std::time::Duration;
+
+use e2e::sse::Event;
+use e2e::{Call, Exchange, Gateway, Piece, Setup, Upstream, Wire, eventually_within, timed};
+
+use crate::bodies::{CHAT, Format};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn drain(setup: Setup, delay: &str, timeout: &str) -> Setup {
+    setup.section("drain", &format!("{{delay: {delay}, timeout: {timeout}}}"))
+}
+
+/// A stream that goes on for minutes, and has begun.
+async fn long_stream(gateway: &Gateway, key: &str, format: Format) -> Exchange {
+    let call = Call::json(format.path(), &format.body("mock/long", true)).key(key);
+    let mut exchange = call.open(gateway.proxy).await;
+    assert_eq!(exchange.status(), 200);
+    assert!(matches!(exchange.next().await, Piece::Data(_)));
+    exchange
+}
+
+#[tokio::test]
+async fn readiness_fails_at_once_and_accepting_goes_on_for_the_delay() {
+    let gateway = Gateway::start(drain(Setup::mocked(), "2s", "5s")).await;
+    let key = gateway.key().await;
+    gateway.terminate();
+    eventually_within(SECOND / 2, "/readyz fails", async || {
+        (Call::get("/readyz").send(gateway.control).await.status() == 503).then_some(())
+    })
+    .await;
+    gateway.ask(Call::get("/livez")).await.expect(200);
+    gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
+    let proxy = gateway.proxy;
+    let (ended, took) = timed(gateway.end_within(4 * SECOND)).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(took > SECOND, "the delay was cut short: {took:?}");
+    assert!(Wire::connect(proxy).await.is_err());
+}
+
+#[tokio::test]
+async fn streams_in_flight_end_with_their_formats_error_event_and_are_counted() {
+    let gateway = Gateway::start(drain(Setup::mocked(), "0s", "1s")).await;
+    let key = gateway.key().await;
+    let mut streams = Vec::new();
+    for format in Format::ALL {
+        streams.push((format, long_stream(&gateway, &key, format).await));
+    }
+    gateway.terminate();
+    for (format, stream) in streams {
+        let answer = stream.rest().await;
+        assert!(answer.whole, "{format:?} {}", answer.text());
+        let events = answer.events();
+        let errors: Vec<&Event> = events.iter().filter(|event| event.data.contains("draining")).collect();
+        let error = errors.first().unwrap_or_else(|| panic!("{format:?} {}", answer.text())).json();
+        assert!(error["error"]["message"].as_str().is_some_and(|message| message.len() > 10), "{error}");
+        let last = events.last().unwrap();
+        assert!(last.data.contains("draining"), "nothing comes after it: {last:?}");
+        match format {
+            Format::Chat => assert_eq!(error["error"]["code"], "draining"),
+            Format::Responses => assert_eq!(last.name.as_deref(), Some("response.failed")),
+            Format::Messages => assert_eq!((last.name.as_deref(), &error["type"]), (Some("error"), &"error".into())),
+        }
+    }
+    let ended = gateway.end_within(4 * SECOND).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+
+    let again = Gateway::start_in(ended.folder, Setup::mocked()).await;
+    again.counted(&key, 3).await;
+}
+
+#[tokio::test]
+async fn what_ends_within_the_timeout_ends_well() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        tokio::time::sleep(SECOND).await;
+        turn.answer("200 OK\r\ncontent-type: application/json", b"{\"late\":true}").await;
+        Some(turn)
+    })
+    .await;
+    let setup = Setup::provider("openai", upstream.address());
+    let gateway = Gateway::start(drain(setup, "0s", "10s")).await;
+    let key = gateway.key().await;
+    let call = Call::json(CHAT, &Format::Chat.body("m", false)).key(&key);
+    let shutdown = async {
+        eventually_within(SECOND, "it is in flight", async || (upstream.seen().len() == 1).then_some(())).await;
+        gateway.terminate();
+    };
+    let (answer, ()) = tokio::join!(call.send(gateway.proxy), shutdown);
+    assert_eq!(answer.expect(200).json()["late"], true);
+    let (ended, took) = timed(gateway.end_within(5 * SECOND)).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(took < 3 * SECOND, "nothing is left to wait for: {took:?}");
+    let again = Gateway::start_in(ended.folder, Setup::mocked()).await;
+    again.counted(&key, 1).await;
+}
+
+#[tokio::test]
+async fn answer_that_has_not_begun_is_refused_as_draining() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        turn.wire.closed().await;
+        None
+    })
+    .await;
+    let setup = Setup::provider("anthropic", upstream.address());
+    let gateway = Gateway::start(drain(setup, "0s", "500ms")).await;
+    let key = gateway.key().await;
+    let call = Call::json(Format::Messages.path(), &Format::Messages.body("m", false)).key(&key);
+    let shutdown = async {
+        eventually_within(SECOND, "it is in flight", async || (upstream.seen().len() == 1).then_some(())).await;
+        gateway.terminate();
+    };
+    let (answer, ()) = tokio::join!(call.send(gateway.proxy), shutdown);
+    let answer = answer.expect(503);
+    assert_eq!(answer.json()["type"], "error");
+    assert!(answer.text().contains("draining"), "{}", answer.text());
+    assert_eq!(gateway.end_within(3 * SECOND).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_the_end_up() {
+    let gateway = Gateway::start(drain(Setup::mocked(), "0s", "20s")).await;
+    let (answer, wire) = Call::get("/").open(gateway.proxy).await.reuse().await;
+    assert_eq!(answer.status(), 200);
+    let silent = Wire::connect(gateway.proxy).await.unwrap();
+    gateway.terminate();
+    assert_eq!(gateway.end_within(3 * SECOND).await.code, Some(0));
+    drop((wire, silent));
+}
+
+#[tokio::test]
+async fn second_sigterm_ends_at_once() {
+    let gateway = Gateway::start(drain(Setup::mocked(), "20s", "20s")).await;
+    let key = gateway.key().await;
+    let stream = long_stream(&gateway, &key, Format::Chat).await;
+    gateway.terminate();
+    eventually_within(SECOND, "/readyz fails", async || {
+        (Call::get("/readyz").send(gateway.control).await.status() == 503).then_some(())
+    })
+    .await;
+    gateway.terminate();
+    let ended = gateway.end_within(2 * SECOND).await;
+    assert_ne!(ended.code, Some(0), "what was cut did not end well");
+    drop(stream);
+}

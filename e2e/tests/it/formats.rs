@@ -1,0 +1,286 @@
+//! What the LLM endpoints answer, in each format.
+
+use e2e::sse::Event;
+use e2e::{Answer, Call, Gateway, Mock, Setup, Upstream, is_uuid_v7, setup};
+use serde_json::{Value, json};
+
+use crate::bodies::{CHAT, COUNT_TOKENS, Format, MESSAGES};
+
+async fn ask(gateway: &Gateway, key: &str, format: Format, body: &Value) -> Answer {
+    gateway.call(Call::json(format.path(), body).key(key)).await.expect(200)
+}
+
+/// Every answer carries our id twice.
+fn check_ids(answer: &Answer) {
+    let id = answer.header("x-request-id").unwrap();
+    assert!(is_uuid_v7(id), "{id}");
+    assert_eq!(answer.header("request-id"), Some(id));
+}
+
+#[tokio::test]
+async fn whole_answers_have_their_formats_shape() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    for format in Format::ALL {
+        let answer = ask(&gateway, &key, format, &format.body("mock", false)).await;
+        check_ids(&answer);
+        let body = answer.json();
+        let (kind, text, tokens) = match format {
+            Format::Chat => {
+                ("chat.completion", &body["choices"][0]["message"]["content"], &body["usage"]["total_tokens"])
+            }
+            Format::Responses => {
+                let items = body["output"].as_array().unwrap();
+                let message = items.iter().find(|item| item["type"] == "message").unwrap();
+                ("response", &message["content"][0]["text"], &body["usage"]["total_tokens"])
+            }
+            Format::Messages => {
+                let parts = body["content"].as_array().unwrap();
+                let text = parts.iter().find(|part| part["type"] == "text").unwrap();
+                ("message", &text["text"], &body["usage"]["output_tokens"])
+            }
+        };
+        let field = if format == Format::Messages { "type" } else { "object" };
+        assert_eq!(body[field], kind, "{body}");
+        assert!(text.as_str().is_some_and(|text| !text.is_empty()), "{body}");
+        assert!(tokens.as_u64().is_some_and(|tokens| tokens > 0), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn streams_end_as_their_format_says() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    for format in Format::ALL {
+        let answer = ask(&gateway, &key, format, &format.body("mock", true)).await;
+        check_ids(&answer);
+        assert!(answer.whole);
+        assert!(answer.header("content-type").unwrap().starts_with("text/event-stream"));
+        assert_eq!(answer.header("x-accel-buffering"), Some("no"));
+        assert!(answer.header("content-encoding").is_none());
+        let events = answer.events();
+        assert!(events.len() > 3, "{events:?}");
+        let last = events.last().unwrap();
+        match format {
+            Format::Chat => assert_eq!(last.data, "[DONE]"),
+            Format::Responses => assert_eq!(last.name.as_deref(), Some("response.completed")),
+            Format::Messages => assert_eq!(last.name.as_deref(), Some("message_stop")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_arrive_as_they_are_sent() {
+    // An upstream that sends its second event only after the caller has read the first.
+    let (first_read, wait) = tokio::sync::watch::channel(false);
+    let upstream = Upstream::start(move |mut turn| {
+        let mut wait = wait.clone();
+        async move {
+            turn.read_body().await;
+            turn.stream("200 OK\r\ncontent-type: text/event-stream").await;
+            turn.chunk(b"data: {\"choices\":[]}\n\n").await;
+            wait.wait_for(|read| *read).await.ok()?;
+            turn.chunk(b"data: [DONE]\n\n").await;
+            turn.chunk(b"").await;
+            Some(turn)
+        }
+    })
+    .await;
+    let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;
+    let key = gateway.key().await;
+    let mut exchange = Call::json(CHAT, &Format::Chat.body("up/m", true)).key(&key).open(gateway.proxy).await;
+    assert!(matches!(exchange.next().await, e2e::Piece::Data(data) if data.starts_with(b"data: {")));
+    first_read.send(true).unwrap();
+    assert!(exchange.rest().await.text().ends_with("data: [DONE]\n\n"));
+}
+
+#[tokio::test]
+async fn usage_is_counted_in_disjoint_classes_in_every_format() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    for format in Format::ALL {
+        for stream in [false, true] {
+            let key = gateway.key().await;
+            let mut body = format.body("mock", stream);
+            if format == Format::Chat && stream {
+                body["stream_options"] = json!({"include_usage": true});
+            }
+            let answer = ask(&gateway, &key, format, &body).await;
+            let (input, output) = reported(format, &answer);
+            assert!(input > 0 && output > 0);
+            let usage = gateway.counted(&key, 1).await;
+            let tokens = &usage["tokens"];
+            assert_eq!(sum(tokens, &["input", "cached_input", "cache_write"]), input, "{format:?} {usage}");
+            assert_eq!(sum(tokens, &["output", "reasoning"]), output, "{format:?} {usage}");
+            assert!(sum(tokens, &["cached_input"]) > 0, "{format:?} {usage}");
+            assert_eq!(usage["credits"], 1);
+            assert!(usage["cost"]["amount_nano"].as_i64().is_some_and(|cost| cost > 0), "{usage}");
+            assert_eq!(usage["cost"]["currency"], "USD");
+        }
+    }
+}
+
+fn sum(tokens: &Value, classes: &[&str]) -> u64 {
+    classes.iter().map(|class| tokens[class].as_u64().unwrap_or_else(|| panic!("no {class}: {tokens}"))).sum()
+}
+
+/// All input and all output, as the answer itself says.
+fn reported(format: Format, answer: &Answer) -> (u64, u64) {
+    let values: Vec<Value> = if answer.body.starts_with(b"{") {
+        vec![answer.json()]
+    } else {
+        answer.events().iter().map(Event::json).collect()
+    };
+    let last = |name: &str| {
+        let usages = |value: &Value| {
+            [&value["usage"], &value["response"]["usage"], &value["message"]["usage"]].map(|u| u[name].as_u64())
+        };
+        values.iter().rev().flat_map(usages).flatten().next()
+    };
+    match format {
+        Format::Chat => (last("prompt_tokens").unwrap(), last("completion_tokens").unwrap()),
+        Format::Responses => (last("input_tokens").unwrap(), last("output_tokens").unwrap()),
+        Format::Messages => {
+            let cache = last("cache_creation_input_tokens").unwrap_or(0) + last("cache_read_input_tokens").unwrap_or(0);
+            (last("input_tokens").unwrap() + cache, last("output_tokens").unwrap())
+        }
+    }
+}
+
+#[tokio::test]
+async fn token_counts_are_answered_and_free() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    let body = json!({"model": "mock", "messages": [{"role": "user", "content": "hi"}]});
+    let answer = gateway.call(Call::json(&format!("{COUNT_TOKENS}?beta=true"), &body).key(&key)).await.expect(200);
+    assert!(answer.json()["input_tokens"].as_u64().is_some_and(|tokens| tokens > 0));
+    ask(&gateway, &key, Format::Messages, &body).await;
+    let usage = gateway.counted(&key, 1).await;
+    assert_eq!(usage["credits"], 1);
+}
+
+#[tokio::test]
+async fn models_are_listed_in_the_shape_of_the_asking_client() {
+    let models = "[{name: fast, targets: [{provider: up, model: gpt-x}]}]";
+    let upstream = Upstream::json(&json!({})).await;
+    let setup = Setup::provider("openai", upstream.address()).section("models", models);
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+
+    let list = gateway.call(Call::get("/v1/models").key(&key)).await.expect(200).json();
+    assert_eq!(list["object"], "list");
+    let fast = list["data"].as_array().unwrap().iter().find(|model| model["id"] == "fast").unwrap();
+    assert_eq!(fast["object"], "model");
+
+    let call = Call::get("/v1/models?limit=1000").header("x-api-key", &key).header("anthropic-version", "2023-06-01");
+    let list = gateway.call(call).await.expect(200).json();
+    let fast = list["data"].as_array().unwrap().iter().find(|model| model["id"] == "fast").unwrap();
+    assert_eq!(fast["type"], "model");
+    assert!(fast["display_name"].is_string() && fast["created_at"].is_string(), "{fast}");
+    assert_eq!(list["has_more"], false);
+    assert_eq!(list["first_id"], list["data"][0]["id"]);
+    assert!(list["last_id"].is_string());
+
+    gateway.call(Call::get("/v1/models")).await.expect(401);
+    assert!(upstream.seen().is_empty(), "the list is ours, not the provider's");
+}
+
+#[tokio::test]
+async fn root_answers_without_a_key_and_is_no_failure_of_authentication() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let head = gateway.call(Call::new("HEAD", "/")).await.expect(200);
+    assert!(head.body.is_empty());
+    gateway.call(Call::get("/")).await.expect(200);
+}
+
+#[tokio::test]
+async fn websocket_upgrade_is_answered_426() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    let upgrade = Call::get("/v1/responses")
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let answer = gateway.call(upgrade.key(&key)).await.expect(426);
+    assert_eq!(answer.json()["error"]["code"], "upgrade_required");
+    gateway.counted(&key, 0).await;
+}
+
+#[tokio::test]
+async fn query_plays_no_part_in_routing_and_is_forwarded() {
+    let upstream = Upstream::json(&json!({"type": "message"})).await;
+    let gateway = Gateway::start(Setup::provider("anthropic", upstream.address())).await;
+    let key = gateway.key().await;
+    let target = format!("{MESSAGES}?beta=true&x=a%20b");
+    gateway.call(Call::json(&target, &Format::Messages.body("up/m", false)).key(&key)).await.expect(200);
+    assert_eq!(upstream.only().head.first, format!("POST {target} HTTP/1.1"));
+}
+
+#[tokio::test]
+async fn endpoints_stand_below_the_prefix() {
+    let upstream = Upstream::json(&json!({"object": "chat.completion"})).await;
+    let setup = Setup::provider("openai", upstream.address()).section("ai", "{prefix: /llm}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let body = Format::Chat.body("up/m", false);
+    gateway.call(Call::json("/llm/v1/chat/completions", &body).key(&key)).await.expect(200);
+    assert_eq!(upstream.only().head.word(1), CHAT);
+    gateway.call(Call::json(CHAT, &body).key(&key)).await.expect(404);
+}
+
+#[tokio::test]
+async fn model_is_looked_up_by_name_then_provider_then_format() {
+    let (openai, anthropic) = (Upstream::json(&json!({})).await, Upstream::json(&json!({})).await);
+    let providers =
+        [setup::provider("oa", "openai", openai.address()), setup::provider("an", "anthropic", anthropic.address())];
+    let setup = Setup::new()
+        .section("providers", &format!("[{}]", providers.join(", ")))
+        .section("models", "[{name: fast, credits: 3, targets: [{provider: oa, model: gpt-x}]}]");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let check = async |format: Format, model: &str, upstream: &Upstream, asked: &str| {
+        gateway.call(Call::json(format.path(), &format.body(model, false)).key(&key)).await.expect(200);
+        let body: Value = serde_json::from_slice(&upstream.seen().last().unwrap().body).unwrap();
+        assert_eq!(body["model"], asked, "{model}");
+    };
+    check(Format::Chat, "fast", &openai, "gpt-x").await;
+    check(Format::Chat, "oa/gpt-y", &openai, "gpt-y").await;
+    check(Format::Responses, "bare-name", &openai, "bare-name").await;
+    check(Format::Messages, "an/claude", &anthropic, "claude").await;
+    check(Format::Messages, "claude", &anthropic, "claude").await;
+    assert_eq!((openai.seen().len(), anthropic.seen().len()), (3, 2));
+    let usage = gateway.counted(&key, 5).await;
+    assert_eq!(usage["credits"], 3 + 4, "a model costs its own credits");
+}
+
+#[tokio::test]
+async fn key_is_taken_from_each_of_three_headers() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    let bearer = format!("Bearer {key}");
+    let lowercase = format!("bearer {key}");
+    for (name, value) in [
+        ("Authorization", &bearer),
+        ("authorization", &lowercase),
+        ("x-api-key", &key),
+        ("X-Api-Key", &key),
+        ("api-key", &key),
+    ] {
+        let call = Call::json(CHAT, &Format::Chat.body("mock", false)).header(name, value);
+        gateway.call(call).await.expect(200);
+    }
+    let both = Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key).header("x-api-key", &key);
+    gateway.call(both).await.expect(200);
+}
+
+#[tokio::test]
+async fn mock_in_a_process_of_its_own_is_a_provider_like_any_other() {
+    let mock = Mock::start().await;
+    let setup = Setup::provider("mock", mock.address());
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    for format in Format::ALL {
+        ask(&gateway, &key, format, &format.body("up/echo", false)).await;
+    }
+    gateway.counted(&key, 3).await;
+}

@@ -1,0 +1,104 @@
+//! A plan's credits hold exactly, whatever comes at once.
+
+use e2e::{Call, Gateway, Setup, Upstream, commands};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::bodies::{CHAT, Format, MESSAGES};
+
+const AT_ONCE: usize = 1_000;
+
+/// As many files as the system allows: each call has a socket here, and one in the server, which inherits the limit.
+fn many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
+#[tokio::test]
+async fn of_1000_at_once_exactly_the_plans_100_pass() {
+    many_files();
+    let setup = Setup::mocked()
+        .plans("{name: hundred, credits_per_day: 100}")
+        .section("connections", "{max: 5000, per_address: 5000}");
+    let gateway = Gateway::start(setup).await;
+    let account = gateway.account("hundred").await;
+    // The quota is the user's, over all keys.
+    let other = commands::keys_create(gateway.folder(), &account.email, "second").await;
+    let mut calls = JoinSet::new();
+    for n in 0..AT_ONCE {
+        let key = if n % 2 == 0 { &account.key } else { &other };
+        let format = Format::ALL[n % 3];
+        let call = Call::json(format.path(), &format.body("mock/tokens-1", false)).key(key);
+        let to = gateway.proxy;
+        calls.spawn(async move { (format, call.send(to).await) });
+    }
+    let (mut passed, mut refused) = (0, 0);
+    for (format, answer) in calls.join_all().await {
+        match answer.status() {
+            200 => passed += 1,
+            429 => {
+                let error = &answer.json()["error"];
+                let word = if format == Format::Messages { "quota_exceeded" } else { "insufficient_quota" };
+                assert_eq!(error["code"], word, "{error}");
+                refused += 1;
+            }
+            _ => panic!("{} {}", answer.head.first, answer.text()),
+        }
+    }
+    assert_eq!((passed, refused), (100, 900));
+    assert_eq!(gateway.mock().requests("tokens-1").await, 100);
+    let usage = gateway.counted(&account.key, 100).await;
+    assert_eq!(usage["credits"], 100);
+    assert_eq!((&usage["limit"], &usage["remaining"]), (&json!(100), &json!(0)));
+    let by_key = usage["by_key"].as_array().unwrap();
+    assert_eq!(by_key.len(), 2, "{usage}");
+    assert_eq!(by_key.iter().map(|key| key["requests"].as_u64().unwrap()).sum::<u64>(), 100);
+
+    // The store remembers it over a restart.
+    let ended = gateway.stop().await;
+    let setup = Setup::mocked().plans("{name: hundred, credits_per_day: 100}");
+    let again = Gateway::start_in(ended.folder, setup).await;
+    again.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&account.key)).await.expect(429);
+    assert_eq!(again.usage(&other).await["requests"], 100);
+}
+
+#[tokio::test]
+async fn what_was_counted_survives_a_crash() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    for _ in 0..20 {
+        gateway.call(Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key)).await.expect(200);
+    }
+    let ended = gateway.crash();
+    let again = Gateway::start_in(ended.folder, Setup::mocked()).await;
+    let usage = again.counted(&key, 20).await;
+    assert_eq!(usage["credits"], 20);
+}
+
+#[tokio::test]
+async fn a_request_counts_when_it_is_sent_and_not_before() {
+    let failing = Upstream::answering("500 Oh\r\ncontent-type: application/json", "{\"error\":{}}").await;
+    let nobody = Upstream::nobody().await;
+    let providers = [
+        e2e::setup::provider("failing", "openai", failing.address()),
+        e2e::setup::provider("nobody", "anthropic", nobody),
+    ];
+    let setup = Setup::new().section("providers", &format!("[{}]", providers.join(", ")));
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let call = async |call: Call, status: u16| {
+        gateway.call(call.key(&key)).await.expect(status);
+    };
+    // Not counted: what found no connection, what we refused, what is free.
+    call(Call::json(MESSAGES, &Format::Messages.body("m", false)), 502).await;
+    call(Call::post(CHAT, "{"), 400).await;
+    call(Call::get("/v1/models"), 200).await;
+    call(Call::get("/"), 200).await;
+    // Counted: a provider's own failure.
+    call(Call::json(CHAT, &Format::Chat.body("failing/m", false)), 500).await;
+    let usage = gateway.counted(&key, 1).await;
+    assert_eq!(usage["credits"], 1);
+    assert_eq!(gateway.validate(&key).await["quota"]["used"], 1);
+}

@@ -1,0 +1,327 @@
+//! What callers are told when they are not served, in the shape that their clients show.
+
+use e2e::{Answer, Call, Exchange, Gateway, Setup, Upstream, Wire, commands, is_uuid_v7, setup};
+use serde_json::{Value, json};
+
+use crate::bodies::{CHAT, Format, MESSAGES};
+
+/// What a refusal must look like.
+struct Refused<'a> {
+    status: u16,
+    /// `error.code` on OpenAI's paths.
+    openai: &'a str,
+    /// `error.type` on Anthropic's.
+    anthropic: &'a str,
+    /// Words of the message.
+    says: &'a [&'a str],
+    /// Whether clients may send it again.
+    again: bool,
+}
+
+#[track_caller]
+fn check(format: Format, answer: &Answer, refused: &Refused<'_>) {
+    assert_eq!(answer.status(), refused.status, "{format:?} {}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let id = answer.header("request-id").unwrap();
+    assert!(is_uuid_v7(id));
+    assert_eq!(answer.header("x-request-id"), Some(id));
+    let should_retry = (!refused.again).then_some("false");
+    assert_eq!(answer.header("x-should-retry"), should_retry, "{format:?} {}", answer.text());
+    let body = answer.json();
+    let error = &body["error"];
+    match format {
+        Format::Chat | Format::Responses => {
+            assert_eq!(error["code"], refused.openai, "{body}");
+            assert!(error["type"].is_string() && error.get("param").is_some(), "{body}");
+        }
+        Format::Messages => {
+            assert_eq!(body["type"], "error", "{body}");
+            assert_eq!(error["type"], refused.anthropic, "{body}");
+            assert_eq!(body["request_id"], id);
+        }
+    }
+    let message = error["message"].as_str().unwrap();
+    assert!(message.len() > 10, "{message}");
+    for word in refused.says {
+        assert!(message.contains(word), "no {word:?} in {message:?}");
+    }
+}
+
+/// The same refusal in each format, for what `call` makes of a whole request.
+async fn check_each(gateway: &Gateway, refused: &Refused<'_>, call: impl Fn(Format) -> Call) {
+    for format in Format::ALL {
+        check(format, &gateway.call(call(format)).await, refused);
+    }
+}
+
+fn whole(format: Format) -> Call {
+    Call::json(format.path(), &format.body("mock", false))
+}
+
+const BAD_KEY: Refused<'_> =
+    Refused { status: 401, openai: "invalid_api_key", anthropic: "authentication_error", says: &[], again: false };
+const BAD_REQUEST: Refused<'_> =
+    Refused { status: 400, openai: "bad_request", anthropic: "invalid_request_error", says: &[], again: false };
+
+#[tokio::test]
+async fn bad_keys_are_401_and_tell_nothing_of_themselves() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let unknown = format!("tollgate_{}", "0123456789abcdef".repeat(2));
+    let revoked = gateway.key().await;
+    let id = gateway.validate(&revoked).await["key"]["id"].as_str().unwrap().to_owned();
+    commands::keys_revoke(gateway.folder(), &id).await;
+    check_each(&gateway, &BAD_KEY, |format| whole(format).key(&unknown)).await;
+    check_each(&gateway, &BAD_KEY, |format| whole(format).key("sk-proj-of-somebody-else")).await;
+    check_each(&gateway, &BAD_KEY, |format| whole(format).key(&revoked)).await;
+    check_each(&gateway, &BAD_KEY, whole).await;
+    check_each(&gateway, &BAD_KEY, |format| whole(format).header("authorization", "Basic dTpw")).await;
+    for key in [&unknown, "sk-proj-of-somebody-else", &revoked] {
+        let answer = gateway.call(whole(Format::Chat).key(key)).await;
+        let told = answer.text();
+        assert!(!told.contains(key) && !told.to_ascii_lowercase().contains("sql"), "{told}");
+        assert!(!gateway.stderr().contains(key), "the log holds a credential");
+    }
+    assert!(gateway.call(whole(Format::Chat)).await.header("www-authenticate").is_some());
+    assert_eq!(gateway.mock().requests("mock").await, 0);
+}
+
+#[tokio::test]
+async fn control_gives_each_bad_key_its_own_code() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let account = gateway.account(setup::OPEN).await;
+    let check = async |token: &str, status: u16, code: &str| {
+        let answer = gateway.ask(Call::json("/api/auth/validate", &json!({"token": token}))).await.expect(status);
+        assert_eq!(answer.json()["error"]["code"], code);
+        assert_eq!(answer.json()["error"]["status"], status);
+    };
+    check("sk-other", 401, "key_malformed").await;
+    check(&format!("tollgate_{}", "0".repeat(32)), 401, "key_unknown").await;
+    let valid = gateway.validate(&account.key).await;
+    assert_eq!((&valid["valid"], &valid["user"]["email"]), (&json!(true), &json!(account.email)));
+    assert_eq!(valid["key"]["last4"].as_str().unwrap(), &account.key[account.key.len() - 4..]);
+    assert!(!valid.to_string().contains(&account.key));
+    commands::users_set(gateway.folder(), "suspend", &account.email).await;
+    check(&account.key, 403, "user_suspended").await;
+}
+
+#[tokio::test]
+async fn two_different_credentials_are_ambiguous() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let (one, two) = (gateway.key().await, gateway.key().await);
+    let refused = Refused { openai: "ambiguous_credentials", ..BAD_REQUEST };
+    check_each(&gateway, &refused, |format| whole(format).key(&one).header("x-api-key", &two)).await;
+    check_each(&gateway, &refused, |format| whole(format).header("api-key", &one).header("x-api-key", &two)).await;
+    check_each(&gateway, &refused, |format| whole(format).key(&one).key(&two)).await;
+}
+
+#[tokio::test]
+async fn used_up_quota_is_429_that_nobody_repeats() {
+    let gateway = Gateway::start(Setup::mocked().plans("{name: two, credits_per_day: 2}")).await;
+    let key = gateway.account("two").await.key;
+    for _ in 0..2 {
+        gateway.call(whole(Format::Chat).key(&key)).await.expect(200);
+    }
+    let refused = Refused {
+        status: 429,
+        openai: "insufficient_quota",
+        anthropic: "rate_limit_error",
+        says: &["2"],
+        again: false,
+    };
+    check_each(&gateway, &refused, |format| whole(format).key(&key)).await;
+    let answer = gateway.call(whole(Format::Chat).key(&key)).await;
+    assert_eq!(answer.json()["error"]["type"], "insufficient_quota");
+    assert!(answer.header("retry-after").is_none());
+    assert_eq!(gateway.mock().requests("mock").await, 2);
+    let usage = gateway.counted(&key, 2).await;
+    assert_eq!((&usage["credits"], &usage["limit"], &usage["remaining"]), (&json!(2), &json!(2), &json!(0)));
+}
+
+#[tokio::test]
+async fn rate_limit_is_429_that_says_when() {
+    let gateway = Gateway::start(Setup::mocked().plans("{name: three, requests_per_minute: 3}")).await;
+    let key = gateway.account("three").await.key;
+    for left in [2, 1, 0] {
+        let answer = gateway.call(whole(Format::Chat).key(&key)).await.expect(200);
+        assert_eq!(answer.header("x-ratelimit-limit"), Some("3"));
+        assert_eq!(answer.header("x-ratelimit-remaining"), Some(left.to_string().as_str()));
+    }
+    let refused = Refused {
+        status: 429,
+        openai: "rate_limit_exceeded",
+        anthropic: "rate_limit_error",
+        says: &["3"],
+        again: true,
+    };
+    check_each(&gateway, &refused, |format| whole(format).key(&key)).await;
+    let answer = gateway.call(whole(Format::Chat).key(&key)).await;
+    let seconds = |name: &str| answer.header(name).unwrap().parse::<u64>().unwrap();
+    assert!((1..=20).contains(&seconds("retry-after")), "a request each 20 s: {}", seconds("retry-after"));
+    assert_eq!((seconds("x-ratelimit-limit"), seconds("x-ratelimit-remaining")), (3, 0));
+    assert!(seconds("x-ratelimit-reset") > 1_700_000_000, "Unix seconds");
+    // The other key of the same user has a bucket of its own.
+    assert_eq!(gateway.mock().requests("mock").await, 3);
+}
+
+#[tokio::test]
+async fn unknown_model_is_404() {
+    let upstream = Upstream::json(&json!({})).await;
+    let twice = |kind: &str| {
+        [
+            setup::provider(&format!("{kind}1"), kind, upstream.address()),
+            setup::provider(&format!("{kind}2"), kind, upstream.address()),
+        ]
+        .join(", ")
+    };
+    let setup = Setup::new().section("providers", &format!("[{}, {}]", twice("openai"), twice("anthropic")));
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let refused = Refused {
+        status: 404,
+        openai: "model_not_found",
+        anthropic: "not_found_error",
+        says: &["no-such-model"],
+        again: false,
+    };
+    check_each(&gateway, &refused, |format| Call::json(format.path(), &format.body("no-such-model", false)).key(&key))
+        .await;
+    check_each(&gateway, &refused, |format| {
+        Call::json(format.path(), &format.body("nobody/no-such-model", true)).key(&key)
+    })
+    .await;
+    assert!(upstream.seen().is_empty());
+    gateway.counted(&key, 0).await;
+}
+
+#[tokio::test]
+async fn model_of_another_format_names_the_right_path() {
+    let upstream = Upstream::json(&json!({})).await;
+    let providers =
+        [setup::provider("oa", "openai", upstream.address()), setup::provider("an", "anthropic", upstream.address())];
+    let setup = Setup::new().section("providers", &format!("[{}]", providers.join(", ")));
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    for (format, model, path) in [
+        (Format::Messages, "oa/gpt", "/v1/chat/completions"),
+        (Format::Chat, "an/claude", "/v1/messages"),
+        (Format::Responses, "an/claude", "/v1/messages"),
+    ] {
+        let answer = gateway.call(Call::json(format.path(), &format.body(model, false)).key(&key)).await;
+        check(format, &answer, &Refused { openai: "format_mismatch", says: &[path], ..BAD_REQUEST });
+    }
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn unreadable_bodies_are_400_and_say_why() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    for (body, says) in [
+        ("", &[][..]),
+        ("{\"model\": \"mock\", ", &[]),
+        ("{\"model\": \"mock\"} x", &[]),
+        ("[]", &[]),
+        ("{\"messages\": []}", &["model"]),
+        ("{\"model\": 7, \"messages\": []}", &["model"]),
+        ("{\"model\": \"\", \"messages\": []}", &["model"]),
+        ("{\"model\": \"mock\", \"model\": \"mock\"}", &["model"]),
+        ("{\"model\": \"mock\", \"stream\": \"yes\"}", &["stream"]),
+        ("{\"model\": \"mo\u{1}ck\"}", &[]),
+    ] {
+        let refused = Refused { says, ..BAD_REQUEST };
+        check_each(&gateway, &refused, |format| Call::post(format.path(), body).key(&key)).await;
+    }
+    let not_utf8 = b"{\"model\": \"mock\", \"x\": \"\xff\"}";
+    check_each(&gateway, &BAD_REQUEST, |format| Call::post(format.path(), not_utf8).key(&key)).await;
+    assert_eq!(gateway.mock().requests("mock").await, 0);
+    gateway.counted(&key, 0).await;
+}
+
+#[tokio::test]
+async fn compressed_body_is_415() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    let refused = Refused {
+        status: 415,
+        openai: "unsupported_media_type",
+        anthropic: "invalid_request_error",
+        says: &[],
+        again: false,
+    };
+    for coding in ["gzip", "zstd", "br, identity"] {
+        check_each(&gateway, &refused, |format| whole(format).key(&key).header("content-encoding", coding)).await;
+    }
+    gateway.call(whole(Format::Chat).key(&key).header("content-encoding", "identity")).await.expect(200);
+}
+
+const TOO_LARGE: Refused<'_> =
+    Refused { status: 413, openai: "payload_too_large", anthropic: "request_too_large", says: &[], again: false };
+
+#[tokio::test]
+async fn body_over_its_bound_is_refused_by_its_length_before_it_is_read() {
+    let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 10KiB}")).await;
+    let key = gateway.key().await;
+    for format in Format::ALL {
+        // Only the head is sent: who wants to read the body first, never answers.
+        let call = whole(format).key(&key).body("").header("content-length", "10241");
+        let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+        wire.write(call.head(gateway.proxy).as_bytes()).await.unwrap();
+        let head = wire.head().await.unwrap();
+        check(format, &Exchange::new(wire, head, "POST").rest().await, &TOO_LARGE);
+    }
+    let fits = format!("{{\"model\":\"mock\",\"x\":\"{}\"}}", "x".repeat(10 * 1024 - 23));
+    assert_eq!(fits.len(), 10 * 1024);
+    gateway.call(Call::post(CHAT, &fits).key(&key)).await.expect(200);
+}
+
+#[tokio::test]
+async fn chunked_body_over_its_bound_is_refused() {
+    let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 10KiB}")).await;
+    let key = gateway.key().await;
+    let body = format!("{:x}\r\n{}\r\n0\r\n\r\n", 20_000, "x".repeat(20_000));
+    let call = Call::new("POST", MESSAGES).key(&key).header("transfer-encoding", "chunked").body(body);
+    check(Format::Messages, &gateway.call(call).await, &TOO_LARGE);
+    assert_eq!(gateway.mock().requests("mock").await, 0);
+}
+
+#[tokio::test]
+async fn head_over_its_bound_is_431() {
+    let gateway = Gateway::start(Setup::mocked().section("sizes", "{headers: 8KiB}")).await;
+    let key = gateway.key().await;
+    let answer = gateway.call(whole(Format::Chat).key(&key).header("x-large", &"x".repeat(9_000))).await;
+    assert_eq!(answer.status(), 431, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn bodies_that_together_are_too_many_are_503_and_room_comes_back() {
+    let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 1MiB, buffered: 1MiB}")).await;
+    let key = gateway.key().await;
+    // A body that stays half sent holds its room.
+    let first = whole(Format::Chat).key(&key).body("").header("content-length", "1000000");
+    let mut half = Wire::connect(gateway.proxy).await.unwrap();
+    half.write(first.head(gateway.proxy).as_bytes()).await.unwrap();
+    half.write(&vec![b' '; 900_000]).await.unwrap();
+    let large = format!("{}{}", Format::Chat.body("mock", false), " ".repeat(500_000));
+    let refused = Refused { status: 503, openai: "overloaded", anthropic: "overloaded_error", says: &[], again: true };
+    e2e::eventually("the room is full", async || {
+        let answer = gateway.call(Call::post(CHAT, &large).key(&key)).await;
+        (answer.status() != 200).then(|| check(Format::Chat, &answer, &refused))
+    })
+    .await;
+    drop(half);
+    e2e::eventually("the room is free again", async || {
+        (gateway.call(Call::post(CHAT, &large).key(&key)).await.status() == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_method_and_unknown_path_below_v1_are_answered_plainly() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    let answer = gateway.call(Call::get(CHAT).key(&key)).await.expect(405);
+    assert_eq!(answer.header("allow"), Some("POST"));
+    let answer = gateway.call(Call::json("/v1/embeddings", &json!({"model": "mock"})).key(&key)).await.expect(404);
+    let error: Value = answer.json()["error"].clone();
+    assert_eq!((&error["code"], &error["status"]), (&json!("route_not_found"), &json!(404)));
+}

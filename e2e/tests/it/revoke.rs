@@ -1,0 +1,112 @@
+//! What a command changes beside a running server holds within a second.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use e2e::{Call, Gateway, Setup, commands, eventually_within, setup};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::bodies::{CHAT, Format};
+
+/// The product's promise.
+const WITHIN: Duration = Duration::from_secs(1);
+const CALLERS: usize = 8;
+
+fn call(key: &str) -> Call {
+    Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(key)
+}
+
+/// Callers that never pause. `change` is made under their load; then every answer that comes later than
+/// [`WITHIN`] must have `status`.
+async fn check(gateway: &Gateway, key: &str, status: u16, change: impl AsyncFnOnce()) {
+    let load = Arc::new(Load::default());
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        callers.spawn(Arc::clone(&load).run(call(key), gateway.proxy, status));
+    }
+    eventually_within(Duration::from_secs(10), "the load runs", async || {
+        (load.served.load(Ordering::Relaxed) > 50).then_some(())
+    })
+    .await;
+    change().await;
+    tokio::time::sleep(WITHIN).await;
+    load.after.store(true, Ordering::Relaxed);
+    let start = Instant::now();
+    eventually_within(Duration::from_secs(10), "refusals", async || {
+        (load.refused_after.load(Ordering::Relaxed) > 50 && start.elapsed() > WITHIN / 2).then_some(())
+    })
+    .await;
+    load.stop.store(true, Ordering::Relaxed);
+    callers.join_all().await;
+    assert_eq!(load.served_after.load(Ordering::Relaxed), 0, "served more than {WITHIN:?} after the change");
+}
+
+#[derive(Default)]
+struct Load {
+    /// The change is older than [`WITHIN`].
+    after: AtomicBool,
+    stop: AtomicBool,
+    served: AtomicU64,
+    served_after: AtomicU64,
+    refused_after: AtomicU64,
+}
+
+impl Load {
+    async fn run(self: Arc<Self>, call: Call, to: std::net::SocketAddr, refusal: u16) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let after = self.after.load(Ordering::Relaxed);
+            let answer = call.send(to).await;
+            let count = match (answer.status(), after) {
+                (200, false) => &self.served,
+                (200, true) => &self.served_after,
+                (status, _) => {
+                    assert_eq!(status, refusal, "{}", answer.text());
+                    &self.refused_after
+                }
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn revoked_key_is_refused_within_a_second_under_load() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let account = gateway.account(setup::OPEN).await;
+    let other = commands::keys_create(gateway.folder(), &account.email, "other").await;
+    let id = gateway.validate(&account.key).await["key"]["id"].as_str().unwrap().to_owned();
+    let list = commands::keys_list(gateway.folder(), &account.email).await;
+    assert!(list.contains(&id) && !list.contains(&account.key) && !list.contains(&other), "{list}");
+    check(&gateway, &account.key, 401, async || commands::keys_revoke(gateway.folder(), &id).await).await;
+    call(&other).send(gateway.proxy).await.expect(200);
+}
+
+#[tokio::test]
+async fn suspended_users_keys_are_refused_within_a_second_and_open_again_when_activated() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let account = gateway.account(setup::OPEN).await;
+    check(&gateway, &account.key, 403, async || {
+        commands::users_set(gateway.folder(), "suspend", &account.email).await;
+    })
+    .await;
+    commands::users_set(gateway.folder(), "activate", &account.email).await;
+    eventually_within(WITHIN, "the key opens again", async || {
+        (call(&account.key).send(gateway.proxy).await.status() == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn key_created_beside_the_server_opens_within_a_second() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let first = gateway.account(setup::OPEN).await;
+    for label in ["one", "two", "three"] {
+        let key = commands::keys_create(gateway.folder(), &first.email, label).await;
+        eventually_within(WITHIN, "the new key opens", async || {
+            (call(&key).send(gateway.proxy).await.status() == 200).then_some(())
+        })
+        .await;
+    }
+}

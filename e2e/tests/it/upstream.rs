@@ -1,0 +1,392 @@
+//! Upstreams and callers that misbehave: a clear answer, and nothing is left behind.
+
+use std::time::Duration;
+
+use e2e::sse::Event;
+use e2e::{Answer, Call, Gateway, Mock, Piece, Setup, Turn, Upstream, Wire, eventually, eventually_within, timed};
+use serde_json::json;
+
+use crate::bodies::{CHAT, Format};
+
+const ROUTE: &str = "{path: {prefix: /up}, upstreams: backend, auth: {type: none}}";
+
+/// One worker, so that there is one pool of connections.
+fn one_pool(setup: Setup) -> Setup {
+    setup.flag("--workers").flag("1")
+}
+
+fn code(answer: &Answer) -> String {
+    answer.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Asks a provider that does as `script` says: the answer's status and code, and whether it was counted.
+async fn check<F>(script: impl Fn(Turn) -> F + Send + Sync + 'static, status: u16, expected: &str)
+where
+    F: Future<Output = Option<Turn>> + Send + 'static,
+{
+    let upstream = Upstream::start(script).await;
+    let ai = "{timeouts: {first_byte: 700ms}}";
+    for format in [Format::Chat, Format::Messages] {
+        let setup = Setup::provider(format.kind(), upstream.address()).section("ai", ai);
+        let gateway = Gateway::start(setup).await;
+        let key = gateway.key().await;
+        for stream in [false, true] {
+            let body = format.body("m", stream);
+            let answer = gateway.call(Call::json(format.path(), &body).key(&key)).await.expect(status);
+            assert_eq!(code(&answer), expected);
+            assert!(!answer.text().contains(&upstream.address().to_string()), "the inside is not told");
+        }
+        gateway.counted(&key, 2).await;
+    }
+}
+
+#[tokio::test]
+async fn upstream_that_is_down_is_502_upstream_connect_and_not_counted() {
+    let nobody = Upstream::nobody().await;
+    for format in Format::ALL {
+        let gateway = Gateway::start(Setup::provider(format.kind(), nobody)).await;
+        let key = gateway.key().await;
+        let answer = gateway.call(Call::json(format.path(), &format.body("m", true)).key(&key)).await.expect(502);
+        assert_eq!(code(&answer), "upstream_connect");
+        // Another answer stands in the store before nothing can be told of this one.
+        gateway.counted(&key, 0).await;
+        assert_eq!(gateway.validate(&key).await["quota"]["used"], 0);
+    }
+}
+
+#[tokio::test]
+async fn upstream_that_does_not_answer_in_time_is_504_and_counted() {
+    check(
+        |mut turn| async move {
+            turn.read_body().await;
+            turn.wire.closed().await;
+            None
+        },
+        504,
+        "upstream_timeout",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn upstream_that_closes_before_it_answers_is_502_upstream_reset() {
+    check(
+        |mut turn| async move {
+            turn.read_body().await;
+            None
+        },
+        502,
+        "upstream_reset",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn upstream_that_does_not_speak_http_is_502_upstream_protocol() {
+    check(
+        |mut turn| async move {
+            turn.read_body().await;
+            turn.write(b"220 mail.example.com ESMTP\r\n\r\n").await;
+            None
+        },
+        502,
+        "upstream_protocol",
+    )
+    .await;
+}
+
+/// The stream says that it did not end well: by an error event, or by ending before its framing does.
+#[track_caller]
+fn assert_cut(format: Format, answer: &Answer, expected: &str) {
+    let events = answer.events();
+    let names: Vec<&str> = events.iter().filter_map(|event| event.name.as_deref()).collect();
+    let well = match format {
+        Format::Chat => events.iter().any(|event| event.data == "[DONE]"),
+        Format::Responses => names.contains(&"response.completed"),
+        Format::Messages => names.contains(&"message_stop"),
+    };
+    assert!(!well, "{format:?} {}", answer.text());
+    if answer.whole {
+        let error = events.iter().map(Event::json).find(|json| json["error"].is_object()).unwrap_or_default();
+        assert_eq!(error["error"]["code"], expected, "{format:?} {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn stream_that_the_upstream_cuts_does_not_look_whole_and_is_counted() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    for format in Format::ALL {
+        let key = gateway.key().await;
+        let call = |stream| Call::json(format.path(), &format.body("mock/cut", stream)).key(&key);
+        let answer = gateway.call(call(true)).await.expect(200);
+        assert!(!answer.events().is_empty());
+        assert_cut(format, &answer, "upstream_reset");
+        let answer = gateway.call(call(false)).await;
+        assert!(!answer.whole || answer.status() == 502, "{}", answer.text());
+        gateway.counted(&key, 2).await;
+    }
+}
+
+#[tokio::test]
+async fn stream_that_stalls_is_ended_after_the_idle_time() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        turn.stream("200 OK\r\ncontent-type: text/event-stream").await;
+        turn.chunk(b"event: x\ndata: {}\n\ndata: {\"unfin").await;
+        turn.wire.closed().await;
+        None
+    })
+    .await;
+    for format in Format::ALL {
+        let setup = Setup::provider(format.kind(), upstream.address()).section("timeouts", "{idle: 1s}");
+        let gateway = Gateway::start(setup).await;
+        let key = gateway.key().await;
+        let call = Call::json(format.path(), &format.body("m", true)).key(&key);
+        let (answer, took) = timed(gateway.call(call)).await;
+        assert!(took > Duration::from_millis(900) && took < Duration::from_secs(5), "{took:?}");
+        assert_cut(format, &answer.expect(200), "upstream_timeout");
+        gateway.counted(&key, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn slow_answer_arrives_because_llm_routes_wait_longer_for_a_first_byte() {
+    let mock = Mock::start().await;
+    let setup = Setup::provider("mock", mock.address())
+        .section("timeouts", "{first_byte: 1s}")
+        .section("ai", "{timeouts: {first_byte: 10s}}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let call = Call::json(CHAT, &Format::Chat.body("up/slow", false)).key(&key);
+    let (answer, took) = timed(gateway.call(call)).await;
+    assert_eq!(answer.expect(200).json()["object"], "chat.completion");
+    assert!(took > Duration::from_secs(2), "the mock is slow: {took:?}");
+}
+
+#[tokio::test]
+async fn plain_routes_wait_for_a_first_byte_as_the_general_time_says() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.wire.closed().await;
+        None
+    })
+    .await;
+    let setup = Setup::routed(upstream.address(), ROUTE).section("timeouts", "{first_byte: 1s}");
+    let gateway = Gateway::start(setup).await;
+    let (answer, took) = timed(gateway.call(Call::get("/up"))).await;
+    assert_eq!(code(&answer.expect(504)), "upstream_timeout");
+    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(4), "{took:?}");
+    eventually("the upstream's connection is closed", async || (upstream.closed() == 1).then_some(())).await;
+}
+
+#[tokio::test]
+async fn early_answer_drops_the_connection() {
+    let upstream = Upstream::start(|mut turn| async move {
+        if turn.connection == 0 {
+            // The body is on its way: what follows on this connection is not a request.
+            turn.answer("413 No\r\nx-from: upstream", b"too much").await;
+            turn.wire.closed().await;
+            return None;
+        }
+        turn.read_body().await;
+        turn.answer("200 OK", b"fine").await;
+        Some(turn)
+    })
+    .await;
+    let gateway = Gateway::start(one_pool(Setup::routed(upstream.address(), ROUTE))).await;
+    let call = Call::new("POST", "/up").header("content-length", "100000").body("x".repeat(1_000));
+    let answer = gateway.call(call).await.expect(413);
+    assert_eq!((answer.text().as_str(), answer.header("x-from")), ("too much", Some("upstream")));
+    eventually("the connection is dropped", async || (upstream.closed() == 1).then_some(())).await;
+    for _ in 0..3 {
+        gateway.call(Call::new("POST", "/up").body("small")).await.expect(200);
+    }
+    let connections: Vec<usize> = upstream.seen().iter().map(|seen| seen.connection).collect();
+    assert_eq!(connections, [0, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn idle_connection_is_used_again() {
+    let upstream = Upstream::answering("200 OK", "fine").await;
+    let gateway = Gateway::start(one_pool(Setup::routed(upstream.address(), ROUTE))).await;
+    for _ in 0..5 {
+        gateway.call(Call::new("POST", "/up").body("x")).await.expect(200);
+    }
+    assert_eq!((upstream.seen().len(), upstream.opened()), (5, 1));
+}
+
+#[tokio::test]
+async fn closed_idle_connection_is_not_used() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        turn.answer("200 OK", b"fine").await;
+        None
+    })
+    .await;
+    let gateway = Gateway::start(one_pool(Setup::routed(upstream.address(), ROUTE))).await;
+    for round in 1..=20 {
+        gateway.call(Call::new("POST", "/up").body("x")).await.expect(200);
+        eventually("the upstream closes", async || (upstream.closed() == round).then_some(())).await;
+    }
+    assert_eq!(upstream.opened(), 20);
+}
+
+#[tokio::test]
+async fn second_answer_to_one_request_is_nobodys() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        turn.answer("200 OK", b"fine").await;
+        turn.answer("200 OK", b"poison").await;
+        Some(turn)
+    })
+    .await;
+    let gateway = Gateway::start(one_pool(Setup::routed(upstream.address(), ROUTE))).await;
+    for _ in 0..10 {
+        let answer = gateway.call(Call::get("/up")).await.expect(200);
+        assert_eq!(answer.text(), "fine");
+    }
+}
+
+/// What `/metrics` says of a gauge.
+async fn gauge(gateway: &Gateway, name: &str) -> i64 {
+    let metrics = gateway.metrics().await;
+    let line = metrics.lines().find(|line| line.split([' ', '{']).next() == Some(name));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_else(|| panic!("no {name}"))
+}
+
+async fn at_rest(gateway: &Gateway) {
+    for name in ["tollgate_connections", "tollgate_requests_in_flight", "tollgate_buffered_bytes"] {
+        eventually(&format!("{name} is 0"), async || (gauge(gateway, name).await == 0).then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn cancelled_request_gives_everything_back() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        if turn.head.header("x-stream").is_some() {
+            turn.stream("200 OK\r\ncontent-type: text/event-stream").await;
+            turn.chunk(b"data: {}\n\n").await;
+        }
+        turn.wire.closed().await;
+        None
+    })
+    .await;
+    let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;
+    let key = gateway.key().await;
+
+    // Before the body is whole: nothing was sent, nothing counts.
+    for _ in 0..10 {
+        let head = Call::new("POST", CHAT).key(&key).header("content-length", "50000").head(gateway.proxy);
+        let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+        wire.write(head.as_bytes()).await.unwrap();
+        wire.write(" ".repeat(20_000).as_bytes()).await.unwrap();
+    }
+    at_rest(&gateway).await;
+    assert!(upstream.seen().is_empty());
+    assert_eq!(gateway.validate(&key).await["quota"]["used"], 0);
+
+    // While the upstream thinks, and in the middle of a stream: the call upstream is cancelled, and counted.
+    for (n, stream) in [(1, false), (2, true)] {
+        let mut call = Call::json(CHAT, &Format::Chat.body("m", stream)).key(&key);
+        if stream {
+            call = call.header("x-stream", "1");
+            let mut exchange = call.open(gateway.proxy).await;
+            assert!(matches!(exchange.next().await, Piece::Data(_)));
+        } else {
+            let asking = call.attempt(gateway.proxy);
+            let seen = eventually("the upstream has the request", async || (upstream.seen().len() == n).then_some(()));
+            tokio::select! {
+                _ = asking => panic!("nobody answers"),
+                () = seen => {}
+            }
+        }
+        eventually("the call upstream is cancelled", async || (upstream.closed() == n).then_some(())).await;
+    }
+    at_rest(&gateway).await;
+    let usage = gateway.counted(&key, 2).await;
+    assert_eq!(usage["credits"], 2);
+    let metrics = gateway.metrics().await;
+    assert!(metrics.contains("tollgate_meter_interrupted_total 0"), "a hang-up is settled, not forgotten: {metrics}");
+}
+
+#[tokio::test]
+async fn caller_that_stops_reading_is_cut() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        turn.stream("200 OK\r\ncontent-type: text/event-stream").await;
+        let event = format!("data: {}\n\n", "x".repeat(60_000));
+        while turn.chunk(event.as_bytes()).await {}
+        None
+    })
+    .await;
+    let provider = Setup::provider("openai", upstream.address()).section("timeouts", "{idle: 1s}");
+    let gateway = Gateway::start(provider).await;
+    let key = gateway.key().await;
+    let stuck = Call::json(CHAT, &Format::Chat.body("m", true)).key(&key).open(gateway.proxy).await;
+    let cut = async || (upstream.closed() == 1).then_some(());
+    eventually_within(Duration::from_secs(10), "the upstream's connection is closed", cut).await;
+    eventually_within(Duration::from_secs(5), "the caller's connection is closed", async || {
+        (gauge(&gateway, "tollgate_connections").await == 0).then_some(())
+    })
+    .await;
+    gateway.counted(&key, 1).await;
+    assert_eq!(stuck.status(), 200);
+}
+
+#[tokio::test]
+async fn caller_that_stops_reading_a_plain_answer_is_cut() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.stream("200 OK").await;
+        while turn.chunk("x".repeat(60_000).as_bytes()).await {}
+        None
+    })
+    .await;
+    let setup = Setup::routed(upstream.address(), ROUTE).section("timeouts", "{idle: 1s}");
+    let gateway = Gateway::start(setup).await;
+    let _stuck = Call::get("/up").open(gateway.proxy).await;
+    let cut = async || (upstream.closed() == 1).then_some(());
+    eventually_within(Duration::from_secs(10), "the upstream's connection is closed", cut).await;
+    eventually_within(Duration::from_secs(5), "everything is at rest", async || {
+        (gauge(&gateway, "tollgate_connections").await == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn upstream_that_never_reads_is_given_up() {
+    let upstream = Upstream::start(|turn| async move {
+        std::future::pending::<()>().await;
+        Some(turn)
+    })
+    .await;
+    let setup = Setup::routed(upstream.address(), ROUTE).section("timeouts", "{idle: 1s, first_byte: 1s}");
+    let gateway = Gateway::start(setup).await;
+    let call = Call::new("POST", "/up").body(vec![b'x'; 16 * 1024 * 1024]);
+    let (answer, took) = timed(call.attempt(gateway.proxy)).await;
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    if let Ok(exchange) = answer {
+        assert_eq!(code(&exchange.rest().await.expect(504)), "upstream_timeout");
+    }
+    at_rest(&gateway).await;
+}
+
+#[tokio::test]
+async fn caller_that_sends_its_body_too_slowly_is_ended() {
+    let upstream = Upstream::json(&json!({})).await;
+    let setup = Setup::provider("openai", upstream.address()).section("timeouts", "{idle: 1s}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let head = Call::new("POST", CHAT).key(&key).header("content-length", "50000").head(gateway.proxy);
+    let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+    wire.write(head.as_bytes()).await.unwrap();
+    let ((), took) = timed(async {
+        if let Some(head) = wire.head().await {
+            assert_eq!(head.word(1), "408", "{head:?}");
+        }
+    })
+    .await;
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    drop(wire);
+    at_rest(&gateway).await;
+    assert!(upstream.seen().is_empty());
+}
