@@ -1,0 +1,118 @@
+//! What the product and the mock counted: `/metrics`, the usage API, `/mock/seen`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::loader::Loader;
+use crate::product::Product;
+
+const DRAIN_PATIENCE: Duration = Duration::from_secs(120);
+const DRAIN_PAUSE: Duration = Duration::from_millis(100);
+/// Folded counts leave a worker once in this time, at the latest.
+const FOLD_PATIENCE: Duration = Duration::from_secs(90);
+
+/// What the product says that it served.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Counts {
+    /// `tollgate_requests_total`, over all routes, methods and statuses.
+    pub(crate) metrics_requests: u64,
+    /// `requests` of `GET /api/usage/today`: the key's, so those of open routes are not among them.
+    pub(crate) usage_requests: u64,
+    /// `tokens.total` there.
+    pub(crate) usage_tokens: u64,
+}
+
+impl Counts {
+    pub(crate) async fn read(product: &Product) -> anyhow::Result<Self> {
+        let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
+        let usage = loader.get("/api/usage/today").await?.json().context("GET /api/usage/today")?;
+        let number = |at: &str| usage.pointer(at).and_then(Value::as_u64).with_context(|| format!("usage has no {at}"));
+        let metrics = metrics(&mut loader).await?;
+        Ok(Self {
+            metrics_requests: sum(&metrics, "tollgate_requests_total").unwrap_or(0),
+            usage_requests: number("/requests")?,
+            usage_tokens: number("/tokens/total")?,
+        })
+    }
+
+    /// What came since `before`.
+    pub(crate) const fn since(self, before: Self) -> Self {
+        Self {
+            metrics_requests: self.metrics_requests.saturating_sub(before.metrics_requests),
+            usage_requests: self.usage_requests.saturating_sub(before.usage_requests),
+            usage_tokens: self.usage_tokens.saturating_sub(before.usage_tokens),
+        }
+    }
+
+    /// Waits until `good` is true of what came since `before`; gives the last figures in any case.
+    pub(crate) async fn settle(product: &Product, before: Self, good: impl Fn(&Self) -> bool) -> anyhow::Result<Self> {
+        let deadline = Instant::now() + FOLD_PATIENCE;
+        loop {
+            let counts = Self::read(product).await?.since(before);
+            if good(&counts) || Instant::now() > deadline {
+                return Ok(counts);
+            }
+            sleep(DRAIN_PAUSE).await;
+        }
+    }
+}
+
+/// Waits until everything in the spool stands in the store.
+pub(crate) async fn drained(product: &Product) -> anyhow::Result<()> {
+    let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
+    let deadline = Instant::now() + DRAIN_PATIENCE;
+    loop {
+        sleep(DRAIN_PAUSE).await;
+        let bytes =
+            sum(&metrics(&mut loader).await?, "tollgate_spool_bytes").context("no metric tollgate_spool_bytes")?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("the spool still holds {bytes} bytes after {} s", DRAIN_PATIENCE.as_secs());
+        }
+    }
+}
+
+/// How many requests reached the mock.
+pub(crate) async fn seen(mock: SocketAddr) -> anyhow::Result<u64> {
+    let report = Loader::connect(mock, None).await?.get("/mock/seen").await?.json()?;
+    let models = report.get("models").and_then(Value::as_object).context("/mock/seen has no models")?;
+    Ok(models.values().filter_map(|model| model.get("requests").and_then(Value::as_u64)).sum())
+}
+
+async fn metrics(loader: &mut Loader) -> anyhow::Result<String> {
+    let answer = loader.get("/metrics").await?;
+    if answer.status != 200 {
+        bail!("GET /metrics: {}", answer.status);
+    }
+    Ok(String::from_utf8_lossy(&answer.body).into_owned())
+}
+
+/// The sum of a metric's samples; `None` where it has none.
+fn sum(metrics: &str, name: &str) -> Option<u64> {
+    let samples = metrics.lines().filter_map(|line| {
+        let (sample, value) = line.rsplit_once(' ')?;
+        let named = sample.strip_prefix(name)?;
+        (named.is_empty() || named.starts_with('{')).then(|| value.parse::<u64>().ok())?
+    });
+    samples.fold(None, |sum: Option<u64>, value| Some(sum.unwrap_or(0) + value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_one_metric_are_summed() {
+        let text = "# TYPE a counter\na_total{x=\"1 2\"} 3\na_total{x=\"2\"} 4\na_total_more 9\nb 0\n";
+        assert_eq!(sum(text, "a_total"), Some(7));
+        assert_eq!(sum(text, "b"), Some(0));
+        assert_eq!(sum(text, "c"), None);
+    }
+}

@@ -1,0 +1,167 @@
+//! The pass that looks at every byte: what comes through Tollgate equals what the mock says without it.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, ensure};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::counts::{Counts, drained};
+use crate::loader::{Answer, Loader};
+use crate::product::Product;
+use crate::scenario::Scenario;
+
+/// What was sent, and what was counted of it.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Exact {
+    pub(crate) sent: u64,
+    pub(crate) sent_with_key: u64,
+    pub(crate) tokens_answered: u64,
+    pub(crate) counted: Counts,
+}
+
+impl Exact {
+    /// Whether the product counted exactly what was sent.
+    pub(crate) const fn holds(&self) -> bool {
+        self.counted.metrics_requests == self.sent
+            && self.counted.usage_requests == self.sent_with_key
+            && self.counted.usage_tokens == self.tokens_answered
+    }
+}
+
+/// Sends `rounds` of every kind of request through the product and, with the model's name as the product rewrites it,
+/// straight to the mock. An error is an answer that differs.
+pub(crate) async fn pass(product: &Product, mock: SocketAddr, rounds: u32) -> anyhow::Result<Exact> {
+    drained(product).await?;
+    let before = Counts::read(product).await?;
+    let mut pass = Pass {
+        open: Loader::connect(product.proxy, None).await?,
+        keyed: Loader::connect(product.proxy, Some(&product.key)).await?,
+        direct: Loader::connect(mock, None).await?,
+        exact: Exact::default(),
+    };
+    for round in 0..rounds {
+        for scenario in Scenario::all() {
+            let body = scenario.body.unwrap_or_default();
+            pass.compare(&Call { path: scenario.path, body, keyed: scenario.keyed }).await?;
+        }
+        pass.compare(&Call { path: "/echo/any?round=1", body: noise(round), keyed: true }).await?;
+        for path in ["/v1/chat/completions", "/v1/responses", "/v1/messages?beta=true"] {
+            for body in questions(round) {
+                pass.compare(&Call { path, body, keyed: true }).await?;
+            }
+        }
+    }
+    drained(product).await?;
+    let sent = pass.exact;
+    let counted = Counts::settle(product, before, |counted| Exact { counted: *counted, ..sent }.holds()).await?;
+    Ok(Exact { counted, ..sent })
+}
+
+struct Pass {
+    open: Loader,
+    keyed: Loader,
+    direct: Loader,
+    exact: Exact,
+}
+
+struct Call {
+    path: &'static str,
+    body: String,
+    keyed: bool,
+}
+
+impl Pass {
+    async fn compare(&mut self, call: &Call) -> anyhow::Result<()> {
+        let Call { path, body, keyed } = call;
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        let through = if *keyed { &mut self.keyed } else { &mut self.open };
+        let answer = through.send(method, path, body).await.context(*path)?;
+        let expected = self.direct.send(method, path, &body.replace("\"mock/", "\"")).await.context(*path)?;
+        ensure!(
+            (answer.status, &answer.body) == (expected.status, &expected.body),
+            "{method} {path} through tollgate: {} {:?}, from the mock: {} {:?}, for {body}",
+            answer.status,
+            answer.body,
+            expected.status,
+            expected.body
+        );
+        for name in ["content-type", "x-body-sha256"] {
+            ensure!(answer.headers.get(name) == expected.headers.get(name), "{name} differs: {path}");
+        }
+        self.exact.sent += 1;
+        self.exact.sent_with_key += u64::from(*keyed);
+        self.exact.tokens_answered += tokens(&expected);
+        Ok(())
+    }
+}
+
+/// A body that is no JSON, and differs in length each time.
+fn noise(round: u32) -> String {
+    let length = usize::try_from(round % 97).unwrap_or(0) * 211;
+    format!("{round}\r\n\r\n{}", "é {[\u{0}".repeat(length))
+}
+
+/// Whole and streamed, odd spacing and unknown fields included.
+fn questions(round: u32) -> [String; 2] {
+    let ask = |stream: &str| {
+        let turns = format!(r#"[{{"role":"user","content":"round {round}:  ünïcödé \"quoted\""}}]"#);
+        format!(
+            "{{ \"model\" :\"mock/echo\",\"max_tokens\":9, \"unknown\":{{\"a\":[1e2,null]}}{stream},\n\
+             \"messages\":{turns},\"input\":{turns}}}"
+        )
+    };
+    [ask(""), ask(r#", "stream":true , "stream_options":{"include_usage":true}"#)]
+}
+
+/// The tokens that an answer reports: of its last usage, in any of the three formats.
+fn tokens(answer: &Answer) -> u64 {
+    let text = String::from_utf8_lossy(&answer.body);
+    let data = text.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line));
+    let values = data.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut usages = values.filter_map(|value| {
+        ["/usage", "/response/usage"].iter().find_map(|at| value.pointer(at).filter(|usage| usage.is_object()).cloned())
+    });
+    let Some(usage) = usages.next_back() else { return 0 };
+    let figure = |name: &str| usage.get(name).and_then(Value::as_u64);
+    figure("total_tokens").unwrap_or_else(|| {
+        ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
+            .iter()
+            .filter_map(|name| figure(name))
+            .sum()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_those_of_the_last_usage() {
+        let check = |body: &'static str, expected: u64| {
+            let answer = Answer { status: 200, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) };
+            assert_eq!(tokens(&answer), expected, "{body}");
+        };
+        check("plain", 0);
+        check(r#"{"usage":{"total_tokens":5}}"#, 5);
+        check("data: {\"usage\":null}\n\ndata: {\"choices\":[],\"usage\":{\"total_tokens\":7}}\n\ndata: [DONE]\n\n", 7);
+        check("event: x\ndata: {\"response\":{\"usage\":{\"total_tokens\":9}}}\n\n", 9);
+        check(
+            "data: {\"type\":\"message_start\"}\n\ndata: {\"usage\":{\"input_tokens\":1,\"cache_read_input_tokens\":2,\
+             \"cache_creation_input_tokens\":3,\"output_tokens\":4}}\n\ndata: {\"type\":\"message_stop\"}\n\n",
+            10,
+        );
+    }
+
+    #[test]
+    fn questions_are_json_and_lose_only_the_prefix() {
+        for question in questions(3) {
+            let value: Value = serde_json::from_str(&question).unwrap();
+            assert_eq!(value["model"], "mock/echo");
+            assert_eq!(question.replace("\"mock/", "\"").len() + "mock/".len(), question.len());
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A program with its processes and threads in a cgroup of its own, ended with this value.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::cpu::{Account, cgroup_mount};
+
+/// A drain of the product takes its delay of 2 s and what is in flight.
+const END_TRIES: u32 = 100;
+const END_PAUSE: Duration = Duration::from_millis(100);
+
+/// A running program.
+pub(crate) struct Group {
+    child: Child,
+    pub(crate) account: Account,
+}
+
+/// What to start, and where its output goes.
+pub(crate) struct Start<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) program: &'a Path,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) log: PathBuf,
+}
+
+impl Group {
+    /// Starts it; the shell that becomes the program enters the cgroup first, so that nothing is spent outside.
+    pub(crate) fn start(start: &Start<'_>) -> anyhow::Result<Self> {
+        let log = File::create(&start.log).with_context(|| format!("{}", start.log.display()))?;
+        let cgroup = make_cgroup(start.name);
+        let mut command = match &cgroup {
+            Some(dir) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""]).arg(dir).arg(start.program);
+                shell
+            }
+            None => Command::new(start.program),
+        };
+        command.args(&start.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().with_context(|| format!("{}", start.program.display()))?;
+        let account = cgroup.map_or(Account::Tree { root: child.id() }, Account::Cgroup);
+        Ok(Self { child, account })
+    }
+
+    /// An error if the program has ended.
+    pub(crate) fn lives(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => anyhow::bail!("it ended: {status}"),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "in a drop, on the one thread, when nothing is measured any more")]
+    fn end(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|_| matches!(self.child.try_wait(), Ok(None))) {
+            // An error: it has just ended.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        for _ in 0..END_TRIES {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(END_PAUSE);
+        }
+        if let Account::Cgroup(dir) = &self.account {
+            drop(fs::write(dir.join("cgroup.kill"), "1"));
+        }
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if let Account::Cgroup(dir) = &self.account {
+            for _ in 0..END_TRIES {
+                if fs::remove_dir(dir).is_ok() {
+                    break;
+                }
+                std::thread::sleep(END_PAUSE);
+            }
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// `None` without cgroup v2, or without the right to make one.
+fn make_cgroup(name: &str) -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/mounts").ok()?;
+    let dir = cgroup_mount(&mounts)?.join(format!("tollgate-bench-{}-{name}", std::process::id()));
+    fs::create_dir(&dir).ok()?;
+    dir.join("cpu.stat").is_file().then_some(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn group_is_started_counted_and_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let start = Start {
+            name: "test",
+            program: Path::new("/bin/sh"),
+            arguments: vec![String::from("-c"), String::from("sleep 60 & echo started; wait")],
+            log: dir.path().join("log"),
+        };
+        let mut group = Group::start(&start).unwrap();
+        while fs::read_to_string(dir.path().join("log")).unwrap() != "started\n" {
+            group.lives().unwrap();
+        }
+        let pids = group.account.pids().unwrap();
+        assert!(pids.len() >= 2, "{pids:?}");
+        let account = group.account.clone();
+        drop(group);
+        assert!(!Path::new(&format!("/proc/{}", pids[0])).exists());
+        if let Account::Cgroup(dir) = account {
+            assert!(!dir.exists());
+        }
+    }
+}

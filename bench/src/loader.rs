@@ -1,0 +1,89 @@
+//! A client of our own: it sees every byte of an answer.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// One connection that is kept alive.
+pub(crate) struct Loader {
+    sender: SendRequest<Full<Bytes>>,
+    address: SocketAddr,
+    authorization: Option<String>,
+    _connection: JoinSet<()>,
+}
+
+/// An answer, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Loader {
+    pub(crate) async fn connect(address: SocketAddr, key: Option<&str>) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await.with_context(|| address.to_string())?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        let mut task = JoinSet::new();
+        // Its error is the sender's too.
+        task.spawn(async { drop(connection.await) });
+        let authorization = key.map(|key| format!("Bearer {key}"));
+        Ok(Self { sender, address, authorization, _connection: task })
+    }
+
+    /// As soon as something listens.
+    pub(crate) async fn connect_soon(address: SocketAddr) -> anyhow::Result<Self> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Self::connect(address, None).await {
+                Ok(loader) => return Ok(loader),
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Answer> {
+        self.send("GET", path, "").await
+    }
+
+    pub(crate) async fn send(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Answer> {
+        let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.to_string());
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes())))?;
+        self.sender.ready().await?;
+        let (parts, body) = self.sender.send_request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+}
+
+impl Answer {
+    /// The body as JSON; an error for any status but 200.
+    pub(crate) fn json(&self) -> anyhow::Result<Value> {
+        if self.status != 200 {
+            bail!("{}: {}", self.status, String::from_utf8_lossy(&self.body));
+        }
+        Ok(serde_json::from_slice(&self.body)?)
+    }
+}

@@ -1,0 +1,86 @@
+//! `cargo run --release -p bench -- run`: what a request through Tollgate costs, beside nginx doing the same work.
+//!
+//! The method: product and nginx each in a cgroup of its own, generator (wrk) and backend (`tollgate mock`) outside;
+//! interleaved pairs; the product's time is read when its spool is drained; a target is met when the upper end of the 95%
+//! interval of the ratio is. Answers are checked by a loader of our own in a pass apart, and what the product counted is
+//! compared with what was sent. Raw output stays in `bench/out/`.
+//!
+//! Read in this order: `run` (the story), `scenario`, `pair`, `ratio`; `group` and `cpu` (whose time), `nginx`, `product`,
+//! `wrk`; `exact` and `counts` (is it right), `memory`, `report`.
+
+#![expect(clippy::print_stdout, reason = "a command's output")]
+
+mod counts;
+mod cpu;
+mod exact;
+mod group;
+mod loader;
+mod memory;
+mod nginx;
+mod pair;
+mod product;
+mod ratio;
+mod report;
+mod run;
+mod scenario;
+mod tools;
+mod wrk;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "What a request through Tollgate costs, beside nginx")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure, check, and write bench/out/
+    Run(Flags),
+}
+
+/// What `run` takes; the defaults are the method of the project.
+#[derive(clap::Args, Clone)]
+pub(crate) struct Flags {
+    /// Interleaved pairs of runs a scenario
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
+    pub(crate) pairs: u32,
+    /// Seconds a run
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// Connections of wrk
+    #[arg(long, default_value_t = 64)]
+    pub(crate) connections: u32,
+    /// Only scenarios whose name contains this
+    #[arg(long)]
+    pub(crate) only: Option<String>,
+    /// Requests before memory is read the second time
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) memory_requests: u64,
+    /// Seconds of rest before that
+    #[arg(long, default_value_t = 60)]
+    pub(crate) rest_seconds: u64,
+    /// Rounds of the pass that checks every answer
+    #[arg(long, default_value_t = 50)]
+    pub(crate) check_rounds: u32,
+    /// Where the binary `tollgate` stands; by default beside this one
+    #[arg(long)]
+    pub(crate) profile_dir: Option<PathBuf>,
+    /// Where raw output goes
+    #[arg(long, default_value = "bench/out")]
+    pub(crate) out: PathBuf,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<ExitCode> {
+    let Command::Run(flags) = Cli::parse().command;
+    tokio::select! {
+        good = run::run(flags) => Ok(if good? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted; what was started is ended"),
+    }
+}

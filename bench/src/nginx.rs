@@ -1,0 +1,44 @@
+//! nginx, from the file in `bench/nginx/`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::group::{Group, Start};
+use crate::tools::free_address;
+
+const TEMPLATE: &str = include_str!("../nginx/nginx.conf");
+
+/// A running nginx.
+pub(crate) struct Nginx {
+    pub(crate) group: Group,
+    plain: SocketAddr,
+    stream: SocketAddr,
+}
+
+impl Nginx {
+    /// Starts it before `backend`, with its file and logs in `dir`.
+    pub(crate) fn start(program: &Path, backend: SocketAddr, dir: &Path) -> anyhow::Result<Self> {
+        let (plain, stream) = (free_address()?, free_address()?);
+        let file = dir.join("nginx.conf");
+        let mut config = TEMPLATE.replace("{{dir}}", &dir.display().to_string());
+        for (hole, address) in [("{{backend}}", backend), ("{{plain}}", plain), ("{{stream}}", stream)] {
+            config = config.replace(hole, &address.to_string());
+        }
+        std::fs::write(&file, config)?;
+        let arguments = vec![
+            String::from("-p"),
+            dir.display().to_string(),
+            String::from("-c"),
+            file.display().to_string(),
+            String::from("-e"),
+            dir.join("error.log").display().to_string(),
+        ];
+        let group = Group::start(&Start { name: "nginx", program, arguments, log: dir.join("nginx.log") })?;
+        Ok(Self { group, plain, stream })
+    }
+
+    /// The port that buffers, or the one that does not.
+    pub(crate) const fn address(&self, streamed: bool) -> SocketAddr {
+        if streamed { self.stream } else { self.plain }
+    }
+}

@@ -1,0 +1,169 @@
+//! One scenario: interleaved runs of nginx and Tollgate, and the time that each took.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use serde::Serialize;
+
+use crate::counts::{drained, seen};
+use crate::cpu::Account;
+use crate::loader::Loader;
+use crate::nginx::Nginx;
+use crate::product::{Mock, Product, WORKER_THREADS};
+use crate::ratio::Ratio;
+use crate::scenario::Scenario;
+use crate::wrk::{Run, Wrk};
+
+/// Both sides and what is around them.
+pub(crate) struct Bench<'a> {
+    pub(crate) nginx: &'a Nginx,
+    pub(crate) product: &'a Product,
+    pub(crate) mock: &'a Mock,
+    pub(crate) wrk: Wrk<'a>,
+    pub(crate) out: &'a Path,
+}
+
+/// A run of one side.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Side {
+    pub(crate) wrk: Run,
+    pub(crate) cpu_micros: u64,
+    /// Of the product's worker threads alone.
+    pub(crate) worker_micros: Option<u64>,
+}
+
+/// A pair of runs.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Pair {
+    pub(crate) nginx: Side,
+    pub(crate) tollgate: Side,
+}
+
+/// A scenario's outcome. Costs are microseconds a request, or an event where it is streamed.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Measured {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) target: f64,
+    pub(crate) workers_target: Option<f64>,
+    pub(crate) events_per_request: u64,
+    pub(crate) ratio: Option<Ratio>,
+    pub(crate) workers_ratio: Option<Ratio>,
+    /// Requests that reached the mock through Tollgate.
+    pub(crate) forwarded: u64,
+    pub(crate) keyed: bool,
+    pub(crate) pairs: Vec<Pair>,
+}
+
+impl Bench<'_> {
+    /// Runs the pairs; each begins with the other side than the one before.
+    pub(crate) async fn measure(&self, scenario: &Scenario, pairs: u32) -> anyhow::Result<Measured> {
+        let events_per_request = self.events(scenario).await?;
+        let mut measured = Measured {
+            name: scenario.name,
+            what: scenario.what,
+            target: scenario.target,
+            workers_target: scenario.workers_target,
+            events_per_request,
+            ratio: None,
+            workers_ratio: None,
+            forwarded: 0,
+            keyed: scenario.keyed,
+            pairs: Vec::new(),
+        };
+        for number in 0..pairs {
+            let pair = if number % 2 == 0 {
+                let nginx = self.nginx(scenario, number).await?;
+                Pair { nginx, tollgate: self.tollgate(scenario, number, &mut measured.forwarded).await? }
+            } else {
+                let tollgate = self.tollgate(scenario, number, &mut measured.forwarded).await?;
+                Pair { nginx: self.nginx(scenario, number).await?, tollgate }
+            };
+            println!("  {}", pair.line(scenario.name, events_per_request));
+            measured.pairs.push(pair);
+        }
+        let costs = |pair: &Pair| (pair.tollgate.cost(events_per_request), pair.nginx.cost(events_per_request));
+        measured.ratio = Ratio::of(&measured.pairs.iter().map(costs).collect::<Vec<_>>());
+        let workers =
+            measured.pairs.iter().map(|pair| Some((pair.tollgate.worker_cost(events_per_request)?, costs(pair).1)));
+        measured.workers_ratio = workers.collect::<Option<Vec<_>>>().and_then(|pairs| Ratio::of(&pairs));
+        Ok(measured)
+    }
+
+    async fn nginx(&self, scenario: &Scenario, number: u32) -> anyhow::Result<Side> {
+        let account = &self.nginx.group.account;
+        let before = account.micros()?;
+        let wrk = self.wrk.run(scenario, self.nginx.address(scenario.streamed)).await.context("nginx")?;
+        let cpu_micros = account.micros()? - before;
+        self.keep(&format!("{}-{number:02}-nginx", scenario.name), &wrk)?;
+        Ok(Side { wrk, cpu_micros, worker_micros: None })
+    }
+
+    /// The time includes what is spent until the spool is drained.
+    async fn tollgate(&self, scenario: &Scenario, number: u32, forwarded: &mut u64) -> anyhow::Result<Side> {
+        let account: &Account = &self.product.group.account;
+        let reached = seen(self.mock.address).await?;
+        let (before, workers_before) = (account.micros()?, account.thread_micros(WORKER_THREADS)?);
+        let wrk = self.wrk.run(scenario, self.product.proxy).await.context("tollgate")?;
+        drained(self.product).await?;
+        let cpu_micros = account.micros()? - before;
+        let worker_micros = account.thread_micros(WORKER_THREADS)?.saturating_sub(workers_before);
+        *forwarded += seen(self.mock.address).await? - reached;
+        self.keep(&format!("{}-{number:02}-tollgate", scenario.name), &wrk)?;
+        Ok(Side { wrk, cpu_micros, worker_micros: (worker_micros > 0).then_some(worker_micros) })
+    }
+
+    fn keep(&self, name: &str, run: &Run) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.out.join(format!("{name}.txt")), &run.raw)?)
+    }
+
+    /// Events of one answer, 1 where it is not streamed; an error if a side does not serve the scenario at all.
+    async fn events(&self, scenario: &Scenario) -> anyhow::Result<u64> {
+        let method = if scenario.body.is_some() { "POST" } else { "GET" };
+        let body = scenario.body.as_deref().unwrap_or_default();
+        let mut events = Vec::new();
+        for address in [self.nginx.address(scenario.streamed), self.product.proxy] {
+            let mut loader = Loader::connect(address, Some(&self.product.key)).await?;
+            let answer = loader.send(method, scenario.path, body).await?;
+            ensure!(answer.status == 200, "{address}{}: {} {:?}", scenario.path, answer.status, answer.body);
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            events.push(if scenario.streamed { u64::try_from(text.matches("\n\n").count())? } else { 1 });
+        }
+        let [nginx, tollgate] = events.as_slice() else { anyhow::bail!("two sides") };
+        ensure!(
+            nginx == tollgate && *nginx > 0,
+            "events of a stream: {nginx} through nginx, {tollgate} through tollgate"
+        );
+        Ok(*nginx)
+    }
+}
+
+impl Side {
+    /// Microseconds a unit.
+    pub(crate) fn cost(&self, events_per_request: u64) -> f64 {
+        per(self.cpu_micros, self.wrk.requests * events_per_request)
+    }
+
+    fn worker_cost(&self, events_per_request: u64) -> Option<f64> {
+        self.worker_micros.map(|micros| per(micros, self.wrk.requests * events_per_request))
+    }
+}
+
+impl Pair {
+    fn line(&self, name: &str, events_per_request: u64) -> String {
+        let side = |side: &Side| {
+            format!(
+                "{:8.2} µs ({} requests, {} failed)",
+                side.cost(events_per_request),
+                side.wrk.requests,
+                side.wrk.failed
+            )
+        };
+        format!("{name:7} nginx {} | tollgate {}", side(&self.nginx), side(&self.tollgate))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+fn per(micros: u64, units: u64) -> f64 {
+    if units == 0 { 0.0 } else { micros as f64 / units as f64 }
+}

@@ -1,0 +1,146 @@
+//! Tollgate itself: its mock as a process apart, its configuration, a user and a key, and `serve` in a group of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::time::{Instant, sleep};
+
+use crate::group::{Group, Start};
+use crate::loader::Loader;
+use crate::tools::free_address;
+
+/// How the product names the threads that serve callers.
+pub(crate) const WORKER_THREADS: &str = "worker";
+const EMAIL: &str = "bench@example.com";
+const PLAN: &str = "bench";
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The backend of both sides.
+pub(crate) struct Mock {
+    pub(crate) address: SocketAddr,
+    _group: Group,
+}
+
+impl Mock {
+    pub(crate) async fn start(program: &Path, dir: &Path) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        let arguments = vec![String::from("mock"), String::from("--listen"), address.to_string()];
+        let start = Start { name: "mock", program, arguments, log: dir.join("mock.log") };
+        let group = Group::start(&start)?;
+        Loader::connect_soon(address).await.context("the mock does not answer; see mock.log")?;
+        Ok(Self { address, _group: group })
+    }
+}
+
+/// A running Tollgate with one user and one key.
+pub(crate) struct Product {
+    pub(crate) group: Group,
+    pub(crate) proxy: SocketAddr,
+    pub(crate) control: SocketAddr,
+    pub(crate) key: String,
+}
+
+/// Where its files stand: the configuration and the log stay, the data go.
+pub(crate) struct Places<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) data: &'a Path,
+    pub(crate) out: &'a Path,
+}
+
+impl Product {
+    pub(crate) async fn start(places: &Places<'_>, backend: SocketAddr) -> anyhow::Result<Self> {
+        let (proxy, control) = (free_address()?, free_address()?);
+        let file = places.out.join("tollgate.yaml");
+        std::fs::write(&file, config(proxy, control, backend))?;
+        let common = [String::from("--config"), file.display().to_string(), String::from("--data"), path(places.data)];
+        let mut arguments = vec![String::from("serve"), String::from("--workers"), String::from("2")];
+        arguments.extend(common.clone());
+        let log = places.out.join("tollgate.log");
+        let mut group = Group::start(&Start { name: "tollgate", program: places.program, arguments, log })?;
+        ready(&mut group, control).await.context("tollgate serve does not get ready; see tollgate.log")?;
+        let told = |words: &[&str]| tell(places.program, words, &common);
+        told(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
+        let printed = told(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;
+        let key = find_key(&printed).context("tollgate keys create printed no key")?;
+        Ok(Self { group, proxy, control, key })
+    }
+}
+
+/// Limits so high that they decide nothing, but are decided.
+fn config(proxy: SocketAddr, control: SocketAddr, backend: SocketAddr) -> String {
+    format!(
+        "listen: {proxy}
+control: {{listen: {control}}}
+log: {{format: json, level: warn}}
+spool: {{max_size: 1GiB}}
+providers:
+  - {{name: mock, kind: mock, base_url: \"http://{backend}\"}}
+plans:
+  - {{name: {PLAN}, credits_per_day: 4000000000, requests_per_minute: 4000000000}}
+upstreams:
+  - name: backend
+    backends: [{{url: \"http://{backend}\"}}]
+routes:
+  - {{name: open, path: /plain/open, auth: {{type: none}}, upstreams: backend, events: folded}}
+  - {{name: keyed, path: /plain/keyed, upstreams: backend, events: folded}}
+  - {{name: echo, path: {{prefix: /echo}}, upstreams: backend, events: rows}}
+"
+    )
+}
+
+async fn ready(group: &mut Group, control: SocketAddr) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        group.lives()?;
+        if let Ok(mut loader) = Loader::connect(control, None).await
+            && loader.get("/readyz").await.is_ok_and(|answer| answer.status == 200)
+        {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("/readyz was not 200 in {} s", PATIENCE.as_secs());
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Runs a command of the product and gives what it printed.
+fn tell(program: &Path, words: &[&str], common: &[String]) -> anyhow::Result<String> {
+    let output = Command::new(program).args(words).args(common).output()?;
+    if !output.status.success() {
+        bail!("tollgate {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The first word of the form `PREFIX_` and 32 hex digits.
+fn find_key(printed: &str) -> Option<String> {
+    let words = printed.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
+    let is_key = |word: &&str| {
+        word.rsplit_once('_').is_some_and(|(prefix, hex)| {
+            !prefix.is_empty() && hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    };
+    words.into_iter().find(is_key).map(str::to_owned)
+}
+
+fn path(path: &Path) -> String {
+    PathBuf::from(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_is_found_in_what_is_printed() {
+        let key = "tollgate_0123456789abcdef0123456789abcdef";
+        assert_eq!(find_key(&format!("key  {key}\nshown once, for bench@example.com\n")).as_deref(), Some(key));
+        assert_eq!(find_key(&format!("{{\"key\":\"{key}\"}}")).as_deref(), Some(key));
+        assert_eq!(find_key("tollgate_0123 nothing"), None);
+    }
+}

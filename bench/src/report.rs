@@ -1,0 +1,170 @@
+//! What was found, for people (Markdown) and for machines (JSON).
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::counts::Counts;
+use crate::exact::Exact;
+use crate::pair::{Measured, Side};
+use crate::ratio::{METHOD, Ratio};
+
+const REST_TARGET_KIB: u64 = 30 * 1_024;
+const LOADED_TARGET_KIB: u64 = 60 * 1_024;
+
+/// Everything.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) pairs: u32,
+    pub(crate) seconds: u64,
+    pub(crate) connections: u32,
+    pub(crate) cpu_method: &'static str,
+    pub(crate) scenarios: Vec<Measured>,
+    pub(crate) exact: Exact,
+    pub(crate) whole: Whole,
+    pub(crate) memory: Memory,
+}
+
+/// The load of wrk as the mock saw it, and as the product counted it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Whole {
+    pub(crate) forwarded: u64,
+    pub(crate) forwarded_with_key: u64,
+    pub(crate) counted: Counts,
+    /// wrk breaks off what is in flight at the end of a run: forwarded or not, answered or not.
+    pub(crate) tolerance: u64,
+}
+
+/// PSS, KiB.
+#[derive(Debug, Serialize)]
+pub(crate) struct Memory {
+    pub(crate) at_rest_kib: u64,
+    pub(crate) loaded_kib: u64,
+    pub(crate) requests: u64,
+    pub(crate) rest_seconds: u64,
+}
+
+impl Whole {
+    pub(crate) const fn holds(&self) -> bool {
+        self.counted.metrics_requests.abs_diff(self.forwarded) <= self.tolerance
+            && self.counted.usage_requests.abs_diff(self.forwarded_with_key) <= self.tolerance
+    }
+}
+
+impl Report {
+    /// Whether every answer and every count was right; targets of speed are told, not enforced.
+    pub(crate) fn correct(&self) -> bool {
+        let failed = self.scenarios.iter().flat_map(|measured| &measured.pairs).map(|pair| pair.tollgate.wrk.failed);
+        self.exact.holds() && self.whole.holds() && failed.sum::<u64>() == 0
+    }
+
+    pub(crate) fn write(&self, dir: &Path) -> anyhow::Result<String> {
+        let text = self.markdown()?;
+        std::fs::write(dir.join("report.json"), serde_json::to_vec_pretty(self)?)?;
+        std::fs::write(dir.join("report.md"), &text)?;
+        Ok(text)
+    }
+
+    fn markdown(&self) -> anyhow::Result<String> {
+        let mut text = String::new();
+        writeln!(
+            text,
+            "CPU of Tollgate against nginx: {} pairs of {} s, {} connections",
+            self.pairs, self.seconds, self.connections
+        )?;
+        writeln!(text, "CPU time: {}. Interval: {METHOD}; met when its upper end is.\n", self.cpu_method)?;
+        writeln!(text, "| what | nginx µs | Tollgate µs | ratio | 95% | target | |")?;
+        writeln!(text, "|---|---|---|---|---|---|---|")?;
+        for measured in &self.scenarios {
+            let (nginx, tollgate) = measured.medians();
+            let found = (measured.what, measured.ratio, measured.target);
+            writeln!(text, "{}", row(found, &format!("{nginx:.2} | {tollgate:.2}")))?;
+            if let Some(target) = measured.workers_target {
+                let what = format!("{}: worker threads alone", measured.name);
+                writeln!(text, "{}", row((&what, measured.workers_ratio, target), "| "))?;
+            }
+        }
+        self.write_counts(&mut text)?;
+        Ok(text)
+    }
+
+    fn write_counts(&self, text: &mut String) -> anyhow::Result<()> {
+        let Self { exact, whole, memory, .. } = self;
+        let mib = |kib: u64| format!("{}.{} MiB", kib / 1_024, kib % 1_024 * 10 / 1_024);
+        writeln!(text, "\n- Answers: {} compared byte for byte with the mock's own, all equal.", exact.sent)?;
+        writeln!(
+            text,
+            "- Counts of that pass: sent {}, /metrics {}; with a key {}, usage {}; tokens answered {}, usage {}: {}.",
+            exact.sent,
+            exact.counted.metrics_requests,
+            exact.sent_with_key,
+            exact.counted.usage_requests,
+            exact.tokens_answered,
+            exact.counted.usage_tokens,
+            verdict(exact.holds())
+        )?;
+        writeln!(
+            text,
+            "- Counts of the load: reached the mock {}, /metrics {}; with a key {}, usage {} (± {} broken off by wrk): {}.",
+            whole.forwarded,
+            whole.counted.metrics_requests,
+            whole.forwarded_with_key,
+            whole.counted.usage_requests,
+            whole.tolerance,
+            verdict(whole.holds())
+        )?;
+        writeln!(
+            text,
+            "- PSS: {} at rest (aim 30 MiB: {}), {} after {} requests and {} s of rest (aim 60 MiB: {}).",
+            mib(memory.at_rest_kib),
+            verdict(memory.at_rest_kib <= REST_TARGET_KIB),
+            mib(memory.loaded_kib),
+            memory.requests,
+            memory.rest_seconds,
+            verdict(memory.loaded_kib <= LOADED_TARGET_KIB)
+        )?;
+        Ok(())
+    }
+}
+
+impl Measured {
+    fn medians(&self) -> (f64, f64) {
+        let median = |side: fn(&crate::pair::Pair) -> &Side| {
+            let mut costs: Vec<f64> = self.pairs.iter().map(|pair| side(pair).cost(self.events_per_request)).collect();
+            costs.sort_by(f64::total_cmp);
+            costs.get(costs.len() / 2).copied().unwrap_or(0.0)
+        };
+        (median(|pair| &pair.nginx), median(|pair| &pair.tollgate))
+    }
+}
+
+fn row((what, ratio, target): (&str, Option<Ratio>, f64), costs: &str) -> String {
+    match ratio {
+        Some(Ratio { mean, low, high }) => {
+            let met = if high <= target {
+                String::from("met")
+            } else {
+                format!("missed by {:.0}%", (high / target - 1.0) * 100.0)
+            };
+            format!("| {what} | {costs} | {mean:.3} | {low:.3} to {high:.3} | {target:.2} | {met} |")
+        }
+        None => format!("| {what} | {costs} | not measured | | {target:.2} | |"),
+    }
+}
+
+const fn verdict(good: bool) -> &'static str {
+    if good { "good" } else { "NOT GOOD" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdict_is_by_the_upper_end() {
+        let row = |high| row(("x", Some(Ratio { mean: 1.0, low: 0.9, high }), 1.1), "1 | 1");
+        assert!(row(1.1).ends_with("| met |"));
+        assert!(row(1.21).ends_with("| missed by 10% |"));
+    }
+}

@@ -1,0 +1,118 @@
+//! What is measured.
+
+use crate::Flags;
+
+/// The bytes of an LLM request's body.
+const BODY_BYTES: usize = 1_024;
+/// Tokens of a stream, and the milliseconds between them.
+const STREAM_MODEL: &str = "mock/tokens-100-2";
+
+/// A request that is sent again and again, and what it may cost.
+#[derive(Debug, Clone)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) path: &'static str,
+    /// `None`: a GET.
+    pub(crate) body: Option<String>,
+    pub(crate) keyed: bool,
+    pub(crate) streamed: bool,
+    /// The most that the ratio to nginx may be.
+    pub(crate) target: f64,
+    /// The same for the product's worker threads alone.
+    pub(crate) workers_target: Option<f64>,
+}
+
+impl Scenario {
+    /// The scenarios that the flags leave.
+    pub(crate) fn chosen(flags: &Flags) -> Vec<Self> {
+        let chosen = |scenario: &Self| flags.only.as_deref().is_none_or(|part| scenario.name.contains(part));
+        Self::all().into_iter().filter(chosen).collect()
+    }
+
+    pub(crate) fn all() -> [Self; 4] {
+        [Self::plain(), Self::keyed(), Self::llm(), Self::stream()]
+    }
+
+    fn plain() -> Self {
+        Self {
+            name: "plain",
+            what: "plain route, open",
+            path: "/plain/open",
+            body: None,
+            keyed: false,
+            streamed: false,
+            target: 1.10,
+            workers_target: None,
+        }
+    }
+
+    /// The scenario that memory is measured after.
+    pub(crate) fn keyed() -> Self {
+        Self {
+            name: "keyed",
+            what: "plain route with key, quota, rate limit, folded events",
+            path: "/plain/keyed",
+            keyed: true,
+            target: 1.25,
+            workers_target: Some(1.15),
+            ..Self::plain()
+        }
+    }
+
+    fn llm() -> Self {
+        Self {
+            name: "llm",
+            what: "LLM POST of 1 KB, not streamed, its row ingested",
+            path: "/v1/chat/completions",
+            body: Some(padded("mock/instant", "")),
+            keyed: true,
+            streamed: false,
+            target: 1.9,
+            workers_target: None,
+        }
+    }
+
+    fn stream() -> Self {
+        Self {
+            name: "stream",
+            what: "an event of an LLM stream, nginx with buffering off",
+            body: Some(padded(STREAM_MODEL, r#","stream":true,"stream_options":{"include_usage":true}"#)),
+            streamed: true,
+            target: 1.2,
+            ..Self::llm()
+        }
+    }
+
+    /// The script that sets wrk's request.
+    pub(crate) fn lua(&self, key: &str) -> String {
+        let mut lua = String::new();
+        if self.keyed {
+            lua.push_str(&format!("wrk.headers[\"Authorization\"] = \"Bearer {key}\"\n"));
+        }
+        if let Some(body) = &self.body {
+            lua.push_str("wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\n");
+            lua.push_str(&format!("wrk.body = [==[{body}]==]\n"));
+        }
+        lua
+    }
+}
+
+/// A chat request of [`BODY_BYTES`].
+fn padded(model: &str, more: &str) -> String {
+    let body = |text: &str| format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"{text}"}}]{more}}}"#);
+    body(&"x".repeat(BODY_BYTES.saturating_sub(body("").len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_one_kilobyte_of_json() {
+        for body in Scenario::all().into_iter().filter_map(|scenario| scenario.body) {
+            assert_eq!(body.len(), BODY_BYTES);
+            assert!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["model"].is_string());
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! wrk, and what it says.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+use tokio::process::Command;
+
+use crate::scenario::Scenario;
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Run {
+    pub(crate) requests: u64,
+    /// Answers that were not 2xx or 3xx, and sockets that failed.
+    pub(crate) failed: u64,
+    /// What wrk printed.
+    #[serde(skip)]
+    pub(crate) raw: String,
+}
+
+/// How to run it.
+pub(crate) struct Wrk<'a> {
+    pub(crate) program: &'a Path,
+    /// For the Lua file, which holds the key: not kept.
+    pub(crate) dir: &'a Path,
+    pub(crate) key: &'a str,
+    pub(crate) connections: u32,
+    pub(crate) seconds: u64,
+}
+
+impl Wrk<'_> {
+    /// `wrk -t1`; Lua sets the request once and does nothing while it runs.
+    pub(crate) async fn run(&self, scenario: &Scenario, target: SocketAddr) -> anyhow::Result<Run> {
+        let script = self.dir.join("request.lua");
+        std::fs::write(&script, scenario.lua(self.key))?;
+        let mut command = Command::new(self.program);
+        command
+            .args([
+                "-t1",
+                &format!("-c{}", self.connections),
+                &format!("-d{}s", self.seconds),
+                "--timeout",
+                "10s",
+                "-s",
+            ])
+            .arg(&script)
+            .arg(format!("http://{target}{}", scenario.path))
+            .kill_on_drop(true);
+        let output = command.output().await.context("wrk")?;
+        let raw = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            bail!("wrk: {}: {raw}{}", output.status, String::from_utf8_lossy(&output.stderr));
+        }
+        Run::read(raw)
+    }
+}
+
+impl Run {
+    fn read(raw: String) -> anyhow::Result<Self> {
+        let number = |text: &str| text.trim().parse::<u64>().ok();
+        let requests = raw.lines().find_map(|line| number(line.split_once(" requests in ")?.0));
+        let refused = raw.lines().find_map(|line| number(line.trim().strip_prefix("Non-2xx or 3xx responses:")?));
+        let sockets = raw.lines().find_map(|line| line.trim().strip_prefix("Socket errors:"));
+        let broken = sockets.map_or(0, |line| line.split([' ', ',']).filter_map(number).sum());
+        let requests = requests.with_context(|| format!("wrk said nothing of requests: {raw}"))?;
+        Ok(Self { requests, failed: refused.unwrap_or(0) + broken, raw })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLEAN: &str = "Running 1s test @ http://127.0.0.1:1/\n  1 threads and 64 connections\n  \
+        Thread Stats   Avg      Stdev     Max   +/- Stdev\n    Latency     1.33ms    1.90ms  42.21ms   97.71%\n  \
+        52931 requests in 1.00s, 12.01MB read\nRequests/sec:  52908.21\nTransfer/sec:     12.00MB\n";
+
+    #[test]
+    fn output_is_read() {
+        let check = |raw: &str, requests, failed| {
+            let run = Run::read(raw.to_owned()).unwrap();
+            assert_eq!((run.requests, run.failed), (requests, failed));
+        };
+        check(CLEAN, 52_931, 0);
+        check(&format!("{CLEAN}  Non-2xx or 3xx responses: 12\n"), 52_931, 12);
+        check(&format!("{CLEAN}  Socket errors: connect 1, read 2, write 0, timeout 4\n"), 52_931, 7);
+        assert!(Run::read(String::from("unable to connect")).is_err());
+    }
+}
