@@ -1,1 +1,30 @@
-//! config
+//! Configuration: YAML is read with its places kept, checked once, and becomes an immutable [`Snapshot`].
+//!
+//! Never does: network, clocks, environment of its own (it is passed in). It reads the file, and what `file:/…` names.
+//!
+//! Read in this order: [`snapshot`] (what comes out), [`load`](mod@load) (what goes in), `grammar` (which keys there are), `compile`
+//! (how one becomes the other), `section` and `yaml` below it; then [`router`] and [`resolve`], which requests ask, and [`live`].
+
+mod compile;
+pub mod error;
+mod excerpt;
+mod grammar;
+pub mod live;
+pub mod load;
+mod near;
+mod origin;
+pub mod resolve;
+pub mod router;
+mod section;
+pub mod snapshot;
+mod substitute;
+mod unit;
+mod yaml;
+
+pub use error::{Code, ConfigError, Place, Problem};
+pub use live::Live;
+pub use load::{Flags, Loaded, Note, Sources, load};
+pub use origin::OriginError;
+pub use resolve::{Resolved, Unresolved};
+pub use router::{Match, Router};
+pub use snapshot::Snapshot;

@@ -37,7 +37,9 @@ pub struct Snapshot {
     pub sizes: Sizes,
     /// Providers that are switched on.
     pub providers: Vec<Arc<Provider>>,
-    /// Names that callers may ask for.
+    /// The built-in mock provider.
+    pub mock: Mock,
+    /// Names that callers may ask for; those whose provider is off are left out.
     pub models: Vec<Arc<Model>>,
     /// What models cost: the built-in table under the configured one.
     pub prices: Prices,
@@ -162,10 +164,32 @@ pub struct Provider {
     pub name: Arc<str>,
     /// Whose API it speaks.
     pub kind: ai::ProviderKind,
-    /// For OpenAI's kind the path ends in `/v1`, which the endpoints' own `/v1` replaces.
+    /// Where it is; for OpenAI's kind without the `/v1` that `base_url` ends in: the endpoints' paths bring their own.
     pub origin: Origin,
     /// Sent to this provider only; `None` is sent nowhere (the mock).
     pub credential: Option<Secret>,
+}
+
+/// The built-in mock: a provider whose address is known only when it listens (`Snapshot::with_mock` then adds it).
+#[derive(Debug, Clone, Default)]
+pub struct Mock {
+    /// Whether it shall run: it is forced, the file names it, or there is no other provider.
+    pub on: bool,
+    /// Whether `--mock` forced it: no other provider is then switched on.
+    pub forced: bool,
+    /// Entries of `models` that it answers.
+    pub models: Vec<MockModel>,
+}
+
+/// One of `models` whose target is the built-in mock.
+#[derive(Debug, Clone)]
+pub struct MockModel {
+    /// What callers ask for.
+    pub name: Arc<str>,
+    /// What a request costs of the quota.
+    pub credits: Credits,
+    /// What the mock is asked for.
+    pub model: Arc<str>,
 }
 
 /// One of `models`.

@@ -1,0 +1,101 @@
+//! From the file's tree to the [`Snapshot`]: the sections in the order in which they need each other.
+
+mod llm;
+mod model;
+mod plan;
+mod route;
+mod server;
+
+use std::collections::HashMap;
+
+use crate::error::{Code, Place, Problem};
+use crate::grammar;
+use crate::load::{Flags, Loaded};
+use crate::router::Router;
+use crate::section::{Reader, Section, Text};
+use crate::snapshot::Snapshot;
+use crate::yaml::Node;
+
+/// Compiles the whole file; `None` where it is no mapping. What is wrong stands in `reader` afterwards.
+pub(crate) fn compile<'a>(reader: &'a Reader<'a>, root: &'a Node, flags: &Flags) -> Option<Loaded> {
+    let root = reader.section(root, String::new(), &grammar::ROOT)?;
+    let mut notes = Vec::new();
+    let control_listen = server::control_listen(&root, flags);
+    let listen = server::listen(&root, flags, control_listen);
+    let timeouts = server::timeouts(root.section("timeouts", &grammar::TIMEOUTS).as_ref(), server::TIMEOUTS);
+    let ai = llm::ai(&root, timeouts);
+    let mut providers = llm::providers(&root, flags, &mut notes);
+    let models = model::models(&root, &mut providers, &mut notes);
+    let prices = model::prices(&root, &providers);
+    if ai.is_none() {
+        providers.mock.on = false;
+    }
+    let upstreams = route::upstreams(&root);
+    let routes = route::routes(&root, &upstreams);
+    let snapshot = Snapshot {
+        brand: server::brand(&root),
+        listen,
+        control_listen,
+        connections: server::connections(&root),
+        drain: server::drain(&root),
+        log: server::log(&root, flags),
+        data: server::data(&root, flags),
+        store: server::store(&root),
+        spool: server::spool(&root),
+        timeouts,
+        sizes: server::sizes(&root),
+        providers: providers.on,
+        mock: providers.mock,
+        models,
+        prices,
+        ai,
+        plans: plan::plans(&root),
+        upstreams: upstreams.list,
+        router: Router::new(routes),
+    };
+    Some(Loaded { snapshot, notes })
+}
+
+/// Names of one list that were taken, and where.
+#[derive(Default)]
+struct Taken(HashMap<String, Place>);
+
+impl Taken {
+    /// Takes a name; reports a second one, and answers whether it was the first.
+    fn take(&mut self, section: &Section<'_>, name: &Text, kind: &str) -> bool {
+        let first = self.0.get(&name.value).copied();
+        if first.is_none() {
+            self.0.insert(name.value.clone(), name.at);
+            return true;
+        }
+        let message = if name.foreign {
+            format!("a second {kind} of this name")
+        } else {
+            format!("a second {kind} is named `{}`", name.value)
+        };
+        section.reader().report(Problem::new(Code::Duplicate, name.at, message).expected("another name").first(first));
+        false
+    }
+}
+
+/// Longest name of a provider, an upstream, a plan or a route.
+const NAME_LEN_MAX: usize = 64;
+
+/// Whether `name` can stand in logs, metrics and headers without quotes: a-z, 0-9, `-`, `_` and `.`, upper case too.
+fn is_name(name: &str) -> bool {
+    (1..=NAME_LEN_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// What [`is_name`] takes.
+const NAME: &str = "1 to 64 letters, digits, `-`, `_` and `.`";
+
+/// The required `name` of an entry; reports a form that is none and a second of its kind.
+fn name(section: &Section<'_>, taken: &mut Taken, kind: &str) -> Option<Text> {
+    let name = section.required("name")?;
+    if !is_name(&name.value) {
+        section.bad(name.at, "name", NAME);
+        return None;
+    }
+    taken.take(section, &name, kind).then_some(name)
+}

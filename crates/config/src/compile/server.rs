@@ -1,0 +1,214 @@
+//! The sections about the process itself: listeners, bounds, times, logs, folders.
+
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use access::api_key;
+
+use crate::error::{Code, Problem};
+use crate::grammar;
+use crate::load::Flags;
+use crate::section::{Section, Text};
+use crate::snapshot::{Brand, Connections, Drain, Log, LogFormat, Sizes, Spool, Store, Timeouts};
+use crate::yaml::Kind;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+/// Longest brand name, in characters.
+const BRAND_LEN_MAX: usize = 64;
+/// Hyper refuses a smaller buffer of heads.
+const HEADERS_BYTES_MIN: u64 = 8 * KIB;
+const HEADERS_BYTES_MAX: u64 = 16 * MIB;
+const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const CONTROL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
+const ADDRESS: &str = "an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"";
+
+/// Deadlines where the file has none.
+pub(super) const TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(2),
+    first_byte: Duration::from_secs(60),
+    idle: Duration::from_secs(60),
+    total: Duration::from_secs(15 * 60),
+};
+
+pub(super) fn brand(root: &Section<'_>) -> Brand {
+    let section = root.section("brand", &grammar::BRAND);
+    let section = section.as_ref();
+    let is_shown =
+        |name: &str| (1..=BRAND_LEN_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    let name = section
+        .and_then(|brand| brand.parsed("name", "1 to 64 characters", |name| is_shown(name).then(|| name.to_owned())));
+    let key_prefix = section.and_then(|brand| {
+        let expected = format!("1 to {} characters of a-z and 0-9", api_key::PREFIX_LEN_MAX);
+        brand.parsed("key_prefix", &expected, |prefix| api_key::is_prefix(prefix).then(|| prefix.to_owned()))
+    });
+    Brand {
+        name: name.unwrap_or_else(|| "Tollgate".to_owned()),
+        key_prefix: key_prefix.unwrap_or_else(|| "tollgate".to_owned()),
+    }
+}
+
+pub(super) fn control_listen(root: &Section<'_>, flags: &Flags) -> SocketAddr {
+    let section = root.section("control", &grammar::CONTROL);
+    let listen = section.and_then(|control| control.parsed("listen", ADDRESS, |text| text.parse().ok()));
+    flags.addr.or(listen).unwrap_or(CONTROL)
+}
+
+/// The proxy's listeners; none may be another's or the control listener's address.
+pub(super) fn listen(root: &Section<'_>, flags: &Flags, control: SocketAddr) -> Vec<SocketAddr> {
+    let configured = addresses(root);
+    if let Some(listen) = flags.listen {
+        if listen == control && listen.port() != 0 {
+            root.reader().report(Problem::new(
+                Code::Duplicate,
+                None,
+                format!("the proxy and control both listen on {listen}"),
+            ));
+        }
+        return vec![listen];
+    }
+    let mut taken = HashSet::new();
+    for (at, address) in &configured {
+        if address.port() != 0 && (*address == control || !taken.insert(*address)) {
+            let message = format!("two listeners have the address {address}");
+            root.reader().report(Problem::new(Code::Duplicate, *at, message).expected("another address or port"));
+        }
+    }
+    if configured.is_empty() { vec![PROXY] } else { configured.into_iter().map(|(_, address)| address).collect() }
+}
+
+fn addresses(root: &Section<'_>) -> Vec<(crate::error::Place, SocketAddr)> {
+    let Some(node) = root.get("listen") else {
+        return Vec::new();
+    };
+    let texts: Vec<(Section<'_>, Text)> = match &node.kind {
+        Kind::List(items) if items.is_empty() => {
+            root.bad(node.at, "listen", "at least one {address: HOST:PORT}");
+            return Vec::new();
+        }
+        Kind::List(_) => root
+            .sections("listen", &grammar::LISTENER)
+            .filter_map(|listener| listener.required("address").map(|text| (listener, text)))
+            .collect(),
+        Kind::Scalar(_) | Kind::Map(_) | Kind::Null => {
+            return root
+                .text("listen")
+                .and_then(|text| Some((text.at, parse_address(root, "listen", &text)?)))
+                .into_iter()
+                .collect();
+        }
+    };
+    texts.iter().filter_map(|(listener, text)| Some((text.at, parse_address(listener, "address", text)?))).collect()
+}
+
+fn parse_address(section: &Section<'_>, key: &str, text: &Text) -> Option<SocketAddr> {
+    let address = text.value.parse().ok();
+    if address.is_none() {
+        section.bad(text.at, key, ADDRESS);
+    }
+    address
+}
+
+pub(super) fn connections(root: &Section<'_>) -> Connections {
+    let section = root.section("connections", &grammar::CONNECTIONS);
+    let value = |key, default| section.as_ref().and_then(|section| section.whole_u32(key, 1)).unwrap_or(default);
+    Connections { max: value("max", 20_000), per_address: value("per_address", 1_000) }
+}
+
+pub(super) fn drain(root: &Section<'_>) -> Drain {
+    let section = root.section("drain", &grammar::DRAIN);
+    let value = |key, default_s| {
+        section.as_ref().and_then(|section| section.duration(key)).unwrap_or(Duration::from_secs(default_s))
+    };
+    Drain { delay: value("delay", 2), timeout: value("timeout", 30) }
+}
+
+pub(super) fn log(root: &Section<'_>, flags: &Flags) -> Log {
+    const LEVELS: [(&str, &str); 5] =
+        [("error", "error"), ("warn", "warn"), ("info", "info"), ("debug", "debug"), ("trace", "trace")];
+    let section = root.section("log", &grammar::LOG);
+    let section = section.as_ref();
+    let format = section.and_then(|log| log.word("format", &[("json", LogFormat::Json), ("text", LogFormat::Text)]));
+    let level = section.and_then(|log| log.word("level", &LEVELS)).unwrap_or("info").to_owned();
+    let mut modules = Vec::new();
+    if let (Some(log), Some(entries)) = (section, section.map(|log| log.entries("modules"))) {
+        let levels = log.reader();
+        for (key, node) in entries {
+            let is_module = !key.name.is_empty()
+                && key
+                    .name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b':'));
+            if !is_module {
+                log.bad(key.at, "modules", "names of modules: `proxy`, `store::ingest`");
+            }
+            let Some(text) = levels.text(node, &format!("log.modules.{}", key.name)) else {
+                continue;
+            };
+            match LEVELS.iter().find(|(word, _)| *word == text.value) {
+                Some((word, _)) => modules.push((key.name.clone(), (*word).to_owned())),
+                None => log.bad(text.at, "modules", crate::section::one_of(LEVELS.iter().map(|(word, _)| *word))),
+            }
+        }
+    }
+    Log { format: flags.log.or(format), level, modules }
+}
+
+pub(super) fn data(root: &Section<'_>, flags: &Flags) -> PathBuf {
+    let path =
+        root.parsed("data", "a folder", |path| (!path.is_empty() && !path.contains('\0')).then(|| PathBuf::from(path)));
+    flags.data.clone().or(path).unwrap_or_else(|| PathBuf::from("./tollgate-data"))
+}
+
+pub(super) fn store(root: &Section<'_>) -> Store {
+    let section = root.section("store", &grammar::STORE);
+    let section = section.as_ref();
+    if let Some((store, url)) = section.and_then(|store| Some((store, store.text("url")?)))
+        && !url.value.is_empty()
+    {
+        store.not_yet(url.at, "a database of your own (`store.url`)");
+    }
+    Store {
+        url: None,
+        migrate: section.and_then(|store| store.boolean("migrate")).unwrap_or(true),
+        stale_for: section.and_then(|store| store.duration("stale_for")).unwrap_or(Duration::from_secs(3_600)),
+    }
+}
+
+pub(super) fn spool(root: &Section<'_>) -> Spool {
+    let section = root.section("spool", &grammar::SPOOL);
+    let section = section.as_ref();
+    // `process` is the only one yet: there is nothing to remember.
+    section.and_then(|spool| spool.word_or_later("durability", &[("process", ())], &["power"]));
+    let size = section.and_then(|spool| spool.size("max_size", &(MIB..=1_024 * GIB), "from 1MiB to 1TiB"));
+    Spool { size_bytes_max: size.unwrap_or(GIB) }
+}
+
+/// `timeouts` in `section`, over `defaults`.
+pub(super) fn timeouts(section: Option<&Section<'_>>, defaults: Timeouts) -> Timeouts {
+    let value = |key, default| section.and_then(|section| section.deadline(key)).unwrap_or(default);
+    Timeouts {
+        connect: value("connect", defaults.connect),
+        first_byte: value("first_byte", defaults.first_byte),
+        idle: value("idle", defaults.idle),
+        total: value("total", defaults.total),
+    }
+}
+
+pub(super) fn sizes(root: &Section<'_>) -> Sizes {
+    let section = root.section("sizes", &grammar::SIZES);
+    let section = section.as_ref();
+    let headers =
+        section.and_then(|sizes| sizes.size("headers", &(HEADERS_BYTES_MIN..=HEADERS_BYTES_MAX), "from 8KiB to 16MiB"));
+    let bytes = |key, default| {
+        section.and_then(|sizes| sizes.size(key, &(1..=u64::MAX), "and more than nothing")).unwrap_or(default)
+    };
+    Sizes {
+        headers_bytes_max: headers.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(64 << 10),
+        body_bytes_max: bytes("body", 32 * MIB),
+        buffered_bytes_max: bytes("buffered", 256 * MIB),
+    }
+}

@@ -1,0 +1,189 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt;
+
+use crate::excerpt::Line;
+
+/// Problems that one error lists; more are counted.
+pub const PROBLEMS_MAX: usize = 100;
+
+/// A place in the file: line and column count from 1, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The line.
+    pub line: u32,
+    /// The first character.
+    pub column: u32,
+    /// Characters from there on.
+    pub width: u32,
+}
+
+impl Place {
+    /// Where a file begins.
+    pub(crate) const START: Self = Self { line: 1, column: 1, width: 1 };
+}
+
+/// Kinds of problems; a closed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// A file cannot be read.
+    File,
+    /// The file is no YAML.
+    Yaml,
+    /// A key that there is not.
+    UnknownKey,
+    /// A key or value that this version does not support.
+    NotYet,
+    /// A list where a mapping belongs, and so on.
+    WrongType,
+    /// A value outside of what its key takes.
+    BadValue,
+    /// A key that must be there.
+    Missing,
+    /// An environment variable that is not set, or a `${…}` of another form.
+    Environment,
+    /// A second one of what there may be one of.
+    Duplicate,
+    /// A name that nothing has.
+    UnknownName,
+}
+
+impl Code {
+    /// As it is printed.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Yaml => "yaml",
+            Self::UnknownKey => "unknown_key",
+            Self::NotYet => "not_yet",
+            Self::WrongType => "wrong_type",
+            Self::BadValue => "bad_value",
+            Self::Missing => "missing",
+            Self::Environment => "environment",
+            Self::Duplicate => "duplicate",
+            Self::UnknownName => "unknown_name",
+        }
+    }
+}
+
+/// One thing that is wrong. It repeats no secret.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// Its kind.
+    pub code: Code,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What was expected there.
+    pub expected: Option<String>,
+    /// What was perhaps meant.
+    pub near: Option<String>,
+    /// Where; `None` where no file is the cause.
+    pub place: Option<Place>,
+    /// The other place of a duplicate.
+    pub first: Option<Place>,
+    /// The file as it was named; empty where none is the cause.
+    pub file: String,
+    pub(crate) line: Option<Line>,
+}
+
+impl Problem {
+    pub(crate) fn new(code: Code, place: impl Into<Option<Place>>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            expected: None,
+            near: None,
+            place: place.into(),
+            first: None,
+            file: String::new(),
+            line: None,
+        }
+    }
+
+    pub(crate) fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    pub(crate) fn near(mut self, near: Option<&str>) -> Self {
+        self.near = near.map(str::to_owned);
+        self
+    }
+
+    pub(crate) fn first(mut self, first: Option<Place>) -> Self {
+        self.first = first;
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error[{}]: {}", self.code.name(), self.message)?;
+        let margin = self.place.map_or(1, |place| place.line.to_string().len());
+        let blank = " ".repeat(margin);
+        match self.place {
+            Some(place) => write!(f, "\n{blank}--> {}:{}:{}", self.file, place.line, place.column)?,
+            None if self.file.is_empty() => {}
+            None => write!(f, "\n{blank}--> {}", self.file)?,
+        }
+        let expected = self.expected.as_deref();
+        match (self.place, &self.line) {
+            (Some(place), Some(line)) => {
+                let caret = " ".repeat(line.caret_offset) + &"^".repeat(line.caret_width);
+                write!(f, "\n{blank} |\n{} | {}\n{blank} | {caret}", place.line, line.text)?;
+                if let Some(expected) = expected {
+                    write!(f, " expected {expected}")?;
+                }
+            }
+            _ => {
+                if let Some(expected) = expected {
+                    write!(f, "\n{blank} = expected {expected}")?;
+                }
+            }
+        }
+        if let Some(first) = self.first {
+            write!(f, "\n{blank} = the first stands at {}:{}:{}", self.file, first.line, first.column)?;
+        }
+        if let Some(near) = &self.near {
+            write!(f, "\n{blank} = did you mean `{near}`?")?;
+        }
+        Ok(())
+    }
+}
+
+/// All that is wrong with a configuration, in the order of the file. `Display` prints each problem with its line and a caret.
+#[derive(Debug, Clone)]
+pub struct ConfigError {
+    /// Never empty, at most [`PROBLEMS_MAX`].
+    pub problems: Vec<Problem>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl ConfigError {
+    /// Sorts and bounds `problems`.
+    pub(crate) fn of(mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| problem.place);
+        let more = problems.len().saturating_sub(PROBLEMS_MAX);
+        problems.truncate(PROBLEMS_MAX);
+        Self { problems, more }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        if self.more > 0 {
+            write!(f, "\n\nand {} more", self.more)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,251 @@
+//! The line that a problem points at, fit to be shown: secrets masked, control characters replaced, long lines cut.
+
+use crate::error::Place;
+
+/// Keys whose values are not shown.
+const SECRET_KEYS: [&str; 6] = ["credential", "token", "password", "secret", "secret_key", "api_key"];
+const MASK: &str = "***";
+/// Characters of a line that are shown.
+const SHOWN_MAX: usize = 120;
+/// Characters before the caret where a line is cut.
+const LEAD: usize = 60;
+
+/// A line and where its caret goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) text: String,
+    pub(crate) caret_offset: usize,
+    pub(crate) caret_width: usize,
+}
+
+/// The file's text, split into lines, and which lines belong to a secret as a whole.
+#[derive(Debug)]
+pub(crate) struct Lines<'a> {
+    lines: Vec<(&'a str, bool)>,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn new(source: &'a str) -> Self {
+        let mut lines = Vec::new();
+        let mut under: Option<Under> = None;
+        for line in source.split('\n') {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            let blank = line.trim().is_empty();
+            let indent = line.len() - line.trim_start().len();
+            let secret = under.as_mut().is_some_and(|under| !blank && under.takes(indent));
+            if !secret && !blank {
+                under = Under::after(line);
+            }
+            lines.push((line, secret));
+        }
+        Self { lines }
+    }
+
+    /// The line of `place`; `None` where the file has none.
+    pub(crate) fn at(&self, place: Place) -> Option<Line> {
+        let (line, secret) = self.lines.get(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
+        let start = usize::try_from(place.column).ok()?.saturating_sub(1);
+        let end = start.saturating_add(usize::try_from(place.width).ok()?.max(1));
+        let (text, start, end) = if *secret { (MASK.chars().collect(), 0, MASK.len()) } else { mask(line, start, end) };
+        Some(cut(&text, start, end))
+    }
+}
+
+/// A secret's key on the last line, whose value may go on below it.
+struct Under {
+    indent: usize,
+    value_is_missing: bool,
+}
+
+impl Under {
+    fn after(line: &str) -> Option<Self> {
+        let (key, value) = secret_values(line).pop()?;
+        Some(Self { indent: key, value_is_missing: line.get(value..).is_none_or(|rest| rest.trim().is_empty()) })
+    }
+
+    fn takes(&mut self, indent: usize) -> bool {
+        std::mem::take(&mut self.value_is_missing) || indent > self.indent
+    }
+}
+
+/// Byte offsets of each secret's key and of its value, on one line.
+fn secret_values(line: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for (colon, _) in line.match_indices(':') {
+        let before = line.get(..colon).unwrap_or("").trim_end().trim_end_matches(['"', '\'']);
+        let name_len = before.bytes().rev().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let key = before.len() - name_len;
+        // `${TOKEN:-}` is a variable of that name.
+        let is_variable = before.get(..key).is_some_and(|before| before.ends_with("${"));
+        if is_variable {
+            continue;
+        }
+        if before.get(key..).is_some_and(|name| SECRET_KEYS.iter().any(|secret| secret.eq_ignore_ascii_case(name))) {
+            found.push((key, colon + 1));
+        }
+    }
+    found
+}
+
+/// Byte ranges of a line that are not shown.
+fn hidden(line: &str) -> Vec<(usize, usize)> {
+    let mut ranges = Vec::new();
+    for (_, value) in secret_values(line) {
+        let rest = line.get(value..).unwrap_or("");
+        let start = value + rest.len() - rest.trim_start().len();
+        let rest = rest.trim_start();
+        let len = match rest.chars().next() {
+            None | Some('#') => continue,
+            Some('$') if is_reference(rest) => continue,
+            Some('"' | '\'') if rest.get(1..).is_some_and(is_reference) => continue,
+            Some('$') => rest.len(),
+            Some(quote @ ('"' | '\'')) => {
+                rest.get(1..).and_then(|text| text.find(quote)).map_or(rest.len(), |end| end + 2)
+            }
+            Some(_) => rest.find([',', '}']).into_iter().chain(rest.find(" #")).min().unwrap_or(rest.len()),
+        };
+        ranges.push((start, start + len));
+    }
+    for (slashes, _) in line.match_indices("//") {
+        let rest = line.get(slashes + 2..).unwrap_or("");
+        let authority = rest.find(['/', '?', '#', '"', '\'', ' ']).and_then(|end| rest.get(..end)).unwrap_or(rest);
+        if let Some(end) = authority.rfind('@') {
+            ranges.push((slashes + 2, slashes + 2 + end));
+        }
+    }
+    for (key, _) in line.match_indices("sk-") {
+        let rest = line.get(key..).unwrap_or("");
+        let len = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').unwrap_or(rest.len());
+        if len >= 20 {
+            ranges.push((key, key + len));
+        }
+    }
+    ranges.sort_unstable();
+    ranges
+}
+
+/// Whether a value is `${NAME}` or `${NAME:-}` alone: that shows where a secret comes from, not what it is.
+fn is_reference(rest: &str) -> bool {
+    let Some((inner, behind)) = rest.strip_prefix("${").and_then(|rest| rest.split_once('}')) else {
+        return false;
+    };
+    let name = inner.strip_suffix(":-").unwrap_or(inner);
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && (behind.is_empty() || behind.starts_with([',', '}', ' ', '"', '\'']))
+}
+
+/// The line with its secrets masked, and `start..end` (characters) moved along.
+fn mask(line: &str, start: usize, end: usize) -> (Vec<char>, usize, usize) {
+    let mut text = Vec::new();
+    let (mut new_start, mut new_end) = (None, None);
+    let ranges = hidden(line);
+    let mut masked_to = 0;
+    for (index, (offset, c)) in line.char_indices().enumerate() {
+        if index >= start {
+            new_start.get_or_insert(text.len());
+        }
+        if index >= end {
+            new_end.get_or_insert(text.len());
+        }
+        if let Some((_, to)) = ranges.iter().find(|(from, to)| (*from..*to).contains(&offset)) {
+            if *to > masked_to {
+                text.extend(MASK.chars());
+                masked_to = *to;
+            }
+            continue;
+        }
+        text.push(if c == '\t' {
+            ' '
+        } else if c.is_control() {
+            '\u{fffd}'
+        } else {
+            c
+        });
+    }
+    let start = new_start.unwrap_or(text.len());
+    let end = new_end.unwrap_or(text.len()).max(start + 1);
+    (text, start, end)
+}
+
+fn cut(text: &[char], start: usize, end: usize) -> Line {
+    let from = if text.len() > SHOWN_MAX { start.saturating_sub(LEAD) } else { 0 };
+    let shown = text.iter().skip(from).take(SHOWN_MAX);
+    let mut cut: String = if from > 0 { "…".to_owned() } else { String::new() };
+    let lead = usize::from(from > 0);
+    cut.extend(shown);
+    if text.len() > from + SHOWN_MAX {
+        cut.push('…');
+    }
+    let caret_offset = start - from + lead;
+    let caret_width = (end - start).min((SHOWN_MAX + from).saturating_sub(start)).max(1);
+    Line { text: cut.trim_end().to_owned(), caret_offset, caret_width }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(source: &str, line: u32, column: u32) -> String {
+        let line = Lines::new(source).at(Place { line, column, width: 1 }).unwrap();
+        format!("{}\n{}^", line.text, " ".repeat(line.caret_offset))
+    }
+
+    #[test]
+    fn secrets_are_masked_however_they_are_written() {
+        for source in [
+            "credential: S3CRET",
+            "credential:S3CRET",
+            "{name: x, credential: S3CRET, kind: y}",
+            "{credential: \"S3,CR}ET\", kind: y}",
+            "'credential' : 'S3CRET'",
+            "credential: ${X:-S3CRET}",
+            "{credential: ${X:-S3CRET}, other: ${Y:-}}",
+            "credential: ${X}S3CRET",
+            "store: {url: postgres://user:S3CRET@host/db}",
+            "url: \"http://a:S3CRET@b\"",
+            "x: sk-proj-S3CRETS3CRETS3CRET",
+            "    token: S3CRET # S3CRET is fine to lose",
+        ] {
+            let text = shown(source, 1, 1);
+            assert!(text.contains(MASK), "{text}");
+            let before_comment = text.split(" #").next().unwrap();
+            assert!(!before_comment.contains("S3") && !before_comment.contains("CR}"), "{text}");
+        }
+        for source in ["credential: |\n  S3CRET\n\n  S3CRET\nname: x", "credential:\n  S3CRET: 1\n  S3CRET\nname: x"] {
+            let lines = Lines::new(source);
+            for line in 1..=source.lines().count() {
+                let place = Place { line: u32::try_from(line).unwrap(), column: 3, width: 4 };
+                assert!(!lines.at(place).unwrap().text.contains("S3CRET"), "{source}");
+            }
+            assert_eq!(shown(source, u32::try_from(source.lines().count()).unwrap(), 1), "name: x\n^");
+        }
+    }
+
+    #[test]
+    fn references_to_secrets_are_shown() {
+        for source in [
+            "credential: ${OPENAI_API_KEY}",
+            "{token: \"${TOKEN:-}\"}",
+            "credential: ${OPENAI_API_KEY:-}",
+            "credential:",
+        ] {
+            assert_eq!(shown(source, 1, 1), format!("{source}\n^"));
+        }
+    }
+
+    #[test]
+    fn the_caret_moves_with_the_mask() {
+        assert_eq!(
+            shown("{credential: S3CRETS3CRET, kindd: y}", 1, 28),
+            "{credential: ***, kindd: y}\n                  ^"
+        );
+    }
+
+    #[test]
+    fn long_lines_are_cut_and_control_characters_replaced() {
+        let text = shown(&format!("{}\u{1b}[31m{}", "é".repeat(500), "x".repeat(500)), 1, 501);
+        let (line, caret) = text.split_once('\n').unwrap();
+        assert_eq!(line.chars().nth(caret.len() - 1), Some('\u{fffd}'), "{text}");
+        assert!(line.chars().count() <= SHOWN_MAX + 2 && !text.contains('\u{1b}'), "{text}");
+    }
+}

@@ -1,0 +1,57 @@
+//! The current snapshot, which a reload replaces.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::snapshot::Snapshot;
+
+/// Where everybody finds the current snapshot. A request loads it once and keeps it to its end.
+#[derive(Debug)]
+pub struct Live {
+    current: ArcSwap<Snapshot>,
+}
+
+impl Live {
+    /// Starts with `snapshot`.
+    #[must_use]
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self { current: ArcSwap::new(snapshot) }
+    }
+
+    /// The current snapshot, without touching its count: to be held briefly.
+    #[must_use]
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.current.load()
+    }
+
+    /// The current snapshot, to be kept.
+    #[must_use]
+    pub fn load_full(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Replaces it; who holds the old one keeps it.
+    pub fn store(&self, snapshot: Arc<Snapshot>) {
+        self.current.store(snapshot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{Flags, Sources, load};
+
+    #[test]
+    fn who_holds_the_old_snapshot_keeps_it() {
+        let none = |_: &str| None;
+        let first = load(Sources { file: None, env: &none, flags: Flags::default() }).unwrap().snapshot;
+        let mut second = first.clone();
+        second.brand.name = "Second".to_owned();
+        let live = Live::new(Arc::new(first));
+        let (held, kept) = (live.load(), live.load_full());
+        live.store(Arc::new(second));
+        assert_eq!((held.brand.name.as_str(), kept.brand.name.as_str()), ("Tollgate", "Tollgate"));
+        assert_eq!(live.load().brand.name, "Second");
+    }
+}

@@ -1,0 +1,330 @@
+//! What is wrong with a file, word for word where the words matter.
+
+use super::*;
+
+/// The whole text of an error, but for the blank first line.
+fn check(source: &str, expected: &str) {
+    let error = read_text(source).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(error, expected.trim_start_matches('\n'), "\n{error}\n");
+}
+
+/// The codes and places of an error.
+fn check_codes(source: &str, expected: &[(&str, u32, u32)]) {
+    let error = read_text(source).map(|_| ()).unwrap_err();
+    let found: Vec<_> = error
+        .problems
+        .iter()
+        .map(|problem| {
+            let place = problem.place.unwrap();
+            (problem.code.name(), place.line, place.column)
+        })
+        .collect();
+    assert_eq!(found, expected, "\n{error}\n");
+}
+
+#[test]
+fn broken_yaml_says_where() {
+    check(
+        "listen: [1,\nb: 2\n",
+        "
+error[yaml]: this is no YAML: unclosed bracket '['
+ --> t.yaml:1:9
+  |
+1 | listen: [1,
+  |         ^",
+    );
+    check_codes("a: \"x\n", &[("yaml", 2, 1)]);
+    check_codes("a: 1\n b: 2\n", &[("yaml", 2, 3)]);
+    check_codes("brand: *x\n", &[("yaml", 1, 8)]);
+    check_codes("brand: {}\n---\nlisten: x\n", &[("yaml", 3, 1)]);
+    check_codes("brand: {name: a, name: b}\n", &[("duplicate", 1, 18)]);
+}
+
+#[test]
+fn unknown_key_names_the_near_one() {
+    check(
+        "timeouts:\n  conect: 2s\n",
+        "
+error[unknown_key]: unknown key `conect` in `timeouts`
+ --> t.yaml:2:3
+  |
+2 |   conect: 2s
+  |   ^^^^^^ expected `connect`, `first_byte`, `idle` or `total`
+  = did you mean `connect`?",
+    );
+    let error = read_text("router: []\nquota: 5\n").unwrap_err().problems;
+    assert_eq!((error[0].near.as_deref(), error[1].near.as_deref()), (Some("routes"), None));
+}
+
+#[test]
+fn wrong_type_names_what_belongs_there() {
+    check(
+        "brand: [Tollgate]\ntimeouts: {connect: {s: 2}}\n",
+        "
+error[wrong_type]: `brand` is a list
+ --> t.yaml:1:1
+  |
+1 | brand: [Tollgate]
+  | ^^^^^ expected a mapping
+
+error[wrong_type]: `timeouts.connect` is a mapping
+ --> t.yaml:2:12
+  |
+2 | timeouts: {connect: {s: 2}}
+  |            ^^^^^^^ expected a single value",
+    );
+    check_codes("- 1\n", &[("wrong_type", 1, 1)]);
+    check_codes(
+        "routes: /a\nmodels: {a: b}\nlog: {modules: info}\n",
+        &[("wrong_type", 1, 9), ("wrong_type", 2, 1), ("wrong_type", 3, 16)],
+    );
+}
+
+#[test]
+fn missing_variable_is_named() {
+    check(
+        "brand:\n  name: ${NAME}\n",
+        "
+error[environment]: `brand.name` needs the environment variable NAME, which is not set
+ --> t.yaml:2:9
+  |
+2 |   name: ${NAME}
+  |         ^^^^^^^ expected NAME to be set, or a default: ${NAME:-default}",
+    );
+    check_codes(
+        "brand: {name: '${'}\ndata: file:x\nstore: {url: 'file:/none/x'}\n",
+        &[("environment", 1, 15), ("file", 2, 7), ("file", 3, 14)],
+    );
+}
+
+#[test]
+fn duplicate_route_names_both_lines() {
+    let source = "
+upstreams: [{name: u, backends: [{url: http://h}]}]
+routes:
+  - {path: /a, methods: [GET], upstreams: u}
+  - {path: /a, methods: [POST], upstreams: u}
+  - {path: {prefix: /a}, upstreams: u}
+  - path: /a
+    methods: [PUT, POST]
+    upstreams: u
+  - {path: {prefix: /a/}, methods: [GET], upstreams: u}
+";
+    check(
+        source,
+        "
+error[duplicate]: a second route takes this path and method
+ --> t.yaml:7:11
+  |
+7 |   - path: /a
+  |           ^^ expected another path, or `methods` that the first does not take
+  = the first stands at t.yaml:5:12
+
+error[duplicate]: a second route takes this path and method
+  --> t.yaml:10:21
+   |
+10 |   - {path: {prefix: /a/}, methods: [GET], upstreams: u}
+   |                     ^^^ expected another path, or `methods` that the first does not take
+   = the first stands at t.yaml:6:21",
+    );
+}
+
+#[test]
+fn second_of_a_name_is_a_duplicate() {
+    let upstream = "{name: u, backends: [{url: http://h}]}";
+    for (source, line, column) in [
+        ("plans: [{name: a}, {name: a}]".to_owned(), 1, 27),
+        (format!("upstreams: [{upstream}, {upstream}]"), 1, 60),
+        ("providers: [{name: p, kind: openai}, {name: p, kind: anthropic}]".to_owned(), 1, 45),
+        ("models: [{name: m, targets: [{provider: mock, model: x}]}, {name: m, targets: [{provider: mock, model: y}]}]".to_owned(), 1, 67),
+        ("listen: [{address: '127.0.0.1:1'}, {address: '127.0.0.1:1'}]".to_owned(), 1, 46),
+        ("listen: 127.0.0.1:8787".to_owned(), 1, 9),
+    ] {
+        check_codes(&source, &[("duplicate", line, column)]);
+    }
+}
+
+#[test]
+fn unknown_upstream_names_the_near_one() {
+    check(
+        "upstreams: [{name: user-service, backends: [{url: http://h}]}]\nroutes:\n  - {path: /a, upstreams: user_service}\n",
+        "
+error[unknown_name]: no upstream is named `user_service`
+ --> t.yaml:3:27
+  |
+3 |   - {path: /a, upstreams: user_service}
+  |                           ^^^^^^^^^^^^ expected `user-service`
+  = did you mean `user-service`?",
+    );
+    check_codes("models: [{name: m, targets: [{provider: opena, model: x}]}]", &[("unknown_name", 1, 41)]);
+    check_codes("prices: [{model: opena/x, input: '1', output: '1'}]", &[("unknown_name", 1, 18)]);
+}
+
+#[test]
+fn bad_durations_and_sizes_say_what_they_look_like() {
+    check(
+        "timeouts: {connect: 2 seconds}\nsizes: {body: 10MB}\n",
+        "
+error[bad_value]: `timeouts.connect` has a value that it does not take
+ --> t.yaml:1:21
+  |
+1 | timeouts: {connect: 2 seconds}
+  |                     ^^^^^^^^^ expected a duration: 250ms, 5s, 1m, 2h or 1d, and more than nothing
+
+error[bad_value]: `sizes.body` has a value that it does not take
+ --> t.yaml:2:15
+  |
+2 | sizes: {body: 10MB}
+  |               ^^^^ expected a size: 512B, 64KiB, 10MiB or 1GiB, and more than nothing",
+    );
+}
+
+#[test]
+fn second_target_is_not_yet() {
+    check(
+        "models:\n  - name: fast\n    targets:\n      - {provider: mock, model: a}\n      - {provider: mock, model: b}\n",
+        "
+error[not_yet]: a second one of `models[0].targets` is not supported by this version yet
+ --> t.yaml:5:9
+  |
+5 |       - {provider: mock, model: b}
+  |         ^",
+    );
+}
+
+#[test]
+fn what_comes_later_is_not_yet() {
+    let upstream = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
+    for (source, line, column) in [
+        ("listen: [{address: '1.1.1.1:1', tls: {cert: c, key: k}}]".to_owned(), 1, 33),
+        ("providers: [{name: g, kind: gemini}]".to_owned(), 1, 29),
+        ("providers: [{name: g, kind: openai, credential: 'vault:x'}]".to_owned(), 1, 49),
+        ("store: {url: postgres://u:p@h/d}".to_owned(), 1, 14),
+        ("spool: {durability: power}".to_owned(), 1, 21),
+        ("upstreams: [{name: u, backends: [{url: http://h, weight: 2}]}]".to_owned(), 1, 58),
+        (format!("{upstream}routes: [{{path: '/users/{{id}}', upstreams: u}}]"), 2, 17),
+        (format!("{upstream}routes: [{{path: {{regex: '^/v'}}, upstreams: u}}]"), 2, 18),
+        (format!("{upstream}routes: [{{path: /a, upstreams: [{{name: u, weight: 1}}]}}]"), 2, 21),
+        (format!("{upstream}routes: [{{path: /a, upstreams: u, auth: {{type: basic}}}}]"), 2, 48),
+        ("circuit_breaker: {failure_threshold: 5}".to_owned(), 1, 1),
+    ] {
+        check_codes(&source, &[("not_yet", line, column)]);
+    }
+}
+
+#[test]
+fn values_outside_of_their_range_are_refused() {
+    for source in [
+        "brand: {name: ''}",
+        "brand: {key_prefix: Codexible}",
+        "listen: localhost:8080",
+        "listen: []",
+        "listen: [{address: 8080}]",
+        "connections: {max: 0}",
+        "connections: {max: 4294967296}",
+        "connections: {max: 1.5}",
+        "timeouts: {total: 0s}",
+        "sizes: {headers: 4KiB}",
+        "sizes: {body: 0B}",
+        "spool: {durability: none}",
+        "store: {migrate: yes}",
+        "log: {format: xml}",
+        "log: {level: verbose}",
+        "log: {modules: {proxy: loud}}",
+        "log: {modules: {'a=b,c': info}}",
+        "ai: {prefix: llm}",
+        "ai: {prefix: /a?b}",
+        "providers: [{name: a/b, kind: openai, credential: x}]",
+        "providers: [{name: a, kind: openai, base_url: 'http://h', credential: x}]",
+        "providers: [{name: a, kind: anthropic, base_url: 'http://h/v1', credential: x}]",
+        "providers: [{name: a, kind: mock}]",
+        "providers: [{name: a, kind: openai, credential: 'a b'}]",
+        "models: [{name: 'a b', targets: [{provider: mock, model: x}]}]",
+        "models: [{name: a, targets: []}]",
+        "models: [{name: a, credits: -1, targets: [{provider: mock, model: x}]}]",
+        "prices: [{model: gpt-5, input: '1', output: '1'}]",
+        "prices: [{model: openai/gpt-5, input: 1e3, output: '1'}]",
+        "plans: [{name: Pro}]",
+        "plans: [{name: pro, requests_per_minute: 0}]",
+        "upstreams: [{name: u, backends: []}]",
+        "upstreams: [{name: u, backends: [{url: 'ftp://h'}]}]",
+        "upstreams: [{name: u, backends: [{url: 'http://a:b@h'}]}]",
+        "routes: [{path: a, upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]",
+        "routes: [{path: /a, methods: [], upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]",
+        "routes: [{path: /a, methods: [get], upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]",
+        "routes: [{path: /a, methods: [CONNECT], upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]",
+        "routes: [{path: /a, auth: {type: keys}, upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]",
+    ] {
+        let error = read_text(source).map(|_| ()).expect_err(source);
+        let codes: Vec<_> = error.problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, [Code::BadValue], "{source}\n{error}");
+    }
+}
+
+#[test]
+fn missing_keys_are_named_once() {
+    for (source, column) in [
+        ("providers: [{name: a}]", 13),
+        ("models: [{name: a}]", 10),
+        ("models: [{targets: [{provider: mock, model: x}]}]", 10),
+        ("plans: [{credits_per_day: 5}]", 9),
+        ("upstreams: [{name: u}]", 13),
+        ("prices: [{model: openai/x, input: '1'}]", 10),
+        ("upstreams: [{name: u, backends: [{weight: 1}]}]", 34),
+    ] {
+        check_codes(source, &[("missing", 1, column)]);
+    }
+    check_codes("plans: [{nme: a}]", &[("unknown_key", 1, 10)]);
+}
+
+#[test]
+fn errors_repeat_no_secret() {
+    for source in [
+        "providers: [{name: a, kind: openai, credential: '${SECRET}'}]",
+        "providers: [{name: a, kind: openai, credential: S3CRET, urll: x}]",
+        "providers:\n  - name: a\n    kind: x\n    credential: 'S3CRET value'\n",
+        "providers:\n  - name: a\n    kind: openai\n    credential: [S3CRET]\n",
+        "providers: [{name: a, kind: openai, base_url: 'https://u:S3CRET@h/v1', credential: x}]",
+        "store: {url: postgres://u:S3CRET@h/d}",
+        "listen: ${SECRET}",
+        "routes: [{path: /a, upstreams: '${SECRET}'}]",
+        "models: [{name: '${SECRET}', targets: [{provider: '${SECRET}', model: x}]}]",
+        "plans: [{name: '${SECRET}'}]",
+        "providers: [{credential: S3CRET,\n",
+    ] {
+        let error = read_text(source).map(|_| ()).unwrap_err();
+        assert!(!error.to_string().contains("S3CRET"), "{error}");
+        assert!(error.problems.iter().all(|problem| !problem.message.contains("S3CRET")));
+    }
+    let off = |name: &str| (name == "OPENAI_API_KEY").then(|| "S3CRET value".to_owned());
+    let error = load(Sources { file: None, env: &off, flags: Flags::default() }).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "error[environment]: OPENAI_API_KEY holds something that is no credential\n  = expected 1 to 4,096 visible ASCII characters without a space"
+    );
+}
+
+#[test]
+fn many_problems_are_bounded() {
+    let source: String = (0..5_000).map(|index| format!("key{index}: 1\n")).collect();
+    let error = read_text(&source).unwrap_err();
+    assert_eq!((error.problems.len(), error.more), (crate::error::PROBLEMS_MAX, 4_900));
+    assert!(error.to_string().ends_with("and 4900 more"));
+}
+
+#[test]
+fn unreadable_file_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.yaml");
+    let check = |reason: &str| {
+        let error = load(Sources { file: Some(&path), env: &env, flags: Flags::default() }).map(|_| ()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("error[file]: the configuration cannot be read: ") && text.contains(reason), "{text}");
+        assert!(text.ends_with(&format!("--> {}", path.display())), "{text}");
+    };
+    check("No such file");
+    std::fs::write(&path, b"brand: {name: \xff}").unwrap();
+    check("byte 14 is not UTF-8");
+    std::fs::write(&path, vec![b'#'; 4 * 1024 * 1024 + 1]).unwrap();
+    check("larger");
+}

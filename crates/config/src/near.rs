@@ -1,0 +1,69 @@
+//! What was perhaps meant: the known name with the smallest edit distance.
+
+/// Longest name that is compared; the cost is the product of both lengths.
+const NAME_LEN_MAX: usize = 64;
+
+/// The name among `known` that `asked` is closest to, if it is close: at most a third of its characters differ, and at least one may.
+pub(crate) fn near<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let asked: Vec<char> = asked.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect();
+    if asked.len() > NAME_LEN_MAX {
+        return None;
+    }
+    let far = (asked.len() / 3).max(1);
+    known
+        .into_iter()
+        .filter(|name| name.len() <= NAME_LEN_MAX)
+        .map(|name| (distance(&asked, name), name))
+        .filter(|(distance, _)| *distance <= far)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours that turn one into the other.
+fn distance(from: &[char], to: &str) -> usize {
+    let to: Vec<char> = to.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect();
+    let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=to.len()).collect();
+    for (y, a) in from.iter().enumerate() {
+        let mut row = vec![y + 1];
+        for (x, b) in to.iter().enumerate() {
+            let mut best = (at(&above, x) + usize::from(a != b)).min(at(&above, x + 1) + 1).min(at(&row, x) + 1);
+            if let (Some(y1), Some(x1)) = (y.checked_sub(1), x.checked_sub(1))
+                && from.get(y1) == Some(b)
+                && to.get(x1) == Some(a)
+            {
+                best = best.min(at(&before, x1) + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    at(&above, to.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closest_name_is_named_and_a_far_one_is_not() {
+        let known = ["upstreams", "timeouts", "listen", "log", "max_size", "ai"];
+        for (asked, near_name) in [
+            ("upstream", Some("upstreams")),
+            ("upstraems", Some("upstreams")),
+            ("timeout", Some("timeouts")),
+            ("Listen", Some("listen")),
+            ("lgo", Some("log")),
+            ("max-size", Some("max_size")),
+            ("ia", Some("ai")),
+            ("xy", None),
+            ("", None),
+            ("quota", None),
+            ("websocket", None),
+        ] {
+            assert_eq!(near(asked, known), near_name, "{asked}");
+        }
+        assert_eq!(near(&"x".repeat(10_000), known), None);
+    }
+}

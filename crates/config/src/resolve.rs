@@ -1,0 +1,133 @@
+//! Who answers a model's name, and what it costs; the mock among the providers.
+
+use std::sync::Arc;
+
+use access::Credits;
+use ai::price::Price;
+use ai::{Endpoint, Format, ProviderKind};
+
+use crate::snapshot::{Model, Origin, Provider, Snapshot, Target};
+
+/// What the built-in mock is called, as a provider and as a model.
+pub const MOCK: &str = "mock";
+
+/// Who answers a request.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// Who is called.
+    pub provider: Arc<Provider>,
+    /// What is asked for there.
+    pub model: Arc<str>,
+    /// What a request costs of the quota.
+    pub credits: Credits,
+}
+
+/// Why nobody answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unresolved {
+    /// 404 `model_not_found`.
+    NotFound,
+    /// 400 `format_mismatch`: the model is there, its provider does not speak the path's format.
+    Mismatch {
+        /// The path to call instead, with `ai.prefix`.
+        path: String,
+    },
+}
+
+impl Snapshot {
+    /// Looks `asked` up in `models`, then as `PROVIDER/MODEL`, then gives it to the only provider that speaks `format`.
+    ///
+    /// A name that is no entry of `models` costs what the dearest entry with the same target does, and 1 without one: going
+    /// around an entry's name does not go around its price.
+    ///
+    /// # Errors
+    /// [`Unresolved`] says which refusal it is.
+    pub fn resolve_model(&self, format: Format, asked: &str) -> Result<Resolved, Unresolved> {
+        if let Some(model) = self.models.iter().find(|model| *model.name == *asked) {
+            let Target { provider, model: name } = &model.target;
+            self.check_format(provider, format)?;
+            return Ok(Resolved { provider: Arc::clone(provider), model: Arc::clone(name), credits: model.credits });
+        }
+        let named = asked.split_once('/').filter(|(_, model)| !model.is_empty()).and_then(|(name, model)| {
+            let provider = self.providers.iter().find(|provider| *provider.name == *name)?;
+            Some((provider, model))
+        });
+        if let Some((provider, model)) = named {
+            self.check_format(provider, format)?;
+            return Ok(self.direct(provider, model));
+        }
+        let mut speakers = self.providers.iter().filter(|provider| provider.kind.speaks(format));
+        match (speakers.next(), speakers.next()) {
+            (Some(only), None) if !asked.is_empty() => Ok(self.direct(only, asked)),
+            _ => Err(Unresolved::NotFound),
+        }
+    }
+
+    fn direct(&self, provider: &Arc<Provider>, model: &str) -> Resolved {
+        let entries = self
+            .models
+            .iter()
+            .filter(|entry| *entry.target.model == *model && entry.target.provider.name == provider.name);
+        let credits = entries.map(|entry| entry.credits).max().unwrap_or(Credits(1));
+        Resolved { provider: Arc::clone(provider), model: model.into(), credits }
+    }
+
+    fn check_format(&self, provider: &Provider, format: Format) -> Result<(), Unresolved> {
+        if provider.kind.speaks(format) {
+            return Ok(());
+        }
+        let right =
+            Format::ALL.into_iter().find(|format| provider.kind.speaks(*format)).map_or(Endpoint::Root, endpoint);
+        let prefix = self.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
+        Err(Unresolved::Mismatch { path: format!("{prefix}{}", right.path()) })
+    }
+
+    /// Names for `GET /v1/models`, in the order of the file.
+    #[must_use]
+    pub fn model_names(&self) -> Vec<&str> {
+        self.models.iter().map(|model| &*model.name).collect()
+    }
+
+    /// What `model` costs at `provider`: its price under the provider's name, else under its kind's. `None` is unknown, never zero.
+    #[must_use]
+    pub fn price(&self, provider: &Provider, model: &str) -> Option<&Price> {
+        self.prices.find(&provider.name, model).or_else(|| self.prices.find(provider.kind.as_str(), model))
+    }
+
+    /// Whether calls can cost money: the LLM endpoints are on, and some provider is no mock.
+    #[must_use]
+    pub fn costs_money(&self) -> bool {
+        self.ai.is_some() && self.providers.iter().any(|provider| provider.kind != ProviderKind::Mock)
+    }
+
+    /// Adds the built-in mock, which listens at `origin`: the provider and the model `mock`, and the `models` that it answers.
+    ///
+    /// For a snapshot whose [`Mock::on`](crate::snapshot::Mock::on) is set; an entry of `models` keeps the name `mock`.
+    #[must_use]
+    pub fn with_mock(mut self, origin: Origin) -> Self {
+        let provider = Arc::new(Provider { name: MOCK.into(), kind: ProviderKind::Mock, origin, credential: None });
+        let mut entries = std::mem::take(&mut self.mock.models);
+        let taken = self.models.iter().map(|model| &model.name).chain(entries.iter().map(|entry| &entry.name));
+        if !taken.into_iter().any(|name| **name == *MOCK) {
+            entries.push(crate::snapshot::MockModel { name: MOCK.into(), credits: Credits(1), model: MOCK.into() });
+        }
+        self.models.extend(entries.into_iter().map(|entry| {
+            let target = Target { provider: Arc::clone(&provider), model: entry.model };
+            Arc::new(Model { name: entry.name, credits: entry.credits, target })
+        }));
+        self.providers.retain(|other| *other.name != *MOCK);
+        self.providers.push(provider);
+        self
+    }
+}
+
+const fn endpoint(format: Format) -> Endpoint {
+    match format {
+        Format::Chat => Endpoint::ChatCompletions,
+        Format::Responses => Endpoint::Responses,
+        Format::Messages => Endpoint::Messages,
+    }
+}
+
+#[cfg(test)]
+mod tests;

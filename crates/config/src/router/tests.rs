@@ -1,0 +1,120 @@
+use access::Credits;
+
+use super::*;
+use crate::snapshot::{Auth, Events, Origin, Upstream};
+
+fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
+    let origin = Origin::parse("http://127.0.0.1:9001").unwrap();
+    Arc::new(Route {
+        name: name.into(),
+        path,
+        methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+        upstream: Arc::new(Upstream { name: "u".into(), origin }),
+        auth: Auth::Key,
+        credits: Credits(1),
+        events: Events::Folded,
+    })
+}
+
+fn exact(path: &str) -> PathMatch {
+    PathMatch::Exact(path.to_owned())
+}
+
+fn prefix(path: &str) -> PathMatch {
+    PathMatch::Prefix(path.to_owned())
+}
+
+fn check(router: &Router, cases: &[(&str, &str, &str)]) {
+    for (method, path, expected) in cases {
+        let found = match router.find(method, path) {
+            Match::Route(route) => route.name.to_string(),
+            Match::WrongMethod { allow } => format!("allow {}", allow.join(",")),
+            Match::None => "none".to_owned(),
+        };
+        assert_eq!(found, *expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn exact_paths_come_before_the_longest_prefix() {
+    let router = Router::new(vec![
+        route("root", prefix(""), &[]),
+        route("api", prefix("/api"), &[]),
+        route("api-users", prefix("/api/users/"), &[]),
+        route("users", exact("/api/users"), &[]),
+        route("slash", exact("/api/users/"), &[]),
+    ]);
+    check(
+        &router,
+        &[
+            ("GET", "/api/users", "users"),
+            ("GET", "/api/users/", "slash"),
+            ("GET", "/api/users/1", "api-users"),
+            ("GET", "/api/usersx", "api"),
+            ("GET", "/api", "api"),
+            ("GET", "/api/", "api"),
+            ("GET", "/apix", "root"),
+            ("GET", "/API", "root"),
+            ("GET", "/", "root"),
+            ("GET", "/é/x", "root"),
+        ],
+    );
+    assert_eq!(router.routes().len(), 5);
+}
+
+#[test]
+fn a_prefix_takes_whole_segments_only() {
+    let router = Router::new(vec![route("é", prefix("/é"), &[]), route("x", exact("/x"), &[])]);
+    let cases = [
+        ("GET", "/é", "é"),
+        ("GET", "/é/a", "é"),
+        ("GET", "/éa", "none"),
+        ("GET", "/ê", "none"),
+        ("GET", "/aé", "none"),
+    ];
+    check(&router, &cases);
+    check(&router, &[("GET", "/x/", "none"), ("GET", "", "none"), ("GET", "*", "none"), ("GET", "/", "none")]);
+}
+
+#[test]
+fn a_method_that_no_route_takes_is_told_apart_from_an_unknown_path() {
+    let router = Router::new(vec![
+        route("read", exact("/users"), &["GET", "HEAD"]),
+        route("write", exact("/users"), &["POST"]),
+        route("below", prefix("/users"), &["DELETE", "GET"]),
+    ]);
+    check(
+        &router,
+        &[
+            ("GET", "/users", "read"),
+            ("POST", "/users", "write"),
+            ("DELETE", "/users", "below"),
+            ("PUT", "/users", "allow GET,HEAD,POST,DELETE"),
+            ("get", "/users", "allow GET,HEAD,POST,DELETE"),
+            ("PUT", "/users/1", "allow DELETE,GET"),
+            ("PUT", "/other", "none"),
+        ],
+    );
+}
+
+#[test]
+fn a_route_as_specific_as_an_endpoint_comes_first() {
+    let endpoint = "/v1/messages";
+    for (path, first) in
+        [(exact("/v1/messages"), true), (prefix("/v1/messages"), true), (prefix("/v1"), false), (prefix(""), false)]
+    {
+        let router = Router::new(vec![route("r", path.clone(), &[])]);
+        assert_eq!(router.find("POST", endpoint).precedes(endpoint), first, "{path:?}");
+    }
+    let router = Router::new(vec![route("r", prefix(""), &["GET"])]);
+    assert!(router.find("GET", "/").precedes("/"), "the prefix / is as long as the endpoint /");
+    assert!(!router.find("POST", "/").precedes("/"));
+    assert!(!Router::default().find("GET", "/").precedes("/"));
+}
+
+#[test]
+fn a_long_path_costs_one_look_up_a_prefix_length() {
+    let router = Router::new(vec![route("deep", prefix("/a/b/c"), &[]), route("api", prefix("/a"), &[])]);
+    assert_eq!(router.prefix_lens, [6, 2]);
+    check(&router, &[("GET", &format!("/a{}", "/".repeat(60_000)), "api")]);
+}

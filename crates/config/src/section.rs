@@ -1,0 +1,329 @@
+//! Reading one section of the file: each getter gives a checked value, or reports what is wrong and gives `None`.
+//!
+//! Nothing stops at the first problem: the compiler goes on with defaults and fails at the end, so that one start names all.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::error::{Code, Place, Problem};
+use crate::excerpt::Lines;
+use crate::grammar::Grammar;
+use crate::near::near;
+use crate::substitute::{Failed, substitute};
+use crate::unit;
+use crate::yaml::{Key, Kind, Node};
+
+/// The file as it is read, and what was wrong so far.
+pub(crate) struct Reader<'a> {
+    file: String,
+    lines: Lines<'a>,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    problems: RefCell<Vec<Problem>>,
+}
+
+/// One mapping of the file.
+pub(crate) struct Section<'a> {
+    reader: &'a Reader<'a>,
+    /// Where it stands.
+    pub(crate) at: Place,
+    /// As errors call it: `routes[2].auth`; empty for the whole file.
+    path: String,
+    grammar: &'static Grammar,
+    entries: &'a [(Key, Node)],
+}
+
+/// A single value after substitution; it may be a credential, so it does not print.
+pub(crate) struct Text {
+    pub(crate) at: Place,
+    pub(crate) value: String,
+    /// Whether it came from a variable or a file: it is then not repeated.
+    pub(crate) foreign: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(file: String, source: &'a str, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { file, lines: Lines::new(source), env, problems: RefCell::default() }
+    }
+
+    /// Remembers a problem, and shows its line.
+    pub(crate) fn report(&self, mut problem: Problem) {
+        problem.line = problem.place.and_then(|place| self.lines.at(place));
+        if problem.place.is_some() {
+            problem.file.clone_from(&self.file);
+        }
+        self.problems.borrow_mut().push(problem);
+    }
+
+    pub(crate) fn problems(self) -> Vec<Problem> {
+        self.problems.into_inner()
+    }
+
+    /// An environment variable that is set and not empty.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        (self.env)(name).filter(|value| !value.is_empty())
+    }
+
+    /// `node` as a mapping whose keys are all of `grammar`.
+    pub(crate) fn section(&'a self, node: &'a Node, path: String, grammar: &'static Grammar) -> Option<Section<'a>> {
+        let entries: &[(Key, Node)] = match &node.kind {
+            Kind::Map(entries) => entries,
+            Kind::Null => &[],
+            Kind::Scalar(_) | Kind::List(_) => {
+                self.wrong_type(node, &path, "a mapping");
+                return None;
+            }
+        };
+        let section = Section { reader: self, at: node.at, path, grammar, entries };
+        for (key, _) in entries {
+            section.check_key(key);
+        }
+        Some(section)
+    }
+
+    /// `node` as a single value.
+    pub(crate) fn text(&self, node: &Node, path: &str) -> Option<Text> {
+        let Kind::Scalar(text) = &node.kind else {
+            self.wrong_type(node, path, "a single value");
+            return None;
+        };
+        match substitute(text, self.env) {
+            Ok(done) => Some(Text { at: node.at, value: done.text, foreign: done.foreign }),
+            Err(failed) => {
+                self.report(failure(failed, node.at, path));
+                None
+            }
+        }
+    }
+
+    fn wrong_type(&self, node: &Node, path: &str, expected: &str) {
+        let subject = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
+        let message = format!("{subject} is {}", node.kind.name());
+        self.report(Problem::new(Code::WrongType, node.at, message).expected(expected));
+    }
+}
+
+fn failure(failed: Failed, at: Place, path: &str) -> Problem {
+    let expected = "${NAME}, ${NAME:-default} or file:/path";
+    match failed {
+        Failed::NotSet(name) => Problem::new(
+            Code::Environment,
+            at,
+            format!("`{path}` needs the environment variable {name}, which is not set"),
+        )
+        .expected(format!("{name} to be set, or a default: ${{{name}:-default}}")),
+        Failed::Form => Problem::new(Code::Environment, at, format!("`{path}` has a `${{` that names no variable"))
+            .expected(expected),
+        Failed::Relative => {
+            Problem::new(Code::File, at, format!("`{path}` names a file without its whole path")).expected("file:/path")
+        }
+        Failed::File { path: named, reason } => {
+            Problem::new(Code::File, at, format!("`{path}` names {named}, which cannot be read: {reason}"))
+                .expected("a readable text file of at most 64 KiB")
+        }
+    }
+}
+
+impl<'a> Section<'a> {
+    /// The whole name of `key`.
+    pub(crate) fn name(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// The reader that reports.
+    pub(crate) fn reader(&self) -> &'a Reader<'a> {
+        self.reader
+    }
+
+    fn check_key(&self, key: &Key) {
+        let (name, grammar) = (key.name.as_str(), self.grammar);
+        if grammar.now.contains(&name) {
+            return;
+        }
+        if grammar.later.contains(&name) {
+            return self.not_yet(key.at, &format!("`{}`", self.name(name)));
+        }
+        let whole = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
+        let names = grammar.now.iter().chain(grammar.later).copied();
+        self.reader.report(
+            Problem::new(Code::UnknownKey, key.at, format!("unknown key `{name}`{whole}"))
+                .expected(one_of(grammar.now.iter().copied()))
+                .near(near(name, names)),
+        );
+    }
+
+    /// Refuses what a later version brings.
+    pub(crate) fn not_yet(&self, at: Place, subject: &str) {
+        self.reader.report(Problem::new(Code::NotYet, at, format!("{subject} is not supported by this version yet")));
+    }
+
+    /// The value of `key`; nothing and `null` are absent.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
+        let (_, node) = self.entries.iter().find(|(entry, _)| entry.name == key)?;
+        (!matches!(node.kind, Kind::Null)).then_some(node)
+    }
+
+    /// The mapping under `key`.
+    pub(crate) fn section(&self, key: &str, grammar: &'static Grammar) -> Option<Section<'a>> {
+        self.reader.section(self.get(key)?, self.name(key), grammar)
+    }
+
+    /// The list under `key`, each with its name; empty where there is none.
+    pub(crate) fn list(&self, key: &str) -> impl Iterator<Item = (&'a Node, String)> + use<'a> {
+        let name = self.name(key);
+        let items: &'a [Node] = match self.get(key) {
+            Some(Node { kind: Kind::List(items), .. }) => items,
+            Some(node) => {
+                self.reader.wrong_type(node, &name, "a list");
+                &[]
+            }
+            None => &[],
+        };
+        items.iter().enumerate().map(move |(index, node)| (node, format!("{name}[{index}]")))
+    }
+
+    /// The mappings in the list under `key`.
+    pub(crate) fn sections(&self, key: &str, grammar: &'static Grammar) -> impl Iterator<Item = Section<'a>> + use<'a> {
+        let reader = self.reader;
+        self.list(key).filter_map(move |(node, name)| reader.section(node, name, grammar))
+    }
+
+    /// All entries of a mapping whose keys are free.
+    pub(crate) fn entries(&self, key: &str) -> &'a [(Key, Node)] {
+        match self.get(key) {
+            Some(Node { kind: Kind::Map(entries), .. }) => entries,
+            Some(node) => {
+                self.reader.wrong_type(node, &self.name(key), "a mapping");
+                &[]
+            }
+            None => &[],
+        }
+    }
+
+    /// The text under `key`.
+    pub(crate) fn text(&self, key: &str) -> Option<Text> {
+        self.reader.text(self.get(key)?, &self.name(key))
+    }
+
+    /// The text under a key that must be there.
+    pub(crate) fn required(&self, key: &str) -> Option<Text> {
+        if self.get(key).is_none() {
+            self.missing(key);
+        }
+        self.text(key)
+    }
+
+    /// Reports that `key` must be there, unless an unknown key was reported that looks meant for it.
+    pub(crate) fn missing(&self, key: &str) {
+        let mut unknown = self.entries.iter().filter(|(entry, _)| !self.grammar.has(&entry.name));
+        if unknown.any(|(entry, _)| near(&entry.name, [key]).is_some()) {
+            return;
+        }
+        let message = format!("`{}` needs `{key}`", self.path);
+        self.reader.report(Problem::new(Code::Missing, self.at, message).expected(format!("`{key}` here")));
+    }
+
+    /// Reports that the value at `at` is not what `key` takes.
+    pub(crate) fn bad(&self, at: Place, key: &str, expected: impl Display) {
+        let message = format!("`{}` has a value that it does not take", self.name(key));
+        self.reader.report(Problem::new(Code::BadValue, at, message).expected(expected.to_string()));
+    }
+
+    /// The text under `key`, as `read` understands it.
+    pub(crate) fn parsed<T>(&self, key: &str, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(key)?;
+        let value = read(&text.value);
+        if value.is_none() {
+            self.bad(text.at, key, expected);
+        }
+        value
+    }
+
+    /// A whole number within `range`.
+    pub(crate) fn whole(&self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        self.parsed(key, &expected, |text| unit::digits(text).filter(|value| range.contains(value)))
+    }
+
+    /// A whole number of 32 bits, from `min`.
+    pub(crate) fn whole_u32(&self, key: &str, min: u32) -> Option<u32> {
+        self.whole(key, u64::from(min)..=u64::from(u32::MAX)).and_then(|value| u32::try_from(value).ok())
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(&self, key: &str) -> Option<bool> {
+        self.parsed(key, "true or false", |text| text.parse().ok())
+    }
+
+    /// A duration; zero is one.
+    pub(crate) fn duration(&self, key: &str) -> Option<Duration> {
+        self.parsed(key, unit::DURATION, unit::duration)
+    }
+
+    /// A duration above zero.
+    pub(crate) fn deadline(&self, key: &str) -> Option<Duration> {
+        let expected = format!("{}, and more than nothing", unit::DURATION);
+        self.parsed(key, &expected, |text| unit::duration(text).filter(|duration| !duration.is_zero()))
+    }
+
+    /// A size within `range` (bytes), which `bounds` says in words.
+    pub(crate) fn size(&self, key: &str, range: &RangeInclusive<u64>, bounds: &str) -> Option<u64> {
+        let expected = format!("{}, {bounds}", unit::SIZE);
+        self.parsed(key, &expected, |text| unit::size(text).filter(|bytes| range.contains(bytes)))
+    }
+
+    /// One word of a closed list.
+    pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        self.word_or_later(key, words, &[])
+    }
+
+    /// One word of a closed list; those of `later` are refused as `not_yet`.
+    pub(crate) fn word_or_later<T: Copy>(&self, key: &str, words: &[(&str, T)], later: &[&str]) -> Option<T> {
+        let text = self.text(key)?;
+        if later.contains(&text.value.as_str()) {
+            self.not_yet(text.at, &format!("`{}: {}`", self.name(key), text.value));
+            return None;
+        }
+        let found = words.iter().find(|(word, _)| *word == text.value).map(|(_, value)| *value);
+        if found.is_none() {
+            let known = || words.iter().map(|(word, _)| *word);
+            let message = format!("`{}` has a value that it does not take", self.name(key));
+            let near = if text.foreign { None } else { near(&text.value, known()) };
+            self.reader.report(Problem::new(Code::BadValue, text.at, message).expected(one_of(known())).near(near));
+        }
+        found
+    }
+
+    /// Reports a name that nothing has; `kind` is what it should name.
+    pub(crate) fn unknown_name<'n>(&self, text: &Text, kind: &str, known: impl Iterator<Item = &'n str> + Clone) {
+        let near = if text.foreign { None } else { near(&text.value, known.clone()) };
+        let message = match text.foreign {
+            true => format!("no {kind} has this name"),
+            false => format!("no {kind} is named `{}`", text.value),
+        };
+        let expected = match known.clone().next() {
+            None => format!("a name from `{kind}s`, which is empty"),
+            Some(_) => one_of(known),
+        };
+        self.reader.report(Problem::new(Code::UnknownName, text.at, message).expected(expected).near(near));
+    }
+}
+
+/// Names that a list in an error shows.
+const LISTED_MAX: usize = 20;
+
+/// `` `a`, `b` or `c` ``.
+pub(crate) fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let mut names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if names.len() > LISTED_MAX {
+        let more = names.len() - LISTED_MAX;
+        names.truncate(LISTED_MAX);
+        names.push(format!("{more} more"));
+    }
+    match names.pop() {
+        Some(last) if names.is_empty() => last,
+        Some(last) => format!("{} or {last}", names.join(", ")),
+        None => "nothing".to_owned(),
+    }
+}

@@ -1,0 +1,138 @@
+//! `${NAME}`, `${NAME:-default}` and `file:/path` inside values.
+
+use std::fs::File;
+use std::io::Read;
+
+/// Largest file that a value may name.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// A value after substitution; it may be a credential, so it does not print.
+pub(crate) struct Substituted {
+    pub(crate) text: String,
+    /// Whether the text came from elsewhere: it is then not repeated in errors.
+    pub(crate) foreign: bool,
+}
+
+/// Why a value could not be substituted; no variant repeats what a variable or a file holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// The variable is not set.
+    NotSet(String),
+    /// `${` without its end, or with something else than a name.
+    Form,
+    /// The path after `file:` is not absolute.
+    Relative,
+    /// The file cannot be read.
+    File { path: String, reason: String },
+}
+
+/// Replaces what `text` refers to, once: what a variable or file holds is not looked at again.
+pub(crate) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Substituted, Failed> {
+    let (path, text) = match text.strip_prefix("file:") {
+        Some(path) => (true, path),
+        None => (false, text),
+    };
+    let replaced = variables(text, env)?;
+    if !path {
+        return Ok(replaced);
+    }
+    if !replaced.text.starts_with('/') {
+        return Err(Failed::Relative);
+    }
+    let text = content(&replaced.text).map_err(|reason| Failed::File { path: text.to_owned(), reason })?;
+    Ok(Substituted { text, foreign: true })
+}
+
+fn variables(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Substituted, Failed> {
+    let mut replaced = String::new();
+    let mut foreign = false;
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (inner, behind) = after.split_once('}').ok_or(Failed::Form)?;
+        let (name, default) = inner.split_once(":-").map_or((inner, None), |(name, default)| (name, Some(default)));
+        if !is_name(name) {
+            return Err(Failed::Form);
+        }
+        replaced.push_str(before);
+        match (env(name), default) {
+            // As in a shell: the default also stands in for an empty variable.
+            (Some(value), Some(default)) if value.is_empty() => replaced.push_str(default),
+            (Some(value), _) => replaced.push_str(&value),
+            (None, Some(default)) => replaced.push_str(default),
+            (None, None) => return Err(Failed::NotSet(name.to_owned())),
+        }
+        foreign = true;
+        rest = behind;
+    }
+    replaced.push_str(rest);
+    Ok(Substituted { text: replaced, foreign })
+}
+
+fn is_name(name: &str) -> bool {
+    name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// A file's text without the line end that editors put last.
+fn content(path: &str) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
+        return Err(format!("larger than {FILE_BYTES_MAX} bytes"));
+    }
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(name: &str) -> Option<String> {
+        match name {
+            "SET" => Some("value".to_owned()),
+            "EMPTY" => Some(String::new()),
+            "NESTED" => Some("${SET} file:/etc/hostname".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn text(text: &str) -> Result<String, Failed> {
+        substitute(text, &env).map(|substituted| substituted.text)
+    }
+
+    #[test]
+    fn variables_and_their_defaults_are_replaced_once() {
+        for (from, to) in [
+            ("plain $SET $ {SET}", "plain $SET $ {SET}"),
+            ("${SET}", "value"),
+            ("a${SET}b${SET}c", "avaluebvaluec"),
+            ("${SET:-default}", "value"),
+            ("${UNSET:-default}", "default"),
+            ("${UNSET:-}", ""),
+            ("${EMPTY:-default}", "default"),
+            ("${EMPTY}", ""),
+            ("${NESTED}", "${SET} file:/etc/hostname"),
+        ] {
+            assert_eq!(text(from), Ok(to.to_owned()), "{from}");
+        }
+        assert_eq!(text("x ${UNSET}"), Err(Failed::NotSet("UNSET".to_owned())));
+        for form in ["${SET", "${}", "${1A}", "${a b}", "${:-x}", "${SET-x}"] {
+            assert_eq!(text(form), Err(Failed::Form), "{form}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_without_its_last_line_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, "sk-1\n").unwrap();
+        assert_eq!(text(&format!("file:{}", path.display())), Ok("sk-1".to_owned()));
+        assert_eq!(text("file:relative"), Err(Failed::Relative));
+        std::fs::write(&path, vec![b'x'; 70_000]).unwrap();
+        let large = text(&format!("file:{}", path.display()));
+        assert!(matches!(large, Err(Failed::File { reason, .. }) if reason.contains("larger")));
+        assert!(matches!(text(&format!("file:{}/none", dir.path().display())), Err(Failed::File { .. })));
+    }
+}

@@ -1,0 +1,81 @@
+//! Durations and sizes as people write them, as integers.
+
+use std::time::Duration;
+
+/// Longest duration: what is longer is a slip.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// Largest size: 1 EiB.
+const SIZE_MAX: u64 = 1 << 60;
+
+/// What a duration looks like.
+pub(crate) const DURATION: &str = "a duration: 250ms, 5s, 1m, 2h or 1d";
+/// What a size looks like.
+pub(crate) const SIZE: &str = "a size: 512B, 64KiB, 10MiB or 1GiB";
+/// Reads `250ms`, `5s`, `1m`, `2h`, `1d`; at most a year.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let (amount, unit) = split(text)?;
+    let ms = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    amount.checked_mul(ms).map(Duration::from_millis).filter(|duration| *duration <= DURATION_MAX)
+}
+
+/// Reads `512B`, `64KiB`, `10MiB`, `1GiB`, `1TiB` as bytes.
+pub(crate) fn size(text: &str) -> Option<u64> {
+    let (amount, unit) = split(text)?;
+    let shift = match unit {
+        "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return None,
+    };
+    amount.checked_mul(1 << shift).filter(|bytes| *bytes <= SIZE_MAX)
+}
+
+/// Reads decimal digits and nothing else.
+pub(crate) fn digits(text: &str) -> Option<u64> {
+    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let (amount, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    Some((digits(amount)?, unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_one_unit() {
+        for (text, ms) in
+            [("250ms", 250), ("5s", 5_000), ("1m", 60_000), ("2h", 7_200_000), ("1d", 86_400_000), ("0s", 0)]
+        {
+            assert_eq!(duration(text), Some(Duration::from_millis(ms)), "{text}");
+        }
+        for text in
+            ["", "5", "s", "-1s", "1.5s", "5 s", "5S", "1w", "1m30s", "99999999999999999999s", "367d", "5s ", "٣s"]
+        {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_powers_of_two() {
+        for (text, bytes) in
+            [("512B", 512), ("64KiB", 65_536), ("10MiB", 10_485_760), ("1GiB", 1 << 30), ("1TiB", 1 << 40)]
+        {
+            assert_eq!(size(text), Some(bytes), "{text}");
+        }
+        for text in ["", "64", "64KB", "64kib", "1.5MiB", "-1B", "9999999999TiB", "KiB"] {
+            assert_eq!(size(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The one place that knows the YAML library: text in, a tree that keeps its places out.
+//!
+//! Scalars stay the text that was written (`1.10` is not `1.1`); what they mean is for the key that they belong to.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::options::NonFiniteFloatPolicy;
+use serde_saphyr::{Location, Options, RenderOptions, SnippetMode, Spanned, UserMessageFormatter};
+
+use crate::error::Place;
+
+/// A value and where it stands. It may hold a credential, so it prints in tests only.
+#[cfg_attr(test, derive(Debug))]
+pub(crate) struct Node {
+    pub(crate) at: Place,
+    pub(crate) kind: Kind,
+}
+
+/// What a value is.
+#[cfg_attr(test, derive(Debug))]
+pub(crate) enum Kind {
+    /// Nothing, `~` or `null`.
+    Null,
+    Scalar(String),
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key and where it stands.
+#[cfg_attr(test, derive(Debug))]
+pub(crate) struct Key {
+    pub(crate) at: Place,
+    pub(crate) name: String,
+}
+
+/// Why a text is no YAML.
+#[cfg_attr(test, derive(Debug))]
+pub(crate) struct Broken {
+    pub(crate) at: Option<Place>,
+    pub(crate) duplicate_key: Option<String>,
+    pub(crate) message: String,
+}
+
+impl Kind {
+    /// As an error names it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Scalar(_) => "a single value",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+/// Reads one document; an empty one is `Null`.
+pub(crate) fn parse(source: &str) -> Result<Node, Broken> {
+    let mut options = Options::default();
+    options.strict_booleans = true;
+    options.non_finite_float_policy = NonFiniteFloatPolicy::PassThrough;
+    options.with_snippet = false;
+    serde_saphyr::from_str_with_options::<Spanned<Raw>>(source, options)
+        .map(|root| node(source, root))
+        .map_err(|error| broken(&error))
+}
+
+fn broken(error: &serde_saphyr::Error) -> Broken {
+    let error = error.without_snippet();
+    let duplicate_key = if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error {
+        Some(key.clone().unwrap_or_default())
+    } else {
+        None
+    };
+    let formatter = UserMessageFormatter;
+    let mut render = RenderOptions::new(&formatter);
+    render.snippets = SnippetMode::Off;
+    let text = error.render_with_options(render);
+    // The renderer ends with the place, which an excerpt shows better.
+    let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
+    Broken { at: error.location().and_then(place), duplicate_key, message }
+}
+
+fn place(location: Location) -> Option<Place> {
+    let number = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    (location.line() > 0).then(|| Place {
+        line: number(location.line()),
+        column: number(location.column().max(1)),
+        width: number(location.span().len().max(1)),
+    })
+}
+
+fn node(source: &str, raw: Spanned<Raw>) -> Node {
+    let at = place(raw.referenced).unwrap_or(Place::START);
+    let kind = match raw.value {
+        Raw::Null => Kind::Null,
+        Raw::Text(text) => Kind::Scalar(text),
+        Raw::Plain(text) => Kind::Scalar(written(source, raw.defined).map_or(text, str::to_owned)),
+        Raw::List(items) => Kind::List(items.into_iter().map(|item| node(source, item)).collect()),
+        Raw::Map(entries) => Kind::Map(entries.into_iter().map(|(key, value)| entry(source, key, value)).collect()),
+    };
+    Node { at, kind }
+}
+
+fn entry(source: &str, key: Spanned<String>, value: Spanned<Raw>) -> (Key, Node) {
+    let at = place(key.referenced).unwrap_or(Place::START);
+    let mut value = node(source, value);
+    // A block mapping or list starts with its first entry, which says little: its key says more.
+    if !matches!(value.kind, Kind::Scalar(_)) {
+        value.at = at;
+    }
+    (Key { at, name: key.value }, value)
+}
+
+/// The source text of a plain scalar.
+fn written(source: &str, location: Location) -> Option<&str> {
+    let span = location.span();
+    let start = usize::try_from(span.byte_offset()?).ok()?;
+    let text = source.get(start..start.checked_add(usize::try_from(span.byte_len()?).ok()?)?)?.trim();
+    (!text.is_empty()).then_some(text)
+}
+
+/// What the deserializer gives: a plain scalar that it took for a number or a boolean is told apart from text.
+enum Raw {
+    Null,
+    Text(String),
+    Plain(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Plain(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+        Ok(Raw::Plain(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+        Ok(Raw::Plain(value.to_string()))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Raw, E> {
+        Ok(Raw::Plain(value.to_string()))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Raw, E> {
+        Ok(Raw::Plain(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+        Ok(Raw::Plain(value.to_string()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Raw, E> {
+        Ok(Raw::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Raw::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = access.next_key()? {
+            entries.push((key, access.next_value()?));
+        }
+        Ok(Raw::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(source: &str) -> Vec<(Key, Node)> {
+        let Kind::Map(entries) = parse(source).unwrap().kind else { panic!("{source} is no mapping") };
+        entries
+    }
+
+    fn scalar(node: &Node) -> &str {
+        let Kind::Scalar(text) = &node.kind else { panic!("{node:?} is no scalar") };
+        text
+    }
+
+    #[test]
+    fn scalars_stay_as_they_were_written() {
+        for (source, text) in [
+            ("a: 1.10", "1.10"),
+            ("a: 007 # bond", "007"),
+            ("a: 0x10", "0x10"),
+            ("a: 1e999", "1e999"),
+            ("a: 99999999999999999999999", "99999999999999999999999"),
+            ("a: yes", "yes"),
+            ("a: TRUE", "TRUE"),
+            ("a: '5'", "5"),
+            ("a: \"q\\u0041\"", "qA"),
+            ("a: ${X:-}", "${X:-}"),
+            ("a: -3", "-3"),
+            ("é: {a: 60s}\nb: 1", "1"),
+            ("b: &x 2.50\nc: *x", "2.50"),
+        ] {
+            assert_eq!(scalar(&map(source).pop().unwrap().1), text, "{source}");
+        }
+    }
+
+    #[test]
+    fn places_of_keys_and_values_count_characters_from_one() {
+        let entries = map("# c\nzoë: {é: 5}\nb:\n  - x\n");
+        let Kind::Map(inner) = &entries[0].1.kind else { panic!() };
+        assert_eq!(
+            (inner[0].0.at, inner[0].1.at),
+            (Place { line: 2, column: 7, width: 1 }, Place { line: 2, column: 10, width: 1 })
+        );
+        assert_eq!(entries[1].1.at, Place { line: 3, column: 1, width: 1 });
+    }
+
+    #[test]
+    fn nothing_is_null() {
+        for source in ["", "# only a comment\n", "~", "---\n"] {
+            assert!(matches!(parse(source).unwrap().kind, Kind::Null), "{source:?}");
+        }
+        assert!(matches!(map("a:\n").pop().unwrap().1.kind, Kind::Null));
+    }
+
+    #[test]
+    fn nesting_and_aliases_are_bounded() {
+        assert!(parse(&"[".repeat(100_000)).is_err());
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            let alias = format!("*a{}", level - 1);
+            bomb.push_str(&format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 10].join(", ")));
+        }
+        assert!(parse(&bomb).is_err());
+    }
+}

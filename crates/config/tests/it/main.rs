@@ -1,0 +1,69 @@
+//! Whole files: every key of the grammar, and the examples.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use config::{Code, Flags, Loaded, Sources, load};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: &Path, keys: bool) -> Result<Loaded, config::ConfigError> {
+    let env = |name: &str| (keys && name.ends_with("_API_KEY")).then(|| "sk-test".to_owned());
+    load(Sources { file: Some(path), env: &env, flags: Flags::default() })
+}
+
+/// Every key is taken, or is refused as `not_yet` at its own place: the fixture's comments say which.
+#[test]
+fn each_key_of_the_whole_file_is_taken_or_not_yet() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/whole.yaml");
+    let source = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = source.lines().collect();
+    let mut expected = BTreeSet::new();
+    for (index, line) in lines.iter().enumerate() {
+        if let Some((content, marks)) = line.split_once(" # not yet: ") {
+            for mark in marks.split(" | ") {
+                let column = content.find(mark).unwrap_or_else(|| panic!("{mark} stands in {line}"));
+                expected.insert((index + 1, content[..column].chars().count() + 1));
+            }
+        }
+    }
+    assert!(expected.len() > 40, "{}", expected.len());
+    let error = read(&path, false).unwrap_err();
+    assert_eq!(error.more, 0);
+    assert!(error.problems.iter().all(|problem| problem.code == Code::NotYet), "{error}");
+    let found: BTreeSet<_> = error
+        .problems
+        .iter()
+        .filter_map(|problem| problem.place)
+        .map(|place| (place.line as usize, place.column as usize))
+        .collect();
+    assert_eq!(found, expected);
+    assert_eq!(found.len(), error.problems.len());
+}
+
+/// What is left of the whole file without the keys that come later is taken.
+#[test]
+fn whole_file_without_what_comes_later_loads() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/now.yaml");
+    let snapshot = read(&path, true).unwrap_or_else(|error| panic!("{error}")).snapshot;
+    assert_eq!((snapshot.providers.len(), snapshot.models.len(), snapshot.plans.len()), (2, 1, 3));
+    assert_eq!((snapshot.upstreams.len(), snapshot.router.routes().len()), (1, 3));
+    assert_eq!(snapshot.prices.find("openai", "gpt-5-mini").unwrap().rates.output, 2_000_000);
+}
+
+#[test]
+fn examples_load_with_and_without_keys() {
+    for name in ["llm-openai", "plain-api", "codexible"] {
+        let path = root().join("examples").join(name).join("tollgate.yaml");
+        for keys in [false, true] {
+            let loaded = read(&path, keys).unwrap_or_else(|error| panic!("{error}"));
+            let has_llm = name != "plain-api";
+            assert_eq!(loaded.snapshot.ai.is_some(), has_llm, "{name}");
+            assert_eq!(loaded.snapshot.costs_money(), has_llm && keys, "{name}");
+            assert_eq!(loaded.snapshot.mock.on, has_llm && !keys, "{name}");
+        }
+        assert!(path.with_file_name("README.md").exists(), "{name}");
+    }
+}
