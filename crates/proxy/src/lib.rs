@@ -1,1 +1,34 @@
-//! proxy
+//! The data plane: requests come in, are admitted, forwarded, relayed and settled.
+//!
+//! Never does: SQL, Redis, DNS on a worker's own thread, Argon2, a lock held across an await. It sees neither store nor
+//! control: keys are asked for by message, events go to the spool.
+//!
+//! A request's way, a file a step: `listener`, `connection`, `handle` (which tells the story), `admit`, `route`,
+//! `identify`, `inference`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Beside it: `worker`
+//! (the thread it all happens on), `body`, `answer`, `gate`, `fold`, `drain`.
+
+mod admit;
+mod answer;
+mod body;
+mod budget;
+mod connection;
+mod drain;
+mod fold;
+mod forward;
+mod gate;
+mod handle;
+mod identify;
+mod inference;
+mod listener;
+mod relay;
+mod route;
+mod settle;
+mod transform;
+mod upstream;
+mod worker;
+
+pub use drain::{Drain, Phase};
+pub use gate::Gate;
+pub use listener::{BindError, Listeners, bind};
+pub use upstream::tls_config;
+pub use worker::{Lane, Shared, StartError, Workers, start, workers_default};

@@ -1,0 +1,161 @@
+//! Answers of our own: a refusal in the words of the path that was called.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use access::{Clock, Refusal, RequestId};
+use ai::Format;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use meter::Refused;
+use meter::rate::Level;
+
+use crate::body::Body;
+
+/// Written to a connection for which there is no room, before it is closed.
+pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+    content-length: 102\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
+    {\"error\":{\"code\":\"overloaded\",\"message\":\"too many connections are open: try again soon\",\"status\":503}}";
+
+const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Why a request is not served, and what its caller is told.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) refusal: Refusal,
+    pub(crate) message: Cow<'static, str>,
+    /// What the log says besides; never shown.
+    pub(crate) source: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    pub(crate) fn new(refusal: Refusal, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { refusal, message: message.into(), source: None, headers: Vec::new() }
+    }
+
+    pub(crate) fn because(mut self, source: &dyn std::error::Error) -> Self {
+        let mut text = source.to_string();
+        let mut next = source.source();
+        while let Some(cause) = next {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        self.source = Some(text);
+        self
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The methods that are served where this one is not (RFC 9110, 10.2.1).
+    pub(crate) fn allowing(self, allow: &str) -> Self {
+        match HeaderValue::from_str(allow) {
+            Ok(value) => self.header(header::ALLOW, value),
+            Err(_) => self,
+        }
+    }
+
+    /// The refusal of a limit, a quota included.
+    pub(crate) fn of_limit(refused: &Refused, clock: &Clock) -> Self {
+        match refused {
+            Refused::Rate(empty) => {
+                let seconds = seconds_up(empty.retry_after).max(1);
+                let message = format!("more than {} requests a minute: try again in {seconds} seconds", empty.limit);
+                let level = Level { limit: empty.limit, remaining: 0, reset: empty.reset };
+                let mut problem =
+                    Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
+                problem.headers.extend(limit_headers(level, clock));
+                problem
+            }
+            Refused::Quota(exceeded) => {
+                let message = format!(
+                    "the day's quota of {} credits is used up ({} used): it is full again at midnight UTC",
+                    exceeded.limit, exceeded.used
+                );
+                let until = exceeded.day.next().start().0.saturating_sub(clock.now().0);
+                let seconds = seconds_up(Duration::from_micros(until));
+                Self::new(Refusal::QuotaExceeded, message).header(header::RETRY_AFTER, HeaderValue::from(seconds))
+            }
+        }
+    }
+
+    /// The answer in `format`, or in the gateway's own shape.
+    pub(crate) fn into_response(self, format: Option<Format>, id: RequestId) -> Response<Body> {
+        let request_id = id.to_string();
+        let problem = ai::Problem { refusal: self.refusal, message: &self.message, request_id: &request_id };
+        let bytes = Bytes::from(ai::error::body(format, &problem));
+        let mut response = Response::new(Body::whole(bytes));
+        *response.status_mut() =
+            StatusCode::from_u16(self.refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, JSON);
+        if self.refusal.status() == 401 {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        headers.extend(self.headers);
+        if format.is_some() && self.refusal == Refusal::QuotaExceeded {
+            // With it LLM clients would wait and ask again, until midnight.
+            headers.remove(header::RETRY_AFTER);
+        }
+        for (name, value) in ai::error::headers(format, self.refusal) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+/// `X-RateLimit-*` of a caller's rate limit; `-Reset` is in Unix seconds (GW-3.3).
+pub(crate) fn limit_headers(level: Level, clock: &Clock) -> [(HeaderName, HeaderValue); 3] {
+    let reset = clock.now().unix_seconds() + seconds_up(level.reset);
+    [
+        (X_RATELIMIT_LIMIT, HeaderValue::from(level.limit)),
+        (X_RATELIMIT_REMAINING, HeaderValue::from(level.remaining)),
+        (X_RATELIMIT_RESET, HeaderValue::from(reset)),
+    ]
+}
+
+/// A JSON answer of ours.
+pub(crate) fn json(bytes: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::whole(Bytes::from(bytes)));
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+/// Puts `ours` in, over what stands there.
+pub(crate) fn stamp(headers: &mut HeaderMap, id: RequestId) {
+    const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+    let value = crate::admit::id_value(id);
+    headers.insert(crate::admit::X_REQUEST_ID, value.clone());
+    headers.insert(REQUEST_ID, value);
+}
+
+fn seconds_up(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_without_room_has_the_length_it_says() {
+        let text = std::str::from_utf8(TOO_MANY_CONNECTIONS).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+
+    #[test]
+    fn waiting_times_are_whole_seconds_rounded_up() {
+        assert_eq!(seconds_up(Duration::from_millis(1)), 1);
+        assert_eq!(seconds_up(Duration::from_millis(1_000)), 1);
+        assert_eq!(seconds_up(Duration::from_millis(1_001)), 2);
+    }
+}

@@ -1,0 +1,290 @@
+//! Bodies: what goes to the caller, what goes upstream, and reading a caller's whole body within bounds.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use access::Refusal;
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use thiserror::Error;
+use tokio::time::{Instant, timeout};
+
+use crate::admit;
+use crate::answer::Problem;
+use crate::connection::Busy;
+use crate::gate::{Held, Pass};
+use crate::relay::Relay;
+
+/// The body of an answer; while it lives its request is in flight.
+pub(crate) struct Body {
+    kind: Kind,
+    _in_flight: Option<(Pass, Busy)>,
+}
+
+enum Kind {
+    Whole(Option<Bytes>),
+    Relay(Box<Relay>),
+}
+
+/// An answer was broken off; its connection is closed without its end, so that the caller sees it.
+#[derive(Debug, Clone, Copy, Error)]
+#[error("the answer was broken off")]
+pub(crate) struct Cut;
+
+impl Body {
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self { kind: Kind::Whole((!bytes.is_empty()).then_some(bytes)), _in_flight: None }
+    }
+
+    pub(crate) fn relay(relay: Box<Relay>) -> Self {
+        Self { kind: Kind::Relay(relay), _in_flight: None }
+    }
+
+    pub(crate) fn in_flight(mut self, pass: Option<Pass>, busy: Busy) -> Self {
+        self._in_flight = pass.map(|pass| (pass, busy));
+        self
+    }
+
+    /// Bytes of an answer of ours.
+    pub(crate) fn whole_bytes(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Whole(bytes) => Some(bytes.as_ref().map_or(0, length)),
+            Kind::Relay(_) => None,
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match &mut self.kind {
+            Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Relay(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Whole(bytes) => bytes.is_none(),
+            Kind::Relay(relay) => relay.is_over(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, length)),
+            Kind::Relay(relay) => relay.size_hint(),
+        }
+    }
+}
+
+/// The body of a request as it goes upstream.
+pub(crate) enum Upload {
+    /// Held in memory; segments are sent in order.
+    Segments(std::collections::VecDeque<Bytes>),
+    /// As it arrives from the caller.
+    Stream(Stream),
+}
+
+/// A caller's body on its way upstream.
+pub(crate) struct Stream {
+    incoming: Incoming,
+    progress: Rc<Progress>,
+    bytes_max: u64,
+}
+
+/// How far a request's body has come; shared between the body and the request that waits.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bytes: Cell<u64>,
+    whole: Cell<bool>,
+    at: Cell<Instant>,
+    caller_owes: Cell<bool>,
+    failed: Cell<Option<Failed>>,
+}
+
+/// Why a caller's body ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum Failed {
+    #[error("the request's body is larger than its bound")]
+    TooLarge,
+    #[error("the caller broke off its request's body")]
+    CallerGone,
+}
+
+impl Progress {
+    fn new(whole: bool, bytes: u64) -> Rc<Self> {
+        Rc::new(Self {
+            bytes: Cell::new(bytes),
+            whole: Cell::new(whole),
+            at: Cell::new(Instant::now()),
+            caller_owes: Cell::new(false),
+            failed: Cell::new(None),
+        })
+    }
+
+    /// Whether the last byte was handed to the connection.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole.get()
+    }
+
+    /// When a byte last moved.
+    pub(crate) fn moved_at(&self) -> Instant {
+        self.at.get()
+    }
+
+    /// Whether the upstream would take more of the body than the caller has sent.
+    pub(crate) fn caller_owes(&self) -> bool {
+        self.caller_owes.get()
+    }
+
+    pub(crate) fn failed(&self) -> Option<Failed> {
+        self.failed.get()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+}
+
+impl Upload {
+    /// A body as it arrives, at most `bytes_max` of it.
+    pub(crate) fn stream(incoming: Incoming, bytes_max: u64) -> (Self, Rc<Progress>) {
+        if incoming.is_end_stream() {
+            return Self::segments(std::iter::empty());
+        }
+        let progress = Progress::new(false, 0);
+        (Self::Stream(Stream { incoming, progress: progress.clone(), bytes_max }), progress)
+    }
+
+    /// A body that is in memory.
+    pub(crate) fn segments(segments: impl IntoIterator<Item = Bytes>) -> (Self, Rc<Progress>) {
+        let segments: std::collections::VecDeque<_> =
+            segments.into_iter().filter(|segment| !segment.is_empty()).collect();
+        let bytes = segments.iter().map(length).sum();
+        (Self::Segments(segments), Progress::new(true, bytes))
+    }
+
+    /// Whether sending this again needs nothing that was consumed.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Segments(segments) if segments.is_empty())
+    }
+}
+
+impl http_body::Body for Upload {
+    type Data = Bytes;
+    type Error = Failed;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+        match &mut *self {
+            Self::Segments(segments) => Poll::Ready(segments.pop_front().map(|segment| Ok(Frame::data(segment)))),
+            Self::Stream(stream) => stream.poll_data(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Segments(segments) => segments.is_empty(),
+            Self::Stream(stream) => stream.progress.is_whole(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Segments(segments) => SizeHint::with_exact(segments.iter().map(length).sum()),
+            Self::Stream(stream) => stream.incoming.size_hint(),
+        }
+    }
+}
+
+impl Stream {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+        loop {
+            let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+            let progress = &self.progress;
+            progress.caller_owes.set(polled.is_pending());
+            let frame = std::task::ready!(polled);
+            progress.at.set(Instant::now());
+            let data = match frame {
+                None => {
+                    progress.whole.set(true);
+                    return Poll::Ready(None);
+                }
+                Some(Err(_)) => return self.fail(Failed::CallerGone),
+                // Trailers end here: no upstream was promised any (RFC 9110, 6.5.1).
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => data,
+                    Err(_) => continue,
+                },
+            };
+            progress.bytes.set(progress.bytes.get() + length(&data));
+            if progress.bytes.get() > self.bytes_max {
+                return self.fail(Failed::TooLarge);
+            }
+            if self.incoming.is_end_stream() {
+                progress.whole.set(true);
+            }
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+
+    fn fail(&self, failed: Failed) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+        self.progress.failed.set(Some(failed));
+        Poll::Ready(Some(Err(failed)))
+    }
+}
+
+/// Bounds within which a caller's body is read into memory.
+pub(crate) struct Bounds {
+    pub(crate) bytes_max: u64,
+    /// Between two pieces of it.
+    pub(crate) idle: Duration,
+}
+
+/// Reads a caller's whole body. What it holds is counted in `held` as it arrives, not as it is announced.
+pub(crate) async fn read(mut incoming: Incoming, held: &mut Held, bounds: &Bounds) -> Result<Bytes, Problem> {
+    let mut first = Bytes::new();
+    let mut rest: Option<BytesMut> = None;
+    let mut total = 0_u64;
+    loop {
+        let frame = timeout(bounds.idle, incoming.frame())
+            .await
+            .map_err(|_| Problem::new(Refusal::RequestTimeout, "the request's body did not arrive in time"))?;
+        let data = match frame {
+            None => break,
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            Some(Err(error)) => {
+                return Err(Problem::new(Refusal::BadRequest, "the request's body broke off").because(&error));
+            }
+        };
+        total += length(&data);
+        if total > bounds.bytes_max {
+            return Err(admit::too_large(bounds.bytes_max));
+        }
+        held.grow(data.len()).map_err(|_| {
+            Problem::new(Refusal::Overloaded, "too many request bodies are held in memory: try again soon")
+        })?;
+        match &mut rest {
+            Some(rest) => rest.extend_from_slice(&data),
+            None if first.is_empty() => first = data,
+            None => {
+                let mut both = BytesMut::with_capacity(first.len() + data.len());
+                both.extend_from_slice(&first);
+                both.extend_from_slice(&data);
+                rest = Some(both);
+            }
+        }
+    }
+    Ok(rest.map_or(first, BytesMut::freeze))
+}
+
+fn length(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}

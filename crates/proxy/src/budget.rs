@@ -1,0 +1,31 @@
+//! The caller's limits and quota, all or nothing.
+
+use access::{Credits, Principal, Refusal};
+use meter::{Ask, Caller, Reservation};
+
+use crate::answer::Problem;
+use crate::worker::Worker;
+
+/// Takes what the request may use in advance; `credits` is `None` for a free call.
+pub(crate) fn reserve(
+    worker: &Worker,
+    principal: &Principal,
+    credits: Option<Credits>,
+) -> Result<Reservation, Problem> {
+    let limited = principal.plan.credits_per_day.is_some() || principal.plan.requests_per_minute.is_some();
+    if limited && !worker.spool.borrow().room() {
+        return Err(Problem::new(
+            Refusal::SpoolFull,
+            "usage cannot be recorded at the moment, so nothing that is counted is served: try again soon",
+        ));
+    }
+    let clock = &worker.shared.clock;
+    let ask = Ask {
+        caller: Caller { user: principal.user_no, key: principal.key_no },
+        plan: &principal.plan,
+        credits,
+        at: clock.now(),
+        now: clock.mono(),
+    };
+    worker.shared.meter.admit(&ask).map_err(|refused| Problem::of_limit(&refused, clock))
+}

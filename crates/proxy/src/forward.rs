@@ -1,0 +1,185 @@
+//! One call upstream: a connection, the request, the head of the answer.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use access::Refusal;
+use config::snapshot::Origin;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::admit;
+use crate::answer::Problem;
+use crate::body::{Failed, Progress, Upload};
+use crate::settle::Exchange;
+use crate::upstream::connect::{ConnectError, connect};
+use crate::upstream::pool::{Link, Pools};
+use crate::worker::Worker;
+
+/// What goes upstream.
+pub(crate) struct Outgoing {
+    pub(crate) request: Request<Upload>,
+    pub(crate) progress: Rc<Progress>,
+    pub(crate) to: Destination,
+    /// Whether it may be sent again after a reused connection closed without an answer (RFC 9110, 9.2.2).
+    pub(crate) repeatable: bool,
+}
+
+/// Where it goes.
+#[derive(Clone)]
+pub(crate) struct Destination {
+    /// The provider's or upstream's name.
+    pub(crate) name: Arc<str>,
+    pub(crate) origin: Origin,
+}
+
+/// An upstream's answer, and the connection that it still holds.
+pub(crate) struct Answered {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) lease: Lease,
+}
+
+/// A connection in use; given back, it may serve again.
+pub(crate) struct Lease {
+    worker: Rc<Worker>,
+    link: Link,
+    origin: Origin,
+    progress: Rc<Progress>,
+}
+
+impl Lease {
+    /// The answer is whole. Kept is only a connection that also took the whole request: what an early answer leaves
+    /// unsent would be read as the next request.
+    pub(crate) fn give_back(self) {
+        if self.progress.is_whole() {
+            Pools::give_back(&self.worker, &self.origin, self.link);
+        }
+    }
+}
+
+enum Stopped {
+    Late,
+    CallerLate,
+    Ending,
+    Send(Box<hyper::client::conn::TrySendError<Request<Upload>>>),
+}
+
+/// Sends the request and waits for the head of its answer.
+pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<Answered, Problem> {
+    let Outgoing { mut request, progress, to, repeatable } = outgoing;
+    let worker = exchange.worker.clone();
+    let mut again = true;
+    loop {
+        let idle = if again { worker.pools.take(&to.origin).await } else { None };
+        let mut link = match idle {
+            Some(link) => link,
+            None => dial(exchange, &to).await?,
+        };
+        let copy = (again && link.reused && repeatable && request.body().is_empty()).then(|| head_of(&request));
+        exchange.sending(&to.name, link.probe(), progress.clone());
+        match wait(exchange, &mut link, request, &progress).await {
+            Ok(response) => {
+                return Ok(Answered { response, lease: Lease { worker, link, origin: to.origin, progress } });
+            }
+            Err(Stopped::Send(mut error)) => {
+                let unsent = error.take_message();
+                if again
+                    && link.reused
+                    && let Some(unsent) = unsent.or(copy)
+                {
+                    again = false;
+                    request = unsent;
+                    continue;
+                }
+                return Err(failed(&error.into_error(), &progress, exchange));
+            }
+            Err(Stopped::Late) => {
+                return Err(Problem::new(Refusal::UpstreamTimeout, "the upstream did not answer in time"));
+            }
+            Err(Stopped::CallerLate) => {
+                return Err(Problem::new(Refusal::RequestTimeout, "the request's body did not arrive in time"));
+            }
+            Err(Stopped::Ending) => {
+                return Err(Problem::new(Refusal::Draining, "this instance is shutting down: send it again"));
+            }
+        }
+    }
+}
+
+async fn dial(exchange: &Exchange, to: &Destination) -> Result<Link, Problem> {
+    let refuse = |error: &ConnectError| {
+        Problem::new(Refusal::UpstreamConnect, "the upstream cannot be reached; it received nothing").because(error)
+    };
+    match timeout(exchange.timeouts().connect, connect(&exchange.worker, &to.origin)).await {
+        Ok(result) => result.map_err(|error| refuse(&error)),
+        Err(late) => {
+            let message = "the upstream did not accept the connection in time; it received nothing";
+            Err(Problem::new(Refusal::UpstreamConnect, message).because(&late))
+        }
+    }
+}
+
+/// Waits for the answer's head, for the caller's body, for the deadlines, and for the shutdown.
+async fn wait(
+    exchange: &Exchange,
+    link: &mut Link,
+    request: Request<Upload>,
+    progress: &Progress,
+) -> Result<Response<Incoming>, Stopped> {
+    let timeouts = exchange.timeouts();
+    let total_at = exchange.begun + timeouts.total;
+    let deadline = || {
+        let patience = if progress.is_whole() { timeouts.first_byte } else { timeouts.idle };
+        (progress.moved_at() + patience).min(total_at)
+    };
+    let mut send = pin!(link.sender.try_send_request(request));
+    let mut timer = pin!(sleep_until(deadline()));
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = send.as_mut().poll(cx) {
+            return Poll::Ready(result.map_err(|error| Stopped::Send(Box::new(error))));
+        }
+        if exchange.watch.is_ending() {
+            return Poll::Ready(Err(Stopped::Ending));
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            let next = deadline();
+            if next <= Instant::now() {
+                let stopped = if progress.caller_owes() { Stopped::CallerLate } else { Stopped::Late };
+                return Poll::Ready(Err(stopped));
+            }
+            timer.as_mut().reset(next);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// The same request once more; its body is empty.
+fn head_of(request: &Request<Upload>) -> Request<Upload> {
+    let (upload, _) = Upload::segments(std::iter::empty());
+    let mut copy = Request::new(upload);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+fn failed(error: &hyper::Error, progress: &Progress, exchange: &Exchange) -> Problem {
+    match progress.failed() {
+        Some(Failed::TooLarge) => return admit::too_large(exchange.snapshot.sizes.body_bytes_max),
+        Some(Failed::CallerGone) => {
+            return Problem::new(Refusal::BadRequest, "the request's body broke off").because(error);
+        }
+        None => {}
+    }
+    let (refusal, message) = if error.is_parse() {
+        (Refusal::UpstreamProtocol, "the upstream answered something that is not HTTP")
+    } else {
+        (Refusal::UpstreamReset, "the upstream closed the connection before it answered")
+    };
+    Problem::new(refusal, message).because(error)
+}

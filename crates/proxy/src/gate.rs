@@ -1,0 +1,178 @@
+//! Bounds over all workers: connections, connections of one address, requests in flight, bytes of buffered bodies.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Requests in flight over all workers.
+const IN_FLIGHT_MAX: u32 = 10_000;
+
+/// The process's bounds, shared by its workers.
+#[derive(Debug)]
+pub struct Gate {
+    connections: AtomicU32,
+    connections_max: u32,
+    addresses: Mutex<HashMap<IpAddr, u32>>,
+    per_address_max: u32,
+    in_flight: AtomicU32,
+    buffered: AtomicU64,
+    buffered_max: u64,
+}
+
+/// A connection's place; dropped, it is free again.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    gate: Arc<Gate>,
+    address: IpAddr,
+}
+
+/// A request's place; dropped, it is free again.
+#[derive(Debug)]
+pub(crate) struct Pass(Arc<Gate>);
+
+/// Bytes that a body holds in memory; dropped, they are free again.
+#[derive(Debug)]
+pub(crate) struct Held {
+    gate: Arc<Gate>,
+    bytes: u64,
+}
+
+/// A bound is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl Gate {
+    /// Bounds as configured: connections, connections of one address, bytes.
+    #[must_use]
+    pub fn new(connections: config::snapshot::Connections, buffered_bytes_max: u64) -> Arc<Self> {
+        Arc::new(Self {
+            connections: AtomicU32::new(0),
+            connections_max: connections.max,
+            addresses: Mutex::default(),
+            per_address_max: connections.per_address,
+            in_flight: AtomicU32::new(0),
+            buffered: AtomicU64::new(0),
+            buffered_max: buffered_bytes_max,
+        })
+    }
+
+    /// Callers' connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Requests in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of bodies held in memory.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> u64 {
+        self.buffered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn connect(self: &Arc<Self>, address: IpAddr) -> Result<Seat, Full> {
+        raise(&self.connections, self.connections_max)?;
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = addresses.entry(address).or_insert(0);
+        if *count >= self.per_address_max {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full);
+        }
+        *count += 1;
+        Ok(Seat { gate: self.clone(), address })
+    }
+
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Pass, Full> {
+        raise(&self.in_flight, IN_FLIGHT_MAX)?;
+        Ok(Pass(self.clone()))
+    }
+
+    pub(crate) fn hold(self: &Arc<Self>) -> Held {
+        Held { gate: self.clone(), bytes: 0 }
+    }
+}
+
+fn raise(count: &AtomicU32, max: u32) -> Result<(), Full> {
+    if count.fetch_add(1, Ordering::Relaxed) >= max {
+        count.fetch_sub(1, Ordering::Relaxed);
+        return Err(Full);
+    }
+    Ok(())
+}
+
+impl Held {
+    /// Holds `more` bytes besides.
+    pub(crate) fn grow(&mut self, more: usize) -> Result<(), Full> {
+        let more = u64::try_from(more).map_err(|_| Full)?;
+        let before = self.gate.buffered.fetch_add(more, Ordering::Relaxed);
+        if before.saturating_add(more) > self.gate.buffered_max {
+            self.gate.buffered.fetch_sub(more, Ordering::Relaxed);
+            return Err(Full);
+        }
+        self.bytes += more;
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gate.buffered.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.gate.connections.fetch_sub(1, Ordering::Relaxed);
+        let mut addresses = self.gate.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = addresses.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                addresses.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::snapshot::Connections;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+
+    #[test]
+    fn connections_are_bounded_in_all_and_by_address() {
+        let gate = Gate::new(Connections { max: 3, per_address: 2 }, 0);
+        let seats = [gate.connect(HERE), gate.connect(HERE)];
+        assert!(gate.connect(HERE).is_err());
+        let other = gate.connect(THERE);
+        assert!(gate.connect(THERE).is_err());
+        drop((seats, other));
+        assert_eq!(gate.connections(), 0);
+        assert!(gate.addresses.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn buffered_bytes_are_bounded_and_given_back() {
+        let gate = Gate::new(Connections { max: 1, per_address: 1 }, 10);
+        let (mut one, mut two) = (gate.hold(), gate.hold());
+        assert!(one.grow(6).is_ok());
+        assert!(two.grow(5).is_err());
+        assert!(two.grow(4).is_ok());
+        drop(one);
+        assert_eq!(gate.buffered_bytes(), 4);
+    }
+}

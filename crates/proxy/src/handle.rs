@@ -1,0 +1,216 @@
+//! The story of a request: each step is a file of its own, called here in order.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use access::Refusal;
+use ai::{Endpoint, Tap};
+use config::snapshot::{Auth, Events, Route};
+use futures_util::FutureExt;
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use meter::{Outcome, Reservation, Standing};
+use tracing::Instrument;
+
+use crate::answer::{self, Problem};
+use crate::body::{Body, Upload};
+use crate::connection::Watch;
+use crate::forward::{Answered, Destination, Outgoing, forward};
+use crate::inference::{self, Inference};
+use crate::relay::{Relay, Tapped};
+use crate::route::Way;
+use crate::settle::Exchange;
+use crate::transform::{self, Asker};
+use crate::worker::Worker;
+use crate::{admit, budget, identify, route};
+
+/// A request as it arrived.
+struct Arrived {
+    parts: Parts,
+    incoming: Incoming,
+    peer: SocketAddr,
+}
+
+/// What a request came to.
+#[expect(clippy::large_enum_variant, reason = "moved once; a box would be an allocation a request")]
+enum Served {
+    /// An answer of ours.
+    Ours(Response<Body>),
+    /// An upstream's answer, to be relayed.
+    Theirs { answered: Answered, tap: Option<Tapped>, standing: Standing },
+}
+
+/// Serves one request; it always answers.
+pub(crate) async fn handle(
+    worker: Rc<Worker>,
+    watch: Rc<Watch>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let busy = watch.begin();
+    let pass = worker.shared.gate.enter();
+    let mut exchange = Exchange::begin(&worker, &watch, &request);
+    tracing::debug!(request_id = %exchange.id, method = %request.method(), path = request.uri().path(), "request begins");
+    let format = route::format(&exchange.snapshot, request.uri().path(), request.headers());
+    let has_body = !request.body().is_end_stream();
+    let served = match &pass {
+        Ok(_) => AssertUnwindSafe(serve(&mut exchange, peer, request)).catch_unwind().await,
+        Err(_) => Ok(Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon"))),
+    };
+    let served = served.unwrap_or_else(|_| {
+        worker.handles.panicked();
+        Err(Problem::new(Refusal::Internal, "a fault of this gateway, which is logged: try again later"))
+    });
+    let id = exchange.id;
+    let mut response = match served {
+        Ok(Served::Theirs { answered, tap, standing }) => relay(exchange, answered, tap, standing),
+        Ok(Served::Ours(response)) => finish(&mut exchange, response),
+        Err(mut problem) => {
+            if has_body {
+                watch.leave_body_unread();
+            }
+            exchange.refuse(&mut problem);
+            finish(&mut exchange, problem.into_response(format, id))
+        }
+    };
+    answer::stamp(response.headers_mut(), id);
+    response.map(|body| body.in_flight(pass.ok(), busy))
+}
+
+async fn serve(exchange: &mut Exchange, peer: SocketAddr, request: Request<Incoming>) -> Result<Served, Problem> {
+    admit::check_head(&request, &exchange.snapshot.sizes)?;
+    let (parts, incoming) = request.into_parts();
+    match route::find(&exchange.snapshot, &parts)? {
+        Way::Route(route) => plain(exchange, &route, Arrived { parts, incoming, peer }).await,
+        Way::Endpoint(Endpoint::Root) => {
+            exchange.routed(exchange.worker.handles.endpoint(Endpoint::Root), Events::Folded, exchange.timeouts());
+            Ok(Served::Ours(answer::json(br#"{"status":"ok"}"#.to_vec())))
+        }
+        Way::Endpoint(endpoint) => llm(exchange, endpoint, Arrived { parts, incoming, peer }).await,
+    }
+}
+
+/// An ordinary route: the body streams through, unread.
+async fn plain(exchange: &mut Exchange, route: &Arc<Route>, arrived: Arrived) -> Result<Served, Problem> {
+    let Arrived { mut parts, incoming, peer } = arrived;
+    exchange.routed(route.name.clone(), route.events, exchange.timeouts());
+    let standing = match route.auth {
+        Auth::None => hold(exchange, Reservation::open()),
+        Auth::Key => {
+            let principal = know(exchange, &parts.headers).await?;
+            let reservation = budget::reserve(&exchange.worker, &principal, Some(route.credits))?;
+            hold(exchange, reservation)
+        }
+    };
+    let origin = &route.upstream.origin;
+    let asker = Asker { address: peer.ip(), id: exchange.id, correlation: exchange.correlation() };
+    transform::to_upstream(&mut parts.headers, origin, &asker);
+    let (upload, progress) = Upload::stream(incoming, exchange.snapshot.sizes.body_bytes_max);
+    let to = Destination { name: route.upstream.name.clone(), origin: origin.clone() };
+    let repeatable = parts.method.is_idempotent();
+    let request = outgoing(parts, &to, None, upload)?;
+    let mut answered = send(exchange, Outgoing { request, progress, to, repeatable }).await?;
+    transform::to_caller(answered.response.headers_mut());
+    exchange.answered(answered.response.status(), None);
+    Ok(Served::Theirs { answered, tap: None, standing })
+}
+
+/// An LLM endpoint: the body is read, the answer tapped.
+async fn llm(exchange: &mut Exchange, endpoint: Endpoint, arrived: Arrived) -> Result<Served, Problem> {
+    let Arrived { mut parts, incoming, peer: _ } = arrived;
+    let timeouts = exchange.snapshot.ai.as_ref().map_or(exchange.timeouts(), |ai| ai.timeouts);
+    exchange.routed(exchange.worker.handles.endpoint(endpoint), Events::Rows, timeouts);
+    let principal = know(exchange, &parts.headers).await?;
+    let Some(format) = endpoint.format() else {
+        let standing = hold(exchange, budget::reserve(&exchange.worker, &principal, None)?);
+        return Ok(Served::Ours(models(exchange, &parts.headers, standing)));
+    };
+    inference::check_encoding(&parts.headers)?;
+    let reading = inference::read(exchange, endpoint, format, incoming);
+    let inference = reading.instrument(tracing::debug_span!("inference")).await?;
+    let Inference { call, credits, body, usage_injected, held } = inference;
+    exchange.asks(call.clone());
+    let standing = hold(exchange, budget::reserve(&exchange.worker, &principal, credits)?);
+    transform::to_provider(&mut parts.headers, &call.provider, exchange.id);
+    let (upload, progress) = Upload::segments([body]);
+    let to = Destination { name: call.provider.name.clone(), origin: call.provider.origin.clone() };
+    let request = outgoing(parts, &to, Some(endpoint.path()), upload)?;
+    let mut answered = send(exchange, Outgoing { request, progress, to, repeatable: false }).await?;
+    drop(held);
+    let upstream_id = transform::from_provider(answered.response.headers_mut());
+    exchange.answered(answered.response.status(), upstream_id);
+    let events = is_event_stream(answered.response.headers());
+    let shortens = usage_injected && events;
+    let tap = (!call.free).then(|| Tapped { tap: Tap::new(format, events, shortens), format, events, shortens });
+    Ok(Served::Theirs { answered, tap, standing })
+}
+
+async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access::Principal>, Problem> {
+    let identifying = identify::identify(&exchange.worker, headers);
+    let principal = identifying.instrument(tracing::debug_span!("identify")).await?;
+    exchange.identified(&principal);
+    Ok(principal)
+}
+
+fn hold(exchange: &mut Exchange, reservation: Reservation) -> Standing {
+    let standing = reservation.standing();
+    exchange.reserved(reservation);
+    standing
+}
+
+async fn send(exchange: &mut Exchange, outgoing: Outgoing) -> Result<Answered, Problem> {
+    forward(exchange, outgoing).instrument(tracing::debug_span!("forward")).await
+}
+
+/// The request as it goes upstream; `path` stands in place of the caller's where it is given.
+fn outgoing(parts: Parts, to: &Destination, path: Option<&str>, upload: Upload) -> Result<Request<Upload>, Problem> {
+    let target = transform::target(&to.origin, path.unwrap_or(parts.uri.path()), parts.uri.query());
+    let target = target.ok_or_else(|| Problem::new(Refusal::BadRequest, "the request's target is too long"))?;
+    let mut request = Request::new(upload);
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = target;
+    *request.headers_mut() = parts.headers;
+    Ok(request)
+}
+
+fn models(exchange: &Exchange, headers: &HeaderMap, standing: Standing) -> Response<Body> {
+    let names = exchange.snapshot.model_names();
+    let mut response = answer::json(ai::models::list(route::client(headers), &names));
+    tell(response.headers_mut(), exchange, standing);
+    response
+}
+
+fn relay(exchange: Box<Exchange>, answered: Answered, tap: Option<Tapped>, standing: Standing) -> Response<Body> {
+    let mut exchange = exchange;
+    let (mut parts, incoming) = answered.response.into_parts();
+    if tap.as_ref().is_some_and(|tap| tap.shortens) {
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
+    tell(&mut parts.headers, &exchange, standing);
+    exchange.answers(parts.status);
+    parts.version = http::Version::HTTP_11;
+    Response::from_parts(parts, Body::relay(Relay::new(incoming, answered.lease, exchange, tap)))
+}
+
+/// Tells the caller where its rate limit stands.
+fn tell(headers: &mut HeaderMap, exchange: &Exchange, standing: Standing) {
+    if let Some(level) = standing.rate {
+        headers.extend(answer::limit_headers(level, &exchange.worker.shared.clock));
+    }
+}
+
+fn finish(exchange: &mut Exchange, response: Response<Body>) -> Response<Body> {
+    exchange.answers(response.status());
+    exchange.relayed(response.body().whole_bytes().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0));
+    exchange.finish(Outcome::Completed, None);
+    response
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+}

@@ -1,0 +1,96 @@
+//! Listening sockets: one a worker and address, joined by `SO_REUSEPORT`.
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+
+/// Connections that wait to be accepted, a listener.
+const BACKLOG: i32 = 4096;
+
+/// Sockets for each worker, bound and listening.
+#[derive(Debug)]
+pub struct Listeners {
+    pub(crate) by_worker: Vec<Vec<std::net::TcpListener>>,
+    addresses: Vec<SocketAddr>,
+}
+
+/// An address cannot be listened on.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address}: {source}{}", hint(source))]
+pub struct BindError {
+    /// The address as configured.
+    pub address: SocketAddr,
+    /// What the operating system says.
+    pub source: io::Error,
+}
+
+impl Listeners {
+    /// The addresses, with the ports that the system chose for port 0.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+}
+
+/// Binds every address for each of `workers` threads.
+///
+/// # Errors
+/// [`BindError`] when an address is taken or not ours: a bind without `SO_REUSEPORT` comes first, because with it a
+/// second process of the same user would quietly share the port.
+pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Listeners, BindError> {
+    let mut by_worker: Vec<Vec<_>> = (0..workers.max(1)).map(|_| Vec::new()).collect();
+    let mut bound = Vec::new();
+    for &address in addresses {
+        let refused = |source| BindError { address, source };
+        let probe = socket(address, false).map_err(refused)?;
+        drop(probe);
+        let mut actual = address;
+        for sockets in &mut by_worker {
+            let listener = socket(actual, true).map_err(refused)?;
+            actual = listener.local_addr().map_err(refused)?;
+            sockets.push(listener);
+        }
+        bound.push(actual);
+    }
+    Ok(Listeners { by_worker, addresses: bound })
+}
+
+fn socket(address: SocketAddr, share: bool) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(share)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    if share {
+        socket.listen(BACKLOG)?;
+    }
+    Ok(socket.into())
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    let hints = [
+        (io::ErrorKind::AddrInUse, "; another process listens there: stop it, or choose another address"),
+        (io::ErrorKind::PermissionDenied, "; ports below 1024 need a privilege: choose a higher one"),
+        (io::ErrorKind::AddrNotAvailable, "; no interface of this machine has that address"),
+    ];
+    hints.into_iter().find(|(kind, _)| *kind == source.kind()).map_or("", |(_, hint)| hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_an_error_that_says_what_to_do() {
+        let first = bind(&["127.0.0.1:0".parse().unwrap()], 2).unwrap();
+        assert_eq!(first.by_worker.len(), 2);
+        let taken = bind(first.addresses(), 2).unwrap_err();
+        assert_eq!(taken.address, first.addresses()[0]);
+        assert!(taken.to_string().contains("another process listens there"), "{taken}");
+    }
+}

@@ -1,0 +1,172 @@
+//! The answer on its way back: passed on as it arrives, read by a tap where it is an LLM's.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ai::{Format, Tap};
+use bytes::Bytes;
+use http_body::{Body as _, SizeHint};
+use hyper::body::Incoming;
+use meter::Outcome;
+use tokio::time::{Instant, Sleep};
+
+use crate::body::Cut;
+use crate::forward::Lease;
+use crate::settle::Exchange;
+
+/// An answer in relay. Dropped before its end, it settles as `caller_gone`.
+pub(crate) struct Relay {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    exchange: Box<Exchange>,
+    tap: Option<Tapped>,
+    /// Bytes that still go out after the end.
+    last: Option<Bytes>,
+    moved_at: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    idle: Duration,
+    total_at: Instant,
+}
+
+/// How an LLM's answer is read.
+pub(crate) struct Tapped {
+    pub(crate) tap: Tap,
+    pub(crate) format: Format,
+    /// Whether it is a stream of events, which can end with an event of ours.
+    pub(crate) events: bool,
+    /// Whether bytes may be left out, so that no length can be promised.
+    pub(crate) shortens: bool,
+}
+
+impl Relay {
+    pub(crate) fn new(incoming: Incoming, lease: Lease, exchange: Box<Exchange>, tap: Option<Tapped>) -> Box<Self> {
+        let timeouts = exchange.timeouts();
+        let total_at = exchange.begun + timeouts.total;
+        let mut relay = Self {
+            incoming,
+            lease: Some(lease),
+            exchange,
+            tap,
+            last: None,
+            moved_at: Instant::now(),
+            timer: None,
+            idle: timeouts.idle,
+            total_at,
+        };
+        if relay.incoming.is_end_stream() {
+            relay.end();
+        }
+        Box::new(relay)
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        self.lease.is_none() && self.last.is_none()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match &self.tap {
+            Some(tapped) if tapped.shortens => SizeHint::default(),
+            _ => self.incoming.size_hint(),
+        }
+    }
+
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        loop {
+            if let Some(last) = self.last.take() {
+                return Poll::Ready(Some(Ok(last)));
+            }
+            if self.lease.is_none() {
+                return Poll::Ready(None);
+            }
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Trailers end here: the caller was promised none (RFC 9110, 6.5.1).
+                    let Ok(data) = frame.into_data() else { continue };
+                    let bytes = self.pass(data);
+                    if !bytes.is_empty() {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!(request_id = %self.exchange.id, %error, "upstream broke off its answer");
+                    return self.break_off(Outcome::UpstreamCut);
+                }
+                Poll::Ready(None) => self.end(),
+                Poll::Pending => match self.interrupted(cx) {
+                    Some(outcome) => return self.break_off(outcome),
+                    None => return Poll::Pending,
+                },
+            }
+        }
+    }
+
+    /// What of `data` goes on to the caller.
+    fn pass(&mut self, data: Bytes) -> Bytes {
+        self.moved_at = Instant::now();
+        let bytes = match &mut self.tap {
+            Some(tapped) => tapped.tap.push(data),
+            None => data,
+        };
+        self.exchange.relayed(bytes.len());
+        // With a known length hyper asks for nothing after the last byte, so the end is here.
+        if self.incoming.is_end_stream() {
+            self.end();
+        }
+        bytes
+    }
+
+    /// The answer is whole.
+    fn end(&mut self) {
+        let seen = self.tap.take().map(|tapped| {
+            let (rest, seen) = tapped.tap.finish();
+            self.exchange.relayed(rest.len());
+            self.last = (!rest.is_empty()).then_some(rest);
+            seen
+        });
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+        self.exchange.finish(Outcome::Completed, seen);
+    }
+
+    /// The answer will not be whole. A stream of events ends with one that says so; anything else is cut.
+    fn break_off(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, Cut>>> {
+        self.lease = None;
+        let Some(tapped) = self.tap.take() else {
+            self.exchange.finish(outcome, None);
+            return Poll::Ready(Some(Err(Cut)));
+        };
+        let (format, events) = (tapped.format, tapped.events);
+        let (_, seen) = tapped.tap.finish();
+        let event = events.then(|| self.exchange.last_event(format, outcome));
+        self.exchange.finish(outcome, Some(seen));
+        Poll::Ready(Some(event.ok_or(Cut)))
+    }
+
+    fn interrupted(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
+        if self.exchange.watch.is_ending() {
+            return Some(Outcome::Drained);
+        }
+        let at = (self.moved_at + self.idle).min(self.total_at);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        while timer.as_mut().poll(cx).is_ready() {
+            if at <= Instant::now() {
+                return Some(Outcome::TimedOut);
+            }
+            timer.as_mut().reset(at);
+        }
+        None
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if self.lease.take().is_some() {
+            let seen = self.tap.take().map(|tapped| tapped.tap.finish().1);
+            let outcome = if self.exchange.watch.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+            self.exchange.finish(outcome, seen);
+        }
+    }
+}

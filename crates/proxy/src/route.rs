@@ -1,0 +1,74 @@
+//! Which way a request goes: an LLM endpoint, or one of the configured routes.
+
+use std::sync::Arc;
+
+use access::Refusal;
+use ai::endpoint::Found;
+use ai::models::Client;
+use ai::{Endpoint, Format};
+use config::Match;
+use config::snapshot::{Ai, Route, Snapshot};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::answer::Problem;
+
+/// Where a request goes.
+pub(crate) enum Way {
+    /// To a configured upstream.
+    Route(Arc<Route>),
+    /// To an LLM endpoint.
+    Endpoint(Endpoint),
+}
+
+/// Finds the way. A route that is as specific as an LLM endpoint comes first.
+pub(crate) fn find(snapshot: &Snapshot, request: &Parts) -> Result<Way, Problem> {
+    let (method, path) = (&request.method, request.uri.path());
+    let matched = snapshot.router.find(method.as_str(), path);
+    let found = match below(snapshot.ai.as_ref(), path) {
+        Some(rest) if !matched.precedes(path) => Endpoint::find(method.as_str(), rest),
+        _ => Found::None,
+    };
+    match (found, matched) {
+        (Found::Endpoint(endpoint), _) => Ok(Way::Endpoint(endpoint)),
+        (_, Match::Route(route)) => Ok(Way::Route(route.clone())),
+        (Found::WrongMethod { .. }, _) if asks_for_websocket(&request.headers) => Err(upgrade_required()),
+        (Found::WrongMethod { allow }, _) => Err(wrong_method(allow)),
+        (Found::None, Match::WrongMethod { allow }) => Err(wrong_method(&allow.join(", "))),
+        (Found::None, Match::None) => Err(Problem::new(Refusal::RouteNotFound, "no route has this path")),
+    }
+}
+
+/// The format in which a caller of `path` reads errors, whether or not the request is served.
+pub(crate) fn format(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Option<Format> {
+    let rest = below(snapshot.ai.as_ref(), path)?;
+    let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.path() == rest)?;
+    if endpoint == Endpoint::Models { Some(client(headers).format()) } else { endpoint.format() }
+}
+
+/// Whose SDK asks for the list of models.
+pub(crate) fn client(headers: &HeaderMap) -> Client {
+    Client::of(headers.contains_key("anthropic-version"))
+}
+
+/// Whether a WebSocket is asked for (RFC 6455, 4.1).
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// The path after `ai.prefix`.
+fn below<'a>(ai: Option<&Ai>, path: &'a str) -> Option<&'a str> {
+    let rest = path.strip_prefix(ai?.prefix.as_str())?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(if rest.is_empty() { "/" } else { rest })
+}
+
+/// Codex tries a WebSocket first; this answer alone makes it turn to HTTP at once (0.169, measured 2026-11-20).
+fn upgrade_required() -> Problem {
+    Problem::new(Refusal::UpgradeRequired, "WebSockets are not spoken here: send an HTTP POST")
+        .header(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"))
+        .header(header::CONNECTION, HeaderValue::from_static("upgrade"))
+}
+
+fn wrong_method(allow: &str) -> Problem {
+    Problem::new(Refusal::MethodNotAllowed, format!("this path is served for {allow}")).allowing(allow)
+}

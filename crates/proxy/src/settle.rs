@@ -1,0 +1,346 @@
+//! The end of every request: truth in place of the reservation, one usage event, the metrics, the log.
+//!
+//! It awaits nothing, because most hang-ups are a `Drop`.
+
+mod handles;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use access::{Mono, Principal, Refusal, RequestId, Timestamp};
+use ai::{Format, Seen};
+use config::snapshot::{Events, Provider, Snapshot, Timeouts};
+use http::{HeaderValue, Method, StatusCode};
+use meter::{Attempt, Caller, Committed, Outcome, Reservation, UsageEvent};
+use tokio::time::Instant;
+
+use crate::answer::Problem;
+use crate::body::Progress;
+use crate::connection::Watch;
+use crate::upstream::pool::Probe;
+use crate::worker::Worker;
+
+pub(crate) use handles::Handles;
+
+/// One request, from its head to the end of its answer. Dropped unfinished, the caller went away.
+pub(crate) struct Exchange {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) watch: Rc<Watch>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) id: RequestId,
+    /// When its head had arrived, for deadlines.
+    pub(crate) begun: Instant,
+    started: Mono,
+    started_at: Timestamp,
+    method: Method,
+    path: String,
+    correlation: Option<HeaderValue>,
+    route: Arc<str>,
+    events: Events,
+    timeouts: Timeouts,
+    caller: Option<Caller>,
+    call: Option<Call>,
+    hold: Hold,
+    sending: Option<Sending>,
+    attempts: Vec<Attempt>,
+    request_bytes: u64,
+    response_bytes: u64,
+    status: u16,
+    refusal: Option<(Refusal, Option<String>)>,
+    over: bool,
+}
+
+/// What is special about an LLM call.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) format: Format,
+    pub(crate) asked_model: Arc<str>,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) model: Arc<str>,
+    pub(crate) streamed: bool,
+    /// Whether it has usage; a token count has none, and leaves no event.
+    pub(crate) free: bool,
+}
+
+/// What is held of the caller's limits.
+enum Hold {
+    Nothing,
+    Reserved(Reservation),
+    Committed(Committed),
+}
+
+/// The call upstream that is under way.
+struct Sending {
+    upstream: Arc<str>,
+    probe: Probe,
+    progress: Rc<Progress>,
+    since: Mono,
+    status: Option<u16>,
+    upstream_id: Option<Arc<str>>,
+    first_byte_us: Option<u64>,
+}
+
+impl Exchange {
+    /// A request whose head has arrived; its route is not known yet.
+    pub(crate) fn begin<B>(worker: &Rc<Worker>, watch: &Rc<Watch>, request: &http::Request<B>) -> Box<Self> {
+        let clock = &worker.shared.clock;
+        let snapshot = worker.shared.live.load_full();
+        Box::new(Self {
+            id: RequestId(worker.ids.borrow_mut().next_uuid()),
+            begun: Instant::now(),
+            started: clock.mono(),
+            started_at: clock.now(),
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            correlation: crate::admit::correlation(request.headers()),
+            route: worker.handles.unmatched(),
+            events: Events::Folded,
+            timeouts: snapshot.timeouts,
+            caller: None,
+            call: None,
+            hold: Hold::Nothing,
+            sending: None,
+            attempts: Vec::new(),
+            request_bytes: 0,
+            response_bytes: 0,
+            status: 0,
+            refusal: None,
+            over: false,
+            worker: worker.clone(),
+            watch: watch.clone(),
+            snapshot,
+        })
+    }
+
+    pub(crate) fn routed(&mut self, route: Arc<str>, events: Events, timeouts: Timeouts) {
+        self.route = route;
+        self.events = events;
+        self.timeouts = timeouts;
+    }
+
+    pub(crate) const fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    pub(crate) fn correlation(&self) -> Option<&HeaderValue> {
+        self.correlation.as_ref()
+    }
+
+    pub(crate) fn identified(&mut self, principal: &Principal) {
+        self.caller = Some(Caller { user: principal.user_no, key: principal.key_no });
+    }
+
+    pub(crate) fn asks(&mut self, call: Call) {
+        self.call = Some(call);
+    }
+
+    pub(crate) fn reserved(&mut self, reservation: Reservation) {
+        self.hold = Hold::Reserved(reservation);
+    }
+
+    /// A call upstream begins; what an earlier one came to is an attempt of its own, if anything of it was written.
+    pub(crate) fn sending(&mut self, upstream: &Arc<str>, probe: Probe, progress: Rc<Progress>) {
+        self.commit_if_sent();
+        if let Some(earlier) = self.sending.take()
+            && earlier.probe.anything_written()
+        {
+            let attempt = self.attempt(&earlier, None);
+            self.attempts.push(attempt);
+        }
+        self.sending = Some(Sending {
+            upstream: upstream.clone(),
+            probe,
+            progress,
+            since: self.worker.shared.clock.mono(),
+            status: None,
+            upstream_id: None,
+            first_byte_us: None,
+        });
+    }
+
+    /// The head of the answer is here.
+    pub(crate) fn answered(&mut self, status: StatusCode, upstream_id: Option<Arc<str>>) {
+        self.commit_if_sent();
+        let now = self.worker.shared.clock.mono();
+        if let Some(sending) = &mut self.sending {
+            let waited_us = micros(now.since(sending.since));
+            sending.status = Some(status.as_u16());
+            sending.upstream_id = upstream_id;
+            sending.first_byte_us = Some(waited_us);
+            self.worker.handles.upstream_answered(&sending.upstream, waited_us);
+        }
+    }
+
+    /// Bytes of the answer's body went to the caller's connection.
+    pub(crate) fn relayed(&mut self, bytes: usize) {
+        self.response_bytes += u64::try_from(bytes).unwrap_or(0);
+    }
+
+    /// What the caller gets.
+    pub(crate) fn answers(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+
+    /// It is refused, or has failed.
+    pub(crate) fn refuse(&mut self, problem: &mut Problem) {
+        self.refusal = Some((problem.refusal, problem.source.take()));
+        if problem.refusal.side() == access::refusal::Side::Upstream
+            && let Some(upstream) = self.upstream()
+        {
+            self.worker.handles.upstream_failed(&upstream, problem.refusal);
+        }
+    }
+
+    /// The event with which a stream that is broken off ends.
+    pub(crate) fn last_event(&mut self, format: Format, outcome: Outcome) -> bytes::Bytes {
+        let (refusal, message) = match outcome {
+            Outcome::Drained => (Refusal::Draining, "this instance is shutting down: the answer is not complete"),
+            Outcome::TimedOut => (Refusal::UpstreamTimeout, "the answer took too long: it is not complete"),
+            Outcome::Completed | Outcome::CallerGone | Outcome::UpstreamCut => {
+                (Refusal::UpstreamReset, "the provider broke off its answer: it is not complete")
+            }
+        };
+        let request_id = self.id.to_string();
+        let event = ai::error::event(format, &ai::Problem { refusal, message, request_id: &request_id });
+        self.relayed(event.len());
+        event.into()
+    }
+
+    /// Settles, once; whatever comes later changes nothing.
+    pub(crate) fn finish(&mut self, outcome: Outcome, seen: Option<Seen>) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        self.commit_if_sent();
+        let duration_us = micros(self.worker.shared.clock.mono().since(self.started));
+        if let Some(sending) = self.sending.take() {
+            self.request_bytes = sending.progress.bytes();
+            if sending.probe.anything_written() {
+                let attempt = self.attempt(&sending, seen);
+                self.attempts.push(attempt);
+            }
+        }
+        let handles = &self.worker.handles;
+        handles.ended(self, duration_us);
+        if let Some((refusal, _)) = &self.refusal {
+            handles.refused(*refusal);
+        }
+        self.log(outcome, duration_us);
+        if let Hold::Committed(committed) = std::mem::replace(&mut self.hold, Hold::Nothing) {
+            self.record(committed, outcome, duration_us);
+        }
+    }
+
+    /// From the first byte on, a request counts.
+    fn commit_if_sent(&mut self) {
+        if self.sending.as_ref().is_some_and(|sending| sending.probe.anything_written())
+            && let Hold::Reserved(_) = &self.hold
+            && let Hold::Reserved(reservation) = std::mem::replace(&mut self.hold, Hold::Nothing)
+        {
+            self.hold = Hold::Committed(reservation.commit(self.started_at));
+        }
+    }
+
+    fn attempt(&self, sending: &Sending, seen: Option<Seen>) -> Attempt {
+        let seen = seen.unwrap_or_default();
+        let price = self.call.as_ref().and_then(|call| {
+            let answered = seen.model.as_deref().and_then(|model| self.snapshot.price(&call.provider, model));
+            answered.or_else(|| self.snapshot.price(&call.provider, &call.model))
+        });
+        let cost = price.zip(seen.usage.as_ref()).and_then(|(price, usage)| price.cost(usage));
+        if let Some(call) = &self.call
+            && !call.free
+        {
+            self.worker.handles.used(call, seen.usage.as_ref(), cost);
+        }
+        Attempt {
+            provider: sending.upstream.clone(),
+            model: self.call.as_ref().map(|call| call.model.clone()),
+            answered_model: seen.model.map(Arc::from),
+            status: sending.status,
+            upstream_id: sending.upstream_id.clone().or_else(|| seen.id.map(Arc::from)),
+            usage: seen.usage,
+            cost,
+            price_version: cost.and(price).map(|price| price.version.clone()),
+            first_byte_us: sending.first_byte_us,
+            duration_us: micros(self.worker.shared.clock.mono().since(sending.since)),
+        }
+    }
+
+    /// One usage event to the spool, or one more in the counts. A token count leaves none.
+    fn record(&mut self, committed: Committed, outcome: Outcome, duration_us: u64) {
+        if self.call.as_ref().is_some_and(|call| call.free) {
+            committed.settle();
+            return;
+        }
+        let handles = &self.worker.handles;
+        let event = UsageEvent {
+            id: self.id,
+            caller: self.caller,
+            started_at: self.started_at,
+            day: committed.day(),
+            credits: committed.credits(),
+            route: self.route.clone(),
+            format: self.call.as_ref().map(|call| handles.format(call.format)),
+            model: self.call.as_ref().map(|call| call.asked_model.clone()),
+            streamed: self.call.as_ref().is_some_and(|call| call.streamed),
+            status: self.status,
+            outcome,
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            duration_us,
+            attempts: std::mem::take(&mut self.attempts),
+        };
+        match self.events {
+            Events::Folded => self.worker.fold.add(&event),
+            Events::Rows => {
+                if let Err(error) = self.worker.spool.borrow_mut().append(&spool::Record::Event(event)) {
+                    // Dropped unsettled, it shows in `tollgate_meter_interrupted_total` too.
+                    tracing::error!(request_id = %self.id, %error, "usage event cannot be recorded");
+                    return;
+                }
+            }
+        }
+        committed.settle();
+    }
+
+    fn upstream(&self) -> Option<Arc<str>> {
+        self.sending.as_ref().map(|sending| sending.upstream.clone())
+    }
+
+    fn log(&self, outcome: Outcome, duration_us: u64) {
+        let (code, source) = match &self.refusal {
+            Some((refusal, source)) => (Some(refusal.code()), source.as_deref()),
+            None => (None, None),
+        };
+        let upstream_id = self.attempts.last().and_then(|attempt| attempt.upstream_id.as_deref());
+        tracing::info!(
+            request_id = %self.id,
+            correlation_id = self.correlation.as_ref().and_then(|id| id.to_str().ok()),
+            method = %self.method,
+            path = %self.path,
+            route = %self.route,
+            status = self.status,
+            outcome = outcome.as_str(),
+            code,
+            cause = source,
+            user = self.caller.map(|caller| caller.user.0),
+            key = self.caller.map(|caller| caller.key.0),
+            model = self.call.as_ref().map(|call| &*call.asked_model),
+            upstream_id,
+            duration_us,
+            "request"
+        );
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let outcome = if self.watch.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+        self.finish(outcome, None);
+    }
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,158 @@
+//! A worker's own handles of the metrics: on the way of a request nobody looks into a shared family.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use access::{NanoUsd, Refusal};
+use ai::{Endpoint, Format};
+use meter::Usage;
+use telemetry::Metrics;
+use telemetry::metrics::{
+    CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels,
+    UpstreamLabels, method,
+};
+
+use super::{Call, Exchange};
+
+/// Token classes in the order of [`Usage::classes`].
+const CLASSES: [&str; 6] = ["input", "cached_input", "cache_write_short", "cache_write_long", "output", "reasoning"];
+/// Models that a worker keeps handles of; callers choose their names.
+const MODELS_MAX: usize = 500;
+
+type Kept<K, V> = RefCell<HashMap<K, V>>;
+type ProviderModel = (Arc<str>, Arc<str>);
+
+/// Handles and names that requests share.
+pub(crate) struct Handles {
+    metrics: Arc<Metrics>,
+    requests: Kept<(Arc<str>, &'static str, u16), Counter>,
+    durations: Kept<Arc<str>, Histogram>,
+    upstreams: Kept<Arc<str>, Histogram>,
+    models: Kept<ProviderModel, Model>,
+    unmatched: Arc<str>,
+    endpoints: [(Endpoint, Arc<str>); 6],
+    formats: [(Format, Arc<str>); 3],
+}
+
+#[derive(Clone)]
+struct Model {
+    tokens: [Counter; 6],
+    cost: Counter,
+    unpriced: Counter,
+}
+
+impl Handles {
+    pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            requests: RefCell::default(),
+            durations: RefCell::default(),
+            upstreams: RefCell::default(),
+            models: RefCell::default(),
+            unmatched: Arc::from("unmatched"),
+            endpoints: Endpoint::ALL.map(|endpoint| (endpoint, Arc::from(endpoint.path()))),
+            formats: Format::ALL.map(|format| (format, Arc::from(format.name()))),
+        }
+    }
+
+    /// The route's name of a request that took none.
+    pub(crate) fn unmatched(&self) -> Arc<str> {
+        self.unmatched.clone()
+    }
+
+    /// The route's name of an LLM endpoint.
+    pub(crate) fn endpoint(&self, endpoint: Endpoint) -> Arc<str> {
+        named(&self.endpoints, endpoint).unwrap_or_else(|| self.unmatched())
+    }
+
+    /// The format's name.
+    pub(crate) fn format(&self, format: Format) -> Arc<str> {
+        named(&self.formats, format).unwrap_or_else(|| Arc::from(format.name()))
+    }
+
+    pub(crate) fn ended(&self, exchange: &Exchange, duration_us: u64) {
+        let (route, status) = (&exchange.route, exchange.status);
+        let key = (route.clone(), method(exchange.method.as_str()), status);
+        let make = |key: &(Arc<str>, &'static str, u16)| {
+            let labels = RequestLabels { route: (&key.0).into(), method: key.1, status };
+            self.metrics.proxy.requests.get_or_create(&labels)
+        };
+        with(&self.requests, key, make, |counter| {
+            counter.inc();
+        });
+        let make = |route: &Arc<str>| self.metrics.proxy.duration.get_or_create(&RouteLabels { route: route.into() });
+        with(&self.durations, route.clone(), make, |histogram| histogram.observe_us(duration_us));
+    }
+
+    pub(crate) fn upstream_answered(&self, upstream: &Arc<str>, waited_us: u64) {
+        let make = |upstream: &Arc<str>| {
+            self.metrics.proxy.upstream_duration.get_or_create(&UpstreamLabels { upstream: upstream.into() })
+        };
+        with(&self.upstreams, upstream.clone(), make, |histogram| histogram.observe_us(waited_us));
+    }
+
+    pub(crate) fn upstream_failed(&self, upstream: &Arc<str>, refusal: Refusal) {
+        let labels = UpstreamCodeLabels { upstream: upstream.into(), code: refusal.code() };
+        self.metrics.proxy.upstream_errors.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        self.metrics.proxy.refusals.get_or_create(&CodeLabels { code: refusal.code() }).inc();
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.metrics.proxy.panics.inc();
+    }
+
+    pub(crate) fn used(&self, call: &Call, usage: Option<&Usage>, cost: Option<NanoUsd>) {
+        if self.models.borrow().len() >= MODELS_MAX {
+            self.models.borrow_mut().clear();
+        }
+        let key = (call.provider.name.clone(), call.model.clone());
+        with(
+            &self.models,
+            key,
+            |(provider, model)| self.model(provider, model),
+            |model| {
+                let classes = usage.map(Usage::classes).unwrap_or_default();
+                for (counter, tokens) in model.tokens.iter().zip(classes) {
+                    counter.inc_by(tokens.unwrap_or(0));
+                }
+                match cost {
+                    Some(cost) => model.cost.inc_by(u64::try_from(cost.0).unwrap_or(0)),
+                    None => model.unpriced.inc(),
+                };
+            },
+        );
+    }
+
+    fn model(&self, provider: &Arc<str>, model: &Arc<str>) -> Model {
+        let proxy = &self.metrics.proxy;
+        let labels = ModelLabels { provider: provider.into(), model: model.into() };
+        Model {
+            tokens: CLASSES.map(|class| {
+                proxy.tokens.get_or_create(&TokenLabels { provider: provider.into(), model: model.into(), class })
+            }),
+            cost: proxy.cost.get_or_create(&labels),
+            unpriced: proxy.unpriced.get_or_create(&labels),
+        }
+    }
+}
+
+fn named<T: Copy + PartialEq>(names: &[(T, Arc<str>)], which: T) -> Option<Arc<str>> {
+    names.iter().find(|(named, _)| *named == which).map(|(_, name)| name.clone())
+}
+
+/// Uses the kept handle under `key`, made where there is none yet.
+fn with<K: Eq + std::hash::Hash, V>(kept: &Kept<K, V>, key: K, make: impl FnOnce(&K) -> V, then: impl FnOnce(&V)) {
+    let mut kept = kept.borrow_mut();
+    match kept.get(&key) {
+        Some(value) => then(value),
+        None => {
+            let value = make(&key);
+            then(&value);
+            kept.insert(key, value);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+use std::sync::Arc;
+
+use access::Secret;
+use uuid_of::id;
+
+use super::*;
+
+mod uuid_of {
+    use access::{Clock, Ids, RequestId, Timestamp};
+
+    pub(super) fn id() -> RequestId {
+        RequestId(Ids::new(Clock::manual(Timestamp(1))).next_uuid())
+    }
+}
+
+fn origin() -> Origin {
+    Origin { tls: false, host: "up".into(), port: 80, authority: "up.example".into(), path: "/base".into() }
+}
+
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
+}
+
+fn asker(correlation: Option<&HeaderValue>) -> Asker<'_> {
+    Asker { address: IpAddr::from([192, 0, 2, 1]), id: id(), correlation }
+}
+
+fn names(headers: &HeaderMap) -> Vec<&str> {
+    let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn hop_by_hop_fields_and_what_connection_names_go() {
+    let mut map = headers(&[
+        ("connection", "keep-alive, X-Once"),
+        ("x-once", "1"),
+        ("keep-alive", "timeout=5"),
+        ("te", "trailers"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "h2c"),
+        ("proxy-authorization", "Basic x"),
+        ("x-kept", "2"),
+    ]);
+    to_caller(&mut map);
+    assert_eq!(names(&map), ["x-kept"]);
+}
+
+#[test]
+fn an_ordinary_upstream_learns_who_asks_and_nobody_forges_it() {
+    let correlation = HeaderValue::from_static("mine");
+    let mut map = headers(&[
+        ("host", "api.example.com"),
+        ("x-forwarded-for", "6.6.6.6"),
+        ("forwarded", "for=6.6.6.6"),
+        ("x-real-ip", "6.6.6.6"),
+        ("x-request-id", "mine"),
+        ("cookie", "session=1"),
+        ("authorization", "Basic dXNlcg=="),
+    ]);
+    to_upstream(&mut map, &origin(), &asker(Some(&correlation)));
+    assert_eq!(map["host"], "up.example");
+    assert_eq!(map["x-forwarded-for"], "192.0.2.1");
+    assert_eq!(map["x-forwarded-host"], "api.example.com");
+    assert_eq!(map["x-correlation-id"], "mine");
+    assert_eq!(
+        (&map["cookie"], &map["authorization"]),
+        (&"session=1".parse().unwrap(), &"Basic dXNlcg==".parse().unwrap())
+    );
+    assert!(!map.contains_key("forwarded") && !map.contains_key("x-real-ip"));
+    assert_ne!(map["x-request-id"], "mine");
+}
+
+#[test]
+fn our_keys_are_never_forwarded() {
+    let key = "tollgate_0123456789abcdef0123456789abcdef";
+    for (name, value) in
+        [("authorization", format!("Bearer {key}")), ("x-api-key", key.into()), ("api-key", key.into())]
+    {
+        let mut map = headers(&[(name, &value), ("x-kept", "1")]);
+        to_upstream(&mut map, &origin(), &asker(None));
+        assert!(map.values().all(|value| !value.to_str().unwrap().contains("0123456789abcdef")), "{name}");
+    }
+}
+
+#[test]
+fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
+    let provider = |kind| Provider {
+        name: Arc::from("p"),
+        kind,
+        origin: origin(),
+        credential: Some(Secret::new("sk-real".to_owned())),
+    };
+    for (kind, header, value) in
+        [(ProviderKind::OpenAi, "authorization", "Bearer sk-real"), (ProviderKind::Anthropic, "x-api-key", "sk-real")]
+    {
+        let mut map = headers(&[
+            ("authorization", "Bearer caller"),
+            ("x-api-key", "caller"),
+            ("api-key", "caller"),
+            ("cookie", "c=1"),
+            ("accept-encoding", "gzip"),
+            ("anthropic-beta", "a,b"),
+            ("x-request-id", "theirs"),
+        ]);
+        to_provider(&mut map, &provider(kind), id());
+        assert_eq!(map[header], value);
+        assert_eq!(
+            (&map["accept-encoding"], &map["anthropic-beta"]),
+            (&"identity".parse().unwrap(), &"a,b".parse().unwrap())
+        );
+        assert_eq!(map["x-request-id"], "theirs");
+        assert!(map.values().all(|value| !value.to_str().unwrap().contains("caller")));
+        assert!(!map.contains_key("cookie"));
+    }
+}
+
+#[test]
+fn the_shared_account_is_not_told() {
+    let mut map = headers(&[
+        ("set-cookie", "a=1"),
+        ("openai-organization", "org"),
+        ("anthropic-organization-id", "org"),
+        ("x-ratelimit-remaining-tokens", "1"),
+        ("anthropic-ratelimit-tokens-reset", "1"),
+        ("request-id", "req_1"),
+        ("retry-after", "3"),
+        ("openai-version", "2020-10-01"),
+    ]);
+    assert_eq!(from_provider(&mut map).as_deref(), Some("req_1"));
+    assert_eq!(names(&map), ["openai-version", "retry-after", "x-accel-buffering"]);
+}
+
+#[test]
+fn a_valid_trace_goes_on_and_an_invalid_one_begins_anew() {
+    let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let carried = |value: &str| {
+        let mut map = headers(&[("traceparent", value), ("tracestate", "a=1")]);
+        trace(&mut map, id());
+        (map["traceparent"].to_str().unwrap().to_owned(), map.contains_key("tracestate"))
+    };
+    let (value, state) = carried(&format!("00-{trace_id}-00f067aa0ba902b7-01"));
+    assert!(value.starts_with(&format!("00-{trace_id}-")) && value.ends_with("-01") && state, "{value}");
+    assert!(!value.contains("00f067aa0ba902b7"));
+    for bad in [
+        String::new(),
+        format!("00-{trace_id}-00f067aa0ba902b7"),
+        format!("ff-{trace_id}-00f067aa0ba902b7-01"),
+        format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+        format!("00-{}-00f067aa0ba902b7-01", trace_id.to_uppercase()),
+        format!("00-{trace_id}-00f067aa0ba902b7-01-x"),
+    ] {
+        let (value, state) = carried(&bad);
+        assert!(!value.contains(trace_id) && value.ends_with("-00") && !state, "{bad} {value}");
+    }
+}
+
+#[test]
+fn the_query_is_passed_on_as_it_was_written() {
+    let uri = target(&origin(), "/v1/messages", Some("beta=true&x=%2F")).unwrap();
+    assert_eq!(uri.to_string(), "/base/v1/messages?beta=true&x=%2F");
+    assert_eq!(target(&origin(), "/a%20b", None).unwrap().to_string(), "/base/a%20b");
+}

@@ -1,0 +1,6 @@
+//! Connections to upstreams.
+
+pub(crate) mod connect;
+pub(crate) mod pool;
+
+pub use connect::tls_config;

@@ -1,0 +1,228 @@
+//! The threads on which requests happen: each a runtime of its own with its own listeners, pools and caches.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use access::{Clock, Directory, Ids};
+use config::Live;
+use meter::Meter;
+use telemetry::Metrics;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+
+use crate::connection;
+use crate::drain::{Drain, LAST_WORDS, Phase, reached};
+use crate::fold::{self, Fold};
+use crate::gate::Gate;
+use crate::listener::Listeners;
+use crate::settle::Handles;
+use crate::upstream::pool::{self, Pools};
+
+/// After `accept` failed (out of descriptors, say) a worker waits so long: an error that stays must not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Threads a worker may use for bodies too large to be read on it, and for names to be resolved.
+const BLOCKING_THREADS_MAX: usize = 4;
+/// Unused blocking threads end after this long.
+const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The configuration in force.
+    pub live: Arc<Live>,
+    /// Limits and quotas.
+    pub meter: Arc<Meter>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Time.
+    pub clock: Clock,
+    /// Bounds over all workers.
+    pub gate: Arc<Gate>,
+    /// How upstreams are verified.
+    pub tls: Arc<rustls::ClientConfig>,
+    /// How far a shutdown has come.
+    pub drain: Drain,
+}
+
+/// What one worker has to itself.
+#[derive(Debug)]
+pub struct Lane {
+    /// Its view of the keys.
+    pub directory: Directory,
+    /// Its file of usage events.
+    pub spool: spool::Writer,
+}
+
+/// A worker's state; it never leaves its thread.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) directory: Directory,
+    pub(crate) spool: RefCell<spool::Writer>,
+    pub(crate) ids: RefCell<Ids>,
+    pub(crate) pools: Pools,
+    pub(crate) fold: Fold,
+    pub(crate) handles: Handles,
+}
+
+/// The running workers.
+#[derive(Debug)]
+pub struct Workers(Vec<JoinHandle<()>>);
+
+/// The workers cannot be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The operating system gave no thread.
+    #[error("cannot start a worker thread: {0}")]
+    Thread(#[source] io::Error),
+    /// There are more or fewer lanes than listeners.
+    #[error("{listeners} workers have listeners, {lanes} have a spool lane")]
+    Lanes {
+        /// Workers with listeners.
+        listeners: usize,
+        /// Workers with a lane.
+        lanes: usize,
+    },
+}
+
+/// Starts a thread for each lane.
+///
+/// # Errors
+/// [`StartError`] when a thread cannot be had, or lanes and listeners do not match.
+pub fn start(shared: &Arc<Shared>, listeners: Listeners, lanes: Vec<Lane>) -> Result<Workers, StartError> {
+    let sockets = listeners.by_worker;
+    if sockets.len() != lanes.len() {
+        return Err(StartError::Lanes { listeners: sockets.len(), lanes: lanes.len() });
+    }
+    let mut threads = Vec::new();
+    for (number, (sockets, lane)) in sockets.into_iter().zip(lanes).enumerate() {
+        let shared = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || run(shared, sockets, lane))
+            .map_err(StartError::Thread)?;
+        threads.push(thread);
+    }
+    Ok(Workers(threads))
+}
+
+/// One worker a core, at most eight unless more are asked for.
+#[must_use]
+pub fn workers_default() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(8)
+}
+
+impl Workers {
+    /// Waits until every worker has ended; blocks the calling thread. Answers how many panicked.
+    #[must_use]
+    pub fn join(self) -> usize {
+        self.0.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
+    }
+}
+
+fn run(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: Lane) {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_keep_alive(BLOCKING_KEEP_ALIVE)
+        .build_local(LocalOptions::default());
+    match runtime {
+        Ok(runtime) => runtime.block_on(work(shared, sockets, lane)),
+        Err(error) => tracing::error!(%error, "worker has no runtime"),
+    }
+}
+
+/// Accepts until the shutdown closes the listeners, then lets what is in flight end.
+async fn work(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: Lane) {
+    let worker = Rc::new(Worker {
+        ids: RefCell::new(Ids::new(shared.clock.clone())),
+        handles: Handles::new(&shared.metrics),
+        shared,
+        directory: lane.directory,
+        spool: RefCell::new(lane.spool),
+        pools: Pools::default(),
+        fold: Fold::default(),
+    });
+    let folding = spawn(fold::flush_forever(worker.clone()));
+    let sweeping = spawn(pool::sweep_forever(worker.clone()));
+    let mut accepting = Vec::new();
+    for socket in sockets {
+        match TcpListener::from_std(socket) {
+            Ok(listener) => accepting.push(spawn(accept(worker.clone(), listener))),
+            Err(error) => tracing::error!(%error, "listener is not usable"),
+        }
+    }
+    let drain = &worker.shared.drain;
+    reached(drain.follow(), Phase::Closing).await;
+    for task in accepting {
+        // The task ends by itself at `Closing`; only a panic makes this an error.
+        let _ = task.await;
+    }
+    let ending = reached(drain.follow(), Phase::Ending);
+    tokio::select! { () = ending => last_words(&worker).await, () = idle(&worker) => () }
+    folding.abort();
+    sweeping.abort();
+    worker.fold.flush(&worker);
+}
+
+/// Waits until no connection of the process is open.
+async fn idle(worker: &Worker) {
+    while worker.shared.gate.connections() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn last_words(worker: &Worker) {
+    // An error says that some callers did not take their last event in time; they are dropped with the runtime.
+    let _ = tokio::time::timeout(LAST_WORDS, idle(worker)).await;
+}
+
+async fn accept(worker: Rc<Worker>, listener: TcpListener) {
+    let mut closing = std::pin::pin!(reached(worker.shared.drain.follow(), Phase::Closing));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut closing => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => open(&worker, stream, peer),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    // Connections that the kernel has already completed would be reset when the listener closes.
+    while let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+        open(&worker, stream, peer);
+    }
+}
+
+fn open(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+    // Fails only for a connection that is already gone, which serving it will find.
+    let _ = stream.set_nodelay(true);
+    drop(spawn(connection::serve(worker.clone(), stream, peer)));
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+/// Starts a task on this worker's thread; it ends with the worker's runtime at the latest.
+pub(crate) fn spawn<F>(task: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    tokio::task::spawn_local(task)
+}

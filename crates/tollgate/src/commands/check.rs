@@ -1,0 +1,28 @@
+//! `tollgate check FILE`.
+
+use std::process::ExitCode;
+
+use config::load::Flags;
+
+use crate::cli::{Check, Place};
+use crate::commands::{load, say};
+
+/// Compiles the file as `serve` would, and says what it found.
+pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
+    let place = Place { config: Some(args.file.clone()), data: None };
+    let loaded = load(&place, &Flags::default())?;
+    for note in &loaded.notes {
+        say(&format!("note: {note}\n"));
+    }
+    let snapshot = &loaded.snapshot;
+    say(&format!(
+        "{} is valid: {} routes, {} upstreams, {} providers, {} models, {} plans\n",
+        args.file.display(),
+        snapshot.router.routes().len(),
+        snapshot.upstreams.len(),
+        snapshot.providers.len(),
+        snapshot.models.len(),
+        snapshot.plans.len(),
+    ));
+    Ok(ExitCode::SUCCESS)
+}

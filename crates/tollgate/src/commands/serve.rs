@@ -1,0 +1,47 @@
+//! `tollgate serve`.
+
+use std::process::ExitCode;
+
+use config::load::Flags;
+use config::snapshot::LogFormat;
+use telemetry::logs;
+
+use crate::cli::Serve;
+use crate::commands::load;
+use crate::wire;
+
+/// Threads for control, jobs, the store's loops and the mock.
+const SERVICE_THREADS: usize = 2;
+/// Threads for blocking calls: files, names, passwords.
+const BLOCKING_THREADS_MAX: usize = 16;
+
+/// Serves until a signal comes, then drains.
+pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
+    let flags = Flags {
+        listen: args.listen,
+        addr: args.addr,
+        mock: args.mock,
+        log: args.log.map(LogFormat::from),
+        ..Flags::default()
+    };
+    let loaded = load(&args.place, &flags)?;
+    let log = &loaded.snapshot.log;
+    logs::init(logs::Options {
+        format: log.format.map(|format| match format {
+            LogFormat::Json => logs::Format::Json,
+            LogFormat::Text => logs::Format::Text,
+        }),
+        level: &log.level,
+        modules: &log.modules,
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(SERVICE_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("service")
+        .enable_all()
+        .build()?;
+    let workers = args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get);
+    let ended = runtime.block_on(wire::serve(loaded, wire::Wish { workers, demo: args.demo }));
+    runtime.shutdown_background();
+    ended
+}

@@ -1,0 +1,98 @@
+//! Three demo users with keys that can be shown again: random for each data folder, kept beside the data.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use access::ApiKey;
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use store::{Email, NewKey, NewUser, Store, UserRef};
+
+const FILE: &str = "demo-keys.json";
+
+/// Name and plan of each.
+const USERS: [(&str, &str, &str); 3] = [
+    ("demo-starter@tollgate.invalid", "Demo Starter", "starter"),
+    ("demo-pro@tollgate.invalid", "Demo Pro", "pro"),
+    ("demo-business@tollgate.invalid", "Demo Business", "business"),
+];
+
+/// A demo key in clear; nothing else that is stored is.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct DemoKey {
+    pub(crate) email: String,
+    pub(crate) plan: String,
+    pub(crate) key: String,
+}
+
+/// Makes the demo users that are missing; answers their keys, in the order of the plans.
+pub(crate) async fn seed(store: &Store, data: &Path, key_prefix: &str) -> anyhow::Result<Vec<DemoKey>> {
+    let path = data.join(FILE);
+    let mut kept = read(&path)?;
+    let plans = store.plans().await?;
+    let mut shown = Vec::new();
+    for (email, name, plan) in USERS {
+        if !plans.iter().any(|known| known.name == plan) {
+            continue;
+        }
+        let key = match kept.iter().find(|kept| kept.email == email) {
+            Some(kept) => kept.clone(),
+            None => {
+                let key = ApiKey::generate(key_prefix)?.expose().to_owned();
+                let made = DemoKey { email: email.to_owned(), plan: plan.to_owned(), key };
+                kept.push(made.clone());
+                // Written first: a key in the store that nobody can show would be of no use.
+                write(&path, &kept)?;
+                made
+            }
+        };
+        ensure(store, name, &key).await?;
+        shown.push(key);
+    }
+    Ok(shown)
+}
+
+async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<()> {
+    let email = Email::parse(&demo.email)?;
+    let user = match store.find_user(&UserRef::Email(email.clone())).await? {
+        Some(user) => user,
+        None => {
+            let new = NewUser { email, name: name.to_owned(), plan: demo.plan.clone(), demo: true };
+            store.create_user(new).await?
+        }
+    };
+    let key = ApiKey::parse(&demo.key).with_context(|| format!("{FILE} holds something that is no key: delete it"))?;
+    if matches!(store.find_principal(key.hash()).await?, Err(access::NotFound::Unknown)) {
+        let new = NewKey {
+            user: user.id,
+            label: "demo".to_owned(),
+            hash: key.hash(),
+            prefix: key.prefix().to_owned(),
+            last4: key.last4().to_owned(),
+            expires_at: None,
+        };
+        store.create_key(new).await?;
+    }
+    Ok(())
+}
+
+fn read(path: &PathBuf) -> anyhow::Result<Vec<DemoKey>> {
+    match fs::read(path) {
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged: delete it", path.display()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+}
+
+fn write(path: &Path, keys: &[DemoKey]) -> anyhow::Result<()> {
+    let draft = path.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(&serde_json::to_vec_pretty(keys)?)?;
+    file.sync_all()?;
+    fs::rename(&draft, path).with_context(|| format!("{} cannot be written", path.display()))
+}

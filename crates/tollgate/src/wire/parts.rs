@@ -1,0 +1,230 @@
+//! The parts, each built from the ones before it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use access::{Clock, Credits, Directory, Lookup, Revision};
+use anyhow::Context;
+use config::snapshot::Origin;
+use config::{Live, Snapshot};
+use meter::Meter;
+use proxy::{Gate, Lane, Shared};
+use spool::{Reader, Spool, Writer};
+use store::{IngestStats, Store};
+use telemetry::{Board, Metrics, metrics};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::HOUSEKEEPING_EVERY;
+
+/// Keys that wait to be looked up, over all workers.
+const LOOKUPS_MAX: usize = 1024;
+/// How often `/readyz` learns whether keys can be answered.
+const BOARD_EVERY: Duration = Duration::from_millis(250);
+const SPOOL_FOLDER: &str = "spool";
+
+/// What many parts are built from.
+pub(crate) struct Base {
+    pub(crate) live: Arc<Live>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) revision: Arc<Revision>,
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+}
+
+/// What is filled when the spool is opened.
+pub(crate) struct Rebuild<'a> {
+    pub(crate) meter: &'a Meter,
+    pub(crate) stats: &'a IngestStats,
+    pub(crate) lanes: usize,
+}
+
+/// Opens the spool, ingests what an earlier process left in it, and counts what today has used already. No port is open.
+pub(crate) async fn rebuild(
+    store: &Store,
+    snapshot: &Snapshot,
+    clock: &Clock,
+    rebuild: Rebuild<'_>,
+) -> anyhow::Result<(Vec<Writer>, Reader)> {
+    let options = spool::Options::new(snapshot.spool.size_bytes_max, u32::try_from(rebuild.lanes)?);
+    let ingested = store.ingested().await?;
+    let folder = snapshot.data.join(SPOOL_FOLDER);
+    let opened = tokio::task::spawn_blocking(move || Spool::open(&folder, options, &ingested)).await?;
+    let Spool { writers, mut reader, cuts } = opened.context("the spool of usage events cannot be opened")?;
+    for cut in cuts {
+        tracing::warn!(?cut, "the spool had a torn tail, which was cut");
+    }
+    store::ingest::drain(store, &mut reader, rebuild.stats).await.context("usage left by an earlier run")?;
+    let today = clock.now().day();
+    for (caller, credits) in store.day_credits(today).await? {
+        rebuild.meter.restore(caller, today, Credits(u32::try_from(credits).unwrap_or(u32::MAX)));
+    }
+    Ok((writers, reader))
+}
+
+/// The origin of a server on this machine.
+pub(crate) fn origin(address: SocketAddr) -> Origin {
+    Origin {
+        tls: false,
+        host: address.ip().to_string(),
+        port: address.port(),
+        authority: address.to_string(),
+        path: String::new(),
+    }
+}
+
+/// What the workers share.
+pub(crate) fn shared(base: &Base) -> Arc<Shared> {
+    let snapshot = base.live.load();
+    Arc::new(Shared {
+        live: base.live.clone(),
+        meter: base.meter.clone(),
+        metrics: base.metrics.clone(),
+        clock: base.clock.clone(),
+        gate: Gate::new(snapshot.connections, snapshot.sizes.buffered_bytes_max),
+        tls: proxy::tls_config(),
+        drain: proxy::Drain::default(),
+    })
+}
+
+/// What each worker has to itself.
+pub(crate) fn lanes(base: &Base, writers: Vec<Writer>, keys: &mpsc::Sender<Lookup>) -> Vec<Lane> {
+    writers.into_iter().map(|spool| Lane { directory: directory(base, keys), spool }).collect()
+}
+
+fn directory(base: &Base, keys: &mpsc::Sender<Lookup>) -> Directory {
+    let stale_for = base.live.load().store.stale_for;
+    Directory::new(keys.clone(), base.revision.clone(), base.clock.clone(), stale_for)
+}
+
+/// Figures that live elsewhere are copied when somebody scrapes.
+pub(crate) fn watch_gauges(base: &Base, gate: &Arc<Gate>) {
+    let (meter, gate) = (base.meter.clone(), gate.clone());
+    base.metrics.on_scrape(Box::new(move |all| {
+        all.proxy.connections.set(i64::from(gate.connections()));
+        all.proxy.in_flight.set(i64::from(gate.in_flight()));
+        all.proxy.buffered_bytes.set(i64::try_from(gate.buffered_bytes()).unwrap_or(i64::MAX));
+        let tally = meter.tally();
+        metrics::set(&all.meter.released, tally.released.load(Ordering::Relaxed));
+        metrics::set(&all.meter.settled, tally.settled.load(Ordering::Relaxed));
+        metrics::set(&all.meter.interrupted, tally.interrupted.load(Ordering::Relaxed));
+    }));
+}
+
+fn watch_ingest(metrics: &Metrics, stats: Arc<IngestStats>) {
+    metrics.on_scrape(Box::new(move |all| {
+        let waiting = stats.waiting_bytes.load(Ordering::Relaxed);
+        all.spool.bytes.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        metrics::set(&all.spool.ingested_total, stats.events.load(Ordering::Relaxed));
+        metrics::set(&all.spool.ingest_errors, stats.failures.load(Ordering::Relaxed));
+    }));
+}
+
+/// Tasks beside the workers, on the multi-thread runtime. Dropped, they end.
+#[derive(Debug, Default)]
+pub(crate) struct Services {
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    ingest: Option<oneshot::Receiver<Reader>>,
+}
+
+impl Services {
+    /// Starts the mock provider on a free port of loopback.
+    pub(crate) async fn mock(&mut self) -> anyhow::Result<SocketAddr> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("the mock provider cannot listen")?;
+        let address = listener.local_addr()?;
+        let stopped = self.stopped();
+        self.tasks.spawn(async move { mock::serve(listener, stopped).await });
+        Ok(address)
+    }
+
+    /// Starts the store's loops; answers the queue of keys to be looked up.
+    pub(crate) async fn start(
+        &mut self,
+        base: &Base,
+        reader: Reader,
+        stats: Arc<IngestStats>,
+    ) -> anyhow::Result<mpsc::Sender<Lookup>> {
+        base.revision.confirm(base.store.revision().await?, base.clock.mono());
+        base.board.set_directory(true);
+        watch_ingest(&base.metrics, stats.clone());
+        let (keys, lookups) = mpsc::channel(LOOKUPS_MAX);
+        self.tasks.spawn(store::directory::serve(base.store.clone(), lookups, self.stopped()));
+        let polling =
+            store::revision::poll(base.store.clone(), base.revision.clone(), base.clock.clone(), self.stopped());
+        self.tasks.spawn(polling);
+        let (done, ingested) = oneshot::channel();
+        let ingesting = store::ingest::run(base.store.clone(), reader, stats, self.stopped());
+        self.tasks.spawn(async move {
+            // Nobody waits for the reader any more only when the process ends.
+            let _ = done.send(ingesting.await);
+        });
+        self.ingest = Some(ingested);
+        self.tasks.spawn(tell_board(base.board.clone(), base.live.clone(), base.revision.clone(), base.clock.clone()));
+        self.tasks.spawn(keep_house(base.meter.clone(), base.clock.clone()));
+        Ok(keys)
+    }
+
+    /// Starts the control API.
+    pub(crate) fn control(&mut self, base: &Base, listener: TcpListener, keys: &mpsc::Sender<Lookup>) {
+        let state = control::State {
+            store: base.store.clone(),
+            meter: base.meter.clone(),
+            directory: Arc::new(directory(base, keys)),
+            metrics: base.metrics.clone(),
+            board: base.board.clone(),
+            clock: base.clock.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            brand: base.live.load().brand.name.clone(),
+            limits: control::Limits::default(),
+        };
+        let stopped = self.stopped();
+        self.tasks.spawn(async move {
+            if let Err(error) = control::serve(listener, state, stopped).await {
+                tracing::error!(%error, "the control API ended");
+            }
+        });
+    }
+
+    /// Ends every loop and answers the spool's reader, so that what is left can be ingested.
+    pub(crate) async fn stop(mut self) -> Option<Reader> {
+        self.stop.send_replace(true);
+        let reader = match self.ingest.take() {
+            Some(ingest) => ingest.await.ok(),
+            None => None,
+        };
+        // Control lets its callers finish; the board and the housekeeping only wait.
+        let _ = tokio::time::timeout(Duration::from_secs(1), async { while self.tasks.join_next().await.is_some() {} })
+            .await;
+        reader
+    }
+
+    fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopped = self.stop.subscribe();
+        async move {
+            // An error means that the services are gone, and this with them.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        }
+    }
+}
+
+/// `/readyz` says whether keys can be answered, from the store or from what is cached.
+async fn tell_board(board: Arc<Board>, live: Arc<Live>, revision: Arc<Revision>, clock: Clock) {
+    loop {
+        let stale_for = live.load().store.stale_for;
+        board.set_directory(revision.age(clock.mono()) < stale_for);
+        tokio::time::sleep(BOARD_EVERY).await;
+    }
+}
+
+async fn keep_house(meter: Arc<Meter>, clock: Clock) {
+    loop {
+        tokio::time::sleep(HOUSEKEEPING_EVERY).await;
+        meter.sweep(clock.now().day());
+    }
+}

@@ -1,0 +1,73 @@
+//! The end: readiness fails, accepting goes on for a while, what is in flight finishes, usage is ingested.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::snapshot::Drain;
+use proxy::{Phase, Shared, Workers};
+use store::IngestStats;
+
+use super::parts::{Base, Services};
+use crate::signals::{Came, Signals};
+
+/// Usage that cannot be ingested within this stays in the spool, for the next start.
+const INGEST_WITHIN: Duration = Duration::from_secs(10);
+
+/// Everything that runs, to be ended.
+pub(crate) struct Ending {
+    pub(crate) services: Services,
+    pub(crate) workers: Workers,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) base: Base,
+    pub(crate) drain_times: Drain,
+}
+
+impl Ending {
+    /// Waits for a signal, then drains; a second signal ends at once.
+    pub(crate) async fn run(self, signals: &mut Signals) -> anyhow::Result<ExitCode> {
+        let first = signals.next().await;
+        tracing::info!(signal = ?first, "draining");
+        tokio::select! {
+            biased;
+            second = signals.next() => {
+                tracing::warn!(signal = ?second, "ending at once");
+                Ok(ExitCode::from(second.exit_code()))
+            }
+            panicked = self.drain(first) => {
+                Ok(if panicked == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+        }
+    }
+
+    /// Answers how many workers panicked.
+    async fn drain(self, signal: Came) -> usize {
+        let Self { services, workers, shared, base, drain_times } = self;
+        base.board.drain();
+        tokio::time::sleep(signal.delay(drain_times.delay)).await;
+        shared.drain.enter(Phase::Closing);
+        let mut joined = tokio::task::spawn_blocking(move || workers.join());
+        let in_time = tokio::time::timeout(drain_times.timeout, &mut joined).await;
+        let panicked = match in_time {
+            Ok(panicked) => panicked,
+            Err(_) => {
+                tracing::warn!(in_flight = shared.gate.in_flight(), "what is in flight ends now");
+                shared.drain.enter(Phase::Ending);
+                joined.await
+            }
+        };
+        let reader = services.stop().await;
+        if let Some(mut reader) = reader {
+            let stats = IngestStats::default();
+            let left = store::ingest::drain(&base.store, &mut reader, &stats);
+            match tokio::time::timeout(INGEST_WITHIN, left).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "usage stays in the spool, for the next start"),
+                Err(_) => tracing::warn!("usage stays in the spool, for the next start"),
+            }
+        }
+        base.store.close().await;
+        tracing::info!("ended");
+        panicked.unwrap_or(1)
+    }
+}
