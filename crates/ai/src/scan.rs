@@ -4,11 +4,11 @@
 //! each. What lies off the paths is skipped by counting brackets. It is no validator: malformed JSON may pass or
 //! stop it, and never yields more than its bytes.
 
+mod text;
+
 use std::ops::Range;
 
-use memchr::memchr2;
-
-use crate::short::Short;
+use text::Key;
 
 /// Longest value that is kept; a longer one is given up.
 pub(crate) const VALUE_BYTES_MAX: usize = 64 * 1024;
@@ -18,8 +18,6 @@ const VALUES_BYTES_MAX: usize = 2 * VALUE_BYTES_MAX;
 const PATHS_MAX: usize = 8;
 /// Longest path.
 const SEGMENTS_MAX: usize = 4;
-/// Longest key that is compared, escapes unresolved; no path has one that could be longer.
-const KEY_BYTES_MAX: usize = 128;
 /// In a path: any element of an array.
 pub(crate) const ANY: &str = "*";
 
@@ -28,6 +26,9 @@ pub(crate) type Path = &'static [&'static str];
 
 /// Paths by their number, one bit each.
 type Set = u8;
+
+/// The path whose value is being kept.
+type Keep = Option<u8>;
 
 /// See the module.
 #[derive(Debug)]
@@ -55,13 +56,13 @@ enum State {
     /// In an array of the path: before an element, a comma or the end.
     Element,
     /// In a string that is a value.
-    Text { escaped: bool, keep: Set },
+    Text { escaped: bool, keep: Keep },
     /// In a number or a word.
-    Word { keep: Set },
+    Word { keep: Keep },
     /// In an object or array off the paths, or kept whole.
-    Inside { depth: u64, keep: Set },
+    Inside { depth: u64, keep: Keep },
     /// The same, in one of its strings.
-    InsideText { depth: u64, escaped: bool, keep: Set },
+    InsideText { depth: u64, escaped: bool, keep: Keep },
     /// The value is over.
     Whole,
     /// This is not JSON.
@@ -74,12 +75,6 @@ struct Level {
     array: bool,
     entered: bool,
     paths: Set,
-}
-
-#[derive(Debug)]
-struct Key {
-    raw: Short<KEY_BYTES_MAX>,
-    escapes: bool,
 }
 
 /// What became of a path.
@@ -102,7 +97,7 @@ impl Scanner {
             state: State::Value,
             levels: [Level::default(); SEGMENTS_MAX],
             depth: 0,
-            key: Key { raw: Short::new(), escapes: false },
+            key: Key::new(),
             picked: Default::default(),
             values: Vec::new(),
             empty: 0,
@@ -139,34 +134,41 @@ impl Scanner {
     }
 
     /// The JSON at the path of this number, as written; of several, the last. `None`: not there, not whole, given up.
-    pub(crate) fn picked(&self, path: usize) -> Option<&[u8]> {
-        match self.picked.get(path)? {
+    pub(crate) fn picked(&self, path: u8) -> Option<&[u8]> {
+        match self.picked.get(usize::from(path))? {
             Picked::Value(at) => self.values.get(at.clone()),
             Picked::Nothing | Picked::GivenUp => None,
         }
     }
 
     /// Whether the path of this number leads through an array that has no element.
-    pub(crate) fn passes_empty_array(&self, path: usize) -> bool {
+    pub(crate) fn passes_empty_array(&self, path: u8) -> bool {
         self.empty & bit(path) != 0
     }
 
-    fn structure<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let Some((&byte, rest)) = bytes.split_first() else { return bytes };
-        match (self.state, byte) {
-            (_, b' ' | b'\t' | b'\r' | b'\n') | (State::Key | State::Element, b',') => {}
-            (State::Key, b'"') => {
-                self.key.clear();
-                self.state = State::InKey { escaped: false };
+    fn structure<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
+        while let Some((&byte, rest)) = bytes.split_first() {
+            match (self.state, byte) {
+                (_, b' ' | b'\t' | b'\r' | b'\n') | (State::Key | State::Element, b',') => {}
+                (State::Colon, b':') => self.state = State::Value,
+                (State::Key, b'"') => {
+                    self.key.clear();
+                    self.state = State::InKey { escaped: false };
+                    return rest;
+                }
+                (State::Key, b'}') | (State::Element, b']') => {
+                    self.close();
+                    return rest;
+                }
+                (State::Value | State::Element, b'}' | b']' | b',' | b':') | (State::Key | State::Colon, _) => {
+                    self.state = State::Broken;
+                    return rest;
+                }
+                (_, _) => return self.begin(byte, bytes),
             }
-            (State::Key, b'}') | (State::Element, b']') => self.close(),
-            (State::Colon, b':') => self.state = State::Value,
-            (State::Value | State::Element, b'}' | b']' | b',' | b':') | (State::Key | State::Colon, _) => {
-                self.state = State::Broken;
-            }
-            (_, _) => return self.begin(byte, bytes),
+            bytes = rest;
         }
-        rest
+        bytes
     }
 
     /// At a value, whose first byte is `byte`.
@@ -177,48 +179,47 @@ impl Scanner {
             self.state = State::Broken;
             return bytes;
         }
-        let (kept, through) = self.matching();
-        for path in (0..PATHS_MAX).filter(|path| kept & bit(*path) != 0) {
-            if let Some(picked) = self.picked.get_mut(path) {
-                *picked = Picked::Value(self.values.len()..self.values.len());
-            }
+        let (keep, through) = self.matching();
+        if let Some(picked) = keep.and_then(|path| self.picked.get_mut(usize::from(path))) {
+            *picked = Picked::Value(self.values.len()..self.values.len());
         }
         let (head, rest) = bytes.split_at(bytes.len().min(1));
-        if container && kept == 0 && through != 0 {
+        if container && keep.is_none() && through != 0 {
             self.open(byte == b'[', through);
             return rest;
         }
         self.state = match byte {
-            b'"' => State::Text { escaped: false, keep: kept },
-            b'{' | b'[' => State::Inside { depth: 1, keep: kept },
+            b'"' => State::Text { escaped: false, keep },
+            b'{' | b'[' => State::Inside { depth: 1, keep },
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
-                self.state = State::Word { keep: kept };
+                self.state = State::Word { keep };
                 return bytes;
             }
             _ => State::Broken,
         };
-        self.keep(kept, head);
+        self.keep(keep, head);
         rest
     }
 
-    /// Paths that end at the value which now begins, and paths that lead through it.
-    fn matching(&mut self) -> (Set, Set) {
-        let Some(depth) = self.depth.checked_sub(1) else { return (0, all(self.paths.len())) };
-        let Some(level) = self.levels.get_mut(depth) else { return (0, 0) };
+    /// The path that ends at the value which now begins, and the paths that lead through it.
+    fn matching(&mut self) -> (Keep, Set) {
+        let Some(depth) = self.depth.checked_sub(1) else { return (None, all(self.paths.len())) };
+        let Some(level) = self.levels.get_mut(depth) else { return (None, 0) };
         level.entered = true;
-        let (mut kept, mut through) = (0, 0);
-        for (number, path) in self.paths.iter().enumerate().filter(|(number, _)| level.paths & bit(*number) != 0) {
-            let fits = path.get(depth).is_some_and(|segment| match level.array {
-                true => *segment == ANY,
-                false => self.key.is(segment),
-            });
+        let (mut keep, mut through) = (None, 0);
+        for (number, path) in (0_u8..).zip(self.paths) {
+            if level.paths & bit(number) == 0 {
+                continue;
+            }
+            let Some(segment) = path.get(depth) else { continue };
+            let fits = if level.array { *segment == ANY } else { self.key.is(segment) };
             match fits {
-                true if path.len() == self.depth => kept |= bit(number),
+                true if path.len() == self.depth => keep = Some(number),
                 true => through |= bit(number),
                 false => {}
             }
         }
-        (kept, through)
+        (keep, through)
     }
 
     fn open(&mut self, array: bool, paths: Set) {
@@ -250,28 +251,32 @@ impl Scanner {
     }
 
     fn in_key<'a>(&mut self, escaped: bool, bytes: &'a [u8]) -> &'a [u8] {
-        let (taken, rest, next) = string(escaped, bytes);
-        let closes = next == Quoted::Closed;
-        let text = taken.split_last().filter(|_| closes).map_or(taken, |(_, text)| text);
-        self.key.add(text);
-        self.state = match next {
-            Quoted::Closed => State::Colon,
-            Quoted::Open { escaped } => State::InKey { escaped },
+        let inside = text::inside(escaped, bytes);
+        self.key.add(inside.text, inside.escapes);
+        self.state = match inside.rest {
+            Some(_) => State::Colon,
+            None => State::InKey { escaped: inside.escaped },
         };
-        rest
+        inside.rest.unwrap_or_default()
     }
 
-    fn text<'a>(&mut self, escaped: bool, keep: Set, bytes: &'a [u8]) -> &'a [u8] {
-        let (taken, rest, next) = string(escaped, bytes);
-        self.keep(keep, taken);
-        match next {
-            Quoted::Closed => self.after(),
-            Quoted::Open { escaped } => self.state = State::Text { escaped, keep },
+    fn text<'a>(&mut self, escaped: bool, keep: Keep, bytes: &'a [u8]) -> &'a [u8] {
+        let inside = text::inside(escaped, bytes);
+        self.keep(keep, inside.text);
+        match inside.rest {
+            Some(rest) => {
+                self.keep(keep, b"\"");
+                self.after();
+                rest
+            }
+            None => {
+                self.state = State::Text { escaped: inside.escaped, keep };
+                &[]
+            }
         }
-        rest
     }
 
-    fn word<'a>(&mut self, keep: Set, bytes: &'a [u8]) -> &'a [u8] {
+    fn word<'a>(&mut self, keep: Keep, bytes: &'a [u8]) -> &'a [u8] {
         let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
         match bytes.iter().position(ends) {
             Some(at) => {
@@ -287,7 +292,7 @@ impl Scanner {
         }
     }
 
-    fn inside<'a>(&mut self, mut depth: u64, keep: Set, bytes: &'a [u8]) -> &'a [u8] {
+    fn inside<'a>(&mut self, mut depth: u64, keep: Keep, bytes: &'a [u8]) -> &'a [u8] {
         let counts = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
         let mut from = 0;
         while let Some(next) = bytes.get(from..).and_then(|rest| rest.iter().position(counts)) {
@@ -315,86 +320,39 @@ impl Scanner {
         &[]
     }
 
-    fn inside_text<'a>(&mut self, (depth, escaped, keep): (u64, bool, Set), bytes: &'a [u8]) -> &'a [u8] {
-        let (taken, rest, next) = string(escaped, bytes);
-        self.keep(keep, taken);
-        self.state = match next {
-            Quoted::Closed => State::Inside { depth, keep },
-            Quoted::Open { escaped } => State::InsideText { depth, escaped, keep },
-        };
-        rest
+    fn inside_text<'a>(&mut self, (depth, escaped, keep): (u64, bool, Keep), bytes: &'a [u8]) -> &'a [u8] {
+        let inside = text::inside(escaped, bytes);
+        self.keep(keep, inside.text);
+        match inside.rest {
+            Some(rest) => {
+                self.keep(keep, b"\"");
+                self.state = State::Inside { depth, keep };
+                rest
+            }
+            None => {
+                self.state = State::InsideText { depth, escaped: inside.escaped, keep };
+                &[]
+            }
+        }
     }
 
-    /// Adds to the value that the paths of `kept` share, until it is too long.
-    fn keep(&mut self, kept: Set, bytes: &[u8]) {
-        if kept == 0 {
-            return;
-        }
+    /// Adds to the value of a path, until it is too long.
+    fn keep(&mut self, keep: Keep, bytes: &[u8]) {
+        let Some(picked) = keep.and_then(|path| self.picked.get_mut(usize::from(path))) else { return };
+        let Picked::Value(at) = picked else { return };
         let end = self.values.len() + bytes.len();
-        let mut start = None;
-        for (_, picked) in self.picked.iter_mut().enumerate().filter(|(path, _)| kept & bit(*path) != 0) {
-            match picked {
-                Picked::Value(at) if end - at.start > VALUE_BYTES_MAX || end > VALUES_BYTES_MAX => {
-                    start = Some(at.start);
-                    *picked = Picked::GivenUp;
-                }
-                Picked::Value(at) => at.end = end,
-                Picked::Nothing | Picked::GivenUp => return,
-            }
-        }
-        match start {
-            Some(start) => self.values.truncate(start),
-            None => self.values.extend_from_slice(bytes),
+        if end - at.start > VALUE_BYTES_MAX || end > VALUES_BYTES_MAX {
+            self.values.truncate(at.start);
+            *picked = Picked::GivenUp;
+        } else {
+            at.end = end;
+            self.values.extend_from_slice(bytes);
         }
     }
 }
 
-impl Key {
-    const fn clear(&mut self) {
-        self.raw.clear();
-        self.escapes = false;
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        self.escapes |= bytes.contains(&b'\\');
-        self.raw.add(bytes);
-    }
-
-    fn is(&self, name: &str) -> bool {
-        match self.raw.get() {
-            None => false,
-            Some(raw) if !self.escapes => raw == name.as_bytes(),
-            Some(raw) => {
-                let quoted = [b"\"", raw, b"\""].concat();
-                serde_json::from_slice::<String>(&quoted).is_ok_and(|key| key == name)
-            }
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Quoted {
-    Closed,
-    Open { escaped: bool },
-}
-
-/// The bytes up to a string's closing quote, which is taken too, and the rest.
-fn string(mut escaped: bool, bytes: &[u8]) -> (&[u8], &[u8], Quoted) {
-    let mut from = usize::from(escaped && !bytes.is_empty());
-    while let Some(next) = bytes.get(from..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        let at = from + next;
-        if bytes.get(at) == Some(&b'"') {
-            let (taken, rest) = bytes.split_at(at + 1);
-            return (taken, rest, Quoted::Closed);
-        }
-        from = at + 2;
-    }
-    escaped = from > bytes.len();
-    (bytes, &[], Quoted::Open { escaped })
-}
-
-const fn bit(path: usize) -> Set {
-    if path < PATHS_MAX { 1 << path } else { 0 }
+const fn bit(path: u8) -> Set {
+    if (path as usize) < PATHS_MAX { 1 << path } else { 0 }
 }
 
 const fn all(paths: usize) -> Set {

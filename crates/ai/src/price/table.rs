@@ -1,8 +1,8 @@
 //! The built-in prices: a flat table, in pico-USD per token (1 USD per million tokens is 1,000,000).
 //!
 //! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI) for
-//! the models that were not yet retired on [`AS_OF`], standard tier. What that file does not price costs what input
-//! costs: reading from and writing to a cache, and the long lifetime what the short one does.
+//! the models that were not yet retired on [`AS_OF`], standard tier. A class that it does not price costs what input
+//! costs, the long lifetime what the short one does. A dated name stands here only where its price is its own.
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ fn check(json: &str, picked: [Option<&str>; 4]) {
     for size in 1..=json.len() {
         let scanner = scanned(json.as_bytes(), size);
         assert!(scanner.whole(), "{json} in pieces of {size}");
-        for (path, expected) in picked.iter().enumerate() {
+        for (path, expected) in (0..).zip(&picked) {
             let found = scanner.picked(path).map(|bytes| std::str::from_utf8(bytes).unwrap());
             assert_eq!(found, *expected, "path {path} of {json} in pieces of {size}");
         }

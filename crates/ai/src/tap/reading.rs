@@ -12,12 +12,12 @@ const NAME_BYTES_MAX: usize = 256;
 const DONE: &[u8] = b"[DONE]";
 
 /// Numbers of the paths below.
-const USAGE: usize = 0;
-const MODEL: usize = 1;
-const ID: usize = 2;
-const TYPE: usize = 3;
-const FINISH: usize = 3;
-const DELTA_USAGE: usize = 4;
+const USAGE: u8 = 0;
+const MODEL: u8 = 1;
+const ID: u8 = 2;
+const TYPE: u8 = 3;
+const FINISH: u8 = 3;
+const DELTA_USAGE: u8 = 4;
 
 const BODY: &[Path] = &[&["usage"], &["model"], &["id"]];
 const CHAT_CHUNK: &[Path] = &[&["usage"], &["model"], &["id"], &["choices", ANY, "finish_reason"]];

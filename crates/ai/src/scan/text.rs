@@ -1,0 +1,70 @@
+//! Strings and keys, in pieces.
+
+use memchr::memchr2;
+
+use crate::short::Short;
+
+/// Longest key that is compared, escapes unresolved; no path has one that could be longer.
+const KEY_BYTES_MAX: usize = 128;
+
+/// A key that is being read.
+#[derive(Debug)]
+pub(super) struct Key {
+    raw: Short<KEY_BYTES_MAX>,
+    escapes: bool,
+}
+
+impl Key {
+    pub(super) const fn new() -> Self {
+        Self { raw: Short::new(), escapes: false }
+    }
+
+    pub(super) const fn clear(&mut self) {
+        self.raw.clear();
+        self.escapes = false;
+    }
+
+    pub(super) fn add(&mut self, raw: &[u8], escapes: bool) {
+        self.escapes |= escapes;
+        self.raw.add(raw);
+    }
+
+    /// Whether it is `name`, however it is escaped.
+    pub(super) fn is(&self, name: &str) -> bool {
+        match self.raw.get() {
+            None => false,
+            Some(raw) if !self.escapes => raw == name.as_bytes(),
+            Some(raw) => {
+                let quoted = [b"\"", raw, b"\""].concat();
+                serde_json::from_slice::<String>(&quoted).is_ok_and(|key| key == name)
+            }
+        }
+    }
+}
+
+/// A look at the inside of a string.
+#[derive(Debug)]
+pub(super) struct Inside<'a> {
+    /// Up to the closing quote, without it; all there is where none stands there.
+    pub(super) text: &'a [u8],
+    /// Behind the closing quote; `None` where none stands there.
+    pub(super) rest: Option<&'a [u8]>,
+    /// Whether the text has a backslash.
+    pub(super) escapes: bool,
+    /// Whether the text ends in an escape whose next byte is still to come.
+    pub(super) escaped: bool,
+}
+
+/// Looks for the end of a string; `escaped` says that the first byte belongs to an escape.
+pub(super) fn inside(escaped: bool, bytes: &[u8]) -> Inside<'_> {
+    let mut from = usize::from(escaped);
+    let mut escapes = escaped;
+    while let Some(at) = bytes.get(from..).and_then(|rest| memchr2(b'"', b'\\', rest)).map(|next| from + next) {
+        if let Some((text, [b'"', rest @ ..])) = bytes.split_at_checked(at) {
+            return Inside { text, rest: Some(rest), escapes, escaped: false };
+        }
+        escapes = true;
+        from = at + 2;
+    }
+    Inside { text: bytes, rest: None, escapes, escaped: from > bytes.len() }
+}
