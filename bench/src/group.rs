@@ -55,12 +55,12 @@ impl Group {
         }
     }
 
+    /// Asks it to end, waits, and kills what is left of the group.
     #[expect(clippy::disallowed_methods, reason = "in a drop, on the one thread, when nothing is measured any more")]
     fn end(&mut self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid.filter(|_| matches!(self.child.try_wait(), Ok(None))) {
-            // An error: it has just ended.
-            let _ = kill_process(pid, Signal::TERM);
+        let members = self.account.pids().unwrap_or_default();
+        if matches!(self.child.try_wait(), Ok(None)) {
+            signal(self.child.id(), Signal::TERM);
         }
         for _ in 0..END_TRIES {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -68,9 +68,12 @@ impl Group {
             }
             std::thread::sleep(END_PAUSE);
         }
-        if let Account::Cgroup(dir) = &self.account {
-            drop(fs::write(dir.join("cgroup.kill"), "1"));
-        }
+        let left = match &self.account {
+            Account::Cgroup(_) => self.account.pids().unwrap_or_default(),
+            // Its root is gone, and with it the way to its children.
+            Account::Tree { .. } => members,
+        };
+        left.into_iter().filter(|pid| *pid != self.child.id()).for_each(|pid| signal(pid, Signal::KILL));
         drop(self.child.kill());
         drop(self.child.wait());
         if let Account::Cgroup(dir) = &self.account {
@@ -81,6 +84,13 @@ impl Group {
                 std::thread::sleep(END_PAUSE);
             }
         }
+    }
+}
+
+/// An error means that it has just ended.
+fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
     }
 }
 

@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(about = "What a request through Tollgate costs, beside nginx")]
@@ -79,8 +80,10 @@ pub(crate) struct Flags {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
     let Command::Run(flags) = Cli::parse().command;
+    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         good = run::run(flags) => Ok(if good? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted; what was started is ended"),
+        _ = terminated.recv() => anyhow::bail!("terminated; what was started is ended"),
     }
 }

@@ -14,6 +14,9 @@ use crate::ratio::Ratio;
 use crate::scenario::Scenario;
 use crate::wrk::{Run, Wrk};
 
+/// A chunk's length in hex (three digits), and two line ends.
+const CHUNK_FRAMING_BYTES: u64 = 7;
+
 /// Both sides and what is around them.
 pub(crate) struct Bench<'a> {
     pub(crate) nginx: &'a Nginx,
@@ -21,6 +24,15 @@ pub(crate) struct Bench<'a> {
     pub(crate) mock: &'a Mock,
     pub(crate) wrk: Wrk<'a>,
     pub(crate) out: &'a Path,
+}
+
+/// What a cost is the cost of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) enum Unit {
+    /// A request.
+    Request,
+    /// An event of a stream. They are counted by the bytes that wrk read, as many streams are unfinished when it stops.
+    Event { bytes: u64 },
 }
 
 /// A run of one side.
@@ -46,7 +58,7 @@ pub(crate) struct Measured {
     pub(crate) what: &'static str,
     pub(crate) target: f64,
     pub(crate) workers_target: Option<f64>,
-    pub(crate) events_per_request: u64,
+    pub(crate) unit: Unit,
     pub(crate) ratio: Option<Ratio>,
     pub(crate) workers_ratio: Option<Ratio>,
     /// Requests that reached the mock through Tollgate.
@@ -58,13 +70,13 @@ pub(crate) struct Measured {
 impl Bench<'_> {
     /// Runs the pairs; each begins with the other side than the one before.
     pub(crate) async fn measure(&self, scenario: &Scenario, pairs: u32) -> anyhow::Result<Measured> {
-        let events_per_request = self.events(scenario).await?;
+        let unit = self.unit(scenario).await?;
         let mut measured = Measured {
             name: scenario.name,
             what: scenario.what,
             target: scenario.target,
             workers_target: scenario.workers_target,
-            events_per_request,
+            unit,
             ratio: None,
             workers_ratio: None,
             forwarded: 0,
@@ -79,13 +91,12 @@ impl Bench<'_> {
                 let tollgate = self.tollgate(scenario, number, &mut measured.forwarded).await?;
                 Pair { nginx: self.nginx(scenario, number).await?, tollgate }
             };
-            println!("  {}", pair.line(scenario.name, events_per_request));
+            println!("  {}", pair.line(scenario.name, unit));
             measured.pairs.push(pair);
         }
-        let costs = |pair: &Pair| (pair.tollgate.cost(events_per_request), pair.nginx.cost(events_per_request));
+        let costs = |pair: &Pair| (pair.tollgate.cost(unit), pair.nginx.cost(unit));
         measured.ratio = Ratio::of(&measured.pairs.iter().map(costs).collect::<Vec<_>>());
-        let workers =
-            measured.pairs.iter().map(|pair| Some((pair.tollgate.worker_cost(events_per_request)?, costs(pair).1)));
+        let workers = measured.pairs.iter().map(|pair| Some((pair.tollgate.worker_cost(unit)?, costs(pair).1)));
         measured.workers_ratio = workers.collect::<Option<Vec<_>>>().and_then(|pairs| Ratio::of(&pairs));
         Ok(measured)
     }
@@ -117,47 +128,48 @@ impl Bench<'_> {
         Ok(std::fs::write(self.out.join(format!("{name}.txt")), &run.raw)?)
     }
 
-    /// Events of one answer, 1 where it is not streamed; an error if a side does not serve the scenario at all.
-    async fn events(&self, scenario: &Scenario) -> anyhow::Result<u64> {
+    /// Asks each side once: an error if one does not serve the scenario, or their streams differ.
+    async fn unit(&self, scenario: &Scenario) -> anyhow::Result<Unit> {
         let method = if scenario.body.is_some() { "POST" } else { "GET" };
         let body = scenario.body.as_deref().unwrap_or_default();
-        let mut events = Vec::new();
+        let mut bodies = Vec::new();
         for address in [self.nginx.address(scenario.streamed), self.product.proxy] {
             let mut loader = Loader::connect(address, Some(&self.product.key)).await?;
             let answer = loader.send(method, scenario.path, body).await?;
             ensure!(answer.status == 200, "{address}{}: {} {:?}", scenario.path, answer.status, answer.body);
-            let text = String::from_utf8_lossy(&answer.body).into_owned();
-            events.push(if scenario.streamed { u64::try_from(text.matches("\n\n").count())? } else { 1 });
+            bodies.push(String::from_utf8_lossy(&answer.body).into_owned());
         }
-        let [nginx, tollgate] = events.as_slice() else { anyhow::bail!("two sides") };
-        ensure!(
-            nginx == tollgate && *nginx > 0,
-            "events of a stream: {nginx} through nginx, {tollgate} through tollgate"
-        );
-        Ok(*nginx)
+        let sizes: Vec<(usize, usize)> = bodies.iter().map(|body| (body.len(), body.matches("\n\n").count())).collect();
+        let (Some((bytes, events)), true) = (sizes.first(), scenario.streamed) else { return Ok(Unit::Request) };
+        let difference = sizes.iter().map(|(_, other)| other.abs_diff(*events)).sum::<usize>();
+        ensure!(*events > 0 && difference == 0, "events and bytes of a stream differ: {sizes:?}");
+        Ok(Unit::Event { bytes: u64::try_from(bytes / events)? + CHUNK_FRAMING_BYTES })
     }
 }
 
 impl Side {
     /// Microseconds a unit.
-    pub(crate) fn cost(&self, events_per_request: u64) -> f64 {
-        per(self.cpu_micros, self.wrk.requests * events_per_request)
+    pub(crate) fn cost(&self, unit: Unit) -> f64 {
+        per(self.cpu_micros, self.units(unit))
     }
 
-    fn worker_cost(&self, events_per_request: u64) -> Option<f64> {
-        self.worker_micros.map(|micros| per(micros, self.wrk.requests * events_per_request))
+    fn worker_cost(&self, unit: Unit) -> Option<f64> {
+        self.worker_micros.map(|micros| per(micros, self.units(unit)))
+    }
+
+    const fn units(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Request => self.wrk.requests,
+            Unit::Event { bytes } => self.wrk.read_bytes / bytes,
+        }
     }
 }
 
 impl Pair {
-    fn line(&self, name: &str, events_per_request: u64) -> String {
+    fn line(&self, name: &str, unit: Unit) -> String {
         let side = |side: &Side| {
-            format!(
-                "{:8.2} µs ({} requests, {} failed)",
-                side.cost(events_per_request),
-                side.wrk.requests,
-                side.wrk.failed
-            )
+            let Run { requests, failed, .. } = side.wrk;
+            format!("{:8.2} µs ({} units, {requests} requests, {failed} failed)", side.cost(unit), side.units(unit))
         };
         format!("{name:7} nginx {} | tollgate {}", side(&self.nginx), side(&self.tollgate))
     }

@@ -131,7 +131,7 @@ impl Report {
 impl Measured {
     fn medians(&self) -> (f64, f64) {
         let median = |side: fn(&crate::pair::Pair) -> &Side| {
-            let mut costs: Vec<f64> = self.pairs.iter().map(|pair| side(pair).cost(self.events_per_request)).collect();
+            let mut costs: Vec<f64> = self.pairs.iter().map(|pair| side(pair).cost(self.unit)).collect();
             costs.sort_by(f64::total_cmp);
             costs.get(costs.len() / 2).copied().unwrap_or(0.0)
         };

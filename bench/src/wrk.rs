@@ -13,6 +13,8 @@ use crate::scenario::Scenario;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Run {
     pub(crate) requests: u64,
+    /// Heads and framing included, to about 10 KiB.
+    pub(crate) read_bytes: u64,
     /// Answers that were not 2xx or 3xx, and sockets that failed.
     pub(crate) failed: u64,
     /// What wrk printed.
@@ -60,13 +62,32 @@ impl Wrk<'_> {
 impl Run {
     fn read(raw: String) -> anyhow::Result<Self> {
         let number = |text: &str| text.trim().parse::<u64>().ok();
-        let requests = raw.lines().find_map(|line| number(line.split_once(" requests in ")?.0));
+        let counted = raw.lines().find_map(|line| line.split_once(" requests in "));
+        let requests = counted.and_then(|(requests, _)| number(requests));
+        let read = counted.and_then(|(_, rest)| size(rest.split_once(", ")?.1.strip_suffix(" read")?));
         let refused = raw.lines().find_map(|line| number(line.trim().strip_prefix("Non-2xx or 3xx responses:")?));
         let sockets = raw.lines().find_map(|line| line.trim().strip_prefix("Socket errors:"));
         let broken = sockets.map_or(0, |line| line.split([' ', ',']).filter_map(number).sum());
         let requests = requests.with_context(|| format!("wrk said nothing of requests: {raw}"))?;
-        Ok(Self { requests, failed: refused.unwrap_or(0) + broken, raw })
+        let read_bytes = read.with_context(|| format!("wrk said nothing of bytes: {raw}"))?;
+        Ok(Self { requests, read_bytes, failed: refused.unwrap_or(0) + broken, raw })
     }
+}
+
+/// wrk's `12.01MB`: powers of 1,024, two decimals.
+fn size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match text.get(digits.len()..)? {
+        "B" => 1,
+        "KB" => 1 << 10,
+        "MB" => 1 << 20,
+        "GB" => 1 << 30,
+        "TB" => 1 << 40,
+        _ => return None,
+    };
+    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "00"));
+    let hundredths = whole.parse::<u64>().ok()? * 100 + decimals.parse::<u64>().ok()?;
+    Some(hundredths * unit / 100)
 }
 
 #[cfg(test)]
@@ -82,10 +103,15 @@ mod tests {
         let check = |raw: &str, requests, failed| {
             let run = Run::read(raw.to_owned()).unwrap();
             assert_eq!((run.requests, run.failed), (requests, failed));
+            assert_eq!(run.read_bytes, 1_201 * (1 << 20) / 100);
         };
         check(CLEAN, 52_931, 0);
         check(&format!("{CLEAN}  Non-2xx or 3xx responses: 12\n"), 52_931, 12);
         check(&format!("{CLEAN}  Socket errors: connect 1, read 2, write 0, timeout 4\n"), 52_931, 7);
+        assert_eq!(
+            (size("7.00B"), size("1.50KB"), size("2.00GB"), size("1.00")),
+            (Some(7), Some(1_536), Some(2 << 30), None)
+        );
         assert!(Run::read(String::from("unable to connect")).is_err());
     }
 }
