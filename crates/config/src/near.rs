@@ -12,7 +12,7 @@ pub(crate) fn near<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) ->
     let far = (asked.len() / 3).max(1);
     known
         .into_iter()
-        .filter(|name| name.len() <= NAME_LEN_MAX)
+        .filter(|name| name.len() <= NAME_LEN_MAX && name.chars().count().abs_diff(asked.len()) <= far)
         .map(|name| (distance(&asked, name), name))
         .filter(|(distance, _)| *distance <= far)
         .min_by_key(|(distance, _)| *distance)

@@ -10,6 +10,11 @@ use serde_saphyr::{Location, Options, RenderOptions, SnippetMode, Spanned, UserM
 
 use crate::error::Place;
 
+/// Mappings and lists within each other; the grammar needs 8. The library's own 64 overflow a stack of 2 MiB in a debug build.
+const DEPTH_MAX: usize = 16;
+/// Values that aliases may repeat, all together.
+const ALIAS_EVENTS_MAX: usize = 100_000;
+
 /// A value and where it stands. It may hold a credential, so it prints in tests only.
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct Node {
@@ -57,6 +62,10 @@ impl Kind {
 /// Reads one document; an empty one is `Null`.
 pub(crate) fn parse(source: &str) -> Result<Node, Broken> {
     let mut options = Options::default();
+    let mut budget = options.budget.take().unwrap_or_default();
+    budget.max_depth = DEPTH_MAX;
+    options.budget = Some(budget);
+    options.alias_limits.max_total_replayed_events = ALIAS_EVENTS_MAX;
     options.strict_booleans = true;
     options.non_finite_float_policy = NonFiniteFloatPolicy::PassThrough;
     options.with_snippet = false;
@@ -253,7 +262,11 @@ mod tests {
 
     #[test]
     fn nesting_and_aliases_are_bounded() {
-        assert!(parse(&"[".repeat(100_000)).is_err());
+        for depth in [DEPTH_MAX + 1, 60, 100_000] {
+            assert!(parse(&format!("{}{}", "[".repeat(depth), "]".repeat(depth))).is_err());
+        }
+        assert!(parse(&format!("{}x", "- ".repeat(1_000))).is_err());
+        assert!(parse(&format!("{}x", "- ".repeat(DEPTH_MAX))).is_ok());
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..12 {
             let alias = format!("*a{}", level - 1);
