@@ -147,10 +147,9 @@ impl Meter {
     }
 
     /// Counts what was used before this process began.
-    pub fn restore(&self, caller: Caller, day: Day, credits: Credits) {
-        // Without a limit neither can refuse.
-        let _ = self.users.get(caller.user).take(day, credits, None);
-        let _ = self.keys.get(caller.key).day.take(day, credits, None);
+    pub fn restore(&self, caller: Caller, day: Day, credits: u64) {
+        self.users.get(caller.user).add(day, credits);
+        self.keys.get(caller.key).day.add(day, credits);
     }
 
     /// Credits that a user has used of `day`, reservations included.

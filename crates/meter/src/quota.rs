@@ -45,13 +45,23 @@ impl DayCount {
     /// # Errors
     /// [`Exceeded`] when it does not; nothing is taken then.
     pub fn take(&self, day: Day, credits: Credits, limit: Option<u64>) -> Result<Taken, Exceeded> {
+        self.take_many(day, u64::from(credits.0), limit)
+    }
+
+    /// Counts what was used before.
+    pub fn add(&self, day: Day, credits: u64) {
+        // Without a limit it cannot refuse.
+        let _ = self.take_many(day, credits, None);
+    }
+
+    fn take_many(&self, day: Day, credits: u64, limit: Option<u64>) -> Result<Taken, Exceeded> {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             let (day, used) = current(word, day);
-            let next = used.saturating_add(u64::from(credits.0)).min(USED_MAX);
+            let next = used.saturating_add(credits).min(USED_MAX);
             if let Some(limit) = limit
                 && next > limit
-                && credits.0 > 0
+                && credits > 0
             {
                 return Err(Exceeded { day, limit, used });
             }

@@ -13,6 +13,7 @@ const CORRELATION_LEN_MAX: usize = 128;
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Refuses a head that is too large or cannot be served.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn check_head<B>(request: &http::Request<B>, sizes: &Sizes) -> Result<(), Problem> {
     let head_bytes = head_bytes(request);
     if head_bytes > sizes.headers_bytes_max {

@@ -7,6 +7,7 @@ use crate::answer::Problem;
 use crate::worker::Worker;
 
 /// Takes what the request may use in advance; `credits` is `None` for a free call.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn reserve(
     worker: &Worker,
     principal: &Principal,

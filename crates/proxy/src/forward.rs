@@ -69,6 +69,7 @@ enum Stopped {
 }
 
 /// Sends the request and waits for the head of its answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<Answered, Problem> {
     let Outgoing { mut request, progress, to, repeatable } = outgoing;
     let worker = exchange.worker.clone();

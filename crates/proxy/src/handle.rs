@@ -58,7 +58,10 @@ pub(crate) async fn handle(
     let format = route::format(&exchange.snapshot, request.uri().path(), request.headers());
     let has_body = !request.body().is_end_stream();
     let served = match &pass {
-        Ok(_) => AssertUnwindSafe(serve(&mut exchange, peer, request)).catch_unwind().await,
+        Ok(_) => {
+            let span = tracing::debug_span!("request", request_id = %exchange.id);
+            AssertUnwindSafe(serve(&mut exchange, peer, request).instrument(span)).catch_unwind().await
+        }
         Err(_) => Ok(Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon"))),
     };
     let served = served.unwrap_or_else(|_| {
@@ -113,7 +116,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, arrived: Arrived) ->
     let to = Destination { name: route.upstream.name.clone(), origin: origin.clone() };
     let repeatable = parts.method.is_idempotent();
     let request = outgoing(parts, &to, None, upload)?;
-    let mut answered = send(exchange, Outgoing { request, progress, to, repeatable }).await?;
+    let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable }).await?;
     transform::to_caller(answered.response.headers_mut());
     exchange.answered(answered.response.status(), None);
     Ok(Served::Theirs { answered, tap: None, standing })
@@ -130,8 +133,7 @@ async fn llm(exchange: &mut Exchange, endpoint: Endpoint, arrived: Arrived) -> R
         return Ok(Served::Ours(models(exchange, &parts.headers, standing)));
     };
     inference::check_encoding(&parts.headers)?;
-    let reading = inference::read(exchange, endpoint, format, incoming);
-    let inference = reading.instrument(tracing::debug_span!("inference")).await?;
+    let inference = inference::read(exchange, endpoint, format, incoming).await?;
     let Inference { call, credits, body, usage_injected, held } = inference;
     exchange.asks(call.clone());
     let standing = hold(exchange, budget::reserve(&exchange.worker, &principal, credits)?);
@@ -139,7 +141,7 @@ async fn llm(exchange: &mut Exchange, endpoint: Endpoint, arrived: Arrived) -> R
     let (upload, progress) = Upload::segments([body]);
     let to = Destination { name: call.provider.name.clone(), origin: call.provider.origin.clone() };
     let request = outgoing(parts, &to, Some(endpoint.path()), upload)?;
-    let mut answered = send(exchange, Outgoing { request, progress, to, repeatable: false }).await?;
+    let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable: false }).await?;
     drop(held);
     let upstream_id = transform::from_provider(answered.response.headers_mut());
     exchange.answered(answered.response.status(), upstream_id);
@@ -150,8 +152,7 @@ async fn llm(exchange: &mut Exchange, endpoint: Endpoint, arrived: Arrived) -> R
 }
 
 async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access::Principal>, Problem> {
-    let identifying = identify::identify(&exchange.worker, headers);
-    let principal = identifying.instrument(tracing::debug_span!("identify")).await?;
+    let principal = identify::identify(&exchange.worker, headers).await?;
     exchange.identified(&principal);
     Ok(principal)
 }
@@ -160,10 +161,6 @@ fn hold(exchange: &mut Exchange, reservation: Reservation) -> Standing {
     let standing = reservation.standing();
     exchange.reserved(reservation);
     standing
-}
-
-async fn send(exchange: &mut Exchange, outgoing: Outgoing) -> Result<Answered, Problem> {
-    forward(exchange, outgoing).instrument(tracing::debug_span!("forward")).await
 }
 
 /// The request as it goes upstream; `path` stands in place of the caller's where it is given.

@@ -19,6 +19,7 @@ const API_KEY: HeaderName = HeaderName::from_static("api-key");
 pub(crate) static KEY_HEADERS: [HeaderName; 2] = [X_API_KEY, API_KEY];
 
 /// Finds out who the caller is.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn identify(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Principal>, Problem> {
     let text = credential(headers)?;
     let key = ApiKey::parse(text).map_err(|_| {

@@ -40,6 +40,7 @@ pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Reads the body, finds out who answers, and makes the two edits that a body may get.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn read(
     exchange: &Exchange,
     endpoint: Endpoint,

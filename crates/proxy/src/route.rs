@@ -22,6 +22,7 @@ pub(crate) enum Way {
 }
 
 /// Finds the way. A route that is as specific as an LLM endpoint comes first.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn find(snapshot: &Snapshot, request: &Parts) -> Result<Way, Problem> {
     let (method, path) = (&request.method, request.uri.path());
     let matched = snapshot.router.find(method.as_str(), path);

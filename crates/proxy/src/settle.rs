@@ -3,6 +3,7 @@
 //! It awaits nothing, because most hang-ups are a `Drop`.
 
 mod handles;
+mod log;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -225,7 +226,7 @@ impl Exchange {
         if let Some((refusal, _)) = &self.refusal {
             handles.refused(*refusal);
         }
-        self.log(outcome, duration_us);
+        log::end(self, outcome, duration_us);
         if let Hold::Committed(committed) = std::mem::replace(&mut self.hold, Hold::Nothing) {
             self.record(committed, outcome, duration_us);
         }
@@ -306,31 +307,6 @@ impl Exchange {
 
     fn upstream(&self) -> Option<Arc<str>> {
         self.sending.as_ref().map(|sending| sending.upstream.clone())
-    }
-
-    fn log(&self, outcome: Outcome, duration_us: u64) {
-        let (code, source) = match &self.refusal {
-            Some((refusal, source)) => (Some(refusal.code()), source.as_deref()),
-            None => (None, None),
-        };
-        let upstream_id = self.attempts.last().and_then(|attempt| attempt.upstream_id.as_deref());
-        tracing::info!(
-            request_id = %self.id,
-            correlation_id = self.correlation.as_ref().and_then(|id| id.to_str().ok()),
-            method = %self.method,
-            path = %self.path,
-            route = %self.route,
-            status = self.status,
-            outcome = outcome.as_str(),
-            code,
-            cause = source,
-            user = self.caller.map(|caller| caller.user.0),
-            key = self.caller.map(|caller| caller.key.0),
-            model = self.call.as_ref().map(|call| &*call.asked_model),
-            upstream_id,
-            duration_us,
-            "request"
-        );
     }
 }
 

@@ -58,6 +58,7 @@ pub(crate) struct Asker<'a> {
 }
 
 /// The request's headers for an ordinary upstream.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn to_upstream(headers: &mut HeaderMap, origin: &Origin, asker: &Asker<'_>) {
     let host = headers.get(header::HOST).cloned();
     to_anybody(headers, origin);
@@ -77,6 +78,7 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, origin: &Origin, asker: &Aske
 }
 
 /// The request's headers for an LLM provider.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn to_provider(headers: &mut HeaderMap, provider: &Provider, id: RequestId) {
     to_anybody(headers, &provider.origin);
     headers.remove(header::AUTHORIZATION);

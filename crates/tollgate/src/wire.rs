@@ -13,6 +13,8 @@ use anyhow::Context;
 use config::load::Loaded;
 use config::{Live, Snapshot};
 use meter::Meter;
+use spool::Spool;
+use store::{PlanDifference, Store};
 use telemetry::{Board, Metrics};
 use tokio::net::TcpListener;
 
@@ -37,13 +39,13 @@ pub(crate) async fn serve(loaded: Loaded, wish: Wish) -> anyhow::Result<ExitCode
     let clock = Clock::system();
     let mut snapshot = loaded.snapshot;
     let mut lock = Lock::take(&snapshot.data)?;
-    let store = open_store(&snapshot, &clock).await?;
+    let (store, differences) = open_store(&snapshot, &clock).await?;
     let demo = if wish.demo { seed(&store, &snapshot).await? } else { Vec::new() };
     let stats = Arc::new(store::IngestStats::default());
     let meter = Arc::new(Meter::default());
-    let (writers, reader) =
-        parts::rebuild(&store, &snapshot, &clock, parts::Rebuild { meter: &meter, stats: &stats, lanes: wish.workers })
-            .await?;
+    let Spool { writers, mut reader, cuts } = parts::open_spool(&store, &snapshot, wish.workers).await?;
+    store::ingest::drain(&store, &mut reader, &stats).await.context("usage left by an earlier run")?;
+    parts::restore(&store, &meter, &clock).await?;
     let mut services = Services::default();
     let mock = if snapshot.mock.on { Some(services.mock().await?) } else { None };
     if let Some(address) = mock {
@@ -65,6 +67,10 @@ pub(crate) async fn serve(loaded: Loaded, wish: Wish) -> anyhow::Result<ExitCode
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
+    for cut in &cuts {
+        tracing::warn!(?cut, "the spool had a torn tail, which was cut");
+    }
+    differences.iter().for_each(tell_difference);
 
     let drain_times = snapshot.drain;
     let base = parts::Base {
@@ -94,26 +100,28 @@ pub(crate) async fn serve(loaded: Loaded, wish: Wish) -> anyhow::Result<ExitCode
     ended
 }
 
-async fn open_store(snapshot: &Snapshot, clock: &Clock) -> anyhow::Result<store::Store> {
+async fn open_store(snapshot: &Snapshot, clock: &Clock) -> anyhow::Result<(Store, Vec<PlanDifference>)> {
     let options = store::Options { data: &snapshot.data, migrate: snapshot.store.migrate, clock: clock.clone() };
-    let store = store::Store::open(options).await.map_err(store_fault)?;
-    for difference in store.ensure_plans(&snapshot.plans).await? {
-        tracing::warn!(
-            plan = difference.stored.name,
-            stored = ?difference.stored,
-            configured = ?difference.configured,
-            "the store's plan differs from the configured one; the store's holds"
-        );
-    }
-    Ok(store)
+    let store = Store::open(options).await.map_err(store_fault)?;
+    let differences = store.ensure_plans(&snapshot.plans).await?;
+    Ok((store, differences))
 }
 
-async fn seed(store: &store::Store, snapshot: &Snapshot) -> anyhow::Result<Vec<DemoKey>> {
+fn tell_difference(difference: &PlanDifference) {
+    tracing::warn!(
+        plan = difference.stored.name,
+        stored = ?difference.stored,
+        configured = ?difference.configured,
+        "the store's plan differs from the configured one; the store's holds"
+    );
+}
+
+async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<Vec<DemoKey>> {
     demo::seed(store, &snapshot.data, &snapshot.brand.key_prefix).await
 }
 
 /// Demo users, a real provider credential and a public listener, all three, do not start together.
-async fn refuse_exposed_demo_keys(store: &store::Store, snapshot: &Snapshot) -> anyhow::Result<()> {
+async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot) -> anyhow::Result<()> {
     let public = snapshot.listen.iter().find(|address| !address.ip().to_canonical().is_loopback());
     if let Some(listener) = public
         && snapshot.costs_money()

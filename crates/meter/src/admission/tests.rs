@@ -71,7 +71,7 @@ fn free_calls_have_ten_times_the_rate_and_no_quota() {
 fn sweep_forgets_yesterday_but_not_what_is_held() {
     let (meter, plan) = (Meter::default(), plan(None, None));
     let held = meter.admit(&ask(&plan, Some(1))).unwrap();
-    meter.restore(Caller { user: UserNo(2), key: KeyNo(9) }, AT.day(), Credits(5));
+    meter.restore(Caller { user: UserNo(2), key: KeyNo(9) }, AT.day(), 5);
     meter.sweep(AT.day().next());
     assert_eq!((meter.used(UserNo(2), AT.day()), meter.used(CALLER.user, AT.day())), (0, 1));
     drop(held);

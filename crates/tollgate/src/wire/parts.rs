@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use access::{Clock, Credits, Directory, Lookup, Revision};
+use access::{Clock, Directory, Lookup, Revision};
 use anyhow::Context;
 use config::snapshot::Origin;
 use config::{Live, Snapshot};
@@ -37,34 +37,22 @@ pub(crate) struct Base {
     pub(crate) store: Store,
 }
 
-/// What is filled when the spool is opened.
-pub(crate) struct Rebuild<'a> {
-    pub(crate) meter: &'a Meter,
-    pub(crate) stats: &'a IngestStats,
-    pub(crate) lanes: usize,
-}
-
-/// Opens the spool, ingests what an earlier process left in it, and counts what today has used already. No port is open.
-pub(crate) async fn rebuild(
-    store: &Store,
-    snapshot: &Snapshot,
-    clock: &Clock,
-    rebuild: Rebuild<'_>,
-) -> anyhow::Result<(Vec<Writer>, Reader)> {
-    let options = spool::Options::new(snapshot.spool.size_bytes_max, u32::try_from(rebuild.lanes)?);
+/// Opens the spool where ingest left off.
+pub(crate) async fn open_spool(store: &Store, snapshot: &Snapshot, lanes: usize) -> anyhow::Result<Spool> {
+    let options = spool::Options::new(snapshot.spool.size_bytes_max, u32::try_from(lanes)?);
     let ingested = store.ingested().await?;
     let folder = snapshot.data.join(SPOOL_FOLDER);
     let opened = tokio::task::spawn_blocking(move || Spool::open(&folder, options, &ingested)).await?;
-    let Spool { writers, mut reader, cuts } = opened.context("the spool of usage events cannot be opened")?;
-    for cut in cuts {
-        tracing::warn!(?cut, "the spool had a torn tail, which was cut");
-    }
-    store::ingest::drain(store, &mut reader, rebuild.stats).await.context("usage left by an earlier run")?;
+    opened.context("the spool of usage events cannot be opened")
+}
+
+/// Counts what today has used already; everything that was spooled must be in the store.
+pub(crate) async fn restore(store: &Store, meter: &Meter, clock: &Clock) -> anyhow::Result<()> {
     let today = clock.now().day();
     for (caller, credits) in store.day_credits(today).await? {
-        rebuild.meter.restore(caller, today, Credits(u32::try_from(credits).unwrap_or(u32::MAX)));
+        meter.restore(caller, today, credits);
     }
-    Ok((writers, reader))
+    Ok(())
 }
 
 /// The origin of a server on this machine.

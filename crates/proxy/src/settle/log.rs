@@ -1,0 +1,43 @@
+//! The one line that a request leaves in the log, at its end.
+
+use access::Refusal;
+use access::refusal::Side;
+use meter::Outcome;
+
+use super::Exchange;
+
+/// At `info`; at `warn` when the upstream failed, at `error` when we did.
+pub(super) fn end(exchange: &Exchange, outcome: Outcome, duration_us: u64) {
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id = %exchange.id,
+                correlation_id = exchange.correlation.as_ref().and_then(|id| id.to_str().ok()),
+                method = %exchange.method,
+                path = %exchange.path,
+                route = %exchange.route,
+                status = exchange.status,
+                outcome = outcome.as_str(),
+                code = exchange.refusal.as_ref().map(|(refusal, _)| refusal.code()),
+                cause = exchange.refusal.as_ref().and_then(|(_, cause)| cause.as_deref()),
+                user = exchange.caller.map(|caller| caller.user.0),
+                key = exchange.caller.map(|caller| caller.key.0),
+                model = exchange.call.as_ref().map(|call| &*call.asked_model),
+                upstream_id = exchange.attempts.last().and_then(|attempt| attempt.upstream_id.as_deref()),
+                duration_us,
+                "request"
+            )
+        };
+    }
+    match (exchange.refusal.as_ref().map(|(refusal, _)| refusal.side()), outcome) {
+        (Some(Side::Us), _) if !is_of_the_moment(exchange) => line!(error),
+        (Some(Side::Upstream | Side::Us), _) | (_, Outcome::UpstreamCut | Outcome::TimedOut) => line!(warn),
+        (Some(Side::Caller) | None, Outcome::Completed | Outcome::CallerGone | Outcome::Drained) => line!(info),
+    }
+}
+
+/// Ours, but expected: a bound that was reached, a shutdown.
+fn is_of_the_moment(exchange: &Exchange) -> bool {
+    let expected = [Refusal::Draining, Refusal::Overloaded, Refusal::DirectoryBusy];
+    exchange.refusal.as_ref().is_some_and(|(refusal, _)| expected.contains(refusal))
+}
