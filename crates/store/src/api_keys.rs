@@ -92,7 +92,7 @@ impl Store {
     /// Stores a key.
     ///
     /// # Errors
-    /// [`StoreError::NoUser`], [`StoreError::Database`] (also for a hash that is there already).
+    /// [`StoreError::NoUser`], [`StoreError::KeyTaken`], [`StoreError::Database`].
     pub async fn create_key(&self, new: NewKey) -> Result<Key, StoreError> {
         let mut transaction = self.change().await?;
         let owner = sqlx::query(OWNER).bind(new.user.0).fetch_optional(&mut *transaction).await?;
@@ -109,7 +109,11 @@ impl Store {
             .bind(&new.last4)
             .bind(new.expires_at.map(micros))
             .bind(self.now());
-        add.execute(&mut *transaction).await?;
+        add.execute(&mut *transaction).await.map_err(|error| {
+            // The id is new and the number was given under a lock: only the hash can be there already.
+            let taken = error.as_database_error().is_some_and(|cause| cause.is_unique_violation());
+            if taken { StoreError::KeyTaken } else { StoreError::Database(error) }
+        })?;
         let row: KeyRow = sqlx::query_as(FIND).bind(id).fetch_one(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(row.into())

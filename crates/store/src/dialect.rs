@@ -35,7 +35,9 @@ pub(crate) async fn writer(file: &Path) -> Result<Pool, sqlx::Error> {
         // With a write-ahead log this loses no consistency; a power cut may lose the last transactions, which the
         // spool then gives again.
         .synchronous(SqliteSynchronous::Normal)
-        .pragma("journal_size_limit", LOG_BYTES_MAX);
+        .pragma("journal_size_limit", LOG_BYTES_MAX)
+        // What undoes a statement of many rows stays in memory: in a file it is a fifth of ingest's cost (perf).
+        .pragma("temp_store", "MEMORY");
     pool(1).connect_with(options).await
 }
 

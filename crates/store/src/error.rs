@@ -60,6 +60,9 @@ pub enum StoreError {
     /// Another user has this e-mail.
     #[error("another user has this e-mail")]
     EmailTaken,
+    /// The same key is in the store already.
+    #[error("this key is in the store already")]
+    KeyTaken,
     /// A value in the database is none that this binary writes.
     #[error("{table}.{column} holds a value that this tollgate does not know")]
     Unreadable {

@@ -83,6 +83,7 @@ pub(crate) async fn errors_hold_no_secret(world: &World) {
     let hash: String = secret.hash().0.iter().map(|byte| format!("{byte:02x}")).collect();
     let twice = store.create_key(new_key(user.id, &secret)).await.unwrap_err();
     let nobody = store.create_key(new_key(UserId(world.id().0), &secret)).await.unwrap_err();
+    assert!(matches!(twice, StoreError::KeyTaken));
     assert!(matches!(nobody, StoreError::NoUser { .. }));
     for shown in [format!("{twice:?} {twice}"), format!("{nobody:?} {nobody}"), format!("{user:?}")] {
         let lower = shown.to_lowercase();
