@@ -28,3 +28,6 @@ pub use reader::{Batch, Depth, Reader};
 pub use record::Record;
 pub use recovery::Cut;
 pub use writer::Writer;
+
+#[cfg(test)]
+mod fixture;

@@ -80,11 +80,15 @@ impl Spool {
         for lane in 0..options.lanes {
             found.entry(lane).or_default();
         }
-        let (mut own, mut readings, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut recovered, mut cuts) = (Vec::new(), Vec::new());
         for (lane, segments) in found {
             let start = ingested.iter().copied().filter(|position| position.lane == lane).max();
-            let Recovered { lane, mut current, from, lowest, cut } =
-                recovery::recover(&folder, recovery::Found { lane, segments, start, written: lane < options.lanes })?;
+            let found = recovery::Found { lane, segments, start, written: lane < options.lanes };
+            recovered.push(recovery::recover(&folder, found)?);
+        }
+        // Segments are made only when all that are there are counted.
+        let (mut own, mut readings) = (Vec::new(), Vec::new());
+        for Recovered { lane, mut current, from, lowest, cut } in recovered {
             cuts.extend(cut);
             if lane.number < options.lanes {
                 if current.is_none() {

@@ -9,7 +9,7 @@ use crate::disk;
 use crate::error::SpoolError;
 use crate::lane::{Folder, Lane, Tally};
 use crate::position::Position;
-use crate::record::{self, Content, Frame, RECORD_BYTES_MAX, Record, Undecodable};
+use crate::record::{self, Content, Frame, Kind, RECORD_BYTES_MAX, Record, Undecodable};
 use crate::segment::{self, Segment};
 
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -35,6 +35,8 @@ pub(crate) struct Reading {
     lane: Arc<Lane>,
     released: Position,
     tally: Tally,
+    /// How far the last walk came.
+    at: Position,
     /// The lowest segment that may still be on the disk.
     lowest: u32,
     open: Option<Segment>,
@@ -77,7 +79,7 @@ impl Batch {
 
 impl Reading {
     pub(crate) const fn new(lane: Arc<Lane>, from: Position, lowest: u32) -> Self {
-        Self { lane, released: from, tally: Tally { records: 0, bytes: 0 }, lowest, open: None }
+        Self { lane, released: from, at: from, tally: Tally { records: 0, bytes: 0 }, lowest, open: None }
     }
 
     /// The segment that `at` lies in.
@@ -117,17 +119,21 @@ impl Reader {
     /// so may block for as long as the disk does.
     ///
     /// # Errors
-    /// [`SpoolError::Io`], or [`SpoolError::Corrupt`] when what was written is no longer what stands there.
+    /// [`SpoolError::Io`], or [`SpoolError::Corrupt`] when what was written is no longer what stands there; not before
+    /// all that can be read, in this lane before it and in the others, is released.
     pub fn next_batch(&mut self, records_max: usize) -> Result<Batch, SpoolError> {
         let mut batch = Batch::default();
-        let mut bytes_left = BATCH_BYTES_MAX;
+        let (mut bytes_left, mut failed) = (BATCH_BYTES_MAX, None);
         let (before, from) = self.lanes.split_at_mut(self.turn);
         for reading in from.iter_mut().chain(before) {
             if batch.records.len() >= records_max || bytes_left == 0 {
                 break;
             }
             let mut end = End { position: reading.released, tally: reading.tally };
-            end.position = walk(&self.folder, reading, &mut self.buffer, |frame, file, at| {
+            let walked = walk(&self.folder, reading, &mut self.buffer, |frame, file, at| {
+                if frame.kind() == Ok(Kind::End) {
+                    return Ok(Step::Next);
+                }
                 if batch.records.len() >= records_max || bytes_left == 0 {
                     return Ok(Step::Stop);
                 }
@@ -137,12 +143,19 @@ impl Reader {
                     bytes_left = bytes_left.saturating_sub(frame.len().into());
                 }
                 Ok(Step::Next)
-            })?;
+            });
             if end.tally != reading.tally {
+                end.position = reading.at;
                 batch.ends.push(end);
             }
+            if let Err(error) = walked {
+                failed.get_or_insert(error);
+            }
         }
-        Ok(batch)
+        match failed {
+            Some(error) if batch.records.is_empty() => Err(error),
+            _ => Ok(batch),
+        }
     }
 
     /// The batch is stored: reading goes on after it, and segments that hold nothing else are removed. Doing so twice,
@@ -182,7 +195,7 @@ impl Reader {
             depth.bytes += published.bytes.saturating_sub(released.bytes);
             let mut oldest = None;
             walk(&self.folder, reading, &mut self.buffer, |frame, file, at| {
-                if frame.kind().map_err(|why| undecodable(why, file, at))? == record::Kind::End {
+                if frame.kind().map_err(|why| undecodable(why, file, at))? == Kind::End {
                     return Ok(Step::Next);
                 }
                 oldest = made_at(frame);
@@ -200,38 +213,45 @@ impl Reader {
 }
 
 /// Shows `visit` the published records after the released position, the ends of segments among them, until it says stop;
-/// answers the place after the last one that it did not stop at.
+/// [`Reading::at`] is then after the last one that it did not stop at, also when the next one is an error.
 fn walk(
     folder: &Folder,
     reading: &mut Reading,
     buffer: &mut [u8],
     mut visit: impl FnMut(&Frame<'_>, &Segment, u32) -> Result<Step, SpoolError>,
-) -> Result<Position, SpoolError> {
-    let (published, mut at) = (reading.lane.published(), reading.released);
-    while at < published {
-        let file = reading.segment(folder, at)?;
+) -> Result<(), SpoolError> {
+    let published = reading.lane.published();
+    reading.at = reading.released;
+    while reading.at < published {
+        let began = reading.at;
+        let (mut at, file) = (began, reading.segment(folder, began)?);
         let until = if at.segment == published.segment { published.offset } else { file.bytes };
         let room = buffer.len().min(until.saturating_sub(at.offset) as usize);
         let chunk = buffer.get_mut(..room).unwrap_or_default();
         let count = file.read(chunk, at.offset)?;
         let mut rest = chunk.get(..count).unwrap_or_default();
-        let began = at;
+        let mut step = Ok(Step::Next);
         while let Some(frame) = record::frame(rest, file.seed, at.offset) {
-            if let Step::Stop = visit(&frame, file, at.offset)? {
-                return Ok(at);
+            step = visit(&frame, file, at.offset);
+            if !matches!(step, Ok(Step::Next)) {
+                break;
             }
-            if frame.kind() == Ok(record::Kind::End) {
+            if frame.kind() == Ok(Kind::End) {
                 at = Position::start_of(at.lane, at.segment + 1);
                 break;
             }
             at.offset += frame.len();
             rest = rest.get(frame.len() as usize..).unwrap_or_default();
         }
-        if at == began {
-            return Err(file.corrupt(at.offset));
+        let stuck = (at == began).then(|| file.corrupt(at.offset));
+        reading.at = at;
+        match (step?, stuck) {
+            (Step::Stop, _) => return Ok(()),
+            (Step::Next, Some(error)) => return Err(error),
+            (Step::Next, None) => {}
         }
     }
-    Ok(at)
+    Ok(())
 }
 
 fn undecodable(why: Undecodable, file: &Segment, offset: u32) -> SpoolError {
@@ -247,3 +267,6 @@ fn made_at(frame: &Frame<'_>) -> Option<Timestamp> {
     let millis = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
     (frame.id.get_version_num() == 7).then(|| Timestamp(millis.saturating_mul(1_000)))
 }
+
+#[cfg(test)]
+mod tests;

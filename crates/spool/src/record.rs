@@ -152,7 +152,7 @@ fn header(kind: Kind, length: u32, id: Uuid) -> [u8; HEAD] {
     bytes
 }
 
-fn stamp(bytes: &mut [u8], seed: Seed, offset: u32) {
+pub(crate) fn stamp(bytes: &mut [u8], seed: Seed, offset: u32) {
     if let Some(([l0, l1, l2, l3, checksum @ ..], rest)) = bytes.split_first_chunk_mut::<8>() {
         *checksum = seed.checksum(offset, [*l0, *l1, *l2, *l3], rest).to_le_bytes();
     }
@@ -231,3 +231,6 @@ impl Frame<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,3 +210,8 @@ fn scan(bytes: &[u8], from: u32, seed: Seed) -> Result<Scan, Damage> {
     }
     Ok(Scan { tally, end: at, ended: false, dirty_until })
 }
+
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod tests;

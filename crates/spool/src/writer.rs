@@ -86,3 +86,6 @@ impl Current {
         self.segment.bytes.saturating_sub(FRAME_BYTES - HEADER_BYTES).saturating_sub(self.offset)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! Records and small spools for the tests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use access::{Credits, Day, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
+use meter::{Attempt, Caller, Counts, Outcome, Source, Usage, UsageEvent};
+use uuid::Uuid;
+
+use crate::{Options, Position, Reader, Record, Spool, SpoolError};
+
+/// Two or more records a segment, and room for many segments.
+pub(crate) const SMALL: Options = Options { size_bytes_max: 1024 * 1024, segment_bytes: 4096, lanes: 1 };
+
+/// The `n`-th record of a lane: distinct, of a size that depends on `n`; each fifth one is counts.
+pub(crate) fn record(lane: u32, n: u32) -> Record {
+    let id = id(lane, n);
+    let caller = Some(Caller { user: UserNo(lane.into()), key: KeyNo(n.into()) });
+    if n % 5 == 4 {
+        let count = |minute| Counts {
+            caller,
+            route: Arc::from("users"),
+            status_class: 2,
+            minute,
+            day: Day(20_000),
+            requests: 3,
+            credits: u64::MAX,
+        };
+        return Record::Counts { id, counts: (0..n % 7).map(count).collect() };
+    }
+    let mut event = event(RequestId(id));
+    event.caller = caller;
+    event.model = Some("m".repeat((n * 37 % 400) as usize).into());
+    Record::Event(event)
+}
+
+/// A UUIDv7 whose milliseconds are `1_000_000 + n`.
+pub(crate) fn id(lane: u32, n: u32) -> Uuid {
+    Uuid::from_u128((1_000_000 + u128::from(n)) << 80 | 0x7 << 76 | 0x8 << 60 | u128::from(lane))
+}
+
+/// An event with every field set.
+pub(crate) fn event(id: RequestId) -> UsageEvent {
+    let usage = Usage {
+        source: Source::Reported,
+        input: Some(1),
+        cached_input: Some(0),
+        cache_write_short: None,
+        cache_write_long: Some(u64::MAX),
+        output: Some(300),
+        reasoning: Some(128),
+    };
+    let attempt = Attempt {
+        provider: Arc::from("openai"),
+        model: Some(Arc::from("gpt-5-mini")),
+        answered_model: Some(Arc::from("gpt-5-mini-2025-08-07")),
+        status: Some(200),
+        upstream_id: Some(Arc::from("req_1")),
+        usage: Some(usage),
+        cost: Some(NanoUsd(-1)),
+        price_version: Some(Arc::from("2025-11-01")),
+        first_byte_us: Some(250),
+        duration_us: 1_000,
+    };
+    UsageEvent {
+        id,
+        caller: Some(Caller { user: UserNo(1), key: KeyNo(i64::MIN) }),
+        started_at: Timestamp(1_700_000_000_000_000),
+        day: Day(19_675),
+        credits: Credits(2),
+        route: Arc::from("chat"),
+        format: Some(Arc::from("chat")),
+        model: Some(Arc::from("fast")),
+        streamed: true,
+        status: 429,
+        outcome: Outcome::Drained,
+        request_bytes: 128,
+        response_bytes: 16_384,
+        duration_us: 1_100,
+        attempts: vec![Attempt { usage: None, cost: None, status: None, ..attempt.clone() }, attempt],
+    }
+}
+
+/// Opens from the beginning of what is there.
+pub(crate) fn open(dir: &Path, options: Options) -> Spool {
+    Spool::open(dir, options, &[]).unwrap()
+}
+
+/// Appends records `0..count` to each lane of a spool that is then left as a killed process leaves it.
+pub(crate) fn written(dir: &Path, options: Options, count: u32) {
+    let mut spool = open(dir, options);
+    for (lane, writer) in (0..).zip(&mut spool.writers) {
+        (0..count).for_each(|n| writer.append(&record(lane, n)).unwrap());
+    }
+}
+
+/// Reads and releases all; on an error also what came before it.
+pub(crate) fn drain(reader: &mut Reader) -> (Vec<Record>, Option<SpoolError>) {
+    let mut records = Vec::new();
+    loop {
+        match reader.next_batch(3) {
+            Ok(batch) if batch.records.is_empty() => return (records, None),
+            Ok(batch) => {
+                reader.release(&batch).unwrap();
+                records.extend(batch.records);
+            }
+            Err(error) => return (records, Some(error)),
+        }
+    }
+}
+
+/// Reads all of it, in lanes' order, opened at `ingested`.
+pub(crate) fn rest(dir: &Path, options: Options, ingested: &[Position]) -> Vec<Record> {
+    let mut spool = Spool::open(dir, options, ingested).unwrap();
+    let (records, error) = drain(&mut spool.reader);
+    assert!(error.is_none(), "{error:?}");
+    records
+}
+
+/// The first `count` records of lane 0.
+pub(crate) fn records(count: u32) -> Vec<Record> {
+    (0..count).map(|n| record(0, n)).collect()
+}
+
+/// The folder's files, by name.
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}

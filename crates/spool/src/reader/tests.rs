@@ -1,0 +1,147 @@
+use std::thread;
+
+use super::*;
+use crate::fixture::{SMALL, drain, files, id, open, record, records, written};
+use crate::{Options, SpoolError};
+
+#[test]
+fn a_batch_is_answered_again_until_it_is_released() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), SMALL, 60);
+    let mut reader = open(dir.path(), SMALL).reader;
+    let first = reader.next_batch(30).unwrap();
+    let longer = reader.next_batch(40).unwrap();
+    assert_eq!((first.records.as_slice(), longer.records.as_slice()), (&records(30)[..], &records(40)[..]));
+    reader.release(&longer).unwrap();
+    // An older batch, and the same one twice, change nothing.
+    reader.release(&first).unwrap();
+    reader.release(&longer).unwrap();
+    assert_eq!(reader.depth().unwrap().records, 20);
+    assert_eq!(reader.next_batch(100).unwrap().records, records(60)[40..]);
+}
+
+#[test]
+fn a_segment_is_removed_when_all_of_it_is_released() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), SMALL, 60);
+    let mut reader = open(dir.path(), SMALL).reader;
+    assert!(reader.depth().unwrap().allocated_bytes >= 4 * u64::from(SMALL.segment_bytes));
+    let (mut last, mut removed) = (0, 0);
+    loop {
+        let batch = reader.next_batch(1).unwrap();
+        let Some(position) = batch.positions().next() else { break };
+        assert!(segment::path(dir.path(), 0, last.max(1)).exists());
+        reader.release(&batch).unwrap();
+        (removed, last) = (position.segment - 1, position.segment);
+        assert!((1..=removed).all(|number| !segment::path(dir.path(), 0, number).exists()));
+    }
+    assert!(removed > 2);
+    // The one that is written, and the one ahead.
+    assert!(reader.depth().unwrap().allocated_bytes <= 2 * u64::from(SMALL.segment_bytes));
+    assert!(files(dir.path()).len() <= 2);
+}
+
+#[test]
+fn depth_tells_how_much_waits_and_since_when() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = Options { lanes: 2, ..SMALL };
+    let mut spool = open(dir.path(), two);
+    assert_eq!(spool.reader.depth().unwrap().records, 0);
+    for n in 0..30 {
+        spool.writers[1].append(&record(1, n + 5)).unwrap();
+        spool.writers[0].append(&record(0, n + 50)).unwrap();
+    }
+    let depth = spool.reader.depth().unwrap();
+    assert_eq!((depth.records, depth.oldest), (60, Some(Timestamp(1_000_005_000))));
+    drop(spool);
+    let mut reader = open(dir.path(), two).reader;
+    assert_eq!((reader.depth().unwrap().records, reader.depth().unwrap().bytes), (60, depth.bytes));
+    // The first batch is lane 0's, the second lane 1's, whose records are the older ones.
+    for (records, oldest) in [(55, 1_000_005_000), (50, 1_000_010_000)] {
+        let batch = reader.next_batch(5).unwrap();
+        reader.release(&batch).unwrap();
+        let depth = reader.depth().unwrap();
+        assert_eq!((depth.records, depth.oldest), (records, Some(Timestamp(oldest))));
+    }
+    drain(&mut reader);
+    let left = reader.depth().unwrap();
+    assert_eq!((left.records, left.bytes, left.oldest), (0, 0, None));
+}
+
+#[test]
+fn a_busy_lane_starves_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = Options { lanes: 2, ..SMALL };
+    let mut spool = open(dir.path(), two);
+    (0..50).for_each(|n| spool.writers[0].append(&record(0, n)).unwrap());
+    spool.writers[1].append(&record(1, 0)).unwrap();
+    let mut read = Vec::new();
+    for _ in 0..2 {
+        let batch = spool.reader.next_batch(5).unwrap();
+        spool.reader.release(&batch).unwrap();
+        read.extend(batch.records);
+    }
+    assert!(read.contains(&record(1, 0)));
+}
+
+#[test]
+fn damage_that_comes_while_running_is_named_after_all_that_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), Options { lanes: 2, ..SMALL });
+    (0..3).for_each(|n| spool.writers[0].append(&record(0, n)).unwrap());
+    (0..9).for_each(|n| spool.writers[1].append(&record(1, n)).unwrap());
+    let position = spool.reader.next_batch(2).unwrap().positions().next().unwrap();
+    let file = segment::path(dir.path(), 0, 1);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[position.offset as usize + 30] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let (read, error) = drain(&mut spool.reader);
+    assert_eq!(read.len(), 2 + 9);
+    match error {
+        Some(SpoolError::Corrupt { file: named, offset }) => assert_eq!((named, offset), (file, position.offset)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_reader_beside_writers_sees_everything_once_and_in_order() {
+    const RECORDS: u32 = 4_000;
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { size_bytes_max: 12 * 8192, segment_bytes: 8192, lanes: 3 };
+    let spool = open(dir.path(), options);
+    let mut reader = spool.reader;
+    let (mut read, mut full) = (Vec::new(), 0_u32);
+    thread::scope(|scope| {
+        let writing: Vec<_> = (0..)
+            .zip(spool.writers)
+            .map(|(lane, mut writer)| {
+                scope.spawn(move || {
+                    let (mut n, mut full) = (0, 0);
+                    while n < RECORDS {
+                        match writer.append(&record(lane, n)) {
+                            Ok(()) => n += 1,
+                            Err(SpoolError::Full { .. }) => {
+                                full += 1;
+                                thread::yield_now();
+                            }
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                    full
+                })
+            })
+            .collect();
+        while read.len() < 3 * RECORDS as usize {
+            let batch = reader.next_batch(100).unwrap();
+            reader.release(&batch).unwrap();
+            read.extend(batch.records);
+        }
+        full = writing.into_iter().map(|thread| thread.join().unwrap()).sum();
+    });
+    assert!(full > 0, "the writers were meant to be faster than the bound");
+    for lane in 0..3 {
+        let ids = read.iter().map(Record::id).filter(|read| read.as_bytes()[15] == lane);
+        assert!(ids.eq((0..RECORDS).map(|n| id(lane.into(), n))), "lane {lane}");
+    }
+    assert_eq!(reader.depth().unwrap().records, 0);
+}

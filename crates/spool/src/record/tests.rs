@@ -1,0 +1,92 @@
+use access::RequestId;
+
+use super::*;
+use crate::fixture;
+
+const SEED: Seed = Seed(7);
+
+fn encoded(record: &Record) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    let bytes = encoder.put(record).unwrap();
+    let stamped = encoder.stamped(SEED, 96).to_vec();
+    assert_eq!(stamped.len(), bytes as usize);
+    stamped
+}
+
+fn restamped(mut bytes: Vec<u8>, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    change(&mut bytes);
+    stamp(&mut bytes, SEED, 96);
+    bytes
+}
+
+#[test]
+fn every_record_comes_back_as_it_was() {
+    let mut bare = fixture::event(RequestId(fixture::id(0, 0)));
+    (bare.caller, bare.format, bare.model, bare.attempts) = (None, None, None, Vec::new());
+    let empty = Record::Counts { id: Uuid::max(), counts: Vec::new() };
+    for record in (0..20).map(|n| fixture::record(3, n)).chain([Record::Event(bare), empty]) {
+        let bytes = encoded(&record);
+        let frame = frame(&bytes, SEED, 96).unwrap();
+        assert_eq!((frame.id, frame.len() as usize), (record.id(), bytes.len()));
+        match frame.decode().unwrap() {
+            Content::Record(read) => assert_eq!(read, record),
+            Content::End => panic!("not an end"),
+        }
+    }
+    assert!(matches!(frame(&end(SEED, 96), SEED, 96).unwrap().decode(), Ok(Content::End)));
+}
+
+/// The bytes of a release must be readable by the next: when this fails, the version has to change.
+#[test]
+fn version_1_stays_as_it_is() {
+    let bytes = encoded(&Record::Event(fixture::event(RequestId(fixture::id(1, 2)))));
+    assert_eq!(bytes[..4], u32::try_from(bytes.len() - HEAD).unwrap().to_le_bytes());
+    assert_eq!(bytes[8..12], [1, 5, 0, 0]);
+    assert_eq!(bytes[12..28], *fixture::id(1, 2).as_bytes());
+    assert_eq!((bytes.len(), crc32c::crc32c(&bytes[8..])), (EVENT_BYTES, EVENT_CHECKSUM));
+    let bytes = encoded(&fixture::record(1, 9));
+    assert_eq!(bytes[8..12], [1, 3, 0, 0]);
+    assert_eq!((bytes.len(), crc32c::crc32c(&bytes[8..])), (COUNTS_BYTES, COUNTS_CHECKSUM));
+}
+
+const EVENT_BYTES: usize = 262;
+const EVENT_CHECKSUM: u32 = 2_852_997_565;
+const COUNTS_BYTES: usize = 79;
+const COUNTS_CHECKSUM: u32 = 4_086_805_112;
+
+#[test]
+fn a_record_counts_only_whole_unchanged_and_where_it_was_written() {
+    let bytes = encoded(&fixture::record(0, 1));
+    for cut in 0..bytes.len() {
+        assert!(frame(&bytes[..cut], SEED, 96).is_none(), "cut at {cut}");
+    }
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(frame(&flipped, SEED, 96).is_none(), "bit {bit}");
+    }
+    assert!(frame(&bytes, SEED, 97).is_none());
+    assert!(frame(&bytes, Seed::new(0, 1), 96).is_none());
+    assert!(frame(&vec![0; 1_000], SEED, 96).is_none());
+}
+
+#[test]
+fn intact_records_of_later_versions_are_told_from_damage() {
+    let event = encoded(&fixture::record(0, 1));
+    let why = |bytes: Vec<u8>| frame(&bytes, SEED, 96).unwrap().decode().unwrap_err();
+    assert_eq!(why(restamped(event.clone(), |bytes| bytes[8] = 2)), Undecodable::Newer);
+    for kind in [Kind::Open.code(), Kind::Close.code(), Kind::Lease.code(), 6, 254] {
+        assert_eq!(why(restamped(event.clone(), |bytes| bytes[9] = kind)), Undecodable::Newer);
+    }
+    assert_eq!(why(restamped(event.clone(), |bytes| bytes[27] ^= 1)), Undecodable::Damaged);
+    assert_eq!(why(restamped(event, |bytes| bytes[28..].fill(0xff))), Undecodable::Damaged);
+}
+
+#[test]
+fn a_payload_past_its_bound_is_refused_and_the_next_one_is_not() {
+    let mut event = fixture::event(RequestId(fixture::id(0, 0)));
+    event.model = Some("m".repeat(PAYLOAD_BYTES_MAX as usize).into());
+    let mut encoder = Encoder::new();
+    assert!(matches!(encoder.put(&Record::Event(event)), Err(SpoolError::TooLarge { .. })));
+    assert!(encoder.put(&fixture::record(0, 0)).is_ok());
+}

@@ -1,0 +1,232 @@
+use std::fs;
+
+use super::*;
+use crate::fixture::{self, SMALL, drain, files, open, record, records, rest, written};
+use crate::{Options, Spool};
+
+fn opening(dir: &std::path::Path, ingested: &[Position]) -> SpoolError {
+    Spool::open(dir, SMALL, ingested).unwrap_err()
+}
+
+/// Reads `count` records; the positions after them, released or not.
+fn read(dir: &std::path::Path, count: usize, release: bool) -> Vec<Position> {
+    let mut spool = open(dir, SMALL);
+    let batch = spool.reader.next_batch(count).unwrap();
+    assert_eq!(batch.records.len(), count);
+    if release {
+        spool.reader.release(&batch).unwrap();
+    }
+    batch.positions().collect()
+}
+
+#[test]
+fn a_record_torn_at_any_byte_is_cut_and_the_lane_goes_on_there() {
+    let whole = tempfile::tempdir().unwrap();
+    written(whole.path(), SMALL, 3);
+    let bytes = fs::read(&files(whole.path())[0]).unwrap();
+    let last = read(whole.path(), 2, false)[0].offset as usize;
+    let end = read(whole.path(), 3, false)[0].offset as usize;
+    for torn_at in last..end {
+        let dir = tempfile::tempdir().unwrap();
+        let file = segment::path(dir.path(), 0, 1);
+        let mut torn = bytes.clone();
+        torn[torn_at..].fill(0);
+        fs::write(&file, &torn).unwrap();
+        let mut spool = open(dir.path(), SMALL);
+        let cut: Vec<_> = spool.cuts.iter().map(|cut| (cut.file.clone(), cut.offset as usize)).collect();
+        assert_eq!(cut, if torn_at > last { vec![(file, last)] } else { vec![] }, "torn at {torn_at}");
+        spool.writers[0].append(&record(0, 9)).unwrap();
+        drop(spool);
+        let expected = [record(0, 0), record(0, 1), record(0, 9)];
+        assert_eq!(rest(dir.path(), SMALL, &[]), expected, "torn at {torn_at}");
+    }
+}
+
+#[test]
+fn a_file_made_shorter_at_any_byte_gives_a_prefix_and_is_whole_again() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), SMALL, 3);
+    let file = files(dir.path()).remove(0);
+    let bytes = fs::read(&file).unwrap();
+    for length in (HEADER_BYTES as usize..bytes.len()).step_by(7) {
+        fs::write(&file, &bytes[..length]).unwrap();
+        let read = rest(dir.path(), SMALL, &[]);
+        assert_eq!(read, records(3)[..read.len()], "cut at {length}");
+        assert_eq!(fs::metadata(&file).unwrap().len(), u64::from(SMALL.segment_bytes));
+    }
+    for length in 0..HEADER_BYTES as usize {
+        fs::write(&file, &bytes[..length]).unwrap();
+        assert!(matches!(opening(dir.path(), &[]), SpoolError::Corrupt { offset: 0, .. }), "cut at {length}");
+    }
+}
+
+#[test]
+fn damage_before_the_tail_names_file_and_offset() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), SMALL, 40);
+    let damaged = files(dir.path());
+    let position = read(dir.path(), 2, false)[0];
+    let first = fs::read(&damaged[0]).unwrap();
+    let corrupt_at = |bytes: &[u8], offset: u32| {
+        fs::write(&damaged[0], bytes).unwrap();
+        let error = opening(dir.path(), &[]);
+        assert!(
+            matches!(&error, SpoolError::Corrupt { file, offset: at } if *file == damaged[0] && *at == offset),
+            "{error}"
+        );
+    };
+    let mut flipped = first.clone();
+    flipped[position.offset as usize + 40] ^= 4;
+    corrupt_at(&flipped, position.offset);
+    let mut hole = first.clone();
+    hole[position.offset as usize..][..60].fill(0);
+    corrupt_at(&hole, position.offset);
+    // No intact record follows in this segment, but the lane has left it.
+    let mut ends_early = first.clone();
+    ends_early[position.offset as usize..].fill(0);
+    corrupt_at(&ends_early, position.offset);
+    let mut header = first;
+    header[9] ^= 1;
+    corrupt_at(&header, 0);
+}
+
+#[test]
+fn damage_in_what_is_ingested_is_not_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), SMALL, 5);
+    let ingested = read(dir.path(), 2, false);
+    let file = files(dir.path()).remove(0);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[HEADER_BYTES as usize..ingested[0].offset as usize].fill(0xaa);
+    fs::write(&file, bytes).unwrap();
+    assert_eq!(rest(dir.path(), SMALL, &ingested), records(5)[2..]);
+}
+
+#[test]
+fn ingested_segments_that_a_crash_left_are_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), SMALL, 60);
+    let ingested = read(dir.path(), 59, false);
+    assert!(ingested[0].segment > 2 && segment::path(dir.path(), 0, 1).exists());
+    assert_eq!(rest(dir.path(), SMALL, &ingested), records(60)[59..]);
+    assert_eq!(segment::list(dir.path()).unwrap()[&0][0], ingested[0].segment);
+}
+
+#[test]
+fn a_missing_segment_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), SMALL, 60);
+    let missing = |number: u32, ingested: &[Position]| {
+        let file = segment::path(dir.path(), 0, number);
+        let bytes = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        let error = opening(dir.path(), ingested);
+        assert!(matches!(&error, SpoolError::Missing { file: named } if *named == file), "{error}");
+        fs::write(file, bytes).unwrap();
+    };
+    let first = read(dir.path(), 1, false);
+    missing(2, &[]);
+    missing(3, &first);
+    missing(1, &first);
+}
+
+#[test]
+fn a_lost_folder_begins_anew_after_the_committed_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let ingested = [Position { lane: 0, segment: 7, offset: 400 }];
+    let mut spool = Spool::open(dir.path(), SMALL, &ingested).unwrap();
+    spool.writers[0].append(&record(0, 0)).unwrap();
+    let positions: Vec<_> = spool.reader.next_batch(1).unwrap().positions().collect();
+    assert!(positions[0] > ingested[0]);
+    drop(spool);
+    // Killed before anything of it was ingested: the old position does not miss what never was.
+    assert_eq!(rest(dir.path(), SMALL, &ingested), records(1));
+}
+
+#[test]
+fn a_position_that_no_record_ends_at_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), SMALL, 5);
+    for offset in [0, HEADER_BYTES + 1, SMALL.segment_bytes + 1, u32::MAX] {
+        let error = opening(dir.path(), &[Position { lane: 0, segment: 1, offset }]);
+        assert!(matches!(error, SpoolError::Corrupt { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_later_version_is_refused_not_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), SMALL, 2);
+    let last = read(dir.path(), 1, false)[0].offset;
+    let end = read(dir.path(), 2, false)[0].offset;
+    let file = files(dir.path()).remove(0);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[last as usize + 8] = 2;
+    record::stamp(&mut bytes[last as usize..end as usize], Seed::new(0, 1), last);
+    fs::write(&file, &bytes).unwrap();
+    assert!(matches!(opening(dir.path(), &[]), SpoolError::Newer { offset, .. } if offset == last));
+    bytes[8] = 2;
+    let checksum = crc32c::crc32c(&bytes[..28]);
+    bytes[28..32].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&file, &bytes).unwrap();
+    assert!(matches!(opening(dir.path(), &[]), SpoolError::Newer { offset: 0, .. }));
+}
+
+#[test]
+fn restarts_without_traffic_take_no_room() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..20 {
+        let mut spool = open(dir.path(), SMALL);
+        if n < 5 {
+            spool.writers[0].append(&record(0, n)).unwrap();
+        }
+    }
+    assert!(files(dir.path()).len() <= 2);
+    assert_eq!(rest(dir.path(), SMALL, &[]), records(5));
+}
+
+#[test]
+fn lanes_of_a_run_with_more_workers_are_read_and_then_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let three = Options { lanes: 3, ..SMALL };
+    written(dir.path(), three, 30);
+    let mut spool = open(dir.path(), SMALL);
+    let (all, error) = drain(&mut spool.reader);
+    assert!(error.is_none());
+    for lane in 0..3 {
+        let of_lane = all.iter().filter(|one| (0..30).any(|n| fixture::id(lane, n) == one.id()));
+        assert!(of_lane.eq(&(0..30).map(|n| record(lane, n)).collect::<Vec<_>>()), "lane {lane}");
+    }
+    assert_eq!(segment::list(dir.path()).unwrap().into_keys().collect::<Vec<_>>(), [0]);
+    drop(spool);
+    assert_eq!(open(dir.path(), three).writers.len(), 3);
+}
+
+#[test]
+fn what_is_no_segment_is_left_alone_and_half_made_ones_are_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("notes.txt"), "mine").unwrap();
+    fs::write(dir.path().join("0-1.spool"), "not our spelling").unwrap();
+    fs::write(dir.path().join("0000-0000000001.new"), "half made").unwrap();
+    drop(open(dir.path(), SMALL));
+    let names: Vec<_> = files(dir.path()).iter().map(|file| file.file_name().unwrap().to_owned()).collect();
+    assert!(names.contains(&"notes.txt".into()) && names.contains(&"0-1.spool".into()));
+    assert!(names.contains(&"0000-0000000001.spool".into()) && !names.contains(&"0000-0000000001.new".into()));
+}
+
+#[test]
+fn options_that_cannot_work_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let refusal = |options| Spool::open(dir.path(), options, &[]).unwrap_err();
+    assert!(matches!(
+        refusal(Options { size_bytes_max: 8_191, ..SMALL }),
+        SpoolError::TooSmall { needed_bytes: 8_192, .. }
+    ));
+    assert!(matches!(refusal(Options { segment_bytes: 4_095, ..SMALL }), SpoolError::SegmentSize { .. }));
+    assert!(matches!(refusal(Options { segment_bytes: u32::MAX, ..SMALL }), SpoolError::SegmentSize { .. }));
+    assert_eq!(Options::new(1 << 30, 4).segment_bytes, crate::SEGMENT_BYTES);
+    assert_eq!(Options::new(8 << 20, 4).segment_bytes, 512 * 1024);
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(matches!(Spool::open(&file.join("spool"), SMALL, &[]).unwrap_err(), SpoolError::Io { .. }));
+}

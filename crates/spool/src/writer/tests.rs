@@ -1,0 +1,185 @@
+use std::fs::OpenOptions;
+
+use access::Clock;
+
+use super::*;
+use crate::disk::fault;
+use crate::fixture::{SMALL, drain, files, open, record, records, rest};
+use crate::{Options, Position, Spool};
+
+const SIX: Options = Options { size_bytes_max: 6 * 4096, segment_bytes: 4096, lanes: 2 };
+
+/// Asks until the answer is yes: the next segment is made on another thread.
+fn comes_true(mut question: impl FnMut() -> bool) -> bool {
+    let clock = Clock::system();
+    let began = clock.mono();
+    while clock.mono().since(began).as_secs() < 20 {
+        if question() {
+            return true;
+        }
+        std::thread::yield_now();
+    }
+    false
+}
+
+fn fill(writer: &mut Writer, lane: u32) -> u32 {
+    for n in 0.. {
+        match writer.append(&record(lane, n)) {
+            Ok(()) => {}
+            Err(SpoolError::Full { size_bytes_max }) => {
+                assert_eq!(size_bytes_max, SIX.size_bytes_max);
+                return n;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    unreachable!("the spool is bounded")
+}
+
+#[test]
+fn a_full_spool_says_so_and_goes_on_when_room_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), SIX);
+    assert!(spool.writers.iter().all(Writer::room));
+    let count = fill(&mut spool.writers[0], 0);
+    assert!(!spool.writers[0].room());
+    assert!(spool.reader.depth().unwrap().allocated_bytes <= SIX.size_bytes_max);
+    assert!(files(dir.path()).len() <= 6);
+    let (read, error) = drain(&mut spool.reader);
+    assert!(error.is_none());
+    assert_eq!(read, records(count));
+    assert!(comes_true(|| spool.writers[0].room()));
+    spool.writers[0].append(&record(0, count)).unwrap();
+    assert_eq!(drain(&mut spool.reader).0, [record(0, count)]);
+}
+
+#[test]
+fn a_spool_left_full_is_opened_without_room_and_drained() {
+    let dir = tempfile::tempdir().unwrap();
+    let count = fill(&mut open(dir.path(), SIX).writers[0], 0);
+    let mut spool = open(dir.path(), Options { lanes: 3, ..SIX });
+    assert!(!spool.writers[2].room());
+    assert!(matches!(spool.writers[2].append(&record(2, 0)), Err(SpoolError::Full { .. })));
+    assert_eq!(drain(&mut spool.reader).0, records(count));
+    assert!(comes_true(|| spool.writers[2].room()));
+    spool.writers[2].append(&record(2, 0)).unwrap();
+    assert_eq!(drain(&mut spool.reader).0, [record(2, 0)]);
+}
+
+#[test]
+fn what_was_admitted_while_there_was_room_can_be_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), SIX);
+    let writer = &mut spool.writers[0];
+    let mut n = 0;
+    while writer.room() {
+        writer.append(&record(0, n)).unwrap();
+        n += 1;
+    }
+    let reserve = SIX.segment_bytes / 2 - 700;
+    let mut used = 0;
+    while used < reserve {
+        used += writer.encoder.put(&record(0, n)).unwrap();
+        writer.append(&record(0, n)).unwrap();
+        n += 1;
+    }
+}
+
+#[test]
+fn the_next_segment_is_made_ahead() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), SMALL);
+    for n in 0..40 {
+        assert!(comes_true(|| spool.writers[0].lane.next_is_made()));
+        spool.writers[0].append(&record(0, n)).unwrap();
+    }
+}
+
+#[test]
+fn a_record_larger_than_a_segment_is_refused_and_harms_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), SMALL);
+    let Record::Event(mut event) = record(0, 0) else { panic!("an event") };
+    event.route = "r".repeat(4096).into();
+    assert!(matches!(spool.writers[0].append(&Record::Event(event)), Err(SpoolError::TooLarge { .. })));
+    spool.writers[0].append(&record(0, 0)).unwrap();
+    assert_eq!(drain(&mut spool.reader).0, records(1));
+}
+
+#[test]
+fn segments_of_another_size_are_used_up() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path(), SMALL).writers[0].append(&record(0, 0)).unwrap();
+    let larger = Options { segment_bytes: 64 * 1024, ..SMALL };
+    let mut spool = open(dir.path(), larger);
+    let Record::Event(mut event) = record(0, 1) else { panic!("an event") };
+    event.route = "r".repeat(8192).into();
+    let large = Record::Event(event);
+    spool.writers[0].append(&large).unwrap();
+    assert_eq!(drain(&mut spool.reader).0, [record(0, 0), large]);
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_the_next_append_writes_over_what_was_torn() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), SMALL);
+    let writer = &mut spool.writers[0];
+    writer.append(&record(0, 0)).unwrap();
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let file = writer.current.as_mut().unwrap().segment.replace_file(full);
+    let before = writer.lane.published();
+    match writer.append(&record(0, 1)) {
+        Err(SpoolError::Io { source, .. }) => assert_eq!(source.kind(), std::io::ErrorKind::StorageFull),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(writer.lane.published(), before);
+    let current = writer.current.as_mut().unwrap();
+    drop(current.segment.replace_file(file));
+    current.segment.write(&[0xee; 90], current.offset).unwrap();
+    assert_eq!(spool.reader.next_batch(9).unwrap().records, records(1));
+    spool.writers[0].append(&record(0, 1)).unwrap();
+    assert_eq!(drain(&mut spool.reader).0, records(2));
+}
+
+/// Appends, reads, restarts; whatever fails is told to nobody but the caller, and tried again where that is the caller's.
+fn scenario(dir: &std::path::Path) -> (Vec<Record>, Vec<Record>, bool) {
+    let (mut written, mut read, mut positions) = (Vec::new(), Vec::new(), Vec::<Position>::new());
+    for run in 0..3 {
+        let mut spool = match Spool::open(dir, SMALL, &positions) {
+            Ok(spool) => spool,
+            Err(SpoolError::Io { .. }) => Spool::open(dir, SMALL, &positions).unwrap(),
+            Err(error) => panic!("{error}"),
+        };
+        for n in 0..30 {
+            let record = record(0, run * 100 + n);
+            match spool.writers[0].append(&record) {
+                Ok(()) => written.push(record),
+                Err(error) => assert!(matches!(error, SpoolError::Io { .. }), "{error}"),
+            }
+            if n % 7 == 0 {
+                let batch = spool.reader.next_batch(5).unwrap();
+                positions.extend(batch.positions());
+                let released = spool.reader.release(&batch);
+                assert!(matches!(released, Ok(()) | Err(SpoolError::Io { .. })), "{released:?}");
+                read.extend(batch.records);
+            }
+        }
+    }
+    let fired = fault::fired();
+    read.extend(rest(dir, SMALL, &positions));
+    (written, read, fired)
+}
+
+#[test]
+fn whichever_call_fails_what_was_reported_written_is_read_once_and_nothing_else() {
+    for n in 0.. {
+        let dir = tempfile::tempdir().unwrap();
+        fault::arm(n);
+        let (written, read, fired) = scenario(dir.path());
+        assert_eq!(read, written, "call {n}");
+        if !fired {
+            assert!(n > 90, "every append is a call: {n}");
+            return;
+        }
+    }
+}
