@@ -8,7 +8,7 @@ mod log;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use access::{Mono, Principal, Refusal, RequestId, Timestamp};
+use access::{Mono, NanoUsd, Principal, Refusal, RequestId, Timestamp};
 use ai::{Format, Seen};
 use config::snapshot::{Events, Provider, Snapshot, Timeouts};
 use http::{HeaderValue, Method, StatusCode};
@@ -248,7 +248,12 @@ impl Exchange {
             let answered = seen.model.as_deref().and_then(|model| self.snapshot.price(&call.provider, model));
             answered.or_else(|| self.snapshot.price(&call.provider, &call.model))
         });
-        let cost = price.zip(seen.usage.as_ref()).and_then(|(price, usage)| price.cost(usage));
+        let cost = match (&seen.usage, sending.status) {
+            (Some(usage), _) => price.and_then(|price| price.cost(usage)),
+            // A provider's error costs what it reports (CX-6): nothing.
+            (None, Some(400..)) => Some(NanoUsd(0)),
+            (None, _) => None,
+        };
         if let Some(call) = &self.call
             && !call.free
         {
@@ -262,7 +267,7 @@ impl Exchange {
             upstream_id: sending.upstream_id.clone().or_else(|| seen.id.map(Arc::from)),
             usage: seen.usage,
             cost,
-            price_version: cost.and(price).map(|price| price.version.clone()),
+            price_version: seen.usage.and(cost).and(price).map(|price| price.version.clone()),
             first_byte_us: sending.first_byte_us,
             duration_us: micros(self.worker.shared.clock.mono().since(sending.since)),
         }
