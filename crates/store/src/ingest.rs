@@ -61,6 +61,8 @@ pub struct IngestStats {
     pub waiting_records: AtomicU64,
     /// Their bytes.
     pub waiting_bytes: AtomicU64,
+    /// When the oldest of them was made, in microseconds since the Unix epoch; 0 when none waits.
+    pub oldest_micros: AtomicU64,
 }
 
 impl Store {
@@ -196,6 +198,7 @@ fn note_depth(reader: &mut Reader, stats: &IngestStats) {
     if let Ok(depth) = reader.depth() {
         stats.waiting_records.store(depth.records, Ordering::Relaxed);
         stats.waiting_bytes.store(depth.bytes, Ordering::Relaxed);
+        stats.oldest_micros.store(depth.oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
     }
 }
 

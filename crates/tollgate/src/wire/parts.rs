@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use access::{Clock, Directory, Lookup, Revision};
+use access::{Clock, Directory, Lookup, Revision, Timestamp};
 use anyhow::Context;
 use config::snapshot::Origin;
 use config::{Live, Snapshot};
@@ -104,8 +104,14 @@ pub(crate) fn watch_gauges(base: &Base, gate: &Arc<Gate>) {
     }));
 }
 
-fn watch_ingest(metrics: &Metrics, stats: Arc<IngestStats>) {
-    metrics.on_scrape(Box::new(move |all| {
+fn watch_ingest(base: &Base, stats: Arc<IngestStats>) {
+    let clock = base.clock.clone();
+    base.metrics.on_scrape(Box::new(move |all| {
+        let age_seconds = match stats.oldest_micros.load(Ordering::Relaxed) {
+            0 => 0,
+            oldest => clock.now().unix_seconds().saturating_sub(Timestamp(oldest).unix_seconds()),
+        };
+        all.spool.oldest_seconds.set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
         let waiting = stats.waiting_bytes.load(Ordering::Relaxed);
         all.spool.bytes.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         metrics::set(&all.spool.ingested_total, stats.events.load(Ordering::Relaxed));
@@ -140,7 +146,7 @@ impl Services {
     ) -> anyhow::Result<mpsc::Sender<Lookup>> {
         base.revision.confirm(base.store.revision().await?, base.clock.mono());
         base.board.set_directory(true);
-        watch_ingest(&base.metrics, stats.clone());
+        watch_ingest(base, stats.clone());
         let (keys, lookups) = mpsc::channel(LOOKUPS_MAX);
         self.tasks.spawn(store::directory::serve(base.store.clone(), lookups, self.stopped()));
         let polling =
