@@ -129,10 +129,12 @@ fn walk(folder: &Folder, from: Position, segments: &[u32], start: Option<Positio
         {
             return Err(SpoolError::Missing { file: segment::path(&folder.dir, from.lane, start.segment) });
         }
-        // A file that was made shorter reads as if zeros followed.
         bytes.clear();
         bytes.resize(segment.bytes as usize, 0);
-        segment.read(&mut bytes, 0)?;
+        if segment.read(&mut bytes, 0)? < bytes.len() {
+            // A file that was cut short is as if zeros followed, for the reader too.
+            segment.allocate()?;
+        }
         let offset = if number == from.segment { from.offset } else { HEADER_BYTES };
         let scan = scan(&bytes, offset, segment.seed).map_err(|damage| match damage {
             Damage::Corrupt(offset) => segment.corrupt(offset),
@@ -162,10 +164,10 @@ impl Walk {
 }
 
 impl Tail {
-    /// Zeros after the last record, and all of the file's bytes on the disk.
+    /// Zeros after the last record.
     fn restore(&self) -> Result<Option<Cut>, SpoolError> {
         let Self { segment, offset, dirty_until } = self;
-        segment.restore(*offset, *dirty_until)?;
+        segment.zero(*offset, *dirty_until)?;
         let bytes = dirty_until.saturating_sub(*offset);
         Ok((bytes > 0).then(|| Cut { file: segment.path.clone(), offset: *offset, bytes }))
     }

@@ -96,9 +96,13 @@ impl Segment {
         read_full(&self.file, buffer, offset.into()).map_err(SpoolError::io("read", &self.path))
     }
 
-    /// Zeros from `from` until `until`, and all of the file's bytes on the disk, should it have been cut short.
-    pub(crate) fn restore(&self, from: u32, until: u32) -> Result<(), SpoolError> {
-        disk::write_zeros(&self.file, from.into(), until.into()).map_err(SpoolError::io("write", &self.path))?;
+    /// Zeros from `from` until `until`.
+    pub(crate) fn zero(&self, from: u32, until: u32) -> Result<(), SpoolError> {
+        disk::write_zeros(&self.file, from.into(), until.into()).map_err(SpoolError::io("write", &self.path))
+    }
+
+    /// All of the file's bytes are on the disk, zeros where it was cut short.
+    pub(crate) fn allocate(&self) -> Result<(), SpoolError> {
         disk::allocate(&self.file, self.bytes.into()).map_err(SpoolError::io("allocate", &self.path))
     }
 

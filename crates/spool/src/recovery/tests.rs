@@ -35,6 +35,7 @@ fn a_record_torn_at_any_byte_is_cut_and_the_lane_goes_on_there() {
         let mut spool = open(dir.path(), SMALL);
         let cut: Vec<_> = spool.cuts.iter().map(|cut| (cut.file.clone(), cut.offset as usize)).collect();
         assert_eq!(cut, if torn_at > last { vec![(file, last)] } else { vec![] }, "torn at {torn_at}");
+        assert!(fs::read(&files(dir.path())[0]).unwrap()[last..].iter().all(|&byte| byte == 0), "torn at {torn_at}");
         spool.writers[0].append(&record(0, 9)).unwrap();
         drop(spool);
         let expected = [record(0, 0), record(0, 1), record(0, 9)];
@@ -57,6 +58,21 @@ fn a_file_made_shorter_at_any_byte_gives_a_prefix_and_is_whole_again() {
     for length in 0..HEADER_BYTES as usize {
         fs::write(&file, &bytes[..length]).unwrap();
         assert!(matches!(opening(dir.path(), &[]), SpoolError::Corrupt { offset: 0, .. }), "cut at {length}");
+    }
+}
+
+#[test]
+fn a_segment_that_the_lane_has_left_reads_whole_or_is_named_however_short_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), SMALL, 30);
+    let file = files(dir.path()).remove(0);
+    let bytes = fs::read(&file).unwrap();
+    for length in bytes.len() - 800..bytes.len() {
+        fs::write(&file, &bytes[..length]).unwrap();
+        match Spool::open(dir.path(), SMALL, &[]) {
+            Ok(mut spool) => assert_eq!(spool.reader.next_batch(30).unwrap().records, records(30), "cut at {length}"),
+            Err(error) => assert!(matches!(error, SpoolError::Corrupt { .. }), "{error}"),
+        }
     }
 }
 
