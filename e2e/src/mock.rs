@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::client::Call;
 use crate::commands;
-use crate::gateway::{Process, listening};
+use crate::gateway::Process;
 use crate::setup::Folder;
 use crate::wait::eventually_within;
 
@@ -32,8 +32,8 @@ impl Mock {
         let folder = Folder::new();
         let process = Process::new(commands::mock(&folder));
         let address = eventually_within(START_TIMEOUT, "the mock listens", async || {
-            let log = format!("{}{}", folder.read("mock.stdout"), folder.read("mock.stderr"));
-            listening(&log)?["mock"].as_str()?.parse().ok()
+            let said = folder.read("mock.stdout");
+            said.split_once("listening on http://")?.1.strip_suffix('\n')?.parse().ok()
         })
         .await;
         Self { address, _own: Some((process, folder)) }

@@ -89,7 +89,7 @@ async fn second_start_shows_the_same_keys() {
 #[tokio::test]
 async fn keys_are_printed_before_any_log_line_and_stand_in_no_log() {
     let folder = Folder::new();
-    let setup = demo().variable("TOLLGATE_LOG__LEVEL", "trace");
+    let setup = demo().section("log", "{level: trace}");
     let child = commands::serve_in_one_stream(&folder, &setup);
     let gateway = Gateway::started(folder, child, "stdout").await;
     let all = keys_in(&gateway.stdout());

@@ -303,11 +303,11 @@ async fn bodies_that_together_are_too_many_are_503_and_room_comes_back() {
     half.write(&vec![b' '; 900_000]).await.unwrap();
     let large = format!("{}{}", Format::Chat.body("mock", false), " ".repeat(500_000));
     let refused = Refused { status: 503, openai: "overloaded", anthropic: "overloaded_error", says: &[], again: true };
-    e2e::eventually("the room is full", async || {
-        let answer = gateway.call(Call::post(CHAT, &large).key(&key)).await;
-        (answer.status() != 200).then(|| check(Format::Chat, &answer, &refused))
+    e2e::eventually("what was sent is held", async || {
+        gateway.metrics().await.contains("tollgate_buffered_bytes 900000").then_some(())
     })
     .await;
+    check(Format::Chat, &gateway.call(Call::post(CHAT, &large).key(&key)).await, &refused);
     drop(half);
     e2e::eventually("the room is free again", async || {
         (gateway.call(Call::post(CHAT, &large).key(&key)).await.status() == 200).then_some(())

@@ -138,7 +138,7 @@ async fn bad_keys_are_authentication_errors_and_not_repeated() {
 async fn used_up_quotas_and_rate_limits_are_rate_limit_errors_with_our_message() {
     let plans = "{name: none, credits_per_day: 1}, {name: slow, requests_per_minute: 1}";
     let gateway = Gateway::start(Setup::mocked().plans(plans)).await;
-    for (plan, says, calls) in [("none", "quota", 1), ("slow", "per minute", 0)] {
+    for (plan, says, calls) in [("none", "quota", 1), ("slow", "a minute", 0)] {
         let account = gateway.account(plan).await;
         openai(&gateway, &account.key).run("chat", "mock/tokens-1").await;
         for sdk in [openai(&gateway, &account.key), anthropic(&gateway, &account.key)] {
@@ -197,7 +197,11 @@ async fn streams_that_are_cut_are_errors_and_not_short_answers() {
         (anthropic(&gateway, &key), "messages_stream"),
     ] {
         let seen = sdk.run(what, "mock/cut").await;
-        assert!(seen["error"]["class"].is_string(), "{what} {seen}");
+        assert!(seen["error"]["class"].as_str().is_some_and(|class| class.starts_with("API")), "{what} {seen}");
+        assert!(
+            seen["error"]["message"].as_str().is_some_and(|message| message.contains("broke off")),
+            "{what} {seen}"
+        );
         assert_eq!(seen["calls"], 1, "{what} {seen}");
     }
 }
