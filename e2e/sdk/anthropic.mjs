@@ -59,6 +59,11 @@ const cases = {
     await client.messages.create({ model, max_tokens, messages }, { maxRetries: 0 });
     return {};
   },
+  async large() {
+    const large = [{ role: "user", content: "x".repeat(2 * 1024 * 1024) }];
+    await client.messages.create({ model, max_tokens, messages: large });
+    return {};
+  },
   async cancelled() {
     const stream = await client.messages.create({ model, max_tokens, messages, stream: true });
     let events = 0;

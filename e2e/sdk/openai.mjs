@@ -82,6 +82,11 @@ const cases = {
     await client.chat.completions.create({ model, messages }, { maxRetries: 0 });
     return {};
   },
+  async large() {
+    const large = [{ role: "user", content: "x".repeat(2 * 1024 * 1024) }];
+    await client.chat.completions.create({ model, messages: large });
+    return {};
+  },
   async cancelled() {
     const stream = await client.chat.completions.create({ model, messages, stream: true });
     let chunks = 0;

@@ -102,6 +102,14 @@ impl Call {
         head
     }
 
+    /// The whole request as it is sent; a character of the head is a byte.
+    #[must_use]
+    pub fn bytes(&self, to: SocketAddr) -> Vec<u8> {
+        let mut bytes: Vec<u8> = self.head(to).chars().filter_map(|c| u8::try_from(c).ok()).collect();
+        bytes.extend(&self.body);
+        bytes
+    }
+
     /// Sends it and reads the whole answer.
     pub async fn send(&self, to: SocketAddr) -> Answer {
         self.open(to).await.rest().await
@@ -129,10 +137,8 @@ impl Call {
     /// # Errors
     /// The connection ends without an answer.
     pub async fn over(&self, mut wire: Wire, to: SocketAddr) -> io::Result<Exchange> {
-        let mut bytes: Vec<u8> = self.head(to).chars().filter_map(|c| u8::try_from(c).ok()).collect();
-        bytes.extend(&self.body);
         // An early answer may close the connection while the body is on its way: what counts is the answer.
-        let written = wire.write(&bytes).await;
+        let written = wire.write(&self.bytes(to)).await;
         match wire.head().await {
             Some(head) => Ok(Exchange::new(wire, head, &self.method)),
             None => Err(written.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())),

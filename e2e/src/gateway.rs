@@ -231,6 +231,23 @@ impl Gateway {
         self.ask(Call::get("/metrics")).await.expect(200).text()
     }
 
+    /// What `/metrics` says of a gauge without labels.
+    pub async fn gauge(&self, name: &str) -> i64 {
+        let metrics = self.metrics().await;
+        let line = metrics.lines().find(|line| line.split([' ', '{']).next() == Some(name));
+        match line.and_then(|line| line.rsplit(' ').next()?.parse().ok()) {
+            Some(value) => value,
+            None => panic!("no gauge {name}: {metrics}"),
+        }
+    }
+
+    /// Waits until nothing of any request is held: no connection of a caller, no request, no byte.
+    pub async fn at_rest(&self) {
+        for name in ["tollgate_connections", "tollgate_requests_in_flight", "tollgate_buffered_bytes"] {
+            eventually(&format!("{name} is 0"), async || (self.gauge(name).await == 0).then_some(())).await;
+        }
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.process.terminate();
@@ -258,6 +275,7 @@ impl Gateway {
 
     fn ended(&mut self, code: Option<i32>) -> Ended {
         let stderr = self.stderr();
+        no_panic(&stderr);
         match self.folder.take() {
             Some(folder) => Ended { code, stderr, folder },
             None => panic!("the folder went on to another server"),
@@ -271,9 +289,16 @@ impl Drop for Gateway {
         let stderr = folder.read("stderr");
         if std::thread::panicking() {
             eprint_tail(&stderr);
-        } else if let Some(line) = stderr.lines().find(|line| line.contains("panicked")) {
-            panic!("the server panicked: {line}");
+        } else {
+            no_panic(&stderr);
         }
+    }
+}
+
+/// Whatever a test is about, the server must not panic in it.
+fn no_panic(log: &str) {
+    if let Some(line) = log.lines().find(|line| line.contains("panicked")) {
+        panic!("the server panicked: {line}");
     }
 }
 

@@ -301,6 +301,17 @@ async fn usage_chunk_is_removed_where_the_caller_did_not_ask_and_counted_in_any_
 }
 
 #[tokio::test]
+async fn stream_with_a_length_is_framed_anew_when_it_is_shortened() {
+    let stream = format!("{CHUNK}{USAGE}{DONE}");
+    let upstream = Upstream::answering("200 OK\r\ncontent-type: text/event-stream", &stream).await;
+    let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;
+    let key = gateway.key().await;
+    let answer = gateway.call(Call::json(CHAT, &Format::Chat.body("m", true)).key(&key)).await.expect(200);
+    assert!(answer.whole);
+    assert_eq!(answer.text(), format!("{CHUNK}{DONE}"));
+}
+
+#[tokio::test]
 async fn streams_of_the_other_formats_pass_byte_for_byte() {
     let stream = "event: odd\r\ndata:{\"type\":\"odd\",   \"x\":[1,2 ]}\r\n\r\n: ping\n\nevent: message_stop\ndata: {}\n\ndata: no end";
     for format in [Format::Responses, Format::Messages] {

@@ -113,3 +113,12 @@ async fn keys_are_printed_before_any_log_line_and_stand_in_no_log() {
     assert!(leak.is_none(), "{leak:?}");
     assert!(after.iter().all(is_log), "something is printed between log lines");
 }
+
+#[tokio::test]
+async fn brand_is_shown_and_its_prefix_stands_before_its_keys() {
+    let gateway = Gateway::start(demo().section("brand", "{name: Codexible, key_prefix: codexible}")).await;
+    let stdout = gateway.stdout();
+    let keys = keys_in(&stdout);
+    assert!(stdout.contains("Codexible") && keys.iter().all(|key| key.starts_with("codexible_")), "{stdout}");
+    gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&keys[0])).await.expect(200);
+}

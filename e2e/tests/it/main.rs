@@ -9,6 +9,7 @@
 
 mod bodies;
 mod bytes;
+mod callers;
 mod demo;
 mod drain;
 mod formats;
@@ -18,4 +19,6 @@ mod refusals;
 mod revoke;
 mod sdk;
 mod start;
+mod telemetry;
 mod upstream;
+mod usage;

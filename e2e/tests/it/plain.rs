@@ -326,3 +326,23 @@ async fn bounds_and_failures_have_their_codes() {
     let too_large = Call::new("POST", "/r").header("content-length", "1025").body("");
     check(&gateway.call(too_large).await, 413, "payload_too_large");
 }
+
+#[tokio::test]
+async fn callers_of_http_1_0_are_answered_to_the_end_of_the_connection() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.stream("200 OK").await;
+        turn.chunk(b"in ").await;
+        turn.chunk(b"pieces").await;
+        turn.chunk(b"").await;
+        Some(turn)
+    })
+    .await;
+    let gateway =
+        Gateway::start(Setup::routed(upstream.address(), &format!("{{path: /o, upstreams: backend, {OPEN}}}"))).await;
+    let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+    wire.write(b"GET /o HTTP/1.0\r\n\r\n").await.unwrap();
+    let head = wire.head().await.unwrap();
+    assert!(head.framing().is_none(), "{head:?}");
+    assert_eq!(Exchange::new(wire, head, "GET").rest().await.expect(200).text(), "in pieces");
+    assert_eq!(upstream.only().head.word(2), "HTTP/1.1");
+}

@@ -164,6 +164,23 @@ async fn rate_limit_is_429_that_says_when() {
 }
 
 #[tokio::test]
+async fn free_calls_have_a_rate_of_their_own_ten_times_as_high() {
+    let gateway =
+        Gateway::start(Setup::mocked().plans("{name: one, requests_per_minute: 1, credits_per_day: 1}")).await;
+    let key = gateway.account("one").await.key;
+    let count = Call::json(crate::bodies::COUNT_TOKENS, &Format::Messages.body("mock", false)).key(&key);
+    for _ in 0..10 {
+        gateway.call(count.clone()).await.expect(200);
+    }
+    let answer = gateway.call(count).await.expect(429);
+    assert_eq!(answer.json()["error"]["type"], "rate_limit_error");
+    assert!(answer.header("retry-after").is_some());
+    // They took nothing of what calls that count may use.
+    gateway.call(whole(Format::Messages).key(&key)).await.expect(200);
+    assert_eq!(gateway.counted(&key, 1).await["remaining"], 0);
+}
+
+#[tokio::test]
 async fn unknown_model_is_404() {
     let upstream = Upstream::json(&json!({})).await;
     let twice = |kind: &str| {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use e2e::setup::Folder;
 use e2e::{Call, Gateway, Setup, commands, eventually_within, setup};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -108,5 +109,37 @@ async fn key_created_beside_the_server_opens_within_a_second() {
             (call(&key).send(gateway.proxy).await.status() == 200).then_some(())
         })
         .await;
+    }
+}
+
+#[tokio::test]
+async fn users_and_keys_can_be_made_before_the_first_start() {
+    let folder = Folder::new();
+    commands::users_create(&folder, "ada@example.com", "starter").await;
+    let key = commands::keys_create(&folder, "ada@example.com", "laptop").await;
+    let gateway = Gateway::start_in(folder, Setup::bare()).await;
+    call(&key).send(gateway.proxy).await.expect(200);
+    let valid = gateway.validate(&key).await;
+    assert_eq!((&valid["user"]["plan"], &valid["key"]["label"]), (&"starter".into(), &"laptop".into()));
+}
+
+#[tokio::test]
+async fn commands_that_cannot_be_done_say_why() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let account = gateway.account(setup::OPEN).await;
+    let data = gateway.folder().data().display().to_string();
+    for (words, says) in [
+        (&["keys", "create", "--user", "nobody@example.com", "--label", "x"][..], "nobody@example.com"),
+        (&["users", "create", "--email", &account.email, "--plan", "open"], "another user"),
+        (&["users", "create", "--email", "new@example.com", "--plan", "golden"], "golden"),
+        (&["users", "create", "--email", "no address", "--plan", "open"], "e-mail"),
+        (&["keys", "revoke", "--key", "0199aa00-0000-7000-8000-000000000000"], "0199aa00"),
+        (&["keys", "revoke", "--key", "laptop"], "laptop"),
+    ] {
+        let words: Vec<&str> = words.iter().copied().chain(["--data", &data]).collect();
+        let output = commands::run(gateway.folder(), &words).await;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains(says), "{words:?}: {told}");
+        assert!(!told.contains("panicked") && !told.to_lowercase().contains("sql"), "{words:?}: {told}");
     }
 }

@@ -155,6 +155,17 @@ async fn used_up_quotas_and_rate_limits_are_rate_limit_errors_with_our_message()
 }
 
 #[tokio::test]
+async fn bodies_that_are_too_large_are_the_clients_own_error_though_they_are_not_read() {
+    let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 1MiB}")).await;
+    let key = gateway.key().await;
+    for (sdk, class) in [(openai(&gateway, &key), "APIError"), (anthropic(&gateway, &key), "ContentTooLargeError")] {
+        let seen = sdk.run("large", "mock").await;
+        assert_eq!((&seen["error"]["class"], &seen["error"]["status"]), (&json!(class), &json!(413)), "{seen}");
+        assert!(seen["error"]["message"].as_str().is_some_and(|message| message.contains("larger than")), "{seen}");
+    }
+}
+
+#[tokio::test]
 async fn unknown_models_are_not_found_errors() {
     let models = "[{name: only, targets: [{provider: up, model: m}]}]";
     let nobody = e2e::Upstream::nobody().await;

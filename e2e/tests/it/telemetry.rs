@@ -1,0 +1,73 @@
+//! What who runs it can see: the log and `/metrics`, with no prompt, key or e-mail in either.
+
+use e2e::{Call, Gateway, Setup, eventually, setup};
+use serde_json::{Value, json};
+
+use crate::bodies::{CHAT, Format};
+
+/// The log's lines of one request, by our id.
+fn lines(gateway: &Gateway, id: &str) -> Vec<Value> {
+    let log = gateway.stderr();
+    log.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line["request_id"] == id)
+        .collect()
+}
+
+#[tokio::test]
+async fn each_request_is_logged_once_with_its_ids_and_nothing_private() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let account = gateway.account(setup::OPEN).await;
+    let body = json!({"model": "mock/echo", "messages": [{"role": "user", "content": "a-secret-prompt"}]});
+    let target = format!("{CHAT}?token=a-secret-query");
+    let call = || Call::json(&target, &body).header("x-request-id", "their-id-1").header("x-odd", "a-secret-header");
+    for (call, status, code) in [
+        (call().key(&account.key), 200, Value::Null),
+        (call().key("sk-a-secret-of-another"), 401, json!("key_malformed")),
+    ] {
+        let answer = gateway.call(call).await.expect(status);
+        let id = answer.header("x-request-id").unwrap();
+        let line = eventually("the log tells of it", async || lines(&gateway, id).pop()).await;
+        assert_eq!((&line["status"], &line["code"], &line["level"]), (&json!(status), &code, &json!("INFO")), "{line}");
+        assert_eq!(
+            (&line["correlation_id"], &line["path"], &line["method"]),
+            (&json!("their-id-1"), &json!(CHAT), &json!("POST"))
+        );
+        assert!(line["duration_us"].is_u64() && line["route"].is_string(), "{line}");
+        assert_eq!(lines(&gateway, id).len(), 1);
+    }
+    let unkept = call().header("x-request-id", "two ids are none").key(&account.key);
+    let id = gateway.call(unkept).await.header("x-request-id").unwrap().to_owned();
+    eventually("the log tells of it", async || lines(&gateway, &id).pop()).await;
+    let log = gateway.stderr();
+    assert!(!log.contains("a-secret") && !log.contains(&account.email) && !log.contains(&account.key), "{log}");
+}
+
+#[tokio::test]
+async fn metrics_count_what_was_served_refused_and_used() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    for stream in [false, true] {
+        gateway.call(Call::json(CHAT, &Format::Chat.body("mock/tokens-5", stream)).key(&key)).await.expect(200);
+    }
+    gateway.call(Call::json(CHAT, &Format::Chat.body("mock/500", false)).key(&key)).await.expect(500);
+    gateway.call(Call::post(CHAT, "{").key(&key)).await.expect(400);
+    gateway.call(Call::get("/nowhere/at/all")).await.expect(404);
+    for wanted in [
+        "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"200\"} 2",
+        "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"500\"} 1",
+        "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"400\"} 1",
+        "tollgate_refusals_total{code=\"bad_request\"} 1",
+        "tollgate_refusals_total{code=\"route_not_found\"} 1",
+        "tollgate_tokens_total{provider=\"mock\",model=\"tokens-5\",class=\"output\"} 10",
+        "tollgate_meter_settled_total 3",
+        "tollgate_meter_interrupted_total 0",
+        "tollgate_panics_total 0",
+        "tollgate_spool_ingested_total 3",
+    ] {
+        eventually(wanted, async || gateway.metrics().await.lines().any(|line| line == wanted).then_some(())).await;
+    }
+    let metrics = gateway.metrics().await;
+    assert!(!metrics.contains("nowhere"), "paths that callers make up are no labels");
+    assert!(metrics.contains("tollgate_request_duration_seconds_bucket{") && metrics.ends_with("# EOF\n"));
+}
