@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -65,8 +65,17 @@ impl Ids {
     ///
     /// # Panics
     /// When the operating system gives no random bytes: without them no key or id can be trusted.
-    #[expect(clippy::expect_used, reason = "no randomness means no safe id; the request is answered 500")]
     pub fn next_uuid(&mut self) -> Uuid {
+        let now = self.clock.now();
+        self.uuid_at(now)
+    }
+
+    /// A new UUIDv7 whose time is `at`: for who has read the clock already.
+    ///
+    /// # Panics
+    /// As [`Ids::next_uuid`].
+    #[expect(clippy::expect_used, reason = "no randomness means no safe id; the request is answered 500")]
+    pub fn uuid_at(&mut self, at: Timestamp) -> Uuid {
         if self.used + ID_RANDOM_BYTES > POOL_BYTES {
             getrandom::fill(&mut self.pool).expect("the operating system gives random bytes");
             self.used = 0;
@@ -76,7 +85,7 @@ impl Ids {
             *to = *from;
         }
         self.used += ID_RANDOM_BYTES;
-        uuid::Builder::from_unix_timestamp_millis(self.clock.now().unix_millis(), &random).into_uuid()
+        uuid::Builder::from_unix_timestamp_millis(at.unix_millis(), &random).into_uuid()
     }
 }
 
@@ -86,7 +95,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::Timestamp;
 
     #[test]
     fn ids_are_version_7_distinct_and_ordered_by_time() {

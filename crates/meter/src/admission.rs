@@ -3,12 +3,12 @@
 //! [`Meter::admit`] answers a [`Reservation`], whose `Drop` gives everything back. When the first byte has gone to an
 //! upstream it becomes [`Committed`], which is never uncounted; dropped unsettled, it counts as interrupted.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use access::{Credits, Day, KeyNo, Mono, Plan, Timestamp, UserNo};
+use rustc_hash::FxHashMap;
 
 use crate::event::Caller;
 use crate::quota::{DayCount, Exceeded};
@@ -109,7 +109,8 @@ enum Bucketed {
 pub struct Committed {
     day: Day,
     credits: Credits,
-    tally: Arc<Tally>,
+    /// `None` on an open route, which no limit knows.
+    tally: Option<Arc<Tally>>,
     settled: bool,
 }
 
@@ -206,8 +207,10 @@ impl Reservation {
     /// The first byte went to an upstream: from here on the request counts. `at` names the day of an open route.
     pub fn commit(mut self, at: Timestamp) -> Committed {
         match self.held.take() {
-            Some(held) => Committed { day: held.user_day, credits: held.credits, tally: held.tally, settled: false },
-            None => Committed { day: at.day(), credits: Credits(0), tally: Arc::default(), settled: false },
+            Some(held) => {
+                Committed { day: held.user_day, credits: held.credits, tally: Some(held.tally), settled: false }
+            }
+            None => Committed { day: at.day(), credits: Credits(0), tally: None, settled: false },
         }
     }
 }
@@ -241,14 +244,16 @@ impl Committed {
     /// Its event is recorded.
     pub fn settle(mut self) {
         self.settled = true;
-        self.tally.settled.fetch_add(1, Ordering::Relaxed);
+        if let Some(tally) = &self.tally {
+            tally.settled.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Committed {
     fn drop(&mut self) {
-        if !self.settled {
-            self.tally.interrupted.fetch_add(1, Ordering::Relaxed);
+        if let Some(tally) = self.tally.as_ref().filter(|_| !self.settled) {
+            tally.interrupted.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -256,7 +261,7 @@ impl Drop for Committed {
 const SHARDS: usize = 16;
 
 #[derive(Debug)]
-struct Shards<K, V>([RwLock<HashMap<K, Arc<V>>>; SHARDS]);
+struct Shards<K, V>([RwLock<FxHashMap<K, Arc<V>>>; SHARDS]);
 
 impl<K, V> Default for Shards<K, V> {
     fn default() -> Self {
@@ -281,7 +286,7 @@ impl Number for KeyNo {
 }
 
 impl<K: Number, V: Default> Shards<K, V> {
-    fn shard(&self, key: K) -> &RwLock<HashMap<K, Arc<V>>> {
+    fn shard(&self, key: K) -> &RwLock<FxHashMap<K, Arc<V>>> {
         let [first, ..] = &self.0;
         let index = usize::try_from(key.number().unsigned_abs()).unwrap_or(0) % SHARDS;
         self.0.get(index).unwrap_or(first)

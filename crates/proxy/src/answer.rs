@@ -129,10 +129,9 @@ pub(crate) fn json(bytes: Vec<u8>) -> Response<Body> {
     response
 }
 
-/// Puts `ours` in, over what stands there.
-pub(crate) fn stamp(headers: &mut HeaderMap, id: RequestId) {
+/// Puts our request id in, over what stands there: OpenAI's clients read the one header, Anthropic's the other.
+pub(crate) fn stamp(headers: &mut HeaderMap, value: HeaderValue) {
     const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-    let value = crate::admit::id_value(id);
     headers.insert(crate::admit::X_REQUEST_ID, value.clone());
     headers.insert(REQUEST_ID, value);
 }

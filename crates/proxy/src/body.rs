@@ -120,11 +120,11 @@ pub(crate) enum Failed {
 }
 
 impl Progress {
-    fn new(whole: bool, bytes: u64) -> Rc<Self> {
+    fn new(whole: bool, bytes: u64, now: Instant) -> Rc<Self> {
         Rc::new(Self {
             bytes: Cell::new(bytes),
             whole: Cell::new(whole),
-            at: Cell::new(Instant::now()),
+            at: Cell::new(now),
             caller_owes: Cell::new(false),
             failed: Cell::new(None),
         })
@@ -156,20 +156,20 @@ impl Progress {
 
 impl Upload {
     /// A body as it arrives, at most `bytes_max` of it.
-    pub(crate) fn stream(incoming: Incoming, bytes_max: u64) -> (Self, Rc<Progress>) {
+    pub(crate) fn stream(incoming: Incoming, bytes_max: u64, now: Instant) -> (Self, Rc<Progress>) {
         if incoming.is_end_stream() {
-            return Self::segments(std::iter::empty());
+            return Self::segments(std::iter::empty(), now);
         }
-        let progress = Progress::new(false, 0);
+        let progress = Progress::new(false, 0, now);
         (Self::Stream(Stream { incoming, progress: progress.clone(), bytes_max }), progress)
     }
 
     /// A body that is in memory.
-    pub(crate) fn segments(segments: impl IntoIterator<Item = Bytes>) -> (Self, Rc<Progress>) {
+    pub(crate) fn segments(segments: impl IntoIterator<Item = Bytes>, now: Instant) -> (Self, Rc<Progress>) {
         let segments: std::collections::VecDeque<_> =
             segments.into_iter().filter(|segment| !segment.is_empty()).collect();
         let bytes = segments.iter().map(length).sum();
-        (Self::Segments(segments), Progress::new(true, bytes))
+        (Self::Segments(segments), Progress::new(true, bytes, now))
     }
 
     /// Whether sending this again needs nothing that was consumed.

@@ -6,13 +6,14 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use access::Refusal;
+use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -54,9 +55,32 @@ pub(crate) struct Watch {
     ending: Cell<bool>,
 }
 
+/// Where a request came in.
+pub(crate) struct At {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) watch: Rc<Watch>,
+    pub(crate) peer: Rc<Peer>,
+}
+
 /// Marks that a request is being answered; dropped, the connection waits for the next.
 #[derive(Debug)]
 pub(crate) struct Busy(Rc<Watch>);
+
+/// Who is at the other end.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Its address, as upstreams are told.
+    pub(crate) forwarded_for: HeaderValue,
+}
+
+impl Peer {
+    fn new(address: IpAddr) -> Rc<Self> {
+        let text = address.to_canonical().to_string();
+        // An address has no character that a header's value must not have.
+        let forwarded_for = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
+        Rc::new(Self { forwarded_for })
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waiting {
@@ -125,10 +149,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
     drop(snapshot);
     let watch = Rc::new(Watch::default());
     let io = TokioIo::new(CallerIo { stream, watch: watch.clone() });
-    let (for_requests, in_requests) = (worker.clone(), watch.clone());
+    let at = Rc::new(At { worker: worker.clone(), watch: watch.clone(), peer: Peer::new(peer.ip()) });
     let service = service_fn(move |request| {
-        let (worker, watch) = (for_requests.clone(), in_requests.clone());
-        async move { Ok::<_, Infallible>(handle(worker, watch, peer, request).await) }
+        let at = at.clone();
+        async move { Ok::<_, Infallible>(handle(at, request).await) }
     });
     // Heads over the configured bound get a coded answer from `admit`; hyper's own bound, twice that, a bare 431.
     let connection = http1::Builder::new()

@@ -1,12 +1,12 @@
 //! Plain requests folded into counts by caller, route, status class and minute, written within 10 ms.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use meter::{Caller, Counts, UsageEvent};
+use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -14,8 +14,8 @@ use crate::worker::Worker;
 
 /// What a crash may lose of requests whose cost was fixed at admission.
 const FLUSH_AFTER: Duration = Duration::from_millis(10);
-/// Counts in one record; the rest waits for the next.
-const RECORD_MAX: usize = 512;
+/// Counts in one record, which has at most 64 KiB; the rest waits for the next.
+const RECORD_MAX: usize = 128;
 /// Counts that wait while the spool takes nothing; what comes then is folded into what waits, or lost and logged.
 const WAITING_MAX: usize = 100_000;
 /// While the spool takes nothing it is asked again this often.
@@ -24,7 +24,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A worker's counts that are not written yet.
 #[derive(Default)]
 pub(crate) struct Fold {
-    counts: RefCell<HashMap<Key, (u64, u64)>>,
+    counts: RefCell<FxHashMap<Key, (u64, u64)>>,
     lost: Cell<u64>,
     filled: Notify,
 }

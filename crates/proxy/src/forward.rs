@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use access::Refusal;
-use config::snapshot::Origin;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -17,8 +16,7 @@ use crate::answer::Problem;
 use crate::body::{Failed, Progress, Upload};
 use crate::settle::Exchange;
 use crate::upstream::connect::{ConnectError, connect};
-use crate::upstream::pool::{Link, Pools};
-use crate::worker::Worker;
+use crate::upstream::pool::{Link, Pool};
 
 /// What goes upstream.
 pub(crate) struct Outgoing {
@@ -34,7 +32,7 @@ pub(crate) struct Outgoing {
 pub(crate) struct Destination {
     /// The provider's or upstream's name.
     pub(crate) name: Arc<str>,
-    pub(crate) origin: Origin,
+    pub(crate) pool: Rc<Pool>,
 }
 
 /// An upstream's answer, and the connection that it still holds.
@@ -45,18 +43,17 @@ pub(crate) struct Answered {
 
 /// A connection in use; given back, it may serve again.
 pub(crate) struct Lease {
-    worker: Rc<Worker>,
     link: Link,
-    origin: Origin,
+    pool: Rc<Pool>,
     progress: Rc<Progress>,
 }
 
 impl Lease {
     /// The answer is whole. Kept is only a connection that also took the whole request: what an early answer leaves
     /// unsent would be read as the next request.
-    pub(crate) fn give_back(self) {
+    pub(crate) fn give_back(self, now: Instant) {
         if self.progress.is_whole() {
-            Pools::give_back(&self.worker, &self.origin, self.link);
+            self.pool.give_back(self.link, now);
         }
     }
 }
@@ -72,10 +69,9 @@ enum Stopped {
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<Answered, Problem> {
     let Outgoing { mut request, progress, to, repeatable } = outgoing;
-    let worker = exchange.worker.clone();
     let mut again = true;
     loop {
-        let idle = if again { worker.pools.take(&to.origin).await } else { None };
+        let idle = if again { to.pool.take(progress.moved_at()).await } else { None };
         let mut link = match idle {
             Some(link) => link,
             None => dial(exchange, &to).await?,
@@ -84,7 +80,7 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
         exchange.sending(&to.name, link.probe(), progress.clone());
         match wait(exchange, &mut link, request, &progress).await {
             Ok(response) => {
-                return Ok(Answered { response, lease: Lease { worker, link, origin: to.origin, progress } });
+                return Ok(Answered { response, lease: Lease { link, pool: to.pool, progress } });
             }
             Err(Stopped::Send(mut error)) => {
                 let unsent = error.take_message();
@@ -115,7 +111,7 @@ async fn dial(exchange: &Exchange, to: &Destination) -> Result<Link, Problem> {
     let refuse = |error: &ConnectError| {
         Problem::new(Refusal::UpstreamConnect, "the upstream cannot be reached; it received nothing").because(error)
     };
-    match timeout(exchange.timeouts().connect, connect(&exchange.worker, &to.origin)).await {
+    match timeout(exchange.timeouts().connect, connect(exchange.worker(), &to.pool.origin)).await {
         Ok(result) => result.map_err(|error| refuse(&error)),
         Err(late) => {
             let message = "the upstream did not accept the connection in time; it received nothing";
@@ -143,7 +139,7 @@ async fn wait(
         if let Poll::Ready(result) = send.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(|error| Stopped::Send(Box::new(error))));
         }
-        if exchange.watch.is_ending() {
+        if exchange.is_ending() {
             return Poll::Ready(Err(Stopped::Ending));
         }
         while timer.as_mut().poll(cx).is_ready() {
@@ -161,7 +157,7 @@ async fn wait(
 
 /// The same request once more; its body is empty.
 fn head_of(request: &Request<Upload>) -> Request<Upload> {
-    let (upload, _) = Upload::segments(std::iter::empty());
+    let (upload, _) = Upload::segments(std::iter::empty(), Instant::now());
     let mut copy = Request::new(upload);
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();

@@ -1,6 +1,5 @@
 //! The story of a request: each step is a file of its own, called here in order.
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,108 +13,99 @@ use http::{HeaderMap, Request, Response, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use meter::{Outcome, Reservation, Standing};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::answer::{self, Problem};
 use crate::body::{Body, Upload};
-use crate::connection::Watch;
+use crate::connection::At;
 use crate::forward::{Answered, Destination, Outgoing, forward};
 use crate::inference::{self, Inference};
 use crate::relay::{Relay, Tapped};
 use crate::route::Way;
 use crate::settle::Exchange;
-use crate::transform::{self, Asker};
-use crate::worker::Worker;
-use crate::{admit, budget, identify, route};
+use crate::{admit, budget, identify, route, transform};
 
 /// A request as it arrived.
 struct Arrived {
     parts: Parts,
     incoming: Incoming,
-    peer: SocketAddr,
 }
 
 /// What a request came to.
-#[expect(clippy::large_enum_variant, reason = "moved once; a box would be an allocation a request")]
 enum Served {
     /// An answer of ours.
     Ours(Response<Body>),
     /// An upstream's answer, to be relayed.
-    Theirs { answered: Answered, tap: Option<Tapped>, standing: Standing },
+    Theirs { answered: Answered, tap: Option<Box<Tapped>>, standing: Standing },
 }
 
 /// Serves one request; it always answers.
-pub(crate) async fn handle(
-    worker: Rc<Worker>,
-    watch: Rc<Watch>,
-    peer: SocketAddr,
-    request: Request<Incoming>,
-) -> Response<Body> {
-    let busy = watch.begin();
-    let pass = worker.shared.gate.enter();
-    let mut exchange = Exchange::begin(&worker, &watch, &request);
+pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<Body> {
+    let busy = at.watch.begin();
+    let pass = at.worker.shared.gate.enter();
+    let mut exchange = Exchange::begin(&at, &request);
     tracing::debug!(request_id = %exchange.id, method = %request.method(), path = request.uri().path(), "request begins");
     let format = route::format(&exchange.snapshot, request.uri().path(), request.headers());
     let has_body = !request.body().is_end_stream();
     let served = match &pass {
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %exchange.id);
-            AssertUnwindSafe(serve(&mut exchange, peer, request).instrument(span)).catch_unwind().await
+            AssertUnwindSafe(serve(&mut exchange, request).instrument(span)).catch_unwind().await
         }
         Err(_) => Ok(Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon"))),
     };
     let served = served.unwrap_or_else(|_| {
-        worker.handles.panicked();
+        at.worker.handles.panicked();
         Err(Problem::new(Refusal::Internal, "a fault of this gateway, which is logged: try again later"))
     });
-    let id = exchange.id;
+    let (id, id_value) = (exchange.id, exchange.id_value.clone());
     let mut response = match served {
         Ok(Served::Theirs { answered, tap, standing }) => relay(exchange, answered, tap, standing),
         Ok(Served::Ours(response)) => finish(&mut exchange, response),
         Err(mut problem) => {
             if has_body {
-                watch.leave_body_unread();
+                at.watch.leave_body_unread();
             }
             exchange.refuse(&mut problem);
             finish(&mut exchange, problem.into_response(format, id))
         }
     };
-    answer::stamp(response.headers_mut(), id);
+    answer::stamp(response.headers_mut(), id_value);
     response.map(|body| body.in_flight(pass.ok(), busy))
 }
 
-async fn serve(exchange: &mut Exchange, peer: SocketAddr, request: Request<Incoming>) -> Result<Served, Problem> {
+async fn serve(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Served, Problem> {
     admit::check_head(&request, &exchange.snapshot.sizes)?;
     let (parts, incoming) = request.into_parts();
     match route::find(&exchange.snapshot, &parts)? {
-        Way::Route(route) => plain(exchange, &route, Arrived { parts, incoming, peer }).await,
+        Way::Route(route) => plain(exchange, &route, Arrived { parts, incoming }).await,
         Way::Endpoint(Endpoint::Root) => {
-            exchange.routed(exchange.worker.handles.endpoint(Endpoint::Root), Events::Folded, exchange.timeouts());
+            exchange.routed(exchange.worker().handles.endpoint(Endpoint::Root), Events::Folded, exchange.timeouts());
             Ok(Served::Ours(answer::json(br#"{"status":"ok"}"#.to_vec())))
         }
-        Way::Endpoint(endpoint) => llm(exchange, endpoint, Arrived { parts, incoming, peer }).await,
+        Way::Endpoint(endpoint) => llm(exchange, endpoint, Arrived { parts, incoming }).await,
     }
 }
 
 /// An ordinary route: the body streams through, unread.
 async fn plain(exchange: &mut Exchange, route: &Arc<Route>, arrived: Arrived) -> Result<Served, Problem> {
-    let Arrived { mut parts, incoming, peer } = arrived;
+    let Arrived { mut parts, incoming } = arrived;
     exchange.routed(route.name.clone(), route.events, exchange.timeouts());
     let standing = match route.auth {
         Auth::None => hold(exchange, Reservation::open()),
         Auth::Key => {
             let principal = know(exchange, &parts.headers).await?;
-            let reservation = budget::reserve(&exchange.worker, &principal, Some(route.credits))?;
+            let reservation = budget::reserve(exchange.worker(), &principal, Some(route.credits))?;
             hold(exchange, reservation)
         }
     };
-    let origin = &route.upstream.origin;
-    let asker = Asker { address: peer.ip(), id: exchange.id, correlation: exchange.correlation() };
-    transform::to_upstream(&mut parts.headers, origin, &asker);
-    let (upload, progress) = Upload::stream(incoming, exchange.snapshot.sizes.body_bytes_max);
-    let to = Destination { name: route.upstream.name.clone(), origin: origin.clone() };
+    let to =
+        Destination { name: route.upstream.name.clone(), pool: exchange.worker().pools.of(&route.upstream.origin) };
+    transform::to_upstream(&mut parts.headers, &to.pool.host, &exchange.asker());
+    let (upload, progress) = Upload::stream(incoming, exchange.snapshot.sizes.body_bytes_max, exchange.begun);
     let repeatable = parts.method.is_idempotent();
-    let request = outgoing(parts, &to, None, upload)?;
+    let request = outgoing(parts, &to, "", upload)?;
     let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable }).await?;
     transform::to_caller(answered.response.headers_mut());
     exchange.answered(answered.response.status(), None);
@@ -124,35 +114,37 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, arrived: Arrived) ->
 
 /// An LLM endpoint: the body is read, the answer tapped.
 async fn llm(exchange: &mut Exchange, endpoint: Endpoint, arrived: Arrived) -> Result<Served, Problem> {
-    let Arrived { mut parts, incoming, peer: _ } = arrived;
+    let Arrived { mut parts, incoming } = arrived;
     let timeouts = exchange.snapshot.ai.as_ref().map_or(exchange.timeouts(), |ai| ai.timeouts);
-    exchange.routed(exchange.worker.handles.endpoint(endpoint), Events::Rows, timeouts);
+    exchange.routed(exchange.worker().handles.endpoint(endpoint), Events::Rows, timeouts);
     let principal = know(exchange, &parts.headers).await?;
     let Some(format) = endpoint.format() else {
-        let standing = hold(exchange, budget::reserve(&exchange.worker, &principal, None)?);
+        let standing = hold(exchange, budget::reserve(exchange.worker(), &principal, None)?);
         return Ok(Served::Ours(models(exchange, &parts.headers, standing)));
     };
     inference::check_encoding(&parts.headers)?;
     let inference = inference::read(exchange, endpoint, format, incoming).await?;
     let Inference { call, credits, body, usage_injected, held } = inference;
     exchange.asks(call.clone());
-    let standing = hold(exchange, budget::reserve(&exchange.worker, &principal, credits)?);
-    transform::to_provider(&mut parts.headers, &call.provider, exchange.id);
-    let (upload, progress) = Upload::segments([body]);
-    let to = Destination { name: call.provider.name.clone(), origin: call.provider.origin.clone() };
-    let request = outgoing(parts, &to, Some(endpoint.path()), upload)?;
+    let standing = hold(exchange, budget::reserve(exchange.worker(), &principal, credits)?);
+    let to = Destination { name: call.provider.name.clone(), pool: exchange.worker().pools.of(&call.provider.origin) };
+    transform::to_provider(&mut parts.headers, &to.pool.host, &call.provider, exchange.id);
+    let (upload, progress) = Upload::segments([body], Instant::now());
+    let prefix = exchange.snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
+    let request = outgoing(parts, &to, prefix, upload)?;
     let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable: false }).await?;
     drop(held);
     let upstream_id = transform::from_provider(answered.response.headers_mut());
     exchange.answered(answered.response.status(), upstream_id);
     let events = is_event_stream(answered.response.headers());
     let shortens = usage_injected && events;
-    let tap = (!call.free).then(|| Tapped { tap: Tap::new(format, events, shortens), format, events, shortens });
+    let tap = Tapped { tap: Tap::new(format, events, shortens), format, events, shortens };
+    let tap = (!call.free).then(|| Box::new(tap));
     Ok(Served::Theirs { answered, tap, standing })
 }
 
 async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access::Principal>, Problem> {
-    let principal = identify::identify(&exchange.worker, headers).await?;
+    let principal = identify::identify(exchange.worker(), headers).await?;
     exchange.identified(&principal);
     Ok(principal)
 }
@@ -163,9 +155,9 @@ fn hold(exchange: &mut Exchange, reservation: Reservation) -> Standing {
     standing
 }
 
-/// The request as it goes upstream; `path` stands in place of the caller's where it is given.
-fn outgoing(parts: Parts, to: &Destination, path: Option<&str>, upload: Upload) -> Result<Request<Upload>, Problem> {
-    let target = transform::target(&to.origin, path.unwrap_or(parts.uri.path()), parts.uri.query());
+/// The request as it goes upstream; its path loses `prefix`.
+fn outgoing(parts: Parts, to: &Destination, prefix: &str, upload: Upload) -> Result<Request<Upload>, Problem> {
+    let target = transform::target(&parts.uri, prefix, &to.pool.origin.path);
     let target = target.ok_or_else(|| Problem::new(Refusal::BadRequest, "the request's target is too long"))?;
     let mut request = Request::new(upload);
     *request.method_mut() = parts.method;
@@ -181,7 +173,7 @@ fn models(exchange: &Exchange, headers: &HeaderMap, standing: Standing) -> Respo
     response
 }
 
-fn relay(exchange: Box<Exchange>, answered: Answered, tap: Option<Tapped>, standing: Standing) -> Response<Body> {
+fn relay(exchange: Box<Exchange>, answered: Answered, tap: Option<Box<Tapped>>, standing: Standing) -> Response<Body> {
     let mut exchange = exchange;
     let (mut parts, incoming) = answered.response.into_parts();
     if tap.as_ref().is_some_and(|tap| tap.shortens) {
@@ -196,7 +188,7 @@ fn relay(exchange: Box<Exchange>, answered: Answered, tap: Option<Tapped>, stand
 /// Tells the caller where its rate limit stands.
 fn tell(headers: &mut HeaderMap, exchange: &Exchange, standing: Standing) {
     if let Some(level) = standing.rate {
-        headers.extend(answer::limit_headers(level, &exchange.worker.shared.clock));
+        headers.extend(answer::limit_headers(level, &exchange.worker().shared.clock));
     }
 }
 

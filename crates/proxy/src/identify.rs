@@ -16,7 +16,7 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 /// Headers in which a key may come, besides `Authorization: Bearer`.
-pub(crate) static KEY_HEADERS: [HeaderName; 2] = [X_API_KEY, API_KEY];
+static KEY_HEADERS: [HeaderName; 2] = [X_API_KEY, API_KEY];
 
 /// Finds out who the caller is.
 #[tracing::instrument(level = "debug", skip_all)]

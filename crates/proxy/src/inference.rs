@@ -48,7 +48,7 @@ pub(crate) async fn read(
     incoming: Incoming,
 ) -> Result<Inference, Problem> {
     let sizes = &exchange.snapshot.sizes;
-    let mut held = exchange.worker.shared.gate.hold();
+    let mut held = exchange.worker().shared.gate.hold();
     let bounds = Bounds { bytes_max: sizes.body_bytes_max, idle: exchange.timeouts().idle };
     let body = body::read(incoming, &mut held, &bounds).await?;
     let asked = ask(format, &body).await?;

@@ -21,10 +21,10 @@ pub(crate) struct Relay {
     incoming: Incoming,
     lease: Option<Lease>,
     exchange: Box<Exchange>,
-    tap: Option<Tapped>,
+    tap: Option<Box<Tapped>>,
     /// Bytes that still go out after the end.
     last: Option<Bytes>,
-    moved_at: Instant,
+    moved: bool,
     timer: Option<Pin<Box<Sleep>>>,
     idle: Duration,
     total_at: Instant,
@@ -41,7 +41,12 @@ pub(crate) struct Tapped {
 }
 
 impl Relay {
-    pub(crate) fn new(incoming: Incoming, lease: Lease, exchange: Box<Exchange>, tap: Option<Tapped>) -> Box<Self> {
+    pub(crate) fn new(
+        incoming: Incoming,
+        lease: Lease,
+        exchange: Box<Exchange>,
+        tap: Option<Box<Tapped>>,
+    ) -> Box<Self> {
         let timeouts = exchange.timeouts();
         let total_at = exchange.begun + timeouts.total;
         let mut relay = Self {
@@ -50,7 +55,7 @@ impl Relay {
             exchange,
             tap,
             last: None,
-            moved_at: Instant::now(),
+            moved: false,
             timer: None,
             idle: timeouts.idle,
             total_at,
@@ -104,7 +109,7 @@ impl Relay {
 
     /// What of `data` goes on to the caller.
     fn pass(&mut self, data: Bytes) -> Bytes {
-        self.moved_at = Instant::now();
+        self.moved = true;
         let bytes = match &mut self.tap {
             Some(tapped) => tapped.tap.push(data),
             None => data,
@@ -125,10 +130,11 @@ impl Relay {
             self.last = (!rest.is_empty()).then_some(rest);
             seen
         });
+        let now = Instant::now();
         if let Some(lease) = self.lease.take() {
-            lease.give_back();
+            lease.give_back(now);
         }
-        self.exchange.finish(Outcome::Completed, seen);
+        self.exchange.finish_at(now, Outcome::Completed, seen);
     }
 
     /// The answer will not be whole. A stream of events ends with one that says so; anything else is cut.
@@ -146,16 +152,19 @@ impl Relay {
     }
 
     fn interrupted(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
-        if self.exchange.watch.is_ending() {
+        if self.exchange.is_ending() {
             return Some(Outcome::Drained);
         }
-        let at = (self.moved_at + self.idle).min(self.total_at);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        let (idle, total_at) = (self.idle, self.total_at);
+        let again = || (Instant::now() + idle).min(total_at);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(again())));
+        // The timer is set anew only when it fires: no byte costs a look at the clock, and a stall is found after one to
+        // two times `idle`.
         while timer.as_mut().poll(cx).is_ready() {
-            if at <= Instant::now() {
+            if !std::mem::take(&mut self.moved) || Instant::now() >= total_at {
                 return Some(Outcome::TimedOut);
             }
-            timer.as_mut().reset(at);
+            timer.as_mut().reset(again());
         }
         None
     }
@@ -165,7 +174,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         if self.lease.take().is_some() {
             let seen = self.tap.take().map(|tapped| tapped.tap.finish().1);
-            let outcome = if self.exchange.watch.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+            let outcome = if self.exchange.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
             self.exchange.finish(outcome, seen);
         }
     }

@@ -8,33 +8,35 @@ mod log;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use access::{Mono, NanoUsd, Principal, Refusal, RequestId, Timestamp};
+use access::{NanoUsd, Principal, Refusal, RequestId, Timestamp};
 use ai::{Format, Seen};
-use config::snapshot::{Events, Provider, Snapshot, Timeouts};
+use config::snapshot::{Events, Provider, Timeouts};
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
 use meter::{Attempt, Caller, Committed, Outcome, Reservation, UsageEvent};
 use tokio::time::Instant;
 
 use crate::answer::Problem;
 use crate::body::Progress;
-use crate::connection::Watch;
+use crate::connection::At;
+use crate::transform::Asker;
 use crate::upstream::pool::Probe;
-use crate::worker::Worker;
+use crate::worker::{Pinned, Worker};
 
 pub(crate) use handles::Handles;
 
 /// One request, from its head to the end of its answer. Dropped unfinished, the caller went away.
 pub(crate) struct Exchange {
-    pub(crate) worker: Rc<Worker>,
-    pub(crate) watch: Rc<Watch>,
-    pub(crate) snapshot: Arc<Snapshot>,
+    at: Rc<At>,
+    pub(crate) snapshot: Rc<Pinned>,
     pub(crate) id: RequestId,
-    /// When its head had arrived, for deadlines.
+    /// The id as a header has it.
+    pub(crate) id_value: HeaderValue,
+    /// When its head had arrived, for deadlines and durations.
     pub(crate) begun: Instant,
-    started: Mono,
     started_at: Timestamp,
     method: Method,
-    path: String,
+    target: Option<PathAndQuery>,
     correlation: Option<HeaderValue>,
     route: Arc<str>,
     events: Events,
@@ -75,7 +77,7 @@ struct Sending {
     upstream: Arc<str>,
     probe: Probe,
     progress: Rc<Progress>,
-    since: Mono,
+    since: Instant,
     status: Option<u16>,
     upstream_id: Option<Arc<str>>,
     first_byte_us: Option<u64>,
@@ -83,16 +85,18 @@ struct Sending {
 
 impl Exchange {
     /// A request whose head has arrived; its route is not known yet.
-    pub(crate) fn begin<B>(worker: &Rc<Worker>, watch: &Rc<Watch>, request: &http::Request<B>) -> Box<Self> {
-        let clock = &worker.shared.clock;
-        let snapshot = worker.shared.live.load_full();
+    pub(crate) fn begin<B>(at: &Rc<At>, request: &http::Request<B>) -> Box<Self> {
+        let worker = &at.worker;
+        let started_at = worker.shared.clock.now();
+        let snapshot = worker.snapshot();
+        let id = RequestId(worker.ids.borrow_mut().uuid_at(started_at));
         Box::new(Self {
-            id: RequestId(worker.ids.borrow_mut().next_uuid()),
+            id,
+            id_value: crate::admit::id_value(id),
             begun: Instant::now(),
-            started: clock.mono(),
-            started_at: clock.now(),
+            started_at,
             method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            target: request.uri().path_and_query().cloned(),
             correlation: crate::admit::correlation(request.headers()),
             route: worker.handles.unmatched(),
             events: Events::Folded,
@@ -107,10 +111,28 @@ impl Exchange {
             status: 0,
             refusal: None,
             over: false,
-            worker: worker.clone(),
-            watch: watch.clone(),
+            at: at.clone(),
             snapshot,
         })
+    }
+
+    pub(crate) fn worker(&self) -> &Worker {
+        &self.at.worker
+    }
+
+    /// Who asks, as an ordinary upstream is told.
+    pub(crate) fn asker(&self) -> Asker<'_> {
+        Asker {
+            forwarded_for: &self.at.peer.forwarded_for,
+            id: self.id,
+            id_value: &self.id_value,
+            correlation: self.correlation.as_ref(),
+        }
+    }
+
+    /// Whether the shutdown's time is over: what is in flight ends now.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.at.watch.is_ending()
     }
 
     pub(crate) fn routed(&mut self, route: Arc<str>, events: Events, timeouts: Timeouts) {
@@ -121,10 +143,6 @@ impl Exchange {
 
     pub(crate) const fn timeouts(&self) -> Timeouts {
         self.timeouts
-    }
-
-    pub(crate) fn correlation(&self) -> Option<&HeaderValue> {
-        self.correlation.as_ref()
     }
 
     pub(crate) fn identified(&mut self, principal: &Principal) {
@@ -145,14 +163,14 @@ impl Exchange {
         if let Some(earlier) = self.sending.take()
             && earlier.probe.anything_written()
         {
-            let attempt = self.attempt(&earlier, None);
+            let attempt = self.attempt(&earlier, Instant::now(), None);
             self.attempts.push(attempt);
         }
         self.sending = Some(Sending {
             upstream: upstream.clone(),
+            since: progress.moved_at(),
             probe,
             progress,
-            since: self.worker.shared.clock.mono(),
             status: None,
             upstream_id: None,
             first_byte_us: None,
@@ -162,13 +180,13 @@ impl Exchange {
     /// The head of the answer is here.
     pub(crate) fn answered(&mut self, status: StatusCode, upstream_id: Option<Arc<str>>) {
         self.commit_if_sent();
-        let now = self.worker.shared.clock.mono();
+        let now = Instant::now();
         if let Some(sending) = &mut self.sending {
-            let waited_us = micros(now.since(sending.since));
+            let waited_us = micros(now - sending.since);
             sending.status = Some(status.as_u16());
             sending.upstream_id = upstream_id;
             sending.first_byte_us = Some(waited_us);
-            self.worker.handles.upstream_answered(&sending.upstream, waited_us);
+            self.at.worker.handles.upstream_answered(&sending.upstream, waited_us);
         }
     }
 
@@ -188,7 +206,7 @@ impl Exchange {
         if problem.refusal.side() == access::refusal::Side::Upstream
             && let Some(upstream) = self.upstream()
         {
-            self.worker.handles.upstream_failed(&upstream, problem.refusal);
+            self.at.worker.handles.upstream_failed(&upstream, problem.refusal);
         }
     }
 
@@ -209,19 +227,24 @@ impl Exchange {
 
     /// Settles, once; whatever comes later changes nothing.
     pub(crate) fn finish(&mut self, outcome: Outcome, seen: Option<Seen>) {
+        self.finish_at(Instant::now(), outcome, seen);
+    }
+
+    /// [`Exchange::finish`] for who has looked at the clock already.
+    pub(crate) fn finish_at(&mut self, now: Instant, outcome: Outcome, seen: Option<Seen>) {
         if std::mem::replace(&mut self.over, true) {
             return;
         }
         self.commit_if_sent();
-        let duration_us = micros(self.worker.shared.clock.mono().since(self.started));
+        let duration_us = micros(now - self.begun);
         if let Some(sending) = self.sending.take() {
             self.request_bytes = sending.progress.bytes();
             if sending.probe.anything_written() {
-                let attempt = self.attempt(&sending, seen);
+                let attempt = self.attempt(&sending, now, seen);
                 self.attempts.push(attempt);
             }
         }
-        let handles = &self.worker.handles;
+        let handles = &self.at.worker.handles;
         handles.ended(self, duration_us);
         if let Some((refusal, _)) = &self.refusal {
             handles.refused(*refusal);
@@ -242,7 +265,7 @@ impl Exchange {
         }
     }
 
-    fn attempt(&self, sending: &Sending, seen: Option<Seen>) -> Attempt {
+    fn attempt(&self, sending: &Sending, now: Instant, seen: Option<Seen>) -> Attempt {
         let seen = seen.unwrap_or_default();
         let price = self.call.as_ref().and_then(|call| {
             let answered = seen.model.as_deref().and_then(|model| self.snapshot.price(&call.provider, model));
@@ -257,7 +280,7 @@ impl Exchange {
         if let Some(call) = &self.call
             && !call.free
         {
-            self.worker.handles.used(call, seen.usage.as_ref(), cost);
+            self.at.worker.handles.used(call, seen.usage.as_ref(), cost);
         }
         Attempt {
             provider: sending.upstream.clone(),
@@ -269,7 +292,7 @@ impl Exchange {
             cost,
             price_version: seen.usage.and(cost).and(price).map(|price| price.version.clone()),
             first_byte_us: sending.first_byte_us,
-            duration_us: micros(self.worker.shared.clock.mono().since(sending.since)),
+            duration_us: micros(now - sending.since),
         }
     }
 
@@ -279,7 +302,7 @@ impl Exchange {
             committed.settle();
             return;
         }
-        let handles = &self.worker.handles;
+        let handles = &self.at.worker.handles;
         let event = UsageEvent {
             id: self.id,
             caller: self.caller,
@@ -298,9 +321,9 @@ impl Exchange {
             attempts: std::mem::take(&mut self.attempts),
         };
         match self.events {
-            Events::Folded => self.worker.fold.add(&event),
+            Events::Folded => self.at.worker.fold.add(&event),
             Events::Rows => {
-                if let Err(error) = self.worker.spool.borrow_mut().append(&spool::Record::Event(event)) {
+                if let Err(error) = self.at.worker.spool.borrow_mut().append(&spool::Record::Event(event)) {
                     // Dropped unsettled, it shows in `tollgate_meter_interrupted_total` too.
                     tracing::error!(request_id = %self.id, %error, "usage event cannot be recorded");
                     return;
@@ -317,7 +340,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let outcome = if self.watch.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+        let outcome = if self.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
         self.finish(outcome, None);
     }
 }

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use access::{Clock, Directory, Ids};
-use config::Live;
+use config::{Live, Snapshot};
 use meter::Meter;
 use telemetry::Metrics;
 use thiserror::Error;
@@ -69,6 +69,30 @@ pub(crate) struct Worker {
     pub(crate) pools: Pools,
     pub(crate) fold: Fold,
     pub(crate) handles: Handles,
+    snapshot: RefCell<Rc<Pinned>>,
+}
+
+/// A snapshot that requests count on this thread alone: all workers counting in one place would slow each other.
+pub(crate) struct Pinned(Arc<Snapshot>);
+
+impl std::ops::Deref for Pinned {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+impl Worker {
+    /// The snapshot in force.
+    pub(crate) fn snapshot(&self) -> Rc<Pinned> {
+        let now = self.shared.live.load();
+        let mut pinned = self.snapshot.borrow_mut();
+        if !Arc::ptr_eq(&now, &pinned.0) {
+            *pinned = Rc::new(Pinned(Arc::clone(&now)));
+        }
+        pinned.clone()
+    }
 }
 
 /// The running workers.
@@ -143,6 +167,7 @@ async fn work(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: La
     let worker = Rc::new(Worker {
         ids: RefCell::new(Ids::new(shared.clock.clone())),
         handles: Handles::new(&shared.metrics),
+        snapshot: RefCell::new(Rc::new(Pinned(shared.live.load_full()))),
         shared,
         directory: lane.directory,
         spool: RefCell::new(lane.spool),

@@ -1,12 +1,12 @@
 //! A worker's own handles of the metrics: on the way of a request nobody looks into a shared family.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::{NanoUsd, Refusal};
 use ai::{Endpoint, Format};
 use meter::Usage;
+use rustc_hash::FxHashMap;
 use telemetry::Metrics;
 use telemetry::metrics::{
     CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels,
@@ -20,14 +20,15 @@ const CLASSES: [&str; 6] = ["input", "cached_input", "cache_write_short", "cache
 /// Models that a worker keeps handles of; callers choose their names.
 const MODELS_MAX: usize = 500;
 
-type Kept<K, V> = RefCell<HashMap<K, V>>;
+type Kept<K, V> = RefCell<FxHashMap<K, V>>;
+/// Route, method, status.
+type Request = (Arc<str>, &'static str, u16);
 type ProviderModel = (Arc<str>, Arc<str>);
 
 /// Handles and names that requests share.
 pub(crate) struct Handles {
     metrics: Arc<Metrics>,
-    requests: Kept<(Arc<str>, &'static str, u16), Counter>,
-    durations: Kept<Arc<str>, Histogram>,
+    requests: Kept<Request, (Counter, Histogram)>,
     upstreams: Kept<Arc<str>, Histogram>,
     models: Kept<ProviderModel, Model>,
     unmatched: Arc<str>,
@@ -47,7 +48,6 @@ impl Handles {
         Self {
             metrics: metrics.clone(),
             requests: RefCell::default(),
-            durations: RefCell::default(),
             upstreams: RefCell::default(),
             models: RefCell::default(),
             unmatched: Arc::from("unmatched"),
@@ -72,17 +72,17 @@ impl Handles {
     }
 
     pub(crate) fn ended(&self, exchange: &Exchange, duration_us: u64) {
-        let (route, status) = (&exchange.route, exchange.status);
-        let key = (route.clone(), method(exchange.method.as_str()), status);
-        let make = |key: &(Arc<str>, &'static str, u16)| {
-            let labels = RequestLabels { route: (&key.0).into(), method: key.1, status };
-            self.metrics.proxy.requests.get_or_create(&labels)
+        let key = (exchange.route.clone(), method(exchange.method.as_str()), exchange.status);
+        let make = |(route, method, status): &Request| {
+            let labels = RequestLabels { route: route.into(), method, status: *status };
+            let duration = RouteLabels { route: route.into() };
+            let proxy = &self.metrics.proxy;
+            (proxy.requests.get_or_create(&labels), proxy.duration.get_or_create(&duration))
         };
-        with(&self.requests, key, make, |counter| {
-            counter.inc();
+        with(&self.requests, key, make, |(requests, duration)| {
+            requests.inc();
+            duration.observe_us(duration_us);
         });
-        let make = |route: &Arc<str>| self.metrics.proxy.duration.get_or_create(&RouteLabels { route: route.into() });
-        with(&self.durations, route.clone(), make, |histogram| histogram.observe_us(duration_us));
     }
 
     pub(crate) fn upstream_answered(&self, upstream: &Arc<str>, waited_us: u64) {

@@ -14,7 +14,7 @@ pub(super) fn end(exchange: &Exchange, outcome: Outcome, duration_us: u64) {
                 request_id = %exchange.id,
                 correlation_id = exchange.correlation.as_ref().and_then(|id| id.to_str().ok()),
                 method = %exchange.method,
-                path = %exchange.path,
+                path = exchange.target.as_ref().map(|target| target.path()),
                 route = %exchange.route,
                 status = exchange.status,
                 outcome = outcome.as_str(),

@@ -3,6 +3,8 @@ use std::sync::Arc;
 use access::Secret;
 use uuid_of::id;
 
+use config::snapshot::Origin;
+
 use super::*;
 
 mod uuid_of {
@@ -13,16 +15,17 @@ mod uuid_of {
     }
 }
 
-fn origin() -> Origin {
-    Origin { tls: false, host: "up".into(), port: 80, authority: "up.example".into(), path: "/base".into() }
-}
+const HOST: HeaderValue = HeaderValue::from_static("up.example");
+const FORWARDED_FOR: HeaderValue = HeaderValue::from_static("192.0.2.1");
+const ID: HeaderValue = HeaderValue::from_static("ours");
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
 }
 
-fn asker(correlation: Option<&HeaderValue>) -> Asker<'_> {
-    Asker { address: IpAddr::from([192, 0, 2, 1]), id: id(), correlation }
+fn to_upstream(headers: &mut HeaderMap, correlation: Option<&HeaderValue>) {
+    let asker = Asker { forwarded_for: &FORWARDED_FOR, id: id(), id_value: &ID, correlation };
+    super::to_upstream(headers, &HOST, &asker);
 }
 
 fn names(headers: &HeaderMap) -> Vec<&str> {
@@ -59,7 +62,7 @@ fn an_ordinary_upstream_learns_who_asks_and_nobody_forges_it() {
         ("cookie", "session=1"),
         ("authorization", "Basic dXNlcg=="),
     ]);
-    to_upstream(&mut map, &origin(), &asker(Some(&correlation)));
+    to_upstream(&mut map, Some(&correlation));
     assert_eq!(map["host"], "up.example");
     assert_eq!(map["x-forwarded-for"], "192.0.2.1");
     assert_eq!(map["x-forwarded-host"], "api.example.com");
@@ -69,7 +72,7 @@ fn an_ordinary_upstream_learns_who_asks_and_nobody_forges_it() {
         (&"session=1".parse().unwrap(), &"Basic dXNlcg==".parse().unwrap())
     );
     assert!(!map.contains_key("forwarded") && !map.contains_key("x-real-ip"));
-    assert_ne!(map["x-request-id"], "mine");
+    assert_eq!(map["x-request-id"], "ours");
 }
 
 #[test]
@@ -79,7 +82,7 @@ fn our_keys_are_never_forwarded() {
         [("authorization", format!("Bearer {key}")), ("x-api-key", key.into()), ("api-key", key.into())]
     {
         let mut map = headers(&[(name, &value), ("x-kept", "1")]);
-        to_upstream(&mut map, &origin(), &asker(None));
+        to_upstream(&mut map, None);
         assert!(map.values().all(|value| !value.to_str().unwrap().contains("0123456789abcdef")), "{name}");
     }
 }
@@ -89,7 +92,7 @@ fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
     let provider = |kind| Provider {
         name: Arc::from("p"),
         kind,
-        origin: origin(),
+        origin: Origin { tls: false, host: "up".into(), port: 80, authority: "up.example".into(), path: String::new() },
         credential: Some(Secret::new("sk-real".to_owned())),
     };
     for (kind, header, value) in
@@ -104,7 +107,7 @@ fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
             ("anthropic-beta", "a,b"),
             ("x-request-id", "theirs"),
         ]);
-        to_provider(&mut map, &provider(kind), id());
+        to_provider(&mut map, &HOST, &provider(kind), id());
         assert_eq!(map[header], value);
         assert_eq!(
             (&map["accept-encoding"], &map["anthropic-beta"]),
@@ -157,8 +160,14 @@ fn a_valid_trace_goes_on_and_an_invalid_one_begins_anew() {
 }
 
 #[test]
-fn the_query_is_passed_on_as_it_was_written() {
-    let uri = target(&origin(), "/v1/messages", Some("beta=true&x=%2F")).unwrap();
-    assert_eq!(uri.to_string(), "/base/v1/messages?beta=true&x=%2F");
-    assert_eq!(target(&origin(), "/a%20b", None).unwrap().to_string(), "/base/a%20b");
+fn path_and_query_are_passed_on_as_they_were_written() {
+    let check = |asked: &str, prefix, base, target: Option<&str>| {
+        let found = super::target(&asked.parse().unwrap(), prefix, base);
+        assert_eq!(found.map(|uri| uri.to_string()).as_deref(), target, "{asked}");
+    };
+    check("/v1/messages?beta=true&x=%2F", "", "", Some("/v1/messages?beta=true&x=%2F"));
+    check("/v1/messages?beta=true&x=%2F", "", "/base", Some("/base/v1/messages?beta=true&x=%2F"));
+    check("/llm/v1/messages?x", "/llm", "/base", Some("/base/v1/messages?x"));
+    check("http://absolute.example/a%20b?", "", "", Some("/a%20b?"));
+    check("/v1", "/llm", "", None);
 }

@@ -1,12 +1,14 @@
 //! Idle connections of one worker, by origin. The one used last is used first, so that the rest can age out.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
 use config::snapshot::Origin;
+use http::HeaderValue;
 use hyper::client::conn::http1::SendRequest;
+use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -67,17 +69,21 @@ struct Idle {
     since: Instant,
 }
 
-/// A worker's idle connections.
-#[derive(Default)]
-pub(crate) struct Pools(RefCell<HashMap<Origin, VecDeque<Idle>>>);
+/// Idle connections of one worker to one origin.
+pub(crate) struct Pool {
+    pub(crate) origin: Origin,
+    /// The origin's authority, as every request to it has it in `Host`.
+    pub(crate) host: HeaderValue,
+    idle: RefCell<VecDeque<Idle>>,
+}
 
-impl Pools {
-    /// An idle connection to `origin` that is still good.
-    pub(crate) async fn take(&self, origin: &Origin) -> Option<Link> {
+impl Pool {
+    /// An idle connection that is still good.
+    pub(crate) async fn take(&self, now: Instant) -> Option<Link> {
         let mut looked_again = false;
         loop {
-            let Idle { mut link, since } = self.0.borrow_mut().get_mut(origin)?.pop_back()?;
-            if !looked_again && since.elapsed() > LOOK_AGAIN_AFTER {
+            let Idle { mut link, since } = self.idle.borrow_mut().pop_back()?;
+            if !looked_again && now.saturating_duration_since(since) > LOOK_AGAIN_AFTER {
                 looked_again = true;
                 // The connection's task runs before this one is woken, if the socket has anything to say.
                 tokio::task::yield_now().await;
@@ -90,43 +96,57 @@ impl Pools {
     }
 
     /// Keeps a connection whose exchange is over on both sides; one that is not ready yet may become so shortly.
-    pub(crate) fn give_back(worker: &Rc<Worker>, origin: &Origin, mut link: Link) {
+    pub(crate) fn give_back(self: &Rc<Self>, mut link: Link, now: Instant) {
         if link.sender.is_ready() {
-            worker.pools.put(origin, link);
+            self.put(link, now);
         } else if !link.sender.is_closed() {
-            let (worker, origin) = (worker.clone(), origin.clone());
+            let pool = self.clone();
             drop(spawn(async move {
                 if let Ok(Ok(())) = timeout(READY_WITHIN, link.sender.ready()).await {
-                    worker.pools.put(&origin, link);
+                    pool.put(link, Instant::now());
                 }
             }));
         }
     }
 
-    fn put(&self, origin: &Origin, link: Link) {
-        let mut pools = self.0.borrow_mut();
-        let idle = Idle { link, since: Instant::now() };
-        match pools.get_mut(origin) {
-            Some(pool) if pool.len() < IDLE_MAX => pool.push_back(idle),
-            Some(_) => {}
-            None => {
-                pools.insert(origin.clone(), VecDeque::from([idle]));
-            }
+    fn put(&self, link: Link, since: Instant) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < IDLE_MAX {
+            idle.push_back(Idle { link, since });
         }
     }
 
-    fn sweep(&self) {
-        self.0.borrow_mut().retain(|_, pool| {
-            pool.retain(|idle| idle.since.elapsed() < IDLE_FOR && !idle.link.sender.is_closed());
-            !pool.is_empty()
-        });
+    /// Closes what was idle for too long; says whether anything is left.
+    fn sweep(&self) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|idle| idle.since.elapsed() < IDLE_FOR && !idle.link.sender.is_closed());
+        !idle.is_empty()
     }
 }
 
-/// Closes what was idle for too long, until the worker ends.
+/// A worker's pools.
+#[derive(Default)]
+pub(crate) struct Pools(RefCell<FxHashMap<Origin, Rc<Pool>>>);
+
+impl Pools {
+    /// The pool of connections to `origin`.
+    pub(crate) fn of(&self, origin: &Origin) -> Rc<Pool> {
+        let mut pools = self.0.borrow_mut();
+        if let Some(pool) = pools.get(origin) {
+            return pool.clone();
+        }
+        // An authority comes from a URL that was parsed, so it is a header's value too.
+        let host = HeaderValue::from_str(&origin.authority).unwrap_or(HeaderValue::from_static(""));
+        let pool = Rc::new(Pool { origin: origin.clone(), host, idle: RefCell::default() });
+        pools.insert(origin.clone(), pool.clone());
+        pool
+    }
+}
+
+/// Closes what was idle for too long, and forgets pools that nobody uses, until the worker ends.
 pub(crate) async fn sweep_forever(worker: Rc<Worker>) {
     loop {
         sleep(SWEEP_EVERY).await;
-        worker.pools.sweep();
+        worker.pools.0.borrow_mut().retain(|_, pool| pool.sweep() || Rc::strong_count(pool) > 1);
     }
 }
