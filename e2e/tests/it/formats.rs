@@ -138,7 +138,7 @@ async fn websocket_upgrade_is_answered_426() {
         .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
     let answer = gateway.call(upgrade.key(&key)).await.expect(426);
     assert_eq!(answer.json()["error"]["code"], "upgrade_required");
-    gateway.counted(&key, 0).await;
+    assert_eq!(gateway.used(&key).await, 0);
 }
 
 #[tokio::test]

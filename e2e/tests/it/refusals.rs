@@ -207,7 +207,7 @@ async fn unknown_model_is_404() {
     })
     .await;
     assert!(upstream.seen().is_empty());
-    gateway.counted(&key, 0).await;
+    assert_eq!(gateway.used(&key).await, 0);
 }
 
 #[tokio::test]
@@ -251,7 +251,7 @@ async fn unreadable_bodies_are_400_and_say_why() {
     let not_utf8 = b"{\"model\": \"mock\", \"x\": \"\xff\"}";
     check_each(&gateway, &BAD_REQUEST, |format| Call::post(format.path(), not_utf8).key(&key)).await;
     assert_eq!(gateway.mock().requests("mock").await, 0);
-    gateway.counted(&key, 0).await;
+    assert_eq!(gateway.used(&key).await, 0);
 }
 
 #[tokio::test]
