@@ -94,16 +94,13 @@ impl Process {
 impl Drop for Process {
     #[expect(clippy::disallowed_methods, reason = "drop cannot await, and a child must not outlive its test")]
     fn drop(&mut self) {
-        self.terminate();
-        let steps = END_TIMEOUT.as_millis() / STEP.as_millis();
-        for step in 0..steps {
+        // Again and again, because a second signal ends a drain at once: nobody waits for this one.
+        for _ in 0..END_TIMEOUT.as_millis() / STEP.as_millis() {
+            self.terminate();
+            std::thread::sleep(STEP);
             if self.ended().is_some() {
                 return;
             }
-            if step == steps / 2 {
-                self.terminate();
-            }
-            std::thread::sleep(STEP);
         }
         self.kill();
     }

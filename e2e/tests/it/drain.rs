@@ -132,6 +132,17 @@ async fn idle_connections_do_not_hold_the_end_up() {
 }
 
 #[tokio::test]
+async fn nothing_in_flight_is_nothing_to_wait_for() {
+    let gateway = Gateway::start(drain(Setup::mocked(), "0s", "20s")).await;
+    let key = gateway.key().await;
+    gateway.call(Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key)).await.expect(200);
+    gateway.terminate();
+    let (ended, took) = timed(gateway.end_within(3 * SECOND)).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(took < SECOND / 2, "{took:?}");
+}
+
+#[tokio::test]
 async fn second_sigterm_ends_at_once() {
     let gateway = Gateway::start(drain(Setup::mocked(), "20s", "20s")).await;
     let key = gateway.key().await;
