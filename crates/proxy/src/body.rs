@@ -16,9 +16,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::admit;
 use crate::answer::Problem;
-use crate::connection::Busy;
 use crate::gate::{Held, Pass};
 use crate::relay::Relay;
+use crate::watch::Busy;
 
 /// The body of an answer; while it lives its request is in flight.
 pub(crate) struct Body {

@@ -9,7 +9,7 @@ use std::task::Poll;
 use access::Refusal;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::admit;
 use crate::answer::Problem;
@@ -128,27 +128,27 @@ async fn wait(
     progress: &Progress,
 ) -> Result<Response<Incoming>, Stopped> {
     let timeouts = exchange.timeouts();
-    let total_at = exchange.begun + timeouts.total;
+    let (watch, total_at) = (exchange.watch(), exchange.total_at());
     let deadline = || {
         let patience = if progress.is_whole() { timeouts.first_byte } else { timeouts.idle };
         (progress.moved_at() + patience).min(total_at)
     };
     let mut send = pin!(link.sender.try_send_request(request));
-    let mut timer = pin!(sleep_until(deadline()));
+    watch.wait_until(deadline());
     poll_fn(|cx| {
         if let Poll::Ready(result) = send.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(|error| Stopped::Send(Box::new(error))));
         }
-        if exchange.is_ending() {
+        if watch.is_ending() {
             return Poll::Ready(Err(Stopped::Ending));
         }
-        while timer.as_mut().poll(cx).is_ready() {
+        if watch.take_late() {
             let next = deadline();
             if next <= Instant::now() {
                 let stopped = if progress.caller_owes() { Stopped::CallerLate } else { Stopped::Late };
                 return Poll::Ready(Err(stopped));
             }
-            timer.as_mut().reset(next);
+            watch.wait_until(next);
         }
         Poll::Pending
     })

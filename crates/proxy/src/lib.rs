@@ -3,7 +3,7 @@
 //! Never does: SQL, Redis, DNS on a worker's own thread, Argon2, a lock held across an await. It sees neither store nor
 //! control: keys are asked for by message, events go to the spool.
 //!
-//! A request's way, a file a step: `listener`, `connection`, `handle` (which tells the story), `admit`, `route`,
+//! A request's way, a file a step: `listener`, `connection` (and `watch`, its deadlines), `handle` (which tells the story), `admit`, `route`,
 //! `identify`, `inference`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Beside it: `worker`
 //! (the thread it all happens on), `body`, `answer`, `gate`, `fold`, `drain`.
 
@@ -25,6 +25,7 @@ mod route;
 mod settle;
 mod transform;
 mod upstream;
+mod watch;
 mod worker;
 
 pub use drain::{Drain, Phase};

@@ -1,16 +1,14 @@
 //! The answer on its way back: passed on as it arrives, read by a tap where it is an LLM's.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use ai::{Format, Tap};
 use bytes::Bytes;
 use http_body::{Body as _, SizeHint};
 use hyper::body::Incoming;
 use meter::Outcome;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use crate::body::Cut;
 use crate::forward::Lease;
@@ -25,9 +23,6 @@ pub(crate) struct Relay {
     /// Bytes that still go out after the end.
     last: Option<Bytes>,
     moved: bool,
-    timer: Option<Pin<Box<Sleep>>>,
-    idle: Duration,
-    total_at: Instant,
 }
 
 /// How an LLM's answer is read.
@@ -47,19 +42,7 @@ impl Relay {
         exchange: Box<Exchange>,
         tap: Option<Box<Tapped>>,
     ) -> Box<Self> {
-        let timeouts = exchange.timeouts();
-        let total_at = exchange.begun + timeouts.total;
-        let mut relay = Self {
-            incoming,
-            lease: Some(lease),
-            exchange,
-            tap,
-            last: None,
-            moved: false,
-            timer: None,
-            idle: timeouts.idle,
-            total_at,
-        };
+        let mut relay = Self { incoming, lease: Some(lease), exchange, tap, last: None, moved: false };
         if relay.incoming.is_end_stream() {
             relay.end();
         }
@@ -99,7 +82,7 @@ impl Relay {
                     return self.break_off(Outcome::UpstreamCut);
                 }
                 Poll::Ready(None) => self.end(),
-                Poll::Pending => match self.interrupted(cx) {
+                Poll::Pending => match self.interrupted() {
                     Some(outcome) => return self.break_off(outcome),
                     None => return Poll::Pending,
                 },
@@ -151,20 +134,19 @@ impl Relay {
         Poll::Ready(Some(event.ok_or(Cut)))
     }
 
-    fn interrupted(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
-        if self.exchange.is_ending() {
+    /// Why the answer does not go on, if it does not. A stall is found after one to two times `timeouts.idle`: no byte
+    /// costs a look at the clock.
+    fn interrupted(&mut self) -> Option<Outcome> {
+        let watch = self.exchange.watch();
+        if watch.is_ending() {
             return Some(Outcome::Drained);
         }
-        let (idle, total_at) = (self.idle, self.total_at);
-        let again = || (Instant::now() + idle).min(total_at);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(again())));
-        // The timer is set anew only when it fires: no byte costs a look at the clock, and a stall is found after one to
-        // two times `idle`.
-        while timer.as_mut().poll(cx).is_ready() {
-            if !std::mem::take(&mut self.moved) || Instant::now() >= total_at {
+        if watch.take_late() {
+            let (now, total_at) = (Instant::now(), self.exchange.total_at());
+            if !std::mem::take(&mut self.moved) || now >= total_at {
                 return Some(Outcome::TimedOut);
             }
-            timer.as_mut().reset(again());
+            watch.wait_until((now + self.exchange.timeouts().idle).min(total_at));
         }
         None
     }
@@ -174,7 +156,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         if self.lease.take().is_some() {
             let seen = self.tap.take().map(|tapped| tapped.tap.finish().1);
-            let outcome = if self.exchange.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+            let outcome = if self.exchange.watch().is_ending() { Outcome::Drained } else { Outcome::CallerGone };
             self.exchange.finish(outcome, seen);
         }
     }

@@ -21,6 +21,7 @@ use crate::body::Progress;
 use crate::connection::At;
 use crate::transform::Asker;
 use crate::upstream::pool::Probe;
+use crate::watch::Watch;
 use crate::worker::{Pinned, Worker};
 
 pub(crate) use handles::Handles;
@@ -130,15 +131,19 @@ impl Exchange {
         }
     }
 
-    /// Whether the shutdown's time is over: what is in flight ends now.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.at.watch.is_ending()
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.at.watch
     }
 
     pub(crate) fn routed(&mut self, route: Arc<str>, events: Events, timeouts: Timeouts) {
         self.route = route;
         self.events = events;
         self.timeouts = timeouts;
+    }
+
+    /// When the whole request must be over.
+    pub(crate) fn total_at(&self) -> Instant {
+        self.begun + self.timeouts.total
     }
 
     pub(crate) const fn timeouts(&self) -> Timeouts {
@@ -181,6 +186,7 @@ impl Exchange {
     pub(crate) fn answered(&mut self, status: StatusCode, upstream_id: Option<Arc<str>>) {
         self.commit_if_sent();
         let now = Instant::now();
+        self.at.watch.wait_until((now + self.timeouts.idle).min(self.total_at()));
         if let Some(sending) = &mut self.sending {
             let waited_us = micros(now - sending.since);
             sending.status = Some(status.as_u16());
@@ -340,7 +346,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let outcome = if self.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+        let outcome = if self.at.watch.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
         self.finish(outcome, None);
     }
 }

@@ -24,6 +24,7 @@ use crate::gate::Gate;
 use crate::listener::Listeners;
 use crate::settle::Handles;
 use crate::upstream::pool::{self, Pools};
+use crate::watch::{self, Watches};
 
 /// After `accept` failed (out of descriptors, say) a worker waits so long: an error that stays must not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -67,6 +68,7 @@ pub(crate) struct Worker {
     pub(crate) spool: RefCell<spool::Writer>,
     pub(crate) ids: RefCell<Ids>,
     pub(crate) pools: Pools,
+    pub(crate) watches: Watches,
     pub(crate) fold: Fold,
     pub(crate) handles: Handles,
     snapshot: RefCell<Rc<Pinned>>,
@@ -172,10 +174,12 @@ async fn work(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: La
         directory: lane.directory,
         spool: RefCell::new(lane.spool),
         pools: Pools::default(),
+        watches: Watches::default(),
         fold: Fold::default(),
     });
     let folding = spawn(fold::flush_forever(worker.clone()));
     let sweeping = spawn(pool::sweep_forever(worker.clone()));
+    let looking = spawn(watch::look_forever(worker.clone()));
     let mut accepting = Vec::new();
     for socket in sockets {
         match TcpListener::from_std(socket) {
@@ -193,6 +197,7 @@ async fn work(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: La
     tokio::select! { () = ending => last_words(&worker).await, () = idle(&worker) => () }
     folding.abort();
     sweeping.abort();
+    looking.abort();
     worker.fold.flush(&worker);
 }
 

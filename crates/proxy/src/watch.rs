@@ -1,0 +1,255 @@
+//! Every connection's progress, looked at from outside, and the deadlines of what happens inside it.
+//!
+//! Timers inside a response body do not fire while the caller's socket is full, because nobody polls the body then. And a
+//! timer for each request would show in what a request costs. So a connection keeps a record, and one task a worker
+//! looks at all of them: what it finds late it polls, or cuts.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use config::snapshot::Timeouts;
+use tokio::time::{Instant, sleep};
+
+use crate::drain::{Phase, reached};
+use crate::worker::Worker;
+
+/// From the first byte of a head to its last.
+const HEAD_MAX: Duration = Duration::from_secs(15);
+/// After an answer to a request whose body was not read: so long the rest of it is taken and thrown away, because a
+/// close with unread bytes resets the connection and may destroy the answer (RFC 9112, 9.6).
+const LINGER_MAX: Duration = Duration::from_secs(2);
+/// All are looked at so many times within the shortest of their deadlines, which are that much late at most.
+const LOOKS_PER_DEADLINE: u32 = 5;
+const LOOK_EVERY_MIN: Duration = Duration::from_millis(20);
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
+
+/// What a connection has seen, and what it is told.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    pub(crate) read_bytes: Cell<u64>,
+    pub(crate) progress: Cell<u64>,
+    pub(crate) write_blocked: Cell<bool>,
+    pub(crate) lingering: Cell<bool>,
+    body_unread: Cell<bool>,
+    exchange: Cell<bool>,
+    exchanges: Cell<u64>,
+    read_bytes_at_end: Cell<u64>,
+    deadline: Cell<Option<Instant>>,
+    late: Cell<bool>,
+    ending: Cell<bool>,
+    idle_max: Duration,
+    seen: Cell<(Waiting, u64)>,
+    since: Cell<Instant>,
+    order: Cell<Option<Order>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// What a connection is told to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Poll what is inside once more: a deadline has passed, or the shutdown's time is over.
+    Look,
+    /// Finish the request that is under way, and take no other.
+    Close,
+    /// End at once.
+    Cut,
+}
+
+/// Marks that a request is being answered; dropped, the connection waits for the next.
+#[derive(Debug)]
+pub(crate) struct Busy(Rc<Watch>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// For the next request.
+    Idle,
+    /// For the rest of a head.
+    Head,
+    /// For the exchange, which has deadlines of its own.
+    Exchange,
+    /// For the caller to read.
+    Caller,
+    /// For the rest of a refused body.
+    Lingering,
+}
+
+impl Watch {
+    fn new(idle_max: Duration, phase: Phase) -> Self {
+        Self {
+            read_bytes: Cell::new(0),
+            progress: Cell::new(0),
+            write_blocked: Cell::new(false),
+            lingering: Cell::new(false),
+            body_unread: Cell::new(false),
+            exchange: Cell::new(false),
+            exchanges: Cell::new(0),
+            read_bytes_at_end: Cell::new(0),
+            deadline: Cell::new(None),
+            late: Cell::new(false),
+            ending: Cell::new(phase >= Phase::Ending),
+            idle_max,
+            seen: Cell::new((Waiting::Idle, 0)),
+            since: Cell::new(Instant::now()),
+            order: Cell::new((phase >= Phase::Closing).then_some(Order::Close)),
+            waker: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn begin(self: &Rc<Self>) -> Busy {
+        self.exchange.set(true);
+        self.exchanges.set(self.exchanges.get() + 1);
+        Busy(self.clone())
+    }
+
+    /// The answer goes out before the request's body was read.
+    pub(crate) fn leave_body_unread(&self) {
+        self.body_unread.set(true);
+    }
+
+    pub(crate) fn has_unread_body(&self) -> bool {
+        self.body_unread.get()
+    }
+
+    /// The exchange is polled once more after `deadline`.
+    pub(crate) fn wait_until(&self, deadline: Instant) {
+        self.deadline.set(Some(deadline));
+    }
+
+    /// Whether a deadline has passed; asked once.
+    pub(crate) fn take_late(&self) -> bool {
+        self.late.take()
+    }
+
+    /// Whether the shutdown's time is over: what is in flight ends now.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.get()
+    }
+
+    /// What the connection shall do; without an order `waker` is called when there is one.
+    pub(crate) fn take_order(&self, waker: &Waker) -> Option<Order> {
+        let order = self.order.take();
+        let mut kept = self.waker.borrow_mut();
+        if order.is_none() && !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            *kept = Some(waker.clone());
+        }
+        order
+    }
+
+    fn give(&self, order: Order) {
+        // A cut is not taken back, and what closes will be polled by that.
+        if self.order.get() != Some(Order::Cut) && (order != Order::Look || self.order.get().is_none()) {
+            self.order.set(Some(order));
+        }
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn look(&self, now: Instant) {
+        if self.exchange.get() && self.deadline.get().is_some_and(|deadline| deadline <= now) {
+            self.deadline.set(None);
+            self.late.set(true);
+            self.give(Order::Look);
+        }
+        let seen = self.wait();
+        if seen != self.seen.get() {
+            self.seen.set(seen);
+            self.since.set(now);
+        } else if self.limit(seen.0).is_some_and(|limit| now - self.since.get() >= limit) {
+            self.give(Order::Cut);
+        }
+    }
+
+    /// What the connection waits for, and a number that moves whenever that wait begins anew.
+    fn wait(&self) -> (Waiting, u64) {
+        if self.lingering.get() {
+            (Waiting::Lingering, 0)
+        } else if self.write_blocked.get() {
+            (Waiting::Caller, self.progress.get())
+        } else if self.exchange.get() {
+            (Waiting::Exchange, self.exchanges.get())
+        } else if self.read_bytes.get() > self.read_bytes_at_end.get() {
+            // A head that trickles in makes no progress: it has one deadline.
+            (Waiting::Head, self.exchanges.get())
+        } else {
+            (Waiting::Idle, self.exchanges.get())
+        }
+    }
+
+    const fn limit(&self, waiting: Waiting) -> Option<Duration> {
+        match waiting {
+            Waiting::Idle | Waiting::Caller => Some(self.idle_max),
+            Waiting::Head => Some(HEAD_MAX),
+            Waiting::Lingering => Some(LINGER_MAX),
+            Waiting::Exchange => None,
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let watch = &self.0;
+        watch.exchange.set(false);
+        watch.deadline.set(None);
+        watch.late.set(false);
+        watch.read_bytes_at_end.set(watch.read_bytes.get());
+    }
+}
+
+/// A worker's connections.
+#[derive(Debug, Default)]
+pub(crate) struct Watches {
+    all: RefCell<Vec<Rc<Watch>>>,
+    phase: Cell<Option<Phase>>,
+}
+
+impl Watches {
+    /// A record for a new connection; it is kept until nobody else holds it.
+    pub(crate) fn add(&self, timeouts: &Timeouts) -> Rc<Watch> {
+        let watch = Rc::new(Watch::new(timeouts.idle, self.phase.get().unwrap_or(Phase::Serving)));
+        self.all.borrow_mut().push(watch.clone());
+        watch
+    }
+
+    fn look(&self, now: Instant) {
+        self.all.borrow_mut().retain(|watch| {
+            watch.look(now);
+            Rc::strong_count(watch) > 1
+        });
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(Some(phase));
+        for watch in &*self.all.borrow() {
+            if phase >= Phase::Ending {
+                watch.ending.set(true);
+                watch.give(Order::Look);
+            } else {
+                watch.give(Order::Close);
+            }
+        }
+    }
+}
+
+/// Looks at every connection of the worker, and passes the phases of a shutdown on to them, until the worker ends.
+pub(crate) async fn look_forever(worker: Rc<Worker>) {
+    let every = look_every(&worker.shared.live.load().timeouts);
+    let mut closing = std::pin::pin!(reached(worker.shared.drain.follow(), Phase::Closing));
+    let mut ending = std::pin::pin!(reached(worker.shared.drain.follow(), Phase::Ending));
+    let watches = &worker.watches;
+    loop {
+        let phase = watches.phase.get();
+        tokio::select! {
+            () = sleep(every) => watches.look(Instant::now()),
+            () = &mut closing, if phase.is_none() => watches.enter(Phase::Closing),
+            () = &mut ending, if phase == Some(Phase::Closing) => watches.enter(Phase::Ending),
+        }
+    }
+}
+
+fn look_every(timeouts: &Timeouts) -> Duration {
+    let shortest = timeouts.idle.min(timeouts.first_byte).min(timeouts.total);
+    (shortest / LOOKS_PER_DEADLINE).clamp(LOOK_EVERY_MIN, LOOK_EVERY_MAX)
+}
