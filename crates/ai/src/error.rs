@@ -41,7 +41,7 @@ pub const fn headers(format: Option<Format>, refusal: Refusal) -> &'static [(&'s
 
 /// What a stream ends with when we cut it.
 ///
-/// It opens with blank lines, which end whatever line and event the cut left open.
+/// It opens with blank lines, for an event that the cut left open: one too long for [`crate::tap`] to hold.
 #[must_use]
 pub fn event(format: Format, problem: &Problem<'_>) -> Vec<u8> {
     match format {

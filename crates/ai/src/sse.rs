@@ -25,6 +25,17 @@ pub(crate) enum Piece<'a> {
     EndTail,
 }
 
+/// An event that stands whole in one piece, in the form in which providers send them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Event<'a> {
+    /// Empty where it has none.
+    pub(crate) name: &'a [u8],
+    /// Of its one `data` line.
+    pub(crate) data: &'a [u8],
+    /// Behind its blank line.
+    pub(crate) rest: &'a [u8],
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Framer {
@@ -32,6 +43,8 @@ pub(crate) struct Framer {
     field: Short<FIELD_BYTES_MAX>,
     name: Short<NAME_BYTES_MAX>,
     data_lines: u64,
+    /// Whether the event has a line that is no comment.
+    open: bool,
     first_line: bool,
 }
 
@@ -60,6 +73,7 @@ enum Ended {
 enum Field {
     Data,
     Event,
+    Comment,
     Other,
 }
 
@@ -70,6 +84,7 @@ impl Framer {
             field: Short::new(),
             name: Short::new(),
             data_lines: 0,
+            open: false,
             first_line: true,
         }
     }
@@ -82,6 +97,25 @@ impl Framer {
             State::Space(field) => self.space(field, bytes),
             State::Value(field) => self.value(field, bytes),
         }
+    }
+
+    /// Reads over a whole event at the start of `bytes`, which must be [`Self::between`] two: at an `event` line or none,
+    /// one `data` line and a blank one, each ending in LF. `None`, and nothing is read, where it is not written so.
+    pub(crate) fn whole<'a>(&mut self, bytes: &'a [u8]) -> Option<Event<'a>> {
+        let (name, bytes) = match bytes.strip_prefix(b"event:") {
+            Some(line) => value(line)?,
+            None => (&[][..], bytes),
+        };
+        let (data, rest) = value(bytes.strip_prefix(b"data:")?)?;
+        let rest = rest.strip_prefix(b"\n")?;
+        self.state = State::Start(Ended::Wholly);
+        self.first_line = false;
+        Some(Event { name, data, rest })
+    }
+
+    /// Whether no event has begun: behind a blank line, the whole lines of comments that follow it, and at the start.
+    pub(crate) const fn between(&self) -> bool {
+        matches!(self.state, State::Start(_)) && !self.open
     }
 
     /// The name of the event so far; empty where it has none.
@@ -98,6 +132,7 @@ impl Framer {
     pub(crate) const fn clear(&mut self) {
         self.name.clear();
         self.data_lines = 0;
+        self.open = false;
     }
 
     fn start<'a>(&mut self, ended: Ended, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
@@ -138,6 +173,7 @@ impl Framer {
         match bare {
             b"data" => Field::Data,
             b"event" => Field::Event,
+            b"" => Field::Comment,
             _ => Field::Other,
         }
     }
@@ -149,6 +185,7 @@ impl Framer {
     /// At a field's value.
     const fn begin(&mut self, field: Field) -> Piece<'static> {
         self.state = State::Value(field);
+        self.open |= !matches!(field, Field::Comment);
         match field {
             Field::Data => {
                 self.data_lines = self.data_lines.saturating_add(1);
@@ -158,7 +195,7 @@ impl Framer {
                 self.name.clear();
                 Piece::None
             }
-            Field::Other => Piece::None,
+            Field::Comment | Field::Other => Piece::None,
         }
     }
 
@@ -177,9 +214,15 @@ impl Framer {
                 self.name.add(taken);
                 (Piece::None, rest)
             }
-            Field::Other => (Piece::None, rest),
+            Field::Comment | Field::Other => (Piece::None, rest),
         }
     }
+}
+
+/// A field's value, behind its colon, where the line ends in LF, and what follows.
+fn value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (line, rest) = bytes.split_at_checked(memchr2(b'\n', b'\r', bytes)?)?;
+    Some((line.strip_prefix(b" ").unwrap_or(line), rest.strip_prefix(b"\n")?))
 }
 
 #[cfg(test)]
@@ -243,5 +286,64 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_dropped_at_the_start_only() {
         check("\u{feff}data: 1\n\n\u{feff}data: 2\n\n", &["|1"]);
+    }
+
+    /// Where the framer stands between two events, as offsets.
+    fn between(stream: &str) -> Vec<usize> {
+        let mut framer = Framer::new();
+        let mut bytes = stream.as_bytes();
+        let mut at = Vec::new();
+        while !bytes.is_empty() {
+            let (piece, rest) = framer.next(bytes);
+            if piece == Piece::End {
+                framer.clear();
+            }
+            if framer.between() && rest.len() < bytes.len() {
+                at.push(stream.len() - rest.len());
+            }
+            bytes = rest;
+        }
+        at
+    }
+
+    #[test]
+    fn between_two_events_are_blank_lines_and_comments() {
+        assert_eq!(between("data: 1\n\n\nid: 2\n: c\n\n: c\n:\ndata"), [9, 10, 21, 25, 27]);
+        assert_eq!(between("\u{feff}: c\r\n\r\ndata:1\r\r\n"), [7, 8, 9, 10, 18, 19]);
+    }
+
+    #[test]
+    fn a_whole_event_is_read_as_it_is_line_by_line() {
+        for (stream, name, data) in
+            [("data: 1\n\n", "", "1"), ("event: a\ndata: 1\n\n", "a", "1"), ("event: \ndata:  1: 2\n\n", "", " 1: 2")]
+        {
+            let mut framer = Framer::new();
+            let event = framer.whole(stream.as_bytes()).unwrap();
+            assert_eq!(event, Event { name: name.as_bytes(), data: data.as_bytes(), rest: b"" });
+            assert!(framer.between() && !framer.has_data());
+            check(stream, &[&format!("{name}|{data}")]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_whole_event_is_left_alone() {
+        for stream in [
+            "",
+            "data: 1",
+            "data: 1\n",
+            "data: 1\ndata: 2\n\n",
+            "data: 1\r\n\r\n",
+            "data: 1\r\n\n",
+            "data: 1\n\r\n",
+            "event: a\n\n",
+            "event: a\revent: b\ndata: 1\n\n",
+            "event: a\ndata: 1\nid: 1\n\n",
+            ": c\ndata: 1\n\n",
+            "\u{feff}data: 1\n\n",
+        ] {
+            let mut framer = Framer::new();
+            assert_eq!(framer.whole(stream.as_bytes()), None, "{stream:?}");
+            assert_eq!((framer.state, framer.first_line), (State::Start(Ended::Wholly), true));
+        }
     }
 }

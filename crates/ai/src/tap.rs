@@ -1,6 +1,7 @@
 //! What an answer says of itself, read while it passes: usage, model, id, and whether it came to its end.
 //!
-//! Nothing is held up, but for an event of a chat stream that may be the usage chunk which the caller did not ask for.
+//! A stream goes on event by event: one that has begun is held until it is whole, so that a cut leaves no half of one.
+//! Bodies are not held up.
 
 mod hold;
 mod reading;
@@ -18,9 +19,9 @@ use reading::Reading;
 pub struct Seen {
     /// What the provider says that it used; of several figures the last. `None` when it says nothing.
     pub usage: Option<Usage>,
-    /// The model that answered; at most 256 bytes.
+    /// The model that answered; its first 200 bytes at most.
     pub model: Option<String>,
-    /// The provider's id of the answer; at most 256 bytes.
+    /// The provider's id of the answer; its first 200 bytes at most.
     pub id: Option<String>,
     /// Whether the answer came to its end: the stream's terminal event, or the whole JSON value.
     ///
@@ -39,7 +40,8 @@ pub struct Tap {
 #[derive(Debug)]
 struct Events {
     framer: Framer,
-    hold: Option<Hold>,
+    hold: Hold,
+    drop_usage_chunk: bool,
 }
 
 impl Tap {
@@ -47,63 +49,83 @@ impl Tap {
     /// asked for); `drop_usage_chunk` takes the extra usage chunk out of a chat stream.
     #[must_use]
     pub fn new(format: Format, streamed: bool, drop_usage_chunk: bool) -> Self {
-        let hold = (drop_usage_chunk && format == Format::Chat).then(Hold::default);
-        let events = streamed.then(|| Events { framer: Framer::new(), hold });
+        let drop_usage_chunk = drop_usage_chunk && format == Format::Chat;
+        let events = streamed.then(|| Events { framer: Framer::new(), hold: Hold::default(), drop_usage_chunk });
         Self { reading: Reading::new(format, streamed), events }
     }
 
-    /// Reads on; answers what goes to the caller now.
+    /// Reads on; answers what goes to the caller now. Of a stream that is all up to the end of its last whole event, in
+    /// place where nothing was held of it before; an event of more than 64 KiB goes on as it comes.
     pub fn push(&mut self, bytes: Bytes) -> Bytes {
-        let Some(events) = &mut self.events else {
-            self.reading.push(&bytes);
-            return bytes;
-        };
-        let mut rest: &[u8] = &bytes;
-        while !rest.is_empty() {
-            let (piece, after) = events.framer.next(rest);
-            rest = after;
-            let at = bytes.len() - rest.len();
-            match piece {
-                Piece::None => {}
-                Piece::Data(data) => self.reading.push_event(events.framer.name(), data),
-                Piece::End => {
-                    let is_usage_chunk = end(&mut self.reading, &mut events.framer);
-                    if let Some(hold) = &mut events.hold {
-                        hold.end(&bytes, at, is_usage_chunk);
-                    }
-                }
-                Piece::EndTail => {
-                    if let Some(hold) = &mut events.hold {
-                        hold.end_tail(&bytes, at);
-                    }
-                }
+        match &mut self.events {
+            Some(events) => events.push(&mut self.reading, bytes),
+            None => {
+                self.reading.push(&bytes);
+                bytes
             }
-        }
-        match &mut events.hold {
-            Some(hold) => hold.take(&bytes),
-            None => bytes,
         }
     }
 
-    /// The answer is over, whole or cut: what was still held, and what was seen.
+    /// The answer is over: what is still held, and what was seen.
+    ///
+    /// The rest goes on where the answer is whole, as a last event may lack its blank line. Of one that was cut it is the
+    /// half event that no caller should see.
     #[must_use]
     pub fn finish(mut self) -> (Bytes, Seen) {
-        let Some(mut events) = self.events else {
-            self.reading.end(None);
-            return (Bytes::new(), self.reading.seen());
+        let rest = match self.events {
+            Some(events) => events.finish(&mut self.reading),
+            None => {
+                self.reading.end(None);
+                Bytes::new()
+            }
         };
-        // Clients read a last event whose blank line is missing, so it counts.
-        let is_usage_chunk = end(&mut self.reading, &mut events.framer);
-        let rest = events.hold.map(|hold| hold.finish(is_usage_chunk)).unwrap_or_default();
         (rest, self.reading.seen())
     }
 }
 
-/// An event is over: reads it. Whether it is the usage chunk.
-fn end(reading: &mut Reading, framer: &mut Framer) -> bool {
-    let is_usage_chunk = framer.has_data() && reading.end(framer.name());
-    framer.clear();
-    is_usage_chunk
+impl Events {
+    fn push(&mut self, reading: &mut Reading, bytes: Bytes) -> Bytes {
+        let mut rest: &[u8] = &bytes;
+        while !rest.is_empty() {
+            if self.framer.between()
+                && let Some(event) = self.framer.whole(rest)
+            {
+                rest = event.rest;
+                let drop = reading.event(event.name, event.data) && self.drop_usage_chunk;
+                self.hold.end(&bytes, bytes.len() - rest.len(), drop);
+                continue;
+            }
+            let (piece, after) = self.framer.next(rest);
+            rest = after;
+            let at = bytes.len() - rest.len();
+            match piece {
+                Piece::None => {}
+                Piece::Data(data) => reading.push_event(self.framer.name(), data),
+                Piece::End => {
+                    let drop = self.end(reading);
+                    self.hold.end(&bytes, at, drop);
+                }
+                Piece::EndTail => self.hold.end_tail(&bytes, at),
+            }
+            if self.framer.between() {
+                self.hold.pass(at);
+            }
+        }
+        self.hold.take(bytes)
+    }
+
+    fn finish(mut self, reading: &mut Reading) -> Bytes {
+        // Clients read a last event whose blank line is missing, so it counts.
+        let drop = self.end(reading);
+        self.hold.finish(drop)
+    }
+
+    /// An event is over: reads it. Whether it is dropped.
+    fn end(&mut self, reading: &mut Reading) -> bool {
+        let is_usage_chunk = self.framer.has_data() && reading.end(self.framer.name());
+        self.framer.clear();
+        is_usage_chunk && self.drop_usage_chunk
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Holds the event that has begun until it is known whether it goes on to the caller.
+//! Holds the event that has begun until it is whole: half of one is of no use to a caller, and cannot be taken back.
 
 use bytes::Bytes;
 
-/// Longest event that is held; a longer one goes on as it is, also where it came in one piece.
+/// Longest event that is held, or dropped; a longer one goes on as it comes.
 const EVENT_BYTES_MAX: usize = 64 * 1024;
 
 /// Where the pushed bytes stand: `from ≤ start ≤` their length.
@@ -30,10 +30,14 @@ impl Hold {
             self.held.clear();
             self.skip(bytes, at);
         } else {
-            // What was held comes before this push, so nothing of the push went on yet.
-            self.out.append(&mut self.held);
-            self.start = at;
+            self.pass(at);
         }
+    }
+
+    /// What stands before `at` goes on; no event is open there.
+    pub(super) fn pass(&mut self, at: usize) {
+        self.release();
+        self.start = at;
         self.passed = 0;
     }
 
@@ -42,16 +46,20 @@ impl Hold {
         if self.dropped {
             self.skip(bytes, at);
         } else {
-            self.start = at;
+            self.pass(at);
         }
     }
 
     /// The push is over: what goes on now.
-    pub(super) fn take(&mut self, bytes: &Bytes) -> Bytes {
+    pub(super) fn take(&mut self, bytes: Bytes) -> Bytes {
+        if self.from == 0 && self.start == bytes.len() && self.out.is_empty() {
+            self.start = 0;
+            return bytes;
+        }
         let open = bytes.len() - self.start;
         if self.passed > 0 || self.held.len() + open > EVENT_BYTES_MAX {
             self.passed += self.held.len() + open;
-            self.out.append(&mut self.held);
+            self.release();
             self.start = bytes.len();
         }
         self.held.extend_from_slice(bytes.get(self.start..).unwrap_or_default());
@@ -66,6 +74,13 @@ impl Hold {
     /// The stream is over, in the open event: what is left.
     pub(super) fn finish(self, drop: bool) -> Bytes {
         if drop { Bytes::new() } else { self.held.into() }
+    }
+
+    /// What was held goes on. It came before this push, so nothing of the push goes on before it.
+    fn release(&mut self) {
+        if !self.held.is_empty() {
+            self.out = std::mem::take(&mut self.held);
+        }
     }
 
     /// The bytes from `start` to `at` do not go on.

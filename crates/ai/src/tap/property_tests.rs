@@ -38,6 +38,60 @@ const SHREDS: &[&str] = &[
     "\u{e9}",
 ];
 
+/// What the data of an event is made of: most of it near to what is read.
+const DATA: &[&str] = &[
+    "{",
+    "}",
+    "\"choices\":[",
+    "]",
+    "\"usage\"",
+    "\"us\\u0061ge\"",
+    "\"finish_reason\"",
+    "\"model\"",
+    "\"id\"",
+    "\"type\"",
+    "\"response\":{",
+    "\"message\":{",
+    ":",
+    " ",
+    ",",
+    "null",
+    "{\"prompt_tokens\":3,\"output_tokens\":4}",
+    "\"stop\"",
+    "\"message_stop\"",
+    "\"response.failed\"",
+    "\"x\"",
+    "\\",
+    "\"",
+    "[DONE]",
+];
+const NAMES: &[&str] = &["", "event: message_delta\n", "event: response.completed\n", "event: x\n", ": c\n"];
+/// The values of whole chunks.
+const VALUES: &[&str] = &[
+    "null",
+    "{}",
+    "{\"prompt_tokens\":3}",
+    "\"stop\"",
+    "\"\\\"usage\\\":{}\"",
+    "[]",
+    "[{\"finish_reason\":\"stop\"}]",
+    "7",
+];
+const KEYS: &[&str] = &["usage", "choices", "model", "id", "us\\u0061ge", "finish_reason", "x", "type"];
+
+fn object(pairs: &[(&str, &str)]) -> String {
+    let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+fn data() -> impl Strategy<Value = String> {
+    let pair = (prop::sample::select(KEYS), prop::sample::select(VALUES));
+    prop_oneof![
+        prop::collection::vec(prop::sample::select(DATA), 0..12).prop_map(|parts| parts.concat()),
+        prop::collection::vec(pair, 0..4).prop_map(|pairs| object(&pairs)),
+    ]
+}
+
 fn check(format: Format, streamed: bool, bytes: &[u8], cuts: &[usize]) {
     for drop in [false, true] {
         let whole = tapped(Tap::new(format, streamed, drop), [bytes]);
@@ -91,6 +145,21 @@ proptest! {
     ) {
         for format in Format::ALL {
             check(format, streamed, shreds.concat().as_bytes(), &cuts);
+        }
+    }
+
+    /// Events that come whole take another way than those that come in pieces.
+    #[test]
+    fn any_split_of_any_events_gives_the_same(
+        events in prop::collection::vec((prop::sample::select(NAMES), data()), 1..6),
+        cuts in prop::collection::vec(0_usize..80, 0..10),
+    ) {
+        for format in Format::ALL {
+            let mut stream = String::from("data: {\"id\":\"i\",\"model\":\"m\",\"choices\":[{}]}\n\n");
+            for (name, data) in &events {
+                stream += &format!("{name}data: {data}\n\n");
+            }
+            check(format, true, stream.as_bytes(), &cuts);
         }
     }
 

@@ -1,13 +1,17 @@
 //! Where each format says what we want to know.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::Seen;
 use crate::format::Format;
 use crate::scan::{ANY, Path, Scanner};
 use crate::short::Short;
 use crate::usage::{chat, messages, responses};
 
-/// Longest model name or id that is kept.
-const NAME_BYTES_MAX: usize = 256;
+/// Longest model name or id that is kept; of a longer one its start.
+const NAME_BYTES_MAX: usize = 200;
 /// The data of the event that ends a chat stream.
 const DONE: &[u8] = b"[DONE]";
 
@@ -24,6 +28,11 @@ const CHAT_CHUNK: &[Path] = &[&["usage"], &["model"], &["id"], &["choices", ANY,
 const RESPONSES_EVENT: &[Path] = &[&["response", "usage"], &["response", "model"], &["response", "id"], &["type"]];
 const MESSAGES_EVENT: &[Path] =
     &[&["message", "usage"], &["message", "model"], &["message", "id"], &["type"], &["usage"]];
+
+static QUOTED_USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
+static QUOTED_FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
+/// With it begins each escape that can stand for an ASCII letter.
+static ESCAPED_LETTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u00"));
 
 /// Reads an answer's one JSON value, or those of its events one by one.
 #[derive(Debug)]
@@ -57,6 +66,19 @@ impl Reading {
     /// The value goes on.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.scanner.push(bytes);
+    }
+
+    /// A whole event. Whether it is a usage chunk.
+    pub(super) fn event(&mut self, name: &[u8], data: &[u8]) -> bool {
+        let idle = match self.format {
+            Format::Chat => self.is_idle_chunk(data),
+            Format::Responses | Format::Messages => !self.matters(Some(name)),
+        };
+        if idle {
+            return false;
+        }
+        self.push_event(Some(name), data);
+        self.end(Some(name))
     }
 
     /// The data of an event goes on. The text of an answer comes in events whose name tells that they hold nothing else.
@@ -103,6 +125,20 @@ impl Reading {
             }
             (_, None) => false,
         }
+    }
+
+    /// Whether reading this chat chunk would change nothing, which is known of nearly all without scanning them.
+    ///
+    /// A string that only looks like a key costs a scan, no more.
+    fn is_idle_chunk(&self, data: &[u8]) -> bool {
+        // A chunk behind the one that finished can take the end back.
+        !self.seen.ended
+            && self.seen.model.is_some()
+            && self.seen.id.is_some()
+            && data != DONE
+            && !leads_to(&QUOTED_USAGE, b'{', data)
+            && !leads_to(&QUOTED_FINISH, b'"', data)
+            && ESCAPED_LETTER.find(data).is_none()
     }
 
     fn read(&mut self, name: Option<&[u8]>) -> bool {
@@ -152,8 +188,19 @@ fn is_terminal(format: Format, kind: &[u8]) -> bool {
     }
 }
 
+/// Whether `key` stands before a value that begins with `first`.
+fn leads_to(key: &Finder<'_>, first: u8, json: &[u8]) -> bool {
+    key.find_iter(json).any(|at| {
+        let mut rest = json.get(at + key.needle().len()..).unwrap_or_default().iter();
+        let mut next = || rest.find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+        next() == Some(&b':') && next() == Some(&first)
+    })
+}
+
+/// What a string says; `None` where it is none, or empty.
 fn string(json: &[u8]) -> Option<String> {
-    serde_json::from_slice(json).ok().filter(|text: &String| (1..=NAME_BYTES_MAX).contains(&text.len()))
+    let text: String = serde_json::from_slice(json).ok()?;
+    text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn unquoted(json: &[u8]) -> Option<&[u8]> {

@@ -3,7 +3,7 @@ use bytes::Bytes;
 use super::*;
 use crate::scan::VALUE_BYTES_MAX;
 
-/// Recorded shapes of each format: name, format, whether it streams, bytes.
+/// Written by hand after the documented shapes of each format: name, format, whether it streams, bytes.
 pub(super) const FIXTURES: &[(&str, Format, bool, &[u8])] = &[
     ("chat", Format::Chat, true, include_bytes!("../../tests/fixtures/chat.sse")),
     ("chat_azure", Format::Chat, true, include_bytes!("../../tests/fixtures/chat-azure.sse")),
@@ -107,16 +107,116 @@ fn the_usage_chunk_is_known_however_it_is_written() {
 
 #[test]
 fn nothing_held_is_passed_on_in_place() {
-    let mut tap = Tap::new(Format::Chat, true, true);
-    for _ in 0..3 {
-        let bytes = Bytes::from_static(b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n");
-        let out = tap.push(bytes.clone());
-        assert_eq!((out.as_ptr(), out.len()), (bytes.as_ptr(), bytes.len()));
+    let event = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+    for format in Format::ALL {
+        let mut tap = Tap::new(format, true, true);
+        for open in ["", "", "data: {\"cho"] {
+            let bytes = Bytes::from([event, event, open].concat());
+            let out = tap.push(bytes.clone());
+            assert_eq!((out.as_ptr(), out.len()), (bytes.as_ptr(), 2 * event.len()), "{format:?}");
+        }
+    }
+}
+
+/// Where the events of a stream end whose blank lines are of LF, or of CR LF.
+fn ends(stream: &[u8]) -> Vec<usize> {
+    let blank = |at: &usize| stream[..*at].ends_with(b"\n\n") || stream[..*at].ends_with(b"\r\n\r\n");
+    (0..=stream.len()).filter(|at| *at == 0 || blank(at)).collect()
+}
+
+/// Each stream of the fixtures, with lines that end in LF and in CR LF.
+fn streams() -> impl Iterator<Item = (Format, Vec<u8>)> {
+    FIXTURES.iter().filter(|(_, _, streamed, _)| *streamed).flat_map(|(_, format, _, bytes)| {
+        // Comments go on by themselves.
+        let text = std::str::from_utf8(bytes).unwrap().replace(": keepalive\n\n", "");
+        ["\n", "\r\n"].map(|end| (*format, text.replace('\n', end).into_bytes()))
+    })
+}
+
+#[test]
+fn half_an_event_is_held_until_it_is_whole() {
+    for (format, stream) in streams() {
+        let ends = ends(&stream);
+        assert!(ends.len() > 3, "{format:?}");
+        for cut in 0..=stream.len() {
+            let mut tap = Tap::new(format, true, false);
+            let whole = *ends.iter().rfind(|end| **end <= cut).unwrap();
+            let out = tap.push(Bytes::copy_from_slice(&stream[..cut]));
+            // The line feed of a blank line's CR LF may come later: the event is over in its CR.
+            let tail = usize::from(stream[..cut].ends_with(b"\n\r"));
+            assert_eq!(out.len(), if tail == 1 { cut } else { whole }, "{format:?} at {cut}");
+            let out = [out, tap.push(Bytes::copy_from_slice(&stream[cut..]))].concat();
+            assert_eq!(out, stream[..*ends.last().unwrap()], "{format:?} at {cut}");
+        }
+        let mut tap = Tap::new(format, true, false);
+        let mut passed = 0;
+        for (at, byte) in stream.iter().enumerate() {
+            passed += tap.push(Bytes::copy_from_slice(&[*byte])).len();
+            assert!(!ends.contains(&(at + 1)) || passed == at + 1, "{format:?} at {at}");
+        }
     }
 }
 
 #[test]
-fn an_open_event_is_held_up_to_its_bound_and_then_passed_as_it_is() {
+fn half_an_event_is_dropped_when_cut() {
+    for (format, stream) in streams() {
+        let ends = ends(&stream);
+        for cut in (0..=stream.len()).filter(|cut| !stream[..*cut].ends_with(b"\n\r")) {
+            let mut tap = Tap::new(format, true, false);
+            let passed: Vec<u8> =
+                stream[..cut].chunks(7).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
+            let (half, _) = tap.finish();
+            assert!(ends.contains(&passed.len()), "{format:?} at {cut}");
+            assert_eq!([&passed[..], &half].concat(), stream[..cut], "{format:?} at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_last_event_without_its_blank_line_is_the_rest() {
+    for format in Format::ALL {
+        let mut tap = Tap::new(format, true, false);
+        assert_eq!(tap.push(Bytes::from_static(b"data: 1\n\ndata: 2\n")), "data: 1\n\n");
+        assert_eq!(tap.finish().0, "data: 2\n", "{format:?}");
+    }
+}
+
+#[test]
+fn comments_between_events_are_not_held() {
+    for end in ["\n", "\r", "\r\n"] {
+        for format in Format::ALL {
+            let mut tap = Tap::new(format, true, true);
+            for (piece, passed) in [(": keep", ""), ("alive|", ": keepalive|"), (":|:", ":|"), ("|data: 1|: c|", ":|")]
+            {
+                assert_eq!(tap.push(piece.replace('|', end).into()), passed.replace('|', end), "{format:?} {end:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_event_over_the_bound_goes_on_as_it_comes_until_its_end() {
+    for format in Format::ALL {
+        let mut tap = Tap::new(format, true, false);
+        let part = "x".repeat(40 * 1024);
+        assert_eq!(tap.push(format!("data: 1\n\ndata: {part}").into()), "data: 1\n\n");
+        assert_eq!(tap.push(part.clone().into()).len(), "data: ".len() + 2 * part.len());
+        assert_eq!(tap.push("x".into()), "x");
+        assert_eq!(tap.push("\n\ndata: 2".into()), "\n\n", "{format:?}");
+        assert_eq!(tap.finish().0, "data: 2");
+    }
+}
+
+#[test]
+fn an_event_is_held_up_to_its_bound_exactly() {
+    let mut tap = Tap::new(Format::Messages, true, false);
+    let longest = format!("data: {}", "x".repeat(64 * 1024 - "data: ".len()));
+    assert_eq!(tap.push(longest.clone().into()), "");
+    assert_eq!(tap.push("x".into()), longest + "x");
+}
+
+#[test]
+fn a_usage_chunk_over_the_bound_is_passed_and_read() {
     let mut tap = Tap::new(Format::Chat, true, true);
     assert_eq!(tap.push(Bytes::from_static(b"data: 1\n\ndata: {\"choices\":[],")), "data: 1\n\n");
     let filler = Bytes::from(vec![b' '; 64 * 1024]);
@@ -168,10 +268,44 @@ fn other_bodies_tell_nothing() {
 }
 
 #[test]
-fn long_names_are_not_kept() {
-    let body = format!(r#"{{"model":"{}","id":"{}"}}"#, "m".repeat(257), "i".repeat(256));
+fn of_long_names_the_start_is_kept_up_to_a_whole_character() {
+    let body = format!(r#"{{"model":"{}","id":"{}"}}"#, "i".repeat(201), "m\u{20ac}".repeat(60));
     let seen = seen(Format::Chat, false, body.as_bytes());
-    assert_eq!((seen.model, seen.id.map(|id| id.len())), (None, Some(256)));
+    assert_eq!((seen.model, seen.id), (Some("i".repeat(200)), Some("m\u{20ac}".repeat(50))));
+    let body = format!(r#"{{"id":"m{}"}}"#, "\u{20ac}".repeat(67));
+    let seen = self::seen(Format::Chat, false, body.as_bytes());
+    assert_eq!(seen.id, Some(format!("m{}", "\u{20ac}".repeat(66))));
+}
+
+#[test]
+fn model_and_id_may_come_late_and_apart() {
+    for parts in [[r#""id":"c""#, r#""id":"d","model":"m""#], [r#""model":"m""#, r#""model":"n","id":"c""#]] {
+        let stream: String = parts.map(|part| format!("data: {{{part}}}\n\n")).concat();
+        let seen = chat(&stream).1;
+        assert_eq!((seen.model.as_deref(), seen.id.as_deref()), (Some("m"), Some("c")), "{stream}");
+    }
+}
+
+/// Chunks behind the first are read where they tell something, and where they only might.
+#[test]
+fn chunks_that_say_something_are_read_however_they_are_written() {
+    const FIRST: &str = r#"data: {"id":"c","model":"m","choices":[{"finish_reason":null}],"usage":null}"#;
+    for (chunk, input, ended) in [
+        (r#"{"choices":[{"delta":{"content":"x"},"finish_reason":null}],"usage":null}"#, None, false),
+        (r#"{"choices":[],"usage":null,"usage" : {"prompt_tokens":3}}"#, Some(3), false),
+        (r#"{"choices":[],"us\u0061ge":{"prompt_tokens":3}}"#, Some(3), false),
+        (r#"{"choices":[{"finish_reason": "stop"}]}"#, None, true),
+        (r#"{"choices":[{"finish\u005freason":"stop"}]}"#, None, true),
+        ("{\"choices\":[{\"finish_reason\":\"stop\"}]}\n\ndata: {\"choices\":[{\"finish_reason\":null}]}", None, false),
+        (r#"{"choices":[{"delta":{"content":"\"usage\":{\"prompt_tokens\":3}"}}]}"#, None, false),
+        (r#"{"choices":[{"delta":{"usage":{"prompt_tokens":3},"finish_reason":"stop"}}]}"#, None, false),
+        (r#"{"choices":["usage",{"prompt_tokens":3}]}"#, None, false),
+        ("[DONE]", None, true),
+    ] {
+        let seen = chat(&format!("{FIRST}\n\ndata: {chunk}\n\n")).1;
+        assert_eq!((seen.usage.and_then(|usage| usage.input), seen.ended), (input, ended), "{chunk}");
+        assert_eq!((seen.model.as_deref(), seen.id.as_deref()), (Some("m"), Some("c")), "{chunk}");
+    }
 }
 
 /// What a tap holds of a hostile stream: its own buffers are all it has.
@@ -208,7 +342,6 @@ fn an_event_of_many_usages_stays_within_bounds() {
 
 impl Tap {
     fn held_bytes(&self) -> usize {
-        let hold = self.events.as_ref().and_then(|events| events.hold.as_ref());
-        self.reading.held_bytes() + hold.map_or(0, Hold::held_bytes)
+        self.reading.held_bytes() + self.events.as_ref().map_or(0, |events| events.hold.held_bytes())
     }
 }

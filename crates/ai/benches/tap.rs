@@ -1,0 +1,63 @@
+//! What a tap costs for each event of a stream: `cargo bench -p ai`, or one of them with `-- chat`.
+
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures time and prints it")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use ai::{Format, Tap};
+use bytes::Bytes;
+
+/// Events of one measured stream.
+const EVENTS: u32 = 200_000;
+
+const CHAT: &str = concat!(
+    r#"data: {"id":"chatcmpl-B9MBs8","object":"chat.completion.chunk","created":1760000000,"model":"gpt-5-mini","#,
+    r#""choices":[{"index":0,"delta":{"content":" and"},"logprobs":null,"finish_reason":null}],"usage":null}"#,
+    "\n\n",
+);
+const RESPONSES: &str = concat!(
+    "event: response.output_text.delta\n",
+    r#"data: {"type":"response.output_text.delta","sequence_number":7,"item_id":"msg_67c9fdcf37fc8190ba82116e33f","#,
+    r#""output_index":0,"content_index":0,"delta":" and","logprobs":[]}"#,
+    "\n\n",
+);
+const MESSAGES: &str = concat!(
+    "event: content_block_delta\n",
+    r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" and so it goes on, a line "#,
+    r#"of \"some\" words"}}"#,
+    "\n\n",
+);
+
+fn main() {
+    let asked: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    // `cargo test --benches` only wants to see that it runs.
+    let events = if std::env::args().any(|word| word == "--bench") { EVENTS } else { 10 };
+    for (format, event) in [(Format::Chat, CHAT), (Format::Responses, RESPONSES), (Format::Messages, MESSAGES)] {
+        for (way, at) in [("whole", event.len()), ("in two", event.len() / 2)] {
+            let name = format!("{} {way}", format.name());
+            if asked.is_empty() || asked.contains(&name) {
+                let ns = measure(format, event, at, events) / u128::from(events);
+                println!("{name}: {ns} ns an event of {} bytes", event.len());
+            }
+        }
+    }
+}
+
+/// A stream of `events`, each pushed in two at `at`; nanoseconds.
+fn measure(format: Format, event: &str, at: usize, events: u32) -> u128 {
+    let event = Bytes::copy_from_slice(event.as_bytes());
+    let (head, tail) = (event.slice(..at), event.slice(at..));
+    let mut tap = Tap::new(format, true, format == Format::Chat);
+    let begun = Instant::now();
+    for _ in 0..events {
+        for piece in [&head, &tail] {
+            if !piece.is_empty() {
+                black_box(tap.push(black_box(piece.clone())));
+            }
+        }
+    }
+    let taken = begun.elapsed().as_nanos();
+    black_box(tap.finish());
+    taken
+}
