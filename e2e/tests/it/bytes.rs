@@ -322,3 +322,16 @@ async fn streams_of_the_other_formats_pass_byte_for_byte() {
         assert_eq!(answer.text(), stream, "{format:?}");
     }
 }
+
+#[tokio::test]
+async fn event_of_megabytes_passes_whole_in_every_format() {
+    let event = format!("data: {{\"choices\":[],\"x\":\"{}\"}}\n\n", "0123456789abcdef".repeat(300_000));
+    for format in Format::ALL {
+        let upstream = Upstream::answering("200 OK\r\ncontent-type: text/event-stream", event.repeat(2)).await;
+        let gateway = Gateway::start(Setup::provider(format.kind(), upstream.address())).await;
+        let key = gateway.key().await;
+        let answer = gateway.call(Call::json(format.path(), &format.body("m", true)).key(&key)).await.expect(200);
+        assert_eq!((answer.body.len(), sha256(&answer.body)), (event.len() * 2, sha256(event.repeat(2).as_bytes())));
+        assert_eq!(gateway.counted(&key, 1).await["unpriced_requests"], 1);
+    }
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use e2e::{Call, Gateway, Piece, Setup, Upstream, Wire, eventually, eventually_within, timed};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::bodies::{CHAT, Format};
 
@@ -171,4 +172,31 @@ async fn connection_that_stays_idle_is_closed() {
     let ((), took) = timed(wire.closed()).await;
     assert!(took > Duration::from_millis(800) && took < Duration::from_secs(4), "{took:?}");
     gateway.at_rest().await;
+}
+
+#[tokio::test]
+async fn callers_with_made_up_keys_do_not_hinder_the_others() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    let mut made_up = JoinSet::new();
+    for caller in 0..16_u32 {
+        let to = gateway.proxy;
+        made_up.spawn(async move {
+            for n in 0..100_u32 {
+                let key = format!("tollgate_{:032x}", caller * 1_000 + n);
+                let status = Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key).send(to).await.status();
+                assert!(matches!(status, 401 | 503), "{status}");
+            }
+        });
+    }
+    let call = Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key);
+    for _ in 0..50 {
+        let (answer, took) = timed(gateway.call(call.clone())).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+    // A key that was made meanwhile opens, too.
+    let new = gateway.key().await;
+    gateway.call(Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&new)).await.expect(200);
+    made_up.join_all().await;
 }

@@ -219,3 +219,28 @@ async fn mock_in_a_process_of_its_own_is_a_provider_like_any_other() {
     }
     gateway.counted(&key, 3).await;
 }
+
+#[tokio::test]
+async fn routes_that_are_as_specific_come_before_the_endpoints() {
+    let upstream = Upstream::answering("200 OK", "a route's").await;
+    let open = "upstreams: backend, auth: {type: none}";
+    let routes = format!("{{path: /v1/models, {open}}}, {{path: {{prefix: /}}, {open}}}");
+    let gateway = Gateway::start(Setup::routed(upstream.address(), &routes).flag("--mock")).await;
+    let key = gateway.key().await;
+    for path in ["/v1/models", "/v1/embeddings", "/else"] {
+        assert_eq!(gateway.call(Call::get(path)).await.expect(200).text(), "a route's", "{path}");
+    }
+    ask(&gateway, &key, Format::Chat, &Format::Chat.body("mock", false)).await;
+    assert_eq!(upstream.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn endpoints_that_are_switched_off_are_not_there() {
+    let upstream = Upstream::answering("200 OK", "a route's").await;
+    let setup = Setup::routed(upstream.address(), "{path: /r, upstreams: backend}").section("ai", "{enabled: false}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let answer = gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(404);
+    assert_eq!(answer.json()["error"]["code"], "route_not_found");
+    gateway.call(Call::get("/r").key(&key)).await.expect(200);
+}

@@ -151,3 +151,15 @@ async fn usage_can_be_asked_of_one_key() {
     // Another user's key is nobody's.
     assert_eq!(ask(&stranger, &other_id).await.expect(404).json()["error"]["code"], "not_found");
 }
+
+#[tokio::test]
+async fn providers_failure_counts_and_costs_what_it_reported_which_is_nothing() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    for (model, status) in [("mock/429", 429), ("mock/500", 500), ("mock/529", 529)] {
+        gateway.call(Call::json(CHAT, &Format::Chat.body(model, true)).key(&key)).await.expect(status);
+    }
+    let usage = gateway.counted(&key, 3).await;
+    assert_eq!((&usage["credits"], &usage["cost"]["amount_nano"]), (&json!(3), &json!(0)), "{usage}");
+    assert_eq!((&usage["unpriced_requests"], &usage["tokens"]["total"]), (&json!(0), &json!(0)), "{usage}");
+}
