@@ -23,7 +23,7 @@ pub use client::{Answer, Call, Exchange};
 pub use gateway::{Account, Gateway};
 pub use mock::Mock;
 pub use setup::Setup;
-pub use upstream::{Turn, Upstream};
+pub use upstream::{Nobody, Turn, Upstream};
 pub use wait::{eventually, eventually_within, timed};
 pub use wire::{Head, Piece, Wire};
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 use crate::wire::{Head, Wire};
@@ -16,6 +16,40 @@ pub struct Upstream {
     address: SocketAddr,
     record: Arc<Record>,
     _tasks: JoinSet<()>,
+}
+
+/// An address where nobody listens, and nobody else can while this lives.
+#[derive(Debug)]
+pub struct Nobody {
+    address: SocketAddr,
+    _bound: TcpSocket,
+}
+
+impl Nobody {
+    /// Takes a port without listening on it.
+    #[must_use]
+    pub fn new() -> Self {
+        let bound = TcpSocket::new_v4().and_then(|socket| {
+            socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+            Ok(Self { address: socket.local_addr()?, _bound: socket })
+        });
+        match bound {
+            Ok(nobody) => nobody,
+            Err(error) => panic!("no port: {error}"),
+        }
+    }
+
+    /// The address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Default for Nobody {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// One request that was received.
@@ -94,12 +128,6 @@ impl Upstream {
     /// One that answers every call with this JSON.
     pub async fn json(body: &Value) -> Self {
         Self::answering("200 OK\r\ncontent-type: application/json", body.to_string()).await
-    }
-
-    /// An address where nobody listens.
-    pub async fn nobody() -> SocketAddr {
-        let upstream = Self::start(async |_: Turn| None).await;
-        upstream.address
     }
 
     /// Where it listens.

@@ -9,6 +9,11 @@ async fn fine() -> Upstream {
     Upstream::answering("200 OK\r\ncontent-type: text/plain", "fine").await
 }
 
+/// A gateway with one open route to `upstream`.
+async fn open(upstream: &Upstream, path: &str) -> Gateway {
+    Gateway::start(Setup::routed(upstream.address(), &format!("{{path: {path}, upstreams: backend, {OPEN}}}"))).await
+}
+
 /// CX-4's shape.
 #[track_caller]
 fn check(answer: &Answer, status: u16, code: &str) {
@@ -70,11 +75,7 @@ async fn routes_are_taken_by_path_and_method() {
 #[tokio::test]
 async fn path_and_query_reach_the_upstream_as_they_were_sent() {
     let upstream = fine().await;
-    let gateway = Gateway::start(Setup::routed(
-        upstream.address(),
-        &format!("{{path: {{prefix: /f}}, upstreams: backend, {OPEN}}}"),
-    ))
-    .await;
+    let gateway = open(&upstream, "{prefix: /f}").await;
     for target in ["/f/a%2Fb/%C3%A9;v=1", "/f/?", "/f?x=1&&y=%20+&z", "/f/a/b?u=http://h/?q=%3F"] {
         gateway.call(Call::get(target)).await.expect(200);
         assert_eq!(upstream.seen().last().unwrap().head.word(1), target);
@@ -173,8 +174,7 @@ async fn bodies_stream_both_ways_at_once() {
         Some(turn)
     })
     .await;
-    let gateway =
-        Gateway::start(Setup::routed(upstream.address(), &format!("{{path: /s, upstreams: backend, {OPEN}}}"))).await;
+    let gateway = open(&upstream, "/s").await;
     let mut wire = Wire::connect(gateway.proxy).await.unwrap();
     let head = Call::new("POST", "/s").header("transfer-encoding", "chunked").head(gateway.proxy);
     wire.write(format!("{head}3\r\none\r\n").as_bytes()).await.unwrap();
@@ -194,8 +194,7 @@ async fn bodies_stream_both_ways_at_once() {
 async fn large_bodies_pass_by_hash_both_ways() {
     let answer: Vec<u8> = (0..5_000_000_u32).map(|n| n.to_le_bytes()[(n % 3) as usize]).collect();
     let upstream = Upstream::answering("200 OK", &answer).await;
-    let gateway =
-        Gateway::start(Setup::routed(upstream.address(), &format!("{{path: /b, upstreams: backend, {OPEN}}}"))).await;
+    let gateway = open(&upstream, "/b").await;
     let body: Vec<u8> = answer.iter().rev().copied().collect();
     let got = gateway.call(Call::new("PUT", "/b").body(&body)).await.expect(200);
     assert_eq!(sha256(&got.body), sha256(&answer));
@@ -212,8 +211,7 @@ async fn upstream_is_told_who_called_and_hop_by_hop_headers_stay_behind() {
         "x",
     )
     .await;
-    let gateway =
-        Gateway::start(Setup::routed(upstream.address(), &format!("{{path: /h, upstreams: backend, {OPEN}}}"))).await;
+    let gateway = open(&upstream, "/h").await;
     let call = Call::get("/h")
         .header("Host", "api.example.com:8443")
         .header("Connection", "X-Hop, close")
@@ -258,11 +256,7 @@ async fn answers_without_a_body_have_none() {
         (turn.head.word(1) != "/s/close").then_some(turn)
     })
     .await;
-    let gateway = Gateway::start(Setup::routed(
-        upstream.address(),
-        &format!("{{path: {{prefix: /s}}, upstreams: backend, {OPEN}}}"),
-    ))
-    .await;
+    let gateway = open(&upstream, "{prefix: /s}").await;
     let head = gateway.call(Call::new("HEAD", "/s/head")).await.expect(200);
     assert_eq!((head.header("content-length"), head.body.len()), (Some("1234"), 0));
     assert!(gateway.call(Call::get("/s/204")).await.expect(204).body.is_empty());
@@ -275,8 +269,7 @@ async fn answers_without_a_body_have_none() {
 #[tokio::test]
 async fn caller_who_waits_for_100_continue_is_told_to_go_on() {
     let upstream = fine().await;
-    let gateway =
-        Gateway::start(Setup::routed(upstream.address(), &format!("{{path: /e, upstreams: backend, {OPEN}}}"))).await;
+    let gateway = open(&upstream, "/e").await;
     let mut wire = Wire::connect(gateway.proxy).await.unwrap();
     let head =
         Call::new("POST", "/e").header("expect", "100-continue").header("content-length", "4").head(gateway.proxy);
@@ -291,11 +284,7 @@ async fn caller_who_waits_for_100_continue_is_told_to_go_on() {
 #[tokio::test]
 async fn connection_of_a_caller_serves_one_request_after_another() {
     let upstream = fine().await;
-    let gateway = Gateway::start(Setup::routed(
-        upstream.address(),
-        &format!("{{path: {{prefix: /k}}, upstreams: backend, {OPEN}}}"),
-    ))
-    .await;
+    let gateway = open(&upstream, "{prefix: /k}").await;
     let mut wire = Wire::connect(gateway.proxy).await.unwrap();
     for n in 0..5 {
         let (answer, back) =
@@ -316,13 +305,13 @@ async fn connection_of_a_caller_serves_one_request_after_another() {
 
 #[tokio::test]
 async fn bounds_and_failures_have_their_codes() {
-    let nobody = Upstream::nobody().await;
-    let setup =
-        Setup::routed(nobody, &format!("{{path: /r, upstreams: backend, {OPEN}}}")).section("sizes", "{body: 1KiB}");
+    let nobody = e2e::Nobody::new();
+    let setup = Setup::routed(nobody.address(), &format!("{{path: /r, upstreams: backend, {OPEN}}}"))
+        .section("sizes", "{body: 1KiB}");
     let gateway = Gateway::start(setup).await;
     let answer = gateway.call(Call::get("/r")).await;
     check(&answer, 502, "upstream_connect");
-    assert!(!answer.text().contains(&nobody.to_string()), "the inside is not told");
+    assert!(!answer.text().contains(&nobody.address().to_string()), "the inside is not told");
     let too_large = Call::new("POST", "/r").header("content-length", "1025").body("");
     check(&gateway.call(too_large).await, 413, "payload_too_large");
 }
@@ -337,8 +326,7 @@ async fn callers_of_http_1_0_are_answered_to_the_end_of_the_connection() {
         Some(turn)
     })
     .await;
-    let gateway =
-        Gateway::start(Setup::routed(upstream.address(), &format!("{{path: /o, upstreams: backend, {OPEN}}}"))).await;
+    let gateway = open(&upstream, "/o").await;
     let mut wire = Wire::connect(gateway.proxy).await.unwrap();
     wire.write(b"GET /o HTTP/1.0\r\n\r\n").await.unwrap();
     let head = wire.head().await.unwrap();

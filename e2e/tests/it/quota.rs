@@ -120,10 +120,10 @@ async fn kill_under_load_loses_nothing_that_was_answered_and_makes_nothing_up() 
 #[tokio::test]
 async fn a_request_counts_when_it_is_sent_and_not_before() {
     let failing = Upstream::answering("500 Oh\r\ncontent-type: application/json", "{\"error\":{}}").await;
-    let nobody = Upstream::nobody().await;
+    let nobody = e2e::Nobody::new();
     let providers = [
         e2e::setup::provider("failing", "openai", failing.address()),
-        e2e::setup::provider("nobody", "anthropic", nobody),
+        e2e::setup::provider("nobody", "anthropic", nobody.address()),
     ];
     let setup = Setup::new().section("providers", &format!("[{}]", providers.join(", ")));
     let gateway = Gateway::start(setup).await;

@@ -168,8 +168,8 @@ async fn bodies_that_are_too_large_are_the_clients_own_error_though_they_are_not
 #[tokio::test]
 async fn unknown_models_are_not_found_errors() {
     let models = "[{name: only, targets: [{provider: up, model: m}]}]";
-    let nobody = e2e::Upstream::nobody().await;
-    let provider = |name: &str, kind: &str| e2e::setup::provider(name, kind, nobody);
+    let nobody = e2e::Nobody::new();
+    let provider = |name: &str, kind: &str| e2e::setup::provider(name, kind, nobody.address());
     let providers =
         [provider("up", "openai"), provider("o2", "openai"), provider("a1", "anthropic"), provider("a2", "anthropic")];
     let setup = Setup::new().section("providers", &format!("[{}]", providers.join(", "))).section("models", models);

@@ -41,9 +41,9 @@ where
 
 #[tokio::test]
 async fn upstream_that_is_down_is_502_upstream_connect_and_not_counted() {
-    let nobody = Upstream::nobody().await;
+    let nobody = e2e::Nobody::new();
     for format in Format::ALL {
-        let gateway = Gateway::start(Setup::provider(format.kind(), nobody)).await;
+        let gateway = Gateway::start(Setup::provider(format.kind(), nobody.address())).await;
         let key = gateway.key().await;
         let answer = gateway.call(Call::json(format.path(), &format.body("m", true)).key(&key)).await.expect(502);
         assert_eq!(code(&answer), "upstream_connect");
@@ -84,6 +84,21 @@ async fn upstream_that_does_not_speak_http_is_502_upstream_protocol() {
         |mut turn| async move {
             turn.read_body().await;
             turn.write(b"220 mail.example.com ESMTP\r\n\r\n").await;
+            None
+        },
+        502,
+        "upstream_protocol",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn upstream_that_switches_protocols_unasked_is_502_upstream_protocol() {
+    check(
+        |mut turn| async move {
+            turn.read_body().await;
+            turn.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
+            turn.wire.closed().await;
             None
         },
         502,
