@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use access::Refusal;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
@@ -79,6 +79,10 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
         let copy = (again && link.reused && repeatable && request.body().is_empty()).then(|| head_of(&request));
         exchange.sending(&to.name, link.probe(), progress.clone());
         match wait(exchange, &mut link, request, &progress).await {
+            // Nobody asked for another protocol: `Upgrade` is not forwarded.
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return Err(Problem::new(Refusal::UpstreamProtocol, "the upstream switched protocols unasked"));
+            }
             Ok(response) => {
                 return Ok(Answered { response, lease: Lease { link, pool: to.pool, progress } });
             }

@@ -24,6 +24,8 @@ use super::HOUSEKEEPING_EVERY;
 const LOOKUPS_MAX: usize = 1024;
 /// How often `/readyz` learns whether keys can be answered.
 const BOARD_EVERY: Duration = Duration::from_millis(250);
+/// Loops and control are given so long to end.
+const STOP_WITHIN: Duration = Duration::from_secs(6);
 const SPOOL_FOLDER: &str = "spool";
 
 /// What many parts are built from.
@@ -159,8 +161,12 @@ impl Services {
             let _ = done.send(ingesting.await);
         });
         self.ingest = Some(ingested);
-        self.tasks.spawn(tell_board(base.board.clone(), base.live.clone(), base.revision.clone(), base.clock.clone()));
-        self.tasks.spawn(keep_house(base.meter.clone(), base.clock.clone()));
+        let board = tell_board(base.board.clone(), base.live.clone(), base.revision.clone(), base.clock.clone());
+        let house = keep_house(base.meter.clone(), base.clock.clone());
+        let stopped = self.stopped();
+        self.tasks.spawn(async move {
+            tokio::select! { () = board => (), () = house => (), () = stopped => () }
+        });
         Ok(keys)
     }
 
@@ -192,9 +198,9 @@ impl Services {
             Some(ingest) => ingest.await.ok(),
             None => None,
         };
-        // Control lets its callers finish; the board and the housekeeping only wait.
-        let _ = tokio::time::timeout(Duration::from_secs(1), async { while self.tasks.join_next().await.is_some() {} })
-            .await;
+        // Control lets its callers finish, within its own bound; dropping the set ends what is left.
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(STOP_WITHIN, ended).await;
         reader
     }
 
