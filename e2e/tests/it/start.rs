@@ -48,8 +48,8 @@ async fn data_folder_that_cannot_be_written_is_named() {
 #[tokio::test]
 async fn second_server_on_the_same_data_names_the_first() {
     let gateway = Gateway::start(Setup::mocked()).await;
-    let first = gateway.process().id().to_string();
-    check_in(gateway.folder(), &Setup::new(), &["data_in_use", &first]).await;
+    let first = format!("process {}", gateway.process().id());
+    check_in(gateway.folder(), &Setup::new(), &["data_in_use", &first, &gateway.proxy.to_string()]).await;
     gateway.call(Call::get("/")).await.expect(200);
 }
 
