@@ -24,8 +24,18 @@ pub(crate) fn check_head<B>(request: &http::Request<B>, sizes: &Sizes) -> Result
     if request.method() == Method::CONNECT {
         return Err(Problem::new(Refusal::MethodNotAllowed, "CONNECT is not served here"));
     }
-    if request.version() == Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
-        return Err(Problem::new(Refusal::BadRequest, "an HTTP/1.1 request needs a Host header"));
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Err(Problem::new(Refusal::BadRequest, "a request needs one Host header"));
+    }
+    if !is_coded_plainly(request.headers()) {
+        return Err(Problem::new(Refusal::BadRequest, "of the transfer codings only chunked is understood"));
+    }
+    if has_dot_segment(request.uri().path()) {
+        return Err(Problem::new(
+            Refusal::BadRequest,
+            "the path has a segment . or .., which upstreams read differently",
+        ));
     }
     if let Some(length) = content_length(request.headers())
         && length > sizes.body_bytes_max
@@ -33,6 +43,32 @@ pub(crate) fn check_head<B>(request: &http::Request<B>, sizes: &Sizes) -> Result
         return Err(too_large(sizes.body_bytes_max));
     }
     Ok(())
+}
+
+/// Whether `Transfer-Encoding` says `chunked` and nothing else, or is not there: another coding would stay on the body
+/// while the field that names it goes (RFC 9112, 6.1).
+pub(crate) fn is_coded_plainly(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Whether a segment of the path is `.` or `..`, also percent-encoded: who resolves it comes to another route's path.
+fn has_dot_segment(path: &str) -> bool {
+    path.split('/').any(|segment| {
+        let mut rest = segment;
+        let mut dots = 0;
+        while let Some(after) =
+            rest.strip_prefix('.').or_else(|| rest.strip_prefix("%2e")).or_else(|| rest.strip_prefix("%2E"))
+        {
+            rest = after;
+            dots += 1;
+        }
+        rest.is_empty() && (1..=2).contains(&dots)
+    })
 }
 
 /// The refusal of a body over `body_bytes_max`.
@@ -85,6 +121,19 @@ mod tests {
         assert_eq!(check(get().header("x-large", "x".repeat(200))), Some(Refusal::HeaderTooLarge));
         assert_eq!(check(get().method("CONNECT")), Some(Refusal::MethodNotAllowed));
         assert_eq!(check(http::Request::builder().uri("/a")), Some(Refusal::BadRequest));
+        assert_eq!(check(get().header("host", "there")), Some(Refusal::BadRequest));
+        assert_eq!(check(get().header("transfer-encoding", "Chunked")), None);
+        assert_eq!(check(get().header("transfer-encoding", "gzip, chunked")), Some(Refusal::BadRequest));
+    }
+
+    #[test]
+    fn dot_segments_are_refused_however_they_are_written() {
+        for path in ["/o/../k", "/o/..", "/./k", "/o/%2e%2E/k", "/o/.%2e/k", "/%2E/k"] {
+            assert!(has_dot_segment(path), "{path}");
+        }
+        for path in ["/", "/a.b/..c/...", "/%2e%2e%2e", "/a%2f..b", "/.well-known/x"] {
+            assert!(!has_dot_segment(path), "{path}");
+        }
     }
 
     #[test]

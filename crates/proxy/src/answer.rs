@@ -7,8 +7,8 @@ use access::{Clock, Refusal, RequestId};
 use ai::Format;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use meter::Refused;
 use meter::rate::Level;
+use meter::{Outcome, Refused};
 
 use crate::body::Body;
 
@@ -30,12 +30,20 @@ pub(crate) struct Problem {
     pub(crate) message: Cow<'static, str>,
     /// What the log says besides; never shown.
     pub(crate) source: Option<String>,
+    /// How a request ends that was sent before it failed.
+    pub(crate) outcome: Outcome,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     pub(crate) fn new(refusal: Refusal, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { refusal, message: message.into(), source: None, headers: Vec::new() }
+        Self { refusal, message: message.into(), source: None, outcome: outcome(refusal), headers: Vec::new() }
+    }
+
+    /// The caller went away in the middle of its request.
+    pub(crate) fn caller_gone(mut self) -> Self {
+        self.outcome = Outcome::CallerGone;
+        self
     }
 
     pub(crate) fn because(mut self, source: &dyn std::error::Error) -> Self {
@@ -100,7 +108,9 @@ impl Problem {
         if self.refusal.status() == 401 {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        headers.extend(self.headers);
+        for (name, value) in self.headers {
+            headers.insert(name, value);
+        }
         if format.is_some() && self.refusal == Refusal::QuotaExceeded {
             // With it LLM clients would wait and ask again, until midnight.
             headers.remove(header::RETRY_AFTER);
@@ -134,6 +144,17 @@ pub(crate) fn stamp(headers: &mut HeaderMap, value: HeaderValue) {
     const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
     headers.insert(crate::admit::X_REQUEST_ID, value.clone());
     headers.insert(REQUEST_ID, value);
+}
+
+fn outcome(refusal: Refusal) -> Outcome {
+    const BROKEN_OFF: [(Refusal, Outcome); 5] = [
+        (Refusal::UpstreamTimeout, Outcome::TimedOut),
+        (Refusal::RequestTimeout, Outcome::TimedOut),
+        (Refusal::UpstreamReset, Outcome::UpstreamCut),
+        (Refusal::UpstreamProtocol, Outcome::UpstreamCut),
+        (Refusal::Draining, Outcome::Drained),
+    ];
+    BROKEN_OFF.iter().find(|(of, _)| *of == refusal).map_or(Outcome::Completed, |(_, outcome)| *outcome)
 }
 
 fn seconds_up(duration: Duration) -> u64 {

@@ -12,7 +12,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use thiserror::Error;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::admit;
 use crate::answer::Problem;
@@ -135,6 +135,11 @@ impl Progress {
         self.whole.get()
     }
 
+    /// A call upstream begins at `now`.
+    pub(crate) fn begin(&self, now: Instant) {
+        self.at.set(now);
+    }
+
     /// When a byte last moved.
     pub(crate) fn moved_at(&self) -> Instant {
         self.at.get()
@@ -246,6 +251,8 @@ pub(crate) struct Bounds {
     pub(crate) bytes_max: u64,
     /// Between two pieces of it.
     pub(crate) idle: Duration,
+    /// When the whole request must be over.
+    pub(crate) total_at: Instant,
 }
 
 /// Reads a caller's whole body. What it holds is counted in `held` as it arrives, not as it is announced.
@@ -254,23 +261,23 @@ pub(crate) async fn read(mut incoming: Incoming, held: &mut Held, bounds: &Bound
     let mut rest: Option<BytesMut> = None;
     let mut total = 0_u64;
     loop {
-        let frame = timeout(bounds.idle, incoming.frame())
+        let deadline = (Instant::now() + bounds.idle).min(bounds.total_at);
+        let frame = timeout_at(deadline, incoming.frame())
             .await
             .map_err(|_| Problem::new(Refusal::RequestTimeout, "the request's body did not arrive in time"))?;
         let data = match frame {
             None => break,
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             Some(Err(error)) => {
-                return Err(Problem::new(Refusal::BadRequest, "the request's body broke off").because(&error));
+                let problem = Problem::new(Refusal::BadRequest, "the request's body broke off");
+                return Err(problem.because(&error).caller_gone());
             }
         };
         total += length(&data);
         if total > bounds.bytes_max {
             return Err(admit::too_large(bounds.bytes_max));
         }
-        held.grow(data.len()).map_err(|_| {
-            Problem::new(Refusal::Overloaded, "too many request bodies are held in memory: try again soon")
-        })?;
+        hold(held, data.len())?;
         match &mut rest {
             Some(rest) => rest.extend_from_slice(&data),
             None if first.is_empty() => first = data,
@@ -283,6 +290,12 @@ pub(crate) async fn read(mut incoming: Incoming, held: &mut Held, bounds: &Bound
         }
     }
     Ok(rest.map_or(first, BytesMut::freeze))
+}
+
+/// Counts `bytes` more among those that bodies hold in memory.
+pub(crate) fn hold(held: &mut Held, bytes: usize) -> Result<(), Problem> {
+    let overloaded = "too many request bodies are held in memory: try again soon";
+    held.grow(bytes).map_err(|_| Problem::new(Refusal::Overloaded, overloaded))
 }
 
 fn length(bytes: &Bytes) -> u64 {

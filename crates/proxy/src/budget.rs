@@ -4,17 +4,18 @@ use access::{Credits, Principal, Refusal};
 use meter::{Ask, Caller, Reservation};
 
 use crate::answer::Problem;
-use crate::worker::Worker;
+use crate::settle::Exchange;
 
 /// Takes what the request may use in advance; `credits` is `None` for a free call.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn reserve(
-    worker: &Worker,
+    exchange: &Exchange,
     principal: &Principal,
     credits: Option<Credits>,
 ) -> Result<Reservation, Problem> {
-    let limited = principal.plan.credits_per_day.is_some() || principal.plan.requests_per_minute.is_some();
-    if limited && !worker.spool.borrow().room() {
+    let worker = exchange.worker();
+    let counted = principal.plan.credits_per_day.is_some() || exchange.leaves_a_row();
+    if counted && credits.is_some() && !worker.spool.borrow().room() {
         return Err(Problem::new(
             Refusal::SpoolFull,
             "usage cannot be recorded at the moment, so nothing that is counted is served: try again soon",

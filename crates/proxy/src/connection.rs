@@ -105,7 +105,6 @@ impl AsyncRead for CallerIo {
         let read = buffer.filled().len().saturating_sub(before);
         let watch = &self.watch;
         watch.read_bytes.set(watch.read_bytes.get() + u64::try_from(read).unwrap_or(0));
-        watch.progress.set(watch.progress.get() + 1);
         Poll::Ready(result)
     }
 }
@@ -115,7 +114,7 @@ impl CallerIo {
         let watch = &self.watch;
         watch.write_blocked.set(written.is_pending());
         if written.is_ready() {
-            watch.progress.set(watch.progress.get() + 1);
+            watch.writes.set(watch.writes.get() + 1);
         }
         written
     }

@@ -1,12 +1,14 @@
 //! Plain requests folded into counts by caller, route, status class and minute, written within 10 ms.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meter::{Caller, Counts, UsageEvent};
+use access::Day;
+use meter::{Caller, Counts};
 use rustc_hash::FxHashMap;
+use spool::{Record, SpoolError};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -24,8 +26,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A worker's counts that are not written yet.
 #[derive(Default)]
 pub(crate) struct Fold {
-    counts: RefCell<FxHashMap<Key, (u64, u64)>>,
-    lost: Cell<u64>,
+    waiting: RefCell<FxHashMap<Key, (u64, u64)>>,
     filled: Notify,
 }
 
@@ -35,74 +36,66 @@ struct Key {
     route: Arc<str>,
     status_class: u8,
     minute: u32,
-    day: access::Day,
+    day: Day,
 }
 
 impl Fold {
-    /// Counts one request.
-    pub(crate) fn add(&self, event: &UsageEvent) {
+    /// Adds to what waits; says whether there was room.
+    pub(crate) fn add(&self, more: &Counts) -> bool {
         let key = Key {
-            caller: event.caller,
-            route: event.route.clone(),
-            status_class: u8::try_from(event.status / 100).unwrap_or(0),
-            minute: u32::try_from(event.started_at.unix_seconds() / 60).unwrap_or(u32::MAX),
-            day: event.day,
+            caller: more.caller,
+            route: more.route.clone(),
+            status_class: more.status_class,
+            minute: more.minute,
+            day: more.day,
         };
-        let mut counts = self.counts.borrow_mut();
-        let was_empty = counts.is_empty();
-        if counts.len() >= WAITING_MAX && !counts.contains_key(&key) {
-            self.lost.set(self.lost.get() + 1);
-            return;
-        }
-        let (requests, credits) = counts.entry(key).or_default();
-        *requests += 1;
-        *credits += u64::from(event.credits.0);
-        if was_empty {
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.is_empty() {
             self.filled.notify_one();
         }
+        if waiting.len() >= WAITING_MAX && !waiting.contains_key(&key) {
+            tracing::error!(requests = more.requests, "counts are lost: the spool takes nothing, and too many wait");
+            return false;
+        }
+        let (requests, credits) = waiting.entry(key).or_default();
+        *requests += more.requests;
+        *credits += more.credits;
+        true
     }
 
     /// Writes what waits; says whether the spool took it all.
     pub(crate) fn flush(&self, worker: &Worker) -> bool {
-        let mut waiting = self.counts.borrow_mut();
-        while !waiting.is_empty() {
-            let batch: Vec<Counts> =
-                waiting.iter().take(RECORD_MAX).map(|(key, folded)| counts(key, *folded)).collect();
-            let id = worker.ids.borrow_mut().next_uuid();
-            let record = spool::Record::Counts { id, counts: batch };
-            if let Err(error) = worker.spool.borrow_mut().append(&record) {
-                tracing::error!(%error, lost = self.lost.get(), waiting = waiting.len(), "counts cannot be recorded");
-                return false;
-            }
-            if let spool::Record::Counts { counts, .. } = &record {
-                for written in counts {
-                    waiting.remove(&key(written));
+        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
+        let counts: Vec<Counts> = waiting.into_iter().map(counts).collect();
+        let mut took_all = true;
+        for batch in counts.chunks(RECORD_MAX) {
+            if let Err(error) = append(worker, batch) {
+                tracing::error!(%error, waiting = batch.len(), "counts cannot be recorded yet");
+                took_all = false;
+                for left in batch {
+                    self.add(left);
                 }
             }
         }
-        true
+        took_all
     }
 }
 
-fn counts(key: &Key, (requests, credits): (u64, u64)) -> Counts {
-    Counts {
-        caller: key.caller,
-        route: key.route.clone(),
-        status_class: key.status_class,
-        minute: key.minute,
-        day: key.day,
-        requests,
-        credits,
-    }
+fn counts((key, (requests, credits)): (Key, (u64, u64))) -> Counts {
+    let Key { caller, route, status_class, minute, day } = key;
+    Counts { caller, route, status_class, minute, day, requests, credits }
 }
 
-fn key(counts: &Counts) -> Key {
-    Key {
-        caller: counts.caller,
-        route: counts.route.clone(),
-        status_class: counts.status_class,
-        minute: counts.minute,
-        day: counts.day,
+/// One record, or several where one would be too large.
+fn append(worker: &Worker, batch: &[Counts]) -> Result<(), SpoolError> {
+    let id = worker.ids.borrow_mut().next_uuid();
+    let appended = worker.spool.borrow_mut().append(&Record::Counts { id, counts: batch.to_vec() });
+    match appended {
+        Err(SpoolError::TooLarge { .. }) if batch.len() > 1 => {
+            let (one, other) = batch.split_at(batch.len() / 2);
+            append(worker, one).and_then(|()| append(worker, other))
+        }
+        other => other,
     }
 }
 

@@ -49,19 +49,25 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
+    /// Whether the caller broke off its request's body.
+    pub(crate) fn caller_broke_off(&self) -> bool {
+        self.progress.failed() == Some(Failed::CallerGone)
+    }
+
     /// The answer is whole. Kept is only a connection that also took the whole request: what an early answer leaves
-    /// unsent would be read as the next request.
-    pub(crate) fn give_back(self, now: Instant) {
-        if self.progress.is_whole() {
+    /// unsent would be read as the next request. Says whether it was kept.
+    pub(crate) fn give_back(self, now: Instant) -> bool {
+        let whole = self.progress.is_whole();
+        if whole {
             self.pool.give_back(self.link, now);
         }
+        whole
     }
 }
 
 enum Stopped {
     Late,
     CallerLate,
-    Ending,
     Send(Box<hyper::client::conn::TrySendError<Request<Upload>>>),
 }
 
@@ -69,19 +75,29 @@ enum Stopped {
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<Answered, Problem> {
     let Outgoing { mut request, progress, to, repeatable } = outgoing;
+    exchange.toward(&to.name);
     let mut again = true;
     loop {
-        let idle = if again { to.pool.take(progress.moved_at()).await } else { None };
+        let mut now = Instant::now();
+        let idle = if again { to.pool.take(now).await } else { None };
         let mut link = match idle {
             Some(link) => link,
-            None => dial(exchange, &to).await?,
+            None => {
+                let link = dial(exchange, &to).await?;
+                now = Instant::now();
+                link
+            }
         };
-        let copy = (again && link.reused && repeatable && request.body().is_empty()).then(|| head_of(&request));
-        exchange.sending(&to.name, link.probe(), progress.clone());
+        let copy = (link.reused && repeatable && request.body().is_empty()).then(|| head_of(&request));
+        progress.begin(now);
+        exchange.sending(link.probe(), progress.clone(), now);
         match wait(exchange, &mut link, request, &progress).await {
             // Nobody asked for another protocol: `Upgrade` is not forwarded.
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 return Err(Problem::new(Refusal::UpstreamProtocol, "the upstream switched protocols unasked"));
+            }
+            Ok(response) if !admit::is_coded_plainly(response.headers()) => {
+                return Err(Problem::new(Refusal::UpstreamProtocol, "the upstream used an unknown transfer coding"));
             }
             Ok(response) => {
                 return Ok(Answered { response, lease: Lease { link, pool: to.pool, progress } });
@@ -104,18 +120,16 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
             Err(Stopped::CallerLate) => {
                 return Err(Problem::new(Refusal::RequestTimeout, "the request's body did not arrive in time"));
             }
-            Err(Stopped::Ending) => {
-                return Err(Problem::new(Refusal::Draining, "this instance is shutting down: send it again"));
-            }
         }
     }
 }
 
 async fn dial(exchange: &Exchange, to: &Destination) -> Result<Link, Problem> {
+    let within = exchange.timeouts().connect;
     let refuse = |error: &ConnectError| {
         Problem::new(Refusal::UpstreamConnect, "the upstream cannot be reached; it received nothing").because(error)
     };
-    match timeout(exchange.timeouts().connect, connect(exchange.worker(), &to.pool.origin)).await {
+    match timeout(within, connect(exchange.worker(), &to.pool.origin, within)).await {
         Ok(result) => result.map_err(|error| refuse(&error)),
         Err(late) => {
             let message = "the upstream did not accept the connection in time; it received nothing";
@@ -124,7 +138,7 @@ async fn dial(exchange: &Exchange, to: &Destination) -> Result<Link, Problem> {
     }
 }
 
-/// Waits for the answer's head, for the caller's body, for the deadlines, and for the shutdown.
+/// Waits for the answer's head, for the caller's body, and for the deadlines.
 async fn wait(
     exchange: &Exchange,
     link: &mut Link,
@@ -142,9 +156,6 @@ async fn wait(
     poll_fn(|cx| {
         if let Poll::Ready(result) = send.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(|error| Stopped::Send(Box::new(error))));
-        }
-        if watch.is_ending() {
-            return Poll::Ready(Err(Stopped::Ending));
         }
         if watch.take_late() {
             let next = deadline();
@@ -173,7 +184,7 @@ fn failed(error: &hyper::Error, progress: &Progress, exchange: &Exchange) -> Pro
     match progress.failed() {
         Some(Failed::TooLarge) => return admit::too_large(exchange.snapshot.sizes.body_bytes_max),
         Some(Failed::CallerGone) => {
-            return Problem::new(Refusal::BadRequest, "the request's body broke off").because(error);
+            return Problem::new(Refusal::BadRequest, "the request's body broke off").because(error).caller_gone();
         }
         None => {}
     }

@@ -1,15 +1,18 @@
 //! The story of a request: each step is a file of its own, called here in order.
 
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use access::Refusal;
 use ai::{Endpoint, Tap};
 use config::snapshot::{Auth, Events, Route};
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use meter::{Outcome, Reservation, Standing};
@@ -24,6 +27,7 @@ use crate::inference::{self, Inference};
 use crate::relay::{Relay, Tapped};
 use crate::route::Way;
 use crate::settle::Exchange;
+use crate::watch::Watch;
 use crate::{admit, budget, identify, route, transform};
 
 /// A request as it arrived.
@@ -51,7 +55,8 @@ pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<B
     let served = match &pass {
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %exchange.id);
-            AssertUnwindSafe(serve(&mut exchange, request).instrument(span)).catch_unwind().await
+            let serving = serve(&mut exchange, request).instrument(span);
+            AssertUnwindSafe(unless_ending(&at.watch, serving)).catch_unwind().await
         }
         Err(_) => Ok(Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon"))),
     };
@@ -62,17 +67,35 @@ pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<B
     let (id, id_value) = (exchange.id, exchange.id_value.clone());
     let mut response = match served {
         Ok(Served::Theirs { answered, tap, standing }) => relay(exchange, answered, tap, standing),
-        Ok(Served::Ours(response)) => finish(&mut exchange, response),
+        Ok(Served::Ours(response)) => finish(&mut exchange, response, Outcome::Completed),
         Err(mut problem) => {
             if has_body {
                 at.watch.leave_body_unread();
             }
             exchange.refuse(&mut problem);
-            finish(&mut exchange, problem.into_response(format, id))
+            let outcome = problem.outcome;
+            finish(&mut exchange, problem.into_response(format, id), outcome)
         }
     };
     answer::stamp(response.headers_mut(), id_value);
     response.map(|body| body.in_flight(pass.ok(), busy))
+}
+
+/// Ends `serving` when the shutdown's time is over; the connection is polled then.
+async fn unless_ending(
+    watch: &Watch,
+    serving: impl Future<Output = Result<Served, Problem>>,
+) -> Result<Served, Problem> {
+    let mut serving = pin!(serving);
+    poll_fn(|cx| {
+        let polled = serving.as_mut().poll(cx);
+        if polled.is_pending() && watch.is_ending() {
+            let message = "this instance is shutting down: send it again";
+            return Poll::Ready(Err(Problem::new(Refusal::Draining, message)));
+        }
+        polled
+    })
+    .await
 }
 
 async fn serve(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Served, Problem> {
@@ -96,7 +119,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, arrived: Arrived) ->
         Auth::None => hold(exchange, Reservation::open()),
         Auth::Key => {
             let principal = know(exchange, &parts.headers).await?;
-            let reservation = budget::reserve(exchange.worker(), &principal, Some(route.credits))?;
+            let reservation = budget::reserve(exchange, &principal, Some(route.credits))?;
             hold(exchange, reservation)
         }
     };
@@ -119,14 +142,15 @@ async fn llm(exchange: &mut Exchange, endpoint: Endpoint, arrived: Arrived) -> R
     exchange.routed(exchange.worker().handles.endpoint(endpoint), Events::Rows, timeouts);
     let principal = know(exchange, &parts.headers).await?;
     let Some(format) = endpoint.format() else {
-        let standing = hold(exchange, budget::reserve(exchange.worker(), &principal, None)?);
+        let standing = hold(exchange, budget::reserve(exchange, &principal, None)?);
+        exchange.spend();
         return Ok(Served::Ours(models(exchange, &parts.headers, standing)));
     };
     inference::check_encoding(&parts.headers)?;
     let inference = inference::read(exchange, endpoint, format, incoming).await?;
     let Inference { call, credits, body, usage_injected, held } = inference;
     exchange.asks(call.clone());
-    let standing = hold(exchange, budget::reserve(exchange.worker(), &principal, credits)?);
+    let standing = hold(exchange, budget::reserve(exchange, &principal, credits)?);
     let to = Destination { name: call.provider.name.clone(), pool: exchange.worker().pools.of(&call.provider.origin) };
     transform::to_provider(&mut parts.headers, &to.pool.host, &call.provider, exchange.id);
     let (upload, progress) = Upload::segments([body], Instant::now());
@@ -159,10 +183,15 @@ fn hold(exchange: &mut Exchange, reservation: Reservation) -> Standing {
 fn outgoing(parts: Parts, to: &Destination, prefix: &str, upload: Upload) -> Result<Request<Upload>, Problem> {
     let target = transform::target(&parts.uri, prefix, &to.pool.origin.path);
     let target = target.ok_or_else(|| Problem::new(Refusal::BadRequest, "the request's target is too long"))?;
+    let of_unknown_length = upload.size_hint().exact().is_none();
     let mut request = Request::new(upload);
     *request.method_mut() = parts.method;
     *request.uri_mut() = target;
     *request.headers_mut() = parts.headers;
+    if of_unknown_length {
+        // Unasked, hyper sends such a body with methods only that usually have one.
+        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     Ok(request)
 }
 
@@ -188,14 +217,16 @@ fn relay(exchange: Box<Exchange>, answered: Answered, tap: Option<Box<Tapped>>, 
 /// Tells the caller where its rate limit stands.
 fn tell(headers: &mut HeaderMap, exchange: &Exchange, standing: Standing) {
     if let Some(level) = standing.rate {
-        headers.extend(answer::limit_headers(level, &exchange.worker().shared.clock));
+        for (name, value) in answer::limit_headers(level, &exchange.worker().shared.clock) {
+            headers.insert(name, value);
+        }
     }
 }
 
-fn finish(exchange: &mut Exchange, response: Response<Body>) -> Response<Body> {
+fn finish(exchange: &mut Exchange, response: Response<Body>, outcome: Outcome) -> Response<Body> {
     exchange.answers(response.status());
     exchange.relayed(response.body().whole_bytes().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0));
-    exchange.finish(Outcome::Completed, None);
+    exchange.finish(outcome, None);
     response
 }
 

@@ -49,7 +49,8 @@ pub(crate) async fn read(
 ) -> Result<Inference, Problem> {
     let sizes = &exchange.snapshot.sizes;
     let mut held = exchange.worker().shared.gate.hold();
-    let bounds = Bounds { bytes_max: sizes.body_bytes_max, idle: exchange.timeouts().idle };
+    let bounds =
+        Bounds { bytes_max: sizes.body_bytes_max, idle: exchange.timeouts().idle, total_at: exchange.total_at() };
     let body = body::read(incoming, &mut held, &bounds).await?;
     let asked = ask(format, &body).await?;
     let Resolved { provider, model, credits } =
@@ -62,6 +63,8 @@ pub(crate) async fn read(
         streamed: asked.stream,
         free: endpoint.free(),
     };
+    // The edited copy stands beside the body for a moment.
+    body::hold(&mut held, body.len())?;
     let rewritten = on_or_off_worker(body.len(), move || asked.rewrite(&body, &model, true)).await?;
     let credits = (!endpoint.free()).then_some(credits);
     Ok(Inference { call, credits, body: rewritten.body, usage_injected: rewritten.usage_injected, held })

@@ -79,7 +79,9 @@ impl Relay {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(request_id = %self.exchange.id, %error, "upstream broke off its answer");
-                    return self.break_off(Outcome::UpstreamCut);
+                    let caller_broke_off = self.lease.as_ref().is_some_and(Lease::caller_broke_off);
+                    let outcome = if caller_broke_off { Outcome::CallerGone } else { Outcome::UpstreamCut };
+                    return self.break_off(outcome);
                 }
                 Poll::Ready(None) => self.end(),
                 Poll::Pending => match self.interrupted() {
@@ -107,17 +109,25 @@ impl Relay {
 
     /// The answer is whole.
     fn end(&mut self) {
+        let mut outcome = Outcome::Completed;
         let seen = self.tap.take().map(|tapped| {
+            let events = tapped.events;
             let (rest, seen) = tapped.tap.finish();
             self.exchange.relayed(rest.len());
             self.last = (!rest.is_empty()).then_some(rest);
+            if events && !seen.ended {
+                // It closed in good order, and yet said not all that its format says.
+                outcome = Outcome::UpstreamCut;
+            }
             seen
         });
         let now = Instant::now();
-        if let Some(lease) = self.lease.take() {
-            lease.give_back(now);
+        if let Some(lease) = self.lease.take()
+            && !lease.give_back(now)
+        {
+            self.exchange.watch().leave_body_unread();
         }
-        self.exchange.finish_at(now, Outcome::Completed, seen);
+        self.exchange.finish_at(now, outcome, seen);
     }
 
     /// The answer will not be whole. A stream of events ends with one that says so; anything else is cut.

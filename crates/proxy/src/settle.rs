@@ -13,7 +13,7 @@ use ai::{Format, Seen};
 use config::snapshot::{Events, Provider, Timeouts};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
-use meter::{Attempt, Caller, Committed, Outcome, Reservation, UsageEvent};
+use meter::{Attempt, Caller, Committed, Counts, Outcome, Reservation, UsageEvent};
 use tokio::time::Instant;
 
 use crate::answer::Problem;
@@ -25,6 +25,9 @@ use crate::watch::Watch;
 use crate::worker::{Pinned, Worker};
 
 pub(crate) use handles::Handles;
+
+/// The status of a request whose caller went away before it got one; nginx's, as RFC 9110 has none.
+const CALLER_GONE: u16 = 499;
 
 /// One request, from its head to the end of its answer. Dropped unfinished, the caller went away.
 pub(crate) struct Exchange {
@@ -45,6 +48,7 @@ pub(crate) struct Exchange {
     caller: Option<Caller>,
     call: Option<Call>,
     hold: Hold,
+    upstream: Option<Arc<str>>,
     sending: Option<Sending>,
     attempts: Vec<Attempt>,
     request_bytes: u64,
@@ -75,7 +79,6 @@ enum Hold {
 
 /// The call upstream that is under way.
 struct Sending {
-    upstream: Arc<str>,
     probe: Probe,
     progress: Rc<Progress>,
     since: Instant,
@@ -105,6 +108,7 @@ impl Exchange {
             caller: None,
             call: None,
             hold: Hold::Nothing,
+            upstream: None,
             sending: None,
             attempts: Vec::new(),
             request_bytes: 0,
@@ -162,37 +166,51 @@ impl Exchange {
         self.hold = Hold::Reserved(reservation);
     }
 
+    /// Whether what it uses is remembered as a row of its own.
+    pub(crate) fn leaves_a_row(&self) -> bool {
+        self.events == Events::Rows
+    }
+
+    /// What was reserved is used, by an answer of ours.
+    pub(crate) fn spend(&mut self) {
+        if let Hold::Reserved(reservation) = std::mem::replace(&mut self.hold, Hold::Nothing) {
+            reservation.commit(self.started_at).settle();
+        }
+    }
+
+    /// It goes to this upstream.
+    pub(crate) fn toward(&mut self, upstream: &Arc<str>) {
+        self.upstream = Some(upstream.clone());
+    }
+
     /// A call upstream begins; what an earlier one came to is an attempt of its own, if anything of it was written.
-    pub(crate) fn sending(&mut self, upstream: &Arc<str>, probe: Probe, progress: Rc<Progress>) {
+    pub(crate) fn sending(&mut self, probe: Probe, progress: Rc<Progress>, now: Instant) {
         self.commit_if_sent();
         if let Some(earlier) = self.sending.take()
             && earlier.probe.anything_written()
         {
-            let attempt = self.attempt(&earlier, Instant::now(), None);
+            let attempt = self.attempt(&earlier, now, None);
             self.attempts.push(attempt);
         }
-        self.sending = Some(Sending {
-            upstream: upstream.clone(),
-            since: progress.moved_at(),
-            probe,
-            progress,
-            status: None,
-            upstream_id: None,
-            first_byte_us: None,
-        });
+        self.sending =
+            Some(Sending { since: now, probe, progress, status: None, upstream_id: None, first_byte_us: None });
     }
 
     /// The head of the answer is here.
     pub(crate) fn answered(&mut self, status: StatusCode, upstream_id: Option<Arc<str>>) {
         self.commit_if_sent();
         let now = Instant::now();
-        self.at.watch.wait_until((now + self.timeouts.idle).min(self.total_at()));
+        let total_at = self.total_at();
+        self.at.watch.must_end_at(total_at);
+        self.at.watch.wait_until((now + self.timeouts.idle).min(total_at));
         if let Some(sending) = &mut self.sending {
             let waited_us = micros(now - sending.since);
             sending.status = Some(status.as_u16());
             sending.upstream_id = upstream_id;
             sending.first_byte_us = Some(waited_us);
-            self.at.worker.handles.upstream_answered(&sending.upstream, waited_us);
+            if let Some(upstream) = &self.upstream {
+                self.at.worker.handles.upstream_answered(upstream, waited_us);
+            }
         }
     }
 
@@ -210,9 +228,9 @@ impl Exchange {
     pub(crate) fn refuse(&mut self, problem: &mut Problem) {
         self.refusal = Some((problem.refusal, problem.source.take()));
         if problem.refusal.side() == access::refusal::Side::Upstream
-            && let Some(upstream) = self.upstream()
+            && let Some(upstream) = &self.upstream
         {
-            self.at.worker.handles.upstream_failed(&upstream, problem.refusal);
+            self.at.worker.handles.upstream_failed(upstream, problem.refusal);
         }
     }
 
@@ -243,9 +261,12 @@ impl Exchange {
         }
         self.commit_if_sent();
         let duration_us = micros(now - self.begun);
+        if self.status == 0 {
+            self.status = CALLER_GONE;
+        }
         if let Some(sending) = self.sending.take() {
             self.request_bytes = sending.progress.bytes();
-            if sending.probe.anything_written() {
+            if sending.probe.anything_written() && self.leaves_a_row() {
                 let attempt = self.attempt(&sending, now, seen);
                 self.attempts.push(attempt);
             }
@@ -255,10 +276,11 @@ impl Exchange {
         if let Some((refusal, _)) = &self.refusal {
             handles.refused(*refusal);
         }
-        log::end(self, outcome, duration_us);
+        let answering = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
         if let Hold::Committed(committed) = std::mem::replace(&mut self.hold, Hold::Nothing) {
             self.record(committed, outcome, duration_us);
         }
+        log::end(self, &log::End { outcome, duration_us, upstream_id: answering.as_deref() });
     }
 
     /// From the first byte on, a request counts.
@@ -289,7 +311,7 @@ impl Exchange {
             self.at.worker.handles.used(call, seen.usage.as_ref(), cost);
         }
         Attempt {
-            provider: sending.upstream.clone(),
+            provider: self.upstream.clone().unwrap_or_else(|| self.route.clone()),
             model: self.call.as_ref().map(|call| call.model.clone()),
             answered_model: seen.model.map(Arc::from),
             status: sending.status,
@@ -308,6 +330,29 @@ impl Exchange {
             committed.settle();
             return;
         }
+        let recorded = match self.events {
+            Events::Folded => self.at.worker.fold.add(&self.counts(&committed)),
+            Events::Rows => self.append(&committed, outcome, duration_us),
+        };
+        // Dropped unsettled, it shows in `tollgate_meter_interrupted_total`.
+        if recorded {
+            committed.settle();
+        }
+    }
+
+    fn counts(&self, committed: &Committed) -> Counts {
+        Counts {
+            caller: self.caller,
+            route: self.route.clone(),
+            status_class: u8::try_from(self.status / 100).unwrap_or(0),
+            minute: u32::try_from(self.started_at.unix_seconds() / 60).unwrap_or(u32::MAX),
+            day: committed.day(),
+            requests: 1,
+            credits: u64::from(committed.credits().0),
+        }
+    }
+
+    fn append(&mut self, committed: &Committed, outcome: Outcome, duration_us: u64) -> bool {
         let handles = &self.at.worker.handles;
         let event = UsageEvent {
             id: self.id,
@@ -326,21 +371,11 @@ impl Exchange {
             duration_us,
             attempts: std::mem::take(&mut self.attempts),
         };
-        match self.events {
-            Events::Folded => self.at.worker.fold.add(&event),
-            Events::Rows => {
-                if let Err(error) = self.at.worker.spool.borrow_mut().append(&spool::Record::Event(event)) {
-                    // Dropped unsettled, it shows in `tollgate_meter_interrupted_total` too.
-                    tracing::error!(request_id = %self.id, %error, "usage event cannot be recorded");
-                    return;
-                }
-            }
+        let appended = self.at.worker.spool.borrow_mut().append(&spool::Record::Event(event));
+        if let Err(error) = &appended {
+            tracing::error!(request_id = %self.id, %error, "usage event cannot be recorded");
         }
-        committed.settle();
-    }
-
-    fn upstream(&self) -> Option<Arc<str>> {
-        self.sending.as_ref().map(|sending| sending.upstream.clone())
+        appended.is_ok()
     }
 }
 

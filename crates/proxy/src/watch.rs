@@ -29,7 +29,7 @@ const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) read_bytes: Cell<u64>,
-    pub(crate) progress: Cell<u64>,
+    pub(crate) writes: Cell<u64>,
     pub(crate) write_blocked: Cell<bool>,
     pub(crate) lingering: Cell<bool>,
     body_unread: Cell<bool>,
@@ -38,6 +38,7 @@ pub(crate) struct Watch {
     read_bytes_at_end: Cell<u64>,
     deadline: Cell<Option<Instant>>,
     late: Cell<bool>,
+    total_at: Cell<Option<Instant>>,
     ending: Cell<bool>,
     idle_max: Duration,
     seen: Cell<(Waiting, u64)>,
@@ -79,7 +80,7 @@ impl Watch {
     fn new(idle_max: Duration, phase: Phase) -> Self {
         Self {
             read_bytes: Cell::new(0),
-            progress: Cell::new(0),
+            writes: Cell::new(0),
             write_blocked: Cell::new(false),
             lingering: Cell::new(false),
             body_unread: Cell::new(false),
@@ -88,6 +89,7 @@ impl Watch {
             read_bytes_at_end: Cell::new(0),
             deadline: Cell::new(None),
             late: Cell::new(false),
+            total_at: Cell::new(None),
             ending: Cell::new(phase >= Phase::Ending),
             idle_max,
             seen: Cell::new((Waiting::Idle, 0)),
@@ -99,6 +101,7 @@ impl Watch {
 
     pub(crate) fn begin(self: &Rc<Self>) -> Busy {
         self.exchange.set(true);
+        self.body_unread.set(false);
         self.exchanges.set(self.exchanges.get() + 1);
         Busy(self.clone())
     }
@@ -114,7 +117,13 @@ impl Watch {
 
     /// The exchange is polled once more after `deadline`.
     pub(crate) fn wait_until(&self, deadline: Instant) {
+        self.late.set(false);
         self.deadline.set(Some(deadline));
+    }
+
+    /// The exchange is cut after `total_at` while the caller does not read: nobody polls what would end it.
+    pub(crate) fn must_end_at(&self, total_at: Instant) {
+        self.total_at.set(Some(total_at));
     }
 
     /// Whether a deadline has passed; asked once.
@@ -153,6 +162,9 @@ impl Watch {
             self.late.set(true);
             self.give(Order::Look);
         }
+        if self.write_blocked.get() && self.total_at.get().is_some_and(|total_at| total_at <= now) {
+            self.give(Order::Cut);
+        }
         let seen = self.wait();
         if seen != self.seen.get() {
             self.seen.set(seen);
@@ -167,7 +179,7 @@ impl Watch {
         if self.lingering.get() {
             (Waiting::Lingering, 0)
         } else if self.write_blocked.get() {
-            (Waiting::Caller, self.progress.get())
+            (Waiting::Caller, self.writes.get())
         } else if self.exchange.get() {
             (Waiting::Exchange, self.exchanges.get())
         } else if self.read_bytes.get() > self.read_bytes_at_end.get() {
@@ -194,6 +206,7 @@ impl Drop for Busy {
         watch.exchange.set(false);
         watch.deadline.set(None);
         watch.late.set(false);
+        watch.total_at.set(None);
         watch.read_bytes_at_end.set(watch.read_bytes.get());
     }
 }
@@ -211,6 +224,16 @@ impl Watches {
         let watch = Rc::new(Watch::new(timeouts.idle, self.phase.get().unwrap_or(Phase::Serving)));
         self.all.borrow_mut().push(watch.clone());
         watch
+    }
+
+    /// Connections that are still served.
+    pub(crate) fn open(&self) -> usize {
+        self.all.borrow().iter().filter(|watch| Rc::strong_count(watch) > 1).count()
+    }
+
+    /// Ends every connection at once.
+    pub(crate) fn cut(&self) {
+        self.all.borrow().iter().for_each(|watch| watch.give(Order::Cut));
     }
 
     fn look(&self, now: Instant) {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use access::{Clock, Directory, Ids};
 use config::{Live, Snapshot};
+use futures_util::FutureExt;
 use meter::Meter;
 use telemetry::Metrics;
 use thiserror::Error;
@@ -28,8 +30,12 @@ use crate::watch::{self, Watches};
 
 /// After `accept` failed (out of descriptors, say) a worker waits so long: an error that stays must not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What the kernel takes ahead of a caller that reads slowly: progress is seen in steps of this, and it bounds memory.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+/// Between a panic of the housekeeping and its next run.
+const KEEP_UP_PAUSE: Duration = Duration::from_secs(1);
 /// Threads a worker may use for bodies too large to be read on it, and for names to be resolved.
-const BLOCKING_THREADS_MAX: usize = 4;
+const BLOCKING_THREADS_MAX: usize = 16;
 /// Unused blocking threads end after this long.
 const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -159,7 +165,11 @@ fn run(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: Lane) {
         .thread_keep_alive(BLOCKING_KEEP_ALIVE)
         .build_local(LocalOptions::default());
     match runtime {
-        Ok(runtime) => runtime.block_on(work(shared, sockets, lane)),
+        Ok(runtime) => {
+            runtime.block_on(work(shared, sockets, lane));
+            // A resolver that hangs must not hold the shutdown up.
+            runtime.shutdown_background();
+        }
         Err(error) => tracing::error!(%error, "worker has no runtime"),
     }
 }
@@ -177,9 +187,11 @@ async fn work(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: La
         watches: Watches::default(),
         fold: Fold::default(),
     });
-    let folding = spawn(fold::flush_forever(worker.clone()));
-    let sweeping = spawn(pool::sweep_forever(worker.clone()));
-    let looking = spawn(watch::look_forever(worker.clone()));
+    let keeping = [
+        spawn(keep_up(worker.clone(), fold::flush_forever)),
+        spawn(keep_up(worker.clone(), pool::sweep_forever)),
+        spawn(keep_up(worker.clone(), watch::look_forever)),
+    ];
     let mut accepting = Vec::new();
     for socket in sockets {
         match TcpListener::from_std(socket) {
@@ -195,21 +207,33 @@ async fn work(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: La
     }
     let ending = reached(drain.follow(), Phase::Ending);
     tokio::select! { () = ending => last_words(&worker).await, () = idle(&worker) => () }
-    folding.abort();
-    sweeping.abort();
-    looking.abort();
+    // Whoever did not take its last event in time settles here, before the counts are written.
+    worker.watches.cut();
+    last_words(&worker).await;
+    keeping.iter().for_each(tokio::task::JoinHandle::abort);
     worker.fold.flush(&worker);
 }
 
-/// Waits until no connection of the process is open.
+/// Runs a loop that has no end; a panic in it is logged, and the loop begins anew.
+async fn keep_up<F: Future<Output = ()>>(worker: Rc<Worker>, task: impl Fn(Rc<Worker>) -> F) {
+    loop {
+        if AssertUnwindSafe(task(worker.clone())).catch_unwind().await.is_err() {
+            worker.handles.panicked();
+            tracing::error!("a worker's housekeeping panicked; it begins anew");
+            tokio::time::sleep(KEEP_UP_PAUSE).await;
+        }
+    }
+}
+
+/// Waits until no connection of this worker is open.
 async fn idle(worker: &Worker) {
-    while worker.shared.gate.connections() > 0 {
+    while worker.watches.open() > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 async fn last_words(worker: &Worker) {
-    // An error says that some callers did not take their last event in time; they are dropped with the runtime.
+    // An error says that some callers did not take their last event in time; they are cut.
     let _ = tokio::time::timeout(LAST_WORDS, idle(worker)).await;
 }
 
@@ -230,14 +254,20 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener) {
         }
     }
     // Connections that the kernel has already completed would be reset when the listener closes.
-    while let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
-        open(&worker, stream, peer);
+    if let Ok(listener) = listener.into_std() {
+        while let Ok((stream, peer)) = listener.accept() {
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = stream {
+                open(&worker, stream, peer);
+            }
+        }
     }
 }
 
 fn open(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
-    // Fails only for a connection that is already gone, which serving it will find.
+    // Both fail only for a connection that is already gone, which serving it will find.
     let _ = stream.set_nodelay(true);
+    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
     drop(spawn(connection::serve(worker.clone(), stream, peer)));
 }
 

@@ -75,8 +75,7 @@ impl Greeting<'_> {
             out,
             "    -d '{{\"model\":\"{model}\",{limit}\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'"
         )?;
-        writeln!(out, "\nWhat it used:\n")?;
-        writeln!(out, "  curl http://{}/api/usage/today -H 'Authorization: Bearer {}'", self.control, first.key)
+        writeln!(out, "\nWhat it used: http://{}/api/usage/today, with the same Authorization header", self.control)
     }
 
     /// A path and a model that some provider answers.

@@ -6,8 +6,16 @@ use meter::Outcome;
 
 use super::Exchange;
 
+/// How a request ended.
+pub(super) struct End<'a> {
+    pub(super) outcome: Outcome,
+    pub(super) duration_us: u64,
+    pub(super) upstream_id: Option<&'a str>,
+}
+
 /// At `info`; at `warn` when the upstream failed, at `error` when we did.
-pub(super) fn end(exchange: &Exchange, outcome: Outcome, duration_us: u64) {
+pub(super) fn end(exchange: &Exchange, end: &End<'_>) {
+    let outcome = end.outcome;
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -23,8 +31,8 @@ pub(super) fn end(exchange: &Exchange, outcome: Outcome, duration_us: u64) {
                 user = exchange.caller.map(|caller| caller.user.0),
                 key = exchange.caller.map(|caller| caller.key.0),
                 model = exchange.call.as_ref().map(|call| &*call.asked_model),
-                upstream_id = exchange.attempts.last().and_then(|attempt| attempt.upstream_id.as_deref()),
-                duration_us,
+                upstream_id = end.upstream_id,
+                duration_us = end.duration_us,
                 "request"
             )
         };

@@ -85,6 +85,10 @@ fn our_keys_are_never_forwarded() {
         to_upstream(&mut map, None);
         assert!(map.values().all(|value| !value.to_str().unwrap().contains("0123456789abcdef")), "{name}");
     }
+    let mut twice = headers(&[("authorization", "Basic dXNlcg==")]);
+    twice.append("authorization", format!("Bearer {key}").parse().unwrap());
+    to_upstream(&mut twice, None);
+    assert!(!twice.contains_key("authorization"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use config::snapshot::Origin;
 use hyper::client::conn::http1;
@@ -15,6 +16,7 @@ use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -24,6 +26,8 @@ use crate::worker::{Worker, spawn};
 
 /// Fields of an answer's head.
 const HEADERS_MAX: usize = 256;
+/// Addresses of a name that are tried.
+const ADDRESSES_MAX: usize = 4;
 /// An answer's head; also what is read ahead of a slow caller.
 const BUFFER_BYTES_MAX: usize = 256 * 1024;
 
@@ -53,9 +57,9 @@ pub fn tls_config() -> Arc<rustls::ClientConfig> {
     Arc::new(config)
 }
 
-/// Connects; the caller bounds the time.
-pub(crate) async fn connect(worker: &Worker, origin: &Origin) -> Result<Link, ConnectError> {
-    let stream = tcp(origin).await?;
+/// Connects; the caller bounds the whole time to `within`, of which each address of a name has its share.
+pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) -> Result<Link, ConnectError> {
+    let stream = tcp(origin, within).await?;
     // Fails only for a socket that is already gone, which the first write will find.
     let _ = stream.set_nodelay(true);
     let written = Rc::new(Cell::new(0));
@@ -80,17 +84,22 @@ pub(crate) async fn connect(worker: &Worker, origin: &Origin) -> Result<Link, Co
     Ok(Link::new(sender, task.abort_handle(), written))
 }
 
-async fn tcp(origin: &Origin) -> Result<TcpStream, ConnectError> {
+async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectError> {
     if let Ok(address) = origin.host.parse() {
         return TcpStream::connect(SocketAddr::new(address, origin.port)).await.map_err(ConnectError::Tcp);
     }
-    let addresses =
-        tokio::net::lookup_host((origin.host.as_str(), origin.port)).await.map_err(ConnectError::Resolve)?;
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((origin.host.as_str(), origin.port))
+        .await
+        .map_err(ConnectError::Resolve)?
+        .take(ADDRESSES_MAX)
+        .collect();
     let mut last = ConnectError::NoAddress;
+    let share = within / u32::try_from(addresses.len().max(1)).unwrap_or(1);
     for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = ConnectError::Tcp(error),
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = ConnectError::Tcp(error),
+            Err(late) => last = ConnectError::Tcp(late.into()),
         }
     }
     Err(last)
