@@ -9,9 +9,10 @@ pub(crate) mod responses;
 use meter::{Source, Usage};
 use serde_json::Value;
 
-/// A figure inside a usage object: a JSON pointer.
-fn figure(usage: &Value, pointer: &str) -> Option<u64> {
-    usage.pointer(pointer).and_then(Value::as_u64)
+/// A figure inside a usage object, by the names on the way to it. (A JSON pointer would be unescaped, and cost more than
+/// parsing the object.)
+fn figure(usage: &Value, path: &[&str]) -> Option<u64> {
+    path.iter().try_fold(usage, |value, name| value.get(name))?.as_u64()
 }
 
 /// Writes to a cache: their sum as it is told, and the parts of it that are told by lifetime.

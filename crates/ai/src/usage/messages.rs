@@ -19,14 +19,14 @@ impl Told {
     /// Takes a further usage object in: its figures are cumulative, so they overwrite; what it leaves out stands.
     pub(crate) fn read(&mut self, json: &[u8]) {
         let Ok(usage) = serde_json::from_slice::<Value>(json) else { return };
-        let figure = |pointer| figure(&usage, pointer);
+        let figure = |path: &[&str]| figure(&usage, path);
         let overwrite = |old: &mut Option<u64>, new: Option<u64>| *old = new.or(*old);
-        overwrite(&mut self.input, figure("/input_tokens"));
-        overwrite(&mut self.cached_input, figure("/cache_read_input_tokens"));
-        overwrite(&mut self.writes.sum, figure("/cache_creation_input_tokens"));
-        overwrite(&mut self.writes.short, figure("/cache_creation/ephemeral_5m_input_tokens"));
-        overwrite(&mut self.writes.long, figure("/cache_creation/ephemeral_1h_input_tokens"));
-        overwrite(&mut self.output, figure("/output_tokens"));
+        overwrite(&mut self.input, figure(&["input_tokens"]));
+        overwrite(&mut self.cached_input, figure(&["cache_read_input_tokens"]));
+        overwrite(&mut self.writes.sum, figure(&["cache_creation_input_tokens"]));
+        overwrite(&mut self.writes.short, figure(&["cache_creation", "ephemeral_5m_input_tokens"]));
+        overwrite(&mut self.writes.long, figure(&["cache_creation", "ephemeral_1h_input_tokens"]));
+        overwrite(&mut self.output, figure(&["output_tokens"]));
     }
 
     /// The classes; `None` where nothing was told.

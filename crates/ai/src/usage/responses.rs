@@ -8,18 +8,18 @@ use super::{Inclusive, Writes, figure};
 /// Reads a usage object; `None` where it tells nothing.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
     let usage: Value = serde_json::from_slice(json).ok()?;
-    let figure = |pointer| figure(&usage, pointer);
+    let figure = |path: &[&str]| figure(&usage, path);
     let writes = Writes {
-        sum: figure("/input_tokens_details/cache_write_tokens"),
-        short: figure("/input_tokens_details/cache_write_tokens_details/ttl_30m_tokens"),
-        long: figure("/input_tokens_details/cache_write_tokens_details/ttl_12h_tokens"),
+        sum: figure(&["input_tokens_details", "cache_write_tokens"]),
+        short: figure(&["input_tokens_details", "cache_write_tokens_details", "ttl_30m_tokens"]),
+        long: figure(&["input_tokens_details", "cache_write_tokens_details", "ttl_12h_tokens"]),
     };
     Inclusive {
-        input: figure("/input_tokens"),
-        cached_input: figure("/input_tokens_details/cached_tokens"),
+        input: figure(&["input_tokens"]),
+        cached_input: figure(&["input_tokens_details", "cached_tokens"]),
         writes,
-        output: figure("/output_tokens"),
-        reasoning: figure("/output_tokens_details/reasoning_tokens"),
+        output: figure(&["output_tokens"]),
+        reasoning: figure(&["output_tokens_details", "reasoning_tokens"]),
     }
     .disjoint()
 }
