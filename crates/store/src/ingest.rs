@@ -18,7 +18,7 @@ use spool::{Position, Reader, Record, SpoolError};
 use thiserror::Error;
 
 use crate::error::StoreError;
-use crate::outage::Outage;
+use crate::outage::{Outage, Trouble, causes};
 use crate::statement::{statements, unsigned};
 use crate::store::Store;
 use names::Names;
@@ -85,12 +85,18 @@ pub async fn run(store: Store, reader: Reader, stats: Arc<IngestStats>, cancel: 
     let mut reader = reader;
     let mut names = Names::default();
     let mut outage = Outage::new("ingest");
+    let mut ahead = Trouble::default();
     let mut stored = None;
     let mut pause = EVERY;
     tokio::pin!(cancel);
     loop {
         let batch;
         (reader, batch) = turn(reader, stored.take(), stats.clone()).await;
+        if let Some(error) = reader.trouble()
+            && ahead.is_news(store.clock().mono())
+        {
+            tracing::warn!(%error, cause = causes(&error), "the spool cannot grow; it is tried again");
+        }
         let written = match batch {
             Ok(batch) => write(&store, batch, &mut names, &stats).await,
             Err(error) => Err(error.into()),

@@ -1,6 +1,13 @@
 //! Log lines on stderr: text for people, one flat JSON object a line for machines.
+//!
+//! Who logs never waits for who reads: lines go through a bounded queue to a thread that writes them, and what finds the
+//! queue full is dropped and counted.
 
+mod queue;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal, stderr};
+use std::panic::PanicHookInfo;
 
 use thiserror::Error;
 use tracing::Subscriber;
@@ -10,6 +17,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
+
+pub use queue::{Dropped, Lines, last_words};
 
 const LEVELS: [(&str, LevelFilter); 5] = [
     ("error", LevelFilter::ERROR),
@@ -67,19 +76,30 @@ pub enum LogError {
     Twice,
 }
 
-/// Sends every log line of the process to stderr.
+/// Sends every log line of the process to stderr, panics among them, until the answer is dropped.
 ///
 /// # Errors
 /// [`LogError`] names the word that is wrong; then nothing is set up.
-pub fn init(options: Options<'_>) -> Result<(), LogError> {
+pub fn init(options: Options<'_>) -> Result<Lines, LogError> {
     let filter = filter(options)?;
     let terminal = stderr().is_terminal();
     let format = options.format.unwrap_or(if terminal { Format::Text } else { Format::Json });
+    let (writer, lines) = queue::start(stderr());
     match format {
-        Format::Json => json(filter, stderr).try_init(),
-        Format::Text => text(filter, stderr, terminal).try_init(),
+        Format::Json => json(filter, writer).try_init(),
+        Format::Text => text(filter, writer, terminal).try_init(),
     }
-    .map_err(|_| LogError::Twice)
+    .map_err(|_| LogError::Twice)?;
+    // The usual hook writes to stderr itself, and would hold a worker up where that is full.
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(lines)
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let captured = matches!(backtrace.status(), BacktraceStatus::Captured);
+    let thread = std::thread::current();
+    tracing::error!(thread = thread.name(), backtrace = captured.then(|| display(&backtrace)), "{panic}");
 }
 
 fn json<W>(filter: Targets, writer: W) -> impl Subscriber

@@ -40,6 +40,8 @@ pub struct Metrics {
     pub spool: Spool,
     /// The control API.
     pub control: Control,
+    /// The log; set at scrape.
+    pub log: Log,
     process: process::Process,
     registry: Registry,
     hooks: RwLock<Vec<Hook>>,
@@ -67,6 +69,13 @@ pub struct Spool {
     pub ingested_total: Counter,
     /// `tollgate_spool_ingest_errors_total`: batches that the store refused.
     pub ingest_errors: Counter,
+}
+
+/// The log.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    /// `tollgate_log_lines_dropped_total`: lines that found their queue full.
+    pub lines_dropped: Counter,
 }
 
 /// The control API.
@@ -134,6 +143,7 @@ impl Metrics {
             meter: Meter::register(&mut registry),
             spool: Spool::register(&mut registry),
             control: Control::register(&mut registry),
+            log: Log::register(&mut registry),
             process: process::Process::register(&mut registry),
             registry,
             hooks: RwLock::default(),
@@ -182,6 +192,18 @@ impl Spool {
         registry.register("tollgate_spool_ingested", "Records ingested", spool.ingested_total.clone());
         registry.register("tollgate_spool_ingest_errors", "Batches refused by the store", spool.ingest_errors.clone());
         spool
+    }
+}
+
+impl Log {
+    fn register(registry: &mut Registry) -> Self {
+        let log = Self::default();
+        registry.register(
+            "tollgate_log_lines_dropped",
+            "Log lines dropped because stderr was full",
+            log.lines_dropped.clone(),
+        );
+        log
     }
 }
 

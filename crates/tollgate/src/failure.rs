@@ -30,7 +30,6 @@ pub(crate) enum StartFault {
 }
 
 /// Writes the error and all its causes to stderr.
-#[expect(clippy::print_stderr, reason = "the last words of a command, also before logs are set up")]
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let mut text = String::new();
     for cause in error.chain() {
@@ -44,7 +43,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         }
         text.push_str(&cause);
     }
-    eprintln!("error: {}", text.strip_prefix("error: ").unwrap_or(&text));
+    telemetry::logs::last_words(format!("error: {}\n", text.strip_prefix("error: ").unwrap_or(&text)));
     match error.downcast_ref::<StartFault>() {
         Some(StartFault::Config(_)) => ExitCode::from(USAGE),
         _ => ExitCode::FAILURE,

@@ -1,123 +1,111 @@
 //! The one place that builds every part and joins them: the store under the loops, the spool between, the workers on top.
 
+mod doors;
+mod kept;
 mod parts;
 mod shutdown;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Clock, Revision};
-use anyhow::Context;
-use config::load::Loaded;
+use access::Revision;
+use config::load::{Loaded, Note};
 use config::{Live, Snapshot};
-use meter::Meter;
-use spool::Spool;
-use store::{PlanDifference, Store};
+use store::Store;
+use telemetry::logs::Dropped;
 use telemetry::{Board, Metrics};
-use tokio::net::TcpListener;
 
-use crate::commands::{say, store_fault};
-use crate::demo::{self, DemoKey};
+use crate::commands::say;
 use crate::failure::StartFault;
 use crate::greeting::Greeting;
 use crate::lock::Lock;
 use crate::signals::Signals;
-use parts::Services;
+use doors::Doors;
+use kept::Kept;
+use parts::{Base, Services};
+use shutdown::Ending;
+
+/// How often things are looked at that change slowly.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 
 /// What the command line asks for besides the configuration.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Wish {
     pub(crate) workers: usize,
     pub(crate) demo: bool,
+    /// Counts the log lines that stderr did not take.
+    pub(crate) dropped: Dropped,
 }
 
-/// Builds, serves until a signal comes, drains.
-pub(crate) async fn serve(loaded: Loaded, wish: Wish) -> anyhow::Result<ExitCode> {
-    let mut signals = Signals::listen()?;
-    let clock = Clock::system();
-    let mut snapshot = loaded.snapshot;
-    let mut lock = Lock::take(&snapshot.data)?;
-    let (store, differences) = open_store(&snapshot, &clock).await?;
-    let demo = if wish.demo { seed(&store, &snapshot).await? } else { Vec::new() };
-    let stats = Arc::new(store::IngestStats::default());
-    let meter = Arc::new(Meter::default());
-    let Spool { writers, mut reader, cuts } = parts::open_spool(&store, &snapshot, wish.workers).await?;
-    store::ingest::drain(&store, &mut reader, &stats).await.context("usage left by an earlier run")?;
-    parts::restore(&store, &meter, &clock).await?;
+/// Builds, serves until a signal comes, drains. A signal during the start ends it there: what it leaves half done, the
+/// next start finds as after a crash.
+pub(crate) async fn serve(
+    loaded: Loaded,
+    wish: Wish,
+    lock: &mut Lock,
+    signals: &mut Signals,
+) -> anyhow::Result<ExitCode> {
+    let started = tokio::select! {
+        biased;
+        signal = signals.next() => {
+            tracing::info!(?signal, "ending before the start is done");
+            return Ok(ExitCode::from(signal.exit_code()));
+        }
+        started = Box::pin(start(loaded, wish, lock)) => started?,
+    };
+    started.run(signals).await
+}
+
+/// Builds every part; when it is done, all of them run.
+async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<Ending> {
+    let Loaded { mut snapshot, notes } = loaded;
+    let kept = Kept::open(&snapshot, &wish).await?;
     let mut services = Services::default();
     let mock = if snapshot.mock.on { Some(services.mock().await?) } else { None };
     if let Some(address) = mock {
         snapshot = snapshot.with_mock(parts::origin(address));
     }
-    refuse_exposed_demo_keys(&store, &snapshot).await?;
-    let listeners = proxy::bind(&snapshot.listen, wish.workers)?;
-    let control = TcpListener::bind(snapshot.control_listen).await.with_context(|| {
-        format!(
-            "cannot listen on {}: stop what listens there, or choose another address with --addr",
-            snapshot.control_listen
-        )
-    })?;
-    let (proxy_addresses, control_address) = (listeners.addresses().to_vec(), control.local_addr()?);
-    lock.sign(&signature(&proxy_addresses, control_address))?;
+    refuse_exposed_demo_keys(&kept.store, &snapshot).await?;
+    let doors = Doors::open(&snapshot, wish.workers).await?;
+    let addresses = doors.addresses.clone();
+    lock.sign(&addresses.to_string())?;
     let greeting =
-        Greeting { snapshot: &snapshot, proxy: &proxy_addresses, control: control_address, mock, demo: &demo };
-    say(&greeting.text());
-    for note in &loaded.notes {
-        tracing::warn!("{note}");
-    }
-    for cut in &cuts {
-        tracing::warn!(?cut, "the spool had a torn tail, which was cut");
-    }
-    differences.iter().for_each(tell_difference);
-
-    let drain_times = snapshot.drain;
-    let base = parts::Base {
-        live: Arc::new(Live::new(Arc::new(snapshot))),
-        meter,
-        metrics: Metrics::new(),
-        board: Arc::new(Board::default()),
-        revision: Arc::new(Revision::default()),
-        clock,
-        store,
-    };
-    let keys = services.start(&base, reader, stats).await?;
-    let shared = parts::shared(&base);
-    parts::watch_gauges(&base, &shared.gate);
-    let workers = proxy::start(&shared, listeners, parts::lanes(&base, writers, &keys))?;
-    services.control(&base, control, &keys);
-    base.board.set_snapshot(true);
+        Greeting { snapshot: &snapshot, proxy: &addresses.proxy, control: addresses.control, mock, demo: &kept.demo };
+    let text = greeting.text();
+    // Off this thread, which hears signals: who reads stdout may have stopped.
+    tokio::task::spawn_blocking(move || say(&text)).await?;
+    tell(&notes, &kept);
+    let ending = join(snapshot, kept, doors, services).await?;
+    parts::watch_log(&ending.base, wish.dropped);
     tracing::info!(
-        proxy = %join(&proxy_addresses),
-        control = %control_address,
+        proxy = %addresses.proxies(),
+        control = %addresses.control,
         mock = mock.map(tracing::field::display),
         "listening"
     );
-    let ending = shutdown::Ending { services, workers, shared, base, drain_times };
-    let ended = ending.run(&mut signals).await;
-    drop(lock);
-    ended
+    Ok(ending)
 }
 
-async fn open_store(snapshot: &Snapshot, clock: &Clock) -> anyhow::Result<(Store, Vec<PlanDifference>)> {
-    let options = store::Options { data: &snapshot.data, migrate: snapshot.store.migrate, clock: clock.clone() };
-    let store = Store::open(options).await.map_err(store_fault)?;
-    let differences = store.ensure_plans(&snapshot.plans).await?;
-    Ok((store, differences))
-}
-
-fn tell_difference(difference: &PlanDifference) {
-    tracing::warn!(
-        plan = difference.stored.name,
-        stored = ?difference.stored,
-        configured = ?difference.configured,
-        "the store's plan differs from the configured one; the store's holds"
-    );
-}
-
-async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<Vec<DemoKey>> {
-    demo::seed(store, &snapshot.data, &snapshot.brand.key_prefix).await
+/// Joins the parts; calls are answered from here on.
+async fn join(snapshot: Snapshot, kept: Kept, doors: Doors, mut services: Services) -> anyhow::Result<Ending> {
+    let drain_times = snapshot.drain;
+    let base = Base {
+        live: Arc::new(Live::new(Arc::new(snapshot))),
+        meter: kept.meter,
+        metrics: Metrics::new(),
+        board: Arc::new(Board::default()),
+        revision: Arc::new(Revision::default()),
+        clock: kept.clock,
+        store: kept.store,
+    };
+    let keys = services.start(&base, kept.reader, kept.stats).await?;
+    let shared = parts::shared(&base);
+    parts::watch_gauges(&base, &shared.gate);
+    let workers = proxy::start(&shared, doors.proxy, parts::lanes(&base, kept.writers, &keys))?;
+    services.control(&base, doors.control, &keys);
+    base.board.set_snapshot(true);
+    Ok(Ending { services, workers, shared, base, drain_times })
 }
 
 /// Demo users, a real provider credential and a public listener, all three, do not start together.
@@ -132,13 +120,20 @@ async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot) -> anyhow:
     Ok(())
 }
 
-fn signature(proxy: &[SocketAddr], control: SocketAddr) -> String {
-    format!("proxy {}, control {control}", join(proxy))
+/// What is no fault, but perhaps a surprise.
+fn tell(notes: &[Note], kept: &Kept) {
+    for note in notes {
+        tracing::warn!("{note}");
+    }
+    for cut in &kept.cuts {
+        tracing::warn!(?cut, "the spool had a torn tail, which was cut");
+    }
+    for difference in &kept.differences {
+        tracing::warn!(
+            plan = difference.stored.name,
+            stored = ?difference.stored,
+            configured = ?difference.configured,
+            "the store's plan differs from the configured one; the store's holds"
+        );
+    }
 }
-
-fn join(addresses: &[SocketAddr]) -> String {
-    addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// How often things are looked at that change slowly.
-const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);

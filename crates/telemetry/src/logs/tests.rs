@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::*;
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+struct Captured(Arc<Mutex<Vec<u8>>>);
 
-impl io::Write for Lines {
+impl io::Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -19,7 +19,7 @@ impl io::Write for Lines {
     }
 }
 
-impl Lines {
+impl Captured {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
@@ -35,7 +35,7 @@ fn module(name: &str, level: &str) -> Vec<(String, String)> {
 
 #[test]
 fn a_json_line_is_one_flat_object() {
-    let lines = Lines::default();
+    let lines = Captured::default();
     let writer = lines.clone();
     let subscriber = json(filter(options("info", &[])).unwrap(), move || writer.clone());
     tracing::subscriber::with_default(subscriber, || {
@@ -57,7 +57,7 @@ fn a_json_line_is_one_flat_object() {
 
 #[test]
 fn a_module_has_its_own_level() {
-    let lines = Lines::default();
+    let lines = Captured::default();
     let writer = lines.clone();
     let modules = module("proxy", "debug");
     let subscriber = text(filter(options("warn", &modules)).unwrap(), move || writer.clone(), false);
@@ -88,4 +88,20 @@ fn wrong_words_are_named() {
             &format!("`{name}` is no module: write it like `proxy` or `proxy::forward`"),
         );
     }
+}
+
+#[test]
+fn a_panic_is_a_log_line() {
+    let lines = Captured::default();
+    let writer = lines.clone();
+    let subscriber = json(filter(options("error", &[])).unwrap(), move || writer.clone());
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(log_panic));
+    let panicked = tracing::subscriber::with_default(subscriber, || std::panic::catch_unwind(|| panic!("so be it")));
+    std::panic::set_hook(usual);
+    assert!(panicked.is_err());
+    let line: Value = serde_json::from_str(&lines.text()).unwrap();
+    let message = line["message"].as_str().unwrap();
+    assert!(message.starts_with("panicked at ") && message.ends_with("so be it"), "{line}");
+    assert_eq!((&line["level"], line["thread"].is_string()), (&Value::from("ERROR"), true), "{line}");
 }

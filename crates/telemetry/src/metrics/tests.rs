@@ -47,6 +47,7 @@ fn every_name_is_shown_as_documented() {
         "api_requests_total{method=\"GET\",path=\"/health\",status=\"200\"} 1",
         "api_response_time_seconds_count{method=\"GET\",path=\"/health\"} 1",
         "api_panics_total 0",
+        "tollgate_log_lines_dropped_total 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

@@ -8,6 +8,8 @@ use telemetry::logs;
 
 use crate::cli::Serve;
 use crate::commands::load;
+use crate::lock::Lock;
+use crate::signals::Signals;
 use crate::wire;
 
 /// Threads for control, jobs, the store's loops and the mock.
@@ -26,7 +28,7 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     };
     let loaded = load(&args.place, &flags)?;
     let log = &loaded.snapshot.log;
-    logs::init(logs::Options {
+    let lines = logs::init(logs::Options {
         format: log.format.map(|format| match format {
             LogFormat::Json => logs::Format::Json,
             LogFormat::Text => logs::Format::Text,
@@ -40,8 +42,17 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         .thread_name("service")
         .enable_all()
         .build()?;
+    let mut signals = {
+        let _entered = runtime.enter();
+        Signals::listen()?
+    };
+    let mut lock = Lock::take(&loaded.snapshot.data)?;
     let workers = args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get);
-    let ended = runtime.block_on(wire::serve(loaded, wire::Wish { workers, demo: args.demo }));
+    let wish = wire::Wish { workers, demo: args.demo, dropped: lines.dropped() };
+    let ended = runtime.block_on(wire::serve(loaded, wish, &mut lock, &mut signals));
     runtime.shutdown_background();
+    drop(lines);
+    // Last: until then threads that nobody waits for may write to the data folder.
+    drop(lock);
     ended
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use access::{Clock, Directory, Lookup, Revision, Timestamp};
 use anyhow::Context;
+use config::Live;
 use config::snapshot::Origin;
-use config::{Live, Snapshot};
 use meter::Meter;
 use proxy::{Gate, Lane, Shared};
-use spool::{Reader, Spool, Writer};
+use spool::{Reader, Writer};
 use store::{IngestStats, Store};
+use telemetry::logs::Dropped;
 use telemetry::{Board, Metrics, metrics};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -26,7 +27,6 @@ const LOOKUPS_MAX: usize = 1024;
 const BOARD_EVERY: Duration = Duration::from_millis(250);
 /// Loops and control are given so long to end.
 const STOP_WITHIN: Duration = Duration::from_secs(6);
-const SPOOL_FOLDER: &str = "spool";
 
 /// What many parts are built from.
 pub(crate) struct Base {
@@ -37,24 +37,6 @@ pub(crate) struct Base {
     pub(crate) revision: Arc<Revision>,
     pub(crate) clock: Clock,
     pub(crate) store: Store,
-}
-
-/// Opens the spool where ingest left off.
-pub(crate) async fn open_spool(store: &Store, snapshot: &Snapshot, lanes: usize) -> anyhow::Result<Spool> {
-    let options = spool::Options::new(snapshot.spool.size_bytes_max, u32::try_from(lanes)?);
-    let ingested = store.ingested().await?;
-    let folder = snapshot.data.join(SPOOL_FOLDER);
-    let opened = tokio::task::spawn_blocking(move || Spool::open(&folder, options, &ingested)).await?;
-    opened.context("the spool of usage events cannot be opened")
-}
-
-/// Counts what today has used already; everything that was spooled must be in the store.
-pub(crate) async fn restore(store: &Store, meter: &Meter, clock: &Clock) -> anyhow::Result<()> {
-    let today = clock.now().day();
-    for (caller, credits) in store.day_credits(today).await? {
-        meter.restore(caller, today, credits);
-    }
-    Ok(())
 }
 
 /// The origin of a server on this machine.
@@ -104,6 +86,11 @@ pub(crate) fn watch_gauges(base: &Base, gate: &Arc<Gate>) {
         metrics::set(&all.meter.settled, tally.settled.load(Ordering::Relaxed));
         metrics::set(&all.meter.interrupted, tally.interrupted.load(Ordering::Relaxed));
     }));
+}
+
+/// Lines that the log lost are counted where it is written.
+pub(crate) fn watch_log(base: &Base, dropped: Dropped) {
+    base.metrics.on_scrape(Box::new(move |all| metrics::set(&all.log.lines_dropped, dropped.lines())));
 }
 
 fn watch_ingest(base: &Base, stats: Arc<IngestStats>) {

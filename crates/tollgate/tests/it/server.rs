@@ -1,0 +1,48 @@
+//! The built binary as a child.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+
+/// Far longer than anything here takes that does not hang.
+pub(crate) const HANGS: Duration = Duration::from_secs(30);
+
+/// A server on ports of the system's choice, with its data in `folder`; killed when dropped.
+pub(crate) struct Server(Child);
+
+impl Server {
+    /// `tollgate serve`, which accepts for `delay` after a signal.
+    pub(crate) fn serve(folder: &Path, delay: &str, output: [Stdio; 2]) -> Self {
+        let [stdout, stderr] = output;
+        let config = folder.join("tollgate.yaml");
+        std::fs::write(&config, format!("drain: {{delay: {delay}, timeout: 1s}}\n")).unwrap();
+        let mut command = tollgate();
+        command.args(["serve", "--log", "json", "--listen", "127.0.0.1:0", "--addr", "127.0.0.1:0", "--config"]);
+        command.arg(config).arg("--data").arg(data(folder));
+        Self(command.stdout(stdout).stderr(stderr).spawn().unwrap())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.0.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        tokio::time::timeout(HANGS, self.0.wait()).await.expect("it does not end").unwrap()
+    }
+}
+
+/// `tollgate`, with nothing of this process's environment.
+pub(crate) fn tollgate() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Where a server in `folder` keeps its data.
+pub(crate) fn data(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
