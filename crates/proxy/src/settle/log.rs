@@ -6,6 +6,9 @@ use meter::Outcome;
 
 use super::Exchange;
 
+/// What of a path stands in a line: thousands of lines may wait to be written.
+const PATH_LEN_MAX: usize = 512;
+
 /// How a request ended.
 pub(super) struct End<'a> {
     pub(super) outcome: Outcome,
@@ -22,7 +25,7 @@ pub(super) fn end(exchange: &Exchange, end: &End<'_>) {
                 request_id = %exchange.id,
                 correlation_id = exchange.correlation.as_ref().and_then(|id| id.to_str().ok()),
                 method = %exchange.method,
-                path = exchange.target.as_ref().map(|target| target.path()),
+                path = exchange.target.as_ref().map(|target| cut(target.path())),
                 route = %exchange.route,
                 status = exchange.status,
                 outcome = outcome.as_str(),
@@ -42,6 +45,11 @@ pub(super) fn end(exchange: &Exchange, end: &End<'_>) {
         (Some(Side::Upstream | Side::Us), _) | (_, Outcome::UpstreamCut | Outcome::TimedOut) => line!(warn),
         (Some(Side::Caller) | None, Outcome::Completed | Outcome::CallerGone | Outcome::Drained) => line!(info),
     }
+}
+
+/// The beginning of a path that may be as long as a head.
+fn cut(path: &str) -> &str {
+    path.get(..path.floor_char_boundary(PATH_LEN_MAX)).unwrap_or_default()
 }
 
 /// Ours, but expected: a bound that was reached, a shutdown.
