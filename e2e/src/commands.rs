@@ -53,6 +53,14 @@ pub fn serve_in_one_stream(folder: &Folder, setup: &Setup) -> Child {
     spawn(command)
 }
 
+/// [`serve`] whose log goes into a pipe, which is the child's stderr.
+#[must_use]
+pub fn serve_into_a_pipe(folder: &Folder, setup: &Setup) -> Child {
+    let mut command = serve_command(folder, setup);
+    command.stdout(output(folder, "stdout")).stderr(Stdio::piped());
+    spawn(command)
+}
+
 fn serve_command(folder: &Folder, setup: &Setup) -> Command {
     let mut command = tollgate(folder);
     command.arg("serve").args(["--log", "json", "--data"]).arg(folder.data());

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::process::ChildStderr;
 
 use crate::client::{Answer, Call};
 use crate::commands;
 use crate::mock::Mock;
 use crate::setup::{Folder, OPEN, Setup};
 use crate::wait::{eventually, eventually_within};
+use crate::wire::patiently;
 
 /// Until a fresh server is ready (a debug build on a busy machine).
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -116,6 +119,28 @@ impl Gateway {
     pub async fn start_in(folder: Folder, setup: Setup) -> Self {
         let child = commands::serve(&folder, &setup);
         Self::started(folder, child, "stderr").await
+    }
+
+    /// Starts one whose log goes into a pipe that is read until the server listens, and from then on by nobody. The pipe
+    /// stays open while its end lives.
+    pub async fn start_unread(setup: Setup) -> (Self, ChildStderr) {
+        let folder = Folder::new();
+        let mut child = commands::serve_into_a_pipe(&folder, &setup);
+        let pipe = child.stderr.take().map(ChildStderr::from_std);
+        let Some(Ok(mut pipe)) = pipe else { panic!("no pipe: {pipe:?}") };
+        let mut log = Vec::new();
+        let listens = async {
+            while listening(&String::from_utf8_lossy(&log)).is_none() {
+                assert!(
+                    matches!(pipe.read_buf(&mut log).await, Ok(1..)),
+                    "the log ends: {}",
+                    String::from_utf8_lossy(&log)
+                );
+            }
+        };
+        patiently("the server listens", listens).await;
+        folder.write("stderr", &String::from_utf8_lossy(&log));
+        (Self::started(folder, child, "stderr").await, pipe)
     }
 
     /// Around `child`, whose log goes to `log`; waits until it is ready.

@@ -1,14 +1,17 @@
 //! Callers that misbehave: they are ended, and give everything back.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use e2e::{Call, Gateway, Piece, Setup, Upstream, Wire, eventually, eventually_within, timed};
+use e2e::{Answer, Call, Exchange, Gateway, Piece, Setup, Upstream, Wire, eventually, eventually_within, timed};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::bodies::{CHAT, Format};
 
 const ROUTE: &str = "{path: {prefix: /up}, upstreams: backend, auth: {type: none}}";
+/// Between two bytes of who sends as slowly as it can.
+const TRICKLE: Duration = Duration::from_millis(100);
 
 #[tokio::test]
 async fn cancelled_request_gives_everything_back() {
@@ -104,23 +107,93 @@ async fn caller_that_stops_reading_a_plain_answer_is_cut() {
 }
 
 #[tokio::test]
-async fn caller_that_sends_its_body_too_slowly_is_ended() {
-    let upstream = Upstream::json(&json!({})).await;
-    let setup = Setup::provider("openai", upstream.address()).section("timeouts", "{idle: 1s}");
-    let gateway = Gateway::start(setup).await;
-    let key = gateway.key().await;
-    let head = Call::new("POST", CHAT).key(&key).header("content-length", "50000").head(gateway.proxy);
-    let mut wire = Wire::connect(gateway.proxy).await.unwrap();
-    wire.write(head.as_bytes()).await.unwrap();
-    let ((), took) = timed(async {
-        if let Some(head) = wire.head().await {
-            assert_eq!(head.word(1), "408", "{head:?}");
-        }
+async fn caller_that_does_not_read_is_cut_though_it_goes_on_sending() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.stream("200 OK").await;
+        while turn.chunk("x".repeat(60_000).as_bytes()).await {}
+        None
     })
     .await;
-    assert!(took < Duration::from_secs(8), "{took:?}");
-    drop(wire);
+    let setup = Setup::routed(upstream.address(), ROUTE).section("timeouts", "{idle: 1s}");
+    let gateway = Gateway::start(setup).await;
+    let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+    let head = Call::new("POST", "/up").header("transfer-encoding", "chunked").head(gateway.proxy);
+    wire.write(head.as_bytes()).await.unwrap();
+    let trickle = async {
+        while wire.write(b"1\r\nx\r\n").await.is_ok() {
+            tokio::time::sleep(TRICKLE).await;
+        }
+    };
+    let (cut, took) = timed(tokio::time::timeout(Duration::from_secs(8), trickle)).await;
+    assert!(cut.is_ok() && took > Duration::from_millis(900), "{cut:?} {took:?}");
+    eventually("the upstream's connection is closed", async || (upstream.closed() == 1).then_some(())).await;
     gateway.at_rest().await;
+}
+
+/// More than the kernel holds on the way (some MB), read in less time than it takes the kernel to make room for more
+/// when it has much: 512 KiB a second.
+#[tokio::test]
+async fn caller_that_reads_slowly_but_steadily_gets_everything() {
+    const STEP: usize = 64 * 1024;
+    let body = vec![b'x'; 96 * STEP];
+    let upstream = Upstream::answering("200 OK", &body).await;
+    let setup = Setup::routed(upstream.address(), ROUTE).section("timeouts", "{idle: 1s}");
+    let gateway = Gateway::start(setup).await;
+    let mut exchange = Call::get("/up").open(gateway.proxy).await;
+    let mut ticks = tokio::time::interval(Duration::from_millis(125));
+    let (mut got, mut allowed) = (0, 0);
+    loop {
+        match exchange.next().await {
+            Piece::Data(data) => got += data.len(),
+            Piece::End => break,
+            Piece::Cut => panic!("cut after {got} bytes"),
+        }
+        while got > allowed {
+            ticks.tick().await;
+            allowed += STEP;
+        }
+    }
+    assert_eq!(got, body.len());
+}
+
+/// Sends the head of an LLM call and then `rest` a byte at a time, until there is an answer.
+async fn trickle(gateway: &Gateway, call: &Call, rest: &[u8]) -> Answer {
+    let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+    wire.write(call.head(gateway.proxy).as_bytes()).await.unwrap();
+    for byte in rest {
+        tokio::select! {
+            biased;
+            ready = wire.stream().readable() => { ready.unwrap(); break }
+            () = tokio::time::sleep(TRICKLE) => {}
+        }
+        wire.write(&[*byte]).await.unwrap();
+    }
+    let head = wire.head().await.unwrap();
+    Exchange::new(wire, head, "POST").rest().await
+}
+
+#[tokio::test]
+async fn llm_body_that_trickles_ends_at_the_total_time_and_one_that_stalls_at_the_idle_time() {
+    let upstream = Upstream::json(&json!({})).await;
+    for format in Format::ALL {
+        let setup = Setup::provider(format.kind(), upstream.address())
+            .section("timeouts", "{idle: 1s}")
+            .section("ai", "{timeouts: {total: 2500ms}}");
+        let gateway = Gateway::start(setup).await;
+        let key = gateway.key().await;
+        let call = Call::new("POST", format.path()).key(&key).header("content-length", "50000");
+        let check = async |sent: usize, millis: Range<u128>| {
+            let (answer, took) = timed(trickle(&gateway, &call, &vec![b' '; sent])).await;
+            let answer = answer.expect(408);
+            assert!(answer.text().contains("in time"), "{}", answer.text());
+            let code = &answer.json()["error"]["code"];
+            assert!(format == Format::Messages || code == "request_timeout", "{code}");
+            assert!(millis.contains(&took.as_millis()), "{format:?} {sent}: {took:?}");
+        };
+        tokio::join!(check(60, 2_400..5_000), check(3, 1_000..2_400));
+        gateway.at_rest().await;
+        assert_eq!(gateway.used(&key).await, 0);
+    }
     assert!(upstream.seen().is_empty());
 }
 

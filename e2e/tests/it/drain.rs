@@ -1,9 +1,12 @@
 //! SIGTERM: readiness fails, accepting goes on for the delay, what is in flight has its time, and then a word of farewell.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use e2e::sse::Event;
 use e2e::{Call, Exchange, Gateway, Piece, Setup, Upstream, Wire, eventually_within, timed};
+use serde_json::json;
 
 use crate::bodies::{CHAT, Format};
 
@@ -118,6 +121,85 @@ async fn answer_that_has_not_begun_is_refused_as_draining() {
     assert_eq!(answer.json()["type"], "error");
     assert!(answer.text().contains("draining"), "{}", answer.text());
     assert_eq!(gateway.end_within(3 * SECOND).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn bodies_that_are_still_on_their_way_are_refused_as_draining() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        turn.wire.closed().await;
+        None
+    })
+    .await;
+    let setup = Setup::routed(upstream.address(), "{path: /plain, upstreams: backend}").flag("--mock");
+    let gateway = Gateway::start(drain(setup, "0s", "500ms")).await;
+    let key = gateway.key().await;
+    let mut waiting = Vec::new();
+    for path in ["/plain", Format::Chat.path(), Format::Responses.path(), Format::Messages.path()] {
+        let call = Call::new("POST", path).key(&key).header("content-length", "50000");
+        let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+        wire.write(call.head(gateway.proxy).as_bytes()).await.unwrap();
+        wire.write(b"{\"model\": ").await.unwrap();
+        waiting.push((path, wire));
+    }
+    eventually_within(SECOND, "all are in flight", async || {
+        (gateway.gauge("tollgate_requests_in_flight").await == 4).then_some(())
+    })
+    .await;
+    gateway.terminate();
+    for (path, mut wire) in waiting {
+        let head = wire.head().await.unwrap_or_else(|| panic!("{path} was not answered"));
+        let answer = Exchange::new(wire, head, "POST").rest().await.expect(503);
+        let error = &answer.json()["error"];
+        if path == Format::Messages.path() {
+            assert_eq!((&answer.json()["type"], &error["type"]), (&json!("error"), &json!("overloaded_error")));
+        } else {
+            assert_eq!(error["code"], "draining", "{path} {error}");
+        }
+        assert_eq!(error["status"].is_u64(), path == "/plain", "{path} {error}");
+        assert!(error["message"].as_str().is_some_and(|message| message.contains("shutting down")), "{error}");
+    }
+    let ended = gateway.end_within(3 * SECOND).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+/// Their rows are no more than counts, and the callers do not even take note of the end.
+#[tokio::test]
+async fn folded_requests_that_a_drain_cuts_are_counted() {
+    const CALLERS: u64 = 12;
+    let written = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&written);
+    let upstream = Upstream::start(move |mut turn| {
+        let count = Arc::clone(&count);
+        async move {
+            turn.stream("200 OK").await;
+            while turn.chunk("x".repeat(60_000).as_bytes()).await {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            None
+        }
+    })
+    .await;
+    let setup = || Setup::routed(upstream.address(), "{path: /endless, upstreams: backend, credits: 3}");
+    let gateway = Gateway::start(drain(setup(), "0s", "300ms")).await;
+    let key = gateway.key().await;
+    let mut stuck = Vec::new();
+    for _ in 0..CALLERS {
+        stuck.push(Call::get("/endless").key(&key).open(gateway.proxy).await);
+    }
+    let mut last = 0;
+    eventually_within(10 * SECOND, "nothing moves any more", async || {
+        tokio::time::sleep(SECOND / 10).await;
+        let before = std::mem::replace(&mut last, written.load(Ordering::Relaxed));
+        (before == last).then_some(())
+    })
+    .await;
+    gateway.terminate();
+    let ended = gateway.end_within(4 * SECOND).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let again = Gateway::start_in(ended.folder, setup()).await;
+    assert_eq!(again.counted(&key, CALLERS).await["credits"], 3 * CALLERS);
+    drop(stuck);
 }
 
 #[tokio::test]

@@ -334,3 +334,36 @@ async fn callers_of_http_1_0_are_answered_to_the_end_of_the_connection() {
     assert_eq!(Exchange::new(wire, head, "GET").rest().await.expect(200).text(), "in pieces");
     assert_eq!(upstream.only().head.word(2), "HTTP/1.1");
 }
+
+#[tokio::test]
+async fn rate_headers_of_an_answer_are_ours_alone() {
+    let theirs = "200 OK\r\nX-RateLimit-Limit: 777777\r\nx-ratelimit-limit: 777777\r\nX-RateLimit-Remaining: 777777\
+        \r\nX-Ratelimit-Reset: 777777";
+    let upstream = Upstream::answering(theirs, "fine").await;
+    let setup = Setup::routed(upstream.address(), "{path: /r, upstreams: backend}")
+        .plans("{name: five, requests_per_minute: 5}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.account("five").await.key;
+    let answer = gateway.call(Call::get("/r").key(&key)).await.expect(200);
+    assert_eq!(answer.head.all("x-ratelimit-limit"), ["5"]);
+    assert_eq!(answer.head.all("x-ratelimit-remaining"), ["4"]);
+    let resets = answer.head.all("x-ratelimit-reset");
+    assert!(resets.len() == 1 && resets[0] != "777777", "{resets:?}");
+}
+
+#[tokio::test]
+async fn key_beside_another_authorization_does_not_reach_the_upstream() {
+    let upstream = fine().await;
+    let gateway = open(&upstream, "/o").await;
+    let key = gateway.key().await;
+    let (basic, bearer) = ("Basic dTpw".to_owned(), format!("Bearer {key}"));
+    for pair in [[&basic, &bearer], [&bearer, &basic]] {
+        let call = Call::get("/o").header("authorization", pair[0]).header("Authorization", pair[1]);
+        gateway.call(call).await.expect(200);
+        let head = upstream.seen().pop().unwrap().head;
+        assert!(!String::from_utf8_lossy(&head.raw).contains(&key), "{head:?}");
+    }
+    // Alone, what is no key of ours is between the two of them.
+    gateway.call(Call::get("/o").header("authorization", &basic)).await.expect(200);
+    assert_eq!(upstream.seen().pop().unwrap().head.all("authorization"), [basic]);
+}

@@ -181,6 +181,23 @@ async fn free_calls_have_a_rate_of_their_own_ten_times_as_high() {
 }
 
 #[tokio::test]
+async fn model_lists_use_a_bucket_up_ten_times_the_plans() {
+    let gateway = Gateway::start(Setup::mocked().plans("{name: one, requests_per_minute: 1}")).await;
+    let key = gateway.account("one").await.key;
+    for left in (0..10).rev() {
+        let answer = gateway.call(Call::get("/v1/models").key(&key)).await.expect(200);
+        assert_eq!(answer.header("x-ratelimit-remaining"), Some(left.to_string().as_str()));
+    }
+    let answer = gateway.call(Call::get("/v1/models").key(&key)).await.expect(429);
+    let seconds = answer.header("retry-after").unwrap().parse::<u64>().unwrap();
+    assert!((1..=6).contains(&seconds), "ten a minute: {seconds}");
+    // Another key has a bucket of its own, and this one's calls that count have another.
+    gateway.call(Call::get("/v1/models").key(&gateway.key().await)).await.expect(200);
+    gateway.call(whole(Format::Chat).key(&key)).await.expect(200);
+    assert_eq!(gateway.counted(&key, 1).await["credits"], 1);
+}
+
+#[tokio::test]
 async fn unknown_model_is_404() {
     let upstream = Upstream::json(&json!({})).await;
     let twice = |kind: &str| {

@@ -1,6 +1,6 @@
 //! Starts that fail say what is wrong, where, and what to do; starts that succeed say what they started.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use e2e::setup::Folder;
 use e2e::{Call, Gateway, Setup, commands, eventually};
@@ -8,6 +8,7 @@ use sqlx::Connection;
 use tokio::net::TcpListener;
 
 use crate::bodies::{CHAT, Format};
+use crate::store;
 
 /// A start that must fail, and the words that it must say.
 async fn check_in(folder: &Folder, setup: &Setup, says: &[&str]) {
@@ -158,17 +159,11 @@ async fn start_says_whether_calls_cost_money() {
     assert_eq!(answer.status(), 200);
 }
 
-/// SQLite's file in a data folder.
-fn database(data: &Path) -> PathBuf {
-    let is_sqlite = |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0"));
-    std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path()).find(is_sqlite).unwrap()
-}
-
 #[tokio::test]
 async fn database_of_a_newer_version_is_refused() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let folder = gateway.stop().await.folder;
-    let url = format!("sqlite://{}", database(&folder.data()).display());
+    let url = format!("sqlite://{}", store::file(&folder.data()).display());
     let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
     let insert = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
         VALUES (99990101000000, 'of the future', TRUE, X'00', 0)";

@@ -1,7 +1,11 @@
 //! What who runs it can see: the log and `/metrics`, with no prompt, key or e-mail in either.
 
-use e2e::{Call, Gateway, Setup, eventually, setup};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use e2e::{Call, Gateway, Setup, Wire, eventually, setup};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::bodies::{CHAT, Format};
 
@@ -70,4 +74,41 @@ async fn metrics_count_what_was_served_refused_and_used() {
     let metrics = gateway.metrics().await;
     assert!(!metrics.contains("nowhere"), "paths that callers make up are no labels");
     assert!(metrics.contains("tollgate_request_duration_seconds_bucket{") && metrics.ends_with("# EOF\n"));
+}
+
+/// Calls over one connection after the other, `times` on each of ten at once; all answer 200.
+async fn call_often(to: SocketAddr, call: &Call, times: usize) {
+    let mut callers = JoinSet::new();
+    for _ in 0..10 {
+        let call = call.clone();
+        callers.spawn(async move {
+            let mut wire = Wire::connect(to).await.unwrap();
+            for _ in 0..times {
+                let (answer, back) = call.over(wire, to).await.unwrap().reuse().await;
+                answer.expect(200);
+                wire = back;
+            }
+        });
+    }
+    callers.join_all().await;
+}
+
+/// Who reads the log may be slow, or there no more: lines are lost then, and counted, and nobody waits.
+#[tokio::test]
+async fn log_that_nobody_reads_holds_nothing_up() {
+    let (gateway, unread) = Gateway::start_unread(Setup::mocked()).await;
+    let key = gateway.key().await;
+    let call = Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key);
+    call_often(gateway.proxy, &call, 250).await;
+    // As many lines more as the server may keep.
+    call_often(gateway.proxy, &Call::get("/"), 1_000).await;
+    assert_eq!(gateway.counted(&key, 2_500).await["credits"], 2_500);
+    eventually("lost lines are counted", async || {
+        (gateway.gauge("tollgate_log_lines_dropped_total").await > 0).then_some(())
+    })
+    .await;
+    gateway.terminate();
+    let ended = gateway.end_within(Duration::from_secs(4)).await;
+    assert_eq!(ended.code, Some(0));
+    drop(unread);
 }

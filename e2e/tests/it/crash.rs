@@ -1,0 +1,106 @@
+//! `kill -9` under load: what was answered is counted, once, and what was written opens again.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use e2e::setup::Folder;
+use e2e::{Answer, Call, Gateway, Mock, Setup, Upstream, eventually};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::bodies::{CHAT, Format};
+use crate::store;
+
+const CALLERS: usize = 16;
+/// Answers until the server is killed.
+const ANSWERS: usize = 300;
+/// The oldest count that a crash may lose (10 ms), and what a busy machine adds before the server's thread has run.
+const LOST: Duration = Duration::from_millis(10 + 50);
+
+/// Calls from [`CALLERS`] at once until the server is killed amid them: the whole answers, with when they were, the
+/// moment of the kill, and the server's folder.
+async fn kill_under_load(gateway: Gateway, call: Call) -> (Vec<(Answer, Instant)>, Instant, Folder) {
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let (call, to, answers) = (call.clone(), gateway.proxy, Arc::clone(&answers));
+        callers.spawn(async move {
+            while let Ok(exchange) = call.attempt(to).await {
+                let answer = exchange.rest().await;
+                if answer.whole {
+                    answers.lock().unwrap().push((answer.expect(200), Instant::now()));
+                }
+            }
+        });
+    }
+    eventually("the load runs", async || (answers.lock().unwrap().len() >= ANSWERS).then_some(())).await;
+    let killed_at = Instant::now();
+    let folder = gateway.crash().folder;
+    callers.join_all().await;
+    let answers = std::mem::take(&mut *answers.lock().unwrap());
+    (answers, killed_at, folder)
+}
+
+/// The server found nothing to complain about, and neither does SQLite.
+async fn assert_opened_cleanly(gateway: &Gateway) {
+    let log = gateway.stderr();
+    let complaint = log.lines().find(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\""));
+    assert_eq!(complaint, None);
+    assert_eq!(store::integrity(gateway.folder()).await, "ok");
+}
+
+#[tokio::test]
+async fn every_llm_request_that_was_answered_is_counted_once() {
+    let mock = Mock::start().await;
+    let setup = || Setup::provider("mock", mock.address());
+    let gateway = Gateway::start(setup()).await;
+    let key = gateway.key().await;
+    let call = Call::json(CHAT, &Format::Chat.body("up/tokens-1", false)).key(&key);
+    let (answers, _, folder) = kill_under_load(gateway, call).await;
+
+    let again = Gateway::start_in(folder, setup()).await;
+    // At once: what the spool held is in the store before anybody can ask.
+    let usage = again.usage(&key).await;
+    let counted = usage["requests"].as_u64().unwrap();
+    let sent = mock.requests("tokens-1").await;
+    assert!(
+        (answers.len() as u64..=sent).contains(&counted),
+        "{} answered, {counted} counted, {sent} sent",
+        answers.len()
+    );
+    assert_eq!((again.used(&key).await, &usage["credits"]), (counted, &counted.into()), "{usage}");
+
+    let rows = store::all_events(again.folder()).await;
+    assert_eq!(rows.len() as u64, counted);
+    for (answer, _) in &answers {
+        let id = store::id(&answer.head);
+        let row = rows.iter().find(|row| row.id == id).unwrap_or_else(|| panic!("{id} is not in the store"));
+        assert_eq!((row.status, row.outcome.as_str()), (200, "completed"));
+    }
+    assert_opened_cleanly(&again).await;
+
+    // A second crash and start count nothing again.
+    let third = Gateway::start_in(again.crash().folder, setup()).await;
+    assert_eq!(third.usage(&key).await["requests"], counted);
+    assert_opened_cleanly(&third).await;
+}
+
+#[tokio::test]
+async fn folded_requests_are_lost_for_10_ms_at_most() {
+    let upstream = Upstream::answering("200 OK", "fine").await;
+    let setup = || Setup::routed(upstream.address(), "{path: /folded, upstreams: backend}");
+    let gateway = Gateway::start(setup()).await;
+    let key = gateway.key().await;
+    let call = Call::get("/folded").key(&key);
+    let (answers, killed_at, folder) = kill_under_load(gateway, call).await;
+
+    let again = Gateway::start_in(folder, setup()).await;
+    let counted = again.usage(&key).await["requests"].as_u64().unwrap();
+    let due = answers.iter().filter(|(_, at)| *at + LOST < killed_at).count() as u64;
+    let sent = upstream.seen().len() as u64;
+    assert!(due > ANSWERS as u64 / 2, "the load was too short: {due}");
+    assert!((due..=sent).contains(&counted), "{due} due, {counted} counted, {sent} sent");
+    let summed = "SELECT sum(requests) FROM usage_counts";
+    assert_eq!(store::number(again.folder(), summed).await, i64::try_from(counted).unwrap());
+    assert_opened_cleanly(&again).await;
+}
