@@ -1,0 +1,157 @@
+//! Upstreams behind `https://`: who is believed, and that nobody pays where no connection came about.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use rustls::ClientConfig;
+use spool::Record;
+
+use crate::gateway::{CREDITS, Ended, Gateway};
+use crate::upstream::{Authority, Handshake, PARTS, Upstream};
+
+/// More than a TLS record and a socket's buffer hold.
+const BODY_BYTES: usize = 3 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+}
+
+async fn body(answer: Response<Incoming>) -> Bytes {
+    patiently("the answer's body", answer.into_body().collect()).await.unwrap().to_bytes()
+}
+
+async fn part(answer: &mut Response<Incoming>) -> Bytes {
+    let frame = patiently("a part of the answer", answer.body_mut().frame()).await;
+    frame.expect("the answer is not over").unwrap().into_data().unwrap()
+}
+
+/// A call through a gateway before `https://HOST:PORT`, which must fail as `upstream_connect` and count for nothing.
+async fn check_unreachable(host: &str, upstream: &Upstream, tls: Arc<ClientConfig>) {
+    let mut gateway = Gateway::start(&format!("https://{host}:{}", upstream.address.port()), tls);
+    let answer = patiently("an answer", gateway.post("/api/echo", "a secret")).await;
+    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+    let body = body(answer).await;
+    let told = String::from_utf8_lossy(&body);
+    assert!(told.contains(r#""code":"upstream_connect""#), "{told}");
+
+    let notes = upstream.notes();
+    assert!(notes.accepted > 0, "the gateway must have come as far as the handshake");
+    assert_eq!((notes.handshakes, notes.requests), (Vec::new(), Vec::new()));
+    assert_eq!(gateway.stop().await, []);
+    assert_eq!(gateway.used(), 0);
+    assert_eq!(gateway.ended(), Ended { released: 1, settled: 0, interrupted: 0 });
+}
+
+#[tokio::test]
+async fn request_reaches_an_upstream_over_tls() {
+    let authority = Authority::new();
+    let upstream = Upstream::start(authority.server("localhost")).await;
+    let port = upstream.address.port();
+    let mut gateway = Gateway::start(&format!("https://localhost:{port}"), authority.trusted());
+    let sent: Bytes = (0..BODY_BYTES).map(|at| u8::try_from(at % 251).unwrap()).collect();
+    let echoed = patiently("an answer", gateway.post("/api/echo", sent.clone())).await;
+    assert_eq!(echoed.status(), StatusCode::OK);
+    assert!(body(echoed).await == sent, "the body comes back as it was sent");
+
+    let mut streamed = patiently("an answer", gateway.post("/api/stream", "go")).await;
+    // The second part is written only when the first one has arrived: nothing holds it up.
+    assert_eq!(part(&mut streamed).await, PARTS[0]);
+    upstream.go_on();
+    assert_eq!(part(&mut streamed).await, PARTS[1]);
+    assert_eq!(body(streamed).await, "");
+
+    let notes = upstream.notes();
+    let named = Handshake { server_name: Some("localhost".to_owned()), protocol: Some("http/1.1".to_owned()) };
+    assert!(
+        !notes.handshakes.is_empty() && notes.handshakes.iter().all(|seen| *seen == named),
+        "{:?}",
+        notes.handshakes
+    );
+    let host = format!("localhost:{port}");
+    assert!(notes.requests == [(host.clone(), sent), (host, Bytes::from("go"))]);
+
+    let records = gateway.stop().await;
+    assert_eq!(gateway.used(), u64::from(2 * CREDITS));
+    assert_eq!(gateway.ended(), Ended { released: 0, settled: 2, interrupted: 0 });
+    let counts = records.iter().flat_map(|record| match record {
+        Record::Counts { counts, .. } => counts.as_slice(),
+        Record::Event(event) => panic!("the route folds its events: {event:?}"),
+    });
+    let answered = counts.filter(|counts| counts.status_class == 2);
+    let sums = answered.fold((0, 0), |sums, counts| (sums.0 + counts.requests, sums.1 + counts.credits));
+    assert_eq!(sums, (2, u64::from(2 * CREDITS)));
+}
+
+#[tokio::test]
+async fn upstream_named_by_its_address_shows_a_certificate_for_it() {
+    let authority = Authority::new();
+    let upstream = Upstream::start(authority.server("127.0.0.1")).await;
+    let mut gateway = Gateway::start(&format!("https://{}", upstream.address), authority.trusted());
+    let answer = patiently("an answer", gateway.post("/api/echo", "hello")).await;
+    assert_eq!(body(answer).await, "hello");
+    // An address is no server name (RFC 6066, 3).
+    assert_eq!(upstream.notes().handshakes[0].server_name, None);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn certificate_of_another_name_is_upstream_connect() {
+    let authority = Authority::new();
+    for (host, certified) in [("localhost", "other.test"), ("localhost", "127.0.0.1"), ("127.0.0.1", "localhost")] {
+        let upstream = Upstream::start(authority.server(certified)).await;
+        check_unreachable(host, &upstream, authority.trusted()).await;
+    }
+}
+
+#[tokio::test]
+async fn certificate_nobody_vouches_for_is_upstream_connect() {
+    let authority = Authority::new();
+    let upstream = Upstream::start(authority.server("localhost")).await;
+    // Public roots alone, as the product has them.
+    check_unreachable("localhost", &upstream, proxy::tls_config()).await;
+    let stranger = Upstream::start(Authority::new().server("localhost")).await;
+    check_unreachable("localhost", &stranger, authority.trusted()).await;
+}
+
+#[tokio::test]
+async fn expired_certificate_is_upstream_connect() {
+    let authority = Authority::new();
+    let upstream = Upstream::start(authority.expired_server("localhost")).await;
+    check_unreachable("localhost", &upstream, authority.trusted()).await;
+}
+
+#[tokio::test]
+async fn tls_connection_is_reused() {
+    const CALLS: usize = 5;
+    let authority = Authority::new();
+    let upstream = Upstream::start(authority.server("localhost")).await;
+    let url = format!("https://localhost:{}", upstream.address.port());
+    let mut gateway = Gateway::start(&url, authority.trusted());
+    for call in 0..CALLS {
+        let text = format!("call {call}");
+        let answer = patiently("an answer", gateway.post("/api/echo", text.clone())).await;
+        assert_eq!(body(answer).await, text);
+    }
+    let notes = upstream.notes();
+    assert_eq!((notes.handshakes.len(), notes.requests.len()), (1, CALLS));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn upstream_that_speaks_no_tls_is_upstream_connect() {
+    let authority = Authority::new();
+    let upstream = Upstream::start_plain().await;
+    check_unreachable("localhost", &upstream, authority.trusted()).await;
+}
+
+#[tokio::test]
+async fn upstream_that_ends_no_handshake_is_upstream_connect() {
+    let authority = Authority::new();
+    let upstream = Upstream::start_silent().await;
+    check_unreachable("localhost", &upstream, authority.trusted()).await;
+}

@@ -1,0 +1,199 @@
+//! An upstream that speaks TLS and notes what it sees, and the authority that signs its certificate.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Request, Response, header};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rcgen::{CertificateParams, Issuer, KeyPair};
+use rustls::client::WebPkiServerVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// The parts of the answer to `/api/stream`; the second one waits for [`Upstream::go_on`].
+pub(crate) const PARTS: [&str; 2] = ["first\n", "second\n"];
+
+/// An authority that nobody but the test's own configuration trusts.
+pub(crate) struct Authority {
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A running upstream; dropped, it ends.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    notes: Arc<Mutex<Notes>>,
+    go_on: Arc<Semaphore>,
+    _tasks: JoinSet<()>,
+}
+
+/// What an upstream has seen.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Notes {
+    /// TCP connections that were accepted.
+    pub(crate) accepted: usize,
+    /// Handshakes that came about, in order.
+    pub(crate) handshakes: Vec<Handshake>,
+    /// Requests that arrived whole: their `Host` and their body.
+    pub(crate) requests: Vec<(String, Bytes)>,
+}
+
+/// What a client said in its handshake, and what was agreed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Handshake {
+    pub(crate) server_name: Option<String>,
+    pub(crate) protocol: Option<String>,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Self { certificate, issuer: Issuer::new(params, key) }
+    }
+
+    /// The configuration of the product, but for whom it trusts: this authority alone.
+    pub(crate) fn trusted(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).unwrap();
+        let mut config = ClientConfig::clone(&proxy::tls_config());
+        let verifier = WebPkiServerVerifier::builder(Arc::new(roots)).build().unwrap();
+        config.dangerous().set_certificate_verifier(verifier);
+        Arc::new(config)
+    }
+
+    /// A server with a certificate for `name` (a host or an address), good now.
+    pub(crate) fn server(&self, name: &str) -> ServerConfig {
+        self.sign(&CertificateParams::new([name.to_owned()]).unwrap())
+    }
+
+    /// A server whose certificate for `name` was good until the end of 2020.
+    pub(crate) fn expired_server(&self, name: &str) -> ServerConfig {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> ServerConfig {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().der().clone();
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let mut config =
+            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        // As big providers offer it; what is chosen shows what the gateway asked for.
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config
+    }
+}
+
+impl Upstream {
+    /// Serves with TLS on 127.0.0.1: `/api/stream` as [`PARTS`], all else echoes the request's body.
+    pub(crate) async fn start(config: ServerConfig) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::accepting(move |stream, notes, go_on| tls(acceptor.clone(), stream, notes, go_on)).await
+    }
+
+    /// Serves HTTP without TLS.
+    pub(crate) async fn start_plain() -> Self {
+        Self::accepting(|stream, notes, go_on| async move { http(stream, &notes, &go_on).await }).await
+    }
+
+    /// Accepts connections, and neither reads nor writes.
+    pub(crate) async fn start_silent() -> Self {
+        Self::accepting(|stream, _, _| async move {
+            let _open = stream;
+            std::future::pending::<()>().await;
+        })
+        .await
+    }
+
+    async fn accepting<F>(serve: impl Fn(TcpStream, Arc<Mutex<Notes>>, Arc<Semaphore>) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let notes = Arc::new(Mutex::new(Notes::default()));
+        let go_on = Arc::new(Semaphore::new(0));
+        let mut tasks = JoinSet::new();
+        let (noting, waiting) = (Arc::clone(&notes), Arc::clone(&go_on));
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                noting.lock().unwrap().accepted += 1;
+                connections.spawn(serve(stream, Arc::clone(&noting), Arc::clone(&waiting)));
+            }
+        });
+        Self { address, notes, go_on, _tasks: tasks }
+    }
+
+    /// What it has seen so far.
+    pub(crate) fn notes(&self) -> Notes {
+        self.notes.lock().unwrap().clone()
+    }
+
+    /// Lets one stream write its second part.
+    pub(crate) fn go_on(&self) {
+        self.go_on.add_permits(1);
+    }
+}
+
+async fn tls(acceptor: TlsAcceptor, stream: TcpStream, notes: Arc<Mutex<Notes>>, go_on: Arc<Semaphore>) {
+    // A client that does not like the certificate ends the handshake.
+    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let session = stream.get_ref().1;
+    let protocol = session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+    let handshake = Handshake { server_name: session.server_name().map(str::to_owned), protocol };
+    notes.lock().unwrap().handshakes.push(handshake);
+    http(stream, &notes, &go_on).await;
+}
+
+async fn http(
+    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    notes: &Arc<Mutex<Notes>>,
+    go_on: &Arc<Semaphore>,
+) {
+    let service = service_fn(|request| respond(request, Arc::clone(notes), Arc::clone(go_on)));
+    // An error is the peer's: it is gone, or spoke no HTTP.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    notes: Arc<Mutex<Notes>>,
+    go_on: Arc<Semaphore>,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, hyper::Error> {
+    let streams = request.uri().path() == "/api/stream";
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap().to_owned());
+    let body = request.into_body().collect().await?.to_bytes();
+    notes.lock().unwrap().requests.push((host.unwrap_or_default(), body.clone()));
+    if !streams {
+        return Ok(Response::new(BoxBody::new(Full::new(body))));
+    }
+    let parts = stream::unfold(PARTS.iter().enumerate(), move |mut parts| {
+        let go_on = Arc::clone(&go_on);
+        async move {
+            let (number, part) = parts.next()?;
+            if number > 0 {
+                go_on.acquire().await.unwrap().forget();
+            }
+            Some((Ok(Frame::data(Bytes::from_static(part.as_bytes()))), parts))
+        }
+    });
+    let answer = Response::builder().header(header::CONTENT_TYPE, "text/event-stream");
+    Ok(answer.body(BoxBody::new(StreamBody::new(Box::pin(parts)))).unwrap())
+}
