@@ -13,6 +13,7 @@ mod callers;
 mod crash;
 mod demo;
 mod drain;
+mod examples;
 mod formats;
 mod framing;
 mod outcomes;

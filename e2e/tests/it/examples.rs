@@ -1,0 +1,280 @@
+//! Every example, as its README says: what is run here is what stands there, with ports, keys and addresses put in.
+//!
+//! No call leaves this machine: where a provider is called, a copy of the file has the mock's address as its `base_url`.
+//! A start with the file itself calls nobody.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use e2e::setup::Folder;
+use e2e::wire::patiently;
+use e2e::{Call, Gateway, Mock, Setup, Upstream, commands, keys_in, sse};
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::bodies::{CHAT, Format, MESSAGES, RESPONSES};
+
+/// The folders below `examples/`; each has a test here.
+const EXAMPLES: [&str; 3] = ["codexible", "llm-openai", "plain-api"];
+/// Where a README has the proxy.
+const PRINTED: &str = "http://127.0.0.1:8080";
+/// A failing `curl` must fail; `claude` is a stand-in that calls what Claude Code calls.
+const SHELL: &str = r#"set -eu
+curl() { command curl --silent --show-error --fail-with-body "$@"; }
+claude() {
+  curl "$ANTHROPIC_BASE_URL/v1/messages" -H "x-api-key: $ANTHROPIC_API_KEY" -H 'anthropic-version: 2023-06-01' \
+    -H 'content-type: application/json' \
+    -d '{"model": "claude-haiku-4-5", "max_tokens": 64, "stream": true, "messages": [{"role": "user", "content": "hi"}]}'
+}
+"#;
+
+/// An example's file, and its README's commands by what they are for.
+struct Example {
+    file: PathBuf,
+    yaml: String,
+    /// What is exported, `…` filled in.
+    exports: Vec<(String, String)>,
+    /// The words after `tollgate serve`; the file's path is one of them.
+    serve: Vec<String>,
+    /// What is run beside the server.
+    calls: Vec<String>,
+}
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").canonicalize().unwrap()
+}
+
+impl Example {
+    fn read(name: &str) -> Self {
+        let file = examples().join(name).join("tollgate.yaml");
+        let yaml = fs::read_to_string(&file).unwrap();
+        let readme = fs::read_to_string(file.with_file_name("README.md")).unwrap();
+        let (mut exports, mut serve, mut calls) = (Vec::new(), Vec::new(), Vec::new());
+        for command in printed(&readme) {
+            if let Some(words) = command.strip_prefix("export ") {
+                assert!(serve.is_empty(), "{name}: an export after the start changes nothing: {command}");
+                exports.extend(assignments(words));
+            } else if let Some(words) = command.strip_prefix("tollgate serve ") {
+                assert!(serve.is_empty(), "{name}: one server a README: {command}");
+                serve.extend(words.split_whitespace().map(str::to_owned));
+            } else {
+                assert!(!serve.is_empty(), "{name}: nobody serves yet: {command}");
+                assert!(command.contains(PRINTED), "{name}: not a call of the proxy: {command}");
+                calls.push(command);
+            }
+        }
+        assert!(!calls.is_empty(), "{name}: its README shows no call");
+        let named = format!("examples/{name}/tollgate.yaml");
+        assert!(serve.contains(&named), "{name}: its README serves another file");
+        let example = Self { file, yaml, exports, serve, calls };
+        example.exports_what_the_file_reads(name);
+        example
+    }
+
+    /// A variable that a README forgets, or still has, is found here.
+    fn exports_what_the_file_reads(&self, name: &str) {
+        let mut read: Vec<&str> =
+            self.yaml.split("${").skip(1).filter_map(|rest| rest.split([':', '}']).next()).collect();
+        let mut exported: Vec<&str> = self.exports.iter().map(|(variable, _)| variable.as_str()).collect();
+        read.sort_unstable();
+        exported.sort_unstable();
+        assert_eq!(exported, read, "{name}: what its README exports, and what its file reads");
+    }
+
+    /// The start as printed, with these variables.
+    async fn start(&self, variables: &[(String, String)]) -> Gateway {
+        self.start_with(&self.file, variables).await
+    }
+
+    /// The same with a copy of the file whose providers are at `mock`.
+    async fn start_before(&self, mock: &Mock, variables: &[(String, String)]) -> Gateway {
+        let mut copy = String::new();
+        for line in self.yaml.lines() {
+            copy += &format!("{line}\n");
+            let path = match line.trim() {
+                "kind: openai" => "/v1",
+                "kind: anthropic" => "",
+                _ => continue,
+            };
+            let indent = line.len() - line.trim_start().len();
+            copy += &format!("{:indent$}base_url: http://{}{path}\n", "", mock.address());
+        }
+        assert_ne!(copy, self.yaml, "the file must name its providers' kinds");
+        let folder = Folder::new();
+        self.start_with(&folder.write("copy.yaml", &copy), variables).await
+    }
+
+    async fn start_with(&self, file: &Path, variables: &[(String, String)]) -> Gateway {
+        let path = file.display().to_string();
+        let words = self.serve.iter().map(|word| if word.ends_with("/tollgate.yaml") { &path } else { word });
+        let setup = words.fold(Setup::bare(), |setup, word| setup.flag(word));
+        Gateway::start(variables.iter().fold(setup, |setup, (name, value)| setup.variable(name, value))).await
+    }
+
+    /// Runs the calls as printed; answers what each wrote.
+    async fn run(&self, gateway: &Gateway, key: &str) -> Vec<String> {
+        let mut outputs = Vec::new();
+        for call in &self.calls {
+            let command = call.replace(PRINTED, &format!("http://{}", gateway.proxy));
+            let mut child = Command::new("sh");
+            child.args(["-c", &format!("{SHELL}{command}")]).env_clear().env("KEY", key).kill_on_drop(true);
+            child.env("PATH", std::env::var_os("PATH").unwrap());
+            child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let output = patiently(call, child.output()).await.unwrap();
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            let failed = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{call}: {failed} {told} (curl comes with `apt install curl`)");
+            outputs.push(told);
+        }
+        outputs
+    }
+
+    /// Of what is exported, only these.
+    fn only(&self, names: &[&str]) -> Vec<(String, String)> {
+        self.exports.iter().filter(|(name, _)| names.contains(&name.as_str())).cloned().collect()
+    }
+}
+
+/// The commands in a README's `sh` blocks, lines that go on joined. A block of another kind is one that nobody runs.
+fn printed(readme: &str) -> Vec<String> {
+    let (mut commands, mut inside, mut goes_on) = (Vec::<String>::new(), false, false);
+    for line in readme.lines() {
+        if let Some(kind) = line.trim_start().strip_prefix("```") {
+            assert_eq!(kind, if inside { "" } else { "sh" }, "a block that no test runs: {line}");
+            inside = !inside;
+        } else if inside {
+            match commands.last_mut() {
+                Some(command) if goes_on => *command += &format!("\n{line}"),
+                _ if line.trim().is_empty() => {}
+                _ => commands.push(line.to_owned()),
+            }
+            goes_on = line.ends_with('\\');
+        }
+    }
+    assert!(!inside && !goes_on, "the last block has no end");
+    commands
+}
+
+/// `A=1 B=2   # why`; an ellipsis stands for the rest of a secret.
+fn assignments(words: &str) -> Vec<(String, String)> {
+    let words = words.split(" #").next().unwrap_or_default().split_whitespace();
+    let filled = words.map(|word| word.replace('…', "example"));
+    filled.map(|word| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap()).collect()
+}
+
+/// The first of the demo's keys, which the README calls `$KEY`.
+fn first_key(gateway: &Gateway) -> String {
+    keys_in(&gateway.stdout()).first().expect("the demo prints keys").clone()
+}
+
+/// A stream that ended as its format says.
+fn assert_streamed(output: &str, last: &str) {
+    let events = sse::parse(output.as_bytes());
+    assert!(events.len() > 3 && events.last().is_some_and(|event| event.data.contains(last)), "{output}");
+}
+
+#[tokio::test]
+async fn every_example_has_a_test_and_passes_the_check() {
+    let mut found: Vec<String> =
+        fs::read_dir(examples()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    found.sort();
+    assert_eq!(found, EXAMPLES, "an example without a test here, or a test without its example");
+    for name in EXAMPLES {
+        let output = commands::check(&Folder::new(), &Example::read(name).file).await;
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[tokio::test]
+async fn every_example_starts_and_says_whether_calls_cost_money() {
+    for name in EXAMPLES {
+        let example = Example::read(name);
+        let has_keys = example.exports.iter().any(|(variable, _)| variable.ends_with("_API_KEY"));
+        for variables in [&[], example.exports.as_slice()] {
+            let gateway = example.start(variables).await;
+            let costs = has_keys && !variables.is_empty();
+            assert_eq!(gateway.stdout().contains("calls cost money"), costs, "{name}: {}", gateway.stdout());
+            let secret = variables.iter().find(|(variable, _)| variable.ends_with("_API_KEY"));
+            let told = format!("{}{}", gateway.stdout(), gateway.stderr());
+            assert!(!secret.is_some_and(|(_, value)| told.contains(value)), "{name}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn plain_api_counts_reads_and_writes_and_leaves_health_open() {
+    let example = Example::read("plain-api");
+    let api = Upstream::json(&json!({"users": []})).await;
+    assert!(
+        example.yaml.contains(&format!("${{USERS_URL:-{}}}", example.exports[0].1)),
+        "the README names the default"
+    );
+    let gateway = example.start(&[("USERS_URL".to_owned(), format!("http://{}", api.address()))]).await;
+    let key = first_key(&gateway);
+
+    assert_eq!(example.run(&gateway, &key).await, [r#"{"users":[]}"#; 2]);
+    let called: Vec<String> = api.seen().iter().map(|seen| seen.head.word(1).to_owned()).collect();
+    assert_eq!(called, ["/health", "/api/v1/users"]);
+    assert_eq!(gateway.used(&key).await, 1);
+    gateway.call(Call::post("/api/v1/users", "{}").key(&key)).await.expect(200);
+    assert_eq!(gateway.used(&key).await, 6);
+
+    gateway.call(Call::get("/api/v1/users")).await.expect(401);
+    for path in ["/", "/users", CHAT] {
+        gateway.call(Call::get(path).key(&key)).await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn llm_openai_streams_from_openai_or_without_a_key_from_the_mock() {
+    let example = Example::read("llm-openai");
+    let gateway = example.start(&[]).await;
+    let key = first_key(&gateway);
+    for output in example.run(&gateway, &key).await {
+        assert_streamed(&output, "[DONE]");
+    }
+    assert_eq!(gateway.mock().requests("fast").await, 1);
+
+    let openai = Mock::start().await;
+    let gateway = example.start_before(&openai, &example.exports).await;
+    let key = first_key(&gateway);
+    for output in example.run(&gateway, &key).await {
+        assert_streamed(&output, "[DONE]");
+    }
+    let seen = openai.seen("gpt-5-mini").await;
+    assert_eq!(seen["requests"], 1, "{seen}");
+    assert!(!seen.to_string().contains(&key), "callers' keys stay here: {seen}");
+    assert_eq!(gateway.used(&key).await, 1);
+    gateway.call(Call::json(CHAT, &Format::Chat.body("smart", false)).key(&key)).await.expect(200);
+    assert_eq!((openai.requests("gpt-5").await, gateway.used(&key).await), (1, 11));
+}
+
+#[tokio::test]
+async fn codexible_serves_coding_agents_under_its_own_name() {
+    let example = Example::read("codexible");
+    let gateway = example.start(&[]).await;
+    let key = first_key(&gateway);
+    assert!(key.starts_with("codexible_") && gateway.stdout().contains("Codexible"), "{}", gateway.stdout());
+    for output in example.run(&gateway, &key).await {
+        assert_streamed(&output, "message_stop");
+    }
+    assert_eq!(gateway.mock().requests("claude-haiku-4-5").await, 1);
+
+    let providers = Mock::start().await;
+    let gateway = example.start_before(&providers, &example.exports).await;
+    let key = first_key(&gateway);
+    for output in example.run(&gateway, &key).await {
+        assert_streamed(&output, "message_stop");
+    }
+    gateway.call(Call::json(RESPONSES, &Format::Responses.body("gpt-5.1-codex", false)).key(&key)).await.expect(200);
+    for model in ["claude-haiku-4-5", "gpt-5.1-codex"] {
+        assert_eq!(providers.requests(model).await, 1, "{model} keeps the provider's own name");
+    }
+
+    let gateway = example.start_before(&providers, &example.only(&["OPENAI_API_KEY"])).await;
+    let key = first_key(&gateway);
+    let call = Call::json(MESSAGES, &Format::Messages.body("claude-haiku-4-5", false)).key(&key);
+    gateway.call(call).await.expect(404);
+    gateway.call(Call::json(CHAT, &Format::Chat.body("gpt-5.1-codex", false)).key(&key)).await.expect(200);
+}
