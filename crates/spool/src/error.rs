@@ -36,8 +36,12 @@ pub enum SpoolError {
         /// Where the damage begins.
         offset: u32,
     },
-    /// A segment that holds events not yet ingested is not there.
-    #[error("{} is missing", file.display())]
+    /// A segment is not there, while earlier and later ones of its lane are.
+    #[error(
+        "{} is missing, between other segments of its lane: put it back, or move those before it out of the folder to go \
+         on without them",
+        file.display()
+    )]
     Missing {
         /// The segment.
         file: PathBuf,

@@ -1,7 +1,8 @@
 //! Opening the folder: options, recovery of every lane, writers and reader.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::error::SpoolError;
 use crate::lane::{Folder, Lane};
 use crate::position::Position;
 use crate::reader::{Reader, Reading};
-use crate::recovery::{self, Cut, Recovered};
+use crate::recovery::{self, Cut, Lost, Recovered};
 use crate::segment::{self, HEADER_BYTES};
 use crate::writer::{Current, Writer};
 
@@ -62,25 +63,29 @@ pub struct Spool {
     pub reader: Reader,
     /// Torn tails that were cut, for the log.
     pub cuts: Vec<Cut>,
+    /// Segments that are gone and that the store does not have, for the log; told at each start until something that
+    /// came after them is ingested.
+    pub lost: Vec<Lost>,
 }
 
 impl Spool {
-    /// Opens the folder, made where it is missing, and recovers what is in it. `ingested` says where reading goes on:
-    /// the positions that the store committed ([`crate::Batch::positions`]); a lane without one is read from its first
-    /// segment. Only one process may have a folder open; the caller sees to that.
+    /// Opens the folder, made where it is missing for this user alone, and recovers what is in it. `ingested` says where
+    /// reading goes on: the positions that the store committed ([`crate::Batch::positions`]), for good, as the segments
+    /// before them are removed. A lane without one is read from its first segment, and so is one whose position lies
+    /// before that ([`Spool::lost`]). Only one process may have a folder open; the caller sees to that.
     ///
     /// # Errors
     /// [`SpoolError::Corrupt`], [`SpoolError::Missing`] or [`SpoolError::Newer`] when events that are not ingested
     /// cannot be read; [`SpoolError::TooSmall`] or [`SpoolError::SegmentSize`] for the options; [`SpoolError::Io`].
     pub fn open(dir: &Path, options: Options, ingested: &[Position]) -> Result<Self, SpoolError> {
         options.check()?;
-        fs::create_dir_all(dir).map_err(SpoolError::io("create", dir))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(SpoolError::io("create", dir))?;
         let folder = Arc::new(Folder::new(dir.to_path_buf(), options.segment_bytes, options.size_bytes_max));
         let mut found: BTreeMap<u32, Vec<u32>> = segment::list(dir)?;
         for lane in 0..options.lanes {
             found.entry(lane).or_default();
         }
-        let (mut recovered, mut cuts) = (Vec::new(), Vec::new());
+        let (mut recovered, mut cuts, mut all_lost) = (Vec::new(), Vec::new(), Vec::new());
         for (lane, segments) in found {
             let start = ingested.iter().copied().filter(|position| position.lane == lane).max();
             let found = recovery::Found { lane, segments, start, written: lane < options.lanes };
@@ -88,8 +93,9 @@ impl Spool {
         }
         // Segments are made only when all that are there are counted.
         let (mut own, mut readings) = (Vec::new(), Vec::new());
-        for Recovered { lane, mut current, from, lowest, cut } in recovered {
+        for Recovered { lane, mut current, from, lowest, cut, lost } in recovered {
             cuts.extend(cut);
+            all_lost.extend(lost);
             if lane.number < options.lanes {
                 if current.is_none() {
                     current = first(&folder, &lane)?;
@@ -102,7 +108,7 @@ impl Spool {
         let ahead = Arc::new(Ahead::start(Arc::clone(&folder), lanes)?);
         let writer = |(lane, current)| Writer::new(Arc::clone(&folder), lane, Arc::clone(&ahead), current);
         let writers = own.into_iter().map(writer).collect();
-        Ok(Self { writers, reader: Reader::new(folder, ahead, readings), cuts })
+        Ok(Self { writers, reader: Reader::new(folder, ahead, readings), cuts, lost: all_lost })
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Reading {
 pub struct Batch {
     /// What was read; empty when nothing waits.
     pub records: Vec<Record>,
+    /// The place after each record.
+    places: Vec<Position>,
     ends: Vec<End>,
 }
 
@@ -74,6 +76,13 @@ impl Batch {
     /// handed to [`crate::Spool::open`] at the next start.
     pub fn positions(&self) -> impl Iterator<Item = Position> {
         self.ends.iter().map(|end| end.position)
+    }
+
+    /// The place after each of `records`, in their order. A record whose lane's stored position is at its place or
+    /// after it is stored already: a transaction may be committed and yet be reported as failed, and the next batch
+    /// then begins with the same records.
+    pub fn places(&self) -> impl Iterator<Item = Position> {
+        self.places.iter().copied()
     }
 }
 
@@ -129,6 +138,7 @@ impl Reader {
             if batch.records.len() >= records_max || bytes_left == 0 {
                 break;
             }
+            let lane = reading.lane.number;
             let mut end = End { position: reading.released, tally: reading.tally };
             let walked = walk(&self.folder, reading, &mut self.buffer, |frame, file, at| {
                 if frame.kind() == Ok(Kind::End) {
@@ -139,6 +149,7 @@ impl Reader {
                 }
                 if let Content::Record(record) = frame.decode().map_err(|why| undecodable(why, file, at))? {
                     batch.records.push(record);
+                    batch.places.push(Position { lane, segment: file.number, offset: at + frame.len() });
                     end.tally.add(frame.len());
                     bytes_left = bytes_left.saturating_sub(frame.len().into());
                 }
@@ -156,6 +167,16 @@ impl Reader {
             Some(error) if batch.records.is_empty() => Err(error),
             _ => Ok(batch),
         }
+    }
+
+    /// Whether [`Reader::release`] would remove a segment: what is stored must then be stored for good beforehand.
+    #[must_use]
+    pub fn would_remove(&self, batch: &Batch) -> bool {
+        self.lanes.iter().any(|reading| {
+            let end = batch.ends.iter().find(|end| end.position.lane == reading.lane.number);
+            let released = end.map_or(reading.released, |end| end.position.max(reading.released));
+            reading.lowest < released.segment
+        })
     }
 
     /// The batch is stored: reading goes on after it, and segments that hold nothing else are removed. Doing so twice,

@@ -25,6 +25,18 @@ pub struct Cut {
     pub bytes: u32,
 }
 
+/// Segments that were removed as ingested, or taken away, and that the store does not have: it is older than the spool,
+/// after a copy was restored, say. Their events are in neither, but for those of `first` that the store had read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// The lane.
+    pub lane: u32,
+    /// The first segment's number.
+    pub first: u32,
+    /// The last one's; reading went on with the next.
+    pub last: u32,
+}
+
 /// A lane as found.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -48,6 +60,7 @@ pub(crate) struct Recovered {
     /// The lowest segment that is there.
     pub(crate) lowest: u32,
     pub(crate) cut: Option<Cut>,
+    pub(crate) lost: Option<Lost>,
 }
 
 /// The segments from where reading goes on until the lane's end.
@@ -58,6 +71,8 @@ struct Walk {
     tail: Option<Tail>,
     /// The empty one after it.
     ahead: Option<Segment>,
+    /// The lane began with the first of the segments.
+    begins: bool,
 }
 
 #[derive(Debug)]
@@ -79,11 +94,12 @@ pub(crate) fn recover(folder: &Folder, found: Found) -> Result<Recovered, SpoolE
     };
     let after_last = last.saturating_add(1);
     let from = start.filter(|start| start.segment == lowest).unwrap_or(Position::start_of(lane, lowest));
-    let Walk { tally, tail, mut ahead } = walk(folder, from, &segments, start)?;
+    let Walk { tally, tail, mut ahead, begins } = walk(folder, from, &segments)?;
+    let lost = lost(from, start, begins);
     if !written && tally.records == 0 {
         // From the last, so that a crash in between leaves no gap.
         remove(folder, lane, segments.into_iter().rev())?;
-        return Ok(empty(lane, after_last));
+        return Ok(Recovered { lost, ..empty(lane, after_last) });
     }
     let cut = tail.as_ref().map(Tail::restore).transpose()?.flatten();
     let (published, current) = match tail {
@@ -99,14 +115,26 @@ pub(crate) fn recover(folder: &Folder, found: Found) -> Result<Recovered, SpoolE
     };
     folder.found(segment::sizes(&folder.dir, lane, lowest..=last)?);
     let lane = Lane::new(lane, published, tally, Next { made: ahead, number: after_last, begins: false });
-    Ok(Recovered { lane: Arc::new(lane), current, from, lowest, cut })
+    Ok(Recovered { lane: Arc::new(lane), current, from, lowest, cut, lost })
+}
+
+/// What is missing between where ingest stands and the first segment, where reading goes on.
+fn lost(from: Position, start: Option<Position>, begins: bool) -> Option<Lost> {
+    let Position { lane, segment, .. } = from;
+    // A lane that lost its folder begins after the segment that ingest stood in.
+    let first = match start {
+        Some(start) if begins && start.segment.saturating_add(1) == segment => segment,
+        Some(start) => start.segment,
+        None => 1,
+    };
+    (first < segment).then(|| Lost { lane, first, last: segment - 1 })
 }
 
 /// A lane that begins with segment `number`.
 fn empty(lane: u32, number: u32) -> Recovered {
     let from = Position::start_of(lane, number);
     let lane = Lane::new(lane, from, Tally::default(), Next { made: None, number, begins: true });
-    Recovered { lane: Arc::new(lane), current: None, from, lowest: number, cut: None }
+    Recovered { lane: Arc::new(lane), current: None, from, lowest: number, cut: None, lost: None }
 }
 
 fn remove(folder: &Folder, lane: u32, numbers: impl IntoIterator<Item = u32>) -> Result<(), SpoolError> {
@@ -117,18 +145,14 @@ fn remove(folder: &Folder, lane: u32, numbers: impl IntoIterator<Item = u32>) ->
     Ok(())
 }
 
-fn walk(folder: &Folder, from: Position, segments: &[u32], start: Option<Position>) -> Result<Walk, SpoolError> {
+fn walk(folder: &Folder, from: Position, segments: &[u32]) -> Result<Walk, SpoolError> {
     let (mut walk, mut bytes) = (Walk::default(), Vec::new());
     for (&number, expected) in segments.iter().zip(from.segment..) {
         if number != expected {
             return Err(SpoolError::Missing { file: segment::path(&folder.dir, from.lane, expected) });
         }
         let segment = Segment::open(&folder.dir, from.lane, number)?;
-        if let Some(start) = start.filter(|start| start.segment < from.segment && number == from.segment)
-            && !segment.begins
-        {
-            return Err(SpoolError::Missing { file: segment::path(&folder.dir, from.lane, start.segment) });
-        }
+        walk.begins |= number == from.segment && segment.begins;
         bytes.clear();
         bytes.resize(segment.bytes as usize, 0);
         if segment.read(&mut bytes, 0)? < bytes.len() {

@@ -3,7 +3,7 @@
 use access::{KeyHash, KeyId, KeyNo, Timestamp, UserId};
 use uuid::Uuid;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, check_text};
 use crate::statement::{micros, statements, timestamp};
 use crate::store::Store;
 
@@ -92,8 +92,9 @@ impl Store {
     /// Stores a key.
     ///
     /// # Errors
-    /// [`StoreError::NoUser`], [`StoreError::KeyTaken`], [`StoreError::Database`].
+    /// [`StoreError::Invalid`], [`StoreError::NoUser`], [`StoreError::KeyTaken`], [`StoreError::Database`].
     pub async fn create_key(&self, new: NewKey) -> Result<Key, StoreError> {
+        check_text("a key's label", &new.label)?;
         let mut transaction = self.change().await?;
         let owner = sqlx::query(OWNER).bind(new.user.0).fetch_optional(&mut *transaction).await?;
         if owner.is_none() {

@@ -1,10 +1,12 @@
 //! All that is SQLite's alone. The rest of the crate speaks SQL that PostgreSQL reads too.
 
-use std::path::Path;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Sqlite};
+use sqlx::{ConnectOptions, Connection, Sqlite};
 
 /// The database behind every statement.
 pub(crate) type Db = Sqlite;
@@ -32,13 +34,35 @@ const LOG_BYTES_MAX: &str = "67108864";
 pub(crate) async fn writer(file: &Path) -> Result<Pool, sqlx::Error> {
     let options = connect(file)
         .journal_mode(SqliteJournalMode::Wal)
-        // With a write-ahead log this loses no consistency; a power cut may lose the last transactions, which the
-        // spool then gives again.
+        // With a write-ahead log this loses no consistency; a power cut may lose the last transactions. Ingested ones
+        // the spool then gives again: it removes nothing before `sync`.
         .synchronous(SqliteSynchronous::Normal)
         .pragma("journal_size_limit", LOG_BYTES_MAX)
         // What undoes a statement of many rows stays in memory: in a file it is a fifth of ingest's cost (perf).
         .pragma("temp_store", "MEMORY");
-    pool(1).connect_with(options).await
+    // Where SQLite itself has rolled back (disk full, I/O error, out of memory), sqlx's ROLLBACK fails, and it takes the
+    // connection to be in a transaction for ever: no other begins on it.
+    let usable = pool(1).before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
+    usable.connect_with(options).await
+}
+
+/// The write-ahead log of a database.
+pub(crate) fn log(file: &Path) -> PathBuf {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
+/// Answers when all that was committed before survives a power cut; blocks until the disk has it. SQLite would do so at
+/// the commit of a further write, which a full disk refuses, or at a checkpoint, which waits for whoever reads. It holds
+/// no lock on this file that closing it here could drop.
+pub(crate) fn sync(log: &Path) -> io::Result<()> {
+    match File::open(log) {
+        Ok(log) => log.sync_data(),
+        // A checkpoint syncs the database before the log goes.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Connections that cannot write.

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use access::{KeyId, UserId};
 use thiserror::Error;
 
+/// The longest name of a user or label of a key, in characters.
+pub const TEXT_CHARS_MAX: usize = 200;
+
 /// Why the store did not do what was asked.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -60,6 +63,12 @@ pub enum StoreError {
     /// Another user has this e-mail.
     #[error("another user has this e-mail")]
     EmailTaken,
+    /// A text that people write and read has control characters, or is too long.
+    #[error("{field} has at most {} characters, none of them a control character", TEXT_CHARS_MAX)]
+    Invalid {
+        /// What was to be stored: "a user's name", "a key's label".
+        field: &'static str,
+    },
     /// The same key is in the store already.
     #[error("this key is in the store already")]
     KeyTaken,
@@ -80,4 +89,10 @@ pub enum StoreError {
     /// The database did not answer as it should.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
+}
+
+/// Refuses a text for people that would spoil a terminal or a log.
+pub(crate) fn check_text(field: &'static str, text: &str) -> Result<(), StoreError> {
+    let fine = text.chars().take(TEXT_CHARS_MAX + 1).count() <= TEXT_CHARS_MAX && !text.chars().any(char::is_control);
+    if fine { Ok(()) } else { Err(StoreError::Invalid { field }) }
 }

@@ -1,6 +1,7 @@
 //! What a key's hash says: who holds it, and whether it opens anything.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use access::{Found, KeyHash, KeyId, KeyNo, NotFound, Plan, Principal, Timestamp, UserId, UserNo, UserStatus};
@@ -33,8 +34,8 @@ pub struct Identity {
     pub key: IdentityKey,
 }
 
-/// The owner of an [`Identity`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The owner of an [`Identity`]. Its name, which may be the address, does not print.
+#[derive(Clone, PartialEq, Eq)]
 pub struct IdentityUser {
     /// Its id.
     pub id: UserId,
@@ -48,6 +49,17 @@ pub struct IdentityUser {
     pub plan: Arc<Plan>,
     /// Always active, today: keys of others open nothing.
     pub status: UserStatus,
+}
+
+impl fmt::Debug for IdentityUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdentityUser")
+            .field("id", &self.id)
+            .field("no", &self.no)
+            .field("plan", &self.plan)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The key of an [`Identity`].
@@ -82,7 +94,7 @@ impl Identity {
     }
 }
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(sqlx::FromRow)]
 struct IdentityRow {
     hash: Vec<u8>,
     key_id: Uuid,

@@ -1,7 +1,8 @@
 //! Draining the spool into rows and totals, each batch in one transaction with the place where the spool goes on.
 //!
-//! Idempotent in two ways: a place is committed with the rows before it, and an event that the store has already counts
-//! no second time. Counts have no row of their own, so for them the place alone decides.
+//! Idempotent: each lane's place is committed with the rows of the records before it, and read in the transaction that
+//! writes; what lies before it is written already. An event counts once by its id too. A segment of the spool is released
+//! only when what was committed of it survives a power cut.
 
 mod fold;
 mod insert;
@@ -15,8 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use spool::{Position, Reader, Record, SpoolError};
+use sqlx::Executor;
 use thiserror::Error;
 
+use crate::dialect::Db;
 use crate::error::StoreError;
 use crate::outage::{Outage, Trouble, causes};
 use crate::statement::{statements, unsigned};
@@ -26,7 +29,7 @@ use write::Rows;
 
 /// Records in one transaction.
 const BATCH_RECORDS_MAX: usize = 1_000;
-/// How long records gather before they are written.
+/// The pause after a batch that was not full: how long records gather.
 const EVERY: Duration = Duration::from_millis(100);
 /// The longest pause after a failure; the first is [`EVERY`], each further one twice the last.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -51,36 +54,42 @@ pub enum IngestError {
 pub struct IngestStats {
     /// Events, those that were there already included.
     pub events: AtomicU64,
-    /// Requests that stood in counts.
-    pub counted_requests: AtomicU64,
-    /// Transactions.
-    pub batches: AtomicU64,
-    /// Attempts that failed.
+    /// Batches that could not be read or written, each attempt counted.
     pub failures: AtomicU64,
-    /// Records that wait in the spool, as of the last batch.
-    pub waiting_records: AtomicU64,
-    /// Their bytes.
+    /// Bytes of the records that wait in the spool, as of the last batch.
     pub waiting_bytes: AtomicU64,
     /// When the oldest of them was made, in microseconds since the Unix epoch; 0 when none waits.
     pub oldest_micros: AtomicU64,
 }
 
 impl Store {
-    /// Where each lane of the spool goes on: for [`spool::Spool::open`].
+    /// Where each lane of the spool goes on, for [`spool::Spool::open`]: these places survive a power cut, for what lies
+    /// before them is removed.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn ingested(&self) -> Result<Vec<Position>, StoreError> {
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(POSITIONS).fetch_all(self.readers()).await?;
-        let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
-        let position =
-            |(lane, segment, offset)| Position { lane: number(lane), segment: number(segment), offset: number(offset) };
-        Ok(rows.into_iter().map(position).collect())
+        let positions = ingested(self.readers()).await?;
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || store.sync()).await {
+            Ok(synced) => synced.map(|()| positions),
+            Err(ended) => Err(StoreError::Database(std::io::Error::other(ended).into())),
+        }
     }
 }
 
-/// Drains the spool until `cancel` is done, at most 100 ms behind its writers, and gives the reader back. What fails is
-/// tried again, ever more slowly; records wait in the spool. Files are read off the async threads.
+/// How far each lane is written, as of this transaction or now.
+async fn ingested(from: impl Executor<'_, Database = Db>) -> Result<Vec<Position>, StoreError> {
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(POSITIONS).fetch_all(from).await?;
+    let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
+    let position =
+        |(lane, segment, offset)| Position { lane: number(lane), segment: number(segment), offset: number(offset) };
+    Ok(rows.into_iter().map(position).collect())
+}
+
+/// Drains the spool until `cancel` is done, and gives the reader back. While it keeps up, a record waits for 100 ms and
+/// the batch before it. What fails is tried again, ever more slowly; records wait in the spool. Files are read off the
+/// async threads, but for the last release.
 pub async fn run(store: Store, reader: Reader, stats: Arc<IngestStats>, cancel: impl Future<Output = ()>) -> Reader {
     let mut reader = reader;
     let mut names = Names::default();
@@ -91,7 +100,7 @@ pub async fn run(store: Store, reader: Reader, stats: Arc<IngestStats>, cancel: 
     tokio::pin!(cancel);
     loop {
         let batch;
-        (reader, batch) = turn(reader, stored.take(), stats.clone()).await;
+        (reader, batch) = turn(&store, reader, stored.take(), stats.clone()).await;
         if let Some(error) = reader.trouble()
             && ahead.is_news(store.clock().mono())
         {
@@ -99,7 +108,7 @@ pub async fn run(store: Store, reader: Reader, stats: Arc<IngestStats>, cancel: 
         }
         let written = match batch {
             Ok(batch) => write(&store, batch, &mut names, &stats).await,
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         outage.note(&written);
         pause = match written {
@@ -120,9 +129,9 @@ pub async fn run(store: Store, reader: Reader, stats: Arc<IngestStats>, cancel: 
         }
     }
     if let Some(batch) = stored
-        && let Err(error) = reader.release(&batch)
+        && let Err(error) = release(&store, &mut reader, &batch)
     {
-        tracing::warn!(%error, "an ingested segment of the spool stays until the next start");
+        tracing::warn!(%error, cause = causes(&error), "an ingested segment of the spool stays until the next start");
     }
     reader
 }
@@ -137,7 +146,7 @@ pub async fn drain(store: &Store, reader: &mut Reader, stats: &IngestStats) -> R
     loop {
         let batch = reader.next_batch(BATCH_RECORDS_MAX)?;
         let written = write(store, batch, &mut names, stats).await?;
-        reader.release(&written.batch)?;
+        release(store, reader, &written.batch)?;
         note_depth(reader, stats);
         if written.records == 0 {
             return Ok(());
@@ -158,34 +167,38 @@ async fn write(
     names: &mut Names,
     stats: &IngestStats,
 ) -> Result<Written, IngestError> {
-    let mut rows = Rows { read: batch.positions().collect(), ..Rows::default() };
-    let records = batch.records.len();
-    for record in std::mem::take(&mut batch.records) {
-        match record {
-            Record::Event(event) => rows.events.push(event),
-            Record::Counts { counts, .. } => rows.counts.extend(counts),
-        }
-    }
+    let read = std::mem::take(&mut batch.records);
+    let records = read.len();
+    let events = read.iter().filter(|record| matches!(record, Record::Event(_))).count();
+    let mut rows = Rows { records: batch.places().zip(read).collect(), read: batch.positions().collect() };
     if !rows.read.is_empty() {
-        let events = u64::try_from(rows.events.len()).unwrap_or(u64::MAX);
         rows.write(store, names).await?;
-        stats.events.fetch_add(events, Ordering::Relaxed);
-        stats.counted_requests.fetch_add(rows.counts.iter().map(|counts| counts.requests).sum(), Ordering::Relaxed);
-        stats.batches.fetch_add(1, Ordering::Relaxed);
+        stats.events.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
     Ok(Written { batch, records })
 }
 
+/// Releases a batch that is stored. Where segments are removed with it, the disk must have what was stored of them.
+fn release(store: &Store, reader: &mut Reader, batch: &spool::Batch) -> Result<(), IngestError> {
+    if reader.would_remove(batch) {
+        store.sync()?;
+    }
+    Ok(reader.release(batch)?)
+}
+
 /// Releases what is stored and reads on, off the async threads: both wait for the disk.
 async fn turn(
+    store: &Store,
     mut reader: Reader,
     stored: Option<spool::Batch>,
     stats: Arc<IngestStats>,
-) -> (Reader, Result<spool::Batch, SpoolError>) {
+) -> (Reader, Result<spool::Batch, IngestError>) {
+    let store = store.clone();
     let turned = tokio::task::spawn_blocking(move || {
-        let batch = stored.map_or(Ok(()), |stored| reader.release(&stored)).and_then(|()| {
+        let released = stored.map_or(Ok(()), |stored| release(&store, &mut reader, &stored));
+        let batch = released.and_then(|()| {
             note_depth(&mut reader, &stats);
-            reader.next_batch(BATCH_RECORDS_MAX)
+            Ok(reader.next_batch(BATCH_RECORDS_MAX)?)
         });
         (reader, batch)
     });
@@ -202,7 +215,6 @@ async fn turn(
 fn note_depth(reader: &mut Reader, stats: &IngestStats) {
     // What cannot be read here cannot be read as a batch either, and is reported there.
     if let Ok(depth) = reader.depth() {
-        stats.waiting_records.store(depth.records, Ordering::Relaxed);
         stats.waiting_bytes.store(depth.bytes, Ordering::Relaxed);
         stats.oldest_micros.store(depth.oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
     }

@@ -22,7 +22,7 @@ pub mod usage;
 pub mod users;
 
 pub use api_keys::{Key, NewKey};
-pub use error::StoreError;
+pub use error::{StoreError, TEXT_CHARS_MAX};
 pub use identity::{Identity, IdentityKey, IdentityUser};
 pub use ingest::{IngestError, IngestStats};
 pub use plans::PlanDifference;

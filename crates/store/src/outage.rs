@@ -1,4 +1,4 @@
-//! One log line when a loop begins to fail, one when it works again.
+//! One log line when a loop begins to fail and one a further cause, one when it works again.
 
 use std::error::Error;
 use std::time::Duration;
@@ -7,29 +7,45 @@ use access::Mono;
 
 /// The least time between two lines about the same trouble.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// Causes of one outage that are told of; a text that never repeats is no news.
+const CAUSES_MAX: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Outage {
     part: &'static str,
-    failing: bool,
+    /// The causes that were told of since it last worked; it fails while there are any.
+    told: Vec<String>,
 }
 
 impl Outage {
     /// `part` names the loop in the log.
     pub(crate) const fn new(part: &'static str) -> Self {
-        Self { part, failing: false }
+        Self { part, told: Vec::new() }
     }
 
     /// Notes how an attempt ended.
     pub(crate) fn note<T, E: Error>(&mut self, result: &Result<T, E>) {
         match result {
-            Ok(_) if self.failing => tracing::info!(part = self.part, "works again"),
-            Err(error) if !self.failing => {
-                tracing::error!(part = self.part, %error, cause = causes(error), "fails; it is tried again");
+            Ok(_) if self.told.is_empty() => {}
+            Ok(_) => {
+                self.told.clear();
+                tracing::info!(part = self.part, "works again");
             }
-            Ok(_) | Err(_) => {}
+            Err(error) => {
+                let cause = causes(error);
+                if self.is_news(format!("{error}: {cause}")) {
+                    tracing::error!(part = self.part, %error, cause, "fails; it is tried again");
+                }
+            }
         }
-        self.failing = result.is_err();
+    }
+
+    fn is_news(&mut self, cause: String) -> bool {
+        let news = self.told.len() < CAUSES_MAX && !self.told.contains(&cause);
+        if news {
+            self.told.push(cause);
+        }
+        news
     }
 }
 
@@ -62,6 +78,17 @@ pub(crate) fn causes(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outage_is_told_of_once_a_cause_until_it_ends() {
+        let mut outage = Outage::new("test");
+        let mut news = |cause: &str| outage.is_news(cause.to_owned());
+        assert_eq!(["full", "full", "locked", "full", "locked"].map(&mut news), [true, false, true, false, false]);
+        let endless = (0..100).filter(|nth| news(&nth.to_string())).count();
+        assert_eq!(endless, CAUSES_MAX - 2);
+        outage.note::<(), std::fmt::Error>(&Ok(()));
+        assert!(outage.is_news("full".to_owned()));
+    }
 
     #[test]
     fn lasting_trouble_is_told_of_at_intervals() {

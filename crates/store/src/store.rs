@@ -34,6 +34,7 @@ pub struct Store(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    log: PathBuf,
     writer: Pool,
     readers: Pool,
     clock: Clock,
@@ -57,7 +58,7 @@ impl Store {
         drop(lock);
         let readers = dialect::readers(&file).await?;
         let ids = Mutex::new(Ids::new(options.clock.clone()));
-        Ok(Self(Arc::new(Inner { writer, readers, clock: options.clock, ids })))
+        Ok(Self(Arc::new(Inner { log: dialect::log(&file), writer, readers, clock: options.clock, ids })))
     }
 
     /// Ends all connections. What was committed is kept; other clones fail from here on.
@@ -82,6 +83,11 @@ impl Store {
         let mut transaction = self.begin().await?;
         revision::raise(&mut transaction, self.now()).await?;
         Ok(transaction)
+    }
+
+    /// Answers when all that was committed before survives a power cut; blocks until the disk has it.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        dialect::sync(&self.0.log).map_err(|error| StoreError::Database(error.into()))
     }
 
     /// The moment, as it is stored.

@@ -6,7 +6,7 @@ use access::{Plan, Timestamp, UserId, UserNo, UserStatus};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, check_text};
 use crate::plans;
 use crate::statement::{statements, timestamp};
 use crate::store::Store;
@@ -70,8 +70,8 @@ impl fmt::Debug for Email {
     }
 }
 
-/// A user to be made.
-#[derive(Debug, Clone)]
+/// A user to be made. Its name, which may be the address, does not print.
+#[derive(Clone)]
 pub struct NewUser {
     /// Unique.
     pub email: Email,
@@ -83,8 +83,8 @@ pub struct NewUser {
     pub demo: bool,
 }
 
-/// A user as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A user as stored. Its name, which may be the address, does not print.
+#[derive(Clone, PartialEq, Eq)]
 pub struct User {
     /// Its id.
     pub id: UserId,
@@ -102,6 +102,25 @@ pub struct User {
     pub demo: bool,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewUser").field("plan", &self.plan).field("demo", &self.demo).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .field("no", &self.no)
+            .field("plan", &self.plan)
+            .field("status", &self.status)
+            .field("demo", &self.demo)
+            .field("created_at", &self.created_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which user is meant.
@@ -134,7 +153,7 @@ impl UserRef {
     }
 }
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(sqlx::FromRow)]
 struct UserRow {
     id: Uuid,
     no: i64,
@@ -173,8 +192,9 @@ impl Store {
     /// Makes a user, active.
     ///
     /// # Errors
-    /// [`StoreError::NoPlan`], [`StoreError::EmailTaken`], [`StoreError::Database`].
+    /// [`StoreError::Invalid`], [`StoreError::NoPlan`], [`StoreError::EmailTaken`], [`StoreError::Database`].
     pub async fn create_user(&self, new: NewUser) -> Result<User, StoreError> {
+        check_text("a user's name", &new.name)?;
         let mut transaction = self.change().await?;
         let plan = plans::find_id(&mut transaction, &new.plan).await?;
         let id = self.new_id();

@@ -2,7 +2,7 @@ use std::thread;
 
 use super::*;
 use crate::fixture::{SMALL, drain, files, id, open, record, records, written};
-use crate::{Options, SpoolError};
+use crate::{Options, Spool, SpoolError};
 
 #[test]
 fn a_batch_is_answered_again_until_it_is_released() {
@@ -31,6 +31,7 @@ fn a_segment_is_removed_when_all_of_it_is_released() {
         let batch = reader.next_batch(1).unwrap();
         let Some(position) = batch.positions().next() else { break };
         assert!(segment::path(dir.path(), 0, last.max(1)).exists());
+        assert_eq!(reader.would_remove(&batch), position.segment > last.max(1));
         reader.release(&batch).unwrap();
         (removed, last) = (position.segment - 1, position.segment);
         assert!((1..=removed).all(|number| !segment::path(dir.path(), 0, number).exists()));
@@ -39,6 +40,27 @@ fn a_segment_is_removed_when_all_of_it_is_released() {
     // The one that is written, and the one ahead.
     assert!(reader.depth().unwrap().allocated_bytes <= 2 * u64::from(SMALL.segment_bytes));
     assert!(files(dir.path()).len() <= 2);
+}
+
+#[test]
+fn each_record_has_its_place_and_the_last_of_a_lane_is_not_after_the_lanes_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = Options { lanes: 2, ..SMALL };
+    written(dir.path(), two, 30);
+    let batch = open(dir.path(), two).reader.next_batch(45).unwrap();
+    let places: Vec<_> = batch.places().collect();
+    assert_eq!(places.len(), 45);
+    assert!(places.is_sorted());
+    for (lane, count) in [(0, 30), (1, 15)] {
+        let of_lane: Vec<_> = places.iter().copied().filter(|place| place.lane == lane).collect();
+        let end = batch.positions().find(|position| position.lane == lane).unwrap();
+        assert_eq!(of_lane.len(), count);
+        assert!(of_lane.iter().all(|place| *place <= end));
+        // Opened at the place of its tenth record, the lane goes on with the eleventh.
+        let rest = Spool::open(dir.path(), two, &[of_lane[9]]).unwrap().reader.next_batch(90).unwrap().records;
+        let next = rest.iter().find(|record| record.id().as_bytes()[15] == u8::try_from(lane).unwrap());
+        assert_eq!(next, Some(&record(lane, 10)));
+    }
 }
 
 #[test]

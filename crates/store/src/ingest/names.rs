@@ -63,7 +63,7 @@ impl Names {
         &mut self,
         store: &Store,
         transaction: &mut Transaction,
-        (events, counts): (&[UsageEvent], &[Counts]),
+        (events, counts): (&[&UsageEvent], &[&Counts]),
     ) -> Result<(), StoreError> {
         if [&self.routes, &self.models, &self.providers, &self.prices].iter().any(|known| known.len() > KNOWN_MAX) {
             self.forget();
@@ -83,7 +83,7 @@ impl Names {
         *self = Self::default();
     }
 
-    fn unknown<'a>(&self, events: &'a [UsageEvent], counts: &'a [Counts]) -> HashSet<(Kind, &'a str)> {
+    fn unknown<'a>(&self, events: &[&'a UsageEvent], counts: &[&'a Counts]) -> HashSet<(Kind, &'a str)> {
         let mut unknown = HashSet::new();
         let mut note = |kind, name: &'a str| {
             if self.get(kind, name).is_none() {

@@ -127,12 +127,13 @@ pub(crate) static MINUTES: Insert = Insert::new(
         updated_at = excluded.updated_at",
 );
 
-/// A place a lane, instead of the one that is there.
+/// A place a lane, instead of an earlier one that is there.
 pub(crate) static POSITIONS: Insert = Insert::new(
     "ingested",
     &["id", "lane", "segment", "byte_offset", "created_at", "updated_at"],
     "ON CONFLICT (lane) DO UPDATE SET segment = excluded.segment, byte_offset = excluded.byte_offset,
-        updated_at = excluded.updated_at",
+        updated_at = excluded.updated_at
+        WHERE (excluded.segment, excluded.byte_offset) > (ingested.segment, ingested.byte_offset)",
 );
 
 /// Every text of these statements.

@@ -2,11 +2,14 @@ use std::collections::BTreeMap;
 
 use access::{Clock, Credits, Day, Ids, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
 use meter::{Attempt, Caller, Counts, Outcome, Source, Usage, UsageEvent};
+use spool::{Record, Spool};
 use sqlx::{AssertSqlSafe, Column, Row, TypeInfo, ValueRef};
 use uuid::Uuid;
 
 use super::*;
 use crate::store::tests::open;
+
+const PLACE: Position = Position { lane: 0, segment: 1, offset: 9 };
 
 fn id() -> RequestId {
     RequestId(Ids::new(Clock::manual(Timestamp(1_800_000_000_000_000))).next_uuid())
@@ -57,7 +60,9 @@ fn event() -> UsageEvent {
 }
 
 async fn ingest(store: &Store, events: Vec<UsageEvent>, counts: Vec<Counts>) {
-    let mut rows = Rows { events, counts, read: Vec::new() };
+    let counts = (!counts.is_empty()).then(|| Record::Counts { id: id().0, counts });
+    let records = events.into_iter().map(Record::Event).chain(counts);
+    let mut rows = Rows { records: records.map(|record| (PLACE, record)).collect(), read: Vec::new() };
     rows.write(store, &mut Names::default()).await.unwrap();
 }
 
@@ -189,8 +194,7 @@ async fn a_batch_that_fails_leaves_nothing() {
     let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON ingested BEGIN SELECT raise(abort, 'refused'); END";
     sqlx::query(refuse).execute(&mut *transaction).await.unwrap();
     transaction.commit().await.unwrap();
-    let read = vec![Position { lane: 0, segment: 0, offset: 9 }];
-    let mut rows = Rows { events: vec![event()], counts: Vec::new(), read };
+    let mut rows = Rows { records: vec![(PLACE, Record::Event(event()))], read: vec![PLACE] };
     assert!(rows.write(&store, &mut names).await.is_err());
     for empty in ["usage_events", "daily_usage", "names", "ingested"] {
         assert_eq!(table(&store, empty).await, [], "{empty}");
@@ -210,9 +214,106 @@ async fn the_number_of_names_in_memory_is_bounded() {
     for (round, count) in [10_001, 1].into_iter().enumerate() {
         let events =
             (0..count).map(|nth| UsageEvent { id: id(), model: Some(format!("{round}-{nth}").into()), ..event() });
-        let mut rows = Rows { events: events.collect(), ..Rows::default() };
+        let records = events.map(|event| (PLACE, Record::Event(event))).collect();
+        let mut rows = Rows { records, ..Rows::default() };
         rows.write(&store, &mut names).await.unwrap();
     }
     assert!(names.get(names::Kind::Model, "0-0").is_none());
     assert!(names.get(names::Kind::Model, "1-0").is_some());
+}
+
+fn counts(requests: u64) -> Record {
+    let counts = Counts {
+        caller: Some(Caller { user: UserNo(1), key: KeyNo(2) }),
+        route: "users".into(),
+        status_class: 2,
+        minute: 30_000_000,
+        day: Day(20_833),
+        requests,
+        credits: 0,
+    };
+    Record::Counts { id: id().0, counts: vec![counts] }
+}
+
+fn spool(folder: &std::path::Path) -> Spool {
+    let options = spool::Options { size_bytes_max: 1 << 20, segment_bytes: 4096, lanes: 2 };
+    Spool::open(&folder.join("spool"), options, &[]).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_committed_though_it_was_reported_as_failed_is_not_counted_again() {
+    let (folder, store) = open().await;
+    let (mut spool, mut names, stats) = (spool(folder.path()), Names::default(), IngestStats::default());
+    let counted = async || -> Vec<String> {
+        table(&store, "usage_counts").await.iter().map(|row| row["requests"].clone()).collect()
+    };
+    spool.writers[0].append(&counts(1)).unwrap();
+    spool.writers[1].append(&counts(10)).unwrap();
+    let before = spool.reader.next_batch(9).unwrap();
+    write(&store, spool.reader.next_batch(9).unwrap(), &mut names, &stats).await.unwrap();
+    // Not released: the same again, and one more behind it in a lane.
+    spool.writers[0].append(&counts(100)).unwrap();
+    let longer = spool.reader.next_batch(9).unwrap();
+    assert_eq!(longer.records.len(), 3);
+    write(&store, longer, &mut names, &stats).await.unwrap();
+    assert_eq!(counted().await, ["111"]);
+    let ingested = store.ingested().await.unwrap();
+    write(&store, before, &mut names, &stats).await.unwrap();
+    assert_eq!((counted().await, store.ingested().await.unwrap()), (vec!["111".to_owned()], ingested));
+}
+
+#[tokio::test]
+async fn no_segment_is_removed_before_the_disk_has_what_was_ingested() {
+    let (folder, store) = open().await;
+    let mut spool = spool(folder.path());
+    let stats = IngestStats::default();
+    let first = folder.path().join("spool/0000-0000000001.spool");
+    for _ in 0..60 {
+        spool.writers[0].append(&Record::Event(event())).unwrap();
+    }
+    // A log that cannot be opened stands for a disk that cannot sync; the database itself has it open.
+    let (log, away) = (folder.path().join("tollgate.db-wal"), folder.path().join("away"));
+    std::fs::rename(&log, &away).unwrap();
+    std::os::unix::fs::symlink(&log, &log).unwrap();
+    let failed = drain(&store, &mut spool.reader, &stats).await;
+    assert!(matches!(failed, Err(IngestError::Store(StoreError::Database(sqlx::Error::Io(_))))), "{failed:?}");
+    assert!(store.ingested().await.is_err());
+    assert!(first.exists());
+    std::fs::remove_file(&log).unwrap();
+    std::fs::rename(&away, &log).unwrap();
+    drain(&store, &mut spool.reader, &stats).await.unwrap();
+    assert!(!first.exists());
+    assert_eq!(table(&store, "usage_events").await.len(), 60);
+}
+
+#[tokio::test]
+async fn ingest_goes_on_when_a_full_disk_has_room_again() {
+    let (folder, store) = open().await;
+    let mut spool = spool(folder.path());
+    let (mut names, stats) = (Names::default(), IngestStats::default());
+    let mut transaction = store.begin().await.unwrap();
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *transaction).await.unwrap();
+    sqlx::query(AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut *transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+    let mut stored = 0;
+    let full = loop {
+        spool.writers[0]
+            .append(&Record::Event(UsageEvent { model: Some(id().to_string().into()), ..event() }))
+            .unwrap();
+        match write(&store, spool.reader.next_batch(9).unwrap(), &mut names, &stats).await {
+            Ok(written) => spool.reader.release(&written.batch).unwrap(),
+            Err(error) => break causes(&error),
+        }
+        stored += 1;
+    };
+    assert!(full.contains("full"), "{full}");
+    // The bound is the connection's: whichever comes next has room, as a disk that was cleared.
+    let cleared = async {
+        let mut transaction = store.begin().await?;
+        sqlx::query("PRAGMA max_page_count = 1000000").execute(&mut *transaction).await?;
+        Ok::<_, StoreError>(transaction.commit().await?)
+    };
+    cleared.await.unwrap();
+    drain(&store, &mut spool.reader, &stats).await.unwrap();
+    assert_eq!(table(&store, "usage_events").await.len(), stored + 1);
 }

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use access::NanoUsd;
 use meter::{Attempt, Counts, Usage, UsageEvent};
-use spool::Position;
+use spool::{Position, Record};
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use crate::dialect::{Db, Transaction};
 use crate::error::StoreError;
 use crate::ingest::fold::{self, CallerDay, Counted, Minute};
+use crate::ingest::ingested;
 use crate::ingest::insert::Values;
 use crate::ingest::names::{Kind, Names, clip};
 use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, POSITIONS};
@@ -26,10 +27,16 @@ const PRESENT_MAX: usize = 500;
 /// What was read from the spool and is to be written together.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    pub(crate) events: Vec<UsageEvent>,
-    pub(crate) counts: Vec<Counts>,
+    /// Each with the place after it.
+    pub(crate) records: Vec<(Position, Record)>,
     /// Where the spool goes on behind them.
     pub(crate) read: Vec<Position>,
+}
+
+/// The records that are written.
+struct Split<'a> {
+    events: Vec<&'a UsageEvent>,
+    counts: Vec<&'a Counts>,
 }
 
 enum Outcome {
@@ -39,11 +46,13 @@ enum Outcome {
 }
 
 impl Rows {
-    /// Writes all of it, or nothing. Events that the store has are dropped first and count no second time.
+    /// Writes all of it, or nothing, but for what the store has already: records that lie before the place that their
+    /// lane was ingested up to, and events by their id.
     pub(crate) async fn write(&mut self, store: &Store, names: &mut Names) -> Result<(), StoreError> {
         let mut written = self.write_once(store, names).await;
         if matches!(written, Ok(Outcome::Duplicates)) {
-            // Positions are committed with the rows, so this takes a spool that is older or newer than the database.
+            // Places are committed with the rows, so this takes a spool that does not belong to the database, or an
+            // event that was spooled twice.
             self.drop_present(store).await?;
             written = self.write_once(store, names).await;
         }
@@ -54,7 +63,7 @@ impl Rows {
         }
     }
 
-    async fn write_once(&self, store: &Store, names: &mut Names) -> Result<Outcome, StoreError> {
+    async fn write_once(&mut self, store: &Store, names: &mut Names) -> Result<Outcome, StoreError> {
         let outcome = self.try_write(store, names).await;
         if !matches!(outcome, Ok(Outcome::Written)) {
             names.forget();
@@ -62,23 +71,60 @@ impl Rows {
         outcome
     }
 
-    async fn try_write(&self, store: &Store, names: &mut Names) -> Result<Outcome, StoreError> {
+    async fn try_write(&mut self, store: &Store, names: &mut Names) -> Result<Outcome, StoreError> {
         let mut transaction = store.begin().await?;
-        names.learn(store, &mut transaction, (&self.events, &self.counts)).await?;
+        let ingested = ingested(&mut *transaction).await?;
+        self.drop_ingested(&ingested);
+        let split = self.split();
+        names.learn(store, &mut transaction, (&split.events, &split.counts)).await?;
         let now = store.now();
         let inserted =
-            EVENTS.run(&mut transaction, &self.events, |event, row| bind_event(event, names, now, row)).await?;
-        if inserted != u64::try_from(self.events.len()).unwrap_or(u64::MAX) {
+            EVENTS.run(&mut transaction, &split.events, |event, row| bind_event(event, names, now, row)).await?;
+        if inserted != u64::try_from(split.events.len()).unwrap_or(u64::MAX) {
             transaction.rollback().await?;
             return Ok(Outcome::Duplicates);
         }
-        self.write_attempts(store, &mut transaction, names).await?;
-        self.write_totals(store, &mut transaction, names).await?;
+        split.write_attempts(store, &mut transaction, names).await?;
+        split.write_totals(store, &mut transaction, names).await?;
         POSITIONS.run(&mut transaction, &self.read, |read, row| bind_position(*read, store.new_id(), now, row)).await?;
         transaction.commit().await?;
         Ok(Outcome::Written)
     }
 
+    fn split(&self) -> Split<'_> {
+        let mut split = Split { events: Vec::with_capacity(self.records.len()), counts: Vec::new() };
+        for (_, record) in &self.records {
+            match record {
+                Record::Event(event) => split.events.push(event),
+                Record::Counts { counts, .. } => split.counts.extend(counts),
+            }
+        }
+        split
+    }
+
+    /// Drops the records that were written before: a commit may have been reported as failed.
+    fn drop_ingested(&mut self, ingested: &[Position]) {
+        self.records.retain(|(place, _)| !ingested.iter().any(|until| until.lane == place.lane && place <= until));
+    }
+
+    /// Drops the events that are in the store, and all but the first of those that stand here twice.
+    async fn drop_present(&mut self, store: &Store) -> Result<(), StoreError> {
+        let events = self.split().events;
+        let mut seen: HashSet<Uuid> = HashSet::with_capacity(events.len());
+        for events in events.chunks(PRESENT_MAX) {
+            let mut question = present(events);
+            let present: Vec<Uuid> = question.build_query_scalar().persistent(false).fetch_all(store.readers()).await?;
+            seen.extend(present);
+        }
+        self.records.retain(|(_, record)| match record {
+            Record::Event(event) => seen.insert(event.id.0),
+            Record::Counts { .. } => true,
+        });
+        Ok(())
+    }
+}
+
+impl Split<'_> {
     async fn write_attempts(
         &self,
         store: &Store,
@@ -107,7 +153,7 @@ impl Rows {
         names: &Names,
     ) -> Result<(), StoreError> {
         let now = store.now();
-        let days: Vec<_> = fold::days(&self.events, &self.counts).into_iter().collect();
+        let days: Vec<_> = fold::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
         let bind_day = |(at, totals): &(CallerDay, Totals), row: &mut Values| {
             row.put(store.new_id()).put(at.day).put(at.user).put(at.key);
             row.put(signed(totals.requests)).put(signed(totals.credits)).put(signed(totals.input));
@@ -116,7 +162,7 @@ impl Rows {
             row.put(totals.cost.0).put(signed(totals.unpriced_requests)).put(now).put(now);
         };
         DAYS.run(transaction, &days, bind_day).await?;
-        let minutes = fold::minutes(&self.counts, |route| names.get(Kind::Route, route));
+        let minutes = fold::minutes(self.counts.iter().copied(), |route| names.get(Kind::Route, route));
         let minutes: Vec<_> = minutes.into_iter().collect();
         let bind_minute = |(at, counted): &(Minute, Counted), row: &mut Values| {
             row.put(store.new_id()).put(counted.user).put(at.key).put(at.route).put(at.status_class).put(at.minute);
@@ -125,22 +171,10 @@ impl Rows {
         MINUTES.run(transaction, &minutes, bind_minute).await?;
         Ok(())
     }
-
-    /// Drops the events that are in the store, and all but the first of those that stand here twice.
-    async fn drop_present(&mut self, store: &Store) -> Result<(), StoreError> {
-        let mut seen: HashSet<Uuid> = HashSet::with_capacity(self.events.len());
-        for events in self.events.chunks(PRESENT_MAX) {
-            let mut question = present(events);
-            let present: Vec<Uuid> = question.build_query_scalar().persistent(false).fetch_all(store.readers()).await?;
-            seen.extend(present);
-        }
-        self.events.retain(|event| seen.insert(event.id.0));
-        Ok(())
-    }
 }
 
 /// The question which of `events` the store has.
-fn present(events: &[UsageEvent]) -> QueryBuilder<Db> {
+fn present(events: &[&UsageEvent]) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::new(PRESENT);
     let mut list = query.separated(", ");
     for event in events {

@@ -43,7 +43,7 @@ pub(crate) async fn a_dropped_ingest_resumes_where_it_committed(world: &World) {
         runtime.block_on(async {
             tokio::select! {
                 _ = run(process, spool.reader, stats.clone(), std::future::pending::<()>()) => {}
-                () = async { while stats.batches.load(Ordering::Relaxed) == 0 { tokio::task::yield_now().await } } => {}
+                () = async { while stats.events.load(Ordering::Relaxed) == 0 { tokio::task::yield_now().await } } => {}
             }
         });
         stats.events.load(Ordering::Relaxed)

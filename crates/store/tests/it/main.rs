@@ -41,6 +41,8 @@ behaviours! {
         users_are_numbered_in_the_order_they_came,
         demo_users_are_known_as_such,
         nobody_is_suspended_by_a_wrong_name,
+        a_name_or_label_that_spoils_a_terminal_is_refused,
+        a_users_name_and_address_do_not_print,
     }
     keys {
         a_key_makes_a_principal,

@@ -1,7 +1,7 @@
-use access::{UserId, UserNo, UserStatus};
-use store::{NewUser, StoreError, UserRef};
+use access::{ApiKey, UserId, UserNo, UserStatus};
+use store::{NewKey, NewUser, StoreError, UserRef};
 
-use crate::world::{NOW, World, email, plan, user};
+use crate::world::{NOW, World, email, key, new_key, plan, user};
 
 pub(crate) async fn a_user_is_found_by_id_and_by_address(world: &World) {
     let store = world.store().await;
@@ -61,4 +61,39 @@ pub(crate) async fn nobody_is_suspended_by_a_wrong_name(world: &World) {
     let missing = store.set_user_status(&UserRef::Email(email("bob@example.com")), UserStatus::Suspended).await;
     assert!(matches!(missing, Err(StoreError::NoUser { id: None })));
     assert_eq!(store.users().await.unwrap(), [made]);
+}
+
+pub(crate) async fn a_name_or_label_that_spoils_a_terminal_is_refused(world: &World) {
+    let store = world.store().await;
+    let owner = user(&store, "ada@example.com").await;
+    for (text, fine) in [
+        ("\u{1b}[2J".to_owned(), false),
+        ("a\nb".to_owned(), false),
+        ("\0".to_owned(), false),
+        ("é".repeat(201), false),
+        ("é".repeat(200), true),
+        (String::new(), true),
+    ] {
+        let address = format!("{}@example.com", world.id());
+        let new = NewUser { email: email(&address), name: text.clone(), plan: "starter".to_owned(), demo: false };
+        let made = store.create_user(new).await;
+        assert!(if fine { made.is_ok() } else { matches!(made, Err(StoreError::Invalid { .. })) }, "{text:?}");
+        let secret = ApiKey::generate("tollgate").unwrap();
+        let made = store.create_key(NewKey { label: text.clone(), ..new_key(owner.id, &secret) }).await;
+        assert!(if fine { made.is_ok() } else { matches!(made, Err(StoreError::Invalid { .. })) }, "{text:?}");
+    }
+}
+
+pub(crate) async fn a_users_name_and_address_do_not_print(world: &World) {
+    let store = world.store().await;
+    user(&store, "first@example.com").await;
+    let name = "ada@example.com";
+    let new = NewUser { email: email(name), name: name.to_owned(), plan: "starter".to_owned(), demo: false };
+    let printed = format!("{new:?}");
+    let made = store.create_user(new).await.unwrap();
+    let (secret, _) = key(&store, made.id).await;
+    let identity = store.identity(secret.hash()).await.unwrap().unwrap();
+    assert_eq!((made.name.as_str(), identity.user.name.as_str()), (name, name));
+    let printed = format!("{printed} {made:?} {identity:?}");
+    assert!(!printed.contains("ada") && !printed.contains("example"), "{printed}");
 }
