@@ -1,5 +1,8 @@
 //! What callers send besides headers: a JSON body, a query.
 
+mod fields;
+
+use std::fmt::Display;
 use std::time::Duration;
 
 use access::Refusal;
@@ -13,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use crate::problem::Problem;
+use fields::Fields;
 
 /// Largest body; the largest that any endpoint needs is a few hundred bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -46,11 +50,12 @@ pub(crate) async fn json<T: DeserializeOwned>(request: Request<Body>, limit: Dur
 /// # Errors
 /// `bad_request`, which names an unknown or malformed parameter.
 pub(crate) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
-    let parsed: Result<Query<T>, _> = Query::try_from_uri(uri);
-    parsed.map(|Query(value)| value).map_err(|rejection| {
-        let reason = std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string);
-        Problem::new(Refusal::BadRequest, format!("the query cannot be read: {reason}"))
-    })
+    let refused =
+        |reason: &dyn Display| Problem::new(Refusal::BadRequest, format!("the query cannot be read: {reason}"));
+    let pairs: Result<Query<Vec<(String, String)>>, _> = Query::try_from_uri(uri);
+    let Query(pairs) = pairs.map_err(|_| refused(&"it is no list of NAME=VALUE"))?;
+    let fields = Fields(pairs.into_iter().map(|(name, value)| (name, value.into())).collect());
+    fields.read().map_err(|wrong| refused(&wrong))
 }
 
 fn too_large() -> Problem {
@@ -72,15 +77,12 @@ fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
-    // serde reads a struct from an array too, by position.
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Problem::new(Refusal::BadRequest, "the body must be a JSON object, not an array"));
-    }
-    serde_json::from_slice(bytes).map_err(|error| {
-        let what = match error.classify() {
-            Category::Data => "the body is not as expected",
-            Category::Syntax | Category::Eof | Category::Io => "the body is not JSON",
-        };
-        Problem::new(Refusal::BadRequest, format!("{what}: {error}"))
-    })
+    let refused = |reason: String| Problem::new(Refusal::BadRequest, reason);
+    let fields: Fields = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        // The only type that is asked for here is an object.
+        Category::Data => refused("the body must be a JSON object".to_owned()),
+        // What serde_json says of syntax has a place and no value.
+        Category::Syntax | Category::Eof | Category::Io => refused(format!("the body is not JSON: {error}")),
+    })?;
+    fields.read().map_err(|wrong| refused(format!("the body is not as expected: {wrong}")))
 }

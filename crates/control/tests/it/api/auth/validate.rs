@@ -119,12 +119,35 @@ async fn bodies_that_cannot_be_read_are_refused_with_the_reason() {
     };
     check("{\"token\":\"x\",\"tokn\":1}", "unknown field `tokn`").await;
     check("{}", "missing field `token`").await;
-    check("{\"token\":7}", "expected a string").await;
+    check("{\"token\":7}", "`token`: expected a string").await;
+    check("{\"token\":{\"token\":\"x\"}}", "`token`: expected a string").await;
     check("{\"token\":\"a\",\"token\":\"b\"}", "duplicate field `token`").await;
     check("{\"token\":", "not JSON").await;
-    check("[\"tollgate_0\"]", "not an array").await;
-    check("null", "not as expected").await;
+    check("[\"tollgate_0\"]", "must be a JSON object").await;
+    check("null", "must be a JSON object").await;
     check("{\"token\":\"x\"} x", "not JSON").await;
+}
+
+#[tokio::test]
+async fn a_refusal_repeats_no_value_and_no_name_that_is_a_key() {
+    let world = World::start().await;
+    let key = ApiKey::generate("tollgate").unwrap();
+    let key = key.expose();
+    for body in [
+        format!("\"{key}\""),
+        format!("[\"{key}\"]"),
+        format!("{{\"{key}\":1}}"),
+        format!("{{\"token\":[\"{key}\"]}}"),
+        format!("{{\"tokn\":\"{key}\"}}"),
+        format!("{{\"token\":\"{key}\",\"token\":\"{key}\"}}"),
+        format!("{{\"token\":{key}}}"),
+    ] {
+        let message = post(world.address, PATH, &[], &body).await.refuses(400, "bad_request");
+        assert!(!message.contains(&key[9..]) && !message.contains("Asked"), "{body}: {message}");
+    }
+    let body = format!("{{\"a\\n{}\":1}}", "b".repeat(100));
+    let message = post(world.address, PATH, &[], &body).await.refuses(400, "bad_request");
+    assert!(message.contains("unknown field `a\\nbbb") && message.contains("bbb…`, expected `token`"), "{message}");
 }
 
 #[tokio::test]
