@@ -151,7 +151,10 @@ impl Directory {
         found
     }
 
-    /// Caches an answer; where there is none, what was known before serves until it is too old.
+    /// Caches an answer; while the store is away, what was known before serves until it is too old.
+    ///
+    /// Not so while the queue is full: what was known before may have been revoked since, and many keys asked for at
+    /// once would keep it open.
     fn keep(&self, hash: KeyHash, revision: u64, found: Found) -> Found {
         let now = self.clock.mono();
         let mut state = self.state();
@@ -161,7 +164,8 @@ impl Directory {
                 state.missed.insert(hash, Miss { revision, at: now });
                 found
             }
-            Err(NotFound::Busy | NotFound::Unavailable) => match state.known.get(&hash) {
+            Err(NotFound::Busy) => found,
+            Err(NotFound::Unavailable) => match state.known.get(&hash) {
                 Some(entry) if self.revision.age(now) < self.stale_for => self.in_time(entry.found),
                 _ => found,
             },

@@ -134,6 +134,17 @@ async fn a_full_queue_is_busy() {
 }
 
 #[tokio::test]
+async fn a_full_queue_serves_nothing_of_an_older_revision() {
+    let mut desk = desk(1);
+    assert!(desk.find_answered(Ok(principal(None))).await.1);
+    let (reply, _answer) = oneshot::channel();
+    desk.directory.queue.try_send(Lookup { hash: KeyHash([1; 32]), reply }).unwrap();
+    assert!(desk.find().await.is_ok(), "of this revision it is known");
+    desk.revision.confirm(2, desk.clock.mono());
+    assert_eq!(desk.find().await, Err(NotFound::Busy));
+}
+
+#[tokio::test]
 async fn known_keys_outlive_the_store_for_stale_for() {
     let mut desk = desk(4);
     assert!(desk.find_answered(Ok(principal(None))).await.1);
