@@ -57,6 +57,16 @@ impl ProviderKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
+    /// The host of its own API; `None` for the mock.
+    #[must_use]
+    pub const fn own_host(self) -> Option<&'static str> {
+        match self {
+            Self::OpenAi => Some("api.openai.com"),
+            Self::Anthropic => Some("api.anthropic.com"),
+            Self::Mock => None,
+        }
+    }
+
     /// Whether its API has an endpoint for `format`.
     #[must_use]
     pub const fn speaks(self, format: Format) -> bool {

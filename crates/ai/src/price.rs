@@ -85,23 +85,26 @@ impl Prices {
         self
     }
 
-    /// What `model` costs at `provider`; `None` is an unknown price, never zero.
+    /// What the first of `names` that is listed costs at `provider`; `None` is an unknown price, never zero.
     ///
-    /// A name that is not listed is looked up again without its date (`-2025-08-07`, `-20251001`).
+    /// A name that is not listed is looked up again [`undated`]. What stands for every model comes after all names.
     #[must_use]
-    pub fn find(&self, provider: &str, model: &str) -> Option<&Price> {
+    pub fn find<'a>(&self, provider: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&Price> {
         let models = self.0.get(provider)?;
-        models.get(model).or_else(|| models.get(undated(model)?)).or_else(|| models.get(ANY))
+        let mut named = names.into_iter().map(|name| models.get(name).or_else(|| models.get(undated(name))));
+        named.find_map(|price| price).or_else(|| models.get(ANY))
     }
 }
 
-/// `model` without the date at its end; `None` where it has none.
-fn undated(model: &str) -> Option<&str> {
-    [b"-dddd-dd-dd".as_slice(), b"-dddddddd"].into_iter().find_map(|form| {
+/// A model's name without the date at its end (`-2025-08-07`, `-20251001`), which names a release of the same model.
+#[must_use]
+pub fn undated(model: &str) -> &str {
+    let without = |form: &[u8]| {
         let (name, date) = model.split_at_checked(model.len().checked_sub(form.len())?)?;
         let fits = |(byte, form): (u8, &u8)| if *form == b'd' { byte.is_ascii_digit() } else { byte == *form };
         (!name.is_empty() && date.bytes().zip(form).all(fits)).then_some(name)
-    })
+    };
+    without(b"-dddd-dd-dd").or_else(|| without(b"-dddddddd")).unwrap_or(model)
 }
 
 #[cfg(test)]
@@ -123,7 +126,7 @@ mod tests {
     #[test]
     fn dated_names_have_the_price_of_the_undated() {
         let prices = Prices::default().with("p/gpt-5", flat(1)).with("p/gpt-5-2024-05-13", flat(2));
-        let found = |model| prices.find("p", model).map(|price| price.rates.input);
+        let found = |model| prices.find("p", [model]).map(|price| price.rates.input);
         assert_eq!(found("gpt-5"), Some(1));
         assert_eq!(found("gpt-5-2025-08-07"), Some(1));
         assert_eq!(found("gpt-5-20250807"), Some(1));
@@ -131,16 +134,25 @@ mod tests {
         for unknown in ["gpt-5-mini", "gpt-5-2025-08", "gpt-5-2025080", "gpt-5é2025-08-07", "-20250807", "", "gpt"] {
             assert_eq!(found(unknown), None, "{unknown}");
         }
-        assert_eq!(prices.find("q", "gpt-5"), None);
+        assert_eq!(prices.find("q", ["gpt-5"]), None);
     }
 
     #[test]
     fn configured_price_replaces_the_built_in_one_and_says_its_figures() {
         let builtin = Prices::builtin();
         let prices = builtin.clone().with("openai/gpt-5-mini", flat(7)).with("no-provider", flat(8));
-        let price = prices.find("openai", "gpt-5-mini-2025-08-07").unwrap();
+        let price = prices.find("openai", ["gpt-5-mini-2025-08-07"]).unwrap();
         assert_eq!((price.rates.input, &*price.version), (7, "configured-7/7/7/7/7"));
-        assert_eq!(builtin.find("openai", "gpt-5-mini").unwrap().rates.input, 250_000);
+        assert_eq!(builtin.find("openai", ["gpt-5-mini"]).unwrap().rates.input, 250_000);
+    }
+
+    #[test]
+    fn names_come_in_their_order_and_before_what_stands_for_every_model() {
+        let prices = Prices::default().with("p/*", flat(1)).with("p/b", flat(2)).with("p/c", flat(3));
+        let found = |names: &[&str]| prices.find("p", names.iter().copied()).map(|price| price.rates.input);
+        for (names, rate) in [(["b", "c"], 2), (["c", "b"], 3), (["x", "b-2025-08-07"], 2), (["x", "y"], 1)] {
+            assert_eq!(found(&names), Some(rate), "{names:?}");
+        }
     }
 
     #[test]
@@ -156,10 +168,10 @@ mod tests {
     #[test]
     fn unknown_models_have_no_price_and_every_mock_has_one() {
         let prices = Prices::builtin();
-        assert_eq!(prices.find("openai", "gpt-99"), None);
-        assert_eq!(prices.find("elsewhere", "gpt-5"), None);
+        assert_eq!(prices.find("openai", ["gpt-99"]), None);
+        assert_eq!(prices.find("elsewhere", ["gpt-5"]), None);
         for model in ["mock", "slow", "tokens-1000000", "no-usage"] {
-            assert!(prices.find("mock", model).is_some(), "{model}");
+            assert!(prices.find("mock", [model]).is_some(), "{model}");
         }
     }
 }

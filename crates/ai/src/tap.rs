@@ -19,6 +19,9 @@ use reading::Reading;
 pub struct Seen {
     /// What the provider says that it used; of several figures the last. `None` when it says nothing.
     pub usage: Option<Usage>,
+    /// Whether the usage is told and the price table's rates hold for it. They do not where the answer says that it had
+    /// another tier, speed or place than the standard one.
+    pub priceable: bool,
     /// The model that answered; its first 200 bytes at most.
     pub model: Option<String>,
     /// The provider's id of the answer; its first 200 bytes at most.

@@ -1,6 +1,7 @@
 //! A provider's usage object becomes `meter`'s disjoint classes.
 //!
-//! What is not told stays unknown, a true zero stays zero. Figures that are no whole numbers are not told.
+//! What is not told stays unknown, a true zero stays zero. Figures that are no whole numbers, or absurd, are not told.
+//! Parts never come to more than the whole that is told.
 
 pub(crate) mod chat;
 pub(crate) mod messages;
@@ -9,10 +10,13 @@ pub(crate) mod responses;
 use meter::{Source, Usage};
 use serde_json::Value;
 
+/// No answer has more tokens of a class; with such figures no sum and no cost comes near to overflowing.
+const TOKENS_MAX: u64 = 1 << 40;
+
 /// A figure inside a usage object, by the names on the way to it. (A JSON pointer would be unescaped, and cost more than
 /// parsing the object.)
 fn figure(usage: &Value, path: &[&str]) -> Option<u64> {
-    path.iter().try_fold(usage, |value, name| value.get(name))?.as_u64()
+    path.iter().try_fold(usage, |value, name| value.get(name))?.as_u64().filter(|tokens| *tokens <= TOKENS_MAX)
 }
 
 /// Writes to a cache: their sum as it is told, and the parts of it that are told by lifetime.
@@ -26,12 +30,13 @@ struct Writes {
 impl Writes {
     /// Short and long: what is not told apart is short.
     fn by_lifetime(self) -> (Option<u64>, Option<u64>) {
-        let rest = self.sum.map(|sum| sum.saturating_sub(self.long.unwrap_or(0)));
-        (self.short.max(rest), self.long)
+        let Some(mut rest) = self.sum else { return (self.short, self.long) };
+        let long = take(&mut rest, self.long);
+        (Some(rest), long)
     }
 }
 
-/// OpenAI's figures: the input includes reads from and writes to caches, the output includes reasoning.
+/// OpenAI's figures: the input includes reads from and writes to caches, the output includes reasoning; the total is both.
 #[derive(Debug, Clone, Copy)]
 struct Inclusive {
     input: Option<u64>,
@@ -39,26 +44,44 @@ struct Inclusive {
     writes: Writes,
     output: Option<u64>,
     reasoning: Option<u64>,
+    total: Option<u64>,
 }
 
 impl Inclusive {
     /// Takes them apart; `None` where nothing is told.
     fn disjoint(self) -> Option<Usage> {
-        let (cache_write_short, cache_write_long) = self.writes.by_lifetime();
-        let less = |whole: Option<u64>, parts: &[Option<u64>]| {
-            let parts = parts.iter().flatten().fold(0_u64, |sum, part| sum.saturating_add(*part));
-            whole.map(|whole| whole.saturating_sub(parts))
-        };
+        let (short, long) = self.writes.by_lifetime();
+        let mut input = self.input.unwrap_or(u64::MAX);
+        let cached_input = take(&mut input, self.cached_input);
+        let cache_write_long = take(&mut input, long);
+        let cache_write_short = take(&mut input, short);
+        let mut output = self.whole_output().unwrap_or(u64::MAX);
+        let reasoning = take(&mut output, self.reasoning);
         told(Usage {
             source: Source::Reported,
-            input: less(self.input, &[self.cached_input, cache_write_short, cache_write_long]),
-            cached_input: self.cached_input,
+            input: self.input.map(|_| input),
+            cached_input,
             cache_write_short,
             cache_write_long,
-            output: less(self.output, &[self.reasoning]),
-            reasoning: self.reasoning,
+            output: self.output.map(|_| output),
+            reasoning,
         })
     }
+
+    /// The output with reasoning. Gemini and xAI speak like OpenAI but leave reasoning out of it, as their total shows.
+    fn whole_output(self) -> Option<u64> {
+        let output = self.output?;
+        let whole = output.saturating_add(self.reasoning.unwrap_or(0));
+        let is_apart = self.input.is_some_and(|input| self.total == Some(input.saturating_add(whole)));
+        Some(if is_apart { whole } else { output })
+    }
+}
+
+/// Takes a part out of what is left of its whole, at most all of it.
+fn take(rest: &mut u64, part: Option<u64>) -> Option<u64> {
+    let part = part?.min(*rest);
+    *rest -= part;
+    Some(part)
 }
 
 fn told(usage: Usage) -> Option<Usage> {

@@ -8,9 +8,11 @@ mod server;
 
 use std::collections::HashMap;
 
+use ai::price::Prices;
+
 use crate::error::{Code, Place, Problem};
 use crate::grammar;
-use crate::load::{Flags, Loaded};
+use crate::load::{Flags, Loaded, Note};
 use crate::router::Router;
 use crate::section::{Reader, Section, Text};
 use crate::snapshot::Snapshot;
@@ -48,12 +50,26 @@ pub(crate) fn compile<'a>(reader: &'a Reader<'a>, root: &'a Node, flags: &Flags)
         mock: providers.mock,
         models,
         prices,
+        prices_builtin: Prices::builtin(),
         ai,
         plans: plan::plans(&root),
         upstreams: upstreams.list,
         router: Router::new(routes),
     };
+    notes.extend(ignored(reader).map(|variable| Note::VariableNotYet { variable }));
     Some(Loaded { snapshot, notes })
+}
+
+/// Variables that are set, would be settings in a later version, and are named by no value of the file.
+fn ignored<'a>(reader: &'a Reader<'a>) -> impl Iterator<Item = String> {
+    let of_section = |(path, grammar): &(&str, &'static grammar::Grammar)| {
+        let path = if path.is_empty() { String::new() } else { format!("{}__", path.replace('.', "__")) };
+        let keys = grammar.now.iter().chain(grammar.later);
+        keys.map(move |key| format!("TOLLGATE_{path}{key}").to_ascii_uppercase()).collect::<Vec<_>>()
+    };
+    let settings = grammar::SINGLE.iter().flat_map(of_section);
+    let known = ["DATABASE_URL", "REDIS_URL"].into_iter().map(str::to_owned).chain(settings);
+    known.filter(|variable| reader.variable(variable).is_some() && !reader.names(variable))
 }
 
 /// Names of one list that were taken, and where.

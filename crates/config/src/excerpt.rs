@@ -22,6 +22,14 @@ pub(crate) struct Line {
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
     lines: Vec<(&'a str, bool)>,
+    unread: Vec<Unread>,
+}
+
+/// A key that is not read, and what comes behind its value; nobody knows whether that is a secret.
+#[derive(Debug)]
+struct Unread {
+    key: Place,
+    next: Option<Place>,
 }
 
 impl<'a> Lines<'a> {
@@ -38,7 +46,12 @@ impl<'a> Lines<'a> {
             }
             lines.push((line, secret));
         }
-        Self { lines }
+        Self { lines, unread: Vec::new() }
+    }
+
+    /// Shows nothing of the value of `key`, up to `next` or, without it, the end of the file.
+    pub(crate) fn hide(&mut self, key: Place, next: Option<Place>) {
+        self.unread.push(Unread { key, next });
     }
 
     /// The line of `place`; `None` where the file has none.
@@ -46,8 +59,42 @@ impl<'a> Lines<'a> {
         let (line, secret) = self.lines.get(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
         let start = usize::try_from(place.column).ok()?.saturating_sub(1);
         let end = start.saturating_add(usize::try_from(place.width).ok()?.max(1));
-        let (text, start, end) = if *secret { (MASK.chars().collect(), 0, MASK.len()) } else { mask(line, start, end) };
+        let (text, start, end) = if *secret {
+            (MASK.chars().collect(), 0, MASK.len())
+        } else {
+            let unread = self.unread.iter().filter_map(|unread| unread.on(place.line, line));
+            mask(line, &merged(hidden(line).into_iter().chain(unread)), (start, end))
+        };
         Some(cut(&text, start, end))
+    }
+}
+
+impl Unread {
+    /// The byte range of its value on a line.
+    fn on(&self, number: u32, line: &str) -> Option<(usize, usize)> {
+        let byte = |chars: u32| {
+            let chars = usize::try_from(chars).unwrap_or(usize::MAX);
+            line.char_indices().nth(chars).map_or(line.len(), |(at, _)| at)
+        };
+        if number < self.key.line || self.next.is_some_and(|next| number > next.line) {
+            return None;
+        }
+        let is_first = number == self.key.line;
+        let next = self.next.filter(|next| next.line == number);
+        let mut from = if is_first { byte((self.key.column - 1).saturating_add(self.key.width)) } else { 0 };
+        let to = next.map_or(line.len(), |next| byte(next.column - 1));
+        if is_first {
+            from += line.get(from..to)?.find(':').map_or(0, |colon| colon + 1);
+        }
+        let mut value = line.get(from..to)?;
+        // What stands before another key on its line is within braces: the last comma is not the value's.
+        if next.is_some() {
+            value = value.rsplit_once(',').map_or(value, |(value, _)| value);
+        }
+        let shown = value.trim_start_matches([' ', '\t', '-']);
+        let from = from + value.len() - shown.len();
+        let shown = shown.trim_end();
+        (!shown.is_empty() && !shown.starts_with('#')).then(|| (from, from + shown.len()))
     }
 }
 
@@ -107,9 +154,8 @@ fn hidden(line: &str) -> Vec<(usize, usize)> {
         ranges.push((start, start + len));
     }
     for (slashes, _) in line.match_indices("//") {
-        let rest = line.get(slashes + 2..).unwrap_or("");
-        let authority = rest.find(['/', '?', '#', '"', '\'', ' ']).and_then(|end| rest.get(..end)).unwrap_or(rest);
-        if let Some(end) = authority.rfind('@') {
+        // A password may hold whatever ends an authority, or a value: rather too much than half of it.
+        if let Some(end) = line.get(slashes + 2..).and_then(|rest| rest.rfind('@')) {
             ranges.push((slashes + 2, slashes + 2 + end));
         }
     }
@@ -120,7 +166,20 @@ fn hidden(line: &str) -> Vec<(usize, usize)> {
             ranges.push((key, key + len));
         }
     }
+    ranges
+}
+
+/// Ranges in their order, those that overlap as one.
+fn merged(ranges: impl Iterator<Item = (usize, usize)>) -> Vec<(usize, usize)> {
+    let mut ranges: Vec<_> = ranges.collect();
     ranges.sort_unstable();
+    ranges.dedup_by(|(from, to), (_, last)| {
+        let overlaps = *from < *last;
+        if overlaps {
+            *last = (*last).max(*to);
+        }
+        overlaps
+    });
     ranges
 }
 
@@ -134,11 +193,10 @@ fn is_reference(rest: &str) -> bool {
         && (behind.is_empty() || behind.starts_with([',', '}', ' ', '"', '\'']))
 }
 
-/// The line with its secrets masked, and `start..end` (characters) moved along.
-fn mask(line: &str, start: usize, end: usize) -> (Vec<char>, usize, usize) {
+/// The line with these ranges (bytes) masked, and `start..end` (characters) moved along.
+fn mask(line: &str, ranges: &[(usize, usize)], (start, end): (usize, usize)) -> (Vec<char>, usize, usize) {
     let mut text = Vec::new();
     let (mut new_start, mut new_end) = (None, None);
-    let ranges = hidden(line);
     let mut masked_to = 0;
     for (index, (offset, c)) in line.char_indices().enumerate() {
         if index >= start {
@@ -203,6 +261,9 @@ mod tests {
             "credential: ${X}S3CRET",
             "store: {url: postgres://user:S3CRET@host/db}",
             "url: \"http://a:S3CRET@b\"",
+            "url: postgres://u:S3/CRET@h/d",
+            "url: 'postgres://u:S3?C#R\"E ''T@S3@h/d'",
+            "[{url: http://a:S3@h}, {url: 'http://a:S3/CR}@h'}]",
             "x: sk-proj-S3CRETS3CRETS3CRET",
             "    token: S3CRET # S3CRET is fine to lose",
         ] {
@@ -219,6 +280,12 @@ mod tests {
             }
             assert_eq!(shown(source, u32::try_from(source.lines().count()).unwrap(), 1), "name: x\n^");
         }
+    }
+
+    #[test]
+    fn overlapping_ranges_are_masked_once() {
+        assert_eq!(shown("credential: 'http://u:S3CRET@h' # x", 1, 1), "credential: *** # x\n^");
+        assert_eq!(shown("url: http://u:a//b@h/p", 1, 1), "url: http://***@h/p\n^");
     }
 
     #[test]

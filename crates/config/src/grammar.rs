@@ -100,6 +100,22 @@ pub(crate) const ROUTE: Grammar = Grammar::new(
 pub(crate) const PATH: Grammar = Grammar::new(&["prefix"], &["regex"]);
 pub(crate) const AUTH: Grammar = Grammar::new(&["type"], &["use", "require"]);
 
+/// Sections of which there is one, by their paths.
+pub(crate) const SINGLE: [(&str, &Grammar); 12] = [
+    ("", &ROOT),
+    ("brand", &BRAND),
+    ("connections", &CONNECTIONS),
+    ("drain", &DRAIN),
+    ("log", &LOG),
+    ("control", &CONTROL),
+    ("store", &STORE),
+    ("spool", &SPOOL),
+    ("timeouts", &TIMEOUTS),
+    ("sizes", &SIZES),
+    ("ai", &AI),
+    ("ai.timeouts", &TIMEOUTS),
+];
+
 /// Every section, under the name that the reference gives it.
 #[cfg(test)]
 pub(crate) const ALL: [(&str, &Grammar); 22] = [

@@ -65,6 +65,11 @@ pub enum Note {
         /// The variable.
         variable: &'static str,
     },
+    /// A variable would set a key, in a version that reads it.
+    VariableNotYet {
+        /// The variable.
+        variable: String,
+    },
     /// A provider of the file has no credential and is off.
     ProviderOff {
         /// The provider.
@@ -92,6 +97,12 @@ impl fmt::Display for Note {
             }
             Self::ProviderNotYet { variable } => {
                 write!(f, "{variable} is set, but this version does not support its provider yet")
+            }
+            Self::VariableNotYet { variable } => {
+                write!(
+                    f,
+                    "not yet: {variable} is ignored, as this version takes settings from the file and the flags only"
+                )
             }
             Self::ProviderOff { provider } => write!(f, "the provider {provider} has no credential and is off"),
             Self::ProviderMocked { provider } => write!(f, "the mock is forced: the provider {provider} is off"),
@@ -134,10 +145,11 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
     // A byte order mark is no part of the first key.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let reader = Reader::new(name.to_owned(), source, env);
-    let compiled = match yaml::parse(source) {
-        Ok(root) => compile(&reader, &root, &flags),
+    let root = yaml::parse(source);
+    let compiled = match &root {
+        Ok(root) => compile(&reader, root, &flags),
         Err(broken) => {
-            let problem = match broken.duplicate_key {
+            let problem = match &broken.duplicate_key {
                 Some(key) => Problem::new(Code::Duplicate, broken.at, format!("the key `{key}` stands here twice")),
                 None => Problem::new(Code::Yaml, broken.at, format!("this is no YAML: {}", broken.message)),
             };
@@ -145,7 +157,7 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
             None
         }
     };
-    let problems = reader.problems();
+    let problems = reader.problems(root.as_ref().ok());
     match compiled {
         Some(loaded) if problems.is_empty() => Ok(loaded),
         _ => Err(ConfigError::of(problems)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::Credits;
-use ai::price::Price;
+use ai::price::{Price, undated};
 use ai::{Endpoint, Format, ProviderKind};
 
 use crate::snapshot::{Model, Origin, Provider, Snapshot, Target};
@@ -37,8 +37,8 @@ pub enum Unresolved {
 impl Snapshot {
     /// Looks `asked` up in `models`, then as `PROVIDER/MODEL`, then gives it to the only provider that speaks `format`.
     ///
-    /// A name that is no entry of `models` costs what the dearest entry with the same target does, and 1 without one: going
-    /// around an entry's name does not go around its price.
+    /// A name that is no entry of `models` costs what the dearest entry with the same target does, dates aside, and 1
+    /// without one: going around an entry's name does not go around its price.
     ///
     /// # Errors
     /// [`Unresolved`] says which refusal it is.
@@ -64,10 +64,9 @@ impl Snapshot {
     }
 
     fn direct(&self, provider: &Arc<Provider>, model: &str) -> Resolved {
-        let entries = self
-            .models
-            .iter()
-            .filter(|entry| *entry.target.model == *model && entry.target.provider.name == provider.name);
+        let entries = self.models.iter().filter(|entry| {
+            undated(&entry.target.model) == undated(model) && entry.target.provider.name == provider.name
+        });
         let credits = entries.map(|entry| entry.credits).max().unwrap_or(Credits(1));
         Resolved { provider: Arc::clone(provider), model: model.into(), credits }
     }
@@ -88,10 +87,18 @@ impl Snapshot {
         self.models.iter().map(|model| &*model.name).collect()
     }
 
-    /// What `model` costs at `provider`: its price under the provider's name, else under its kind's. `None` is unknown, never zero.
+    /// What a call costs that asked `provider` for the model `sent` and was answered by `answered`; `None` is unknown,
+    /// never zero.
+    ///
+    /// What is configured for either comes first, as a deployment's name may hide the model behind it; then the built-in
+    /// table, which holds at the kind's own host only: who speaks like OpenAI elsewhere has prices of their own.
     #[must_use]
-    pub fn price(&self, provider: &Provider, model: &str) -> Option<&Price> {
-        self.prices.find(&provider.name, model).or_else(|| self.prices.find(provider.kind.as_str(), model))
+    pub fn price(&self, provider: &Provider, sent: &str, answered: Option<&str>) -> Option<&Price> {
+        let names = || answered.into_iter().chain([sent]);
+        let configured = self.prices.find(&provider.name, names());
+        let kind = provider.kind;
+        let is_own = kind == ProviderKind::Mock || kind.own_host() == Some(provider.origin.host.as_str());
+        configured.or_else(|| is_own.then(|| self.prices_builtin.find(kind.as_str(), names())).flatten())
     }
 
     /// Whether calls can cost money: the LLM endpoints are on, and some provider is no mock.

@@ -3,8 +3,9 @@
 //! Nothing stops at the first problem: the compiler goes on with defaults and fails at the end, so that one start names all.
 
 use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Display;
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 use std::time::Duration;
 
 use crate::error::{Code, Place, Problem};
@@ -20,6 +21,10 @@ pub(crate) struct Reader<'a> {
     file: String,
     lines: Lines<'a>,
     env: &'a dyn Fn(&str) -> Option<String>,
+    /// Variables that values name.
+    named: RefCell<HashSet<String>>,
+    /// Keys that are not read.
+    unread: RefCell<BTreeSet<Place>>,
     problems: RefCell<Vec<Problem>>,
 }
 
@@ -44,25 +49,50 @@ pub(crate) struct Text {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(file: String, source: &'a str, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { file, lines: Lines::new(source), env, problems: RefCell::default() }
+        Self {
+            file,
+            lines: Lines::new(source),
+            env,
+            named: RefCell::default(),
+            unread: RefCell::default(),
+            problems: RefCell::default(),
+        }
     }
 
-    /// Remembers a problem, and shows its line.
+    /// Remembers a problem.
     pub(crate) fn report(&self, mut problem: Problem) {
-        problem.line = problem.place.and_then(|place| self.lines.at(place));
         if problem.place.is_some() {
             problem.file.clone_from(&self.file);
         }
         self.problems.borrow_mut().push(problem);
     }
 
-    pub(crate) fn problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
+    /// All problems, each with its line; of `root` that shows no value whose key is not read.
+    pub(crate) fn problems(self, root: Option<&Node>) -> Vec<Problem> {
+        let (mut lines, unread) = (self.lines, self.unread.into_inner());
+        let mut places = BTreeSet::new();
+        if let Some(root) = root {
+            root.places(&|key| unread.contains(&key.at), &mut places);
+        }
+        for key in unread {
+            let next = places.range((Bound::Excluded(key), Bound::Unbounded)).next();
+            lines.hide(key, next.copied());
+        }
+        let mut problems = self.problems.into_inner();
+        for problem in &mut problems {
+            problem.line = problem.place.and_then(|place| lines.at(place));
+        }
+        problems
     }
 
     /// An environment variable that is set and not empty.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         (self.env)(name).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a value names this variable.
+    pub(crate) fn names(&self, variable: &str) -> bool {
+        self.named.borrow().contains(variable)
     }
 
     /// `node` as a mapping whose keys are all of `grammar`.
@@ -88,7 +118,11 @@ impl<'a> Reader<'a> {
             self.wrong_type(node, path, "a single value");
             return None;
         };
-        match substitute(text, self.env) {
+        let env = |name: &str| {
+            self.named.borrow_mut().insert(name.to_owned());
+            (self.env)(name)
+        };
+        match substitute(text, &env) {
             Ok(done) => Some(Text { at: node.at, value: done.text, foreign: done.foreign }),
             Err(failed) => {
                 self.report(failure(failed, node.at, path));
@@ -141,6 +175,7 @@ impl<'a> Section<'a> {
         if grammar.now.contains(&name) {
             return;
         }
+        self.reader.unread.borrow_mut().insert(key.at);
         if grammar.later.contains(&name) {
             return self.not_yet(key.at, &format!("`{}`", self.name(name)));
         }

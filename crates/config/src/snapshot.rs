@@ -41,8 +41,10 @@ pub struct Snapshot {
     pub mock: Mock,
     /// Names that callers may ask for; those whose provider is off are left out.
     pub models: Vec<Arc<Model>>,
-    /// What models cost: the built-in table under the configured one.
+    /// What models cost by `prices`; see [`Snapshot::price`].
     pub prices: Prices,
+    /// What they cost by the built-in table, under the names of kinds.
+    pub prices_builtin: Prices,
     /// The LLM endpoints; `None` when switched off.
     pub ai: Option<Ai>,
     /// Plans that the store shall have.

@@ -2,6 +2,7 @@
 //!
 //! Scalars stay the text that was written (`1.10` is not `1.1`); what they mean is for the key that they belong to.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -55,6 +56,27 @@ impl Kind {
             Self::Scalar(_) => "a single value",
             Self::List(_) => "a list",
             Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+impl Node {
+    /// Where keys and single values stand, but for those below a key that `skip` says.
+    pub(crate) fn places(&self, skip: &impl Fn(&Key) -> bool, places: &mut BTreeSet<Place>) {
+        match &self.kind {
+            Kind::Null => {}
+            Kind::Scalar(_) => {
+                places.insert(self.at);
+            }
+            Kind::List(items) => items.iter().for_each(|item| item.places(skip, places)),
+            Kind::Map(entries) => {
+                for (key, value) in entries {
+                    places.insert(key.at);
+                    if !skip(key) {
+                        value.places(skip, places);
+                    }
+                }
+            }
         }
     }
 }

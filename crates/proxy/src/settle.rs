@@ -295,10 +295,8 @@ impl Exchange {
 
     fn attempt(&self, sending: &Sending, now: Instant, seen: Option<Seen>) -> Attempt {
         let seen = seen.unwrap_or_default();
-        let price = self.call.as_ref().and_then(|call| {
-            let answered = seen.model.as_deref().and_then(|model| self.snapshot.price(&call.provider, model));
-            answered.or_else(|| self.snapshot.price(&call.provider, &call.model))
-        });
+        let price = self.call.as_ref().filter(|_| seen.priceable);
+        let price = price.and_then(|call| self.snapshot.price(&call.provider, &call.model, seen.model.as_deref()));
         let cost = match (&seen.usage, sending.status) {
             (Some(usage), _) => price.and_then(|price| price.cost(usage)),
             // A provider's error costs what it reports (CX-6): nothing.

@@ -34,6 +34,8 @@ const SHREDS: &[&str] = &[
     "\"type\":\"message_stop\"",
     "{\"type\":\"response.failed\",\"response\":{\"usage\":{\"input_tokens\":1}}}",
     "\"model\":\"m\"",
+    "\"service_tier\":\"priority\"",
+    "\"service_tier\":\"default\"",
     "\"id\":",
     "\u{e9}",
 ];
@@ -58,6 +60,9 @@ const DATA: &[&str] = &[
     "null",
     "{\"prompt_tokens\":3,\"output_tokens\":4}",
     "\"stop\"",
+    "\"service_tier\"",
+    "\"priority\"",
+    "\"default\"",
     "\"message_stop\"",
     "\"response.failed\"",
     "\"x\"",
@@ -72,12 +77,14 @@ const VALUES: &[&str] = &[
     "{}",
     "{\"prompt_tokens\":3}",
     "\"stop\"",
+    "\"auto\"",
+    "\"flex\"",
     "\"\\\"usage\\\":{}\"",
     "[]",
     "[{\"finish_reason\":\"stop\"}]",
     "7",
 ];
-const KEYS: &[&str] = &["usage", "choices", "model", "id", "us\\u0061ge", "finish_reason", "x", "type"];
+const KEYS: &[&str] = &["usage", "choices", "model", "id", "us\\u0061ge", "finish_reason", "x", "type", "service_tier"];
 
 fn object(pairs: &[(&str, &str)]) -> String {
     let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();

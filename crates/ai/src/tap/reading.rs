@@ -15,20 +15,27 @@ const NAME_BYTES_MAX: usize = 200;
 /// The data of the event that ends a chat stream.
 const DONE: &[u8] = b"[DONE]";
 
+/// Tiers that cost what the price table says; Groq's is `on_demand`. Anthropic's is part of the usage.
+const STANDARD_TIERS: [&str; 4] = ["default", "standard", "auto", "on_demand"];
+
 /// Numbers of the paths below.
 const USAGE: u8 = 0;
 const MODEL: u8 = 1;
 const ID: u8 = 2;
-const TYPE: u8 = 3;
-const FINISH: u8 = 3;
-const DELTA_USAGE: u8 = 4;
+const TIER: u8 = 3;
+const DELTA_USAGE: u8 = 3;
+const TYPE: u8 = 4;
+const FINISH: u8 = 4;
 
-const BODY: &[Path] = &[&["usage"], &["model"], &["id"]];
-const CHAT_CHUNK: &[Path] = &[&["usage"], &["model"], &["id"], &["choices", ANY, "finish_reason"]];
-const RESPONSES_EVENT: &[Path] = &[&["response", "usage"], &["response", "model"], &["response", "id"], &["type"]];
+const OPENAI_BODY: &[Path] = &[&["usage"], &["model"], &["id"], &["service_tier"]];
+const MESSAGES_BODY: &[Path] = &[&["usage"], &["model"], &["id"]];
+const CHAT_CHUNK: &[Path] = &[&["usage"], &["model"], &["id"], &["service_tier"], &["choices", ANY, "finish_reason"]];
+const RESPONSES_EVENT: &[Path] =
+    &[&["response", "usage"], &["response", "model"], &["response", "id"], &["response", "service_tier"], &["type"]];
 const MESSAGES_EVENT: &[Path] =
-    &[&["message", "usage"], &["message", "model"], &["message", "id"], &["type"], &["usage"]];
+    &[&["message", "usage"], &["message", "model"], &["message", "id"], &["usage"], &["type"]];
 
+static QUOTED_TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
 static QUOTED_USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
 static QUOTED_FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
 /// With it begins each escape that can stand for an ASCII letter.
@@ -42,13 +49,16 @@ pub(super) struct Reading {
     scanner: Scanner,
     head: Short<{ DONE.len() }>,
     told: messages::Told,
+    /// Whether the tier that was told last is a standard one.
+    standard: bool,
     seen: Seen,
 }
 
 impl Reading {
     pub(super) fn new(format: Format, streamed: bool) -> Self {
         let paths = match (streamed, format) {
-            (false, _) => BODY,
+            (false, Format::Chat | Format::Responses) => OPENAI_BODY,
+            (false, Format::Messages) => MESSAGES_BODY,
             (true, Format::Chat) => CHAT_CHUNK,
             (true, Format::Responses) => RESPONSES_EVENT,
             (true, Format::Messages) => MESSAGES_EVENT,
@@ -59,6 +69,7 @@ impl Reading {
             scanner: Scanner::new(paths),
             head: Short::new(),
             told: messages::Told::default(),
+            standard: true,
             seen: Seen::default(),
         }
     }
@@ -111,7 +122,9 @@ impl Reading {
     pub(super) fn seen(mut self) -> Seen {
         if self.format == Format::Messages {
             self.seen.usage = self.told.usage();
+            self.standard = self.told.is_standard();
         }
+        self.seen.priceable = self.standard && self.seen.usage.is_some();
         self.seen
     }
 
@@ -138,7 +151,17 @@ impl Reading {
             && data != DONE
             && !leads_to(&QUOTED_USAGE, b'{', data)
             && !leads_to(&QUOTED_FINISH, b'"', data)
+            && !values(&QUOTED_TIER, data).any(|value| self.is_news(value))
             && ESCAPED_LETTER.find(data).is_none()
+    }
+
+    /// Whether a tier that begins so could be another one than the last. OpenAI's chunks all have it.
+    fn is_news(&self, tier: &[u8]) -> bool {
+        let is = |word: &str| {
+            let behind = tier.get(1..).and_then(|tier| tier.strip_prefix(word.as_bytes()));
+            behind.is_some_and(|behind| behind.starts_with(b"\""))
+        };
+        tier.starts_with(b"\"") && !(self.standard && STANDARD_TIERS.into_iter().any(is))
     }
 
     fn read(&mut self, name: Option<&[u8]>) -> bool {
@@ -160,6 +183,11 @@ impl Reading {
             }
         };
         self.seen.usage = usage.or(self.seen.usage);
+        if self.format != Format::Messages
+            && let Some(tier) = self.scanner.picked(TIER).and_then(string)
+        {
+            self.standard = STANDARD_TIERS.contains(&tier.as_str());
+        }
         if !self.streamed {
             self.seen.ended = true;
             return false;
@@ -190,10 +218,14 @@ fn is_terminal(format: Format, kind: &[u8]) -> bool {
 
 /// Whether `key` stands before a value that begins with `first`.
 fn leads_to(key: &Finder<'_>, first: u8, json: &[u8]) -> bool {
-    key.find_iter(json).any(|at| {
-        let mut rest = json.get(at + key.needle().len()..).unwrap_or_default().iter();
-        let mut next = || rest.find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
-        next() == Some(&b':') && next() == Some(&first)
+    values(key, json).any(|value| value.first() == Some(&first))
+}
+
+/// From where the values begin before which `key` stands.
+fn values<'a>(key: &'a Finder<'_>, json: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    key.find_iter(json).filter_map(|at| {
+        let rest = json.get(at + key.needle().len()..)?.trim_ascii_start();
+        Some(rest.strip_prefix(b":")?.trim_ascii_start())
     })
 }
 

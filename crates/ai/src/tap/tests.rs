@@ -257,6 +257,58 @@ fn a_cut_answer_has_not_ended_and_tells_what_it_told() {
 }
 
 #[test]
+fn what_had_another_tier_speed_or_place_is_not_priceable() {
+    let chat = |tier: &str| format!(r#"{{"usage":{{"prompt_tokens":1}},"service_tier":{tier}}}"#);
+    let responses = |tier: &str| format!(r#"{{"usage":{{"input_tokens":1}},"service_tier":{tier}}}"#);
+    for (tier, priceable) in [
+        (r#""default""#, true),
+        (r#""standard""#, true),
+        (r#""auto""#, true),
+        ("null", true),
+        ("7", true),
+        (r#""flex""#, false),
+        (r#""priority""#, false),
+        (r#""later""#, false),
+    ] {
+        for (format, body) in [(Format::Chat, chat(tier)), (Format::Responses, responses(tier))] {
+            assert_eq!(seen(format, false, body.as_bytes()).priceable, priceable, "{format:?} {tier}");
+        }
+        let event = format!(r#"data: {{"type":"response.completed","response":{}}}"#, responses(tier));
+        assert_eq!(seen(Format::Responses, true, event.as_bytes()).priceable, priceable, "{event}");
+    }
+    for (told, priceable) in [
+        (r#""service_tier":"standard","speed":"standard","inference_geo":"global""#, true),
+        (r#""service_tier":null,"inference_geo":"not_available""#, true),
+        (r#""service_tier":"priority""#, false),
+        (r#""service_tier":"batch""#, false),
+        (r#""speed":"fast""#, false),
+        (r#""inference_geo":"us""#, false),
+    ] {
+        let usage = format!(r#""usage":{{"input_tokens":1,{told}}}"#);
+        assert_eq!(seen(Format::Messages, false, format!("{{{usage}}}").as_bytes()).priceable, priceable, "{told}");
+        let stream = format!("data: {{\"message\":{{{usage}}}}}\n\ndata: {{\"usage\":{{\"output_tokens\":2}}}}\n\n");
+        assert_eq!(seen(Format::Messages, true, stream.as_bytes()).priceable, priceable, "{stream}");
+    }
+    assert!(!seen(Format::Chat, false, br#"{"service_tier":"default"}"#).priceable, "there is nothing to price");
+}
+
+#[test]
+fn of_several_tiers_in_a_stream_the_last_counts() {
+    let chunk =
+        |tier: &str| format!("data: {{\"id\":\"c\",\"model\":\"m\",\"choices\":[{{}}],\"service_tier\":{tier}}}\n\n");
+    for (tiers, priceable) in [
+        (["\"auto\"", "\"default\"", "\"default\""], true),
+        (["\"auto\"", "\"priority\"", "null"], false),
+        (["\"default\"", "\"defaults\"", "null"], false),
+        (["\"flex\"", "null", "\"default\""], true),
+        (["\"default\"", "\"default\",\"service_tier\" : \"flex\"", "null"], false),
+    ] {
+        let stream = tiers.map(chunk).concat() + CHUNK;
+        assert_eq!(chat(&stream).1.priceable, priceable, "{stream}");
+    }
+}
+
+#[test]
 fn other_bodies_tell_nothing() {
     for body in
         ["", "<html><body>502, bad gateway</body></html>", "not found, sorry", "null", "7", "[]", "\u{1f}\u{8b}"]

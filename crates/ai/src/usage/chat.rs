@@ -20,6 +20,7 @@ pub(crate) fn read(json: &[u8]) -> Option<Usage> {
         writes,
         output: figure(&["completion_tokens"]),
         reasoning: figure(&["completion_tokens_details", "reasoning_tokens"]),
+        total: figure(&["total_tokens"]),
     }
     .disjoint()
 }
@@ -60,13 +61,52 @@ mod tests {
         }
     }
 
+    fn check(json: &str, expected: [Option<u64>; 6]) {
+        assert_eq!(read(json.as_bytes()).unwrap().classes(), expected, "{json}");
+    }
+
     #[test]
-    fn parts_larger_than_their_whole_do_not_wrap() {
-        let usage = read(
-            br#"{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":18446744073709551615,
-            "cache_write_tokens":7}}"#,
-        )
-        .unwrap();
-        assert_eq!((usage.input, usage.cached_input), (Some(0), Some(u64::MAX)));
+    fn parts_never_come_to_more_than_their_whole() {
+        check(
+            r#"{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":7,"cache_write_tokens":7}}"#,
+            [Some(0), Some(5), Some(0), None, None, None],
+        );
+        check(
+            r#"{"prompt_tokens":9,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":6,
+                "cache_write_tokens_details":{"ttl_12h_tokens":8}}}"#,
+            [Some(1), Some(2), Some(0), Some(6), None, None],
+        );
+        check(
+            r#"{"completion_tokens":3,"completion_tokens_details":{"reasoning_tokens":8}}"#,
+            [None, None, None, None, Some(0), Some(3)],
+        );
+        check(
+            r#"{"prompt_tokens_details":{"cached_tokens":7,"cache_write_tokens":8}}"#,
+            [None, Some(7), Some(8), None, None, None],
+        );
+    }
+
+    #[test]
+    fn absurd_figures_are_not_told() {
+        let most = 1_u64 << 40;
+        check(
+            r#"{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":18446744073709551615},
+                "completion_tokens":1099511627776}"#,
+            [Some(5), None, None, None, Some(most), None],
+        );
+        for absurd in [most + 1, u64::MAX] {
+            assert_eq!(read(format!(r#"{{"prompt_tokens":{absurd}}}"#).as_bytes()), None);
+        }
+    }
+
+    /// As Gemini's and xAI's compatible endpoints count.
+    #[test]
+    fn reasoning_beside_the_completion_is_not_taken_out_of_it() {
+        let details = r#""completion_tokens_details":{"reasoning_tokens":20}"#;
+        for (total, completion) in [(133, 13), (113, 0), (120, 0)] {
+            let json = format!(r#"{{"prompt_tokens":100,"completion_tokens":13,"total_tokens":{total},{details}}}"#);
+            let reasoning = if completion == 13 { 20 } else { 13 };
+            check(&json, [Some(100), None, None, None, Some(completion), Some(reasoning)]);
+        }
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct Told {
     cached_input: Option<u64>,
     writes: Writes,
     output: Option<u64>,
+    /// Whether it had another tier than the standard one, was sped up, or kept to one place: each has its own rates.
+    special: [bool; 3],
 }
 
 impl Told {
@@ -27,6 +29,20 @@ impl Told {
         overwrite(&mut self.writes.short, figure(&["cache_creation", "ephemeral_5m_input_tokens"]));
         overwrite(&mut self.writes.long, figure(&["cache_creation", "ephemeral_1h_input_tokens"]));
         overwrite(&mut self.output, figure(&["output_tokens"]));
+        let word = |name: &str| usage.get(name).and_then(Value::as_str).filter(|word| !word.is_empty());
+        let special = [
+            word("service_tier").map(|tier| tier != "standard"),
+            word("speed").map(|speed| speed == "fast"),
+            word("inference_geo").map(|place| place == "us"),
+        ];
+        for (old, new) in self.special.iter_mut().zip(special) {
+            *old = new.unwrap_or(*old);
+        }
+    }
+
+    /// Whether the standard rates hold.
+    pub(crate) fn is_standard(self) -> bool {
+        self.special == [false; 3]
     }
 
     /// The classes; `None` where nothing was told.

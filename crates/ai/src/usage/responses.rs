@@ -20,6 +20,7 @@ pub(crate) fn read(json: &[u8]) -> Option<Usage> {
         writes,
         output: figure(&["output_tokens"]),
         reasoning: figure(&["output_tokens_details", "reasoning_tokens"]),
+        total: figure(&["total_tokens"]),
     }
     .disjoint()
 }

@@ -79,10 +79,10 @@ fn target(section: &Section<'_>, providers: &Providers) -> Option<(Text, Text)> 
     Some((provider, model?))
 }
 
-/// The built-in prices under those of the file.
+/// The prices of the file.
 pub(super) fn prices(root: &Section<'_>, providers: &Providers) -> Prices {
     let mut taken = Taken::default();
-    let mut prices = Prices::builtin();
+    let mut prices = Prices::default();
     for section in root.sections("prices", &grammar::PRICE) {
         let model = section.required("model").filter(|model| is_priced(&section, model, providers));
         let rates = rates(&section);
@@ -95,21 +95,16 @@ pub(super) fn prices(root: &Section<'_>, providers: &Providers) -> Prices {
     prices
 }
 
-/// Whether `name` is `PROVIDER/MODEL` of a provider that there is, here or in the built-in table.
+/// Whether `name` is `PROVIDER/MODEL` of a provider that there is: a price under another name would never be used.
 fn is_priced(section: &Section<'_>, name: &Text, providers: &Providers) -> bool {
     let Some((provider, _)) = name.value.split_once('/').filter(|(_, model)| is_model(model)) else {
         section.bad(name.at, "model", "PROVIDER/MODEL: openai/gpt-5-mini");
         return false;
     };
-    let known =
-        || providers.names.iter().map(String::as_str).chain(ai::ProviderKind::ALL.iter().map(|kind| kind.as_str()));
-    let is_known = known().any(|name| name == provider);
+    let is_known = providers.names.iter().any(|name| name == provider);
     if !is_known {
         let provider = Text { at: name.at, value: provider.to_owned(), foreign: name.foreign };
-        let mut names: Vec<&str> = known().collect();
-        names.sort_unstable();
-        names.dedup();
-        section.unknown_name(&provider, "provider", names.into_iter());
+        section.unknown_name(&provider, "provider", providers.names.iter().map(String::as_str));
     }
     is_known
 }

@@ -137,12 +137,7 @@ pub(super) fn log(root: &Section<'_>, flags: &Flags) -> Log {
     if let (Some(log), Some(entries)) = (section, section.map(|log| log.entries("modules"))) {
         let levels = log.reader();
         for (key, node) in entries {
-            let is_module = !key.name.is_empty()
-                && key
-                    .name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b':'));
-            if !is_module {
+            if !is_module(&key.name) {
                 log.bad(key.at, "modules", "names of modules: `proxy`, `store::ingest`");
             }
             let Some(text) = levels.text(node, &format!("log.modules.{}", key.name)) else {
@@ -155,6 +150,13 @@ pub(super) fn log(root: &Section<'_>, flags: &Flags) -> Log {
         }
     }
     Log { format: flags.log.or(format), level, modules }
+}
+
+/// Whether `path` names a module, as the log's filter does: identifiers joined by `::`.
+fn is_module(path: &str) -> bool {
+    path.split("::").all(|name| {
+        !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    })
 }
 
 pub(super) fn data(root: &Section<'_>, flags: &Flags) -> PathBuf {

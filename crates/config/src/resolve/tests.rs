@@ -123,12 +123,78 @@ fn an_entry_keeps_the_name_mock() {
 }
 
 #[test]
-fn a_price_is_looked_up_by_name_then_by_kind() {
-    let source = format!("{FILE}prices:\n  - {{model: claude/claude-opus-4-8, input: '1', output: '2'}}\n");
+fn dated_names_do_not_go_around_an_entry() {
+    let source = "models:
+  - {name: a, credits: 10, targets: [{provider: mock, model: big}]}
+  - {name: b, credits: 7, targets: [{provider: mock, model: old-20251001}]}
+";
+    let snapshot = loaded(source, false).snapshot.with_mock(origin());
+    check(
+        &snapshot,
+        &[
+            (Format::Chat, "mock/big-2025-08-07", "mock:big-2025-08-07 for 10"),
+            (Format::Chat, "big-20250807", "mock:big-20250807 for 10"),
+            (Format::Chat, "mock/old", "mock:old for 7"),
+            (Format::Chat, "mock/old-20260101", "mock:old-20260101 for 7"),
+            (Format::Chat, "mock/big-2025", "mock:big-2025 for 1"),
+        ],
+    );
+}
+
+/// Rates of input in pico-USD: `PROVIDER sent answered`.
+fn check_prices(snapshot: &Snapshot, cases: &[(&str, &str, Option<&str>, Option<u64>)]) {
+    for (name, sent, answered, expected) in cases {
+        let provider = snapshot.providers.iter().find(|provider| *provider.name == **name).unwrap();
+        let found = snapshot.price(provider, sent, *answered).map(|price| price.rates.input);
+        assert_eq!(found, *expected, "{name} {sent} {answered:?}");
+    }
+}
+
+#[test]
+fn a_configured_price_comes_before_the_built_in_one_and_an_answered_model_before_the_sent() {
+    let source = format!(
+        "{FILE}prices:
+  - {{model: claude/claude-opus-4-8, input: '1', output: '2'}}
+  - {{model: openai/my-deploy, input: '3', output: '4'}}
+  - {{model: openai/gpt-5, input: '5', output: '6'}}
+"
+    );
     let snapshot = loaded(&source, false).snapshot;
-    let input = |index: usize, model| snapshot.price(&snapshot.providers[index], model).map(|price| price.rates.input);
-    assert_eq!(input(1, "claude-opus-4-8"), Some(1_000_000));
-    assert_eq!(input(0, "gpt-5-mini"), Some(250_000));
-    assert_eq!(input(0, "gpt-unheard-of"), None);
+    check_prices(
+        &snapshot,
+        &[
+            ("claude", "claude-opus-4-8", None, Some(1_000_000)),
+            ("openai", "my-deploy", Some("gpt-5-mini-2025-08-07"), Some(3_000_000)),
+            ("openai", "my-deploy", Some("gpt-5-2025-08-07"), Some(5_000_000)),
+            ("openai", "gpt-5-nano", Some("gpt-5-mini-2025-08-07"), Some(250_000)),
+            ("openai", "gpt-5-mini", Some("unheard-of"), Some(250_000)),
+            ("openai", "gpt-unheard-of", None, None),
+        ],
+    );
     assert!(snapshot.costs_money());
+}
+
+#[test]
+fn built_in_prices_hold_at_the_kinds_own_host_only() {
+    let source = "
+providers:
+  - {name: openai, kind: openai, base_url: 'https://groq.example/openai/v1', credential: x}
+  - {name: anthropic, kind: anthropic, base_url: 'https://api.anthropic.com.example', credential: x}
+  - {name: main, kind: openai, base_url: 'https://API.openai.com:443/v1', credential: x}
+  - {name: claude, kind: anthropic, credential: x}
+  - {name: other, kind: mock, base_url: 'http://127.0.0.1:9'}
+prices: [{model: openai/llama, input: '3', output: '4'}]
+";
+    check_prices(
+        &loaded(source, false).snapshot,
+        &[
+            ("openai", "gpt-5-mini", Some("gpt-5-mini"), None),
+            ("openai", "llama", Some("gpt-5-mini"), Some(3_000_000)),
+            ("anthropic", "claude-opus-4-8", None, None),
+            ("main", "gpt-5-mini", None, Some(250_000)),
+            ("main", "llama", None, None),
+            ("claude", "claude-opus-4-8", None, Some(5_000_000)),
+            ("other", "x", None, Some(1_000_000)),
+        ],
+    );
 }

@@ -48,7 +48,7 @@ fn unknown_key_names_the_near_one() {
 error[unknown_key]: unknown key `conect` in `timeouts`
  --> t.yaml:2:3
   |
-2 |   conect: 2s
+2 |   conect: ***
   |   ^^^^^^ expected `connect`, `first_byte`, `idle` or `total`
   = did you mean `connect`?",
     );
@@ -158,6 +158,8 @@ error[unknown_name]: no upstream is named `user_service`
     );
     check_codes("models: [{name: m, targets: [{provider: opena, model: x}]}]", &[("unknown_name", 1, 41)]);
     check_codes("prices: [{model: opena/x, input: '1', output: '1'}]", &[("unknown_name", 1, 18)]);
+    let main = "providers: [{name: main, kind: openai}]\nprices: [{model: openai/x, input: '1', output: '1'}]";
+    check_codes(main, &[("unknown_name", 2, 18)]);
 }
 
 #[test]
@@ -232,6 +234,10 @@ fn values_outside_of_their_range_are_refused() {
         "log: {level: verbose}",
         "log: {modules: {proxy: loud}}",
         "log: {modules: {'a=b,c': info}}",
+        "log: {modules: {'a:b': info}}",
+        "log: {modules: {'::a': info}}",
+        "log: {modules: {'a:::b': info}}",
+        "log: {modules: {'a::': info}}",
         "ai: {prefix: llm}",
         "ai: {prefix: /a?b}",
         "providers: [{name: a/b, kind: openai, credential: x}]",
@@ -278,6 +284,49 @@ fn missing_keys_are_named_once() {
 }
 
 #[test]
+fn nothing_is_shown_of_the_value_of_an_unknown_key() {
+    for source in [
+        "providers: [{apikey: S3CRET}]",
+        "providers: [{name: a, key: 'S3CRET, S3CRET', kind: openai, kindd: S3CRET}]",
+        "providers: [{key: [S3CRET, {a: S3CRET}], name: /, kind: x}, {kind: y}]",
+        "providers:\n  - key: S3CRET # S3CRET\n    name: /\n",
+        "providers:\n  - {key: [S3CRET,\n    S3CRET], name: /, kind: x}\n",
+        "providers:\n  - {key: [\n    S3CRET, S3CRET], name: S3, kind: x,\n  base: S3CRET}\n",
+        "master_encryption_keyy: S3CRET\nredis: redis://S3CRET\n",
+        "\"pass word\" : S3CRET\né: {S3CRET: S3CRET}\n? odd\n: S3CRET\n",
+        "storee: &s {S3CRET: S3CRET}\nbrand: {name: a, nam: *s}",
+        "xs: {a: S3CRET}",
+        "xs: S3CRET",
+    ] {
+        let error = read_text(source).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("unknown_key") && !error.contains("S3CRET"), "{source}\n{error}");
+    }
+    check(
+        "drain: {delai: [1, 2], timeot: 5s, timeout: x}",
+        "
+error[unknown_key]: unknown key `delai` in `drain`
+ --> t.yaml:1:9
+  |
+1 | drain: {delai: ***, timeot: ***, timeout: x}
+  |         ^^^^^ expected `delay` or `timeout`
+  = did you mean `delay`?
+
+error[unknown_key]: unknown key `timeot` in `drain`
+ --> t.yaml:1:24
+  |
+1 | drain: {delai: ***, timeot: ***, timeout: x}
+  |                     ^^^^^^ expected `delay` or `timeout`
+  = did you mean `timeout`?
+
+error[bad_value]: `drain.timeout` has a value that it does not take
+ --> t.yaml:1:45
+  |
+1 | drain: {delai: ***, timeot: ***, timeout: x}
+  |                                           ^ expected a duration: 250ms, 5s, 1m, 2h or 1d",
+    );
+}
+
+#[test]
 fn errors_repeat_no_secret() {
     for source in [
         "providers: [{name: a, kind: openai, credential: '${SECRET}'}]",
@@ -286,6 +335,7 @@ fn errors_repeat_no_secret() {
         "providers:\n  - name: a\n    kind: openai\n    credential: [S3CRET]\n",
         "providers: [{name: a, kind: openai, base_url: 'https://u:S3CRET@h/v1', credential: x}]",
         "store: {url: postgres://u:S3CRET@h/d}",
+        "store: {url: 'postgres://u:VERY/S3CRET@h/d'}",
         "listen: ${SECRET}",
         "routes: [{path: /a, upstreams: '${SECRET}'}]",
         "models: [{name: '${SECRET}', targets: [{provider: '${SECRET}', model: x}]}]",
