@@ -14,7 +14,10 @@ use config::load::{Flags, Loaded, Sources};
 use store::{Options, Store, UserRef};
 
 use crate::cli::Place;
-use crate::failure::StartFault;
+use crate::failure::{self, StartFault};
+
+/// The database in the data folder, as `store` names it.
+pub(crate) const STORE_FILE: &str = "tollgate.db";
 
 /// Reads the configuration.
 pub(crate) fn load(place: &Place, flags: &Flags) -> Result<Loaded, StartFault> {
@@ -23,17 +26,19 @@ pub(crate) fn load(place: &Place, flags: &Flags) -> Result<Loaded, StartFault> {
     Ok(config::load(Sources { file: place.config.as_deref(), env: &env, flags })?)
 }
 
-/// Opens the store beside a server, or without one.
-pub(crate) async fn open(snapshot: &Snapshot) -> anyhow::Result<Store> {
-    let options = Options { data: &snapshot.data, migrate: snapshot.store.migrate, clock: Clock::system() };
-    let store = Store::open(options).await.map_err(store_fault)?;
-    store.ensure_plans(&snapshot.plans).await?;
-    Ok(store)
+/// Opens the store that there is, beside a server or without one.
+pub(crate) async fn open(snapshot: &Snapshot) -> Result<Store, StartFault> {
+    let data = &snapshot.data;
+    if !data.join(STORE_FILE).exists() {
+        return Err(StartFault::StoreMissing { folder: data.clone() });
+    }
+    open_or_make(snapshot).await
 }
 
-/// A fault of opening the store, with a code where it has one.
-pub(crate) fn store_fault(error: store::StoreError) -> anyhow::Error {
-    if matches!(error, store::StoreError::Newer { .. }) { StartFault::StoreNewer(error).into() } else { error.into() }
+/// Opens the store, made where it is missing.
+pub(crate) async fn open_or_make(snapshot: &Snapshot) -> Result<Store, StartFault> {
+    let options = Options { data: &snapshot.data, migrate: snapshot.store.migrate, clock: Clock::system() };
+    Store::open(options).await.map_err(|error| failure::of_store(&snapshot.data, error))
 }
 
 /// Runs one command's future to its end.
@@ -47,8 +52,31 @@ pub(crate) async fn user(store: &Store, text: &str) -> anyhow::Result<store::Use
     found.ok_or_else(|| anyhow::anyhow!("there is no user {text}: `tollgate users list` shows them"))
 }
 
+/// `text` for a terminal: what would move its cursor, change its colours or the order of its letters is written out.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Beside controls: the separators of lines, and what changes the direction of writing (Unicode TR 9).
+        let moves =
+            matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || moves { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
 /// Writes to stdout; a reader that is gone is no error.
 pub(crate) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_written_out() {
+        assert_eq!(printable("a\u{1b}[2J\r\nb\t\u{202e}c\u{9b}"), "a\\u{1b}[2J\\r\\nb\\t\\u{202e}c\\u{9b}");
+        assert_eq!(printable("Ключ für \"Ada\" \\ 🔑"), "Ключ für \"Ada\" \\ 🔑");
+    }
 }

@@ -10,6 +10,8 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use store::{Email, NewKey, NewUser, Store, UserRef};
 
+use crate::failure::{self, StartFault};
+
 const FILE: &str = "demo-keys.json";
 
 /// Name and plan of each.
@@ -31,7 +33,7 @@ pub(crate) struct DemoKey {
 pub(crate) async fn seed(store: &Store, data: &Path, key_prefix: &str) -> anyhow::Result<Vec<DemoKey>> {
     let path = data.join(FILE);
     let mut kept = read(&path)?;
-    let plans = store.plans().await?;
+    let plans = store.plans().await.map_err(|error| failure::of_store(data, error))?;
     let mut shown = Vec::new();
     for (email, name, plan) in USERS {
         if !plans.iter().any(|known| known.name == plan) {
@@ -44,7 +46,7 @@ pub(crate) async fn seed(store: &Store, data: &Path, key_prefix: &str) -> anyhow
                 let made = DemoKey { email: email.to_owned(), plan: plan.to_owned(), key };
                 kept.push(made.clone());
                 // Written first: a key in the store that nobody can show would be of no use.
-                write(&path, &kept)?;
+                write(&path, &kept).map_err(|error| StartFault::unwritable(data, error))?;
                 made
             }
         };
@@ -63,7 +65,8 @@ async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<()>
             store.create_user(new).await?
         }
     };
-    let key = ApiKey::parse(&demo.key).with_context(|| format!("{FILE} holds something that is no key: delete it"))?;
+    let key = ApiKey::parse(&demo.key)
+        .with_context(|| format!("demo_keys_damaged: {FILE} in the data folder holds what is no key: delete it"))?;
     if matches!(store.find_principal(key.hash()).await?, Err(access::NotFound::Unknown)) {
         let new = NewKey {
             user: user.id,
@@ -80,19 +83,20 @@ async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<()>
 
 fn read(path: &PathBuf) -> anyhow::Result<Vec<DemoKey>> {
     match fs::read(path) {
-        Ok(bytes) => {
-            serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged: delete it", path.display()))
-        }
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .with_context(|| format!("demo_keys_damaged: {} cannot be understood: delete it", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        Err(error) => {
+            Err(error).with_context(|| format!("demo_keys_damaged: {} cannot be read: delete it", path.display()))
+        }
     }
 }
 
-fn write(path: &Path, keys: &[DemoKey]) -> anyhow::Result<()> {
+fn write(path: &Path, keys: &[DemoKey]) -> std::io::Result<()> {
     let draft = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(&serde_json::to_vec_pretty(keys)?)?;
     file.sync_all()?;
-    fs::rename(&draft, path).with_context(|| format!("{} cannot be written", path.display()))
+    fs::rename(&draft, path)
 }

@@ -1,11 +1,10 @@
 //! One server a data folder: a lock on a file in it, which says who holds it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use anyhow::Context;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::failure::StartFault;
@@ -19,25 +18,28 @@ pub(crate) struct Lock(File);
 
 impl Lock {
     /// Takes the folder, made where it is missing (0700: it holds the store).
-    pub(crate) fn take(folder: &Path) -> anyhow::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| unwritable(folder))?;
+    pub(crate) fn take(folder: &Path) -> Result<Self, StartFault> {
+        let unwritable = |source: io::Error| StartFault::unwritable(folder, source);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unwritable)?;
         let path = folder.join(FILE);
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).with_context(|| unwritable(folder))?;
+        let file = options.open(&path).map_err(unwritable)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                Err(StartFault::DataInUse { folder: folder.to_owned(), holder: holder(file) }.into())
+            Ok(()) => {
+                // Until this one signs, the file must not name the one before.
+                file.set_len(0).map_err(unwritable)?;
+                Ok(Self(file))
             }
-            Err(error) => Err(io::Error::from(error)).with_context(|| unwritable(folder)),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                Err(StartFault::DataInUse { folder: folder.to_owned(), holder: holder(file) })
+            }
+            Err(error) => Err(unwritable(error.into())),
         }
     }
 
-    /// Writes down who holds it.
+    /// Writes down who holds it, once.
     pub(crate) fn sign(&mut self, addresses: &str) -> io::Result<()> {
-        self.0.set_len(0)?;
-        self.0.seek(SeekFrom::Start(0))?;
         write!(self.0, "process {} ({addresses})", std::process::id())
     }
 }
@@ -48,13 +50,6 @@ fn holder(file: File) -> String {
         Ok(_) if !text.is_empty() => text,
         _ => "another tollgate, which is starting".to_owned(),
     }
-}
-
-fn unwritable(folder: &Path) -> String {
-    format!(
-        "data_unwritable: the data folder {} cannot be written: give this user the right, or name another with --data",
-        folder.display()
-    )
 }
 
 #[cfg(test)]
@@ -69,6 +64,8 @@ mod tests {
         let refused = Lock::take(folder.path()).unwrap_err().to_string();
         assert!(refused.starts_with("data_in_use") && refused.contains("proxy 127.0.0.1:1"), "{refused}");
         drop(first);
-        assert!(Lock::take(folder.path()).is_ok());
+        let _second = Lock::take(folder.path()).unwrap();
+        let refused = Lock::take(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("another tollgate, which is starting"), "{refused}");
     }
 }

@@ -12,7 +12,6 @@ use std::time::Duration;
 use access::Revision;
 use config::load::{Loaded, Note};
 use config::{Live, Snapshot};
-use store::Store;
 use telemetry::logs::Dropped;
 use telemetry::{Board, Metrics};
 
@@ -66,10 +65,9 @@ async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<En
     if let Some(address) = mock {
         snapshot = snapshot.with_mock(parts::origin(address));
     }
-    refuse_exposed_demo_keys(&kept.store, &snapshot).await?;
     let doors = Doors::open(&snapshot, wish.workers).await?;
     let addresses = doors.addresses.clone();
-    lock.sign(&addresses.to_string())?;
+    lock.sign(&addresses.to_string()).map_err(|error| StartFault::unwritable(&snapshot.data, error))?;
     let greeting =
         Greeting { snapshot: &snapshot, proxy: &addresses.proxy, control: addresses.control, mock, demo: &kept.demo };
     let text = greeting.text();
@@ -108,18 +106,6 @@ async fn join(snapshot: Snapshot, kept: Kept, doors: Doors, mut services: Servic
     Ok(Ending { services, workers, shared, base, drain_times })
 }
 
-/// Demo users, a real provider credential and a public listener, all three, do not start together.
-async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot) -> anyhow::Result<()> {
-    let public = snapshot.listen.iter().find(|address| !address.ip().to_canonical().is_loopback());
-    if let Some(listener) = public
-        && snapshot.costs_money()
-        && store.has_demo_users().await?
-    {
-        return Err(StartFault::DemoKeysExposed { listener: *listener }.into());
-    }
-    Ok(())
-}
-
 /// What is no fault, but perhaps a surprise.
 fn tell(notes: &[Note], kept: &Kept) {
     for note in notes {
@@ -127,6 +113,9 @@ fn tell(notes: &[Note], kept: &Kept) {
     }
     for cut in &kept.cuts {
         tracing::warn!(?cut, "the spool had a torn tail, which was cut");
+    }
+    for lost in &kept.lost {
+        tracing::error!(?lost, "segments of the spool are gone, and the store does not have what was in them");
     }
     for difference in &kept.differences {
         tracing::warn!(

@@ -9,7 +9,7 @@ use config::load::Flags;
 use store::{Key, NewKey, Store};
 
 use crate::cli::{Keys, KeysCommand};
-use crate::commands::{block_on, load, open, say, user};
+use crate::commands::{block_on, load, open, printable, say, user};
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Keys) -> anyhow::Result<ExitCode> {
@@ -57,5 +57,6 @@ async fn act(store: &Store, snapshot: &Snapshot, command: &KeysCommand) -> anyho
 
 fn show(key: &Key) {
     let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
-    say(&format!("{}  {state:<7}  {}_…{}  {}\n", key.id, key.prefix, key.last4, key.label));
+    let label = printable(&key.label);
+    say(&format!("{}  {state:<7}  {}_…{}  {label}\n", key.id, printable(&key.prefix), printable(&key.last4)));
 }

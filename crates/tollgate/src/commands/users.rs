@@ -7,7 +7,7 @@ use config::load::Flags;
 use store::{Email, NewUser, Store, User, UserRef};
 
 use crate::cli::{Users, UsersCommand};
-use crate::commands::{block_on, load, open, say};
+use crate::commands::{block_on, load, open, open_or_make, printable, say};
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
@@ -17,12 +17,24 @@ pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
     };
     let snapshot = load(place, &Flags::default())?.snapshot;
     block_on(async {
-        let store = open(&snapshot).await?;
-        let users = act(&store, &args.command).await?;
+        let store = match &args.command {
+            UsersCommand::Create { email, .. } => {
+                // Before anything is made.
+                Email::parse(email)?;
+                let store = open_or_make(&snapshot).await?;
+                // Without a file it is not known which plans a store shall have that has some.
+                if place.config.is_some() || store.plans().await?.is_empty() {
+                    store.ensure_plans(&snapshot.plans).await?;
+                }
+                store
+            }
+            UsersCommand::List { .. } | UsersCommand::Suspend(_) | UsersCommand::Activate(_) => open(&snapshot).await?,
+        };
+        let done = act(&store, &args.command).await;
         store.close().await;
-        for user in users {
-            let (status, plan) = (user.status.as_str(), &user.plan.name);
-            say(&format!("{}  {status:<9}  {plan:<10}  {}\n", user.id, user.email.as_str()));
+        for user in done? {
+            let (status, plan) = (user.status.as_str(), printable(&user.plan.name));
+            say(&format!("{}  {status:<9}  {plan:<10}  {}\n", user.id, printable(user.email.as_str())));
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use anyhow::Context;
 use config::Snapshot;
 use proxy::Listeners;
 use tokio::net::TcpListener;
+
+use crate::failure::StartFault;
 
 /// Every listener; nobody is answered yet.
 #[derive(Debug)]
@@ -26,13 +27,11 @@ pub(crate) struct Addresses {
 impl Doors {
     /// Listens where `snapshot` says.
     pub(crate) async fn open(snapshot: &Snapshot, workers: usize) -> anyhow::Result<Self> {
-        let proxy = proxy::bind(&snapshot.listen, workers)?;
-        let control = TcpListener::bind(snapshot.control_listen).await.with_context(|| {
-            format!(
-                "cannot listen on {}: stop what listens there, or choose another address with --addr",
-                snapshot.control_listen
-            )
-        })?;
+        let proxy = proxy::bind(&snapshot.listen, workers)
+            .map_err(|error| StartFault::listen(error.address, "--listen", error.source))?;
+        let address = snapshot.control_listen;
+        let control = TcpListener::bind(address);
+        let control = control.await.map_err(|error| StartFault::listen(address, "--addr", error))?;
         let addresses = Addresses { proxy: proxy.addresses().to_vec(), control: control.local_addr()? };
         Ok(Self { proxy, control, addresses })
     }

@@ -1,4 +1,5 @@
-//! The process itself: what it does when nobody reads its output, and when a signal comes too early.
+//! The process itself: what it does when nobody reads its output, when a signal comes too early, when it cannot start,
+//! and when there is no store.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,6 +7,8 @@
     reason = "helpers of tests, which clippy does not see as tests"
 )]
 
+mod commands;
 mod full_pipe;
 mod server;
 mod signals;
+mod start;

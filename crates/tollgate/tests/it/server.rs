@@ -42,6 +42,20 @@ pub(crate) fn tollgate() -> Command {
     command
 }
 
+/// A command that ends by itself: its exit code, stdout and stderr.
+pub(crate) async fn run(words: &[&str], data: &Path) -> (Option<i32>, String, String) {
+    run_with(words, data, &[]).await
+}
+
+/// [`run`] with these variables.
+pub(crate) async fn run_with(words: &[&str], data: &Path, env: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let mut command = tollgate();
+    command.args(words).arg("--data").arg(data).envs(env.iter().copied());
+    let output = tokio::time::timeout(HANGS, command.output()).await.expect("it does not end").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
 /// Where a server in `folder` keeps its data.
 pub(crate) fn data(folder: &Path) -> PathBuf {
     folder.join("data")

@@ -1,0 +1,61 @@
+use std::fs;
+use std::path::Path;
+
+use crate::server::{data, run};
+
+const ADA: &str = "ada@example.com";
+const NO_KEY: &str = "0199aa00-0000-7000-8000-000000000000";
+
+async fn must(words: &[&str], data: &Path) -> String {
+    let (code, stdout, stderr) = run(words, data).await;
+    assert_eq!(code, Some(0), "{words:?}: {stderr}");
+    stdout
+}
+
+#[tokio::test]
+async fn a_store_that_is_missing_is_told_and_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    for words in [
+        &["keys", "list"][..],
+        &["keys", "create", "--user", ADA],
+        &["keys", "revoke", "--key", NO_KEY],
+        &["users", "list"],
+        &["users", "suspend", "--user", ADA],
+        &["users", "activate", "--user", ADA],
+    ] {
+        let (code, _, told) = run(words, &data).await;
+        assert_eq!(code, Some(1), "{words:?}: {told}");
+        assert!(told.starts_with("error: store_missing: "), "{words:?}: {told}");
+        assert!(told.contains(data.to_str().unwrap()) && told.contains("--data"), "{words:?}: {told}");
+        assert!(!data.exists(), "{words:?} made the folder");
+    }
+    let (code, ..) = run(&["users", "create", "--email", "no address"], &data).await;
+    assert_eq!(code, Some(1));
+    assert!(!data.exists(), "a user that cannot be made leaves nothing");
+}
+
+#[tokio::test]
+async fn commands_without_a_configuration_add_no_plans_to_a_store_that_has_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    let config = folder.path().join("tollgate.yaml");
+    fs::write(&config, "plans: [{name: gold, credits_per_day: 5}]\n").unwrap();
+    let words = ["users", "create", "--email", ADA, "--plan", "gold", "--config", config.to_str().unwrap()];
+    must(&words, &data).await;
+    must(&["users", "list"], &data).await;
+    must(&["keys", "list"], &data).await;
+    must(&["users", "create", "--email", "eve@example.com", "--plan", "gold"], &data).await;
+    let (code, _, told) = run(&["users", "create", "--email", "bob@example.com", "--plan", "starter"], &data).await;
+    assert!(code == Some(1) && told.contains("no plan starter"), "{told}");
+}
+
+#[tokio::test]
+async fn a_label_cannot_steer_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    must(&["users", "create", "--email", ADA], &data).await;
+    must(&["keys", "create", "--user", ADA, "--label", "a\u{202e}b"], &data).await;
+    let listed = must(&["keys", "list"], &data).await;
+    assert!(listed.ends_with("  a\\u{202e}b\n") && listed.lines().count() == 1, "{listed:?}");
+}

@@ -1,0 +1,132 @@
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::server::{HANGS, Server, data, run, run_with};
+
+const LOOPBACK: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--addr", "127.0.0.1:0"];
+
+/// A start that fails, with this code first and these words.
+async fn refused(words: &[&str], data: &Path, code: &str, says: &[&str]) {
+    let (exit, stdout, stderr) = run(words, data).await;
+    assert_eq!((exit, stdout.as_str()), (Some(1), ""), "{stderr}");
+    let last = stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with(&format!("error: {code}: ")), "{code}: {stderr}");
+    for word in says {
+        assert!(last.contains(word), "no {word:?} in {last}");
+    }
+    assert!(last.matches("os error").count() <= 1, "{last}");
+}
+
+/// Waits until the server in `folder` listens; nobody has signed its lock before.
+async fn listens(folder: &Path) {
+    let signed = async {
+        while !fs::read_to_string(data(folder).join("tollgate.lock")).is_ok_and(|text| !text.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(HANGS, signed).await.expect("it does not start");
+}
+
+/// A folder in which a server ran to its end.
+async fn used() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::serve(folder.path(), "0s", [Stdio::null(), Stdio::null()]);
+    listens(folder.path()).await;
+    server.signal(Signal::TERM);
+    server.ended().await;
+    folder
+}
+
+/// The spool's first segment of the first lane.
+fn segment(data: &Path) -> PathBuf {
+    let mut files: Vec<PathBuf> = fs::read_dir(data.join("spool")).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().next().unwrap()
+}
+
+#[tokio::test]
+async fn a_taken_port_has_a_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let proxy = ["serve", "--listen", &address, "--addr", "127.0.0.1:0"];
+    refused(&proxy, &data(folder.path()), "port_in_use", &[&address, "--listen"]).await;
+    let control = ["serve", "--addr", &address, "--listen", "127.0.0.1:0"];
+    refused(&control, &data(folder.path()), "port_in_use", &[&address, "--addr"]).await;
+    let elsewhere = ["serve", "--listen", "192.0.2.1:0", "--addr", "127.0.0.1:0"];
+    refused(&elsewhere, &data(folder.path()), "cannot_listen", &["192.0.2.1:0", "--listen", "os error"]).await;
+}
+
+#[tokio::test]
+async fn a_data_folder_that_cannot_be_has_a_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    fs::write(&data, "a file").unwrap();
+    refused(&LOOPBACK, &data, "data_unwritable", &[data.to_str().unwrap(), "--data"]).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_has_a_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("tollgate.db"), "no database ".repeat(1_000)).unwrap();
+    refused(&LOOPBACK, &data, "store_damaged", &[data.to_str().unwrap(), "tollgate.db"]).await;
+    refused(&["users", "list"], &data, "store_damaged", &[data.to_str().unwrap()]).await;
+}
+
+#[tokio::test]
+async fn a_spool_that_is_too_small_has_a_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("tollgate.yaml");
+    fs::write(&config, "spool: {max_size: 1MiB}\n").unwrap();
+    let words = [&LOOPBACK[..], &["--workers", "64", "--config", config.to_str().unwrap()]].concat();
+    refused(&words, &data(folder.path()), "spool_too_small", &["spool.max_size", "--workers"]).await;
+}
+
+#[tokio::test]
+async fn a_spool_that_cannot_be_read_has_a_code_and_may_be_moved_away() {
+    let folder = used().await;
+    let data = data(folder.path());
+    let segment = segment(&data);
+    let file = fs::File::options().write(true).open(&segment).unwrap();
+    file.write_all_at(b"no segment, this", 0).unwrap();
+    let spool = data.join("spool");
+    refused(&LOOPBACK, &data, "spool_damaged", &[segment.to_str().unwrap(), spool.to_str().unwrap()]).await;
+    fs::rename(&spool, folder.path().join("away")).unwrap();
+    let _server = Server::serve(folder.path(), "0s", [Stdio::null(), Stdio::null()]);
+    listens(folder.path()).await;
+}
+
+#[tokio::test]
+async fn a_problem_of_the_configuration_says_error_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("tollgate.yaml");
+    fs::write(&config, "lissten: 127.0.0.1:0\n").unwrap();
+    let words = [&LOOPBACK[..], &["--config", config.to_str().unwrap()]].concat();
+    let (exit, _, told) = run(&words, &data(folder.path())).await;
+    assert!(exit == Some(2) && told.starts_with("error[unknown_key]: "), "{told}");
+    assert_eq!(told.matches("error").count(), 1, "{told}");
+}
+
+#[tokio::test]
+async fn a_refused_demo_leaves_no_demo_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    let key = [("OPENAI_API_KEY", "sk-real-credential")];
+    for public in
+        [["--listen", "0.0.0.0:0", "--addr", "127.0.0.1:0"], ["--listen", "127.0.0.1:0", "--addr", "0.0.0.0:0"]]
+    {
+        let words = [&["serve", "--demo"][..], &public].concat();
+        let (code, _, told) = run_with(&words, &data, &key).await;
+        assert!(code == Some(1) && told.contains("demo_keys_exposed") && told.contains("0.0.0.0:0"), "{told}");
+        assert!(!data.join("demo-keys.json").exists());
+        assert_eq!(run(&["users", "list"], &data).await.1, "");
+    }
+}
