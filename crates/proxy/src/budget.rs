@@ -4,7 +4,7 @@ use access::{Credits, Principal, Refusal};
 use meter::{Ask, Caller, Reservation};
 
 use crate::answer::Problem;
-use crate::settle::Exchange;
+use crate::exchange::Exchange;
 
 /// Takes what the request may use in advance; `credits` is `None` for a free call.
 #[tracing::instrument(level = "debug", skip_all)]

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use crate::admit;
 use crate::answer::Problem;
 use crate::body::{Failed, Progress, Upload};
-use crate::settle::Exchange;
+use crate::exchange::Exchange;
 use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::pool::{Link, Pool};
 

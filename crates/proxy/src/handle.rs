@@ -22,11 +22,11 @@ use tracing::Instrument;
 use crate::answer::{self, Problem};
 use crate::body::{Body, Upload};
 use crate::connection::At;
+use crate::exchange::Exchange;
 use crate::forward::{Answered, Destination, Outgoing, forward};
 use crate::inference::{self, Inference};
 use crate::relay::{Relay, Tapped};
 use crate::route::Way;
-use crate::settle::Exchange;
 use crate::watch::Watch;
 use crate::{admit, budget, identify, route, transform};
 

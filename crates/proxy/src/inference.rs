@@ -11,8 +11,8 @@ use hyper::body::Incoming;
 
 use crate::answer::Problem;
 use crate::body::{self, Bounds};
+use crate::exchange::{Call, Exchange};
 use crate::gate::Held;
-use crate::settle::{Call, Exchange};
 
 /// Bodies larger than this are read and rewritten off the worker's thread: at 500 MB/s it would stand still for longer
 /// than half a millisecond.

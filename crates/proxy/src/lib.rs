@@ -3,9 +3,10 @@
 //! Never does: SQL, Redis, DNS on a worker's own thread, Argon2, a lock held across an await. It sees neither store nor
 //! control: keys are asked for by message, events go to the spool.
 //!
-//! A request's way, a file a step: `listener`, `connection` (and `watch`, its deadlines), `handle` (which tells the story), `admit`, `route`,
-//! `identify`, `inference`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Beside it: `worker`
-//! (the thread it all happens on), `body`, `answer`, `gate`, `fold`, `drain`.
+//! A request's way, a file a step: `listener`, `connection` (with `watch`, its deadlines), `handle` (which tells the
+//! story), `admit`, `route`, `identify`, `inference`, `budget`, `transform`, `forward` (with `upstream`), `relay`,
+//! `settle`. Beside it: `exchange` (what is known of a request), `worker` (the thread it all happens on), `body`,
+//! `answer`, `gate`, `fold`, `drain`.
 
 mod admit;
 mod answer;
@@ -13,6 +14,7 @@ mod body;
 mod budget;
 mod connection;
 mod drain;
+mod exchange;
 mod fold;
 mod forward;
 mod gate;

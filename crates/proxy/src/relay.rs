@@ -11,8 +11,8 @@ use meter::Outcome;
 use tokio::time::Instant;
 
 use crate::body::Cut;
+use crate::exchange::Exchange;
 use crate::forward::Lease;
-use crate::settle::Exchange;
 
 /// An answer in relay. Dropped before its end, it settles as `caller_gone`.
 pub(crate) struct Relay {

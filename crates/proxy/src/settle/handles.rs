@@ -13,7 +13,7 @@ use telemetry::metrics::{
     UpstreamLabels, method,
 };
 
-use super::{Call, Exchange};
+use crate::exchange::{Call, Exchange};
 
 /// Token classes in the order of [`Usage::classes`].
 const CLASSES: [&str; 6] = ["input", "cached_input", "cache_write_short", "cache_write_long", "output", "reasoning"];

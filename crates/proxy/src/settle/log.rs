@@ -4,7 +4,7 @@ use access::Refusal;
 use access::refusal::Side;
 use meter::Outcome;
 
-use super::Exchange;
+use crate::exchange::Exchange;
 
 /// What of a path stands in a line: thousands of lines may wait to be written.
 const PATH_LEN_MAX: usize = 512;
