@@ -248,7 +248,7 @@ impl Exchange {
         if self.sending.as_ref().is_some_and(|sending| sending.probe.anything_written()) {
             self.hold = match std::mem::replace(&mut self.hold, Hold::Nothing) {
                 Hold::Reserved(reservation) => Hold::Committed(reservation.commit(self.started_at)),
-                other => other,
+                held @ (Hold::Nothing | Hold::Committed(_)) => held,
             };
         }
     }
