@@ -26,18 +26,6 @@ pub enum NotReady {
     Directory,
 }
 
-impl NotReady {
-    /// The word in the answer of `/readyz`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Draining => "draining",
-            Self::Snapshot => "snapshot",
-            Self::Directory => "directory",
-        }
-    }
-}
-
 impl Board {
     /// The shutdown began; there is no way back.
     pub fn drain(&self) {

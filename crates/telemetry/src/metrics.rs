@@ -65,9 +65,9 @@ pub struct Spool {
     pub bytes: Gauge,
     /// `tollgate_spool_oldest_seconds`: age of the oldest of it.
     pub oldest_seconds: Gauge,
-    /// `tollgate_spool_ingested_total`: records that stand in the store.
+    /// `tollgate_spool_ingested_total`: events that stand in the store, folded counts apart.
     pub ingested_total: Counter,
-    /// `tollgate_spool_ingest_errors_total`: batches that the store refused.
+    /// `tollgate_spool_ingest_errors_total`: batches that could not be read or written.
     pub ingest_errors: Counter,
 }
 
@@ -189,8 +189,12 @@ impl Spool {
             "Age of the oldest record that is not ingested",
             spool.oldest_seconds.clone(),
         );
-        registry.register("tollgate_spool_ingested", "Records ingested", spool.ingested_total.clone());
-        registry.register("tollgate_spool_ingest_errors", "Batches refused by the store", spool.ingest_errors.clone());
+        registry.register("tollgate_spool_ingested", "Usage events ingested", spool.ingested_total.clone());
+        registry.register(
+            "tollgate_spool_ingest_errors",
+            "Batches that could not be read or written",
+            spool.ingest_errors.clone(),
+        );
         spool
     }
 }
