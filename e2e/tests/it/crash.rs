@@ -12,7 +12,7 @@ use crate::bodies::{CHAT, Format};
 use crate::store;
 
 const CALLERS: usize = 16;
-/// Answers until the server is killed.
+/// Answers at least until the server is killed.
 const ANSWERS: usize = 300;
 /// The oldest count that a crash may lose (10 ms), and what a busy machine adds before the server's thread has run.
 const LOST: Duration = Duration::from_millis(10 + 50);
@@ -33,7 +33,10 @@ async fn kill_under_load(gateway: Gateway, call: Call) -> (Vec<(Answer, Instant)
             }
         });
     }
-    eventually("the load runs", async || (answers.lock().unwrap().len() >= ANSWERS).then_some(())).await;
+    // Long enough that most of it is older than what a crash may lose.
+    let begun = Instant::now();
+    let is_enough = || answers.lock().unwrap().len() >= ANSWERS && begun.elapsed() > LOST * 8;
+    eventually("the load runs", async || is_enough().then_some(())).await;
     let killed_at = Instant::now();
     let folder = gateway.crash().folder;
     callers.join_all().await;
