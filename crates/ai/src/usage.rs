@@ -4,20 +4,13 @@
 //! Parts never come to more than the whole that is told.
 
 pub(crate) mod chat;
+mod lenient;
 pub(crate) mod messages;
 pub(crate) mod responses;
 
+use lenient::{Figure, Part};
 use meter::{Source, Usage};
-use serde_json::Value;
-
-/// No answer has more tokens of a class; with such figures no sum and no cost comes near to overflowing.
-const TOKENS_MAX: u64 = 1 << 40;
-
-/// A figure inside a usage object, by the names on the way to it. (A JSON pointer would be unescaped, and cost more than
-/// parsing the object.)
-fn figure(usage: &Value, path: &[&str]) -> Option<u64> {
-    path.iter().try_fold(usage, |value, name| value.get(name))?.as_u64().filter(|tokens| *tokens <= TOKENS_MAX)
-}
+use serde::Deserialize;
 
 /// Writes to a cache: their sum as it is told, and the parts of it that are told by lifetime.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,6 +26,36 @@ impl Writes {
         let Some(mut rest) = self.sum else { return (self.short, self.long) };
         let long = take(&mut rest, self.long);
         (Some(rest), long)
+    }
+}
+
+/// OpenAI's details of the input, in chat completions and in Responses.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct InputDetails {
+    cached_tokens: Figure,
+    cache_write_tokens: Figure,
+    cache_write_tokens_details: Part<WriteDetails>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WriteDetails {
+    ttl_30m_tokens: Figure,
+    ttl_12h_tokens: Figure,
+}
+
+/// OpenAI's details of the output.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    reasoning_tokens: Figure,
+}
+
+impl InputDetails {
+    fn writes(&self) -> Writes {
+        let WriteDetails { ttl_30m_tokens, ttl_12h_tokens } = &self.cache_write_tokens_details.0;
+        Writes { sum: self.cache_write_tokens.0, short: ttl_30m_tokens.0, long: ttl_12h_tokens.0 }
     }
 }
 

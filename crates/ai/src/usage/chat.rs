@@ -1,26 +1,31 @@
 //! Chat completions: `usage` of the body, or of a stream's last chunk.
 
 use meter::Usage;
-use serde_json::Value;
+use serde::Deserialize;
 
-use super::{Inclusive, Writes, figure};
+use super::{Figure, Inclusive, InputDetails, OutputDetails, Part};
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Told {
+    prompt_tokens: Figure,
+    prompt_tokens_details: Part<InputDetails>,
+    completion_tokens: Figure,
+    completion_tokens_details: Part<OutputDetails>,
+    total_tokens: Figure,
+}
 
 /// Reads a usage object; `None` where it tells nothing.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
-    let usage: Value = serde_json::from_slice(json).ok()?;
-    let figure = |path: &[&str]| figure(&usage, path);
-    let writes = Writes {
-        sum: figure(&["prompt_tokens_details", "cache_write_tokens"]),
-        short: figure(&["prompt_tokens_details", "cache_write_tokens_details", "ttl_30m_tokens"]),
-        long: figure(&["prompt_tokens_details", "cache_write_tokens_details", "ttl_12h_tokens"]),
-    };
+    let Part(told) = serde_json::from_slice::<Part<Told>>(json).ok()?;
+    let details = &told.prompt_tokens_details.0;
     Inclusive {
-        input: figure(&["prompt_tokens"]),
-        cached_input: figure(&["prompt_tokens_details", "cached_tokens"]),
-        writes,
-        output: figure(&["completion_tokens"]),
-        reasoning: figure(&["completion_tokens_details", "reasoning_tokens"]),
-        total: figure(&["total_tokens"]),
+        input: told.prompt_tokens.0,
+        cached_input: details.cached_tokens.0,
+        writes: details.writes(),
+        output: told.completion_tokens.0,
+        reasoning: told.completion_tokens_details.0.reasoning_tokens.0,
+        total: told.total_tokens.0,
     }
     .disjoint()
 }
@@ -56,6 +61,12 @@ mod tests {
         assert_eq!(read(br#"{"prompt_tokens":9,"completion_tokens":0,"prompt_tokens_details":null}"#), Some(plain));
         let output = Usage { output: Some(4), ..Usage::empty(Source::Reported) };
         assert_eq!(read(br#"{"prompt_tokens":-9,"completion_tokens":4}"#), Some(output));
+        for odd in ["7", "[1, {}]", "\"x\"", "true", "{\"cached_tokens\": [2]}", "{\"cached_tokens\": {\"x\": 1}}"] {
+            let json = format!(r#"{{"prompt_tokens":9,"prompt_tokens_details":{odd},"completion_tokens":0}}"#);
+            assert_eq!(read(json.as_bytes()), Some(plain), "{odd}");
+        }
+        // Who says two things has said nothing.
+        assert_eq!(read(br#"{"prompt_tokens":9,"prompt_tokens":8}"#), None);
         for nothing in ["{}", "null", "[]", "7", r#"{"prompt_tokens":"9"}"#, r#"{"prompt_tokens":1.5}"#, "{"] {
             assert_eq!(read(nothing.as_bytes()), None, "{nothing}");
         }

@@ -1,9 +1,10 @@
 //! Messages: `usage` of the body; in a stream that of `message_start`, overwritten by each `message_delta`.
 
 use meter::{Source, Usage};
-use serde_json::Value;
+use serde::Deserialize;
 
-use super::{Writes, figure, told};
+use super::lenient::Word;
+use super::{Figure, Part, Writes, told};
 
 /// What the usage objects of one message have told so far. The input excludes reads from and writes to caches, the
 /// output includes thinking, which is not told apart.
@@ -17,23 +18,42 @@ pub(crate) struct Told {
     special: [bool; 3],
 }
 
+/// One usage object.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Object {
+    input_tokens: Figure,
+    cache_read_input_tokens: Figure,
+    cache_creation_input_tokens: Figure,
+    cache_creation: Part<Creation>,
+    output_tokens: Figure,
+    service_tier: Word,
+    speed: Word,
+    inference_geo: Word,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Creation {
+    ephemeral_5m_input_tokens: Figure,
+    ephemeral_1h_input_tokens: Figure,
+}
+
 impl Told {
     /// Takes a further usage object in: its figures are cumulative, so they overwrite; what it leaves out stands.
     pub(crate) fn read(&mut self, json: &[u8]) {
-        let Ok(usage) = serde_json::from_slice::<Value>(json) else { return };
-        let figure = |path: &[&str]| figure(&usage, path);
+        let Ok(Part(usage)) = serde_json::from_slice::<Part<Object>>(json) else { return };
         let overwrite = |old: &mut Option<u64>, new: Option<u64>| *old = new.or(*old);
-        overwrite(&mut self.input, figure(&["input_tokens"]));
-        overwrite(&mut self.cached_input, figure(&["cache_read_input_tokens"]));
-        overwrite(&mut self.writes.sum, figure(&["cache_creation_input_tokens"]));
-        overwrite(&mut self.writes.short, figure(&["cache_creation", "ephemeral_5m_input_tokens"]));
-        overwrite(&mut self.writes.long, figure(&["cache_creation", "ephemeral_1h_input_tokens"]));
-        overwrite(&mut self.output, figure(&["output_tokens"]));
-        let word = |name: &str| usage.get(name).and_then(Value::as_str).filter(|word| !word.is_empty());
+        overwrite(&mut self.input, usage.input_tokens.0);
+        overwrite(&mut self.cached_input, usage.cache_read_input_tokens.0);
+        overwrite(&mut self.writes.sum, usage.cache_creation_input_tokens.0);
+        overwrite(&mut self.writes.short, usage.cache_creation.0.ephemeral_5m_input_tokens.0);
+        overwrite(&mut self.writes.long, usage.cache_creation.0.ephemeral_1h_input_tokens.0);
+        overwrite(&mut self.output, usage.output_tokens.0);
         let special = [
-            word("service_tier").map(|tier| tier != "standard"),
-            word("speed").map(|speed| speed == "fast"),
-            word("inference_geo").map(|place| place == "us"),
+            usage.service_tier.0.map(|tier| *tier != *"standard"),
+            usage.speed.0.map(|speed| *speed == *"fast"),
+            usage.inference_geo.0.map(|place| *place == *"us"),
         ];
         for (old, new) in self.special.iter_mut().zip(special) {
             *old = new.unwrap_or(*old);

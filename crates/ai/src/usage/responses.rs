@@ -1,26 +1,31 @@
 //! Responses: `usage` of the body, or of the response inside a stream's terminal event.
 
 use meter::Usage;
-use serde_json::Value;
+use serde::Deserialize;
 
-use super::{Inclusive, Writes, figure};
+use super::{Figure, Inclusive, InputDetails, OutputDetails, Part};
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Told {
+    input_tokens: Figure,
+    input_tokens_details: Part<InputDetails>,
+    output_tokens: Figure,
+    output_tokens_details: Part<OutputDetails>,
+    total_tokens: Figure,
+}
 
 /// Reads a usage object; `None` where it tells nothing.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
-    let usage: Value = serde_json::from_slice(json).ok()?;
-    let figure = |path: &[&str]| figure(&usage, path);
-    let writes = Writes {
-        sum: figure(&["input_tokens_details", "cache_write_tokens"]),
-        short: figure(&["input_tokens_details", "cache_write_tokens_details", "ttl_30m_tokens"]),
-        long: figure(&["input_tokens_details", "cache_write_tokens_details", "ttl_12h_tokens"]),
-    };
+    let Part(told) = serde_json::from_slice::<Part<Told>>(json).ok()?;
+    let details = &told.input_tokens_details.0;
     Inclusive {
-        input: figure(&["input_tokens"]),
-        cached_input: figure(&["input_tokens_details", "cached_tokens"]),
-        writes,
-        output: figure(&["output_tokens"]),
-        reasoning: figure(&["output_tokens_details", "reasoning_tokens"]),
-        total: figure(&["total_tokens"]),
+        input: told.input_tokens.0,
+        cached_input: details.cached_tokens.0,
+        writes: details.writes(),
+        output: told.output_tokens.0,
+        reasoning: told.output_tokens_details.0.reasoning_tokens.0,
+        total: told.total_tokens.0,
     }
     .disjoint()
 }
