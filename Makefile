@@ -3,10 +3,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench audit hooks fmt setup
+.PHONY: help run test clients check bench fuzz coverage audit hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
+# How long `make fuzz` takes, without what it builds.
+SECONDS ?= 60
 # CI says --locked; a developer may be changing dependencies.
 LOCKED ?=
 
@@ -14,23 +16,32 @@ LOCKED ?=
 # them would be compiled twice.
 TESTED := --workspace --exclude xtask
 
+# A PostgreSQL of its own for one command.
+BESIDE_POSTGRES := cargo run --quiet $(LOCKED) --package xtask -- postgres
+
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A Node of our own, where scripts/setup.sh had to bring one; and cargo, where the shell has not been told yet.
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH):$(HOME)/.cargo/bin
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## set up what is missing, build, and serve the demo on loopback
 	@scripts/setup.sh build
 	cargo build $(LOCKED) --package tollgate
 	@exec $(TARGET)/debug/tollgate serve --demo $(ARGS)
 
-test: ## run all tests, those on the built binary and with the official SDKs included
+test: ## run all tests; those on the built binary, official clients included, and on the control API on SQLite and on PostgreSQL
 	@scripts/setup.sh test
 	cargo test $(LOCKED) --package xtask
 	cargo build $(LOCKED) $(TESTED) --bins --tests
-	cargo test $(LOCKED) $(TESTED)
+	$(BESIDE_POSTGRES) cargo test $(LOCKED) $(TESTED)
+	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met
+
+clients: ## run the official clients, and write docs/clients.md from what they did
+	@scripts/setup.sh test
+	cargo build $(LOCKED) $(TESTED) --bins --tests
+	UPDATE_CLIENTS=1 cargo test $(LOCKED) $(TESTED) --test e2e clients::
 
 check: ## formatting, lints, documentation, house rules
 	@scripts/setup.sh check
@@ -44,6 +55,14 @@ bench: ## what a request costs, beside nginx (release build; takes minutes)
 	@bench/setup.sh
 	cargo build $(LOCKED) --release --package tollgate
 	cargo run $(LOCKED) --release --package bench -- run $(ARGS)
+
+fuzz: ## hostile bytes for every parser, for SECONDS over all of them (docs/fuzzing.md)
+	@scripts/setup.sh build
+	cargo run --quiet $(LOCKED) --profile fuzz --package fuzz -- run all --seconds $(SECONDS) $(ARGS)
+
+coverage: ## which lines the tests run, by crate (cargo-llvm-cov; takes about half an hour)
+	@scripts/setup.sh test
+	@scripts/coverage.sh
 
 audit: ## known vulnerabilities, licences, bans and sources of dependencies (cargo-deny)
 	@scripts/audit.sh

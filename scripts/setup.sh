@@ -3,14 +3,15 @@
 #
 #   setup.sh build   a C compiler, for SQLite and aws-lc
 #   setup.sh check   and rustfmt, clippy, git
-#   setup.sh test    and git, Node 20 or later with npm, for the official SDKs
+#   setup.sh test    and git, PostgreSQL 15 or later and PgBouncer, Redis 7 or later, shellcheck, Node 22 or later with npm, Python 3.11 or later, the official clients
 #   setup.sh all     all of it
 #
 # Installs Debian packages as root, or with a sudo that asks for nothing; else it names them and fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly NODE_MAJOR_MIN=20
+readonly NODE_MAJOR_MIN=22
+readonly PYTHON_MIN=3.11
 target=${CARGO_TARGET_DIR:-target}
 tools=$(realpath -m "$target")/tools
 # As in the Makefile.
@@ -60,6 +61,37 @@ components() {
     rustup component add rustfmt clippy
 }
 
+readonly POSTGRES_MAJOR_MIN=15
+
+# The tests start a server of their own: only its binaries must be here.
+postgres_here() {
+    local bin
+    for bin in /usr/lib/postgresql/*/bin; do
+        local major=${bin#/usr/lib/postgresql/}
+        major=${major%%/*}
+        if [ -x "$bin/initdb" ] && [ "${major%%.*}" -ge "$POSTGRES_MAJOR_MIN" ] 2>/dev/null; then
+            [ -x /usr/sbin/pgbouncer ] || install pgbouncer
+            return
+        fi
+    done
+    install postgresql pgbouncer
+}
+
+readonly REDIS_MAJOR_MIN=7
+
+# As with PostgreSQL: its binary alone is needed, and no server that a package may have started.
+redis_here() {
+    redis_works || install redis-server
+    redis_works || fail "redis-server $REDIS_MAJOR_MIN or later is missing: put one on the PATH"
+}
+
+redis_works() {
+    local version
+    version=$(redis-server --version 2>/dev/null) || return 1
+    version=${version#*v=}
+    [ "${version%%.*}" -ge "$REDIS_MAJOR_MIN" ] 2>/dev/null
+}
+
 # Whether the PATH has a Node that is new enough, and an npm that runs on it.
 node_works() {
     local version
@@ -85,8 +117,65 @@ bring_node() {
 node_here() {
     if node_works; then return; fi
     if ! bring_node || ! node_works; then
-        fail "Node $NODE_MAJOR_MIN or later with npm is missing, and could not be brought: put one on the PATH"
+        fail "Node $NODE_MAJOR_MIN or later with npm is missing, and could not be brought: put one on the PATH, or see that there is a network"
     fi
+}
+
+# packages FOLDER [INTO]: what its lock file says, installed there or in INTO, once.
+packages() {
+    local from=$1 into=${2:-$1}
+    cmp -s "$from/package-lock.json" "$into/node_modules/.installed" && return
+    say "installing the packages of $from"
+    mkdir -p "$into"
+    if [ "$from" != "$into" ]; then cp "$from/package.json" "$from/package-lock.json" "$into/"; fi
+    (cd "$into" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) ||
+        fail "the packages of $from could not be installed: is there a network?"
+    cp "$from/package-lock.json" "$into/node_modules/.installed"
+}
+
+# Codex and Claude Code come as executables of some hundred MB each, so they stay in the build folder.
+agents() {
+    packages e2e/agents "$tools/agents"
+    local claude=$tools/agents/node_modules/@anthropic-ai/claude-code
+    # What its own install script does, which --ignore-scripts leaves out: the executable takes a placeholder's place.
+    [ "$(wc -c <"$claude/bin/claude.exe")" -gt 1000000 ] || (cd "$claude" && node install.cjs >&2) ||
+        fail "Claude Code has no executable for this machine"
+}
+
+python_works() {
+    python3 -c "import sys, venv, ensurepip; sys.exit(sys.version_info < tuple(map(int, '$PYTHON_MIN'.split('.'))))" 2>/dev/null
+}
+
+# environment SET: Python's packages of requirements-SET.txt, in an environment of their own, once.
+environment() {
+    local wanted=e2e/python/requirements-$1.txt into=$tools/python-$1
+    cmp -s "$wanted" "$into/installed.txt" && "$into/bin/python" --version >/dev/null 2>&1 && return
+    python_works || install python3 python3-venv python3-pip
+    python_works || fail "Python $PYTHON_MIN or later with venv is missing: put one on the PATH as python3"
+    say "installing $wanted"
+    rm -rf "$into"
+    python3 -m venv "$into" || fail "no Python environment could be made in $into"
+    "$into/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps -r "$wanted" >&2 ||
+        fail "$wanted could not be installed: is there a network?"
+    cp "$wanted" "$into/installed.txt"
+}
+
+clients() {
+    node_here
+    packages e2e/sdk
+    agents
+    environment current
+    environment earlier
+}
+
+# Who reads the script that /install.sh answers.
+shellcheck_here() {
+    has shellcheck || install shellcheck
+}
+
+# Who says whether docs/openapi.json is OpenAPI.
+validator() {
+    environment openapi
 }
 
 what=${1:-all}
@@ -100,12 +189,20 @@ check)
     ;;
 test)
     git_here
-    node_here
+    postgres_here
+    redis_here
+    shellcheck_here
+    clients
+    validator
     ;;
 all)
     components
     git_here
-    node_here
+    postgres_here
+    redis_here
+    shellcheck_here
+    clients
+    validator
     ;;
 *) fail "usage: setup.sh [build|check|test|all]" ;;
 esac

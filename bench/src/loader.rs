@@ -1,6 +1,7 @@
 //! A client of our own: it sees every byte of an answer.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -11,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -22,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Loader {
     sender: SendRequest<Full<Bytes>>,
     address: SocketAddr,
-    authorization: Option<String>,
+    key: Option<Arc<str>>,
     _connection: JoinSet<()>,
 }
 
@@ -37,13 +38,24 @@ pub(crate) struct Answer {
 impl Loader {
     pub(crate) async fn connect(address: SocketAddr, key: Option<&str>) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| address.to_string())?;
+        Self::over(stream, address, key).await
+    }
+
+    /// From an address of this machine.
+    pub(crate) async fn connect_from(from: Ipv4Addr, address: SocketAddr) -> anyhow::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        let stream = socket.connect(address).await.with_context(|| format!("{address} from {from}"))?;
+        Self::over(stream, address, None).await
+    }
+
+    async fn over(stream: TcpStream, address: SocketAddr, key: Option<&str>) -> anyhow::Result<Self> {
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         let mut task = JoinSet::new();
         // Its error is the sender's too.
         task.spawn(async { drop(connection.await) });
-        let authorization = key.map(|key| format!("Bearer {key}"));
-        Ok(Self { sender, address, authorization, _connection: task })
+        Ok(Self { sender, address, key: key.map(Arc::from), _connection: task })
     }
 
     /// As soon as something listens.
@@ -63,9 +75,22 @@ impl Loader {
     }
 
     pub(crate) async fn send(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Answer> {
+        let key = self.key.clone();
+        self.send_as(key.as_deref(), method, path, body).await
+    }
+
+    /// The same with another key than the connection's.
+    #[expect(clippy::too_many_arguments, reason = "a request line, its body and whose it is")]
+    pub(crate) async fn send_as(
+        &mut self,
+        key: Option<&str>,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> anyhow::Result<Answer> {
         let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.to_string());
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
+        if let Some(key) = key {
+            request = request.header(AUTHORIZATION, format!("Bearer {key}"));
         }
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");

@@ -5,24 +5,39 @@
 //! interval of the ratio is. Answers are checked by a loader of our own in a pass apart, and what the product counted is
 //! compared with what was sent. Raw output stays in `bench/out/`.
 //!
+//! `ingest`, `lookup`, `overview` and `stores` measure the store, `api` the control API, on SQLite or on the PostgreSQL that
+//! `xtask postgres --durable` starts.
+//!
 //! Read in this order: `run` (the story), `scenario`, `pair`, `ratio`; `group` and `cpu` (whose time), `nginx`, `product`,
-//! `wrk`; `exact` and `counts` (is it right), `memory`, `report`.
+//! `wrk`; `exact` and `counts` (is it right), `memory`, `report`; apart from it `database`, `ingest`, `lookup`, `overview`, `stores`,
+//! and `api` with `server` and `steady`.
 
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
+mod api;
 mod counts;
 mod cpu;
+mod database;
+mod events;
 mod exact;
 mod group;
+mod ingest;
 mod loader;
+mod lookup;
 mod memory;
 mod nginx;
+mod overview;
 mod pair;
+mod people;
 mod product;
 mod ratio;
 mod report;
 mod run;
 mod scenario;
+mod server;
+mod spread;
+mod steady;
+mod stores;
 mod tools;
 mod wrk;
 
@@ -30,6 +45,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
@@ -43,6 +59,16 @@ struct Cli {
 enum Command {
     /// Measure, check, and write bench/out/
     Run(Flags),
+    /// How fast a spool drains into a store, while keys are made
+    Ingest(ingest::Flags),
+    /// How long a key takes that nobody asked for before, in a store with many
+    Lookup(lookup::Flags),
+    /// How long calls to the control API wait, while usage is ingested and others sign in
+    Api(api::Flags),
+    /// How long a first page takes in a store with many events
+    Overview(overview::Flags),
+    /// What an LLM call costs on PostgreSQL, beside SQLite
+    Stores(stores::Flags),
 }
 
 /// What `run` takes; the defaults are the method of the project.
@@ -77,12 +103,27 @@ pub(crate) struct Flags {
     pub(crate) out: PathBuf,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<ExitCode> {
-    let Command::Run(flags) = Cli::parse().command;
+fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Run(flags) => in_time(&mut Builder::new_current_thread(), run::run(flags)),
+        // The runtime that the product's loops have.
+        Command::Ingest(flags) => in_time(&mut Builder::new_multi_thread(), ingest::run(flags)),
+        Command::Lookup(flags) => in_time(&mut Builder::new_multi_thread(), lookup::run(flags)),
+        Command::Api(flags) => in_time(&mut Builder::new_multi_thread(), api::run(flags)),
+        Command::Overview(flags) => in_time(&mut Builder::new_multi_thread(), overview::run(flags)),
+        Command::Stores(flags) => in_time(&mut Builder::new_current_thread(), stores::run(flags)),
+    }
+}
+
+/// Runs a measurement until it ends or somebody ends it; whether it was good.
+fn in_time(runtime: &mut Builder, measured: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<ExitCode> {
+    runtime.enable_all().build()?.block_on(until_signal(measured))
+}
+
+async fn until_signal(measured: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<ExitCode> {
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
-        good = run::run(flags) => Ok(if good? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        good = measured => Ok(if good? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted; what was started is ended"),
         _ = terminated.recv() => anyhow::bail!("terminated; what was started is ended"),
     }

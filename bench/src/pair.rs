@@ -110,18 +110,12 @@ impl Bench<'_> {
         Ok(Side { wrk, cpu_micros, worker_micros: None })
     }
 
-    /// The time includes what is spent until the spool is drained.
     async fn tollgate(&self, scenario: &Scenario, number: u32, forwarded: &mut u64) -> anyhow::Result<Side> {
-        let account: &Account = &self.product.group.account;
         let reached = seen(self.mock.address).await?;
-        let (before, workers_before) = (account.micros()?, account.thread_micros(WORKER_THREADS)?);
-        let wrk = self.wrk.run(scenario, self.product.proxy).await.context("tollgate")?;
-        drained(self.product).await?;
-        let cpu_micros = account.micros()? - before;
-        let worker_micros = account.thread_micros(WORKER_THREADS)?.saturating_sub(workers_before);
+        let side = tollgate(&self.wrk, scenario, self.product).await?;
         *forwarded += seen(self.mock.address).await? - reached;
-        self.keep(&format!("{}-{number:02}-tollgate", scenario.name), &wrk)?;
-        Ok(Side { wrk, cpu_micros, worker_micros: (worker_micros > 0).then_some(worker_micros) })
+        self.keep(&format!("{}-{number:02}-tollgate", scenario.name), &side.wrk)?;
+        Ok(side)
     }
 
     fn keep(&self, name: &str, run: &Run) -> anyhow::Result<()> {
@@ -147,13 +141,25 @@ impl Bench<'_> {
     }
 }
 
+/// A run of the product. The time includes what is spent until the spool is drained.
+pub(crate) async fn tollgate(wrk: &Wrk<'_>, scenario: &Scenario, product: &Product) -> anyhow::Result<Side> {
+    let account: &Account = &product.group.account;
+    let (before, workers_before) = (account.micros()?, account.thread_micros(WORKER_THREADS)?);
+    let run = wrk.run(scenario, product.proxy).await.context("tollgate")?;
+    drained(product).await?;
+    let cpu_micros = account.micros()? - before;
+    let worker_micros = account.thread_micros(WORKER_THREADS)?.saturating_sub(workers_before);
+    Ok(Side { wrk: run, cpu_micros, worker_micros: (worker_micros > 0).then_some(worker_micros) })
+}
+
 impl Side {
     /// Microseconds a unit.
     pub(crate) fn cost(&self, unit: Unit) -> f64 {
         per(self.cpu_micros, self.units(unit))
     }
 
-    fn worker_cost(&self, unit: Unit) -> Option<f64> {
+    /// The same of the product's worker threads alone.
+    pub(crate) fn worker_cost(&self, unit: Unit) -> Option<f64> {
         self.worker_micros.map(|micros| per(micros, self.units(unit)))
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use access::Secret;
 use anyhow::{Context, bail};
 use tokio::time::{Instant, sleep};
 
@@ -49,19 +50,24 @@ pub(crate) struct Places<'a> {
     pub(crate) program: &'a Path,
     pub(crate) data: &'a Path,
     pub(crate) out: &'a Path,
+    /// Of its files and its group.
+    pub(crate) name: &'a str,
+    /// Its PostgreSQL; none is SQLite in `data`.
+    pub(crate) url: Option<&'a Secret>,
 }
 
 impl Product {
     pub(crate) async fn start(places: &Places<'_>, backend: SocketAddr) -> anyhow::Result<Self> {
         let (proxy, control) = (free_address()?, free_address()?);
-        let file = places.out.join("tollgate.yaml");
-        std::fs::write(&file, config(proxy, control, backend))?;
+        let file = places.out.join(format!("{}.yaml", places.name));
+        let store = places.url.map(|url| format!("store: {{url: \"{}\"}}\n", url.expose())).unwrap_or_default();
+        std::fs::write(&file, config(proxy, control, backend) + &store)?;
         let common = [String::from("--config"), file.display().to_string(), String::from("--data"), path(places.data)];
         let mut arguments = vec![String::from("serve"), String::from("--workers"), String::from("2")];
         arguments.extend(common.clone());
-        let log = places.out.join("tollgate.log");
-        let mut group = Group::start(&Start { name: "tollgate", program: places.program, arguments, log })?;
-        ready(&mut group, control).await.context("tollgate serve does not get ready; see tollgate.log")?;
+        let log = places.out.join(format!("{}.log", places.name));
+        let mut group = Group::start(&Start { name: places.name, program: places.program, arguments, log })?;
+        ready(&mut group, control).await.context("tollgate serve does not get ready; see its log")?;
         let told = |words: &[&str]| tell(places.program, words, &common);
         told(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
         let printed = told(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;

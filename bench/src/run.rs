@@ -31,7 +31,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     let mock = Mock::start(&tools.tollgate, &out).await?;
     let nginx = start_nginx(&tools, &mock, &out).await?;
     let data = dir.path().join("data");
-    let places = Places { program: &tools.tollgate, data: &data, out: &out };
+    let places = Places { program: &tools.tollgate, data: &data, out: &out, name: "tollgate", url: None };
     let product = Product::start(&places, mock.address).await?;
     sleep(SETTLE).await;
     let at_rest_kib = pss_kib(&product.group.account)?;
@@ -113,7 +113,7 @@ async fn load(bench: &Bench<'_>, flags: &Flags, mut requests: u64) -> anyhow::Re
 }
 
 /// A folder of its own for each run.
-fn out_dir(parent: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn out_dir(parent: &Path) -> anyhow::Result<PathBuf> {
     let name = format!("{}-{}", Clock::system().now().unix_seconds(), std::process::id());
     let dir = parent.join(name);
     std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;

@@ -60,7 +60,8 @@ impl Scenario {
         }
     }
 
-    fn llm() -> Self {
+    /// The scenario that the stores are compared by.
+    pub(crate) fn llm() -> Self {
         Self {
             name: "llm",
             what: "LLM POST of 1 KB, not streamed, its row ingested",

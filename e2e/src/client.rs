@@ -83,6 +83,12 @@ impl Call {
         self
     }
 
+    /// Method and target.
+    #[must_use]
+    pub fn line(&self) -> (&str, &str) {
+        (&self.method, &self.target)
+    }
+
     /// The head as it is sent.
     #[must_use]
     pub fn head(&self, to: SocketAddr) -> String {

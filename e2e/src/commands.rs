@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -11,6 +12,11 @@ use crate::wait::eventually_within;
 
 /// A command that takes longer hangs.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The master key of every server on a PostgreSQL.
+pub const MASTER_KEY: &str = "dGhlIG1hc3RlciBrZXkgb2YgdGhlIGUyZSBzdWl0ZSE=";
+/// What those servers sign access tokens with.
+const JWT_SECRET: &str = "the signing secret of the e2e suite, on every node";
 
 /// The built binary: beside the folder that this test's own executable lies in.
 #[must_use]
@@ -22,13 +28,18 @@ pub fn binary() -> PathBuf {
 }
 
 /// `tollgate`, with nothing of this process's environment but what a program needs to run.
-fn tollgate(folder: &Folder) -> Command {
+pub(crate) fn tollgate(folder: &Folder) -> Command {
     let mut command = Command::new(binary());
     command.env_clear().current_dir(folder.path()).stdin(Stdio::null());
     for name in ["PATH", "TMPDIR", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
+    }
+    if let Some(database) = folder.database() {
+        command.env("DATABASE_URL", database.url());
+        // Servers that share a database share their secrets, whatever is in their folders.
+        command.env("MASTER_ENCRYPTION_KEY", MASTER_KEY).env("JWT_SECRET", JWT_SECRET);
     }
     command
 }
@@ -71,6 +82,9 @@ fn serve_command(folder: &Folder, setup: &Setup) -> Command {
     }
     if let Some(yaml) = setup.yaml() {
         command.arg("--config").arg(folder.write("tollgate.yaml", &yaml));
+    }
+    if !setup.is_limited() {
+        command.env("TOLLGATE_CONTROL__RATE_LIMITS", "[]").env("TOLLGATE_RATE_LIMITS", "[]");
     }
     command.args(setup.flags()).envs(setup.variables().iter().cloned());
     command
@@ -124,6 +138,33 @@ pub async fn run<S: AsRef<OsStr>>(folder: &Folder, words: &[S]) -> Output {
     let mut command = tollgate(folder);
     command.args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
     finished(spawn(command)).await
+}
+
+/// The same with environment variables.
+pub async fn run_with<S: AsRef<OsStr>>(folder: &Folder, words: &[S], variables: &[(&str, &str)]) -> Output {
+    let mut command = tollgate(folder);
+    command.args(words).envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finished(spawn(command)).await
+}
+
+/// Any words, whose output is a pipe that the test reads while they run.
+#[must_use]
+pub fn begin<S: AsRef<OsStr>>(folder: &Folder, words: &[S], variables: &[(&str, &str)]) -> Child {
+    let mut command = tollgate(folder);
+    command.args(words).envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    spawn(command)
+}
+
+/// Any other words, with this text on stdin.
+pub async fn run_with_input(folder: &Folder, words: &[&str], input: &[u8]) -> Output {
+    let mut command = tollgate(folder);
+    command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(command);
+    if let Some(mut stdin) = child.stdin.take() {
+        // A command that has ended reads nothing; its output says why.
+        let _ = stdin.write_all(input);
+    }
+    finished(child).await
 }
 
 /// `tollgate serve` that must end by itself: its exit code, and both outputs.

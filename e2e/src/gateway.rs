@@ -12,15 +12,17 @@ use tokio::process::ChildStderr;
 
 use crate::client::{Answer, Call};
 use crate::commands;
+use crate::document::Document;
 use crate::mock::Mock;
 use crate::setup::{Folder, OPEN, Setup};
+use crate::vitals::Vitals;
 use crate::wait::{eventually, eventually_within};
 use crate::wire::patiently;
 
 /// Until a fresh server is ready (a debug build on a busy machine).
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Until a server that was told to end has ended, before it is killed.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(20);
 
 /// A running `tollgate serve`.
@@ -184,6 +186,12 @@ impl Gateway {
         &self.process
     }
 
+    /// What its process holds and spends.
+    #[must_use]
+    pub fn vitals(&self) -> Vitals {
+        Vitals::of(self.process.id())
+    }
+
     /// The built-in mock.
     #[must_use]
     pub fn mock(&self) -> Mock {
@@ -224,8 +232,16 @@ impl Gateway {
     }
 
     /// Calls control.
+    ///
+    /// # Panics
+    /// The answer is one that `docs/openapi.json` does not list.
     pub async fn ask(&self, call: Call) -> Answer {
-        call.send(self.control).await
+        let answer = call.send(self.control).await;
+        let (method, target) = call.line();
+        if let Err(wrong) = Document::kept().check(method, target, &answer) {
+            panic!("{wrong}");
+        }
+        answer
     }
 
     /// What `POST /api/auth/validate` says of a key that opens.
@@ -246,7 +262,7 @@ impl Gateway {
         }
     }
 
-    /// Usage as soon as the store has seen `requests`, at most 2 s from now.
+    /// Usage as soon as the store has seen `requests`.
     pub async fn counted(&self, key: &str, requests: u64) -> Value {
         let mut last = Value::Null;
         eventually(&format!("usage/today counts {requests}"), async || {

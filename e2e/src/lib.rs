@@ -4,30 +4,60 @@
 //! fails by panicking, with what it saw. Everything waits at most [`wire::PATIENCE`].
 //!
 //! Read in this order: [`gateway`] (one running server) with [`setup`] (how it is configured) and [`commands`] (the
-//! spelling of the command line); [`client`] (a caller) and [`upstream`] (who is called), both on [`wire`] (HTTP/1.1
-//! with every byte in sight); [`mock`], [`sse`], [`sdk`] (the official clients, run by Node).
+//! spelling of the command line), [`terminal`] (where somebody types) and [`database`] (where its rows are) and
+//! [`postgres`] and [`redis`] (servers that may be stopped), [`between`] (a way that may be cut); [`client`] (a caller) and [`upstream`] (who is called), both on [`wire`] (HTTP/1.1
+//! with every byte in sight), and [`document`] (what control promises of its answers); [`recorder`] (a backend that notes all and reads it in one sense, [`reading`]); [`vitals`]
+//! (memory, time, descriptors of a process); [`mock`], [`sse`]; [`clients`] (the official ones), run by
+//! [`sdk`] (Node) and [`python`].
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a harness fails by panicking; JSON is read by indexing")]
 
+pub mod between;
 pub mod client;
+pub mod clients;
 pub mod commands;
+pub mod database;
+pub mod document;
 pub mod gateway;
 pub mod mock;
+pub mod postgres;
+pub mod python;
+pub mod reading;
+pub mod recorder;
+pub mod redis;
 pub mod sdk;
 pub mod setup;
 pub mod sse;
+pub mod terminal;
 pub mod upstream;
+pub mod vitals;
 pub mod wait;
 pub mod wire;
 
+pub use between::Between;
 pub use client::{Answer, Call, Exchange};
+pub use document::Document;
 pub use gateway::{Account, Gateway};
 pub use mock::Mock;
+pub use recorder::Recorder;
+pub use redis::Redis;
 pub use setup::Setup;
 pub use upstream::{Nobody, Turn, Upstream};
-pub use wait::{eventually, eventually_within, timed};
+pub use vitals::Vitals;
+pub use wait::{Canary, eventually, eventually_within, timed};
 pub use wire::{Head, Piece, Wire};
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+/// A JSON text that must be one.
+#[must_use]
+#[track_caller]
+pub fn text(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None => panic!("no text: {value}"),
+    }
+}
 
 /// SHA-256 in lowercase hex.
 #[must_use]

@@ -45,7 +45,8 @@ impl Mock {
         self.address
     }
 
-    /// What `GET /mock/seen` says of a model (its name without `mock/`): `requests`, `bodies`, `target`, `headers`.
+    /// What `GET /mock/seen` says of a model (its name without `mock/`): `requests`, `bodies`, `credentials` (each that ever
+    /// came, `NAME: VALUE`), and of the last request `method`, `target`, `headers`, `parts` (of a form).
     pub async fn seen(&self, model: &str) -> Value {
         Call::get("/mock/seen").send(self.address).await.expect(200).json()["models"][model].clone()
     }

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
+
+use crate::database::{Database, on_postgres};
 
 /// A plan without limits that every configured server has.
 pub const OPEN: &str = "open";
@@ -18,11 +21,15 @@ pub struct Setup {
     sections: BTreeMap<String, String>,
     flags: Vec<String>,
     variables: Vec<(String, String)>,
+    limited: bool,
 }
 
-/// A folder of one test: the configuration, the data, the logs.
+/// A folder of one test: the configuration, the data, the logs; and its database, where that is none of the data's files.
 #[derive(Debug)]
-pub struct Folder(TempDir);
+pub struct Folder {
+    dir: TempDir,
+    database: Option<Arc<Database>>,
+}
 
 impl Setup {
     /// No file at all.
@@ -85,6 +92,19 @@ impl Setup {
         self
     }
 
+    /// With the limits of calls that hold by default, or as configured; without this there are none, as most tests make many calls.
+    #[must_use]
+    pub fn limited(mut self) -> Self {
+        self.limited = true;
+        self
+    }
+
+    /// Whether calls are limited.
+    #[must_use]
+    pub const fn is_limited(&self) -> bool {
+        self.limited
+    }
+
     /// The flags.
     #[must_use]
     pub fn flags(&self) -> &[String] {
@@ -116,16 +136,41 @@ impl Folder {
     /// A new one, removed when dropped.
     #[must_use]
     pub fn new() -> Self {
+        Self { database: on_postgres().then(|| Arc::new(Database::new())), ..Self::on_sqlite() }
+    }
+
+    /// A new one whose rows are in SQLite, whatever the suite runs on.
+    #[must_use]
+    pub fn on_sqlite() -> Self {
         match tempfile::Builder::new().prefix("tollgate-e2e-").tempdir() {
-            Ok(folder) => Self(folder),
+            Ok(dir) => Self { dir, database: None },
             Err(error) => panic!("no temporary folder: {error}"),
         }
+    }
+
+    /// A new one whose rows are in this database.
+    #[must_use]
+    pub fn on_postgres(database: Database) -> Self {
+        Self { database: Some(Arc::new(database)), ..Self::on_sqlite() }
+    }
+
+    /// A new one for another server on the same database.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        assert!(self.database.is_some(), "servers share a PostgreSQL, never SQLite's file");
+        Self { database: self.database.clone(), ..Self::on_sqlite() }
     }
 
     /// The folder itself.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.dir.path()
+    }
+
+    /// The database on PostgreSQL that its servers and commands use; `None` is SQLite in [`Folder::data`].
+    #[must_use]
+    pub fn database(&self) -> Option<&Database> {
+        self.database.as_deref()
     }
 
     /// `--data`.

@@ -1,5 +1,8 @@
-//! Chores of the repository, run by its `Makefile`: `cargo run -p xtask -- tidy`.
+//! Chores of the repository, run by its `Makefile`.
 
+mod coverage;
+mod env_example;
+mod postgres;
 mod tidy;
 
 use std::io::Write;
@@ -8,15 +11,30 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-const USAGE: &str = "usage: cargo run -p xtask -- tidy    check the house rules that a machine can check";
+const USAGE: &str = "usage: cargo run -p xtask -- CHORE
+  coverage REPORT       the table of lines that tests run, from a report of cargo-llvm-cov
+  env-example           write .env.example from docs/configuration.md and docs/deployment.md
+  tidy                  check the house rules that a machine can check
+  postgres COMMAND…     run COMMAND beside a PostgreSQL of its own, which TOLLGATE_TEST_POSTGRES names; with --durable
+                        before it, one that syncs what it commits";
 
 fn main() -> anyhow::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let mut out = std::io::stdout().lock();
-    if words != ["tidy"] {
-        writeln!(out, "{USAGE}")?;
-        return Ok(ExitCode::from(2));
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["coverage", report] => coverage::run(Path::new(report), &root()?),
+        ["env-example"] => env_example::run(&root()?),
+        ["tidy"] => tidy(),
+        ["postgres", "--durable", command, arguments @ ..] => postgres::run(command, arguments, true),
+        ["postgres", command, arguments @ ..] => postgres::run(command, arguments, false),
+        _ => {
+            writeln!(std::io::stdout(), "{USAGE}")?;
+            Ok(ExitCode::from(2))
+        }
     }
+}
+
+fn tidy() -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
     let findings = tidy::check(&root()?)?;
     for finding in &findings {
         writeln!(out, "{finding}")?;

@@ -2,6 +2,7 @@
 //!
 //! Read [`tree`] (the files that git knows) and [`graph`] (what cargo resolved) first; they are all the rules see.
 
+mod containers;
 mod dependencies;
 mod errors;
 mod finding;
@@ -31,6 +32,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     findings.extend(words::check(&tree));
     findings.extend(errors::check(&tree));
     findings.extend(links::check(&tree));
+    findings.extend(containers::check(&tree));
     findings.sort_by_key(Finding::fails);
     Ok(findings)
 }

@@ -20,6 +20,18 @@ impl Timestamp {
         Day(u32::try_from(self.0 / MICROS_PER_DAY).unwrap_or(u32::MAX))
     }
 
+    /// The moment so much later, or the last that there is.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(micros(time)))
+    }
+
+    /// The moment so much earlier, or the first that there is.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(time)))
+    }
+
     /// Whole seconds since the Unix epoch, rounded down.
     #[must_use]
     pub const fn unix_seconds(self) -> u64 {
@@ -31,6 +43,10 @@ impl Timestamp {
     pub const fn unix_millis(self) -> u64 {
         self.0 / 1_000
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A UTC day, counted from 1970-01-01.
@@ -97,7 +113,7 @@ impl Clock {
     /// Moves a manual clock, wall and monotonic alike; a system clock is not moved.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(hands) = &self.0 {
-            let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+            let micros = micros(by);
             let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
             hands.wall_micros.fetch_add(micros, Ordering::Relaxed);
             hands.mono_nanos.fetch_add(nanos, Ordering::Relaxed);
@@ -111,7 +127,7 @@ impl Clock {
         match &self.0 {
             Source::System { .. } => {
                 let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                Timestamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+                Timestamp(micros(since))
             }
             Source::Manual(hands) => Timestamp(hands.wall_micros.load(Ordering::Relaxed)),
         }
@@ -137,6 +153,13 @@ mod tests {
         assert_eq!(Timestamp(midnight.0 - 1).day(), Day(19_999));
         assert_eq!(midnight.day(), Day(20_000));
         assert_eq!(Day(20_000).next().start().0 - midnight.0, MICROS_PER_DAY);
+    }
+
+    #[test]
+    fn time_ends_at_its_ends() {
+        let (at, second) = (Timestamp(5_000_000), Duration::from_secs(1));
+        assert_eq!((at.after(second), at.before(second)), (Timestamp(6_000_000), Timestamp(4_000_000)));
+        assert_eq!((at.after(Duration::MAX), at.before(Duration::MAX)), (Timestamp(u64::MAX), Timestamp(0)));
     }
 
     #[test]

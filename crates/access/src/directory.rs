@@ -1,7 +1,8 @@
 //! Who holds a key: a cache in front of a bounded queue that the store's loop answers.
 //!
-//! One `Directory` a worker. A known key costs one look into a map; an unknown one is asked for once, however many
-//! requests carry it (single flight). Misses are kept apart, so that made-up keys cannot push known ones out.
+//! One `Directory` a worker; together they remember what the store said last. A known key costs one look into a map; an
+//! unknown one is asked for once, however many requests carry it (single flight). Misses are kept apart, so that made-up
+//! keys cannot push known ones out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,10 @@ use crate::revision::Revision;
 const KNOWN_MAX: usize = 20_000;
 const MISSED_MAX: usize = 2_000;
 const MISSED_FOR: Duration = Duration::from_secs(5);
+/// How long a view knows a secret that was replaced, and still opens its key.
+const REPLACED_FOR: Duration = Duration::from_secs(30);
+/// A store that was heard of so lately is not away.
+const STORE_ANSWERS: Duration = Duration::from_secs(1);
 
 /// What the store says of a hash.
 pub type Found = Result<Arc<Principal>, NotFound>;
@@ -32,6 +37,9 @@ pub enum NotFound {
     /// It was revoked.
     #[error("the key was revoked")]
     Revoked,
+    /// Its key has another secret by now.
+    #[error("the key was rotated: this secret was replaced")]
+    Rotated,
     /// Its time is over.
     #[error("the key has expired")]
     Expired,
@@ -62,6 +70,8 @@ pub struct Directory {
     revision: Arc<Revision>,
     clock: Clock,
     stale_for: Duration,
+    /// What any view was told last: while the store is away, a key that one worker knows passes on all of them.
+    told: Arc<Mutex<Cache<KeyHash, Entry>>>,
     state: Mutex<State>,
 }
 
@@ -72,10 +82,27 @@ struct State {
     flights: HashMap<KeyHash, watch::Receiver<Option<Found>>>,
 }
 
+impl State {
+    fn empty() -> Mutex<Self> {
+        let known = Cache::new(KNOWN_MAX);
+        Mutex::new(Self { known, missed: Cache::new(MISSED_MAX), flights: HashMap::new() })
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Entry {
     found: Found,
     revision: u64,
+    at: Mono,
+}
+
+impl Entry {
+    /// Whether it serves at `now`, the store having answered something `heard` ago. A replaced secret is asked for again
+    /// now and then while the store answers: its owner wants to know that it is still used.
+    fn serves(&self, now: Mono, heard: Duration) -> bool {
+        let replaced = self.found.as_ref().is_ok_and(|principal| principal.rotated.is_some());
+        !replaced || now.since(self.at) < REPLACED_FOR || heard > STORE_ANSWERS
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -88,8 +115,22 @@ impl Directory {
     /// A view whose questions go to `queue`; what is cached serves for `stale_for` while the store is away.
     #[must_use]
     pub fn new(queue: mpsc::Sender<Lookup>, revision: Arc<Revision>, clock: Clock, stale_for: Duration) -> Self {
-        let state = State { known: Cache::new(KNOWN_MAX), missed: Cache::new(MISSED_MAX), flights: HashMap::new() };
-        Self { queue, revision, clock, stale_for, state: Mutex::new(state) }
+        let told = Arc::new(Mutex::new(Cache::new(KNOWN_MAX)));
+        Self { queue, revision, clock, stale_for, told, state: State::empty() }
+    }
+
+    /// Another worker's view of the same keys.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let Self { queue, revision, clock, stale_for, told, state: _ } = self;
+        Self {
+            queue: queue.clone(),
+            revision: revision.clone(),
+            clock: clock.clone(),
+            stale_for: *stale_for,
+            told: told.clone(),
+            state: State::empty(),
+        }
     }
 
     /// Finds who holds the key with this hash. May be cancelled at any point.
@@ -115,11 +156,12 @@ impl Directory {
     fn look(&self, hash: KeyHash) -> Look {
         let revision = self.revision.get();
         let now = self.clock.mono();
-        let fresh = self.revision.age(now) < self.stale_for;
+        let heard = self.revision.age(now);
         let mut state = self.state();
         if let Some(entry) = state.known.get(&hash)
             && entry.revision == revision
-            && fresh
+            && heard < self.stale_for
+            && entry.serves(now, heard)
         {
             return Look::Cached(self.in_time(entry.found));
         }
@@ -161,25 +203,52 @@ impl Directory {
         match found {
             Err(NotFound::Unknown) => {
                 state.known.remove(&hash);
+                self.told().remove(&hash);
                 state.missed.insert(hash, Miss { revision, at: now });
                 found
             }
-            Err(NotFound::Busy) => found,
-            Err(NotFound::Unavailable) => match state.known.get(&hash) {
-                Some(entry) if self.revision.age(now) < self.stale_for => self.in_time(entry.found),
+            Err(NotFound::Busy) => match state.known.get(&hash) {
+                Some(entry) if entry.revision == revision => self.in_time(entry.found),
                 _ => found,
             },
-            Ok(_) | Err(NotFound::Revoked | NotFound::Expired | NotFound::Suspended) => {
+            Err(NotFound::Unavailable) => {
+                let entries = [state.known.get(&hash), self.told().get(&hash)];
+                match entries.into_iter().flatten().max_by_key(|entry| entry.revision) {
+                    Some(entry) if self.revision.age(now) < self.stale_for => {
+                        state.known.insert(hash, entry.clone());
+                        self.in_time(entry.found)
+                    }
+                    _ => found,
+                }
+            }
+            Ok(_) | Err(NotFound::Revoked | NotFound::Rotated | NotFound::Expired | NotFound::Suspended) => {
+                let entry = Entry { found: found.clone(), revision, at: now };
                 state.missed.remove(&hash);
-                state.known.insert(hash, Entry { found: found.clone(), revision });
+                self.tell(hash, entry.clone());
+                state.known.insert(hash, entry);
                 self.in_time(found)
             }
         }
     }
 
+    /// What is newer stays.
+    fn tell(&self, hash: KeyHash, entry: Entry) {
+        let mut told = self.told();
+        if told.get(&hash).is_none_or(|before| before.revision <= entry.revision) {
+            told.insert(hash, entry);
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Cache<KeyHash, Entry>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn in_time(&self, found: Found) -> Found {
         match &found {
-            Ok(principal) if principal.expires_at.is_some_and(|end| end <= self.clock.now()) => Err(NotFound::Expired),
+            Ok(principal) if principal.expires_at.is_some_and(|end| end <= self.clock.now()) => {
+                // What ends later than the first of the two has not ended it.
+                Err(if principal.rotated == principal.expires_at { NotFound::Rotated } else { NotFound::Expired })
+            }
             _ => found,
         }
     }

@@ -29,6 +29,14 @@ ids! {
     KeyId;
     /// A plan.
     PlanId;
+    /// One sign-in.
+    SessionId;
+    /// A one-time link.
+    LinkId;
+    /// A credential of an LLM provider.
+    ProviderKeyId;
+    /// One line of the audit log.
+    AuditId;
     /// One request through the proxy; also the id of its usage event and its `x-request-id`.
     RequestId;
 }

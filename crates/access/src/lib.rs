@@ -3,29 +3,42 @@
 //! Never does: I/O, SQL, HTTP. Of Tokio it uses `sync` alone.
 //!
 //! Read in this order: [`id`], [`amount`], [`clock`], [`refusal`]; then [`api_key`], [`plan`], [`user`],
-//! [`principal`], and [`directory`], which turns the hash of a key into a [`Principal`].
+//! [`principal`], [`vault`], and [`directory`], which turns the hash of a key into a [`Principal`];
+//! [`password`], [`token`] and [`ticket`] for who signs in; [`address`] says where a request comes from, [`limits`] asks what all nodes count together.
 
+pub mod address;
 pub mod amount;
 pub mod api_key;
+pub mod bounds;
 mod cache;
 pub mod clock;
 pub mod directory;
 pub mod id;
+pub mod limits;
+pub mod password;
 pub mod plan;
 pub mod principal;
+pub mod provider_key;
 pub mod refusal;
 pub mod revision;
 pub mod secret;
+pub mod ticket;
+pub mod token;
 pub mod user;
+pub mod vault;
 
 pub use amount::{Credits, NanoUsd};
 pub use api_key::{ApiKey, KeyHash};
+pub use bounds::KeyBounds;
 pub use clock::{Clock, Day, Mono, Timestamp};
 pub use directory::{Directory, Found, Lookup, NotFound};
-pub use id::{Ids, KeyId, KeyNo, PlanId, RequestId, UserId, UserNo};
+pub use id::{AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, UserId, UserNo};
 pub use plan::Plan;
 pub use principal::Principal;
+pub use provider_key::{ProviderKey, ProviderKeys};
 pub use refusal::Refusal;
 pub use revision::Revision;
 pub use secret::Secret;
-pub use user::UserStatus;
+pub use ticket::{Ticket, TicketHash};
+pub use user::{Role, UserStatus};
+pub use vault::{Fingerprint, MasterKey, Sealed, Vault, VaultError};

@@ -13,4 +13,29 @@ pub struct Plan {
     pub credits_per_day: Option<u64>,
     /// Requests a minute for each key; the burst is as large.
     pub requests_per_minute: Option<NonZeroU32>,
+    /// Whether LLM calls may go with a provider's credential that is not the user's own.
+    pub shared_keys: bool,
+}
+
+/// Longest name of a plan.
+const NAME_LEN_MAX: usize = 64;
+
+impl Plan {
+    /// Most credits a day: what the store's integers hold.
+    pub const CREDITS_MAX: u64 = i64::MAX.unsigned_abs();
+
+    /// Whether `name` may name a plan: 1 to 64 of a-z, 0-9, `-`, `_` and `.`.
+    #[must_use]
+    pub fn is_name(name: &str) -> bool {
+        (1..=NAME_LEN_MAX).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'))
+    }
+
+    /// A plan that limits nothing.
+    #[must_use]
+    pub fn unlimited(name: &str) -> Self {
+        Self { name: name.to_owned(), credits_per_day: None, requests_per_minute: None, shared_keys: true }
+    }
 }

@@ -21,11 +21,11 @@ pub enum Retry {
 }
 
 macro_rules! refusals {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $side:ident, $retry:ident;)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $status:literal, $side:ident, $retry:ident;)*) => {
         /// The closed list of codes that a caller can meet.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Refusal {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])+ $name,)*
         }
 
         impl Refusal {
@@ -36,6 +36,12 @@ macro_rules! refusals {
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
+            }
+
+            /// What happened, in a sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)* }
             }
 
             /// The HTTP status (RFC 9110, 15; RFC 6585).
@@ -76,6 +82,12 @@ refusals! {
     KeyRevoked = "key_revoked", 401, Caller, Never;
     /// The key's time is over.
     KeyExpired = "key_expired", 401, Caller, Never;
+    /// The access token's time is over, or its session has ended.
+    TokenExpired = "token_expired", 401, Caller, Never;
+    /// The caller is known, and may not do this.
+    Forbidden = "forbidden", 403, Caller, Never;
+    /// Nobody signs up here, or not without an invitation.
+    SignupClosed = "signup_closed", 403, Caller, Never;
     /// The key's user is suspended.
     UserSuspended = "user_suspended", 403, Caller, Never;
     /// Control: no such thing, or not the caller's.
@@ -88,10 +100,14 @@ refusals! {
     MethodNotAllowed = "method_not_allowed", 405, Caller, Never;
     /// The head or the body did not arrive in time.
     RequestTimeout = "request_timeout", 408, Caller, Later;
+    /// It cannot be done as things stand: the name is taken, the thing is in use.
+    Conflict = "conflict", 409, Caller, Never;
     /// The body is larger than its bound.
     PayloadTooLarge = "payload_too_large", 413, Caller, Never;
     /// A body that must be read is compressed or of another media type.
     UnsupportedMediaType = "unsupported_media_type", 415, Caller, Never;
+    /// Every field can be read, and one has a value that cannot be taken.
+    Unprocessable = "unprocessable", 422, Caller, Never;
     /// A WebSocket was asked for where only HTTP is spoken.
     UpgradeRequired = "upgrade_required", 426, Caller, Never;
     /// A rate limit is full.

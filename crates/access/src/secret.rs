@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// A credential. `Debug` shows `***`; there is no `Display` and no `Serialize`.
@@ -28,6 +29,15 @@ impl Secret {
         self.0.is_empty()
     }
 }
+
+/// In constant time, but for the lengths.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -28,3 +28,30 @@ impl UserStatus {
         [Self::Active, Self::Suspended].into_iter().find(|status| status.as_str() == word)
     }
 }
+
+/// What a user may do beside using what is theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everybody's users, plans, shared credentials and the audit log.
+    Admin,
+    /// Nothing more.
+    Member,
+}
+
+impl Role {
+    /// The word in the store and in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+
+    /// Reads the store's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Admin, Self::Member].into_iter().find(|role| role.as_str() == word)
+    }
+}

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use ai::{Format, Tap};
+use ai::{Format, Framing, Tap};
 use bytes::Bytes;
 
 /// Events of one measured stream.
@@ -28,12 +28,29 @@ const MESSAGES: &str = concat!(
     r#"of \"some\" words"}}"#,
     "\n\n",
 );
+const GENERATE_CONTENT: &str = concat!(
+    r#"data: {"candidates":[{"content":{"parts":[{"text":" and so it goes on"}],"role":"model"},"index":0}],"#,
+    r#""usageMetadata":{"promptTokenCount":100,"candidatesTokenCount":9,"totalTokenCount":129,"thoughtsTokenCount":20,"#,
+    r#""promptTokensDetails":[{"modality":"TEXT","tokenCount":100}]},"modelVersion":"gemini-2.5-flash","#,
+    r#""responseId":"kQf8aOjL"}"#,
+    "\r\n\r\n",
+);
+const SPEECH: &str = concat!(
+    r#"data: {"type":"speech.audio.delta","audio":"//PExAB8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
+    "\n\n",
+);
 
 fn main() {
     let asked: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     // `cargo test --benches` only wants to see that it runs.
     let events = if std::env::args().any(|word| word == "--bench") { EVENTS } else { 10 };
-    for (format, event) in [(Format::Chat, CHAT), (Format::Responses, RESPONSES), (Format::Messages, MESSAGES)] {
+    for (format, event) in [
+        (Format::Chat, CHAT),
+        (Format::Responses, RESPONSES),
+        (Format::Messages, MESSAGES),
+        (Format::GenerateContent, GENERATE_CONTENT),
+        (Format::Speech, SPEECH),
+    ] {
         for (way, at) in [("whole", event.len()), ("in two", event.len() / 2)] {
             let name = format!("{} {way}", format.name());
             if asked.is_empty() || asked.contains(&name) {
@@ -48,7 +65,7 @@ fn main() {
 fn measure(format: Format, event: &str, at: usize, events: u32) -> u128 {
     let event = Bytes::copy_from_slice(event.as_bytes());
     let (head, tail) = (event.slice(..at), event.slice(at..));
-    let mut tap = Tap::new(format, true, format == Format::Chat);
+    let mut tap = Tap::new(format, Framing::Events, format == Format::Chat);
     let begun = Instant::now();
     for _ in 0..events {
         for piece in [&head, &tail] {

@@ -1,31 +1,77 @@
 //! The LLM endpoints: method and path.
 
-use crate::format::Format;
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::format::{Dialect, Format};
 
 /// What can be called under `ai.prefix`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// `POST /v1/chat/completions`.
     ChatCompletions,
+    /// `POST /v1/completions`.
+    Completions,
     /// `POST /v1/responses`.
     Responses,
     /// `POST /v1/messages`.
     Messages,
     /// `POST /v1/messages/count_tokens`.
     CountTokens,
-    /// `GET /v1/models`.
+    /// `POST /v1/embeddings`.
+    Embeddings,
+    /// `POST /v1/images/generations`.
+    ImagesGenerations,
+    /// `POST /v1/images/edits`.
+    ImagesEdits,
+    /// `POST /v1/audio/speech`.
+    AudioSpeech,
+    /// `POST /v1/audio/transcriptions`.
+    AudioTranscriptions,
+    /// `POST /v1/audio/translations`.
+    AudioTranslations,
+    /// `POST /v1/moderations`.
+    Moderations,
+    /// `POST /v1beta/models/{model}:generateContent`, under `/v1` too, like all of Gemini's.
+    GenerateContent,
+    /// `POST /v1beta/models/{model}:streamGenerateContent`.
+    StreamGenerateContent,
+    /// `POST /v1beta/models/{model}:countTokens`.
+    GeminiCountTokens,
+    /// `POST /v1beta/models/{model}:embedContent`.
+    EmbedContent,
+    /// `POST /v1beta/models/{model}:batchEmbedContents`.
+    BatchEmbedContents,
+    /// `GET /v1/models` and `GET /v1beta/models`.
     Models,
+    /// `GET /v1/models/{model}` and `GET /v1beta/models/{model}`.
+    Model,
     /// `HEAD /` and `GET /`: clients warm their connection up with it (Claude Code, without a credential).
     Root,
 }
 
+/// An endpoint, as a path called it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called<'a> {
+    /// What is called.
+    pub endpoint: Endpoint,
+    /// The model or Azure deployment that the path names, percent-decoded.
+    pub model: Option<Cow<'a, str>>,
+    /// Whose path it is; `None` where the path is everybody's, and headers tell ([`crate::models::asking`]).
+    pub dialect: Option<Dialect>,
+    version: &'static str,
+}
+
 /// What a method and a path lead to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<'a> {
     /// This endpoint.
-    Endpoint(Endpoint),
+    Endpoint(Called<'a>),
     /// The path is an endpoint's, the method is not.
     WrongMethod {
+        /// The endpoint whose path it is.
+        called: Called<'a>,
         /// The `Allow` header's value.
         allow: &'static str,
     },
@@ -33,99 +79,358 @@ pub enum Found {
     None,
 }
 
+/// What a model's name keeps of itself in a path: RFC 3986's unreserved characters, and `/`, which Google's names have.
+const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 6] =
-        [Self::ChatCompletions, Self::Responses, Self::Messages, Self::CountTokens, Self::Models, Self::Root];
+    pub const ALL: [Self; 20] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Responses,
+        Self::Messages,
+        Self::CountTokens,
+        Self::Embeddings,
+        Self::ImagesGenerations,
+        Self::ImagesEdits,
+        Self::AudioSpeech,
+        Self::AudioTranscriptions,
+        Self::AudioTranslations,
+        Self::Moderations,
+        Self::GenerateContent,
+        Self::StreamGenerateContent,
+        Self::GeminiCountTokens,
+        Self::EmbedContent,
+        Self::BatchEmbedContents,
+        Self::Models,
+        Self::Model,
+        Self::Root,
+    ];
 
-    /// Finds the endpoint of `path`, which comes after `ai.prefix` and without its query; compared byte for byte.
+    /// Finds the endpoint of `path`, which comes after `ai.prefix` and without its query.
+    ///
+    /// Besides the paths of [`Endpoint::path`] Azure's clients are understood: `/openai/deployments/{deployment}/…`, where
+    /// the deployment is the model, `/openai/v1/…` and `/openai/…`.
     #[must_use]
-    pub fn find(method: &str, path: &str) -> Found {
-        let path = if path.is_empty() { "/" } else { path };
-        match Self::ALL.into_iter().find(|endpoint| endpoint.path() == path) {
-            None => Found::None,
-            Some(endpoint) if endpoint.allow().split(", ").any(|allowed| allowed == method) => {
-                Found::Endpoint(endpoint)
-            }
-            Some(endpoint) => Found::WrongMethod { allow: endpoint.allow() },
+    pub fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
+        let Some(called) = Called::at(path) else { return Found::None };
+        let allow = called.endpoint.allow();
+        if allow.split(", ").any(|allowed| allowed == method) {
+            Found::Endpoint(called)
+        } else {
+            Found::WrongMethod { called, allow }
         }
     }
 
-    /// The path after `ai.prefix`.
+    /// The path after `ai.prefix`, with `{model}` where one stands.
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
             Self::ChatCompletions => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
             Self::Responses => "/v1/responses",
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
+            Self::Embeddings => "/v1/embeddings",
+            Self::ImagesGenerations => "/v1/images/generations",
+            Self::ImagesEdits => "/v1/images/edits",
+            Self::AudioSpeech => "/v1/audio/speech",
+            Self::AudioTranscriptions => "/v1/audio/transcriptions",
+            Self::AudioTranslations => "/v1/audio/translations",
+            Self::Moderations => "/v1/moderations",
+            Self::GenerateContent => "/v1beta/models/{model}:generateContent",
+            Self::StreamGenerateContent => "/v1beta/models/{model}:streamGenerateContent",
+            Self::GeminiCountTokens => "/v1beta/models/{model}:countTokens",
+            Self::EmbedContent => "/v1beta/models/{model}:embedContent",
+            Self::BatchEmbedContents => "/v1beta/models/{model}:batchEmbedContents",
             Self::Models => "/v1/models",
+            Self::Model => "/v1/models/{model}",
             Self::Root => "/",
         }
     }
 
-    /// The language of its bodies and errors; `None` where it follows the asking client ([`crate::models::Client`]).
+    /// The language of its bodies and errors; `None` where it follows the asking client.
     #[must_use]
     pub const fn format(self) -> Option<Format> {
         match self {
             Self::ChatCompletions => Some(Format::Chat),
+            Self::Completions => Some(Format::Completions),
             Self::Responses => Some(Format::Responses),
             Self::Messages | Self::CountTokens => Some(Format::Messages),
-            Self::Models | Self::Root => None,
+            Self::Embeddings => Some(Format::Embeddings),
+            Self::ImagesGenerations | Self::ImagesEdits => Some(Format::Images),
+            Self::AudioSpeech => Some(Format::Speech),
+            Self::AudioTranscriptions | Self::AudioTranslations => Some(Format::Transcription),
+            Self::Moderations => Some(Format::Moderations),
+            Self::GenerateContent | Self::StreamGenerateContent | Self::GeminiCountTokens => {
+                Some(Format::GenerateContent)
+            }
+            Self::EmbedContent | Self::BatchEmbedContents => Some(Format::EmbedContent),
+            Self::Models | Self::Model | Self::Root => None,
         }
     }
 
     /// Whether a call costs no quota.
     #[must_use]
     pub const fn free(self) -> bool {
-        match self {
-            Self::ChatCompletions | Self::Responses | Self::Messages => false,
-            Self::CountTokens | Self::Models | Self::Root => true,
-        }
+        matches!(self, Self::CountTokens | Self::GeminiCountTokens | Self::Models | Self::Model | Self::Root)
     }
 
     const fn allow(self) -> &'static str {
         match self {
-            Self::ChatCompletions | Self::Responses | Self::Messages | Self::CountTokens => "POST",
-            Self::Models => "GET",
+            Self::Models | Self::Model => "GET",
             Self::Root => "GET, HEAD",
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Responses
+            | Self::Messages
+            | Self::CountTokens
+            | Self::Embeddings
+            | Self::ImagesGenerations
+            | Self::ImagesEdits
+            | Self::AudioSpeech
+            | Self::AudioTranscriptions
+            | Self::AudioTranslations
+            | Self::Moderations
+            | Self::GenerateContent
+            | Self::StreamGenerateContent
+            | Self::GeminiCountTokens
+            | Self::EmbedContent
+            | Self::BatchEmbedContents => "POST",
         }
     }
+
+    /// The endpoint of OpenAI's, or one that shares its `/v1`, whose path goes on so.
+    fn below_v1(rest: &str) -> Option<Self> {
+        let fixed = |endpoint: &Self| endpoint.path().strip_prefix("/v1/") == Some(rest);
+        Self::ALL.into_iter().find(fixed).filter(|endpoint| *endpoint != Self::Model)
+    }
+
+    /// Gemini's word behind a model's name.
+    fn of_verb(verb: &str) -> Option<Self> {
+        match verb {
+            "generateContent" => Some(Self::GenerateContent),
+            "streamGenerateContent" => Some(Self::StreamGenerateContent),
+            "countTokens" => Some(Self::GeminiCountTokens),
+            "embedContent" => Some(Self::EmbedContent),
+            "batchEmbedContents" => Some(Self::BatchEmbedContents),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Called<'a> {
+    /// The same, of no path in particular.
+    #[must_use]
+    pub fn into_owned(self) -> Called<'static> {
+        let Self { endpoint, model, dialect, version } = self;
+        Called { endpoint, model: model.map(|model| Cow::Owned(model.into_owned())), dialect, version }
+    }
+
+    /// Whether a provider is asked at the path and query of the caller, as they are.
+    #[must_use]
+    pub const fn is_verbatim(&self) -> bool {
+        self.version.is_empty()
+    }
+
+    /// The endpoint at `path`, whatever the method.
+    #[must_use]
+    pub fn at(path: &'a str) -> Option<Self> {
+        if path.is_empty() || path == "/" {
+            return Some(Self { endpoint: Endpoint::Root, model: None, dialect: None, version: "" });
+        }
+        if let Some(rest) = path.strip_prefix("/v1/") {
+            return Self::openai(rest).or_else(|| Self::google("v1", None, rest));
+        }
+        if let Some(rest) = path.strip_prefix("/v1beta/") {
+            return Self::google("v1beta", Some(Dialect::Google), rest);
+        }
+        let rest = path.strip_prefix("/openai/")?;
+        let Some(deployed) = rest.strip_prefix("deployments/") else {
+            return Self::azure(rest.strip_prefix("v1/").unwrap_or(rest));
+        };
+        let (deployment, rest) = deployed.split_once('/')?;
+        Some(Self { model: Some(decoded(deployment)?), ..Self::azure(rest)? })
+    }
+
+    /// Path and query for the provider, of which `model` is asked. The query is the caller's but for what is ours or the
+    /// path's: Azure's `api-version`, and of Google's `key`, which is a credential, and what would change the answer so that
+    /// its usage cannot be read (`fields`, and any `alt` but `sse` and `json`).
+    #[must_use]
+    pub fn target(&self, model: &str, query: Option<&str>) -> String {
+        let path = self.endpoint.path();
+        let mut target = match path.split_once("{model}") {
+            Some((_, verb)) => {
+                format!("/{}/models/{}{verb}", self.version, utf8_percent_encode(model, &IN_PATH))
+            }
+            None => path.to_owned(),
+        };
+        let kept = |pair: &&str| self.passes(pair);
+        for (at, pair) in query.into_iter().flat_map(|query| query.split('&')).filter(kept).enumerate() {
+            target.push(if at == 0 { '?' } else { '&' });
+            target.push_str(pair);
+        }
+        target
+    }
+
+    /// Whether a pair of the query goes on; names and values are compared as the provider reads them, decoded.
+    fn passes(&self, pair: &str) -> bool {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) =
+            (percent_decode_str(name).decode_utf8_lossy(), percent_decode_str(value).decode_utf8_lossy());
+        match (self.version, name.trim_start_matches('$')) {
+            ("azure", name) => name != "api-version",
+            ("v1" | "v1beta", "key" | "fields") => false,
+            ("v1" | "v1beta", "alt") => matches!(&*value, "sse" | "json"),
+            _ => true,
+        }
+    }
+
+    fn openai(rest: &'a str) -> Option<Self> {
+        let endpoint = Endpoint::below_v1(rest)?;
+        let dialect = endpoint.format().map(Format::dialect);
+        Some(Self { endpoint, model: None, dialect, version: "" })
+    }
+
+    fn azure(rest: &'a str) -> Option<Self> {
+        let named = rest.strip_prefix("models/").and_then(decoded).map(|model| (Endpoint::Model, Some(model)));
+        let (endpoint, model) = named.or_else(|| Some((Endpoint::below_v1(rest)?, None)))?;
+        let dialect = endpoint.format().map_or(Dialect::OpenAi, Format::dialect);
+        (dialect == Dialect::OpenAi).then_some(Self { endpoint, model, dialect: Some(dialect), version: "azure" })
+    }
+
+    fn google(version: &'static str, dialect: Option<Dialect>, rest: &'a str) -> Option<Self> {
+        if rest == "models" {
+            return Some(Self { endpoint: Endpoint::Models, model: None, dialect, version });
+        }
+        let named = rest.strip_prefix("models/").filter(|named| !named.is_empty())?;
+        let verb = named.rsplit_once(':').and_then(|(model, verb)| Some((model, Endpoint::of_verb(verb)?)));
+        let (model, endpoint) = verb.unwrap_or((named, Endpoint::Model));
+        let dialect = endpoint.format().map(Format::dialect).or(dialect);
+        Some(Self { endpoint, model: Some(decoded(model)?), dialect, version })
+    }
+}
+
+/// A name out of a path; `None` where it is no text, or none at all, or where it would lead to another folder: whoever reads
+/// the path after us resolves `.` and `..` (RFC 3986, 5.2.4).
+fn decoded(name: &str) -> Option<Cow<'_, str>> {
+    let name = percent_decode_str(name).decode_utf8().ok()?;
+    let leads_away = name.split('/').any(|part| matches!(part, "." | ".."));
+    Some(name).filter(|name| !name.is_empty() && !leads_away)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(method: &str, path: &str, found: Found) {
-        assert_eq!(Endpoint::find(method, path), found, "{method} {path}");
+    fn check(method: &str, path: &str, endpoint: Endpoint, model: Option<&str>) {
+        let Found::Endpoint(called) = Endpoint::find(method, path) else { panic!("{method} {path}") };
+        assert_eq!((called.endpoint, called.model.as_deref()), (endpoint, model), "{method} {path}");
     }
 
     #[test]
-    fn paths_lead_to_their_endpoints() {
-        check("POST", "/v1/chat/completions", Found::Endpoint(Endpoint::ChatCompletions));
-        check("POST", "/v1/responses", Found::Endpoint(Endpoint::Responses));
-        check("POST", "/v1/messages", Found::Endpoint(Endpoint::Messages));
-        check("POST", "/v1/messages/count_tokens", Found::Endpoint(Endpoint::CountTokens));
-        check("GET", "/v1/models", Found::Endpoint(Endpoint::Models));
-        check("GET", "/", Found::Endpoint(Endpoint::Root));
-        check("HEAD", "/", Found::Endpoint(Endpoint::Root));
-        check("HEAD", "", Found::Endpoint(Endpoint::Root));
+    fn every_path_leads_to_its_endpoint() {
+        for endpoint in Endpoint::ALL {
+            let model = endpoint.path().contains("{model}").then_some("m");
+            for method in endpoint.allow().split(", ") {
+                check(method, &endpoint.path().replace("{model}", "m"), endpoint, model);
+            }
+        }
+        check("HEAD", "", Endpoint::Root, None);
+        check("GET", "/v1beta/models", Endpoint::Models, None);
+        check("GET", "/v1beta/models/mock/slow", Endpoint::Model, Some("mock/slow"));
+        check("POST", "/v1/models/a%2Fb%3Ac:generateContent", Endpoint::GenerateContent, Some("a/b:c"));
+        check("GET", "/v1/models/ft:gpt-5:me", Endpoint::Model, Some("ft:gpt-5:me"));
+    }
+
+    #[test]
+    fn azure_clients_name_the_model_in_the_path_or_in_the_body() {
+        check("POST", "/openai/deployments/d%201/chat/completions", Endpoint::ChatCompletions, Some("d 1"));
+        check("POST", "/openai/deployments/d/images/generations", Endpoint::ImagesGenerations, Some("d"));
+        check("POST", "/openai/responses", Endpoint::Responses, None);
+        check("POST", "/openai/v1/responses", Endpoint::Responses, None);
+        check("GET", "/openai/models", Endpoint::Models, None);
+        check("GET", "/openai/models/a%2Fb", Endpoint::Model, Some("a/b"));
+        assert_eq!(Endpoint::find("POST", "/openai/v1/messages"), Found::None);
+    }
+
+    /// Found by fuzzing: such a path would have called another endpoint, with the provider's credential.
+    #[test]
+    fn no_model_leads_out_of_its_folder() {
+        for path in [
+            "/v1beta/models/..%2Fx:generateContent",
+            "/v1beta/models/%2e%2e%2f..%2Fx:generateContent",
+            "/v1beta/models/../x:generateContent",
+            "/v1/models/a/./b:countTokens",
+            "/v1/models/%2E%2E:embedContent",
+            "/v1beta/models/..",
+            "/openai/deployments/%2e%2e/chat/completions",
+        ] {
+            assert_eq!(Endpoint::find("POST", path), Found::None, "{path}");
+        }
+        check("POST", "/v1/models/a..b/...:generateContent", Endpoint::GenerateContent, Some("a..b/..."));
     }
 
     #[test]
     fn other_methods_are_told_which_are_allowed() {
-        check("GET", "/v1/responses", Found::WrongMethod { allow: "POST" });
-        check("POST", "/v1/models", Found::WrongMethod { allow: "GET" });
-        check("DELETE", "/", Found::WrongMethod { allow: "GET, HEAD" });
-        check("post", "/v1/messages", Found::WrongMethod { allow: "POST" });
+        let allowed = |method: &str, path: &str| match Endpoint::find(method, path) {
+            Found::WrongMethod { allow, .. } => allow,
+            Found::Endpoint(_) | Found::None => "",
+        };
+        assert_eq!(allowed("GET", "/v1/responses"), "POST");
+        assert_eq!(allowed("POST", "/v1/models"), "GET");
+        assert_eq!(allowed("DELETE", "/v1/models/m"), "GET");
+        assert_eq!(allowed("DELETE", "/"), "GET, HEAD");
+        assert_eq!(allowed("post", "/v1/messages"), "POST");
     }
 
     #[test]
     fn other_paths_are_no_endpoint() {
-        for path in ["/v1", "/v1/", "/v1/messages/", "/V1/messages", "/v1/embeddings", "/v1/responses/abc", "v1/models"]
-        {
-            check("POST", path, Found::None);
+        for path in [
+            "/v1",
+            "/v1/",
+            "/v1/messages/",
+            "/V1/messages",
+            "/v1/responses/abc",
+            "v1/models",
+            "/v1/models/",
+            "/v1beta/chat/completions",
+            "/v1beta/models/:generateContent",
+            "/v1beta/models/%FF:generateContent",
+            "/openai/deployments//chat/completions",
+            "/openai/deployments/d",
+        ] {
+            assert_eq!(Endpoint::find("POST", path), Found::None, "{path}");
         }
+    }
+
+    #[test]
+    fn what_goes_to_the_provider_has_its_model_and_no_credential() {
+        let target = |path: &str, model: &str, query: Option<&str>| Called::at(path).unwrap().target(model, query);
+        assert_eq!(target("/v1/messages", "m", Some("beta=true")), "/v1/messages?beta=true");
+        assert_eq!(
+            target("/v1/models/fast:streamGenerateContent", "gemini-3", Some("alt=sse&key=k")),
+            "/v1/models/gemini-3:streamGenerateContent?alt=sse"
+        );
+        assert_eq!(
+            target("/v1/models/fast:generateContent", "m", Some("%6Bey=k&k%65y=k&key&keys=1&x=key")),
+            "/v1/models/m:generateContent?keys=1&x=key"
+        );
+        assert_eq!(
+            target(
+                "/v1/models/m:generateContent",
+                "m",
+                Some("fields=candidates&%24fields=x&alt=proto&alt=json&$alt=media")
+            ),
+            "/v1/models/m:generateContent?alt=json"
+        );
+        assert_eq!(
+            target("/v1beta/models/a:countTokens", "a b/c:d", Some("key=k")),
+            "/v1beta/models/a%20b/c%3Ad:countTokens"
+        );
+        assert_eq!(
+            target("/openai/deployments/d/chat/completions", "m", Some("api-version=2024-10-21&x=1")),
+            "/v1/chat/completions?x=1"
+        );
     }
 }

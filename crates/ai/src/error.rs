@@ -1,13 +1,13 @@
 //! Our own errors in the caller's language: whole bodies, the last event of a stream, headers.
 //!
 //! Shaped after what clients were seen to do (2026-11-20): the official SDKs and Claude Code read `message`, and stop
-//! at `x-should-retry: false`; Codex does not, and stops at 429 with code `insufficient_quota`.
+//! at `x-should-retry: false`; Codex does not, and stops at 429 with code `insufficient_quota`. Google's repeat nothing.
 
 use access::Refusal;
 use access::refusal::{Retry, Side};
 use serde::Serialize;
 
-use crate::format::Format;
+use crate::format::{Dialect, Format};
 
 /// What is to be told.
 #[derive(Debug, Clone, Copy)]
@@ -20,38 +20,52 @@ pub struct Problem<'a> {
     pub request_id: &'a str,
 }
 
-/// A whole body in `format`'s own shape; `None` is `{"error":{"code","message","status"}}`. JSON, in one line.
+/// A whole body in `dialect`'s own shape; `None` is `{"error":{"code","message","status"}}`. JSON, in one line.
 #[must_use]
-pub fn body(format: Option<Format>, problem: &Problem<'_>) -> Vec<u8> {
-    match format {
+pub fn body(dialect: Option<Dialect>, problem: &Problem<'_>) -> Vec<u8> {
+    match dialect {
         None => json(&Plain::of(problem)),
-        Some(Format::Chat | Format::Responses) => json(&OpenAiBody { error: OpenAiError::of(problem) }),
-        Some(Format::Messages) => json(&AnthropicBody::of(problem)),
+        Some(Dialect::OpenAi) => json(&OpenAiBody { error: OpenAiError::of(problem) }),
+        Some(Dialect::Anthropic) => json(&AnthropicBody::of(problem)),
+        Some(Dialect::Google) => json(&GoogleBody::of(problem)),
     }
 }
 
 /// Headers that go with [`body`], so that clients do not hammer.
 #[must_use]
-pub const fn headers(format: Option<Format>, refusal: Refusal) -> &'static [(&'static str, &'static str)] {
-    match (format, refusal.retry()) {
+pub const fn headers(dialect: Option<Dialect>, refusal: Refusal) -> &'static [(&'static str, &'static str)] {
+    match (dialect, refusal.retry()) {
         (Some(_), Retry::Never) => &[("x-should-retry", "false")],
         (None, _) | (_, Retry::Later) => &[],
     }
 }
 
-/// What a stream ends with when we cut it.
+/// What a stream of events ends with when we cut it.
 ///
-/// It opens with blank lines, for an event that the cut left open: one too long for [`crate::tap`] to hold.
-#[must_use]
-pub fn event(format: Format, problem: &Problem<'_>) -> Vec<u8> {
+/// It opens with blank lines, for an event that the cut left open: one too long for [`crate::tap`] to hold. Google's
+/// older SDKs do not read over blank lines, so there they stand only where an event is `open`.
+pub(crate) fn event(format: Format, open: bool, problem: &Problem<'_>) -> Vec<u8> {
     match format {
-        Format::Chat => stream(&[(None, json(&OpenAiBody { error: OpenAiError::of(problem) }))]),
+        Format::Chat | Format::Completions | Format::Embeddings | Format::Moderations => {
+            stream(true, &[(None, json(&OpenAiBody { error: OpenAiError::of(problem) }))])
+        }
+        Format::Images | Format::Speech | Format::Transcription => {
+            stream(true, &[(Some("error"), json(&ErrorEvent { kind: "error", error: OpenAiError::of(problem) }))])
+        }
         // OpenAI's SDKs raise at the first; Codex knows the second alone.
-        Format::Responses => stream(&[
-            (Some("error"), json(&ResponsesError { kind: "error", error: OpenAiError::of(problem) })),
-            (Some("response.failed"), json(&ResponsesFailed::of(problem))),
-        ]),
-        Format::Messages => stream(&[(Some("error"), json(&AnthropicBody::of(problem)))]),
+        Format::Responses => {
+            let error = json(&ErrorEvent { kind: "error", error: OpenAiError::of(problem) });
+            stream(true, &[(Some("error"), error), (Some("response.failed"), json(&ResponsesFailed::of(problem)))])
+        }
+        Format::Messages => stream(true, &[(Some("error"), json(&AnthropicBody::of(problem)))]),
+        Format::GenerateContent | Format::EmbedContent => {
+            let body = json(&GoogleBody::of(problem));
+            let mut last = stream(open, &[(None, body.clone())]);
+            // Google's Node SDK knows no error but a bare one, as Google sends it (1.52, 2026-11-20): to it the event is a
+            // good end. To everybody else this is a line without a field.
+            last.extend_from_slice(&body);
+            last
+        }
     }
 }
 
@@ -82,7 +96,7 @@ struct OpenAiError<'a> {
 }
 
 #[derive(Serialize)]
-struct ResponsesError<'a> {
+struct ErrorEvent<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     error: OpenAiError<'a>,
@@ -126,6 +140,34 @@ struct AnthropicError<'a> {
     code: &'static str,
 }
 
+/// `google.rpc.Status`, with one detail of Google's own kinds.
+#[derive(Serialize)]
+struct GoogleBody<'a> {
+    error: GoogleError<'a>,
+}
+
+#[derive(Serialize)]
+struct GoogleError<'a> {
+    code: u16,
+    message: &'a str,
+    status: &'static str,
+    details: [ErrorInfo<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct ErrorInfo<'a> {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    reason: &'static str,
+    domain: &'static str,
+    metadata: Metadata<'a>,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    request_id: &'a str,
+}
+
 impl<'a> Plain<'a> {
     fn of(problem: &Problem<'a>) -> Self {
         let (code, status) = (problem.refusal.code(), problem.refusal.status());
@@ -155,6 +197,16 @@ impl<'a> AnthropicBody<'a> {
         let refusal = problem.refusal;
         let error = AnthropicError { kind: anthropic_type(refusal), message: problem.message, code: refusal.code() };
         Self { kind: "error", error, request_id: problem.request_id }
+    }
+}
+
+impl<'a> GoogleBody<'a> {
+    fn of(problem: &Problem<'a>) -> Self {
+        let (refusal, metadata) = (problem.refusal, Metadata { request_id: problem.request_id });
+        let kind = "type.googleapis.com/google.rpc.ErrorInfo";
+        let info = ErrorInfo { kind, reason: refusal.code(), domain: "tollgate", metadata };
+        let (code, status) = (refusal.status(), google_status(refusal.status()));
+        Self { error: GoogleError { code, message: problem.message, status, details: [info] } }
     }
 }
 
@@ -193,8 +245,24 @@ fn anthropic_type(refusal: Refusal) -> &'static str {
     }
 }
 
-fn stream(events: &[(Option<&str>, Vec<u8>)]) -> Vec<u8> {
-    let mut out = b"\n\n".to_vec();
+/// The canonical code that Google's APIs answer with this status (`google.rpc.Code`).
+const fn google_status(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        409 => "ABORTED",
+        429 => "RESOURCE_EXHAUSTED",
+        501 => "UNIMPLEMENTED",
+        502 | 503 => "UNAVAILABLE",
+        408 | 504 => "DEADLINE_EXCEEDED",
+        400..=499 => "INVALID_ARGUMENT",
+        _ => "INTERNAL",
+    }
+}
+
+fn stream(blank: bool, events: &[(Option<&str>, Vec<u8>)]) -> Vec<u8> {
+    let mut out = if blank { b"\n\n".to_vec() } else { Vec::new() };
     for (name, data) in events {
         if let Some(name) = name {
             out.extend_from_slice(format!("event: {name}\n").as_bytes());

@@ -1,4 +1,15 @@
-//! Wire formats, and which kinds of provider speak them.
+//! Wire formats, whose they are, and which kinds of provider speak them.
+
+/// Whose API a path belongs to: the shape of errors and lists, and where clients put their credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's, and of whoever says nothing else.
+    OpenAi,
+    /// Anthropic's.
+    Anthropic,
+    /// Google's Gemini API.
+    Google,
+}
 
 /// A wire format: a request's body, its answer and its stream of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -9,11 +20,39 @@ pub enum Format {
     Responses,
     /// Anthropic's Messages.
     Messages,
+    /// Gemini's `generateContent` and `streamGenerateContent`.
+    GenerateContent,
+    /// OpenAI's legacy completions.
+    Completions,
+    /// OpenAI's embeddings.
+    Embeddings,
+    /// Gemini's `embedContent` and `batchEmbedContents`.
+    EmbedContent,
+    /// OpenAI's images, made and edited.
+    Images,
+    /// OpenAI's speech: text in, audio out.
+    Speech,
+    /// OpenAI's transcriptions and translations: audio in, text out.
+    Transcription,
+    /// OpenAI's moderations.
+    Moderations,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Chat, Self::Responses, Self::Messages];
+    pub const ALL: [Self; 11] = [
+        Self::Chat,
+        Self::Responses,
+        Self::Messages,
+        Self::GenerateContent,
+        Self::Completions,
+        Self::Embeddings,
+        Self::EmbedContent,
+        Self::Images,
+        Self::Speech,
+        Self::Transcription,
+        Self::Moderations,
+    ];
 
     /// The word in logs, metrics and usage events.
     #[must_use]
@@ -22,6 +61,31 @@ impl Format {
             Self::Chat => "chat",
             Self::Responses => "responses",
             Self::Messages => "messages",
+            Self::GenerateContent => "generate_content",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::EmbedContent => "embed_content",
+            Self::Images => "images",
+            Self::Speech => "speech",
+            Self::Transcription => "transcription",
+            Self::Moderations => "moderations",
+        }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::Chat
+            | Self::Responses
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Images
+            | Self::Speech
+            | Self::Transcription
+            | Self::Moderations => Dialect::OpenAi,
+            Self::Messages => Dialect::Anthropic,
+            Self::GenerateContent | Self::EmbedContent => Dialect::Google,
         }
     }
 }
@@ -33,13 +97,15 @@ pub enum ProviderKind {
     OpenAi,
     /// Anthropic, or who speaks like it.
     Anthropic,
+    /// Google's Gemini API, or who speaks like it.
+    Gemini,
     /// Our mock: every format.
     Mock,
 }
 
 impl ProviderKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::OpenAi, Self::Anthropic, Self::Mock];
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Mock];
 
     /// The word in the configuration and in the price table.
     #[must_use]
@@ -47,6 +113,7 @@ impl ProviderKind {
         match self {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
             Self::Mock => "mock",
         }
     }
@@ -63,18 +130,51 @@ impl ProviderKind {
         match self {
             Self::OpenAi => Some("api.openai.com"),
             Self::Anthropic => Some("api.anthropic.com"),
+            Self::Gemini => Some("generativelanguage.googleapis.com"),
             Self::Mock => None,
         }
     }
 
-    /// Whether its API has an endpoint for `format`.
+    /// The header in which it takes a credential, in lowercase, and what stands before the credential there; `None` asks for
+    /// none.
+    #[must_use]
+    pub const fn credential_header(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::OpenAi => Some(("authorization", "Bearer ")),
+            Self::Anthropic => Some(("x-api-key", "")),
+            Self::Gemini => Some(("x-goog-api-key", "")),
+            Self::Mock => None,
+        }
+    }
+
+    /// Where it lists its models, to whom has a credential and for nothing: a path, and headers that it asks for besides.
+    #[must_use]
+    pub const fn models(self) -> (&'static str, &'static [(&'static str, &'static str)]) {
+        match self {
+            Self::OpenAi | Self::Mock => ("/v1/models", &[]),
+            Self::Anthropic => ("/v1/models", &[("anthropic-version", "2023-06-01")]),
+            Self::Gemini => ("/v1beta/models", &[]),
+        }
+    }
+
+    /// Whether it answers a credential that opens nothing with `status`. Google calls it a bad request (2026-11-20).
+    #[must_use]
+    pub const fn refuses_credential(self, status: u16) -> bool {
+        match self {
+            Self::OpenAi | Self::Anthropic | Self::Mock => matches!(status, 401 | 403),
+            Self::Gemini => matches!(status, 400 | 401 | 403),
+        }
+    }
+
+    /// Whether its API has endpoints for `format`.
     #[must_use]
     pub const fn speaks(self, format: Format) -> bool {
-        match (self, format) {
+        match (self, format.dialect()) {
             (Self::Mock, _)
-            | (Self::OpenAi, Format::Chat | Format::Responses)
-            | (Self::Anthropic, Format::Messages) => true,
-            (Self::OpenAi, Format::Messages) | (Self::Anthropic, Format::Chat | Format::Responses) => false,
+            | (Self::OpenAi, Dialect::OpenAi)
+            | (Self::Anthropic, Dialect::Anthropic)
+            | (Self::Gemini, Dialect::Google) => true,
+            (Self::OpenAi | Self::Anthropic | Self::Gemini, _) => false,
         }
     }
 }
@@ -88,7 +188,7 @@ mod tests {
         for kind in ProviderKind::ALL {
             assert_eq!(ProviderKind::parse(kind.as_str()), Some(kind));
         }
-        assert_eq!(ProviderKind::parse("gemini"), None);
+        assert_eq!(ProviderKind::parse("bedrock"), None);
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! The languages of LLM providers: chat completions, Responses, Messages.
+//! The languages of LLM providers: OpenAI's, Anthropic's and Google's formats.
 //!
 //! Never does: I/O, reading a clock, keeping more of a body than its bound. Bytes in, bytes out.
 //!
 //! Read in this order: [`format`](mod@format) and [`endpoint`] (what is spoken where), [`request`] (what a caller asks
-//! for, and the two edits we make), [`tap`] (what an answer says of itself while it passes; built on `scan`, `sse` and
-//! `usage`), [`error`] and [`models`] (what we say ourselves), [`price`] (what a token costs).
+//! for, and the edits we make), [`bound`] (the most that it can cost), [`tap`] (what an answer says of itself while it
+//! passes; built on `scan`, `sse` and `usage`), [`error`] and [`models`] (what we say ourselves), [`price`] (what tokens and
+//! other units cost).
 
+pub mod bound;
 pub mod endpoint;
 pub mod error;
 pub mod format;
@@ -18,9 +20,10 @@ mod sse;
 pub mod tap;
 mod usage;
 
-pub use endpoint::Endpoint;
+pub use bound::{Bound, Extent};
+pub use endpoint::{Called, Endpoint};
 pub use error::Problem;
-pub use format::{Format, ProviderKind};
+pub use format::{Dialect, Format, ProviderKind};
 pub use price::{Price, Prices};
 pub use request::{Asked, RequestError, Rewritten};
-pub use tap::{Seen, Tap};
+pub use tap::{Framing, Seen, Tap};

@@ -1,37 +1,25 @@
-//! Lists of models, in the shape of the client that asks.
+//! Lists of models, in the shape of the client that asks; and what models take and make at most.
+
+pub mod limits;
 
 use serde::Serialize;
 
-use crate::format::Format;
+use crate::format::Dialect;
+pub use limits::Limits;
 
 /// Nobody says when a model was made, so it is the epoch, as Anthropic does for release dates that it does not know.
 const CREATED: u64 = 0;
 const CREATED_AT: &str = "1970-01-01T00:00:00Z";
 const OWNED_BY: &str = "tollgate";
 
-/// Whose SDK asks: the path is the same for all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Client {
-    /// OpenAI's, and whoever says nothing.
-    OpenAi,
-    /// Anthropic's.
-    Anthropic,
-}
-
-impl Client {
-    /// Who asks: every client of Anthropic's sends `anthropic-version`, no other does.
-    #[must_use]
-    pub const fn of(has_anthropic_version: bool) -> Self {
-        if has_anthropic_version { Self::Anthropic } else { Self::OpenAi }
-    }
-
-    /// The format whose errors it reads.
-    #[must_use]
-    pub const fn format(self) -> Format {
-        match self {
-            Self::OpenAi => Format::Chat,
-            Self::Anthropic => Format::Messages,
-        }
+/// Who asks at a path that is everybody's: Google's clients send `x-goog-api-key`, Anthropic's `anthropic-version`,
+/// nobody else does either.
+#[must_use]
+pub const fn asking(has_goog_api_key: bool, has_anthropic_version: bool) -> Dialect {
+    match (has_goog_api_key, has_anthropic_version) {
+        (true, _) => Dialect::Google,
+        (false, true) => Dialect::Anthropic,
+        (false, false) => Dialect::OpenAi,
     }
 }
 
@@ -66,53 +54,107 @@ struct AnthropicModel<'a> {
     created_at: &'static str,
 }
 
+#[derive(Serialize)]
+struct GoogleList<'a> {
+    models: Vec<GoogleModel<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GoogleModel<'a> {
+    /// `models/` and the id.
+    name: String,
+    display_name: &'a str,
+}
+
+impl<'a> OpenAiModel<'a> {
+    const fn of(id: &'a str) -> Self {
+        Self { id, object: "model", created: CREATED, owned_by: OWNED_BY }
+    }
+}
+
+impl<'a> AnthropicModel<'a> {
+    const fn of(id: &'a str) -> Self {
+        Self { kind: "model", id, display_name: id, created_at: CREATED_AT }
+    }
+}
+
+impl<'a> GoogleModel<'a> {
+    fn of(id: &'a str) -> Self {
+        Self { name: format!("models/{id}"), display_name: id }
+    }
+}
+
 /// The body of `GET /v1/models`: one page with every name.
 #[must_use]
-pub fn list(asking: Client, names: &[&str]) -> Vec<u8> {
+pub fn list(asking: Dialect, names: &[&str]) -> Vec<u8> {
     let names = names.iter().copied();
-    let body = match asking {
-        Client::OpenAi => serde_json::to_vec(&OpenAiList {
-            object: "list",
-            data: names.map(|id| OpenAiModel { id, object: "model", created: CREATED, owned_by: OWNED_BY }).collect(),
-        }),
-        Client::Anthropic => serde_json::to_vec(&AnthropicList {
+    match asking {
+        Dialect::OpenAi => json(&OpenAiList { object: "list", data: names.map(OpenAiModel::of).collect() }),
+        Dialect::Anthropic => json(&AnthropicList {
             has_more: false,
             first_id: names.clone().next(),
             last_id: names.clone().next_back(),
-            data: names
-                .map(|id| AnthropicModel { kind: "model", id, display_name: id, created_at: CREATED_AT })
-                .collect(),
+            data: names.map(AnthropicModel::of).collect(),
         }),
-    };
+        Dialect::Google => json(&GoogleList { models: names.map(GoogleModel::of).collect() }),
+    }
+}
+
+/// The body of `GET /v1/models/{name}`.
+#[must_use]
+pub fn one(asking: Dialect, name: &str) -> Vec<u8> {
+    match asking {
+        Dialect::OpenAi => json(&OpenAiModel::of(name)),
+        Dialect::Anthropic => json(&AnthropicModel::of(name)),
+        Dialect::Google => json(&GoogleModel::of(name)),
+    }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
     // Strings and numbers always serialise.
-    body.unwrap_or_default()
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(asking: Client, names: &[&str], body: &str) {
+    fn check(asking: Dialect, names: &[&str], body: &str) {
         assert_eq!(String::from_utf8(list(asking, names)).unwrap(), body);
     }
 
     #[test]
     fn openai_clients_get_their_list() {
         check(
-            Client::of(false),
+            asking(false, false),
             &["fast", "openai/gpt-5"],
             r#"{"object":"list","data":[{"id":"fast","object":"model","created":0,"owned_by":"tollgate"},{"id":"openai/gpt-5","object":"model","created":0,"owned_by":"tollgate"}]}"#,
         );
-        check(Client::OpenAi, &[], r#"{"object":"list","data":[]}"#);
+        check(Dialect::OpenAi, &[], r#"{"object":"list","data":[]}"#);
     }
 
     #[test]
     fn anthropic_clients_get_theirs() {
         check(
-            Client::of(true),
+            asking(false, true),
             &["a", "b"],
             r#"{"data":[{"type":"model","id":"a","display_name":"a","created_at":"1970-01-01T00:00:00Z"},{"type":"model","id":"b","display_name":"b","created_at":"1970-01-01T00:00:00Z"}],"has_more":false,"first_id":"a","last_id":"b"}"#,
         );
-        check(Client::Anthropic, &[], r#"{"data":[],"has_more":false,"first_id":null,"last_id":null}"#);
+        check(Dialect::Anthropic, &[], r#"{"data":[],"has_more":false,"first_id":null,"last_id":null}"#);
+    }
+
+    #[test]
+    fn google_clients_get_theirs() {
+        check(asking(true, false), &["a"], r#"{"models":[{"name":"models/a","displayName":"a"}]}"#);
+        check(Dialect::Google, &[], r#"{"models":[]}"#);
+    }
+
+    #[test]
+    fn one_model_is_an_item_of_the_list() {
+        for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google] {
+            let (item, list) = (one(dialect, "m"), list(dialect, &["m"]));
+            assert!(String::from_utf8(list).unwrap().contains(std::str::from_utf8(&item).unwrap()));
+        }
     }
 }

@@ -1,15 +1,18 @@
-//! What a token costs: a built-in table, dated and sourced, under what is configured.
+//! What tokens and other units cost: a built-in table, dated and sourced, under what is configured.
 
 mod decimal;
 mod table;
+mod terms;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::NanoUsd;
-use meter::{Rates, Usage};
+use meter::rating::{Line, total};
+use meter::{Rates, UnitRates, Usage};
 
-pub use decimal::{PriceError, parse_per_million};
+pub use decimal::{PriceError, parse_each, parse_per_million, parse_per_second};
+pub use terms::{Others, Terms, Tier};
 
 /// Stands for every model of a provider.
 const ANY: &str = "*";
@@ -21,6 +24,10 @@ pub struct Price {
     pub rates: Rates,
     /// From there on.
     pub long: Option<Long>,
+    /// For what is sold by another unit than tokens.
+    pub units: UnitRates,
+    /// What holds at other terms; those above are the standard ones.
+    pub others: Arc<Others>,
     /// What a usage event remembers, so that its cost can be computed again.
     pub version: Arc<str>,
     /// Where the figures come from.
@@ -45,28 +52,66 @@ pub struct Prices(Arc<HashMap<Box<str>, Models>>);
 type Models = HashMap<Box<str>, Price>;
 
 impl Price {
-    /// A price from the configuration; its version spells its figures out (pico-USD a token, in [`Rates`]' order).
+    /// A price from the configuration; its version spells its figures out: those of text in [`Rates`]' order (pico-USD a
+    /// token), then what else is priced, by name.
     #[must_use]
-    pub fn configured(rates: Rates) -> Self {
-        let Rates { input, cached_input, cache_write_short, cache_write_long, output } = rates;
-        let version = format!("configured-{input}/{cached_input}/{cache_write_short}/{cache_write_long}/{output}");
-        Self { rates, long: None, version: version.into(), source: "configuration".into(), as_of: "".into() }
+    pub fn configured(rates: Rates, units: UnitRates) -> Self {
+        let text = [rates.input, rates.cached_input, rates.cache_write_short, rates.cache_write_long, rates.output];
+        let text = text.map(|rate| rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string()));
+        let others = [
+            ("audio_input", rates.audio_input),
+            ("image_input", rates.image_input.filter(|_| rates.image_input != rates.input)),
+            ("audio_output", rates.audio_output),
+            ("image_output", rates.image_output),
+            ("image", units.image),
+            ("millisecond", units.millisecond),
+            ("character", units.character),
+        ];
+        let others = others.into_iter().filter_map(|(name, rate)| Some(format!("+{name}:{}", rate?)));
+        let version = format!("configured-{}{}", text.join("/"), others.collect::<String>());
+        let (source, as_of) = ("configuration".into(), "".into());
+        Self { rates, long: None, units, others: Arc::default(), version: version.into(), source, as_of }
     }
 
-    /// What `usage` costs; `None` where no class of it is known.
+    /// What `usage` costs, by its tokens where any are told and what is sold beside them, else by its unit. `None` where
+    /// neither is known, or what was used has no price; of what is free nothing need be known.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
-        let classes = [usage.input, usage.cached_input, usage.cache_write_short, usage.cache_write_long];
-        let input = classes.into_iter().flatten().fold(0_u64, u64::saturating_add);
+        if self.rates == Rates::flat(0) && self.units == UnitRates::flat(0) {
+            return Some(NanoUsd(0));
+        }
+        match (usage.has_tokens(), usage.billed) {
+            (true, Some(billed)) if billed.unit.is_beside_tokens() => self.lines(usage).map(|lines| total(&lines)),
+            (true, _) => self.rates_for(usage).cost(usage),
+            (false, billed) => billed.and_then(|billed| self.units.cost(billed)),
+        }
+    }
+
+    /// The same, line by line; of what is free there may be no line.
+    #[must_use]
+    pub fn lines(&self, usage: &Usage) -> Option<Vec<Line>> {
+        if !usage.has_tokens() {
+            let line = usage.billed.map(|billed| self.units.line(billed));
+            return line.map_or_else(|| self.cost(usage).map(|_| Vec::new()), |line| Some(vec![line?]));
+        }
+        let mut lines = self.rates_for(usage).lines(usage)?;
+        if let Some(beside) = usage.billed.filter(|billed| billed.unit.is_beside_tokens()) {
+            lines.push(self.units.line(beside)?);
+        }
+        Some(lines)
+    }
+
+    /// The rates that hold for a request.
+    fn rates_for(&self, usage: &Usage) -> &Rates {
         match &self.long {
-            Some(long) if input > long.above_tokens => long.rates.cost(usage),
-            _ => self.rates.cost(usage),
+            Some(long) if usage.all_input() > Some(long.above_tokens) => &long.rates,
+            _ => &self.rates,
         }
     }
 }
 
 impl Prices {
-    /// The built-in table: the mock, and OpenAI's and Anthropic's models of its day.
+    /// The built-in table: the mock, and OpenAI's, Anthropic's and Google's models of its day.
     #[must_use]
     pub fn builtin() -> Self {
         let mut prices = Self::default();
@@ -85,6 +130,15 @@ impl Prices {
         self
     }
 
+    /// Every one as `PROVIDER/MODEL`, in no order.
+    pub fn all(&self) -> impl Iterator<Item = (String, &Price)> {
+        let models = self
+            .0
+            .iter()
+            .flat_map(|(provider, models)| models.iter().map(move |(model, price)| (provider, model, price)));
+        models.map(|(provider, model, price)| (format!("{provider}/{model}"), price))
+    }
+
     /// What the first of `names` that is listed costs at `provider`; `None` is an unknown price, never zero.
     ///
     /// A name that is not listed is looked up again [`undated`]. What stands for every model comes after all names.
@@ -93,6 +147,12 @@ impl Prices {
         let models = self.0.get(provider)?;
         let mut named = names.into_iter().map(|name| models.get(name).or_else(|| models.get(undated(name))));
         named.find_map(|price| price).or_else(|| models.get(ANY))
+    }
+
+    /// Whether this very model is listed for `provider`, not only what stands for every model.
+    #[must_use]
+    pub fn names(&self, provider: &str, model: &str) -> bool {
+        model != ANY && self.0.get(provider).is_some_and(|models| models.contains_key(model))
     }
 }
 
@@ -109,24 +169,18 @@ pub fn undated(model: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use meter::Source;
+    use meter::{Billed, Source, Unit};
 
     use super::*;
 
     fn flat(rate: u64) -> Price {
-        Price::configured(Rates {
-            input: rate,
-            cached_input: rate,
-            cache_write_short: rate,
-            cache_write_long: rate,
-            output: rate,
-        })
+        Price::configured(Rates::flat(rate), UnitRates::default())
     }
 
     #[test]
     fn dated_names_have_the_price_of_the_undated() {
         let prices = Prices::default().with("p/gpt-5", flat(1)).with("p/gpt-5-2024-05-13", flat(2));
-        let found = |model| prices.find("p", [model]).map(|price| price.rates.input);
+        let found = |model| prices.find("p", [model]).and_then(|price| price.rates.input);
         assert_eq!(found("gpt-5"), Some(1));
         assert_eq!(found("gpt-5-2025-08-07"), Some(1));
         assert_eq!(found("gpt-5-20250807"), Some(1));
@@ -142,14 +196,19 @@ mod tests {
         let builtin = Prices::builtin();
         let prices = builtin.clone().with("openai/gpt-5-mini", flat(7)).with("no-provider", flat(8));
         let price = prices.find("openai", ["gpt-5-mini-2025-08-07"]).unwrap();
-        assert_eq!((price.rates.input, &*price.version), (7, "configured-7/7/7/7/7"));
-        assert_eq!(builtin.find("openai", ["gpt-5-mini"]).unwrap().rates.input, 250_000);
+        assert_eq!(
+            (price.rates.input, &*price.version),
+            (Some(7), "configured-7/7/7/7/7+audio_input:7+audio_output:7+image_output:7")
+        );
+        assert_eq!(builtin.find("openai", ["gpt-5-mini"]).unwrap().rates.input, Some(250_000));
+        let units = UnitRates { image: Some(8), ..UnitRates::default() };
+        assert_eq!(&*Price::configured(Rates::default(), units).version, "configured--/-/-/-/-+image:8");
     }
 
     #[test]
     fn names_come_in_their_order_and_before_what_stands_for_every_model() {
         let prices = Prices::default().with("p/*", flat(1)).with("p/b", flat(2)).with("p/c", flat(3));
-        let found = |names: &[&str]| prices.find("p", names.iter().copied()).map(|price| price.rates.input);
+        let found = |names: &[&str]| prices.find("p", names.iter().copied()).and_then(|price| price.rates.input);
         for (names, rate) in [(["b", "c"], 2), (["c", "b"], 3), (["x", "b-2025-08-07"], 2), (["x", "y"], 1)] {
             assert_eq!(found(&names), Some(rate), "{names:?}");
         }
@@ -163,6 +222,53 @@ mod tests {
         assert_eq!(price.cost(&usage), Some(NanoUsd(110)));
         assert_eq!(price.cost(&Usage { cache_write_short: Some(1), ..usage }), Some(NanoUsd(555)));
         assert_eq!(price.cost(&Usage::empty(Source::Reported)), None);
+        for usage in [usage, Usage { cache_write_short: Some(1), ..usage }] {
+            assert_eq!(price.lines(&usage).map(|lines| meter::rating::total(&lines)), price.cost(&usage));
+        }
+        assert_eq!(price.lines(&Usage::empty(Source::Reported)), None);
+    }
+
+    #[test]
+    fn what_has_no_tokens_costs_by_its_unit() {
+        let prices = Prices::builtin();
+        let cost = |name: &str, unit, quantity| {
+            let (provider, model) = name.split_once('/').unwrap();
+            let usage = Usage { billed: Some(Billed { unit, quantity }), ..Usage::empty(Source::Counted) };
+            prices.find(provider, [model]).unwrap().cost(&usage).map(|cost| cost.0)
+        };
+        // 0.006 USD a minute, 15 USD a million characters.
+        assert_eq!(cost("openai/whisper-1", Unit::Millisecond, 60_000), Some(6_000_000));
+        assert_eq!(cost("openai/tts-1", Unit::Character, 1_000_000), Some(15_000_000_000));
+        assert_eq!(cost("mock/any", Unit::Image, 2), Some(80_000_000));
+        assert_eq!(cost("openai/tts-1", Unit::Image, 1), None);
+        assert_eq!(cost("openai/gpt-image-2", Unit::Image, 1), None);
+        let whisper = prices.find("openai", ["whisper-1"]).unwrap();
+        assert_eq!(whisper.cost(&Usage { input: Some(1), ..Usage::empty(Source::Reported) }), None);
+    }
+
+    #[test]
+    fn media_cost_their_own_rates_and_long_prompts_of_gemini_theirs() {
+        let prices = Prices::builtin();
+        let usage = Usage { audio_input: Some(1_000), output: Some(10), ..Usage::empty(Source::Reported) };
+        let cost = |model, usage: &Usage| prices.find("gemini", [model]).unwrap().cost(usage).map(|cost| cost.0);
+        assert_eq!(cost("gemini-2.5-flash", &usage), Some(1_000_000 + 25_000));
+        assert_eq!(cost("gemini-3.6-flash", &usage), None, "its audio has no price in the source");
+        let image = Usage { input: Some(10), image_output: Some(1_290), ..Usage::empty(Source::Reported) };
+        assert_eq!(cost("gemini-2.5-flash-image", &image), Some(3_000 + 38_700_000));
+        let long = |cached_input| Usage { input: Some(1_000), cached_input: Some(cached_input), ..usage };
+        let long = |cached_input| Usage { audio_input: None, ..long(cached_input) };
+        assert_eq!(cost("gemini-2.5-pro", &long(199_000)), Some(1_250_000 + 24_875_000 + 100_000));
+        assert_eq!(cost("gemini-2.5-pro", &long(199_001)), Some(2_500_000 + 49_750_250 + 150_000));
+    }
+
+    #[test]
+    fn what_is_free_costs_a_true_zero() {
+        let prices = Prices::builtin();
+        for model in ["omni-moderation-latest", "omni-moderation-2024-09-26"] {
+            let price = prices.find("openai", [model]).unwrap();
+            assert_eq!(price.cost(&Usage::empty(Source::Reported)), Some(NanoUsd(0)), "{model}");
+            assert_eq!(price.lines(&Usage::empty(Source::Reported)), Some(Vec::new()), "{model}");
+        }
     }
 
     #[test]

@@ -1,13 +1,17 @@
-//! What a caller asks for, read from its body; and the two edits that a body may get.
+//! What a caller asks for, read from its body; and the edits that a body may get.
 //!
-//! Only `model` and, for chat streams, `stream_options.include_usage` are read and written. Every other byte is the
-//! caller's: unknown fields, order, spacing, escapes and large numbers survive.
+//! Only the model's name, for chat streams `stream_options.include_usage`, and a limit of the answer's tokens that must be
+//! lowered are written. Every other byte is the caller's: unknown fields, order, spacing, escapes and large numbers survive.
 
+mod google;
+mod json;
+mod multipart;
 mod read;
 mod rewrite;
 
 use std::ops::Range;
 
+use meter::Billed;
 use thiserror::Error;
 
 pub use read::read;
@@ -16,20 +20,52 @@ pub use rewrite::Rewritten;
 /// Longest name of a model, in bytes, JSON escapes resolved.
 pub const MODEL_BYTES_MAX: usize = 256;
 
-/// What was read of a body, and where it stands there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What was read of a request, and where it stands in the body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// The model's name as the caller wrote it; 1 to [`MODEL_BYTES_MAX`] bytes.
+    /// The model's name as the caller wrote it, in the body or in the path; 1 to [`MODEL_BYTES_MAX`] bytes.
     pub model: String,
-    /// Whether the answer shall be a stream of events.
+    /// Whether the answer shall be a stream.
     pub stream: bool,
-    /// Whether the caller asked for the usage chunk of a chat stream.
+    /// Whether the caller asked for the usage chunk of a chat or completions stream.
     pub include_usage: bool,
-    model_at: Range<usize>,
+    /// What the answer costs by, where only the request tells it: the characters to be spoken.
+    pub billable: Option<Billed>,
+    models: Vec<Place>,
     usage_edit: Option<Edit>,
+    limit_edits: Vec<(Range<usize>, String)>,
 }
 
-/// Bytes that would replace a range of the body, so that a chat stream tells its usage.
+/// Where the body names the model, or would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    at: Range<usize>,
+    shape: Shape,
+    /// Whether the model that stands there, or is meant where none stands, is the one that was asked for.
+    agrees: bool,
+}
+
+/// How a model's name is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shape {
+    /// As a JSON string.
+    Json,
+    /// As a JSON string behind `models/`.
+    Google,
+    /// As it is.
+    Form,
+    /// As a first field of an object.
+    Field,
+    /// As the only field of an object.
+    OnlyField,
+    /// As a part of a form, in front of the first one.
+    Part {
+        /// Two hyphens and the boundary.
+        delimiter: Box<str>,
+    },
+}
+
+/// Bytes that would replace a range of the body, so that a stream tells its usage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Edit {
     at: Range<usize>,
@@ -82,6 +118,23 @@ pub enum RequestError {
         field: &'static str,
         /// Where its second value stands.
         offset: usize,
+    },
+    /// The path names a model that nobody has.
+    #[error("the model in the path has {bytes} bytes, and may have 256")]
+    LongModel {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// No form where one must be, or one whose parts cannot be told apart.
+    #[error("the body must be multipart/form-data, with a `boundary` of 1 to 70 characters in the content-type")]
+    NoBoundary,
+    /// A form that is not built as RFC 7578 and RFC 2046 say.
+    #[error("the body is not valid multipart/form-data at byte {offset}: {reason}")]
+    Multipart {
+        /// Where.
+        offset: usize,
+        /// What is wrong.
+        reason: &'static str,
     },
 }
 

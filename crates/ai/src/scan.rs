@@ -4,7 +4,7 @@
 //! each. What lies off the paths is skipped by counting brackets. It is no validator: malformed JSON may pass or
 //! stop it, and never yields more than its bytes.
 
-mod text;
+pub(crate) mod text;
 
 use std::ops::Range;
 
@@ -40,7 +40,7 @@ pub(crate) struct Scanner {
     key: Key,
     picked: [Picked; PATHS_MAX],
     values: Vec<u8>,
-    empty: Set,
+    elements: [Option<u32>; PATHS_MAX],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ enum State {
 #[derive(Debug, Clone, Copy, Default)]
 struct Level {
     array: bool,
-    entered: bool,
+    elements: u32,
     paths: Set,
 }
 
@@ -100,7 +100,7 @@ impl Scanner {
             key: Key::new(),
             picked: Default::default(),
             values: Vec::new(),
-            empty: 0,
+            elements: [None; PATHS_MAX],
         }
     }
 
@@ -110,7 +110,7 @@ impl Scanner {
         self.depth = 0;
         self.picked = Default::default();
         self.values.clear();
-        self.empty = 0;
+        self.elements = [None; PATHS_MAX];
     }
 
     /// Reads on.
@@ -141,9 +141,9 @@ impl Scanner {
         }
     }
 
-    /// Whether the path of this number leads through an array that has no element.
-    pub(crate) fn passes_empty_array(&self, path: u8) -> bool {
-        self.empty & bit(path) != 0
+    /// How many elements the array has through which the path of this number leads; of several arrays the last.
+    pub(crate) fn elements(&self, path: u8) -> Option<u32> {
+        self.elements.get(usize::from(path)).copied().flatten()
     }
 
     fn structure<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
@@ -205,7 +205,7 @@ impl Scanner {
     fn matching(&mut self) -> (Keep, Set) {
         let Some(depth) = self.depth.checked_sub(1) else { return (None, all(self.paths.len())) };
         let Some(level) = self.levels.get_mut(depth) else { return (None, 0) };
-        level.entered = true;
+        level.elements = level.elements.saturating_add(1);
         let (mut keep, mut through) = (None, 0);
         for (number, path) in (0_u8..).zip(self.paths) {
             if level.paths & bit(number) == 0 {
@@ -225,7 +225,7 @@ impl Scanner {
     fn open(&mut self, array: bool, paths: Set) {
         match self.levels.get_mut(self.depth) {
             Some(level) => {
-                *level = Level { array, entered: false, paths };
+                *level = Level { array, elements: 0, paths };
                 self.depth += 1;
                 self.state = if array { State::Element } else { State::Key };
             }
@@ -236,7 +236,11 @@ impl Scanner {
     fn close(&mut self) {
         self.depth = self.depth.saturating_sub(1);
         if let Some(level) = self.levels.get(self.depth).filter(|level| level.array) {
-            self.empty = if level.entered { self.empty & !level.paths } else { self.empty | level.paths };
+            for (path, elements) in (0_u8..).zip(&mut self.elements) {
+                if level.paths & bit(path) != 0 {
+                    *elements = Some(level.elements);
+                }
+            }
         }
         self.after();
     }

@@ -9,7 +9,7 @@ use crate::short::Short;
 /// Longest field name that matters, `event`, behind a byte order mark.
 const FIELD_BYTES_MAX: usize = 8;
 /// Longest event name that is kept; a longer one is known to be no name of ours.
-const NAME_BYTES_MAX: usize = 32;
+const NAME_BYTES_MAX: usize = 64;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What a look at the bytes yields.
@@ -100,14 +100,14 @@ impl Framer {
     }
 
     /// Reads over a whole event at the start of `bytes`, which must be [`Self::between`] two: at an `event` line or none,
-    /// one `data` line and a blank one, each ending in LF. `None`, and nothing is read, where it is not written so.
+    /// one `data` line and a blank one, each ending in LF or CR LF. `None`, and nothing is read, where it is not written so.
     pub(crate) fn whole<'a>(&mut self, bytes: &'a [u8]) -> Option<Event<'a>> {
         let (name, bytes) = match bytes.strip_prefix(b"event:") {
             Some(line) => value(line)?,
             None => (&[][..], bytes),
         };
         let (data, rest) = value(bytes.strip_prefix(b"data:")?)?;
-        let rest = rest.strip_prefix(b"\n")?;
+        let rest = behind_line(rest)?;
         self.state = State::Start(Ended::Wholly);
         self.first_line = false;
         Some(Event { name, data, rest })
@@ -219,10 +219,15 @@ impl Framer {
     }
 }
 
-/// A field's value, behind its colon, where the line ends in LF, and what follows.
+/// A field's value, behind its colon, where the line ends in LF or CR LF, and what follows.
 fn value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (line, rest) = bytes.split_at_checked(memchr2(b'\n', b'\r', bytes)?)?;
-    Some((line.strip_prefix(b" ").unwrap_or(line), rest.strip_prefix(b"\n")?))
+    Some((line.strip_prefix(b" ").unwrap_or(line), behind_line(rest)?))
+}
+
+/// Behind a line's end.
+fn behind_line(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.strip_prefix(b"\n").or_else(|| bytes.strip_prefix(b"\r\n"))
 }
 
 #[cfg(test)]
@@ -280,7 +285,7 @@ mod tests {
     #[test]
     fn the_last_name_counts_and_a_long_one_is_no_name() {
         check("event: a\nevent: b\ndata: 1\n\n", &["b|1"]);
-        check(&format!("event: {}\ndata: 1\n\n", "x".repeat(33)), &["(long)|1"]);
+        check(&format!("event: {}\ndata: 1\n\n", "x".repeat(65)), &["(long)|1"]);
     }
 
     #[test]
@@ -314,9 +319,14 @@ mod tests {
 
     #[test]
     fn a_whole_event_is_read_as_it_is_line_by_line() {
-        for (stream, name, data) in
-            [("data: 1\n\n", "", "1"), ("event: a\ndata: 1\n\n", "a", "1"), ("event: \ndata:  1: 2\n\n", "", " 1: 2")]
-        {
+        for (stream, name, data) in [
+            ("data: 1\n\n", "", "1"),
+            ("event: a\ndata: 1\n\n", "a", "1"),
+            ("event: \ndata:  1: 2\n\n", "", " 1: 2"),
+            ("event: a\r\ndata: 1\r\n\r\n", "a", "1"),
+            ("data: 1\r\n\n", "", "1"),
+            ("data: 1\n\r\n", "", "1"),
+        ] {
             let mut framer = Framer::new();
             let event = framer.whole(stream.as_bytes()).unwrap();
             assert_eq!(event, Event { name: name.as_bytes(), data: data.as_bytes(), rest: b"" });
@@ -332,9 +342,10 @@ mod tests {
             "data: 1",
             "data: 1\n",
             "data: 1\ndata: 2\n\n",
-            "data: 1\r\n\r\n",
-            "data: 1\r\n\n",
-            "data: 1\n\r\n",
+            "data: 1\r\n\r",
+            "data: 1\r\r\n",
+            "data: 1\r\r",
+            "data: 1\n\r",
             "event: a\n\n",
             "event: a\revent: b\ndata: 1\n\n",
             "event: a\ndata: 1\nid: 1\n\n",

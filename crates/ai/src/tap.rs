@@ -1,16 +1,22 @@
 //! What an answer says of itself, read while it passes: usage, model, id, and whether it came to its end.
 //!
-//! A stream goes on event by event: one that has begun is held until it is whole, so that a cut leaves no half of one.
-//! Bodies are not held up.
+//! A stream goes on event by event, Gemini's array element by element: one that has begun is held until it is whole, so
+//! that a cut leaves no half of one. Bodies are not held up.
 
+mod array;
+mod framing;
 mod hold;
 mod reading;
 
 use bytes::Bytes;
 use meter::Usage;
 
+use crate::error::{self, Problem};
 use crate::format::Format;
+use crate::price::Terms;
 use crate::sse::{Framer, Piece};
+use array::Array;
+pub use framing::Framing;
 use hold::Hold;
 use reading::Reading;
 
@@ -18,25 +24,43 @@ use reading::Reading;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// What the provider says that it used; of several figures the last. `None` when it says nothing.
+    ///
+    /// Images that come without figures are counted. A moderation says nothing and has used nothing that is sold: its
+    /// usage is there, with no class told.
     pub usage: Option<Usage>,
-    /// Whether the usage is told and the price table's rates hold for it. They do not where the answer says that it had
-    /// another tier, speed or place than the standard one.
-    pub priceable: bool,
+    /// On what terms it was served, which is what its price hangs on; `None` where no usage is told, the terms are none that
+    /// we know, or something was used that has no class or no figure.
+    pub terms: Option<Terms>,
+    /// The usage object as the provider wrote it, at most 8 KiB; of a Messages stream a list of two, that of its start and
+    /// the last one. `None` where none was told, or none that can be kept.
+    pub raw_usage: Option<Box<str>>,
     /// The model that answered; its first 200 bytes at most.
     pub model: Option<String>,
     /// The provider's id of the answer; its first 200 bytes at most.
     pub id: Option<String>,
-    /// Whether the answer came to its end: the stream's terminal event, or the whole JSON value.
+    /// Whether the answer came to its end: the stream's terminal event, or the whole JSON value. Of an answer that is not
+    /// read it is known only that nobody cut it.
     ///
-    /// A chat stream has ended too when its last choice said why it finished, as not everybody sends `[DONE]`.
+    /// A chat stream has ended too when its last choice said why it finished, as not everybody sends `[DONE]`; Gemini's
+    /// has no other end.
     pub ended: bool,
 }
 
 /// Reads one answer. Any split of its bytes gives the same [`Seen`] and the same output.
 #[derive(Debug)]
 pub struct Tap {
+    format: Format,
     reading: Reading,
-    events: Option<Events>,
+    frames: Frames,
+}
+
+/// How the answer is passed on.
+#[derive(Debug)]
+enum Frames {
+    Json,
+    Events(Events),
+    Array(Array),
+    Opaque,
 }
 
 /// A stream's framing.
@@ -48,24 +72,33 @@ struct Events {
 }
 
 impl Tap {
-    /// A tap for an answer in `format`. `streamed` says that it is a stream of events (its `content-type`, not what was
-    /// asked for); `drop_usage_chunk` takes the extra usage chunk out of a chat stream.
+    /// A tap for an answer in `format`, framed as [`Framing::of`] says; `drop_usage_chunk` takes the extra usage chunk out
+    /// of a chat or completions stream.
     #[must_use]
-    pub fn new(format: Format, streamed: bool, drop_usage_chunk: bool) -> Self {
-        let drop_usage_chunk = drop_usage_chunk && format == Format::Chat;
-        let events = streamed.then(|| Events { framer: Framer::new(), hold: Hold::default(), drop_usage_chunk });
-        Self { reading: Reading::new(format, streamed), events }
+    pub fn new(format: Format, framing: Framing, drop_usage_chunk: bool) -> Self {
+        let drop_usage_chunk = drop_usage_chunk && matches!(format, Format::Chat | Format::Completions);
+        let frames = match framing {
+            Framing::Json => Frames::Json,
+            Framing::Events => {
+                Frames::Events(Events { framer: Framer::new(), hold: Hold::default(), drop_usage_chunk })
+            }
+            Framing::Array => Frames::Array(Array::default()),
+            Framing::Opaque => Frames::Opaque,
+        };
+        Self { format, reading: Reading::new(format, framing), frames }
     }
 
-    /// Reads on; answers what goes to the caller now. Of a stream that is all up to the end of its last whole event, in
-    /// place where nothing was held of it before; an event of more than 64 KiB goes on as it comes.
+    /// Reads on; answers what goes to the caller now. Of a stream that is all up to the end of its last whole event or
+    /// element, in place where nothing was held of it before; one of more than 64 KiB goes on as it comes.
     pub fn push(&mut self, bytes: Bytes) -> Bytes {
-        match &mut self.events {
-            Some(events) => events.push(&mut self.reading, bytes),
-            None => {
+        match &mut self.frames {
+            Frames::Events(events) => events.push(&mut self.reading, bytes),
+            Frames::Array(array) => array.push(&mut self.reading, bytes),
+            Frames::Json => {
                 self.reading.push(&bytes);
                 bytes
             }
+            Frames::Opaque => bytes,
         }
     }
 
@@ -75,14 +108,48 @@ impl Tap {
     /// half event that no caller should see.
     #[must_use]
     pub fn finish(mut self) -> (Bytes, Seen) {
-        let rest = match self.events {
-            Some(events) => events.finish(&mut self.reading),
-            None => {
+        let rest = match self.frames {
+            Frames::Events(events) => events.finish(&mut self.reading),
+            Frames::Array(array) => array.finish(&mut self.reading),
+            Frames::Json => {
                 self.reading.end(None);
+                Bytes::new()
+            }
+            Frames::Opaque => {
+                self.reading.close();
                 Bytes::new()
             }
         };
         (rest, self.reading.seen())
+    }
+
+    /// The caller has gone before the end: what was seen so far.
+    #[must_use]
+    pub fn abandon(self) -> Seen {
+        let is_opaque = matches!(self.frames, Frames::Opaque);
+        // Of bytes that nobody reads the end is not known.
+        if is_opaque { self.reading.seen() } else { self.finish().1 }
+    }
+
+    /// The answer is cut: what tells the caller so in the words of its format, and what was seen. What was held is dropped.
+    ///
+    /// Nothing is told in a body, which is cut itself, nor behind half an element of Gemini's array that went on already.
+    #[must_use]
+    pub fn cut(mut self, problem: &Problem<'_>) -> (Bytes, Seen) {
+        let last = match self.frames {
+            Frames::Events(events) => {
+                let open = events.hold.is_passing();
+                events.finish(&mut self.reading);
+                error::event(self.format, open, problem).into()
+            }
+            Frames::Array(array) => array.cut(&mut self.reading, problem),
+            Frames::Json => {
+                self.reading.end(None);
+                Bytes::new()
+            }
+            Frames::Opaque => Bytes::new(),
+        };
+        (last, self.reading.seen())
     }
 }
 

@@ -4,11 +4,14 @@
 //! Parts never come to more than the whole that is told.
 
 pub(crate) mod chat;
+pub(crate) mod google;
 mod lenient;
+pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod responses;
 
 use lenient::{Figure, Part};
+pub(crate) use lenient::{all_are_zero, all_figures_are_counts};
 use meter::{Source, Usage};
 use serde::Deserialize;
 
@@ -36,6 +39,8 @@ struct InputDetails {
     cached_tokens: Figure,
     cache_write_tokens: Figure,
     cache_write_tokens_details: Part<WriteDetails>,
+    audio_tokens: Figure,
+    image_tokens: Figure,
 }
 
 #[derive(Default, Deserialize)]
@@ -50,6 +55,8 @@ struct WriteDetails {
 #[serde(default)]
 struct OutputDetails {
     reasoning_tokens: Figure,
+    audio_tokens: Figure,
+    image_tokens: Figure,
 }
 
 impl InputDetails {
@@ -59,18 +66,40 @@ impl InputDetails {
     }
 }
 
-/// OpenAI's figures: the input includes reads from and writes to caches, the output includes reasoning; the total is both.
-#[derive(Debug, Clone, Copy)]
+/// Media that are told apart.
+#[derive(Debug, Clone, Copy, Default)]
+struct Media {
+    audio: Option<u64>,
+    images: Option<u64>,
+}
+
+/// OpenAI's figures: the input includes reads from and writes to caches and all media, the output includes reasoning and
+/// all media; the total is both.
+#[derive(Debug, Clone, Copy, Default)]
 struct Inclusive {
     input: Option<u64>,
     cached_input: Option<u64>,
     writes: Writes,
+    heard: Media,
     output: Option<u64>,
     reasoning: Option<u64>,
+    made: Media,
     total: Option<u64>,
 }
 
 impl Inclusive {
+    /// With what the details tell.
+    fn detailed(self, input: &InputDetails, output: &OutputDetails) -> Self {
+        Self {
+            cached_input: input.cached_tokens.0,
+            writes: input.writes(),
+            heard: Media { audio: input.audio_tokens.0, images: input.image_tokens.0 },
+            reasoning: output.reasoning_tokens.0,
+            made: Media { audio: output.audio_tokens.0, images: output.image_tokens.0 },
+            ..self
+        }
+    }
+
     /// Takes them apart; `None` where nothing is told.
     fn disjoint(self) -> Option<Usage> {
         let (short, long) = self.writes.by_lifetime();
@@ -78,16 +107,24 @@ impl Inclusive {
         let cached_input = take(&mut input, self.cached_input);
         let cache_write_long = take(&mut input, long);
         let cache_write_short = take(&mut input, short);
+        let audio_input = take(&mut input, self.heard.audio);
+        let image_input = take(&mut input, self.heard.images);
         let mut output = self.whole_output().unwrap_or(u64::MAX);
         let reasoning = take(&mut output, self.reasoning);
+        let audio_output = take(&mut output, self.made.audio);
+        let image_output = take(&mut output, self.made.images);
         told(Usage {
-            source: Source::Reported,
             input: self.input.map(|_| input),
             cached_input,
             cache_write_short,
             cache_write_long,
             output: self.output.map(|_| output),
             reasoning,
+            audio_input,
+            image_input,
+            audio_output,
+            image_output,
+            ..Usage::empty(Source::Reported)
         })
     }
 
@@ -108,5 +145,5 @@ fn take(rest: &mut u64, part: Option<u64>) -> Option<u64> {
 }
 
 fn told(usage: Usage) -> Option<Usage> {
-    usage.classes().iter().any(Option::is_some).then_some(usage)
+    usage.has_tokens().then_some(usage)
 }

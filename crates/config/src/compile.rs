@@ -1,8 +1,10 @@
 //! From the file's tree to the [`Snapshot`]: the sections in the order in which they need each other.
 
-mod llm;
+mod control;
+pub(crate) mod llm;
 mod model;
 mod plan;
+mod public;
 mod route;
 mod server;
 
@@ -10,20 +12,24 @@ use std::collections::HashMap;
 
 use ai::price::Prices;
 
-use crate::error::{Code, Place, Problem};
+use crate::error::{At, Code, Problem};
 use crate::grammar;
-use crate::load::{Flags, Loaded, Note};
+use crate::load::{Flags, Note};
 use crate::router::Router;
 use crate::section::{Reader, Section, Text};
 use crate::snapshot::Snapshot;
 use crate::yaml::Node;
 
 /// Compiles the whole file; `None` where it is no mapping. What is wrong stands in `reader` afterwards.
-pub(crate) fn compile<'a>(reader: &'a Reader<'a>, root: &'a Node, flags: &Flags) -> Option<Loaded> {
+pub(crate) fn compile<'a>(
+    reader: &'a Reader<'a>,
+    root: &'a Node,
+    flags: &Flags,
+    mut notes: Vec<Note>,
+) -> Option<(Snapshot, Vec<Note>)> {
     let root = reader.section(root, String::new(), &grammar::ROOT)?;
-    let mut notes = Vec::new();
-    let control_listen = server::control_listen(&root, flags);
-    let listen = server::listen(&root, flags, control_listen);
+    let control = control::control(&root, flags);
+    let listen = server::listen(&root, flags, control.listen);
     let timeouts = server::timeouts(root.section("timeouts", &grammar::TIMEOUTS).as_ref(), server::TIMEOUTS);
     let ai = llm::ai(&root, timeouts);
     let mut providers = llm::providers(&root, flags, &mut notes);
@@ -34,16 +40,24 @@ pub(crate) fn compile<'a>(reader: &'a Reader<'a>, root: &'a Node, flags: &Flags)
     }
     let upstreams = route::upstreams(&root);
     let routes = route::routes(&root, &upstreams);
+    let plans = plan::plans(&root);
     let snapshot = Snapshot {
         brand: server::brand(&root),
         listen,
-        control_listen,
+        control,
+        public_url: public::public_url(&root),
+        signup: public::signup(&root, &plans, &mut notes),
+        metrics_token: public::metrics_token(&root),
+        trusted_proxies: control::trusted_proxies(&root),
+        redis: control::redis(&root),
+        strangers: control::strangers(&root),
         connections: server::connections(&root),
         drain: server::drain(&root),
         log: server::log(&root, flags),
         data: server::data(&root, flags),
         store: server::store(&root),
         spool: server::spool(&root),
+        retention: server::retention(&root),
         timeouts,
         sizes: server::sizes(&root),
         providers: providers.on,
@@ -52,29 +66,16 @@ pub(crate) fn compile<'a>(reader: &'a Reader<'a>, root: &'a Node, flags: &Flags)
         prices,
         prices_builtin: Prices::builtin(),
         ai,
-        plans: plan::plans(&root),
+        plans,
         upstreams: upstreams.list,
         router: Router::new(routes),
     };
-    notes.extend(ignored(reader).map(|variable| Note::VariableNotYet { variable }));
-    Some(Loaded { snapshot, notes })
-}
-
-/// Variables that are set, would be settings in a later version, and are named by no value of the file.
-fn ignored<'a>(reader: &'a Reader<'a>) -> impl Iterator<Item = String> {
-    let of_section = |(path, grammar): &(&str, &'static grammar::Grammar)| {
-        let path = if path.is_empty() { String::new() } else { format!("{}__", path.replace('.', "__")) };
-        let keys = grammar.now.iter().chain(grammar.later);
-        keys.map(move |key| format!("TOLLGATE_{path}{key}").to_ascii_uppercase()).collect::<Vec<_>>()
-    };
-    let settings = grammar::SINGLE.iter().flat_map(of_section);
-    let known = ["DATABASE_URL", "REDIS_URL"].into_iter().map(str::to_owned).chain(settings);
-    known.filter(|variable| reader.variable(variable).is_some() && !reader.names(variable))
+    Some((snapshot, notes))
 }
 
 /// Names of one list that were taken, and where.
 #[derive(Default)]
-struct Taken(HashMap<String, Place>);
+struct Taken(HashMap<String, At>);
 
 impl Taken {
     /// Takes a name; reports a second one, and answers whether it was the first.

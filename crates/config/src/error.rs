@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::environment::Variable;
 use crate::excerpt::Line;
 
 /// Problems that one error lists; more are counted.
@@ -23,11 +24,32 @@ impl Place {
     pub(crate) const START: Self = Self { line: 1, column: 1, width: 1 };
 }
 
+/// What a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum At {
+    /// A place in the file.
+    File(Place),
+    /// The variable of this number, as `Reader` counts them.
+    Variable(usize),
+}
+
+impl At {
+    /// The place in the file.
+    pub(crate) const fn place(self) -> Option<Place> {
+        match self {
+            Self::File(place) => Some(place),
+            Self::Variable(_) => None,
+        }
+    }
+}
+
 /// Kinds of problems; a closed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     /// A file cannot be read.
     File,
+    /// A line of a `.env` is none.
+    EnvFile,
     /// The file is no YAML.
     Yaml,
     /// A key that there is not.
@@ -54,6 +76,7 @@ impl Code {
     pub const fn name(self) -> &'static str {
         match self {
             Self::File => "file",
+            Self::EnvFile => "env_file",
             Self::Yaml => "yaml",
             Self::UnknownKey => "unknown_key",
             Self::NotYet => "not_yet",
@@ -80,24 +103,35 @@ pub struct Problem {
     pub near: Option<String>,
     /// Where; `None` where no file is the cause.
     pub place: Option<Place>,
+    /// The variable that is the cause.
+    pub variable: Option<Variable>,
     /// The other place of a duplicate.
     pub first: Option<Place>,
+    /// The other variable of a duplicate.
+    pub first_variable: Option<Variable>,
     /// The file as it was named; empty where none is the cause.
     pub file: String,
     pub(crate) line: Option<Line>,
+    /// What `place` and `variable` are made of, when it is reported.
+    pub(crate) at: Option<At>,
+    pub(crate) first_at: Option<At>,
 }
 
 impl Problem {
-    pub(crate) fn new(code: Code, place: impl Into<Option<Place>>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, at: impl Into<Option<At>>, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
             expected: None,
             near: None,
-            place: place.into(),
+            place: None,
+            variable: None,
             first: None,
+            first_variable: None,
             file: String::new(),
             line: None,
+            at: at.into(),
+            first_at: None,
         }
     }
 
@@ -111,8 +145,8 @@ impl Problem {
         self
     }
 
-    pub(crate) fn first(mut self, first: Option<Place>) -> Self {
-        self.first = first;
+    pub(crate) fn first(mut self, first: Option<At>) -> Self {
+        self.first_at = first;
         self
     }
 }
@@ -122,10 +156,11 @@ impl fmt::Display for Problem {
         write!(f, "error[{}]: {}", self.code.name(), self.message)?;
         let margin = self.place.map_or(1, |place| place.line.to_string().len());
         let blank = " ".repeat(margin);
-        match self.place {
-            Some(place) => write!(f, "\n{blank}--> {}:{}:{}", self.file, place.line, place.column)?,
-            None if self.file.is_empty() => {}
-            None => write!(f, "\n{blank}--> {}", self.file)?,
+        match (self.place, &self.variable) {
+            (Some(place), _) => write!(f, "\n{blank}--> {}:{}:{}", self.file, place.line, place.column)?,
+            (None, Some(variable)) => write!(f, "\n{blank}--> {variable}")?,
+            (None, None) if self.file.is_empty() => {}
+            (None, None) => write!(f, "\n{blank}--> {}", self.file)?,
         }
         let expected = self.expected.as_deref();
         match (self.place, &self.line) {
@@ -145,6 +180,9 @@ impl fmt::Display for Problem {
         if let Some(first) = self.first {
             write!(f, "\n{blank} = the first stands at {}:{}:{}", self.file, first.line, first.column)?;
         }
+        if let Some(variable) = &self.first_variable {
+            write!(f, "\n{blank} = the first is {variable}")?;
+        }
         if let Some(near) = &self.near {
             write!(f, "\n{blank} = did you mean `{near}`?")?;
         }
@@ -152,7 +190,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All that is wrong with a configuration, in the order of the file. `Display` prints each problem with its line and a caret.
+/// All that is wrong with a configuration, in the order of the file, variables last. `Display` prints each problem with its line and a caret.
 #[derive(Debug, Clone)]
 pub struct ConfigError {
     /// Never empty, at most [`PROBLEMS_MAX`].
@@ -162,9 +200,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// Sorts and bounds `problems`.
+    /// Bounds `problems`, which are in the order of the file.
     pub(crate) fn of(mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| problem.place);
         let more = problems.len().saturating_sub(PROBLEMS_MAX);
         problems.truncate(PROBLEMS_MAX);
         Self { problems, more }

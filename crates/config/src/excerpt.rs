@@ -5,6 +5,8 @@ use crate::error::Place;
 /// Keys whose values are not shown.
 const SECRET_KEYS: [&str; 6] = ["credential", "token", "password", "secret", "secret_key", "api_key"];
 const MASK: &str = "***";
+/// A longer line is not shown: looking for secrets takes time that grows with its square.
+const LINE_BYTES_MAX: usize = 4 * 1024;
 /// Characters of a line that are shown.
 const SHOWN_MAX: usize = 120;
 /// Characters before the caret where a line is cut.
@@ -54,9 +56,12 @@ impl<'a> Lines<'a> {
         self.unread.push(Unread { key, next });
     }
 
-    /// The line of `place`; `None` where the file has none.
+    /// The line of `place`; `None` where the file has none, or a very long one.
     pub(crate) fn at(&self, place: Place) -> Option<Line> {
         let (line, secret) = self.lines.get(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
+        if line.len() > LINE_BYTES_MAX {
+            return None;
+        }
         let start = usize::try_from(place.column).ok()?.saturating_sub(1);
         let end = start.saturating_add(usize::try_from(place.width).ok()?.max(1));
         let (text, start, end) = if *secret {
@@ -246,6 +251,15 @@ mod tests {
     fn shown(source: &str, line: u32, column: u32) -> String {
         let line = Lines::new(source).at(Place { line, column, width: 1 }).unwrap();
         format!("{}\n{}^", line.text, " ".repeat(line.caret_offset))
+    }
+
+    /// Found by fuzzing: 1,200 problems on one line of 16 KiB took minutes.
+    #[test]
+    fn a_very_long_line_is_not_shown() {
+        let place = |column| Place { line: 1, column, width: 1 };
+        let line = "x".repeat(LINE_BYTES_MAX);
+        assert!(Lines::new(&line).at(place(9)).is_some());
+        assert!(Lines::new(&format!("{line}x\nshort")).at(place(9)).is_none());
     }
 
     #[test]

@@ -26,9 +26,14 @@ pub(crate) const ROOT: Grammar = Grammar::new(
         "drain",
         "log",
         "control",
+        "public_url",
+        "signup",
+        "signup_plan",
+        "metrics",
         "data",
         "store",
         "spool",
+        "retention",
         "timeouts",
         "sizes",
         "providers",
@@ -38,44 +43,52 @@ pub(crate) const ROOT: Grammar = Grammar::new(
         "plans",
         "upstreams",
         "routes",
-    ],
-    &[
-        "workers",
-        "in_flight",
-        "production",
-        "public_url",
         "trusted_proxies",
-        "metrics",
-        "signup",
-        "signup_plan",
-        "retention",
-        "lease",
         "redis",
-        "on_hangup",
-        "budgets",
-        "auth",
         "rate_limits",
-        "circuit_breaker",
-        "tests",
     ],
+    &["workers", "in_flight", "production", "lease", "on_hangup", "budgets", "auth", "circuit_breaker", "tests"],
 );
 pub(crate) const BRAND: Grammar = Grammar::new(&["name", "key_prefix"], &[]);
 pub(crate) const LISTENER: Grammar = Grammar::new(&["address"], &["tls"]);
 pub(crate) const CONNECTIONS: Grammar = Grammar::new(&["max", "per_address"], &[]);
 pub(crate) const DRAIN: Grammar = Grammar::new(&["delay", "timeout"], &[]);
 pub(crate) const LOG: Grammar = Grammar::new(&["format", "level", "modules"], &[]);
-pub(crate) const CONTROL: Grammar = Grammar::new(&["listen"], &["cors", "rate_limits"]);
+pub(crate) const CONTROL: Grammar = Grammar::new(&["listen", "cors", "rate_limits"], &[]);
+pub(crate) const CORS: Grammar = Grammar::new(&["allowed_origins"], &[]);
+pub(crate) const CONTROL_LIMIT: Grammar = Grammar::new(&["dimension", "limit", "window", "with", "without"], &[]);
+pub(crate) const LIMIT: Grammar =
+    Grammar::new(&["dimension", "limit", "window", "without"], &["with", "algorithm", "consistency"]);
+pub(crate) const PUBLIC_URL: Grammar = Grammar::new(&["proxy", "control"], &[]);
+pub(crate) const METRICS: Grammar = Grammar::new(&["token"], &[]);
 pub(crate) const STORE: Grammar = Grammar::new(&["url", "migrate", "stale_for"], &[]);
 pub(crate) const SPOOL: Grammar = Grammar::new(&["max_size", "durability"], &[]);
+pub(crate) const RETENTION: Grammar = Grammar::new(&["events"], &["raw_usage"]);
 pub(crate) const TIMEOUTS: Grammar = Grammar::new(&["connect", "first_byte", "idle", "total"], &[]);
 pub(crate) const SIZES: Grammar = Grammar::new(&["headers", "body", "buffered"], &[]);
 pub(crate) const PROVIDER: Grammar = Grammar::new(&["name", "kind", "base_url", "credential"], &[]);
 pub(crate) const MODEL: Grammar = Grammar::new(&["name", "credits", "targets"], &["strategy"]);
 pub(crate) const TARGET: Grammar = Grammar::new(&["provider", "model"], &["weight"]);
-pub(crate) const PRICE: Grammar = Grammar::new(&["model", "input", "cached_input", "cache_write", "output"], &[]);
+pub(crate) const PRICE: Grammar = Grammar::new(
+    &[
+        "model",
+        "input",
+        "cached_input",
+        "cache_write",
+        "output",
+        "audio_input",
+        "image_input",
+        "audio_output",
+        "image_output",
+        "per_image",
+        "per_second",
+        "per_character",
+    ],
+    &[],
+);
 pub(crate) const AI: Grammar = Grammar::new(&["enabled", "prefix", "timeouts"], &[]);
 pub(crate) const PLAN: Grammar =
-    Grammar::new(&["name", "credits_per_day", "requests_per_minute"], &["price", "budgets"]);
+    Grammar::new(&["name", "credits_per_day", "requests_per_minute", "shared_keys"], &["price", "budgets"]);
 pub(crate) const UPSTREAM: Grammar =
     Grammar::new(&["name", "backends"], &["strategy", "health_check", "circuit_breaker", "retry", "pool", "discover"]);
 pub(crate) const BACKEND: Grammar = Grammar::new(&["url", "weight"], &[]);
@@ -100,25 +113,8 @@ pub(crate) const ROUTE: Grammar = Grammar::new(
 pub(crate) const PATH: Grammar = Grammar::new(&["prefix"], &["regex"]);
 pub(crate) const AUTH: Grammar = Grammar::new(&["type"], &["use", "require"]);
 
-/// Sections of which there is one, by their paths.
-pub(crate) const SINGLE: [(&str, &Grammar); 12] = [
-    ("", &ROOT),
-    ("brand", &BRAND),
-    ("connections", &CONNECTIONS),
-    ("drain", &DRAIN),
-    ("log", &LOG),
-    ("control", &CONTROL),
-    ("store", &STORE),
-    ("spool", &SPOOL),
-    ("timeouts", &TIMEOUTS),
-    ("sizes", &SIZES),
-    ("ai", &AI),
-    ("ai.timeouts", &TIMEOUTS),
-];
-
-/// Every section, under the name that the reference gives it.
-#[cfg(test)]
-pub(crate) const ALL: [(&str, &Grammar); 22] = [
+/// Every section, under the name that the reference gives it; `[]` stands behind the key of a list of them.
+pub(crate) const ALL: &[(&str, &Grammar)] = &[
     ("", &ROOT),
     ("brand", &BRAND),
     ("listen[]", &LISTENER),
@@ -126,8 +122,14 @@ pub(crate) const ALL: [(&str, &Grammar); 22] = [
     ("drain", &DRAIN),
     ("log", &LOG),
     ("control", &CONTROL),
+    ("control.cors", &CORS),
+    ("control.rate_limits[]", &CONTROL_LIMIT),
+    ("rate_limits[]", &LIMIT),
+    ("public_url", &PUBLIC_URL),
+    ("metrics", &METRICS),
     ("store", &STORE),
     ("spool", &SPOOL),
+    ("retention", &RETENTION),
     ("timeouts", &TIMEOUTS),
     ("sizes", &SIZES),
     ("providers[]", &PROVIDER),
@@ -135,6 +137,7 @@ pub(crate) const ALL: [(&str, &Grammar); 22] = [
     ("models[].targets[]", &TARGET),
     ("prices[]", &PRICE),
     ("ai", &AI),
+    ("ai.timeouts", &TIMEOUTS),
     ("plans[]", &PLAN),
     ("upstreams[]", &UPSTREAM),
     ("upstreams[].backends[]", &BACKEND),
@@ -142,6 +145,53 @@ pub(crate) const ALL: [(&str, &Grammar); 22] = [
     ("routes[].path", &PATH),
     ("routes[].auth", &AUTH),
 ];
+
+/// Keys that hold a list of single values.
+const LISTS: [&str; 3] = ["routes[].methods", "control.cors.allowed_origins", "trusted_proxies"];
+/// Keys that hold a mapping whose keys are free.
+const MAPS: [&str; 1] = ["log.modules"];
+/// Keys that hold a list or a mapping, or a single value instead.
+const SINGLE_TOO: [&str; 4] = ["listen", "routes[].path", "routes[].upstreams", "trusted_proxies"];
+
+/// What a key holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shape {
+    /// A single value.
+    Single,
+    /// A mapping with these keys.
+    Section(&'static Grammar),
+    /// A list of such mappings.
+    Sections(&'static Grammar),
+    /// A list of single values.
+    List,
+    /// A mapping whose keys are free.
+    Map,
+    /// Whatever a later version makes of it.
+    Later,
+}
+
+/// What stands at `path`, as [`ALL`] writes it: `""`, `timeouts`, `models[].targets`.
+pub(crate) fn shape(path: &str) -> Shape {
+    let section = |wanted: &str| ALL.iter().find(|(name, _)| *name == wanted).map(|(_, grammar)| *grammar);
+    if let Some(grammar) = section(path) {
+        return Shape::Section(grammar);
+    }
+    if let Some(grammar) = section(&format!("{path}[]")) {
+        return Shape::Sections(grammar);
+    }
+    if LISTS.contains(&path) {
+        Shape::List
+    } else if MAPS.contains(&path) {
+        Shape::Map
+    } else {
+        Shape::Single
+    }
+}
+
+/// Whether a single value may stand at `path` beside what [`shape`] says.
+pub(crate) fn takes_single(path: &str) -> bool {
+    matches!(shape(path), Shape::Single) || SINGLE_TOO.contains(&path)
+}
 
 #[cfg(test)]
 mod tests {
@@ -162,6 +212,16 @@ mod tests {
             for key in grammar.later {
                 assert!(!body.contains(&format!("\n| `{key}` |")), "{section}: {key} comes later");
             }
+        }
+    }
+
+    /// What is no section is named after a key.
+    #[test]
+    fn shapes_are_of_keys_that_there_are() {
+        for path in LISTS.iter().chain(&MAPS).chain(&SINGLE_TOO) {
+            let (section, key) = path.rsplit_once('.').unwrap_or(("", path));
+            let (_, grammar) = ALL.iter().find(|(name, _)| *name == section).unwrap();
+            assert!(grammar.now.contains(&key), "{path}");
         }
     }
 }

@@ -44,8 +44,8 @@ mod tests {
 
     #[test]
     fn who_holds_the_old_snapshot_keeps_it() {
-        let none = |_: &str| None;
-        let first = load(Sources { file: None, env: &none, flags: Flags::default() }).unwrap().snapshot;
+        let none = crate::Environment::default();
+        let first = load(Sources { file: None, environment: &none, flags: Flags::default() }).unwrap().snapshot;
         let mut second = first.clone();
         second.brand.name = "Second".to_owned();
         let live = Live::new(Arc::new(first));

@@ -7,10 +7,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::compile::compile;
-use crate::error::{Code, ConfigError, Problem};
+use crate::environment::Environment;
+use crate::error::{At, Code, ConfigError, Problem};
 use crate::section::Reader;
+use crate::settings::given::Given;
 use crate::snapshot::{LogFormat, Snapshot};
-use crate::yaml;
+use crate::{overlay, yaml};
 
 /// Largest configuration file.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -20,13 +22,13 @@ const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub struct Sources<'a> {
     /// The file; without one the defaults hold.
     pub file: Option<&'a Path>,
-    /// The environment: for `${…}`, and for the providers where the file has none.
-    pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// What the command line says; it wins over the file.
+    /// The environment: settings that win over the file, what `${…}` names, and keys of providers where there are none else.
+    pub environment: &'a Environment,
+    /// What the command line says; it wins over the environment.
     pub flags: Flags,
 }
 
-/// Flags of `tollgate serve`. An absent one leaves the file's value.
+/// Flags of `tollgate serve`. An absent one leaves the value of the environment or the file.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     /// `--data`.
@@ -48,6 +50,9 @@ pub struct Loaded {
     pub snapshot: Snapshot,
     /// In no order that means anything.
     pub notes: Vec<Note>,
+    /// The environment that it was read with: secrets that are no setting stand in it.
+    pub environment: Environment,
+    pub(crate) given: Given,
 }
 
 /// Something that is no error, but perhaps a surprise. `Display` is a sentence for the log.
@@ -60,15 +65,17 @@ pub enum Note {
         /// The variable.
         variable: &'static str,
     },
-    /// A variable is set for a provider that this version does not know.
-    ProviderNotYet {
-        /// The variable.
-        variable: &'static str,
-    },
-    /// A variable would set a key, in a version that reads it.
-    VariableNotYet {
+    /// A variable chooses another store than the file.
+    StoreFromEnvironment {
         /// The variable.
         variable: String,
+    },
+    /// A variable is named like a setting, and there is no such key.
+    UnknownVariable {
+        /// The variable.
+        variable: String,
+        /// What was perhaps meant.
+        near: Option<String>,
     },
     /// A provider of the file has no credential and is off.
     ProviderOff {
@@ -79,6 +86,11 @@ pub enum Note {
     ProviderMocked {
         /// The provider.
         provider: String,
+    },
+    /// Who signs up gets a plan that the store must have already.
+    SignupPlanElsewhere {
+        /// The plan.
+        plan: String,
     },
     /// An entry of `models` is left out, as its provider is off.
     ModelOff {
@@ -95,17 +107,18 @@ impl fmt::Display for Note {
             Self::ProviderFromEnvironment { provider, variable } => {
                 write!(f, "{variable} is set: the provider {provider} is on, its calls cost money")
             }
-            Self::ProviderNotYet { variable } => {
-                write!(f, "{variable} is set, but this version does not support its provider yet")
+            Self::StoreFromEnvironment { variable } => {
+                write!(f, "{variable} is set: the store is the PostgreSQL that it names, and not the one of the file")
             }
-            Self::VariableNotYet { variable } => {
-                write!(
-                    f,
-                    "not yet: {variable} is ignored, as this version takes settings from the file and the flags only"
-                )
+            Self::UnknownVariable { variable, near } => {
+                write!(f, "{variable} is set, and sets nothing: there is no such key")?;
+                near.as_ref().map_or(Ok(()), |near| write!(f, "; did you mean {near}?"))
             }
             Self::ProviderOff { provider } => write!(f, "the provider {provider} has no credential and is off"),
             Self::ProviderMocked { provider } => write!(f, "the mock is forced: the provider {provider} is off"),
+            Self::SignupPlanElsewhere { plan } => {
+                write!(f, "signup_plan is {plan}, which is none of `plans`: the store must have it at start")
+            }
             Self::ModelOff { model, provider } => {
                 write!(f, "the model {model} is left out, as its provider {provider} is off")
             }
@@ -141,25 +154,38 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Result<Loaded, ConfigError> {
-    let Sources { env, flags, .. } = sources;
+    let Sources { environment, flags, .. } = sources;
     // A byte order mark is no part of the first key.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let reader = Reader::new(name.to_owned(), source, env);
-    let root = yaml::parse(source);
+    let reader = Reader::new(name.to_owned(), source, environment);
+    let mut root = yaml::parse(source);
+    let mut notes = Vec::new();
+    if let Ok(root) = &mut root {
+        overlay::lay(&reader, root, environment, &mut notes);
+    }
     let compiled = match &root {
-        Ok(root) => compile(&reader, root, &flags),
+        Ok(root) => compile(&reader, root, &flags, notes),
         Err(broken) => {
+            let at = broken.at.map(At::File);
             let problem = match &broken.duplicate_key {
-                Some(key) => Problem::new(Code::Duplicate, broken.at, format!("the key `{key}` stands here twice")),
-                None => Problem::new(Code::Yaml, broken.at, format!("this is no YAML: {}", broken.message)),
+                Some(key) => Problem::new(Code::Duplicate, at, format!("the key `{key}` stands here twice")),
+                None => Problem::new(Code::Yaml, at, format!("this is no YAML: {}", broken.message)),
             };
             reader.report(problem);
             None
         }
     };
+    let given = match &root {
+        Ok(root) if !reader.has_problems() => Given::in_tree(&reader, root, &flags),
+        Ok(_) | Err(_) => Given::default(),
+    };
+    let unknown: Vec<Note> = overlay::unknown(&reader, environment).collect();
     let problems = reader.problems(root.as_ref().ok());
     match compiled {
-        Some(loaded) if problems.is_empty() => Ok(loaded),
+        Some((snapshot, mut notes)) if problems.is_empty() => {
+            notes.extend(unknown);
+            Ok(Loaded { snapshot, notes, environment: environment.clone(), given })
+        }
         _ => Err(ConfigError::of(problems)),
     }
 }

@@ -1,9 +1,12 @@
 //! [`Origin`] from a URL.
 
+use std::fmt;
+use std::net::Ipv6Addr;
+
 use http::Uri;
 use thiserror::Error;
 
-use crate::snapshot::Origin;
+use crate::snapshot::{Origin, Scheme};
 
 /// Longest URL.
 const URL_LEN_MAX: usize = 2_048;
@@ -11,8 +14,8 @@ const URL_LEN_MAX: usize = 2_048;
 /// Why a text is no origin; the text is not repeated, it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum OriginError {
-    /// Not `http://HOST…` or `https://HOST…`.
-    #[error("a URL: http://HOST[:PORT][/PATH] or https://…")]
+    /// Not `http://HOST…`, `https://HOST…` or `h2c://HOST…`.
+    #[error("a URL: http://HOST[:PORT][/PATH], https://… or h2c://…")]
     Form,
     /// It carries a user's name or password.
     #[error("a URL without a user's name and password")]
@@ -23,7 +26,7 @@ pub enum OriginError {
 }
 
 impl Origin {
-    /// Reads `http://HOST[:PORT][/PATH]` or the same with `https`.
+    /// Reads `http://HOST[:PORT][/PATH]`, or the same with `https` or `h2c`.
     ///
     /// # Errors
     /// [`OriginError`] says what belongs there instead.
@@ -35,9 +38,10 @@ impl Origin {
             return Err(OriginError::Query);
         }
         let uri: Uri = url.parse().map_err(|_| OriginError::Form)?;
-        let tls = match uri.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
+        let (scheme, usual) = match uri.scheme_str() {
+            Some("http") => (Scheme::Http, 80),
+            Some("https") => (Scheme::Https, 443),
+            Some("h2c") => (Scheme::H2c, 80),
             _ => return Err(OriginError::Form),
         };
         let authority = uri.authority().ok_or(OriginError::Form)?;
@@ -50,18 +54,35 @@ impl Origin {
             Some(text) => Some(text.strip_prefix(':').and_then(port).ok_or(OriginError::Form)?),
             None => return Err(OriginError::Form),
         };
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
-        if bare.is_empty() {
-            return Err(OriginError::Form);
-        }
-        let usual = if tls { 443 } else { 80 };
+        let bare = bare(&host).ok_or(OriginError::Form)?;
         let authority = match port {
             Some(port) if port != usual => format!("{host}:{port}"),
             _ => host.clone(),
         };
         let path = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { tls, host: bare.to_owned(), port: port.unwrap_or(usual), authority, path })
+        Ok(Self { scheme, host: bare.to_owned(), port: port.unwrap_or(usual), authority, path })
     }
+}
+
+/// As [`Origin::parse`] reads it.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+            Scheme::H2c => "h2c",
+        };
+        write!(f, "{scheme}://{}{}", self.authority, self.path)
+    }
+}
+
+/// A name or an address, out of its brackets; the parser takes brackets everywhere.
+fn bare(host: &str) -> Option<&str> {
+    if let Some(address) = host.strip_prefix('[') {
+        return address.strip_suffix(']').filter(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    (!host.is_empty() && host.bytes().all(fits)).then_some(host)
 }
 
 fn port(text: &str) -> Option<u16> {
@@ -74,16 +95,19 @@ mod tests {
 
     #[test]
     fn urls_become_origins() {
-        for (url, tls, host, port, authority, path) in [
-            ("http://127.0.0.1:9001", false, "127.0.0.1", 9001, "127.0.0.1:9001", ""),
-            ("https://api.openai.com/v1", true, "api.openai.com", 443, "api.openai.com", "/v1"),
-            ("https://API.Example.com:443/", true, "api.example.com", 443, "api.example.com", ""),
-            ("http://x:443/a/b//", false, "x", 443, "x:443", "/a/b"),
-            ("https://[::1]:8443/x", true, "::1", 8443, "[::1]:8443", "/x"),
-            ("http://[::1]", false, "::1", 80, "[::1]", ""),
+        for (url, scheme, host, port, authority, path) in [
+            ("http://127.0.0.1:9001", Scheme::Http, "127.0.0.1", 9001, "127.0.0.1:9001", ""),
+            ("https://api.openai.com/v1", Scheme::Https, "api.openai.com", 443, "api.openai.com", "/v1"),
+            ("https://API.Example.com:443/", Scheme::Https, "api.example.com", 443, "api.example.com", ""),
+            ("http://x:443/a/b//", Scheme::Http, "x", 443, "x:443", "/a/b"),
+            ("https://[::1]:8443/x", Scheme::Https, "::1", 8443, "[::1]:8443", "/x"),
+            ("http://[::1]", Scheme::Http, "::1", 80, "[::1]", ""),
+            ("h2c://10.0.0.7:8080/a", Scheme::H2c, "10.0.0.7", 8080, "10.0.0.7:8080", "/a"),
+            ("h2c://X:80", Scheme::H2c, "x", 80, "x", ""),
         ] {
             let origin =
-                Origin { tls, host: host.to_owned(), port, authority: authority.to_owned(), path: path.to_owned() };
+                Origin { scheme, host: host.to_owned(), port, authority: authority.to_owned(), path: path.to_owned() };
+            assert_eq!(Origin::parse(&origin.to_string()).as_ref(), Ok(&origin), "{origin}");
             assert_eq!(Origin::parse(url), Ok(origin), "{url}");
         }
     }
@@ -96,12 +120,18 @@ mod tests {
             ("example.com:80", OriginError::Form),
             ("/path", OriginError::Form),
             ("ftp://x", OriginError::Form),
+            ("h2://x", OriginError::Form),
             ("http://", OriginError::Form),
             ("http://:80", OriginError::Form),
             ("http://x:", OriginError::Form),
             ("http://x:0", OriginError::Form),
             ("http://x:70000", OriginError::Form),
             ("http://x y", OriginError::Form),
+            ("http://x[]", OriginError::Form),
+            ("http://[::1]x", OriginError::Form),
+            ("http://[x]", OriginError::Form),
+            ("http://[::1%25eth0]", OriginError::Form),
+            ("http://x'y", OriginError::Form),
             ("http://a:b@x", OriginError::User),
             ("http://x/?a=b", OriginError::Query),
             ("http://x/#a", OriginError::Query),

@@ -1,12 +1,13 @@
 //! Who answers a model's name, and what it costs; the mock among the providers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use access::Credits;
 use ai::price::{Price, undated};
 use ai::{Endpoint, Format, ProviderKind};
 
-use crate::snapshot::{Model, Origin, Provider, Snapshot, Target};
+use crate::snapshot::{Credential, Model, Origin, Provider, Snapshot, Target};
 
 /// What the built-in mock is called, as a provider and as a model.
 pub const MOCK: &str = "mock";
@@ -75,10 +76,27 @@ impl Snapshot {
         if provider.kind.speaks(format) {
             return Ok(());
         }
-        let right =
-            Format::ALL.into_iter().find(|format| provider.kind.speaks(*format)).map_or(Endpoint::Root, endpoint);
+        let right = main_endpoint(provider.kind);
         let prefix = self.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
         Err(Unresolved::Mismatch { path: format!("{prefix}{}", right.path()) })
+    }
+
+    /// Whether a name of `models`, or `PROVIDER/MODEL`, is served in any format.
+    #[must_use]
+    pub fn serves(&self, name: &str) -> bool {
+        let provider = name.split_once('/').filter(|(_, model)| !model.is_empty());
+        self.models.iter().any(|model| *model.name == *name)
+            || provider.is_some_and(|(provider, _)| self.providers.iter().any(|on| *on.name == *provider))
+    }
+
+    /// Whether `asked` is an entry of `models`, or its `target` (a provider and a model's name there) stands in a list of prices.
+    /// Of such names there is an end.
+    #[must_use]
+    pub fn names(&self, asked: &str, target: Option<(&Provider, &str)>) -> bool {
+        let priced = |(provider, model): (&Provider, &str)| {
+            self.prices.names(&provider.name, model) || self.prices_builtin.names(provider.kind.as_str(), model)
+        };
+        self.models.iter().any(|entry| *entry.name == *asked) || target.is_some_and(priced)
     }
 
     /// Names for `GET /v1/models`, in the order of the file.
@@ -101,6 +119,19 @@ impl Snapshot {
         configured.or_else(|| is_own.then(|| self.prices_builtin.find(kind.as_str(), names())).flatten())
     }
 
+    /// The price that a call at this provider was rated with, where it still holds under its version.
+    #[must_use]
+    pub fn price_of_version(
+        &self,
+        provider: &str,
+        names: (&str, Option<&str>),
+        version: &str,
+    ) -> Option<Cow<'_, Price>> {
+        let provider = self.providers.iter().find(|on| *on.name == *provider)?;
+        let (sent, answered) = names;
+        self.price(provider, sent, answered)?.of_version(version)
+    }
+
     /// Whether calls can cost money: the LLM endpoints are on, and some provider is no mock.
     #[must_use]
     pub fn costs_money(&self) -> bool {
@@ -112,7 +143,8 @@ impl Snapshot {
     /// For a snapshot whose [`Mock::on`](crate::snapshot::Mock::on) is set; an entry of `models` keeps the name `mock`.
     #[must_use]
     pub fn with_mock(mut self, origin: Origin) -> Self {
-        let provider = Arc::new(Provider { name: MOCK.into(), kind: ProviderKind::Mock, origin, credential: None });
+        let provider =
+            Arc::new(Provider { name: MOCK.into(), kind: ProviderKind::Mock, origin, credential: Credential::None });
         let mut entries = std::mem::take(&mut self.mock.models);
         let taken = self.models.iter().map(|model| &model.name).chain(entries.iter().map(|entry| &entry.name));
         if !taken.into_iter().any(|name| **name == *MOCK) {
@@ -128,11 +160,12 @@ impl Snapshot {
     }
 }
 
-const fn endpoint(format: Format) -> Endpoint {
-    match format {
-        Format::Chat => Endpoint::ChatCompletions,
-        Format::Responses => Endpoint::Responses,
-        Format::Messages => Endpoint::Messages,
+/// Where a kind of provider is asked for text.
+const fn main_endpoint(kind: ProviderKind) -> Endpoint {
+    match kind {
+        ProviderKind::OpenAi | ProviderKind::Mock => Endpoint::ChatCompletions,
+        ProviderKind::Anthropic => Endpoint::Messages,
+        ProviderKind::Gemini => Endpoint::GenerateContent,
     }
 }
 

@@ -8,11 +8,12 @@ use std::fmt::Display;
 use std::ops::{Bound, RangeInclusive};
 use std::time::Duration;
 
-use crate::error::{Code, Place, Problem};
+use crate::environment::{Environment, Variable};
+use crate::error::{At, Code, PROBLEMS_MAX, Place, Problem};
 use crate::excerpt::Lines;
 use crate::grammar::Grammar;
 use crate::near::near;
-use crate::substitute::{Failed, substitute};
+use crate::substitute::{Failed, resolve_file, substitute};
 use crate::unit;
 use crate::yaml::{Key, Kind, Node};
 
@@ -20,19 +21,28 @@ use crate::yaml::{Key, Kind, Node};
 pub(crate) struct Reader<'a> {
     file: String,
     lines: Lines<'a>,
-    env: &'a dyn Fn(&str) -> Option<String>,
+    environment: &'a Environment,
     /// Variables that values name.
     named: RefCell<HashSet<String>>,
+    /// Variables that are settings themselves; [`At::Variable`] counts them.
+    variables: RefCell<Vec<SettingVariable>>,
     /// Keys that are not read.
     unread: RefCell<BTreeSet<Place>>,
     problems: RefCell<Vec<Problem>>,
+}
+
+/// A variable that is a setting.
+struct SettingVariable {
+    variable: Variable,
+    /// Whether it is one value, which is taken as it is; else it is YAML.
+    single: bool,
 }
 
 /// One mapping of the file.
 pub(crate) struct Section<'a> {
     reader: &'a Reader<'a>,
     /// Where it stands.
-    pub(crate) at: Place,
+    pub(crate) at: At,
     /// As errors call it: `routes[2].auth`; empty for the whole file.
     path: String,
     grammar: &'static Grammar,
@@ -41,19 +51,20 @@ pub(crate) struct Section<'a> {
 
 /// A single value after substitution; it may be a credential, so it does not print.
 pub(crate) struct Text {
-    pub(crate) at: Place,
+    pub(crate) at: At,
     pub(crate) value: String,
     /// Whether it came from a variable or a file: it is then not repeated.
     pub(crate) foreign: bool,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(file: String, source: &'a str, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn new(file: String, source: &'a str, environment: &'a Environment) -> Self {
         Self {
             file,
             lines: Lines::new(source),
-            env,
+            environment,
             named: RefCell::default(),
+            variables: RefCell::default(),
             unread: RefCell::default(),
             problems: RefCell::default(),
         }
@@ -61,25 +72,40 @@ impl<'a> Reader<'a> {
 
     /// Remembers a problem.
     pub(crate) fn report(&self, mut problem: Problem) {
-        if problem.place.is_some() {
+        let of = |at: Option<At>| (at.and_then(At::place), at.and_then(|at| self.variable_at(at)));
+        (problem.place, problem.variable) = of(problem.at);
+        (problem.first, problem.first_variable) = of(problem.first_at);
+        if problem.place.is_some() || problem.first.is_some() {
             problem.file.clone_from(&self.file);
         }
         self.problems.borrow_mut().push(problem);
     }
 
-    /// All problems, each with its line; of `root` that shows no value whose key is not read.
+    /// Whether something is wrong so far.
+    pub(crate) fn has_problems(&self) -> bool {
+        !self.problems.borrow().is_empty()
+    }
+
+    /// The file as it was named; empty where there is none.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// All problems in the order of the file, each that will be listed with its line; of `root` that shows no value whose
+    /// key is not read.
     pub(crate) fn problems(self, root: Option<&Node>) -> Vec<Problem> {
         let (mut lines, unread) = (self.lines, self.unread.into_inner());
         let mut places = BTreeSet::new();
         if let Some(root) = root {
-            root.places(&|key| unread.contains(&key.at), &mut places);
+            root.places(&|key| key.at.place().is_some_and(|at| unread.contains(&at)), &mut places);
         }
         for key in unread {
             let next = places.range((Bound::Excluded(key), Bound::Unbounded)).next();
             lines.hide(key, next.copied());
         }
         let mut problems = self.problems.into_inner();
-        for problem in &mut problems {
+        problems.sort_by_key(|problem| problem.at);
+        for problem in problems.iter_mut().take(PROBLEMS_MAX) {
             problem.line = problem.place.and_then(|place| lines.at(place));
         }
         problems
@@ -87,7 +113,26 @@ impl<'a> Reader<'a> {
 
     /// An environment variable that is set and not empty.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
-        (self.env)(name).filter(|value| !value.is_empty())
+        self.environment.get(name).filter(|value| !value.is_empty()).map(str::to_owned)
+    }
+
+    /// Where that stands which the variable holds: one value as it is, or YAML.
+    pub(crate) fn at_variable(&self, variable: Variable, single: bool) -> At {
+        let mut variables = self.variables.borrow_mut();
+        variables.push(SettingVariable { variable, single });
+        At::Variable(variables.len() - 1)
+    }
+
+    /// The variable that `at` stands in.
+    pub(crate) fn variable_at(&self, at: At) -> Option<Variable> {
+        let At::Variable(number) = at else { return None };
+        self.variables.borrow().get(number).map(|setting| setting.variable.clone())
+    }
+
+    /// Whether a variable holds this and nothing else.
+    fn is_single(&self, at: At) -> bool {
+        let At::Variable(number) = at else { return false };
+        self.variables.borrow().get(number).is_some_and(|setting| setting.single)
     }
 
     /// Whether a value names this variable.
@@ -120,10 +165,11 @@ impl<'a> Reader<'a> {
         };
         let env = |name: &str| {
             self.named.borrow_mut().insert(name.to_owned());
-            (self.env)(name)
+            self.environment.get(name).map(str::to_owned)
         };
-        match substitute(text, &env) {
-            Ok(done) => Some(Text { at: node.at, value: done.text, foreign: done.foreign }),
+        let substituted = if self.is_single(node.at) { resolve_file(text) } else { substitute(text, &env) };
+        match substituted {
+            Ok(done) => Some(Text { at: node.at, value: done.text, foreign: done.foreign || is_foreign(node.at) }),
             Err(failed) => {
                 self.report(failure(failed, node.at, path));
                 None
@@ -138,7 +184,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn failure(failed: Failed, at: Place, path: &str) -> Problem {
+/// Whether what stands there is not repeated in errors.
+const fn is_foreign(at: At) -> bool {
+    matches!(at, At::Variable(_))
+}
+
+fn failure(failed: Failed, at: At, path: &str) -> Problem {
     let expected = "${NAME}, ${NAME:-default} or file:/path";
     match failed {
         Failed::NotSet(name) => Problem::new(
@@ -151,6 +202,10 @@ fn failure(failed: Failed, at: Place, path: &str) -> Problem {
             .expected(expected),
         Failed::Relative => {
             Problem::new(Code::File, at, format!("`{path}` names a file without its whole path")).expected("file:/path")
+        }
+        Failed::File { reason, .. } if is_foreign(at) => {
+            Problem::new(Code::File, at, format!("`{path}` names a file that cannot be read: {reason}"))
+                .expected("a readable text file of at most 64 KiB")
         }
         Failed::File { path: named, reason } => {
             Problem::new(Code::File, at, format!("`{path}` names {named}, which cannot be read: {reason}"))
@@ -175,21 +230,23 @@ impl<'a> Section<'a> {
         if grammar.now.contains(&name) {
             return;
         }
-        self.reader.unread.borrow_mut().insert(key.at);
+        self.reader.unread.borrow_mut().extend(key.at.place());
         if grammar.later.contains(&name) {
             return self.not_yet(key.at, &format!("`{}`", self.name(name)));
         }
         let whole = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
         let names = grammar.now.iter().chain(grammar.later).copied();
+        // What a variable holds may be a secret on either side of a colon.
+        let unknown = if is_foreign(key.at) { "unknown key".to_owned() } else { format!("unknown key `{name}`") };
         self.reader.report(
-            Problem::new(Code::UnknownKey, key.at, format!("unknown key `{name}`{whole}"))
+            Problem::new(Code::UnknownKey, key.at, format!("{unknown}{whole}"))
                 .expected(one_of(grammar.now.iter().copied()))
                 .near(near(name, names)),
         );
     }
 
     /// Refuses what a later version brings.
-    pub(crate) fn not_yet(&self, at: Place, subject: &str) {
+    pub(crate) fn not_yet(&self, at: At, subject: &str) {
         self.reader.report(Problem::new(Code::NotYet, at, format!("{subject} is not supported by this version yet")));
     }
 
@@ -260,7 +317,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reports that the value at `at` is not what `key` takes.
-    pub(crate) fn bad(&self, at: Place, key: &str, expected: impl Display) {
+    pub(crate) fn bad(&self, at: At, key: &str, expected: impl Display) {
         let message = format!("`{}` has a value that it does not take", self.name(key));
         self.reader.report(Problem::new(Code::BadValue, at, message).expected(expected.to_string()));
     }

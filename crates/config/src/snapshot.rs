@@ -1,12 +1,14 @@
 //! The checked configuration: immutable, plain data. Nothing validates it again.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Credits, Plan, Secret};
 use ai::price::Prices;
+use ipnet::IpNet;
 
 use crate::router::Router;
 
@@ -17,8 +19,20 @@ pub struct Snapshot {
     pub brand: Brand,
     /// Addresses of the proxy's listeners; never empty.
     pub listen: Vec<SocketAddr>,
-    /// Address of the control listener.
-    pub control_listen: SocketAddr,
+    /// The control API.
+    pub control: Control,
+    /// Where people reach both, as they write it.
+    pub public_url: PublicUrl,
+    /// Who may sign up.
+    pub signup: Signup,
+    /// Opens `/metrics` where control is not on loopback; `None` opens it nowhere else.
+    pub metrics_token: Option<Secret>,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// A Redis that shares rate limits between nodes.
+    pub redis: Option<Secret>,
+    /// How often an address may try without a valid key on the proxy.
+    pub strangers: Option<WindowLimit>,
     /// Connections that may be open.
     pub connections: Connections,
     /// How a shutdown goes.
@@ -31,6 +45,8 @@ pub struct Snapshot {
     pub store: Store,
     /// The file of usage events.
     pub spool: Spool,
+    /// How long rows of usage are kept.
+    pub retention: Retention,
     /// Deadlines of ordinary routes.
     pub timeouts: Timeouts,
     /// Bounds of heads and bodies.
@@ -62,6 +78,79 @@ pub struct Brand {
     pub name: String,
     /// Stands before a key's underscore. Default `tollgate`.
     pub key_prefix: String,
+}
+
+/// `control`.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// Its listener's address.
+    pub listen: SocketAddr,
+    /// Origins whose pages may call it with credentials: `https://app.example.com`, as browsers write them.
+    pub allowed_origins: Vec<String>,
+    /// How often it may be called; each one that applies counts.
+    pub rate_limits: Vec<WindowLimit>,
+}
+
+/// `public_url`.
+#[derive(Debug, Clone)]
+pub struct PublicUrl {
+    /// The proxy's, without a slash at its end; `None` is where it listens.
+    pub proxy: Option<String>,
+    /// Control's.
+    pub control: Option<String>,
+}
+
+/// `signup` and `signup_plan`.
+#[derive(Debug, Clone)]
+pub struct Signup {
+    /// Who may. Default closed.
+    pub mode: SignupMode,
+    /// The plan that they get. Default `starter`.
+    pub plan: String,
+}
+
+/// `signup`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignupMode {
+    /// Nobody: admins make users.
+    Closed,
+    /// Who has an admin's invitation.
+    Invite,
+    /// Everybody.
+    Open,
+}
+
+/// One of `control.rate_limits`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowLimit {
+    /// What is counted apart.
+    pub dimension: Dimension,
+    /// Whose calls are counted.
+    pub whose: Whose,
+    /// Calls in any window.
+    pub limit: NonZeroU32,
+    /// How long the window is.
+    pub window: Duration,
+}
+
+/// `rate_limits[].dimension`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dimension {
+    /// Each key.
+    Key,
+    /// Each address; an IPv6 one with its whole /64.
+    Address,
+}
+
+/// `rate_limits[].with` and `without`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// All.
+    Everybodys,
+    /// Those that come with neither a valid key nor a session.
+    WithoutKey,
+    /// Those that come with a session.
+    WithSession,
 }
 
 /// `connections`.
@@ -120,6 +209,13 @@ pub struct Spool {
     pub size_bytes_max: u64,
 }
 
+/// `retention`.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// A request's row, its attempts and its minute's counts; `None` is for ever. Default 90 d. Totals of a day stay.
+    pub events: Option<Duration>,
+}
+
 /// `timeouts` and `ai.timeouts`.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
@@ -144,11 +240,22 @@ pub struct Sizes {
     pub buffered_bytes_max: u64,
 }
 
+/// What is spoken to an origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `http://`: HTTP/1.1 without TLS.
+    Http,
+    /// `https://`: TLS; the handshake (ALPN) chooses HTTP/2 or HTTP/1.1.
+    Https,
+    /// `h2c://`: HTTP/2 without TLS, from the first byte (RFC 9113, 3.3).
+    H2c,
+}
+
 /// Where requests go: scheme, authority and a path put before theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// Whether TLS is spoken.
-    pub tls: bool,
+    /// What is spoken there.
+    pub scheme: Scheme,
     /// A host name, or an address without brackets.
     pub host: String,
     /// The port, also where the URL left it out.
@@ -168,8 +275,22 @@ pub struct Provider {
     pub kind: ai::ProviderKind,
     /// Where it is; for OpenAI's kind without the `/v1` that `base_url` ends in: the endpoints' paths bring their own.
     pub origin: Origin,
-    /// Sent to this provider only; `None` is sent nowhere (the mock).
-    pub credential: Option<Secret>,
+    /// What calls go with, to this provider alone.
+    pub credential: Credential,
+}
+
+/// `providers[].credential`. A user's own credential in the vault comes before whatever stands here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// None is sent: the mock asks for none.
+    None,
+    /// The same for everybody whose plan has `shared_keys`.
+    Fixed(Secret),
+    /// From the vault, for whoever's plan has `shared_keys`.
+    Vault {
+        /// The shared one with this label; `None` is the newest for this provider.
+        label: Option<Box<str>>,
+    },
 }
 
 /// The built-in mock: a provider whose address is known only when it listens (`Snapshot::with_mock` then adds it).

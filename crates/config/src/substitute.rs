@@ -28,18 +28,26 @@ pub(crate) enum Failed {
 
 /// Replaces what `text` refers to, once: what a variable or file holds is not looked at again.
 pub(crate) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Substituted, Failed> {
-    let (path, text) = match text.strip_prefix("file:") {
-        Some(path) => (true, path),
-        None => (false, text),
-    };
-    let replaced = variables(text, env)?;
-    if !path {
-        return Ok(replaced);
+    match text.strip_prefix("file:") {
+        None => variables(text, env),
+        Some(named) => file(&variables(named, env)?.text, named),
     }
-    if !replaced.text.starts_with('/') {
+}
+
+/// The same for what a variable alone holds: in it, only `file:/path` refers to something.
+pub(crate) fn resolve_file(text: &str) -> Result<Substituted, Failed> {
+    match text.strip_prefix("file:") {
+        None => Ok(Substituted { text: text.to_owned(), foreign: true }),
+        Some(path) => file(path, path),
+    }
+}
+
+/// What the file at `path` holds, which a value calls `named`.
+fn file(path: &str, named: &str) -> Result<Substituted, Failed> {
+    if !path.starts_with('/') {
         return Err(Failed::Relative);
     }
-    let text = content(&replaced.text).map_err(|reason| Failed::File { path: text.to_owned(), reason })?;
+    let text = content(path).map_err(|reason| Failed::File { path: named.to_owned(), reason })?;
     Ok(Substituted { text, foreign: true })
 }
 
@@ -133,6 +141,9 @@ mod tests {
         std::fs::write(&path, vec![b'x'; 70_000]).unwrap();
         let large = text(&format!("file:{}", path.display()));
         assert!(matches!(large, Err(Failed::File { reason, .. }) if reason.contains("larger")));
+        let taken = resolve_file("a${SET}").map(|substituted| substituted.text);
+        assert_eq!(taken, Ok("a${SET}".to_owned()));
+        assert!(matches!(resolve_file(&format!("file:{}", path.display())), Err(Failed::File { .. })));
         assert!(matches!(text(&format!("file:{}/none", dir.path().display())), Err(Failed::File { .. })));
     }
 }

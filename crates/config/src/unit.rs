@@ -12,7 +12,8 @@ pub(crate) const DURATION: &str = "a duration: 250ms, 5s, 1m, 2h or 1d";
 /// What a size looks like.
 pub(crate) const SIZE: &str = "a size: 512B, 64KiB, 10MiB or 1GiB";
 /// Reads `250ms`, `5s`, `1m`, `2h`, `1d`; at most a year.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
     let (amount, unit) = split(text)?;
     let ms = match unit {
         "ms" => 1,
@@ -23,6 +24,26 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     amount.checked_mul(ms).map(Duration::from_millis).filter(|duration| *duration <= DURATION_MAX)
+}
+
+/// A duration as [`duration`] reads it, in the largest unit that says it.
+pub(crate) fn written_duration(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    match units.into_iter().find(|(_, unit)| ms > 0 && ms.is_multiple_of(*unit)) {
+        Some((name, unit)) => format!("{}{name}", ms / unit),
+        None if ms == 0 => "0s".to_owned(),
+        None => format!("{ms}ms"),
+    }
+}
+
+/// A size as [`size`] reads it, in the largest unit that says it.
+pub(crate) fn written_size(bytes: u64) -> String {
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.into_iter().find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift) {
+        Some((name, shift)) => format!("{}{name}", bytes >> shift),
+        None => format!("{bytes}B"),
+    }
 }
 
 /// Reads `512B`, `64KiB`, `10MiB`, `1GiB`, `1TiB` as bytes.
@@ -59,6 +80,7 @@ mod tests {
             [("250ms", 250), ("5s", 5_000), ("1m", 60_000), ("2h", 7_200_000), ("1d", 86_400_000), ("0s", 0)]
         {
             assert_eq!(duration(text), Some(Duration::from_millis(ms)), "{text}");
+            assert_eq!(written_duration(Duration::from_millis(ms)), text);
         }
         for text in
             ["", "5", "s", "-1s", "1.5s", "5 s", "5S", "1w", "1m30s", "99999999999999999999s", "367d", "5s ", "٣s"]
@@ -73,6 +95,7 @@ mod tests {
             [("512B", 512), ("64KiB", 65_536), ("10MiB", 10_485_760), ("1GiB", 1 << 30), ("1TiB", 1 << 40)]
         {
             assert_eq!(size(text), Some(bytes), "{text}");
+            assert_eq!(written_size(bytes), text);
         }
         for text in ["", "64", "64KB", "64kib", "1.5MiB", "-1B", "9999999999TiB", "KiB"] {
             assert_eq!(size(text), None, "{text}");

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::NonFiniteFloatPolicy;
 use serde_saphyr::{Location, Options, RenderOptions, SnippetMode, Spanned, UserMessageFormatter};
 
-use crate::error::Place;
+use crate::error::{At, Place};
 
 /// Mappings and lists within each other; the grammar needs 8. The library's own 64 overflow a stack of 2 MiB in a debug build.
 const DEPTH_MAX: usize = 16;
@@ -19,7 +19,7 @@ const ALIAS_EVENTS_MAX: usize = 100_000;
 /// A value and where it stands. It may hold a credential, so it prints in tests only.
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct Node {
-    pub(crate) at: Place,
+    pub(crate) at: At,
     pub(crate) kind: Kind,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Kind {
 /// A key and where it stands.
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct Key {
-    pub(crate) at: Place,
+    pub(crate) at: At,
     pub(crate) name: String,
 }
 
@@ -65,19 +65,30 @@ impl Node {
     pub(crate) fn places(&self, skip: &impl Fn(&Key) -> bool, places: &mut BTreeSet<Place>) {
         match &self.kind {
             Kind::Null => {}
-            Kind::Scalar(_) => {
-                places.insert(self.at);
-            }
+            Kind::Scalar(_) => places.extend(self.at.place()),
             Kind::List(items) => items.iter().for_each(|item| item.places(skip, places)),
             Kind::Map(entries) => {
                 for (key, value) in entries {
-                    places.insert(key.at);
+                    places.extend(key.at.place());
                     if !skip(key) {
                         value.places(skip, places);
                     }
                 }
             }
         }
+    }
+
+    /// The same value, of which all stands at `at`.
+    pub(crate) fn moved(self, at: At) -> Self {
+        let kind = match self.kind {
+            kind @ (Kind::Null | Kind::Scalar(_)) => kind,
+            Kind::List(items) => Kind::List(items.into_iter().map(|item| item.moved(at)).collect()),
+            Kind::Map(entries) => {
+                let moved = |(key, value): (Key, Self)| (Key { at, ..key }, value.moved(at));
+                Kind::Map(entries.into_iter().map(moved).collect())
+            }
+        };
+        Self { at, kind }
     }
 }
 
@@ -122,7 +133,7 @@ fn place(location: Location) -> Option<Place> {
 }
 
 fn node(source: &str, raw: Spanned<Raw>) -> Node {
-    let at = place(raw.referenced).unwrap_or(Place::START);
+    let at = At::File(place(raw.referenced).unwrap_or(Place::START));
     let kind = match raw.value {
         Raw::Null => Kind::Null,
         Raw::Text(text) => Kind::Scalar(text),
@@ -134,7 +145,7 @@ fn node(source: &str, raw: Spanned<Raw>) -> Node {
 }
 
 fn entry(source: &str, key: Spanned<String>, value: Spanned<Raw>) -> (Key, Node) {
-    let at = place(key.referenced).unwrap_or(Place::START);
+    let at = At::File(place(key.referenced).unwrap_or(Place::START));
     let mut value = node(source, value);
     // A block mapping or list starts with its first entry, which says little: its key says more.
     if !matches!(value.kind, Kind::Scalar(_)) {
@@ -269,9 +280,9 @@ mod tests {
         let Kind::Map(inner) = &entries[0].1.kind else { panic!() };
         assert_eq!(
             (inner[0].0.at, inner[0].1.at),
-            (Place { line: 2, column: 7, width: 1 }, Place { line: 2, column: 10, width: 1 })
+            (At::File(Place { line: 2, column: 7, width: 1 }), At::File(Place { line: 2, column: 10, width: 1 }))
         );
-        assert_eq!(entries[1].1.at, Place { line: 3, column: 1, width: 1 });
+        assert_eq!(entries[1].1.at, At::File(Place { line: 3, column: 1, width: 1 }));
     }
 
     #[test]

@@ -1,44 +1,231 @@
-//! Who asks: a key as `Authorization: Bearer` or `X-API-Key`.
+//! Who asks, and what that permits: each extractor below is a permission.
 
 use std::sync::Arc;
 
-use access::{ApiKey, KeyHash, Principal, Refusal};
+use access::token::TokenError;
+use access::{ApiKey, KeyHash, Plan, Principal, ProviderKeys, Refusal, Role, SessionId, UserId, UserNo};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use store::{Actor, By, SessionState, Shut};
 
+use crate::address::Address;
+use crate::cookies::Cookies;
+use crate::csrf;
+use crate::limits::Judged;
 use crate::problem::Problem;
+use crate::sign_in;
 use crate::state::{App, State};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const BEARER: &str = "bearer";
 
-/// A caller whose key is in force. As a handler's argument it is the permission to see one's own.
-#[derive(Debug)]
+/// Who calls: known by a key in force, or by a session. As a handler's argument it is the permission to see one's own.
+#[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    pub(crate) hash: KeyHash,
-    pub(crate) principal: Arc<Principal>,
+    pub(crate) user: UserId,
+    pub(crate) user_no: UserNo,
+    /// An admin's only where the admin signed in with a password: a key is in too many hands.
+    pub(crate) role: Role,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) via: Via,
+    pub(crate) address: Address,
+}
+
+/// How the caller is known.
+#[derive(Debug, Clone)]
+pub(crate) enum Via {
+    /// By a key.
+    Key(Arc<Principal>),
+    /// By a session that was begun with a password, or with the key that is named.
+    Session { id: SessionId, key: Option<Arc<Principal>> },
 }
 
 impl Caller {
+    /// Who is to be named for what this caller changes.
+    pub(crate) fn actor(&self) -> Actor {
+        let by = match &self.via {
+            Via::Key(principal) => By::Key { user: self.user, key: principal.key },
+            Via::Session { id, .. } => By::User { user: self.user, session: Some(*id) },
+        };
+        Actor { by, address: Some(self.address.0) }
+    }
+
+    /// The key that the caller holds, also where it signed in with it.
+    pub(crate) fn key(&self) -> Option<&Arc<Principal>> {
+        match &self.via {
+            Via::Key(principal) => Some(principal),
+            Via::Session { key, .. } => key.as_ref(),
+        }
+    }
+
     /// Finds who holds `key`.
     ///
     /// # Errors
     /// `key_malformed`, or why the key opens nothing.
-    pub(crate) async fn find(state: &State, key: &str) -> Result<Self, Problem> {
+    pub(crate) async fn find(state: &State, key: &str, address: Address) -> Result<(Self, KeyHash), Problem> {
         let hash = ApiKey::parse(key).map_err(|_| malformed())?.hash();
         let principal = state.directory.find(hash).await?;
-        Ok(Self { hash, principal })
+        refuse_elsewhere(&principal, address)?;
+        let (user, user_no, plan) = (principal.user, principal.user_no, principal.plan.clone());
+        Ok((Self { user, user_no, role: Role::Member, plan, via: Via::Key(principal), address }, hash))
     }
+
+    /// Finds who calls by a request's head. A credential that is written into it goes before cookies, which a browser adds by
+    /// itself: whoever sends one says who it wants to be, also where that opens nothing.
+    ///
+    /// # Errors
+    /// Why the credential opens nothing; `unauthorized` without any.
+    pub(crate) async fn of(parts: &Parts, app: &App) -> Result<Self, Problem> {
+        let address = Address::of(parts, app);
+        match presented(&parts.headers)? {
+            Some(token) if is_token(token) => Self::signed_in(app, token, address).await,
+            Some(key) => Ok(Self::find(app, key, address).await?.0),
+            None => {
+                let token = Cookies::of(app).read(&parts.headers)?.session.ok_or_else(|| {
+                    missing("send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`, or sign in")
+                })?;
+                csrf::check(app, &parts.method, &parts.headers)?;
+                Self::signed_in(app, token, address).await
+            }
+        }
+    }
+
+    /// Finds who signed in, by an access token.
+    async fn signed_in(app: &App, token: &str, address: Address) -> Result<Self, Problem> {
+        let now = app.clock.now();
+        let claims = sign_in::signer(app)?.read(token, now)?;
+        let state = app.sessions.find(&app.store, claims.session).await.map_err(Problem::store)?;
+        // A session whose row is gone, or that is another's, is no session of this token's.
+        let state = state.filter(|state| state.user.id == claims.user).ok_or_else(ended)?;
+        state.open_at(now)?;
+        let plan = Arc::new(state.user.plan.clone());
+        let key = principal(&state, &plan).map(Arc::new);
+        if let Some(key) = &key {
+            refuse_elsewhere(key, address)?;
+        }
+        let (user, user_no) = (state.user.id, state.user.no);
+        let role = if key.is_some() { Role::Member } else { state.user.role };
+        Ok(Self { user, user_no, role, plan, via: Via::Session { id: state.session.id, key }, address })
+    }
+}
+
+/// The key that a session was begun with, as one who presents it is known.
+fn principal(state: &SessionState, plan: &Arc<Plan>) -> Option<Principal> {
+    let key = state.key.as_ref()?;
+    Some(Principal {
+        user: state.user.id,
+        user_no: state.user.no,
+        key: key.id,
+        key_no: key.no,
+        plan: plan.clone(),
+        expires_at: key.expires_at,
+        rotated: None,
+        bounds: key.bounds.clone(),
+        // Control calls no provider.
+        provider_keys: ProviderKeys::default(),
+    })
+}
+
+fn refuse_elsewhere(key: &Principal, address: Address) -> Result<(), Problem> {
+    if key.bounds.opens_from(address.0) {
+        return Ok(());
+    }
+    Err(Problem::new(Refusal::Forbidden, "this key may not be used from your address"))
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Malformed => {
+                Self::new(Refusal::Unauthorized, "this is no access token of this server: sign in")
+            }
+            TokenError::Expired => {
+                Self::new(Refusal::TokenExpired, "the access token has expired; refresh it or sign in again")
+            }
+        }
+    }
+}
+
+impl From<Shut> for Problem {
+    fn from(reason: Shut) -> Self {
+        match reason {
+            Shut::Suspended => Self::new(Refusal::UserSuspended, "this account is suspended: ask who runs this server"),
+            Shut::Ended => ended(),
+            Shut::KeyRevoked => Self::new(Refusal::KeyRevoked, "the key that you signed in with was revoked"),
+            Shut::KeyExpired => Self::new(Refusal::KeyExpired, "the key that you signed in with has expired"),
+        }
+    }
+}
+
+/// A session that opens nothing any more.
+pub(crate) fn ended() -> Problem {
+    Problem::new(Refusal::TokenExpired, "this session has ended; sign in again")
 }
 
 impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        match presented(&parts.headers)? {
-            Some(key) => Self::find(app, key).await,
-            None => Err(missing("send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`")),
+        match parts.extensions.get::<Judged>() {
+            Some(Judged(judged)) => Result::clone(judged),
+            None => Self::of(parts, app).await,
+        }
+    }
+}
+
+/// A caller who may change what is its own: not one whose key is bounded, which could make itself another without bounds, nor
+/// one whose secret was replaced, which could replace the new one.
+#[derive(Debug)]
+pub(crate) struct Owner(pub(crate) Caller);
+
+impl FromRequestParts<Arc<App>> for Owner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        match caller.key() {
+            Some(key) if !key.bounds.is_unbounded() => Err(Problem::new(
+                Refusal::Forbidden,
+                "this key is bound to a part of its user's rights and changes nothing",
+            )),
+            Some(key) if key.rotated.is_some() => Err(Problem::new(
+                Refusal::Forbidden,
+                "this secret was replaced and changes nothing any more: use the new one",
+            )),
+            Some(_) | None => Ok(Self(caller)),
+        }
+    }
+}
+
+/// A caller who signed in with a password.
+#[derive(Debug)]
+pub(crate) struct Person(pub(crate) Caller);
+
+impl FromRequestParts<Arc<App>> for Person {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        match caller.key() {
+            Some(_) => Err(Problem::new(Refusal::Forbidden, "a key does not do: sign in with your password")),
+            None => Ok(Self(caller)),
+        }
+    }
+}
+
+/// An admin who signed in with a password.
+#[derive(Debug)]
+pub(crate) struct Admin(pub(crate) Caller);
+
+impl FromRequestParts<Arc<App>> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let Person(caller) = Person::from_request_parts(parts, app).await?;
+        match caller.role {
+            Role::Admin => Ok(Self(caller)),
+            Role::Member => Err(Problem::new(Refusal::Forbidden, "this is for admins")),
         }
     }
 }
@@ -73,6 +260,11 @@ pub(crate) fn one<'a>(a: Option<&'a str>, b: Option<&'a str>) -> Result<Option<&
 /// No credential was sent; `hint` says where one is looked for.
 pub(crate) fn missing(hint: &'static str) -> Problem {
     Problem::new(Refusal::Unauthorized, hint)
+}
+
+/// A JWT has three parts (RFC 7515, 3.1), and no key has a dot.
+pub(crate) fn is_token(text: &str) -> bool {
+    text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 fn malformed() -> Problem {

@@ -2,24 +2,30 @@
 
 mod fields;
 
+use std::convert::Infallible;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::Refusal;
 use axum::body::Body;
-use axum::extract::Query;
+use axum::extract::{FromRequestParts, Path, Query};
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Request, Uri, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
+use store::{TEXT_CHARS_MAX, is_fit_text};
 
 use crate::problem::Problem;
+use crate::state::App;
 use fields::Fields;
 
-/// Largest body; the largest that any endpoint needs is a few hundred bytes.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Largest body; the largest that any endpoint needs is a few kilobytes.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Reads a JSON object within `limit`; `None` where there is no body.
 ///
@@ -39,10 +45,45 @@ pub(crate) async fn json<T: DeserializeOwned>(request: Request<Body>, limit: Dur
     let bytes = match read.await {
         Ok(Ok(read)) => read.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Ok(Err(_)) => return Err(Problem::new(Refusal::BadRequest, "the body broke off")),
-        Err(_) => return Err(Problem::new(Refusal::RequestTimeout, "the body did not arrive in time")),
+        Ok(Err(_)) => return Err(broke_off()),
+        Err(_) => return Err(late()),
     };
     if bytes.is_empty() { Ok(None) } else { parse(&bytes).map(Some) }
+}
+
+/// The same where there must be one.
+///
+/// # Errors
+/// As [`json`], and `bad_request` without a body.
+pub(crate) async fn required<T: DeserializeOwned>(request: Request<Body>, limit: Duration) -> Result<T, Problem> {
+    let body = json(request, limit).await?;
+    body.ok_or_else(|| Problem::new(Refusal::BadRequest, "this call needs a body: a JSON object"))
+}
+
+/// Refuses a body, `{}` too, where none is taken: whoever sends one expects something of it. One without a byte is none.
+///
+/// # Errors
+/// `bad_request`, and `request_timeout` where it is not known within `limit` whether there is one.
+pub(crate) async fn none(request: Request<Body>, limit: Duration) -> Result<Request<Body>, Problem> {
+    let (parts, mut body) = request.into_parts();
+    if !body.is_end_stream() {
+        let is_there = body.size_hint().lower() > 0
+            || tokio::time::timeout(limit, has_bytes(&mut body)).await.map_err(|_| late())??;
+        if is_there {
+            return Err(Problem::new(Refusal::BadRequest, "this call takes no body"));
+        }
+    }
+    Ok(Request::from_parts(parts, Body::empty()))
+}
+
+/// Reads up to the first byte, or the end.
+async fn has_bytes(body: &mut Body) -> Result<bool, Problem> {
+    while let Some(frame) = body.frame().await {
+        if frame.map_err(|_| broke_off())?.data_ref().is_some_and(|data| !data.is_empty()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Reads the query.
@@ -54,12 +95,49 @@ pub(crate) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
         |reason: &dyn Display| Problem::new(Refusal::BadRequest, format!("the query cannot be read: {reason}"));
     let pairs: Result<Query<Vec<(String, String)>>, _> = Query::try_from_uri(uri);
     let Query(pairs) = pairs.map_err(|_| refused(&"it is no list of NAME=VALUE"))?;
-    let fields = Fields(pairs.into_iter().map(|(name, value)| (name, value.into())).collect());
-    fields.read().map_err(|wrong| refused(&wrong))
+    Fields::spelled(pairs).read().map_err(|wrong| refused(&wrong))
+}
+
+/// For a field that may be left out and may be null, which are two things: `None` and `Some(None)`. It needs `#[serde(default)]`.
+pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// A name that people give to something: 1 to 200 characters, not all of them spaces, none a control character.
+///
+/// # Errors
+/// `unprocessable`, which names the field.
+pub(crate) fn check_name(field: &'static str, text: &str) -> Result<(), Problem> {
+    if !text.trim().is_empty() && is_fit_text(text) {
+        return Ok(());
+    }
+    let message = format!("`{field}` has 1 to {TEXT_CHARS_MAX} characters, none of them a control character");
+    Err(Problem::new(Refusal::Unprocessable, message))
+}
+
+/// The one parameter of the path. What is no text names nothing, and is empty here.
+#[derive(Debug)]
+pub(crate) struct Segment(pub(crate) String);
+
+impl FromRequestParts<Arc<App>> for Segment {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        let found: Result<Path<String>, _> = Path::from_request_parts(parts, app).await;
+        Ok(Self(found.map(|Path(text)| text).unwrap_or_default()))
+    }
+}
+
+fn broke_off() -> Problem {
+    Problem::new(Refusal::BadRequest, "the body broke off")
+}
+
+fn late() -> Problem {
+    Problem::new(Refusal::RequestTimeout, "the body did not arrive in time")
 }
 
 fn too_large() -> Problem {
-    Problem::new(Refusal::PayloadTooLarge, format!("the body is larger than {} KiB", BODY_BYTES_MAX / 1024))
+    Problem::new(Refusal::PayloadTooLarge, format!("the body is larger than {} MiB", BODY_BYTES_MAX / (1024 * 1024)))
 }
 
 fn media_type(headers: &HeaderMap) -> Result<(), Problem> {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use access::{Clock, Ids, Refusal, RequestId};
+use access::{Clock, Ids, RequestId};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -14,6 +14,9 @@ use telemetry::metrics::{self, ApiLabels, Name, PathLabels};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::problem::{Cause, Problem};
+use crate::state::App;
+use crate::undeclared::{self, Undeclared};
+use crate::{cors, limits};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest `x-request-id` of a caller's own that is kept as the correlation id.
@@ -40,10 +43,20 @@ impl Observer {
     }
 }
 
-/// Puts every layer around `router`; the last one is the outermost.
-pub(crate) fn around(router: Router, observer: Arc<Observer>, call: Duration) -> Router {
+/// Nearest to the handlers, inside of all below: what an operation does not take reaches none.
+pub(crate) fn strict(router: Router<Arc<App>>, undeclared: Undeclared) -> Router<Arc<App>> {
+    router.layer(from_fn_with_state(Arc::new(undeclared), undeclared::refuse))
+}
+
+/// Puts every layer around `router`; the last one is the outermost. `guard` is [`guard`].
+pub(crate) fn around(
+    router: Router,
+    observer: Arc<Observer>,
+    call: Duration,
+    guard: impl FnOnce(Router) -> Router,
+) -> Router {
     let panics = observer.metrics.control.panics.clone();
-    router
+    let router = router
         // Innermost, so that nothing of ours is held when it cuts a call off: no call outlives its time.
         .layer(from_fn_with_state(call, deadline))
         // Around the handlers, inside of what counts: a panic is an answer of 500 and no broken connection.
@@ -54,15 +67,24 @@ pub(crate) fn around(router: Router, observer: Arc<Observer>, call: Duration) ->
             Problem::internal().into_response()
         }))
         // Answers speak of users: no proxy or browser keeps them, and none guesses another media type.
-        .layer(from_fn(private))
-        // Outermost: whatever is answered has an id, is counted and logged once.
-        .layer(from_fn_with_state(observer, observe))
+        .layer(from_fn(private));
+    // Outermost: whatever is answered has an id, is counted and logged once.
+    guard(router).layer(from_fn_with_state(observer, observe))
+}
+
+/// What keeps callers off.
+pub(crate) fn guard(router: Router, app: &Arc<App>) -> Router {
+    router
+        // Around all that costs something: who is over a limit reaches no handler. Every answer says what is left, a panic's too.
+        .layer(from_fn_with_state(app.clone(), limits::limit))
+        // Around every answer: pages that may call can read each, a 429 too. A preflight goes no further, and is not counted.
+        .layer(from_fn_with_state(app.clone(), cors::share))
 }
 
 async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(Refusal::Unavailable, "the answer took too long; try again").into_response(),
+        Err(_) => Problem::late().into_response(),
     }
 }
 

@@ -3,17 +3,38 @@
 //! Never does: SQL, seeing the proxy, deciding who passes (the meter does), telling a caller of a fault's inside.
 //!
 //! Read in this order: [`server`] (connections and their bounds), `layers` (what stands around every call), `routes`
-//! (the endpoints by path), `caller` (who asks), `input` (bodies and queries), `problem` (what an error looks like).
+//! (the endpoints by path), `caller` (who asks), `input` (bodies and queries), `undeclared` (what nobody reads), `problem` (what an error looks like). Who signs in reads
+//! `sign_in` (what it hands out), `cookies`, `csrf`, `attempts`, `passwords` and `sessions`.
 
+mod address;
+mod attempts;
 mod caller;
+mod cookies;
+mod cors;
+mod csrf;
+mod figures;
 mod input;
+mod install;
 mod layers;
+mod limits;
+mod links;
+mod listing;
 mod moment;
+mod openapi;
+mod outbound;
+mod pages;
+mod passwords;
 mod problem;
 mod quota;
 mod routes;
+mod seats;
 pub mod server;
+mod sessions;
+mod sign_in;
 pub mod state;
+mod subject;
+mod undeclared;
+mod words;
 
 pub use server::serve;
-pub use state::{Limits, State};
+pub use state::{Limits, Serves, State};

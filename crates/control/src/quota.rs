@@ -1,13 +1,17 @@
-//! What is left of a user's day, as the live meter has it.
+//! What is left of a user's day, as the live meter has it; apart from the proxy, as the store has it.
 
-use access::{Day, Plan, UserNo};
+use access::{Day, KeyNo, Plan, UserNo};
+use meter::{BudgetId, Meter, Subject};
 use serde::Serialize;
+use store::DayUsage;
+use utoipa::ToSchema;
 
 use crate::moment::rfc3339;
+use crate::problem::Problem;
 use crate::state::State;
 
 /// Credits of a UTC day. `limit` and `remaining` are null where the plan has no daily quota.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Quota {
     pub(crate) limit: Option<u64>,
     pub(crate) used: u64,
@@ -15,12 +19,71 @@ pub(crate) struct Quota {
     pub(crate) resets_at: String,
 }
 
+/// Credits of a day that a user and its keys have used.
+#[derive(Debug)]
+pub(crate) struct Spent<'a> {
+    by: By<'a>,
+    day: Day,
+}
+
+#[derive(Debug)]
+enum By<'a> {
+    /// What is in flight counts as used.
+    Meter(&'a Meter, UserNo),
+    Store {
+        total: u64,
+        by_key: Vec<(KeyNo, u64)>,
+    },
+}
+
 impl Quota {
-    /// Where `user` stands on `day`; what is in flight counts as used.
-    pub(crate) fn of(state: &State, user: UserNo, plan: &Plan, day: Day) -> Self {
-        let used = state.meter.used(user, day);
-        let limit = plan.credits_per_day;
+    /// Where `used` of `limit` stands on `day`.
+    pub(crate) fn new(limit: Option<u64>, used: u64, day: Day) -> Self {
         let remaining = limit.map(|limit| limit.saturating_sub(used));
         Self { limit, used, remaining, resets_at: rfc3339(day.next().start()) }
+    }
+}
+
+impl<'a> Spent<'a> {
+    /// Asks the store where there is no live meter.
+    pub(crate) async fn of(state: &'a State, user: UserNo, day: Day) -> Result<Self, Problem> {
+        match &state.meter {
+            Some(meter) => Ok(Self { by: By::Meter(meter, user), day }),
+            None => {
+                let recorded = state.store.usage_of_day(user, None, day).await.map_err(Problem::store)?;
+                Ok(Self::recorded(&recorded, day))
+            }
+        }
+    }
+
+    /// Where the store was asked already, for all of the user's keys.
+    pub(crate) fn or(state: &'a State, user: UserNo, recorded: &DayUsage, day: Day) -> Self {
+        match &state.meter {
+            Some(meter) => Self { by: By::Meter(meter, user), day },
+            None => Self::recorded(recorded, day),
+        }
+    }
+
+    fn recorded(usage: &DayUsage, day: Day) -> Self {
+        let by_key = usage.by_key.iter().map(|key| (key.no, key.total.credits)).collect();
+        Self { by: By::Store { total: usage.total.credits, by_key }, day }
+    }
+
+    /// Where the user stands.
+    pub(crate) fn of_user(&self, plan: &Plan) -> Quota {
+        let used = match &self.by {
+            By::Meter(meter, user) => meter.used(BudgetId::credits_a_day(Subject::User(*user)), self.day),
+            By::Store { total, .. } => *total,
+        };
+        Quota::new(plan.credits_per_day, used, self.day)
+    }
+
+    /// Where one of its keys stands whose own quota is `limit`.
+    pub(crate) fn of_key(&self, key: KeyNo, limit: u64) -> Quota {
+        let used = match &self.by {
+            By::Meter(meter, _) => meter.used(BudgetId::credits_a_day(Subject::Key(key)), self.day),
+            By::Store { by_key, .. } => by_key.iter().find(|(no, _)| *no == key).map_or(0, |(_, credits)| *credits),
+        };
+        Quota::new(Some(limit), used, self.day)
     }
 }

@@ -1,35 +1,116 @@
 //! The endpoints by path; `docs/api.md` describes them in the same order.
 
+mod audit;
 mod auth;
+mod dashboard;
 mod health;
+mod install;
+mod invites;
+mod keys;
+mod me;
 mod metrics;
+mod plans;
+mod provider_keys;
+mod sessions;
 mod usage;
+mod users;
 
 use std::sync::Arc;
 
 use access::Refusal;
-use axum::Router;
-use axum::routing::{get, post};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use bytes::Bytes;
+use http::header;
+use utoipa_axum::routes;
 
 use crate::layers::{self, Observer};
+use crate::openapi::{self, described::Described};
+use crate::pages;
 use crate::problem::Problem;
-use crate::state::App;
+use crate::state::{App, Serves};
+use crate::undeclared::Undeclared;
 
 /// Every endpoint, inside of every layer.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let observer = Observer::new(app.metrics.clone(), app.clock.clone(), &app.brand);
-    let call = app.limits.call;
-    let router = Router::new()
-        .route("/health", get(health::health))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::show))
-        .route("/api/auth/validate", post(auth::validate))
-        .route("/api/usage/today", get(usage::today))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(app);
-    layers::around(router, Arc::new(observer), call)
+    let observer = Observer::new(app.metrics.clone(), app.clock.clone(), &app.live.load().brand.name);
+    let (call, guarding) = (app.limits.call, app.clone());
+    let router = match app.serves {
+        Serves::Probes => probes(Described::new(openapi::empty())).into_parts().0,
+        Serves::Api => {
+            let (router, mut document, _) = api().into_parts();
+            openapi::complete(&mut document, app.version);
+            layers::strict(router, Undeclared::of(&document, app.limits.body))
+                .route("/link", get(auth::link::page))
+                .route("/docs", get(docs))
+                .layer(Extension(Document(openapi::text(&document))))
+        }
+    };
+    let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(app);
+    layers::around(router, Arc::new(observer), call, |router| layers::guard(router, &guarding))
+}
+
+/// What every process answers.
+fn probes(described: Described<Arc<App>>) -> Described<Arc<App>> {
+    described.routes(routes!(health::live)).routes(routes!(health::ready)).routes(routes!(metrics::show))
+}
+
+/// The API.
+pub(crate) fn api() -> Described<Arc<App>> {
+    probes(Described::new(openapi::empty()))
+        .routes(routes!(health::health))
+        .routes(routes!(document))
+        .routes(routes!(install::show))
+        .routes(routes!(auth::validate::validate))
+        .routes(routes!(auth::register::register))
+        .routes(routes!(auth::login::login))
+        .routes(routes!(auth::refresh::refresh))
+        .routes(routes!(auth::logout::logout))
+        .routes(routes!(auth::password::change))
+        .routes(routes!(auth::link::check))
+        .routes(routes!(auth::link::redeem))
+        .routes(routes!(me::me))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::show, keys::change, keys::revoke))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(usage::today::today))
+        .routes(routes!(usage::history::history))
+        .routes(routes!(usage::requests::list))
+        .routes(routes!(usage::request::show))
+        .routes(routes!(dashboard::overview))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::show, users::change))
+        .routes(routes!(users::password_link))
+        .routes(routes!(users::sign_out))
+        .routes(routes!(keys::of_user))
+        .routes(routes!(invites::list, invites::create))
+        .routes(routes!(invites::take_back))
+        .routes(routes!(plans::list, plans::create))
+        .routes(routes!(plans::change))
+        .routes(routes!(provider_keys::list, provider_keys::create))
+        .routes(routes!(provider_keys::change, provider_keys::delete))
+        .routes(routes!(provider_keys::test))
+        .routes(routes!(audit::list))
+}
+
+/// The OpenAPI document, made once.
+#[derive(Debug, Clone)]
+struct Document(Bytes);
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "health", responses((status = 200, content_type = "application/json",
+    body = Value, example = json!({"openapi": "3.1.0", "info": {"title": "Tollgate control API", "version": "0.1.0"}}))))]
+async fn document(Extension(Document(text)): Extension<Document>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], text)
+}
+
+/// The page that shows it.
+async fn docs(State(app): State<Arc<App>>) -> Response {
+    pages::docs(&app.live.load().brand.name)
 }
 
 async fn not_found() -> Problem {

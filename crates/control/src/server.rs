@@ -1,12 +1,14 @@
-//! Connections: how many, for how long, and how they end.
+//! Connections: how many, of whom, for how long, and how they end.
 //!
 //! hyper serves each one, because `axum::serve` has no deadlines. Heads over 64 KiB or 100 fields are answered by hyper
 //! itself, 431 without a body.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::address;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,8 +17,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tower_http::add_extension::AddExtension;
 
+use crate::address::Peer;
 use crate::routes;
+use crate::seats::{Seat, Seats};
 use crate::state::{App, Limits, State};
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -33,8 +38,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let loopback = listener.local_addr()?.ip().to_canonical().is_loopback();
     let limits = state.limits;
-    let started = state.clock.mono();
-    let router = routes::router(Arc::new(App { state, started, loopback }));
+    let app = Arc::new(App::new(state, loopback));
+    let router = routes::router(app.clone());
+    let seats = Seats::new(limits.connections_per_address_max);
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let (stop, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -43,8 +49,11 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            (stream, slot) = accept(&listener, &slots) => {
-                connections.spawn(Connection { limits, stopped: stopped.clone(), _slot: slot }.run(stream, router.clone()));
+            (stream, peer, slot) = accept(&listener, &slots) => {
+                // Who holds all of its own is closed, so that nobody else waits for a slot of its.
+                let Ok(seat) = seat(&app, &seats, peer) else { continue };
+                let connection = Connection { limits, peer, stopped: stopped.clone(), _slot: slot, _seat: seat };
+                connections.spawn(connection.run(stream, router.clone()));
             }
         }
     }
@@ -56,12 +65,12 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
 }
 
 /// May be cancelled at any point.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Peer, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed.
     let slot = slots.clone().acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, slot),
+            Ok((stream, peer)) => return (stream, Peer(peer.ip().to_canonical()), slot),
             Err(error) => {
                 if !is_callers(&error) {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -72,6 +81,17 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, O
     }
 }
 
+/// A peer's seat; a trusted proxy, which calls for many, needs none.
+fn seat(app: &App, seats: &Seats<IpAddr>, Peer(peer): Peer) -> Result<Option<Seat<IpAddr>>, Full> {
+    if app.live.load().trusted_proxies.iter().any(|network| network.contains(&peer)) {
+        return Ok(None);
+    }
+    seats.take(address::network(peer)).map(Some).ok_or(Full)
+}
+
+/// An address holds as many connections as one may.
+struct Full;
+
 /// The caller was gone before it was accepted.
 fn is_callers(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
@@ -80,21 +100,24 @@ fn is_callers(error: &io::Error) -> bool {
 
 struct Connection {
     limits: Limits,
+    peer: Peer,
     stopped: watch::Receiver<bool>,
     _slot: Option<OwnedSemaphorePermit>,
+    _seat: Option<Seat<IpAddr>>,
 }
 
 impl Connection {
     async fn run(mut self, stream: TcpStream, router: Router) {
         // Without it small answers wait for the caller's acknowledgement; a socket that refuses it still works.
         let _ = stream.set_nodelay(true);
+        let service = AddExtension::new(router, self.peer);
         let http = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
             .max_headers(HEAD_FIELDS_MAX)
             .max_header_size(HEAD_BYTES_MAX)
             .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         tokio::pin!(http);
         let ended = tokio::select! {
             ended = &mut http => Some(ended),

@@ -3,18 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Clock, Directory, Mono};
+use access::token::Signer;
+use access::{Clock, Directory, Mono, Vault};
+use config::Live;
 use meter::Meter;
 use store::Store;
+use store::windows::Windows;
 use telemetry::{Board, Metrics};
+
+use crate::outbound::Outbound;
+use crate::passwords::Passwords;
+use crate::sessions::Sessions;
 
 /// Everything that the control API reads; nothing of it is changed by an endpoint.
 #[derive(Debug)]
 pub struct State {
     /// Users, keys and recorded usage.
     pub store: Store,
-    /// What is used of quotas at this moment.
-    pub meter: Arc<Meter>,
+    /// What is used of quotas at this moment; `None` in a process without the proxy, where the store says it, which is
+    /// behind by what the proxies' spools hold.
+    pub meter: Option<Arc<Meter>>,
+    /// What is served.
+    pub serves: Serves,
     /// Who holds a key.
     pub directory: Arc<Directory>,
     /// What `/metrics` shows, and where calls are counted.
@@ -25,10 +35,25 @@ pub struct State {
     pub clock: Clock,
     /// The binary's version.
     pub version: &'static str,
-    /// The product's name: the realm in `WWW-Authenticate`.
-    pub brand: String,
+    /// What is configured.
+    pub live: Arc<Live>,
+    /// How often who has called lately.
+    pub windows: Windows,
+    /// What seals credentials of providers.
+    pub vault: Arc<Vault>,
+    /// What signs access tokens; `None` where only probes are served.
+    pub signer: Option<Signer>,
     /// What a connection may take.
     pub limits: Limits,
+}
+
+/// How much of the API a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    /// All of it.
+    Api,
+    /// `/livez`, `/readyz` and `/metrics`: beside a proxy whose control API is another process.
+    Probes,
 }
 
 /// What connections and calls may take of this process.
@@ -36,6 +61,8 @@ pub struct State {
 pub struct Limits {
     /// Connections at once; more wait in the listener's backlog. Default 1,024.
     pub connections_max: usize,
+    /// Connections at once from one address (an IPv6 /64), but for `trusted_proxies`; more are closed at once. Default 256.
+    pub connections_per_address_max: usize,
     /// Until a call's head has arrived, the wait for it on an idle connection included. Default 10 s.
     pub head: Duration,
     /// Until a call's body has arrived. Default 10 s.
@@ -52,6 +79,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 1_024,
+            connections_per_address_max: 256,
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
             call: Duration::from_secs(30),
@@ -69,6 +97,21 @@ pub(crate) struct App {
     pub(crate) started: Mono,
     /// Whether the listener is bound to loopback.
     pub(crate) loopback: bool,
+    /// Who has signed in, as the store had it a moment ago.
+    pub(crate) sessions: Sessions,
+    /// Who may hash a password now.
+    pub(crate) passwords: Passwords,
+    /// What control asks of providers.
+    pub(crate) outbound: Outbound,
+}
+
+impl App {
+    /// The state of a listener that begins to serve.
+    pub(crate) fn new(state: State, loopback: bool) -> Self {
+        let started = state.clock.mono();
+        let (sessions, passwords) = (Sessions::new(state.clock.clone()), Passwords::new(state.metrics.clone()));
+        Self { state, started, loopback, sessions, passwords, outbound: Outbound::default() }
+    }
 }
 
 impl std::ops::Deref for App {

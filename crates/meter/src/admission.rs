@@ -1,62 +1,40 @@
 //! One admission over every limit that applies to a caller: all or nothing.
 //!
-//! [`Meter::admit`] answers a [`Reservation`], whose `Drop` gives everything back. When the first byte has gone to an
-//! upstream it becomes [`Committed`], which is never uncounted; dropped unsettled, it counts as interrupted.
+//! The rate comes first, then the budgets in the order of their ids: the likeliest to refuse come first, and as everybody
+//! takes in one order, of two that race for the last of several budgets one gets all.
 
-use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use access::{Credits, Day, KeyNo, Mono, Plan, Timestamp, UserNo};
-use rustc_hash::FxHashMap;
+use access::{Day, Mono, Timestamp};
 
+use crate::account::{Accounts, Authority};
+use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
+use crate::cell::{By, Cell, Hold};
 use crate::event::Caller;
-use crate::quota::{DayCount, Exceeded};
-use crate::rate::{Bucket, Empty, Level, Rate};
+use crate::lease::CellId;
+use crate::limits::{Budget, LimitOf, Limits, Terms};
+use crate::rate::Empty;
+use crate::reservation::{Held, Holds, Reservation, Standing};
+use crate::tally::Tally;
 
-/// Calls that cost no quota have a bucket of their own, so many times the plan's rate (Claude Code sends 14 token
-/// counts at once).
-const FREE_RATE_FACTOR: u32 = 10;
-
-/// Every caller's buckets and counts, shared by all workers of the process.
+/// Every subject's buckets and budgets, shared by all workers of the process.
 #[derive(Debug, Default)]
 pub struct Meter {
-    users: Shards<UserNo, DayCount>,
-    keys: Shards<KeyNo, KeyAccount>,
+    accounts: Accounts,
+    authority: Authority,
     tally: Arc<Tally>,
 }
 
-/// What is held for a key.
-#[derive(Debug, Default)]
-struct KeyAccount {
-    rate: Bucket,
-    free_rate: Bucket,
-    day: DayCount,
-}
-
-/// How reservations ended, since the process began.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Given back before anything was sent.
-    pub released: AtomicU64,
-    /// Settled with what truly was used.
-    pub settled: AtomicU64,
-    /// Dropped after the first byte, unsettled.
-    pub interrupted: AtomicU64,
-}
-
-/// What a request asks of the meter.
+/// What a request asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
-    /// Who asks.
-    pub caller: Caller,
-    /// The limits of their plan.
-    pub plan: &'a Plan,
-    /// What it costs of the quota; `None` is a free call.
-    pub credits: Option<Credits>,
-    /// The wall clock: which day's quota.
+    /// What its caller is held to.
+    pub limits: &'a Arc<Limits>,
+    /// The most that it can use; `None` is a free call, which has a rate alone.
+    pub charge: Option<Charge>,
+    /// The wall clock: which periods.
     pub at: Timestamp,
-    /// The monotonic clock: which moment of the rate.
+    /// The monotonic clock: which moment of the rate, and of leases.
     pub now: Mono,
 }
 
@@ -64,105 +42,139 @@ pub struct Ask<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// Requests per minute.
-    Rate(Empty),
-    /// Credits per day.
-    Quota(Exceeded),
+    Rate(Empty, LimitOf),
+    /// A quota or budget.
+    Budget(Exceeded),
 }
 
-/// Where a caller stands after being let in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// The rate limit, where there is one.
-    pub rate: Option<Level>,
-    /// What is used of the day's quota, this request included.
+/// A budget does not hold what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exceeded {
+    /// Which budget.
+    pub budget: BudgetId,
+    /// In which period.
+    pub period: Period,
+    /// How much it holds.
+    pub limit: u64,
+    /// What is used of it here, reservations included.
     pub used: u64,
+    /// What was asked for.
+    pub asked: u64,
+    /// Whether the limit itself refused, or a lease of which more may be had.
+    pub by: By,
 }
 
-/// What a request may use, taken in advance. Dropped, it gives everything back.
-#[derive(Debug)]
-#[must_use = "a reservation that is dropped is given back"]
-pub struct Reservation {
-    held: Option<Held>,
-    standing: Standing,
+/// A budget of which less is lent here than a request needs.
+#[derive(Debug, Clone)]
+pub struct Lack {
+    /// Which budget, in which period.
+    pub id: CellId,
+    /// Its cell.
+    pub cell: Arc<Cell>,
+    /// What the request needs.
+    pub amount: u64,
 }
 
-#[derive(Debug)]
-struct Held {
-    user: Arc<DayCount>,
-    key: Arc<KeyAccount>,
-    rate: Option<(Rate, Bucketed)>,
-    credits: Credits,
-    user_day: Day,
-    key_day: Day,
-    tally: Arc<Tally>,
+impl Ask<'_> {
+    /// Every budget that would refuse this request for want of a lease: it waits for all of them at once.
+    #[must_use]
+    pub fn lacks(&self) -> Vec<Lack> {
+        let charge = self.charge.unwrap_or_default();
+        let lack = |(budget, cell): (&Budget, Arc<Cell>)| {
+            let (amount, id) = (charge.of(budget.id.measure), CellId { budget: budget.id, period: cell.period() });
+            let lacks = budget.most.is_some() && amount > 0 && (cell.free() < amount || self.now >= cell.deadline());
+            lacks.then_some(Lack { id, cell, amount })
+        };
+        self.limits.cells(not_before_user(self)).filter_map(lack).collect()
+    }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Bucketed {
-    Paid,
-    Free,
-}
+impl Exceeded {
+    /// What is left of it.
+    #[must_use]
+    pub const fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
 
-/// What a request has used: its first byte went out.
-#[derive(Debug)]
-#[must_use = "what was sent must be settled"]
-pub struct Committed {
-    day: Day,
-    credits: Credits,
-    /// `None` on an open route, which no limit knows.
-    tally: Option<Arc<Tally>>,
-    settled: bool,
+    /// When it is whole again.
+    #[must_use]
+    pub fn resets_at(&self) -> Timestamp {
+        self.period.end()
+    }
 }
 
 impl Meter {
-    /// Takes one request of the rate and its credits of the day, or nothing.
+    /// A meter whose budgets hold what leases grant: nothing, before the first.
+    #[must_use]
+    pub fn leased() -> Self {
+        Self { authority: Authority::Lent, ..Self::default() }
+    }
+
+    /// What a caller of these terms is held to: to be asked once for a principal, not for a request.
+    #[must_use]
+    pub fn limits(&self, terms: &Terms<'_>) -> Arc<Limits> {
+        Arc::new(Limits::new(terms, &self.accounts, (self.authority, self.tally.clone())))
+    }
+
+    /// Takes one request of the rate and its charge of every budget, or nothing.
     ///
     /// # Errors
     /// [`Refused`] names the limit, what is left of it, and when it resets.
     pub fn admit(&self, ask: &Ask<'_>) -> Result<Reservation, Refused> {
-        let key = self.keys.get(ask.caller.key);
-        let user = self.users.get(ask.caller.user);
-        let rate = ask.plan.requests_per_minute.map(|limit| match ask.credits {
-            Some(_) => (Rate::per_minute(limit), Bucketed::Paid),
-            None => (Rate::per_minute(limit.saturating_mul(FREE)), Bucketed::Free),
-        });
+        let limits = ask.limits;
+        let rate = limits.rate(ask.charge.is_none());
         let level = match rate {
-            Some((rate, bucket)) => Some(key.bucket(bucket).take(rate, ask.now).map_err(Refused::Rate)?),
+            Some((rate, bucket, of)) => {
+                Some(limits.bucket(bucket).take(rate, ask.now).map_err(|empty| Refused::Rate(empty, of))?)
+            }
             None => None,
         };
-        let credits = ask.credits.unwrap_or(Credits(0));
-        let taken = match user.take(ask.at.day(), credits, ask.plan.credits_per_day) {
-            Ok(taken) => taken,
+        let rate = rate.map(|(rate, bucket, _)| (rate, bucket));
+        match take(ask) {
+            Ok(held) => Ok(Reservation::new(held, rate, Standing { rate: level })),
             Err(exceeded) => {
                 if let Some((rate, bucket)) = rate {
-                    key.bucket(bucket).give_back(rate);
+                    limits.bucket(bucket).give_back(rate);
                 }
-                return Err(Refused::Quota(exceeded));
+                Err(Refused::Budget(exceeded))
             }
+        }
+    }
+
+    /// The newest cell of a budget, where anything was counted in it since the process began.
+    #[must_use]
+    pub fn cell(&self, budget: BudgetId) -> Option<Arc<Cell>> {
+        let account = match budget.subject {
+            Subject::Key(no) => self.accounts.keys.find(no)?,
+            Subject::User(no) => self.accounts.users.find(no)?,
+            Subject::Plan(id) => self.accounts.plans.find(id)?,
+            Subject::Global => self.accounts.everybody.clone(),
         };
-        // Without a limit of its own a key's count cannot refuse.
-        let key_day = key.day.take(taken.day, credits, None).map_or(taken.day, |taken| taken.day);
-        let tally = self.tally.clone();
-        let held = Held { user, key, rate, credits, user_day: taken.day, key_day, tally };
-        Ok(Reservation { held: Some(held), standing: Standing { rate: level, used: taken.used } })
+        account.newest(budget.measure, budget.per)
     }
 
-    /// Counts what was used before this process began.
-    pub fn restore(&self, caller: Caller, day: Day, credits: u64) {
-        self.users.get(caller.user).add(day, credits);
-        self.keys.get(caller.key).day.add(day, credits);
-    }
-
-    /// Credits that a user has used of `day`, reservations included.
+    /// What is used of a budget in the period of `day`, reservations included.
     #[must_use]
-    pub fn used(&self, user: UserNo, day: Day) -> u64 {
-        self.users.find(user).map_or(0, |count| count.used(day))
+    pub fn used(&self, budget: BudgetId, day: Day) -> u64 {
+        let period = Period::of(budget.per, day);
+        self.cell(budget).filter(|cell| cell.period() == period).map_or(0, |cell| cell.used())
     }
 
-    /// Credits that a key has used of `day`, reservations included.
-    #[must_use]
-    pub fn used_by_key(&self, key: KeyNo, day: Day) -> u64 {
-        self.keys.find(key).map_or(0, |account| account.day.used(day))
+    /// Counts what was spent of a budget before this process began, in the period of `day`.
+    pub fn restore(&self, budget: BudgetId, day: Day, spent: u64) {
+        let account = match budget.subject {
+            Subject::Key(no) => self.accounts.keys.get(no),
+            Subject::User(no) => self.accounts.users.get(no),
+            Subject::Plan(id) => self.accounts.plans.get(id),
+            Subject::Global => self.accounts.everybody.clone(),
+        };
+        account.cell((budget.measure, budget.per), day, self.authority).carry(spent);
+    }
+
+    /// [`Meter::restore`] of the credits of a day, which are the key's and its user's.
+    pub fn restore_credits(&self, caller: Caller, day: Day, credits: u64) {
+        self.restore(BudgetId::credits_a_day(Subject::Key(caller.key)), day, credits);
+        self.restore(BudgetId::credits_a_day(Subject::User(caller.user)), day, credits);
     }
 
     /// How reservations ended.
@@ -171,145 +183,40 @@ impl Meter {
         &self.tally
     }
 
-    /// Forgets who was not seen since before `today`; to be called now and then, off the workers.
+    /// Forgets who has nothing that counts for `today` or later; to be called now and then, off the workers.
     pub fn sweep(&self, today: Day) {
-        self.users.retain(|count| count.day() >= today);
-        self.keys.retain(|account| account.day.day() >= today);
+        self.accounts.sweep(today);
     }
 }
 
-const FREE: std::num::NonZeroU32 = match std::num::NonZeroU32::new(FREE_RATE_FACTOR) {
-    Some(factor) => factor,
-    None => std::num::NonZeroU32::MIN,
-};
-
-impl KeyAccount {
-    const fn bucket(&self, which: Bucketed) -> &Bucket {
-        match which {
-            Bucketed::Paid => &self.rate,
-            Bucketed::Free => &self.free_rate,
+/// Takes the charge of all budgets, or of none.
+fn take(ask: &Ask<'_>) -> Result<Held, Exceeded> {
+    let charge = ask.charge.unwrap_or_default();
+    let mut held = Held { limits: ask.limits.clone(), charge, holds: Holds::new() };
+    for (budget, cell) in ask.limits.cells(not_before_user(ask)) {
+        let amount = charge.of(budget.id.measure);
+        if let Err(short) = cell.take(amount, budget.most, ask.now) {
+            held.release();
+            return Err(Exceeded {
+                budget: budget.id,
+                period: cell.period(),
+                limit: budget.most.unwrap_or(u64::MAX),
+                used: short.used,
+                asked: amount,
+                by: short.by,
+            });
         }
+        held.holds.push(Hold { cell, amount });
     }
+    Ok(held)
 }
 
-impl Reservation {
-    /// A reservation on an open route: nothing is held.
-    pub const fn open() -> Self {
-        Self { held: None, standing: Standing { rate: None, used: 0 } }
-    }
-
-    /// Where the caller stands.
-    #[must_use]
-    pub const fn standing(&self) -> Standing {
-        self.standing
-    }
-
-    /// The first byte went to an upstream: from here on the request counts. `at` names the day of an open route.
-    pub fn commit(mut self, at: Timestamp) -> Committed {
-        match self.held.take() {
-            Some(held) => {
-                Committed { day: held.user_day, credits: held.credits, tally: Some(held.tally), settled: false }
-            }
-            None => Committed { day: at.day(), credits: Credits(0), tally: None, settled: false },
-        }
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        if let Some(held) = self.held.take() {
-            held.user.give_back(held.user_day, held.credits);
-            held.key.day.give_back(held.key_day, held.credits);
-            if let Some((rate, bucket)) = held.rate {
-                held.key.bucket(bucket).give_back(rate);
-            }
-            held.tally.released.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Committed {
-    /// The day on which it counts.
-    #[must_use]
-    pub const fn day(&self) -> Day {
-        self.day
-    }
-
-    /// What it costs of that day's quota.
-    #[must_use]
-    pub const fn credits(&self) -> Credits {
-        self.credits
-    }
-
-    /// Its event is recorded.
-    pub fn settle(mut self) {
-        self.settled = true;
-        if let Some(tally) = &self.tally {
-            tally.settled.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for Committed {
-    fn drop(&mut self) {
-        if let Some(tally) = self.tally.as_ref().filter(|_| !self.settled) {
-            tally.interrupted.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-const SHARDS: usize = 16;
-
-#[derive(Debug)]
-struct Shards<K, V>([RwLock<FxHashMap<K, Arc<V>>>; SHARDS]);
-
-impl<K, V> Default for Shards<K, V> {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| RwLock::default()))
-    }
-}
-
-trait Number: Copy + Eq + Hash {
-    fn number(self) -> i64;
-}
-
-impl Number for UserNo {
-    fn number(self) -> i64 {
-        self.0
-    }
-}
-
-impl Number for KeyNo {
-    fn number(self) -> i64 {
-        self.0
-    }
-}
-
-impl<K: Number, V: Default> Shards<K, V> {
-    fn shard(&self, key: K) -> &RwLock<FxHashMap<K, Arc<V>>> {
-        let [first, ..] = &self.0;
-        let index = usize::try_from(key.number().unsigned_abs()).unwrap_or(0) % SHARDS;
-        self.0.get(index).unwrap_or(first)
-    }
-
-    fn find(&self, key: K) -> Option<Arc<V>> {
-        self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
-    }
-
-    fn get(&self, key: K) -> Arc<V> {
-        if let Some(value) = self.find(key) {
-            return value;
-        }
-        self.shard(key).write().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
-    }
-
-    /// Drops what `keep` refuses and nobody holds.
-    fn retain(&self, keep: impl Fn(&V) -> bool) {
-        for shard in &self.0 {
-            let mut map = shard.write().unwrap_or_else(PoisonError::into_inner);
-            map.retain(|_, value| Arc::strong_count(value) > 1 || keep(value));
-        }
-    }
+/// The wall clock, but not before the day that another worker's clock has begun for this user: at midnight a key and its
+/// user count on one day.
+fn not_before_user(ask: &Ask<'_>) -> Timestamp {
+    let of_user = ask.limits.budgets.iter().find(|budget| matches!(budget.id.subject, Subject::User(_)));
+    let newest = of_user.and_then(|budget| budget.account.newest(Measure::Credits, Per::Day));
+    newest.map_or(ask.at, |cell| ask.at.max(cell.period().first().start()))
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ pub struct Attempt {
     pub duration_us: u64,
 }
 
-/// One request that reached an upstream.
+/// One request that reached an upstream, or an LLM request of a known caller that we refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageEvent {
     /// The request's id; ingest is idempotent by it.
@@ -104,8 +104,24 @@ pub struct UsageEvent {
     pub response_bytes: u64,
     /// Microseconds from the head to the end of the answer.
     pub duration_us: u64,
-    /// The calls upstream, in order; never empty.
+    /// The calls upstream, in order; empty where the request never reached one.
     pub attempts: Vec<Attempt>,
+    /// The code of our own answer, where the answer was ours.
+    pub refusal: Option<Arc<str>>,
+}
+
+impl UsageEvent {
+    /// Whether it is a request of a day's totals: what never reached an upstream is not.
+    #[must_use]
+    pub const fn counts(&self) -> bool {
+        !self.attempts.is_empty()
+    }
+
+    /// Whether it is told as an error: an answer of 400 and more, or one of ours.
+    #[must_use]
+    pub const fn is_error(&self) -> bool {
+        self.status >= 400 || self.refusal.is_some()
+    }
 }
 
 /// Requests of one caller, route, status class and minute, folded.

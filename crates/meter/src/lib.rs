@@ -2,17 +2,29 @@
 //!
 //! Never does: I/O, reading a clock, allocation on the way of a known caller.
 //!
-//! Read in this order: [`usage`] (token classes), [`rating`] (what they cost), [`event`] (what is remembered);
-//! then [`rate`] and [`quota`], one atomic word each, and [`admission`], which takes from both or from none.
+//! Read in this order: [`usage`] (token classes and units), [`rating`] (what they cost), [`event`] (what is remembered);
+//! then [`rate`] and [`cell`], counts of atomic words; [`budget`] (whose, of what, how long), [`limits`] (a caller's, found
+//! once), [`admission`], which takes from all of them or from none, and [`reservation`], what it took; [`lease`] is how
+//! nodes share budgets. [`window`] is the limit of the control API and of calls without a valid key.
 
+mod account;
 pub mod admission;
+pub mod budget;
+pub mod cell;
 pub mod event;
-pub mod quota;
+pub mod lease;
+pub mod limits;
 pub mod rate;
 pub mod rating;
+pub mod reservation;
+pub mod tally;
 pub mod usage;
+pub mod window;
 
-pub use admission::{Ask, Committed, Meter, Refused, Reservation, Standing};
+pub use admission::{Ask, Exceeded, Meter, Refused};
+pub use budget::{BudgetId, Charge, Measure, Per, Period, Subject};
 pub use event::{Attempt, Caller, Counts, Outcome, UsageEvent};
-pub use rating::Rates;
-pub use usage::{Source, Usage};
+pub use limits::{LimitOf, Limits, Terms};
+pub use rating::{Rates, UnitRates};
+pub use reservation::{Committed, Part, Reservation, Standing};
+pub use usage::{Billed, Source, Unit, Usage};

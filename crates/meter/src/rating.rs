@@ -3,43 +3,184 @@
 use access::NanoUsd;
 use serde::{Deserialize, Serialize};
 
-use crate::usage::Usage;
+use crate::usage::{Billed, CLASSES, Unit, Usage};
 
 const PICO_PER_NANO: i128 = 1_000;
 
-/// What a token of each class costs, in pico-USD (1 USD per million tokens is 1,000,000).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a token of each class costs, in pico-USD (1 USD per million tokens is 1,000,000). `None` is not known, `Some(0)`
+/// is free.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rates {
-    /// Input that no cache had.
-    pub input: u64,
+    /// Text that no cache had.
+    pub input: Option<u64>,
     /// Input read from a cache.
-    pub cached_input: u64,
+    pub cached_input: Option<u64>,
     /// Input written to a cache of the short lifetime.
-    pub cache_write_short: u64,
+    pub cache_write_short: Option<u64>,
     /// Input written to a cache of the long lifetime.
-    pub cache_write_long: u64,
-    /// Output; reasoning costs the same.
-    pub output: u64,
+    pub cache_write_long: Option<u64>,
+    /// Text made; reasoning costs the same.
+    pub output: Option<u64>,
+    /// Audio that no cache had.
+    pub audio_input: Option<u64>,
+    /// Images that no cache had.
+    pub image_input: Option<u64>,
+    /// Audio made.
+    pub audio_output: Option<u64>,
+    /// Images made.
+    pub image_output: Option<u64>,
+}
+
+/// What one of each unit costs, in pico-USD. `None` is not known, `Some(0)` is free.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitRates {
+    /// An image made.
+    pub image: Option<u64>,
+    /// A millisecond of audio heard.
+    pub millisecond: Option<u64>,
+    /// A character spoken.
+    pub character: Option<u64>,
+    /// A search of the web.
+    pub search: Option<u64>,
+}
+
+/// A part of a cost: so many of a class or a unit, at a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// A word of [`CLASSES`], or of [`Unit::as_str`].
+    pub class: &'static str,
+    /// How many.
+    pub quantity: u64,
+    /// What one costs, in pico-USD.
+    pub rate_pico: u64,
+}
+
+impl Line {
+    /// What they cost, in pico-USD.
+    #[must_use]
+    pub fn amount_pico(&self) -> i128 {
+        times(self.quantity, self.rate_pico)
+    }
+}
+
+/// What lines cost together, rounded to nano-USD once.
+#[must_use]
+pub fn total(lines: &[Line]) -> NanoUsd {
+    NanoUsd(half_to_even(lines.iter().map(Line::amount_pico).fold(0, i128::saturating_add)))
 }
 
 impl Rates {
+    /// The same for every class.
+    #[must_use]
+    pub const fn flat(rate: u64) -> Self {
+        let rate = Some(rate);
+        Self {
+            input: rate,
+            cached_input: rate,
+            cache_write_short: rate,
+            cache_write_long: rate,
+            output: rate,
+            audio_input: rate,
+            image_input: rate,
+            audio_output: rate,
+            image_output: rate,
+        }
+    }
+
+    /// Each rate times `factor` and divided by `divisor`; `None` where one of them is then no whole number of pico-USD.
+    #[must_use]
+    pub fn times(&self, factor: u64, divisor: u64) -> Option<Self> {
+        let times = |rate: Option<u64>| match rate {
+            None => Some(None),
+            Some(rate) => {
+                let product = rate.checked_mul(factor)?;
+                (product.checked_rem(divisor)? == 0).then(|| product.checked_div(divisor))
+            }
+        };
+        Some(Self {
+            input: times(self.input)?,
+            cached_input: times(self.cached_input)?,
+            cache_write_short: times(self.cache_write_short)?,
+            cache_write_long: times(self.cache_write_long)?,
+            output: times(self.output)?,
+            audio_input: times(self.audio_input)?,
+            image_input: times(self.image_input)?,
+            audio_output: times(self.audio_output)?,
+            image_output: times(self.image_output)?,
+        })
+    }
+
     /// The cost of `usage`, rounded to nano-USD once; a class that is not known costs nothing.
     ///
-    /// `None` where no class is known at all: an unknown cost is never zero.
+    /// `None` where no class is known at all, and where a class that was used has no rate: an unknown cost is never zero.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
-        let rates =
-            [self.input, self.cached_input, self.cache_write_short, self.cache_write_long, self.output, self.output];
         let mut known = false;
         let mut pico: i128 = 0;
-        for (tokens, rate) in usage.classes().into_iter().zip(rates) {
-            if let Some(tokens) = tokens {
-                known = true;
-                pico = pico.saturating_add(i128::from(tokens).saturating_mul(i128::from(rate)));
+        for (tokens, rate) in usage.classes().into_iter().zip(self.of_classes()) {
+            let Some(tokens) = tokens else { continue };
+            known = true;
+            if tokens > 0 {
+                pico = pico.saturating_add(times(tokens, rate?));
             }
         }
         known.then(|| NanoUsd(half_to_even(pico)))
     }
+
+    /// The same, line by line: a line a class that was used. `None` where [`cost`](Self::cost) is.
+    #[must_use]
+    pub fn lines(&self, usage: &Usage) -> Option<Vec<Line>> {
+        let used = usage.classes().into_iter().zip(self.of_classes()).zip(CLASSES);
+        let used = used.filter_map(|((tokens, rate), class)| Some((class, tokens.filter(|tokens| *tokens > 0)?, rate)));
+        let lines = used.map(|(class, quantity, rate)| Some(Line { class, quantity, rate_pico: rate? }));
+        if usage.has_tokens() { lines.collect() } else { None }
+    }
+
+    /// In the order of [`Usage::classes`].
+    const fn of_classes(&self) -> [Option<u64>; 10] {
+        [
+            self.input,
+            self.cached_input,
+            self.cache_write_short,
+            self.cache_write_long,
+            self.output,
+            self.output,
+            self.audio_input,
+            self.image_input,
+            self.audio_output,
+            self.image_output,
+        ]
+    }
+}
+
+impl UnitRates {
+    /// The same for every unit.
+    #[must_use]
+    pub const fn flat(rate: u64) -> Self {
+        Self { image: Some(rate), millisecond: Some(rate), character: Some(rate), search: Some(rate) }
+    }
+
+    /// The cost of `billed`, rounded to nano-USD once; `None` where its unit has no rate.
+    #[must_use]
+    pub fn cost(&self, billed: Billed) -> Option<NanoUsd> {
+        self.line(billed).map(|line| total(&[line]))
+    }
+
+    /// The same, as a line.
+    #[must_use]
+    pub fn line(&self, billed: Billed) -> Option<Line> {
+        let rate = match billed.unit {
+            Unit::Image => self.image,
+            Unit::Millisecond => self.millisecond,
+            Unit::Character => self.character,
+            Unit::Search => self.search,
+        };
+        rate.map(|rate_pico| Line { class: billed.unit.as_str(), quantity: billed.quantity, rate_pico })
+    }
+}
+
+fn times(quantity: u64, rate: u64) -> i128 {
+    i128::from(quantity).saturating_mul(i128::from(rate))
 }
 
 fn half_to_even(pico: i128) -> i64 {
@@ -64,11 +205,12 @@ mod tests {
     #[test]
     fn a_cached_answer_costs_what_the_client_computes() {
         let rates = Rates {
-            input: 5_000_000,
-            cached_input: 500_000,
-            cache_write_short: 6_250_000,
-            cache_write_long: 10_000_000,
-            output: 25_000_000,
+            input: Some(5_000_000),
+            cached_input: Some(500_000),
+            cache_write_short: Some(6_250_000),
+            cache_write_long: Some(10_000_000),
+            output: Some(25_000_000),
+            ..Rates::default()
         };
         let usage = Usage {
             input: Some(11),
@@ -81,10 +223,59 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_that_would_need_a_fraction_is_not_made() {
+        let rates = Rates { input: Some(50), output: Some(10), ..Rates::default() };
+        assert_eq!(rates.times(11, 10), Some(Rates { input: Some(55), output: Some(11), ..Rates::default() }));
+        assert_eq!(Rates { output: Some(1), ..rates }.times(11, 10), None);
+        assert_eq!((rates.times(u64::MAX, 1), rates.times(1, 0)), (None, None));
+    }
+
+    #[test]
     fn unknown_usage_has_no_cost_and_a_true_zero_costs_zero() {
-        let rates = Rates { input: 1, cached_input: 1, cache_write_short: 1, cache_write_long: 1, output: 1 };
+        let rates = Rates::flat(1);
         let empty = Usage::empty(Source::Reported);
         assert_eq!(rates.cost(&empty), None);
         assert_eq!(rates.cost(&Usage { output: Some(0), ..empty }), Some(NanoUsd(0)));
+    }
+
+    #[test]
+    fn a_class_that_was_used_and_has_no_rate_makes_the_cost_unknown() {
+        let rates = Rates { audio_input: None, ..Rates::flat(1_000) };
+        let usage = Usage { input: Some(3), image_output: Some(4), ..Usage::empty(Source::Reported) };
+        assert_eq!(rates.cost(&usage), Some(NanoUsd(7)));
+        assert_eq!(rates.cost(&Usage { audio_input: Some(0), ..usage }), Some(NanoUsd(7)));
+        assert_eq!(rates.cost(&Usage { audio_input: Some(1), ..usage }), None);
+    }
+
+    #[test]
+    fn lines_are_the_classes_that_were_used_and_add_up_to_the_cost() {
+        let rates = Rates { input: Some(333), output: Some(1_501), audio_input: None, ..Rates::flat(7) };
+        let usage = Usage {
+            input: Some(3),
+            cached_input: Some(0),
+            output: Some(5),
+            reasoning: Some(2),
+            ..Usage::empty(Source::Reported)
+        };
+        let line = |class, quantity, rate_pico| Line { class, quantity, rate_pico };
+        let lines = rates.lines(&usage).unwrap();
+        assert_eq!(lines, [line("input", 3, 333), line("output", 5, 1_501), line("reasoning", 2, 1_501)]);
+        assert_eq!((total(&lines), rates.cost(&usage)), (NanoUsd(12), Some(NanoUsd(12))));
+        assert_eq!(rates.lines(&Usage { audio_input: Some(1), ..usage }), None);
+        assert_eq!(rates.lines(&Usage::empty(Source::Reported)), None);
+        assert_eq!(rates.lines(&Usage { output: Some(0), ..Usage::empty(Source::Reported) }), Some(Vec::new()));
+        let image = Billed { unit: Unit::Image, quantity: 2 };
+        assert_eq!(UnitRates::flat(9).line(image), Some(line("image", 2, 9)));
+        assert_eq!(UnitRates::default().line(image), None);
+    }
+
+    #[test]
+    fn every_unit_has_its_own_rate_and_the_largest_figures_saturate() {
+        let rates = UnitRates { image: Some(2_000), millisecond: Some(3_000), ..UnitRates::default() };
+        let cost = |unit, quantity| rates.cost(Billed { unit, quantity });
+        assert_eq!((cost(Unit::Image, 5), cost(Unit::Millisecond, 5)), (Some(NanoUsd(10)), Some(NanoUsd(15))));
+        assert_eq!((cost(Unit::Character, 5), cost(Unit::Image, 0)), (None, Some(NanoUsd(0))));
+        let most = UnitRates::flat(u64::MAX).cost(Billed { unit: Unit::Character, quantity: u64::MAX });
+        assert_eq!(most, Some(NanoUsd(i64::MAX)));
     }
 }

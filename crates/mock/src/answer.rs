@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::asked::Asked;
+use ai::{Endpoint, Format};
+
+use crate::asked::{Asked, Modality};
 use crate::behaviour::Behaviour;
 use crate::server::Options;
 use crate::text::Text;
@@ -13,13 +15,26 @@ pub(crate) const CREATED: u64 = 1_767_225_600;
 const GREETING: &str =
     "Hello from the mock provider: this answer costs nothing, comes word by word, and is always the same.";
 const CALL_ARGUMENTS: &str = r#"{"city": "Jakarta"}"#;
+/// Tokens of thought before an answer.
 const REASONING: u64 = 8;
 
+/// Of OpenAI's speech and transcriptions, in tokens and in bytes: 16 kHz of 16 bits.
+const SOUND_BYTES_PER_S: usize = 32_000;
+const SOUND_TOKENS_PER_S: u64 = 10;
+/// A sound and a picture in a conversation.
+const SOUND_TOKENS: u64 = 64;
+const PICTURE_TOKENS: u64 = 258;
+/// A picture that is made.
+const MADE_TOKENS: u64 = 1_056;
+/// Short, so that a body can be read by a person; `dimensions` asks for others.
+const DIMENSIONS: u32 = 64;
+
 /// One answer. The same body gives the same answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     /// [`Body::id`].
     pub(crate) id: String,
+    pub(crate) endpoint: Endpoint,
     /// The model's name as it was asked for.
     pub(crate) model: String,
     pub(crate) content: Content,
@@ -27,6 +42,24 @@ pub(crate) struct Answer {
     pub(crate) figures: Option<Figures>,
     /// Chat streams: whether the caller asked for the chunk with the usage.
     pub(crate) include_usage: bool,
+    pub(crate) made: Made,
+    /// What its output is counted as; a stream says it in words all the same.
+    pub(crate) modality: Modality,
+}
+
+/// What there is besides text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Made {
+    /// Texts that vectors and judgements are made of.
+    pub(crate) inputs: Vec<String>,
+    pub(crate) dimensions: u32,
+    pub(crate) base64: bool,
+    pub(crate) pictures: u32,
+    pub(crate) partial_pictures: u32,
+    /// `response_format`, where it is a word.
+    pub(crate) form: Option<String>,
+    /// Of the sound that was sent.
+    pub(crate) seconds: u64,
 }
 
 /// Text, or the call of one tool with its arguments as JSON text.
@@ -36,22 +69,45 @@ pub(crate) enum Content {
     Calls { tool: String, arguments: Text },
 }
 
-/// Tokens by disjoint class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Tokens. `input`, `cached` and `cache_write` are disjoint; sound and pictures are within `input`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
     pub(crate) input: u64,
     pub(crate) cached: u64,
     pub(crate) cache_write: u64,
     pub(crate) output: u64,
     pub(crate) reasoning: u64,
+    pub(crate) sound: u64,
+    pub(crate) pictures: u64,
 }
 
 impl Figures {
+    fn of(asked: &Asked<'_>, body: Body<'_>, format: Format, output: u64) -> Self {
+        let text = input_tokens(body.bytes);
+        match format {
+            Format::Chat | Format::Responses | Format::Messages | Format::GenerateContent => {
+                let media = asked.media();
+                Self::cached(text, output).with(media.sounds * SOUND_TOKENS, media.pictures * PICTURE_TOKENS)
+            }
+            Format::Completions => Self { input: text, output, ..Self::default() },
+            Format::Embeddings | Format::EmbedContent | Format::Moderations => Self { input: text, ..Self::default() },
+            Format::Speech => Self { input: text, output: output * SOUND_TOKENS_PER_S, ..Self::default() },
+            Format::Images => Self { input: input_tokens(body.text_bytes()), output, ..Self::default() }
+                .with(0, body.files * PICTURE_TOKENS),
+            Format::Transcription => Self { input: input_tokens(body.text_bytes()), output, ..Self::default() }
+                .with(body.seconds() * SOUND_TOKENS_PER_S, 0),
+        }
+    }
+
     /// A quarter of the input comes from the cache, an eighth is written to it.
-    fn of(body_bytes: usize, output: u64, reasoning: u64) -> Self {
-        let total = input_tokens(body_bytes);
+    const fn cached(total: u64, output: u64) -> Self {
         let (cached, cache_write) = (total / 4, total / 8);
-        Self { input: total - cached - cache_write, cached, cache_write, output, reasoning }
+        let input = total - cached - cache_write;
+        Self { input, cached, cache_write, output, reasoning: REASONING, sound: 0, pictures: 0 }
+    }
+
+    fn with(self, sound: u64, pictures: u64) -> Self {
+        Self { input: self.input + sound + pictures, sound, pictures, ..self }
     }
 
     pub(crate) const fn input_total(&self) -> u64 {
@@ -73,33 +129,90 @@ pub(crate) fn input_tokens(body_bytes: usize) -> u64 {
 }
 
 impl Answer {
-    pub(crate) fn to(asked: &Asked<'_>, body: Body<'_>, options: &Options) -> Self {
+    pub(crate) fn to(asked: &Asked<'_>, endpoint: Endpoint, body: Body<'_>, options: &Options) -> Self {
         let behaviour = asked.behaviour();
-        let content = content(asked, behaviour, options);
-        let output = content.pieces();
-        let reasoning = if matches!(behaviour, Behaviour::Tokens { .. }) { 0 } else { REASONING };
-        let figures = (behaviour != Behaviour::NoUsage).then(|| Figures::of(body.bytes, output, reasoning));
+        let format = endpoint.format().unwrap_or(Format::Chat);
+        let made = Made::of(asked, format, body);
+        let content = content(asked, format, options);
+        let output = match (format, behaviour) {
+            (Format::Images, Behaviour::Tokens { count, .. }) => u64::from(count),
+            (Format::Images, _) => u64::from(made.pictures) * MADE_TOKENS,
+            _ => content.pieces(),
+        };
+        let mut figures = Figures::of(asked, body, format, output);
+        if matches!(behaviour, Behaviour::Tokens { .. }) {
+            figures.reasoning = 0;
+        }
         Self {
             id: body.id().to_owned(),
+            endpoint,
             model: asked.model.clone().into_owned(),
             content,
-            figures,
+            figures: (behaviour != Behaviour::NoUsage).then_some(figures),
             include_usage: asked.wants_usage(),
+            made,
+            modality: asked.modality(),
         }
     }
 }
 
-/// What an answer takes from the body it answers: its length, and its SHA-256 in hex.
+impl Answer {
+    /// Tokens of output that are sound, and those that are pictures.
+    pub(crate) fn output_media(&self) -> (u64, u64) {
+        let output = self.figures.map_or(0, |figures| figures.output);
+        match self.modality {
+            Modality::Text => (0, 0),
+            Modality::Sound => (output, 0),
+            Modality::Picture => (0, output),
+        }
+    }
+
+    /// The format that it is asked in.
+    pub(crate) const fn format(&self) -> Format {
+        match self.endpoint.format() {
+            Some(format) => format,
+            None => Format::Chat,
+        }
+    }
+}
+
+impl Made {
+    fn of(asked: &Asked<'_>, format: Format, body: Body<'_>) -> Self {
+        let has_inputs = matches!(format, Format::Embeddings | Format::EmbedContent | Format::Moderations);
+        let has_form = matches!(format, Format::Images | Format::Speech | Format::Transcription);
+        Self {
+            inputs: if has_inputs { asked.inputs() } else { Vec::new() },
+            dimensions: asked.dimensions().unwrap_or(DIMENSIONS),
+            base64: asked.wants_base64(),
+            pictures: asked.count(),
+            partial_pictures: asked.partial_images(),
+            form: if has_form { asked.response_format() } else { None },
+            seconds: body.seconds(),
+        }
+    }
+}
+
+/// What an answer takes from the body it answers: its length, its SHA-256 in hex, and the files in it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Body<'a> {
     pub(crate) bytes: usize,
     pub(crate) hash_hex: &'a str,
+    pub(crate) files: u64,
+    pub(crate) file_bytes: usize,
 }
 
 impl<'a> Body<'a> {
     /// 24 hex digits, to make ids of.
     pub(crate) fn id(&self) -> &'a str {
         self.hash_hex.get(..24).unwrap_or(self.hash_hex)
+    }
+
+    const fn text_bytes(&self) -> usize {
+        self.bytes.saturating_sub(self.file_bytes)
+    }
+
+    fn seconds(&self) -> u64 {
+        u64::try_from(self.file_bytes.div_ceil(SOUND_BYTES_PER_S)).unwrap_or(u64::MAX).max(1)
     }
 }
 
@@ -115,26 +228,23 @@ impl Content {
     }
 }
 
-fn content(asked: &Asked<'_>, behaviour: Behaviour, options: &Options) -> Content {
-    match behaviour {
-        Behaviour::Tool if !asked.ends_with_tool_result() => Content::Calls {
+fn content(asked: &Asked<'_>, format: Format, options: &Options) -> Content {
+    let words = |text| Content::Says(Text::Words(text));
+    match asked.behaviour() {
+        Behaviour::Tool if has_tools(format) && !asked.ends_with_tool_result() => Content::Calls {
             tool: asked.first_tool().unwrap_or_else(|| String::from("get_weather")),
             arguments: Text::Words(Cow::Borrowed(CALL_ARGUMENTS)),
         },
-        Behaviour::Echo => Content::Says(Text::Words(Cow::Owned(asked.last_user_text()))),
         Behaviour::Tokens { count, .. } => Content::Says(Text::Repeated { word: "word ", times: count }),
         Behaviour::Long => {
             let ticks = options.long_for.as_millis() / options.long_pace.as_millis().max(1);
             Content::Says(Text::Repeated { word: "tick ", times: u32::try_from(ticks).unwrap_or(u32::MAX) })
         }
-        Behaviour::Normal
-        | Behaviour::Slow
-        | Behaviour::RateLimited
-        | Behaviour::Failed
-        | Behaviour::Overloaded
-        | Behaviour::Cut
-        | Behaviour::NoUsage
-        | Behaviour::Tool
-        | Behaviour::Instant => Content::Says(Text::Words(Cow::Borrowed(GREETING))),
+        Behaviour::Echo => words(Cow::Owned(asked.last_user_text())),
+        _ => words(Cow::Borrowed(GREETING)),
     }
+}
+
+const fn has_tools(format: Format) -> bool {
+    matches!(format, Format::Chat | Format::Responses | Format::Messages | Format::GenerateContent)
 }

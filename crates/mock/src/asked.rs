@@ -1,17 +1,21 @@
 //! What the mock reads of a request's body. Lenient on purpose: what it does not know, it does not look at.
 
+pub(crate) mod form;
+
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::behaviour::Behaviour;
 
-/// The body's top level.
+/// The body's top level, in any format; a form's fields are read as if they were JSON.
 #[derive(Deserialize)]
 pub(crate) struct Asked<'a> {
-    #[serde(borrow)]
+    /// As the body says, empty where it does not; where a path names the model, that.
+    #[serde(borrow, default)]
     pub(crate) model: Cow<'a, str>,
     #[serde(default)]
     stream: Option<bool>,
@@ -22,7 +26,31 @@ pub(crate) struct Asked<'a> {
     #[serde(borrow, default)]
     input: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    prompt: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    contents: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    requests: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     tools: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "generationConfig")]
+    generation_config: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    modalities: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    n: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    dimensions: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    partial_images: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    encoding_format: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    response_format: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    stream_format: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -31,9 +59,29 @@ struct StreamOptions {
     include_usage: Option<bool>,
 }
 
+/// What an answer is made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Modality {
+    #[default]
+    Text,
+    Sound,
+    Picture,
+}
+
+/// How many parts of a conversation are sound, and how many are pictures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Media {
+    pub(crate) sounds: u64,
+    pub(crate) pictures: u64,
+}
+
 impl<'a> Asked<'a> {
     pub(crate) fn read(body: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(body)
+        // Serde would take an array for the fields in their order.
+        match body.trim_ascii_start().first() {
+            Some(b'{') => serde_json::from_slice(body),
+            _ => Err(serde::de::Error::custom("a JSON object is expected")),
+        }
     }
 
     /// The model's name without the provider's prefix.
@@ -53,42 +101,142 @@ impl<'a> Asked<'a> {
         self.stream_options.as_ref().is_some_and(|options| options.include_usage == Some(true))
     }
 
-    /// The text of the last user message; empty where there is none.
+    /// Whether there is something to embed, to say, or to answer.
+    pub(crate) const fn has_input(&self) -> bool {
+        self.input.is_some() || self.contents.is_some() || self.content.is_some() || self.requests.is_some()
+    }
+
+    /// The text of the last user message, or the prompt; empty where there is none.
     pub(crate) fn last_user_text(&self) -> String {
         match self.turns() {
             Value::String(text) => text,
             Value::Array(turns) => {
-                let last = turns.iter().rev().find(|turn| field(turn, "role") == Some("user"));
-                last.and_then(|turn| turn.get("content")).map(text_of).unwrap_or_default()
+                // Google's users may leave their role out.
+                let is_user = |turn: &&Value| match field(turn, "role") {
+                    Some(role) => role == "user",
+                    None => turn.get("parts").is_some(),
+                };
+                let last = turns.iter().rev().find(is_user);
+                last.and_then(|turn| turn.get("content").or_else(|| turn.get("parts"))).map(text_of).unwrap_or_default()
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => String::new(),
         }
     }
 
-    /// Whether the conversation ends with a tool's result, in any of the three formats.
+    /// Whether the conversation ends with a tool's result, in any format.
     pub(crate) fn ends_with_tool_result(&self) -> bool {
         let turns = self.turns();
         let Some(last) = turns.as_array().and_then(|turns| turns.last()) else { return false };
-        let parts = last.get("content").and_then(Value::as_array);
         field(last, "role") == Some("tool")
             || field(last, "type") == Some("function_call_output")
-            || parts.is_some_and(|parts| parts.iter().any(|part| field(part, "type") == Some("tool_result")))
+            || parts_of(last)
+                .any(|part| field(part, "type") == Some("tool_result") || part.get("functionResponse").is_some())
     }
 
     /// The name of the first function among the tools.
     pub(crate) fn first_tool(&self) -> Option<String> {
-        let tools: Vec<Value> = serde_json::from_str(self.tools?.get()).ok()?;
-        let name = |tool: &Value| field(tool.get("function").unwrap_or(tool), "name").map(str::to_owned);
+        let tools: Vec<Value> = read(self.tools)?;
+        let declared = |tool: &Value| tool.pointer("/functionDeclarations/0").cloned();
+        let name = |tool: &Value| {
+            let function = declared(tool).or_else(|| tool.get("function").cloned());
+            field(function.as_ref().unwrap_or(tool), "name").map(str::to_owned)
+        };
         tools.iter().find_map(name)
     }
 
-    fn turns(&self) -> Value {
-        self.messages.or(self.input).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+    /// The sounds and pictures of the conversation.
+    pub(crate) fn media(&self) -> Media {
+        let mut media = Media::default();
+        for part in self.turns().as_array().into_iter().flatten().flat_map(parts_of) {
+            let data = part.get("inlineData").or_else(|| part.get("inline_data"));
+            let mime = data.and_then(|data| field(data, "mimeType").or_else(|| field(data, "mime_type")));
+            match (field(part, "type"), mime.and_then(|mime| mime.split('/').next())) {
+                (Some("input_audio"), _) | (_, Some("audio")) => media.sounds += 1,
+                (Some("image_url" | "input_image" | "image"), _) | (_, Some("image")) => media.pictures += 1,
+                _ => {}
+            }
+        }
+        media
     }
+
+    /// What a conversation's answer is to be: `modalities`, or Google's `responseModalities`, names more than text.
+    pub(crate) fn modality(&self) -> Modality {
+        let config: Option<Value> = read(self.generation_config);
+        let asked = config.as_ref().and_then(|config| config.get("responseModalities")).cloned();
+        let asked = asked.or_else(|| read(self.modalities)).unwrap_or_default();
+        let has = |word: &str| {
+            let named = |value: &Value| value.as_str().is_some_and(|found| found.eq_ignore_ascii_case(word));
+            asked.as_array().is_some_and(|words| words.iter().any(named))
+        };
+        match (has("audio"), has("image")) {
+            (true, _) => Modality::Sound,
+            (false, true) => Modality::Picture,
+            (false, false) => Modality::Text,
+        }
+    }
+
+    /// What is to be embedded or judged, one text for each vector: a string, an array of them, token ids, or requests.
+    pub(crate) fn inputs(&self) -> Vec<String> {
+        let raw = self.requests.or(self.input).or(self.content).or(self.contents);
+        match read(raw).unwrap_or_default() {
+            Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_number) => {
+                vec![Value::Array(items).to_string()]
+            }
+            Value::Array(items) => {
+                items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect()
+            }
+            Value::String(text) => vec![text],
+            Value::Null => Vec::new(),
+            other => vec![other.to_string()],
+        }
+    }
+
+    /// `n`, from 1 to 10.
+    pub(crate) fn count(&self) -> u32 {
+        read(self.n).unwrap_or(1_u32).clamp(1, 10)
+    }
+
+    /// `dimensions`, up to 4,096; also Google's of the first request.
+    pub(crate) fn dimensions(&self) -> Option<u32> {
+        read(self.dimensions).map(|dimensions: u32| dimensions.clamp(1, 4_096))
+    }
+
+    /// `partial_images`, up to 3.
+    pub(crate) fn partial_images(&self) -> u32 {
+        read(self.partial_images).unwrap_or(0_u32).min(3)
+    }
+
+    pub(crate) fn wants_base64(&self) -> bool {
+        read(self.encoding_format).is_some_and(|format: String| format == "base64")
+    }
+
+    /// `stream_format: sse`: speech in events.
+    pub(crate) fn wants_speech_events(&self) -> bool {
+        read(self.stream_format).is_some_and(|format: String| format == "sse")
+    }
+
+    /// `response_format`, where it is a word.
+    pub(crate) fn response_format(&self) -> Option<String> {
+        read(self.response_format)
+    }
+
+    fn turns(&self) -> Value {
+        let raw = self.messages.or(self.input).or(self.contents).or(self.prompt);
+        read(raw).unwrap_or_default()
+    }
+}
+
+/// The value, where it has the shape that is asked for.
+fn read<T: DeserializeOwned>(raw: Option<&RawValue>) -> Option<T> {
+    serde_json::from_str(raw?.get()).ok()
 }
 
 fn field<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
     value.get(name).and_then(Value::as_str)
+}
+
+fn parts_of(turn: &Value) -> impl Iterator<Item = &Value> {
+    turn.get("content").or_else(|| turn.get("parts")).and_then(Value::as_array).into_iter().flatten()
 }
 
 fn text_of(content: &Value) -> String {
@@ -109,6 +257,8 @@ mod tests {
         check(r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"é"}]}]}"#, "é");
         check(r#"{"model":"m","input":"plain"}"#, "plain");
         check(r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_text","text":"x"}]}]}"#, "x");
+        check(r#"{"model":"m","prompt":"once"}"#, "once");
+        check(r#"{"contents":[{"parts":[{"text":"a"},{"text":"b"}]},{"role":"model","parts":[{"text":"c"}]}]}"#, "ab");
         check(r#"{"model":"m","messages":[{"role":"system","content":"a"}]}"#, "");
         check(r#"{"model":"m"}"#, "");
     }
@@ -122,9 +272,51 @@ mod tests {
         };
         check(r#"{"model":"m","tools":[{"type":"function","function":{"name":"f"}}]}"#, Some("f"), false);
         check(r#"{"model":"m","tools":[{"type":"web_search"},{"type":"function","name":"g"}]}"#, Some("g"), false);
+        check(r#"{"tools":[{"googleSearch":{}},{"functionDeclarations":[{"name":"h"}]}]}"#, Some("h"), false);
         check(r#"{"model":"m","messages":[{"role":"tool","content":"1"}]}"#, None, true);
         check(r#"{"model":"m","input":[{"type":"function_call_output","output":"1"}]}"#, None, true);
         check(r#"{"model":"m","messages":[{"role":"user","content":[{"type":"tool_result"}]}]}"#, None, true);
+        check(r#"{"contents":[{"role":"user","parts":[{"functionResponse":{"name":"h"}}]}]}"#, None, true);
+    }
+
+    #[test]
+    fn sounds_and_pictures_are_counted_in_every_shape() {
+        let check = |body: &str, sounds: u64, pictures: u64| {
+            assert_eq!(Asked::read(body.as_bytes()).unwrap().media(), Media { sounds, pictures }, "{body}");
+        };
+        check(r#"{"messages":[{"role":"user","content":[{"type":"input_audio"},{"type":"image_url"}]}]}"#, 1, 1);
+        check(r#"{"messages":[{"content":[{"type":"image"},{"type":"text"}]}]}"#, 0, 1);
+        check(r#"{"input":[{"content":[{"type":"input_image"}]},{"content":"a"}]}"#, 0, 1);
+        check(
+            r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"audio/wav"}},{"inline_data":{"mime_type":"image/png"}}]}]}"#,
+            1,
+            1,
+        );
+        check(r#"{"input":"text"}"#, 0, 0);
+    }
+
+    #[test]
+    fn modality_is_text_unless_more_is_asked() {
+        let check = |body: &str, modality: Modality| {
+            assert_eq!(Asked::read(body.as_bytes()).unwrap().modality(), modality, "{body}");
+        };
+        check(r#"{"modalities":["text","audio"]}"#, Modality::Sound);
+        check(r#"{"generationConfig":{"responseModalities":["TEXT","IMAGE"]}}"#, Modality::Picture);
+        check(r#"{"generationConfig":{"temperature":0},"modalities":["text"]}"#, Modality::Text);
+    }
+
+    #[test]
+    fn inputs_are_counted_in_every_shape() {
+        let check = |body: &str, count: usize| {
+            assert_eq!(Asked::read(body.as_bytes()).unwrap().inputs().len(), count, "{body}");
+        };
+        check(r#"{"input":"one"}"#, 1);
+        check(r#"{"input":["one","two"]}"#, 2);
+        check(r#"{"input":[1,2,3]}"#, 1);
+        check(r#"{"input":[[1,2],[3]]}"#, 2);
+        check(r#"{"content":{"parts":[]}}"#, 1);
+        check(r#"{"requests":[{"content":{}},{"content":{}},{"content":{}}]}"#, 3);
+        check(r#"{}"#, 0);
     }
 
     #[test]
@@ -136,8 +328,9 @@ mod tests {
     }
 
     #[test]
-    fn body_without_model_is_refused() {
-        assert!(Asked::read(b"{}").is_err());
-        assert!(Asked::read(b"{\"model\":").is_err());
+    fn what_is_no_json_object_is_refused() {
+        for body in ["", "[]", "{\"model\":", "{\"model\":1}", "{\"stream\":\"yes\"}"] {
+            assert!(Asked::read(body.as_bytes()).is_err(), "{body}");
+        }
     }
 }

@@ -1,89 +1,213 @@
 //! Refusals, in the words of the provider whose path was called.
 
-use ai::Format;
-use http::{Response, StatusCode};
+use ai::{Dialect, Format};
+use http::header::{LOCATION, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+
+use serde_json::value::RawValue;
 
 use crate::handle::json;
 use crate::json::{Json, NULL, object};
 use crate::payload::Payload;
 
-/// Seconds, in `Retry-After`.
-const RETRY_AFTER: &str = "1";
+/// Where a redirection points: nobody listens there.
+const ELSEWHERE: HeaderValue = HeaderValue::from_static("http://127.0.0.1:9/mock");
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// The body is no JSON, or no form, or a field of it has another type.
     Unreadable(String),
+    NoModel,
+    /// What the endpoint cannot do without.
+    Missing(&'static str),
+    ContentType(String),
+    /// A header with a credential that this provider's clients do not send.
+    Credential(&'static str),
     UnknownPath(String),
     WrongMethod,
     TooLarge,
-    RateLimited,
-    Failed,
-    Overloaded,
+    Status {
+        status: StatusCode,
+        retry_after_s: Option<u32>,
+    },
+    Quota,
 }
 
 impl Fault {
-    /// The answer in `format`; paths that are no format's are answered like OpenAI's.
-    pub(crate) fn answer(&self, format: Format, id: &str) -> Response<Payload> {
-        let body = match format {
-            Format::Chat | Format::Responses => self.open_ai(),
-            Format::Messages => self.anthropic(id),
+    /// The answer of `dialect`.
+    pub(crate) fn answer(&self, dialect: Dialect, id: &str) -> Response<Payload> {
+        let body = match dialect {
+            Dialect::OpenAi => self.open_ai(),
+            Dialect::Anthropic => self.anthropic(id),
+            Dialect::Google => self.google(),
         };
-        let mut answer = json(self.status(), &body);
-        if *self == Self::RateLimited {
-            let value = http::HeaderValue::from_static(RETRY_AFTER);
-            answer.headers_mut().insert(http::header::RETRY_AFTER, value);
+        self.answer_of(dialect, &body)
+    }
+
+    /// Google's answer where a stream would have been an array.
+    pub(crate) fn answer_in_array(&self) -> Response<Payload> {
+        let array = format!("[{}]", self.google());
+        let body = Json::from(RawValue::from_string(array).unwrap_or_else(|_| self.google()));
+        self.answer_of(Dialect::Google, &body)
+    }
+
+    /// What a provider says that has too much to do.
+    pub(crate) const fn unavailable() -> Self {
+        Self::Status { status: StatusCode::SERVICE_UNAVAILABLE, retry_after_s: None }
+    }
+
+    /// The same within a stream: Anthropic has a status of its own for it.
+    pub(crate) fn overloaded(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Anthropic => Self::Status { status: overloaded(), retry_after_s: None },
+            Dialect::OpenAi | Dialect::Google => Self::unavailable(),
+        }
+    }
+
+    fn answer_of(&self, dialect: Dialect, body: &Json) -> Response<Payload> {
+        let status = self.status();
+        let mut answer = json(status, body);
+        if status.is_redirection() {
+            answer.headers_mut().insert(LOCATION, ELSEWHERE);
+        }
+        // Google says it in the body.
+        if let Some(seconds) = self.retry_after_s().filter(|_| dialect != Dialect::Google) {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         answer
     }
 
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Unreadable(_) => StatusCode::BAD_REQUEST,
-            Self::UnknownPath(_) => StatusCode::NOT_FOUND,
-            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
-            // Anthropic's own; not in the registry of statuses.
-            Self::Overloaded => StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+    /// What a stream that has begun ends with: its data, and its name where the format names events.
+    pub(crate) fn event(&self, format: Format, id: &str) -> Vec<(Option<&'static str>, Json)> {
+        match (format, format.dialect()) {
+            (Format::Responses, _) => {
+                let error = object! { "code": "server_error", "message": self.message() };
+                let response = object! {
+                    "id": format!("resp_{id}"), "object": "response", "status": "failed", "error": error,
+                    "output": [NULL; 0]
+                };
+                let failed = object! { "type": "response.failed", "response": response };
+                vec![(Some("response.failed"), failed)]
+            }
+            (Format::Chat | Format::Completions, _) => vec![(None, self.open_ai())],
+            (_, Dialect::OpenAi) => {
+                let (kind, code) = self.open_ai_words();
+                let error = object! { "type": kind, "code": code, "message": self.message(), "param": NULL };
+                vec![(Some("error"), object! { "type": "error", "error": error })]
+            }
+            (_, Dialect::Anthropic) => vec![(Some("error"), self.anthropic(id))],
+            (_, Dialect::Google) => vec![(None, self.google())],
         }
     }
 
+    pub(crate) const fn status(&self) -> StatusCode {
+        match self {
+            Self::Unreadable(_) | Self::NoModel | Self::Missing(_) => StatusCode::BAD_REQUEST,
+            Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Credential(_) => StatusCode::UNAUTHORIZED,
+            Self::UnknownPath(_) => StatusCode::NOT_FOUND,
+            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Status { status, .. } => *status,
+            Self::Quota => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    const fn retry_after_s(&self) -> Option<u32> {
+        if let Self::Status { retry_after_s, .. } = self { *retry_after_s } else { None }
+    }
+
     fn open_ai(&self) -> Json {
-        let (kind, code) = match self {
-            Self::Unreadable(_) | Self::WrongMethod => ("invalid_request_error", None),
-            Self::UnknownPath(_) => ("invalid_request_error", Some("unknown_url")),
-            Self::TooLarge => ("invalid_request_error", Some("payload_too_large")),
-            Self::RateLimited => ("requests", Some("rate_limit_exceeded")),
-            Self::Failed => ("server_error", None),
-            Self::Overloaded => ("server_error", Some("overloaded")),
-        };
-        object! { "error": object! { "message": self.message(), "type": kind, "param": NULL, "code": code } }
+        let (kind, code) = self.open_ai_words();
+        let param = if let Self::Missing(field) = self { Some(*field) } else { None };
+        object! { "error": object! { "message": self.message(), "type": kind, "param": param, "code": code } }
+    }
+
+    fn open_ai_words(&self) -> (&'static str, Option<&'static str>) {
+        match (self, self.status().as_u16()) {
+            (Self::UnknownPath(_), _) => ("invalid_request_error", Some("unknown_url")),
+            (Self::Missing(_), _) => ("invalid_request_error", Some("missing_required_parameter")),
+            (Self::ContentType(_), _) => ("invalid_request_error", Some("unsupported_content_type")),
+            (Self::Quota, _) => ("insufficient_quota", Some("insufficient_quota")),
+            (_, 401) => ("invalid_request_error", Some("invalid_api_key")),
+            (_, 404) => ("invalid_request_error", Some("model_not_found")),
+            (_, 413) => ("invalid_request_error", Some("payload_too_large")),
+            (_, 429) => ("requests", Some("rate_limit_exceeded")),
+            (_, 529) => ("server_error", Some("overloaded")),
+            (_, 500..) => ("server_error", None),
+            _ => ("invalid_request_error", None),
+        }
     }
 
     fn anthropic(&self, id: &str) -> Json {
-        let kind = match self {
-            Self::Unreadable(_) | Self::WrongMethod => "invalid_request_error",
-            Self::UnknownPath(_) => "not_found_error",
-            Self::TooLarge => "request_too_large",
-            Self::RateLimited => "rate_limit_error",
-            Self::Failed => "api_error",
-            Self::Overloaded => "overloaded_error",
+        let kind = match self.status().as_u16() {
+            401 => "authentication_error",
+            402 => "billing_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            504 => "timeout_error",
+            529 => "overloaded_error",
+            500.. => "api_error",
+            _ => "invalid_request_error",
         };
         let error = object! { "type": kind, "message": self.message() };
         object! { "type": "error", "error": error, "request_id": format!("req_{id}") }
     }
 
+    fn google(&self) -> Json {
+        let code = self.status().as_u16();
+        let status = match code {
+            401 => "UNAUTHENTICATED",
+            403 => "PERMISSION_DENIED",
+            404 => "NOT_FOUND",
+            408 | 504 => "DEADLINE_EXCEEDED",
+            409 => "ABORTED",
+            429 => "RESOURCE_EXHAUSTED",
+            501 => "UNIMPLEMENTED",
+            502 | 503 | 529 => "UNAVAILABLE",
+            500.. => "INTERNAL",
+            _ => "INVALID_ARGUMENT",
+        };
+        let mut details = Vec::new();
+        if code == 429 {
+            let violation = object! { "quotaMetric": "generativelanguage.googleapis.com/mock_requests" };
+            details.push(object! { "@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation] });
+        }
+        if let Some(seconds) = self.retry_after_s() {
+            let delay = format!("{seconds}s");
+            details.push(object! { "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay });
+        }
+        let details = (!details.is_empty()).then_some(details);
+        let error = object! { "code": code, "message": self.message(), "status": status; "details": details };
+        object! { "error": error }
+    }
+
     fn message(&self) -> String {
         match self {
             Self::Unreadable(why) => format!("mock: the body cannot be read: {why}"),
+            Self::NoModel => String::from("mock: you must provide a model"),
+            Self::Missing(field) => format!("mock: missing required parameter: '{field}'"),
+            Self::ContentType(found) => format!("mock: unsupported content type: '{found}'"),
+            Self::Credential(header) => format!("mock: this API takes no credential in {header}"),
             Self::UnknownPath(path) => format!("mock: unknown path {path}"),
             Self::WrongMethod => String::from("mock: this path has other methods"),
             Self::TooLarge => String::from("mock: the body is too large"),
-            Self::RateLimited => format!("mock: rate limit reached, try again in {RETRY_AFTER}s"),
-            Self::Failed => String::from("mock: the server had an error while processing your request"),
-            Self::Overloaded => String::from("mock: overloaded"),
+            Self::Quota => String::from("mock: you exceeded your current quota, check your plan and billing details"),
+            Self::Status { retry_after_s: Some(seconds), .. } => {
+                format!("mock: rate limit reached, try again in {seconds}s")
+            }
+            Self::Status { status, .. } => match status.as_u16() {
+                500 => String::from("mock: the server had an error while processing your request"),
+                529 => String::from("mock: overloaded"),
+                _ => format!("mock: {status}"),
+            },
         }
     }
+}
+
+fn overloaded() -> StatusCode {
+    StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use crate::damage::Damaged;
 use crate::wire::Script;
 
 /// What was written before a cut leaves in this time; an error at once would take it along.
@@ -32,11 +33,14 @@ pub(crate) struct Paced {
     pause: Option<Pin<Box<Sleep>>>,
     /// Pieces until the cut; the last of them is sent by half.
     cut_in: Option<u64>,
+    /// Between the last piece and the cut.
+    cut_pause: Duration,
     ahead: Step,
 }
 
 enum Source {
     Events(Box<Script>),
+    Damaged(Box<Damaged>),
     Slices { rest: Bytes, piece_bytes: usize },
 }
 
@@ -51,30 +55,51 @@ impl Payload {
         Self::Whole(Some(bytes))
     }
 
-    /// A stream with `every` between its events, cut within event `cut_in` (from 1).
-    pub(crate) fn events(script: Script, every: Duration, cut_in: Option<u64>) -> Self {
-        Self::paced(Source::Events(Box::new(script)), every, cut_in)
+    /// A stream with `every` between its events.
+    pub(crate) fn events(script: Script, every: Duration) -> Self {
+        Self::paced(Source::Events(Box::new(script)), every, None)
+    }
+
+    /// A stream that is damaged.
+    pub(crate) fn damaged(events: Damaged, every: Duration) -> Self {
+        Self::paced(Source::Damaged(Box::new(events)), every, None)
     }
 
     /// A body in about `pieces` pieces with `every` between them.
     pub(crate) fn trickled(body: Bytes, every: Duration, pieces: u64) -> Self {
         let pieces = usize::try_from(pieces.max(1)).unwrap_or(usize::MAX);
         let piece_bytes = body.len().div_ceil(pieces).max(1);
-        Self::paced(Source::Slices { rest: body, piece_bytes }, every, None)
+        let promised_bytes = u64::try_from(body.len()).ok();
+        Self::paced(Source::Slices { rest: body, piece_bytes }, every, promised_bytes)
     }
 
-    /// The first half of a body; its length promises all of it.
-    pub(crate) fn halved(body: Bytes) -> Self {
-        let piece_bytes = body.len().max(1);
-        Self::paced(Source::Slices { rest: body, piece_bytes }, Duration::ZERO, Some(1))
+    /// A body in pieces of so many bytes, whose length is not told.
+    pub(crate) fn chunked(body: Bytes, piece_bytes: usize) -> Self {
+        Self::paced(Source::Slices { rest: body, piece_bytes: piece_bytes.max(1) }, Duration::ZERO, None)
     }
 
-    fn paced(source: Source, every: Duration, cut_in: Option<u64>) -> Self {
-        let promised_bytes = match &source {
-            Source::Events(_) => None,
-            Source::Slices { rest, .. } => u64::try_from(rest.len()).ok(),
-        };
-        let mut paced = Paced { source, promised_bytes, every, pause: None, cut_in, ahead: Step::End };
+    /// The first half of a body; its length promises all of it. The cut comes after `pause`.
+    pub(crate) fn halved(body: Bytes, pause: Duration) -> Self {
+        Self::trickled(body, Duration::ZERO, 1).cut(1, pause)
+    }
+
+    /// The same, cut within piece `cut_in` (from 1), and `pause` later closed.
+    pub(crate) fn cut(mut self, cut_in: u64, pause: Duration) -> Self {
+        if let Self::Paced(paced) = &mut self {
+            paced.cut_pause = pause.max(CUT_PAUSE);
+            paced.cut_in = Some(cut_in.saturating_sub(1));
+            if let Step::Send(piece) = &mut paced.ahead
+                && cut_in <= 1
+            {
+                piece.truncate(piece.len() / 2);
+            }
+        }
+        self
+    }
+
+    fn paced(source: Source, every: Duration, promised_bytes: Option<u64>) -> Self {
+        let (pause, cut_pause) = (None, CUT_PAUSE);
+        let mut paced = Paced { source, promised_bytes, every, pause, cut_in: None, cut_pause, ahead: Step::End };
         paced.ahead = paced.step();
         Self::Paced(Box::new(paced))
     }
@@ -121,7 +146,7 @@ impl Paced {
         let pause = match self.ahead {
             Step::End => Duration::ZERO,
             Step::Send(_) => self.every,
-            Step::Cut => self.every.max(CUT_PAUSE),
+            Step::Cut => self.every.max(self.cut_pause),
         };
         match &mut self.pause {
             _ if pause.is_zero() => self.pause = None,
@@ -134,7 +159,8 @@ impl Paced {
 impl Source {
     fn next(&mut self) -> Option<Bytes> {
         match self {
-            Self::Events(script) => script.next(),
+            Self::Events(script) => script.next().map(|(_, event)| event),
+            Self::Damaged(damaged) => damaged.next(),
             Self::Slices { rest, piece_bytes } => {
                 let piece = rest.split_to(rest.len().min(*piece_bytes));
                 (!piece.is_empty()).then_some(piece)

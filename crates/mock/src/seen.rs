@@ -1,14 +1,18 @@
 //! What arrived: `GET /mock/seen`, so that a test can compare what an upstream received with what a caller sent.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Method, Uri};
 use hyper::body::Bytes;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 const MODELS_MAX: usize = 256;
 const BODIES_MAX: usize = 1_000;
+const CREDENTIALS_MAX: usize = 32;
+/// Where a credential may stand.
+const CREDENTIALS: [&str; 5] = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"];
 /// Under this name stands what came after [`MODELS_MAX`] names.
 const OTHERS: &str = "(others)";
 
@@ -23,16 +27,32 @@ pub(crate) struct Seen(Mutex<HashMap<String, Entry>>);
 struct Entry {
     requests: u64,
     bodies: VecDeque<Hash>,
+    /// Of all requests, without repetition: what no later request may hide.
+    credentials: BTreeSet<String>,
     last: Option<Visit>,
 }
 
 /// One request, as far as it is kept.
 #[derive(Debug)]
 pub(crate) struct Visit {
+    pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     /// `None` where there was no body.
     pub(crate) body: Option<Hash>,
+    /// Of a form.
+    pub(crate) parts: Vec<SeenPart>,
+}
+
+/// A part of a form, as far as it is kept.
+#[derive(Debug, Serialize)]
+pub(crate) struct SeenPart {
+    pub(crate) name: String,
+    pub(crate) filename: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) bytes: usize,
+    /// In hex.
+    pub(crate) sha256: String,
 }
 
 impl Seen {
@@ -50,6 +70,11 @@ impl Seen {
             }
             entry.bodies.push_back(hash);
         }
+        for (name, value) in &visit.headers {
+            if CREDENTIALS.contains(&name.as_str()) && entry.credentials.len() < CREDENTIALS_MAX {
+                entry.credentials.insert(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+            }
+        }
         entry.last = Some(visit);
     }
 
@@ -57,8 +82,9 @@ impl Seen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// `{"models": {NAME: {requests, bodies: [SHA-256 in hex, oldest first], target, headers}}}`; target and headers
-    /// are the last request's, a repeated header's values joined with `, `.
+    /// `{"models": {NAME: {requests, bodies: [SHA-256 in hex, oldest first], credentials: [NAME: VALUE], method, target,
+    /// headers, parts}}}`; what follows the credentials is the last request's, a repeated header's values joined with `, `,
+    /// parts (of a form) as `{name, filename, content_type, bytes, sha256}`.
     pub(crate) fn report(&self) -> Bytes {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let models: Map<String, Value> = entries.iter().map(|(name, entry)| (name.clone(), entry.report())).collect();
@@ -79,7 +105,12 @@ impl Entry {
             };
             headers.insert(name.to_string(), Value::String(joined));
         }
-        json!({ "requests": self.requests, "bodies": bodies, "target": target, "headers": headers })
+        let method = self.last.as_ref().map(|visit| visit.method.as_str());
+        let parts = self.last.as_ref().map_or(&[][..], |visit| &visit.parts);
+        json!({
+            "requests": self.requests, "bodies": bodies, "credentials": self.credentials, "method": method,
+            "target": target, "headers": headers, "parts": parts
+        })
     }
 }
 
@@ -95,7 +126,8 @@ mod tests {
     use super::*;
 
     fn visit(body: Option<Hash>) -> Visit {
-        Visit { uri: Uri::from_static("/plain?a=1"), headers: HeaderMap::new(), body }
+        let uri = Uri::from_static("/plain?a=1");
+        Visit { method: Method::GET, uri, headers: HeaderMap::new(), body, parts: Vec::new() }
     }
 
     fn report(seen: &Seen) -> Value {
@@ -120,6 +152,17 @@ mod tests {
         assert_eq!(models["mock"]["bodies"][0].as_str().unwrap(), format!("0005{}", "00".repeat(30)));
         assert_eq!(models.len(), MODELS_MAX + 1);
         assert_eq!(models[OTHERS]["requests"], 300 - 255);
+    }
+
+    #[test]
+    fn a_credential_is_remembered_after_other_requests() {
+        let seen = Seen::default();
+        for value in ["one", "two", "one"] {
+            let mut visit = visit(None);
+            visit.headers.insert("x-api-key", value.parse().unwrap());
+            seen.record("m", visit);
+        }
+        assert_eq!(report(&seen)["models"]["m"]["credentials"], json!(["x-api-key: one", "x-api-key: two"]));
     }
 
     #[test]

@@ -9,9 +9,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::handle::Mock;
+use crate::handle::{Mock, Reaction};
 
 const CONNECTIONS_MAX: usize = 16_384;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -25,7 +26,7 @@ pub struct Options {
     pub slow: Duration,
     /// Time between two events of `long`. 100 ms.
     pub long_pace: Duration,
-    /// How long `long` goes on. 10 min.
+    /// How long `long` goes on, and how long `hang`, `stall` and `1xx` hold a connection. 10 min.
     pub long_for: Duration,
 }
 
@@ -67,7 +68,24 @@ async fn connection(stream: TcpStream, mock: Arc<Mock>) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let service = service_fn(|request| async { Ok::<_, Infallible>(mock.answer(request).await) });
-    // An error is a caller that left, or `cut` doing its work.
-    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+    let (tricks, mut asked) = mpsc::channel(1);
+    let (mock, tricks) = (&mock, &tricks);
+    let service = service_fn(|request| async move {
+        match mock.answer(request).await {
+            Reaction::Answer(answer) => Ok::<_, Infallible>(answer),
+            Reaction::Raw(raw) => {
+                drop(tricks.send(raw).await);
+                // The connection is taken away from hyper now.
+                std::future::pending().await
+            }
+        }
+    });
+    let mut http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let raw = tokio::select! {
+        biased;
+        // An error is a caller that left, or `cut` doing its work.
+        _ = &mut http => return,
+        Some(raw) = asked.recv() => raw,
+    };
+    drop(raw.play(http.into_parts().io.into_inner()).await);
 }

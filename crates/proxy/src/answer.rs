@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use access::{Clock, Refusal, RequestId};
-use ai::Format;
+use ai::Dialect;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use meter::rate::Level;
-use meter::{Outcome, Refused};
+use meter::{BudgetId, Exceeded, LimitOf, Measure, Outcome, Per, Refused, Subject};
 
 use crate::body::Body;
 
@@ -74,32 +74,34 @@ impl Problem {
     /// The refusal of a limit, a quota included.
     pub(crate) fn of_limit(refused: &Refused, clock: &Clock) -> Self {
         match refused {
-            Refused::Rate(empty) => {
+            Refused::Rate(empty, of) => {
                 let seconds = seconds_up(empty.retry_after).max(1);
-                let message = format!("more than {} requests a minute: try again in {seconds} seconds", empty.limit);
+                let whose = match of {
+                    LimitOf::Plan => "",
+                    LimitOf::Key => " with this key",
+                };
+                let message =
+                    format!("more than {} requests a minute{whose}: try again in {seconds} seconds", empty.limit);
                 let level = Level { limit: empty.limit, remaining: 0, reset: empty.reset };
                 let mut problem =
                     Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
                 problem.headers.extend(limit_headers(level, clock));
                 problem
             }
-            Refused::Quota(exceeded) => {
-                let message = format!(
-                    "the day's quota of {} credits is used up ({} used): it is full again at midnight UTC",
-                    exceeded.limit, exceeded.used
-                );
-                let until = exceeded.day.next().start().0.saturating_sub(clock.now().0);
+            Refused::Budget(exceeded) => {
+                let message = used_up(exceeded);
+                let until = exceeded.resets_at().0.saturating_sub(clock.now().0);
                 let seconds = seconds_up(Duration::from_micros(until));
                 Self::new(Refusal::QuotaExceeded, message).header(header::RETRY_AFTER, HeaderValue::from(seconds))
             }
         }
     }
 
-    /// The answer in `format`, or in the gateway's own shape.
-    pub(crate) fn into_response(self, format: Option<Format>, id: RequestId) -> Response<Body> {
+    /// The answer in the words of `dialect`, or in the gateway's own shape.
+    pub(crate) fn into_response(self, dialect: Option<Dialect>, id: RequestId) -> Response<Body> {
         let request_id = id.to_string();
         let problem = ai::Problem { refusal: self.refusal, message: &self.message, request_id: &request_id };
-        let bytes = Bytes::from(ai::error::body(format, &problem));
+        let bytes = Bytes::from(ai::error::body(dialect, &problem));
         let mut response = Response::new(Body::whole(bytes));
         *response.status_mut() =
             StatusCode::from_u16(self.refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -111,15 +113,41 @@ impl Problem {
         for (name, value) in self.headers {
             headers.insert(name, value);
         }
-        if format.is_some() && self.refusal == Refusal::QuotaExceeded {
+        if dialect.is_some() && self.refusal == Refusal::QuotaExceeded {
             // With it LLM clients would wait and ask again, until midnight.
             headers.remove(header::RETRY_AFTER);
         }
-        for (name, value) in ai::error::headers(format, self.refusal) {
+        for (name, value) in ai::error::headers(dialect, self.refusal) {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         response
     }
+}
+
+/// A budget that does not hold what was asked for, in words.
+fn used_up(exceeded: &Exceeded) -> String {
+    let Exceeded { budget: BudgetId { subject, measure, per }, limit, used, .. } = *exceeded;
+    let (period, again) = match per {
+        Per::Day => ("day", "at midnight UTC"),
+        Per::Month => ("month", "on the first of the next month, UTC"),
+    };
+    let (limit, used, unit) = match measure {
+        Measure::Credits => (limit.to_string(), used.to_string(), "credits"),
+        Measure::Tokens => (limit.to_string(), used.to_string(), "tokens"),
+        Measure::Money => (cents(limit), cents(used), "USD"),
+    };
+    let what = match subject {
+        Subject::Key(_) => format!("this key's own quota of {limit} {unit} a {period}"),
+        Subject::User(_) => format!("the {period}'s quota of {limit} {unit}"),
+        Subject::Plan(_) => format!("the {period}'s quota of {limit} {unit} for everybody on this plan"),
+        Subject::Global => format!("the {period}'s quota of {limit} {unit} for this gateway"),
+    };
+    format!("{what} is used up ({used} used): it is full again {again}")
+}
+
+/// Billionths of a dollar as dollars, down to whole cents.
+fn cents(nano_usd: u64) -> String {
+    format!("{}.{:02}", nano_usd / 1_000_000_000, nano_usd / 10_000_000 % 100)
 }
 
 /// `X-RateLimit-*` of a caller's rate limit; `-Reset` is in Unix seconds (GW-3.3).
@@ -157,7 +185,8 @@ fn outcome(refusal: Refusal) -> Outcome {
     BROKEN_OFF.iter().find(|(of, _)| *of == refusal).map_or(Outcome::Completed, |(_, outcome)| *outcome)
 }
 
-fn seconds_up(duration: Duration) -> u64 {
+/// Whole seconds, rounded up.
+pub(crate) fn seconds_up(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
@@ -170,6 +199,35 @@ mod tests {
         let text = std::str::from_utf8(TOO_MANY_CONNECTIONS).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+
+    #[test]
+    fn a_budget_that_is_used_up_says_whose_how_much_and_until_when() {
+        let exceeded = |subject, measure, per| {
+            let budget = BudgetId { subject, measure, per };
+            let period = meter::Period::of(per, access::Day(20_000));
+            let (limit, used, asked) = (2_505_000_000, 2_600_000_000, 1);
+            used_up(&Exceeded { budget, period, limit, used, asked, by: meter::cell::By::Limit })
+        };
+        let key = Subject::Key(access::KeyNo(1));
+        for (said, expected) in [
+            (
+                exceeded(Subject::User(access::UserNo(1)), Measure::Credits, Per::Day),
+                "the day's quota of 2505000000 credits is used up (2600000000 used): it is full again at midnight UTC",
+            ),
+            (
+                exceeded(key, Measure::Money, Per::Month),
+                "this key's own quota of 2.50 USD a month is used up (2.60 used): it is full again on the first of the \
+                next month, UTC",
+            ),
+            (
+                exceeded(Subject::Global, Measure::Tokens, Per::Day),
+                "the day's quota of 2505000000 tokens for this gateway is used up (2600000000 used): it is full again at \
+                midnight UTC",
+            ),
+        ] {
+            assert_eq!(said, expected);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Bodies: what goes to the caller, what goes upstream, and reading a caller's whole body within bounds.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -88,13 +89,15 @@ impl http_body::Body for Body {
 /// The body of a request as it goes upstream.
 pub(crate) enum Upload {
     /// Held in memory; segments are sent in order.
-    Segments(std::collections::VecDeque<Bytes>),
+    Segments(VecDeque<Bytes>),
     /// As it arrives from the caller.
     Stream(Stream),
 }
 
 /// A caller's body on its way upstream.
 pub(crate) struct Stream {
+    /// What was taken for a try that had no effect, and goes out again.
+    again: VecDeque<Bytes>,
     incoming: Incoming,
     progress: Rc<Progress>,
     bytes_max: u64,
@@ -138,6 +141,8 @@ impl Progress {
     /// A call upstream begins at `now`.
     pub(crate) fn begin(&self, now: Instant) {
         self.at.set(now);
+        // An earlier try may have asked for more of the body than this one does yet.
+        self.caller_owes.set(false);
     }
 
     /// When a byte last moved.
@@ -166,15 +171,33 @@ impl Upload {
             return Self::segments(std::iter::empty(), now);
         }
         let progress = Progress::new(false, 0, now);
-        (Self::Stream(Stream { incoming, progress: progress.clone(), bytes_max }), progress)
+        let stream = Stream { again: VecDeque::new(), incoming, progress: progress.clone(), bytes_max };
+        (Self::Stream(stream), progress)
     }
 
     /// A body that is in memory.
     pub(crate) fn segments(segments: impl IntoIterator<Item = Bytes>, now: Instant) -> (Self, Rc<Progress>) {
-        let segments: std::collections::VecDeque<_> =
-            segments.into_iter().filter(|segment| !segment.is_empty()).collect();
+        let segments: VecDeque<_> = segments.into_iter().filter(|segment| !segment.is_empty()).collect();
         let bytes = segments.iter().map(length).sum();
         (Self::Segments(segments), Progress::new(true, bytes, now))
+    }
+
+    /// The same body once more, where it is in memory.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        match self {
+            Self::Segments(segments) => Some(Self::Segments(segments.clone())),
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// The same body from its begin, of which `taken` was taken.
+    pub(crate) fn rewound(mut self, taken: VecDeque<Bytes>) -> Self {
+        let to_come = match &mut self {
+            Self::Segments(segments) => segments,
+            Self::Stream(stream) => &mut stream.again,
+        };
+        taken.into_iter().rev().for_each(|data| to_come.push_front(data));
+        self
     }
 
     /// Whether sending this again needs nothing that was consumed.
@@ -197,20 +220,31 @@ impl http_body::Body for Upload {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Segments(segments) => segments.is_empty(),
-            Self::Stream(stream) => stream.progress.is_whole(),
+            Self::Stream(stream) => stream.again.is_empty() && stream.progress.is_whole(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Segments(segments) => SizeHint::with_exact(segments.iter().map(length).sum()),
-            Self::Stream(stream) => stream.incoming.size_hint(),
+            Self::Stream(stream) => stream.size_hint(),
         }
     }
 }
 
 impl Stream {
+    fn size_hint(&self) -> SizeHint {
+        let to_come = self.incoming.size_hint();
+        match to_come.exact() {
+            Some(bytes) => SizeHint::with_exact(bytes + self.again.iter().map(length).sum::<u64>()),
+            None => to_come,
+        }
+    }
+
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+        if let Some(data) = self.again.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
         loop {
             let polled = Pin::new(&mut self.incoming).poll_frame(cx);
             let progress = &self.progress;

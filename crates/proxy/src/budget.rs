@@ -1,20 +1,62 @@
-//! The caller's limits and quota, all or nothing.
+//! The caller's limits and budgets, all or nothing.
 
-use access::{Credits, Principal, Refusal};
-use meter::{Ask, Caller, Reservation};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use access::{Credits, KeyNo, Principal, Refusal};
+use meter::{Ask, Caller, Charge, Limits, Meter, Reservation, Terms};
+use rustc_hash::FxHashMap;
 
 use crate::answer::Problem;
 use crate::exchange::Exchange;
+
+/// Callers whose limits a worker keeps; one more, and it finds all of them anew.
+const KNOWN_MAX: usize = 20_000;
+
+/// What callers of this worker are held to: found in the meter once for a principal, not for each request.
+#[derive(Debug, Default)]
+pub(crate) struct Known(RefCell<FxHashMap<KeyNo, Held>>);
+
+/// The limits that a principal's terms came to.
+#[derive(Debug)]
+struct Held {
+    principal: Arc<Principal>,
+    limits: Arc<Limits>,
+}
+
+impl Known {
+    /// The limits of `principal`. A key whose terms have changed is another principal.
+    fn limits(&self, meter: &Meter, principal: &Arc<Principal>) -> Arc<Limits> {
+        let mut known = self.0.borrow_mut();
+        if let Some(held) = known.get(&principal.key_no)
+            && Arc::ptr_eq(&held.principal, principal)
+        {
+            return held.limits.clone();
+        }
+        let limits = meter.limits(&Terms {
+            caller: Caller { user: principal.user_no, key: principal.key_no },
+            plan: &principal.plan,
+            bounds: &principal.bounds,
+            budgets: &[],
+        });
+        if known.len() >= KNOWN_MAX && !known.contains_key(&principal.key_no) {
+            known.clear();
+        }
+        known.insert(principal.key_no, Held { principal: principal.clone(), limits: limits.clone() });
+        limits
+    }
+}
 
 /// Takes what the request may use in advance; `credits` is `None` for a free call.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn reserve(
     exchange: &Exchange,
-    principal: &Principal,
+    principal: &Arc<Principal>,
     credits: Option<Credits>,
 ) -> Result<Reservation, Problem> {
     let worker = exchange.worker();
-    let counted = principal.plan.credits_per_day.is_some() || exchange.leaves_a_row();
+    let limits = worker.known.limits(&worker.shared.meter, principal);
+    let counted = limits.limits_budgets() || exchange.leaves_a_row();
     if counted && credits.is_some() && !worker.spool.borrow().room() {
         return Err(Problem::new(
             Refusal::SpoolFull,
@@ -22,12 +64,39 @@ pub(crate) fn reserve(
         ));
     }
     let clock = &worker.shared.clock;
-    let ask = Ask {
-        caller: Caller { user: principal.user_no, key: principal.key_no },
-        plan: &principal.plan,
-        credits,
-        at: clock.now(),
-        now: clock.mono(),
-    };
+    let charge = credits.map(|credits| Charge::credits(credits.0.into()));
+    let ask = Ask { limits: &limits, charge, at: clock.now(), now: clock.mono() };
     worker.shared.meter.admit(&ask).map_err(|refused| Problem::of_limit(&refused, clock))
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Clock, Ids, KeyId, Plan, Timestamp, UserId, UserNo};
+
+    use super::*;
+
+    fn principal(key: i64, credits: u64) -> Arc<Principal> {
+        let plan = Plan { credits_per_day: Some(credits), ..Plan::unlimited("test") };
+        let id = Ids::new(Clock::manual(Timestamp(1))).next_uuid();
+        Arc::new(Principal::unbounded((UserId(id), UserNo(1)), (KeyId(id), KeyNo(key)), Arc::new(plan)))
+    }
+
+    #[test]
+    fn limits_are_found_once_for_a_principal_and_anew_when_it_has_changed() {
+        let (known, meter) = (Known::default(), Meter::default());
+        let (first, changed) = (principal(1, 5), principal(1, 6));
+        let limits = known.limits(&meter, &first);
+        assert!(Arc::ptr_eq(&limits, &known.limits(&meter, &first)));
+        let at = Timestamp(1);
+        assert_eq!((limits.left(at).credits, known.limits(&meter, &changed).left(at).credits), (5, 6));
+    }
+
+    #[test]
+    fn limits_that_are_kept_are_bounded() {
+        let (known, meter) = (Known::default(), Meter::default());
+        for key in 0..=i64::try_from(KNOWN_MAX).unwrap() {
+            known.limits(&meter, &principal(key, 1));
+        }
+        assert_eq!(known.0.borrow().len(), 1);
+    }
 }

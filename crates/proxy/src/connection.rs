@@ -9,23 +9,21 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use access::Refusal;
-use http::HeaderValue;
-use hyper::server::conn::http1;
+use http::{HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::body::Body;
 use crate::handle::handle;
+use crate::strict::{self, Fault, Report, Strict};
 use crate::watch::{Order, Watch};
 use crate::worker::Worker;
 
 /// What is read and thrown away of a refused body.
 const LINGER_BYTES_MAX: u64 = 1 << 20;
-/// Fields of a head.
-const HEADERS_MAX: usize = 128;
-/// hyper takes no smaller buffer.
-const BUFFER_BYTES_MIN: usize = 16 * 1024;
 
 /// Where a request came in.
 pub(crate) struct At {
@@ -37,16 +35,19 @@ pub(crate) struct At {
 /// Who is at the other end.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Its address, as upstreams are told.
+    /// Its address.
+    pub(crate) address: IpAddr,
+    /// The same, as upstreams are told.
     pub(crate) forwarded_for: HeaderValue,
 }
 
 impl Peer {
     fn new(address: IpAddr) -> Self {
-        let text = address.to_canonical().to_string();
+        let address = address.to_canonical();
+        let text = address.to_string();
         // An address has no character that a header's value must not have.
         let forwarded_for = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { forwarded_for }
+        Self { address, forwarded_for }
     }
 }
 
@@ -61,34 +62,48 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
     let snapshot = worker.snapshot();
     let head_bytes_max = snapshot.sizes.headers_bytes_max;
     let watch = worker.watches.add(&snapshot.timeouts);
-    let io = TokioIo::new(CallerIo { stream, watch: watch.clone(), lingered_bytes: 0 });
+    let report = Rc::new(Report::default());
+    let caller = CallerIo { stream, watch: watch.clone(), lingered_bytes: 0 };
+    let io = TokioIo::new(Strict::new(caller, head_bytes_max, report.clone()));
     let at = Rc::new(At { worker, watch: watch.clone(), peer: Peer::new(peer.ip()) });
-    let service = service_fn(move |request| {
-        let at = at.clone();
-        async move { Ok::<_, Infallible>(handle(at, request).await) }
-    });
-    // Heads over the configured bound get a coded answer from `admit`; hyper's own bound, twice that, a bare 431.
-    let connection = http1::Builder::new()
-        .max_headers(HEADERS_MAX)
-        .max_header_size(head_bytes_max.saturating_mul(2))
-        .max_buf_size(head_bytes_max.saturating_mul(2).max(BUFFER_BYTES_MIN))
-        .serve_connection(io, service);
-    let mut connection = std::pin::pin!(connection);
+    let refusing = report.clone();
+    let service = service_fn(move |request| answer(at.clone(), refusing.fault(&request), request));
+    let mut connection = std::pin::pin!(strict::http1(head_bytes_max).serve_connection(io, service));
+    let mut closes = false;
     poll_fn(|cx| {
         loop {
-            // An error is a caller that broke off or spoke no HTTP: hyper has answered what can be answered.
+            // An error is a caller that broke off: what it sent of a request was refused or passed before.
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
             match watch.take_order(cx.waker()) {
-                None => return Poll::Pending,
+                // hyper takes a connection for idle while a head is on its way.
+                None if !closes || report.is_within_head() => return Poll::Pending,
+                None => {
+                    closes = false;
+                    connection.as_mut().graceful_shutdown();
+                }
                 Some(Order::Look) => {}
-                Some(Order::Close) => connection.as_mut().graceful_shutdown(),
+                Some(Order::Close) => closes = true,
                 Some(Order::Cut) => return Poll::Ready(()),
             }
         }
     })
     .await;
+}
+
+/// A head that was refused is answered in its turn; nothing that came after it is read.
+async fn answer(
+    at: Rc<At>,
+    fault: Option<Fault>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let Some(fault) = fault else { return Ok(handle(at, request).await) };
+    request.extensions_mut().insert(fault);
+    let mut response = handle(at.clone(), request).await;
+    at.watch.leave_body_unread();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    Ok(response)
 }
 
 /// A caller's socket that notes its progress.

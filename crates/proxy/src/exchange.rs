@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use access::refusal::Side;
 use access::{Principal, Refusal, RequestId, Timestamp};
-use ai::Format;
+use ai::{Format, Seen, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, Provider, Timeouts};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
-use meter::{Attempt, Caller, Committed, Outcome, Reservation};
+use meter::{Attempt, Billed, Caller, Committed, Outcome, Reservation};
 use tokio::time::Instant;
 
 use crate::admit;
@@ -19,7 +19,7 @@ use crate::answer::Problem;
 use crate::body::Progress;
 use crate::connection::At;
 use crate::transform::Asker;
-use crate::upstream::pool::Probe;
+use crate::upstream::socket::Probe;
 use crate::watch::Watch;
 use crate::worker::{Pinned, Worker};
 
@@ -40,6 +40,10 @@ pub(crate) struct Exchange {
     pub(crate) events: Events,
     pub(crate) timeouts: Timeouts,
     pub(crate) caller: Option<Caller>,
+    /// The format of an LLM call that has usage, from the moment when its caller is known.
+    pub(crate) format: Option<Format>,
+    /// The model's name where nobody answers to it.
+    pub(crate) asked_in_vain: Option<Arc<str>>,
     pub(crate) call: Option<Call>,
     pub(crate) hold: Hold,
     pub(crate) upstream: Option<Arc<str>>,
@@ -60,6 +64,8 @@ pub(crate) struct Call {
     pub(crate) provider: Arc<Provider>,
     pub(crate) model: Arc<str>,
     pub(crate) streamed: bool,
+    /// What the request itself says will be billed, where the answer has no usage.
+    pub(crate) billable: Option<Billed>,
     /// Whether it has usage; a token count has none, and leaves no event.
     pub(crate) free: bool,
 }
@@ -79,6 +85,8 @@ pub(crate) struct Sending {
     pub(crate) status: Option<u16>,
     pub(crate) upstream_id: Option<Arc<str>>,
     pub(crate) first_byte_us: Option<u64>,
+    /// Whether the upstream said that it did nothing of it.
+    pub(crate) had_no_effect: bool,
 }
 
 impl Exchange {
@@ -100,6 +108,8 @@ impl Exchange {
             events: Events::Folded,
             timeouts: snapshot.timeouts,
             caller: None,
+            format: None,
+            asked_in_vain: None,
             call: None,
             hold: Hold::Nothing,
             upstream: None,
@@ -119,14 +129,9 @@ impl Exchange {
         &self.at.worker
     }
 
-    /// Who asks, as an ordinary upstream is told.
-    pub(crate) fn asker(&self) -> Asker<'_> {
-        Asker {
-            forwarded_for: &self.at.peer.forwarded_for,
-            id: self.id,
-            id_value: &self.id_value,
-            correlation: self.correlation.as_ref(),
-        }
+    /// Who asks, as an ordinary upstream is told; `forwarded_for` is the caller's address.
+    pub(crate) fn asker<'a>(&'a self, forwarded_for: &'a HeaderValue) -> Asker<'a> {
+        Asker { forwarded_for, id: self.id, id_value: &self.id_value, correlation: self.correlation.as_ref() }
     }
 
     pub(crate) fn watch(&self) -> &Watch {
@@ -156,6 +161,13 @@ impl Exchange {
         self.call = Some(call);
     }
 
+    /// What was asked for is not what is answered.
+    pub(crate) fn forget_billable(&mut self) {
+        if let Some(call) = &mut self.call {
+            call.billable = None;
+        }
+    }
+
     pub(crate) fn reserved(&mut self, reservation: Reservation) {
         self.hold = Hold::Reserved(reservation);
     }
@@ -168,7 +180,7 @@ impl Exchange {
     /// What was reserved is used, by an answer of ours.
     pub(crate) fn spend(&mut self) {
         if let Hold::Reserved(reservation) = std::mem::replace(&mut self.hold, Hold::Nothing) {
-            reservation.commit(self.started_at).settle();
+            reservation.commit(self.started_at).settle_as_reserved();
         }
     }
 
@@ -186,8 +198,16 @@ impl Exchange {
             let attempt = self.attempt(&earlier, now, None);
             self.attempts.push(attempt);
         }
-        self.sending =
-            Some(Sending { since: now, probe, progress, status: None, upstream_id: None, first_byte_us: None });
+        let (status, upstream_id, first_byte_us) = (None, None, None);
+        let had_no_effect = false;
+        self.sending = Some(Sending { since: now, probe, progress, status, upstream_id, first_byte_us, had_no_effect });
+    }
+
+    /// The upstream did nothing of the call that is under way, which so costs nothing.
+    pub(crate) fn had_no_effect(&mut self) {
+        if let Some(sending) = &mut self.sending {
+            sending.had_no_effect = true;
+        }
     }
 
     /// The head of the answer is here.
@@ -228,8 +248,8 @@ impl Exchange {
         }
     }
 
-    /// The event with which a stream that is broken off ends.
-    pub(crate) fn last_event(&mut self, format: Format, outcome: Outcome) -> Bytes {
+    /// What a tap's answer that is broken off ends with, and what was seen of it.
+    pub(crate) fn cut(&mut self, tap: Tap, outcome: Outcome) -> (Bytes, Seen) {
         let (refusal, message) = match outcome {
             Outcome::Drained => (Refusal::Draining, "this instance is shutting down: the answer is not complete"),
             Outcome::TimedOut => (Refusal::UpstreamTimeout, "the answer took too long: it is not complete"),
@@ -238,9 +258,9 @@ impl Exchange {
             }
         };
         let request_id = self.id.to_string();
-        let event = ai::error::event(format, &ai::Problem { refusal, message, request_id: &request_id });
-        self.relayed(event.len());
-        event.into()
+        let (last, seen) = tap.cut(&ai::Problem { refusal, message, request_id: &request_id });
+        self.relayed(last.len());
+        (last, seen)
     }
 
     /// From the first byte on, a request counts.

@@ -1,22 +1,25 @@
-//! One call upstream: a connection, the request, the head of the answer.
+//! One call upstream: a connection or a stream, the request, the head of the answer. When a request is sent again:
+//! docs/decisions/0016-http2-and-repeats.md.
 
-use std::future::poll_fn;
-use std::pin::pin;
+mod answer;
+mod attempt;
+
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 
 use access::Refusal;
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{Request, Response};
 use tokio::time::{Instant, timeout};
 
-use crate::admit;
 use crate::answer::Problem;
 use crate::body::{Failed, Progress, Upload};
 use crate::exchange::Exchange;
-use crate::upstream::connect::{ConnectError, connect};
-use crate::upstream::pool::{Link, Pool};
+use crate::forward::answer::check_head;
+use crate::forward::attempt::{Sending, Tried};
+use crate::upstream::connect::{ConnectError, Connected, connect};
+use crate::upstream::download::Download;
+use crate::upstream::http2::streams::{Dialing, NoTurn, Slot, Turn};
+use crate::upstream::pool::{Link, Pool, Speaks};
 
 /// What goes upstream.
 pub(crate) struct Outgoing {
@@ -37,14 +40,14 @@ pub(crate) struct Destination {
 
 /// An upstream's answer, and the connection that it still holds.
 pub(crate) struct Answered {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Response<Download>,
     pub(crate) lease: Lease,
 }
 
-/// A connection in use; given back, it may serve again.
+/// What an answer holds; given back, its connection may serve again.
 pub(crate) struct Lease {
-    link: Link,
-    pool: Rc<Pool>,
+    /// The HTTP/1.1 connection; a stream goes with the answer's body.
+    link: Option<(Link, Rc<Pool>)>,
     progress: Rc<Progress>,
 }
 
@@ -55,20 +58,20 @@ impl Lease {
     }
 
     /// The answer is whole. Kept is only a connection that also took the whole request: what an early answer leaves
-    /// unsent would be read as the next request. Says whether it was kept.
+    /// unsent would be read as the next request. Says whether the whole request was taken.
     pub(crate) fn give_back(self, now: Instant) -> bool {
         let whole = self.progress.is_whole();
-        if whole {
-            self.pool.give_back(self.link, now);
+        if whole && let Some((link, pool)) = self.link {
+            pool.give_back(link, now);
         }
         whole
     }
 }
 
-enum Stopped {
-    Late,
-    CallerLate,
-    Send(Box<hyper::client::conn::TrySendError<Request<Upload>>>),
+/// What a request goes out on.
+enum Channel {
+    Http1(Link),
+    Http2(Slot),
 }
 
 /// Sends the request and waits for the head of its answer.
@@ -76,122 +79,82 @@ enum Stopped {
 pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<Answered, Problem> {
     let Outgoing { mut request, progress, to, repeatable } = outgoing;
     exchange.toward(&to.name);
-    let mut again = true;
+    let mut repeats = 0;
     loop {
-        let mut now = Instant::now();
-        let idle = if again { to.pool.take(now).await } else { None };
-        let mut link = match idle {
-            Some(link) => link,
-            None => {
-                let link = dial(exchange, &to).await?;
-                now = Instant::now();
-                link
-            }
-        };
-        let copy = (link.reused && repeatable && request.body().is_empty()).then(|| head_of(&request));
+        let (channel, now) = channel(exchange, &to.pool, repeats).await?;
         progress.begin(now);
-        exchange.sending(link.probe(), progress.clone(), now);
-        match wait(exchange, &mut link, request, &progress).await {
-            // Nobody asked for another protocol: `Upgrade` is not forwarded.
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                return Err(Problem::new(Refusal::UpstreamProtocol, "the upstream switched protocols unasked"));
+        let sending = Sending { exchange, progress: &progress, pool: &to.pool, repeatable, repeats, now };
+        let tried = match channel {
+            Channel::Http1(link) => sending.on_http1(link, request).await?,
+            // Boxed, so that a request over HTTP/1.1 does not carry the room for it.
+            Channel::Http2(slot) => Box::pin(sending.on_http2(slot, request)).await?,
+        };
+        match tried {
+            Tried::Answered(answered) => {
+                check_head(&answered.response)?;
+                return Ok(answered);
             }
-            Ok(response) if !admit::is_coded_plainly(response.headers()) => {
-                return Err(Problem::new(Refusal::UpstreamProtocol, "the upstream used an unknown transfer coding"));
-            }
-            Ok(response) => {
-                return Ok(Answered { response, lease: Lease { link, pool: to.pool, progress } });
-            }
-            Err(Stopped::Send(mut error)) => {
-                let unsent = error.take_message();
-                if again
-                    && link.reused
-                    && let Some(unsent) = unsent.or(copy)
-                {
-                    again = false;
-                    request = unsent;
-                    continue;
-                }
-                return Err(failed(&error.into_error(), &progress, exchange));
-            }
-            Err(Stopped::Late) => {
-                return Err(Problem::new(Refusal::UpstreamTimeout, "the upstream did not answer in time"));
-            }
-            Err(Stopped::CallerLate) => {
-                return Err(Problem::new(Refusal::RequestTimeout, "the request's body did not arrive in time"));
+            Tried::Again(again) => {
+                request = again;
+                repeats += 1;
             }
         }
     }
 }
 
-async fn dial(exchange: &Exchange, to: &Destination) -> Result<Link, Problem> {
+/// A connection or a stream, and when it was had. A repeat takes no HTTP/1.1 connection that was idle.
+async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(Channel, Instant), Problem> {
+    let now = Instant::now();
+    if pool.speaks() == Speaks::Http1 {
+        if repeats == 0
+            && let Some(link) = pool.take(now).await
+        {
+            return Ok((Channel::Http1(link), now));
+        }
+        return dial(exchange, pool, None).await;
+    }
+    match pool.turn(exchange.timeouts().connect).await {
+        Ok(Turn::Stream(slot)) => Ok((Channel::Http2(slot), Instant::now())),
+        Ok(Turn::Dial(dialing)) => dial(exchange, pool, Some(dialing)).await,
+        Ok(Turn::Http1) => dial(exchange, pool, None).await,
+        Err(why @ NoTurn::Crowded) => {
+            let message = "too many requests wait for this upstream: try again soon";
+            Err(Problem::new(Refusal::Overloaded, message).because(&why))
+        }
+        Err(why @ NoTurn::Late) => {
+            let message = "the upstream had no room for another request in time; it received nothing";
+            Err(Problem::new(Refusal::UpstreamConnect, message).because(&why))
+        }
+        Err(why @ NoTurn::Silent) => {
+            let message = "no connection to the upstream was ready in time; it received nothing";
+            Err(Problem::new(Refusal::UpstreamConnect, message).because(&why))
+        }
+    }
+}
+
+/// A new connection; others may wait for what `dialing` comes to.
+async fn dial(exchange: &Exchange, pool: &Rc<Pool>, dialing: Option<Dialing>) -> Result<(Channel, Instant), Problem> {
     let within = exchange.timeouts().connect;
     let refuse = |error: &ConnectError| {
         Problem::new(Refusal::UpstreamConnect, "the upstream cannot be reached; it received nothing").because(error)
     };
-    match timeout(within, connect(exchange.worker(), &to.pool.origin, within)).await {
-        Ok(result) => result.map_err(|error| refuse(&error)),
+    let connected = match timeout(within, connect(exchange.worker(), &pool.origin, within)).await {
+        Ok(result) => result.map_err(|error| refuse(&error))?,
         Err(late) => {
             let message = "the upstream did not accept the connection in time; it received nothing";
-            Err(Problem::new(Refusal::UpstreamConnect, message).because(&late))
+            return Err(Problem::new(Refusal::UpstreamConnect, message).because(&late));
         }
-    }
-}
-
-/// Waits for the answer's head, for the caller's body, and for the deadlines.
-async fn wait(
-    exchange: &Exchange,
-    link: &mut Link,
-    request: Request<Upload>,
-    progress: &Progress,
-) -> Result<Response<Incoming>, Stopped> {
-    let timeouts = exchange.timeouts();
-    let (watch, total_at) = (exchange.watch(), exchange.total_at());
-    let deadline = || {
-        let patience = if progress.is_whole() { timeouts.first_byte } else { timeouts.idle };
-        (progress.moved_at() + patience).min(total_at)
     };
-    let mut send = pin!(link.sender.try_send_request(request));
-    watch.wait_until(deadline());
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = send.as_mut().poll(cx) {
-            return Poll::Ready(result.map_err(|error| Stopped::Send(Box::new(error))));
+    let channel = match connected {
+        Connected::Http1(link) => {
+            pool.has_spoken(Speaks::Http1);
+            Channel::Http1(link)
         }
-        if watch.take_late() {
-            let next = deadline();
-            if next <= Instant::now() {
-                let stopped = if progress.caller_owes() { Stopped::CallerLate } else { Stopped::Late };
-                return Poll::Ready(Err(stopped));
-            }
-            watch.wait_until(next);
+        Connected::Http2(opened) => {
+            pool.has_spoken(Speaks::Http2);
+            Channel::Http2(pool.add(*opened, within))
         }
-        Poll::Pending
-    })
-    .await
-}
-
-/// The same request once more; its body is empty.
-fn head_of(request: &Request<Upload>) -> Request<Upload> {
-    let (upload, _) = Upload::segments(std::iter::empty(), Instant::now());
-    let mut copy = Request::new(upload);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
-}
-
-fn failed(error: &hyper::Error, progress: &Progress, exchange: &Exchange) -> Problem {
-    match progress.failed() {
-        Some(Failed::TooLarge) => return admit::too_large(exchange.snapshot.sizes.body_bytes_max),
-        Some(Failed::CallerGone) => {
-            return Problem::new(Refusal::BadRequest, "the request's body broke off").because(error).caller_gone();
-        }
-        None => {}
-    }
-    let (refusal, message) = if error.is_parse() {
-        (Refusal::UpstreamProtocol, "the upstream answered something that is not HTTP")
-    } else {
-        (Refusal::UpstreamReset, "the upstream closed the connection before it answered")
     };
-    Problem::new(refusal, message).because(error)
+    drop(dialing);
+    Ok((channel, Instant::now()))
 }

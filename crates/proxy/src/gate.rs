@@ -106,6 +106,11 @@ fn raise(count: &AtomicU32, max: u32) -> Result<(), Full> {
 }
 
 impl Held {
+    /// Nothing yet, of the same sum.
+    pub(crate) fn another(&self) -> Self {
+        self.gate.hold()
+    }
+
     /// Holds `more` bytes besides.
     pub(crate) fn grow(&mut self, more: usize) -> Result<(), Full> {
         let more = u64::try_from(more).map_err(|_| Full)?;

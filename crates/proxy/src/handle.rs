@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use access::Refusal;
-use ai::{Endpoint, Tap};
+use access::{KeyBounds, Refusal};
+use ai::tap::Framing;
+use ai::{Called, Dialect, Endpoint, Tap};
 use config::snapshot::{Auth, Events, Route};
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use meter::{Outcome, Reservation, Standing};
@@ -24,11 +25,12 @@ use crate::body::{Body, Upload};
 use crate::connection::At;
 use crate::exchange::Exchange;
 use crate::forward::{Answered, Destination, Outgoing, forward};
-use crate::inference::{self, Inference};
+use crate::inference::{self, Asking, Inference};
 use crate::relay::{Relay, Tapped};
 use crate::route::Way;
+use crate::transform::Addressed;
 use crate::watch::Watch;
-use crate::{admit, budget, identify, route, transform};
+use crate::{address, admit, budget, credential, identify, route, scope, strangers, transform};
 
 /// A request as it arrived.
 struct Arrived {
@@ -50,7 +52,7 @@ pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<B
     let pass = at.worker.shared.gate.enter();
     let mut exchange = Exchange::begin(&at, &request);
     tracing::debug!(request_id = %exchange.id, method = %request.method(), path = request.uri().path(), "request begins");
-    let format = route::format(&exchange.snapshot, request.uri().path(), request.headers());
+    let dialect = route::dialect(&exchange.snapshot, request.uri().path(), request.headers());
     let has_body = !request.body().is_end_stream();
     let served = match &pass {
         Ok(_) => {
@@ -74,7 +76,7 @@ pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<B
             }
             exchange.refuse(&mut problem);
             let outcome = problem.outcome;
-            finish(&mut exchange, problem.into_response(format, id), outcome)
+            finish(&mut exchange, problem.into_response(dialect, id), outcome)
         }
     };
     answer::stamp(response.headers_mut(), id_value);
@@ -103,11 +105,11 @@ async fn serve(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Se
     let (parts, incoming) = request.into_parts();
     match route::find(&exchange.snapshot, &parts)? {
         Way::Route(route) => plain(exchange, &route, Arrived { parts, incoming }).await,
-        Way::Endpoint(Endpoint::Root) => {
+        Way::Endpoint(called) if called.endpoint == Endpoint::Root => {
             exchange.routed(exchange.worker().handles.endpoint(Endpoint::Root), Events::Folded, exchange.timeouts());
             Ok(Served::Ours(answer::json(br#"{"status":"ok"}"#.to_vec())))
         }
-        Way::Endpoint(endpoint) => llm(exchange, endpoint, Arrived { parts, incoming }).await,
+        Way::Endpoint(called) => llm(exchange, &called, Arrived { parts, incoming }).await,
     }
 }
 
@@ -119,16 +121,19 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, arrived: Arrived) ->
         Auth::None => hold(exchange, Reservation::open()),
         Auth::Key => {
             let principal = know(exchange, &parts.headers).await?;
+            scope::check_route(&principal.bounds, &route.name)?;
             let reservation = budget::reserve(exchange, &principal, Some(route.credits))?;
             hold(exchange, reservation)
         }
     };
     let to =
         Destination { name: route.upstream.name.clone(), pool: exchange.worker().pools.of(&route.upstream.origin) };
-    transform::to_upstream(&mut parts.headers, &to.pool.host, &exchange.asker());
+    let forwarded_for = address::told(exchange, &parts.headers);
+    transform::to_upstream(&mut parts.headers, &to.pool.host, &exchange.asker(&forwarded_for));
     let (upload, progress) = Upload::stream(incoming, exchange.snapshot.sizes.body_bytes_max, exchange.begun);
     let repeatable = parts.method.is_idempotent();
-    let request = outgoing(parts, &to, "", upload)?;
+    let target = transform::target(&parts.uri, "", &to.pool.origin.path);
+    let request = outgoing(parts, target, upload)?;
     let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable }).await?;
     transform::to_caller(answered.response.headers_mut());
     exchange.answered(answered.response.status(), None);
@@ -136,41 +141,54 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, arrived: Arrived) ->
 }
 
 /// An LLM endpoint: the body is read, the answer tapped.
-async fn llm(exchange: &mut Exchange, endpoint: Endpoint, arrived: Arrived) -> Result<Served, Problem> {
+async fn llm(exchange: &mut Exchange, called: &Called<'_>, arrived: Arrived) -> Result<Served, Problem> {
     let Arrived { mut parts, incoming } = arrived;
     let timeouts = exchange.snapshot.ai.as_ref().map_or(exchange.timeouts(), |ai| ai.timeouts);
-    exchange.routed(exchange.worker().handles.endpoint(endpoint), Events::Rows, timeouts);
+    exchange.routed(exchange.worker().handles.endpoint(called.endpoint), Events::Rows, timeouts);
     let principal = know(exchange, &parts.headers).await?;
-    let Some(format) = endpoint.format() else {
+    let Some(format) = called.endpoint.format() else {
         let standing = hold(exchange, budget::reserve(exchange, &principal, None)?);
         exchange.spend();
-        return Ok(Served::Ours(models(exchange, &parts.headers, standing)));
+        let listing = Listing { dialect: route::dialect_of(called, &parts.headers), bounds: &principal.bounds };
+        return models(exchange, called, &listing, standing).map(Served::Ours);
     };
-    inference::check_encoding(&parts.headers)?;
-    let inference = inference::read(exchange, endpoint, format, incoming).await?;
+    exchange.format = (!called.endpoint.free()).then_some(format);
+    let asking = Asking { called, format, headers: &parts.headers, bounds: &principal.bounds };
+    let inference = inference::read(exchange, asking, incoming).await?;
     let Inference { call, credits, body, usage_injected, held } = inference;
-    exchange.asks(call.clone());
+    let credential = credential::choose(&call.provider, &principal)?;
     let standing = hold(exchange, budget::reserve(exchange, &principal, credits)?);
     let to = Destination { name: call.provider.name.clone(), pool: exchange.worker().pools.of(&call.provider.origin) };
-    transform::to_provider(&mut parts.headers, &to.pool.host, &call.provider, exchange.id);
+    let addressed = Addressed { host: &to.pool.host, kind: call.provider.kind, credential };
+    transform::to_provider(&mut parts.headers, &addressed, exchange.id);
     let (upload, progress) = Upload::segments([body], Instant::now());
     let prefix = exchange.snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
-    let request = outgoing(parts, &to, prefix, upload)?;
+    let target = transform::to_endpoint(called, &parts.uri, prefix, &call);
+    let request = outgoing(parts, target, upload)?;
     let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable: false }).await?;
     drop(held);
     let upstream_id = transform::from_provider(answered.response.headers_mut());
     exchange.answered(answered.response.status(), upstream_id);
-    let events = is_event_stream(answered.response.headers());
-    let shortens = usage_injected && events;
-    let tap = Tapped { tap: Tap::new(format, events, shortens), format, events, shortens };
-    let tap = (!call.free).then(|| Box::new(tap));
+    let media_type = answered.response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !media_type.is_some_and(is_audio) {
+        exchange.forget_billable();
+    }
+    let framing = Framing::of(format, call.streamed, media_type);
+    let shortens = usage_injected && framing == Framing::Events;
+    let streamed = matches!(framing, Framing::Events | Framing::Array);
+    let tap = (!call.free).then(|| Box::new(Tapped { tap: Tap::new(format, framing, shortens), streamed, shortens }));
     Ok(Served::Theirs { answered, tap, standing })
 }
 
 async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access::Principal>, Problem> {
-    let principal = identify::identify(exchange.worker(), headers).await?;
-    exchange.identified(&principal);
-    Ok(principal)
+    match identify::identify(exchange.worker(), headers).await {
+        Ok(principal) => {
+            exchange.identified(&principal);
+            scope::check_address(exchange, &principal, headers)?;
+            Ok(principal)
+        }
+        Err(problem) => Err(strangers::refuse(exchange, headers, problem).await),
+    }
 }
 
 fn hold(exchange: &mut Exchange, reservation: Reservation) -> Standing {
@@ -179,9 +197,8 @@ fn hold(exchange: &mut Exchange, reservation: Reservation) -> Standing {
     standing
 }
 
-/// The request as it goes upstream; its path loses `prefix`.
-fn outgoing(parts: Parts, to: &Destination, prefix: &str, upload: Upload) -> Result<Request<Upload>, Problem> {
-    let target = transform::target(&parts.uri, prefix, &to.pool.origin.path);
+/// The request as it goes upstream.
+fn outgoing(parts: Parts, target: Option<Uri>, upload: Upload) -> Result<Request<Upload>, Problem> {
     let target = target.ok_or_else(|| Problem::new(Refusal::BadRequest, "the request's target is too long"))?;
     let of_unknown_length = upload.size_hint().exact().is_none();
     let mut request = Request::new(upload);
@@ -195,11 +212,30 @@ fn outgoing(parts: Parts, to: &Destination, prefix: &str, upload: Upload) -> Res
     Ok(request)
 }
 
-fn models(exchange: &Exchange, headers: &HeaderMap, standing: Standing) -> Response<Body> {
-    let names = exchange.snapshot.model_names();
-    let mut response = answer::json(ai::models::list(route::client(headers), &names));
+/// For whom models are listed.
+struct Listing<'a> {
+    dialect: Dialect,
+    bounds: &'a KeyBounds,
+}
+
+/// The models that the key may ask for, or the one that the path names: another is as good as none.
+fn models(
+    exchange: &Exchange,
+    called: &Called<'_>,
+    listing: &Listing<'_>,
+    standing: Standing,
+) -> Result<Response<Body>, Problem> {
+    let Listing { dialect, bounds } = *listing;
+    let mut names = exchange.snapshot.model_names();
+    names.retain(|name| bounds.opens_model(name));
+    let body = match called.model.as_deref() {
+        None => ai::models::list(dialect, &names),
+        Some(name) if exchange.snapshot.serves(name) && bounds.opens_model(name) => ai::models::one(dialect, name),
+        Some(name) => return Err(inference::no_model(name)),
+    };
+    let mut response = answer::json(body);
     tell(response.headers_mut(), exchange, standing);
-    response
+    Ok(response)
 }
 
 fn relay(exchange: Box<Exchange>, answered: Answered, tap: Option<Box<Tapped>>, standing: Standing) -> Response<Body> {
@@ -230,7 +266,8 @@ fn finish(exchange: &mut Exchange, response: Response<Body>, outcome: Outcome) -
     response
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    media_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+/// Whether an answer is what speech was asked for, and no page that says why not.
+fn is_audio(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.starts_with("audio/") || essence == "application/octet-stream"
 }

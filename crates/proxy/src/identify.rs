@@ -14,9 +14,11 @@ const LOOKUP_MAX: Duration = Duration::from_secs(2);
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
+/// Google's.
+pub(crate) const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// Headers in which a key may come, besides `Authorization: Bearer`.
-static KEY_HEADERS: [HeaderName; 2] = [X_API_KEY, API_KEY];
+static KEY_HEADERS: [HeaderName; 3] = [X_API_KEY, API_KEY, X_GOOG_API_KEY];
 
 /// Finds out who the caller is.
 #[tracing::instrument(level = "debug", skip_all)]
@@ -38,7 +40,7 @@ fn credential(headers: &HeaderMap) -> Result<&str, Problem> {
         if found.is_some_and(|other| other != text) {
             return Err(Problem::new(
                 Refusal::AmbiguousCredentials,
-                "two different credentials were sent: send one, as Authorization: Bearer, x-api-key or api-key",
+                "two different credentials were sent: send one, as Authorization: Bearer, x-api-key, api-key or x-goog-api-key",
             ));
         }
         found = Some(text);
@@ -58,6 +60,9 @@ fn refuse(not_found: NotFound) -> Problem {
     let (refusal, message) = match not_found {
         NotFound::Unknown => (Refusal::KeyUnknown, "this key is not known: check it, or ask for a new one"),
         NotFound::Revoked => (Refusal::KeyRevoked, "this key was revoked: ask for a new one"),
+        NotFound::Rotated => {
+            (Refusal::KeyRevoked, "this secret was replaced when its key was rotated: use the new one")
+        }
         NotFound::Expired => (Refusal::KeyExpired, "this key has expired: ask for a new one"),
         NotFound::Suspended => (Refusal::UserSuspended, "this account is suspended: ask who runs this gateway"),
         NotFound::Busy => (Refusal::DirectoryBusy, "too many keys are being looked up: try again in a moment"),
@@ -77,10 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_comes_in_any_of_three_headers() {
-        for pair in
-            [("authorization", "Bearer k"), ("authorization", "bearer  k "), ("x-api-key", "k"), ("api-key", "k")]
-        {
+    fn a_key_comes_in_any_of_four_headers() {
+        for pair in [
+            ("authorization", "Bearer k"),
+            ("authorization", "bearer  k "),
+            ("x-api-key", "k"),
+            ("api-key", "k"),
+            ("x-goog-api-key", "k"),
+        ] {
             assert_eq!(check(&[pair]), Ok("k".to_owned()));
         }
         assert_eq!(check(&[("authorization", "Bearer k"), ("api-key", "k")]), Ok("k".to_owned()));

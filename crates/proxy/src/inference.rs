@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use access::{Credits, Refusal};
-use ai::{Asked, Endpoint, Format};
+use access::{Credits, KeyBounds, Refusal};
+use ai::{Asked, Called, Format};
 use bytes::Bytes;
 use config::{Resolved, Unresolved};
 use http::{HeaderMap, header};
@@ -13,10 +13,20 @@ use crate::answer::Problem;
 use crate::body::{self, Bounds};
 use crate::exchange::{Call, Exchange};
 use crate::gate::Held;
+use crate::inflate::{self, Coding};
+use crate::scope;
 
 /// Bodies larger than this are read and rewritten off the worker's thread: at 500 MB/s it would stand still for longer
 /// than half a millisecond.
 const ON_WORKER_BYTES_MAX: usize = 256 * 1024;
+
+/// What a request says before its body.
+pub(crate) struct Asking<'a> {
+    pub(crate) called: &'a Called<'a>,
+    pub(crate) format: Format,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) bounds: &'a KeyBounds,
+}
 
 /// What is asked of whom.
 pub(crate) struct Inference {
@@ -29,50 +39,71 @@ pub(crate) struct Inference {
     pub(crate) held: Held,
 }
 
-/// Refuses a body that cannot be read as it is.
-pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(encoding) if encoding.as_bytes() != b"identity" => {
-            Err(Problem::new(Refusal::UnsupportedMediaType, "send the body uncompressed: it must be read here"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Reads the body, finds out who answers, and makes the two edits that a body may get.
+/// Reads the body, finds out who answers, and makes the edits that a body may get.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn read(
-    exchange: &Exchange,
-    endpoint: Endpoint,
-    format: Format,
+    exchange: &mut Exchange,
+    asking: Asking<'_>,
     incoming: Incoming,
 ) -> Result<Inference, Problem> {
+    let Asking { called, format, headers, bounds: bound } = asking;
+    let coding = inflate::coding(headers)?;
     let sizes = &exchange.snapshot.sizes;
     let mut held = exchange.worker().shared.gate.hold();
     let bounds =
         Bounds { bytes_max: sizes.body_bytes_max, idle: exchange.timeouts().idle, total_at: exchange.total_at() };
-    let body = body::read(incoming, &mut held, &bounds).await?;
-    let asked = ask(format, &body).await?;
-    let Resolved { provider, model, credits } =
-        exchange.snapshot.resolve_model(format, &asked.model).map_err(|why| unresolved(&why, &asked.model))?;
+    let mut body = body::read(incoming, &mut held, &bounds).await?;
+    if let Some(coding) = coding {
+        (body, held) = plain(coding, body, held, sizes.body_bytes_max).await?;
+    }
+    let asked = ask(called, headers, &body).await?;
+    let resolved = scope::check_model(bound, &asked.model).and_then(|()| {
+        exchange.snapshot.resolve_model(format, &asked.model).map_err(|why| unresolved(&why, &asked.model))
+    });
+    let Resolved { provider, model, credits } = resolved.inspect_err(|_| {
+        exchange.asked_in_vain = Some(Arc::from(asked.model.as_str()));
+    })?;
     let call = Call {
         format,
         asked_model: Arc::from(asked.model.as_str()),
         provider,
         model: model.clone(),
         streamed: asked.stream,
-        free: endpoint.free(),
+        billable: asked.billable,
+        free: called.endpoint.free(),
     };
+    exchange.asks(call.clone());
     // The edited copy stands beside the body for a moment.
     body::hold(&mut held, body.len())?;
     let rewritten = on_or_off_worker(body.len(), move || asked.rewrite(&body, &model, true)).await?;
-    let credits = (!endpoint.free()).then_some(credits);
+    let credits = (!call.free).then_some(credits);
     Ok(Inference { call, credits, body: rewritten.body, usage_injected: rewritten.usage_injected, held })
 }
 
-async fn ask(format: Format, body: &Bytes) -> Result<Asked, Problem> {
-    let copy = body.clone();
-    let asked = on_or_off_worker(body.len(), move || ai::request::read(format, &copy)).await?;
+/// The body without its coding. A small one can become a large one, so it is always done off the worker.
+async fn plain(coding: Coding, body: Bytes, held: Held, bytes_max: u64) -> Result<(Bytes, Held), Problem> {
+    let mut inflated = held.another();
+    let work = move || {
+        let plain = inflate::inflate(coding, &body, bytes_max, &mut inflated)?;
+        drop(held);
+        Ok((plain, inflated))
+    };
+    off_worker(work).await?
+}
+
+async fn ask(called: &Called<'_>, headers: &HeaderMap, body: &Bytes) -> Result<Asked, Problem> {
+    let mut content_types = headers.get_all(header::CONTENT_TYPE).iter();
+    let content_type = content_types.next().and_then(|value| value.to_str().ok());
+    if content_types.next().is_some() {
+        return Err(Problem::new(Refusal::BadRequest, "the body has two content types: send one"));
+    }
+    let asked = if body.len() <= ON_WORKER_BYTES_MAX {
+        ai::request::read(called, content_type, body)
+    } else {
+        let (called, copy) = (called.clone().into_owned(), body.clone());
+        let content_type = content_type.map(str::to_owned);
+        off_worker(move || ai::request::read(&called, content_type.as_deref(), &copy)).await?
+    };
     asked.map_err(|error| Problem::new(Refusal::BadRequest, error.to_string()))
 }
 
@@ -84,16 +115,24 @@ async fn on_or_off_worker<T: Send + 'static>(
     if bytes <= ON_WORKER_BYTES_MAX {
         return Ok(work());
     }
+    off_worker(work).await
+}
+
+async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Problem::new(Refusal::Internal, "the body could not be read").because(&error))
 }
 
+/// Nobody has a model of this name.
+pub(crate) fn no_model(asked: &str) -> Problem {
+    let message =
+        format!("no model {asked:?} is served here: GET /v1/models lists them, PROVIDER/MODEL names any other");
+    Problem::new(Refusal::ModelNotFound, message)
+}
+
 fn unresolved(why: &Unresolved, asked: &str) -> Problem {
     match why {
-        Unresolved::NotFound => Problem::new(
-            Refusal::ModelNotFound,
-            format!("no model {asked:?} is served here: GET /v1/models lists them, PROVIDER/MODEL names any other"),
-        ),
+        Unresolved::NotFound => no_model(asked),
         Unresolved::Mismatch { path } => Problem::new(
             Refusal::FormatMismatch,
             format!("the model {asked:?} speaks another format: call it at {path}"),

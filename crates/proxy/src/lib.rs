@@ -3,16 +3,19 @@
 //! Never does: SQL, Redis, DNS on a worker's own thread, Argon2, a lock held across an await. It sees neither store nor
 //! control: keys are asked for by message, events go to the spool.
 //!
-//! A request's way, a file a step: `listener`, `connection` (with `watch`, its deadlines), `handle` (which tells the
-//! story), `admit`, `route`, `identify`, `inference`, `budget`, `transform`, `forward` (with `upstream`), `relay`,
-//! `settle`. Beside it: `exchange` (what is known of a request), `worker` (the thread it all happens on), `body`,
-//! `answer`, `gate`, `fold`, `drain`.
+//! A request's way, a file a step: `listener`, `connection` (with `watch`, its deadlines), `strict` (what of a caller's
+//! bytes is read at all), `handle` (which tells the story), `admit`, `route`, `identify`, `scope`, `inference`,
+//! `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Beside it: `exchange` (what is
+//! known of a request), `address`, `strangers`, `worker` (the thread it all happens on), `body`, `answer`, `gate`,
+//! `fold`, `drain`.
 
+mod address;
 mod admit;
 mod answer;
 mod body;
 mod budget;
 mod connection;
+mod credential;
 mod drain;
 mod exchange;
 mod fold;
@@ -21,10 +24,14 @@ mod gate;
 mod handle;
 mod identify;
 mod inference;
+mod inflate;
 mod listener;
 mod relay;
 mod route;
+mod scope;
 mod settle;
+mod strangers;
+pub mod strict;
 mod transform;
 mod upstream;
 mod watch;
@@ -33,5 +40,6 @@ mod worker;
 pub use drain::{Drain, Phase};
 pub use gate::Gate;
 pub use listener::{BindError, Listeners, bind};
+pub use strangers::Strangers;
 pub use upstream::tls_config;
 pub use worker::{Lane, Shared, StartError, Workers, start, workers_default};

@@ -2,12 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
+use tokio::time::Instant;
 
+/// How often the log says that connections cannot be accepted.
+const COMPLAINT_EVERY: Duration = Duration::from_secs(30);
 /// Connections that wait to be accepted, a listener.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// Sockets for each worker, bound and listening.
 #[derive(Debug)]
@@ -24,6 +29,26 @@ pub struct BindError {
     pub address: SocketAddr,
     /// What the operating system says.
     pub source: io::Error,
+}
+
+/// Failures to accept, of all workers: out of descriptors each fails many times a second, and the log hears of it once.
+#[derive(Debug, Default)]
+pub(crate) struct Complaint(Mutex<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    at: Option<Instant>,
+    failures: u64,
+}
+
+impl Complaint {
+    /// Counts a failure at `now`. Where it is to be logged, answers how many there were since the last that was.
+    pub(crate) fn of(&self, now: Instant) -> Option<u64> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.failures += 1;
+        let is_due = told.at.is_none_or(|at| now.duration_since(at) >= COMPLAINT_EVERY);
+        is_due.then(|| std::mem::replace(&mut *told, Told { at: Some(now), failures: 0 }).failures)
+    }
 }
 
 impl Listeners {
@@ -84,6 +109,17 @@ fn hint(source: &io::Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_to_accept_are_told_once_a_period() {
+        let (complaint, start) = (Complaint::default(), Instant::now());
+        assert_eq!(complaint.of(start), Some(1));
+        for _ in 0..600 {
+            assert_eq!(complaint.of(start + COMPLAINT_EVERY / 2), None);
+        }
+        assert_eq!(complaint.of(start + COMPLAINT_EVERY), Some(601));
+        assert_eq!(complaint.of(start + COMPLAINT_EVERY), None);
+    }
 
     #[test]
     fn a_taken_port_is_an_error_that_says_what_to_do() {

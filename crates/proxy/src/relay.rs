@@ -3,20 +3,20 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use ai::{Format, Tap};
+use ai::Tap;
 use bytes::Bytes;
 use http_body::{Body as _, SizeHint};
-use hyper::body::Incoming;
 use meter::Outcome;
 use tokio::time::Instant;
 
 use crate::body::Cut;
 use crate::exchange::Exchange;
 use crate::forward::Lease;
+use crate::upstream::download::Download;
 
 /// An answer in relay. Dropped before its end, it settles as `caller_gone`.
 pub(crate) struct Relay {
-    incoming: Incoming,
+    incoming: Download,
     lease: Option<Lease>,
     exchange: Box<Exchange>,
     tap: Option<Box<Tapped>>,
@@ -28,16 +28,15 @@ pub(crate) struct Relay {
 /// How an LLM's answer is read.
 pub(crate) struct Tapped {
     pub(crate) tap: Tap,
-    pub(crate) format: Format,
-    /// Whether it is a stream of events, which can end with an event of ours.
-    pub(crate) events: bool,
+    /// Whether it is a stream, which says of itself that it has ended.
+    pub(crate) streamed: bool,
     /// Whether bytes may be left out, so that no length can be promised.
     pub(crate) shortens: bool,
 }
 
 impl Relay {
     pub(crate) fn new(
-        incoming: Incoming,
+        incoming: Download,
         lease: Lease,
         exchange: Box<Exchange>,
         tap: Option<Box<Tapped>>,
@@ -111,11 +110,11 @@ impl Relay {
     fn end(&mut self) {
         let mut outcome = Outcome::Completed;
         let seen = self.tap.take().map(|tapped| {
-            let events = tapped.events;
+            let streamed = tapped.streamed;
             let (rest, seen) = tapped.tap.finish();
             self.exchange.relayed(rest.len());
             self.last = (!rest.is_empty()).then_some(rest);
-            if events && !seen.ended {
+            if streamed && !seen.ended {
                 // It closed in good order, and yet said not all that its format says.
                 outcome = Outcome::UpstreamCut;
             }
@@ -130,18 +129,16 @@ impl Relay {
         self.exchange.finish_at(now, outcome, seen);
     }
 
-    /// The answer will not be whole. A stream of events ends with one that says so; anything else is cut.
+    /// The answer will not be whole. A stream ends with words that say so; anything else is cut.
     fn break_off(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, Cut>>> {
         self.lease = None;
         let Some(tapped) = self.tap.take() else {
             self.exchange.finish(outcome, None);
             return Poll::Ready(Some(Err(Cut)));
         };
-        let (format, events) = (tapped.format, tapped.events);
-        let (_, seen) = tapped.tap.finish();
-        let event = events.then(|| self.exchange.last_event(format, outcome));
+        let (last, seen) = self.exchange.cut(tapped.tap, outcome);
         self.exchange.finish(outcome, Some(seen));
-        Poll::Ready(Some(event.ok_or(Cut)))
+        Poll::Ready(Some(if last.is_empty() { Err(Cut) } else { Ok(last) }))
     }
 
     /// Why the answer does not go on, if it does not. A stall is found after one to two times `timeouts.idle`: no byte
@@ -165,7 +162,7 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         if self.lease.take().is_some() {
-            let seen = self.tap.take().map(|tapped| tapped.tap.finish().1);
+            let seen = self.tap.take().map(|tapped| tapped.tap.abandon());
             let outcome = if self.exchange.watch().is_ending() { Outcome::Drained } else { Outcome::CallerGone };
             self.exchange.finish(outcome, seen);
         }

@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use access::Refusal;
 use ai::endpoint::Found;
-use ai::models::Client;
-use ai::{Endpoint, Format};
+use ai::{Called, Dialect, Endpoint};
 use config::Match;
 use config::snapshot::{Ai, Route, Snapshot};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::answer::Problem;
+use crate::identify::X_GOOG_API_KEY;
 
 /// Where a request goes.
 pub(crate) enum Way {
     /// To a configured upstream.
     Route(Arc<Route>),
     /// To an LLM endpoint.
-    Endpoint(Endpoint),
+    Endpoint(Called<'static>),
 }
 
 /// Finds the way. A route that is as specific as an LLM endpoint comes first.
@@ -31,25 +31,26 @@ pub(crate) fn find(snapshot: &Snapshot, request: &Parts) -> Result<Way, Problem>
         _ => Found::None,
     };
     match (found, matched) {
-        (Found::Endpoint(endpoint), _) => Ok(Way::Endpoint(endpoint)),
+        (Found::Endpoint(called), _) => Ok(Way::Endpoint(called.into_owned())),
         (_, Match::Route(route)) => Ok(Way::Route(route.clone())),
         (Found::WrongMethod { .. }, _) if asks_for_websocket(&request.headers) => Err(upgrade_required()),
-        (Found::WrongMethod { allow }, _) => Err(wrong_method(allow)),
+        (Found::WrongMethod { allow, .. }, _) => Err(wrong_method(allow)),
         (Found::None, Match::WrongMethod { allow }) => Err(wrong_method(&allow.join(", "))),
         (Found::None, Match::None) => Err(Problem::new(Refusal::RouteNotFound, "no route has this path")),
     }
 }
 
-/// The format in which a caller of `path` reads errors, whether or not the request is served.
-pub(crate) fn format(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Option<Format> {
-    let rest = below(snapshot.ai.as_ref(), path)?;
-    let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.path() == rest)?;
-    if endpoint == Endpoint::Models { Some(client(headers).format()) } else { endpoint.format() }
+/// In whose words a caller of `path` reads errors, whether or not the request is served.
+pub(crate) fn dialect(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Option<Dialect> {
+    let called = Called::at(below(snapshot.ai.as_ref(), path)?)?;
+    (called.endpoint != Endpoint::Root).then(|| dialect_of(&called, headers))
 }
 
-/// Whose SDK asks for the list of models.
-pub(crate) fn client(headers: &HeaderMap) -> Client {
-    Client::of(headers.contains_key("anthropic-version"))
+/// Whose path it is, or whose client asks where it is everybody's.
+pub(crate) fn dialect_of(called: &Called<'_>, headers: &HeaderMap) -> Dialect {
+    called.dialect.unwrap_or_else(|| {
+        ai::models::asking(headers.contains_key(&X_GOOG_API_KEY), headers.contains_key("anthropic-version"))
+    })
 }
 
 /// Whether a WebSocket is asked for (RFC 6455, 4.1).

@@ -4,18 +4,29 @@
 
 mod handles;
 mod log;
+mod refusals;
 
 use std::sync::Arc;
 
-use access::NanoUsd;
+use access::{Credits, Day, NanoUsd};
 use ai::Seen;
+use ai::price::Terms;
 use config::snapshot::Events;
-use meter::{Attempt, Committed, Counts, Outcome, UsageEvent};
+use meter::{Attempt, Committed, Counts, Outcome, Source, Usage, UsageEvent};
 use tokio::time::Instant;
 
 use crate::exchange::{Exchange, Hold, Sending, micros};
 
 pub(crate) use handles::Handles;
+pub(crate) use refusals::Refusals;
+
+/// How a request is counted, and how it ended.
+struct Settled {
+    day: Day,
+    credits: Credits,
+    outcome: Outcome,
+    duration_us: u64,
+}
 
 /// The status of a request whose caller went away before it got one; nginx's, as RFC 9110 has none.
 const CALLER_GONE: u16 = 499;
@@ -49,21 +60,27 @@ impl Exchange {
             handles.refused(*refusal);
         }
         let answering = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
-        if let Hold::Committed(committed) = std::mem::replace(&mut self.hold, Hold::Nothing) {
-            self.record(committed, outcome, duration_us);
+        match std::mem::replace(&mut self.hold, Hold::Nothing) {
+            Hold::Committed(committed) => self.record(committed, outcome, duration_us),
+            Hold::Nothing | Hold::Reserved(_) => self.record_refusal(now, outcome, duration_us),
         }
         log::end(self, &log::End { outcome, duration_us, upstream_id: answering.as_deref() });
     }
 
     /// What a call upstream came to, priced.
     pub(crate) fn attempt(&self, sending: &Sending, now: Instant, seen: Option<Seen>) -> Attempt {
-        let seen = seen.unwrap_or_default();
-        let price = self.call.as_ref().filter(|_| seen.priceable);
-        let price = price.and_then(|call| self.snapshot.price(&call.provider, &call.model, seen.model.as_deref()));
+        let mut seen = seen.unwrap_or_default();
+        if seen.usage.is_none() && seen.ended && sending.status.is_some_and(|status| (200..300).contains(&status)) {
+            self.bill(&mut seen);
+        }
+        let price = self.call.as_ref().zip(seen.terms).and_then(|(call, terms)| {
+            self.snapshot.price(&call.provider, &call.model, seen.model.as_deref())?.at(terms)
+        });
         let cost = match (&seen.usage, sending.status) {
-            (Some(usage), _) => price.and_then(|price| price.cost(usage)),
-            // A provider's error costs what it reports (CX-6): nothing.
+            (Some(usage), _) => price.as_ref().and_then(|price| price.cost(usage)),
+            // A provider's error costs what it reports (CX-6): nothing. So does what it refused to begin.
             (None, Some(400..)) => Some(NanoUsd(0)),
+            (None, None) if sending.had_no_effect => Some(NanoUsd(0)),
             (None, _) => None,
         };
         if let Some(call) = &self.call
@@ -85,19 +102,32 @@ impl Exchange {
         }
     }
 
+    /// A whole answer that tells no usage is billed by what was asked for, where that can be counted.
+    fn bill(&self, seen: &mut Seen) {
+        if let Some(billed) = self.call.as_ref().and_then(|call| call.billable) {
+            seen.usage = Some(Usage { billed: Some(billed), ..Usage::empty(Source::Counted) });
+            seen.terms = Some(Terms::default());
+        }
+    }
+
     /// One usage event to the spool, or one more in the counts. A token count leaves none.
     fn record(&mut self, committed: Committed, outcome: Outcome, duration_us: u64) {
         if self.call.as_ref().is_some_and(|call| call.free) {
-            committed.settle();
+            committed.settle_as_reserved();
             return;
         }
         let recorded = match self.events {
             Events::Folded => self.at.worker.fold.add(&self.counts(&committed)),
-            Events::Rows => self.append(&committed, outcome, duration_us),
+            Events::Rows => {
+                let credits = u32::try_from(committed.reserved().credits).unwrap_or(u32::MAX);
+                let (day, credits) = (committed.day(), Credits(credits));
+                let event = self.event(&Settled { day, credits, outcome, duration_us });
+                self.append(event)
+            }
         };
         // Dropped unsettled, it shows in `tollgate_meter_interrupted_total`.
         if recorded {
-            committed.settle();
+            committed.settle_as_reserved();
         }
     }
 
@@ -109,29 +139,35 @@ impl Exchange {
             minute: u32::try_from(self.started_at.unix_seconds() / 60).unwrap_or(u32::MAX),
             day: committed.day(),
             requests: 1,
-            credits: u64::from(committed.credits().0),
+            credits: committed.reserved().credits,
         }
     }
 
-    fn append(&mut self, committed: &Committed, outcome: Outcome, duration_us: u64) -> bool {
+    /// What is remembered of it.
+    fn event(&mut self, settled: &Settled) -> UsageEvent {
         let handles = &self.at.worker.handles;
-        let event = UsageEvent {
+        let refusal = self.refusal.as_ref().filter(|_| settled.outcome != Outcome::CallerGone);
+        UsageEvent {
             id: self.id,
             caller: self.caller,
             started_at: self.started_at,
-            day: committed.day(),
-            credits: committed.credits(),
+            day: settled.day,
+            credits: settled.credits,
             route: self.route.clone(),
-            format: self.call.as_ref().map(|call| handles.format(call.format)),
+            format: self.call.as_ref().map(|call| call.format).or(self.format).map(|format| handles.format(format)),
             model: self.call.as_ref().map(|call| call.asked_model.clone()),
             streamed: self.call.as_ref().is_some_and(|call| call.streamed),
             status: self.status,
-            outcome,
+            outcome: settled.outcome,
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
-            duration_us,
+            duration_us: settled.duration_us,
             attempts: std::mem::take(&mut self.attempts),
-        };
+            refusal: refusal.map(|(refusal, _)| Arc::from(refusal.code())),
+        }
+    }
+
+    fn append(&self, event: UsageEvent) -> bool {
         let appended = self.at.worker.spool.borrow_mut().append(&spool::Record::Event(event));
         if let Err(error) = &appended {
             tracing::error!(request_id = %self.id, %error, "usage event cannot be recorded");

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use access::{ApiKey, RequestId};
-use ai::ProviderKind;
+use access::{ApiKey, RequestId, Secret};
+use ai::{Called, ProviderKind};
 use bytes::Bytes;
-use config::snapshot::Provider;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use crate::admit::X_REQUEST_ID;
+use crate::exchange::Call;
 use crate::identify::bearer;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -16,7 +16,7 @@ const TRACEPARENT_LEN: usize = 55;
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -35,7 +35,7 @@ pub(crate) struct Asker<'a> {
 pub(crate) fn to_upstream(headers: &mut HeaderMap, host: &HeaderValue, asker: &Asker<'_>) {
     remove(headers, |name, value| match name {
         "authorization" => value.to_str().ok().and_then(bearer).is_some_and(is_ours),
-        "x-api-key" | "api-key" => value.to_str().is_ok_and(is_ours),
+        "x-api-key" | "api-key" | "x-goog-api-key" => value.to_str().is_ok_and(is_ours),
         _ => is_hop_by_hop(name) || is_forwarded(name) || name == "expect",
     });
     headers.insert(X_FORWARDED_FOR, asker.forwarded_for.clone());
@@ -50,18 +50,32 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, host: &HeaderValue, asker: &A
     trace(headers, asker.id);
 }
 
-/// The request's headers for an LLM provider; `host` is its authority.
+/// Who an LLM call goes to, and with what.
+pub(crate) struct Addressed<'a> {
+    /// The provider's authority.
+    pub(crate) host: &'a HeaderValue,
+    pub(crate) kind: ProviderKind,
+    /// Of the caller's own or shared; none is sent where there is none.
+    pub(crate) credential: Option<&'a Secret>,
+}
+
+/// The request's headers for an LLM provider.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) fn to_provider(headers: &mut HeaderMap, host: &HeaderValue, provider: &Provider, id: RequestId) {
+pub(crate) fn to_provider(headers: &mut HeaderMap, to: &Addressed<'_>, id: RequestId) {
     remove(headers, |name, _| {
-        let credential = matches!(name, "authorization" | "cookie" | "x-api-key" | "api-key");
-        // The length is the edited body's.
-        credential || is_hop_by_hop(name) || is_forwarded(name) || matches!(name, "content-length" | "expect")
+        let credential = matches!(name, "authorization" | "cookie" | "x-api-key" | "api-key" | "x-goog-api-key");
+        // An account of the caller's says nothing beside a credential of ours.
+        let account = matches!(name, "openai-organization" | "openai-project" | "x-goog-user-project");
+        // With it Google's answer could leave its usage out.
+        let hides = name == "x-goog-fieldmask";
+        // Length and coding are the edited body's.
+        let body = matches!(name, "content-length" | "content-encoding" | "expect");
+        credential || account || hides || body || is_hop_by_hop(name) || is_forwarded(name)
     });
-    headers.insert(header::HOST, host.clone());
+    headers.insert(header::HOST, to.host.clone());
     // The tap must be able to read the answer.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if let Some((name, mut value)) = credential(provider) {
+    if let Some((name, mut value)) = to.credential.and_then(|secret| credential(to.kind, secret)) {
         value.set_sensitive(true);
         headers.insert(name, value);
     }
@@ -93,6 +107,7 @@ fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
         "connection"
+            | "http2-settings"
             | "keep-alive"
             | "proxy-authenticate"
             | "proxy-authorization"
@@ -106,7 +121,12 @@ fn is_hop_by_hop(name: &str) -> bool {
 
 /// What others may say of the caller; believed only from trusted proxies, of which there are none yet.
 fn is_forwarded(name: &str) -> bool {
-    matches!(name, "forwarded" | "x-real-ip") || name.starts_with("x-forwarded-")
+    // Upstreams behind CGI or WSGI read an underscore as a hyphen.
+    let begins = |known: &str| {
+        let same = |(byte, known): (u8, u8)| byte == known || (byte == b'_' && known == b'-');
+        name.len() >= known.len() && name.bytes().zip(known.bytes()).all(same)
+    };
+    name == "forwarded" || (name.len() == "x-real-ip".len() && begins("x-real-ip")) || begins("x-forwarded-")
 }
 
 /// What a provider says of the shared account behind its key, and its id of the request.
@@ -120,22 +140,23 @@ fn remove(headers: &mut HeaderMap, goes: impl Fn(&str, &HeaderValue) -> bool) {
     let mut gone: Vec<HeaderName> =
         headers.iter().filter(|(name, value)| goes(name.as_str(), value)).map(|(name, _)| name.clone()).collect();
     for value in headers.get_all(header::CONNECTION) {
-        let named = value.to_str().unwrap_or_default().split(',').filter_map(|name| name.trim().parse().ok());
-        gone.extend(named);
+        let named = value.as_bytes().split(|byte| *byte == b',');
+        gone.extend(named.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()));
     }
     for name in gone {
         headers.remove(name);
     }
 }
 
-fn credential(provider: &Provider) -> Option<(HeaderName, HeaderValue)> {
-    let secret = provider.credential.as_ref()?.expose();
-    let (name, text) = match provider.kind {
-        ProviderKind::OpenAi => (header::AUTHORIZATION, format!("Bearer {secret}")),
-        ProviderKind::Anthropic => (HeaderName::from_static("x-api-key"), secret.to_owned()),
-        ProviderKind::Mock => return None,
-    };
-    HeaderValue::from_str(&text).ok().map(|value| (name, value))
+/// The header in which a kind of provider takes its credential.
+fn credential(kind: ProviderKind, secret: &Secret) -> Option<(HeaderName, HeaderValue)> {
+    let (name, scheme) = kind.credential_header()?;
+    let secret = secret.expose();
+    let mut text = String::with_capacity(scheme.len() + secret.len());
+    text.push_str(scheme);
+    text.push_str(secret);
+    // The same bytes become the header's: there is no second copy.
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok().map(|value| (HeaderName::from_static(name), value))
 }
 
 /// The trace goes on under the caller's trace id; without a valid one it begins with the request's own id (W3C Trace
@@ -177,6 +198,15 @@ pub(crate) fn target(uri: &Uri, prefix: &str, base: &str) -> Option<Uri> {
         return Some(Uri::from(asked.clone()));
     }
     format!("{base}{}", asked.as_str().strip_prefix(prefix)?).parse().ok()
+}
+
+/// The target of an LLM call: the endpoint's at the provider, which has its own name of the model.
+pub(crate) fn to_endpoint(called: &Called<'_>, uri: &Uri, prefix: &str, call: &Call) -> Option<Uri> {
+    let base = &call.provider.origin.path;
+    if called.is_verbatim() {
+        return target(uri, prefix, base);
+    }
+    format!("{base}{}", called.target(&call.model, uri.query())).parse().ok()
 }
 
 #[cfg(test)]

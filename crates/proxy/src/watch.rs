@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::drain::{Phase, reached};
 use crate::worker::Worker;
 
-/// From the first byte of a head to its last.
+/// From the first byte of a head to its last; less where `timeouts.idle` is.
 const HEAD_MAX: Duration = Duration::from_secs(15);
 /// After an answer to a request whose body was not read: so long the rest of it is taken and thrown away, because a
 /// close with unread bytes resets the connection and may destroy the answer (RFC 9112, 9.6).
@@ -190,10 +190,10 @@ impl Watch {
         }
     }
 
-    const fn limit(&self, waiting: Waiting) -> Option<Duration> {
+    fn limit(&self, waiting: Waiting) -> Option<Duration> {
         match waiting {
             Waiting::Idle | Waiting::Caller => Some(self.idle_max),
-            Waiting::Head => Some(HEAD_MAX),
+            Waiting::Head => Some(HEAD_MAX.min(self.idle_max)),
             Waiting::Lingering => Some(LINGER_MAX),
             Waiting::Exchange => None,
         }

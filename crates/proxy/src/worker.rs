@@ -18,13 +18,16 @@ use telemetry::Metrics;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
+use tokio::time::Instant;
 
+use crate::budget::Known;
 use crate::connection;
 use crate::drain::{Drain, LAST_WORDS, Phase, reached};
 use crate::fold::{self, Fold};
 use crate::gate::Gate;
-use crate::listener::Listeners;
-use crate::settle::Handles;
+use crate::listener::{BACKLOG, Complaint, Listeners};
+use crate::settle::{Handles, Refusals};
+use crate::strangers::Strangers;
 use crate::upstream::pool::{self, Pools};
 use crate::watch::{self, Watches};
 
@@ -56,6 +59,8 @@ pub struct Shared {
     pub tls: Arc<rustls::ClientConfig>,
     /// How far a shutdown has come.
     pub drain: Drain,
+    /// Callers without a valid key.
+    pub strangers: Strangers,
 }
 
 /// What one worker has to itself.
@@ -77,6 +82,8 @@ pub(crate) struct Worker {
     pub(crate) watches: Watches,
     pub(crate) fold: Fold,
     pub(crate) handles: Handles,
+    pub(crate) known: Known,
+    pub(crate) refusals: Refusals,
     snapshot: RefCell<Rc<Pinned>>,
 }
 
@@ -132,9 +139,10 @@ pub fn start(shared: &Arc<Shared>, listeners: Listeners, lanes: Vec<Lane>) -> Re
     if sockets.len() != lanes.len() {
         return Err(StartError::Lanes { listeners: sockets.len(), lanes: lanes.len() });
     }
+    let complaint = Arc::new(Complaint::default());
     let mut threads = Vec::new();
     for (number, (sockets, lane)) in sockets.into_iter().zip(lanes).enumerate() {
-        let shared = shared.clone();
+        let (shared, sockets) = (shared.clone(), Sockets { all: sockets, complaint: complaint.clone() });
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))
             .spawn(move || run(shared, sockets, lane))
@@ -158,7 +166,13 @@ impl Workers {
     }
 }
 
-fn run(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: Lane) {
+/// What a worker listens on.
+struct Sockets {
+    all: Vec<std::net::TcpListener>,
+    complaint: Arc<Complaint>,
+}
+
+fn run(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -175,7 +189,7 @@ fn run(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: Lane) {
 }
 
 /// Accepts until the shutdown closes the listeners, then lets what is in flight end.
-async fn work(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: Lane) {
+async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
     let worker = Rc::new(Worker {
         ids: RefCell::new(Ids::new(shared.clock.clone())),
         handles: Handles::new(&shared.metrics),
@@ -186,6 +200,8 @@ async fn work(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: La
         pools: Pools::default(),
         watches: Watches::default(),
         fold: Fold::default(),
+        known: Known::default(),
+        refusals: Refusals::default(),
     });
     let keeping = [
         spawn(keep_up(worker.clone(), fold::flush_forever)),
@@ -193,9 +209,9 @@ async fn work(shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>, lane: La
         spawn(keep_up(worker.clone(), watch::look_forever)),
     ];
     let mut accepting = Vec::new();
-    for socket in sockets {
+    for socket in sockets.all {
         match TcpListener::from_std(socket) {
-            Ok(listener) => accepting.push(spawn(accept(worker.clone(), listener))),
+            Ok(listener) => accepting.push(spawn(accept(worker.clone(), listener, sockets.complaint.clone()))),
             Err(error) => tracing::error!(%error, "listener is not usable"),
         }
     }
@@ -237,7 +253,7 @@ async fn last_words(worker: &Worker) {
     let _ = tokio::time::timeout(LAST_WORDS, idle(worker)).await;
 }
 
-async fn accept(worker: Rc<Worker>, listener: TcpListener) {
+async fn accept(worker: Rc<Worker>, listener: TcpListener, complaint: Arc<Complaint>) {
     let mut closing = std::pin::pin!(reached(worker.shared.drain.follow(), Phase::Closing));
     loop {
         let accepted = tokio::select! {
@@ -248,17 +264,26 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener) {
             Ok((stream, peer)) => open(&worker, stream, peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
+                if let Some(failures) = complaint.of(Instant::now()) {
+                    tracing::error!(%error, failures, "cannot accept connections: callers wait");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
-    // Connections that the kernel has already completed would be reset when the listener closes.
+    // Connections that the kernel has already completed would be reset when the listener closes. More than it holds have
+    // come since: whoever goes on connecting must not hold the shutdown up.
     if let Ok(listener) = listener.into_std() {
-        while let Ok((stream, peer)) = listener.accept() {
-            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-            if let Ok(stream) = stream {
-                open(&worker, stream, peer);
+        for _ in 0..BACKLOG {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                    if let Ok(stream) = stream {
+                        open(&worker, stream, peer);
+                    }
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(_) => break,
             }
         }
     }

@@ -1,21 +1,47 @@
-//! How long an append takes, and room(): `cargo bench -p spool`.
+//! What the spool costs: `cargo bench -p spool`, and with another word behind `--`:
+//!
+//! - `replay [EVENTS]`: how long a start takes over so many events, opened and closed (1,000,000)
+//! - `stalls [SECONDS]`: how long an append takes while another process keeps the disk busy (20)
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
+use std::path::Path;
+use std::process::{Child, Command};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use access::{Clock, Credits, Day, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
 use meter::{Attempt, Caller, Outcome, Source, Usage, UsageEvent};
-use spool::{Options, Record, Spool};
+use spool::{Opened, Opening, Options, Record, Spool, Writer};
 use uuid::Uuid;
 
-const APPENDS: u32 = 500_000;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+const APPENDS: u32 = 500_000;
+const REPLAYED: u32 = 1_000_000;
+const STALL_SECONDS: u32 = 20;
+/// Requests that are open at once in a lane.
+const IN_FLIGHT: u32 = 500;
+/// Requests in a second, where it is not as many as can be.
+const PACE: u32 = 2_000;
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let number = |default: u32| words.get(1).map_or(Ok(default), |word| word.parse());
+    match words.first().map(String::as_str) {
+        Some("replay") => replay(number(REPLAYED)?),
+        Some("stalls") => stalls(number(STALL_SECONDS)?),
+        Some("saturate") => saturate(Path::new(words.get(1).ok_or("a folder")?)),
+        _ => append().and_then(|()| open_and_close()),
+    }
+}
+
+fn append() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut spool = Spool::open(dir.path(), Options::new(1 << 30, 1), &[])?;
     let writer = spool.writers.first_mut().ok_or("one lane has one writer")?;
-    let (record, clock) = (Record::Event(event()), Clock::system());
+    let (record, clock) = (Record::Event(event(1)), Clock::system());
     let (mut slowest_nanos, began) = (0, clock.mono());
     for _ in 0..APPENDS {
         let before = clock.mono();
@@ -46,11 +72,171 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn event() -> UsageEvent {
+/// Both of a request, with others open beside it.
+fn open_and_close() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut spool = Spool::open(dir.path(), Options::new(1 << 30, 1), &[])?;
+    let writer = spool.writers.first_mut().ok_or("one lane has one writer")?;
+    let clock = Clock::system();
+    let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
+    let (began, cpu) = (clock.mono(), cpu_nanos()?);
+    for n in 0..APPENDS {
+        both(writer, n, (&mut open, &mut close))?;
+    }
+    let (cpu, wall) = (cpu_nanos()? - cpu, clock.mono().since(began).as_nanos());
+    println!(
+        "open and close, {IN_FLIGHT} open: {} ns of CPU a request, {} ns in all",
+        cpu / u64::from(APPENDS),
+        wall / u128::from(APPENDS)
+    );
+    Ok(())
+}
+
+/// Opens the `n`-th request, and closes one that was opened before it.
+fn both(writer: &mut Writer, n: u32, (open, close): (&mut Record, &mut Record)) -> Result<()> {
+    if let Record::Open(opened) = open {
+        opened.id = id(n);
+    }
+    writer.append(open)?;
+    if let (Some(first), Record::Close(event)) = (n.checked_sub(IN_FLIGHT), &mut *close) {
+        event.id = id(first);
+        writer.append(close)?;
+    }
+    Ok(())
+}
+
+fn replay(events: u32) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let options = Options::new(32 << 30, 2);
+    let mut spool = Spool::open(dir.path(), options, &[])?;
+    let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
+    for n in 0..events / 2 {
+        for writer in &mut spool.writers {
+            both(writer, n, (&mut open, &mut close))?;
+        }
+    }
+    let bytes = spool.reader.depth()?.bytes;
+    drop(spool);
+    let (records, credits) = (AtomicU64::new(0), AtomicU64::new(0));
+    let visit = |record: &Record| {
+        records.fetch_add(1, Ordering::Relaxed);
+        if let Record::Close(event) = record {
+            credits.fetch_add(event.credits.0.into(), Ordering::Relaxed);
+        }
+    };
+    let clock = Clock::system();
+    let (began, cpu) = (clock.mono(), cpu_ticks()?);
+    let spool = Opening { visit: Some(&visit), ..Opening::new(dir.path(), options, &[]) }.open()?;
+    println!(
+        "replay: {events} events ({} records, {} MB, 2 lanes) in {} ms, {} ms of CPU; {} credits, {} interrupted",
+        records.into_inner(),
+        bytes / 1_000_000,
+        clock.mono().since(began).as_millis(),
+        (cpu_ticks()? - cpu) * 10,
+        credits.into_inner(),
+        spool.interrupted.len()
+    );
+    Ok(())
+}
+
+fn stalls(seconds: u32) -> Result<()> {
+    // Where the target folder is, as a folder in memory has no disk to be busy.
+    let dir = tempfile::tempdir_in(std::env::current_exe()?.parent().ok_or("a folder")?)?;
+    paced(dir.path(), seconds, "alone")?;
+    let busy: Vec<Child> = (0..3)
+        .map(|_| Command::new(std::env::current_exe()?).arg("saturate").arg(dir.path()).spawn())
+        .collect::<std::io::Result<_>>()?;
+    let done = paced(dir.path(), seconds, "beside three that write and sync");
+    for mut child in busy {
+        child.kill()?;
+        child.wait()?;
+    }
+    done
+}
+
+fn paced(dir: &Path, seconds: u32, beside: &str) -> Result<()> {
+    let dir = dir.join("spool");
+    let mut spool = Spool::open(&dir, Options::new(1 << 30, 1), &[])?;
+    let writer = spool.writers.first_mut().ok_or("one lane has one writer")?;
+    let clock = Clock::system();
+    let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
+    let (mut took, began) = (Vec::new(), clock.mono());
+    for n in 0..seconds * PACE {
+        while clock.mono().since(began) < Duration::from_secs(1) * n / PACE {
+            std::thread::park_timeout(Duration::from_micros(100));
+        }
+        let before = clock.mono();
+        both(writer, n, (&mut open, &mut close))?;
+        took.push(clock.mono().since(before).as_micros());
+    }
+    took.sort_unstable();
+    let at =
+        |thousandths: usize| took.get((took.len() * thousandths / 1_000).min(took.len() - 1)).copied().unwrap_or(0);
+    println!(
+        "{PACE} opens and closes a second, {beside}: median {} us, p99 {} us, p99.9 {} us, slowest {} us",
+        at(500),
+        at(990),
+        at(999),
+        at(1_000)
+    );
+    drop(spool);
+    std::fs::remove_dir_all(dir)?;
+    Ok(())
+}
+
+/// Dirties and syncs 64 MiB again and again, until it is killed.
+fn saturate(dir: &Path) -> Result<()> {
+    use std::os::unix::fs::FileExt;
+    let file = tempfile::tempfile_in(dir)?;
+    let block = vec![0x5a; 1 << 20];
+    loop {
+        for n in 0..64 {
+            file.write_all_at(&block, n << 20)?;
+        }
+        file.sync_data()?;
+    }
+}
+
+/// What this thread has used of a processor.
+fn cpu_nanos() -> Result<u64> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(stat.split_whitespace().next().ok_or("schedstat is empty")?.parse()?)
+}
+
+/// What this process has used of the processors, in hundredths of a second (`utime` and `stime` of proc_pid_stat(5)).
+fn cpu_ticks() -> Result<u64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
+    let mut times = fields.split_whitespace().skip(11).take(2);
+    times.try_fold(0, |sum, ticks| Ok(sum + ticks.parse::<u64>()?))
+}
+
+fn id(n: u32) -> RequestId {
+    RequestId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(n)))
+}
+
+fn opened(n: u32) -> Opened {
+    let UsageEvent { id, caller, started_at, day, credits, route, format, model, .. } = event(n);
+    Opened {
+        id,
+        caller,
+        started_at,
+        day,
+        credits,
+        route,
+        format,
+        model,
+        reserved_tokens: 4_096,
+        reserved_cost: NanoUsd(41_000_000),
+        price_version: Some(Arc::from("2025-11-01")),
+    }
+}
+
+fn event(n: u32) -> UsageEvent {
     let mut usage = Usage::empty(Source::Reported);
     (usage.input, usage.output) = (Some(812), Some(154));
     UsageEvent {
-        id: RequestId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001)),
+        id: id(n),
         caller: Some(Caller { user: UserNo(17), key: KeyNo(23) }),
         started_at: Timestamp(1_760_000_000_000_000),
         day: Day(20_370),
@@ -76,5 +262,6 @@ fn event() -> UsageEvent {
             first_byte_us: Some(300_000),
             duration_us: 1_490_000,
         }],
+        refusal: None,
     }
 }

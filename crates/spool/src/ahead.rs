@@ -1,4 +1,5 @@
-//! A thread that makes each lane's next segment before it is needed, so that no worker waits for the file system.
+//! A thread that makes each lane's next segments before they are needed, so that no worker waits for the file system: one, and
+//! as many as hold the closes of what is open.
 //!
 //! It is a help, not a condition: a writer that comes before it makes the segment itself.
 
@@ -7,8 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::disk;
 use crate::error::SpoolError;
-use crate::lane::{Folder, Lane};
+use crate::folder::Folder;
+use crate::lane::Lane;
 
 /// How soon it tries again after the spool or the disk was full.
 const RETRY: Duration = Duration::from_millis(100);
@@ -26,7 +29,7 @@ impl Ahead {
         let (told, at) = (Arc::clone(&stopping), folder.dir.clone());
         let thread = thread::Builder::new()
             .name("spool-ahead".to_owned())
-            .spawn(move || run(&folder, &lanes, &told))
+            .spawn(disk::carried(move || run(&folder, &lanes, &told)))
             .map_err(SpoolError::io("start a thread for", &at))?;
         Ok(Self { stopping, thread: Some(thread) })
     }

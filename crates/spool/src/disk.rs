@@ -1,4 +1,5 @@
-//! Every system call that changes the spool's files, in one place, so that a test can make the n-th of them fail.
+//! Every system call that changes the spool's files, in one place, so that a test can make the n-th of them fail, fill the
+//! disk, or cut its power.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -7,15 +8,28 @@ use std::path::Path;
 
 const ZEROS_BYTES: usize = 64 * 1024;
 
+/// What is asked of the disk.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(test), expect(dead_code, reason = "read by the simulated disk of the tests alone"))]
+pub(crate) enum Call<'a> {
+    Create(&'a Path),
+    Allocate,
+    Write { file: &'a File, bytes: &'a [u8], offset: u64 },
+    Rename { from: &'a Path, to: &'a Path },
+    Remove(&'a Path),
+    Sync(&'a File),
+    SyncFolder,
+}
+
 /// A new or emptied file that only its owner may read.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
-    fail_in_tests()?;
+    ask(Call::Create(path))?;
     OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Gives the file `bytes` bytes on the disk, zeros where it had none, so that later writes cannot find the disk full.
 pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
-    fail_in_tests()?;
+    ask(Call::Allocate)?;
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
         Ok(()) => Ok(()),
         // File systems without it (some network ones): written out, from where the file ends.
@@ -40,66 +54,60 @@ pub(crate) fn write_zeros(file: &File, from: u64, until: u64) -> io::Result<()> 
 
 /// All of `bytes` at `offset`; on an error a part of them may stand there.
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    if let Err(error) = fail_in_tests() {
-        file.write_all_at(bytes.get(..bytes.len() / 2).unwrap_or_default(), offset)?;
-        return Err(error);
-    }
+    ask(Call::Write { file, bytes, offset })?;
     file.write_all_at(bytes, offset)
 }
 
 /// Renames, replacing nothing that matters: names are used once.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fail_in_tests()?;
+    ask(Call::Rename { from, to })?;
     fs::rename(from, to)
 }
 
 /// Removes a file; that it is gone already is fine.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    fail_in_tests()?;
+    ask(Call::Remove(path))?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
+/// What was written of the file before is on the disk when this answers.
+pub(crate) fn sync(file: &File) -> io::Result<()> {
+    if ask(Call::Sync(file))?.is_simulated() { Ok(()) } else { file.sync_data() }
+}
+
+/// The names of the folder's files are on the disk when this answers.
+pub(crate) fn sync_folder(dir: &Path) -> io::Result<()> {
+    if ask(Call::SyncFolder)?.is_simulated() { Ok(()) } else { File::open(dir)?.sync_all() }
+}
+
+/// Whether a disk of a test did it already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Done(bool);
+
+impl Done {
+    const fn is_simulated(self) -> bool {
+        self.0
+    }
+}
+
 #[cfg(not(test))]
 #[expect(clippy::unnecessary_wraps, reason = "fails in tests only")]
-const fn fail_in_tests() -> io::Result<()> {
-    Ok(())
+const fn ask(_: Call<'_>) -> io::Result<Done> {
+    Ok(Done(false))
+}
+
+/// What a thread is to do, with the disk of the thread that starts it.
+#[cfg(not(test))]
+pub(crate) const fn carried<T, F: FnOnce() -> T>(work: F) -> F {
+    work
 }
 
 #[cfg(test)]
-use fault::fail_in_tests;
-
+pub(crate) mod simulated;
 #[cfg(test)]
-pub(crate) mod fault {
-    use std::cell::Cell;
-    use std::io;
-
-    thread_local! {
-        static CALLS_LEFT: Cell<Option<u32>> = const { Cell::new(None) };
-    }
-
-    /// The `n`-th call of this thread from now on fails (0 is the next), once.
-    pub(crate) fn arm(n: u32) {
-        CALLS_LEFT.set(Some(n));
-    }
-
-    /// Disarms; says whether a call failed.
-    pub(crate) fn fired() -> bool {
-        CALLS_LEFT.take().is_none()
-    }
-
-    pub(super) fn fail_in_tests() -> io::Result<()> {
-        match CALLS_LEFT.get() {
-            Some(0) => {
-                CALLS_LEFT.set(None);
-                Err(io::Error::from(io::ErrorKind::StorageFull))
-            }
-            left => {
-                CALLS_LEFT.set(left.map(|calls| calls - 1));
-                Ok(())
-            }
-        }
-    }
-}
+use simulated::ask;
+#[cfg(test)]
+pub(crate) use simulated::carried;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use uuid::Uuid;
+
 /// Why the spool cannot be opened, written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
@@ -53,6 +55,19 @@ pub enum SpoolError {
         file: PathBuf,
         /// Where the record begins; 0 is the segment itself.
         offset: u32,
+    },
+    /// The folder is another node's: its records are that one's to ingest.
+    #[error(
+        "{} is the spool of node {found}, and this is node {node}: name this node's own folder, or give the folder back",
+        folder.display()
+    )]
+    OtherNode {
+        /// The folder.
+        folder: PathBuf,
+        /// Whose it is.
+        found: Uuid,
+        /// Who asks.
+        node: Uuid,
     },
     /// Each lane needs a segment to write and one ahead.
     #[error("{lanes} lanes need a spool of at least {needed_bytes} bytes; the bound is {size_bytes_max}")]

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use access::{Credits, Day, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
-use meter::{Attempt, Caller, Counts, Outcome, Source, Usage, UsageEvent};
+use meter::{Attempt, Billed, Caller, Counts, Outcome, Source, Unit, Usage, UsageEvent};
 use uuid::Uuid;
 
-use crate::{Options, Position, Reader, Record, Spool, SpoolError};
+use crate::{Opened, Options, Position, Reader, Record, Spool, SpoolError};
 
 /// Two or more records a segment, and room for many segments.
 pub(crate) const SMALL: Options = Options { size_bytes_max: 1024 * 1024, segment_bytes: 4096, lanes: 1 };
@@ -39,6 +39,47 @@ pub(crate) fn id(lane: u32, n: u32) -> Uuid {
     Uuid::from_u128((1_000_000 + u128::from(n)) << 80 | 0x7 << 76 | 0x8 << 60 | u128::from(lane))
 }
 
+/// A request that is opened, with every field set.
+pub(crate) fn opened(id: Uuid) -> Opened {
+    Opened {
+        id: RequestId(id),
+        caller: Some(Caller { user: UserNo(1), key: KeyNo(i64::MAX) }),
+        started_at: Timestamp(1_700_000_000_000_000),
+        day: Day(19_675),
+        credits: Credits(2),
+        route: Arc::from("chat"),
+        format: Some(Arc::from("chat")),
+        model: Some(Arc::from("fast")),
+        reserved_tokens: 4_096,
+        reserved_cost: NanoUsd(41_000),
+        price_version: Some(Arc::from("2025-11-01")),
+    }
+}
+
+/// The `n`-th request of a lane, opened.
+pub(crate) fn open_of(lane: u32, n: u32) -> Record {
+    Record::Open(opened(id(lane, n)))
+}
+
+/// The `n`-th request of a lane, closed.
+pub(crate) fn close_of(lane: u32, n: u32) -> Record {
+    Record::Close(event(RequestId(id(lane, n))))
+}
+
+/// A close of `bytes` bytes in all, header included.
+pub(crate) fn close_of_bytes(lane: u32, n: u32, bytes: u32) -> Record {
+    let mut event = event(RequestId(id(lane, n)));
+    let mut encoder = crate::record::Encoder::new();
+    let whole = encoder.put(&Record::Close(event.clone())).unwrap() as usize;
+    for name in (0..=(bytes as usize + event.route.len()).saturating_sub(whole)).rev() {
+        event.route = "r".repeat(name).into();
+        if encoder.put(&Record::Close(event.clone())).unwrap() == bytes {
+            return Record::Close(event);
+        }
+    }
+    panic!("no close of {bytes} bytes");
+}
+
 /// An event with every field set.
 pub(crate) fn event(id: RequestId) -> UsageEvent {
     let usage = Usage {
@@ -49,6 +90,11 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
         cache_write_long: Some(u64::MAX),
         output: Some(300),
         reasoning: Some(128),
+        audio_input: Some(2),
+        image_input: None,
+        audio_output: Some(3),
+        image_output: Some(4),
+        billed: Some(Billed { unit: Unit::Character, quantity: 5 }),
     };
     let attempt = Attempt {
         provider: Arc::from("openai"),
@@ -78,6 +124,7 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
         response_bytes: 16_384,
         duration_us: 1_100,
         attempts: vec![Attempt { usage: None, cost: None, status: None, ..attempt.clone() }, attempt],
+        refusal: Some(Arc::from("upstream_timeout")),
     }
 }
 

@@ -1,83 +1,44 @@
-//! What the writer, the reader and the thread that makes segments ahead share.
+//! What the writer, the reader and the threads beside them share of one lane.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::error::SpoolError;
+use crate::folder::{Durability, Folder, lock};
 use crate::position::Position;
 use crate::segment::{Plan, Segment};
+use crate::sync::Waiting;
 
-/// What all lanes share.
-#[derive(Debug)]
-pub(crate) struct Folder {
-    pub(crate) dir: PathBuf,
-    pub(crate) segment_bytes: u32,
-    size_bytes_max: u64,
-    /// Bytes of all segments that are there or being made.
-    allocated: AtomicU64,
-    trouble: Mutex<Option<SpoolError>>,
-}
-
-impl Folder {
-    pub(crate) const fn new(dir: PathBuf, segment_bytes: u32, size_bytes_max: u64) -> Self {
-        Self { dir, segment_bytes, size_bytes_max, allocated: AtomicU64::new(0), trouble: Mutex::new(None) }
-    }
-
-    pub(crate) fn allocated(&self) -> u64 {
-        self.allocated.load(Ordering::Relaxed)
-    }
-
-    /// Counts bytes of segments that were found, whatever the bound.
-    pub(crate) fn found(&self, bytes: u64) {
-        self.allocated.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Counts bytes of segments as gone.
-    pub(crate) fn gone(&self, bytes: u64) {
-        self.allocated.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// Makes a segment, if the bound holds it.
-    fn create(&self, plan: Plan) -> Result<Segment, SpoolError> {
-        let more = |allocated: u64| {
-            let next = allocated.saturating_add(plan.bytes.into());
-            (next <= self.size_bytes_max).then_some(next)
-        };
-        self.allocated
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .map_err(|_| SpoolError::Full { size_bytes_max: self.size_bytes_max })?;
-        Segment::create(&self.dir, plan).inspect_err(|_| self.gone(plan.bytes.into()))
-    }
-
-    /// Remembers the last failure of making a segment ahead.
-    pub(crate) fn note(&self, error: SpoolError) {
-        *lock(&self.trouble) = Some(error);
-    }
-
-    pub(crate) fn take_trouble(&self) -> Option<SpoolError> {
-        lock(&self.trouble).take()
-    }
-}
-
-/// One lane: how far it is written, and its next segment.
+/// One lane: how far it is written, and the segments after the one that is.
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) number: u32,
+    pub(crate) durability: Durability,
     /// Segment and offset up to which records are whole; see [`Position::pack`].
     published: AtomicU64,
+    /// The same of what survives a power cut; meaningless where nothing is synced.
+    synced: AtomicU64,
     /// Records and their bytes from where this run began to read until `published`.
     records: AtomicU64,
     bytes: AtomicU64,
-    next_is_made: AtomicBool,
+    /// Requests whose close is still to come, by this lane's writer.
+    opens: AtomicU32,
+    /// How many closes the segments that are made hold.
+    ahead: AtomicU32,
     next: Mutex<Next>,
+    /// The thread that makes segments was told that there are too few.
+    pub(crate) more_asked: AtomicBool,
+    /// The thread that syncs was told that something was written.
+    pub(crate) sync_asked: AtomicBool,
+    pub(crate) waiting: Waiting,
 }
 
-/// The segment after the one that is written.
+/// The segments after the one that is written.
 #[derive(Debug)]
 pub(crate) struct Next {
     /// Made, and not taken yet.
-    pub(crate) made: Option<Segment>,
+    pub(crate) made: VecDeque<Segment>,
     /// The number of the next one to be made.
     pub(crate) number: u32,
     /// Nothing stands before it.
@@ -99,19 +60,39 @@ impl Tally {
 }
 
 impl Lane {
-    pub(crate) fn new(number: u32, published: Position, tally: Tally, next: Next) -> Self {
+    /// `published` is synced, where that means something.
+    pub(crate) fn new(folder: &Folder, published: Position, tally: Tally, next: Next) -> Self {
+        let ahead = next.made.iter().map(|segment| folder.closes_in(segment.room())).sum();
         Self {
-            number,
+            number: published.lane,
+            durability: folder.durability,
             published: AtomicU64::new(published.pack()),
+            synced: AtomicU64::new(published.pack()),
             records: AtomicU64::new(tally.records),
             bytes: AtomicU64::new(tally.bytes),
-            next_is_made: AtomicBool::new(next.made.is_some()),
+            opens: AtomicU32::new(0),
+            ahead: AtomicU32::new(ahead),
             next: Mutex::new(next),
+            more_asked: AtomicBool::new(false),
+            sync_asked: AtomicBool::new(false),
+            waiting: Waiting::default(),
         }
     }
 
     pub(crate) fn published(&self) -> Position {
         Position::unpack(self.number, self.published.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn synced(&self) -> Position {
+        Position::unpack(self.number, self.synced.load(Ordering::Acquire))
+    }
+
+    /// Up to where the reader may read: what it hands out must be there after whatever the lane promises to survive.
+    pub(crate) fn readable(&self) -> Position {
+        match self.durability {
+            Durability::Process => self.published(),
+            Durability::Power => self.synced(),
+        }
     }
 
     /// What is published; it may lag behind [`Lane::published`] or run ahead of it by a record.
@@ -126,45 +107,68 @@ impl Lane {
         self.published.store(position.pack(), Ordering::Release);
     }
 
-    pub(crate) fn next_is_made(&self) -> bool {
-        self.next_is_made.load(Ordering::Acquire)
+    /// All before `position` is on the disk.
+    pub(crate) fn note_synced(&self, position: Position) {
+        self.synced.fetch_max(position.pack(), Ordering::AcqRel);
     }
 
-    /// The next segment: the one made ahead, else made here and now.
-    pub(crate) fn take_next(&self, folder: &Folder) -> Result<Segment, SpoolError> {
+    pub(crate) fn note_opens(&self, opens: u32) {
+        self.opens.store(opens, Ordering::Relaxed);
+    }
+
+    /// How many closes the segments that are made hold.
+    pub(crate) fn ahead(&self) -> u32 {
+        self.ahead.load(Ordering::Acquire)
+    }
+
+    /// Whether half a segment or more is made beside what the open requests' closes may need.
+    pub(crate) fn next_is_made(&self, folder: &Folder) -> bool {
+        let spare = folder.closes_in_new().div_ceil(2);
+        self.ahead() >= self.opens.load(Ordering::Relaxed).saturating_add(spare)
+    }
+
+    /// Whether the made segments, the first of them with a record of `bytes` bytes, hold the closes of `opens` requests.
+    pub(crate) fn next_holds(&self, folder: &Folder, bytes: u32, opens: u32) -> bool {
+        let next = lock(&self.next);
+        next.made.front().is_some_and(|first| {
+            let room = first.room();
+            let rest = self.ahead().saturating_sub(folder.closes_in(room));
+            // One of another run that is too small for the record is left again.
+            rest.saturating_add(room.checked_sub(bytes).map_or(0, |left| folder.closes_in(left))) >= opens
+        })
+    }
+
+    /// The next segment; `None` when none is made.
+    pub(crate) fn take_next(&self, folder: &Folder) -> Option<Segment> {
         let mut next = lock(&self.next);
-        let segment = match next.made.take() {
-            Some(segment) => segment,
-            None => self.create(&mut next, folder)?,
-        };
-        self.next_is_made.store(false, Ordering::Release);
-        Ok(segment)
+        let segment = next.made.pop_front()?;
+        self.ahead.fetch_sub(folder.closes_in(segment.room()), Ordering::AcqRel);
+        Some(segment)
     }
 
-    /// Makes the next segment if there is none.
+    /// Makes a segment, unless one was made since `ahead` was looked at.
+    pub(crate) fn make_one(&self, folder: &Folder, ahead: u32) -> Result<(), SpoolError> {
+        let mut next = lock(&self.next);
+        if self.ahead() > ahead { Ok(()) } else { self.create(&mut next, folder) }
+    }
+
+    /// Makes the segments that are missing ahead.
     pub(crate) fn make_next(&self, folder: &Folder) -> Result<(), SpoolError> {
-        if self.next_is_made() {
-            return Ok(());
+        while !self.next_is_made(folder) {
+            self.make_one(folder, self.ahead())?;
         }
-        let mut next = lock(&self.next);
-        if next.made.is_none() {
-            next.made = Some(self.create(&mut next, folder)?);
-        }
-        self.next_is_made.store(true, Ordering::Release);
+        self.more_asked.store(false, Ordering::Release);
         Ok(())
     }
 
-    fn create(&self, next: &mut Next, folder: &Folder) -> Result<Segment, SpoolError> {
+    fn create(&self, next: &mut Next, folder: &Folder) -> Result<(), SpoolError> {
         let Next { number, begins, .. } = *next;
-        let plan = Plan { lane: self.number, number, bytes: folder.segment_bytes, begins };
-        let segment = folder.create(plan)?;
+        let power = folder.durability == Durability::Power;
+        let segment = folder.create(Plan { lane: self.number, number, bytes: folder.segment_bytes, begins, power })?;
         next.number = number.saturating_add(1);
         next.begins = false;
-        Ok(segment)
+        self.ahead.fetch_add(folder.closes_in(segment.room()), Ordering::AcqRel);
+        next.made.push_back(segment);
+        Ok(())
     }
-}
-
-/// What a thread that panicked left is whole: each change under these locks is one assignment.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

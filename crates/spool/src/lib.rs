@@ -1,34 +1,45 @@
 //! The append-only file of usage events, between the workers that write them and the store that ingests them.
 //!
 //! One lane a worker, a lane is a row of segments, a segment a preallocated file of records. What was appended survives
-//! the death of the process (`kill -9`): it lies in the kernel's page cache. It is not synced, so a power cut can take
-//! what the kernel had not yet written; nothing here calls fsync, on files or on the folder. A segment is removed when the
-//! store says that its events are in the database: that they stay there is the store's to see to, beforehand.
+//! the death of the process (`kill -9`): it lies in the kernel's page cache. With [`Durability::Power`] it is synced as well, and
+//! [`Writer::durable`] says when. A segment is removed when the store says that its events are in the database: that they
+//! stay there is the store's to see to, beforehand. A request whose cost is known afterwards is opened and closed: the room
+//! for its close is kept, and what is open when the process dies is found at the next start.
 //!
-//! Never does: SQL, async, reading a clock, locking the folder (one process opens it; the binary holds that lock).
+//! Never does: SQL, async of its own, reading a clock, locking the folder (one process opens it; the binary holds that lock).
 //!
 //! Read in this order: [`record`] (bytes of one event), `segment` (the file), `lane` (what writer and reader share),
-//! [`writer`], [`reader`], [`open`] and `recovery` (what a start finds), `ahead` (segments made before they are needed).
+//! [`writer`], [`reader`], [`opening`] and `recovery` (what a start finds), `ahead` and [`sync`] (the threads beside them).
 
 mod ahead;
 mod disk;
 pub mod error;
+mod folder;
 mod lane;
-pub mod open;
+pub mod opened;
+pub mod opening;
+pub mod options;
 pub mod position;
 pub mod reader;
 pub mod record;
 mod recovery;
 mod segment;
+pub mod sync;
 pub mod writer;
 
 pub use error::SpoolError;
-pub use open::{Options, SEGMENT_BYTES, Spool};
+pub use folder::{CLOSE_BYTES_MAX, Durability};
+pub use opened::{Interrupted, Opened};
+pub use opening::{Opening, Spool};
+pub use options::{Options, SEGMENT_BYTES};
 pub use position::Position;
 pub use reader::{Batch, Depth, Reader};
 pub use record::Record;
-pub use recovery::{Cut, Lost};
+pub use recovery::{Cut, Lost, Skipped};
+pub use sync::Durable;
 pub use writer::Writer;
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod fixture;

@@ -1,5 +1,8 @@
 //! The end where all lanes are read, in batches that stay until they are released.
 
+pub(crate) mod held;
+mod walk;
+
 use std::sync::Arc;
 
 use access::Timestamp;
@@ -7,10 +10,16 @@ use access::Timestamp;
 use crate::ahead::Ahead;
 use crate::disk;
 use crate::error::SpoolError;
-use crate::lane::{Folder, Lane, Tally};
+use crate::folder::Folder;
+use crate::lane::{Lane, Tally};
+use crate::opened::Opened;
 use crate::position::Position;
-use crate::record::{self, Content, Frame, Kind, RECORD_BYTES_MAX, Record, Undecodable};
+use crate::record::{Content, Frame, Kind, RECORD_BYTES_MAX, Record};
 use crate::segment::{self, Segment};
+use crate::sync::Sync;
+use crate::writer::Beside;
+use held::{Held, Mark};
+use walk::{Step, undecodable, walk};
 
 const CHUNK_BYTES: usize = 256 * 1024;
 const _: () = assert!(CHUNK_BYTES >= RECORD_BYTES_MAX);
@@ -23,7 +32,9 @@ const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub struct Reader {
     folder: Arc<Folder>,
     ahead: Arc<Ahead>,
+    sync: Option<Arc<Sync>>,
     lanes: Vec<Reading>,
+    held: Held,
     /// The lane that the next batch begins with, so that a busy one starves no other.
     turn: usize,
     buffer: Vec<u8>,
@@ -40,6 +51,8 @@ pub(crate) struct Reading {
     /// The lowest segment that may still be on the disk.
     lowest: u32,
     open: Option<Segment>,
+    /// What is damaged and left out, ascending: where it begins, and where reading goes on.
+    skips: Vec<(Position, Position)>,
 }
 
 /// Records in the order of their lanes, and the places after them.
@@ -50,6 +63,8 @@ pub struct Batch {
     /// The place after each record.
     places: Vec<Position>,
     ends: Vec<End>,
+    /// Of the opens and closes among them, and the places after these.
+    marks: Vec<(Position, Mark)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -87,8 +102,8 @@ impl Batch {
 }
 
 impl Reading {
-    pub(crate) const fn new(lane: Arc<Lane>, from: Position, lowest: u32) -> Self {
-        Self { lane, released: from, at: from, tally: Tally { records: 0, bytes: 0 }, lowest, open: None }
+    pub(crate) const fn new(lane: Arc<Lane>, from: Position, lowest: u32, skips: Vec<(Position, Position)>) -> Self {
+        Self { lane, released: from, at: from, tally: Tally { records: 0, bytes: 0 }, lowest, open: None, skips }
     }
 
     /// The segment that `at` lies in.
@@ -113,15 +128,10 @@ impl Reading {
     }
 }
 
-/// Why a walk over records goes on or ends.
-enum Step {
-    Next,
-    Stop,
-}
-
 impl Reader {
-    pub(crate) fn new(folder: Arc<Folder>, ahead: Arc<Ahead>, lanes: Vec<Reading>) -> Self {
-        Self { folder, ahead, lanes, turn: 0, buffer: vec![0; CHUNK_BYTES] }
+    pub(crate) fn new(folder: Arc<Folder>, beside: Beside, lanes: Vec<Reading>, held: Held) -> Self {
+        let Beside { ahead, sync } = beside;
+        Self { folder, ahead, sync, lanes, held, turn: 0, buffer: vec![0; CHUNK_BYTES] }
     }
 
     /// Up to `records_max` records (and some 4 MiB) after the released positions, each lane's in order. Reads files, and
@@ -148,8 +158,10 @@ impl Reader {
                     return Ok(Step::Stop);
                 }
                 if let Content::Record(record) = frame.decode().map_err(|why| undecodable(why, file, at))? {
+                    let place = Position { lane, segment: file.number, offset: at + frame.len() };
+                    batch.marks.extend(mark(&record).map(|mark| (place, mark)));
                     batch.records.push(record);
-                    batch.places.push(Position { lane, segment: file.number, offset: at + frame.len() });
+                    batch.places.push(place);
                     end.tally.add(frame.len());
                     bytes_left = bytes_left.saturating_sub(frame.len().into());
                 }
@@ -172,11 +184,38 @@ impl Reader {
     /// Whether [`Reader::release`] would remove a segment: what is stored must then be stored for good beforehand.
     #[must_use]
     pub fn would_remove(&self, batch: &Batch) -> bool {
-        self.lanes.iter().any(|reading| {
-            let end = batch.ends.iter().find(|end| end.position.lane == reading.lane.number);
-            let released = end.map_or(reading.released, |end| end.position.max(reading.released));
-            reading.lowest < released.segment
-        })
+        self.lanes.iter().any(|reading| reading.lowest < self.released_with(batch, reading).segment)
+    }
+
+    /// The requests that are still open when the batch is read, and whose opens go with the segments that
+    /// [`Reader::release`] would remove: to be stored in one transaction with the batch, idempotent by their ids, unless
+    /// their closes are stored already (from a batch whose commit was not known to have succeeded, and that is read again in
+    /// part), until their closes are, and to be given to [`crate::Opening::carried`] at the next start. Empty where
+    /// nothing would be removed; bounded by what is in flight.
+    #[must_use]
+    pub fn carried(&self, batch: &Batch) -> Vec<Opened> {
+        if !self.would_remove(batch) {
+            return Vec::new();
+        }
+        let news = batch.marks.iter().filter(|(place, _)| self.is_news(*place));
+        self.held.lost_by(news, |place| self.goes(batch, place))
+    }
+
+    /// Where reading goes on in a lane when the batch is released.
+    fn released_with(&self, batch: &Batch, reading: &Reading) -> Position {
+        let end = batch.ends.iter().find(|end| end.position.lane == reading.lane.number);
+        end.map_or(reading.released, |end| end.position.max(reading.released))
+    }
+
+    /// Whether a record before `place` is not released yet.
+    fn is_news(&self, place: Position) -> bool {
+        self.lanes.iter().any(|reading| reading.lane.number == place.lane && place > reading.released)
+    }
+
+    /// Whether the segment in which `place` lies is removed with the batch.
+    fn goes(&self, batch: &Batch, place: Position) -> bool {
+        let reading = self.lanes.iter().find(|reading| reading.lane.number == place.lane);
+        reading.is_some_and(|reading| place.segment < self.released_with(batch, reading).segment)
     }
 
     /// The batch is stored: reading goes on after it, and segments that hold nothing else are removed. Doing so twice,
@@ -187,11 +226,19 @@ impl Reader {
     /// tried again at the next release and at the next start.
     pub fn release(&mut self, batch: &Batch) -> Result<(), SpoolError> {
         let mut removed = Ok(());
+        for (place, mark) in &batch.marks {
+            if self.is_news(*place) {
+                self.held.apply(*place, mark);
+            }
+        }
         for end in &batch.ends {
             let Some(reading) = self.lanes.iter_mut().find(|reading| reading.lane.number == end.position.lane) else {
                 continue;
             };
             if end.position > reading.released {
+                if end.position.segment > reading.released.segment {
+                    self.held.carry(end.position);
+                }
                 reading.released = end.position;
                 reading.tally = end.tally;
             }
@@ -227,58 +274,27 @@ impl Reader {
         Ok(depth)
     }
 
-    /// The last failure (a full disk, say) of making segments ahead, once; it is tried again ten times a second.
+    /// Makes all that was appended readable: under [`crate::Durability::Power`] a record is read only when the disk has it.
+    /// Otherwise it happens by itself, soon.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`] when the disk refuses; it is tried again.
+    pub fn sync(&mut self) -> Result<(), SpoolError> {
+        self.sync.as_ref().map_or(Ok(()), |sync| sync.now())
+    }
+
+    /// The last failure (a full disk, say) of making segments ahead or syncing, once; it is tried again ten times a second.
     pub fn trouble(&mut self) -> Option<SpoolError> {
         self.folder.take_trouble()
     }
 }
 
-/// Shows `visit` the published records after the released position, the ends of segments among them, until it says stop;
-/// [`Reading::at`] is then after the last one that it did not stop at, also when the next one is an error.
-fn walk(
-    folder: &Folder,
-    reading: &mut Reading,
-    buffer: &mut [u8],
-    mut visit: impl FnMut(&Frame<'_>, &Segment, u32) -> Result<Step, SpoolError>,
-) -> Result<(), SpoolError> {
-    let published = reading.lane.published();
-    reading.at = reading.released;
-    while reading.at < published {
-        let began = reading.at;
-        let (mut at, file) = (began, reading.segment(folder, began)?);
-        let until = if at.segment == published.segment { published.offset } else { file.bytes };
-        let room = buffer.len().min(until.saturating_sub(at.offset) as usize);
-        let chunk = buffer.get_mut(..room).unwrap_or_default();
-        let count = file.read(chunk, at.offset)?;
-        let mut rest = chunk.get(..count).unwrap_or_default();
-        let mut step = Ok(Step::Next);
-        while let Some(frame) = record::frame(rest, file.seed, at.offset) {
-            step = visit(&frame, file, at.offset);
-            if !matches!(step, Ok(Step::Next)) {
-                break;
-            }
-            if frame.kind() == Ok(Kind::End) {
-                at = Position::start_of(at.lane, at.segment + 1);
-                break;
-            }
-            at.offset += frame.len();
-            rest = rest.get(frame.len() as usize..).unwrap_or_default();
-        }
-        let stuck = (at == began).then(|| file.corrupt(at.offset));
-        reading.at = at;
-        match (step?, stuck) {
-            (Step::Stop, _) => return Ok(()),
-            (Step::Next, Some(error)) => return Err(error),
-            (Step::Next, None) => {}
-        }
-    }
-    Ok(())
-}
-
-fn undecodable(why: Undecodable, file: &Segment, offset: u32) -> SpoolError {
-    match why {
-        Undecodable::Newer => file.newer(offset),
-        Undecodable::Damaged => file.corrupt(offset),
+/// The open requests of a batch, and of those that were read before it, that a release changes.
+fn mark(record: &Record) -> Option<Mark> {
+    match record {
+        Record::Open(opened) => Some(Mark::Opened(opened.clone())),
+        Record::Close(event) => Some(Mark::Closed(event.id.0)),
+        Record::Event(_) | Record::Counts { .. } => None,
     }
 }
 
@@ -289,5 +305,7 @@ fn made_at(frame: &Frame<'_>) -> Option<Timestamp> {
     (frame.id.get_version_num() == 7).then(|| Timestamp(millis.saturating_mul(1_000)))
 }
 
+#[cfg(test)]
+mod carried_tests;
 #[cfg(test)]
 mod tests;

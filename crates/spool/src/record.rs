@@ -1,17 +1,24 @@
 //! One record: a header in its final form, and a payload in postcard.
 //!
 //! ```text
-//! length u32 | crc32c u32 | version u8 | kind u8 | reserved u16 (0) | id 16 bytes | payload (length bytes)
+//! length u32 | crc32c u32 | version u8 | kind u8 | synced u16 | id 16 bytes | payload (length bytes)
 //! ```
 //!
 //! Integers are little-endian. The checksum covers all of the record but itself, and where it stands (lane, segment,
-//! offset): bytes that a caller chose, copied into a payload, never pass for a record. Version 1 includes the payload's
-//! form, so a change of [`UsageEvent`] or [`Counts`] needs version 2.
+//! offset): bytes that a caller chose, copied into a payload, never pass for a record. `synced` is `Synced`. Version 1
+//! includes the payload's form: once a release has written it, a change of [`UsageEvent`], [`Opened`] or [`Counts`] needs
+//! version 2.
+
+mod shorten;
 
 use meter::{Counts, UsageEvent};
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::error::SpoolError;
+use crate::opened::Opened;
+
+pub(crate) use shorten::shortened;
 
 /// Of a record's header.
 pub(crate) const HEADER_BYTES: u32 = 28;
@@ -24,6 +31,10 @@ const VERSION: u8 = 1;
 /// What is appended and read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
+    /// A request whose cost is known only afterwards, before its first byte goes to an upstream.
+    Open(Opened),
+    /// What became of a request that was opened, in this lane or another, in this run or an earlier one.
+    Close(UsageEvent),
     /// A request that was not opened beforehand: its close without an open, whole in itself.
     Event(UsageEvent),
     /// Requests folded into counts.
@@ -40,13 +51,14 @@ impl Record {
     #[must_use]
     pub const fn id(&self) -> Uuid {
         match self {
-            Self::Event(event) => event.id.0,
+            Self::Open(opened) => opened.id.0,
+            Self::Close(event) | Self::Event(event) => event.id.0,
             Self::Counts { id, .. } => *id,
         }
     }
 }
 
-/// The codes of kinds. `Open`, `Close` and `Lease` are taken for what later versions write.
+/// The codes of kinds. `Lease` is taken for what later versions write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Open,
@@ -100,6 +112,33 @@ impl Seed {
     }
 }
 
+/// How far the segment was known to be on the disk when a record was written, in whole KiB and one more; 0 where nobody
+/// syncs ([`crate::Durability::Process`]). It tells a power cut, which may take anything behind it, from damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Synced(u16);
+
+impl Synced {
+    pub(crate) const UNKNOWN: Self = Self(0);
+
+    /// All before `offset` is on the disk.
+    pub(crate) fn until(offset: u32) -> Self {
+        Self(u16::try_from(offset / 1024).unwrap_or(u16::MAX).saturating_add(1))
+    }
+
+    /// Whether what stood at `offset` when the record was written may be gone after a power cut.
+    pub(crate) fn may_lose(self, offset: u32) -> bool {
+        self.0.checked_sub(1).is_some_and(|kib| u32::from(kib) * 1024 <= offset)
+    }
+}
+
+/// Where a record is put.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spot {
+    pub(crate) seed: Seed,
+    pub(crate) offset: u32,
+    pub(crate) synced: Synced,
+}
+
 /// A record about to be written; the buffer is used again and again.
 #[derive(Debug)]
 pub(crate) struct Encoder {
@@ -117,6 +156,8 @@ impl Encoder {
         let too_large = || SpoolError::TooLarge { payload_bytes_max: PAYLOAD_BYTES_MAX };
         let (head, room) = self.bytes.split_first_chunk_mut::<HEAD>().ok_or_else(too_large)?;
         let (kind, payload) = match record {
+            Record::Open(opened) => (Kind::Open, postcard::to_slice(opened, room)),
+            Record::Close(event) => (Kind::Close, postcard::to_slice(event, room)),
             Record::Event(event) => (Kind::Event, postcard::to_slice(event, room)),
             Record::Counts { counts, .. } => (Kind::Counts, postcard::to_slice(counts, room)),
         };
@@ -128,19 +169,26 @@ impl Encoder {
         u32::try_from(self.used).map_err(|_| too_large())
     }
 
-    /// The bytes of the record last put, as they stand at `offset`.
-    pub(crate) fn stamped(&mut self, seed: Seed, offset: u32) -> &[u8] {
+    /// The bytes of the record last put, as they stand at a spot.
+    pub(crate) fn stamped(&mut self, spot: Spot) -> &[u8] {
         let bytes = self.bytes.get_mut(..self.used).unwrap_or_default();
-        stamp(bytes, seed, offset);
+        place(bytes, spot);
         bytes
     }
 }
 
 /// The record that ends a segment.
-pub(crate) fn end(seed: Seed, offset: u32) -> [u8; HEAD] {
+pub(crate) fn end(spot: Spot) -> [u8; HEAD] {
     let mut bytes = header(Kind::End, 0, Uuid::nil());
-    stamp(&mut bytes, seed, offset);
+    place(&mut bytes, spot);
     bytes
+}
+
+fn place(bytes: &mut [u8], spot: Spot) {
+    if let Some(synced) = bytes.get_mut(10..12) {
+        synced.copy_from_slice(&spot.synced.0.to_le_bytes());
+    }
+    stamp(bytes, spot.seed, spot.offset);
 }
 
 fn header(kind: Kind, length: u32, id: Uuid) -> [u8; HEAD] {
@@ -163,6 +211,7 @@ pub(crate) fn stamp(bytes: &mut [u8], seed: Seed, offset: u32) {
 pub(crate) struct Frame<'a> {
     version: u8,
     kind: u8,
+    pub(crate) synced: Synced,
     pub(crate) id: Uuid,
     payload: &'a [u8],
 }
@@ -184,7 +233,7 @@ pub(crate) enum Undecodable {
 /// The record with which `bytes` begin; `None` when none stands there whole and intact.
 pub(crate) fn frame(bytes: &[u8], seed: Seed, offset: u32) -> Option<Frame<'_>> {
     let head = bytes.first_chunk::<HEAD>()?;
-    let [l0, l1, l2, l3, c0, c1, c2, c3, version, kind, _, _, id @ ..] = *head;
+    let [l0, l1, l2, l3, c0, c1, c2, c3, version, kind, s0, s1, id @ ..] = *head;
     let length = u32::from_le_bytes([l0, l1, l2, l3]);
     // Zeros, the usual thing after the last record, are told apart without a checksum.
     if version == 0 || length > PAYLOAD_BYTES_MAX {
@@ -193,7 +242,13 @@ pub(crate) fn frame(bytes: &[u8], seed: Seed, offset: u32) -> Option<Frame<'_>> 
     let whole = bytes.get(..HEAD + length as usize)?;
     let (_, covered) = whole.split_first_chunk::<8>()?;
     let intact = seed.checksum(offset, [l0, l1, l2, l3], covered) == u32::from_le_bytes([c0, c1, c2, c3]);
-    intact.then(|| Frame { version, kind, id: Uuid::from_bytes(id), payload: whole.get(HEAD..).unwrap_or_default() })
+    intact.then(|| Frame {
+        version,
+        kind,
+        synced: Synced(u16::from_le_bytes([s0, s1])),
+        id: Uuid::from_bytes(id),
+        payload: whole.get(HEAD..).unwrap_or_default(),
+    })
 }
 
 impl Frame<'_> {
@@ -205,7 +260,11 @@ impl Frame<'_> {
     /// The kind, if this version knows how to read it.
     pub(crate) fn kind(&self) -> Result<Kind, Undecodable> {
         match Kind::of(self.kind) {
-            Some(kind @ (Kind::Counts | Kind::Event | Kind::End)) if self.version == VERSION => Ok(kind),
+            Some(kind @ (Kind::Open | Kind::Close | Kind::Counts | Kind::Event | Kind::End))
+                if self.version == VERSION =>
+            {
+                Ok(kind)
+            }
             Some(Kind::Open | Kind::Close | Kind::Lease | Kind::Counts | Kind::Event | Kind::End) | None => {
                 Err(Undecodable::Newer)
             }
@@ -213,22 +272,19 @@ impl Frame<'_> {
     }
 
     pub(crate) fn decode(&self) -> Result<Content, Undecodable> {
-        match self.kind()? {
-            Kind::Event => {
-                let event: UsageEvent = postcard::from_bytes(self.payload).map_err(|_| Undecodable::Damaged)?;
-                if event.id.0 == self.id {
-                    Ok(Content::Record(Record::Event(event)))
-                } else {
-                    Err(Undecodable::Damaged)
-                }
-            }
-            Kind::Counts => {
-                let counts = postcard::from_bytes(self.payload).map_err(|_| Undecodable::Damaged)?;
-                Ok(Content::Record(Record::Counts { id: self.id, counts }))
-            }
-            Kind::End => Ok(Content::End),
-            Kind::Open | Kind::Close | Kind::Lease => Err(Undecodable::Newer),
-        }
+        let record = match self.kind()? {
+            Kind::Open => Record::Open(self.payload()?),
+            Kind::Close => Record::Close(self.payload()?),
+            Kind::Event => Record::Event(self.payload()?),
+            Kind::Counts => Record::Counts { id: self.id, counts: self.payload()? },
+            Kind::End => return Ok(Content::End),
+            Kind::Lease => return Err(Undecodable::Newer),
+        };
+        if record.id() == self.id { Ok(Content::Record(record)) } else { Err(Undecodable::Damaged) }
+    }
+
+    fn payload<T: DeserializeOwned>(&self) -> Result<T, Undecodable> {
+        postcard::from_bytes(self.payload).map_err(|_| Undecodable::Damaged)
     }
 }
 

@@ -25,6 +25,8 @@ const MAGIC: [u8; 8] = *b"TGSPOOL\n";
 const VERSION: u16 = 1;
 /// The lane begins here: no segment before it is missed.
 const BEGINS: u16 = 1;
+/// Made under [`crate::Durability::Power`]: a power cut may leave holes in what was not synced.
+const POWER: u16 = 2;
 const EXTENSION: &str = "spool";
 const EXTENSION_NEW: &str = "new";
 
@@ -36,6 +38,8 @@ pub(crate) struct Segment {
     pub(crate) bytes: u32,
     /// No segment before it is missed.
     pub(crate) begins: bool,
+    /// Its records say how far they were synced.
+    pub(crate) power: bool,
     pub(crate) seed: Seed,
     pub(crate) path: PathBuf,
     file: File,
@@ -48,6 +52,7 @@ pub(crate) struct Plan {
     pub(crate) number: u32,
     pub(crate) bytes: u32,
     pub(crate) begins: bool,
+    pub(crate) power: bool,
 }
 
 impl Segment {
@@ -55,10 +60,16 @@ impl Segment {
     pub(crate) fn create(dir: &Path, plan: Plan) -> Result<Self, SpoolError> {
         let path = path(dir, plan.lane, plan.number);
         let new = path.with_extension(EXTENSION_NEW);
-        let made = Self::create_at(&new, path, plan);
+        let made = Self::create_at(&new, path.clone(), plan).and_then(|segment| {
+            if plan.power {
+                disk::sync_folder(dir).map_err(SpoolError::io("sync", dir))?;
+            }
+            Ok(segment)
+        });
         if made.is_err() {
-            // What cannot be removed now is at the next start.
+            // What cannot be removed now is replaced by the next try, or found empty by the next start.
             let _ = disk::remove(&new);
+            let _ = disk::remove(&path);
         }
         made
     }
@@ -67,9 +78,12 @@ impl Segment {
         let file = disk::create(new).map_err(SpoolError::io("create", new))?;
         disk::allocate(&file, plan.bytes.into()).map_err(SpoolError::io("allocate", new))?;
         disk::write_at(&file, &header(plan), 0).map_err(SpoolError::io("write", new))?;
+        if plan.power {
+            disk::sync(&file).map_err(SpoolError::io("sync", new))?;
+        }
         disk::rename(new, &path).map_err(SpoolError::io("rename", new))?;
-        let Plan { lane, number, bytes, begins } = plan;
-        Ok(Self { number, bytes, begins, seed: Seed::new(lane, number), path, file })
+        let Plan { lane, number, bytes, begins, power } = plan;
+        Ok(Self { number, bytes, begins, power, seed: Seed::new(lane, number), path, file })
     }
 
     /// Opens a file that is there.
@@ -79,8 +93,8 @@ impl Segment {
         let mut head = [0; HEADER_BYTES as usize];
         let count = read_full(&file, &mut head, 0).map_err(SpoolError::io("read", &path))?;
         match check(&head, lane, number) {
-            Ok((bytes, begins)) if count == head.len() => {
-                Ok(Self { number, bytes, begins, seed: Seed::new(lane, number), path, file })
+            Ok(Plan { bytes, begins, power, .. }) if count == head.len() => {
+                Ok(Self { number, bytes, begins, power, seed: Seed::new(lane, number), path, file })
             }
             Err(Unusable::Newer) => Err(SpoolError::Newer { file: path, offset: 0 }),
             Ok(_) | Err(Unusable::Damaged) => Err(SpoolError::Corrupt { file: path, offset: 0 }),
@@ -101,7 +115,17 @@ impl Segment {
         disk::write_zeros(&self.file, from.into(), until.into()).map_err(SpoolError::io("write", &self.path))
     }
 
-    /// All of the file's bytes are on the disk, zeros where it was cut short.
+    /// Bytes for records in a segment without any, the end beside them.
+    pub(crate) const fn room(&self) -> u32 {
+        self.bytes.saturating_sub(FRAME_BYTES)
+    }
+
+    /// What was written of it before is on the disk when this answers.
+    pub(crate) fn sync(&self) -> Result<(), SpoolError> {
+        disk::sync(&self.file).map_err(SpoolError::io("sync", &self.path))
+    }
+
+    /// All of the file's bytes have their room on the disk, zeros where it was cut short.
     pub(crate) fn allocate(&self) -> Result<(), SpoolError> {
         disk::allocate(&self.file, self.bytes.into()).map_err(SpoolError::io("allocate", &self.path))
     }
@@ -169,7 +193,8 @@ fn header(plan: Plan) -> [u8; HEADER_BYTES as usize] {
     let mut bytes = [0; HEADER_BYTES as usize];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
-    bytes[10..12].copy_from_slice(&if plan.begins { BEGINS } else { 0 }.to_le_bytes());
+    let flags = if plan.begins { BEGINS } else { 0 } | if plan.power { POWER } else { 0 };
+    bytes[10..12].copy_from_slice(&flags.to_le_bytes());
     bytes[12..16].copy_from_slice(&plan.lane.to_le_bytes());
     bytes[16..20].copy_from_slice(&plan.number.to_le_bytes());
     bytes[20..24].copy_from_slice(&plan.bytes.to_le_bytes());
@@ -183,8 +208,8 @@ enum Unusable {
     Damaged,
 }
 
-/// Size, and whether the lane begins here.
-fn check(head: &[u8; HEADER_BYTES as usize], lane: u32, number: u32) -> Result<(u32, bool), Unusable> {
+/// What the header says that the segment is.
+fn check(head: &[u8; HEADER_BYTES as usize], lane: u32, number: u32) -> Result<Plan, Unusable> {
     let word = |at: usize| head.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes));
     if head[..8] != MAGIC || crc32c::crc32c(&head[..28]) != word(28) {
         return Err(Unusable::Damaged);
@@ -192,10 +217,10 @@ fn check(head: &[u8; HEADER_BYTES as usize], lane: u32, number: u32) -> Result<(
     if head[8..10] != VERSION.to_le_bytes() {
         return Err(Unusable::Newer);
     }
-    let bytes = word(20);
-    let begins = u16::from_le_bytes([head[10], head[11]]) & BEGINS != 0;
-    let same = *head == header(Plan { lane, number, bytes, begins });
-    if same && (BYTES_MIN..=BYTES_MAX).contains(&bytes) { Ok((bytes, begins)) } else { Err(Unusable::Damaged) }
+    let flags = u16::from_le_bytes([head[10], head[11]]);
+    let plan = Plan { lane, number, bytes: word(20), begins: flags & BEGINS != 0, power: flags & POWER != 0 };
+    let same = *head == header(plan) && (BYTES_MIN..=BYTES_MAX).contains(&plan.bytes);
+    if same { Ok(plan) } else { Err(Unusable::Damaged) }
 }
 
 fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {

@@ -1,106 +1,288 @@
-//! All that is SQLite's alone. The rest of the crate speaks SQL that PostgreSQL reads too.
+//! The two databases behind one handle. All that is one's alone stands below here; the rest of the crate speaks SQL that
+//! both read.
 
-use std::fs::File;
+mod fault;
+pub(crate) mod postgres;
+mod query;
+pub(crate) mod sqlite;
+
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Sqlite};
+use sqlx::{SqlSafeStr, SqlStr};
 
-/// The database behind every statement.
-pub(crate) type Db = Sqlite;
-/// Its pool.
-pub(crate) type Pool = sqlx::Pool<Db>;
-/// Its transaction.
-pub(crate) type Transaction = sqlx::Transaction<'static, Db>;
-/// Its bound parameters.
-pub(crate) type Arguments = <Db as sqlx::Database>::Arguments;
+pub(crate) use fault::{fault, is_known};
+pub(crate) use postgres::Patience;
+#[cfg(test)]
+pub(crate) use query::SENT;
+pub(crate) use query::{Arguments, Query, Value};
 
-/// Parameters in one statement: SQLite's default of `SQLITE_MAX_VARIABLE_NUMBER` (PostgreSQL's is 65,535).
-pub(crate) const PARAMETERS_MAX: usize = 32_766;
-
-/// A lookup is done in 30 µs: more connections would only cost memory.
+/// Key look-ups that are asked of the database at once, and other reads of a file. One look-up is done in 30 µs on SQLite,
+/// where more would only cost memory.
 pub(crate) const READERS: u32 = 4;
+/// Connections for look-ups alone, so that no slow read keeps the proxy from knowing a key: [`READERS`], and one to read the
+/// revision, without which what is known grows old.
+const LOOKUPS: u32 = READERS + 1;
 
-/// How long a writer waits for another process to end its transaction.
-const BUSY: Duration = Duration::from_secs(5);
-/// How long anybody waits for a connection.
-const ACQUIRE: Duration = Duration::from_secs(10);
-/// What a checkpoint leaves of the write-ahead log.
-const LOG_BYTES_MAX: &str = "67108864";
-
-/// The one connection that writes: SQLite has one writer a file, and a queue in the pool is fairer than its busy loop.
-pub(crate) async fn writer(file: &Path) -> Result<Pool, sqlx::Error> {
-    let options = connect(file)
-        .journal_mode(SqliteJournalMode::Wal)
-        // With a write-ahead log this loses no consistency; a power cut may lose the last transactions. Ingested ones
-        // the spool then gives again: it removes nothing before `sync`.
-        .synchronous(SqliteSynchronous::Normal)
-        .pragma("journal_size_limit", LOG_BYTES_MAX)
-        // What undoes a statement of many rows stays in memory: in a file it is a fifth of ingest's cost (perf).
-        .pragma("temp_store", "MEMORY");
-    // Where SQLite itself has rolled back (disk full, I/O error, out of memory), sqlx's ROLLBACK fails, and it takes the
-    // connection to be in a transaction for ever: no other begins on it.
-    let usable = pool(1).before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
-    usable.connect_with(options).await
+/// An open database.
+#[derive(Debug)]
+pub(crate) enum Db {
+    /// One connection that writes, several that read, some of them for look-ups alone, one that empties the write-ahead log,
+    /// and the log.
+    Sqlite {
+        writer: sqlx::SqlitePool,
+        readers: sqlx::SqlitePool,
+        lookups: sqlx::SqlitePool,
+        checkpointer: sqlx::SqlitePool,
+        log: PathBuf,
+    },
+    /// Connections that read and write, and those for look-ups alone.
+    Postgres { pool: sqlx::PgPool, lookups: sqlx::PgPool },
 }
 
-/// The write-ahead log of a database.
-pub(crate) fn log(file: &Path) -> PathBuf {
-    let mut log = file.as_os_str().to_owned();
-    log.push("-wal");
-    log.into()
+/// A transaction that may write; it is undone when it is dropped.
+#[derive(Debug)]
+pub(crate) enum Transaction {
+    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    /// And how long we wait for each of its answers.
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>, Patience),
 }
 
-/// Answers when all that was committed before survives a power cut; blocks until the disk has it. SQLite would do so at
-/// the commit of a further write, which a full disk refuses, or at a checkpoint, which waits for whoever reads. It holds
-/// no lock on this file that closing it here could drop.
-pub(crate) fn sync(log: &Path) -> io::Result<()> {
-    match File::open(log) {
-        Ok(log) => log.sync_data(),
-        // A checkpoint syncs the database before the log goes.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Db {
+    /// Ends all connections.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers, lookups, checkpointer, .. } => {
+                readers.close().await;
+                lookups.close().await;
+                checkpointer.close().await;
+                writer.close().await;
+            }
+            Self::Postgres { pool, lookups } => {
+                lookups.close().await;
+                pool.close().await;
+            }
+        }
+    }
+
+    /// A statement that only reads.
+    pub(crate) fn query(&self, sql: impl SqlSafeStr) -> Query<'_> {
+        match self {
+            Self::Sqlite { readers, .. } => Query::on_sqlite(readers, sql.into_sql_str()),
+            Self::Postgres { pool, .. } => Query::on_postgres(pool, sql.into_sql_str()),
+        }
+    }
+
+    /// A statement that looks something up for requests that wait: other reads do not hold it up.
+    pub(crate) fn look_up(&self, sql: impl SqlSafeStr) -> Query<'_> {
+        match self {
+            Self::Sqlite { lookups, .. } => Query::on_sqlite(lookups, sql.into_sql_str()),
+            Self::Postgres { lookups, .. } => Query::on_postgres(lookups, sql.into_sql_str()),
+        }
+    }
+
+    /// A transaction that may write.
+    pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        match self {
+            Self::Sqlite { writer, .. } => Ok(Transaction::Sqlite(sqlite::begin(writer).await?)),
+            Self::Postgres { pool, .. } => {
+                Ok(Transaction::Postgres(postgres::bounded(pool.begin()).await?, Patience::Bounded))
+            }
+        }
+    }
+
+    /// A transaction that only reads, and sees the database as it stands at its first question.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction, sqlx::Error> {
+        match self {
+            Self::Sqlite { readers, .. } => Ok(Transaction::Sqlite(readers.begin().await?)),
+            Self::Postgres { pool, .. } => {
+                let begun = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+                Ok(Transaction::Postgres(postgres::bounded(begun).await?, Patience::Bounded))
+            }
+        }
+    }
+
+    /// Answers when all that was committed before survives a power cut; blocks until the disk has it. A server says that
+    /// it has committed when its own disk has it (`postgres::prepare` sees to that).
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        match self {
+            Self::Sqlite { log, .. } => sqlite::sync(log),
+            Self::Postgres { .. } => Ok(()),
+        }
+    }
+
+    /// Brings what the write-ahead log holds into the database's file, beside whoever writes; a server sees to its own.
+    pub(crate) async fn checkpoint(&self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite { checkpointer, .. } => sqlite::checkpoint(checkpointer).await.map(|_| ()),
+            Self::Postgres { .. } => Ok(()),
+        }
+    }
+
+    /// The same of what came meanwhile, while nobody writes, so that the log begins anew.
+    pub(crate) async fn begin_log_anew(&self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite { writer, checkpointer, .. } => sqlite::begin_log_anew(writer, checkpointer).await,
+            Self::Postgres { .. } => Ok(()),
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Sqlite { .. } => Kind::Sqlite,
+            Self::Postgres { .. } => Kind::Postgres,
+        }
     }
 }
 
-/// Connections that cannot write.
-pub(crate) async fn readers(file: &Path) -> Result<Pool, sqlx::Error> {
-    pool(READERS).connect_with(connect(file).read_only(true)).await
+impl Transaction {
+    /// A statement within it.
+    pub(crate) fn query(&mut self, sql: impl SqlSafeStr) -> Query<'_> {
+        let sql: SqlStr = sql.into_sql_str();
+        match self {
+            Self::Sqlite(transaction) => Query::in_sqlite(transaction, sql),
+            Self::Postgres(transaction, patience) => Query::in_postgres(transaction, *patience, sql),
+        }
+    }
+
+    /// Keeps what was written. On an error from PostgreSQL it may be kept all the same: the connection died before its
+    /// answer came.
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres(transaction, patience) => patience.wait(transaction.commit()).await,
+        }
+    }
+
+    /// Lets its statements and its commit take as long as they need, and it stand still meanwhile.
+    pub(crate) async fn without_time_limit(&mut self) -> Result<(), sqlx::Error> {
+        if self.kind() == Kind::Postgres {
+            self.query("SET LOCAL statement_timeout = 0").run().await?;
+            self.query("SET LOCAL idle_in_transaction_session_timeout = 0").run().await?;
+        }
+        if let Self::Postgres(_, patience) = self {
+            *patience = Patience::Endless;
+        }
+        Ok(())
+    }
+
+    /// Undoes what was written.
+    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => transaction.rollback().await,
+            Self::Postgres(transaction, _) => postgres::bounded(transaction.rollback()).await,
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Sqlite(_) => Kind::Sqlite,
+            Self::Postgres(..) => Kind::Postgres,
+        }
+    }
 }
 
-/// A transaction that may write. `IMMEDIATE` takes the lock at once: one that began reading cannot wait for it later.
-pub(crate) async fn begin(writer: &Pool) -> Result<Transaction, sqlx::Error> {
-    writer.begin_with("BEGIN IMMEDIATE").await
+impl Kind {
+    /// Parameters in one statement: SQLite's default of `SQLITE_MAX_VARIABLE_NUMBER`, the width of PostgreSQL's counter.
+    pub(crate) const fn parameters_max(self) -> usize {
+        match self {
+            Self::Sqlite => 32_766,
+            Self::Postgres => 65_535,
+        }
+    }
+
+    /// Writes the `n`-th parameter, from 1, of a statement with many of them. sqlx asks SQLite for the name of each
+    /// parameter, and SQLite searches a list for it: named ones (`$1`) make that quadratic, `?` has no name.
+    pub(crate) fn placeholder(self, n: usize, text: &mut String) {
+        match self {
+            Self::Sqlite => text.push('?'),
+            Self::Postgres => {
+                text.push('$');
+                text.push_str(&n.to_string());
+            }
+        }
+    }
+
+    /// Writes a list of `count` parameters, in parentheses.
+    pub(crate) fn placeholders(self, count: usize, text: &mut String) {
+        self.placeholders_from(1, count, text);
+    }
+
+    /// The same from the `first`-th parameter on.
+    pub(crate) fn placeholders_from(self, first: usize, count: usize, text: &mut String) {
+        text.push('(');
+        for n in first..first + count {
+            text.push_str(if n == first { "" } else { ", " });
+            self.placeholder(n, text);
+        }
+        text.push(')');
+    }
+
+    /// Before names are numbered: one writer after the other, so that no two give the same number. SQLite has one anyway.
+    pub(crate) const fn lock_names(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("LOCK TABLE names IN SHARE ROW EXCLUSIVE MODE"),
+        }
+    }
+
+    /// The columns of a table.
+    const fn columns(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT name, upper(type) FROM pragma_table_info($1) ORDER BY cid",
+            Self::Postgres => {
+                "SELECT column_name::text, upper(data_type::text) FROM information_schema.columns
+                WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position"
+            }
+        }
+    }
+
+    /// Before old usage is deleted: whether nobody else does so, until the transaction ends. A file has one server anyway.
+    /// The number is ours: `retent` in ASCII.
+    pub(crate) const fn try_retention(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT pg_try_advisory_xact_lock(125780070067828)"),
+        }
+    }
 }
 
-/// The `n`-th parameter of a statement with thousands of them. sqlx asks SQLite for the name of each parameter, and
-/// SQLite searches a list for it: named ones (`$1`) make that quadratic, `?` has no name.
-pub(crate) const fn placeholder(_n: usize) -> &'static str {
-    "?"
+/// A table's columns, in order, each with its type.
+pub(crate) async fn columns(on: &mut Transaction, table: &str) -> Result<Vec<(String, String)>, sqlx::Error> {
+    let text = on.kind().columns();
+    on.query(text).bind(table.to_owned()).all().await
 }
 
-fn connect(file: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(file).busy_timeout(BUSY).foreign_keys(true).disable_statement_logging()
-}
-
-fn pool(connections_max: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .min_connections(1)
-        .max_connections(connections_max)
-        .acquire_timeout(ACQUIRE)
-        .max_lifetime(None)
-        // A file does not go away like a server does.
-        .test_before_acquire(false)
-}
-
-/// Every table but the migrations' own, with its columns in order.
+/// The texts that differ.
 #[cfg(test)]
-pub(crate) const CATALOGUE: &str =
-    "SELECT t.name, c.name, c.type, c.pk FROM sqlite_master t JOIN pragma_table_info(t.name) c
-    WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> '_sqlx_migrations' ORDER BY t.name, c.cid";
+pub(crate) fn texts(kind: Kind) -> Vec<String> {
+    let texts = [Some(kind.columns()), kind.lock_names(), kind.try_retention()];
+    texts.into_iter().flatten().map(str::to_owned).collect()
+}
 
-/// Stands before a statement whose plan is asked for.
+/// Every table but the migrations' own, with its columns in order: table, column, type, whether it is the primary key.
 #[cfg(test)]
-pub(crate) const EXPLAIN: &str = "EXPLAIN QUERY PLAN ";
+pub(crate) const fn catalogue(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sqlite => {
+            "SELECT t.name, c.name, c.type, c.pk <> 0 FROM sqlite_master t JOIN pragma_table_info(t.name) c
+            WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> '_sqlx_migrations' ORDER BY t.name, c.cid"
+        }
+        Kind::Postgres => {
+            "SELECT c.table_name::text, c.column_name::text, upper(c.data_type::text), EXISTS (SELECT 1
+                FROM information_schema.table_constraints t JOIN information_schema.key_column_usage k
+                    USING (constraint_schema, constraint_name)
+                WHERE t.constraint_type = 'PRIMARY KEY' AND k.table_schema = c.table_schema
+                    AND k.table_name = c.table_name AND k.column_name = c.column_name)
+            FROM information_schema.columns c WHERE c.table_schema = 'public' AND c.table_name <> '_sqlx_migrations'
+            ORDER BY c.table_name COLLATE \"C\", c.ordinal_position"
+        }
+    }
+}

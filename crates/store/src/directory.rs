@@ -1,21 +1,35 @@
 //! The loop that answers what the workers' directories ask.
 
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use access::{KeyHash, Lookup, NotFound};
+use access::{KeyHash, Lookup, NotFound, Principal, UserId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::batch::ASKED_MAX;
 use crate::dialect::READERS;
 use crate::error::StoreError;
-use crate::identity::HASHES_MAX;
+use crate::identity::Identity;
 use crate::outage::Outage;
 use crate::store::Store;
+use crate::unsealed::{Keys, Unsealed};
+
+/// A question that takes longer than this is not waited for: requests hang on it, for 2 s at most. Told that the store is
+/// away, a directory still has what it knew.
+const ANSWER: Duration = Duration::from_millis(1_500);
 
 /// Answers lookups until `cancel` is done or every directory is gone. What is queued is asked together, one question a
-/// reading connection at a time; where the store fails, the answer is [`NotFound::Unavailable`].
-pub async fn serve(store: Store, mut lookups: mpsc::Receiver<Lookup>, cancel: impl Future<Output = ()>) {
+/// reading connection at a time; where the store fails, the answer is [`NotFound::Unavailable`]. Credentials of providers are
+/// answered in clear, as `unsealed` opens them.
+pub async fn serve(
+    store: Store,
+    unsealed: Arc<Unsealed>,
+    mut lookups: mpsc::Receiver<Lookup>,
+    cancel: impl Future<Output = ()>,
+) {
     let mut questions = JoinSet::new();
     let mut outage = Outage::new("directory");
     let mut queued = Vec::new();
@@ -23,11 +37,11 @@ pub async fn serve(store: Store, mut lookups: mpsc::Receiver<Lookup>, cancel: im
     loop {
         let free = questions.len() < usize::try_from(READERS).unwrap_or(usize::MAX);
         tokio::select! {
-            received = lookups.recv_many(&mut queued, HASHES_MAX), if free => {
+            received = lookups.recv_many(&mut queued, ASKED_MAX), if free => {
                 if received == 0 {
                     break;
                 }
-                questions.spawn(answer(store.clone(), std::mem::take(&mut queued)));
+                questions.spawn(answer(store.clone(), unsealed.clone(), std::mem::take(&mut queued)));
             }
             Some(Ok(answered)) = questions.join_next() => outage.note(&answered),
             () = &mut cancel => break,
@@ -40,18 +54,50 @@ pub async fn serve(store: Store, mut lookups: mpsc::Receiver<Lookup>, cancel: im
     }
 }
 
-async fn answer(store: Store, lookups: Vec<Lookup>) -> Result<(), StoreError> {
+async fn answer(store: Store, unsealed: Arc<Unsealed>, lookups: Vec<Lookup>) -> Result<(), StoreError> {
     let hashes: Vec<KeyHash> = lookups.iter().map(|lookup| lookup.hash).collect();
-    let identities = store.identities(&hashes).await;
+    let known = tokio::time::timeout(ANSWER, know(&store, &unsealed, &hashes))
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unavailable(std::io::Error::from(std::io::ErrorKind::TimedOut).into())));
     for Lookup { hash, reply } in lookups {
-        let found = match &identities {
-            Ok(identities) => identities.get(&hash).map_or(Err(NotFound::Unknown), |judged| {
-                judged.as_ref().map(|identity| Arc::new(identity.principal())).map_err(|not_found| *not_found)
+        let found = match &known {
+            Ok((identities, keys)) => identities.get(&hash).map_or(Err(NotFound::Unknown), |judged| {
+                judged.as_ref().map(|identity| Arc::new(principal(identity, keys))).map_err(|not_found| *not_found)
             }),
             Err(_) => Err(NotFound::Unavailable),
         };
         // An error means that nobody waits any more.
         let _ = reply.send(found);
     }
-    identities.map(|_| ())
+    known.map(|_| ())
+}
+
+/// Who holds the keys, and what those may call with.
+async fn know(
+    store: &Store,
+    unsealed: &Arc<Unsealed>,
+    hashes: &[KeyHash],
+) -> Result<(HashMap<KeyHash, Result<Identity, NotFound>>, Keys), StoreError> {
+    let identities = store.identities(hashes).await?;
+    note_uses(store, &identities);
+    let users: HashSet<UserId> = identities.values().flatten().map(|identity| identity.user.id).collect();
+    let keys = unsealed.of_users(store, &users.into_iter().collect::<Vec<_>>()).await?;
+    Ok((identities, keys))
+}
+
+/// That a secret is looked up is a use of it.
+fn note_uses(store: &Store, identities: &HashMap<KeyHash, Result<Identity, NotFound>>) {
+    let now = store.clock().now();
+    for (hash, identity) in identities {
+        if let Ok(identity) = identity {
+            store.last_use().note(identity.key.no, now);
+            if identity.key.rotated.is_some() {
+                store.last_use().note_previous(*hash, now);
+            }
+        }
+    }
+}
+
+fn principal(identity: &Identity, keys: &Keys) -> Principal {
+    Principal { provider_keys: keys.of(identity.user.id), ..identity.principal() }
 }

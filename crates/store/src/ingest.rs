@@ -4,6 +4,7 @@
 //! writes; what lies before it is written already. An event counts once by its id too. A segment of the spool is released
 //! only when what was committed of it survives a power cut.
 
+mod checkpoint;
 mod fold;
 mod insert;
 mod names;
@@ -16,18 +17,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use spool::{Position, Reader, Record, SpoolError};
-use sqlx::Executor;
 use thiserror::Error;
 
-use crate::dialect::Db;
+use crate::dialect::Query;
 use crate::error::StoreError;
+use crate::node::Node;
 use crate::outage::{Outage, Trouble, causes};
+use crate::pace::Pace;
 use crate::statement::{statements, unsigned};
 use crate::store::Store;
+use checkpoint::Checkpoints;
 use names::Names;
 use write::Rows;
 
-/// Records in one transaction.
+/// Records in one transaction; fewer where it would take too long ([`Pace`]).
 const BATCH_RECORDS_MAX: usize = 1_000;
 /// The pause after a batch that was not full: how long records gather.
 const EVERY: Duration = Duration::from_millis(100);
@@ -35,7 +38,7 @@ const EVERY: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 statements! {
-    POSITIONS = "SELECT lane, segment, byte_offset FROM ingested ORDER BY lane";
+    PLACES = "SELECT lane, segment, byte_offset FROM ingested WHERE node_id = $1 ORDER BY lane";
 }
 
 /// Why records stay in the spool.
@@ -62,15 +65,15 @@ pub struct IngestStats {
     pub oldest_micros: AtomicU64,
 }
 
-impl Store {
-    /// Where each lane of the spool goes on, for [`spool::Spool::open`]: these places survive a power cut, for what lies
+impl Node {
+    /// Where each lane of its spool goes on, for [`spool::Spool::open`]: these places survive a power cut, for what lies
     /// before them is removed.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn ingested(&self) -> Result<Vec<Position>, StoreError> {
-        let positions = ingested(self.readers()).await?;
-        let store = self.clone();
+        let positions = ingested(self.store().query(PLACES), self).await?;
+        let store = self.store().clone();
         match tokio::task::spawn_blocking(move || store.sync()).await {
             Ok(synced) => synced.map(|()| positions),
             Err(ended) => Err(StoreError::Database(std::io::Error::other(ended).into())),
@@ -78,9 +81,9 @@ impl Store {
     }
 }
 
-/// How far each lane is written, as of this transaction or now.
-async fn ingested(from: impl Executor<'_, Database = Db>) -> Result<Vec<Position>, StoreError> {
-    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(POSITIONS).fetch_all(from).await?;
+/// How far each lane of the node's spool is written, as of the transaction of [`PLACES`] or now.
+async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, StoreError> {
+    let rows: Vec<(i64, i64, i64)> = places.bind(node.id()).all().await?;
     let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
     let position =
         |(lane, segment, offset)| Position { lane: number(lane), segment: number(segment), offset: number(offset) };
@@ -90,30 +93,36 @@ async fn ingested(from: impl Executor<'_, Database = Db>) -> Result<Vec<Position
 /// Drains the spool until `cancel` is done, and gives the reader back. While it keeps up, a record waits for 100 ms and
 /// the batch before it. What fails is tried again, ever more slowly; records wait in the spool. Files are read off the
 /// async threads, but for the last release.
-pub async fn run(store: Store, reader: Reader, stats: Arc<IngestStats>, cancel: impl Future<Output = ()>) -> Reader {
+pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: impl Future<Output = ()>) -> Reader {
     let mut reader = reader;
+    let store = node.store();
     let mut names = Names::default();
     let mut outage = Outage::new("ingest");
     let mut ahead = Trouble::default();
     let mut stored = None;
+    let mut pace = Pace::new(store.kind(), BATCH_RECORDS_MAX);
     let mut pause = EVERY;
+    let mut checkpoints = Checkpoints::default();
     tokio::pin!(cancel);
     loop {
         let batch;
-        (reader, batch) = turn(&store, reader, stored.take(), stats.clone()).await;
+        let records_max = pace.rows();
+        (reader, batch) = turn(store, (reader, records_max), stored.take(), stats.clone()).await;
         if let Some(error) = reader.trouble()
             && ahead.is_news(store.clock().mono())
         {
             tracing::warn!(%error, cause = causes(&error), "the spool cannot grow; it is tried again");
         }
         let written = match batch {
-            Ok(batch) => write(&store, batch, &mut names, &stats).await,
+            Ok(batch) => write(&node, batch, &mut names, &stats).await,
             Err(error) => Err(error),
         };
+        checkpoints.turn(store, written.as_ref().is_ok_and(|written| written.records > 0)).await;
         outage.note(&written);
         pause = match written {
             Ok(written) => {
-                let full = written.records >= BATCH_RECORDS_MAX;
+                let full = written.records >= records_max;
+                pace.note(written.records, written.took);
                 stored = Some(written.batch);
                 if full { Duration::ZERO } else { EVERY }
             }
@@ -129,7 +138,7 @@ pub async fn run(store: Store, reader: Reader, stats: Arc<IngestStats>, cancel: 
         }
     }
     if let Some(batch) = stored
-        && let Err(error) = release(&store, &mut reader, &batch)
+        && let Err(error) = release(store, &mut reader, &batch)
     {
         tracing::warn!(%error, cause = causes(&error), "an ingested segment of the spool stays until the next start");
     }
@@ -141,17 +150,21 @@ pub async fn run(store: Store, reader: Reader, stats: Arc<IngestStats>, cancel: 
 ///
 /// # Errors
 /// [`IngestError`]; what was not written waits in the spool.
-pub async fn drain(store: &Store, reader: &mut Reader, stats: &IngestStats) -> Result<(), IngestError> {
+pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Result<(), IngestError> {
     let mut names = Names::default();
     loop {
         let batch = reader.next_batch(BATCH_RECORDS_MAX)?;
-        let written = write(store, batch, &mut names, stats).await?;
-        release(store, reader, &written.batch)?;
+        let written = write(node, batch, &mut names, stats).await?;
+        release(node.store(), reader, &written.batch)?;
         note_depth(reader, stats);
         if written.records == 0 {
-            return Ok(());
+            break;
         }
     }
+    if let Err(error) = node.store().write_last_use(true).await {
+        tracing::warn!(%error, cause = causes(&error), "when keys were last used is not written");
+    }
+    Ok(())
 }
 
 /// A batch that is stored and may be released.
@@ -159,23 +172,27 @@ pub async fn drain(store: &Store, reader: &mut Reader, stats: &IngestStats) -> R
 struct Written {
     batch: spool::Batch,
     records: usize,
+    took: Duration,
 }
 
 async fn write(
-    store: &Store,
+    node: &Node,
     mut batch: spool::Batch,
     names: &mut Names,
     stats: &IngestStats,
 ) -> Result<Written, IngestError> {
     let read = std::mem::take(&mut batch.records);
     let records = read.len();
-    let events = read.iter().filter(|record| matches!(record, Record::Event(_))).count();
+    let events = read.iter().filter(|record| matches!(record, Record::Close(_) | Record::Event(_))).count();
     let mut rows = Rows { records: batch.places().zip(read).collect(), read: batch.positions().collect() };
+    let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
-        rows.write(store, names).await?;
+        took = rows.write(node, names).await?;
+        let store = node.store();
+        store.last_use().note_all(rows.uses(store.clock().now()));
         stats.events.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
-    Ok(Written { batch, records })
+    Ok(Written { batch, records, took })
 }
 
 /// Releases a batch that is stored. Where segments are removed with it, the disk must have what was stored of them.
@@ -189,7 +206,7 @@ fn release(store: &Store, reader: &mut Reader, batch: &spool::Batch) -> Result<(
 /// Releases what is stored and reads on, off the async threads: both wait for the disk.
 async fn turn(
     store: &Store,
-    mut reader: Reader,
+    (mut reader, records_max): (Reader, usize),
     stored: Option<spool::Batch>,
     stats: Arc<IngestStats>,
 ) -> (Reader, Result<spool::Batch, IngestError>) {
@@ -198,7 +215,7 @@ async fn turn(
         let released = stored.map_or(Ok(()), |stored| release(&store, &mut reader, &stored));
         let batch = released.and_then(|()| {
             note_depth(&mut reader, &stats);
-            Ok(reader.next_batch(BATCH_RECORDS_MAX)?)
+            Ok(reader.next_batch(records_max)?)
         });
         (reader, batch)
     });
@@ -220,13 +237,15 @@ fn note_depth(reader: &mut Reader, stats: &IngestStats) {
     }
 }
 
+pub(crate) use names::clip;
+
 #[cfg(test)]
 pub(crate) use names::STATEMENTS as NAMES;
 
 /// Every SQL text that is put together here.
 #[cfg(test)]
-pub(crate) fn texts() -> Vec<String> {
-    [tables::texts(), write::texts()].concat()
+pub(crate) fn texts(kind: crate::dialect::Kind) -> Vec<String> {
+    [tables::texts(kind), write::texts(kind)].concat()
 }
 
 #[cfg(test)]

@@ -1,31 +1,61 @@
 //! Rows in, rows out: users, keys, plans and usage; migrations; and the loops between them and the rest.
 //!
-//! The only crate that knows SQL. Never does: decide who may pass (that is `meter`), speak HTTP, read a clock of its own.
+//! The only crate that knows SQL and Redis. Never does: decide who may pass (that is `meter`), speak HTTP, read a clock of its own.
 //!
 //! Read in this order: [`store`] (the handle), [`users`], [`api_keys`], [`plans`], [`identity`] (what a key's hash says),
-//! [`usage`] (totals of a day); then the loops: [`directory`], [`revision`], [`ingest`]. What differs between databases
-//! stands in `dialect`; every SQL text is listed in `statement`.
+//! [`sessions`], [`links`], [`usage`] (totals and requests); then the loops: [`directory`], [`revision`], [`node`], [`ingest`], [`retention`], and [`windows`] (rate limits, in Redis
+//! or in process). What differs between
+//! SQLite and PostgreSQL stands in `dialect`, and [`migration`] makes the tables. Every SQL text is prepared by a test of
+//! `statement`, but for migrations, settings of a connection, and what only a backup's own table takes.
 
 pub mod api_keys;
+pub mod audit;
+pub mod backup;
+mod batch;
+pub mod copy;
 mod dialect;
 pub mod directory;
 pub mod error;
 pub mod identity;
 pub mod ingest;
-mod migration;
+pub mod last_use;
+pub mod links;
+pub mod migration;
+pub mod node;
 mod outage;
+mod pace;
 pub mod plans;
+pub mod provider_keys;
+pub mod retention;
 pub mod revision;
+pub mod sessions;
 mod statement;
 pub mod store;
+pub mod unsealed;
 pub mod usage;
 pub mod users;
+pub mod vault;
+pub mod windows;
 
-pub use api_keys::{Key, NewKey};
-pub use error::{StoreError, TEXT_CHARS_MAX};
+pub use api_keys::change::{KeyChange, Rotation};
+pub use api_keys::{KEYS_MAX, KEYS_PAGE_MAX, Key, KeyRef, KeySecret, KeysAsked, NewKey, PreviousSecret};
+pub use audit::{AUDIT_PAGE_MAX, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
+pub use error::{StoreError, TEXT_CHARS_MAX, is_fit_text};
 pub use identity::{Identity, IdentityKey, IdentityUser};
 pub use ingest::{IngestError, IngestStats};
-pub use plans::PlanDifference;
+pub use links::{Link, NewLink, Purpose};
+pub use node::Node;
+pub use plans::{PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, StoredPlan};
+pub use provider_keys::{NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, StoredProviderKey};
+pub use retention::RetentionStats;
+pub use sessions::{Credential, NewRefresh, NewSession, Refreshed, Session, SessionKey, SessionState, Shut};
 pub use store::{Options, Store};
-pub use usage::{DayUsage, KeyUsage, Totals};
+pub use unsealed::Unsealed;
+pub use usage::{
+    DayUsage, KeyUsage, Overview, OverviewKey, OverviewModel, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX,
+    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, Totals,
+};
+pub use users::change::UserChange;
+pub use users::password::PasswordChange;
 pub use users::{Email, NewUser, User, UserRef};
+pub use vault::{Admitted, KnownMasterKey, Resealed};

@@ -1,33 +1,240 @@
-//! Bringing the tables up to date, in sqlx's own layout: `migrations/DATABASE/NNNN_name.{up,down}.sql`.
+//! Bringing the tables up to date and back, in sqlx's own layout: `migrations/DATABASE/NNNN_name.{up,down}.sql`.
+//!
+//! Servers one minor version apart share a store. So a migration that only adds is run while older servers work on, and
+//! `schema_floor` says the oldest migration that a binary must know: one that takes away what older ones use raises it.
 
-use sqlx::migrate::{Migrate, Migrator};
+use std::fs::OpenOptions;
 
-use crate::dialect::Pool;
+use sqlx::migrate::{AppliedMigration, Migrate, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Sqlite};
+
+use crate::dialect::{Kind, Transaction, postgres, sqlite};
 use crate::error::StoreError;
+use crate::node;
+use crate::statement::statements;
+use crate::store::{Options, claimed};
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// Runs what is missing; a database that is newer than this binary is left alone.
-pub(crate) async fn bring_up_to_date(writer: &Pool, migrate: bool) -> Result<(), StoreError> {
-    let known = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
-    let found = version(writer).await?;
+statements! {
+    FLOOR = "SELECT max(version) FROM schema_floor";
+    NEWEST = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
+}
+/// Held by a server on a data folder for as long as it runs: it is the binary's to take.
+const SERVER_LOCK: &str = "tollgate.lock";
+
+/// What a database has of the migrations that this binary knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Those that this binary knows and those that the database has, oldest first.
+    pub steps: Vec<Step>,
+    /// The oldest version that a binary must know to run on the database; 0 when it is empty.
+    pub floor: i64,
+}
+
+/// A migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its number.
+    pub version: i64,
+    /// What it does; `None` of one that a newer tollgate has run.
+    pub name: Option<String>,
+    /// Whether the database has it.
+    pub applied: bool,
+}
+
+impl Status {
+    /// The newest version that the database has; 0 when it is empty.
+    #[must_use]
+    pub fn found(&self) -> i64 {
+        self.steps.iter().filter(|step| step.applied).map(|step| step.version).max().unwrap_or(0)
+    }
+
+    /// The newest version that this binary knows.
+    #[must_use]
+    pub fn known(&self) -> i64 {
+        self.steps.iter().filter(|step| step.name.is_some()).map(|step| step.version).max().unwrap_or(0)
+    }
+
+    /// Refuses a database on which this binary would not work.
+    fn check(&self) -> Result<(), StoreError> {
+        let (found, known) = (self.found(), self.known());
+        if found > known && self.floor > known { Err(StoreError::Newer { found, known }) } else { Ok(()) }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.steps.iter().any(|step| step.name.is_some() && !step.applied)
+    }
+}
+
+/// What the database has. It is made where it is missing, and else left as it is.
+///
+/// # Errors
+/// As [`Store::open`](crate::Store::open), versions aside.
+pub async fn status(options: &Options<'_>) -> Result<Status, StoreError> {
+    let (mut connection, _lock) = connect(options).await?;
+    connection.status().await
+}
+
+/// Runs what is missing; the versions that were run. A database that is ahead of this binary is left alone.
+///
+/// # Errors
+/// As [`Store::open`](crate::Store::open).
+pub async fn up(options: &Options<'_>) -> Result<Vec<i64>, StoreError> {
+    let (mut connection, _lock) = connect(options).await?;
+    let before = connection.status().await?;
+    before.check()?;
+    if before.found() > before.known() {
+        return Ok(Vec::new());
+    }
+    connection.run().await?;
+    Ok(before.steps.iter().filter(|step| !step.applied).map(|step| step.version).collect())
+}
+
+/// Undoes the newest migration, with all that only it could hold; its version, or `None` where nothing is left to undo.
+/// Nobody may start a server meanwhile.
+///
+/// # Errors
+/// [`StoreError::Running`], [`StoreError::Newer`] (only the binary that knows a migration can undo it), and as
+/// [`Store::open`](crate::Store::open).
+pub async fn down(options: &Options<'_>) -> Result<Option<i64>, StoreError> {
+    let (mut connection, _lock) = connect(options).await?;
+    let status = connection.status().await?;
+    let (found, known) = (status.found(), status.known());
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    if migrate {
-        MIGRATOR.run(writer).await?;
-    } else if found < known {
-        return Err(StoreError::Older { found, known });
+    let below = status.steps.iter().filter(|step| step.applied && step.version < found).map(|step| step.version).max();
+    if found == 0 {
+        return Ok(None);
     }
-    Ok(())
+    let servers = connection.servers(options).await?;
+    if servers > 0 {
+        return Err(StoreError::Running { servers });
+    }
+    connection.undo(below.unwrap_or(0)).await?;
+    Ok(Some(found))
 }
 
-/// The newest migration that was applied; 0 for none.
-async fn version(writer: &Pool) -> Result<i64, StoreError> {
-    let mut connection = writer.acquire().await?;
-    connection.ensure_migrations_table(&MIGRATOR.table_name).await?;
-    let applied = connection.list_applied_migrations(&MIGRATOR.table_name).await?;
-    Ok(applied.iter().map(|migration| migration.version).max().unwrap_or(0))
+/// A connection of either database to migrate it by.
+#[derive(Debug)]
+pub(crate) enum Migrating {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PgConnection),
+}
+
+/// Does the same on either.
+macro_rules! on {
+    ($connection:expr, |$inside:ident, $migrator:ident| $does:expr) => {
+        match $connection {
+            Migrating::Sqlite(connection) => {
+                let ($inside, $migrator) = (&mut **connection, &SQLITE);
+                $does
+            }
+            Migrating::Postgres(connection) => {
+                let ($inside, $migrator) = (connection, &POSTGRES);
+                $does
+            }
+        }
+    };
+}
+
+impl Migrating {
+    /// Runs what is missing where `migrate` says so. A database that is ahead of this binary is left alone, and refused
+    /// where this binary would not work on it.
+    pub(crate) async fn bring_up_to_date(&mut self, migrate: bool) -> Result<(), StoreError> {
+        let status = self.status().await?;
+        status.check()?;
+        match (status.is_behind(), migrate) {
+            (true, true) => self.run().await,
+            (true, false) => Err(StoreError::Older { found: status.found(), known: status.known() }),
+            (false, true) if status.found() == status.known() => self.run().await,
+            (false, _) => Ok(()),
+        }
+    }
+
+    async fn status(&mut self) -> Result<Status, StoreError> {
+        on!(self, |connection, migrator| {
+            // Two that make the table at once would fail.
+            connection.lock().await?;
+            connection.ensure_migrations_table(&migrator.table_name).await?;
+            let applied = connection.list_applied_migrations(&migrator.table_name).await;
+            connection.unlock().await?;
+            let applied = applied?;
+            let floor = match applied.is_empty() {
+                true => 0,
+                false => sqlx::query_scalar(FLOOR).persistent(false).fetch_one(connection).await?,
+            };
+            Ok(Status { steps: steps(migrator, &applied), floor })
+        })
+    }
+
+    async fn run(&mut self) -> Result<(), StoreError> {
+        on!(self, |connection, migrator| Ok(migrator.run_direct(None, connection, false).await?))
+    }
+
+    async fn undo(&mut self, target: i64) -> Result<(), StoreError> {
+        on!(self, |connection, migrator| Ok(migrator.undo(connection, target).await?))
+    }
+
+    /// How many servers run on the database.
+    async fn servers(&mut self, options: &Options<'_>) -> Result<usize, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(usize::from(is_locked(options)?)),
+            Self::Postgres(connection) => node::running(connection).await,
+        }
+    }
+}
+
+/// Refuses a database that has more than this binary knows, for what must know all of it.
+pub(crate) async fn refuse_newer(on: &mut Transaction) -> Result<(), StoreError> {
+    let migrator = match on.kind() {
+        Kind::Sqlite => &SQLITE,
+        Kind::Postgres => &POSTGRES,
+    };
+    let known = migrator.iter().map(|known| known.version).max().unwrap_or(0);
+    let (found,): (i64,) = on.query(NEWEST).once().one().await?;
+    if found > known { Err(StoreError::Newer { found, known }) } else { Ok(()) }
+}
+
+async fn connect(options: &Options<'_>) -> Result<(Migrating, Option<std::fs::File>), StoreError> {
+    match options.url {
+        None => {
+            let (file, lock) = claimed(options.data).await?;
+            let connection = sqlite::writer(&file).await?.acquire().await?;
+            Ok((Migrating::Sqlite(connection), Some(lock)))
+        }
+        Some(url) => Ok((Migrating::Postgres(postgres::connect(&postgres::options(url.expose())?).await?), None)),
+    }
+}
+
+fn steps(migrator: &Migrator, applied: &[AppliedMigration]) -> Vec<Step> {
+    let has = |version| applied.iter().any(|applied| applied.version == version);
+    let ups = migrator.iter().filter(|known| known.migration_type.is_up_migration());
+    let mut steps: Vec<Step> = ups
+        .map(|up| Step { version: up.version, name: Some(up.description.to_string()), applied: has(up.version) })
+        .collect();
+    let newer = applied.iter().filter(|applied| !migrator.version_exists(applied.version));
+    steps.extend(newer.map(|newer| Step { version: newer.version, name: None, applied: true }));
+    steps.sort_by_key(|step| step.version);
+    steps
+}
+
+/// Whether a server holds the data folder.
+fn is_locked(options: &Options<'_>) -> Result<bool, StoreError> {
+    let folder = |source| StoreError::Folder { folder: options.data.to_owned(), source };
+    let lock = match OpenOptions::new().read(true).write(true).open(options.data.join(SERVER_LOCK)) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(folder(error)),
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(false),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(true),
+        Err(std::fs::TryLockError::Error(error)) => Err(folder(error)),
+    }
 }
 
 #[cfg(test)]

@@ -69,7 +69,11 @@ pub(crate) fn causes(error: &dyn Error) -> String {
     let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
-        causes.push(cause.to_string());
+        let text = cause.to_string();
+        // Some repeat their cause's words.
+        if !causes.last().is_some_and(|last: &String| last.contains(&text)) {
+            causes.push(text);
+        }
         next = cause.source();
     }
     causes.join(": ")

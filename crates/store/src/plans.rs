@@ -2,30 +2,113 @@
 
 use std::num::NonZeroU32;
 
-use access::{Plan, PlanId};
+use access::{Plan, PlanId, Timestamp};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::audit::{Act, Action, Actor};
 use crate::dialect::Transaction;
 use crate::error::StoreError;
-use crate::revision;
-use crate::statement::{signed, statements, unsigned};
+use crate::statement::{signed, statements, timestamp, unsigned};
 use crate::store::Store;
 
+/// Most plans of a store: who lists them gets all.
+pub const PLANS_MAX: usize = 1_000;
+
+/// The columns of a [`StoredRow`], and whence.
+macro_rules! plan_columns {
+    () => {
+        "id, created_at, updated_at, name, credits_per_day, requests_per_minute, shared_keys FROM plans"
+    };
+}
+
 statements! {
-    ADD = "INSERT INTO plans (id, name, credits_per_day, requests_per_minute, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (name) DO NOTHING";
-    FIND = "SELECT name, credits_per_day, requests_per_minute FROM plans WHERE name = $1";
-    LIST = "SELECT name, credits_per_day, requests_per_minute FROM plans ORDER BY name";
+    ADD = "INSERT INTO plans (id, name, credits_per_day, requests_per_minute, shared_keys, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $6)";
+    SET = "UPDATE plans SET credits_per_day = $2, requests_per_minute = $3, shared_keys = $4, updated_at = $5 WHERE id = $1";
+    FIND = concat!("SELECT ", plan_columns!(), " WHERE name = $1");
+    LIST = concat!("SELECT ", plan_columns!(), " ORDER BY name");
+    COUNT = "SELECT count(*) FROM plans";
     FIND_ID = "SELECT id FROM plans WHERE name = $1";
 }
 
-/// A plan that the configuration and the store describe differently; the store's holds.
+/// A plan that the configuration and the store describe differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanDifference {
-    /// What holds.
+    /// What holds; after [`Store::apply_plans`] what held.
     pub stored: Plan,
     /// What was asked for.
     pub configured: Plan,
+}
+
+/// What the configuration's plans and the store's differ in. The store's further plans are no difference.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlanDifferences {
+    /// Plans that the store does not have.
+    pub absent: Vec<Plan>,
+    /// Plans that it has otherwise.
+    pub differing: Vec<PlanDifference>,
+}
+
+impl PlanDifferences {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.absent.is_empty() && self.differing.is_empty()
+    }
+
+    /// Both in the order of names: two that write the same plans wait for each other, and not in a ring.
+    fn between(stored: &[StoredPlan], configured: &[Plan]) -> Self {
+        let mut differences = Self::default();
+        for configured in configured {
+            match stored.iter().find(|stored| stored.plan.name == configured.name) {
+                None => differences.absent.push(configured.clone()),
+                Some(StoredPlan { plan, .. }) if plan == configured => {}
+                Some(StoredPlan { plan, .. }) => {
+                    let (stored, configured) = (plan.clone(), configured.clone());
+                    differences.differing.push(PlanDifference { stored, configured });
+                }
+            }
+        }
+        differences.absent.sort_by(|a, b| a.name.cmp(&b.name));
+        differences.differing.sort_by(|a, b| a.stored.name.cmp(&b.stored.name));
+        differences
+    }
+}
+
+/// A plan as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPlan {
+    /// Its id.
+    pub id: PlanId,
+    /// Its name and limits.
+    pub plan: Plan,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+/// What of a plan shall be another; `None` leaves it, and `Some(None)` lifts a limit. Its name stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlanChange {
+    /// The quota a day.
+    pub credits_per_day: Option<Option<u64>>,
+    /// Requests a minute.
+    pub requests_per_minute: Option<Option<NonZeroU32>>,
+    /// Whether shared credentials may be used.
+    pub shared_keys: Option<bool>,
+}
+
+impl PlanChange {
+    fn of(self, plan: &Plan) -> Plan {
+        Plan {
+            name: plan.name.clone(),
+            credits_per_day: self.credits_per_day.unwrap_or(plan.credits_per_day),
+            requests_per_minute: self.requests_per_minute.unwrap_or(plan.requests_per_minute),
+            shared_keys: self.shared_keys.unwrap_or(plan.shared_keys),
+        }
+    }
 }
 
 /// A plan's columns, wherever they stand in a row.
@@ -34,66 +117,229 @@ pub(crate) struct PlanRow {
     name: String,
     credits_per_day: Option<i64>,
     requests_per_minute: Option<i64>,
+    shared_keys: bool,
 }
 
 impl From<PlanRow> for Plan {
     fn from(row: PlanRow) -> Self {
-        plan(row.name, row.credits_per_day, row.requests_per_minute)
+        let per_minute = |stored: i64| NonZeroU32::new(u32::try_from(stored).unwrap_or(u32::MAX));
+        Self {
+            name: row.name,
+            credits_per_day: row.credits_per_day.map(unsigned),
+            requests_per_minute: row.requests_per_minute.and_then(per_minute),
+            shared_keys: row.shared_keys,
+        }
     }
 }
 
-/// A plan of its stored columns.
-pub(crate) fn plan(name: String, credits_per_day: Option<i64>, requests_per_minute: Option<i64>) -> Plan {
-    let per_minute = |stored: i64| NonZeroU32::new(u32::try_from(stored).unwrap_or(u32::MAX));
-    Plan {
-        name,
-        credits_per_day: credits_per_day.map(unsigned),
-        requests_per_minute: requests_per_minute.and_then(per_minute),
+#[derive(Debug, sqlx::FromRow)]
+struct StoredRow {
+    id: Uuid,
+    created_at: i64,
+    updated_at: i64,
+    #[sqlx(flatten)]
+    plan: PlanRow,
+}
+
+impl From<StoredRow> for StoredPlan {
+    fn from(row: StoredRow) -> Self {
+        Self {
+            id: PlanId(row.id),
+            plan: row.plan.into(),
+            created_at: timestamp(row.created_at),
+            updated_at: timestamp(row.updated_at),
+        }
     }
 }
 
 /// The id of the plan with this name.
 pub(crate) async fn find_id(transaction: &mut Transaction, name: &str) -> Result<PlanId, StoreError> {
-    let id: Option<Uuid> = sqlx::query_scalar(FIND_ID).bind(name).fetch_optional(&mut **transaction).await?;
-    id.map(PlanId).ok_or_else(|| StoreError::NoPlan { name: name.to_owned() })
+    refuse_nonsense(name)?;
+    let id: Option<(Uuid,)> = transaction.query(FIND_ID).bind(name).find().await?;
+    id.map(|(id,)| PlanId(id)).ok_or_else(|| StoreError::NoPlan { name: name.to_owned() })
+}
+
+/// No plan is called what none may be called; PostgreSQL would not even take a NUL as a parameter.
+fn refuse_nonsense(name: &str) -> Result<(), StoreError> {
+    if Plan::is_name(name) { Ok(()) } else { Err(StoreError::NoPlan { name: name.to_owned() }) }
+}
+
+async fn list(transaction: &mut Transaction) -> Result<Vec<StoredPlan>, StoreError> {
+    let rows: Vec<StoredRow> = transaction.query(LIST).all().await?;
+    Ok(rows.into_iter().map(StoredPlan::from).collect())
+}
+
+async fn find(transaction: &mut Transaction, name: &str) -> Result<StoredPlan, StoreError> {
+    refuse_nonsense(name)?;
+    let row: Option<StoredRow> = transaction.query(FIND).bind(name).find().await?;
+    row.map(StoredPlan::from).ok_or_else(|| StoreError::NoPlan { name: name.to_owned() })
+}
+
+/// Refuses what no configuration could say either.
+fn check(plan: &Plan) -> Result<(), StoreError> {
+    let fine = Plan::is_name(&plan.name) && plan.credits_per_day.is_none_or(|credits| credits <= Plan::CREDITS_MAX);
+    if fine { Ok(()) } else { Err(StoreError::InvalidPlan) }
+}
+
+/// What is said of a plan in the audit log: of a new one all, of a changed one what is new.
+fn told(plan: &Plan, before: Option<&Plan>) -> Value {
+    let limits = [
+        (json!(plan.credits_per_day), before.map(|before| json!(before.credits_per_day)), "credits_per_day"),
+        (
+            json!(plan.requests_per_minute),
+            before.map(|before| json!(before.requests_per_minute)),
+            "requests_per_minute",
+        ),
+        (json!(plan.shared_keys), before.map(|before| json!(before.shared_keys)), "shared_keys"),
+    ];
+    let mut detail = Map::new();
+    detail.insert("name".to_owned(), json!(plan.name));
+    for (new, _, name) in limits.into_iter().filter(|(new, old, _)| old.as_ref() != Some(new)) {
+        detail.insert(name.to_owned(), new);
+    }
+    Value::Object(detail)
 }
 
 impl Store {
     /// Adds the plans whose names are not in the store; says which of the others differ, and leaves them.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// As [`create_plan`](Self::create_plan), but for [`StoreError::PlanTaken`].
     pub async fn ensure_plans(&self, plans: &[Plan]) -> Result<Vec<PlanDifference>, StoreError> {
-        let mut transaction = self.begin().await?;
-        let mut differences = Vec::new();
-        let mut added = 0;
-        for configured in plans {
-            let add = sqlx::query(ADD)
-                .bind(self.new_id())
-                .bind(&configured.name)
-                .bind(configured.credits_per_day.map(signed))
-                .bind(configured.requests_per_minute.map(|limit| i64::from(limit.get())))
-                .bind(self.now());
-            added += add.execute(&mut *transaction).await?.rows_affected();
-            let row: PlanRow = sqlx::query_as(FIND).bind(&configured.name).fetch_one(&mut *transaction).await?;
-            let stored = Plan::from(row);
-            if stored != *configured {
-                differences.push(PlanDifference { stored, configured: configured.clone() });
-            }
+        let PlanDifferences { absent, differing } = self.compare_plans(plans).await?;
+        if absent.is_empty() {
+            return Ok(differing);
         }
-        if added > 0 {
-            revision::raise(&mut transaction, self.now()).await?;
+        // Another server may have added them meanwhile.
+        let mut transaction = self.change().await?;
+        let PlanDifferences { absent, differing } = PlanDifferences::between(&list(&mut transaction).await?, plans);
+        for plan in &absent {
+            self.add_plan(&mut transaction, &Actor::SYSTEM, plan).await?;
+        }
+        transaction.commit().await?;
+        Ok(differing)
+    }
+
+    /// What [`apply_plans`](Self::apply_plans) would do.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn compare_plans(&self, plans: &[Plan]) -> Result<PlanDifferences, StoreError> {
+        Ok(PlanDifferences::between(&self.stored_plans().await?, plans))
+    }
+
+    /// Adds the plans whose names are not in the store, and makes the others as they are here; removes none. All or
+    /// nothing; holds everywhere within a second. Answers what was done.
+    ///
+    /// # Errors
+    /// As [`create_plan`](Self::create_plan), but for [`StoreError::PlanTaken`].
+    pub async fn apply_plans(&self, by: &Actor, plans: &[Plan]) -> Result<PlanDifferences, StoreError> {
+        let mut transaction = self.change().await?;
+        let stored = list(&mut transaction).await?;
+        let differences = PlanDifferences::between(&stored, plans);
+        if differences.is_empty() {
+            return Ok(differences);
+        }
+        for plan in &differences.absent {
+            self.add_plan(&mut transaction, by, plan).await?;
+        }
+        for PlanDifference { configured, .. } in &differences.differing {
+            if let Some(stored) = stored.iter().find(|stored| stored.plan.name == configured.name) {
+                self.set_plan(&mut transaction, by, (stored, configured)).await?;
+            }
         }
         transaction.commit().await?;
         Ok(differences)
     }
 
-    /// All plans, by name.
+    /// Makes a plan.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// [`StoreError::InvalidPlan`], [`StoreError::PlanTaken`], [`StoreError::TooManyPlans`], and what the database meets.
+    pub async fn create_plan(&self, by: &Actor, plan: &Plan) -> Result<StoredPlan, StoreError> {
+        check(plan)?;
+        let mut transaction = self.change().await?;
+        // Who makes plans waits for the revision's row: nobody adds one in between.
+        match find(&mut transaction, &plan.name).await {
+            Err(StoreError::NoPlan { .. }) => {}
+            Err(error) => return Err(error),
+            Ok(_) => return Err(StoreError::PlanTaken { name: plan.name.clone() }),
+        }
+        self.add_plan(&mut transaction, by, plan).await?;
+        let made = find(&mut transaction, &plan.name).await?;
+        transaction.commit().await?;
+        Ok(made)
+    }
+
+    /// Changes the limits of a plan, for everybody who has it; holds everywhere within a second.
+    ///
+    /// # Errors
+    /// [`StoreError::NoPlan`], [`StoreError::InvalidPlan`], and what the database meets.
+    pub async fn change_plan(&self, by: &Actor, name: &str, change: PlanChange) -> Result<StoredPlan, StoreError> {
+        let mut transaction = self.change().await?;
+        let stored = find(&mut transaction, name).await?;
+        let plan = change.of(&stored.plan);
+        if plan == stored.plan {
+            return Ok(stored);
+        }
+        self.set_plan(&mut transaction, by, (&stored, &plan)).await?;
+        let changed = find(&mut transaction, name).await?;
+        transaction.commit().await?;
+        Ok(changed)
+    }
+
+    /// All plans, by name; at most [`PLANS_MAX`].
+    ///
+    /// # Errors
+    /// What the database meets.
     pub async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
-        let rows: Vec<PlanRow> = sqlx::query_as(LIST).fetch_all(self.readers()).await?;
-        Ok(rows.into_iter().map(Plan::from).collect())
+        Ok(self.stored_plans().await?.into_iter().map(|stored| stored.plan).collect())
+    }
+
+    /// All plans with their ids and times, by name; at most [`PLANS_MAX`].
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn stored_plans(&self) -> Result<Vec<StoredPlan>, StoreError> {
+        let rows: Vec<StoredRow> = self.query(LIST).all().await?;
+        Ok(rows.into_iter().map(StoredPlan::from).collect())
+    }
+
+    async fn add_plan(&self, transaction: &mut Transaction, by: &Actor, plan: &Plan) -> Result<(), StoreError> {
+        check(plan)?;
+        let (count,) = transaction.query(COUNT).one::<(i64,)>().await?;
+        if usize::try_from(count).is_ok_and(|count| count >= PLANS_MAX) {
+            return Err(StoreError::TooManyPlans);
+        }
+        let id = self.new_id();
+        let add = transaction
+            .query(ADD)
+            .bind(id)
+            .bind(plan.name.as_str())
+            .bind(plan.credits_per_day.map(signed))
+            .bind(plan.requests_per_minute.map(|limit| i64::from(limit.get())))
+            .bind(plan.shared_keys)
+            .bind(self.now());
+        add.run().await?;
+        self.note(transaction, by, Act::of(Action::PlanCreate, id, None).with(told(plan, None))).await
+    }
+
+    async fn set_plan(
+        &self,
+        transaction: &mut Transaction,
+        by: &Actor,
+        (stored, plan): (&StoredPlan, &Plan),
+    ) -> Result<(), StoreError> {
+        check(plan)?;
+        let set = transaction
+            .query(SET)
+            .bind(stored.id.0)
+            .bind(plan.credits_per_day.map(signed))
+            .bind(plan.requests_per_minute.map(|limit| i64::from(limit.get())))
+            .bind(plan.shared_keys)
+            .bind(self.now());
+        set.run().await?;
+        let detail = told(plan, Some(&stored.plan));
+        self.note(transaction, by, Act::of(Action::PlanChange, stored.id.0, None).with(detail)).await
     }
 }

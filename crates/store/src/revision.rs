@@ -17,17 +17,34 @@ use crate::store::Store;
 /// A change by another process is seen within this time and one read.
 const EVERY: Duration = Duration::from_millis(250);
 /// The id of the table's one row.
-const ROW: Uuid = Uuid::max();
+pub(crate) const ROW: Uuid = Uuid::max();
 
 statements! {
     RAISE = "INSERT INTO revision (id, value, created_at, updated_at) VALUES ($1, 1, $2, $2)
         ON CONFLICT (id) DO UPDATE SET value = revision.value + 1, updated_at = excluded.updated_at";
+    HOLD = "INSERT INTO revision (id, value, created_at, updated_at) VALUES ($1, 0, $2, $2)
+        ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at";
+    RAISE_NO_FLOOR = "INSERT INTO revision (id, value, no_floor, created_at, updated_at) VALUES ($1, 1, $2, $3, $3)
+        ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, no_floor =
+        CASE WHEN revision.no_floor < excluded.no_floor THEN excluded.no_floor ELSE revision.no_floor END";
     READ = "SELECT coalesce(max(value), 0) FROM revision";
 }
 
 /// Raises the revision within the transaction of a change.
 pub(crate) async fn raise(transaction: &mut Transaction, now: i64) -> Result<(), StoreError> {
-    sqlx::query(RAISE).bind(ROW).bind(now).execute(&mut **transaction).await?;
+    transaction.query(RAISE).bind(ROW).bind(now).run().await?;
+    Ok(())
+}
+
+/// Takes the row's lock, behind which numbers are given, and leaves the revision as it is.
+pub(crate) async fn hold(transaction: &mut Transaction, now: i64) -> Result<(), StoreError> {
+    transaction.query(HOLD).bind(ROW).bind(now).run().await?;
+    Ok(())
+}
+
+/// Users and keys that are made from now on get numbers greater than `floor`.
+pub(crate) async fn raise_no_floor(transaction: &mut Transaction, floor: i64, now: i64) -> Result<(), StoreError> {
+    transaction.query(RAISE_NO_FLOOR).bind(ROW).bind(floor).bind(now).run().await?;
     Ok(())
 }
 
@@ -35,9 +52,10 @@ impl Store {
     /// How often users, keys and plans were changed, by whichever process.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// What the database meets.
     pub async fn revision(&self) -> Result<u64, StoreError> {
-        Ok(unsigned(sqlx::query_scalar(READ).fetch_one(self.readers()).await?))
+        let (value,) = self.look_up(READ).one::<(i64,)>().await?;
+        Ok(unsigned(value))
     }
 }
 

@@ -1,4 +1,9 @@
-//! Totals of a day, by user and key.
+//! What was used: totals of a day by user and key; then `history` (of many days), `requests` (one by one), and `overview`.
+
+mod history;
+mod overview;
+mod requests;
+mod sums;
 
 use access::{Day, KeyId, KeyNo, NanoUsd, UserNo};
 use meter::Caller;
@@ -8,11 +13,22 @@ use crate::error::StoreError;
 use crate::statement::{statements, unsigned};
 use crate::store::Store;
 
+pub use overview::{Overview, OverviewKey, OverviewModel};
+pub use requests::{
+    REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage,
+    RequestPlace,
+};
+
 statements! {
     OF_DAY = "SELECT d.key_no, k.id AS key_id, k.label, k.prefix, k.last4, d.requests, d.credits, d.input_tokens,
         d.cached_input_tokens, d.cache_write_short_tokens, d.cache_write_long_tokens, d.output_tokens,
         d.reasoning_tokens, d.cost_nano, d.unpriced_requests
         FROM daily_usage d LEFT JOIN api_keys k ON k.no = d.key_no WHERE d.user_no = $1 AND d.day = $2 ORDER BY d.key_no";
+    OF_DAY_BY_KEY = "SELECT d.key_no, k.id AS key_id, k.label, k.prefix, k.last4, d.requests, d.credits, d.input_tokens,
+        d.cached_input_tokens, d.cache_write_short_tokens, d.cache_write_long_tokens, d.output_tokens,
+        d.reasoning_tokens, d.cost_nano, d.unpriced_requests
+        FROM daily_usage d LEFT JOIN api_keys k ON k.no = d.key_no
+        WHERE d.user_no = $1 AND d.day = $2 AND d.key_no = $3";
     CREDITS_OF_DAY = "SELECT user_no, key_no, credits FROM daily_usage WHERE day = $1";
 }
 
@@ -124,12 +140,16 @@ impl Store {
     /// What a user has used on a day, with all keys or with one: as far as the spool is drained.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// What the database meets.
     pub async fn usage_of_day(&self, user: UserNo, key: Option<KeyNo>, day: Day) -> Result<DayUsage, StoreError> {
-        let rows: Vec<DayRow> =
-            sqlx::query_as(OF_DAY).bind(user.0).bind(i64::from(day.0)).fetch_all(self.readers()).await?;
+        let query = self.query(if key.is_some() { OF_DAY_BY_KEY } else { OF_DAY });
+        let query = query.bind(user.0).bind(i64::from(day.0));
+        let rows: Vec<DayRow> = match key {
+            Some(key) => query.bind(key.0).all().await?,
+            None => query.all().await?,
+        };
         let mut usage = DayUsage::default();
-        for row in rows.into_iter().filter(|row| key.is_none_or(|key| row.key_no == key.0)) {
+        for row in rows {
             let total = row.totals();
             usage.total.add(&total);
             // Usage of a key that is not there (the database is an older copy) stands in the total alone.
@@ -143,11 +163,19 @@ impl Store {
     /// Credits used on a day by every caller that used any: what the meter is rebuilt from.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// What the database meets.
     pub async fn day_credits(&self, day: Day) -> Result<Vec<(Caller, u64)>, StoreError> {
-        let rows: Vec<(i64, i64, i64)> =
-            sqlx::query_as(CREDITS_OF_DAY).bind(i64::from(day.0)).fetch_all(self.readers()).await?;
+        let rows: Vec<(i64, i64, i64)> = self.query(CREDITS_OF_DAY).bind(i64::from(day.0)).all().await?;
         let caller = |user, key| Caller { user: UserNo(user), key: KeyNo(key) };
         Ok(rows.into_iter().map(|(user, key, credits)| (caller(user, key), unsigned(credits))).collect())
     }
 }
+
+/// The texts of the parts.
+#[cfg(test)]
+pub(crate) fn parts() -> Vec<(&'static str, &'static str)> {
+    [history::STATEMENTS, overview::STATEMENTS, requests::STATEMENTS].concat()
+}
+
+#[cfg(test)]
+mod tests;

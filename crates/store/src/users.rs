@@ -1,11 +1,17 @@
 //! Users: who owns keys and has a plan.
 
+pub mod change;
+pub(crate) mod password;
+
 use std::fmt;
 
-use access::{Plan, Timestamp, UserId, UserNo, UserStatus};
+use access::{LinkId, Plan, Role, Secret, Timestamp, UserId, UserNo, UserStatus};
+use serde_json::json;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::audit::{Act, Action, Actor};
+use crate::dialect::Transaction;
 use crate::error::{StoreError, check_text};
 use crate::plans;
 use crate::statement::{statements, timestamp};
@@ -14,18 +20,27 @@ use crate::store::Store;
 /// The longest address that mail can reach (RFC 5321, 4.5.3.1.3).
 const EMAIL_LEN_MAX: usize = 254;
 
+/// The columns of a [`UserRow`], and whence.
+macro_rules! user_columns {
+    () => {
+        "u.id, u.no, u.email, u.name AS user_name, u.status, u.role, u.demo, u.created_at, p.name, p.credits_per_day,
+        p.requests_per_minute, p.shared_keys FROM users u JOIN plans p ON p.id = u.plan_id"
+    };
+}
+pub(crate) use user_columns;
+
 // `no` is the greatest so far and one: transactions that give numbers come one after the other (`Store::change`), and
-// users are never deleted.
+// users are never deleted. `no_floor` speaks of those that a restored backup does not know.
 statements! {
-    ADD = "INSERT INTO users (id, no, email, name, plan_id, status, demo, created_at, updated_at)
-        VALUES ($1, (SELECT coalesce(max(no), 0) + 1 FROM users), $2, $3, $4, $5, $6, $7, $7)";
-    SET_STATUS = "UPDATE users SET status = $2, updated_at = $3 WHERE id = $1";
-    FIND_BY_ID = "SELECT u.id, u.no, u.email, u.name AS user_name, u.status, u.demo, u.created_at,
-        p.name, p.credits_per_day, p.requests_per_minute FROM users u JOIN plans p ON p.id = u.plan_id WHERE u.id = $1";
-    FIND_BY_EMAIL = "SELECT u.id, u.no, u.email, u.name AS user_name, u.status, u.demo, u.created_at,
-        p.name, p.credits_per_day, p.requests_per_minute FROM users u JOIN plans p ON p.id = u.plan_id WHERE u.email = $1";
-    LIST = "SELECT u.id, u.no, u.email, u.name AS user_name, u.status, u.demo, u.created_at,
-        p.name, p.credits_per_day, p.requests_per_minute FROM users u JOIN plans p ON p.id = u.plan_id ORDER BY u.no";
+    ADD = "INSERT INTO users (id, no, email, name, plan_id, status, role, password, demo, created_at, updated_at)
+        VALUES ($1, (SELECT max(given.no) + 1 FROM
+        (SELECT max(no) AS no FROM users UNION ALL SELECT no_floor FROM revision) given), $2, $3, $4, $5, $6, $7, $8, $9, $9)";
+    FIND_BY_ID = concat!("SELECT ", user_columns!(), " WHERE u.id = $1");
+    FIND_BY_EMAIL = concat!("SELECT ", user_columns!(), " WHERE u.email = $1");
+    LIST = concat!("SELECT ", user_columns!(), " ORDER BY u.no");
+    PAGE = concat!("SELECT ", user_columns!(), " WHERE u.no > $1 ORDER BY u.no LIMIT $2");
+    PAGE_OF_STATUS = concat!("SELECT ", user_columns!(), " WHERE u.status = $3 AND u.no > $1 ORDER BY u.no LIMIT $2");
+    HOLD = "UPDATE users SET updated_at = updated_at WHERE id = $1";
     ANY_DEMO = "SELECT EXISTS (SELECT 1 FROM users WHERE demo)";
 }
 
@@ -79,8 +94,21 @@ pub struct NewUser {
     pub name: String,
     /// The plan's name.
     pub plan: String,
+    /// What it may do beside using what is its own.
+    pub role: Role,
+    /// Its password's hash in PHC form; `None` signs in by key alone.
+    pub password: Option<Secret>,
     /// Whether the user is one of `--demo`, whose keys are shown.
     pub demo: bool,
+}
+
+impl NewUser {
+    /// One who uses what is its own, and signs in by key.
+    #[must_use]
+    pub fn member(email: Email, name: impl Into<String>, plan: impl Into<String>) -> Self {
+        let (name, plan) = (name.into(), plan.into());
+        Self { email, name, plan, role: Role::Member, password: None, demo: false }
+    }
 }
 
 /// A user as stored. Its name, which may be the address, does not print.
@@ -98,6 +126,8 @@ pub struct User {
     pub plan: Plan,
     /// Whether its keys work.
     pub status: UserStatus,
+    /// What it may do beside using what is its own.
+    pub role: Role,
     /// Whether it is one of `--demo`.
     pub demo: bool,
     /// When it was made.
@@ -117,6 +147,7 @@ impl fmt::Debug for User {
             .field("no", &self.no)
             .field("plan", &self.plan)
             .field("status", &self.status)
+            .field("role", &self.role)
             .field("demo", &self.demo)
             .field("created_at", &self.created_at)
             .finish_non_exhaustive()
@@ -154,12 +185,13 @@ impl UserRef {
 }
 
 #[derive(sqlx::FromRow)]
-struct UserRow {
+pub(crate) struct UserRow {
     id: Uuid,
     no: i64,
     email: String,
     user_name: String,
     status: String,
+    role: String,
     demo: bool,
     created_at: i64,
     #[sqlx(flatten)]
@@ -177,6 +209,7 @@ impl TryFrom<UserRow> for User {
             name: row.user_name,
             plan: row.plan.into(),
             status: status(&row.status)?,
+            role: role(&row.role)?,
             demo: row.demo,
             created_at: timestamp(row.created_at),
         })
@@ -188,72 +221,95 @@ pub(crate) fn status(word: &str) -> Result<UserStatus, StoreError> {
     UserStatus::parse(word).ok_or(StoreError::Unreadable { table: "users", column: "status" })
 }
 
+/// Reads the column `users.role`.
+pub(crate) fn role(word: &str) -> Result<Role, StoreError> {
+    Role::parse(word).ok_or(StoreError::Unreadable { table: "users", column: "role" })
+}
+
 impl Store {
     /// Makes a user, active.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`], [`StoreError::NoPlan`], [`StoreError::EmailTaken`], [`StoreError::Database`].
-    pub async fn create_user(&self, new: NewUser) -> Result<User, StoreError> {
-        check_text("a user's name", &new.name)?;
-        let mut transaction = self.change().await?;
-        let plan = plans::find_id(&mut transaction, &new.plan).await?;
-        let id = self.new_id();
-        let add = sqlx::query(ADD)
-            .bind(id)
-            .bind(new.email.as_str())
-            .bind(&new.name)
-            .bind(plan.0)
-            .bind(UserStatus::Active.as_str())
-            .bind(new.demo)
-            .bind(self.now());
-        add.execute(&mut *transaction).await.map_err(|error| {
-            // The id is new and the number was given under a lock: only the address can be there already.
-            let taken = error.as_database_error().is_some_and(|cause| cause.is_unique_violation());
-            if taken { StoreError::EmailTaken } else { StoreError::Database(error) }
-        })?;
-        let row: UserRow = sqlx::query_as(FIND_BY_ID).bind(id).fetch_one(&mut *transaction).await?;
+    /// [`StoreError::Invalid`], [`StoreError::NoPlan`], [`StoreError::EmailTaken`], and what the database meets.
+    pub async fn create_user(&self, by: &Actor, new: NewUser) -> Result<User, StoreError> {
+        let mut transaction = self.addition().await?;
+        let user = self.add_user(&mut transaction, by, (new, None)).await?;
         transaction.commit().await?;
-        row.try_into()
+        Ok(user)
     }
 
-    /// Suspends a user or lets it in again; it holds everywhere within a second.
-    ///
-    /// # Errors
-    /// [`StoreError::NoUser`], [`StoreError::Database`].
-    pub async fn set_user_status(&self, user: &UserRef, status: UserStatus) -> Result<User, StoreError> {
-        let mut transaction = self.change().await?;
-        let row: Option<UserRow> = match user {
-            UserRef::Id(id) => sqlx::query_as(FIND_BY_ID).bind(id.0).fetch_optional(&mut *transaction).await?,
-            UserRef::Email(email) => {
-                sqlx::query_as(FIND_BY_EMAIL).bind(email.as_str()).fetch_optional(&mut *transaction).await?
-            }
+    /// The same within a transaction that [`addition`](Self::addition) began; `link` is what the user came by.
+    pub(crate) async fn add_user(
+        &self,
+        transaction: &mut Transaction,
+        by: &Actor,
+        (new, link): (NewUser, Option<LinkId>),
+    ) -> Result<User, StoreError> {
+        check_text("a user's name", &new.name)?;
+        let plan = plans::find_id(transaction, &new.plan).await?;
+        let id = self.new_id();
+        let add = transaction
+            .query(ADD)
+            .bind(id)
+            .bind(new.email.as_str())
+            .bind(new.name.as_str())
+            .bind(plan.0)
+            .bind(UserStatus::Active.as_str())
+            .bind(new.role.as_str())
+            .bind(new.password.as_ref().map(|password| password.expose().to_owned()))
+            .bind(new.demo)
+            .bind(self.now());
+        add.run().await.map_err(|error| {
+            // The id is new and the number was given under a lock: only the address can be there already.
+            let taken = error.as_database_error().is_some_and(|cause| cause.is_unique_violation());
+            if taken { StoreError::EmailTaken } else { error.into() }
+        })?;
+        let row: UserRow = transaction.query(FIND_BY_ID).bind(id).one().await?;
+        let detail = match link {
+            Some(link) => json!({"plan": new.plan, "role": new.role, "link": link}),
+            None => json!({"plan": new.plan, "role": new.role}),
         };
-        let found = User::try_from(row.ok_or_else(|| user.missing())?)?;
-        let set = sqlx::query(SET_STATUS).bind(found.id.0).bind(status.as_str()).bind(self.now());
-        set.execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(User { status, ..found })
+        self.note(transaction, by, Act::of(Action::UserCreate, id, Some(UserId(id))).with(detail)).await?;
+        row.try_into()
     }
 
     /// All users, in the order in which they were made.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], [`StoreError::Database`].
+    /// [`StoreError::Unreadable`], and what the database meets.
     pub async fn users(&self) -> Result<Vec<User>, StoreError> {
-        let rows: Vec<UserRow> = sqlx::query_as(LIST).fetch_all(self.readers()).await?;
+        let rows: Vec<UserRow> = self.query(LIST).all().await?;
+        rows.into_iter().map(User::try_from).collect()
+    }
+
+    /// The users that come after one, all or those of one status, in the order in which they were made; at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn users_after(
+        &self,
+        after: Option<UserNo>,
+        status: Option<UserStatus>,
+        limit: u32,
+    ) -> Result<Vec<User>, StoreError> {
+        // Numbers begin at 1.
+        let (after, limit) = (after.map_or(0, |no| no.0), i64::from(limit));
+        let query = match status {
+            Some(status) => self.query(PAGE_OF_STATUS).bind(after).bind(limit).bind(status.as_str()),
+            None => self.query(PAGE).bind(after).bind(limit),
+        };
+        let rows: Vec<UserRow> = query.all().await?;
         rows.into_iter().map(User::try_from).collect()
     }
 
     /// One user; `None` where there is no such.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], [`StoreError::Database`].
+    /// [`StoreError::Unreadable`], and what the database meets.
     pub async fn find_user(&self, user: &UserRef) -> Result<Option<User>, StoreError> {
         let row: Option<UserRow> = match user {
-            UserRef::Id(id) => sqlx::query_as(FIND_BY_ID).bind(id.0).fetch_optional(self.readers()).await?,
-            UserRef::Email(email) => {
-                sqlx::query_as(FIND_BY_EMAIL).bind(email.as_str()).fetch_optional(self.readers()).await?
-            }
+            UserRef::Id(id) => self.query(FIND_BY_ID).bind(id.0).find().await?,
+            UserRef::Email(email) => self.query(FIND_BY_EMAIL).bind(email.as_str()).find().await?,
         };
         row.map(User::try_from).transpose()
     }
@@ -261,8 +317,25 @@ impl Store {
     /// Whether any user is one of `--demo`.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// What the database meets.
     pub async fn has_demo_users(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar(ANY_DEMO).fetch_one(self.readers()).await?)
+        let (any,) = self.query(ANY_DEMO).one::<(bool,)>().await?;
+        Ok(any)
     }
+}
+
+/// Takes the row of a user, whatever its status; whether there is one. Behind it sessions begin and end, and links to choose
+/// a password are made and used, one after the other: whoever takes rows of these takes it first, so that no two wait in a
+/// ring.
+pub(crate) async fn hold(transaction: &mut Transaction, user: UserId) -> Result<bool, StoreError> {
+    Ok(transaction.query(HOLD).bind(user.0).run().await? > 0)
+}
+
+/// One user, within a transaction.
+pub(crate) async fn find(transaction: &mut Transaction, user: &UserRef) -> Result<User, StoreError> {
+    let row: Option<UserRow> = match user {
+        UserRef::Id(id) => transaction.query(FIND_BY_ID).bind(id.0).find().await?,
+        UserRef::Email(email) => transaction.query(FIND_BY_EMAIL).bind(email.as_str()).find().await?,
+    };
+    row.ok_or_else(|| user.missing())?.try_into()
 }

@@ -5,6 +5,7 @@
 
 mod family;
 mod histogram;
+mod limits;
 mod process;
 mod proxy;
 
@@ -18,6 +19,7 @@ use prometheus_client::registry::Registry;
 
 pub use family::{Family, Labels, NAME_BYTES_MAX, Name, OTHER, method};
 pub use histogram::Histogram;
+pub use limits::{LimitLabels, Limits};
 pub use proxy::{
     CodeLabels, ModelLabels, Proxy, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels, UpstreamLabels,
 };
@@ -40,8 +42,14 @@ pub struct Metrics {
     pub spool: Spool,
     /// The control API.
     pub control: Control,
+    /// Rate limits over sliding windows.
+    pub limits: Limits,
+    /// The store; set at scrape.
+    pub store: Store,
     /// The log; set at scrape.
     pub log: Log,
+    /// The vault; set at scrape.
+    pub vault: Vault,
     process: process::Process,
     registry: Registry,
     hooks: RwLock<Vec<Hook>>,
@@ -71,6 +79,22 @@ pub struct Spool {
     pub ingest_errors: Counter,
 }
 
+/// The store.
+#[derive(Debug, Clone, Default)]
+pub struct Store {
+    /// `tollgate_store_expired_rows_total`: rows of usage that were older than their retention, and deleted.
+    pub expired_rows: Counter,
+}
+
+/// Credentials of providers.
+#[derive(Debug, Clone, Default)]
+pub struct Vault {
+    /// `tollgate_vault_key_age_seconds`: since the store saw the master key that is in use for the first time.
+    pub key_age_seconds: Gauge,
+    /// `tollgate_vault_unopened_total`: credentials that did not open when they were looked up.
+    pub unopened: Counter,
+}
+
 /// The log.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
@@ -87,6 +111,10 @@ pub struct Control {
     pub response_time: Family<PathLabels, Histogram>,
     /// `api_panics_total`: handlers that panicked.
     pub panics: Counter,
+    /// `api_passwords_hashed_total`: passwords hashed or checked.
+    pub passwords_hashed: Counter,
+    /// `api_passwords_refused_total`: calls that found the queue for it full.
+    pub passwords_refused: Counter,
 }
 
 /// One call of the control API.
@@ -143,7 +171,10 @@ impl Metrics {
             meter: Meter::register(&mut registry),
             spool: Spool::register(&mut registry),
             control: Control::register(&mut registry),
+            limits: Limits::register(&mut registry),
+            store: Store::register(&mut registry),
             log: Log::register(&mut registry),
+            vault: Vault::register(&mut registry),
             process: process::Process::register(&mut registry),
             registry,
             hooks: RwLock::default(),
@@ -199,6 +230,35 @@ impl Spool {
     }
 }
 
+impl Store {
+    fn register(registry: &mut Registry) -> Self {
+        let store = Self::default();
+        registry.register(
+            "tollgate_store_expired_rows",
+            "Rows of usage deleted as older than their retention",
+            store.expired_rows.clone(),
+        );
+        store
+    }
+}
+
+impl Vault {
+    fn register(registry: &mut Registry) -> Self {
+        let vault = Self::default();
+        registry.register(
+            "tollgate_vault_key_age_seconds",
+            "Since the store first saw the master key in use",
+            vault.key_age_seconds.clone(),
+        );
+        registry.register(
+            "tollgate_vault_unopened",
+            "Credentials that did not open when they were looked up",
+            vault.unopened.clone(),
+        );
+        vault
+    }
+}
+
 impl Log {
     fn register(registry: &mut Registry) -> Self {
         let log = Self::default();
@@ -217,6 +277,8 @@ impl Control {
             requests: Family::new(API_SERIES_MAX),
             response_time: Family::new(API_SERIES_MAX),
             panics: Counter::default(),
+            passwords_hashed: Counter::default(),
+            passwords_refused: Counter::default(),
         };
         registry.register("api_requests", "Calls of the control API", control.requests.clone());
         registry.register(
@@ -225,6 +287,9 @@ impl Control {
             control.response_time.clone(),
         );
         registry.register("api_panics", "Handlers of the control API that panicked", control.panics.clone());
+        registry.register("api_passwords_hashed", "Passwords hashed or checked", control.passwords_hashed.clone());
+        let refused = control.passwords_refused.clone();
+        registry.register("api_passwords_refused", "Calls that found the queue for passwords full", refused);
         control
     }
 }

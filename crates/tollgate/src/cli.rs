@@ -1,17 +1,23 @@
 //! What can be typed: `tollgate --help`.
 
+mod keys;
+mod settings;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
+pub(crate) use keys::{CreateKey, Keys, KeysCommand};
+pub(crate) use settings::{ConfigCommand, ConfigCommands, Overrides, PlansCommand, PlansCommands};
 
 const EXAMPLES: &str = "Examples:
   tollgate serve --demo                     try it: demo users, a mock provider, no configuration
   OPENAI_API_KEY=sk-… tollgate serve        in front of OpenAI
   tollgate serve --config tollgate.yaml     as configured
   tollgate check tollgate.yaml              is the file right?
+  tollgate config show                      what is in force, and where it comes from
   tollgate users create --email ada@example.com --name Ada --plan pro
   tollgate keys create --user ada@example.com --label laptop";
 
@@ -19,22 +25,75 @@ const SERVE_EXAMPLES: &str = "Examples:
   tollgate serve --demo
   tollgate serve --config tollgate.yaml --data /var/lib/tollgate
   tollgate serve --listen 0.0.0.0:8080 --addr 127.0.0.1:8787 --log json
+  DATABASE_URL=postgres://… tollgate serve --role proxy     beside another process with --role control
 
-A provider's key in the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY) switches that provider on: calls then cost
-money. With none, a mock provider answers: model `mock`, and `mock/slow`, `mock/429`, `mock/cut` misbehave.";
-
-const KEYS_EXAMPLES: &str = "Examples:
-  tollgate keys create --user ada@example.com --label laptop
-  tollgate keys list --user ada@example.com
-  tollgate keys revoke --key 0199aa00-0000-7000-8000-000000000000
-
-They work beside a running server, which sees the change within a second.";
+A provider's key in the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY) switches that provider on: calls
+then cost money. With none, a mock provider answers: model `mock`, and `mock/slow`, `mock/429`, `mock/cut` misbehave.";
 
 const USERS_EXAMPLES: &str = "Examples:
   tollgate users create --email ada@example.com --name Ada --plan pro
+  tollgate users create --email root@example.com --admin
+  tollgate users password --user ada@example.com --link
+  tollgate users role --user ada@example.com admin
   tollgate users suspend --user ada@example.com
 
 They work beside a running server, which sees the change within a second.";
+
+const USERS_CREATE_EXAMPLES: &str = "Examples:
+  tollgate users create --email ada@example.com --name Ada --plan pro
+  tollgate users create --email ada@example.com --link
+  tollgate users create --email root@example.com --admin
+  tollgate users create --email root@example.com --admin --password-stdin < password.txt
+
+A member signs in by key until a password is set or chosen with the link. An admin acts by password alone: it is asked for on
+a terminal, and where none is typed, the link is printed. It opens the control API (public_url.control, or control.listen).";
+
+const USERS_PASSWORD_EXAMPLES: &str = "Examples:
+  tollgate users password --user ada@example.com              asks on a terminal
+  tollgate users password --user ada@example.com --link       for who forgot it
+  tollgate users password --user ada@example.com --password-stdin < password.txt
+
+A new password ends every session of the user.";
+
+const USERS_ROLE_EXAMPLES: &str = "Examples:
+  tollgate users role --user ada@example.com admin
+  tollgate users role --user ada@example.com member
+
+An admin changes users, plans and shared credentials over the API, signed in by password. The last one stays.";
+
+const VAULT_EXAMPLES: &str = "Examples:
+  tollgate vault status                     which master keys there are, and what is sealed with each
+  MASTER_ENCRYPTION_KEY=… MASTER_ENCRYPTION_KEY_PREVIOUS=… tollgate vault rotate
+
+`rotate` seals every credential anew while servers serve, once each of them has both keys. It may be stopped at any point
+and started again; it says when the previous key may go.";
+
+const MIGRATE_EXAMPLES: &str = "Examples:
+  tollgate migrate status                              of SQLite in ./tollgate-data
+  DATABASE_URL=postgres://… tollgate migrate up        before servers start with store.migrate: false
+  tollgate migrate down                                one step; with it goes what only its tables could hold
+
+`serve` does `up` by itself unless store.migrate is false. `down` is refused while a server runs on the store.";
+
+const MOVE_EXAMPLES: &str = "Examples:
+  tollgate move --to postgres://tollgate:secret@db.internal/tollgate
+  tollgate move --data /var/lib/tollgate --to \"$DATABASE_URL\"
+
+Every row is read back and compared before anything is kept. The server of the data folder must have ended; start it
+with DATABASE_URL afterwards.";
+
+const BACKUP_EXAMPLES: &str = "Examples:
+  tollgate backup /var/backups/tollgate-2026-11-20.db
+  DATABASE_URL=postgres://… tollgate backup tollgate.db     PostgreSQL's rows, in the same kind of file
+
+The file is a SQLite database of the store as it stood at one moment.";
+
+const RESTORE_EXAMPLES: &str = "Examples:
+  tollgate restore tollgate-2026-11-20.db --data ./tollgate-data
+  tollgate restore tollgate-2026-11-20.db --replace         sets the store aside that is there, and compares the two
+  DATABASE_URL=postgres://… tollgate restore tollgate.db    into an empty PostgreSQL
+
+A backup brings back what was true then: revoked keys open again, spent credits can be spent again. It says which.";
 
 /// One gate between callers and every API they call or sell: keys, limits, quotas, usage, cost.
 #[derive(Debug, Parser)]
@@ -51,13 +110,35 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Check a configuration file, without running anything
     Check(Check),
-    /// Make, suspend and activate users
+    /// Show what is in force, and where each value comes from
+    #[command(after_help = settings::CONFIG_EXAMPLES)]
+    Config(ConfigCommands),
+    /// List plans, and make the store's as they are configured
+    #[command(after_help = settings::PLANS_EXAMPLES)]
+    Plans(PlansCommands),
+    /// Make, suspend and activate users, set their passwords and roles
     #[command(after_help = USERS_EXAMPLES)]
     Users(Users),
-    /// Make, list and revoke keys
-    #[command(after_help = KEYS_EXAMPLES)]
+    /// Make, list, rotate and revoke keys
+    #[command(after_help = keys::KEYS_EXAMPLES)]
     Keys(Keys),
+    /// Bring the store's tables up to date, or one step back
+    #[command(after_help = MIGRATE_EXAMPLES)]
+    Migrate(Migrate),
+    /// Copy the SQLite store into an empty PostgreSQL
+    #[command(after_help = MOVE_EXAMPLES)]
+    Move(Move),
+    /// Copy the whole store into one file, beside running servers
+    #[command(after_help = BACKUP_EXAMPLES)]
+    Backup(Backup),
+    /// Make a store of a backup
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(Restore),
+    /// Look after the master key that providers' credentials are encrypted with
+    #[command(after_help = VAULT_EXAMPLES)]
+    Vault(VaultCommands),
     /// Run the mock LLM provider alone
+    #[command(after_help = crate::commands::mock::behaviours())]
     Mock(Mock),
 }
 
@@ -67,6 +148,9 @@ pub(crate) struct Place {
     /// The configuration file; without one the defaults hold
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// A file of NAME=value lines, behind the environment [default: .env, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
     /// The folder of the store, the spool and the lock [default: ./tollgate-data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -76,24 +160,34 @@ pub(crate) struct Place {
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) place: Place,
-    /// The proxy's address [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<SocketAddr>,
-    /// The control API's address [default: 127.0.0.1:8787]
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) addr: Option<SocketAddr>,
-    /// Answer every LLM call with the mock provider, whatever keys there are
-    #[arg(long)]
-    pub(crate) mock: bool,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
     /// Make three demo users, and show their keys
     #[arg(long)]
     pub(crate) demo: bool,
+    /// Which half of the server to run; one half alone needs PostgreSQL
+    #[arg(long, value_enum, default_value_t = Role::All)]
+    pub(crate) role: Role,
     /// Worker threads [default: one a core, at most 8]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroUsize>,
-    /// How log lines look [default: text on a terminal, JSON elsewhere]
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) log: Option<LogLines>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Proxy and control API in one process
+    All,
+    /// The proxy; its control listener answers /livez, /readyz and /metrics
+    Proxy,
+    /// The control API
+    Control,
+}
+
+impl Role {
+    /// Whether requests are proxied.
+    pub(crate) const fn proxies(self) -> bool {
+        matches!(self, Self::All | Self::Proxy)
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -117,6 +211,9 @@ impl From<LogLines> for LogFormat {
 pub(crate) struct Check {
     /// The file
     pub(crate) file: PathBuf,
+    /// A file of NAME=value lines, behind the environment [default: .env, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -128,28 +225,88 @@ pub(crate) struct Users {
 #[derive(Debug, Subcommand)]
 pub(crate) enum UsersCommand {
     /// Make a user
-    Create {
-        /// A unique address
-        #[arg(long)]
-        email: String,
-        /// Shown to people [default: the address]
-        #[arg(long)]
-        name: Option<String>,
-        /// The plan's name
-        #[arg(long, default_value = "starter")]
-        plan: String,
-        #[command(flatten)]
-        place: Place,
-    },
+    #[command(after_help = USERS_CREATE_EXAMPLES)]
+    Create(CreateUser),
     /// List every user
     List {
         #[command(flatten)]
         place: Place,
     },
-    /// Refuse every key of a user
+    /// Set a user's password, or print a one-time link to choose one
+    #[command(after_help = USERS_PASSWORD_EXAMPLES)]
+    Password(UserPassword),
+    /// Make a user an admin or a member
+    #[command(after_help = USERS_ROLE_EXAMPLES)]
+    Role(UserRole),
+    /// Refuse every key of a user, and end its sessions
     Suspend(WhichUser),
-    /// Undo `suspend`
+    /// Undo `suspend`; ended sessions stay so
     Activate(WhichUser),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateUser {
+    /// A unique address
+    #[arg(long)]
+    pub(crate) email: String,
+    /// Shown to people [default: the address]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The plan's name
+    #[arg(long, default_value = "starter")]
+    pub(crate) plan: String,
+    /// One who may change users, plans and shared credentials
+    #[arg(long)]
+    pub(crate) admin: bool,
+    #[command(flatten)]
+    pub(crate) by: ChosenBy,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserPassword {
+    #[command(flatten)]
+    pub(crate) by: ChosenBy,
+    #[command(flatten)]
+    pub(crate) which: WhichUser,
+}
+
+/// Where a password comes from; without either, it is asked for on a terminal.
+#[derive(Debug, Args)]
+pub(crate) struct ChosenBy {
+    /// Read the password from stdin: one line of 12 to 128 characters
+    #[arg(long, conflicts_with = "link")]
+    pub(crate) password_stdin: bool,
+    /// Print a link with which the password is chosen, once, within 24 hours
+    #[arg(long)]
+    pub(crate) link: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserRole {
+    /// What the user shall be
+    #[arg(value_enum)]
+    pub(crate) role: NewRole,
+    #[command(flatten)]
+    pub(crate) which: WhichUser,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum NewRole {
+    /// May change users, plans and shared credentials
+    Admin,
+    /// Uses what is its own
+    Member,
+}
+
+impl From<NewRole> for access::Role {
+    fn from(role: NewRole) -> Self {
+        match role {
+            NewRole::Admin => Self::Admin,
+            NewRole::Member => Self::Member,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -162,40 +319,84 @@ pub(crate) struct WhichUser {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Keys {
+pub(crate) struct VaultCommands {
     #[command(subcommand)]
-    pub(crate) command: KeysCommand,
+    pub(crate) command: VaultCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum KeysCommand {
-    /// Make a key; it is shown once, alone on the last line
-    Create {
-        /// Its owner's address or id
-        #[arg(long)]
-        user: String,
-        /// What its owner calls it
-        #[arg(long, default_value = "default")]
-        label: String,
+pub(crate) enum VaultCommand {
+    /// List master keys by fingerprint
+    Status {
         #[command(flatten)]
         place: Place,
     },
-    /// List keys, by prefix and last four digits
-    List {
-        /// Only this user's, by address or id
-        #[arg(long)]
-        user: Option<String>,
+    /// Seal everything with MASTER_ENCRYPTION_KEY that MASTER_ENCRYPTION_KEY_PREVIOUS has sealed
+    Rotate {
         #[command(flatten)]
         place: Place,
     },
-    /// Refuse a key from now on
-    Revoke {
-        /// Its id, as `keys list` shows it
+    /// Give up what was sealed with a master key that is lost; no server may run
+    Reset {
+        /// Delete it: without this, it is only counted
         #[arg(long)]
-        key: String,
+        yes: bool,
         #[command(flatten)]
         place: Place,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    #[command(subcommand)]
+    pub(crate) command: MigrateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrateCommand {
+    /// Apply every migration that is missing
+    Up {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Undo the newest one
+    Down {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List them
+    Status {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Move {
+    /// The empty database: postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// A file that is not there yet
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// A file that `tollgate backup` made
+    pub(crate) file: PathBuf,
+    /// Set aside the SQLite store that is in the data folder
+    #[arg(long)]
+    pub(crate) replace: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
 }
 
 #[derive(Debug, Args)]

@@ -1,16 +1,21 @@
 //! One file a command.
 
 pub(crate) mod check;
+pub(crate) mod copies;
 pub(crate) mod keys;
+pub(crate) mod migrate;
 pub(crate) mod mock;
+pub(crate) mod plans;
 pub(crate) mod serve;
+pub(crate) mod settings;
 pub(crate) mod users;
+pub(crate) mod vault;
 
 use std::io::Write;
 
 use access::Clock;
-use config::Snapshot;
 use config::load::{Flags, Loaded, Sources};
+use config::{Environment, Snapshot};
 use store::{Options, Store, UserRef};
 
 use crate::cli::Place;
@@ -22,23 +27,33 @@ pub(crate) const STORE_FILE: &str = "tollgate.db";
 /// Reads the configuration.
 pub(crate) fn load(place: &Place, flags: &Flags) -> Result<Loaded, StartFault> {
     let flags = Flags { data: place.data.clone(), ..flags.clone() };
-    let env = |name: &str| std::env::var(name).ok();
-    Ok(config::load(Sources { file: place.config.as_deref(), env: &env, flags })?)
+    let environment = environment(place)?;
+    Ok(config::load(Sources { file: place.config.as_deref(), environment: &environment, flags })?)
+}
+
+/// The process's variables, and those of the `.env`.
+fn environment(place: &Place) -> Result<Environment, StartFault> {
+    Ok(Environment::new(std::env::vars_os()).with_file(place.env_file.as_deref())?)
 }
 
 /// Opens the store that there is, beside a server or without one.
 pub(crate) async fn open(snapshot: &Snapshot) -> Result<Store, StartFault> {
     let data = &snapshot.data;
-    if !data.join(STORE_FILE).exists() {
+    if snapshot.store.url.is_none() && !data.join(STORE_FILE).exists() {
         return Err(StartFault::StoreMissing { folder: data.clone() });
     }
     open_or_make(snapshot).await
 }
 
+/// Where the store is, as the configuration says.
+pub(crate) fn options(snapshot: &Snapshot, clock: Clock) -> Options<'_> {
+    let store = &snapshot.store;
+    Options { url: store.url.as_ref(), data: &snapshot.data, migrate: store.migrate, clock }
+}
+
 /// Opens the store, made where it is missing.
 pub(crate) async fn open_or_make(snapshot: &Snapshot) -> Result<Store, StartFault> {
-    let options = Options { data: &snapshot.data, migrate: snapshot.store.migrate, clock: Clock::system() };
-    Store::open(options).await.map_err(|error| failure::of_store(&snapshot.data, error))
+    Store::open(options(snapshot, Clock::system())).await.map_err(|error| failure::of_store(snapshot, error))
 }
 
 /// Runs one command's future to its end.

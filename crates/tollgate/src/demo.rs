@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use access::ApiKey;
 use anyhow::Context;
+use config::Snapshot;
 use serde::{Deserialize, Serialize};
 use store::{Email, NewKey, NewUser, Store, UserRef};
 
@@ -30,10 +31,11 @@ pub(crate) struct DemoKey {
 }
 
 /// Makes the demo users that are missing; answers their keys, in the order of the plans.
-pub(crate) async fn seed(store: &Store, data: &Path, key_prefix: &str) -> anyhow::Result<Vec<DemoKey>> {
+pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<Vec<DemoKey>> {
+    let data = &snapshot.data;
     let path = data.join(FILE);
     let mut kept = read(&path)?;
-    let plans = store.plans().await.map_err(|error| failure::of_store(data, error))?;
+    let plans = store.plans().await.map_err(|error| failure::of_store(snapshot, error))?;
     let mut shown = Vec::new();
     for (email, name, plan) in USERS {
         if !plans.iter().any(|known| known.name == plan) {
@@ -42,7 +44,7 @@ pub(crate) async fn seed(store: &Store, data: &Path, key_prefix: &str) -> anyhow
         let key = match kept.iter().find(|kept| kept.email == email) {
             Some(kept) => kept.clone(),
             None => {
-                let key = ApiKey::generate(key_prefix)?.expose().to_owned();
+                let key = ApiKey::generate(&snapshot.brand.key_prefix)?.expose().to_owned();
                 let made = DemoKey { email: email.to_owned(), plan: plan.to_owned(), key };
                 kept.push(made.clone());
                 // Written first: a key in the store that nobody can show would be of no use.
@@ -61,22 +63,14 @@ async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<()>
     let user = match store.find_user(&UserRef::Email(email.clone())).await? {
         Some(user) => user,
         None => {
-            let new = NewUser { email, name: name.to_owned(), plan: demo.plan.clone(), demo: true };
-            store.create_user(new).await?
+            let new = NewUser { demo: true, ..NewUser::member(email, name, demo.plan.clone()) };
+            store.create_user(&store::Actor::SYSTEM, new).await?
         }
     };
     let key = ApiKey::parse(&demo.key)
         .with_context(|| format!("demo_keys_damaged: {FILE} in the data folder holds what is no key: delete it"))?;
     if matches!(store.find_principal(key.hash()).await?, Err(access::NotFound::Unknown)) {
-        let new = NewKey {
-            user: user.id,
-            label: "demo".to_owned(),
-            hash: key.hash(),
-            prefix: key.prefix().to_owned(),
-            last4: key.last4().to_owned(),
-            expires_at: None,
-        };
-        store.create_key(new).await?;
+        store.create_key(&store::Actor::SYSTEM, NewKey::of(user.id, "demo", &key)).await?;
     }
     Ok(())
 }

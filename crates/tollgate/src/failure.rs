@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use access::Fingerprint;
+use config::Snapshot;
 use spool::SpoolError;
+use store::windows::RedisFault;
 use store::{IngestError, StoreError};
 use thiserror::Error;
 
@@ -44,6 +47,67 @@ pub(crate) enum StartFault {
         folder.display()
     )]
     StoreMissing { folder: PathBuf },
+    #[error(
+        "password_missing: there is no terminal to ask on: give the password with --password-stdin, or print a one-time \
+         link with --link"
+    )]
+    PasswordMissing,
+    #[error("backup_unwritable: {} cannot be made: name a file that is not there yet, in a folder that this user may write", file.display())]
+    BackupUnwritable { file: PathBuf, source: io::Error },
+    #[error("no_backup: {} is no file that `tollgate backup` made", file.display())]
+    NoBackup { file: PathBuf },
+    #[error(
+        "replaces_files_only: --replace sets SQLite's file aside; restore into an empty PostgreSQL database instead"
+    )]
+    ReplacesFilesOnly,
+    #[error(
+        "role_needs_postgres: one half alone shares its store with the other, and SQLite's file is one process's: set \
+         DATABASE_URL or store.url to postgres://…, or leave --role out"
+    )]
+    RoleNeedsPostgres,
+    #[error(
+        "secrets_exposed: {path} can be read by others (mode {mode:03o}): it is its owner's alone. `chmod {right} {path}`, and if \
+         others may have read it, see docs/vault.md on how to change a key"
+    )]
+    SecretsExposed { path: String, mode: u32, right: &'static str },
+    #[error(
+        "secret_odd: {path} is a symbolic link, or not the kind of file that belongs there: put the file itself there, or \
+         name one elsewhere with MASTER_ENCRYPTION_KEY=file:/path and JWT_SECRET=file:/path"
+    )]
+    SecretOdd { path: String },
+    #[error("secret_unreadable: {from} cannot be read: give this user the right")]
+    SecretUnreadable { from: String, source: io::Error },
+    #[error("secret_malformed: {from} holds no such secret: expected {expected}")]
+    SecretMalformed { from: String, expected: &'static str },
+    #[error(
+        "secrets_unwritable: the first start writes its secrets to {}, which cannot be written: give this user the right, or \
+         set MASTER_ENCRYPTION_KEY and JWT_SECRET",
+        folder.display()
+    )]
+    SecretsUnwritable { folder: PathBuf, source: io::Error },
+    #[error(
+        "vault_key_wrong: the store's credentials are sealed with the master key {newest}, and this server has {current}: \
+         give every node the same MASTER_ENCRYPTION_KEY (the file secrets/master_key of the server that was first has it). \
+         To change the key, set the new one there and the old one as MASTER_ENCRYPTION_KEY_PREVIOUS. If the old one is \
+         lost: `tollgate vault reset`"
+    )]
+    VaultKeyWrong { current: Fingerprint, newest: Fingerprint },
+    #[error(
+        "vault_key_retired: the master key {current} was replaced by a rotation and seals nothing any more: start with the one \
+         that followed; `tollgate vault status` shows which"
+    )]
+    VaultKeyRetired { current: Fingerprint },
+    #[error(
+        "vault_key_missing: the store's credentials are sealed with a master key, and this server has none: give every node \
+         the same MASTER_ENCRYPTION_KEY, or put the first server's file secrets/master_key at {file}. If it is lost: \
+         `tollgate vault reset`"
+    )]
+    VaultKeyMissing { file: String },
+    #[error(
+        "signup_plan_missing: who signs up gets the plan {plan}, and the store has none of this name: add it to plans, or name \
+         another with signup_plan"
+    )]
+    SignupPlanMissing { plan: String },
     #[error("{code}: {source}")]
     StoreVersion { code: &'static str, source: StoreError },
     #[error(
@@ -52,7 +116,11 @@ pub(crate) enum StartFault {
     )]
     Store { code: &'static str, what: &'static str, folder: PathBuf, source: StoreError },
     #[error("{code}: {source}{way_out}")]
+    Server { code: &'static str, way_out: &'static str, source: StoreError },
+    #[error("{code}: {source}{way_out}")]
     Spool { code: &'static str, way_out: String, source: SpoolError },
+    #[error("redis_malformed: {0}: set redis, or REDIS_URL, to such a one")]
+    Redis(#[source] RedisFault),
     #[error("spool_too_small: {0}: raise spool.max_size, or start fewer --workers")]
     SpoolTooSmall(#[source] SpoolError),
 }
@@ -73,39 +141,54 @@ impl StartFault {
     }
 }
 
-/// A fault of the store in `data`, with its code.
-pub(crate) fn of_store(data: &Path, source: StoreError) -> StartFault {
-    if let StoreError::Folder { .. } = source {
-        return StartFault::unwritable(data, source);
+/// A fault of the store that `snapshot` names, with its code.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what has no code of its own fails otherwise")]
+pub(crate) fn of_store(snapshot: &Snapshot, source: StoreError) -> StartFault {
+    match source {
+        StoreError::Folder { .. } => StartFault::unwritable(&snapshot.data, source),
+        StoreError::Newer { .. } => StartFault::StoreVersion { code: "store_newer", source },
+        StoreError::Older { .. } => StartFault::StoreVersion { code: "store_older", source },
+        StoreError::NotEmpty { .. } => StartFault::StoreVersion { code: "store_not_empty", source },
+        StoreError::Differs { .. } => StartFault::StoreVersion { code: "copy_differs", source },
+        StoreError::Running { .. } => StartFault::StoreVersion { code: "store_in_use", source },
+        _ if snapshot.store.url.is_some() => of_server(source),
+        _ => of_file(&snapshot.data, source),
     }
-    if let StoreError::Newer { .. } | StoreError::Older { .. } = source {
-        let code = if let StoreError::Newer { .. } = source { "store_newer" } else { "store_older" };
-        return StartFault::StoreVersion { code, source };
-    }
-    let (code, what) = match sqlite_code(&source) {
-        Some(READONLY | CANTOPEN | FULL | PERM) => return StartFault::unwritable(data, source),
-        Some(CORRUPT | NOTADB) => ("store_damaged", "is damaged, or no database"),
-        _ if matches!(source, StoreError::Unreadable { .. }) => ("store_damaged", "holds what no tollgate writes"),
-        _ if matches!(source, StoreError::Migration(_)) => ("store_not_migrated", "cannot be brought up to date"),
-        _ => ("store_failed", "cannot be used"),
-    };
-    let folder = data.to_owned();
-    StartFault::Store { code, what, folder, source }
 }
 
-// SQLite's primary result codes (https://www.sqlite.org/rescode.html).
-const PERM: u32 = 3;
-const READONLY: u32 = 8;
-const CORRUPT: u32 = 11;
-const FULL: u32 = 13;
-const CANTOPEN: u32 = 14;
-const NOTADB: u32 = 26;
+/// A fault of SQLite's file in `data`.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what has no code of its own fails otherwise")]
+fn of_file(data: &Path, source: StoreError) -> StartFault {
+    let (code, what) = match source {
+        StoreError::ReadOnly(_) | StoreError::Full(_) => return StartFault::unwritable(data, source),
+        StoreError::Damaged(_) => ("store_damaged", "is damaged, or no database"),
+        StoreError::Unreadable { .. } => ("store_damaged", "holds what no tollgate writes"),
+        StoreError::Migration(_) => ("store_not_migrated", "cannot be brought up to date"),
+        StoreError::Superseded => return StartFault::Server { code: "store_superseded", way_out: "", source },
+        _ => ("store_failed", "cannot be used"),
+    };
+    StartFault::Store { code, what, folder: data.to_owned(), source }
+}
 
-/// The primary result code, which is an extended one's lowest byte.
-fn sqlite_code(error: &StoreError) -> Option<u32> {
-    let StoreError::Database(error) = error else { return None };
-    let extended: u32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(extended & 0xff)
+/// A fault of PostgreSQL.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what has no code of its own fails otherwise")]
+fn of_server(source: StoreError) -> StartFault {
+    let look = ": look at DATABASE_URL or store.url, and at the server";
+    let (code, way_out) = match source {
+        StoreError::Url => ("store_url", ""),
+        StoreError::Unavailable(_) => ("store_unavailable", look),
+        StoreError::Forbidden(_) => ("store_forbidden", look),
+        StoreError::OldServer { .. } => ("store_too_old", ""),
+        StoreError::Encoding { .. } => ("store_encoding", ""),
+        StoreError::Pooled => ("store_pooled", ""),
+        StoreError::ReadOnly(_) => ("store_read_only", ": name the primary server, or let this database be written to"),
+        StoreError::Full(_) => ("store_full", ": make room on it"),
+        StoreError::Superseded => ("store_superseded", ""),
+        StoreError::Damaged(_) | StoreError::Unreadable { .. } => ("store_damaged", ": restore a copy"),
+        StoreError::Migration(_) => ("store_not_migrated", ""),
+        _ => ("store_failed", ""),
+    };
+    StartFault::Server { code, way_out, source }
 }
 
 /// A fault of the spool in `folder`, which lies in `data`, with its code.
@@ -121,6 +204,7 @@ pub(crate) fn of_spool(data: &Path, folder: &Path, source: SpoolError) -> StartF
         }
         // It says itself what to do.
         SpoolError::Missing { .. } => ("spool_missing", String::new()),
+        SpoolError::OtherNode { .. } => ("spool_of_another_node", String::new()),
         SpoolError::Corrupt { .. } => ("spool_damaged", or_lose("restore a copy")),
         SpoolError::Newer { .. } => ("spool_newer", or_lose("run the newer tollgate")),
         SpoolError::Full { .. } | SpoolError::TooLarge { .. } | SpoolError::Io { .. } => {
@@ -130,11 +214,11 @@ pub(crate) fn of_spool(data: &Path, folder: &Path, source: SpoolError) -> StartF
     StartFault::Spool { code, way_out, source }
 }
 
-/// A fault of bringing what the spool in `folder` holds into the store in `data`, with its code.
-pub(crate) fn of_ingest(data: &Path, folder: &Path, error: IngestError) -> StartFault {
+/// A fault of bringing what the spool in `folder` holds into the store, with its code.
+pub(crate) fn of_ingest(snapshot: &Snapshot, folder: &Path, error: IngestError) -> StartFault {
     match error {
-        IngestError::Store(source) => of_store(data, source),
-        IngestError::Spool(source) => of_spool(data, folder, source),
+        IngestError::Store(source) => of_store(snapshot, source),
+        IngestError::Spool(source) => of_spool(&snapshot.data, folder, source),
     }
 }
 

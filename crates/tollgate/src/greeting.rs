@@ -1,11 +1,13 @@
-//! What a person sees first: where it listens, what it is, and with `--demo` a call to copy. The only lines with keys.
+//! What a person sees first: where it listens, what it is, and with `--demo` a call to copy. The only lines with keys and links.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
 
+use access::Secret;
 use config::Snapshot;
 
 use crate::demo::DemoKey;
+use crate::link;
 
 /// What is shown before any log line.
 pub(crate) struct Greeting<'a> {
@@ -14,6 +16,8 @@ pub(crate) struct Greeting<'a> {
     pub(crate) control: SocketAddr,
     pub(crate) mock: Option<SocketAddr>,
     pub(crate) demo: &'a [DemoKey],
+    /// Makes the first admin; `None` where there is one.
+    pub(crate) first_admin: Option<&'a Secret>,
 }
 
 impl Greeting<'_> {
@@ -32,8 +36,21 @@ impl Greeting<'_> {
             writeln!(out, "  proxy    http://{address}")?;
         }
         writeln!(out, "  control  http://{}", self.control)?;
-        writeln!(out, "  store    SQLite in {}", self.snapshot.data.display())?;
-        self.write_providers(out)?;
+        match &self.snapshot.store.url {
+            None => writeln!(out, "  store    SQLite in {}", self.snapshot.data.display())?,
+            Some(_) => writeln!(out, "  store    PostgreSQL; the spool is in {}", self.snapshot.data.display())?,
+        }
+        if !self.proxy.is_empty() {
+            self.write_providers(out)?;
+        }
+        if let Some(link) = self.first_admin {
+            writeln!(
+                out,
+                "\nThere is no admin yet. Whoever opens this link first becomes one (shown only now; it holds"
+            )?;
+            writeln!(out, "for {}, or until the next start):", link::LIVES_FOR)?;
+            writeln!(out, "  {}", link.expose())?;
+        }
         if let [first, ..] = self.demo {
             writeln!(out, "\nDemo keys (kept in {}):", self.snapshot.data.join("demo-keys.json").display())?;
             for demo in self.demo {
@@ -57,7 +74,7 @@ impl Greeting<'_> {
                     out,
                     "  LLM      a mock answers (http://{address}): no call leaves this machine or costs money;"
                 )?;
-                writeln!(out, "           set OPENAI_API_KEY or ANTHROPIC_API_KEY, and it is real")
+                writeln!(out, "           set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY, and it is real")
             }
             (Some(address), false) => writeln!(out, "  mock     model `mock` (http://{address})"),
         }
@@ -65,28 +82,38 @@ impl Greeting<'_> {
 
     fn write_first_call(&self, out: &mut String, first: &DemoKey) -> std::fmt::Result {
         let Some(proxy) = self.proxy.first() else { return Ok(()) };
-        let (path, model) = self.first_model();
+        let (path, body) = self.first_call();
         let prefix = self.snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
         writeln!(out, "\nA first call, which streams:\n")?;
-        writeln!(out, "  curl -N http://{proxy}{prefix}{path} \\")?;
+        writeln!(out, "  curl -N 'http://{proxy}{prefix}{path}' \\")?;
         writeln!(out, "    -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' \\", first.key)?;
-        let limit = if path == "/v1/messages" { "\"max_tokens\":256," } else { "" };
-        writeln!(
-            out,
-            "    -d '{{\"model\":\"{model}\",{limit}\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'"
-        )?;
+        writeln!(out, "    -d '{body}'")?;
         writeln!(out, "\nWhat it used: http://{}/api/usage/today, with the same Authorization header", self.control)
     }
 
-    /// A path and a model that some provider answers.
-    fn first_model(&self) -> (&'static str, String) {
-        if self.mock.is_some() {
-            return (ai::Endpoint::ChatCompletions.path(), "mock".to_owned());
-        }
-        let chat = |provider: &&std::sync::Arc<config::snapshot::Provider>| provider.kind.speaks(ai::Format::Chat);
-        match self.snapshot.providers.iter().find(chat) {
-            Some(provider) => (ai::Endpoint::ChatCompletions.path(), format!("{}/gpt-5-mini", provider.name)),
-            None => (ai::Endpoint::Messages.path(), "claude-haiku-4-5".to_owned()),
+    /// Path and body of a call that some provider answers.
+    fn first_call(&self) -> (String, String) {
+        const MESSAGES: &str = r#""stream":true,"messages":[{"role":"user","content":"Hello"}]"#;
+        let chat = |model: &str| {
+            (ai::Endpoint::ChatCompletions.path().to_owned(), format!(r#"{{"model":"{model}",{MESSAGES}}}"#))
+        };
+        let real = if self.mock.is_some() { None } else { self.snapshot.providers.first() };
+        let Some(provider) = real else { return chat("mock") };
+        let name = &provider.name;
+        match provider.kind {
+            ai::ProviderKind::Mock => chat(&format!("{name}/mock")),
+            ai::ProviderKind::OpenAi => chat(&format!("{name}/gpt-5-mini")),
+            ai::ProviderKind::Anthropic => (
+                ai::Endpoint::Messages.path().to_owned(),
+                format!(r#"{{"model":"{name}/claude-haiku-4-5","max_tokens":256,{MESSAGES}}}"#),
+            ),
+            ai::ProviderKind::Gemini => (
+                format!(
+                    "{}?alt=sse",
+                    ai::Endpoint::StreamGenerateContent.path().replace("{model}", &format!("{name}/gemini-2.5-flash"))
+                ),
+                r#"{"contents":[{"parts":[{"text":"Hello"}]}]}"#.to_owned(),
+            ),
         }
     }
 }

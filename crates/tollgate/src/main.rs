@@ -1,15 +1,19 @@
 //! `tollgate`: commands, and the one place that wires the rest together.
 //!
-//! Read in this order: `cli` (what can be typed), `commands`, then `wire` (how a server is built), with `lock`, `demo`,
-//! `greeting` and `signals` beside it.
+//! Read in this order: `cli` (what can be typed), `commands`, then `wire` (how a server is built), with `secrets`, `lock`,
+//! `demo`, `greeting`, `link`, `terminal` and `signals` beside it.
 
 mod cli;
 mod commands;
+mod core_dumps;
 mod demo;
 mod failure;
 mod greeting;
+mod link;
 mod lock;
+mod secrets;
 mod signals;
+mod terminal;
 mod wire;
 
 use std::process::ExitCode;
@@ -17,14 +21,23 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // Before anything secret is in memory.
+    core_dumps::forbid();
     // Two TLS providers in one build would make rustls ask; there is one, and it is named all the same. The error says
     // that it was named already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match cli::Cli::parse().command {
         cli::Command::Serve(args) => commands::serve::run(&args),
         cli::Command::Check(args) => commands::check::run(&args),
+        cli::Command::Config(args) => commands::settings::run(&args),
+        cli::Command::Plans(args) => commands::plans::run(&args),
         cli::Command::Users(args) => commands::users::run(&args),
         cli::Command::Keys(args) => commands::keys::run(&args),
+        cli::Command::Migrate(args) => commands::migrate::run(&args),
+        cli::Command::Move(args) => commands::copies::move_to(&args),
+        cli::Command::Backup(args) => commands::copies::back_up(&args),
+        cli::Command::Restore(args) => commands::copies::restore(&args),
+        cli::Command::Vault(args) => commands::vault::run(&args),
         cli::Command::Mock(args) => commands::mock::run(&args),
     };
     done.unwrap_or_else(|error| failure::report(&error))

@@ -1,38 +1,45 @@
 //! The one place that builds every part and joins them: the store under the loops, the spool between, the workers on top.
 
+mod beating;
 mod doors;
 mod kept;
+mod limits;
 mod parts;
 mod shutdown;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Revision;
+use access::{Revision, Secret};
 use config::load::{Loaded, Note};
 use config::{Live, Snapshot};
 use telemetry::logs::Dropped;
 use telemetry::{Board, Metrics};
 
+use crate::cli::Role;
 use crate::commands::say;
-use crate::failure::StartFault;
+use crate::failure::{self, StartFault};
 use crate::greeting::Greeting;
+use crate::link::{self, FirstAdmin};
 use crate::lock::Lock;
+use crate::secrets::Found;
 use crate::signals::Signals;
 use doors::Doors;
 use kept::Kept;
 use parts::{Base, Services};
-use shutdown::Ending;
+use shutdown::{Ending, Proxying};
 
 /// How often things are looked at that change slowly.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 
 /// What the command line asks for besides the configuration.
-#[derive(Debug)]
 pub(crate) struct Wish {
+    pub(crate) role: Role,
     pub(crate) workers: usize,
     pub(crate) demo: bool,
+    pub(crate) secrets: Found,
     /// Counts the log lines that stderr did not take.
     pub(crate) dropped: Dropped,
 }
@@ -58,26 +65,37 @@ pub(crate) async fn serve(
 
 /// Builds every part; when it is done, all of them run.
 async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<Ending> {
-    let Loaded { mut snapshot, notes } = loaded;
+    let Loaded { mut snapshot, notes, .. } = loaded;
     let kept = Kept::open(&snapshot, &wish).await?;
     let mut services = Services::default();
-    let mock = if snapshot.mock.on { Some(services.mock().await?) } else { None };
+    let mock = if snapshot.mock.on && wish.role.proxies() { Some(services.mock().await?) } else { None };
     if let Some(address) = mock {
         snapshot = snapshot.with_mock(parts::origin(address));
     }
-    let doors = Doors::open(&snapshot, wish.workers).await?;
+    let doors = Doors::open(&snapshot, &wish).await?;
     let addresses = doors.addresses.clone();
+    if !addresses.proxy.is_empty() {
+        // Of port 0, the one that the system chose.
+        snapshot.listen.clone_from(&addresses.proxy);
+    }
     lock.sign(&addresses.to_string()).map_err(|error| StartFault::unwritable(&snapshot.data, error))?;
-    let greeting =
-        Greeting { snapshot: &snapshot, proxy: &addresses.proxy, control: addresses.control, mock, demo: &kept.demo };
+    let first_admin = first_admin(&snapshot, &wish, &kept, addresses.control).await?;
+    let greeting = Greeting {
+        snapshot: &snapshot,
+        proxy: &addresses.proxy,
+        control: addresses.control,
+        mock,
+        demo: &kept.demo,
+        first_admin: first_admin.as_ref(),
+    };
     let text = greeting.text();
     // Off this thread, which hears signals: who reads stdout may have stopped.
     tokio::task::spawn_blocking(move || say(&text)).await?;
     tell(&notes, &kept);
-    let ending = join(snapshot, kept, doors, services).await?;
+    let ending = join(snapshot, kept, doors, (services, wish.role)).await?;
     parts::watch_log(&ending.base, wish.dropped);
     tracing::info!(
-        proxy = %addresses.proxies(),
+        proxy = (!addresses.proxy.is_empty()).then(|| tracing::field::display(addresses.proxies())),
         control = %addresses.control,
         mock = mock.map(tracing::field::display),
         "listening"
@@ -85,25 +103,59 @@ async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<En
     Ok(ending)
 }
 
+/// The link that makes the first admin, where there is none and this process has the API that it opens on.
+async fn first_admin(
+    snapshot: &Snapshot,
+    wish: &Wish,
+    kept: &Kept,
+    control: SocketAddr,
+) -> anyhow::Result<Option<Secret>> {
+    if wish.role == Role::Proxy {
+        return Ok(None);
+    }
+    match link::to_become_the_first_admin(kept.node.store(), snapshot, control).await {
+        Ok(link) => Ok(link),
+        Err(FirstAdmin::Store(error)) => Err(failure::of_store(snapshot, error).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Joins the parts; calls are answered from here on.
-async fn join(snapshot: Snapshot, kept: Kept, doors: Doors, mut services: Services) -> anyhow::Result<Ending> {
+async fn join(
+    snapshot: Snapshot,
+    kept: Kept,
+    doors: Doors,
+    (mut services, role): (Services, Role),
+) -> anyhow::Result<Ending> {
     let drain_times = snapshot.drain;
+    let windows = limits::open(&snapshot, &kept.clock).await?;
     let base = Base {
+        role,
         live: Arc::new(Live::new(Arc::new(snapshot))),
-        meter: kept.meter,
+        meter: kept.counted.as_ref().map(|counted| counted.meter.clone()),
         metrics: Metrics::new(),
         board: Arc::new(Board::default()),
         revision: Arc::new(Revision::default()),
+        windows,
         clock: kept.clock,
-        store: kept.store,
+        keys: kept.keys,
+        signing: kept.signing,
+        store: kept.node.store().clone(),
+        node: kept.node,
     };
-    let keys = services.start(&base, kept.reader, kept.stats).await?;
-    let shared = parts::shared(&base);
-    parts::watch_gauges(&base, &shared.gate);
-    let workers = proxy::start(&shared, doors.proxy, parts::lanes(&base, kept.writers, &keys))?;
-    services.control(&base, doors.control, &keys);
+    let keys = services.start(&base).await?;
+    let mut proxying = None;
+    if let (Some(counted), Some(listeners)) = (kept.counted, doors.proxy) {
+        services.ingest(&base, counted.reader, counted.stats);
+        let strangers = services.strangers(&base);
+        let shared = parts::shared(&base, counted.meter, strangers);
+        parts::watch_gauges(&base, &shared);
+        let workers = proxy::start(&shared, listeners, parts::lanes(counted.writers, &keys))?;
+        proxying = Some(Proxying { workers, shared });
+    }
+    services.control(&base, doors.control, keys)?;
     base.board.set_snapshot(true);
-    Ok(Ending { services, workers, shared, base, drain_times })
+    Ok(Ending { services, proxying, base, beating: kept.beating, drain_times })
 }
 
 /// What is no fault, but perhaps a surprise.
@@ -111,10 +163,16 @@ fn tell(notes: &[Note], kept: &Kept) {
     for note in notes {
         tracing::warn!("{note}");
     }
-    for cut in &kept.cuts {
+    let (cuts, lost) = kept.counted.as_ref().map(|counted| (&*counted.cuts, &*counted.lost)).unwrap_or_default();
+    for cut in cuts {
         tracing::warn!(?cut, "the spool had a torn tail, which was cut");
     }
-    for lost in &kept.lost {
+    if !kept.keys.admitted.newest {
+        tracing::warn!(
+            "another server has a newer master key: give this one the same, and its own as the previous one"
+        );
+    }
+    for lost in lost {
         tracing::error!(?lost, "segments of the spool are gone, and the store does not have what was in them");
     }
     for difference in &kept.differences {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use e2e::{Answer, Call, Exchange, Gateway, Piece, Setup, Upstream, Wire, eventually, eventually_within, timed};
+use e2e::{Answer, Call, Canary, Exchange, Gateway, Piece, Setup, Upstream, Wire, eventually, timed};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -12,6 +12,8 @@ use crate::bodies::{CHAT, Format};
 const ROUTE: &str = "{path: {prefix: /up}, upstreams: backend, auth: {type: none}}";
 /// Between two bytes of who sends as slowly as it can.
 const TRICKLE: Duration = Duration::from_millis(100);
+/// Nothing that ends by itself takes so long, however busy the machine is.
+const HANGS: Duration = Duration::from_secs(19);
 
 #[tokio::test]
 async fn cancelled_request_gives_everything_back() {
@@ -78,8 +80,8 @@ async fn caller_that_stops_reading_is_cut() {
     let key = gateway.key().await;
     let stuck = Call::json(CHAT, &Format::Chat.body("m", true)).key(&key).open(gateway.proxy).await;
     let cut = async || (upstream.closed() == 1).then_some(());
-    eventually_within(Duration::from_secs(10), "the upstream's connection is closed", cut).await;
-    eventually_within(Duration::from_secs(5), "the caller's connection is closed", async || {
+    eventually("the upstream's connection is closed", cut).await;
+    eventually("the caller's connection is closed", async || {
         (gateway.gauge("tollgate_connections").await == 0).then_some(())
     })
     .await;
@@ -99,11 +101,9 @@ async fn caller_that_stops_reading_a_plain_answer_is_cut() {
     let gateway = Gateway::start(setup).await;
     let _stuck = Call::get("/up").open(gateway.proxy).await;
     let cut = async || (upstream.closed() == 1).then_some(());
-    eventually_within(Duration::from_secs(10), "the upstream's connection is closed", cut).await;
-    eventually_within(Duration::from_secs(5), "everything is at rest", async || {
-        (gateway.gauge("tollgate_connections").await == 0).then_some(())
-    })
-    .await;
+    eventually("the upstream's connection is closed", cut).await;
+    eventually("everything is at rest", async || (gateway.gauge("tollgate_connections").await == 0).then_some(()))
+        .await;
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn caller_that_does_not_read_is_cut_though_it_goes_on_sending() {
             tokio::time::sleep(TRICKLE).await;
         }
     };
-    let (cut, took) = timed(tokio::time::timeout(Duration::from_secs(8), trickle)).await;
+    let (cut, took) = timed(tokio::time::timeout(HANGS, trickle)).await;
     assert!(cut.is_ok() && took > Duration::from_millis(900), "{cut:?} {took:?}");
     eventually("the upstream's connection is closed", async || (upstream.closed() == 1).then_some(())).await;
     gateway.at_rest().await;
@@ -175,22 +175,22 @@ async fn trickle(gateway: &Gateway, call: &Call, rest: &[u8]) -> Answer {
 #[tokio::test]
 async fn llm_body_that_trickles_ends_at_the_total_time_and_one_that_stalls_at_the_idle_time() {
     let upstream = Upstream::json(&json!({})).await;
-    for format in Format::ALL {
+    // How many bytes are sent, the two times, and within which the answer comes: far from the other time and from nothing.
+    for (format, (sent, idle, total, millis)) in Format::ALL.into_iter().flat_map(|format| {
+        [(60, "10s", "2500ms", 2_400..9_000), (3, "1s", "20s", 1_000..15_000)].map(|case| (format, case))
+    }) {
         let setup = Setup::provider(format.kind(), upstream.address())
-            .section("timeouts", "{idle: 1s}")
-            .section("ai", "{timeouts: {total: 2500ms}}");
+            .section("timeouts", &format!("{{idle: {idle}}}"))
+            .section("ai", &format!("{{timeouts: {{total: {total}}}}}"));
         let gateway = Gateway::start(setup).await;
         let key = gateway.key().await;
         let call = Call::new("POST", format.path()).key(&key).header("content-length", "50000");
-        let check = async |sent: usize, millis: Range<u128>| {
-            let (answer, took) = timed(trickle(&gateway, &call, &vec![b' '; sent])).await;
-            let answer = answer.expect(408);
-            assert!(answer.text().contains("in time"), "{}", answer.text());
-            let code = &answer.json()["error"]["code"];
-            assert!(format == Format::Messages || code == "request_timeout", "{code}");
-            assert!(millis.contains(&took.as_millis()), "{format:?} {sent}: {took:?}");
-        };
-        tokio::join!(check(60, 2_400..5_000), check(3, 1_000..2_400));
+        let (answer, took) = timed(trickle(&gateway, &call, &vec![b' '; sent])).await;
+        let answer = answer.expect(408);
+        assert!(answer.text().contains("in time"), "{}", answer.text());
+        let code = &answer.json()["error"]["code"];
+        assert!(format == Format::Messages || code == "request_timeout", "{code}");
+        assert!(Range::contains(&millis, &took.as_millis()), "{format:?} {sent}: {took:?}");
         gateway.at_rest().await;
         assert_eq!(gateway.used(&key).await, 0);
     }
@@ -243,7 +243,7 @@ async fn connection_that_stays_idle_is_closed() {
     let (answer, mut wire) = Call::get("/").open(gateway.proxy).await.reuse().await;
     assert_eq!(answer.status(), 200);
     let ((), took) = timed(wire.closed()).await;
-    assert!(took > Duration::from_millis(800) && took < Duration::from_secs(4), "{took:?}");
+    assert!(took > Duration::from_millis(800) && took < HANGS, "{took:?}");
     gateway.at_rest().await;
 }
 
@@ -264,9 +264,10 @@ async fn callers_with_made_up_keys_do_not_hinder_the_others() {
     }
     let call = Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key);
     for _ in 0..50 {
-        let (answer, took) = timed(gateway.call(call.clone())).await;
+        let since = Canary::new();
+        let answer = gateway.call(call.clone()).await;
+        since.assert_within(Duration::from_secs(1), "a call with a known key");
         assert_eq!(answer.status(), 200, "{}", answer.text());
-        assert!(took < Duration::from_secs(1), "{took:?}");
     }
     // A key that was made meanwhile opens, too.
     let new = gateway.key().await;

@@ -15,7 +15,7 @@ const CALLERS: usize = 16;
 /// Answers at least until the server is killed.
 const ANSWERS: usize = 300;
 /// The oldest count that a crash may lose (10 ms), and what a busy machine adds before the server's thread has run.
-const LOST: Duration = Duration::from_millis(10 + 50);
+const LOST: Duration = Duration::from_millis(10 + 240);
 
 /// Calls from [`CALLERS`] at once until the server is killed amid them: the whole answers, with when they were, the
 /// moment of the kill, and the server's folder.

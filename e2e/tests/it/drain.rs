@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use e2e::sse::Event;
-use e2e::{Call, Exchange, Gateway, Piece, Setup, Upstream, Wire, eventually_within, timed};
+use e2e::{Call, Exchange, Gateway, Piece, Setup, Upstream, Wire, eventually};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::bodies::{CHAT, Format};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// Until a server that has nothing to wait for has ended: less than each time that it must not wait for.
+const HANGS: Duration = Duration::from_secs(20);
 
 fn drain(setup: Setup, delay: &str, timeout: &str) -> Setup {
     setup.section("drain", &format!("{{delay: {delay}, timeout: {timeout}}}"))
@@ -27,19 +30,20 @@ async fn long_stream(gateway: &Gateway, key: &str, format: Format) -> Exchange {
 
 #[tokio::test]
 async fn readiness_fails_at_once_and_accepting_goes_on_for_the_delay() {
-    let gateway = Gateway::start(drain(Setup::mocked(), "2s", "5s")).await;
+    let gateway = Gateway::start(drain(Setup::mocked(), "5s", "5s")).await;
     let key = gateway.key().await;
+    let since = Instant::now();
     gateway.terminate();
-    eventually_within(SECOND / 2, "/readyz fails", async || {
+    eventually("/readyz fails", async || {
         (Call::get("/readyz").send(gateway.control).await.status() == 503).then_some(())
     })
     .await;
     gateway.ask(Call::get("/livez")).await.expect(200);
     gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
     let proxy = gateway.proxy;
-    let (ended, took) = timed(gateway.end_within(4 * SECOND)).await;
+    let ended = gateway.end_within(HANGS).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(took > SECOND, "the delay was cut short: {took:?}");
+    assert!(since.elapsed() > 5 * SECOND, "the delay was cut short: {:?}", since.elapsed());
     assert!(Wire::connect(proxy).await.is_err());
 }
 
@@ -67,7 +71,7 @@ async fn streams_in_flight_end_with_their_formats_error_event_and_are_counted() 
             Format::Messages => assert_eq!((last.name.as_deref(), &error["type"]), (Some("error"), &"error".into())),
         }
     }
-    let ended = gateway.end_within(4 * SECOND).await;
+    let ended = gateway.end_within(HANGS).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 
     let again = Gateway::start_in(ended.folder, Setup::mocked()).await;
@@ -84,18 +88,18 @@ async fn what_ends_within_the_timeout_ends_well() {
     })
     .await;
     let setup = Setup::provider("openai", upstream.address());
-    let gateway = Gateway::start(drain(setup, "0s", "10s")).await;
+    let gateway = Gateway::start(drain(setup, "0s", "60s")).await;
     let key = gateway.key().await;
     let call = Call::json(CHAT, &Format::Chat.body("m", false)).key(&key);
     let shutdown = async {
-        eventually_within(SECOND, "it is in flight", async || (upstream.seen().len() == 1).then_some(())).await;
+        eventually("it is in flight", async || (upstream.seen().len() == 1).then_some(())).await;
         gateway.terminate();
     };
     let (answer, ()) = tokio::join!(call.send(gateway.proxy), shutdown);
     assert_eq!(answer.expect(200).json()["late"], true);
-    let (ended, took) = timed(gateway.end_within(5 * SECOND)).await;
+    // Nothing is left to wait for.
+    let ended = gateway.end_within(HANGS).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(took < 3 * SECOND, "nothing is left to wait for: {took:?}");
     let again = Gateway::start_in(ended.folder, Setup::mocked()).await;
     again.counted(&key, 1).await;
 }
@@ -113,14 +117,14 @@ async fn answer_that_has_not_begun_is_refused_as_draining() {
     let key = gateway.key().await;
     let call = Call::json(Format::Messages.path(), &Format::Messages.body("m", false)).key(&key);
     let shutdown = async {
-        eventually_within(SECOND, "it is in flight", async || (upstream.seen().len() == 1).then_some(())).await;
+        eventually("it is in flight", async || (upstream.seen().len() == 1).then_some(())).await;
         gateway.terminate();
     };
     let (answer, ()) = tokio::join!(call.send(gateway.proxy), shutdown);
     let answer = answer.expect(503);
     assert_eq!(answer.json()["type"], "error");
     assert!(answer.text().contains("draining"), "{}", answer.text());
-    assert_eq!(gateway.end_within(3 * SECOND).await.code, Some(0));
+    assert_eq!(gateway.end_within(HANGS).await.code, Some(0));
 }
 
 #[tokio::test]
@@ -142,10 +146,8 @@ async fn bodies_that_are_still_on_their_way_are_refused_as_draining() {
         wire.write(b"{\"model\": ").await.unwrap();
         waiting.push((path, wire));
     }
-    eventually_within(SECOND, "all are in flight", async || {
-        (gateway.gauge("tollgate_requests_in_flight").await == 4).then_some(())
-    })
-    .await;
+    eventually("all are in flight", async || (gateway.gauge("tollgate_requests_in_flight").await == 4).then_some(()))
+        .await;
     gateway.terminate();
     for (path, mut wire) in waiting {
         let head = wire.head().await.unwrap_or_else(|| panic!("{path} was not answered"));
@@ -159,7 +161,7 @@ async fn bodies_that_are_still_on_their_way_are_refused_as_draining() {
         assert_eq!(error["status"].is_u64(), path == "/plain", "{path} {error}");
         assert!(error["message"].as_str().is_some_and(|message| message.contains("shutting down")), "{error}");
     }
-    let ended = gateway.end_within(3 * SECOND).await;
+    let ended = gateway.end_within(HANGS).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
@@ -188,14 +190,14 @@ async fn folded_requests_that_a_drain_cuts_are_counted() {
         stuck.push(Call::get("/endless").key(&key).open(gateway.proxy).await);
     }
     let mut last = 0;
-    eventually_within(10 * SECOND, "nothing moves any more", async || {
+    eventually("nothing moves any more", async || {
         tokio::time::sleep(SECOND / 10).await;
         let before = std::mem::replace(&mut last, written.load(Ordering::Relaxed));
         (before == last).then_some(())
     })
     .await;
     gateway.terminate();
-    let ended = gateway.end_within(4 * SECOND).await;
+    let ended = gateway.end_within(HANGS).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let again = Gateway::start_in(ended.folder, setup()).await;
     assert_eq!(again.counted(&key, CALLERS).await["credits"], 3 * CALLERS);
@@ -204,38 +206,37 @@ async fn folded_requests_that_a_drain_cuts_are_counted() {
 
 #[tokio::test]
 async fn idle_connections_do_not_hold_the_end_up() {
-    let gateway = Gateway::start(drain(Setup::mocked(), "0s", "20s")).await;
+    let gateway = Gateway::start(drain(Setup::mocked(), "0s", "60s")).await;
     let (answer, wire) = Call::get("/").open(gateway.proxy).await.reuse().await;
     assert_eq!(answer.status(), 200);
     let silent = Wire::connect(gateway.proxy).await.unwrap();
     gateway.terminate();
-    assert_eq!(gateway.end_within(3 * SECOND).await.code, Some(0));
+    assert_eq!(gateway.end_within(HANGS).await.code, Some(0));
     drop((wire, silent));
 }
 
 #[tokio::test]
 async fn nothing_in_flight_is_nothing_to_wait_for() {
-    let gateway = Gateway::start(drain(Setup::mocked(), "0s", "20s")).await;
+    let gateway = Gateway::start(drain(Setup::mocked(), "0s", "60s")).await;
     let key = gateway.key().await;
     gateway.call(Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key)).await.expect(200);
     gateway.terminate();
-    let (ended, took) = timed(gateway.end_within(3 * SECOND)).await;
+    let ended = gateway.end_within(HANGS).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(took < SECOND / 2, "{took:?}");
 }
 
 #[tokio::test]
 async fn second_sigterm_ends_at_once() {
-    let gateway = Gateway::start(drain(Setup::mocked(), "20s", "20s")).await;
+    let gateway = Gateway::start(drain(Setup::mocked(), "60s", "60s")).await;
     let key = gateway.key().await;
     let stream = long_stream(&gateway, &key, Format::Chat).await;
     gateway.terminate();
-    eventually_within(SECOND, "/readyz fails", async || {
+    eventually("/readyz fails", async || {
         (Call::get("/readyz").send(gateway.control).await.status() == 503).then_some(())
     })
     .await;
     gateway.terminate();
-    let ended = gateway.end_within(2 * SECOND).await;
+    let ended = gateway.end_within(HANGS).await;
     assert_eq!(ended.code, Some(143), "128 and the number of SIGTERM");
     drop(stream);
 }

@@ -4,33 +4,59 @@
 //! A start with the file itself calls nobody.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use e2e::setup::Folder;
-use e2e::wire::patiently;
-use e2e::{Call, Gateway, Mock, Setup, Upstream, commands, keys_in, sse};
+use e2e::{Call, Gateway, Mock, Setup, Upstream, clients, commands, keys_in, sdk, sse};
 use serde_json::json;
 use tokio::process::Command;
 
 use crate::bodies::{CHAT, Format, MESSAGES, RESPONSES};
 
+mod agents;
+mod sdks;
+
 /// The folders below `examples/`; each has a test here.
-const EXAMPLES: [&str; 3] = ["codexible", "llm-openai", "plain-api"];
+const EXAMPLES: [&str; 9] = [
+    "anthropic-sdk",
+    "azure-openai-sdk",
+    "claude-code",
+    "codex-cli",
+    "codexible",
+    "google-sdk",
+    "llm-openai",
+    "openai-sdk",
+    "plain-api",
+];
 /// Where a README has the proxy.
 const PRINTED: &str = "http://127.0.0.1:8080";
-/// A failing `curl` must fail; `claude` is a stand-in that calls what Claude Code calls.
+/// A failing `curl` must fail.
 const SHELL: &str = r#"set -eu
 curl() { command curl --silent --show-error --fail-with-body "$@"; }
-claude() {
-  curl "$ANTHROPIC_BASE_URL/v1/messages" -H "x-api-key: $ANTHROPIC_API_KEY" -H 'anthropic-version: 2023-06-01' \
-    -H 'content-type: application/json' \
-    -d '{"model": "claude-haiku-4-5", "max_tokens": 64, "stream": true, "messages": [{"role": "user", "content": "hi"}]}'
-}
 "#;
+/// For whatever is started: no home of anybody's, and no way off this machine.
+const ENVIRONMENT: [(&str, &str); 8] = [
+    ("HTTP_PROXY", "http://127.0.0.1:9"),
+    ("HTTPS_PROXY", "http://127.0.0.1:9"),
+    ("NO_PROXY", "127.0.0.1"),
+    ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+    ("DISABLE_AUTOUPDATER", "1"),
+    ("DISABLE_TELEMETRY", "1"),
+    ("GIT_CONFIG_NOSYSTEM", "1"),
+    ("PYTHONDONTWRITEBYTECODE", "1"),
+];
+/// What the mock says.
+const SAID: &str =
+    "Hello from the mock provider: this answer costs nothing, comes word by word, and is always the same.";
+/// A coding agent starts, asks and prints.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An example's file, and its README's commands by what they are for.
 struct Example {
+    name: String,
     file: PathBuf,
     yaml: String,
     /// What is exported, `…` filled in.
@@ -60,15 +86,16 @@ impl Example {
                 serve.extend(words.split_whitespace().map(str::to_owned));
             } else {
                 assert!(!serve.is_empty(), "{name}: nobody serves yet: {command}");
-                assert!(command.contains(PRINTED), "{name}: not a call of the proxy: {command}");
                 calls.push(command);
             }
         }
         assert!(!calls.is_empty(), "{name}: its README shows no call");
         let named = format!("examples/{name}/tollgate.yaml");
         assert!(serve.contains(&named), "{name}: its README serves another file");
-        let example = Self { file, yaml, exports, serve, calls };
+        let example = Self { name: name.to_owned(), file, yaml, exports, serve, calls };
         example.exports_what_the_file_reads(name);
+        let mut texts = example.files().into_iter().map(|(_, text)| text).chain(example.calls.clone());
+        assert!(texts.any(|text| text.contains(PRINTED)), "{name}: nothing names the proxy");
         example
     }
 
@@ -94,7 +121,7 @@ impl Example {
             copy += &format!("{line}\n");
             let path = match line.trim() {
                 "kind: openai" => "/v1",
-                "kind: anthropic" => "",
+                "kind: anthropic" | "kind: gemini" => "",
                 _ => continue,
             };
             let indent = line.len() - line.trim_start().len();
@@ -112,20 +139,64 @@ impl Example {
         Gateway::start(variables.iter().fold(setup, |setup, (name, value)| setup.variable(name, value))).await
     }
 
+    /// What the folder has besides what is served and what is read.
+    fn files(&self) -> Vec<(String, String)> {
+        let entries = fs::read_dir(self.file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+        let others = entries.filter(|path| path.extension().is_none_or(|kind| kind != "md") && *path != self.file);
+        others
+            .map(|path| (path.file_name().unwrap().display().to_string(), fs::read_to_string(&path).unwrap()))
+            .collect()
+    }
+
+    /// A folder as the README's reader stands in: the example with the gateway's address put in, Node's packages, a
+    /// repository of git (Codex wants one), and a home.
+    fn workspace(&self, gateway: &Gateway) -> Folder {
+        let folder = Folder::new();
+        let own = folder.path().join("examples").join(&self.name);
+        fs::create_dir_all(&own).unwrap();
+        for (name, text) in self.files() {
+            fs::write(own.join(name), text.replace(PRINTED, &format!("http://{}", gateway.proxy))).unwrap();
+        }
+        fs::create_dir_all(folder.path().join(".git/objects")).unwrap();
+        fs::create_dir_all(folder.path().join(".git/refs")).unwrap();
+        folder.write(".git/HEAD", "ref: refs/heads/main\n");
+        fs::create_dir(folder.path().join("home")).unwrap();
+        symlink(sdk::folder("sdk").join("node_modules"), folder.path().join("node_modules")).unwrap();
+        folder
+    }
+
     /// Runs the calls as printed; answers what each wrote.
     async fn run(&self, gateway: &Gateway, key: &str) -> Vec<String> {
+        let mut outputs = Vec::new();
+        for (call, output) in self.try_to_run(gateway, key).await {
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            let failed = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                output.status.success(),
+                "{call}: {failed} {told} ({}; curl comes with `apt install curl`)",
+                clients::HOW
+            );
+            outputs.push(told);
+        }
+        outputs
+    }
+
+    /// The same where a call may fail.
+    async fn try_to_run(&self, gateway: &Gateway, key: &str) -> Vec<(String, Output)> {
+        let workspace = self.workspace(gateway);
         let mut outputs = Vec::new();
         for call in &self.calls {
             let command = call.replace(PRINTED, &format!("http://{}", gateway.proxy));
             let mut child = Command::new("sh");
-            child.args(["-c", &format!("{SHELL}{command}")]).env_clear().env("KEY", key).kill_on_drop(true);
-            child.env("PATH", std::env::var_os("PATH").unwrap());
+            child.args(["-c", &format!("{SHELL}{command}")]).current_dir(workspace.path()).kill_on_drop(true);
+            child.env_clear().envs(ENVIRONMENT).env("KEY", key).env("PATH", sdk::path());
+            child.env("HOME", workspace.path().join("home"));
             child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            let output = patiently(call, child.output()).await.unwrap();
-            let told = String::from_utf8_lossy(&output.stdout).into_owned();
-            let failed = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{call}: {failed} {told} (curl comes with `apt install curl`)");
-            outputs.push(told);
+            let output = tokio::time::timeout(COMMAND_TIMEOUT, child.output()).await;
+            outputs.push((
+                call.clone(),
+                output.unwrap_or_else(|_| panic!("not within {COMMAND_TIMEOUT:?}: {call}")).unwrap(),
+            ));
         }
         outputs
     }
@@ -256,17 +327,13 @@ async fn codexible_serves_coding_agents_under_its_own_name() {
     let gateway = example.start(&[]).await;
     let key = first_key(&gateway);
     assert!(key.starts_with("codexible_") && gateway.stdout().contains("Codexible"), "{}", gateway.stdout());
-    for output in example.run(&gateway, &key).await {
-        assert_streamed(&output, "message_stop");
-    }
+    assert_eq!(example.run(&gateway, &key).await, [format!("{SAID}\n")]);
     assert_eq!(gateway.mock().requests("claude-haiku-4-5").await, 1);
 
     let providers = Mock::start().await;
     let gateway = example.start_before(&providers, &example.exports).await;
     let key = first_key(&gateway);
-    for output in example.run(&gateway, &key).await {
-        assert_streamed(&output, "message_stop");
-    }
+    assert_eq!(example.run(&gateway, &key).await, [format!("{SAID}\n")]);
     gateway.call(Call::json(RESPONSES, &Format::Responses.body("gpt-5.1-codex", false)).key(&key)).await.expect(200);
     for model in ["claude-haiku-4-5", "gpt-5.1-codex"] {
         assert_eq!(providers.requests(model).await, 1, "{model} keeps the provider's own name");

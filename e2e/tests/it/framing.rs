@@ -1,7 +1,10 @@
 //! What says where a message begins, ends and goes: taken in one sense only, or refused.
 
-use e2e::{Answer, Call, Exchange, Gateway, Setup, Upstream, Wire};
+use e2e::vitals::unread;
+use e2e::{Answer, Call, Exchange, Gateway, Setup, Upstream, Wire, eventually, is_uuid_v7};
 use serde_json::json;
+
+use crate::bodies::{CHAT, Format, MESSAGES};
 
 const ROUTES: &str = "{path: {prefix: /o}, upstreams: backend, auth: {type: none}}, \
     {path: {prefix: /k}, upstreams: backend}";
@@ -73,11 +76,8 @@ async fn transfer_codings_besides_chunked_are_refused() {
     let (upstream, gateway) = line().await;
     for codings in ["gzip, chunked", "chunked, gzip", "gzip", "identity, chunked", "chunked, chunked"] {
         let request = format!("POST /o HTTP/1.1\r\nhost: x\r\ntransfer-encoding: {codings}\r\n\r\n1\r\nx\r\n0\r\n\r\n");
-        let answer = raw(&gateway, "POST", &request).await;
-        assert_eq!(answer.status(), 400, "{codings}: {}", answer.text());
+        check(&raw(&gateway, "POST", &request).await, 400, "bad_request");
     }
-    let gzip = "POST /o HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
-    check(&raw(&gateway, "POST", gzip).await, 400, "bad_request");
     let lines = "POST /o HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
     check(&raw(&gateway, "POST", lines).await, 400, "bad_request");
     assert!(upstream.seen().is_empty());
@@ -110,4 +110,138 @@ async fn one_host_is_needed_and_not_two() {
     }
     assert!(upstream.seen().is_empty());
     raw(&gateway, "GET", "GET /o HTTP/1.1\r\nhost: a\r\n\r\n").await.expect(200);
+}
+
+/// What hyper answers without a code, forgives, or reads in one of two ways: refused with a code each.
+const REFUSED: &[(&str, u16, &str)] = &[
+    ("GET /o HTTP/1.1\nHost: x\n\n", 400, "bad_request"),
+    ("GET /o HTTP/1.1\r\nHost: x\nX: y\r\n\r\n", 400, "bad_request"),
+    ("GET /o HTTP/1.1\r\nHost: x\r\nX: \0\r\n\r\n", 400, "bad_request"),
+    ("GET /o HTTP/1.1\r\nHost: x\r\nX : y\r\n\r\n", 400, "bad_request"),
+    ("GET /o HTTP/1.1\r\nHost: x\r\nX: y\r\n z\r\n\r\n", 400, "bad_request"),
+    ("GET /o HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n", 400, "bad_request"),
+    ("GET  /o HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    ("GET /o\r\n\r\n", 400, "bad_request"),
+    ("GET /o HTTP/2.0\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "bad_request"),
+    ("GET /o?\" HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    ("GET /o#k HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    ("GET k HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    ("GET http://y/o HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    ("GET /o HTTP/1.1\r\nHost: x, y\r\n\r\n", 400, "bad_request"),
+    ("POST /o HTTP/1.1\r\nHost: x\r\nContent-Length: 5, 5\r\n\r\nhello", 400, "bad_request"),
+    ("POST /o HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 400, "bad_request"),
+    (
+        "POST /o HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+        "bad_request",
+    ),
+    ("POST /o HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "bad_request"),
+    ("CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n", 405, "method_not_allowed"),
+    ("\u{16}\u{3}\u{1}\u{2}\0\u{1}", 400, "bad_request"),
+];
+
+#[tokio::test]
+async fn every_refused_head_gets_a_code_in_its_turn_and_the_end_of_its_connection() {
+    let (upstream, gateway) = line().await;
+    let large = format!("GET /o HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(70_000));
+    let long = format!("GET /o{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(70_000));
+    let many = format!("GET /o HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(100));
+    let endless = "x".repeat(200_000);
+    let too_large = [&large, &long, &many, &endless].map(|request| (request.as_str(), 431, "header_too_large"));
+    let good = "POST /o HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+    for (request, status, code) in REFUSED.iter().copied().chain(too_large) {
+        let name = request.get(..60).unwrap_or(request);
+        let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+        // The second is nobody's request: it comes after what was refused.
+        wire.write(format!("{good}{request}{good}").as_bytes()).await.unwrap();
+        let head = wire.head().await.unwrap();
+        let (first, mut wire) = Exchange::new(wire, head, "POST").reuse().await;
+        first.expect(200);
+        let head = wire.head().await.unwrap_or_else(|| panic!("no answer: {name:?}"));
+        let (answer, mut wire) = Exchange::new(wire, head, "GET").reuse().await;
+        check(&answer, status, code);
+        assert_eq!(answer.json()["error"]["status"], status, "{name:?}");
+        assert_eq!(answer.header("connection"), Some("close"), "{name:?}");
+        assert!(is_uuid_v7(answer.header("x-request-id").unwrap()), "{name:?}");
+        wire.finish().await.unwrap();
+        assert!(wire.head().await.is_none(), "{name:?}");
+    }
+    let requests = REFUSED.len() + too_large.len();
+    assert_eq!(upstream.seen().len(), requests, "only what came before went upstream");
+    assert!(upstream.seen().iter().all(|seen| seen.body == b"hello"));
+    let refused = REFUSED.iter().filter(|(_, status, _)| *status == 400).count();
+    for counted in [
+        format!("tollgate_refusals_total{{code=\"bad_request\"}} {refused}"),
+        format!("tollgate_refusals_total{{code=\"header_too_large\"}} {}", too_large.len()),
+    ] {
+        eventually(&counted, async || gateway.metrics().await.lines().any(|line| line == counted).then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn refused_head_of_an_llm_call_is_answered_in_its_format_and_logged_with_its_path() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let head = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\n");
+    let chat = raw(&gateway, "POST", &head(CHAT)).await;
+    check(&chat, 400, "bad_request");
+    assert_eq!(chat.header("x-should-retry"), Some("false"));
+    let messages = raw(&gateway, "POST", &head(MESSAGES)).await.expect(400);
+    assert_eq!(messages.json()["error"]["type"], json!("invalid_request_error"), "{}", messages.text());
+    let id = messages.header("request-id").unwrap().to_owned();
+    let line = eventually("the log tells of it", async || {
+        gateway.stderr().lines().find(|line| line.contains(&id)).map(str::to_owned)
+    })
+    .await;
+    assert!(line.contains(MESSAGES) && line.contains("bad_request"), "{line}");
+    // The key of a good one is read, wherever its head is cut.
+    let key = gateway.key().await;
+    let call = Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key);
+    let bytes = call.bytes(gateway.proxy);
+    for cut in [1, 10, 40, bytes.len() / 2, bytes.len() - 1] {
+        let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+        for piece in [&bytes[..cut], &bytes[cut..]] {
+            wire.write(piece).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let head = wire.head().await.unwrap();
+        Exchange::new(wire, head, "POST").rest().await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn broken_chunks_are_refused_and_do_not_reach_the_upstream_as_a_whole_request() {
+    let (upstream, gateway) = line().await;
+    for body in ["5\r\nhello\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", "x\r\n", "0\r\nHost: y\r\n\r\n"] {
+        let request = format!("POST /o HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        check(&raw(&gateway, "POST", &request).await, 400, "bad_request");
+    }
+    assert!(upstream.seen().iter().all(|seen| !seen.whole), "{:?}", upstream.seen());
+}
+
+#[tokio::test]
+async fn head_that_is_on_its_way_when_a_shutdown_begins_is_served() {
+    let upstream = Upstream::answering("200 OK", "fine").await;
+    let setup = Setup::routed(upstream.address(), ROUTES).section("drain", "{delay: 0s, timeout: 10s}");
+    let gateway = Gateway::start(setup).await;
+    let mut first = Wire::connect(gateway.proxy).await.unwrap();
+    let head = Call::get("/o").head(gateway.proxy);
+    let (begin, end) = head.split_at(head.len() / 2);
+    let mut second = Call::get("/o").open(gateway.proxy).await.reuse().await.1;
+    for wire in [&mut first, &mut second] {
+        wire.write(begin.as_bytes()).await.unwrap();
+    }
+    eventually("both are open", async || (gateway.gauge("tollgate_connections").await == 2).then_some(())).await;
+    for wire in [&first, &second] {
+        let ours = wire.stream().local_addr().unwrap();
+        eventually("half a head is read", async || (unread(gateway.proxy, ours) == Some(0)).then_some(())).await;
+    }
+    gateway.terminate();
+    eventually("the listener is closed", async || Wire::connect(gateway.proxy).await.err()).await;
+    for mut wire in [first, second] {
+        wire.write(end.as_bytes()).await.unwrap();
+        let head = wire.head().await.unwrap();
+        let answer = Exchange::new(wire, head, "GET").rest().await.expect(200);
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
 }

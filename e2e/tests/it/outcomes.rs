@@ -168,7 +168,7 @@ async fn what_a_drain_cuts_is_drained_before_the_answer_and_within_it() {
         let (unanswered, ()) = tokio::join!(call.send(gateway.proxy), shutdown);
         unanswered.expect(503);
         stream.rest().await.expect(200);
-        let ended = gateway.end_within(Duration::from_secs(3)).await;
+        let ended = gateway.end_within(Duration::from_secs(20)).await;
         let mut lines = logged(&ended.stderr);
         lines.sort_unstable();
         let expected = [(200, "drained".to_owned()), (503, "drained".to_owned())];

@@ -272,19 +272,24 @@ async fn unreadable_bodies_are_400_and_say_why() {
 }
 
 #[tokio::test]
-async fn compressed_body_is_415() {
+async fn codings_that_are_not_read_are_415_and_those_that_are_named() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     let refused = Refused {
         status: 415,
         openai: "unsupported_media_type",
         anthropic: "invalid_request_error",
-        says: &[],
+        says: &["gzip", "zstd"],
         again: false,
     };
-    for coding in ["gzip", "zstd", "br, identity"] {
+    for coding in ["br", "deflate", "compress", "br, identity", "gzip, gzip", "gzip;q=1", ""] {
         check_each(&gateway, &refused, |format| whole(format).key(&key).header("content-encoding", coding)).await;
+        let answer = gateway.call(whole(Format::Chat).key(&key).header("content-encoding", coding)).await;
+        assert_eq!(answer.header("accept-encoding"), Some("gzip, zstd"), "{coding}");
     }
+    let twice = whole(Format::Chat).key(&key).header("content-encoding", "gzip").header("content-encoding", "gzip");
+    check(Format::Chat, &gateway.call(twice).await, &refused);
+    assert_eq!(gateway.mock().requests("mock").await, 0);
     gateway.call(whole(Format::Chat).key(&key).header("content-encoding", "identity")).await.expect(200);
 }
 
@@ -322,8 +327,16 @@ async fn chunked_body_over_its_bound_is_refused() {
 async fn head_over_its_bound_is_431() {
     let gateway = Gateway::start(Setup::mocked().section("sizes", "{headers: 8KiB}")).await;
     let key = gateway.key().await;
-    let answer = gateway.call(whole(Format::Chat).key(&key).header("x-large", &"x".repeat(9_000))).await;
-    assert_eq!(answer.status(), 431, "{}", answer.text());
+    let refused = Refused {
+        status: 431,
+        openai: "header_too_large",
+        anthropic: "invalid_request_error",
+        says: &["8192"],
+        again: false,
+    };
+    for bytes in [8_100, 9_000, 100_000] {
+        check_each(&gateway, &refused, |format| whole(format).key(&key).header("x-large", &"x".repeat(bytes))).await;
+    }
 }
 
 #[tokio::test]
@@ -355,7 +368,8 @@ async fn wrong_method_and_unknown_path_below_v1_are_answered_plainly() {
     let key = gateway.key().await;
     let answer = gateway.call(Call::get(CHAT).key(&key)).await.expect(405);
     assert_eq!(answer.header("allow"), Some("POST"));
-    let answer = gateway.call(Call::json("/v1/embeddings", &json!({"model": "mock"})).key(&key)).await.expect(404);
+    let answer =
+        gateway.call(Call::json("/v1/fine_tuning/jobs", &json!({"model": "mock"})).key(&key)).await.expect(404);
     let error: Value = answer.json()["error"].clone();
     assert_eq!((&error["code"], &error["status"]), (&json!("route_not_found"), &json!(404)));
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use e2e::setup::Folder;
-use e2e::{Call, Gateway, Setup, commands, eventually_within, setup};
+use e2e::{Call, Canary, Gateway, Setup, commands, eventually, setup};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -27,15 +27,13 @@ async fn check(gateway: &Gateway, key: &str, status: u16, change: impl AsyncFnOn
     for _ in 0..CALLERS {
         callers.spawn(Arc::clone(&load).run(call(key), gateway.proxy, status));
     }
-    eventually_within(Duration::from_secs(10), "the load runs", async || {
-        (load.served.load(Ordering::Relaxed) > 50).then_some(())
-    })
-    .await;
+    eventually("the load runs", async || (load.served.load(Ordering::Relaxed) > 50).then_some(())).await;
     change().await;
-    tokio::time::sleep(WITHIN).await;
+    // The load alone keeps a small machine busy: what it was late for is not what is claimed.
+    Canary::new().passes(WITHIN).await;
     load.after.store(true, Ordering::Relaxed);
     let start = Instant::now();
-    eventually_within(Duration::from_secs(10), "refusals", async || {
+    eventually("refusals", async || {
         (load.refused_after.load(Ordering::Relaxed) > 50 && start.elapsed() > WITHIN / 2).then_some(())
     })
     .await;
@@ -93,10 +91,8 @@ async fn suspended_users_keys_are_refused_within_a_second_and_open_again_when_ac
     })
     .await;
     commands::users_set(gateway.folder(), "activate", &account.email).await;
-    eventually_within(WITHIN, "the key opens again", async || {
-        (call(&account.key).send(gateway.proxy).await.status() == 200).then_some(())
-    })
-    .await;
+    let opens = async || (call(&account.key).send(gateway.proxy).await.status() == 200).then_some(());
+    Canary::new().within(WITHIN, "the key opens again", opens).await;
 }
 
 #[tokio::test]
@@ -105,10 +101,8 @@ async fn key_created_beside_the_server_opens_within_a_second() {
     let first = gateway.account(setup::OPEN).await;
     for label in ["one", "two", "three"] {
         let key = commands::keys_create(gateway.folder(), &first.email, label).await;
-        eventually_within(WITHIN, "the new key opens", async || {
-            (call(&key).send(gateway.proxy).await.status() == 200).then_some(())
-        })
-        .await;
+        let opens = async || (call(&key).send(gateway.proxy).await.status() == 200).then_some(());
+        Canary::new().within(WITHIN, "the new key opens", opens).await;
     }
 }
 

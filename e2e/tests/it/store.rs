@@ -1,46 +1,17 @@
-//! What the store's file says, read beside the server.
+//! What the store's rows say, read beside the server.
 
-use std::path::{Path, PathBuf};
-
+use e2e::database::{Event, Rows};
 use e2e::setup::Folder;
 use e2e::{eventually, is_uuid_v7};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{Connection, Row};
-
-/// A row of `usage_events`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Event {
-    /// The request's id, in lowercase hex without dashes.
-    pub(crate) id: String,
-    pub(crate) status: i64,
-    pub(crate) outcome: String,
-}
-
-/// SQLite's file in a data folder.
-pub(crate) fn file(data: &Path) -> PathBuf {
-    let is_sqlite = |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0"));
-    std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path()).find(is_sqlite).unwrap()
-}
-
-async fn open(folder: &Folder) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(file(&folder.data())).read_only(true);
-    SqliteConnection::connect_with(&options).await.unwrap()
-}
 
 /// The first column of a query's one row, as a number.
 pub(crate) async fn number(folder: &Folder, query: &'static str) -> i64 {
-    let mut store = open(folder).await;
-    let number = sqlx::query_scalar(query).fetch_one(&mut store).await.unwrap();
-    store.close().await.unwrap();
-    number
+    rows(folder, &folder.data()).number(query).await
 }
 
-/// What SQLite says of its own file: `ok`, or what is wrong.
+/// What the database says of itself: `ok`, or what is wrong.
 pub(crate) async fn integrity(folder: &Folder) -> String {
-    let mut store = open(folder).await;
-    let told = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut store).await.unwrap();
-    store.close().await.unwrap();
-    told
+    rows(folder, &folder.data()).integrity().await
 }
 
 /// The rows of requests, in order of their ids, as soon as there are `count` of them.
@@ -52,17 +23,22 @@ pub(crate) async fn events(folder: &Folder, count: usize) -> Vec<Event> {
     .await
 }
 
-/// The rows of requests that are there, in order of their ids.
-pub(crate) async fn all_events(folder: &Folder) -> Vec<Event> {
-    let mut store = open(folder).await;
-    let query = sqlx::query("SELECT lower(hex(id)), status, outcome FROM usage_events ORDER BY id");
-    let rows = query.fetch_all(&mut store).await.unwrap();
-    store.close().await.unwrap();
-    rows.iter().map(event).collect()
+/// The row of one answer's request, as soon as it is there.
+pub(crate) async fn row(folder: &Folder, answer: &e2e::Answer) -> serde_json::Value {
+    let id = id(&answer.head);
+    eventually("the store has its row", async || {
+        all_events(folder).await.into_iter().find(|event| event.id == id).map(|event| event.row)
+    })
+    .await
 }
 
-fn event(row: &SqliteRow) -> Event {
-    Event { id: row.get(0), status: row.get(1), outcome: row.get(2) }
+/// The rows of requests that are there, in order of their ids.
+pub(crate) async fn all_events(folder: &Folder) -> Vec<Event> {
+    rows(folder, &folder.data()).events().await
+}
+
+pub(crate) fn rows<'a>(folder: &'a Folder, data: &'a std::path::Path) -> Rows<'a> {
+    Rows { data, database: folder.database() }
 }
 
 /// The id of an answer's request, as the store's rows have it.

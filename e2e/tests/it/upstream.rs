@@ -9,8 +9,11 @@ use crate::bodies::{CHAT, Format};
 
 const ROUTE: &str = "{path: {prefix: /up}, upstreams: backend, auth: {type: none}}";
 
+/// What is given up has ended by then, however busy the machine is.
+const HANGS: Duration = Duration::from_secs(19);
+
 /// One worker, so that there is one pool of connections.
-fn one_pool(setup: Setup) -> Setup {
+pub(crate) fn one_pool(setup: Setup) -> Setup {
     setup.flag("--workers").flag("1")
 }
 
@@ -155,7 +158,7 @@ async fn stream_that_stalls_is_ended_after_the_idle_time() {
         let key = gateway.key().await;
         let call = Call::json(format.path(), &format.body("m", true)).key(&key);
         let (answer, took) = timed(gateway.call(call)).await;
-        assert!(took > Duration::from_millis(900) && took < Duration::from_secs(5), "{took:?}");
+        assert!(took > Duration::from_millis(900) && took < HANGS, "{took:?}");
         assert_cut(format, &answer.expect(200), "upstream_timeout");
         gateway.counted(&key, 1).await;
     }
@@ -186,7 +189,7 @@ async fn plain_routes_wait_for_a_first_byte_as_the_general_time_says() {
     let gateway = Gateway::start(setup).await;
     let (answer, took) = timed(gateway.call(Call::get("/up"))).await;
     assert_eq!(code(&answer.expect(504)), "upstream_timeout");
-    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(4), "{took:?}");
+    assert!(took > Duration::from_millis(900) && took < HANGS, "{took:?}");
     eventually("the upstream's connection is closed", async || (upstream.closed() == 1).then_some(())).await;
 }
 
@@ -269,7 +272,7 @@ async fn upstream_that_never_reads_is_given_up() {
     let gateway = Gateway::start(setup).await;
     let call = Call::new("POST", "/up").body(vec![b'x'; 16 * 1024 * 1024]);
     let (answer, took) = timed(call.attempt(gateway.proxy)).await;
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(took < HANGS, "{took:?}");
     if let Ok(exchange) = answer {
         assert_eq!(code(&exchange.rest().await.expect(504)), "upstream_timeout");
     }

@@ -20,7 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
 ];
 
 /// Packages that may use all of ours; nobody uses them.
-const FREE: &[&str] = &["xtask", "e2e", "bench"];
+const FREE: &[&str] = &["xtask", "e2e", "bench", "fuzz"];
 
 /// Outside crates that only some of ours may use.
 const RESERVED: &[(&str, &[&str], &str)] = &[

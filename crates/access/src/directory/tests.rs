@@ -25,15 +25,9 @@ fn desk(queue: usize) -> Desk {
 
 fn principal(expires_at: Option<Timestamp>) -> Arc<Principal> {
     let id = uuid::Uuid::nil();
-    let plan = Plan { name: "starter".to_owned(), credits_per_day: None, requests_per_minute: None };
-    Arc::new(Principal {
-        user: UserId(id),
-        user_no: UserNo(1),
-        key: KeyId(id),
-        key_no: KeyNo(1),
-        plan: Arc::new(plan),
-        expires_at,
-    })
+    let plan = Arc::new(Plan::unlimited("starter"));
+    let principal = Principal::unbounded((UserId(id), UserNo(1)), (KeyId(id), KeyNo(1)), plan);
+    Arc::new(Principal { expires_at, ..principal })
 }
 
 const HASH: KeyHash = KeyHash([7; 32]);
@@ -161,4 +155,55 @@ async fn a_cached_key_expires_on_time() {
     assert!(desk.find_answered(Ok(principal(Some(end)))).await.0.is_ok());
     desk.clock.advance(Duration::from_secs(1));
     assert_eq!(desk.find().await, Err(NotFound::Expired));
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_a_key_that_one_worker_knows_passes_on_all() {
+    let mut desk = desk(4);
+    let (first, second) = (desk.directory.clone(), Arc::new(desk.directory.another()));
+    desk.find_answered(Ok(principal(None))).await.0.unwrap();
+    desk.directory = second.clone();
+    let away = Err(NotFound::Unavailable);
+    assert!(desk.find_answered(away.clone()).await.0.is_ok());
+    assert!(desk.find().await.is_ok(), "it is known from then on");
+
+    // The second learns of a revocation: the first, which has not asked since, hears of it.
+    desk.revision.confirm(2, desk.clock.mono());
+    assert_eq!(desk.find_answered(Err(NotFound::Revoked)).await.0, Err(NotFound::Revoked));
+    desk.directory = first;
+    assert_eq!(desk.find_answered(away.clone()).await.0, Err(NotFound::Revoked));
+
+    desk.clock.advance(STALE_FOR);
+    desk.directory = second;
+    assert_eq!(desk.find_answered(away).await.0, Err(NotFound::Unavailable));
+}
+
+#[tokio::test]
+async fn a_replaced_secret_is_asked_for_now_and_then_while_the_store_answers() {
+    let mut desk = desk(4);
+    let until = Some(Timestamp(desk.clock.now().0 + 3_600_000_000));
+    let replaced = || Ok(Arc::new(Principal { rotated: until, expires_at: until, ..(*principal(None)).clone() }));
+    assert!(desk.find_answered(replaced()).await.1);
+    assert!(desk.find().await.is_ok());
+    desk.clock.advance(REPLACED_FOR);
+    assert!(desk.find().await.is_ok(), "the store is away: it is not asked");
+    desk.revision.confirm(1, desk.clock.mono());
+    assert!(desk.find_answered(replaced()).await.1);
+    assert!(desk.find().await.is_ok());
+
+    desk.clock.advance(REPLACED_FOR);
+    desk.revision.confirm(1, desk.clock.mono());
+    assert!(desk.find_answered(Err(NotFound::Unavailable)).await.0.is_ok(), "what was known serves");
+}
+
+#[tokio::test]
+async fn a_secret_ends_with_its_grace_or_with_its_key() {
+    let (soon, late) = (Some(Timestamp(2_000_000)), Some(Timestamp(3_000_000)));
+    for (rotated, expected) in [(soon, NotFound::Rotated), (late, NotFound::Expired), (None, NotFound::Expired)] {
+        let mut desk = desk(4);
+        let found = Ok(Arc::new(Principal { rotated, expires_at: soon, ..(*principal(None)).clone() }));
+        assert!(desk.find_answered(found).await.0.is_ok());
+        desk.clock.advance(Duration::from_secs(1));
+        assert_eq!(desk.find().await, Err(expected), "{rotated:?}");
+    }
 }

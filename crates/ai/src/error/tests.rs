@@ -10,37 +10,39 @@ fn text(bytes: Vec<u8>) -> String {
 
 /// One line a refusal: what each shape says.
 #[test]
-fn every_refusal_has_its_words_in_every_format() {
+fn every_refusal_has_its_words_in_every_dialect() {
     let mut table = String::new();
     for refusal in Refusal::ALL {
         let problem = problem(*refusal);
-        let body = |format| -> serde_json::Value { serde_json::from_slice(&body(format, &problem)).unwrap() };
-        let (openai, anthropic) = (body(Some(Format::Chat)), body(Some(Format::Messages)));
-        assert_eq!(body(Some(Format::Responses)), openai);
+        let body = |dialect| -> serde_json::Value { serde_json::from_slice(&body(dialect, &problem)).unwrap() };
+        let [openai, anthropic, google] =
+            [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google].map(|dialect| body(Some(dialect)));
         let (status, code) = (refusal.status(), refusal.code());
         assert_eq!(
             body(None),
             serde_json::json!({"error": {"code": code, "message": problem.message, "status": status}})
         );
-        let retry = if headers(Some(Format::Chat), *refusal).is_empty() { "retry" } else { "no retry" };
+        let retry = if headers(Some(Dialect::OpenAi), *refusal).is_empty() { "retry" } else { "no retry" };
         table.push_str(&format!(
-            "{status} {code}: openai {} {} {}, anthropic {} {}, {retry}\n",
+            "{status} {code}: openai {} {} {}, anthropic {} {}, google {} {}, {retry}\n",
             openai["error"]["type"],
             openai["error"]["code"],
             openai["error"]["param"],
             anthropic["error"]["type"],
             anthropic["error"]["code"],
+            google["error"]["code"],
+            google["error"]["status"],
         ));
     }
     insta::assert_snapshot!("words", table);
 }
 
 #[test]
-fn bodies_have_the_shape_of_their_format() {
+fn bodies_have_the_shape_of_their_dialect() {
     let problem = problem(Refusal::QuotaExceeded);
-    let shapes: Vec<_> = [Some(Format::Chat), Some(Format::Messages), None]
+    let shapes: Vec<_> = [Some(Dialect::OpenAi), Some(Dialect::Anthropic), Some(Dialect::Google), None]
         .into_iter()
-        .map(|format| text(body(format, &problem)))
+        .map(|dialect| text(body(dialect, &problem)))
         .collect();
     insta::assert_snapshot!("bodies", shapes.join("\n"));
 }
@@ -48,7 +50,7 @@ fn bodies_have_the_shape_of_their_format() {
 #[test]
 fn a_cut_stream_ends_with_the_event_of_its_format() {
     let problem = problem(Refusal::Draining);
-    let events: Vec<_> = Format::ALL.into_iter().map(|format| text(event(format, &problem))).collect();
+    let events: Vec<_> = Format::ALL.into_iter().map(|format| text(event(format, false, &problem))).collect();
     insta::assert_snapshot!("events", events.join("========\n"));
 }
 
@@ -56,19 +58,28 @@ fn a_cut_stream_ends_with_the_event_of_its_format() {
 fn clients_are_told_not_to_repeat_what_cannot_succeed() {
     const NO: &[(&str, &str)] = &[("x-should-retry", "false")];
     for refusal in [Refusal::QuotaExceeded, Refusal::KeyUnknown, Refusal::KeyRevoked, Refusal::UserSuspended] {
-        assert_eq!(headers(Some(Format::Messages), refusal), NO, "{}", refusal.code());
+        assert_eq!(headers(Some(Dialect::Anthropic), refusal), NO, "{}", refusal.code());
         assert!(headers(None, refusal).is_empty());
     }
     for refusal in [Refusal::RateLimited, Refusal::Draining, Refusal::UpstreamTimeout] {
-        assert!(headers(Some(Format::Chat), refusal).is_empty(), "{}", refusal.code());
+        assert!(headers(Some(Dialect::OpenAi), refusal).is_empty(), "{}", refusal.code());
     }
+}
+
+/// Google's SDKs crash on comments, and its older ones on blank lines.
+#[test]
+fn googles_event_stands_alone_between_events_and_the_bare_error_after_it() {
+    let event = text(event(Format::GenerateContent, false, &problem(Refusal::Draining)));
+    let (data, bare) = event.split_once("\n\n").unwrap();
+    assert!(bare.starts_with("{\"error\":{\"code\":503,") && !bare.contains('\n'), "{event}");
+    assert_eq!(data, format!("data: {bare}"));
 }
 
 #[test]
 fn a_cut_inside_an_event_does_not_swallow_the_error() {
     let problem = problem(Refusal::UpstreamReset);
     for format in Format::ALL {
-        let stream = [b"data: {\"par".to_vec(), event(format, &problem)].concat();
+        let stream = [b"data: {\"par".to_vec(), event(format, true, &problem)].concat();
         let lines: Vec<_> = std::str::from_utf8(&stream).unwrap().split("\n\n").collect();
         assert_eq!(lines[0], "data: {\"par");
         assert!(

@@ -1,19 +1,26 @@
-//! Prices as people write them: decimal USD per million tokens.
+//! Prices as people write them: decimal USD.
 
 use thiserror::Error;
 
-/// Decimal places that pico-USD per token can hold: 1 USD per million tokens is 1,000,000 of them.
-const PLACES: usize = 6;
+/// Decimal places of USD per million tokens that pico-USD per token can hold.
+const PER_MILLION_PLACES: usize = 6;
+/// Those of USD a piece.
+const EACH_PLACES: usize = 12;
+/// Those of USD a second, of which pico-USD a millisecond are kept.
+const PER_SECOND_PLACES: usize = 9;
 
 /// Why a text is no price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PriceError {
     /// Something else than digits around at most one point.
-    #[error("a price is a decimal number of USD per million tokens, such as \"0.25\"")]
+    #[error("a price is a decimal number of USD, such as \"0.25\"")]
     Malformed,
-    /// A digit other than zero after the sixth decimal place.
-    #[error("a price has at most {PLACES} decimal places")]
-    TooFine,
+    /// A digit other than zero after the last decimal place that counts.
+    #[error("this price has at most {places} decimal places")]
+    TooFine {
+        /// How many count.
+        places: usize,
+    },
     /// It does not fit.
     #[error("the price is too large")]
     TooLarge,
@@ -24,6 +31,26 @@ pub enum PriceError {
 /// # Errors
 /// [`PriceError`]: no sign, exponent, separator or space is accepted.
 pub fn parse_per_million(text: &str) -> Result<u64, PriceError> {
+    parse(text, PER_MILLION_PLACES)
+}
+
+/// Reads USD a piece (`"0.04"` for an image) as pico-USD, exactly.
+///
+/// # Errors
+/// As [`parse_per_million`].
+pub fn parse_each(text: &str) -> Result<u64, PriceError> {
+    parse(text, EACH_PLACES)
+}
+
+/// Reads USD a second (`"0.0001"`) as pico-USD a millisecond (100,000), exactly.
+///
+/// # Errors
+/// As [`parse_per_million`].
+pub fn parse_per_second(text: &str) -> Result<u64, PriceError> {
+    parse(text, PER_SECOND_PLACES)
+}
+
+fn parse(text: &str, places: usize) -> Result<u64, PriceError> {
     let (whole, fraction) = match text.split_once('.') {
         Some((_, "")) => return Err(PriceError::Malformed),
         Some(parts) => parts,
@@ -33,11 +60,11 @@ pub fn parse_per_million(text: &str) -> Result<u64, PriceError> {
     if whole.is_empty() || !digits(whole) || !digits(fraction) {
         return Err(PriceError::Malformed);
     }
-    let (kept, rest) = fraction.split_at_checked(PLACES).unwrap_or((fraction, ""));
+    let (kept, rest) = fraction.split_at_checked(places).unwrap_or((fraction, ""));
     if rest.bytes().any(|byte| byte != b'0') {
-        return Err(PriceError::TooFine);
+        return Err(PriceError::TooFine { places });
     }
-    let padding = std::iter::repeat_n(b'0', PLACES - kept.len());
+    let padding = std::iter::repeat_n(b'0', places - kept.len());
     whole.bytes().chain(kept.bytes()).chain(padding).try_fold(0_u64, |sum, digit| {
         let ten_fold = sum.checked_mul(10).ok_or(PriceError::TooLarge)?;
         ten_fold.checked_add(u64::from(digit - b'0')).ok_or(PriceError::TooLarge)
@@ -65,11 +92,24 @@ mod tests {
     }
 
     #[test]
+    fn pieces_and_seconds_have_more_places() {
+        assert_eq!((parse_each("0.04"), parse_each("0.000015")), (Ok(40_000_000_000), Ok(15_000_000)));
+        assert_eq!((parse_each("0.000000000001"), parse_per_second("0.000000001")), (Ok(1), Ok(1)));
+        assert_eq!((parse_per_second("0.0001"), parse_per_second("1")), (Ok(100_000), Ok(1_000_000_000)));
+        assert_eq!(parse_each("0.0000000000001"), Err(PriceError::TooFine { places: 12 }));
+        assert_eq!(parse_per_second("0.0000000001"), Err(PriceError::TooFine { places: 9 }));
+        assert_eq!(
+            (parse_each("18446744.073709551615"), parse_each("18446745")),
+            (Ok(u64::MAX), Err(PriceError::TooLarge))
+        );
+    }
+
+    #[test]
     fn anything_else_is_refused() {
         for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", " 1", "1 USD", "1.2.3", "１", "NaN"] {
             assert_eq!(parse_per_million(text), Err(PriceError::Malformed), "{text}");
         }
-        assert_eq!(parse_per_million("0.0000001"), Err(PriceError::TooFine));
+        assert_eq!(parse_per_million("0.0000001"), Err(PriceError::TooFine { places: 6 }));
         assert_eq!(parse_per_million("18446744073709.551616"), Err(PriceError::TooLarge));
         assert_eq!(parse_per_million(&"9".repeat(100)), Err(PriceError::TooLarge));
     }

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::Asked;
+use super::{Asked, Shape};
+use crate::bound::Lowered;
 
 /// A body after its edits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,20 +18,47 @@ pub struct Rewritten {
 }
 
 impl Asked {
-    /// Edits `body`, which must be the one that was read: the model becomes `upstream_model` where it is another, and
-    /// with `include_usage` a chat stream is made to tell its usage.
+    /// With a limit of the answer's tokens to be written, which [`Extent::clamp`](crate::bound::Extent::clamp) found for the
+    /// body that was read.
+    #[must_use]
+    pub fn with_limit(self, lowered: Lowered) -> Self {
+        Self { limit_edits: lowered.edits, ..self }
+    }
+
+    /// Edits `body`, which must be the one that was read: the model becomes `upstream_model` wherever it is another, and
+    /// with `include_usage` a chat or completions stream is made to tell its usage; a [lowered](Self::with_limit) limit is
+    /// written.
     #[must_use]
     pub fn rewrite(&self, body: &Bytes, upstream_model: &str, include_usage: bool) -> Rewritten {
-        let model = (self.model != upstream_model).then(|| (&self.model_at, quoted(upstream_model)));
+        let same = self.model == upstream_model;
+        let models = self.models.iter().filter(|place| !(same && place.agrees));
+        let models = models.map(|place| (&place.at, place.shape.text(upstream_model)));
         let usage = self.usage_edit.as_ref().filter(|_| include_usage);
         let usage_injected = usage.is_some();
         let mut edits: Vec<(&Range<usize>, Cow<'_, str>)> =
-            model.into_iter().chain(usage.map(|edit| (&edit.at, Cow::Borrowed(edit.text)))).collect();
+            models.chain(usage.map(|edit| (&edit.at, Cow::Borrowed(edit.text)))).collect();
+        edits.extend(self.limit_edits.iter().map(|(at, text)| (at, Cow::Borrowed(text.as_str()))));
         if edits.is_empty() {
             return Rewritten { body: body.clone(), usage_injected };
         }
         edits.sort_by_key(|(at, _)| at.start);
         Rewritten { body: apply(body, &edits), usage_injected }
+    }
+}
+
+impl Shape {
+    /// What says `model` in this place.
+    fn text<'a>(&self, model: &'a str) -> Cow<'a, str> {
+        match self {
+            Self::Json => quoted(model),
+            Self::Google => quoted(&format!("models/{model}")),
+            Self::Form => Cow::Borrowed(model),
+            Self::Field => format!("\"model\":{},", quoted(model)).into(),
+            Self::OnlyField => format!("\"model\":{}", quoted(model)).into(),
+            Self::Part { delimiter } => {
+                format!("{delimiter}\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n").into()
+            }
+        }
     }
 }
 

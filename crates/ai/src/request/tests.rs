@@ -1,7 +1,31 @@
 use bytes::Bytes;
+use meter::Unit;
 
 use super::*;
-use crate::format::Format;
+use crate::endpoint::{Called, Endpoint};
+use crate::format::{Dialect, Format};
+
+/// At the first endpoint of the format.
+fn read(format: Format, body: &[u8]) -> Result<Asked, RequestError> {
+    let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.format() == Some(format)).unwrap();
+    read_at(&endpoint.path().replace("{model}", "m"), body)
+}
+
+fn read_at(path: &str, body: &[u8]) -> Result<Asked, RequestError> {
+    super::read(&Called::at(path).unwrap(), None, body)
+}
+
+/// Reads, rewrites, and compares.
+fn check_at(path: &str, body: &str, (model, upstream): (&str, &str), rewritten: &str) {
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let asked = read_at(path, &body).unwrap();
+    let out = asked.rewrite(&body, upstream, false);
+    assert_eq!((asked.model.as_str(), std::str::from_utf8(&out.body).unwrap()), (model, rewritten), "{path}");
+}
+
+fn refused_at(path: &str, body: &str) -> String {
+    read_at(path, body.as_bytes()).unwrap_err().to_string()
+}
 
 fn refused(format: Format, body: &str) -> String {
     read(format, body.as_bytes()).unwrap_err().to_string()
@@ -62,7 +86,7 @@ fn usage_is_asked_for_and_every_other_byte_stays() {
 }
 
 #[test]
-fn usage_is_asked_for_in_chat_streams_alone() {
+fn usage_is_asked_for_in_streams_of_chat_and_completions_alone() {
     for (format, body) in [
         (Format::Chat, r#"{"model":"m"}"#),
         (Format::Chat, r#"{"model":"m","stream":false}"#),
@@ -169,7 +193,148 @@ fn a_field_that_we_read_may_not_stand_twice() {
 #[test]
 fn deep_nesting_is_passed_over() {
     let deep = format!(r#"{{"x":{}{},"model":"m"}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    assert_eq!(read(Format::Chat, deep.as_bytes()).unwrap().model, "m");
+    for format in Format::ALL.into_iter().filter(|format| *format != Format::Transcription) {
+        let body =
+            if format.dialect() == Dialect::Google { deep.replace("\"m\"", "\"models/m\"") } else { deep.clone() };
+        assert_eq!(read(format, body.as_bytes()).unwrap().model, "m", "{format:?}");
+    }
+}
+
+#[test]
+fn legacy_completions_tell_their_usage_as_chats_do() {
+    let body = Bytes::from_static(br#"{"model":"m","prompt":"x","stream":true}"#);
+    let out = read(Format::Completions, &body).unwrap().rewrite(&body, "m", true);
+    let rewritten = r#"{"stream_options":{"include_usage":true},"model":"m","prompt":"x","stream":true}"#;
+    assert_eq!((out.body, out.usage_injected), (Bytes::from_static(rewritten.as_bytes()), true));
+}
+
+#[test]
+fn speech_is_billed_by_the_characters_of_its_input() {
+    for (body, characters, stream) in [
+        (r#"{"model":"tts-1","input":"h\u00e9llo \ud83d\ude00","voice":"v"}"#, Some(7), false),
+        (r#"{"model":"tts-1","input":"","stream_format":"audio"}"#, Some(0), false),
+        (r#"{"model":"tts-1","input":"€","stream_format":"sse"}"#, Some(1), true),
+        (r#"{"model":"tts-1","input":7,"stream_format":7}"#, None, false),
+        (r#"{"model":"tts-1","input":"\ud800"}"#, None, false),
+        (r#"{"model":"tts-1","stream":true}"#, None, false),
+    ] {
+        let asked = read(Format::Speech, body.as_bytes()).unwrap();
+        let billable = characters.map(|quantity| Billed { unit: Unit::Character, quantity });
+        assert_eq!((asked.billable, asked.stream), (billable, stream), "{body}");
+    }
+}
+
+#[test]
+fn images_may_stream_and_embeddings_and_moderations_do_not() {
+    let body = br#"{"model":"m","stream":true}"#;
+    for (format, stream) in [(Format::Images, true), (Format::Embeddings, false), (Format::Moderations, false)] {
+        assert_eq!(read(format, body).unwrap().stream, stream, "{format:?}");
+    }
+    assert!(read(Format::Embeddings, br#"{"model":"m","stream":"what?"}"#).is_ok());
+}
+
+#[test]
+fn a_moderation_needs_no_model() {
+    let path = "/v1/moderations";
+    let latest = "omni-moderation-latest";
+    check_at(path, r#"{"input":"x"}"#, (latest, latest), r#"{"input":"x"}"#);
+    check_at(path, r#"{"input":"x"}"#, (latest, "other"), r#"{"model":"other","input":"x"}"#);
+    check_at(path, " { } ", (latest, "other"), " {\"model\":\"other\" } ");
+    check_at(path, r#"{"model":"a","input":"x"}"#, ("a", "b"), r#"{"model":"b","input":"x"}"#);
+    assert_eq!(refused_at(path, r#"{"model":null}"#), "`model` at byte 9 must be a string of 1 to 256 bytes");
+    for format in [Format::Embeddings, Format::Images, Format::Speech, Format::Completions] {
+        assert_eq!(read(format, b"{}").unwrap_err(), RequestError::Missing { field: "model" }, "{format:?}");
+    }
+}
+
+#[test]
+fn an_azure_deployment_wins_over_the_body_and_is_set_there() {
+    let path = "/openai/deployments/d%201/chat/completions";
+    check_at(path, r#"{"messages":[]}"#, ("d 1", "gpt"), r#"{"model":"gpt","messages":[]}"#);
+    check_at(path, r#"{"messages":[]}"#, ("d 1", "d 1"), r#"{"model":"d 1","messages":[]}"#);
+    check_at(path, r#"{"model":"other"}"#, ("d 1", "gpt"), r#"{"model":"gpt"}"#);
+    check_at(path, r#"{"model":"gpt"}"#, ("d 1", "gpt"), r#"{"model":"gpt"}"#);
+    check_at(path, r#"{"model":"d 1"}"#, ("d 1", "d 1"), r#"{"model":"d 1"}"#);
+    check_at(path, r#"{"model":[1]}"#, ("d 1", "gpt"), r#"{"model":"gpt"}"#);
+    check_at(path, "{}", ("d 1", "gpt"), r#"{"model":"gpt"}"#);
+    assert_eq!(refused_at(path, r#"{"model":"a","model":"b"}"#), "`model` stands twice, again at byte 21");
+    let body = Bytes::from_static(br#"{"stream":true}"#);
+    let out = read_at(path, &body).unwrap().rewrite(&body, "gpt", true).body;
+    let rewritten = r#"{"model":"gpt","stream_options":{"include_usage":true},"stream":true}"#;
+    assert_eq!(std::str::from_utf8(&out).unwrap(), rewritten);
+}
+
+#[test]
+fn gemini_names_the_model_in_the_path_and_may_repeat_it() {
+    let path = "/v1beta/models/fast:generateContent";
+    let untouched = r#"{ "contents": [{"parts":[{"text":"models/x"}]}] }"#;
+    check_at(path, untouched, ("fast", "gemini-3"), untouched);
+    check_at(path, r#"{"model":null}"#, ("fast", "gemini-3"), r#"{"model":null}"#);
+    check_at(path, r#"{"model":"models/fast"}"#, ("fast", "gemini-3"), r#"{"model":"models/gemini-3"}"#);
+    check_at(path, r#"{"model":"fast"}"#, ("fast", "gemini-3"), r#"{"model":"models/gemini-3"}"#);
+    check_at(path, r#"{"model":"fast"}"#, ("fast", "fast"), r#"{"model":"fast"}"#);
+    let count = "/v1/models/fast:countTokens";
+    for key in ["generateContentRequest", "generate_content_request"] {
+        let body = |model: &str| format!(r#"{{"{key}":{{"model":"models/{model}","contents":[]}}}}"#);
+        check_at(count, &body("fast"), ("fast", "gemini-3"), &body("gemini-3"));
+    }
+    check_at(count, r#"{"generateContentRequest":7}"#, ("fast", "gemini-3"), r#"{"generateContentRequest":7}"#);
+    for (path, body, message) in [
+        (path, r#"{"model":"models/other"}"#, "`model` at byte 9 must be the path's model, or absent"),
+        (path, r#"{"model":7}"#, "`model` at byte 9 must be a string of 1 to 256 bytes"),
+        (path, r#"{"model":"fast","model":"fast"}"#, "`model` stands twice, again at byte 24"),
+        (path, "[]", "the body must be a JSON object, but at byte 0 stands something else"),
+        (
+            count,
+            r#"{"generateContentRequest":{"model":"models/other"}}"#,
+            "`model` at byte 35 must be the path's model, or absent",
+        ),
+    ] {
+        assert_eq!(refused_at(path, body), message, "{body}");
+    }
+}
+
+#[test]
+fn the_path_tells_whether_gemini_streams() {
+    for (verb, stream) in [("generateContent", false), ("streamGenerateContent", true), ("embedContent", false)] {
+        let asked = read_at(&format!("/v1beta/models/m:{verb}"), br#"{"stream":7}"#).unwrap();
+        assert_eq!((asked.model.as_str(), asked.stream), ("m", stream), "{verb}");
+    }
+}
+
+#[test]
+fn each_request_of_a_gemini_batch_names_the_paths_model() {
+    let path = "/v1beta/models/fast:batchEmbedContents";
+    check_at(
+        path,
+        r#"{"requests":[{"model":"models/fast","content":{}},{"content":{}}, {"model" : "models/fast"}]}"#,
+        ("fast", "gemini-embedding-001"),
+        r#"{"requests":[{"model":"models/gemini-embedding-001","content":{}},{"content":{}}, {"model" : "models/gemini-embedding-001"}]}"#,
+    );
+    check_at(path, r#"{"requests":[]}"#, ("fast", "x"), r#"{"requests":[]}"#);
+    check_at(path, "{}", ("fast", "x"), "{}");
+    let list = "`requests` at byte 12 must be a list of at most 4096 objects";
+    for (body, message) in [
+        (r#"{"requests":[{"model":"models/other"}]}"#, "`model` at byte 22 must be the path's model, or absent"),
+        (r#"{"requests":[{"model":"models/fast","model":"models/other"}]}"#, "`model` stands twice, again at byte 44"),
+        (r#"{"requests":[{}],"requests":[{}]}"#, "`requests` stands twice, again at byte 28"),
+        (r#"{"requests":{"model":"models/fast"}}"#, list),
+        (r#"{"requests":[{},7]}"#, list),
+        (r#"{"requests":null}"#, list),
+    ] {
+        assert_eq!(refused_at(path, body), message, "{body}");
+    }
+    for (requests, is_refused) in [(4_096, false), (4_097, true)] {
+        let body = format!(r#"{{"requests":[{}]}}"#, vec!["{}"; requests].join(","));
+        assert_eq!(read_at(path, body.as_bytes()).is_err(), is_refused, "{requests}");
+    }
+}
+
+#[test]
+fn a_model_in_a_path_is_as_long_as_one_in_a_body() {
+    let path = |len| format!("/v1beta/models/{}:generateContent", "m".repeat(len));
+    assert!(read_at(&path(256), b"{}").is_ok());
+    assert_eq!(refused_at(&path(257), "{}"), "the model in the path has 257 bytes, and may have 256");
 }
 
 mod property_tests {
@@ -218,9 +383,12 @@ mod property_tests {
 
         #[test]
         fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            for format in Format::ALL {
-                // Must not panic, whatever it says.
-                let _ = read(format, &body);
+            for endpoint in Endpoint::ALL {
+                let path = endpoint.path().replace("{model}", "m");
+                for content_type in [None, Some("multipart/form-data; boundary=b")] {
+                    // Must not panic, whatever it says.
+                    let _ = crate::request::read(&Called::at(&path).unwrap(), content_type, &body);
+                }
             }
         }
 
@@ -243,7 +411,7 @@ mod property_tests {
                     | RequestError::Invalid { offset, .. }
                     | RequestError::Duplicate { offset, .. },
                 ) => prop_assert!(offset <= body.len()),
-                Err(RequestError::Missing { .. }) => {}
+                Err(error) => prop_assert_eq!(error, RequestError::Missing { field: "model" }),
             }
         }
     }

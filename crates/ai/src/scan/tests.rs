@@ -45,18 +45,19 @@ fn the_last_of_several_values_counts() {
 }
 
 #[test]
-fn empty_arrays_on_a_path_are_told() {
-    for (json, empty) in [
-        (r#"{"l":[]}"#, true),
-        (r#"{"l":[ ] ,"a":1}"#, true),
-        (r#"{"l":[1]}"#, false),
-        (r#"{"l":[{}]}"#, false),
-        (r#"{"l":{}}"#, false),
-        (r#"{"a":[]}"#, false),
-        (r#"{"z":{"l":[]}}"#, false),
-        (r#"{"l":[],"l":[1]}"#, false),
+fn the_elements_of_an_array_on_a_path_are_counted() {
+    for (json, elements) in [
+        (r#"{"l":[]}"#, Some(0)),
+        (r#"{"l":[ ] ,"a":1}"#, Some(0)),
+        (r#"{"l":[1]}"#, Some(1)),
+        (r#"{"l":[1,{"x":2},[3,4],"5"]}"#, Some(4)),
+        (r#"{"l":[{}]}"#, Some(1)),
+        (r#"{"l":{}}"#, None),
+        (r#"{"a":[]}"#, None),
+        (r#"{"z":{"l":[]}}"#, None),
+        (r#"{"l":[],"l":[1]}"#, Some(1)),
     ] {
-        assert_eq!(scanned(json.as_bytes(), 2).passes_empty_array(2), empty, "{json}");
+        assert_eq!(scanned(json.as_bytes(), 2).elements(2), elements, "{json}");
     }
 }
 
@@ -108,7 +109,7 @@ fn reset_forgets_everything() {
     let mut scanner = scanned(br#"{"a":1,"l":[]"#, 3);
     scanner.reset();
     scanner.push(br#"{"b":{"c":2}}"#);
-    assert_eq!((scanner.picked(0), scanner.picked(1), scanner.passes_empty_array(2)), (None, Some(&b"2"[..]), false));
+    assert_eq!((scanner.picked(0), scanner.picked(1), scanner.elements(2)), (None, Some(&b"2"[..]), None));
     assert!(scanner.whole());
 }
 

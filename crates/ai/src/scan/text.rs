@@ -44,19 +44,19 @@ impl Key {
 
 /// A look at the inside of a string.
 #[derive(Debug)]
-pub(super) struct Inside<'a> {
+pub(crate) struct Inside<'a> {
     /// Up to the closing quote, without it; all there is where none stands there.
-    pub(super) text: &'a [u8],
+    pub(crate) text: &'a [u8],
     /// Behind the closing quote; `None` where none stands there.
-    pub(super) rest: Option<&'a [u8]>,
+    pub(crate) rest: Option<&'a [u8]>,
     /// Whether the text has a backslash.
-    pub(super) escapes: bool,
+    pub(crate) escapes: bool,
     /// Whether the text ends in an escape whose next byte is still to come.
-    pub(super) escaped: bool,
+    pub(crate) escaped: bool,
 }
 
 /// Looks for the end of a string; `escaped` says that the first byte belongs to an escape.
-pub(super) fn inside(escaped: bool, bytes: &[u8]) -> Inside<'_> {
+pub(crate) fn inside(escaped: bool, bytes: &[u8]) -> Inside<'_> {
     let mut from = usize::from(escaped);
     let mut escapes = escaped;
     while let Some(at) = bytes.get(from..).and_then(|rest| memchr2(b'"', b'\\', rest)).map(|next| from + next) {

@@ -71,6 +71,11 @@ impl Hold {
         std::mem::take(&mut self.out).into()
     }
 
+    /// Whether a part of the open event went on already.
+    pub(super) const fn is_passing(&self) -> bool {
+        self.passed > 0
+    }
+
     /// The stream is over, in the open event: what is left.
     pub(super) fn finish(self, drop: bool) -> Bytes {
         if drop { Bytes::new() } else { self.held.into() }

@@ -36,6 +36,14 @@ const SHREDS: &[&str] = &[
     "\"model\":\"m\"",
     "\"service_tier\":\"priority\"",
     "\"service_tier\":\"default\"",
+    "\"usageMetadata\":{\"promptTokenCount\":3}",
+    "\"candidates\":[{\"finishReason\":\"STOP\"}]",
+    "\"type\":\"transcript.text.done\",\"usage\":{\"input_tokens\":2}",
+    "\"data\":[{},{}]",
+    "\"results\":[]",
+    "\"duration\":1.5",
+    "event: speech.audio.done",
+    "[{},",
     "\"id\":",
     "\u{e9}",
 ];
@@ -70,7 +78,14 @@ const DATA: &[&str] = &[
     "\"",
     "[DONE]",
 ];
-const NAMES: &[&str] = &["", "event: message_delta\n", "event: response.completed\n", "event: x\n", ": c\n"];
+const NAMES: &[&str] = &[
+    "",
+    "event: message_delta\n",
+    "event: response.completed\n",
+    "event: image_edit.completed\n",
+    "event: x\n",
+    ": c\n",
+];
 /// The values of whole chunks.
 const VALUES: &[&str] = &[
     "null",
@@ -82,9 +97,24 @@ const VALUES: &[&str] = &[
     "\"\\\"usage\\\":{}\"",
     "[]",
     "[{\"finish_reason\":\"stop\"}]",
+    "{\"promptTokenCount\":3}",
+    "{\"input_tokens\":3,\"output_tokens\":4}",
+    "\"speech.audio.done\"",
     "7",
 ];
-const KEYS: &[&str] = &["usage", "choices", "model", "id", "us\\u0061ge", "finish_reason", "x", "type", "service_tier"];
+const KEYS: &[&str] = &[
+    "usage",
+    "choices",
+    "model",
+    "id",
+    "us\\u0061ge",
+    "finish_reason",
+    "x",
+    "type",
+    "service_tier",
+    "usageMetadata",
+    "candidates",
+];
 
 fn object(pairs: &[(&str, &str)]) -> String {
     let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
@@ -99,9 +129,9 @@ fn data() -> impl Strategy<Value = String> {
     ]
 }
 
-fn check(format: Format, streamed: bool, bytes: &[u8], cuts: &[usize]) {
+fn check(format: Format, framing: Framing, bytes: &[u8], cuts: &[usize]) {
     for drop in [false, true] {
-        let whole = tapped(Tap::new(format, streamed, drop), [bytes]);
+        let whole = tapped(Tap::new(format, framing, drop), [bytes]);
         let mut rest = bytes;
         let mut pieces = Vec::new();
         for cut in cuts {
@@ -110,24 +140,24 @@ fn check(format: Format, streamed: bool, bytes: &[u8], cuts: &[usize]) {
             rest = after;
         }
         pieces.push(rest);
-        let split = tapped(Tap::new(format, streamed, drop), pieces);
+        let split = tapped(Tap::new(format, framing, drop), pieces);
         assert_eq!(split, whole, "{format:?} {cuts:?}");
-        let single = tapped(Tap::new(format, streamed, drop), bytes.chunks(1));
+        let single = tapped(Tap::new(format, framing, drop), bytes.chunks(1));
         assert_eq!(single, whole, "{format:?} byte by byte");
     }
 }
 
 #[test]
 fn fixtures_cut_in_two_at_every_byte_give_the_same() {
-    for (_, format, streamed, bytes) in FIXTURES {
+    for (_, format, framing, bytes) in FIXTURES {
         let text = std::str::from_utf8(bytes).unwrap();
         for end in ["\n", "\r\n"] {
             let bytes = text.replace('\n', end).into_bytes();
             for drop in [false, true] {
-                let whole = tapped(Tap::new(*format, *streamed, drop), [&*bytes]);
+                let whole = tapped(Tap::new(*format, *framing, drop), [&*bytes]);
                 for cut in 0..=bytes.len() {
                     let (head, tail) = bytes.split_at(cut);
-                    assert_eq!(tapped(Tap::new(*format, *streamed, drop), [head, tail]), whole, "{format:?} at {cut}");
+                    assert_eq!(tapped(Tap::new(*format, *framing, drop), [head, tail]), whole, "{format:?} at {cut}");
                 }
             }
         }
@@ -140,18 +170,18 @@ proptest! {
         fixture in 0..FIXTURES.len(),
         cuts in prop::collection::vec(0_usize..300, 0..40),
     ) {
-        let (_, format, streamed, bytes) = FIXTURES[fixture];
-        check(format, streamed, bytes, &cuts);
+        let (_, format, framing, bytes) = FIXTURES[fixture];
+        check(format, framing, bytes, &cuts);
     }
 
     #[test]
     fn any_split_of_any_shreds_gives_the_same(
         shreds in prop::collection::vec(prop::sample::select(SHREDS), 0..60),
         cuts in prop::collection::vec(0_usize..20, 0..40),
-        streamed in any::<bool>(),
+        framing in prop::sample::select(&Framing::ALL[..]),
     ) {
         for format in Format::ALL {
-            check(format, streamed, shreds.concat().as_bytes(), &cuts);
+            check(format, framing, shreds.concat().as_bytes(), &cuts);
         }
     }
 
@@ -166,18 +196,40 @@ proptest! {
             for (name, data) in &events {
                 stream += &format!("{name}data: {data}\n\n");
             }
-            check(format, true, stream.as_bytes(), &cuts);
+            check(format, Framing::Events, stream.as_bytes(), &cuts);
         }
+    }
+
+    /// Elements likewise, and a cut leaves valid JSON wherever what came was the start of some.
+    #[test]
+    fn any_split_of_any_array_gives_the_same_and_any_cut_of_it_is_json(
+        elements in prop::collection::vec(prop::collection::vec((prop::sample::select(KEYS), prop::sample::select(VALUES)), 0..4), 0..5),
+        separator in prop::sample::select(&[",", "\n,\r\n", " , "][..]),
+        cuts in prop::collection::vec(0_usize..40, 0..10),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let elements: Vec<_> = elements.iter().map(|pairs| object(pairs)).collect();
+        let stream = format!(" [{}]\n", elements.join(separator));
+        check(Format::GenerateContent, Framing::Array, stream.as_bytes(), &cuts);
+        let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
+        let cut = at.index(stream.len());
+        let passed: Vec<u8> =
+            stream.as_bytes()[..cut].chunks(3).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
+        let problem = Problem { refusal: access::Refusal::Draining, message: "m", request_id: "r" };
+        let (last, _) = tap.cut(&problem);
+        let value: serde_json::Value = serde_json::from_slice(&[&passed[..], &last].concat()).unwrap();
+        prop_assert!(value.is_array());
     }
 
     #[test]
     fn any_bytes_pass_unchanged_without_a_usage_chunk(
         bytes in prop::collection::vec(any::<u8>(), 0..400),
         cuts in prop::collection::vec(0_usize..50, 0..20),
+        framing in prop::sample::select(&Framing::ALL[..]),
     ) {
         for format in Format::ALL {
-            check(format, true, &bytes, &cuts);
-            let (out, _) = tapped(Tap::new(format, true, true), bytes.chunks(7));
+            check(format, framing, &bytes, &cuts);
+            let (out, _) = tapped(Tap::new(format, framing, true), bytes.chunks(7));
             prop_assert_eq!(&out, &bytes);
         }
     }

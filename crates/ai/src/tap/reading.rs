@@ -1,39 +1,38 @@
-//! Where each format says what we want to know.
+//! What each format says of what we want to know.
+
+mod paths;
+mod raw;
 
 use std::sync::LazyLock;
 
+use memchr::memchr;
 use memchr::memmem::Finder;
+use meter::{Source, Usage};
 
-use super::Seen;
+use super::{Framing, Seen};
 use crate::format::Format;
-use crate::scan::{ANY, Path, Scanner};
+use crate::price::{Terms, Tier};
+use crate::scan::Scanner;
 use crate::short::Short;
-use crate::usage::{chat, messages, responses};
+use crate::usage::{all_are_zero, all_figures_are_counts, chat, google, media, messages, responses};
+use paths::{ACTION, BLOCK, DELTA_USAGE, DURATION, FINISH, ID, ITEMS, MODEL, SEARCHES, TIER, TOOLS, TYPE, USAGE};
 
 /// Longest model name or id that is kept; of a longer one its start.
 const NAME_BYTES_MAX: usize = 200;
 /// The data of the event that ends a chat stream.
 const DONE: &[u8] = b"[DONE]";
 
-/// Tiers that cost what the price table says; Groq's is `on_demand`. Anthropic's is part of the usage.
-const STANDARD_TIERS: [&str; 4] = ["default", "standard", "auto", "on_demand"];
+/// How the names of events begin in which OpenAI's own tools say that they run: they are sold beside the tokens, or make
+/// tokens of another model. What a tool of the caller or an MCP server does is not.
+const TOOL_EVENTS: [&[u8]; 4] = [
+    b"response.web_search_call.",
+    b"response.file_search_call.",
+    b"response.image_generation_call.",
+    b"response.code_interpreter_call.",
+];
 
-/// Numbers of the paths below.
-const USAGE: u8 = 0;
-const MODEL: u8 = 1;
-const ID: u8 = 2;
-const TIER: u8 = 3;
-const DELTA_USAGE: u8 = 3;
-const TYPE: u8 = 4;
-const FINISH: u8 = 4;
-
-const OPENAI_BODY: &[Path] = &[&["usage"], &["model"], &["id"], &["service_tier"]];
-const MESSAGES_BODY: &[Path] = &[&["usage"], &["model"], &["id"]];
-const CHAT_CHUNK: &[Path] = &[&["usage"], &["model"], &["id"], &["service_tier"], &["choices", ANY, "finish_reason"]];
-const RESPONSES_EVENT: &[Path] =
-    &[&["response", "usage"], &["response", "model"], &["response", "id"], &["response", "service_tier"], &["type"]];
-const MESSAGES_EVENT: &[Path] =
-    &[&["message", "usage"], &["message", "model"], &["message", "id"], &["usage"], &["type"]];
+/// What a web search of OpenAI's does, in an answer that is no stream.
+const SEARCHES_WEB: [&[u8]; 4] = [b"search", b"open_page", b"find", b"find_in_page"];
 
 static QUOTED_TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
 static QUOTED_USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
@@ -45,33 +44,42 @@ static ESCAPED_LETTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(
 #[derive(Debug)]
 pub(super) struct Reading {
     format: Format,
-    streamed: bool,
+    framing: Framing,
     scanner: Scanner,
     head: Short<{ DONE.len() }>,
     told: messages::Told,
-    /// Whether the tier that was told last is a standard one.
-    standard: bool,
+    /// On what terms, as was told last; `None` for those that we do not know.
+    terms: Option<Terms>,
+    /// Whether something was used that is sold beside the tokens, and not told in figures that have a price.
+    unpriced: bool,
+    /// Whether a figure was told that is no count.
+    unreadable: bool,
+    /// Images that came without figures, in events.
+    images: u64,
+    raw: raw::Usages,
     seen: Seen,
 }
 
 impl Reading {
-    pub(super) fn new(format: Format, streamed: bool) -> Self {
-        let paths = match (streamed, format) {
-            (false, Format::Chat | Format::Responses) => OPENAI_BODY,
-            (false, Format::Messages) => MESSAGES_BODY,
-            (true, Format::Chat) => CHAT_CHUNK,
-            (true, Format::Responses) => RESPONSES_EVENT,
-            (true, Format::Messages) => MESSAGES_EVENT,
-        };
+    pub(super) fn new(format: Format, framing: Framing) -> Self {
         Self {
             format,
-            streamed,
-            scanner: Scanner::new(paths),
+            framing,
+            scanner: Scanner::new(paths::of(format, framing)),
             head: Short::new(),
             told: messages::Told::default(),
-            standard: true,
+            terms: Some(Terms::default()),
+            unpriced: false,
+            unreadable: false,
+            images: 0,
+            raw: raw::Usages::default(),
             seen: Seen::default(),
         }
+    }
+
+    /// It turned out to be one JSON value.
+    pub(super) const fn expect_body(&mut self) {
+        self.framing = Framing::Json;
     }
 
     /// The value goes on.
@@ -81,10 +89,8 @@ impl Reading {
 
     /// A whole event. Whether it is a usage chunk.
     pub(super) fn event(&mut self, name: &[u8], data: &[u8]) -> bool {
-        let idle = match self.format {
-            Format::Chat => self.is_idle_chunk(data),
-            Format::Responses | Format::Messages => !self.matters(Some(name)),
-        };
+        self.note_tool(Some(name));
+        let idle = if self.has_choices() { self.is_idle_chunk(data) } else { !self.matters(Some(name)) };
         if idle {
             return false;
         }
@@ -94,13 +100,10 @@ impl Reading {
 
     /// The data of an event goes on. The text of an answer comes in events whose name tells that they hold nothing else.
     pub(super) fn push_event(&mut self, name: Option<&[u8]>, data: &[u8]) {
-        match self.format {
-            Format::Chat => self.head.add(data),
-            Format::Responses | Format::Messages => {
-                if !self.matters(name) {
-                    return;
-                }
-            }
+        if self.has_choices() {
+            self.head.add(data);
+        } else if !self.matters(name) {
+            return;
         }
         self.scanner.push(data);
     }
@@ -108,7 +111,8 @@ impl Reading {
     /// The value, or the data of an event of this name, is over. Whether it is a usage chunk: no choice, and a usage.
     pub(super) fn end(&mut self, name: Option<&[u8]>) -> bool {
         let mut is_usage_chunk = false;
-        if self.streamed && self.head.get() == Some(DONE) {
+        self.note_tool(name);
+        if self.framing == Framing::Events && self.head.get() == Some(DONE) {
             self.seen.ended = true;
         } else if self.scanner.whole() {
             is_usage_chunk = self.read(name);
@@ -118,24 +122,53 @@ impl Reading {
         is_usage_chunk
     }
 
+    /// All values are over.
+    pub(super) const fn close(&mut self) {
+        self.seen.ended = true;
+    }
+
     /// What was seen.
     pub(super) fn seen(mut self) -> Seen {
         if self.format == Format::Messages {
             self.seen.usage = self.told.usage();
-            self.standard = self.told.is_standard();
+            self.terms = self.told.terms(self.seen.model.as_deref());
         }
-        self.seen.priceable = self.standard && self.seen.usage.is_some();
+        let is_told = !self.unpriced && !self.unreadable && self.seen.usage.is_some();
+        self.seen.terms = self.terms.filter(|_| is_told);
+        self.seen.raw_usage = self.raw.json();
         self.seen
+    }
+
+    /// An event of this name, or kind, came.
+    fn note_tool(&mut self, name: Option<&[u8]>) {
+        if self.format == Format::Responses
+            && let Some(name) = name
+        {
+            self.unpriced |= is_tool(name);
+        }
+    }
+
+    /// Whether its events are nameless chunks with choices, which `[DONE]` ends.
+    const fn has_choices(&self) -> bool {
+        matches!(self.format, Format::Chat | Format::Completions)
     }
 
     /// Whether events of this name are read; without a name each is.
     fn matters(&self, name: Option<&[u8]>) -> bool {
         match (self.format, name) {
-            (_, Some(b"")) | (Format::Chat, _) => true,
-            (Format::Responses, Some(name)) => name == b"response.created" || is_terminal(self.format, name),
-            (Format::Messages, Some(name)) => {
-                matches!(name, b"message_start" | b"message_delta") || is_terminal(self.format, name)
-            }
+            (_, Some(b"")) => true,
+            (
+                Format::Chat
+                | Format::Completions
+                | Format::Embeddings
+                | Format::Moderations
+                | Format::GenerateContent
+                | Format::EmbedContent,
+                _,
+            ) => true,
+            (Format::Responses, Some(b"response.created"))
+            | (Format::Messages, Some(b"message_start" | b"message_delta")) => true,
+            (_, Some(name)) => is_terminal(self.format, name),
             (_, None) => false,
         }
     }
@@ -157,11 +190,9 @@ impl Reading {
 
     /// Whether a tier that begins so could be another one than the last. OpenAI's chunks all have it.
     fn is_news(&self, tier: &[u8]) -> bool {
-        let is = |word: &str| {
-            let behind = tier.get(1..).and_then(|tier| tier.strip_prefix(word.as_bytes()));
-            behind.is_some_and(|behind| behind.starts_with(b"\""))
-        };
-        tier.starts_with(b"\"") && !(self.standard && STANDARD_TIERS.into_iter().any(is))
+        let Some(word) = tier.strip_prefix(b"\"") else { return false };
+        let word = memchr(b'"', word).and_then(|end| word.get(..end)).and_then(|word| std::str::from_utf8(word).ok());
+        word.is_none_or(|word| terms_of(word) != self.terms)
     }
 
     fn read(&mut self, name: Option<&[u8]>) -> bool {
@@ -170,49 +201,127 @@ impl Reading {
                 *text = self.scanner.picked(path).and_then(string);
             }
         }
-        let usage = self.scanner.picked(USAGE).filter(|json| json.starts_with(b"{"));
-        let has_usage = usage.is_some();
+        let is_terminal = {
+            let kind = self.scanner.picked(TYPE).and_then(unquoted).or(name);
+            self.unpriced |= self.format == Format::Responses && kind.is_some_and(is_tool);
+            kind.is_some_and(|kind| is_terminal(self.format, kind))
+        };
+        let has_usage = self.read_usage(is_terminal);
+        if let Framing::Json | Framing::Opaque = self.framing {
+            self.seen.ended = true;
+        }
+        if self.framing != Framing::Events {
+            return false;
+        }
+        match self.format {
+            Format::Chat | Format::Completions | Format::Embeddings | Format::Moderations => {
+                if let Some(reason) = self.scanner.picked(FINISH) {
+                    self.seen.ended = reason.starts_with(b"\"");
+                }
+                has_usage && self.scanner.elements(FINISH) == Some(0)
+            }
+            Format::GenerateContent | Format::EmbedContent => {
+                let told = |path| self.scanner.picked(path).is_some_and(|reason| reason.starts_with(b"\""));
+                self.seen.ended |= told(FINISH) || told(BLOCK);
+                false
+            }
+            Format::Responses | Format::Messages | Format::Images | Format::Speech | Format::Transcription => {
+                self.seen.ended |= is_terminal;
+                false
+            }
+        }
+    }
+
+    /// Whether an object tells it, whatever it tells.
+    fn read_usage(&mut self, is_terminal: bool) -> bool {
+        let json = self.scanner.picked(USAGE).filter(|json| json.starts_with(b"{"));
+        let has_usage = json.is_some();
+        let told = if self.format == Format::Messages { json.or(self.scanner.picked(DELTA_USAGE)) } else { json };
+        if let Some(json) = told {
+            // Of Anthropic's each object tells some figures; elsewhere the last one tells all.
+            let unreadable = !all_figures_are_counts(json);
+            self.unreadable = unreadable || (self.unreadable && self.format == Format::Messages);
+        }
+        self.raw.keep(json, self.scanner.picked(DELTA_USAGE).filter(|_| self.format == Format::Messages));
         let usage = match self.format {
-            Format::Chat => usage.and_then(chat::read),
-            Format::Responses => usage.and_then(responses::read),
+            Format::Chat | Format::Completions | Format::Embeddings => json.and_then(chat::read),
+            Format::Responses => {
+                self.unpriced |= self.scanner.picked(TOOLS).is_some_and(|json| !all_are_zero(json))
+                    || self.scanner.picked(ACTION).and_then(unquoted).is_some_and(|kind| SEARCHES_WEB.contains(&kind));
+                json.and_then(responses::read)
+            }
             Format::Messages => {
-                for json in [usage, self.scanner.picked(DELTA_USAGE)].into_iter().flatten() {
+                for json in [json, self.scanner.picked(DELTA_USAGE)].into_iter().flatten() {
                     self.told.read(json);
                 }
                 None
             }
+            Format::GenerateContent | Format::EmbedContent => {
+                let searches = self.scanner.picked(SEARCHES);
+                self.unpriced |= searches.is_some_and(|list| list.starts_with(b"[") && list.len() > b"[]".len());
+                let told = json.and_then(|json| google::read(json, self.format == Format::EmbedContent));
+                told.map(|told| {
+                    self.terms = told.terms;
+                    told.usage
+                })
+            }
+            Format::Images => {
+                let told = json.and_then(media::images).map(|(usage, is_standard)| {
+                    self.terms = is_standard.then(Terms::default);
+                    usage
+                });
+                told.or_else(|| self.images_made(is_terminal))
+            }
+            Format::Speech => json.and_then(media::speech),
+            Format::Transcription => {
+                json.and_then(media::transcription).or_else(|| self.scanner.picked(DURATION).and_then(media::duration))
+            }
+            Format::Moderations => self.scanner.elements(ITEMS).map(|_| Usage::empty(Source::Reported)),
         };
         self.seen.usage = usage.or(self.seen.usage);
         if self.format != Format::Messages
             && let Some(tier) = self.scanner.picked(TIER).and_then(string)
         {
-            self.standard = STANDARD_TIERS.contains(&tier.as_str());
+            self.terms = terms_of(&tier);
         }
-        if !self.streamed {
-            self.seen.ended = true;
-            return false;
-        }
-        match self.format {
-            Format::Chat => {
-                if let Some(reason) = self.scanner.picked(FINISH) {
-                    self.seen.ended = reason.starts_with(b"\"");
-                }
-                has_usage && self.scanner.passes_empty_array(FINISH)
-            }
-            Format::Responses | Format::Messages => {
-                let kind = self.scanner.picked(TYPE).and_then(unquoted).or(name);
-                self.seen.ended |= kind.is_some_and(|kind| is_terminal(self.format, kind));
-                false
-            }
-        }
+        has_usage
     }
+
+    /// The images of a body, or of the events so far, that tell no figures.
+    fn images_made(&mut self, is_terminal: bool) -> Option<Usage> {
+        let images = if self.framing == Framing::Events {
+            self.images = self.images.saturating_add(u64::from(is_terminal));
+            self.images
+        } else {
+            self.scanner.elements(ITEMS).map_or(0, u64::from)
+        };
+        // Figures that came before are better than a count.
+        (images > 0 && !self.seen.usage.is_some_and(|usage| usage.has_tokens())).then(|| media::made(images))
+    }
+}
+
+fn is_tool(kind: &[u8]) -> bool {
+    TOOL_EVENTS.iter().any(|tool| kind.starts_with(tool))
+}
+
+/// The terms of OpenAI's tiers.
+fn terms_of(word: &str) -> Option<Terms> {
+    Tier::of_openai(word).map(|tier| Terms { tier, us: false })
 }
 
 fn is_terminal(format: Format, kind: &[u8]) -> bool {
     match format {
-        Format::Chat => false,
         Format::Responses => matches!(kind, b"response.completed" | b"response.incomplete" | b"response.failed"),
         Format::Messages => kind == b"message_stop",
+        Format::Images => matches!(kind, b"image_generation.completed" | b"image_edit.completed"),
+        Format::Speech => kind == b"speech.audio.done",
+        Format::Transcription => kind == b"transcript.text.done",
+        Format::Chat
+        | Format::Completions
+        | Format::Embeddings
+        | Format::Moderations
+        | Format::GenerateContent
+        | Format::EmbedContent => false,
     }
 }
 
@@ -242,6 +351,6 @@ fn unquoted(json: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 impl Reading {
     pub(super) fn held_bytes(&self) -> usize {
-        self.scanner.held_bytes()
+        self.scanner.held_bytes() + self.raw.held_bytes()
     }
 }

@@ -2,19 +2,40 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
+use serde_json::value::RawValue;
 
-/// No answer has more tokens of a class; with such figures no sum and no cost comes near to overflowing.
-const TOKENS_MAX: u64 = 1 << 40;
+/// No answer has more tokens of a class; a day of such answers is no amount that overflows.
+const TOKENS_MAX: u64 = 1 << 30;
+
+/// No recording is longer, in milliseconds.
+const MILLISECONDS_MAX: u64 = 1 << 40;
+
+/// Most objects of a list that are read; Gemini has five modalities.
+pub(super) const LIST_MAX: usize = 32;
 
 /// A count of tokens.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Figure(pub(super) Option<u64>);
 
+/// Whether something stands there, and not `null`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Present(pub(super) bool);
+
 /// A word; an empty one is none.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Word(pub(super) Option<Box<str>>);
+
+/// A time in seconds, as a number or as text, in milliseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seconds(pub(super) Option<u64>);
+
+/// The objects of a list, the first [`LIST_MAX`] of them; what is no object is passed over.
+#[derive(Debug, Clone)]
+pub(super) struct List<T>(pub(super) Vec<T>);
 
 /// An object inside; `T`'s default where there is none.
 #[derive(Debug, Clone, Default)]
@@ -29,12 +50,37 @@ impl<'de> Deserialize<'de> for Figure {
     }
 }
 
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|value| Self(value.get() != "null"))
+    }
+}
+
 impl<'de> Deserialize<'de> for Word {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.deserialize_any(Anything(PhantomData::<IgnoredAny>))? {
             Found::Word(word) => Ok(Self(Some(word).filter(|word| !word.is_empty()))),
             Found::Number(_) | Found::Object(_) | Found::Other => Ok(Self(None)),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(Self(milliseconds(raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw))))
+    }
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Listed(PhantomData))
     }
 }
 
@@ -46,6 +92,38 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Part<T> {
         }
     }
 }
+
+/// Whether every count of tokens in a usage object can be read, so that none is taken for nothing: `null`, or a whole number
+/// that an answer can have.
+pub(crate) fn all_figures_are_counts(json: &[u8]) -> bool {
+    KEY_ENDS.iter().flat_map(|end| end.find_iter(json).map(|at| at + end.needle().len())).all(|at| {
+        let value = json.get(at..).unwrap_or_default().trim_ascii_start();
+        let Some(value) = value.strip_prefix(b":").map(<[u8]>::trim_ascii_start) else { return true };
+        match value.first() {
+            Some(b'{' | b'[' | b'n') => true,
+            Some(b'0'..=b'9') => {
+                let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let (number, rest) = value.split_at(digits);
+                let number = std::str::from_utf8(number).ok().and_then(|number| number.parse::<u64>().ok());
+                number.is_some_and(|number| number <= TOKENS_MAX)
+                    && rest.first().is_none_or(|byte| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace())
+            }
+            _ => false,
+        }
+    })
+}
+
+/// Whether no number in an object is more than zero; what is no number counts as none.
+pub(crate) fn all_are_zero(json: &[u8]) -> bool {
+    memchr::memchr_iter(b':', json).all(|at| {
+        let value = json.get(at + 1..).unwrap_or_default().trim_ascii_start();
+        !value.first().is_some_and(|first| (b'1'..=b'9').contains(first)) && !value.starts_with(b"0.")
+    })
+}
+
+/// How the keys of counts end, in OpenAI's, Anthropic's and Google's words.
+static KEY_ENDS: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| ["_tokens\"", "TokenCount\"", "\"tokenCount\""].map(Finder::new));
 
 enum Found<T> {
     Number(u64),
@@ -95,5 +173,137 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Anything<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Found<T>, A::Error> {
         T::deserialize(MapAccessDeserializer::new(object)).map(Found::Object)
+    }
+}
+
+struct Listed<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Listed<T> {
+    type Value = List<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<List<T>, E> {
+        Ok(List::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<List<T>, E> {
+        Ok(List::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<List<T>, E> {
+        Ok(List::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<List<T>, E> {
+        Ok(List::default())
+    }
+
+    fn visit_unit<E>(self) -> Result<List<T>, E> {
+        Ok(List::default())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<List<T>, E> {
+        Ok(List::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<List<T>, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(List::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
+        let mut found = Vec::new();
+        while let Some(Part(element)) = list.next_element()? {
+            if found.len() < LIST_MAX {
+                found.push(element);
+            }
+        }
+        Ok(List(found))
+    }
+}
+
+/// Decimal seconds in milliseconds, rounded half up; `None` for a sign, an exponent, or an absurd time.
+pub(super) fn milliseconds(seconds: &str) -> Option<u64> {
+    let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let (thousandths, rest) = fraction.split_at_checked(3).unwrap_or((fraction, ""));
+    let thousandths: u64 = format!("{thousandths:0<3}").parse().ok()?;
+    let whole: u64 = whole.parse().ok().filter(|whole| *whole <= MILLISECONDS_MAX / 1_000)?;
+    Some(whole * 1_000 + thousandths + u64::from(rest.as_bytes().first() >= Some(&b'5')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_that_are_no_counts_are_found() {
+        for fine in [
+            r#"{"prompt_tokens":12,"completion_tokens": 0 ,"details":{"cached_tokens":null},"x_tokens":{"a":1.5}}"#,
+            r#"{"promptTokenCount":7,"promptTokensDetails":[{"modality":"TEXT","tokenCount":7}]}"#,
+            r#"{"input_tokens":1073741824}"#,
+            r#"{"note":"the _tokens","service_tier":"x-1.5"}"#,
+            "{}",
+        ] {
+            assert!(all_figures_are_counts(fine.as_bytes()), "{fine}");
+        }
+        for broken in ["-9", "1200.0", "1e3", "10000000000000000000", "1073741825", "\"12\"", "true", "NaN"] {
+            for key in ["prompt_tokens", "promptTokenCount", "tokenCount"] {
+                let json = format!(r#"{{"a":[{{"{key}" : {broken}}}]}}"#);
+                assert!(!all_figures_are_counts(json.as_bytes()), "{json}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_object_of_zeros_is_known() {
+        for (json, zeros) in [
+            (r#"{"image_gen":{"total_tokens":0},"web_search":{"num_requests": 0 }}"#, true),
+            (r#"{"web_search":{"num_requests": 2}}"#, false),
+            (r#"{"a":0.5}"#, false),
+            (r#"{"a":null,"b":"7","c9":-0}"#, true),
+            ("{}", true),
+        ] {
+            assert_eq!(all_are_zero(json.as_bytes()), zeros, "{json}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_read_exactly() {
+        for (text, expected) in [
+            ("12", Some(12_000)),
+            ("8.47", Some(8_470)),
+            ("1.001", Some(1_001)),
+            ("0.0", Some(0)),
+            ("0.0004", Some(0)),
+            ("0.0005", Some(1)),
+            ("3.2100000381469727", Some(3_210)),
+            ("1099511627", Some(1_099_511_627_000)),
+            ("1099511628", None),
+            ("99999999999999999999", None),
+            ("-1", None),
+            ("1e3", None),
+            ("NaN", None),
+            ("1.", None),
+            (".5", None),
+            ("", None),
+        ] {
+            assert_eq!(milliseconds(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_of_another_kind_are_not_told() {
+        for (json, expected) in
+            [("7", Some(7_000)), ("\"7.5\"", Some(7_500)), ("null", None), ("[7]", None), ("{}", None)]
+        {
+            assert_eq!(serde_json::from_str::<Seconds>(json).unwrap().0, expected, "{json}");
+        }
     }
 }

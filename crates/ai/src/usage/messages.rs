@@ -1,22 +1,54 @@
 //! Messages: `usage` of the body; in a stream that of `message_start`, overwritten by each `message_delta`.
 
-use meter::{Source, Usage};
+use meter::{Billed, Source, Unit, Usage};
 use serde::Deserialize;
 
-use super::lenient::Word;
+use super::lenient::{LIST_MAX, List, Present, Word};
 use super::{Figure, Part, Writes, told};
+use crate::price::{Terms, Tier, undated};
 
 /// What the usage objects of one message have told so far. The input excludes reads from and writes to caches, the
 /// output includes thinking, which is not told apart.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Told {
+    /// What the top of the objects tells.
+    message: Sampled,
+    /// What was sampled beside the message.
+    beside: Beside,
+    tier: Option<Box<str>>,
+    speed: Option<Box<str>>,
+    place: Option<Box<str>>,
+    searches: Option<u64>,
+    /// Whether some of it is credited again, by how much nobody says in figures that have a price.
+    credited: bool,
+}
+
+/// The figures of one sampling.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sampled {
     input: Option<u64>,
     cached_input: Option<u64>,
     writes: Writes,
     output: Option<u64>,
-    /// Whether it had another tier than the standard one, was sped up, or kept to one place: each has its own rates.
-    special: [bool; 3],
 }
+
+/// What `iterations` tell besides the message's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Beside {
+    /// Compactions: they are in no total at the top (platform.claude.com, compaction, read 2026-11-20).
+    compactions: Usages,
+    /// Whether something was sampled that has other rates: an advisor's words, or a kind that came later.
+    strange: bool,
+    /// The models that are named.
+    models: Vec<Box<str>>,
+}
+
+/// Most names of models that are kept, of different ones.
+const MODELS_MAX: usize = 4;
+
+/// Figures of several samplings together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Usages(Option<Usage>);
 
 /// One usage object.
 #[derive(Default, Deserialize)]
@@ -30,9 +62,32 @@ struct Object {
     service_tier: Word,
     speed: Word,
     inference_geo: Word,
+    server_tool_use: Part<ServerTools>,
+    iterations: Option<List<Iteration>>,
+    fallback_credit: Present,
 }
 
+/// One sampling of several that made the message.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Iteration {
+    r#type: Word,
+    model: Word,
+    input_tokens: Figure,
+    cache_read_input_tokens: Figure,
+    cache_creation_input_tokens: Figure,
+    cache_creation: Part<Creation>,
+    output_tokens: Figure,
+}
+
+/// Tools that run at the provider. Fetches are free.
 #[derive(Default, Deserialize)]
+#[serde(default)]
+struct ServerTools {
+    web_search_requests: Figure,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Creation {
     ephemeral_5m_input_tokens: Figure,
@@ -44,39 +99,112 @@ impl Told {
     pub(crate) fn read(&mut self, json: &[u8]) {
         let Ok(Part(usage)) = serde_json::from_slice::<Part<Object>>(json) else { return };
         let overwrite = |old: &mut Option<u64>, new: Option<u64>| *old = new.or(*old);
-        overwrite(&mut self.input, usage.input_tokens.0);
-        overwrite(&mut self.cached_input, usage.cache_read_input_tokens.0);
-        overwrite(&mut self.writes.sum, usage.cache_creation_input_tokens.0);
-        overwrite(&mut self.writes.short, usage.cache_creation.0.ephemeral_5m_input_tokens.0);
-        overwrite(&mut self.writes.long, usage.cache_creation.0.ephemeral_1h_input_tokens.0);
-        overwrite(&mut self.output, usage.output_tokens.0);
-        let special = [
-            usage.service_tier.0.map(|tier| *tier != *"standard"),
-            usage.speed.0.map(|speed| *speed == *"fast"),
-            usage.inference_geo.0.map(|place| *place == *"us"),
-        ];
-        for (old, new) in self.special.iter_mut().zip(special) {
-            *old = new.unwrap_or(*old);
+        overwrite(&mut self.message.input, usage.input_tokens.0);
+        overwrite(&mut self.message.cached_input, usage.cache_read_input_tokens.0);
+        overwrite(&mut self.message.writes.sum, usage.cache_creation_input_tokens.0);
+        overwrite(&mut self.message.writes.short, usage.cache_creation.0.ephemeral_5m_input_tokens.0);
+        overwrite(&mut self.message.writes.long, usage.cache_creation.0.ephemeral_1h_input_tokens.0);
+        overwrite(&mut self.message.output, usage.output_tokens.0);
+        overwrite(&mut self.searches, usage.server_tool_use.0.web_search_requests.0);
+        for (old, new) in [
+            (&mut self.tier, usage.service_tier),
+            (&mut self.speed, usage.speed),
+            (&mut self.place, usage.inference_geo),
+        ] {
+            *old = new.0.or(old.take());
         }
+        if let Some(List(iterations)) = usage.iterations {
+            self.beside = Beside::of(&iterations);
+        }
+        self.credited |= usage.fallback_credit.0;
     }
 
-    /// Whether the standard rates hold.
-    pub(crate) fn is_standard(self) -> bool {
-        self.special == [false; 3]
+    /// On what terms `model` answered; `None` where some of what was used has rates that nobody tells.
+    pub(crate) fn terms(&self, model: Option<&str>) -> Option<Terms> {
+        let is_other = |named: &str| model.is_some_and(|model| undated(model) != undated(named));
+        if self.credited || self.beside.strange || self.beside.models.iter().any(|named| is_other(named)) {
+            return None;
+        }
+        let tier = match (self.tier.as_deref().unwrap_or("standard"), self.speed.as_deref().unwrap_or("standard")) {
+            ("standard", "standard") => Tier::Standard,
+            ("standard", "fast") => Tier::Fast,
+            ("batch", "standard") => Tier::Batch,
+            _ => return None,
+        };
+        let us = match self.place.as_deref() {
+            None | Some("global" | "not_available") => false,
+            Some("us") => true,
+            Some(_) => return None,
+        };
+        Some(Terms { tier, us })
     }
 
     /// The classes; `None` where nothing was told.
-    pub(crate) fn usage(self) -> Option<Usage> {
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        let usage = self.message.usage();
+        let usage = self.beside.compactions.0.map_or(usage, |compactions| usage.and(&compactions));
+        let searches = self.searches.filter(|searches| *searches > 0);
+        told(Usage { billed: searches.map(|quantity| Billed { unit: Unit::Search, quantity }), ..usage })
+    }
+}
+
+impl Sampled {
+    fn usage(self) -> Usage {
         let (cache_write_short, cache_write_long) = self.writes.by_lifetime();
-        told(Usage {
-            source: Source::Reported,
+        Usage {
             input: self.input,
             cached_input: self.cached_input,
             cache_write_short,
             cache_write_long,
             output: self.output,
-            reasoning: None,
-        })
+            ..Usage::empty(Source::Reported)
+        }
+    }
+}
+
+impl Beside {
+    fn of(iterations: &[Iteration]) -> Self {
+        let mut beside = Self::default();
+        for iteration in iterations {
+            match iteration.r#type.0.as_deref() {
+                Some("message") => {}
+                Some("compaction") => beside.compactions.add(&iteration.sampled().usage()),
+                _ => beside.strange = true,
+            }
+            if let Some(model) = &iteration.model.0
+                && !beside.models.contains(model)
+            {
+                beside.strange |= beside.models.len() == MODELS_MAX;
+                if !beside.strange {
+                    beside.models.push(model.clone());
+                }
+            }
+        }
+        // What stands behind the last one that is read is not known.
+        beside.strange |= iterations.len() == LIST_MAX;
+        beside
+    }
+}
+
+impl Usages {
+    fn add(&mut self, usage: &Usage) {
+        self.0 = Some(self.0.map_or(*usage, |before| before.and(usage)));
+    }
+}
+
+impl Iteration {
+    fn sampled(&self) -> Sampled {
+        let Creation { ephemeral_5m_input_tokens, ephemeral_1h_input_tokens } = &self.cache_creation.0;
+        Sampled {
+            input: self.input_tokens.0,
+            cached_input: self.cache_read_input_tokens.0,
+            writes: Writes {
+                sum: self.cache_creation_input_tokens.0,
+                short: ephemeral_5m_input_tokens.0,
+                long: ephemeral_1h_input_tokens.0,
+            },
+            output: self.output_tokens.0,
+        }
     }
 }
 
@@ -89,7 +217,7 @@ mod tests {
         for json in told {
             all.read(json.as_bytes());
         }
-        assert_eq!(all.usage().map(|usage| usage.classes()), expected, "{told:?}");
+        assert_eq!(all.usage().map(|usage| usage.folded()), expected, "{told:?}");
     }
 
     const START: &str = r#"{"input_tokens":11,"cache_creation_input_tokens":30,"cache_read_input_tokens":7,
@@ -122,5 +250,57 @@ mod tests {
     fn nothing_told_is_unknown() {
         check(&[], None);
         check(&["{}", "null", "{", r#"{"input_tokens":-1}"#], None);
+    }
+
+    /// The example of platform.claude.com's page on compaction: what is billed is 203,000 and 4,500.
+    #[test]
+    fn compactions_are_added_to_what_the_top_tells() {
+        let json = r#"{"input_tokens":23000,"output_tokens":1000,"iterations":[
+            {"type":"compaction","input_tokens":180000,"output_tokens":3500},
+            {"type":"message","input_tokens":23000,"output_tokens":1000}]}"#;
+        check(&[json], Some([Some(203_000), None, None, None, Some(4_500), None]));
+        let later =
+            r#"{"output_tokens":1200,"iterations":[{"type":"message","input_tokens":23000,"output_tokens":1200}]}"#;
+        check(&[json, later], Some([Some(23_000), None, None, None, Some(1_200), None]));
+        let caches = r#"{"input_tokens":1,"cache_read_input_tokens":2,"output_tokens":3,"iterations":[
+            {"type":"compaction","input_tokens":10,"cache_read_input_tokens":20,"cache_creation_input_tokens":90,
+                "cache_creation":{"ephemeral_5m_input_tokens":30,"ephemeral_1h_input_tokens":60},"output_tokens":7}]}"#;
+        check(&[caches], Some([Some(11), Some(22), Some(30), Some(60), Some(10), None]));
+    }
+
+    #[test]
+    fn terms_are_those_that_are_told() {
+        let of = |tier, us| Some(Terms { tier, us });
+        for (told, terms) in [
+            ("", of(Tier::Standard, false)),
+            (r#","speed":"fast""#, of(Tier::Fast, false)),
+            (r#","speed":"fast","inference_geo":"us""#, of(Tier::Fast, true)),
+            (r#","service_tier":"batch","inference_geo":"global""#, of(Tier::Batch, false)),
+            (r#","inference_geo":"eu""#, None),
+            (r#","speed":"faster""#, None),
+            (r#","service_tier":"batch","speed":"fast""#, None),
+            (r#","service_tier":"priority""#, None),
+            (r#","fallback_credit":{"tokens":1}"#, None),
+            (r#","fallback_credit":null"#, of(Tier::Standard, false)),
+            (r#","iterations":null"#, of(Tier::Standard, false)),
+            (r#","iterations":[{"type":"message","model":"m-20260101"}]"#, of(Tier::Standard, false)),
+            (r#","iterations":[{"type":"message","model":"n"}]"#, None),
+            (r#","iterations":[{"type":"advisor_message","model":"m"}]"#, None),
+            (r#","iterations":[{"type":"later"}]"#, None),
+            (r#","iterations":[{}]"#, None),
+        ] {
+            let mut all = Told::default();
+            all.read(format!(r#"{{"input_tokens":1{told}}}"#).as_bytes());
+            assert_eq!(all.terms(Some("m")), terms, "{told}");
+        }
+    }
+
+    #[test]
+    fn searches_are_billed_beside_the_tokens() {
+        let mut all = Told::default();
+        all.read(br#"{"input_tokens":1,"server_tool_use":{"web_search_requests":1,"web_fetch_requests":2}}"#);
+        all.read(br#"{"server_tool_use":{"web_search_requests":3}}"#);
+        let searches = Some(Billed { unit: Unit::Search, quantity: 3 });
+        assert_eq!(all.usage().map(|usage| (usage.input, usage.billed)), Some((Some(1), searches)));
     }
 }

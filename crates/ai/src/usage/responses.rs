@@ -18,16 +18,13 @@ struct Told {
 /// Reads a usage object; `None` where it tells nothing.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
     let Part(told) = serde_json::from_slice::<Part<Told>>(json).ok()?;
-    let details = &told.input_tokens_details.0;
-    Inclusive {
+    let figures = Inclusive {
         input: told.input_tokens.0,
-        cached_input: details.cached_tokens.0,
-        writes: details.writes(),
         output: told.output_tokens.0,
-        reasoning: told.output_tokens_details.0.reasoning_tokens.0,
         total: told.total_tokens.0,
-    }
-    .disjoint()
+        ..Inclusive::default()
+    };
+    figures.detailed(&told.input_tokens_details.0, &told.output_tokens_details.0).disjoint()
 }
 
 #[cfg(test)]
@@ -51,6 +48,7 @@ mod tests {
             cache_write_long: Some(20),
             output: Some(30),
             reasoning: Some(0),
+            ..Usage::empty(Source::Reported)
         };
         assert_eq!((usage, usage.total()), (expected, 130));
     }

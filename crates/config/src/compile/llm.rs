@@ -13,12 +13,10 @@ use crate::grammar;
 use crate::load::{Flags, Note};
 use crate::resolve::MOCK;
 use crate::section::Section;
-use crate::snapshot::{Ai, Mock, Origin, Provider, Timeouts};
+use crate::snapshot::{Ai, Credential, Mock, Origin, Provider, Timeouts};
 
-const OPENAI_URL: &str = "https://api.openai.com/v1";
-const ANTHROPIC_URL: &str = "https://api.anthropic.com";
 /// Kinds that the example names and this version does not speak.
-const KINDS_LATER: [&str; 5] = ["gemini", "azure_openai", "bedrock", "vertex", "ollama"];
+const KINDS_LATER: [&str; 4] = ["azure_openai", "bedrock", "vertex", "ollama"];
 /// Longest credential.
 const CREDENTIAL_LEN_MAX: usize = 4_096;
 
@@ -71,27 +69,24 @@ pub(super) fn providers(root: &Section<'_>, flags: &Flags, notes: &mut Vec<Note>
 
 fn from_environment(root: &Section<'_>, providers: &mut Providers, notes: &mut Vec<Note>) {
     let reader = root.reader();
-    for (name, kind, variable, url) in [
-        ("openai", ProviderKind::OpenAi, "OPENAI_API_KEY", OPENAI_URL),
-        ("anthropic", ProviderKind::Anthropic, "ANTHROPIC_API_KEY", ANTHROPIC_URL),
-    ] {
+    for kind in ProviderKind::ALL {
+        let (Some(variable), Some(url)) = (variable(kind), own_url(kind)) else {
+            continue;
+        };
+        let name = kind.as_str();
         providers.names.push(name.to_owned());
         let Some(value) = reader.variable(variable) else {
             continue;
         };
-        if !is_credential(&value) {
+        let Some(credential) = parse(value) else {
             let message = format!("{variable} holds something that is no credential");
             reader.report(Problem::new(Code::Environment, None, message).expected(CREDENTIAL));
             continue;
-        }
+        };
         if let Ok(origin) = origin_of(kind, url) {
-            let credential = Some(Secret::new(value));
             providers.on.push(Arc::new(Provider { name: name.into(), kind, origin, credential }));
             notes.push(Note::ProviderFromEnvironment { provider: name.to_owned(), variable });
         }
-    }
-    if reader.variable("GEMINI_API_KEY").is_some() {
-        notes.push(Note::ProviderNotYet { variable: "GEMINI_API_KEY" });
     }
 }
 
@@ -108,11 +103,10 @@ fn from_file(root: &Section<'_>, providers: &mut Providers, notes: &mut Vec<Note
         let (Some(name), Some(kind)) = (name, kind) else {
             continue;
         };
-        let url = match (&url, kind) {
+        let url = match (&url, own_url(kind)) {
             (Some(url), _) => url.value.as_str(),
-            (None, ProviderKind::OpenAi) => OPENAI_URL,
-            (None, ProviderKind::Anthropic) => ANTHROPIC_URL,
-            (None, ProviderKind::Mock) => {
+            (None, Some(own)) => own,
+            (None, None) => {
                 if name.value == MOCK {
                     providers.mock.on = true;
                 } else {
@@ -129,11 +123,14 @@ fn from_file(root: &Section<'_>, providers: &mut Providers, notes: &mut Vec<Note
                 continue;
             }
         };
-        let credential = credential.filter(|credential| !credential.is_empty());
-        if credential.is_none() && kind != ProviderKind::Mock {
-            notes.push(Note::ProviderOff { provider: name.value });
-            continue;
-        }
+        let credential = match credential {
+            Some(credential) => credential,
+            None if kind == ProviderKind::Mock => Credential::None,
+            None => {
+                notes.push(Note::ProviderOff { provider: name.value });
+                continue;
+            }
+        };
         providers.on.push(Arc::new(Provider { name: name.value.into(), kind, origin, credential }));
     }
 }
@@ -147,36 +144,108 @@ fn kind(section: &Section<'_>) -> Option<ProviderKind> {
 }
 
 /// What a credential is made of: what a header can carry.
-const CREDENTIAL: &str = "1 to 4,096 visible ASCII characters without a space";
+const CREDENTIAL: &str = "`vault`, `vault:LABEL`, or 1 to 4,096 visible ASCII characters without a space";
+/// A credential that is in the vault, and what stands before its label.
+const VAULT: &str = "vault";
+/// Longest label in the vault, in characters.
+const LABEL_CHARS_MAX: usize = 200;
 
 fn is_credential(text: &str) -> bool {
     (1..=CREDENTIAL_LEN_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn credential(section: &Section<'_>) -> Option<Secret> {
-    let text = section.text("credential")?;
-    if text.value.starts_with("vault:") && !text.foreign {
-        section.not_yet(text.at, &format!("`{}` from the vault", section.name("credential")));
-        return None;
-    }
-    if !text.value.is_empty() && !is_credential(&text.value) {
+/// None where there is none, or what stands there is none.
+fn credential(section: &Section<'_>) -> Option<Credential> {
+    let text = section.text("credential").filter(|text| !text.value.is_empty())?;
+    let credential = parse(text.value);
+    if credential.is_none() {
         section.bad(text.at, "credential", CREDENTIAL);
-        return None;
     }
-    Some(Secret::new(text.value))
+    credential
 }
 
-/// A provider's origin: OpenAI's clients have `/v1` in their base URL, Anthropic's have not.
+/// `vault`, `vault:LABEL`, or the credential itself.
+fn parse(text: String) -> Option<Credential> {
+    match text.strip_prefix(VAULT).map(|rest| rest.strip_prefix(':').ok_or(rest)) {
+        Some(Err("")) => Some(Credential::Vault { label: None }),
+        Some(Ok(label)) => is_label(label).then(|| Credential::Vault { label: Some(label.into()) }),
+        Some(Err(_)) | None => is_credential(&text).then(|| Credential::Fixed(Secret::new(text))),
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=LABEL_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+/// The base URL of a kind's own API, as its clients have it; `None` for the mock.
+const fn own_url(kind: ProviderKind) -> Option<&'static str> {
+    match kind {
+        ProviderKind::OpenAi => Some("https://api.openai.com/v1"),
+        ProviderKind::Anthropic => Some("https://api.anthropic.com"),
+        ProviderKind::Gemini => Some("https://generativelanguage.googleapis.com"),
+        ProviderKind::Mock => None,
+    }
+}
+
+/// The variable that switches a kind's own API on where no provider is configured.
+pub(crate) const fn variable(kind: ProviderKind) -> Option<&'static str> {
+    match kind {
+        ProviderKind::OpenAi => Some("OPENAI_API_KEY"),
+        ProviderKind::Anthropic => Some("ANTHROPIC_API_KEY"),
+        ProviderKind::Gemini => Some("GEMINI_API_KEY"),
+        ProviderKind::Mock => None,
+    }
+}
+
+fn such_as(kind: ProviderKind) -> String {
+    own_url(kind).map(|url| format!(", such as {url}")).unwrap_or_default()
+}
+
+/// A provider's `base_url`, of which [`origin_of`] makes its origin.
+pub(crate) fn base_url(kind: ProviderKind, origin: &Origin) -> String {
+    match kind {
+        ProviderKind::OpenAi => format!("{origin}/v1"),
+        ProviderKind::Anthropic | ProviderKind::Gemini | ProviderKind::Mock => origin.to_string(),
+    }
+}
+
+/// A provider's origin: OpenAI's clients have `/v1` in their base URL, Anthropic's and Google's have not.
 fn origin_of(kind: ProviderKind, url: &str) -> Result<Origin, String> {
     let mut origin = Origin::parse(url).map_err(|error| error.to_string())?;
     let without = origin.path.strip_suffix("/v1").map(str::to_owned);
     match (kind, without) {
         (ProviderKind::OpenAi, Some(path)) => origin.path = path,
-        (ProviderKind::OpenAi, None) => return Err(format!("a URL that ends in /v1, such as {OPENAI_URL}")),
-        (ProviderKind::Anthropic | ProviderKind::Mock, Some(_)) => {
-            return Err(format!("a URL without /v1 at its end, such as {ANTHROPIC_URL}"));
+        (ProviderKind::OpenAi, None) => return Err(format!("a URL that ends in /v1{}", such_as(kind))),
+        (ProviderKind::Anthropic | ProviderKind::Gemini | ProviderKind::Mock, Some(_)) => {
+            return Err(format!("a URL without /v1 at its end{}", such_as(kind)));
         }
-        (ProviderKind::Anthropic | ProviderKind::Mock, None) => {}
+        (ProviderKind::Anthropic | ProviderKind::Gemini | ProviderKind::Mock, None) => {}
     }
     Ok(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_itself_or_the_vaults() {
+        let vault = |label: Option<&str>| Some(Credential::Vault { label: label.map(Into::into) });
+        let fixed = |text: &str| Some(Credential::Fixed(Secret::new(text.to_owned())));
+        for (text, expected) in [
+            ("vault", vault(None)),
+            ("vault:team", vault(Some("team"))),
+            ("vault:the team's", vault(Some("the team's"))),
+            ("vault:", None),
+            ("vault:a\nb", None),
+            ("vaulted", fixed("vaulted")),
+            ("sk-live", fixed("sk-live")),
+            ("sk live", None),
+            ("", None),
+        ] {
+            assert_eq!(parse(text.to_owned()), expected, "{text:?}");
+        }
+        assert_eq!(parse(format!("vault:{}", "x".repeat(201))), None);
+        assert_eq!(parse("x".repeat(4_097)), None);
+    }
 }

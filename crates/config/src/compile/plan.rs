@@ -21,6 +21,7 @@ pub(super) fn plans(root: &Section<'_>) -> Vec<Plan> {
                 name: name.to_owned(),
                 credits_per_day: Some(credits),
                 requests_per_minute: NonZeroU32::new(requests),
+                shared_keys: true,
             })
             .collect();
     }
@@ -30,6 +31,7 @@ pub(super) fn plans(root: &Section<'_>) -> Vec<Plan> {
         let name = name(&section, &mut taken, "plan");
         let credits_per_day = section.whole("credits_per_day", 0..=CREDITS_MAX);
         let requests_per_minute = section.whole_u32("requests_per_minute", 1).and_then(NonZeroU32::new);
+        let shared_keys = section.boolean("shared_keys").unwrap_or(true);
         let Some(name) = name else {
             continue;
         };
@@ -37,7 +39,7 @@ pub(super) fn plans(root: &Section<'_>) -> Vec<Plan> {
             section.bad(name.at, "name", "a name without capital letters");
             continue;
         }
-        plans.push(Plan { name: name.value, credits_per_day, requests_per_minute });
+        plans.push(Plan { name: name.value, credits_per_day, requests_per_minute, shared_keys });
     }
     plans
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use access::Credits;
 
 use super::{NAME, Taken, is_name, name};
-use crate::error::{Code, Place, Problem};
+use crate::error::{At, Code, Problem};
 use crate::grammar;
 use crate::section::{Section, Text};
 use crate::snapshot::{Auth, Events, Origin, PathMatch, Route, Upstream};
@@ -102,7 +102,7 @@ pub(super) fn routes(root: &Section<'_>, upstreams: &Upstreams) -> Vec<Arc<Route
 }
 
 /// A path that a route takes, where it stands, and the methods.
-type TakenPath = (Place, Vec<String>);
+type TakenPath = (At, Vec<String>);
 
 /// Paths that routes took: exact ones and prefixes apart.
 #[derive(Default)]
@@ -110,7 +110,7 @@ struct Paths(HashMap<(bool, String), Vec<TakenPath>>);
 
 impl Paths {
     /// Takes a path for these methods, or answers where another route took them.
-    fn take(&mut self, at: Place, path: &PathMatch, methods: &[String]) -> Option<Place> {
+    fn take(&mut self, at: At, path: &PathMatch, methods: &[String]) -> Option<At> {
         let key = match path {
             PathMatch::Exact(path) => (true, path.clone()),
             PathMatch::Prefix(path) => (false, path.clone()),
@@ -137,7 +137,7 @@ fn route_name(section: &Section<'_>, taken: &mut Taken) -> Option<String> {
     taken.take(section, &name, "route").then_some(name.value)
 }
 
-fn path(section: &Section<'_>) -> Option<(Place, PathMatch)> {
+fn path(section: &Section<'_>) -> Option<(At, PathMatch)> {
     let Some(node) = section.get("path") else {
         section.missing("path");
         return None;

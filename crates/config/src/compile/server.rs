@@ -5,13 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use access::api_key;
+use access::{Secret, api_key};
 
-use crate::error::{Code, Problem};
+use crate::error::{At, Code, Problem};
 use crate::grammar;
 use crate::load::Flags;
 use crate::section::{Section, Text};
-use crate::snapshot::{Brand, Connections, Drain, Log, LogFormat, Sizes, Spool, Store, Timeouts};
+use crate::snapshot::{Brand, Connections, Drain, Log, LogFormat, Retention, Sizes, Spool, Store, Timeouts};
+use crate::unit;
 use crate::yaml::Kind;
 
 const KIB: u64 = 1 << 10;
@@ -23,8 +24,12 @@ const BRAND_LEN_MAX: usize = 64;
 const HEADERS_BYTES_MIN: u64 = 8 * KIB;
 const HEADERS_BYTES_MAX: u64 = 16 * MIB;
 const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-const CONTROL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
-const ADDRESS: &str = "an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"";
+pub(super) const ADDRESS: &str = "an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"";
+
+const POSTGRES: &str = "postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+
+const DAY: Duration = Duration::from_secs(86_400);
+const FOREVER: &str = "forever";
 
 /// Deadlines where the file has none.
 pub(super) const TIMEOUTS: Timeouts = Timeouts {
@@ -51,12 +56,6 @@ pub(super) fn brand(root: &Section<'_>) -> Brand {
     }
 }
 
-pub(super) fn control_listen(root: &Section<'_>, flags: &Flags) -> SocketAddr {
-    let section = root.section("control", &grammar::CONTROL);
-    let listen = section.and_then(|control| control.parsed("listen", ADDRESS, |text| text.parse().ok()));
-    flags.addr.or(listen).unwrap_or(CONTROL)
-}
-
 /// The proxy's listeners; none may be another's or the control listener's address.
 pub(super) fn listen(root: &Section<'_>, flags: &Flags, control: SocketAddr) -> Vec<SocketAddr> {
     let configured = addresses(root);
@@ -80,7 +79,7 @@ pub(super) fn listen(root: &Section<'_>, flags: &Flags, control: SocketAddr) -> 
     if configured.is_empty() { vec![PROXY] } else { configured.into_iter().map(|(_, address)| address).collect() }
 }
 
-fn addresses(root: &Section<'_>) -> Vec<(crate::error::Place, SocketAddr)> {
+fn addresses(root: &Section<'_>) -> Vec<(At, SocketAddr)> {
     let Some(node) = root.get("listen") else {
         return Vec::new();
     };
@@ -140,7 +139,11 @@ pub(super) fn log(root: &Section<'_>, flags: &Flags) -> Log {
             if !is_module(&key.name) {
                 log.bad(key.at, "modules", "names of modules: `proxy`, `store::ingest`");
             }
-            let Some(text) = levels.text(node, &format!("log.modules.{}", key.name)) else {
+            let path = match key.at {
+                At::File(_) => format!("log.modules.{}", key.name),
+                At::Variable(_) => "log.modules".to_owned(),
+            };
+            let Some(text) = levels.text(node, &path) else {
                 continue;
             };
             match LEVELS.iter().find(|(word, _)| *word == text.value) {
@@ -168,16 +171,22 @@ pub(super) fn data(root: &Section<'_>, flags: &Flags) -> PathBuf {
 pub(super) fn store(root: &Section<'_>) -> Store {
     let section = root.section("store", &grammar::STORE);
     let section = section.as_ref();
-    if let Some((store, url)) = section.and_then(|store| Some((store, store.text("url")?)))
-        && !url.value.is_empty()
-    {
-        store.not_yet(url.at, "a database of your own (`store.url`)");
-    }
+    let url = section.and_then(|store| {
+        let url = store.text("url").filter(|url| !url.value.is_empty())?;
+        if !is_postgres(&url.value) {
+            store.bad(url.at, "url", POSTGRES);
+        }
+        Some(Secret::new(url.value))
+    });
     Store {
-        url: None,
+        url,
         migrate: section.and_then(|store| store.boolean("migrate")).unwrap_or(true),
         stale_for: section.and_then(|store| store.duration("stale_for")).unwrap_or(Duration::from_secs(3_600)),
     }
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 pub(super) fn spool(root: &Section<'_>) -> Spool {
@@ -187,6 +196,18 @@ pub(super) fn spool(root: &Section<'_>) -> Spool {
     section.and_then(|spool| spool.word_or_later("durability", &[("process", ())], &["power"]));
     let size = section.and_then(|spool| spool.size("max_size", &(MIB..=1_024 * GIB), "from 1MiB to 1TiB"));
     Spool { size_bytes_max: size.unwrap_or(GIB) }
+}
+
+pub(super) fn retention(root: &Section<'_>) -> Retention {
+    let section = root.section("retention", &grammar::RETENTION);
+    let events = section.and_then(|retention| {
+        let expected = format!("{}, from 1d to 366d, or `{FOREVER}`", unit::DURATION);
+        retention.parsed("events", &expected, |text| match text {
+            FOREVER => Some(None),
+            text => unit::duration(text).filter(|kept| *kept >= DAY).map(Some),
+        })
+    });
+    Retention { events: events.unwrap_or(Some(90 * DAY)) }
 }
 
 /// `timeouts` in `section`, over `defaults`.

@@ -1,20 +1,23 @@
 use std::time::Duration;
 
-use super::*;
-use crate::snapshot::{Auth, Events, PathMatch};
+use access::Secret;
 
+use super::*;
+use crate::snapshot::{Auth, Credential, Events, PathMatch, SignupMode};
+
+mod control;
 mod errors;
 
-fn env(name: &str) -> Option<String> {
-    match name {
-        "PORT" => Some("9000".to_owned()),
-        "SECRET" => Some("S3CRET value".to_owned()),
-        _ => None,
-    }
+fn environment() -> Environment {
+    Environment::of([("PORT", "9000"), ("SECRET", "S3CRET value")])
 }
 
 fn read_text(source: &str) -> Result<Loaded, ConfigError> {
-    load_text("t.yaml", source, Sources { file: None, env: &env, flags: Flags::default() })
+    read_with(source, &environment())
+}
+
+fn read_with(source: &str, environment: &Environment) -> Result<Loaded, ConfigError> {
+    load_text("t.yaml", source, Sources { file: None, environment, flags: Flags::default() })
 }
 
 fn snapshot(source: &str) -> Snapshot {
@@ -23,12 +26,12 @@ fn snapshot(source: &str) -> Snapshot {
 
 #[test]
 fn nothing_at_all_gives_the_defaults() {
-    let none = |_: &str| None;
-    let loaded = load(Sources { file: None, env: &none, flags: Flags::default() }).unwrap();
+    let none = Environment::default();
+    let loaded = load(Sources { file: None, environment: &none, flags: Flags::default() }).unwrap();
     let snapshot = loaded.snapshot;
     assert_eq!((snapshot.brand.name.as_str(), snapshot.brand.key_prefix.as_str()), ("Tollgate", "tollgate"));
     assert_eq!(snapshot.listen, ["127.0.0.1:8080".parse().unwrap()]);
-    assert_eq!(snapshot.control_listen, "127.0.0.1:8787".parse().unwrap());
+    assert_eq!(snapshot.control.listen, "127.0.0.1:8787".parse().unwrap());
     assert_eq!(snapshot.data, PathBuf::from("./tollgate-data"));
     assert_eq!(
         (snapshot.timeouts.first_byte, snapshot.timeouts.total),
@@ -153,63 +156,92 @@ fn flags_win_over_the_file() {
         log: Some(LogFormat::Json),
     };
     let source = "data: /e\nlisten: 127.0.0.1:3\ncontrol: {listen: 127.0.0.1:3}\nlog: {format: text}\n";
-    let snapshot = load_text("t.yaml", source, Sources { file: None, env: &env, flags }).unwrap().snapshot;
+    let snapshot =
+        load_text("t.yaml", source, Sources { file: None, environment: &environment(), flags }).unwrap().snapshot;
     assert_eq!((snapshot.data, snapshot.log.format), (PathBuf::from("/d"), Some(LogFormat::Json)));
     assert_eq!(
-        (snapshot.listen, snapshot.control_listen),
+        (snapshot.listen, snapshot.control.listen),
         (vec!["127.0.0.1:1".parse().unwrap()], "127.0.0.1:2".parse().unwrap())
     );
 }
 
 #[test]
 fn keys_in_the_environment_switch_providers_on_where_the_file_has_none() {
-    let keys = |name: &str| match name {
-        "OPENAI_API_KEY" => Some("sk-S3CRET".to_owned()),
-        "ANTHROPIC_API_KEY" => Some(String::new()),
-        "GEMINI_API_KEY" => Some("g".to_owned()),
-        _ => None,
-    };
-    let loaded = load_text("", "", Sources { file: None, env: &keys, flags: Flags::default() }).unwrap();
+    let keys = Environment::of([("OPENAI_API_KEY", "sk-S3CRET"), ("ANTHROPIC_API_KEY", ""), ("GEMINI_API_KEY", "g")]);
+    let loaded = read_with("", &keys).unwrap();
     let provider = &loaded.snapshot.providers[0];
     assert_eq!(
         (&*provider.name, provider.origin.authority.as_str(), provider.origin.path.as_str()),
         ("openai", "api.openai.com", "")
     );
-    assert_eq!(provider.credential.as_ref().unwrap().expose(), "sk-S3CRET");
-    assert!(loaded.snapshot.providers.len() == 1 && !loaded.snapshot.mock.on && loaded.snapshot.costs_money());
+    assert_eq!(provider.credential, Credential::Fixed(Secret::new("sk-S3CRET".to_owned())));
+    let gemini = &loaded.snapshot.providers[1];
+    assert_eq!((&*gemini.name, gemini.origin.authority.as_str()), ("gemini", "generativelanguage.googleapis.com"));
+    assert!(loaded.snapshot.providers.len() == 2 && !loaded.snapshot.mock.on && loaded.snapshot.costs_money());
     let notes = loaded.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     assert_eq!(
         notes,
         "OPENAI_API_KEY is set: the provider openai is on, its calls cost money\n\
-         GEMINI_API_KEY is set, but this version does not support its provider yet"
+         GEMINI_API_KEY is set: the provider gemini is on, its calls cost money"
     );
     assert!(!format!("{loaded:?}").contains("S3CRET"));
 
     let flags = Flags { mock: true, ..Flags::default() };
-    let mocked = load_text("", "", Sources { file: None, env: &keys, flags }).unwrap();
+    let mocked = load_text("", "", Sources { file: None, environment: &keys, flags }).unwrap();
     assert!(mocked.snapshot.providers.is_empty() && mocked.snapshot.mock.forced && !mocked.snapshot.costs_money());
 
     let source = "providers: [{name: openai, kind: openai, credential: ''}]\n";
-    let loaded = load_text("", source, Sources { file: None, env: &keys, flags: Flags::default() }).unwrap();
+    let loaded = read_with(source, &keys).unwrap();
     assert!(loaded.snapshot.providers.is_empty() && loaded.snapshot.mock.on);
     assert_eq!(loaded.notes, [Note::ProviderOff { provider: "openai".to_owned() }]);
 }
 
 #[test]
-fn variables_that_no_version_reads_yet_are_noted() {
-    let set = |name: &str| {
-        let known = ["DATABASE_URL", "REDIS_URL", "TOLLGATE_WORKERS", "TOLLGATE_CONTROL__LISTEN", "TOLLGATE_DATA"];
-        known.contains(&name).then(|| if name == "TOLLGATE_DATA" { "/d" } else { "S3CRET" }.to_owned())
+fn rows_of_usage_are_kept_for_90_days_unless_the_file_says_otherwise() {
+    let kept = |source: &str| {
+        let loaded = read_text(source);
+        loaded.unwrap().snapshot.retention.events.map(|kept| kept.as_secs() / 86_400)
     };
-    let loaded =
-        |source: &str| load_text("t.yaml", source, Sources { file: None, env: &set, flags: Flags::default() }).unwrap();
-    let notes = |source: &str| -> Vec<String> { loaded(source).notes.iter().map(ToString::to_string).collect() };
-    let note =
-        |name| format!("not yet: {name} is ignored, as this version takes settings from the file and the flags only");
-    let all = ["DATABASE_URL", "REDIS_URL", "TOLLGATE_DATA", "TOLLGATE_WORKERS", "TOLLGATE_CONTROL__LISTEN"];
-    assert_eq!(notes(""), all.map(note));
-    assert_eq!(notes("data: '${TOLLGATE_DATA}'").len(), all.len() - 1, "the file makes use of one");
-    assert_eq!(loaded("").snapshot.data, PathBuf::from("./tollgate-data"));
+    for source in ["", "retention:", "retention: {}", "retention: {events: 90d}", "retention: {events: 2160h}"] {
+        assert_eq!(kept(source), Some(90), "{source}");
+    }
+    assert_eq!((kept("retention: {events: 1d}"), kept("retention: {events: forever}")), (Some(1), None));
+}
+
+#[test]
+fn the_environment_chooses_the_store_before_the_file() {
+    let loaded = |variable: Option<&'static str>, source: &str| {
+        read_with(source, &Environment::of(variable.map(|value| ("DATABASE_URL", value))))
+    };
+    let (env, file) = ("postgres://u:S3CRET@env/d", "postgresql://u:S3CRET@file/d");
+    let in_file = format!("store: {{url: '{file}'}}");
+    for (variable, source, expected, noted) in [
+        (None, "", None, false),
+        (Some(""), "store: {url: ''}", None, false),
+        (None, in_file.as_str(), Some(file), false),
+        (Some(env), "", Some(env), false),
+        (Some(env), in_file.as_str(), Some(env), true),
+        (Some(env), "store: {url: '${DATABASE_URL:-}'}", Some(env), false),
+        (None, "store: {url: '${DATABASE_URL:-}'}", None, false),
+    ] {
+        let loaded = loaded(variable, source).unwrap();
+        assert_eq!(loaded.snapshot.store.url.as_ref().map(Secret::expose), expected, "{variable:?} {source}");
+        assert_eq!(
+            loaded.notes.iter().any(|note| matches!(note, Note::StoreFromEnvironment { .. })),
+            noted,
+            "{variable:?} {source}"
+        );
+    }
+    for (variable, source) in [
+        (Some("mysql://u:S3CRET@h/d"), ""),
+        (Some("S3CRET"), "brand: {name: A}"),
+        (None, "store: {url: 'sqlite:/S3CRET'}"),
+        (Some("mysql://u:S3CRET@h/d"), "store: {url: '${DATABASE_URL}'}"),
+    ] {
+        let error = loaded(variable, source).unwrap_err().to_string();
+        assert!(error.contains("bad_value") && error.contains("postgres://USER"), "{error}");
+        assert_eq!(error.contains("S3CRET"), variable.is_none(), "a value of the environment is not repeated: {error}");
+    }
 }
 
 #[test]
@@ -221,4 +253,43 @@ models: [{name: fast, targets: [{provider: openai, model: gpt-5}]}]
     let loaded = read_text(source).unwrap();
     assert!(loaded.snapshot.models.is_empty());
     assert_eq!(loaded.notes[1].to_string(), "the model fast is left out, as its provider openai is off");
+}
+
+#[test]
+fn what_people_meet_is_read() {
+    let loaded = read_text(
+        "
+public_url: {proxy: 'https://LLM.example.com/v/', control: 'http://[::1]:8787/'}
+signup: invite
+signup_plan: free
+metrics: {token: '${PORT}'}
+plans: [{name: free}]
+",
+    )
+    .unwrap();
+    let snapshot = loaded.snapshot;
+    assert_eq!(snapshot.public_url.proxy.as_deref(), Some("https://llm.example.com/v"));
+    assert_eq!(snapshot.public_url.control.as_deref(), Some("http://[::1]:8787"));
+    assert_eq!((snapshot.signup.mode, snapshot.signup.plan.as_str()), (SignupMode::Invite, "free"));
+    assert_eq!(snapshot.metrics_token.as_ref().map(Secret::expose), Some("9000"));
+    assert_eq!(loaded.notes, []);
+    let empty = read_text("public_url: {proxy: ''}\nmetrics: {token: '${UNSET:-}'}\n").unwrap().snapshot;
+    assert!(empty.public_url.proxy.is_none() && empty.metrics_token.is_none());
+    assert_eq!((empty.signup.mode, empty.signup.plan.as_str()), (SignupMode::Closed, "starter"));
+}
+
+#[test]
+fn a_signup_plan_of_the_store_alone_is_noted_where_somebody_may_sign_up() {
+    let notes = |source: &str| read_text(source).unwrap().notes;
+    assert_eq!(notes("signup_plan: gone"), []);
+    assert_eq!(notes("signup: open\nsignup_plan: gone"), [Note::SignupPlanElsewhere { plan: "gone".to_owned() }]);
+    for bad in [
+        "signup: everybody",
+        "signup_plan: A b",
+        "public_url: {control: 'https://a.example/x'}",
+        "metrics: {token: a b}",
+    ] {
+        let error = read_text(bad).unwrap_err();
+        assert_eq!(error.problems[0].code, Code::BadValue, "{error}");
+    }
 }

@@ -1,6 +1,8 @@
 use ai::Format;
+use meter::{Rates, UnitRates};
 
 use super::*;
+use crate::Environment;
 use crate::load::{Flags, Loaded, Sources, load_text};
 
 const FILE: &str = "
@@ -15,8 +17,8 @@ ai: {prefix: /llm}
 ";
 
 fn loaded(source: &str, mock: bool) -> Loaded {
-    let env = |_: &str| None;
-    load_text("t.yaml", source, Sources { file: None, env: &env, flags: Flags { mock, ..Flags::default() } }).unwrap()
+    let flags = Flags { mock, ..Flags::default() };
+    load_text("t.yaml", source, Sources { file: None, environment: &Environment::default(), flags }).unwrap()
 }
 
 fn origin() -> Origin {
@@ -52,6 +54,22 @@ fn a_name_is_an_entry_then_a_provider_and_model_then_the_only_speakers() {
         ],
     );
     assert_eq!(snapshot.model_names(), ["fast", "fast-too", "smart"]);
+}
+
+#[test]
+fn names_that_the_file_or_a_price_list_has_are_told_from_those_that_callers_make_up() {
+    let snapshot = loaded(&format!("{FILE}prices: [{{model: openai/own, input: 1, output: 1}}]"), false).snapshot;
+    let snapshot = snapshot.with_mock(origin());
+    let names = |asked: &str| {
+        let found = snapshot.resolve_model(Format::Chat, asked).ok();
+        snapshot.names(asked, found.as_ref().map(|found| (&*found.provider, &*found.model)))
+    };
+    for known in ["fast", "smart", "mock", "openai/gpt-5", "openai/own"] {
+        assert!(names(known), "{known}");
+    }
+    for made_up in ["", "mock/429", "mock/*", "openai/gpt-99", "openai/gpt-5-20250101", "nobody/gpt-5", "faster"] {
+        assert!(!names(made_up), "{made_up}");
+    }
 }
 
 #[test]
@@ -145,7 +163,7 @@ fn dated_names_do_not_go_around_an_entry() {
 fn check_prices(snapshot: &Snapshot, cases: &[(&str, &str, Option<&str>, Option<u64>)]) {
     for (name, sent, answered, expected) in cases {
         let provider = snapshot.providers.iter().find(|provider| *provider.name == **name).unwrap();
-        let found = snapshot.price(provider, sent, *answered).map(|price| price.rates.input);
+        let found = snapshot.price(provider, sent, *answered).and_then(|price| price.rates.input);
         assert_eq!(found, *expected, "{name} {sent} {answered:?}");
     }
 }
@@ -197,4 +215,55 @@ prices: [{model: openai/llama, input: '3', output: '4'}]
             ("other", "x", None, Some(1_000_000)),
         ],
     );
+}
+
+#[test]
+fn what_stands_in_for_a_missing_price_is_inputs_and_only_for_input() {
+    let source = "
+prices:
+  - {model: openai/text, input: '1', output: '2'}
+  - {model: openai/media, input: '1', cached_input: '0.1', audio_input: '3', image_input: '4', output: '5', audio_output: '6', image_output: '7'}
+  - {model: openai/drawn, input: '1', image_output: '7'}
+  - {model: openai/sold, per_image: '0.04', per_second: '0.0001', per_character: '0.000015'}
+";
+    let prices = loaded(source, false).snapshot.prices;
+    let price = |model| prices.find("openai", [model]).unwrap().clone();
+    let million = |usd: u64| Some(usd * 1_000_000);
+    let text = Rates {
+        input: million(1),
+        cached_input: million(1),
+        cache_write_short: million(1),
+        cache_write_long: million(1),
+        output: million(2),
+        image_input: million(1),
+        ..Rates::default()
+    };
+    assert_eq!((price("text").rates, price("text").units), (text, UnitRates::default()));
+    let media = price("media").rates;
+    assert_eq!((media.cached_input, media.audio_input, media.image_input), (Some(100_000), million(3), million(4)));
+    assert_eq!((media.audio_output, media.image_output), (million(6), million(7)));
+    assert_eq!((price("drawn").rates.output, price("drawn").rates.image_output), (None, million(7)));
+    let units = UnitRates {
+        image: Some(40_000_000_000),
+        millisecond: Some(100_000),
+        character: Some(15_000_000),
+        search: None,
+    };
+    assert_eq!((price("sold").rates, price("sold").units), (Rates::default(), units));
+}
+
+#[test]
+fn a_price_is_found_again_while_its_version_holds() {
+    let source = "
+providers: [{name: main, kind: openai, credential: x}]
+prices: [{model: main/own, input: '3', output: '4'}]
+";
+    let snapshot = loaded(source, false).snapshot;
+    let main = &snapshot.providers[0];
+    for (sent, answered) in [("own", None), ("gpt-5-mini", Some("gpt-5-mini-2025-08-07"))] {
+        let version = &snapshot.price(main, sent, answered).unwrap().version;
+        assert!(snapshot.price_of_version("main", (sent, answered), version).is_some());
+        assert!(snapshot.price_of_version("main", (sent, answered), "configured-1/1/1/1/1").is_none());
+        assert!(snapshot.price_of_version("gone", (sent, answered), version).is_none());
+    }
 }

@@ -7,10 +7,10 @@ use std::fmt::{self, Display};
 
 use serde::de::value::StringDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error, Expected, IntoDeserializer, MapAccess, Unexpected, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, Expected, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
-use serde_json::Value;
 
 /// What of a name is repeated, in characters.
 const NAME_LEN_MAX: usize = 64;
@@ -19,13 +19,36 @@ const RANDOM_LEN_MIN: usize = 16;
 
 /// Names and values in the order in which they were sent, repeated ones included.
 #[derive(Debug, Default)]
-pub(super) struct Fields(pub(super) Vec<(String, Value)>);
+pub(super) struct Fields {
+    pairs: Vec<(String, Sent)>,
+    /// Whether all values are texts that stand for what they spell: `limit=20`.
+    spelled: bool,
+}
+
+/// A value as it was sent.
+#[derive(Debug)]
+enum Sent {
+    Null,
+    Truth(bool),
+    Natural(u64),
+    Negative(i64),
+    Fraction(f64),
+    Text(String),
+    List(Vec<Self>),
+    /// Names and values, repeated ones included.
+    Object(Vec<(String, Self)>),
+}
 
 /// What is wrong with them. It repeats no value.
 #[derive(Debug)]
 pub(super) struct Wrong(String);
 
 impl Fields {
+    /// Those of a query.
+    pub(super) fn spelled(pairs: Vec<(String, String)>) -> Self {
+        Self { pairs: pairs.into_iter().map(|(name, value)| (name, Sent::Text(value))).collect(), spelled: true }
+    }
+
     /// Reads a `T` from them.
     ///
     /// # Errors
@@ -47,11 +70,7 @@ impl<'de> Deserialize<'de> for Fields {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Fields::default();
-                while let Some(field) = map.next_entry()? {
-                    fields.0.push(field);
-                }
-                Ok(fields)
+                Ok(Fields { pairs: pairs(&mut map)?, spelled: false })
             }
         }
 
@@ -59,11 +78,75 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
+fn pairs<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<(String, Sent)>, A::Error> {
+    let mut pairs = Vec::new();
+    while let Some(pair) = map.next_entry()? {
+        pairs.push(pair);
+    }
+    Ok(pairs)
+}
+
+impl<'de> Deserialize<'de> for Sent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Sent;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Sent, E> {
+                Ok(Sent::Null)
+            }
+
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Sent, E> {
+                Ok(Sent::Truth(value))
+            }
+
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Sent, E> {
+                Ok(Sent::Natural(value))
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Sent, E> {
+                Ok(Sent::Negative(value))
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Sent, E> {
+                Ok(Sent::Fraction(value))
+            }
+
+            fn visit_str<E: Error>(self, value: &str) -> Result<Sent, E> {
+                Ok(Sent::Text(value.to_owned()))
+            }
+
+            fn visit_string<E: Error>(self, value: String) -> Result<Sent, E> {
+                Ok(Sent::Text(value))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Sent, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Sent::List(items))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sent, A::Error> {
+                pairs(&mut map).map(Sent::Object)
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
 impl<'de> Deserializer<'de> for Fields {
     type Error = Wrong;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        visitor.visit_map(Walk { fields: self.0.into_iter(), value: None })
+        visitor.visit_map(Walk::over(self.pairs, self.spelled))
     }
 
     forward_to_deserialize_any! {
@@ -72,9 +155,17 @@ impl<'de> Deserializer<'de> for Fields {
     }
 }
 
+/// Goes over the values of an object.
 struct Walk {
-    fields: std::vec::IntoIter<(String, Value)>,
-    value: Option<(String, Value)>,
+    fields: std::vec::IntoIter<(String, Sent)>,
+    value: Option<(String, Sent)>,
+    spelled: bool,
+}
+
+impl Walk {
+    fn over(pairs: Vec<(String, Sent)>, spelled: bool) -> Self {
+        Self { fields: pairs.into_iter(), value: None, spelled }
+    }
 }
 
 impl<'de> MapAccess<'de> for Walk {
@@ -89,43 +180,94 @@ impl<'de> MapAccess<'de> for Walk {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
         let (name, value) = self.value.take().ok_or_else(|| Wrong("a name has no value".to_owned()))?;
-        seed.deserialize(Given(value)).map_err(|Wrong(what)| Wrong(format!("{}: {what}", shown(&name))))
+        let given = Given { value, spelled: self.spelled };
+        seed.deserialize(given).map_err(|Wrong(what)| Wrong(format!("{}: {what}", shown(&name))))
     }
 }
 
-/// A value as it was sent.
-struct Given(Value);
+/// Goes over the items of a list, which are counted from 1.
+struct Items {
+    items: std::vec::IntoIter<Sent>,
+    nth: usize,
+}
+
+impl<'de> SeqAccess<'de> for Items {
+    type Error = Wrong;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+        let Some(value) = self.items.next() else { return Ok(None) };
+        self.nth += 1;
+        let read = seed.deserialize(Given { value, spelled: false });
+        read.map(Some).map_err(|Wrong(what)| Wrong(format!("item {}: {what}", self.nth)))
+    }
+}
+
+/// A value to be read.
+struct Given {
+    value: Sent,
+    spelled: bool,
+}
+
+macro_rules! spelled {
+    ($($method:ident)*) => {$(
+        /// JSON, where the text is no JSON of the kind that is asked for, is refused as a text is.
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+            match &self.value {
+                Sent::Text(text) if self.spelled => match serde_json::from_str(text) {
+                    Ok(value @ (Sent::Truth(_) | Sent::Natural(_) | Sent::Negative(_) | Sent::Fraction(_))) => {
+                        Self { value, spelled: false }.deserialize_any(visitor)
+                    }
+                    Ok(_) | Err(_) => self.deserialize_any(visitor),
+                },
+                _ => self.deserialize_any(visitor),
+            }
+        }
+    )*};
+}
 
 impl<'de> Deserializer<'de> for Given {
     type Error = Wrong;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(value) => visitor.visit_bool(value),
-            Value::Number(value) => match (value.as_u64(), value.as_i64(), value.as_f64()) {
-                (Some(value), ..) => visitor.visit_u64(value),
-                (None, Some(value), _) => visitor.visit_i64(value),
-                (None, None, value) => visitor.visit_f64(value.unwrap_or(f64::NAN)),
-            },
-            Value::String(value) => visitor.visit_string(value),
-            // No field of any endpoint is one.
-            Value::Array(_) => Err(Error::invalid_type(Unexpected::Seq, &visitor)),
-            Value::Object(_) => Err(Error::invalid_type(Unexpected::Map, &visitor)),
+        match self.value {
+            Sent::Null => visitor.visit_unit(),
+            Sent::Truth(value) => visitor.visit_bool(value),
+            Sent::Natural(value) => visitor.visit_u64(value),
+            Sent::Negative(value) => visitor.visit_i64(value),
+            Sent::Fraction(value) => visitor.visit_f64(value),
+            Sent::Text(value) => visitor.visit_string(value),
+            Sent::List(items) => visitor.visit_seq(Items { items: items.into_iter(), nth: 0 }),
+            Sent::Object(pairs) => visitor.visit_map(Walk::over(pairs, false)),
         }
     }
 
+    /// A type made by derive would read a list too, field by field.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        let Sent::Object(pairs) = self.value else { return Err(Wrong("expected an object".to_owned())) };
+        visitor.visit_map(Walk::over(pairs, false))
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+        if matches!(self.value, Sent::Null) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
         visitor.visit_newtype_struct(self)
     }
 
+    spelled! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+        deserialize_u32 deserialize_u64
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct enum identifier ignored_any
+        i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        seq tuple tuple_struct map enum identifier ignored_any
     }
 }
 
@@ -152,6 +294,9 @@ impl Error for Wrong {
     }
 
     fn unknown_field(name: &str, expected: &'static [&'static str]) -> Self {
+        if expected.is_empty() {
+            return Self(format!("unknown field {}, none is taken here", shown(name)));
+        }
         let expected: Vec<String> = expected.iter().map(|name| format!("`{name}`")).collect();
         Self(format!("unknown field {}, expected {}", shown(name), expected.join(" or ")))
     }
@@ -199,6 +344,65 @@ mod tests {
         assert_eq!(shown(&"é".repeat(64)), format!("`{}`", "é".repeat(64)));
         assert_eq!(shown(&"é".repeat(65)), format!("`{}…`", "é".repeat(64)));
         assert_eq!(shown("max_completion_tokens_2"), "`max_completion_tokens_2`");
+    }
+
+    #[test]
+    fn numbers_are_spelled_in_a_query_alone() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Asked {
+            limit: Option<u32>,
+            all: Option<bool>,
+            name: Option<String>,
+        }
+        let read = |name: &str, value: &str| {
+            let fields = Fields::spelled(vec![(name.to_owned(), value.to_owned())]);
+            fields.read::<Asked>().map_err(|Wrong(what)| what)
+        };
+        let none = || Asked { limit: None, all: None, name: None };
+        assert_eq!(read("limit", "20"), Ok(Asked { limit: Some(20), ..none() }));
+        assert_eq!(read("all", "true"), Ok(Asked { all: Some(true), ..none() }));
+        assert_eq!(read("name", "20"), Ok(Asked { name: Some("20".to_owned()), ..none() }));
+        for value in ["", "x", "-1", "4294967296", "1.5", "0x1", "[1]", "\"1\"", "true", "null", "1 2"] {
+            assert_eq!(read("limit", value), Err("`limit`: expected u32".to_owned()), "{value}");
+        }
+        let body: Fields = serde_json::from_str("{\"limit\":\"20\"}").unwrap();
+        assert!(body.read::<Asked>().is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_within_a_value_is_told_with_its_way() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Outer {
+            inner: Option<Inner>,
+            names: Option<Vec<String>>,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Inner {
+            names: Vec<String>,
+        }
+        let read = |body: &str| {
+            let fields: Fields = serde_json::from_str(body).unwrap();
+            fields.read::<Outer>().map_err(|Wrong(what)| what)
+        };
+        let names = || vec!["a".to_owned()];
+        assert_eq!(
+            read(r#"{"inner":{"names":["a"]},"names":["a"]}"#),
+            Ok(Outer { inner: Some(Inner { names: names() }), names: Some(names()) })
+        );
+        for (body, what) in [
+            (r#"{"names":["a",7]}"#, "`names`: item 2: expected a string"),
+            (r#"{"names":{}}"#, "`names`: expected a sequence"),
+            (r#"{"names":"a"}"#, "`names`: expected a sequence"),
+            (r#"{"inner":{"names":[[]]}}"#, "`inner`: `names`: item 1: expected a string"),
+            (r#"{"inner":{"name":[]}}"#, "`inner`: unknown field `name`, expected `names`"),
+            (r#"{"inner":{"names":[],"names":[]}}"#, "`inner`: duplicate field `names`"),
+            (r#"{"inner":[["a"]]}"#, "`inner`: expected an object"),
+            (r#"{"inner":7}"#, "`inner`: expected an object"),
+        ] {
+            assert_eq!(read(body), Err(what.to_owned()), "{body}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use access::Timestamp;
+use access::{Refusal, Timestamp};
 use axum::body::Body;
 use axum::routing::get;
 use http_body_util::BodyExt;
@@ -21,7 +21,7 @@ fn router(metrics: Arc<Metrics>, call: Duration) -> Router {
         .route("/panic/{id}", get(async || -> &'static str { panic!("the secret of the inside") }))
         .route("/hang", get(std::future::pending::<&'static str>))
         .route("/open", get(async || Problem::new(Refusal::Unauthorized, "who?")));
-    around(router, Arc::new(observer), call)
+    around(router, Arc::new(observer), call, |router| router)
 }
 
 async fn ask(router: Router, path: &str) -> Answer {

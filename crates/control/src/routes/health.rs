@@ -7,34 +7,41 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use telemetry::NotReady;
+use utoipa::ToSchema;
 
 use crate::problem::Problem;
 use crate::state::App;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
     status: &'static str,
     version: &'static str,
     uptime_s: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Status {
     status: &'static str,
 }
 
 /// Who this is, and for how long.
+#[utoipa::path(get, path = "/health", tag = "health", responses((status = 200, body = Health,
+    example = json!({"status": "ok", "version": "0.1.0", "uptime_s": 4711}))))]
 pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
     let uptime_s = app.clock.mono().since(app.started).as_secs();
     Json(Health { status: "ok", version: app.version, uptime_s })
 }
 
 /// The process answers. It asks nobody: a database that is away is no reason to restart.
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Status,
+    example = json!({"status": "ok"}))))]
 pub(super) async fn live() -> Json<Status> {
     Json(Status { status: "ok" })
 }
 
 /// Whether this instance may be given requests.
+#[utoipa::path(get, path = "/readyz", tag = "health", extensions(("x-codes" = json!(["draining"]))),
+    responses((status = 200, body = Status, example = json!({"status": "ready"}))))]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Status>, Problem> {
     match app.board.ready() {
         Ok(()) => Ok(Json(Status { status: "ready" })),

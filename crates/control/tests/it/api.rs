@@ -1,2 +1,11 @@
+mod audit;
 mod auth;
+mod dashboard;
+mod invites;
+mod keys;
+mod me;
+mod plans;
+mod provider_keys;
+mod sessions;
 mod usage;
+mod users;

@@ -9,12 +9,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::document;
+
+/// Says that nothing hangs, and no more: a storm of sign-ins takes a busy machine a minute.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// Of those that stand several times, the last.
     pub(crate) headers: HashMap<String, String>,
+    /// Every `Set-Cookie`.
+    pub(crate) cookies: Vec<String>,
     pub(crate) body: String,
 }
 
@@ -25,8 +31,9 @@ impl Answer {
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines.map(|line| line.split_once(": ").unwrap());
-        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-        Self { status, headers, body: body.to_owned() }
+        let headers: Vec<_> = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+        let cookies = headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value.clone()).collect();
+        Self { status, headers: headers.into_iter().collect(), cookies, body: body.to_owned() }
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -85,5 +92,7 @@ pub(crate) async fn call(address: SocketAddr, line: &str, headers: &[&str], body
     }
     request.push_str("\r\n");
     request.push_str(body);
-    raw(address, request.as_bytes()).await
+    let answer = raw(address, request.as_bytes()).await;
+    document::check(line, &answer);
+    answer
 }

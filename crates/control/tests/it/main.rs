@@ -5,14 +5,30 @@ mod api;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod cors;
+#[cfg(test)]
+mod document;
+#[cfg(test)]
+mod everywhere;
+#[cfg(test)]
 mod health;
+#[cfg(test)]
+mod install;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod livez;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod person;
+#[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod readyz;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod undeclared;
 #[cfg(test)]
 mod world;

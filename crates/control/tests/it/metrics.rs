@@ -1,4 +1,6 @@
-use crate::client::get;
+use access::Secret;
+
+use crate::client::{get, raw};
 use crate::world::World;
 
 #[tokio::test]
@@ -25,8 +27,67 @@ async fn metrics_count_calls_by_pattern_and_status() {
 #[tokio::test]
 async fn metrics_are_closed_where_others_can_connect() {
     let world = World::start_on("0.0.0.0:0").await;
-    let answer = get(world.address, "/metrics", &[]).await;
+    let answer = get(world.address, "/metrics", &["Authorization: Bearer "]).await;
     answer.refuses(401, "unauthorized");
     assert!(!answer.body.contains("tollgate_"));
     assert_eq!(get(world.address, "/health", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_opens_metrics_where_others_can_connect() {
+    let world = World::start_on("0.0.0.0:0").await;
+    world.configure(|snapshot| snapshot.metrics_token = Some(Secret::new("T0KEN".to_owned())));
+    for header in ["Authorization: Bearer T0KEN", "authorization: bearer  T0KEN "] {
+        let answer = get(world.address, "/metrics", &[header]).await;
+        assert_eq!(answer.status, 200, "{header}");
+        assert!(answer.body.contains("tollgate_"), "{header}");
+    }
+    let two = ["Authorization: Bearer T0KEN", "Authorization: Bearer T0KEN"];
+    let basic = ["Authorization: Basic T0KEN"];
+    let bare = ["Authorization: T0KEN"];
+    let none: [&str; 0] = [];
+    for headers in
+        [&two[..], &basic[..], &bare[..], &none[..], &["Authorization: Bearer T0KENS"][..], &["X-API-Key: T0KEN"][..]]
+    {
+        let answer = get(world.address, "/metrics", headers).await;
+        let message = answer.refuses(401, "unauthorized");
+        assert!(message.contains("metrics.token") && !answer.body.contains("T0KEN"), "{headers:?}: {message}");
+    }
+}
+
+/// A proxy on the same machine, which nobody told us to trust, is no reason to show metrics to the world.
+#[tokio::test]
+async fn what_is_passed_on_to_loopback_needs_the_token_too() {
+    let world = World::start().await;
+    for header in ["X-Forwarded-For: 203.0.113.7", "Forwarded: for=203.0.113.7"] {
+        get(world.address, "/metrics", &[header]).await.refuses(401, "unauthorized");
+    }
+    world.configure(|snapshot| snapshot.metrics_token = Some(Secret::new("T0KEN".to_owned())));
+    assert_eq!(get(world.address, "/metrics", &[]).await.status, 200, "loopback stays open");
+    let told = ["X-Forwarded-For: 203.0.113.7", "Authorization: Bearer T0KEN"];
+    assert_eq!(get(world.address, "/metrics", &told).await.status, 200);
+}
+
+/// A page under a name that was made to lead here asks from loopback too.
+#[tokio::test]
+async fn who_asks_for_another_host_needs_the_token_too() {
+    let world = World::start().await;
+    let ask = async |hosts: &str| {
+        let request = format!("GET /metrics HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+        raw(world.address, request.as_bytes()).await
+    };
+    for host in ["localhost", "LOCALHOST:8787", "127.0.0.1", "127.1.2.3:8787", "[::1]:8787", "[::ffff:127.0.0.1]"] {
+        assert_eq!(ask(&format!("Host: {host}\r\n")).await.status, 200, "{host}");
+    }
+    for host in
+        ["evil.example", "evil.example:8787", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", ""]
+    {
+        ask(&format!("Host: {host}\r\n")).await.refuses(401, "unauthorized");
+    }
+    ask("Host: localhost\r\nHost: localhost\r\n").await.refuses(401, "unauthorized");
+    let told = World::start().await;
+    told.configure(|snapshot| snapshot.metrics_token = Some(Secret::new("T0KEN".to_owned())));
+    let request =
+        "GET /metrics HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\nAuthorization: Bearer T0KEN\r\n\r\n";
+    assert_eq!(raw(told.address, request.as_bytes()).await.status, 200);
 }

@@ -28,3 +28,14 @@ async fn readiness_follows_the_board_and_says_why_not() {
     world.board.drain();
     assert_eq!(ask().await.refuses(503, "draining"), "this instance is shutting down");
 }
+
+#[tokio::test]
+async fn beside_a_proxy_only_probes_and_metrics_are_served() {
+    let world = World::start_beside_proxy().await;
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(get(world.address, path, &[]).await.status, 200, "{path}");
+    }
+    for path in ["/health", "/api/usage/today", "/api/auth/validate"] {
+        get(world.address, path, &[]).await.refuses(404, "not_found");
+    }
+}

@@ -1,4 +1,4 @@
-//! Bounds of connections, on sockets and in real time.
+//! Bounds of connections, on sockets and in real time: what is waited for is seen, never slept for.
 
 use std::time::Duration;
 
@@ -11,9 +11,21 @@ use crate::client::{Answer, get, rest};
 use crate::world::World;
 
 const SOON: Duration = Duration::from_millis(100);
+/// Longer than anything here is waited for.
+const LONG: Duration = Duration::from_secs(60);
 
 async fn world(limits: Limits) -> World {
     World::start_with("127.0.0.1:0", limits).await
+}
+
+/// Asks until it is so.
+async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let so = async {
+        while !is_so().await {
+            sleep(SOON / 10).await;
+        }
+    };
+    timeout(200 * SOON, so).await.expect(what);
 }
 
 #[tokio::test]
@@ -53,8 +65,31 @@ async fn a_connection_past_the_bound_waits_for_a_place() {
 }
 
 #[tokio::test]
+async fn an_address_holds_so_many_connections_and_a_trusted_proxy_more() {
+    let world = world(Limits { connections_per_address_max: 2, ..Limits::default() }).await;
+    let hold = async || {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut byte = [0];
+        let answered = stream.read_exact(&mut byte).await.is_ok();
+        (stream, answered)
+    };
+    let (first, second, third) = (hold().await, hold().await, hold().await);
+    assert_eq!([first.1, second.1, third.1], [true, true, false]);
+    drop(first);
+    sleep(SOON).await;
+    assert_eq!(get(world.address, "/livez", &[]).await.status, 200);
+
+    world.configure(|snapshot| snapshot.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]);
+    let proxied = [hold().await, hold().await, hold().await, hold().await];
+    assert!(proxied.iter().all(|(_, answered)| *answered));
+    drop(second);
+}
+
+#[tokio::test]
 async fn a_connection_has_an_end() {
-    let world = world(Limits { connection: SOON, ..Limits::default() }).await;
+    // Long enough that the answer goes before the end, on a busy machine too.
+    let world = world(Limits { connection: 20 * SOON, ..Limits::default() }).await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     assert!(rest(&mut stream).await.starts_with("HTTP/1.1 200"));
@@ -62,20 +97,26 @@ async fn a_connection_has_an_end() {
 
 #[tokio::test]
 async fn what_is_in_flight_is_answered_before_the_end() {
-    let mut world = world(Limits::default()).await;
+    let mut world = world(Limits { head: LONG, drain: LONG, ..Limits::default() }).await;
     let body = "{\"token\":\"x\"}";
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     let head = format!(
-        "POST /api/auth/validate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST /api/auth/validate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
+         Content-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
+    // Then the call has begun, and waits for its body.
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     let mut idle = TcpStream::connect(world.address).await.unwrap();
-    sleep(SOON).await;
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
     world.stop();
-    sleep(SOON).await;
-    assert!(TcpStream::connect(world.address).await.is_err(), "the listener is closed");
-    assert_eq!(rest(&mut idle).await, "", "an idle connection is closed at once");
+    eventually("the listener is closed", async || TcpStream::connect(world.address).await.is_err()).await;
+    assert!(rest(&mut idle).await.len() < 2_000, "an idle connection is closed at once");
 
     stream.write_all(body.as_bytes()).await.unwrap();
     Answer::read(&rest(&mut stream).await).refuses(401, "key_malformed");
@@ -84,12 +125,17 @@ async fn what_is_in_flight_is_answered_before_the_end() {
 
 #[tokio::test]
 async fn what_hangs_does_not_keep_the_end() {
-    let mut world = world(Limits { drain: SOON, ..Limits::default() }).await;
+    let mut world = world(Limits { drain: SOON, body: LONG, call: LONG, ..Limits::default() }).await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();
-    stream.write_all(b"POST /api/auth/validate HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n").await.unwrap();
-    sleep(SOON).await;
+    let head =
+        b"POST /api/auth/validate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
+        Content-Length: 9\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    // Then the call has begun, and waits for a body that never comes.
+    let mut byte = [0];
+    stream.read_exact(&mut byte).await.unwrap();
     world.stop();
-    timeout(50 * SOON, world.ended()).await.unwrap();
+    timeout(200 * SOON, world.ended()).await.unwrap();
 }
 
 #[tokio::test]

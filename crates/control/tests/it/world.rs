@@ -4,16 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::token::Signer;
 use access::{
-    ApiKey, Clock, Credits, Directory, Ids, KeyId, NanoUsd, Plan, RequestId, Revision, Timestamp, UserId, UserNo,
-    UserStatus,
+    ApiKey, Clock, Credits, Directory, Ids, KeyId, MasterKey, NanoUsd, Plan, RequestId, Revision, Secret, Timestamp,
+    UserId, UserNo, UserStatus, Vault,
 };
-use control::{Limits, State};
+use config::Live;
+use control::{Limits, Serves, State};
 use meter::{Attempt, Caller, Meter, Outcome, Source, Usage, UsageEvent};
 use serde_json::Value;
 use spool::{Record, Spool};
 use store::ingest::IngestStats;
-use store::{Email, NewKey, NewUser, Store, UserRef};
+use store::{Email, NewKey, NewUser, Store, Unsealed, UserRef};
 use telemetry::{Board, Metrics};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -21,6 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::client::Answer;
+use crate::postgres;
 
 /// 2026-11-20T12:00:00Z.
 pub(crate) const NOON: Timestamp = Timestamp(1_795_176_000_000_000);
@@ -31,6 +34,8 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) meter: Arc<Meter>,
     pub(crate) board: Arc<Board>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) vault: Arc<Vault>,
     revision: Arc<Revision>,
     stop: Option<oneshot::Sender<()>>,
     tasks: JoinSet<()>,
@@ -52,6 +57,20 @@ impl Holder {
     }
 }
 
+/// The defaults, without limits of calls: most tests make many.
+fn snapshot() -> config::Snapshot {
+    let mut snapshot = defaults();
+    snapshot.control.rate_limits.clear();
+    snapshot
+}
+
+/// The defaults.
+pub(crate) fn defaults() -> config::Snapshot {
+    let environment = config::Environment::default();
+    let sources = config::Sources { file: None, environment: &environment, flags: config::Flags::default() };
+    config::load(sources).unwrap().snapshot
+}
+
 impl World {
     pub(crate) async fn start() -> Self {
         Self::start_on("127.0.0.1:0").await
@@ -62,12 +81,27 @@ impl World {
     }
 
     pub(crate) async fn start_with(listen: &str, limits: Limits) -> Self {
+        Self::launch(listen, limits, |state| state).await
+    }
+
+    /// In a process without the proxy.
+    pub(crate) async fn start_apart() -> Self {
+        Self::launch("127.0.0.1:0", Limits::default(), |state| State { meter: None, ..state }).await
+    }
+
+    /// Beside a proxy whose control API is another process.
+    pub(crate) async fn start_beside_proxy() -> Self {
+        let probes = |state| State { serves: Serves::Probes, ..state };
+        Self::launch("127.0.0.1:0", Limits::default(), probes).await
+    }
+
+    async fn launch(listen: &str, limits: Limits, change: impl FnOnce(State) -> State) -> Self {
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::manual(NOON);
-        let options = store::Options { data: data.path(), migrate: true, clock: clock.clone() };
+        let url = if postgres::is_chosen() { Some(postgres::database().await) } else { None };
+        let options = store::Options { url: url.as_ref(), data: data.path(), migrate: true, clock: clock.clone() };
         let store = Store::open(options).await.unwrap();
-        let plan =
-            |name: &str, credits_per_day| Plan { name: name.to_owned(), credits_per_day, requests_per_minute: None };
+        let plan = |name: &str, credits_per_day| Plan { credits_per_day, ..Plan::unlimited(name) };
         store.ensure_plans(&[plan("starter", Some(1_000)), plan("endless", None)]).await.unwrap();
 
         let (queue, lookups) = mpsc::channel(64);
@@ -78,28 +112,49 @@ impl World {
         board.set_snapshot(true);
         board.set_directory(true);
         let meter = Arc::new(Meter::default());
+        let vault = Arc::new(Vault::new(&MasterKey::parse(&"A".repeat(43)).unwrap(), None));
+        store.admit_master_key(&store::Actor::SYSTEM, &vault).await.unwrap();
         let state = State {
             store: store.clone(),
-            meter: meter.clone(),
+            meter: Some(meter.clone()),
+            serves: Serves::Api,
             directory,
             metrics: Metrics::new(),
             board: board.clone(),
             clock: clock.clone(),
             version: "9.8.7",
-            brand: "Tollgate".to_owned(),
+            live: Arc::new(Live::new(Arc::new(snapshot()))),
+            windows: store::windows::Windows::here(clock.clone()),
+            vault: vault.clone(),
+            signer: Some(Signer::new(&Secret::new("s".repeat(32))).unwrap()),
             limits,
         };
+        let state = change(state);
+        let (live, vault) = (state.live.clone(), state.vault.clone());
         let listener = TcpListener::bind(listen).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (stop, stopped) = oneshot::channel::<()>();
         let mut tasks = JoinSet::new();
-        tasks.spawn(store::directory::serve(store.clone(), lookups, std::future::pending()));
+        let unsealed = Arc::new(Unsealed::new(vault.clone(), revision.clone()));
+        tasks.spawn(store::directory::serve(store.clone(), unsealed, lookups, std::future::pending()));
         tasks.spawn(async move {
             // A dropped sender stops it too.
             control::serve(listener, state, async move { drop(stopped.await) }).await.unwrap();
         });
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Self { address, clock, store, meter, board, revision, stop: Some(stop), tasks, data }
+        Self { address, clock, store, meter, board, live, vault, revision, stop: Some(stop), tasks, data }
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
+    /// Puts another configuration in force.
+    pub(crate) fn configure(&self, change: impl FnOnce(&mut config::Snapshot)) {
+        let mut snapshot = (*self.live.load_full()).clone();
+        change(&mut snapshot);
+        self.live.store(Arc::new(snapshot));
     }
 
     /// Begins the shutdown.
@@ -120,8 +175,8 @@ impl World {
     /// A user of `plan`, with a key.
     pub(crate) async fn holder(&self, name: &str, plan: &str) -> Holder {
         let email = Email::parse(&format!("{name}@example.com")).unwrap();
-        let new = NewUser { email, name: name.to_owned(), plan: plan.to_owned(), demo: false };
-        let user = self.store.create_user(new).await.unwrap();
+        let new = NewUser::member(email, name, plan);
+        let user = self.store.create_user(&store::Actor::COMMAND, new).await.unwrap();
         self.add_key((user.id, user.no), name, None).await
     }
 
@@ -137,15 +192,8 @@ impl World {
 
     async fn add_key(&self, (user, no): (UserId, UserNo), label: &str, expires_at: Option<Timestamp>) -> Holder {
         let key = ApiKey::generate("tollgate").unwrap();
-        let new = NewKey {
-            user,
-            label: label.to_owned(),
-            hash: key.hash(),
-            prefix: key.prefix().to_owned(),
-            last4: key.last4().to_owned(),
-            expires_at,
-        };
-        let stored = self.store.create_key(new).await.unwrap();
+        let new = NewKey { expires_at, ..NewKey::of(user, label, &key) };
+        let stored = self.store.create_key(&store::Actor::COMMAND, new).await.unwrap();
         self.refresh().await;
         let caller = Caller { user: no, key: stored.no };
         Holder { user, key: stored.id, caller, secret: key.expose().to_owned() }
@@ -154,17 +202,25 @@ impl World {
     /// Has requests recorded, the way they come: through a spool.
     pub(crate) async fn record(&self, events: Vec<UsageEvent>) {
         let folder = self.data.path().join("spool");
-        let ingested = self.store.ingested().await.unwrap();
+        let node = self.store.join(self.data.path(), "9.8.7").await.unwrap();
+        let ingested = node.ingested().await.unwrap();
         let Spool { mut writers, mut reader, .. } =
             Spool::open(&folder, spool::Options::new(16 * 1024 * 1024, 1), &ingested).unwrap();
         for event in events {
             writers[0].append(&Record::Event(event)).unwrap();
         }
-        store::ingest::drain(&self.store, &mut reader, &IngestStats::default()).await.unwrap();
+        store::ingest::drain(&node, &mut reader, &IngestStats::default()).await.unwrap();
     }
 
     pub(crate) async fn suspend(&self, holder: &Holder) {
-        self.store.set_user_status(&UserRef::Id(holder.user), UserStatus::Suspended).await.unwrap();
+        self.store
+            .change_user(
+                &store::Actor::COMMAND,
+                &UserRef::Id(holder.user),
+                store::UserChange { status: Some(UserStatus::Suspended), ..store::UserChange::default() },
+            )
+            .await
+            .unwrap();
         self.refresh().await;
     }
 }
@@ -208,6 +264,7 @@ pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> Usa
         response_bytes: 20,
         duration_us: 2_000,
         attempts: vec![attempt],
+        refusal: None,
     }
 }
 

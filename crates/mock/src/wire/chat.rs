@@ -5,11 +5,18 @@ use serde::Serialize;
 
 use super::{HOLE, data, id};
 use crate::answer::{Answer, CREATED, Content, Figures};
+use crate::asked::Modality;
 use crate::json::{Json, NULL, object};
+use crate::media::{Sound, base64};
 
 pub(super) fn whole(answer: &Answer) -> Json {
     let text = answer.content.text().whole();
     let message = match &answer.content {
+        Content::Says(_) if answer.modality == Modality::Sound => {
+            let data = base64(&Sound::Wav.opening(0));
+            let audio = object! { "id": id("audio_", answer), "data": data, "expires_at": CREATED, "transcript": text };
+            object! { "role": "assistant", "content": NULL, "refusal": NULL, "annotations": [NULL; 0], "audio": audio }
+        }
         Content::Says(_) => {
             object! { "role": "assistant", "content": text, "refusal": NULL, "annotations": [NULL; 0] }
         }
@@ -88,10 +95,11 @@ fn usage(answer: &Answer) -> Option<Json> {
             "completion_tokens": figures.output_total(),
             "total_tokens": figures.total(),
             "prompt_tokens_details": object! {
-                "cached_tokens": figures.cached, "cache_write_tokens": figures.cache_write, "audio_tokens": 0
+                "cached_tokens": figures.cached, "cache_write_tokens": figures.cache_write,
+                "audio_tokens": figures.sound, "image_tokens": figures.pictures
             },
             "completion_tokens_details": object! {
-                "reasoning_tokens": figures.reasoning, "audio_tokens": 0,
+                "reasoning_tokens": figures.reasoning, "audio_tokens": answer.output_media().0,
                 "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0
             }
         }

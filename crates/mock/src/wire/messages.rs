@@ -65,8 +65,8 @@ pub(super) fn closing(answer: &Answer) -> Vec<Bytes> {
 }
 
 /// The body of `POST /v1/messages/count_tokens`.
-pub(crate) fn count(input_tokens: u64) -> Json {
-    object! { "input_tokens": input_tokens }
+pub(super) fn count(answer: &Answer) -> Json {
+    object! { "input_tokens": answer.figures.unwrap_or_default().input_total() }
 }
 
 fn message(answer: &Answer, blocks: &[Json], stop_reason: Option<&str>, usage: Option<&Json>) -> Json {

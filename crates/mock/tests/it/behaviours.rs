@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::wire::{ALL, CHAT, MESSAGES, RESPONSES, Reply, ask, quick, start};
+use crate::wire::{ALL, CHAT, COMPLETIONS, MESSAGES, RESPONSES, Reply, ask, quick, start};
 
 #[tokio::test]
 async fn slow_has_no_byte_before_its_time() {
@@ -38,13 +38,18 @@ async fn tokens_n_is_n_tokens_in_n_events() {
     let usage = |value: &Value, name: &str| {
         ["/usage", "/response/usage"].iter().find_map(|at| value.pointer(at)?.get(name)?.as_u64())
     };
-    for (path, name) in [(CHAT, "completion_tokens"), (RESPONSES, "output_tokens"), (MESSAGES, "output_tokens")] {
+    for (path, name) in [
+        (CHAT, "completion_tokens"),
+        (RESPONSES, "output_tokens"),
+        (MESSAGES, "output_tokens"),
+        (COMPLETIONS, "completion_tokens"),
+    ] {
         let whole = mock.post(path, &ask("tokens-1234", "")).await.json();
         assert_eq!(usage(&whole, name), Some(1_234), "{path}");
         let more = r#","stream":true,"stream_options":{"include_usage":true}"#;
         let events = mock.post(path, &ask("tokens-1234", more)).await.events();
         let words = events.iter().filter(|event| {
-            let pointers = ["/delta", "/delta/text", "/choices/0/delta/content"];
+            let pointers = ["/delta", "/delta/text", "/choices/0/delta/content", "/choices/0/text"];
             pointers.iter().any(|pointer| event.pointer(pointer).is_some_and(|piece| piece == "word "))
         });
         assert_eq!(words.count(), 1_234, "{path}");
@@ -175,7 +180,7 @@ async fn what_cannot_be_read_or_found_is_refused() {
         }
     }
     for (method, path, status) in
-        [("GET", "/", 404), ("POST", "/v1/embeddings", 404), ("GET", CHAT, 405), ("GET", "/mock/x", 404)]
+        [("GET", "/", 404), ("POST", "/v1/embedding", 404), ("GET", CHAT, 405), ("GET", "/mock/x", 404)]
     {
         let reply = mock.send(method, path, "").await;
         assert_eq!(reply.status, status, "{method} {path}");

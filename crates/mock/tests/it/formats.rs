@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::wire::{CHAT, MESSAGES, RESPONSES, Reply, Running, ask, quick, start};
+use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, Reply, Running, ask, quick, start};
 
 async fn whole(mock: &Running, path: &str, model: &str) -> Value {
     let reply = mock.post(path, &ask(model, "")).await;
@@ -150,11 +150,19 @@ async fn count_tokens_counts() {
 }
 
 #[tokio::test]
-async fn models_are_listed() {
+async fn models_are_listed_in_the_shape_of_who_asks() {
     let mock = start(quick()).await;
-    let list = mock.send("GET", "/v1/models", "").await.json();
-    assert_eq!(list["object"], "list");
-    assert!(list["data"].as_array().unwrap().iter().any(|model| model["id"] == "mock"));
+    let check = async |line: &str, headers: &[(&str, &str)], items: &str, name: &str, expected: &str| {
+        let list = mock.with(line, headers, b"").await.json();
+        let names: Vec<_> = list[items].as_array().unwrap().iter().map(|model| model[name].as_str().unwrap()).collect();
+        assert!(names.contains(&expected), "{line}: {names:?}");
+        let one = mock.with(&format!("{line}/mock/slow"), headers, b"").await.json();
+        assert!(one[name].as_str().unwrap().ends_with("mock/slow"), "{one}");
+    };
+    check("GET /v1/models", &[], "data", "id", "usage-huge").await;
+    check("GET /v1/models", &[("anthropic-version", "2023-06-01")], "data", "display_name", "mock").await;
+    check("GET /v1/models", &[("x-goog-api-key", "k")], "models", "name", "models/mock").await;
+    check("GET /v1beta/models", &[], "models", "name", "models/tokens-100").await;
 }
 
 #[tokio::test]
@@ -165,6 +173,15 @@ async fn instant_is_small_fixed_and_valid() {
     {
         let reply = mock.post(path, r#"{"model":"instant"}"#).await;
         assert_eq!(reply.json().pointer(text).unwrap(), "Hello.");
+        assert!((300..=500).contains(&reply.body().len()), "{path}: {}", reply.body().len());
+    }
+    for (path, pointer) in [
+        (COMPLETIONS, "/choices/0/text"),
+        ("/v1/embeddings", "/data/0/embedding/0"),
+        ("/v1beta/models/instant:generateContent", "/candidates/0/content/parts/0/text"),
+    ] {
+        let reply = mock.post(path, r#"{"model":"instant"}"#).await;
+        assert!(reply.json().pointer(pointer).is_some(), "{path}: {}", reply.body());
         assert!((300..=500).contains(&reply.body().len()), "{path}: {}", reply.body().len());
     }
 }

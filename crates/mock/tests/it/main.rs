@@ -6,6 +6,12 @@
 )]
 
 mod behaviours;
+mod damage;
 mod formats;
+mod gemini;
+mod golden;
+mod judged;
+mod media;
 mod seen;
+mod tricks;
 mod wire;

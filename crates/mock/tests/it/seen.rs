@@ -53,3 +53,33 @@ async fn plain_is_100_bytes() {
     }
     assert_eq!(mock.seen().await["models"]["plain"]["requests"], 2);
 }
+
+#[tokio::test]
+async fn forms_are_remembered_by_part_and_credentials_for_good() {
+    let mock = start(quick()).await;
+    let path = "/v1/audio/transcriptions?x=1";
+    mock.form(path, b"sound", &[("model", "mock/whisper-1"), ("prompt", "p")]).await;
+    let seen = mock.seen().await["models"]["whisper-1"].clone();
+    assert_eq!((&seen["method"], &seen["target"]), (&json!("POST"), &json!(path)));
+    assert_eq!(
+        seen["parts"][0],
+        json!({ "name": "file", "filename": "a.wav", "content_type": "audio/wav", "bytes": 5, "sha256": sha256("sound") })
+    );
+    let names: Vec<_> = seen["parts"].as_array().unwrap().iter().map(|part| part["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["file", "model", "prompt"]);
+
+    mock.with(&format!("POST {CHAT}"), &[("x-api-key", "mine")], ask("mock", "").as_bytes()).await;
+    mock.post(CHAT, &ask("mock", "")).await;
+    let seen = mock.seen().await["models"]["mock"].clone();
+    assert_eq!((&seen["requests"], &seen["credentials"]), (&json!(2), &json!(["x-api-key: mine"])));
+}
+
+#[tokio::test]
+async fn what_is_no_call_is_remembered_too() {
+    let mock = start(quick()).await;
+    mock.post(CHAT, "{").await;
+    mock.send("GET", "/v1/models", "").await;
+    let seen = mock.seen().await;
+    assert_eq!(seen["models"]["(unreadable)"]["requests"], 1);
+    assert_eq!(seen["models"]["(models)"]["target"], "/v1/models");
+}

@@ -11,7 +11,9 @@ use tokio::task::JoinSet;
 pub(crate) const CHAT: &str = "/v1/chat/completions";
 pub(crate) const RESPONSES: &str = "/v1/responses";
 pub(crate) const MESSAGES: &str = "/v1/messages";
-pub(crate) const ALL: [&str; 3] = [CHAT, RESPONSES, MESSAGES];
+pub(crate) const COMPLETIONS: &str = "/v1/completions";
+/// Of all that say text in words, streamed where the body asks for it.
+pub(crate) const ALL: [&str; 4] = [CHAT, RESPONSES, MESSAGES, COMPLETIONS];
 
 /// A running mock; it ends with this value.
 pub(crate) struct Running {
@@ -23,7 +25,7 @@ pub(crate) struct Running {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: String,
-    pub(crate) chunks: Vec<String>,
+    pub(crate) chunks: Vec<Vec<u8>>,
     /// Whether the body ended as its framing says.
     pub(crate) complete: bool,
 }
@@ -47,16 +49,51 @@ impl Running {
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> Reply {
+        self.with(&format!("{method} {path}"), &[], body.as_bytes()).await
+    }
+
+    /// With further headers; `line` is method and target.
+    pub(crate) async fn with(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        Reply::parse(&self.bytes(line, headers, body).await)
+    }
+
+    /// A form with a file named `file`, and these fields.
+    pub(crate) async fn form(&self, path: &str, file: &[u8], fields: &[(&str, &str)]) -> Reply {
+        let mut body = Vec::new();
+        body.extend(b"--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n");
+        body.extend(b"Content-Type: audio/wav\r\n\r\n");
+        body.extend(file);
+        for (name, value) in fields {
+            let part = format!("\r\n--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}");
+            body.extend(part.into_bytes());
+        }
+        body.extend(b"\r\n--edge--\r\n");
+        self.with(&format!("POST {path}"), &[("content-type", "multipart/form-data; boundary=edge")], &body).await
+    }
+
+    /// All that comes back, until the connection ends.
+    pub(crate) async fn bytes(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+        self.until_its_end(line, headers, body).await.0
+    }
+
+    /// The same, and whether the end was a reset.
+    pub(crate) async fn until_its_end(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> (Vec<u8>, bool) {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         let length = body.len();
+        let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: mock\r\nX-Test: 1\r\nX-Test: 2\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+            "{line} HTTP/1.1\r\nHost: mock\r\nX-Test: 1\r\nX-Test: 2\r\n{more}Connection: close\r\nContent-Length: {length}\r\n\r\n"
         );
-        socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        socket.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
         let mut bytes = Vec::new();
         // A cut may arrive as a reset; what came before it is kept.
-        while matches!(socket.read_buf(&mut bytes).await, Ok(1..)) {}
-        Reply::parse(&String::from_utf8(bytes).unwrap())
+        let ended = loop {
+            match socket.read_buf(&mut bytes).await {
+                Ok(1..) => {}
+                ended => break ended,
+            }
+        };
+        (bytes, ended.is_err())
     }
 
     pub(crate) async fn seen(&self) -> Value {
@@ -65,22 +102,27 @@ impl Running {
 }
 
 impl Reply {
-    fn parse(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    fn parse(bytes: &[u8]) -> Self {
+        let end = find(bytes, b"\r\n\r\n").unwrap();
+        let (head, body) = (String::from_utf8(bytes[..end].to_vec()).unwrap(), &bytes[end + 4..]);
         let status = head[9..12].parse().unwrap();
         let head = head.to_lowercase();
         if let Some(length) = header(&head, "content-length") {
             let complete = body.len() == length.parse::<usize>().unwrap();
-            return Self { status, head, chunks: vec![body.to_owned()], complete };
+            return Self { status, head, chunks: vec![body.to_vec()], complete };
         }
         let mut rest = body;
         let mut chunks = Vec::new();
-        while let Some((size, after)) = rest.split_once("\r\n") {
-            let size = usize::from_str_radix(size, 16).unwrap();
+        while let Some(at) = find(rest, b"\r\n") {
+            let size = usize::from_str_radix(std::str::from_utf8(&rest[..at]).unwrap(), 16).unwrap();
+            let after = &rest[at + 2..];
             if size == 0 {
                 return Self { status, head, chunks, complete: true };
             }
-            chunks.push(after[..size].to_owned());
+            if after.len() < size + 2 {
+                break;
+            }
+            chunks.push(after[..size].to_vec());
             rest = &after[size + 2..];
         }
         Self { status, head, chunks, complete: false }
@@ -90,8 +132,13 @@ impl Reply {
         header(&self.head, name)
     }
 
-    pub(crate) fn body(&self) -> String {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.chunks.concat()
+    }
+
+    /// What is no UTF-8 is replaced.
+    pub(crate) fn body(&self) -> String {
+        String::from_utf8_lossy(&self.bytes()).into_owned()
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -100,20 +147,26 @@ impl Reply {
 
     /// Each chunk's `data`, which also shows that each event is a chunk of its own.
     pub(crate) fn events(&self) -> Vec<Value> {
-        let data = |chunk: &String| {
-            let event = chunk.strip_suffix("\n\n").unwrap();
+        let data = |chunk: &Vec<u8>| {
+            let chunk = std::str::from_utf8(chunk).unwrap();
+            let event = chunk.strip_suffix("\n\n").or_else(|| chunk.strip_suffix("\r\n\r\n")).unwrap();
             let (name, data) = event.split_once('\n').map_or((None, event), |(name, data)| (Some(name), data));
             let data = data.strip_prefix("data: ").unwrap();
             if data == "[DONE]" {
                 return Value::String(data.to_owned());
             }
             let value: Value = serde_json::from_str(data).unwrap();
-            let kind = value["type"].as_str().map(|kind| format!("event: {kind}"));
-            assert_eq!(name, kind.as_deref(), "the event's name is its type");
+            if let Some(name) = name {
+                assert_eq!(name.strip_prefix("event: "), value["type"].as_str(), "the event's name is its type");
+            }
             value
         };
         self.chunks.iter().map(data).collect()
     }
+}
+
+fn find(bytes: &[u8], sought: &[u8]) -> Option<usize> {
+    bytes.windows(sought.len()).position(|window| window == sought)
 }
 
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
@@ -124,4 +177,9 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 pub(crate) fn ask(model: &str, more: &str) -> String {
     let turn = r#"[{"role":"user","content":"say é  this\nback"}]"#;
     format!(r#"{{"model":"{model}","max_tokens":9,"messages":{turn},"input":{turn}{more}}}"#)
+}
+
+/// A body for Gemini.
+pub(crate) fn ask_google(more: &str) -> String {
+    format!(r#"{{"contents":[{{"role":"user","parts":[{{"text":"say é  this\nback"}}]}}]{more}}}"#)
 }

@@ -32,8 +32,8 @@ pub(crate) struct Handles {
     upstreams: Kept<Arc<str>, Histogram>,
     models: Kept<ProviderModel, Model>,
     unmatched: Arc<str>,
-    endpoints: [(Endpoint, Arc<str>); 6],
-    formats: [(Format, Arc<str>); 3],
+    endpoints: [(Endpoint, Arc<str>); Endpoint::ALL.len()],
+    formats: [(Format, Arc<str>); Format::ALL.len()],
 }
 
 #[derive(Clone)]
@@ -115,7 +115,7 @@ impl Handles {
             key,
             |(provider, model)| self.model(provider, model),
             |model| {
-                let classes = usage.map(Usage::classes).unwrap_or_default();
+                let classes = usage.map(Usage::folded).unwrap_or_default();
                 for (counter, tokens) in model.tokens.iter().zip(classes) {
                     counter.inc_by(tokens.unwrap_or(0));
                 }

@@ -1,9 +1,5 @@
-use std::sync::Arc;
-
 use access::Secret;
 use uuid_of::id;
-
-use config::snapshot::Origin;
 
 use super::*;
 
@@ -46,6 +42,10 @@ fn hop_by_hop_fields_and_what_connection_names_go() {
         ("proxy-authorization", "Basic x"),
         ("x-kept", "2"),
     ]);
+    let not_text = HeaderValue::from_bytes(b"\xff, x-hop").unwrap();
+    map.append("connection", not_text);
+    map.insert("x-hop", HeaderValue::from_static("1"));
+    map.insert("http2-settings", HeaderValue::from_static("AAMAAABkAAQAAP__"));
     to_caller(&mut map);
     assert_eq!(names(&map), ["x-kept"]);
 }
@@ -58,6 +58,7 @@ fn an_ordinary_upstream_learns_who_asks_and_nobody_forges_it() {
         ("x-forwarded-for", "6.6.6.6"),
         ("forwarded", "for=6.6.6.6"),
         ("x-real-ip", "6.6.6.6"),
+        ("x_forwarded_for", "6.6.6.6"),
         ("x-request-id", "mine"),
         ("cookie", "session=1"),
         ("authorization", "Basic dXNlcg=="),
@@ -93,12 +94,7 @@ fn our_keys_are_never_forwarded() {
 
 #[test]
 fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
-    let provider = |kind| Provider {
-        name: Arc::from("p"),
-        kind,
-        origin: Origin { tls: false, host: "up".into(), port: 80, authority: "up.example".into(), path: String::new() },
-        credential: Some(Secret::new("sk-real".to_owned())),
-    };
+    let secret = Secret::new("sk-real".to_owned());
     for (kind, header, value) in
         [(ProviderKind::OpenAi, "authorization", "Bearer sk-real"), (ProviderKind::Anthropic, "x-api-key", "sk-real")]
     {
@@ -111,7 +107,8 @@ fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
             ("anthropic-beta", "a,b"),
             ("x-request-id", "theirs"),
         ]);
-        to_provider(&mut map, &HOST, &provider(kind), id());
+        to_provider(&mut map, &Addressed { host: &HOST, kind, credential: Some(&secret) }, id());
+        assert!(map[header].is_sensitive() && !format!("{map:?}").contains("sk-real"));
         assert_eq!(map[header], value);
         assert_eq!(
             (&map["accept-encoding"], &map["anthropic-beta"]),

@@ -1,35 +1,35 @@
-//! A new connection to an origin: name, TCP, TLS, HTTP/1.1.
+//! A new connection to an origin: name, TCP, TLS, and what is spoken on it.
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use config::snapshot::Origin;
+use config::snapshot::{Origin, Scheme};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::body::Upload;
+use crate::upstream::http2::{self, Opened};
 use crate::upstream::pool::Link;
+use crate::upstream::socket::{Gauge, Socket, Transport};
 use crate::worker::{Worker, spawn};
 
 /// Fields of an answer's head.
 const HEADERS_MAX: usize = 256;
+/// An answer's head; as large as a request's may be by default. HTTP/2 counts 32 more for each field (RFC 9113, 6.5.2).
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// What is read ahead of a slow caller. A head is in it as a whole.
+const BUFFER_BYTES_MAX: usize = HEAD_BYTES_MAX + 1024;
 /// Addresses of a name that are tried.
 const ADDRESSES_MAX: usize = 4;
-/// An answer's head; also what is read ahead of a slow caller.
-const BUFFER_BYTES_MAX: usize = 256 * 1024;
+const ALPN_HTTP2: &[u8] = b"h2";
+const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// Why there is no connection.
 #[derive(Debug, Error)]
@@ -45,43 +45,60 @@ pub(crate) enum ConnectError {
     #[error("the upstream's TLS handshake failed")]
     Tls(#[source] io::Error),
     #[error("the connection was refused by the HTTP client")]
-    Http(#[source] hyper::Error),
+    Http1(#[source] hyper::Error),
+    #[error("the connection was refused by the HTTP/2 client")]
+    Http2(#[source] h2::Error),
 }
 
-/// How upstreams' certificates are verified: Mozilla's roots, HTTP/1.1 by ALPN.
+/// A new connection, and what is spoken on it.
+pub(crate) enum Connected {
+    Http1(Link),
+    Http2(Box<Opened>),
+}
+
+/// How upstreams' certificates are verified: Mozilla's roots. HTTP/2 is offered before HTTP/1.1.
 #[must_use]
 pub fn tls_config() -> Arc<rustls::ClientConfig> {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![ALPN_HTTP2.to_vec(), ALPN_HTTP1.to_vec()];
     Arc::new(config)
 }
 
 /// Connects; the caller bounds the whole time to `within`, of which each address of a name has its share.
-pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) -> Result<Link, ConnectError> {
+pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) -> Result<Connected, ConnectError> {
     let stream = tcp(origin, within).await?;
     // Fails only for a socket that is already gone, which the first write will find.
     let _ = stream.set_nodelay(true);
-    let written = Rc::new(Cell::new(0));
-    let transport = if origin.tls {
-        let name = ServerName::try_from(origin.host.clone()).map_err(|_| ConnectError::Name)?;
-        let connector = TlsConnector::from(worker.shared.tls.clone());
-        Transport::Tls(Box::new(connector.connect(name, stream).await.map_err(ConnectError::Tls)?))
-    } else {
-        Transport::Plain(stream)
+    let (transport, speaks_http2) = match origin.scheme {
+        Scheme::Http => (Transport::Plain(stream), false),
+        Scheme::H2c => (Transport::Plain(stream), true),
+        Scheme::Https => {
+            let name = ServerName::try_from(origin.host.clone()).map_err(|_| ConnectError::Name)?;
+            let connector = TlsConnector::from(worker.shared.tls.clone());
+            let stream = connector.connect(name, stream).await.map_err(ConnectError::Tls)?;
+            let chosen = stream.get_ref().1.alpn_protocol() == Some(ALPN_HTTP2);
+            (Transport::Tls(Box::new(stream)), chosen)
+        }
     };
-    let io = TokioIo::new(UpstreamIo { transport, written: written.clone() });
+    let gauge = Gauge::new();
+    let socket = Socket::new(transport, gauge.clone());
+    if speaks_http2 {
+        let opened = http2::open(socket, gauge).await.map_err(ConnectError::Http2)?;
+        return Ok(Connected::Http2(Box::new(opened)));
+    }
     let (sender, connection) = http1::Builder::new()
         .max_headers(HEADERS_MAX)
+        .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .handshake::<_, Upload>(io)
+        .handshake::<_, Upload>(TokioIo::new(socket))
         .await
-        .map_err(ConnectError::Http)?;
+        .map_err(ConnectError::Http1)?;
     let task = spawn(async move {
         // What went wrong reaches the request through its own future.
         let _ = connection.await;
     });
-    Ok(Link::new(sender, task.abort_handle(), written))
+    Ok(Connected::Http1(Link::new(sender, task.abort_handle(), gauge)))
 }
 
 async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectError> {
@@ -103,76 +120,4 @@ async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectErro
         }
     }
     Err(last)
-}
-
-enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// An upstream's socket that counts what was written: from the first byte on, a request counts.
-struct UpstreamIo {
-    transport: Transport,
-    written: Rc<Cell<u64>>,
-}
-
-impl AsyncRead for UpstreamIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl UpstreamIo {
-    fn note(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = &result {
-            self.written.set(self.written.get() + u64::try_from(*bytes).unwrap_or(0));
-        }
-        result
-    }
-}
-
-impl AsyncWrite for UpstreamIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = match &mut self.transport {
-            Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        };
-        self.note(result)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = match &mut self.transport {
-            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        };
-        self.note(result)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.transport {
-            Transport::Plain(stream) => stream.is_write_vectored(),
-            Transport::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
 }

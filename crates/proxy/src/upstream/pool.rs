@@ -1,18 +1,21 @@
-//! Idle connections of one worker, by origin. The one used last is used first, so that the rest can age out.
+//! Connections of one worker, by origin. Of those that are idle the one used last is used first, so that the rest can
+//! age out.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use config::snapshot::Origin;
-use http::HeaderValue;
+use config::snapshot::{Origin, Scheme};
+use http::{HeaderValue, uri};
 use hyper::client::conn::http1::SendRequest;
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::body::Upload;
+use crate::upstream::http2::streams::Streams;
+use crate::upstream::socket::{Gauge, Probe};
 use crate::worker::{Worker, spawn};
 
 /// Idle connections to one origin, a worker.
@@ -30,31 +33,29 @@ const READY_WITHIN: Duration = Duration::from_millis(100);
 pub(crate) struct Link {
     pub(crate) sender: SendRequest<Upload>,
     task: AbortHandle,
-    written: Rc<Cell<u64>>,
+    gauge: Rc<Gauge>,
     pub(crate) reused: bool,
 }
 
-/// Says whether anything of a request was written.
-#[derive(Debug, Clone)]
-pub(crate) struct Probe {
-    written: Rc<Cell<u64>>,
-    before: u64,
-}
-
-impl Probe {
-    pub(crate) fn anything_written(&self) -> bool {
-        self.written.get() > self.before
-    }
-}
-
 impl Link {
-    pub(crate) fn new(sender: SendRequest<Upload>, task: AbortHandle, written: Rc<Cell<u64>>) -> Self {
-        Self { sender, task, written, reused: false }
+    pub(crate) fn new(sender: SendRequest<Upload>, task: AbortHandle, gauge: Rc<Gauge>) -> Self {
+        Self { sender, task, gauge, reused: false }
     }
 
-    /// A probe of what is written from now on.
-    pub(crate) fn probe(&self) -> Probe {
-        Probe { written: self.written.clone(), before: self.written.get() }
+    /// A request begins; a probe of what comes of it.
+    pub(crate) fn begin(&self) -> Probe {
+        self.gauge.expect_head();
+        self.gauge.probe()
+    }
+
+    /// Its answer's head is here.
+    pub(crate) fn head_is_here(&self) {
+        self.gauge.head_is_here();
+    }
+
+    /// Whether more came than may come before a head.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.gauge.is_flooded()
     }
 }
 
@@ -69,15 +70,62 @@ struct Idle {
     since: Instant,
 }
 
-/// Idle connections of one worker to one origin.
+/// What an origin speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// The first handshake will tell.
+    Unknown,
+    Http1,
+    Http2,
+}
+
+/// Connections of one worker to one origin.
 pub(crate) struct Pool {
     pub(crate) origin: Origin,
     /// The origin's authority, as every request to it has it in `Host`.
     pub(crate) host: HeaderValue,
+    /// The same and the scheme, as HTTP/2 has them in `:authority` and `:scheme`.
+    pub(crate) authority: uri::Authority,
+    pub(crate) scheme: uri::Scheme,
+    pub(crate) streams: Streams,
+    speaks: Cell<Speaks>,
     idle: RefCell<VecDeque<Idle>>,
 }
 
 impl Pool {
+    pub(crate) fn new(origin: &Origin) -> Self {
+        let (scheme, speaks) = match origin.scheme {
+            Scheme::Http => (uri::Scheme::HTTP, Speaks::Http1),
+            Scheme::H2c => (uri::Scheme::HTTP, Speaks::Http2),
+            Scheme::Https => (uri::Scheme::HTTPS, Speaks::Unknown),
+        };
+        // An authority comes from a URL that was parsed, so it is a header's value too.
+        let host = HeaderValue::from_str(&origin.authority).unwrap_or(HeaderValue::from_static(""));
+        let authority = origin.authority.parse().unwrap_or(uri::Authority::from_static("unknown"));
+        Self {
+            origin: origin.clone(),
+            host,
+            authority,
+            scheme,
+            streams: Streams::default(),
+            speaks: Cell::new(speaks),
+            idle: RefCell::default(),
+        }
+    }
+
+    /// What the last connection spoke.
+    pub(crate) fn speaks(&self) -> Speaks {
+        self.speaks.get()
+    }
+
+    /// What a new connection speaks.
+    pub(crate) fn has_spoken(&self, speaks: Speaks) {
+        self.speaks.set(speaks);
+        if speaks == Speaks::Http1 {
+            self.send_to_http1();
+        }
+    }
+
     /// An idle connection that is still good.
     pub(crate) async fn take(&self, now: Instant) -> Option<Link> {
         let mut looked_again = false;
@@ -120,7 +168,8 @@ impl Pool {
     fn sweep(&self) -> bool {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|idle| idle.since.elapsed() < IDLE_FOR && !idle.link.sender.is_closed());
-        !idle.is_empty()
+        let streams = self.streams.sweep(IDLE_FOR);
+        streams || !idle.is_empty()
     }
 }
 
@@ -135,9 +184,7 @@ impl Pools {
         if let Some(pool) = pools.get(origin) {
             return pool.clone();
         }
-        // An authority comes from a URL that was parsed, so it is a header's value too.
-        let host = HeaderValue::from_str(&origin.authority).unwrap_or(HeaderValue::from_static(""));
-        let pool = Rc::new(Pool { origin: origin.clone(), host, idle: RefCell::default() });
+        let pool = Rc::new(Pool::new(origin));
         pools.insert(origin.clone(), pool.clone());
         pool
     }

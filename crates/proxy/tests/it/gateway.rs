@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use access::{ApiKey, Clock, Directory, Ids, KeyId, KeyNo, Lookup, NotFound, Plan, Principal, Revision, Timestamp};
+use access::limits::SharedLimits;
+use access::{
+    ApiKey, Clock, Directory, Ids, KeyBounds, KeyId, KeyNo, Lookup, NotFound, Plan, Principal, Revision, Timestamp,
+};
 use access::{UserId, UserNo};
 use bytes::Bytes;
 use config::{Flags, Live, Sources};
-use http::{Request, Response, header};
+use http::{Method, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use meter::Meter;
-use proxy::{Drain, Gate, Lane, Phase, Shared, Workers};
+use meter::{BudgetId, Meter, Subject};
+use proxy::{Drain, Gate, Lane, Phase, Shared, Strangers, Workers};
 use rustls::ClientConfig;
 use spool::{Reader, Record, Spool};
 use tempfile::TempDir;
@@ -37,8 +40,15 @@ pub(crate) struct Gateway {
     shared: Arc<Shared>,
     workers: Option<Workers>,
     reader: Reader,
-    tasks: JoinSet<()>,
+    _tasks: JoinSet<()>,
     _data: TempDir,
+}
+
+/// Somebody who calls.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    address: SocketAddr,
+    key: ApiKey,
 }
 
 /// How the meter's reservations ended.
@@ -52,17 +62,56 @@ pub(crate) struct Ended {
 impl Gateway {
     /// Before an upstream at `url`, whose certificate is judged by `tls`. To be started within a runtime.
     pub(crate) fn start(url: &str, tls: Arc<ClientConfig>) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let file = data.path().join("tollgate.yaml");
+        Self::hurried(url, tls, "connect: 1s")
+    }
+
+    /// The same with other `timeouts`.
+    pub(crate) fn hurried(url: &str, tls: Arc<ClientConfig>, timeouts: &str) -> Self {
         let yaml = format!(
             "ai: {{enabled: false}}\n\
-             timeouts: {{connect: 1s}}\n\
+             timeouts: {{{timeouts}}}\n\
              upstreams: [{{name: backend, backends: [{{url: \"{url}\"}}]}}]\n\
              routes: [{{name: all, path: {{prefix: /api}}, credits: {CREDITS}, upstreams: backend}}]\n"
         );
+        Self::configured(&yaml, tls)
+    }
+
+    /// Before an LLM provider at `url` that speaks chat completions.
+    pub(crate) fn before_llm(url: &str) -> Self {
+        let yaml = format!(
+            "timeouts: {{connect: 1s}}\n\
+             providers: [{{name: far, kind: openai, base_url: \"{url}/v1\", credential: sk-far}}]\n"
+        );
+        Self::configured(&yaml, proxy::tls_config())
+    }
+
+    /// As configured, for a caller whose key is bound.
+    pub(crate) fn bound(yaml: &str, bounds: KeyBounds) -> Self {
+        Self::with_bounds(yaml, proxy::tls_config(), bounds)
+    }
+
+    /// As configured, where `limits` says how often addresses may come without a valid key.
+    pub(crate) fn sharing(yaml: &str, limits: Option<SharedLimits>) -> Self {
+        let strangers = Strangers::new(Arc::default(), limits);
+        Self::with(yaml, proxy::tls_config(), (KeyBounds::default(), strangers))
+    }
+
+    fn configured(yaml: &str, tls: Arc<ClientConfig>) -> Self {
+        Self::with_bounds(yaml, tls, KeyBounds::default())
+    }
+
+    fn with_bounds(yaml: &str, tls: Arc<ClientConfig>, bounds: KeyBounds) -> Self {
+        Self::with(yaml, tls, (bounds, Strangers::new(Arc::default(), None)))
+    }
+
+    fn with(yaml: &str, tls: Arc<ClientConfig>, (bounds, strangers): (KeyBounds, Strangers)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let file = data.path().join("tollgate.yaml");
         std::fs::write(&file, yaml).unwrap();
         let flags = Flags { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..Flags::default() };
-        let snapshot = config::load(Sources { file: Some(&file), env: &|_| None, flags }).unwrap().snapshot;
+        let snapshot = config::load(Sources { file: Some(&file), environment: &config::Environment::default(), flags })
+            .unwrap()
+            .snapshot;
 
         let clock = Clock::manual(NOON);
         let options = spool::Options::new(16 * 1024 * 1024, 1);
@@ -71,7 +120,7 @@ impl Gateway {
         let directory = Directory::new(queue, Arc::new(Revision::default()), clock.clone(), Duration::from_secs(3600));
         let key = ApiKey::generate("tollgate").unwrap();
         let mut tasks = JoinSet::new();
-        tasks.spawn(answer(lookups, key.clone(), principal(&clock)));
+        tasks.spawn(answer(lookups, key.clone(), principal(&clock, bounds)));
 
         let listeners = proxy::bind(&snapshot.listen, 1).unwrap();
         let address = listeners.addresses()[0];
@@ -83,30 +132,33 @@ impl Gateway {
             clock,
             tls,
             drain: Drain::default(),
+            strangers,
         });
         let lane = Lane { directory, spool: writers.remove(0) };
         let workers = Some(proxy::start(&shared, listeners, vec![lane]).unwrap());
-        Self { address, key, shared, workers, reader, tasks, _data: data }
+        Self { address, key, shared, workers, reader, _tasks: tasks, _data: data }
     }
 
     /// Posts `body` to `path` with the key, on a connection of its own; answers when the head is here.
-    pub(crate) async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Response<Incoming> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-        self.tasks.spawn(async move { connection.await.unwrap_or_default() });
-        let request = Request::post(path)
-            .header(header::HOST, "gateway.test")
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.key.expose()))
-            .body(Full::new(body.into()))
-            .unwrap();
-        sender.send_request(request).await.unwrap()
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Bytes>) -> Response<Incoming> {
+        self.caller().send(Method::POST, path, body).await
+    }
+
+    /// What it counts.
+    pub(crate) fn metrics(&self) -> String {
+        self.shared.metrics.encode()
+    }
+
+    /// Somebody who calls with the key.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller { address: self.address, key: self.key.clone() }
     }
 
     /// Credits that the caller has used today: user and key, which must agree.
     pub(crate) fn used(&self) -> u64 {
         let (meter, day) = (&self.shared.meter, self.shared.clock.now().day());
-        let used = meter.used(USER, day);
-        assert_eq!(used, meter.used_by_key(KEY, day));
+        let used = meter.used(BudgetId::credits_a_day(Subject::User(USER)), day);
+        assert_eq!(used, meter.used(BudgetId::credits_a_day(Subject::Key(KEY)), day));
         used
     }
 
@@ -132,6 +184,44 @@ impl Gateway {
     }
 }
 
+impl Caller {
+    /// Sends a request on a connection of its own; answers when the head is here.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Response<Incoming> {
+        let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+        self.send_request(request, Full::new(body.into())).await
+    }
+
+    /// Sends a request that the caller has begun, with key and host added.
+    pub(crate) async fn send_request<B>(&self, request: http::request::Builder, body: B) -> Response<Incoming>
+    where
+        B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+    {
+        let stream = self.connect().await;
+        let (mut sender, connection) =
+            http1::Builder::new().max_headers(300).handshake(TokioIo::new(stream)).await.unwrap();
+        #[expect(clippy::disallowed_methods, reason = "it ends with the answer, or with the test's runtime")]
+        tokio::spawn(async move { connection.await.unwrap_or_default() });
+        let request = request
+            .header(header::HOST, "gateway.test")
+            .header(header::AUTHORIZATION, self.authorization())
+            .body(body)
+            .unwrap();
+        sender.send_request(request).await.unwrap()
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn authorization(&self) -> String {
+        format!("Bearer {}", self.key.expose())
+    }
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         // The worker ends by itself; whoever waits for it calls `stop`.
@@ -139,17 +229,12 @@ impl Drop for Gateway {
     }
 }
 
-fn principal(clock: &Clock) -> Arc<Principal> {
+fn principal(clock: &Clock, bounds: KeyBounds) -> Arc<Principal> {
     let mut ids = Ids::new(clock.clone());
-    let plan = Plan { name: "starter".to_owned(), credits_per_day: Some(1_000), requests_per_minute: None };
-    Arc::new(Principal {
-        user: UserId(ids.next_uuid()),
-        user_no: USER,
-        key: KeyId(ids.next_uuid()),
-        key_no: KEY,
-        plan: Arc::new(plan),
-        expires_at: None,
-    })
+    let plan = Plan { credits_per_day: Some(100_000), ..Plan::unlimited("starter") };
+    let (user, key) = (UserId(ids.next_uuid()), KeyId(ids.next_uuid()));
+    let principal = Principal::unbounded((user, USER), (key, KEY), Arc::new(plan));
+    Arc::new(Principal { bounds: Arc::new(bounds), ..principal })
 }
 
 async fn answer(mut lookups: mpsc::Receiver<Lookup>, key: ApiKey, principal: Arc<Principal>) {

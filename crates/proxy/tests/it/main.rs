@@ -1,7 +1,29 @@
 //! The data plane in-process, between real sockets.
 
 #[cfg(test)]
+mod address;
+#[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod gateway;
+#[cfg(test)]
+mod hostile_http1;
+#[cfg(test)]
+mod hostile_http2;
+#[cfg(test)]
+mod http2;
+#[cfg(test)]
+mod neighbours;
+#[cfg(test)]
+mod raw;
+#[cfg(test)]
+mod repeats;
+#[cfg(test)]
+mod scope;
+#[cfg(test)]
+mod strangers;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]

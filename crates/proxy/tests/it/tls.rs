@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use rustls::ClientConfig;
+use rustls::{ClientConfig, ServerConfig};
 use spool::Record;
 
 use crate::gateway::{CREDITS, Ended, Gateway};
@@ -49,8 +49,18 @@ async fn check_unreachable(host: &str, upstream: &Upstream, tls: Arc<ClientConfi
 
 #[tokio::test]
 async fn request_reaches_an_upstream_over_tls() {
+    check_reached(|authority| authority.server_of("localhost", "http/1.1"), "http/1.1").await;
+}
+
+#[tokio::test]
+async fn upstream_that_speaks_both_is_spoken_to_in_http2() {
+    check_reached(|authority| authority.server("localhost"), "h2").await;
+}
+
+/// A request and a stream through a gateway to a server that `server` makes, over `protocol`.
+async fn check_reached(server: impl Fn(&Authority) -> ServerConfig, protocol: &str) {
     let authority = Authority::new();
-    let upstream = Upstream::start(authority.server("localhost")).await;
+    let upstream = Upstream::start(server(&authority)).await;
     let port = upstream.address.port();
     let mut gateway = Gateway::start(&format!("https://localhost:{port}"), authority.trusted());
     let sent: Bytes = (0..BODY_BYTES).map(|at| u8::try_from(at % 251).unwrap()).collect();
@@ -66,7 +76,7 @@ async fn request_reaches_an_upstream_over_tls() {
     assert_eq!(body(streamed).await, "");
 
     let notes = upstream.notes();
-    let named = Handshake { server_name: Some("localhost".to_owned()), protocol: Some("http/1.1".to_owned()) };
+    let named = Handshake { server_name: Some("localhost".to_owned()), protocol: Some(protocol.to_owned()) };
     assert!(
         !notes.handshakes.is_empty() && notes.handshakes.iter().all(|seen| *seen == named),
         "{:?}",
@@ -80,7 +90,7 @@ async fn request_reaches_an_upstream_over_tls() {
     assert_eq!(gateway.ended(), Ended { released: 0, settled: 2, interrupted: 0 });
     let counts = records.iter().flat_map(|record| match record {
         Record::Counts { counts, .. } => counts.as_slice(),
-        Record::Event(event) => panic!("the route folds its events: {event:?}"),
+        Record::Open(_) | Record::Close(_) | Record::Event(_) => panic!("the route folds its events: {record:?}"),
     });
     let answered = counts.filter(|counts| counts.status_class == 2);
     let sums = answered.fold((0, 0), |sums, counts| (sums.0 + counts.requests, sums.1 + counts.credits));
@@ -128,17 +138,23 @@ async fn expired_certificate_is_upstream_connect() {
 #[tokio::test]
 async fn tls_connection_is_reused() {
     const CALLS: usize = 5;
+    for protocol in ["http/1.1", "h2"] {
+        check_reused(protocol, CALLS).await;
+    }
+}
+
+async fn check_reused(protocol: &str, calls: usize) {
     let authority = Authority::new();
-    let upstream = Upstream::start(authority.server("localhost")).await;
+    let upstream = Upstream::start(authority.server_of("localhost", protocol)).await;
     let url = format!("https://localhost:{}", upstream.address.port());
     let mut gateway = Gateway::start(&url, authority.trusted());
-    for call in 0..CALLS {
+    for call in 0..calls {
         let text = format!("call {call}");
         let answer = patiently("an answer", gateway.post("/api/echo", text.clone())).await;
         assert_eq!(body(answer).await, text);
     }
     let notes = upstream.notes();
-    assert_eq!((notes.handshakes.len(), notes.requests.len()), (1, CALLS));
+    assert_eq!((notes.handshakes.len(), notes.requests.len()), (1, calls), "{protocol}");
     gateway.stop().await;
 }
 
@@ -154,4 +170,27 @@ async fn upstream_that_ends_no_handshake_is_upstream_connect() {
     let authority = Authority::new();
     let upstream = Upstream::start_silent().await;
     check_unreachable("localhost", &upstream, authority.trusted()).await;
+}
+
+#[tokio::test]
+async fn origin_may_change_its_protocol() {
+    let authority = Authority::new();
+    let (first, then) = (authority.server_of("localhost", "h2"), authority.server_of("localhost", "http/1.1"));
+    for (first, then, chosen) in [(first.clone(), then.clone(), ["h2", "http/1.1"]), (then, first, ["http/1.1", "h2"])]
+    {
+        let upstream = Upstream::start_changing(first, then).await;
+        let url = format!("https://localhost:{}", upstream.address.port());
+        let mut gateway = Gateway::start(&url, authority.trusted());
+        for call in 0..4 {
+            let text = format!("call {call}");
+            let answer = patiently("an answer", gateway.post("/api/echo", text.clone())).await;
+            assert_eq!(body(answer).await, text);
+            if call == 1 {
+                upstream.hang_up().await;
+            }
+        }
+        let spoken: Vec<_> = upstream.notes().handshakes.into_iter().filter_map(|seen| seen.protocol).collect();
+        assert_eq!(spoken, chosen);
+        gateway.stop().await;
+    }
 }

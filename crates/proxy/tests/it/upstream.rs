@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -10,15 +11,15 @@ use http::{Request, Response, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -36,6 +37,7 @@ pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     notes: Arc<Mutex<Notes>>,
     go_on: Arc<Semaphore>,
+    hang_up: Arc<Notify>,
     _tasks: JoinSet<()>,
 }
 
@@ -46,9 +48,13 @@ pub(crate) struct Notes {
     pub(crate) accepted: usize,
     /// Handshakes that came about, in order.
     pub(crate) handshakes: Vec<Handshake>,
-    /// Requests that arrived whole: their `Host` and their body.
+    /// Requests that arrived whole: who was asked (`Host` or `:authority`) and their body.
     pub(crate) requests: Vec<(String, Bytes)>,
 }
+
+/// What a server speaks after the handshake.
+const HTTP2: &str = "h2";
+const HTTP1: &str = "http/1.1";
 
 /// What a client said in its handshake, and what was agreed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +82,16 @@ impl Authority {
         Arc::new(config)
     }
 
-    /// A server with a certificate for `name` (a host or an address), good now.
+    /// A server with a certificate for `name` (a host or an address), good now; it speaks HTTP/1.1 and HTTP/2.
     pub(crate) fn server(&self, name: &str) -> ServerConfig {
         self.sign(&CertificateParams::new([name.to_owned()]).unwrap())
+    }
+
+    /// The same, which offers `protocol` alone.
+    pub(crate) fn server_of(&self, name: &str, protocol: &str) -> ServerConfig {
+        let mut config = self.server(name);
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        config
     }
 
     /// A server whose certificate for `name` was good until the end of 2020.
@@ -95,7 +108,7 @@ impl Authority {
         let mut config =
             ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
         // As big providers offer it; what is chosen shows what the gateway asked for.
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP2.as_bytes().to_vec(), HTTP1.as_bytes().to_vec()];
         config
     }
 }
@@ -107,9 +120,25 @@ impl Upstream {
         Self::accepting(move |stream, notes, go_on| tls(acceptor.clone(), stream, notes, go_on)).await
     }
 
+    /// As [`Upstream::start`]; the first connection is as `first` says, all others as `then` does.
+    pub(crate) async fn start_changing(first: ServerConfig, then: ServerConfig) -> Self {
+        let acceptors = [first, then].map(|config| TlsAcceptor::from(Arc::new(config)));
+        Self::accepting(move |stream, notes, go_on| {
+            let later = notes.lock().unwrap().accepted > 1;
+            tls(acceptors[usize::from(later)].clone(), stream, notes, go_on)
+        })
+        .await
+    }
+
+    /// Closes every connection, and waits until the gateway can have seen it.
+    pub(crate) async fn hang_up(&self) {
+        self.hang_up.notify_one();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+
     /// Serves HTTP without TLS.
     pub(crate) async fn start_plain() -> Self {
-        Self::accepting(|stream, notes, go_on| async move { http(stream, &notes, &go_on).await }).await
+        Self::accepting(|stream, notes, go_on| async move { http(stream, HTTP1, &notes, &go_on).await }).await
     }
 
     /// Accepts connections, and neither reads nor writes.
@@ -131,14 +160,21 @@ impl Upstream {
         let go_on = Arc::new(Semaphore::new(0));
         let mut tasks = JoinSet::new();
         let (noting, waiting) = (Arc::clone(&notes), Arc::clone(&go_on));
+        let hang_up = Arc::new(Notify::new());
+        let told = Arc::clone(&hang_up);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                noting.lock().unwrap().accepted += 1;
-                connections.spawn(serve(stream, Arc::clone(&noting), Arc::clone(&waiting)));
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => {
+                        noting.lock().unwrap().accepted += 1;
+                        connections.spawn(serve(accepted.unwrap().0, Arc::clone(&noting), Arc::clone(&waiting)));
+                    }
+                    () = told.notified() => connections.abort_all(),
+                }
             }
         });
-        Self { address, notes, go_on, _tasks: tasks }
+        Self { address, notes, go_on, hang_up, _tasks: tasks }
     }
 
     /// What it has seen so far.
@@ -157,19 +193,26 @@ async fn tls(acceptor: TlsAcceptor, stream: TcpStream, notes: Arc<Mutex<Notes>>,
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let session = stream.get_ref().1;
     let protocol = session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+    let spoken = if protocol.as_deref() == Some(HTTP2) { HTTP2 } else { HTTP1 };
     let handshake = Handshake { server_name: session.server_name().map(str::to_owned), protocol };
     notes.lock().unwrap().handshakes.push(handshake);
-    http(stream, &notes, &go_on).await;
+    http(stream, spoken, &notes, &go_on).await;
 }
 
 async fn http(
-    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    protocol: &str,
     notes: &Arc<Mutex<Notes>>,
     go_on: &Arc<Semaphore>,
 ) {
-    let service = service_fn(|request| respond(request, Arc::clone(notes), Arc::clone(go_on)));
+    let (notes, go_on) = (Arc::clone(notes), Arc::clone(go_on));
+    let service = service_fn(move |request| respond(request, Arc::clone(&notes), Arc::clone(&go_on)));
     // An error is the peer's: it is gone, or spoke no HTTP.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    if protocol == HTTP2 {
+        let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    } else {
+        let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    }
 }
 
 async fn respond(
@@ -178,7 +221,8 @@ async fn respond(
     go_on: Arc<Semaphore>,
 ) -> Result<Response<BoxBody<Bytes, Infallible>>, hyper::Error> {
     let streams = request.uri().path() == "/api/stream";
-    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap().to_owned());
+    let authority = request.uri().authority().map(ToString::to_string);
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap().to_owned()).or(authority);
     let body = request.into_body().collect().await?.to_bytes();
     notes.lock().unwrap().requests.push((host.unwrap_or_default(), body.clone()));
     if !streams {

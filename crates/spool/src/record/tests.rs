@@ -8,7 +8,7 @@ const SEED: Seed = Seed(7);
 fn encoded(record: &Record) -> Vec<u8> {
     let mut encoder = Encoder::new();
     let bytes = encoder.put(record).unwrap();
-    let stamped = encoder.stamped(SEED, 96).to_vec();
+    let stamped = encoder.stamped(Spot { seed: SEED, offset: 96, synced: Synced::UNKNOWN }).to_vec();
     assert_eq!(stamped.len(), bytes as usize);
     stamped
 }
@@ -24,7 +24,9 @@ fn every_record_comes_back_as_it_was() {
     let mut bare = fixture::event(RequestId(fixture::id(0, 0)));
     (bare.caller, bare.format, bare.model, bare.attempts) = (None, None, None, Vec::new());
     let empty = Record::Counts { id: Uuid::max(), counts: Vec::new() };
-    for record in (0..20).map(|n| fixture::record(3, n)).chain([Record::Event(bare), empty]) {
+    let others =
+        [Record::Event(bare.clone()), Record::Close(bare), empty, fixture::open_of(1, 1), fixture::close_of(1, 1)];
+    for record in (0..20).map(|n| fixture::record(3, n)).chain(others) {
         let bytes = encoded(&record);
         let frame = frame(&bytes, SEED, 96).unwrap();
         assert_eq!((frame.id, frame.len() as usize), (record.id(), bytes.len()));
@@ -33,7 +35,10 @@ fn every_record_comes_back_as_it_was() {
             Content::End => panic!("not an end"),
         }
     }
-    assert!(matches!(frame(&end(SEED, 96), SEED, 96).unwrap().decode(), Ok(Content::End)));
+    assert!(matches!(
+        frame(&end(Spot { seed: SEED, offset: 96, synced: Synced::UNKNOWN }), SEED, 96).unwrap().decode(),
+        Ok(Content::End)
+    ));
 }
 
 /// The bytes of a release must be readable by the next: when this fails, the version has to change.
@@ -49,8 +54,54 @@ fn version_1_stays_as_it_is() {
     assert_eq!((bytes.len(), crc32c::crc32c(&bytes[8..])), (COUNTS_BYTES, COUNTS_CHECKSUM));
 }
 
-const EVENT_BYTES: usize = 262;
-const EVENT_CHECKSUM: u32 = 2_852_997_565;
+#[test]
+fn opens_and_closes_stay_as_they_are_too() {
+    let bytes = encoded(&fixture::open_of(1, 2));
+    assert_eq!(bytes[8..12], [1, 1, 0, 0]);
+    assert_eq!((bytes.len(), crc32c::crc32c(&bytes[8..])), (OPEN_BYTES, OPEN_CHECKSUM));
+    let bytes = encoded(&Record::Close(fixture::event(RequestId(fixture::id(1, 2)))));
+    assert_eq!(bytes[8..12], [1, 2, 0, 0]);
+    assert_eq!(bytes.len(), EVENT_BYTES);
+}
+
+#[test]
+fn what_was_synced_stands_in_the_record_rounded_down() {
+    for (offset, holds, may_lose) in
+        [(32, 0, 0), (1023, 0, 0), (1024, 1023, 1024), (64 << 20, 65_534 * 1024 - 1, 65_534 * 1024)]
+    {
+        let mut encoder = Encoder::new();
+        encoder.put(&fixture::record(0, 0)).unwrap();
+        let bytes = encoder.stamped(Spot { seed: SEED, offset: 96, synced: Synced::until(offset) }).to_vec();
+        let synced = frame(&bytes, SEED, 96).unwrap().synced;
+        assert!(offset < 1024 || !synced.may_lose(holds), "{offset}");
+        assert!(synced.may_lose(may_lose), "{offset}");
+    }
+    assert!(!Synced::UNKNOWN.may_lose(u32::MAX));
+}
+
+#[test]
+fn a_close_is_shortened_to_what_is_kept_for_it_and_what_it_cost_stays() {
+    let mut event = fixture::event(RequestId(fixture::id(0, 0)));
+    let name = Some("ä".repeat(3_000).into());
+    let priced = meter::Attempt { model: name.clone(), upstream_id: name.clone(), ..event.attempts[1].clone() };
+    let failed = meter::Attempt { usage: None, cost: None, ..priced.clone() };
+    event.attempts = [vec![failed; 20], vec![priced; 10]].concat();
+    (event.model, event.route) = (name, "r".repeat(5_000).into());
+    let mut encoder = Encoder::new();
+    let mut bytes = |event: &UsageEvent| encoder.put(&Record::Close(event.clone())).unwrap_or(u32::MAX);
+    let short = shortened(&event).find(|event| bytes(event) <= crate::CLOSE_BYTES_MAX).unwrap();
+    let costs = |event: &UsageEvent| -> Vec<_> {
+        event.attempts.iter().filter(|one| one.cost.is_some()).map(|one| (one.usage, one.cost)).collect()
+    };
+    assert_eq!((costs(&short).len(), costs(&short)), (10, costs(&event)));
+    assert_eq!((short.id, short.caller, short.credits), (event.id, event.caller, event.credits));
+    assert!(event.model.unwrap().starts_with(&*short.model.unwrap()));
+}
+
+const EVENT_BYTES: usize = 290;
+const EVENT_CHECKSUM: u32 = 878_010_332;
+const OPEN_BYTES: usize = 103;
+const OPEN_CHECKSUM: u32 = 834_456_130;
 const COUNTS_BYTES: usize = 79;
 const COUNTS_CHECKSUM: u32 = 4_086_805_112;
 
@@ -75,7 +126,7 @@ fn intact_records_of_later_versions_are_told_from_damage() {
     let event = encoded(&fixture::record(0, 1));
     let why = |bytes: Vec<u8>| frame(&bytes, SEED, 96).unwrap().decode().unwrap_err();
     assert_eq!(why(restamped(event.clone(), |bytes| bytes[8] = 2)), Undecodable::Newer);
-    for kind in [Kind::Open.code(), Kind::Close.code(), Kind::Lease.code(), 6, 254] {
+    for kind in [Kind::Lease.code(), 6, 254] {
         assert_eq!(why(restamped(event.clone(), |bytes| bytes[9] = kind)), Undecodable::Newer);
     }
     assert_eq!(why(restamped(event.clone(), |bytes| bytes[27] ^= 1)), Undecodable::Damaged);

@@ -2,6 +2,8 @@ use std::fs;
 
 use super::*;
 use crate::fixture::{self, SMALL, drain, files, open, record, records, rest, written};
+use crate::record::Seed;
+use crate::segment::HEADER_BYTES;
 use crate::{Options, Spool};
 
 fn opening(dir: &std::path::Path, ingested: &[Position]) -> SpoolError {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use access::NanoUsd;
-use meter::{Attempt, Counts, Source, Usage, UsageEvent};
+use access::{NanoUsd, Timestamp};
+use meter::{Attempt, Counts, Usage, UsageEvent};
 
 use crate::usage::Totals;
+
+const MICROS_PER_MINUTE: u64 = 60_000_000;
 
 /// A row of `daily_usage`, in the order of its unique index: rows are written in one order by all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +15,26 @@ pub(crate) struct CallerDay {
     pub(crate) day: i64,
     pub(crate) user: i64,
     pub(crate) key: i64,
+}
+
+/// A row of `daily_models`, in the order of its unique index; `model` is 0 where none is known by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ModelDay {
+    pub(crate) user: i64,
+    pub(crate) day: i64,
+    pub(crate) model: i64,
+}
+
+/// What [`ModelDay`]s hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OfModel {
+    pub(crate) totals: Totals,
+    /// Requests that reached no upstream; they are in no total.
+    pub(crate) refused: u64,
+    /// Requests, refused ones too, that were answered with an error.
+    pub(crate) errors: u64,
+    /// Microseconds that the requests of the total took.
+    pub(crate) duration_us: u64,
 }
 
 /// A row of `usage_counts`; `key` is 0 where there was no caller.
@@ -38,7 +60,7 @@ pub(crate) fn days<'a>(
     counts: impl IntoIterator<Item = &'a Counts>,
 ) -> BTreeMap<CallerDay, Totals> {
     let mut days: BTreeMap<CallerDay, Totals> = BTreeMap::new();
-    for event in events {
+    for event in events.into_iter().filter(|event| event.counts()) {
         if let Some(caller) = event.caller {
             let day = CallerDay { day: event.day.0.into(), user: caller.user.0, key: caller.key.0 };
             days.entry(day).or_default().add(&totals(event));
@@ -52,6 +74,27 @@ pub(crate) fn days<'a>(
         }
     }
     days
+}
+
+/// Totals of known callers' LLM calls; `model_no` gives a model's number.
+pub(crate) fn models<'a>(
+    events: impl IntoIterator<Item = &'a UsageEvent>,
+    model_no: impl Fn(&str) -> Option<i64>,
+) -> BTreeMap<ModelDay, OfModel> {
+    let mut models: BTreeMap<ModelDay, OfModel> = BTreeMap::new();
+    for event in events.into_iter().filter(|event| event.format.is_some()) {
+        let Some(caller) = event.caller else { continue };
+        let model = event.model.as_deref().and_then(&model_no).unwrap_or(0);
+        let of = models.entry(ModelDay { user: caller.user.0, day: event.day.0.into(), model }).or_default();
+        of.errors = of.errors.saturating_add(event.is_error().into());
+        if event.counts() {
+            of.totals.add(&totals(event));
+            of.duration_us = of.duration_us.saturating_add(event.duration_us);
+        } else {
+            of.refused = of.refused.saturating_add(1);
+        }
+    }
+    models
 }
 
 /// Counts a minute; `route_no` gives a route's number.
@@ -76,19 +119,25 @@ pub(crate) fn minutes<'a>(
     minutes
 }
 
+/// The last moment of a minute of [`Counts`].
+pub(crate) fn end_of(minute: u32) -> Timestamp {
+    Timestamp((u64::from(minute) + 1) * MICROS_PER_MINUTE - 1)
+}
+
 fn totals(event: &UsageEvent) -> Totals {
     let usage = usage(&event.attempts);
-    let tokens = |class: fn(&Usage) -> Option<u64>| usage.as_ref().and_then(class).unwrap_or(0);
+    let [input, cached_input, cache_write_short, cache_write_long, output, reasoning] =
+        usage.map_or([None; 6], |usage| usage.folded()).map(Option::unwrap_or_default);
     let unpriced = event.format.is_some() && event.attempts.iter().any(|attempt| attempt.cost.is_none());
     Totals {
         requests: 1,
         credits: event.credits.0.into(),
-        input: tokens(|usage| usage.input),
-        cached_input: tokens(|usage| usage.cached_input),
-        cache_write_short: tokens(|usage| usage.cache_write_short),
-        cache_write_long: tokens(|usage| usage.cache_write_long),
-        output: tokens(|usage| usage.output),
-        reasoning: tokens(|usage| usage.reasoning),
+        input,
+        cached_input,
+        cache_write_short,
+        cache_write_long,
+        output,
+        reasoning,
         cost: cost(&event.attempts).unwrap_or_default(),
         unpriced_requests: unpriced.into(),
     }
@@ -96,30 +145,10 @@ fn totals(event: &UsageEvent) -> Totals {
 
 /// The attempts' usage together, as true as the least true of them; `None` where none is known.
 pub(crate) fn usage(attempts: &[Attempt]) -> Option<Usage> {
-    let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
-        (Some(a), Some(b)) => Some(a.saturating_add(b)),
-        (a, b) => a.or(b),
-    };
-    attempts.iter().filter_map(|attempt| attempt.usage).reduce(|a, b| Usage {
-        source: less_true(a.source, b.source),
-        input: sum(a.input, b.input),
-        cached_input: sum(a.cached_input, b.cached_input),
-        cache_write_short: sum(a.cache_write_short, b.cache_write_short),
-        cache_write_long: sum(a.cache_write_long, b.cache_write_long),
-        output: sum(a.output, b.output),
-        reasoning: sum(a.reasoning, b.reasoning),
-    })
+    attempts.iter().filter_map(|attempt| attempt.usage).reduce(|a, b| a.and(&b))
 }
 
 /// What is known of the attempts' cost; `None` where none is.
 pub(crate) fn cost(attempts: &[Attempt]) -> Option<NanoUsd> {
     attempts.iter().filter_map(|attempt| attempt.cost).reduce(NanoUsd::saturating_add)
-}
-
-const fn less_true(a: Source, b: Source) -> Source {
-    match (a, b) {
-        (Source::Bounded, _) | (_, Source::Bounded) => Source::Bounded,
-        (Source::Counted, _) | (_, Source::Counted) => Source::Counted,
-        (Source::Reported, Source::Reported) => Source::Reported,
-    }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use sqlx::{Arguments as _, AssertSqlSafe, Encode, Type};
+use sqlx::AssertSqlSafe;
 
-use crate::dialect::{self, Arguments, Db, Transaction};
+use crate::dialect::{Arguments, Kind, Transaction, Value};
 use crate::error::StoreError;
 
 /// Rows a statement, tried in this order: few texts, so that each is prepared once and kept.
@@ -17,7 +17,7 @@ pub(crate) struct Insert {
     columns: &'static [&'static str],
     /// The statement's end, from `ON CONFLICT` on.
     conflict: &'static str,
-    texts: [OnceLock<Arc<String>>; SIZES.len()],
+    texts: [[OnceLock<Arc<String>>; SIZES.len()]; 2],
 }
 
 /// The values of the rows of one statement, in the order of its columns.
@@ -28,7 +28,7 @@ pub(crate) struct Values {
 
 impl Values {
     /// The next column's value.
-    pub(crate) fn put<'t, T: Encode<'t, Db> + Type<Db>>(&mut self, value: T) -> &mut Self {
+    pub(crate) fn put<'t>(&mut self, value: impl Value<'t>) -> &mut Self {
         if let Err(error) = self.arguments.add(value) {
             self.failed.get_or_insert(error);
         }
@@ -38,45 +38,66 @@ impl Values {
 
 impl Insert {
     pub(crate) const fn new(table: &'static str, columns: &'static [&'static str], conflict: &'static str) -> Self {
-        assert!(columns.len() * SIZES[0] <= dialect::PARAMETERS_MAX);
-        Self { table, columns, conflict, texts: [const { OnceLock::new() }; SIZES.len()] }
+        assert!(columns.len() * SIZES[0] <= Kind::Sqlite.parameters_max());
+        assert!(columns.len() * SIZES[0] <= Kind::Postgres.parameters_max());
+        Self { table, columns, conflict, texts: [const { [const { OnceLock::new() }; SIZES.len()] }; 2] }
     }
 
     /// Writes `rows`, each as `bind` says. The number of rows that were inserted or updated.
     pub(crate) async fn run<R>(
         &self,
         transaction: &mut Transaction,
-        mut rows: &[R],
+        rows: &[R],
         mut bind: impl FnMut(&R, &mut Values),
     ) -> Result<u64, StoreError> {
-        let mut written = 0;
-        for (size, text) in SIZES.into_iter().zip(&self.texts) {
-            while let Some((chunk, rest)) = rows.split_at_checked(size) {
-                rows = rest;
-                let mut values = Values { arguments: Arguments::default(), failed: None };
-                values.arguments.reserve(size * self.columns.len(), 0);
-                for row in chunk {
-                    bind(row, &mut values);
-                }
-                if let Some(error) = values.failed {
-                    return Err(sqlx::Error::Encode(error).into());
-                }
-                debug_assert_eq!(values.arguments.len(), size * self.columns.len(), "a value a column: {}", self.table);
-                let text = text.get_or_init(|| Arc::new(self.text(size))).clone();
-                let query = sqlx::query_with(AssertSqlSafe(text), values.arguments);
-                written += query.execute(&mut **transaction).await?.rows_affected();
-            }
+        let (kind, mut written) = (transaction.kind(), 0);
+        let mut left = rows;
+        let mut ready = self.statement(kind, &mut left, &mut bind)?;
+        while let Some((text, arguments)) = ready {
+            // The first is sent before the second begins: the database works while the next values are put together.
+            let running = transaction.query(AssertSqlSafe(text)).with(arguments).run();
+            let (done, next) = tokio::join!(biased; running, async { self.statement(kind, &mut left, &mut bind) });
+            written += done?;
+            ready = next?;
         }
         Ok(written)
     }
 
-    fn text(&self, rows: usize) -> String {
+    /// A text for the first of `rows`, which are taken off, and their values.
+    fn statement<R>(
+        &self,
+        kind: Kind,
+        rows: &mut &[R],
+        bind: &mut impl FnMut(&R, &mut Values),
+    ) -> Result<Option<(Arc<String>, Arguments)>, StoreError> {
+        let size = SIZES.into_iter().enumerate().find(|(_, size)| *size <= rows.len());
+        let Some((nth, (chunk, rest))) = size.and_then(|(nth, size)| Some((nth, rows.split_at_checked(size)?))) else {
+            return Ok(None);
+        };
+        *rows = rest;
+        let count = chunk.len() * self.columns.len();
+        let mut values = Values { arguments: Arguments::with_room(kind, count), failed: None };
+        for row in chunk {
+            bind(row, &mut values);
+        }
+        if let Some(error) = values.failed {
+            return Err(sqlx::Error::Encode(error).into());
+        }
+        debug_assert_eq!(values.arguments.len(), count, "a value a column: {}", self.table);
+        let [sqlite, postgres] = &self.texts;
+        let texts = if kind == Kind::Sqlite { sqlite } else { postgres };
+        let text = || Arc::new(self.text(kind, chunk.len()));
+        let text = texts.get(nth).map_or_else(text, |kept| kept.get_or_init(text).clone());
+        Ok(Some((text, values.arguments)))
+    }
+
+    fn text(&self, kind: Kind, rows: usize) -> String {
         let mut text = format!("INSERT INTO {} ({}) VALUES ", self.table, self.columns.join(", "));
         for row in 0..rows {
             text.push_str(if row == 0 { "(" } else { ", (" });
             for column in 0..self.columns.len() {
                 text.push_str(if column == 0 { "" } else { ", " });
-                text.push_str(dialect::placeholder(row * self.columns.len() + column + 1));
+                kind.placeholder(row * self.columns.len() + column + 1, &mut text);
             }
             text.push(')');
         }
@@ -87,7 +108,7 @@ impl Insert {
 
     /// Every text that can be sent.
     #[cfg(test)]
-    pub(crate) fn all_texts(&self) -> Vec<String> {
-        SIZES.into_iter().map(|rows| self.text(rows)).collect()
+    pub(crate) fn all_texts(&self, kind: Kind) -> Vec<String> {
+        SIZES.into_iter().map(|rows| self.text(kind, rows)).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Words that events repeat, as numbers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use meter::{Counts, UsageEvent};
@@ -15,8 +15,7 @@ const KNOWN_MAX: usize = 10_000;
 /// Bytes of a name that are kept; callers choose the length too.
 const NAME_BYTES_MAX: usize = 200;
 
-// `no` is the greatest so far and one: on a database with several writers a race ends in a unique violation, and the
-// batch is written again.
+// `no` is the greatest so far and one: `Kind::lock_names` sees to it that nobody else gives it meanwhile.
 statements! {
     ADD = "INSERT INTO names (id, no, kind, name, created_at, updated_at)
         VALUES ($1, (SELECT coalesce(max(no), 0) + 1 FROM names), $2, $3, $4, $4) ON CONFLICT (kind, name) DO NOTHING";
@@ -24,7 +23,7 @@ statements! {
 }
 
 /// What a name names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Route,
     Model,
@@ -68,11 +67,14 @@ impl Names {
         if [&self.routes, &self.models, &self.providers, &self.prices].iter().any(|known| known.len() > KNOWN_MAX) {
             self.forget();
         }
-        for (kind, name) in self.unknown(events, counts) {
-            let add = sqlx::query(ADD).bind(store.new_id()).bind(kind.as_str()).bind(name).bind(store.now());
-            add.execute(&mut **transaction).await?;
-            let no = sqlx::query_scalar(FIND).bind(kind.as_str()).bind(name);
-            let no = no.fetch_one(&mut **transaction).await?;
+        let unknown = self.unknown(events, counts);
+        if let Some(lock) = transaction.kind().lock_names().filter(|_| !unknown.is_empty()) {
+            transaction.query(lock).run().await?;
+        }
+        for (kind, name) in unknown {
+            let add = transaction.query(ADD).bind(store.new_id()).bind(kind.as_str()).bind(name).bind(store.now());
+            add.run().await?;
+            let (no,) = transaction.query(FIND).bind(kind.as_str()).bind(name).one().await?;
             self.of_mut(kind).insert(Arc::from(name), no);
         }
         Ok(())
@@ -83,8 +85,8 @@ impl Names {
         *self = Self::default();
     }
 
-    fn unknown<'a>(&self, events: &[&'a UsageEvent], counts: &[&'a Counts]) -> HashSet<(Kind, &'a str)> {
-        let mut unknown = HashSet::new();
+    fn unknown<'a>(&self, events: &[&'a UsageEvent], counts: &[&'a Counts]) -> BTreeSet<(Kind, &'a str)> {
+        let mut unknown = BTreeSet::new();
         let mut note = |kind, name: &'a str| {
             if self.get(kind, name).is_none() {
                 unknown.insert((kind, clip(name)));

@@ -1,5 +1,7 @@
 //! The statements with which a batch is written: tables, columns, and what happens to a row that is there.
 
+#[cfg(test)]
+use crate::dialect::Kind;
 use crate::ingest::insert::Insert;
 
 /// A row a request.
@@ -18,6 +20,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
         "streamed",
         "status",
         "outcome",
+        "refusal",
         "request_bytes",
         "response_bytes",
         "duration_us",
@@ -37,6 +40,12 @@ pub(crate) static EVENTS: Insert = Insert::new(
         "cache_write_long_tokens",
         "output_tokens",
         "reasoning_tokens",
+        "audio_input_tokens",
+        "image_input_tokens",
+        "audio_output_tokens",
+        "image_output_tokens",
+        "billed_unit",
+        "billed_quantity",
         "cost_nano",
         "created_at",
         "updated_at",
@@ -66,6 +75,12 @@ pub(crate) static ATTEMPTS: Insert = Insert::new(
         "cache_write_long_tokens",
         "output_tokens",
         "reasoning_tokens",
+        "audio_input_tokens",
+        "image_input_tokens",
+        "audio_output_tokens",
+        "image_output_tokens",
+        "billed_unit",
+        "billed_quantity",
         "cost_nano",
         "created_at",
         "updated_at",
@@ -102,9 +117,49 @@ pub(crate) static DAYS: Insert = Insert::new(
         cache_write_long_tokens = daily_usage.cache_write_long_tokens + excluded.cache_write_long_tokens,
         output_tokens = daily_usage.output_tokens + excluded.output_tokens,
         reasoning_tokens = daily_usage.reasoning_tokens + excluded.reasoning_tokens,
-        cost_nano = daily_usage.cost_nano + excluded.cost_nano,
+        cost_nano = CASE WHEN daily_usage.cost_nano > 9223372036854775807 - excluded.cost_nano THEN 9223372036854775807
+            ELSE daily_usage.cost_nano + excluded.cost_nano END,
         unpriced_requests = daily_usage.unpriced_requests + excluded.unpriced_requests,
         updated_at = excluded.updated_at",
+);
+
+/// The same of LLM calls by model.
+pub(crate) static MODELS: Insert = Insert::new(
+    "daily_models",
+    &[
+        "id",
+        "user_no",
+        "day",
+        "model_no",
+        "requests",
+        "refused",
+        "errors",
+        "credits",
+        "input_tokens",
+        "cached_input_tokens",
+        "cache_write_short_tokens",
+        "cache_write_long_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "cost_nano",
+        "unpriced_requests",
+        "duration_us",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (user_no, day, model_no) DO UPDATE SET requests = daily_models.requests + excluded.requests,
+        refused = daily_models.refused + excluded.refused, errors = daily_models.errors + excluded.errors,
+        credits = daily_models.credits + excluded.credits,
+        input_tokens = daily_models.input_tokens + excluded.input_tokens,
+        cached_input_tokens = daily_models.cached_input_tokens + excluded.cached_input_tokens,
+        cache_write_short_tokens = daily_models.cache_write_short_tokens + excluded.cache_write_short_tokens,
+        cache_write_long_tokens = daily_models.cache_write_long_tokens + excluded.cache_write_long_tokens,
+        output_tokens = daily_models.output_tokens + excluded.output_tokens,
+        reasoning_tokens = daily_models.reasoning_tokens + excluded.reasoning_tokens,
+        cost_nano = CASE WHEN daily_models.cost_nano > 9223372036854775807 - excluded.cost_nano THEN 9223372036854775807
+            ELSE daily_models.cost_nano + excluded.cost_nano END,
+        unpriced_requests = daily_models.unpriced_requests + excluded.unpriced_requests,
+        duration_us = daily_models.duration_us + excluded.duration_us, updated_at = excluded.updated_at",
 );
 
 /// Counts, added to what is there.
@@ -130,14 +185,15 @@ pub(crate) static MINUTES: Insert = Insert::new(
 /// A place a lane, instead of an earlier one that is there.
 pub(crate) static POSITIONS: Insert = Insert::new(
     "ingested",
-    &["id", "lane", "segment", "byte_offset", "created_at", "updated_at"],
-    "ON CONFLICT (lane) DO UPDATE SET segment = excluded.segment, byte_offset = excluded.byte_offset,
+    &["id", "node_id", "lane", "segment", "byte_offset", "created_at", "updated_at"],
+    "ON CONFLICT (node_id, lane) DO UPDATE SET segment = excluded.segment, byte_offset = excluded.byte_offset,
         updated_at = excluded.updated_at
         WHERE (excluded.segment, excluded.byte_offset) > (ingested.segment, ingested.byte_offset)",
 );
 
 /// Every text of these statements.
 #[cfg(test)]
-pub(crate) fn texts() -> Vec<String> {
-    [&EVENTS, &ATTEMPTS, &DAYS, &MINUTES, &POSITIONS].into_iter().flat_map(Insert::all_texts).collect()
+pub(crate) fn texts(kind: Kind) -> Vec<String> {
+    let inserts = [&EVENTS, &ATTEMPTS, &DAYS, &MODELS, &MINUTES, &POSITIONS];
+    inserts.into_iter().flat_map(|insert| insert.all_texts(kind)).collect()
 }

@@ -1,26 +1,28 @@
 //! One transaction: a batch's rows, its totals, and how far the spool is read.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use access::NanoUsd;
+use access::{KeyNo, NanoUsd, Timestamp};
 use meter::{Attempt, Counts, Usage, UsageEvent};
 use spool::{Position, Record};
-use sqlx::QueryBuilder;
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use crate::dialect::{Db, Transaction};
+use crate::dialect::{self, Transaction};
 use crate::error::StoreError;
-use crate::ingest::fold::{self, CallerDay, Counted, Minute};
-use crate::ingest::ingested;
+use crate::ingest::fold::{self, CallerDay, Counted, Minute, ModelDay, OfModel};
 use crate::ingest::insert::Values;
 use crate::ingest::names::{Kind, Names, clip};
-use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, POSITIONS};
+use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, MODELS, POSITIONS};
+use crate::ingest::{PLACES, ingested};
+use crate::node::Node;
 use crate::statement::{micros, signed};
 use crate::store::Store;
 use crate::usage::Totals;
 
-/// A list of ids and a parenthesis follow.
-const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN (";
+/// A list of ids follows.
+const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";
 /// Ids in one question.
 const PRESENT_MAX: usize = 500;
 
@@ -40,7 +42,8 @@ struct Split<'a> {
 }
 
 enum Outcome {
-    Written,
+    /// In one transaction, from its begin to its commit.
+    Written { took: Duration },
     /// Some events were there already; nothing was written.
     Duplicates,
 }
@@ -48,32 +51,36 @@ enum Outcome {
 impl Rows {
     /// Writes all of it, or nothing, but for what the store has already: records that lie before the place that their
     /// lane was ingested up to, and events by their id.
-    pub(crate) async fn write(&mut self, store: &Store, names: &mut Names) -> Result<(), StoreError> {
-        let mut written = self.write_once(store, names).await;
+    /// Answers how long others waited for it, at the most.
+    pub(crate) async fn write(&mut self, node: &Node, names: &mut Names) -> Result<Duration, StoreError> {
+        let mut written = self.write_once(node, names).await;
         if matches!(written, Ok(Outcome::Duplicates)) {
             // Places are committed with the rows, so this takes a spool that does not belong to the database, or an
             // event that was spooled twice.
-            self.drop_present(store).await?;
-            written = self.write_once(store, names).await;
+            self.drop_present(node.store()).await?;
+            written = self.write_once(node, names).await;
         }
         match written {
-            Ok(Outcome::Written) => Ok(()),
+            Ok(Outcome::Written { took }) => Ok(took),
             Ok(Outcome::Duplicates) => Err(StoreError::Contended { table: "usage_events" }),
             Err(error) => Err(error),
         }
     }
 
-    async fn write_once(&mut self, store: &Store, names: &mut Names) -> Result<Outcome, StoreError> {
-        let outcome = self.try_write(store, names).await;
-        if !matches!(outcome, Ok(Outcome::Written)) {
+    async fn write_once(&mut self, node: &Node, names: &mut Names) -> Result<Outcome, StoreError> {
+        let outcome = self.try_write(node, names).await;
+        if !matches!(outcome, Ok(Outcome::Written { .. })) {
             names.forget();
         }
         outcome
     }
 
-    async fn try_write(&mut self, store: &Store, names: &mut Names) -> Result<Outcome, StoreError> {
+    async fn try_write(&mut self, node: &Node, names: &mut Names) -> Result<Outcome, StoreError> {
+        let store = node.store();
         let mut transaction = store.begin().await?;
-        let ingested = ingested(&mut *transaction).await?;
+        let began = store.clock().mono();
+        node.hold(&mut transaction).await?;
+        let ingested = ingested(transaction.query(PLACES), node).await?;
         self.drop_ingested(&ingested);
         let split = self.split();
         names.learn(store, &mut transaction, (&split.events, &split.counts)).await?;
@@ -86,20 +93,31 @@ impl Rows {
         }
         split.write_attempts(store, &mut transaction, names).await?;
         split.write_totals(store, &mut transaction, names).await?;
-        POSITIONS.run(&mut transaction, &self.read, |read, row| bind_position(*read, store.new_id(), now, row)).await?;
+        POSITIONS
+            .run(&mut transaction, &self.read, |read, row| bind_position(*read, (store.new_id(), node.id()), now, row))
+            .await?;
         transaction.commit().await?;
-        Ok(Outcome::Written)
+        Ok(Outcome::Written { took: store.clock().mono().since(began) })
     }
 
     fn split(&self) -> Split<'_> {
         let mut split = Split { events: Vec::with_capacity(self.records.len()), counts: Vec::new() };
         for (_, record) in &self.records {
             match record {
-                Record::Event(event) => split.events.push(event),
+                Record::Close(event) | Record::Event(event) => split.events.push(event),
+                Record::Open(_) => {}
                 Record::Counts { counts, .. } => split.counts.extend(counts),
             }
         }
         split
+    }
+
+    /// Which keys were used, and when; of a minute that is counted together, its end so far.
+    pub(crate) fn uses(&self, now: Timestamp) -> Vec<(KeyNo, Timestamp)> {
+        let Split { events, counts } = self.split();
+        let events = events.into_iter().map(|event| (event.caller, event.started_at));
+        let ends = counts.into_iter().map(|counts| (counts.caller, fold::end_of(counts.minute).min(now)));
+        events.chain(ends).filter_map(|(caller, at)| Some((caller?.key, at))).collect()
     }
 
     /// Drops the records that were written before: a commit may have been reported as failed.
@@ -112,13 +130,16 @@ impl Rows {
         let events = self.split().events;
         let mut seen: HashSet<Uuid> = HashSet::with_capacity(events.len());
         for events in events.chunks(PRESENT_MAX) {
-            let mut question = present(events);
-            let present: Vec<Uuid> = question.build_query_scalar().persistent(false).fetch_all(store.readers()).await?;
-            seen.extend(present);
+            let mut query = store.query(AssertSqlSafe(present(store.kind(), events.len()))).once();
+            for event in events {
+                query = query.bind(event.id.0);
+            }
+            let present: Vec<(Uuid,)> = query.all().await?;
+            seen.extend(present.into_iter().map(|(id,)| id));
         }
         self.records.retain(|(_, record)| match record {
-            Record::Event(event) => seen.insert(event.id.0),
-            Record::Counts { .. } => true,
+            Record::Close(event) | Record::Event(event) => seen.insert(event.id.0),
+            Record::Open(_) | Record::Counts { .. } => true,
         });
         Ok(())
     }
@@ -155,13 +176,20 @@ impl Split<'_> {
         let now = store.now();
         let days: Vec<_> = fold::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
         let bind_day = |(at, totals): &(CallerDay, Totals), row: &mut Values| {
-            row.put(store.new_id()).put(at.day).put(at.user).put(at.key);
-            row.put(signed(totals.requests)).put(signed(totals.credits)).put(signed(totals.input));
-            row.put(signed(totals.cached_input)).put(signed(totals.cache_write_short));
-            row.put(signed(totals.cache_write_long)).put(signed(totals.output)).put(signed(totals.reasoning));
-            row.put(totals.cost.0).put(signed(totals.unpriced_requests)).put(now).put(now);
+            row.put(store.new_id()).put(at.day).put(at.user).put(at.key).put(signed(totals.requests));
+            bind_totals(totals, row);
+            row.put(now).put(now);
         };
         DAYS.run(transaction, &days, bind_day).await?;
+        let models: Vec<_> =
+            fold::models(self.events.iter().copied(), |model| names.get(Kind::Model, model)).into_iter().collect();
+        let bind_model = |(at, of): &(ModelDay, OfModel), row: &mut Values| {
+            row.put(store.new_id()).put(at.user).put(at.day).put(at.model);
+            row.put(signed(of.totals.requests)).put(signed(of.refused)).put(signed(of.errors));
+            bind_totals(&of.totals, row);
+            row.put(signed(of.duration_us)).put(now).put(now);
+        };
+        MODELS.run(transaction, &models, bind_model).await?;
         let minutes = fold::minutes(self.counts.iter().copied(), |route| names.get(Kind::Route, route));
         let minutes: Vec<_> = minutes.into_iter().collect();
         let bind_minute = |(at, counted): &(Minute, Counted), row: &mut Values| {
@@ -173,15 +201,11 @@ impl Split<'_> {
     }
 }
 
-/// The question which of `events` the store has.
-fn present(events: &[&UsageEvent]) -> QueryBuilder<Db> {
-    let mut query = QueryBuilder::new(PRESENT);
-    let mut list = query.separated(", ");
-    for event in events {
-        list.push_bind(event.id.0);
-    }
-    list.push_unseparated(")");
-    query
+/// The question which of so many events the store has.
+fn present(kind: dialect::Kind, events: usize) -> String {
+    let mut text = PRESENT.to_owned();
+    kind.placeholders(events, &mut text);
+    text
 }
 
 fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
@@ -190,12 +214,23 @@ fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
     row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(i64::from(event.credits.0));
     row.put(names.get(Kind::Route, &event.route).unwrap_or(0));
     row.put(event.format.as_deref()).put(event.model.as_deref().and_then(|model| names.get(Kind::Model, model)));
-    row.put(event.streamed).put(i64::from(event.status)).put(event.outcome.as_str());
+    row.put(event.streamed)
+        .put(i64::from(event.status))
+        .put(event.outcome.as_str())
+        .put(event.refusal.as_deref().map(clip));
     row.put(signed(event.request_bytes)).put(signed(event.response_bytes)).put(signed(event.duration_us));
     row.put(i64::try_from(event.attempts.len()).unwrap_or(i64::MAX));
     bind_attempt(event.attempts.last(), names, row);
     bind_figures(fold::usage(&event.attempts), fold::cost(&event.attempts), row);
     row.put(now).put(now);
+}
+
+/// The columns from `credits` to `unpriced_requests`.
+fn bind_totals(totals: &Totals, row: &mut Values) {
+    row.put(signed(totals.credits)).put(signed(totals.input));
+    row.put(signed(totals.cached_input)).put(signed(totals.cache_write_short));
+    row.put(signed(totals.cache_write_long)).put(signed(totals.output)).put(signed(totals.reasoning));
+    row.put(totals.cost.0).put(signed(totals.unpriced_requests));
 }
 
 /// The columns from `provider_no` to `upstream_us`.
@@ -215,18 +250,26 @@ fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
 /// The columns from `usage_source` to `cost_nano`.
 fn bind_figures(usage: Option<Usage>, cost: Option<NanoUsd>, row: &mut Values) {
     row.put(usage.map(|usage| usage.source.as_str()));
-    for tokens in usage.map_or([None; 6], |usage| usage.classes()) {
+    for tokens in usage.map_or([None; 10], |usage| usage.classes()) {
         row.put(tokens.map(signed));
     }
+    let billed = usage.and_then(|usage| usage.billed);
+    row.put(billed.map(|billed| billed.unit.as_str())).put(billed.map(|billed| signed(billed.quantity)));
     row.put(cost.map(|cost| cost.0));
 }
 
-fn bind_position(read: Position, id: Uuid, now: i64, row: &mut Values) {
-    row.put(id).put(i64::from(read.lane)).put(i64::from(read.segment)).put(i64::from(read.offset)).put(now).put(now);
+fn bind_position(read: Position, (id, node): (Uuid, Uuid), now: i64, row: &mut Values) {
+    row.put(id)
+        .put(node)
+        .put(i64::from(read.lane))
+        .put(i64::from(read.segment))
+        .put(i64::from(read.offset))
+        .put(now)
+        .put(now);
 }
 
 /// The text of [`present`].
 #[cfg(test)]
-pub(crate) fn texts() -> Vec<String> {
-    vec![format!("{PRESENT}$1)")]
+pub(crate) fn texts(kind: dialect::Kind) -> Vec<String> {
+    vec![present(kind, PRESENT_MAX)]
 }

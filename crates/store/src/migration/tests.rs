@@ -1,65 +1,198 @@
-use access::{Clock, Timestamp};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::*;
-use crate::dialect::{self, CATALOGUE};
-use crate::store::tests::{open, reopen};
-use crate::{Options, Store};
+use crate::Store;
+use crate::dialect::{Kind, catalogue};
+use crate::store::tests::Place;
 
-type Columns = Vec<(String, String, String, i64)>;
+type Columns = Vec<(String, String, String, bool)>;
 
-async fn columns(pool: &Pool) -> Columns {
-    sqlx::query_as(CATALOGUE).fetch_all(pool).await.unwrap()
+async fn columns(store: &Store) -> Columns {
+    store.query(catalogue(store.kind())).all().await.unwrap()
 }
 
 #[tokio::test]
 async fn migrations_go_up_down_and_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("empty.db");
-    std::fs::write(&file, "").unwrap();
-    let writer = dialect::writer(&file).await.unwrap();
-    MIGRATOR.run(&writer).await.unwrap();
-    let up = columns(&writer).await;
-    assert!(!up.is_empty());
-    MIGRATOR.undo(&writer, 0).await.unwrap();
-    assert_eq!(columns(&writer).await, Columns::new());
-    MIGRATOR.run(&writer).await.unwrap();
-    assert_eq!(columns(&writer).await, up);
+    for place in Place::both().await {
+        let options = place.options(true);
+        let known = status(&options).await.unwrap().known();
+        assert_eq!(up(&options).await.unwrap(), (1..=known).collect::<Vec<_>>());
+        assert_eq!(up(&options).await.unwrap(), Vec::<i64>::new());
+        let store = place.open().await;
+        let made = columns(&store).await;
+        assert!(made.len() > 100);
+        for version in (1..=known).rev() {
+            assert_eq!(down(&options).await.unwrap(), Some(version));
+        }
+        assert_eq!(down(&options).await.unwrap(), None);
+        assert_eq!(columns(&store).await, Columns::new());
+        let empty = status(&options).await.unwrap();
+        assert_eq!((empty.found(), empty.floor, empty.steps.iter().any(|step| step.applied)), (0, 0, false));
+        up(&options).await.unwrap();
+        assert_eq!(columns(&store).await, made);
+    }
+}
+
+/// The folder of one database's migrations.
+fn files(database: &str) -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database);
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[test]
-fn every_migration_goes_both_ways() {
-    let ups = MIGRATOR.iter().filter(|migration| migration.migration_type.is_up_migration());
-    for up in ups {
-        let down =
-            |other: &&sqlx::migrate::Migration| other.version == up.version && other.migration_type.is_down_migration();
-        assert!(MIGRATOR.iter().find(down).is_some(), "{} {}", up.version, up.description);
+fn every_migration_is_there_for_both_databases_and_goes_both_ways() {
+    let (sqlite, postgres) = (files("sqlite"), files("postgres"));
+    assert_eq!(sqlite, postgres);
+    let of = |end: &str| -> Vec<&str> { sqlite.iter().filter_map(|file| file.strip_suffix(end)).collect() };
+    assert_eq!(of(".up.sql"), of(".down.sql"));
+    assert_eq!(of(".up.sql").len() * 2, sqlite.len());
+    for (no, name) in (1..).zip(of(".up.sql")) {
+        assert!(name.starts_with(&format!("{no:04}_")), "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_newer_database_is_refused_and_left_alone() {
-    let (folder, store) = open().await;
-    let mut transaction = store.begin().await.unwrap();
-    sqlx::query(
-        "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
-         VALUES (999, 'of the future', 0, true, x'00', 0)",
-    )
-    .execute(&mut *transaction)
-    .await
-    .unwrap();
-    transaction.commit().await.unwrap();
+async fn both_databases_have_the_same_tables_and_columns() {
+    let [sqlite, postgres] = Place::both().await;
+    let (sqlite, postgres) = (columns(&sqlite.open().await).await, columns(&postgres.open().await).await);
+    // What SQLite calls a BLOB is either of two in PostgreSQL.
+    let named = |kind: &str, column: &str| match kind {
+        "BYTEA" => ("BLOB".to_owned(), column != "id" && !column.ends_with("_id")),
+        "UUID" => ("BLOB".to_owned(), column == "id" || column.ends_with("_id")),
+        other => (other.to_owned(), true),
+    };
+    let postgres: Columns = postgres
+        .into_iter()
+        .map(|(table, column, kind, key)| {
+            let (kind, fits) = named(&kind, &column);
+            assert!(fits, "{table}.{column} is {kind}");
+            (table, column, kind, key)
+        })
+        .collect();
+    assert_eq!(sqlite, postgres);
+}
+
+#[tokio::test]
+async fn every_table_has_id_created_at_and_updated_at() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let columns = columns(&store).await;
+        let mut tables: Vec<&str> = columns.iter().map(|(table, ..)| table.as_str()).collect();
+        tables.dedup();
+        assert!(tables.len() > 10, "{tables:?}");
+        let id = if store.kind() == Kind::Sqlite { "BLOB" } else { "UUID" };
+        for table in tables {
+            let has = |name: &str, kind: &str, key: bool| {
+                let is = |(of, column, is, primary): &(String, String, String, bool)| {
+                    (of.as_str(), column.as_str(), is.as_str(), *primary) == (table, name, kind, key)
+                };
+                columns.iter().any(is)
+            };
+            assert!(has("id", id, true), "{table}.id");
+            assert!(has("created_at", "BIGINT", false) && has("updated_at", "BIGINT", false), "{table}");
+            assert_eq!(columns.iter().filter(|(of, _, _, key)| of == table && *key).count(), 1, "{table}");
+        }
+    }
+}
+
+/// Makes the database look as if a newer tollgate had migrated it.
+async fn migrated_by_a_newer_one(place: &Place, floor: i64) {
+    let store = place.open().await;
+    let bytes = if store.kind() == Kind::Sqlite { "x'00'" } else { "'\\x00'" };
+    store
+        .tell(&format!(
+            "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+             VALUES (999, 'of the future', CURRENT_TIMESTAMP, true, {bytes}, 0)"
+        ))
+        .await;
+    store.tell(&format!("UPDATE schema_floor SET version = {floor}")).await;
     store.close().await;
-    let error = reopen(folder.path()).await.unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 999, known } if known < 999), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_ahead_is_worked_on_while_nothing_is_taken_away() {
+    for place in Place::both().await {
+        migrated_by_a_newer_one(&place, 1).await;
+        let store = place.try_open().await.unwrap();
+        assert_eq!(store.users().await.unwrap(), []);
+        assert!(Store::open(place.options(false)).await.is_ok());
+        assert_eq!(up(&place.options(true)).await.unwrap(), Vec::<i64>::new());
+        let status = status(&place.options(true)).await.unwrap();
+        assert_eq!((status.found(), status.known() < 999, status.floor), (999, true, 1));
+        assert_eq!(status.steps.last(), Some(&Step { version: 999, name: None, applied: true }));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_too_far_ahead_is_refused_and_left_alone() {
+    for place in Place::both().await {
+        migrated_by_a_newer_one(&place, 999).await;
+        for refused in [
+            place.try_open().await.map(|_| ()),
+            up(&place.options(true)).await.map(|_| ()),
+            down(&place.options(true)).await.map(|_| ()),
+        ] {
+            assert!(matches!(refused, Err(StoreError::Newer { found: 999, known }) if known < 999), "{refused:?}");
+        }
+        assert_eq!(status(&place.options(true)).await.unwrap().found(), 999);
+    }
 }
 
 #[tokio::test]
 async fn without_migrate_an_old_database_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let options =
-        |migrate| Options { data: folder.path(), migrate, clock: Clock::manual(Timestamp(1_800_000_000_000_000)) };
-    let error = Store::open(options(false)).await.unwrap_err();
-    assert!(matches!(error, StoreError::Older { found: 0, known } if known > 0), "{error:?}");
-    Store::open(options(true)).await.unwrap().close().await;
-    assert!(Store::open(options(false)).await.is_ok());
+    for place in Place::both().await {
+        let error = Store::open(place.options(false)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Older { found: 0, known } if known > 0), "{error:?}");
+        place.open().await.close().await;
+        assert!(Store::open(place.options(false)).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_undone_while_a_server_runs() {
+    for place in Place::both().await {
+        let options = crate::Options { clock: access::Clock::system(), ..place.options(true) };
+        let store = Store::open(options).await.unwrap();
+        let node = place.join(&store).await;
+        let lock = std::fs::File::create(place.folder.path().join(SERVER_LOCK)).unwrap();
+        lock.lock().unwrap();
+        let options = place.options(true);
+        let beating = crate::node::beat(node.clone(), std::future::pending());
+        tokio::select! {
+            () = beating => unreachable!(),
+            refused = down(&options) => {
+                assert!(matches!(refused, Err(StoreError::Running { servers: 1 })), "{refused:?}");
+            }
+        }
+        assert_eq!(store.users().await.unwrap(), []);
+        node.leave().await.unwrap();
+        lock.unlock().unwrap();
+        assert!(down(&options).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_writes_without_a_pause_runs() {
+    let place = Place::postgres().await;
+    let options = crate::Options { clock: access::Clock::system(), ..place.options(true) };
+    let store = Store::open(options).await.unwrap();
+    let node = place.join(&store).await;
+    // Batches for which the beat waits: many, and one that takes longer than it is listened for.
+    for millis in [500, 9_000] {
+        let batches = async {
+            loop {
+                let mut batch = store.begin().await.unwrap();
+                node.hold(&mut batch).await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+                batch.commit().await.unwrap();
+            }
+        };
+        let options = place.options(true);
+        let refused = tokio::select! {
+            () = batches => unreachable!(),
+            refused = down(&options) => refused,
+        };
+        assert!(matches!(refused, Err(StoreError::Running { servers: 1 })), "{millis}: {refused:?}");
+    }
 }

@@ -1,87 +1,181 @@
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
-use crate::dialect::{CATALOGUE, EXPLAIN};
-use crate::store::tests::open;
-use crate::{api_keys, identity, ingest, plans, revision, usage, users};
+use crate::dialect::{Db, Kind};
+use crate::store::tests::Place;
+use crate::{
+    api_keys, audit, backup, copy, dialect, identity, ingest, last_use, links, migration, node, plans, provider_keys,
+    retention, revision, sessions, unsealed, usage, users, vault,
+};
 
-/// Every text that the crate sends, but for migrations and pragmas.
-fn all() -> Vec<String> {
+/// Every text that the crate sends, but for migrations, settings, and those of the table that only backups have.
+fn all(kind: Kind) -> Vec<String> {
     let lists = [
         api_keys::STATEMENTS,
+        api_keys::change::STATEMENTS,
+        api_keys::numbers::STATEMENTS,
+        audit::STATEMENTS,
+        audit::READING,
+        backup::STATEMENTS,
+        copy::STATEMENTS,
         ingest::STATEMENTS,
         ingest::NAMES,
+        last_use::STATEMENTS,
+        links::STATEMENTS,
+        migration::STATEMENTS,
+        node::STATEMENTS,
         plans::STATEMENTS,
+        provider_keys::STATEMENTS,
+        retention::STATEMENTS,
+        retention::ACCOUNTS,
         revision::STATEMENTS,
+        sessions::STATEMENTS,
+        sessions::REFRESH,
+        sessions::STATE,
+        unsealed::STATEMENTS,
         usage::STATEMENTS,
         users::STATEMENTS,
+        users::change::STATEMENTS,
+        users::password::STATEMENTS,
+        vault::STATEMENTS,
     ];
     let mut texts: Vec<String> = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned()).collect();
-    texts.extend(identity::texts());
-    texts.extend(ingest::texts());
+    texts.extend(usage::parts().into_iter().map(|(_, sql)| sql.to_owned()));
+    texts.extend_from_slice(identity::TEXTS.all(kind));
+    texts.extend_from_slice(unsealed::TEXTS.all(kind));
+    texts.extend(ingest::texts(kind));
+    texts.extend(dialect::texts(kind));
+    texts.extend((kind == Kind::Postgres).then(|| dialect::postgres::WRITING.to_owned()));
     texts
 }
 
 #[tokio::test]
 async fn every_statement_prepares() {
-    let (_folder, store) = open().await;
-    let mut connection = store.readers().acquire().await.unwrap();
-    for sql in all() {
-        let prepared = connection.prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await;
-        assert!(prepared.is_ok(), "{sql}: {:?}", prepared.err());
+    for place in Place::both().await {
+        let store = place.open().await;
+        let mut texts = all(store.kind());
+        texts.extend(copy::texts(&mut store.begin().await.unwrap()).await);
+        for sql in texts {
+            let text = AssertSqlSafe(sql.clone()).into_sql_str();
+            let prepared = match store.db() {
+                Db::Sqlite { readers, .. } => readers.acquire().await.unwrap().prepare(text).await.map(|_| ()),
+                Db::Postgres { pool, .. } => pool.acquire().await.unwrap().prepare(text).await.map(|_| ()),
+            };
+            assert!(prepared.is_ok(), "{sql}: {:?}", prepared.err());
+        }
     }
 }
 
-#[tokio::test]
-async fn every_table_has_id_created_at_and_updated_at() {
-    let (_folder, store) = open().await;
-    let columns: Vec<(String, String, String, i64)> =
-        sqlx::query_as(CATALOGUE).fetch_all(store.readers()).await.unwrap();
-    let mut tables: Vec<&str> = columns.iter().map(|(table, ..)| table.as_str()).collect();
-    tables.dedup();
-    let known = [
-        "api_keys",
-        "daily_usage",
-        "ingested",
-        "names",
-        "plans",
-        "revision",
-        "usage_attempts",
-        "usage_counts",
-        "usage_events",
-        "users",
-    ];
-    assert_eq!(tables, known);
-    for table in known {
-        let has = |name: &str, kind: &str, key: i64| {
-            columns.iter().any(|(of, column, is, primary)| {
-                (of == table, column == name, is == kind, *primary == key) == (true, true, true, true)
-            })
-        };
-        assert!(has("id", "BLOB", 1), "{table}.id");
-        assert!(has("created_at", "BIGINT", 0) && has("updated_at", "BIGINT", 0), "{table}");
-    }
+fn text(list: &[(&str, &str)], name: &str) -> String {
+    list.iter().find(|(of, _)| *of == name).unwrap().1.to_owned()
 }
 
-#[tokio::test]
-async fn hot_questions_use_indexes() {
-    let (_folder, store) = open().await;
-    let text = |list: &[(&str, &str)], name: &str| list.iter().find(|(of, _)| *of == name).unwrap().1.to_owned();
-    for (sql, index) in [
-        (identity::texts().remove(0), "sqlite_autoindex_api_keys"),
+/// Questions that are asked often or of large tables, with the index as SQLite names it.
+fn hot(kind: Kind) -> Vec<(String, &'static str)> {
+    vec![
+        (identity::TEXTS.all(kind)[0].clone(), "sqlite_autoindex_api_keys"),
         (text(usage::STATEMENTS, "OF_DAY"), "(day=? AND user_no=?)"),
+        (text(usage::STATEMENTS, "OF_DAY_BY_KEY"), "(day=? AND user_no=? AND key_no=?)"),
         (text(usage::STATEMENTS, "CREDITS_OF_DAY"), "(day=?)"),
         (text(users::STATEMENTS, "FIND_BY_EMAIL"), "(email=?)"),
+        (identity::TEXTS.all(kind)[0].clone(), "api_keys_previous (previous_hash=?)"),
+        (identity::TEXTS.all(kind)[5].clone(), "api_keys_previous (previous_hash=?)"),
         (text(api_keys::STATEMENTS, "LIST_OF_USER"), "api_keys_user (user_id=?)"),
+        (text(api_keys::STATEMENTS, "PAGE"), "api_keys_open (user_id=? AND id<?)"),
+        (text(api_keys::STATEMENTS, "PAGE_WITH_REVOKED"), "api_keys_user (user_id=? AND id<?)"),
+        (text(api_keys::STATEMENTS, "KEYS_OF_OWNER"), "api_keys_open (user_id=?)"),
+        (text(last_use::STATEMENTS, "USED"), "(no=?)"),
+        (text(last_use::STATEMENTS, "PREVIOUS_USED"), "api_keys_previous (previous_hash=?)"),
+        (unsealed::TEXTS.all(kind)[0].clone(), "provider_keys_own (user_id=?)"),
+        (text(provider_keys::STATEMENTS, "LIST_OWN"), "provider_keys_own (user_id=?)"),
+        (text(links::STATEMENTS, "TAKE_BACK_OF"), "links_open (user_id=?)"),
+        (text(users::STATEMENTS, "PAGE_OF_STATUS"), "users_status (status=? AND no>?)"),
+        (text(audit::READING, "ALL"), "audit_log_time (created_at>? AND (created_at,id)<(?,?))"),
+        (text(audit::READING, "OF_USER"), "audit_log_user (user_id=? AND created_at>? AND (created_at,id)<(?,?))"),
+        (text(audit::READING, "OF_ACTION"), "audit_log_action (action=? AND created_at>? AND (created_at,id)<(?,?))"),
+        (text(users::STATEMENTS, "PAGE"), "(no>?)"),
+        (text(users::password::STATEMENTS, "CREDENTIALS"), "(email=?)"),
+        (text(sessions::STATE, "FIND"), "sqlite_autoindex_sessions"),
+        (text(sessions::STATEMENTS, "OF_USER"), "sessions_open (user_id=? AND id<?)"),
+        (text(sessions::STATEMENTS, "END_ALL"), "sessions_open (user_id=?)"),
+        (text(sessions::REFRESH, "USE"), "(hash=?)"),
+        (text(links::STATEMENTS, "FIND"), "(hash=?)"),
         (text(ingest::NAMES, "FIND"), "(kind=? AND name=?)"),
+        (text(ingest::STATEMENTS, "PLACES"), "(node_id=?)"),
+        (text(retention::STATEMENTS, "EVENTS"), "PRIMARY KEY (id>? AND id<?)"),
+        (text(retention::STATEMENTS, "ATTEMPTS"), "sqlite_autoindex_usage_attempts_1 (id>? AND id<?)"),
+        (text(retention::ACCOUNTS, "TOKENS"), "sqlite_autoindex_refresh_tokens_1 (id>? AND id<?)"),
+        (text(retention::ACCOUNTS, "LINKS"), "sqlite_autoindex_links_1 (id>? AND id<?)"),
+        (text(retention::ACCOUNTS, "SESSIONS"), "sessions_expires (expires_at<?)"),
+        (text(retention::STATEMENTS, "COUNTS"), "sqlite_autoindex_usage_counts_1 (id>? AND id<?)"),
         (
             "SELECT id FROM usage_events WHERE user_no = $1 AND started_at > $2".to_owned(),
             "usage_events_user (user_no=? AND started_at>?)",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn hot_questions_use_indexes_of_sqlite() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    for (sql, index) in hot(Kind::Sqlite) {
         let plan: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(AssertSqlSafe(format!("{EXPLAIN}{sql}"))).fetch_all(store.readers()).await.unwrap();
+            store.query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).all().await.unwrap();
         let plan: Vec<String> = plan.into_iter().map(|(.., detail)| detail).collect();
         assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:?}");
         assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{sql}: {plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn hot_questions_use_indexes_of_postgres() {
+    let place = Place::postgres().await;
+    let mut transaction = place.open().await.begin().await.unwrap();
+    // Of an empty table the planner would rather read all: what it can do without is asked.
+    transaction.query("SET LOCAL enable_seqscan = off").run().await.unwrap();
+    transaction.query("SET LOCAL plan_cache_mode = force_generic_plan").run().await.unwrap();
+    for (nth, (sql, _)) in hot(Kind::Postgres).into_iter().enumerate() {
+        let parameters = (1..=64).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
+        let unknown = vec!["unknown"; parameters].join(", ");
+        transaction.query(AssertSqlSafe(format!("PREPARE hot_{nth} ({unknown}) AS {sql}"))).once().run().await.unwrap();
+        let nulls = vec!["NULL"; parameters].join(", ");
+        let explain = format!("EXPLAIN EXECUTE hot_{nth} ({nulls})");
+        let plan: Vec<(String,)> = transaction.query(AssertSqlSafe(explain)).once().all().await.unwrap();
+        let plan: Vec<String> = plan.into_iter().map(|(step,)| step).collect();
+        assert!(plan.iter().any(|step| step.contains("Index Cond")), "{sql}: {plan:?}");
+        assert!(!plan.iter().any(|step| step.contains("Seq Scan")), "{sql}: {plan:?}");
+    }
+}
+
+/// Every look-up that comes after a change waits for the shared credentials, however many users have their own.
+#[tokio::test]
+async fn shared_credentials_are_found_without_those_of_users() {
+    let shared = [
+        text(unsealed::STATEMENTS, "SHARED"),
+        text(provider_keys::STATEMENTS, "LIST_SHARED"),
+        text(provider_keys::STATEMENTS, "COUNT_SHARED"),
+    ];
+    for place in Place::both().await {
+        let mut transaction = place.open().await.begin().await.unwrap();
+        for sql in &shared {
+            let plan = match transaction.kind() {
+                Kind::Sqlite => {
+                    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+                    let plan: Vec<(i64, i64, i64, String)> = transaction.query(explain).once().all().await.unwrap();
+                    plan.into_iter().map(|(.., detail)| detail).collect::<String>()
+                }
+                Kind::Postgres => {
+                    transaction.query("SET LOCAL enable_seqscan = off").run().await.unwrap();
+                    let explain = AssertSqlSafe(format!("EXPLAIN {sql}"));
+                    let plan: Vec<(String,)> = transaction.query(explain).once().all().await.unwrap();
+                    plan.into_iter().map(|(step,)| step).collect()
+                }
+            };
+            assert!(
+                plan.contains("provider_keys_everybodys") || plan.contains("provider_keys_shared"),
+                "{sql}: {plan}"
+            );
+            assert!(!plan.contains("Seq Scan") && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        }
     }
 }

@@ -1,19 +1,64 @@
 use std::os::unix::fs::PermissionsExt;
 
 use access::Timestamp;
+use sqlx::AssertSqlSafe;
+use tempfile::TempDir;
 
 use super::*;
+use crate::Node;
 
-/// A store in a folder of its own.
-pub(crate) async fn open() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = reopen(folder.path()).await.unwrap();
-    (folder, store)
+#[path = "../../tests/it/postgres.rs"]
+pub(crate) mod postgres;
+
+/// A database of a test's own.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) url: Option<Secret>,
 }
 
-pub(crate) async fn reopen(data: &Path) -> Result<Store, StoreError> {
-    let clock = Clock::manual(Timestamp(1_800_000_000_000_000));
-    Store::open(Options { data, migrate: true, clock }).await
+impl Place {
+    pub(crate) fn sqlite() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), url: None }
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), url: Some(postgres::database("").await) }
+    }
+
+    /// One on each database there is.
+    pub(crate) async fn both() -> [Self; 2] {
+        [Self::sqlite(), Self::postgres().await]
+    }
+
+    pub(crate) fn options(&self, migrate: bool) -> Options<'_> {
+        let clock = Clock::manual(Timestamp(1_800_000_000_000_000));
+        Options { url: self.url.as_ref(), data: self.folder.path(), migrate, clock }
+    }
+
+    pub(crate) async fn try_open(&self) -> Result<Store, StoreError> {
+        Store::open(self.options(true)).await
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        self.try_open().await.unwrap()
+    }
+
+    pub(crate) async fn join(&self, store: &Store) -> Node {
+        store.join(self.folder.path(), "1.2.3").await.unwrap()
+    }
+}
+
+impl Store {
+    pub(crate) fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    /// Runs one statement that this crate has not.
+    pub(crate) async fn tell(&self, sql: &str) {
+        let mut transaction = self.begin().await.unwrap();
+        transaction.query(AssertSqlSafe(sql)).once().run().await.unwrap();
+        transaction.commit().await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -21,31 +66,122 @@ async fn a_folder_that_cannot_be_written_to_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = reopen(&file.join("data")).await.unwrap_err();
+    let data = file.join("data");
+    let options = Options { url: None, data: &data, migrate: true, clock: Clock::system() };
+    let error = Store::open(options).await.unwrap_err();
     assert!(matches!(&error, StoreError::Folder { folder, .. } if folder.starts_with(&file)), "{error:?}");
     assert!(error.to_string().contains("--data"), "{error}");
 }
 
 #[tokio::test]
-async fn the_database_is_its_owners_alone() {
-    let (folder, store) = open().await;
-    for file in [FILE, LOCK, "tollgate.db-wal"] {
-        let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+async fn the_database_and_the_nodes_id_are_their_owners_alone() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    place.join(&store).await;
+    for file in [FILE, LOCK, "tollgate.db-wal", "node"] {
+        let mode = std::fs::metadata(place.folder.path().join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{file} {mode:o}");
     }
     store.close().await;
 }
 
 #[tokio::test]
-async fn readers_cannot_write() {
-    let (_folder, store) = open().await;
-    let written = sqlx::query("DELETE FROM plans").execute(store.readers()).await;
-    assert!(written.is_err());
+async fn readers_of_a_file_cannot_write() {
+    let place = Place::sqlite();
+    let error = place.open().await.query("DELETE FROM plans").run().await.unwrap_err();
+    assert!(matches!(StoreError::from(error), StoreError::ReadOnly(_)));
 }
 
 #[tokio::test]
-async fn many_may_open_a_new_folder_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let (a, b, c) = tokio::join!(reopen(folder.path()), reopen(folder.path()), reopen(folder.path()));
-    assert!(a.is_ok() && b.is_ok() && c.is_ok(), "{a:?} {b:?} {c:?}");
+async fn many_may_open_a_new_database_at_once() {
+    for place in Place::both().await {
+        let (a, b, c) = tokio::join!(place.try_open(), place.try_open(), place.try_open());
+        assert!(a.is_ok() && b.is_ok() && c.is_ok(), "{a:?} {b:?} {c:?}");
+    }
+}
+
+/// Overwrites the file's pages from `first` to `last`, counted from 0.
+fn damage(place: &Place, first: usize, last: usize) {
+    const PAGE: usize = 4096;
+    let path = place.folder.path().join(FILE);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = (last * PAGE).min(bytes.len());
+    bytes[first * PAGE..end].fill(0xa5);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_told_from_a_failing_one() {
+    // The first page makes it a database, the second is the root of a table.
+    for (first, last) in [(0, 1), (1, usize::MAX >> 13), (0, usize::MAX >> 13)] {
+        let place = Place::sqlite();
+        place.open().await.close().await;
+        damage(&place, first, last);
+        let used = async {
+            let store = place.try_open().await?;
+            store.users().await?;
+            store.plans().await?;
+            store.revision().await
+        };
+        let error = used.await.unwrap_err();
+        assert!(matches!(error, StoreError::Damaged(_)), "{first}: {error:?}");
+    }
+    let place = Place::sqlite();
+    std::fs::write(place.folder.path().join(FILE), "this is a text, and a long one at that: no database begins so")
+        .unwrap();
+    let error = place.try_open().await.unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_any_more_keeps_nothing_half_done() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    let plan = access::Plan::unlimited("starter");
+    store.ensure_plans(std::slice::from_ref(&plan)).await.unwrap();
+    let before = store.revision().await.unwrap();
+    // As on a disk that was mounted again, read-only: SQLite answers so itself.
+    let Db::Sqlite { writer, .. } = store.db() else { panic!() };
+    sqlx::query("PRAGMA query_only = on").execute(writer).await.unwrap();
+    let new = crate::NewUser::member(crate::Email::parse("ada@example.com").unwrap(), "Ada", plan.name.clone());
+    let error = store.create_user(&crate::audit::Actor::COMMAND, new.clone()).await.unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly(Some(_))), "{error:?}");
+    assert_eq!((store.users().await.unwrap(), store.revision().await.unwrap()), (Vec::new(), before));
+    sqlx::query("PRAGMA query_only = off").execute(writer).await.unwrap();
+    assert!(store.create_user(&crate::audit::Actor::COMMAND, new).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_from_a_store_that_is_away() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        store.ensure_plans(&[access::Plan::unlimited("starter")]).await.unwrap();
+        match store.db() {
+            // The file may not grow.
+            Db::Sqlite { writer, .. } => {
+                sqlx::query("PRAGMA max_page_count = 1").execute(writer).await.map(|_| ()).unwrap();
+            }
+            // As PostgreSQL says it when it cannot extend a file.
+            Db::Postgres { .. } => {
+                store
+                    .tell(
+                        "CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS
+                        'BEGIN RAISE EXCEPTION USING ERRCODE = ''disk_full''; END'",
+                    )
+                    .await;
+                store.tell("CREATE TRIGGER fill BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION fill()").await;
+            }
+        }
+        let mut made = 0;
+        let error = loop {
+            let address = crate::Email::parse(&format!("{made}@example.com")).unwrap();
+            let new = crate::NewUser::member(address, "x".repeat(200), "starter");
+            match store.create_user(&crate::audit::Actor::COMMAND, new).await {
+                Ok(_) => made += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, StoreError::Full(_)), "{error:?}");
+        assert_eq!(store.users().await.unwrap().len(), made, "nothing is kept half");
+    }
 }

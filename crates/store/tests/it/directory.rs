@@ -2,15 +2,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Directory, KeyHash, NotFound, Revision};
+use store::Unsealed;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::world::{World, key, user};
+use crate::world::{World, key, user, vault};
 
-fn directory(world: &World, queue: usize) -> (Arc<Directory>, mpsc::Receiver<access::Lookup>) {
+pub(crate) fn directory(world: &World, queue: usize) -> (Arc<Directory>, mpsc::Receiver<access::Lookup>) {
     let (sender, lookups) = mpsc::channel(queue);
     let revision = Arc::new(Revision::default());
     (Arc::new(Directory::new(sender, revision, world.clock.clone(), Duration::from_secs(3_600))), lookups)
+}
+
+pub(crate) fn unsealed() -> Arc<Unsealed> {
+    Arc::new(Unsealed::new(Arc::new(vault(1)), Arc::default()))
 }
 
 pub(crate) async fn lookups_are_answered_together_and_in_any_number(world: &World) {
@@ -32,7 +37,7 @@ pub(crate) async fn lookups_are_answered_together_and_in_any_number(world: &Worl
         finds.spawn(async move { (find.await, Err(NotFound::Unknown)) });
     }
     tokio::task::yield_now().await;
-    let serve = store::directory::serve(store, lookups, std::future::pending::<()>());
+    let serve = store::directory::serve(store, unsealed(), lookups, std::future::pending::<()>());
     let answered = async { finds.join_all().await };
     tokio::select! {
         () = serve => unreachable!(),
@@ -49,7 +54,7 @@ pub(crate) async fn a_store_that_is_away_is_said_to_be_unavailable(world: &World
     let store = world.store().await;
     store.close().await;
     let (directory, lookups) = directory(world, 4);
-    let serve = store::directory::serve(store, lookups, std::future::pending::<()>());
+    let serve = store::directory::serve(store, unsealed(), lookups, std::future::pending::<()>());
     tokio::select! {
         () = serve => unreachable!(),
         found = directory.find(KeyHash([1; 32])) => assert_eq!(found, Err(NotFound::Unavailable)),
@@ -60,6 +65,6 @@ pub(crate) async fn serving_ends_with_the_directories(world: &World) {
     let store = world.store().await;
     let (directory, lookups) = directory(world, 4);
     drop(directory);
-    let serve = store::directory::serve(store, lookups, std::future::pending::<()>());
+    let serve = store::directory::serve(store, unsealed(), lookups, std::future::pending::<()>());
     assert!(tokio::time::timeout(Duration::from_secs(5), serve).await.is_ok());
 }

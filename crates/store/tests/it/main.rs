@@ -1,4 +1,4 @@
-//! What the store does, one async function a behaviour, run on every database that there is.
+//! What the store does, one async function a behaviour, run on SQLite and on PostgreSQL.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,16 +7,29 @@
     reason = "tests fail by panicking, and end their own tasks"
 )]
 
+mod accounts;
+mod between;
 mod directory;
 mod ingest;
 mod keys;
+mod links;
+mod overview;
 mod plans;
+mod postgres;
+mod provider_keys;
+mod redis;
+mod renewals;
+mod requests;
 mod revision;
+mod server;
+mod sessions;
 mod usage;
 mod users;
+mod vault;
+mod windows;
 mod world;
 
-/// Runs every behaviour on SQLite. One that is not listed is dead code, and so a warning.
+/// Runs every behaviour on each database. One that is not listed is dead code, and so a warning.
 macro_rules! behaviours {
     ($($subject:ident { $($claim:ident,)+ })+) => {
         mod sqlite {
@@ -27,12 +40,25 @@ macro_rules! behaviours {
                 })+
             })+
         }
+
+        mod postgres_too {
+            $(mod $subject {
+                $(#[tokio::test]
+                async fn $claim() {
+                    crate::$subject::$claim(&crate::world::World::postgres().await).await;
+                })+
+            })+
+        }
     };
 }
 
 behaviours! {
     plans {
         absent_plans_are_added_and_differing_ones_reported,
+        applied_plans_are_as_configured_and_none_is_removed,
+        a_plan_is_made_once_and_changed_in_part,
+        two_servers_that_start_at_once_add_the_same_plans_once,
+        plans_have_a_bound,
     }
     users {
         a_user_is_found_by_id_and_by_address,
@@ -43,12 +69,70 @@ behaviours! {
         nobody_is_suspended_by_a_wrong_name,
         a_name_or_label_that_spoils_a_terminal_is_refused,
         a_users_name_and_address_do_not_print,
+        a_user_is_changed_and_the_rest_stays,
+        a_change_that_cannot_be_taken_changes_nothing,
+        the_last_admin_stays,
+        two_admins_do_not_go_at_once,
+        users_are_listed_in_pages,
+    }
+    sessions {
+        a_session_is_found_with_its_user_and_its_key,
+        a_session_opens_nothing_once_it_or_its_key_or_its_user_does_not,
+        a_refresh_token_holds_once,
+        a_used_refresh_token_ends_its_session_alone,
+        of_two_who_renew_at_once_one_wins_and_the_session_ends,
+        what_has_ended_or_expired_is_not_renewed,
+        a_session_of_a_key_that_is_over_is_not_renewed,
+        who_signs_out_by_refresh_token_ends_its_session_and_is_no_thief,
+        nobody_ends_another_users_session,
+        sessions_are_listed_newest_first_in_pages,
+        a_sign_in_too_many_ends_the_oldest_of_its_kind,
+        a_new_password_ends_the_other_sessions,
+        nobody_signs_in_past_a_new_password,
+        a_suspended_user_begins_no_session,
+        a_hostile_client_is_named_in_plain_text,
+    }
+    accounts {
+        every_change_of_an_account_is_told_once,
+        every_link_is_told_with_what_it_brought,
+        what_ends_or_is_taken_back_by_the_way_is_counted,
+    }
+    links {
+        an_invitation_makes_one_user,
+        an_invitation_is_not_used_up_in_vain,
+        an_invitation_for_an_address_is_its_alone,
+        who_needs_no_invitation_signs_up_without,
+        who_signs_up_is_signed_in_or_not_there_at_all,
+        a_link_is_for_one_thing_and_for_a_time,
+        a_password_is_chosen_once_and_ends_sessions,
+        of_two_who_redeem_at_once_one_does,
+        of_links_made_at_once_one_stays_open,
+        a_link_and_a_new_password_do_not_wait_for_each_other,
+        the_first_admin_is_the_only_one_made_by_link,
+        a_first_admin_from_elsewhere_shuts_the_link,
+        invitations_are_listed_in_pages_and_taken_back,
+        a_user_comes_with_its_link_or_not_at_all,
+        open_links_are_bounded,
     }
     keys {
         a_key_makes_a_principal,
         a_key_that_opens_nothing_says_why,
         a_revocation_keeps_its_first_time,
         keys_are_listed_by_user,
+        a_key_keeps_what_it_is_bound_to,
+        a_key_is_changed_in_part,
+        a_rotated_key_is_the_same_with_another_secret,
+        both_secrets_open_a_key_in_its_grace,
+        a_rotation_ends_the_sessions_that_were_begun_with_the_key,
+        a_revocation_ends_the_sessions_that_were_begun_with_the_key,
+        keys_of_others_are_as_good_as_none,
+        a_key_is_revoked_once,
+        a_user_has_so_many_keys_at_most,
+        keys_come_in_pages_the_newest_first,
+        a_key_that_is_made_leaves_the_revision,
+        keys_made_at_once_have_numbers_of_their_own,
+        what_ingest_sees_is_a_use,
+        uses_are_written_once_a_minute,
         errors_hold_no_secret,
     }
     revision {
@@ -61,14 +145,50 @@ behaviours! {
         a_store_that_is_away_is_said_to_be_unavailable,
         serving_ends_with_the_directories,
     }
+    provider_keys {
+        a_credential_is_stored_sealed_and_opens_for_its_row_alone,
+        a_label_is_its_owners_once,
+        an_owner_has_at_most_so_many,
+        a_credential_is_replaced_renamed_and_deleted,
+        a_principal_has_its_own_credentials_and_the_shared_ones_newest_first,
+        what_does_not_open_is_there_without_its_secret_and_is_counted,
+        a_store_that_does_not_tell_credentials_tells_nothing,
+        many_users_are_answered_each_with_their_own,
+        an_absent_credential_is_none,
+    }
+    vault {
+        the_first_master_key_is_taken_and_another_must_follow_the_newest,
+        of_two_first_servers_one_is_refused,
+        a_rotation_goes_on_where_it_was_stopped_and_loses_nothing,
+        what_is_replaced_during_a_rotation_stays_replaced,
+        what_no_key_opens_is_left_and_keeps_its_master_key_in_use,
+        a_credential_after_the_last_is_none,
+        a_reset_gives_up_what_no_key_opens_and_nothing_else,
+    }
     usage {
         a_day_is_the_sum_of_its_events,
         open_routes_are_nobodys_usage,
         an_unknown_cost_is_counted_as_unpriced,
+        a_sum_that_nobody_can_owe_ends_at_the_most,
         attempts_count_together_as_one_request,
         an_event_counts_on_the_day_it_was_admitted,
         usage_of_one_key_leaves_out_the_others,
         credits_of_a_day_rebuild_the_meter,
+    }
+    requests {
+        requests_come_newest_first_and_each_once,
+        requests_are_chosen_by_key_model_status_and_time,
+        a_page_looks_at_so_many_rows_and_no_more,
+        a_request_is_told_in_full,
+        figures_come_back_as_they_were,
+        anothers_request_is_not_there,
+    }
+    overview {
+        days_without_use_are_zeros,
+        a_sum_of_costs_that_nobody_can_owe_ends_at_the_most,
+        an_overview_adds_up_by_key_and_model,
+        without_use_an_overview_is_zeros_and_of_nobody_there_is_none,
+        an_overview_is_bounded_and_its_sums_are_not,
     }
     ingest {
         an_event_given_twice_counts_once,

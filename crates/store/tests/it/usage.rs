@@ -57,6 +57,18 @@ pub(crate) async fn open_routes_are_nobodys_usage(world: &World) {
     assert_eq!(store.day_credits(NOW.day()).await.unwrap(), []);
 }
 
+pub(crate) async fn a_sum_that_nobody_can_owe_ends_at_the_most(world: &World) {
+    let store = world.store().await;
+    let caller = caller(&store, "ada@example.com").await;
+    for _ in 0..3 {
+        let dear = Attempt { cost: Some(NanoUsd(i64::MAX - 7)), ..attempt() };
+        let event = UsageEvent { attempts: vec![dear], ..world.event(Some(caller)) };
+        world.ingest(&store, &[Record::Event(event)]).await;
+    }
+    let usage = store.usage_of_day(caller.user, None, NOW.day()).await.unwrap();
+    assert_eq!((usage.total.requests, usage.total.cost), (3, NanoUsd(i64::MAX)));
+}
+
 pub(crate) async fn an_unknown_cost_is_counted_as_unpriced(world: &World) {
     let store = world.store().await;
     let caller = caller(&store, "ada@example.com").await;

@@ -1,6 +1,7 @@
-use access::{ApiKey, UserId, UserNo, UserStatus};
-use store::{NewKey, NewUser, StoreError, UserRef};
+use access::{ApiKey, Role, UserId, UserNo, UserStatus};
+use store::{Actor, NewKey, NewUser, Store, StoreError, User, UserChange, UserRef};
 
+use crate::sessions::phc;
 use crate::world::{NOW, World, email, key, new_key, plan, user};
 
 pub(crate) async fn a_user_is_found_by_id_and_by_address(world: &World) {
@@ -20,16 +21,18 @@ pub(crate) async fn a_user_is_found_by_id_and_by_address(world: &World) {
 pub(crate) async fn an_address_is_one_users_whatever_its_case(world: &World) {
     let store = world.store().await;
     let made = user(&store, "ada@example.com").await;
-    let new = NewUser { email: email("ADA@EXAMPLE.COM"), name: String::new(), plan: "starter".to_owned(), demo: false };
-    assert!(matches!(store.create_user(new).await, Err(StoreError::EmailTaken)));
+    let new = NewUser::member(email("ADA@EXAMPLE.COM"), "", "starter");
+    assert!(matches!(store.create_user(&store::Actor::COMMAND, new).await, Err(StoreError::EmailTaken)));
     assert_eq!(store.users().await.unwrap(), [made]);
 }
 
 pub(crate) async fn a_user_needs_a_plan_that_exists(world: &World) {
     let store = world.store().await;
-    let new = NewUser { email: email("a@b.c"), name: String::new(), plan: "gold".to_owned(), demo: false };
-    let error = store.create_user(new).await.unwrap_err();
-    assert!(matches!(&error, StoreError::NoPlan { name } if name == "gold"), "{error:?}");
+    for none in ["gold", "", "a\u{0}", "Gold", &"x".repeat(65)] {
+        let new = NewUser::member(email("a@b.c"), "", none);
+        let error = store.create_user(&store::Actor::COMMAND, new).await.unwrap_err();
+        assert!(matches!(&error, StoreError::NoPlan { name } if name == none), "{error:?}");
+    }
     assert_eq!(store.revision().await.unwrap(), 0);
 }
 
@@ -47,8 +50,8 @@ pub(crate) async fn demo_users_are_known_as_such(world: &World) {
     let store = world.store().await;
     user(&store, "ada@example.com").await;
     assert!(!store.has_demo_users().await.unwrap());
-    let new = NewUser { email: email("demo@b.c"), name: "Demo".to_owned(), plan: "starter".to_owned(), demo: true };
-    assert!(store.create_user(new).await.unwrap().demo);
+    let new = NewUser { demo: true, ..NewUser::member(email("demo@b.c"), "Demo", "starter") };
+    assert!(store.create_user(&store::Actor::COMMAND, new).await.unwrap().demo);
     assert!(store.has_demo_users().await.unwrap());
 }
 
@@ -56,9 +59,21 @@ pub(crate) async fn nobody_is_suspended_by_a_wrong_name(world: &World) {
     let store = world.store().await;
     let made = user(&store, "ada@example.com").await;
     let nobody = UserId(world.id().0);
-    let missing = store.set_user_status(&UserRef::Id(nobody), UserStatus::Suspended).await;
+    let missing = store
+        .change_user(
+            &store::Actor::COMMAND,
+            &UserRef::Id(nobody),
+            store::UserChange { status: Some(UserStatus::Suspended), ..store::UserChange::default() },
+        )
+        .await;
     assert!(matches!(missing, Err(StoreError::NoUser { id: Some(id) }) if id == nobody));
-    let missing = store.set_user_status(&UserRef::Email(email("bob@example.com")), UserStatus::Suspended).await;
+    let missing = store
+        .change_user(
+            &store::Actor::COMMAND,
+            &UserRef::Email(email("bob@example.com")),
+            store::UserChange { status: Some(UserStatus::Suspended), ..store::UserChange::default() },
+        )
+        .await;
     assert!(matches!(missing, Err(StoreError::NoUser { id: None })));
     assert_eq!(store.users().await.unwrap(), [made]);
 }
@@ -75,11 +90,13 @@ pub(crate) async fn a_name_or_label_that_spoils_a_terminal_is_refused(world: &Wo
         (String::new(), true),
     ] {
         let address = format!("{}@example.com", world.id());
-        let new = NewUser { email: email(&address), name: text.clone(), plan: "starter".to_owned(), demo: false };
-        let made = store.create_user(new).await;
+        let new = NewUser::member(email(&address), text.clone(), "starter");
+        let made = store.create_user(&store::Actor::COMMAND, new).await;
         assert!(if fine { made.is_ok() } else { matches!(made, Err(StoreError::Invalid { .. })) }, "{text:?}");
         let secret = ApiKey::generate("tollgate").unwrap();
-        let made = store.create_key(NewKey { label: text.clone(), ..new_key(owner.id, &secret) }).await;
+        let made = store
+            .create_key(&store::Actor::COMMAND, NewKey { label: text.clone(), ..new_key(owner.id, &secret) })
+            .await;
         assert!(if fine { made.is_ok() } else { matches!(made, Err(StoreError::Invalid { .. })) }, "{text:?}");
     }
 }
@@ -88,12 +105,119 @@ pub(crate) async fn a_users_name_and_address_do_not_print(world: &World) {
     let store = world.store().await;
     user(&store, "first@example.com").await;
     let name = "ada@example.com";
-    let new = NewUser { email: email(name), name: name.to_owned(), plan: "starter".to_owned(), demo: false };
+    let new = NewUser::member(email(name), name, "starter");
     let printed = format!("{new:?}");
-    let made = store.create_user(new).await.unwrap();
+    let made = store.create_user(&store::Actor::COMMAND, new).await.unwrap();
     let (secret, _) = key(&store, made.id).await;
     let identity = store.identity(secret.hash()).await.unwrap().unwrap();
     assert_eq!((made.name.as_str(), identity.user.name.as_str()), (name, name));
     let printed = format!("{printed} {made:?} {identity:?}");
     assert!(!printed.contains("ada") && !printed.contains("example"), "{printed}");
+}
+
+async fn admin(store: &Store, address: &str, password: Option<&str>) -> User {
+    store.ensure_plans(&[plan("starter", 1_000)]).await.unwrap();
+    let member = NewUser::member(email(address), "Admin", "starter");
+    let new = NewUser { role: Role::Admin, password: password.map(phc), ..member };
+    store.create_user(&Actor::COMMAND, new).await.unwrap()
+}
+
+async fn change(store: &Store, user: &User, change: UserChange) -> Result<User, StoreError> {
+    store.change_user(&Actor::COMMAND, &UserRef::Id(user.id), change).await
+}
+
+fn demoted() -> UserChange {
+    UserChange { role: Some(Role::Member), ..UserChange::default() }
+}
+
+fn suspended() -> UserChange {
+    UserChange { status: Some(UserStatus::Suspended), ..UserChange::default() }
+}
+
+pub(crate) async fn a_user_is_changed_and_the_rest_stays(world: &World) {
+    let store = world.store().await;
+    let ada = user(&store, "ada@example.com").await;
+    store.ensure_plans(&[plan("pro", 10_000)]).await.unwrap();
+    let named = UserChange { name: Some("Countess".to_owned()), ..UserChange::default() };
+    let changed = change(&store, &ada, named).await.unwrap();
+    assert_eq!(changed, User { name: "Countess".to_owned(), ..ada.clone() });
+    let all = UserChange {
+        name: Some("'); DROP TABLE users; --".to_owned()),
+        plan: Some("pro".to_owned()),
+        status: Some(UserStatus::Suspended),
+        role: Some(Role::Admin),
+    };
+    let changed = change(&store, &ada, all.clone()).await.unwrap();
+    assert_eq!((changed.plan.name.as_str(), changed.status, changed.role), ("pro", UserStatus::Suspended, Role::Admin));
+    assert_eq!(store.find_user(&UserRef::Id(ada.id)).await.unwrap(), Some(changed));
+    assert!(!format!("{all:?}").contains("DROP"), "{all:?}");
+}
+
+pub(crate) async fn a_change_that_cannot_be_taken_changes_nothing(world: &World) {
+    let store = world.store().await;
+    let ada = user(&store, "ada@example.com").await;
+    let with = |name: &str, plan: &str| UserChange {
+        name: Some(name.to_owned()),
+        plan: Some(plan.to_owned()),
+        ..UserChange::default()
+    };
+    let unplanned = change(&store, &ada, with("Ada", "gold")).await;
+    assert!(matches!(unplanned, Err(StoreError::NoPlan { .. })), "{unplanned:?}");
+    for name in ["a\0b", "a\nb", &"x".repeat(201)] {
+        let invalid = change(&store, &ada, with(name, "starter")).await;
+        assert!(matches!(invalid, Err(StoreError::Invalid { .. })), "{invalid:?}");
+    }
+    let nobody = UserRef::Id(UserId(uuid_of(&ada)));
+    let missing = store.change_user(&Actor::COMMAND, &nobody, suspended()).await;
+    assert!(matches!(missing, Err(StoreError::NoUser { .. })), "{missing:?}");
+    assert_eq!(store.find_user(&UserRef::Id(ada.id)).await.unwrap(), Some(ada));
+}
+
+/// An id that is nobody's.
+fn uuid_of(user: &User) -> uuid::Uuid {
+    uuid::Uuid::from_u128(!user.id.0.as_u128())
+}
+
+pub(crate) async fn the_last_admin_stays(world: &World) {
+    let store = world.store().await;
+    let first = admin(&store, "first@example.com", Some("x")).await;
+    let helpless = admin(&store, "helpless@example.com", None).await;
+    for going in [demoted(), suspended()] {
+        let refused = change(&store, &first, going).await;
+        assert!(matches!(refused, Err(StoreError::LastAdmin)), "{refused:?}");
+    }
+    // What does not make it less of an admin is no matter, and one who could not act may go.
+    change(&store, &first, UserChange { name: Some("First".to_owned()), ..UserChange::default() }).await.unwrap();
+    change(&store, &helpless, demoted()).await.unwrap();
+    let second = admin(&store, "second@example.com", Some("x")).await;
+    change(&store, &first, suspended()).await.unwrap();
+    let refused = change(&store, &second, demoted()).await;
+    assert!(matches!(refused, Err(StoreError::LastAdmin)), "a suspended one does not count: {refused:?}");
+}
+
+pub(crate) async fn two_admins_do_not_go_at_once(world: &World) {
+    let (one, two) = (world.store().await, world.store().await);
+    let first = admin(&one, "first@example.com", Some("x")).await;
+    let second = admin(&one, "second@example.com", Some("x")).await;
+    let both = tokio::join!(change(&one, &first, demoted()), change(&two, &second, suspended()));
+    assert!(both.0.is_ok() != both.1.is_ok(), "{both:?}");
+}
+
+pub(crate) async fn users_are_listed_in_pages(world: &World) {
+    let store = world.store().await;
+    let mut made = Vec::new();
+    for n in 0..5 {
+        made.push(user(&store, &format!("{n}@example.com")).await);
+    }
+    assert_eq!(store.users_after(None, None, 2).await.unwrap(), made[..2]);
+    assert_eq!(store.users_after(Some(made[1].no), None, 200).await.unwrap(), made[2..]);
+    assert_eq!(store.users_after(Some(made[4].no), None, 200).await.unwrap(), []);
+    made[3] = change(&store, &made[3], suspended()).await.unwrap();
+    let of = async |after: Option<&User>, status| {
+        store.users_after(after.map(|user| user.no), Some(status), 3).await.unwrap()
+    };
+    assert_eq!(of(None, UserStatus::Suspended).await, made[3..4]);
+    assert_eq!(of(Some(&made[3]), UserStatus::Suspended).await, []);
+    assert_eq!(of(None, UserStatus::Active).await, made[..3]);
+    assert_eq!(of(Some(&made[2]), UserStatus::Active).await, made[4..]);
 }

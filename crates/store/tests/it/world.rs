@@ -3,32 +3,58 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{ApiKey, Clock, Credits, Day, Ids, NanoUsd, Plan, RequestId, Timestamp, UserId};
+use access::{ApiKey, Clock, Credits, Day, Ids, MasterKey, NanoUsd, Plan, RequestId, Secret, Timestamp, UserId, Vault};
 use meter::{Attempt, Caller, Counts, Outcome, Source, Usage, UsageEvent};
 use spool::{Record, Spool};
-use store::{Email, IngestStats, Key, NewKey, NewUser, Options, Store, User};
+use store::{Email, IngestStats, Key, NewKey, NewUser, Node, Options, Store, StoreError, User};
 use tempfile::TempDir;
+
+use crate::postgres;
 
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 
 pub(crate) struct World {
     folder: TempDir,
+    url: Option<Secret>,
     pub(crate) clock: Clock,
 }
 
 impl World {
     pub(crate) fn sqlite() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), clock: Clock::manual(NOW) }
+        Self { folder: tempfile::tempdir().unwrap(), url: None, clock: Clock::manual(NOW) }
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self::at(postgres::database("").await)
+    }
+
+    /// On the PostgreSQL that is there, with a data folder of its own.
+    pub(crate) fn at(url: Secret) -> Self {
+        Self { url: Some(url), ..Self::sqlite() }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.url.as_ref().unwrap().expose()
     }
 
     /// A handle to the database: each call is one more process.
     pub(crate) async fn store(&self) -> Store {
-        Store::open(Options { data: self.folder.path(), migrate: true, clock: self.clock.clone() }).await.unwrap()
+        self.try_store().await.unwrap()
+    }
+
+    pub(crate) async fn try_store(&self) -> Result<Store, StoreError> {
+        let (url, data) = (self.url.as_ref(), self.folder.path());
+        Store::open(Options { url, data, migrate: true, clock: self.clock.clone() }).await
+    }
+
+    /// The server of the data folder, started once more.
+    pub(crate) async fn node(&self, store: &Store) -> Node {
+        store.join(self.folder.path(), "1.2.3").await.unwrap()
     }
 
     /// The spool, read from where the store says.
-    pub(crate) async fn spool(&self, store: &Store) -> Spool {
-        self.spool_from(&store.ingested().await.unwrap())
+    pub(crate) async fn spool(&self, node: &Node) -> Spool {
+        self.spool_from(&node.ingested().await.unwrap())
     }
 
     pub(crate) fn spool_from(&self, positions: &[spool::Position]) -> Spool {
@@ -38,12 +64,13 @@ impl World {
 
     /// Writes the records into the spool and drains it.
     pub(crate) async fn ingest(&self, store: &Store, records: &[Record]) -> IngestStats {
-        let mut spool = self.spool(store).await;
+        let node = self.node(store).await;
+        let mut spool = self.spool(&node).await;
         for (record, lane) in records.iter().zip([0, 1].into_iter().cycle()) {
             spool.writers[lane].append(record).unwrap();
         }
         let stats = IngestStats::default();
-        store::ingest::drain(store, &mut spool.reader, &stats).await.unwrap();
+        store::ingest::drain(&node, &mut spool.reader, &stats).await.unwrap();
         stats
     }
 
@@ -69,6 +96,7 @@ impl World {
             response_bytes: 2_048,
             duration_us: 1_000,
             attempts: vec![attempt()],
+            refusal: None,
         }
     }
 
@@ -88,13 +116,13 @@ impl World {
 
 pub(crate) fn attempt() -> Attempt {
     let usage = Usage {
-        source: Source::Reported,
         input: Some(1),
         cached_input: Some(2),
         cache_write_short: Some(3),
         cache_write_long: Some(4),
         output: Some(5),
         reasoning: Some(6),
+        ..Usage::empty(Source::Reported)
     };
     Attempt {
         provider: "mock".into(),
@@ -111,7 +139,17 @@ pub(crate) fn attempt() -> Attempt {
 }
 
 pub(crate) fn plan(name: &str, credits_per_day: u64) -> Plan {
-    Plan { name: name.to_owned(), credits_per_day: Some(credits_per_day), requests_per_minute: NonZeroU32::new(60) }
+    Plan { credits_per_day: Some(credits_per_day), requests_per_minute: NonZeroU32::new(60), ..Plan::unlimited(name) }
+}
+
+/// A vault with a master key of its own for each number up to 25.
+pub(crate) fn vault(number: u8) -> Vault {
+    Vault::new(&master_key(number), None)
+}
+
+pub(crate) fn master_key(number: u8) -> MasterKey {
+    let digit = char::from(b'A' + number);
+    MasterKey::parse(&format!("{}A", digit.to_string().repeat(42))).unwrap()
 }
 
 pub(crate) fn email(text: &str) -> Email {
@@ -121,24 +159,17 @@ pub(crate) fn email(text: &str) -> Email {
 /// A user with the plan `starter`.
 pub(crate) async fn user(store: &Store, address: &str) -> User {
     store.ensure_plans(&[plan("starter", 1_000)]).await.unwrap();
-    let new = NewUser { email: email(address), name: "Ada".to_owned(), plan: "starter".to_owned(), demo: false };
-    store.create_user(new).await.unwrap()
+    let new = NewUser::member(email(address), "Ada", "starter");
+    store.create_user(&store::Actor::COMMAND, new).await.unwrap()
 }
 
 pub(crate) fn new_key(user: UserId, secret: &ApiKey) -> NewKey {
-    NewKey {
-        user,
-        label: "laptop".to_owned(),
-        hash: secret.hash(),
-        prefix: secret.prefix().to_owned(),
-        last4: secret.last4().to_owned(),
-        expires_at: None,
-    }
+    NewKey::of(user, "laptop", secret)
 }
 
 pub(crate) async fn key(store: &Store, user: UserId) -> (ApiKey, Key) {
     let secret = ApiKey::generate("tollgate").unwrap();
-    let key = store.create_key(new_key(user, &secret)).await.unwrap();
+    let key = store.create_key(&store::Actor::COMMAND, new_key(user, &secret)).await.unwrap();
     (secret, key)
 }
 

@@ -9,7 +9,7 @@ use crate::commands::{load, say};
 
 /// Compiles the file as `serve` would, and says what it found.
 pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
-    let place = Place { config: Some(args.file.clone()), data: None };
+    let place = Place { config: Some(args.file.clone()), env_file: args.env_file.clone(), data: None };
     let loaded = load(&place, &Flags::default())?;
     for note in &loaded.notes {
         say(&format!("note: {note}\n"));

@@ -1,20 +1,27 @@
-//! `tollgate keys create|list|revoke`.
+//! `tollgate keys create|list|label|rotate|revoke`.
 
 use std::process::ExitCode;
 
-use access::{ApiKey, KeyId};
+use access::bounds::{UnfitBound, network};
+use access::{ApiKey, Clock, KeyBounds, KeyId, Timestamp};
 use anyhow::Context;
+use chrono::{DateTime, SecondsFormat};
 use config::Snapshot;
 use config::load::Flags;
-use store::{Key, NewKey, Store};
+use store::{Actor, Key, KeyChange, KeySecret, NewKey, Rotation, Store};
 
-use crate::cli::{Keys, KeysCommand};
+use crate::cli::{CreateKey, Keys, KeysCommand};
 use crate::commands::{block_on, load, open, printable, say, user};
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Keys) -> anyhow::Result<ExitCode> {
-    let (KeysCommand::Create { place, .. } | KeysCommand::List { place, .. } | KeysCommand::Revoke { place, .. }) =
-        &args.command;
+    let place = match &args.command {
+        KeysCommand::Create(create) => &create.place,
+        KeysCommand::List { place, .. } => place,
+        KeysCommand::Label { which, .. } | KeysCommand::Rotate { which, .. } | KeysCommand::Revoke(which) => {
+            &which.place
+        }
+    };
     let snapshot = load(place, &Flags::default())?.snapshot;
     block_on(async {
         let store = open(&snapshot).await?;
@@ -25,38 +32,152 @@ pub(crate) fn run(args: &Keys) -> anyhow::Result<ExitCode> {
 }
 
 async fn act(store: &Store, snapshot: &Snapshot, command: &KeysCommand) -> anyhow::Result<()> {
+    let now = Clock::system().now();
     match command {
-        KeysCommand::Create { user: owner, label, .. } => {
-            let owner = user(store, owner).await?;
-            let key = ApiKey::generate(&snapshot.brand.key_prefix)?;
-            let new = NewKey {
-                user: owner.id,
-                label: label.clone(),
-                hash: key.hash(),
-                prefix: key.prefix().to_owned(),
-                last4: key.last4().to_owned(),
-                expires_at: None,
-            };
-            show(&store.create_key(new).await?);
-            say(&format!("This is the only time the key is shown:\n{}\n", key.expose()));
+        KeysCommand::Create(create) => {
+            let secret = ApiKey::generate(&snapshot.brand.key_prefix)?;
+            let owner = user(store, &create.user).await?;
+            let expires_at = create.expires.map(|after| now.after(after));
+            let new = NewKey { expires_at, bounds: bounds(create)?, ..NewKey::of(owner.id, &*create.label, &secret) };
+            show(&store.create_key(&Actor::COMMAND, new).await?, now);
+            tell(&secret);
         }
         KeysCommand::List { user: owner, .. } => {
             let owner = match owner {
                 Some(owner) => Some(user(store, owner).await?.id),
                 None => None,
             };
-            store.keys(owner).await?.iter().for_each(show);
+            store.keys(owner).await?.iter().for_each(|key| show(key, now));
         }
-        KeysCommand::Revoke { key, .. } => {
-            let id = key.parse().with_context(|| format!("{key} is no key's id: `tollgate keys list` shows them"))?;
-            show(&store.revoke_key(KeyId(id)).await?);
+        KeysCommand::Label { which, label } => {
+            let change = KeyChange { label: Some(label.clone()), ..KeyChange::default() };
+            show(&store.change_key(&Actor::COMMAND, id(&which.key)?, change).await?, now);
         }
+        KeysCommand::Rotate { which, grace } => {
+            let secret = ApiKey::generate(&snapshot.brand.key_prefix)?;
+            let rotation = Rotation { secret: KeySecret::of(&secret), grace: grace.unwrap_or_default() };
+            show(&store.rotate_key(&Actor::COMMAND, id(&which.key)?, rotation).await?, now);
+            tell(&secret);
+        }
+        KeysCommand::Revoke(which) => show(&store.revoke_key(&Actor::COMMAND, id(&which.key)?).await?, now),
     }
     Ok(())
 }
 
-fn show(key: &Key) {
-    let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
+fn id(text: &str) -> anyhow::Result<KeyId> {
+    let id = text.parse().with_context(|| format!("{text} is no key's id: `tollgate keys list` shows them"))?;
+    Ok(KeyId(id))
+}
+
+fn bounds(create: &CreateKey) -> Result<KeyBounds, UnfitBound> {
+    // A list that nothing was said of bounds nothing.
+    let some = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
+    let networks: Result<Vec<_>, _> = create.addresses.iter().map(|text| network(text)).collect();
+    let bounds = KeyBounds {
+        credits_per_day: create.credits_per_day,
+        requests_per_minute: create.requests_per_minute,
+        routes: some(&create.routes),
+        models: some(&create.models),
+        addresses: Some(networks?).filter(|networks| !networks.is_empty()),
+    };
+    bounds.check().map(|()| bounds)
+}
+
+fn tell(secret: &ApiKey) {
+    say(&format!("This is the only time the key is shown:\n{}\n", secret.expose()));
+}
+
+fn show(key: &Key, now: Timestamp) {
+    say(&line(key, now));
+}
+
+/// A key on one line, and on a second one what there is to say about it.
+fn line(key: &Key, now: Timestamp) -> String {
+    let state = match (key.revoked_at, key.expires_at) {
+        (Some(_), _) => "revoked",
+        (None, Some(end)) if end <= now => "expired",
+        (None, _) => "active",
+    };
     let label = printable(&key.label);
-    say(&format!("{}  {state:<7}  {}_…{}  {label}\n", key.id, printable(&key.prefix), printable(&key.last4)));
+    let mut line = format!("{}  {state:<7}  {}_…{}  {label}\n", key.id, printable(&key.prefix), printable(&key.last4));
+    let details = details(key);
+    if !details.is_empty() {
+        line.push_str(&format!("    {}\n", details.join("; ")));
+    }
+    line
+}
+
+fn details(key: &Key) -> Vec<String> {
+    let mut details = Vec::new();
+    let mut say = |detail: Option<String>| details.extend(detail);
+    let KeyBounds { credits_per_day, requests_per_minute, routes, models, addresses } = &key.bounds;
+    say(key.used_at.map(|at| format!("used {}", moment(at))));
+    say(key.expires_at.map(|at| format!("expires {}", moment(at))));
+    say(routes.as_deref().map(|names| format!("routes {}", named(names))));
+    say(models.as_deref().map(|names| format!("models {}", named(names))));
+    say(addresses.as_deref().map(|networks| format!("from {}", named(networks))));
+    say(credits_per_day.map(|credits| format!("{credits} credits a day")));
+    say(requests_per_minute.map(|requests| format!("{requests} requests a minute")));
+    say(key.previous.as_ref().map(|previous| {
+        let used = previous.used_at.map_or("not used since".to_owned(), |at| format!("used {}", moment(at)));
+        format!("secret …{} until {}, {used}", printable(&previous.last4), moment(previous.until))
+    }));
+    details
+}
+
+fn named<T: ToString>(names: &[T]) -> String {
+    let names: Vec<String> = names.iter().map(|name| printable(&name.to_string())).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn moment(at: Timestamp) -> String {
+    let at = i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_micros);
+    at.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Ids, KeyNo, UserId};
+    use store::PreviousSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_listed_with_what_there_is_to_say() {
+        let at = |seconds: u64| Timestamp(1_795_176_000_000_000 + seconds * 1_000_000);
+        let mut ids = Ids::new(Clock::manual(at(0)));
+        let plain = Key {
+            id: KeyId(ids.next_uuid()),
+            no: KeyNo(1),
+            user: UserId(ids.next_uuid()),
+            label: "lap\u{1b}[2Jtop".to_owned(),
+            prefix: "tollgate".to_owned(),
+            last4: "9f3c".to_owned(),
+            previous: None,
+            bounds: KeyBounds::default(),
+            used_at: None,
+            expires_at: None,
+            revoked_at: None,
+            created_at: at(0),
+        };
+        assert_eq!(line(&plain, at(0)), format!("{}  active   tollgate_…9f3c  lap\\u{{1b}}[2Jtop\n", plain.id));
+        let bounds = KeyBounds {
+            credits_per_day: Some(9),
+            models: Some(vec!["a".to_owned(), "b/*".to_owned()]),
+            routes: Some(Vec::new()),
+            addresses: Some(vec![network("10.0.0.1").unwrap()]),
+            ..KeyBounds::default()
+        };
+        let previous = PreviousSecret { last4: "0000".to_owned(), until: at(60), used_at: None };
+        let used_at = Some(at(1));
+        let full = Key { expires_at: Some(at(9)), bounds, previous: Some(previous), used_at, ..plain };
+        assert!(line(&full, at(9)).contains("expired"));
+        let told = line(&full, at(8));
+        let details = told.lines().nth(1).unwrap().trim();
+        assert_eq!(
+            details,
+            "used 2026-11-20T12:00:01Z; expires 2026-11-20T12:00:09Z; routes none; models a, b/*; from 10.0.0.1/32; \
+             9 credits a day; secret …0000 until 2026-11-20T12:01:00Z, not used since"
+        );
+    }
 }

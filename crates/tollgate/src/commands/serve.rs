@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use config::load::Flags;
 use config::snapshot::LogFormat;
 use telemetry::logs;
 
-use crate::cli::Serve;
+use crate::cli::{Role, Serve};
 use crate::commands::load;
+use crate::failure::StartFault;
 use crate::lock::Lock;
+use crate::secrets::Found;
 use crate::signals::Signals;
 use crate::wire;
 
@@ -19,14 +20,10 @@ const BLOCKING_THREADS_MAX: usize = 16;
 
 /// Serves until a signal comes, then drains.
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
-    let flags = Flags {
-        listen: args.listen,
-        addr: args.addr,
-        mock: args.mock,
-        log: args.log.map(LogFormat::from),
-        ..Flags::default()
-    };
-    let loaded = load(&args.place, &flags)?;
+    let loaded = load(&args.place, &args.overrides.flags())?;
+    if args.role != Role::All && loaded.snapshot.store.url.is_none() {
+        return Err(StartFault::RoleNeedsPostgres.into());
+    }
     let log = &loaded.snapshot.log;
     let lines = logs::init(logs::Options {
         format: log.format.map(|format| match format {
@@ -47,8 +44,9 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         Signals::listen()?
     };
     let mut lock = Lock::take(&loaded.snapshot.data)?;
+    let secrets = Found::read(&loaded.environment, &loaded.snapshot.data)?;
     let workers = args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get);
-    let wish = wire::Wish { workers, demo: args.demo, dropped: lines.dropped() };
+    let wish = wire::Wish { workers, role: args.role, demo: args.demo, secrets, dropped: lines.dropped() };
     let ended = runtime.block_on(wire::serve(loaded, wish, &mut lock, &mut signals));
     runtime.shutdown_background();
     drop(lines);

@@ -1,59 +1,182 @@
-//! `tollgate users create|list|suspend|activate`.
+//! `tollgate users create|list|password|role|suspend|activate`.
 
 use std::process::ExitCode;
 
-use access::UserStatus;
+use access::password::{self, Password};
+use access::{Role, Secret, UserStatus};
+use anyhow::Context;
+use config::Snapshot;
 use config::load::Flags;
-use store::{Email, NewUser, Store, User, UserRef};
+use store::{Actor, Email, NewLink, NewUser, Purpose, Store, StoreError, User, UserChange, UserRef};
 
-use crate::cli::{Users, UsersCommand};
-use crate::commands::{block_on, load, open, open_or_make, printable, say};
+use crate::cli::{ChosenBy, CreateUser, UserPassword, UserRole, Users, UsersCommand};
+use crate::commands::{block_on, load, open, open_or_make, printable, say, user};
+use crate::failure::StartFault;
+use crate::link::{self, Drawn};
+use crate::terminal;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
     let place = match &args.command {
-        UsersCommand::Create { place, .. } | UsersCommand::List { place } => place,
+        UsersCommand::Create(create) => &create.place,
+        UsersCommand::List { place } => place,
+        UsersCommand::Password(password) => &password.which.place,
+        UsersCommand::Role(role) => &role.which.place,
         UsersCommand::Suspend(which) | UsersCommand::Activate(which) => &which.place,
     };
     let snapshot = load(place, &Flags::default())?.snapshot;
     block_on(async {
-        let store = match &args.command {
-            UsersCommand::Create { email, .. } => {
-                // Before anything is made.
-                Email::parse(email)?;
-                let store = open_or_make(&snapshot).await?;
-                // Without a file it is not known which plans a store shall have that has some.
-                if place.config.is_some() || store.plans().await?.is_empty() {
-                    store.ensure_plans(&snapshot.plans).await?;
-                }
-                store
+        match &args.command {
+            UsersCommand::Create(create) => self::create(&snapshot, create).await?,
+            UsersCommand::Password(password) => self::password(&snapshot, password).await?,
+            command @ (UsersCommand::List { .. }
+            | UsersCommand::Role(_)
+            | UsersCommand::Suspend(_)
+            | UsersCommand::Activate(_)) => {
+                let store = open(&snapshot).await?;
+                let done = act(&store, command).await;
+                store.close().await;
+                done?.iter().for_each(show);
             }
-            UsersCommand::List { .. } | UsersCommand::Suspend(_) | UsersCommand::Activate(_) => open(&snapshot).await?,
-        };
-        let done = act(&store, &args.command).await;
-        store.close().await;
-        for user in done? {
-            let (status, plan) = (user.status.as_str(), printable(&user.plan.name));
-            say(&format!("{}  {status:<9}  {plan:<10}  {}\n", user.id, printable(user.email.as_str())));
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Does it; answers the users to show.
+/// Does what needs no password; answers the users to show.
 async fn act(store: &Store, command: &UsersCommand) -> anyhow::Result<Vec<User>> {
-    Ok(match command {
-        UsersCommand::Create { email, name, plan, .. } => {
-            let name = name.as_ref().unwrap_or(email).clone();
-            let new = NewUser { email: Email::parse(email)?, name, plan: plan.clone(), demo: false };
-            vec![store.create_user(new).await?]
+    let change = |status, role| UserChange { status, role, ..UserChange::default() };
+    let (which, change) = match command {
+        UsersCommand::Role(UserRole { which, role }) => (which, change(None, Some((*role).into()))),
+        UsersCommand::Suspend(which) => (which, change(Some(UserStatus::Suspended), None)),
+        UsersCommand::Activate(which) => (which, change(Some(UserStatus::Active), None)),
+        UsersCommand::List { .. } | UsersCommand::Create(_) | UsersCommand::Password(_) => {
+            return Ok(store.users().await?);
         }
-        UsersCommand::List { .. } => store.users().await?,
-        UsersCommand::Suspend(which) => {
-            vec![store.set_user_status(&UserRef::parse(&which.user)?, UserStatus::Suspended).await?]
+    };
+    Ok(vec![store.change_user(&Actor::COMMAND, &UserRef::parse(&which.user)?, change).await?])
+}
+
+async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
+    // Before anything is made.
+    let email = Email::parse(&create.email)?;
+    let mut wanted = create.by.wanted();
+    let mut chosen = None;
+    if create.admin && wanted == Wanted::Ask {
+        if terminal::is_there() {
+            chosen = terminal::ask_password("Password (empty: print a one-time link instead): ").await?;
         }
-        UsersCommand::Activate(which) => {
-            vec![store.set_user_status(&UserRef::parse(&which.user)?, UserStatus::Active).await?]
+        wanted = if chosen.is_some() { Wanted::Ask } else { Wanted::Link };
+    }
+    if wanted == Wanted::Stdin {
+        chosen = Some(terminal::read_password()?);
+    }
+    let name = create.name.as_ref().unwrap_or(&create.email).clone();
+    let new = NewUser {
+        role: if create.admin { Role::Admin } else { Role::Member },
+        password: chosen.as_ref().map(password::hash).transpose()?,
+        ..NewUser::member(email, name, create.plan.clone())
+    };
+    let store = open_or_make(snapshot).await?;
+    let done = async {
+        // Without a file it is not known which plans a store shall have that has some.
+        if create.place.config.is_some() || store.plans().await?.is_empty() {
+            store.ensure_plans(&snapshot.plans).await?;
         }
-    })
+        let made = match wanted {
+            Wanted::Link => {
+                let drawn = Drawn::new()?;
+                let link = (drawn.hash(), drawn.expires_at);
+                let made = store.create_user_with_link(&Actor::COMMAND, new, link).await;
+                made.map(|(made, _)| (made, Some(drawn.url(snapshot, snapshot.control.listen))))
+            }
+            Wanted::Ask | Wanted::Stdin => store.create_user(&Actor::COMMAND, new).await.map(|made| (made, None)),
+        };
+        made.map_err(|error| {
+            let taken = matches!(error, StoreError::EmailTaken);
+            let error = anyhow::Error::new(error);
+            if !taken {
+                return error;
+            }
+            error.context(format!(
+                "nobody was made: `tollgate users list` shows who has {}, `tollgate users role` makes them an admin",
+                printable(&create.email)
+            ))
+        })
+    };
+    let done = done.await;
+    store.close().await;
+    let (made, link) = done?;
+    show(&made);
+    link.iter().for_each(show_link);
+    Ok(())
+}
+
+async fn password(snapshot: &Snapshot, args: &UserPassword) -> anyhow::Result<()> {
+    let store = open(snapshot).await?;
+    let done = async {
+        // Before anybody types a password.
+        let found = user(&store, &args.which.user).await?;
+        let chosen: Option<Password> = match args.by.wanted() {
+            Wanted::Link => None,
+            Wanted::Stdin => Some(terminal::read_password()?),
+            Wanted::Ask if terminal::is_there() => {
+                let asked = terminal::ask_password("New password: ").await?;
+                Some(asked.context("no password was typed: nothing was changed")?)
+            }
+            Wanted::Ask => return Err(StartFault::PasswordMissing.into()),
+        };
+        let Some(chosen) = chosen else {
+            let (drawn, purpose) = (Drawn::new()?, Purpose::Password { user: found.id });
+            let new = NewLink { purpose, hash: drawn.hash(), expires_at: drawn.expires_at };
+            store.make_link(&Actor::COMMAND, new).await?;
+            return Ok((found, Some(drawn.url(snapshot, snapshot.control.listen))));
+        };
+        store.set_password(&Actor::COMMAND, found.id, &password::hash(&chosen)?, None).await?;
+        anyhow::Ok((found, None))
+    };
+    let done = done.await;
+    store.close().await;
+    match done? {
+        (found, Some(link)) => {
+            show(&found);
+            show_link(&link);
+        }
+        (found, None) => {
+            show(&found);
+            say("The password is set, and every session of this user has ended.\n");
+        }
+    }
+    Ok(())
+}
+
+/// Where a password comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Ask,
+    Stdin,
+    Link,
+}
+
+impl ChosenBy {
+    const fn wanted(&self) -> Wanted {
+        match (self.password_stdin, self.link) {
+            (true, _) => Wanted::Stdin,
+            (false, true) => Wanted::Link,
+            (false, false) => Wanted::Ask,
+        }
+    }
+}
+
+fn show(user: &User) {
+    let (status, role, plan) = (user.status.as_str(), user.role.as_str(), printable(&user.plan.name));
+    say(&format!("{}  {status:<9}  {role:<6}  {plan:<10}  {}\n", user.id, printable(user.email.as_str())));
+}
+
+fn show_link(link: &Secret) {
+    say(&format!(
+        "This link, shown only now, lets whoever opens it choose the password, once, within {}:\n{}\n",
+        link::LIVES_FOR,
+        link.expose()
+    ));
 }

@@ -7,12 +7,14 @@ use config::Snapshot;
 use proxy::Listeners;
 use tokio::net::TcpListener;
 
+use super::Wish;
 use crate::failure::StartFault;
 
 /// Every listener; nobody is answered yet.
 #[derive(Debug)]
 pub(crate) struct Doors {
-    pub(crate) proxy: Listeners,
+    /// `None` in a process that does not proxy.
+    pub(crate) proxy: Option<Listeners>,
     pub(crate) control: TcpListener,
     pub(crate) addresses: Addresses,
 }
@@ -26,13 +28,17 @@ pub(crate) struct Addresses {
 
 impl Doors {
     /// Listens where `snapshot` says.
-    pub(crate) async fn open(snapshot: &Snapshot, workers: usize) -> anyhow::Result<Self> {
-        let proxy = proxy::bind(&snapshot.listen, workers)
-            .map_err(|error| StartFault::listen(error.address, "--listen", error.source))?;
-        let address = snapshot.control_listen;
+    pub(crate) async fn open(snapshot: &Snapshot, wish: &Wish) -> anyhow::Result<Self> {
+        let bind = || proxy::bind(&snapshot.listen, wish.workers);
+        let proxy = wish.role.proxies().then(bind).transpose();
+        let proxy = proxy.map_err(|error| StartFault::listen(error.address, "--listen", error.source))?;
+        let address = snapshot.control.listen;
         let control = TcpListener::bind(address);
         let control = control.await.map_err(|error| StartFault::listen(address, "--addr", error))?;
-        let addresses = Addresses { proxy: proxy.addresses().to_vec(), control: control.local_addr()? };
+        let addresses = Addresses {
+            proxy: proxy.as_ref().map(|proxy| proxy.addresses().to_vec()).unwrap_or_default(),
+            control: control.local_addr()?,
+        };
         Ok(Self { proxy, control, addresses })
     }
 }
@@ -46,6 +52,9 @@ impl Addresses {
 
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "proxy {}, control {}", self.proxies(), self.control)
+        if !self.proxy.is_empty() {
+            write!(f, "proxy {}, ", self.proxies())?;
+        }
+        write!(f, "control {}", self.control)
     }
 }

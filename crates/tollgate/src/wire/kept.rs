@@ -3,72 +3,109 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use access::Clock;
+use access::{Clock, Secret};
 use config::Snapshot;
+use config::snapshot::{Signup, SignupMode};
 use meter::Meter;
 use spool::{Cut, Lost, Reader, Spool, Writer};
-use store::{IngestStats, PlanDifference, Store, StoreError};
+use store::{IngestStats, Node, PlanDifference, Store, StoreError};
 
 use super::Wish;
+use super::beating::Beating;
+use crate::cli::Role;
+use crate::commands;
 use crate::demo::{self, DemoKey};
 use crate::failure::{self, StartFault};
+use crate::secrets::Keys;
 
 const SPOOL_FOLDER: &str = "spool";
 
-/// The store and the spool, and what stands in them.
+/// The store, and what stands in it.
 pub(crate) struct Kept {
     pub(crate) clock: Clock,
-    pub(crate) store: Store,
+    pub(crate) node: Node,
+    pub(crate) beating: Beating,
+    pub(crate) keys: Keys,
+    /// What signs access tokens; `None` in a process that serves no control API.
+    pub(crate) signing: Option<Secret>,
+    /// `None` in a process that does not proxy.
+    pub(crate) counted: Option<Counted>,
+    /// Empty unless they were wished for.
+    pub(crate) demo: Vec<DemoKey>,
+    pub(crate) differences: Vec<PlanDifference>,
+}
+
+/// The spool, and the meter with what today has used.
+pub(crate) struct Counted {
     pub(crate) writers: Vec<Writer>,
     pub(crate) reader: Reader,
     pub(crate) stats: Arc<IngestStats>,
-    /// With what today has used.
     pub(crate) meter: Arc<Meter>,
-    /// Empty unless they were wished for.
-    pub(crate) demo: Vec<DemoKey>,
     pub(crate) cuts: Vec<Cut>,
     pub(crate) lost: Vec<Lost>,
-    pub(crate) differences: Vec<PlanDifference>,
 }
 
 impl Kept {
     /// Opens both, made where they are missing; this may take as long as earlier runs left work.
     pub(crate) async fn open(snapshot: &Snapshot, wish: &Wish) -> anyhow::Result<Self> {
         let clock = Clock::system();
-        let options = store::Options { data: &snapshot.data, migrate: snapshot.store.migrate, clock: clock.clone() };
-        let damaged = |error| failure::of_store(&snapshot.data, error);
-        let store = Store::open(options).await.map_err(damaged)?;
+        let damaged = |error| failure::of_store(snapshot, error);
+        let store = Store::open(commands::options(snapshot, clock.clone())).await.map_err(damaged)?;
         refuse_exposed_demo_keys(&store, snapshot, wish.demo).await?;
+        let keys = wish.secrets.open_vault(&store, snapshot).await?;
+        let signing = if wish.role == Role::Proxy { None } else { Some(wish.secrets.signing()?) };
         let differences = store.ensure_plans(&snapshot.plans).await.map_err(damaged)?;
-        let demo =
-            if wish.demo { demo::seed(&store, &snapshot.data, &snapshot.brand.key_prefix).await? } else { Vec::new() };
+        refuse_lost_signup_plan(&store, snapshot).await?;
+        let demo = if wish.demo { demo::seed(&store, snapshot).await? } else { Vec::new() };
+        let node = store.join(&snapshot.data, env!("CARGO_PKG_VERSION")).await.map_err(damaged)?;
+        keys.confirm(&store, snapshot).await?;
+        // What an earlier run left may take long to bring in.
+        let beating = Beating::start(&node);
+        let counted =
+            if wish.role.proxies() { Some(Counted::open(snapshot, &node, &clock, wish.workers).await?) } else { None };
+        Ok(Self { clock, node, beating, keys, signing, counted, demo, differences })
+    }
+}
+
+impl Counted {
+    async fn open(snapshot: &Snapshot, node: &Node, clock: &Clock, lanes: usize) -> anyhow::Result<Self> {
         let folder = snapshot.data.join(SPOOL_FOLDER);
-        let Spool { writers, mut reader, cuts, lost } = open_spool(&store, snapshot, &folder, wish.workers).await?;
+        let Spool { writers, mut reader, cuts, lost, .. } = open_spool(node, snapshot, &folder, lanes).await?;
         let stats = Arc::new(IngestStats::default());
-        let drained = store::ingest::drain(&store, &mut reader, &stats).await;
-        drained.map_err(|error| failure::of_ingest(&snapshot.data, &folder, error))?;
-        let meter = Arc::new(restored(&store, &clock).await.map_err(damaged)?);
-        Ok(Self { clock, store, writers, reader, stats, meter, demo, cuts, lost, differences })
+        let drained = store::ingest::drain(node, &mut reader, &stats).await;
+        drained.map_err(|error| failure::of_ingest(snapshot, &folder, error))?;
+        let meter = restored(node.store(), clock).await.map_err(|error| failure::of_store(snapshot, error))?;
+        Ok(Self { writers, reader, stats, meter: Arc::new(meter), cuts, lost })
     }
 }
 
 /// Demo users, there or `wished` for, a real provider credential and a public listener, all three, do not start together.
 async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bool) -> anyhow::Result<()> {
-    let mut listeners = snapshot.listen.iter().chain([&snapshot.control_listen]);
+    let mut listeners = snapshot.listen.iter().chain([&snapshot.control.listen]);
     let public = listeners.find(|address| !address.ip().to_canonical().is_loopback());
     if let Some(&listener) = public
         && snapshot.costs_money()
-        && (wished || store.has_demo_users().await.map_err(|error| failure::of_store(&snapshot.data, error))?)
+        && (wished || store.has_demo_users().await.map_err(|error| failure::of_store(snapshot, error))?)
     {
         return Err(StartFault::DemoKeysExposed { listener }.into());
     }
     Ok(())
 }
 
+/// Where somebody may sign up, there is the plan that they get.
+async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::Result<()> {
+    let Signup { mode, plan } = &snapshot.signup;
+    let plans = store.plans().await.map_err(|error| failure::of_store(snapshot, error))?;
+    if *mode != SignupMode::Closed && plans.iter().all(|stored| stored.name != *plan) {
+        return Err(StartFault::SignupPlanMissing { plan: plan.clone() }.into());
+    }
+    Ok(())
+}
+
 /// Opens the spool in `folder` where ingest left off.
-async fn open_spool(store: &Store, snapshot: &Snapshot, folder: &Path, lanes: usize) -> anyhow::Result<Spool> {
+async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, lanes: usize) -> anyhow::Result<Spool> {
     let options = spool::Options::new(snapshot.spool.size_bytes_max, u32::try_from(lanes)?);
-    let ingested = store.ingested().await.map_err(|error| failure::of_store(&snapshot.data, error))?;
+    let ingested = node.ingested().await.map_err(|error| failure::of_store(snapshot, error))?;
     let place = folder.to_owned();
     let opened = tokio::task::spawn_blocking(move || Spool::open(&place, options, &ingested)).await?;
     Ok(opened.map_err(|error| failure::of_spool(&snapshot.data, folder, error))?)
@@ -79,7 +116,7 @@ async fn restored(store: &Store, clock: &Clock) -> Result<Meter, StoreError> {
     let meter = Meter::default();
     let today = clock.now().day();
     for (caller, credits) in store.day_credits(today).await? {
-        meter.restore(caller, today, credits);
+        meter.restore_credits(caller, today, credits);
     }
     Ok(meter)
 }

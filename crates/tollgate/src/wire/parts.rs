@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use access::{Clock, Directory, Lookup, Revision, Timestamp};
+use access::token::Signer;
+use access::{Clock, Directory, Revision, Secret, Timestamp};
 use anyhow::Context;
 use config::Live;
-use config::snapshot::Origin;
+use config::snapshot::{Origin, Scheme};
+use control::Serves;
 use meter::Meter;
-use proxy::{Gate, Lane, Shared};
+use proxy::{Gate, Lane, Shared, Strangers};
 use spool::{Reader, Writer};
-use store::{IngestStats, Store};
+use store::windows::Windows;
+use store::{IngestStats, Node, RetentionStats, Store, Unsealed};
 use telemetry::logs::Dropped;
 use telemetry::{Board, Metrics, metrics};
 use tokio::net::TcpListener;
@@ -20,6 +23,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::HOUSEKEEPING_EVERY;
+use crate::cli::Role;
+use crate::secrets::Keys;
 
 /// Keys that wait to be looked up, over all workers.
 const LOOKUPS_MAX: usize = 1024;
@@ -30,19 +35,26 @@ const STOP_WITHIN: Duration = Duration::from_secs(6);
 
 /// What many parts are built from.
 pub(crate) struct Base {
+    pub(crate) role: Role,
     pub(crate) live: Arc<Live>,
-    pub(crate) meter: Arc<Meter>,
+    /// `None` in a process that does not proxy.
+    pub(crate) meter: Option<Arc<Meter>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) board: Arc<Board>,
     pub(crate) revision: Arc<Revision>,
     pub(crate) clock: Clock,
     pub(crate) store: Store,
+    pub(crate) node: Node,
+    pub(crate) windows: Windows,
+    pub(crate) keys: Keys,
+    /// What signs access tokens; `None` in a process that serves no control API.
+    pub(crate) signing: Option<Secret>,
 }
 
 /// The origin of a server on this machine.
 pub(crate) fn origin(address: SocketAddr) -> Origin {
     Origin {
-        tls: false,
+        scheme: Scheme::Http,
         host: address.ip().to_string(),
         port: address.port(),
         authority: address.to_string(),
@@ -51,32 +63,28 @@ pub(crate) fn origin(address: SocketAddr) -> Origin {
 }
 
 /// What the workers share.
-pub(crate) fn shared(base: &Base) -> Arc<Shared> {
+pub(crate) fn shared(base: &Base, meter: Arc<Meter>, strangers: Strangers) -> Arc<Shared> {
     let snapshot = base.live.load();
     Arc::new(Shared {
         live: base.live.clone(),
-        meter: base.meter.clone(),
+        meter,
         metrics: base.metrics.clone(),
         clock: base.clock.clone(),
         gate: Gate::new(snapshot.connections, snapshot.sizes.buffered_bytes_max),
         tls: proxy::tls_config(),
         drain: proxy::Drain::default(),
+        strangers,
     })
 }
 
 /// What each worker has to itself.
-pub(crate) fn lanes(base: &Base, writers: Vec<Writer>, keys: &mpsc::Sender<Lookup>) -> Vec<Lane> {
-    writers.into_iter().map(|spool| Lane { directory: directory(base, keys), spool }).collect()
-}
-
-fn directory(base: &Base, keys: &mpsc::Sender<Lookup>) -> Directory {
-    let stale_for = base.live.load().store.stale_for;
-    Directory::new(keys.clone(), base.revision.clone(), base.clock.clone(), stale_for)
+pub(crate) fn lanes(writers: Vec<Writer>, keys: &Directory) -> Vec<Lane> {
+    writers.into_iter().map(|spool| Lane { directory: keys.another(), spool }).collect()
 }
 
 /// Figures that live elsewhere are copied when somebody scrapes.
-pub(crate) fn watch_gauges(base: &Base, gate: &Arc<Gate>) {
-    let (meter, gate) = (base.meter.clone(), gate.clone());
+pub(crate) fn watch_gauges(base: &Base, shared: &Arc<Shared>) {
+    let (meter, gate) = (shared.meter.clone(), shared.gate.clone());
     base.metrics.on_scrape(Box::new(move |all| {
         all.proxy.connections.set(i64::from(gate.connections()));
         all.proxy.in_flight.set(i64::from(gate.in_flight()));
@@ -91,6 +99,16 @@ pub(crate) fn watch_gauges(base: &Base, gate: &Arc<Gate>) {
 /// Lines that the log lost are counted where it is written.
 pub(crate) fn watch_log(base: &Base, dropped: Dropped) {
     base.metrics.on_scrape(Box::new(move |all| metrics::set(&all.log.lines_dropped, dropped.lines())));
+}
+
+/// How old the master key is, and what it did not open.
+fn watch_vault(base: &Base, unsealed: Arc<Unsealed>) {
+    let (clock, since) = (base.clock.clone(), base.keys.admitted.since);
+    base.metrics.on_scrape(Box::new(move |all| {
+        let age_seconds = clock.now().unix_seconds().saturating_sub(since.unix_seconds());
+        all.vault.key_age_seconds.set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
+        metrics::set(&all.vault.unopened, unsealed.failures());
+    }));
 }
 
 fn watch_ingest(base: &Base, stats: Arc<IngestStats>) {
@@ -126,48 +144,74 @@ impl Services {
         Ok(address)
     }
 
-    /// Starts the store's loops; answers the queue of keys to be looked up.
-    pub(crate) async fn start(
-        &mut self,
-        base: &Base,
-        reader: Reader,
-        stats: Arc<IngestStats>,
-    ) -> anyhow::Result<mpsc::Sender<Lookup>> {
+    /// Starts the store's loops; answers who holds a key.
+    pub(crate) async fn start(&mut self, base: &Base) -> anyhow::Result<Directory> {
         base.revision.confirm(base.store.revision().await?, base.clock.mono());
         base.board.set_directory(true);
-        watch_ingest(base, stats.clone());
         let (keys, lookups) = mpsc::channel(LOOKUPS_MAX);
-        self.tasks.spawn(store::directory::serve(base.store.clone(), lookups, self.stopped()));
+        let unsealed = Arc::new(Unsealed::new(base.keys.vault.clone(), base.revision.clone()));
+        watch_vault(base, unsealed.clone());
+        self.tasks.spawn(store::directory::serve(base.store.clone(), unsealed, lookups, self.stopped()));
         let polling =
             store::revision::poll(base.store.clone(), base.revision.clone(), base.clock.clone(), self.stopped());
         self.tasks.spawn(polling);
+        self.tasks.spawn(store::last_use::run(base.store.clone(), self.stopped()));
+        let board = tell_board(base.board.clone(), base.live.clone(), base.revision.clone(), base.clock.clone());
+        self.until_stopped(board);
+        self.retention(base);
+        self.limits(base);
+        if let Some(meter) = &base.meter {
+            self.until_stopped(keep_house(meter.clone(), base.clock.clone()));
+        }
+        let stale_for = base.live.load().store.stale_for;
+        Ok(Directory::new(keys, base.revision.clone(), base.clock.clone(), stale_for))
+    }
+
+    /// Starts to bring what the workers spool into the store.
+    pub(crate) fn ingest(&mut self, base: &Base, reader: Reader, stats: Arc<IngestStats>) {
+        watch_ingest(base, stats.clone());
         let (done, ingested) = oneshot::channel();
-        let ingesting = store::ingest::run(base.store.clone(), reader, stats, self.stopped());
+        let ingesting = store::ingest::run(base.node.clone(), reader, stats, self.stopped());
         self.tasks.spawn(async move {
             // Nobody waits for the reader any more only when the process ends.
             let _ = done.send(ingesting.await);
         });
         self.ingest = Some(ingested);
-        let board = tell_board(base.board.clone(), base.live.clone(), base.revision.clone(), base.clock.clone());
-        let house = keep_house(base.meter.clone(), base.clock.clone());
+    }
+
+    /// Starts to delete usage that is too old.
+    fn retention(&mut self, base: &Base) {
+        let (stats, live) = (Arc::new(RetentionStats::default()), base.live.clone());
+        let counted = stats.clone();
+        base.metrics.on_scrape(Box::new(move |all| {
+            metrics::set(&all.store.expired_rows, counted.rows.load(Ordering::Relaxed));
+        }));
+        let keep = move || live.load().retention.events;
+        self.tasks.spawn(store::retention::run(base.store.clone(), keep, stats, self.stopped()));
+    }
+
+    fn until_stopped(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         let stopped = self.stopped();
         self.tasks.spawn(async move {
-            tokio::select! { () = board => (), () = house => (), () = stopped => () }
+            tokio::select! { () = task => (), () = stopped => () }
         });
-        Ok(keys)
     }
 
     /// Starts the control API.
-    pub(crate) fn control(&mut self, base: &Base, listener: TcpListener, keys: &mpsc::Sender<Lookup>) {
+    pub(crate) fn control(&mut self, base: &Base, listener: TcpListener, keys: Directory) -> anyhow::Result<()> {
         let state = control::State {
             store: base.store.clone(),
             meter: base.meter.clone(),
-            directory: Arc::new(directory(base, keys)),
+            serves: if base.role == Role::Proxy { Serves::Probes } else { Serves::Api },
+            directory: Arc::new(keys),
             metrics: base.metrics.clone(),
             board: base.board.clone(),
             clock: base.clock.clone(),
             version: env!("CARGO_PKG_VERSION"),
-            brand: base.live.load().brand.name.clone(),
+            live: base.live.clone(),
+            windows: base.windows.clone(),
+            vault: base.keys.vault.clone(),
+            signer: base.signing.as_ref().map(Signer::new).transpose()?,
             limits: control::Limits::default(),
         };
         let stopped = self.stopped();
@@ -176,6 +220,7 @@ impl Services {
                 tracing::error!(%error, "the control API ended");
             }
         });
+        Ok(())
     }
 
     /// Ends every loop and answers the spool's reader, so that what is left can be ingested.
@@ -191,7 +236,12 @@ impl Services {
         reader
     }
 
-    fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+    /// Starts a task that ends by itself when it is told to stop.
+    pub(super) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stopped = self.stop.subscribe();
         async move {
             // An error means that the services are gone, and this with them.

@@ -8,6 +8,7 @@ use config::snapshot::Drain;
 use proxy::{Phase, Shared, Workers};
 use store::IngestStats;
 
+use super::beating::Beating;
 use super::parts::{Base, Services};
 use crate::signals::{Came, Signals};
 
@@ -17,10 +18,36 @@ const INGEST_WITHIN: Duration = Duration::from_secs(10);
 /// Everything that runs, to be ended.
 pub(crate) struct Ending {
     pub(crate) services: Services,
+    /// `None` in a process that does not proxy.
+    pub(crate) proxying: Option<Proxying>,
+    pub(crate) base: Base,
+    pub(crate) beating: Beating,
+    pub(crate) drain_times: Drain,
+}
+
+/// The workers, and what they share.
+pub(crate) struct Proxying {
     pub(crate) workers: Workers,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) base: Base,
-    pub(crate) drain_times: Drain,
+}
+
+impl Proxying {
+    /// Lets what is in flight finish, `within` so long; answers how many workers panicked.
+    async fn drain(self, within: Duration) -> usize {
+        let Self { workers, shared } = self;
+        shared.drain.enter(Phase::Closing);
+        let mut joined = tokio::task::spawn_blocking(move || workers.join());
+        let in_time = tokio::time::timeout(within, &mut joined).await;
+        let panicked = match in_time {
+            Ok(panicked) => panicked,
+            Err(_) => {
+                tracing::warn!(in_flight = shared.gate.in_flight(), "what is in flight ends now");
+                shared.drain.enter(Phase::Ending);
+                joined.await
+            }
+        };
+        panicked.unwrap_or(1)
+    }
 }
 
 impl Ending {
@@ -42,32 +69,29 @@ impl Ending {
 
     /// Answers how many workers panicked.
     async fn drain(self, signal: Came) -> usize {
-        let Self { services, workers, shared, base, drain_times } = self;
+        let Self { services, proxying, base, beating, drain_times } = self;
         base.board.drain();
         tokio::time::sleep(signal.delay(drain_times.delay)).await;
-        shared.drain.enter(Phase::Closing);
-        let mut joined = tokio::task::spawn_blocking(move || workers.join());
-        let in_time = tokio::time::timeout(drain_times.timeout, &mut joined).await;
-        let panicked = match in_time {
-            Ok(panicked) => panicked,
-            Err(_) => {
-                tracing::warn!(in_flight = shared.gate.in_flight(), "what is in flight ends now");
-                shared.drain.enter(Phase::Ending);
-                joined.await
-            }
+        let panicked = match proxying {
+            Some(proxying) => proxying.drain(drain_times.timeout).await,
+            None => 0,
         };
         let reader = services.stop().await;
         if let Some(mut reader) = reader {
             let stats = IngestStats::default();
-            let left = store::ingest::drain(&base.store, &mut reader, &stats);
+            let left = store::ingest::drain(&base.node, &mut reader, &stats);
             match tokio::time::timeout(INGEST_WITHIN, left).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "usage stays in the spool, for the next start"),
                 Err(_) => tracing::warn!("usage stays in the spool, for the next start"),
             }
         }
+        beating.end().await;
+        if let Err(error) = base.node.leave().await {
+            tracing::warn!(%error, "the store takes this server to be running");
+        }
         base.store.close().await;
         tracing::info!("ended");
-        panicked.unwrap_or(1)
+        panicked
     }
 }

@@ -87,7 +87,7 @@ fn count(bytes: &[u8], word: &[u8]) -> usize {
 }
 
 async fn get(control: SocketAddr, path: &str) -> String {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: control\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let mut connection = TcpStream::connect(control).await.unwrap();
     connection.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();

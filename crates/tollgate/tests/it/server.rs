@@ -35,10 +35,10 @@ impl Server {
     }
 }
 
-/// `tollgate`, with nothing of this process's environment.
+/// `tollgate`, with nothing of this process's environment, and no `.env` of somebody's.
 pub(crate) fn tollgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command.env_clear().current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 

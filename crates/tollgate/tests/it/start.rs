@@ -82,6 +82,25 @@ async fn a_file_that_is_no_database_has_a_code() {
 }
 
 #[tokio::test]
+async fn a_server_that_cannot_be_the_store_has_a_code_and_its_password_is_not_told() {
+    let there = std::env::var("TOLLGATE_TEST_POSTGRES").expect("run by: cargo run -p xtask -- postgres cargo test");
+    let (base, _) = there.rsplit_once('/').unwrap();
+    let nobody = base.replace("//postgres@", "//nobody:S3CRET@");
+    for (url, status, code) in [
+        ("postgres://u:S3CRET@127.0.0.1:1/d".to_owned(), 1, "error: store_unavailable: "),
+        (format!("{base}/there_is_none"), 1, "error: store_forbidden: "),
+        (format!("{nobody}/postgres"), 1, "error: store_forbidden: "),
+        ("mysql://u:S3CRET@127.0.0.1:1/d".to_owned(), 2, "--> the environment variable DATABASE_URL"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let env = [("DATABASE_URL", url.as_str())];
+        let (exit, stdout, stderr) = run_with(&LOOPBACK, &data(folder.path()), &env).await;
+        assert_eq!((exit, stdout.as_str()), (Some(status), ""), "{url}: {stderr}");
+        assert!(stderr.contains(code) && !stderr.contains("S3CRET"), "{url}: {stderr}");
+    }
+}
+
+#[tokio::test]
 async fn a_spool_that_is_too_small_has_a_code() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("tollgate.yaml");

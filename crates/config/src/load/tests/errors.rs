@@ -199,10 +199,9 @@ fn what_comes_later_is_not_yet() {
     let upstream = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
     for (source, line, column) in [
         ("listen: [{address: '1.1.1.1:1', tls: {cert: c, key: k}}]".to_owned(), 1, 33),
-        ("providers: [{name: g, kind: gemini}]".to_owned(), 1, 29),
-        ("providers: [{name: g, kind: openai, credential: 'vault:x'}]".to_owned(), 1, 49),
-        ("store: {url: postgres://u:p@h/d}".to_owned(), 1, 14),
+        ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
         ("spool: {durability: power}".to_owned(), 1, 21),
+        ("retention: {raw_usage: 30d}".to_owned(), 1, 13),
         ("upstreams: [{name: u, backends: [{url: http://h, weight: 2}]}]".to_owned(), 1, 58),
         (format!("{upstream}routes: [{{path: '/users/{{id}}', upstreams: u}}]"), 2, 17),
         (format!("{upstream}routes: [{{path: {{regex: '^/v'}}, upstreams: u}}]"), 2, 18),
@@ -229,6 +228,9 @@ fn values_outside_of_their_range_are_refused() {
         "sizes: {headers: 4KiB}",
         "sizes: {body: 0B}",
         "spool: {durability: none}",
+        "retention: {events: 23h}",
+        "retention: {events: 367d}",
+        "retention: {events: never}",
         "store: {migrate: yes}",
         "log: {format: xml}",
         "log: {level: verbose}",
@@ -245,11 +247,15 @@ fn values_outside_of_their_range_are_refused() {
         "providers: [{name: a, kind: anthropic, base_url: 'http://h/v1', credential: x}]",
         "providers: [{name: a, kind: mock}]",
         "providers: [{name: a, kind: openai, credential: 'a b'}]",
+        "providers: [{name: a, kind: openai, credential: 'vault:'}]",
         "models: [{name: 'a b', targets: [{provider: mock, model: x}]}]",
         "models: [{name: a, targets: []}]",
         "models: [{name: a, credits: -1, targets: [{provider: mock, model: x}]}]",
         "prices: [{model: gpt-5, input: '1', output: '1'}]",
         "prices: [{model: openai/gpt-5, input: 1e3, output: '1'}]",
+        "prices: [{model: openai/gpt-5, input: '1', output: '1', audio_input: '0.0000001'}]",
+        "prices: [{model: openai/gpt-5, per_image: '-1'}]",
+        "prices: [{model: openai/gpt-5, per_second: '0.0000000001'}]",
         "plans: [{name: Pro}]",
         "plans: [{name: pro, requests_per_minute: 0}]",
         "upstreams: [{name: u, backends: []}]",
@@ -276,6 +282,7 @@ fn missing_keys_are_named_once() {
         ("plans: [{credits_per_day: 5}]", 9),
         ("upstreams: [{name: u}]", 13),
         ("prices: [{model: openai/x, input: '1'}]", 10),
+        ("prices: [{model: openai/x, image_output: '1'}]", 10),
         ("upstreams: [{name: u, backends: [{weight: 1}]}]", 34),
     ] {
         check_codes(source, &[("missing", 1, column)]);
@@ -334,8 +341,8 @@ fn errors_repeat_no_secret() {
         "providers:\n  - name: a\n    kind: x\n    credential: 'S3CRET value'\n",
         "providers:\n  - name: a\n    kind: openai\n    credential: [S3CRET]\n",
         "providers: [{name: a, kind: openai, base_url: 'https://u:S3CRET@h/v1', credential: x}]",
-        "store: {url: postgres://u:S3CRET@h/d}",
-        "store: {url: 'postgres://u:VERY/S3CRET@h/d'}",
+        "store: {url: mysql://u:S3CRET@h/d}",
+        "store: {url: 'mysql://u:VERY/S3CRET@h/d'}",
         "listen: ${SECRET}",
         "routes: [{path: /a, upstreams: '${SECRET}'}]",
         "models: [{name: '${SECRET}', targets: [{provider: '${SECRET}', model: x}]}]",
@@ -346,11 +353,11 @@ fn errors_repeat_no_secret() {
         assert!(!error.to_string().contains("S3CRET"), "{error}");
         assert!(error.problems.iter().all(|problem| !problem.message.contains("S3CRET")));
     }
-    let off = |name: &str| (name == "OPENAI_API_KEY").then(|| "S3CRET value".to_owned());
-    let error = load(Sources { file: None, env: &off, flags: Flags::default() }).map(|_| ()).unwrap_err().to_string();
+    let off = Environment::of([("OPENAI_API_KEY", "S3CRET value")]);
+    let error = read_with("", &off).map(|_| ()).unwrap_err().to_string();
     assert_eq!(
         error,
-        "error[environment]: OPENAI_API_KEY holds something that is no credential\n  = expected 1 to 4,096 visible ASCII characters without a space"
+        "error[environment]: OPENAI_API_KEY holds something that is no credential\n  = expected `vault`, `vault:LABEL`, or 1 to 4,096 visible ASCII characters without a space"
     );
 }
 
@@ -367,7 +374,8 @@ fn unreadable_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.yaml");
     let check = |reason: &str| {
-        let error = load(Sources { file: Some(&path), env: &env, flags: Flags::default() }).map(|_| ()).unwrap_err();
+        let sources = Sources { file: Some(&path), environment: &environment(), flags: Flags::default() };
+        let error = load(sources).map(|_| ()).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("error[file]: the configuration cannot be read: ") && text.contains(reason), "{text}");
         assert!(text.ends_with(&format!("--> {}", path.display())), "{text}");

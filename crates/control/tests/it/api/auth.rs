@@ -1,1 +1,9 @@
+mod csrf;
+mod hostile;
+mod link;
+mod login;
+mod logout;
+mod password;
+mod refresh;
+mod register;
 mod validate;

@@ -1,1 +1,48 @@
+mod history;
+mod request;
+mod requests;
 mod today;
+
+use access::{NanoUsd, Timestamp};
+use meter::UsageEvent;
+
+use crate::client::{Answer, get};
+use crate::world::{Holder, NOON, World, event};
+
+pub(crate) const DAY_US: u64 = 86_400_000_000;
+
+/// So many seconds after noon.
+pub(crate) fn at(seconds: u64) -> Timestamp {
+    Timestamp(NOON.0 + seconds * 1_000_000)
+}
+
+/// An LLM call of a holder's that cost 1,500 nano-USD.
+pub(crate) fn of(holder: &Holder, at: Timestamp) -> UsageEvent {
+    event(holder.caller, at, Some(NanoUsd(1_500)))
+}
+
+/// What was refused before it was sent.
+pub(crate) fn refused(holder: &Holder, at: Timestamp, code: &str, status: u16) -> UsageEvent {
+    UsageEvent {
+        credits: access::Credits(0),
+        attempts: Vec::new(),
+        status,
+        refusal: Some(code.into()),
+        ..of(holder, at)
+    }
+}
+
+pub(crate) async fn ask(world: &World, holder: &Holder, path: &str) -> Answer {
+    get(world.address, path, &[&holder.bearer()]).await
+}
+
+/// Asserts that two answers are the same but for the request's id.
+pub(crate) fn assert_alike(one: &Answer, other: &Answer) {
+    let told = |answer: &Answer| {
+        let mut headers: Vec<_> = answer.headers.clone().into_iter().collect();
+        headers.retain(|(name, _)| !["x-request-id", "date", "x-ratelimit-remaining"].contains(&name.as_str()));
+        headers.sort();
+        (answer.status, headers, answer.body.clone())
+    };
+    assert_eq!(told(one), told(other));
+}

@@ -15,7 +15,7 @@ fn body(token: &str) -> String {
 async fn a_key_is_valid_wherever_it_stands() {
     let world = World::start().await;
     let holder = world.holder("ada", "starter").await;
-    world.meter.restore(holder.caller, NOON.day(), 12);
+    world.meter.restore_credits(holder.caller, NOON.day(), 12);
     let (bearer, header) = (holder.bearer(), format!("x-api-key: {}", holder.secret));
     let answers = [
         post(world.address, PATH, &[], &body(&holder.secret)).await,
@@ -39,7 +39,7 @@ async fn a_plan_without_a_quota_has_no_limit() {
     let holder = world.holder("eve", "endless").await;
     let expires_at = Timestamp(NOON.0 + 1_500_000);
     let key = world.expiring_key(&holder, "short", expires_at).await;
-    world.meter.restore(holder.caller, NOON.day(), 7);
+    world.meter.restore_credits(holder.caller, NOON.day(), 7);
     insta::assert_snapshot!(tidy(&post(world.address, PATH, &[], &body(&key.secret)).await));
 }
 
@@ -47,7 +47,7 @@ async fn a_plan_without_a_quota_has_no_limit() {
 async fn a_quota_that_is_overdrawn_has_nothing_left() {
     let world = World::start().await;
     let holder = world.holder("ada", "starter").await;
-    world.meter.restore(holder.caller, NOON.day(), 1_001);
+    world.meter.restore_credits(holder.caller, NOON.day(), 1_001);
     let quota = &post(world.address, PATH, &[], &body(&holder.secret)).await.json()["quota"];
     assert_eq!((&quota["used"], &quota["remaining"]), (&1_001.into(), &0.into()));
     world.clock.advance(Duration::from_secs(12 * 3600));
@@ -74,7 +74,7 @@ async fn what_opens_nothing_has_its_own_code() {
     ask(&short.secret).await.refuses(401, "key_expired");
 
     assert_eq!(ask(&ada.secret).await.status, 200);
-    world.store.revoke_key(ada.key).await.unwrap();
+    world.store.revoke_key(&store::Actor::COMMAND, ada.key).await.unwrap();
     world.refresh().await;
     ask(&ada.secret).await.refuses(401, "key_revoked");
 
@@ -170,13 +170,13 @@ async fn only_json_is_read() {
 async fn a_large_body_is_refused_before_it_is_read() {
     let world = World::start().await;
     let head = format!("POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\n");
-    let announced = format!("{head}Content-Length: 65537\r\n\r\n");
+    let announced = format!("{head}Content-Length: 1048577\r\n\r\n");
     raw(world.address, announced.as_bytes()).await.refuses(413, "payload_too_large");
 
-    let chunk = format!("{head}Transfer-Encoding: chunked\r\n\r\n10001\r\n{}\r\n0\r\n\r\n", " ".repeat(65_537));
+    let chunk = format!("{head}Transfer-Encoding: chunked\r\n\r\n100001\r\n{}\r\n0\r\n\r\n", " ".repeat(1_048_577));
     raw(world.address, chunk.as_bytes()).await.refuses(413, "payload_too_large");
 
-    let fits = format!("{}{}", " ".repeat(65_536 - 13), "{\"token\":\"x\"}");
+    let fits = format!("{}{}", " ".repeat(1_048_576 - 13), "{\"token\":\"x\"}");
     post(world.address, PATH, &[], &fits).await.refuses(401, "key_malformed");
 }
 

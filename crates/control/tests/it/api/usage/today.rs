@@ -27,7 +27,7 @@ async fn ada_and_bob(world: &World) -> [Holder; 4] {
         event(bob.caller, at(4), Some(NanoUsd(99))),
     ];
     for event in events.iter().filter(|event| event.day == NOON.day()) {
-        world.meter.restore(event.caller.unwrap(), event.day, event.credits.0.into());
+        world.meter.restore_credits(event.caller.unwrap(), event.day, event.credits.0.into());
     }
     world.record(events).await;
     [ada, second, unused, bob]
@@ -40,6 +40,14 @@ async fn today_is_the_users_total_with_each_key() {
     let answer = get(world.address, PATH, &[&ada.bearer()]).await;
     assert_eq!(answer.headers["cache-control"], "no-store");
     insta::assert_snapshot!(tidy(&answer));
+}
+
+#[tokio::test]
+async fn apart_from_the_proxy_the_quota_is_what_the_store_has() {
+    let world = World::start_apart().await;
+    let [ada, ..] = ada_and_bob(&world).await;
+    let today = get(world.address, PATH, &[&ada.bearer()]).await.json();
+    assert_eq!((&today["credits"], &today["limit"], &today["remaining"]), (&json!(9), &json!(1_000), &json!(991)));
 }
 
 #[tokio::test]
@@ -59,7 +67,7 @@ async fn one_key_can_be_asked_for_and_the_quota_stays_the_users() {
 async fn usage_of_a_revoked_key_still_shows() {
     let world = World::start().await;
     let [ada, second, ..] = ada_and_bob(&world).await;
-    world.store.revoke_key(second.key).await.unwrap();
+    world.store.revoke_key(&store::Actor::COMMAND, second.key).await.unwrap();
     world.refresh().await;
     let answer = get(world.address, &format!("{PATH}?key_id={}", second.key), &[&ada.bearer()]).await;
     assert_eq!(answer.json()["requests"], 1);
@@ -88,7 +96,7 @@ async fn a_new_day_begins_at_zero() {
 async fn what_is_in_flight_is_taken_off_what_remains_and_not_yet_recorded() {
     let world = World::start().await;
     let [ada, ..] = ada_and_bob(&world).await;
-    world.meter.restore(ada.caller, NOON.day(), 5);
+    world.meter.restore_credits(ada.caller, NOON.day(), 5);
     let body = get(world.address, PATH, &[&ada.bearer()]).await.json();
     assert_eq!((&body["credits"], &body["remaining"]), (&json!(9), &json!(986)));
 }

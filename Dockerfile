@@ -1,0 +1,45 @@
+# The image that is run (the last stage), and `dev`, in which tests run. docs/deployment.md says how to use both.
+#
+# A HEALTHCHECK needs a program in the image that asks, and there is nothing here but Tollgate: whoever runs the container asks
+# /readyz and /livez on 8787.
+
+# Manifests with empty sources: the same as long as no dependency changes.
+FROM rust:1.95.0-bookworm AS manifests
+WORKDIR /src
+COPY . .
+RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock \
+        ! -path '*/src/lib.rs' ! -path '*/src/main.rs' ! -path '*/benches/*.rs' ! -path './e2e/tests/it/main.rs' -delete \
+    && find . -name '*.rs' -exec sh -c 'for file; do case $file in */lib.rs) : ;; *) echo "fn main() { }" ;; esac >"$file"; done' stub {} +
+
+FROM rust:1.95.0-bookworm AS build
+# As it stands in this image: rust-toolchain.toml asks for components that a build does not need.
+ENV RUSTUP_TOOLCHAIN=1.95.0
+WORKDIR /src
+# The dependencies alone, in a layer that a change of ours leaves as it is.
+COPY --from=manifests /src .
+RUN cargo build --release --locked --package tollgate
+COPY . .
+# Sources may be older than the empty ones that were built above.
+RUN find crates -name '*.rs' -exec touch {} + && cargo build --release --locked --package tollgate && mkdir /empty
+
+# Rust, and what the tests run beside: a PostgreSQL and a Redis of their own, Python for the official clients.
+FROM rust:1.95.0-bookworm AS dev
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends dash pgbouncer postgresql python3 python3-pip python3-venv redis-server shellcheck \
+    && rm -rf /var/lib/apt/lists/* \
+    && rustup component add rustfmt clippy
+WORKDIR /src
+CMD ["bash"]
+
+FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
+COPY --from=build /src/target/release/tollgate /usr/local/bin/tollgate
+COPY --from=build --chown=65532:65532 /empty /var/lib/tollgate
+ENV TOLLGATE_LISTEN=0.0.0.0:8080 \
+    TOLLGATE_CONTROL__LISTEN=0.0.0.0:8787 \
+    TOLLGATE_DATA=/var/lib/tollgate \
+    TOLLGATE_LOG__FORMAT=json
+EXPOSE 8080 8787
+VOLUME ["/var/lib/tollgate"]
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/tollgate"]
+CMD ["serve"]

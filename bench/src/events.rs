@@ -1,0 +1,120 @@
+//! Usage events as a day with LLM calls makes them: several users, keys, models and formats, errors and second attempts.
+
+use std::sync::Arc;
+
+use access::{Clock, Credits, Ids, KeyNo, NanoUsd, RequestId, UserNo};
+use meter::{Attempt, Caller, Outcome, Source, Usage, UsageEvent};
+
+/// Their numbers are 1 to this.
+pub(crate) const USERS: u64 = 50;
+/// The first user has the keys 1 to 4, and so on.
+pub(crate) const KEYS_A_USER: u64 = 4;
+const MODELS: [(&str, &str, &str, &str); 4] = [
+    ("openai", "fast", "gpt-5-mini", "chat"),
+    ("openai", "openai/gpt-5", "gpt-5", "responses"),
+    ("anthropic", "anthropic/claude-haiku-4-5", "claude-haiku-4-5", "messages"),
+    ("gemini", "gemini/gemini-2.5-flash", "gemini-2.5-flash", "generate_content"),
+];
+/// One call in so many failed over to a second attempt.
+const SECOND_ATTEMPT: u64 = 50;
+/// One call in so many was answered with an error, without usage.
+const ERROR: u64 = 25;
+
+/// Makes them, each with a new id, in the order of time.
+pub(crate) struct Events {
+    ids: Ids,
+    clock: Clock,
+    made: u64,
+}
+
+impl Events {
+    pub(crate) fn new(clock: &Clock) -> Self {
+        Self { ids: Ids::new(clock.clone()), clock: clock.clone(), made: 0 }
+    }
+
+    pub(crate) fn next(&mut self) -> UsageEvent {
+        self.made += 1;
+        // A multiplier without a pattern of its own (Knuth's), so that neighbours differ.
+        let random = self.made.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
+        let now = self.clock.now();
+        let failed = random.is_multiple_of(ERROR);
+        let (_, asked, _, format) = pick(random);
+        let mut attempts = vec![attempt(random, failed)];
+        if random.is_multiple_of(SECOND_ATTEMPT) {
+            attempts.insert(0, attempt(random / 7, true));
+        }
+        let user = random % USERS;
+        UsageEvent {
+            id: RequestId(self.ids.uuid_at(now)),
+            caller: Some(Caller {
+                user: number(user + 1, UserNo),
+                key: number(user * KEYS_A_USER + random / USERS % KEYS_A_USER + 1, KeyNo),
+            }),
+            started_at: now,
+            day: now.day(),
+            credits: Credits(1),
+            route: Arc::from(format),
+            format: Some(Arc::from(format)),
+            model: Some(Arc::from(asked)),
+            streamed: random.is_multiple_of(2),
+            status: if failed { 429 } else { 200 },
+            outcome: Outcome::Completed,
+            request_bytes: 1_024 + random % 8_192,
+            response_bytes: 512 + random % 16_384,
+            duration_us: 300_000 + random % 9_000_000,
+            attempts,
+            refusal: None,
+        }
+    }
+}
+
+fn attempt(random: u64, failed: bool) -> Attempt {
+    let (provider, _, model, _) = pick(random);
+    let usage = Usage {
+        input: Some(200 + random % 4_000),
+        cached_input: Some(random % 1_000),
+        output: Some(50 + random % 800),
+        reasoning: Some(random % 300),
+        ..Usage::empty(Source::Reported)
+    };
+    Attempt {
+        provider: Arc::from(provider),
+        model: Some(Arc::from(model)),
+        answered_model: (!failed).then(|| Arc::from(format!("{model}-2026-05-01"))),
+        status: Some(if failed { 429 } else { 200 }),
+        upstream_id: Some(Arc::from(format!("req_{random:016x}{random:016x}"))),
+        usage: (!failed).then_some(usage),
+        cost: (!failed).then(|| NanoUsd(i64::try_from(random % 50_000_000).unwrap_or(0))),
+        price_version: (!failed).then(|| Arc::from("builtin-2026-11-01")),
+        first_byte_us: Some(100_000 + random % 900_000),
+        duration_us: 300_000 + random % 9_000_000,
+    }
+}
+
+fn pick(random: u64) -> (&'static str, &'static str, &'static str, &'static str) {
+    let [first, ..] = MODELS;
+    MODELS.into_iter().cycle().nth(usize::try_from(random / 3 % 4).unwrap_or(0)).unwrap_or(first)
+}
+
+fn number<T>(no: u64, of: fn(i64) -> T) -> T {
+    of(i64::try_from(no).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn events_differ_as_those_of_many_callers_do() {
+        let mut events = Events::new(&Clock::system());
+        let made: Vec<UsageEvent> = (0..20_000).map(|_| events.next()).collect();
+        let distinct = |of: fn(&UsageEvent) -> String| made.iter().map(of).collect::<HashSet<_>>().len();
+        assert_eq!(distinct(|event| event.id.to_string()), made.len());
+        assert_eq!(distinct(|event| format!("{:?}", event.caller)), 200);
+        assert_eq!(distinct(|event| format!("{:?}", event.model)), 4);
+        let several = made.iter().filter(|event| event.attempts.len() == 2).count();
+        assert!((100..1_000).contains(&several), "{several}");
+    }
+}

@@ -1,0 +1,159 @@
+//! `ingest`: how fast the spool drains into a store, and how long an API's write waits beside it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use access::{Clock, UserId};
+use anyhow::{Context, ensure};
+use spool::{Record, Spool};
+use store::{IngestStats, Store};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::database::{Database, Kind};
+use crate::events::Events;
+use crate::people;
+use crate::spread::Spread;
+
+const LANES: u32 = 2;
+/// A record of such an event has some 300 bytes.
+const BYTES_AN_EVENT: u64 = 512;
+/// How often progress, and the log's size, are looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// Owners of the keys that are made, each of at most 1,000.
+const OWNERS: u32 = 100;
+/// Key creations under way at once; beyond it the machine does not keep up.
+const WAITING_MAX: usize = 1_000;
+
+#[derive(clap::Args, Clone)]
+pub(crate) struct Flags {
+    /// The database
+    #[arg(long, value_enum)]
+    store: Kind,
+    /// Events in the spool
+    #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..=20_000_000))]
+    events: u64,
+    /// Keys that are made each second meanwhile; 0 is none
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    keys: u64,
+    /// Repetitions, each with a new database
+    #[arg(long, default_value_t = 3)]
+    runs: u32,
+}
+
+/// Runs it, and prints a line a run.
+pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
+    for _ in 0..flags.runs {
+        let database = Database::create(flags.store).await?;
+        println!("{}", database.describe());
+        println!("  {}", once(&flags, &database).await?);
+    }
+    Ok(true)
+}
+
+async fn once(flags: &Flags, database: &Database) -> anyhow::Result<String> {
+    let store = database.open().await?;
+    let owners = people::users(&store, OWNERS).await?;
+    let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
+    let reader = fill(database, flags.events).await?;
+    let (stats, clock) = (Arc::new(IngestStats::default()), Clock::system());
+    let before = database.cpu_micros()?;
+    let began = clock.mono();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(store::ingest::run(node, reader, stats.clone(), async { stopped.await.unwrap_or_default() }));
+    let creating = keys(store.clone(), owners, flags.keys, clock.clone());
+    let watching = async {
+        let mut log_bytes_max = 0;
+        while stats.events.load(Ordering::Relaxed) < flags.events {
+            log_bytes_max = log_bytes_max.max(database.log_bytes());
+            sleep(LOOK).await;
+        }
+        (clock.mono().since(began), log_bytes_max)
+    };
+    let (waits, (took, log_bytes_max)) = creating.until(watching).await?;
+    let after = database.cpu_micros()?;
+    stop.send(()).ok().context("ingest ended")?;
+    let mut reader = tasks.join_next().await.context("ingest is gone")??;
+    ensure!(reader.depth()?.records == 0, "records are left in the spool");
+    ensure!(stats.failures.load(Ordering::Relaxed) == 0, "batches failed");
+    store.close().await;
+    let (seconds, events) = (took.as_secs_f64(), f64::from(u32::try_from(flags.events)?));
+    let micros = |micros: u64| f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / events;
+    Ok(format!(
+        "{:.0} events/s ({events} in {seconds:.2} s); CPU of an event {:.1} µs here, {:.1} µs in the server; \
+         log at most {:.1} MiB; a key made: {waits}",
+        events / seconds,
+        micros(after.0 - before.0),
+        micros(after.1 - before.1),
+        f64::from(u32::try_from(log_bytes_max >> 10)?) / 1_024.0,
+    ))
+}
+
+/// A spool with so many events, as workers leave it.
+async fn fill(database: &Database, events: u64) -> anyhow::Result<spool::Reader> {
+    let folder = database.folder().join("spool");
+    let filled = tokio::task::spawn_blocking(move || -> anyhow::Result<spool::Reader> {
+        let size_bytes_max = (events * BYTES_AN_EVENT).max(256 << 20);
+        let mut spool = Spool::open(&folder, spool::Options::new(size_bytes_max, LANES), &[])?;
+        let mut made = Events::new(&Clock::system());
+        for nth in 0..events {
+            let lane = usize::try_from(nth % u64::from(LANES))?;
+            spool.writers.get_mut(lane).context("a lane")?.append(&Record::Event(made.next()))?;
+        }
+        Ok(spool.reader)
+    });
+    filled.await?
+}
+
+/// Makes keys at a rate, whether the ones before are made or not.
+struct Creating {
+    store: Store,
+    owners: Vec<UserId>,
+    a_second: u64,
+    clock: Clock,
+}
+
+const fn keys(store: Store, owners: Vec<UserId>, a_second: u64, clock: Clock) -> Creating {
+    Creating { store, owners, a_second, clock }
+}
+
+impl Creating {
+    /// Until `done`; how long each took, and what that answered.
+    async fn until<T>(self, done: impl Future<Output = T>) -> anyhow::Result<(Spread, T)> {
+        tokio::pin!(done);
+        if self.a_second == 0 {
+            return Ok((Spread::default(), done.await));
+        }
+        let mut ticks = interval(Duration::from_secs(1) / u32::try_from(self.a_second)?);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let (mut making, mut waits) = (JoinSet::new(), Vec::new());
+        let mut owners = self.owners.iter().cycle();
+        let answer = loop {
+            tokio::select! {
+                biased;
+                answer = &mut done => break answer,
+                Some(made) = making.join_next() => waits.push(made??),
+                due = ticks.tick() => {
+                    ensure!(making.len() < WAITING_MAX, "{WAITING_MAX} keys wait to be made");
+                    let late = due.elapsed();
+                    let owner = *owners.next().context("an owner")?;
+                    making.spawn(make(self.store.clone(), owner, self.clock.clone(), late));
+                }
+            }
+        };
+        while let Some(made) = making.join_next().await {
+            waits.push(made??);
+        }
+        Ok((Spread::of(waits), answer))
+    }
+}
+
+/// Makes one key. How long it took since it was due.
+async fn make(store: Store, user: UserId, clock: Clock, late: Duration) -> anyhow::Result<Duration> {
+    let began = clock.mono();
+    people::key(&store, user).await?;
+    Ok(clock.mono().since(began) + late)
+}

@@ -1,0 +1,179 @@
+//! `lookup`: how long a key takes that nobody asked for before, in a store with many.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Clock, Directory, Ids, KeyHash, MasterKey, Revision, Vault};
+use anyhow::{Context, ensure};
+use rustix::fs::{Advice, fadvise};
+use sha2::{Digest, Sha256};
+use sqlx::{Connection, PgConnection, SqliteConnection};
+use store::Unsealed;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::database::{Database, Kind};
+use crate::people;
+use crate::spread::Spread;
+
+/// Lookups that wait for the store, as in the product.
+const QUEUE: usize = 1_024;
+const STALE_FOR: Duration = Duration::from_secs(3_600);
+/// Rows of one statement, and parameters of one row that are its own.
+const ROWS: usize = 1_000;
+
+#[derive(clap::Args, Clone)]
+pub(crate) struct Flags {
+    /// The database
+    #[arg(long, value_enum)]
+    store: Kind,
+    /// Keys in the store
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
+    keys: u64,
+    /// Lookups, each of another key
+    #[arg(long, default_value_t = 20_000)]
+    lookups: u64,
+    /// Lookups under way at once; each such number is a row
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+    at_once: Vec<usize>,
+}
+
+/// Runs it, and prints a line a number of lookups at once.
+pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
+    let database = Database::create(flags.store).await?;
+    println!("{}, {} keys", database.describe(), flags.keys);
+    let store = database.open().await?;
+    let owner = people::user(&store).await?;
+    fill(&database, owner.0, flags.keys).await.context("filling the store")?;
+    let clock = Clock::system();
+    let mut next = 0;
+    for at_once in &flags.at_once {
+        forget(&database)?;
+        let revision = Arc::new(Revision::default());
+        revision.confirm(store.revision().await?, clock.mono());
+        let (queue, lookups) = mpsc::channel(QUEUE);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut serving = JoinSet::new();
+        let vault = Arc::new(Vault::new(&MasterKey::parse(&"A".repeat(43))?, None));
+        let unsealed = Arc::new(Unsealed::new(vault, revision.clone()));
+        let stopped = async { stopped.await.unwrap_or_default() };
+        serving.spawn(store::directory::serve(store.clone(), unsealed, lookups, stopped));
+        let mut waits = Vec::new();
+        let mut asking: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
+        let each = flags.lookups / u64::try_from(*at_once)?.max(1);
+        for _ in 0..*at_once {
+            // A worker's own view, which knows nothing yet.
+            let directory = Directory::new(queue.clone(), revision.clone(), clock.clone(), STALE_FOR);
+            let (first, clock, keys) = (next, clock.clone(), flags.keys);
+            next += each;
+            asking.spawn(async move {
+                let mut waits = Vec::new();
+                for nth in first..first + each {
+                    // Spread over all keys; each is another one while there are as many.
+                    let asked = clock.mono();
+                    let found = directory.find(hash(nth.wrapping_mul(7_919) % keys)).await;
+                    waits.push(clock.mono().since(asked));
+                    ensure!(found.is_ok(), "key {nth}: {found:?}");
+                }
+                Ok(waits)
+            });
+        }
+        while let Some(asked) = asking.join_next().await {
+            waits.extend(asked??);
+        }
+        stop.send(()).ok().context("lookups ended")?;
+        println!("  {at_once:3} at once: {}", Spread::of(waits));
+    }
+    store.close().await;
+    Ok(true)
+}
+
+/// The hash of a key that nobody knows.
+fn hash(nth: u64) -> KeyHash {
+    KeyHash(Sha256::digest(nth.to_le_bytes()).into())
+}
+
+/// Rows of keys, straight into the table: through the API each would be a transaction.
+async fn fill(database: &Database, owner: uuid::Uuid, keys: u64) -> anyhow::Result<()> {
+    let columns = "INSERT INTO api_keys (id, no, user_id, label, hash, prefix, last4, created_at, updated_at) ";
+    let (mut ids, clock) = (Ids::new(Clock::system()), Clock::system());
+    let now = i64::try_from(clock.now().0)?;
+    let mut on = match &database.url {
+        Some(url) => On::Postgres(PgConnection::connect(url.expose()).await?),
+        None => {
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database.file());
+            On::Sqlite(SqliteConnection::connect_with(&options).await?)
+        }
+    };
+    let numbers: Vec<u64> = (0..keys).collect();
+    for chunk in numbers.chunks(ROWS) {
+        let rows = chunk.iter().map(|nth| (ids.next_uuid(), *nth));
+        on.insert(columns, rows.collect(), (owner, now)).await?;
+    }
+    on.end().await
+}
+
+enum On {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// Writes rows on either connection: the two take the same calls, of different types.
+macro_rules! insert {
+    ($database:ty, $connection:expr, $columns:expr, $rows:expr, $owner:expr, $now:expr) => {{
+        let mut query = sqlx::QueryBuilder::<$database>::new($columns);
+        query.push_values($rows, |mut row, (id, nth)| {
+            row.push_bind(id)
+                .push_bind(i64::try_from(nth).unwrap_or(i64::MAX) + 1)
+                .push_bind($owner)
+                .push_bind("bench")
+                .push_bind(hash(nth).0.to_vec())
+                .push_bind("bench")
+                .push_bind("0000")
+                .push_bind($now)
+                .push_bind($now);
+        });
+        query.build().persistent(true).execute($connection).await?;
+    }};
+}
+
+impl On {
+    async fn insert(
+        &mut self,
+        columns: &str,
+        rows: Vec<(uuid::Uuid, u64)>,
+        (owner, now): (uuid::Uuid, i64),
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(connection) => {
+                insert!(sqlx::Sqlite, connection, columns, rows, owner, now);
+            }
+            Self::Postgres(connection) => {
+                insert!(sqlx::Postgres, connection, columns, rows, owner, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Statistics, as after an hour of service.
+    async fn end(self) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(connection) => connection.close().await?,
+            Self::Postgres(mut connection) => {
+                sqlx::raw_sql("VACUUM ANALYZE api_keys").execute(&mut connection).await?;
+                connection.close().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the system keeps of SQLite's file in memory is dropped, so that the first lookups read the disk.
+fn forget(database: &Database) -> anyhow::Result<()> {
+    if database.url.is_none() {
+        let file = std::fs::File::open(database.file())?;
+        file.sync_all()?;
+        fadvise(&file, 0, None, Advice::DontNeed)?;
+    }
+    Ok(())
+}

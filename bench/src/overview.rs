@@ -1,0 +1,154 @@
+//! `overview`: how long a first page takes in a store with many events, over HTTP.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use access::{ApiKey, Clock, Plan, Timestamp};
+use anyhow::{Context, ensure};
+use spool::{Record, Spool, SpoolError, Writer};
+use store::{Email, IngestStats, NewKey, NewUser, Store};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::database::{Database, Kind};
+use crate::events::{Events, KEYS_A_USER, USERS};
+use crate::server::Server;
+use crate::steady::{Answers, Call, Steady};
+
+const PLAN: &str = "bench";
+/// The events are those of so many days until now.
+const DAYS: u64 = 30;
+/// What 95 of 100 overviews must not exceed.
+const TARGET: Duration = Duration::from_millis(20);
+const SPOOL_BYTES: u64 = 512 << 20;
+/// How often progress is looked at, and a full spool is asked again.
+const LOOK: Duration = Duration::from_millis(20);
+
+#[derive(clap::Args, Clone)]
+pub(crate) struct Flags {
+    /// The database
+    #[arg(long, value_enum)]
+    store: Kind,
+    /// Events in the store
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    events: u64,
+    /// Calls a second
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    calls: u32,
+    /// Events that are ingested a second meanwhile
+    #[arg(long, default_value_t = 0)]
+    ingest: u32,
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Connections
+    #[arg(long, default_value_t = 16)]
+    connections: u32,
+}
+
+/// Runs it, and prints a line a measurement; whether the overview met its target.
+pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
+    let database = Database::create(flags.store).await?;
+    println!("{}, {} events of {USERS} users in {DAYS} days", database.describe(), flags.events);
+    let keys: Arc<[Arc<str>]> = load(&database, flags.events).await?.into();
+    let server = Server::start(&database, flags.ingest).await?;
+    let steady = || Steady {
+        address: server.address,
+        a_second: flags.calls,
+        lasts: Duration::from_secs(flags.seconds),
+        connections: flags.connections,
+    };
+    let mut good = true;
+    for path in [
+        "/api/dashboard/overview",
+        "/api/usage/requests?limit=50",
+        "/api/usage/requests?limit=50&status=5xx",
+        "/api/usage/history?days=30",
+    ] {
+        let keys = keys.clone();
+        let call = move |nth: u64| Call {
+            method: "GET",
+            path: path.to_owned(),
+            key: usize::try_from(nth).ok().and_then(|nth| keys.get(nth % keys.len())).cloned(),
+            body: String::new(),
+        };
+        let answers = steady().run(call).await?;
+        tell(path, flags.calls, &answers)?;
+        good &= path != "/api/dashboard/overview" || answers.waits.percentile(95) < TARGET;
+    }
+    let (written, stored) = server.stop().await?;
+    println!("  events meanwhile: {written} written, {stored} stored when the last call was answered");
+    Ok(good)
+}
+
+fn tell(path: &str, a_second: u32, answers: &Answers) -> anyhow::Result<()> {
+    let p95 = answers.waits.percentile(95).as_secs_f64() * 1_000.0;
+    println!("  GET {path}, {a_second}/s: p95 {p95:.2} ms, {}; statuses {:?}", answers.waits, answers.statuses);
+    ensure!(answers.statuses.keys().all(|status| *status == 200), "other answers than 200");
+    Ok(())
+}
+
+/// The users of [`Events`] with their keys, and so many events, ingested as the product does; a key of each user.
+async fn load(database: &Database, count: u64) -> anyhow::Result<Vec<Arc<str>>> {
+    let (store, clock) = (database.open().await?, Clock::system());
+    let keys = people(&store).await?;
+    let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
+    let options = spool::Options::new(SPOOL_BYTES, 1);
+    let spool = Spool::open(&database.folder().join("spool"), options, &node.ingested().await?)?;
+    let mut writer = spool.writers.into_iter().next().context("a lane")?;
+    let (stats, began) = (Arc::new(IngestStats::default()), clock.mono());
+    let now = clock.now();
+    let writing = tokio::task::spawn_blocking(move || write(&mut writer, count, now));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(store::ingest::run(node, spool.reader, stats.clone(), async { stopped.await.unwrap_or_default() }));
+    writing.await??;
+    while stats.events.load(Ordering::Relaxed) < count {
+        sleep(LOOK).await;
+    }
+    stop.send(()).ok().context("ingest ended")?;
+    while tasks.join_next().await.is_some() {}
+    ensure!(stats.failures.load(Ordering::Relaxed) == 0, "batches failed");
+    store.close().await;
+    println!("  loaded in {:.0} s", clock.mono().since(began).as_secs_f64());
+    Ok(keys)
+}
+
+/// Writes events that are spread over the days until `now`; where the spool is full, it waits for ingest.
+#[expect(clippy::disallowed_methods, reason = "a thread that may block")]
+fn write(writer: &mut Writer, count: u64, now: Timestamp) -> anyhow::Result<()> {
+    let span_us = DAYS * 86_400_000_000;
+    let then = Clock::manual(Timestamp(now.0 - span_us));
+    let mut events = Events::new(&then);
+    for _ in 0..count {
+        let record = Record::Event(events.next());
+        while let Err(error) = writer.append(&record) {
+            ensure!(matches!(error, SpoolError::Full { .. }), error);
+            std::thread::sleep(LOOK);
+        }
+        then.advance(Duration::from_micros(span_us / count));
+    }
+    Ok(())
+}
+
+async fn people(store: &Store) -> anyhow::Result<Vec<Arc<str>>> {
+    store.ensure_plans(&[Plan::unlimited(PLAN)]).await?;
+    let mut made = Vec::new();
+    for nth in 0..USERS {
+        let new = NewUser::member(Email::parse(&format!("user-{nth}@example.com"))?, "bench", PLAN);
+        let user = store.create_user(&store::Actor::COMMAND, new).await?;
+        for key in 0..KEYS_A_USER {
+            let secret = ApiKey::generate(PLAN)?;
+            let stored = store.create_key(&store::Actor::COMMAND, NewKey::of(user.id, "bench", &secret)).await?;
+            // The events are of users and keys by number.
+            let numbers = (i64::try_from(nth + 1)?, i64::try_from(nth * KEYS_A_USER + key + 1)?);
+            ensure!((user.no.0, stored.no.0) == numbers, "users and keys have other numbers");
+            if key == 0 {
+                made.push(Arc::from(secret.expose()));
+            }
+        }
+    }
+    Ok(made)
+}

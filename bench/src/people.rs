@@ -1,0 +1,32 @@
+//! A user, and keys of its own, for what is measured on a store.
+
+use access::{ApiKey, Plan, UserId};
+use anyhow::Context;
+use store::{Email, NewKey, NewUser, Store};
+
+/// The name of everything.
+const NAME: &str = "bench";
+
+/// Makes a user without limits.
+pub(crate) async fn user(store: &Store) -> anyhow::Result<UserId> {
+    users(store, 1).await?.pop().context("a user")
+}
+
+/// Makes so many.
+pub(crate) async fn users(store: &Store, count: u32) -> anyhow::Result<Vec<UserId>> {
+    store.ensure_plans(&[Plan::unlimited(NAME)]).await?;
+    let mut made = Vec::new();
+    for nth in 0..count {
+        let email = Email::parse(&format!("bench{nth}@example.com"))?;
+        let new = NewUser::member(email, NAME, NAME);
+        made.push(store.create_user(&store::Actor::COMMAND, new).await?.id);
+    }
+    Ok(made)
+}
+
+/// Makes a key.
+pub(crate) async fn key(store: &Store, user: UserId) -> anyhow::Result<()> {
+    let secret = ApiKey::generate(NAME)?;
+    store.create_key(&store::Actor::COMMAND, NewKey::of(user, NAME, &secret)).await?;
+    Ok(())
+}

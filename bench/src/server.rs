@@ -1,0 +1,162 @@
+//! The control API in this process, over a database of the measurement's own, with ingest at a rate beside it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use access::token::Signer;
+use access::{Clock, Directory, MasterKey, Revision, Secret, Vault};
+use anyhow::{Context, ensure};
+use config::Live;
+use control::{Limits, Serves, State};
+use meter::Meter;
+use spool::{Record, Spool, Writer};
+use store::windows::Windows;
+use store::{IngestStats, Store, Unsealed};
+use telemetry::{Board, Metrics};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::database::Database;
+use crate::events::Events;
+
+/// Lookups that wait for the store, as in the product.
+const QUEUE: usize = 1_024;
+const STALE_FOR: Duration = Duration::from_secs(3_600);
+/// Events are written this often, as many as are due.
+const TICK: Duration = Duration::from_millis(5);
+const SPOOL_BYTES: u64 = 1 << 30;
+/// Never reached.
+const LIMIT: NonZeroU32 = NonZeroU32::MAX;
+
+/// A server that answers. Dropped, it ends.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) store: Store,
+    stats: Arc<IngestStats>,
+    writing: Option<Writing>,
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+/// A thread that writes events into the spool at a rate.
+struct Writing {
+    ends: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<anyhow::Result<u64>>,
+}
+
+impl Server {
+    /// Serves over `database`, while `events_a_second` are ingested. Rate limits are on and out of reach.
+    pub(crate) async fn start(database: &Database, events_a_second: u32) -> anyhow::Result<Self> {
+        let (store, clock) = (database.open().await?, Clock::system());
+        let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
+        let (stop, stopped) = watch::channel(false);
+        let revision = Arc::new(Revision::default());
+        revision.confirm(store.revision().await?, clock.mono());
+        let vault = Arc::new(Vault::new(&MasterKey::parse(&"A".repeat(43))?, None));
+        store.admit_master_key(&store::Actor::SYSTEM, &vault).await?;
+        let mut tasks = JoinSet::new();
+        let (queue, lookups) = mpsc::channel(QUEUE);
+        let unsealed = Arc::new(Unsealed::new(vault.clone(), revision.clone()));
+        tasks.spawn(store::directory::serve(store.clone(), unsealed, lookups, until(stopped.clone())));
+        tasks.spawn(store::revision::poll(store.clone(), revision.clone(), clock.clone(), until(stopped.clone())));
+
+        let spool = Spool::open(
+            &database.folder().join("spool"),
+            spool::Options::new(SPOOL_BYTES, 1),
+            &node.ingested().await?,
+        )?;
+        let stats = Arc::new(IngestStats::default());
+        let ingest = store::ingest::run(node, spool.reader, stats.clone(), until(stopped.clone()));
+        tasks.spawn(async move { drop(ingest.await) });
+        let writer = spool.writers.into_iter().next().context("a lane")?;
+        let writing = (events_a_second > 0).then(|| Writing::start(writer, events_a_second));
+
+        let state = State {
+            store: store.clone(),
+            meter: Some(Arc::new(Meter::default())),
+            serves: Serves::Api,
+            directory: Arc::new(Directory::new(queue, revision, clock.clone(), STALE_FOR)),
+            metrics: Metrics::new(),
+            board: Arc::new(Board::default()),
+            clock: clock.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            live: Arc::new(Live::new(Arc::new(snapshot()?))),
+            windows: Windows::here(clock),
+            vault,
+            signer: Some(Signer::new(&Secret::new("s".repeat(32)))?),
+            limits: Limits::default(),
+        };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let until = until(stopped);
+        // An error is a listener without an address, and this one has one.
+        tasks.spawn(async move { drop(control::serve(listener, state, until).await) });
+        Ok(Self { address, store, stats, writing, tasks, stop })
+    }
+
+    /// Ends everything; how many events were written, and how many of them ingest had stored by then.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<(u64, u64)> {
+        let written = match self.writing.take() {
+            Some(writing) => tokio::task::spawn_blocking(move || writing.end()).await??,
+            None => 0,
+        };
+        let stored = self.stats.events.load(Ordering::Relaxed);
+        ensure!(self.stats.failures.load(Ordering::Relaxed) == 0, "batches failed");
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+        self.store.close().await;
+        Ok((written, stored))
+    }
+}
+
+impl Writing {
+    fn start(mut writer: Writer, a_second: u32) -> Self {
+        let ends = Arc::new(AtomicBool::new(false));
+        let ended = ends.clone();
+        let thread = std::thread::spawn(move || {
+            let clock = Clock::system();
+            let (mut events, mut written, began) = (Events::new(&clock), 0_u64, clock.mono());
+            while !ended.load(Ordering::Relaxed) {
+                let elapsed = u64::try_from(clock.mono().since(began).as_micros())?;
+                let due = elapsed * u64::from(a_second) / 1_000_000;
+                for _ in written..due {
+                    writer.append(&Record::Event(events.next()))?;
+                }
+                written = written.max(due);
+                pause();
+            }
+            Ok(written)
+        });
+        Self { ends, thread }
+    }
+
+    fn end(self) -> anyhow::Result<u64> {
+        self.ends.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow::anyhow!("writing events panicked"))?
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, outside of every runtime")]
+fn pause() {
+    std::thread::sleep(TICK);
+}
+
+/// The defaults, but for limits.
+fn snapshot() -> anyhow::Result<config::Snapshot> {
+    let environment = config::Environment::default();
+    let sources = config::Sources { file: None, environment: &environment, flags: config::Flags::default() };
+    let mut snapshot = config::load(sources)?.snapshot;
+    for limit in &mut snapshot.control.rate_limits {
+        limit.limit = LIMIT;
+    }
+    Ok(snapshot)
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error means that the server is gone.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,116 @@
+//! `stores`: what an LLM call costs on PostgreSQL, beside the same binary on SQLite, in interleaved pairs.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+
+use crate::database::{Database, Kind};
+use crate::pair::{Side, Unit, tollgate};
+use crate::product::{Mock, Places, Product};
+use crate::ratio::{METHOD, Ratio};
+use crate::run::out_dir;
+use crate::scenario::Scenario;
+use crate::tools::Tools;
+use crate::wrk::Wrk;
+
+/// The most that the ratio of the workers' time may be.
+const TARGET: f64 = 1.10;
+
+#[derive(clap::Args, Clone)]
+pub(crate) struct Flags {
+    /// Interleaved pairs of runs
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
+    pairs: u32,
+    /// Seconds a run
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Connections of wrk
+    #[arg(long, default_value_t = 64)]
+    connections: u32,
+    /// Where the binary `tollgate` stands; by default beside this one
+    #[arg(long)]
+    profile_dir: Option<PathBuf>,
+    /// Where raw output goes
+    #[arg(long, default_value = "bench/out")]
+    out: PathBuf,
+}
+
+/// A product on one of the stores, and how its requests are made.
+struct Stand<'a> {
+    name: &'static str,
+    product: &'a Product,
+    wrk: Wrk<'a>,
+}
+
+/// Measures and prints; an error where a request failed.
+pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
+    let tools = Tools::find(flags.profile_dir.as_deref())?;
+    let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
+    let database = Database::create(Kind::Postgres).await?;
+    println!("{}", database.describe());
+    let mock = Mock::start(&tools.tollgate, &out).await?;
+    let mut products = Vec::new();
+    for (name, url) in [("sqlite", None), ("postgres", database.url.as_ref())] {
+        let data = dir.path().join(name);
+        let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url };
+        products.push((name, Product::start(&places, mock.address).await.context(name)?));
+    }
+    let stands: Vec<Stand<'_>> = products
+        .iter()
+        .map(|(name, product)| {
+            let Flags { connections, seconds, .. } = flags;
+            Stand {
+                name,
+                product,
+                wrk: Wrk { program: &tools.wrk, dir: dir.path(), key: &product.key, connections, seconds },
+            }
+        })
+        .collect();
+    let [sqlite, postgres] = stands.as_slice() else { anyhow::bail!("two stores are compared") };
+    let (mut workers, mut all, mut server) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0..flags.pairs {
+        let before = database.cpu_micros()?.1;
+        let (first, second) = if number % 2 == 0 { (sqlite, postgres) } else { (postgres, sqlite) };
+        let (first, second) = (first.run(number, &out).await?, second.run(number, &out).await?);
+        let (sqlite, postgres) = if number % 2 == 0 { (first, second) } else { (second, first) };
+        server.push(database.cpu_micros()?.1 - before);
+        let worker = |side: &Side| side.worker_cost(Unit::Request).context("the workers' threads are not found");
+        workers.push((worker(&postgres)?, worker(&sqlite)?));
+        all.push((postgres.cost(Unit::Request), sqlite.cost(Unit::Request)));
+        println!("  {}", line(&workers, &all));
+    }
+    println!("{} pairs of {} s, {} connections; {METHOD}", flags.pairs, flags.seconds, flags.connections);
+    told("workers", &workers, Some(TARGET))?;
+    told("all threads of tollgate", &all, None)?;
+    println!("the server itself: {} ms of CPU a run", server.iter().sum::<u64>() / 1_000 / u64::from(flags.pairs));
+    println!("Raw output: {}", out.display());
+    Ok(true)
+}
+
+impl Stand<'_> {
+    async fn run(&self, number: u32, out: &std::path::Path) -> anyhow::Result<Side> {
+        let side = tollgate(&self.wrk, &Scenario::llm(), self.product).await.context(self.name)?;
+        ensure!(side.wrk.failed == 0, "{}: {} requests failed", self.name, side.wrk.failed);
+        std::fs::write(out.join(format!("llm-{number:02}-{}.txt", self.name)), &side.wrk.raw)?;
+        Ok(side)
+    }
+}
+
+/// The last pair.
+fn line(workers: &[(f64, f64)], all: &[(f64, f64)]) -> String {
+    let of = |pairs: &[(f64, f64)]| pairs.last().copied().unwrap_or_default();
+    let ((worker, worker_sqlite), (whole, whole_sqlite)) = (of(workers), of(all));
+    format!(
+        "µs a call: SQLite {worker_sqlite:.2} in workers, {whole_sqlite:.2} in all; \
+         PostgreSQL {worker:.2} in workers, {whole:.2} in all"
+    )
+}
+
+fn told(what: &str, pairs: &[(f64, f64)], target: Option<f64>) -> anyhow::Result<()> {
+    let Ratio { mean, low, high } = Ratio::of(pairs).context("too few pairs")?;
+    let verdict = target.map_or(String::new(), |target| {
+        format!("; at most {target:.2}: {}", if high <= target { "met" } else { "missed" })
+    });
+    println!("{what}: PostgreSQL to SQLite {mean:.3} ({low:.3} to {high:.3}){verdict}");
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Where a request comes from.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
+
+/// Proxies in a row whose word is taken; what more are named was made up.
+const HOPS_MAX: usize = 32;
+/// Bits of an IPv6 address that are its network's: whoever has one address has all behind them (RFC 6177).
+const NETWORK_BITS: u32 = 64;
+
+/// The caller's address: the peer's, or where that is a proxy of `trusted` whom it says it speaks for.
+///
+/// `forwarded` are the values of `X-Forwarded-For` in the order of the request. Each proxy adds at the end whom it got the
+/// request from, so they are read from there, for as long as the one who said it is trusted; what cannot be read ends it.
+#[must_use]
+pub fn origin<'a>(peer: IpAddr, trusted: &[IpNet], forwarded: impl DoubleEndedIterator<Item = &'a [u8]>) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut address = peer.to_canonical();
+    if !is_trusted(&address) {
+        return address;
+    }
+    let said = forwarded.rev().flat_map(|value| value.rsplit(|byte| *byte == b','));
+    for hop in said.take(HOPS_MAX) {
+        let Some(before) = parse(hop) else { break };
+        address = before;
+        if !is_trusted(&address) {
+            break;
+        }
+    }
+    address
+}
+
+/// Whom an address is counted as: itself, or of IPv6 the first of its /64.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> NETWORK_BITS << NETWORK_BITS)),
+    }
+}
+
+/// An address; some write its port too, and brackets around one of IPv6.
+fn parse(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop).ok()?.trim_matches([' ', '\t']);
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    let address = text.parse().ok().or_else(bracketed);
+    address
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        .map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROXY: &str = "10.0.0.1";
+
+    fn check(peer: &str, said: &[&str]) -> String {
+        let trusted: Vec<IpNet> = ["10.0.0.0/8", "2001:db8:ffff::/48"].map(|network| network.parse().unwrap()).into();
+        origin(peer.parse().unwrap(), &trusted, said.iter().map(|value| value.as_bytes())).to_string()
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        for (peer, said, caller) in [
+            ("203.0.113.9", &["1.2.3.4"][..], "203.0.113.9"),
+            ("::ffff:203.0.113.9", &["1.2.3.4"], "203.0.113.9"),
+            (PROXY, &[], PROXY),
+            (PROXY, &["203.0.113.9"], "203.0.113.9"),
+            ("::ffff:10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
+            ("2001:db8:ffff::1", &["2001:db8::7"], "2001:db8::7"),
+        ] {
+            assert_eq!(check(peer, said), caller, "{peer} {said:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_who_is_not_ours_is_the_caller_whatever_it_said_itself() {
+        for (said, caller) in [
+            (&["1.1.1.1, 203.0.113.9"][..], "203.0.113.9"),
+            (&["1.1.1.1", "203.0.113.9"], "203.0.113.9"),
+            (&["1.1.1.1, 203.0.113.9, 10.9.9.9", "10.8.8.8"], "203.0.113.9"),
+            (&["10.9.9.9,10.8.8.8"], "10.9.9.9"),
+            (&["203.0.113.9:4711"], "203.0.113.9"),
+            (&["[2001:db8::7]:4711"], "2001:db8::7"),
+            (&["[2001:db8::7]"], "2001:db8::7"),
+            (&["::ffff:203.0.113.9 \t"], "203.0.113.9"),
+        ] {
+            assert_eq!(check(PROXY, said), caller, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_ends_the_list_at_who_was_reached() {
+        for (said, caller) in [
+            (&["unknown"][..], PROXY),
+            (&["203.0.113.9, "], PROXY),
+            (&["203.0.113.9, nonsense, 10.8.8.8"], "10.8.8.8"),
+            (&["203.0.113.9, fe80::1%eth0"], PROXY),
+            (&["203.0.113.9\0"], PROXY),
+            (&["203.0.113.09"], PROXY),
+            (&[",,,,,"], PROXY),
+        ] {
+            assert_eq!(check(PROXY, said), caller, "{said:?}");
+        }
+        assert_eq!(check(PROXY, &["10.1.1.1,".repeat(1_000).as_str(), "10.2.2.2"]), "10.2.2.2");
+        assert_eq!(check(PROXY, &[format!("1.1.1.1{}", ", 10.1.1.1".repeat(40)).as_str()]), "10.1.1.1");
+        assert_eq!(
+            origin(PROXY.parse().unwrap(), &["10.0.0.0/8".parse().unwrap()], [&b"\xff\xfe"[..]].into_iter())
+                .to_string(),
+            PROXY
+        );
+    }
+
+    #[test]
+    fn an_ipv6_address_is_counted_as_its_network() {
+        for (address, counted) in [
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("::ffff:203.0.113.9", "203.0.113.9"),
+            ("203.0.113.9", "203.0.113.9"),
+            ("::1", "::"),
+        ] {
+            assert_eq!(network(address.parse().unwrap()).to_string(), counted);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What a key may do less than its user.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, LazyLock};
+
+use ipnet::{IpNet, Ipv4Net};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::plan::Plan;
+
+/// Most routes, models or networks that a key is bound to.
+pub const BOUND_ENTRIES_MAX: usize = 64;
+/// Longest name of a route or model among them, in characters.
+pub const BOUND_CHARS_MAX: usize = 200;
+/// Bits before the IPv4 address in an IPv6 address that stands for one (RFC 4291, 2.5.5.2).
+const MAPPED_BITS: u8 = 96;
+
+/// Bounds of one key, beside its user's plan. Absent ones bound nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyBounds {
+    /// A quota of its own, in credits a UTC day; the user's holds as well.
+    pub credits_per_day: Option<u64>,
+    /// Requests a minute, where that is less than the plan's.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Names of the ordinary routes that it opens.
+    pub routes: Option<Vec<String>>,
+    /// Models that it may ask for, as callers write them; `*` at the end stands for the rest of a name.
+    pub models: Option<Vec<String>>,
+    /// Networks that it may be used from.
+    pub addresses: Option<Vec<IpNet>>,
+}
+
+/// A bound that none may have. Each names the field as the API and the commands spell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum UnfitBound {
+    /// More than a plan may have.
+    #[error("credits_per_day are at most {}", Plan::CREDITS_MAX)]
+    Credits,
+    /// Too many entries.
+    #[error("{field} are at most {BOUND_ENTRIES_MAX}")]
+    TooMany {
+        /// Which list.
+        field: &'static str,
+    },
+    /// An entry is empty, too long, or has a control character.
+    #[error("{field}: each has 1 to {BOUND_CHARS_MAX} characters, none of them a control character")]
+    Entry {
+        /// Which list.
+        field: &'static str,
+    },
+    /// A star that does not end the name.
+    #[error("models: a `*` stands only at the end of a name")]
+    Star,
+    /// Neither an address nor a network.
+    #[error("addresses: each is an address (203.0.113.7) or a network (203.0.113.0/24)")]
+    Address,
+}
+
+impl KeyBounds {
+    /// No bounds: what most keys share.
+    #[must_use]
+    pub fn none() -> Arc<Self> {
+        static NONE: LazyLock<Arc<KeyBounds>> = LazyLock::new(Arc::default);
+        NONE.clone()
+    }
+
+    /// Whether nothing is bounded.
+    #[must_use]
+    pub const fn is_unbounded(&self) -> bool {
+        let Self { credits_per_day, requests_per_minute, routes, models, addresses } = self;
+        credits_per_day.is_none()
+            && requests_per_minute.is_none()
+            && routes.is_none()
+            && models.is_none()
+            && addresses.is_none()
+    }
+
+    /// Refuses what no key may be bound to.
+    ///
+    /// # Errors
+    /// [`UnfitBound`] names the field.
+    pub fn check(&self) -> Result<(), UnfitBound> {
+        if self.credits_per_day.is_some_and(|credits| credits > Plan::CREDITS_MAX) {
+            return Err(UnfitBound::Credits);
+        }
+        for (field, names) in [("routes", &self.routes), ("models", &self.models)] {
+            let names = names.as_deref().unwrap_or_default();
+            count(field, names.len())?;
+            if !names.iter().all(|name| is_name(name)) {
+                return Err(UnfitBound::Entry { field });
+            }
+        }
+        let models = self.models.as_deref().unwrap_or_default();
+        if models.iter().any(|model| model.strip_suffix('*').unwrap_or(model).contains('*')) {
+            return Err(UnfitBound::Star);
+        }
+        count("addresses", self.addresses.as_deref().unwrap_or_default().len())
+    }
+
+    /// Whether the key opens the ordinary route of this name.
+    #[must_use]
+    pub fn opens_route(&self, name: &str) -> bool {
+        self.routes.as_ref().is_none_or(|routes| routes.iter().any(|route| route == name))
+    }
+
+    /// Whether the key may ask for this model.
+    #[must_use]
+    pub fn opens_model(&self, model: &str) -> bool {
+        self.models.as_ref().is_none_or(|models| models.iter().any(|pattern| matches(pattern, model)))
+    }
+
+    /// Whether the key may be used from `address`; an IPv4 address in IPv6 is the IPv4 address.
+    #[must_use]
+    pub fn opens_from(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.addresses.as_ref().is_none_or(|networks| networks.iter().any(|network| network.contains(&address)))
+    }
+}
+
+/// Reads an address or a network; bits behind its length are cut off, an IPv4 network in IPv6 is the IPv4 network.
+///
+/// # Errors
+/// [`UnfitBound::Address`].
+pub fn network(text: &str) -> Result<IpNet, UnfitBound> {
+    let alone = |address: IpAddr| IpNet::from(address.to_canonical());
+    let net = match text.parse::<IpNet>() {
+        Ok(net) => net.trunc(),
+        Err(_) => text.parse().map(alone).map_err(|_| UnfitBound::Address)?,
+    };
+    let IpNet::V6(wide) = net else { return Ok(net) };
+    let mapped = wide.addr().to_ipv4_mapped().zip(wide.prefix_len().checked_sub(MAPPED_BITS));
+    let narrow = mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    Ok(narrow.map_or(net, IpNet::V4))
+}
+
+fn count(field: &'static str, entries: usize) -> Result<(), UnfitBound> {
+    if entries > BOUND_ENTRIES_MAX { Err(UnfitBound::TooMany { field }) } else { Ok(()) }
+}
+
+fn is_name(name: &str) -> bool {
+    let chars = name.chars().take(BOUND_CHARS_MAX + 1).count();
+    (1..=BOUND_CHARS_MAX).contains(&chars) && !name.chars().any(char::is_control)
+}
+
+fn matches(pattern: &str, model: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => model.starts_with(start),
+        None => model == pattern,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_bound_opens_everything_and_an_empty_list_nothing() {
+        let free = KeyBounds::default();
+        assert!(free.is_unbounded() && free.opens_route("users") && free.opens_model("x"));
+        assert!(free.opens_from("::1".parse().unwrap()));
+        let none = KeyBounds { models: Some(Vec::new()), ..KeyBounds::default() };
+        assert!(!none.is_unbounded() && !none.opens_model("x"));
+    }
+
+    #[test]
+    fn a_star_ends_a_models_name() {
+        let bounds = KeyBounds { models: Some(vec!["openai/*".to_owned(), "fast".to_owned()]), ..KeyBounds::default() };
+        for (model, opens) in [("openai/gpt-5", true), ("fast", true), ("faster", false), ("anthropic/x", false)] {
+            assert_eq!(bounds.opens_model(model), opens, "{model}");
+        }
+    }
+
+    #[test]
+    fn a_bound_that_none_may_have_is_named() {
+        let long = |chars| Some(vec!["é".repeat(chars)]);
+        let many = |entries| Some(vec!["a".to_owned(); entries]);
+        let free = KeyBounds::default();
+        for (bounds, expected) in [
+            (KeyBounds { credits_per_day: Some(Plan::CREDITS_MAX), ..free.clone() }, Ok(())),
+            (KeyBounds { credits_per_day: Some(Plan::CREDITS_MAX + 1), ..free.clone() }, Err(UnfitBound::Credits)),
+            (KeyBounds { routes: many(64), models: long(200), ..free.clone() }, Ok(())),
+            (KeyBounds { routes: many(65), ..free.clone() }, Err(UnfitBound::TooMany { field: "routes" })),
+            (KeyBounds { models: long(201), ..free.clone() }, Err(UnfitBound::Entry { field: "models" })),
+            (KeyBounds { routes: long(0), ..free.clone() }, Err(UnfitBound::Entry { field: "routes" })),
+            (
+                KeyBounds { routes: Some(vec!["a\0".into()]), ..free.clone() },
+                Err(UnfitBound::Entry { field: "routes" }),
+            ),
+            (KeyBounds { models: Some(vec!["*".into(), "a/*".into()]), ..free.clone() }, Ok(())),
+            (KeyBounds { models: Some(vec!["a*b".into()]), ..free.clone() }, Err(UnfitBound::Star)),
+            (KeyBounds { models: Some(vec!["a**".into()]), ..free.clone() }, Err(UnfitBound::Star)),
+            (
+                KeyBounds { addresses: Some(vec![network("::/0").unwrap(); 65]), ..free },
+                Err(UnfitBound::TooMany { field: "addresses" }),
+            ),
+        ] {
+            assert_eq!(bounds.check(), expected, "{bounds:?}");
+        }
+    }
+
+    #[test]
+    fn networks_are_read_in_their_shortest_form() {
+        for (text, read) in [
+            ("203.0.113.7", "203.0.113.7/32"),
+            ("203.0.113.7/24", "203.0.113.0/24"),
+            ("2001:db8::1", "2001:db8::1/128"),
+            ("2001:DB8::1/32", "2001:db8::/32"),
+            ("::ffff:203.0.113.7", "203.0.113.7/32"),
+            ("::ffff:203.0.113.7/120", "203.0.113.0/24"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(network(text).unwrap().to_string(), read);
+        }
+        for text in ["", "203.0.113", "203.0.113.0/33", " 203.0.113.7", "fe80::1%eth0", "localhost", "1.2.3.4-1.2.3.9"]
+        {
+            assert_eq!(network(text), Err(UnfitBound::Address), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_judged_in_its_shortest_form() {
+        let bounds = KeyBounds { addresses: Some(vec!["203.0.113.0/24".parse().unwrap()]), ..KeyBounds::default() };
+        assert!(bounds.opens_from("::ffff:203.0.113.9".parse().unwrap()));
+        assert!(!bounds.opens_from("203.0.114.1".parse().unwrap()));
+    }
+}

@@ -1,0 +1,122 @@
+use uuid::Uuid;
+
+use super::*;
+
+pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
+pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+pub(super) fn signer(secret: &str) -> Signer {
+    Signer::new(&Secret::new(secret.to_owned())).unwrap()
+}
+
+pub(super) fn claims() -> Claims {
+    Claims {
+        user: UserId(Uuid::from_u128(1)),
+        session: SessionId(Uuid::from_u128(2)),
+        issued_at: NOW,
+        expires_at: Timestamp(NOW.0 + 86_400_000_000),
+    }
+}
+
+/// A token of any header and claims, rightly signed.
+fn signed(header: &str, claims: &str) -> String {
+    let signer = signer(SECRET);
+    let part = |json: &str| {
+        // What the crate makes of a JSON text is taken apart: it has no function for base64url alone.
+        let token = jsonwebtoken::encode(
+            &Header::new(Algorithm::HS256),
+            &serde_json::from_str::<Box<serde_json::value::RawValue>>(json).unwrap(),
+            &signer.signs,
+        );
+        token.unwrap().split('.').nth(1).unwrap().to_owned()
+    };
+    let message = format!("{}.{}", part(header), part(claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &signer.signs, Algorithm::HS256).unwrap();
+    format!("{message}.{signature}")
+}
+
+#[test]
+fn a_token_says_what_was_signed() {
+    let token = signer(SECRET).sign(&claims());
+    assert_eq!(signer(SECRET).read(token.expose(), NOW), Ok(claims()));
+    assert!(token.expose().len() < 300, "{}", token.expose().len());
+    assert_eq!(format!("{:?} {token:?}", signer(SECRET)), "Signer(…) ***");
+}
+
+#[test]
+fn a_token_ends_at_its_second_without_leeway() {
+    let (signer, claims) = (signer(SECRET), claims());
+    let token = signer.sign(&claims);
+    let at = |micros: u64| signer.read(token.expose(), Timestamp(micros));
+    assert_eq!(at(claims.expires_at.0 - 1), Ok(claims));
+    assert_eq!(at(claims.expires_at.0), Err(TokenError::Expired));
+    // A node whose clock is behind takes it too.
+    assert_eq!(at(NOW.0 - 60_000_000), Ok(claims));
+}
+
+#[test]
+fn a_short_secret_is_refused() {
+    for len in 0..SECRET_BYTES_MIN {
+        assert_eq!(Signer::new(&Secret::new("x".repeat(len))).map(|_| ()), Err(ShortSecret));
+    }
+    assert!(ShortSecret.to_string().contains("32 bytes"), "{ShortSecret}");
+}
+
+#[test]
+fn only_hs256_of_this_secret_is_read() {
+    let signer = signer(SECRET);
+    let token = signer.sign(&claims());
+    let (message, signature) = token.expose().rsplit_once('.').unwrap();
+    let payload = message.split_once('.').unwrap().1;
+    let other = super::tests::signer("another secret of thirty-two bytes").sign(&claims());
+    let of = |algorithm: Algorithm| {
+        let written = serde_json::json!({"sub": Uuid::nil(), "sid": Uuid::nil(), "iat": 0, "exp": 9_999_999_999_u64});
+        jsonwebtoken::encode(&Header::new(algorithm), &written, &signer.signs).unwrap()
+    };
+    let body = r#"{"sub":"00000000-0000-0000-0000-000000000001","sid":"00000000-0000-0000-0000-000000000002","iat":1,"exp":9999999999}"#;
+    for (token, why) in [
+        (String::new(), "nothing"),
+        ("a.b.c".to_owned(), "no JSON"),
+        ("..".to_owned(), "empty parts"),
+        (message.to_owned(), "no signature"),
+        (format!("{message}."), "an empty signature"),
+        (format!("{message}.{signature}A"), "a longer signature"),
+        (format!("{message}.{signature}."), "a fourth part"),
+        (format!(" {}", token.expose()), "a space"),
+        // {"alg":"none"}, and none in other cases.
+        (format!("eyJhbGciOiJub25lIn0.{payload}."), "alg none"),
+        (format!("eyJhbGciOiJub25lIn0.{payload}.{signature}"), "alg none with a signature"),
+        (format!("eyJhbGciOiJOb05lIn0.{payload}."), "alg NoNe"),
+        (of(Algorithm::HS384), "HS384 with the same secret"),
+        (of(Algorithm::HS512), "HS512 with the same secret"),
+        (other.expose().to_owned(), "another secret"),
+        (signed(r#"{"typ":"JWT","alg":"RS256"}"#, body), "says RS256"),
+        (signed(r#"{"typ":"JWT"}"#, body), "says no algorithm"),
+        (signed(r#"{"typ":"JWT","alg":"HS256"}"#, r#"{"sub":"x","sid":"y","iat":1,"exp":9999999999}"#), "no ids"),
+        (signed(r#"{"typ":"JWT","alg":"HS256"}"#, r#"{"iat":1}"#), "no claims"),
+        (signed(r#"{"typ":"JWT","alg":"HS256"}"#, &body.replace("9999999999", "-1")), "a negative moment"),
+        (signed(r#"{"typ":"JWT","alg":"HS256"}"#, &body.replace("9999999999", "1e400")), "no moment"),
+        (format!("{}.{}", "A".repeat(10_000_000), signature), "10 MB"),
+    ] {
+        assert_eq!(signer.read(&token, NOW), Err(TokenError::Malformed), "{why}");
+    }
+    let fine = signed(r#"{"typ":"JWT","alg":"HS256"}"#, body);
+    assert!(signer.read(&fine, NOW).is_ok(), "the forged ones fail for what they change alone");
+}
+
+#[test]
+fn the_last_moment_that_can_be_written_does_not_overflow() {
+    let claims = Claims { expires_at: Timestamp(u64::MAX), ..claims() };
+    let token = signer(SECRET).sign(&claims);
+    let read = signer(SECRET).read(token.expose(), NOW).unwrap();
+    assert_eq!(read.expires_at.unix_seconds(), claims.expires_at.unix_seconds());
+}
+
+#[test]
+fn the_provider_is_named_however_often_signers_are_made() {
+    install();
+    install();
+    assert!(aws_lc::DEFAULT_PROVIDER.install_default().is_err(), "it was named");
+    let token = signer(SECRET).sign(&claims());
+    assert!(signer(SECRET).read(token.expose(), NOW).is_ok());
+}

@@ -1,0 +1,238 @@
+//! Credentials of LLM providers at rest: AES-256-GCM (NIST SP 800-38D) under a master key, bound to their row and its owner.
+//!
+//! A sealed credential is nonce, ciphertext and tag; the nonce is 12 fresh random bytes. What was moved to another row or
+//! owner, altered, or sealed with another key does not open.
+
+use std::fmt;
+
+use aes_gcm::aead::consts::{U12, U16};
+use aes_gcm::aead::inout::InOutBuf;
+use aes_gcm::{AeadInOut, Aes256Gcm, Key, KeyInit, Nonce, Tag};
+use base64ct::{Base64, Base64Unpadded, Encoding};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::id::{ProviderKeyId, UserId};
+use crate::secret::Secret;
+
+const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 12;
+const TAG_BYTES: usize = 16;
+const ID_BYTES: usize = 16;
+/// Opens what is hashed to a fingerprint, so that it is no hash that anything else makes of a key.
+const FINGERPRINT: &[u8] = b"tollgate master key";
+/// Opens the associated data.
+const BOUND_TO: &[u8] = b"tollgate provider key";
+
+/// What credentials are sealed with: 32 bytes. It does not print, and is wiped when dropped.
+#[derive(Clone)]
+pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
+
+/// Which master key it is, without telling the key: the first 16 bytes of a SHA-256. `Display` is lowercase hex.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint(pub [u8; 16]);
+
+/// A sealed credential.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The master key that it is sealed with.
+    pub master: Fingerprint,
+    /// Nonce, ciphertext and tag.
+    pub bytes: Vec<u8>,
+}
+
+/// The master key that is in use, and during a rotation the other one, which opens too.
+#[derive(Clone)]
+pub struct Vault {
+    current: Bolt,
+    previous: Option<Bolt>,
+}
+
+/// A master key, ready to use.
+#[derive(Clone)]
+struct Bolt {
+    fingerprint: Fingerprint,
+    cipher: Aes256Gcm,
+}
+
+/// Why a credential could not be sealed or opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum VaultError {
+    /// No master key of this vault has sealed it.
+    #[error("it is sealed with the master key {master}, which this server does not have")]
+    OtherKey {
+        /// The one that has.
+        master: Fingerprint,
+    },
+    /// The right key does not open it.
+    #[error("it was altered, or moved from another row")]
+    Altered,
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Random,
+}
+
+/// A text is no master key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a master key is 32 bytes in base64, as `openssl rand -base64 32` makes them")]
+pub struct NoMasterKey;
+
+impl MasterKey {
+    /// Reads 32 bytes in base64: the standard alphabet or the one for URLs (RFC 4648, 4 and 5), with or without `=`.
+    ///
+    /// # Errors
+    /// [`NoMasterKey`]; the text is not repeated.
+    pub fn parse(text: &str) -> Result<Self, NoMasterKey> {
+        let digits = text.strip_suffix('=').unwrap_or(text).bytes();
+        let in_one_alphabet = |digit| match digit {
+            b'-' => b'+',
+            b'_' => b'/',
+            digit => digit,
+        };
+        let digits: Zeroizing<Vec<u8>> = Zeroizing::new(digits.map(in_one_alphabet).collect());
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        let decoded = Base64Unpadded::decode(digits.as_slice(), bytes.as_mut_slice()).map(<[u8]>::len);
+        if decoded == Ok(KEY_BYTES) { Ok(Self(bytes)) } else { Err(NoMasterKey) }
+    }
+
+    /// Which one it is.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        let digest = Sha256::new().chain_update(FINGERPRINT).chain_update(self.0.as_slice()).finalize();
+        let mut first = [0; ID_BYTES];
+        first.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        Fingerprint(first)
+    }
+}
+
+/// 32 random bytes in base64, 44 characters: a master key, or another secret of that strength.
+///
+/// # Errors
+/// [`VaultError::Random`].
+pub fn random_text() -> Result<Secret, VaultError> {
+    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(|_| VaultError::Random)?;
+    Ok(Secret::new(Base64::encode_string(bytes.as_slice())))
+}
+
+impl Vault {
+    /// Seals with `current`; opens with either.
+    #[must_use]
+    pub fn new(current: &MasterKey, previous: Option<&MasterKey>) -> Self {
+        Self { current: Bolt::new(current), previous: previous.map(Bolt::new) }
+    }
+
+    /// The key that seals.
+    #[must_use]
+    pub const fn current(&self) -> Fingerprint {
+        self.current.fingerprint
+    }
+
+    /// The other one that opens.
+    #[must_use]
+    pub fn previous(&self) -> Option<Fingerprint> {
+        self.previous.as_ref().map(|bolt| bolt.fingerprint)
+    }
+
+    /// Whether what is sealed with this master key can be opened.
+    #[must_use]
+    pub fn has(&self, master: Fingerprint) -> bool {
+        self.bolt(master).is_some()
+    }
+
+    /// Seals `secret` for this row of this owner; nobody owns what is shared.
+    ///
+    /// # Errors
+    /// [`VaultError::Random`].
+    pub fn seal(&self, row: ProviderKeyId, owner: Option<UserId>, secret: &Secret) -> Result<Sealed, VaultError> {
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).map_err(|_| VaultError::Random)?;
+        let text = secret.expose().as_bytes();
+        let mut bytes = Vec::with_capacity(NONCE_BYTES + text.len() + TAG_BYTES);
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(text);
+        let (_, buffer) = bytes.split_at_mut(NONCE_BYTES);
+        let buffer = InOutBuf::from(buffer);
+        let bound = bound_to(row, owner);
+        let nonce = Nonce::<U12>::from(nonce);
+        // Only a text of 64 GiB has no tag.
+        let tag = self.current.cipher.encrypt_inout_detached(&nonce, &bound, buffer);
+        bytes.extend_from_slice(&tag.map_err(|_| VaultError::Altered)?);
+        Ok(Sealed { master: self.current.fingerprint, bytes })
+    }
+
+    /// Opens what was sealed for this row of this owner.
+    ///
+    /// # Errors
+    /// [`VaultError::OtherKey`], [`VaultError::Altered`].
+    pub fn open(&self, row: ProviderKeyId, owner: Option<UserId>, sealed: &Sealed) -> Result<Secret, VaultError> {
+        let bolt = self.bolt(sealed.master).ok_or(VaultError::OtherKey { master: sealed.master })?;
+        let (nonce, rest) = sealed.bytes.split_first_chunk::<NONCE_BYTES>().ok_or(VaultError::Altered)?;
+        let (ciphertext, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(VaultError::Altered)?;
+        let (nonce, tag) = (Nonce::<U12>::from(*nonce), Tag::<U16>::from(*tag));
+        let mut text = Zeroizing::new(ciphertext.to_vec());
+        let buffer = InOutBuf::from(text.as_mut_slice());
+        let opened = bolt.cipher.decrypt_inout_detached(&nonce, &bound_to(row, owner), buffer, &tag);
+        opened.map_err(|_| VaultError::Altered)?;
+        String::from_utf8(std::mem::take(&mut *text)).map(Secret::new).map_err(|no_text| {
+            no_text.into_bytes().zeroize();
+            VaultError::Altered
+        })
+    }
+
+    fn bolt(&self, master: Fingerprint) -> Option<&Bolt> {
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|bolt| bolt.fingerprint == master)
+    }
+}
+
+impl Bolt {
+    fn new(key: &MasterKey) -> Self {
+        let mut bytes = Key::<Aes256Gcm>::from(*key.0);
+        let cipher = Aes256Gcm::new(&bytes);
+        bytes.as_mut_slice().zeroize();
+        Self { fingerprint: key.fingerprint(), cipher }
+    }
+}
+
+/// The associated data; no user's id is zero.
+fn bound_to(row: ProviderKeyId, owner: Option<UserId>) -> [u8; BOUND_TO.len() + 2 * ID_BYTES] {
+    let owner = owner.map_or([0; ID_BYTES], |owner| owner.0.into_bytes());
+    let parts = BOUND_TO.iter().copied().chain(row.0.into_bytes()).chain(owner);
+    let mut bound = [0; BOUND_TO.len() + 2 * ID_BYTES];
+    bound.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+    bound
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MasterKey({})", self.fingerprint())
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({} bytes with {})", self.bytes.len(), self.master)
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault").field("current", &self.current()).field("previous", &self.previous()).finish()
+    }
+}
+
+#[cfg(test)]
+mod property_tests;

@@ -1,0 +1,203 @@
+//! From what a body says to tokens and money.
+
+use access::NanoUsd;
+use meter::Rates;
+
+use super::extent::{Extent, Writes};
+use super::{Limits, Reference};
+use crate::format::{Dialect, Format};
+use crate::price::{Long, Price, Terms, Tier};
+
+/// Tokens that a provider adds to any request.
+const ADDED: u64 = 512;
+/// Tokens that it adds for tools: Anthropic's come to less than 2,500 (its pricing page, read 2026-11-20).
+const ADDED_FOR_TOOLS: u64 = 4_096;
+
+/// What an image comes to at most. Anthropic scales each down to less than 4,784 tokens, Google cuts them into at most 24
+/// tiles of 258. OpenAI tells no end: an image of 12 million pixels is 14,364 tokens (measured by others, 2026-11), which
+/// makes this one of more than 50 million.
+const OPENAI_IMAGE: u64 = 65_536;
+const ANTHROPIC_IMAGE: u64 = 5_000;
+const GOOGLE_IMAGE: u64 = 8_192;
+
+/// How often a tool without a cap is taken to be run: Anthropic pauses a turn after ten rounds, the others name no number.
+const UNCAPPED_ROUNDS: u64 = 10;
+
+const PICO_PER_NANO: i128 = 1_000;
+
+/// Tokens that go in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Input {
+    /// All of them.
+    pub(super) tokens: u64,
+    /// Most that one sampling takes: its length decides the rates of a long request.
+    pub(super) longest: u64,
+    /// Those of images; they are not within `text`.
+    images: u64,
+    /// The rest.
+    text: u64,
+    /// Whether they may be of any kind.
+    of_any_kind: bool,
+}
+
+/// Tokens that come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Output {
+    /// Of each answer.
+    pub(super) each: u64,
+    /// How many answers.
+    pub(super) answers: u64,
+    /// What is paid for beside them.
+    pub(super) beside: u64,
+}
+
+/// What a token costs at most, in pico-USD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dearest {
+    text: u64,
+    image: u64,
+    pub(super) output: u64,
+}
+
+impl Output {
+    pub(super) fn tokens(self) -> u64 {
+        self.each.saturating_mul(self.answers).saturating_add(self.beside)
+    }
+}
+
+impl Extent {
+    /// What tokens go in; `None` where that hangs on the model's window, which is not known.
+    pub(super) fn input(&self, limits: Option<Limits>) -> Option<Input> {
+        let added = if self.tools { ADDED.saturating_add(ADDED_FOR_TOOLS) } else { ADDED };
+        let text = self.text_bytes.saturating_add(added);
+        let each = match self.format.dialect() {
+            Dialect::OpenAi => OPENAI_IMAGE,
+            Dialect::Anthropic => ANTHROPIC_IMAGE,
+            Dialect::Google => GOOGLE_IMAGE,
+        };
+        let images = self.images.saturating_mul(each);
+        let plain = text.saturating_add(images);
+        let rounds = self.rounds();
+        if self.reference().is_none() && rounds == 1 {
+            return Some(Input { tokens: plain, longest: plain, images, text, of_any_kind: false });
+        }
+        let longest = limits?.input_tokens_max.max(plain);
+        let tokens = longest.saturating_mul(rounds);
+        Some(Input { tokens, longest, images: 0, text: tokens, of_any_kind: true })
+    }
+
+    /// What tokens come out; `None` where no limit is asked for, and the model's is not known.
+    pub(super) fn output(&self, price: Option<&Price>, limits: Option<Limits>) -> Option<Output> {
+        if matches!(self.format, Format::Embeddings | Format::EmbedContent | Format::Moderations) {
+            return Some(Output { each: 0, answers: 0, beside: 0 });
+        }
+        let asked = self.limit.asked.filter(|_| !self.limit.odd);
+        let each = match asked {
+            Some(asked) if self.makes_images(price) => limits?.output_tokens_max.max(asked),
+            Some(asked) => asked,
+            None => limits?.output_tokens_max,
+        };
+        let answers = self.choices.saturating_mul(self.prompts.max(1)).saturating_mul(self.rounds());
+        Some(Output { each, answers, beside: if self.predicted { self.text_bytes } else { 0 } })
+    }
+
+    /// Whether images may come out: what one comes to is held by no limit of words that anybody documents.
+    pub(super) fn makes_images(&self, price: Option<&Price>) -> bool {
+        let sold = || price.is_some_and(|price| price.rates.image_output > Some(0));
+        self.format == Format::Images || (self.format == Format::GenerateContent && sold())
+    }
+
+    /// How often the model is asked: again behind each tool that the provider runs, and once more for a compaction.
+    fn rounds(&self) -> u64 {
+        let served = &self.served;
+        let tools = match served.cap {
+            Some(cap) if served.uncapped || served.capped > 0 => cap,
+            _ => served.capped.saturating_add(if served.uncapped { UNCAPPED_ROUNDS } else { 0 }),
+        };
+        let compactions = u64::from(self.reference == Some(Reference::Compaction));
+        1_u64.saturating_add(tools).saturating_add(compactions)
+    }
+
+    /// What is sold by a unit that the body tells.
+    pub(super) fn by_unit(&self, price: &Price) -> Option<NanoUsd> {
+        let units = &price.units;
+        match (self.format, self.billed) {
+            (_, Some(billed)) => units.cost(billed),
+            (Format::Images, None) => nano(times(self.choices, units.image?)),
+            _ => None,
+        }
+    }
+
+    /// What the tokens cost at most; `None` where a rate that may apply is not known.
+    pub(super) fn money(&self, price: &Price, input: Input, output: Output) -> Option<NanoUsd> {
+        let dearest = self.dearest(price, input, output.tokens() > 0)?;
+        let pico = self.input_pico(price, input, dearest).saturating_add(times(output.tokens(), dearest.output));
+        nano(pico)
+    }
+
+    /// What goes in, and what is sold beside the tokens.
+    pub(super) fn input_pico(&self, price: &Price, input: Input, dearest: Dearest) -> i128 {
+        let searches = if self.served.searches { self.rounds().saturating_sub(1) } else { 0 };
+        let searches = times(searches, price.units.search.unwrap_or(0));
+        times(input.text, dearest.text).saturating_add(times(input.images, dearest.image)).saturating_add(searches)
+    }
+
+    /// The dearest rates that may apply, at the terms that are asked for or the standard ones: a provider may serve at either.
+    pub(super) fn dearest(&self, price: &Price, input: Input, makes: bool) -> Option<Dearest> {
+        let asked = self.terms?;
+        let standard = Terms { tier: Tier::Standard, ..asked };
+        let mut dearest: Option<Dearest> = None;
+        for terms in [standard, asked] {
+            let at = price.at(terms)?;
+            let long = at.long.filter(|long| input.longest > long.above_tokens);
+            for rates in [Some(at.rates), long.map(|Long { rates, .. }| rates)].into_iter().flatten() {
+                let of = self.of_rates(&rates, input, makes)?;
+                dearest = Some(dearest.map_or(of, |before| before.max(of)));
+            }
+        }
+        dearest
+    }
+
+    /// The dearest of `rates` that may apply; `None` where one of them is not known.
+    fn of_rates(&self, rates: &Rates, input: Input, makes: bool) -> Option<Dearest> {
+        let mut text = rates.input?.max(rates.cached_input.unwrap_or(0));
+        // OpenAI writes to its caches unasked, since gpt-5.6 at a price.
+        let writes = if matches!(self.format, Format::Chat | Format::Responses) { Writes::Long } else { self.writes };
+        if writes >= Writes::Short {
+            text = text.max(rates.cache_write_short?);
+        }
+        if writes == Writes::Long {
+            text = text.max(rates.cache_write_long?);
+        }
+        let mut image = text;
+        if input.images > 0 {
+            image = image.max(rates.image_input?);
+        }
+        if input.of_any_kind {
+            let others = [rates.cache_write_short, rates.cache_write_long, rates.audio_input, rates.image_input];
+            text = others.into_iter().flatten().fold(text, u64::max);
+        }
+        if self.reference == Some(Reference::Audio) {
+            text = text.max(rates.audio_input?);
+        }
+        let output = [rates.output, rates.audio_output, rates.image_output].into_iter().flatten().max();
+        Some(Dearest { text, image, output: if makes { output? } else { 0 } })
+    }
+}
+
+impl Dearest {
+    fn max(self, other: Self) -> Self {
+        let Self { text, image, output } = other;
+        Self { text: self.text.max(text), image: self.image.max(image), output: self.output.max(output) }
+    }
+}
+
+pub(super) fn times(quantity: u64, rate: u64) -> i128 {
+    i128::from(quantity).saturating_mul(i128::from(rate))
+}
+
+/// Rounded up; an amount that nobody can have is the most that there is.
+fn nano(pico: i128) -> Option<NanoUsd> {
+    let nano = pico.checked_add(PICO_PER_NANO - 1)?.div_euclid(PICO_PER_NANO);
+    Some(NanoUsd(i64::try_from(nano).unwrap_or(i64::MAX)))
+}

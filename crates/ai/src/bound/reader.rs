@@ -1,0 +1,276 @@
+//! Reads a body's tokens in the light of the path at which they stand.
+
+use std::ops::Range;
+
+use super::Reference;
+use super::extent::{Extent, Writes};
+use super::names::Name;
+use super::rules;
+use super::walk::{Text, Token, Walk};
+use crate::format::Format;
+use crate::price::Tier;
+
+/// Deepest place that any API gives a meaning; what stands deeper is passed over.
+const DEPTH_MAX: usize = 24;
+
+/// Most answers that OpenAI gives (its API reference, read 2026-11-20): what is meant by a number that is none of ours.
+const CHOICES_MAX: u64 = 128;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) extent: Extent,
+    /// Under which key each open object or list stands; the first is the body itself.
+    path: [Name; DEPTH_MAX],
+    lists: [bool; DEPTH_MAX],
+    depth: usize,
+    blobs: Vec<Blob>,
+    tools: Vec<Tool>,
+    pub(super) item: Item,
+}
+
+/// Where something stands: under which keys, under which of them last, and at which bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spot<'a> {
+    pub(super) path: &'a [Name],
+    pub(super) name: Name,
+    pub(super) at: Range<usize>,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    Text(Text<'a>),
+    Word(&'a str),
+}
+
+/// An image or a file inside the body, as far as it is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Blob {
+    depth: usize,
+    pub(super) data_bytes: u64,
+    pub(super) encoded: bool,
+    /// Whether another kind than the encoded one is named.
+    pub(super) plain: bool,
+    pub(super) image: bool,
+    /// Whether it is of another kind than images and text.
+    pub(super) other: bool,
+    pub(super) referred: Option<Reference>,
+}
+
+/// A tool that is declared, as far as it is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tool {
+    depth: usize,
+    pub(super) served: bool,
+    pub(super) searches: bool,
+    pub(super) cap: Option<u64>,
+}
+
+/// An item of a Responses request, as far as it is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) id: bool,
+    pub(super) other: bool,
+}
+
+impl Reader {
+    pub(super) fn new(extent: Extent) -> Self {
+        Self {
+            extent,
+            path: [Name::Other; DEPTH_MAX],
+            lists: [false; DEPTH_MAX],
+            depth: 0,
+            blobs: Vec::new(),
+            tools: Vec::new(),
+            item: Item::default(),
+        }
+    }
+
+    pub(super) fn read(mut self, body: &[u8]) -> Extent {
+        let mut walk = Walk::new(body);
+        let mut key = Name::Other;
+        while let Some(token) = walk.next() {
+            match token {
+                Token::Key(text) => key = Name::of(&text.resolved()),
+                Token::Open { list, at } => {
+                    let name = self.name(key);
+                    if !self.open(name, (list, at), body) {
+                        walk.pass_over(list);
+                    }
+                }
+                Token::Close => self.close(),
+                Token::String(text, at) => self.value(self.name(key), Value::Text(text), at),
+                Token::Word(word, at) => self.value(self.name(key), Value::Word(word), at),
+            }
+        }
+        self.extent
+    }
+
+    /// The name of what stands here: its key, or that it is one of a list.
+    fn name(&self, key: Name) -> Name {
+        let in_list = self.depth.checked_sub(1).and_then(|at| self.lists.get(at)) == Some(&true);
+        if in_list { Name::Element } else { key }
+    }
+
+    /// An object or list begins. Whether it is entered.
+    fn open(&mut self, name: Name, (list, at): (bool, usize), body: &[u8]) -> bool {
+        let path = self.path;
+        let above = path.get(1..self.depth).unwrap_or_default();
+        let enters = self.depth == 0 || rules::opens(self, &Spot { path: above, name, at: at..at + 1 }, body);
+        if !enters {
+            return false;
+        }
+        let (Some(place), Some(is_list)) = (self.path.get_mut(self.depth), self.lists.get_mut(self.depth)) else {
+            return false;
+        };
+        (*place, *is_list) = (name, list);
+        if self.depth == 0 {
+            rules::begins(self, at, body);
+        }
+        self.depth += 1;
+        true
+    }
+
+    fn close(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        if let Some(blob) = self.blobs.pop_if(|blob| blob.depth == self.depth) {
+            rules::closes_blob(self, blob);
+        }
+        if let Some(tool) = self.tools.pop_if(|tool| tool.depth == self.depth) {
+            self.count(tool);
+        }
+        let path = self.path;
+        if let [Name::Input, Name::Element] = path.get(1..=self.depth).unwrap_or_default() {
+            let item = std::mem::take(&mut self.item);
+            if item.id && !item.other {
+                self.refer(Reference::Item);
+            }
+        }
+    }
+
+    fn value(&mut self, name: Name, value: Value<'_>, at: Range<usize>) {
+        let path = self.path;
+        rules::value(self, &Spot { path: path.get(1..self.depth).unwrap_or_default(), name, at }, value);
+    }
+
+    /// The object that begins here is an image or a file.
+    pub(super) fn begin_blob(&mut self) {
+        self.blobs.push(Blob { depth: self.depth, ..Blob::default() });
+    }
+
+    pub(super) fn blob(&mut self) -> Option<&mut Blob> {
+        let depth = self.depth;
+        self.blobs.last_mut().filter(|blob| blob.depth + 1 == depth)
+    }
+
+    /// The object that begins here is a tool.
+    pub(super) fn begin_tool(&mut self) {
+        self.tools.push(Tool { depth: self.depth, ..Tool::default() });
+    }
+
+    pub(super) fn tool(&mut self) -> Option<&mut Tool> {
+        let depth = self.depth;
+        self.tools.last_mut().filter(|tool| tool.depth + 1 == depth)
+    }
+
+    /// A tool that the provider runs is one more.
+    pub(super) fn count(&mut self, tool: Tool) {
+        let served = &mut self.extent.served;
+        if tool.served {
+            served.uncapped |= tool.cap.is_none();
+            served.capped = served.capped.saturating_add(tool.cap.unwrap_or(0));
+            served.searches |= tool.searches;
+        }
+    }
+
+    /// A tool that is no more than a field.
+    pub(super) fn serves(&mut self, searches: bool) {
+        self.count(Tool { depth: 0, served: true, searches, cap: None });
+    }
+
+    pub(super) fn refer(&mut self, reference: Reference) {
+        self.extent.reference = self.extent.reference.or(Some(reference));
+    }
+
+    /// An image by its URL, or inside it.
+    pub(super) fn image(&mut self, value: Value<'_>) {
+        match value {
+            // PHP escapes the slash.
+            Value::Text(url) if [&b"data:image/"[..], b"data:image\\/"].iter().any(|start| url.begins_with(start)) => {
+                self.add_image(url.bytes());
+            }
+            Value::Text(url) if url.begins_with(b"data:") => self.refer(Reference::Document),
+            Value::Text(_) => self.refer(Reference::Url),
+            Value::Word(_) => {}
+        }
+    }
+
+    /// An image, of so many bytes of the body.
+    pub(super) fn add_image(&mut self, bytes: u64) {
+        self.extent.images = self.extent.images.saturating_add(1);
+        self.extent.text_bytes = self.extent.text_bytes.saturating_sub(bytes);
+    }
+
+    pub(super) fn limit(&mut self, value: Value<'_>, at: &Range<usize>) {
+        let limit = &mut self.extent.limit;
+        limit.places.push(at.clone());
+        if !value.is_null() {
+            let count = value.count();
+            limit.odd |= count.is_none();
+            limit.asked = limit.asked.max(count);
+        }
+    }
+
+    pub(super) fn choices(&mut self, value: Value<'_>) {
+        if !value.is_null() {
+            let count = value.count().unwrap_or(CHOICES_MAX);
+            self.extent.choices = self.extent.choices.max(count);
+        }
+    }
+
+    pub(super) fn writes(&mut self, writes: Writes) {
+        self.extent.writes = self.extent.writes.max(writes);
+    }
+
+    pub(super) fn tier(&mut self, value: Value<'_>) {
+        if let Value::Text(word) = value {
+            let of = if self.extent.format == Format::GenerateContent { Tier::of_google } else { Tier::of_openai };
+            self.set_tier(of(&word.resolved()));
+        }
+    }
+
+    pub(super) fn set_tier(&mut self, tier: Option<Tier>) {
+        self.extent.terms = self.extent.terms.zip(tier).map(|(terms, tier)| crate::price::Terms { tier, ..terms });
+    }
+}
+
+impl Value<'_> {
+    pub(super) fn is_null(self) -> bool {
+        self == Value::Word("null")
+    }
+
+    /// A count, as lenient readers read one too: a fraction is rounded up, and a text may hold it.
+    pub(super) fn count(self) -> Option<u64> {
+        let text = match self {
+            Self::Text(text) => text.resolved(),
+            Self::Word(word) => word.into(),
+        };
+        let text = text.trim();
+        if let Ok(count) = text.parse() {
+            return Some(count);
+        }
+        let number: f64 = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates, and is no less")]
+        Some(number.ceil() as u64)
+    }
+
+    pub(super) fn says(self, words: &[&str]) -> bool {
+        matches!(self, Value::Text(text) if words.contains(&&*text.resolved()))
+    }
+
+    /// Whether it is a text of any length but none.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Value::Text(text) if text.bytes() > 0)
+    }
+}

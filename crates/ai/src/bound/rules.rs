@@ -1,0 +1,88 @@
+//! Where each format says what a bound hangs on.
+
+mod google;
+mod messages;
+mod openai;
+
+use super::Reference;
+use super::names::Name;
+use super::reader::{Blob, Reader, Spot, Value};
+use crate::format::Format;
+
+/// The body begins, at its brace.
+pub(super) fn begins(reader: &mut Reader, at: usize, body: &[u8]) {
+    let put = match reader.extent.format {
+        Format::Chat => "\"max_completion_tokens\":",
+        Format::Completions => "\"max_tokens\":",
+        Format::Responses => "\"max_output_tokens\":",
+        Format::GenerateContent => "\"generationConfig\":{\"maxOutputTokens\":",
+        Format::Messages
+        | Format::Embeddings
+        | Format::EmbedContent
+        | Format::Images
+        | Format::Speech
+        | Format::Transcription
+        | Format::Moderations => return,
+    };
+    reader.extent.limit.least = if reader.extent.format == Format::Responses { openai::RESPONSES_LEAST } else { 1 };
+    let behind = if reader.extent.format == Format::GenerateContent { "}," } else { "," };
+    if !is_empty(body, at) {
+        reader.extent.limit.room = Some((at + 1..at + 1, put, behind));
+    }
+}
+
+/// An object or list begins. Whether it is entered: what a caller's own tools take and give says nothing to a provider.
+pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
+    let Spot { path, name, .. } = *spot;
+    if matches!(name, Name::Parameters | Name::InputSchema | Name::Schema) {
+        return false;
+    }
+    if path.is_empty() && matches!(name, Name::Tools | Name::Functions) {
+        reader.extent.tools = true;
+    }
+    match reader.extent.format {
+        Format::Chat | Format::Completions => openai::chat_opens(reader, path, name),
+        Format::Responses => openai::responses_opens(reader, path, name),
+        Format::Messages => return messages::opens(reader, path, name),
+        Format::GenerateContent | Format::EmbedContent => return google::opens(reader, spot, body),
+        Format::Embeddings | Format::Images | Format::Speech | Format::Transcription | Format::Moderations => {
+            return false;
+        }
+    }
+    true
+}
+
+/// A string, a number or another word.
+pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
+    match reader.extent.format {
+        Format::Chat | Format::Completions => openai::chat(reader, spot, value),
+        Format::Responses => openai::responses(reader, spot, value),
+        Format::Messages => messages::value(reader, spot, value),
+        Format::GenerateContent | Format::EmbedContent => google::value(reader, spot, value),
+        Format::Images => {
+            if spot.path.is_empty() && spot.name == Name::N {
+                reader.choices(value);
+            }
+        }
+        Format::Embeddings | Format::Speech | Format::Transcription | Format::Moderations => {}
+    }
+}
+
+/// An image or a file inside the body is over.
+pub(super) fn closes_blob(reader: &mut Reader, blob: Blob) {
+    if let Some(reference) = blob.referred {
+        reader.refer(reference);
+    }
+    let is_image = blob.image && blob.encoded && !blob.plain && !blob.other;
+    if is_image {
+        reader.add_image(blob.data_bytes);
+    } else if blob.other || (blob.encoded && !blob.plain) {
+        reader.refer(Reference::Document);
+    }
+}
+
+/// Whether the object that begins at `at` has nothing in it.
+fn is_empty(body: &[u8], at: usize) -> bool {
+    let inside = body.get(at + 1..).unwrap_or_default().trim_ascii_start();
+    inside.is_empty() || inside.starts_with(b"}")
+}

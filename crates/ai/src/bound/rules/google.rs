@@ -1,0 +1,57 @@
+//! Gemini's, in both of the spellings that proto JSON allows.
+
+use super::is_empty;
+use crate::bound::Reference;
+use crate::bound::names::Name::{self, *};
+use crate::bound::reader::{Reader, Spot, Value};
+
+pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
+    let Spot { path, name, .. } = *spot;
+    let at = spot.at.start;
+    match (path, name) {
+        // What a caller's tool was called with, and what it said.
+        (_, Args | Response) => return false,
+        ([], GenerationConfig) => {
+            let behind = if is_empty(body, at) { "" } else { "," };
+            reader.extent.limit.room = Some((at + 1..at + 1, "\"maxOutputTokens\":", behind));
+        }
+        (_, InlineData) => reader.begin_blob(),
+        ([Tools], Element | FunctionDeclarations) | ([Tools, Element], FunctionDeclarations) => {}
+        ([Tools] | [Tools, Element], _) => reader.serves(false),
+        _ => {}
+    }
+    true
+}
+
+pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
+    let Spot { path, name, .. } = *spot;
+    match (path, name) {
+        ([GenerationConfig], MaxOutputTokens) => reader.limit(value, &spot.at),
+        ([], GenerationConfig) => {
+            reader.extent.limit.room = Some((spot.at.clone(), "{\"maxOutputTokens\":", "}"));
+        }
+        ([GenerationConfig], CandidateCount) => reader.choices(value),
+        ([], ServiceTier) => reader.tier(value),
+        ([], CachedContent) if value.is_text() => reader.refer(Reference::CachedContent),
+        ([.., FileData], FileUri) => reader.refer(Reference::Url),
+        ([.., InlineData], _) => inline(reader, name, value),
+        _ => {}
+    }
+}
+
+fn inline(reader: &mut Reader, name: Name, value: Value<'_>) {
+    let Some(blob) = reader.blob() else { return };
+    match (name, value) {
+        (MediaType, Value::Text(media)) => {
+            let media = media.resolved();
+            blob.image |= media.starts_with("image/");
+            blob.other |= !media.starts_with("image/") && !media.starts_with("text/plain");
+            blob.plain |= media.starts_with("text/plain");
+        }
+        (Data, Value::Text(data)) => {
+            blob.data_bytes = data.bytes();
+            blob.encoded = true;
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,120 @@
+//! OpenAI's: chat completions, legacy completions and Responses.
+
+use crate::bound::Reference;
+use crate::bound::names::Name::{self, *};
+use crate::bound::reader::{Reader, Spot, Value};
+use crate::format::Format;
+
+/// The least that `max_output_tokens` may be (OpenAI's API reference, read 2026-11-20).
+pub(super) const RESPONSES_LEAST: u64 = 16;
+
+/// Tools that the caller runs. Any other is the provider's.
+const OWN_TOOLS: [&str; 9] = [
+    "function",
+    "custom",
+    "namespace",
+    "local_shell",
+    "apply_patch",
+    "computer",
+    "computer_use",
+    "computer_use_preview",
+    "grammar",
+];
+/// The provider's that search the web, which are sold by the search.
+const SEARCHES: &str = "web_search";
+/// Parts of a message whose bytes bound their tokens, or that are looked at.
+const CHAT_PARTS: [&str; 5] = ["text", "refusal", "image_url", "input_audio", "file"];
+const RESPONSES_PARTS: [&str; 9] = [
+    "input_text",
+    "output_text",
+    "text",
+    "refusal",
+    "summary_text",
+    "reasoning_text",
+    "input_image",
+    "input_file",
+    "input_audio",
+];
+
+pub(super) fn chat_opens(reader: &mut Reader, path: &[Name], name: Name) {
+    match (path, name) {
+        ([], WebSearchOptions) => reader.serves(true),
+        ([], Prediction) => reader.extent.predicted = true,
+        ([Tools], Element) => reader.begin_tool(),
+        ([Prompt], Element) => add_prompt(reader),
+        _ => {}
+    }
+}
+
+pub(super) fn chat(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
+    let Spot { path, name, .. } = *spot;
+    match (path, name) {
+        ([], MaxTokens | MaxCompletionTokens) => reader.limit(value, &spot.at),
+        ([], N | BestOf) => reader.choices(value),
+        ([], ServiceTier) => reader.tier(value),
+        ([Prompt], Element) if matches!(value, Value::Text(_)) => add_prompt(reader),
+        ([Messages, Element, Content, Element], ImageUrl) | ([Messages, Element, Content, Element, ImageUrl], Url) => {
+            reader.image(value);
+        }
+        ([Messages, Element, Content, Element, File], FileId) if value.is_text() => reader.refer(Reference::File),
+        ([Messages, Element, Content, Element, File], FileData) if value.is_text() => reader.refer(Reference::Document),
+        ([Messages, Element, Content, Element, InputAudio], _) | ([Messages, Element, Audio], Id) => {
+            reader.refer(Reference::Audio);
+        }
+        ([Messages, Element, Content, Element], Type) if !value.says(&CHAT_PARTS) => reader.refer(Reference::Part),
+        ([Tools, Element], Type) => tool(reader, value),
+        _ => {}
+    }
+}
+
+/// One more of a list of prompts, each of which is answered.
+fn add_prompt(reader: &mut Reader) {
+    if reader.extent.format == Format::Completions {
+        reader.extent.prompts = reader.extent.prompts.saturating_add(1);
+    }
+}
+
+fn tool(reader: &mut Reader, value: Value<'_>) {
+    let served = !value.is_null() && !value.says(&OWN_TOOLS);
+    let searches = matches!(value, Value::Text(kind) if kind.resolved().starts_with(SEARCHES));
+    if let Some(tool) = reader.tool() {
+        tool.served |= served;
+        tool.searches |= searches;
+    }
+}
+
+pub(super) fn responses_opens(reader: &mut Reader, path: &[Name], name: Name) {
+    match (path, name) {
+        ([], Conversation) => reader.refer(Reference::Conversation),
+        ([], Prompt) => reader.refer(Reference::Prompt),
+        ([.., Tools], Element) => reader.begin_tool(),
+        ([Input, Element], _) => reader.item.other = true,
+        ([Input, ..], InputAudio) => reader.refer(Reference::Audio),
+        _ => {}
+    }
+}
+
+pub(super) fn responses(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
+    let Spot { path, name, .. } = *spot;
+    if let [Input, Element] = path {
+        reader.item.id |= name == Id;
+        reader.item.other |= !matches!(name, Id | Type);
+    }
+    match (path, name) {
+        ([], MaxOutputTokens) => reader.limit(value, &spot.at),
+        ([], MaxToolCalls) => reader.extent.served.cap = value.count().or(reader.extent.served.cap),
+        ([], ServiceTier) => reader.tier(value),
+        ([], PreviousResponseId) if !value.is_null() => reader.refer(Reference::PreviousResponse),
+        ([], Conversation) if !value.is_null() => reader.refer(Reference::Conversation),
+        ([], Prompt) if !value.is_null() => reader.refer(Reference::Prompt),
+        ([ContextManagement, Element], Type) if value.says(&["compaction"]) => reader.refer(Reference::Compaction),
+        ([.., Tools, Element], Type) => tool(reader, value),
+        ([Input, Element], Type) if value.says(&["item_reference"]) => reader.refer(Reference::Item),
+        ([Input, Element, Content, Element], Type) if !value.says(&RESPONSES_PARTS) => reader.refer(Reference::Part),
+        ([Input, ..], ImageUrl) => reader.image(value),
+        ([Input, ..], FileId) if value.is_text() => reader.refer(Reference::File),
+        ([Input, ..], FileUrl) if value.is_text() => reader.refer(Reference::Url),
+        ([Input, ..], FileData) if value.is_text() => reader.refer(Reference::Document),
+        _ => {}
+    }
+}

@@ -1,0 +1,367 @@
+mod references;
+
+use bytes::Bytes;
+use meter::{Rates, UnitRates};
+
+use super::*;
+use crate::endpoint::{Called, Found};
+use crate::price::Prices;
+use crate::{Asked, Endpoint};
+
+pub(super) fn called(path: &str) -> (Endpoint, Called<'_>) {
+    let Found::Endpoint(called) = Endpoint::find("POST", path) else { panic!("{path}") };
+    (called.endpoint, called)
+}
+
+pub(super) fn asked(path: &str, body: &str) -> Asked {
+    crate::request::read(&called(path).1, Some("application/json"), body.as_bytes()).unwrap()
+}
+
+pub(super) fn extent(path: &str, body: &str) -> Extent {
+    Extent::read(&called(path).1, &asked(path, body), body.as_bytes())
+}
+
+pub(super) fn limits(provider: &str, model: &str) -> Option<Limits> {
+    Limits::find(provider, [model])
+}
+
+const CHAT: &str = "/v1/chat/completions";
+const RESPONSES: &str = "/v1/responses";
+const MESSAGES: &str = "/v1/messages";
+const GEMINI: &str = "/v1beta/models/m:generateContent";
+
+const LIMITS: Option<Limits> = Some(Limits { input_tokens_max: 100_000, output_tokens_max: 1_000 });
+
+/// A price of 1 nano-USD a token of any kind.
+fn flat() -> Price {
+    Price::configured(Rates { image_output: None, ..Rates::flat(1_000) }, UnitRates::default())
+}
+
+fn bound(path: &str, body: &str) -> Bound {
+    extent(path, body).bound(Some(&flat()), LIMITS)
+}
+
+/// With the fields of `inside` beside a model.
+fn body(inside: &str) -> String {
+    format!(r#"{{"model":"m",{inside}}}"#)
+}
+
+fn output(path: &str, inside: &str) -> u64 {
+    bound(path, &body(inside)).output_tokens_max.unwrap()
+}
+
+#[test]
+fn text_is_bounded_by_its_bytes_and_a_fixed_overhead() {
+    for len in [0, 1, 1_000, 50_000] {
+        let body = body(&format!(r#""messages":[{{"role":"user","content":"{}"}}],"max_tokens":7"#, "x".repeat(len)));
+        let expected = body.len() as u64 + 512 + 7;
+        let bound = bound(CHAT, &body);
+        assert_eq!((bound.tokens, bound.money), (Some(expected), Some(NanoUsd(expected.cast_signed()))));
+        assert_eq!((bound.unbounded, bound.unknown()), (None, None));
+    }
+    let tools = body(r#""tools":[{"type":"function","function":{"name":"f"}}],"max_tokens":1"#);
+    assert_eq!(bound(CHAT, &tools).tokens, Some(tools.len() as u64 + 512 + 4_096 + 1));
+}
+
+#[test]
+fn output_is_the_limit_in_each_formats_own_words() {
+    for (path, inside, expected) in [
+        (CHAT, r#""max_tokens":7"#, 7),
+        (CHAT, r#""max_completion_tokens":8"#, 8),
+        (CHAT, r#""max_tokens":7,"max_completion_tokens":8"#, 8),
+        (CHAT, r#""max_output_tokens":7"#, 1_000),
+        (CHAT, r#""max_tok\u0065ns":7"#, 7),
+        (CHAT, r#""max_tokens":7,"max_tokens":9"#, 9),
+        (CHAT, r#""max_tokens":9,"max_tokens":7"#, 9),
+        (CHAT, r#""max_tokens":9,"max_completion_tokens":null"#, 9),
+        (CHAT, r#""max_tokens":null"#, 1_000),
+        (CHAT, r#""max_tokens":"7""#, 7),
+        (CHAT, r#""max_tokens":6.1"#, 7),
+        (CHAT, r#""max_tokens":1e2"#, 100),
+        (CHAT, r#""max_tokens":-1"#, 1_000),
+        (CHAT, r#""max_tokens":{}"#, 1_000),
+        (CHAT, r#""max_tokens":5000"#, 5_000),
+        (CHAT, r#""metadata":{"max_tokens":7}"#, 1_000),
+        (CHAT, r#""messages":[]"#, 1_000),
+        ("/v1/completions", r#""prompt":"x","max_tokens":7"#, 7),
+        (RESPONSES, r#""max_output_tokens":7"#, 7),
+        (RESPONSES, r#""max_tokens":7"#, 1_000),
+        (MESSAGES, r#""max_tokens":7"#, 7),
+        (GEMINI, r#""generationConfig":{"maxOutputTokens":7}"#, 7),
+        (GEMINI, r#""generation_config":{"max_output_tokens":7}"#, 7),
+        (GEMINI, r#""maxOutputTokens":7"#, 1_000),
+        ("/v1/embeddings", r#""input":"x""#, 0),
+        ("/v1/moderations", r#""input":"x""#, 0),
+    ] {
+        let text = if path == GEMINI { format!("{{{inside}}}") } else { body(inside) };
+        assert_eq!(bound(path, &text).output_tokens_max, Some(expected), "{path} {inside}");
+    }
+}
+
+#[test]
+fn output_is_the_limit_of_each_answer_that_is_asked_for() {
+    for (inside, expected) in [
+        (r#""max_tokens":7,"n":3"#, 21),
+        (r#""n":3,"max_tokens":7,"n":2"#, 21),
+        (r#""max_tokens":7,"n":null"#, 7),
+        (r#""max_tokens":7,"n":0"#, 7),
+        (r#""max_tokens":7,"n":"3""#, 21),
+        (r#""max_tokens":7,"n":[3]"#, 7),
+        (r#""max_tokens":7,"n":true"#, 7 * 128),
+        (r#""n":3"#, 3_000),
+    ] {
+        assert_eq!(output(CHAT, inside), expected, "{inside}");
+    }
+    for (inside, expected) in [
+        (r#""prompt":"x","max_tokens":7,"n":2,"best_of":5"#, 35),
+        (r#""prompt":["x","y"],"max_tokens":7,"n":2"#, 28),
+        (r#""prompt":[1,2,3],"max_tokens":7"#, 7),
+        (r#""prompt":[[1,2],[3]],"max_tokens":7"#, 14),
+        (r#""prompt":["x"],"max_tokens":7"#, 7),
+    ] {
+        assert_eq!(output("/v1/completions", inside), expected, "{inside}");
+    }
+    let candidates = r#"{"generationConfig":{"candidateCount":4,"maxOutputTokens":7}}"#;
+    assert_eq!(bound(GEMINI, candidates).output_tokens_max, Some(28));
+    let predicted = body(r#""max_tokens":7,"prediction":{"type":"content","content":"x"}"#);
+    assert_eq!(bound(CHAT, &predicted).output_tokens_max, Some(7 + predicted.len() as u64));
+}
+
+#[test]
+fn a_tool_with_a_cap_is_so_many_more_windows_and_searches() {
+    let limited = |cap: &str| {
+        let tool = format!(r#"{{"type":"web_search_20250305","name":"web_search"{cap}}}"#);
+        body(&format!(r#""max_tokens":7,"tools":[{tool}]"#))
+    };
+    let price = Price { units: UnitRates { search: Some(5_000), ..UnitRates::default() }, ..flat() };
+    for (text, rounds, unbounded) in [
+        (limited(r#","max_uses":3"#), 4, None),
+        (limited(r#","max_uses":0"#), 1, None),
+        (limited(""), 11, Some(Reference::ServerTool)),
+        (limited(r#","max_uses":null"#), 11, Some(Reference::ServerTool)),
+    ] {
+        let bound = extent(MESSAGES, &text).bound(Some(&price), LIMITS);
+        assert_eq!(bound.unbounded, unbounded, "{text}");
+        assert_eq!(bound.output_tokens_max, Some(7 * rounds), "{text}");
+        if rounds > 1 {
+            let tokens = (100_000 + 7) * rounds;
+            assert_eq!(bound.tokens, Some(tokens), "{text}");
+            assert_eq!(bound.money, Some(NanoUsd((tokens + 5 * (rounds - 1)).cast_signed())), "{text}");
+        }
+    }
+    let capped = bound(RESPONSES, &body(r#""max_tool_calls":2,"max_output_tokens":7,"tools":[{"type":"mcp"}]"#));
+    assert_eq!((capped.tokens, capped.unbounded), (Some(3 * 100_007), None));
+}
+
+#[test]
+fn images_inside_are_so_many_tokens_each_and_their_bytes_none() {
+    let data = "A".repeat(30_000);
+    for (path, inside, tokens) in [
+        (
+            CHAT,
+            format!(
+                r#""max_tokens":7,"messages":[{{"content":[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{data}"}}}}]}}]"#
+            ),
+            65_536,
+        ),
+        (
+            MESSAGES,
+            format!(
+                r#""max_tokens":7,"messages":[{{"content":[{{"source":{{"type":"base64","data":"{data}","media_type":"image/png"}}}}]}}]"#
+            ),
+            5_000,
+        ),
+        (
+            GEMINI,
+            format!(
+                r#""contents":[{{"parts":[{{"inlineData":{{"mimeType":"image/png","data":"{data}"}}}}]}}],"generationConfig":{{"maxOutputTokens":7}}"#
+            ),
+            8_192,
+        ),
+    ] {
+        let text = if path == GEMINI { format!("{{{inside}}}") } else { body(&inside) };
+        let bound = bound(path, &text);
+        assert!((tokens..tokens + 1_000).contains(&bound.tokens.unwrap()), "{path} {:?}", bound.tokens);
+        assert_eq!(bound.unbounded, None, "{path}");
+    }
+    let text = format!(
+        r#""max_tokens":7,"messages":[{{"content":[{{"source":{{"type":"text","data":"{data}","media_type":"text/plain"}}}}]}}]"#
+    );
+    assert!(bound(MESSAGES, &body(&text)).tokens.unwrap() > 30_000);
+}
+
+/// What a token more of input costs, in nano-USD.
+fn input_rate(name: &str, path: &str, inside: &str) -> Option<i64> {
+    let (provider, model) = name.split_once('/').unwrap();
+    let prices = Prices::builtin();
+    let filler = "x".repeat(100_000);
+    let text = |filler: &str| {
+        let fields = format!(r#"{inside}"user":"{filler}""#);
+        if path == GEMINI { format!("{{{fields}}}") } else { body(&fields) }
+    };
+    let money =
+        |filler: &str| extent(path, &text(filler)).bound(prices.find(provider, [model]), limits(provider, model)).money;
+    Some((money(&filler)?.0 - money("")?.0) / 100_000)
+}
+
+#[test]
+fn input_costs_the_dearest_class_that_may_apply() {
+    let cached = r#""max_tokens":7,"system":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}],"#;
+    let hour =
+        r#""max_tokens":7,"system":[{"type":"text","text":"x","cache_control":{"type":"ephemeral","ttl":"1h"}}],"#;
+    for (name, path, inside, rate) in [
+        ("anthropic/claude-opus-5", MESSAGES, r#""max_tokens":7,"#, Some(5_000)),
+        ("anthropic/claude-opus-5", MESSAGES, cached, Some(6_250)),
+        ("anthropic/claude-opus-5", MESSAGES, hour, Some(10_000)),
+        ("anthropic/claude-opus-5", MESSAGES, r#""max_tokens":7,"cache_control":{"type":"ephemeral"},"#, Some(6_250)),
+        ("openai/gpt-5", CHAT, "", Some(1_250)),
+        ("openai/gpt-6.1-sol", CHAT, "", Some(5_000)),
+        ("openai/gpt-5", CHAT, r#""service_tier":"priority","#, Some(2_500)),
+        ("openai/gpt-5", CHAT, r#""service_tier":"fast","#, Some(2_500)),
+        ("openai/gpt-5", CHAT, r#""service_tier":"flex","#, Some(1_250)),
+        ("openai/gpt-5", CHAT, r#""service_tier":"auto","#, Some(1_250)),
+        ("openai/gpt-5", CHAT, r#""service_tier":"scale","#, None),
+        ("openai/gpt-5-nano", CHAT, r#""service_tier":"priority","#, None),
+        ("openai/gpt-6-astra", RESPONSES, r#""service_tier":"ultrafast","#, Some(150_000)),
+        ("anthropic/claude-opus-5", MESSAGES, r#""max_tokens":7,"speed":"fast","#, Some(10_000)),
+        ("anthropic/claude-opus-5", MESSAGES, r#""max_tokens":7,"speed":"fast","inference_geo":"us","#, Some(11_000)),
+        ("anthropic/claude-opus-5", MESSAGES, r#""max_tokens":7,"inference_geo":"us","#, Some(5_500)),
+        ("anthropic/claude-opus-5", MESSAGES, r#""max_tokens":7,"inference_geo":"eu","#, None),
+        ("anthropic/claude-sonnet-5", MESSAGES, r#""max_tokens":7,"speed":"fast","#, None),
+        ("gemini/gemini-2.5-pro", GEMINI, r#""serviceTier":"priority","#, Some(2_250)),
+        ("gemini/gemini-2.5-pro", GEMINI, "", Some(1_250)),
+        ("gemini/gemini-2.5-pro", GEMINI, r#""service_tier":"later","#, None),
+    ] {
+        assert_eq!(input_rate(name, path, inside), rate, "{name} {inside}");
+    }
+}
+
+#[test]
+fn what_may_be_long_has_the_long_rates() {
+    let prices = Prices::builtin();
+    let price = prices.find("openai", ["gpt-5.4"]).unwrap();
+    let money = |len: usize| {
+        let text = body(&format!(r#""max_completion_tokens":1000,"user":"{}""#, "x".repeat(len)));
+        let bound = extent(CHAT, &text).bound(Some(price), limits("openai", "gpt-5.4"));
+        (bound.tokens.unwrap() - 1_000, bound.money.unwrap().0)
+    };
+    let (tokens, cost) = money(200_000);
+    assert_eq!(cost, (tokens * 2_500 + 1_000 * 15_000).cast_signed());
+    let (tokens, cost) = money(272_000);
+    assert_eq!(cost, (tokens * 5_000 + 1_000 * 22_500).cast_signed());
+    let priority = body(&format!(r#""service_tier":"priority","max_tokens":7,"user":"{}""#, "x".repeat(272_000)));
+    let bound = extent(CHAT, &priority).bound(Some(price), limits("openai", "gpt-5.4"));
+    assert_eq!((bound.money, bound.unknown()), (None, Some(Unknown::Price)));
+}
+
+#[test]
+fn without_price_or_limit_it_says_which() {
+    let text = body(r#""messages":[]"#);
+    let read = extent(CHAT, &text);
+    assert_eq!(read.bound(Some(&flat()), None).unknown(), Some(Unknown::Limits));
+    let unpriced = read.bound(None, LIMITS);
+    assert_eq!((unpriced.unknown(), unpriced.tokens), (Some(Unknown::Price), Some(text.len() as u64 + 512 + 1_000)));
+    let limited = extent(CHAT, &body(r#""messages":[],"max_tokens":7"#));
+    assert_eq!(limited.bound(Some(&flat()), None).unknown(), None);
+    let no_output = Price::configured(Rates { input: Some(1), ..Rates::default() }, UnitRates::default());
+    assert_eq!(limited.bound(Some(&no_output), None).unknown(), Some(Unknown::Price));
+}
+
+#[test]
+fn what_is_free_is_bounded_by_nothing() {
+    for path in ["/v1/messages/count_tokens", "/v1/moderations"] {
+        let bound = extent(path, &body(r#""messages":[],"previous_response_id":"x""#)).bound(None, None);
+        assert_eq!((bound.tokens, bound.money, bound.unbounded), (Some(0), Some(NanoUsd(0)), None), "{path}");
+    }
+    let (_, counts) = called("/v1beta/models/m:countTokens");
+    assert_eq!(Extent::read(&counts, &Asked::default(), b"{}").bound(None, None).money, Some(NanoUsd(0)));
+}
+
+#[test]
+fn what_is_sold_by_a_unit_is_known_beforehand() {
+    let prices = Prices::builtin();
+    let tts = prices.find("openai", ["tts-1"]);
+    let speech = extent("/v1/audio/speech", &body(r#""input":"héllo""#)).bound(tts, None);
+    assert_eq!((speech.money, speech.tokens, speech.unknown()), (Some(NanoUsd(75_000)), Some(0), None));
+    let drawn = Price::configured(Rates::default(), UnitRates { image: Some(40_000_000_000), ..UnitRates::default() });
+    let images = extent("/v1/images/generations", &body(r#""prompt":"x","n":3"#)).bound(Some(&drawn), None);
+    assert_eq!(images.money, Some(NanoUsd(120_000_000)));
+    let gpt = prices.find("openai", ["gpt-image-2"]);
+    let by_token = extent("/v1/images/generations", &body(r#""prompt":"x""#)).bound(gpt, None);
+    assert_eq!(by_token.unknown(), Some(Unknown::Limits));
+}
+
+#[test]
+fn what_makes_images_is_bounded_by_the_models_limit() {
+    let prices = Prices::builtin();
+    let price = prices.find("gemini", ["gemini-2.5-flash-image"]);
+    let text = r#"{"contents":[],"generationConfig":{"maxOutputTokens":7}}"#;
+    let bound = extent(GEMINI, text).bound(price, limits("gemini", "gemini-2.5-flash-image"));
+    assert_eq!(bound.output_tokens_max, Some(32_768));
+}
+
+fn clamp(path: &str, body: &str, tokens: u64) -> Option<String> {
+    let read = extent(path, body);
+    let lowered = read.clamp(None, LIMITS, Left { tokens: Some(tokens), money: None })?;
+    let model = asked(path, body).model;
+    let out = asked(path, body).with_limit(lowered).rewrite(&Bytes::copy_from_slice(body.as_bytes()), &model, false);
+    Some(String::from_utf8(out.body.to_vec()).unwrap())
+}
+
+#[test]
+fn a_limit_is_lowered_where_it_stands_or_put_where_none_does() {
+    for (path, before, left, after) in [
+        (CHAT, r#"{"model":"m","max_tokens": 900 }"#, 100, Some(r#"{"model":"m","max_tokens": 100 }"#)),
+        (CHAT, r#"{"model":"m","max_tokens":90}"#, 100, Some(r#"{"model":"m","max_tokens":90}"#)),
+        (CHAT, r#"{"model":"m","n":3,"max_tokens":900}"#, 100, Some(r#"{"model":"m","n":3,"max_tokens":33}"#)),
+        (
+            CHAT,
+            r#"{"max_tokens":900,"model":"m","max_completion_tokens":null}"#,
+            100,
+            Some(r#"{"max_tokens":100,"model":"m","max_completion_tokens":100}"#),
+        ),
+        (CHAT, r#"{ "model":"m"}"#, 100, Some(r#"{"max_completion_tokens":100, "model":"m"}"#)),
+        ("/v1/completions", r#"{"model":"m"}"#, 100, Some(r#"{"max_tokens":100,"model":"m"}"#)),
+        (RESPONSES, r#"{"model":"m"}"#, 100, Some(r#"{"max_output_tokens":100,"model":"m"}"#)),
+        (RESPONSES, r#"{"model":"m"}"#, 15, None),
+        (MESSAGES, r#"{"model":"m","max_tokens":900}"#, 100, Some(r#"{"model":"m","max_tokens":100}"#)),
+        (
+            MESSAGES,
+            r#"{"model":"m","max_tokens":900,"thinking":{"budget_tokens":99}}"#,
+            100,
+            Some(r#"{"model":"m","max_tokens":100,"thinking":{"budget_tokens":99}}"#),
+        ),
+        (MESSAGES, r#"{"model":"m","max_tokens":900,"thinking":{"budget_tokens":100}}"#, 100, None),
+        (GEMINI, r#"{"contents":[]}"#, 100, Some(r#"{"generationConfig":{"maxOutputTokens":100},"contents":[]}"#)),
+        (GEMINI, r#"{"generationConfig":{}}"#, 100, Some(r#"{"generationConfig":{"maxOutputTokens":100}}"#)),
+        (
+            GEMINI,
+            r#"{"generation_config":{"topK":1}}"#,
+            100,
+            Some(r#"{"generation_config":{"maxOutputTokens":100,"topK":1}}"#),
+        ),
+        (GEMINI, r#"{"generationConfig":null}"#, 100, Some(r#"{"generationConfig":{"maxOutputTokens":100}}"#)),
+        (CHAT, r#"{"model":"m"}"#, 0, None),
+        ("/v1/embeddings", r#"{"model":"m","input":"x"}"#, 100, None),
+    ] {
+        let tokens = before.len() as u64 + 512 + left;
+        assert_eq!(clamp(path, before, tokens).as_deref(), after, "{before}");
+    }
+    assert_eq!(clamp(CHAT, r#"{"model":"m"}"#, 10), None, "what goes in is too much");
+}
+
+#[test]
+fn a_limit_is_lowered_by_money_too() {
+    let text = body(r#""max_tokens":900"#);
+    let price = Price::configured(Rates { output: Some(10_000), ..Rates::flat(1_000) }, UnitRates::default());
+    let input = i64::try_from(text.len()).unwrap() + 512;
+    let clamp = |money: i64| {
+        let left = Left { tokens: None, money: Some(NanoUsd(money)) };
+        extent(CHAT, &text).clamp(Some(&price), None, left).map(|lowered| lowered.max_tokens)
+    };
+    for (left, expected) in [(9, None), (10, Some(1)), (1_009, Some(100)), (1_010, Some(101)), (1_000_000, Some(900))] {
+        assert_eq!(clamp(input + left), expected, "{left}");
+    }
+    assert_eq!(clamp(input - 1), None);
+    assert_eq!(extent(CHAT, &text).clamp(None, None, Left { tokens: None, money: Some(NanoUsd(i64::MAX)) }), None);
+}

@@ -1,0 +1,152 @@
+use super::*;
+
+fn check(path: &str, inside: &str, reference: Option<Reference>) {
+    let text = if path == GEMINI { format!("{{{inside}}}") } else { body(inside) };
+    let bound = bound(path, &text);
+    assert_eq!(bound.unbounded, reference, "{path} {inside}");
+    let output = bound.output_tokens_max.unwrap();
+    match reference {
+        None => assert!(bound.tokens.unwrap() < 100_000 + output, "{path} {inside}: {bound:?}"),
+        Some(_) => assert!(bound.tokens.unwrap() >= 100_000 + output, "{path} {inside}: {bound:?}"),
+    }
+    let nowhere = extent(path, &text).bound(Some(&flat()), None);
+    if reference.is_some() {
+        assert_eq!((nowhere.tokens, nowhere.unknown()), (None, Some(Unknown::Limits)), "{path} {inside}");
+    }
+}
+
+#[test]
+fn responses_tells_what_it_only_refers_to() {
+    use Reference::*;
+    for (inside, reference) in [
+        (r#""previous_response_id":"resp_1""#, Some(PreviousResponse)),
+        (r#""previous_response_id":null"#, None),
+        (r#""previous\u005fresponse_id":"resp_1""#, Some(PreviousResponse)),
+        (r#""conversation":"conv_1""#, Some(Conversation)),
+        (r#""conversation":{"id":"conv_1"}"#, Some(Conversation)),
+        (r#""prompt":{"id":"pmpt_1"}"#, Some(Prompt)),
+        (r#""prompt":null"#, None),
+        (r#""input":[{"type":"item_reference","id":"msg_1"}]"#, Some(Item)),
+        (r#""input":[{"id":"msg_1"}]"#, Some(Item)),
+        (r#""input":[{"id":"msg_1","role":"user","content":"x"}]"#, None),
+        (r#""input":[{"role":"user","content":[{"type":"input_text","text":"x"}]}]"#, None),
+        (r#""input":[{"role":"user","content":[{"type":"input_image","file_id":"f"}]}]"#, Some(File)),
+        (r#""input":[{"role":"user","content":[{"type":"input_image","image_url":"https://x"}]}]"#, Some(Url)),
+        (r#""input":[{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,A"}]}]"#, None),
+        (r#""input":[{"role":"user","content":[{"type":"input_file","file_url":"https://x"}]}]"#, Some(Url)),
+        (r#""input":[{"role":"user","content":[{"type":"input_file","file_data":"data:x"}]}]"#, Some(Document)),
+        (r#""input":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"x"}}]}]"#, Some(Audio)),
+        (r#""input":[{"role":"user","content":[{"type":"input_later"}]}]"#, Some(Part)),
+        (r#""input":[{"type":"function_call_output","output":[{"type":"input_image","file_id":"f"}]}]"#, Some(File)),
+        (r#""input":[{"type":"function_call","arguments":"{\"file_id\":\"f\"}"}]"#, None),
+        (r#""input":"previous_response_id \"file_id\":\"x\"""#, None),
+        (r#""tools":[{"type":"function","name":"f","parameters":{"properties":{"file_id":{"type":"x"}}}}]"#, None),
+        (r#""tools":[{"type":"custom"},{"type":"namespace","tools":[{"type":"function"}]}]"#, None),
+        (r#""tools":[{"type":"web_search"}]"#, Some(ServerTool)),
+        (r#""tools":[{"type":"namespace","tools":[{"type":"code_interpreter"}]}]"#, Some(ServerTool)),
+        (r#""tools":[{"type":"mcp","server_url":"https://x"}]"#, Some(ServerTool)),
+        (r#""input":[{"type":"additional_tools","tools":[{"type":"web_search"}]}]"#, Some(ServerTool)),
+        (r#""input":[{"type":"additional_tools","tools":[{"type":"function","parameters":{"image_url":"x"}}]}]"#, None),
+        (r#""context_management":[{"type":"compaction"}]"#, Some(Compaction)),
+    ] {
+        check(RESPONSES, inside, reference);
+    }
+}
+
+#[test]
+fn chat_tells_what_it_only_refers_to() {
+    use Reference::*;
+    let part = |part: &str| format!(r#""messages":[{{"role":"user","content":[{part}]}}]"#);
+    for (inside, reference) in [
+        (part(r#"{"type":"text","text":"\"image_url\":\"https://x\""}"#), None),
+        (part(r#"{"type":"image_url","image_url":{"url":"https://x"}}"#), Some(Url)),
+        (part(r#"{"type":"image_url","image_url":"https://x"}"#), Some(Url)),
+        (part(r#"{"type":"image_url","im\u0061ge_url":{"url":"https://x"}}"#), Some(Url)),
+        (part(r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,A"}}"#), None),
+        (part(r#"{"type":"image_url","image_url":{"url":"data:image\/png;base64,A"}}"#), None),
+        (part(r#"{"type":"image_url","image_url":{"url":"data:application/pdf;base64,A"}}"#), Some(Document)),
+        (part(r#"{"type":"file","file":{"file_id":"f"}}"#), Some(File)),
+        (part(r#"{"type":"file","file":{"file_data":"data:application/pdf;base64,A"}}"#), Some(Document)),
+        (part(r#"{"type":"input_audio","input_audio":{"data":"A","format":"wav"}}"#), Some(Audio)),
+        (part(r#"{"type":"video_url","video_url":{"url":"https://x"}}"#), Some(Part)),
+        (r#""messages":[{"role":"assistant","audio":{"id":"audio_1"}}]"#.to_owned(), Some(Audio)),
+        (r#""messages":[{"role":"assistant","tool_calls":[{"function":{"arguments":"{}"}}]}]"#.to_owned(), None),
+        (r#""web_search_options":{}"#.to_owned(), Some(ServerTool)),
+        (r#""tools":[{"type":"function","function":{"name":"web_search"}}]"#.to_owned(), None),
+        (r#""tools":[{"type":"web_search"}]"#.to_owned(), Some(ServerTool)),
+    ] {
+        check(CHAT, &inside, reference);
+    }
+}
+
+#[test]
+fn messages_tells_what_it_only_refers_to() {
+    use Reference::*;
+    let part = |part: &str| format!(r#""max_tokens":7,"messages":[{{"role":"user","content":[{part}]}}]"#);
+    let image = |source: &str| part(&format!(r#"{{"type":"image","source":{source}}}"#));
+    for (inside, reference) in [
+        (image(r#"{"type":"url","url":"https://x"}"#), Some(Url)),
+        (image(r#"{"type":"file","file_id":"f"}"#), Some(File)),
+        (image(r#"{"type":"base64","media_type":"image/png","data":"A"}"#), None),
+        (image(r#"{"data":"A","media_type":"image/png","type":"base64"}"#), None),
+        (image(r#"{"type":"base64","media_type":"application/pdf","data":"A"}"#), Some(Document)),
+        (image(r#"{"type":"text","media_type":"text/plain","data":"A"}"#), None),
+        (
+            image(r#"{"type":"content","content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}"#),
+            Some(Url),
+        ),
+        (image(r#"{"type":"later"}"#), Some(Part)),
+        (part(r#"{"type":"container_upload","file_id":"f"}"#), Some(File)),
+        (part(r#"{"type":"tool_use","name":"f","input":{"source":{"type":"url"},"file_id":"f"}}"#), None),
+        (part(r#"{"type":"tool_result","content":[{"type":"image","source":{"type":"url","url":"x"}}]}"#), Some(Url)),
+        (
+            r#""max_tokens":7,"tools":[{"name":"f","input_schema":{"type":"object","properties":{"max_uses":{}}}}]"#
+                .to_owned(),
+            None,
+        ),
+        (r#""max_tokens":7,"tools":[{"type":"bash_20250124","name":"bash"},{"type":"custom"}]"#.to_owned(), None),
+        (r#""max_tokens":7,"tools":[{"type":"web_search_20250305","name":"web_search"}]"#.to_owned(), Some(ServerTool)),
+        (r#""max_tokens":7,"tools":[{"type":"code_execution_20250825"}]"#.to_owned(), Some(ServerTool)),
+        (r#""max_tokens":7,"mcp_servers":[{"type":"url","url":"https://x"}]"#.to_owned(), Some(ServerTool)),
+        (r#""max_tokens":7,"mcp_servers":[]"#.to_owned(), None),
+        (r#""max_tokens":7,"container":"c""#.to_owned(), Some(Container)),
+        (r#""max_tokens":7,"context_management":{"edits":[{"type":"compact_20260112"}]}"#.to_owned(), Some(Compaction)),
+        (r#""max_tokens":7,"context_management":{"edits":[{"type":"clear_thinking_20251015"}]}"#.to_owned(), None),
+    ] {
+        check(MESSAGES, &inside, reference);
+    }
+}
+
+#[test]
+fn gemini_tells_what_it_only_refers_to() {
+    use Reference::*;
+    let part = |part: &str| format!(r#""contents":[{{"parts":[{part}]}}]"#);
+    for (inside, reference) in [
+        (part(r#"{"fileData":{"fileUri":"https://x"}}"#), Some(Url)),
+        (part(r#"{"file_data":{"file_uri":"https://x"}}"#), Some(Url)),
+        (part(r#"{"inlineData":{"mimeType":"image/png","data":"A"}}"#), None),
+        (part(r#"{"inline_data":{"data":"A","mime_type":"image/png"}}"#), None),
+        (part(r#"{"inlineData":{"mimeType":"text/plain","data":"A"}}"#), None),
+        (part(r#"{"inlineData":{"mimeType":"audio/wav","data":"A"}}"#), Some(Document)),
+        (part(r#"{"inlineData":{"data":"A"}}"#), Some(Document)),
+        (part(r#"{"functionCall":{"name":"f","args":{"fileData":{"fileUri":"x"}}}}"#), None),
+        (part(r#"{"functionResponse":{"name":"f","response":{"inlineData":{"data":"x"}}}}"#), None),
+        (part(r#"{"functionResponse":{"parts":[{"fileData":{"fileUri":"x"}}]}}"#), Some(Url)),
+        (r#""cachedContent":"cachedContents/x""#.to_owned(), Some(CachedContent)),
+        (r#""cached_content":"cachedContents/x""#.to_owned(), Some(CachedContent)),
+        (r#""tools":[{"functionDeclarations":[{"name":"f","parameters":{"type":"OBJECT"}}]}]"#.to_owned(), None),
+        (r#""tools":[{"googleSearch":{}}]"#.to_owned(), Some(ServerTool)),
+        (r#""tools":[{"functionDeclarations":[]},{"code_execution":{}}]"#.to_owned(), Some(ServerTool)),
+        (r#""tools":{"urlContext":{}}"#.to_owned(), Some(ServerTool)),
+    ] {
+        check(GEMINI, &inside, reference);
+    }
+}
+
+#[test]
+fn of_forms_and_places_elsewhere_the_window_counts() {
+    let (_, transcription) = called("/v1/audio/transcriptions");
+    let form = Extent::read(&transcription, &Asked::default(), b"--x\r\n");
+    assert_eq!(form.bound(Some(&flat()), LIMITS).unbounded, Some(Reference::Upload));
+    check("/v1/images/edits", r#""images":[{"image_url":"https://x"}],"prompt":"x""#, Some(Reference::Url));
+}

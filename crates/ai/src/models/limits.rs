@@ -1,0 +1,179 @@
+//! The most that models take and make: a flat table, dated and sourced like the prices.
+//!
+//! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI), for the
+//! models of the price table whose makers say both figures; models that embed make no tokens.
+
+use crate::price::undated;
+
+/// The day on which the figures were read, `YYYY-MM-DD`.
+pub const AS_OF: &str = "2026-11-20";
+/// Where they come from.
+pub const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1, MIT";
+
+/// What a model takes and makes at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Tokens of input, what a cache had included.
+    pub input_tokens_max: u64,
+    /// Tokens of one answer, reasoning included.
+    pub output_tokens_max: u64,
+}
+
+impl Limits {
+    /// Those of the first of `names` that is listed for `provider` (a word of
+    /// [`ProviderKind::as_str`](crate::ProviderKind::as_str)), with or without its date; `None` is not known.
+    #[must_use]
+    pub fn find<'a>(provider: &str, names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let rows = match provider {
+            "anthropic" => ANTHROPIC,
+            "gemini" => GEMINI,
+            "openai" => OPENAI,
+            "mock" => return Some(MOCK),
+            _ => return None,
+        };
+        let row = |name: &str| rows.binary_search_by_key(&name, |(name, ..)| name).ok().and_then(|at| rows.get(at));
+        let (_, input_tokens_max, output_tokens_max) =
+            names.into_iter().find_map(|name| row(name).or_else(|| row(undated(name))))?;
+        Some(Self { input_tokens_max: *input_tokens_max, output_tokens_max: *output_tokens_max })
+    }
+}
+
+/// A model, the tokens that it takes and makes; sorted by name.
+type Row = (&'static str, u64, u64);
+
+/// Made up: the mock holds itself to none.
+const MOCK: Limits = Limits { input_tokens_max: 1_000_000, output_tokens_max: 4_096 };
+
+#[rustfmt::skip]
+const ANTHROPIC: &[Row] = &[
+    ("claude-fable-5", 1_000_000, 128_000),
+    ("claude-fable-5-1", 1_000_000, 128_000),
+    ("claude-haiku-4-5", 200_000, 64_000),
+    ("claude-haiku-5-5", 1_000_000, 128_000),
+    ("claude-mythos-5", 1_000_000, 128_000),
+    ("claude-mythos-5-1", 1_000_000, 128_000),
+    ("claude-opus-4-5", 200_000, 64_000),
+    ("claude-opus-4-6", 1_000_000, 128_000),
+    ("claude-opus-4-7", 1_000_000, 128_000),
+    ("claude-opus-4-8", 1_000_000, 128_000),
+    ("claude-opus-5", 1_000_000, 128_000),
+    ("claude-opus-5-5", 1_000_000, 128_000),
+    ("claude-sonnet-4-5", 200_000, 64_000),
+    ("claude-sonnet-4-6", 1_000_000, 128_000),
+    ("claude-sonnet-5", 1_000_000, 128_000),
+    ("claude-sonnet-5-5", 1_000_000, 128_000),
+];
+
+#[rustfmt::skip]
+const GEMINI: &[Row] = &[
+    ("gemini-2.5-flash", 1_048_576, 65_536),
+    ("gemini-2.5-flash-image", 65_536, 32_768),
+    ("gemini-2.5-flash-lite", 1_048_576, 65_536),
+    ("gemini-2.5-pro", 1_048_576, 65_536),
+    ("gemini-3-flash-preview", 1_048_576, 65_536),
+    ("gemini-3-pro-image", 65_536, 32_768),
+    ("gemini-3.1-flash-image", 131_072, 32_768),
+    ("gemini-3.1-flash-lite", 1_048_576, 65_536),
+    ("gemini-3.1-flash-lite-image", 65_536, 4_096),
+    ("gemini-3.1-pro-preview", 1_048_576, 65_536),
+    ("gemini-3.1-pro-preview-customtools", 1_048_576, 65_536),
+    ("gemini-3.5-flash", 1_048_576, 65_536),
+    ("gemini-3.5-flash-lite", 1_048_576, 65_536),
+    ("gemini-3.5-transcribe", 98_304, 32_768),
+    ("gemini-3.6-flash", 1_048_576, 65_536),
+    ("gemini-3.7-flash", 1_048_576, 65_536),
+    ("gemini-3.8-flash", 1_048_576, 65_536),
+    ("gemini-3.8-flash-lite-tts", 8_192, 16_384),
+    ("gemini-3.8-flash-tts", 8_192, 16_384),
+    ("gemini-4-argon", 1_048_576, 1_048_576),
+    ("gemini-embedding-001", 2_048, 0),
+    ("gemini-embedding-2", 8_192, 0),
+    ("gemini-embedding-2-preview", 8_192, 0),
+    ("gemini-flash-latest", 1_048_576, 65_536),
+    ("gemini-flash-lite-latest", 1_048_576, 65_536),
+    ("gemini-nano-banana-2.1", 131_072, 32_768),
+    ("gemini-omni-1.1-flash", 1_048_576, 65_536),
+    ("gemini-pro-latest", 1_048_576, 65_536),
+    ("gemini-robotics-er-2-preview", 131_072, 65_536),
+    ("gemini-robotics-er-2-streaming-preview", 131_072, 65_536),
+];
+
+#[rustfmt::skip]
+const OPENAI: &[Row] = &[
+    ("chat-latest", 400_000, 128_000),
+    ("gpt-4.1", 1_047_576, 32_768),
+    ("gpt-4.1-mini", 1_047_576, 32_768),
+    ("gpt-4o", 128_000, 16_384),
+    ("gpt-4o-2024-05-13", 128_000, 4_096),
+    ("gpt-4o-audio-preview-2024-12-17", 128_000, 16_384),
+    ("gpt-4o-audio-preview-2025-06-03", 128_000, 16_384),
+    ("gpt-4o-mini", 128_000, 16_384),
+    ("gpt-4o-mini-audio-preview-2024-12-17", 128_000, 16_384),
+    ("gpt-4o-mini-transcribe", 16_000, 2_000),
+    ("gpt-4o-transcribe", 16_000, 2_000),
+    ("gpt-4o-transcribe-diarize", 16_000, 2_000),
+    ("gpt-5", 272_000, 128_000),
+    ("gpt-5-mini", 272_000, 128_000),
+    ("gpt-5-nano", 272_000, 128_000),
+    ("gpt-5-pro", 400_000, 272_000),
+    ("gpt-5.1", 272_000, 128_000),
+    ("gpt-5.2", 272_000, 128_000),
+    ("gpt-5.2-pro", 272_000, 128_000),
+    ("gpt-5.3-codex", 272_000, 128_000),
+    ("gpt-5.4", 1_050_000, 128_000),
+    ("gpt-5.4-mini", 272_000, 128_000),
+    ("gpt-5.4-nano", 272_000, 128_000),
+    ("gpt-5.4-pro", 1_050_000, 128_000),
+    ("gpt-5.5", 1_050_000, 128_000),
+    ("gpt-5.5-pro", 1_050_000, 128_000),
+    ("gpt-5.6", 922_000, 128_000),
+    ("gpt-5.6-luna", 922_000, 128_000),
+    ("gpt-5.6-sol", 922_000, 128_000),
+    ("gpt-5.6-terra", 922_000, 128_000),
+    ("gpt-6-astra", 922_000, 128_000),
+    ("gpt-6-luna", 922_000, 128_000),
+    ("gpt-6-sol", 922_000, 128_000),
+    ("gpt-6.1-sol", 922_000, 128_000),
+    ("gpt-6.1-terra", 922_000, 128_000),
+    ("gpt-audio", 128_000, 16_384),
+    ("gpt-audio-1.5", 128_000, 16_384),
+    ("gpt-audio-mini", 128_000, 16_384),
+    ("o3", 200_000, 100_000),
+    ("o3-pro", 200_000, 100_000),
+    ("text-embedding-3-large", 8_191, 0),
+    ("text-embedding-3-small", 8_191, 0),
+    ("text-embedding-ada-002", 8_191, 0),
+    ("text-embedding-ada-002-v2", 8_191, 0),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::price::Prices;
+
+    #[test]
+    fn every_row_is_sorted_and_a_model_that_has_a_price() {
+        let prices = Prices::builtin();
+        for (provider, rows) in [("anthropic", ANTHROPIC), ("gemini", GEMINI), ("openai", OPENAI)] {
+            assert!(rows.is_sorted_by(|(a, ..), (b, ..)| a < b), "{provider}");
+            for (model, input, output) in rows {
+                assert!(
+                    prices.names(provider, model) && *input > 0 && (*output > 0 || model.contains("embedding")),
+                    "{model}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn dated_names_have_the_limits_of_the_undated() {
+        let found = |provider, model| Limits::find(provider, [model]).map(|limits| limits.output_tokens_max);
+        assert_eq!(found("openai", "gpt-5-mini-2025-08-07"), Some(128_000));
+        assert_eq!(found("openai", "gpt-4o-2024-05-13"), Some(4_096));
+        assert_eq!(found("anthropic", "claude-haiku-4-5-20251001"), Some(64_000));
+        assert_eq!(found("mock", "any"), Some(4_096));
+        for (provider, model) in [("openai", "gpt-99"), ("openai", "tts-1"), ("elsewhere", "gpt-5")] {
+            assert_eq!(found(provider, model), None, "{model}");
+        }
+    }
+}

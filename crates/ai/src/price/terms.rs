@@ -1,0 +1,228 @@
+//! How an answer was served, as far as its price hangs on it: the tier, and where.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use meter::Rates;
+
+use super::{Long, Price};
+
+/// A provider's word for haste or leisure, which has rates of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tier {
+    /// What the price table's own rates hold for.
+    #[default]
+    Standard,
+    /// Answers that may take a day.
+    Batch,
+    /// Anthropic's fast mode.
+    Fast,
+    /// Answers that wait for idle machines.
+    Flex,
+    /// OpenAI's and Google's priority processing, which OpenAI calls fast too since 2026-07-30.
+    Priority,
+    /// OpenAI's fastest.
+    Ultrafast,
+}
+
+impl Tier {
+    /// Every tier.
+    pub const ALL: [Self; 6] = [Self::Standard, Self::Batch, Self::Fast, Self::Flex, Self::Priority, Self::Ultrafast];
+
+    /// The word in a price's version.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Batch => "batch",
+            Self::Fast => "fast",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+            Self::Ultrafast => "ultrafast",
+        }
+    }
+
+    /// OpenAI's `service_tier`, and of who speaks like it (Groq's `on_demand`). `auto` in an answer is no tier that has rates
+    /// of its own. `None` is a tier that we know no rates of.
+    #[must_use]
+    pub fn of_openai(word: &str) -> Option<Self> {
+        match word {
+            "default" | "standard" | "auto" | "on_demand" => Some(Self::Standard),
+            "batch" => Some(Self::Batch),
+            "flex" => Some(Self::Flex),
+            "priority" | "fast" => Some(Self::Priority),
+            "ultrafast" => Some(Self::Ultrafast),
+            _ => None,
+        }
+    }
+
+    /// Google's `serviceTier` or `trafficType`, however it is spelt.
+    #[must_use]
+    pub fn of_google(word: &str) -> Option<Self> {
+        let is = |words: &[&str]| words.iter().any(|it| it.eq_ignore_ascii_case(word));
+        if is(&[
+            "ON_DEMAND",
+            "TRAFFIC_TYPE_UNSPECIFIED",
+            "STANDARD",
+            "SERVICE_TIER_STANDARD",
+            "SERVICE_TIER_UNSPECIFIED",
+        ]) {
+            Some(Self::Standard)
+        } else if is(&["ON_DEMAND_FLEX", "FLEX", "SERVICE_TIER_FLEX"]) {
+            Some(Self::Flex)
+        } else if is(&["ON_DEMAND_PRIORITY", "PRIORITY", "SERVICE_TIER_PRIORITY"]) {
+            Some(Self::Priority)
+        } else {
+            None
+        }
+    }
+}
+
+/// On what terms an answer was served.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Terms {
+    /// The tier.
+    pub tier: Tier,
+    /// Whether inference was kept to the US.
+    pub us: bool,
+}
+
+impl Terms {
+    /// Behind a price's version: nothing where they are the standard ones, else a word each, `+fast+us`.
+    #[must_use]
+    pub fn suffix(self) -> String {
+        let tier = if self.tier == Tier::Standard { String::new() } else { format!("+{}", self.tier.as_str()) };
+        if self.us { tier + "+us" } else { tier }
+    }
+
+    fn parse(suffix: &str) -> Option<Self> {
+        let (rest, us) = suffix.strip_suffix("+us").map_or((suffix, false), |rest| (rest, true));
+        let tier = match rest.strip_prefix('+') {
+            None => Some(Tier::Standard).filter(|_| rest.is_empty()),
+            Some(word) => Tier::ALL.into_iter().find(|tier| *tier != Tier::Standard && tier.as_str() == word),
+        };
+        Some(Self { tier: tier?, us })
+    }
+}
+
+/// What a model costs at other terms than the standard ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Tiers with rates of their own, and what holds for long requests there.
+    pub tiers: Vec<(Tier, Rates, Option<Long>)>,
+    /// Whether all tokens cost a tenth more where inference is kept to the US.
+    pub us_tenth: bool,
+}
+
+impl Price {
+    /// The price at `terms`, whose version says so; `None` where none is known, which is never the standard one.
+    #[must_use]
+    pub fn at(&self, terms: Terms) -> Option<Cow<'_, Self>> {
+        if terms == Terms::default() {
+            return Some(Cow::Borrowed(self));
+        }
+        let standard = (Tier::Standard, self.rates, self.long);
+        let mut tiers = std::iter::once(&standard).chain(&self.others.tiers);
+        let (_, mut rates, mut long) = *tiers.find(|(tier, ..)| *tier == terms.tier)?;
+        if terms.us {
+            if !self.others.us_tenth {
+                return None;
+            }
+            rates = rates.times(11, 10)?;
+            long = match long {
+                Some(long) => Some(Long { rates: long.rates.times(11, 10)?, ..long }),
+                None => None,
+            };
+        }
+        let version: Arc<str> = format!("{}{}", self.version, terms.suffix()).into();
+        Some(Cow::Owned(Self { rates, long, version, others: Arc::default(), ..self.clone() }))
+    }
+
+    /// The price that was known under `version`: this one, or this one at other terms.
+    #[must_use]
+    pub fn of_version(&self, version: &str) -> Option<Cow<'_, Self>> {
+        self.at(Terms::parse(version.strip_prefix(&*self.version)?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meter::{Source, UnitRates, Usage};
+
+    use super::*;
+    use crate::price::Prices;
+
+    #[test]
+    fn every_terms_are_known_by_their_words() {
+        for tier in Tier::ALL {
+            for us in [false, true] {
+                let terms = Terms { tier, us };
+                assert_eq!(Terms::parse(&terms.suffix()), Some(terms));
+            }
+        }
+        for odd in ["x", "+", "+standard", "+us+us", "+flex+", "+us+flex", " "] {
+            assert_eq!(Terms::parse(odd), None, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn a_price_at_terms_is_found_again_by_its_version() {
+        for (name, price) in Prices::builtin().all() {
+            for tier in Tier::ALL {
+                for us in [false, true] {
+                    let Some(at) = price.at(Terms { tier, us }) else { continue };
+                    assert_eq!(price.of_version(&at.version).as_ref(), Some(&at), "{name}");
+                }
+            }
+            assert_eq!(price.of_version("builtin-1999-01-01"), None);
+            assert_eq!(price.of_version(&format!("{}+later", price.version)), None);
+        }
+    }
+
+    #[test]
+    fn terms_have_the_rates_that_the_source_tells_and_no_others() {
+        let prices = Prices::builtin();
+        let rate = |name: &str, tier, us| {
+            let (provider, model) = name.split_once('/').unwrap();
+            let price = prices.find(provider, [model]).unwrap().at(Terms { tier, us })?;
+            Some((price.rates.input, price.rates.cache_write_long, price.rates.output))
+        };
+        let known = |input, write, output| Some((Some(input), write, Some(output)));
+        for (name, tier, us, expected) in [
+            ("openai/gpt-5", Tier::Flex, false, known(625_000, Some(625_000), 5_000_000)),
+            ("openai/gpt-5", Tier::Priority, false, known(2_500_000, Some(2_500_000), 20_000_000)),
+            ("openai/gpt-6-astra", Tier::Ultrafast, false, known(60_000_000, Some(150_000_000), 300_000_000)),
+            ("openai/gpt-5-nano", Tier::Priority, false, None),
+            ("openai/gpt-5", Tier::Fast, false, None),
+            ("openai/gpt-5", Tier::Standard, true, None),
+            ("anthropic/claude-opus-5", Tier::Fast, false, known(10_000_000, Some(20_000_000), 50_000_000)),
+            ("anthropic/claude-opus-5", Tier::Fast, true, known(11_000_000, Some(22_000_000), 55_000_000)),
+            ("anthropic/claude-opus-5", Tier::Batch, false, known(2_500_000, None, 12_500_000)),
+            ("anthropic/claude-sonnet-5", Tier::Standard, true, known(2_200_000, Some(4_400_000), 11_000_000)),
+            ("anthropic/claude-sonnet-5", Tier::Fast, false, None),
+            ("anthropic/claude-opus-5", Tier::Priority, false, None),
+            ("anthropic/claude-haiku-4-5", Tier::Standard, true, None),
+            ("gemini/gemini-2.5-pro", Tier::Priority, false, known(2_250_000, Some(2_250_000), 18_000_000)),
+            ("mock/any", Tier::Flex, false, None),
+        ] {
+            assert_eq!(rate(name, tier, us), expected, "{name} {tier:?} {us}");
+        }
+    }
+
+    #[test]
+    fn a_long_request_at_a_tier_without_long_rates_has_an_unknown_cost() {
+        let prices = Prices::builtin();
+        let price = prices.find("openai", ["gpt-5.4"]).unwrap().at(Terms { tier: Tier::Priority, us: false }).unwrap();
+        let usage = |input| Usage { input: Some(input), ..Usage::empty(Source::Reported) };
+        assert_eq!(price.cost(&usage(272_000)).map(|cost| cost.0), Some(272_000 * 5_000));
+        assert_eq!(price.cost(&usage(272_001)), None);
+    }
+
+    #[test]
+    fn a_configured_price_holds_at_the_standard_terms_alone() {
+        let price = Price::configured(Rates::flat(7), UnitRates::default());
+        assert_eq!(price.at(Terms::default()).as_deref(), Some(&price));
+        assert_eq!(price.at(Terms { tier: Tier::Flex, us: false }), None);
+        assert_eq!(price.at(Terms { tier: Tier::Standard, us: true }), None);
+    }
+}

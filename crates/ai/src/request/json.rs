@@ -1,0 +1,164 @@
+//! One pass of `serde_json` over a JSON body: all of it is validated, little of it is kept.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{MODEL_BYTES_MAX, RequestError};
+
+/// The body as text.
+pub(super) fn text(body: &[u8]) -> Result<&str, RequestError> {
+    std::str::from_utf8(body).map_err(|error| RequestError::NotUtf8 { offset: error.valid_up_to() })
+}
+
+/// Behind the brace that opens the object `text`, which stands at `base` of the body.
+pub(super) fn inside(text: &str, base: usize) -> usize {
+    base + text.bytes().take_while(|byte| b" \t\r\n".contains(byte)).count() + 1
+}
+
+/// Whether nothing but space stands between `at` and the end of the object.
+pub(super) fn is_empty_at(text: &str, at: usize) -> bool {
+    text.get(at..).is_some_and(|rest| rest.trim_start().starts_with('}'))
+}
+
+pub(super) fn string(text: &str, at: &Range<usize>) -> Option<String> {
+    text.get(at.clone()).and_then(|value| serde_json::from_str(value).ok())
+}
+
+/// The name of a model.
+pub(super) fn name(text: &str, field: &'static str, at: &Range<usize>) -> Result<String, RequestError> {
+    string(text, at)
+        .filter(|name| (1..=MODEL_BYTES_MAX).contains(&name.len()))
+        .ok_or_else(|| invalid(field, "a string of 1 to 256 bytes", at))
+}
+
+pub(super) fn flag(text: &str, field: &'static str, at: Option<&Range<usize>>) -> Result<bool, RequestError> {
+    let Some(at) = at else { return Ok(false) };
+    match text.get(at.clone()) {
+        Some("true") => Ok(true),
+        Some("false" | "null") => Ok(false),
+        _ => Err(invalid(field, "true, false or null", at)),
+    }
+}
+
+pub(super) fn invalid(field: &'static str, expected: &'static str, at: &Range<usize>) -> RequestError {
+    RequestError::Invalid { field, expected, offset: at.start }
+}
+
+/// Where the values of the fields `names` stand in the object `text`, which stands at `base` of the body.
+pub(super) fn fields<const N: usize>(
+    text: &str,
+    base: usize,
+    names: [&'static str; N],
+) -> Result<[Option<Range<usize>>; N], RequestError> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let fields = Fields { text, names };
+    let read = deserializer.deserialize_map(fields).and_then(|read| deserializer.end().map(|()| read));
+    let found = match read {
+        Ok(found) => found,
+        Err(error) => return Err(unreadable(text, base, &error)),
+    };
+    let mut ranges = [const { None }; N];
+    for ((seen, range), name) in found.into_iter().zip(&mut ranges).zip(names) {
+        if let Some(again) = seen.again {
+            return Err(RequestError::Duplicate { field: name, offset: base + again });
+        }
+        *range = seen.at.map(|at| base + at.start..base + at.end);
+    }
+    Ok(ranges)
+}
+
+/// Where the objects of the list `text` stand, which stands at `base` of the body; `None` where it is no list of objects.
+pub(super) fn objects(text: &str, base: usize, max: usize) -> Option<Vec<Range<usize>>> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let found = deserializer.deserialize_seq(Objects { text, max }).ok()?;
+    Some(found.into_iter().map(|at| base + at.start..base + at.end).collect())
+}
+
+/// Turns the parser's line and column, which count from 1, into a byte offset.
+fn unreadable(text: &str, base: usize, error: &serde_json::Error) -> RequestError {
+    if error.is_data() {
+        return RequestError::NotAnObject { offset: base + text.len() - text.trim_start().len() };
+    }
+    let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let at = if error.is_eof() { text.len() } else { line_start + error.column().saturating_sub(1) };
+    let words = error.to_string();
+    let reason = words.rsplit_once(" at line ").map_or(words.as_str(), |(reason, _)| reason);
+    RequestError::Syntax { offset: base + at.min(text.len()), reason: reason.to_owned() }
+}
+
+/// A field: where it stands, and where it stands once more.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    at: Option<Range<usize>>,
+    again: Option<usize>,
+}
+
+/// Notes where the values of `names` stand in `text`.
+struct Fields<'a, const N: usize> {
+    text: &'a str,
+    names: [&'static str; N],
+}
+
+impl<'de, const N: usize> Visitor<'de> for Fields<'de, N> {
+    type Value = [Seen; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = [const { Seen { at: None, again: None } }; N];
+        while let Some(Key(key)) = map.next_key()? {
+            let Some((_, seen)) = self.names.iter().zip(&mut found).find(|(name, _)| **name == key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let at = place(self.text, map.next_value::<&RawValue>()?);
+            match &seen.at {
+                None => seen.at = Some(at),
+                Some(_) => seen.again = Some(seen.again.unwrap_or(at.start)),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Notes where the elements of a list stand that are objects, up to `max`; more, or another element, is an error.
+struct Objects<'a> {
+    text: &'a str,
+    max: usize,
+}
+
+impl<'de> Visitor<'de> for Objects<'de> {
+    type Value = Vec<Range<usize>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {} objects", self.max)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some(value) = list.next_element::<&RawValue>()? {
+            if found.len() == self.max || !value.get().starts_with('{') {
+                return Err(serde::de::Error::custom("another element"));
+            }
+            found.push(place(self.text, value));
+        }
+        Ok(found)
+    }
+}
+
+/// Where `value` stands, which borrows from `text`: the distance of their addresses is its offset.
+fn place(text: &str, value: &RawValue) -> Range<usize> {
+    let start = value.get().as_ptr().addr() - text.as_ptr().addr();
+    start..start + value.get().len()
+}
+
+/// A key, copied only where it is escaped.
+#[derive(serde::Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);

@@ -1,0 +1,154 @@
+//! Forms with files (RFC 7578): which bytes are the model's name.
+//!
+//! Stricter than the RFC, so that the provider cannot read another model than we do: no preamble, no epilogue, no folded
+//! lines, CR LF everywhere, and nothing that begins like the boundary without being it.
+
+mod disposition;
+
+use std::ops::Range;
+
+use memchr::memmem::{self, Finder};
+
+use super::read::{MODEL, STREAM};
+use super::{Asked, MODEL_BYTES_MAX, Place, RequestError, Shape};
+use crate::endpoint::Called;
+
+/// Most parts of a form.
+const PARTS_MAX: usize = 1_024;
+/// Longest head of a part.
+const HEAD_BYTES_MAX: usize = 8 * 1_024;
+/// Longest boundary (RFC 2046, 5.1.1).
+const BOUNDARY_BYTES_MAX: usize = 70;
+const NAME: &str = "text of 1 to 256 bytes without control characters";
+
+/// Whether this content-type is a form's.
+pub(super) fn is_form(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("multipart/form-data")
+}
+
+/// Reads a form; `content_type` is `None` where it is no form's.
+pub(super) fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8]) -> Result<Asked, RequestError> {
+    let boundary = content_type.and_then(boundary).ok_or(RequestError::NoBoundary)?;
+    let delimiter = format!("--{boundary}");
+    let form = Form::read(body, &delimiter)?;
+    let text = |at: &Range<usize>| body.get(at.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let is_name =
+        |name: &str| (1..=MODEL_BYTES_MAX).contains(&name.len()) && !name.bytes().any(|byte| byte.is_ascii_control());
+    let invalid = |at: usize| RequestError::Invalid { field: MODEL, expected: NAME, offset: at };
+    let written = form.model.as_ref().and_then(text);
+    let model = match (&called.model, &form.model) {
+        // Azure does not read the body's, so whatever stands there is no error.
+        (Some(model), _) => model.as_ref(),
+        (None, Some(at)) => written.ok_or_else(|| invalid(at.start))?,
+        (None, None) => return Err(RequestError::Missing { field: MODEL }),
+    };
+    let shape = match form.model {
+        Some(_) => Shape::Form,
+        None => Shape::Part { delimiter: delimiter.into() },
+    };
+    let at = form.model.unwrap_or(form.first..form.first);
+    if !is_name(model) {
+        return Err(invalid(at.start));
+    }
+    let stream = form.stream.as_ref().and_then(text).is_some_and(|stream| stream.eq_ignore_ascii_case("true"));
+    let models = vec![Place { at, shape, agrees: written == Some(model) }];
+    Ok(Asked { model: model.to_owned(), stream, models, ..Asked::default() })
+}
+
+/// The boundary that the content-type names; `None` where it names none, two, or one with characters that none has.
+fn boundary(content_type: &str) -> Option<&str> {
+    let mut found = None;
+    for parameter in content_type.split(';').skip(1) {
+        let Some((name, value)) = parameter.split_once('=') else { continue };
+        let name = name.trim().to_ascii_lowercase();
+        if name.starts_with("boundary*") {
+            // Continued or encoded (RFC 2231): some readers would take this one.
+            return None;
+        }
+        if name != "boundary" {
+            continue;
+        }
+        let value = value.trim();
+        let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(&byte);
+        let is_boundary = (1..=BOUNDARY_BYTES_MAX).contains(&bare.len()) && bare.bytes().all(fits);
+        if found.replace(bare).is_some() || !is_boundary {
+            return None;
+        }
+    }
+    found
+}
+
+/// Where the parts stand that we read.
+#[derive(Debug, Default)]
+struct Form {
+    /// The first delimiter.
+    first: usize,
+    model: Option<Range<usize>>,
+    stream: Option<Range<usize>>,
+}
+
+impl Form {
+    fn read(body: &[u8], delimiter: &str) -> Result<Self, RequestError> {
+        let first = if body.starts_with(b"\r\n") { 2 } else { 0 };
+        if !body.get(first..).is_some_and(|rest| rest.starts_with(delimiter.as_bytes())) {
+            return Err(broken(first, "it does not begin with its boundary"));
+        }
+        let line = format!("\r\n{delimiter}");
+        let finder = Finder::new(&line);
+        let mut form = Self { first, ..Self::default() };
+        let mut at = first + delimiter.len();
+        for _ in 0..=PARTS_MAX {
+            let rest = body.get(at..).unwrap_or_default();
+            if let Some(behind) = rest.strip_prefix(b"--") {
+                let is_over = behind.iter().all(u8::is_ascii_whitespace);
+                return if is_over { Ok(form) } else { Err(broken(at + 2, "something stands behind its end")) };
+            }
+            let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+            if !rest.get(padding..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
+                return Err(broken(at, "a line begins like its boundary, and is none"));
+            }
+            let head = at + padding + 2;
+            let (name, content) = disposition::read(body, head, HEAD_BYTES_MAX)?;
+            if let Some(line) = body.get(head - 2..content).and_then(|head| finder.find(head)) {
+                return Err(broken(head + line, "a line begins like its boundary, and is none"));
+            }
+            let rest = body.get(content..).unwrap_or_default();
+            if rest.starts_with(delimiter.as_bytes()) {
+                return Err(broken(content, "a part has no content, not even an empty one"));
+            }
+            let end = finder.find(rest).ok_or_else(|| broken(body.len(), "it does not end"))?;
+            form.note(name, content..content + end)?;
+            at = content + end + line.len();
+        }
+        Err(broken(at, "it has more than 1024 parts"))
+    }
+
+    fn note(&mut self, name: &[u8], at: Range<usize>) -> Result<(), RequestError> {
+        let (field, place) = match name {
+            b"model" => (MODEL, &mut self.model),
+            b"stream" => (STREAM, &mut self.stream),
+            _ => return Ok(()),
+        };
+        if place.is_some() {
+            return Err(RequestError::Duplicate { field, offset: at.start });
+        }
+        *place = Some(at);
+        Ok(())
+    }
+}
+
+/// The line at `at`, without its CR LF; `None` where none ends within `max` bytes.
+fn line(body: &[u8], at: usize, max: usize) -> Option<&[u8]> {
+    let rest = body.get(at..)?;
+    let rest = rest.get(..max).unwrap_or(rest);
+    rest.get(..memmem::find(rest, b"\r\n")?)
+}
+
+const fn broken(offset: usize, reason: &'static str) -> RequestError {
+    RequestError::Multipart { offset, reason }
+}
+
+#[cfg(test)]
+mod tests;

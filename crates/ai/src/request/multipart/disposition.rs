@@ -1,0 +1,89 @@
+//! The head of a part: which field it is.
+
+use super::{broken, line};
+use crate::request::RequestError;
+
+/// Reads the head at `at`: the field's name, and where the content begins.
+pub(super) fn read(body: &[u8], at: usize, bytes_max: usize) -> Result<(&[u8], usize), RequestError> {
+    let mut name = None;
+    let mut from = at;
+    loop {
+        let left = bytes_max.saturating_sub(from - at);
+        let line =
+            line(body, from, left).ok_or_else(|| broken(from, "the head of a part does not end, or is too long"))?;
+        let next = from + line.len() + 2;
+        if line.is_empty() {
+            let name = name.ok_or_else(|| broken(at, "a part has no `content-disposition`"))?;
+            return Ok((name, next));
+        }
+        let (header, value) = header(line).ok_or_else(|| broken(from, "a line of a part's head is no header"))?;
+        if header.eq_ignore_ascii_case(b"content-disposition") {
+            let field = field(value).ok_or_else(|| broken(from, "a `content-disposition` does not name one field"))?;
+            if name.replace(field).is_some() {
+                return Err(broken(from, "a part has two of `content-disposition`"));
+            }
+        }
+        let plain = |value: &[u8]| [&b"7bit"[..], b"8bit", b"binary"].iter().any(|it| value.eq_ignore_ascii_case(it));
+        if header.eq_ignore_ascii_case(b"content-transfer-encoding") && !plain(value) {
+            return Err(broken(from, "a part is encoded"));
+        }
+        from = next;
+    }
+}
+
+/// Name and value of a header; `None` for a folded line, and for one with another control character than a tab.
+fn header(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+    let is_text = |byte: &u8| !byte.is_ascii_control() || *byte == b'\t';
+    let fits = !name.is_empty() && name.iter().copied().all(is_token) && value.iter().all(is_text);
+    fits.then(|| (name, value.get(1..).unwrap_or_default().trim_ascii()))
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The one `name` of a `form-data`.
+fn field(value: &[u8]) -> Option<&[u8]> {
+    let (kind, mut rest) = value.split_at(memchr::memchr(b';', value).unwrap_or(value.len()));
+    if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
+        return None;
+    }
+    let mut found = None;
+    while !rest.is_empty() {
+        let parameter = rest.strip_prefix(b";")?.trim_ascii_start();
+        if parameter.is_empty() {
+            break;
+        }
+        let (name, value) = parameter.split_at_checked(memchr::memchr(b'=', parameter)?)?;
+        let (value, after) = text(value.get(1..)?.trim_ascii_start())?;
+        let name = name.trim_ascii();
+        // Who reads `;;name=x` by its semicolons finds a name where we found none.
+        if name.is_empty() || !name.iter().copied().all(is_token) {
+            return None;
+        }
+        // RFC 7578, 4.2, forbids the extended forms (`name*`, `name*0`); who reads them would see another name.
+        let is_name = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"name"));
+        if is_name && name.get(4) == Some(&b'*') {
+            return None;
+        }
+        if is_name && name.len() == 4 && found.replace(value).is_some() {
+            return None;
+        }
+        rest = after.trim_ascii_start();
+    }
+    found
+}
+
+/// A parameter's value, quoted or not, and what follows. A quote behind a backslash ends the text for some readers and
+/// not for others, so it is none.
+fn text(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let Some(quoted) = value.strip_prefix(b"\"") else {
+        let (text, rest) = value.split_at(memchr::memchr(b';', value).unwrap_or(value.len()));
+        let text = text.trim_ascii_end();
+        let is_plain = text.iter().all(|byte| is_token(*byte) || !byte.is_ascii());
+        return is_plain.then_some((text, rest));
+    };
+    let (text, rest) = quoted.split_at_checked(memchr::memchr(b'"', quoted)?)?;
+    (text.last() != Some(&b'\\')).then_some((text, rest.get(1..)?))
+}

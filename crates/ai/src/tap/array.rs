@@ -1,0 +1,156 @@
+//! Gemini's stream without `alt=sse`: a JSON array, passed on element by element.
+
+use bytes::Bytes;
+
+use super::hold::Hold;
+use super::reading::Reading;
+use crate::error::{self, Problem};
+use crate::format::Dialect;
+use crate::scan::text;
+
+#[derive(Debug, Default)]
+pub(super) struct Array {
+    state: State,
+    hold: Hold,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    /// Before the array.
+    #[default]
+    Before,
+    /// Behind its bracket, or a comma: where an element may begin.
+    Open { comma: bool },
+    /// In an element.
+    Inside { depth: u64 },
+    /// The same, in one of its strings.
+    InText { depth: u64, escaped: bool },
+    /// Behind an element.
+    Behind,
+    /// Behind the array.
+    Over,
+    /// It is no array but one object, as errors are.
+    Object,
+    /// It is something else.
+    Broken,
+}
+
+impl Array {
+    pub(super) fn push(&mut self, reading: &mut Reading, bytes: Bytes) -> Bytes {
+        let mut rest: &[u8] = &bytes;
+        while let Some((&byte, behind)) = rest.split_first() {
+            rest = match self.state {
+                State::Inside { depth } => self.inside(reading, depth, rest),
+                State::InText { depth, escaped } => self.in_text(reading, (depth, escaped), rest),
+                State::Object => {
+                    reading.push(rest);
+                    &[]
+                }
+                State::Broken => &[],
+                State::Before | State::Open { .. } | State::Behind | State::Over => {
+                    if self.begins(reading, byte) {
+                        rest
+                    } else {
+                        behind
+                    }
+                }
+            };
+            match self.state {
+                State::Inside { .. } | State::InText { .. } => {}
+                State::Behind | State::Before | State::Open { .. } | State::Over | State::Object | State::Broken => {
+                    self.hold.pass(bytes.len() - rest.len());
+                }
+            }
+        }
+        self.hold.take(bytes)
+    }
+
+    pub(super) fn finish(self, reading: &mut Reading) -> Bytes {
+        reading.end(None);
+        self.hold.finish(false)
+    }
+
+    /// What makes a whole array of what went on, with the error as its last element.
+    pub(super) fn cut(self, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
+        reading.end(None);
+        let before: &[u8] = match self.state {
+            State::Before => b"[",
+            State::Open { .. } => b"",
+            State::Behind => b",",
+            State::Inside { .. } | State::InText { .. } if !self.hold.is_passing() => b"",
+            State::Inside { .. } | State::InText { .. } | State::Over | State::Object | State::Broken => {
+                return Bytes::new();
+            }
+        };
+        [before, &error::body(Some(Dialect::Google), problem), b"]"].concat().into()
+    }
+
+    /// Between elements, at `byte`. Whether an element, or a lone object, begins with it.
+    fn begins(&mut self, reading: &mut Reading, byte: u8) -> bool {
+        let (state, begins) = match (self.state, byte) {
+            (state, b' ' | b'\t' | b'\r' | b'\n') => (state, false),
+            (State::Before, b'[') => (State::Open { comma: false }, false),
+            (State::Before, b'{') => {
+                reading.expect_body();
+                (State::Object, true)
+            }
+            (State::Open { .. }, b'{') => (State::Inside { depth: 0 }, true),
+            (State::Behind, b',') => (State::Open { comma: true }, false),
+            (State::Behind | State::Open { comma: false }, b']') => {
+                reading.close();
+                (State::Over, false)
+            }
+            _ => (State::Broken, false),
+        };
+        self.state = state;
+        begins
+    }
+
+    fn inside<'a>(&mut self, reading: &mut Reading, mut depth: u64, bytes: &'a [u8]) -> &'a [u8] {
+        let counts = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
+        let mut from = 0;
+        while let Some(next) = bytes.get(from..).and_then(|rest| rest.iter().position(counts)) {
+            let at = from + next;
+            from = at + 1;
+            match bytes.get(at) {
+                Some(b'{' | b'[') => depth = depth.saturating_add(1),
+                Some(b'"') => {
+                    let (taken, rest) = bytes.split_at(from);
+                    reading.push(taken);
+                    self.state = State::InText { depth, escaped: false };
+                    return rest;
+                }
+                _ => depth = depth.saturating_sub(1),
+            }
+            if depth == 0 {
+                let (taken, rest) = bytes.split_at(from);
+                reading.push(taken);
+                reading.end(None);
+                self.state = State::Behind;
+                return rest;
+            }
+        }
+        reading.push(bytes);
+        self.state = State::Inside { depth };
+        &[]
+    }
+
+    fn in_text<'a>(&mut self, reading: &mut Reading, (depth, escaped): (u64, bool), bytes: &'a [u8]) -> &'a [u8] {
+        let inside = text::inside(escaped, bytes);
+        let rest = inside.rest.unwrap_or_default();
+        let (taken, _) = bytes.split_at(bytes.len() - rest.len());
+        reading.push(taken);
+        self.state = match inside.rest {
+            Some(_) => State::Inside { depth },
+            None => State::InText { depth, escaped: inside.escaped },
+        };
+        rest
+    }
+}
+
+#[cfg(test)]
+impl Array {
+    pub(super) fn held_bytes(&self) -> usize {
+        self.hold.held_bytes()
+    }
+}

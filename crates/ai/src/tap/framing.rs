@@ -1,0 +1,68 @@
+//! What an answer's bytes are.
+
+use crate::format::Format;
+
+/// How an answer is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// One JSON value; whatever else it may turn out to be tells nothing.
+    Json,
+    /// A stream of events.
+    Events,
+    /// Gemini's other stream: one JSON array, whose elements come one by one.
+    Array,
+    /// Audio or text, which is not read.
+    Opaque,
+}
+
+impl Framing {
+    /// Every framing.
+    pub const ALL: [Self; 4] = [Self::Json, Self::Events, Self::Array, Self::Opaque];
+
+    /// By the answer's `content-type`; `streamed` says whether a stream was asked for.
+    #[must_use]
+    pub fn of(format: Format, streamed: bool, content_type: Option<&str>) -> Self {
+        let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+        let is = |kind: &str| essence.eq_ignore_ascii_case(kind);
+        let is_media = matches!(format, Format::Speech | Format::Transcription);
+        if is("text/event-stream") {
+            Self::Events
+        } else if is_media && !is("application/json") {
+            Self::Opaque
+        } else if streamed && format == Format::GenerateContent {
+            Self::Array
+        } else {
+            Self::Json
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_type_tells_and_the_format_where_it_does_not() {
+        use Framing::{Array, Events, Json, Opaque};
+        const JSON: Option<&str> = Some("application/json; charset=UTF-8");
+        for (format, streamed, content_type, framing) in [
+            (Format::Chat, true, Some("text/event-stream"), Events),
+            (Format::Chat, false, Some("Text/Event-Stream ; charset=utf-8"), Events),
+            (Format::Chat, true, JSON, Json),
+            (Format::Chat, true, None, Json),
+            (Format::GenerateContent, true, Some("text/event-stream"), Events),
+            (Format::GenerateContent, true, JSON, Array),
+            (Format::GenerateContent, false, JSON, Json),
+            (Format::EmbedContent, false, JSON, Json),
+            (Format::Speech, false, Some("audio/mpeg"), Opaque),
+            (Format::Speech, true, Some("text/event-stream"), Events),
+            (Format::Speech, false, JSON, Json),
+            (Format::Transcription, false, Some("text/plain"), Opaque),
+            (Format::Transcription, false, JSON, Json),
+            (Format::Transcription, true, Some("text/event-stream"), Events),
+            (Format::Transcription, false, None, Opaque),
+        ] {
+            assert_eq!(Framing::of(format, streamed, content_type), framing, "{format:?} {streamed} {content_type:?}");
+        }
+    }
+}

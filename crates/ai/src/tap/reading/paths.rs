@@ -1,0 +1,73 @@
+//! Where each format says what we want to know.
+
+use super::Framing;
+use crate::format::Format;
+use crate::scan::{ANY, Path};
+
+/// Numbers of the paths below.
+pub(super) const USAGE: u8 = 0;
+pub(super) const MODEL: u8 = 1;
+pub(super) const ID: u8 = 2;
+pub(super) const TIER: u8 = 3;
+pub(super) const DELTA_USAGE: u8 = 3;
+pub(super) const TYPE: u8 = 4;
+pub(super) const FINISH: u8 = 4;
+/// A path through the list whose elements are counted; it ends in a key that nobody has.
+pub(super) const ITEMS: u8 = 5;
+pub(super) const BLOCK: u8 = 5;
+pub(super) const DURATION: u8 = 5;
+pub(super) const TOOLS: u8 = 5;
+pub(super) const SEARCHES: u8 = 6;
+pub(super) const ACTION: u8 = 6;
+
+/// It is not said.
+const NOWHERE: Path = &[];
+
+const OPENAI_BODY: &[Path] = &[&["usage"], &["model"], &["id"], &["service_tier"]];
+const RESPONSES_BODY: &[Path] =
+    &[&["usage"], &["model"], &["id"], &["service_tier"], NOWHERE, &["tool_usage"], &["output", ANY, "action", "type"]];
+const MESSAGES_BODY: &[Path] = &[&["usage"], &["model"], &["id"]];
+const MODERATIONS_BODY: &[Path] = &[NOWHERE, &["model"], &["id"], NOWHERE, NOWHERE, &["results", ANY, ""]];
+const IMAGES_BODY: &[Path] = &[&["usage"], NOWHERE, NOWHERE, NOWHERE, NOWHERE, &["data", ANY, ""]];
+const TRANSCRIPTION_BODY: &[Path] = &[&["usage"], NOWHERE, NOWHERE, NOWHERE, NOWHERE, &["duration"]];
+const CHUNK: &[Path] = &[&["usage"], &["model"], &["id"], &["service_tier"], &["choices", ANY, "finish_reason"]];
+const RESPONSES_EVENT: &[Path] = &[
+    &["response", "usage"],
+    &["response", "model"],
+    &["response", "id"],
+    &["response", "service_tier"],
+    &["type"],
+    &["response", "tool_usage"],
+];
+const MESSAGES_EVENT: &[Path] =
+    &[&["message", "usage"], &["message", "model"], &["message", "id"], &["usage"], &["type"]];
+/// Events of images, speech and transcriptions.
+const MEDIA_EVENT: &[Path] = &[&["usage"], NOWHERE, NOWHERE, NOWHERE, &["type"]];
+/// Gemini's bodies and chunks alike.
+const GOOGLE: &[Path] = &[
+    &["usageMetadata"],
+    &["modelVersion"],
+    &["responseId"],
+    NOWHERE,
+    &["candidates", ANY, "finishReason"],
+    &["promptFeedback", "blockReason"],
+    &["candidates", ANY, "groundingMetadata", "webSearchQueries"],
+];
+
+/// Those of an answer.
+pub(super) const fn of(format: Format, framing: Framing) -> &'static [Path] {
+    match (format, framing) {
+        (_, Framing::Opaque) => &[],
+        (Format::GenerateContent | Format::EmbedContent, _) => GOOGLE,
+        (Format::Chat | Format::Completions | Format::Embeddings, Framing::Events) => CHUNK,
+        (Format::Responses, Framing::Events) => RESPONSES_EVENT,
+        (Format::Messages, Framing::Events) => MESSAGES_EVENT,
+        (Format::Images | Format::Speech | Format::Transcription, Framing::Events) => MEDIA_EVENT,
+        (Format::Chat | Format::Completions | Format::Embeddings, _) => OPENAI_BODY,
+        (Format::Responses, _) => RESPONSES_BODY,
+        (Format::Messages, _) => MESSAGES_BODY,
+        (Format::Images, _) => IMAGES_BODY,
+        (Format::Speech | Format::Transcription, _) => TRANSCRIPTION_BODY,
+        (Format::Moderations, _) => MODERATIONS_BODY,
+    }
+}

@@ -1,0 +1,79 @@
+//! The usage objects as the provider wrote them, so that a call can be priced again.
+
+use serde_json::value::RawValue;
+
+/// Longest object that is kept.
+const OBJECT_BYTES_MAX: usize = 8 * 1024;
+
+/// The last object that was told; of Anthropic's stream the one at its start too, as either tells what the other leaves out.
+#[derive(Debug, Default)]
+pub(super) struct Usages {
+    told: Kept,
+    delta: Kept,
+}
+
+/// One object, in a buffer that is used again: Gemini tells one in every chunk.
+#[derive(Debug, Default)]
+struct Kept(Vec<u8>);
+
+impl Usages {
+    pub(super) fn keep(&mut self, told: Option<&[u8]>, delta: Option<&[u8]>) {
+        for (kept, json) in [(&mut self.told, told), (&mut self.delta, delta)] {
+            if let Some(json) = json.filter(|json| json.starts_with(b"{")) {
+                kept.put(json);
+            }
+        }
+    }
+
+    /// The object, or a list of both; `None` where none was told, or one is too long or no JSON.
+    pub(super) fn json(&self) -> Option<Box<str>> {
+        let json = match (self.told.0.as_slice(), self.delta.0.as_slice()) {
+            ([], json) | (json, []) => json.to_vec(),
+            (told, delta) => [b"[", told, b",", delta, b"]"].concat(),
+        };
+        let json = String::from_utf8(json).ok().filter(|json| !json.is_empty())?;
+        serde_json::from_str::<&RawValue>(&json).is_ok().then(|| json.into())
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.told.0.capacity() + self.delta.0.capacity()
+    }
+}
+
+impl Kept {
+    fn put(&mut self, json: &[u8]) {
+        self.0.clear();
+        if json.len() <= OBJECT_BYTES_MAX {
+            self.0.extend_from_slice(json);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(told: &[&str], deltas: &[&str], expected: Option<&str>) {
+        let mut usages = Usages::default();
+        told.iter().for_each(|json| usages.keep(Some(json.as_bytes()), None));
+        deltas.iter().for_each(|json| usages.keep(None, Some(json.as_bytes())));
+        assert_eq!(usages.json().as_deref(), expected, "{told:?} {deltas:?}");
+    }
+
+    #[test]
+    fn the_last_object_is_kept_and_the_first_of_two_kinds_beside_it() {
+        check(&[], &[], None);
+        check(&[r#"{"a":1}"#, r#"{"a": 2.50}"#, "null"], &[], Some(r#"{"a": 2.50}"#));
+        check(&[r#"{"a":1}"#], &[r#"{"b":2}"#, r#"{"b":3}"#], Some(r#"[{"a":1},{"b":3}]"#));
+        check(&[], &[r#"{"b":3}"#], Some(r#"{"b":3}"#));
+    }
+
+    #[test]
+    fn what_is_too_long_or_no_json_is_not_kept() {
+        let longest = format!(r#"{{"a":"{}"}}"#, "x".repeat(OBJECT_BYTES_MAX - 8));
+        check(&[&longest], &[], Some(&longest));
+        check(&[r#"{"a":1}"#, &longest.replace("x\"", "xx\"")], &[], None);
+        check(&["{a}"], &[], None);
+    }
+}

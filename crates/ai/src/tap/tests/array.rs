@@ -1,0 +1,81 @@
+use super::*;
+
+const WHOLE: &str = include_str!("../../../tests/fixtures/generate-array.json");
+
+fn array(pieces: &[&str]) -> (Vec<String>, Seen) {
+    let mut tap = Tap::new(Format::GenerateContent, Framing::Array, true);
+    let mut out: Vec<_> = pieces
+        .iter()
+        .map(|piece| String::from_utf8(tap.push(Bytes::from(piece.to_string())).into()).unwrap())
+        .collect();
+    let (rest, seen) = tap.finish();
+    out.push(String::from_utf8(rest.into()).unwrap());
+    (out, seen)
+}
+
+#[test]
+fn an_element_is_held_until_it_is_whole_and_what_stands_between_two_is_not() {
+    let (out, _) = array(&["[", "{\"a\":", "[{\"b\":\"}\\\"", "]\"}]", "}", "\n", ",\r\n", "{", "}", "]", "\n"]);
+    assert_eq!(out, ["[", "", "", "", "{\"a\":[{\"b\":\"}\\\"]\"}]}", "\n", ",\r\n", "", "{}", "]", "\n", ""]);
+}
+
+#[test]
+fn nothing_held_of_an_array_is_passed_on_in_place() {
+    let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
+    for (piece, whole) in [("[{\"a\":1},{\"b", 9), ("\":2}", 7), (",{}", 3)] {
+        let bytes = Bytes::from(piece);
+        let out = tap.push(bytes.clone());
+        assert_eq!(out.len(), whole, "{piece}");
+        assert!(piece.starts_with('"') || out.as_ptr() == bytes.as_ptr(), "{piece}");
+    }
+}
+
+#[test]
+fn an_array_has_ended_at_its_bracket_and_the_last_usage_counts() {
+    let element = |tokens: u32| format!("{{\"usageMetadata\":{{\"promptTokenCount\":{tokens}}}}}");
+    let (two, one) = (format!("[{},{}", element(9), element(3)), format!("[{}", element(9)));
+    for (stream, ended, input) in [
+        (two.clone() + "]", true, Some(3)),
+        (two.clone() + ",{}]\n", true, Some(3)),
+        (two.clone(), false, Some(3)),
+        (two.clone() + ",]", false, Some(3)),
+        (two + "},", false, Some(3)),
+        (one.clone() + "]]", true, Some(9)),
+        (one.clone() + " 7]", false, Some(9)),
+        (one + ",[{}]]", false, Some(9)),
+        ("[]".to_owned(), true, None),
+        ("[[]]".to_owned(), false, None),
+        ("[null]".to_owned(), false, None),
+        ("\n".to_owned(), false, None),
+        ("<html>[{}]</html>".to_owned(), false, None),
+        // An error is an object alone.
+        (element(4), true, Some(4)),
+        (element(4).replace("}}", "}"), false, None),
+    ] {
+        let (out, seen) = array(&[&stream]);
+        assert_eq!((seen.ended, seen.usage.and_then(|usage| usage.input)), (ended, input), "{stream}");
+        assert_eq!(out.concat(), stream);
+    }
+}
+
+#[test]
+fn an_element_over_the_bound_goes_on_as_it_comes_until_its_end() {
+    let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
+    let part = "x".repeat(40 * 1024);
+    assert_eq!(tap.push(format!("[{{\"a\":\"{part}").into()), "[");
+    assert_eq!(tap.push(part.clone().into()).len(), "{\"a\":\"".len() + 2 * part.len());
+    assert_eq!(tap.push("x".into()), "x");
+    assert_eq!(tap.push("\"},{".into()), "\"},");
+    assert_eq!(tap.push("}]".into()), "{}]");
+    assert!(tap.finish().1.ended);
+}
+
+#[test]
+fn every_cut_of_an_array_holds_whole_elements_alone() {
+    for cut in 0..WHOLE.len() {
+        let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
+        let out = tap.push(Bytes::copy_from_slice(&WHOLE.as_bytes()[..cut]));
+        let text = std::str::from_utf8(&out).unwrap().trim_end_matches([',', ']', '\r', '\n']);
+        assert!(text.is_empty() || text == "[" || text.ends_with("\n}"), "{cut}: {text}");
+    }
+}

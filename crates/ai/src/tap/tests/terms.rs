@@ -1,0 +1,152 @@
+use super::*;
+use crate::price::Tier;
+
+const STANDARD: Option<Terms> = Some(Terms { tier: Tier::Standard, us: false });
+
+fn at(tier: Tier) -> Option<Terms> {
+    Some(Terms { tier, us: false })
+}
+
+fn terms(format: Format, framing: Framing, bytes: &str) -> Option<Terms> {
+    seen(format, framing, bytes.as_bytes()).terms
+}
+
+#[test]
+fn openai_tells_its_tier_beside_the_usage() {
+    let chat = |tier: &str| format!(r#"{{"usage":{{"prompt_tokens":1}},"service_tier":{tier}}}"#);
+    let responses = |tier: &str| format!(r#"{{"usage":{{"input_tokens":1}},"service_tier":{tier}}}"#);
+    for (tier, expected) in [
+        (r#""default""#, STANDARD),
+        (r#""standard""#, STANDARD),
+        (r#""auto""#, STANDARD),
+        ("null", STANDARD),
+        ("7", STANDARD),
+        (r#""flex""#, at(Tier::Flex)),
+        (r#""priority""#, at(Tier::Priority)),
+        (r#""fast""#, at(Tier::Priority)),
+        (r#""ultrafast""#, at(Tier::Ultrafast)),
+        (r#""scale""#, None),
+        (r#""later""#, None),
+    ] {
+        for (format, body) in [(Format::Chat, chat(tier)), (Format::Responses, responses(tier))] {
+            assert_eq!(terms(format, Framing::Json, &body), expected, "{format:?} {tier}");
+        }
+        let event = format!(r#"data: {{"type":"response.completed","response":{}}}"#, responses(tier));
+        assert_eq!(terms(Format::Responses, Framing::Events, &event), expected, "{event}");
+    }
+    let untold = r#"{"service_tier":"default"}"#;
+    assert_eq!(terms(Format::Chat, Framing::Json, untold), None, "there is nothing to price");
+}
+
+#[test]
+fn anthropic_tells_them_in_the_usage() {
+    for (told, expected) in [
+        (r#""service_tier":"standard","speed":"standard","inference_geo":"global""#, STANDARD),
+        (r#""service_tier":null,"inference_geo":"not_available""#, STANDARD),
+        (r#""service_tier":"priority""#, None),
+        (r#""service_tier":"batch""#, at(Tier::Batch)),
+        (r#""speed":"fast""#, at(Tier::Fast)),
+        (r#""inference_geo":"us""#, Some(Terms { tier: Tier::Standard, us: true })),
+        (r#""server_tool_use":{"web_search_requests":0,"web_fetch_requests":2}"#, STANDARD),
+        (r#""server_tool_use":{"web_search_requests":1}"#, STANDARD),
+        (r#""cache_read_input_tokens":-1"#, None),
+    ] {
+        let usage = format!(r#""usage":{{"input_tokens":1,{told}}}"#);
+        assert_eq!(terms(Format::Messages, Framing::Json, &format!("{{{usage}}}")), expected, "{told}");
+        let stream = format!("data: {{\"message\":{{{usage}}}}}\n\ndata: {{\"usage\":{{\"output_tokens\":2}}}}\n\n");
+        assert_eq!(terms(Format::Messages, Framing::Events, &stream), expected, "{stream}");
+    }
+    let other = r#"{"model":"a","usage":{"input_tokens":1,"iterations":[{"type":"message","model":"b"}]}}"#;
+    assert_eq!(terms(Format::Messages, Framing::Json, other), None);
+    assert_eq!(terms(Format::Messages, Framing::Json, &other.replace("\"b\"", "\"a-20260101\"")), STANDARD);
+}
+
+#[test]
+fn searches_of_gemini_have_no_price() {
+    for (candidate, expected) in [
+        (r#"{"groundingMetadata":{"webSearchQueries":[]}}"#, STANDARD),
+        (r#"{"groundingMetadata":{"webSearchQueries":["who won"]}}"#, None),
+    ] {
+        let body = format!(r#"{{"candidates":[{candidate}],"usageMetadata":{{"promptTokenCount":1}}}}"#);
+        assert_eq!(terms(Format::GenerateContent, Framing::Json, &body), expected, "{body}");
+        let stream = format!("data: {body}\n\ndata: {{\"usageMetadata\":{{\"promptTokenCount\":1}}}}\n\n");
+        assert_eq!(terms(Format::GenerateContent, Framing::Events, &stream), expected, "{stream}");
+    }
+}
+
+/// They are sold beside the tokens, and their number stands in no figure that is documented (2026-11-20).
+#[test]
+fn openais_own_tools_have_no_price() {
+    let usage = r#""usage":{"input_tokens":1}"#;
+    for (told, expected) in [
+        (r#""tool_usage":{"image_gen":{"total_tokens":0},"web_search":{"num_requests":0}}"#, STANDARD),
+        (r#""tool_usage":{"image_gen":{"total_tokens":0},"web_search":{"num_requests":1}}"#, None),
+        (r#""tool_usage":null"#, STANDARD),
+        (r#""output":[{"type":"web_search_call","action":{"type":"search","query":"x"}},{"type":"message"}]"#, None),
+        (r#""output":[{"type":"computer_call","action":{"type":"click"}},{"type":"function_call"}]"#, STANDARD),
+    ] {
+        let body = format!("{{{told},{usage}}}");
+        assert_eq!(terms(Format::Responses, Framing::Json, &body), expected, "{body}");
+    }
+    let end = format!("event: response.completed\ndata: {{\"response\":{{{usage}}}}}\n\n");
+    for (kind, expected) in [
+        ("web_search_call.completed", None),
+        ("code_interpreter_call.interpreting", None),
+        ("image_generation_call.partial_image", None),
+        ("file_search_call.searching", None),
+        ("mcp_call.completed", STANDARD),
+        ("function_call_arguments.done", STANDARD),
+    ] {
+        let event = format!("event: response.{kind}\ndata: {{\"type\":\"response.{kind}\"}}\n\n");
+        let nameless = format!("data: {{\"type\":\"response.{kind}\"}}\n\n");
+        for event in [event, nameless] {
+            assert_eq!(terms(Format::Responses, Framing::Events, &(event + &end)), expected, "{kind}");
+        }
+    }
+    let tools = r#"data: {"response":{"usage":{"input_tokens":1},"tool_usage":{"web_search":{"num_requests":3}}}}"#;
+    assert_eq!(terms(Format::Responses, Framing::Events, tools), None);
+}
+
+#[test]
+fn figures_that_are_no_counts_have_no_price() {
+    for (figure, expected) in
+        [("9", STANDARD), ("null", STANDARD), ("-9", None), ("9.0", None), ("10000000000000000000", None)]
+    {
+        let body = format!(r#"{{"usage":{{"prompt_tokens":{figure},"completion_tokens":4}}}}"#);
+        assert_eq!(terms(Format::Chat, Framing::Json, &body), expected, "{body}");
+    }
+}
+
+#[test]
+fn of_several_tiers_in_a_stream_the_last_counts() {
+    let chunk =
+        |tier: &str| format!("data: {{\"id\":\"c\",\"model\":\"m\",\"choices\":[{{}}],\"service_tier\":{tier}}}\n\n");
+    for (tiers, expected) in [
+        (["\"auto\"", "\"default\"", "\"default\""], STANDARD),
+        (["\"auto\"", "\"priority\"", "null"], at(Tier::Priority)),
+        (["\"default\"", "\"defaults\"", "null"], None),
+        (["\"flex\"", "null", "\"default\""], STANDARD),
+        (["\"flex\"", "\"flex\"", "\"fl\\u0065x\""], at(Tier::Flex)),
+        (["\"later\"", "\"defau\\u006ct\"", "null"], STANDARD),
+        (["\"default\"", "\"default\",\"service_tier\" : \"flex\"", "null"], at(Tier::Flex)),
+    ] {
+        let stream = tiers.map(chunk).concat() + CHUNK;
+        assert_eq!(super::chat(&stream).1.terms, expected, "{stream}");
+    }
+}
+
+#[test]
+fn the_usage_is_kept_as_it_was_written() {
+    let raw = |format, framing, bytes: &str| seen(format, framing, bytes.as_bytes()).raw_usage;
+    let body = r#"{"usage": {"prompt_tokens": 3 , "x":[1e400]}}"#;
+    assert_eq!(raw(Format::Chat, Framing::Json, body).as_deref(), Some(r#"{"prompt_tokens": 3 , "x":[1e400]}"#));
+    let chunks = "data: {\"usageMetadata\":{\"promptTokenCount\":3}}\n\n".repeat(2) + "data: {}\n\n";
+    let raw_google = raw(Format::GenerateContent, Framing::Events, &chunks);
+    assert_eq!(raw_google.as_deref(), Some(r#"{"promptTokenCount":3}"#));
+    let start = r#"data: {"message":{"usage":{"input_tokens":5}}}"#;
+    let stream = format!("{start}\n\ndata: {{\"usage\":{{\"output_tokens\":2}}}}\n\n");
+    let both = r#"[{"input_tokens":5},{"output_tokens":2}]"#;
+    assert_eq!(raw(Format::Messages, Framing::Events, &stream).as_deref(), Some(both));
+    assert_eq!(raw(Format::Messages, Framing::Events, start).as_deref(), Some(r#"{"input_tokens":5}"#));
+    assert_eq!(raw(Format::Chat, Framing::Json, r#"{"usage":null}"#), None);
+}

@@ -1,0 +1,188 @@
+//! Gemini: `usageMetadata`, in every chunk of a stream; the last one's figures are the whole's.
+
+use meter::{Source, Usage};
+use serde::Deserialize;
+
+use super::lenient::{List, Word};
+use super::{Figure, Part, take, told};
+use crate::price::{Terms, Tier};
+
+/// The prompt includes what the cache had, the candidates exclude thoughts; what tools put in comes on top of the prompt.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Object {
+    prompt_token_count: Figure,
+    #[serde(alias = "promptTokenDetails")]
+    prompt_tokens_details: List<OfModality>,
+    cached_content_token_count: Figure,
+    cache_tokens_details: List<OfModality>,
+    tool_use_prompt_token_count: Figure,
+    tool_use_prompt_tokens_details: List<OfModality>,
+    candidates_token_count: Figure,
+    candidates_tokens_details: List<OfModality>,
+    thoughts_token_count: Figure,
+    traffic_type: Word,
+    service_tier: Word,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct OfModality {
+    modality: Word,
+    token_count: Figure,
+}
+
+/// What a usage object tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) usage: Usage,
+    /// On what terms; `None` for traffic that was paid for ahead or that we do not know, for media that a cache had, and for
+    /// video made or embedded, which have rates of their own.
+    pub(crate) terms: Option<Terms>,
+}
+
+/// Reads a usage object; `None` where it tells nothing.
+pub(crate) fn read(json: &[u8], embeds: bool) -> Option<Told> {
+    let Part(object) = serde_json::from_slice::<Part<Object>>(json).ok()?;
+    let heard = |modality: &str| {
+        let [prompt, tools] = [&object.prompt_tokens_details, &object.tool_use_prompt_tokens_details]
+            .map(|details| of(details, modality));
+        let cached = of(&object.cache_tokens_details, modality).unwrap_or(0);
+        let fresh = prompt.map(|prompt| prompt.saturating_sub(cached));
+        fresh.map_or(tools, |fresh| Some(fresh.saturating_add(tools.unwrap_or(0))))
+    };
+    let mut prompt = object.prompt_token_count.0.unwrap_or(u64::MAX);
+    let cached_input = take(&mut prompt, object.cached_content_token_count.0);
+    let tools = object.tool_use_prompt_token_count.0;
+    let mut input = prompt.saturating_add(tools.unwrap_or(0));
+    let audio_input = take(&mut input, heard("AUDIO"));
+    let image_input = take(&mut input, heard("IMAGE"));
+    let mut output = object.candidates_token_count.0.unwrap_or(u64::MAX);
+    let audio_output = take(&mut output, of(&object.candidates_tokens_details, "AUDIO"));
+    let image_output = take(&mut output, of(&object.candidates_tokens_details, "IMAGE"));
+    let usage = told(Usage {
+        input: object.prompt_token_count.0.map(|_| input),
+        cached_input,
+        output: object.candidates_token_count.0.map(|_| output),
+        reasoning: object.thoughts_token_count.0,
+        audio_input,
+        image_input,
+        audio_output,
+        image_output,
+        ..Usage::empty(Source::Reported)
+    })?;
+    let has = |details, modality| of(details, modality).is_some_and(|tokens| tokens > 0);
+    let special = ["AUDIO", "IMAGE", "VIDEO"].iter().any(|media| has(&object.cache_tokens_details, media))
+        || has(&object.candidates_tokens_details, "VIDEO")
+        || (embeds && has(&object.prompt_tokens_details, "VIDEO"));
+    let tier = tier([object.traffic_type, object.service_tier]).filter(|_| !special);
+    Some(Told { usage, terms: tier.map(|tier| Terms { tier, us: false }) })
+}
+
+/// The tier that two words tell together, of which either may be missing; `None` where one is unknown or they disagree.
+fn tier(words: [Word; 2]) -> Option<Tier> {
+    let [traffic, service] = words.map(|word| word.0.map_or(Some(Tier::Standard), |word| Tier::of_google(&word)));
+    match (traffic?, service?) {
+        (Tier::Standard, tier) | (tier, Tier::Standard) => Some(tier),
+        (traffic, service) => (traffic == service).then_some(traffic),
+    }
+}
+
+/// The tokens of a modality; `None` where none is told.
+fn of(details: &List<OfModality>, modality: &str) -> Option<u64> {
+    let named = |detail: &&OfModality| detail.modality.0.as_deref() == Some(modality);
+    details.0.iter().filter(named).filter_map(|detail| detail.token_count.0).reduce(u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(json: &str) -> Usage {
+        read(json.as_bytes(), false).unwrap().usage
+    }
+
+    #[test]
+    fn prompt_includes_the_cache_and_candidates_exclude_thoughts() {
+        let json = r#"{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":30,"thoughtsTokenCount":20,
+            "toolUsePromptTokenCount":7,"totalTokenCount":157,"trafficType":"ON_DEMAND"}"#;
+        let expected = Usage {
+            input: Some(67),
+            cached_input: Some(40),
+            output: Some(30),
+            reasoning: Some(20),
+            ..Usage::empty(Source::Reported)
+        };
+        assert_eq!(usage(json), expected);
+        assert_eq!(expected.total(), 157);
+        assert_eq!(read(json.as_bytes(), false).unwrap().terms, Some(Terms::default()));
+    }
+
+    #[test]
+    fn media_are_classes_of_their_own_and_video_and_documents_are_not() {
+        let json = r#"{"promptTokenCount":100,"candidatesTokenCount":1290,"totalTokenCount":1390,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":10},{"modality":"AUDIO","tokenCount":30},
+                {"modality":"IMAGE","tokenCount":20},{"modality":"VIDEO","tokenCount":25},{"modality":"DOCUMENT","tokenCount":15}],
+            "candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290}]}"#;
+        let expected = Usage {
+            input: Some(50),
+            audio_input: Some(30),
+            image_input: Some(20),
+            output: Some(0),
+            image_output: Some(1290),
+            ..Usage::empty(Source::Reported)
+        };
+        assert_eq!((usage(json), expected.total()), (expected, 1390));
+        assert_eq!(read(json.as_bytes(), false).unwrap().terms, Some(Terms::default()));
+        assert_eq!(read(json.as_bytes(), true).unwrap().terms, None, "embedded video has a rate of its own");
+    }
+
+    #[test]
+    fn media_of_a_cache_are_within_the_cached_and_have_no_standard_rate() {
+        let json = r#"{"promptTokenCount":100,"cachedContentTokenCount":60,
+            "promptTokensDetails":[{"modality":"AUDIO","tokenCount":70},{"modality":"TEXT","tokenCount":30}],
+            "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":50},{"modality":"TEXT","tokenCount":10}]}"#;
+        let told = read(json.as_bytes(), false).unwrap();
+        let classes = (told.usage.input, told.usage.cached_input, told.usage.audio_input, told.terms);
+        assert_eq!(classes, (Some(20), Some(60), Some(20), None));
+    }
+
+    #[test]
+    fn traffic_and_tier_tell_the_terms() {
+        for (words, tier) in [
+            (r#""trafficType":null"#, Some(Tier::Standard)),
+            (r#""trafficType":"""#, Some(Tier::Standard)),
+            (r#""trafficType":7"#, Some(Tier::Standard)),
+            (r#""trafficType":"on_demand""#, Some(Tier::Standard)),
+            (r#""trafficType":"ON_DEMAND_FLEX""#, Some(Tier::Flex)),
+            (r#""trafficType":"PROVISIONED_THROUGHPUT""#, None),
+            (r#""serviceTier":"priority""#, Some(Tier::Priority)),
+            (r#""serviceTier":"later""#, None),
+            (r#""serviceTier":"flex","trafficType":"ON_DEMAND""#, Some(Tier::Flex)),
+            (r#""serviceTier":"flex","trafficType":"ON_DEMAND_FLEX""#, Some(Tier::Flex)),
+            (r#""serviceTier":"flex","trafficType":"ON_DEMAND_PRIORITY""#, None),
+        ] {
+            let json = format!(r#"{{"promptTokenCount":1,{words}}}"#);
+            let terms = read(json.as_bytes(), false).unwrap().terms;
+            assert_eq!(terms, tier.map(|tier| Terms { tier, us: false }), "{words}");
+        }
+    }
+
+    #[test]
+    fn parts_never_come_to_more_than_their_whole_and_odd_figures_are_not_told() {
+        let details =
+            r#""promptTokensDetails":[{"modality":"AUDIO","tokenCount":9},{"modality":"AUDIO","tokenCount":9},7,null]"#;
+        let odd = usage(&format!(r#"{{"promptTokenCount":10,"cachedContentTokenCount":4,{details}}}"#));
+        assert_eq!((odd.input, odd.cached_input, odd.audio_input), (Some(0), Some(4), Some(6)));
+        for details in ["7", "{}", "\"x\"", "null", "[[{}]]", "true", "-1", "1.5"] {
+            let json = format!(r#"{{"promptTokenCount":3,"candidatesTokenCount":-4,"promptTokensDetails":{details}}}"#);
+            assert_eq!((usage(&json).input, usage(&json).output, usage(&json).audio_input), (Some(3), None, None));
+        }
+        for nothing in
+            ["{}", "null", "[]", "{", r#"{"promptTokenCount":-1}"#, r#"{"promptTokenCount":10000000000000000000}"#]
+        {
+            assert_eq!(read(nothing.as_bytes(), false), None, "{nothing}");
+        }
+        assert_eq!(read(br#"{"promptTokenCount":1,"promptTokenCount":2}"#, false), None);
+    }
+}

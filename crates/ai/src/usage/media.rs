@@ -1,0 +1,135 @@
+//! Images, speech and transcriptions: tokens where they are told, else a quantity.
+
+use meter::{Billed, Source, Unit, Usage};
+use serde::Deserialize;
+
+use super::lenient::{Seconds, milliseconds};
+use super::{Figure, Inclusive, InputDetails, OutputDetails, Part};
+
+/// The usage object of all three; in transcriptions the details' name is singular.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Told {
+    seconds: Seconds,
+    input_tokens: Figure,
+    #[serde(alias = "input_token_details")]
+    input_tokens_details: Part<InputDetails>,
+    output_tokens: Figure,
+    #[serde(alias = "output_token_details")]
+    output_tokens_details: Part<OutputDetails>,
+    total_tokens: Figure,
+}
+
+impl Told {
+    fn read(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<Part<Self>>(json).ok().map(|Part(told)| told)
+    }
+
+    fn inclusive(&self) -> Inclusive {
+        let (input, output) = (self.input_tokens.0, self.output_tokens.0);
+        Inclusive { input, output, total: self.total_tokens.0, ..Inclusive::default() }
+            .detailed(&self.input_tokens_details.0, &self.output_tokens_details.0)
+    }
+}
+
+/// Reads the usage of images; what is made counts as images where it is not told apart. Whether the standard rates hold
+/// too: they do not for what a cache had, which costs another rate for images than for text.
+pub(crate) fn images(json: &[u8]) -> Option<(Usage, bool)> {
+    let mut figures = Told::read(json)?.inclusive();
+    figures.made.images = figures.made.images.or(figures.output);
+    let is_standard = figures.cached_input.is_none_or(|cached| cached == 0);
+    Some((figures.disjoint()?, is_standard))
+}
+
+/// Reads the usage of speech; what is made is audio where it is not told apart.
+pub(crate) fn speech(json: &[u8]) -> Option<Usage> {
+    let mut figures = Told::read(json)?.inclusive();
+    figures.made.audio = figures.made.audio.or(figures.output);
+    figures.disjoint()
+}
+
+/// Reads the usage of a transcription: tokens, or a time.
+pub(crate) fn transcription(json: &[u8]) -> Option<Usage> {
+    let told = Told::read(json)?;
+    told.inclusive().disjoint().or_else(|| told.seconds.0.map(heard))
+}
+
+/// Reads the `duration` beside a verbose transcription: seconds, as a number or as text.
+pub(crate) fn duration(json: &[u8]) -> Option<Usage> {
+    let text = std::str::from_utf8(json).ok()?;
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    milliseconds(bare).map(heard)
+}
+
+/// So many images, counted by us.
+pub(crate) const fn made(images: u64) -> Usage {
+    let billed = Some(Billed { unit: Unit::Image, quantity: images });
+    Usage { billed, ..Usage::empty(Source::Counted) }
+}
+
+const fn heard(milliseconds: u64) -> Usage {
+    let billed = Some(Billed { unit: Unit::Millisecond, quantity: milliseconds });
+    Usage { billed, ..Usage::empty(Source::Reported) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: Usage = Usage::empty(Source::Reported);
+
+    #[test]
+    fn what_an_image_model_makes_is_images() {
+        let json = br#"{"input_tokens":50,"output_tokens":4160,"total_tokens":4210,
+            "input_tokens_details":{"text_tokens":10,"image_tokens":40}}"#;
+        let expected =
+            Usage { input: Some(10), image_input: Some(40), output: Some(0), image_output: Some(4160), ..EMPTY };
+        assert_eq!(images(json), Some((expected, true)));
+        let apart = br#"{"output_tokens":100,"output_tokens_details":{"image_tokens":90,"text_tokens":10}}"#;
+        assert_eq!(images(apart), Some((Usage { output: Some(10), image_output: Some(90), ..EMPTY }, true)));
+        let cached = br#"{"input_tokens":50,"input_tokens_details":{"cached_tokens":20,"image_tokens":40}}"#;
+        let expected = Usage { input: Some(0), cached_input: Some(20), image_input: Some(30), ..EMPTY };
+        assert_eq!(images(cached), Some((expected, false)));
+    }
+
+    #[test]
+    fn what_a_speech_model_makes_is_audio() {
+        let expected = Usage { input: Some(14), output: Some(0), audio_output: Some(101), ..EMPTY };
+        assert_eq!(speech(br#"{"input_tokens":14,"output_tokens":101,"total_tokens":115}"#), Some(expected));
+    }
+
+    #[test]
+    fn a_transcription_tells_tokens_or_a_time() {
+        let tokens = br#"{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},
+            "output_tokens":45,"total_tokens":59}"#;
+        let expected = Usage { input: Some(4), audio_input: Some(10), output: Some(45), ..EMPTY };
+        assert_eq!(transcription(tokens), Some(expected));
+        for seconds in ["12", "12.0", "\"12\""] {
+            let json = format!(r#"{{"type":"duration","seconds":{seconds}}}"#);
+            assert_eq!(transcription(json.as_bytes()), Some(heard(12_000)), "{seconds}");
+        }
+        assert_eq!((duration(b"8.47"), duration(b"\"8.47\"")), (Some(heard(8_470)), Some(heard(8_470))));
+    }
+
+    #[test]
+    fn odd_figures_are_not_told() {
+        for json in [
+            "{}",
+            "null",
+            "[]",
+            "{",
+            r#"{"type":"duration","seconds":-1}"#,
+            r#"{"seconds":1e30}"#,
+            r#"{"seconds":10000000000000000000}"#,
+            r#"{"input_tokens":-5,"output_tokens":1.5}"#,
+            r#"{"input_tokens":10000000000000000000}"#,
+            r#"{"input_tokens_details":[]}"#,
+        ] {
+            let json = json.as_bytes();
+            assert_eq!((images(json), speech(json), transcription(json)), (None, None, None), "{json:?}");
+        }
+        for odd in ["-1", "NaN", "null", "{}", "\"\"", "1e3", ""] {
+            assert_eq!(duration(odd.as_bytes()), None, "{odd}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+use std::num::NonZeroU32;
+
+use super::*;
+use crate::snapshot::{Dimension, Whose, WindowLimit};
+
+fn limit(dimension: Dimension, whose: Whose, limit: u32, window_s: u64) -> WindowLimit {
+    WindowLimit { dimension, whose, limit: NonZeroU32::new(limit).unwrap(), window: Duration::from_secs(window_s) }
+}
+
+fn codes(source: &str) -> Vec<&'static str> {
+    read_text(source).map(|_| ()).unwrap_err().problems.iter().map(|problem| problem.code.name()).collect()
+}
+
+const KEY: (Dimension, Whose) = (Dimension::Key, Whose::Everybodys);
+const STRANGER: (Dimension, Whose) = (Dimension::Address, Whose::WithoutKey);
+const SESSION: (Dimension, Whose) = (Dimension::Address, Whose::WithSession);
+
+#[test]
+fn limits_of_control_take_the_place_of_the_default_of_their_kind() {
+    let check = |source: &str, expected: &[((Dimension, Whose), u32, u64)]| {
+        let expected: Vec<WindowLimit> = expected
+            .iter()
+            .map(|((dimension, whose), calls, window_s)| limit(*dimension, *whose, *calls, *window_s))
+            .collect();
+        assert_eq!(snapshot(source).control.rate_limits, expected, "{source}");
+    };
+    let defaults = [(KEY, 100, 60), (STRANGER, 20, 60), (SESSION, 100, 60)];
+    check("", &defaults);
+    check("control: {rate_limits: }", &defaults);
+    check("control: {rate_limits: []}", &[]);
+    check(
+        "control: {rate_limits: [{dimension: key, limit: 100, window: 60s}, {dimension: ip, limit: 20, window: 60s, without: key}]}",
+        &defaults,
+    );
+    check(
+        "control: {rate_limits: [{dimension: ip, limit: 7, window: 1h, with: session}]}",
+        &[(SESSION, 7, 3_600), (KEY, 100, 60), (STRANGER, 20, 60)],
+    );
+    check(
+        "control: {rate_limits: [{dimension: key, limit: 5, window: 1s}, {dimension: key, limit: 1000000, window: 1d}, {dimension: ip, limit: 9, window: 1m}]}",
+        &[
+            (KEY, 5, 1),
+            (KEY, 1_000_000, 86_400),
+            ((Dimension::Address, Whose::Everybodys), 9, 60),
+            (STRANGER, 20, 60),
+            (SESSION, 100, 60),
+        ],
+    );
+}
+
+#[test]
+fn the_proxys_limit_is_for_calls_without_a_key() {
+    assert_eq!(snapshot("").strangers, Some(limit(STRANGER.0, STRANGER.1, 100, 60)));
+    assert_eq!(snapshot("rate_limits: []").strangers, None);
+    let own = snapshot("rate_limits: [{dimension: ip, limit: 30, window: 10s, without: key}]");
+    assert_eq!(own.strangers, Some(limit(STRANGER.0, STRANGER.1, 30, 10)));
+}
+
+#[test]
+fn limits_that_cannot_be_are_refused() {
+    let control = |entry: &str| format!("control: {{rate_limits: [{entry}]}}");
+    for (entry, code) in [
+        ("{limit: 1, window: 1s}", "missing"),
+        ("{dimension: key, window: 1s}", "missing"),
+        ("{dimension: key, limit: 1}", "missing"),
+        ("{dimension: key, limit: 0, window: 1s}", "bad_value"),
+        ("{dimension: key, limit: 1000001, window: 1s}", "bad_value"),
+        ("{dimension: key, limit: 1, window: 999ms}", "bad_value"),
+        ("{dimension: key, limit: 1, window: 2d}", "bad_value"),
+        ("{dimension: key, limit: 1, window: 1s, with: session}", "bad_value"),
+        ("{dimension: key, limit: 1, window: 1s, without: key}", "bad_value"),
+        ("{dimension: ip, limit: 1, window: 1s, without: key, with: session}", "bad_value"),
+        ("{dimension: ip, limit: 1, window: 1s, without: session}", "bad_value"),
+        ("{dimension: host, limit: 1, window: 1s}", "bad_value"),
+        ("{dimension: user, limit: 1, window: 1s}", "not_yet"),
+        ("{dimension: key, limit: 1, window: 1s, burst: 2}", "unknown_key"),
+        ("{dimension: key, limit: 1, window: 1s}, {dimension: key, limit: 2, window: 1s}", "duplicate"),
+        (
+            "{dimension: key, limit: 1, window: 1s}, {dimension: key, limit: 2, window: 2s}, {dimension: key, limit: 3, window: 3s}",
+            "duplicate",
+        ),
+    ] {
+        assert_eq!(codes(&control(entry)), [code], "{entry}");
+    }
+    for (source, code) in [
+        ("rate_limits: [{dimension: ip, limit: 100, window: 60s}]", "not_yet"),
+        ("rate_limits: [{dimension: user, limit: 100, window: 60s, without: key}]", "not_yet"),
+        ("rate_limits: [{dimension: ip, limit: 100, window: 60s, without: key, algorithm: sliding_window}]", "not_yet"),
+        ("rate_limits: [{dimension: ip, limit: 100, window: 60s, without: session}]", "bad_value"),
+        (
+            "rate_limits: [{dimension: ip, limit: 1, window: 1s, without: key}, {dimension: ip, limit: 1, window: 2s, without: key}]",
+            "duplicate",
+        ),
+        ("rate_limits: {dimension: ip}", "wrong_type"),
+    ] {
+        assert_eq!(codes(source), [code], "{source}");
+    }
+}
+
+#[test]
+fn an_error_in_control_is_told_once() {
+    assert_eq!(codes("control: {lisen: '127.0.0.1:1'}"), ["unknown_key"]);
+    assert_eq!(codes("control: {listen: nowhere}"), ["bad_value"]);
+}
+
+#[test]
+fn origins_are_exact() {
+    let source = "control: {cors: {allowed_origins: ['http://localhost:3000', 'https://App.example.com/', 'https://app.example.com']}}";
+    assert_eq!(snapshot(source).control.allowed_origins, ["http://localhost:3000", "https://app.example.com"]);
+    assert!(snapshot("").control.allowed_origins.is_empty());
+    for origin in
+        ["'*'", "null-ish", "'https://*.example.com'", "'https://example.com/app'", "'https://u:p@example.com'"]
+    {
+        assert_eq!(codes(&format!("control: {{cors: {{allowed_origins: [{origin}]}}}}")), ["bad_value"], "{origin}");
+    }
+    let many: Vec<String> = (0..65).map(|nth| format!("'https://{nth}.example.com'")).collect();
+    assert_eq!(codes(&format!("control: {{cors: {{allowed_origins: [{}]}}}}", many.join(","))), ["bad_value"]);
+}
+
+#[test]
+fn trusted_proxies_are_networks_or_a_name() {
+    let check = |source: &str, expected: &[&str]| {
+        let networks: Vec<String> = snapshot(source).trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, expected, "{source}");
+    };
+    check("", &[]);
+    check("trusted_proxies: []", &[]);
+    check("trusted_proxies: 10.0.0.0/8", &["10.0.0.0/8"]);
+    check(
+        "trusted_proxies: [10.1.2.3/8, 192.0.2.1, '2001:db8::/32', '::ffff:198.51.100.7']",
+        &["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32", "198.51.100.7/32"],
+    );
+    assert_eq!(snapshot("trusted_proxies: cloudflare").trusted_proxies.len(), 22);
+    assert_eq!(snapshot("trusted_proxies: [cloudflare, 10.0.0.0/8]").trusted_proxies.len(), 23);
+    for wrong in ["0.0.0.0/0", "'::/0'", "10.0.0.0/33", "proxy.example.com", "Cloudflare", "[[10.0.0.0/8]]"] {
+        let expected = if wrong.starts_with('[') { "wrong_type" } else { "bad_value" };
+        assert_eq!(codes(&format!("trusted_proxies: [{wrong}]")), [expected], "{wrong}");
+    }
+}
+
+#[test]
+fn redis_is_a_url_that_no_error_repeats() {
+    assert!(snapshot("redis: ").redis.is_none() && snapshot("redis: ''").redis.is_none());
+    assert_eq!(
+        snapshot("redis: redis://:${SECRET:-x}@h/2").redis,
+        Some(Secret::new("redis://:S3CRET value@h/2".to_owned()))
+    );
+    assert_eq!(snapshot("redis: rediss://h").redis, Some(Secret::new("rediss://h".to_owned())));
+    let error = read_text("redis: http://user:hunter2@h").map(|_| ()).unwrap_err().to_string();
+    assert!(error.starts_with("error[bad_value]: `redis` has a value that it does not take"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    let environment = Environment::of([("REDIS_URL", "redis://h"), ("TOLLGATE_TRUSTED_PROXIES", "cloudflare")]);
+    let loaded = read_with("redis: redis://other", &environment).unwrap().snapshot;
+    assert_eq!((loaded.redis, loaded.trusted_proxies.len()), (Some(Secret::new("redis://h".to_owned())), 22));
+}

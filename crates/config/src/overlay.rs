@@ -1,0 +1,307 @@
+//! Settings from variables: `TOLLGATE_` and the path of a key with `__` between its parts, laid over the file's tree before it is
+//! compiled, so that what is wrong with one is told like what is wrong with a line.
+
+use crate::environment::Environment;
+use crate::error::{At, Code, Problem};
+use crate::grammar::{self, Grammar, Shape};
+use crate::load::Note;
+use crate::near::near;
+use crate::section::Reader;
+use crate::substitute::substitute;
+use crate::yaml::{self, Key, Kind, Node};
+
+const PREFIX: &str = "TOLLGATE_";
+/// Variables with names of their own, and their keys.
+const NAMED: [(&str, &[&str]); 2] = [("DATABASE_URL", &["store", "url"]), ("REDIS_URL", &["redis"])];
+/// Names that begin like settings and are for others: a client's key, and what tests are told.
+const OTHERS: [&str; 2] = ["KEY", "TEST_*"];
+/// Longest index in a name.
+const DIGITS_MAX: usize = 6;
+/// Deepest key: what YAML takes.
+const STEPS_MAX: usize = 16;
+/// Unknown variables that are told one by one.
+const UNKNOWN_MAX: usize = 20;
+
+/// One part of a key's path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// A key that a variable sets.
+struct Setting<'a> {
+    steps: Vec<Step>,
+    shape: Shape,
+    /// Whether it may be a single value.
+    single_too: bool,
+    variable: &'a str,
+    value: Option<&'a str>,
+}
+
+/// Lays the variables over `root`. What is wrong with one is reported; what is a surprise is noted.
+pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environment, notes: &mut Vec<Note>) {
+    if !matches!(root.kind, Kind::Map(_) | Kind::Null) {
+        return;
+    }
+    let (mut settings, _) = settings(environment);
+    // A whole list before its entries, and these in their order.
+    settings.sort_by(|a, b| a.steps.cmp(&b.steps));
+    let mut last: Option<(&Setting<'_>, At)> = None;
+    for setting in &settings {
+        let Some(variable) = environment.variable(setting.variable) else {
+            continue;
+        };
+        let single = is_single(setting);
+        let at = reader.at_variable(variable, single);
+        if let Some((first, first_at)) = last.filter(|(first, _)| first.steps == setting.steps) {
+            if first.value != setting.value {
+                let message = format!("`{}` is set by two variables, to different values", shown(&setting.steps));
+                let problem = Problem::new(Code::Duplicate, at, message).expected("one of them");
+                reader.report(problem.first(Some(first_at)));
+            }
+            continue;
+        }
+        last = Some((setting, at));
+        let Some(value) = value(reader, setting, at, single) else {
+            continue;
+        };
+        if shown(&setting.steps) == "store.url" && overrules(root, environment, setting) {
+            notes.push(Note::StoreFromEnvironment { variable: setting.variable.to_owned() });
+        }
+        if let Err(len) = set(root, &setting.steps, at, value) {
+            let message = format!("`{}` would leave a gap in a list of {len}", shown(&setting.steps));
+            reader.report(Problem::new(Code::BadValue, at, message).expected(format!("a number up to {len}")));
+        }
+    }
+}
+
+/// Variables that are named like settings, and neither are any nor named by a value; to be asked when all values were read.
+pub(crate) fn unknown(reader: &Reader<'_>, environment: &Environment) -> impl Iterator<Item = Note> {
+    let (_, unknown) = settings(environment);
+    let unknown = unknown.into_iter().filter(|name| !reader.names(name)).take(UNKNOWN_MAX);
+    unknown.map(|name| Note::UnknownVariable { near: meant(name), variable: name.to_owned() })
+}
+
+/// Settings that are set and not empty, and variables that look like settings and are none.
+fn settings(environment: &Environment) -> (Vec<Setting<'_>>, Vec<&str>) {
+    let mut settings = Vec::new();
+    let mut unknown = Vec::new();
+    for (variable, value) in environment.beginning(PREFIX).filter(|(_, value)| *value != Some("")) {
+        let name = variable.strip_prefix(PREFIX).unwrap_or_default();
+        match resolve(name) {
+            Some((steps, shape, single_too)) => settings.push(Setting { steps, shape, single_too, variable, value }),
+            None if is_anothers(name) => {}
+            None => unknown.push(variable),
+        }
+    }
+    for (variable, keys) in NAMED {
+        let Some(value) = environment.get(variable).filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        let steps = keys.iter().map(|key| Step::Key((*key).to_owned())).collect();
+        settings.push(Setting { steps, shape: Shape::Single, single_too: true, variable, value: Some(value) });
+    }
+    (settings, unknown)
+}
+
+/// The key that the rest of a variable's name names, what it holds, and whether that may be a single value.
+fn resolve(name: &str) -> Option<(Vec<Step>, Shape, bool)> {
+    let mut steps = Vec::new();
+    let (mut path, mut shape) = (String::new(), grammar::shape(""));
+    for part in name.split("__") {
+        if steps.len() == STEPS_MAX || part.is_empty() || part.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            return None;
+        }
+        let index = || (part.len() <= DIGITS_MAX).then(|| part.parse().ok()).flatten();
+        let key = part.to_ascii_lowercase();
+        match shape {
+            Shape::Single => return None,
+            Shape::Section(grammar) if grammar.now.contains(&key.as_str()) => {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&key);
+                shape = grammar::shape(&path);
+                steps.push(Step::Key(key));
+            }
+            Shape::Section(grammar) if grammar.has(&key) => {
+                shape = Shape::Later;
+                steps.push(Step::Key(key));
+            }
+            Shape::Section(_) => return None,
+            Shape::Sections(grammar) => {
+                path.push_str("[]");
+                shape = Shape::Section(grammar);
+                steps.push(Step::Index(index()?));
+            }
+            Shape::List => {
+                shape = Shape::Single;
+                steps.push(Step::Index(index()?));
+            }
+            Shape::Map => {
+                shape = Shape::Single;
+                steps.push(Step::Key(key));
+            }
+            Shape::Later => steps.push(index().map_or(Step::Key(key), Step::Index)),
+        }
+    }
+    let single_too = matches!(shape, Shape::Single | Shape::Later) || grammar::takes_single(&path);
+    Some((steps, shape, single_too))
+}
+
+/// Whether Kubernetes or somebody else set it: for a service of our name it sets `TOLLGATE_PORT` and its like.
+fn is_anothers(name: &str) -> bool {
+    let others = OTHERS.iter().any(|other| match other.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == *other,
+    });
+    let is_service = |word: &str| {
+        let (before, behind) = name.split_once(word)?;
+        let begins = before.is_empty() || before.ends_with('_') && !before.ends_with("__");
+        Some(begins && (behind.is_empty() || behind.starts_with('_') && !behind.starts_with("__")))
+    };
+    others || ["SERVICE_HOST", "PORT"].into_iter().any(|word| is_service(word) == Some(true))
+}
+
+fn is_single(setting: &Setting<'_>) -> bool {
+    let looks_nested = setting.value.is_some_and(|value| value.trim_start().starts_with(['{', '[']));
+    match setting.shape {
+        Shape::Single | Shape::Later => true,
+        Shape::Section(_) | Shape::Sections(_) | Shape::List | Shape::Map => setting.single_too && !looks_nested,
+    }
+}
+
+/// What the variable holds, as a tree.
+fn value(reader: &Reader<'_>, setting: &Setting<'_>, at: At, single: bool) -> Option<Node> {
+    let key = shown(&setting.steps);
+    let Some(text) = setting.value else {
+        reader.report(Problem::new(Code::Environment, at, format!("what sets `{key}` is not UTF-8")));
+        return None;
+    };
+    if single {
+        return Some(Node { at, kind: Kind::Scalar(text.to_owned()) });
+    }
+    let expected = match setting.shape {
+        Shape::Sections(_) => "a list: [{…}, {…}]",
+        Shape::List => "a list: [a, b]",
+        Shape::Section(_) | Shape::Map | Shape::Single | Shape::Later => "a mapping: {a: b}",
+    };
+    match yaml::parse(text) {
+        Ok(node) => Some(node.moved(at)),
+        Err(broken) => {
+            // Its message may repeat a word of the text.
+            let behind = match broken.at.filter(|place| place.line == 1) {
+                Some(place) => format!(" from its character {} on", place.column),
+                None => String::new(),
+            };
+            let message = format!("what sets `{key}` is no YAML{behind}");
+            reader.report(Problem::new(Code::Yaml, at, message).expected(expected));
+            None
+        }
+    }
+}
+
+/// Whether the file names another store than the variable.
+fn overrules(root: &Node, environment: &Environment, setting: &Setting<'_>) -> bool {
+    let in_file = setting.steps.iter().try_fold(root, |node, step| match (&node.kind, step) {
+        (Kind::Map(entries), Step::Key(name)) => {
+            entries.iter().find(|(key, _)| key.name == *name).map(|(_, value)| value)
+        }
+        _ => None,
+    });
+    let Some(Node { kind: Kind::Scalar(text), .. }) = in_file else {
+        return false;
+    };
+    let env = |name: &str| environment.get(name).map(str::to_owned);
+    match substitute(text, &env) {
+        Ok(there) => !there.text.is_empty() && Some(there.text.as_str()) != setting.value,
+        Err(_) => true,
+    }
+}
+
+/// Puts `value` at `steps`, making what is missing on the way; `Err` is how many entries the list has that would get a gap.
+fn set(node: &mut Node, steps: &[Step], at: At, value: Node) -> Result<(), usize> {
+    let Some((step, rest)) = steps.split_first() else {
+        *node = value;
+        return Ok(());
+    };
+    let empty = || Node { at, kind: Kind::Null };
+    match step {
+        Step::Key(name) => {
+            if !matches!(node.kind, Kind::Map(_)) {
+                *node = Node {
+                    at: if matches!(node.kind, Kind::Null) { node.at } else { at },
+                    kind: Kind::Map(Vec::new()),
+                };
+            }
+            let Kind::Map(entries) = &mut node.kind else { return Ok(()) };
+            let found = entries.iter().position(|(key, _)| key.name == *name);
+            let entry = match found.and_then(|found| entries.get_mut(found)) {
+                Some((_, entry)) => entry,
+                None => {
+                    entries.push((Key { at, name: name.clone() }, empty()));
+                    let Some((_, entry)) = entries.last_mut() else { return Ok(()) };
+                    entry
+                }
+            };
+            set(entry, rest, at, value)
+        }
+        Step::Index(index) => {
+            if !matches!(node.kind, Kind::List(_)) {
+                *node = Node { at, kind: Kind::List(Vec::new()) };
+            }
+            let Kind::List(items) = &mut node.kind else { return Ok(()) };
+            if *index > items.len() {
+                return Err(items.len());
+            }
+            if *index == items.len() {
+                items.push(empty());
+            }
+            items.get_mut(*index).map_or(Ok(()), |item| set(item, rest, at, value))
+        }
+    }
+}
+
+/// `models[0].targets`.
+fn shown(steps: &[Step]) -> String {
+    let mut path = String::new();
+    for step in steps {
+        match step {
+            Step::Key(name) if path.is_empty() => path.push_str(name),
+            Step::Key(name) => path.extend([".", name]),
+            Step::Index(index) => path.push_str(&format!("[{index}]")),
+        }
+    }
+    path
+}
+
+/// The setting that an unknown variable was perhaps meant for.
+fn meant(variable: &str) -> Option<String> {
+    let asked = variable.strip_prefix(PREFIX)?;
+    let mut indices: Vec<&str> = asked.split('_').filter(|part| part.parse::<usize>().is_ok()).collect();
+    indices.reverse();
+    let names = grammar::ALL.iter().flat_map(|(section, grammar)| names(section, grammar, &indices));
+    let names: Vec<String> = names.collect();
+    near(asked, names.iter().map(String::as_str)).map(|name| format!("{PREFIX}{name}"))
+}
+
+/// What the variables of a section's keys are named behind the prefix, with these numbers (last first) for its indices.
+fn names(section: &str, grammar: &'static Grammar, indices: &[&str]) -> Vec<String> {
+    let mut indices = indices.to_vec();
+    let mut path = String::new();
+    for part in section.split_inclusive("[]") {
+        path.push_str(part.trim_end_matches("[]").trim_start_matches('.'));
+        path.push('.');
+        if part.ends_with("[]") {
+            path.push_str(indices.pop().unwrap_or("0"));
+            path.push('.');
+        }
+    }
+    let path = if section.is_empty() { "" } else { path.as_str() };
+    let name = |key: &&str| format!("{path}{key}").replace('.', "__").to_ascii_uppercase();
+    grammar.now.iter().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+use std::time::Duration;
+
+use crate::load::{Flags, Loaded, Note, Sources, load_text};
+use crate::{ConfigError, Environment};
+
+fn load(source: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let environment = Environment::of(variables.iter().copied());
+    load_text("t.yaml", source, Sources { file: None, environment: &environment, flags: Flags::default() })
+}
+
+fn loaded(source: &str, variables: &[(&str, &str)]) -> Loaded {
+    load(source, variables).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The whole text of an error.
+fn check(source: &str, variables: &[(&str, &str)], expected: &str) {
+    let error = load(source, variables).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(error, expected.trim_start_matches('\n'), "\n{error}\n");
+}
+
+#[test]
+fn variables_set_what_the_file_does_not_and_win_over_what_it_does() {
+    let source =
+        "listen: 127.0.0.1:1\nlog: {level: warn, format: text}\nplans: [{name: a, credits_per_day: 1}, {name: b}]";
+    let snapshot = loaded(
+        source,
+        &[
+            ("TOLLGATE_LISTEN", "127.0.0.1:2"),
+            ("TOLLGATE_CONTROL__LISTEN", "127.0.0.1:3"),
+            ("TOLLGATE_LOG__LEVEL", "debug"),
+            ("TOLLGATE_LOG__MODULES__PROXY", "trace"),
+            ("TOLLGATE_AI__TIMEOUTS__IDLE", "7s"),
+            ("TOLLGATE_PLANS__0__CREDITS_PER_DAY", "9"),
+            ("TOLLGATE_PLANS__2__NAME", "c"),
+            ("TOLLGATE_DATA", ""),
+        ],
+    )
+    .snapshot;
+    assert_eq!(snapshot.listen, ["127.0.0.1:2".parse().unwrap()]);
+    assert_eq!(snapshot.control.listen, "127.0.0.1:3".parse().unwrap());
+    assert_eq!((snapshot.log.level.as_str(), snapshot.log.format.is_some()), ("debug", true));
+    assert_eq!(snapshot.log.modules, [("proxy".to_owned(), "trace".to_owned())]);
+    assert_eq!(snapshot.ai.unwrap().timeouts.idle, Duration::from_secs(7));
+    let plans: Vec<_> = snapshot.plans.iter().map(|plan| (plan.name.as_str(), plan.credits_per_day)).collect();
+    assert_eq!(plans, [("a", Some(9)), ("b", None), ("c", None)]);
+    assert_eq!(snapshot.data.to_str(), Some("./tollgate-data"), "an empty variable sets nothing");
+}
+
+#[test]
+fn whole_lists_and_mappings_are_yaml_and_their_entries_come_after_them() {
+    let snapshot = loaded(
+        "plans: [{name: gone}]\nlog: {level: warn, format: text}",
+        &[
+            ("SECRET", "sk-1"),
+            ("TOLLGATE_PLANS", "[{name: starter, credits_per_day: 10}, {name: pro}]"),
+            ("TOLLGATE_PLANS__1__REQUESTS_PER_MINUTE", "5"),
+            ("TOLLGATE_LOG", "{level: error}"),
+            ("TOLLGATE_LISTEN", " [{address: '127.0.0.1:1'}]"),
+            ("TOLLGATE_LISTEN__1__ADDRESS", "127.0.0.1:2"),
+            ("TOLLGATE_PROVIDERS", "[{name: mock, kind: mock}]"),
+            ("TOLLGATE_UPSTREAMS", "[{name: u, backends: [{url: 'http://127.0.0.1:1'}]}]"),
+            ("TOLLGATE_ROUTES", "[{path: /a, upstreams: u}]"),
+            ("TOLLGATE_ROUTES__0__METHODS__0", "GET"),
+            ("TOLLGATE_ROUTES__1__PATH__PREFIX", "/b"),
+            ("TOLLGATE_ROUTES__1__UPSTREAMS", "u"),
+            ("TOLLGATE_ROUTES__1__METHODS", "[PUT, POST]"),
+        ],
+    )
+    .snapshot;
+    let plans: Vec<_> = snapshot.plans.iter().map(|plan| (plan.name.as_str(), plan.requests_per_minute)).collect();
+    assert_eq!(plans, [("starter", None), ("pro", std::num::NonZeroU32::new(5))]);
+    assert_eq!((snapshot.log.level.as_str(), snapshot.log.format), ("error", None), "a mapping is set as a whole");
+    assert_eq!(snapshot.listen.len(), 2);
+    let methods: Vec<_> = snapshot.router.routes().iter().map(|route| route.methods.join(" ")).collect();
+    assert_eq!(methods, ["GET", "PUT POST"]);
+}
+
+#[test]
+fn entries_are_put_in_the_order_of_their_numbers() {
+    let names: Vec<(String, String)> =
+        (0..12).map(|number| (format!("TOLLGATE_PLANS__{number}__NAME"), format!("p{number}"))).collect();
+    let names: Vec<(&str, &str)> = names.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(loaded("", &names).snapshot.plans.len(), 12);
+}
+
+#[test]
+fn a_single_value_is_taken_as_it_is_but_for_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("name");
+    std::fs::write(&path, "From a file\n").unwrap();
+    let from_file = format!("file:{}", path.display());
+    for (value, name) in [("${HOME} # 'x' {", "${HOME} # 'x' {"), (from_file.as_str(), "From a file")] {
+        assert_eq!(loaded("", &[("TOLLGATE_BRAND__NAME", value)]).snapshot.brand.name, name);
+    }
+    // In YAML it is as in the file.
+    let variables = [("TOLLGATE_BRAND", "{name: '${NAME:-x} y'}"), ("NAME", "n")];
+    assert_eq!(loaded("", &variables).snapshot.brand.name, "n y");
+}
+
+#[test]
+fn errors_name_the_variable() {
+    check(
+        "",
+        &[("TOLLGATE_CONTROL__LISTEN", "S3CRET")],
+        "
+error[bad_value]: `control.listen` has a value that it does not take
+ --> the environment variable TOLLGATE_CONTROL__LISTEN
+  = expected an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"",
+    );
+    check(
+        "drain: {delay: x}",
+        &[("TOLLGATE_WORKERS", "4"), ("TOLLGATE_LEASE__TTL", "2s")],
+        "
+error[bad_value]: `drain.delay` has a value that it does not take
+ --> t.yaml:1:16
+  |
+1 | drain: {delay: x}
+  |                ^ expected a duration: 250ms, 5s, 1m, 2h or 1d
+
+error[not_yet]: `lease` is not supported by this version yet
+ --> the environment variable TOLLGATE_LEASE__TTL
+
+error[not_yet]: `workers` is not supported by this version yet
+ --> the environment variable TOLLGATE_WORKERS",
+    );
+    check(
+        "plans: [{name: a}]",
+        &[("TOLLGATE_PLANS__1__NAME", "a")],
+        "
+error[duplicate]: a second plan of this name
+ --> the environment variable TOLLGATE_PLANS__1__NAME
+  = expected another name
+  = the first stands at t.yaml:1:16",
+    );
+    check(
+        "",
+        &[("TOLLGATE_PLANS__0__SHARED_KEYS", "true")],
+        "
+error[missing]: `plans[0]` needs `name`
+ --> the environment variable TOLLGATE_PLANS__0__SHARED_KEYS
+  = expected `name` here",
+    );
+    check(
+        "plans: [{name: a}]",
+        &[("TOLLGATE_PLANS__2__NAME", "b")],
+        "
+error[bad_value]: `plans[2].name` would leave a gap in a list of 1
+ --> the environment variable TOLLGATE_PLANS__2__NAME
+  = expected a number up to 1",
+    );
+}
+
+#[test]
+fn broken_yaml_in_a_variable_says_which() {
+    check(
+        "",
+        &[("TOLLGATE_PLANS", "[{name: S3CRET]")],
+        "
+error[yaml]: what sets `plans` is no YAML from its character 2 on
+ --> the environment variable TOLLGATE_PLANS
+  = expected a list: [{…}, {…}]",
+    );
+    check(
+        "",
+        &[("TOLLGATE_PLANS", "{S3CRET: 1}"), ("TOLLGATE_LOG", "S3CRET"), ("TOLLGATE_LOG__LEVEL", "info")],
+        "
+error[wrong_type]: `plans` is a mapping
+ --> the environment variable TOLLGATE_PLANS
+  = expected a list",
+    );
+}
+
+#[test]
+fn what_is_set_twice_must_be_the_same() {
+    let (one, other) = ("postgres://u:S3CRET@one/d", "postgres://u:S3CRET@other/d");
+    let url = |loaded: &Loaded| loaded.snapshot.store.url.as_ref().map(|url| url.expose().to_owned());
+    assert_eq!(url(&loaded("", &[("TOLLGATE_STORE__URL", one)])).as_deref(), Some(one));
+    assert_eq!(url(&loaded("", &[("TOLLGATE_STORE__URL", one), ("DATABASE_URL", one)])).as_deref(), Some(one));
+    check(
+        "",
+        &[("TOLLGATE_STORE__URL", one), ("DATABASE_URL", other)],
+        "
+error[duplicate]: `store.url` is set by two variables, to different values
+ --> the environment variable DATABASE_URL
+  = expected one of them
+  = the first is the environment variable TOLLGATE_STORE__URL",
+    );
+}
+
+#[test]
+fn unknown_variables_are_noted_with_a_near_one() {
+    let notes = |variables: &[(&str, &str)], source: &str| -> Vec<String> {
+        loaded(source, variables).notes.iter().map(ToString::to_string).collect()
+    };
+    for (variable, near) in [
+        ("TOLLGATE_CONTROL_LISTEN", Some("TOLLGATE_CONTROL__LISTEN")),
+        ("TOLLGATE_CONTROL__LISTN", Some("TOLLGATE_CONTROL__LISTEN")),
+        ("TOLLGATE_LOG__LEVEL__X", Some("TOLLGATE_LOG__LEVEL")),
+        ("TOLLGATE_log__level", Some("TOLLGATE_LOG__LEVEL")),
+        ("TOLLGATE_PROVIDERS__1__CREDENTAIL", Some("TOLLGATE_PROVIDERS__1__CREDENTIAL")),
+        ("TOLLGATE_MODELS__2__TARGETS__0__PROVIDR", Some("TOLLGATE_MODELS__2__TARGETS__0__PROVIDER")),
+        ("TOLLGATE_PLANS__X__NAME", Some("TOLLGATE_PLANS__0__NAME")),
+        ("TOLLGATE_PLANS__99999999999999999999__NAME", None),
+        ("TOLLGATE_WEBSOCKETS", None),
+        ("TOLLGATE_REPORT", None),
+        ("TOLLGATE_", None),
+    ] {
+        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let expected = format!("{variable} is set, and sets nothing: there is no such key{near}");
+        assert_eq!(notes(&[(variable, "S3CRET")], ""), [expected]);
+    }
+    assert_eq!(
+        notes(&[("TOLLGATE_NAME", "x")], "brand: {name: '${TOLLGATE_NAME}'}"),
+        [""; 0],
+        "the file makes use of it"
+    );
+    for others in [
+        "TOLLGATE_KEY",
+        "TOLLGATE_TEST_STORE",
+        "TOLLGATE_PORT",
+        "TOLLGATE_SERVICE_HOST",
+        "TOLLGATE_SERVICE_PORT_HTTP",
+        "TOLLGATE_PORT_8080_TCP_ADDR",
+        "TOLLGATE_CONTROL_PORT_8787_TCP",
+        "TOLLGATEX",
+    ] {
+        assert_eq!(notes(&[(others, "tcp://10.0.0.1:80")], ""), [""; 0], "{others}");
+    }
+    let many: Vec<String> = (0..1_000).map(|number| format!("TOLLGATE_X{number}")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "1")).collect();
+    assert_eq!(loaded("", &many).notes.len(), super::UNKNOWN_MAX);
+}
+
+#[test]
+fn a_file_that_is_no_mapping_stays_an_error() {
+    check(
+        "- 1\n",
+        &[("TOLLGATE_LOG__LEVEL", "info")],
+        "
+error[wrong_type]: the file is a list
+ --> t.yaml:1:1
+  |
+1 | - 1
+  | ^ expected a mapping",
+    );
+}
+
+/// Whatever key it stands in, and however it is nested, a variable's value is in no error and no note.
+#[test]
+fn no_error_repeats_a_variables_value() {
+    const SECRET: &str = "S3CRET-0f98d";
+    let forms = [
+        SECRET.to_owned(),
+        format!("[{SECRET}]"),
+        format!("{{{SECRET}: {SECRET}}}"),
+        format!("[{{{SECRET}: {SECRET}}}]"),
+        format!(
+            "[{{name: {SECRET}, kind: {SECRET}, path: {SECRET}, {SECRET}: x}}, {{name: {SECRET}, path: {SECRET}}}]"
+        ),
+        format!("{{proxy: {SECRET}, {SECRET}: [{SECRET}]}}"),
+        format!("[{SECRET}: *{SECRET}, &{SECRET} !{SECRET} x, '{SECRET}"),
+        format!("{{{SECRET}: 1, {SECRET}: 2}}"),
+        format!("file:/{SECRET}"),
+        format!("${{{SECRET}"),
+    ];
+    for (section, grammar) in crate::grammar::ALL {
+        for name in super::names(section, grammar, &[]) {
+            let variable = format!("TOLLGATE_{name}");
+            for form in &forms {
+                let shown = match load("plans: [{name: a}]", &[(&variable, form)]) {
+                    Ok(loaded) => loaded.notes.iter().map(Note::to_string).collect(),
+                    Err(error) => error.to_string(),
+                };
+                assert!(!shown.contains("S3CRET"), "{variable}={form}: {shown}");
+            }
+        }
+    }
+}

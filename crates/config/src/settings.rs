@@ -1,0 +1,337 @@
+//! What is in force: every setting with its value, as the snapshot holds it, and where it comes from. Secrets are masked.
+
+pub(crate) mod given;
+mod llm;
+mod routing;
+
+use std::fmt;
+use std::time::Duration;
+
+use access::Plan;
+use serde::{Serialize, Serializer};
+
+use crate::environment::Variable;
+use crate::load::Loaded;
+use crate::snapshot::{
+    Ai, Brand, Connections, Control, Dimension, Drain, Log, LogFormat, PublicUrl, Retention, Signup, SignupMode, Sizes,
+    Snapshot, Spool, Store, Timeouts, Whose, WindowLimit,
+};
+use crate::unit;
+use given::Given;
+
+/// One setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Its whole name: `control.listen`, `plans[0].name`.
+    pub key: String,
+    /// What is in force.
+    pub value: Value,
+    /// Where that was set.
+    #[serde(serialize_with = "source")]
+    pub from: From,
+}
+
+/// A setting's value, fit to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// None: there is no limit, no such thing, or the product chooses.
+    None(()),
+    /// A text, or what is written as one: durations, sizes, addresses, money.
+    Text(String),
+    /// A number.
+    Number(u64),
+    /// A yes or no.
+    Boolean(bool),
+    /// A list without entries.
+    Empty([(); 0]),
+    /// A secret that is set.
+    #[serde(serialize_with = "mask")]
+    Secret,
+}
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// A flag of the command line.
+    Flag(&'static str),
+    /// A variable of the process, or of a `.env`.
+    Variable(Variable),
+    /// The configuration file.
+    File {
+        /// The file as it was named.
+        file: String,
+        /// The line, from 1.
+        line: u32,
+    },
+    /// Nobody set it.
+    Default,
+}
+
+/// What stands in for a secret.
+const MASK: &str = "***";
+
+fn mask<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(MASK)
+}
+
+fn source<S: Serializer>(from: &From, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(from)
+}
+
+impl From {
+    /// The kind in one word: `flag`, `environment`, `env_file`, `file` or `default`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Flag(_) => "flag",
+            Self::Variable(Variable { line: None, .. }) => "environment",
+            Self::Variable(Variable { line: Some(_), .. }) => "env_file",
+            Self::File { .. } => "file",
+            Self::Default => "default",
+        }
+    }
+}
+
+impl fmt::Display for From {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "flag {flag}"),
+            Self::Variable(Variable { name, line: None }) => write!(f, "environment {name}"),
+            Self::Variable(Variable { name, line: Some(line) }) => write!(f, "{}:{} {name}", line.file, line.line),
+            Self::File { file, line } => write!(f, "{file}:{line}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None(()) => f.write_str("-"),
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+            Self::Boolean(boolean) => boolean.fmt(f),
+            Self::Empty(_) => f.write_str("[]"),
+            Self::Secret => f.write_str(MASK),
+        }
+    }
+}
+
+impl Value {
+    fn text(text: impl fmt::Display) -> Self {
+        Self::Text(text.to_string())
+    }
+
+    fn duration(duration: Duration) -> Self {
+        Self::Text(unit::written_duration(duration))
+    }
+
+    fn size(bytes: u64) -> Self {
+        Self::Text(unit::written_size(bytes))
+    }
+
+    fn secret<T>(secret: Option<&T>) -> Self {
+        secret.map_or(Self::None(()), |_| Self::Secret)
+    }
+
+    fn maybe<T>(value: Option<T>, shown: impl FnOnce(T) -> Self) -> Self {
+        value.map_or(Self::None(()), shown)
+    }
+}
+
+/// The settings so far.
+struct Listing<'a> {
+    given: &'a Given,
+    settings: Vec<Setting>,
+}
+
+impl Listing<'_> {
+    fn put(&mut self, key: impl Into<String>, value: Value) {
+        let key = key.into();
+        let from = self.given.from(&[&key]);
+        self.settings.push(Setting { key, value, from });
+    }
+
+    /// A key that takes the value of `other` where it is not set.
+    fn put_or(&mut self, key: String, other: &str, value: Value) {
+        let from = self.given.from(&[&key, other]);
+        self.settings.push(Setting { key, value, from });
+    }
+
+    /// Says so where a list has no entries.
+    fn empty(&mut self, key: &str, is_empty: bool) {
+        if is_empty {
+            self.put(key, Value::Empty([]));
+        }
+    }
+}
+
+impl Loaded {
+    /// Every setting, section by section.
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        let mut list = Listing { given: &self.given, settings: Vec::new() };
+        let Snapshot {
+            brand: Brand { name, key_prefix },
+            listen,
+            control,
+            public_url: PublicUrl { proxy, control: public_control },
+            signup,
+            metrics_token,
+            trusted_proxies,
+            redis,
+            strangers,
+            connections: Connections { max, per_address },
+            drain: Drain { delay, timeout },
+            log,
+            data,
+            store,
+            spool,
+            retention,
+            timeouts,
+            sizes: Sizes { headers_bytes_max, body_bytes_max, buffered_bytes_max },
+            providers,
+            mock,
+            models,
+            prices,
+            // No configuration changes it.
+            prices_builtin: _,
+            ai,
+            plans,
+            upstreams,
+            router,
+        } = &self.snapshot;
+        list.put("brand.name", Value::text(name));
+        list.put("brand.key_prefix", Value::text(key_prefix));
+        match listen.as_slice() {
+            [one] if !self.given.is_list("listen") => list.put("listen", Value::text(one)),
+            all => all.iter().enumerate().for_each(|(nth, address)| {
+                list.put(format!("listen[{nth}].address"), Value::text(address));
+            }),
+        }
+        list.put("connections.max", Value::Number((*max).into()));
+        list.put("connections.per_address", Value::Number((*per_address).into()));
+        list.put("drain.delay", Value::duration(*delay));
+        list.put("drain.timeout", Value::duration(*timeout));
+        list.log(log);
+        list.control(control);
+        list.put("public_url.proxy", Value::maybe(proxy.as_ref(), Value::text));
+        list.put("public_url.control", Value::maybe(public_control.as_ref(), Value::text));
+        list.signup(signup);
+        list.put("metrics.token", Value::secret(metrics_token.as_ref()));
+        for (nth, network) in trusted_proxies.iter().enumerate() {
+            // A preset is several networks.
+            list.put_or(format!("trusted_proxies[{nth}]"), "trusted_proxies", Value::text(network));
+        }
+        list.empty("trusted_proxies", trusted_proxies.is_empty());
+        list.put("redis", Value::secret(redis.as_ref()));
+        list.limits("rate_limits", strangers.as_slice());
+        list.put("data", Value::text(data.display()));
+        list.kept(store, *spool, *retention);
+        list.timeouts("timeouts", timeouts);
+        list.put("sizes.headers", Value::size(u64::try_from(*headers_bytes_max).unwrap_or(u64::MAX)));
+        list.put("sizes.body", Value::size(*body_bytes_max));
+        list.put("sizes.buffered", Value::size(*buffered_bytes_max));
+        list.providers(providers, mock, &self.environment);
+        list.models(models, &mock.models);
+        list.prices(prices);
+        list.ai(ai.as_ref());
+        list.plans(plans);
+        list.upstreams(upstreams);
+        list.routes(router.routes());
+        list.settings
+    }
+}
+
+impl Listing<'_> {
+    fn log(&mut self, Log { format, level, modules }: &Log) {
+        let format = format.map(|format| match format {
+            LogFormat::Json => "json",
+            LogFormat::Text => "text",
+        });
+        self.put("log.format", Value::maybe(format, Value::text));
+        self.put("log.level", Value::text(level));
+        for (module, level) in modules {
+            self.put(format!("log.modules.{module}"), Value::text(level));
+        }
+        self.empty("log.modules", modules.is_empty());
+    }
+
+    fn control(&mut self, Control { listen, allowed_origins, rate_limits }: &Control) {
+        self.put("control.listen", Value::text(listen));
+        for (nth, origin) in allowed_origins.iter().enumerate() {
+            self.put(format!("control.cors.allowed_origins[{nth}]"), Value::text(origin));
+        }
+        self.empty("control.cors.allowed_origins", allowed_origins.is_empty());
+        self.limits("control.rate_limits", rate_limits);
+    }
+
+    fn kept(&mut self, Store { url, migrate, stale_for }: &Store, spool: Spool, retention: Retention) {
+        let (Spool { size_bytes_max }, Retention { events }) = (spool, retention);
+        self.put("store.url", Value::secret(url.as_ref()));
+        self.put("store.migrate", Value::Boolean(*migrate));
+        self.put("store.stale_for", Value::duration(*stale_for));
+        self.put("spool.max_size", Value::size(size_bytes_max));
+        self.put("spool.durability", Value::text("process"));
+        self.put("retention.events", events.map_or(Value::text("forever"), Value::duration));
+    }
+
+    fn limits(&mut self, key: &str, limits: &[WindowLimit]) {
+        for (nth, WindowLimit { dimension, whose, limit, window }) in limits.iter().enumerate() {
+            let dimension = match dimension {
+                Dimension::Key => "key",
+                Dimension::Address => "ip",
+            };
+            self.put(format!("{key}[{nth}].dimension"), Value::text(dimension));
+            match whose {
+                Whose::Everybodys => {}
+                Whose::WithoutKey => self.put(format!("{key}[{nth}].without"), Value::text("key")),
+                Whose::WithSession => self.put(format!("{key}[{nth}].with"), Value::text("session")),
+            }
+            self.put(format!("{key}[{nth}].limit"), Value::Number(limit.get().into()));
+            self.put(format!("{key}[{nth}].window"), Value::duration(*window));
+        }
+        self.empty(key, limits.is_empty());
+    }
+
+    fn signup(&mut self, Signup { mode, plan }: &Signup) {
+        let mode = match mode {
+            SignupMode::Closed => "closed",
+            SignupMode::Invite => "invite",
+            SignupMode::Open => "open",
+        };
+        self.put("signup", Value::text(mode));
+        self.put("signup_plan", Value::text(plan));
+    }
+
+    fn timeouts(&mut self, section: &str, timeouts: &Timeouts) {
+        let Timeouts { connect, first_byte, idle, total } = *timeouts;
+        for (key, timeout) in [("connect", connect), ("first_byte", first_byte), ("idle", idle), ("total", total)] {
+            // Of LLM calls, two are as for ordinary ones.
+            let general = if matches!(key, "connect" | "idle") { format!("timeouts.{key}") } else { String::new() };
+            self.put_or(format!("{section}.{key}"), &general, Value::duration(timeout));
+        }
+    }
+
+    fn ai(&mut self, ai: Option<&Ai>) {
+        self.put("ai.enabled", Value::Boolean(ai.is_some()));
+        let Some(Ai { prefix, timeouts }) = ai else { return };
+        self.put("ai.prefix", Value::text(if prefix.is_empty() { "/" } else { prefix }));
+        self.timeouts("ai.timeouts", timeouts);
+    }
+
+    fn plans(&mut self, plans: &[Plan]) {
+        for (nth, Plan { name, credits_per_day, requests_per_minute, shared_keys }) in plans.iter().enumerate() {
+            let per_minute = requests_per_minute.map(|limit| u64::from(limit.get()));
+            self.put(format!("plans[{nth}].name"), Value::text(name));
+            self.put(format!("plans[{nth}].credits_per_day"), Value::maybe(*credits_per_day, Value::Number));
+            self.put(format!("plans[{nth}].requests_per_minute"), Value::maybe(per_minute, Value::Number));
+            self.put(format!("plans[{nth}].shared_keys"), Value::Boolean(*shared_keys));
+        }
+        self.empty("plans", plans.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Which keys were set, and where: what is not here is a default.
+
+use std::collections::BTreeMap;
+
+use super::From;
+use crate::load::Flags;
+use crate::section::Reader;
+use crate::yaml::{Kind, Node};
+
+/// Lists of which an entry may be left out of the snapshot, and the key that names their entries.
+const NAMED: [(&str, &str); 3] = [("providers", "name"), ("models", "name"), ("prices", "model")];
+
+/// Keys that are set, by their whole names.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Given {
+    keys: BTreeMap<String, From>,
+    /// How many entries lists have.
+    lengths: BTreeMap<String, usize>,
+    /// Where entries stand in their lists: by list and name.
+    entries: BTreeMap<(&'static str, String), usize>,
+}
+
+impl Given {
+    /// What the tree holds, and what the flags say over it.
+    pub(crate) fn in_tree(reader: &Reader<'_>, root: &Node, flags: &Flags) -> Self {
+        let mut given = Self::default();
+        given.add(reader, root, String::new());
+        if let Kind::Map(sections) = &root.kind {
+            for (list, key) in NAMED {
+                let items = sections.iter().find(|(section, _)| section.name == list).map(|(_, node)| &node.kind);
+                if let Some(Kind::List(items)) = items {
+                    given.name_entries(reader, items, (list, key));
+                }
+            }
+        }
+        let flagged = [
+            ("data", "--data", flags.data.is_some()),
+            ("listen", "--listen", flags.listen.is_some()),
+            ("control.listen", "--addr", flags.addr.is_some()),
+            ("log.format", "--log", flags.log.is_some()),
+            ("providers", "--mock", flags.mock),
+        ];
+        for (key, flag, _) in flagged.into_iter().filter(|(_, _, set)| *set) {
+            given.forget_entries(key);
+            given.keys.insert(key.to_owned(), From::Flag(flag));
+        }
+        given
+    }
+
+    /// A flag replaces the list as a whole.
+    fn forget_entries(&mut self, list: &str) {
+        let entry = format!("{list}[");
+        self.lengths.remove(list);
+        self.keys.retain(|key, _| !key.starts_with(&entry));
+        self.entries.retain(|(of, _), _| *of != list);
+    }
+
+    fn add(&mut self, reader: &Reader<'_>, node: &Node, path: String) {
+        let from = match (reader.variable_at(node.at), node.at.place()) {
+            (Some(variable), _) => From::Variable(variable),
+            (None, Some(place)) => From::File { file: reader.file().to_owned(), line: place.line },
+            (None, None) => From::Default,
+        };
+        match &node.kind {
+            Kind::Null => return,
+            Kind::Scalar(_) => {}
+            Kind::List(items) => {
+                self.lengths.insert(path.clone(), items.len());
+                items.iter().enumerate().for_each(|(index, item)| self.add(reader, item, format!("{path}[{index}]")));
+            }
+            Kind::Map(entries) => {
+                for (key, value) in entries {
+                    let whole = if path.is_empty() { key.name.clone() } else { format!("{path}.{}", key.name) };
+                    self.add(reader, value, whole);
+                }
+            }
+        }
+        if !path.is_empty() {
+            self.keys.insert(path, from);
+        }
+    }
+
+    fn name_entries(&mut self, reader: &Reader<'_>, items: &[Node], (list, key): (&'static str, &str)) {
+        for (index, item) in items.iter().enumerate() {
+            let Kind::Map(keys) = &item.kind else { continue };
+            let name = keys.iter().find(|(name, _)| name.name == key).and_then(|(_, value)| reader.text(value, key));
+            if let Some(name) = name {
+                self.entries.entry((list, name.value)).or_insert(index);
+            }
+        }
+    }
+
+    /// Where the first of `keys` that is set is set.
+    pub(super) fn from(&self, keys: &[&str]) -> From {
+        keys.iter().find_map(|key| self.keys.get(*key)).cloned().unwrap_or(From::Default)
+    }
+
+    /// Whether `key` is set to a list.
+    pub(super) fn is_list(&self, key: &str) -> bool {
+        self.lengths.contains_key(key)
+    }
+
+    /// Where `name` stands in `list`.
+    pub(super) fn entry(&self, list: &'static str, name: &str) -> Option<usize> {
+        self.entries.get(&(list, name.to_owned())).copied()
+    }
+
+    /// How many entries `list` has.
+    pub(super) fn len(&self, list: &str) -> usize {
+        self.lengths.get(list).copied().unwrap_or_default()
+    }
+}

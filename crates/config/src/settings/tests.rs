@@ -1,0 +1,300 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::grammar;
+use crate::load::{Flags, Sources, load_text};
+use crate::{ConfigError, Environment};
+
+/// Every list has an entry; nothing else is set.
+const BASE: &str = "
+providers: [{name: openai, kind: openai, credential: sk-1}, {name: mock, kind: mock}]
+models: [{name: fast, targets: [{provider: openai, model: gpt}]}]
+prices: [{model: openai/gpt, input: '1', output: '2'}]
+plans: [{name: starter}]
+upstreams: [{name: users, backends: [{url: 'http://127.0.0.1:9001'}]}, {name: others, backends: [{url: 'h2c://h'}]}]
+routes: [{path: /a, upstreams: users}, {path: {prefix: /b}, upstreams: users}]
+control: {rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
+rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}]
+";
+
+/// A key, what it is set to, and what is then shown; the key is of `BASE`, or of nothing.
+const CASES: &[(&str, &str, &str)] = &[
+    ("brand.name", "Codexible", "Codexible"),
+    ("brand.key_prefix", "codexible", "codexible"),
+    ("listen", "127.0.0.1:9999", "127.0.0.1:9999"),
+    ("listen[0].address", "127.0.0.1:9998", "127.0.0.1:9998"),
+    ("connections.max", "7", "7"),
+    ("connections.per_address", "8", "8"),
+    ("drain.delay", "0s", "0s"),
+    ("drain.timeout", "90s", "90s"),
+    ("log.format", "json", "json"),
+    ("log.level", "debug", "debug"),
+    ("log.modules.proxy", "trace", "trace"),
+    ("control.listen", "127.0.0.1:9997", "127.0.0.1:9997"),
+    ("control.cors.allowed_origins[0]", "https://a.example", "https://a.example"),
+    ("control.rate_limits[0].dimension", "ip", "ip"),
+    ("control.rate_limits[0].limit", "12", "12"),
+    ("control.rate_limits[0].window", "2m", "2m"),
+    ("control.rate_limits[0].without", "key", "key"),
+    ("control.rate_limits[1].with", "session", "session"),
+    ("public_url.proxy", "https://llm.example/x", "https://llm.example/x"),
+    ("public_url.control", "https://c.example", "https://c.example"),
+    ("signup", "open", "open"),
+    ("signup_plan", "pro", "pro"),
+    ("metrics.token", "S3CRET", "***"),
+    ("trusted_proxies[0]", "10.0.0.0/8", "10.0.0.0/8"),
+    ("trusted_proxies", "10.0.0.0/8", "10.0.0.0/8"),
+    ("redis", "redis://:S3CRET@h", "***"),
+    ("rate_limits[0].dimension", "ip", "ip"),
+    ("rate_limits[0].without", "key", "key"),
+    ("rate_limits[0].limit", "11", "11"),
+    ("rate_limits[0].window", "3s", "3s"),
+    ("data", "/d", "/d"),
+    ("store.url", "postgres://u:S3CRET@h/d", "***"),
+    ("store.migrate", "false", "false"),
+    ("store.stale_for", "2h", "2h"),
+    ("spool.max_size", "64MiB", "64MiB"),
+    ("spool.durability", "process", "process"),
+    ("retention.events", "forever", "forever"),
+    ("timeouts.connect", "250ms", "250ms"),
+    ("timeouts.first_byte", "1s", "1s"),
+    ("timeouts.idle", "2s", "2s"),
+    ("timeouts.total", "3s", "3s"),
+    ("sizes.headers", "8KiB", "8KiB"),
+    ("sizes.body", "3B", "3B"),
+    ("sizes.buffered", "1GiB", "1GiB"),
+    ("providers[0].name", "openai", "openai"),
+    ("providers[0].kind", "openai", "openai"),
+    ("providers[0].base_url", "http://h:1/x/v1", "http://h:1/x/v1"),
+    ("providers[0].credential", "S3CRET", "***"),
+    ("models[0].name", "slow", "slow"),
+    ("models[0].credits", "5", "5"),
+    ("models[0].targets[0].provider", "mock", "mock"),
+    ("models[0].targets[0].model", "x", "x"),
+    ("prices[0].model", "mock/x", "mock/x"),
+    ("prices[0].input", "0.25", "0.25"),
+    ("prices[0].cached_input", "0.000001", "0.000001"),
+    ("prices[0].cache_write", "3", "3"),
+    ("prices[0].output", "10.50", "10.5"),
+    ("prices[0].audio_input", "4", "4"),
+    ("prices[0].image_input", "5", "5"),
+    ("prices[0].audio_output", "6", "6"),
+    ("prices[0].image_output", "7", "7"),
+    ("prices[0].per_image", "0.000000000001", "0.000000000001"),
+    ("prices[0].per_second", "0.0001", "0.0001"),
+    ("prices[0].per_character", "0.00003", "0.00003"),
+    ("ai.enabled", "false", "false"),
+    ("ai.prefix", "/llm/", "/llm"),
+    ("ai.timeouts.connect", "4s", "4s"),
+    ("ai.timeouts.first_byte", "5s", "5s"),
+    ("ai.timeouts.idle", "6s", "6s"),
+    ("ai.timeouts.total", "7s", "7s"),
+    ("plans[0].name", "free", "free"),
+    ("plans[0].credits_per_day", "12", "12"),
+    ("plans[0].requests_per_minute", "13", "13"),
+    ("plans[0].shared_keys", "false", "false"),
+    ("upstreams[1].name", "third", "third"),
+    ("upstreams[0].backends[0].url", "https://h/x", "https://h/x"),
+    ("upstreams[0].backends[0].weight", "1", "1"),
+    ("routes[0].name", "r", "r"),
+    ("routes[0].path", "/c", "/c"),
+    ("routes[1].path.prefix", "/d", "/d"),
+    ("routes[0].methods[0]", "GET", "GET"),
+    ("routes[0].upstreams", "others", "others"),
+    ("routes[0].auth.type", "none", "none"),
+    ("routes[0].credits", "9", "9"),
+    ("routes[0].events", "rows", "rows"),
+];
+
+fn settings(source: &str, variables: &[(&str, &str)], flags: Flags) -> Result<Vec<Setting>, ConfigError> {
+    let environment = Environment::of(variables.iter().copied());
+    let loaded = load_text("t.yaml", source, Sources { file: None, environment: &environment, flags })?;
+    Ok(loaded.settings())
+}
+
+fn find<'a>(settings: &'a [Setting], key: &str) -> &'a Setting {
+    let mut found = settings.iter().filter(|setting| setting.key == key);
+    let first = found.next().unwrap_or_else(|| panic!("{key} is not shown"));
+    assert_eq!(found.next(), None);
+    first
+}
+
+/// `TOLLGATE_PLANS__0__NAME`.
+fn variable(key: &str) -> String {
+    format!("TOLLGATE_{}", key.replace("].", "__").replace(['[', '.'], "__").replace(']', "")).to_ascii_uppercase()
+}
+
+/// The key as the grammar writes it: `plans[].name`.
+fn pattern(key: &str) -> String {
+    key.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+#[test]
+fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
+    let base = settings(BASE, &[], Flags::default()).unwrap();
+    for (key, set, shown) in CASES {
+        let name = variable(key);
+        // A scalar is shown under its own name, the one of a list under its first.
+        let under = if *key == "trusted_proxies" { "trusted_proxies[0]" } else { key };
+        let changed =
+            settings(BASE, &[(&name, set)], Flags::default()).unwrap_or_else(|error| panic!("{key}: {error}"));
+        let setting = find(&changed, under);
+        assert_eq!(
+            (setting.value.to_string().as_str(), setting.from.to_string()),
+            (*shown, format!("environment {name}"))
+        );
+        // Each is shown as it was before, but for those that follow it.
+        let follows = [
+            "ai.",
+            "models[0]",
+            "routes[0].name",
+            "routes[1].name",
+            "trusted_proxies",
+            "listen",
+            "prices[0]",
+            "control.rate_limits",
+            "log.modules",
+            "control.cors",
+            "routes[0].methods",
+        ];
+        for setting in changed.iter().filter(|setting| setting.key != under) {
+            let before = base.iter().find(|before| before.key == setting.key);
+            let related = follows.iter().any(|prefix| setting.key.starts_with(prefix));
+            assert!(related || before == Some(setting), "{key} changes {setting:?}");
+        }
+    }
+}
+
+#[test]
+fn each_key_of_the_grammar_is_shown() {
+    let cases: BTreeSet<String> = CASES.iter().map(|(key, ..)| pattern(key)).collect();
+    for (section, grammar) in grammar::ALL {
+        for key in grammar.now {
+            let path = if section.is_empty() { (*key).to_owned() } else { format!("{section}.{key}") };
+            let path = match grammar::shape(&path) {
+                grammar::Shape::List => format!("{path}[]"),
+                grammar::Shape::Map => format!("{path}.proxy"),
+                grammar::Shape::Single | grammar::Shape::Section(_) | grammar::Shape::Sections(_)
+                    if grammar::takes_single(&path) =>
+                {
+                    path
+                }
+                grammar::Shape::Single | grammar::Shape::Section(_) | grammar::Shape::Sections(_) => continue,
+                grammar::Shape::Later => panic!("{path} is of this version"),
+            };
+            assert!(cases.contains(&path), "{path}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_shown() {
+    for (key, set, _) in CASES.iter().filter(|(_, set, _)| set.contains("S3CRET")) {
+        let changed = settings(BASE, &[(&variable(key), set)], Flags::default()).unwrap();
+        assert!(!serde_json::to_string(&changed).unwrap().contains("S3CRET"));
+        assert!(!format!("{changed:?}").contains("S3CRET"));
+        assert_eq!(find(&changed, key).value, Value::Secret, "{key}");
+    }
+}
+
+#[test]
+fn sources_are_told_in_their_order() {
+    let source = "\nlisten: 127.0.0.1:1\nlog:\n  level: warn\ntimeouts: {idle: 5s}\n";
+    let flags = Flags { listen: Some("127.0.0.1:2".parse().unwrap()), data: Some("/d".into()), ..Flags::default() };
+    let settings = settings(source, &[("TOLLGATE_LISTEN", "127.0.0.1:3"), ("DATABASE_URL", "postgres://u@h/d")], flags);
+    let settings = settings.unwrap();
+    for (key, value, from) in [
+        ("listen", "127.0.0.1:2", "flag --listen"),
+        ("data", "/d", "flag --data"),
+        ("log.level", "warn", "t.yaml:4"),
+        ("log.format", "-", "default"),
+        ("store.url", "***", "environment DATABASE_URL"),
+        ("ai.timeouts.idle", "5s", "t.yaml:5"),
+        ("ai.timeouts.connect", "2s", "default"),
+        ("ai.timeouts.total", "30m", "default"),
+        ("plans[0].name", "starter", "default"),
+        ("providers[0].name", "mock", "default"),
+        ("models", "[]", "default"),
+    ] {
+        let setting = find(&settings, key);
+        assert_eq!((setting.value.to_string().as_str(), setting.from.to_string().as_str()), (value, from), "{key}");
+    }
+}
+
+#[test]
+fn a_line_of_a_env_file_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.env");
+    std::fs::write(&path, "# c\nTOLLGATE_LOG__LEVEL=debug\nTOLLGATE_DATA=/x\n").unwrap();
+    let environment = Environment::of([("TOLLGATE_DATA", "/y")]).with_file(Some(&path)).unwrap();
+    let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+    let settings = load_text("", "", sources).unwrap().settings();
+    let level = find(&settings, "log.level");
+    let told = format!("{}:2 TOLLGATE_LOG__LEVEL", path.display());
+    assert_eq!((level.from.to_string(), level.from.kind()), (told, "env_file"));
+    assert_eq!(find(&settings, "data").from.to_string(), "environment TOLLGATE_DATA");
+}
+
+#[test]
+fn entries_keep_their_numbers_where_others_are_off() {
+    let source = "
+providers: [{name: off, kind: openai, credential: ''}, {name: on, kind: anthropic, credential: k}]
+models: [{name: a, targets: [{provider: off, model: x}]}, {name: b, targets: [{provider: on, model: x}]}]
+";
+    let shown = settings(source, &[("TOLLGATE_PROVIDERS__1__CREDENTIAL", "x")], Flags::default()).unwrap();
+    assert_eq!(find(&shown, "providers[1].name").from.to_string(), "t.yaml:2");
+    assert_eq!(find(&shown, "providers[1].credential").from.kind(), "environment");
+    assert_eq!(find(&shown, "models[1].name").value, Value::text("b"));
+    assert!(
+        shown.iter().all(|setting| !setting.key.contains("[0].targets") && !setting.key.starts_with("providers[0]"))
+    );
+    let mocked = settings(source, &[], Flags { mock: true, ..Flags::default() }).unwrap();
+    assert_eq!(find(&mocked, "providers[0].name").from.to_string(), "flag --mock");
+    let by_variable = settings("", &[("OPENAI_API_KEY", "S3CRET")], Flags::default()).unwrap();
+    assert_eq!(find(&by_variable, "providers[0].credential").from.to_string(), "environment OPENAI_API_KEY");
+}
+
+#[test]
+fn json_has_the_values_own_types() {
+    let shown = settings("store: {migrate: false}", &[], Flags::default()).unwrap();
+    let json = |key: &str| serde_json::to_string(find(&shown, key)).unwrap();
+    assert_eq!(json("store.migrate"), r#"{"key":"store.migrate","value":false,"from":"t.yaml:1"}"#);
+    assert_eq!(json("connections.max"), r#"{"key":"connections.max","value":20000,"from":"default"}"#);
+    assert_eq!(json("store.url"), r#"{"key":"store.url","value":null,"from":"default"}"#);
+    assert_eq!(json("routes"), r#"{"key":"routes","value":[],"from":"default"}"#);
+}
+
+/// Every variable of `.env.example`, which is a setting, set to what stands there as its default, changes nothing; and there is
+/// one for every key.
+#[test]
+fn the_example_lists_every_setting_with_its_default() {
+    let example = include_str!("../../../../.env.example");
+    let lines: Vec<&str> = example.lines().filter_map(|line| line.strip_prefix('#')).collect();
+    let variables: Vec<(&str, &str)> = lines
+        .iter()
+        .filter_map(|line| line.split_once('='))
+        .filter(|(name, _)| name.starts_with("TOLLGATE_") && !name.contains(' '))
+        .collect();
+    let listed: BTreeSet<&str> = variables.iter().map(|(name, _)| *name).collect();
+    for (key, ..) in CASES {
+        let first = variable(key).replace("__1__", "__0__");
+        let whole = first.trim_end_matches("__0").trim_end_matches("__PROXY");
+        assert!(listed.contains(first.as_str()) || listed.contains(whole), "{first}");
+    }
+    let uncommented: String = lines
+        .iter()
+        .filter(|line| line.starts_with("TOLLGATE_") && !line.contains("__0"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("example.env");
+    std::fs::write(&path, uncommented).unwrap();
+    let environment = Environment::default().with_file(Some(&path)).unwrap();
+    let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+    let loaded = load_text("", "", sources).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(loaded.notes, []);
+    let shown =
+        |settings: Vec<Setting>| settings.into_iter().map(|setting| (setting.key, setting.value)).collect::<Vec<_>>();
+    assert_eq!(shown(loaded.settings()), shown(settings("", &[], Flags::default()).unwrap()));
+    assert!(loaded.settings().iter().filter(|setting| setting.from.kind() == "env_file").count() > 25);
+}

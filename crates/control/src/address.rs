@@ -1,0 +1,39 @@
+//! Where a call comes from.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use access::address;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue};
+
+use crate::state::App;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Who holds the other end of the connection; the server puts it into every request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// The caller's address: the peer's, or what a proxy that is trusted says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address(pub(crate) IpAddr);
+
+impl Address {
+    pub(crate) fn of(parts: &Parts, app: &App) -> Self {
+        // Without a connection (a router in a unit test) nobody is far away.
+        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
+        let said = parts.headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        Self(address::origin(peer, &app.live.load().trusted_proxies, said))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Address {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(Self::of(parts, app))
+    }
+}

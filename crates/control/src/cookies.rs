@@ -1,0 +1,204 @@
+//! The two cookies of a browser that signed in: one opens the API, the other renews it.
+
+use std::time::Duration;
+
+use access::{Refusal, Secret};
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::problem::Problem;
+use crate::state::App;
+
+/// How the cookies are named, and where browsers send them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cookies {
+    /// Over TLS to this host alone (RFC 6265bis, 4.1.3.2: no other host, port-less scheme or path can set them).
+    Host,
+    /// On loopback without TLS, where browsers refuse the others.
+    Plain,
+}
+
+/// What a request brought along.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Held<'a> {
+    /// An access token.
+    pub(crate) session: Option<&'a str>,
+    /// A refresh token.
+    pub(crate) refresh: Option<&'a str>,
+}
+
+impl Held<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Cookies {
+    /// Plain only where nobody but this machine can listen in: control is on loopback, and people reach it without TLS.
+    pub(crate) fn of(app: &App) -> Self {
+        let snapshot = app.live.load();
+        let public = snapshot.public_url.control.as_deref();
+        Self::at(app.loopback, public.is_some_and(|url| url.starts_with("https://")))
+    }
+
+    const fn at(loopback: bool, behind_tls: bool) -> Self {
+        if loopback && !behind_tls { Self::Plain } else { Self::Host }
+    }
+
+    /// The name of the cookie with the access token.
+    pub(crate) const fn session(self) -> &'static str {
+        match self {
+            Self::Host => "__Host-tollgate_session",
+            Self::Plain => "tollgate_session",
+        }
+    }
+
+    /// The name of the cookie with the refresh token.
+    pub(crate) const fn refresh(self) -> &'static str {
+        match self {
+            Self::Host => "__Host-tollgate_refresh",
+            Self::Plain => "tollgate_refresh",
+        }
+    }
+
+    /// Whether the browser reached us over TLS, as far as we know.
+    pub(crate) const fn over_tls(self) -> bool {
+        matches!(self, Self::Host)
+    }
+
+    /// Those of ours among the cookies of a request; an empty one is none.
+    ///
+    /// # Errors
+    /// `ambiguous_credentials` where one is there twice with different values: somebody else set one of them.
+    pub(crate) fn read(self, headers: &HeaderMap) -> Result<Held<'_>, Problem> {
+        let mut held = Held::default();
+        // Other cookies of this host may hold any bytes; they are no reason to refuse ours.
+        let pairs = headers.get_all(header::COOKIE).into_iter().flat_map(|line| line.as_bytes().split(|&b| b == b';'));
+        for (name, value) in pairs.filter_map(pair) {
+            let place = match name {
+                _ if value.is_empty() => continue,
+                _ if name == self.session() => &mut held.session,
+                _ if name == self.refresh() => &mut held.refresh,
+                _ => continue,
+            };
+            if place.replace(value).is_some_and(|before| before != value) {
+                let message = format!("the cookie `{name}` was sent twice with different values; delete it");
+                return Err(Problem::new(Refusal::AmbiguousCredentials, message));
+            }
+        }
+        Ok(held)
+    }
+
+    /// Has the browser keep both.
+    pub(crate) fn set(self, headers: &mut HeaderMap, session: (&Secret, Duration), refresh: (&Secret, Duration)) {
+        for (name, (value, keep)) in [(self.session(), session), (self.refresh(), refresh)] {
+            self.put(headers, name, (value.expose(), keep));
+        }
+    }
+
+    /// Has the browser forget both.
+    pub(crate) fn clear(self, headers: &mut HeaderMap) {
+        for name in [self.session(), self.refresh()] {
+            self.put(headers, name, ("", Duration::ZERO));
+        }
+    }
+
+    fn put(self, headers: &mut HeaderMap, name: &'static str, (value, keep): (&str, Duration)) {
+        let secure = if self.over_tls() { "; Secure" } else { "" };
+        let age = keep.as_secs();
+        let line = format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
+        // Tokens are base64url: they always fit.
+        if let Ok(mut line) = HeaderValue::try_from(line) {
+            line.set_sensitive(true);
+            headers.append(header::SET_COOKIE, line);
+        }
+    }
+}
+
+fn pair(bytes: &[u8]) -> Option<(&str, &str)> {
+    let (name, value) = std::str::from_utf8(bytes).ok()?.split_once('=')?;
+    Some((name.trim(), value.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[&[u8]]) -> HeaderMap {
+        lines.iter().map(|line| (header::COOKIE, HeaderValue::from_bytes(line).unwrap())).collect()
+    }
+
+    #[test]
+    fn they_are_plain_on_loopback_without_tls_only() {
+        assert_eq!(Cookies::at(true, false), Cookies::Plain);
+        for (loopback, behind_tls) in [(true, true), (false, false), (false, true)] {
+            assert_eq!(Cookies::at(loopback, behind_tls), Cookies::Host);
+        }
+    }
+
+    #[test]
+    fn ours_are_found_among_others() {
+        fn check(cookies: Cookies, lines: &[&[u8]], session: Option<&str>, refresh: Option<&str>) {
+            let headers = headers(lines);
+            assert_eq!(cookies.read(&headers).unwrap(), Held { session, refresh }, "{lines:?}");
+        }
+        check(Cookies::Plain, &[], None, None);
+        check(Cookies::Plain, &[b"a=b; tollgate_session=x.y.z; tollgate_refresh=tgr_1"], Some("x.y.z"), Some("tgr_1"));
+        check(Cookies::Plain, &[b"tollgate_refresh=tgr_1", b"tollgate_session=x"], Some("x"), Some("tgr_1"));
+        check(Cookies::Plain, &[b"theme=\xff\xfe; ;=; tollgate_session=x"], Some("x"), None);
+        check(Cookies::Plain, &[b"tollgate_session=x; tollgate_session=x"], Some("x"), None);
+        check(Cookies::Plain, &[b"tollgate_session="], None, None);
+        check(Cookies::Plain, &[b"Tollgate_Session=x; xtollgate_session=x; tollgate_session"], None, None);
+        check(Cookies::Plain, &[b"__Host-tollgate_session=x"], None, None);
+        check(Cookies::Host, &[b"tollgate_session=x; tollgate_refresh=y"], None, None);
+        check(Cookies::Host, &[b"__Host-tollgate_session=x;__Host-tollgate_refresh=y"], Some("x"), Some("y"));
+    }
+
+    #[test]
+    fn one_that_somebody_else_set_beside_ours_is_ambiguous() {
+        for lines in
+            [&[&b"tollgate_session=x; tollgate_session=y"[..]][..], &[b"tollgate_refresh=x", b"tollgate_refresh=y"]]
+        {
+            assert!(Cookies::Plain.read(&headers(lines)).is_err(), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn scripts_of_a_page_and_other_sites_do_not_get_them() {
+        fn check(cookies: Cookies, expected: [&str; 2]) {
+            let (session, refresh) = (Secret::new("a.b.c".to_owned()), Secret::new("tgr_d".to_owned()));
+            let mut headers = HeaderMap::new();
+            cookies.set(
+                &mut headers,
+                (&session, Duration::from_secs(86_400)),
+                (&refresh, Duration::from_secs(604_800)),
+            );
+            let lines: Vec<_> = headers.get_all(header::SET_COOKIE).iter().collect();
+            assert_eq!(lines, expected);
+            assert!(!format!("{headers:?}").contains("tgr_d"));
+        }
+        check(
+            Cookies::Host,
+            [
+                "__Host-tollgate_session=a.b.c; Path=/; Max-Age=86400; HttpOnly; SameSite=Strict; Secure",
+                "__Host-tollgate_refresh=tgr_d; Path=/; Max-Age=604800; HttpOnly; SameSite=Strict; Secure",
+            ],
+        );
+        check(
+            Cookies::Plain,
+            [
+                "tollgate_session=a.b.c; Path=/; Max-Age=86400; HttpOnly; SameSite=Strict",
+                "tollgate_refresh=tgr_d; Path=/; Max-Age=604800; HttpOnly; SameSite=Strict",
+            ],
+        );
+    }
+
+    #[test]
+    fn they_are_taken_back_by_an_age_of_zero() {
+        let mut headers = HeaderMap::new();
+        Cookies::Host.clear(&mut headers);
+        let lines: Vec<_> = headers.get_all(header::SET_COOKIE).iter().map(|line| line.to_str().unwrap()).collect();
+        let expected = ["session", "refresh"]
+            .map(|name| format!("__Host-tollgate_{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict; Secure"));
+        assert_eq!(lines, expected);
+    }
+}

@@ -1,0 +1,52 @@
+//! Which pages of other origins may call, in the words of the Fetch standard.
+//!
+//! Origins are compared whole and byte for byte, as browsers write them. Whatever is answered to a listed one can be read by its
+//! pages, errors of every layer too; everybody else's get no header at all.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use crate::state::App;
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PATCH, DELETE, OPTIONS");
+const HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type, X-API-Key");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, X-Request-Id");
+const VARY: HeaderValue = HeaderValue::from_static("Origin");
+const VARY_PREFLIGHT: HeaderValue =
+    HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
+/// Seconds for which a browser remembers a preflight.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("3600");
+
+pub(crate) async fn share(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let origin = listed(&app, request.headers());
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ORIGIN)
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let headers = response.headers_mut();
+    headers.append(header::VARY, if is_preflight { VARY_PREFLIGHT } else { VARY });
+    let Some(origin) = origin else { return response };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    if is_preflight {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    } else {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+    response
+}
+
+/// The one origin of a request, where its pages may call.
+fn listed(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let origin = origins.next().filter(|_| origins.next().is_none())?;
+    let allowed = &app.live.load().control.allowed_origins;
+    allowed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+}

@@ -1,0 +1,84 @@
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::*;
+
+fn snapshot() -> Snapshot {
+    let environment = config::Environment::default();
+    let sources = config::Sources { file: None, environment: &environment, flags: config::Flags::default() };
+    config::load(sources).unwrap().snapshot
+}
+
+/// What a program says of a script on its stdin, and whether it is content.
+fn ask(program: &str, words: &[&str], script: &str) -> (bool, String) {
+    let mut command = Command::new(program);
+    command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child =
+        command.spawn().unwrap_or_else(|error| panic!("{program}: {error} (scripts/setup.sh test brings it)"));
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&told).into_owned())
+}
+
+/// Nothing of these leaves its quotes.
+const HOSTILE: [&str; 6] = [
+    "'; touch /tmp/x; '",
+    "$(id) `id` ${HOME}",
+    "\"\\\n\"",
+    "a'b\"c$d`e\\f",
+    "@BASE@ @NAME@ @PREFIX@",
+    "\u{202e}Ключ 🔑 é",
+];
+
+#[test]
+fn shellcheck_finds_nothing_in_any_script() {
+    for (name, agent) in Agent::ALL {
+        for brand in HOSTILE.into_iter().chain(["Tollgate"]) {
+            let mut snapshot = snapshot();
+            brand.clone_into(&mut snapshot.brand.name);
+            let script = script(agent, &snapshot).unwrap();
+            // It doubts that a `$` in single quotes is meant.
+            let words =
+                if brand == "Tollgate" { &["--shell=sh", "-"][..] } else { &["--shell=sh", "--exclude=SC2016", "-"] };
+            let (fine, told) = ask("shellcheck", words, &script);
+            assert!(fine, "{name} {brand}: {told}");
+            assert!(ask("dash", &["-n"], &script).0 && ask("bash", &["--posix", "-n"], &script).0, "{name} {brand}");
+        }
+    }
+}
+
+#[test]
+fn what_is_configured_stays_a_text() {
+    for text in HOSTILE {
+        let (_, said) = ask("dash", &[], &format!("printf %s {}", shell(text)));
+        assert_eq!(said, text);
+        let mut snapshot = snapshot();
+        text.clone_into(&mut snapshot.brand.name);
+        snapshot.ai.as_mut().unwrap().prefix = format!("/{text}");
+        for (_, agent) in Agent::ALL {
+            let script = script(agent, &snapshot).unwrap();
+            let without_main = script.strip_suffix(MAIN).unwrap();
+            assert!(!without_main.lines().any(|line| line.ends_with("=@NAME@")));
+            let print = format!("{without_main}\nprintf '%s|%s|%s' \"$name\" \"$base\" \"$name_quoted\"\n");
+            let (_, said) = ask("dash", &[], &print);
+            assert_eq!(said, format!("{text}|http://127.0.0.1:8080/{text}|{}", quoted(text)));
+        }
+    }
+}
+
+#[test]
+fn it_is_for_the_public_address_else_for_where_the_proxy_listens() {
+    let base = |change: &dyn Fn(&mut Snapshot)| {
+        let mut snapshot = snapshot();
+        change(&mut snapshot);
+        let script = script(Agent::Codex, &snapshot)?;
+        Some(script.lines().find_map(|line| line.strip_prefix("base=")).unwrap().to_owned())
+    };
+    assert_eq!(base(&|_| {}).unwrap(), "'http://127.0.0.1:8080'");
+    assert_eq!(base(&|s| s.listen = vec!["0.0.0.0:9".parse().unwrap()]).unwrap(), "'http://127.0.0.1:9'");
+    assert_eq!(base(&|s| s.listen = vec!["[2001:db8::1]:9".parse().unwrap()]).unwrap(), "'http://[2001:db8::1]:9'");
+    let public = |s: &mut Snapshot| s.public_url.proxy = Some("https://llm.example.com/x".to_owned());
+    assert_eq!(base(&public).unwrap(), "'https://llm.example.com/x'");
+    assert_eq!(base(&|s| s.ai = None), None);
+}

@@ -1,0 +1,205 @@
+//! The OpenAPI document: made from the handlers, then completed with what is true of every operation.
+//!
+//! A handler names the refusals that are its own in the extension `x-codes`; those that come from a body, a credential or a layer
+//! are added here. [`described`] joins handlers and finds names that two of them give to different things; `answers` writes
+//! what an operation may answer.
+
+mod answers;
+pub(crate) mod described;
+
+use std::collections::BTreeSet;
+
+use access::Refusal;
+use bytes::Bytes;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Components, OpenApi, PathItem};
+use utoipa::{OpenApi as _, ToSchema};
+
+use crate::{limits, undeclared};
+
+/// Where a handler names its own refusals.
+const CODES: &str = "x-codes";
+/// Security schemes by which an operation knows its caller. A handler names `key` where a key does, `session` where an access token
+/// does, `token` where that must have begun with a password, and `cookie`; `key` with `cookie` takes every access token too.
+const KEY: &str = "key";
+const KEY_HEADER: &str = "x_api_key";
+const SESSION: &str = "session";
+const TOKEN: &str = "token";
+const COOKIE: &str = "cookie";
+
+/// Answers that any operation can meet.
+const ALWAYS: [Refusal; 2] = [Refusal::Internal, Refusal::Unavailable];
+/// Answers to a credential that is none, or opens nothing.
+const WITH_CALLER: [Refusal; 10] = [
+    Refusal::AmbiguousCredentials,
+    Refusal::Unauthorized,
+    Refusal::KeyMalformed,
+    Refusal::KeyUnknown,
+    Refusal::KeyRevoked,
+    Refusal::KeyExpired,
+    Refusal::TokenExpired,
+    Refusal::UserSuspended,
+    // The key may be bound to other addresses.
+    Refusal::Forbidden,
+    Refusal::DirectoryBusy,
+];
+/// Answers to a body that cannot be read.
+const WITH_BODY: [Refusal; 4] =
+    [Refusal::BadRequest, Refusal::RequestTimeout, Refusal::PayloadTooLarge, Refusal::UnsupportedMediaType];
+
+/// What every error looks like.
+#[derive(ToSchema)]
+#[schema(as = Error)]
+#[expect(dead_code, reason = "it stands for what `Problem` writes")]
+pub(crate) struct ErrorBody {
+    error: ErrorObject,
+}
+
+/// Why a call was refused.
+#[derive(ToSchema)]
+#[schema(as = ErrorObject)]
+#[expect(dead_code, reason = "it stands for what `Problem` writes")]
+pub(crate) struct ErrorObject {
+    /// One of a closed list; each has a page in the documentation.
+    code: String,
+    /// What happened and what to do, for people.
+    message: String,
+    /// The HTTP status.
+    status: u16,
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Tollgate control API", description = "Accounts, keys, usage and credentials of providers. Times are UTC, ids UUIDv7, \
+        money integers with their currency. Below `/api/` a request with a field that is not listed is refused, and so is a parameter, and a body where none is listed."),
+    components(schemas(ErrorBody, ErrorObject)),
+    tags(
+        (name = "auth", description = "Signing up, in and out"),
+        (name = "account", description = "The caller and where it is signed in"),
+        (name = "keys", description = "Keys that callers present to the proxy"),
+        (name = "usage", description = "What was used, and what it cost"),
+        (name = "provider keys", description = "Credentials of LLM providers, encrypted at rest"),
+        (name = "admin", description = "Users, plans, invitations and the audit log; for admins"),
+        (name = "health", description = "Whether this server runs, is ready, and what it measures")
+    )
+)]
+struct Document;
+
+/// The document without operations.
+pub(crate) fn empty() -> OpenApi {
+    Document::openapi()
+}
+
+/// Adds what no handler says of itself.
+pub(crate) fn complete(document: &mut OpenApi, version: &str) {
+    version.clone_into(&mut document.info.version);
+    let components = document.components.get_or_insert_with(Components::new);
+    security(components);
+    let mut met = BTreeSet::new();
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            met.extend(complete_operation(method, path, operation));
+        }
+    }
+    answers::components(components, &met);
+}
+
+/// The document as it is served and kept in the repository: indented, its fields in the handlers' order.
+pub(crate) fn text(document: &OpenApi) -> Bytes {
+    // What fails here fails in the test that compares it with the repository's.
+    Bytes::from(serde_json::to_string_pretty(document).unwrap_or_default() + "\n")
+}
+
+fn security(components: &mut Components) {
+    let bearer = || HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+    let key = bearer().description(Some("A key: `PREFIX_` and 32 hex digits")).build();
+    components.add_security_scheme(KEY, SecurityScheme::Http(key));
+    let jwt = |description| bearer().bearer_format("JWT").description(Some(description)).build();
+    let session = jwt("An access token of a session, which may do what it was begun with may: a password, or a key");
+    components.add_security_scheme(SESSION, SecurityScheme::Http(session));
+    let token = jwt("An access token of a session that began with a password");
+    components.add_security_scheme(TOKEN, SecurityScheme::Http(token));
+    let header = ApiKeyValue::with_description("X-API-Key", "A key");
+    components.add_security_scheme(KEY_HEADER, SecurityScheme::ApiKey(ApiKey::Header(header)));
+    let cookie = ApiKeyValue::with_description(
+        "__Host-tollgate_session",
+        "The session of a browser that signed in; `tollgate_session` where control is reached over plain HTTP on loopback",
+    );
+    components.add_security_scheme(COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let all = [
+        ("get", &mut item.get),
+        ("post", &mut item.post),
+        ("patch", &mut item.patch),
+        ("put", &mut item.put),
+        ("delete", &mut item.delete),
+    ];
+    all.into_iter().filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
+}
+
+/// Answers the codes that it may answer.
+fn complete_operation(method: &str, path: &str, operation: &mut Operation) -> Vec<&'static str> {
+    operation.operation_id = Some(operation_id(method, path));
+    let mut codes: Vec<Refusal> = own_codes(operation);
+    codes.extend(ALWAYS);
+    let limited = !limits::is_free(path);
+    if limited {
+        codes.push(Refusal::RateLimited);
+    }
+    let schemes = operation.security.get_or_insert_default();
+    if names(schemes, KEY) {
+        schemes.push(SecurityRequirement::new::<_, [&str; 0], &str>(KEY_HEADER, []));
+        // Who signed in with a cookie may as well send the token that is in it.
+        if names(schemes, COOKIE) {
+            schemes.push(SecurityRequirement::new::<_, [&str; 0], &str>(SESSION, []));
+        }
+    }
+    if !schemes.is_empty() {
+        codes.extend(WITH_CALLER);
+    }
+    // A page of another origin may have sent the cookie along.
+    if names(schemes, COOKIE) && method != "get" {
+        codes.push(Refusal::Forbidden);
+    }
+    if operation.request_body.is_some() {
+        codes.extend(WITH_BODY);
+    }
+    if undeclared::is_strict(path) || operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty()) {
+        codes.push(Refusal::BadRequest);
+    }
+    // A body that is not taken has to arrive before it can be refused.
+    if undeclared::is_strict(path) {
+        codes.push(Refusal::RequestTimeout);
+    }
+    answers::add(operation, &codes, limited);
+    codes.into_iter().map(Refusal::code).collect()
+}
+
+fn names(schemes: &[SecurityRequirement], scheme: &str) -> bool {
+    let wanted = SecurityRequirement::new::<_, [&str; 0], &str>(scheme, []);
+    schemes.contains(&wanted)
+}
+
+/// `get_api_keys_id` of `GET /api/keys/{id}`: handlers of different paths have the same names.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty() && *word != "api");
+    words.fold(method.to_owned(), |id, word| id + "_" + word)
+}
+
+/// Takes the list away: the answers say the same.
+fn own_codes(operation: &mut Operation) -> Vec<Refusal> {
+    let listed = operation.extensions.as_mut().and_then(|extensions| extensions.remove(CODES));
+    if operation.extensions.as_ref().is_some_and(|extensions| extensions.is_empty()) {
+        operation.extensions = None;
+    }
+    let listed: Vec<String> = listed.and_then(|codes| serde_json::from_value(codes).ok()).unwrap_or_default();
+    Refusal::ALL.iter().copied().filter(|refusal| listed.iter().any(|code| code == refusal.code())).collect()
+}
+
+#[cfg(test)]
+mod tests;

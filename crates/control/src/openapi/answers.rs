@@ -1,0 +1,126 @@
+//! What an operation may answer: its refusals by status, each code with an example, and the headers of every answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use access::Refusal;
+use serde_json::{Value, json};
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::example::{Example, ExampleBuilder};
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::{Components, KnownFormat, ObjectBuilder, Ref, RefOr, Response, SchemaFormat, Type};
+
+const JSON: &str = "application/json";
+
+/// A header of answers.
+struct Described {
+    name: &'static str,
+    description: &'static str,
+    example: fn() -> Value,
+    kind: fn() -> ObjectBuilder,
+}
+
+const REQUEST_ID: Described = Described {
+    name: "X-Request-Id",
+    description: "The call's id, a UUIDv7; it finds the call in the log",
+    example: || json!("0199aa00-0000-7000-8000-00000000000f"),
+    kind: || ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))),
+};
+const LIMIT: Described = Described {
+    name: "X-RateLimit-Limit",
+    description: "Calls that may be made in the window of the tightest limit that counts this call",
+    example: || json!(100),
+    kind: number,
+};
+const REMAINING: Described = Described {
+    name: "X-RateLimit-Remaining",
+    description: "How many of them may still pass at once",
+    example: || json!(99),
+    kind: number,
+};
+const RESET: Described = Described {
+    name: "X-RateLimit-Reset",
+    description: "Unix seconds: from then on this window's calls count for less; where none may pass, not before one may",
+    example: || json!(1_795_176_060),
+    kind: number,
+};
+const RETRY_AFTER: Described = Described {
+    name: "Retry-After",
+    description: "Seconds after which the same call may succeed",
+    example: || json!(1),
+    kind: number,
+};
+const CHALLENGE: Described = Described {
+    name: "WWW-Authenticate",
+    description: "How to authenticate; the realm is the brand's name",
+    example: || json!("Bearer realm=\"Tollgate\""),
+    kind: || ObjectBuilder::new().schema_type(Type::String),
+};
+
+fn number() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0_i64))
+}
+
+/// Adds the headers, and an example of each of these codes, for operations to point at.
+pub(super) fn components(components: &mut Components, codes: &BTreeSet<&'static str>) {
+    for header in [REQUEST_ID, LIMIT, REMAINING, RESET, RETRY_AFTER, CHALLENGE] {
+        let schema = (header.kind)().build();
+        let described = HeaderBuilder::new().schema(Some(schema)).description(Some(header.description));
+        let described = described.example(Some((header.example)())).build();
+        components.headers.insert(header.name.to_owned(), RefOr::T(described));
+    }
+    for refusal in Refusal::ALL.iter().filter(|refusal| codes.contains(refusal.code())) {
+        let (code, message, status) = (refusal.code(), refusal.meaning(), refusal.status());
+        let value = json!({"error": {"code": code, "message": message, "status": status}});
+        let example = ExampleBuilder::new().summary(message).value(Some(value)).build();
+        components.examples.insert(code.to_owned(), RefOr::T(example));
+    }
+}
+
+/// Adds the refusals to an operation's answers, and the headers to all of them.
+pub(super) fn add(operation: &mut Operation, codes: &[Refusal], limited: bool) {
+    let mut by_status: BTreeMap<u16, BTreeSet<&'static str>> = BTreeMap::new();
+    for refusal in codes {
+        by_status.entry(refusal.status()).or_default().insert(refusal.code());
+    }
+    let answers = &mut operation.responses.responses;
+    for (status, codes) in by_status {
+        answers.entry(status.to_string()).or_insert_with(|| RefOr::T(refusing(status, &codes)));
+    }
+    for (status, answer) in answers.iter_mut() {
+        if let RefOr::T(answer) = answer {
+            if answer.description.is_empty() {
+                answer.description = operation.summary.clone().unwrap_or_default();
+            }
+            add_headers(answer, &[REQUEST_ID]);
+            // Where nobody can say who calls, nothing is counted that could be told.
+            if limited && status != "503" {
+                add_headers(answer, &[LIMIT, REMAINING, RESET]);
+            }
+        }
+    }
+}
+
+fn refusing(status: u16, codes: &BTreeSet<&'static str>) -> Response {
+    let examples = codes.iter().map(|code| (*code, RefOr::<Example>::Ref(at("examples", code))));
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error"))).examples_from_iter(examples);
+    let list: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
+    let mut answer = ResponseBuilder::new().description(list.join(", ")).content(JSON, content.build()).build();
+    match status {
+        401 => add_headers(&mut answer, &[CHALLENGE]),
+        429 | 503 => add_headers(&mut answer, &[RETRY_AFTER]),
+        _ => {}
+    }
+    answer
+}
+
+fn add_headers(answer: &mut Response, headers: &[Described]) {
+    for header in headers {
+        answer.headers.insert(header.name.to_owned(), RefOr::Ref(at("headers", header.name)));
+    }
+}
+
+fn at(kind: &str, name: &str) -> Ref {
+    Ref::new(format!("#/components/{kind}/{name}"))
+}

@@ -1,0 +1,39 @@
+//! A router that is described as it grows.
+
+use std::collections::BTreeSet;
+
+use axum::Router;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+/// Handlers with their document. utoipa takes the last of two schemas with one name for both; here they are told.
+pub(crate) struct Described<S> {
+    router: OpenApiRouter<S>,
+    clashes: BTreeSet<String>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Described<S> {
+    /// Nothing yet but what `document` says of all.
+    pub(crate) fn new(document: OpenApi) -> Self {
+        Self { router: OpenApiRouter::with_openapi(document), clashes: BTreeSet::new() }
+    }
+
+    /// With the handlers of one path.
+    #[must_use]
+    pub(crate) fn routes(mut self, added: UtoipaMethodRouter<S>) -> Self {
+        let there = self.router.get_openapi().components.as_ref();
+        for (name, schema) in &added.0 {
+            let other = there.and_then(|components| components.schemas.get(name));
+            if other.is_some_and(|other| other != schema) {
+                self.clashes.insert(name.clone());
+            }
+        }
+        Self { router: self.router.routes(added), ..self }
+    }
+
+    /// The router, its document, and the names that stand for several schemas.
+    pub(crate) fn into_parts(self) -> (Router<S>, OpenApi, BTreeSet<String>) {
+        let (router, document) = self.router.split_for_parts();
+        (router, document, self.clashes)
+    }
+}

@@ -1,0 +1,227 @@
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use super::*;
+use crate::routes;
+
+const RENEW: &str = "UPDATE_OPENAPI=1 cargo test -p control openapi";
+/// What a method's success may be.
+const SUCCESSES: [&str; 4] = ["200", "201", "202", "204"];
+
+/// An operation of the document: `GET /health`, and what it says.
+struct Told {
+    call: String,
+    operation: Map<String, Value>,
+}
+
+fn document() -> Value {
+    let (_, mut document, _) = routes::api().into_parts();
+    complete(&mut document, env!("CARGO_PKG_VERSION"));
+    serde_json::from_slice(&text(&document)).unwrap()
+}
+
+fn operations_of(document: &Value) -> Vec<Told> {
+    let mut told = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let operation = operation.as_object().unwrap().clone();
+            told.push(Told { call: format!("{} {path}", method.to_uppercase()), operation });
+        }
+    }
+    assert!(!told.is_empty());
+    told
+}
+
+/// What `value` is, or points at.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value.get("$ref").and_then(Value::as_str) {
+        Some(at) => document.pointer(at.trim_start_matches('#')).unwrap_or_else(|| panic!("nothing is at {at}")),
+        None => value,
+    }
+}
+
+/// Says all that is wrong, not only the first.
+fn check(wrong: &[String]) {
+    assert!(wrong.is_empty(), "the document lacks:\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn the_repository_has_this_document() {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    let (_, mut document, _) = routes::api().into_parts();
+    complete(&mut document, env!("CARGO_PKG_VERSION"));
+    let made = String::from_utf8(text(&document).to_vec()).unwrap();
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(&file, &made).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(kept == made, "docs/openapi.json is not what the handlers say. Renew it: {RENEW}");
+}
+
+#[test]
+fn a_name_stands_for_one_schema() {
+    let (_, _, clashes) = routes::api().into_parts();
+    assert!(clashes.is_empty(), "two types have the name {clashes:?}: give one another with #[schema(as = …)]");
+}
+
+#[test]
+fn every_operation_says_what_it_does() {
+    let document = document();
+    let tags: HashSet<&Value> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    let (mut ids, mut wrong) = (HashSet::new(), Vec::new());
+    for Told { call, operation } in operations_of(&document) {
+        if !ids.insert(operation["operationId"].clone()) {
+            wrong.push(format!("{call}: an operationId of its own"));
+        }
+        if operation.get("summary").and_then(Value::as_str).is_none_or(|text| !text.ends_with('.')) {
+            wrong.push(format!("{call}: a sentence as its summary (the first line of the handler's documentation)"));
+        }
+        let own = operation.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
+        if !matches!(own.as_slice(), [tag] if tags.contains(tag)) {
+            wrong.push(format!("{call}: one tag, of the document's"));
+        }
+        if !operation.contains_key("security") {
+            wrong.push(format!("{call}: who may call it"));
+        }
+        if operation.contains_key(CODES) {
+            wrong.push(format!("{call}: {CODES} as a list of codes"));
+        }
+    }
+    check(&wrong);
+}
+
+#[test]
+fn every_parameter_and_field_is_described_and_typed() {
+    let document = document();
+    let mut wrong = Vec::new();
+    for Told { call, operation } in operations_of(&document) {
+        let parameters = operation.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
+        for parameter in &parameters {
+            let described = parameter.get("description").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+            if !described || parameter.get("schema").is_none() {
+                wrong.push(format!("{call}: the parameter {}'s description and type", parameter["name"]));
+            }
+        }
+        let path = call.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+        for name in path {
+            if !parameters.iter().any(|parameter| parameter["in"] == "path" && parameter["name"] == name) {
+                wrong.push(format!("{call}: the parameter {name} of its path"));
+            }
+        }
+        for body in contents(&document, operation.get("requestBody")) {
+            let schema = resolved(&document, &body["schema"]);
+            let schemas =
+                schema.get("oneOf").and_then(Value::as_array).cloned().unwrap_or_else(|| vec![schema.clone()]);
+            for schema in schemas {
+                let schema = resolved(&document, &schema);
+                if schema["type"] == "object" && schema.get("additionalProperties") != Some(&Value::Bool(false)) {
+                    wrong.push(format!("{call}: a body that refuses what it does not know (deny_unknown_fields)"));
+                }
+            }
+        }
+    }
+    check(&wrong);
+}
+
+#[test]
+fn every_operation_has_examples() {
+    let document = document();
+    let mut wrong = Vec::new();
+    for Told { call, operation } in operations_of(&document) {
+        let successes: BTreeMap<&String, &Value> = operation["responses"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(status, _)| SUCCESSES.contains(&status.as_str()))
+            .collect();
+        if successes.len() != 1 {
+            wrong.push(format!("{call}: one answer when all is well"));
+        }
+        for (status, answer) in successes {
+            let contents = contents(&document, Some(answer));
+            if contents.is_empty() != (status == "204")
+                || contents.iter().any(|content| !has_example(&document, content))
+            {
+                wrong.push(format!("{call}: an example of its answer {status}"));
+            }
+            if answer.get("description").and_then(Value::as_str).is_none_or(str::is_empty) {
+                wrong.push(format!("{call}: a description of its answer {status}"));
+            }
+        }
+        if contents(&document, operation.get("requestBody")).iter().any(|content| !has_example(&document, content)) {
+            wrong.push(format!("{call}: an example of its body (#[schema(example = json!(…))] on the request)"));
+        }
+    }
+    check(&wrong);
+}
+
+fn contents(document: &Value, of: Option<&Value>) -> Vec<Value> {
+    let content = of.map(|of| resolved(document, of)).and_then(|of| of.get("content")).and_then(Value::as_object);
+    content.map(|content| content.values().cloned().collect()).unwrap_or_default()
+}
+
+/// Beside the schema, or in it, also where it may be left out.
+fn has_example(document: &Value, content: &Value) -> bool {
+    let has = |of: &Value| of.get("example").is_some() || of.get("examples").is_some();
+    let schema = resolved(document, &content["schema"]);
+    let either = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    has(content) || has(schema) || either.into_iter().any(|schema| has(resolved(document, schema)))
+}
+
+#[test]
+fn every_error_has_its_codes_and_every_answer_its_headers() {
+    let document = document();
+    let mut wrong = Vec::new();
+    for Told { call, operation } in operations_of(&document) {
+        let (_, path) = call.split_once(' ').unwrap();
+        let is_limited = !limits::is_free(path);
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            let mut headers = vec!["X-Request-Id"];
+            if is_limited && status != "503" {
+                headers.extend(["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]);
+            }
+            match status.as_str() {
+                "401" => headers.push("WWW-Authenticate"),
+                "429" | "503" => headers.push("Retry-After"),
+                _ => {}
+            }
+            for header in headers {
+                if answer["headers"]
+                    .get(header)
+                    .is_none_or(|header| resolved(&document, header)["description"].is_null())
+                {
+                    wrong.push(format!("{call}: {header} on its answer {status}"));
+                }
+            }
+            if !SUCCESSES.contains(&status.as_str()) {
+                wrong.extend(wrong_codes(&document, &call, status, answer));
+            }
+        }
+        let mut expected = vec!["500", "503"];
+        expected.extend(is_limited.then_some("429"));
+        let is_open = operation["security"].as_array().is_some_and(Vec::is_empty);
+        expected.extend((!is_open).then_some("401"));
+        expected.extend(operation.contains_key("requestBody").then_some("415"));
+        for status in expected.into_iter().filter(|status| operation["responses"].get(*status).is_none()) {
+            wrong.push(format!("{call}: its answer {status}"));
+        }
+    }
+    check(&wrong);
+}
+
+fn wrong_codes(document: &Value, call: &str, status: &str, answer: &Value) -> Vec<String> {
+    let codes = answer["content"]["application/json"]["examples"].as_object().cloned().unwrap_or_default();
+    let mut wrong = Vec::new();
+    if codes.is_empty() {
+        wrong.push(format!("{call}: the codes of its answer {status}"));
+    }
+    for (code, example) in &codes {
+        let error = &resolved(document, example)["value"]["error"];
+        if error["code"] != code.as_str() || error["status"].as_u64() != status.parse().ok() {
+            wrong.push(format!("{call}: {code} under its own status"));
+        }
+    }
+    wrong
+}

@@ -1,0 +1,197 @@
+//! Passwords are hashed off the async threads, few at once: each takes 19 MiB and a core for as long as it lasts.
+
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use access::Refusal;
+use telemetry::Metrics;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::problem::Problem;
+
+/// Callers that wait for one of those that run.
+const QUEUE_MAX: usize = 64;
+
+/// What the threads are given.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// By so much others go first (nice(2)): a check that takes longer is noticed by nobody, a call that waits for it is.
+const NICENESS: i32 = 10;
+
+/// Who may hash a password now. Its threads end with it.
+#[derive(Debug)]
+pub(crate) struct Passwords {
+    /// Those that run and those that wait.
+    seats: Arc<Semaphore>,
+    /// Those that run.
+    running: Arc<Semaphore>,
+    jobs: SyncSender<Job>,
+    metrics: Arc<Metrics>,
+}
+
+impl Passwords {
+    /// At most half of the machine's cores at once, so that a storm of sign-ins leaves the rest to everybody else.
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self::at_once((cores / 2).max(1), metrics)
+    }
+
+    fn at_once(at_once: usize, metrics: Arc<Metrics>) -> Self {
+        let seats = Arc::new(Semaphore::new(at_once.saturating_add(QUEUE_MAX)));
+        let (jobs, queue) = sync_channel(at_once);
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..at_once {
+            let queue = queue.clone();
+            if let Err(error) = std::thread::Builder::new().name("passwords".to_owned()).spawn(move || work_off(&queue))
+            {
+                tracing::error!(%error, "a thread for passwords cannot be started");
+            }
+        }
+        Self { seats, running: Arc::new(Semaphore::new(at_once)), jobs, metrics }
+    }
+
+    /// A place among those that run or wait: to be had before anything else is asked for, so that a storm costs nobody much.
+    ///
+    /// # Errors
+    /// `overloaded` where there is none.
+    pub(crate) fn seat(&self) -> Result<Seat<'_>, Problem> {
+        match self.seats.clone().try_acquire_owned() {
+            Ok(permit) => Ok(Seat { passwords: self, permit }),
+            Err(_) => {
+                self.metrics.control.passwords_refused.inc();
+                Err(Problem::new(Refusal::Overloaded, "too many passwords are being checked; try again soon"))
+            }
+        }
+    }
+}
+
+/// A place; dropped, it is given back.
+#[derive(Debug)]
+pub(crate) struct Seat<'a> {
+    passwords: &'a Passwords,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Seat<'_> {
+    /// Does `work`, one hash or one check, when its turn comes. May be cancelled at any point: who waits leaves the queue, what
+    /// runs goes on, still counted, and nobody reads its answer.
+    ///
+    /// # Errors
+    /// `internal` where `work` panicked.
+    pub(crate) async fn work<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+        let Self { passwords, permit } = self;
+        // The semaphore is never closed.
+        let turn = passwords.running.clone().acquire_owned().await.map_err(|_| Problem::internal())?;
+        let counter = passwords.metrics.control.passwords_hashed.clone();
+        let (reply, answer) = oneshot::channel();
+        let job = move || {
+            // The panic hook has written where it happened; no reply says that it did.
+            let done = catch_unwind(AssertUnwindSafe(work)).ok();
+            counter.inc();
+            drop((permit, turn));
+            // Nobody may wait any more.
+            let _ = done.map(|done| reply.send(done));
+        };
+        // There is room for as many as have a turn.
+        passwords.jobs.try_send(Box::new(job)).map_err(|_| Problem::internal())?;
+        answer.await.map_err(|_| Problem::internal())
+    }
+}
+
+/// One thread's life.
+fn work_off(queue: &Mutex<Receiver<Job>>) {
+    // Where it is refused, others go no later than with every other thread.
+    let _ = rustix::process::nice(NICENESS);
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    while let Ok(job) = next() {
+        job();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
+
+    use axum::response::IntoResponse;
+    use tokio::task::{JoinSet, yield_now};
+
+    use super::*;
+
+    async fn until(what: impl Fn() -> bool) {
+        let patience = tokio::time::timeout(Duration::from_secs(20), async {
+            while !what() {
+                yield_now().await;
+            }
+        });
+        patience.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn so_many_run_so_many_wait_and_the_next_is_refused() {
+        let metrics = Metrics::new();
+        let passwords = Arc::new(Passwords::at_once(2, metrics.clone()));
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let open = Arc::new(AtomicBool::new(false));
+        let mut callers = JoinSet::new();
+        for _ in 0..2 + QUEUE_MAX {
+            let (passwords, running, most, open) = (passwords.clone(), running.clone(), most.clone(), open.clone());
+            callers.spawn(async move {
+                let work = passwords.seat().unwrap().work(move || {
+                    most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    while !open.load(Ordering::SeqCst) {
+                        std::thread::yield_now();
+                    }
+                    running.fetch_sub(1, Ordering::SeqCst);
+                });
+                work.await.unwrap();
+            });
+        }
+        until(|| passwords.seats.available_permits() == 0 && running.load(Ordering::SeqCst) == 2).await;
+        let refused = passwords.seat().unwrap_err().into_response();
+        assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+        assert_eq!(metrics.control.passwords_refused.get(), 1);
+
+        open.store(true, Ordering::SeqCst);
+        while let Some(done) = callers.join_next().await {
+            done.unwrap();
+        }
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+        assert_eq!(metrics.control.passwords_hashed.get(), 66);
+        assert_eq!(passwords.seats.available_permits(), 2 + QUEUE_MAX);
+    }
+
+    #[tokio::test]
+    async fn who_goes_leaves_the_queue_and_what_runs_keeps_its_core() {
+        let passwords = Arc::new(Passwords::at_once(1, Metrics::new()));
+        let (go, gone) = sync_channel(1);
+        let inner = passwords.clone();
+        let mut callers = JoinSet::new();
+        let first = callers.spawn(async move { inner.seat()?.work(move || gone.recv()).await.map(|_| ()) });
+        until(|| passwords.running.available_permits() == 0).await;
+        let inner = passwords.clone();
+        let second = callers.spawn(async move { inner.seat()?.work(|| ()).await });
+        until(|| passwords.seats.available_permits() == QUEUE_MAX - 1).await;
+
+        second.abort();
+        until(|| passwords.seats.available_permits() == QUEUE_MAX).await;
+        first.abort();
+        while callers.join_next().await.is_some() {}
+        assert_eq!(passwords.running.available_permits(), 0, "its work goes on");
+        go.send(()).unwrap();
+        until(|| passwords.running.available_permits() == 1).await;
+        assert_eq!(passwords.seats.available_permits(), 1 + QUEUE_MAX);
+        passwords.seat().unwrap().work(|| ()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_panic_gives_its_place_back() {
+        let passwords = Passwords::at_once(1, Metrics::new());
+        let refused = passwords.seat().unwrap().work(|| -> () { panic!("no") }).await.unwrap_err();
+        assert_eq!(refused.into_response().status().as_u16(), 500);
+        assert_eq!((passwords.running.available_permits(), passwords.seats.available_permits()), (1, 1 + QUEUE_MAX));
+    }
+}

@@ -1,0 +1,203 @@
+//! `GET /link`, `POST /api/auth/link/check`, `POST /api/auth/link`: what a one-time link opens.
+
+use std::sync::Arc;
+
+use access::{Refusal, Role, Secret, Ticket, TicketHash, ticket};
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use store::{Actor, By, Link, NewUser, Purpose, StoreError, UserRef};
+use utoipa::ToSchema;
+
+use super::password::{chosen, hashed};
+use super::register::{Invitation, Newcomer, SignedUp, address_of, answer_at, name_of};
+use crate::address::Address;
+use crate::attempts::{self, Account as Tried};
+use crate::moment::rfc3339;
+use crate::problem::Problem;
+use crate::sign_in::Account;
+use crate::state::App;
+use crate::{csrf, input, pages};
+
+/// What a link says of itself.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = LinkToken, example = json!({"token": "tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"}))]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    /// What stands behind the `#` of the link.
+    #[schema(value_type = String)]
+    token: Secret,
+}
+
+/// What a link is good for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LinkChecked)]
+pub(crate) struct Checked {
+    /// `invite`, `password` or `first_admin`.
+    kind: &'static str,
+    /// Whose account it is about; null where whoever has the link says which.
+    email: Option<String>,
+    /// From then on it opens nothing.
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+/// What one who has a link chooses.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = LinkUse, example = json!({"token": "tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE",
+    "password": "correct horse battery", "name": "Ada", "email": "ada@example.com"}))]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// What stands behind the `#` of the link.
+    #[schema(value_type = String)]
+    token: Secret,
+    /// The account's password from now on: 12 to 128 characters.
+    #[schema(value_type = String, min_length = 12, max_length = 128)]
+    password: Secret,
+    /// The account's name; not with a link of kind `password`.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// The account's address; not with a link of kind `password`, and not needed where the link has one.
+    #[schema(max_length = 254)]
+    email: Option<String>,
+}
+
+/// What a link was used for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LinkUsed)]
+pub(crate) struct Used {
+    /// `invite`, `password` or `first_admin`.
+    kind: &'static str,
+    user: Account,
+}
+
+/// The page that asks for what a link needs.
+pub(crate) async fn page(State(app): State<Arc<App>>) -> Response {
+    pages::link(&app.live.load().brand.name)
+}
+
+/// What a one-time link is good for; it is not used up.
+#[utoipa::path(post, path = "/api/auth/link/check", tag = "auth", request_body = Shown, security(()),
+    extensions(("x-codes" = json!(["not_found"]))),
+    responses((status = 200, body = Checked, example = json!({
+        "kind": "invite", "email": "ada@example.com", "expires_at": "2026-11-27T08:03:52Z"
+    }))))]
+pub(crate) async fn check(State(app): State<Arc<App>>, request: Request) -> Result<Json<Checked>, Problem> {
+    let asked: Shown = input::required(request, app.limits.body).await?;
+    let (_, link) = find(&app, &asked.token).await?;
+    let email = match &link.purpose {
+        Purpose::Invite { email, .. } => email.clone(),
+        Purpose::Password { user } => {
+            let user = app.store.find_user(&UserRef::Id(*user)).await.map_err(Problem::store)?;
+            user.map(|user| user.email)
+        }
+        Purpose::FirstAdmin => None,
+    };
+    Ok(Json(Checked {
+        kind: kind(&link.purpose),
+        email: email.map(|email| email.as_str().to_owned()),
+        expires_at: rfc3339(link.expires_at),
+    }))
+}
+
+/// Uses a one-time link: to sign up by invitation, to choose a password, to become the first admin. It signs nobody in: whoever
+/// does so next knows the password.
+#[utoipa::path(post, path = "/api/auth/link", tag = "auth", request_body = Asked, security(()),
+    extensions(("x-codes" = json!(["forbidden", "signup_closed", "not_found", "conflict", "unprocessable", "rate_limited",
+        "overloaded"]))),
+    responses((status = 200, body = Used, example = json!({
+        "kind": "invite",
+        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
+            "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"}
+    }))))]
+pub(crate) async fn redeem(
+    State(app): State<Arc<App>>,
+    address: Address,
+    request: Request,
+) -> Result<Json<Used>, Problem> {
+    csrf::check_sign_in(&app, request.headers())?;
+    let asked: Asked = input::required(request, app.limits.body).await?;
+    let (hash, link) = find(&app, &asked.token).await?;
+    let kind = kind(&link.purpose);
+    let by = Actor { by: By::System, address: Some(address.0) };
+    let user = match link.purpose {
+        Purpose::Invite { email, plan } => sign_up(&app, asked, Invitation::new(hash, (email, plan)), address).await?,
+        Purpose::Password { .. } => {
+            if asked.name.is_some() || asked.email.is_some() {
+                return Err(Problem::new(Refusal::BadRequest, "this link takes `token` and `password` alone"));
+            }
+            let password = chosen("password", asked.password)?;
+            let seat = app.passwords.seat()?;
+            attempts::take(&app.windows, address, None).await?;
+            let phc = hashed(seat, password).await?;
+            let user = app.store.redeem_password(&by, hash, &phc).await?;
+            app.sessions.forget_all_of(user.id);
+            Account::from(&user)
+        }
+        Purpose::FirstAdmin => {
+            let email = address_of(&given("email", asked.email)?)?;
+            let name = name_of(&given("name", asked.name)?)?;
+            let password = chosen("password", asked.password)?;
+            let seat = app.passwords.seat()?;
+            attempts::take(&app.windows, address, None).await?;
+            let phc = hashed(seat, password).await?;
+            let plan = plan_of_first_admin(&app).await?;
+            let new = NewUser { role: Role::Admin, password: Some(phc), ..NewUser::member(email, name, plan) };
+            let made = app.store.redeem_first_admin(&by, hash, new).await;
+            Account::from(&made.map_err(not_made)?)
+        }
+    };
+    Ok(Json(Used { kind, user }))
+}
+
+/// The plan of whoever signs up; where the store has none of that name, which only an open sign-up needs, the first one.
+async fn plan_of_first_admin(app: &App) -> Result<String, Problem> {
+    let wished = app.live.load().signup.plan.clone();
+    let plans = app.store.plans().await?;
+    let plan = plans.iter().find(|plan| plan.name == wished).or(plans.first());
+    let plan =
+        plan.ok_or_else(|| Problem::new(Refusal::Conflict, "there is no plan yet: add one to the configuration"))?;
+    Ok(plan.name.clone())
+}
+
+async fn sign_up(app: &App, asked: Asked, invitation: Invitation, address: Address) -> Result<Account, Problem> {
+    let email = match (asked.email, invitation.email()) {
+        (None, Some(own)) => own.as_str().to_owned(),
+        (email, _) => given("email", email)?,
+    };
+    let newcomer = Newcomer::of(app, Some(invitation), (email, given("name", asked.name)?, asked.password))?;
+    let seat = app.passwords.seat()?;
+    attempts::take(&app.windows, address, Some(&Tried::of(newcomer.email.as_str()))).await?;
+    let answer_at = answer_at();
+    let account = match newcomer.sign_up(app, seat, address).await? {
+        SignedUp::Made(user, _) => Account::from(&*user),
+        SignedUp::Taken(account) => account,
+    };
+    answer_at.await;
+    Ok(account)
+}
+
+/// A plan of sign-ups that there is not is no fault of the caller's.
+fn not_made(error: StoreError) -> Problem {
+    if matches!(error, StoreError::NoPlan { .. }) { Problem::fault(error) } else { error.into() }
+}
+
+fn given(field: &str, value: Option<String>) -> Result<String, Problem> {
+    value.ok_or_else(|| Problem::new(Refusal::BadRequest, format!("this link needs `{field}`")))
+}
+
+/// The open link with this token.
+async fn find(app: &App, token: &Secret) -> Result<(TicketHash, Link), Problem> {
+    let Ok(ticket) = Ticket::parse(ticket::Kind::Link, token.expose()) else { return Err(StoreError::NoLink.into()) };
+    let link = app.store.find_link(ticket.hash()).await.map_err(Problem::store)?;
+    Ok((ticket.hash(), link.ok_or(StoreError::NoLink)?))
+}
+
+const fn kind(purpose: &Purpose) -> &'static str {
+    match purpose {
+        Purpose::Invite { .. } => "invite",
+        Purpose::Password { .. } => "password",
+        Purpose::FirstAdmin => "first_admin",
+    }
+}

@@ -1,0 +1,127 @@
+//! `POST /api/auth/login`.
+
+use std::sync::Arc;
+
+use access::{NotFound, Refusal, Secret, UserStatus, password};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde::Deserialize;
+use store::{Credential, Email, User, UserRef};
+use utoipa::ToSchema;
+
+use crate::address::Address;
+use crate::attempts::{self, Account as Tried};
+use crate::caller::{Caller, Via};
+use crate::passwords::Seat;
+use crate::problem::Problem;
+use crate::sign_in::{self, Handing, SignedIn, WRONG};
+use crate::state::App;
+use crate::{csrf, input};
+
+/// An address and its password, or a key alone.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Login, example = json!({"email": "ada@example.com", "password": "correct horse battery"}))]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// The user's e-mail address.
+    email: Option<String>,
+    /// The user's password.
+    #[schema(value_type = Option<String>)]
+    password: Option<Secret>,
+    /// A key, instead of both.
+    #[schema(value_type = Option<String>)]
+    key: Option<Secret>,
+    /// Whether the answer has the refresh token too, for programs that keep no cookies. Default false.
+    #[serde(default)]
+    refresh: bool,
+}
+
+enum With {
+    Password(String, Secret),
+    Key(Secret),
+}
+
+/// Signs in. The session is always a new one; a session from a key may do what the key may.
+#[utoipa::path(post, path = "/api/auth/login", tag = "auth", request_body = Asked, security(()),
+    extensions(("x-codes" = json!(["unauthorized", "key_malformed", "key_unknown", "key_revoked", "key_expired", "forbidden",
+        "user_suspended", "rate_limited", "overloaded", "directory_busy"]))),
+    responses((status = 200, body = SignedIn, example = json!({
+        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
+            "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
+        "access_token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTk5In0.c2lnbmF0dXJl",
+        "expires_at": "2026-11-21T08:03:52Z"
+    }))))]
+pub(crate) async fn login(
+    State(app): State<Arc<App>>,
+    address: Address,
+    request: Request,
+) -> Result<Response, Problem> {
+    csrf::check_sign_in(&app, request.headers())?;
+    let agent = sign_in::agent(request.headers());
+    let asked: Asked = input::required(request, app.limits.body).await?;
+    let handing = Handing { in_body: asked.refresh, in_cookies: true };
+    let (user, credential) = match with(asked)? {
+        With::Password(email, password) => {
+            // First a seat: who gets none has not tried.
+            let seat = app.passwords.seat()?;
+            attempts::take(&app.windows, address, Some(&Tried::of(&email))).await?;
+            by_password(&app, seat, (&email, password)).await?
+        }
+        With::Key(key) => {
+            attempts::take(&app.windows, address, None).await?;
+            by_key(&app, &key, address).await?
+        }
+    };
+    let pair = sign_in::begin(&app, user.id, credential, (address, agent)).await?;
+    Ok(pair.with_user(&app, (StatusCode::OK, (&user).into()), handing))
+}
+
+fn with(asked: Asked) -> Result<With, Problem> {
+    match (asked.email, asked.password, asked.key) {
+        (Some(email), Some(password), None) => Ok(With::Password(email, password)),
+        (None, None, Some(key)) => Ok(With::Key(key)),
+        _ => Err(Problem::new(Refusal::BadRequest, "send `email` and `password`, or `key` alone")),
+    }
+}
+
+/// The same question to the store and the same work, whether there is such an account, and whether it has a password.
+async fn by_password(
+    app: &App,
+    seat: Seat<'_>,
+    (email, password): (&str, Secret),
+) -> Result<(User, Credential), Problem> {
+    let found = match Email::parse(email) {
+        Ok(email) => app.store.credentials_of(&email).await.map_err(Problem::store)?,
+        Err(_) => None,
+    };
+    let (user, phc) = match found {
+        Some((user, phc)) => (Some(user), phc),
+        None => (None, None),
+    };
+    let stored = phc.clone();
+    let right = seat.work(move || match &stored {
+        Some(stored) => password::verify(&password, stored),
+        None => {
+            password::absent(&password);
+            false
+        }
+    });
+    match (right.await?, user, phc) {
+        (true, Some(user), Some(_)) if user.status == UserStatus::Suspended => Err(store::Shut::Suspended.into()),
+        (true, Some(user), Some(phc)) => Ok((user, Credential::Password(phc))),
+        _ => Err(Problem::new(Refusal::Unauthorized, WRONG)),
+    }
+}
+
+async fn by_key(app: &App, key: &Secret, address: Address) -> Result<(User, Credential), Problem> {
+    let (caller, secret) = Caller::find(app, key.expose(), address).await?;
+    let Via::Key(principal) = caller.via else { return Err(Problem::internal()) };
+    if principal.rotated.is_some() {
+        // A session knows its key and no secret: it would go on when this one has stopped.
+        return Err(NotFound::Rotated.into());
+    }
+    let user = app.store.find_user(&UserRef::Id(principal.user)).await.map_err(Problem::store)?;
+    let user = user.ok_or_else(Problem::internal)?;
+    Ok((user, Credential::Key { key: principal.key, secret }))
+}

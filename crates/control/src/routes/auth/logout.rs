@@ -1,0 +1,89 @@
+//! `POST /api/auth/logout`.
+
+use std::sync::Arc;
+
+use access::{Refusal, SessionId, Ticket, UserId, ticket};
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use store::{Actor, By};
+use utoipa::ToSchema;
+
+use super::refresh::Asked;
+use crate::address::Address;
+use crate::caller::{self, presented};
+use crate::cookies::{Cookies, Held};
+use crate::problem::Problem;
+use crate::sign_in;
+use crate::state::App;
+use crate::{csrf, input};
+
+/// What was done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Done {
+    /// `signed_out` or `password_changed`.
+    pub(crate) status: &'static str,
+}
+
+/// Signs out: ends the session of the access token or of the refresh token, and has a browser forget both. A session that has ended
+/// already is signed out.
+#[utoipa::path(post, path = "/api/auth/logout", tag = "auth", request_body = Option<Asked>,
+    security((), ("session" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden"]))),
+    responses((status = 200, body = Done, example = json!({"status": "signed_out"}))))]
+pub(crate) async fn logout(
+    State(app): State<Arc<App>>,
+    address: Address,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers.clone();
+    let body: Option<Asked> = input::json(Request::from_parts(parts, body), app.limits.body).await?;
+    let held = Cookies::of(&app).read(&headers)?;
+    if let Some(token) = presented(&headers)? {
+        if !caller::is_token(token) {
+            return Err(Problem::new(Refusal::Forbidden, "a key is not signed in: revoke it instead"));
+        }
+        let claims = sign_in::signer(&app)?.read(token, app.clock.now())?;
+        end_session(&app, claims.user, claims.session, address).await?;
+    } else if let Some(asked) = body {
+        end_family(&app, asked.refresh_token.expose(), address).await?;
+    } else if held.is_empty() {
+        return Err(caller::missing("send what you signed in with: an access token, a refresh token or cookies"));
+    } else {
+        csrf::check(&app, &http::Method::POST, &headers)?;
+        end_held(&app, held, address).await?;
+    }
+    let mut response = Json(Done { status: "signed_out" }).into_response();
+    Cookies::of(&app).clear(response.headers_mut());
+    Ok(response)
+}
+
+/// Ends what a browser's cookies open; what opens nothing is ended.
+async fn end_held(app: &App, held: Held<'_>, address: Address) -> Result<(), Problem> {
+    let signer = sign_in::signer(app)?;
+    let claims = held.session.and_then(|token| signer.read(token, app.clock.now()).ok());
+    match (claims, held.refresh) {
+        (Some(claims), _) => end_session(app, claims.user, claims.session, address).await,
+        // An access token is over sooner than its session.
+        (None, Some(token)) => end_family(app, token, address).await,
+        (None, None) => Ok(()),
+    }
+}
+
+/// Ends the session of a refresh token; what is none, or whose session has ended, is signed out.
+async fn end_family(app: &App, token: &str, address: Address) -> Result<(), Problem> {
+    let Ok(ticket) = Ticket::parse(ticket::Kind::Refresh, token) else { return Ok(()) };
+    let by = Actor { by: By::System, address: Some(address.0) };
+    if let Some(session) = app.store.sign_out(&by, ticket.hash()).await.map_err(Problem::store)? {
+        app.sessions.forget(session);
+    }
+    Ok(())
+}
+
+async fn end_session(app: &App, user: UserId, session: SessionId, address: Address) -> Result<(), Problem> {
+    let by = Actor { by: By::User { user, session: Some(session) }, address: Some(address.0) };
+    app.store.end_session(&by, user, session).await.map_err(Problem::store)?;
+    app.sessions.forget(session);
+    Ok(())
+}

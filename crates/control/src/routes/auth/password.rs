@@ -1,0 +1,91 @@
+//! `POST /api/auth/password`.
+
+use std::sync::Arc;
+
+use access::password::{self, Password, PasswordError};
+use access::{Refusal, Secret};
+use axum::Json;
+use axum::extract::{Request, State};
+use serde::Deserialize;
+use store::{PasswordChange, StoreError, UserRef};
+use utoipa::ToSchema;
+
+use super::logout::Done;
+use crate::attempts::{self, Account as Tried};
+use crate::caller::{Person, Via};
+use crate::input;
+use crate::passwords::Seat;
+use crate::problem::Problem;
+use crate::state::App;
+
+/// Both passwords.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = PasswordChange, example = json!({"current": "correct horse battery", "new": "another horse, same battery"}))]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// The one that holds now.
+    #[schema(value_type = String)]
+    current: Secret,
+    /// The one that shall: 12 to 128 characters.
+    #[schema(value_type = String, min_length = 12, max_length = 128)]
+    new: Secret,
+}
+
+/// Changes the password of who signed in with it. All of its other sessions end.
+#[utoipa::path(post, path = "/api/auth/password", tag = "auth", request_body = Asked,
+    security(("token" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["forbidden", "unprocessable", "rate_limited", "overloaded"]))),
+    responses((status = 200, body = Done, example = json!({"status": "password_changed"}))))]
+pub(crate) async fn change(
+    State(app): State<Arc<App>>,
+    Person(caller): Person,
+    request: Request,
+) -> Result<Json<Done>, Problem> {
+    let asked: Asked = input::required(request, app.limits.body).await?;
+    let new = chosen("new", asked.new)?;
+    let user = app.store.find_user(&UserRef::Id(caller.user)).await.map_err(Problem::store)?;
+    let user = user.ok_or_else(Problem::internal)?;
+    let seat = app.passwords.seat()?;
+    // Who has a session could guess here as well.
+    attempts::take(&app.windows, caller.address, Some(&Tried::of(user.email.as_str()))).await?;
+    let found = app.store.credentials_of(&user.email).await.map_err(Problem::store)?;
+    let Some((_, Some(before))) = found else { return Err(not_current()) };
+    let (current, stored) = (asked.current, before.clone());
+    if !seat.work(move || password::verify(&current, &stored)).await? {
+        return Err(not_current());
+    }
+    let phc = hashed(app.passwords.seat()?, new).await?;
+    let keep = match caller.via {
+        Via::Session { id, .. } => Some(id),
+        Via::Key(_) => None,
+    };
+    let change = PasswordChange { from: &before, to: &phc, keep };
+    match app.store.change_password(&caller.actor(), caller.user, change).await {
+        Ok(()) => {}
+        Err(StoreError::CredentialGone) => return Err(not_current()),
+        Err(error) => return Err(Problem::store(error)),
+    }
+    app.sessions.forget_all_of(caller.user);
+    Ok(Json(Done { status: "password_changed" }))
+}
+
+fn not_current() -> Problem {
+    Problem::new(Refusal::Forbidden, "`current` is not your password")
+}
+
+/// A password that somebody chose.
+///
+/// # Errors
+/// `unprocessable`, with the name of its field.
+pub(super) fn chosen(field: &'static str, text: Secret) -> Result<Password, Problem> {
+    Password::parse(text).map_err(|error| Problem::new(Refusal::Unprocessable, format!("`{field}`: {error}")))
+}
+
+/// Its hash, when its turn comes.
+///
+/// # Errors
+/// `internal` without memory or randomness.
+pub(super) async fn hashed(seat: Seat<'_>, password: Password) -> Result<Secret, Problem> {
+    let hashed = seat.work(move || password::hash(&password)).await?;
+    hashed.map_err(|_: PasswordError| Problem::internal())
+}

@@ -1,0 +1,92 @@
+//! `POST /api/auth/refresh`.
+
+use std::sync::Arc;
+
+use access::{Refusal, Secret, Ticket, ticket};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use store::{Actor, By, NewRefresh, Refreshed, Session};
+use utoipa::ToSchema;
+
+use crate::address::Address;
+use crate::caller::{self, ended};
+use crate::cookies::Cookies;
+use crate::problem::Problem;
+use crate::sign_in::{self, Handing, Pair, Tokens};
+use crate::state::App;
+use crate::{csrf, input};
+
+/// A refresh token, where none is in a cookie.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Refresh, example = json!({"refresh_token": "tgr_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"}))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    /// As the sign-in or the last renewal answered it.
+    #[schema(value_type = String)]
+    pub(super) refresh_token: Secret,
+}
+
+/// Renews a session. The refresh token is used up, and the answer brings the next one the same way as it came: in a cookie or
+/// in the body. One that comes a second time was stolen: it ends the session.
+#[utoipa::path(post, path = "/api/auth/refresh", tag = "auth", request_body = Option<Asked>, security(()),
+    extensions(("x-codes" = json!(["unauthorized", "token_expired", "forbidden", "ambiguous_credentials"]))),
+    responses((status = 200, body = Tokens, example = json!({
+        "access_token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTk5In0.c2lnbmF0dXJl",
+        "expires_at": "2026-11-21T08:03:52Z", "refresh_token": "tgr_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"
+    }))))]
+pub(crate) async fn refresh(
+    State(app): State<Arc<App>>,
+    address: Address,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers.clone();
+    let body: Option<Asked> = input::json(Request::from_parts(parts, body), app.limits.body).await?;
+    let in_cookie = Cookies::of(&app).read(&headers)?.refresh;
+    let in_body = body.as_ref().map(|asked| asked.refresh_token.expose());
+    let token = caller::one(in_cookie, in_body)?
+        .ok_or_else(|| caller::missing("send the refresh token as `{\"refresh_token\": TOKEN}`, or sign in"))?;
+    let by_body = in_body.is_some();
+    if !by_body {
+        csrf::check(&app, &http::Method::POST, &headers)?;
+    }
+    let handing = Handing { in_body: by_body, in_cookies: !by_body };
+    match renew(&app, token, address).await {
+        Ok((session, next)) => Ok(Pair::renewed(&app, &session, next)?.alone(&app, handing)),
+        Err(problem) if by_body || !problem.is_of_credential() => Err(problem),
+        // What opens nothing is not kept.
+        Err(problem) => {
+            let mut response = problem.into_response();
+            Cookies::of(&app).clear(response.headers_mut());
+            Ok(response)
+        }
+    }
+}
+
+/// Uses up a refresh token.
+///
+/// # Errors
+/// `unauthorized` for one that is none of ours, `token_expired` where its session has ended or ends here, `unavailable`: then
+/// the same token may be sent again.
+pub(super) async fn renew(app: &App, token: &str, address: Address) -> Result<(Session, Ticket), Problem> {
+    let unknown = || Problem::new(Refusal::Unauthorized, "this is no refresh token of this server: sign in");
+    let presented = Ticket::parse(ticket::Kind::Refresh, token).map_err(|_| unknown())?;
+    let next = sign_in::new_refresh()?;
+    let new = NewRefresh { hash: next.hash(), expires_at: sign_in::refresh_until(app.clock.now()) };
+    // Whoever has the token is not known before it is looked up.
+    let by = Actor { by: By::System, address: Some(address.0) };
+    // Nothing is awaited after this: whoever goes now may come again with the same token.
+    match app.store.refresh(&by, presented.hash(), new).await.map_err(Problem::store)? {
+        Refreshed::Renewed(session) => Ok((session, next)),
+        Refreshed::Stolen { session, .. } => {
+            app.sessions.forget(session);
+            Err(Problem::new(
+                Refusal::TokenExpired,
+                "this refresh token was used before, so its session has ended; sign in again",
+            ))
+        }
+        Refreshed::Ended => Err(ended()),
+        Refreshed::Unknown => Err(unknown()),
+    }
+}

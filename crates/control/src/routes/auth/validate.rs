@@ -1,0 +1,121 @@
+//! `POST /api/auth/validate`.
+
+use std::sync::Arc;
+
+use access::{KeyId, Secret, UserId};
+use axum::extract::{Request, State};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::address::Address;
+use crate::caller::{self, Caller};
+use crate::input;
+use crate::limits::InBody;
+use crate::moment::rfc3339;
+use crate::problem::Problem;
+use crate::quota::{Quota, Spent};
+use crate::routes::keys::shown::Bound;
+use crate::state::App;
+
+/// A key, where none is in a header.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"token": "tollgate_0123456789abcdef0123456789abcdef"}))]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    #[schema(value_type = String)]
+    token: Secret,
+}
+
+/// A key that opens something, and whose it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Validated {
+    valid: bool,
+    user: User,
+    key: Key,
+    quota: Quota,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct User {
+    #[schema(value_type = Uuid)]
+    id: UserId,
+    name: String,
+    email: String,
+    plan: String,
+    status: &'static str,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Key {
+    #[schema(value_type = Uuid)]
+    id: KeyId,
+    prefix: String,
+    last4: String,
+    label: String,
+    expires_at: Option<String>,
+    /// Whether this secret was replaced and still opens the key, for a while.
+    rotated: bool,
+    /// The key's own quota, where it has one; the user's holds as well.
+    quota: Option<Quota>,
+    #[serde(flatten)]
+    bound: Bound,
+}
+
+/// Whose key this is. It stands in the body or in a header; in both only if it is the same.
+#[utoipa::path(post, path = "/api/auth/validate", tag = "auth", request_body = Option<Asked>,
+    security((), ("key" = [])),
+    responses((status = 200, body = Validated, example = json!({
+        "valid": true,
+        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "pro",
+            "status": "active"},
+        "key": {"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "laptop",
+            "expires_at": null, "rotated": false, "quota": null, "scopes": {"routes": null, "models": ["openai/*"]},
+            "limits": {"credits_per_day": null, "requests_per_minute": 60}, "addresses": null},
+        "quota": {"limit": 10000, "used": 12, "remaining": 9988, "resets_at": "2026-11-21T00:00:00Z"}
+    }))))]
+pub(crate) async fn validate(
+    State(app): State<Arc<App>>,
+    address: Address,
+    counting: Option<Extension<InBody>>,
+    request: Request,
+) -> Result<Json<Validated>, Problem> {
+    let headers = request.headers().clone();
+    let in_header = caller::presented(&headers)?;
+    let body: Option<Asked> = input::json(request, app.limits.body).await?;
+    let in_body = body.as_ref().map(|asked| asked.token.expose());
+    let key = caller::one(in_header, in_body)?.ok_or_else(missing)?;
+
+    // The directory first: it knows what it was asked lately, so that made-up keys do not reach the store.
+    let (caller, hash) = Caller::find(&app, key, address).await?;
+    if let (Some(Extension(counting)), Some(key)) = (counting, caller.key()) {
+        counting.take(&app, key.key, address).await?;
+    }
+    let identity = app.store.identity(hash).await.map_err(Problem::store)??;
+    let day = app.clock.now().day();
+    let spent = Spent::of(&app, identity.user.no, day).await?;
+    let quota = spent.of_user(&identity.user.plan);
+    let own = identity.key.bounds.credits_per_day.map(|limit| spent.of_key(identity.key.no, limit));
+    let user = User {
+        id: identity.user.id,
+        name: identity.user.name,
+        email: identity.user.email.as_str().to_owned(),
+        plan: identity.user.plan.name.clone(),
+        status: identity.user.status.as_str(),
+    };
+    let key = Key {
+        id: identity.key.id,
+        prefix: identity.key.prefix,
+        last4: identity.key.last4,
+        label: identity.key.label,
+        expires_at: identity.key.expires_at.map(rfc3339),
+        rotated: identity.key.rotated.is_some(),
+        quota: own,
+        bound: Bound::of(&identity.key.bounds),
+    };
+    Ok(Json(Validated { valid: true, user, key, quota }))
+}
+
+fn missing() -> Problem {
+    caller::missing("send the key as `{\"token\": KEY}`, `Authorization: Bearer KEY` or `X-API-Key: KEY`")
+}

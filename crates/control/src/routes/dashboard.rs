@@ -1,0 +1,257 @@
+//! `GET /api/dashboard/overview`: what a user's first page tells.
+
+use std::sync::Arc;
+
+use access::{Day, KeyId, Plan};
+use axum::Json;
+use axum::extract::{Request, State};
+use meter::BudgetId;
+use serde::{Deserialize, Serialize};
+use store::{Overview, OverviewKey, OverviewModel, RequestLine};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::figures::{Used, ms};
+use crate::input;
+use crate::moment::{date, first_of_month, rfc3339};
+use crate::problem::Problem;
+use crate::quota::Quota;
+use crate::routes::usage::requests::Line;
+use crate::sign_in::Account;
+use crate::state::App;
+use crate::subject::{self, Subject};
+
+/// Of the newest requests so many are shown.
+const RECENT: usize = 20;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// This user's; for admins. Without it the caller's own.
+    user_id: Option<Uuid>,
+}
+
+/// A user's month and day.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Overview)]
+pub(super) struct Told {
+    user: Account,
+    plan: OfPlan,
+    quota: Quota,
+    today: Today,
+    month: Month,
+    /// The user's keys: those used this month first, by credits; then others that are not revoked, newest first. At most 100.
+    keys: Vec<OfKey>,
+    /// This month's models, the most used first. At most 20.
+    models: Vec<OfModel>,
+    latency: Latency,
+    errors: Errors,
+    /// The newest requests, at most 20.
+    recent: Vec<Line>,
+}
+
+/// What the user may use.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewPlan)]
+struct OfPlan {
+    name: String,
+    /// Null is no limit.
+    credits_per_day: Option<u64>,
+    /// Of each key; null is no limit.
+    requests_per_minute: Option<u32>,
+}
+
+/// What was recorded since midnight UTC.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewToday)]
+struct Today {
+    #[schema(format = Date)]
+    date: String,
+    #[serde(flatten)]
+    used: Used,
+}
+
+/// What was recorded in this month, today included.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewMonth)]
+struct Month {
+    /// Its first day.
+    #[schema(format = Date)]
+    since: String,
+    #[serde(flatten)]
+    used: Used,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewKey)]
+struct OfKey {
+    #[schema(value_type = Uuid)]
+    id: KeyId,
+    label: String,
+    prefix: String,
+    last4: String,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    #[schema(format = DateTime)]
+    revoked_at: Option<String>,
+    today: Used,
+    month: Used,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewModel)]
+struct OfModel {
+    /// As callers name it; null stands for what asked for no model that is known by name.
+    model: Option<String>,
+    #[serde(flatten)]
+    used: Used,
+    /// Requests that were refused here and reached no provider; `requests` has none of them.
+    refused: u64,
+    /// Requests, also refused ones, that were answered with 400 or more.
+    errors: u64,
+    /// How long `requests` took on average, from head to end; null without any.
+    mean_ms: Option<f64>,
+}
+
+/// How long the newest requests took, from head to end.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewLatency)]
+struct Latency {
+    /// Half of them took no longer; null where there are none.
+    p50_ms: Option<f64>,
+    /// 95 of 100 took no longer.
+    p95_ms: Option<f64>,
+    /// What this is taken from: `newest_requests`, the newest 50 less those that reached no provider.
+    basis: &'static str,
+    /// How many these are.
+    requests: usize,
+}
+
+/// LLM requests of today that were answered with 400 or more.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewErrors)]
+struct Errors {
+    today: u64,
+    /// Of how many, refused ones included.
+    requests: u64,
+    /// The one divided by the other; null where there were no requests.
+    rate: Option<f64>,
+}
+
+impl From<&Plan> for OfPlan {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            name: plan.name.clone(),
+            credits_per_day: plan.credits_per_day,
+            requests_per_minute: plan.requests_per_minute.map(std::num::NonZeroU32::get),
+        }
+    }
+}
+
+impl From<OverviewKey> for OfKey {
+    fn from(key: OverviewKey) -> Self {
+        Self {
+            id: key.id,
+            label: key.label,
+            prefix: key.prefix,
+            last4: key.last4,
+            created_at: rfc3339(key.created_at),
+            expires_at: key.expires_at.map(rfc3339),
+            revoked_at: key.revoked_at.map(rfc3339),
+            today: Used::from(&key.today),
+            month: Used::from(&key.month),
+        }
+    }
+}
+
+impl From<OverviewModel> for OfModel {
+    fn from(model: OverviewModel) -> Self {
+        let mean_ms = model.duration_us.checked_div(model.total.requests).map(ms);
+        let used = Used::from(&model.total);
+        Self { model: model.name, used, refused: model.refused, errors: model.errors, mean_ms }
+    }
+}
+
+impl Latency {
+    fn of(newest: &[RequestLine]) -> Self {
+        let sent = newest.iter().filter(|line| line.attempts > 0);
+        let mut took: Vec<u64> = sent.map(|line| line.duration_us).collect();
+        took.sort_unstable();
+        // By rank: the least that so many of a hundred do not exceed.
+        let percentile = |percent: usize| {
+            let rank = (took.len() * percent).div_ceil(100).saturating_sub(1);
+            took.get(rank).copied().map(ms)
+        };
+        Self { p50_ms: percentile(50), p95_ms: percentile(95), basis: "newest_requests", requests: took.len() }
+    }
+}
+
+impl Errors {
+    #[expect(clippy::cast_precision_loss, reason = "a rate of a day's requests")]
+    fn of((requests, today): (u64, u64)) -> Self {
+        let rate = (requests > 0).then(|| today as f64 / requests as f64);
+        Self { today, requests, rate }
+    }
+}
+
+/// What the caller's first page shows: plan and quota, today and this month by key and by model, latency, errors, and the newest
+/// requests. It costs the same however many requests there were.
+#[utoipa::path(get, path = "/api/dashboard/overview", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["not_found"]))),
+    responses((status = 200, body = Told, example = json!({
+        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
+            "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
+        "plan": {"name": "starter", "credits_per_day": 1000, "requests_per_minute": 60},
+        "quota": {"limit": 1000, "used": 3, "remaining": 997, "resets_at": "2026-11-21T00:00:00Z"},
+        "today": {"date": "2026-11-20", "requests": 3, "credits": 3,
+            "tokens": {"input": 300, "cached_input": 60, "cache_write": 21, "output": 150, "reasoning": 30, "total": 561},
+            "cost": {"amount_nano": 1750, "currency": "USD"}, "unpriced_requests": 0},
+        "month": {"since": "2026-11-01", "requests": 3, "credits": 3,
+            "tokens": {"input": 300, "cached_input": 60, "cache_write": 21, "output": 150, "reasoning": 30, "total": 561},
+            "cost": {"amount_nano": 1750, "currency": "USD"}, "unpriced_requests": 0},
+        "keys": [],
+        "models": [{"model": "fast", "requests": 3, "credits": 3,
+            "tokens": {"input": 300, "cached_input": 60, "cache_write": 21, "output": 150, "reasoning": 30, "total": 561},
+            "cost": {"amount_nano": 1750, "currency": "USD"}, "unpriced_requests": 0, "refused": 1, "errors": 1,
+            "mean_ms": 812.5}],
+        "latency": {"p50_ms": 790.25, "p95_ms": 1204.5, "basis": "newest_requests", "requests": 3},
+        "errors": {"today": 1, "requests": 4, "rate": 0.25},
+        "recent": []
+    }))))]
+pub(super) async fn overview(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Json<Told>, Problem> {
+    let Asked { user_id } = input::query(request.uri())?;
+    let user = Subject::id(&caller, user_id)?;
+    let today = app.clock.now().day();
+    let since = first_of_month(today);
+    let found = app.store.overview(user, (since, today)).await.map_err(Problem::store)?;
+    // Nobody, or somebody whom a restored store that is older than the credential does not know.
+    let overview = found.ok_or_else(subject::unseen)?;
+    Ok(Json(tell(&app, overview, (since, today))))
+}
+
+fn tell(app: &App, overview: Overview, (since, today): (Day, Day)) -> Told {
+    let user = &overview.user;
+    let of_user = BudgetId::credits_a_day(meter::Subject::User(user.no));
+    let used = app.meter.as_ref().map_or(overview.today.credits, |meter| meter.used(of_user, today));
+    let latency = Latency::of(&overview.newest);
+    Told {
+        user: Account::from(user),
+        plan: OfPlan::from(&user.plan),
+        quota: Quota::new(user.plan.credits_per_day, used, today),
+        today: Today { date: date(today), used: Used::from(&overview.today) },
+        month: Month { since: date(since), used: Used::from(&overview.month) },
+        keys: overview.keys.into_iter().map(OfKey::from).collect(),
+        models: overview.models.into_iter().map(OfModel::from).collect(),
+        latency,
+        errors: Errors::of(overview.llm_today),
+        recent: overview.newest.into_iter().take(RECENT).map(Line::from).collect(),
+    }
+}

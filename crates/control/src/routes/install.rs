@@ -1,0 +1,41 @@
+//! `GET /install.sh`.
+
+use std::sync::Arc;
+
+use access::Refusal;
+use axum::extract::{Request, State};
+use axum::response::IntoResponse;
+use http::header;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::input;
+use crate::install::{Agent, script};
+use crate::problem::Problem;
+use crate::state::App;
+
+/// Which script.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// Whose configuration it writes: `codex` or `claude`.
+    #[param(example = "codex", required = true)]
+    agent: Option<String>,
+}
+
+/// A shell script that points a coding agent on the machine where it runs at the proxy. It asks for a key and carries none.
+#[utoipa::path(get, path = "/install.sh", tag = "keys", params(Asked),
+    extensions(("x-codes" = json!(["bad_request", "not_found"]))),
+    responses((status = 200, description = "POSIX sh", content_type = "text/x-shellscript; charset=utf-8", body = String,
+        example = "#!/bin/sh\n…\nmain \"$@\"\n")))]
+pub(super) async fn show(State(app): State<Arc<App>>, request: Request) -> Result<impl IntoResponse, Problem> {
+    let Asked { agent } = input::query(request.uri())?;
+    let Some(agent) = agent.as_deref().and_then(Agent::named) else {
+        let names = Agent::ALL.map(|(name, _)| format!("?agent={name}")).join(" or ");
+        return Err(Problem::new(Refusal::BadRequest, format!("say which agent: {names}")));
+    };
+    let script = script(agent, &app.live.load());
+    let script = script.ok_or_else(|| Problem::new(Refusal::NotFound, "the LLM endpoints are switched off here"))?;
+    Ok(([(header::CONTENT_TYPE, "text/x-shellscript; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], script))
+}

@@ -1,0 +1,150 @@
+//! `GET` and `POST /api/invites`, `DELETE /api/invites/{id}`: one-time links to sign up with.
+
+use std::sync::Arc;
+
+use access::{LinkId, Refusal, UserId};
+use axum::Json;
+use axum::extract::{Request, State};
+use config::snapshot::SignupMode;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use store::{Link, NewLink, Purpose};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::auth::register::address_of;
+use crate::caller::Admin;
+use crate::input::{self, Segment};
+use crate::links::{INVITE_FOR, NewTicket};
+use crate::listing::{self, Paged};
+use crate::moment::rfc3339;
+use crate::problem::Problem;
+use crate::state::App;
+
+/// Invitations that can be used, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Invites {
+    items: Vec<Invite>,
+    /// The next page's cursor; null on the last page.
+    next: Option<String>,
+}
+
+/// An invitation.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Invite {
+    /// Its id.
+    #[schema(value_type = Uuid)]
+    id: LinkId,
+    /// Who alone may use it; null is whoever has it.
+    email: Option<String>,
+    /// The plan that comes with it; null is the one that every sign-up gets.
+    plan: Option<String>,
+    /// Who made it.
+    #[schema(value_type = Option<Uuid>)]
+    made_by: Option<UserId>,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// From then on it opens nothing.
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+/// An invitation, and its link, which is shown this once.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NewInvite {
+    #[serde(flatten)]
+    invite: Invite,
+    /// To be given to who is invited.
+    url: String,
+}
+
+/// Who is invited.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = InviteWish, example = json!({"email": "bob@example.com", "plan": "pro"}))]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    /// Who alone may use it; left out, whoever has it.
+    #[schema(max_length = 254)]
+    email: Option<String>,
+    /// The plan that comes with it; left out, the one that every sign-up gets.
+    plan: Option<String>,
+}
+
+impl From<Link> for Invite {
+    fn from(link: Link) -> Self {
+        let (email, plan) = match link.purpose {
+            Purpose::Invite { email, plan } => (email, plan),
+            Purpose::Password { .. } | Purpose::FirstAdmin => (None, None),
+        };
+        Self {
+            id: link.id,
+            email: email.map(|email| email.as_str().to_owned()),
+            plan,
+            made_by: link.made_by,
+            created_at: rfc3339(link.created_at),
+            expires_at: rfc3339(link.expires_at),
+        }
+    }
+}
+
+/// Invitations that are open.
+#[utoipa::path(get, path = "/api/invites", tag = "admin", params(Paged), security(("token" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["forbidden"]))),
+    responses((status = 200, body = Invites, example = json!({
+        "items": [{"id": "0199aa00-0000-7000-8000-000000000005", "email": "bob@example.com", "plan": "pro",
+            "made_by": "0199aa00-0000-7000-8000-000000000000", "created_at": "2026-11-20T08:03:52Z",
+            "expires_at": "2026-11-27T08:03:52Z"}],
+        "next": null
+    }))))]
+pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request) -> Result<Json<Invites>, Problem> {
+    let Paged { limit, cursor } = input::query(request.uri())?;
+    let limit = listing::limit(limit)?;
+    let before = listing::after(cursor.as_deref())?.map(LinkId);
+    let mut found = app.store.open_invites(before, limit + 1).await.map_err(Problem::store)?;
+    let next = listing::cut(&mut found, limit, |link| link.id.0);
+    Ok(Json(Invites { items: found.into_iter().map(Invite::from).collect(), next }))
+}
+
+/// Makes an invitation; it can be used once, for 7 days.
+#[utoipa::path(post, path = "/api/invites", tag = "admin", request_body = Wish, security(("token" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
+    responses((status = 201, body = NewInvite, example = json!({
+        "id": "0199aa00-0000-7000-8000-000000000005", "email": "bob@example.com", "plan": "pro",
+        "made_by": "0199aa00-0000-7000-8000-000000000000", "created_at": "2026-11-20T08:03:52Z",
+        "expires_at": "2026-11-27T08:03:52Z",
+        "url": "https://tollgate.example.com/link#tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"
+    }))))]
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    Admin(caller): Admin,
+    request: Request,
+) -> Result<(StatusCode, Json<NewInvite>), Problem> {
+    let Wish { email, plan } = input::required(request, app.limits.body).await?;
+    if app.live.load().signup.mode == SignupMode::Closed {
+        let message = "nobody signs up here, invited or not: set `signup: invite` in the configuration first";
+        return Err(Problem::new(Refusal::Conflict, message));
+    }
+    let email = email.as_deref().map(address_of).transpose()?;
+    let ticket = NewTicket::of(&app, INVITE_FOR)?;
+    let (hash, expires_at) = ticket.kept();
+    let new = NewLink { purpose: Purpose::Invite { email, plan }, hash, expires_at };
+    let made = app.store.make_link(&caller.actor(), new).await?;
+    Ok((StatusCode::CREATED, Json(NewInvite { invite: made.into(), url: ticket.url(&app) })))
+}
+
+/// Takes an invitation back.
+#[utoipa::path(delete, path = "/api/invites/{id}", tag = "admin", security(("token" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The invitation")),
+    extensions(("x-codes" = json!(["forbidden", "not_found"]))),
+    responses((status = 204, description = "It opens nothing any more")))]
+pub(super) async fn take_back(
+    State(app): State<Arc<App>>,
+    Admin(caller): Admin,
+    Segment(id): Segment,
+) -> Result<StatusCode, Problem> {
+    let missing = || Problem::new(Refusal::NotFound, "there is no open invitation with this id");
+    let id = id.parse::<Uuid>().map_err(|_| missing())?;
+    let was_open = app.store.take_back_invite(&caller.actor(), LinkId(id)).await.map_err(Problem::store)?;
+    if was_open { Ok(StatusCode::NO_CONTENT) } else { Err(missing()) }
+}

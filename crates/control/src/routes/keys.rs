@@ -1,0 +1,254 @@
+//! `GET` and `POST /api/keys`, `GET`, `PATCH` and `DELETE /api/keys/{id}`, `POST /api/keys/{id}/rotate`: what a user's callers
+//! present. A key is in the answer that makes it and never again.
+
+mod asked;
+pub(super) mod shown;
+
+use std::sync::Arc;
+
+use access::{ApiKey, KeyId, Refusal, Timestamp, UserId};
+use axum::Json;
+use axum::extract::{Request, State};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use store::{Key, KeyRef, KeySecret, KeysAsked, NewKey, Rotation};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::users;
+use crate::caller::{Admin, Caller, Owner};
+use crate::input::{self, Segment};
+use crate::listing;
+use crate::moment::rfc3339;
+use crate::problem::{NO_KEY, Problem};
+use crate::state::App;
+use asked::{Change, New, Rotate};
+use shown::Shown;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Whether revoked keys are listed too. Default false.
+    revoked: Option<bool>,
+    /// Items on a page. Default 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// `next` of the page before; without it the first.
+    cursor: Option<String>,
+}
+
+/// Keys, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKeys)]
+pub(super) struct Keys {
+    items: Vec<Shown>,
+    /// The next page's cursor; null on the last page.
+    next: Option<String>,
+}
+
+/// A key with its secret, which is in no other answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyWithSecret)]
+pub(super) struct Made {
+    /// The whole key: `PREFIX_` and 32 hex digits. Keep it now.
+    key: String,
+    #[serde(flatten)]
+    shown: Shown,
+}
+
+impl Made {
+    fn of(secret: &ApiKey, stored: Key) -> Self {
+        Self { key: secret.expose().to_owned(), shown: stored.into() }
+    }
+}
+
+/// The caller's keys, those of the same user.
+#[utoipa::path(get, path = "/api/keys", tag = "keys", params(Asked), security(("key" = []), ("cookie" = [])),
+    responses((status = 200, body = Keys, example = json!({
+        "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "laptop",
+            "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
+            "last_used_at": "2026-11-20T09:12:00Z", "previous": null, "scopes": {"routes": null, "models": ["openai/*"]},
+            "limits": {"credits_per_day": null, "requests_per_minute": 60}, "addresses": ["203.0.113.0/24"]}],
+        "next": null
+    }))))]
+pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Json<Keys>, Problem> {
+    page(&app, caller.user, input::query(request.uri())?).await
+}
+
+/// A user's keys, for admins.
+#[utoipa::path(get, path = "/api/users/{id}/keys", tag = "admin", security(("token" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The user"), Asked), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
+    responses((status = 200, body = Keys, example = json!({
+        "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "laptop",
+            "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
+            "last_used_at": "2026-11-20T09:12:00Z", "previous": null, "scopes": {"routes": null, "models": null},
+            "limits": {"credits_per_day": null, "requests_per_minute": null}, "addresses": null}],
+        "next": null
+    }))))]
+pub(super) async fn of_user(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Segment(id): Segment,
+    request: Request,
+) -> Result<Json<Keys>, Problem> {
+    let asked = input::query(request.uri())?;
+    page(&app, users::find(&app, &id).await?.id, asked).await
+}
+
+async fn page(app: &App, user: UserId, asked: Asked) -> Result<Json<Keys>, Problem> {
+    let Asked { revoked, limit, cursor } = asked;
+    let limit = listing::limit(limit)?;
+    let before = listing::after(cursor.as_deref())?.map(KeyId);
+    let asked = KeysAsked { user, revoked: revoked.unwrap_or(false), before, limit: limit + 1 };
+    let mut found = app.store.keys_page(asked).await?;
+    let next = listing::cut(&mut found, limit, |key| key.id.0);
+    Ok(Json(Keys { items: found.into_iter().map(Shown::from).collect(), next }))
+}
+
+/// Makes a key, which opens at once. `key` is in this answer and never again.
+#[utoipa::path(post, path = "/api/keys", tag = "keys", request_body = New, security(("key" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
+    responses((status = 201, body = Made, example = json!({
+        "key": "tollgate_0123456789abcdef0123456789abcdef", "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate",
+        "last4": "cdef", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": "2027-02-18T00:00:00Z",
+        "revoked_at": null, "last_used_at": null, "previous": null, "scopes": {"routes": null, "models": ["openai/*"]},
+        "limits": {"credits_per_day": 1000, "requests_per_minute": 60}, "addresses": ["203.0.113.0/24"]
+    }))))]
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    Owner(caller): Owner,
+    request: Request,
+) -> Result<(StatusCode, Json<Made>), Problem> {
+    let asked: New = input::required(request, app.limits.body).await?;
+    let (label, expires_at, bounds) = asked.read(app.clock.now())?;
+    outlive_nothing(&caller, expires_at)?;
+    let secret = generate(&app)?;
+    let new = NewKey { expires_at, bounds, ..NewKey::of(caller.user, label, &secret) };
+    let stored = app.store.create_key(&caller.actor(), new).await?;
+    Ok((StatusCode::CREATED, Json(Made::of(&secret, stored))))
+}
+
+/// One key of the caller's user; a revoked one too.
+#[utoipa::path(get, path = "/api/keys/{id}", tag = "keys", security(("key" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The key")), extensions(("x-codes" = json!(["not_found"]))),
+    responses((status = 200, body = Shown, example = json!({
+        "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "laptop",
+        "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null, "last_used_at": "2026-11-20T09:12:00Z",
+        "previous": {"last4": "cdef", "until": "2026-11-20T10:00:00Z", "last_used_at": null},
+        "scopes": {"routes": null, "models": null}, "limits": {"credits_per_day": null, "requests_per_minute": null},
+        "addresses": null
+    }))))]
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Segment(id): Segment,
+) -> Result<Json<Shown>, Problem> {
+    Ok(Json(find(&app, own(&caller, &id)?).await?.into()))
+}
+
+/// Changes a key's label, end or bounds; what is left out stays, null takes a bound away. It holds everywhere within a second.
+#[utoipa::path(patch, path = "/api/keys/{id}", tag = "keys", request_body = Change, security(("key" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The key")),
+    extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
+    responses((status = 200, body = Shown, example = json!({
+        "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "build server",
+        "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null, "last_used_at": "2026-11-20T09:12:00Z",
+        "previous": null, "scopes": {"routes": null, "models": null},
+        "limits": {"credits_per_day": 500, "requests_per_minute": null}, "addresses": null
+    }))))]
+pub(super) async fn change(
+    State(app): State<Arc<App>>,
+    Owner(caller): Owner,
+    Segment(id): Segment,
+    request: Request,
+) -> Result<Json<Shown>, Problem> {
+    let asked: Change = input::required(request, app.limits.body).await?;
+    let change = asked.read(app.clock.now())?;
+    let key = own(&caller, &id)?;
+    if let Some(expires_at) = change.expires_at {
+        // Whether the key is there is told first.
+        find(&app, key).await?;
+        outlive_nothing(&caller, expires_at)?;
+    }
+    let changed = app.store.change_key(&caller.actor(), key, change).await?;
+    app.sessions.forget_all_of(caller.user);
+    Ok(Json(changed.into()))
+}
+
+/// Revokes a key for good; it is refused everywhere within a second. One that is revoked stays so.
+#[utoipa::path(delete, path = "/api/keys/{id}", tag = "keys", security(("key" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The key")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
+    responses((status = 204, description = "It is revoked")))]
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    Owner(caller): Owner,
+    Segment(id): Segment,
+) -> Result<StatusCode, Problem> {
+    app.store.revoke_key(&caller.actor(), own(&caller, &id)?).await?;
+    app.sessions.forget_all_of(caller.user);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives a key another secret; its id, label, bounds and usage stay. The secret before it is refused within a second, or opens
+/// the key for `grace` more; one before that is unknown from now on. Sessions begun with the key end, but for the one that asks.
+#[utoipa::path(post, path = "/api/keys/{id}/rotate", tag = "keys", request_body = Option<Rotate>,
+    security(("key" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The key")),
+    extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
+    responses((status = 200, body = Made, example = json!({
+        "key": "tollgate_fedcba9876543210fedcba9876543210", "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate",
+        "last4": "3210", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
+        "last_used_at": "2026-11-20T09:12:00Z",
+        "previous": {"last4": "cdef", "until": "2026-11-20T10:12:00Z", "last_used_at": null},
+        "scopes": {"routes": null, "models": null}, "limits": {"credits_per_day": null, "requests_per_minute": null},
+        "addresses": null
+    }))))]
+pub(super) async fn rotate(
+    State(app): State<Arc<App>>,
+    Owner(caller): Owner,
+    Segment(id): Segment,
+    request: Request,
+) -> Result<Json<Made>, Problem> {
+    let asked: Option<Rotate> = input::json(request, app.limits.body).await?;
+    let grace = asked.map(Rotate::read).transpose()?.unwrap_or_default();
+    let key = own(&caller, &id)?;
+    outlive_nothing(&caller, find(&app, key).await?.expires_at)?;
+    let secret = generate(&app)?;
+    let rotation = Rotation { secret: KeySecret::of(&secret), grace };
+    let stored = app.store.rotate_key(&caller.actor(), key, rotation).await?;
+    app.sessions.forget_all_of(caller.user);
+    Ok(Json(Made::of(&secret, stored)))
+}
+
+/// A key that the caller may touch, if there is one: what is no id is no key's, the same answer as for another user's.
+fn own(caller: &Caller, id: &str) -> Result<KeyRef, Problem> {
+    let id = id.parse::<Uuid>().map_err(|_| missing())?;
+    Ok(KeyRef::of(caller.user, KeyId(id)))
+}
+
+async fn find(app: &App, key: KeyRef) -> Result<Key, Problem> {
+    app.store.find_key(key).await?.ok_or_else(missing)
+}
+
+fn missing() -> Problem {
+    Problem::new(Refusal::NotFound, NO_KEY)
+}
+
+/// Who calls with a key that ends gets no secret that opens longer: it would be a way around the end.
+fn outlive_nothing(caller: &Caller, expires_at: Option<Timestamp>) -> Result<(), Problem> {
+    match (caller.key().and_then(|key| key.expires_at), expires_at) {
+        (None, _) => Ok(()),
+        (Some(own), Some(end)) if end <= own => Ok(()),
+        (Some(own), _) => Err(Problem::new(
+            Refusal::Forbidden,
+            format!(
+                "the key that you call with ends at {}: it makes, changes and rotates none that ends later",
+                rfc3339(own)
+            ),
+        )),
+    }
+}
+
+fn generate(app: &App) -> Result<ApiKey, Problem> {
+    ApiKey::generate(&app.live.load().brand.key_prefix).map_err(Problem::fault)
+}

@@ -1,0 +1,305 @@
+//! `GET` and `POST /api/provider-keys`, `PATCH` and `DELETE /api/provider-keys/{id}`, `POST /api/provider-keys/{id}/test`:
+//! credentials of LLM providers. What was put in never comes out again.
+
+use std::sync::Arc;
+
+use access::{ProviderKeyId, Refusal, Role, Secret};
+use axum::Json;
+use axum::extract::{Request, State};
+use config::Snapshot;
+use config::snapshot::Provider;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use store::{NewProviderKey, ProviderKeyChange, StoredProviderKey};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::caller::{Caller, Owner};
+use crate::input::{self, Segment};
+use crate::moment::rfc3339;
+use crate::problem::{NO_PROVIDER_KEY, Problem};
+use crate::state::App;
+
+/// A credential's bytes.
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 8..=4_096;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// The shared ones instead of the caller's own; for admins. Default false.
+    shared: Option<bool>,
+}
+
+/// Credentials, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProviderKeys {
+    items: Vec<Shown>,
+    /// Always null: there is one page, of at most 100 credentials.
+    next: Option<String>,
+}
+
+/// A credential of an LLM provider, without the credential.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProviderKey)]
+pub(super) struct Shown {
+    /// Its id.
+    #[schema(value_type = Uuid)]
+    id: ProviderKeyId,
+    /// The provider that it is for, as `PROVIDER/MODEL` names it.
+    provider: String,
+    /// What its owner calls it.
+    label: String,
+    /// Its last four characters.
+    last4: String,
+    /// Whether it is everybody's whose plan shares credentials.
+    shared: bool,
+    /// When it was put in.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it was replaced or renamed last.
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+impl From<StoredProviderKey> for Shown {
+    fn from(stored: StoredProviderKey) -> Self {
+        Self {
+            id: stored.id,
+            provider: stored.provider,
+            label: stored.label,
+            last4: stored.last4,
+            shared: stored.owner.is_none(),
+            created_at: rfc3339(stored.created_at),
+            updated_at: rfc3339(stored.updated_at),
+        }
+    }
+}
+
+/// A credential to be put in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewProviderKey, example = json!({"provider": "openai", "label": "team", "secret": "sk-proj-EXAMPLE"}))]
+#[serde(deny_unknown_fields)]
+struct New {
+    /// A configured provider.
+    #[schema(min_length = 1, max_length = 64)]
+    provider: String,
+    /// What its owner calls it: 1 to 200 characters, another for each credential.
+    #[schema(min_length = 1, max_length = 200)]
+    label: String,
+    /// The credential: 8 to 4,096 visible ASCII characters.
+    #[schema(value_type = String, min_length = 8, max_length = 4096)]
+    secret: Secret,
+    /// Whether it is everybody's whose plan shares credentials; for admins. Default false.
+    shared: Option<bool>,
+}
+
+/// What of a credential shall be another. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ProviderKeyChange, example = json!({"secret": "sk-proj-EXAMPLE"}))]
+#[serde(deny_unknown_fields)]
+struct Change {
+    /// What its owner calls it.
+    #[schema(min_length = 1, max_length = 200)]
+    label: Option<String>,
+    /// The credential that takes the place of the one before.
+    #[schema(value_type = Option<String>, min_length = 8, max_length = 4096)]
+    secret: Option<Secret>,
+}
+
+/// What a provider said of a credential.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProviderKeyTest)]
+pub(super) struct Tested {
+    /// Whether the provider takes it.
+    ok: bool,
+    /// The status that the provider answered; null where it did not answer.
+    status: Option<u16>,
+    /// How long that took.
+    latency_ms: u64,
+    /// The same in words.
+    message: String,
+}
+
+/// The caller's own credentials, or with `?shared=true` the shared ones.
+#[utoipa::path(get, path = "/api/provider-keys", tag = "provider keys", params(Asked),
+    security(("key" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden"]))),
+    responses((status = 200, body = ProviderKeys, example = json!({
+        "items": [{"id": "0199aa00-0000-7000-8000-000000000004", "provider": "openai", "label": "team", "last4": "MPLE",
+            "shared": false, "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-20T08:03:52Z"}],
+        "next": null
+    }))))]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Json<ProviderKeys>, Problem> {
+    let Asked { shared } = input::query(request.uri())?;
+    let owner = owner(&caller, shared)?;
+    let found = app.store.provider_keys(owner).await?;
+    Ok(Json(ProviderKeys { items: found.into_iter().map(Shown::from).collect(), next: None }))
+}
+
+/// Puts a credential in; calls go with it within a second. It is encrypted before it is stored, and never shown again.
+#[utoipa::path(post, path = "/api/provider-keys", tag = "provider keys", request_body = New,
+    security(("key" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
+    responses((status = 201, body = Shown, example = json!({
+        "id": "0199aa00-0000-7000-8000-000000000004", "provider": "openai", "label": "team", "last4": "MPLE", "shared": false,
+        "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-20T08:03:52Z"
+    }))))]
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    Owner(caller): Owner,
+    request: Request,
+) -> Result<(StatusCode, Json<Shown>), Problem> {
+    let New { provider, label, secret, shared } = input::required(request, app.limits.body).await?;
+    let owner = owner(&caller, shared)?;
+    provider_of(&app.live.load(), &provider)?;
+    input::check_name("label", &label)?;
+    check_secret(&secret)?;
+    let new = NewProviderKey { owner, provider, label, secret };
+    let made = app.store.create_provider_key(&caller.actor(), &app.vault, new).await?;
+    Ok((StatusCode::CREATED, Json(made.into())))
+}
+
+/// Renames a credential, or replaces it; both hold within a second.
+#[utoipa::path(patch, path = "/api/provider-keys/{id}", tag = "provider keys", request_body = Change,
+    security(("key" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The credential")),
+    extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
+    responses((status = 200, body = Shown, example = json!({
+        "id": "0199aa00-0000-7000-8000-000000000004", "provider": "openai", "label": "team", "last4": "MPLE", "shared": false,
+        "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-21T10:00:00Z"
+    }))))]
+pub(super) async fn change(
+    State(app): State<Arc<App>>,
+    Owner(caller): Owner,
+    Segment(id): Segment,
+    request: Request,
+) -> Result<Json<Shown>, Problem> {
+    let Change { label, secret } = input::required(request, app.limits.body).await?;
+    label.as_deref().map_or(Ok(()), |label| input::check_name("label", label))?;
+    secret.as_ref().map_or(Ok(()), check_secret)?;
+    let id = own(&app, &caller, &id).await?.id;
+    let change = (id, ProviderKeyChange { label, secret });
+    let changed = app.store.change_provider_key(&caller.actor(), &app.vault, change).await?;
+    Ok(Json(changed.into()))
+}
+
+/// Deletes a credential for good; no call goes with it after a second.
+#[utoipa::path(delete, path = "/api/provider-keys/{id}", tag = "provider keys", security(("key" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The credential")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
+    responses((status = 204, description = "It is gone")))]
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Owner(caller): Owner,
+    Segment(id): Segment,
+) -> Result<StatusCode, Problem> {
+    let id = own(&app, &caller, &id).await?.id;
+    app.store.delete_provider_key(&caller.actor(), id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Asks the provider for its list of models with the stored credential, which costs nothing. What it answers but for the status
+/// is not told.
+#[utoipa::path(post, path = "/api/provider-keys/{id}/test", tag = "provider keys", security(("key" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The credential")),
+    extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "overloaded"]))),
+    responses((status = 200, body = Tested, example = json!({
+        "ok": true, "status": 200, "latency_ms": 182, "message": "the provider takes this credential"
+    }))))]
+pub(super) async fn test(
+    State(app): State<Arc<App>>,
+    Owner(caller): Owner,
+    Segment(id): Segment,
+) -> Result<Json<Tested>, Problem> {
+    let stored = own(&app, &caller, &id).await?;
+    let snapshot = app.live.load_full();
+    let provider = provider_of(&snapshot, &stored.provider)
+        .map_err(|_| Problem::new(Refusal::Conflict, "the provider of this credential is not configured any more"))?;
+    let secret = stored.open(&app.vault).map_err(|why| {
+        tracing::error!(provider_key = %stored.id, %why, "a provider's credential does not open");
+        Problem::new(
+            Refusal::Unavailable,
+            "this credential cannot be opened at the moment; try later, or put it in anew",
+        )
+    })?;
+    let asked_at = app.clock.mono();
+    let answered = app.outbound.ask(caller.user, provider, &secret).await?;
+    let took = app.clock.mono().since(asked_at);
+    let (ok, status, message) = match answered {
+        Ok(status) => {
+            let (ok, message) = judge(provider, status);
+            (ok, Some(status.as_u16()), message.to_owned())
+        }
+        Err(why) => {
+            tracing::info!(
+                provider = &*provider.name,
+                error = &why as &dyn std::error::Error,
+                "a provider was not reached"
+            );
+            (false, None, format!("the provider gave no answer: {why}"))
+        }
+    };
+    Ok(Json(Tested { ok, status, latency_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX), message }))
+}
+
+/// What a status says of the credential.
+fn judge(provider: &Provider, status: StatusCode) -> (bool, &'static str) {
+    match status.as_u16() {
+        200..=299 => (true, "the provider takes this credential"),
+        code if provider.kind.refuses_credential(code) => (false, "the provider refuses this credential"),
+        429 => (false, "the provider says that it is asked too often, or that the account's limit is reached"),
+        300..=399 => (false, "the provider sends elsewhere, which is not followed: is its base_url right?"),
+        404 => (false, "the provider has no list of models at this address: is its base_url right?"),
+        500..=599 => (false, "the provider has trouble of its own: try again later"),
+        _ => (false, "the provider does not understand the question: is its base_url right?"),
+    }
+}
+
+/// Whose credentials are meant: the caller's, or nobody's, which is for admins.
+fn owner(caller: &Caller, shared: Option<bool>) -> Result<Option<access::UserId>, Problem> {
+    match (shared.unwrap_or(false), caller.role) {
+        (false, _) => Ok(Some(caller.user)),
+        (true, Role::Admin) => Ok(None),
+        (true, Role::Member) => {
+            Err(Problem::new(Refusal::Forbidden, "shared credentials are for admins who signed in with their password"))
+        }
+    }
+}
+
+/// A credential that the caller may touch: its own, or as an admin a shared one.
+///
+/// # Errors
+/// `not_found`, also for another user's: whether it exists is not told.
+async fn own(app: &App, caller: &Caller, id: &str) -> Result<StoredProviderKey, Problem> {
+    let missing = || Problem::new(Refusal::NotFound, NO_PROVIDER_KEY);
+    let id = id.parse::<Uuid>().map_err(|_| missing())?;
+    let found = app.store.find_provider_key(ProviderKeyId(id)).await?;
+    let may = |found: &StoredProviderKey| match found.owner {
+        Some(owner) => owner == caller.user,
+        None => caller.role == Role::Admin,
+    };
+    found.filter(may).ok_or_else(missing)
+}
+
+/// The configured provider of this name, if it is one that takes a credential.
+fn provider_of<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Provider, Problem> {
+    let mut takes = snapshot.providers.iter().filter(|provider| provider.kind.credential_header().is_some());
+    if let Some(found) = takes.clone().find(|provider| *provider.name == *name) {
+        return Ok(found);
+    }
+    let names: Vec<&str> = takes.by_ref().map(|provider| &*provider.name).collect();
+    let message = match names.as_slice() {
+        [] => "no provider is configured that takes a credential".to_owned(),
+        names => format!("`provider` is none that is configured here: {}", names.join(", ")),
+    };
+    Err(Problem::new(Refusal::Unprocessable, message))
+}
+
+fn check_secret(secret: &Secret) -> Result<(), Problem> {
+    let text = secret.expose();
+    if SECRET_BYTES.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(Problem::new(Refusal::Unprocessable, "`secret` has 8 to 4,096 visible ASCII characters, without a space"))
+}

@@ -1,0 +1,115 @@
+//! `GET /api/sessions`, `DELETE /api/sessions/{id}`: where a user is signed in.
+
+use std::sync::Arc;
+
+use access::{KeyId, Refusal, SessionId};
+use axum::Json;
+use axum::extract::{Request, State};
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::caller::{Caller, Owner, Via};
+use crate::input::{self, Segment};
+use crate::listing::{self, Paged};
+use crate::moment::rfc3339;
+use crate::problem::Problem;
+use crate::state::App;
+
+/// Sessions that open something, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Sessions {
+    items: Vec<Session>,
+    /// The next page's cursor; null on the last page.
+    next: Option<String>,
+}
+
+/// One sign-in that goes on.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SignIn)]
+struct Session {
+    /// Its id.
+    #[schema(value_type = Uuid)]
+    id: SessionId,
+    /// Whether it is the one that this call came with.
+    current: bool,
+    /// The key that it was begun with; null is a password.
+    #[schema(value_type = Option<Uuid>)]
+    key_id: Option<KeyId>,
+    /// From where it was begun.
+    address: Option<String>,
+    /// With which client: the first 200 characters of its `User-Agent`.
+    agent: Option<String>,
+    /// When it was begun.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it was begun, or renewed last.
+    #[schema(format = DateTime)]
+    seen_at: String,
+    /// When it ends unless it is renewed.
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+/// Where the caller's user is signed in.
+#[utoipa::path(get, path = "/api/sessions", tag = "account", params(Paged), security(("key" = []), ("cookie" = [])),
+    responses((status = 200, body = Sessions, example = json!({
+        "items": [{"id": "0199aa00-0000-7000-8000-000000000002", "current": true, "key_id": null, "address": "203.0.113.9",
+            "agent": "Mozilla/5.0", "created_at": "2026-11-20T08:03:52Z", "seen_at": "2026-11-20T08:03:52Z",
+            "expires_at": "2026-11-27T08:03:52Z"}],
+        "next": null
+    }))))]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Json<Sessions>, Problem> {
+    let Paged { limit, cursor } = input::query(request.uri())?;
+    let limit = listing::limit(limit)?;
+    let before = listing::after(cursor.as_deref())?.map(SessionId);
+    let mut found = app.store.sessions_of(caller.user, before, limit + 1).await.map_err(Problem::store)?;
+    let next = listing::cut(&mut found, limit, |session| session.id.0);
+    let current = current(&caller);
+    let items = found.into_iter().map(|session| Session {
+        id: session.id,
+        current: current == Some(session.id),
+        key_id: session.key,
+        address: session.address.map(|address| address.to_string()),
+        agent: session.agent,
+        created_at: rfc3339(session.created_at),
+        seen_at: rfc3339(session.seen_at),
+        expires_at: rfc3339(session.expires_at),
+    });
+    Ok(Json(Sessions { items: items.collect(), next }))
+}
+
+/// Ends a session of the caller's user, for good; the current one too.
+#[utoipa::path(delete, path = "/api/sessions/{id}", tag = "account", security(("key" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The session")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
+    responses((status = 204, description = "It has ended")))]
+pub(super) async fn end(
+    State(app): State<Arc<App>>,
+    Owner(caller): Owner,
+    Segment(id): Segment,
+) -> Result<StatusCode, Problem> {
+    // What is no id is no session's: the same answer as for another user's.
+    let id = id.parse::<Uuid>().map_err(|_| missing())?;
+    let is_own = app.store.end_session(&caller.actor(), caller.user, SessionId(id)).await.map_err(Problem::store)?;
+    if !is_own {
+        return Err(missing());
+    }
+    app.sessions.forget(SessionId(id));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn current(caller: &Caller) -> Option<SessionId> {
+    match caller.via {
+        Via::Session { id, .. } => Some(id),
+        Via::Key(_) => None,
+    }
+}
+
+fn missing() -> Problem {
+    Problem::new(Refusal::NotFound, "you have no session with this id")
+}

@@ -1,0 +1,83 @@
+//! `GET /api/usage/history`.
+
+use std::sync::Arc;
+
+use access::Refusal;
+use axum::Json;
+use axum::extract::{Request, State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::figures::Used;
+use crate::input;
+use crate::moment::date;
+use crate::problem::Problem;
+use crate::state::App;
+use crate::subject::Subject;
+
+/// Days where nothing is said.
+const DAYS: u32 = 30;
+/// The most.
+const DAYS_MAX: u32 = 366;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// How many days, today included. Default 30.
+    #[param(minimum = 1, maximum = 366)]
+    days: Option<u32>,
+    /// Only this key's.
+    key_id: Option<Uuid>,
+    /// This user's; for admins. Without it the caller's own.
+    user_id: Option<Uuid>,
+}
+
+/// Days in a row.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageHistory)]
+pub(in crate::routes) struct History {
+    /// The oldest first, today last; days without use are zeros.
+    days: Vec<OnDay>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageOfDay)]
+struct OnDay {
+    /// UTC.
+    #[schema(format = Date)]
+    date: String,
+    #[serde(flatten)]
+    used: Used,
+}
+
+/// What the caller's user has used day by day, with all keys or with `?key_id=`.
+#[utoipa::path(get, path = "/api/usage/history", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["bad_request", "not_found"]))),
+    responses((status = 200, body = History, example = json!({"days": [{
+        "date": "2026-11-20", "requests": 12, "credits": 12,
+        "tokens": {"input": 900, "cached_input": 100, "cache_write": 0, "output": 400, "reasoning": 50, "total": 1450},
+        "cost": {"amount_nano": 1234000, "currency": "USD"}, "unpriced_requests": 0
+    }]}))))]
+pub(in crate::routes) async fn history(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Json<History>, Problem> {
+    let Asked { days, key_id, user_id } = input::query(request.uri())?;
+    let days = match days.unwrap_or(DAYS) {
+        days @ 1..=DAYS_MAX => days,
+        _ => return Err(Problem::new(Refusal::BadRequest, format!("`days` is 1 to {DAYS_MAX}"))),
+    };
+    let subject = Subject::of(&app, &caller, user_id).await?;
+    let key = match key_id {
+        Some(id) => Some(subject.key(&app, id).await?),
+        None => None,
+    };
+    let today = app.clock.now().day();
+    let told = app.store.usage_of_days(subject.no, key, (days, today)).await.map_err(Problem::store)?;
+    let days = told.iter().map(|(day, totals)| OnDay { date: date(*day), used: Used::from(totals) });
+    Ok(Json(History { days: days.collect() }))
+}

@@ -1,0 +1,232 @@
+//! `GET /api/usage/requests/{id}`: one request, its calls upstream, and how its cost adds up.
+
+use std::sync::Arc;
+
+use access::{NanoUsd, Refusal, RequestId};
+use axum::Json;
+use axum::extract::{Request, State};
+use config::Snapshot;
+use meter::Billed;
+use meter::rating;
+use serde::{Deserialize, Serialize};
+use store::RequestAttempt;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::figures::{CURRENCY, Cost, TokenClasses, ms};
+use crate::input::{self, Segment};
+use crate::problem::Problem;
+use crate::routes::usage::requests::Line;
+use crate::state::App;
+use crate::subject::Subject;
+
+const PICO_PER_NANO: i64 = 1_000;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// This user's; for admins. Without it the caller's own.
+    user_id: Option<Uuid>,
+}
+
+/// A request in full. What it used and cost is the sum over its attempts.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestInFull)]
+pub(in crate::routes) struct InFull {
+    #[serde(flatten)]
+    request: Line,
+    /// The calls upstream, in order; none where it never reached a provider.
+    attempts: Vec<Attempt>,
+}
+
+/// One call upstream.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestAttempt)]
+struct Attempt {
+    /// Who was called.
+    provider: Option<String>,
+    /// The model as the provider was asked for it.
+    model: Option<String>,
+    /// The model that answered, where the provider says.
+    answered_model: Option<String>,
+    /// The provider's status; null where it answered nothing.
+    status: Option<u16>,
+    /// The provider's own id of the request.
+    upstream_id: Option<String>,
+    /// Where the figures come from: `reported` by the provider, `counted` by us, `bounded` (the most that it can have been);
+    /// null where there are none.
+    source: Option<&'static str>,
+    /// Tokens by class; null where nobody told any.
+    tokens: Option<TokenClasses>,
+    /// What is billed where there are no tokens; null where there are.
+    billed: Option<OtherUnit>,
+    /// What that costs; null where usage or price are not known.
+    cost: Option<Cost>,
+    /// How the cost adds up; null where there is none, or the price that held is no longer configured.
+    price: Option<Price>,
+    /// Milliseconds to the first byte of the answer; null without one.
+    first_byte_ms: Option<f64>,
+    /// Milliseconds of the whole call.
+    total_ms: f64,
+}
+
+/// So many of a unit.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BilledUnits)]
+struct OtherUnit {
+    /// `image`, `millisecond` (of audio heard) or `character` (spoken).
+    unit: &'static str,
+    quantity: u64,
+}
+
+/// How a cost adds up: the lines' `amount_pico` and `rounding_pico` together are `cost.amount_nano` times 1,000.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PriceLines)]
+struct Price {
+    /// The price's version.
+    version: String,
+    currency: &'static str,
+    /// A line a class that was used.
+    lines: Vec<PriceLine>,
+    /// What the one rounding to billionths, half to even, adds: -500 to 500 trillionths.
+    rounding_pico: i64,
+}
+
+/// So many at a rate.
+#[derive(Debug, Serialize, ToSchema)]
+struct PriceLine {
+    /// A class of tokens, or a unit.
+    class: &'static str,
+    quantity: u64,
+    /// What one costs, in trillionths.
+    rate_pico: u64,
+    /// What they cost, in trillionths.
+    amount_pico: i64,
+}
+
+impl From<Billed> for OtherUnit {
+    fn from(billed: Billed) -> Self {
+        Self { unit: billed.unit.as_str(), quantity: billed.quantity }
+    }
+}
+
+impl Attempt {
+    fn of(attempt: RequestAttempt, snapshot: &Snapshot) -> Self {
+        let price = Price::of(&attempt, snapshot);
+        let usage = attempt.usage.as_ref();
+        Self {
+            provider: attempt.provider,
+            model: attempt.model,
+            answered_model: attempt.answered_model,
+            status: attempt.status,
+            upstream_id: attempt.upstream_id,
+            source: usage.map(|usage| usage.source.as_str()),
+            tokens: usage.filter(|usage| usage.has_tokens()).map(TokenClasses::from),
+            billed: usage.filter(|usage| !usage.has_tokens()).and_then(|usage| usage.billed).map(OtherUnit::from),
+            cost: attempt.cost.map(Cost::of),
+            price,
+            first_byte_ms: attempt.first_byte_us.map(ms),
+            total_ms: ms(attempt.duration_us),
+        }
+    }
+}
+
+impl Price {
+    /// `None` where the price does not hold any more, or (an amount that nobody can owe) its lines do not add up to the cost.
+    fn of(attempt: &RequestAttempt, snapshot: &Snapshot) -> Option<Self> {
+        let (cost, usage, version) = (attempt.cost?, attempt.usage.as_ref()?, attempt.price_version.as_deref()?);
+        let names = (attempt.model.as_deref().unwrap_or_default(), attempt.answered_model.as_deref());
+        let price = snapshot.price_of_version(attempt.provider.as_deref()?, names, version)?;
+        Self::adding_up(&price.lines(usage)?, cost, version)
+    }
+
+    fn adding_up(lines: &[rating::Line], cost: NanoUsd, version: &str) -> Option<Self> {
+        let amount = |line: &rating::Line| i64::try_from(line.amount_pico()).ok();
+        let sum = lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(amount(line)?))?;
+        let rounding_pico = cost.0.checked_mul(PICO_PER_NANO)?.checked_sub(sum)?;
+        if rating::total(lines) != cost {
+            return None;
+        }
+        let lines = lines.iter().map(|line| {
+            let amount_pico = amount(line)?;
+            Some(PriceLine { class: line.class, quantity: line.quantity, rate_pico: line.rate_pico, amount_pico })
+        });
+        Some(Self {
+            version: version.to_owned(),
+            currency: CURRENCY,
+            lines: lines.collect::<Option<_>>()?,
+            rounding_pico,
+        })
+    }
+}
+
+/// One request of the caller's user.
+#[utoipa::path(get, path = "/api/usage/requests/{id}", tag = "usage", security(("key" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The request's id"), Asked),
+    extensions(("x-codes" = json!(["bad_request", "not_found"]))),
+    responses((status = 200, body = InFull, example = json!({
+        "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z",
+        "key": {"id": "0199aa00-0000-7000-8000-000000000001", "label": "laptop", "prefix": "tollgate", "last4": "9f3c"},
+        "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "streamed": false,
+        "status": 200, "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,
+        "tokens": {"input": 7, "cached_input": 0, "cache_write": 0, "output": 3, "reasoning": 0, "total": 10},
+        "cost": {"amount_nano": 7750, "currency": "USD"}, "unpriced": false,
+        "phases": {"first_byte_ms": 312.5, "upstream_ms": 410.043, "total_ms": 410.4},
+        "bytes": {"request": 512, "response": 1024},
+        "attempts": [{
+            "provider": "openai", "model": "gpt-5-mini", "answered_model": "gpt-5-mini-2025-08-07", "status": 200,
+            "upstream_id": "req_1", "source": "reported",
+            "tokens": {"input": 7, "cached_input": null, "cache_write_short": null, "cache_write_long": null, "output": 3,
+                "reasoning": null, "audio_input": null, "image_input": null, "audio_output": null, "image_output": null,
+                "total": 10},
+            "billed": null, "cost": {"amount_nano": 7750, "currency": "USD"},
+            "price": {"version": "builtin-2026-11-01", "currency": "USD", "rounding_pico": 0, "lines": [
+                {"class": "input", "quantity": 7, "rate_pico": 250000, "amount_pico": 1750000},
+                {"class": "output", "quantity": 3, "rate_pico": 2000000, "amount_pico": 6000000}]},
+            "first_byte_ms": 312.5, "total_ms": 410.043
+        }]
+    }))))]
+pub(in crate::routes) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Segment(id): Segment,
+    request: Request,
+) -> Result<Json<InFull>, Problem> {
+    let Asked { user_id } = input::query(request.uri())?;
+    let subject = Subject::of(&app, &caller, user_id).await?;
+    let found = match id.parse() {
+        Ok(id) => app.store.find_request(subject.no, RequestId(id)).await.map_err(Problem::store)?,
+        // What is no id is nobody's.
+        Err(_) => None,
+    };
+    let (line, attempts) = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;
+    let snapshot = app.live.load_full();
+    let attempts = attempts.into_iter().map(|attempt| Attempt::of(attempt, &snapshot));
+    Ok(Json(InFull { request: Line::from(line), attempts: attempts.collect() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use meter::{Rates, Source, Usage};
+
+    use super::*;
+
+    #[test]
+    fn lines_and_rounding_add_up_to_the_cost() {
+        for input in 0..200_u64 {
+            let rates = Rates { input: Some(333), output: Some(77_777), ..Rates::default() };
+            let usage = Usage { input: Some(input), output: Some(input / 3), ..Usage::empty(Source::Reported) };
+            let (cost, lines) = (rates.cost(&usage).unwrap(), rates.lines(&usage).unwrap());
+            let price = Price::adding_up(&lines, cost, "v").unwrap();
+            let sum: i64 = price.lines.iter().map(|line| line.amount_pico).sum();
+            assert_eq!(sum + price.rounding_pico, cost.0 * 1_000);
+            assert!(price.rounding_pico.abs() <= 500);
+            assert!(Price::adding_up(&lines, NanoUsd(cost.0 + 1), "v").is_none(), "another cost");
+        }
+        let endless = Usage { output: Some(u64::MAX), ..Usage::empty(Source::Reported) };
+        let rates = Rates::flat(u64::MAX);
+        assert!(Price::adding_up(&rates.lines(&endless).unwrap(), rates.cost(&endless).unwrap(), "v").is_none());
+    }
+}

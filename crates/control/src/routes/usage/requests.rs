@@ -1,0 +1,258 @@
+//! `GET /api/usage/requests`: one line a request, newest first.
+
+use std::sync::Arc;
+
+use access::{Credits, KeyId, Refusal, RequestId};
+use axum::Json;
+use axum::extract::{Request, State};
+use serde::{Deserialize, Serialize};
+use store::{RequestFilter, RequestKey, RequestLine, RequestPlace};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::figures::{Cost, Tokens, ms};
+use crate::input;
+use crate::listing::{self, Place};
+use crate::moment::{self, rfc3339};
+use crate::problem::Problem;
+use crate::state::App;
+use crate::subject::Subject;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Only this key's, by its id.
+    key: Option<Uuid>,
+    /// Only those for this model, as callers name it.
+    model: Option<String>,
+    /// Only those that were answered so: a status as `429`, or a class as `4xx`.
+    status: Option<String>,
+    /// Only what began then or later (RFC 3339).
+    #[param(format = DateTime)]
+    since: Option<String>,
+    /// Only what began before (RFC 3339).
+    #[param(format = DateTime)]
+    until: Option<String>,
+    /// This user's; for admins. Without it the caller's own.
+    user_id: Option<Uuid>,
+    /// Items on a page. Default 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// `next` of the page before; without it the first.
+    cursor: Option<String>,
+}
+
+/// Requests, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestPage)]
+pub(in crate::routes) struct Page {
+    items: Vec<Line>,
+    /// The next page's cursor; null at the end. A page may hold fewer items than were asked for, or none, and be followed by
+    /// another: it looks at 20,000 requests at the most.
+    next: Option<String>,
+}
+
+/// A request.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestLine)]
+pub(in crate::routes) struct Line {
+    /// Its id, which its answer said in `X-Request-Id`.
+    #[schema(value_type = Uuid)]
+    id: RequestId,
+    /// When its head had arrived.
+    #[schema(format = DateTime)]
+    started_at: String,
+    /// The key; null where the store has lost it.
+    key: Option<OfKey>,
+    /// The route's name.
+    route: Option<String>,
+    /// The wire format of an LLM request; null for others.
+    format: Option<String>,
+    /// The model as the caller named it; null where none is known by name.
+    model: Option<String>,
+    /// Who answered; null where it never reached a provider.
+    provider: Option<String>,
+    /// Whether the answer was a stream of events.
+    streamed: bool,
+    /// The status that the caller got.
+    status: u16,
+    /// How it ended: `completed`, `caller_gone`, `upstream_cut`, `timed_out` or `drained`.
+    outcome: String,
+    /// Why the answer was one of ours; null where it was not.
+    refusal: Option<Why>,
+    /// What it cost of the quota; 0 where it was refused.
+    #[schema(value_type = u32)]
+    credits: Credits,
+    /// Calls upstream; 0 where it never reached one.
+    attempt_count: u64,
+    /// What was used; null where nobody said.
+    tokens: Option<Tokens>,
+    /// What is known of the cost; null where nothing is.
+    cost: Option<Cost>,
+    /// Whether the cost is not, or not wholly, known.
+    unpriced: bool,
+    phases: Phases,
+    bytes: Bytes,
+}
+
+/// The key of a request.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestKey)]
+struct OfKey {
+    #[schema(value_type = Uuid)]
+    id: KeyId,
+    label: String,
+    prefix: String,
+    last4: String,
+}
+
+/// Why a request was refused, or failed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestRefusal)]
+struct Why {
+    /// One of a closed list.
+    code: String,
+    /// What happened; null for a code of a newer tollgate.
+    message: Option<&'static str>,
+    /// Its page in the documentation.
+    page: String,
+}
+
+/// How long it took, in milliseconds.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestPhases)]
+struct Phases {
+    /// From the last call upstream to the first byte of its answer; null without one.
+    first_byte_ms: Option<f64>,
+    /// The whole last call upstream; null without one.
+    upstream_ms: Option<f64>,
+    /// From the request's head to the end of its answer.
+    total_ms: f64,
+}
+
+/// Bytes of bodies.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestBytes)]
+struct Bytes {
+    /// What went upstream.
+    request: u64,
+    /// What went to the caller.
+    response: u64,
+}
+
+impl From<RequestKey> for OfKey {
+    fn from(key: RequestKey) -> Self {
+        Self { id: key.id, label: key.label, prefix: key.prefix, last4: key.last4 }
+    }
+}
+
+impl From<String> for Why {
+    fn from(code: String) -> Self {
+        let known = Refusal::ALL.iter().find(|refusal| refusal.code() == code);
+        Self { message: known.map(|refusal| refusal.meaning()), page: format!("docs/errors/{code}.md"), code }
+    }
+}
+
+impl From<RequestLine> for Line {
+    fn from(line: RequestLine) -> Self {
+        Self {
+            id: line.id,
+            started_at: rfc3339(line.started_at),
+            key: line.key.map(OfKey::from),
+            route: line.route,
+            format: line.format,
+            model: line.model,
+            provider: line.provider,
+            streamed: line.streamed,
+            status: line.status,
+            outcome: line.outcome,
+            refusal: line.refusal.map(Why::from),
+            credits: line.credits,
+            attempt_count: line.attempts,
+            tokens: line.usage.as_ref().filter(|usage| usage.has_tokens()).map(Tokens::from),
+            cost: line.cost.map(Cost::of),
+            unpriced: line.unpriced,
+            phases: Phases {
+                first_byte_ms: line.first_byte_us.map(ms),
+                upstream_ms: line.upstream_us.map(ms),
+                total_ms: ms(line.duration_us),
+            },
+            bytes: Bytes { request: line.request_bytes, response: line.response_bytes },
+        }
+    }
+}
+
+/// The requests of the caller's user: LLM requests, also those that were refused, and requests of routes that leave rows.
+#[utoipa::path(get, path = "/api/usage/requests", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["bad_request", "not_found"]))),
+    responses((status = 200, body = Page, example = json!({
+        "items": [{
+            "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z",
+            "key": {"id": "0199aa00-0000-7000-8000-000000000001", "label": "laptop", "prefix": "tollgate", "last4": "9f3c"},
+            "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "streamed": true,
+            "status": 200, "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,
+            "tokens": {"input": 900, "cached_input": 100, "cache_write": 0, "output": 400, "reasoning": 50, "total": 1450},
+            "cost": {"amount_nano": 1234000, "currency": "USD"}, "unpriced": false,
+            "phases": {"first_byte_ms": 312.5, "upstream_ms": 2210.043, "total_ms": 2210.4},
+            "bytes": {"request": 512, "response": 16384}
+        }],
+        "next": null
+    }))))]
+pub(in crate::routes) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Json<Page>, Problem> {
+    let asked: Asked = input::query(request.uri())?;
+    let limit = listing::limit(asked.limit)?;
+    let after = asked.cursor.as_deref().map(Place::read).transpose()?;
+    let status = asked.status.as_deref().map(statuses).transpose()?;
+    let (since, until) =
+        (moment::asked("since", asked.since.as_deref())?, moment::asked("until", asked.until.as_deref())?);
+    if let (Some(since), Some(until)) = (since, until)
+        && since > until
+    {
+        return Err(Problem::new(Refusal::BadRequest, "`since` is later than `until`"));
+    }
+    let subject = Subject::of(&app, &caller, asked.user_id).await?;
+    let key = match asked.key {
+        Some(id) => Some(subject.key(&app, id).await?),
+        None => None,
+    };
+    let filter = RequestFilter { key, model: asked.model, status, since, until };
+    let after = after.map(|Place { at, id }| RequestPlace { at, id });
+    let page = app.store.requests_page(subject.no, &filter, (after, limit)).await.map_err(Problem::store)?;
+    let next = page.next.map(|RequestPlace { at, id }| Place { at, id }.cursor());
+    Ok(Json(Page { items: page.lines.into_iter().map(Line::from).collect(), next }))
+}
+
+/// The first and the last status that are asked for.
+fn statuses(text: &str) -> Result<(u16, u16), Problem> {
+    let digit = |byte: u8| u16::from(byte - b'0');
+    match *text.as_bytes() {
+        [class @ b'1'..=b'5', b'x', b'x'] => Ok((digit(class) * 100, digit(class) * 100 + 99)),
+        [class @ b'1'..=b'5', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
+            let status = digit(class) * 100 + digit(tens) * 10 + digit(ones);
+            Ok((status, status))
+        }
+        _ => Err(Problem::new(Refusal::BadRequest, "`status` is a status as 429, or a class as 4xx")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_exact_or_a_class() {
+        for (text, expected) in [("429", (429, 429)), ("4xx", (400, 499)), ("100", (100, 100)), ("599", (599, 599))] {
+            assert_eq!(statuses(text).unwrap(), expected, "{text}");
+        }
+        for text in ["", "xx", "0xx", "6xx", "44xx", "4xxx", "4XX", "99", "600", "0429", "+429", "42x", "4 29", "٤xx"]
+        {
+            assert!(statuses(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `GET /api/usage/today`.
+
+use std::sync::Arc;
+
+use access::KeyId;
+use axum::Json;
+use axum::extract::{Request, State};
+use serde::{Deserialize, Serialize};
+use store::KeyUsage;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::figures::Used;
+use crate::input;
+use crate::moment::date;
+use crate::problem::Problem;
+use crate::quota::Spent;
+use crate::state::App;
+use crate::subject::Subject;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Only this key's.
+    key_id: Option<Uuid>,
+    /// This user's; for admins. Without it the caller's own.
+    user_id: Option<Uuid>,
+}
+
+/// What was recorded of the day; the three fields before the last are the quota's, and the user's also for one key.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::routes) struct Today {
+    date: String,
+    #[serde(flatten)]
+    used: Used,
+    limit: Option<u64>,
+    remaining: Option<u64>,
+    resets_at: String,
+    by_key: Vec<OfKey>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct OfKey {
+    #[schema(value_type = Uuid)]
+    key_id: KeyId,
+    label: String,
+    prefix: String,
+    last4: String,
+    #[serde(flatten)]
+    used: Used,
+}
+
+impl From<KeyUsage> for OfKey {
+    fn from(usage: KeyUsage) -> Self {
+        let used = Used::from(&usage.total);
+        Self { key_id: usage.key, label: usage.label, prefix: usage.prefix, last4: usage.last4, used }
+    }
+}
+
+/// What the caller's user has used since midnight UTC, with all keys or with `?key_id=`.
+#[utoipa::path(get, path = "/api/usage/today", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["not_found"]))),
+    responses((status = 200, body = Today, example = json!({
+        "date": "2026-11-20", "requests": 12, "credits": 12,
+        "tokens": {"input": 900, "cached_input": 100, "cache_write": 0, "output": 400, "reasoning": 50, "total": 1450},
+        "cost": {"amount_nano": 1234000, "currency": "USD"}, "unpriced_requests": 0,
+        "limit": 10000, "remaining": 9988, "resets_at": "2026-11-21T00:00:00Z", "by_key": []
+    }))))]
+pub(in crate::routes) async fn today(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Json<Today>, Problem> {
+    let Asked { key_id, user_id } = input::query(request.uri())?;
+    let subject = Subject::of(&app, &caller, user_id).await?;
+    let key = match key_id {
+        Some(id) => Some(subject.key(&app, id).await?),
+        None => None,
+    };
+    let day = app.clock.now().day();
+    let usage = app.store.usage_of_day(subject.no, key, day).await.map_err(Problem::store)?;
+    let spent = match key {
+        None => Spent::or(&app, subject.no, &usage, day),
+        // What was read is one key's; the quota is of all.
+        Some(_) => Spent::of(&app, subject.no, day).await?,
+    };
+    let quota = spent.of_user(&subject.plan);
+    Ok(Json(Today {
+        date: date(day),
+        used: Used::from(&usage.total),
+        limit: quota.limit,
+        remaining: quota.remaining,
+        resets_at: quota.resets_at,
+        by_key: usage.by_key.into_iter().map(OfKey::from).collect(),
+    }))
+}

@@ -1,0 +1,248 @@
+//! `/api/users`: accounts, for admins.
+
+use std::sync::Arc;
+
+use access::{Refusal, Role, UserId, UserStatus};
+use axum::Json;
+use axum::extract::{Request, State};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use store::{Email, NewLink, NewUser, Purpose, StoreError, User, UserChange, UserRef};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::auth::register::{address_of, name_of};
+use crate::caller::Admin;
+use crate::input::Segment;
+use crate::links::{NewTicket, PASSWORD_FOR, PasswordLink};
+use crate::problem::Problem;
+use crate::sign_in::Account;
+use crate::state::App;
+use crate::words::{RoleWord, StatusWord};
+use crate::{input, listing};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Only who has exactly this address, in whatever case.
+    email: Option<String>,
+    /// Only these.
+    #[param(value_type = Option<StatusWord>)]
+    status: Option<String>,
+    /// Items on a page. Default 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// `next` of the page before; without it the first.
+    cursor: Option<String>,
+}
+
+/// Users, in the order in which they were made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Users {
+    items: Vec<Account>,
+    /// The next page's cursor; null on the last page.
+    next: Option<String>,
+}
+
+/// Somebody to be given an account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewUser, example = json!({"email": "bob@example.com", "name": "Bob", "plan": "pro", "role": "member"}))]
+#[serde(deny_unknown_fields)]
+struct New {
+    /// An e-mail address: it is the name to sign in with.
+    #[schema(max_length = 254)]
+    email: String,
+    /// Shown to people; 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// The plan's name.
+    plan: String,
+    /// Default `member`.
+    #[schema(value_type = Option<RoleWord>)]
+    role: Option<String>,
+}
+
+/// A new user, and the link with which it chooses its password.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Made {
+    user: Account,
+    password_link: PasswordLink,
+}
+
+/// What of a user shall be another. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = UserChange, example = json!({"plan": "pro", "status": "active"}))]
+#[serde(deny_unknown_fields)]
+struct Change {
+    /// Shown to people; 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// The plan's name.
+    plan: Option<String>,
+    /// `suspended`: keys and sessions of the user open nothing, and its sessions are ended for good.
+    #[schema(value_type = Option<StatusWord>)]
+    status: Option<String>,
+    /// What it may do beside using what is its own.
+    #[schema(value_type = Option<RoleWord>)]
+    role: Option<String>,
+}
+
+/// All users.
+#[utoipa::path(get, path = "/api/users", tag = "admin", params(Asked), security(("token" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["forbidden"]))),
+    responses((status = 200, body = Users, example = json!({
+        "items": [{"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
+            "role": "admin", "status": "active", "created_at": "2026-11-20T08:03:52Z"}],
+        "next": null
+    }))))]
+pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request) -> Result<Json<Users>, Problem> {
+    let Asked { email, status, limit, cursor } = input::query(request.uri())?;
+    let limit = listing::limit(limit)?;
+    let unreadable = |message: String| Problem::new(Refusal::BadRequest, message);
+    let status = status.map(|word| UserStatus::parse(&word).ok_or_else(|| unreadable(STATUSES.to_owned())));
+    let status = status.transpose()?;
+    if let Some(email) = email {
+        let email = Email::parse(&email).map_err(|error| unreadable(format!("`email`: {error}")))?;
+        let found = app.store.find_user(&UserRef::Email(email)).await.map_err(Problem::store)?;
+        let found = found.filter(|user| status.is_none_or(|status| user.status == status));
+        return Ok(Json(Users { items: found.iter().map(Account::from).collect(), next: None }));
+    }
+    let after = match listing::after(cursor.as_deref())? {
+        Some(id) => {
+            let last = app.store.find_user(&UserRef::Id(UserId(id))).await.map_err(Problem::store)?;
+            Some(last.ok_or_else(listing::no_cursor)?.no)
+        }
+        None => None,
+    };
+    let mut found = app.store.users_after(after, status, limit + 1).await.map_err(Problem::store)?;
+    let next = listing::cut(&mut found, limit, |user| user.id.0);
+    Ok(Json(Users { items: found.iter().map(Account::from).collect(), next }))
+}
+
+/// Makes a user, and a one-time link with which it chooses its password within a day.
+#[utoipa::path(post, path = "/api/users", tag = "admin", request_body = New, security(("token" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
+    responses((status = 201, body = Made, example = json!({
+        "user": {"id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "email": "bob@example.com", "plan": "pro",
+            "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
+        "password_link": {"url": "https://tollgate.example.com/link#tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE",
+            "expires_at": "2026-11-21T08:03:52Z"}
+    }))))]
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    Admin(caller): Admin,
+    request: Request,
+) -> Result<(StatusCode, Json<Made>), Problem> {
+    let New { email, name, plan, role } = input::required(request, app.limits.body).await?;
+    let role = role.as_deref().map(role_of).transpose()?.unwrap_or(Role::Member);
+    let new = NewUser { role, ..NewUser::member(address_of(&email)?, name_of(&name)?, plan) };
+    let ticket = NewTicket::of(&app, PASSWORD_FOR)?;
+    let (user, link) = app.store.create_user_with_link(&caller.actor(), new, ticket.kept()).await?;
+    let made = Made { user: Account::from(&user), password_link: PasswordLink::of(ticket.url(&app), &link) };
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// One user.
+#[utoipa::path(get, path = "/api/users/{id}", tag = "admin", security(("token" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The user")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
+    responses((status = 200, body = Account, example = json!({
+        "id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "email": "bob@example.com", "plan": "pro",
+        "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"
+    }))))]
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Segment(id): Segment,
+) -> Result<Json<Account>, Problem> {
+    Ok(Json(Account::from(&find(&app, &id).await?)))
+}
+
+/// Changes a user's name, plan, status or role; it holds everywhere within a second.
+#[utoipa::path(patch, path = "/api/users/{id}", tag = "admin", request_body = Change,
+    security(("token" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The user")),
+    extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
+    responses((status = 200, body = Account, example = json!({
+        "id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "email": "bob@example.com", "plan": "pro",
+        "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"
+    }))))]
+pub(super) async fn change(
+    State(app): State<Arc<App>>,
+    Admin(caller): Admin,
+    Segment(id): Segment,
+    request: Request,
+) -> Result<Json<Account>, Problem> {
+    let Change { name, plan, status, role } = input::required(request, app.limits.body).await?;
+    let change = UserChange {
+        name: name.as_deref().map(name_of).transpose()?,
+        plan,
+        status: status.as_deref().map(status_of).transpose()?,
+        role: role.as_deref().map(role_of).transpose()?,
+    };
+    let user = UserRef::Id(UserId(id.parse::<Uuid>().map_err(|_| missing())?));
+    let changed = app.store.change_user(&caller.actor(), &user, change).await.map_err(or_missing)?;
+    app.sessions.forget_all_of(changed.id);
+    Ok(Json(Account::from(&changed)))
+}
+
+/// Makes a one-time link with which a user chooses a new password within a day; an older one opens nothing any more.
+#[utoipa::path(post, path = "/api/users/{id}/password-link", tag = "admin", security(("token" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The user")),
+    extensions(("x-codes" = json!(["forbidden", "not_found", "conflict"]))),
+    responses((status = 201, body = PasswordLink, example = json!({
+        "url": "https://tollgate.example.com/link#tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE",
+        "expires_at": "2026-11-21T08:03:52Z"
+    }))))]
+pub(super) async fn password_link(
+    State(app): State<Arc<App>>,
+    Admin(caller): Admin,
+    Segment(id): Segment,
+) -> Result<(StatusCode, Json<PasswordLink>), Problem> {
+    let user = UserId(id.parse::<Uuid>().map_err(|_| missing())?);
+    let ticket = NewTicket::of(&app, PASSWORD_FOR)?;
+    let (hash, expires_at) = ticket.kept();
+    let new = NewLink { purpose: Purpose::Password { user }, hash, expires_at };
+    let link = app.store.make_link(&caller.actor(), new).await.map_err(or_missing)?;
+    Ok((StatusCode::CREATED, Json(PasswordLink::of(ticket.url(&app), &link))))
+}
+
+/// Signs a user out everywhere: ends all of its sessions, for good.
+#[utoipa::path(delete, path = "/api/users/{id}/sessions", tag = "admin", security(("token" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The user")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
+    responses((status = 204, description = "They have ended")))]
+pub(super) async fn sign_out(
+    State(app): State<Arc<App>>,
+    Admin(caller): Admin,
+    Segment(id): Segment,
+) -> Result<StatusCode, Problem> {
+    let user = find(&app, &id).await?.id;
+    app.store.end_sessions(&caller.actor(), user, None).await.map_err(Problem::store)?;
+    app.sessions.forget_all_of(user);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+const STATUSES: &str = "`status` is `active` or `suspended`";
+
+fn status_of(word: &str) -> Result<UserStatus, Problem> {
+    UserStatus::parse(word).ok_or_else(|| Problem::new(Refusal::Unprocessable, STATUSES))
+}
+
+fn role_of(word: &str) -> Result<Role, Problem> {
+    Role::parse(word).ok_or_else(|| Problem::new(Refusal::Unprocessable, "`role` is `member` or `admin`"))
+}
+
+/// # Errors
+/// `not_found`, also for what is no id; `unavailable`.
+pub(super) async fn find(app: &App, id: &str) -> Result<User, Problem> {
+    let id = UserId(id.parse::<Uuid>().map_err(|_| missing())?);
+    let found = app.store.find_user(&UserRef::Id(id)).await.map_err(Problem::store)?;
+    found.ok_or_else(missing)
+}
+
+fn missing() -> Problem {
+    Problem::new(Refusal::NotFound, "there is no user with this id")
+}
+
+fn or_missing(error: StoreError) -> Problem {
+    if matches!(error, StoreError::NoUser { .. }) { missing() } else { error.into() }
+}

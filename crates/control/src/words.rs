@@ -1,0 +1,45 @@
+//! Closed sets of words, for the document: what says them elsewhere is plain text.
+
+use utoipa::ToSchema;
+
+/// What a user may do beside using what is its own.
+#[derive(ToSchema)]
+#[schema(as = Role, rename_all = "snake_case")]
+#[expect(dead_code, reason = "it stands for `access::Role`")]
+pub(crate) enum RoleWord {
+    Admin,
+    Member,
+}
+
+/// Whether a user's keys and sessions open anything.
+#[derive(ToSchema)]
+#[schema(as = UserStatus, rename_all = "snake_case")]
+#[expect(dead_code, reason = "it stands for `access::UserStatus`")]
+pub(crate) enum StatusWord {
+    Active,
+    Suspended,
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Role, UserStatus};
+    use utoipa::PartialSchema;
+    use utoipa::openapi::{RefOr, Schema};
+
+    use super::*;
+
+    fn words(schema: &RefOr<Schema>) -> Vec<String> {
+        serde_json::from_value(serde_json::to_value(schema).unwrap()["enum"].clone()).unwrap()
+    }
+
+    #[test]
+    fn the_words_are_those_that_are_said() {
+        let (roles, statuses) = (words(&RoleWord::schema()), words(&StatusWord::schema()));
+        assert_eq!(
+            (roles.as_slice(), statuses.as_slice()),
+            (&["admin", "member"].map(String::from)[..], &["active", "suspended"].map(String::from)[..])
+        );
+        assert!(roles.iter().all(|word| Role::parse(word).is_some_and(|role| role.as_str() == word)));
+        assert!(statuses.iter().all(|word| UserStatus::parse(word).is_some_and(|status| status.as_str() == word)));
+    }
+}

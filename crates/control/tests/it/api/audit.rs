@@ -1,0 +1,98 @@
+use std::time::Duration;
+
+use access::Role;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, call, get, post};
+use crate::person::SignedIn;
+use crate::world::World;
+
+mod changes;
+
+const PATH: &str = "/api/audit";
+
+async fn administered() -> (World, SignedIn) {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    (world, session)
+}
+
+async fn ask(world: &World, by: &SignedIn, query: &str) -> Answer {
+    get(world.address, &format!("{PATH}?{query}"), &[&by.bearer()]).await
+}
+
+fn actions(page: &Value) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|item| item["action"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_line_says_who_did_what_to_whom_when_and_from_where() {
+    let (world, root) = administered().await;
+    let ada = world.person("ada").await;
+    world.clock.advance(Duration::from_secs(90));
+    let headers = [root.bearer(), "Content-Type: application/json".to_owned()];
+    let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+    let line = format!("PATCH /api/users/{}", ada.user);
+    assert_eq!(call(world.address, &line, &headers, "{\"plan\":\"endless\",\"name\":\"Ada L.\"}").await.status, 200);
+    let page = ask(&world, &root, "limit=1").await.json();
+    let me = world.me(&root.bearer()).await.json();
+    let expected = json!({
+        "id": page["items"][0]["id"], "at": "2026-11-20T12:01:30Z",
+        "actor": {"kind": "user", "user_id": me["user"]["id"], "user_name": "root", "session_id": me["session_id"],
+            "key_id": null, "address": "127.0.0.1"},
+        "action": "user.change", "target_id": ada.user, "user_id": ada.user, "user_name": "Ada L.",
+        "detail": {"plan": "endless", "name": "changed"},
+    });
+    assert_eq!(page["items"][0], expected);
+    assert!(page["next"].is_string(), "{page}");
+}
+
+#[tokio::test]
+async fn lines_are_asked_for_by_user_action_and_time_and_come_by_page() {
+    let (world, root) = administered().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    for _ in 0..3 {
+        world.clock.advance(Duration::from_secs(60));
+        world.sign_in(&ada).await;
+        world.sign_in(&bob).await;
+    }
+    let of_ada = ask(&world, &root, &format!("user_id={}", ada.user)).await.json();
+    assert_eq!(actions(&of_ada), ["session.create", "session.create", "session.create", "user.create"]);
+    let made = ask(&world, &root, "action=user.create").await.json();
+    assert_eq!(made["items"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        made["items"][0]["actor"],
+        json!({"kind": "command", "user_id": null, "user_name": null, "session_id": null,
+        "key_id": null, "address": null})
+    );
+    let between = "since=2026-11-20T12:01:00Z&until=2026-11-20T12:03:00Z";
+    assert_eq!(ask(&world, &root, between).await.json()["items"].as_array().unwrap().len(), 4);
+    let both = format!("{between}&user_id={}&action=session.create", bob.user);
+    assert_eq!(actions(&ask(&world, &root, &both).await.json()), ["session.create", "session.create"]);
+
+    let all = ask(&world, &root, "limit=200").await.json();
+    let (mut paged, mut query) = (Vec::new(), "limit=3".to_owned());
+    loop {
+        let page = ask(&world, &root, &query).await.json();
+        paged.extend(page["items"].as_array().unwrap().clone());
+        let Some(next) = page["next"].as_str() else { break };
+        query = format!("limit=3&cursor={next}");
+    }
+    assert_eq!(&Value::from(paged), &all["items"]);
+    for query in ["user_id=x", "action=user.eat", "since=today", "until=2026-11-20", "limit=0", "cursor=x", "actor=x"] {
+        ask(&world, &root, query).await.refuses(400, "bad_request");
+    }
+}
+
+#[tokio::test]
+async fn no_line_has_a_secret_or_an_address_of_a_person() {
+    let (world, root) = administered().await;
+    let body = json!({"email": "secret.person@example.com", "name": "Secret Person", "plan": "starter"}).to_string();
+    let made = post(world.address, "/api/users", &[&root.bearer()], &body).await.json();
+    let token = made["password_link"]["url"].as_str().unwrap().split_once('#').unwrap().1;
+    let text = ask(&world, &root, "limit=200").await.body;
+    for secret in [token, &token[4..], "secret.person@", &root.access, &root.refresh] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}

@@ -1,0 +1,175 @@
+//! Every operation that changes something writes one line for each thing that it changes, and what changes nothing writes none.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Role;
+use config::snapshot::SignupMode;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, call};
+use crate::document;
+use crate::person::{PASSWORD, SignedIn};
+use crate::world::World;
+
+/// Operations with a method that could change something, and change nothing.
+const CHANGES_NOTHING: [&str; 3] =
+    ["POST /api/auth/validate", "POST /api/auth/link/check", "POST /api/provider-keys/{id}/test"];
+
+/// Calls, and what each left in the log.
+struct Log {
+    world: World,
+    called: BTreeSet<String>,
+}
+
+impl Log {
+    /// What was written since this was asked last; lines of one moment have no order.
+    async fn added(&mut self) -> Vec<String> {
+        let since = Some(self.world.clock.now());
+        let filter = store::AuditFilter { since, ..store::AuditFilter::default() };
+        let page = self.world.store.audit_page(&filter, None, 1_000).await.unwrap();
+        self.world.clock.advance(Duration::from_millis(3));
+        let mut new: Vec<String> = page.lines.into_iter().map(|line| line.action).collect();
+        new.sort_unstable();
+        new
+    }
+
+    /// Calls `METHOD PATH`, where `path` is the document's `template` with ids; the answer is a success and leaves these lines.
+    async fn call(&mut self, (line, path): (&str, &str), (header, body): (&str, &Value), left: &[&str]) -> Answer {
+        let method = line.split(' ').next().unwrap();
+        let path = if path.is_empty() { line.split(' ').nth(1).unwrap() } else { path };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut headers = vec![header];
+        headers.retain(|header| !header.is_empty());
+        headers.extend((!body.is_empty()).then_some("Content-Type: application/json"));
+        let answer = call(self.world.address, &format!("{method} {path}"), &headers, &body).await;
+        assert!((200..300).contains(&answer.status), "{line}: {answer:?}");
+        let mut left = left.to_vec();
+        left.sort_unstable();
+        assert_eq!(self.added().await, left, "{line}");
+        self.called.insert(line.to_owned());
+        answer
+    }
+}
+
+/// As in a configuration with a provider whose credential is in the vault.
+fn with_a_provider() -> Vec<Arc<config::snapshot::Provider>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tollgate.yaml");
+    std::fs::write(&file, "providers: [{name: openai, kind: openai, credential: vault}]\n").unwrap();
+    let environment = config::Environment::default();
+    let sources = config::Sources { file: Some(&file), environment: &environment, flags: config::Flags::default() };
+    config::load(sources).unwrap().snapshot.providers
+}
+
+fn id(answer: &Answer) -> String {
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+fn token(url: &Value) -> String {
+    url.as_str().unwrap().split_once('#').unwrap().1.to_owned()
+}
+
+#[tokio::test]
+async fn every_change_leaves_one_line() {
+    let world = World::start().await;
+    let providers = with_a_provider();
+    world.configure(|config| {
+        config.signup.mode = SignupMode::Open;
+        config.providers = providers;
+    });
+    let root = world.person_with("root", Role::Admin).await;
+    let mut log = Log { world, called: BTreeSet::new() };
+    log.added().await;
+
+    let credentials = serde_json::from_str(&root.credentials()).unwrap();
+    let answer = log.call(("POST /api/auth/login", ""), ("", &credentials), &["session.create"]).await;
+    let admin = SignedIn::read(&answer).bearer();
+    accounts(&mut log, &admin).await;
+    let member = signing_in(&mut log).await;
+    plans_and_invites(&mut log, &admin).await;
+    own_things(&mut log, &member).await;
+    keys(&mut log, &member).await;
+
+    let changing: BTreeSet<String> = document::calls()
+        .into_iter()
+        .filter(|call| !call.starts_with("GET ") && !CHANGES_NOTHING.contains(&call.as_str()))
+        .collect();
+    let forgotten: Vec<_> = changing.difference(&log.called).collect();
+    assert!(forgotten.is_empty(), "operations that change something, and are not in this test: {forgotten:?}");
+}
+
+async fn accounts(log: &mut Log, admin: &str) {
+    let bob = json!({"email": "bob@example.com", "name": "Bob", "plan": "starter"});
+    let made = log.call(("POST /api/users", ""), (admin, &bob), &["user.create", "link.create"]).await.json();
+    let (bob, link) = (made["user"]["id"].as_str().unwrap(), token(&made["password_link"]["url"]));
+    let use_it = json!({"token": link, "password": PASSWORD});
+    log.call(("POST /api/auth/link", ""), ("", &use_it), &["user.password"]).await;
+    let path = format!("/api/users/{bob}");
+    let change = json!({"plan": "endless", "status": "suspended"});
+    log.call(("PATCH /api/users/{id}", &path), (admin, &change), &["user.change"]).await;
+    log.call(("PATCH /api/users/{id}", &path), (admin, &change), &[]).await;
+    log.call(("PATCH /api/users/{id}", &path), (admin, &json!({})), &[]).await;
+    log.call(("PATCH /api/users/{id}", &path), (admin, &json!({"status": "active"})), &["user.change"]).await;
+    let path = format!("/api/users/{bob}/password-link");
+    log.call(("POST /api/users/{id}/password-link", &path), (admin, &Value::Null), &["link.create"]).await;
+    let path = format!("/api/users/{bob}/sessions");
+    log.call(("DELETE /api/users/{id}/sessions", &path), (admin, &Value::Null), &[]).await;
+    let credentials = json!({"email": "bob@example.com", "password": PASSWORD});
+    log.call(("POST /api/auth/login", ""), ("", &credentials), &["session.create"]).await;
+    log.call(("DELETE /api/users/{id}/sessions", &path), (admin, &Value::Null), &["session.end"]).await;
+}
+
+/// Answers the header of a member who has signed up.
+async fn signing_in(log: &mut Log) -> String {
+    let new = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada", "refresh": true});
+    let answer = log.call(("POST /api/auth/register", ""), ("", &new), &["user.create", "session.create"]).await;
+    let ada = SignedIn::read(&answer);
+    // A renewal is no new sign-in.
+    let renewal = serde_json::from_str(&ada.renewal()).unwrap();
+    log.call(("POST /api/auth/refresh", ""), ("", &renewal), &[]).await;
+    let change = json!({"current": PASSWORD, "new": "another long password"});
+    log.call(("POST /api/auth/password", ""), (&ada.bearer(), &change), &["user.password"]).await;
+    let credentials = json!({"email": "ada@example.com", "password": "another long password", "refresh": true});
+    let second = log.call(("POST /api/auth/login", ""), ("", &credentials), &["session.create"]).await;
+    log.call(("POST /api/auth/logout", ""), (&SignedIn::read(&second).bearer(), &Value::Null), &["session.end"]).await;
+    let third = log.call(("POST /api/auth/login", ""), ("", &credentials), &["session.create"]).await;
+    let third = log.world.me(&SignedIn::read(&third).bearer()).await.json()["session_id"].as_str().unwrap().to_owned();
+    let path = format!("/api/sessions/{third}");
+    log.call(("DELETE /api/sessions/{id}", &path), (&ada.bearer(), &Value::Null), &["session.end"]).await;
+    ada.bearer()
+}
+
+async fn plans_and_invites(log: &mut Log, admin: &str) {
+    log.call(("POST /api/plans", ""), (admin, &json!({"name": "team"})), &["plan.create"]).await;
+    let change = json!({"credits_per_day": 5});
+    log.call(("PATCH /api/plans/{name}", "/api/plans/team"), (admin, &change), &["plan.change"]).await;
+    log.call(("PATCH /api/plans/{name}", "/api/plans/team"), (admin, &change), &[]).await;
+    let made = log.call(("POST /api/invites", ""), (admin, &json!({})), &["link.create"]).await;
+    let path = format!("/api/invites/{}", id(&made));
+    log.call(("DELETE /api/invites/{id}", &path), (admin, &Value::Null), &["link.revoke"]).await;
+}
+
+async fn own_things(log: &mut Log, member: &str) {
+    let new = json!({"provider": "openai", "label": "team", "secret": "sk-0123456789abcdefghijEXAMPLE"});
+    let made = log.call(("POST /api/provider-keys", ""), (member, &new), &["provider_key.create"]).await;
+    let path = format!("/api/provider-keys/{}", id(&made));
+    let change = json!({"label": "other"});
+    log.call(("PATCH /api/provider-keys/{id}", &path), (member, &change), &["provider_key.change"]).await;
+    log.call(("PATCH /api/provider-keys/{id}", &path), (member, &change), &[]).await;
+    log.call(("DELETE /api/provider-keys/{id}", &path), (member, &Value::Null), &["provider_key.delete"]).await;
+}
+
+async fn keys(log: &mut Log, member: &str) {
+    let made = log.call(("POST /api/keys", ""), (member, &json!({"label": "laptop"})), &["key.create"]).await;
+    let path = format!("/api/keys/{}", id(&made));
+    let change = json!({"label": "desk", "scopes": {"models": ["fast"]}});
+    log.call(("PATCH /api/keys/{id}", &path), (member, &change), &["key.change"]).await;
+    log.call(("PATCH /api/keys/{id}", &path), (member, &change), &[]).await;
+    log.call(("PATCH /api/keys/{id}", &path), (member, &json!({})), &[]).await;
+    let rotate = format!("{path}/rotate");
+    log.call(("POST /api/keys/{id}/rotate", &rotate), (member, &json!({"grace": "1h"})), &["key.rotate"]).await;
+    log.call(("DELETE /api/keys/{id}", &path), (member, &Value::Null), &["key.revoke"]).await;
+    log.call(("DELETE /api/keys/{id}", &path), (member, &Value::Null), &[]).await;
+}

@@ -1,0 +1,194 @@
+use std::time::Duration;
+
+use access::Role;
+use config::snapshot::SignupMode;
+use serde_json::{Value, json};
+use store::Purpose;
+
+use crate::client::{Answer, get, post};
+use crate::person::{PASSWORD, SignedIn};
+use crate::world::World;
+
+const PATH: &str = "/api/auth/link";
+const NEW: &str = "another horse, same battery";
+
+async fn world() -> World {
+    let world = World::start().await;
+    world.configure(|snapshot| snapshot.signup.mode = SignupMode::Invite);
+    world
+}
+
+async fn check(world: &World, token: &str) -> Answer {
+    post(world.address, "/api/auth/link/check", &[], &json!({"token": token}).to_string()).await
+}
+
+async fn redeem(world: &World, body: &Value) -> Answer {
+    post(world.address, PATH, &[], &body.to_string()).await
+}
+
+async fn signs_in(world: &World, email: &str, password: &str) -> bool {
+    let body = json!({"email": email, "password": password}).to_string();
+    post(world.address, "/api/auth/login", &[], &body).await.status == 200
+}
+
+#[tokio::test]
+async fn who_forgot_the_password_chooses_another_and_is_signed_out_everywhere() {
+    let world = world().await;
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    assert_eq!(world.me(&session.bearer()).await.status, 200);
+    let token = world.link(Purpose::Password { user: ada.user }).await;
+    let told = check(&world, &token).await.json();
+    assert_eq!(told, json!({"kind": "password", "email": "ada@example.com", "expires_at": "2026-11-21T12:00:00Z"}));
+    let answer = redeem(&world, &json!({"token": token, "password": NEW})).await;
+    assert_eq!((answer.status, answer.cookies.len()), (200, 0), "{answer:?}");
+    assert_eq!(
+        (&answer.json()["kind"], &answer.json()["user"]["email"]),
+        (&json!("password"), &json!("ada@example.com"))
+    );
+    world.me(&session.bearer()).await.refuses(401, "token_expired");
+    assert!(signs_in(&world, &ada.email, NEW).await && !signs_in(&world, &ada.email, PASSWORD).await);
+    redeem(&world, &json!({"token": token, "password": NEW})).await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn an_invitation_makes_an_account() {
+    let world = world().await;
+    let token = world.invite(None, None).await;
+    assert_eq!(check(&world, &token).await.json()["email"], json!(null));
+    let asked = json!({"token": token, "password": PASSWORD, "name": "Ada", "email": "ada@example.com"});
+    assert_eq!(redeem(&world, &asked).await.json()["user"]["role"], "member");
+    assert!(signs_in(&world, "ada@example.com", PASSWORD).await);
+
+    let bound = world.invite(Some("bob@example.com"), Some("endless")).await;
+    assert_eq!(check(&world, &bound).await.json()["email"], "bob@example.com");
+    let other = json!({"token": bound, "password": PASSWORD, "name": "Bob", "email": "eve@example.com"});
+    redeem(&world, &other).await.refuses(403, "signup_closed");
+    let user =
+        redeem(&world, &json!({"token": bound, "password": PASSWORD, "name": "Bob"})).await.json()["user"].clone();
+    assert_eq!((&user["email"], &user["plan"]), (&json!("bob@example.com"), &json!("endless")));
+}
+
+#[tokio::test]
+async fn an_invitation_opens_nothing_where_sign_up_is_closed() {
+    let world = world().await;
+    let token = world.invite(None, None).await;
+    world.configure(|snapshot| snapshot.signup.mode = SignupMode::Closed);
+    let asked = json!({"token": token, "password": PASSWORD, "name": "Ada", "email": "ada@example.com"});
+    redeem(&world, &asked).await.refuses(403, "signup_closed");
+}
+
+#[tokio::test]
+async fn a_taken_address_is_not_revealed_to_whoever_has_an_invitation() {
+    let world = world().await;
+    let ada = world.person("ada").await;
+    let token = world.invite(None, None).await;
+    let asked = json!({"token": token, "password": NEW, "name": "Ada", "email": "ada@example.com"});
+    let answer = redeem(&world, &asked).await;
+    assert_eq!((answer.status, &answer.json()["user"]["email"]), (200, &json!("ada@example.com")));
+    assert_ne!(answer.json()["user"]["id"], json!(ada.user));
+    assert!(signs_in(&world, &ada.email, PASSWORD).await && !signs_in(&world, &ada.email, NEW).await);
+}
+
+#[tokio::test]
+async fn the_first_admin_is_made_once() {
+    let world = world().await;
+    let token = world.link(Purpose::FirstAdmin).await;
+    assert_eq!(check(&world, &token).await.json()["kind"], "first_admin");
+    let asked = json!({"token": token, "password": PASSWORD, "name": "Root", "email": "root@example.com"});
+    assert_eq!(redeem(&world, &asked).await.json()["user"]["role"], "admin");
+    let login = json!({"email": "root@example.com", "password": PASSWORD, "refresh": true}).to_string();
+    let session = SignedIn::read(&post(world.address, "/api/auth/login", &[], &login).await);
+    assert_eq!(world.me(&session.bearer()).await.json()["acts_as"], "admin");
+    redeem(&world, &asked).await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn the_first_admins_link_opens_nothing_when_there_is_one() {
+    let world = world().await;
+    let token = world.link(Purpose::FirstAdmin).await;
+    world.person_with("root", Role::Admin).await;
+    let asked = json!({"token": token, "password": PASSWORD, "name": "Eve", "email": "eve@example.com"});
+    redeem(&world, &asked).await.refuses(409, "conflict");
+}
+
+#[tokio::test]
+async fn a_link_that_opens_nothing_has_one_answer() {
+    let world = world().await;
+    let ada = world.person("ada").await;
+    let old = world.link(Purpose::Password { user: ada.user }).await;
+    world.clock.advance(Duration::from_secs(86_400));
+    let (replaced, used) = (world.link(Purpose::Password { user: ada.user }).await, world.invite(None, None).await);
+    world.link(Purpose::Password { user: ada.user }).await;
+    redeem(&world, &json!({"token": used, "password": PASSWORD, "name": "Bob", "email": "bob@example.com"})).await;
+    let session = world.sign_in(&ada).await;
+    let mut bodies = Vec::new();
+    for token in ["", "x", &format!("tgl_{}", "A".repeat(43)), &old, &replaced, &used, &session.refresh] {
+        let (shown, answer) =
+            (check(&world, token).await, redeem(&world, &json!({"token": token, "password": NEW})).await);
+        shown.refuses(404, "not_found");
+        answer.refuses(404, "not_found");
+        bodies.extend([shown.body, answer.body]);
+    }
+    assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:#?}");
+}
+
+#[tokio::test]
+async fn a_link_takes_what_it_needs_and_nothing_else() {
+    let world = world().await;
+    let ada = world.person("ada").await;
+    let (invite, reset) = (world.invite(None, None).await, world.link(Purpose::Password { user: ada.user }).await);
+    let check = async |body: Value, status: u16, code: &str, said: &str| {
+        let message = redeem(&world, &body).await.refuses(status, code);
+        assert!(message.contains(said), "{body}: {message}");
+    };
+    check(json!({"token": invite, "password": NEW, "email": "b@c"}), 400, "bad_request", "`name`").await;
+    check(json!({"token": invite, "password": NEW, "name": "B"}), 400, "bad_request", "`email`").await;
+    check(json!({"token": invite, "password": NEW, "name": "B", "email": "b"}), 422, "unprocessable", "`email`").await;
+    check(
+        json!({"token": invite, "password": "short", "name": "B", "email": "b@c"}),
+        422,
+        "unprocessable",
+        "`password`",
+    )
+    .await;
+    check(json!({"token": reset, "password": "short"}), 422, "unprocessable", "`password`").await;
+    check(json!({"token": reset, "password": NEW, "name": "B"}), 400, "bad_request", "alone").await;
+    check(json!({"token": reset, "password": NEW, "role": "admin"}), 400, "bad_request", "unknown field `role`").await;
+    check(json!({"token": reset}), 400, "bad_request", "missing field `password`").await;
+    assert_eq!(
+        redeem(&world, &json!({"token": reset, "password": NEW})).await.status,
+        200,
+        "it is not used up by a mistake"
+    );
+}
+
+#[tokio::test]
+async fn the_page_runs_its_own_script_and_talks_to_nobody_else() {
+    let world = world().await;
+    world.configure(|snapshot| snapshot.brand.name = "Codexible <&>".to_owned());
+    let answer = get(world.address, "/link", &[]).await;
+    assert_eq!((answer.status, answer.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"));
+    let policy = &answer.headers["content-security-policy"];
+    for rule in [
+        "default-src 'none'",
+        "script-src 'sha256-",
+        "connect-src 'self'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.contains(rule), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+    ] {
+        assert_eq!(answer.headers[name], value);
+    }
+    assert!(answer.body.contains("<title>Codexible &lt;&amp;&gt;</title>"));
+    let beside = World::start_beside_proxy().await;
+    get(beside.address, "/link", &[]).await.refuses(404, "not_found");
+}

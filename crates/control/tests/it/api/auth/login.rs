@@ -1,0 +1,313 @@
+use std::time::Duration;
+
+use access::UserStatus;
+use control::Limits;
+use serde_json::json;
+use store::UserRef;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::client::{get, post};
+use crate::person::{PASSWORD, SignedIn, kept, shape};
+use crate::world::World;
+
+const PATH: &str = "/api/auth/login";
+
+fn body(email: &str, password: &str) -> String {
+    json!({"email": email, "password": password}).to_string()
+}
+
+#[tokio::test]
+async fn a_password_opens_a_session_by_token_and_by_cookie() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let answer = post(world.address, PATH, &[], &body(" ADA@example.com ", PASSWORD)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let told = answer.json();
+    assert_eq!(told["user"]["id"], json!(ada.user));
+    assert_eq!(
+        (&told["user"]["email"], &told["user"]["role"], &told["user"]["plan"], &told["user"]["status"]),
+        (&json!("ada@example.com"), &json!("member"), &json!("starter"), &json!("active"))
+    );
+    assert_eq!(told["expires_at"], "2026-11-21T12:00:00Z");
+    assert!(told.get("refresh_token").is_none(), "only who asks has it in the body");
+    let bearer = format!("Authorization: Bearer {}", told["access_token"].as_str().unwrap());
+    for header in [bearer, format!("Cookie: {}", kept(&answer))] {
+        let me = world.me(&header).await;
+        assert_eq!((me.status, &me.json()["user"]), (200, &told["user"]), "{me:?}");
+        assert_eq!((&me.json()["acts_as"], &me.json()["key_id"]), (&json!("member"), &json!(null)));
+    }
+}
+
+#[tokio::test]
+async fn a_key_opens_a_session_that_may_do_what_the_key_may() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let answer = post(world.address, PATH, &[], &json!({"key": ada.secret, "refresh": true}).to_string()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let session = SignedIn::read(&answer);
+    let me = world.me(&session.cookie()).await.json();
+    assert_eq!((&me["key_id"], &me["acts_as"]), (&json!(ada.key), &json!("member")));
+    assert_eq!(get(world.address, "/api/usage/today", &[&session.bearer()]).await.status, 200);
+
+    world.store.revoke_key(&store::Actor::COMMAND, ada.key).await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    world.me(&session.bearer()).await.refuses(401, "key_revoked");
+    world.me(&session.cookie()).await.refuses(401, "key_revoked");
+}
+
+#[tokio::test]
+async fn a_session_from_a_key_ends_with_the_key_and_is_never_an_admins() {
+    let world = World::start().await;
+    let root = world.person_with("root", access::Role::Admin).await;
+    let key = world.key_of(root.user, "short", Some(access::Timestamp(world.clock.now().0 + 60_000_000))).await;
+    let answer = post(world.address, PATH, &[], &json!({"key": key, "refresh": true}).to_string()).await;
+    let session = SignedIn::read(&answer);
+    let me = world.me(&session.bearer()).await.json();
+    assert_eq!((&me["user"]["role"], &me["acts_as"]), (&json!("admin"), &json!("member")));
+    let with_password = world.sign_in(&root).await;
+    assert_eq!(world.me(&with_password.bearer()).await.json()["acts_as"], "admin");
+    world.clock.advance(Duration::from_secs(60));
+    world.me(&session.bearer()).await.refuses(401, "key_expired");
+}
+
+#[tokio::test]
+async fn a_key_that_opens_nothing_signs_nobody_in() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let ask = async |key: &str| post(world.address, PATH, &[], &json!({"key": key}).to_string()).await;
+    ask("sk-proj").await.refuses(401, "key_malformed");
+    ask(access::ApiKey::generate("tollgate").unwrap().expose()).await.refuses(401, "key_unknown");
+    world.store.revoke_key(&store::Actor::COMMAND, ada.key).await.unwrap();
+    world.refresh().await;
+    ask(&ada.secret).await.refuses(401, "key_revoked");
+    let bob = world.holder("bob", "starter").await;
+    world.suspend(&bob).await;
+    ask(&bob.secret).await.refuses(403, "user_suspended");
+}
+
+#[tokio::test]
+async fn who_cannot_sign_in_is_told_one_thing_whatever_the_reason() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    world.holder("keyed", "starter").await;
+    let eve = world.person("eve").await;
+    let suspend = UserRef::Id(eve.user);
+    world
+        .store
+        .change_user(
+            &store::Actor::COMMAND,
+            &suspend,
+            store::UserChange { status: Some(UserStatus::Suspended), ..store::UserChange::default() },
+        )
+        .await
+        .unwrap();
+    let before = world.count("api_passwords_hashed_total").await;
+    let mut answers = Vec::new();
+    for (email, password) in [
+        (ada.email.as_str(), "not her password"),
+        ("nobody@example.com", "not her password"),
+        ("keyed@example.com", "not her password"),
+        (&eve.email, "not her password"),
+        ("no address", "not her password"),
+        ("", ""),
+        ("a\0b@example.com", PASSWORD),
+        (&ada.email, &"x".repeat(100_000)),
+    ] {
+        let answer = post(world.address, PATH, &[], &body(email, password)).await;
+        answer.refuses(401, "unauthorized");
+        answers.push((answer.body.clone(), shape(&answer)));
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    assert_eq!(world.count("api_passwords_hashed_total").await - before, 8, "the same work each time");
+    post(world.address, PATH, &[], &body(&eve.email, PASSWORD)).await.refuses(403, "user_suspended");
+}
+
+#[tokio::test]
+async fn time_does_not_tell_who_has_an_account() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let before = world.count("api_passwords_hashed_total").await;
+    // The fastest of many, one beside the other: what else the machine does only makes them slower.
+    let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
+    for round in 0..60 {
+        if round % 8 == 0 {
+            world.forget_attempts();
+        }
+        for (email, least) in [(ada.email.as_str(), &mut known), ("nobody@example.com", &mut unknown)] {
+            let began = Instant::now();
+            post(world.address, PATH, &[], &body(email, "not her password")).await.refuses(401, "unauthorized");
+            *least = began.elapsed().min(*least);
+        }
+        if round >= 3 && (0.67..1.5).contains(&(known.as_secs_f64() / unknown.as_secs_f64())) {
+            assert_eq!(world.count("api_passwords_hashed_total").await - before, 2 * (round + 1));
+            return;
+        }
+    }
+    panic!("{known:?} against {unknown:?}");
+}
+
+#[tokio::test]
+async fn a_sign_in_is_always_a_session_of_its_own() {
+    let world = World::start().await;
+    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let planted = world.sign_in(&eve).await;
+    // Fixation: the browser holds a session that somebody else knows.
+    let headers = [&planted.cookie(), "Sec-Fetch-Site: same-origin"];
+    let answer = post(world.address, PATH, &headers, &ada.credentials()).await;
+    let own = SignedIn::read(&answer);
+    let id = async |header: &str| world.me(header).await.json()["session_id"].clone();
+    let (planted_id, own_id) = (id(&planted.bearer()).await, id(&own.cookie()).await);
+    assert_ne!(planted_id, own_id);
+    assert_ne!(planted.cookies, own.cookies);
+    assert_eq!(world.me(&planted.bearer()).await.json()["user"]["email"], "eve@example.com");
+    assert_eq!(world.me(&own.cookie()).await.json()["user"]["email"], "ada@example.com");
+    let again = world.sign_in(&ada).await;
+    assert_ne!(id(&again.bearer()).await, own_id);
+    assert_eq!(id(&own.bearer()).await, own_id, "the others go on");
+}
+
+#[tokio::test]
+async fn cookies_are_for_this_host_alone_unless_it_is_this_machine() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let cookies = async || post(world.address, PATH, &[], &ada.credentials()).await.cookies;
+    let attributes = |cookies: &[String]| {
+        let parts = cookies.iter().map(|line| (line.split('=').next().unwrap(), line.split_once("; ").unwrap().1));
+        parts.map(|(name, rest)| format!("{name}: {rest}")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        attributes(&cookies().await),
+        [
+            "tollgate_session: Path=/; Max-Age=604800; HttpOnly; SameSite=Strict",
+            "tollgate_refresh: Path=/; Max-Age=604800; HttpOnly; SameSite=Strict",
+        ]
+    );
+    world.configure(|snapshot| snapshot.public_url.control = Some("https://gate.example.com".to_owned()));
+    let secure = [
+        "__Host-tollgate_session: Path=/; Max-Age=604800; HttpOnly; SameSite=Strict; Secure",
+        "__Host-tollgate_refresh: Path=/; Max-Age=604800; HttpOnly; SameSite=Strict; Secure",
+    ];
+    assert_eq!(attributes(&cookies().await), secure);
+
+    let open = World::start_on("0.0.0.0:0").await;
+    let ada = open.person("ada").await;
+    let answer = post(open.address, PATH, &[], &ada.credentials()).await;
+    assert_eq!(attributes(&answer.cookies), secure);
+    assert_eq!(open.me(&format!("Cookie: {}", kept(&answer))).await.status, 200);
+    let plain = kept(&answer).replace("__Host-", "");
+    open.me(&format!("Cookie: {plain}")).await.refuses(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn what_is_sent_is_an_address_with_its_password_or_a_key() {
+    let world = World::start().await;
+    for body in [
+        json!({}),
+        json!({"email": "ada@example.com"}),
+        json!({"password": PASSWORD}),
+        json!({"email": "ada@example.com", "key": "tollgate_x"}),
+        json!({"email": "ada@example.com", "password": PASSWORD, "key": "tollgate_x"}),
+        json!({"email": null, "password": PASSWORD}),
+        json!({"email": "ada@example.com", "password": PASSWORD, "remember": true}),
+        json!({"email": 7, "password": PASSWORD}),
+        json!({"key": "tollgate_x", "refresh": "yes"}),
+    ] {
+        let message = post(world.address, PATH, &[], &body.to_string()).await.refuses(400, "bad_request");
+        assert!(!message.contains(PASSWORD), "{message}");
+    }
+    let message = post(world.address, PATH, &[], "{\"key\":\"x\",\"remember\":1}").await.refuses(400, "bad_request");
+    assert!(message.contains("unknown field `remember`"), "{message}");
+    assert!(post(world.address, PATH, &[], "").await.refuses(400, "bad_request").contains("needs a body"));
+}
+
+#[tokio::test]
+async fn attempts_are_limited_by_account_whether_there_is_one() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let mut refused = Vec::new();
+    for email in [ada.email.as_str(), "nobody@example.com"] {
+        for _ in 0..10 {
+            post(world.address, PATH, &[], &body(email, "not the password")).await.refuses(401, "unauthorized");
+        }
+        let before = world.count("api_passwords_hashed_total").await;
+        let answer = post(world.address, PATH, &[], &body(&email.to_uppercase(), PASSWORD)).await;
+        refused.push((answer.refuses(429, "rate_limited"), answer.headers["retry-after"].clone()));
+        assert_eq!(world.count("api_passwords_hashed_total").await, before, "nothing is hashed for it");
+    }
+    assert_eq!(refused[0], refused[1]);
+    let seconds: u64 = refused[0].1.parse().unwrap();
+    assert!((1..=1_800).contains(&seconds), "{seconds}");
+    let bob = world.person("bob").await;
+    world.sign_in(&bob).await;
+    world.clock.advance(Duration::from_secs(seconds));
+    world.sign_in(&ada).await;
+}
+
+#[tokio::test]
+async fn attempts_are_limited_by_address_and_a_success_changes_nothing_for_others() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    for n in 0..30 {
+        match n % 10 {
+            0 => drop(world.sign_in(&ada).await),
+            _ => drop(post(world.address, PATH, &[], &body(&format!("{n}@example.com"), "wrong").clone()).await),
+        }
+    }
+    post(world.address, PATH, &[], &ada.credentials()).await.refuses(429, "rate_limited");
+    post(world.address, PATH, &[], "{\"key\":\"tollgate_x\"}").await.refuses(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn a_storm_of_sign_ins_is_turned_away_and_the_others_go_on() {
+    // On a busy machine the last of the queue comes late, and is answered all the same.
+    let limits = Limits { call: Duration::from_secs(180), ..Limits::default() };
+    let world = World::start_with("127.0.0.1:0", limits).await;
+    world.configure(|snapshot| snapshot.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]);
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    let mut storm = JoinSet::new();
+    for n in 0..150_u8 {
+        let address = world.address;
+        storm.spawn(async move {
+            let from = format!("X-Forwarded-For: 203.0.113.{n}");
+            post(address, PATH, &[&from], &body(&format!("{n}@example.com"), "not the password")).await
+        });
+    }
+    for _ in 0..10 {
+        assert_eq!(world.me(&session.bearer()).await.status, 200);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut answers = Vec::new();
+    while let Some(answer) = storm.try_join_next() {
+        answers.push(answer.unwrap());
+    }
+    // On a slow machine the storm is as slow: who waited behind it would have come after it.
+    assert!(!storm.is_empty(), "the others came first");
+    answers.extend(storm.join_all().await);
+    let mut refused = 0;
+    for answer in answers {
+        if answer.status == 503 {
+            answer.refuses(503, "overloaded");
+            assert_eq!(answer.headers["retry-after"], "1");
+            refused += 1;
+        } else {
+            answer.refuses(401, "unauthorized");
+        }
+    }
+    assert!(refused > 0, "64 wait, and no more");
+    assert_eq!(world.count("api_passwords_refused_total").await, refused);
+    world.sign_in(&ada).await;
+}
+
+#[tokio::test]
+async fn without_the_store_nobody_signs_in_or_goes_on() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    assert_eq!(world.me(&session.bearer()).await.status, 200);
+    world.store.close().await;
+    post(world.address, PATH, &[], &ada.credentials()).await.refuses(503, "unavailable");
+    world.clock.advance(Duration::from_secs(1));
+    world.me(&session.bearer()).await.refuses(503, "unavailable");
+}

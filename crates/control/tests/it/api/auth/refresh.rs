@@ -1,0 +1,167 @@
+use std::time::Duration;
+
+use access::UserStatus;
+use serde_json::json;
+use store::UserRef;
+
+use crate::client::{get, post};
+use crate::person::{ORIGIN, SignedIn, kept, send};
+use crate::world::World;
+
+const PATH: &str = "/api/auth/refresh";
+
+/// What a renewal by body brought.
+async fn renew(world: &World, session: &SignedIn) -> SignedIn {
+    let answer = post(world.address, PATH, &[], &session.renewal()).await;
+    assert_eq!((answer.status, answer.cookies.len()), (200, 0), "{answer:?}");
+    SignedIn::read(&answer)
+}
+
+#[tokio::test]
+async fn a_session_goes_on_by_its_refresh_token_which_changes_each_time() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let first = world.sign_in(&ada).await;
+    let session = world.me(&first.bearer()).await.json()["session_id"].clone();
+    world.clock.advance(Duration::from_secs(86_400));
+    world.me(&first.bearer()).await.refuses(401, "token_expired");
+    let second = renew(&world, &first).await;
+    assert_ne!((&second.access, &second.refresh), (&first.access, &first.refresh));
+    assert_eq!(world.me(&second.bearer()).await.json()["session_id"], session);
+    world.clock.advance(Duration::from_secs(6 * 86_400));
+    let third = renew(&world, &second).await;
+    assert_eq!(world.me(&third.bearer()).await.json()["session_id"], session);
+    world.clock.advance(Duration::from_secs(7 * 86_400));
+    post(world.address, PATH, &[], &third.renewal()).await.refuses(401, "token_expired");
+}
+
+#[tokio::test]
+async fn a_cookie_is_renewed_as_a_cookie() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let first = world.sign_in(&ada).await;
+    world.clock.advance(Duration::from_secs(86_400));
+    world.me(&first.cookie()).await.refuses(401, "token_expired");
+    let answer = send(&world, PATH, &[&first.cookie(), ORIGIN]).await;
+    assert_eq!((answer.status, answer.cookies.len()), (200, 2), "{answer:?}");
+    assert!(answer.json().get("refresh_token").is_none(), "no script of the page sees it");
+    let cookies = kept(&answer);
+    assert!(!cookies.contains(&first.refresh));
+    assert_eq!(world.me(&format!("Cookie: {cookies}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_stolen_token_ends_the_session_for_the_thief_and_the_owner() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let (stolen, other) = (world.sign_in(&ada).await, world.sign_in(&ada).await);
+    let thief = renew(&world, &stolen).await;
+    assert_eq!(world.me(&thief.bearer()).await.status, 200);
+    let message = post(world.address, PATH, &[], &stolen.renewal()).await.refuses(401, "token_expired");
+    assert!(message.contains("used before"), "{message}");
+    // At once on this node: nothing of it is cached.
+    world.me(&thief.bearer()).await.refuses(401, "token_expired");
+    world.me(&stolen.bearer()).await.refuses(401, "token_expired");
+    post(world.address, PATH, &[], &thief.renewal()).await.refuses(401, "token_expired");
+    assert_eq!(world.me(&other.bearer()).await.status, 200, "her other session is not touched");
+}
+
+#[tokio::test]
+async fn a_thief_who_comes_second_has_the_browser_forget() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    renew(&world, &session).await;
+    let answer = send(&world, PATH, &[&session.cookie(), ORIGIN]).await;
+    answer.refuses(401, "token_expired");
+    assert!(answer.cookies.len() == 2 && answer.cookies.iter().all(|line| line.contains("=; Path=/; Max-Age=0;")));
+}
+
+#[tokio::test]
+async fn what_is_no_refresh_token_renews_nothing() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    let ask = async |token: &str| post(world.address, PATH, &[], &json!({"refresh_token": token}).to_string()).await;
+    for token in ["", "x", &session.access, &format!("tgl_{}", "A".repeat(43)), &format!("tgr_{}", "A".repeat(43))] {
+        ask(token).await.refuses(401, "unauthorized");
+    }
+    ask("tgr_\0").await.refuses(401, "unauthorized");
+    send(&world, PATH, &[]).await.refuses(401, "unauthorized");
+    post(world.address, PATH, &[], "{}").await.refuses(400, "bad_request");
+    world.me(&format!("Authorization: Bearer {}", session.refresh)).await.refuses(401, "key_malformed");
+    assert_eq!(world.me(&session.bearer()).await.status, 200);
+}
+
+#[tokio::test]
+async fn two_different_refresh_tokens_are_ambiguous_and_both_hold() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let (one, two) = (world.sign_in(&ada).await, world.sign_in(&ada).await);
+    post(world.address, PATH, &[&one.cookie(), ORIGIN], &two.renewal()).await.refuses(400, "ambiguous_credentials");
+    let twice = format!("{}; tollgate_refresh={}", one.cookie(), two.refresh);
+    send(&world, PATH, &[&twice, ORIGIN]).await.refuses(400, "ambiguous_credentials");
+    renew(&world, &one).await;
+    renew(&world, &two).await;
+}
+
+#[tokio::test]
+async fn suspension_ends_a_session_for_good() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    assert_eq!(world.me(&session.bearer()).await.status, 200);
+    let set = async |status| {
+        world
+            .store
+            .change_user(
+                &store::Actor::COMMAND,
+                &UserRef::Id(ada.user),
+                store::UserChange { status: Some(status), ..store::UserChange::default() },
+            )
+            .await
+            .unwrap();
+        world.clock.advance(Duration::from_secs(1));
+    };
+    set(UserStatus::Suspended).await;
+    world.me(&session.bearer()).await.refuses(403, "user_suspended");
+    world.me(&session.cookie()).await.refuses(403, "user_suspended");
+    post(world.address, PATH, &[], &session.renewal()).await.refuses(401, "token_expired");
+    set(UserStatus::Active).await;
+    world.me(&session.bearer()).await.refuses(401, "token_expired");
+    world.sign_in(&ada).await;
+}
+
+#[tokio::test]
+async fn without_the_store_nothing_is_used_up() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    world.store.close().await;
+    let answer = send(&world, PATH, &[&session.cookie(), ORIGIN]).await;
+    answer.refuses(503, "unavailable");
+    assert!(answer.cookies.is_empty(), "the browser keeps what it may try again");
+}
+
+#[tokio::test]
+async fn a_token_that_was_not_signed_here_is_none() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    let [head, claims, signature] = session.access.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    // `{"alg":"none","typ":"JWT"}`
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+    for token in [
+        format!("{none}.{claims}."),
+        format!("{none}.{claims}.{signature}"),
+        format!("{head}.{claims}.{}", "A".repeat(43)),
+        format!("{head}.{}.{signature}", claims.replace('0', "1")),
+        "..".to_owned(),
+        "a.b.c".to_owned(),
+    ] {
+        get(world.address, "/api/me", &[&format!("Authorization: Bearer {token}")]).await.refuses(401, "unauthorized");
+        get(world.address, "/api/me", &[&format!("Cookie: tollgate_session={token}")])
+            .await
+            .refuses(401, "unauthorized");
+    }
+}

@@ -1,0 +1,240 @@
+use std::time::Duration;
+
+use access::{Ticket, Timestamp, ticket};
+use config::snapshot::SignupMode;
+use serde_json::{Value, json};
+use store::{Email, NewLink, Purpose};
+use tokio::time::Instant;
+
+use crate::client::{Answer, post};
+use crate::person::{PASSWORD, SignedIn, kept, shape};
+use crate::world::World;
+
+const PATH: &str = "/api/auth/register";
+
+async fn world(mode: SignupMode) -> World {
+    let world = World::start().await;
+    world.configure(|snapshot| snapshot.signup.mode = mode);
+    world
+}
+
+fn body(email: &str) -> Value {
+    json!({"email": email, "password": PASSWORD, "name": "Ada"})
+}
+
+async fn register(world: &World, body: &Value) -> Answer {
+    post(world.address, PATH, &[], &body.to_string()).await
+}
+
+impl World {
+    /// An invitation's token.
+    pub(crate) async fn invite(&self, email: Option<&str>, plan: Option<&str>) -> String {
+        let email = email.map(|email| Email::parse(email).unwrap());
+        self.link(Purpose::Invite { email, plan: plan.map(str::to_owned) }).await
+    }
+
+    /// A link's token; the link is good for a day.
+    pub(crate) async fn link(&self, purpose: Purpose) -> String {
+        let ticket = Ticket::generate(ticket::Kind::Link).unwrap();
+        let expires_at = Timestamp(self.clock.now().0 + 86_400_000_000);
+        let new = NewLink { purpose, hash: ticket.hash(), expires_at };
+        self.store.make_link(&store::Actor::COMMAND, new).await.unwrap();
+        ticket.expose().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn nobody_signs_up_where_it_is_closed() {
+    let world = world(SignupMode::Closed).await;
+    let before = world.count("api_passwords_hashed_total").await;
+    register(&world, &body("ada@example.com")).await.refuses(403, "signup_closed");
+    let mut invited = body("ada@example.com");
+    invited["invite"] = world.invite(None, None).await.into();
+    register(&world, &invited).await.refuses(403, "signup_closed");
+    assert_eq!(world.count("api_passwords_hashed_total").await, before);
+    assert_eq!(world.store.users().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn everybody_signs_up_where_it_is_open_and_is_signed_in() {
+    let world = world(SignupMode::Open).await;
+    let mut asked = body(" Ada@Example.com ");
+    asked["refresh"] = true.into();
+    let answer = register(&world, &asked).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let user = &answer.json()["user"];
+    assert_eq!(
+        (&user["email"], &user["name"], &user["plan"], &user["role"]),
+        (&json!("ada@example.com"), &json!("Ada"), &json!("starter"), &json!("member"))
+    );
+    let session = SignedIn::read(&answer);
+    for header in [session.bearer(), session.cookie()] {
+        assert_eq!(world.me(&header).await.json()["user"], *user);
+    }
+    assert_eq!(post(world.address, "/api/auth/refresh", &[], &session.renewal()).await.status, 200);
+    let again = json!({"email": "ada@example.com", "password": PASSWORD}).to_string();
+    assert_eq!(post(world.address, "/api/auth/login", &[], &again).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_invitation_works_once_and_brings_its_plan() {
+    let world = world(SignupMode::Invite).await;
+    register(&world, &body("ada@example.com")).await.refuses(403, "signup_closed");
+    let mut invited = body("ada@example.com");
+    invited["invite"] = world.invite(None, Some("endless")).await.into();
+    let answer = register(&world, &invited).await;
+    assert_eq!((answer.status, &answer.json()["user"]["plan"]), (201, &json!("endless")));
+    invited["email"] = "bob@example.com".into();
+    register(&world, &invited).await.refuses(403, "signup_closed");
+}
+
+#[tokio::test]
+async fn an_invitation_that_is_none_has_one_answer() {
+    let world = world(SignupMode::Invite).await;
+    let ada = world.person("ada").await;
+    let (bound, old) = (world.invite(Some("eve@example.com"), None).await, world.invite(None, None).await);
+    let other_kind = world.link(Purpose::Password { user: ada.user }).await;
+    world.clock.advance(Duration::from_secs(86_400));
+    let bound_now = world.invite(Some("eve@example.com"), None).await;
+    let mut bodies = Vec::new();
+    for token in ["", "x", &format!("tgl_{}", "A".repeat(43)), &bound, &old, &other_kind, &bound_now] {
+        let mut asked = body("bob@example.com");
+        asked["invite"] = token.into();
+        let answer = register(&world, &asked).await;
+        answer.refuses(403, "signup_closed");
+        bodies.push(answer.body);
+    }
+    assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:#?}");
+    let mut asked = body("EVE@example.com");
+    asked["invite"] = bound_now.into();
+    assert_eq!(register(&world, &asked).await.status, 201);
+}
+
+#[tokio::test]
+async fn who_was_invited_under_a_taken_address_is_told_so_and_keeps_the_invitation() {
+    let world = world(SignupMode::Invite).await;
+    world.person("ada").await;
+    let token = world.invite(Some("ada@example.com"), None).await;
+    let mut asked = body("ada@example.com");
+    asked["invite"] = token.clone().into();
+    assert!(register(&world, &asked).await.refuses(409, "conflict").contains("sign in"));
+    let check = post(world.address, "/api/auth/link/check", &[], &json!({"token": token}).to_string()).await;
+    assert_eq!(check.status, 200, "{check:?}");
+}
+
+#[tokio::test]
+async fn a_taken_address_is_answered_as_a_free_one_is() {
+    let world = world(SignupMode::Open).await;
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    let before = world.count("api_passwords_hashed_total").await;
+    let mut answers = Vec::new();
+    for email in ["ada@example.com", "bob@example.com", "ADA@example.com", "eve@example.com"] {
+        let mut asked = body(email);
+        asked["password"] = "a password of somebody's".into();
+        let answer = register(&world, &asked).await;
+        assert_eq!((answer.status, &answer.json()["user"]["email"]), (201, &json!(email.to_lowercase())));
+        let lengths: Vec<usize> = answer.cookies.iter().map(String::len).collect();
+        answers.push((answer, lengths));
+    }
+    let of_first = (shape(&answers[0].0), answers[0].1.clone());
+    for (answer, lengths) in &answers {
+        assert_eq!((shape(answer), lengths.clone()), of_first);
+    }
+    assert_eq!(world.count("api_passwords_hashed_total").await - before, 4, "the same work");
+
+    // Nothing of hers was touched, and the tokens open nothing.
+    let taken = format!("Cookie: {}", kept(&answers[0].0));
+    world.me(&taken).await.refuses(401, "token_expired");
+    assert_eq!(world.me(&format!("Cookie: {}", kept(&answers[1].0))).await.status, 200);
+    assert_eq!(world.me(&session.bearer()).await.status, 200);
+    world.sign_in(&ada).await;
+    assert_eq!(world.store.users().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn time_does_not_tell_which_address_is_taken() {
+    let world = world(SignupMode::Open).await;
+    world.person("ada").await;
+    // The fastest of many, one beside the other: what else the machine does only makes them slower.
+    let (mut taken, mut free) = (Duration::MAX, Duration::MAX);
+    for round in 0..60 {
+        if round % 5 == 0 {
+            world.forget_attempts();
+        }
+        let new = format!("free{round}@example.com");
+        for (email, least) in [("ada@example.com", &mut taken), (new.as_str(), &mut free)] {
+            let asked = body(email);
+            let began = Instant::now();
+            assert_eq!(register(&world, &asked).await.status, 201);
+            *least = began.elapsed().min(*least);
+        }
+        if round >= 3 && (0.67..1.5).contains(&(taken.as_secs_f64() / free.as_secs_f64())) {
+            return;
+        }
+    }
+    panic!("taken {taken:?}, free {free:?}");
+}
+
+#[tokio::test]
+async fn what_can_be_no_account_is_refused_by_field() {
+    let world = world(SignupMode::Open).await;
+    let check = async |field: &str, values: &[&str]| {
+        for value in values {
+            let mut asked = body("ada@example.com");
+            asked[field] = (*value).into();
+            let message = register(&world, &asked).await.refuses(422, "unprocessable");
+            assert!(message.starts_with(&format!("`{field}`")), "{value:?}: {message}");
+        }
+    };
+    let long = format!("{}@example.com", "x".repeat(250));
+    check(
+        "email",
+        &["", "ada", "@example.com", "ada@", "a da@example.com", "a\0@example.com", "a\n@example.com", &long],
+    )
+    .await;
+    check("password", &["", "eleven char", &"x".repeat(129)]).await;
+    check("name", &["", "   ", "a\0b", "a\nb", "\u{1b}[31m", &"x".repeat(201)]).await;
+    for missing in ["email", "password", "name"] {
+        let mut asked = body("ada@example.com");
+        asked.as_object_mut().unwrap().remove(missing);
+        let message = register(&world, &asked).await.refuses(400, "bad_request");
+        assert!(message.contains(&format!("missing field `{missing}`")), "{message}");
+    }
+    let mut asked = body("ada@example.com");
+    asked["role"] = "admin".into();
+    assert!(register(&world, &asked).await.refuses(400, "bad_request").contains("unknown field `role`"));
+    assert_eq!(world.store.users().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn names_are_of_any_script() {
+    let world = world(SignupMode::Open).await;
+    for (n, name) in
+        ["שלום עולם", "مرحبا", "Ada 🔑", "a\u{202e}b", "'; DROP TABLE users; --", &"é".repeat(200)].iter().enumerate()
+    {
+        let asked = json!({"email": format!("n{n}@example.com"), "password": PASSWORD, "name": name});
+        let answer = register(&world, &asked).await;
+        assert_eq!((answer.status, answer.json()["user"]["name"].as_str()), (201, Some(*name)), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn sign_ups_count_as_attempts() {
+    let world = world(SignupMode::Open).await;
+    for n in 0..30 {
+        let login = json!({"email": format!("n{n}@example.com"), "password": "x"}).to_string();
+        post(world.address, "/api/auth/login", &[], &login).await.refuses(401, "unauthorized");
+    }
+    let answer = register(&world, &body("ada@example.com")).await;
+    answer.refuses(429, "rate_limited");
+    assert!(answer.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_plan_that_is_none_is_our_fault() {
+    let world = world(SignupMode::Open).await;
+    world.configure(|snapshot| snapshot.signup.plan = "gone".to_owned());
+    let message = register(&world, &body("ada@example.com")).await.refuses(500, "internal");
+    assert!(!message.contains("gone"), "{message}");
+}

@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use access::{NanoUsd, Role, Timestamp};
+use meter::UsageEvent;
+use serde_json::json;
+
+use crate::api::usage::{DAY_US, ask, assert_alike, at, of, refused};
+use crate::client::get;
+use crate::world::{NOON, World, event, tidy};
+
+const PATH: &str = "/api/dashboard/overview";
+
+#[tokio::test]
+async fn an_overview_tells_the_month_by_key_and_model() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let second = world.key(&ada, "second").await;
+    world.key(&ada, "unused").await;
+    let bob = world.holder("bob", "endless").await;
+    let took = |duration_us, event| UsageEvent { duration_us, ..event };
+    let smart = UsageEvent { model: Some("smart".into()), status: 503, ..event(second.caller, at(3), None) };
+    let events = vec![
+        of(&ada, Timestamp(NOON.0 - 20 * DAY_US)),
+        of(&second, Timestamp(NOON.0 - 3 * DAY_US)),
+        took(1_000_500, of(&ada, at(1))),
+        took(4_000, of(&ada, at(2))),
+        smart,
+        refused(&ada, at(4), "quota_exceeded", 429),
+        of(&bob, at(5)),
+    ];
+    for event in events.iter().filter(|event| event.day == NOON.day()) {
+        world.meter.restore_credits(event.caller.unwrap(), event.day, event.credits.0.into());
+    }
+    world.record(events).await;
+    let answer = ask(&world, &ada, PATH).await;
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    insta::assert_snapshot!(tidy(&answer));
+}
+
+#[tokio::test]
+async fn without_use_there_are_zeros_and_nulls() {
+    let world = World::start().await;
+    let eve = world.holder("eve", "endless").await;
+    insta::assert_snapshot!(tidy(&ask(&world, &eve, PATH).await));
+}
+
+#[tokio::test]
+async fn apart_from_the_proxy_the_quota_is_what_the_store_has() {
+    let world = World::start_apart().await;
+    let ada = world.holder("ada", "starter").await;
+    world.record(vec![of(&ada, at(1)), of(&ada, at(2))]).await;
+    let told = ask(&world, &ada, PATH).await.json();
+    assert_eq!((&told["quota"]["used"], &told["quota"]["remaining"]), (&json!(6), &json!(994)));
+}
+
+#[tokio::test]
+async fn a_new_month_begins_at_zero_whatever_other_clocks_say() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    // The last of November, and a node whose clock is a day ahead of it.
+    let last = Timestamp(NOON.0 + 10 * DAY_US);
+    world.record(vec![of(&ada, last), of(&ada, Timestamp(last.0 + DAY_US))]).await;
+    let told = async || {
+        let told = ask(&world, &ada, PATH).await.json();
+        [&told["today"]["requests"], &told["month"]["requests"], &told["month"]["since"]].map(Clone::clone)
+    };
+    world.clock.advance(Duration::from_secs(10 * 86_400));
+    world.refresh().await;
+    assert_eq!(told().await, [json!(1), json!(1), json!("2026-11-01")]);
+    world.clock.advance(Duration::from_secs(86_400));
+    world.refresh().await;
+    assert_eq!(told().await, [json!(1), json!(1), json!("2026-12-01")]);
+}
+
+#[tokio::test]
+async fn latency_and_recent_requests_are_those_of_the_newest() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "endless").await;
+    let events =
+        (0..79).map(|nth| UsageEvent { duration_us: 1_000 * nth, ..event(ada.caller, at(nth), Some(NanoUsd(1))) });
+    world.record(events.chain([refused(&ada, at(90), "rate_limited", 429)]).collect()).await;
+    let told = ask(&world, &ada, PATH).await.json();
+    let expected = json!({"p50_ms": 54.0, "p95_ms": 76.0, "basis": "newest_requests", "requests": 49});
+    assert_eq!((&told["latency"], told["recent"].as_array().unwrap().len()), (&expected, 20));
+    assert_eq!(told["recent"][0]["refusal"]["code"], "rate_limited");
+    assert_eq!(told["errors"], json!({"today": 1, "requests": 80, "rate": 0.0125}));
+}
+
+#[tokio::test]
+async fn who_may_see_it() {
+    let world = World::start().await;
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "endless").await);
+    get(world.address, PATH, &[]).await.refuses(401, "unauthorized");
+    let foreign = ask(&world, &ada, &format!("{PATH}?user_id={}", bob.user)).await;
+    foreign.refuses(404, "not_found");
+    assert_alike(&foreign, &ask(&world, &ada, &format!("{PATH}?user_id=01994d5c-0000-7000-8000-000000000000")).await);
+    ask(&world, &ada, &format!("{PATH}?user=1")).await.refuses(400, "bad_request");
+
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let shown = get(world.address, &format!("{PATH}?user_id={}", bob.user), &[&session.bearer()]).await.json();
+    assert_eq!((&shown["user"]["name"], &shown["plan"]["name"]), (&json!("bob"), &json!("endless")));
+    let own = get(world.address, PATH, &[&session.bearer()]).await.json();
+    assert_eq!(
+        (&own["user"]["name"], &own["user"]["role"], &own["keys"]),
+        (&json!("root"), &json!("admin"), &json!([]))
+    );
+
+    assert_eq!(ask(&world, &ada, PATH).await.status, 200);
+    world.store.close().await;
+    ask(&world, &ada, PATH).await.refuses(503, "unavailable");
+}

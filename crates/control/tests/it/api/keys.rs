@@ -1,0 +1,369 @@
+use std::time::Duration;
+
+use access::{KeyBounds, KeyId, NanoUsd, Timestamp};
+use serde_json::{Value, json};
+use store::{AuditFilter, By, KeyChange, NewKey};
+
+use crate::client::{Answer, call, get, post};
+use crate::world::{Holder, NOON, World, event, tidy};
+
+mod bad_input;
+mod rotate;
+
+const PATH: &str = "/api/keys";
+
+pub(crate) async fn create(world: &World, header: &str, body: &Value) -> Answer {
+    post(world.address, PATH, &[header], &body.to_string()).await
+}
+
+pub(crate) async fn patch(world: &World, header: &str, id: &str, body: &Value) -> Answer {
+    let headers = [header, "Content-Type: application/json"];
+    call(world.address, &format!("PATCH {PATH}/{id}"), &headers, &body.to_string()).await
+}
+
+pub(crate) async fn delete(world: &World, header: &str, id: &str) -> Answer {
+    call(world.address, &format!("DELETE {PATH}/{id}"), &[header], "").await
+}
+
+pub(crate) async fn rotate(world: &World, header: &str, id: &str, body: &str) -> Answer {
+    post(world.address, &format!("{PATH}/{id}/rotate"), &[header], body).await
+}
+
+pub(crate) async fn show(world: &World, header: &str, id: &str) -> Answer {
+    get(world.address, &format!("{PATH}/{id}"), &[header]).await
+}
+
+async fn page(world: &World, header: &str, query: &str) -> (Vec<String>, Option<String>) {
+    let answer = get(world.address, &format!("{PATH}{query}"), &[header]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let body = answer.json();
+    let labels = body["items"].as_array().unwrap().iter().map(|key| key["label"].as_str().unwrap().to_owned());
+    (labels.collect(), body["next"].as_str().map(str::to_owned))
+}
+
+pub(crate) async fn validate(world: &World, secret: &str) -> Answer {
+    world.refresh().await;
+    post(world.address, "/api/auth/validate", &[], &json!({"token": secret}).to_string()).await
+}
+
+pub(crate) fn text(answer: &Answer, field: &str) -> String {
+    assert!([200, 201].contains(&answer.status), "{answer:?}");
+    answer.json()[field].as_str().unwrap().to_owned()
+}
+
+/// Everything that a key can be bound to.
+fn bound() -> Value {
+    json!({"label": "build server", "expires_at": "2026-12-24T18:00:00+01:00",
+        "scopes": {"routes": ["users"], "models": ["openai/*", "fast"]},
+        "limits": {"credits_per_day": 7, "requests_per_minute": 3}, "addresses": ["127.0.0.1/8", "2001:DB8::1"]})
+}
+
+async fn bounded(world: &World, owner: &Holder, bounds: KeyBounds) -> Holder {
+    let key = world.key(owner, "bounded").await;
+    let KeyBounds { models, addresses, .. } = bounds;
+    let change = KeyChange { models: models.map(Some), addresses: addresses.map(Some), ..KeyChange::default() };
+    world.store.change_key(&store::Actor::COMMAND, key.key, change).await.unwrap();
+    world.refresh().await;
+    key
+}
+
+#[tokio::test]
+async fn a_key_is_shown_with_its_secret_once() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let made = create(&world, &ada.bearer(), &bound()).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let secret = text(&made, "key");
+    assert!(secret.starts_with("tollgate_") && secret.len() == 41 && secret.ends_with(&text(&made, "last4")));
+    let shown = show(&world, &ada.bearer(), &text(&made, "id")).await;
+    let mut without = made.json();
+    without.as_object_mut().unwrap().remove("key");
+    assert_eq!(shown.json(), without);
+    insta::assert_snapshot!(tidy(&shown));
+    let list = get(world.address, PATH, &[&ada.bearer()]).await;
+    assert_eq!(list.json()["items"].as_array().unwrap().len(), 2);
+    for answer in [shown, list] {
+        assert!(!answer.body.contains(&secret[9..40]), "{answer:?}");
+    }
+    insta::assert_snapshot!(tidy(&validate(&world, &secret).await));
+}
+
+#[tokio::test]
+async fn a_key_without_bounds_needs_a_label_alone() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    for label in ["laptop", "ключ 🔑", "\u{202e}gnp.exe", "'; DROP TABLE api_keys; --", "<script>", &"é".repeat(200)]
+    {
+        let made = create(
+            &world,
+            &ada.bearer(),
+            &json!({"label": label, "expires_at": null, "scopes": null,
+            "limits": {"credits_per_day": null}, "addresses": null}),
+        )
+        .await;
+        assert_eq!((made.status, made.json()["label"].as_str().unwrap()), (201, label), "{made:?}");
+        assert_eq!(made.json()["scopes"], json!({"routes": null, "models": null}));
+        assert_eq!(validate(&world, &text(&made, "key")).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn keys_come_in_pages_the_newest_first_without_the_revoked() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
+    let mut made = vec!["ada".to_owned()];
+    for n in 1..=4 {
+        world.clock.advance(Duration::from_millis(1));
+        world.key(&ada, &format!("k{n}")).await;
+        world.key(&bob, "of bob").await;
+        made.insert(0, format!("k{n}"));
+    }
+    let all = |revoked: &'static str| {
+        let (world, ada) = (&world, &ada);
+        async move {
+            let (mut seen, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let (labels, next) = page(world, &ada.bearer(), &format!("?limit=2&revoked={revoked}{cursor}")).await;
+                assert!((1..=2).contains(&labels.len()));
+                seen.extend(labels);
+                let Some(next) = next else { return seen };
+                cursor = format!("&cursor={next}");
+            }
+        }
+    };
+    assert_eq!(all("false").await, made);
+    let last = get(world.address, PATH, &[&ada.bearer()]).await.json()["items"][1]["id"].as_str().unwrap().to_owned();
+    assert_eq!(delete(&world, &ada.bearer(), &last).await.status, 204);
+    assert_eq!(all("true").await, made);
+    made.remove(1);
+    assert_eq!(all("false").await, made);
+    assert_eq!(page(&world, &ada.bearer(), "").await, (made, None));
+    assert_eq!(show(&world, &ada.bearer(), &last).await.json()["revoked_at"], "2026-11-20T12:00:00.004Z");
+}
+
+#[tokio::test]
+async fn what_a_change_leaves_out_stays_and_null_takes_away() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let made = create(&world, &ada.bearer(), &bound()).await;
+    let id = text(&made, "id");
+    let mut expected = made.json();
+    expected.as_object_mut().unwrap().remove("key");
+    let none = json!({"routes": null, "models": null});
+    for (change, path, value) in [
+        (json!({}), "/label", json!("build server")),
+        (json!({"label": "other"}), "/label", json!("other")),
+        (json!({"label": null}), "/label", json!("other")),
+        (json!({"limits": {"credits_per_day": 9}}), "/limits/credits_per_day", json!(9)),
+        (json!({"limits": {"requests_per_minute": null}}), "/limits/requests_per_minute", Value::Null),
+        (json!({"limits": {}}), "/limits/credits_per_day", json!(9)),
+        (json!({"scopes": {"models": []}}), "/scopes/models", json!([])),
+        (json!({"scopes": null}), "/scopes", none),
+        (json!({"limits": null}), "/limits/credits_per_day", Value::Null),
+        (json!({"addresses": null}), "/addresses", Value::Null),
+        (json!({"expires_at": null}), "/expires_at", Value::Null),
+        (json!({"expires_at": "2027-01-01T00:00:00Z"}), "/expires_at", json!("2027-01-01T00:00:00Z")),
+        (json!({"addresses": ["::ffff:10.1.2.3/120"]}), "/addresses", json!(["10.1.2.0/24"])),
+    ] {
+        *expected.pointer_mut(path).unwrap() = value;
+        let changed = patch(&world, &ada.bearer(), &id, &change).await;
+        assert_eq!((changed.status, changed.json()), (200, expected.clone()), "{change}");
+        assert_eq!(show(&world, &ada.bearer(), &id).await.json(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_key_opens_nothing_and_stays_revoked() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let other = world.key(&ada, "other").await;
+    let id = other.key.to_string();
+    for _ in 0..2 {
+        let gone = delete(&world, &ada.bearer(), &id).await;
+        assert_eq!((gone.status, gone.body.as_str()), (204, ""));
+        world.clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(show(&world, &ada.bearer(), &id).await.json()["revoked_at"], "2026-11-20T12:00:00Z");
+    validate(&world, &other.secret).await.refuses(401, "key_revoked");
+    patch(&world, &ada.bearer(), &id, &json!({"label": "again"})).await.refuses(409, "conflict");
+    rotate(&world, &ada.bearer(), &id, "").await.refuses(409, "conflict");
+    // A key may revoke itself.
+    assert_eq!(delete(&world, &ada.bearer(), &ada.key.to_string()).await.status, 204);
+    world.refresh().await;
+    get(world.address, PATH, &[&ada.bearer()]).await.refuses(401, "key_revoked");
+}
+
+#[tokio::test]
+async fn keys_of_others_are_not_found_like_those_that_are_not_there() {
+    let world = World::start().await;
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let before = show(&world, &bob.bearer(), &bob.key.to_string()).await.json();
+    let absent = "01994d5c-0000-7000-8000-000000000000";
+    let ids = [bob.key.to_string(), absent.to_owned()];
+    let ids = ids.into_iter().chain(["1", "null", "%00", "..%2f", "%ff", &"x".repeat(4_000)].map(str::to_owned));
+    let mut bodies = Vec::new();
+    for id in ids {
+        for answer in [
+            show(&world, &ada.bearer(), &id).await,
+            patch(&world, &ada.bearer(), &id, &json!({"label": "mine", "expires_at": null})).await,
+            delete(&world, &ada.bearer(), &id).await,
+            rotate(&world, &ada.bearer(), &id, "{\"grace\":\"1h\"}").await,
+        ] {
+            answer.refuses(404, "not_found");
+            bodies.push(answer.body);
+        }
+    }
+    assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
+    assert_eq!(show(&world, &bob.bearer(), &bob.key.to_string()).await.json(), before);
+}
+
+#[tokio::test]
+async fn a_bounded_key_sees_the_keys_and_changes_none() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let bounds = KeyBounds { models: Some(vec!["fast".to_owned()]), ..KeyBounds::default() };
+    let key = bounded(&world, &ada, bounds).await;
+    let id = key.key.to_string();
+    assert_eq!(show(&world, &key.bearer(), &id).await.status, 200);
+    assert_eq!(page(&world, &key.bearer(), "").await.0.len(), 2);
+    for answer in [
+        create(&world, &key.bearer(), &json!({"label": "free"})).await,
+        patch(&world, &key.bearer(), &id, &json!({"scopes": null})).await,
+        delete(&world, &key.bearer(), &ada.key.to_string()).await,
+        rotate(&world, &key.bearer(), &ada.key.to_string(), "").await,
+    ] {
+        answer.refuses(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_used_from_its_networks_here_too() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let network = |text: &str| Some(vec![text.parse().unwrap()]);
+    let here = KeyBounds { addresses: network("127.0.0.0/8"), ..KeyBounds::default() };
+    let elsewhere = KeyBounds { addresses: network("203.0.113.0/24"), ..KeyBounds::default() };
+    let (here, elsewhere) = (bounded(&world, &ada, here).await, bounded(&world, &ada, elsewhere).await);
+    assert_eq!(get(world.address, PATH, &[&here.bearer()]).await.status, 200);
+    let told = get(world.address, PATH, &[&elsewhere.bearer()]).await.refuses(403, "forbidden");
+    assert!(!told.contains("203.0.113"), "{told}");
+}
+
+#[tokio::test]
+async fn a_key_that_ends_makes_none_that_ends_later() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let end = Timestamp(NOON.0 + 3_600_000_000);
+    let brief = world.expiring_key(&ada, "brief", end).await;
+    let (own, endless) = (brief.key.to_string(), ada.key.to_string());
+    let (in_time, too_late) = ("2026-11-20T13:00:00Z", "2026-11-20T13:00:00.000001Z");
+    for answer in [
+        create(&world, &brief.bearer(), &json!({"label": "x"})).await,
+        create(&world, &brief.bearer(), &json!({"label": "x", "expires_at": too_late})).await,
+        patch(&world, &brief.bearer(), &own, &json!({"expires_at": null})).await,
+        patch(&world, &brief.bearer(), &own, &json!({"expires_at": too_late})).await,
+        rotate(&world, &brief.bearer(), &endless, "").await,
+    ] {
+        assert!(answer.refuses(403, "forbidden").contains(in_time));
+    }
+    assert_eq!(create(&world, &brief.bearer(), &json!({"label": "x", "expires_at": in_time})).await.status, 201);
+    assert_eq!(patch(&world, &brief.bearer(), &own, &json!({"label": "y", "expires_at": in_time})).await.status, 200);
+    assert_eq!(patch(&world, &brief.bearer(), &endless, &json!({"label": "z"})).await.status, 200);
+    assert_eq!(rotate(&world, &brief.bearer(), &own, "").await.status, 200);
+}
+
+#[tokio::test]
+async fn when_a_key_was_used_is_shown() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let used = Timestamp(NOON.0 + 5_000_000);
+    assert_eq!(show(&world, &ada.bearer(), &ada.key.to_string()).await.json()["last_used_at"], Value::Null);
+    world.record(vec![event(ada.caller, used, Some(NanoUsd(1)))]).await;
+    assert_eq!(show(&world, &ada.bearer(), &ada.key.to_string()).await.json()["last_used_at"], "2026-11-20T12:00:05Z");
+}
+
+#[tokio::test]
+async fn a_user_has_a_thousand_keys_and_no_more() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    for _ in 1..store::KEYS_MAX {
+        let key = access::ApiKey::generate("tollgate").unwrap();
+        world.store.create_key(&store::Actor::COMMAND, NewKey::of(ada.user, "x", &key)).await.unwrap();
+    }
+    let told = create(&world, &ada.bearer(), &json!({"label": "one more"})).await.refuses(409, "conflict");
+    assert!(told.contains("1000 keys"), "{told}");
+    let (labels, next) = page(&world, &ada.bearer(), "?limit=200").await;
+    assert!(labels.len() == 200 && next.is_some());
+    let first = get(world.address, PATH, &[&ada.bearer()]).await.json()["items"][0]["id"].as_str().unwrap().to_owned();
+    delete(&world, &ada.bearer(), &first).await;
+    assert_eq!(create(&world, &ada.bearer(), &json!({"label": "one more"})).await.status, 201);
+}
+
+#[tokio::test]
+async fn who_did_it_is_in_the_audit_log_and_no_secret() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let person = world.person("grace").await;
+    let signed_in = world.sign_in(&person).await;
+    let made = create(&world, &ada.bearer(), &bound()).await;
+    let secrets = [text(&made, "key"), text(&rotate(&world, &ada.bearer(), &text(&made, "id"), "").await, "key")];
+    let other = create(&world, &signed_in.bearer(), &json!({"label": "grace@example.com"})).await;
+    patch(&world, &signed_in.bearer(), &text(&other, "id"), &json!({"label": "eve@example.com"})).await;
+    let page = world.store.audit_page(&AuditFilter::default(), None, 100).await.unwrap();
+    let of = |id: &str| -> Vec<_> {
+        let id: uuid::Uuid = id.parse().unwrap();
+        page.lines.iter().filter(|line| line.target == id).collect()
+    };
+    let by_key = of(&text(&made, "id"));
+    assert!(by_key.len() == 2 && by_key.iter().all(|line| line.actor.by == By::Key { user: ada.user, key: ada.key }));
+    assert!(by_key.iter().all(|line| line.actor.address.is_some() && line.owner == Some(ada.user)));
+    let by_person = of(&text(&other, "id"));
+    assert_eq!(by_person.len(), 2);
+    assert!(
+        by_person
+            .iter()
+            .all(|line| matches!(line.actor.by, By::User { user, session: Some(_) } if user == person.user))
+    );
+    let written = format!("{:?}", page.lines);
+    assert!(
+        secrets.iter().all(|secret| !written.contains(&secret[9..])) && !written.contains("@example.com"),
+        "{written}"
+    );
+}
+
+#[tokio::test]
+async fn a_caller_must_be_known_and_a_cookie_comes_from_a_page_of_ours() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let id = KeyId(ada.key.0).to_string();
+    for line in ["GET /api/keys", "POST /api/keys", "GET /api/keys/x", "PATCH /api/keys/x", "DELETE /api/keys/x"] {
+        call(world.address, line, &[], "").await.refuses(401, "unauthorized");
+    }
+    let person = world.person("grace").await;
+    let signed_in = world.sign_in(&person).await;
+    let foreign = [signed_in.cookie(), "Sec-Fetch-Site: cross-site".to_owned()];
+    let foreign: Vec<&str> = foreign.iter().map(String::as_str).collect();
+    post(world.address, PATH, &foreign, "{\"label\":\"x\"}").await.refuses(403, "forbidden");
+    let own = [&*signed_in.cookie(), "Sec-Fetch-Site: same-origin"];
+    assert_eq!(post(world.address, PATH, &own, "{\"label\":\"x\"}").await.status, 201);
+    world.suspend(&ada).await;
+    delete(&world, &ada.bearer(), &id).await.refuses(403, "user_suspended");
+}
+
+#[tokio::test]
+async fn without_the_store_nothing_is_promised() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    assert_eq!(get(world.address, PATH, &[&ada.bearer()]).await.status, 200);
+    world.store.close().await;
+    for answer in [
+        get(world.address, PATH, &[&ada.bearer()]).await,
+        create(&world, &ada.bearer(), &json!({"label": "x"})).await,
+        patch(&world, &ada.bearer(), &ada.key.to_string(), &json!({"label": "x"})).await,
+        delete(&world, &ada.bearer(), &ada.key.to_string()).await,
+        rotate(&world, &ada.bearer(), &ada.key.to_string(), "").await,
+    ] {
+        answer.refuses(503, "unavailable");
+    }
+}

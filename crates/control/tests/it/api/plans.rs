@@ -1,0 +1,100 @@
+use access::Role;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, call, get, post};
+use crate::person::SignedIn;
+use crate::world::World;
+
+const PATH: &str = "/api/plans";
+
+async fn administered() -> (World, SignedIn) {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    (world, session)
+}
+
+async fn create(world: &World, by: &SignedIn, body: &Value) -> Answer {
+    post(world.address, PATH, &[&by.bearer()], &body.to_string()).await
+}
+
+async fn patch(world: &World, by: &SignedIn, name: &str, body: &Value) -> Answer {
+    let headers = [by.bearer(), "Content-Type: application/json".to_owned()];
+    let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+    call(world.address, &format!("PATCH {PATH}/{name}"), &headers, &body.to_string()).await
+}
+
+#[tokio::test]
+async fn every_caller_sees_the_plans() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let page = get(world.address, PATH, &[&ada.bearer()]).await.json();
+    let endless = json!({"id": page["items"][0]["id"], "name": "endless", "credits_per_day": null, "requests_per_minute": null,
+        "shared_keys": true, "created_at": "2026-11-20T12:00:00Z", "updated_at": "2026-11-20T12:00:00Z"});
+    assert_eq!(
+        (&page["items"][0], &page["items"][1]["name"], &page["next"]),
+        (&endless, &json!("starter"), &Value::Null)
+    );
+    get(world.address, PATH, &[]).await.refuses(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_plan_is_made_once_and_changed_in_part() {
+    let (world, root) = administered().await;
+    let made = create(&world, &root, &json!({"name": "team", "credits_per_day": 50, "requests_per_minute": 6})).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let mut team = made.json();
+    assert_eq!(
+        (&team["credits_per_day"], &team["requests_per_minute"], &team["shared_keys"]),
+        (&json!(50), &json!(6), &json!(true))
+    );
+    create(&world, &root, &json!({"name": "team"})).await.refuses(409, "conflict");
+    let changed = patch(&world, &root, "team", &json!({"credits_per_day": null, "shared_keys": false})).await;
+    team["credits_per_day"] = Value::Null;
+    team["shared_keys"] = json!(false);
+    assert_eq!((changed.status, changed.json()), (200, team.clone()));
+    assert_eq!(patch(&world, &root, "team", &json!({})).await.json(), team);
+    let unlimited = create(&world, &root, &json!({"name": "a.b_c-1"})).await.json();
+    assert_eq!((&unlimited["credits_per_day"], &unlimited["requests_per_minute"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
+async fn a_changed_plan_holds_for_who_has_it() {
+    let (world, root) = administered().await;
+    let ada = world.holder("ada", "starter").await;
+    assert_eq!(patch(&world, &root, "starter", &json!({"credits_per_day": 7})).await.status, 200);
+    world.refresh().await;
+    let today = get(world.address, "/api/usage/today", &[&ada.bearer()]).await.json();
+    assert_eq!(today["limit"], 7);
+}
+
+#[tokio::test]
+async fn a_plan_that_cannot_be_is_refused() {
+    let (world, root) = administered().await;
+    for (body, status, code) in [
+        (json!({"name": "Team"}), 422, "unprocessable"),
+        (json!({"name": ""}), 422, "unprocessable"),
+        (json!({"name": "x".repeat(65)}), 422, "unprocessable"),
+        (json!({"name": "t\u{0}"}), 422, "unprocessable"),
+        (json!({"name": "t", "credits_per_day": u64::MAX}), 422, "unprocessable"),
+        (json!({"name": "t", "credits_per_day": -1}), 400, "bad_request"),
+        (json!({"name": "t", "credits_per_day": 1.5}), 400, "bad_request"),
+        (json!({"name": "t", "requests_per_minute": 0}), 400, "bad_request"),
+        (json!({"name": "t", "requests_per_minute": 4_294_967_296_u64}), 400, "bad_request"),
+        (json!({"name": "t", "shared_keys": null, "price": 1}), 400, "bad_request"),
+        (json!({}), 400, "bad_request"),
+    ] {
+        create(&world, &root, &body).await.refuses(status, code);
+    }
+    for (name, body, status, code) in [
+        ("gold", json!({}), 404, "not_found"),
+        ("%00", json!({}), 404, "not_found"),
+        ("%ff", json!({}), 404, "not_found"),
+        ("starter", json!({"name": "other"}), 400, "bad_request"),
+        ("starter", json!({"credits_per_day": u64::MAX}), 422, "unprocessable"),
+        ("starter", json!({"credits_per_day": "1"}), 400, "bad_request"),
+    ] {
+        patch(&world, &root, name, &body).await.refuses(status, code);
+    }
+    patch(&world, &root, "starter", &json!([])).await.refuses(400, "bad_request");
+}

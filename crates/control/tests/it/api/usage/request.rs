@@ -1,0 +1,188 @@
+use access::{NanoUsd, Role};
+use meter::{Attempt, Billed, Source, Unit, Usage, UsageEvent};
+use serde_json::{Value, json};
+
+use super::{ask, assert_alike, at, of, refused};
+use crate::client::get;
+use crate::world::{Holder, World, tidy};
+
+const PATH: &str = "/api/usage/requests";
+/// What `openai` is known by, and its price of a model of its own; the built-in prices hold as well.
+const FILE: &str = "
+providers: [{name: openai, kind: openai, credential: x}]
+prices: [{model: openai/own, input: \"0.000333\", output: \"0.001501\", per_image: \"0.04\"}]
+";
+
+/// A world whose configuration has prices.
+async fn priced() -> World {
+    let world = World::start().await;
+    world.configure(|snapshot| {
+        let file = world.data().join("prices.yaml");
+        std::fs::write(&file, FILE).unwrap();
+        let environment = config::Environment::default();
+        let sources = config::Sources { file: Some(&file), environment: &environment, flags: config::Flags::default() };
+        let loaded = config::load(sources).unwrap().snapshot;
+        (snapshot.providers, snapshot.prices) = (loaded.providers, loaded.prices);
+    });
+    world
+}
+
+/// A call of the model `own` that used this, rated as the proxy rates it.
+fn rated(world: &World, holder: &Holder, usage: Usage) -> UsageEvent {
+    let snapshot = world.live.load_full();
+    let price = snapshot.price(&snapshot.providers[0], "own", None).unwrap();
+    let event = of(holder, at(1));
+    let attempt = Attempt {
+        model: Some("own".into()),
+        answered_model: Some("own-2026-01-01".into()),
+        upstream_id: Some("req_1".into()),
+        usage: Some(usage),
+        cost: price.cost(&usage),
+        price_version: Some(price.version.clone()),
+        ..event.attempts[0].clone()
+    };
+    UsageEvent { attempts: vec![attempt], ..event }
+}
+
+async fn show(world: &World, holder: &Holder, event: &UsageEvent) -> Value {
+    let answer = ask(world, holder, &format!("{PATH}/{}", event.id)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+#[tokio::test]
+async fn a_request_is_told_in_full_and_its_lines_add_up() {
+    let world = priced().await;
+    let ada = world.holder("ada", "starter").await;
+    let usage = Usage {
+        input: Some(3),
+        cached_input: Some(0),
+        output: Some(5),
+        reasoning: Some(2),
+        ..Usage::empty(Source::Reported)
+    };
+    let event = rated(&world, &ada, usage);
+    world.record(vec![event.clone()]).await;
+    let answer = ask(&world, &ada, &format!("{PATH}/{}", event.id)).await;
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    insta::assert_snapshot!(tidy(&answer));
+    let attempt = &answer.json()["attempts"][0];
+    let lines = attempt["price"]["lines"].as_array().unwrap();
+    let sum: i64 = lines.iter().map(|line| line["amount_pico"].as_i64().unwrap()).sum();
+    let rounding = attempt["price"]["rounding_pico"].as_i64().unwrap();
+    assert_eq!(sum + rounding, attempt["cost"]["amount_nano"].as_i64().unwrap() * 1_000);
+    for line in lines {
+        assert_eq!(
+            line["amount_pico"].as_u64(),
+            Some(line["quantity"].as_u64().unwrap() * line["rate_pico"].as_u64().unwrap())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_price_that_holds_no_longer_leaves_the_sum_alone() {
+    let world = priced().await;
+    let ada = world.holder("ada", "starter").await;
+    let usage = Usage { input: Some(3_000), ..Usage::empty(Source::Reported) };
+    let event = rated(&world, &ada, usage);
+    let other = UsageEvent {
+        id: access::RequestId(access::Ids::new(world.clock.clone()).next_uuid()),
+        attempts: vec![Attempt { price_version: Some("configured-9/9/9/9/9".into()), ..event.attempts[0].clone() }],
+        ..event.clone()
+    };
+    world.record(vec![event.clone(), other.clone()]).await;
+    assert!(show(&world, &ada, &event).await["attempts"][0]["price"].is_object());
+    let told = show(&world, &ada, &other).await;
+    assert_eq!(
+        (&told["attempts"][0]["price"], &told["attempts"][0]["cost"]["amount_nano"]),
+        (&json!(null), &json!(999))
+    );
+    world.configure(|snapshot| snapshot.providers.clear());
+    assert_eq!(show(&world, &ada, &event).await["attempts"][0]["price"], json!(null));
+}
+
+#[tokio::test]
+async fn what_has_no_tokens_is_told_by_its_unit() {
+    let world = priced().await;
+    let ada = world.holder("ada", "starter").await;
+    let billed = Billed { unit: Unit::Image, quantity: 2 };
+    let event = rated(&world, &ada, Usage { billed: Some(billed), ..Usage::empty(Source::Counted) });
+    world.record(vec![event.clone()]).await;
+    let told = show(&world, &ada, &event).await;
+    let attempt = &told["attempts"][0];
+    assert_eq!((&attempt["billed"], &attempt["source"]), (&json!({"unit": "image", "quantity": 2}), &json!("counted")));
+    assert_eq!((&told["tokens"], &attempt["tokens"]), (&json!(null), &json!(null)));
+    let line =
+        json!({"class": "image", "quantity": 2, "rate_pico": 40_000_000_000_u64, "amount_pico": 80_000_000_000_u64});
+    assert_eq!((&attempt["price"]["lines"][0], &told["cost"]["amount_nano"]), (&line, &json!(80_000_000)));
+}
+
+#[tokio::test]
+async fn several_attempts_are_told_in_order_and_what_is_not_known_is_null() {
+    let world = priced().await;
+    let ada = world.holder("ada", "starter").await;
+    let event = of(&ada, at(1));
+    let failed =
+        Attempt { status: Some(500), usage: None, cost: None, first_byte_us: None, ..event.attempts[0].clone() };
+    let event = UsageEvent { attempts: vec![failed, event.attempts[0].clone()], ..event };
+    world.record(vec![event.clone()]).await;
+    let told = show(&world, &ada, &event).await;
+    assert_eq!(
+        (&told["attempt_count"], &told["unpriced"], &told["cost"]["amount_nano"]),
+        (&json!(2), &json!(true), &json!(1_500))
+    );
+    let [first, second] = told["attempts"].as_array().unwrap().as_slice() else { panic!("{told}") };
+    for nothing in ["source", "tokens", "billed", "cost", "price", "first_byte_ms"] {
+        assert_eq!(first[nothing], json!(null), "{nothing}");
+    }
+    assert_eq!((&first["status"], &second["status"], &second["total_ms"]), (&json!(500), &json!(200), &json!(1.0)));
+    assert_eq!((&second["tokens"]["cache_write_short"], &second["tokens"]["audio_input"]), (&json!(3), &json!(null)));
+    assert_eq!((&second["tokens"]["total"], &told["tokens"]["cache_write"]), (&json!(187), &json!(7)));
+}
+
+#[tokio::test]
+async fn a_refused_request_says_what_refused_it() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let (known, newer) = (refused(&ada, at(1), "quota_exceeded", 429), refused(&ada, at(2), "of_tomorrow", 418));
+    world.record(vec![known.clone(), newer.clone()]).await;
+    insta::assert_snapshot!(tidy(&ask(&world, &ada, &format!("{PATH}/{}", known.id)).await));
+    let told = show(&world, &ada, &newer).await;
+    let expected = json!({"code": "of_tomorrow", "message": null, "page": "docs/errors/of_tomorrow.md"});
+    assert_eq!((&told["refusal"], &told["status"]), (&expected, &json!(418)));
+}
+
+#[tokio::test]
+async fn anothers_request_is_not_there_like_one_that_never_was() {
+    let world = World::start().await;
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let (mine, his) = (of(&ada, at(1)), event_of_nobody(&bob));
+    world.record(vec![mine.clone(), his.clone()]).await;
+    let absent = ask(&world, &bob, &format!("{PATH}/01994d5c-0000-7000-8000-000000000000")).await;
+    absent.refuses(404, "not_found");
+    for id in [
+        mine.id.to_string(),
+        his.id.to_string(),
+        "1".to_owned(),
+        "%20".to_owned(),
+        "%FF".to_owned(),
+        "..%2Fkeys".to_owned(),
+    ] {
+        assert_alike(&ask(&world, &bob, &format!("{PATH}/{id}")).await, &absent);
+    }
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let path = format!("{PATH}/{}?user_id={}", mine.id, ada.user);
+    assert_eq!(get(world.address, &path, &[&session.bearer()]).await.status, 200);
+    ask(&world, &bob, &path).await.refuses(404, "not_found");
+    ask(&world, &ada, &format!("{PATH}/{}?x=1", mine.id)).await.refuses(400, "bad_request");
+}
+
+/// A request on an open route.
+fn event_of_nobody(holder: &Holder) -> UsageEvent {
+    UsageEvent {
+        caller: None,
+        attempts: vec![Attempt { cost: Some(NanoUsd(1)), ..of(holder, at(0)).attempts[0].clone() }],
+        ..of(holder, at(2))
+    }
+}

@@ -1,0 +1,83 @@
+//! Whether what was answered is what the OpenAPI document lists. Schemas are compared by the tests on the built binary.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{LazyLock, Mutex};
+
+use serde_json::Value;
+
+use crate::client::Answer;
+use crate::postgres;
+
+pub(crate) static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../../../docs/openapi.json")).unwrap());
+
+/// Asserts that the answer to `METHOD TARGET` is listed for its operation: the status, and the code of an error. A path or a
+/// method that is nobody's is not asked about.
+pub(crate) fn check(line: &str, answer: &Answer) {
+    let (method, target) = line.split_once(' ').unwrap();
+    let path = target.split('?').next().unwrap();
+    let Some((template, answers)) = answers(method, path) else { return };
+    let status = answer.status.to_string();
+    if answer.status == 431 && answer.body.is_empty() {
+        // hyper's own: no operation saw the call.
+        return;
+    }
+    let code = (answer.status >= 400 && !answer.body.is_empty()).then(|| answer.json()["error"]["code"].clone());
+    let listed = answers.get(&status).is_some_and(|listed| match code.as_ref().and_then(Value::as_str) {
+        Some(code) => listed["content"]["application/json"]["examples"].get(code).is_some(),
+        None => true,
+    });
+    assert!(
+        listed || answer.body.contains("nothing is found at this path"),
+        "docs/openapi.json lists no {status} {code:?} for {line}: name it in the handler's `x-codes`"
+    );
+    if listed {
+        note(&format!("{method} {template}"), answer.status);
+    }
+}
+
+/// Notes that an operation was met with a status, where all tests run: `tests/met.rs` then asks whether each was that the document
+/// lists.
+fn note(operation: &str, status: u16) {
+    static MET: LazyLock<Mutex<(BTreeSet<String>, Option<File>)>> = LazyLock::new(|| {
+        // A filter is an argument without dashes; what leaves tests out says so.
+        let mut words = std::env::args().skip(1);
+        let is_whole = words.all(|word| word.starts_with("--") && !word.starts_with("--skip") && word != "--ignored");
+        let store = if postgres::is_chosen() { "postgres" } else { "sqlite" };
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("control-met-{store}"));
+        Mutex::new((BTreeSet::new(), is_whole.then(|| File::create(path).unwrap())))
+    });
+    let line = format!("{operation} {status}\n");
+    let mut met = MET.lock().unwrap();
+    if met.0.insert(line.clone())
+        && let Some(file) = &mut met.1
+    {
+        file.write_all(line.as_bytes()).unwrap();
+    }
+}
+
+/// Every operation, as `GET /health`.
+pub(crate) fn calls() -> Vec<String> {
+    let paths = DOCUMENT["paths"].as_object().unwrap().iter();
+    let calls = paths.flat_map(|(path, item)| {
+        item.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
+    });
+    calls.collect()
+}
+
+/// The operation's path, and what it may answer, by status.
+fn answers(method: &str, path: &str) -> Option<(&'static str, &'static Value)> {
+    let paths = DOCUMENT["paths"].as_object().unwrap().iter();
+    let fitting = paths.filter(|(template, item)| fits(template, path) && item.get(method.to_lowercase()).is_some());
+    let (template, item) = fitting.min_by_key(|(template, _)| template.matches('{').count())?;
+    Some((template, &item[method.to_lowercase()]["responses"]))
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
+    let mut both = template.iter().zip(&path);
+    template.len() == path.len() && both.all(|(word, part)| word.starts_with('{') || word == part)
+}

@@ -1,0 +1,138 @@
+//! What is alike at every operation: who is not let in, what is too much, and a store that is away.
+
+use config::snapshot::{Whose, WindowLimit};
+use serde_json::Value;
+
+use crate::client::{Answer, call};
+use crate::document::{DOCUMENT, calls};
+use crate::world::{Holder, World, defaults};
+
+/// Every operation for which `status` is listed is answered so, as `ask` calls it, but for these.
+async fn check(status: u16, but: &[&str], ask: impl AsyncFn(&str, &str) -> Answer) {
+    let mut otherwise = Vec::new();
+    for line in calls() {
+        let (method, path) = line.split_once(' ').unwrap();
+        let operation = &DOCUMENT["paths"][path][method.to_lowercase()];
+        if operation["responses"][status.to_string()].is_null() {
+            continue;
+        }
+        let path = path.replace("{id}", "0199aa00-0000-7000-8000-00000000dead").replace("{name}", "starter");
+        let body = example(operation).map(|body| body.to_string()).unwrap_or_default();
+        let answer = ask(&format!("{method} {path}"), &body).await;
+        if answer.status != status {
+            otherwise.push(line);
+        }
+    }
+    assert_eq!(otherwise, but, "not answered with {status}");
+}
+
+/// A body that would be taken.
+fn example(operation: &'static Value) -> Option<&'static Value> {
+    let resolved = |schema: &'static Value| match schema["$ref"].as_str() {
+        Some(at) => DOCUMENT.pointer(at.trim_start_matches('#')).unwrap(),
+        None => schema,
+    };
+    let schema = resolved(operation.pointer("/requestBody/content/application~1json/schema")?);
+    let either = schema["oneOf"].as_array().map_or(std::slice::from_ref(schema), Vec::as_slice);
+    either.iter().find_map(|one| resolved(one).get("example"))
+}
+
+async fn world() -> (World, Holder) {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    (world, ada)
+}
+
+const JSON: &str = "Content-Type: application/json";
+
+#[tokio::test]
+async fn two_credentials_are_refused_everywhere() {
+    let world = World::start().await;
+    let root = world.person_with("root", access::Role::Admin).await;
+    let key = world.key_of(root.user, "laptop", None).await;
+    let (one, other) = (world.sign_in(&root).await.bearer(), format!("X-API-Key: {key}"));
+    // Whoever calls these needs no credential, and none is looked at.
+    let but = [
+        "POST /api/auth/link",
+        "POST /api/auth/link/check",
+        "POST /api/auth/login",
+        "POST /api/auth/refresh",
+        "POST /api/auth/register",
+    ];
+    check(400, &but, async |line, body| call(world.address, line, &[JSON, &one, &other], body).await).await;
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_has_is_refused_everywhere() {
+    let (world, _) = world().await;
+    let unknown = format!("Authorization: Bearer tollgate_{}", "0".repeat(32));
+    // Whoever calls these needs none, or says it in the body; metrics have a token of their own.
+    let but = [
+        "POST /api/auth/link",
+        "POST /api/auth/link/check",
+        "POST /api/auth/logout",
+        "POST /api/auth/register",
+        "POST /api/auth/validate",
+        "GET /metrics",
+    ];
+    check(401, &but, async |line, body| call(world.address, line, &[JSON, &unknown], body).await).await;
+}
+
+#[tokio::test]
+async fn a_suspended_user_is_refused_everywhere() {
+    let (world, ada) = world().await;
+    world.suspend(&ada).await;
+    // What these are told in their bodies is what counts.
+    let but = [
+        "POST /api/auth/link",
+        "POST /api/auth/link/check",
+        "POST /api/auth/login",
+        "POST /api/auth/refresh",
+        "POST /api/auth/validate",
+    ];
+    check(403, &but, async |line, body| call(world.address, line, &[JSON, &ada.bearer()], body).await).await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_or_no_json_is_refused_everywhere() {
+    let world = World::start().await;
+    let root = world.person_with("root", access::Role::Admin).await;
+    let root = world.sign_in(&root).await;
+    let large = format!("{{\"label\":\"{}\"}}", "x".repeat(1 << 20));
+    check(413, &[], async |line, _| call(world.address, line, &[JSON, &root.bearer()], &large).await).await;
+    check(415, &[], async |line, _| {
+        call(world.address, line, &["Content-Type: text/plain", &root.bearer()], "{}").await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_calls_too_often_is_put_off_everywhere() {
+    let (world, ada) = world().await;
+    let every_minute = defaults().control.rate_limits[1];
+    world.configure(|snapshot| {
+        let once = WindowLimit { whose: Whose::Everybodys, limit: 1.try_into().unwrap(), ..every_minute };
+        snapshot.control.rate_limits = vec![once];
+    });
+    call(world.address, "GET /api/me", &[&ada.bearer()], "").await;
+    check(429, &[], async |line, body| call(world.address, line, &[JSON, &ada.bearer()], body).await).await;
+}
+
+#[tokio::test]
+async fn without_the_store_everything_that_needs_it_is_put_off() {
+    let world = World::start().await;
+    let root = world.person_with("root", access::Role::Admin).await;
+    let root = world.sign_in(&root).await.bearer();
+    world.store.close().await;
+    // These need none, or say first what is wrong with the body; what may answer it at `/readyz` is asked for there.
+    let but = [
+        "POST /api/auth/validate",
+        "GET /health",
+        "GET /install.sh",
+        "GET /livez",
+        "GET /metrics",
+        "GET /openapi.json",
+        "GET /readyz",
+    ];
+    check(503, &but, async |line, body| call(world.address, line, &[JSON, &root], body).await).await;
+}

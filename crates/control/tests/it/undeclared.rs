@@ -1,0 +1,85 @@
+//! What no operation lists is refused, by default.
+
+use crate::client::{call, get, raw};
+use crate::document;
+use crate::world::World;
+
+/// Operations below `/api/`, with an id where one stands.
+fn calls() -> Vec<String> {
+    let id = "0199aa00-0000-7000-8000-000000000001";
+    let calls = document::calls().into_iter().filter(|call| call.contains(" /api/"));
+    calls.map(|call| call.replace("{id}", id).replace("{name}", "starter")).collect()
+}
+
+#[tokio::test]
+async fn a_parameter_that_an_operation_does_not_take_is_refused_by_name() {
+    let world = World::start().await;
+    let holder = world.holder("ada", "starter").await;
+    let mut named = 0;
+    for line in calls() {
+        let answer = call(world.address, &format!("{line}?tokn=1"), &[&holder.bearer()], "").await;
+        assert!((400..500).contains(&answer.status), "{line}: {answer:?}");
+        // Who may not call at all, or sends no body where one is needed, is told that instead.
+        named += usize::from(answer.status == 400 && answer.body.contains("unknown field `tokn`"));
+    }
+    assert!(named > 20, "{named}");
+    let message = get(world.address, "/api/me?tokn=1", &[&holder.bearer()]).await.refuses(400, "bad_request");
+    assert_eq!(message, "the query cannot be read: unknown field `tokn`, none is taken here");
+    let message = get(world.address, &format!("/api/me?{}=1", holder.secret), &[&holder.bearer()]).await;
+    assert!(!message.refuses(400, "bad_request").contains(&holder.secret));
+    for target in ["/api/me?", "/api/me", "/health?tokn=1"] {
+        assert_eq!(get(world.address, target, &[&holder.bearer()]).await.status, 200, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_an_operation_does_not_take_is_refused() {
+    let world = World::start().await;
+    let holder = world.holder("ada", "starter").await;
+    let bearer = holder.bearer();
+    let json = "Content-Type: application/json";
+    for line in calls().iter().filter(|line| line.starts_with("GET") || line.starts_with("DELETE")) {
+        for body in ["{}", "x"] {
+            let message = call(world.address, line, &[&bearer, json], body).await.refuses(400, "bad_request");
+            assert_eq!(message, "this call takes no body", "{line}");
+        }
+    }
+    let chunked = |body: &str| {
+        format!(
+            "GET /api/me HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{bearer}\r\nTransfer-Encoding: chunked\r\n\r\n{body}"
+        )
+    };
+    raw(world.address, chunked("2\r\n{}\r\n0\r\n\r\n").as_bytes()).await.refuses(400, "bad_request");
+    assert_eq!(raw(world.address, chunked("0\r\n\r\n").as_bytes()).await.status, 200);
+    assert_eq!(call(world.address, "GET /api/me", &[&bearer, "Content-Length: 0"], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_taken_and_does_not_arrive_is_a_timeout() {
+    let soon = std::time::Duration::from_millis(100);
+    let world = World::start_with("127.0.0.1:0", control::Limits { body: soon, ..control::Limits::default() }).await;
+    let holder = world.holder("ada", "starter").await;
+    let head = format!(
+        "GET /api/me HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{}\r\nTransfer-Encoding: chunked\r\n\r\n",
+        holder.bearer()
+    );
+    raw(world.address, head.as_bytes()).await.refuses(408, "request_timeout");
+}
+
+/// axum's own refusal would be a line of text.
+#[tokio::test]
+async fn what_is_no_text_in_a_path_is_our_error() {
+    let world = World::start().await;
+    let holder = world.holder("ada", "starter").await;
+    for line in document::calls().into_iter().filter(|call| call.contains('{')) {
+        let (before, rest) = line.split_once('{').unwrap();
+        let line = format!("{before}%FF%FE{}", rest.split_once('}').unwrap().1);
+        let answer = call(world.address, &line, &[&holder.bearer()], "").await;
+        let code = answer.json()["error"]["code"].as_str().unwrap().to_owned();
+        answer.refuses(answer.status, &code);
+        assert!([400, 403, 404].contains(&answer.status), "{line}: {answer:?}");
+    }
+    for path in ["/api/keys/%FF", "/api/usage/requests/%FF%FE"] {
+        get(world.address, path, &[&holder.bearer()]).await.refuses(404, "not_found");
+    }
+}

@@ -1,0 +1,124 @@
+//! What a request pays to be held to five limits, and what a million keys occupy: `cargo bench -p meter`.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use access::{Clock, KeyBounds, KeyNo, Mono, Plan, Timestamp, UserNo};
+use meter::admission::{Ask, Meter};
+use meter::budget::{BudgetId, Charge, Measure, Per, Subject};
+use meter::event::Caller;
+use meter::limits::{Limits, Terms};
+
+const ROUNDS: u64 = 5_000_000;
+const KEYS: i64 = 1_000_000;
+const KEYS_OF_A_USER: i64 = 4;
+const AT: Timestamp = Timestamp(1_760_000_000_000_000);
+const CHARGE: Charge = Charge { credits: 1, tokens: 2_000, money: 900 };
+const ACTUAL: Charge = Charge { credits: 1, tokens: 450, money: 120 };
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    time()?;
+    race(&Clock::system());
+    weigh()?;
+    Ok(())
+}
+
+/// A rate, credits of key and user, and money of user (day) and of everybody (month).
+fn five_limits(meter: &Meter, key: i64) -> Arc<Limits> {
+    let plan = Plan {
+        credits_per_day: Some(u64::MAX),
+        requests_per_minute: NonZeroU32::new(u32::MAX),
+        ..Plan::unlimited("bench")
+    };
+    let bounds = KeyBounds { credits_per_day: Some(u64::MAX), ..KeyBounds::default() };
+    let caller = Caller { user: UserNo(1), key: KeyNo(key) };
+    let budgets = [
+        (BudgetId { subject: Subject::User(caller.user), measure: Measure::Money, per: Per::Day }, u64::MAX),
+        (BudgetId { subject: Subject::Global, measure: Measure::Money, per: Per::Month }, u64::MAX),
+    ];
+    meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets })
+}
+
+fn admit_and_settle(meter: &Meter, limits: &Arc<Limits>, now: Mono) -> bool {
+    let ask = Ask { limits, charge: Some(CHARGE), at: AT, now };
+    meter.admit(&ask).map(|reservation| reservation.commit(AT).settle(&ACTUAL)).is_ok()
+}
+
+/// One core, whatever else runs on it.
+fn time() -> Result<(), Box<dyn std::error::Error>> {
+    let meter = Meter::default();
+    let limits = five_limits(&meter, 7);
+    let begun = cpu_nanos()?;
+    let admitted: u64 =
+        (0..ROUNDS).map(|round| u64::from(admit_and_settle(&meter, &limits, Mono(round * 1_000)))).sum();
+    let nanos = (cpu_nanos()? - begun) / ROUNDS;
+    println!("admitting, committing and settling five limits: {nanos} ns of CPU ({admitted} of {ROUNDS} admitted)");
+
+    let begun = cpu_nanos()?;
+    for round in 0..ROUNDS {
+        drop(meter.admit(&Ask { limits: &limits, charge: Some(CHARGE), at: AT, now: Mono(round * 1_000) }));
+    }
+    println!("admitting and releasing them: {} ns of CPU", (cpu_nanos()? - begun) / ROUNDS);
+    Ok(())
+}
+
+/// All cores on the same user: nobody waits, but words travel between caches.
+fn race(clock: &Clock) {
+    let meter = Meter::default();
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let begun = clock.mono();
+    std::thread::scope(|scope| {
+        for key in (1..).take(threads) {
+            let meter = &meter;
+            scope.spawn(move || {
+                let limits = five_limits(meter, key);
+                (0..ROUNDS).filter(|round| admit_and_settle(meter, &limits, Mono(round * 1_000))).count()
+            });
+        }
+    });
+    let nanos = clock.mono().since(begun).as_nanos() / u128::from(ROUNDS);
+    println!("the same on {threads} cores at once, keys of one user: {nanos} ns on each");
+}
+
+/// Keys that were used today, each with its own quota.
+fn weigh() -> Result<(), Box<dyn std::error::Error>> {
+    let meter = Meter::default();
+    let before = resident_bytes()?;
+    let plan = Plan { credits_per_day: Some(1_000), ..Plan::unlimited("bench") };
+    let bounds = KeyBounds { credits_per_day: Some(100), ..KeyBounds::default() };
+    for key in 0..KEYS {
+        let caller = Caller { user: UserNo(key / KEYS_OF_A_USER), key: KeyNo(key) };
+        let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[] });
+        if !admit_and_settle(&meter, &limits, Mono(1)) {
+            return Err("a first request is admitted".into());
+        }
+    }
+    let bytes = resident_bytes()?.saturating_sub(before);
+    println!(
+        "{KEYS} live keys of {} users, each with a quota: {} MB, {} bytes a key",
+        KEYS / KEYS_OF_A_USER,
+        bytes / 1_000_000,
+        bytes / KEYS.unsigned_abs()
+    );
+    if meter.used(BudgetId { subject: Subject::Key(KeyNo(0)), measure: Measure::Credits, per: Per::Day }, AT.day()) != 1
+    {
+        return Err("what was used is counted".into());
+    }
+    Ok(())
+}
+
+/// What this thread has had of a core (Linux, `Documentation/scheduler/sched-stats.rst`).
+fn cpu_nanos() -> Result<u64, Box<dyn std::error::Error>> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(stat.split(' ').next().ok_or("an empty schedstat")?.parse()?)
+}
+
+/// What the process occupies (`proc_pid_status(5)`, VmRSS).
+fn resident_bytes() -> Result<u64, Box<dyn std::error::Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes * 1_024)
+}

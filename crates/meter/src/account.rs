@@ -1,0 +1,175 @@
+//! What is held for a subject: its buckets, and the current cell of each of its budgets.
+
+use std::hash::Hash;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use access::{Day, KeyNo, PlanId, UserNo};
+use arc_swap::ArcSwapOption;
+use rustc_hash::FxHashMap;
+
+use crate::budget::{Measure, Per, Period};
+use crate::cell::Cell;
+use crate::rate::Bucket;
+
+type Slot = ArcSwapOption<Cell>;
+
+/// A subject's counts. A million of them are alive at once, so what few have is allocated for those few.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) rate: Bucket,
+    pub(crate) free_rate: Bucket,
+    credits_of_day: Slot,
+    others: OnceLock<Box<Others>>,
+}
+
+#[derive(Debug, Default)]
+struct Others {
+    credits_of_month: Slot,
+    tokens: [Slot; 2],
+    money: [Slot; 2],
+}
+
+/// Whether cells wait for a lease.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Authority {
+    /// This process decides alone: all of every limit may be used here.
+    #[default]
+    Alone,
+    /// Nodes share the limits: what may be used here is lent.
+    Lent,
+}
+
+impl Account {
+    /// The cell of a budget for the period that `day` lies in, or for a later one, where that has begun: periods never go
+    /// back.
+    pub(crate) fn cell(&self, (measure, per): (Measure, Per), day: Day, authority: Authority) -> Arc<Cell> {
+        let (slot, period) = (self.slot(measure, per), Period::of(per, day));
+        let current = |cell: &Option<Arc<Cell>>| cell.as_ref().filter(|cell| cell.period() >= period).cloned();
+        loop {
+            if let Some(cell) = current(&slot.load()) {
+                return cell;
+            }
+            slot.rcu(|cell| {
+                current(cell).unwrap_or_else(|| {
+                    Arc::new(match authority {
+                        Authority::Alone => Cell::whole(period),
+                        Authority::Lent => Cell::leased(period),
+                    })
+                })
+            });
+        }
+    }
+
+    /// The newest cell of a budget, where it has one.
+    pub(crate) fn newest(&self, measure: Measure, per: Per) -> Option<Arc<Cell>> {
+        match (measure, per) {
+            (Measure::Credits, Per::Day) => self.credits_of_day.load_full(),
+            _ => self.others.get().and_then(|_| self.slot(measure, per).load_full()),
+        }
+    }
+
+    /// Whether any of its budgets counts for `today` or later.
+    fn counts(&self, today: Day) -> bool {
+        let current = |slot: &Slot| slot.load().as_ref().is_some_and(|cell| cell.period().next().first() > today);
+        let others = |others: &Others| {
+            let Others { credits_of_month, tokens, money } = others;
+            std::iter::once(credits_of_month).chain(tokens).chain(money).any(current)
+        };
+        current(&self.credits_of_day) || self.others.get().is_some_and(|of| others(of))
+    }
+
+    fn slot(&self, measure: Measure, per: Per) -> &Slot {
+        let others = || self.others.get_or_init(Box::default);
+        match (measure, per) {
+            (Measure::Credits, Per::Day) => &self.credits_of_day,
+            (Measure::Credits, Per::Month) => &others().credits_of_month,
+            (Measure::Tokens, _) => pick(&others().tokens, per),
+            (Measure::Money, _) => pick(&others().money, per),
+        }
+    }
+}
+
+const fn pick([day, month]: &[Slot; 2], per: Per) -> &Slot {
+    match per {
+        Per::Day => day,
+        Per::Month => month,
+    }
+}
+
+/// Every subject's account, shared by all workers of the process.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    pub(crate) keys: Shards<KeyNo>,
+    pub(crate) users: Shards<UserNo>,
+    pub(crate) plans: Shards<PlanId>,
+    pub(crate) everybody: Arc<Account>,
+}
+
+impl Accounts {
+    /// Forgets who has nothing that counts for `today` or later, and whom nobody holds.
+    pub(crate) fn sweep(&self, today: Day) {
+        self.keys.sweep(today);
+        self.users.sweep(today);
+        self.plans.sweep(today);
+    }
+}
+
+const SHARDS: usize = 16;
+
+#[derive(Debug)]
+pub(crate) struct Shards<K>([RwLock<FxHashMap<K, Arc<Account>>>; SHARDS]);
+
+impl<K> Default for Shards<K> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| RwLock::default()))
+    }
+}
+
+pub(crate) trait Number: Copy + Eq + Hash {
+    fn number(self) -> u64;
+}
+
+impl Number for UserNo {
+    fn number(self) -> u64 {
+        self.0.unsigned_abs()
+    }
+}
+
+impl Number for KeyNo {
+    fn number(self) -> u64 {
+        self.0.unsigned_abs()
+    }
+}
+
+impl Number for PlanId {
+    fn number(self) -> u64 {
+        self.0.as_u64_pair().1
+    }
+}
+
+impl<K: Number> Shards<K> {
+    fn shard(&self, key: K) -> &RwLock<FxHashMap<K, Arc<Account>>> {
+        let [first, ..] = &self.0;
+        let index = usize::try_from(key.number() % SHARDS as u64).unwrap_or(0);
+        self.0.get(index).unwrap_or(first)
+    }
+
+    pub(crate) fn find(&self, key: K) -> Option<Arc<Account>> {
+        self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+    }
+
+    pub(crate) fn get(&self, key: K) -> Arc<Account> {
+        if let Some(account) = self.find(key) {
+            return account;
+        }
+        self.shard(key).write().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+    }
+
+    /// Two accounts of one subject would each let the whole limit pass: whom anybody holds, stays.
+    fn sweep(&self, today: Day) {
+        for shard in &self.0 {
+            let mut map = shard.write().unwrap_or_else(PoisonError::into_inner);
+            map.retain(|_, account| Arc::strong_count(account) > 1 || account.counts(today));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Budgets: so much of a measure for a subject in a period. A daily quota of credits is one of them.
+
+use access::{Day, KeyNo, PlanId, Timestamp, UserNo};
+use serde::{Deserialize, Serialize};
+
+/// Whom a budget holds. Their order is the order in which budgets are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Subject {
+    /// One key.
+    Key(KeyNo),
+    /// One user, over all of their keys.
+    User(UserNo),
+    /// Everybody on a plan together.
+    Plan(PlanId),
+    /// Everybody.
+    Global,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Measure {
+    /// What a request costs of a quota.
+    Credits,
+    /// Tokens of every class, summed.
+    Tokens,
+    /// Billionths of a US dollar.
+    Money,
+}
+
+/// How long a budget's period is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Per {
+    /// A UTC day.
+    Day,
+    /// A month of UTC days.
+    Month,
+}
+
+/// Which budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BudgetId {
+    /// Whom it holds.
+    pub subject: Subject,
+    /// What it counts.
+    pub measure: Measure,
+    /// How long its period is.
+    pub per: Per,
+}
+
+/// A day or a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Period {
+    first: Day,
+    per: Per,
+}
+
+/// What a request uses, or may use at most. A budget takes the part of its measure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Charge {
+    /// Credits.
+    pub credits: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// Billionths of a US dollar.
+    pub money: u64,
+}
+
+impl BudgetId {
+    /// A quota: credits a day.
+    #[must_use]
+    pub const fn credits_a_day(subject: Subject) -> Self {
+        Self { subject, measure: Measure::Credits, per: Per::Day }
+    }
+}
+
+impl Charge {
+    /// Credits alone.
+    #[must_use]
+    pub const fn credits(credits: u64) -> Self {
+        Self { credits, tokens: 0, money: 0 }
+    }
+
+    /// The part that `measure` counts.
+    #[must_use]
+    pub const fn of(&self, measure: Measure) -> u64 {
+        match measure {
+            Measure::Credits => self.credits,
+            Measure::Tokens => self.tokens,
+            Measure::Money => self.money,
+        }
+    }
+
+    /// The same with another part of `measure`.
+    #[must_use]
+    pub const fn with(mut self, measure: Measure, amount: u64) -> Self {
+        match measure {
+            Measure::Credits => self.credits = amount,
+            Measure::Tokens => self.tokens = amount,
+            Measure::Money => self.money = amount,
+        }
+        self
+    }
+}
+
+impl Period {
+    /// The period that `day` lies in.
+    #[must_use]
+    pub fn of(per: Per, day: Day) -> Self {
+        let first = match per {
+            Per::Day => day,
+            Per::Month => Day(day.0.saturating_sub(day_of_month(day) - 1)),
+        };
+        Self { first, per }
+    }
+
+    /// Its first day.
+    #[must_use]
+    pub const fn first(self) -> Day {
+        self.first
+    }
+
+    /// Whether it is a day or a month.
+    #[must_use]
+    pub const fn per(self) -> Per {
+        self.per
+    }
+
+    /// The moment at which it is over and the budget whole again.
+    #[must_use]
+    pub fn end(self) -> Timestamp {
+        self.next().first.start()
+    }
+
+    /// The one after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let first = match self.per {
+            Per::Day => self.first.next(),
+            // 31 days after the first of a month lies one of the next one's first four days.
+            Per::Month => Period::of(Per::Month, Day(self.first.0.saturating_add(31))).first,
+        };
+        Self { first, per: self.per }
+    }
+}
+
+/// 1 to 31. The proleptic Gregorian calendar in years that begin with March, so that a leap day is the last one
+/// (Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+fn day_of_month(day: Day) -> u32 {
+    const DAYS_BEFORE_1970: u64 = 719_468;
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    let of_era = (u64::from(day.0) + DAYS_BEFORE_1970) % DAYS_OF_400_YEARS;
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    u32::try_from(of_year - (153 * month + 2) / 5 + 1).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_begin_where_the_calendar_says() {
+        // Days since 1970-01-01 of 2024-02-29, 2024-03-01, 2025-12-31, 2100-02-28 (no leap year), 2000-02-29.
+        for (day, first, next) in [
+            (19_782, 19_754, 19_783),
+            (19_783, 19_783, 19_814),
+            (20_453, 20_423, 20_454),
+            (47_540, 47_513, 47_541),
+            (11_016, 10_988, 11_017),
+            (0, 0, 31),
+        ] {
+            let month = Period::of(Per::Month, Day(day));
+            assert_eq!((month.first(), month.next().first()), (Day(first), Day(next)), "day {day}");
+        }
+    }
+
+    #[test]
+    fn every_day_of_400_years_lies_in_one_month_and_months_meet() {
+        let mut month = Period::of(Per::Month, Day(0));
+        for day in 0..146_097 {
+            let of = Period::of(Per::Month, Day(day));
+            if of != month {
+                assert_eq!((of, of.first()), (month.next(), Day(day)));
+                assert!((28..=31).contains(&(day - month.first().0)));
+                month = of;
+            }
+        }
+    }
+
+    #[test]
+    fn a_period_ends_with_a_midnight() {
+        assert_eq!(Period::of(Per::Day, Day(20_000)).end(), Day(20_001).start());
+        assert_eq!(Period::of(Per::Month, Day(19_782)).end(), Day(19_783).start());
+        assert_eq!(Period::of(Per::Month, Day(u32::MAX)).next().per(), Per::Month);
+    }
+
+    #[test]
+    fn budgets_are_ordered_by_subject_measure_and_period() {
+        let id = |subject, measure, per| BudgetId { subject, measure, per };
+        let (key, user) = (Subject::Key(KeyNo(9)), Subject::User(UserNo(1)));
+        let ordered = [
+            id(key, Measure::Credits, Per::Day),
+            id(key, Measure::Credits, Per::Month),
+            id(key, Measure::Money, Per::Day),
+            id(user, Measure::Tokens, Per::Month),
+            id(Subject::Plan(PlanId(uuid_zero())), Measure::Credits, Per::Day),
+            id(Subject::Global, Measure::Credits, Per::Day),
+        ];
+        assert!(ordered.is_sorted());
+    }
+
+    #[test]
+    fn a_charge_has_a_part_of_each_measure() {
+        let charge = Charge::credits(1).with(Measure::Tokens, 2).with(Measure::Money, 3);
+        assert_eq!([Measure::Credits, Measure::Tokens, Measure::Money].map(|part| charge.of(part)), [1, 2, 3]);
+        assert_eq!(charge.with(Measure::Credits, 0).credits, 0);
+    }
+
+    fn uuid_zero() -> uuid::Uuid {
+        uuid::Uuid::nil()
+    }
+}

@@ -1,0 +1,199 @@
+//! One budget in one period: what is used of it, and what may be used here.
+//!
+//! Taking, settling and giving back are loops over atomic words; nobody waits for anybody. Whoever lowers the allowance
+//! (a lease's holder) does so against takers at work: each looks again after it has taken, and the lowering one looks at
+//! what is used after it has lowered. All of that is sequentially consistent, so one of the two sees the other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use access::Mono;
+
+use crate::budget::Period;
+
+/// What is used of a budget in a period.
+#[derive(Debug)]
+pub struct Cell {
+    period: Period,
+    /// Reserved and spent.
+    used: AtomicU64,
+    /// Settled; never more than `used`.
+    spent: AtomicU64,
+    /// What may be used here: everything, or what a lease has granted.
+    allowance: AtomicU64,
+    /// From this moment of the monotonic clock on nothing is taken.
+    deadline: AtomicU64,
+}
+
+/// A part of a cell, taken in advance. It is pinned: it goes back to the cell that it came from, or is spent there,
+/// whatever day or limit it is by then.
+#[derive(Debug, Clone)]
+pub(crate) struct Hold {
+    pub(crate) cell: Arc<Cell>,
+    pub(crate) amount: u64,
+}
+
+/// A cell does not hold what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Short {
+    /// What is used of it here.
+    pub(crate) used: u64,
+    /// What said no.
+    pub(crate) by: By,
+}
+
+/// What said no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The limit itself: the budget is used up.
+    Limit,
+    /// The lease: more may be had of who lends.
+    Lease,
+}
+
+impl Cell {
+    /// A cell of which everything may be used here: the limit alone decides.
+    #[must_use]
+    pub(crate) const fn whole(period: Period) -> Self {
+        Self::new(period, u64::MAX)
+    }
+
+    /// A cell of which nothing may be used before a lease grants it.
+    #[must_use]
+    pub(crate) const fn leased(period: Period) -> Self {
+        Self::new(period, 0)
+    }
+
+    const fn new(period: Period, allowance: u64) -> Self {
+        Self {
+            period,
+            used: AtomicU64::new(0),
+            spent: AtomicU64::new(0),
+            allowance: AtomicU64::new(allowance),
+            deadline: AtomicU64::new(allowance),
+        }
+    }
+
+    /// The period.
+    #[must_use]
+    pub const fn period(&self) -> Period {
+        self.period
+    }
+
+    /// What is reserved and spent.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::SeqCst)
+    }
+
+    /// What is spent.
+    #[must_use]
+    pub fn spent(&self) -> u64 {
+        self.spent.load(Ordering::SeqCst)
+    }
+
+    /// What may be used here.
+    #[must_use]
+    pub fn allowance(&self) -> u64 {
+        self.allowance.load(Ordering::SeqCst)
+    }
+
+    /// What could be taken here at once, were there no limit.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        self.allowance().saturating_sub(self.used())
+    }
+
+    /// From which moment on nothing is taken.
+    #[must_use]
+    pub fn deadline(&self) -> Mono {
+        Mono(self.deadline.load(Ordering::SeqCst))
+    }
+
+    /// Takes `amount`, if `limit` and lease still hold it all; `None` is no limit, and is counted only. Nothing is always
+    /// held.
+    ///
+    /// # Errors
+    /// [`Short`] says what does not hold it; nothing is taken then.
+    pub(crate) fn take(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Short> {
+        let mut used = self.used();
+        loop {
+            let Some(next) = used.checked_add(amount) else { return Err(Short { used, by: By::Limit }) };
+            if let Some(limit) = limit
+                && amount > 0
+            {
+                if next > limit {
+                    return Err(Short { used, by: By::Limit });
+                }
+                if next > self.allowance() || now >= self.deadline() {
+                    return Err(Short { used, by: By::Lease });
+                }
+            }
+            match self.used.compare_exchange_weak(used, next, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) if limit.is_none() || amount == 0 || next <= self.allowance() => return Ok(next),
+                // Lowered meanwhile: perhaps by one who has not seen this.
+                Ok(_) => used = self.used.fetch_sub(amount, Ordering::SeqCst).saturating_sub(amount),
+                Err(now) => used = now,
+            }
+        }
+    }
+
+    /// Gives back what was taken and not used.
+    pub(crate) fn release(&self, amount: u64) {
+        self.used.fetch_sub(amount, Ordering::SeqCst);
+    }
+
+    /// Spends `actual` of what was taken, `held`; the rest goes back. What is more than was taken is counted too: it is
+    /// true. Answers whether it was more.
+    pub(crate) fn settle(&self, held: u64, actual: u64) -> bool {
+        match held.checked_sub(actual) {
+            Some(back) => {
+                self.used.fetch_sub(back, Ordering::SeqCst);
+            }
+            None => add(&self.used, actual - held),
+        }
+        // After `used`, of which it is a part.
+        add(&self.spent, actual);
+        actual > held
+    }
+
+    /// Counts what was spent before this process began.
+    pub(crate) fn carry(&self, spent: u64) {
+        add(&self.used, spent);
+        add(&self.spent, spent);
+    }
+
+    /// Restricts this cell to `to`, or to what is used by now, where that is more; answers which.
+    pub(crate) fn lower(&self, to: u64) -> u64 {
+        let mut ceiling = to.max(self.used());
+        loop {
+            self.allowance.store(ceiling, Ordering::SeqCst);
+            let used = self.used();
+            if used <= ceiling {
+                return ceiling;
+            }
+            ceiling = used;
+        }
+    }
+
+    /// Allows `granted` until `deadline`.
+    pub(crate) fn allow(&self, granted: u64, deadline: Mono) {
+        self.allowance.store(granted, Ordering::SeqCst);
+        self.deadline.store(deadline.0, Ordering::SeqCst);
+    }
+
+    /// Allows nothing any more.
+    pub(crate) fn seal(&self) {
+        self.deadline.store(0, Ordering::SeqCst);
+        self.lower(0);
+    }
+}
+
+/// A count that is full stays full: what wrapped would be free again.
+fn add(to: &AtomicU64, amount: u64) {
+    // The closure never answers `None`, so the update cannot fail.
+    let _ = to.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |before| Some(before.saturating_add(amount)));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+use access::{Day, KeyNo};
+
+use super::*;
+use crate::budget::{Measure, Per, Period, Subject};
+
+const TTL: Duration = Duration::from_secs(2);
+const DAY: Day = Day(20_000);
+const BUDGET: BudgetId = BudgetId { subject: Subject::Key(KeyNo(1)), measure: Measure::Credits, per: Per::Day };
+const A: NodeId = NodeId(1);
+const B: NodeId = NodeId(2);
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp(DAY.start().0 + 3_600_000_000 + millis * 1_000)
+}
+
+fn cell() -> CellId {
+    CellId { budget: BUDGET, period: Period::of(Per::Day, DAY) }
+}
+
+fn lender(limit: u64) -> Lender {
+    let mut lender = Lender::new(TTL);
+    lender.set_limit(BUDGET, Some(limit));
+    lender
+}
+
+fn wants(seq: u64, ceiling: u64, want: u64) -> Ask {
+    let (cell, used) = (cell(), ceiling);
+    Ask { cell, term: 0, seq, ceiling, used, spent: 0, want, need: 0, queued: 0, ceded: 0 }
+}
+
+fn needs(seq: u64, ceiling: u64, need: u64) -> Ask {
+    Ask { need, queued: need, ..wants(seq, ceiling, need) }
+}
+
+fn heard(lender: &mut Lender, (node, incarnation): (NodeId, u64), asks: &[Ask], millis: u64) -> Heard {
+    let tick = Tick { node, incarnation, asks: asks.to_vec(), closes: Vec::new() };
+    match lender.take(&tick, at(millis)) {
+        Answer::Heard(heard) => heard,
+        Answer::Fenced => panic!("{node:?} is fenced"),
+    }
+}
+
+fn granted(lender: &mut Lender, of: (NodeId, u64), ask: Ask, millis: u64) -> u64 {
+    heard(lender, of, &[ask], millis).grants[0].granted
+}
+
+fn close(lender: &mut Lender, node: NodeId, (incarnation, of): (u64, u64), spent: u64) {
+    let closes = vec![Close { cell: cell(), incarnation: of, spent }];
+    let answer = lender.take(&Tick { node, incarnation, asks: Vec::new(), closes }, at(0));
+    assert!(matches!(answer, Answer::Heard(heard) if heard.closed == [(cell(), of)]));
+}
+
+#[test]
+fn one_gets_a_share_of_what_is_left_or_what_a_request_needs() {
+    let mut one = lender(100);
+    assert_eq!(granted(&mut one, (A, 1), wants(1, 0, 90), 0), 25, "a quarter, with one node");
+    assert_eq!(granted(&mut one, (B, 1), wants(1, 0, 90), 0), 9, "an eighth of 75, with two");
+    assert_eq!(granted(&mut one, (A, 1), needs(2, 25, 50), 0), 75, "what a request needs");
+    assert_eq!(granted(&mut one, (B, 1), needs(2, 9, 17), 0), 9, "16 are left: part of it helps nobody");
+    assert_eq!(one.taken(cell()), (84, 0));
+}
+
+#[test]
+fn lost_doubled_and_old_asks_change_nothing() {
+    let mut one = lender(100);
+    assert_eq!(granted(&mut one, (A, 1), wants(2, 0, 10), 0), 10);
+    assert_eq!(granted(&mut one, (A, 1), wants(2, 0, 10), 0), 10, "the same answer");
+    assert_eq!(heard(&mut one, (A, 1), &[wants(1, 50, 10)], 0).grants, []);
+    // The answer was lost: what it granted comes back with the next ask.
+    assert_eq!(granted(&mut one, (A, 1), wants(3, 0, 5), 0), 5);
+    assert_eq!(one.taken(cell()), (5, 0));
+}
+
+#[test]
+fn an_earlier_incarnation_is_fenced_and_its_leases_are_closed_by_the_next() {
+    let mut one = lender(100);
+    assert_eq!(one.join(A, 0, at(0)), (1, Vec::new()));
+    granted(&mut one, (A, 1), wants(1, 0, 20), 0);
+    assert_eq!(one.join(A, 1, at(0)), (2, vec![(cell(), 1)]));
+    let late = Tick { node: A, incarnation: 1, asks: vec![wants(2, 20, 20)], closes: Vec::new() };
+    assert_eq!(one.take(&late, at(0)), Answer::Fenced);
+    for _ in 0..2 {
+        close(&mut one, A, (2, 1), 7);
+        assert_eq!(one.taken(cell()), (0, 7));
+    }
+    assert_eq!(one.join(A, 9, at(0)), (10, Vec::new()), "a folder may know more incarnations than the lender");
+}
+
+#[test]
+fn who_finds_nothing_left_has_the_others_recalled_and_then_knows() {
+    let mut one = lender(30);
+    granted(&mut one, (A, 1), needs(1, 0, 20), 0);
+    granted(&mut one, (B, 1), needs(1, 0, 10), 0);
+    let ask = |seq| needs(seq, 10, 5);
+    let first = heard(&mut one, (B, 1), &[ask(2)], 0).grants[0];
+    assert_eq!((first.granted, first.left, first.round, first.drained), (10, 0, 1, 0));
+    let recalls = heard(&mut one, (A, 1), &[], 0).recalls;
+    assert_eq!(recalls, [Recall { cell: cell(), no: 1 }]);
+    // A uses 18 of its 20 and hands 2 back.
+    heard(&mut one, (A, 1), &[Ask { ceded: 1, ..wants(2, 18, 0) }], 0);
+    let second = heard(&mut one, (B, 1), &[ask(3)], 0).grants[0];
+    assert_eq!((second.left, second.round, second.drained), (2, 2, 1), "who waited before the first recall is refused");
+    // A is not heard of any more: past its deadline it can use nothing.
+    let third = heard(&mut one, (B, 1), &[ask(4)], 2_001).grants[0];
+    assert_eq!((third.left, third.drained), (2, u64::MAX));
+}
+
+#[test]
+fn only_periods_that_the_lenders_clock_calls_current_are_lent() {
+    let mut one = lender(100);
+    let tomorrow = CellId { period: cell().period.next(), ..cell() };
+    for (millis, lends) in [(0, false), (22 * 3_600_000 + 54 * 60_000, false), (22 * 3_600_000 + 56 * 60_000, true)] {
+        let mut fresh = one.clone();
+        let ask = Ask { cell: tomorrow, ..wants(1, 0, 8) };
+        assert_eq!(granted(&mut fresh, (A, 1), ask, millis) > 0, lends, "{millis}");
+    }
+    assert_eq!(granted(&mut one, (A, 1), wants(1, 0, 8), 23 * 3_600_000 + 6 * 60_000), 0, "yesterday is over");
+    one.sweep(at(24 * 3_600_000));
+    assert_eq!(one.lent().count(), 1, "what is lent stays");
+}
+
+#[test]
+fn what_is_reclaimed_is_not_used_by_a_holder_that_comes_back() {
+    let mut one = lender(100);
+    granted(&mut one, (A, 1), Ask { spent: 4, ..needs(1, 0, 60) }, 0);
+    assert_eq!(one.reclaim((cell(), A, 1), at(2_000)), None, "it may still be used");
+    assert_eq!(one.reclaim((cell(), A, 1), at(2_001)), Some(56));
+    assert_eq!(one.reclaim((cell(), A, 1), at(2_001)), None);
+    assert_eq!(granted(&mut one, (B, 1), needs(1, 0, 90), 2_001), 90);
+    let back = heard(&mut one, (A, 1), &[Ask { ceiling: 60, ..wants(2, 5, 9) }], 3_000).grants[0];
+    assert_eq!((back.granted, back.term), (5, 1), "what it has used, and not a unit more");
+}
+
+#[test]
+fn a_lowered_limit_lends_nothing_more_and_a_missing_one_nothing_at_all() {
+    let mut one = lender(100);
+    granted(&mut one, (A, 1), needs(1, 0, 60), 0);
+    one.set_limit(BUDGET, Some(50));
+    assert_eq!(granted(&mut one, (A, 1), needs(2, 60, 1), 0), 60);
+    one.set_limit(BUDGET, None);
+    assert_eq!(granted(&mut one, (A, 1), needs(3, 10, 1), 0), 10);
+    one.carry(cell(), 3);
+    assert_eq!(one.taken(cell()), (10, 3));
+}

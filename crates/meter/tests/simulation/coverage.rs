@@ -1,0 +1,98 @@
+//! Which faults met which states.
+
+use std::fmt;
+
+pub(crate) const FAULTS: [&str; 15] = [
+    "ask lost",
+    "ask late",
+    "ask doubled",
+    "answer lost",
+    "answer late",
+    "answer doubled",
+    "crash",
+    "freeze",
+    "thaw late",
+    "lender paused",
+    "lender restored",
+    "clock jumps",
+    "midnight",
+    "limit changed",
+    "reclaimed",
+];
+pub(crate) const STATES: [&str; 8] =
+    ["idle", "reserved", "sent", "waiting", "asked", "recalled", "past deadline", "exhausted"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hit {
+    AskLost,
+    AskLate,
+    AskDoubled,
+    AnswerLost,
+    AnswerLate,
+    AnswerDoubled,
+    Crash,
+    Freeze,
+    ThawLate,
+    LenderPaused,
+    LenderRestored,
+    ClockJumps,
+    Midnight,
+    LimitChanged,
+    Reclaimed,
+}
+
+/// So many times each fault met each state.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Coverage {
+    pub(crate) counts: [[u64; STATES.len()]; FAULTS.len()],
+    pub(crate) admitted: u64,
+    pub(crate) used_up: u64,
+    pub(crate) withheld: u64,
+    pub(crate) steps: u64,
+}
+
+impl Coverage {
+    pub(crate) fn hit(&mut self, hit: Hit, states: [bool; STATES.len()]) {
+        for (count, met) in self.counts[hit as usize].iter_mut().zip(states) {
+            *count += u64::from(met);
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (row, of) in self.counts.iter_mut().zip(&other.counts) {
+            for (count, more) in row.iter_mut().zip(of) {
+                *count += more;
+            }
+        }
+        self.admitted += other.admitted;
+        self.used_up += other.used_up;
+        self.withheld += other.withheld;
+        self.steps += other.steps;
+    }
+
+    /// Pairs that never met.
+    pub(crate) fn gaps(&self) -> Vec<(&'static str, &'static str)> {
+        let pairs = FAULTS
+            .iter()
+            .zip(&self.counts)
+            .flat_map(|(fault, row)| STATES.iter().zip(row).map(move |pair| (fault, pair)));
+        pairs.filter(|(_, (_, count))| **count == 0).map(|(fault, (state, _))| (*fault, *state)).collect()
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:16}", "fault \\ state")?;
+        for state in STATES {
+            write!(f, "{state:>14}")?;
+        }
+        for (fault, row) in FAULTS.iter().zip(&self.counts) {
+            write!(f, "\n{fault:16}")?;
+            for count in row {
+                write!(f, "{count:>14}")?;
+            }
+        }
+        let Self { admitted, used_up, withheld, steps, .. } = self;
+        write!(f, "\n{steps} steps: {admitted} requests admitted, {used_up} refused as used up, {withheld} withheld")
+    }
+}

@@ -1,0 +1,162 @@
+//! A node: one process after another on a folder that survives them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use access::{KeyBounds, KeyNo, Mono, Plan, Timestamp, UserNo};
+use meter::admission::{Ask, Meter};
+use meter::budget::{BudgetId, Charge};
+use meter::event::Caller;
+use meter::lease::{CellId, Holder, NodeId, Timing};
+use meter::limits::{Limits, Terms};
+use meter::reservation::{Committed, Part, Reservation};
+
+use crate::broken::{Broken, But};
+use crate::coverage::STATES;
+
+/// The limits that a node knows say no before the lender's do only where they are lower: here they never are.
+const UNREACHED: u64 = 1 << 60;
+
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    /// Its monotonic clock's speed, in thousandths of the true one's.
+    pub(crate) speed: u64,
+    /// By how much its wall clock is wrong, in microseconds.
+    pub(crate) skew: i64,
+    pub(crate) frozen: bool,
+    pub(crate) process: Option<Process>,
+    pub(crate) folder: Folder,
+}
+
+/// What survives a crash.
+#[derive(Default)]
+pub(crate) struct Folder {
+    pub(crate) incarnation: u64,
+    /// Spent, by cell and incarnation.
+    pub(crate) spent: BTreeMap<(CellId, u64), u64>,
+    /// Sent and not settled, by request.
+    pub(crate) open: BTreeMap<u64, Vec<(CellId, u64)>>,
+}
+
+pub(crate) struct Process {
+    pub(crate) incarnation: u64,
+    pub(crate) meter: Meter,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) holder: Holder<But>,
+    pub(crate) requests: BTreeMap<u64, Request>,
+    /// Whether a tick out of turn is on its way.
+    pub(crate) hurries: bool,
+}
+
+pub(crate) struct Request {
+    pub(crate) bound: Charge,
+    pub(crate) cost: Charge,
+    pub(crate) since: Mono,
+    /// The true time at which it came.
+    pub(crate) came_us: u64,
+    pub(crate) stage: Stage,
+}
+
+pub(crate) enum Stage {
+    Waiting,
+    Reserved(Reservation),
+    Sent(Committed),
+}
+
+pub(crate) fn cell_of(part: &Part) -> CellId {
+    CellId { budget: part.budget, period: part.period }
+}
+
+pub(crate) fn parts(parts: impl Iterator<Item = Part>) -> Vec<(CellId, u64)> {
+    parts.filter(|part| part.amount > 0).map(|part| (cell_of(&part), part.amount)).collect()
+}
+
+impl Node {
+    pub(crate) fn mono(&self, now_us: u64) -> Mono {
+        // Monotonic clocks of machines have nothing in common but their speed, nearly.
+        Mono(now_us * self.speed + u64::try_from(self.id.0).unwrap() * 1_000_000_007)
+    }
+
+    /// The wall clock of its budgets: the lender's, once it was heard.
+    pub(crate) fn wall(&self, now_us: u64, true_wall: Timestamp) -> Timestamp {
+        let heard = self.process.as_ref().and_then(|process| process.holder.clock(self.mono(now_us)));
+        heard.unwrap_or(Timestamp(true_wall.0.saturating_add_signed(self.skew)))
+    }
+
+    /// What state it is in, by [`STATES`].
+    pub(crate) fn states(&self, now_us: u64) -> [bool; STATES.len()] {
+        let Some(process) = &self.process else { return [false; STATES.len()] };
+        let any = |stage: fn(&Stage) -> bool| process.requests.values().any(|request| stage(&request.stage));
+        let (reserved, sent, waiting) = (
+            any(|stage| matches!(stage, Stage::Reserved(_))),
+            any(|stage| matches!(stage, Stage::Sent(_))),
+            any(|stage| matches!(stage, Stage::Waiting)),
+        );
+        let [asked, recalled] = [process.holder.is_unanswered(), process.holder.is_recalled()];
+        let now = self.mono(now_us);
+        let cells: Vec<_> = process.limits_of().iter().filter_map(|id| process.meter.cell(*id)).collect();
+        let late = cells.iter().any(|cell| cell.allowance() > 0 && cell.deadline() <= now);
+        let exhausted = cells.iter().any(|cell| cell.allowance() > 0 && cell.free() == 0);
+        [!(reserved || sent || waiting), reserved, sent, waiting, asked, recalled, late, exhausted]
+    }
+}
+
+impl Process {
+    pub(crate) fn new(id: NodeId, incarnation: u64, (budgets, timing, rules): (&[BudgetId], Timing, But)) -> Self {
+        let meter = Meter::leased();
+        let budgets: Vec<_> = budgets.iter().map(|id| (*id, UNREACHED)).collect();
+        let (plan, bounds) = (Plan::unlimited("sim"), KeyBounds::default());
+        let caller = Caller { user: UserNo(1), key: KeyNo(1) };
+        let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets });
+        let holder = Holder::under((id, incarnation), timing, rules);
+        Self { incarnation, meter, limits, holder, requests: BTreeMap::new(), hurries: false }
+    }
+
+    pub(crate) fn ask(&self, charge: Charge, (at, now): (Timestamp, Mono)) -> Ask<'_> {
+        Ask { limits: &self.limits, charge: Some(charge), at, now }
+    }
+
+    fn limits_of(&self) -> Vec<BudgetId> {
+        crate::world::BUDGETS.to_vec()
+    }
+}
+
+impl Folder {
+    /// A request is about to be sent.
+    pub(crate) fn open(&mut self, request: u64, parts: Vec<(CellId, u64)>) {
+        self.open.insert(request, parts);
+    }
+
+    /// A request is over; `spent` of each part.
+    pub(crate) fn close(&mut self, request: u64, incarnation: u64, spent: &[(CellId, u64)]) {
+        self.open.remove(&request);
+        for (cell, amount) in spent {
+            *self.spent.entry((*cell, incarnation)).or_default() += amount;
+        }
+    }
+
+    /// A start: what was open counts as it was reserved.
+    pub(crate) fn recover(&mut self, rules: But) {
+        for parts in std::mem::take(&mut self.open).into_values() {
+            for (cell, amount) in parts {
+                let amount = if rules.is(Broken::ForgetsOpenRequests) { 0 } else { amount };
+                *self.spent.entry((cell, self.incarnation)).or_default() += amount;
+            }
+        }
+    }
+}
+
+impl Process {
+    /// What is reserved of a cell and not sent.
+    pub(crate) fn reserved(&self, cell: CellId) -> u64 {
+        let reservations = self.requests.values().filter_map(|request| match &request.stage {
+            Stage::Reserved(reservation) => Some(reservation),
+            Stage::Waiting | Stage::Sent(_) => None,
+        });
+        reservations
+            .flat_map(|reservation| parts(reservation.parts()))
+            .filter(|(of, _)| *of == cell)
+            .map(|(_, held)| held)
+            .sum()
+    }
+}

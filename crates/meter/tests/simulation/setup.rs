@@ -1,0 +1,103 @@
+//! What a seed's world is like.
+
+use std::time::Duration;
+
+use crate::prng::Prng;
+use crate::world::ticks;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) nodes: usize,
+    pub(crate) tick_us: u64,
+    pub(crate) ttl: Duration,
+    pub(crate) recall_wait: Duration,
+    pub(crate) latency_us: u64,
+    /// Between two requests at a node, on average.
+    pub(crate) arrival_us: u64,
+    pub(crate) lasts_us: u64,
+    pub(crate) limits: [u64; 2],
+    pub(crate) before_midnight_us: u64,
+    /// Whether every request costs one credit, and ends as it should.
+    pub(crate) orderly: bool,
+    /// Whether clocks differ.
+    pub(crate) clocks: bool,
+    /// Messages of a thousand.
+    pub(crate) lost: u64,
+    pub(crate) late: u64,
+    pub(crate) doubled: u64,
+    /// Steps of ten thousand at which each befalls somebody.
+    pub(crate) crash: u64,
+    pub(crate) freeze: u64,
+    pub(crate) pause: u64,
+    pub(crate) restore: u64,
+    pub(crate) jump: u64,
+    pub(crate) limit: u64,
+    pub(crate) reclaim: u64,
+}
+
+impl Setup {
+    /// A calm world, in which nothing but a limit says no.
+    pub(crate) fn calm(seed: u64, nodes: usize, limits: [u64; 2]) -> Self {
+        let still = Self { lost: 0, late: 0, doubled: 0, crash: 0, freeze: 0, pause: 0, ..Self::of(seed) };
+        let (tick_us, before_midnight_us) = (100_000, 80_000_000_000);
+        Self {
+            nodes,
+            limits,
+            tick_us,
+            before_midnight_us,
+            ttl: ticks(tick_us, 20),
+            recall_wait: ticks(tick_us, RECALL_WAIT_TICKS) / 10,
+            latency_us: tick_us / 20,
+            lasts_us: tick_us,
+            orderly: true,
+            clocks: false,
+            restore: 0,
+            jump: 0,
+            limit: 0,
+            reclaim: 0,
+            ..still
+        }
+    }
+
+    /// Ticks of 100 ms or of a second, in which a freeze is minutes; half of all faults are possible, or none.
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut chance = Prng::new(seed ^ 0x5eed);
+        let tick_us = if chance.per_mille(250) { 1_000_000 } else { 100_000 };
+        let calm = chance.per_mille(120);
+        let mut rate = |of: u64| if calm || chance.per_mille(500) { 0 } else { of };
+        let (lost, late, doubled) = (rate(80), rate(80), rate(80));
+        let (crash, freeze, pause, restore) = (rate(40), rate(40), rate(25), rate(8));
+        let (jump, limit, reclaim) = (rate(15), rate(15), rate(60));
+        // Operators that are quick to reclaim what nodes hold that are frozen again and again.
+        let hasty = !calm && chance.per_mille(150);
+        let (freeze, reclaim) = if hasty { (150, 400) } else { (freeze, reclaim) };
+        let (jump, restore) = if hasty { (0, 0) } else { (jump, restore) };
+        let requests = chance.within(5, 250);
+        Self {
+            nodes: usize::try_from(chance.within(1, 4)).unwrap(),
+            tick_us,
+            ttl: ticks(tick_us, 20),
+            recall_wait: ticks(tick_us, RECALL_WAIT_TICKS) / 10,
+            latency_us: tick_us / 20,
+            arrival_us: *chance.pick(&[tick_us / 5, tick_us, tick_us * 3]),
+            lasts_us: *chance.pick(&[tick_us / 5, tick_us * 2, tick_us * 10]),
+            limits: [requests * 2, requests * chance.within(4, 30)],
+            before_midnight_us: if chance.per_mille(400) { chance.within(1, tick_us * 60) } else { 80_000_000_000 },
+            orderly: false,
+            clocks: !calm,
+            lost,
+            late,
+            doubled,
+            crash,
+            freeze,
+            pause,
+            restore,
+            jump,
+            limit,
+            reclaim,
+        }
+    }
+}
+
+/// In tenths of a tick: `recall_wait` is 250 ms where a tick is 100 ms.
+const RECALL_WAIT_TICKS: u64 = 25;

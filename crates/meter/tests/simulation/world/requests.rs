@@ -1,0 +1,163 @@
+//! What becomes of requests.
+
+use meter::admission::{Lack, Refused};
+use meter::budget::Charge;
+use meter::cell::By;
+use meter::lease::{Judgement, Verdict, Waiter};
+use meter::reservation::Reservation;
+
+use super::{BUDGETS, Event, World};
+use crate::broken::Broken;
+use crate::node::{Node, Request, Stage, parts};
+use crate::oracle::{Checked, Fault};
+
+impl World {
+    pub(crate) fn arrive(&mut self, node: usize) -> Checked {
+        if self.closing {
+            return Ok(());
+        }
+        self.after(1, self.setup.arrival_us * 2, Event::Arrive(node));
+        let (now, came_us) = (self.nodes[node].mono(self.now_us), self.now_us);
+        let credits = if self.setup.orderly { 1 } else { self.chance.within(1, 3) };
+        let money = self.chance.within(1, 10);
+        let cost = Charge { credits, tokens: 0, money };
+        let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
+        let id = self.next;
+        self.next += 1;
+        let bound = Charge { money: money * 4, ..cost };
+        process.requests.insert(id, Request { bound, cost, since: now, came_us, stage: Stage::Waiting });
+        self.admit(node, id)
+    }
+
+    pub(crate) fn admit(&mut self, node: usize, id: u64) -> Checked {
+        let at = self.nodes[node].wall(self.now_us, self.wall());
+        let now = self.nodes[node].mono(self.now_us);
+        let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
+        // Of two cells that it waited for each may say that it may try again.
+        let waits = |request: &&Request| matches!(request.stage, Stage::Waiting);
+        let Some(request) = process.requests.get(&id).filter(waits) else { return Ok(()) };
+        let (bound, since) = (request.bound, request.since);
+        match process.meter.admit(&process.ask(bound, (at, now))) {
+            Ok(reservation) => self.admitted(node, id, reservation),
+            Err(Refused::Budget(exceeded)) if exceeded.by == By::Lease => {
+                let lacks = process.ask(bound, (at, now)).lacks();
+                for Lack { id: cell_id, cell, amount } in lacks {
+                    let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
+                    let verdict = process.holder.wait((cell_id, &cell), Waiter { id, amount, since }, now);
+                    let limit = self.limit(cell_id.budget);
+                    self.oracle.watch(id, node, (cell_id, limit));
+                    if let Some(verdict) = verdict {
+                        return self.judged(node, Judgement { waiter: id, cell: cell_id, verdict });
+                    }
+                }
+                self.hurry(node);
+                Ok(())
+            }
+            Err(refused) => Err(Fault(format!("refused otherwise: {refused:?}"))),
+        }
+    }
+
+    pub(crate) fn admitted(&mut self, node: usize, id: u64, reservation: Reservation) -> Checked {
+        self.oracle.forget(id);
+        self.coverage.admitted += 1;
+        let lender_wall = self.lender_wall().0;
+        for (cell, amount) in parts(reservation.parts()) {
+            // Credits of the key, which nothing limits, are not shared.
+            if BUDGETS.contains(&cell.budget) {
+                let limit = self.limit(cell.budget);
+                self.oracle.reserves((cell, limit), node, amount)?;
+                if !self.jumped && cell.period.first().start().0 > lender_wall + 300_000_000 + self.ttl_us() {
+                    return Err(Fault(format!("{cell:?} is lent before it begins")));
+                }
+            }
+        }
+        let process = self.nodes[node].process.as_mut().unwrap();
+        process.holder.forget(id);
+        process.requests.get_mut(&id).unwrap().stage = Stage::Reserved(reservation);
+        let incarnation = process.incarnation;
+        self.after(1, self.setup.arrival_us, Event::Send(node, incarnation, id));
+        Ok(())
+    }
+
+    pub(crate) fn send(&mut self, node: usize, incarnation: u64, id: u64) -> Checked {
+        let gives_up = self.chance.per_mille(150) && !self.setup.orderly;
+        let hangs = self.chance.per_mille(30) && !self.setup.orderly;
+        let rules = self.rules;
+        let at = self.wall();
+        let Node { process: Some(process), folder, .. } = &mut self.nodes[node] else { return Ok(()) };
+        if process.incarnation != incarnation {
+            return Ok(());
+        }
+        let Some(mut request) = process.requests.remove(&id) else { return Ok(()) };
+        let Stage::Reserved(reservation) = request.stage else { return Ok(()) };
+        let held = parts(reservation.parts());
+        if gives_up {
+            drop(reservation);
+            for (cell, held) in held {
+                self.oracle.settles(cell, node, (held, 0));
+            }
+            return Ok(());
+        }
+        if !rules.is(Broken::RecordsTooLate) {
+            folder.open(id, held);
+        }
+        request.stage = Stage::Sent(reservation.commit(at));
+        process.requests.insert(id, request);
+        let lasts_us = if hangs { self.setup.lasts_us * 50 } else { self.setup.lasts_us };
+        self.after(1, lasts_us * 2, Event::Done(node, incarnation, id));
+        Ok(())
+    }
+
+    pub(crate) fn done(&mut self, node: usize, incarnation: u64, id: u64) -> Checked {
+        let interrupted = self.chance.per_mille(50) && !self.setup.orderly;
+        let Node { process: Some(process), folder, .. } = &mut self.nodes[node] else { return Ok(()) };
+        if process.incarnation != incarnation {
+            return Ok(());
+        }
+        let Some(request) = process.requests.remove(&id) else { return Ok(()) };
+        let Stage::Sent(committed) = request.stage else { return Ok(()) };
+        let held = parts(committed.parts());
+        let actual = if interrupted { request.bound } else { request.cost };
+        let spent: Vec<_> = held.iter().map(|(cell, _)| (*cell, actual.of(cell.budget.measure))).collect();
+        folder.close(id, incarnation, &spent);
+        if interrupted {
+            drop(committed);
+        } else {
+            committed.settle(&request.cost);
+        }
+        for ((cell, held), (_, spent)) in held.into_iter().zip(spent) {
+            self.oracle.settles(cell, node, (held, spent));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn judged(&mut self, node: usize, judgement: Judgement) -> Checked {
+        let Judgement { waiter: id, cell, verdict } = judgement;
+        if verdict == Verdict::Retry {
+            return self.admit(node, id);
+        }
+        let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
+        process.holder.forget(id);
+        let waits = |request: &mut Request| matches!(request.stage, Stage::Waiting);
+        if !process.requests.get_mut(&id).is_some_and(waits) {
+            return Ok(());
+        }
+        let Some(request) = process.requests.remove(&id) else { return Ok(()) };
+        let limit = self.limit(cell.budget);
+        let spent = self.oracle.cell(cell, limit).spent;
+        self.last_refusal.insert(cell, (spent, limit));
+        if verdict == Verdict::UsedUp {
+            self.coverage.used_up += 1;
+            let told = self.oracle.refuses(id, (cell, request.bound.of(cell.budget.measure)));
+            // A lender that was restored believes leases open that are not.
+            return if self.restored { Ok(()) } else { told };
+        }
+        self.oracle.forget(id);
+        self.coverage.withheld += 1;
+        let calm_us = if self.hostile_until_us == 0 { 0 } else { self.hostile_until_us + 4 * self.ttl_us() };
+        if request.came_us >= calm_us && !self.jumped && !self.restored && !self.closing {
+            return Err(Fault(format!("withheld though nothing was wrong: {cell:?}")));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! Answers that are good HTTP and bad otherwise: in their values, their JSON or their events.
+
+mod values;
+
+use std::collections::VecDeque;
+
+use ai::{Dialect, Format};
+use hyper::body::Bytes;
+
+use crate::fault::Fault;
+use crate::wire::{Script, Stage};
+
+const DEEP: u32 = 10_000;
+const DEEP_MAX: u32 = 1_000_000;
+const EVENT_BYTES_MAX: usize = 1_000_000_000;
+/// Text of a long event, many times the same.
+const BLOCK_BYTES: usize = 64 * 1024;
+/// `error-event` comes after so many events.
+const ERROR_AFTER: u64 = 5;
+
+/// One kind of damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// Each count of tokens is these bytes instead.
+    Count(&'static str),
+    /// Each count of tokens stands twice.
+    Duplicates,
+    /// Counts that shrink.
+    Backwards,
+    Deep(u32),
+    NotUtf8,
+    BrokenJson,
+    ErrorEvent,
+    Unfinished,
+    OpenEvent,
+    /// One event of so many bytes of text.
+    Event(usize),
+    CrLf,
+    Comments,
+    Bytewise,
+    Joined,
+}
+
+impl Damage {
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "usage-negative" => Self::Count("-5"),
+            "usage-huge" => Self::Count("10000000000000000000"),
+            "usage-nan" => Self::Count("NaN"),
+            "usage-text" => Self::Count("\"12\""),
+            "usage-fraction" => Self::Count("12.5"),
+            "usage-backwards" => Self::Backwards,
+            "duplicate-keys" => Self::Duplicates,
+            "deep" => Self::Deep(DEEP),
+            "invalid-utf8" => Self::NotUtf8,
+            "broken-json" => Self::BrokenJson,
+            "error-event" => Self::ErrorEvent,
+            "unfinished" => Self::Unfinished,
+            "open-event" => Self::OpenEvent,
+            "crlf" => Self::CrLf,
+            "comments" => Self::Comments,
+            "bytewise" => Self::Bytewise,
+            "joined" => Self::Joined,
+            _ => match name.split_once('-')? {
+                ("deep", depth) => Self::Deep(depth.parse::<u32>().ok()?.min(DEEP_MAX)),
+                ("event", bytes) => Self::Event(bytes.parse::<usize>().ok()?.min(EVENT_BYTES_MAX)),
+                _ => return None,
+            },
+        })
+    }
+
+    /// Whether its pieces are too many to wait between them.
+    pub(crate) const fn is_in_haste(self) -> bool {
+        matches!(self, Self::Bytewise | Self::Event(_))
+    }
+
+    /// A body that is no stream.
+    pub(crate) fn whole(self, body: &Bytes) -> Bytes {
+        match self {
+            Self::Event(bytes) => values::lengthened(body, bytes),
+            Self::Backwards => values::damaged(Self::Duplicates, body),
+            _ => values::damaged(self, body),
+        }
+    }
+}
+
+/// A stream's events, damaged on their way.
+pub(crate) struct Damaged {
+    script: Script,
+    damage: Damage,
+    events: u64,
+    /// The event after the one that is next: who knows it knows the last.
+    ahead: Option<(Stage, Bytes)>,
+    queue: VecDeque<Bytes>,
+    ended: bool,
+}
+
+impl Damaged {
+    pub(crate) fn new(mut script: Script, damage: Damage) -> Self {
+        let ahead = script.next();
+        Self { script, damage, events: 0, ahead, queue: VecDeque::new(), ended: false }
+    }
+
+    /// The next piece of the body; `None` at its end.
+    pub(crate) fn next(&mut self) -> Option<Bytes> {
+        while self.queue.is_empty() && !self.ended {
+            self.refill();
+        }
+        self.queue.pop_front()
+    }
+
+    fn refill(&mut self) {
+        let Some((stage, event)) = self.ahead.take() else {
+            self.ended = true;
+            return;
+        };
+        self.ahead = self.script.next();
+        self.events += 1;
+        let is_last = self.ahead.is_none();
+        match self.damage {
+            Damage::ErrorEvent if self.events > ERROR_AFTER || is_last => {
+                self.ended = true;
+                self.queue.extend(self.script.broken(&Fault::overloaded(self.format().dialect())));
+            }
+            Damage::Unfinished if is_last => self.ended = true,
+            Damage::OpenEvent if is_last => self.queue.push_back(event.slice(..event.trim_ascii_end().len())),
+            Damage::Event(bytes) if stage == Stage::Piece && self.queue.is_empty() => self.giant(&event, bytes),
+            Damage::Backwards => self.backwards(stage, event),
+            Damage::CrLf if self.format().dialect() != Dialect::Google => {
+                self.queue.push_back(values::with_crlf(&event));
+            }
+            Damage::Comments if self.format().dialect() != Dialect::Google => {
+                self.queue.push_back(Bytes::from_static(b": keepalive\n\n"));
+                self.queue.push_back(event);
+            }
+            Damage::Bytewise => self.queue.extend((0..event.len()).map(|at| event.slice(at..=at))),
+            Damage::Joined => self.join(&event),
+            Damage::Count(_) | Damage::Duplicates | Damage::Deep(_) | Damage::NotUtf8 | Damage::BrokenJson => {
+                self.queue.push_back(values::damaged(self.damage, &event));
+            }
+            _ => self.queue.push_back(event),
+        }
+    }
+
+    /// Messages and Gemini count in several events: all but the last are too high. The others count in one, which comes
+    /// first with more.
+    fn backwards(&mut self, stage: Stage, event: Bytes) {
+        let more = values::raised(&event);
+        let once = !matches!(self.format(), Format::Messages | Format::GenerateContent);
+        if once && more != event {
+            self.queue.push_back(more);
+            self.queue.push_back(event);
+        } else {
+            self.queue.push_back(if stage == Stage::Closing { event } else { more });
+        }
+    }
+
+    /// The first piece takes `bytes` of text more, and the others are left out.
+    fn giant(&mut self, event: &Bytes, bytes: usize) {
+        let (head, tail) = event.split_at(values::text_at(event));
+        let block = Bytes::from(vec![b'x'; BLOCK_BYTES]);
+        self.queue.push_back(Bytes::copy_from_slice(head));
+        self.queue.extend(std::iter::repeat_n(block.clone(), bytes / BLOCK_BYTES));
+        self.queue.push_back(block.slice(..bytes % BLOCK_BYTES));
+        self.queue.push_back(Bytes::copy_from_slice(tail));
+        while matches!(self.ahead, Some((Stage::Piece, _))) {
+            self.ahead = self.script.next();
+        }
+    }
+
+    fn join(&mut self, first: &Bytes) {
+        let mut all = first.to_vec();
+        while let Some((_, event)) = self.ahead.take() {
+            all.extend_from_slice(&event);
+            self.ahead = self.script.next();
+        }
+        self.queue.push_back(Bytes::from(all));
+    }
+
+    const fn format(&self) -> Format {
+        self.script.format()
+    }
+}

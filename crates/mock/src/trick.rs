@@ -1,0 +1,167 @@
+//! Answers that are bad HTTP, or none. They are written past hyper, which would not.
+
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::server::Options;
+
+/// What was written before a reset leaves in this time; a reset at once would take it along.
+const RESET_PAUSE: Duration = Duration::from_millis(20);
+const CONTINUE_EVERY: Duration = Duration::from_millis(10);
+const SLOW_HEAD_EVERY: Duration = Duration::from_millis(100);
+const CONTINUES_MAX: u32 = 100_000;
+/// A caller that is done closes; who does not is closed after this time.
+const LINGER: Duration = Duration::from_secs(5);
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// One way to be no server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trick {
+    /// `1xx`: without end; `1xx-N`.
+    Continues(Option<u32>),
+    Twice,
+    TooShort,
+    TwoLengths,
+    LengthAndChunked,
+    BareLf,
+    NotHttp,
+    SlowHead,
+    Close,
+    Reset,
+    ResetHead,
+    ResetBody,
+}
+
+/// What is written instead of an answer.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    trick: Trick,
+    body: Bytes,
+    kind: &'static str,
+    for_long: Duration,
+}
+
+impl Trick {
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "1xx" => Self::Continues(None),
+            "twice" => Self::Twice,
+            "too-short" => Self::TooShort,
+            "two-lengths" => Self::TwoLengths,
+            "length-and-chunked" => Self::LengthAndChunked,
+            "bare-lf" => Self::BareLf,
+            "not-http" => Self::NotHttp,
+            "slow-head" => Self::SlowHead,
+            "close" => Self::Close,
+            "reset" => Self::Reset,
+            "reset-head" => Self::ResetHead,
+            "reset-body" => Self::ResetBody,
+            _ => Self::Continues(Some(name.strip_prefix("1xx-")?.parse::<u32>().ok()?.min(CONTINUES_MAX))),
+        })
+    }
+}
+
+impl Raw {
+    /// A trick around `body`, of this content type.
+    pub(crate) const fn new(trick: Trick, body: Bytes, kind: &'static str, options: &Options) -> Self {
+        Self { trick, body, kind, for_long: options.long_for }
+    }
+
+    /// Writes it; an error is a caller that left.
+    pub(crate) async fn play(self, mut stream: TcpStream) -> std::io::Result<()> {
+        match self.trick {
+            Trick::Continues(times) => {
+                let continues = async {
+                    for _ in 0..times.unwrap_or(u32::MAX) {
+                        stream.write_all(CONTINUE).await?;
+                        if times.is_none() {
+                            sleep(CONTINUE_EVERY).await;
+                        }
+                    }
+                    Ok::<_, std::io::Error>(())
+                };
+                let Ok(written) = timeout(self.for_long, continues).await else { return Ok(()) };
+                written?;
+                stream.write_all(&self.answer(&self.length())).await?;
+            }
+            Trick::SlowHead => {
+                let whole = self.answer(&self.length());
+                let (head, body) = whole.split_at(whole.len() - self.body.len());
+                for byte in head {
+                    stream.write_all(&[*byte]).await?;
+                    sleep(SLOW_HEAD_EVERY).await;
+                }
+                stream.write_all(body).await?;
+            }
+            Trick::Close => return Ok(()),
+            Trick::Reset | Trick::ResetHead | Trick::ResetBody => {
+                stream.write_all(&self.bytes()).await?;
+                sleep(RESET_PAUSE).await;
+                return stream.set_zero_linger();
+            }
+            Trick::Twice
+            | Trick::TooShort
+            | Trick::TwoLengths
+            | Trick::LengthAndChunked
+            | Trick::BareLf
+            | Trick::NotHttp => stream.write_all(&self.bytes()).await?,
+        }
+        stream.shutdown().await?;
+        // Bytes that are not read when a socket is dropped make a reset of its end.
+        let mut rest = [0; 1_024];
+        let done = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
+        drop(timeout(LINGER, done).await);
+        Ok(())
+    }
+
+    /// All that is written at once.
+    fn bytes(&self) -> Vec<u8> {
+        let (length, half) = (self.length(), self.body.len() / 2);
+        match self.trick {
+            Trick::Twice => [self.answer(&length), self.answer(&length)].concat(),
+            Trick::TooShort => self.answer(&format!("content-length: {half}\r\n")),
+            Trick::TwoLengths => self.answer(&format!("content-length: {half}\r\n{length}")),
+            Trick::LengthAndChunked => {
+                let mut head = self.head(&format!("content-length: {half}\r\ntransfer-encoding: chunked\r\n"));
+                head.extend(format!("{:x}\r\n", self.body.len()).into_bytes());
+                head.extend_from_slice(&self.body);
+                head.extend_from_slice(b"\r\n0\r\n\r\n");
+                head
+            }
+            Trick::BareLf => {
+                let mut head = self.head(&length);
+                head.retain(|byte| *byte != b'\r');
+                head.extend_from_slice(&self.body);
+                head
+            }
+            Trick::NotHttp => b"220 mail.example.com ESMTP ready\r\n".to_vec(),
+            Trick::ResetHead => b"HTTP/1.1 200 OK\r\ncontent-ty".to_vec(),
+            Trick::ResetBody => {
+                let mut whole = self.answer(&length);
+                whole.truncate(whole.len() - self.body.len().div_ceil(2));
+                whole
+            }
+            Trick::Close | Trick::Reset => Vec::new(),
+            Trick::Continues(_) | Trick::SlowHead => self.answer(&length),
+        }
+    }
+
+    fn length(&self) -> String {
+        format!("content-length: {}\r\n", self.body.len())
+    }
+
+    fn answer(&self, framing: &str) -> Vec<u8> {
+        let mut bytes = self.head(framing);
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
+    fn head(&self, framing: &str) -> Vec<u8> {
+        format!("HTTP/1.1 200 OK\r\ncontent-type: {}\r\n{framing}\r\n", self.kind).into_bytes()
+    }
+}

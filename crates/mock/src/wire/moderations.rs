@@ -1,0 +1,28 @@
+//! Judgements, as OpenAI answers `POST /v1/moderations`: nothing is ever wrong.
+
+use super::id;
+use crate::answer::Answer;
+use crate::json::{Json, object};
+
+/// One result for each text; no tokens are counted.
+pub(super) fn whole(answer: &Answer) -> Json {
+    let results: Vec<Json> = answer.made.inputs.iter().map(|_| result()).collect();
+    object! { "id": id("modr-", answer), "model": answer.model, "results": results }
+}
+
+fn result() -> Json {
+    macro_rules! each {
+        ($value:expr) => {
+            object! {
+                "harassment": $value, "harassment/threatening": $value, "sexual": $value, "hate": $value,
+                "hate/threatening": $value, "illicit": $value, "illicit/violent": $value,
+                "self-harm/intent": $value, "self-harm/instructions": $value, "self-harm": $value,
+                "sexual/minors": $value, "violence": $value, "violence/graphic": $value
+            }
+        };
+    }
+    object! {
+        "flagged": false, "categories": each!(false), "category_scores": each!(0.000_01),
+        "category_applied_input_types": each!(["text"])
+    }
+}

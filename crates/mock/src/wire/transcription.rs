@@ -1,0 +1,79 @@
+//! Text out of sound, as OpenAI answers `POST /v1/audio/transcriptions` and `/v1/audio/translations`. Models named
+//! `whisper-…` are billed by the second, the others by tokens.
+
+use hyper::body::Bytes;
+
+use super::{HOLE, JSON, Whole, bytes, data};
+use crate::answer::Answer;
+use crate::json::{Json, NULL, object};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+pub(super) fn whole(answer: &Answer) -> Whole {
+    let text = answer.content.text().whole();
+    let end = format!(
+        "{:02}:{:02}:{:02}",
+        answer.made.seconds / 3_600,
+        answer.made.seconds / 60 % 60,
+        answer.made.seconds % 60
+    );
+    let (kind, body) = match answer.made.form.as_deref() {
+        Some("text") => (TEXT, format!("{text}\n")),
+        Some("srt") => (TEXT, format!("1\n00:00:00,000 --> {end},000\n{text}\n\n")),
+        Some("vtt") => ("text/vtt; charset=utf-8", format!("WEBVTT\n\n00:00:00.000 --> {end}.000\n{text}\n\n")),
+        Some("verbose_json") => return json(&verbose(answer, &text)),
+        _ => return json(&object! { "text": text; "usage": usage(answer) }),
+    };
+    Whole { kind, bytes: Bytes::from(body) }
+}
+
+/// The event of one piece.
+pub(super) fn piece() -> String {
+    data(&object! { "type": "transcript.text.delta", "delta": HOLE })
+}
+
+/// The whole text and the usage.
+pub(super) fn closing(answer: &Answer) -> Vec<Bytes> {
+    let text = answer.content.text().whole();
+    vec![Bytes::from(data(&object! { "type": "transcript.text.done", "text": text; "usage": usage(answer) }))]
+}
+
+/// Whether its models stream and count tokens.
+pub(crate) fn is_by_the_second(model: &str) -> bool {
+    model.trim_start_matches("mock/").starts_with("whisper")
+}
+
+fn json(body: &Json) -> Whole {
+    Whole { kind: JSON, bytes: bytes(body) }
+}
+
+fn verbose(answer: &Answer, text: &str) -> Json {
+    let seconds = answer.made.seconds;
+    let segment = object! {
+        "id": 0, "seek": 0, "start": 0.0, "end": as_float(seconds), "text": text, "tokens": [NULL; 0],
+        "temperature": 0.0, "avg_logprob": -0.25, "compression_ratio": 1.25, "no_speech_prob": 0.01
+    };
+    object! {
+        "task": "transcribe", "language": "english", "duration": as_float(seconds), "text": text,
+        "segments": [segment]; "usage": usage(answer)
+    }
+}
+
+/// Written with a point, as OpenAI writes durations.
+fn as_float(seconds: u64) -> f64 {
+    u32::try_from(seconds).map_or(f64::from(u32::MAX), f64::from)
+}
+
+fn usage(answer: &Answer) -> Option<Json> {
+    let figures = answer.figures.as_ref()?;
+    if is_by_the_second(&answer.model) {
+        return Some(object! { "type": "duration", "seconds": answer.made.seconds });
+    }
+    Some(object! {
+        "type": "tokens", "total_tokens": figures.total(), "input_tokens": figures.input_total(),
+        "input_token_details": object! {
+            "text_tokens": figures.input_total() - figures.sound, "audio_tokens": figures.sound
+        },
+        "output_tokens": figures.output
+    })
+}

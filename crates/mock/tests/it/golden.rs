@@ -1,0 +1,39 @@
+//! Every endpoint's bytes, whole and streamed: what changes here is what a client sees.
+
+use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, Running, quick, start};
+
+/// Short, and valid for each endpoint that takes JSON.
+const BODY: &str = r#"{"model":"echo","prompt":"a b","input":"a b","contents":[{"parts":[{"text":"a b"}]}],"content":{},"requests":[{}],"messages":[{"role":"user","content":"a b"}],"dimensions":2"#;
+
+async fn check(mock: &Running, name: &str, path: &str, more: &str) {
+    let reply = mock.post(path, &format!("{BODY}{more}}}")).await;
+    let kind = reply.header("content-type").unwrap();
+    insta::assert_snapshot!(name, format!("{} {kind}\n\n{}", reply.status, reply.body().replace('\r', "\\r")));
+}
+
+#[tokio::test]
+async fn bytes_are_as_they_were() {
+    let mock = start(quick()).await;
+    let streamed = r#","stream":true,"stream_options":{"include_usage":true}"#;
+    for (name, path) in [("chat", CHAT), ("responses", RESPONSES), ("messages", MESSAGES), ("completions", COMPLETIONS)]
+    {
+        check(&mock, name, path, "").await;
+        check(&mock, &format!("{name}_stream"), path, streamed).await;
+    }
+    for (name, verb) in [
+        ("gemini", "generateContent"),
+        ("gemini_stream", "streamGenerateContent?alt=sse"),
+        ("gemini_array", "streamGenerateContent"),
+        ("gemini_count", "countTokens"),
+        ("gemini_embed", "embedContent"),
+        ("gemini_embed_batch", "batchEmbedContents"),
+    ] {
+        check(&mock, name, &format!("/v1beta/models/echo:{verb}"), "").await;
+    }
+    check(&mock, "embeddings", "/v1/embeddings", "").await;
+    check(&mock, "embeddings_base64", "/v1/embeddings", r#","encoding_format":"base64""#).await;
+    check(&mock, "images", "/v1/images/generations", "").await;
+    check(&mock, "images_stream", "/v1/images/generations", streamed).await;
+    check(&mock, "moderations", "/v1/moderations", "").await;
+    check(&mock, "count_tokens", "/v1/messages/count_tokens", "").await;
+}

@@ -1,0 +1,97 @@
+//! Answers that are bad HTTP, or none.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::wire::{ALL, CHAT, Running, ask, quick, start};
+
+async fn bytes(mock: &Running, model: &str) -> String {
+    let bytes = mock.bytes(&format!("POST {CHAT}"), &[], ask(model, "").as_bytes()).await;
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn interim_answers_come_so_often_or_for_ever() {
+    let mock = start(quick()).await;
+    let five = bytes(&mock, "1xx-5").await;
+    let (interim, answer) = five.split_at("HTTP/1.1 100 Continue\r\n\r\n".len() * 5);
+    assert_eq!(interim.matches("100 Continue").count(), 5);
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\"usage\""));
+    let for_ever = bytes(&mock, "1xx").await;
+    assert!(for_ever.matches("100 Continue").count() > 5 && !for_ever.contains("200 OK"));
+}
+
+#[tokio::test]
+async fn lengths_are_lies() {
+    let mock = start(quick()).await;
+    assert_eq!(bytes(&mock, "twice").await.matches("HTTP/1.1 200 OK\r\n").count(), 2);
+    let lengths = |said: &str| -> Vec<usize> {
+        said.lines().filter_map(|line| line.strip_prefix("content-length: ")).map(|n| n.parse().unwrap()).collect()
+    };
+    let body = |said: &str| said.split_once("\r\n\r\n").unwrap().1.len();
+    let short = bytes(&mock, "too-short").await;
+    assert_eq!(lengths(&short), [body(&short) / 2]);
+    let two = bytes(&mock, "two-lengths").await;
+    assert_eq!(lengths(&two), [body(&two) / 2, body(&two)]);
+    let both = bytes(&mock, "length-and-chunked").await;
+    assert!(lengths(&both).len() == 1 && both.contains("transfer-encoding: chunked") && both.ends_with("0\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn heads_are_none() {
+    let mock = start(quick()).await;
+    let bare = bytes(&mock, "bare-lf").await;
+    assert!(bare.starts_with("HTTP/1.1 200 OK\ncontent-type: ") && !bare.contains('\r'));
+    assert!(!bytes(&mock, "not-http").await.contains("HTTP/"));
+    assert_eq!(bytes(&mock, "close").await, "");
+    assert_eq!(bytes(&mock, "reset").await, "");
+    assert_eq!(bytes(&mock, "reset-head").await, "HTTP/1.1 200 OK\r\ncontent-ty");
+    let half = bytes(&mock, "reset-body").await;
+    let (head, body) = half.split_once("\r\n\r\n").unwrap();
+    let length: usize = head.split_once("content-length: ").unwrap().1.parse().unwrap();
+    assert_eq!(body.len(), length / 2);
+}
+
+#[tokio::test]
+async fn resets_are_resets() {
+    let mock = start(quick()).await;
+    for (model, reset) in
+        [("reset", true), ("reset-head", true), ("reset-body", true), ("close", false), ("twice", false)]
+    {
+        let (_, was_reset) = mock.until_its_end(&format!("POST {CHAT}"), &[], ask(model, "").as_bytes()).await;
+        assert_eq!(was_reset, reset, "{model}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_or_half_comes_while_the_connection_stays() {
+    let mock = start(quick()).await;
+    for path in ALL {
+        let before = Instant::now();
+        assert!(mock.bytes(&format!("POST {path}"), &[], ask("hang", "").as_bytes()).await.is_empty());
+        assert!(before.elapsed() >= quick().long_for, "{path}");
+        for more in ["", r#","stream":true"#] {
+            let before = Instant::now();
+            let reply = mock.post(path, &ask("stall", more)).await;
+            assert!(before.elapsed() >= quick().long_for, "{path} {more}");
+            assert!(!reply.complete && reply.body().contains("Hello"), "{path} {more}: {}", reply.body());
+        }
+    }
+}
+
+#[tokio::test]
+async fn slow_heads_trickle() {
+    let mock = start(quick()).await;
+    let trickle = timeout(Duration::from_millis(350), bytes(&mock, "slow-head")).await;
+    assert!(trickle.is_err(), "a head takes some seconds");
+}
+
+#[tokio::test]
+async fn a_trick_leaves_other_connections_alone() {
+    let mock = start(quick()).await;
+    let body = ask("mock", "");
+    let (reset, fine) = tokio::join!(bytes(&mock, "reset-body"), mock.post(CHAT, &body));
+    assert!(reset.starts_with("HTTP/1.1 200 OK"));
+    assert_eq!((fine.status, fine.complete), (200, true));
+}

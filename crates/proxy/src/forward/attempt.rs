@@ -1,0 +1,229 @@
+//! One try to send a request, and how long its answer may take.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use access::Refusal;
+use http::{Method, Request, Response};
+use hyper::client::conn::TrySendError;
+use tokio::time::Instant;
+
+use super::{Answered, Lease};
+use crate::admit;
+use crate::answer::Problem;
+use crate::body::{Failed, Progress, Upload};
+use crate::exchange::Exchange;
+use crate::upstream::download::Download;
+use crate::upstream::http2::Session;
+use crate::upstream::http2::call::{self, Broken, Call, Unsent};
+use crate::upstream::http2::streams::Slot;
+use crate::upstream::pool::{Link, Pool};
+use crate::upstream::socket::Probe;
+
+/// How often a request that had no effect is sent again: an upstream that restarts may refuse more than once.
+const REPEATS_MAX: u32 = 4;
+/// A caller that left before that says nothing about the upstream.
+const SILENCE_MIN: Duration = Duration::from_secs(1);
+
+/// What came of one try.
+pub(super) enum Tried {
+    Answered(Answered),
+    /// It had no effect, or may be repeated: this is to be sent again.
+    Again(Request<Upload>),
+}
+
+/// A deadline that has passed.
+enum Late {
+    Upstream,
+    Caller,
+}
+
+/// One try to send a request.
+pub(super) struct Sending<'a> {
+    pub(super) exchange: &'a mut Exchange,
+    pub(super) progress: &'a Rc<Progress>,
+    pub(super) pool: &'a Rc<Pool>,
+    pub(super) repeatable: bool,
+    pub(super) repeats: u32,
+    pub(super) now: Instant,
+}
+
+impl Sending<'_> {
+    pub(super) async fn on_http1(self, mut link: Link, request: Request<Upload>) -> Result<Tried, Problem> {
+        let (exchange, progress) = (self.exchange, self.progress);
+        let may_repeat = link.reused && self.repeats < REPEATS_MAX;
+        let copy = (may_repeat && self.repeatable && request.body().is_empty()).then(|| head_of(&request));
+        let probe = link.begin();
+        exchange.sending(probe.clone(), progress.clone(), self.now);
+        let sent = {
+            let mut sending = pin!(link.sender.try_send_request(request));
+            wait(exchange, progress, |cx| sending.as_mut().poll(cx)).await?
+        };
+        match sent {
+            Ok(response) => {
+                link.head_is_here();
+                let lease = Lease { link: Some((link, self.pool.clone())), progress: progress.clone() };
+                Ok(Tried::Answered(Answered { response: response.map(Download::Http1), lease }))
+            }
+            Err(mut error) => {
+                // What hyper gives back was not written. Else no byte of an answer may have come.
+                let again = error.take_message().or(copy.filter(|_| !probe.anything_read()));
+                match again {
+                    Some(again) if may_repeat => Ok(Tried::Again(again)),
+                    _ => Err(failed(error, &link, progress, exchange)),
+                }
+            }
+        }
+    }
+
+    pub(super) async fn on_http2(self, slot: Slot, request: Request<Upload>) -> Result<Tried, Problem> {
+        let (exchange, progress) = (self.exchange, self.progress);
+        let head = call::head(&request, &self.pool.scheme, &self.pool.authority).map_err(|error| {
+            Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/2").because(&error)
+        })?;
+        let may_repeat = self.repeats < REPEATS_MAX;
+        let is_repeatable = self.repeatable && self.repeats == 0 && slot.reused && request.body().is_empty();
+        let (parts, upload) = request.into_parts();
+        let spare = if may_repeat { upload.copy() } else { None };
+        let (mut call, probe) = match Call::start(&slot, head, upload).map_err(|unsent| *unsent) {
+            Ok(started) => started,
+            // The connection went away since it was chosen.
+            Err(unsent) if may_repeat => {
+                slot.session.drain();
+                return Ok(Tried::Again(Request::from_parts(parts, unsent.upload)));
+            }
+            Err(Unsent { error, .. }) => return Err(broken(&Broken::Http2(error), progress, exchange)),
+        };
+        let _unheard = Unheard { session: slot.session.clone(), probe: probe.clone(), since: Instant::now() };
+        exchange.sending(probe.clone(), progress.clone(), self.now);
+        let error = match wait(exchange, progress, |cx| call.poll_head(cx)).await? {
+            Ok(response) => {
+                let (head, stream) = response.into_parts();
+                let is_bodiless = parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
+                let left = if is_bodiless { Some(0) } else { admit::content_length(&head.headers) };
+                let body = Download::http2(stream, left, slot, call.into_upload());
+                let lease = Lease { link: None, progress: progress.clone() };
+                return Ok(Tried::Answered(Answered { response: Response::from_parts(head, body), lease }));
+            }
+            Err(error) => error,
+        };
+        if error.is_refused() {
+            probe.note_refused();
+        }
+        if error.is_refused_stream() {
+            self.pool.pass_over(&slot.session);
+        }
+        let had_no_effect = error.is_refused() || (!error.is_of_caller() && !probe.anything_written());
+        if had_no_effect {
+            exchange.had_no_effect();
+        }
+        if may_repeat
+            && (had_no_effect || (is_repeatable && error.is_lost() && !call.is_answered()))
+            && let Some(body) = spare.or_else(|| call.into_body())
+        {
+            if !error.is_refused_stream() {
+                slot.session.drain();
+            }
+            return Ok(Tried::Again(Request::from_parts(parts, body)));
+        }
+        Err(broken(&error, progress, exchange))
+    }
+}
+
+/// A call on a stream. Where nothing was read on its connection until the call is over, the upstream may be gone without
+/// a word, and no other call shall wait for it; HTTP/1.1 does not use such a connection again either.
+struct Unheard {
+    session: Rc<Session>,
+    probe: Probe,
+    since: Instant,
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        if self.since.elapsed() >= SILENCE_MIN && !self.probe.anything_read() {
+            self.session.drain();
+        }
+    }
+}
+
+/// Waits for what `poll` says, for the caller's body, and for the deadlines.
+async fn wait<T>(
+    exchange: &Exchange,
+    progress: &Progress,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Result<T, Late> {
+    let timeouts = exchange.timeouts();
+    let (watch, total_at) = (exchange.watch(), exchange.total_at());
+    let deadline = || {
+        let patience = if progress.is_whole() { timeouts.first_byte } else { timeouts.idle };
+        (progress.moved_at() + patience).min(total_at)
+    };
+    watch.wait_until(deadline());
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = poll(cx) {
+            return Poll::Ready(Ok(result));
+        }
+        if watch.take_late() {
+            let next = deadline();
+            if next <= Instant::now() {
+                return Poll::Ready(Err(if progress.caller_owes() { Late::Caller } else { Late::Upstream }));
+            }
+            watch.wait_until(next);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+impl From<Late> for Problem {
+    fn from(late: Late) -> Self {
+        match late {
+            Late::Upstream => Self::new(Refusal::UpstreamTimeout, "the upstream did not answer in time"),
+            Late::Caller => Self::new(Refusal::RequestTimeout, "the request's body did not arrive in time"),
+        }
+    }
+}
+
+/// The same request once more; its body is empty.
+fn head_of(request: &Request<Upload>) -> Request<Upload> {
+    let (upload, _) = Upload::segments(std::iter::empty(), Instant::now());
+    let mut copy = Request::new(upload);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+fn failed(error: TrySendError<Request<Upload>>, link: &Link, progress: &Progress, exchange: &Exchange) -> Problem {
+    let error = error.into_error();
+    let is_protocol = error.is_parse() || link.is_flooded();
+    unanswered(&error, is_protocol, progress, exchange)
+}
+
+fn broken(error: &Broken, progress: &Progress, exchange: &Exchange) -> Problem {
+    if error.is_refused() {
+        let message = "the upstream refused the request and did nothing of it";
+        return Problem::new(Refusal::UpstreamReset, message).because(error);
+    }
+    unanswered(error, error.is_protocol(), progress, exchange)
+}
+
+/// Why there is no answer.
+fn unanswered(error: &dyn std::error::Error, is_protocol: bool, progress: &Progress, exchange: &Exchange) -> Problem {
+    match progress.failed() {
+        Some(Failed::TooLarge) => return admit::too_large(exchange.snapshot.sizes.body_bytes_max),
+        Some(Failed::CallerGone) => {
+            return Problem::new(Refusal::BadRequest, "the request's body broke off").because(error).caller_gone();
+        }
+        None => {}
+    }
+    let (refusal, message) = if is_protocol {
+        (Refusal::UpstreamProtocol, "the upstream answered something that is not HTTP")
+    } else {
+        (Refusal::UpstreamReset, "the upstream closed the connection before it answered")
+    };
+    Problem::new(refusal, message).because(error)
+}

@@ -1,0 +1,113 @@
+//! Rows of LLM requests that we refused: few enough that a flood of them fills neither spool nor store. Metrics count all.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Credits, KeyNo};
+use meter::Outcome;
+use rustc_hash::FxHashMap;
+use tokio::time::Instant;
+
+use crate::exchange::Exchange;
+use crate::settle::Settled;
+
+/// Rows that a worker leaves in a second.
+const IN_A_SECOND_MAX: u32 = 20;
+/// Rows that it leaves of one key in a minute.
+const OF_A_KEY_MAX: u32 = 60;
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A worker's rows of the last second and minute.
+#[derive(Default)]
+pub(crate) struct Refusals(RefCell<Option<Lately>>);
+
+/// Both windows begin anew when they are over. Keys have an end: each has left one of the minute's rows.
+struct Lately {
+    second: Instant,
+    in_second: u32,
+    minute: Instant,
+    of_keys: FxHashMap<KeyNo, u32>,
+}
+
+impl Refusals {
+    /// Whether one more row may be left of `key`; then it is counted.
+    fn takes(&self, key: KeyNo, now: Instant) -> bool {
+        let mut lately = self.0.borrow_mut();
+        let lately = lately.get_or_insert_with(|| Lately {
+            second: now,
+            in_second: 0,
+            minute: now,
+            of_keys: FxHashMap::default(),
+        });
+        if now.duration_since(lately.second) >= SECOND {
+            (lately.second, lately.in_second) = (now, 0);
+        }
+        if now.duration_since(lately.minute) >= MINUTE {
+            lately.minute = now;
+            lately.of_keys.clear();
+        }
+        let of_key = lately.of_keys.get(&key).copied().unwrap_or(0);
+        if lately.in_second >= IN_A_SECOND_MAX || of_key >= OF_A_KEY_MAX {
+            return false;
+        }
+        lately.in_second += 1;
+        lately.of_keys.insert(key, of_key + 1);
+        true
+    }
+}
+
+impl Exchange {
+    /// Leaves a row of an LLM request of a known caller that was refused before anything of it was sent. Nobody refused what
+    /// the caller took back, and a token count leaves no row either way.
+    pub(super) fn record_refusal(&mut self, now: Instant, outcome: Outcome, duration_us: u64) {
+        let (Some(caller), Some(_), Some(_)) = (self.caller, self.format, &self.refusal) else { return };
+        // What the spool keeps in reserve is for requests that were admitted.
+        let worker = &self.at.worker;
+        if outcome == Outcome::CallerGone || !worker.spool.borrow().room() || !worker.refusals.takes(caller.key, now) {
+            return;
+        }
+        let settled = Settled { day: self.started_at.day(), credits: Credits(0), outcome, duration_us };
+        let mut event = self.event(&settled);
+        event.model = self.known_model();
+        self.append(event);
+    }
+
+    /// The model that was asked for, where the configuration or a price list names it: each name that is met becomes a row of
+    /// the store, and to what callers make up there is no end.
+    fn known_model(&self) -> Option<Arc<str>> {
+        let asked = self.call.as_ref().map(|call| &call.asked_model).or(self.asked_in_vain.as_ref())?;
+        let target = self.call.as_ref().map(|call| (&*call.provider, &*call.model));
+        self.snapshot.names(asked, target).then(|| asked.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_leaves_few_rows_and_no_key_crowds_out_the_others() {
+        let (refusals, start) = (Refusals::default(), Instant::now());
+        let taken = |key, at: Duration, of: u32| (0..of).filter(|_| refusals.takes(KeyNo(key), start + at)).count();
+        assert_eq!(taken(1, Duration::ZERO, 100), 20);
+        assert_eq!(taken(2, Duration::from_millis(999), 100), 0, "the second is full for all");
+        assert_eq!(taken(1, SECOND, 100) + taken(1, SECOND * 2, 100), 40);
+        assert_eq!(taken(1, SECOND * 3, 100), 0, "the key's minute is full");
+        assert_eq!(taken(2, SECOND * 3, 5), 5);
+        assert_eq!(taken(1, MINUTE, 100), 20);
+    }
+
+    #[test]
+    fn keys_that_are_remembered_have_an_end() {
+        let (refusals, start) = (Refusals::default(), Instant::now());
+        for tenth in 0..3_000 {
+            let at = start + Duration::from_millis(100) * tenth;
+            let taken = (0..1_000).filter(|n| refusals.takes(KeyNo(i64::from(tenth) * 1_000 + n), at)).count();
+            assert!(taken <= 20, "{taken}");
+            let rows = refusals.0.borrow().as_ref().map_or(0, |lately| lately.of_keys.len());
+            assert!(rows <= 1_220, "{rows}");
+        }
+    }
+}

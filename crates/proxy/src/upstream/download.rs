@@ -1,0 +1,124 @@
+//! The body of an upstream's answer, whichever protocol it came by.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::RecvStream;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use thiserror::Error;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use crate::upstream::http2::call::Pump;
+use crate::upstream::http2::streams::Slot;
+use crate::worker::spawn;
+
+/// After an answer's last byte its stream has so long to end by itself. Reset at once, it would look like an attack to
+/// upstreams that count resets.
+const END_WITHIN: Duration = Duration::from_secs(1);
+
+/// The body of an answer. Dropped before its end, its stream is reset, or its connection is not used again.
+pub(crate) enum Download {
+    Http1(Incoming),
+    Http2(Stream),
+}
+
+/// Why an answer broke off.
+#[derive(Debug, Error)]
+pub(crate) enum BrokeOff {
+    #[error(transparent)]
+    Http1(#[from] hyper::Error),
+    #[error(transparent)]
+    Http2(#[from] h2::Error),
+}
+
+/// The body of an answer on a stream.
+pub(crate) struct Stream {
+    receiving: Option<(RecvStream, Slot)>,
+    /// Bytes to come, where the answer's head said so; h2 holds it to that.
+    left: Option<u64>,
+    upload: Option<AbortHandle>,
+}
+
+impl Download {
+    /// The body of an answer on a stream. `left` is how many bytes it has, where that is known; `upload` is what of its
+    /// request has not gone out yet.
+    pub(crate) fn http2(stream: RecvStream, left: Option<u64>, slot: Slot, upload: Option<Pump>) -> Self {
+        // By a task of its own, as nobody polls an answer while its caller does not read.
+        let upload = upload.map(|mut pump| {
+            pump.forget();
+            let sending = spawn(async move {
+                // Why it broke off stands in its progress.
+                let _ = poll_fn(|cx| pump.poll(cx)).await;
+            });
+            sending.abort_handle()
+        });
+        let left = if stream.is_end_stream() { Some(0) } else { left };
+        Self::Http2(Stream { receiving: Some((stream, slot)), left, upload })
+    }
+}
+
+impl Stream {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
+        let Some((receiving, _)) = &mut self.receiving else { return Poll::Ready(None) };
+        receiving.poll_data(cx).map(|data| {
+            Some(data?.map_err(BrokeOff::Http2).map(|data| {
+                // Fails only for a stream that is over, which needs no window.
+                let _ = receiving.flow_control().release_capacity(data.len());
+                self.left = self.left.map(|left| left.saturating_sub(u64::try_from(data.len()).unwrap_or(u64::MAX)));
+                Frame::data(data)
+            }))
+        })
+    }
+
+    fn is_over(&self) -> bool {
+        self.left == Some(0) || self.receiving.as_ref().is_none_or(|(receiving, _)| receiving.is_end_stream())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(upload) = &self.upload {
+            upload.abort();
+        }
+        if self.left == Some(0)
+            && let Some((mut receiving, slot)) = self.receiving.take()
+            && !receiving.is_end_stream()
+        {
+            drop(spawn(async move {
+                let _ = timeout(END_WITHIN, poll_fn(|cx| receiving.poll_data(cx))).await;
+                drop((receiving, slot));
+            }));
+        }
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = BrokeOff;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
+        match &mut *self {
+            Self::Http1(incoming) => Pin::new(incoming).poll_frame(cx).map_err(BrokeOff::Http1),
+            Self::Http2(stream) => stream.poll_data(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(incoming) => incoming.is_end_stream(),
+            Self::Http2(stream) => stream.is_over(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(incoming) => incoming.size_hint(),
+            Self::Http2(stream) => stream.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! An HTTP/2 connection to an upstream, and how many streams it may carry (docs/decisions/0016-http2-and-repeats.md).
+
+pub(crate) mod call;
+pub(crate) mod streams;
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Builder, Connection, SendRequest};
+use h2::{Ping, PingPong};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::upstream::connect::HEAD_BYTES_MAX;
+use crate::upstream::pool::Pool;
+use crate::upstream::socket::{Gauge, Socket};
+use crate::worker::spawn;
+
+/// What an upstream may send of one answer before its caller has read; four times what HTTP/1.1 reads
+/// ahead, as the next window is a round trip away.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// Streams on one connection, where the upstream allows more.
+const STREAMS_MAX: u32 = 64;
+/// Every stream may fill its window: a caller that does not read holds up no other one on the same connection.
+const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
+/// All windows may be full of DATA frames of this size: events that are smaller come several in a frame.
+const SMALL_FRAME_BYTES: u32 = 32;
+/// What h2 counts for a DATA frame that waits, if its bytes are fewer.
+const FRAME_COSTS_BYTES: u32 = 256;
+/// What small DATA frames may cost in memory beyond the windows, 112 MiB. More than that ends the connection.
+const SMALL_FRAMES_BYTES_MAX: u32 =
+    CONNECTION_WINDOW_BYTES / SMALL_FRAME_BYTES * (FRAME_COSTS_BYTES - SMALL_FRAME_BYTES);
+/// What of a request's body waits in h2 for the upstream's window, besides the piece at hand.
+const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
+/// Streams that an upstream broke the protocol on before the connection is given up.
+const BROKEN_STREAMS_MAX: usize = 1024;
+/// Streams that were reset here and are still remembered, so that what was under way for them is no error: what comes
+/// for a forgotten one makes it a broken stream.
+const RESET_STREAMS_MAX: usize = 4096;
+/// So long they are remembered: longer than anything is under way.
+const RESET_STREAMS_FOR: Duration = Duration::from_secs(10);
+/// Before the upstream's settings are here, one request goes: more might be refused.
+const STREAMS_UNTIL_SETTLED: usize = 1;
+/// The shortest SETTINGS frame, which comes before anything else (RFC 9113, 3.4).
+const SETTINGS_BYTES_MIN: u64 = 9;
+/// While streams are open, or something was written last, and nothing arrives for so long, the upstream is asked whether
+/// it is there; it has as long again to answer. Also how long a connection that nobody needs may take to close.
+const QUIET_MAX: Duration = Duration::from_secs(20);
+
+/// A connection that stands and is not driven yet.
+pub(crate) struct Opened {
+    sender: SendRequest<Bytes>,
+    connection: Connection<Socket, Bytes>,
+    gauge: Rc<Gauge>,
+}
+
+/// A connection that takes requests. Its last holder gone, it says GOAWAY and closes.
+pub(crate) struct Session {
+    sender: RefCell<SendRequest<Bytes>>,
+    gauge: Rc<Gauge>,
+    active: Cell<usize>,
+    limit: Cell<usize>,
+    settled: Cell<bool>,
+    settle_by: Instant,
+    draining: Cell<bool>,
+    passed_over: Cell<bool>,
+    idle_since: Cell<Instant>,
+}
+
+/// Speaks HTTP/2 on `socket`; its peer's settings are not waited for.
+pub(crate) async fn open(socket: Socket, gauge: Rc<Gauge>) -> Result<Opened, h2::Error> {
+    let (sender, connection) = Builder::new()
+        .enable_push(false)
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .data_frame_budget(usize::try_from(SMALL_FRAMES_BYTES_MAX).unwrap_or(usize::MAX))
+        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER_BYTES_MAX)
+        .max_local_error_reset_streams(Some(BROKEN_STREAMS_MAX))
+        .max_concurrent_reset_streams(RESET_STREAMS_MAX)
+        .reset_stream_duration(RESET_STREAMS_FOR)
+        .initial_max_send_streams(STREAMS_UNTIL_SETTLED)
+        .handshake(socket)
+        .await?;
+    Ok(Opened { sender, connection, gauge })
+}
+
+impl Session {
+    /// Starts a task that drives the connection until it ends. Its settings must be here within `settle_within`.
+    pub(crate) fn start(opened: Opened, pool: &Rc<Pool>, settle_within: Duration) -> Rc<Self> {
+        let Opened { sender, mut connection, gauge } = opened;
+        let pings = connection.ping_pong();
+        let session = Rc::new(Self {
+            sender: RefCell::new(sender),
+            gauge: gauge.clone(),
+            active: Cell::new(0),
+            limit: Cell::new(STREAMS_UNTIL_SETTLED),
+            settled: Cell::new(false),
+            settle_by: Instant::now() + settle_within,
+            draining: Cell::new(false),
+            passed_over: Cell::new(false),
+            idle_since: Cell::new(Instant::now()),
+        });
+        let (kept, of) = (Rc::downgrade(&session), Rc::downgrade(pool));
+        drop(spawn(drive(connection, Quiet { pings, gauge, read: 0, asked: false }, kept, of)));
+        session
+    }
+
+    /// Whether another stream may be opened on it.
+    fn has_room(&self) -> bool {
+        if self.draining.get() || self.passed_over.get() || self.active.get() >= self.limit.get() {
+            return false;
+        }
+        // A GOAWAY may have come that the connection's task has not told yet.
+        let mut cx = Context::from_waker(Waker::noop());
+        let usable = matches!(self.sender.borrow_mut().poll_ready(&mut cx), Poll::Ready(Ok(())));
+        self.draining.set(!usable);
+        usable
+    }
+
+    /// Takes no stream any more; those that are open go on.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+    }
+
+    /// Reads what the upstream has changed; says whether it matters to who waits for a stream.
+    fn look(&self, cx: &mut Context<'_>) -> bool {
+        let mut sender = self.sender.borrow_mut();
+        let limit = sender.current_max_send_streams().min(usize::try_from(STREAMS_MAX).unwrap_or(usize::MAX));
+        let settled = self.gauge.read() >= SETTINGS_BYTES_MIN;
+        // After a GOAWAY nothing may be opened.
+        let draining = self.draining.get() || matches!(sender.poll_ready(cx), Poll::Ready(Err(_)));
+        let changed = (limit, settled, draining) != (self.limit.get(), self.settled.get(), self.draining.get());
+        self.limit.set(limit);
+        self.settled.set(settled);
+        self.draining.set(draining);
+        changed
+    }
+}
+
+/// Finds upstreams that are gone without a word.
+struct Quiet {
+    pings: Option<PingPong>,
+    gauge: Rc<Gauge>,
+    read: u64,
+    asked: bool,
+}
+
+impl Quiet {
+    /// Called every [`QUIET_MAX`]; says whether the upstream is given up. It owes nothing where no stream is open and
+    /// nothing was written since it was heard last.
+    fn is_gone(&mut self, cx: &mut Context<'_>, has_streams: bool) -> bool {
+        let read = self.gauge.read();
+        if std::mem::replace(&mut self.read, read) != read || !(has_streams || self.gauge.wrote_last()) {
+            self.asked = false;
+            return false;
+        }
+        if std::mem::replace(&mut self.asked, true) {
+            return true;
+        }
+        if let Some(pings) = &mut self.pings {
+            // The answer to an earlier ping makes room for the next; that it came was seen in what was read.
+            let _ = pings.poll_pong(cx);
+            let _ = pings.send_ping(Ping::opaque());
+        }
+        false
+    }
+}
+
+async fn drive(mut connection: Connection<Socket, Bytes>, mut quiet: Quiet, session: Weak<Session>, pool: Weak<Pool>) {
+    let settle_by = session.upgrade().map_or_else(Instant::now, |session| session.settle_by);
+    let mut is_judged = false;
+    loop {
+        let driven = poll_fn(|cx| {
+            let polled = Pin::new(&mut connection).poll(cx);
+            if let Some(session) = session.upgrade()
+                && session.look(cx)
+                && let Some(pool) = pool.upgrade()
+            {
+                pool.settle(&session);
+            }
+            polled
+        });
+        tokio::select! {
+            // What went wrong reaches each request through its own future.
+            _ = driven => break,
+            // Others wait for room on it, and would for ever.
+            () = sleep_until(settle_by), if !is_judged => {
+                is_judged = true;
+                if let (Some(session), Some(pool)) = (session.upgrade(), pool.upgrade()) && !session.settled.get() {
+                    session.drain();
+                    pool.distribute();
+                }
+            },
+            () = sleep(QUIET_MAX) => match session.upgrade() {
+                None => break,
+                Some(session) => if poll_fn(|cx| Poll::Ready(quiet.is_gone(cx, session.active.get() > 0))).await {
+                    break;
+                },
+            },
+        }
+    }
+    // Its streams end before anybody looks for another connection.
+    drop(connection);
+    if let Some(session) = session.upgrade() {
+        session.drain();
+        if let Some(pool) = pool.upgrade() {
+            pool.forget(&session);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::runtime::{self, LocalOptions};
+
+    use super::*;
+    use crate::upstream::socket::Transport;
+
+    /// What [`Quiet`] says of a step after `writes` and `reads` bytes went by.
+    fn looks() -> impl FnMut(u64, u64, bool) -> bool {
+        let gauge = Gauge::new();
+        let mut quiet = Quiet { pings: None, gauge: gauge.clone(), read: 0, asked: false };
+        move |writes, reads, has_streams| {
+            for (bytes, note) in [(reads, Gauge::note_read as fn(&Gauge, u64)), (writes, Gauge::note_written)] {
+                if bytes > 0 {
+                    note(&gauge, bytes);
+                }
+            }
+            quiet.is_gone(&mut Context::from_waker(Waker::noop()), has_streams)
+        }
+    }
+
+    #[test]
+    fn upstream_without_a_word_is_asked_once_and_then_given_up() {
+        let mut looks = looks();
+        assert!(!looks(0, 10, true));
+        assert!(!looks(0, 0, true), "asked");
+        assert!(!looks(0, 17, true), "it answered");
+        assert!(!looks(0, 0, true), "asked again");
+        assert!(looks(0, 0, true), "no answer");
+    }
+
+    #[test]
+    fn upstream_that_swallows_requests_is_given_up_between_them() {
+        let mut looks = looks();
+        assert!(!looks(0, 10, true));
+        // A request goes out; whoever sent it has left before anybody looks.
+        assert!(!looks(100, 0, false), "asked");
+        assert!(looks(100, 0, false), "no answer");
+    }
+
+    #[test]
+    fn idle_upstream_that_answered_last_is_left_alone() {
+        let mut looks = looks();
+        assert!(!looks(100, 0, true), "asked");
+        assert!(!looks(0, 10, true));
+        for _ in 0..3 {
+            assert!(!looks(0, 0, false));
+        }
+    }
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    }
+
+    /// Answers all streams but the last with small frames, as many as their windows take; then the last one.
+    async fn fill_windows(mut stream: TcpStream, frame_bytes: u32) {
+        let (mut asked, mut head) = (0, [0; 9]);
+        stream.read_exact(&mut [0; 24]).await.unwrap();
+        stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+        while asked < STREAMS_MAX {
+            stream.read_exact(&mut head).await.unwrap();
+            let length = u64::from(u32::from_be_bytes([0, head[0], head[1], head[2]]));
+            tokio::io::copy(&mut (&mut stream).take(length), &mut tokio::io::sink()).await.unwrap();
+            asked += u32::from(head[3] == 1);
+        }
+        let piece = vec![b'x'; usize::try_from(frame_bytes).unwrap()];
+        for stream_no in (0..STREAMS_MAX - 1).map(|number| 2 * number + 1) {
+            stream.write_all(&frame(1, 4, stream_no, &[0x88])).await.unwrap();
+            let pieces = usize::try_from(STREAM_WINDOW_BYTES / frame_bytes).unwrap();
+            if stream.write_all(&frame(0, 0, stream_no, &piece).repeat(pieces)).await.is_err() {
+                return;
+            }
+        }
+        let _ = stream.write_all(&frame(1, 5, 2 * STREAMS_MAX - 1, &[0x88])).await;
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    }
+
+    /// Whether a stream is answered while nobody reads the others, which are full of small frames.
+    async fn is_answered_beside(frame_bytes: u32) -> bool {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let serving = spawn(fill_windows(accepted, frame_bytes));
+        let gauge = Gauge::new();
+        let opened = open(Socket::new(Transport::Plain(stream), gauge.clone()), gauge).await.unwrap();
+        let Opened { mut sender, connection, .. } = opened;
+        let driving = spawn(connection);
+        let mut unread = Vec::new();
+        for _ in 0..STREAMS_MAX {
+            sender = sender.ready().await.unwrap();
+            let mut request = http::Request::new(());
+            *request.uri_mut() = "http://x/".parse().unwrap();
+            unread.push(sender.send_request(request, true).unwrap().0);
+        }
+        let answered = unread.pop().unwrap().await.is_ok();
+        driving.abort();
+        serving.abort();
+        answered
+    }
+
+    #[test]
+    fn windows_may_be_full_of_the_smallest_frames() {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            assert!(is_answered_beside(SMALL_FRAME_BYTES).await);
+            assert!(!is_answered_beside(SMALL_FRAME_BYTES / 2).await, "the bound is one");
+        });
+    }
+}

@@ -1,0 +1,286 @@
+//! One request on an HTTP/2 connection, until the head of its answer is here.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header, uri};
+use http_body::Body as _;
+use thiserror::Error;
+
+use super::streams::Slot;
+use crate::body::{Failed, Upload};
+use crate::upstream::socket::Probe;
+
+/// What of a caller's body is kept until the head of the answer is here, in case the upstream refuses the stream.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+/// And in so many pieces: each costs more than its bytes.
+const KEPT_PIECES_MAX: usize = 1024;
+/// 1xx heads before an answer: the bound against one that never comes.
+const INFORMATIONAL_MAX: u32 = 64;
+
+/// Fields of one HTTP/1.1 connection and of its framing (RFC 9113, 8.2.2), and `host`, which `:authority` says.
+const OF_HTTP1: [header::HeaderName; 8] = [
+    header::HOST,
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::HeaderName::from_static("keep-alive"),
+    header::HeaderName::from_static("proxy-connection"),
+];
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub(crate) enum Broken {
+    #[error(transparent)]
+    Http2(#[from] h2::Error),
+    #[error(transparent)]
+    Upload(#[from] Failed),
+    #[error("more than {INFORMATIONAL_MAX} interim answers")]
+    Informational,
+    #[error("the upstream switched protocols, which HTTP/2 cannot")]
+    Switched,
+}
+
+/// A request that was handed over.
+pub(crate) struct Call {
+    answer: ResponseFuture,
+    upload: Option<Pump>,
+    informational: u32,
+}
+
+/// A request that could not be handed over.
+pub(crate) struct Unsent {
+    pub(crate) error: h2::Error,
+    pub(crate) upload: Upload,
+}
+
+impl Broken {
+    /// Whether the upstream did nothing of the request (RFC 9113, 8.7): it refused the stream, or went away and said
+    /// that it had not come to it. h2 gives a remote GOAWAY to those streams only.
+    pub(crate) fn is_refused(&self) -> bool {
+        match self {
+            Self::Http2(error) => {
+                error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM))
+            }
+            Self::Upload(_) | Self::Informational | Self::Switched => false,
+        }
+    }
+
+    /// Whether it refused this stream alone, and the connection goes on.
+    pub(crate) fn is_refused_stream(&self) -> bool {
+        self.is_refused() && matches!(self, Self::Http2(error) if error.is_reset())
+    }
+
+    /// Whether the caller's body ended it.
+    pub(crate) const fn is_of_caller(&self) -> bool {
+        matches!(self, Self::Upload(_))
+    }
+
+    /// Whether the connection broke.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Http2(error) if error.is_io())
+    }
+
+    /// Whether what the upstream sent was wrong.
+    pub(crate) fn is_protocol(&self) -> bool {
+        match self {
+            Self::Http2(error) => error.is_library(),
+            Self::Informational | Self::Switched => true,
+            Self::Upload(_) => false,
+        }
+    }
+}
+
+/// The request's head as HTTP/2 has it.
+pub(crate) fn head(
+    request: &Request<Upload>,
+    scheme: &uri::Scheme,
+    authority: &uri::Authority,
+) -> Result<Request<()>, http::Error> {
+    let target = request.uri().path_and_query().cloned();
+    let uri = Uri::builder().scheme(scheme.clone()).authority(authority.clone());
+    let uri = uri.path_and_query(target.unwrap_or_else(|| uri::PathAndQuery::from_static("/"))).build()?;
+    let mut head = Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.version_mut() = Version::HTTP_2;
+    *head.uri_mut() = uri;
+    let headers = head.headers_mut();
+    headers.clone_from(request.headers());
+    for name in &OF_HTTP1 {
+        headers.remove(name);
+    }
+    announce(headers, request);
+    Ok(head)
+}
+
+/// Says how long the body is, where that is known and not plain from the method.
+fn announce(headers: &mut HeaderMap, request: &Request<Upload>) {
+    let is_usual = !matches!(request.method().as_str(), "GET" | "HEAD" | "DELETE");
+    if let Some(bytes) = request.body().size_hint().exact()
+        && (bytes > 0 || is_usual)
+    {
+        headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(bytes));
+    }
+}
+
+impl Call {
+    /// Hands a request over; nothing is written yet. Where it cannot be, its body comes back.
+    pub(crate) fn start(slot: &Slot, head: Request<()>, upload: Upload) -> Result<(Self, Probe), Box<Unsent>> {
+        let ends_here = upload.is_end_stream();
+        let mut sender = slot.session.sender.borrow().clone();
+        let (answer, to) = match sender.send_request(head, ends_here) {
+            Ok(sent) => sent,
+            Err(error) => return Err(Box::new(Unsent { error, upload })),
+        };
+        let probe = slot.session.gauge.probe_stream();
+        let kept = Some(Kept::default());
+        let upload = (!ends_here).then(|| Pump { upload, to, kept, waiting: None, done: false });
+        Ok((Self { answer, upload, informational: 0 }, probe))
+    }
+
+    /// The head of the answer; the body goes out meanwhile.
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, Broken>> {
+        if let Some(upload) = &mut self.upload
+            && !upload.done
+            && let Poll::Ready(sent) = upload.poll(cx)
+        {
+            sent?;
+        }
+        // An error shows in the answer itself.
+        while let Poll::Ready(Some(Ok(interim))) = self.answer.poll_informational(cx) {
+            self.informational += 1;
+            if interim.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return Poll::Ready(Err(Broken::Switched));
+            }
+            if self.informational > INFORMATIONAL_MAX {
+                return Poll::Ready(Err(Broken::Informational));
+            }
+        }
+        Poll::Ready(Ok(ready!(Pin::new(&mut self.answer).poll(cx))?))
+    }
+
+    /// Whether the upstream has said anything of it.
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.informational > 0
+    }
+
+    /// What of the body has not gone out; `None` where it all has.
+    pub(crate) fn into_upload(self) -> Option<Pump> {
+        self.upload.filter(|upload| !upload.done)
+    }
+
+    /// The whole body, if it can be had once more.
+    pub(crate) fn into_body(self) -> Option<Upload> {
+        let Pump { upload, kept, .. } = self.upload?;
+        kept.map(|kept| upload.rewound(kept.pieces))
+    }
+}
+
+/// A body on its way out. Dropped before its end, the stream is reset.
+pub(crate) struct Pump {
+    upload: Upload,
+    to: SendStream<Bytes>,
+    /// What was taken of the body, while that is not too much.
+    kept: Option<Kept>,
+    waiting: Option<Bytes>,
+    done: bool,
+}
+
+/// What was taken of a body so far.
+#[derive(Default)]
+struct Kept {
+    pieces: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// With the next piece, unless that is too much.
+    fn and(mut self, piece: Bytes) -> Option<Self> {
+        self.bytes += piece.len();
+        self.pieces.push_back(piece);
+        (self.bytes <= KEPT_BYTES_MAX && self.pieces.len() <= KEPT_PIECES_MAX).then_some(self)
+    }
+}
+
+impl Pump {
+    /// Sends the body as far as it goes. An upstream that wants no more of it is no error: its answer says the rest.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        let polled = self.poll_send(cx);
+        self.done = polled.is_ready();
+        polled
+    }
+
+    /// The answer is here: nothing is sent again.
+    pub(crate) fn forget(&mut self) {
+        self.kept = None;
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        loop {
+            if self.to.poll_reset(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.waiting.is_some() {
+                while self.to.capacity() == 0 {
+                    match ready!(self.to.poll_capacity(cx)) {
+                        Some(Ok(_)) => {}
+                        Some(Err(_)) | None => return Poll::Ready(Ok(())),
+                    }
+                }
+            }
+            if let Some(data) = self.waiting.take() {
+                let ends = self.upload.is_end_stream();
+                if self.to.send_data(data, ends).is_err() || ends {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            match ready!(Pin::new(&mut self.upload).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    self.waiting = frame.into_data().ok().filter(|data| !data.is_empty());
+                    if let Some(data) = self.waiting.clone() {
+                        self.kept = self.kept.take().and_then(|kept| kept.and(data));
+                    }
+                    // A claim on the window, for data at hand only; h2 raises it to what it is given.
+                    self.to.reserve_capacity(usize::from(self.waiting.is_some()));
+                }
+                Some(Err(failed)) => {
+                    self.to.send_reset(Reason::CANCEL);
+                    return Poll::Ready(Err(failed));
+                }
+                None => {
+                    // The stream may be closed by now; the answer says why.
+                    let _ = self.to.send_data(Bytes::new(), true);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of `pieces` equal ones are kept, up to the first that is one too many.
+    fn kept(pieces: usize, bytes: usize) -> usize {
+        let piece = Bytes::from(vec![b'x'; bytes]);
+        let all = std::iter::successors(Some(Kept::default()), |kept| {
+            Kept { pieces: kept.pieces.clone(), bytes: kept.bytes }.and(piece.clone())
+        });
+        all.take(pieces + 1).count() - 1
+    }
+
+    #[test]
+    fn body_is_kept_up_to_its_bounds() {
+        assert_eq!(kept(1, 64 * 1024), 1);
+        assert_eq!(kept(1, 64 * 1024 + 1), 0);
+        assert_eq!(kept(5, 16 * 1024), 4, "64 KiB together");
+        assert_eq!(kept(65_536, 1), 1024, "small pieces are many");
+    }
+}

@@ -1,0 +1,227 @@
+//! A disk that fails: the n-th call, every call that needs new room, or the power.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::{Call, Done};
+
+const SECTOR_BYTES: usize = 512;
+
+thread_local! {
+    static DISK: RefCell<Option<Arc<Disk>>> = const { RefCell::new(None) };
+}
+
+/// The disk of this thread and of those that it starts, until the thread ends or another one is put in.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    calls: u32,
+    failing: Option<u32>,
+    allocations: u32,
+    full_from: Option<u32>,
+    read_only: bool,
+    dead: bool,
+    volatile: Option<Volatile>,
+}
+
+/// Where, and what.
+type Writes = Vec<(u64, Vec<u8>)>;
+
+/// What a power cut may take.
+#[derive(Debug, Default)]
+struct Volatile {
+    /// By inode: as the disk has it, and the writes since then.
+    files: HashMap<u64, (Vec<u8>, Writes)>,
+    names: Vec<Name>,
+}
+
+#[derive(Debug)]
+enum Name {
+    Created(PathBuf),
+    Renamed { from: PathBuf, to: PathBuf },
+    Removed(PathBuf, Vec<u8>),
+}
+
+impl Disk {
+    /// Puts a disk in that works.
+    pub(crate) fn put_in() -> Arc<Self> {
+        let disk = Arc::new(Self::default());
+        DISK.set(Some(Arc::clone(&disk)));
+        disk
+    }
+
+    /// The `n`-th call from now on fails (0 is the next), once.
+    pub(crate) fn fail(&self, n: u32) {
+        let mut state = self.state.lock().unwrap();
+        state.failing = Some(state.calls + n);
+    }
+
+    /// Whether it did.
+    pub(crate) fn failed(&self) -> bool {
+        let state = self.state.lock().unwrap();
+        state.failing.is_some_and(|n| n < state.calls)
+    }
+
+    /// From the `n`-th on (0 is the next), nothing gets new room.
+    pub(crate) fn fill(&self, n: u32) {
+        let mut state = self.state.lock().unwrap();
+        state.full_from = Some(state.allocations + n);
+    }
+
+    /// Whether it is.
+    pub(crate) fn is_full(&self) -> bool {
+        let state = self.state.lock().unwrap();
+        state.full_from.is_some_and(|n| n < state.allocations)
+    }
+
+    /// There is room again.
+    pub(crate) fn empty(&self) {
+        self.state.lock().unwrap().full_from = None;
+    }
+
+    /// No call changes anything any more.
+    pub(crate) fn make_read_only(&self) {
+        self.state.lock().unwrap().read_only = true;
+    }
+
+    /// From now on what is not synced may be lost.
+    pub(crate) fn make_volatile(&self) {
+        self.state.lock().unwrap().volatile = Some(Volatile::default());
+    }
+
+    /// The power is gone: every call fails until [`Disk::restart`].
+    pub(crate) fn cut(&self) {
+        self.state.lock().unwrap().dead = true;
+    }
+
+    /// The power is back, and the files of `dir` are what chance left of them. `random` answers numbers below its argument.
+    pub(crate) fn restart(&self, dir: &Path, mut random: impl FnMut(usize) -> usize) {
+        let mut state = self.state.lock().unwrap();
+        state.dead = false;
+        let Some(Volatile { files, names }) = state.volatile.take() else { return };
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if let Some((durable, writes)) = files.get(&fs::metadata(&path).unwrap().ino()) {
+                let image = left_of(durable, writes, &mut random);
+                fs::write(&path, image).unwrap();
+            }
+        }
+        let kept = random(names.len() + 1);
+        for name in names.into_iter().skip(kept).rev() {
+            match name {
+                Name::Created(path) => fs::remove_file(path).unwrap(),
+                Name::Renamed { from, to } => fs::rename(to, from).unwrap(),
+                Name::Removed(path, content) => fs::write(path, content).unwrap(),
+            }
+        }
+        state.volatile = Some(Volatile::default());
+    }
+
+    fn ask(&self, call: Call<'_>) -> io::Result<Done> {
+        let mut state = self.state.lock().unwrap();
+        if state.dead {
+            return Err(io::Error::other("no power"));
+        }
+        if state.read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        let n = state.calls;
+        state.calls += 1;
+        if state.failing == Some(n) {
+            if let Call::Write { file, bytes, offset } = call {
+                let half = &bytes[..bytes.len() / 2];
+                state.note(Call::Write { file, bytes: half, offset })?;
+                file.write_all_at(half, offset)?;
+            }
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if matches!(call, Call::Allocate | Call::Create(_)) {
+            state.allocations += 1;
+            if state.full_from.is_some_and(|n| n < state.allocations) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+        }
+        state.note(call)?;
+        Ok(Done(true))
+    }
+}
+
+impl State {
+    fn note(&mut self, call: Call<'_>) -> io::Result<()> {
+        let Some(volatile) = &mut self.volatile else { return Ok(()) };
+        match call {
+            Call::Write { file, bytes, offset } => {
+                let inode = file.metadata()?.ino();
+                if let std::collections::hash_map::Entry::Vacant(entry) = volatile.files.entry(inode) {
+                    entry.insert((whole(file)?, Vec::new()));
+                }
+                volatile.files.entry(inode).or_default().1.push((offset, bytes.to_vec()));
+            }
+            Call::Sync(file) => drop(volatile.files.remove(&file.metadata()?.ino())),
+            Call::Create(path) if path.exists() => {}
+            Call::Create(path) => volatile.names.push(Name::Created(path.to_owned())),
+            Call::Rename { from, to } => {
+                volatile.names.push(Name::Renamed { from: from.to_owned(), to: to.to_owned() });
+            }
+            Call::Remove(path) => {
+                if let Ok(content) = fs::read(path) {
+                    volatile.files.remove(&fs::metadata(path)?.ino());
+                    volatile.names.push(Name::Removed(path.to_owned(), content));
+                }
+            }
+            Call::SyncFolder => volatile.names.clear(),
+            Call::Allocate => {}
+        }
+        Ok(())
+    }
+}
+
+fn whole(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap()];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// Each write there whole, gone whole, or there in some of its sectors.
+fn left_of(durable: &[u8], writes: &[(u64, Vec<u8>)], random: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
+    let mut image = durable.to_vec();
+    for (offset, bytes) in writes {
+        let from = usize::try_from(*offset).unwrap();
+        let fate = random(3);
+        let mut at = from;
+        while at < from + bytes.len() {
+            let until = ((at / SECTOR_BYTES + 1) * SECTOR_BYTES).min(from + bytes.len());
+            if fate == 0 || (fate == 1 && random(2) == 0) {
+                if image.len() < until {
+                    image.resize(until, 0);
+                }
+                image[at..until].copy_from_slice(&bytes[at - from..until - from]);
+            }
+            at = until;
+        }
+    }
+    image
+}
+
+pub(super) fn ask(call: Call<'_>) -> io::Result<Done> {
+    let disk = DISK.with_borrow(Option::clone);
+    disk.map_or(Ok(Done(false)), |disk| disk.ask(call))
+}
+
+/// What a thread is to do, with the disk of the thread that starts it.
+pub(crate) fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let disk = DISK.with_borrow(Option::clone);
+    move || {
+        DISK.set(disk);
+        work()
+    }
+}

@@ -1,0 +1,154 @@
+//! What all lanes share: the folder, its bounds, and whose it is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use crate::disk;
+use crate::error::SpoolError;
+use crate::segment::{self, Plan, Segment};
+
+/// Says whose folder it is: the node's id, as text.
+const OWNER: &str = "owner";
+const OWNER_NEW: &str = "owner.new";
+const OWNER_BYTES_MAX: usize = 64;
+/// The most that a close may take, its record's header included; so much room is kept for each request that is open. A
+/// longer one takes what is free, and is shortened where that is not enough.
+pub const CLOSE_BYTES_MAX: u32 = 4 * 1024;
+
+/// What an append survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The death of the process; a power cut takes what the kernel had not written yet.
+    #[default]
+    Process,
+    /// A power cut too, once it is synced ([`crate::Writer::durable`]); the reader sees a record only then.
+    Power,
+}
+
+/// What all lanes share.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub(crate) dir: PathBuf,
+    pub(crate) segment_bytes: u32,
+    pub(crate) durability: Durability,
+    size_bytes_max: u64,
+    /// Bytes of all segments that are there or being made.
+    allocated: AtomicU64,
+    trouble: Mutex<Option<SpoolError>>,
+}
+
+impl Folder {
+    pub(crate) const fn new(dir: PathBuf, segment_bytes: u32, size_bytes_max: u64, durability: Durability) -> Self {
+        let allocated = AtomicU64::new(0);
+        Self { dir, segment_bytes, durability, size_bytes_max, allocated, trouble: Mutex::new(None) }
+    }
+
+    pub(crate) fn allocated(&self) -> u64 {
+        self.allocated.load(Ordering::Relaxed)
+    }
+
+    /// Counts bytes of segments that were found, whatever the bound.
+    pub(crate) fn found(&self, bytes: u64) {
+        self.allocated.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes of segments as gone.
+    pub(crate) fn gone(&self, bytes: u64) {
+        self.allocated.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// What is kept for a close: [`CLOSE_BYTES_MAX`], or what the smallest segments hold.
+    pub(crate) fn close_bytes(&self) -> u32 {
+        self.segment_bytes.saturating_sub(segment::FRAME_BYTES).min(CLOSE_BYTES_MAX)
+    }
+
+    /// How many closes `bytes` bytes of one segment hold.
+    pub(crate) fn closes_in(&self, bytes: u32) -> u32 {
+        bytes.checked_div(self.close_bytes()).unwrap_or(0)
+    }
+
+    /// The same of a segment that is made now.
+    pub(crate) fn closes_in_new(&self) -> u32 {
+        self.closes_in(self.segment_bytes.saturating_sub(segment::FRAME_BYTES))
+    }
+
+    /// Makes a segment, if the bound holds it.
+    pub(crate) fn create(&self, plan: Plan) -> Result<Segment, SpoolError> {
+        let more = |allocated: u64| {
+            let next = allocated.saturating_add(plan.bytes.into());
+            (next <= self.size_bytes_max).then_some(next)
+        };
+        self.allocated
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .map_err(|_| SpoolError::Full { size_bytes_max: self.size_bytes_max })?;
+        Segment::create(&self.dir, plan).inspect_err(|_| self.gone(plan.bytes.into()))
+    }
+
+    /// The names in it are on the disk, if what it holds survives power cuts.
+    pub(crate) fn sync(&self) -> Result<(), SpoolError> {
+        match self.durability {
+            Durability::Process => Ok(()),
+            Durability::Power => disk::sync_folder(&self.dir).map_err(SpoolError::io("sync", &self.dir)),
+        }
+    }
+
+    /// Takes the folder for `node`: whoever had none had no owner yet. What is in another node's folder would be ingested
+    /// twice, or never.
+    pub(crate) fn claim(&self, node: Uuid) -> Result<(), SpoolError> {
+        let path = self.dir.join(OWNER);
+        match read_bounded(&path) {
+            Ok(text) => match Uuid::try_parse(text.trim()) {
+                Ok(found) if found == node => Ok(()),
+                Ok(found) => Err(SpoolError::OtherNode { folder: self.dir.clone(), found, node }),
+                Err(_) => Err(SpoolError::Corrupt { file: path, offset: 0 }),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let new = self.dir.join(OWNER_NEW);
+                let file = disk::create(&new).map_err(SpoolError::io("create", &new))?;
+                disk::write_at(&file, format!("{node}\n").as_bytes(), 0).map_err(SpoolError::io("write", &new))?;
+                if self.durability == Durability::Power {
+                    disk::sync(&file).map_err(SpoolError::io("sync", &new))?;
+                }
+                disk::rename(&new, &path).map_err(SpoolError::io("rename", &new))?;
+                self.sync()
+            }
+            Err(error) => Err(SpoolError::io("read", &path)(error)),
+        }
+    }
+
+    /// Whether files can be made in it, before anything is promised. A full disk is no reason not to start: what is in the
+    /// folder can be read, and ingest makes room.
+    pub(crate) fn check_writable(&self) -> Result<(), SpoolError> {
+        let probe = self.dir.join(OWNER_NEW);
+        match disk::create(&probe) {
+            Ok(_) => disk::remove(&probe).map_err(SpoolError::io("write into", &self.dir)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Ok(()),
+            Err(error) => Err(SpoolError::io("write into", &self.dir)(error)),
+        }
+    }
+
+    /// Remembers the last failure of what other threads do for the writers.
+    pub(crate) fn note(&self, error: SpoolError) {
+        *lock(&self.trouble) = Some(error);
+    }
+
+    pub(crate) fn take_trouble(&self) -> Option<SpoolError> {
+        lock(&self.trouble).take()
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    io::Read::read_to_string(&mut io::Read::take(file, OWNER_BYTES_MAX as u64), &mut text)?;
+    Ok(text)
+}
+
+/// What a thread that panicked left is whole: each change under these locks is one assignment.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,151 @@
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use crate::fixture::{SMALL, close_of, id, open, open_of, opened, record};
+use crate::{Opening, Options, Position, Reader, Record, Spool};
+
+/// What a store keeps: positions, and open requests, in one transaction with each batch.
+#[derive(Default)]
+struct Store {
+    positions: Vec<Position>,
+    open: BTreeSet<Uuid>,
+    closed: BTreeSet<Uuid>,
+}
+
+impl Store {
+    fn ingest(&mut self, reader: &mut Reader, records_max: usize) -> usize {
+        let batch = reader.next_batch(records_max).unwrap();
+        self.commit(reader, &batch);
+        reader.release(&batch).unwrap();
+        batch.records.len()
+    }
+
+    fn commit(&mut self, reader: &Reader, batch: &crate::Batch) {
+        let carried = reader.carried(batch);
+        assert!(carried.is_empty() || reader.would_remove(batch));
+        // One whose close was in an earlier, longer batch that is read again is not open.
+        self.open.extend(carried.iter().map(|opened| opened.id.0).filter(|id| !self.closed.contains(id)));
+        for record in &batch.records {
+            if let Record::Close(event) = record {
+                self.open.remove(&event.id.0);
+                self.closed.insert(event.id.0);
+            }
+        }
+        self.positions.extend(batch.positions());
+    }
+
+    /// What a start finds open.
+    fn interrupted(&self, dir: &std::path::Path, options: Options) -> BTreeSet<Uuid> {
+        let carried: Vec<_> = self.open.iter().map(|id| opened(*id)).collect();
+        let opening = Opening { carried: &carried, ..Opening::new(dir, options, &self.positions) };
+        opening.open().unwrap().interrupted.iter().map(|one| one.opened.id.0).collect()
+    }
+}
+
+#[test]
+fn what_is_still_open_when_its_segment_goes_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), SMALL);
+    let writer = &mut spool.writers[0];
+    writer.append(&open_of(0, 0)).unwrap();
+    writer.append(&open_of(0, 1)).unwrap();
+    writer.append(&close_of(0, 1)).unwrap();
+    (2..60).for_each(|n| writer.append(&record(0, n)).unwrap());
+    let mut told = Vec::new();
+    loop {
+        let batch = spool.reader.next_batch(5).unwrap();
+        if batch.records.is_empty() {
+            break;
+        }
+        let carried = spool.reader.carried(&batch);
+        // Asked again, as after a transaction that failed, it says the same.
+        assert_eq!(spool.reader.carried(&batch), carried);
+        told.extend(carried);
+        spool.reader.release(&batch).unwrap();
+    }
+    assert_eq!(told, [opened(id(0, 0))]);
+    spool.writers[0].append(&close_of(0, 0)).unwrap();
+    assert_eq!(spool.reader.next_batch(5).unwrap().records, [close_of(0, 0)]);
+}
+
+#[test]
+fn a_close_in_the_batch_that_removes_the_open_leaves_nothing_to_carry() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), SMALL);
+    spool.writers[0].append(&open_of(0, 0)).unwrap();
+    (2..40).for_each(|n| spool.writers[0].append(&record(0, n)).unwrap());
+    let batch = spool.reader.next_batch(100).unwrap();
+    assert_eq!(spool.reader.carried(&batch).len(), 1);
+    spool.writers[0].append(&close_of(0, 0)).unwrap();
+    let longer = spool.reader.next_batch(100).unwrap();
+    assert!(spool.reader.would_remove(&longer) && spool.reader.carried(&longer).is_empty());
+}
+
+#[test]
+fn a_close_that_is_read_before_its_open_in_another_lane_closes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = Options { lanes: 2, ..SMALL };
+    let mut spool = open(dir.path(), two);
+    spool.writers[1].append(&open_of(1, 0)).unwrap();
+    (1..60).for_each(|n| spool.writers[1].append(&record(1, n)).unwrap());
+    spool.writers[0].append(&close_of(1, 0)).unwrap();
+    let mut store = Store::default();
+    assert_eq!(store.ingest(&mut spool.reader, 1), 1);
+    assert!(store.closed.contains(&id(1, 0)));
+    while store.ingest(&mut spool.reader, 7) > 0 {}
+    assert_eq!(store.open, BTreeSet::new());
+    drop(spool);
+    assert_eq!(store.interrupted(dir.path(), two), BTreeSet::new());
+}
+
+/// Opens and closes at random in two lanes, batches of all sizes, commits whose answer is lost, restarts: what a start finds
+/// open is what was opened and not closed.
+#[test]
+fn a_start_finds_open_exactly_what_was_not_closed_whatever_was_ingested() {
+    let two = Options { lanes: 2, ..SMALL };
+    for seed in 0..60_u64 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut state = seed;
+        let mut random = |bound: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % bound
+        };
+        let (mut store, mut open) = (Store::default(), BTreeSet::new());
+        let mut n = 0;
+        for _ in 0..4 {
+            let carried: Vec<_> = store.open.iter().map(|id| opened(*id)).collect();
+            let opening = Opening { carried: &carried, ..Opening::new(dir.path(), two, &store.positions) };
+            let mut spool: Spool = opening.open().unwrap();
+            let found: BTreeSet<_> = spool.interrupted.iter().map(|one| one.opened.id.0).collect();
+            assert_eq!(found, open, "seed {seed}");
+            for _ in 0..random(150) {
+                n += 1;
+                let lane = usize::try_from(random(2)).unwrap();
+                let number = u32::try_from(lane).unwrap();
+                match random(5) {
+                    0 | 1 => {
+                        spool.writers[lane].append(&open_of(number, n)).unwrap();
+                        open.insert(id(number, n));
+                    }
+                    2 | 3 => {
+                        // In the lane of its open, whichever run that was.
+                        let Some(&id) = open.iter().nth(usize::try_from(random(8)).unwrap()) else { continue };
+                        let lane = usize::from(id.as_bytes()[15]);
+                        let event = crate::fixture::event(access::RequestId(id));
+                        spool.writers[lane].append(&Record::Close(event)).unwrap();
+                        open.remove(&id);
+                    }
+                    _ => {
+                        let batch = spool.reader.next_batch(usize::try_from(1 + random(30)).unwrap()).unwrap();
+                        store.commit(&spool.reader, &batch);
+                        // Else as if the answer were lost: the next batch begins with the same records.
+                        if random(3) > 0 {
+                            spool.reader.release(&batch).unwrap();
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A close that is longer than the room kept for it, made to fit: what it cost stays, what it was called is cut short.
+
+use std::sync::Arc;
+
+use meter::{Attempt, UsageEvent};
+
+/// The longest that a name may be, in bytes, tried one after the other.
+const NAME_BYTES: [usize; 4] = [256, 64, 16, 0];
+
+/// The event in ever shorter forms. The last ones also miss the attempts of which neither usage nor cost is known.
+pub(crate) fn shortened(event: &UsageEvent) -> impl Iterator<Item = UsageEvent> {
+    let named = NAME_BYTES.into_iter().map(|bytes_max| with_names(event, bytes_max));
+    let told = NAME_BYTES.into_iter().skip(1).map(|bytes_max| {
+        let mut event = with_names(event, bytes_max);
+        event.attempts.retain(|attempt| attempt.usage.is_some() || attempt.cost.is_some());
+        event
+    });
+    named.chain(told)
+}
+
+fn with_names(event: &UsageEvent, bytes_max: usize) -> UsageEvent {
+    let some = |name: &Option<Arc<str>>| name.as_ref().map(|name| clip(name, bytes_max));
+    let attempt = |attempt: &Attempt| Attempt {
+        provider: clip(&attempt.provider, bytes_max),
+        model: some(&attempt.model),
+        answered_model: some(&attempt.answered_model),
+        upstream_id: some(&attempt.upstream_id),
+        price_version: some(&attempt.price_version),
+        ..attempt.clone()
+    };
+    UsageEvent {
+        route: clip(&event.route, bytes_max),
+        format: some(&event.format),
+        model: some(&event.model),
+        attempts: event.attempts.iter().map(attempt).collect(),
+        refusal: some(&event.refusal),
+        ..event.clone()
+    }
+}
+
+/// At most `bytes_max` bytes, whole characters.
+fn clip(name: &Arc<str>, bytes_max: usize) -> Arc<str> {
+    if name.len() <= bytes_max {
+        return Arc::clone(name);
+    }
+    let until = (0..=bytes_max).rev().find(|&at| name.is_char_boundary(at)).unwrap_or(0);
+    name.get(..until).unwrap_or_default().into()
+}

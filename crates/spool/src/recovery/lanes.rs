@@ -1,0 +1,41 @@
+//! All lanes, as many at once as there are cores: each is read from its beginning to its end.
+
+use std::panic;
+use std::sync::Mutex;
+use std::thread;
+
+use super::{Found, Pass, Recovered, recover};
+use crate::disk;
+use crate::error::SpoolError;
+use crate::folder::{Folder, lock};
+
+/// The lanes in their order, or the error of the first that has one.
+pub(crate) fn all(folder: &Folder, found: Vec<Found>, pass: Pass<'_>) -> Result<Vec<Recovered>, SpoolError> {
+    let filled = found.iter().filter(|lane| !lane.segments.is_empty()).count();
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(filled);
+    if threads < 2 {
+        return found.into_iter().map(|lane| recover(folder, lane, pass)).collect();
+    }
+    let waiting = Mutex::new(found.into_iter());
+    let done = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let next = lock(&waiting).next();
+            let Some(lane) = next else { break };
+            let number = lane.lane;
+            let recovered = recover(folder, lane, pass);
+            lock(&done).push((number, recovered));
+        }
+    };
+    thread::scope(|scope| {
+        let working: Vec<_> = (0..threads).map(|_| scope.spawn(disk::carried(work))).collect();
+        for thread in working {
+            if let Err(why) = thread.join() {
+                panic::resume_unwind(why);
+            }
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    done.sort_unstable_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, recovered)| recovered).collect()
+}

@@ -1,0 +1,178 @@
+//! `kill -9`: a process appends until it is killed, again and again, and what it was told was appended is there, once.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use access::{Clock, Credits, Day, NanoUsd, RequestId, Timestamp};
+use meter::{Outcome, UsageEvent};
+use spool::{Durability, Opened, Opening, Options, Record, Spool};
+use uuid::Uuid;
+
+const FOLDER: &str = "SPOOL_TEST_FOLDER";
+const OPTIONS: Options = Options { size_bytes_max: 256 << 20, segment_bytes: 64 * 1024, lanes: 2 };
+const ROUNDS: u32 = 10;
+/// Requests that are open at once in a lane.
+const IN_FLIGHT: u32 = 20;
+
+fn id(lane: u32, round: u32, n: u32) -> Uuid {
+    Uuid::from_u128(7 << 76 | u128::from(lane) << 64 | u128::from(round) << 32 | u128::from(n))
+}
+
+/// Lane, round, number.
+fn numbers(id: Uuid) -> (u32, u32, u32) {
+    let word = |at: u32| u32::try_from(id.as_u128() >> at & 0xffff_ffff).unwrap();
+    (word(64) & 0xfff, word(32), word(0))
+}
+
+fn opened(id: Uuid) -> Opened {
+    Opened {
+        id: RequestId(id),
+        caller: None,
+        started_at: Timestamp(1),
+        day: Day(1),
+        credits: Credits(1),
+        route: "r".into(),
+        format: None,
+        model: None,
+        reserved_tokens: 1,
+        reserved_cost: NanoUsd(1),
+        price_version: None,
+    }
+}
+
+fn closed(id: Uuid, outcome: Outcome) -> UsageEvent {
+    let Opened { id, caller, started_at, day, credits, route, format, model, .. } = opened(id);
+    UsageEvent {
+        id,
+        caller,
+        started_at,
+        day,
+        credits,
+        route,
+        format,
+        model,
+        streamed: true,
+        status: 200,
+        outcome,
+        request_bytes: 1,
+        response_bytes: 2,
+        duration_us: 3,
+        attempts: Vec::new(),
+        refusal: None,
+    }
+}
+
+/// What one lane of one round was told: how many opens and how many closes were appended. It lies in the kernel's page cache.
+fn told(dir: &Path, round: u32, lane: u32) -> File {
+    let path = dir.join(format!("told-{round}-{lane}"));
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap()
+}
+
+/// What the killed process does; beside the other tests it has no folder, and nothing to do.
+#[test]
+fn appends_until_it_is_killed() {
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let (dir, round) = folder.split_once(':').unwrap();
+    let (dir, round) = (Path::new(dir).to_owned(), round.parse::<u32>().unwrap());
+    // Both leave the same after a kill.
+    let durability = if round % 2 == 0 { Durability::Process } else { Durability::Power };
+    let mut spool = Opening { durability, ..Opening::new(&dir.join("spool"), OPTIONS, &[]) }.open().unwrap();
+    spool.settle(|one| closed(one.opened.id.0, Outcome::Drained)).unwrap();
+    let writers = std::mem::take(&mut spool.writers);
+    thread::scope(|scope| {
+        for (lane, mut writer) in (0..).zip(writers) {
+            let told = told(&dir, round, lane);
+            scope.spawn(move || {
+                for n in 0..u32::MAX {
+                    writer.append(&Record::Open(opened(id(lane, round, n)))).unwrap();
+                    told.write_all_at(&(n + 1).to_le_bytes(), 0).unwrap();
+                    if let Some(first) = n.checked_sub(IN_FLIGHT) {
+                        writer.append(&Record::Close(closed(id(lane, round, first), Outcome::Completed))).unwrap();
+                        told.write_all_at(&(first + 1).to_le_bytes(), 4).unwrap();
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn start(dir: &Path, round: u32) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kill::appends_until_it_is_killed"])
+        .env(FOLDER, format!("{}:{round}", dir.display()))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_killed_process_leaves_each_record_that_it_was_told_of_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::system();
+    for round in 0..ROUNDS {
+        let mut child = start(dir.path(), round);
+        let began = clock.mono();
+        // Both lanes are writing, and then for a while that is another one each round.
+        while clock.mono().since(began).as_secs() < 60 && (0..2).any(|lane| counts(dir.path(), round, lane).1 == 0) {
+            thread::yield_now();
+        }
+        let writing = clock.mono();
+        while clock.mono().since(writing).as_micros() < u128::from(3_000 + round * 1_777) {
+            thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let mut spool = Spool::open(&dir.path().join("spool"), OPTIONS, &[]).unwrap();
+    let mut seen: BTreeMap<Uuid, (u32, Vec<Outcome>)> = BTreeMap::new();
+    let open_at_last: Vec<_> = spool.interrupted.iter().map(|one| one.opened.id.0).collect();
+    spool.settle(|one| closed(one.opened.id.0, Outcome::Drained)).unwrap();
+    loop {
+        let batch = spool.reader.next_batch(1_000).unwrap();
+        if batch.records.is_empty() {
+            break;
+        }
+        for record in &batch.records {
+            let (opens, closes) = seen.entry(record.id()).or_default();
+            match record {
+                Record::Open(_) => *opens += 1,
+                Record::Close(event) => closes.push(event.outcome),
+                Record::Event(_) | Record::Counts { .. } => panic!("nobody wrote {record:?}"),
+            }
+        }
+        spool.reader.release(&batch).unwrap();
+    }
+    for (id, (opens, closes)) in &seen {
+        assert_eq!((*opens, closes.len()), (1, 1), "{:?}", numbers(*id));
+    }
+    for round in 0..ROUNDS {
+        for lane in 0..2 {
+            let (opens, closes) = counts(dir.path(), round, lane);
+            assert!(opens > 0 && closes > 0, "round {round}, lane {lane}");
+            let found = (0..).take_while(|n| seen.contains_key(&id(lane, round, *n))).count();
+            // The one that it was in when it was killed may be there or not.
+            assert!((opens..=opens + 1).contains(&u32::try_from(found).unwrap()), "{found} of {opens}");
+            for n in 0..closes {
+                assert_eq!(seen[&id(lane, round, n)].1, [Outcome::Completed], "{round} {lane} {n}");
+            }
+        }
+    }
+    assert!(open_at_last.iter().all(|id| numbers(*id).1 == ROUNDS - 1), "earlier rounds were settled");
+    assert!(open_at_last.len() >= 2 * IN_FLIGHT as usize);
+}
+
+/// Opens and closes that a lane of a round was told of.
+fn counts(dir: &Path, round: u32, lane: u32) -> (u32, u32) {
+    let mut bytes = [0; 8];
+    let file = told(dir, round, lane);
+    if file.metadata().unwrap().len() < 8 {
+        return (0, 0);
+    }
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    let [a, b, c, d, e, f, g, h] = bytes;
+    (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+}

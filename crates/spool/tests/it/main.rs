@@ -1,0 +1,4 @@
+//! The spool as another process leaves it.
+
+#[cfg(test)]
+mod kill;

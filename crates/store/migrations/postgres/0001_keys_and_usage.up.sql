@@ -1,0 +1,354 @@
+-- Times are microseconds since the Unix epoch, days whole days since then, both UTC, bound by the binary.
+-- Users, keys and plans are never deleted: usage speaks of them by number, and a number is not given twice.
+
+CREATE TABLE plans (
+    id                  UUID    NOT NULL PRIMARY KEY,
+    name                TEXT COLLATE "C" NOT NULL UNIQUE,
+    credits_per_day     BIGINT  CHECK (credits_per_day >= 0),
+    requests_per_minute BIGINT  CHECK (requests_per_minute > 0),
+    shared_keys         BOOLEAN NOT NULL,
+    created_at          BIGINT  NOT NULL,
+    updated_at          BIGINT  NOT NULL
+);
+
+-- password: Argon2id in PHC form; none for who signs in by key alone.
+CREATE TABLE users (
+    id         UUID    NOT NULL PRIMARY KEY,
+    no         BIGINT  NOT NULL UNIQUE,
+    email      TEXT COLLATE "C" NOT NULL UNIQUE,
+    name       TEXT COLLATE "C" NOT NULL,
+    plan_id    UUID    NOT NULL REFERENCES plans (id),
+    status     TEXT    NOT NULL CHECK (status IN ('active', 'suspended')),
+    role       TEXT    NOT NULL CHECK (role IN ('admin', 'member')),
+    password   TEXT,
+    demo       BOOLEAN NOT NULL,
+    created_at BIGINT  NOT NULL,
+    updated_at BIGINT  NOT NULL
+);
+CREATE INDEX users_status ON users (status, no);
+
+-- hash: SHA-256 of the whole key, 32 bytes; previous_hash: of the secret before the last rotation, which opens the key until
+-- previous_until. routes, models, addresses: JSON lists of what the key is bound to; none is no bound.
+CREATE TABLE api_keys (
+    id                  UUID NOT NULL PRIMARY KEY,
+    no                  BIGINT NOT NULL UNIQUE,
+    user_id             UUID NOT NULL REFERENCES users (id),
+    label               TEXT NOT NULL,
+    hash                BYTEA NOT NULL UNIQUE CHECK (length(hash) = 32),
+    prefix              TEXT NOT NULL,
+    last4               TEXT NOT NULL,
+    previous_hash       BYTEA CHECK (length(previous_hash) = 32),
+    previous_last4      TEXT,
+    previous_until      BIGINT,
+    previous_used_at    BIGINT,
+    credits_per_day     BIGINT CHECK (credits_per_day >= 0),
+    requests_per_minute BIGINT CHECK (requests_per_minute > 0),
+    routes              TEXT,
+    models              TEXT,
+    addresses           TEXT,
+    used_at             BIGINT,
+    expires_at          BIGINT,
+    revoked_at          BIGINT,
+    created_at          BIGINT NOT NULL,
+    updated_at          BIGINT NOT NULL
+);
+-- Most keys have no secret before theirs, and most of a user's pages are of keys that are not revoked.
+CREATE UNIQUE INDEX api_keys_previous ON api_keys (previous_hash) WHERE previous_hash IS NOT NULL;
+CREATE INDEX api_keys_user ON api_keys (user_id, id);
+CREATE INDEX api_keys_open ON api_keys (user_id, id) WHERE revoked_at IS NULL;
+
+-- One sign-in. key_id: the key that it was made with. Ended is what signed out, was ended, or whose family's token was used twice.
+CREATE TABLE sessions (
+    id         UUID NOT NULL PRIMARY KEY,
+    user_id    UUID NOT NULL REFERENCES users (id),
+    key_id     UUID REFERENCES api_keys (id),
+    address    TEXT,
+    agent      TEXT,
+    seen_at    BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    ended_at   BIGINT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+CREATE INDEX sessions_open ON sessions (user_id, id) WHERE ended_at IS NULL;
+CREATE INDEX sessions_expires ON sessions (expires_at);
+
+-- The family of a session: at most one that is not used. hash: SHA-256, 32 bytes.
+CREATE TABLE refresh_tokens (
+    id         UUID NOT NULL PRIMARY KEY,
+    session_id UUID NOT NULL REFERENCES sessions (id),
+    hash       BYTEA NOT NULL UNIQUE CHECK (length(hash) = 32),
+    used_at    BIGINT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
+
+-- One-time links: to sign up, to choose a password, to become the first admin. user_id: whose password; made_by_id: the admin.
+CREATE TABLE links (
+    id         UUID NOT NULL PRIMARY KEY,
+    kind       TEXT NOT NULL CHECK (kind IN ('invite', 'password', 'first_admin')),
+    hash       BYTEA NOT NULL UNIQUE CHECK (length(hash) = 32),
+    user_id    UUID REFERENCES users (id),
+    email      TEXT COLLATE "C",
+    plan_id    UUID REFERENCES plans (id),
+    made_by_id UUID REFERENCES users (id),
+    expires_at BIGINT NOT NULL,
+    used_at    BIGINT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+CREATE INDEX links_open ON links (user_id) WHERE used_at IS NULL;
+
+-- Credentials of providers. user_id: the owner; none is shared. sealed: nonce, ciphertext and tag of AES-256-GCM, bound to id and
+-- owner; master: the fingerprint of the key it is sealed with.
+CREATE TABLE provider_keys (
+    id         UUID NOT NULL PRIMARY KEY,
+    user_id    UUID REFERENCES users (id),
+    provider   TEXT COLLATE "C" NOT NULL,
+    label      TEXT COLLATE "C" NOT NULL,
+    last4      TEXT NOT NULL,
+    sealed     BYTEA NOT NULL,
+    master     BYTEA NOT NULL CHECK (length(master) = 16),
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX provider_keys_own ON provider_keys (user_id, label) WHERE user_id IS NOT NULL;
+CREATE UNIQUE INDEX provider_keys_shared ON provider_keys (label) WHERE user_id IS NULL;
+-- Shared ones are read in this order with every change of the store, behind key look-ups that wait.
+CREATE INDEX provider_keys_everybodys ON provider_keys (id) WHERE user_id IS NULL;
+
+-- Master keys that this store has seen, by fingerprint; the newest that is not retired is in use.
+CREATE TABLE master_keys (
+    id          UUID NOT NULL PRIMARY KEY,
+    fingerprint BYTEA NOT NULL UNIQUE CHECK (length(fingerprint) = 16),
+    retired_at  BIGINT,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL
+);
+
+-- Who changed what, when, from where; rows are added and never changed. actor: command, system, user, key; actor_id: the session or the
+-- key; target_id: what was changed, and user_id whose it is; detail: JSON, what about it, never a secret.
+CREATE TABLE audit_log (
+    id            UUID NOT NULL PRIMARY KEY,
+    actor         TEXT NOT NULL CHECK (actor IN ('command', 'system', 'user', 'key')),
+    actor_user_id UUID,
+    actor_id      UUID,
+    address       TEXT,
+    action        TEXT NOT NULL,
+    target_id     UUID NOT NULL,
+    user_id       UUID,
+    detail        TEXT NOT NULL,
+    created_at    BIGINT NOT NULL,
+    updated_at    BIGINT NOT NULL
+);
+CREATE INDEX audit_log_time ON audit_log (created_at, id);
+CREATE INDEX audit_log_user ON audit_log (user_id, created_at, id);
+CREATE INDEX audit_log_action ON audit_log (action, created_at, id);
+CREATE FUNCTION audit_log_stands() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'rows of audit_log are never changed'; END $$;
+CREATE TRIGGER audit_log_stands BEFORE UPDATE OR DELETE ON audit_log
+    FOR EACH ROW EXECUTE FUNCTION audit_log_stands();
+CREATE TRIGGER audit_log_is_not_emptied BEFORE TRUNCATE ON audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_log_stands();
+
+-- Words that events repeat, by number.
+CREATE TABLE names (
+    id         UUID   NOT NULL PRIMARY KEY,
+    no         BIGINT NOT NULL UNIQUE,
+    kind       TEXT   NOT NULL CHECK (kind IN ('route', 'model', 'provider', 'price')),
+    name       TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (kind, name)
+);
+
+-- One request. id is the request's; *_no are numbers of users, api_keys and names. No foreign keys: an event must never
+-- be refused, or the spool would stand still behind it. Tokens and cost are sums over the attempts, the rest of
+-- provider_no to upstream_us is the last attempt's; a request that reached no upstream has none. refusal: the code of an
+-- answer of ours.
+CREATE TABLE usage_events (
+    id                       UUID    NOT NULL PRIMARY KEY,
+    user_no                  BIGINT,
+    key_no                   BIGINT,
+    started_at               BIGINT  NOT NULL,
+    day                      BIGINT  NOT NULL,
+    credits                  BIGINT  NOT NULL,
+    route_no                 BIGINT  NOT NULL,
+    format                   TEXT,
+    model_no                 BIGINT,
+    streamed                 BOOLEAN NOT NULL,
+    status                   BIGINT  NOT NULL,
+    outcome                  TEXT    NOT NULL,
+    refusal                  TEXT,
+    request_bytes            BIGINT  NOT NULL,
+    response_bytes           BIGINT  NOT NULL,
+    duration_us              BIGINT  NOT NULL,
+    attempts                 BIGINT  NOT NULL,
+    provider_no              BIGINT,
+    provider_model_no        BIGINT,
+    answered_model_no        BIGINT,
+    upstream_status          BIGINT,
+    upstream_id              TEXT,
+    usage_source             TEXT,
+    input_tokens             BIGINT,
+    cached_input_tokens      BIGINT,
+    cache_write_short_tokens BIGINT,
+    cache_write_long_tokens  BIGINT,
+    output_tokens            BIGINT,
+    reasoning_tokens         BIGINT,
+    audio_input_tokens       BIGINT,
+    image_input_tokens       BIGINT,
+    audio_output_tokens      BIGINT,
+    image_output_tokens      BIGINT,
+    billed_unit              TEXT,
+    billed_quantity          BIGINT,
+    cost_nano                BIGINT,
+    price_no                 BIGINT,
+    first_byte_us            BIGINT,
+    upstream_us              BIGINT,
+    created_at               BIGINT  NOT NULL,
+    updated_at               BIGINT  NOT NULL
+);
+CREATE INDEX usage_events_user ON usage_events (user_no, started_at, id);
+
+-- The calls upstream of a request that needed more than one, in order from 1.
+CREATE TABLE usage_attempts (
+    id                       UUID    NOT NULL PRIMARY KEY,
+    event_id                 UUID    NOT NULL,
+    no                       BIGINT  NOT NULL,
+    provider_no              BIGINT  NOT NULL,
+    provider_model_no        BIGINT,
+    answered_model_no        BIGINT,
+    upstream_status          BIGINT,
+    upstream_id              TEXT,
+    usage_source             TEXT,
+    input_tokens             BIGINT,
+    cached_input_tokens      BIGINT,
+    cache_write_short_tokens BIGINT,
+    cache_write_long_tokens  BIGINT,
+    output_tokens            BIGINT,
+    reasoning_tokens         BIGINT,
+    audio_input_tokens       BIGINT,
+    image_input_tokens       BIGINT,
+    audio_output_tokens      BIGINT,
+    image_output_tokens      BIGINT,
+    billed_unit              TEXT,
+    billed_quantity          BIGINT,
+    cost_nano                BIGINT,
+    price_no                 BIGINT,
+    first_byte_us            BIGINT,
+    upstream_us              BIGINT  NOT NULL,
+    created_at               BIGINT  NOT NULL,
+    updated_at               BIGINT  NOT NULL,
+    UNIQUE (event_id, no)
+);
+
+-- Requests without a row of their own. user_no and key_no are 0 where there was no caller: NULLs would not be unique.
+CREATE TABLE usage_counts (
+    id           UUID    NOT NULL PRIMARY KEY,
+    user_no      BIGINT  NOT NULL,
+    key_no       BIGINT  NOT NULL,
+    route_no     BIGINT  NOT NULL,
+    status_class BIGINT  NOT NULL,
+    minute       BIGINT  NOT NULL,
+    requests     BIGINT  NOT NULL,
+    credits      BIGINT  NOT NULL,
+    created_at   BIGINT  NOT NULL,
+    updated_at   BIGINT  NOT NULL,
+    UNIQUE (key_no, route_no, status_class, minute)
+);
+
+-- Totals of known callers. The unique index begins with the day: the meter is rebuilt from one day.
+CREATE TABLE daily_usage (
+    id                       UUID    NOT NULL PRIMARY KEY,
+    user_no                  BIGINT  NOT NULL,
+    key_no                   BIGINT  NOT NULL,
+    day                      BIGINT  NOT NULL,
+    requests                 BIGINT  NOT NULL,
+    credits                  BIGINT  NOT NULL,
+    input_tokens             BIGINT  NOT NULL,
+    cached_input_tokens      BIGINT  NOT NULL,
+    cache_write_short_tokens BIGINT  NOT NULL,
+    cache_write_long_tokens  BIGINT  NOT NULL,
+    output_tokens            BIGINT  NOT NULL,
+    reasoning_tokens         BIGINT  NOT NULL,
+    cost_nano                BIGINT  NOT NULL,
+    unpriced_requests        BIGINT  NOT NULL,
+    created_at               BIGINT  NOT NULL,
+    updated_at               BIGINT  NOT NULL,
+    UNIQUE (day, user_no, key_no)
+);
+CREATE INDEX daily_usage_user ON daily_usage (user_no, day);
+
+-- The same of LLM calls by user and model, for overviews. model_no: 0 where no model is known by name; refused: what never
+-- reached a provider, and is in no other column but errors: answers of 400 and more, and all of ours.
+CREATE TABLE daily_models (
+    id                       UUID NOT NULL PRIMARY KEY,
+    user_no                  BIGINT NOT NULL,
+    model_no                 BIGINT NOT NULL,
+    day                      BIGINT NOT NULL,
+    requests                 BIGINT NOT NULL,
+    refused                  BIGINT NOT NULL,
+    errors                   BIGINT NOT NULL,
+    credits                  BIGINT NOT NULL,
+    input_tokens             BIGINT NOT NULL,
+    cached_input_tokens      BIGINT NOT NULL,
+    cache_write_short_tokens BIGINT NOT NULL,
+    cache_write_long_tokens  BIGINT NOT NULL,
+    output_tokens            BIGINT NOT NULL,
+    reasoning_tokens         BIGINT NOT NULL,
+    cost_nano                BIGINT NOT NULL,
+    unpriced_requests        BIGINT NOT NULL,
+    duration_us              BIGINT NOT NULL,
+    created_at               BIGINT NOT NULL,
+    updated_at               BIGINT NOT NULL,
+    UNIQUE (user_no, day, model_no)
+);
+
+-- One row: how often users, keys and plans were changed. no_floor: numbers up to this one may be of users and keys that a
+-- restored backup does not know; none of them is given. key_no: numbers of keys up to this one are given, or may be by who took them.
+CREATE TABLE revision (
+    id         UUID   NOT NULL PRIMARY KEY,
+    value      BIGINT NOT NULL,
+    no_floor   BIGINT NOT NULL DEFAULT 0,
+    key_no     BIGINT NOT NULL DEFAULT 0,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+-- Servers, each with a spool of its own. id: as in the file `node` of its data folder; incarnation: how often one was started
+-- there; seen_at: it ran then; left_at: it ended then.
+CREATE TABLE nodes (
+    id          UUID   NOT NULL PRIMARY KEY,
+    version     TEXT   NOT NULL,
+    incarnation BIGINT NOT NULL,
+    seen_at     BIGINT NOT NULL,
+    left_at     BIGINT,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL
+);
+
+-- How far each lane of a node's spool is in the tables above.
+CREATE TABLE ingested (
+    id          UUID   NOT NULL PRIMARY KEY,
+    node_id     UUID   NOT NULL REFERENCES nodes (id),
+    lane        BIGINT NOT NULL,
+    segment     BIGINT NOT NULL,
+    byte_offset BIGINT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL,
+    UNIQUE (node_id, lane)
+);
+
+-- One row: the oldest migration that a binary must know to run on this store. One that only adds leaves it; one that takes
+-- away what older binaries use raises it.
+CREATE TABLE schema_floor (
+    id         UUID   NOT NULL PRIMARY KEY,
+    version    BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+INSERT INTO schema_floor (id, version, created_at, updated_at)
+VALUES ('ffffffff-ffff-ffff-ffff-ffffffffffff', 1, extract(epoch FROM now())::bigint * 1000000,
+    extract(epoch FROM now())::bigint * 1000000);

@@ -1,0 +1,149 @@
+//! A store in one file: a SQLite database, whichever database it was copied from.
+
+mod draft;
+mod successor;
+
+use std::io;
+use std::path::Path;
+
+use access::{Clock, Timestamp};
+
+pub use draft::Draft;
+pub use successor::Successor;
+
+use crate::copy::{Copied, Progress, copy, copy_with};
+use crate::dialect::sqlite;
+use crate::error::StoreError;
+use crate::statement::{micros, signed, statements, timestamp};
+use crate::store::Store;
+
+/// When it was made, and by what. No table of the store: it stands in backups alone.
+const TABLE: &str = "CREATE TABLE backup (taken_at BIGINT NOT NULL, version TEXT NOT NULL)";
+
+const TAKE: &str = "INSERT INTO backup (taken_at, version) VALUES ($1, $2)";
+const TAKEN: &str = "SELECT taken_at FROM backup";
+
+statements! {
+    ACTIVE = "SELECT id, hash, prefix, last4, label FROM api_keys WHERE revoked_at IS NULL ORDER BY id";
+    REVOKED = "SELECT id FROM api_keys WHERE revoked_at IS NOT NULL ORDER BY id";
+    ROTATED = "SELECT id, hash FROM api_keys WHERE revoked_at IS NULL AND previous_hash IS NOT NULL ORDER BY id";
+    PASSWORDS = "SELECT id, password FROM users WHERE password IS NOT NULL ORDER BY id";
+    SUSPENDED = "SELECT id FROM users WHERE status = 'suspended' ORDER BY id";
+    UNSUSPENDED = "SELECT id FROM users WHERE status = 'active' ORDER BY id";
+}
+
+/// What a restored backup brings back that is gone in the store as it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BroughtBack {
+    /// Keys that are revoked now and would open again: prefix, last four digits, label.
+    pub keys: Vec<(String, String, String)>,
+    /// The same of keys that have another secret now: the one in the backup would be theirs again.
+    pub secrets: Vec<(String, String, String)>,
+    /// Users who have another password now: the one in the backup would be theirs again.
+    pub passwords: usize,
+    /// Users that are suspended now and would not be.
+    pub users: usize,
+    /// Credits of today that were spent and could be spent again.
+    pub credits: u64,
+}
+
+/// Writes all of `store`, as it stands at one moment, into `file`, which must not exist. Servers may go on. Until it is
+/// whole it is `file` with `.part` at its end; on an error nothing of it stays.
+///
+/// # Errors
+/// [`StoreError::Folder`] where the file cannot be made, and as [`copy`].
+pub async fn write(
+    store: &Store,
+    file: &Path,
+    version: &str,
+    progress: impl FnMut(Progress),
+) -> Result<Vec<Copied>, StoreError> {
+    let unwritable = |source| StoreError::Folder { folder: file.to_owned(), source };
+    if file.symlink_metadata().is_ok() {
+        return Err(unwritable(io::ErrorKind::AlreadyExists.into()));
+    }
+    let draft = Draft::make(draft::with_end(file, ".part")).map_err(unwritable)?;
+    let backup = Store::open_file(draft.file(), store.clock().clone()).await?;
+    let written = fill(store, &backup, version, progress).await;
+    // Closed in any case, before the file gets its name or goes.
+    let closed = backup.close_into_one_file().await;
+    let copied = written?;
+    closed?;
+    draft.name(file).map_err(unwritable)?;
+    Ok(copied)
+}
+
+async fn fill(
+    store: &Store,
+    backup: &Store,
+    version: &str,
+    progress: impl FnMut(Progress),
+) -> Result<Vec<Copied>, StoreError> {
+    let copied = copy(store, backup, progress).await?;
+    let mut transaction = backup.begin().await?;
+    transaction.query(TABLE).run().await?;
+    transaction.query(TAKE).bind(micros(store.clock().now())).bind(version.to_owned()).run().await?;
+    transaction.commit().await?;
+    Ok(copied)
+}
+
+/// Copies `backup` into `to`, as [`copy`] does. What the spools hold of users and keys that the backup does not know must
+/// not become that of others: from now on numbers are greater than this moment in milliseconds, which no numbers that
+/// were given one by one have reached. Sessions and links of the backup may have been ended and used since: none opens anything.
+///
+/// # Errors
+/// As [`copy`].
+pub async fn restore(backup: &Store, to: &Store, progress: impl FnMut(Progress)) -> Result<Vec<Copied>, StoreError> {
+    copy_with(backup, to, Some(signed(to.clock().now().unix_millis())), progress).await
+}
+
+/// Opens a backup to copy it from, and says when it was made. One of an older version is migrated, so `file` is best a
+/// copy.
+///
+/// # Errors
+/// [`StoreError::NoBackup`], [`StoreError::Newer`], and what the file meets.
+pub async fn open(file: &Path, clock: Clock) -> Result<(Store, Timestamp), StoreError> {
+    let none = || StoreError::NoBackup { file: file.to_owned() };
+    if !file.is_file() {
+        return Err(none());
+    }
+    let taken = sqlite::first_number(file, TAKEN).await.map_err(|_| none())?;
+    Ok((Store::open_file(file, clock).await?, timestamp(taken)))
+}
+
+/// Compares a backup with the store that it would replace.
+///
+/// # Errors
+/// What either database meets.
+pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack, StoreError> {
+    let active: Vec<(uuid::Uuid, Vec<u8>, String, String, String)> = backup.query(ACTIVE).all().await?;
+    let revoked: Vec<(uuid::Uuid,)> = current.query(REVOKED).all().await?;
+    let rotated: Vec<(uuid::Uuid, Vec<u8>)> = current.query(ROTATED).all().await?;
+    let (mut keys, mut secrets) = (Vec::new(), Vec::new());
+    for (id, hash, prefix, last4, label) in active {
+        let now = rotated.binary_search_by_key(&id, |(id, _)| *id).ok().and_then(|nth| rotated.get(nth));
+        if revoked.binary_search(&(id,)).is_ok() {
+            keys.push((prefix, last4, label));
+        } else if now.is_some_and(|(_, now)| *now != hash) {
+            secrets.push((prefix, last4, label));
+        }
+    }
+    let before: Vec<(uuid::Uuid, String)> = backup.query(PASSWORDS).all().await?;
+    let after: Vec<(uuid::Uuid, String)> = current.query(PASSWORDS).all().await?;
+    let has_still = |user: &(uuid::Uuid, String)| {
+        after.binary_search_by_key(&user.0, |(id, _)| *id).ok().and_then(|nth| after.get(nth)) == Some(user)
+    };
+    let passwords = before.iter().filter(|user| !has_still(user)).count();
+    let unsuspended: Vec<(uuid::Uuid,)> = backup.query(UNSUSPENDED).all().await?;
+    let suspended: Vec<(uuid::Uuid,)> = current.query(SUSPENDED).all().await?;
+    let users = unsuspended.iter().filter(|user| suspended.binary_search(user).is_ok()).count();
+    let day = current.clock().now().day();
+    let sum = |spent: Vec<(meter::Caller, u64)>| {
+        spent.into_iter().fold(0_u64, |sum, (_, credits)| sum.saturating_add(credits))
+    };
+    let (now, then) = (sum(current.day_credits(day).await?), sum(backup.day_credits(day).await?));
+    Ok(BroughtBack { keys, secrets, passwords, users, credits: now.saturating_sub(then) })
+}
+
+#[cfg(test)]
+mod tests;

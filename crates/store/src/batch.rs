@@ -1,0 +1,59 @@
+//! Questions about several at once: a text for each power of two, so that few are prepared; each is made once.
+
+use std::sync::OnceLock;
+
+use crate::dialect::Kind;
+
+/// What one question asks about, at the most.
+pub(crate) const ASKED_MAX: usize = 32;
+
+/// The texts of a question.
+pub(crate) struct Texts {
+    make: fn(Kind, usize) -> String,
+    sqlite: OnceLock<Vec<String>>,
+    postgres: OnceLock<Vec<String>>,
+}
+
+impl Texts {
+    /// `make` writes the question about so many.
+    pub(crate) const fn new(make: fn(Kind, usize) -> String) -> Self {
+        Self { make, sqlite: OnceLock::new(), postgres: OnceLock::new() }
+    }
+
+    /// The question about so many as [`padded`] makes of at most [`ASKED_MAX`].
+    pub(crate) fn of(&'static self, kind: Kind, asked: usize) -> &'static str {
+        let power = asked.checked_ilog2().and_then(|power| usize::try_from(power).ok());
+        power.and_then(|power| self.all(kind).get(power)).map_or("", String::as_str)
+    }
+
+    /// Every one of them, the shortest first.
+    pub(crate) fn all(&self, kind: Kind) -> &[String] {
+        let texts = match kind {
+            Kind::Sqlite => &self.sqlite,
+            Kind::Postgres => &self.postgres,
+        };
+        texts.get_or_init(|| (0..=ASKED_MAX.ilog2()).map(|power| (self.make)(kind, 1 << power)).collect())
+    }
+}
+
+/// What is asked about, the last one repeated up to a power of two.
+pub(crate) fn padded<T: Copy>(asked: &[T]) -> Vec<T> {
+    let repeated = asked.last().into_iter().cycle();
+    asked.iter().chain(repeated).take(asked.len().next_power_of_two()).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_text_for_every_number_that_may_be_asked_about() {
+        static TEXTS: Texts = Texts::new(|kind, asked| format!("{kind:?} {asked}"));
+        for asked in 1..=ASKED_MAX {
+            let padded = padded(&(0..asked).collect::<Vec<_>>());
+            assert_eq!(TEXTS.of(Kind::Sqlite, padded.len()), format!("Sqlite {}", asked.next_power_of_two()));
+            assert!(padded[asked..].iter().all(|more| *more == asked - 1));
+        }
+        assert_eq!(TEXTS.of(Kind::Postgres, 8), "Postgres 8");
+    }
+}

@@ -1,0 +1,140 @@
+//! A value of any table, out of one database and into the other.
+
+use sha2::{Digest, Sha256};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row as _, TypeInfo, ValueRef};
+use uuid::Uuid;
+
+use crate::dialect::Arguments;
+
+/// A column, and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) holds: Holds,
+}
+
+/// What a column holds on both databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// `UUID`; 16 bytes on SQLite.
+    Uuid,
+    /// `BIGINT`.
+    Number,
+    /// `BOOLEAN`; 0 or 1 on SQLite.
+    Flag,
+    /// `TEXT`.
+    Text,
+    /// `BYTEA`, `BLOB`.
+    Bytes,
+}
+
+/// A value as a database gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cell {
+    Null,
+    Number(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// A row, in the order of the columns that were asked for.
+#[derive(Debug)]
+pub(super) struct Row(pub(super) Vec<Cell>);
+
+impl From<(String, String)> for Column {
+    /// From a catalogue's name and type.
+    fn from((name, kind): (String, String)) -> Self {
+        let holds = match kind.as_str() {
+            "BIGINT" | "INTEGER" => Holds::Number,
+            "BOOLEAN" => Holds::Flag,
+            "TEXT" => Holds::Text,
+            "UUID" => Holds::Uuid,
+            // SQLite has no type for ids: those are named so.
+            _ if name == "id" || name.ends_with("_id") => Holds::Uuid,
+            _ => Holds::Bytes,
+        };
+        Self { name, holds }
+    }
+}
+
+impl Column {
+    /// Whether its sum says something: amounts and numbers, no times.
+    pub(super) fn is_summed(&self) -> bool {
+        self.holds == Holds::Number && !self.name.ends_with("_at")
+    }
+}
+
+impl Cell {
+    /// Its value as the next parameter.
+    pub(super) fn put(&self, column: &Column, arguments: &mut Arguments) -> Result<(), BoxDynError> {
+        match column.holds {
+            Holds::Uuid => arguments.add(self.uuid()),
+            Holds::Number => arguments.add(self.number()),
+            Holds::Flag => arguments.add(self.number().map(|number| number != 0)),
+            Holds::Text => arguments.add(if let Self::Text(text) = self { Some(text.clone()) } else { None }),
+            Holds::Bytes => arguments.add(if let Self::Bytes(bytes) = self { Some(bytes.clone()) } else { None }),
+        }
+    }
+
+    /// Adds it to a digest: its kind, its length, its bytes.
+    pub(super) fn digest(&self, column: &Column, digest: &mut Sha256) {
+        let mut add = |kind: u8, bytes: &[u8]| {
+            digest.update([kind]);
+            digest.update(bytes.len().to_le_bytes());
+            digest.update(bytes);
+        };
+        match self {
+            Self::Null => add(0, &[]),
+            Self::Number(number) => add(1, &number.to_le_bytes()),
+            Self::Text(text) => add(2, text.as_bytes()),
+            Self::Bytes(bytes) => add(if column.holds == Holds::Uuid { 3 } else { 4 }, bytes),
+        }
+    }
+
+    pub(super) fn uuid(&self) -> Option<Uuid> {
+        if let Self::Bytes(bytes) = self { Uuid::from_slice(bytes).ok() } else { None }
+    }
+
+    pub(super) const fn number(&self) -> Option<i64> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+}
+
+impl FromRow<'_, SqliteRow> for Row {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        let cell = |at: usize| {
+            let value = row.try_get_raw(at)?;
+            if value.is_null() {
+                return Ok(Cell::Null);
+            }
+            match value.type_info().name() {
+                "TEXT" => row.try_get(at).map(Cell::Text),
+                "BLOB" => row.try_get(at).map(Cell::Bytes),
+                _ => row.try_get_unchecked(at).map(Cell::Number),
+            }
+        };
+        (0..row.len()).map(cell).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl FromRow<'_, PgRow> for Row {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let cell = |at: usize| {
+            let value = row.try_get_raw(at)?;
+            if value.is_null() {
+                return Ok(Cell::Null);
+            }
+            match value.type_info().name() {
+                "UUID" => row.try_get::<Uuid, _>(at).map(|id| Cell::Bytes(id.as_bytes().to_vec())),
+                "BYTEA" => row.try_get(at).map(Cell::Bytes),
+                "BOOL" => row.try_get::<bool, _>(at).map(|flag| Cell::Number(flag.into())),
+                "INT8" => row.try_get(at).map(Cell::Number),
+                _ => row.try_get(at).map(Cell::Text),
+            }
+        };
+        (0..row.len()).map(cell).collect::<Result<_, _>>().map(Self)
+    }
+}

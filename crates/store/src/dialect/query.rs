@@ -1,0 +1,169 @@
+//! A statement with its parameters, on either database.
+
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{
+    Arguments as _, Encode, FromRow, PgConnection, Postgres, SqlStr, Sqlite, SqliteConnection, SqlitePool, Type,
+};
+
+use super::{Kind, Patience};
+
+/// What both databases take as a parameter.
+pub(crate) trait Value<'t>: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres> {}
+impl<'t, T: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres>> Value<'t> for T {}
+
+/// What is read from a row of either database.
+pub(crate) trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin> Row for T {}
+
+/// Parameters, in order.
+pub(crate) enum Arguments {
+    Sqlite(SqliteArguments),
+    Postgres(PgArguments),
+}
+
+impl Arguments {
+    /// None yet, with room for `values`.
+    pub(crate) fn with_room(kind: Kind, values: usize) -> Self {
+        match kind {
+            Kind::Sqlite => {
+                let mut arguments = SqliteArguments::default();
+                arguments.reserve(values, 0);
+                Self::Sqlite(arguments)
+            }
+            Kind::Postgres => {
+                let mut arguments = PgArguments::default();
+                arguments.reserve(values, values * size_of::<i64>());
+                Self::Postgres(arguments)
+            }
+        }
+    }
+
+    /// The next one.
+    pub(crate) fn add<'t>(&mut self, value: impl Value<'t>) -> Result<(), BoxDynError> {
+        match self {
+            Self::Sqlite(arguments) => arguments.add(value),
+            Self::Postgres(arguments) => arguments.add(value),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Sqlite(arguments) => arguments.len(),
+            Self::Postgres(arguments) => arguments.len(),
+        }
+    }
+}
+
+/// A statement: it is sent by [`run`](Query::run), [`all`](Query::all), [`find`](Query::find) or [`one`](Query::one).
+pub(crate) struct Query<'e> {
+    on: On<'e>,
+    sql: SqlStr,
+    arguments: Arguments,
+    failed: Option<BoxDynError>,
+    persistent: bool,
+}
+
+enum On<'e> {
+    Sqlite(&'e SqlitePool),
+    InSqlite(&'e mut SqliteConnection),
+    Postgres(&'e PgPool),
+    InPostgres(&'e mut PgConnection, Patience),
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many statements this thread has sent.
+    pub(crate) static SENT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Sends what `$make` makes of text and parameters to wherever it belongs.
+macro_rules! send {
+    ($self:ident, $make:expr, $does:ident, $read:expr) => {{
+        if let Some(error) = $self.failed {
+            return Err(sqlx::Error::Encode(error));
+        }
+        let (sql, persistent) = ($self.sql, $self.persistent);
+        #[cfg(test)]
+        SENT.with(|sent| sent.set(sent.get() + 1));
+        match ($self.on, $self.arguments) {
+            (On::Sqlite(pool), Arguments::Sqlite(with)) => {
+                $make(sql, with).persistent(persistent).$does(pool).await.map($read)
+            }
+            (On::InSqlite(inside), Arguments::Sqlite(with)) => {
+                $make(sql, with).persistent(persistent).$does(inside).await.map($read)
+            }
+            (On::Postgres(pool), Arguments::Postgres(with)) => {
+                Patience::Bounded.wait($make(sql, with).persistent(persistent).$does(pool)).await.map($read)
+            }
+            (On::InPostgres(inside, patience), Arguments::Postgres(with)) => {
+                patience.wait($make(sql, with).persistent(persistent).$does(inside)).await.map($read)
+            }
+            (On::Sqlite(_) | On::InSqlite(_), Arguments::Postgres(_))
+            | (On::Postgres(_) | On::InPostgres(..), Arguments::Sqlite(_)) => {
+                Err(sqlx::Error::InvalidArgument("parameters of the other database".to_owned()))
+            }
+        }
+    }};
+}
+
+impl<'e> Query<'e> {
+    pub(super) fn on_sqlite(pool: &'e SqlitePool, sql: SqlStr) -> Self {
+        Self::new(On::Sqlite(pool), sql, Kind::Sqlite)
+    }
+
+    pub(super) fn in_sqlite(inside: &'e mut SqliteConnection, sql: SqlStr) -> Self {
+        Self::new(On::InSqlite(inside), sql, Kind::Sqlite)
+    }
+
+    pub(super) fn on_postgres(pool: &'e PgPool, sql: SqlStr) -> Self {
+        Self::new(On::Postgres(pool), sql, Kind::Postgres)
+    }
+
+    pub(super) fn in_postgres(inside: &'e mut PgConnection, patience: Patience, sql: SqlStr) -> Self {
+        Self::new(On::InPostgres(inside, patience), sql, Kind::Postgres)
+    }
+
+    fn new(on: On<'e>, sql: SqlStr, kind: Kind) -> Self {
+        Self { on, sql, arguments: Arguments::with_room(kind, 0), failed: None, persistent: true }
+    }
+
+    /// The next parameter.
+    pub(crate) fn bind<'t>(mut self, value: impl Value<'t>) -> Self {
+        if let Err(error) = self.arguments.add(value) {
+            self.failed.get_or_insert(error);
+        }
+        self
+    }
+
+    /// All parameters at once, of the same database.
+    pub(crate) fn with(self, arguments: Arguments) -> Self {
+        Self { arguments, ..self }
+    }
+
+    /// Its plan is not worth keeping: the text is seldom the same.
+    pub(crate) fn once(self) -> Self {
+        Self { persistent: false, ..self }
+    }
+
+    /// The number of rows that were written.
+    pub(crate) async fn run(self) -> Result<u64, sqlx::Error> {
+        send!(self, sqlx::query_with, execute, |done| done.rows_affected())
+    }
+
+    /// Every row.
+    pub(crate) async fn all<R: Row>(self) -> Result<Vec<R>, sqlx::Error> {
+        send!(self, sqlx::query_as_with::<_, R, _>, fetch_all, |rows| rows)
+    }
+
+    /// The first row, if there is one.
+    pub(crate) async fn find<R: Row>(self) -> Result<Option<R>, sqlx::Error> {
+        send!(self, sqlx::query_as_with::<_, R, _>, fetch_optional, |row| row)
+    }
+
+    /// The first row, which there is.
+    pub(crate) async fn one<R: Row>(self) -> Result<R, sqlx::Error> {
+        self.find().await?.ok_or(sqlx::Error::RowNotFound)
+    }
+}

@@ -1,0 +1,218 @@
+//! When keys were last used: noted in memory by whoever sees a use, written a little later.
+//!
+//! Two see it: ingest, in the events and counts of requests that were proxied, and the directory, when a secret is looked up
+//! (which also happens when something of it changed, and every half minute for a secret that was replaced). A key's row is
+//! written at most once a minute, so that the times are true to about that; a process that is killed loses what it had not
+//! written.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use access::{KeyHash, KeyNo, Mono, Timestamp};
+use tokio::time::MissedTickBehavior;
+
+use crate::error::StoreError;
+use crate::outage::Outage;
+use crate::statement::{micros, statements};
+use crate::store::Store;
+
+/// Between two looks at what is to be written.
+const EVERY: Duration = Duration::from_secs(1);
+/// Between two writes of one key.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Keys that are remembered; of more than so many in a minute the rest is not noted.
+const NOTED_MAX: usize = 100_000;
+/// Keys in one transaction: nobody waits long for it.
+const WRITTEN_MAX: usize = 200;
+
+// A use is no change of the key: `updated_at` and the revision stay. A time never goes back, whichever node wrote it.
+statements! {
+    USED = "UPDATE api_keys SET used_at = $2 WHERE no = $1 AND (used_at IS NULL OR used_at < $2)";
+    PREVIOUS_USED = "UPDATE api_keys SET previous_used_at = $2
+        WHERE previous_hash = $1 AND (previous_used_at IS NULL OR previous_used_at < $2)";
+}
+
+/// What was used. In this order rows are written by all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Used {
+    Key(KeyNo),
+    /// The secret before the last rotation.
+    Previous(KeyHash),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Noted {
+    newest: Timestamp,
+    /// What was written last, and when.
+    written: Option<(Timestamp, Mono)>,
+}
+
+impl Noted {
+    fn is_due(&self, now: Mono) -> bool {
+        self.written.is_none_or(|(newest, at)| newest < self.newest && now.since(at) >= AGAIN_AFTER)
+    }
+
+    fn is_done(&self, now: Mono) -> bool {
+        self.written.is_some_and(|(newest, at)| newest >= self.newest && now.since(at) >= AGAIN_AFTER)
+    }
+}
+
+/// The uses that were seen lately.
+#[derive(Debug, Default)]
+pub(crate) struct LastUse(Mutex<HashMap<Used, Noted>>);
+
+impl LastUse {
+    /// A key was used.
+    pub(crate) fn note(&self, key: KeyNo, at: Timestamp) {
+        self.note_all([(key, at)]);
+    }
+
+    /// Keys were used.
+    pub(crate) fn note_all(&self, uses: impl IntoIterator<Item = (KeyNo, Timestamp)>) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, at) in uses {
+            add(&mut noted, Used::Key(key), at);
+        }
+    }
+
+    /// The secret that a key had before its last rotation was used.
+    pub(crate) fn note_previous(&self, secret: KeyHash, at: Timestamp) {
+        add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), Used::Previous(secret), at);
+    }
+
+    /// What is to be written now, in order; `all` is whatever was not written yet.
+    fn due(&self, now: Mono, all: bool) -> Vec<(Used, Timestamp)> {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.retain(|_, noted| !noted.is_done(now));
+        let unwritten = |noted: &Noted| noted.written.is_none_or(|(newest, _)| newest < noted.newest);
+        let due = noted.iter().filter(|(_, noted)| if all { unwritten(noted) } else { noted.is_due(now) });
+        let mut due: Vec<(Used, Timestamp)> = due.map(|(used, noted)| (*used, noted.newest)).collect();
+        due.sort_unstable();
+        due
+    }
+
+    fn written(&self, rows: &[(Used, Timestamp)], now: Mono) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (used, newest) in rows {
+            if let Some(noted) = noted.get_mut(used) {
+                noted.written = Some((*newest, now));
+            }
+        }
+    }
+}
+
+fn add(noted: &mut HashMap<Used, Noted>, used: Used, at: Timestamp) {
+    if let Some(noted) = noted.get_mut(&used) {
+        noted.newest = noted.newest.max(at);
+    } else if noted.len() < NOTED_MAX {
+        noted.insert(used, Noted { newest: at, written: None });
+    }
+}
+
+impl Store {
+    /// Writes what is due; `all` is whatever was not written yet, before a process ends.
+    ///
+    /// # Errors
+    /// What the database meets; the rest stays noted.
+    pub(crate) async fn write_last_use(&self, all: bool) -> Result<(), StoreError> {
+        let due = self.last_use().due(self.clock().mono(), all);
+        for rows in due.chunks(WRITTEN_MAX) {
+            let mut transaction = self.begin().await?;
+            for (used, at) in rows {
+                let write = match used {
+                    Used::Key(no) => transaction.query(USED).bind(no.0),
+                    Used::Previous(hash) => transaction.query(PREVIOUS_USED).bind(hash.0.to_vec()),
+                };
+                write.bind(micros(*at)).run().await?;
+            }
+            transaction.commit().await?;
+            self.last_use().written(rows, self.clock().mono());
+        }
+        Ok(())
+    }
+}
+
+/// Writes when keys were last used, until `cancel` is done.
+pub async fn run(store: Store, cancel: impl Future<Output = ()>) {
+    let mut outage = Outage::new("last_use");
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let write = async {
+        loop {
+            ticks.tick().await;
+            outage.note(&store.write_last_use(false).await);
+        }
+    };
+    tokio::select! {
+        () = write => {}
+        () = cancel => {}
+    }
+    // What is left is written as well; who cannot wait drops this.
+    let left = store.write_last_use(true).await;
+    if let Err(error) = left {
+        tracing::warn!(%error, "when keys were last used is not written to the end");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn at(seconds: u64) -> (Timestamp, Mono) {
+        (Timestamp(seconds * 1_000_000), Mono(seconds * SECOND))
+    }
+
+    #[test]
+    fn a_key_is_written_at_once_and_then_once_a_minute() {
+        let last = LastUse::default();
+        let mut written = Vec::new();
+        for second in 1..=200 {
+            let (now, mono) = at(second);
+            last.note(KeyNo(1), now);
+            let due = last.due(mono, false);
+            if !due.is_empty() {
+                written.push(second);
+                last.written(&due, mono);
+            }
+        }
+        assert_eq!(written, [1, 61, 121, 181]);
+        let (_, mono) = at(200);
+        assert_eq!(last.due(mono, true), [(Used::Key(KeyNo(1)), at(200).0)], "the rest, before the end");
+        let (_, later) = at(241);
+        assert_eq!(last.due(later, false), [(Used::Key(KeyNo(1)), at(200).0)]);
+    }
+
+    #[test]
+    fn what_is_written_is_forgotten_and_what_fails_is_not() {
+        let last = LastUse::default();
+        last.note(KeyNo(2), at(5).0);
+        last.note(KeyNo(2), at(4).0);
+        last.note_previous(KeyHash([1; 32]), at(6).0);
+        last.note(KeyNo(1), at(7).0);
+        let due = last.due(at(7).1, false);
+        let used = [
+            (Used::Key(KeyNo(1)), at(7).0),
+            (Used::Key(KeyNo(2)), at(5).0),
+            (Used::Previous(KeyHash([1; 32])), at(6).0),
+        ];
+        assert_eq!(due, used);
+        assert_eq!(last.due(at(8).1, false), used, "it was not written");
+        last.written(&due, at(8).1);
+        assert!(last.due(at(9).1, false).is_empty());
+        last.due(at(68).1, false);
+        assert!(last.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_noted_has_a_bound() {
+        let last = LastUse::default();
+        last.note_all((0..200_000).map(|no| (KeyNo(no), at(1).0)));
+        assert_eq!(last.due(at(1).1, true).len(), NOTED_MAX);
+        last.note(KeyNo(3), at(2).0);
+        assert_eq!(last.due(at(2).1, true)[3], (Used::Key(KeyNo(3)), at(2).0));
+    }
+}

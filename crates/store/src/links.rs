@@ -1,0 +1,392 @@
+//! One-time links: to sign up, to choose a password, to become the first admin. Only hashes are stored.
+
+use access::{LinkId, Role, Secret, TicketHash, Timestamp, UserId};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::audit::{Act, Action, Actor, By};
+use crate::dialect::Transaction;
+use crate::error::StoreError;
+use crate::plans;
+use crate::sessions::{NewSession, Session};
+use crate::statement::{micros, statements, timestamp};
+use crate::store::Store;
+use crate::users::change::has_admin;
+use crate::users::password::Put;
+use crate::users::{self, Email, NewUser, User, UserRef, find};
+
+/// Most links that are neither used, taken back nor expired.
+pub const OPEN_MAX: usize = 1_000;
+
+const INVITE: &str = "invite";
+const PASSWORD: &str = "password";
+const FIRST_ADMIN: &str = "first_admin";
+
+/// The columns of a [`LinkRow`], and whence.
+macro_rules! link_columns {
+    () => {
+        "l.id, l.kind, l.user_id, l.email, p.name AS plan, l.made_by_id, l.expires_at, l.used_at, l.created_at
+        FROM links l LEFT JOIN plans p ON p.id = l.plan_id"
+    };
+}
+
+statements! {
+    ADD = "INSERT INTO links (id, kind, hash, user_id, email, plan_id, made_by_id, expires_at, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
+    COUNT_OPEN = "SELECT count(*) FROM links WHERE used_at IS NULL AND expires_at > $1";
+    FIND = concat!("SELECT ", link_columns!(), " WHERE l.hash = $1");
+    OPEN = concat!("SELECT ", link_columns!(), " WHERE l.kind = 'invite' AND l.used_at IS NULL AND l.expires_at > $1 AND l.id < $2 ORDER BY l.id DESC LIMIT $3");
+    // The row is the lock: of two who redeem a link at once, the second waits here and finds it used.
+    REDEEM = "UPDATE links SET used_at = $3, updated_at = $3 WHERE hash = $1 AND kind = $2 AND used_at IS NULL AND
+        expires_at > $3";
+    TAKE_BACK = "UPDATE links SET expires_at = $2, updated_at = $2 WHERE id = $1 AND kind = 'invite' AND used_at IS NULL AND
+        expires_at > $2";
+    TAKE_BACK_OF = "UPDATE links SET expires_at = $2, updated_at = $2 WHERE user_id = $1 AND used_at IS NULL AND
+        expires_at > $2";
+    TAKE_BACK_ALL = "UPDATE links SET expires_at = $1, updated_at = $1 WHERE used_at IS NULL AND expires_at > $1";
+    TAKE_BACK_FIRST = "UPDATE links SET expires_at = $1, updated_at = $1 WHERE kind = 'first_admin' AND used_at IS NULL AND
+        expires_at > $1";
+}
+
+/// What a link is for. The address does not print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// To sign up.
+    Invite {
+        /// Who alone may; none is whoever has the link.
+        email: Option<Email>,
+        /// The plan that comes with it; none is the one that every sign-up gets.
+        plan: Option<String>,
+    },
+    /// To choose a password.
+    Password {
+        /// Whose.
+        user: UserId,
+    },
+    /// To sign up as an admin, while there is none with a password.
+    FirstAdmin,
+}
+
+/// A link to be made.
+#[derive(Debug, Clone)]
+pub struct NewLink {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// SHA-256 of its ticket.
+    pub hash: TicketHash,
+    /// From this moment on it opens nothing. At most 30 days ahead: what was made longer ago is forgotten.
+    pub expires_at: Timestamp,
+}
+
+/// A link that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its id.
+    pub id: LinkId,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Who made it; none is a command, or tollgate itself.
+    pub made_by: Option<UserId>,
+    /// From this moment on it opens nothing.
+    pub expires_at: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct LinkRow {
+    id: Uuid,
+    kind: String,
+    user_id: Option<Uuid>,
+    email: Option<String>,
+    plan: Option<String>,
+    made_by_id: Option<Uuid>,
+    expires_at: i64,
+    used_at: Option<i64>,
+    created_at: i64,
+}
+
+impl LinkRow {
+    fn read(self) -> Result<Link, StoreError> {
+        let purpose = match (self.kind.as_str(), self.user_id) {
+            (INVITE, _) => Purpose::Invite { email: self.email.map(Email::stored), plan: self.plan },
+            (PASSWORD, Some(user)) => Purpose::Password { user: UserId(user) },
+            (FIRST_ADMIN, _) => Purpose::FirstAdmin,
+            _ => return Err(StoreError::Unreadable { table: "links", column: "kind" }),
+        };
+        Ok(Link {
+            id: LinkId(self.id),
+            purpose,
+            made_by: self.made_by_id.map(UserId),
+            expires_at: timestamp(self.expires_at),
+            created_at: timestamp(self.created_at),
+        })
+    }
+
+    /// Why it opens nothing at `now`: for the log alone.
+    fn shut_at(&self, now: i64) -> Option<&'static str> {
+        match self {
+            Self { used_at: Some(_), .. } => Some("used"),
+            _ if self.expires_at <= now => Some("expired"),
+            _ => None,
+        }
+    }
+}
+
+impl Purpose {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Invite { .. } => INVITE,
+            Self::Password { .. } => PASSWORD,
+            Self::FirstAdmin => FIRST_ADMIN,
+        }
+    }
+}
+
+impl Store {
+    /// Makes a link. One to choose a password takes back those of the same user, one for the first admin all others of its
+    /// kind; its line tells how many.
+    ///
+    /// # Errors
+    /// [`StoreError::TooManyLinks`], [`StoreError::NoPlan`], [`StoreError::NoUser`], [`StoreError::AdminExists`] for the
+    /// first admin's, and what the database meets.
+    pub async fn make_link(&self, by: &Actor, new: NewLink) -> Result<Link, StoreError> {
+        let mut transaction = match new.purpose {
+            // One after the other, as admins are made.
+            Purpose::FirstAdmin => self.addition().await?,
+            Purpose::Invite { .. } | Purpose::Password { .. } => self.begin().await?,
+        };
+        let made = self.add_link(&mut transaction, by, new).await?;
+        transaction.commit().await?;
+        Ok(made)
+    }
+
+    /// Makes a user, as [`create_user`](Self::create_user), with a link to choose its password; both or neither.
+    ///
+    /// # Errors
+    /// As there, and [`StoreError::TooManyLinks`].
+    pub async fn create_user_with_link(
+        &self,
+        by: &Actor,
+        new: NewUser,
+        (hash, expires_at): (TicketHash, Timestamp),
+    ) -> Result<(User, Link), StoreError> {
+        let mut transaction = self.addition().await?;
+        let user = self.add_user(&mut transaction, by, (new, None)).await?;
+        let new = NewLink { purpose: Purpose::Password { user: user.id }, hash, expires_at };
+        let made = self.add_link(&mut transaction, by, new).await?;
+        transaction.commit().await?;
+        Ok((user, made))
+    }
+
+    async fn add_link(&self, transaction: &mut Transaction, by: &Actor, new: NewLink) -> Result<Link, StoreError> {
+        let (id, now) = (self.new_id(), self.now());
+        let (open,): (i64,) = transaction.query(COUNT_OPEN).bind(now).one().await?;
+        if usize::try_from(open).unwrap_or(usize::MAX) >= OPEN_MAX {
+            return Err(StoreError::TooManyLinks);
+        }
+        let (mut user, mut email, mut plan) = (None, None, None);
+        let mut taken_back = 0;
+        match &new.purpose {
+            Purpose::Invite { email: of, plan: named } => {
+                email = of.as_ref().map(|of| of.as_str().to_owned());
+                if let Some(named) = named {
+                    plan = Some(plans::find_id(transaction, named).await?.0);
+                }
+            }
+            Purpose::Password { user: of } => {
+                if !users::hold(transaction, *of).await? {
+                    return Err(StoreError::NoUser { id: Some(*of) });
+                }
+                taken_back = take_back_of(transaction, *of, now).await?;
+                user = Some(*of);
+            }
+            Purpose::FirstAdmin => {
+                if has_admin(transaction).await? {
+                    return Err(StoreError::AdminExists);
+                }
+                taken_back = transaction.query(TAKE_BACK_FIRST).bind(now).run().await?;
+            }
+        }
+        let made_by = match by.by {
+            By::User { user, .. } | By::Key { user, .. } => Some(user),
+            By::Command | By::System => None,
+        };
+        let add = transaction
+            .query(ADD)
+            .bind(id)
+            .bind(new.purpose.kind())
+            .bind(new.hash.0.to_vec())
+            .bind(user.map(|user| user.0))
+            .bind(email)
+            .bind(plan)
+            .bind(made_by.map(|user| user.0))
+            .bind(micros(new.expires_at))
+            .bind(now);
+        add.run().await?;
+        let act = Act::of(Action::LinkCreate, id, user).with(json!({"kind": new.purpose.kind()}));
+        self.note(transaction, by, act.counting("links_taken_back", taken_back)).await?;
+        let (purpose, expires_at, created_at) = (new.purpose, new.expires_at, timestamp(now));
+        Ok(Link { id: LinkId(id), purpose, made_by, expires_at, created_at })
+    }
+
+    /// The link with this hash, if it can be used. Whether another one was used or has expired, only the log says.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn find_link(&self, hash: TicketHash) -> Result<Option<Link>, StoreError> {
+        let row: Option<LinkRow> = self.query(FIND).bind(hash.0.to_vec()).find().await?;
+        row.filter(|row| is_open(row, self.now())).map(LinkRow::read).transpose()
+    }
+
+    /// Takes an invitation back; answers whether there was one that could be used.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn take_back_invite(&self, by: &Actor, id: LinkId) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        if transaction.query(TAKE_BACK).bind(id.0).bind(self.now()).run().await? == 0 {
+            return Ok(false);
+        }
+        self.note(&mut transaction, by, Act::of(Action::LinkRevoke, id.0, None)).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// The invitations that can be used and came before one, newest first; at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn open_invites(&self, before: Option<LinkId>, limit: u32) -> Result<Vec<Link>, StoreError> {
+        let before = before.map_or(Uuid::max(), |link| link.0);
+        let rows: Vec<LinkRow> = self.query(OPEN).bind(self.now()).bind(before).bind(i64::from(limit)).all().await?;
+        rows.into_iter().map(LinkRow::read).collect()
+    }
+
+    /// Signs a member up, by an invitation or, where everybody may, without one. The invitation is used up with it; it
+    /// decides the plan where it names one, and the address must be its own where it names one.
+    ///
+    /// # Errors
+    /// [`StoreError::NoLink`], and as [`create_user`](Self::create_user); then the invitation can still be used.
+    pub async fn register(&self, by: &Actor, new: NewUser, invite: Option<TicketHash>) -> Result<User, StoreError> {
+        let mut transaction = self.addition().await?;
+        let user = self.add_member(&mut transaction, by, (new, invite)).await?;
+        transaction.commit().await?;
+        Ok(user)
+    }
+
+    /// The same, with a session that the new user begins: both or neither, so that who is told of a fault may try again.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register) and [`begin_session`](Self::begin_session).
+    pub async fn register_signed_in(
+        &self,
+        by: &Actor,
+        (new, invite): (NewUser, Option<TicketHash>),
+        session: impl FnOnce(UserId) -> NewSession + Send,
+    ) -> Result<(User, Session), StoreError> {
+        let mut transaction = self.addition().await?;
+        let user = self.add_member(&mut transaction, by, (new, invite)).await?;
+        let own = Actor { by: By::User { user: user.id, session: None }, ..*by };
+        let begun = self.add_session(&mut transaction, &own, session(user.id)).await?;
+        transaction.commit().await?;
+        Ok((user, begun))
+    }
+
+    async fn add_member(
+        &self,
+        transaction: &mut Transaction,
+        by: &Actor,
+        (new, invite): (NewUser, Option<TicketHash>),
+    ) -> Result<User, StoreError> {
+        let mut new = NewUser { role: Role::Member, demo: false, ..new };
+        let mut link = None;
+        if let Some(hash) = invite {
+            let invitation = self.redeem(transaction, hash, INVITE).await?;
+            link = Some(invitation.id);
+            if let Purpose::Invite { email, plan } = invitation.purpose {
+                if email.is_some_and(|email| email != new.email) {
+                    return Err(StoreError::NoLink);
+                }
+                new.plan = plan.unwrap_or(new.plan);
+            }
+        }
+        self.add_user(transaction, by, (new, link)).await
+    }
+
+    /// Sets the password of the user whose link it is, as [`set_password`](Self::set_password) does; all of its sessions
+    /// are ended.
+    ///
+    /// # Errors
+    /// [`StoreError::NoLink`], and what the database meets.
+    pub async fn redeem_password(&self, by: &Actor, hash: TicketHash, phc: &Secret) -> Result<User, StoreError> {
+        let mut transaction = self.begin().await?;
+        // The user's row comes before the link's, as for whoever sets the password otherwise.
+        let row: Option<LinkRow> = transaction.query(FIND).bind(hash.0.to_vec()).find().await?;
+        if let Some(user) = row.and_then(|row| row.user_id) {
+            users::hold(&mut transaction, UserId(user)).await?;
+        }
+        let link = self.redeem(&mut transaction, hash, PASSWORD).await?;
+        let Purpose::Password { user } = link.purpose else { return Err(StoreError::NoLink) };
+        self.put_password(&mut transaction, by, Put { user, phc, except: None, link: Some(link.id) }).await?;
+        let user = find(&mut transaction, &UserRef::Id(user)).await?;
+        transaction.commit().await?;
+        Ok(user)
+    }
+
+    /// Makes the first admin, while there is none with a password.
+    ///
+    /// # Errors
+    /// [`StoreError::NoLink`], [`StoreError::AdminExists`], and as [`create_user`](Self::create_user); then the link can
+    /// still be used.
+    pub async fn redeem_first_admin(&self, by: &Actor, hash: TicketHash, new: NewUser) -> Result<User, StoreError> {
+        let mut transaction = self.addition().await?;
+        let link = self.redeem(&mut transaction, hash, FIRST_ADMIN).await?;
+        if has_admin(&mut transaction).await? {
+            return Err(StoreError::AdminExists);
+        }
+        let new = NewUser { role: Role::Admin, demo: false, ..new };
+        let user = self.add_user(&mut transaction, by, (new, Some(link.id))).await?;
+        transaction.commit().await?;
+        Ok(user)
+    }
+
+    async fn redeem(
+        &self,
+        transaction: &mut Transaction,
+        hash: TicketHash,
+        kind: &'static str,
+    ) -> Result<Link, StoreError> {
+        let now = self.now();
+        let redeemed = transaction.query(REDEEM).bind(hash.0.to_vec()).bind(kind).bind(now).run().await?;
+        let row: Option<LinkRow> = transaction.query(FIND).bind(hash.0.to_vec()).find().await?;
+        match row {
+            Some(row) if redeemed == 1 => row.read(),
+            Some(row) => {
+                is_open(&row, now);
+                Err(StoreError::NoLink)
+            }
+            None => Err(StoreError::NoLink),
+        }
+    }
+}
+
+/// Takes back the links that are about a user's password, within a transaction that has its row; how many.
+pub(crate) async fn take_back_of(transaction: &mut Transaction, user: UserId, now: i64) -> Result<u64, StoreError> {
+    Ok(transaction.query(TAKE_BACK_OF).bind(user.0).bind(now).run().await?)
+}
+
+/// Takes back all links there are.
+pub(crate) async fn take_back_all(transaction: &mut Transaction, now: i64) -> Result<(), StoreError> {
+    transaction.query(TAKE_BACK_ALL).bind(now).run().await?;
+    Ok(())
+}
+
+/// Whether a link can be used; the log is told why not.
+fn is_open(row: &LinkRow, now: i64) -> bool {
+    let shut = row.shut_at(now);
+    if let Some(why) = shut {
+        tracing::info!(link = %row.id, kind = row.kind, why, "a one-time link was opened that opens nothing");
+    }
+    shut.is_none()
+}

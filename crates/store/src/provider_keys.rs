@@ -1,0 +1,276 @@
+//! Credentials of LLM providers, a user's own and shared ones: sealed before they are stored.
+
+use access::{Fingerprint, ProviderKeyId, Sealed, Secret, Timestamp, UserId, Vault, VaultError};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::audit::{Act, Action, Actor};
+use crate::dialect::Transaction;
+use crate::error::{StoreError, check_text};
+use crate::statement::{statements, timestamp};
+use crate::store::Store;
+use crate::vault;
+
+/// Most credentials of one owner: a user, or all that is shared.
+pub const PROVIDER_KEYS_MAX: usize = 100;
+/// Characters of a credential that are shown.
+const SHOWN_CHARS: usize = 4;
+
+/// The columns of a [`ProviderKeyRow`], and whence.
+macro_rules! provider_key_columns {
+    () => {
+        "id, user_id, provider, label, last4, sealed, master, created_at, updated_at FROM provider_keys"
+    };
+}
+
+statements! {
+    ADD = "INSERT INTO provider_keys (id, user_id, provider, label, last4, sealed, master, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
+    RELABEL = "UPDATE provider_keys SET label = $2, updated_at = $3 WHERE id = $1";
+    REPLACE = "UPDATE provider_keys SET sealed = $2, master = $3, last4 = $4, updated_at = $5 WHERE id = $1";
+    DELETE = "DELETE FROM provider_keys WHERE id = $1";
+    FIND = concat!("SELECT ", provider_key_columns!(), " WHERE id = $1");
+    LIST_OWN = concat!("SELECT ", provider_key_columns!(), " WHERE user_id = $1 ORDER BY id");
+    LIST_SHARED = concat!("SELECT ", provider_key_columns!(), " WHERE user_id IS NULL ORDER BY id");
+    COUNT_OWN = "SELECT count(*) FROM provider_keys WHERE user_id = $1";
+    COUNT_SHARED = "SELECT count(*) FROM provider_keys WHERE user_id IS NULL";
+    LABELLED_OWN = "SELECT id FROM provider_keys WHERE user_id = $1 AND label = $2";
+    LABELLED_SHARED = "SELECT id FROM provider_keys WHERE user_id IS NULL AND label = $1";
+    USER = "SELECT id FROM users WHERE id = $1";
+}
+
+/// A credential to be stored.
+#[derive(Debug, Clone)]
+pub struct NewProviderKey {
+    /// Whose it is; `None` is everybody's whose plan shares.
+    pub owner: Option<UserId>,
+    /// The configured provider that it is for, by name.
+    pub provider: String,
+    /// What its owner calls it, each of its owner's another name.
+    pub label: String,
+    /// The credential.
+    pub secret: Secret,
+}
+
+/// A credential as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredProviderKey {
+    /// Its id.
+    pub id: ProviderKeyId,
+    /// Whose it is; `None` is shared.
+    pub owner: Option<UserId>,
+    /// The provider that it is for, by name.
+    pub provider: String,
+    /// What its owner calls it.
+    pub label: String,
+    /// Its last four characters.
+    pub last4: String,
+    /// The master key that it is sealed with.
+    pub master: Fingerprint,
+    /// When it was put in.
+    pub created_at: Timestamp,
+    /// When it was replaced or renamed last; a rotation of the master key is neither.
+    pub updated_at: Timestamp,
+    sealed: Sealed,
+}
+
+/// What of a credential shall be another; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct ProviderKeyChange {
+    /// What its owner calls it.
+    pub label: Option<String>,
+    /// The credential itself.
+    pub secret: Option<Secret>,
+}
+
+impl StoredProviderKey {
+    /// The credential in clear.
+    ///
+    /// # Errors
+    /// Why it does not open.
+    pub fn open(&self, vault: &Vault) -> Result<Secret, VaultError> {
+        vault.open(self.id, self.owner, &self.sealed)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct ProviderKeyRow {
+    id: Uuid,
+    user_id: Option<Uuid>,
+    provider: String,
+    label: String,
+    last4: String,
+    sealed: Vec<u8>,
+    master: Vec<u8>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl TryFrom<ProviderKeyRow> for StoredProviderKey {
+    type Error = StoreError;
+
+    fn try_from(row: ProviderKeyRow) -> Result<Self, StoreError> {
+        let master = vault::fingerprint("provider_keys", "master", &row.master)?;
+        Ok(Self {
+            id: ProviderKeyId(row.id),
+            owner: row.user_id.map(UserId),
+            provider: row.provider,
+            label: row.label,
+            last4: row.last4,
+            master,
+            created_at: timestamp(row.created_at),
+            updated_at: timestamp(row.updated_at),
+            sealed: Sealed { master, bytes: row.sealed },
+        })
+    }
+}
+
+impl Store {
+    /// Seals a credential and stores it; it holds everywhere within a second.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`], [`StoreError::NoUser`], [`StoreError::LabelTaken`], [`StoreError::TooManyProviderKeys`],
+    /// [`StoreError::MasterKeyRetired`], [`StoreError::Sealing`], and what the database meets.
+    pub async fn create_provider_key(
+        &self,
+        by: &Actor,
+        vault: &Vault,
+        new: NewProviderKey,
+    ) -> Result<StoredProviderKey, StoreError> {
+        check_text("a credential's label", &new.label)?;
+        let id = ProviderKeyId(self.new_id());
+        let sealed = vault.seal(id, new.owner, &new.secret).map_err(StoreError::Sealing)?;
+        let mut transaction = self.change().await?;
+        vault::refuse_retired(&mut transaction, sealed.master).await?;
+        refuse_crowd(&mut transaction, new.owner).await?;
+        refuse_taken(&mut transaction, new.owner, &new.label).await?;
+        let add = transaction
+            .query(ADD)
+            .bind(id.0)
+            .bind(new.owner.map(|owner| owner.0))
+            .bind(new.provider.as_str())
+            .bind(new.label.as_str())
+            .bind(last4(&new.secret))
+            .bind(sealed.bytes)
+            .bind(sealed.master.0.as_slice())
+            .bind(self.now());
+        add.run().await?;
+        let detail = json!({"provider": new.provider, "shared": new.owner.is_none()});
+        self.note(&mut transaction, by, Act::of(Action::ProviderKeyCreate, id.0, new.owner).with(detail)).await?;
+        let made = find(&mut transaction, id).await?;
+        transaction.commit().await?;
+        Ok(made)
+    }
+
+    /// The credentials of one user, or all shared ones, oldest first; at most [`PROVIDER_KEYS_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn provider_keys(&self, owner: Option<UserId>) -> Result<Vec<StoredProviderKey>, StoreError> {
+        let rows: Vec<ProviderKeyRow> = match owner {
+            Some(owner) => self.query(LIST_OWN).bind(owner.0).all().await?,
+            None => self.query(LIST_SHARED).all().await?,
+        };
+        rows.into_iter().map(StoredProviderKey::try_from).collect()
+    }
+
+    /// The credential with this id, whoever owns it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn find_provider_key(&self, id: ProviderKeyId) -> Result<Option<StoredProviderKey>, StoreError> {
+        let row: Option<ProviderKeyRow> = self.query(FIND).bind(id.0).find().await?;
+        row.map(StoredProviderKey::try_from).transpose()
+    }
+
+    /// Renames a credential, replaces it, or both; it holds everywhere within a second.
+    ///
+    /// # Errors
+    /// [`StoreError::NoProviderKey`], and as [`create_provider_key`](Self::create_provider_key).
+    pub async fn change_provider_key(
+        &self,
+        by: &Actor,
+        vault: &Vault,
+        (id, change): (ProviderKeyId, ProviderKeyChange),
+    ) -> Result<StoredProviderKey, StoreError> {
+        let mut transaction = self.change().await?;
+        let stored = find(&mut transaction, id).await?;
+        let mut detail = Map::new();
+        detail.insert("provider".to_owned(), json!(stored.provider));
+        if let Some(label) = change.label.filter(|label| *label != stored.label) {
+            check_text("a credential's label", &label)?;
+            refuse_taken(&mut transaction, stored.owner, &label).await?;
+            transaction.query(RELABEL).bind(id.0).bind(label).bind(self.now()).run().await?;
+            detail.insert("label".to_owned(), json!(true));
+        }
+        if let Some(secret) = change.secret {
+            let sealed = vault.seal(id, stored.owner, &secret).map_err(StoreError::Sealing)?;
+            vault::refuse_retired(&mut transaction, sealed.master).await?;
+            let replace = transaction
+                .query(REPLACE)
+                .bind(id.0)
+                .bind(sealed.bytes)
+                .bind(sealed.master.0.as_slice())
+                .bind(last4(&secret))
+                .bind(self.now());
+            replace.run().await?;
+            detail.insert("secret".to_owned(), json!(true));
+        }
+        if detail.len() == 1 {
+            return Ok(stored);
+        }
+        let act = Act::of(Action::ProviderKeyChange, id.0, stored.owner).with(Value::Object(detail));
+        self.note(&mut transaction, by, act).await?;
+        let changed = find(&mut transaction, id).await?;
+        transaction.commit().await?;
+        Ok(changed)
+    }
+
+    /// Deletes a credential; it holds everywhere within a second.
+    ///
+    /// # Errors
+    /// [`StoreError::NoProviderKey`], [`StoreError::Unreadable`], and what the database meets.
+    pub async fn delete_provider_key(&self, by: &Actor, id: ProviderKeyId) -> Result<(), StoreError> {
+        let mut transaction = self.change().await?;
+        let stored = find(&mut transaction, id).await?;
+        transaction.query(DELETE).bind(id.0).run().await?;
+        let detail = json!({"provider": stored.provider});
+        let act = Act::of(Action::ProviderKeyDelete, id.0, stored.owner).with(detail);
+        self.note(&mut transaction, by, act).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+async fn find(transaction: &mut Transaction, id: ProviderKeyId) -> Result<StoredProviderKey, StoreError> {
+    let row: Option<ProviderKeyRow> = transaction.query(FIND).bind(id.0).find().await?;
+    row.ok_or(StoreError::NoProviderKey { id })?.try_into()
+}
+
+/// Whoever changes credentials waits for the revision's row: nobody adds one in between.
+async fn refuse_crowd(transaction: &mut Transaction, owner: Option<UserId>) -> Result<(), StoreError> {
+    let (count,): (i64,) = match owner {
+        Some(owner) => {
+            let user: Option<(Uuid,)> = transaction.query(USER).bind(owner.0).find().await?;
+            user.ok_or(StoreError::NoUser { id: Some(owner) })?;
+            transaction.query(COUNT_OWN).bind(owner.0).one().await?
+        }
+        None => transaction.query(COUNT_SHARED).one().await?,
+    };
+    let crowd = usize::try_from(count).is_ok_and(|count| count >= PROVIDER_KEYS_MAX);
+    if crowd { Err(StoreError::TooManyProviderKeys) } else { Ok(()) }
+}
+
+async fn refuse_taken(transaction: &mut Transaction, owner: Option<UserId>, label: &str) -> Result<(), StoreError> {
+    let taken: Option<(Uuid,)> = match owner {
+        Some(owner) => transaction.query(LABELLED_OWN).bind(owner.0).bind(label).find().await?,
+        None => transaction.query(LABELLED_SHARED).bind(label).find().await?,
+    };
+    if taken.is_some() { Err(StoreError::LabelTaken) } else { Ok(()) }
+}
+
+fn last4(secret: &Secret) -> String {
+    let text = secret.expose();
+    let from = text.char_indices().rev().nth(SHOWN_CHARS - 1).map_or(0, |(at, _)| at);
+    text.get(from..).unwrap_or_default().to_owned()
+}

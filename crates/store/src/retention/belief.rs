@@ -1,0 +1,123 @@
+//! What time it is, for who deletes by it: a clock that leaps ahead is not believed for a day.
+
+use std::time::Duration;
+
+use access::{Mono, Timestamp};
+
+/// How far ahead of what is expected the clock may be: more than a summer time or a suspended machine, less than what it
+/// would cost to be wrong.
+const LEAP: Duration = Duration::from_secs(86_400);
+/// Where the clock leapt and stayed, it is believed after this time: somebody had a day to read the log.
+const BELIEVED_AFTER: Duration = Duration::from_secs(86_400);
+
+/// The latest moment that is believed, and when that was.
+#[derive(Debug)]
+pub(crate) struct Belief {
+    moment: Timestamp,
+    at: Mono,
+    /// Since when the clock is ahead.
+    leapt: Option<Mono>,
+}
+
+/// What the clock says, judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// It is so.
+    Believed(Timestamp),
+    /// It says so for the first time; it is taken to be this moment.
+    Leapt(Timestamp),
+    /// It still says so.
+    Doubted(Timestamp),
+}
+
+impl Belief {
+    /// `newest` is when the store's last row was made; a clock far ahead of it is judged as one that leapt.
+    pub(crate) fn new(newest: Option<Timestamp>, now: Timestamp, at: Mono) -> Self {
+        Self { moment: newest.map_or(now, |newest| newest.min(now)), at, leapt: None }
+    }
+
+    /// Judges the clock's `now`, which it says at `at`. One that went back is believed: less is deleted.
+    pub(crate) fn judge(&mut self, now: Timestamp, at: Mono) -> Judged {
+        let expected = self.moment.after(at.since(self.at));
+        let first = *self.leapt.get_or_insert(at);
+        if now <= expected.after(LEAP) || at.since(first) >= BELIEVED_AFTER {
+            *self = Self { moment: now, at, leapt: None };
+            Judged::Believed(now)
+        } else if first == at {
+            Judged::Leapt(expected)
+        } else {
+            Judged::Doubted(expected)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600;
+    const DAY: u64 = 24 * HOUR;
+
+    fn second(second: u64) -> Timestamp {
+        Timestamp(second * 1_000_000)
+    }
+
+    fn mono(second: u64) -> Mono {
+        Mono(second * 1_000_000_000)
+    }
+
+    /// What is made of a clock that says `now` at each second.
+    fn check(newest: Option<u64>, clock: &[(u64, u64)], expected: &[Judged]) {
+        let (at, now) = clock[0];
+        let mut belief = Belief::new(newest.map(second), second(now), mono(at));
+        let judged: Vec<Judged> = clock.iter().map(|(at, now)| belief.judge(second(*now), mono(*at))).collect();
+        assert_eq!(judged, expected);
+    }
+
+    #[test]
+    fn a_clock_that_goes_on_or_back_is_believed() {
+        let believed = |now| Judged::Believed(second(now));
+        let year = 365 * DAY;
+        check(None, &[(0, year), (HOUR, year + HOUR)], &[believed(year), believed(year + HOUR)]);
+        check(Some(year), &[(0, year + DAY), (HOUR, DAY)], &[believed(year + DAY), believed(DAY)]);
+        // Rows from the future of another server.
+        check(Some(2 * year), &[(0, year)], &[believed(year)]);
+    }
+
+    #[test]
+    fn a_clock_that_leaps_is_believed_a_day_later() {
+        let (year, ten) = (365 * DAY, 3_650 * DAY);
+        let clock = [(0, year), (HOUR, ten), (2 * HOUR, ten + HOUR), (HOUR + DAY, ten + DAY), (2 * DAY, ten + 2 * DAY)];
+        let judged = [
+            Judged::Believed(second(year)),
+            Judged::Leapt(second(year + HOUR)),
+            Judged::Doubted(second(year + 2 * HOUR)),
+            Judged::Believed(second(ten + DAY)),
+            Judged::Believed(second(ten + 2 * DAY)),
+        ];
+        check(None, &clock, &judged);
+    }
+
+    #[test]
+    fn a_start_with_a_clock_far_ahead_of_the_store_is_a_leap() {
+        let (year, ten) = (365 * DAY, 3_650 * DAY);
+        check(
+            Some(year),
+            &[(0, ten), (DAY, ten + DAY)],
+            &[Judged::Leapt(second(year)), Judged::Believed(second(ten + DAY))],
+        );
+    }
+
+    #[test]
+    fn a_clock_that_leaps_and_comes_back_is_believed_and_doubted_anew() {
+        let (year, ten) = (365 * DAY, 3_650 * DAY);
+        let clock = [(0, year), (HOUR, ten), (2 * HOUR, year + 2 * HOUR), (DAY + HOUR, ten)];
+        let judged = [
+            Judged::Believed(second(year)),
+            Judged::Leapt(second(year + HOUR)),
+            Judged::Believed(second(year + 2 * HOUR)),
+            Judged::Leapt(second(year + DAY + HOUR)),
+        ];
+        check(None, &clock, &judged);
+    }
+}

@@ -1,0 +1,304 @@
+//! Sign-ins: begun, renewed by refresh tokens that hold once each, ended, listed.
+//!
+//! A session is its family of refresh tokens, of which one at most is not used. A used one that comes again was stolen,
+//! from its owner or by it (nobody can tell which), and ends the session (docs/decisions/0018-sessions.md).
+
+mod doubt;
+mod refresh;
+mod state;
+
+use std::net::IpAddr;
+
+use access::{KeyHash, KeyId, Secret, SessionId, TicketHash, Timestamp, UserId};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::audit::{Act, Action, Actor};
+use crate::dialect::Transaction;
+use crate::error::{StoreError, TEXT_CHARS_MAX};
+use crate::statement::{micros, statements, timestamp};
+use crate::store::Store;
+use crate::users;
+
+pub(crate) use doubt::Doubts;
+#[cfg(test)]
+pub(crate) use refresh::STATEMENTS as REFRESH;
+pub use refresh::{NewRefresh, Refreshed};
+#[cfg(test)]
+pub(crate) use state::STATEMENTS as STATE;
+pub use state::{SessionKey, SessionState, Shut};
+
+/// Most sessions that are not ended of one user by password, and of one key: one more ends the one that was seen the
+/// longest ago.
+pub const OPEN_MAX: usize = 100;
+
+statements! {
+    // Waits for whoever changes the password or the status, and sees what it became.
+    HOLD_PASSWORD = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND password = $2 AND status = 'active'";
+    HOLD_USER = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND status = 'active'";
+    ADD = "INSERT INTO sessions (id, user_id, key_id, address, agent, seen_at, expires_at, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $6, $6)";
+    ADD_TOKEN = "INSERT INTO refresh_tokens (id, session_id, hash, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";
+    END_OLDEST = "UPDATE sessions SET ended_at = $3, updated_at = $3 WHERE id IN (SELECT id FROM sessions
+        WHERE user_id = $1 AND ended_at IS NULL AND key_id IS NOT DISTINCT FROM $2 ORDER BY seen_at DESC, id DESC
+        LIMIT 1000 OFFSET $4)";
+    OF_USER = "SELECT id AS session_id, user_id, key_id, address, agent, seen_at, expires_at, ended_at, created_at AS begun_at
+        FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND id < $2 AND expires_at > $3 ORDER BY id DESC LIMIT $4";
+    END = "UPDATE sessions SET ended_at = $3, updated_at = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
+    IS_OF_USER = "SELECT EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND user_id = $2)";
+    END_ALL = "UPDATE sessions SET ended_at = $3, updated_at = $3 WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL
+        AND expires_at > $3";
+    END_EVERYBODYS = "UPDATE sessions SET ended_at = $1, updated_at = $1 WHERE ended_at IS NULL";
+    END_OF_KEY = "UPDATE sessions SET ended_at = $3, updated_at = $3 WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL
+        AND expires_at > $3 AND key_id = $4";
+    // A question of its own: asked with the row of its user in hand, it sees what a rotation has left.
+    OPENS = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL
+        AND (hash = $3 OR (previous_hash = $3 AND previous_until > $4)))";
+}
+
+/// What somebody signs in with; it was checked before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A password, against this stored hash: if it is another one by now, no session begins.
+    Password(Secret),
+    /// A key of the user's. The session may do what the key may, and opens nothing when that does not.
+    Key {
+        /// The key.
+        key: KeyId,
+        /// Its secret: if it was replaced by now, no session begins.
+        secret: KeyHash,
+    },
+}
+
+/// A session to be begun.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// Who signs in.
+    pub user: UserId,
+    /// With what.
+    pub credential: Credential,
+    /// From where.
+    pub address: Option<IpAddr>,
+    /// With which client: its `User-Agent`, of which the first 200 characters are kept, without control characters.
+    pub agent: Option<String>,
+    /// The first refresh token.
+    pub refresh: TicketHash,
+    /// When that, and so the session, ends unless it is renewed.
+    pub expires_at: Timestamp,
+}
+
+/// A session as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Who signed in.
+    pub user: UserId,
+    /// The key that it was begun with; none means a password.
+    pub key: Option<KeyId>,
+    /// From where it was begun.
+    pub address: Option<IpAddr>,
+    /// With which client.
+    pub agent: Option<String>,
+    /// When it was begun, or renewed last.
+    pub seen_at: Timestamp,
+    /// From this moment on it opens nothing, unless it is renewed before.
+    pub expires_at: Timestamp,
+    /// When it was ended: signed out, by a change of the password, as stolen.
+    pub ended_at: Option<Timestamp>,
+    /// When it was begun.
+    pub created_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct SessionRow {
+    session_id: Uuid,
+    user_id: Uuid,
+    key_id: Option<Uuid>,
+    address: Option<String>,
+    agent: Option<String>,
+    seen_at: i64,
+    expires_at: i64,
+    ended_at: Option<i64>,
+    begun_at: i64,
+}
+
+impl From<SessionRow> for Session {
+    fn from(row: SessionRow) -> Self {
+        Self {
+            id: SessionId(row.session_id),
+            user: UserId(row.user_id),
+            key: row.key_id.map(KeyId),
+            address: row.address.and_then(|address| address.parse().ok()),
+            agent: row.agent,
+            seen_at: timestamp(row.seen_at),
+            expires_at: timestamp(row.expires_at),
+            ended_at: row.ended_at.map(timestamp),
+            created_at: timestamp(row.begun_at),
+        }
+    }
+}
+
+impl Store {
+    /// Begins a session. Of more than [`OPEN_MAX`] with the same credential, the one seen the longest ago ends, which the
+    /// line of the new one tells.
+    ///
+    /// # Errors
+    /// [`StoreError::CredentialGone`] where the password or the key's secret is another one by now or the user is suspended,
+    /// and what the database meets.
+    pub async fn begin_session(&self, by: &Actor, new: NewSession) -> Result<Session, StoreError> {
+        let mut transaction = self.begin().await?;
+        let begun = self.add_session(&mut transaction, by, new).await?;
+        transaction.commit().await?;
+        Ok(begun)
+    }
+
+    /// The same within a transaction.
+    pub(crate) async fn add_session(
+        &self,
+        transaction: &mut Transaction,
+        by: &Actor,
+        new: NewSession,
+    ) -> Result<Session, StoreError> {
+        let (held, key, with) = match &new.credential {
+            Credential::Password(phc) => {
+                let hold = transaction.query(HOLD_PASSWORD).bind(new.user.0).bind(phc.expose().to_owned());
+                (hold.run().await?, None, "password")
+            }
+            Credential::Key { key, secret } => {
+                let held = transaction.query(HOLD_USER).bind(new.user.0).run().await?;
+                let opens =
+                    transaction.query(OPENS).bind(key.0).bind(new.user.0).bind(secret.0.to_vec()).bind(self.now());
+                let (opens,): (bool,) = opens.one().await?;
+                (if opens { held } else { 0 }, Some(*key), "key")
+            }
+        };
+        if held == 0 {
+            return Err(StoreError::CredentialGone);
+        }
+        let (id, now) = (self.new_id(), self.now());
+        let address = new.address.map(|address| address.to_canonical());
+        let agent = new.agent.as_deref().map(plain);
+        let add = transaction
+            .query(ADD)
+            .bind(id)
+            .bind(new.user.0)
+            .bind(key.map(|key| key.0))
+            .bind(address.map(|address| address.to_string()))
+            .bind(agent.clone())
+            .bind(now)
+            .bind(micros(new.expires_at));
+        add.run().await?;
+        self.add_token(transaction, SessionId(id), new.refresh).await?;
+        let keep = i64::try_from(OPEN_MAX).unwrap_or(i64::MAX);
+        let end_oldest = transaction.query(END_OLDEST).bind(new.user.0).bind(key.map(|key| key.0)).bind(now).bind(keep);
+        let ended = end_oldest.run().await?;
+        let act = Act::of(Action::SessionCreate, id, Some(new.user)).with(json!({"with": with}));
+        self.note(transaction, by, act.counting("sessions_ended", ended)).await?;
+        Ok(Session {
+            id: SessionId(id),
+            user: new.user,
+            key,
+            address,
+            agent,
+            seen_at: timestamp(now),
+            expires_at: new.expires_at,
+            ended_at: None,
+            created_at: timestamp(now),
+        })
+    }
+
+    /// The sessions of a user that are neither ended nor expired and came before one, newest first; at most `limit`.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn sessions_of(
+        &self,
+        user: UserId,
+        before: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        let before = before.map_or(Uuid::max(), |session| session.0);
+        let asked = self.query(OF_USER).bind(user.0).bind(before).bind(self.now()).bind(i64::from(limit));
+        let rows: Vec<SessionRow> = asked.all().await?;
+        Ok(rows.into_iter().map(Session::from).collect())
+    }
+
+    /// Ends a session for good; answers whether it is this user's. One that has ended keeps its time.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn end_session(&self, by: &Actor, user: UserId, id: SessionId) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        let ended = transaction.query(END).bind(id.0).bind(user.0).bind(self.now()).run().await?;
+        if ended == 0 {
+            let (is_theirs,): (bool,) = transaction.query(IS_OF_USER).bind(id.0).bind(user.0).one().await?;
+            return Ok(is_theirs);
+        }
+        self.note(&mut transaction, by, Act::of(Action::SessionEnd, id.0, Some(user))).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Ends all sessions of a user but `except`, for good; answers how many. The audit log has one line for all of them,
+    /// whose target is the user.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn end_sessions(&self, by: &Actor, user: UserId, except: Option<SessionId>) -> Result<u64, StoreError> {
+        let mut transaction = self.begin().await?;
+        // One after the other, so that two do not wait for each other's rows.
+        users::hold(&mut transaction, user).await?;
+        let ended = end_all(&mut transaction, user, except, self.now()).await?;
+        if ended > 0 {
+            let act = Act::of(Action::SessionEnd, user.0, Some(user)).with(json!({"sessions_ended": ended}));
+            self.note(&mut transaction, by, act).await?;
+            transaction.commit().await?;
+        }
+        Ok(ended)
+    }
+
+    async fn add_token(
+        &self,
+        transaction: &mut Transaction,
+        session: SessionId,
+        hash: TicketHash,
+    ) -> Result<(), StoreError> {
+        let add = transaction.query(ADD_TOKEN).bind(self.new_id()).bind(session.0).bind(hash.0.to_vec());
+        add.bind(self.now()).run().await?;
+        Ok(())
+    }
+}
+
+/// Ends all sessions of a user but `except` within a transaction that has the user's row; how many.
+pub(crate) async fn end_all(
+    transaction: &mut Transaction,
+    user: UserId,
+    except: Option<SessionId>,
+    now: i64,
+) -> Result<u64, StoreError> {
+    let except = except.map_or(Uuid::nil(), |session| session.0);
+    Ok(transaction.query(END_ALL).bind(user.0).bind(except).bind(now).run().await?)
+}
+
+/// Ends all sessions there are, within a transaction that nobody writes beside.
+pub(crate) async fn end_everybodys(transaction: &mut Transaction, now: i64) -> Result<(), StoreError> {
+    transaction.query(END_EVERYBODYS).bind(now).run().await?;
+    Ok(())
+}
+
+/// Ends all sessions that were begun with a key but `except` within a transaction that has its user's row; how many.
+pub(crate) async fn end_of_key(
+    transaction: &mut Transaction,
+    (user, key): (UserId, KeyId),
+    except: Option<SessionId>,
+    now: i64,
+) -> Result<u64, StoreError> {
+    let except = except.map_or(Uuid::nil(), |session| session.0);
+    Ok(transaction.query(END_OF_KEY).bind(user.0).bind(except).bind(now).bind(key.0).run().await?)
+}
+
+/// What of a client's name can be shown to people.
+fn plain(agent: &str) -> String {
+    agent.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
+}

@@ -1,0 +1,160 @@
+//! Renewing a session by its refresh token, which holds once.
+
+use access::{SessionId, TicketHash, Timestamp, UserId};
+use uuid::Uuid;
+
+use super::{Session, SessionRow};
+use crate::audit::{Act, Action, Actor, By};
+use crate::dialect::Transaction;
+use crate::error::StoreError;
+use crate::statement::{micros, statements};
+use crate::store::Store;
+
+statements! {
+    // The row is the lock: of two who present the same token at once, the second waits here and finds it used.
+    USE = "UPDATE refresh_tokens SET used_at = $2, updated_at = $2 WHERE hash = $1 AND used_at IS NULL RETURNING session_id";
+    REPLACE_UNTOLD = "UPDATE refresh_tokens SET hash = $2, updated_at = $3 WHERE hash = $1 AND used_at IS NULL
+        RETURNING session_id";
+    SESSION_OF = "SELECT session_id, used_at FROM refresh_tokens WHERE hash = $1";
+    // A session of a key goes no further than the key.
+    RENEW = "UPDATE sessions SET seen_at = $2, expires_at = $3, updated_at = $2 WHERE id = $1 AND ended_at IS NULL AND
+        expires_at > $2 AND (key_id IS NULL OR EXISTS (SELECT 1 FROM api_keys k WHERE k.id = sessions.key_id AND
+        k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2))) RETURNING id AS session_id, user_id, key_id, address, agent, seen_at, expires_at, ended_at,
+        created_at AS begun_at";
+    END_OPEN = "UPDATE sessions SET ended_at = $2, updated_at = $2 WHERE id = $1 AND ended_at IS NULL AND expires_at > $2
+        RETURNING user_id";
+}
+
+/// The refresh token that takes the place of the presented one.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRefresh {
+    /// Its hash.
+    pub hash: TicketHash,
+    /// When it, and so the session, ends unless it is renewed again. At most 30 days ahead: what was made longer ago is
+    /// forgotten.
+    pub expires_at: Timestamp,
+}
+
+/// What presenting a refresh token came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The session goes on, with the new token.
+    Renewed(Session),
+    /// The token was used before; the session, which went on until now, is ended.
+    Stolen {
+        /// Whose session it was.
+        user: UserId,
+        /// The session.
+        session: SessionId,
+    },
+    /// No such token, or one that was forgotten.
+    Unknown,
+    /// Its session has ended or expired before, or the key that it was begun with.
+    Ended,
+}
+
+impl Store {
+    /// Uses up the refresh token `presented`, and puts `next` in its place. A used one ends its session in the same
+    /// transaction.
+    ///
+    /// On an error nothing is known of what happened: the same token may be presented again, and holds, where the same
+    /// process is asked; the same is true where this future is dropped.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn refresh(&self, by: &Actor, presented: TicketHash, next: NewRefresh) -> Result<Refreshed, StoreError> {
+        let mut transaction = self.begin().await?;
+        let Some(session) = self.take(&mut transaction, presented, next.hash).await? else {
+            return self.judge_used(transaction, by, presented).await;
+        };
+        let renew = transaction.query(RENEW).bind(session.0).bind(self.now()).bind(micros(next.expires_at));
+        let renewed: Option<SessionRow> = renew.find().await?;
+        let Some(renewed) = renewed else { return Ok(Refreshed::Ended) };
+        let under_way = self.doubts().begin(presented, next.hash);
+        transaction.commit().await?;
+        under_way.settle();
+        Ok(Refreshed::Renewed(renewed.into()))
+    }
+
+    /// Uses up `presented` for `next`; `None` where it is used, or none of ours.
+    async fn take(
+        &self,
+        transaction: &mut Transaction,
+        presented: TicketHash,
+        next: TicketHash,
+    ) -> Result<Option<SessionId>, StoreError> {
+        let now = self.now();
+        let used: Option<(Uuid,)> = transaction.query(USE).bind(presented.0.to_vec()).bind(now).find().await?;
+        if let Some((session,)) = used {
+            let session = SessionId(session);
+            self.add_token(transaction, session, next).await?;
+            return Ok(Some(session));
+        }
+        for untold in self.doubts().untold(presented) {
+            let replace = transaction.query(REPLACE_UNTOLD).bind(untold.0.to_vec()).bind(next.0.to_vec()).bind(now);
+            if let Some((session,)) = replace.find::<(Uuid,)>().await? {
+                return Ok(Some(SessionId(session)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn judge_used(
+        &self,
+        mut transaction: Transaction,
+        by: &Actor,
+        presented: TicketHash,
+    ) -> Result<Refreshed, StoreError> {
+        let Some((session, _)) = session_of(&mut transaction, presented).await? else { return Ok(Refreshed::Unknown) };
+        let Some(user) = self.end_open(&mut transaction, session).await? else { return Ok(Refreshed::Ended) };
+        self.note(&mut transaction, by, Act::of(Action::SessionTheft, session.0, Some(user))).await?;
+        transaction.commit().await?;
+        warn_of_theft(user, session);
+        Ok(Refreshed::Stolen { user, session })
+    }
+
+    /// Ends the session of a refresh token for good, without renewing it; `None` where there is none, or it has ended or
+    /// expired before. A used token was stolen here too, unless nobody was told its successor. What is lost on the way may
+    /// be sent again: it finds the session ended.
+    ///
+    /// `by` is nobody who is known: whose the session is, the token says.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn sign_out(&self, by: &Actor, presented: TicketHash) -> Result<Option<SessionId>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let Some((session, used)) = session_of(&mut transaction, presented).await? else { return Ok(None) };
+        let Some(user) = self.end_open(&mut transaction, session).await? else { return Ok(None) };
+        let stolen = used && self.doubts().untold(presented).is_empty();
+        let (action, by) = if stolen {
+            (Action::SessionTheft, *by)
+        } else {
+            (Action::SessionEnd, Actor { by: By::User { user, session: Some(session) }, ..*by })
+        };
+        self.note(&mut transaction, &by, Act::of(action, session.0, Some(user))).await?;
+        transaction.commit().await?;
+        if stolen {
+            warn_of_theft(user, session);
+        }
+        Ok(Some(session))
+    }
+
+    /// Ends a session that goes on; whose it was.
+    async fn end_open(&self, transaction: &mut Transaction, session: SessionId) -> Result<Option<UserId>, StoreError> {
+        let ended: Option<(Uuid,)> = transaction.query(END_OPEN).bind(session.0).bind(self.now()).find().await?;
+        Ok(ended.map(|(user,)| UserId(user)))
+    }
+}
+
+fn warn_of_theft(user: UserId, session: SessionId) {
+    tracing::warn!(%user, %session, "a refresh token was used twice: its session is ended");
+}
+
+/// The session of a refresh token, and whether that is used.
+async fn session_of(
+    transaction: &mut Transaction,
+    presented: TicketHash,
+) -> Result<Option<(SessionId, bool)>, StoreError> {
+    let found: Option<(Uuid, Option<i64>)> = transaction.query(SESSION_OF).bind(presented.0.to_vec()).find().await?;
+    Ok(found.map(|(session, used_at)| (SessionId(session), used_at.is_some())))
+}

@@ -1,0 +1,52 @@
+//! Totals of many days.
+
+use access::{Day, KeyNo, UserNo};
+
+use super::Totals;
+use super::sums::{SumsRow, sums};
+use crate::error::StoreError;
+use crate::statement::statements;
+use crate::store::Store;
+
+statements! {
+    DAYS = concat!("SELECT day, ", sums!(), " FROM daily_usage WHERE user_no = $1 AND day >= $2 AND day <= $3 GROUP BY day");
+    DAYS_OF_KEY = concat!("SELECT day, ", sums!(), " FROM daily_usage WHERE user_no = $1 AND day >= $2 AND day <= $3
+        AND key_no = $4 GROUP BY day");
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    day: i64,
+    #[sqlx(flatten)]
+    sums: SumsRow,
+}
+
+impl Store {
+    /// What a user has used on each of `days` days of which `last` is the last, with all keys or with one; the oldest first,
+    /// zeros where nothing was used, and no day before 1970.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn usage_of_days(
+        &self,
+        user: UserNo,
+        key: Option<KeyNo>,
+        (days, last): (u32, Day),
+    ) -> Result<Vec<(Day, Totals)>, StoreError> {
+        let first = (last.0 + 1).saturating_sub(days);
+        let query = self.query(if key.is_some() { DAYS_OF_KEY } else { DAYS });
+        let query = query.bind(user.0).bind(i64::from(first)).bind(i64::from(last.0));
+        let rows: Vec<Row> = match key {
+            Some(key) => query.bind(key.0).all().await?,
+            None => query.all().await?,
+        };
+        let mut all: Vec<(Day, Totals)> = (first..=last.0).map(|day| (Day(day), Totals::default())).collect();
+        for row in rows {
+            let at = usize::try_from(row.day - i64::from(first)).ok();
+            if let Some((_, totals)) = at.and_then(|at| all.get_mut(at)) {
+                *totals = Totals::from(&row.sums);
+            }
+        }
+        Ok(all)
+    }
+}

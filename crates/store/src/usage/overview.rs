@@ -1,0 +1,219 @@
+//! What a user's first page tells, in three questions that cost the same however many requests there were.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use access::{Day, KeyId, KeyNo, Timestamp, UserId};
+use uuid::Uuid;
+
+use super::Totals;
+use super::requests::RequestLine;
+use super::sums::{SumsRow, sums, sums_of_sums};
+use crate::error::StoreError;
+use crate::statement::{statements, timestamp, unsigned};
+use crate::store::Store;
+use crate::users::{User, UserRow, user_columns};
+
+/// Keys that are told, at the most: those that were used in the month first.
+const KEYS_MAX: u32 = 100;
+/// Models that are told, at the most.
+const MODELS_MAX: u32 = 20;
+/// The newest requests that are told.
+const REQUESTS_MAX: u32 = 50;
+
+// KEYS: the user, beside each of: what the keys used that cost the most of the quota, today and in the month (both where the
+// day is today), and all others together, whose number is null; then the newest keys that are not revoked, used or not.
+// MODELS: `sum(…) OVER ()` is the sum over all models, also those past the limit.
+statements! {
+    KEYS = concat!("WITH used AS MATERIALIZED (SELECT key_no, CAST(CASE WHEN day = $4 THEN 1 ELSE 0 END AS BIGINT) AS day_is_last, ",
+            sums!(), " FROM daily_usage WHERE user_no = (SELECT no FROM users WHERE id = $1) AND day >= $3 AND day <= $4
+            GROUP BY 1, 2),
+        most AS (SELECT s.key_no AS most_no FROM used s JOIN api_keys k ON k.no = s.key_no AND k.user_id = $1 GROUP BY s.key_no
+            ORDER BY sum(s.credits) DESC, sum(s.requests) DESC, s.key_no DESC LIMIT $2),
+        told AS (SELECT most_no AS key_no, day_is_last, ", sums_of_sums!(), "
+            FROM used s LEFT JOIN most ON most_no = s.key_no GROUP BY most_no, day_is_last)
+        SELECT d.*, ", user_columns!(), " LEFT JOIN
+        (SELECT t.*, k.id AS key_id, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at, k.created_at AS made_at
+            FROM told t LEFT JOIN api_keys k ON k.no = t.key_no
+        UNION ALL SELECT k.no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+            k.id, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at, k.created_at
+        FROM (SELECT * FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id DESC LIMIT $2) k) d ON TRUE
+        WHERE u.id = $1");
+    MODELS = concat!("SELECT n.name, m.* FROM (SELECT model_no, CAST(sum(refused) AS BIGINT) AS refused,
+            CAST(sum(errors) AS BIGINT) AS errors, CAST(sum(duration_us) AS BIGINT) AS duration_us,
+            CAST(sum(sum(CASE WHEN day = $3 THEN requests + refused ELSE 0 END)) OVER () AS BIGINT) AS answered_on_last,
+            CAST(sum(sum(CASE WHEN day = $3 THEN errors ELSE 0 END)) OVER () AS BIGINT) AS errors_on_last, ", sums!(), "
+            FROM daily_models WHERE user_no = $1 AND day >= $2 AND day <= $3 GROUP BY model_no
+            ORDER BY requests DESC, model_no LIMIT $4) m
+        LEFT JOIN names n ON n.no = m.model_no ORDER BY m.requests DESC, m.model_no");
+}
+
+/// A user's month, and its last day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// The user.
+    pub user: User,
+    /// What was used on the last day, with all keys.
+    pub today: Totals,
+    /// What was used in the month, the last day included.
+    pub month: Totals,
+    /// Keys that were used in the month, by what they cost of the quota, the most first; then unused ones that are not revoked,
+    /// the newest first. At most 100.
+    pub keys: Vec<OverviewKey>,
+    /// The month's models, the most used first. At most 20.
+    pub models: Vec<OverviewModel>,
+    /// LLM requests of the last day, also those that were refused, and how many of them were answered with an error.
+    pub llm_today: (u64, u64),
+    /// The newest requests, at most 50.
+    pub newest: Vec<RequestLine>,
+}
+
+/// A key, and what was used with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverviewKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Its number in events; a later key has a greater one.
+    pub no: KeyNo,
+    /// What its owner calls it.
+    pub label: String,
+    /// What stands before the underscore.
+    pub prefix: String,
+    /// The last four digits.
+    pub last4: String,
+    /// From this moment on it opens nothing.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// What was used on the last day.
+    pub today: Totals,
+    /// What was used in the month.
+    pub month: Totals,
+}
+
+/// What was used of a model in the month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverviewModel {
+    /// As callers name it; `None` for what asked for no model that is known by name.
+    pub name: Option<String>,
+    /// What was used.
+    pub total: Totals,
+    /// Requests that reached no provider; they are in no total.
+    pub refused: u64,
+    /// Requests, also those, that were answered with an error.
+    pub errors: u64,
+    /// Microseconds that the requests of the total took together.
+    pub duration_us: u64,
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    key_no: Option<i64>,
+    day_is_last: Option<i64>,
+    #[sqlx(flatten)]
+    sums: SumsRow,
+    key_id: Option<Uuid>,
+    label: Option<String>,
+    prefix: Option<String>,
+    last4: Option<String>,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    made_at: Option<i64>,
+    #[sqlx(flatten)]
+    user: UserRow,
+}
+
+#[derive(sqlx::FromRow)]
+struct ModelRow {
+    name: Option<String>,
+    refused: i64,
+    errors: i64,
+    duration_us: i64,
+    answered_on_last: i64,
+    errors_on_last: i64,
+    #[sqlx(flatten)]
+    sums: SumsRow,
+}
+
+impl KeyRow {
+    fn key(&self) -> Option<OverviewKey> {
+        Some(OverviewKey {
+            id: KeyId(self.key_id?),
+            no: KeyNo(self.key_no?),
+            label: self.label.clone()?,
+            prefix: self.prefix.clone()?,
+            last4: self.last4.clone()?,
+            expires_at: self.expires_at.map(timestamp),
+            revoked_at: self.revoked_at.map(timestamp),
+            created_at: timestamp(self.made_at?),
+            today: Totals::default(),
+            month: Totals::default(),
+        })
+    }
+}
+
+impl Store {
+    /// What a user has used on `today` and from `since` until then, and the newest requests; `None` where there is no such user.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn overview(&self, user: UserId, (since, today): (Day, Day)) -> Result<Option<Overview>, StoreError> {
+        let keys = self.query(KEYS).bind(user.0).bind(i64::from(KEYS_MAX));
+        let keys: Vec<KeyRow> = keys.bind(i64::from(since.0)).bind(i64::from(today.0)).all().await?;
+        let Some(mut overview) = gather(keys)? else { return Ok(None) };
+        let no = overview.user.no;
+        let models = self.query(MODELS).bind(no.0).bind(i64::from(since.0)).bind(i64::from(today.0));
+        let models: Vec<ModelRow> = models.bind(i64::from(MODELS_MAX)).all().await?;
+        if let Some(any) = models.first() {
+            overview.llm_today = (unsigned(any.answered_on_last), unsigned(any.errors_on_last));
+        }
+        overview.models = models.into_iter().map(OverviewModel::from).collect();
+        overview.newest = self.newest_requests(no, REQUESTS_MAX).await?;
+        Ok(Some(overview))
+    }
+}
+
+impl From<ModelRow> for OverviewModel {
+    fn from(row: ModelRow) -> Self {
+        let (refused, errors) = (unsigned(row.refused), unsigned(row.errors));
+        Self { name: row.name, total: Totals::from(&row.sums), refused, errors, duration_us: unsigned(row.duration_us) }
+    }
+}
+
+/// The user with its keys, and what they used together; usage of keys past the bound, and of one that is not there (the
+/// database is an older copy), stands in the sums alone.
+fn gather(rows: Vec<KeyRow>) -> Result<Option<Overview>, StoreError> {
+    let (mut today, mut month) = (Totals::default(), Totals::default());
+    let mut user = None;
+    let mut keys: Vec<OverviewKey> = Vec::new();
+    let mut at: HashMap<KeyId, usize> = HashMap::new();
+    for row in rows {
+        let used = Totals::from(&row.sums);
+        let is_today = row.day_is_last == Some(1);
+        month.add(&used);
+        if is_today {
+            today.add(&used);
+        }
+        if let Some(key) = row.key() {
+            let place = *at.entry(key.id).or_insert(keys.len());
+            if place == keys.len() {
+                keys.push(key);
+            }
+            if let Some(key) = keys.get_mut(place) {
+                key.month.add(&used);
+                if is_today {
+                    key.today.add(&used);
+                }
+            }
+        }
+        // The same in each row.
+        user = Some(row.user);
+    }
+    let Some(user) = user else { return Ok(None) };
+    keys.sort_by_key(|key| Reverse((key.month.credits, key.month.requests, key.no.0)));
+    keys.truncate(usize::try_from(KEYS_MAX).unwrap_or(usize::MAX));
+    let (user, models, newest) = (user.try_into()?, Vec::new(), Vec::new());
+    Ok(Some(Overview { user, today, month, keys, models, llm_today: (0, 0), newest }))
+}

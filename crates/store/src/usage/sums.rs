@@ -1,0 +1,74 @@
+//! Totals that the database adds up.
+
+use access::NanoUsd;
+
+use super::Totals;
+use crate::statement::unsigned;
+
+/// The columns of [`SumsRow`], over rows of `daily_usage` or `daily_models`. A sum of costs may not fit where its parts do, so
+/// dollars and what is left of them are summed apart; of all other columns no sum is near the end of its type.
+macro_rules! sums {
+    () => {
+        "CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(credits) AS BIGINT) AS credits,
+        CAST(sum(input_tokens) AS BIGINT) AS input_tokens, CAST(sum(cached_input_tokens) AS BIGINT) AS cached_input_tokens,
+        CAST(sum(cache_write_short_tokens) AS BIGINT) AS cache_write_short_tokens,
+        CAST(sum(cache_write_long_tokens) AS BIGINT) AS cache_write_long_tokens,
+        CAST(sum(output_tokens) AS BIGINT) AS output_tokens, CAST(sum(reasoning_tokens) AS BIGINT) AS reasoning_tokens,
+        CAST(sum(cost_nano / 1000000000) AS BIGINT) AS cost_dollars,
+        CAST(sum(cost_nano % 1000000000) AS BIGINT) AS cost_rest, CAST(sum(unpriced_requests) AS BIGINT) AS unpriced_requests"
+    };
+}
+pub(crate) use sums;
+
+/// The same over sums.
+macro_rules! sums_of_sums {
+    () => {
+        "CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(credits) AS BIGINT) AS credits,
+        CAST(sum(input_tokens) AS BIGINT) AS input_tokens, CAST(sum(cached_input_tokens) AS BIGINT) AS cached_input_tokens,
+        CAST(sum(cache_write_short_tokens) AS BIGINT) AS cache_write_short_tokens,
+        CAST(sum(cache_write_long_tokens) AS BIGINT) AS cache_write_long_tokens,
+        CAST(sum(output_tokens) AS BIGINT) AS output_tokens, CAST(sum(reasoning_tokens) AS BIGINT) AS reasoning_tokens,
+        CAST(sum(cost_dollars) AS BIGINT) AS cost_dollars, CAST(sum(cost_rest) AS BIGINT) AS cost_rest,
+        CAST(sum(unpriced_requests) AS BIGINT) AS unpriced_requests"
+    };
+}
+pub(crate) use sums_of_sums;
+
+const NANO_PER_DOLLAR: i128 = 1_000_000_000;
+
+/// Sums, which are null where there was nothing to add.
+#[derive(Debug, Default, sqlx::FromRow)]
+#[sqlx(default)]
+pub(crate) struct SumsRow {
+    requests: Option<i64>,
+    credits: Option<i64>,
+    input_tokens: Option<i64>,
+    cached_input_tokens: Option<i64>,
+    cache_write_short_tokens: Option<i64>,
+    cache_write_long_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    reasoning_tokens: Option<i64>,
+    cost_dollars: Option<i64>,
+    cost_rest: Option<i64>,
+    unpriced_requests: Option<i64>,
+}
+
+impl From<&SumsRow> for Totals {
+    fn from(row: &SumsRow) -> Self {
+        let of = |sum: Option<i64>| unsigned(sum.unwrap_or(0));
+        let cost = i128::from(row.cost_dollars.unwrap_or(0)) * NANO_PER_DOLLAR + i128::from(row.cost_rest.unwrap_or(0));
+        let end = if cost < 0 { i64::MIN } else { i64::MAX };
+        Self {
+            requests: of(row.requests),
+            credits: of(row.credits),
+            input: of(row.input_tokens),
+            cached_input: of(row.cached_input_tokens),
+            cache_write_short: of(row.cache_write_short_tokens),
+            cache_write_long: of(row.cache_write_long_tokens),
+            output: of(row.output_tokens),
+            reasoning: of(row.reasoning_tokens),
+            cost: NanoUsd(i64::try_from(cost).unwrap_or(end)),
+            unpriced_requests: of(row.unpriced_requests),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Passwords of users, as hashes.
+
+use access::{LinkId, Secret, SessionId, UserId};
+use serde_json::json;
+
+use super::{Email, User, UserRow, user_columns};
+use crate::audit::{Act, Action, Actor};
+use crate::dialect::Transaction;
+use crate::error::StoreError;
+use crate::statement::statements;
+use crate::store::Store;
+use crate::{links, sessions};
+
+statements! {
+    CREDENTIALS = concat!("SELECT u.password, ", user_columns!(), " WHERE u.email = $1");
+    SET = "UPDATE users SET password = $2, updated_at = $3 WHERE id = $1";
+    CHANGE = "UPDATE users SET password = $2, updated_at = $3 WHERE id = $1 AND password = $4";
+}
+
+/// A password that takes the place of one that was checked before.
+#[derive(Debug)]
+pub struct PasswordChange<'a> {
+    /// The hash of the one that was checked: if it is another one by now, nothing is changed.
+    pub from: &'a Secret,
+    /// The hash of the new one.
+    pub to: &'a Secret,
+    /// The session that goes on.
+    pub keep: Option<SessionId>,
+}
+
+#[derive(sqlx::FromRow)]
+struct CredentialsRow {
+    password: Option<String>,
+    #[sqlx(flatten)]
+    user: UserRow,
+}
+
+/// Whose password becomes which, the session that goes on, and the link that it was chosen with.
+pub(crate) struct Put<'a> {
+    pub(crate) user: UserId,
+    pub(crate) phc: &'a Secret,
+    pub(crate) except: Option<SessionId>,
+    pub(crate) link: Option<LinkId>,
+}
+
+impl Store {
+    /// The user with this address, and the hash of its password; none signs in by key alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn credentials_of(&self, email: &Email) -> Result<Option<(User, Option<Secret>)>, StoreError> {
+        let row: Option<CredentialsRow> = self.query(CREDENTIALS).bind(email.as_str()).find().await?;
+        row.map(|row| Ok((row.user.try_into()?, row.password.map(Secret::new)))).transpose()
+    }
+
+    /// Sets a user's password, whose hash `phc` is. All of its sessions but `except` are ended for good, and links to
+    /// choose a password are taken back.
+    ///
+    /// # Errors
+    /// [`StoreError::NoUser`], and what the database meets.
+    #[expect(clippy::too_many_arguments, reason = "by whom, whose, what, and what it leaves: no two of one type")]
+    pub async fn set_password(
+        &self,
+        by: &Actor,
+        user: UserId,
+        phc: &Secret,
+        except: Option<SessionId>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        self.put_password(&mut transaction, by, Put { user, phc, except, link: None }).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Changes the password of a user who knows the one before, as [`set_password`](Self::set_password) sets it.
+    ///
+    /// # Errors
+    /// [`StoreError::CredentialGone`], and what the database meets.
+    pub async fn change_password(
+        &self,
+        by: &Actor,
+        user: UserId,
+        change: PasswordChange<'_>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        let set = transaction.query(CHANGE).bind(user.0).bind(change.to.expose().to_owned()).bind(self.now());
+        if set.bind(change.from.expose().to_owned()).run().await? == 0 {
+            return Err(StoreError::CredentialGone);
+        }
+        self.end_with_password(&mut transaction, by, (user, change.keep, None)).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// [`set_password`](Self::set_password) within a transaction.
+    pub(crate) async fn put_password(
+        &self,
+        transaction: &mut Transaction,
+        by: &Actor,
+        put: Put<'_>,
+    ) -> Result<(), StoreError> {
+        let Put { user, phc, except, link } = put;
+        // Who signs in with the password before waits for this row, and finds it changed (`sessions::begin_session`).
+        let set = transaction.query(SET).bind(user.0).bind(phc.expose().to_owned()).bind(self.now()).run().await?;
+        if set == 0 {
+            return Err(StoreError::NoUser { id: Some(user) });
+        }
+        self.end_with_password(transaction, by, (user, except, link)).await
+    }
+
+    /// Ends what a password that was set has to end, and tells of it.
+    async fn end_with_password(
+        &self,
+        transaction: &mut Transaction,
+        by: &Actor,
+        (user, except, link): (UserId, Option<SessionId>, Option<LinkId>),
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        let ended = sessions::end_all(transaction, user, except, now).await?;
+        let taken_back = links::take_back_of(transaction, user, now).await?;
+        let detail = match link {
+            Some(link) => json!({"sessions_ended": ended, "link": link}),
+            None => json!({"sessions_ended": ended}),
+        };
+        let act = Act::of(Action::UserPassword, user.0, Some(user)).with(detail);
+        self.note(transaction, by, act.counting("links_taken_back", taken_back)).await
+    }
+}

@@ -1,0 +1,341 @@
+//! Master keys that the store knows, by fingerprint, and their rotation: what is sealed with one is sealed with the next.
+//!
+//! The store never sees a master key. One that is active seals or has sealed something; the newest active one is in use.
+
+use access::{Fingerprint, ProviderKeyId, Sealed, Timestamp, UserId, Vault};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::audit::{Act, Action, Actor};
+use crate::dialect::Transaction;
+use crate::error::StoreError;
+use crate::statement::{micros, statements, timestamp, unsigned};
+use crate::store::Store;
+
+/// Credentials that are sealed anew in one transaction.
+const BATCH: usize = 100;
+
+statements! {
+    KEYS = "SELECT id, fingerprint, retired_at, created_at,
+        (SELECT count(*) FROM provider_keys WHERE provider_keys.master = master_keys.fingerprint) AS sealed
+        FROM master_keys ORDER BY created_at, id";
+    ADD = "INSERT INTO master_keys (id, fingerprint, created_at, updated_at) VALUES ($1, $2, $3, $3)";
+    RETIRE = "UPDATE master_keys SET retired_at = $2, updated_at = $2 WHERE id = $1 AND retired_at IS NULL";
+    ACTIVE = "SELECT id FROM master_keys WHERE fingerprint = $1 AND retired_at IS NULL";
+    OTHERS = "SELECT id, user_id, sealed, master FROM provider_keys WHERE id > $1 AND master <> $2 ORDER BY id LIMIT $3";
+    RESEAL = "UPDATE provider_keys SET sealed = $2, master = $3 WHERE id = $1 AND sealed = $4";
+    ANY = "SELECT count(*) FROM (SELECT 1 AS one FROM provider_keys LIMIT 1) anything";
+    LOST = "SELECT count(*) FROM provider_keys WHERE master <> $1 AND master <> $2";
+    DELETE_LOST = "DELETE FROM provider_keys WHERE master <> $1 AND master <> $2";
+}
+
+/// A master key that the store knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownMasterKey {
+    /// Its row.
+    pub id: Uuid,
+    /// Which one it is.
+    pub fingerprint: Fingerprint,
+    /// When the store saw it first.
+    pub since: Timestamp,
+    /// When it went out of use; it never comes back.
+    pub retired_at: Option<Timestamp>,
+    /// Credentials that are sealed with it.
+    pub sealed: u64,
+}
+
+impl KnownMasterKey {
+    /// Whether it may seal.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        self.retired_at.is_none()
+    }
+}
+
+/// A master key that a server may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admitted {
+    /// When the store saw it first.
+    pub since: Timestamp,
+    /// Whether it is the newest; another server works with a newer one where it is not.
+    pub newest: bool,
+}
+
+/// A batch of a rotation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Credentials that are sealed with the current master key now.
+    pub done: u64,
+    /// Those that no master key of the vault opens; they stand as before.
+    pub unopened: Vec<ProviderKeyId>,
+    /// After which the next batch begins; `None` when this was the last.
+    pub next: Option<ProviderKeyId>,
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    id: Uuid,
+    fingerprint: Vec<u8>,
+    retired_at: Option<i64>,
+    created_at: i64,
+    sealed: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct SealedRow {
+    id: Uuid,
+    user_id: Option<Uuid>,
+    sealed: Vec<u8>,
+    master: Vec<u8>,
+}
+
+impl TryFrom<KeyRow> for KnownMasterKey {
+    type Error = StoreError;
+
+    fn try_from(row: KeyRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            fingerprint: fingerprint("master_keys", "fingerprint", &row.fingerprint)?,
+            since: timestamp(row.created_at),
+            retired_at: row.retired_at.map(timestamp),
+            sealed: unsigned(row.sealed),
+        })
+    }
+}
+
+pub(crate) fn fingerprint(table: &'static str, column: &'static str, stored: &[u8]) -> Result<Fingerprint, StoreError> {
+    stored.try_into().map(Fingerprint).map_err(|_| StoreError::Unreadable { table, column })
+}
+
+/// Refuses to seal with a master key that another server has retired.
+pub(crate) async fn refuse_retired(transaction: &mut Transaction, master: Fingerprint) -> Result<(), StoreError> {
+    let active: Option<(Uuid,)> = transaction.query(ACTIVE).bind(master.0.as_slice()).find().await?;
+    active.map(|_| ()).ok_or(StoreError::MasterKeyRetired)
+}
+
+impl Store {
+    /// Every master key that was ever used, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn master_keys(&self) -> Result<Vec<KnownMasterKey>, StoreError> {
+        let rows: Vec<KeyRow> = self.query(KEYS).all().await?;
+        rows.into_iter().map(KnownMasterKey::try_from).collect()
+    }
+
+    /// Lets a server seal with the vault's current master key: an active one, the first one of a store, or one that
+    /// follows the newest, which the vault has as its previous one; a rotation begins with it then.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherMasterKey`], [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and what the database
+    /// meets.
+    pub async fn admit_master_key(&self, by: &Actor, vault: &Vault) -> Result<Admitted, StoreError> {
+        if let Some(admitted) = judge(&self.master_keys().await?, vault)? {
+            return Ok(admitted);
+        }
+        let mut transaction = self.change().await?;
+        let known = keys(&mut transaction).await?;
+        // Another server may have come first.
+        if let Some(admitted) = judge(&known, vault)? {
+            return Ok(admitted);
+        }
+        let (id, since) = self.add(&mut transaction, vault.current(), &known).await?;
+        let after = known.iter().rfind(|key| key.is_active()).map(|key| key.fingerprint.to_string());
+        let detail = json!({"begun": vault.current().to_string(), "after": after});
+        self.note(&mut transaction, by, Act::of(Action::VaultRotate, id, None).with(detail)).await?;
+        transaction.commit().await?;
+        Ok(Admitted { since, newest: true })
+    }
+
+    /// Judges the vault's current master key once more, of a server that has joined, behind the lock of changes: whoever
+    /// replaces a key that seals nothing looks behind the same lock for servers that have joined, and either sees this one
+    /// or is seen by it.
+    ///
+    /// # Errors
+    /// As [`admit_master_key`](Self::admit_master_key).
+    pub async fn confirm_master_key(&self, by: &Actor, vault: &Vault) -> Result<Admitted, StoreError> {
+        let mut transaction = self.addition().await?;
+        let judged = judge(&keys(&mut transaction).await?, vault)?;
+        transaction.rollback().await?;
+        match judged {
+            Some(admitted) => Ok(admitted),
+            // The store knows none any more, or the one before: it was restored meanwhile.
+            None => self.admit_master_key(by, vault).await,
+        }
+    }
+
+    /// Whether nothing at all is sealed, and no server runs that could seal something with a master key of its own: that key
+    /// can then be replaced by any other. On a PostgreSQL this takes as long as two beats.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn is_vault_unused(&self) -> Result<bool, StoreError> {
+        let (sealed,): (i64,) = self.query(ANY).one().await?;
+        Ok(sealed == 0 && self.servers().await? == 0)
+    }
+
+    /// Puts the vault's current master key in the place of those that the store knows, `newest` the last of them, while
+    /// nothing is sealed.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherMasterKey`] where something is sealed or another server has come first,
+    /// [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and what the database meets.
+    pub async fn replace_unused_master_key(
+        &self,
+        by: &Actor,
+        vault: &Vault,
+        newest: Fingerprint,
+    ) -> Result<Admitted, StoreError> {
+        let mut transaction = self.change().await?;
+        let known = keys(&mut transaction).await?;
+        let (sealed,): (i64,) = transaction.query(ANY).one().await?;
+        let last = known.iter().rfind(|key| key.is_active()).map(|key| key.fingerprint);
+        // Behind the lock of changes, which a server that has joined takes when it confirms its key.
+        if sealed > 0 || last != Some(newest) || self.servers().await? > 0 {
+            return Err(StoreError::OtherMasterKey { newest: last.unwrap_or(newest) });
+        }
+        if known.iter().any(|key| key.fingerprint == vault.current()) {
+            return Err(StoreError::MasterKeyRetired);
+        }
+        for key in &known {
+            transaction.query(RETIRE).bind(key.id).bind(self.now()).run().await?;
+        }
+        let (id, since) = self.add(&mut transaction, vault.current(), &known).await?;
+        let detail = json!({"begun": vault.current().to_string(), "unused": newest.to_string()});
+        self.note(&mut transaction, by, Act::of(Action::VaultRotate, id, None).with(detail)).await?;
+        transaction.commit().await?;
+        Ok(Admitted { since, newest: true })
+    }
+
+    /// Adds a master key after those that are `known`, also where this node's clock is behind that of another.
+    async fn add(
+        &self,
+        transaction: &mut Transaction,
+        key: Fingerprint,
+        known: &[KnownMasterKey],
+    ) -> Result<(Uuid, Timestamp), StoreError> {
+        let latest = known.iter().map(|key| micros(key.since)).max().unwrap_or(0);
+        let (id, since) = (self.new_id(), self.now().max(latest.saturating_add(1)));
+        transaction.query(ADD).bind(id).bind(key.0.as_slice()).bind(since).run().await?;
+        Ok((id, timestamp(since)))
+    }
+
+    /// Seals the next credentials after `after` with the vault's current master key, where they are sealed with another:
+    /// at most 100, in one transaction. What is replaced at the same time stays as it was replaced.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealing`], [`StoreError::Unreadable`], and what the database meets.
+    pub async fn reseal(&self, vault: &Vault, after: Option<ProviderKeyId>) -> Result<Resealed, StoreError> {
+        let mut transaction = self.begin().await?;
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
+        let others = transaction.query(OTHERS).bind(after).bind(vault.current().0.as_slice()).bind(limit);
+        let rows: Vec<SealedRow> = others.all().await?;
+        let next = rows.get(BATCH - 1).map(|last| ProviderKeyId(last.id));
+        let mut resealed = Resealed { next, ..Resealed::default() };
+        for row in rows {
+            let (id, owner) = (ProviderKeyId(row.id), row.user_id.map(UserId));
+            let master = fingerprint("provider_keys", "master", &row.master)?;
+            let before = Sealed { master, bytes: row.sealed };
+            let Ok(secret) = vault.open(id, owner, &before) else {
+                resealed.unopened.push(id);
+                continue;
+            };
+            let anew = vault.seal(id, owner, &secret).map_err(StoreError::Sealing)?;
+            let master = anew.master.0;
+            let reseal = transaction.query(RESEAL).bind(id.0).bind(anew.bytes).bind(master.as_slice());
+            resealed.done += reseal.bind(before.bytes).run().await?;
+        }
+        transaction.commit().await?;
+        Ok(resealed)
+    }
+
+    /// Retires every active master key but the vault's current one that seals nothing any more; answers those that went.
+    /// From then on no server seals with them.
+    ///
+    /// # Errors
+    /// [`StoreError::MasterKeyRetired`] of the current one, [`StoreError::Unreadable`], and what the database meets.
+    pub async fn retire_master_keys(&self, by: &Actor, current: Fingerprint) -> Result<Vec<Fingerprint>, StoreError> {
+        // It waits for whoever seals with one of them at this moment: both raise the revision first.
+        let mut transaction = self.change().await?;
+        refuse_retired(&mut transaction, current).await?;
+        let mut retired = Vec::new();
+        for key in keys(&mut transaction).await? {
+            if key.fingerprint == current || !key.is_active() || key.sealed > 0 {
+                continue;
+            }
+            transaction.query(RETIRE).bind(key.id).bind(self.now()).run().await?;
+            let detail = json!({"retired": key.fingerprint.to_string(), "current": current.to_string()});
+            self.note(&mut transaction, by, Act::of(Action::VaultRotate, key.id, None).with(detail)).await?;
+            retired.push(key.fingerprint);
+        }
+        if !retired.is_empty() {
+            transaction.commit().await?;
+        }
+        Ok(retired)
+    }
+
+    /// How many credentials are sealed with a master key that is not the vault's.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn lost_provider_keys(&self, vault: &Vault) -> Result<u64, StoreError> {
+        let (one, other) = both(vault);
+        let (count,): (i64,) = self.query(LOST).bind(one.0.as_slice()).bind(other.0.as_slice()).one().await?;
+        Ok(unsigned(count))
+    }
+
+    /// Deletes the credentials that are sealed with a master key which is not the vault's, retires those keys, and takes the
+    /// vault's current one into use; answers how many credentials it deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and what the database meets.
+    pub async fn reset_vault(&self, by: &Actor, vault: &Vault) -> Result<u64, StoreError> {
+        let (one, other) = both(vault);
+        let mut transaction = self.change().await?;
+        let delete = transaction.query(DELETE_LOST).bind(one.0.as_slice()).bind(other.0.as_slice());
+        let deleted = delete.run().await?;
+        let known = keys(&mut transaction).await?;
+        for key in known.iter().filter(|key| ![one, other].contains(&key.fingerprint)) {
+            transaction.query(RETIRE).bind(key.id).bind(self.now()).run().await?;
+        }
+        let id = match known.iter().find(|key| key.fingerprint == one) {
+            Some(key) if !key.is_active() => return Err(StoreError::MasterKeyRetired),
+            Some(key) => key.id,
+            None => self.add(&mut transaction, one, &known).await?.0,
+        };
+        let detail = json!({"reset": one.to_string(), "deleted": deleted});
+        self.note(&mut transaction, by, Act::of(Action::VaultRotate, id, None).with(detail)).await?;
+        transaction.commit().await?;
+        Ok(deleted)
+    }
+}
+
+async fn keys(transaction: &mut Transaction) -> Result<Vec<KnownMasterKey>, StoreError> {
+    let rows: Vec<KeyRow> = transaction.query(KEYS).all().await?;
+    rows.into_iter().map(KnownMasterKey::try_from).collect()
+}
+
+/// The vault's keys; twice the same where it has one.
+fn both(vault: &Vault) -> (Fingerprint, Fingerprint) {
+    (vault.current(), vault.previous().unwrap_or(vault.current()))
+}
+
+/// Whether the vault's current key may be used; `None` where it must be added first.
+fn judge(known: &[KnownMasterKey], vault: &Vault) -> Result<Option<Admitted>, StoreError> {
+    let newest = known.iter().rfind(|key| key.is_active());
+    let current = vault.current();
+    if let Some(key) = known.iter().find(|key| key.fingerprint == current) {
+        if !key.is_active() {
+            return Err(StoreError::MasterKeyRetired);
+        }
+        let newest = newest.is_none_or(|newest| newest.fingerprint == current);
+        return Ok(Some(Admitted { since: key.since, newest }));
+    }
+    match newest {
+        Some(newest) if vault.previous() != Some(newest.fingerprint) => {
+            Err(StoreError::OtherMasterKey { newest: newest.fingerprint })
+        }
+        Some(_) | None => Ok(None),
+    }
+}

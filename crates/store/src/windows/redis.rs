@@ -1,0 +1,130 @@
+//! The counts in Redis: one script call for all limits of a call, by Redis' own clock.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use access::Secret;
+use meter::window::tally::{Ask, Level};
+use meter::window::{Count, View};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, Script};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// A connection that stands, TLS and sign-in included.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Bytes of the hash that stands for a caller.
+const NAME_BYTES: usize = 16;
+
+/// Why Redis did not say. Holds no part of the URL.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RedisFault {
+    /// The URL cannot be read.
+    #[error("the URL of Redis cannot be read: redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// with TLS")]
+    Url,
+    /// It cannot be reached.
+    #[error("Redis cannot be reached: {0}")]
+    Away(String),
+    /// It refuses.
+    #[error("Redis refuses: {0}")]
+    Refused(String),
+    /// It does not answer in time.
+    #[error("Redis does not answer in time")]
+    Late,
+    /// It answers something else than was asked for.
+    #[error("Redis answers what was not asked for")]
+    Nonsense,
+}
+
+impl From<RedisError> for RedisFault {
+    fn from(error: RedisError) -> Self {
+        if error.is_timeout() {
+            return Self::Late;
+        }
+        if error.is_io_error() || error.is_connection_dropped() {
+            return Self::Away(error.to_string());
+        }
+        match (error.kind(), error.code()) {
+            (ErrorKind::UnexpectedReturnType | ErrorKind::Parse, _) => Self::Nonsense,
+            // What follows the code may repeat arguments.
+            (_, Some(code)) => Self::Refused(code.to_owned()),
+            (_, None) => Self::Refused(error.category().to_owned()),
+        }
+    }
+}
+
+/// Where Redis is, and what is asked there.
+pub(super) struct Server {
+    client: Client,
+    script: Script,
+    /// Before every key. In braces: all of them in one slot of a cluster, which takes a script with several keys only so.
+    prefix: String,
+}
+
+impl Server {
+    /// `brand` keeps products apart that share a Redis.
+    pub(super) fn new(url: &Secret, brand: &str) -> Result<Self, RedisFault> {
+        let client = Client::open(url.expose()).map_err(|_| RedisFault::Url)?;
+        Ok(Self {
+            client,
+            script: Script::new(include_str!("take.lua")),
+            prefix: format!("tollgate:{{{brand}}}:window:"),
+        })
+    }
+
+    /// A connection on which the script is known and does what it shall.
+    pub(super) async fn connect(&self) -> Result<MultiplexedConnection, RedisFault> {
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(CONNECT));
+        let connecting = async {
+            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            self.script.load_async(&mut connection).await?;
+            Ok(connection)
+        };
+        tokio::time::timeout(CONNECT, connecting).await.unwrap_or(Err(RedisFault::Late))
+    }
+
+    /// Counts a call against all of `asks`, or where one refuses it against none. Cancelled, it may have been counted.
+    pub(super) async fn take(
+        &self,
+        connection: &mut MultiplexedConnection,
+        asks: &[Ask<'_>],
+    ) -> Result<Level, RedisFault> {
+        let mut call = self.script.prepare_invoke();
+        for ask in asks {
+            let rule = ask.rule();
+            call.key(self.key(ask)).arg(rule.limit()).arg(rule.length_ms());
+        }
+        let answer: Vec<u64> = call.invoke_async(connection).await?;
+        read(asks, &answer).ok_or(RedisFault::Nonsense)
+    }
+
+    /// Neither a key nor an e-mail nor an address stands in Redis, nor in what it logs.
+    fn key(&self, ask: &Ask<'_>) -> String {
+        let hash = Sha256::new()
+            .chain_update(ask.name)
+            .chain_update([0])
+            .chain_update(ask.rule().length_ms().to_be_bytes())
+            .chain_update(ask.key)
+            .finalize();
+        let mut key = self.prefix.clone();
+        for byte in hash.iter().take(NAME_BYTES) {
+            // Writing to a string does not fail.
+            let _ = write!(key, "{byte:02x}");
+        }
+        key
+    }
+}
+
+/// The script's answer.
+fn read(asks: &[Ask<'_>], answer: &[u64]) -> Option<Level> {
+    let ([now_ms, admitted], counts) = answer.split_first_chunk()?;
+    let (counts, []) = counts.as_chunks() else { return None };
+    let view = |(ask, [index, current, previous]): (&Ask<'_>, &[u64; 3])| -> Option<View> {
+        let count =
+            Count { index: *index, current: u32::try_from(*current).ok()?, previous: u32::try_from(*previous).ok()? };
+        Some(count.at(ask.rule(), *now_ms))
+    };
+    let views: Vec<View> = asks.iter().zip(counts).map(view).collect::<Option<_>>()?;
+    (views.len() == asks.len()).then(|| Level::of(*admitted == 1, asks, &views))
+}

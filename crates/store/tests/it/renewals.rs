@@ -1,0 +1,124 @@
+//! Renewals of sessions whose commit, or its answer, is lost.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use access::Timestamp;
+use store::{Actor, AuditFilter, NewRefresh, Refreshed, StoreError};
+
+use crate::between::{Between, Loss};
+use crate::postgres;
+use crate::sessions::{renew, sign_in, ticket};
+use crate::world::{NOW, World, user};
+
+#[tokio::test]
+async fn a_renewal_in_doubt_may_be_tried_again_and_is_no_theft() {
+    for loss in [Loss::Commit, Loss::Answer] {
+        let (between, through) = Between::to(&postgres::database("").await).await;
+        let world = World::at(through);
+        let store = world.store().await;
+        let ada = user(&store, "ada@example.com").await;
+        let (session, first) = sign_in(&world, &store, ada.id).await;
+        for _ in 0..2 {
+            between.lose(loss);
+            let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
+            let lost = store.refresh(&Actor::SYSTEM, first, next).await;
+            assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{loss:?} {lost:?}");
+            assert!(between.has_lost());
+        }
+        let (renewed, second) = renew(&world, &store, first).await;
+        assert!(matches!(&renewed, Refreshed::Renewed(renewed) if renewed.id == session.id), "{loss:?} {renewed:?}");
+        // From here on it was told: strict as ever.
+        assert!(matches!(renew(&world, &store, second).await.0, Refreshed::Renewed(_)), "{loss:?}");
+        assert!(matches!(renew(&world, &store, first).await.0, Refreshed::Stolen { .. }), "{loss:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_node_takes_a_renewal_whose_answer_was_lost_for_a_theft() {
+    let direct = postgres::database("").await;
+    let (between, through) = Between::to(&direct).await;
+    let (world, elsewhere) = (World::at(through), World::at(direct));
+    let (store, other) = (world.store().await, elsewhere.store().await);
+    let ada = user(&store, "ada@example.com").await;
+    let (_, first) = sign_in(&world, &store, ada.id).await;
+    between.lose(Loss::Answer);
+    let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
+    assert!(store.refresh(&Actor::SYSTEM, first, next).await.is_err());
+    assert!(matches!(renew(&elsewhere, &other, first).await.0, Refreshed::Stolen { .. }));
+}
+
+#[tokio::test]
+async fn a_renewal_that_is_dropped_while_it_commits_may_be_tried_again() {
+    let (between, through) = Between::to(&postgres::database("").await).await;
+    let world = World::at(through);
+    let store = world.store().await;
+    let ada = user(&store, "ada@example.com").await;
+    let (_, first) = sign_in(&world, &store, ada.id).await;
+    between.lose(Loss::Silence);
+    let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
+    let lost = async {
+        while !between.has_lost() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        told = store.refresh(&Actor::SYSTEM, first, next) => panic!("{told:?}"),
+        () = lost => {}
+    }
+    assert!(matches!(renew(&world, &store, first).await.0, Refreshed::Renewed(_)));
+}
+
+#[tokio::test]
+async fn a_sign_out_after_a_renewal_in_doubt_is_no_theft() {
+    let (between, through) = Between::to(&postgres::database("").await).await;
+    let world = World::at(through);
+    let store = world.store().await;
+    let ada = user(&store, "ada@example.com").await;
+    let (session, first) = sign_in(&world, &store, ada.id).await;
+    between.lose(Loss::Answer);
+    let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
+    assert!(store.refresh(&Actor::SYSTEM, first, next).await.is_err());
+    world.clock.advance(Duration::from_millis(1));
+    assert_eq!(store.sign_out(&Actor::SYSTEM, first).await.unwrap(), Some(session.id));
+    let page = store.audit_page(&AuditFilter::default(), None, 1).await.unwrap();
+    assert_eq!(page.lines[0].action, "session.end");
+}
+
+/// However far a renewal came before its caller hung up: the token holds, unless the renewal was told.
+#[tokio::test]
+async fn a_renewal_that_is_dropped_half_way_may_be_tried_again() {
+    for world in [World::sqlite(), World::postgres().await] {
+        let store = world.store().await;
+        let ada = user(&store, "ada@example.com").await;
+        let (mut polls, mut dropped) = (0, 0);
+        loop {
+            polls += 1 + polls / 4;
+            let (_, first) = sign_in(&world, &store, ada.id).await;
+            let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
+            let told = {
+                let mut renewal = pin!(store.refresh(&Actor::SYSTEM, first, next));
+                let mut told = false;
+                for _ in 0..polls {
+                    told = renewal.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+                    if told {
+                        break;
+                    }
+                    // What it waits for comes from another thread, or over the network.
+                    tokio::task::yield_now().await;
+                }
+                told
+            };
+            if told {
+                break;
+            }
+            let (again, _) = renew(&world, &store, first).await;
+            assert!(matches!(again, Refreshed::Renewed(_)), "dropped after {polls} polls: {again:?}");
+            dropped += 1;
+        }
+        assert!(dropped > 0, "it was done at the first poll");
+    }
+}

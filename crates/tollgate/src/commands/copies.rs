@@ -1,0 +1,219 @@
+//! `tollgate move`, `backup` and `restore`: the whole store in another place.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use access::{Clock, Secret};
+use chrono::DateTime;
+use config::Snapshot;
+use config::load::Flags;
+use store::backup::{self, BroughtBack, Draft, Successor};
+use store::copy::{Copied, Progress, copy};
+use store::{Options, Store, StoreError};
+
+use crate::cli::{Backup, Move, Restore};
+use crate::commands::{STORE_FILE, block_on, load, open, options, printable, say};
+use crate::failure::{self, StartFault};
+use crate::lock::Lock;
+
+/// Keys that are named one by one.
+const KEYS_SHOWN: usize = 20;
+/// Rows between two lines that say how far it is.
+const TOLD_EVERY: u64 = 100_000;
+/// A backup on its way into the store; gone when the command ends.
+const WORKING_COPY: &str = "restore.tmp";
+
+/// `tollgate move --to`: SQLite into an empty PostgreSQL.
+pub(crate) fn move_to(args: &Move) -> anyhow::Result<ExitCode> {
+    let mut snapshot = load(&args.place, &Flags::default())?.snapshot;
+    // The environment may name the database already that the store moves to.
+    snapshot.store.url = None;
+    let _lock = Lock::take(&snapshot.data)?;
+    block_on(async {
+        let from = open(&snapshot).await?;
+        let to = Secret::new(args.to.clone());
+        let there =
+            Snapshot { store: config::snapshot::Store { url: Some(to), ..snapshot.store.clone() }, ..snapshot.clone() };
+        let fault = |error| failure::of_store(&there, error);
+        let to = Store::open(Options { migrate: true, ..options(&there, Clock::system()) }).await.map_err(fault)?;
+        let copied = copy(&from, &to, tell).await.map_err(fault)?;
+        show(&copied);
+        say("every row was read back and is the same. From now on start with DATABASE_URL set to the new database;\n");
+        say(&format!("the spool stays in {}, and its SQLite file is left as it was\n", snapshot.data.display()));
+        to.close().await;
+        from.close().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// `tollgate backup FILE`.
+pub(crate) fn back_up(args: &Backup) -> anyhow::Result<ExitCode> {
+    let snapshot = load(&args.place, &Flags::default())?.snapshot;
+    block_on(async {
+        let store = open(&snapshot).await?;
+        let written = backup::write(&store, &args.file, env!("CARGO_PKG_VERSION"), tell).await;
+        let copied = written.map_err(|error| of_backup(&snapshot, &args.file, error))?;
+        show(&copied);
+        say(&format!(
+            "{} holds all of it; keep it as safe as the store: who has it can see who used what\n",
+            args.file.display()
+        ));
+        store.close().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// `tollgate restore FILE`.
+pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
+    let snapshot = load(&args.place, &Flags::default())?.snapshot;
+    let _lock = Lock::take(&snapshot.data)?;
+    block_on(async {
+        let working = working_copy(&args.file, &snapshot.data)?;
+        let opened = backup::open(working.file(), Clock::system()).await;
+        let (backup, taken_at) = opened.map_err(|error| of_backup(&snapshot, &args.file, error))?;
+        let (copied, replaced) = if args.replace {
+            let (copied, replaced) = replace(&snapshot, &backup).await?;
+            (copied, Some(replaced))
+        } else {
+            (fill(&snapshot, &backup).await?, None)
+        };
+        show(&copied);
+        let taken_at = i64::try_from(taken_at.0).ok().and_then(DateTime::from_timestamp_micros).unwrap_or_default();
+        say(&warning(&taken_at.to_rfc3339(), replaced.as_ref()));
+        backup.close().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Copies the backup into the store that there is, which is empty, or into one that is made.
+async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<Copied>> {
+    let fault = |error| failure::of_store(snapshot, error);
+    if snapshot.store.url.is_none() && !snapshot.data.join(STORE_FILE).exists() {
+        return Ok(succeed(snapshot, backup).await?.0);
+    }
+    let target = Store::open(Options { migrate: true, ..options(snapshot, Clock::system()) }).await.map_err(fault)?;
+    let copied = backup::restore(backup, &target, tell).await.map_err(fault)?;
+    target.close().await;
+    Ok(copied)
+}
+
+/// Copies the backup into a store beside the one that there is, whose file is set aside only when that is done: a server
+/// never finds half a store, into which it would bring what waits in the spool. Answers where the old one is.
+async fn succeed(snapshot: &Snapshot, backup: &Store) -> Result<(Vec<Copied>, PathBuf), StartFault> {
+    let fault = |error| failure::of_store(snapshot, error);
+    let successor = Successor::begin(&snapshot.data, Clock::system()).await.map_err(fault)?;
+    let copied = backup::restore(backup, successor.store(), tell).await.map_err(fault)?;
+    let millis = Clock::system().now().unix_millis();
+    let aside = snapshot.data.join(format!("{STORE_FILE}.replaced-{millis}"));
+    successor.succeed(&aside).await.map_err(fault)?;
+    Ok((copied, aside))
+}
+
+/// A store that was replaced: where it is now, and what the backup brings back of it, or why that is not known.
+struct Replaced {
+    file: PathBuf,
+    brought_back: Result<BroughtBack, StartFault>,
+}
+
+/// Compares the backup with the store that there is, and has it replaced.
+async fn replace(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<(Vec<Copied>, Replaced)> {
+    if snapshot.store.url.is_some() {
+        return Err(StartFault::ReplacesFilesOnly.into());
+    }
+    let brought_back = match compare(snapshot, backup).await {
+        Err(missing @ StartFault::StoreMissing { .. }) => return Err(missing.into()),
+        compared => compared,
+    };
+    let (copied, file) = succeed(snapshot, backup).await?;
+    Ok((copied, Replaced { file, brought_back }))
+}
+
+/// Compares the backup with the store that there is. That may be the reason to replace it: then there is nothing to compare.
+async fn compare(snapshot: &Snapshot, backup: &Store) -> Result<BroughtBack, StartFault> {
+    let current = open(snapshot).await?;
+    let compared = backup::brought_back(backup, &current).await;
+    current.close().await;
+    compared.map_err(|error| failure::of_store(snapshot, error))
+}
+
+/// What a person must know who goes back in time.
+fn warning(taken_at: &str, replaced: Option<&Replaced>) -> String {
+    let mut text = format!(
+        "the store is as it was at {taken_at}. What came after is gone: keys made since are unknown, keys revoked and users\n\
+         suspended since are active again, passwords are those of then, and credits spent since can be spent again.\n\
+         Everybody is signed out, and links of then open nothing.\n"
+    );
+    let Some(Replaced { file, brought_back }) = replaced else { return text };
+    let BroughtBack { keys, secrets, passwords, users, credits } = match brought_back {
+        Ok(brought_back) => brought_back,
+        Err(fault) => {
+            text.push_str(&format!(
+                "the store that was replaced could not be compared with it. {fault}\nIt is kept as {}\n",
+                file.display()
+            ));
+            return text;
+        }
+    };
+    text.push_str(&format!(
+        "against the store that was replaced: {} revoked keys open again, {} keys have the secret again that they had before it\n\
+         was replaced, {passwords} users have the password again that they had before, {users} suspended users are active,\n\
+         {credits} credits of today can be spent again. It is kept as {}\n",
+        keys.len(),
+        secrets.len(),
+        file.display()
+    ));
+    list(&mut text, keys, "revoke");
+    list(&mut text, secrets, "rotate");
+    text
+}
+
+/// Some of the keys, and what to do with them.
+fn list(text: &mut String, keys: &[(String, String, String)], command: &str) {
+    for (prefix, last4, label) in keys.iter().take(KEYS_SHOWN) {
+        text.push_str(&format!("  {prefix}_…{last4}  {}\n", printable(label)));
+    }
+    if keys.len() > KEYS_SHOWN {
+        text.push_str(&format!("  and {} more\n", keys.len() - KEYS_SHOWN));
+    }
+    if !keys.is_empty() {
+        text.push_str(&format!("{command} them with `tollgate keys {command}`\n"));
+    }
+}
+
+/// A backup's file beside the store, as opening one of an older version changes it.
+fn working_copy(file: &Path, data: &Path) -> Result<Draft, StartFault> {
+    if !file.is_file() {
+        return Err(StartFault::NoBackup { file: file.to_owned() });
+    }
+    let copied = Draft::make(data.join(WORKING_COPY)).and_then(|draft| draft.copy(file));
+    copied.map_err(|error| StartFault::unwritable(data, error))
+}
+
+fn of_backup(snapshot: &Snapshot, file: &Path, error: StoreError) -> StartFault {
+    let file = file.to_owned();
+    if let StoreError::Folder { source, .. } = error {
+        return StartFault::BackupUnwritable { file, source };
+    }
+    if matches!(error, StoreError::NoBackup { .. }) {
+        return StartFault::NoBackup { file };
+    }
+    failure::of_store(snapshot, error)
+}
+
+/// A line where a table begins, and where it is long.
+fn tell(progress: Progress) {
+    let Progress { table, rows, of } = progress;
+    if rows == of && of > TOLD_EVERY || rows % TOLD_EVERY == 0 {
+        telemetry::logs::last_words(format!("{table}: {rows} of {of}\n"));
+    }
+}
+
+/// The tables, how many rows they have, and what they sum up to.
+fn show(copied: &[Copied]) {
+    for Copied { table, rows, sums } in copied {
+        let told = ["requests", "credits", "cost_nano"];
+        let sums = sums.iter().filter(|(name, _)| told.contains(&name.as_str()));
+        let sums: String = sums.map(|(name, sum)| format!("  {name} {sum}")).collect();
+        say(&format!("{table:<15} {rows:>10} rows{sums}\n"));
+    }
+}

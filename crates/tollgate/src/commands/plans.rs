@@ -1,0 +1,87 @@
+//! `tollgate plans list|apply`.
+
+use std::process::ExitCode;
+
+use access::Plan;
+use config::Snapshot;
+use config::load::Flags;
+use store::{Actor, PlanDifference, PlanDifferences, Store};
+
+use crate::cli::{PlansCommand, PlansCommands};
+use crate::commands::{block_on, load, open, printable, say};
+use crate::failure;
+
+/// Runs the command against the store.
+pub(crate) fn run(args: &PlansCommands) -> anyhow::Result<ExitCode> {
+    let (PlansCommand::List { place } | PlansCommand::Apply { place, .. }) = &args.command;
+    let snapshot = load(place, &Flags::default())?.snapshot;
+    block_on(async {
+        let store = open(&snapshot).await?;
+        let said = act(&store, &snapshot, &args.command).await;
+        store.close().await;
+        say(&said.map_err(|error| failure::of_store(&snapshot, error))?);
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Does it; answers what to say.
+async fn act(store: &Store, snapshot: &Snapshot, command: &PlansCommand) -> Result<String, store::StoreError> {
+    Ok(match command {
+        PlansCommand::List { .. } => store.plans().await?.iter().map(|plan| line(' ', plan)).collect(),
+        PlansCommand::Apply { dry_run: true, .. } => told(
+            &store.compare_plans(&snapshot.plans).await?,
+            "nothing was changed: this is what `plans apply` would do",
+        ),
+        PlansCommand::Apply { dry_run: false, .. } => {
+            let done = store.apply_plans(&Actor::COMMAND, &snapshot.plans).await?;
+            told(&done, "done; running servers follow within a second")
+        }
+    })
+}
+
+/// Added plans with a `+`; changed ones as they were and as they are.
+fn told(differences: &PlanDifferences, end: &str) -> String {
+    if differences.is_empty() {
+        return "the store's plans are as configured: nothing is to be done\n".to_owned();
+    }
+    let mut text: String = differences.absent.iter().map(|plan| line('+', plan)).collect();
+    for PlanDifference { stored, configured } in &differences.differing {
+        text.push_str(&line('-', stored));
+        text.push_str(&line('+', configured));
+    }
+    text.push_str(end);
+    text.push('\n');
+    text
+}
+
+fn line(sign: char, plan: &Plan) -> String {
+    let Plan { name, credits_per_day, requests_per_minute, shared_keys } = plan;
+    let limit = |limit: Option<String>| limit.unwrap_or_else(|| "no limit".to_owned());
+    let credits = limit(credits_per_day.map(|credits| credits.to_string()));
+    let requests = limit(requests_per_minute.map(|requests| requests.to_string()));
+    let shared = if *shared_keys { "shared keys" } else { "own keys only" };
+    let name = printable(name);
+    format!("{sign} {name:<16}  credits_per_day {credits:<10}  requests_per_minute {requests:<8}  {shared}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_shown_as_they_were_and_as_they_are() {
+        let starter = Plan { credits_per_day: Some(1_000), ..Plan::unlimited("starter") };
+        let differences = PlanDifferences {
+            absent: vec![Plan { shared_keys: false, ..Plan::unlimited("free") }],
+            differing: vec![PlanDifference { stored: starter, configured: Plan::unlimited("starter") }],
+        };
+        assert_eq!(
+            told(&differences, "end"),
+            "+ free              credits_per_day no limit    requests_per_minute no limit  own keys only\n\
+             - starter           credits_per_day 1000        requests_per_minute no limit  shared keys\n\
+             + starter           credits_per_day no limit    requests_per_minute no limit  shared keys\n\
+             end\n"
+        );
+        assert!(told(&PlanDifferences::default(), "end").contains("nothing is to be done"));
+    }
+}

@@ -1,0 +1,50 @@
+//! `tollgate config show`.
+
+use std::process::ExitCode;
+
+use config::Setting;
+use serde_json::json;
+
+use crate::cli::{ConfigCommand, ConfigCommands};
+use crate::commands::{load, printable, say};
+
+/// Widest column of keys or values; what is longer moves its line.
+const COLUMN_MAX: usize = 48;
+
+/// Loads the configuration as `serve` would, and prints what is in force.
+pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
+    let ConfigCommand::Show { json, source, overrides, place } = &args.command;
+    let loaded = load(place, &overrides.flags())?;
+    let wanted =
+        |setting: &Setting| source.is_empty() || source.iter().any(|source| source.name() == setting.from.kind());
+    let settings: Vec<Setting> = loaded.settings().into_iter().filter(wanted).collect();
+    let notes: Vec<String> = loaded.notes.iter().map(ToString::to_string).collect();
+    if *json {
+        say(&format!("{:#}\n", json!({"settings": settings, "notes": notes})));
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(&table(&settings));
+    for note in notes {
+        telemetry::logs::last_words(format!("note: {}\n", printable(&note)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line a setting: its key, its value, and where it comes from.
+fn table(settings: &[Setting]) -> String {
+    let rows: Vec<[String; 3]> = settings
+        .iter()
+        .map(|Setting { key, value, from }| {
+            [key.clone(), value.to_string(), from.to_string()].map(|cell| printable(&cell))
+        })
+        .collect();
+    let width = |column: fn(&[String; 3]) -> &String| {
+        rows.iter()
+            .map(|row| column(row).chars().count())
+            .filter(|width| *width <= COLUMN_MAX)
+            .max()
+            .unwrap_or_default()
+    };
+    let (keys, values) = (width(|[key, ..]| key), width(|[_, value, _]| value));
+    rows.iter().map(|[key, value, from]| format!("{key:keys$}  {value:values$}  {from}\n")).collect()
+}

@@ -1,0 +1,185 @@
+//! `tollgate vault status|rotate|reset`.
+
+use std::process::ExitCode;
+
+use access::{Clock, Vault};
+use anyhow::{Context, bail};
+use chrono::DateTime;
+use config::Snapshot;
+use config::load::Flags;
+use store::{Actor, KnownMasterKey, Store, StoreError};
+
+use crate::cli::{VaultCommand, VaultCommands};
+use crate::commands::{block_on, load, open, say};
+use crate::failure::{self, StartFault};
+use crate::lock::Lock;
+use crate::secrets::{self, Found};
+
+/// Servers that seal with the key before, until they are restarted, leave something for another round.
+const ROUNDS_MAX: usize = 10;
+/// Credentials that are named one by one.
+const NAMED: usize = 20;
+/// From this age on a master key should be changed.
+const OLD_DAYS: u64 = 90;
+
+/// Runs the command against the store.
+pub(crate) fn run(args: &VaultCommands) -> anyhow::Result<ExitCode> {
+    let place = match &args.command {
+        VaultCommand::Status { place } | VaultCommand::Rotate { place } | VaultCommand::Reset { place, .. } => place,
+    };
+    let loaded = load(place, &Flags::default())?;
+    let found = Found::read(&loaded.environment, &loaded.snapshot.data)?;
+    let snapshot = loaded.snapshot;
+    block_on(async {
+        let store = open(&snapshot).await?;
+        let done = match &args.command {
+            VaultCommand::Status { .. } => status(&store, found.vault().as_ref()).await,
+            VaultCommand::Rotate { .. } => rotate(&store, &snapshot, &found).await,
+            VaultCommand::Reset { yes, .. } => reset(&store, &snapshot, (&found, *yes)).await,
+        };
+        store.close().await;
+        done
+    })
+}
+
+async fn status(store: &Store, vault: Option<&Vault>) -> anyhow::Result<ExitCode> {
+    let keys = store.master_keys().await?;
+    let newest = keys.iter().rfind(|key| key.is_active());
+    for key in &keys {
+        say(&line(key, newest, vault));
+    }
+    if keys.is_empty() {
+        say("no server was started on this store yet: there is no master key\n");
+    }
+    if vault.is_none() {
+        say(
+            "this command has no master key: set MASTER_ENCRYPTION_KEY as for the servers, or name their folder with --data\n",
+        );
+    }
+    if keys.iter().filter(|key| key.is_active()).count() > 1 {
+        say("a rotation has begun: `tollgate vault rotate` ends it, once every server has both keys\n");
+    } else if newest.is_some_and(|key| age_days(key) >= OLD_DAYS) {
+        say(&format!("it is {OLD_DAYS} days old or more: change it, as docs/vault.md describes\n"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One key: its fingerprint, since when, what is sealed with it, where it stands, and whether it is here.
+fn line(key: &KnownMasterKey, newest: Option<&KnownMasterKey>, vault: Option<&Vault>) -> String {
+    let state = match key.retired_at {
+        Some(at) => format!("retired {}", date(at.0)),
+        None if newest.is_some_and(|newest| newest.id == key.id) => format!("in use, {} days old", age_days(key)),
+        None => "being replaced".to_owned(),
+    };
+    let here = match vault {
+        Some(vault) if vault.current() == key.fingerprint => "  MASTER_ENCRYPTION_KEY",
+        Some(vault) if vault.previous() == Some(key.fingerprint) => "  MASTER_ENCRYPTION_KEY_PREVIOUS",
+        Some(_) | None => "",
+    };
+    format!("{}  since {}  {:>6} credentials  {state}{here}\n", key.fingerprint, date(key.since.0), key.sealed)
+}
+
+fn date(micros: u64) -> String {
+    let moment = i64::try_from(micros).ok().and_then(DateTime::from_timestamp_micros).unwrap_or_default();
+    moment.format("%Y-%m-%d").to_string()
+}
+
+fn age_days(key: &KnownMasterKey) -> u64 {
+    Clock::system().now().unix_seconds().saturating_sub(key.since.unix_seconds()) / 86_400
+}
+
+async fn rotate(store: &Store, snapshot: &Snapshot, found: &Found) -> anyhow::Result<ExitCode> {
+    let vault = found.vault().context(NO_KEY)?;
+    let admitted = admit(store, snapshot, &vault).await?;
+    if !admitted.newest {
+        bail!(
+            "another master key is newer than this MASTER_ENCRYPTION_KEY: rotate with the one that the servers have now"
+        );
+    }
+    let mut done = 0;
+    let mut unopened = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let left = others(&store.master_keys().await?, &vault);
+        if left == 0 {
+            break;
+        }
+        unopened.clear();
+        let (mut next, mut of_round) = (None, 0);
+        loop {
+            let batch = store.reseal(&vault, next).await?;
+            done += batch.done;
+            of_round += batch.done;
+            unopened.extend(batch.unopened);
+            if batch.done > 0 {
+                say(&format!("{of_round} of {left}\n"));
+            }
+            next = batch.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        if of_round == 0 {
+            break;
+        }
+    }
+    let retired = store.retire_master_keys(&Actor::COMMAND, vault.current()).await?;
+    if done > 0 {
+        say(&format!("{done} credentials are sealed anew, with {}\n", vault.current()));
+    }
+    for key in &retired {
+        say(&format!("{key} seals nothing any more and is retired\n"));
+    }
+    let keys = store.master_keys().await?;
+    let left = others(&keys, &vault);
+    if left == 0 && keys.iter().filter(|key| key.is_active()).count() == 1 {
+        if done == 0 && retired.is_empty() {
+            say("nothing is to be done\n");
+        }
+        say("everything is sealed with this MASTER_ENCRYPTION_KEY: the previous key may go, with the next restart\n");
+        return Ok(ExitCode::SUCCESS);
+    }
+    for id in unopened.iter().take(NAMED) {
+        say(&format!("the credential {id} does not open with either key\n"));
+    }
+    bail!(
+        "{left} credentials are still sealed with another key, which must stay: those that do not open are put in anew or \
+         deleted by their owners; if others came meanwhile, restart every server with both keys and run this again"
+    )
+}
+
+/// Credentials that are sealed with another key than the current one.
+fn others(keys: &[KnownMasterKey], vault: &Vault) -> u64 {
+    keys.iter().filter(|key| key.fingerprint != vault.current()).map(|key| key.sealed).sum()
+}
+
+async fn admit(store: &Store, snapshot: &Snapshot, vault: &Vault) -> Result<store::Admitted, StartFault> {
+    let of_store = |error: StoreError| failure::of_store(snapshot, error);
+    secrets::admit(store, vault).await.map_err(|refused| refused.unwrap_or_else(of_store))
+}
+
+const NO_KEY: &str = "there is no master key here: set MASTER_ENCRYPTION_KEY (and MASTER_ENCRYPTION_KEY_PREVIOUS) as for the \
+    servers, or name their data folder with --data";
+
+async fn reset(store: &Store, snapshot: &Snapshot, (found, yes): (&Found, bool)) -> anyhow::Result<ExitCode> {
+    let _lock = Lock::take(&snapshot.data)?;
+    let servers = store.servers().await?;
+    if servers > 0 {
+        return Err(failure::of_store(snapshot, StoreError::Running { servers }).into());
+    }
+    let vault = found.vault().context(
+        "there is no master key here: set MASTER_ENCRYPTION_KEY to the one that shall be used from now on (`openssl rand \
+         -base64 32` makes one)",
+    )?;
+    let lost = store.lost_provider_keys(&vault).await?;
+    if !yes {
+        say(&format!(
+            "{lost} credentials are sealed with master keys that are not here: `tollgate vault reset --yes` deletes them for \
+             good, and takes {} into use\n",
+            vault.current()
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let deleted = store.reset_vault(&Actor::COMMAND, &vault).await?;
+    say(&format!("{deleted} credentials are deleted; {} is in use\n", vault.current()));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,263 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use access::Clock;
+use config::load::{Flags, Sources};
+use store::Options;
+use tempfile::TempDir;
+
+use super::*;
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd/v8=";
+const SIGNED: &str = "a signing secret of thirty-two bytes, and more";
+
+/// A data folder.
+struct Data(TempDir);
+
+impl Data {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join("secrets").join(name)
+    }
+
+    fn mode(&self, name: &str) -> u32 {
+        fs::metadata(self.path(name)).unwrap().permissions().mode() & 0o777
+    }
+
+    /// A file of the folder, as its owner would put it there.
+    fn put(&self, name: &str, text: &str) {
+        let folder = self.path("");
+        fs::create_dir_all(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn read(&self, variables: &[(&str, &str)]) -> Result<Found, StartFault> {
+        Found::read(&Environment::of(variables.iter().copied()), self.0.path())
+    }
+
+    fn refused(&self, variables: &[(&str, &str)]) -> String {
+        let refused = self.read(variables).err().unwrap().to_string();
+        assert!(!refused.contains("S3CRET") && !refused.contains(KEY), "{refused}");
+        refused
+    }
+
+    async fn store(&self) -> Store {
+        let options = Options { url: None, data: self.0.path(), migrate: true, clock: Clock::system() };
+        Store::open(options).await.unwrap()
+    }
+}
+
+fn snapshot() -> Snapshot {
+    let environment = Environment::default();
+    config::load(Sources { file: None, environment: &environment, flags: Flags::default() }).unwrap().snapshot
+}
+
+fn fingerprint(text: &str) -> access::Fingerprint {
+    MasterKey::parse(text).unwrap().fingerprint()
+}
+
+#[tokio::test]
+async fn the_first_start_writes_what_the_second_reads() {
+    let data = Data::new();
+    let store = data.store().await;
+    let first = data.read(&[]).unwrap();
+    assert!(first.vault().is_none() && !data.path("").exists(), "reading makes nothing");
+    let keys = first.open_vault(&store, &snapshot()).await.unwrap();
+    let signing = first.signing().unwrap();
+    assert_eq!([data.mode(""), data.mode("master_key"), data.mode("jwt_secret")], [0o700, 0o600, 0o600]);
+    let second = data.read(&[]).unwrap();
+    assert_eq!(second.vault().unwrap().current(), keys.vault.current());
+    assert_eq!(second.signing().unwrap(), signing);
+    assert!(keys.admitted.newest && second.open_vault(&store, &snapshot()).await.unwrap().admitted.newest);
+    let written = fs::read_to_string(data.path("jwt_secret")).unwrap();
+    assert_eq!((written.len(), written.trim_end()), (45, signing.expose()));
+}
+
+#[test]
+fn variables_come_before_files_and_an_empty_one_is_absent() {
+    let data = Data::new();
+    let other = "//////////////////////////////////////////8=";
+    data.put("master_key", &format!("{KEY}\n"));
+    data.put("master_key_previous", &format!("{other}\r\n"));
+    data.put("jwt_secret", SIGNED);
+    let read = |variables: &[(&str, &str)]| {
+        let found = data.read(variables).unwrap();
+        let vault = found.vault().unwrap();
+        (vault.current(), vault.previous(), found.signing().unwrap().expose().to_owned())
+    };
+    let (key, other_key) = (fingerprint(KEY), fingerprint(other));
+    assert_eq!(read(&[]), (key, Some(other_key), SIGNED.to_owned()));
+    assert_eq!(read(&[("MASTER_ENCRYPTION_KEY", ""), ("JWT_SECRET", "")]), read(&[]));
+    let from_variables = "another signing secret of thirty-two bytes";
+    let variables = [("MASTER_ENCRYPTION_KEY", other), ("JWT_SECRET", from_variables)];
+    assert_eq!(read(&variables), (other_key, Some(other_key), from_variables.to_owned()));
+    // In the alphabet for URLs, without its end.
+    assert_eq!(read(&[("MASTER_ENCRYPTION_KEY", &KEY.replace('/', "_")[..43])]).0, key);
+    let elsewhere = data.0.path().join("mounted");
+    fs::write(&elsewhere, format!("{other}\n")).unwrap();
+    let named = format!("file:{}", elsewhere.display());
+    assert_eq!(read(&[("MASTER_ENCRYPTION_KEY", &named)]).0, other_key);
+}
+
+#[test]
+fn what_is_no_secret_is_refused_and_not_repeated() {
+    let data = Data::new();
+    let short = &KEY[1..];
+    for (name, value) in [
+        ("MASTER_ENCRYPTION_KEY", "S3CRET"),
+        ("MASTER_ENCRYPTION_KEY", short),
+        ("MASTER_ENCRYPTION_KEY_PREVIOUS", "S3CRET"),
+        ("JWT_SECRET", "S3CRET of 31 bytes, one too few"),
+    ] {
+        let refused = data.refused(&[(name, value)]);
+        assert!(refused.starts_with(&format!("secret_malformed: {name} holds")), "{refused}");
+    }
+    for (value, says) in
+        [("file:S3CRET-not", "secret_unreadable"), ("file:/no/such/file", "/no/such/file, which MASTER")]
+    {
+        let refused = data.read(&[("MASTER_ENCRYPTION_KEY", value)]).err().unwrap().to_string();
+        assert!(refused.contains(says), "{refused}");
+    }
+    data.put("master_key", "S3CRET");
+    let refused = data.refused(&[]);
+    assert!(refused.starts_with("secret_malformed: ") && refused.contains("secrets/master_key holds"), "{refused}");
+    data.put("master_key", &"S3CRET".repeat(1_000));
+    assert!(data.refused(&[]).starts_with("secret_unreadable: "));
+    fs::write(data.path("master_key"), [0xff; 44]).unwrap();
+    assert!(data.refused(&[]).starts_with("secret_unreadable: "));
+}
+
+#[test]
+fn what_others_can_read_is_refused() {
+    for (name, mode, right) in
+        [("master_key", 0o640, "600"), ("jwt_secret", 0o604, "600"), ("", 0o750, "700"), ("", 0o701, "700")]
+    {
+        let data = Data::new();
+        data.put("master_key", KEY);
+        data.put("jwt_secret", SIGNED);
+        fs::set_permissions(data.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        let refused = data.refused(&[]);
+        assert!(refused.starts_with("secrets_exposed: "), "{refused}");
+        assert!(
+            refused.contains(&format!("mode {mode:03o}")) && refused.contains(&format!("chmod {right} ")),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn links_pipes_and_folders_are_no_secrets() {
+    let data = Data::new();
+    data.put("x", KEY);
+    symlink(data.path("x"), data.path("master_key")).unwrap();
+    assert!(data.refused(&[]).starts_with("secret_odd: "));
+    fs::remove_file(data.path("master_key")).unwrap();
+    fs::create_dir(data.path("master_key")).unwrap();
+    assert!(data.refused(&[]).starts_with("secret_odd: "));
+    fs::remove_dir(data.path("master_key")).unwrap();
+    let pipe = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, data.path("master_key"), pipe).unwrap();
+    assert!(data.refused(&[]).starts_with("secret_odd: "));
+
+    let elsewhere = Data::new();
+    elsewhere.put("master_key", KEY);
+    let data = Data::new();
+    symlink(elsewhere.path(""), data.0.path().join("secrets")).unwrap();
+    assert!(data.refused(&[]).starts_with("secret_odd: "));
+    let data = Data::new();
+    fs::write(data.0.path().join("secrets"), "a file").unwrap();
+    assert!(data.refused(&[]).starts_with("secret_odd: "));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let data = Data::new();
+    let gone = data.0.path().join("gone");
+    let found = Found::read(&Environment::default(), &gone).unwrap();
+    let refused = found.signing().unwrap_err().to_string();
+    assert!(refused.starts_with("secrets_unwritable: ") && refused.contains("gone/secrets"), "{refused}");
+    // Whoever sets the variable needs no folder.
+    let found = Found::read(&Environment::of([("JWT_SECRET", SIGNED)]), &gone).unwrap();
+    assert_eq!(found.signing().unwrap().expose(), SIGNED);
+}
+
+#[test]
+fn a_start_that_was_cut_short_leaves_nothing_that_the_next_one_believes() {
+    let data = Data::new();
+    data.put("jwt_secret.part", "half a sec");
+    let made = data.read(&[]).unwrap().signing().unwrap();
+    assert_eq!(made.expose().len(), 44);
+    assert_eq!(data.read(&[]).unwrap().signing().unwrap(), made);
+    assert!(!data.path("jwt_secret.part").exists());
+}
+
+#[test]
+fn starts_at_once_agree() {
+    let data = Data::new();
+    let made: Vec<Secret> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| data.read(&[]).unwrap().signing().unwrap())).collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+    assert!(made.iter().all(|one| *one == made[0]));
+    assert_eq!(data.read(&[]).unwrap().signing().unwrap(), made[0]);
+}
+
+#[tokio::test]
+async fn another_master_key_than_the_stores_is_refused() {
+    let data = Data::new();
+    let store = data.store().await;
+    let keys = data.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap();
+    seal(&store, &keys.vault).await;
+    // A second server on the same store.
+    let second = Data::new();
+    let missing = second.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap_err().to_string();
+    assert!(missing.starts_with("vault_key_missing: ") && missing.contains("MASTER_ENCRYPTION_KEY"), "{missing}");
+    assert!(!second.path("").exists(), "it makes none of its own");
+    let given = second.read(&[("MASTER_ENCRYPTION_KEY", KEY)]).unwrap();
+    let wrong = given.open_vault(&store, &snapshot()).await.unwrap_err().to_string();
+    assert!(wrong.starts_with("vault_key_wrong: ") && wrong.contains("every node the same"), "{wrong}");
+    assert!(!wrong.contains(KEY) && wrong.contains(&fingerprint(KEY).to_string()), "{wrong}");
+}
+
+async fn seal(store: &Store, vault: &Vault) {
+    let (provider, label, secret) = ("openai".to_owned(), "all".to_owned(), Secret::new("sk-live".to_owned()));
+    let new = store::NewProviderKey { owner: None, provider, label, secret };
+    store.create_provider_key(&Actor::COMMAND, vault, new).await.unwrap();
+}
+
+/// A store that was restored elsewhere, a key that is set after a first try.
+#[tokio::test]
+async fn a_master_key_that_seals_nothing_makes_way_for_another() {
+    let data = Data::new();
+    let store = data.store().await;
+    let before = data.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap();
+    let elsewhere = Data::new();
+    let made = elsewhere.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap();
+    assert_ne!(made.vault.current(), before.vault.current());
+    let given = data.read(&[("MASTER_ENCRYPTION_KEY", KEY)]).unwrap();
+    let given = given.open_vault(&store, &snapshot()).await.unwrap();
+    assert_eq!(given.vault.current(), fingerprint(KEY));
+    seal(&store, &given.vault).await;
+    let retired = data.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap_err().to_string();
+    assert!(retired.starts_with("vault_key_retired: "), "{retired}");
+}
+
+#[tokio::test]
+async fn of_two_first_starts_on_one_store_one_is_refused_before_it_serves() {
+    let (one, two) = (Data::new(), Data::new());
+    let store = one.store().await;
+    let snapshot = snapshot();
+    let start = async |data: &Data| -> anyhow::Result<()> {
+        let keys = data.read(&[])?.open_vault(&store, &snapshot).await?;
+        store.join(&data.path("node"), "9.8.7").await?;
+        Ok(keys.confirm(&store, &snapshot).await?)
+    };
+    let (first, second) = tokio::join!(start(&one), start(&two));
+    assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+}

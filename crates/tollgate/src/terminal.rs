@@ -1,0 +1,120 @@
+//! Passwords, as people type them and as scripts hand them over.
+
+use std::io::{self, BufRead, IsTerminal, Read, Stdin};
+
+use access::Secret;
+use access::password::Password;
+use anyhow::{Context, bail};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::sync::oneshot;
+
+use crate::signals::Signals;
+
+/// How often somebody may mistype.
+const TRIES_MAX: usize = 3;
+/// Longest line that is read; the longest password has 512 bytes.
+const LINE_BYTES_MAX: u64 = 1_024;
+
+/// Whether somebody can be asked.
+pub(crate) fn is_there() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks for a password twice, without showing it; `None` where nothing was typed.
+pub(crate) async fn ask_password(prompt: &str) -> anyhow::Result<Option<Password>> {
+    let mut signals = Signals::listen()?;
+    let quiet = Quiet::begin()?;
+    let asked = async {
+        for _ in 0..TRIES_MAX {
+            let first = ask(prompt).await?;
+            if first.is_empty() {
+                return Ok(None);
+            }
+            let chosen = match Password::parse(first.clone()) {
+                Ok(chosen) => chosen,
+                Err(error) => {
+                    show(&format!("{error}\n"));
+                    continue;
+                }
+            };
+            if ask("Again: ").await? == first {
+                return Ok(Some(chosen));
+            }
+            show("the two are not the same\n");
+        }
+        bail!("no password after {TRIES_MAX} tries: nothing was changed")
+    };
+    let done = tokio::select! {
+        biased;
+        _ = signals.next() => Err(anyhow::anyhow!("interrupted: nothing was changed")),
+        done = asked => done,
+    };
+    drop(quiet);
+    done
+}
+
+/// The password on stdin: one line.
+pub(crate) fn read_password() -> anyhow::Result<Password> {
+    if io::stdin().is_terminal() {
+        bail!("--password-stdin would show what is typed on a terminal: leave it out, and you are asked");
+    }
+    let mut text = String::new();
+    let read = io::stdin().lock().take(LINE_BYTES_MAX).read_to_string(&mut text);
+    let text = Secret::new(text);
+    read.context("the password on stdin cannot be read; it is text in UTF-8")?;
+    let line = text.expose();
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.contains('\n') {
+        bail!("the password on stdin is one line, and there are more");
+    }
+    Password::parse(Secret::new(line.to_owned())).context("the password on stdin is refused")
+}
+
+/// One line; a thread that nobody waits for any more reads it where a signal comes first.
+async fn ask(prompt: &str) -> anyhow::Result<Secret> {
+    show(prompt);
+    let (told, line) = oneshot::channel();
+    std::thread::Builder::new().name("terminal".to_owned()).spawn(move || {
+        let mut text = String::new();
+        let read = io::stdin().lock().take(LINE_BYTES_MAX).read_line(&mut text);
+        let text = Secret::new(text);
+        // An error means that nobody waits.
+        let _ = told.send(read.map(|_| Secret::new(text.expose().trim_end_matches(['\r', '\n']).to_owned())));
+    })?;
+    let line = line.await.context("the terminal is gone")?.context("the terminal cannot be read")?;
+    // What ended the line was not shown either.
+    show("\n");
+    Ok(line)
+}
+
+fn show(text: &str) {
+    use std::io::Write;
+    let mut terminal = io::stderr().lock();
+    // Who has no terminal any more reads nothing.
+    let _ = terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush());
+}
+
+/// A terminal that does not show what is typed. Dropped, it does again.
+struct Quiet {
+    stdin: Stdin,
+    before: Termios,
+}
+
+impl Quiet {
+    fn begin() -> anyhow::Result<Self> {
+        let stdin = io::stdin();
+        let before = tcgetattr(&stdin).context("the terminal does not say what it is")?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&stdin, OptionalActions::Flush, &quiet).context("the terminal cannot hide what is typed")?;
+        Ok(Self { stdin, before })
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // Nothing can be done about a terminal that is gone.
+        let _ = tcsetattr(&self.stdin, OptionalActions::Now, &self.before);
+    }
+}

@@ -1,0 +1,308 @@
+"""What every script does: runs its scenarios, a few at a time, and prints a line of JSON for each."""
+
+import asyncio
+import inspect
+import json
+import os
+import re
+import sys
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, AsyncIterator, Callable
+
+GATEWAY, PROBE = os.environ["GATEWAY"], os.environ["PROBE"]
+KEY, KEY_FEW, KEY_SPENT, KEY_UNKNOWN = (os.environ[f"KEY{name}"] for name in ("", "_FEW", "_SPENT", "_UNKNOWN"))
+AT_ONCE = 10
+# The gateway's ids.
+UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+# How long a client that is told to be impatient waits; `slow` answers after 3 s.
+IMPATIENT_S = 1.0
+
+
+@dataclass(frozen=True)
+class At:
+    """A scenario's own: `id` goes out as `x-request-id`, so that the gateway's log tells what became of the call."""
+
+    id: str
+    key: str
+    origin: str = GATEWAY
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong; a script says what its client makes of it."""
+
+    name: str
+    status: int
+    says: str
+    model: str = "mock"
+    key: str = KEY
+    once: bool = False
+
+
+FAULTS = [
+    Fault("unknown key", 401, "key", key=KEY_UNKNOWN),
+    Fault("spent quota", 429, "quota", key=KEY_SPENT),
+    Fault("unknown model", 404, "no-such-model", model="no-such-model"),
+    Fault("upstream 500", 500, "mock", model="failing", once=True),
+    Fault("upstream 529", 529, "mock", model="overloaded", once=True),
+]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One call. `whole(client, model)` is written so that the asynchronous client runs it too: what it answers there is
+    awaited. `stream` answers what is iterated, `piece` says its text. `tool` takes two requests, `tool_stream` one.
+    `free` is free of charge, `fixed` names no model,
+    `binary` streams have no events, `brief` ones few."""
+
+    check: Callable[[Any], None] = lambda _: None
+    whole: Callable[[Any, str], Any] | None = None
+    stream: Callable[[Any, str], Any] | None = None
+    piece: Callable[[Any], str | None] = lambda _: ""
+    tool: Callable[[Any, str], None] | None = None
+    tool_stream: Callable[[Any, str], None] | None = None
+    free: bool = False
+    fixed: bool = False
+    binary: bool = False
+    brief: bool = False
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Client:
+    """A library: how a scenario gets its client, and what it makes of what goes wrong. `again` and `once` are options of
+    `make`; `within` makes those of an impatient client."""
+
+    make: Callable[..., AbstractContextManager]
+    make_async: Callable[..., Any]
+    again: dict
+    once: dict
+    within: Callable[[float], dict]
+    status: Callable[[Exception], int]
+    caught: Callable[[Exception, Fault], None]
+    caught_in_stream: Callable[[Exception], None]
+    timed_out: Callable[[Exception], bool]
+    notes: dict = field(default_factory=dict)
+
+
+def has_text(text: Any) -> None:
+    assert isinstance(text, str) and len(text.strip()) > 3, f"no text: {text!r}"
+
+
+def has_id(text: Any) -> None:
+    assert UUID_V7.search(str(text)), f"no id: {text!r}"
+
+
+def is_a(error: Exception, kind: type) -> None:
+    assert isinstance(error, kind), f"{type(error).__name__} is no {kind.__name__}: {error}"
+
+
+def thrown(run: Callable[[], Any]) -> Exception:
+    try:
+        value = run()
+    except AssertionError:
+        raise
+    except Exception as error:
+        return error
+    raise AssertionError(f"nothing was thrown: {value!r}"[:300])
+
+
+def drained(opened: Any, piece: Callable[[Any], str | None]) -> str:
+    """All that a stream says; a helper's stream is a context."""
+    with opened if hasattr(opened, "__enter__") else nullcontext(opened) as events:
+        return "".join(piece(event) or "" for event in events)
+
+
+class Suite:
+    def __init__(self, client: str, version: str, base: str = "") -> None:
+        """`client` as the table calls it, its package's version, and the path that users write after the origin."""
+        self.client, self.version, self.base, self.scenarios = client, version, base, []
+        self.probe = None
+
+    def add(
+        self,
+        call: str,
+        case: str,
+        name: str,
+        run: Callable[[At], Any],
+        *,
+        requests: int = 1,
+        key: str = KEY,
+        note: str | None = None,
+    ) -> None:
+        line = {"client": self.client, "version": self.version, "base": self.base, "call": call, "case": case}
+        line |= {"name": name, "id": self._id(len(self.scenarios)), "requests": requests, "note": note}
+        self.scenarios.append((line, run, key))
+
+    def cover(self, call: str, spec: Spec, client: Client) -> None:
+        """Every scenario of one call."""
+
+        def calling(at: At, model: str, **options: Any) -> Any:
+            with client.make(at, **options) as one:
+                if spec.whole:
+                    return spec.whole(one, model)
+                return drained(spec.stream(one, model), spec.piece)
+
+        def with_one(run: Callable[[Any, str], Any]) -> Callable[[At], None]:
+            def scenario(at: At) -> None:
+                with client.make(at) as one:
+                    run(one, "tool")
+
+            return scenario
+
+        # Once, to somebody who notes what a client sends.
+        self.probe = self.probe or (lambda: calling(At(self._id("probe"), KEY, PROBE), "mock", **client.once))
+        if spec.whole:
+            self.add(call, "ok", "whole", lambda at: spec.check(calling(at, "mock")))
+            self.add(call, "ok", "asynchronous", lambda at: spec.check(asyncio.run(self._asynchronous(at, spec, client))))
+        if spec.tool:
+            self.add(call, "tool", "called and answered", with_one(spec.tool), requests=2)
+        if spec.tool_stream:
+            self.add(call, "tool", "streamed", with_one(spec.tool_stream))
+        if spec.stream:
+            self._streams(call, spec, client)
+        for fault in FAULTS:
+            if spec.fixed if fault.model != "mock" else spec.free and fault.status == 429:
+                continue
+
+            def run(at: At, fault: Fault = fault) -> None:
+                error = thrown(lambda: calling(at, fault.model, **(client.once if fault.once else {})))
+                assert client.status(error) == fault.status, f"{type(error).__name__} {error}"
+                assert fault.says in str(error), str(error)
+                client.caught(error, fault)
+
+            self.add(call, "error", fault.name, run, key=fault.key, note=client.notes.get("error"))
+        if spec.fixed:
+            return
+        for model, status in [("busy", 429), ("away", 503)]:
+            again = lambda at, model=model: calling(at, model, **client.again)
+            self.add(call, "retry", f"after {status}", again, requests=2, note=client.notes.get("retry"))
+
+        def impatient(at: At) -> None:
+            error = thrown(lambda: calling(at, "slow", **client.within(IMPATIENT_S)))
+            assert client.timed_out(error), f"{type(error).__name__} {error}"
+
+        self.add(call, "timeout", "of the client", impatient)
+        if spec.whole:
+            self.add(call, "cancel", "before the answer", lambda at: asyncio.run(self._cancelled(at, spec, client)))
+
+    def limited(self, call: str, spec: Spec, client: Client) -> None:
+        """The second request within a minute of a key that may make one."""
+
+        def run(at: At) -> None:
+            with client.make(at, **client.once) as one:
+                spec.whole(one, "mock")
+                error = thrown(lambda: spec.whole(one, "mock"))
+            assert client.status(error) == 429 and "a minute" in str(error), f"{type(error).__name__} {error}"
+            client.caught(error, Fault("rate limit", 429, "a minute"))
+
+        self.add(call, "error", "rate limit", run, requests=2, key=KEY_FEW)
+
+    def _streams(self, call: str, spec: Spec, client: Client) -> None:
+        enough, endless = (1, "paced") if spec.brief else (3, "long")
+
+        def to_its_end(at: At) -> None:
+            with client.make(at) as one:
+                has_text(drained(spec.stream(one, "mock"), spec.piece))
+
+        def cut(at: At) -> None:
+            with client.make(at, **client.once) as one:
+                error = thrown(lambda: drained(spec.stream(one, "cut"), spec.piece))
+                # Bytes have no event that could say why they end.
+                if not spec.binary:
+                    client.caught_in_stream(error)
+
+        def left(at: At) -> None:
+            with client.make(at) as one:
+                opened = spec.stream(one, endless)
+                with opened if hasattr(opened, "__enter__") else nullcontext(opened) as events:
+                    seen = [event for _, event in zip(range(enough), events)]
+                    assert len(seen) == enough
+                    events.close()
+
+        async def asynchronous(at: At) -> None:
+            async with client.make_async(at) as one:
+                has_text("".join([spec.piece(event) or "" async for event in events_of(spec.stream(one, "mock"))]))
+
+        async def cancelled(at: At) -> None:
+            async with client.make_async(at) as one:
+                reached = asyncio.Event()
+
+                async def read() -> None:
+                    seen = 0
+                    async for _ in events_of(spec.stream(one, endless)):
+                        seen += 1
+                        if seen == enough:
+                            reached.set()
+
+                task = asyncio.create_task(read())
+                await reached.wait()
+                task.cancel()
+                await asyncio.wait([task])
+                assert task.cancelled(), task
+
+        self.add(call, "stream", "to its end", to_its_end)
+        if not spec.brief:
+            self.add(call, "stream", "cut upstream", cut, note=spec.note)
+        self.add(call, "cancel", "in a stream", left)
+        if not spec.binary:
+            self.add(call, "stream", "asynchronous", lambda at: asyncio.run(asynchronous(at)))
+            self.add(call, "cancel", "in an asynchronous stream", lambda at: asyncio.run(cancelled(at)))
+
+    async def _asynchronous(self, at: At, spec: Spec, client: Client) -> Any:
+        async with client.make_async(at) as one:
+            return await settled(spec.whole(one, "mock"))
+
+    async def _cancelled(self, at: At, spec: Spec, client: Client) -> None:
+        async with client.make_async(at, **client.once) as one:
+            try:
+                await asyncio.wait_for(settled(spec.whole(one, "slow")), IMPATIENT_S)
+            except asyncio.TimeoutError:
+                return
+        raise AssertionError("it was not cancelled")
+
+    def _id(self, scenario: int | str) -> str:
+        client = re.sub("[^A-Za-z0-9]+", "-", self.client)
+        return f"{client}-{self.version}.{scenario}"
+
+    def run(self) -> None:
+        thrown(self.probe)
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            for line in threads.map(lambda scenario: one(*scenario), self.scenarios):
+                print(json.dumps(line))
+        sys.stdout.flush()
+        # Some clients keep threads for a while.
+        os._exit(0)
+
+
+async def events_of(opened: Any) -> AsyncIterator[Any]:
+    """The events of a stream that an asynchronous client opens; a helper's stream is a context."""
+    if inspect.isawaitable(opened):
+        opened = await opened
+    if hasattr(opened, "__aenter__"):
+        async with opened as events:
+            async for event in events:
+                yield event
+    else:
+        async for event in opened:
+            yield event
+
+
+async def settled(value: Any) -> Any:
+    """What an asynchronous client answers; a pager is read to its end."""
+    if hasattr(value, "__aiter__") and not inspect.isawaitable(value):
+        return [item async for item in value]
+    value = await value
+    return [item async for item in value] if hasattr(value, "__aiter__") else value
+
+
+def one(line: dict, run: Callable[[At], Any], key: str) -> dict:
+    try:
+        run(At(line["id"], key))
+        detail = ""
+    except BaseException as error:
+        detail = f"{type(error).__name__}: {error}\n{traceback.format_exc()[-1500:]}"
+    return {**line, "pass": not detail, "detail": detail}

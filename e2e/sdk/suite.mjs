@@ -1,0 +1,183 @@
+// What every script does: runs its scenarios, a few at a time, and prints a line of JSON for each.
+import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
+
+const { GATEWAY, PROBE, KEY, KEY_FEW, KEY_SPENT, KEY_UNKNOWN } = process.env;
+const AT_ONCE = 10;
+const SCENARIO_TIMEOUT_MS = 30_000;
+/** The gateway's ids. */
+const UUID_V7 = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/;
+/** How long a client that is told to be impatient waits; `slow` answers after 3 s. */
+const IMPATIENT_MS = 1_000;
+
+export { assert };
+
+/** What goes wrong; a script says what its client makes of it. */
+const FAULTS = [
+  { name: "unknown key", key: KEY_UNKNOWN, model: "mock", status: 401, says: /key/ },
+  { name: "spent quota", key: KEY_SPENT, model: "mock", status: 429, says: /quota/ },
+  { name: "unknown model", model: "no-such-model", status: 404, says: /no-such-model/ },
+  { name: "upstream 500", model: "failing", status: 500, says: /mock/, once: true },
+  { name: "upstream 529", model: "overloaded", status: 529, says: /mock/, once: true },
+];
+
+/** Has text that somebody could read. */
+export function hasText(text) {
+  assert.ok(typeof text === "string" && text.trim().length > 3, `no text: ${JSON.stringify(text)}`);
+}
+
+export function hasId(text) {
+  assert.match(String(text), UUID_V7);
+}
+
+export function isA(error, type) {
+  assert.ok(error instanceof type, `${error.constructor.name} is no ${type.name}: ${error.message}`);
+}
+
+/** What the promise throws; it must throw. */
+export async function thrown(promise) {
+  let value;
+  try {
+    value = await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new assert.AssertionError({ message: `nothing was thrown: ${JSON.stringify(value)}` });
+}
+
+/** All that a stream says. */
+export async function drained(opened, piece) {
+  let text = "";
+  for await (const event of opened) text += piece(event) ?? "";
+  return text;
+}
+
+export class Suite {
+  #scenarios = [];
+  #probe;
+
+  /** `client` as the table calls it, its package's version, and the path that users write after the gateway's origin. */
+  constructor(client, version, base = "") {
+    this.client = client;
+    this.version = version;
+    this.base = base;
+  }
+
+  /**
+   * `run` gets `{origin, id, key}`: where to call, with which key; `id` goes out as `x-request-id`, so that the gateway's
+   * log tells what became of the call. `requests` is how many of them the log must have; `note` is what a reader must know.
+   */
+  add(call, kind, name, run, { requests = 1, note, key = KEY } = {}) {
+    this.#scenarios.push({ call, case: kind, name, run, requests, note, key });
+  }
+
+  /**
+   * Every scenario of one call. The call: `whole(client, model, options)` and how to `check` it; `stream` and the text of
+   * a `piece`; `tool`, which takes two requests, or `toolStream`, which takes one; `free` of charge; `fixed`, without
+   * a model's name; `binary`, a stream without events; `brief`, a stream of few.
+   * The client: `make(at, options)`, its `options`, and what it makes of what goes wrong.
+   */
+  cover(call, spec, client) {
+    const { make } = client;
+    const any = spec.whole ?? (async (...args) => drained(await spec.stream(...args), spec.piece));
+    // Once, to somebody who notes what a client sends.
+    this.#probe ??= () => any(make({ ...this.#at("probe"), origin: PROBE, key: KEY }, client.options.once), "mock");
+    if (spec.whole) this.add(call, "ok", "whole", async (at) => spec.check(await spec.whole(make(at), "mock")));
+    if (spec.tool) this.add(call, "tool", "called and answered", (at) => spec.tool(make(at), "tool"), { requests: 2 });
+    if (spec.toolStream) this.add(call, "tool", "streamed", (at) => spec.toolStream(make(at), "tool"));
+    if (spec.stream) this.#streams(call, spec, client);
+    for (const fault of FAULTS) {
+      const hasFault = fault.model === "mock" ? !(spec.free && fault.status === 429) : !spec.fixed;
+      if (!hasFault) continue;
+      const run = async (at) => {
+        const error = await thrown(any(make(at, fault.once ? client.options.once : {}), fault.model));
+        assert.equal(error.status, fault.status, error.message);
+        assert.match(error.message, fault.says);
+        client.caught(error, fault.name);
+      };
+      this.add(call, "error", fault.name, run, { key: fault.key, note: client.notes?.error });
+    }
+    if (!spec.fixed) this.#patience(call, any, client);
+  }
+
+  /** The second request within a minute of a key that may make one. */
+  limited(call, { whole }, { make, options, caught }) {
+    const run = async (at) => {
+      await whole(make(at, options.once), "mock");
+      const error = await thrown(whole(make(at, options.once), "mock"));
+      assert.equal(error.status, 429, error.message);
+      assert.match(error.message, /a minute/);
+      caught(error, "rate limit");
+    };
+    this.add(call, "error", "rate limit", run, { key: KEY_FEW, requests: 2 });
+  }
+
+  #streams(call, { stream, piece, binary, brief, note }, { make, caughtInStream, leave, isAborted, notes }) {
+    const whole = async (at) => hasText(await drained(await stream(make(at), "mock"), piece));
+    this.add(call, "stream", "to its end", whole);
+    const cut = async (at) => {
+      const error = await thrown(stream(make(at), "cut").then((opened) => drained(opened, piece)));
+      // Bytes have no event that could say why they end.
+      if (!binary) caughtInStream(error);
+    };
+    if (!brief) this.add(call, "stream", "cut upstream", cut, { note: note ?? notes?.cut });
+    this.add(call, "cancel", "in a stream", async (at) => {
+      const stop = new AbortController();
+      const opened = await stream(make(at), brief ? "paced" : "long", leave(stop.signal));
+      const enough = brief ? 1 : 3;
+      let pieces = 0;
+      try {
+        for await (const _ of opened) if (++pieces === enough) stop.abort();
+      } catch (error) {
+        if (pieces < enough) throw error;
+        if (!binary) isAborted(error);
+      }
+      assert.ok(pieces >= enough, `${pieces} pieces`);
+    });
+  }
+
+  #patience(call, any, { make, options, leave, isTimedOut, isAborted, notes }) {
+    for (const [model, status] of [["busy", 429], ["away", 503]]) {
+      const run = async (at) => void (await any(make(at, options.again), model));
+      if (options.again) this.add(call, "retry", `after ${status}`, run, { requests: 2, note: notes?.retry });
+    }
+    this.add(call, "timeout", "of the client", async (at) => {
+      isTimedOut(await thrown(any(make(at, options.within(IMPATIENT_MS)), "slow")));
+    });
+    this.add(call, "cancel", "before the answer", async (at) => {
+      const stop = new AbortController();
+      setTimeout(() => stop.abort(), IMPATIENT_MS);
+      isAborted(await thrown(any(make(at, options.once), "slow", leave(stop.signal))));
+    });
+  }
+
+  async run() {
+    await thrown(this.#probe());
+    const waiting = this.#scenarios.entries();
+    const worker = async () => {
+      for (const [number, scenario] of waiting) await this.#one(number, scenario);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    // Some clients keep their connections, and the process, for a while.
+    process.exit(0);
+  }
+
+  async #one(number, { run, key, ...line }) {
+    const at = { ...this.#at(number), key };
+    const limit = new AbortController();
+    const late = pause(SCENARIO_TIMEOUT_MS, null, { signal: limit.signal }).then(() => {
+      throw new Error(`not within ${SCENARIO_TIMEOUT_MS} ms`);
+    });
+    const fail = (error) => `${error?.constructor?.name}: ${error?.message}\n${error?.stack ?? ""}`.slice(0, 2000);
+    const detail = await Promise.race([Promise.resolve().then(() => run(at)), late]).then(() => "", fail);
+    limit.abort();
+    late.catch(() => {});
+    const { client, version, base } = this;
+    console.log(JSON.stringify({ client, version, base, ...line, id: at.id, pass: !detail, detail }));
+  }
+
+  #at(scenario) {
+    const client = this.client.replaceAll(/[^a-z0-9]+/gi, "-");
+    return { origin: GATEWAY, id: `${client}-${this.version}.${scenario}` };
+  }
+}

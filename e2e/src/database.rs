@@ -1,0 +1,270 @@
+//! Where a server keeps its rows: SQLite in its data folder, or a database of its own on a PostgreSQL.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Map, Value};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ColumnIndex, ConnectOptions, Connection, Decode, Executor, Row, Type};
+
+/// Says on what the suite runs: `sqlite`, which it does unless told, or `postgres`.
+const STORE: &str = "TOLLGATE_TEST_STORE";
+/// The URL of a PostgreSQL on which databases may be made.
+const POSTGRES: &str = "TOLLGATE_TEST_POSTGRES";
+
+/// A database on PostgreSQL, dropped with its owner.
+#[derive(Debug)]
+pub struct Database {
+    server: String,
+    name: String,
+}
+
+/// A row of `usage_events`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The request's id, in lowercase hex without dashes.
+    pub id: String,
+    /// What the caller got.
+    pub status: i64,
+    /// How the request ended.
+    pub outcome: String,
+    /// The columns of [`COLUMNS`] by name: numbers, text, null.
+    pub row: Value,
+}
+
+/// What is read of an event, all of it as text.
+pub const COLUMNS: [(&str, &str); 27] = [
+    ("status", "CAST(e.status AS TEXT)"),
+    ("outcome", "e.outcome"),
+    ("format", "e.format"),
+    ("model", "asked.name"),
+    ("provider", "provider.name"),
+    ("provider_model", "sent.name"),
+    ("answered_model", "answered.name"),
+    ("streamed", "CASE WHEN e.streamed THEN '1' ELSE '0' END"),
+    ("credits", "CAST(e.credits AS TEXT)"),
+    ("attempts", "CAST(e.attempts AS TEXT)"),
+    ("upstream_status", "CAST(e.upstream_status AS TEXT)"),
+    ("request_bytes", "CAST(e.request_bytes AS TEXT)"),
+    ("response_bytes", "CAST(e.response_bytes AS TEXT)"),
+    ("usage_source", "e.usage_source"),
+    ("input", "CAST(e.input_tokens AS TEXT)"),
+    ("cached_input", "CAST(e.cached_input_tokens AS TEXT)"),
+    ("cache_write_short", "CAST(e.cache_write_short_tokens AS TEXT)"),
+    ("cache_write_long", "CAST(e.cache_write_long_tokens AS TEXT)"),
+    ("output", "CAST(e.output_tokens AS TEXT)"),
+    ("reasoning", "CAST(e.reasoning_tokens AS TEXT)"),
+    ("audio_input", "CAST(e.audio_input_tokens AS TEXT)"),
+    ("image_input", "CAST(e.image_input_tokens AS TEXT)"),
+    ("audio_output", "CAST(e.audio_output_tokens AS TEXT)"),
+    ("image_output", "CAST(e.image_output_tokens AS TEXT)"),
+    ("billed_unit", "e.billed_unit"),
+    ("billed_quantity", "CAST(e.billed_quantity AS TEXT)"),
+    ("cost_nano", "CAST(e.cost_nano AS TEXT)"),
+];
+
+/// Whether the suite runs on PostgreSQL.
+#[must_use]
+pub fn on_postgres() -> bool {
+    match std::env::var(STORE).as_deref() {
+        Err(_) | Ok("" | "sqlite") => false,
+        Ok("postgres") => true,
+        Ok(other) => panic!("{STORE} is sqlite or postgres, not {other}"),
+    }
+}
+
+impl Database {
+    /// A new, empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        let Ok(server) = std::env::var(POSTGRES) else {
+            panic!("{POSTGRES} names no server: cargo run -p xtask -- postgres COMMAND starts one")
+        };
+        Self::on(server)
+    }
+
+    /// A new, empty one on the server of this URL, as a user who may make one.
+    #[must_use]
+    pub fn on(server: String) -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let name = format!("e2e_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let database = Self { server, name };
+        database.on_the_server(format!("CREATE DATABASE {}", database.name));
+        database
+    }
+
+    /// What `DATABASE_URL` says.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let (server, _) = self.server.rsplit_once('/').unwrap_or((&self.server, ""));
+        format!("{server}/{}", self.name)
+    }
+
+    /// [`Database::url`], by another way to the same server.
+    #[must_use]
+    pub fn url_by(&self, way: std::net::SocketAddr) -> String {
+        self.url().replacen(self.host(), &way.to_string(), 1)
+    }
+
+    /// `HOST:PORT` of its server.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let (_, rest) = self.server.split_once("://").unwrap_or_default();
+        let authority = rest.split('/').next().unwrap_or_default();
+        authority.rsplit('@').next().unwrap_or_default()
+    }
+
+    /// Ends every connection to it, as a restart of the server would.
+    pub fn cut(&self) {
+        let name = &self.name;
+        self.on_the_server(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
+    }
+
+    /// On a thread of its own: tests have a runtime already, and `Drop` cannot await.
+    fn on_the_server(&self, statement: String) {
+        let server = self.server.clone();
+        let done = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let run = async {
+                let mut connection = PgConnection::connect(&server).await?;
+                connection.execute(sqlx::AssertSqlSafe(statement)).await?;
+                connection.close().await
+            };
+            runtime.map_err(sqlx::Error::from).and_then(|runtime| runtime.block_on(run))
+        });
+        match done.join() {
+            Ok(Ok(())) => {}
+            failed => panic!("PostgreSQL: {failed:?}"),
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.on_the_server(format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        }
+    }
+}
+
+/// `SQLite`'s file in a data folder.
+#[must_use]
+pub fn file(data: &Path) -> PathBuf {
+    let is_sqlite = |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0"));
+    let mut paths = std::fs::read_dir(data).into_iter().flatten().flatten().map(|entry| entry.path());
+    paths.find(is_sqlite).unwrap_or_else(|| panic!("no SQLite file in {}", data.display()))
+}
+
+/// The rows that a store has, read beside its server.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// The data folder.
+    pub data: &'a Path,
+    /// The database, where it is not SQLite's file in the folder.
+    pub database: Option<&'a Database>,
+}
+
+impl Rows<'_> {
+    /// The first column of a query's one row, as a number.
+    pub async fn number(&self, query: &'static str) -> i64 {
+        let number: Result<i64, sqlx::Error> = match self.database {
+            Some(database) => {
+                let mut connection = postgres(database).await;
+                // A sum of integers is NUMERIC there.
+                let query = format!("SELECT ({query})::bigint");
+                sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&mut connection).await
+            }
+            None => sqlx::query_scalar(query).fetch_one(&mut self.sqlite().await).await,
+        };
+        number.unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
+    /// What `SQLite` says of its own file: `ok`, or what is wrong. `PostgreSQL` keeps itself.
+    pub async fn integrity(&self) -> String {
+        if self.database.is_some() {
+            return "ok".to_owned();
+        }
+        let told = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut self.sqlite().await).await;
+        told.unwrap_or_else(|error| panic!("integrity_check: {error}"))
+    }
+
+    /// Changes rows, in the words of the database that it is.
+    pub async fn execute(&self, on_sqlite: &'static str, on_postgres: &'static str) {
+        let done = match self.database {
+            Some(database) => postgres(database).await.execute(on_postgres).await.map(|_| ()),
+            None => {
+                let options = SqliteConnectOptions::new().filename(file(self.data));
+                let mut connection = options.connect().await.unwrap_or_else(|error| panic!("SQLite: {error}"));
+                connection.execute(on_sqlite).await.map(|_| ())
+            }
+        };
+        done.unwrap_or_else(|error| panic!("{on_sqlite}: {error}"));
+    }
+
+    /// The rows of requests, in order of their ids.
+    pub async fn events(&self) -> Vec<Event> {
+        let rows = match self.database {
+            Some(database) => {
+                let query = select("encode(uuid_send(e.id), 'hex')");
+                let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&mut postgres(database).await).await;
+                rows.map(|rows| rows.iter().map(event).collect())
+            }
+            None => {
+                let query = select("lower(hex(e.id))");
+                let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&mut self.sqlite().await).await;
+                rows.map(|rows| rows.iter().map(event).collect())
+            }
+        };
+        rows.unwrap_or_else(|error| panic!("usage_events: {error}"))
+    }
+
+    async fn sqlite(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(file(self.data)).read_only(true);
+        options.connect().await.unwrap_or_else(|error| panic!("SQLite: {error}"))
+    }
+}
+
+async fn postgres(database: &Database) -> PgConnection {
+    let options = database.url().parse::<PgConnectOptions>();
+    let connected = match options {
+        Ok(options) => options.connect().await,
+        Err(error) => Err(error),
+    };
+    connected.unwrap_or_else(|error| panic!("PostgreSQL: {error}"))
+}
+
+fn select(id: &str) -> String {
+    let columns: String = COLUMNS.iter().map(|(_, column)| format!(", {column}")).collect();
+    let name = |table: &str, column: &str| format!(" LEFT JOIN names {table} ON {table}.no = e.{column}");
+    let joins = [
+        name("asked", "model_no"),
+        name("provider", "provider_no"),
+        name("sent", "provider_model_no"),
+        name("answered", "answered_model_no"),
+    ];
+    format!("SELECT {id} AS event{columns} FROM usage_events e{} ORDER BY 1", joins.concat())
+}
+
+fn event<'r, R>(read: &'r R) -> Event
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let text = |at: usize| read.get::<Option<String>, _>(at);
+    let value = |text: String| text.parse::<i64>().map_or(Value::String(text), Value::from);
+    let columns = COLUMNS.iter().enumerate().map(|(at, (name, _))| {
+        let name = (*name).to_owned();
+        (name, text(at + 1).map_or(Value::Null, value))
+    });
+    let row = Value::Object(columns.collect::<Map<String, Value>>());
+    let (status, outcome) = (row["status"].as_i64(), row["outcome"].as_str().map(str::to_owned));
+    Event { id: text(0).unwrap_or_default(), status: status.unwrap_or(0), outcome: outcome.unwrap_or_default(), row }
+}

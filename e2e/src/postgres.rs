@@ -1,0 +1,220 @@
+//! A PostgreSQL of a test's own, which it may stop and start again. `xtask postgres` runs the one that tests share.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, getuid, kill_process};
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::wait::eventually_within;
+
+/// Where Debian puts each major version's programs.
+const VERSIONS: &str = "/usr/lib/postgresql";
+/// Who runs the server where we are root, which it refuses; the first that there is.
+const USERS: [&str; 2] = ["postgres", "nobody"];
+const SETTINGS: [&str; 6] = [
+    "fsync=off",
+    "full_page_writes=off",
+    "max_connections=60",
+    "shared_buffers=16MB",
+    "logging_collector=off",
+    "listen_addresses=127.0.0.1",
+];
+const READY: Duration = Duration::from_secs(30);
+
+/// A cluster in a temporary folder; dropped, both go.
+#[derive(Debug)]
+pub struct Server {
+    programs: PathBuf,
+    /// User and group, where they are not ours.
+    user: Option<(u32, u32)>,
+    port: u16,
+    postmaster: Option<Child>,
+    folder: TempDir,
+}
+
+/// How a server is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Everybody is sent away, and what is open is rolled back.
+    Fast,
+    /// Nothing is finished: the next start recovers, as after a crash.
+    Immediate,
+    /// `kill -9` of it and of all that it started: nobody says good-bye, and the next start recovers.
+    Kill,
+}
+
+impl Server {
+    /// Makes one and starts it.
+    pub async fn start() -> Self {
+        let (programs, user) = (programs(), other_user().await);
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let (Ok(folder), Ok(port)) = (tempfile::Builder::new().prefix("tollgate-outage-").tempdir(), port) else {
+            panic!("no folder or no port for a PostgreSQL")
+        };
+        let owned = fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).and_then(|()| match user {
+            Some((user, group)) => chown(folder.path(), Some(user), Some(group)),
+            None => Ok(()),
+        });
+        assert!(owned.is_ok(), "{owned:?}");
+        let mut server = Self { programs, user, port: port.port(), postmaster: None, folder };
+        let mut command = server.program("initdb");
+        command.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"]);
+        match command.arg(server.folder.path().join("data")).output().await {
+            Ok(made) if made.status.success() => {}
+            failed => panic!("initdb: {failed:?}"),
+        }
+        server.resume().await;
+        server
+    }
+
+    /// A database on it, as its superuser.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Stops it, whoever is connected, and waits for its end.
+    pub async fn stop(&mut self, how: Stop) {
+        let Some(mut postmaster) = self.postmaster.take() else { return };
+        let mut started = Vec::new();
+        if let Some(pid) = postmaster.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            let send = |pid, signal| {
+                let sent = kill_process(pid, signal);
+                assert!(sent.is_ok(), "{sent:?}");
+            };
+            match how {
+                Stop::Fast => send(pid, Signal::INT),
+                Stop::Immediate => send(pid, Signal::QUIT),
+                Stop::Kill => {
+                    // Stopped, it starts nobody while those are counted whom it has started.
+                    send(pid, Signal::STOP);
+                    started = children(pid);
+                    assert!(started.len() > 3, "a PostgreSQL of so few processes: {started:?}");
+                    send(pid, Signal::KILL);
+                    for child in &started {
+                        // One may have ended by itself.
+                        let _ = kill_process(*child, Signal::KILL);
+                    }
+                }
+            }
+        }
+        let ended = tokio::time::timeout(READY, postmaster.wait()).await;
+        assert!(matches!(ended, Ok(Ok(_))), "PostgreSQL does not stop: {ended:?}");
+        // The memory that they share is held until the last has gone.
+        eventually_within(READY, "PostgreSQL's processes end", async || {
+            (!started.iter().any(|child| is_running(*child))).then_some(())
+        })
+        .await;
+    }
+
+    /// Starts it again, on the same port, and waits until it answers.
+    pub async fn resume(&mut self) {
+        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log"));
+        let Ok((out, err)) = log.and_then(|log| Ok((log.try_clone()?, log))) else { panic!("no log for PostgreSQL") };
+        let mut command = self.program("postgres");
+        command.arg("-D").arg(self.folder.path().join("data")).arg("-k").arg(self.folder.path());
+        command.args(["-p", &self.port.to_string()]).args(SETTINGS.into_iter().flat_map(|setting| ["-c", setting]));
+        match command.stdout(out).stderr(err).spawn() {
+            Ok(child) => self.postmaster = Some(child),
+            Err(error) => panic!("postgres: {error}"),
+        }
+        let (url, log) = (self.url(), self.folder.path().join("log"));
+        eventually_within(READY, "PostgreSQL answers", async || {
+            if let Some(Ok(Some(ended))) = self.postmaster.as_mut().map(Child::try_wait) {
+                panic!("PostgreSQL ended with {ended}: {}", fs::read_to_string(&log).unwrap_or_default());
+            }
+            PgConnection::connect(&url).await.ok()?.close().await.ok()
+        })
+        .await;
+    }
+
+    /// A program of its own. Should we be killed, it is told to stop: `setpriv` is Debian's own, but not everybody's.
+    fn program(&self, name: &str) -> Command {
+        let (setpriv, program) = (Path::new("/usr/bin/setpriv"), self.programs.join(name));
+        let mut command = Command::new(if setpriv.exists() { setpriv } else { &program });
+        if setpriv.exists() {
+            if let Some((user, group)) = self.user {
+                command.args([format!("--reuid={user}"), format!("--regid={group}"), "--clear-groups".to_owned()]);
+            }
+            command.arg("--pdeathsig=QUIT").arg(program);
+        } else if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
+        }
+        command.process_group(0).stdin(Stdio::null()).current_dir("/").kill_on_drop(true);
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Its other processes end with it, before their folder goes.
+        let pid = self.postmaster.as_ref().and_then(Child::id);
+        if let Some(pid) = pid.and_then(|id| Pid::from_raw(id.cast_signed())) {
+            let _ = kill_process(pid, Signal::QUIT);
+        }
+        let is_running = |child: &mut Child| matches!(child.try_wait(), Ok(None));
+        for _ in 0..200 {
+            if !self.postmaster.as_mut().is_some_and(is_running) {
+                return;
+            }
+            #[expect(clippy::disallowed_methods, reason = "drop cannot await")]
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// State and parent of a process; `None` where there is none.
+fn state(process: &Path) -> Option<(char, i32)> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    // A program's name may have blanks; what follows its bracket has none.
+    let mut words = stat.rsplit_once(") ")?.1.split(' ');
+    Some((words.next()?.chars().next()?, words.next()?.parse().ok()?))
+}
+
+fn children(of: Pid) -> Vec<Pid> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
+    let of = of.as_raw_nonzero().get();
+    let children = processes.filter(|process| state(process).is_some_and(|(_, parent)| parent == of));
+    children.filter_map(|process| Pid::from_raw(process.file_name()?.to_str()?.parse().ok()?)).collect()
+}
+
+/// A process that has ended, but whose parent has not asked how, is not.
+fn is_running(process: Pid) -> bool {
+    let path = Path::new("/proc").join(process.as_raw_nonzero().get().to_string());
+    state(&path).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
+}
+
+/// The programs of the newest version that is installed.
+fn programs() -> PathBuf {
+    let installed = fs::read_dir(VERSIONS).into_iter().flatten().flatten();
+    let majors = installed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let folder = |major: u32| Path::new(VERSIONS).join(major.to_string()).join("bin");
+    match majors.filter(|major| folder(*major).join("initdb").exists()).max() {
+        Some(major) => folder(major),
+        None => panic!("PostgreSQL is missing in {VERSIONS}. As root: apt-get install -y postgresql"),
+    }
+}
+
+async fn other_user() -> Option<(u32, u32)> {
+    if !getuid().is_root() {
+        return None;
+    }
+    for name in USERS {
+        let number = async |which: &str| -> Option<u32> {
+            let told = Command::new("id").args([which, name]).stderr(Stdio::null()).output().await.ok()?;
+            String::from_utf8_lossy(&told.stdout).trim().parse().ok()
+        };
+        if let (Some(user), Some(group)) = (number("-u").await, number("-g").await) {
+            return Some((user, group));
+        }
+    }
+    panic!("PostgreSQL does not run as root, and there is no user {}", USERS.join(" or "))
+}

@@ -1,0 +1,216 @@
+//! One reading of an HTTP/1.1 request and no other: what a backend that forgives nothing sees in its bytes.
+//!
+//! Stricter than RFC 9112 asks of a server: whatever two parsers could take in two senses is not a request here.
+
+/// A request that can be read in one sense only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The target as written.
+    pub target: String,
+    /// Names in lowercase, values without the blanks around them; a character for each byte.
+    pub fields: Vec<(String, String)>,
+    /// The body, chunks joined.
+    pub body: Vec<u8>,
+}
+
+/// What stands at the beginning of some bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// A whole request, and how many bytes it takes.
+    Whole(Request, usize),
+    /// The beginning of one.
+    Part,
+    /// Nothing that one may rely on.
+    Wrong(&'static str),
+}
+
+type Read<T> = Result<Option<T>, &'static str>;
+
+/// Framing of a request's body.
+enum Framed {
+    Length(usize),
+    Chunked,
+}
+
+impl Request {
+    /// Every value of `name` (lowercase), in order.
+    #[must_use]
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.fields.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// `METHOD TARGET`, and ` | BODY` where there is one.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let line = format!("{} {}", self.method, self.target);
+        if self.body.is_empty() { line } else { format!("{line} | {}", self.body.escape_ascii()) }
+    }
+}
+
+/// Reads the first request of `bytes`.
+#[must_use]
+pub fn read(bytes: &[u8]) -> Reading {
+    match whole(bytes) {
+        Ok(Some((request, len))) => Reading::Whole(request, len),
+        Ok(None) => Reading::Part,
+        Err(why) => Reading::Wrong(why),
+    }
+}
+
+fn whole(bytes: &[u8]) -> Read<(Request, usize)> {
+    let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        // What is wrong already need not be waited for.
+        let lone = bytes.iter().zip(bytes.iter().skip(1)).any(|(a, b)| *b == b'\n' && *a != b'\r');
+        return if lone { Err("a line ends with LF alone") } else { Ok(None) };
+    };
+    let mut request = head(bytes.get(..at).unwrap_or_default())?;
+    let rest = bytes.get(at + 4..).unwrap_or_default();
+    let taken = match framing(&request)? {
+        Framed::Length(length) => match rest.get(..length) {
+            Some(body) => {
+                request.body = body.to_vec();
+                length
+            }
+            None => return Ok(None),
+        },
+        Framed::Chunked => match chunks(rest)? {
+            Some((body, taken)) => {
+                request.body = body;
+                taken
+            }
+            None => return Ok(None),
+        },
+    };
+    Ok(Some((request, at + 4 + taken)))
+}
+
+fn head(bytes: &[u8]) -> Result<Request, &'static str> {
+    let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+    let mut lines = text.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (Some(method), Some(target), Some("HTTP/1.1"), None) = (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err("not METHOD TARGET HTTP/1.1");
+    };
+    if !is_token(method) {
+        return Err("the method is no token");
+    }
+    if !target.starts_with(['/', '*']) || !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        return Err("the target is not in origin form");
+    }
+    let mut fields = Vec::new();
+    for line in lines {
+        let Some((name, value)) = line.split_once(':') else { return Err("a field has no colon") };
+        if !is_token(name) {
+            return Err("a field's name is no token");
+        }
+        if value.bytes().any(|byte| (byte.is_ascii_control() && byte != b'\t') || byte == 0x7f) {
+            return Err("a field's value has a control character");
+        }
+        fields.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
+    }
+    Ok(Request { method: method.to_owned(), target: target.to_owned(), fields, body: Vec::new() })
+}
+
+fn framing(request: &Request) -> Result<Framed, &'static str> {
+    let host = request.all("host");
+    if host.len() != 1 || host.iter().any(|host| host.is_empty()) {
+        return Err("not one Host");
+    }
+    let (lengths, codings) = (request.all("content-length"), request.all("transfer-encoding"));
+    match (lengths.as_slice(), codings.as_slice()) {
+        ([], []) => Ok(Framed::Length(0)),
+        ([], ["chunked"]) => Ok(Framed::Chunked),
+        ([length], []) if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
+            length.parse().map(Framed::Length).map_err(|_| "the length is not a number")
+        }
+        _ => Err("the body is framed twice or oddly"),
+    }
+}
+
+/// A chunked body without extensions and trailers.
+fn chunks(bytes: &[u8]) -> Read<(Vec<u8>, usize)> {
+    let (mut body, mut at) = (Vec::new(), 0);
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let size = rest.get(..digits).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default();
+        match (digits, rest.get(digits..digits + 2)) {
+            (_, None) => return Ok(None),
+            (1.., Some(b"\r\n")) => {}
+            _ => return Err("not a chunk's size"),
+        }
+        let size = usize::from_str_radix(size, 16).map_err(|_| "a chunk's size is out of range")?;
+        at += digits + 2;
+        let Some(data) = bytes.get(at..at + size + 2) else { return Ok(None) };
+        let Some(content) = data.strip_suffix(b"\r\n") else {
+            return Err(if size == 0 { "there are trailers" } else { "a chunk does not end with CRLF" });
+        };
+        body.extend(content);
+        at += size + 2;
+        if size == 0 {
+            return Ok(Some((body, at)));
+        }
+    }
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_one_sense_is_read_to_its_end() {
+        for (sent, told) in [
+            (&b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n"[..], "GET /a?b"),
+            (b"POST /a HTTP/1.1\r\nhost:x\r\ncontent-length: 2\r\n\r\nhi", "POST /a | hi"),
+            (
+                b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nh\r\n1\r\ni\r\n0\r\n\r\n",
+                "POST /a | hi",
+            ),
+        ] {
+            for end in 0..sent.len() {
+                assert_eq!(read(&sent[..end]), Reading::Part, "{end} of {}", sent.escape_ascii());
+            }
+            let followed = [sent, b"GET /next"].concat();
+            let Reading::Whole(request, taken) = read(&followed) else { panic!("{:?}", read(&followed)) };
+            assert_eq!((request.told().as_str(), taken), (told, sent.len()));
+        }
+    }
+
+    #[test]
+    fn what_has_two_senses_is_wrong() {
+        let fields = [
+            "host: x\r\nhost: x",
+            "host:",
+            "x: y",
+            "host: x\nx: y",
+            "host : x",
+            "host: x\r\n x: y",
+            "host: x\r\nx: \0",
+            "host: x\r\ncontent-length: 0\r\ntransfer-encoding: chunked",
+            "host: x\r\ncontent-length: 1\r\ncontent-length: 1",
+            "host: x\r\ncontent-length: +1",
+            "host: x\r\ntransfer-encoding: gzip, chunked",
+            "host: x\r\ntransfer-encoding: chunked\r\n\r\n0x1\r\nh\r\n0",
+            "host: x\r\ntransfer-encoding: chunked\r\n\r\n1;a=b\r\nh\r\n0",
+            "host: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nhi\r\n0",
+            "host: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: y",
+        ];
+        for line in
+            ["GET /a HTTP/1.0", "GET  /a HTTP/1.1", "GET http://x/a HTTP/1.1", "GET /a#b HTTP/1.1", "G@T /a HTTP/1.1"]
+        {
+            let sent = format!("{line}\r\nhost: x\r\n\r\n");
+            assert!(matches!(read(sent.as_bytes()), Reading::Wrong(_)), "{sent}");
+        }
+        for fields in fields {
+            let sent = format!("GET /a HTTP/1.1\r\n{fields}\r\n\r\n");
+            assert!(matches!(read(sent.as_bytes()), Reading::Wrong(_)), "{sent}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A Redis of a test's own, which it may kill, stop and start again, with TLS too.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::wait::eventually_within;
+
+const READY: Duration = Duration::from_secs(20);
+/// Keeps nothing: each start is empty.
+const SETTINGS: [&str; 8] = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"];
+
+/// A server in a temporary folder, on a port of 127.0.0.1; dropped, both go.
+#[derive(Debug)]
+pub struct Redis {
+    server: Option<Child>,
+    port: u16,
+    /// Whether it speaks TLS alone, with the folder's `cert.pem` and `key.pem`.
+    tls: bool,
+    folder: TempDir,
+}
+
+impl Redis {
+    /// Starts one.
+    pub async fn start() -> Self {
+        let mut redis = Self::new(false);
+        redis.resume().await;
+        redis
+    }
+
+    /// Starts one that speaks TLS alone, with this certificate and key (DER).
+    pub async fn with_tls(cert: &[u8], key: &[u8]) -> Self {
+        let mut redis = Self::new(true);
+        for (name, label, der) in [("cert.pem", "CERTIFICATE", cert), ("key.pem", "PRIVATE KEY", key)] {
+            let written = fs::write(redis.folder.path().join(name), pem(label, der));
+            assert!(written.is_ok(), "{written:?}");
+        }
+        redis.resume().await;
+        redis
+    }
+
+    fn new(tls: bool) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        match (tempfile::Builder::new().prefix("tollgate-redis-").tempdir(), port) {
+            (Ok(folder), Ok(port)) => Self { server: None, port: port.port(), tls, folder },
+            failed => panic!("no folder or no port for a Redis: {failed:?}"),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        if self.tls { format!("rediss://localhost:{}", self.port) } else { format!("redis://127.0.0.1:{}", self.port) }
+    }
+
+    /// Its certificate.
+    #[must_use]
+    pub fn cert(&self) -> PathBuf {
+        self.folder.path().join("cert.pem")
+    }
+
+    /// Starts it, empty, and waits until it answers.
+    pub async fn resume(&mut self) {
+        let mut command = Command::new("redis-server");
+        command.args(SETTINGS).current_dir(self.folder.path());
+        let port = self.port.to_string();
+        if self.tls {
+            command.args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"]);
+            command.args([
+                "--tls-cert-file",
+                "cert.pem",
+                "--tls-key-file",
+                "key.pem",
+                "--tls-ca-cert-file",
+                "cert.pem",
+            ]);
+        } else {
+            command.args(["--port", &port]);
+        }
+        match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+            Ok(server) => self.server = Some(server),
+            Err(error) => panic!("redis-server: {error}. As root: apt-get install -y redis-server"),
+        }
+        eventually_within(READY, "Redis answers", async || {
+            if let Some(Ok(Some(ended))) = self.server.as_mut().map(Child::try_wait) {
+                panic!("Redis ended with {ended}");
+            }
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
+            if self.tls {
+                return Some(());
+            }
+            stream.write_all(b"PING\r\n").await.ok()?;
+            let mut answer = [0; 7];
+            stream.read_exact(&mut answer).await.ok()?;
+            (answer == *b"+PONG\r\n").then_some(())
+        })
+        .await;
+    }
+
+    /// Kills it without warning (SIGKILL).
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+
+    /// Stops it from answering without closing a connection, or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        let id = self.server.as_ref().and_then(|server| Pid::from_raw(server.id().cast_signed()));
+        let signal = if frozen { Signal::STOP } else { Signal::CONT };
+        let sent = id.map(|id| kill_process(id, signal));
+        assert!(matches!(sent, Some(Ok(()))), "{sent:?}");
+    }
+
+    /// Every key and value that it holds, as text.
+    pub async fn dump(&self) -> String {
+        let mut text = String::new();
+        for key in self.ask("KEYS *").await.lines().filter(|line| line.starts_with("tollgate")) {
+            text.push_str(key);
+            text.push_str(&self.ask(&format!("HGETALL {key}")).await);
+        }
+        text
+    }
+
+    async fn ask(&self, command: &str) -> String {
+        let mut bytes = Vec::new();
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await {
+            let asked = stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await;
+            let read = stream.read_to_end(&mut bytes).await;
+            assert!(asked.is_ok() && read.is_ok(), "{asked:?} {read:?}");
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// RFC 7468.
+fn pem(label: &str, der: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut lines = format!("-----BEGIN {label}-----");
+    for (nth, three) in der.chunks(3).enumerate() {
+        if nth % 16 == 0 {
+            lines.push('\n');
+        }
+        let bits = three.iter().fold(0_u32, |bits, byte| (bits << 8) | u32::from(*byte)) << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let sextet = usize::try_from((bits >> (18 - 6 * place)) & 63).unwrap_or(0);
+            lines.push(if place > three.len() { '=' } else { char::from(ALPHABET[sextet]) });
+        }
+    }
+    format!("{lines}\n-----END {label}-----\n")
+}

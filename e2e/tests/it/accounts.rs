@@ -1,0 +1,245 @@
+//! Users, their passwords and roles at the command line, and the link that makes the first admin.
+
+use e2e::database::on_postgres;
+use e2e::setup::Folder;
+use e2e::terminal::Terminal;
+use e2e::{Call, Gateway, Setup, commands, eventually, text};
+use serde_json::json;
+
+use crate::store::number;
+
+const PASSWORD: &str = "correct horse battery";
+const ROOT: &str = "root@example.com";
+/// Users with a password as it must be stored.
+const HASHED: &str = "SELECT count(*) FROM users WHERE password LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'";
+const ADMINS: &str = "SELECT count(*) FROM users WHERE role = 'admin'";
+const LINKS: &str = "SELECT count(*) FROM links";
+const OPEN_LINKS: &str = "SELECT count(*) FROM links WHERE used_at IS NULL AND expires_at > updated_at";
+
+fn words<'a>(data: &'a str, words: &[&'a str]) -> Vec<&'a str> {
+    words.iter().copied().chain(["--data", data]).collect()
+}
+
+/// A command that works: what it says.
+async fn must(folder: &Folder, said: &[&str], input: &str) -> String {
+    let data = folder.data().display().to_string();
+    let output = commands::run_with_input(folder, &words(&data, said), input.as_bytes()).await;
+    assert!(output.status.success(), "{said:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A command that does not: why.
+async fn refused(folder: &Folder, said: &[&str], input: &[u8]) -> String {
+    let data = folder.data().display().to_string();
+    let output = commands::run_with_input(folder, &words(&data, said), input).await;
+    assert!(!output.status.success(), "{said:?}: {}", String::from_utf8_lossy(&output.stdout));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!told.contains(PASSWORD) && !told.contains("panicked"), "{told}");
+    told
+}
+
+/// The one link in a text.
+fn link(text: &str) -> &str {
+    let links: Vec<&str> = text.lines().map(str::trim).filter(|line| line.contains("/link#")).collect();
+    let [link] = links[..] else { panic!("{} links in: {text}", links.len()) };
+    let (_, token) = link.split_once("/link#").unwrap();
+    let secret = token.strip_prefix("tgl_").unwrap_or_default();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    assert!(secret.len() == 43 && secret.bytes().all(fits), "{link}");
+    link
+}
+
+#[tokio::test]
+async fn an_admin_is_made_with_a_password_from_stdin() {
+    let folder = Folder::new();
+    let create = ["users", "create", "--email", ROOT, "--admin", "--password-stdin"];
+    for ending in ["", "\n", "\r\n"] {
+        let email = format!("{}@example.com", ending.len());
+        let create = ["users", "create", "--email", &email, "--admin", "--password-stdin"];
+        let said = must(&folder, &create, &format!("{PASSWORD}{ending}")).await;
+        assert!(said.contains("admin") && !said.contains("tgl_") && !said.contains(PASSWORD), "{said}");
+    }
+    assert_eq!((number(&folder, HASHED).await, number(&folder, ADMINS).await), (3, 3));
+    let endless = vec![b'x'; 100_000];
+    for (input, told) in [
+        (b"too short\n".as_slice(), "12 to 128 characters"),
+        (b"", "12 to 128 characters"),
+        (&[b'x'; 129], "12 to 128 characters"),
+        (&endless, "12 to 128 characters"),
+        (b"correct horse\nbattery staple\n", "one line"),
+        (b"correct \xff\xfe horse battery", "UTF-8"),
+    ] {
+        let refusal = refused(&folder, &create, input).await;
+        assert!(refusal.contains(told), "{refusal}");
+    }
+    assert_eq!(number(&folder, ADMINS).await, 3, "nobody is made without the password that was meant");
+    let taken = ["users", "create", "--email", "0@example.com", "--admin", "--password-stdin"];
+    let refusal = refused(&folder, &taken, PASSWORD.as_bytes()).await;
+    assert!(refusal.contains("tollgate users role"), "{refusal}");
+}
+
+#[tokio::test]
+async fn without_a_password_an_admin_gets_a_link() {
+    let folder = Folder::new();
+    let said = must(&folder, &["users", "create", "--email", ROOT, "--admin"], "").await;
+    assert!(link(&said).starts_with("http://127.0.0.1:8787/link#"), "{said}");
+    assert_eq!(said.lines().last(), Some(link(&said)), "alone on the last line: {said}");
+    let config = folder.write("public.yaml", "public_url: {control: \"https://gate.example.com\"}\n");
+    let config = config.display().to_string();
+    let said = must(&folder, &["users", "password", "--user", ROOT, "--link", "--config", &config], "").await;
+    assert!(link(&said).starts_with("https://gate.example.com/link#"), "{said}");
+    assert_eq!((number(&folder, LINKS).await, number(&folder, OPEN_LINKS).await), (2, 1), "the first is taken back");
+    must(&folder, &["users", "password", "--user", ROOT, "--password-stdin"], PASSWORD).await;
+    assert_eq!((number(&folder, OPEN_LINKS).await, number(&folder, HASHED).await), (0, 1));
+    let both = refused(&folder, &["users", "password", "--user", ROOT, "--link", "--password-stdin"], b"").await;
+    assert!(both.contains("cannot be used with"), "{both}");
+    let neither = refused(&folder, &["users", "password", "--user", ROOT], b"").await;
+    assert!(neither.contains("password_missing") && neither.contains("--link"), "{neither}");
+    let nobody = refused(&folder, &["users", "password", "--user", "no@example.com", "--link"], b"").await;
+    assert!(nobody.contains("users list"), "{nobody}");
+}
+
+#[tokio::test]
+async fn a_password_is_asked_for_twice_and_not_shown() {
+    let folder = Folder::new();
+    let data = folder.data().display().to_string();
+    let mut terminal = Terminal::run(&folder, &words(&data, &["users", "create", "--email", ROOT, "--admin"]));
+    terminal.sees("Password", 1).await;
+    assert!(!terminal.echoes());
+    terminal.types("too short");
+    terminal.sees("12 to 128 characters", 1).await;
+    terminal.sees("Password", 2).await;
+    terminal.types(PASSWORD);
+    terminal.sees("Again", 1).await;
+    terminal.types("correct horse batterz");
+    terminal.sees("not the same", 1).await;
+    terminal.sees("Password", 3).await;
+    terminal.types(PASSWORD);
+    terminal.sees("Again", 2).await;
+    terminal.types(PASSWORD);
+    assert_eq!(terminal.ends().await, Some(0), "{}", terminal.shown());
+    terminal.sees(ROOT, 1).await;
+    assert!(terminal.echoes(), "as it was before");
+    let shown = terminal.shown();
+    assert!(!shown.contains("horse") && !shown.contains("too short") && !shown.contains("tgl_"), "{shown}");
+    assert_eq!(number(&folder, HASHED).await, 1);
+
+    let mut terminal = Terminal::run(&folder, &words(&data, &["users", "password", "--user", ROOT]));
+    for nth in 1..=3 {
+        terminal.sees("New password", nth).await;
+        terminal.types("short");
+    }
+    assert_eq!(terminal.ends().await, Some(1));
+    terminal.sees("nothing was changed", 1).await;
+
+    let mut terminal = Terminal::run(&folder, &words(&data, &["users", "password", "--user", ROOT]));
+    terminal.sees("New password", 1).await;
+    terminal.interrupts();
+    assert_eq!(terminal.ends().await, Some(1));
+    terminal.sees("nothing was changed", 1).await;
+    assert!(terminal.echoes(), "also when it was interrupted");
+
+    let shown = ["users", "password", "--user", ROOT, "--password-stdin"];
+    let mut terminal = Terminal::run(&folder, &words(&data, &shown));
+    assert_eq!(terminal.ends().await, Some(1));
+    terminal.sees("leave it out", 1).await;
+}
+
+#[tokio::test]
+async fn an_empty_password_on_a_terminal_is_a_link() {
+    let folder = Folder::new();
+    let data = folder.data().display().to_string();
+    let mut terminal = Terminal::run(&folder, &words(&data, &["users", "create", "--email", ROOT, "--admin"]));
+    terminal.sees("Password", 1).await;
+    terminal.types("");
+    assert_eq!(terminal.ends().await, Some(0), "{}", terminal.shown());
+    terminal.sees("tgl_", 1).await;
+    assert_eq!((number(&folder, ADMINS).await, number(&folder, OPEN_LINKS).await), (1, 1));
+}
+
+#[tokio::test]
+async fn the_last_admin_stays() {
+    let folder = Folder::new();
+    must(&folder, &["users", "create", "--email", ROOT, "--admin", "--password-stdin"], PASSWORD).await;
+    must(&folder, &["users", "create", "--email", "ada@example.com"], "").await;
+    for last in [&["users", "role", "--user", ROOT, "member"][..], &["users", "suspend", "--user", ROOT]] {
+        let told = refused(&folder, last, b"").await;
+        assert!(told.contains("last admin"), "{told}");
+    }
+    let said = must(&folder, &["users", "role", "--user", "ada@example.com", "admin"], "").await;
+    assert!(said.contains("admin") && said.contains("ada@example.com"), "{said}");
+    // She could not act yet.
+    let told = refused(&folder, &["users", "role", "--user", ROOT, "member"], b"").await;
+    assert!(told.contains("has a password"), "{told}");
+    must(&folder, &["users", "password", "--user", "ada@example.com", "--password-stdin"], PASSWORD).await;
+    must(&folder, &["users", "role", "--user", ROOT, "member"], "").await;
+    must(&folder, &["users", "suspend", "--user", ROOT], "").await;
+    assert_eq!(number(&folder, ADMINS).await, 1);
+    let told = refused(&folder, &["users", "role", "--user", ROOT, "owner"], b"").await;
+    assert!(told.contains("admin") && told.contains("member"), "{told}");
+}
+
+#[tokio::test]
+async fn each_start_prints_a_link_until_there_is_an_admin() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let first = link(&gateway.stdout()).to_owned();
+    assert!(first.starts_with(&format!("http://{}/link#", gateway.control)), "{first}");
+    assert!(!gateway.stderr().contains("tgl_"), "{}", gateway.stderr());
+    let public = Setup::mocked().section("public_url", "{control: \"https://gate.example.com\"}");
+    let gateway = Gateway::start_in(gateway.stop().await.folder, public).await;
+    let second = link(&gateway.stdout()).to_owned();
+    assert!(second.starts_with("https://gate.example.com/link#") && second != first, "{second}");
+    assert_eq!(number(gateway.folder(), LINKS).await, 2);
+    assert_eq!(number(gateway.folder(), OPEN_LINKS).await, 1, "the link of the start before is taken back");
+    let create = ["users", "create", "--email", ROOT, "--plan", "open", "--admin", "--password-stdin"];
+    must(gateway.folder(), &create, PASSWORD).await;
+    let gateway = Gateway::start_in(gateway.stop().await.folder, Setup::mocked()).await;
+    assert!(!gateway.stdout().contains("admin"), "{}", gateway.stdout());
+    assert_eq!(number(gateway.folder(), LINKS).await, 2);
+}
+
+/// As whoever installed it goes: from what the first start printed to keys of one's own, over HTTP alone.
+#[tokio::test]
+async fn the_link_of_the_first_start_leads_to_an_admins_session() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let printed = link(&gateway.stdout()).to_owned();
+    let token = printed.split_once('#').unwrap().1;
+    // The page is on this server, and has what follows the `#` from the browser alone.
+    assert!(printed.starts_with(&format!("http://{}/", gateway.control)), "{printed}");
+    let check = Call::json("/api/auth/link/check", &json!({"token": token}));
+    let told = gateway.ask(check.clone()).await.expect(200).json();
+    assert_eq!(told["kind"], "first_admin", "{told}");
+    let chosen = json!({"token": token, "email": ROOT, "name": "Root", "password": PASSWORD});
+    let used = gateway.ask(Call::json("/api/auth/link", &chosen)).await.expect(200);
+    assert!(!used.text().contains(token) && !used.text().contains(PASSWORD), "{}", used.text());
+    let sign_in = json!({"email": ROOT, "password": PASSWORD});
+    let signed_in = gateway.ask(Call::json("/api/auth/login", &sign_in)).await.expect(200).json();
+    let access = text(&signed_in["access_token"]);
+    let me = gateway.ask(Call::get("/api/me").key(&access)).await.expect(200).json();
+    assert_eq!((&me["acts_as"], &me["user"]["email"]), (&json!("admin"), &json!(ROOT)), "{me}");
+    gateway.ask(Call::get("/api/audit").key(&access)).await.expect(200);
+    let made = gateway.ask(Call::json("/api/keys", &json!({"label": "first"})).key(&access)).await.expect(201).json();
+    gateway.validate(&text(&made["key"])).await;
+    // It was for once.
+    gateway.ask(check).await.expect(404);
+    gateway.ask(Call::json("/api/auth/link", &chosen)).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_demo_prints_it_too() {
+    let gateway = Gateway::start(Setup::bare().flag("--demo")).await;
+    let stdout = gateway.stdout();
+    let (admin, keys) = (stdout.find("There is no admin"), stdout.find("Demo keys"));
+    assert!(link(&stdout).contains("tgl_") && admin.is_some() && admin < keys, "{stdout}");
+}
+
+#[tokio::test]
+async fn a_proxy_without_control_prints_none() {
+    if !on_postgres() {
+        return;
+    }
+    let gateway = Gateway::start(Setup::mocked().flag("--role").flag("proxy")).await;
+    eventually("it has greeted", async || gateway.stdout().contains("control").then_some(())).await;
+    assert!(!gateway.stdout().contains("tgl_"), "{}", gateway.stdout());
+    assert_eq!(number(gateway.folder(), LINKS).await, 0);
+}

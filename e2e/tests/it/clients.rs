@@ -1,0 +1,126 @@
+//! Every call of every official client, as its users make it: each scenario passes as its script sees it, and is in the
+//! gateway's log as its case says. `docs/clients.md` is written from what ran.
+
+mod judge;
+mod table;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use e2e::clients::{self, Client};
+use e2e::{Call, Gateway, Head, Mock, Setup, Upstream, commands};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::bodies::{CHAT, Format};
+
+/// Clients that run at the same time.
+const AT_ONCE: usize = 3;
+
+/// The models that callers ask for, and what of the mock answers each.
+const MODELS: [(&str, &str); 11] = [
+    ("tool", "mock/tool"),
+    ("slow", "mock/slow"),
+    ("long", "mock/long"),
+    ("paced", "mock/tokens-100-2000"),
+    ("echo", "mock/echo"),
+    ("cut", "mock/cut"),
+    ("failing", "mock/500"),
+    ("overloaded", "mock/529"),
+    ("mock", "mock/mock"),
+    ("busy", "busy/echo"),
+    ("away", "away/echo"),
+];
+
+/// A gateway before the mock, and before two providers that refuse each request once.
+struct Stage {
+    gateway: Gateway,
+    variables: Vec<(&'static str, String)>,
+    /// Notes what the clients send, and refuses it.
+    probe: Upstream,
+    _mock: Mock,
+    _unsteady: [Upstream; 2],
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let mock = Mock::start().await;
+        let busy = clients::unsteady(mock.address(), "429 Too Many Requests").await;
+        let away = clients::unsteady(mock.address(), "503 Service Unavailable").await;
+        let provider = |name: &str, at| format!("{{name: {name}, kind: mock, base_url: \"http://{at}\"}}");
+        let providers =
+            [provider("mock", mock.address()), provider("busy", busy.address()), provider("away", away.address())];
+        let models = MODELS.map(|(name, target)| {
+            let (provider, model) = target.split_once('/').unwrap();
+            format!("{{name: {name}, targets: [{{provider: {provider}, model: \"{model}\"}}]}}")
+        });
+        let setup = Setup::new()
+            .plans("{name: little, credits_per_day: 1}, {name: few, requests_per_minute: 1}")
+            .section("sizes", "{body: 1MiB}")
+            .section("providers", &format!("[{}]", providers.join(", ")))
+            .section("models", &format!("[{}]", models.join(", ")));
+        let gateway = Gateway::start(setup).await;
+        let (key, spent) = (gateway.key().await, gateway.account("little").await.key);
+        gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&spent)).await.expect(200);
+        let refusal = "400 Bad Request\r\ncontent-type: application/json";
+        let probe = Upstream::answering(refusal, r#"{"error":{"message":"noted"}}"#).await;
+        let variables = vec![
+            ("GATEWAY", format!("http://{}", gateway.proxy)),
+            ("PROBE", format!("http://{}", probe.address())),
+            ("KEY", key),
+            ("KEY_SPENT", spent),
+            ("KEY_UNKNOWN", format!("tollgate_{}", "5".repeat(32))),
+        ];
+        Self { gateway, variables, probe, _mock: mock, _unsteady: [busy, away] }
+    }
+}
+
+/// Where the lines of a run are kept.
+fn kept() -> PathBuf {
+    let folder = commands::binary().parent().and_then(|profile| profile.parent()).unwrap().join("clients");
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Runs `chosen`, a few at a time; answers the lines of each, as the gateway confirms them, and what they sent.
+async fn run(chosen: &[Client]) -> (Vec<Vec<Value>>, Vec<Head>) {
+    let stage = Stage::set().await;
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    for (at, client) in chosen.iter().copied().enumerate() {
+        let turns = Arc::clone(&turns);
+        let mut variables = stage.variables.clone();
+        variables.push(("KEY_FEW", stage.gateway.account("few").await.key));
+        running.spawn(async move {
+            let _turn = turns.acquire().await.unwrap();
+            (at, client.run(&variables).await)
+        });
+    }
+    let mut all = running.join_all().await;
+    all.sort_by_key(|(at, _)| *at);
+    let mut lines: Vec<Vec<Value>> = all.into_iter().map(|(_, lines)| lines).collect();
+    judge::confirm(&stage.gateway, &mut lines).await;
+    stage.gateway.at_rest().await;
+    (lines, stage.probe.seen().into_iter().map(|seen| seen.head).collect())
+}
+
+#[tokio::test]
+async fn every_client_does_all_that_it_offers() {
+    // One client alone, by its name, for whoever mends it.
+    let only = std::env::var("CLIENT").ok();
+    let chosen: Vec<Client> =
+        clients::ALL.into_iter().filter(|client| only.as_ref().is_none_or(|only| only == client.name)).collect();
+    assert!(!chosen.is_empty(), "no client is called {only:?}");
+    let (lines, sent) = run(&chosen).await;
+    for (client, lines) in chosen.iter().zip(&lines) {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        fs::write(kept().join(format!("{}.json", client.name)), text).unwrap();
+    }
+    let failed: Vec<String> = lines.iter().flatten().filter(|line| line["pass"] != true).map(table::told).collect();
+    assert!(failed.is_empty(), "{} scenarios failed:\n{}", failed.len(), failed.join("\n"));
+    if only.is_none() {
+        table::compare(&lines, &sent);
+    }
+}

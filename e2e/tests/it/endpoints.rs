@@ -1,0 +1,11 @@
+//! Every LLM endpoint through the gateway, before the mock provider.
+
+mod asks;
+mod coded;
+mod cuts;
+mod damaged;
+mod figures;
+mod gemini;
+mod lists;
+mod passing;
+mod refused;

@@ -1,0 +1,316 @@
+//! One request to each endpoint, with `{model}` where its name stands.
+
+use std::pin::Pin;
+
+use e2e::{Answer, Call, Gateway, Mock, Setup, is_uuid_v7};
+use serde_json::json;
+use tokio::task::{JoinSet, LocalSet};
+
+const BOUNDARY: &str = "----e2e.boundary'(1)";
+/// What no parser may touch: every byte, line ends, and what looks like the boundary's beginning.
+const SOUND_BYTES: usize = 40_000;
+
+/// Whose API it is: where its clients put their key, and how they read an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    OpenAi,
+    Azure,
+    Anthropic,
+    Google,
+}
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    Json(&'static str),
+    /// A form with a file, whose field is named, and these fields.
+    Form(&'static str, &'static [(&'static str, &'static str)]),
+}
+
+/// A request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask {
+    /// What the model is called at the provider.
+    pub(super) name: &'static str,
+    pub(super) dialect: Dialect,
+    /// Path and query.
+    at: &'static str,
+    /// The same as the provider is asked.
+    provider_at: &'static str,
+    /// The word in the rows.
+    pub(super) format: &'static str,
+    content: Content,
+    /// Whether it costs nothing.
+    pub(super) free: bool,
+}
+
+const fn ask(
+    name: &'static str,
+    (dialect, at): (Dialect, &'static str),
+    format: &'static str,
+    content: Content,
+) -> Ask {
+    Ask { name, dialect, at, provider_at: at, format, content, free: false }
+}
+
+impl Ask {
+    const fn free(self) -> Self {
+        Self { free: true, ..self }
+    }
+
+    const fn asked_at(self, provider_at: &'static str) -> Self {
+        Self { provider_at, ..self }
+    }
+}
+
+use Content::{Form, Json};
+use Dialect::{Anthropic, Azure, Google, OpenAi};
+
+const CHAT: Content = Json(r#"{ "x":1.0e+02,"model" : "{model}", "messages":[{"role":"user","content":"h\u00e9"}]}"#);
+const EMBEDDINGS: Content = Json(r#"{"input":["one","two"],  "model":"{model}","n":123456789012345678901}"#);
+const GENERATE: Content = Json(r#"{ "contents":[{"parts":[{"text":"hi \ud83d\ude00"}]}],"x":{"model":"not read"} }"#);
+const EMBED: Content = Json(r#"{ "model" :"models/{model}", "content":{"parts":[{"text":"hi"}]}}"#);
+const BATCH: Content = Json(
+    r#"{"requests":[{"model":"models/{model}","content":{"parts":[{"text":"a"}]}}, {"content":{"parts":[{"text":"b"}]},"model":"models/{model}"}]}"#,
+);
+const SPEECH: Content = Json(r#"{"model":"{model}","voice":"alloy","input":"so\u00fcnd"}"#);
+const TRANSCRIBE: Content = Form("file", &[("model", "{model}"), ("prompt", "odd\r\n--x"), ("temperature", "0.20")]);
+
+/// Whole answers, and those streams to which nothing is added: the provider gets the caller's bytes with another name in
+/// them, the caller the provider's.
+pub(super) const ALL: [Ask; 29] = [
+    ask("chat", (OpenAi, "/v1/chat/completions?a=b%20c"), "chat", CHAT),
+    ask("completions", (OpenAi, "/v1/completions"), "completions", Json(r#"{"model":"{model}","prompt" : "hi"}"#)),
+    ask("responses", (OpenAi, "/v1/responses"), "responses", Json(r#"{"input":"hi", "model":"{model}"}"#)),
+    ask(
+        "responses-events",
+        (OpenAi, "/v1/responses"),
+        "responses",
+        Json(r#"{"input":"hi", "model":"{model}","stream":true}"#),
+    ),
+    ask(
+        "messages",
+        (Anthropic, "/v1/messages?beta=true"),
+        "messages",
+        Json(r#"{"model":"{model}","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#),
+    ),
+    ask(
+        "counted",
+        (Anthropic, "/v1/messages/count_tokens"),
+        "messages",
+        Json(r#"{"model":"{model}","messages":[{"role":"user","content":"hi"}]}"#),
+    )
+    .free(),
+    ask("embeddings", (OpenAi, "/v1/embeddings"), "embeddings", EMBEDDINGS),
+    ask(
+        "embeddings-base64",
+        (OpenAi, "/v1/embeddings"),
+        "embeddings",
+        Json(r#"{"model":"{model}","input":[1,2],"encoding_format":"base64","dimensions":3}"#),
+    ),
+    ask(
+        "images",
+        (OpenAi, "/v1/images/generations"),
+        "images",
+        Json(r#"{"prompt":"a dog","model":"{model}","n":2,"size":"1024x1024"}"#),
+    ),
+    ask(
+        "images-events",
+        (OpenAi, "/v1/images/generations"),
+        "images",
+        Json(r#"{"prompt":"a dog","model":"{model}","stream":true,"partial_images":3}"#),
+    ),
+    ask(
+        "dall-e-3",
+        (OpenAi, "/v1/images/generations"),
+        "images",
+        Json(r#"{"prompt":"a dog","model":"{model}","n":3}"#),
+    ),
+    ask("edits", (OpenAi, "/v1/images/edits"), "images", Form("image[]", &[("prompt", "a cat"), ("model", "{model}")])),
+    ask("speech", (OpenAi, "/v1/audio/speech"), "speech", SPEECH),
+    ask(
+        "speech-events",
+        (OpenAi, "/v1/audio/speech"),
+        "speech",
+        Json(r#"{"model":"{model}","voice":"alloy","input":"hi","response_format":"wav","stream_format":"sse"}"#),
+    ),
+    ask("transcriptions", (OpenAi, "/v1/audio/transcriptions"), "transcription", TRANSCRIBE),
+    ask(
+        "transcriptions-events",
+        (OpenAi, "/v1/audio/transcriptions"),
+        "transcription",
+        Form("file", &[("stream", "true"), ("model", "{model}")]),
+    ),
+    ask("whisper-1", (OpenAi, "/v1/audio/translations"), "transcription", TRANSCRIBE),
+    ask(
+        "moderations",
+        (OpenAi, "/v1/moderations"),
+        "moderations",
+        Json(r#"{"model":"{model}","input":["fine","also fine"]}"#),
+    ),
+    ask("gemini", (Google, "/v1beta/models/{model}:generateContent"), "generate_content", GENERATE),
+    ask("gemini-v1", (Google, "/v1/models/{model}:generateContent"), "generate_content", GENERATE),
+    ask(
+        "gemini-events",
+        (Google, "/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+        "generate_content",
+        GENERATE,
+    ),
+    ask("gemini-array", (Google, "/v1/models/{model}:streamGenerateContent"), "generate_content", GENERATE),
+    ask("gemini-counted", (Google, "/v1beta/models/{model}:countTokens"), "generate_content", GENERATE).free(),
+    ask("gemini-counted-v1", (Google, "/v1/models/{model}:countTokens"), "generate_content", GENERATE).free(),
+    ask("embed", (Google, "/v1beta/models/{model}:embedContent"), "embed_content", EMBED),
+    ask("batch-v1", (Google, "/v1/models/{model}:batchEmbedContents"), "embed_content", BATCH),
+    ask(
+        "azure-chat",
+        (Azure, "/openai/deployments/{model}/chat/completions?api-version=2024-10-21&a=b"),
+        "chat",
+        Json(r#"{"messages":[{"role":"user","content":"hi"}],"model":"{model}"}"#),
+    )
+    .asked_at("/v1/chat/completions?a=b"),
+    ask(
+        "azure-transcriptions",
+        (Azure, "/openai/deployments/{model}/audio/transcriptions?api-version=2025-04-01-preview"),
+        "transcription",
+        TRANSCRIBE,
+    )
+    .asked_at("/v1/audio/transcriptions"),
+    ask("azure-responses", (Azure, "/openai/v1/responses?api-version=v1"), "responses", Json(r#"{"model":"{model}"}"#))
+        .asked_at("/v1/responses"),
+];
+
+impl Ask {
+    /// The one of this name.
+    pub(super) fn named(name: &str) -> Self {
+        *ALL.iter().find(|ask| ask.name == name).unwrap_or_else(|| panic!("no {name}"))
+    }
+
+    /// With a key, as its clients send it.
+    pub(super) fn with_key(&self, model: &str, key: &str) -> Call {
+        let call = self.call(model);
+        match self.dialect {
+            Dialect::OpenAi => call.key(key),
+            Dialect::Azure => call.header("api-key", key),
+            Dialect::Anthropic => call.header("x-api-key", key).header("anthropic-version", "2023-06-01"),
+            Dialect::Google => call.header("x-goog-api-key", key),
+        }
+    }
+
+    /// Without a key.
+    pub(super) fn call(&self, model: &str) -> Call {
+        // A deployment is one segment; Google's names have several.
+        let in_path = if self.dialect == Dialect::Azure { model.replace('/', "%2F") } else { model.to_owned() };
+        self.to(&self.at.replace("{model}", &in_path), model)
+    }
+
+    /// What the provider is to be asked, and where.
+    pub(super) fn at_the_provider(&self) -> (String, Call) {
+        let target = self.provider_at.replace("{model}", self.name);
+        let call = self.to(&target, self.name);
+        (target, call)
+    }
+
+    fn to(&self, target: &str, model: &str) -> Call {
+        Call::new("POST", target).header("content-type", &self.content_type()).body(self.body(model))
+    }
+
+    pub(super) fn content_type(&self) -> String {
+        match self.content {
+            Json(_) => "application/json".to_owned(),
+            Form(..) => format!("multipart/form-data; boundary=\"{BOUNDARY}\""),
+        }
+    }
+
+    pub(super) fn is_form(&self) -> bool {
+        matches!(self.content, Form(..))
+    }
+
+    pub(super) fn body(&self, model: &str) -> Vec<u8> {
+        let (file, fields) = match self.content {
+            Json(text) => return text.replace("{model}", model).into_bytes(),
+            Form(file, fields) => (file, fields),
+        };
+        let mut body = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{file}\"; filename=\"a \u{e9}.wav\"\r\n\
+             Content-Type: audio/wav\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend(sound());
+        for (name, value) in fields {
+            let value = value.replace("{model}", model);
+            let part = format!("\r\n--{BOUNDARY}\r\ncontent-disposition:form-data;name=\"{name}\"\r\n\r\n{value}");
+            body.extend(part.into_bytes());
+        }
+        body.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
+        body
+    }
+}
+
+/// The file of every form.
+pub(super) fn sound() -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..=u8::MAX).cycle().take(SOUND_BYTES).collect();
+    bytes.extend(b"\r\n--\r\n----e2e\r\n\0");
+    bytes
+}
+
+/// Does `check` for each of `cases` at once: streams take their time.
+pub(super) async fn each<C, T: 'static>(
+    cases: impl IntoIterator<Item = C>,
+    check: impl Fn(C) -> Pin<Box<dyn Future<Output = T>>>,
+) -> Vec<T> {
+    let mut checks = JoinSet::new();
+    let local = LocalSet::new();
+    for case in cases {
+        checks.spawn_local_on(check(case), &local);
+    }
+    local.run_until(checks.join_all()).await
+}
+
+/// A gateway before a mock of its own, which is its provider `up`.
+pub(super) struct Line {
+    pub(super) mock: Mock,
+    pub(super) gateway: Gateway,
+}
+
+impl Line {
+    pub(super) async fn new() -> Self {
+        let mock = Mock::start().await;
+        let gateway = Gateway::start(Setup::provider("mock", mock.address())).await;
+        Self { mock, gateway }
+    }
+
+    /// Sends it with `key`; the model is the provider's `model`.
+    pub(super) async fn send(&self, ask: &Ask, model: &str, key: &str) -> Answer {
+        self.gateway.call(ask.with_key(&format!("up/{model}"), key)).await
+    }
+}
+
+impl Dialect {
+    /// `answer` is a refusal as this dialect's clients read it: `status`, our `code`, the word that stands where their
+    /// clients look for one, and an id.
+    #[track_caller]
+    pub(super) fn check(self, answer: &Answer, (status, code, word): (u16, &str, &str)) {
+        assert_eq!(answer.status(), status, "{self:?} {}", answer.text());
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{self:?}");
+        let id = answer.header("x-request-id").unwrap();
+        assert!(is_uuid_v7(id) && answer.header("request-id") == Some(id), "{self:?} {id}");
+        let body = answer.json();
+        let error = &body["error"];
+        assert!(error["message"].as_str().is_some_and(|message| message.len() > 10), "{body}");
+        match self {
+            Self::OpenAi | Self::Azure => assert_eq!(error["code"], word, "{body}"),
+            Self::Anthropic => {
+                assert_eq!((&body["type"], &error["type"]), (&json!("error"), &json!(word)), "{body}");
+                assert_eq!((&error["code"], &body["request_id"]), (&json!(code), &json!(id)), "{body}");
+            }
+            Self::Google => {
+                assert_eq!((&error["code"], &error["status"]), (&json!(status), &json!(word)), "{body}");
+                let info = json!({
+                    "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code, "domain": "tollgate",
+                    "metadata": {"request_id": id}
+                });
+                assert_eq!(error["details"], json!([info]), "{body}");
+            }
+        }
+    }
+}

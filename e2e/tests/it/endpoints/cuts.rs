@@ -1,0 +1,113 @@
+//! Streams that a provider cuts: each ends as its format says, and its row says so too.
+
+use std::rc::Rc;
+
+use e2e::{Answer, Call, Gateway, Setup, Upstream};
+use serde_json::{Value, json};
+
+use super::asks::{Ask, Dialect, Line, each};
+use crate::store;
+
+/// Those that stream.
+const STREAMS: [&str; 5] =
+    ["responses-events", "speech-events", "transcriptions-events", "gemini-events", "gemini-array"];
+
+/// The error with which the stream ends, as JSON.
+fn last(ask: &Ask, answer: &Answer) -> Value {
+    if ask.name == "gemini-array" {
+        return answer.json().as_array().unwrap().last().unwrap().clone();
+    }
+    let events = answer.events();
+    let is_error = |event: &&e2e::sse::Event| !event.json()["error"].is_null();
+    let error = events.iter().rev().find(is_error).unwrap_or_else(|| panic!("{}: {}", ask.name, answer.text()));
+    if ask.dialect == Dialect::OpenAi && ask.format != "completions" {
+        assert_eq!(error.name.as_deref(), Some("error"), "{}", ask.name);
+    }
+    error.json()
+}
+
+#[tokio::test]
+async fn cut_stream_ends_with_its_formats_error_and_a_row_that_says_upstream_cut() {
+    let line = Rc::new(Line::new().await);
+    let key = line.gateway.key().await;
+    let checked = each(STREAMS.map(Ask::named), |ask| {
+        let (line, key) = (Rc::clone(&line), key.clone());
+        Box::pin(async move { check_cut(&ask, line.send(&ask, "cut", &key).await, &line.gateway).await })
+    });
+    checked.await;
+    let body = json!({"model": "up/cut", "prompt": "hi", "stream": true});
+    let answer = line.gateway.call(Call::json("/v1/completions", &body).key(&key)).await;
+    check_cut(&Ask::named("completions"), answer, &line.gateway).await;
+    let all = STREAMS.len() as u64 + 1;
+    assert_eq!(line.gateway.counted(&key, all).await["credits"], all);
+}
+
+async fn check_cut(ask: &Ask, answer: Answer, gateway: &Gateway) {
+    let (name, answer) = (ask.name, answer.expect(200));
+    assert!(answer.whole, "{name}: the caller sees a good end of the body");
+    let error = &last(ask, &answer)["error"];
+    let word = match ask.dialect {
+        Dialect::Google => &error["details"][0]["reason"],
+        Dialect::OpenAi | Dialect::Azure | Dialect::Anthropic => &error["code"],
+    };
+    assert_eq!(word, "upstream_reset", "{name}: {}", answer.text());
+    let row = store::row(gateway.folder(), &answer).await;
+    let told = (&row["status"], &row["outcome"], &row["credits"], &row["streamed"]);
+    assert_eq!(told, (&json!(200), &json!("upstream_cut"), &json!(1), &json!(1)), "{name} {row}");
+}
+
+#[tokio::test]
+async fn cut_stream_of_images_ends_with_an_error_and_no_half_of_a_picture() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        turn.stream("200 OK\r\ncontent-type: text/event-stream").await;
+        turn.chunk(b"event: image_generation.partial_image\ndata: {\"b64_json\":\"iVBO\"}\n\n").await;
+        turn.chunk(b"event: image_generation.completed\ndata: {\"b64_json\":\"iV").await;
+        None
+    })
+    .await;
+    let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;
+    let ask = Ask::named("images-events");
+    let answer = gateway.call(ask.with_key("up/m", &gateway.key().await)).await;
+    assert!(!answer.text().contains("completed"), "{}", answer.text());
+    check_cut(&ask, answer, &gateway).await;
+}
+
+/// Google's Node SDK takes an event with an error for a good end, and raises at a bare one.
+#[tokio::test]
+async fn googles_events_end_with_a_bare_error_too() {
+    let line = Line::new().await;
+    let key = line.gateway.key().await;
+    let answer = line.send(&Ask::named("gemini-events"), "cut", &key).await.expect(200);
+    let text = answer.text();
+    let (_, bare) = text.rsplit_once("\n\n").unwrap();
+    let bare: Value = serde_json::from_str(bare).unwrap();
+    assert_eq!((&bare["error"]["code"], &bare["error"]["status"]), (&json!(502), &json!("UNAVAILABLE")));
+    assert!(!text.contains("\n:"), "no comments on this wire");
+}
+
+#[tokio::test]
+async fn cut_of_a_whole_answer_is_told_by_its_length_and_a_row_that_says_upstream_cut() {
+    let line = Line::new().await;
+    let key = line.gateway.key().await;
+    for name in ["embeddings", "speech", "transcriptions", "gemini", "azure-chat"] {
+        let answer = line.send(&Ask::named(name), "cut", &key).await;
+        assert!(!answer.whole, "{name}: {}", answer.text());
+        let row = store::row(line.gateway.folder(), &answer).await;
+        assert_eq!((&row["outcome"], &row["credits"]), (&json!("upstream_cut"), &json!(1)), "{name} {row}");
+    }
+}
+
+#[tokio::test]
+async fn providers_own_error_passes_as_it_is_and_is_counted() {
+    let line = Line::new().await;
+    let key = line.gateway.key().await;
+    for name in ["embeddings", "speech", "transcriptions", "gemini", "gemini-events", "gemini-array", "embed"] {
+        let ask = Ask::named(name);
+        let answer = line.send(&ask, "429", &key).await.expect(429);
+        let own = ask.call("429").send(line.mock.address()).await.expect(429);
+        assert_eq!((answer.text(), answer.header("content-type")), (own.text(), own.header("content-type")), "{name}");
+        let row = store::row(line.gateway.folder(), &answer).await;
+        assert_eq!((&row["status"], &row["outcome"]), (&json!(429), &json!("completed")), "{name} {row}");
+    }
+}

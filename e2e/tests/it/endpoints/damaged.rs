@@ -1,0 +1,73 @@
+//! Answers that are not as they should be: they pass as they came, and what they tell is believed as far as it can be true.
+
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+use super::asks::{Ask, Line, each};
+use crate::store;
+
+const ASKS: [&str; 8] =
+    ["embeddings", "images", "speech-events", "transcriptions", "gemini", "gemini-events", "gemini-array", "embed"];
+
+/// What the mock does by these names; `docs/mock.md` tells what.
+const DAMAGES: [&str; 18] = [
+    "broken-json",
+    "deep",
+    "duplicate-keys",
+    "invalid-utf8",
+    "usage-backwards",
+    "usage-negative",
+    "usage-huge",
+    "usage-nan",
+    "usage-text",
+    "usage-fraction",
+    "html",
+    "empty",
+    "crlf",
+    "joined",
+    "bytewise",
+    "open-event",
+    "unfinished",
+    "headers-50",
+];
+
+#[tokio::test]
+async fn damaged_answers_pass_as_they_came_and_are_counted_once() {
+    let line = Rc::new(Line::new().await);
+    let key = line.gateway.key().await;
+    let cases = ASKS.iter().flat_map(|name| DAMAGES.map(|damage| (Ask::named(name), damage)));
+    let checked = each(cases, |(ask, damage)| {
+        let (line, key) = (Rc::clone(&line), key.clone());
+        Box::pin(async move { check(&ask, damage, &line, &key).await })
+    });
+    checked.await;
+    let all = ASKS.len() * DAMAGES.len();
+    let usage = line.gateway.counted(&key, all as u64).await;
+    assert_eq!(usage["credits"], all, "{usage}");
+    assert!(usage["cost"]["amount_nano"].as_i64() > Some(0), "{usage}");
+}
+
+async fn check(ask: &Ask, damage: &str, line: &Line, key: &str) {
+    let what = format!("{} {damage}", ask.name);
+    let answer = line.send(ask, damage, key).await.expect(200);
+    let own = ask.call(damage).send(line.mock.address()).await.expect(200);
+    assert!(answer.body.starts_with(&own.body), "{what}: {} {}", answer.text(), own.text());
+    assert_eq!(answer.header("content-type"), own.header("content-type"), "{what}");
+    let row = store::row(line.gateway.folder(), &answer).await;
+    let (outcome, cost) = (row["outcome"].as_str().unwrap(), &row["cost_nano"]);
+    if answer.body.len() > own.body.len() {
+        assert_eq!(outcome, "upstream_cut", "{what}: something was added to a whole answer: {}", answer.text());
+    }
+    let columns = row.as_object().unwrap().values();
+    assert!(columns.filter_map(Value::as_i64).all(|number| number >= 0), "{what} {row}");
+    // A picture costs 0.03 USD, a sound less: nothing of what is made up comes near a dollar.
+    assert!(cost.is_null() || cost.as_i64() < Some(1_000_000_000), "{what} {row}");
+    assert_eq!(row["credits"], json!(1), "{what} {row}");
+    let is_odd = matches!(damage, "usage-negative" | "usage-huge" | "usage-nan" | "usage-text" | "usage-fraction");
+    if is_odd || damage == "duplicate-keys" {
+        let tokens = ["input", "cached_input", "output", "reasoning", "audio_output", "image_output"];
+        assert!(tokens.iter().all(|class| row[class].is_null()), "{what}: no such number is believed: {row}");
+        assert!(cost.is_null() || !row["billed_unit"].is_null(), "{what} {row}");
+    }
+}

@@ -1,0 +1,140 @@
+//! Refusals at every endpoint, in the shape of its clients.
+
+use e2e::{Call, Exchange, Gateway, Mock, Setup, Wire, commands, eventually, setup};
+
+use super::asks::{ALL, Ask, Dialect};
+
+/// Words for OpenAI's, Anthropic's and Google's clients.
+type Words = [&'static str; 3];
+
+fn word(dialect: Dialect, words: Words) -> &'static str {
+    let [openai, anthropic, google] = words;
+    match dialect {
+        Dialect::OpenAi | Dialect::Azure => openai,
+        Dialect::Anthropic => anthropic,
+        Dialect::Google => google,
+    }
+}
+
+/// What `call` makes of each request is refused so.
+async fn check(gateway: &Gateway, (status, code, words): (u16, &str, Words), call: impl Fn(&Ask) -> Call) {
+    for ask in &ALL {
+        let answer = gateway.call(call(ask)).await;
+        ask.dialect.check(&answer, (status, code, word(ask.dialect, words)));
+    }
+}
+
+const UNAUTHORIZED: Words = ["invalid_api_key", "authentication_error", "UNAUTHENTICATED"];
+
+#[tokio::test]
+async fn no_key_and_bad_keys_are_401_everywhere() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let unknown = format!("tollgate_{}", "0123456789abcdef".repeat(2));
+    let revoked = gateway.key().await;
+    let id = gateway.validate(&revoked).await["key"]["id"].as_str().unwrap().to_owned();
+    commands::keys_revoke(gateway.folder(), &id).await;
+    check(&gateway, (401, "unauthorized", UNAUTHORIZED), |ask| ask.call("mock")).await;
+    check(&gateway, (401, "key_malformed", UNAUTHORIZED), |ask| ask.with_key("mock", "AIza-of-somebody-else")).await;
+    check(&gateway, (401, "key_unknown", UNAUTHORIZED), |ask| ask.with_key("mock", &unknown)).await;
+    check(&gateway, (401, "key_revoked", UNAUTHORIZED), |ask| ask.with_key("mock", &revoked)).await;
+    assert_eq!(gateway.mock().requests("mock").await, 0);
+}
+
+#[tokio::test]
+async fn unknown_model_is_404_everywhere() {
+    let mock = Mock::start().await;
+    let two = [setup::provider("one", "mock", mock.address()), setup::provider("two", "mock", mock.address())];
+    let gateway = Gateway::start(Setup::new().section("providers", &format!("[{}]", two.join(", ")))).await;
+    let key = gateway.key().await;
+    let refused = (404, "model_not_found", ["model_not_found", "not_found_error", "NOT_FOUND"]);
+    check(&gateway, refused, |ask| ask.with_key("nobodys", &key)).await;
+    assert_eq!((mock.requests("nobodys").await, gateway.used(&key).await), (0, 0));
+}
+
+#[tokio::test]
+async fn used_up_quota_is_429_everywhere_but_where_it_is_free() {
+    let gateway = Gateway::start(Setup::mocked().plans("{name: nothing, credits_per_day: 0}")).await;
+    let key = gateway.account("nothing").await.key;
+    let words = ["insufficient_quota", "rate_limit_error", "RESOURCE_EXHAUSTED"];
+    for ask in &ALL {
+        let answer = gateway.call(ask.with_key("mock", &key)).await;
+        if ask.free {
+            answer.expect(200);
+            continue;
+        }
+        ask.dialect.check(&answer, (429, "quota_exceeded", word(ask.dialect, words)));
+        assert_eq!((answer.header("x-should-retry"), answer.header("retry-after")), (Some("false"), None));
+    }
+}
+
+#[tokio::test]
+async fn rate_limit_is_429_everywhere_and_says_when() {
+    let gateway = Gateway::start(Setup::mocked().plans("{name: one, requests_per_minute: 1}")).await;
+    let key = gateway.account("one").await.key;
+    gateway.call(Ask::named("chat").with_key("mock", &key)).await.expect(200);
+    let words = ["rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED"];
+    for ask in ALL.iter().filter(|ask| !ask.free) {
+        let answer = gateway.call(ask.with_key("mock", &key)).await;
+        ask.dialect.check(&answer, (429, "rate_limited", word(ask.dialect, words)));
+        let after: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&after) && answer.header("x-should-retry").is_none(), "{}", ask.name);
+    }
+}
+
+#[tokio::test]
+async fn body_over_its_bound_is_413_everywhere_before_it_is_read() {
+    let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 10KiB}")).await;
+    let key = gateway.key().await;
+    let words = ["payload_too_large", "request_too_large", "INVALID_ARGUMENT"];
+    for ask in &ALL {
+        let call = ask.with_key("mock", &key).body("").header("content-length", "10241");
+        let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+        wire.write(call.head(gateway.proxy).as_bytes()).await.unwrap();
+        let head = wire.head().await.unwrap();
+        let answer = Exchange::new(wire, head, "POST").rest().await;
+        ask.dialect.check(&answer, (413, "payload_too_large", word(ask.dialect, words)));
+    }
+}
+
+#[tokio::test]
+async fn other_codings_are_415_everywhere_and_the_right_ones_are_named() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    let words = ["unsupported_media_type", "invalid_request_error", "INVALID_ARGUMENT"];
+    for ask in &ALL {
+        for coding in ["br", "gzip, zstd"] {
+            let answer = gateway.call(ask.with_key("mock", &key).header("content-encoding", coding)).await;
+            ask.dialect.check(&answer, (415, "unsupported_media_type", word(ask.dialect, words)));
+            assert_eq!(answer.header("accept-encoding"), Some("gzip, zstd"), "{}", ask.name);
+        }
+    }
+    assert_eq!(gateway.mock().requests("mock").await, 0);
+}
+
+#[tokio::test]
+async fn no_room_for_a_body_is_503_everywhere() {
+    let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 64KiB, buffered: 64KiB}")).await;
+    let key = gateway.key().await;
+    // A body that stays half sent holds its room.
+    let first = Ask::named("chat").with_key("mock", &key).body("").header("content-length", "65536");
+    let mut half = Wire::connect(gateway.proxy).await.unwrap();
+    half.write(first.head(gateway.proxy).as_bytes()).await.unwrap();
+    half.write(&vec![b' '; 65_530]).await.unwrap();
+    eventually("what was sent is held", async || {
+        (gateway.gauge("tollgate_buffered_bytes").await == 65_530).then_some(())
+    })
+    .await;
+    let refused = (503, "overloaded", ["overloaded", "overloaded_error", "UNAVAILABLE"]);
+    check(&gateway, refused, |ask| ask.with_key("mock", &key)).await;
+    drop(half);
+}
+
+#[tokio::test]
+async fn upstream_that_is_away_is_502_everywhere_and_costs_nothing() {
+    let nobody = e2e::Nobody::new();
+    let gateway = Gateway::start(Setup::provider("mock", nobody.address())).await;
+    let key = gateway.key().await;
+    let refused = (502, "upstream_connect", ["upstream_connect", "api_error", "UNAVAILABLE"]);
+    check(&gateway, refused, |ask| ask.with_key("up/m", &key)).await;
+    assert_eq!(gateway.used(&key).await, 0);
+}

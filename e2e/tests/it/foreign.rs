@@ -1,0 +1,123 @@
+//! What is another's is as absent as what is not there: for every operation with an id, both are answered alike, byte for byte.
+
+use std::collections::BTreeSet;
+
+use e2e::document::Operation;
+use e2e::{Answer, Call, Document, Gateway, eventually, text};
+use serde_json::{Value, json};
+
+use crate::bodies::{CHAT, Format};
+use crate::people::{Somebody, admin, open, somebody};
+
+const ABSENT: &str = "0199aa00-0000-7000-8000-00000000dead";
+/// Headers that differ from call to call.
+const OF_THE_CALL: [&str; 5] =
+    ["x-request-id", "date", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
+
+/// Which of a user's things an operation's id is of; `None` for one that this test does not know.
+pub(crate) fn id_of<'a>(
+    operation: &Operation<'_>,
+    theirs: &'a Somebody,
+    invite: &'a str,
+    request: &'a str,
+) -> Option<&'a str> {
+    Some(match operation.path.split("/{").next()? {
+        "/api/keys" => &theirs.key_id,
+        "/api/sessions" => &theirs.session,
+        "/api/provider-keys" => &theirs.provider_key,
+        "/api/users" => &theirs.user,
+        "/api/usage/requests" => request,
+        "/api/invites" => invite,
+        // A plan is nobody's, and named.
+        "/api/plans" => "starter",
+        _ => return None,
+    })
+}
+
+/// Operations that take an id in their query.
+const BY_QUERY: [&str; 4] = ["key", "key_id", "user_id", "id"];
+
+/// Status, headers but those of the call, and body.
+fn seen(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
+    let headers = answer.head.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
+    let headers = headers.filter(|(name, _)| !OF_THE_CALL.contains(&name.as_str())).collect();
+    (answer.status(), headers, answer.body.clone())
+}
+
+/// A body that would be taken: the document's own example.
+pub(crate) fn example(operation: &Operation<'_>) -> Option<Value> {
+    let document = Document::kept().value();
+    let schema = e2e::document::schema::resolved(document, operation.body()?);
+    let either = schema["oneOf"].as_array().map_or(std::slice::from_ref(schema), Vec::as_slice);
+    either.iter().find_map(|one| e2e::document::schema::resolved(document, one).get("example").cloned())
+}
+
+#[tokio::test]
+async fn what_is_anothers_is_as_absent_as_what_is_not_there() {
+    let (gateway, _mock) = open().await;
+    let (ada, bob) = (somebody(&gateway, "ada").await, somebody(&gateway, "bob").await);
+    let root = admin(&gateway, "root").await;
+    let invite = gateway.ask(Call::json("/api/invites", &json!({})).key(&root.token)).await.expect(201).json();
+    let invite = text(&invite["id"]);
+    // A request of Bob's, whose id a header of its answer is; it is there once he finds it himself.
+    let called =
+        gateway.call(Call::json(CHAT, &Format::Chat.body("up/tokens-1", false)).key(&bob.key)).await.expect(200);
+    let request = called.header("x-request-id").unwrap().to_owned();
+    let his = Call::get(&format!("/api/usage/requests/{request}")).key(&bob.key);
+    eventually("Bob finds his request", async || (gateway.ask(his.clone()).await.status() == 200).then_some(())).await;
+    let mut unknown = BTreeSet::new();
+    for operation in Document::kept().operations() {
+        for credential in [&ada.token, &ada.key] {
+            if operation.path.contains('{') {
+                let Some(id) = id_of(&operation, &bob, &invite, &request) else {
+                    unknown.insert(operation.told());
+                    continue;
+                };
+                same(
+                    &gateway,
+                    &operation,
+                    credential,
+                    [id, ABSENT].map(|id| (with_id(operation.path, id), String::new())),
+                )
+                .await;
+            }
+            for parameter in operation.parameters().iter().filter(|parameter| parameter.place == "query") {
+                if BY_QUERY.contains(&parameter.name) {
+                    let id = if parameter.name == "user_id" { &bob.user } else { &bob.key_id };
+                    let asked = [id.as_str(), ABSENT]
+                        .map(|id| (operation.path.to_owned(), format!("?{}={id}", parameter.name)));
+                    same(&gateway, &operation, credential, asked).await;
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "operations with an id that this test does not know: {unknown:?}");
+    // Nothing of Bob's was touched by it.
+    for path in [format!("/api/keys/{}", bob.key_id), "/api/me".to_owned()] {
+        gateway.ask(Call::get(&path).key(&bob.token)).await.expect(200);
+    }
+    let kept = gateway.ask(Call::get("/api/provider-keys").key(&bob.token)).await.expect(200).json();
+    assert_eq!(kept["items"][0]["label"], "bob", "{kept}");
+    gateway.validate(&bob.key).await;
+}
+
+pub(crate) fn with_id(path: &str, id: &str) -> String {
+    let (before, rest) = path.split_once('{').unwrap();
+    let (_, after) = rest.split_once('}').unwrap();
+    format!("{before}{id}{after}")
+}
+
+/// Both are answered alike, and neither well: but for lists, where nobody's things are an empty list.
+async fn same(gateway: &Gateway, operation: &Operation<'_>, credential: &str, asked: [(String, String); 2]) {
+    let mut answers = Vec::new();
+    for (path, query) in asked {
+        let mut call = Call::new(operation.method, &format!("{path}{query}")).key(credential);
+        if let Some(body) = example(operation) {
+            call = call.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = gateway.ask(call).await;
+        assert!(answer.status() >= 400 || operation.method == "GET", "{}: {}", operation.told(), answer.text());
+        answers.push(seen(&answer));
+    }
+    assert_eq!(answers[0], answers[1], "{}", operation.told());
+}

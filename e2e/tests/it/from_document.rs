@@ -1,0 +1,281 @@
+//! Requests made from the OpenAPI document, fitting and not, by everybody who may ask: none is a fault of ours, and every answer is
+//! one that the document lists.
+//!
+//! `TOLLGATE_TEST_REQUESTS` says how many, `TOLLGATE_TEST_SEED` which; a failure names its seed.
+
+mod chance;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use e2e::document::Operation;
+use e2e::{Answer, Call, Document, Gateway, commands};
+use serde_json::json;
+
+use crate::people::open;
+use chance::Chance;
+use values::{Maker, TWISTS, Twist, UNKNOWN, hostile};
+
+const REQUESTS: u64 = 1_500;
+const PASSWORD: &str = "a password of the walker";
+/// Of a thousand requests, how many may end who asked; more would be a sign that sessions end by themselves.
+const RENEWALS_MAX: u64 = 60;
+/// What needs a secret that only somebody's mailbox has, or a password that this walker does not guess.
+const SELDOM_WELL: [&str; 4] =
+    ["POST /api/auth/login", "POST /api/auth/refresh", "POST /api/auth/link", "POST /api/auth/link/check"];
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Admin,
+    Member,
+    MemberByCookie,
+    Key,
+    Nobody,
+}
+
+const EVERYBODY: [Who; 7] =
+    [Who::Admin, Who::Admin, Who::Admin, Who::Member, Who::MemberByCookie, Who::Key, Who::Nobody];
+
+struct Walk<'a> {
+    gateway: &'a Gateway,
+    maker: Maker<'a>,
+    credentials: BTreeMap<Who, String>,
+    renewals: usize,
+    renewals_max: u64,
+    /// By operation, the statuses that it answered.
+    met: BTreeMap<String, BTreeSet<u16>>,
+}
+
+/// A request, and what must be true of its answer.
+struct Asked {
+    call: Call,
+    told: String,
+    unknown: Option<&'static str>,
+}
+
+#[tokio::test]
+async fn every_request_is_answered_as_the_document_says() {
+    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let (requests, seed) = (number("TOLLGATE_TEST_REQUESTS", REQUESTS), number("TOLLGATE_TEST_SEED", 4));
+    let (gateway, _mock) = open().await;
+    let document = Document::kept();
+    let maker =
+        Maker { document, chance: Chance::new(seed), ids: BTreeMap::new(), path: String::new(), key: String::new() };
+    let mut walk = Walk {
+        gateway: &gateway,
+        maker,
+        credentials: BTreeMap::new(),
+        renewals: 0,
+        renewals_max: RENEWALS_MAX * requests.div_ceil(1_000),
+        met: BTreeMap::new(),
+    };
+    for nth in 0..requests {
+        let operations = document.operations();
+        let operation = operations[usize::try_from(nth).unwrap() % operations.len()];
+        let who = *walk.maker.chance.one(&EVERYBODY);
+        if let Err(wrong) = walk.ask(operation, who).await {
+            panic!("request {nth} of TOLLGATE_TEST_SEED={seed}: {wrong}");
+        }
+    }
+    walk.tell(requests);
+}
+
+impl Walk<'_> {
+    async fn ask(&mut self, operation: Operation<'_>, who: Who) -> Result<(), String> {
+        let credential = self.credential(who).await;
+        self.maker.key = self.credential(Who::Key).await.unwrap_or_default();
+        operation.path.clone_into(&mut self.maker.path);
+        let Asked { call, told, unknown } = self.asked(operation);
+        let answer = as_who(call, who, credential.as_deref()).send(self.gateway.control).await;
+        let wrong =
+            |why: String| format!("{told} as {who:?} is answered {} {}: {why}", answer.status(), cut(&answer.text()));
+        if answer.status() >= 500 {
+            return Err(wrong("a fault of ours".to_owned()));
+        }
+        operation.check(&answer).map_err(|why| format!("{told} as {who:?}: {}", cut(&why)))?;
+        // Every call is counted here.
+        if let Some(header) = operation.missing(&answer).next() {
+            return Err(wrong(format!("no {header}")));
+        }
+        if let Some(name) = unknown {
+            if answer.status() < 300 {
+                return Err(wrong(format!("{name} is not refused")));
+            }
+            // What is judged before the body and the query says nothing of them.
+            if answer.status() == 400
+                && answer.json()["error"]["code"] == "bad_request"
+                && !answer.text().contains(name)
+            {
+                return Err(wrong(format!("{name} is not named")));
+            }
+        }
+        self.met.entry(operation.told()).or_default().insert(answer.status());
+        if answer.header("content-type") == Some("application/json") && operation.path != "/openapi.json" {
+            self.maker.learn(&answer.json());
+        }
+        self.keep_signed_in(who, &answer).await;
+        Ok(())
+    }
+
+    fn asked(&mut self, operation: Operation<'_>) -> Asked {
+        let mut target = operation.path.to_owned();
+        let mut query: Vec<(String, String)> = Vec::new();
+        for parameter in operation.parameters() {
+            let odd = self.maker.chance.once_in(5);
+            let value = if odd {
+                hostile(&mut self.maker.chance)
+            } else {
+                let made = self.maker.fitting(parameter.schema, parameter.name, 0);
+                let written = if made.is_null() { String::new() } else { made.to_string() };
+                made.as_str().map_or(written, str::to_owned)
+            };
+            if parameter.place == "path" {
+                // A long one would be refused by hyper, without a body.
+                let value: String = value.chars().take(1_000).collect();
+                target = target.replace(
+                    &format!("{{{}}}", parameter.name),
+                    &if value.is_empty() { "%00".to_owned() } else { encoded(&value) },
+                );
+            } else if self.maker.chance.once_in(3) {
+                query.push((parameter.name.to_owned(), value.chars().take(1_000).collect()));
+            }
+        }
+        let mut unknown = None;
+        if operation.path.starts_with("/api/") && self.maker.chance.once_in(20) {
+            query = vec![(UNKNOWN.to_owned(), "1".to_owned())];
+            unknown = Some(UNKNOWN);
+        }
+        let text: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        if !text.is_empty() {
+            let _ = write!(target, "?{}", text.join("&"));
+        }
+        let call = Call::new(operation.method, &target);
+        let (call, body, twisted) = self.with_body(call, operation);
+        let told = format!("{} {} {}", operation.method, cut(&target), cut(&body));
+        Asked { call, told, unknown: unknown.or(twisted) }
+    }
+
+    /// With a body, mostly one that is nearly right.
+    fn with_body(&mut self, call: Call, operation: Operation<'_>) -> (Call, String, Option<&'static str>) {
+        let Some(schema) = operation.body() else { return (call, String::new(), None) };
+        let json = "application/json";
+        let (media, body, unknown) = match self.maker.chance.below(20) {
+            0 => (json, "{\"a\":".to_owned(), None),
+            1 => (json, "[1,2]".to_owned(), None),
+            2 => (json, "\"text\"".to_owned(), None),
+            3 => ("text/plain", "{}".to_owned(), None),
+            4 => (json, "\u{feff}{}".to_owned(), None),
+            5 => (json, format!("{{\"a\":{}{}}}", "[".repeat(5_000), "]".repeat(5_000)), None),
+            6 => ("application/json; charset=utf-8", "{}".to_owned(), None),
+            7 if self.maker.chance.once_in(5) => (json, format!("{{\"label\":\"{}\"}}", "x".repeat(1_100_000)), None),
+            _ => {
+                let twist = *self.maker.chance.one(&TWISTS);
+                let (body, _) = self.maker.body(schema, twist);
+                (json, body.to_string(), (twist == Twist::Unknown && body.is_object()).then_some(UNKNOWN))
+            }
+        };
+        let call = call.header("content-type", media).body(&body);
+        // Each comes from a network of its own: sign-ins are limited by address.
+        let network = self.maker.chance.next();
+        let address = format!("10.{}.{}.{}", network & 255, (network >> 8) & 255, (network >> 16) & 255);
+        (call.header("x-forwarded-for", &address), body, unknown)
+    }
+
+    /// What proves who asks; made where there is none.
+    async fn credential(&mut self, who: Who) -> Option<String> {
+        if who == Who::Nobody {
+            return None;
+        }
+        if !self.credentials.contains_key(&who) {
+            self.renewals += 1;
+            assert!(self.renewals as u64 <= self.renewals_max, "sessions end again and again: {:?}", self.met);
+            let made = self.sign_up(who).await;
+            self.credentials.insert(who, made);
+        }
+        self.credentials.get(&who).cloned()
+    }
+
+    async fn sign_up(&mut self, who: Who) -> String {
+        let email = format!("walker{}@example.org", self.renewals);
+        if who == Who::Key {
+            commands::users_create(self.gateway.folder(), &email, "business").await;
+            return commands::keys_create(self.gateway.folder(), &email, "walker").await;
+        }
+        let body = json!({"email": email, "password": PASSWORD, "name": "Walker"});
+        let from = format!("192.0.2.{}", self.renewals % 250);
+        let call = Call::json("/api/auth/register", &body).header("x-forwarded-for", &from);
+        let answer = call.send(self.gateway.control).await.expect(201);
+        if who == Who::Admin {
+            let data = self.gateway.folder().data().to_string_lossy().into_owned();
+            let words = ["users", "role", "--user", email.as_str(), "admin", "--data", data.as_str()];
+            let role = commands::run(self.gateway.folder(), &words).await;
+            assert!(role.status.success(), "{}", String::from_utf8_lossy(&role.stderr));
+        }
+        if who == Who::MemberByCookie {
+            let cookies = answer.head.all("set-cookie");
+            let cookies: Vec<&str> = cookies.iter().filter_map(|line| line.split(';').next()).collect();
+            return cookies.join("; ");
+        }
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A session that was ended on the way is forgotten, and so is an admin who is none any more.
+    async fn keep_signed_in(&mut self, who: Who, answer: &Answer) {
+        let Some(credential) = self.credentials.get(&who) else { return };
+        if !matches!(answer.status(), 401 | 403) {
+            return;
+        }
+        let me = as_who(Call::get("/api/me"), who, Some(credential)).send(self.gateway.control).await;
+        let fine = me.status() == 200 && (who != Who::Admin || me.json()["acts_as"] == "admin");
+        if !fine {
+            self.credentials.remove(&who);
+        }
+    }
+
+    /// Every operation was asked, and nearly every one did what it is for.
+    fn tell(&self, requests: u64) {
+        let operations = Document::kept().operations();
+        if requests < 10 * operations.len() as u64 {
+            return;
+        }
+        let well = |operation: &Operation<'_>| {
+            self.met.get(&operation.told()).is_some_and(|met| met.iter().any(|status| (200..300).contains(status)))
+        };
+        let never: Vec<String> = operations
+            .iter()
+            .filter(|operation| !well(operation) && !SELDOM_WELL.contains(&operation.told().as_str()))
+            .map(Operation::told)
+            .collect();
+        // A walk by chance may miss one; one that misses many makes no requests worth answering.
+        assert!(
+            never.len() * 5 <= operations.len(),
+            "operations that never did what they are for: {never:?} ({:?})",
+            self.met
+        );
+    }
+}
+
+fn as_who(call: Call, who: Who, credential: Option<&str>) -> Call {
+    match (who, credential) {
+        (Who::MemberByCookie, Some(cookies)) => call.header("cookie", cookies).header("sec-fetch-site", "same-origin"),
+        (_, Some(credential)) => call.key(credential),
+        (_, None) => call,
+    }
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(600).collect()
+}

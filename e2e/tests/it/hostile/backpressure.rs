@@ -1,0 +1,32 @@
+//! Callers that push, or that never read: what is on its way waits with who sends it, and little of it here.
+
+use std::time::Duration;
+
+use e2e::{Call, eventually_within};
+
+use super::crowd::{MIB, PIECE, Place, crowd, push};
+
+#[tokio::test]
+async fn bodies_that_an_upstream_does_not_take_wait_with_their_callers() {
+    let place = Place::of(|setup| setup.section("timeouts", "{idle: 1s, first_byte: 1s}")).await;
+    let call = Call::new("POST", "/deaf").header("content-length", &(32 * MIB).to_string());
+    let pushed = crowd(&place, 200, call.head(place.gateway.proxy).as_bytes()).await;
+    tokio::join!(push(pushed, vec![b' '; PIECE], Duration::ZERO), place.others_are_served());
+    place.bounded("200 callers that push at a deaf upstream", 80 * MIB);
+    place.rests("200 callers that push", 60 * MIB).await;
+}
+
+#[tokio::test]
+async fn callers_that_never_read_are_cut_in_bounded_memory() {
+    let place = Place::of(|setup| setup.section("timeouts", "{idle: 1s}")).await;
+    let all = crowd(&place, 100, Call::get("/up/large").head(place.gateway.proxy).as_bytes()).await;
+    place.others_are_served().await;
+    // First the kernel's buffers fill, some MB for each, and that on a busy machine: who takes bytes is not idle.
+    eventually_within(Duration::from_secs(60), "all are cut", async || {
+        (place.gateway.gauge("tollgate_connections").await == 0).then_some(())
+    })
+    .await;
+    place.bounded("100 callers that never read 32 MiB", 48 * MIB);
+    drop(all);
+    place.rests("100 callers that never read", 40 * MIB).await;
+}

@@ -1,0 +1,229 @@
+//! Many callers at once that send or take as little as they can: memory stays bounded, and others are served.
+
+use std::time::Duration;
+
+use e2e::vitals::raise_descriptors;
+use e2e::{Call, Canary, Gateway, Setup, Turn, Upstream, Vitals, Wire, eventually, timed};
+use tokio::task::JoinSet;
+
+use crate::bodies::{CHAT, Format, MESSAGES};
+use crate::hostile::say;
+
+const ROUTES: &str = "{path: {prefix: /up}, upstreams: backend, auth: {type: none}}, \
+    {path: {prefix: /deaf}, upstreams: deaf, auth: {type: none}}";
+pub(crate) const MIB: u64 = 1 << 20;
+/// What one of the crowd sends at a time.
+pub(crate) const PIECE: usize = 64 * 1024;
+/// More than the kernel holds on the way.
+const LARGE: usize = 32 << 20;
+/// Descriptors for either end of the largest crowd here, and its upstreams.
+const DESCRIPTORS: u64 = 4_000;
+/// What a caller that sends next to nothing may cost, the connection upstream included.
+const CALLER_BYTES_MAX: u64 = 64 * 1024;
+/// How long another caller's call may take while the crowd is there (two cores, debug build).
+const OTHERS_WAIT_MAX: Duration = Duration::from_secs(5);
+/// A crowd that is cut has ended by then, however busy the machine is.
+const HANGS: Duration = Duration::from_secs(60);
+
+/// A gateway before an upstream that answers once the whole body is there, one that never reads, and a provider.
+pub(crate) struct Place {
+    pub(crate) gateway: Gateway,
+    key: String,
+    before: u64,
+    _upstreams: [Upstream; 2],
+}
+
+impl Place {
+    pub(crate) async fn of(setup: impl FnOnce(Setup) -> Setup) -> Self {
+        raise_descriptors(DESCRIPTORS);
+        let upstream = Upstream::start(answer).await;
+        let deaf = Upstream::start(|turn| async move {
+            std::future::pending::<()>().await;
+            Some(turn)
+        })
+        .await;
+        let backend = |name: &str, address| format!("{{name: {name}, backends: [{{url: \"http://{address}\"}}]}}");
+        let upstreams = format!("[{}, {}]", backend("backend", upstream.address()), backend("deaf", deaf.address()));
+        let base = Setup::routed(upstream.address(), ROUTES)
+            .section("upstreams", &upstreams)
+            .section("providers", &format!("[{}]", e2e::setup::provider("up", "openai", upstream.address())))
+            .section("connections", "{max: 10000, per_address: 5000}");
+        let gateway = Gateway::start(setup(base)).await;
+        let key = gateway.key().await;
+        let place = Self { gateway, key, before: 0, _upstreams: [upstream, deaf] };
+        place.others_are_served().await;
+        let before = place.vitals().memory_bytes();
+        Self { before, ..place }
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.gateway.vitals()
+    }
+
+    fn chat(&self) -> Call {
+        Call::json(CHAT, &Format::Chat.body("m", false)).key(&self.key)
+    }
+
+    /// One call to each kind of route.
+    pub(crate) async fn others_are_served(&self) {
+        for call in [self.chat(), Call::post("/up", "small")] {
+            let since = Canary::new();
+            self.gateway.call(call).await.expect(200);
+            since.assert_within(OTHERS_WAIT_MAX, "another's call");
+        }
+    }
+
+    /// What the crowd cost; it must be less than `most` more than before it came.
+    pub(crate) fn bounded(&self, what: &str, most: u64) {
+        let (now, peak) = (self.vitals().memory_bytes(), self.vitals().peak_bytes());
+        say(&format!("{what}: {} KiB before, {} now, {} at most", self.before >> 10, now >> 10, peak >> 10));
+        assert!(peak < self.before + most, "{what}: {} KiB more than before", (peak - self.before) >> 10);
+    }
+
+    /// The crowd is gone, and nothing of it is held.
+    pub(crate) async fn rests(&self, what: &str, most: u64) {
+        self.gateway.at_rest().await;
+        self.others_are_served().await;
+        let now = self.vitals().memory_bytes();
+        say(&format!("{what}: {} KiB when it has gone", now >> 10));
+        assert!(now < self.before + most, "{what}: {} KiB are left of it", now.saturating_sub(self.before) >> 10);
+    }
+}
+
+/// `{}`, or [`LARGE`] bytes.
+async fn answer(mut turn: Turn) -> Option<Turn> {
+    turn.read_body().await;
+    if turn.head.word(1) != "/up/large" {
+        turn.answer("200 OK\r\ncontent-type: application/json", b"{}").await;
+        return Some(turn);
+    }
+    turn.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n").as_bytes()).await;
+    let piece = vec![b'x'; PIECE];
+    for _ in 0..LARGE / PIECE {
+        if !turn.write(&piece).await {
+            return None;
+        }
+    }
+    Some(turn)
+}
+
+/// Opens `count` connections that each send `bytes`.
+pub(crate) async fn crowd(place: &Place, count: usize, bytes: &[u8]) -> Vec<Wire> {
+    let mut crowd = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut wire = Wire::connect(place.gateway.proxy).await.unwrap();
+        wire.write(bytes).await.unwrap();
+        crowd.push(wire);
+    }
+    crowd
+}
+
+/// Writes `piece` again and again until the connection ends or takes no more.
+pub(crate) async fn push(mut wires: Vec<Wire>, piece: Vec<u8>, every: Duration) -> Vec<Wire> {
+    let mut pushing = JoinSet::new();
+    for mut wire in wires.drain(..) {
+        let piece = piece.clone();
+        pushing.spawn(async move {
+            while wire.stream().writable().await.is_ok() {
+                match wire.stream().try_write(&piece) {
+                    Ok(_) => tokio::time::sleep(every).await,
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    Err(_) => break,
+                }
+            }
+            wire.closed().await;
+            wire
+        });
+    }
+    pushing.join_all().await
+}
+
+#[tokio::test]
+async fn two_thousand_callers_that_announce_32_mib_cost_what_they_send() {
+    let place = Place::of(|setup| setup).await;
+    let length = (32 * MIB).to_string();
+    // A second crowd finds what the first one left: whatever of it were kept would be there twice.
+    for round in ["first", "second"] {
+        let mut all = Vec::new();
+        for (path, count) in [(CHAT, 700), (MESSAGES, 300), ("/up", 500), ("/deaf", 500)] {
+            let call = Call::new("POST", path).key(&place.key).header("content-length", &length);
+            let bytes = [call.head(place.gateway.proxy).as_bytes(), b"{\"model\": "].concat();
+            all.extend(crowd(&place, count, &bytes).await);
+        }
+        eventually("all have come", async || {
+            (place.gateway.gauge("tollgate_requests_in_flight").await >= 1_700).then_some(())
+        })
+        .await;
+        place.others_are_served().await;
+        place.bounded(&format!("the {round} 2,000 callers that announce 32 MiB"), 2_000 * CALLER_BYTES_MAX);
+        drop(all);
+        place.gateway.at_rest().await;
+        place.others_are_served().await;
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_held_have_one_bound_together() {
+    let place = Place::of(|setup| setup.section("sizes", "{buffered: 16MiB}").section("timeouts", "{idle: 1s}")).await;
+    let call = Call::new("POST", CHAT).key(&place.key).header("content-length", &(32 * MIB).to_string());
+    let pushed = crowd(&place, 100, call.head(place.gateway.proxy).as_bytes()).await;
+    let pushing = push(pushed, vec![b' '; PIECE], Duration::ZERO);
+    let others = async {
+        for _ in 0..20 {
+            place.gateway.call(Call::post("/up", "small")).await.expect(200);
+        }
+    };
+    tokio::join!(pushing, others);
+    place.bounded("100 callers that push 32 MiB each", 80 * MIB);
+    place.rests("100 callers that push", 60 * MIB).await;
+}
+
+#[tokio::test]
+async fn bodies_that_trickle_end_at_the_total_time_and_hinder_nobody() {
+    let total = "{timeouts: {total: 2s}}";
+    let place = Place::of(|setup| setup.section("timeouts", "{idle: 1s, total: 2s}").section("ai", total)).await;
+    let length = (32 * MIB).to_string();
+    let mut all = Vec::new();
+    for path in [CHAT, "/up"] {
+        let call = Call::new("POST", path).key(&place.key).header("content-length", &length);
+        all.extend(crowd(&place, 200, call.head(place.gateway.proxy).as_bytes()).await);
+    }
+    let others = async {
+        for _ in 0..5 {
+            place.others_are_served().await;
+        }
+    };
+    let (_, took) = timed(async { tokio::join!(push(all, vec![b' '], Duration::from_millis(100)), others) }).await;
+    assert!(took > Duration::from_millis(1_900) && took < HANGS, "{took:?}");
+    place.bounded("400 bodies that trickle", 60 * MIB);
+    place.rests("400 bodies that trickle", 40 * MIB).await;
+}
+
+#[tokio::test]
+async fn heads_that_trickle_are_cut_and_hinder_nobody() {
+    let place = Place::of(|setup| setup.section("timeouts", "{idle: 2s}")).await;
+    let head = format!("GET /up HTTP/1.1\r\nhost: x\r\na: {}", "b".repeat(20_000));
+    let all = crowd(&place, 400, head.as_bytes()).await;
+    let others = async {
+        for _ in 0..5 {
+            place.others_are_served().await;
+        }
+    };
+    let (_, took) = timed(async { tokio::join!(push(all, vec![b'b'], Duration::from_millis(100)), others) }).await;
+    assert!(took > Duration::from_millis(1_500) && took < HANGS, "{took:?}");
+    place.bounded("400 heads of 20 KiB that trickle", 60 * MIB);
+    place.rests("400 heads that trickle", 40 * MIB).await;
+}
+
+#[tokio::test]
+async fn heads_without_end_are_refused_in_bounded_memory() {
+    let place = Place::of(|setup| setup).await;
+    let many = b"a: b\r\n".repeat(PIECE / 6);
+    let cookies = [b"cookie: ".to_vec(), b"a=b; ".repeat(PIECE / 5), b"\r\n".to_vec()].concat();
+    for piece in [many, vec![b'a'; PIECE], cookies] {
+        let all = crowd(&place, 100, b"GET /up HTTP/1.1\r\nhost: x\r\n").await;
+        push(all, piece, Duration::ZERO).await;
+    }
+    place.bounded("300 heads without end", 60 * MIB);
+    place.rests("300 heads without end", 40 * MIB).await;
+}

@@ -1,0 +1,122 @@
+//! Bodies that inflate a thousandfold: refused at the bound, in bounded memory, while others are served.
+
+use std::io::Write;
+use std::time::Duration;
+
+use e2e::{Answer, Call, Canary, Gateway, Setup, Upstream, timed};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::bodies::Format;
+use crate::hostile::say;
+
+const MIB: u64 = 1 << 20;
+/// Over the bound of 32 MiB, twice.
+const INFLATED: usize = 64 << 20;
+
+/// A body of `inflated` bytes that begins as a request.
+fn bomb(coding: &str, inflated: usize) -> Vec<u8> {
+    let mut plain = br#"{"model": "m", "messages": ["#.to_vec();
+    plain.resize(inflated, b' ');
+    match coding {
+        "zstd" => zstd::encode_all(plain.as_slice(), 1).unwrap(),
+        _ => {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(&plain).unwrap();
+            encoder.finish().unwrap()
+        }
+    }
+}
+
+/// A gateway before a provider of each kind that nobody must reach.
+async fn line(sizes: &str) -> (Upstream, Gateway) {
+    let upstream = Upstream::json(&json!({})).await;
+    let provider = |name, kind| e2e::setup::provider(name, kind, upstream.address());
+    let setup = Setup::new()
+        .section("providers", &format!("[{}, {}]", provider("up", "openai"), provider("claude", "anthropic")))
+        .section("sizes", sizes);
+    let gateway = Gateway::start(setup).await;
+    (upstream, gateway)
+}
+
+#[track_caller]
+fn check(answer: &Answer, codes: &[(u16, &str)]) {
+    let code = answer.json()["error"]["code"].as_str().unwrap_or_default().to_owned();
+    assert!(codes.contains(&(answer.status(), code.as_str())), "{} {}", answer.head.first, answer.text());
+}
+
+#[tokio::test]
+async fn body_that_inflates_a_thousandfold_is_413_in_bounded_memory() {
+    let (upstream, gateway) = line("{}").await;
+    let key = gateway.key().await;
+    let before = gateway.vitals().memory_bytes();
+    for (coding, format) in [("gzip", Format::Chat), ("zstd", Format::Messages), ("gzip", Format::Responses)] {
+        let bomb = bomb(coding, INFLATED);
+        assert!(INFLATED / bomb.len() >= 1_000, "{} bytes", bomb.len());
+        let call = Call::post(format.path(), &bomb).key(&key).header("content-encoding", coding);
+        let (answer, took) = timed(gateway.call(call)).await;
+        say(&format!("{coding}: {} bytes to {INFLATED} in {took:?}", bomb.len()));
+        check(&answer, &[(413, "payload_too_large")]);
+    }
+    let peak = gateway.vitals().peak_bytes();
+    say(&format!("{} KiB before, {} at most", before >> 10, peak >> 10));
+    // One of them at a time is inflated, as far as the bound.
+    assert!(peak < before + 48 * MIB, "{} KiB more", (peak - before) >> 10);
+    assert!(upstream.seen().is_empty());
+    gateway.at_rest().await;
+    assert_eq!(gateway.used(&key).await, 0);
+}
+
+#[tokio::test]
+async fn many_bodies_that_inflate_have_one_bound_together_and_hinder_nobody() {
+    let (upstream, gateway) = line("{body: 4MiB, buffered: 16MiB}").await;
+    let key = gateway.key().await;
+    let before = gateway.vitals().memory_bytes();
+    let bomb = bomb("zstd", INFLATED);
+    let call = Call::post(Format::Chat.path(), &bomb).key(&key).header("content-encoding", "zstd");
+    let mut bombs = JoinSet::new();
+    for _ in 0..60 {
+        let (call, to) = (call.clone(), gateway.proxy);
+        bombs.spawn(async move { call.send(to).await });
+    }
+    let others = async {
+        for _ in 0..20 {
+            let since = Canary::new();
+            gateway.call(Call::get("/")).await.expect(200);
+            since.assert_within(Duration::from_secs(5), "another's call");
+        }
+    };
+    let (answers, ()) = tokio::join!(bombs.join_all(), others);
+    for answer in &answers {
+        check(answer, &[(413, "payload_too_large"), (503, "overloaded")]);
+    }
+    let peak = gateway.vitals().peak_bytes();
+    say(&format!("60 bombs: {} KiB before, {} at most", before >> 10, peak >> 10));
+    assert!(peak < before + 80 * MIB, "{} KiB more", (peak - before) >> 10);
+    assert!(upstream.seen().is_empty());
+    gateway.at_rest().await;
+}
+
+#[tokio::test]
+async fn body_that_is_not_what_its_coding_says_is_refused() {
+    let (upstream, gateway) = line("{}").await;
+    let key = gateway.key().await;
+    let whole = bomb("gzip", 1_000);
+    let half = &whole[..whole.len() / 2];
+    for (coding, body, codes) in [
+        ("gzip", half, [(400, "bad_request")]),
+        ("gzip", b"{\"model\": \"m\"}".as_slice(), [(400, "bad_request")]),
+        ("zstd", whole.as_slice(), [(400, "bad_request")]),
+        ("gzip, gzip", whole.as_slice(), [(415, "unsupported_media_type")]),
+        ("br", whole.as_slice(), [(415, "unsupported_media_type")]),
+    ] {
+        for format in Format::ALL {
+            let call = Call::post(format.path(), body).key(&key).header("content-encoding", coding);
+            check(&gateway.call(call).await, &codes);
+        }
+    }
+    assert!(upstream.seen().is_empty());
+    assert_eq!(gateway.used(&key).await, 0);
+}

@@ -1,0 +1,338 @@
+//! Sends a row of the table, and judges what the caller got and what the backend saw.
+
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use e2e::reading::Request;
+use e2e::recorder::Entry;
+use e2e::{Gateway, Head, Recorder, Setup};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::requests::{Must, Row};
+
+/// A lawful request that is sent behind each row: whoever found the row's end elsewhere serves it wrongly, or not.
+const NEXT: &str = "GET /o/next";
+const NEXT_BYTES: &[u8] = b"GET /o/next HTTP/1.1\r\nhost: next\r\nconnection: close\r\n\r\n";
+/// Within which every row is over.
+const ROW_TIME_MAX: Duration = Duration::from_secs(20);
+/// The gateway's own bound.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Writes that a row is cut into, where it is.
+const PIECES: usize = 150;
+
+/// Where most rows go, and where they go as an LLM's.
+const PATH: &[u8] = b" /o/a ";
+const LLM_PATH: &[u8] = b" /v1/messages ";
+
+const ROUTES: &str = "{path: {prefix: /o}, upstreams: backend, auth: {type: none}}, \
+    {path: {prefix: /k}, upstreams: backend}";
+
+/// A gateway before a backend that notes all it sees.
+pub(crate) struct Court {
+    pub(crate) gateway: Gateway,
+    pub(crate) backend: Recorder,
+    key: String,
+    codes: HashSet<String>,
+}
+
+/// How a row's bytes are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// In one write.
+    Whole,
+    /// In many writes, each a segment.
+    Pieces,
+    /// In one write, to an LLM's path: only what is refused on every path.
+    Llm,
+}
+
+/// Status, head and body of an answer that is no 1xx.
+type FinalAnswer = (u16, Head, Vec<u8>);
+
+/// What a caller got.
+#[derive(Debug, Default)]
+struct Got {
+    answers: Vec<FinalAnswer>,
+    /// What came behind the last whole answer.
+    rest: Vec<u8>,
+    closed: bool,
+}
+
+/// Whether a row can be sent in this manner.
+pub(crate) fn suits(row: &Row, manner: Manner) -> bool {
+    let is_refused = matches!(row.must, Must::Refused(_) | Must::Cut(_));
+    let goes_there = row.before.is_empty() && row.sent.windows(PATH.len()).any(|part| part == PATH);
+    manner != Manner::Llm || (is_refused && goes_there)
+}
+
+impl Court {
+    pub(crate) async fn sit() -> Self {
+        let backend = Recorder::start().await;
+        let address = backend.address();
+        let kinds = [("up", "openai"), ("claude", "anthropic"), ("google", "gemini")];
+        let providers = kinds.map(|(name, kind)| e2e::setup::provider(name, kind, address)).join(", ");
+        let setup = Setup::routed(address, ROUTES)
+            .section("providers", &format!("[{providers}]"))
+            .section("sizes", "{body: 1MiB}");
+        let gateway = Gateway::start(setup).await;
+        let key = gateway.key().await;
+        Self { gateway, backend, key, codes: codes() }
+    }
+
+    /// Tries a row; what is wrong, if anything is.
+    pub(crate) async fn try_row(&self, row: &Row, manner: Manner) -> Result<(), String> {
+        let lines = self.backend.lines();
+        let bytes = if manner == Manner::Llm { self.to_llm(row) } else { expand(row.sent, &self.key) };
+        let got = self.send(&bytes, row, manner).await;
+        let seen = self.backend.log(lines);
+        let judged = self.judge(row, &got, &seen).and_then(|()| shaped(row, &bytes, &got));
+        judged.map_err(|why| {
+            let answers: Vec<String> =
+                got.answers.iter().map(|(status, _, body)| format!("{status} {}", clip(body))).collect();
+            let told: Vec<String> = seen.iter().map(tell).collect();
+            format!(
+                "{} (RFC {}), {manner:?}: {why}\n    sent: {}\n    got: {answers:?}{}, {}\n    backend: {told:?}",
+                row.name,
+                row.rfc,
+                clip(&bytes),
+                if got.rest.is_empty() { String::new() } else { format!(" and {}", clip(&got.rest)) },
+                if got.closed { "closed" } else { "left open" },
+            )
+        })
+    }
+
+    /// The row's bytes as a call of Messages with a key that opens.
+    fn to_llm(&self, row: &Row) -> Vec<u8> {
+        let sent = expand(row.sent, &self.key);
+        let path = sent.windows(PATH.len()).position(|part| part == PATH).expect("the row names the path");
+        let mut bytes = [&sent[..path], LLM_PATH, &sent[path + PATH.len()..]].concat();
+        if matches!(row.must, Must::Cut(_)) {
+            // Its head is a good one.
+            let line_end = bytes.windows(2).position(|two| two == b"\r\n").expect("a line");
+            bytes.splice(line_end..line_end, format!("\r\nx-api-key: {}", self.key).into_bytes());
+        }
+        bytes
+    }
+
+    async fn send(&self, bytes: &[u8], row: &Row, manner: Manner) -> Got {
+        let mut all = bytes.to_vec();
+        let unfinished = matches!(row.must, Must::Unfinished);
+        if !unfinished {
+            all.extend(NEXT_BYTES);
+        }
+        let stream = TcpStream::connect(self.gateway.proxy).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (mut from, mut to) = stream.into_split();
+        let writing = async {
+            let piece = if manner == Manner::Pieces { all.len().div_ceil(PIECES) } else { all.len() };
+            for piece in all.chunks(piece) {
+                // A refusal may come, and the connection end, while more is on its way.
+                if to.write_all(piece).await.is_err() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            if unfinished {
+                let _ = to.shutdown().await;
+            }
+        };
+        let mut came = Vec::new();
+        let reading = async {
+            loop {
+                match from.read_buf(&mut came).await {
+                    Ok(0) => return true,
+                    Ok(_) => {}
+                    // Closed is closed; that no answer was lost by it is judged by the answers.
+                    Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+                }
+            }
+        };
+        let both = async { tokio::join!(writing, reading).1 };
+        let closed = tokio::time::timeout(ROW_TIME_MAX, both).await.unwrap_or(false);
+        let (answers, rest) = split(&came, &methods(row));
+        Got { answers, rest, closed }
+    }
+
+    fn judge(&self, row: &Row, got: &Got, seen: &[Entry]) -> Result<(), String> {
+        let ours: Vec<(u16, &str)> = got.answers.iter().map(|(status, _, body)| (*status, self.code(body))).collect();
+        let (served, refusal, next): (Vec<&str>, Option<&str>, bool) = match row.must {
+            Must::Refused(code) | Must::Cut(code) => (row.before.to_vec(), Some(code), false),
+            Must::Answered(code) => (row.before.to_vec(), Some(code), ours.len() > row.before.len() + 1),
+            Must::Read(reads) => (row.before.iter().chain(reads).copied().collect(), None, true),
+            Must::Unfinished => (Vec::new(), None, false),
+        };
+        if let Some(wrong) = seen.iter().find(|entry| matches!(entry, Entry::Wrong(..))) {
+            return Err(format!("the backend got what has two senses: {}", tell(wrong)));
+        }
+        let mut expected: Vec<&str> = served.clone();
+        expected.extend(next.then_some(NEXT));
+        let told: Vec<String> = whole(seen).map(Request::told).collect();
+        if told != expected {
+            return Err(format!("the backend must see {expected:?} and nothing else"));
+        }
+        let has_key = |request: &Request| format!("{request:?}").contains(&self.key);
+        if whole(seen).any(has_key) {
+            return Err("the backend must not see the caller's key".to_owned());
+        }
+        fields(row, seen)?;
+        if matches!(row.must, Must::Unfinished) {
+            return Ok(());
+        }
+        let mut answers: Vec<(u16, &str)> = served.iter().map(|_| (200, "")).collect();
+        if let Some(code) = refusal {
+            if !self.codes.contains(code) {
+                return Err(format!("{code} is none of the documented codes"));
+            }
+            answers.push((ours.get(answers.len()).map_or(0, |(status, _)| *status), code));
+        }
+        answers.extend(next.then_some((200, "")));
+        if ours != answers || !got.rest.is_empty() {
+            return Err(format!("the caller must get {answers:?} and nothing else"));
+        }
+        if got.closed { Ok(()) } else { Err("the connection must be closed".to_owned()) }
+    }
+
+    /// The code in a refusal; empty for the backend's own answer.
+    fn code(&self, body: &[u8]) -> &str {
+        let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+        let error = &value["error"];
+        // Google's own place for it.
+        let code = error["code"].as_str().or(error["details"][0]["reason"].as_str()).unwrap_or_default();
+        self.codes.get(code).map_or(if body == b"{}" || body.is_empty() { "" } else { "none of ours" }, String::as_str)
+    }
+}
+
+/// The path that is called, where a request line within the bound says so.
+fn called(sent: &[u8]) -> String {
+    let end = sent.windows(2).position(|two| two == b"\r\n").filter(|end| *end < HEAD_BYTES_MAX);
+    let line = String::from_utf8_lossy(sent.get(..end.unwrap_or(0)).unwrap_or_default());
+    match line.split(' ').collect::<Vec<_>>().as_slice() {
+        ["CONNECT", ..] => String::new(),
+        [method, path, "HTTP/1.1" | "HTTP/1.0"] if method.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
+            (*path).to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// A refusal's status and shape: as the path has them that was called, where its request line can be read.
+fn shaped(row: &Row, sent: &[u8], got: &Got) -> Result<(), String> {
+    let Some((status, head, body)) = got.answers.iter().find(|(status, ..)| *status != 200) else { return Ok(()) };
+    let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let error = &value["error"];
+    let path = called(sent);
+    // What is wrong may stand in a later request, of which the row's first line says nothing.
+    let good = match path.as_str() {
+        "/v1/messages" if row.before.is_empty() => {
+            value["type"] == "error" && error["type"].is_string() && value["request_id"].is_string()
+        }
+        "/v1/chat/completions" | "/v1/responses" if row.before.is_empty() => {
+            error["type"].is_string() && value["type"].is_null()
+        }
+        // A path in which no model stands is no endpoint's.
+        path if path.starts_with("/v1beta/")
+            && !matches!(row.must, Must::Refused(_) | Must::Answered("route_not_found")) =>
+        {
+            error["code"] == *status && error["status"].is_string()
+        }
+        _ => error["status"] == *status,
+    };
+    let json = head.header("content-type") == Some("application/json");
+    if good && json && (400..500).contains(status) && error["message"].is_string() {
+        return Ok(());
+    }
+    Err(format!("a refusal at {path:?} has another shape"))
+}
+
+/// Fields that the backend must and must not see.
+fn fields(row: &Row, seen: &[Entry]) -> Result<(), String> {
+    let requests: Vec<&Request> = whole(seen).filter(|request| request.target != "/o/next").collect();
+    let has = |spec: &str| {
+        let (name, value) = spec.split_once(": ").map_or((spec, None), |(name, value)| (name, Some(value)));
+        requests
+            .iter()
+            .any(|request| value.map_or(!request.all(name).is_empty(), |value| request.all(name).contains(&value)))
+    };
+    if let Some(missing) = row.with.iter().find(|spec| !has(spec)) {
+        return Err(format!("the backend must see {missing:?}: {requests:?}"));
+    }
+    if let Some(there) = row.without.iter().find(|spec| has(spec)) {
+        return Err(format!("the backend must not see {there:?}: {requests:?}"));
+    }
+    Ok(())
+}
+
+fn whole(seen: &[Entry]) -> impl Iterator<Item = &Request> {
+    seen.iter().filter_map(|entry| match entry {
+        Entry::Whole(request) => Some(request),
+        Entry::Cut(_) | Entry::Wrong(..) => None,
+    })
+}
+
+/// The methods of the requests that are served, in order: an answer to HEAD has no body.
+fn methods(row: &Row) -> Vec<&'static str> {
+    let reads = if let Must::Read(reads) = row.must { reads } else { &[] };
+    row.before.iter().chain(reads).map(|told| told.split(' ').next().unwrap_or_default()).collect()
+}
+
+/// Final answers one behind the other, and what is left.
+fn split(bytes: &[u8], methods: &[&str]) -> (Vec<FinalAnswer>, Vec<u8>) {
+    let (mut answers, mut rest) = (Vec::new(), bytes);
+    while let Some(at) = rest.windows(4).position(|four| four == b"\r\n\r\n") {
+        let head = Head::parse(rest[..at + 4].to_vec());
+        let status: u16 = head.word(1).parse().unwrap_or(0);
+        let length = head.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let length = if status < 200 || methods.get(answers.len()) == Some(&"HEAD") { 0 } else { length };
+        let Some(body) = rest.get(at + 4..at + 4 + length) else { break };
+        rest = &rest[at + 4 + length..];
+        if status >= 200 {
+            answers.push((status, head, body.to_vec()));
+        }
+    }
+    (answers, rest.to_vec())
+}
+
+/// The codes that have a page.
+fn codes() -> HashSet<String> {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors");
+    let names = std::fs::read_dir(pages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter_map(|name| name.strip_suffix(".md").map(str::to_owned)).filter(|name| name != "README").collect()
+}
+
+/// `<<KEY>>` and `<<N*TEXT>>` filled in.
+fn expand(sent: &[u8], key: &str) -> Vec<u8> {
+    let (mut out, mut rest) = (Vec::new(), sent);
+    while let Some(at) = rest.windows(2).position(|two| two == b"<<") {
+        out.extend(&rest[..at]);
+        let end = at + rest[at..].windows(2).position(|two| two == b">>").expect("<< has its >>");
+        let inside = &rest[at + 2..end];
+        match inside.iter().position(|byte| *byte == b'*') {
+            Some(star) => {
+                let count: usize = std::str::from_utf8(&inside[..star]).unwrap().parse().unwrap();
+                out.extend(inside[star + 1..].repeat(count));
+            }
+            None => out.extend(key.as_bytes()),
+        }
+        rest = &rest[end + 2..];
+    }
+    out.extend(rest);
+    out
+}
+
+fn tell(entry: &Entry) -> String {
+    match entry {
+        Entry::Whole(request) => request.told(),
+        Entry::Cut(bytes) => format!("cut: {}", clip(bytes)),
+        Entry::Wrong(why, bytes) => format!("wrong ({why}): {}", clip(bytes)),
+    }
+}
+
+fn clip(bytes: &[u8]) -> String {
+    const SHOWN: usize = 300;
+    let shown = bytes.get(..SHOWN).unwrap_or(bytes).escape_ascii();
+    if bytes.len() > SHOWN { format!("{shown}… ({} bytes)", bytes.len()) } else { shown.to_string() }
+}

@@ -1,0 +1,77 @@
+//! The table against the built binary.
+
+use std::collections::{BTreeMap, HashSet};
+
+use e2e::eventually;
+use e2e::recorder::Entry;
+
+use super::judge::{Court, Manner, suits};
+use super::requests::{Must, Row, THEMES};
+use super::say;
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    THEMES.iter().copied().flatten()
+}
+
+#[test]
+fn table_names_at_least_150_requests_each_once_and_each_with_its_rfc() {
+    let names: HashSet<&str> = rows().map(|row| row.name).collect();
+    assert_eq!(names.len(), rows().count(), "a name stands twice");
+    assert!(names.len() >= 150, "{}", names.len());
+    for row in rows() {
+        let (rfc, section) = row.rfc.split_once(", ").unwrap_or_default();
+        let numbers = section.split('.').all(|number| number.parse::<u8>().is_ok());
+        assert!(rfc.len() == 4 && rfc.parse::<u16>().is_ok() && numbers, "{}: {:?}", row.name, row.rfc);
+        assert!(row.name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')), "{}", row.name);
+    }
+}
+
+/// Every row, one after the other, and whether the backend's log holds what they account for and nothing else.
+async fn check(manner: Manner) {
+    let court = Court::sit().await;
+    let (mut failed, mut counts, mut accounted) = (Vec::new(), BTreeMap::<&str, usize>::new(), 0);
+    for row in rows().filter(|row| suits(row, manner)) {
+        let lines = court.backend.lines();
+        if let Err(why) = court.try_row(row, manner).await {
+            failed.push(why);
+        }
+        accounted += whole(&court.backend.log(lines));
+        let kind = match row.must {
+            Must::Refused(_) => "refused and closed",
+            Must::Answered(_) => "answered by us",
+            Must::Read(_) => "read in one sense",
+            Must::Cut(_) => "cut in the body",
+            Must::Unfinished => "never finished",
+        };
+        *counts.entry(kind).or_default() += 1;
+    }
+    let tried: usize = counts.values().sum();
+    say(&format!("{manner:?}: {tried} hostile requests: {counts:?}; {} failed", failed.len()));
+    assert!(failed.is_empty(), "{} rows failed:\n{}", failed.len(), failed.join("\n"));
+    court.gateway.at_rest().await;
+    eventually("every upload that was cut is closed", async || {
+        let log = court.backend.log(0);
+        (whole(&log) == accounted).then_some(())
+    })
+    .await;
+}
+
+fn whole(log: &[Entry]) -> usize {
+    log.iter().filter(|entry| matches!(entry, Entry::Whole(_))).count()
+}
+
+#[tokio::test]
+async fn each_hostile_request_is_refused_or_has_one_reading() {
+    check(Manner::Whole).await;
+}
+
+#[tokio::test]
+async fn each_hostile_request_is_so_however_it_is_split() {
+    check(Manner::Pieces).await;
+}
+
+#[tokio::test]
+async fn each_hostile_request_is_refused_in_an_llms_own_words() {
+    assert!(rows().filter(|row| suits(row, Manner::Llm)).count() > 100);
+    check(Manner::Llm).await;
+}

@@ -1,0 +1,279 @@
+//! A key's life through the API and the commands: bound, changed, rotated, revoked, and what the proxy makes of it.
+
+use std::time::Duration;
+
+use e2e::{Answer, Call, Canary, Gateway, Setup, Upstream, commands, eventually, setup};
+use serde_json::{Value, json};
+
+use crate::bodies::{CHAT, Format};
+
+/// The product's promise.
+const WITHIN: Duration = Duration::from_secs(1);
+
+const ROUTES: &str = "{name: users, path: {prefix: /users}, upstreams: backend, auth: {type: key}},
+    {name: orders, path: {prefix: /orders}, upstreams: backend, auth: {type: key}}";
+
+fn chat(model: &str) -> Call {
+    Call::json(CHAT, &Format::Chat.body(model, false))
+}
+
+async fn create(gateway: &Gateway, key: &str, body: &Value) -> Value {
+    gateway.ask(Call::json("/api/keys", body).key(key)).await.expect(201).json()
+}
+
+fn text(value: &Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_else(|| panic!("no {field}: {value}")).to_owned()
+}
+
+async fn patch(gateway: &Gateway, key: &str, id: &Value, body: &Value) -> Value {
+    let call = Call::new("PATCH", &format!("/api/keys/{}", id.as_str().unwrap()));
+    let call = call.header("content-type", "application/json").body(body.to_string());
+    gateway.ask(call.key(key)).await.expect(200).json()
+}
+
+async fn rotate(gateway: &Gateway, key: &str, id: &Value, body: &Value) -> Value {
+    let path = format!("/api/keys/{}/rotate", id.as_str().unwrap());
+    gateway.ask(Call::json(&path, body).key(key)).await.expect(200).json()
+}
+
+async fn show(gateway: &Gateway, key: &str, id: &Value) -> Value {
+    gateway.ask(Call::get(&format!("/api/keys/{}", id.as_str().unwrap())).key(key)).await.expect(200).json()
+}
+
+/// Waits until a call with the key is answered so, which was brought about just now.
+async fn becomes(gateway: &Gateway, call: &Call, status: u16) -> Answer {
+    let answered = async || Some(call.send(gateway.proxy).await).filter(|answer| answer.status() == status);
+    let since = Canary::new();
+    let answer = since.within(WITHIN, &format!("the answer is {status}"), answered).await;
+    // A worker that had not cached the key answers so before the others, which see the change later.
+    since.passes(WITHIN).await;
+    answer
+}
+
+#[tokio::test]
+async fn bounds_hold_on_the_proxy_and_are_changed_within_a_second() {
+    let upstream = Upstream::answering("200 OK", b"ok").await;
+    let setup = Setup::routed(upstream.address(), ROUTES).flag("--mock");
+    let gateway = Gateway::start(setup).await;
+    let owner = gateway.account(setup::OPEN).await;
+    let bounds = json!({"label": "ci", "scopes": {"routes": ["users"], "models": ["mock/tokens-*"]}});
+    let made = create(&gateway, &owner.key, &bounds).await;
+    let key = text(&made, "key");
+    assert_eq!(gateway.validate(&key).await["key"]["scopes"], bounds["scopes"]);
+
+    gateway.call(Call::get("/users/7").key(&key)).await.expect(200);
+    gateway.call(chat("mock/tokens-1").key(&key)).await.expect(200);
+    for (call, told) in [
+        (Call::get("/orders/7"), "users"),
+        (chat("mock"), "mock/tokens-*"),
+        (chat("no-such"), "mock/tokens-*"),
+        (Call::json("/v1/messages", &Format::Messages.body("mock", false)), "mock/tokens-*"),
+        (Call::json("/v1/messages/count_tokens", &Format::Messages.body("mock", false)), "mock/tokens-*"),
+        (Call::json(Format::Responses.path(), &Format::Responses.body("mock", true)), "mock/tokens-*"),
+        (Call::json("/v1beta/models/mock:generateContent", &json!({"contents": []})), "mock/tokens-*"),
+    ] {
+        let answer = gateway.call(call.clone().key(&key)).await.expect(403);
+        assert!(answer.text().contains(told), "{:?}: {}", call.line(), answer.text());
+    }
+    assert_eq!(upstream.seen().len(), 1);
+    let list = gateway.call(Call::get("/v1/models").key(&key)).await.expect(200).json();
+    assert_eq!(list["data"], json!([]), "none of the listed may be asked for");
+    assert_eq!(gateway.used(&key).await, 2, "a refusal costs nothing");
+
+    patch(&gateway, &owner.key, &made["id"], &json!({"scopes": {"routes": null, "models": ["mock"]}})).await;
+    becomes(&gateway, &chat("mock").key(&key), 200).await;
+    gateway.call(Call::get("/orders/7").key(&key)).await.expect(200);
+    let list = gateway.call(Call::get("/v1/models").key(&key)).await.expect(200).json();
+    assert_eq!(list["data"][0]["id"], "mock");
+    patch(&gateway, &owner.key, &made["id"], &json!({"addresses": ["203.0.113.0/24"]})).await;
+    becomes(&gateway, &chat("mock").key(&key), 403).await;
+    let elsewhere = gateway.ask(Call::get("/api/keys").key(&key)).await.expect(403);
+    assert_eq!(elsewhere.json()["error"]["code"], "forbidden");
+}
+
+#[tokio::test]
+async fn a_keys_own_quota_holds_beside_its_users_and_over_a_crash() {
+    let setup = Setup::mocked().plans("{name: ten, credits_per_day: 10}");
+    let gateway = Gateway::start(setup.clone()).await;
+    let owner = gateway.account("ten").await;
+    let made = create(&gateway, &owner.key, &json!({"label": "ci", "limits": {"credits_per_day": 4}})).await;
+    let key = text(&made, "key");
+    let call = chat("mock/tokens-1");
+    let statuses = async |gateway: &Gateway, key: &str, calls: usize| {
+        let mut passed = 0;
+        for _ in 0..calls {
+            match call.clone().key(key).send(gateway.proxy).await {
+                answer if answer.status() == 200 => passed += 1,
+                answer => assert_eq!(answer.expect(429).json()["error"]["code"], "insufficient_quota"),
+            }
+        }
+        passed
+    };
+    assert_eq!(statuses(&gateway, &key, 6).await, 4);
+    let told = call.clone().key(&key).send(gateway.proxy).await.text();
+    assert!(told.contains("this key's own quota of 4 credits"), "{told}");
+    let valid = gateway.validate(&key).await;
+    assert_eq!((&valid["key"]["quota"]["remaining"], &valid["quota"]["remaining"]), (&json!(0), &json!(6)));
+    gateway.counted(&owner.key, 4).await;
+
+    let gateway = Gateway::start_in(gateway.crash().folder, setup).await;
+    assert_eq!(statuses(&gateway, &key, 2).await, 0, "it is remembered");
+    assert_eq!(statuses(&gateway, &owner.key, 8).await, 6, "the rest is the user's");
+    patch(&gateway, &owner.key, &made["id"], &json!({"limits": null})).await;
+    let refuses = async || {
+        let told = call.clone().key(&key).send(gateway.proxy).await.expect(429).text();
+        told.contains("the day's quota of 10 credits").then_some(())
+    };
+    Canary::new().within(WITHIN, "the user's quota is what refuses", refuses).await;
+}
+
+#[tokio::test]
+async fn a_rate_of_its_own_is_told_and_named() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let owner = gateway.account(setup::OPEN).await;
+    let made = create(&gateway, &owner.key, &json!({"label": "ci", "limits": {"requests_per_minute": 3}})).await;
+    let call = chat("mock/tokens-1").key(&text(&made, "key"));
+    for left in ["2", "1", "0"] {
+        let answer = gateway.call(call.clone()).await.expect(200);
+        assert_eq!(answer.head.header("x-ratelimit-remaining"), Some(left));
+    }
+    let refused = gateway.call(call).await.expect(429);
+    assert!(refused.text().contains("3 requests a minute with this key"), "{}", refused.text());
+    assert!(refused.head.header("retry-after").is_some());
+    gateway.call(chat("mock/tokens-1").key(&owner.key)).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_secret_without_grace_is_refused_within_a_second_and_the_key_goes_on() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let owner = gateway.account(setup::OPEN).await;
+    let made = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
+    let old = text(&made, "key");
+    gateway.call(chat("mock/tokens-1").key(&old)).await.expect(200);
+    let rotated = rotate(&gateway, &owner.key, &made["id"], &json!({})).await;
+    let new = text(&rotated, "key");
+    gateway.call(chat("mock/tokens-1").key(&new)).await.expect(200);
+    let refused = becomes(&gateway, &chat("mock/tokens-1").key(&old), 401).await;
+    assert!(refused.text().contains("replaced"), "{}", refused.text());
+    assert_eq!((&rotated["id"], &rotated["label"]), (&made["id"], &made["label"]));
+    // Until it was refused it may have been served.
+    let usage = gateway.counted(&owner.key, gateway.used(&owner.key).await).await;
+    assert_eq!(usage["by_key"].as_array().unwrap().len(), 1, "usage is the key's, whatever its secret: {usage}");
+    for text in [gateway.stderr(), gateway.stdout(), gateway.metrics().await] {
+        assert!(!text.contains(&old[9..]) && !text.contains(&new[9..]));
+    }
+}
+
+#[tokio::test]
+async fn two_secrets_open_a_key_in_its_grace_and_use_of_the_old_one_shows() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let owner = gateway.account(setup::OPEN).await;
+    let made = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
+    let first = text(&made, "key");
+    let second = text(&rotate(&gateway, &owner.key, &made["id"], &json!({"grace": "10s"})).await, "key");
+    assert_eq!(show(&gateway, &owner.key, &made["id"]).await["previous"]["last_used_at"], Value::Null);
+    gateway.call(chat("mock/tokens-1").key(&second)).await.expect(200);
+    gateway.call(chat("mock/tokens-1").key(&first)).await.expect(200);
+    assert_eq!(gateway.validate(&first).await["key"]["rotated"], true);
+    eventually("the use of both is written", async || {
+        let shown = show(&gateway, &owner.key, &made["id"]).await;
+        (shown["previous"]["last_used_at"].is_string() && shown["last_used_at"].is_string()).then_some(())
+    })
+    .await;
+    eventually("the grace is over", async || {
+        (chat("mock/tokens-1").key(&first).send(gateway.proxy).await.status() == 401).then_some(())
+    })
+    .await;
+    gateway.call(chat("mock/tokens-1").key(&second)).await.expect(200);
+}
+
+#[tokio::test]
+async fn last_use_is_written_soon_and_before_the_server_ends() {
+    let upstream = Upstream::answering("200 OK", b"ok").await;
+    let setup = Setup::routed(upstream.address(), ROUTES).flag("--mock");
+    let gateway = Gateway::start(setup.clone()).await;
+    let owner = gateway.account(setup::OPEN).await;
+    let made = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
+    assert_eq!(show(&gateway, &owner.key, &made["id"]).await["last_used_at"], Value::Null);
+    gateway.call(Call::get("/users/7").key(&text(&made, "key"))).await.expect(200);
+    let mut first = String::new();
+    eventually("the use of a folded route is written", async || {
+        let shown = show(&gateway, &owner.key, &made["id"]).await;
+        first = shown["last_used_at"].as_str()?.to_owned();
+        Some(())
+    })
+    .await;
+    gateway.call(chat("mock/tokens-1").key(&text(&made, "key"))).await.expect(200);
+    let gateway = Gateway::start_in(gateway.stop().await.folder, setup).await;
+    let last = text(&show(&gateway, &owner.key, &made["id"]).await, "last_used_at");
+    assert!(last > first, "{first} {last}");
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_within_a_second() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let owner = gateway.account(setup::OPEN).await;
+    let made = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
+    let call = chat("mock/tokens-1").key(&text(&made, "key"));
+    gateway.call(call.clone()).await.expect(200);
+    let path = format!("/api/keys/{}", text(&made, "id"));
+    for _ in 0..2 {
+        gateway.ask(Call::new("DELETE", &path).key(&owner.key)).await.expect(204);
+    }
+    becomes(&gateway, &call, 401).await;
+    let listed = gateway.ask(Call::get("/api/keys?revoked=true").key(&owner.key)).await.expect(200).json();
+    assert!(listed["items"][0]["revoked_at"].is_string(), "{listed}");
+}
+
+#[tokio::test]
+async fn the_commands_bind_label_and_rotate_keys() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let owner = gateway.account(setup::OPEN).await;
+    let data = gateway.folder().data().display().to_string();
+    let run = async |words: &[&str]| {
+        let words: Vec<&str> = words.iter().copied().chain(["--data", &data]).collect();
+        let output = commands::run(gateway.folder(), &words).await;
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr));
+        (output.status.success(), format!("{out}{err}"))
+    };
+    let create = ["keys", "create", "--user", &owner.email, "--label", "ci", "--expires", "90d", "--model", "mock/*"];
+    let bound = ["--model", "mock", "--address", "127.0.0.1", "--credits-per-day", "9", "--requests-per-minute", "60"];
+    let (done, told) = run(&[&create[..], &bound].concat()).await;
+    assert!(done, "{told}");
+    let (key, id) = (told.trim_end().lines().last().unwrap().to_owned(), told.split(' ').next().unwrap().to_owned());
+    let valid = gateway.validate(&key).await["key"].clone();
+    assert_eq!(valid["scopes"], json!({"routes": null, "models": ["mock/*", "mock"]}));
+    assert_eq!(valid["limits"], json!({"credits_per_day": 9, "requests_per_minute": 60}));
+    assert_eq!((&valid["addresses"], valid["expires_at"].is_string()), (&json!(["127.0.0.1/32"]), true));
+
+    assert!(run(&["keys", "label", "--key", &id, "--label", "build"]).await.0);
+    let (done, told) = run(&["keys", "rotate", "--key", &id, "--grace", "1h"]).await;
+    let new = told.trim_end().lines().last().unwrap().to_owned();
+    assert!(done && new != key, "{told}");
+    gateway.call(chat("mock/tokens-1").key(&new)).await.expect(200);
+    gateway.call(chat("mock/tokens-1").key(&key)).await.expect(200);
+    let (_, list) = run(&["keys", "list", "--user", &owner.email]).await;
+    for told in
+        ["build", "expires 20", "models mock/*, mock", "from 127.0.0.1/32", "9 credits a day", "60 requests a minute"]
+    {
+        assert!(list.contains(told), "{told}: {list}");
+    }
+    assert!(list.contains(&format!("secret …{} until", &key[key.len() - 4..])), "{list}");
+    assert!(!list.contains(&key[9..]) && !list.contains(&new[9..]), "{list}");
+
+    for (words, says) in [
+        (&["keys", "create", "--user", &*owner.email, "--address", "nowhere"][..], "addresses"),
+        (&["keys", "create", "--user", &owner.email, "--model", "a*b"], "models"),
+        (&["keys", "create", "--user", &owner.email, "--expires", "soon"], "duration"),
+        (&["keys", "create", "--user", &owner.email, "--requests-per-minute", "0"], "requests-per-minute"),
+        (&["keys", "rotate", "--key", &id, "--grace", "8d"], "at most 7d"),
+        (&["keys", "rotate", "--key", "0199aa00-0000-7000-8000-000000000000"], "no key 0199aa00"),
+        (&["keys", "label", "--key", &id, "--label", "a\nb"], "label"),
+    ] {
+        let (done, told) = run(words).await;
+        assert!(!done && told.contains(says) && !told.contains("panicked"), "{words:?}: {told}");
+    }
+    let (done, help) = run(&["keys", "--help"]).await;
+    assert!(done || help.contains("Examples"), "{help}");
+}

@@ -1,0 +1,162 @@
+//! `kill -9` of PostgreSQL while people change what is theirs: what was acknowledged is there, once, and opens; meanwhile there is
+//! a 503, and nothing else.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use e2e::database::Database;
+use e2e::postgres::{Server, Stop};
+use e2e::setup::{Folder, provider};
+use e2e::{Answer, Call, Document, Gateway, Mock, Setup, eventually, text};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+const PASSWORD: &str = "a long enough password";
+/// Between two changes of one person.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the loops share: whether they go on, and how often one was answered well and put off.
+#[derive(Default)]
+struct Story {
+    is_over: AtomicBool,
+    done: AtomicUsize,
+    put_off: AtomicUsize,
+}
+
+impl Story {
+    /// The call's answer, as the document has it, where it was done; `None` for a 503.
+    async fn ask(&self, to: SocketAddr, call: Call, well: u16) -> Option<Answer> {
+        let answer = call.send(to).await;
+        let (method, target) = call.line();
+        Document::kept().check(method, target, &answer).unwrap();
+        if answer.status() == 503 {
+            assert_eq!(answer.json()["error"]["code"], "unavailable", "{}", answer.text());
+            self.put_off.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let answer = answer.expect(well);
+        self.done.fetch_add(1, Ordering::Relaxed);
+        Some(answer)
+    }
+
+    /// Makes one thing after another, each with a label of its own, until it is over: those that were acknowledged, by label.
+    /// Nobody may have more than 100 credentials of providers.
+    async fn make(self: Arc<Self>, to: SocketAddr, token: String, path: &'static str) -> BTreeMap<String, Value> {
+        let mut made = BTreeMap::new();
+        let mut nth = 0;
+        while !self.is_over.load(Ordering::Relaxed) && nth < 90 {
+            nth += 1;
+            let label = format!("label {nth}");
+            let body = match path {
+                "/api/keys" => json!({"label": label}),
+                _ => json!({"provider": "up", "label": label, "secret": format!("sk-number-{nth:08}")}),
+            };
+            if let Some(answer) = self.ask(to, Call::json(path, &body).key(&token), 201).await {
+                made.insert(label, answer.json());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        made
+    }
+
+    /// Renews a session again and again; put off, with the same token: its last answer.
+    async fn renew(self: Arc<Self>, to: SocketAddr, mut session: Value) -> Value {
+        while !self.is_over.load(Ordering::Relaxed) {
+            let renewal = json!({"refresh_token": session["refresh_token"]});
+            if let Some(answer) = self.ask(to, Call::json("/api/auth/refresh", &renewal), 200).await {
+                session = answer.json();
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        session
+    }
+
+    async fn goes_on(&self, what: &str) {
+        let before = self.done.load(Ordering::Relaxed);
+        eventually(what, async || (self.done.load(Ordering::Relaxed) > before + 30).then_some(())).await;
+    }
+}
+
+async fn signed_up(gateway: &Gateway, name: &str) -> Value {
+    let who = json!({"email": format!("{name}@example.com"), "password": PASSWORD, "name": name, "refresh": true});
+    gateway.ask(Call::json("/api/auth/register", &who)).await.expect(201).json()
+}
+
+/// All that a list has, page by page.
+async fn listed(gateway: &Gateway, path: &str, token: &str) -> Vec<Value> {
+    let (mut items, mut target) = (Vec::new(), path.to_owned());
+    loop {
+        let page = gateway.ask(Call::get(&target).key(token)).await.expect(200).json();
+        items.extend(page["items"].as_array().unwrap().iter().cloned());
+        match page["next"].as_str() {
+            Some(next) => target = format!("{path}?cursor={next}"),
+            None => return items,
+        }
+    }
+}
+
+/// What was acknowledged is listed, once, by its id; what was put off may be, and at most once.
+fn each_once(acknowledged: &BTreeMap<String, Value>, listed: &[Value]) {
+    let mut by_label: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+    for item in listed {
+        by_label.entry(text(&item["label"])).or_default().push(item);
+    }
+    for (label, items) in &by_label {
+        assert_eq!(items.len(), 1, "{label} is there several times");
+    }
+    for (label, made) in acknowledged {
+        let items = by_label.get(label).unwrap_or_else(|| panic!("{label} was acknowledged and is not there"));
+        assert_eq!(items[0]["id"], made["id"], "{label}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_outlives_a_kill_of_postgres_and_is_there_once() {
+    let mut server = Server::start().await;
+    let mock = Mock::start().await;
+    let providers = provider("up", "openai", mock.address()).replace(e2e::setup::CREDENTIAL, "vault");
+    let setup = Setup::new()
+        .section("providers", &format!("[{providers}]"))
+        .section("signup", "open")
+        .section("signup_plan", "open");
+    let gateway = Gateway::start_in(Folder::on_postgres(Database::on(server.url())), setup).await;
+    let (ada, eve) = (signed_up(&gateway, "ada").await, signed_up(&gateway, "eve").await);
+    let token = text(&ada["access_token"]);
+    let story = Arc::new(Story::default());
+    let mut making = JoinSet::new();
+    for path in ["/api/keys", "/api/provider-keys"] {
+        let made = Arc::clone(&story).make(gateway.control, token.clone(), path);
+        making.spawn(async move { (path, made.await) });
+    }
+    let mut renewing = JoinSet::new();
+    renewing.spawn(Arc::clone(&story).renew(gateway.control, eve));
+    for _ in 0..2 {
+        story.goes_on("changes are made").await;
+        server.stop(Stop::Kill).await;
+        let before = story.put_off.load(Ordering::Relaxed);
+        eventually("changes are put off", async || (story.put_off.load(Ordering::Relaxed) > before + 2).then_some(()))
+            .await;
+        server.resume().await;
+    }
+    story.goes_on("changes are made again").await;
+    story.is_over.store(true, Ordering::Relaxed);
+    let made: BTreeMap<&str, BTreeMap<String, Value>> = making.join_all().await.into_iter().collect();
+    let eve = renewing.join_next().await.unwrap().unwrap();
+
+    each_once(&made["/api/keys"], &listed(&gateway, "/api/keys", &token).await);
+    for made in made["/api/keys"].values() {
+        gateway.validate(&text(&made["key"])).await;
+    }
+    each_once(&made["/api/provider-keys"], &listed(&gateway, "/api/provider-keys", &token).await);
+    for made in made["/api/provider-keys"].values() {
+        let test = Call::new("POST", &format!("/api/provider-keys/{}/test", text(&made["id"]))).key(&token);
+        assert_eq!(gateway.ask(test).await.expect(200).json()["ok"], true, "{made} does not open");
+    }
+    let access = text(&eve["access_token"]);
+    assert_eq!(listed(&gateway, "/api/sessions", &access).await.len(), 1, "one session, however often renewed");
+    let renewal = json!({"refresh_token": eve["refresh_token"]});
+    gateway.ask(Call::json("/api/auth/refresh", &renewal)).await.expect(200);
+}

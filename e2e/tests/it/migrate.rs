@@ -1,0 +1,75 @@
+//! `tollgate migrate up|down|status`, on the database that the suite runs on.
+
+use e2e::setup::Folder;
+use e2e::{Gateway, Setup, commands};
+
+use crate::store;
+
+/// `tollgate migrate WHAT` in this folder: whether it worked, and what it said.
+async fn migrate(folder: &Folder, what: &str) -> (bool, String) {
+    let data = folder.data().display().to_string();
+    let output = commands::run(folder, &["migrate", what, "--data", &data]).await;
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+async fn works(folder: &Folder, what: &str, says: &[&str]) {
+    let (done, said) = migrate(folder, what).await;
+    assert!(done && says.iter().all(|word| said.contains(word)), "{what}: no {says:?} in {said}");
+}
+
+async fn refused(folder: &Folder, what: &str, code: &str) {
+    let (done, said) = migrate(folder, what).await;
+    assert!(!done && said.contains(&format!("{code}: ")), "{what}: {said}");
+    let listed = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors/README.md");
+    let listed = std::fs::read_to_string(listed).unwrap();
+    assert!(listed.contains(&format!("`{code}`")), "{code} is not among the codes");
+}
+
+fn by_hand() -> Setup {
+    Setup::mocked().section("store", "{migrate: false}")
+}
+
+#[tokio::test]
+async fn empty_database_is_migrated_by_hand_before_a_server_that_may_not() {
+    let folder = Folder::new();
+    if folder.database().is_some() {
+        works(&folder, "status", &["0001  missing", "`tollgate migrate up`"]).await;
+        works(&folder, "down", &["nothing was to be undone"]).await;
+    } else {
+        refused(&folder, "status", "store_missing").await;
+        refused(&folder, "down", "store_missing").await;
+    }
+    let (code, said) = commands::serve_to_its_end(&folder, &by_hand()).await;
+    assert!(code == Some(1) && said.contains("store_older"), "{said}");
+    works(&folder, "up", &["0001 applied"]).await;
+    works(&folder, "up", &["nothing was to be done"]).await;
+    works(&folder, "status", &["0001  applied", "keys and usage", "up to date"]).await;
+    let gateway = Gateway::start_in(folder, by_hand()).await;
+    gateway.validate(&gateway.key().await).await;
+}
+
+#[tokio::test]
+async fn down_is_refused_while_a_server_runs_and_goes_back_when_it_has_ended() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    refused(gateway.folder(), "down", "store_in_use").await;
+    works(gateway.folder(), "up", &["nothing was to be done"]).await;
+    works(gateway.folder(), "status", &["up to date"]).await;
+    gateway.validate(&key).await;
+    let folder = gateway.stop().await.folder;
+    works(&folder, "down", &["0001 undone"]).await;
+    works(&folder, "down", &["nothing was to be undone"]).await;
+    works(&folder, "status", &["0001  missing"]).await;
+    // The next server makes the tables again, empty.
+    let gateway = Gateway::start_in(folder, Setup::mocked()).await;
+    assert_eq!(store::number(gateway.folder(), "SELECT count(*) FROM api_keys").await, 0);
+    gateway.validate(&gateway.key().await).await;
+}
+
+#[tokio::test]
+async fn server_that_crashed_does_not_keep_a_database_from_going_back() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let folder = gateway.crash().folder;
+    works(&folder, "down", &["0001 undone"]).await;
+}

@@ -1,0 +1,205 @@
+//! Two servers on one PostgreSQL: what is taken back on one is refused by the other within a second.
+
+use std::time::Duration;
+
+use e2e::database::Database;
+use e2e::setup::Folder;
+use e2e::{Between, Call, Canary, Gateway, Mock, Setup, commands, eventually, text};
+use serde_json::{Value, json};
+
+use crate::bodies::{CHAT, Format};
+
+/// The product's promise.
+const WITHIN: Duration = Duration::from_secs(1);
+const PASSWORD: &str = "a long enough password";
+
+/// Two servers, and a user who signed up on the first.
+struct Pair {
+    one: Gateway,
+    other: Gateway,
+    /// The other's to the database.
+    way: Between,
+    token: String,
+    key: String,
+    key_id: String,
+}
+
+async fn pair(setup: Setup) -> Pair {
+    let setup = setup
+        .section("signup", "open")
+        .section("signup_plan", "open")
+        .variable("MASTER_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+        .variable("JWT_SECRET", "the-same-secret-on-every-node-0123456789");
+    let folder = Folder::on_postgres(Database::new());
+    let beside = folder.beside();
+    let database = folder.database().unwrap();
+    let way = Between::to(database.host()).await;
+    let others = setup.clone().variable("DATABASE_URL", &database.url_by(way.address()));
+    let one = Gateway::start_in(folder, setup).await;
+    let other = Gateway::start_in(beside, others).await;
+    let sign_up = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
+    let token = text(&one.ask(Call::json("/api/auth/register", &sign_up)).await.expect(201).json()["access_token"]);
+    let made = one.ask(Call::json("/api/keys", &json!({"label": "laptop"})).key(&token)).await.expect(201).json();
+    let (key, key_id) = (text(&made["key"]), text(&made["id"]));
+    let pair = Pair { one, other, way, token, key, key_id };
+    pair.everything_opens().await;
+    pair
+}
+
+impl Pair {
+    fn call(&self) -> Call {
+        Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&self.key)
+    }
+
+    /// Both servers know all of it, so that what is refused later was cached.
+    async fn everything_opens(&self) {
+        for server in [&self.one, &self.other] {
+            server.call(self.call()).await.expect(200);
+            for credential in [&self.key, &self.token] {
+                server.ask(Call::get("/api/me").key(credential)).await.expect(200);
+            }
+        }
+    }
+
+    /// What is asked of the other server is refused so at the latest [`WITHIN`] from `since`, by every worker.
+    #[expect(clippy::too_many_arguments, reason = "what, since when, how it is asked and how refused")]
+    async fn refused(&self, since: &Canary, what: &str, code: &str, ask: impl AsyncFn(&Gateway) -> Value) {
+        let is_refused = async || (ask(&self.other).await["error"]["code"] == code).then_some(());
+        since.within(WITHIN, &format!("{what} is refused"), is_refused).await;
+        // A worker that had not cached it refuses before the others, which see the change later.
+        since.passes(WITHIN).await;
+        for _ in 0..10 {
+            assert_eq!(ask(&self.other).await["error"]["code"], code, "{what}");
+        }
+    }
+
+    async fn key_is_refused(&self, since: &Canary, code: &str, code_of_the_format: &str) {
+        let proxied = async |server: &Gateway| server.call(self.call()).await.json();
+        self.refused(since, "the key at the proxy", code_of_the_format, proxied).await;
+        let asked = async |server: &Gateway| server.ask(Call::get("/api/me").key(&self.key)).await.json();
+        self.refused(since, "the key at control", code, asked).await;
+    }
+
+    async fn token_is_refused(&self, since: &Canary, code: &str) {
+        let asked = async |server: &Gateway| server.ask(Call::get("/api/me").key(&self.token)).await.json();
+        self.refused(since, "the access token", code, asked).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_revoked_on_one_node_is_refused_by_the_other_within_a_second() {
+    let pair = pair(Setup::mocked()).await;
+    let revoke = Call::new("DELETE", &format!("/api/keys/{}", pair.key_id)).key(&pair.token);
+    pair.one.ask(revoke).await.expect(204);
+    pair.key_is_refused(&Canary::new(), "key_revoked", "invalid_api_key").await;
+}
+
+#[tokio::test]
+async fn a_user_suspended_on_one_node_is_refused_by_the_other_within_a_second() {
+    let pair = pair(Setup::mocked()).await;
+    commands::users_set(pair.one.folder(), "suspend", "ada@example.com").await;
+    let since = Canary::new();
+    pair.token_is_refused(&since, "user_suspended").await;
+    let asked = async |server: &Gateway| server.ask(Call::get("/api/me").key(&pair.key)).await.json();
+    pair.refused(&since, "the key at control", "user_suspended", asked).await;
+    assert_eq!(pair.other.call(pair.call()).await.status(), 403);
+}
+
+#[tokio::test]
+async fn who_signs_out_on_one_node_is_signed_out_on_the_other_within_a_second() {
+    let pair = pair(Setup::mocked()).await;
+    pair.one.ask(Call::new("POST", "/api/auth/logout").key(&pair.token)).await.expect(200);
+    pair.token_is_refused(&Canary::new(), "token_expired").await;
+    pair.other.ask(Call::get("/api/me").key(&pair.key)).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_sessions_on_every_node_within_a_second() {
+    let pair = pair(Setup::mocked()).await;
+    let sign_in = json!({"email": "ada@example.com", "password": PASSWORD});
+    let elsewhere = pair.other.ask(Call::json("/api/auth/login", &sign_in)).await.expect(200).json();
+    let elsewhere = text(&elsewhere["access_token"]);
+    pair.other.ask(Call::get("/api/me").key(&elsewhere)).await.expect(200);
+    let change = json!({"current": PASSWORD, "new": "another password, as long"});
+    pair.one.ask(Call::json("/api/auth/password", &change).key(&pair.token)).await.expect(200);
+    let since = Canary::new();
+    let asked = async |server: &Gateway| server.ask(Call::get("/api/me").key(&elsewhere)).await.json();
+    pair.refused(&since, "the other session", "token_expired", asked).await;
+    pair.other.ask(Call::get("/api/me").key(&pair.token)).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_credential_deleted_on_one_node_goes_to_no_provider_from_the_other_within_a_second() {
+    let upstream = Mock::start().await;
+    let pair = pair(own_credentials(&upstream)).await;
+    let vaulted = json!({"provider": "own", "label": "mine", "secret": "sk-mine-0123456789"});
+    let kept = pair.one.ask(Call::json("/api/provider-keys", &vaulted).key(&pair.token)).await.expect(201).json();
+    let call = Call::json(CHAT, &Format::Chat.body("own/tokens-1", false)).key(&pair.key);
+    let opens = async || (pair.other.call(call.clone()).await.status() == 200).then_some(());
+    eventually("the credential is there", opens).await;
+    let entry = format!("/api/provider-keys/{}", text(&kept["id"]));
+    pair.one.ask(Call::new("DELETE", &entry).key(&pair.token)).await.expect(204);
+    let since = Canary::new();
+    let proxied = async |server: &Gateway| server.call(call.clone()).await.json();
+    pair.refused(&since, "the deleted credential", "forbidden", proxied).await;
+}
+
+/// Nobody tells a node of a change: it asks. Cut off while all is taken back, it goes on with what it knew, and asks once it can.
+#[tokio::test]
+async fn what_was_taken_back_while_a_node_was_cut_off_is_refused_within_a_second_of_its_return() {
+    for what in ["revoked", "suspended", "signed out"] {
+        let pair = pair(Setup::mocked()).await;
+        pair.way.cut();
+        let cut_off =
+            async || (pair.other.ask(Call::get("/api/usage/today").key(&pair.key)).await.status() == 503).then_some(());
+        eventually("the other node is cut off", cut_off).await;
+        match what {
+            "revoked" => {
+                let revoke = Call::new("DELETE", &format!("/api/keys/{}", pair.key_id)).key(&pair.token);
+                pair.one.ask(revoke).await.expect(204);
+            }
+            "suspended" => commands::users_set(pair.one.folder(), "suspend", "ada@example.com").await,
+            _ => drop(pair.one.ask(Call::new("POST", "/api/auth/logout").key(&pair.token)).await.expect(200)),
+        }
+        // What it knows of keys it knows for an hour; of sessions, for less than a second.
+        pair.other.call(pair.call()).await.expect(200);
+        let forgotten =
+            async || (pair.other.ask(Call::get("/api/me").key(&pair.token)).await.status() == 503).then_some(());
+        eventually("it knows no session", forgotten).await;
+        pair.way.mend();
+        let since = Canary::new();
+        match what {
+            "revoked" => pair.key_is_refused(&since, "key_revoked", "invalid_api_key").await,
+            "suspended" => {
+                pair.token_is_refused(&since, "user_suspended").await;
+                let asked = async |server: &Gateway| server.ask(Call::get("/api/me").key(&pair.key)).await.json();
+                pair.refused(&since, "the key at control", "user_suspended", asked).await;
+                assert_eq!(pair.other.call(pair.call()).await.status(), 403);
+            }
+            _ => pair.token_is_refused(&since, "token_expired").await,
+        }
+    }
+}
+
+/// Connections that are cut all the while, on both nodes, delay nothing beyond the moment when they are left alone.
+#[tokio::test]
+async fn cut_connections_keep_nothing_open() {
+    let pair = pair(Setup::mocked()).await;
+    let database = pair.one.folder().database().unwrap();
+    let revoke = Call::new("DELETE", &format!("/api/keys/{}", pair.key_id)).key(&pair.token);
+    database.cut();
+    eventually("the key is revoked", async || {
+        let answer = pair.one.ask(revoke.clone()).await;
+        assert!([204, 503].contains(&answer.status()), "{}", answer.text());
+        database.cut();
+        (answer.status() == 204).then_some(())
+    })
+    .await;
+    pair.key_is_refused(&Canary::new(), "key_revoked", "invalid_api_key").await;
+}
+
+/// The mock, and a provider that only callers' own credentials open.
+fn own_credentials(upstream: &Mock) -> Setup {
+    let own = format!("{{name: own, kind: openai, base_url: \"http://{}/v1\", credential: vault}}", upstream.address());
+    Setup::new().section("providers", &format!("[{{name: mock, kind: mock}}, {own}]"))
+}

@@ -1,0 +1,251 @@
+//! PostgreSQL goes away under load: callers whose keys are known notice nothing, and nothing they used is lost or counted
+//! twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use e2e::database::Database;
+use e2e::postgres::{Server, Stop};
+use e2e::setup::{Folder, OPEN};
+use e2e::{Account, Call, Canary, Gateway, Mock, Setup, eventually, eventually_within, timed};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::bodies::{CHAT, Format};
+use crate::store;
+
+const CALLERS: usize = 8;
+/// Between two calls of one caller.
+const PAUSE: Duration = Duration::from_millis(10);
+/// No caller waits longer than this, whatever the store does: a connection is waited for for 2 s.
+const SLOWEST: Duration = Duration::from_secs(4);
+/// Until what waited is stored: of a minute's usage in a debug build.
+const CAUGHT_UP: Duration = Duration::from_secs(60);
+/// Until an unknown key is answered again.
+const ANSWERED: Duration = Duration::from_secs(30);
+/// Lines of the log that are no request's own: some at the start, and a few for each loop that cannot reach the store.
+const LINES_MAX: usize = 60;
+
+fn chat(key: &str) -> Call {
+    Call::json(CHAT, &Format::Chat.body("up/tokens-1", false)).key(key)
+}
+
+/// How long PostgreSQL is away.
+fn length() -> Duration {
+    let is_long = std::env::var("TOLLGATE_TEST_LONG").is_ok_and(|long| long == "1");
+    Duration::from_secs(if is_long { 60 } else { 5 })
+}
+
+/// A gateway on PostgreSQL, before a mock, with a user whose key is known and one whose key nobody has shown yet.
+struct Loaded {
+    gateway: Gateway,
+    mock: Mock,
+    known: Account,
+    fresh: Account,
+    stop: Arc<AtomicBool>,
+    callers: JoinSet<Vec<(String, Duration)>>,
+    /// Calls beside those of the load.
+    others: Vec<(String, Duration)>,
+    canary: Canary,
+}
+
+/// What was seen of an outage.
+struct Seen {
+    calls: usize,
+    slowest: Duration,
+    /// Lines of the log that are no request's own.
+    lines: usize,
+}
+
+impl Loaded {
+    async fn on(database: Database) -> Self {
+        let mock = Mock::start().await;
+        let setup = Setup::provider("mock", mock.address());
+        let gateway = Gateway::start_in(Folder::on_postgres(database), setup).await;
+        let (known, fresh) = (gateway.account(OPEN).await, gateway.account(OPEN).await);
+        gateway.usage(&known.key).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut callers = JoinSet::new();
+        for _ in 0..CALLERS {
+            let (call, to, stop) = (chat(&known.key), gateway.proxy, Arc::clone(&stop));
+            callers.spawn(async move {
+                let mut answered = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let (answer, took) = timed(call.send(to)).await;
+                    answered.push((store::id(&answer.expect(200).head), took));
+                    tokio::time::sleep(PAUSE).await;
+                }
+                answered
+            });
+        }
+        eventually("the load is counted", async || {
+            (gateway.usage(&known.key).await["requests"].as_u64() > Some(100)).then_some(())
+        })
+        .await;
+        Self { gateway, mock, known, fresh, stop, callers, others: Vec::new(), canary: Canary::new() }
+    }
+
+    /// Ends the load, when PostgreSQL is there again, and judges all that was said and written.
+    async fn judge(mut self) -> Seen {
+        let fresh = chat(&self.fresh.key);
+        eventually_within(ANSWERED, "unknown keys are answered again", async || {
+            (self.gateway.call(fresh.clone()).await.status() == 200).then_some(())
+        })
+        .await;
+        self.stop.store(true, Ordering::Relaxed);
+        let mut answered = std::mem::take(&mut self.others);
+        while let Some(caller) = self.callers.join_next().await {
+            answered.extend(caller.unwrap());
+        }
+        let slowest = answered.iter().map(|(_, took)| *took).max().unwrap_or_default();
+        let allowed = self.canary.allows(SLOWEST);
+        assert!(slowest < allowed, "a caller whose key was known waited for {slowest:?} of {allowed:?}");
+        let ids: BTreeSet<String> = answered.iter().map(|(id, _)| id.clone()).collect();
+        assert_eq!(ids.len(), answered.len());
+        assert_eq!(self.mock.requests("tokens-1").await, answered.len() as u64 + 1);
+        self.check_rows(&ids).await;
+        Seen { calls: answered.len(), slowest, lines: check_log(&self.gateway.stderr()) }
+    }
+
+    /// Every call that was answered is there once, and the totals say the same.
+    async fn check_rows(&self, ids: &BTreeSet<String>) {
+        let (folder, all) = (self.gateway.folder(), i64::try_from(ids.len()).unwrap() + 1);
+        eventually_within(CAUGHT_UP, "all of it is stored", async || {
+            (store::number(folder, "SELECT count(*) FROM usage_events").await >= all).then_some(())
+        })
+        .await;
+        let rows = store::all_events(folder).await;
+        let stored: BTreeSet<String> = rows.iter().map(|row| row.id.clone()).collect();
+        assert_eq!((rows.len(), stored.len()), (ids.len() + 1, ids.len() + 1));
+        assert!(ids.is_subset(&stored), "{} calls have no row", ids.difference(&stored).count());
+        let totals = "SELECT sum(requests) FROM daily_usage";
+        assert_eq!(store::number(folder, totals).await, all);
+        let usage = self.gateway.usage(&self.known.key).await;
+        assert_eq!((&usage["requests"], &usage["credits"]), (&ids.len().into(), &ids.len().into()), "{usage}");
+        assert_eq!(self.gateway.used(&self.known.key).await, ids.len() as u64);
+    }
+}
+
+/// A request has one line, and the trouble a few, however many requests there were.
+fn check_log(log: &str) -> usize {
+    let mut others: Vec<&str> = Vec::new();
+    let mut requests: BTreeMap<String, usize> = BTreeMap::new();
+    for text in log.lines() {
+        let line: Value = serde_json::from_str(text).unwrap();
+        match line["request_id"].as_str() {
+            Some(id) => *requests.entry(id.to_owned()).or_default() += 1,
+            None => others.push(text),
+        }
+    }
+    let twice = requests.values().filter(|lines| **lines > 1).count();
+    assert_eq!(twice, 0, "requests with more than one line");
+    assert!(others.len() <= LINES_MAX, "{} lines: {}", others.len(), others.join("\n"));
+    others.len()
+}
+
+/// While PostgreSQL is away; what waits for it waits at once.
+async fn check_away(loaded: &mut Loaded) {
+    let (gateway, known) = (&loaded.gateway, &loaded.known.key);
+    let refused = async |call: Call, to: SocketAddr| {
+        let since = Canary::new();
+        assert_eq!(call.send(to).await.expect(503).json()["error"]["code"], "unavailable");
+        since.assert_within(SLOWEST, "a refusal");
+    };
+    let made_up = format!("tollgate_{}", "0123456789abcdef".repeat(2));
+    // What control tells here, the store has.
+    let validate = Call::json("/api/auth/validate", &json!({"token": known}));
+    tokio::join!(
+        refused(chat(&loaded.fresh.key), gateway.proxy),
+        refused(chat(&made_up), gateway.proxy),
+        refused(Call::get("/api/usage/today").key(known), gateway.control),
+        refused(validate, gateway.control),
+    );
+    let (answer, took) = timed(gateway.call(chat(known))).await;
+    loaded.others.push((store::id(&answer.expect(200).head), took));
+    // Keys in use are answered for an hour.
+    for path in ["/livez", "/health", "/readyz"] {
+        gateway.ask(Call::get(path)).await.expect(200);
+    }
+}
+
+/// For who asked for the long one.
+#[expect(clippy::print_stderr, reason = "what a long test saw is what it was run for")]
+fn tell(what: &str) {
+    eprintln!("{what}");
+}
+
+#[tokio::test]
+async fn postgres_that_is_away_for_a_while_stops_nobody_whose_key_is_known_and_loses_nothing() {
+    let mut server = Server::start().await;
+    let mut loaded = Loaded::on(Database::on(server.url())).await;
+    server.stop(Stop::Immediate).await;
+    let begun = Instant::now();
+    check_away(&mut loaded).await;
+    tokio::time::sleep(length().saturating_sub(begun.elapsed())).await;
+    check_away(&mut loaded).await;
+    let waiting = loaded.gateway.gauge("tollgate_spool_bytes").await;
+    assert!(waiting > 0, "usage waits in the spool");
+    server.resume().await;
+    let away = begun.elapsed();
+    let (Seen { calls, slowest, lines }, took) = timed(loaded.judge()).await;
+    tell(&format!(
+        "away for {away:.1?} with {waiting} bytes in the spool; {calls} calls, all answered, the slowest in {slowest:.1?}; \
+         all of it stored once {took:.1?} later; {lines} lines in the log besides the requests' own"
+    ));
+}
+
+#[tokio::test]
+async fn postgres_that_is_started_again_is_not_noticed() {
+    let mut server = Server::start().await;
+    let loaded = Loaded::on(Database::on(server.url())).await;
+    for how in [Stop::Fast, Stop::Immediate, Stop::Kill] {
+        server.stop(how).await;
+        server.resume().await;
+        let key = loaded.gateway.key().await;
+        eventually_within(ANSWERED, "a new key is answered", async || {
+            (loaded.gateway.call(Call::get("/v1/models").key(&key)).await.status() == 200).then_some(())
+        })
+        .await;
+    }
+    loaded.judge().await;
+}
+
+#[tokio::test]
+async fn connections_that_are_cut_under_load_are_made_again() {
+    let loaded = Loaded::on(Database::new()).await;
+    for _ in 0..10 {
+        loaded.gateway.folder().database().unwrap().cut();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    loaded.judge().await;
+}
+
+#[tokio::test]
+async fn keys_that_are_known_open_for_stale_for_and_no_longer() {
+    let mut server = Server::start().await;
+    let mock = Mock::start().await;
+    let setup = Setup::provider("mock", mock.address()).section("store", "{stale_for: 10s}");
+    let gateway = Gateway::start_in(Folder::on_postgres(Database::on(server.url())), setup).await;
+    let key = gateway.key().await;
+    gateway.call(chat(&key)).await.expect(200);
+    server.stop(Stop::Immediate).await;
+    gateway.call(chat(&key)).await.expect(200);
+    gateway.ask(Call::get("/readyz")).await.expect(200);
+    eventually_within(ANSWERED, "what is known is too old", async || {
+        (gateway.ask(Call::get("/readyz")).await.status() == 503).then_some(())
+    })
+    .await;
+    assert_eq!(gateway.call(chat(&key)).await.expect(503).json()["error"]["code"], "unavailable");
+    gateway.ask(Call::get("/livez")).await.expect(200);
+    server.resume().await;
+    eventually_within(ANSWERED, "the key opens again, and the probe says so", async || {
+        let opens = gateway.call(chat(&key)).await.status() == 200;
+        let ready = gateway.ask(Call::get("/readyz")).await.status() == 200;
+        (opens && ready).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,134 @@
+//! Settings from a `.env`, from variables and from flags; `config show` and `plans`.
+
+use std::time::Duration;
+
+use e2e::setup::Folder;
+use e2e::{Canary, Gateway, Setup, commands};
+use serde_json::Value;
+
+/// A command that must succeed: its stdout.
+async fn said(folder: &Folder, words: &[&str]) -> String {
+    let output = commands::run(folder, words).await;
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A command that must be refused: its exit code and stderr.
+async fn refused(folder: &Folder, words: &[&str]) -> (Option<i32>, String) {
+    let output = commands::run(folder, words).await;
+    assert!(!output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stdout));
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn a_server_reads_its_env_file_behind_its_variables() {
+    let folder = Folder::new();
+    let lines =
+        "# c\nexport TOLLGATE_LOG__LEVEL=debug\r\nTOLLGATE_BRAND__NAME='Two Words'\nTOLLGATE_BRAND__KEY_PREFIX=other\n";
+    folder.write(".env", lines);
+    let setup = Setup::mocked().variable("TOLLGATE_BRAND__KEY_PREFIX", "codexible").variable("TOLLGATE_LISTN", "x");
+    let gateway = Gateway::start_in(folder, setup).await;
+    assert!(gateway.stdout().contains("Two Words"), "{}", gateway.stdout());
+    let log = gateway.stderr();
+    assert!(log.contains("\"DEBUG\""), "{log}");
+    assert!(
+        log.contains("TOLLGATE_LISTN is set, and sets nothing: there is no such key; did you mean TOLLGATE_LISTEN?")
+    );
+    // A command in the same folder reads the same file, and not the server's variables.
+    commands::users_create(gateway.folder(), "ada@example.com", "open").await;
+    let created = said(gateway.folder(), &["keys", "create", "--user", "ada@example.com", "--data", "data"]).await;
+    let key = created.lines().last().unwrap();
+    assert!(key.starts_with("other_"), "{created}");
+    gateway.call(e2e::Call::get("/v1/models").key(key)).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_broken_env_file_stops_every_command_before_it_does_anything() {
+    let folder = Folder::on_sqlite();
+    folder.write(".env", "A=1\nTOLLGATE_DATA='S3CRET\n");
+    for words in [
+        &["serve"][..],
+        &["users", "create", "--email", "ada@example.com"],
+        &["config", "show"],
+        &["plans", "list"],
+        &["migrate", "up"],
+        &["check", "tollgate.yaml"],
+        &["backup", "b.db"],
+    ] {
+        let (code, told) = refused(&folder, words).await;
+        assert_eq!(code, Some(2), "{words:?}: {told}");
+        assert!(told.starts_with("error[env_file]: a quote is not closed\n --> .env:2:15\n"), "{words:?}: {told}");
+        assert!(!told.contains("S3CRET"), "{told}");
+    }
+    assert!(!folder.path().join("tollgate-data").exists());
+    // Another one may be named, and must be there.
+    folder.write("other.env", "TOLLGATE_LOG__LEVEL=loud\n");
+    let (code, told) = refused(&folder, &["config", "show", "--env-file", "other.env"]).await;
+    assert_eq!(code, Some(2));
+    assert!(told.contains(" --> other.env:1 (TOLLGATE_LOG__LEVEL)") && !told.contains("loud"), "{told}");
+    let (_, told) = refused(&folder, &["config", "show", "--env-file", "none.env"]).await;
+    assert!(told.starts_with("error[file]: the variables cannot be read: "), "{told}");
+}
+
+#[tokio::test]
+async fn config_show_says_where_each_setting_comes_from() {
+    let folder = Folder::on_sqlite();
+    folder.write(".env", "DATABASE_URL=postgres://u:S3CRET@h/d\nTOLLGATE_METRICS__TOKEN=S3CRET\n");
+    folder.write("tollgate.yaml", "brand:\n  name: \"a\\u202eb\"\nsignup: open\nsignup_plan: gone\n");
+    let words = ["config", "show", "--config", "tollgate.yaml", "--listen", "127.0.0.1:1"];
+    let output = commands::run(&folder, &words).await;
+    let (table, notes) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let line = |key: &str| table.lines().find(|line| line.split(' ').next() == Some(key)).unwrap_or_default();
+    for (key, ends) in [
+        ("listen", "127.0.0.1:1 flag --listen"),
+        ("store.url", "*** .env:1 DATABASE_URL"),
+        ("metrics.token", "*** .env:2 TOLLGATE_METRICS__TOKEN"),
+        ("brand.name", "a\\u{202e}b tollgate.yaml:2"),
+        ("log.level", "info default"),
+    ] {
+        let words: Vec<&str> = line(key).split_whitespace().skip(1).collect();
+        assert_eq!(words.join(" "), ends, "{table}");
+    }
+    assert!(notes.contains("note: signup_plan is gone, which is none of `plans`"), "{notes}");
+    assert!(!table.contains("S3CRET") && !notes.contains("S3CRET"));
+
+    let json = said(&folder, &[&words[..], &["--json", "--source", "env-file", "--source", "flag"]].concat()).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let keys: Vec<&str> = json["settings"].as_array().unwrap().iter().map(|s| s["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["listen", "metrics.token", "store.url"]);
+    assert_eq!(json["settings"][2]["value"], "***");
+}
+
+#[tokio::test]
+async fn applied_plans_hold_on_a_running_server_within_a_second() {
+    let gateway = Gateway::start(Setup::mocked().plans("{name: two, credits_per_day: 2}")).await;
+    let account = gateway.account("two").await;
+    assert_eq!(gateway.validate(&account.key).await["quota"]["limit"], 2);
+    gateway.folder().write("plans.yaml", "plans: [{name: two, credits_per_day: 5}, {name: new}]\n");
+    let apply = ["plans", "apply", "--config", "plans.yaml", "--data", "data"];
+    let dry = said(gateway.folder(), &[&apply[..], &["--dry-run"]].concat()).await;
+    assert!(dry.contains("+ new ") && dry.contains("- two ") && dry.contains("nothing was changed"), "{dry}");
+    assert_eq!(gateway.validate(&account.key).await["quota"]["limit"], 2);
+    let done = said(gateway.folder(), &apply).await;
+    assert!(done.contains("credits_per_day 5 ") && done.contains("done"), "{done}");
+    let holds = async || (gateway.validate(&account.key).await["quota"]["limit"] == 5).then_some(());
+    Canary::new().within(Duration::from_secs(1), "the new limit holds", holds).await;
+    let again = said(gateway.folder(), &apply).await;
+    assert!(again.contains("nothing is to be done"), "{again}");
+    let listed = said(gateway.folder(), &["plans", "list", "--data", "data"]).await;
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["new", "open", "two"], "none is removed");
+}
+
+#[tokio::test]
+async fn a_signup_plan_that_no_store_has_stops_the_start() {
+    let folder = Folder::new();
+    let setup = Setup::mocked().section("signup", "open").section("signup_plan", "gone");
+    let (code, told) = commands::serve_to_its_end(&folder, &setup).await;
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("error: signup_plan_missing: ") && told.contains("gone"), "{told}");
+    // One that was made since is as good as one of the file.
+    folder.write("plans.yaml", "plans: [{name: gone}]\n");
+    said(&folder, &["plans", "apply", "--config", "plans.yaml", "--data", "data"]).await;
+    Gateway::start_in(folder, setup).await;
+}

@@ -1,0 +1,158 @@
+//! Texts that trip programs, in every text field of every operation: never a fault of ours, and nothing half-written.
+
+use std::collections::BTreeSet;
+
+use e2e::document::{Operation, schema};
+use e2e::{Call, Document, Gateway, text};
+use serde_json::{Map, Value, json};
+
+use crate::foreign::{example, id_of, with_id};
+use crate::people::{Somebody, admin, open, somebody};
+use crate::store::number;
+
+const TEXTS: [&str; 6] = [
+    "' OR '1'='1' --",
+    "\"; DROP TABLE users; --",
+    "a\u{0}b",
+    "\u{202e}gnp.exe\u{202c}",
+    "مرحبا \u{200f}עולם",
+    "$1 ? :x %s ${x}",
+];
+/// Deeper than any schema of ours.
+const DEPTH_MAX: usize = 6;
+const LARGE: usize = 10 << 20;
+/// Ends whom it asks as, or says of others what this one needs.
+const APART: [&str; 2] = ["POST /api/auth/logout", "DELETE /api/users/{id}/sessions"];
+
+/// All that a refused call must leave as it was: each table that the API writes to, by its rows.
+const ROWS: &str = "SELECT (SELECT count(*) FROM users) + 1000 * (SELECT count(*) FROM api_keys)
+    + 1000000 * (SELECT count(*) FROM provider_keys) + 100000000 * (SELECT count(*) FROM plans)
+    + 10000000000 * (SELECT count(*) FROM sessions) + 10000000000000 * (SELECT count(*) FROM links)";
+
+/// Where a body has texts: the names of fields on the way, `0` in a list.
+fn fields(schema: &Value, at: &[String], found: &mut BTreeSet<Vec<String>>) {
+    let schema = schema::resolved(Document::kept().value(), schema);
+    if at.len() > DEPTH_MAX {
+        return;
+    }
+    for several in ["oneOf", "anyOf", "allOf"] {
+        for one in schema[several].as_array().into_iter().flatten() {
+            fields(one, at, found);
+        }
+    }
+    let kinds = schema["type"].as_array().map_or(std::slice::from_ref(&schema["type"]), Vec::as_slice);
+    let is = |kind: &str| kinds.iter().any(|one| one == kind);
+    if is("string") {
+        found.insert(at.to_vec());
+    }
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        fields(field, &[at, std::slice::from_ref(name)].concat(), found);
+    }
+    if is("array") {
+        fields(&schema["items"], &[at, &["0".to_owned()]].concat(), found);
+    }
+}
+
+/// `body` with `what` at the place.
+fn with(body: &Value, at: &[String], what: &str) -> Value {
+    match at {
+        [] => Value::from(what),
+        [first, rest @ ..] if first == "0" => json!([with(&body[0], rest, what)]),
+        [first, rest @ ..] => {
+            let mut changed = body.as_object().cloned().unwrap_or_else(Map::new);
+            changed.insert(first.clone(), with(&body[first], rest, what));
+            Value::Object(changed)
+        }
+    }
+}
+
+/// Each comes from a network of its own: attempts to sign in are limited by address.
+fn from_elsewhere(call: Call, nth: u32) -> Call {
+    let [_, a, b, c] = nth.to_be_bytes();
+    call.header("x-forwarded-for", &format!("10.{a}.{b}.{c}"))
+}
+
+fn path_of(operation: &Operation<'_>, bob: &Somebody, invite: &str) -> String {
+    if !operation.path.contains('{') {
+        return operation.path.to_owned();
+    }
+    let id = id_of(operation, bob, invite, invite).unwrap_or_else(|| panic!("whose id has {}?", operation.told()));
+    with_id(operation.path, id)
+}
+
+/// The call is answered as the document says, well or refused; refused, it left every table as it was.
+async fn check(gateway: &Gateway, call: Call, what: &str) {
+    let before = number(gateway.folder(), ROWS).await;
+    let answer = gateway.ask(call).await;
+    assert!(answer.status() < 500, "{what}: {} {}", answer.status(), answer.text());
+    if answer.status() >= 400 {
+        assert_eq!(number(gateway.folder(), ROWS).await, before, "{what}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn no_text_in_any_field_is_a_fault_of_ours_or_half_written() {
+    let (gateway, _mock) = open().await;
+    let (root, bob) = (admin(&gateway, "root").await, somebody(&gateway, "bob").await);
+    let invite = gateway.ask(Call::json("/api/invites", &json!({})).key(&root.token)).await.expect(201).json();
+    let invite = text(&invite["id"]);
+    let mut nth = 0;
+    for operation in Document::kept().operations() {
+        if APART.contains(&operation.told().as_str()) {
+            continue;
+        }
+        let target = path_of(&operation, &bob, &invite);
+        let mut places = BTreeSet::new();
+        if let Some(schema) = operation.body() {
+            fields(schema, &[], &mut places);
+        }
+        for what in TEXTS {
+            for at in &places {
+                nth += 1;
+                let body = with(&example(&operation).unwrap_or_else(|| json!({})), at, what).to_string();
+                let call = Call::new(operation.method, &target).header("content-type", "application/json").body(body);
+                let told = format!("{} with {what:?} at {}", operation.told(), at.join("."));
+                check(&gateway, from_elsewhere(call.key(&root.token), nth), &told).await;
+            }
+            for parameter in operation.parameters().iter().filter(|parameter| parameter.place == "query") {
+                nth += 1;
+                let value: String = what.bytes().map(|byte| format!("%{byte:02X}")).collect();
+                let call = Call::new(operation.method, &format!("{target}?{}={value}", parameter.name));
+                let told = format!("{} with {what:?} as {}", operation.told(), parameter.name);
+                check(&gateway, from_elsewhere(call.key(&root.token), nth), &told).await;
+            }
+        }
+    }
+    assert!(nth > 100, "{nth} texts alone were tried");
+    // All is there, and works.
+    for credential in [&root.token, &bob.token, &bob.key] {
+        gateway.ask(Call::get("/api/me").key(credential)).await.expect(200);
+    }
+    gateway.ask(Call::get("/api/users").key(&root.token)).await.expect(200);
+    assert_eq!(crate::store::integrity(gateway.folder()).await, "ok");
+}
+
+/// Sent in full, not announced alone.
+#[tokio::test]
+async fn ten_megabytes_in_any_body_are_refused_and_change_nothing() {
+    let (gateway, _mock) = open().await;
+    let (root, bob) = (admin(&gateway, "root").await, somebody(&gateway, "bob").await);
+    let invite = gateway.ask(Call::json("/api/invites", &json!({})).key(&root.token)).await.expect(201).json();
+    let invite = text(&invite["id"]);
+    let large = "x".repeat(LARGE);
+    let rows = number(gateway.folder(), ROWS).await;
+    for (nth, operation) in (0..).zip(Document::kept().operations()) {
+        let Some(schema) = operation.body() else { continue };
+        let mut places = BTreeSet::new();
+        fields(schema, &[], &mut places);
+        let Some(at) = places.first() else { continue };
+        let body = with(&example(&operation).unwrap_or_else(|| json!({})), at, &large).to_string();
+        let target = path_of(&operation, &bob, &invite);
+        let call = Call::new(operation.method, &target).header("content-type", "application/json").body(body);
+        let answer = gateway.ask(from_elsewhere(call.key(&root.token), nth)).await;
+        assert_eq!(answer.status(), 413, "{} at {}: {}", operation.told(), at.join("."), answer.text());
+        assert_eq!(answer.json()["error"]["code"], "payload_too_large");
+    }
+    assert_eq!(number(gateway.folder(), ROWS).await, rows);
+    gateway.ask(Call::get("/api/me").key(&root.token)).await.expect(200);
+}

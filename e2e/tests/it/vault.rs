@@ -1,0 +1,251 @@
+//! Credentials of providers: whose a call goes with, what does not open, and the change of the master key under load.
+
+mod rotation;
+mod secrets;
+
+use std::time::Duration;
+
+use e2e::setup::{CREDENTIAL, Folder, OPEN};
+use e2e::{Answer, Call, Canary, Gateway, Mock, Setup, commands, eventually, setup};
+use serde_json::{Value, json};
+
+use crate::bodies::{CHAT, Format, MESSAGES};
+use crate::store;
+
+/// The product's promise for what is changed.
+const WITHIN: Duration = Duration::from_secs(1);
+const KEYS: &str = "/api/provider-keys";
+const PASSWORD: &str = "a password of an admin";
+
+/// A server before the mock, which tells what it was called with: `up` has a credential of its own, `any` and `team` have the
+/// vault's.
+async fn served() -> (Gateway, Mock) {
+    let mock = Mock::start().await;
+    (Gateway::start(before(&mock)).await, mock)
+}
+
+fn before(mock: &Mock) -> Setup {
+    let provider = |name: &str, credential: &str| {
+        format!(
+            "{{name: {name}, kind: openai, base_url: \"http://{}/v1\", credential: \"{credential}\"}}",
+            mock.address()
+        )
+    };
+    let claude = setup::provider("claude", "anthropic", mock.address());
+    let providers = [provider("up", CREDENTIAL), provider("any", "vault"), provider("team", "vault:team"), claude];
+    Setup::new()
+        .section("providers", &format!("[{}]", providers.join(", ")))
+        .section("control", "{rate_limits: []}")
+        .plans("{name: alone, shared_keys: false}")
+}
+
+/// A call of a model of this provider; each `number` is a model of its own to the mock.
+fn call(key: &str, provider: &str, number: u32) -> Call {
+    Call::json(CHAT, &Format::Chat.body(&format!("{provider}/mock/tokens-{number}"), false)).key(key)
+}
+
+/// What the provider got with the last call of this number.
+async fn came_with(mock: &Mock, number: u32) -> String {
+    let seen = mock.seen(&format!("tokens-{number}")).await;
+    let header = seen["headers"]["authorization"].as_str().unwrap_or_else(|| panic!("no credential: {seen}"));
+    header.strip_prefix("Bearer ").unwrap().to_owned()
+}
+
+/// Puts a credential in, and answers its id.
+async fn put(gateway: &Gateway, token: &str, body: &Value) -> String {
+    let made = gateway.ask(Call::json(KEYS, body).key(token)).await.expect(201).json();
+    made["id"].as_str().unwrap().to_owned()
+}
+
+fn own(provider: &str, label: &str, secret: &str) -> Value {
+    json!({"provider": provider, "label": label, "secret": secret})
+}
+
+/// An admin's access token.
+async fn admin(gateway: &Gateway) -> String {
+    let data = gateway.folder().data().display().to_string();
+    let words =
+        ["users", "create", "--email", "root@example.com", "--plan", OPEN, "--admin", "--link", "--data", &data];
+    let output = commands::run(gateway.folder(), &words).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let link = said.split_whitespace().find_map(|word| word.split_once("/link#")).unwrap().1.to_owned();
+    let chosen = json!({"token": link, "password": PASSWORD});
+    gateway.ask(Call::json("/api/auth/link", &chosen)).await.expect(200);
+    let sign_in = json!({"email": "root@example.com", "password": PASSWORD});
+    let signed_in = gateway.ask(Call::json("/api/auth/login", &sign_in)).await.expect(200).json();
+    signed_in["access_token"].as_str().unwrap().to_owned()
+}
+
+/// Calls until the provider gets this credential, which was put in just now.
+async fn soon_with(gateway: &Gateway, mock: &Mock, (key, provider, number): (&str, &str, u32), credential: &str) {
+    let gets = async || {
+        let answer = gateway.call(call(key, provider, number)).await;
+        (answer.status() == 200 && came_with(mock, number).await == credential).then_some(())
+    };
+    Canary::new().within(WITHIN, &format!("{provider} gets {credential}"), gets).await;
+}
+
+/// Calls until it is refused so, which was brought about just now.
+async fn soon_refused(gateway: &Gateway, (key, provider, number): (&str, &str, u32), status: u16) -> Answer {
+    let refused = async || (gateway.call(call(key, provider, number)).await.status() == status).then_some(());
+    let since = Canary::new();
+    since.within(WITHIN, &format!("{provider} answers {status}"), refused).await;
+    // A worker that had not cached it refuses before the others, which see the change later.
+    since.passes(WITHIN).await;
+    gateway.call(call(key, provider, number)).await.expect(status)
+}
+
+fn code(answer: &Answer) -> String {
+    answer.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn own_goes_before_shared_and_shared_before_none() {
+    let (gateway, mock) = served().await;
+    let (ada, bob) = (gateway.account(OPEN).await.key, gateway.account(OPEN).await.key);
+    gateway.call(call(&ada, "up", 1)).await.expect(200);
+    assert_eq!(came_with(&mock, 1).await, CREDENTIAL);
+    let refused = gateway.call(call(&ada, "any", 2)).await.expect(403);
+    assert_eq!(
+        (code(&refused).as_str(), refused.header("x-should-retry")),
+        ("forbidden", Some("false")),
+        "{}",
+        refused.text()
+    );
+    assert!(refused.text().contains("provider any") && refused.text().contains(KEYS), "{}", refused.text());
+
+    let root = admin(&gateway).await;
+    let mut shared = own("any", "first", "sk-shared-first");
+    shared["shared"] = json!(true);
+    put(&gateway, &root, &shared).await;
+    soon_with(&gateway, &mock, (&ada, "any", 2), "sk-shared-first").await;
+    // With a label none but that one is meant.
+    gateway.call(call(&ada, "team", 3)).await.expect(403);
+    let mut team = own("team", "team", "sk-shared-team");
+    team["shared"] = json!(true);
+    put(&gateway, &root, &team).await;
+    soon_with(&gateway, &mock, (&ada, "team", 3), "sk-shared-team").await;
+
+    for (provider, number) in [("up", 1), ("any", 2), ("team", 3)] {
+        let secret = format!("sk-adas-own-{provider}");
+        put(&gateway, &ada, &own(provider, provider, &secret)).await;
+        soon_with(&gateway, &mock, (&ada, provider, number), &secret).await;
+    }
+    for (provider, number, secret) in
+        [("up", 4, CREDENTIAL), ("any", 5, "sk-shared-first"), ("team", 6, "sk-shared-team")]
+    {
+        gateway.call(call(&bob, provider, number)).await.expect(200);
+        assert_eq!(came_with(&mock, number).await, secret, "another's is nobody else's");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_without_shared_credentials_needs_own_ones() {
+    let (gateway, mock) = served().await;
+    let root = admin(&gateway).await;
+    for provider in ["any", "team"] {
+        let mut shared = own(provider, "team", "sk-shared-team");
+        shared["shared"] = json!(true);
+        shared["label"] = json!(if provider == "team" { "team" } else { "any" });
+        put(&gateway, &root, &shared).await;
+    }
+    let eve = gateway.account("alone").await.key;
+    for provider in ["up", "any", "team"] {
+        let refused = gateway.call(call(&eve, provider, 1)).await.expect(403);
+        assert_eq!(code(&refused), "forbidden");
+    }
+    // In the words of the path.
+    let refused =
+        gateway.call(Call::json(MESSAGES, &Format::Messages.body("claude/mock", false)).key(&eve)).await.expect(403);
+    assert_eq!(refused.json()["error"]["type"], "permission_error", "{}", refused.text());
+    assert_eq!(mock.requests("tokens-1").await, 0, "what is refused goes nowhere");
+    assert_eq!(gateway.used(&eve).await, 0, "and costs nothing");
+    put(&gateway, &eve, &own("up", "mine", "sk-eves-own")).await;
+    soon_with(&gateway, &mock, (&eve, "up", 1), "sk-eves-own").await;
+    gateway.call(call(&eve, "any", 1)).await.expect(403);
+}
+
+#[tokio::test]
+async fn what_is_replaced_or_deleted_holds_within_a_second() {
+    let (gateway, mock) = served().await;
+    let ada = gateway.account(OPEN).await.key;
+    let id = put(&gateway, &ada, &own("any", "mine", "sk-adas-first")).await;
+    soon_with(&gateway, &mock, (&ada, "any", 1), "sk-adas-first").await;
+    let replaced = json!({"secret": "sk-adas-second"}).to_string();
+    let change = Call::new("PATCH", &format!("{KEYS}/{id}")).header("content-type", "application/json").body(replaced);
+    gateway.ask(change.key(&ada)).await.expect(200);
+    soon_with(&gateway, &mock, (&ada, "any", 1), "sk-adas-second").await;
+    gateway.ask(Call::new("DELETE", &format!("{KEYS}/{id}")).key(&ada)).await.expect(204);
+    soon_refused(&gateway, (&ada, "any", 1), 403).await;
+}
+
+#[tokio::test]
+async fn a_credential_is_tested_at_its_provider() {
+    let (gateway, _mock) = served().await;
+    let ada = gateway.account(OPEN).await.key;
+    let id = put(&gateway, &ada, &own("any", "mine", "sk-adas-first")).await;
+    let tested = gateway.ask(Call::new("POST", &format!("{KEYS}/{id}/test")).key(&ada)).await.expect(200).json();
+    assert_eq!((&tested["ok"], &tested["status"]), (&json!(true), &json!(200)), "{tested}");
+}
+
+/// A ciphertext that somebody moves to another row, in the database itself.
+#[tokio::test]
+async fn a_moved_ciphertext_opens_nothing_and_nothing_stands_in_for_it() {
+    let (gateway, mock) = served().await;
+    let (ada, eve) = (gateway.account(OPEN).await.key, gateway.account(OPEN).await.key);
+    let adas = put(&gateway, &ada, &own("up", "adas", "sk-adas-own")).await;
+    let eves = put(&gateway, &eve, &own("up", "eves", "sk-eves-own")).await;
+    soon_with(&gateway, &mock, (&eve, "up", 1), "sk-eves-own").await;
+    let rows = store::rows(gateway.folder(), Box::leak(Box::new(gateway.folder().data())));
+    let moved = "UPDATE provider_keys SET sealed = (SELECT sealed FROM provider_keys WHERE label = 'adas') WHERE label = 'eves'";
+    rows.execute(moved, moved).await;
+    let raised = "UPDATE revision SET value = value + 1";
+    rows.execute(raised, raised).await;
+    let refused = soon_refused(&gateway, (&eve, "up", 1), 503).await;
+    assert_eq!(code(&refused), "unavailable", "{}", refused.text());
+    gateway.call(call(&eve, "up", 2)).await.expect(503);
+    assert_eq!(mock.requests("tokens-2").await, 0, "nothing went in its place");
+    soon_with(&gateway, &mock, (&ada, "up", 3), "sk-adas-own").await;
+    let test = Call::new("POST", &format!("{KEYS}/{eves}/test")).key(&eve);
+    gateway.ask(test).await.expect(503);
+    assert!(unopened(&gateway).await > 0);
+    let log = gateway.stderr();
+    let told = log.lines().filter(|line| line.contains("does not open") && line.contains(&eves)).count();
+    assert!((1..=2).contains(&told) && !log.contains(&adas), "once by the directory, once by the test: {log}");
+    // Put in anew, it opens.
+    let replaced = json!({"secret": "sk-eves-new"}).to_string();
+    let change =
+        Call::new("PATCH", &format!("{KEYS}/{eves}")).header("content-type", "application/json").body(replaced);
+    gateway.ask(change.key(&eve)).await.expect(200);
+    soon_with(&gateway, &mock, (&eve, "up", 4), "sk-eves-new").await;
+}
+
+async fn unopened(gateway: &Gateway) -> i64 {
+    gateway.gauge("tollgate_vault_unopened_total").await
+}
+
+#[tokio::test]
+async fn the_age_of_the_master_key_is_a_metric() {
+    let (gateway, _mock) = served().await;
+    let age = gateway.gauge("tollgate_vault_key_age_seconds").await;
+    assert!((0..60).contains(&age), "{age}");
+    assert_eq!(unopened(&gateway).await, 0);
+}
+
+/// Nothing of a process that holds credentials is written to disk when it dies.
+#[tokio::test]
+async fn a_server_leaves_no_core() {
+    let (gateway, _mock) = served().await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", gateway.process().id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+}
+
+/// The store of a folder, as `vault status` tells of it.
+async fn status(folder: &Folder, variables: &[(&str, &str)]) -> String {
+    let data = folder.data().display().to_string();
+    let output = commands::run_with(folder, &["vault", "status", "--data", &data], variables).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

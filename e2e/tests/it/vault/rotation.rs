@@ -1,0 +1,182 @@
+//! The master key is changed while calls go on, and the command that does it is killed half-way.
+
+use std::io::{BufRead, BufReader};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use e2e::gateway::Process;
+use tokio::task::JoinSet;
+
+use super::*;
+
+const BEFORE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const AFTER: &str = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
+/// Users, each with so many credentials: several batches.
+const USERS: u32 = 6;
+const EACH: u32 = 99;
+
+fn keys<'a>(current: &'a str, previous: &'a str) -> [(&'static str, &'a str); 2] {
+    [("MASTER_ENCRYPTION_KEY", current), ("MASTER_ENCRYPTION_KEY_PREVIOUS", previous)]
+}
+
+fn with(setup: Setup, keys: [(&str, &str); 2]) -> Setup {
+    keys.into_iter().fold(setup, |setup, (name, value)| setup.variable(name, value))
+}
+
+/// A user whose newest credential is the one that calls go with.
+struct Person {
+    key: String,
+    number: u32,
+}
+
+impl Person {
+    fn secret(&self) -> String {
+        format!("sk-newest-of-person-{}", self.number)
+    }
+
+    async fn fill(&self, gateway: &Gateway) {
+        for nth in 1..EACH {
+            put(gateway, &self.key, &own("any", &nth.to_string(), &format!("sk-{}-{nth}-old", self.number))).await;
+        }
+        // The ids of one millisecond are in no order.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        put(gateway, &self.key, &own("any", "newest", &self.secret())).await;
+    }
+}
+
+/// Calls that go on until they are stopped; each must be served.
+struct Load {
+    stop: Arc<AtomicBool>,
+    served: Arc<AtomicU64>,
+    callers: JoinSet<()>,
+}
+
+impl Load {
+    fn begin(gateway: &Gateway, people: &[Person]) -> Self {
+        let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let mut callers = JoinSet::new();
+        for person in people {
+            let (call, to) = (call(&person.key, "any", person.number), gateway.proxy);
+            let (stop, served) = (stop.clone(), served.clone());
+            callers.spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    call.send(to).await.expect(200);
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        Self { stop, served, callers }
+    }
+
+    async fn end(self) {
+        let before = self.served.load(Ordering::Relaxed);
+        eventually("the load goes on", async || (self.served.load(Ordering::Relaxed) > before + 20).then_some(()))
+            .await;
+        self.stop.store(true, Ordering::Relaxed);
+        self.callers.join_all().await;
+    }
+}
+
+/// How many credentials are sealed with the newest master key.
+async fn resealed(folder: &Folder) -> i64 {
+    let newest = "SELECT count(*) FROM provider_keys WHERE master = \
+        (SELECT fingerprint FROM master_keys ORDER BY created_at DESC LIMIT 1)";
+    store::number(folder, newest).await
+}
+
+/// `vault rotate`, killed when it has said so many lines.
+async fn killed_after(folder: &Folder, lines: usize) {
+    let data = folder.data().display().to_string();
+    let mut child = commands::begin(folder, &["vault", "rotate", "--data", &data], &keys(AFTER, BEFORE));
+    let stdout = child.stdout.take().unwrap();
+    let mut process = Process::new(child);
+    let read = tokio::task::spawn_blocking(move || {
+        BufReader::new(stdout).lines().map_while(Result::ok).take(lines).collect::<Vec<_>>()
+    });
+    let said = read.await.unwrap();
+    process.kill();
+    assert_eq!(said.len(), lines, "{said:?}");
+}
+
+async fn rotate(folder: &Folder) -> (bool, String) {
+    let data = folder.data().display().to_string();
+    let output = commands::run_with(folder, &["vault", "rotate", "--data", &data], &keys(AFTER, BEFORE)).await;
+    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), told)
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_killed_half_way_loses_nothing_and_goes_on() {
+    let mock = Mock::start().await;
+    let gateway = Gateway::start(with(before(&mock), keys(BEFORE, ""))).await;
+    let mut people = Vec::new();
+    for number in 1..=USERS {
+        let person = Person { key: gateway.account(OPEN).await.key, number };
+        person.fill(&gateway).await;
+        people.push(person);
+    }
+    let folder = gateway.stop().await.folder;
+    let total = i64::from(USERS * EACH);
+
+    // The servers get both keys; calls go on while everything is sealed anew.
+    let gateway = Gateway::start_in(folder, with(before(&mock), keys(AFTER, BEFORE))).await;
+    let folder = gateway.folder();
+    assert_eq!(resealed(folder).await, 0, "a server seals nothing anew by itself");
+    let load = Load::begin(&gateway, &people);
+    killed_after(folder, 1).await;
+    let first = resealed(folder).await;
+    assert!((100..total).contains(&first) && first % 100 == 0, "{first} of {total}");
+    let said = status(folder, &keys(AFTER, BEFORE)).await;
+    assert!(said.contains("in use") && said.contains("being replaced") && said.contains("rotate"), "{said}");
+    killed_after(folder, 1).await;
+    assert!(resealed(folder).await > first);
+    // What is replaced meanwhile stays replaced.
+    let secret = "sk-replaced-during-the-rotation";
+    let replacing = put(&gateway, &people[0].key, &own("up", "late", "sk-first")).await;
+    let change = Call::new("PATCH", &format!("{KEYS}/{replacing}")).header("content-type", "application/json");
+    let change = change.body(json!({"secret": secret}).to_string()).key(&people[0].key);
+    let (rotated, replaced) = tokio::join!(rotate(folder), gateway.ask(change));
+    replaced.expect(200);
+    let (done, told) = rotated;
+    assert!(done && told.contains("is retired") && told.contains("may go"), "{told}");
+    load.end().await;
+    assert_eq!(resealed(folder).await, total + 1);
+    let (done, told) = rotate(folder).await;
+    assert!(done && told.contains("nothing is to be done"), "{told}");
+    for person in &people {
+        assert_eq!(came_with(&mock, person.number).await, person.secret());
+    }
+    let folder = gateway.stop().await.folder;
+
+    // The previous key goes, and is not taken any more.
+    let retired = with(before(&mock), keys(BEFORE, AFTER));
+    let (code, told) = commands::serve_to_its_end(&folder, &retired).await;
+    assert!(code == Some(1) && told.contains("vault_key_retired"), "{told}");
+    let gateway = Gateway::start_in(folder, with(before(&mock), keys(AFTER, ""))).await;
+    for person in &people {
+        gateway.call(call(&person.key, "any", person.number + USERS)).await.expect(200);
+        assert_eq!(came_with(&mock, person.number + USERS).await, person.secret());
+    }
+    soon_with(&gateway, &mock, (&people[0].key, "up", 50), secret).await;
+    assert_eq!(unopened(&gateway).await, 0);
+    let said = status(gateway.folder(), &keys(AFTER, "")).await;
+    assert!(said.contains("retired 2") && !said.contains("being replaced"), "{said}");
+}
+
+#[tokio::test]
+async fn a_rotation_without_its_keys_says_which() {
+    let mock = Mock::start().await;
+    let gateway = Gateway::start(with(before(&mock), keys(BEFORE, ""))).await;
+    let ada = gateway.account(OPEN).await.key;
+    put(&gateway, &ada, &own("any", "mine", "sk-adas-own")).await;
+    let data = gateway.folder().data().display().to_string();
+    let rotate = async |keys: [(&str, &str); 2]| {
+        let output = commands::run_with(gateway.folder(), &["vault", "rotate", "--data", &data], &keys).await;
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(rotate(keys(AFTER, "")).await.contains("vault_key_wrong"));
+    assert!(rotate(keys(AFTER, AFTER)).await.contains("vault_key_wrong"));
+    assert!(rotate(keys("", BEFORE)).await.contains("no master key here"));
+    soon_with(&gateway, &mock, (&ada, "any", 1), "sk-adas-own").await;
+}

@@ -1,0 +1,187 @@
+//! All targets, one after the other: starts a session for each, watches over it, and tells what came of it.
+
+use std::fmt;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::scratch::Scratch;
+use super::{corpus, libfuzzer};
+use crate::Target;
+
+/// A run that is not over by then hangs, on however busy a machine.
+const RUN_MAX: Duration = Duration::from_secs(60);
+/// Of a session; what no input may need.
+const RESIDENT_BYTES_MAX: u64 = 1 << 30;
+/// How often a session is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// What a session says when it kept a finding.
+pub const FOUND: u8 = 101;
+
+/// Who makes the inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// libFuzzer where a nightly toolchain and cargo-fuzz are, else the mutator.
+    Auto,
+    /// The mutator, on stable Rust.
+    Stable,
+    /// libFuzzer, by `cargo +nightly fuzz`.
+    Libfuzzer,
+}
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub struct Campaign {
+    /// In this order.
+    pub targets: Vec<&'static Target>,
+    /// For all of them together.
+    pub time: Duration,
+    /// Of the mutator.
+    pub seed: u64,
+    /// Who makes the inputs.
+    pub engine: Engine,
+}
+
+/// What came of one target. `Display` is a line of the table.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its name.
+    pub target: &'static str,
+    /// How often it was run.
+    pub runs: u64,
+    /// In how much time, the building not counted.
+    pub time: Duration,
+    /// What was found, and how to run it again.
+    pub found: Option<String>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = u8::from(self.found.is_some());
+        write!(f, "{:<16} {:>12} {:>9} {found:>9}", self.target, self.runs, rate(self.runs, self.time))?;
+        self.found.iter().try_for_each(|found| write!(f, "\n  {found}"))
+    }
+}
+
+/// The table's first line.
+pub const HEAD: &str = "target                   runs    runs/s  findings";
+
+/// Runs a second, rounded down.
+#[must_use]
+pub fn rate(runs: u64, time: Duration) -> u64 {
+    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+    runs.saturating_mul(1_000) / ms
+}
+
+impl Campaign {
+    /// Runs it; `tell` gets each outcome as soon as it is there.
+    ///
+    /// # Errors
+    /// When a session cannot be started, or libFuzzer's targets cannot be built.
+    pub fn run(&self, mut tell: impl FnMut(&Outcome)) -> anyhow::Result<Vec<Outcome>> {
+        let share = self.time / u32::try_from(self.targets.len().max(1))?;
+        let libfuzzer = match self.engine {
+            Engine::Stable => false,
+            Engine::Libfuzzer => true,
+            Engine::Auto => libfuzzer::is_there(),
+        };
+        if libfuzzer {
+            libfuzzer::build()?;
+        }
+        let mut outcomes = Vec::new();
+        for target in &self.targets {
+            let outcome = if libfuzzer { libfuzzer::run(target, share)? } else { self.session(target, share)? };
+            tell(&outcome);
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "how long a session takes is what is told")]
+    fn session(&self, target: &'static Target, time: Duration) -> anyhow::Result<Outcome> {
+        let dir = tempfile::tempdir()?;
+        let (path, told) = (dir.path().join("scratch"), dir.path().join("finding"));
+        let scratch = Scratch::open(&path)?;
+        let began = Instant::now();
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["session", target.name, "--seed", &self.seed.to_string()])
+            .args(["--ms", &time.as_millis().to_string()])
+            .arg("--scratch")
+            .arg(&path)
+            .arg("--finding")
+            .arg(&told)
+            .env("TMPDIR", dir.path())
+            .spawn()
+            .context("starts a session")?;
+        let found = match watch(&mut child, &scratch)? {
+            End::Exit(status) if status.success() => None,
+            End::Exit(status) if status.code() == Some(i32::from(FOUND)) => {
+                Some(fs::read_to_string(&told).context("a session said that it found something, not what")?)
+            }
+            End::Exit(status) => match status.signal() {
+                Some(signal) => Some(kept(target, "crash", &scratch, &format!("ended by signal {signal}"))?),
+                None => anyhow::bail!("the session of {} failed: {status}", target.name),
+            },
+            End::Hang => Some(kept(target, "hang", &scratch, "did not end")?),
+            End::Memory(bytes) => Some(kept(target, "memory", &scratch, &format!("held {bytes} bytes"))?),
+        };
+        Ok(Outcome { target: target.name, runs: scratch.runs(), time: began.elapsed(), found })
+    }
+}
+
+/// How a session ended.
+enum End {
+    Exit(ExitStatus),
+    Hang,
+    Memory(u64),
+}
+
+#[expect(clippy::disallowed_methods, reason = "a loop without end is known by the time it takes")]
+fn watch(child: &mut Child, scratch: &Scratch) -> anyhow::Result<End> {
+    let (mut runs, mut since) = (0, Instant::now());
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(End::Exit(status));
+        }
+        let now = scratch.runs();
+        if now != runs {
+            (runs, since) = (now, Instant::now());
+        }
+        let resident = resident_bytes(child.id());
+        let end = match () {
+            () if resident > RESIDENT_BYTES_MAX => Some(End::Memory(resident)),
+            () if since.elapsed() > RUN_MAX => Some(End::Hang),
+            () => None,
+        };
+        if let Some(end) = end {
+            child.kill()?;
+            child.wait()?;
+            return Ok(end);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// 0 where nobody knows.
+fn resident_bytes(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+}
+
+fn kept(target: &Target, kind: &str, scratch: &Scratch, what: &str) -> anyhow::Result<String> {
+    let path = corpus::keep(target.name, kind, &scratch.input())?;
+    Ok(report(target.name, &path, what))
+}
+
+/// What was found, where its input is, and the command that runs it again.
+#[must_use]
+pub fn report(target: &str, path: &Path, what: &str) -> String {
+    let root = corpus::root().parent().map(PathBuf::from).unwrap_or_default();
+    let path = path.strip_prefix(&root).unwrap_or(path).display();
+    format!("{what}\n  input: {path}\n  again: cargo run -p fuzz -- replay {target} {path}")
+}

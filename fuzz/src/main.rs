@@ -1,0 +1,108 @@
+//! `cargo run -p fuzz -- run all --seconds 600`: runs targets, keeps what is found. `make fuzz` calls it.
+
+#![expect(clippy::print_stdout, reason = "a command's output")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use fuzz::driver::campaign::{self, Campaign, Engine};
+use fuzz::driver::session::{self, Session};
+use fuzz::{Target, targets};
+
+#[derive(Parser)]
+#[command(about = "Hostile bytes for every parser of bytes from outside")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print the targets' names
+    List,
+    /// Run one target, or all, for some time
+    Run {
+        /// A name of `list`, or `all`
+        target: String,
+        /// Seconds for all of them together
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        seconds: u64,
+        /// Of the mutator: the same one makes the same inputs; a new one where none is given
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Who makes the inputs
+        #[arg(long, value_enum, default_value_t = Engine::Auto)]
+        engine: Engine,
+    },
+    /// Run a target over files: what fails is a panic
+    Replay {
+        /// A name of `list`
+        target: String,
+        /// The inputs
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    #[command(hide = true)]
+    Session {
+        target: String,
+        #[arg(long)]
+        seed: u64,
+        #[arg(long)]
+        ms: u64,
+        #[arg(long)]
+        scratch: PathBuf,
+        #[arg(long)]
+        finding: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse().command {
+        Command::List => {
+            targets::ALL.iter().for_each(|target| println!("{}", target.name));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Run { target, seconds, seed, engine } => {
+            let targets = if target == "all" { targets::ALL.iter().collect() } else { vec![named(&target)?] };
+            let seed = seed.map_or_else(new_seed, Ok)?;
+            run(&Campaign { targets, time: Duration::from_secs(seconds), seed, engine })
+        }
+        Command::Replay { target, files } => {
+            let target = named(&target)?;
+            files.iter().try_for_each(|file| session::replay(target, file))?;
+            println!("{}: {} inputs, nothing found", target.name, files.len());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Session { target, seed, ms, scratch, finding } => {
+            let target = named(&target)?;
+            let Some(found) = (Session { time: Duration::from_millis(ms), seed, scratch }).run(target)? else {
+                return Ok(ExitCode::SUCCESS);
+            };
+            std::fs::write(finding, campaign::report(target.name, &found.path, &found.what))?;
+            Ok(ExitCode::from(campaign::FOUND))
+        }
+    }
+}
+
+fn run(campaign: &Campaign) -> anyhow::Result<ExitCode> {
+    println!("seed {}\n{}", campaign.seed, campaign::HEAD);
+    let outcomes = campaign.run(|outcome| println!("{outcome}"))?;
+    let runs: u64 = outcomes.iter().map(|outcome| outcome.runs).sum();
+    let time: Duration = outcomes.iter().map(|outcome| outcome.time).sum();
+    let found = outcomes.iter().filter(|outcome| outcome.found.is_some()).count();
+    println!("fuzz: {} targets, {runs} runs in {} s, {found} findings", outcomes.len(), time.as_secs());
+    Ok(if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn named(name: &str) -> anyhow::Result<&'static Target> {
+    targets::find(name).with_context(|| format!("there is no target `{name}`: cargo run -p fuzz -- list"))
+}
+
+fn new_seed() -> anyhow::Result<u64> {
+    let mut seed = [0; 4];
+    getrandom::fill(&mut seed).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    Ok(u32::from_le_bytes(seed).into())
+}

@@ -1,0 +1,65 @@
+//! The targets: a name, a function, and what its inputs are made of.
+
+pub mod body;
+pub mod configuration;
+pub mod endpoint;
+pub mod env_file;
+pub mod head;
+pub mod key;
+pub mod multipart;
+pub mod origin;
+pub mod price;
+pub mod quantity;
+pub mod route;
+pub mod spool;
+pub mod tap;
+
+/// One parser of bytes from outside.
+#[derive(Debug)]
+pub struct Target {
+    /// Of its folders in `corpus/` and `findings/`, and on the command line.
+    pub name: &'static str,
+    /// Panics where a property does not hold.
+    pub run: fn(&[u8]),
+    /// Words and signs that its inputs are made of.
+    pub words: &'static [&'static str],
+    /// Longest input.
+    pub bytes_max: usize,
+}
+
+const KIB: usize = 1024;
+
+/// Every target.
+pub const ALL: &[Target] = &[
+    Target { name: "api_key", run: key::api_key, words: key::WORDS, bytes_max: 256 },
+    Target {
+        name: "configuration",
+        run: configuration::configuration,
+        words: configuration::WORDS,
+        bytes_max: 16 * KIB,
+    },
+    Target { name: "endpoint", run: endpoint::endpoint, words: endpoint::WORDS, bytes_max: 4 * KIB },
+    Target { name: "env_file", run: env_file::env_file, words: env_file::WORDS, bytes_max: 4 * KIB },
+    Target { name: "http_head", run: head::http_head, words: head::WORDS, bytes_max: 32 * KIB },
+    Target { name: "multipart", run: multipart::multipart, words: multipart::WORDS, bytes_max: 32 * KIB },
+    Target { name: "origin", run: origin::origin, words: origin::WORDS, bytes_max: 4 * KIB },
+    Target { name: "price", run: price::price, words: price::WORDS, bytes_max: 256 },
+    Target { name: "quantity", run: quantity::quantity, words: quantity::WORDS, bytes_max: 256 },
+    Target { name: "request_body", run: body::request_body, words: body::WORDS, bytes_max: 64 * KIB },
+    Target { name: "route", run: route::route, words: route::WORDS, bytes_max: 4 * KIB },
+    Target { name: "spool_folder", run: spool::folder, words: &[], bytes_max: 2 * KIB },
+    Target { name: "spool_records", run: spool::records, words: spool::WORDS, bytes_max: 16 * KIB },
+    Target { name: "tap", run: tap::tap, words: tap::WORDS, bytes_max: 160 * KIB },
+];
+
+/// The target of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Target> {
+    ALL.iter().find(|target| target.name == name)
+}
+
+/// The target of this name, which there is.
+#[must_use]
+pub fn named(name: &str) -> &'static Target {
+    find(name).unwrap_or_else(|| panic!("there is no target `{name}`"))
+}

@@ -1,0 +1,226 @@
+//! Bodies of LLM requests in JSON: read, and edited in few places.
+
+use std::fmt;
+
+use ai::bound::Left;
+use ai::endpoint::Called;
+use ai::models::Limits;
+use ai::request::{self, RequestError, Rewritten};
+use ai::{Asked, Endpoint, Extent, Format};
+use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// See [`super::Target::words`].
+pub const WORDS: &[&str] = &[
+    "/v1/chat/completions\n",
+    "/v1/responses\n",
+    "/v1/messages\n",
+    "/v1/completions\n",
+    "/v1/embeddings\n",
+    "/v1/moderations\n",
+    "/v1/audio/speech\n",
+    "/v1/images/generations\n",
+    "/openai/deployments/m/chat/completions\n",
+    "/v1beta/models/m:generateContent\n",
+    "/v1beta/models/m:countTokens\n",
+    "/v1beta/models/m:batchEmbedContents\n",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    "\"model\":\"m\"",
+    "\"model\":\"models/m\"",
+    "\"mod\\u0065l\":",
+    "\"model\":",
+    "\"stream\":true",
+    "\"stream\":",
+    "\"stream_options\":",
+    "\"stream_options\":{}",
+    "\"stream_options\":{\"include_usage\":false}",
+    "\"include_usage\":",
+    "\"requests\":[{\"model\":\"models/m\"}]",
+    "\"generateContentRequest\":{",
+    "\"generate_content_request\":{",
+    "\"input\":\"h\u{e9}\"",
+    "\"stream_format\":\"sse\"",
+    "null",
+    "true",
+    "false",
+    "{}",
+    "[]",
+    "\"\"",
+    "\"x\":",
+    "1e400",
+    "-0",
+    "\\ud800",
+    "\\u0000",
+    "\u{e9}",
+    "\u{feff}",
+    "\n",
+    "\t",
+];
+
+/// What is asked for instead.
+const OTHER: &str = "other \"model\" \u{e9}\n";
+/// Where `stream_options` is read.
+const CHATS: [Option<Format>; 2] = [Some(Format::Chat), Some(Format::Completions)];
+
+/// A line with the path, then the body. One that is read is JSON and says so in the fields that are read; after the edits
+/// every other field is as it was.
+pub fn request_body(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (line, body) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
+    let path = String::from_utf8_lossy(line);
+    let called = Called::at(&path).filter(|called| called.endpoint.format().is_some());
+    let called = called.or_else(|| Called::at("/v1/chat/completions")).unwrap();
+    // Forms are another target's.
+    if matches!(called.endpoint, Endpoint::AudioTranscriptions | Endpoint::AudioTranslations) {
+        return;
+    }
+    let read = request::read(&called, Some("application/json"), body);
+    let fields = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<Fields<'_>>(text).ok());
+    match (read, fields) {
+        (Ok(asked), Some(fields)) => {
+            said(&called, &asked, &fields);
+            let body = Bytes::copy_from_slice(body);
+            bounded(&called, &asked, &body);
+            let same = asked.rewrite(&body, &asked.model, false);
+            if called.model.is_none() {
+                assert!(same.body == body && !same.usage_injected, "edited although nothing was to be edited");
+            }
+            for usage in [false, true] {
+                let out = asked.rewrite(&body, OTHER, usage);
+                let wanted = asked.stream && !asked.include_usage && CHATS.contains(&called.endpoint.format());
+                assert_eq!(out.usage_injected, usage && wanted);
+                rewritten(&called, &asked, &out, &fields);
+            }
+        }
+        (Ok(_), None) => panic!("read, but it is no JSON object"),
+        (Err(error), fields) => refused(body, &error, fields.is_some()),
+    }
+}
+
+/// The body has a bound, and one that is lowered is JSON that asks for no more.
+fn bounded(called: &Called<'_>, asked: &Asked, body: &Bytes) {
+    let limits = Some(Limits { input_tokens_max: 100_000, output_tokens_max: 4_096 });
+    let extent = Extent::read(called, asked, body);
+    let bound = extent.bound(None, limits);
+    let left = Left { tokens: Some(bound.tokens.unwrap().saturating_sub(1)), money: None };
+    let Some(lowered) = extent.clamp(None, limits, left) else { return };
+    let each = lowered.max_tokens;
+    assert!(extent.limited(each).bound(None, limits).tokens <= left.tokens);
+    let out = asked.clone().with_limit(lowered).rewrite(body, &asked.model, false).body;
+    serde_json::from_slice::<serde::de::IgnoredAny>(&out).unwrap();
+    let again = Extent::read(called, asked, &out).bound(None, limits).output_tokens_max.unwrap();
+    // Of a predicted text the edits count as a part.
+    assert!(again <= bound.output_tokens_max.unwrap().saturating_add(out.len() as u64));
+}
+
+fn refused(body: &[u8], error: &RequestError, is_object: bool) {
+    let (offset, is_form) = match error {
+        RequestError::NotUtf8 { offset }
+        | RequestError::Syntax { offset, .. }
+        | RequestError::NotAnObject { offset } => (*offset, true),
+        RequestError::Invalid { offset, .. } | RequestError::Duplicate { offset, .. } => (*offset, false),
+        RequestError::Missing { .. } => (0, false),
+        RequestError::LongModel { .. } => return,
+        RequestError::NoBoundary | RequestError::Multipart { .. } => panic!("{error}, and it is no form"),
+    };
+    assert!(offset <= body.len() && error.to_string().len() < 600, "{error}");
+    // Names with half a surrogate pair pass where an object is skipped, and not where it is read.
+    let has_escapes = body.windows(2).any(|two| two == b"\\u");
+    if is_object {
+        assert!(!is_form || has_escapes, "{error}, and it is an object");
+    } else {
+        assert!(is_form, "{error}, and it is no object");
+    }
+}
+
+fn string(value: Option<&str>) -> Option<String> {
+    value.and_then(|value| serde_json::from_str(value).ok())
+}
+
+fn is_google(called: &Called<'_>) -> bool {
+    matches!(called.endpoint.format(), Some(Format::GenerateContent | Format::EmbedContent))
+}
+
+/// What was read is what the fields say.
+fn said(called: &Called<'_>, asked: &Asked, fields: &Fields<'_>) {
+    let written = string(fields.named("model"));
+    match (&called.model, written) {
+        (Some(model), _) => assert_eq!(asked.model, **model),
+        (None, Some(written)) => assert_eq!(asked.model, written),
+        (None, None) => assert_eq!(called.endpoint, Endpoint::Moderations),
+    }
+    assert!((1..=request::MODEL_BYTES_MAX).contains(&asked.model.len()));
+    if let Some(Format::Chat | Format::Completions | Format::Responses | Format::Messages) = called.endpoint.format() {
+        assert_eq!(asked.stream, fields.named("stream") == Some("true"));
+    }
+}
+
+fn rewritten(called: &Called<'_>, asked: &Asked, out: &Rewritten, fields: &Fields<'_>) {
+    let again: Fields<'_> = serde_json::from_slice(&out.body).unwrap();
+    let target = called.target(OTHER, None);
+    let called = Called::at(target.split('?').next().unwrap()).unwrap();
+    let reread = request::read(&called, Some("application/json"), &out.body).unwrap();
+    assert_eq!((reread.model.as_str(), reread.stream), (OTHER, asked.stream));
+    assert_eq!(reread.billable, asked.billable);
+    if out.usage_injected {
+        let options: Fields<'_> = serde_json::from_str(again.named("stream_options").unwrap()).unwrap();
+        assert_eq!(options.named("include_usage"), Some("true"));
+        assert!(reread.include_usage);
+    } else {
+        assert_eq!(again.named("stream_options"), fields.named("stream_options"));
+    }
+    match (is_google(&called), fields.named("model")) {
+        (true, None) => assert_eq!(again.named("model"), None),
+        (true, Some("null")) => assert_eq!(again.named("model"), Some("null")),
+        (true, Some(_)) => assert_eq!(string(again.named("model")), Some(format!("models/{OTHER}"))),
+        (false, _) => assert_eq!(string(again.named("model")).as_deref(), Some(OTHER)),
+    }
+    assert_eq!(again.others(), fields.others(), "another field changed");
+}
+
+/// The fields in their order, as they are written.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl Fields<'_> {
+    fn named(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.get())
+    }
+
+    /// Those in which nothing is edited.
+    fn others(&self) -> Vec<(&str, &str)> {
+        const EDITED: [&str; 5] =
+            ["model", "stream_options", "requests", "generateContentRequest", "generate_content_request"];
+        let others = self.0.iter().filter(|(name, _)| !EDITED.contains(&name.as_str()));
+        others.map(|(name, value)| (name.as_str(), value.get())).collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}

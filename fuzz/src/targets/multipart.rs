@@ -1,0 +1,145 @@
+//! Forms with files: which bytes are the model's name, and every other byte as it was.
+
+use ai::endpoint::Called;
+use ai::request::{self, RequestError};
+use bytes::Bytes;
+
+/// See [`super::Target::words`].
+pub const WORDS: &[&str] = &[
+    "multipart/form-data; boundary=B\n",
+    "Multipart/Form-Data ;boundary=\"B\"\n",
+    "--B",
+    "--B--",
+    "--B\r\n",
+    "\r\n--B\r\n",
+    "\r\n--B--\r\n",
+    "\r\n",
+    "\r\n\r\n",
+    "\n",
+    "\r",
+    "Content-Disposition: form-data; name=\"model\"\r\n\r\n",
+    "Content-Disposition: form-data; name=\"stream\"\r\n\r\n",
+    "Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n",
+    "content-disposition:",
+    "form-data",
+    "; name=model",
+    "; name*=utf-8''model",
+    "; filename=\"\\\"",
+    "Content-Type: audio/wav\r\n\r\n",
+    "Content-Transfer-Encoding: base64\r\n",
+    " folded",
+    "\t",
+    "whisper-1",
+    "true",
+    "\u{0}",
+    "\u{e9}",
+    "boundary=",
+    ";",
+    "\"",
+    "\\",
+];
+
+/// What is asked for instead: no form holds a line end in it.
+const OTHER: &str = "other \"model\" \u{e9}";
+
+/// A line with the content-type, then the body.
+pub fn multipart(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (line, body) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
+    let content_type = String::from_utf8_lossy(line);
+    for path in ["/v1/audio/transcriptions", "/openai/deployments/d/audio/translations"] {
+        let called = Called::at(path).unwrap();
+        match request::read(&called, Some(&content_type), body) {
+            Ok(asked) => rewritten(&called, &content_type, &Bytes::copy_from_slice(body), &asked),
+            Err(error) => refused(body, &error),
+        }
+    }
+}
+
+fn refused(body: &[u8], error: &RequestError) {
+    match error {
+        RequestError::Multipart { offset, .. }
+        | RequestError::Invalid { offset, .. }
+        | RequestError::Duplicate { offset, .. } => assert!(*offset <= body.len(), "{error}"),
+        RequestError::Missing { .. } | RequestError::NoBoundary => {}
+        RequestError::NotUtf8 { .. }
+        | RequestError::Syntax { .. }
+        | RequestError::NotAnObject { .. }
+        | RequestError::LongModel { .. } => panic!("{error}, and it is a form"),
+    }
+}
+
+fn rewritten(called: &Called<'_>, content_type: &str, body: &Bytes, asked: &ai::Asked) {
+    let before = parts(content_type, body);
+    let models: Vec<&[u8]> = before.iter().filter(|part| part.is_model).map(|part| part.content).collect();
+    assert!(models.len() <= 1, "two parts name the model");
+    match &called.model {
+        Some(model) => assert_eq!(asked.model, **model),
+        None => assert_eq!(asked.model.as_bytes(), models[0]),
+    }
+    if models.first().is_some_and(|model| *model == asked.model.as_bytes()) {
+        assert_eq!(asked.rewrite(body, &asked.model, false).body, *body);
+    }
+    let out = asked.rewrite(body, OTHER, true);
+    assert!(!out.usage_injected);
+    let reread = request::read(called, Some(content_type), &out.body).unwrap();
+    assert_eq!((reread.model == OTHER, reread.stream), (called.model.is_none(), asked.stream));
+    let after = parts(content_type, &out.body);
+    let others = |parts: &[Part<'_>]| parts.iter().filter(|part| !part.is_model).map(Part::owned).collect::<Vec<_>>();
+    assert_eq!(others(&after), others(&before), "another part changed");
+    let named: Vec<_> = after.iter().filter(|part| part.is_model).collect();
+    assert!(named.len() == 1 && named[0].content == OTHER.as_bytes(), "{named:?}");
+}
+
+/// A part as who reads forms in the plainest way sees it.
+#[derive(Debug)]
+struct Part<'a> {
+    is_model: bool,
+    head: &'a [u8],
+    content: &'a [u8],
+}
+
+impl Part<'_> {
+    fn owned(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.head.to_vec(), self.content.to_vec())
+    }
+}
+
+/// What stands between two boundaries is a part, whose head ends in a blank line.
+fn parts<'a>(content_type: &str, body: &'a [u8]) -> Vec<Part<'a>> {
+    let parameters = content_type.split(';').filter_map(|parameter| parameter.split_once('='));
+    let mut boundaries = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"));
+    let boundary = boundaries.next().unwrap().1.trim().trim_matches('"');
+    let delimiter = format!("\r\n--{boundary}").into_bytes();
+    let mut rest = body.strip_prefix(b"\r\n").unwrap_or(body).strip_prefix(&delimiter[2..]).unwrap();
+    let mut parts = Vec::new();
+    while !rest.starts_with(b"--") {
+        rest = &rest[find(rest, b"\r\n").unwrap()..];
+        let end = find(rest, &delimiter).unwrap();
+        parts.push(part(&rest[..end]));
+        rest = &rest[end + delimiter.len()..];
+    }
+    parts
+}
+
+/// From the line end before the head.
+fn part(bytes: &[u8]) -> Part<'_> {
+    let end = find(bytes, b"\r\n\r\n").unwrap();
+    let head = &bytes[..end];
+    let text = String::from_utf8_lossy(head);
+    let mut headers = text.split("\r\n").filter_map(|line| line.split_once(':'));
+    let disposition = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-disposition")).unwrap().1;
+    let mut quoted = false;
+    let parameters = disposition.split(|char| {
+        quoted ^= char == '"';
+        char == ';' && !quoted
+    });
+    let mut pairs = parameters.filter_map(|parameter| parameter.split_once('='));
+    let is_model = pairs
+        .any(|(name, value)| name.trim().eq_ignore_ascii_case("name") && value.trim().trim_matches('"') == "model");
+    Part { is_model, head, content: &bytes[end + 4..] }
+}
+
+fn find(bytes: &[u8], sought: &[u8]) -> Option<usize> {
+    bytes.windows(sought.len()).position(|window| window == sought)
+}

@@ -1,0 +1,33 @@
+//! Prices, as the configuration writes them.
+
+use ai::price::{PriceError, parse_each, parse_per_million, parse_per_second};
+
+/// See [`super::Target::words`].
+pub const WORDS: &[&str] = &["0", ".", "0.25", "18446744073709.551615", "000000", "-", "e", "_", "٣"];
+
+/// Read exactly, or refused: the same as long division by hand says.
+pub fn price(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    assert_eq!(parse_per_million(text), by_hand(text, 6), "{text:?} per million");
+    assert_eq!(parse_per_second(text), by_hand(text, 9), "{text:?} a second");
+    assert_eq!(parse_each(text), by_hand(text, 12), "{text:?} each");
+}
+
+fn by_hand(text: &str, places: usize) -> Result<u64, PriceError> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) {
+        return Err(PriceError::Malformed);
+    }
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.len() > places {
+        return Err(PriceError::TooFine { places });
+    }
+    let whole = whole.trim_start_matches('0');
+    // Twenty digits and the places fit into 128 bits; longer ones do not fit into 64.
+    if whole.len() > 20 {
+        return Err(PriceError::TooLarge);
+    }
+    let pico: u128 = format!("0{whole}{fraction:0<places$}").parse().unwrap();
+    u64::try_from(pico).map_err(|_| PriceError::TooLarge)
+}

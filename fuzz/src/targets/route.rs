@@ -1,0 +1,92 @@
+//! Paths: which route takes a request.
+
+use std::sync::Arc;
+
+use access::Credits;
+use config::router::{Match, Router};
+use config::snapshot::{Auth, Events, Origin, PathMatch, Route, Upstream};
+
+/// See [`super::Target::words`].
+pub const WORDS: &[&str] = &[
+    "=/api",
+    "*/api",
+    "*/",
+    "*",
+    "\n",
+    "\n\n",
+    " ",
+    "/",
+    "//",
+    "GET",
+    "POST",
+    "get",
+    "/a",
+    "/api/v1/users",
+    "..",
+    "/..",
+    "%2F",
+    "é",
+    "?",
+];
+
+/// Lines of routes (`=PATH` or `*PREFIX`, methods behind it), a blank one, then requests: the router finds what one finds
+/// who tries every route.
+pub fn route(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (routes, requests) = text.split_once("\n\n").unwrap_or(("", text));
+    let routes: Vec<Arc<Route>> = routes.lines().filter_map(parse).map(Arc::new).collect();
+    let router = Router::new(routes.clone());
+    for request in requests.lines().take(50) {
+        let (method, path) = request.split_once(' ').unwrap_or(("GET", request));
+        routed(&routes, &router, method, path);
+    }
+}
+
+fn parse(line: &str) -> Option<Route> {
+    let mut words = line.split(' ');
+    let path = words.next()?;
+    let path = match path.split_at_checked(1)? {
+        ("=", path) => PathMatch::Exact(path.to_owned()),
+        // As it is compiled: without a slash at its end.
+        ("*", path) => PathMatch::Prefix(path.trim_end_matches('/').to_owned()),
+        _ => return None,
+    };
+    let origin = Origin::parse("http://x").unwrap();
+    Some(Route {
+        name: Arc::from(line),
+        path,
+        methods: words.filter(|method| !method.is_empty()).map(str::to_owned).collect(),
+        upstream: Arc::new(Upstream { name: Arc::from("x"), origin }),
+        auth: Auth::None,
+        credits: Credits(1),
+        events: Events::Folded,
+    })
+}
+
+/// How well a route fits a path: exact before any prefix, the longer prefix first.
+fn rank(route: &Route, path: &str) -> Option<usize> {
+    match &route.path {
+        PathMatch::Exact(exact) => (exact == path).then_some(usize::MAX),
+        PathMatch::Prefix(prefix) => {
+            let rest = path.strip_prefix(prefix.as_str())?;
+            (rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
+        }
+    }
+}
+
+fn routed(routes: &[Arc<Route>], router: &Router, method: &str, path: &str) {
+    let takes = |route: &Route| route.methods.is_empty() || route.methods.iter().any(|taken| taken == method);
+    let fitting = || routes.iter().filter_map(|route| Some((rank(route, path)?, route)));
+    // The first of those that fit best.
+    let best = fitting().filter(|(_, route)| takes(route)).rev().max_by_key(|(rank, _)| *rank);
+    match (router.find(method, path), best) {
+        (Match::Route(found), Some((_, best))) => assert!(Arc::ptr_eq(found, best), "{method} {path:?}: {found:?}"),
+        (Match::WrongMethod { allow }, None) => {
+            assert!(fitting().next().is_some() && !allow.contains(&method), "{method} {path:?}");
+            let all = fitting().flat_map(|(_, route)| &route.methods);
+            assert!(all.clone().all(|method| allow.contains(&method.as_str())) && all.count() >= allow.len());
+        }
+        (Match::None, None) => assert!(fitting().next().is_none(), "{method} {path:?}"),
+        (found, best) => panic!("{method} {path:?}: {found:?}, by hand {best:?}"),
+    }
+}

@@ -1,0 +1,235 @@
+//! Answers of providers, read while they pass.
+
+use access::Refusal;
+use ai::tap::Framing;
+use ai::{Format, Problem, Seen, Tap};
+use bytes::Bytes;
+
+use crate::random::{Random, hash};
+
+/// See [`super::Target::words`].
+pub const WORDS: &[&str] = &[
+    "chat events drop\n",
+    "responses events\n",
+    "messages events\n",
+    "generate_content events\n",
+    "generate_content body\n",
+    "data: ",
+    "data:",
+    "event: message_delta\n",
+    "event: message_start\n",
+    "event: message_stop\n",
+    "event: response.completed\n",
+    "event: response.failed\n",
+    "\n",
+    "\r",
+    "\r\n",
+    "\n\n",
+    "[DONE]",
+    ": c\n",
+    "\u{feff}",
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    "\\",
+    "\\u0061",
+    "\\ud83d",
+    ",",
+    ":",
+    " ",
+    "null",
+    "\"usage\":",
+    "\"us\\u0061ge\":",
+    "\"usageMetadata\":",
+    "\"promptTokenCount\":",
+    "\"candidatesTokenCount\":",
+    "\"thoughtsTokenCount\":",
+    "\"cachedContentTokenCount\":",
+    "\"totalTokenCount\":",
+    "\"candidates\":[",
+    "\"finishReason\":\"STOP\"",
+    "\"modelVersion\":\"m\"",
+    "\"responseId\":\"r\"",
+    "\"prompt_tokens\":",
+    "\"completion_tokens\":",
+    "\"input_tokens\":",
+    "\"output_tokens\":",
+    "\"total_tokens\":",
+    "\"prompt_tokens_details\":{",
+    "\"cached_tokens\":",
+    "\"audio_tokens\":",
+    "\"reasoning_tokens\":",
+    "\"cache_creation_input_tokens\":",
+    "\"cache_read_input_tokens\":",
+    "\"choices\":[]",
+    "\"finish_reason\":\"stop\"",
+    "\"type\":\"message_stop\"",
+    "\"response\":{",
+    "\"message\":{",
+    "\"model\":\"m\"",
+    "\"id\":\"i\"",
+    "\"service_tier\":\"priority\"",
+    "10000000000000000000",
+    "-1",
+    "1e400",
+    "NaN",
+];
+
+/// An open event is held up to this.
+const HELD_BYTES_MAX: usize = 64 * 1024;
+/// Longest names and ids.
+const NAME_BYTES_MAX: usize = 200;
+/// Of a class.
+const TOKENS_MAX: u64 = 1 << 40;
+
+/// What a line before the answer says of it: `FORMAT FRAMING [drop]`.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    format: Format,
+    framing: Framing,
+    drop: bool,
+}
+
+impl Way {
+    /// A line that says something else chooses too, so that no input is lost.
+    fn of(line: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(line);
+        let mut words = text.split(' ');
+        let mut random = Random::new(hash(line));
+        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let format = Format::ALL.into_iter().find(|format| format.name() == first);
+        let framing = match second {
+            "events" => Framing::Events,
+            "json" => Framing::Json,
+            "array" => Framing::Array,
+            _ => *random.pick(&Framing::ALL),
+        };
+        Self { format: format.unwrap_or(*random.pick(&Format::ALL)), framing, drop: text.ends_with("drop") }
+    }
+
+    fn tap(self) -> Tap {
+        Tap::new(self.format, self.framing, self.drop)
+    }
+
+    fn drops(self) -> bool {
+        let chunks = matches!(self.format, Format::Chat | Format::Completions);
+        self.drop && self.framing == Framing::Events && chunks
+    }
+}
+
+/// Any split gives the same bytes and the same reading; bytes are those of the input, but for events that are dropped.
+pub fn tap(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (line, answer) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
+    let way = Way::of(line);
+    let whole = tapped(way, &[answer]);
+    plausible(way, answer, &whole);
+    let mut random = Random::of(bytes);
+    let small = 1 + answer.len() / 4_000;
+    for size_max in [small, 40, 400, 5_000, answer.len() / 2 + 1] {
+        let pieces = random.cut(answer, size_max);
+        assert_eq!(tapped(way, &pieces), whole, "{way:?} in pieces of up to {size_max}");
+    }
+    if answer.len() <= 600 {
+        for at in 0..=answer.len() {
+            let (head, tail) = answer.split_at(at);
+            assert_eq!(tapped(way, &[head, tail]), whole, "{way:?} cut at {at}");
+        }
+    }
+    if way.framing == Framing::Events {
+        endings(way, answer, &whole.1);
+    }
+    broken_off(way, answer, &mut random);
+}
+
+fn tapped(way: Way, pieces: &[&[u8]]) -> (Vec<u8>, Seen) {
+    let mut tap = way.tap();
+    let (mut given, mut out) = (0, Vec::new());
+    for piece in pieces {
+        given += piece.len();
+        let passed = tap.push(Bytes::copy_from_slice(piece));
+        out.extend_from_slice(&passed);
+        assert!(out.len() <= given, "more comes out than went in");
+        if !way.drops() {
+            assert!(given - out.len() <= HELD_BYTES_MAX, "{} bytes are held", given - out.len());
+        }
+        if matches!(way.framing, Framing::Json | Framing::Opaque) {
+            assert_eq!(out.len(), given, "a body is held up");
+        }
+    }
+    let (rest, seen) = tap.finish();
+    assert!(rest.len() <= HELD_BYTES_MAX);
+    out.extend_from_slice(&rest);
+    (out, seen)
+}
+
+fn plausible(way: Way, answer: &[u8], (out, seen): &(Vec<u8>, Seen)) {
+    if way.drops() {
+        let mut rest = answer.iter();
+        assert!(out.iter().all(|byte| rest.any(|other| other == byte)), "bytes came from nowhere");
+    } else {
+        assert!(out == answer, "bytes changed on their way");
+    }
+    for name in [&seen.model, &seen.id].into_iter().flatten() {
+        assert!((1..=NAME_BYTES_MAX).contains(&name.len()), "{name:?}");
+    }
+    assert!(seen.usage.is_some() || seen.terms.is_none());
+    if let Some(usage) = &seen.usage {
+        let told = usage.classes();
+        // Of a message and its compactions together.
+        assert!(told.iter().flatten().all(|tokens| *tokens <= 64 * TOKENS_MAX), "{usage:?}");
+    }
+}
+
+/// What lines end in, and comments between events, say nothing.
+fn endings(way: Way, answer: &[u8], seen: &Seen) {
+    if answer.contains(&b'\r') || answer.len() > 20_000 || std::str::from_utf8(answer).is_err() {
+        return;
+    }
+    let text = String::from_utf8_lossy(answer);
+    for end in ["\r\n", "\r"] {
+        let other = text.replace('\n', end).into_bytes();
+        let (out, read) = tapped(way, &[&other]);
+        assert_eq!(&read, seen, "{way:?} with lines that end in {end:?}");
+        assert!(out.len() <= other.len());
+    }
+    if !text.starts_with('\u{feff}') {
+        let commented = format!(": keepalive\n\n{text}");
+        let (out, read) = tapped(way, &[commented.as_bytes()]);
+        assert_eq!(&read, seen, "{way:?} behind a comment");
+        assert!(out.starts_with(b": keepalive\n\n"));
+    }
+}
+
+/// An answer that is cut ends so that its caller can read it, and knows that it was cut.
+fn broken_off(way: Way, answer: &[u8], random: &mut Random) {
+    const PROBLEM: Problem<'static> =
+        Problem { refusal: Refusal::UpstreamReset, message: "the upstream broke off", request_id: "r" };
+    let (before, _) = answer.split_at(random.below(answer.len() + 1));
+    let mut tap = way.tap();
+    let mut out = tap.push(Bytes::copy_from_slice(before)).to_vec();
+    let passing = before.len() > HELD_BYTES_MAX;
+    let (last, seen) = tap.cut(&PROBLEM);
+    out.extend_from_slice(&last);
+    match way.framing {
+        Framing::Json | Framing::Opaque => assert!(last.is_empty()),
+        Framing::Events => {
+            let text = String::from_utf8_lossy(&out).replace("\r\n", "\n").replace('\r', "\n");
+            // A last event that is not over is none; Google's own SDK reads an error there.
+            let (whole, rest) = text.rsplit_once("\n\n").unwrap_or_default();
+            let last = whole.rsplit("\n\n").next().unwrap_or_default();
+            assert!(last.contains(PROBLEM.message), "{way:?}: {text:?}");
+            let is_bare = serde_json::from_str::<serde_json::Map<_, _>>(rest).is_ok();
+            assert!(rest.is_empty() || is_bare, "{way:?}: {rest:?}");
+        }
+        Framing::Array => {
+            // Whatever is no array is left as it is.
+            let is_array = serde_json::from_slice::<Vec<serde_json::Map<_, _>>>(answer).is_ok();
+            let list = serde_json::from_slice::<Vec<serde_json::Value>>(&out);
+            assert!(!is_array || passing || list.is_ok(), "{way:?}: {:?}", String::from_utf8_lossy(&out));
+            assert!(!is_array || passing || last.is_empty() || !seen.ended);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! `.env.example`: every setting as a variable, made from the pages that describe them.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+const FILE: &str = ".env.example";
+const SETTINGS: &str = "docs/configuration.md";
+const DEPLOYMENT: &str = "docs/deployment.md";
+const BEGIN: &str = "\
+# Every setting of Tollgate as a variable, with its default. Made from docs/configuration.md and docs/deployment.md by
+# `cargo run -p xtask -- env-example`; a test says when it is out of date.
+#
+# Copy it to .env, remove the `#` before what you set, and keep that file to yourself: it holds secrets. Flags win over the
+# environment, that over .env, that over the configuration file. Lists and mappings are YAML: [{name: a}, {name: b}].
+";
+/// Longest line of a comment.
+const WIDTH: usize = 120;
+/// What the names of secrets end in: they have no value here.
+const SECRETS: [&str; 4] = ["PASSWORD", "TOKEN", "SECRET", "KEY"];
+/// Keys of a list that may hold a single value instead, which has a default.
+const SINGLE_TOO: [&str; 1] = ["listen"];
+
+/// Writes the file.
+pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
+    std::fs::write(root.join(FILE), text(root)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the file should hold.
+fn text(root: &Path) -> anyhow::Result<String> {
+    let read = |page: &str| std::fs::read_to_string(root.join(page)).with_context(|| format!("{page} cannot be read"));
+    let (settings, deployment) = (read(SETTINGS)?, read(DEPLOYMENT)?);
+    let sections = sections(&settings);
+    let mut text = BEGIN.to_owned();
+    for Section { heading, rows } in &sections {
+        // Codes and the like: tables that are not about keys.
+        let Some(section) = section_of(heading) else { continue };
+        let keys: Vec<&Row> = rows.iter().filter(|row| !is_section(&sections, section, row.name)).collect();
+        if keys.is_empty() {
+            continue;
+        }
+        title(&mut text, if section.is_empty() { "The process" } else { section });
+        for row in keys {
+            let key = if section.is_empty() { row.name.to_owned() } else { format!("{section}.{}", row.name) };
+            let is_list = sections.iter().any(|other| section_of(other.heading) == Some(&format!("{key}[]")));
+            let shows_default = !is_list || SINGLE_TOO.contains(&key.as_str());
+            entry(&mut text, &variable(&key), row.meaning, default(row.meaning).filter(|_| shows_default));
+        }
+    }
+    named(&mut text, &sections, "The environment", "Variables with names of their own");
+    named(&mut text, &self::sections(&deployment), "The compose file", "The compose file in infrastructure/docker");
+    Ok(text)
+}
+
+/// A heading of the second level, and the rows of its tables.
+struct Section<'a> {
+    heading: &'a str,
+    rows: Vec<Row<'a>>,
+}
+
+/// `| `name` | meaning |`.
+struct Row<'a> {
+    name: &'a str,
+    meaning: &'a str,
+}
+
+fn sections(page: &str) -> Vec<Section<'_>> {
+    let parts = page.split("\n## ").skip(1);
+    parts
+        .map(|part| {
+            let (heading, body) = part.split_once('\n').unwrap_or((part, ""));
+            let rows = body.lines().filter_map(|line| {
+                let (name, meaning) = line.strip_prefix("| `")?.split_once("` | ")?;
+                Some(Row { name, meaning: meaning.strip_suffix(" |")? })
+            });
+            Section { heading, rows: rows.collect() }
+        })
+        .collect()
+}
+
+/// The section that a heading is about: empty for the whole file.
+fn section_of(heading: &str) -> Option<&str> {
+    if heading == "The whole file" {
+        return Some("");
+    }
+    heading.strip_prefix('`')?.strip_suffix('`')
+}
+
+/// Whether a key has a section of its own, and is no list.
+fn is_section(sections: &[Section<'_>], section: &str, key: &str) -> bool {
+    let path = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+    // A route's path may be a single value.
+    path != "routes[].path" && sections.iter().any(|other| section_of(other.heading) == Some(&path))
+}
+
+/// `plans[].name` is `TOLLGATE_PLANS__0__NAME`.
+fn variable(key: &str) -> String {
+    format!("TOLLGATE_{}", key.replace("[]", ".0").replace('.', "__")).to_ascii_uppercase()
+}
+
+/// What a meaning says behind the word `default`.
+fn default(meaning: &str) -> Option<&str> {
+    let (_, behind) = meaning.split_once("default `")?;
+    Some(behind.split_once('`')?.0)
+}
+
+fn title(text: &mut String, title: &str) {
+    let line = format!("\n# ---- {title} ");
+    text.push_str(&line);
+    text.push_str(&"-".repeat(WIDTH.saturating_sub(line.chars().count())));
+    text.push('\n');
+}
+
+fn named(text: &mut String, sections: &[Section<'_>], heading: &str, shown: &str) {
+    title(text, shown);
+    for row in sections.iter().filter(|section| section.heading == heading).flat_map(|section| &section.rows) {
+        entry(text, row.name, row.meaning, default(row.meaning));
+    }
+}
+
+/// The meaning as a comment, and the variable behind a `#`.
+fn entry(text: &mut String, name: &str, meaning: &str, default: Option<&str>) {
+    let mut line = "#".to_owned();
+    for word in plain(meaning).split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            text.push_str(&line);
+            text.push('\n');
+            line = "#  ".to_owned();
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    let default = default.filter(|_| !SECRETS.iter().any(|secret| name.ends_with(secret)));
+    text.push_str(&format!("{line}\n#{name}={}\n", default.unwrap_or_default()));
+}
+
+/// Markdown without its links and backticks.
+fn plain(meaning: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = meaning;
+    while let Some((before, behind)) = rest.split_once("](") {
+        let (title, after) = (before.rfind('['), behind.split_once(')'));
+        let (Some(title), Some((_, after))) = (title, after) else { break };
+        plain.push_str(&before[..title]);
+        plain.push_str(&before[title + 1..]);
+        rest = after;
+    }
+    plain.push_str(rest);
+    plain.replace('`', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_what_the_pages_make_of_it() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let there = std::fs::read_to_string(root.join(FILE)).unwrap_or_default();
+        assert!(there == text(root).unwrap(), "{FILE} is out of date: run `cargo run -p xtask -- env-example`");
+    }
+
+    #[test]
+    fn rows_become_variables_with_their_defaults() {
+        let mut text = String::new();
+        entry(&mut text, "A", "one [of `two`](x.md#y), as [three](z); default `7`, may be `0`", Some("7"));
+        assert_eq!(text, "# one of two, as three; default 7, may be 0\n#A=7\n");
+        assert_eq!(default("Default `x`"), None);
+        assert_eq!(default("an array[0](a); default `1`"), Some("1"));
+        assert_eq!(variable("models[].targets[].model"), "TOLLGATE_MODELS__0__TARGETS__0__MODEL");
+    }
+}

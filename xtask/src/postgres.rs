@@ -1,0 +1,69 @@
+//! A command beside a PostgreSQL of its own: made for it in a temporary folder, gone with it.
+
+mod server;
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+use server::Server;
+
+/// Names the server to tests: the URL of a database on it, as a user who may make more of them.
+const VARIABLE: &str = "TOLLGATE_TEST_POSTGRES";
+/// How long a command that is told to end may take.
+const END: Duration = Duration::from_secs(10);
+
+/// Runs the command and answers as it did; `durable`: what it commits there is synced. Whatever ends it, the server and its folder go too.
+pub(crate) fn run(command: &str, arguments: &[&str], durable: bool) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let told = async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        tokio::pin!(told);
+        let server = tokio::select! {
+            started = Server::start(durable) => started?,
+            () = &mut told => return Ok(ExitCode::FAILURE),
+        };
+        let mut child = Command::new(command)
+            .args(arguments)
+            .env(VARIABLE, server.url())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot run {command}"))?;
+        let ended = tokio::select! {
+            ended = child.wait() => ended,
+            () = &mut told => end(&mut child).await,
+        };
+        server.stop().await;
+        Ok(code(ended?))
+    })
+}
+
+/// Tells a child to end, and sees that it does.
+async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
+    if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+        // It may be gone already.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    if let Ok(ended) = tokio::time::timeout(END, child.wait()).await {
+        return ended;
+    }
+    child.start_kill()?;
+    child.wait().await
+}
+
+/// As a shell tells it: 128 and the signal's number.
+fn code(status: ExitStatus) -> ExitCode {
+    let number = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    ExitCode::from(u8::try_from(number).unwrap_or(1))
+}

@@ -1,0 +1,195 @@
+//! The server: a cluster in a temporary folder, on a free port of 127.0.0.1 and on a socket in that folder.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, getuid, kill_process};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// Where Debian puts each major version's programs.
+const VERSIONS: &str = "/usr/lib/postgresql";
+/// The oldest major version that tollgate runs on.
+const MAJOR_MIN: u32 = 15;
+/// Who may run the server where we are root, which it refuses; the first that there is.
+const USERS: [&str; 2] = ["postgres", "nobody"];
+/// Somebody else may take the port that was free a moment ago.
+const STARTS_MAX: usize = 3;
+const READY: Duration = Duration::from_secs(30);
+const STOP: Duration = Duration::from_secs(10);
+/// Nothing here outlives the command: what makes data survive a power cut is off, unless its cost is what is measured.
+const FORGETFUL: [&str; 2] = ["fsync=off", "full_page_writes=off"];
+const SETTINGS: [&str; 4] =
+    ["max_connections=300", "shared_buffers=64MB", "logging_collector=off", "listen_addresses=127.0.0.1"];
+
+/// A running server; its folder goes when it is dropped.
+#[derive(Debug)]
+pub(super) struct Server {
+    postmaster: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+/// Who runs the server, where that is not who we are.
+#[derive(Debug, Clone, Copy)]
+struct User {
+    uid: u32,
+    gid: u32,
+}
+
+impl Server {
+    /// Makes a cluster and starts it.
+    pub(super) async fn start(durable: bool) -> anyhow::Result<Self> {
+        let programs = programs(Path::new(VERSIONS))?;
+        let user = if getuid().is_root() { Some(other_user().await?) } else { None };
+        let folder = tempfile::Builder::new().prefix("tollgate-postgres-").tempdir()?;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
+        if let Some(user) = user {
+            chown(folder.path(), Some(user.uid), Some(user.gid))?;
+        }
+        let data = folder.path().join("data");
+        let made = as_user(&programs.join("initdb"), user)
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"])
+            .arg(&data)
+            .output()
+            .await
+            .context("cannot run initdb")?;
+        ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+        let mut left = STARTS_MAX;
+        loop {
+            left -= 1;
+            let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+            let log = folder.path().join("log");
+            let mut postmaster = launch(&programs, user, (&data, folder.path(), &log), (port, durable))?;
+            if ready(&programs, &mut postmaster, port).await? {
+                return Ok(Self { postmaster, port, folder });
+            }
+            if left == 0 {
+                bail!("PostgreSQL does not start: {}", fs::read_to_string(&log).unwrap_or_default());
+            }
+        }
+    }
+
+    /// A database on it, as its superuser.
+    pub(super) fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Ends it, whoever is connected.
+    pub(super) async fn stop(mut self) {
+        for signal in [Signal::INT, Signal::QUIT, Signal::KILL] {
+            if let Some(pid) = self.postmaster.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+                // It may be gone already.
+                let _ = kill_process(pid, signal);
+            }
+            if tokio::time::timeout(STOP, self.postmaster.wait()).await.is_ok() {
+                break;
+            }
+        }
+        drop(self.folder);
+    }
+}
+
+/// The programs of the newest version that is installed.
+fn programs(versions: &Path) -> anyhow::Result<PathBuf> {
+    let installed = fs::read_dir(versions).into_iter().flatten().flatten();
+    let majors = installed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let usable = majors.filter(|major| versions.join(major.to_string()).join("bin/initdb").exists());
+    let Some(major) = usable.max().filter(|major| *major >= MAJOR_MIN) else {
+        bail!("PostgreSQL {MAJOR_MIN} or later is missing in {VERSIONS}. As root: apt-get install -y postgresql")
+    };
+    Ok(versions.join(major.to_string()).join("bin"))
+}
+
+async fn other_user() -> anyhow::Result<User> {
+    for name in USERS {
+        let number = async |which: &str| -> Option<u32> {
+            let told = Command::new("id").args([which, name]).stderr(Stdio::null()).output().await.ok()?;
+            String::from_utf8_lossy(&told.stdout).trim().parse().ok()
+        };
+        if let (Some(uid), Some(gid)) = (number("-u").await, number("-g").await) {
+            return Ok(User { uid, gid });
+        }
+    }
+    bail!("PostgreSQL does not run as root, and there is no user {}", USERS.join(" or "))
+}
+
+/// A program of the server's. Should we be killed, it is told to stop: `setpriv` is Debian's own, but not everybody's.
+fn as_user(program: &Path, user: Option<User>) -> Command {
+    let setpriv = Path::new("/usr/bin/setpriv");
+    let mut command = if setpriv.exists() {
+        let mut command = Command::new(setpriv);
+        if let Some(User { uid, gid }) = user {
+            command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
+        }
+        command.arg("--pdeathsig=INT").arg(program);
+        command
+    } else {
+        let mut command = Command::new(program);
+        if let Some(User { uid, gid }) = user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    };
+    // Its own group: a terminal's interrupt is for the command, which still needs the server then.
+    command.process_group(0).stdin(Stdio::null()).current_dir("/").kill_on_drop(true);
+    command
+}
+
+fn launch(
+    programs: &Path,
+    user: Option<User>,
+    (data, socket, log): (&Path, &Path, &Path),
+    (port, durable): (u16, bool),
+) -> anyhow::Result<Child> {
+    let log = fs::File::create(log)?;
+    let mut command = as_user(&programs.join("postgres"), user);
+    command.arg("-D").arg(data).arg("-k").arg(socket).args(["-p", &port.to_string()]);
+    let forgetful = FORGETFUL.into_iter().filter(|_| !durable);
+    command.args(SETTINGS.into_iter().chain(forgetful).flat_map(|setting| ["-c", setting]));
+    command.stdout(log.try_clone()?).stderr(log).spawn().context("cannot run postgres")
+}
+
+/// Whether it answers; it does not if it ends first.
+async fn ready(programs: &Path, postmaster: &mut Child, port: u16) -> anyhow::Result<bool> {
+    let until = tokio::time::Instant::now() + READY;
+    while tokio::time::Instant::now() < until {
+        if postmaster.try_wait()?.is_some() {
+            return Ok(false);
+        }
+        let mut ask = Command::new(programs.join("pg_isready"));
+        let ask = ask.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().await?;
+        if ask.success() {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_is_taken_and_a_missing_one_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for (version, taken) in
+            [("14", None), ("15", Some("15")), ("9", Some("15")), ("17", Some("17")), ("x", Some("17"))]
+        {
+            let bin = folder.path().join(version).join("bin");
+            fs::create_dir_all(&bin).unwrap();
+            fs::write(bin.join("initdb"), "").unwrap();
+            match (programs(folder.path()), taken) {
+                (Ok(found), Some(taken)) => assert_eq!(found, folder.path().join(taken).join("bin")),
+                (Err(error), None) => assert!(error.to_string().contains("apt-get install -y postgresql"), "{error}"),
+                (found, taken) => panic!("{found:?} {taken:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What can be known of the Dockerfile and the compose file where no engine runs: that they can be read, that what they name
+//! exists, that images are pinned, that nothing runs as root, that ports and variables are those of the product, and that Prometheus
+//! has the rules that it is told to read.
+
+mod dockerfile;
+
+use serde_json::Value;
+
+use super::finding::{Finding, Place};
+use super::tree::{File, Tree};
+use dockerfile::{Instruction, Stage, stages};
+
+const DOCKERFILE: &str = "Dockerfile";
+const FOLDER: &str = "infrastructure/docker/";
+const COMPOSE: &str = "infrastructure/docker/docker-compose.yml";
+const PROMETHEUS: &str = "infrastructure/docker/prometheus/prometheus.yml";
+/// What Prometheus is given: its settings, and the rules that they name.
+const RULES: &str = "infrastructure/docker/prometheus/";
+const VARIABLES: &str = ".env.example";
+const TOOLCHAIN: &str = "rust-toolchain.toml";
+/// Where the product listens in its image: in every address, or nothing could be published.
+const LISTENERS: [&str; 2] = ["TOLLGATE_LISTEN", "TOLLGATE_CONTROL__LISTEN"];
+
+/// Checks the files, where there are any.
+pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let stages = tree.file(DOCKERFILE).map(|file| stages(&file.text)).unwrap_or_default();
+    if let Some(file) = tree.file(DOCKERFILE) {
+        findings.extend(stages.iter().flat_map(|stage| of_stage(tree, file, &stages, stage)));
+        findings.extend(stages.last().into_iter().flat_map(|stage| of_image(tree, file, stage)));
+    }
+    for file in tree.below(FOLDER).filter(|file| file.is(&["yml", "yaml"])) {
+        match serde_saphyr::from_str::<Value>(&file.text) {
+            Ok(yaml) if file.path == COMPOSE => findings.extend(of_compose(tree, file, &yaml, &stages)),
+            Ok(yaml) if file.path == PROMETHEUS => findings.extend(of_rules(tree, file, &yaml)),
+            Ok(_) => {}
+            Err(error) => findings.push(file.whole().fails(format!("is no YAML: {error}"), "mend it")),
+        }
+        findings.extend(variables(tree, file));
+    }
+    findings
+}
+
+/// A stage's image and what is copied into it.
+fn of_stage<'a>(tree: &'a Tree, file: &'a File, stages: &[Stage<'a>], stage: &Stage<'a>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let is_stage = |name: &str| stages.iter().any(|stage| stage.name == name);
+    if !is_stage(stage.from) {
+        findings.extend(of_tag(file.line(stage.line), stage.from));
+        let channel = tree.file(TOOLCHAIN).and_then(|file| file.text.split("channel = \"").nth(1)?.split('"').next());
+        if let (Some(tag), Some(channel)) = (stage.from.strip_prefix("rust:"), channel)
+            && !tag.starts_with(&format!("{channel}-"))
+        {
+            let what = format!("is built with Rust {tag}, the repository with {channel}");
+            findings.push(file.line(stage.line).fails(what, "take the same"));
+        }
+    }
+    for copy in stage.all("COPY") {
+        let place = file.line(copy.line);
+        match copy.flag("from") {
+            Some(from) if !is_stage(from) => {
+                findings.push(place.fails(format!("copies from {from}, which is no stage"), "name one"));
+            }
+            Some(_) => {}
+            None => findings.extend(lost(tree, place, copy)),
+        }
+    }
+    findings
+}
+
+/// Sources of a `COPY` that do not exist.
+fn lost<'a>(tree: &'a Tree, place: Place<'a>, copy: &Instruction<'a>) -> Vec<Finding> {
+    let mut sources = copy.operands();
+    sources.pop();
+    let lost = sources.into_iter().filter(|source| !exists(tree, source));
+    lost.map(|source| place.fails(format!("copies {source}, which does not exist"), "name what exists")).collect()
+}
+
+/// The last stage, which is run.
+fn of_image(tree: &Tree, file: &File, stage: &Stage<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let place = file.line(stage.line);
+    let user = stage.all("USER").last().and_then(|user| user.words.first().copied()).unwrap_or("root");
+    if matches!(user.split(':').next(), None | Some("root" | "0" | "")) {
+        findings.push(place.fails("the image runs as root", "say USER and a number, as Kubernetes asks for one"));
+    }
+    let exposed: Vec<&str> = stage.all("EXPOSE").flat_map(|expose| expose.words.iter().copied()).collect();
+    for listener in LISTENERS {
+        match stage.env(listener).and_then(|address| address.strip_prefix("0.0.0.0:")) {
+            Some(port) if exposed.contains(&port) => {}
+            Some(port) => findings.push(place.fails(format!("{listener} is {port}, which EXPOSE lacks"), "expose it")),
+            None => findings.push(place.fails(format!("{listener} is not 0.0.0.0:PORT"), "set it with ENV")),
+        }
+    }
+    let set = stage.all("ENV").flat_map(|env| env.words.iter().filter_map(|word| Some(word.split_once('=')?.0)));
+    for name in set.filter(|name| !is_variable(tree, name)) {
+        findings.push(place.fails(format!("sets {name}, which {VARIABLES} does not know"), "set what there is"));
+    }
+    findings
+}
+
+/// Services, and the paths that they name.
+fn of_compose(tree: &Tree, file: &File, yaml: &Value, stages: &[Stage<'_>]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let place = file.whole();
+    let services = yaml.get("services").and_then(Value::as_object);
+    for (name, service) in services.into_iter().flatten() {
+        let image = service.get("image").and_then(Value::as_str).unwrap_or_default();
+        findings.extend(of_tag(place, image));
+        if let Some(build) = service.get("build") {
+            let text = |key: &str| build.get(key).and_then(Value::as_str).unwrap_or_default();
+            if resolve(text("context")) != "." || text("dockerfile") != DOCKERFILE {
+                findings.push(place.fails(format!("{name} is not built from ./{DOCKERFILE}"), "build it from there"));
+            }
+            if stages.iter().all(|stage| stage.name != text("target")) {
+                let what = format!("{name} is built up to `{}`, which is no stage", text("target"));
+                findings.push(place.fails(what, "name one of the Dockerfile's"));
+            }
+        }
+        for source in mounts(service).filter(|source| source.starts_with('.')) {
+            if !exists(tree, &resolve(source)) {
+                findings.push(place.fails(format!("{name} mounts {source}, which does not exist"), "name what exists"));
+            }
+        }
+        for volume in mounts(service).filter(|source| !source.starts_with(['.', '/'])) {
+            if yaml.get("volumes").and_then(|volumes| volumes.get(volume)).is_none() {
+                findings.push(
+                    place.fails(format!("{name} mounts the volume {volume}, which is not declared"), "declare it"),
+                );
+            }
+        }
+        for port in strings(service.get("ports")).filter(|port| !port.starts_with("127.0.0.1:")) {
+            findings.push(place.fails(format!("{name} publishes {port} to everybody"), "publish it on 127.0.0.1"));
+        }
+        if image.starts_with("tollgate:") {
+            findings.extend(unexposed(place, name, service, stages));
+        }
+    }
+    findings
+}
+
+/// Files of rules that Prometheus reads and is not given, and those that it is not told of: neither would raise an alert, nor say so.
+fn of_rules(tree: &Tree, file: &File, yaml: &Value) -> Vec<Finding> {
+    let compose = tree.file(COMPOSE).and_then(|file| serde_saphyr::from_str::<Value>(&file.text).ok());
+    let services = compose.iter().filter_map(|compose| compose.get("services")?.as_object()).flatten();
+    let volumes: Vec<(String, String)> = services
+        .flat_map(|(_, service)| strings(service.get("volumes")))
+        .filter_map(|volume| {
+            let mut parts = volume.split(':');
+            Some((resolve(parts.next()?), parts.next()?.to_owned()))
+        })
+        .collect();
+    let read: Vec<&str> = strings(yaml.get("rule_files")).collect();
+    let source = |inside: &str| volumes.iter().find(|(_, target)| target == inside).map(|(source, _)| source.as_str());
+    let lost = read.iter().filter(|inside| source(inside).is_none()).map(|inside| {
+        file.whole().fails(format!("reads {inside}, which no service mounts"), "mount it in docker-compose.yml")
+    });
+    let is_read = |path: &str| read.iter().any(|inside| source(inside) == Some(path));
+    let unread = tree.below(RULES).filter(|rules| rules.path != PROMETHEUS && !is_read(&rules.path)).map(|rules| {
+        rules.whole().fails("is not read by Prometheus", "mount it in docker-compose.yml and name it in rule_files")
+    });
+    lost.chain(unread).collect()
+}
+
+/// Ports of a service of ours that its image does not expose.
+fn unexposed(place: Place<'_>, name: &str, service: &Value, stages: &[Stage<'_>]) -> Vec<Finding> {
+    let exposed: Vec<&str> =
+        stages.last().into_iter().flat_map(|stage| stage.all("EXPOSE")).flat_map(|e| e.words.clone()).collect();
+    let inside = strings(service.get("ports")).filter_map(|port| port.rsplit(':').next());
+    let lost = inside.filter(|port| !exposed.contains(port));
+    lost.map(|port| place.fails(format!("{name} publishes {port}, which its image does not expose"), "mend the port"))
+        .collect()
+}
+
+fn strings(list: Option<&Value>) -> impl Iterator<Item = &str> {
+    list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// What a service's volumes are made of.
+fn mounts(service: &Value) -> impl Iterator<Item = &str> {
+    strings(service.get("volumes")).filter_map(|volume| volume.split(':').next())
+}
+
+/// An image whose version nobody can know.
+fn of_tag(place: Place<'_>, image: &str) -> Option<Finding> {
+    let tag = image.rsplit('/').next().and_then(|name| name.split_once(':')).map(|(_, tag)| tag);
+    let is_pinned = tag.is_some_and(|tag| !tag.is_empty() && tag != "latest") && !image.contains('$');
+    (!is_pinned).then(|| place.fails(format!("the image `{image}` has no tag of its own"), "pin a version"))
+}
+
+/// `${VARIABLE}` that nobody is told of.
+fn variables<'a>(tree: &'a Tree, file: &'a File) -> impl Iterator<Item = Finding> + 'a {
+    let named = file.lines().filter(|(_, line)| !line.trim_start().starts_with('#')).flat_map(|(number, line)| {
+        line.split("${").skip(1).map(move |rest| (number, rest.split(['}', ':', '-', '?']).next().unwrap_or_default()))
+    });
+    let unknown = named.filter(|(_, name)| !is_variable(tree, name));
+    unknown.map(|(number, name)| {
+        file.line(number)
+            .fails(format!("uses ${{{name}}}, which {VARIABLES} lacks"), "describe it in docs/deployment.md")
+    })
+}
+
+fn is_variable(tree: &Tree, name: &str) -> bool {
+    let line = format!("#{name}=");
+    tree.file(VARIABLES).is_some_and(|file| file.text.lines().any(|found| found.starts_with(&line)))
+}
+
+/// A path from [`FOLDER`], from the root.
+fn resolve(path: &str) -> String {
+    let mut parts: Vec<&str> = FOLDER.trim_end_matches('/').split('/').collect();
+    for part in path.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+}
+
+fn exists(tree: &Tree, path: &str) -> bool {
+    let folder = format!("{path}/");
+    path == "." || tree.files.iter().any(|file| file.path == path || file.path.starts_with(&folder))
+}
+
+#[cfg(test)]
+mod tests;

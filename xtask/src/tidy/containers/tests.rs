@@ -1,0 +1,104 @@
+use super::*;
+use crate::tidy::finding::said;
+
+const GOOD: &str = "FROM rust:1.95.0-bookworm AS build
+COPY . .
+RUN a \\
+    && b
+FROM distroless.example/cc:nonroot AS runtime
+COPY --from=build --chown=1:1 /a /b
+ENV TOLLGATE_LISTEN=0.0.0.0:1 \\
+    TOLLGATE_CONTROL__LISTEN=0.0.0.0:2
+EXPOSE 1 2
+USER 65532:65532
+";
+const VARIABLES_TEXT: &str = "#TOLLGATE_LISTEN=x\n#TOLLGATE_CONTROL__LISTEN=\n#KNOWN=\n";
+
+fn said_of(dockerfile: &str, compose: &str) -> Vec<String> {
+    let files = [
+        (DOCKERFILE, dockerfile),
+        (COMPOSE, compose),
+        (VARIABLES, VARIABLES_TEXT),
+        (TOOLCHAIN, "[toolchain]\nchannel = \"1.95.0\"\n"),
+        ("infrastructure/docker/a/b.yml", "a: 1"),
+    ];
+    said(&check(&Tree::of(&files)))
+}
+
+fn check_one(dockerfile: &str, compose: &str, expected: &str) {
+    let said = said_of(dockerfile, compose);
+    assert!(said.len() == 1 && said[0].contains(expected), "{expected}: {said:?}");
+}
+
+#[test]
+fn a_dockerfile_that_is_right_passes() {
+    assert_eq!(said_of(GOOD, "services: {}"), [""; 0]);
+    assert!(check(&Tree::of(&[("README.md", "")])).is_empty());
+}
+
+#[test]
+fn each_fault_of_a_dockerfile_is_named() {
+    for (from, to, expected) in [
+        ("distroless.example/cc:nonroot", "distroless.example:5000/cc", "has no tag of its own"),
+        ("distroless.example/cc:nonroot", "cc:latest", "has no tag of its own"),
+        ("rust:1.95.0-bookworm", "rust:1.96.0-bookworm", "is built with Rust 1.96.0-bookworm"),
+        ("COPY . .", "COPY gone Cargo.toml .", "copies gone"),
+        ("--from=build", "--from=built", "copies from built, which is no stage"),
+        ("USER 65532:65532\n", "", "runs as root"),
+        ("USER 65532:65532", "USER 0:0", "runs as root"),
+        ("USER 65532:65532", "USER root", "runs as root"),
+        ("EXPOSE 1 2", "EXPOSE 1", "TOLLGATE_CONTROL__LISTEN is 2, which EXPOSE lacks"),
+        ("TOLLGATE_LISTEN=0.0.0.0:1", "TOLLGATE_LISTEN=127.0.0.1:1", "TOLLGATE_LISTEN is not 0.0.0.0:PORT"),
+        ("TOLLGATE_LISTEN=0.0.0.0:1", "TOLLGATE_LISTEN=0.0.0.0:1 TOLLGATE_LISTN=2", "sets TOLLGATE_LISTN"),
+    ] {
+        let dockerfile = GOOD.replace(from, to).replace("gone Cargo.toml", "gone .env.example");
+        check_one(&dockerfile, "services: {}", expected);
+    }
+}
+
+#[test]
+fn each_fault_of_a_compose_file_is_named() {
+    let service = |lines: &str| format!("services:\n  a:\n    image: a:1\n{lines}volumes:\n  v:\n");
+    let fine = "    ports: [\"127.0.0.1:1:9\"]\n    volumes: [\"v:/v\", \"./a/b.yml:/b\", \"../..:/c\"]\n    command: ${KNOWN:-x}\n";
+    assert_eq!(said_of(GOOD, &service(fine)), [""; 0]);
+    for (compose, expected) in [
+        ("services: [".to_owned(), "is no YAML"),
+        ("services:\n  a: {image: a}\n".to_owned(), "has no tag"),
+        ("services:\n  a: {image: 'a:${KNOWN}'}\n".to_owned(), "has no tag"),
+        (service("    command: ${GONE:-x}\n"), "uses ${GONE}"),
+        (service("    volumes: [\"./gone:/x\"]\n"), "mounts ./gone"),
+        (service("    volumes: [\"w:/x\"]\n"), "the volume w"),
+        (service("    ports: [\"80:80\"]\n"), "publishes 80:80 to everybody"),
+        (service("    build: {context: ../.., dockerfile: Dockerfile, target: gone}\n"), "`gone`, which is no stage"),
+        (service("    build: {context: .., dockerfile: Dockerfile, target: build}\n"), "is not built from"),
+        (
+            "services:\n  t: {image: 'tollgate:dev', ports: [\"127.0.0.1:3:3\"]}\n".to_owned(),
+            "publishes 3, which its image does not expose",
+        ),
+    ] {
+        check_one(GOOD, &compose, expected);
+    }
+}
+
+#[test]
+fn rules_that_prometheus_does_not_get_are_named() {
+    let mounted = "services:\n  p:\n    image: p:1\n    volumes: [\"./prometheus/rules.yml:/etc/rules.yml:ro\"]\n";
+    let said_of = |compose: &str, prometheus: &str| {
+        let files = [
+            (COMPOSE, compose),
+            (PROMETHEUS, prometheus),
+            ("infrastructure/docker/prometheus/rules.yml", "groups: []"),
+        ];
+        said(&check(&Tree::of(&files)))
+    };
+    assert_eq!(said_of(mounted, "rule_files: [/etc/rules.yml]"), [""; 0]);
+    for (compose, prometheus, expected) in [
+        ("services: {}", "rule_files: [/etc/rules.yml]", &["reads /etc/rules.yml", "is not read by Prometheus"][..]),
+        (mounted, "rule_files: []", &["is not read by Prometheus"]),
+        (mounted, "rule_files: [/etc/rules.yml, /etc/gone.yml]", &["reads /etc/gone.yml, which no service mounts"]),
+    ] {
+        let said = said_of(compose, prometheus);
+        assert_eq!(said.len(), expected.len(), "{said:?}");
+        assert!(expected.iter().all(|expected| said.iter().any(|said| said.contains(expected))), "{said:?}");
+    }
+}
