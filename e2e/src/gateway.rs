@@ -207,6 +207,11 @@ impl Gateway {
         self.folder().read("stderr")
     }
 
+    /// Waits until its log holds `text`: a line is written after the answer that it tells of.
+    pub async fn logs(&self, text: &str) {
+        eventually(&format!("the log tells of {text:?}"), async || self.stderr().contains(text).then_some(())).await;
+    }
+
     /// What it wrote to stdout so far.
     #[must_use]
     pub fn stdout(&self) -> String {

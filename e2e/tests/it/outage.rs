@@ -132,6 +132,8 @@ impl Loaded {
 
 /// A request has one line, and the trouble a few, however many requests there were.
 fn check_log(log: &str) -> usize {
+    // The last line may be half written.
+    let log = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
     let mut others: Vec<&str> = Vec::new();
     let mut requests: BTreeMap<String, usize> = BTreeMap::new();
     for text in log.lines() {

@@ -210,6 +210,7 @@ async fn a_moved_ciphertext_opens_nothing_and_nothing_stands_in_for_it() {
     let test = Call::new("POST", &format!("{KEYS}/{eves}/test")).key(&eve);
     gateway.ask(test).await.expect(503);
     assert!(unopened(&gateway).await > 0);
+    gateway.logs("does not open").await;
     let log = gateway.stderr();
     let told = log.lines().filter(|line| line.contains("does not open") && line.contains(&eves)).count();
     assert!((1..=2).contains(&told) && !log.contains(&adas), "once by the directory, once by the test: {log}");
