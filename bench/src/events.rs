@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use access::{Clock, Credits, Ids, KeyNo, NanoUsd, RequestId, UserNo};
-use meter::{Attempt, Caller, Outcome, Source, Usage, UsageEvent};
+use access::{Clock, Ids, KeyNo, NanoUsd, PlanId, RequestId, UserNo};
+use meter::{Attempt, Caller, Charge, Outcome, Source, Usage, UsageEvent};
 
 /// Their numbers are 1 to this.
 pub(crate) const USERS: u64 = 50;
@@ -27,6 +27,9 @@ pub(crate) struct Events {
     made: u64,
 }
 
+/// As OpenAI's Chat Completions tell it.
+const RAW_USAGE: &str = r#"{"prompt_tokens":812,"completion_tokens":154,"total_tokens":966,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
+
 impl Events {
     pub(crate) fn new(clock: &Clock) -> Self {
         Self { ids: Ids::new(clock.clone()), clock: clock.clone(), made: 0 }
@@ -49,10 +52,11 @@ impl Events {
             caller: Some(Caller {
                 user: number(user + 1, UserNo),
                 key: number(user * KEYS_A_USER + random / USERS % KEYS_A_USER + 1, KeyNo),
+                plan: PlanId::NIL,
             }),
             started_at: now,
             day: now.day(),
-            credits: Credits(1),
+            charge: Charge::credits(1),
             route: Arc::from(format),
             format: Some(Arc::from(format)),
             model: Some(Arc::from(asked)),
@@ -83,6 +87,7 @@ fn attempt(random: u64, failed: bool) -> Attempt {
         answered_model: (!failed).then(|| Arc::from(format!("{model}-2026-05-01"))),
         status: Some(if failed { 429 } else { 200 }),
         upstream_id: Some(Arc::from(format!("req_{random:016x}{random:016x}"))),
+        raw_usage: Some(Arc::from(RAW_USAGE)),
         usage: (!failed).then_some(usage),
         cost: (!failed).then(|| NanoUsd(i64::try_from(random % 50_000_000).unwrap_or(0))),
         price_version: (!failed).then(|| Arc::from("builtin-2026-11-01")),

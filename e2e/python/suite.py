@@ -170,7 +170,7 @@ class Suite:
 
             def run(at: At, fault: Fault = fault) -> None:
                 error = thrown(lambda: calling(at, fault.model, **(client.once if fault.once else {})))
-                assert client.status(error) == fault.status, f"{type(error).__name__} {error}"
+                assert client.status(error) == fault.status, f"{type(error).__name__} {error}: {error.__cause__!r}"
                 assert fault.says in str(error), str(error)
                 client.caught(error, fault)
 

@@ -2,7 +2,7 @@
 //!
 //! Never does: I/O, SQL, HTTP. Of Tokio it uses `sync` alone.
 //!
-//! Read in this order: [`id`], [`amount`], [`clock`], [`refusal`]; then [`api_key`], [`plan`], [`user`],
+//! Read in this order: [`id`], [`amount`], [`clock`], [`refusal`]; then [`api_key`], [`plan`], [`budget`], [`user`],
 //! [`principal`], [`vault`], and [`directory`], which turns the hash of a key into a [`Principal`];
 //! [`password`], [`token`] and [`ticket`] for who signs in; [`address`] says where a request comes from, [`limits`] asks what all nodes count together.
 
@@ -10,6 +10,7 @@ pub mod address;
 pub mod amount;
 pub mod api_key;
 pub mod bounds;
+pub mod budget;
 mod cache;
 pub mod clock;
 pub mod directory;
@@ -30,6 +31,7 @@ pub mod vault;
 pub use amount::{Credits, NanoUsd};
 pub use api_key::{ApiKey, KeyHash};
 pub use bounds::KeyBounds;
+pub use budget::{BudgetId, Measure, Per, Subject};
 pub use clock::{Clock, Day, Mono, Timestamp};
 pub use directory::{Directory, Found, Lookup, NotFound};
 pub use id::{AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, UserId, UserNo};

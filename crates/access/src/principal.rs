@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::bounds::KeyBounds;
+use crate::budget::BudgetId;
 use crate::clock::Timestamp;
-use crate::id::{KeyId, KeyNo, UserId, UserNo};
+use crate::id::{KeyId, KeyNo, PlanId, UserId, UserNo};
 use crate::plan::Plan;
 use crate::provider_key::ProviderKeys;
 
@@ -19,8 +20,13 @@ pub struct Principal {
     pub key: KeyId,
     /// The store's integer for the key.
     pub key_no: KeyNo,
+    /// The id of the owner's plan.
+    pub plan_id: PlanId,
     /// The owner's plan.
     pub plan: Arc<Plan>,
+    /// What holds them beside the limits of plan and key: budgets of the key, the user, the plan and everybody, with how much
+    /// each holds.
+    pub budgets: Arc<[(BudgetId, u64)]>,
     /// From this moment on the key, or the secret presented, opens nothing; whichever ends first.
     pub expires_at: Option<Timestamp>,
     /// Until when the secret presented opens the key, where it is the one before the last rotation.
@@ -36,7 +42,18 @@ impl Principal {
     #[must_use]
     pub fn unbounded(user: (UserId, UserNo), key: (KeyId, KeyNo), plan: Arc<Plan>) -> Self {
         let ((user, user_no), (key, key_no)) = (user, key);
-        let (bounds, provider_keys) = (Arc::default(), ProviderKeys::default());
-        Self { user, user_no, key, key_no, plan, expires_at: None, rotated: None, bounds, provider_keys }
+        Self {
+            user,
+            user_no,
+            key,
+            key_no,
+            plan_id: PlanId::NIL,
+            plan,
+            budgets: Arc::default(),
+            expires_at: None,
+            rotated: None,
+            bounds: Arc::default(),
+            provider_keys: ProviderKeys::default(),
+        }
     }
 }

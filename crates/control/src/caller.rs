@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::token::TokenError;
-use access::{ApiKey, KeyHash, Plan, Principal, ProviderKeys, Refusal, Role, SessionId, UserId, UserNo};
+use access::{ApiKey, KeyHash, Plan, PlanId, Principal, ProviderKeys, Refusal, Role, SessionId, UserId, UserNo};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -118,7 +118,10 @@ fn principal(state: &SessionState, plan: &Arc<Plan>) -> Option<Principal> {
         user_no: state.user.no,
         key: key.id,
         key_no: key.no,
+        plan_id: PlanId::NIL,
         plan: plan.clone(),
+        // Control spends nothing.
+        budgets: Arc::default(),
         expires_at: key.expires_at,
         rotated: None,
         bounds: key.bounds.clone(),

@@ -5,7 +5,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{Clock, KeyBounds, KeyNo, Mono, Plan, Timestamp, UserNo};
+use access::{Clock, KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
 use meter::admission::{Ask, Meter};
 use meter::budget::{BudgetId, Charge, Measure, Per, Subject};
 use meter::event::Caller;
@@ -33,7 +33,7 @@ fn five_limits(meter: &Meter, key: i64) -> Arc<Limits> {
         ..Plan::unlimited("bench")
     };
     let bounds = KeyBounds { credits_per_day: Some(u64::MAX), ..KeyBounds::default() };
-    let caller = Caller { user: UserNo(1), key: KeyNo(key) };
+    let caller = Caller { user: UserNo(1), key: KeyNo(key), plan: PlanId::NIL };
     let budgets = [
         (BudgetId { subject: Subject::User(caller.user), measure: Measure::Money, per: Per::Day }, u64::MAX),
         (BudgetId { subject: Subject::Global, measure: Measure::Money, per: Per::Month }, u64::MAX),
@@ -89,7 +89,7 @@ fn weigh() -> Result<(), Box<dyn std::error::Error>> {
     let plan = Plan { credits_per_day: Some(1_000), ..Plan::unlimited("bench") };
     let bounds = KeyBounds { credits_per_day: Some(100), ..KeyBounds::default() };
     for key in 0..KEYS {
-        let caller = Caller { user: UserNo(key / KEYS_OF_A_USER), key: KeyNo(key) };
+        let caller = Caller { user: UserNo(key / KEYS_OF_A_USER), key: KeyNo(key), plan: PlanId::NIL };
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[] });
         if !admit_and_settle(&meter, &limits, Mono(1)) {
             return Err("a first request is admitted".into());

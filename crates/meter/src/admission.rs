@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use access::{Day, Mono, Timestamp};
+use access::{Day, KeyNo, Mono, Timestamp, UserNo};
 
 use crate::account::{Accounts, Authority};
 use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
 use crate::cell::{By, Cell, Hold};
-use crate::event::Caller;
 use crate::lease::CellId;
 use crate::limits::{Budget, LimitOf, Limits, Terms};
 use crate::rate::Empty;
@@ -172,9 +171,9 @@ impl Meter {
     }
 
     /// [`Meter::restore`] of the credits of a day, which are the key's and its user's.
-    pub fn restore_credits(&self, caller: Caller, day: Day, credits: u64) {
-        self.restore(BudgetId::credits_a_day(Subject::Key(caller.key)), day, credits);
-        self.restore(BudgetId::credits_a_day(Subject::User(caller.user)), day, credits);
+    pub fn restore_credits(&self, (user, key): (UserNo, KeyNo), day: Day, credits: u64) {
+        self.restore(BudgetId::credits_a_day(Subject::Key(key)), day, credits);
+        self.restore(BudgetId::credits_a_day(Subject::User(user)), day, credits);
     }
 
     /// How reservations ended.

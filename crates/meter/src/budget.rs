@@ -1,51 +1,8 @@
-//! Budgets: so much of a measure for a subject in a period. A daily quota of credits is one of them.
+//! The periods of budgets, and what requests use of them. A daily quota of credits is a budget.
 
-use access::{Day, KeyNo, PlanId, Timestamp, UserNo};
+pub use access::budget::{BudgetId, Measure, Per, Subject};
+use access::{Day, Timestamp};
 use serde::{Deserialize, Serialize};
-
-/// Whom a budget holds. Their order is the order in which budgets are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Subject {
-    /// One key.
-    Key(KeyNo),
-    /// One user, over all of their keys.
-    User(UserNo),
-    /// Everybody on a plan together.
-    Plan(PlanId),
-    /// Everybody.
-    Global,
-}
-
-/// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Measure {
-    /// What a request costs of a quota.
-    Credits,
-    /// Tokens of every class, summed.
-    Tokens,
-    /// Billionths of a US dollar.
-    Money,
-}
-
-/// How long a budget's period is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Per {
-    /// A UTC day.
-    Day,
-    /// A month of UTC days.
-    Month,
-}
-
-/// Which budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct BudgetId {
-    /// Whom it holds.
-    pub subject: Subject,
-    /// What it counts.
-    pub measure: Measure,
-    /// How long its period is.
-    pub per: Per,
-}
 
 /// A day or a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,19 +22,21 @@ pub struct Charge {
     pub money: u64,
 }
 
-impl BudgetId {
-    /// A quota: credits a day.
-    #[must_use]
-    pub const fn credits_a_day(subject: Subject) -> Self {
-        Self { subject, measure: Measure::Credits, per: Per::Day }
-    }
-}
-
 impl Charge {
     /// Credits alone.
     #[must_use]
     pub const fn credits(credits: u64) -> Self {
         Self { credits, tokens: 0, money: 0 }
+    }
+
+    /// Both together; a part that is full stays full.
+    #[must_use]
+    pub const fn and(&self, other: &Self) -> Self {
+        Self {
+            credits: self.credits.saturating_add(other.credits),
+            tokens: self.tokens.saturating_add(other.tokens),
+            money: self.money.saturating_add(other.money),
+        }
     }
 
     /// The part that `measure` counts.
@@ -196,28 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn budgets_are_ordered_by_subject_measure_and_period() {
-        let id = |subject, measure, per| BudgetId { subject, measure, per };
-        let (key, user) = (Subject::Key(KeyNo(9)), Subject::User(UserNo(1)));
-        let ordered = [
-            id(key, Measure::Credits, Per::Day),
-            id(key, Measure::Credits, Per::Month),
-            id(key, Measure::Money, Per::Day),
-            id(user, Measure::Tokens, Per::Month),
-            id(Subject::Plan(PlanId(uuid_zero())), Measure::Credits, Per::Day),
-            id(Subject::Global, Measure::Credits, Per::Day),
-        ];
-        assert!(ordered.is_sorted());
-    }
-
-    #[test]
     fn a_charge_has_a_part_of_each_measure() {
         let charge = Charge::credits(1).with(Measure::Tokens, 2).with(Measure::Money, 3);
         assert_eq!([Measure::Credits, Measure::Tokens, Measure::Money].map(|part| charge.of(part)), [1, 2, 3]);
         assert_eq!(charge.with(Measure::Credits, 0).credits, 0);
-    }
-
-    fn uuid_zero() -> uuid::Uuid {
-        uuid::Uuid::nil()
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use access::{Credits, Day, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
+use access::{Day, KeyNo, NanoUsd, PlanId, Principal, RequestId, Timestamp, UserNo};
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Charge;
 use crate::usage::Usage;
 
 /// Whose request it was.
@@ -14,6 +15,14 @@ pub struct Caller {
     pub user: UserNo,
     /// The key.
     pub key: KeyNo,
+    /// The plan that the owner had when the request was admitted.
+    pub plan: PlanId,
+}
+
+impl From<&Principal> for Caller {
+    fn from(principal: &Principal) -> Self {
+        Self { user: principal.user_no, key: principal.key_no, plan: principal.plan_id }
+    }
 }
 
 /// How a request ended.
@@ -29,11 +38,14 @@ pub enum Outcome {
     TimedOut,
     /// We were shutting down.
     Drained,
+    /// The process died; what became of the request nobody knows.
+    Interrupted,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 5] = [Self::Completed, Self::CallerGone, Self::UpstreamCut, Self::TimedOut, Self::Drained];
+    pub const ALL: [Self; 6] =
+        [Self::Completed, Self::CallerGone, Self::UpstreamCut, Self::TimedOut, Self::Drained, Self::Interrupted];
 
     /// The word in the store, the log and the API.
     #[must_use]
@@ -44,6 +56,7 @@ impl Outcome {
             Self::UpstreamCut => "upstream_cut",
             Self::TimedOut => "timed_out",
             Self::Drained => "drained",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -63,6 +76,8 @@ pub struct Attempt {
     pub upstream_id: Option<Arc<str>>,
     /// What it used; `None` when nobody said.
     pub usage: Option<Usage>,
+    /// The object in which the provider said so, as it stood in the answer.
+    pub raw_usage: Option<Arc<str>>,
     /// What that costs; `None` when usage or price are not known.
     pub cost: Option<NanoUsd>,
     /// The price's version.
@@ -84,8 +99,9 @@ pub struct UsageEvent {
     pub started_at: Timestamp,
     /// The day whose quota it was admitted under.
     pub day: Day,
-    /// What it cost of that quota.
-    pub credits: Credits,
+    /// What it counts for in quotas and budgets: its credits; of tokens and money what was used, or what was reserved where
+    /// nobody said and a budget holds them.
+    pub charge: Charge,
     /// The route's name.
     pub route: Arc<str>,
     /// The wire format's name, on an LLM route.

@@ -75,7 +75,7 @@ pub(crate) enum Bucketed {
 impl Limits {
     pub(crate) fn new(terms: &Terms<'_>, accounts: &Accounts, shared: (Authority, Arc<Tally>)) -> Self {
         let (authority, tally) = shared;
-        let Caller { user, key } = terms.caller;
+        let Caller { user, key, .. } = terms.caller;
         // Both are counted whether or not they are limited: people are shown them.
         let mut budgets = vec![
             (BudgetId::credits_a_day(Subject::Key(key)), terms.bounds.credits_per_day),

@@ -34,10 +34,10 @@ impl Known {
             return held.limits.clone();
         }
         let limits = meter.limits(&Terms {
-            caller: Caller { user: principal.user_no, key: principal.key_no },
+            caller: Caller::from(&**principal),
             plan: &principal.plan,
             bounds: &principal.bounds,
-            budgets: &[],
+            budgets: &principal.budgets,
         });
         if known.len() >= KNOWN_MAX && !known.contains_key(&principal.key_no) {
             known.clear();

@@ -154,7 +154,7 @@ impl Exchange {
     }
 
     pub(crate) fn identified(&mut self, principal: &Principal) {
-        self.caller = Some(Caller { user: principal.user_no, key: principal.key_no });
+        self.caller = Some(Caller::from(principal));
     }
 
     pub(crate) fn asks(&mut self, call: Call) {
@@ -253,7 +253,7 @@ impl Exchange {
         let (refusal, message) = match outcome {
             Outcome::Drained => (Refusal::Draining, "this instance is shutting down: the answer is not complete"),
             Outcome::TimedOut => (Refusal::UpstreamTimeout, "the answer took too long: it is not complete"),
-            Outcome::Completed | Outcome::CallerGone | Outcome::UpstreamCut => {
+            Outcome::Completed | Outcome::CallerGone | Outcome::UpstreamCut | Outcome::Interrupted => {
                 (Refusal::UpstreamReset, "the provider broke off its answer: it is not complete")
             }
         };

@@ -8,11 +8,11 @@ mod refusals;
 
 use std::sync::Arc;
 
-use access::{Credits, Day, NanoUsd};
+use access::{Day, NanoUsd};
 use ai::Seen;
 use ai::price::Terms;
 use config::snapshot::Events;
-use meter::{Attempt, Committed, Counts, Outcome, Source, Usage, UsageEvent};
+use meter::{Attempt, Charge, Committed, Counts, Outcome, Source, Usage, UsageEvent};
 use tokio::time::Instant;
 
 use crate::exchange::{Exchange, Hold, Sending, micros};
@@ -23,7 +23,7 @@ pub(crate) use refusals::Refusals;
 /// How a request is counted, and how it ended.
 struct Settled {
     day: Day,
-    credits: Credits,
+    charge: Charge,
     outcome: Outcome,
     duration_us: u64,
 }
@@ -95,6 +95,7 @@ impl Exchange {
             status: sending.status,
             upstream_id: sending.upstream_id.clone().or_else(|| seen.id.map(Arc::from)),
             usage: seen.usage,
+            raw_usage: None,
             cost,
             price_version: seen.usage.and(cost).and(price).map(|price| price.version.clone()),
             first_byte_us: sending.first_byte_us,
@@ -119,9 +120,8 @@ impl Exchange {
         let recorded = match self.events {
             Events::Folded => self.at.worker.fold.add(&self.counts(&committed)),
             Events::Rows => {
-                let credits = u32::try_from(committed.reserved().credits).unwrap_or(u32::MAX);
-                let (day, credits) = (committed.day(), Credits(credits));
-                let event = self.event(&Settled { day, credits, outcome, duration_us });
+                let (day, charge) = (committed.day(), committed.reserved());
+                let event = self.event(&Settled { day, charge, outcome, duration_us });
                 self.append(event)
             }
         };
@@ -152,7 +152,7 @@ impl Exchange {
             caller: self.caller,
             started_at: self.started_at,
             day: settled.day,
-            credits: settled.credits,
+            charge: settled.charge,
             route: self.route.clone(),
             format: self.call.as_ref().map(|call| call.format).or(self.format).map(|format| handles.format(format)),
             model: self.call.as_ref().map(|call| call.asked_model.clone()),

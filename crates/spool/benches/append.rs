@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use access::{Clock, Credits, Day, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
-use meter::{Attempt, Caller, Outcome, Source, Usage, UsageEvent};
+use access::{Clock, Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
+use meter::{Attempt, Caller, Charge, Outcome, Source, Usage, UsageEvent};
 use spool::{Opened, Opening, Options, Record, Spool, Writer};
 use uuid::Uuid;
 
@@ -121,7 +121,7 @@ fn replay(events: u32) -> Result<()> {
     let visit = |record: &Record| {
         records.fetch_add(1, Ordering::Relaxed);
         if let Record::Close(event) = record {
-            credits.fetch_add(event.credits.0.into(), Ordering::Relaxed);
+            credits.fetch_add(event.charge.credits, Ordering::Relaxed);
         }
     };
     let clock = Clock::system();
@@ -215,19 +215,20 @@ fn id(n: u32) -> RequestId {
     RequestId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(n)))
 }
 
+/// As OpenAI's Chat Completions tell it.
+const RAW_USAGE: &str = r#"{"prompt_tokens":812,"completion_tokens":154,"total_tokens":966,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
+
 fn opened(n: u32) -> Opened {
-    let UsageEvent { id, caller, started_at, day, credits, route, format, model, .. } = event(n);
+    let UsageEvent { id, caller, started_at, day, charge, route, format, model, .. } = event(n);
     Opened {
         id,
         caller,
         started_at,
         day,
-        credits,
+        reserved: Charge { tokens: 4_096, money: 41_000_000, ..charge },
         route,
         format,
         model,
-        reserved_tokens: 4_096,
-        reserved_cost: NanoUsd(41_000_000),
         price_version: Some(Arc::from("2025-11-01")),
     }
 }
@@ -237,10 +238,10 @@ fn event(n: u32) -> UsageEvent {
     (usage.input, usage.output) = (Some(812), Some(154));
     UsageEvent {
         id: id(n),
-        caller: Some(Caller { user: UserNo(17), key: KeyNo(23) }),
+        caller: Some(Caller { user: UserNo(17), key: KeyNo(23), plan: PlanId::NIL }),
         started_at: Timestamp(1_760_000_000_000_000),
         day: Day(20_370),
-        credits: Credits(1),
+        charge: Charge::credits(1),
         route: Arc::from("chat"),
         format: Some(Arc::from("chat")),
         model: Some(Arc::from("fast")),
@@ -257,6 +258,7 @@ fn event(n: u32) -> UsageEvent {
             status: Some(200),
             upstream_id: Some(Arc::from("req_0123456789abcdef0123456789abcdef")),
             usage: Some(usage),
+            raw_usage: Some(Arc::from(RAW_USAGE)),
             cost: Some(NanoUsd(511_000)),
             price_version: Some(Arc::from("2025-11-01")),
             first_byte_us: Some(300_000),

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use access::{Credits, Day, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
-use meter::{Attempt, Billed, Caller, Counts, Outcome, Source, Unit, Usage, UsageEvent};
+use access::{Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
+use meter::{Attempt, Billed, Caller, Charge, Counts, Outcome, Source, Unit, Usage, UsageEvent};
 use uuid::Uuid;
 
 use crate::{Opened, Options, Position, Reader, Record, Spool, SpoolError};
@@ -15,7 +15,7 @@ pub(crate) const SMALL: Options = Options { size_bytes_max: 1024 * 1024, segment
 /// The `n`-th record of a lane: distinct, of a size that depends on `n`; each fifth one is counts.
 pub(crate) fn record(lane: u32, n: u32) -> Record {
     let id = id(lane, n);
-    let caller = Some(Caller { user: UserNo(lane.into()), key: KeyNo(n.into()) });
+    let caller = Some(Caller { user: UserNo(lane.into()), key: KeyNo(n.into()), plan: PlanId::NIL });
     if n % 5 == 4 {
         let count = |minute| Counts {
             caller,
@@ -43,15 +43,13 @@ pub(crate) fn id(lane: u32, n: u32) -> Uuid {
 pub(crate) fn opened(id: Uuid) -> Opened {
     Opened {
         id: RequestId(id),
-        caller: Some(Caller { user: UserNo(1), key: KeyNo(i64::MAX) }),
+        caller: Some(Caller { user: UserNo(1), key: KeyNo(i64::MAX), plan: PlanId::NIL }),
         started_at: Timestamp(1_700_000_000_000_000),
         day: Day(19_675),
-        credits: Credits(2),
+        reserved: Charge { credits: 2, tokens: 4_096, money: 41_000 },
         route: Arc::from("chat"),
         format: Some(Arc::from("chat")),
         model: Some(Arc::from("fast")),
-        reserved_tokens: 4_096,
-        reserved_cost: NanoUsd(41_000),
         price_version: Some(Arc::from("2025-11-01")),
     }
 }
@@ -102,6 +100,7 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
         answered_model: Some(Arc::from("gpt-5-mini-2025-08-07")),
         status: Some(200),
         upstream_id: Some(Arc::from("req_1")),
+        raw_usage: None,
         usage: Some(usage),
         cost: Some(NanoUsd(-1)),
         price_version: Some(Arc::from("2025-11-01")),
@@ -110,10 +109,10 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
     };
     UsageEvent {
         id,
-        caller: Some(Caller { user: UserNo(1), key: KeyNo(i64::MIN) }),
+        caller: Some(Caller { user: UserNo(1), key: KeyNo(i64::MIN), plan: PlanId::NIL }),
         started_at: Timestamp(1_700_000_000_000_000),
         day: Day(19_675),
-        credits: Credits(2),
+        charge: Charge::credits(2),
         route: Arc::from("chat"),
         format: Some(Arc::from("chat")),
         model: Some(Arc::from("fast")),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use access::{Credits, Day, NanoUsd, RequestId, Timestamp};
-use meter::Caller;
+use access::{Day, RequestId, Timestamp};
+use meter::{Caller, Charge};
 use serde::{Deserialize, Serialize};
 
 /// A request as it was admitted. It is appended before the request's first byte goes to an upstream; what became of it is a
@@ -18,18 +18,14 @@ pub struct Opened {
     pub started_at: Timestamp,
     /// The day whose quota it was admitted under.
     pub day: Day,
-    /// What it costs of that quota.
-    pub credits: Credits,
+    /// The most that it was admitted for.
+    pub reserved: Charge,
     /// The route's name.
     pub route: Arc<str>,
     /// The wire format's name, on an LLM route.
     pub format: Option<Arc<str>>,
     /// The model's name as the caller wrote it.
     pub model: Option<Arc<str>>,
-    /// The most tokens that it was admitted for.
-    pub reserved_tokens: u64,
-    /// The most money that it was admitted for.
-    pub reserved_cost: NanoUsd,
     /// The version of the price that this was reckoned with; `None` where the model has none.
     pub price_version: Option<Arc<str>>,
 }

@@ -218,6 +218,7 @@ pub(crate) struct Frame<'a> {
 
 /// What a frame holds.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and the end is rare")]
 pub(crate) enum Content {
     Record(Record),
     End,

@@ -138,8 +138,8 @@ pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack
     let suspended: Vec<(uuid::Uuid,)> = current.query(SUSPENDED).all().await?;
     let users = unsuspended.iter().filter(|user| suspended.binary_search(user).is_ok()).count();
     let day = current.clock().now().day();
-    let sum = |spent: Vec<(meter::Caller, u64)>| {
-        spent.into_iter().fold(0_u64, |sum, (_, credits)| sum.saturating_add(credits))
+    let sum = |spent: Vec<(access::UserNo, access::KeyNo, u64)>| {
+        spent.into_iter().fold(0_u64, |sum, (_, _, credits)| sum.saturating_add(credits))
     };
     let (now, then) = (sum(current.day_credits(day).await?), sum(backup.day_credits(day).await?));
     Ok(BroughtBack { keys, secrets, passwords, users, credits: now.saturating_sub(then) })

@@ -14,7 +14,7 @@ use crate::{links, migration, revision, sessions};
 use cell::{Cell, Column, Row};
 
 /// Every table, those that others point at first. `schema_floor` is the migrations' own.
-pub(crate) const TABLES: [&str; 17] = [
+pub(crate) const TABLES: [&str; 18] = [
     "plans",
     "users",
     "api_keys",
@@ -29,6 +29,7 @@ pub(crate) const TABLES: [&str; 17] = [
     "usage_attempts",
     "usage_counts",
     "daily_usage",
+    "daily_plans",
     "daily_models",
     "nodes",
     "ingested",

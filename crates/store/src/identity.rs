@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use access::{
-    Found, KeyBounds, KeyHash, KeyId, KeyNo, NotFound, Plan, Principal, Timestamp, UserId, UserNo, UserStatus,
+    Found, KeyBounds, KeyHash, KeyId, KeyNo, NotFound, Plan, PlanId, Principal, Timestamp, UserId, UserNo, UserStatus,
 };
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use crate::users::{self, Email};
 /// What is read of a key and its owner; before it stand the secret that was asked for, and when it ends if it was replaced.
 const READ: &str = "k.id AS key_id, k.no AS key_no, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at,
     k.credits_per_day AS key_credits_per_day, k.requests_per_minute AS key_requests_per_minute, k.routes, k.models,
-    k.addresses, u.id AS user_id, u.no AS user_no, u.email, u.name AS user_name, u.status, p.name, p.credits_per_day,
+    k.addresses, u.id AS user_id, u.no AS user_no, u.email, u.name AS user_name, u.status, u.plan_id, p.name, p.credits_per_day,
     p.requests_per_minute, p.shared_keys
     FROM api_keys k JOIN users u ON u.id = k.user_id JOIN plans p ON p.id = u.plan_id";
 /// Keys by the secret that they have, and by the one before it. A list of hashes follows each. For 32 of them, in 300,000 keys,
@@ -52,6 +52,8 @@ pub struct IdentityUser {
     pub name: String,
     /// Its address.
     pub email: Email,
+    /// The id of its plan.
+    pub plan_id: PlanId,
     /// Its plan.
     pub plan: Arc<Plan>,
     /// Always active, today: keys of others open nothing.
@@ -99,7 +101,9 @@ impl Identity {
             user_no: self.user.no,
             key: self.key.id,
             key_no: self.key.no,
+            plan_id: self.user.plan_id,
             plan: self.user.plan.clone(),
+            budgets: Arc::default(),
             expires_at: self.key.expires_at.into_iter().chain(self.key.rotated).min(),
             rotated: self.key.rotated,
             bounds: self.key.bounds.clone(),
@@ -124,6 +128,7 @@ struct IdentityRow {
     email: String,
     user_name: String,
     status: String,
+    plan_id: Uuid,
     #[sqlx(flatten)]
     bounds: BoundsRow,
     #[sqlx(flatten)]
@@ -153,6 +158,7 @@ impl IdentityRow {
             no: UserNo(self.user_no),
             name: self.user_name,
             email: Email::stored(self.email),
+            plan_id: PlanId(self.plan_id),
             plan: Arc::new(self.plan.into()),
             status,
         };

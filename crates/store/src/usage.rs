@@ -6,7 +6,6 @@ mod requests;
 mod sums;
 
 use access::{Day, KeyId, KeyNo, NanoUsd, UserNo};
-use meter::Caller;
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -29,7 +28,7 @@ statements! {
         d.reasoning_tokens, d.cost_nano, d.unpriced_requests
         FROM daily_usage d LEFT JOIN api_keys k ON k.no = d.key_no
         WHERE d.user_no = $1 AND d.day = $2 AND d.key_no = $3";
-    CREDITS_OF_DAY = "SELECT user_no, key_no, credits FROM daily_usage WHERE day = $1";
+    CREDITS_OF_DAY = "SELECT user_no, key_no, CAST(sum(credits) AS BIGINT) FROM daily_usage WHERE day = $1 GROUP BY user_no, key_no";
 }
 
 /// What was used.
@@ -153,7 +152,11 @@ impl Store {
             let total = row.totals();
             usage.total.add(&total);
             // Usage of a key that is not there (the database is an older copy) stands in the total alone.
-            if let (Some(id), Some(label), Some(prefix), Some(last4)) = (row.key_id, row.label, row.prefix, row.last4) {
+            let named = (row.key_id, row.label, row.prefix, row.last4);
+            if let Some(last) = usage.by_key.last_mut().filter(|last| last.no.0 == row.key_no) {
+                // The same key on another node.
+                last.total.add(&total);
+            } else if let (Some(id), Some(label), Some(prefix), Some(last4)) = named {
                 usage.by_key.push(KeyUsage { key: KeyId(id), no: KeyNo(row.key_no), label, prefix, last4, total });
             }
         }
@@ -164,10 +167,9 @@ impl Store {
     ///
     /// # Errors
     /// What the database meets.
-    pub async fn day_credits(&self, day: Day) -> Result<Vec<(Caller, u64)>, StoreError> {
+    pub async fn day_credits(&self, day: Day) -> Result<Vec<(UserNo, KeyNo, u64)>, StoreError> {
         let rows: Vec<(i64, i64, i64)> = self.query(CREDITS_OF_DAY).bind(i64::from(day.0)).all().await?;
-        let caller = |user, key| Caller { user: UserNo(user), key: KeyNo(key) };
-        Ok(rows.into_iter().map(|(user, key, credits)| (caller(user, key), unsigned(credits))).collect())
+        Ok(rows.into_iter().map(|(user, key, credits)| (UserNo(user), KeyNo(key), unsigned(credits))).collect())
     }
 }
 

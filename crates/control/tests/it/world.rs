@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use access::token::Signer;
 use access::{
-    ApiKey, Clock, Credits, Directory, Ids, KeyId, MasterKey, NanoUsd, Plan, RequestId, Revision, Secret, Timestamp,
+    ApiKey, Clock, Directory, Ids, KeyId, MasterKey, NanoUsd, Plan, PlanId, RequestId, Revision, Secret, Timestamp,
     UserId, UserNo, UserStatus, Vault,
 };
 use config::Live;
 use control::{Limits, Serves, State};
-use meter::{Attempt, Caller, Meter, Outcome, Source, Usage, UsageEvent};
+use meter::{Attempt, Caller, Charge, Meter, Outcome, Source, Usage, UsageEvent};
 use serde_json::Value;
 use spool::{Record, Spool};
 use store::ingest::IngestStats;
@@ -195,7 +195,7 @@ impl World {
         let new = NewKey { expires_at, ..NewKey::of(user, label, &key) };
         let stored = self.store.create_key(&store::Actor::COMMAND, new).await.unwrap();
         self.refresh().await;
-        let caller = Caller { user: no, key: stored.no };
+        let caller = Caller { user: no, key: stored.no, plan: PlanId::NIL };
         Holder { user, key: stored.id, caller, secret: key.expose().to_owned() }
     }
 
@@ -242,6 +242,7 @@ pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> Usa
         answered_model: None,
         status: Some(200),
         upstream_id: None,
+        raw_usage: None,
         usage: Some(usage),
         cost,
         price_version: None,
@@ -253,7 +254,7 @@ pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> Usa
         caller: Some(caller),
         started_at: at,
         day: at.day(),
-        credits: Credits(3),
+        charge: Charge::credits(3),
         route: "ai".into(),
         format: Some("chat".into()),
         model: Some("fast".into()),

@@ -8,7 +8,7 @@ use super::*;
 use crate::event::Caller;
 use crate::reservation::Part;
 
-const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(7) };
+const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(7), plan: PlanId::NIL };
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
 const NOW: Mono = Mono(1);
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use access::{KeyBounds, KeyNo, Mono, Plan, Timestamp, UserNo};
+use access::{KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
 use meter::admission::{Ask, Meter};
 use meter::budget::{BudgetId, Charge};
 use meter::event::Caller;
@@ -106,7 +106,7 @@ impl Process {
         let meter = Meter::leased();
         let budgets: Vec<_> = budgets.iter().map(|id| (*id, UNREACHED)).collect();
         let (plan, bounds) = (Plan::unlimited("sim"), KeyBounds::default());
-        let caller = Caller { user: UserNo(1), key: KeyNo(1) };
+        let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets });
         let holder = Holder::under((id, incarnation), timing, rules);
         Self { incarnation, meter, limits, holder, requests: BTreeMap::new(), hurries: false }

@@ -43,7 +43,12 @@ pub(super) fn end(exchange: &Exchange, end: &End<'_>) {
     match (exchange.refusal.as_ref().map(|(refusal, _)| refusal.side()), outcome) {
         (Some(Side::Us), _) if !is_of_the_moment(exchange) => line!(error),
         (Some(Side::Upstream | Side::Us), _) | (_, Outcome::UpstreamCut | Outcome::TimedOut) => line!(warn),
-        (Some(Side::Caller) | None, Outcome::Completed | Outcome::CallerGone | Outcome::Drained) => line!(info),
+        (
+            Some(Side::Caller) | None,
+            Outcome::Completed | Outcome::CallerGone | Outcome::Drained | Outcome::Interrupted,
+        ) => {
+            line!(info);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Credits, KeyNo};
+use access::KeyNo;
 use meter::Outcome;
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
@@ -68,7 +68,7 @@ impl Exchange {
         if outcome == Outcome::CallerGone || !worker.spool.borrow().room() || !worker.refusals.takes(caller.key, now) {
             return;
         }
-        let settled = Settled { day: self.started_at.day(), credits: Credits(0), outcome, duration_us };
+        let settled = Settled { day: self.started_at.day(), charge: meter::Charge::default(), outcome, duration_us };
         let mut event = self.event(&settled);
         event.model = self.known_model();
         self.append(event);

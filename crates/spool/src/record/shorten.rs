@@ -7,15 +7,17 @@ use meter::{Attempt, UsageEvent};
 /// The longest that a name may be, in bytes, tried one after the other.
 const NAME_BYTES: [usize; 4] = [256, 64, 16, 0];
 
-/// The event in ever shorter forms. The last ones also miss the attempts of which neither usage nor cost is known.
+/// The event in ever shorter forms. The first misses only what providers said themselves of usage; the last ones also miss
+/// the attempts of which neither usage nor cost is known.
 pub(crate) fn shortened(event: &UsageEvent) -> impl Iterator<Item = UsageEvent> {
+    let unquoted = std::iter::once_with(|| with_names(event, usize::MAX));
     let named = NAME_BYTES.into_iter().map(|bytes_max| with_names(event, bytes_max));
     let told = NAME_BYTES.into_iter().skip(1).map(|bytes_max| {
         let mut event = with_names(event, bytes_max);
         event.attempts.retain(|attempt| attempt.usage.is_some() || attempt.cost.is_some());
         event
     });
-    named.chain(told)
+    unquoted.chain(named).chain(told)
 }
 
 fn with_names(event: &UsageEvent, bytes_max: usize) -> UsageEvent {
@@ -26,6 +28,7 @@ fn with_names(event: &UsageEvent, bytes_max: usize) -> UsageEvent {
         answered_model: some(&attempt.answered_model),
         upstream_id: some(&attempt.upstream_id),
         price_version: some(&attempt.price_version),
+        raw_usage: None,
         ..attempt.clone()
     };
     UsageEvent {

@@ -94,16 +94,16 @@ fn a_close_is_shortened_to_what_is_kept_for_it_and_what_it_cost_stays() {
         event.attempts.iter().filter(|one| one.cost.is_some()).map(|one| (one.usage, one.cost)).collect()
     };
     assert_eq!((costs(&short).len(), costs(&short)), (10, costs(&event)));
-    assert_eq!((short.id, short.caller, short.credits), (event.id, event.caller, event.credits));
+    assert_eq!((short.id, short.caller, short.charge), (event.id, event.caller, event.charge));
     assert!(event.model.unwrap().starts_with(&*short.model.unwrap()));
 }
 
-const EVENT_BYTES: usize = 290;
-const EVENT_CHECKSUM: u32 = 878_010_332;
-const OPEN_BYTES: usize = 103;
-const OPEN_CHECKSUM: u32 = 834_456_130;
-const COUNTS_BYTES: usize = 79;
-const COUNTS_CHECKSUM: u32 = 4_086_805_112;
+const EVENT_BYTES: usize = 311;
+const EVENT_CHECKSUM: u32 = 2_828_394_221;
+const OPEN_BYTES: usize = 120;
+const OPEN_CHECKSUM: u32 = 3_672_657_699;
+const COUNTS_BYTES: usize = 113;
+const COUNTS_CHECKSUM: u32 = 3_656_936_485;
 
 #[test]
 fn a_record_counts_only_whole_unchanged_and_where_it_was_written() {

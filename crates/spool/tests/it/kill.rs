@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use access::{Clock, Credits, Day, NanoUsd, RequestId, Timestamp};
-use meter::{Outcome, UsageEvent};
+use access::{Clock, Day, RequestId, Timestamp};
+use meter::{Charge, Outcome, UsageEvent};
 use spool::{Durability, Opened, Opening, Options, Record, Spool};
 use uuid::Uuid;
 
@@ -34,24 +34,22 @@ fn opened(id: Uuid) -> Opened {
         caller: None,
         started_at: Timestamp(1),
         day: Day(1),
-        credits: Credits(1),
+        reserved: Charge { credits: 1, tokens: 1, money: 1 },
         route: "r".into(),
         format: None,
         model: None,
-        reserved_tokens: 1,
-        reserved_cost: NanoUsd(1),
         price_version: None,
     }
 }
 
 fn closed(id: Uuid, outcome: Outcome) -> UsageEvent {
-    let Opened { id, caller, started_at, day, credits, route, format, model, .. } = opened(id);
+    let Opened { id, caller, started_at, day, reserved, route, format, model, .. } = opened(id);
     UsageEvent {
         id,
         caller,
         started_at,
         day,
-        credits,
+        charge: reserved,
         route,
         format,
         model,

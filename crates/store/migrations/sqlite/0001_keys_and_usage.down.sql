@@ -3,6 +3,7 @@ DROP TABLE ingested;
 DROP TABLE nodes;
 DROP TABLE revision;
 DROP TABLE daily_models;
+DROP TABLE daily_plans;
 DROP TABLE daily_usage;
 DROP TABLE usage_counts;
 DROP TABLE usage_attempts;

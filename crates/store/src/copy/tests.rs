@@ -1,7 +1,7 @@
 use access::{
-    ApiKey, Credits, KeyBounds, MasterKey, NanoUsd, Plan, RequestId, Secret, TicketHash, Timestamp, UserId, Vault,
+    ApiKey, KeyBounds, MasterKey, NanoUsd, Plan, PlanId, RequestId, Secret, TicketHash, Timestamp, UserId, Vault,
 };
-use meter::{Attempt, Caller, Counts, Outcome, Source, Usage, UsageEvent};
+use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, Usage, UsageEvent};
 use spool::{Record, Spool};
 
 use super::*;
@@ -23,7 +23,7 @@ pub(crate) async fn filled(place: &Place) -> Store {
         .unwrap();
     let key = store.create_key(&crate::audit::Actor::COMMAND, key(user.id)).await.unwrap();
     accounts(&store, user.id).await;
-    let caller = Some(Caller { user: user.no, key: key.no });
+    let caller = Some(Caller { user: user.no, key: key.no, plan: PlanId::NIL });
     let node = place.join(&store).await;
     let options = spool::Options::new(16 << 20, 1);
     let folder = place.folder.path().join("spool");
@@ -91,6 +91,7 @@ fn event(store: &Store, caller: Option<Caller>, attempts: usize) -> UsageEvent {
         answered_model: None,
         status: Some(200),
         upstream_id: Some("req_1".into()),
+        raw_usage: None,
         usage: Some(usage),
         cost: Some(NanoUsd(46)),
         price_version: Some("v1".into()),
@@ -102,7 +103,7 @@ fn event(store: &Store, caller: Option<Caller>, attempts: usize) -> UsageEvent {
         caller,
         started_at: NOW,
         day: NOW.day(),
-        credits: Credits(1),
+        charge: Charge::credits(1),
         route: "ai".into(),
         format: Some("chat".into()),
         model: Some("fast".into()),

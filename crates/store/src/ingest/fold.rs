@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use access::{NanoUsd, Timestamp};
-use meter::{Attempt, Counts, Usage, UsageEvent};
+use access::{NanoUsd, PlanId, Timestamp};
+use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
 
 use crate::usage::Totals;
 
@@ -15,6 +15,21 @@ pub(crate) struct CallerDay {
     pub(crate) day: i64,
     pub(crate) user: i64,
     pub(crate) key: i64,
+}
+
+/// What [`CallerDay`]s hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OfCaller {
+    pub(crate) totals: Totals,
+    /// What counts for budgets.
+    pub(crate) charge: Charge,
+}
+
+/// A row of `daily_plans`, in the order of its unique index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PlanDay {
+    pub(crate) day: i64,
+    pub(crate) plan: PlanId,
 }
 
 /// A row of `daily_models`, in the order of its unique index; `model` is 0 where none is known by name.
@@ -58,22 +73,43 @@ pub(crate) struct Counted {
 pub(crate) fn days<'a>(
     events: impl IntoIterator<Item = &'a UsageEvent>,
     counts: impl IntoIterator<Item = &'a Counts>,
-) -> BTreeMap<CallerDay, Totals> {
-    let mut days: BTreeMap<CallerDay, Totals> = BTreeMap::new();
+) -> BTreeMap<CallerDay, OfCaller> {
+    let mut days: BTreeMap<CallerDay, OfCaller> = BTreeMap::new();
     for event in events.into_iter().filter(|event| event.counts()) {
         if let Some(caller) = event.caller {
             let day = CallerDay { day: event.day.0.into(), user: caller.user.0, key: caller.key.0 };
-            days.entry(day).or_default().add(&totals(event));
+            let of = days.entry(day).or_default();
+            of.totals.add(&totals(event));
+            of.charge = of.charge.and(&event.charge);
         }
     }
     for counts in counts {
         if let Some(caller) = counts.caller {
             let day = CallerDay { day: counts.day.0.into(), user: caller.user.0, key: caller.key.0 };
-            let more = Totals { requests: counts.requests, credits: counts.credits, ..Totals::default() };
-            days.entry(day).or_default().add(&more);
+            let of = days.entry(day).or_default();
+            of.totals.add(&Totals { requests: counts.requests, credits: counts.credits, ..Totals::default() });
+            of.charge = of.charge.and(&Charge::credits(counts.credits));
         }
     }
     days
+}
+
+/// What counts for the budgets of plans and of everybody.
+pub(crate) fn plans<'a>(
+    events: impl IntoIterator<Item = &'a UsageEvent>,
+    counts: impl IntoIterator<Item = &'a Counts>,
+) -> BTreeMap<PlanDay, Charge> {
+    let events = events.into_iter().filter(|event| event.counts());
+    let events = events.map(|event| (event.caller, event.day, event.charge));
+    let counts = counts.into_iter().map(|counts| (counts.caller, counts.day, Charge::credits(counts.credits)));
+    let mut plans: BTreeMap<PlanDay, Charge> = BTreeMap::new();
+    for (caller, day, charge) in events.chain(counts) {
+        if let Some(caller) = caller {
+            let of = plans.entry(PlanDay { day: day.0.into(), plan: caller.plan }).or_default();
+            *of = of.and(&charge);
+        }
+    }
+    plans
 }
 
 /// Totals of known callers' LLM calls; `model_no` gives a model's number.
@@ -131,7 +167,7 @@ fn totals(event: &UsageEvent) -> Totals {
     let unpriced = event.format.is_some() && event.attempts.iter().any(|attempt| attempt.cost.is_none());
     Totals {
         requests: 1,
-        credits: event.credits.0.into(),
+        credits: event.charge.credits,
         input,
         cached_input,
         cache_write_short,

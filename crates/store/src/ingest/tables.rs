@@ -11,9 +11,12 @@ pub(crate) static EVENTS: Insert = Insert::new(
         "id",
         "user_no",
         "key_no",
+        "plan_id",
         "started_at",
         "day",
         "credits",
+        "charged_tokens",
+        "charged_nano",
         "route_no",
         "format",
         "model_no",
@@ -96,6 +99,9 @@ pub(crate) static DAYS: Insert = Insert::new(
         "day",
         "user_no",
         "key_no",
+        "node_id",
+        "charged_tokens",
+        "charged_nano",
         "requests",
         "credits",
         "input_tokens",
@@ -109,7 +115,11 @@ pub(crate) static DAYS: Insert = Insert::new(
         "created_at",
         "updated_at",
     ],
-    "ON CONFLICT (day, user_no, key_no) DO UPDATE SET requests = daily_usage.requests + excluded.requests,
+    "ON CONFLICT (day, user_no, key_no, node_id) DO UPDATE SET
+        charged_tokens = daily_usage.charged_tokens + excluded.charged_tokens,
+        charged_nano = CASE WHEN daily_usage.charged_nano > 9223372036854775807 - excluded.charged_nano
+            THEN 9223372036854775807 ELSE daily_usage.charged_nano + excluded.charged_nano END,
+        requests = daily_usage.requests + excluded.requests,
         credits = daily_usage.credits + excluded.credits,
         input_tokens = daily_usage.input_tokens + excluded.input_tokens,
         cached_input_tokens = daily_usage.cached_input_tokens + excluded.cached_input_tokens,
@@ -120,6 +130,17 @@ pub(crate) static DAYS: Insert = Insert::new(
         cost_nano = CASE WHEN daily_usage.cost_nano > 9223372036854775807 - excluded.cost_nano THEN 9223372036854775807
             ELSE daily_usage.cost_nano + excluded.cost_nano END,
         unpriced_requests = daily_usage.unpriced_requests + excluded.unpriced_requests,
+        updated_at = excluded.updated_at",
+);
+
+/// What counts for the budgets of plans, added to what is there.
+pub(crate) static PLANS: Insert = Insert::new(
+    "daily_plans",
+    &["id", "day", "plan_id", "node_id", "credits", "charged_tokens", "charged_nano", "created_at", "updated_at"],
+    "ON CONFLICT (day, plan_id, node_id) DO UPDATE SET credits = daily_plans.credits + excluded.credits,
+        charged_tokens = daily_plans.charged_tokens + excluded.charged_tokens,
+        charged_nano = CASE WHEN daily_plans.charged_nano > 9223372036854775807 - excluded.charged_nano
+            THEN 9223372036854775807 ELSE daily_plans.charged_nano + excluded.charged_nano END,
         updated_at = excluded.updated_at",
 );
 
@@ -194,6 +215,6 @@ pub(crate) static POSITIONS: Insert = Insert::new(
 /// Every text of these statements.
 #[cfg(test)]
 pub(crate) fn texts(kind: Kind) -> Vec<String> {
-    let inserts = [&EVENTS, &ATTEMPTS, &DAYS, &MODELS, &MINUTES, &POSITIONS];
+    let inserts = [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &MODELS, &MINUTES, &POSITIONS];
     inserts.into_iter().flat_map(|insert| insert.all_texts(kind)).collect()
 }

@@ -2,8 +2,8 @@ mod refused;
 
 use std::collections::BTreeMap;
 
-use access::{Clock, Credits, Day, Ids, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
-use meter::{Attempt, Billed, Caller, Counts, Outcome, Source, Unit, Usage, UsageEvent};
+use access::{Clock, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
+use meter::{Attempt, Billed, Caller, Charge, Counts, Outcome, Source, Unit, Usage, UsageEvent};
 use spool::{Record, Spool};
 use sqlx::AssertSqlSafe;
 
@@ -36,6 +36,7 @@ fn attempt() -> Attempt {
         answered_model: Some("gpt-2026".into()),
         status: Some(201),
         upstream_id: Some("req_1".into()),
+        raw_usage: None,
         usage: Some(usage),
         cost: Some(NanoUsd(46)),
         price_version: Some("v1".into()),
@@ -47,10 +48,10 @@ fn attempt() -> Attempt {
 fn event() -> UsageEvent {
     UsageEvent {
         id: id(),
-        caller: Some(Caller { user: UserNo(31), key: KeyNo(32) }),
+        caller: Some(Caller { user: UserNo(31), key: KeyNo(32), plan: PlanId::NIL }),
         started_at: Timestamp(33),
         day: Day(34),
-        credits: Credits(35),
+        charge: Charge::credits(35),
         route: "ai".into(),
         format: Some("chat".into()),
         model: Some("fast".into()),
@@ -181,6 +182,7 @@ async fn several_attempts_have_rows_and_the_event_their_sum() {
             answered_model: None,
             status: Some(529),
             upstream_id: None,
+            raw_usage: None,
             usage: None,
             cost: None,
             price_version: None,
@@ -225,7 +227,8 @@ async fn counts_of_a_minute_add_up_also_without_a_caller() {
             requests: 3,
             credits: 6,
         };
-        let of_key = Counts { caller: Some(Caller { user: UserNo(1), key: KeyNo(2) }), ..counts.clone() };
+        let of_key =
+            Counts { caller: Some(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }), ..counts.clone() };
         for _ in 0..2 {
             ingest(&node, Vec::new(), vec![counts.clone(), of_key.clone(), counts.clone()]).await;
         }
@@ -275,7 +278,7 @@ async fn the_number_of_names_in_memory_is_bounded() {
 
 fn counts(requests: u64) -> Record {
     let counts = Counts {
-        caller: Some(Caller { user: UserNo(1), key: KeyNo(2) }),
+        caller: Some(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }),
         route: "users".into(),
         status_class: 2,
         minute: 30_000_000,
@@ -426,7 +429,8 @@ async fn ingest_beside<T>(store: &Store, place: &Place, events: u64, beside: imp
     let options = spool::Options { size_bytes_max: 64 << 20, segment_bytes: 1 << 20, lanes: 1 };
     let mut spool = Spool::open(&place.folder.path().join("spool"), options, &[]).unwrap();
     for nth in 0..events {
-        let caller = Some(Caller { user: UserNo(i64::try_from(nth % 100).unwrap()), key: KeyNo(32) });
+        let caller =
+            Some(Caller { user: UserNo(i64::try_from(nth % 100).unwrap()), key: KeyNo(32), plan: PlanId::NIL });
         spool.writers[0].append(&Record::Event(UsageEvent { id: id(), caller, ..event() })).unwrap();
     }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

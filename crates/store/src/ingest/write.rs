@@ -4,17 +4,17 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use access::{KeyNo, NanoUsd, Timestamp};
-use meter::{Attempt, Counts, Usage, UsageEvent};
+use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
 use spool::{Position, Record};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::dialect::{self, Transaction};
 use crate::error::StoreError;
-use crate::ingest::fold::{self, CallerDay, Counted, Minute, ModelDay, OfModel};
+use crate::ingest::fold::{self, CallerDay, Counted, Minute, ModelDay, OfCaller, OfModel, PlanDay};
 use crate::ingest::insert::Values;
 use crate::ingest::names::{Kind, Names, clip};
-use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, MODELS, POSITIONS};
+use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, MODELS, PLANS, POSITIONS};
 use crate::ingest::{PLACES, ingested};
 use crate::node::Node;
 use crate::statement::{micros, signed};
@@ -92,6 +92,7 @@ impl Rows {
             return Ok(Outcome::Duplicates);
         }
         split.write_attempts(store, &mut transaction, names).await?;
+        split.write_charges(node, &mut transaction).await?;
         split.write_totals(store, &mut transaction, names).await?;
         POSITIONS
             .run(&mut transaction, &self.read, |read, row| bind_position(*read, (store.new_id(), node.id()), now, row))
@@ -167,6 +168,26 @@ impl Split<'_> {
         Ok(())
     }
 
+    /// What callers used in a day, and what of it counts for budgets.
+    async fn write_charges(&self, node: &Node, transaction: &mut Transaction) -> Result<(), StoreError> {
+        let (store, now) = (node.store(), node.store().now());
+        let days: Vec<_> = fold::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
+        let bind_day = |(at, of): &(CallerDay, OfCaller), row: &mut Values| {
+            row.put(store.new_id()).put(at.day).put(at.user).put(at.key).put(node.id());
+            row.put(signed(of.charge.tokens)).put(signed(of.charge.money)).put(signed(of.totals.requests));
+            bind_totals(&of.totals, row);
+            row.put(now).put(now);
+        };
+        DAYS.run(transaction, &days, bind_day).await?;
+        let plans: Vec<_> = fold::plans(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
+        let bind_plan = |(at, charge): &(PlanDay, Charge), row: &mut Values| {
+            row.put(store.new_id()).put(at.day).put(at.plan.0).put(node.id()).put(signed(charge.credits));
+            row.put(signed(charge.tokens)).put(signed(charge.money)).put(now).put(now);
+        };
+        PLANS.run(transaction, &plans, bind_plan).await?;
+        Ok(())
+    }
+
     async fn write_totals(
         &self,
         store: &Store,
@@ -174,13 +195,6 @@ impl Split<'_> {
         names: &Names,
     ) -> Result<(), StoreError> {
         let now = store.now();
-        let days: Vec<_> = fold::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
-        let bind_day = |(at, totals): &(CallerDay, Totals), row: &mut Values| {
-            row.put(store.new_id()).put(at.day).put(at.user).put(at.key).put(signed(totals.requests));
-            bind_totals(totals, row);
-            row.put(now).put(now);
-        };
-        DAYS.run(transaction, &days, bind_day).await?;
         let models: Vec<_> =
             fold::models(self.events.iter().copied(), |model| names.get(Kind::Model, model)).into_iter().collect();
         let bind_model = |(at, of): &(ModelDay, OfModel), row: &mut Values| {
@@ -211,7 +225,9 @@ fn present(kind: dialect::Kind, events: usize) -> String {
 fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
     row.put(event.id.0);
     row.put(event.caller.map(|caller| caller.user.0)).put(event.caller.map(|caller| caller.key.0));
-    row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(i64::from(event.credits.0));
+    row.put(event.caller.map(|caller| caller.plan.0));
+    row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(signed(event.charge.credits));
+    row.put(signed(event.charge.tokens)).put(signed(event.charge.money));
     row.put(names.get(Kind::Route, &event.route).unwrap_or(0));
     row.put(event.format.as_deref()).put(event.model.as_deref().and_then(|model| names.get(Kind::Model, model)));
     row.put(event.streamed)

@@ -1,5 +1,5 @@
-use access::{Clock, Credits, Day, Ids, KeyNo, NanoUsd, Plan, RequestId, Secret, TicketHash, UserId, UserNo};
-use meter::{Attempt, Caller, Counts, Outcome, Source, Usage, UsageEvent};
+use access::{Clock, Day, Ids, KeyNo, NanoUsd, Plan, PlanId, RequestId, Secret, TicketHash, UserId, UserNo};
+use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, Usage, UsageEvent};
 use spool::{Record, Spool};
 use sqlx::AssertSqlSafe;
 
@@ -11,7 +11,7 @@ use crate::{Actor, Credential, Email, NewLink, NewRefresh, NewSession, NewUser, 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
 const KEEP: Duration = DAY.saturating_mul(90);
-const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(2) };
+const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
 
 async fn open(place: &Place, clock: &Clock) -> Store {
     let (url, data) = (place.url.as_ref(), place.folder.path());
@@ -25,6 +25,7 @@ fn attempt() -> Attempt {
         answered_model: None,
         status: Some(200),
         upstream_id: None,
+        raw_usage: None,
         usage: Some(Usage { input: Some(1), ..Usage::empty(Source::Reported) }),
         cost: Some(NanoUsd(1)),
         price_version: None,
@@ -51,7 +52,7 @@ fn records(clock: &Clock, events: usize) -> Vec<Record> {
         caller: Some(CALLER),
         started_at: now,
         day: now.day(),
-        credits: Credits(1),
+        charge: Charge::credits(1),
         route: "ai".into(),
         format: Some("chat".into()),
         model: None,

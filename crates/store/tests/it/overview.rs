@@ -1,5 +1,5 @@
-use access::{Credits, Day, KeyNo, NanoUsd, UserId};
-use meter::{Attempt, Caller, UsageEvent};
+use access::{Day, KeyNo, NanoUsd, PlanId, UserId};
+use meter::{Attempt, Caller, Charge, UsageEvent};
 use spool::Record;
 use store::{Actor, Overview, Store, Totals, User};
 
@@ -18,7 +18,7 @@ pub(crate) async fn days_without_use_are_zeros(world: &World) {
     let store = world.store().await;
     let user = user(&store, "ada@example.com").await;
     let [(_, first), (_, second)] = [key(&store, user.id).await, key(&store, user.id).await];
-    let of = |key| Caller { user: user.no, key };
+    let of = |key| Caller { user: user.no, key, plan: PlanId::NIL };
     let other = caller(&store, "bob@example.com").await;
     let tomorrow = UsageEvent { day: NOW.day().next(), ..on(world, of(first.no), 0) };
     let events = [
@@ -50,7 +50,10 @@ pub(crate) async fn a_sum_of_costs_that_nobody_can_owe_ends_at_the_most(world: &
     let keys = [key(&store, user.id).await.1, key(&store, user.id).await.1];
     for key in keys {
         let dear = Attempt { cost: Some(NanoUsd(i64::MAX - 7)), ..attempt() };
-        let event = UsageEvent { attempts: vec![dear], ..on(world, Caller { user: user.no, key: key.no }, 0) };
+        let event = UsageEvent {
+            attempts: vec![dear],
+            ..on(world, Caller { user: user.no, key: key.no, plan: PlanId::NIL }, 0)
+        };
         world.ingest(&store, &[Record::Event(event)]).await;
     }
     let days = store.usage_of_days(user.no, None, (1, NOW.day())).await.unwrap();
@@ -73,13 +76,13 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
         keys.push(key(&store, user.id).await.1);
     }
     let [first, second, unused, gone] = keys.as_slice() else { panic!() };
-    let of = |key| Caller { user: user.no, key };
+    let of = |key| Caller { user: user.no, key, plan: PlanId::NIL };
     let (one, two) = (of(first.no), of(second.no));
     let other = caller(&store, "bob@example.com").await;
     let fast = |event: UsageEvent| UsageEvent { model: Some("fast".into()), ..event };
     let refused = |model: Option<&str>, status| UsageEvent {
         model: model.map(Into::into),
-        credits: Credits(0),
+        charge: Charge::default(),
         attempts: Vec::new(),
         status,
         refusal: Some("rate_limited".into()),
@@ -89,7 +92,7 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
         on(world, one, 0),
         fast(on(world, one, 0)),
         UsageEvent { status: 500, ..fast(on(world, two, 0)) },
-        UsageEvent { credits: Credits(7), ..fast(on(world, two, 4)) },
+        UsageEvent { charge: Charge::credits(7), ..fast(on(world, two, 4)) },
         on(world, two, 10),
         on(world, other, 0),
         refused(Some("fast"), 429),
@@ -137,13 +140,13 @@ pub(crate) async fn an_overview_is_bounded_and_its_sums_are_not(world: &World) {
     }
     // The later a key, the less it cost; the last two are not used.
     let events = keys.iter().take(103).zip((1..=103).rev()).map(|(key, credits)| {
-        let caller = Caller { user: user.no, key: key.no };
+        let caller = Caller { user: user.no, key: key.no, plan: PlanId::NIL };
         let model = Some(format!("m-{}", key.no.0).into());
-        UsageEvent { model, status: 400, credits: Credits(credits), ..on(world, caller, 0) }
+        UsageEvent { model, status: 400, charge: Charge::credits(credits), ..on(world, caller, 0) }
     });
     store.revoke_key(&Actor::COMMAND, keys[0].id).await.unwrap();
     // Usage of a key that a restored copy does not know.
-    let unknown = on(world, Caller { user: user.no, key: KeyNo(1 << 40) }, 0);
+    let unknown = on(world, Caller { user: user.no, key: KeyNo(1 << 40), plan: PlanId::NIL }, 0);
     world.ingest(&store, &events.chain([unknown]).map(Record::Event).collect::<Vec<_>>()).await;
     let told = overview(&store, &user).await;
     assert_eq!((told.keys.len(), told.models.len(), told.newest.len()), (100, 20, 50));

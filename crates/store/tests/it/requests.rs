@@ -1,5 +1,5 @@
-use access::{Credits, NanoUsd, RequestId, Timestamp};
-use meter::{Attempt, Caller, Source, Usage, UsageEvent};
+use access::{Credits, NanoUsd, PlanId, RequestId, Timestamp};
+use meter::{Attempt, Caller, Charge, Source, Usage, UsageEvent};
 use spool::Record;
 use store::{REQUESTS_LOOKED_AT_MAX, RequestFilter, RequestLine, RequestPlace, Store};
 
@@ -17,7 +17,7 @@ fn begun(world: &World, caller: Caller, seconds: u64) -> UsageEvent {
 /// What we refused before it was sent.
 fn refused(world: &World, caller: Caller, seconds: u64) -> UsageEvent {
     UsageEvent {
-        credits: Credits(0),
+        charge: Charge::default(),
         status: 429,
         attempts: Vec::new(),
         refusal: Some("quota_exceeded".into()),
@@ -66,7 +66,10 @@ pub(crate) async fn requests_are_chosen_by_key_model_status_and_time(world: &Wor
     let store = world.store().await;
     let user = user(&store, "ada@example.com").await;
     let [(_, first), (_, second)] = [key(&store, user.id).await, key(&store, user.id).await];
-    let (one, two) = (Caller { user: user.no, key: first.no }, Caller { user: user.no, key: second.no });
+    let (one, two) = (
+        Caller { user: user.no, key: first.no, plan: PlanId::NIL },
+        Caller { user: user.no, key: second.no, plan: PlanId::NIL },
+    );
     let failed = UsageEvent { status: 503, model: Some("fast".into()), ..begun(world, two, 3) };
     let events = [begun(world, one, 1), begun(world, two, 2), failed, refused(world, one, 4)];
     let id = events.clone().map(|event| event.id);
@@ -116,7 +119,7 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     let store = world.store().await;
     let user = user(&store, "ada@example.com").await;
     let (_, key) = key(&store, user.id).await;
-    let caller = Caller { user: user.no, key: key.no };
+    let caller = Caller { user: user.no, key: key.no, plan: PlanId::NIL };
     let failed =
         Attempt { status: Some(500), usage: None, cost: None, price_version: None, answered_model: None, ..attempt() };
     let twice = UsageEvent { attempts: vec![failed.clone(), attempt()], ..begun(world, caller, 1) };

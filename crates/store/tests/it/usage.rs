@@ -1,5 +1,5 @@
-use access::{Credits, NanoUsd};
-use meter::{Attempt, Caller, Source, UsageEvent};
+use access::{NanoUsd, PlanId};
+use meter::{Attempt, Caller, Charge, Source, UsageEvent};
 use spool::Record;
 use store::{DayUsage, Totals};
 
@@ -24,8 +24,8 @@ pub(crate) async fn a_day_is_the_sum_of_its_events(world: &World) {
     let user = user(&store, "ada@example.com").await;
     let (_, first) = key(&store, user.id).await;
     let (_, second) = key(&store, user.id).await;
-    let of = |key| Some(Caller { user: user.no, key });
-    let dear = UsageEvent { credits: Credits(10), ..world.event(of(second.no)) };
+    let of = |key| Some(Caller { user: user.no, key, plan: PlanId::NIL });
+    let dear = UsageEvent { charge: Charge::credits(10), ..world.event(of(second.no)) };
     let records = [
         Record::Event(world.event(of(first.no))),
         Record::Event(world.event(of(first.no))),
@@ -109,7 +109,7 @@ pub(crate) async fn usage_of_one_key_leaves_out_the_others(world: &World) {
     let user = user(&store, "ada@example.com").await;
     let (_, first) = key(&store, user.id).await;
     let (_, second) = key(&store, user.id).await;
-    let of = |key| Some(Caller { user: user.no, key });
+    let of = |key| Some(Caller { user: user.no, key, plan: PlanId::NIL });
     world.ingest(&store, &[Record::Event(world.event(of(first.no))), world.counts(of(second.no), 9)]).await;
     let usage = store.usage_of_day(user.no, Some(first.no), NOW.day()).await.unwrap();
     assert_eq!((usage.total, usage.by_key.len()), (ONE, 1));
@@ -119,7 +119,7 @@ pub(crate) async fn credits_of_a_day_rebuild_the_meter(world: &World) {
     let store = world.store().await;
     let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
     let yesterday = UsageEvent { day: access::Day(NOW.day().0 - 1), ..world.event(Some(bob)) };
-    let dear = UsageEvent { credits: Credits(41), ..world.event(Some(ada)) };
+    let dear = UsageEvent { charge: Charge::credits(41), ..world.event(Some(ada)) };
     let records = [
         Record::Event(yesterday),
         Record::Event(dear),
@@ -129,5 +129,5 @@ pub(crate) async fn credits_of_a_day_rebuild_the_meter(world: &World) {
     world.ingest(&store, &records).await;
     let mut credits = store.day_credits(NOW.day()).await.unwrap();
     credits.sort_unstable();
-    assert_eq!(credits, [(ada, 42), (bob, 12)]);
+    assert_eq!(credits, [(ada.user, ada.key, 42), (bob.user, bob.key, 12)]);
 }

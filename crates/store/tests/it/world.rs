@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{ApiKey, Clock, Credits, Day, Ids, MasterKey, NanoUsd, Plan, RequestId, Secret, Timestamp, UserId, Vault};
-use meter::{Attempt, Caller, Counts, Outcome, Source, Usage, UsageEvent};
+use access::{ApiKey, Clock, Day, Ids, MasterKey, NanoUsd, Plan, PlanId, RequestId, Secret, Timestamp, UserId, Vault};
+use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, Usage, UsageEvent};
 use spool::{Record, Spool};
 use store::{Email, IngestStats, Key, NewKey, NewUser, Node, Options, Store, StoreError, User};
 use tempfile::TempDir;
@@ -85,7 +85,7 @@ impl World {
             caller,
             started_at: NOW,
             day: NOW.day(),
-            credits: Credits(1),
+            charge: Charge::credits(1),
             route: "ai".into(),
             format: Some("chat".into()),
             model: Some("mock".into()),
@@ -130,6 +130,7 @@ pub(crate) fn attempt() -> Attempt {
         answered_model: Some("mock-1-2026".into()),
         status: Some(200),
         upstream_id: Some("req_1".into()),
+        raw_usage: None,
         usage: Some(usage),
         cost: Some(NanoUsd(1_000)),
         price_version: Some("2026-11".into()),
@@ -177,7 +178,7 @@ pub(crate) async fn key(store: &Store, user: UserId) -> (ApiKey, Key) {
 pub(crate) async fn caller(store: &Store, address: &str) -> Caller {
     let user = user(store, address).await;
     let (_, key) = key(store, user.id).await;
-    Caller { user: user.no, key: key.no }
+    Caller { user: user.no, key: key.no, plan: PlanId::NIL }
 }
 
 pub(crate) async fn requests(store: &Store, caller: Caller, day: Day) -> u64 {

@@ -115,8 +115,8 @@ async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, lanes: usiz
 async fn restored(store: &Store, clock: &Clock) -> Result<Meter, StoreError> {
     let meter = Meter::default();
     let today = clock.now().day();
-    for (caller, credits) in store.day_credits(today).await? {
-        meter.restore_credits(caller, today, credits);
+    for (user, key, credits) in store.day_credits(today).await? {
+        meter.restore_credits((user, key), today, credits);
     }
     Ok(meter)
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use ::spool::{Opened, Opening, Record, Spool, SpoolError};
-use access::{Credits, Day, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
-use meter::{Attempt, Caller, Counts, Outcome, UsageEvent};
+use access::{Day, KeyNo, PlanId, RequestId, Timestamp, UserNo};
+use meter::{Attempt, Caller, Charge, Counts, Outcome, UsageEvent};
 use uuid::Uuid;
 
 use super::{OPTIONS, drained, in_folder, names_its_place};
@@ -138,7 +138,7 @@ fn whole() -> Vec<(String, Vec<u8>)> {
 fn record(n: u32) -> Record {
     let of = if n % 5 == 2 { n - 1 } else { n };
     let id = Uuid::from_u128(u128::from(of) << 80 | 7 << 76);
-    let caller = Some(Caller { user: UserNo(1), key: KeyNo(n.into()) });
+    let caller = Some(Caller { user: UserNo(1), key: KeyNo(n.into()), plan: PlanId::NIL });
     let route: Arc<str> = Arc::from("users");
     let day = Day(20_000);
     if n % 5 == 4 {
@@ -152,12 +152,10 @@ fn record(n: u32) -> Record {
             caller,
             started_at,
             day,
-            credits: Credits(1),
+            reserved: Charge { credits: 1, tokens: n.into(), money: 7 },
             route,
             format: None,
             model: Some("m".repeat((n * 37 % 300) as usize).into()),
-            reserved_tokens: n.into(),
-            reserved_cost: NanoUsd(7),
             price_version: None,
         });
     }
@@ -167,6 +165,7 @@ fn record(n: u32) -> Record {
         answered_model: None,
         status: Some(200),
         upstream_id: Some("r".repeat((n * 37 % 300) as usize).into()),
+        raw_usage: None,
         usage: None,
         cost: None,
         price_version: None,
@@ -178,7 +177,7 @@ fn record(n: u32) -> Record {
         caller,
         started_at,
         day,
-        credits: Credits(1),
+        charge: Charge::credits(1),
         route,
         format: None,
         model: None,

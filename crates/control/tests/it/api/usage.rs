@@ -24,7 +24,7 @@ pub(crate) fn of(holder: &Holder, at: Timestamp) -> UsageEvent {
 /// What was refused before it was sent.
 pub(crate) fn refused(holder: &Holder, at: Timestamp, code: &str, status: u16) -> UsageEvent {
     UsageEvent {
-        credits: access::Credits(0),
+        charge: meter::Charge::default(),
         attempts: Vec::new(),
         status,
         refusal: Some(code.into()),

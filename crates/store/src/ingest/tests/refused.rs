@@ -1,11 +1,12 @@
 use super::*;
+use meter::Charge;
 
 /// What we refused before it was sent.
 fn refused(model: Option<&str>) -> UsageEvent {
     UsageEvent {
         id: id(),
         model: model.map(Into::into),
-        credits: Credits(0),
+        charge: Charge::default(),
         status: 429,
         outcome: Outcome::Completed,
         attempts: Vec::new(),

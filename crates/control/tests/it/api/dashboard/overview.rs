@@ -29,7 +29,8 @@ async fn an_overview_tells_the_month_by_key_and_model() {
         of(&bob, at(5)),
     ];
     for event in events.iter().filter(|event| event.day == NOON.day()) {
-        world.meter.restore_credits(event.caller.unwrap(), event.day, event.credits.0.into());
+        let caller = event.caller.unwrap();
+        world.meter.restore_credits((caller.user, caller.key), event.day, event.charge.credits);
     }
     world.record(events).await;
     let answer = ask(&world, &ada, PATH).await;
