@@ -2,6 +2,7 @@
 
 use access::{Refusal, RequestId};
 use config::snapshot::Sizes;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::answer::Problem;
@@ -15,11 +16,11 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 
 /// Refuses what [`crate::strict`] refused to read, and a body that is announced too large.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) fn check_head<B>(request: &http::Request<B>, sizes: &Sizes) -> Result<(), Problem> {
-    if let Some(fault) = request.extensions().get::<Fault>() {
+pub(crate) fn check_head(parts: &Parts, sizes: &Sizes) -> Result<(), Problem> {
+    if let Some(fault) = parts.extensions.get::<Fault>() {
         return Err(refused(*fault, sizes));
     }
-    if let Some(length) = content_length(request.headers())
+    if let Some(length) = content_length(&parts.headers)
         && length > sizes.body_bytes_max
     {
         return Err(too_large(sizes.body_bytes_max));
@@ -78,7 +79,7 @@ mod tests {
     }
 
     fn check(request: http::request::Builder) -> Option<Refusal> {
-        check_head(&request.body(()).unwrap(), &sizes()).err().map(|problem| problem.refusal)
+        check_head(&request.body(()).unwrap().into_parts().0, &sizes()).err().map(|problem| problem.refusal)
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use access::Refusal;
 use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -20,6 +21,10 @@ use crate::answer::Problem;
 use crate::gate::{Held, Pass};
 use crate::relay::Relay;
 use crate::watch::Busy;
+
+/// Of a refused request's body so much is read, for so long, to keep its connection.
+const DISCARD_BYTES_MAX: u64 = 64 * 1024;
+const DISCARD_FOR: Duration = Duration::from_millis(100);
 
 /// The body of an answer; while it lives its request is in flight.
 pub(crate) struct Body {
@@ -166,10 +171,8 @@ impl Progress {
 
 impl Upload {
     /// A body as it arrives, at most `bytes_max` of it.
-    pub(crate) fn stream(incoming: Incoming, bytes_max: u64, now: Instant) -> (Self, Rc<Progress>) {
-        if incoming.is_end_stream() {
-            return Self::segments(std::iter::empty(), now);
-        }
+    pub(crate) fn stream(incoming: Option<Incoming>, bytes_max: u64, now: Instant) -> (Self, Rc<Progress>) {
+        let Some(incoming) = incoming else { return Self::segments(std::iter::empty(), now) };
         let progress = Progress::new(false, 0, now);
         let stream = Stream { again: VecDeque::new(), incoming, progress: progress.clone(), bytes_max };
         (Self::Stream(stream), progress)
@@ -277,6 +280,56 @@ impl Stream {
     fn fail(&self, failed: Failed) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
         self.progress.failed.set(Some(failed));
         Poll::Ready(Some(Err(failed)))
+    }
+}
+
+/// A request's body, until somebody takes it.
+pub(crate) enum Arriving {
+    /// Nobody has; `may_discard` where what comes is little, and is sent without being asked for.
+    Unread { incoming: Incoming, may_discard: bool },
+    /// It goes on to somebody.
+    Taken,
+    /// All of it is here, or there is none.
+    Whole,
+}
+
+impl Arriving {
+    pub(crate) fn new(headers: &HeaderMap, incoming: Incoming) -> Self {
+        if incoming.is_end_stream() {
+            return Self::Whole;
+        }
+        let is_little = admit::content_length(headers).is_none_or(|bytes| bytes <= DISCARD_BYTES_MAX);
+        Self::Unread { incoming, may_discard: is_little && !headers.contains_key(header::EXPECT) }
+    }
+
+    /// The body, for who reads it or passes it on.
+    pub(crate) fn take(&mut self) -> Option<Incoming> {
+        match std::mem::replace(self, Self::Taken) {
+            Self::Unread { incoming, .. } => Some(incoming),
+            Self::Taken => None,
+            Self::Whole => {
+                *self = Self::Whole;
+                None
+            }
+        }
+    }
+
+    /// Reads what is left, where that is little: on a connection with half a body no other request can come. Says whether
+    /// all of it is here.
+    pub(crate) async fn discard(&mut self) -> bool {
+        let Self::Unread { incoming, may_discard: true } = self else { return matches!(self, Self::Whole) };
+        let (deadline, mut bytes) = (Instant::now() + DISCARD_FOR, 0);
+        while let Ok(Some(Ok(frame))) = timeout_at(deadline, incoming.frame()).await {
+            bytes += frame.data_ref().map_or(0, length);
+            if incoming.is_end_stream() {
+                *self = Self::Whole;
+                return true;
+            }
+            if bytes > DISCARD_BYTES_MAX {
+                break;
+            }
+        }
+        incoming.is_end_stream()
     }
 }
 

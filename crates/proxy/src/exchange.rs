@@ -9,6 +9,7 @@ use access::{Principal, Refusal, RequestId, Timestamp};
 use ai::{Format, Seen, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, Provider, Timeouts};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
 use meter::{Attempt, Billed, Caller, Committed, Outcome, Reservation};
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::admit;
 use crate::answer::Problem;
-use crate::body::Progress;
+use crate::body::{Arriving, Progress};
 use crate::connection::At;
 use crate::transform::Asker;
 use crate::upstream::socket::Probe;
@@ -35,6 +36,7 @@ pub(crate) struct Exchange {
     pub(crate) started_at: Timestamp,
     pub(crate) method: Method,
     pub(crate) target: Option<PathAndQuery>,
+    pub(crate) body: Arriving,
     pub(crate) correlation: Option<HeaderValue>,
     pub(crate) route: Arc<str>,
     pub(crate) events: Events,
@@ -91,7 +93,7 @@ pub(crate) struct Sending {
 
 impl Exchange {
     /// A request whose head has arrived; its route is not known yet.
-    pub(crate) fn begin<B>(at: &Rc<At>, request: &http::Request<B>) -> Box<Self> {
+    pub(crate) fn begin(at: &Rc<At>, parts: &Parts, body: Arriving) -> Box<Self> {
         let worker = &at.worker;
         let started_at = worker.shared.clock.now();
         let snapshot = worker.snapshot();
@@ -101,9 +103,10 @@ impl Exchange {
             id_value: admit::id_value(id),
             begun: Instant::now(),
             started_at,
-            method: request.method().clone(),
-            target: request.uri().path_and_query().cloned(),
-            correlation: admit::correlation(request.headers()),
+            method: parts.method.clone(),
+            target: parts.uri.path_and_query().cloned(),
+            body,
+            correlation: admit::correlation(&parts.headers),
             route: worker.handles.unmatched(),
             events: Events::Folded,
             timeouts: snapshot.timeouts,
@@ -175,6 +178,12 @@ impl Exchange {
     /// Whether what it uses is remembered as a row of its own.
     pub(crate) fn leaves_a_row(&self) -> bool {
         self.events == Events::Rows
+    }
+
+    /// Whether all of the request's body came, or comes at once.
+    pub(crate) async fn has_whole_body(&mut self) -> bool {
+        let is_sent = self.sending.as_ref().is_some_and(|sending| sending.progress.is_whole());
+        is_sent || self.body.discard().await
     }
 
     /// What was reserved is used, by an answer of ours.

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::answer::{self, Problem};
-use crate::body::{Body, Upload};
+use crate::body::{Arriving, Body, Upload};
 use crate::connection::At;
 use crate::exchange::Exchange;
 use crate::forward::{Answered, Destination, Outgoing, forward};
@@ -31,12 +31,6 @@ use crate::route::Way;
 use crate::transform::Addressed;
 use crate::watch::Watch;
 use crate::{address, admit, budget, credential, identify, route, scope, strangers, transform};
-
-/// A request as it arrived.
-struct Arrived {
-    parts: Parts,
-    incoming: Incoming,
-}
 
 /// What a request came to.
 enum Served {
@@ -50,14 +44,14 @@ enum Served {
 pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<Body> {
     let busy = at.watch.begin();
     let pass = at.worker.shared.gate.enter();
-    let mut exchange = Exchange::begin(&at, &request);
-    tracing::debug!(request_id = %exchange.id, method = %request.method(), path = request.uri().path(), "request begins");
-    let dialect = route::dialect(&exchange.snapshot, request.uri().path(), request.headers());
-    let has_body = !request.body().is_end_stream();
+    let (parts, incoming) = request.into_parts();
+    let mut exchange = Exchange::begin(&at, &parts, Arriving::new(&parts.headers, incoming));
+    tracing::debug!(request_id = %exchange.id, method = %parts.method, path = parts.uri.path(), "request begins");
+    let dialect = route::dialect(&exchange.snapshot, parts.uri.path(), &parts.headers);
     let served = match &pass {
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %exchange.id);
-            let serving = serve(&mut exchange, request).instrument(span);
+            let serving = serve(&mut exchange, parts).instrument(span);
             AssertUnwindSafe(unless_ending(&at.watch, serving)).catch_unwind().await
         }
         Err(_) => Ok(Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon"))),
@@ -71,12 +65,14 @@ pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<B
         Ok(Served::Theirs { answered, tap, standing }) => relay(exchange, answered, tap, standing),
         Ok(Served::Ours(response)) => finish(&mut exchange, response, Outcome::Completed),
         Err(mut problem) => {
-            if has_body {
-                at.watch.leave_body_unread();
-            }
             exchange.refuse(&mut problem);
             let outcome = problem.outcome;
-            finish(&mut exchange, problem.into_response(dialect, id), outcome)
+            let mut response = problem.into_response(dialect, id);
+            if !exchange.has_whole_body().await {
+                at.watch.leave_body_unread();
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            finish(&mut exchange, response, outcome)
         }
     };
     answer::stamp(response.headers_mut(), id_value);
@@ -100,22 +96,20 @@ async fn unless_ending(
     .await
 }
 
-async fn serve(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Served, Problem> {
-    admit::check_head(&request, &exchange.snapshot.sizes)?;
-    let (parts, incoming) = request.into_parts();
+async fn serve(exchange: &mut Exchange, parts: Parts) -> Result<Served, Problem> {
+    admit::check_head(&parts, &exchange.snapshot.sizes)?;
     match route::find(&exchange.snapshot, &parts)? {
-        Way::Route(route) => plain(exchange, &route, Arrived { parts, incoming }).await,
+        Way::Route(route) => plain(exchange, &route, parts).await,
         Way::Endpoint(called) if called.endpoint == Endpoint::Root => {
             exchange.routed(exchange.worker().handles.endpoint(Endpoint::Root), Events::Folded, exchange.timeouts());
             Ok(Served::Ours(answer::json(br#"{"status":"ok"}"#.to_vec())))
         }
-        Way::Endpoint(called) => llm(exchange, &called, Arrived { parts, incoming }).await,
+        Way::Endpoint(called) => llm(exchange, &called, parts).await,
     }
 }
 
 /// An ordinary route: the body streams through, unread.
-async fn plain(exchange: &mut Exchange, route: &Arc<Route>, arrived: Arrived) -> Result<Served, Problem> {
-    let Arrived { mut parts, incoming } = arrived;
+async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) -> Result<Served, Problem> {
     exchange.routed(route.name.clone(), route.events, exchange.timeouts());
     let standing = match route.auth {
         Auth::None => hold(exchange, Reservation::open()),
@@ -130,7 +124,8 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, arrived: Arrived) ->
         Destination { name: route.upstream.name.clone(), pool: exchange.worker().pools.of(&route.upstream.origin) };
     let forwarded_for = address::told(exchange, &parts.headers);
     transform::to_upstream(&mut parts.headers, &to.pool.host, &exchange.asker(&forwarded_for));
-    let (upload, progress) = Upload::stream(incoming, exchange.snapshot.sizes.body_bytes_max, exchange.begun);
+    let (upload, progress) =
+        Upload::stream(exchange.body.take(), exchange.snapshot.sizes.body_bytes_max, exchange.begun);
     let repeatable = parts.method.is_idempotent();
     let target = transform::target(&parts.uri, "", &to.pool.origin.path);
     let request = outgoing(parts, target, upload)?;
@@ -141,8 +136,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, arrived: Arrived) ->
 }
 
 /// An LLM endpoint: the body is read, the answer tapped.
-async fn llm(exchange: &mut Exchange, called: &Called<'_>, arrived: Arrived) -> Result<Served, Problem> {
-    let Arrived { mut parts, incoming } = arrived;
+async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> Result<Served, Problem> {
     let timeouts = exchange.snapshot.ai.as_ref().map_or(exchange.timeouts(), |ai| ai.timeouts);
     exchange.routed(exchange.worker().handles.endpoint(called.endpoint), Events::Rows, timeouts);
     let principal = know(exchange, &parts.headers).await?;
@@ -154,7 +148,7 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, arrived: Arrived) -> 
     };
     exchange.format = (!called.endpoint.free()).then_some(format);
     let asking = Asking { called, format, headers: &parts.headers, bounds: &principal.bounds };
-    let inference = inference::read(exchange, asking, incoming).await?;
+    let inference = inference::read(exchange, asking).await?;
     let Inference { call, credits, body, usage_injected, held } = inference;
     let credential = credential::choose(&call.provider, &principal)?;
     let standing = hold(exchange, budget::reserve(exchange, &principal, credits)?);
@@ -245,6 +239,10 @@ fn relay(exchange: Box<Exchange>, answered: Answered, tap: Option<Box<Tapped>>, 
         parts.headers.remove(header::CONTENT_LENGTH);
     }
     tell(&mut parts.headers, &exchange, standing);
+    if exchange.sending.as_ref().is_some_and(|sending| sending.progress.caller_owes()) {
+        // An early answer: hyper does not wait for the rest of the request.
+        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     exchange.answers(parts.status);
     parts.version = http::Version::HTTP_11;
     Response::from_parts(parts, Body::relay(Relay::new(incoming, answered.lease, exchange, tap)))

@@ -7,10 +7,9 @@ use ai::{Asked, Called, Format};
 use bytes::Bytes;
 use config::{Resolved, Unresolved};
 use http::{HeaderMap, header};
-use hyper::body::Incoming;
 
 use crate::answer::Problem;
-use crate::body::{self, Bounds};
+use crate::body::{self, Arriving, Bounds};
 use crate::exchange::{Call, Exchange};
 use crate::gate::Held;
 use crate::inflate::{self, Coding};
@@ -41,18 +40,18 @@ pub(crate) struct Inference {
 
 /// Reads the body, finds out who answers, and makes the edits that a body may get.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) async fn read(
-    exchange: &mut Exchange,
-    asking: Asking<'_>,
-    incoming: Incoming,
-) -> Result<Inference, Problem> {
+pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<Inference, Problem> {
     let Asking { called, format, headers, bounds: bound } = asking;
     let coding = inflate::coding(headers)?;
     let sizes = &exchange.snapshot.sizes;
     let mut held = exchange.worker().shared.gate.hold();
     let bounds =
         Bounds { bytes_max: sizes.body_bytes_max, idle: exchange.timeouts().idle, total_at: exchange.total_at() };
-    let mut body = body::read(incoming, &mut held, &bounds).await?;
+    let mut body = match exchange.body.take() {
+        Some(incoming) => body::read(incoming, &mut held, &bounds).await?,
+        None => Bytes::new(),
+    };
+    exchange.body = Arriving::Whole;
     if let Some(coding) = coding {
         (body, held) = plain(coding, body, held, sizes.body_bytes_max).await?;
     }

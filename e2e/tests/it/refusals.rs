@@ -373,3 +373,40 @@ async fn wrong_method_and_unknown_path_below_v1_are_answered_plainly() {
     let error: Value = answer.json()["error"].clone();
     assert_eq!((&error["code"], &error["status"]), (&json!("route_not_found"), &json!(404)));
 }
+
+/// Some clients send head and body apart, and use the connection again unless they are told that it closes.
+#[tokio::test]
+async fn refused_caller_keeps_its_connection_or_is_told_that_it_closes() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let call = whole(Format::Chat);
+    let (head, bytes) = (call.head(gateway.proxy), call.bytes(gateway.proxy));
+    let mut wire = None;
+    for _ in 0..20 {
+        let mut apart = match wire.take() {
+            Some(wire) => wire,
+            None => Wire::connect(gateway.proxy).await.unwrap(),
+        };
+        apart.write(head.as_bytes()).await.unwrap();
+        tokio::task::yield_now().await;
+        apart.write(&bytes[head.len()..]).await.unwrap();
+        let answered = apart.head().await.unwrap();
+        let (answer, mut apart) = Exchange::new(apart, answered, "POST").reuse().await;
+        match answer.expect(401).header("connection") {
+            None => wire = Some(apart),
+            closes => {
+                assert_eq!(closes, Some("close"));
+                apart.closed().await;
+            }
+        }
+    }
+    // Nothing of these is on its way, or too much.
+    for (name, value) in [("content-length", "100000"), ("expect", "100-continue")] {
+        let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+        let call = Call::new("POST", CHAT).header("content-type", "application/json").header(name, value);
+        let call = if name == "expect" { call.header("content-length", "5") } else { call };
+        wire.write(call.head(gateway.proxy).as_bytes()).await.unwrap();
+        let answered = wire.head().await.unwrap();
+        let answer = Exchange::new(wire, answered, "POST").rest().await.expect(401);
+        assert_eq!(answer.header("connection"), Some("close"), "{name}");
+    }
+}
