@@ -72,6 +72,10 @@ refusals! {
     AmbiguousCredentials = "ambiguous_credentials", 400, Caller, Never;
     /// The model speaks another format than the path.
     FormatMismatch = "format_mismatch", 400, Caller, Never;
+    /// The model has no price, and a budget of money holds the caller.
+    PriceUnknown = "price_unknown", 400, Caller, Never;
+    /// Nothing bounds what the call may cost, and a budget holds the caller.
+    CostUnbounded = "cost_unbounded", 400, Caller, Never;
     /// No credential was sent.
     Unauthorized = "unauthorized", 401, Caller, Never;
     /// The credential has not a key's form.
@@ -114,6 +118,8 @@ refusals! {
     RateLimited = "rate_limited", 429, Caller, Later;
     /// The day's quota is used up.
     QuotaExceeded = "quota_exceeded", 429, Caller, Never;
+    /// A budget does not hold what the call may cost.
+    BudgetExceeded = "budget_exceeded", 429, Caller, Never;
     /// The head is larger than its bound.
     HeaderTooLarge = "header_too_large", 431, Caller, Never;
     /// A fault of ours.

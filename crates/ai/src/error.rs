@@ -214,7 +214,7 @@ impl<'a> GoogleBody<'a> {
 fn openai_code(refusal: Refusal) -> &'static str {
     match (refusal.status(), refusal) {
         (401, _) => "invalid_api_key",
-        (_, Refusal::QuotaExceeded) => "insufficient_quota",
+        (_, Refusal::QuotaExceeded | Refusal::BudgetExceeded) => "insufficient_quota",
         (_, Refusal::RateLimited) => "rate_limit_exceeded",
         // `model_not_found` is the same word in both.
         _ => refusal.code(),
@@ -223,7 +223,7 @@ fn openai_code(refusal: Refusal) -> &'static str {
 
 fn openai_type(refusal: Refusal) -> &'static str {
     match (refusal.side(), refusal) {
-        (_, Refusal::QuotaExceeded) => "insufficient_quota",
+        (_, Refusal::QuotaExceeded | Refusal::BudgetExceeded) => "insufficient_quota",
         (_, Refusal::RateLimited) => "requests",
         (Side::Caller, _) => "invalid_request_error",
         (Side::Us | Side::Upstream, _) => "server_error",

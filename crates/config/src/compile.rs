@@ -42,6 +42,7 @@ pub(crate) fn compile<'a>(
     let routes = route::routes(&root, &upstreams);
     let plans = plan::plans(&root);
     let snapshot = Snapshot {
+        budgets: Default::default(),
         brand: server::brand(&root),
         listen,
         control,

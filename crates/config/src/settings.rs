@@ -173,6 +173,7 @@ impl Loaded {
     pub fn settings(&self) -> Vec<Setting> {
         let mut list = Listing { given: &self.given, settings: Vec::new() };
         let Snapshot {
+            budgets: _,
             brand: Brand { name, key_prefix },
             listen,
             control,

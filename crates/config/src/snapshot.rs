@@ -15,6 +15,7 @@ use crate::router::Router;
 /// Everything that was configured, as one value that a request keeps to its end.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
+    pub budgets: Budgets,
     /// The product's name and the prefix of its keys.
     pub brand: Brand,
     /// Addresses of the proxy's listeners; never empty.
@@ -333,6 +334,26 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// What is asked for.
     pub model: Arc<str>,
+}
+
+/// `budgets`.
+#[derive(Debug, Clone, Default)]
+pub struct Budgets {
+    pub unbounded: Unbounded,
+    pub clamp: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unbounded {
+    #[default]
+    Refuse,
+    Window,
+}
+
+impl Budgets {
+    pub fn of(&self, _caller: meter::Caller) -> impl Iterator<Item = (access::BudgetId, u64)> {
+        std::iter::empty()
+    }
 }
 
 /// `ai`.

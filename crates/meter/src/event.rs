@@ -127,10 +127,10 @@ pub struct UsageEvent {
 }
 
 impl UsageEvent {
-    /// Whether it is a request of a day's totals: what never reached an upstream is not.
+    /// Whether it is a request of a day's totals: what never reached an upstream is not. Of what was interrupted nobody knows.
     #[must_use]
-    pub const fn counts(&self) -> bool {
-        !self.attempts.is_empty()
+    pub fn counts(&self) -> bool {
+        !self.attempts.is_empty() || self.outcome == Outcome::Interrupted
     }
 
     /// Whether it is told as an error: an answer of 400 and more, or one of ours.

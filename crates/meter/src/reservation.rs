@@ -113,14 +113,17 @@ impl Reservation {
         self.held.iter().flat_map(Held::parts)
     }
 
-    /// The first byte went to an upstream: from here on the request counts. `at` names the day of an open route.
+    /// The day on which it counts, which is that of its user's credits; `at` names that of an open route.
+    #[must_use]
+    pub fn day(&self, at: Timestamp) -> Day {
+        let of_user = |part: &Part| part.period.per() == Per::Day && matches!(part.budget.subject, Subject::User(_));
+        self.parts().find(of_user).map_or_else(|| at.day(), |part| part.period.first())
+    }
+
+    /// The first byte went to an upstream: from here on the request counts. `at` is as in [`Reservation::day`].
     pub fn commit(mut self, at: Timestamp) -> Committed {
+        let day = self.day(at);
         let held = self.held.take();
-        // The day of a user's credits is the day that the request counts on.
-        let of_user = held.as_ref().and_then(|held| {
-            held.parts().find(|part| part.period.per() == Per::Day && matches!(part.budget.subject, Subject::User(_)))
-        });
-        let day = of_user.map_or_else(|| at.day(), |part| part.period.first());
         Committed { day, reserved: held.as_ref().map(|held| held.charge).unwrap_or_default(), held }
     }
 }

@@ -92,7 +92,9 @@ impl Problem {
                 let message = used_up(exceeded);
                 let until = exceeded.resets_at().0.saturating_sub(clock.now().0);
                 let seconds = seconds_up(Duration::from_micros(until));
-                Self::new(Refusal::QuotaExceeded, message).header(header::RETRY_AFTER, HeaderValue::from(seconds))
+                let is_quota = exceeded.budget.measure == Measure::Credits && exceeded.budget.per == Per::Day;
+                let refusal = if is_quota { Refusal::QuotaExceeded } else { Refusal::BudgetExceeded };
+                Self::new(refusal, message).header(header::RETRY_AFTER, HeaderValue::from(seconds))
             }
         }
     }
@@ -113,7 +115,7 @@ impl Problem {
         for (name, value) in self.headers {
             headers.insert(name, value);
         }
-        if dialect.is_some() && self.refusal == Refusal::QuotaExceeded {
+        if dialect.is_some() && matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded) {
             // With it LLM clients would wait and ask again, until midnight.
             headers.remove(header::RETRY_AFTER);
         }

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use access::{Credits, KeyNo, Principal, Refusal};
+use access::{BudgetId, KeyNo, Principal, Refusal};
+use config::snapshot::Budgets;
 use meter::{Ask, Caller, Charge, Limits, Meter, Reservation, Terms};
 use rustc_hash::FxHashMap;
 
@@ -25,48 +26,58 @@ struct Held {
 }
 
 impl Known {
-    /// The limits of `principal`. A key whose terms have changed is another principal.
-    fn limits(&self, meter: &Meter, principal: &Arc<Principal>) -> Arc<Limits> {
+    /// The limits of `principal`, who is held to `budgets` too. A key whose terms have changed is another principal.
+    fn limits(&self, meter: &Meter, principal: &Arc<Principal>, budgets: &Budgets) -> Arc<Limits> {
         let mut known = self.0.borrow_mut();
         if let Some(held) = known.get(&principal.key_no)
             && Arc::ptr_eq(&held.principal, principal)
         {
             return held.limits.clone();
         }
-        let limits = meter.limits(&Terms {
-            caller: Caller::from(&**principal),
-            plan: &principal.plan,
-            bounds: &principal.bounds,
-            budgets: &principal.budgets,
-        });
+        let caller = Caller::from(&**principal);
+        let budgets: Vec<(BudgetId, u64)> = principal.budgets.iter().copied().chain(budgets.of(caller)).collect();
+        let (plan, bounds) = (&principal.plan, &principal.bounds);
+        let limits = meter.limits(&Terms { caller, plan, bounds, budgets: &budgets });
         if known.len() >= KNOWN_MAX && !known.contains_key(&principal.key_no) {
             known.clear();
         }
         known.insert(principal.key_no, Held { principal: principal.clone(), limits: limits.clone() });
         limits
     }
+
+    /// All are found anew: the configuration has changed.
+    pub(crate) fn forget(&self) {
+        self.0.borrow_mut().clear();
+    }
 }
 
-/// Takes what the request may use in advance; `credits` is `None` for a free call.
+/// What the caller is held to.
+pub(crate) fn limits(exchange: &Exchange, principal: &Arc<Principal>) -> Arc<Limits> {
+    let worker = exchange.worker();
+    worker.known.limits(&worker.shared.meter, principal, &exchange.snapshot.budgets)
+}
+
+/// Takes what the request may use in advance; `charge` is `None` for a free call.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn reserve(
     exchange: &Exchange,
-    principal: &Arc<Principal>,
-    credits: Option<Credits>,
+    limits: &Arc<Limits>,
+    charge: Option<Charge>,
 ) -> Result<Reservation, Problem> {
     let worker = exchange.worker();
-    let limits = worker.known.limits(&worker.shared.meter, principal);
     let counted = limits.limits_budgets() || exchange.leaves_a_row();
-    if counted && credits.is_some() && !worker.spool.borrow().room() {
-        return Err(Problem::new(
-            Refusal::SpoolFull,
-            "usage cannot be recorded at the moment, so nothing that is counted is served: try again soon",
-        ));
+    if counted && charge.is_some() && !worker.spool.borrow().room() {
+        return Err(unrecordable());
     }
     let clock = &worker.shared.clock;
-    let charge = credits.map(|credits| Charge::credits(credits.0.into()));
-    let ask = Ask { limits: &limits, charge, at: clock.now(), now: clock.mono() };
+    let ask = Ask { limits, charge, at: clock.now(), now: clock.mono() };
     worker.shared.meter.admit(&ask).map_err(|refused| Problem::of_limit(&refused, clock))
+}
+
+/// What cannot be recorded is not sold.
+pub(crate) fn unrecordable() -> Problem {
+    let message = "usage cannot be recorded at the moment, so nothing that is counted is served: try again soon";
+    Problem::new(Refusal::SpoolFull, message)
 }
 
 #[cfg(test)]
@@ -83,19 +94,19 @@ mod tests {
 
     #[test]
     fn limits_are_found_once_for_a_principal_and_anew_when_it_has_changed() {
-        let (known, meter) = (Known::default(), Meter::default());
+        let (known, meter, none) = (Known::default(), Meter::default(), Budgets::default());
         let (first, changed) = (principal(1, 5), principal(1, 6));
-        let limits = known.limits(&meter, &first);
-        assert!(Arc::ptr_eq(&limits, &known.limits(&meter, &first)));
+        let limits = known.limits(&meter, &first, &none);
+        assert!(Arc::ptr_eq(&limits, &known.limits(&meter, &first, &none)));
         let at = Timestamp(1);
-        assert_eq!((limits.left(at).credits, known.limits(&meter, &changed).left(at).credits), (5, 6));
+        assert_eq!((limits.left(at).credits, known.limits(&meter, &changed, &none).left(at).credits), (5, 6));
     }
 
     #[test]
     fn limits_that_are_kept_are_bounded() {
         let (known, meter) = (Known::default(), Meter::default());
         for key in 0..=i64::try_from(KNOWN_MAX).unwrap() {
-            known.limits(&meter, &principal(key, 1));
+            known.limits(&meter, &principal(key, 1), &Budgets::default());
         }
         assert_eq!(known.0.borrow().len(), 1);
     }

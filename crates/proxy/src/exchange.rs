@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::refusal::Side;
-use access::{Principal, Refusal, RequestId, Timestamp};
+use access::{Day, Principal, Refusal, RequestId, Timestamp};
 use ai::{Format, Seen, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, Provider, Timeouts};
@@ -48,6 +48,8 @@ pub(crate) struct Exchange {
     pub(crate) asked_in_vain: Option<Arc<str>>,
     pub(crate) call: Option<Call>,
     pub(crate) hold: Hold,
+    /// Whether the spool knows of it, and waits for its end.
+    pub(crate) opened: bool,
     pub(crate) upstream: Option<Arc<str>>,
     pub(crate) sending: Option<Sending>,
     pub(crate) attempts: Vec<Attempt>,
@@ -115,6 +117,7 @@ impl Exchange {
             asked_in_vain: None,
             call: None,
             hold: Hold::Nothing,
+            opened: false,
             upstream: None,
             sending: None,
             attempts: Vec::new(),
@@ -173,6 +176,15 @@ impl Exchange {
 
     pub(crate) fn reserved(&mut self, reservation: Reservation) {
         self.hold = Hold::Reserved(reservation);
+    }
+
+    /// The day on which it counts.
+    pub(crate) fn day(&self) -> Day {
+        match &self.hold {
+            Hold::Nothing => self.started_at.day(),
+            Hold::Reserved(reservation) => reservation.day(self.started_at),
+            Hold::Committed(committed) => committed.day(),
+        }
     }
 
     /// Whether what it uses is remembered as a row of its own.

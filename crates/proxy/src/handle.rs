@@ -16,7 +16,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use meter::{Outcome, Reservation, Standing};
+use meter::{Charge, Outcome, Reservation, Standing};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -116,7 +116,8 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
         Auth::Key => {
             let principal = know(exchange, &parts.headers).await?;
             scope::check_route(&principal.bounds, &route.name)?;
-            let reservation = budget::reserve(exchange, &principal, Some(route.credits))?;
+            let charge = Charge::credits(route.credits.0.into());
+            let reservation = budget::reserve(exchange, &budget::limits(exchange, &principal), Some(charge))?;
             hold(exchange, reservation)
         }
     };
@@ -140,18 +141,22 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
     let timeouts = exchange.snapshot.ai.as_ref().map_or(exchange.timeouts(), |ai| ai.timeouts);
     exchange.routed(exchange.worker().handles.endpoint(called.endpoint), Events::Rows, timeouts);
     let principal = know(exchange, &parts.headers).await?;
+    let limits = budget::limits(exchange, &principal);
     let Some(format) = called.endpoint.format() else {
-        let standing = hold(exchange, budget::reserve(exchange, &principal, None)?);
+        let standing = hold(exchange, budget::reserve(exchange, &limits, None)?);
         exchange.spend();
         let listing = Listing { dialect: route::dialect_of(called, &parts.headers), bounds: &principal.bounds };
         return models(exchange, called, &listing, standing).map(Served::Ours);
     };
     exchange.format = (!called.endpoint.free()).then_some(format);
-    let asking = Asking { called, format, headers: &parts.headers, bounds: &principal.bounds };
+    let asking = Asking { called, format, headers: &parts.headers, bounds: &principal.bounds, limits: &limits };
     let inference = inference::read(exchange, asking).await?;
-    let Inference { call, credits, body, usage_injected, held } = inference;
+    let Inference { call, charge, body, usage_injected, held } = inference;
     let credential = credential::choose(&call.provider, &principal)?;
-    let standing = hold(exchange, budget::reserve(exchange, &principal, credits)?);
+    let standing = hold(exchange, budget::reserve(exchange, &limits, charge)?);
+    if let Some(charge) = charge {
+        exchange.open(charge).await?;
+    }
     let to = Destination { name: call.provider.name.clone(), pool: exchange.worker().pools.of(&call.provider.origin) };
     let addressed = Addressed { host: &to.pool.host, kind: call.provider.kind, credential };
     transform::to_provider(&mut parts.headers, &addressed, exchange.id);

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use access::{Credits, KeyBounds, Refusal};
-use ai::{Asked, Called, Format};
+use access::{KeyBounds, Refusal};
+use ai::bound::Extent;
+use ai::{Asked, Called, Format, models};
 use bytes::Bytes;
 use config::{Resolved, Unresolved};
 use http::{HeaderMap, header};
+use meter::{Charge, Limits};
 
 use crate::answer::Problem;
 use crate::body::{self, Arriving, Bounds};
+use crate::bound::{Holding, Sized};
 use crate::exchange::{Call, Exchange};
 use crate::gate::Held;
 use crate::inflate::{self, Coding};
@@ -25,12 +28,14 @@ pub(crate) struct Asking<'a> {
     pub(crate) format: Format,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) bounds: &'a KeyBounds,
+    pub(crate) limits: &'a Arc<Limits>,
 }
 
 /// What is asked of whom.
 pub(crate) struct Inference {
     pub(crate) call: Call,
-    pub(crate) credits: Option<Credits>,
+    /// The most that it may use, of what its caller is held to; `None` for a free call.
+    pub(crate) charge: Option<Charge>,
     pub(crate) body: Bytes,
     /// Whether the answer's usage chunk must be taken out again.
     pub(crate) usage_injected: bool,
@@ -41,7 +46,7 @@ pub(crate) struct Inference {
 /// Reads the body, finds out who answers, and makes the edits that a body may get.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<Inference, Problem> {
-    let Asking { called, format, headers, bounds: bound } = asking;
+    let Asking { called, format, headers, bounds: bound, limits } = asking;
     let coding = inflate::coding(headers)?;
     let sizes = &exchange.snapshot.sizes;
     let mut held = exchange.worker().shared.gate.hold();
@@ -55,7 +60,7 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
     if let Some(coding) = coding {
         (body, held) = plain(coding, body, held, sizes.body_bytes_max).await?;
     }
-    let asked = ask(called, headers, &body).await?;
+    let mut asked = ask(called, headers, &body).await?;
     let resolved = scope::check_model(bound, &asked.model).and_then(|()| {
         exchange.snapshot.resolve_model(format, &asked.model).map_err(|why| unresolved(&why, &asked.model))
     });
@@ -72,11 +77,25 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
         free: called.endpoint.free(),
     };
     exchange.asks(call.clone());
+    let mut charge = (!call.free).then(|| Charge::credits(credits.0.into()));
+    let holding = Holding { limits, budgets: &exchange.snapshot.budgets, at: exchange.worker().shared.clock.now() };
+    if let Some(charge) = &mut charge
+        && holding.asks()
+    {
+        let extent = extent(called, &asked, &body).await?;
+        let (provider, model) = (&call.provider, &*call.model);
+        let price = exchange.snapshot.price(provider, model, None);
+        let most = models::Limits::find(provider.kind.as_str(), [model]);
+        let (bound, lowered) = holding.bound(&Sized { extent: &extent, model, price, limits: most })?;
+        (charge.tokens, charge.money) = (bound.tokens, bound.money);
+        if let Some(lowered) = lowered {
+            asked = asked.with_limit(lowered);
+        }
+    }
     // The edited copy stands beside the body for a moment.
     body::hold(&mut held, body.len())?;
     let rewritten = on_or_off_worker(body.len(), move || asked.rewrite(&body, &model, true)).await?;
-    let credits = (!call.free).then_some(credits);
-    Ok(Inference { call, credits, body: rewritten.body, usage_injected: rewritten.usage_injected, held })
+    Ok(Inference { call, charge, body: rewritten.body, usage_injected: rewritten.usage_injected, held })
 }
 
 /// The body without its coding. A small one can become a large one, so it is always done off the worker.
@@ -104,6 +123,15 @@ async fn ask(called: &Called<'_>, headers: &HeaderMap, body: &Bytes) -> Result<A
         off_worker(move || ai::request::read(&called, content_type.as_deref(), &copy)).await?
     };
     asked.map_err(|error| Problem::new(Refusal::BadRequest, error.to_string()))
+}
+
+/// What the body says of how much may be used.
+async fn extent(called: &Called<'_>, asked: &Asked, body: &Bytes) -> Result<Extent, Problem> {
+    if body.len() <= ON_WORKER_BYTES_MAX {
+        return Ok(Extent::read(called, asked, body));
+    }
+    let (called, asked, body) = (called.clone().into_owned(), asked.clone(), body.clone());
+    off_worker(move || Extent::read(&called, &asked, &body)).await
 }
 
 /// Does what takes time in proportion to `bytes`.

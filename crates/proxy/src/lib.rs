@@ -13,6 +13,7 @@ mod address;
 mod admit;
 mod answer;
 mod body;
+mod bound;
 mod budget;
 mod connection;
 mod credential;

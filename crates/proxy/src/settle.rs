@@ -4,6 +4,7 @@
 
 mod handles;
 mod log;
+mod open;
 mod refusals;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use ai::Seen;
 use ai::price::Terms;
 use config::snapshot::Events;
 use meter::{Attempt, Charge, Committed, Counts, Outcome, Source, Usage, UsageEvent};
+use spool::Record;
 use tokio::time::Instant;
 
 use crate::exchange::{Exchange, Hold, Sending, micros};
@@ -62,7 +64,7 @@ impl Exchange {
         let answering = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
         match std::mem::replace(&mut self.hold, Hold::Nothing) {
             Hold::Committed(committed) => self.record(committed, outcome, duration_us),
-            Hold::Nothing | Hold::Reserved(_) => self.record_refusal(now, outcome, duration_us),
+            Hold::Nothing | Hold::Reserved(_) => self.record_unsent(now, outcome, duration_us),
         }
         log::end(self, &log::End { outcome, duration_us, upstream_id: answering.as_deref() });
     }
@@ -95,7 +97,7 @@ impl Exchange {
             status: sending.status,
             upstream_id: sending.upstream_id.clone().or_else(|| seen.id.map(Arc::from)),
             usage: seen.usage,
-            raw_usage: None,
+            raw_usage: seen.raw_usage.map(Arc::from),
             cost,
             price_version: seen.usage.and(cost).and(price).map(|price| price.version.clone()),
             first_byte_us: sending.first_byte_us,
@@ -117,18 +119,32 @@ impl Exchange {
             committed.settle_as_reserved();
             return;
         }
+        let charge = self.charge(&committed.reserved());
         let recorded = match self.events {
             Events::Folded => self.at.worker.fold.add(&self.counts(&committed)),
             Events::Rows => {
-                let (day, charge) = (committed.day(), committed.reserved());
-                let event = self.event(&Settled { day, charge, outcome, duration_us });
+                let event = self.event(&Settled { day: committed.day(), charge, outcome, duration_us });
                 self.append(event)
             }
         };
         // Dropped unsettled, it shows in `tollgate_meter_interrupted_total`.
         if recorded {
-            committed.settle_as_reserved();
+            committed.settle(&charge);
         }
+    }
+
+    /// What it counts for: what was used, and what was reserved where nobody said.
+    fn charge(&self, reserved: &Charge) -> Charge {
+        self.attempts.iter().fold(Charge::credits(reserved.credits), |charge, attempt| {
+            let (usage, cost) = (attempt.usage, attempt.cost);
+            let money = cost.map_or(reserved.money, |cost| u64::try_from(cost.0).unwrap_or(0));
+            let tokens = match (usage, cost) {
+                (Some(usage), _) => usage.total(),
+                (None, Some(NanoUsd(0))) => 0,
+                (None, _) => reserved.tokens,
+            };
+            charge.and(&Charge { credits: 0, tokens, money })
+        })
     }
 
     fn counts(&self, committed: &Committed) -> Counts {
@@ -167,8 +183,9 @@ impl Exchange {
         }
     }
 
-    fn append(&self, event: UsageEvent) -> bool {
-        let appended = self.at.worker.spool.borrow_mut().append(&spool::Record::Event(event));
+    fn append(&mut self, event: UsageEvent) -> bool {
+        let record = if std::mem::take(&mut self.opened) { Record::Close(event) } else { Record::Event(event) };
+        let appended = self.at.worker.spool.borrow_mut().append(&record);
         if let Err(error) = &appended {
             tracing::error!(request_id = %self.id, %error, "usage event cannot be recorded");
         }

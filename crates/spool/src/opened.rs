@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use access::{Day, RequestId, Timestamp};
-use meter::{Caller, Charge};
+use meter::{Caller, Charge, Outcome, UsageEvent};
 use serde::{Deserialize, Serialize};
+
+/// The status of a request whose caller was cut off by the death of the process.
+const UNANSWERED: u16 = 500;
 
 /// A request as it was admitted. It is appended before the request's first byte goes to an upstream; what became of it is a
 /// [`crate::Record::Close`] of the same id.
@@ -28,6 +31,32 @@ pub struct Opened {
     pub model: Option<Arc<str>>,
     /// The version of the price that this was reckoned with; `None` where the model has none.
     pub price_version: Option<Arc<str>>,
+}
+
+impl Opened {
+    /// Its end, where its process died before: all that it was admitted for counts, and nobody knows what it used.
+    #[must_use]
+    pub fn interrupted(&self) -> UsageEvent {
+        let Self { id, caller, started_at, day, reserved, .. } = *self;
+        UsageEvent {
+            id,
+            caller,
+            started_at,
+            day,
+            charge: reserved,
+            route: self.route.clone(),
+            format: self.format.clone(),
+            model: self.model.clone(),
+            streamed: false,
+            status: UNANSWERED,
+            outcome: Outcome::Interrupted,
+            request_bytes: 0,
+            response_bytes: 0,
+            duration_us: 0,
+            attempts: Vec::new(),
+            refusal: None,
+        }
+    }
 }
 
 /// A request that was open when its process died.

@@ -4,6 +4,7 @@
 //! writes; what lies before it is written already. An event counts once by its id too. A segment of the spool is released
 //! only when what was committed of it survives a power cut.
 
+mod carried;
 mod checkpoint;
 mod fold;
 mod insert;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use spool::{Position, Reader, Record, SpoolError};
+use spool::{Opened, Position, Reader, Record, SpoolError};
 use thiserror::Error;
 
 use crate::dialect::Query;
@@ -26,6 +27,7 @@ use crate::outage::{Outage, Trouble, causes};
 use crate::pace::Pace;
 use crate::statement::{statements, unsigned};
 use crate::store::Store;
+use carried::Carried;
 use checkpoint::Checkpoints;
 use names::Names;
 use write::Rows;
@@ -96,7 +98,7 @@ async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, Store
 pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: impl Future<Output = ()>) -> Reader {
     let mut reader = reader;
     let store = node.store();
-    let mut names = Names::default();
+    let (mut names, mut carried) = (Names::default(), Carried::default());
     let mut outage = Outage::new("ingest");
     let mut ahead = Trouble::default();
     let mut stored = None;
@@ -114,7 +116,7 @@ pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: im
             tracing::warn!(%error, cause = causes(&error), "the spool cannot grow; it is tried again");
         }
         let written = match batch {
-            Ok(batch) => write(&node, batch, &mut names, &stats).await,
+            Ok(read) => write(&node, read, (&mut names, &mut carried), &stats).await,
             Err(error) => Err(error),
         };
         checkpoints.turn(store, written.as_ref().is_ok_and(|written| written.records > 0)).await;
@@ -151,10 +153,10 @@ pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: im
 /// # Errors
 /// [`IngestError`]; what was not written waits in the spool.
 pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Result<(), IngestError> {
-    let mut names = Names::default();
+    let (mut names, mut carried) = (Names::default(), Carried::default());
     loop {
-        let batch = reader.next_batch(BATCH_RECORDS_MAX)?;
-        let written = write(node, batch, &mut names, stats).await?;
+        let read = Read::next(reader, BATCH_RECORDS_MAX)?;
+        let written = write(node, read, (&mut names, &mut carried), stats).await?;
         release(node.store(), reader, &written.batch)?;
         note_depth(reader, stats);
         if written.records == 0 {
@@ -167,6 +169,21 @@ pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Res
     Ok(())
 }
 
+/// What was read of the spool, and what is still open of what goes with it.
+#[derive(Debug)]
+struct Read {
+    batch: spool::Batch,
+    carried: Vec<Opened>,
+}
+
+impl Read {
+    fn next(reader: &mut Reader, records_max: usize) -> Result<Self, SpoolError> {
+        let batch = reader.next_batch(records_max)?;
+        let carried = reader.carried(&batch);
+        Ok(Self { batch, carried })
+    }
+}
+
 /// A batch that is stored and may be released.
 #[derive(Debug)]
 struct Written {
@@ -177,17 +194,18 @@ struct Written {
 
 async fn write(
     node: &Node,
-    mut batch: spool::Batch,
-    names: &mut Names,
+    read: Read,
+    known: (&mut Names, &mut Carried),
     stats: &IngestStats,
 ) -> Result<Written, IngestError> {
+    let Read { mut batch, carried } = read;
     let read = std::mem::take(&mut batch.records);
     let records = read.len();
     let events = read.iter().filter(|record| matches!(record, Record::Close(_) | Record::Event(_))).count();
-    let mut rows = Rows { records: batch.places().zip(read).collect(), read: batch.positions().collect() };
+    let mut rows = Rows { records: batch.places().zip(read).collect(), read: batch.positions().collect(), carried };
     let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
-        took = rows.write(node, names).await?;
+        took = rows.write(node, known).await?;
         let store = node.store();
         store.last_use().note_all(rows.uses(store.clock().now()));
         stats.events.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -209,13 +227,13 @@ async fn turn(
     (mut reader, records_max): (Reader, usize),
     stored: Option<spool::Batch>,
     stats: Arc<IngestStats>,
-) -> (Reader, Result<spool::Batch, IngestError>) {
+) -> (Reader, Result<Read, IngestError>) {
     let store = store.clone();
     let turned = tokio::task::spawn_blocking(move || {
         let released = stored.map_or(Ok(()), |stored| release(&store, &mut reader, &stored));
         let batch = released.and_then(|()| {
             note_depth(&mut reader, &stats);
-            Ok(reader.next_batch(records_max)?)
+            Ok(Read::next(&mut reader, records_max)?)
         });
         (reader, batch)
     });
@@ -240,12 +258,12 @@ fn note_depth(reader: &mut Reader, stats: &IngestStats) {
 pub(crate) use names::clip;
 
 #[cfg(test)]
-pub(crate) use names::STATEMENTS as NAMES;
+pub(crate) use {carried::STATEMENTS as CARRIED, names::STATEMENTS as NAMES};
 
 /// Every SQL text that is put together here.
 #[cfg(test)]
 pub(crate) fn texts(kind: crate::dialect::Kind) -> Vec<String> {
-    [tables::texts(kind), write::texts(kind)].concat()
+    [tables::texts(kind), write::texts(kind), carried::texts(kind)].concat()
 }
 
 #[cfg(test)]

@@ -164,6 +164,12 @@ fn tell(notes: &[Note], kept: &Kept) {
         tracing::warn!("{note}");
     }
     let (cuts, lost) = kept.counted.as_ref().map(|counted| (&*counted.cuts, &*counted.lost)).unwrap_or_default();
+    if let Some(interrupted) = kept.counted.as_ref().map(|counted| counted.interrupted).filter(|many| *many > 0) {
+        tracing::warn!(
+            interrupted,
+            "requests were under way when the last run ended; what they were admitted for counts"
+        );
+    }
     for cut in cuts {
         tracing::warn!(?cut, "the spool had a torn tail, which was cut");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::KeyNo;
-use meter::Outcome;
+use meter::{Charge, Outcome};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
@@ -59,19 +59,23 @@ impl Refusals {
 }
 
 impl Exchange {
-    /// Leaves a row of an LLM request of a known caller that was refused before anything of it was sent. Nobody refused what
-    /// the caller took back, and a token count leaves no row either way.
-    pub(super) fn record_refusal(&mut self, now: Instant, outcome: Outcome, duration_us: u64) {
-        let (Some(caller), Some(_), Some(_)) = (self.caller, self.format, &self.refusal) else { return };
-        // What the spool keeps in reserve is for requests that were admitted.
-        let worker = &self.at.worker;
-        if outcome == Outcome::CallerGone || !worker.spool.borrow().room() || !worker.refusals.takes(caller.key, now) {
-            return;
+    /// Ends what was not sent. What was opened leaves a row, and so does an LLM request of a known caller that was refused;
+    /// nobody refused what the caller took back, and a token count leaves no row either way.
+    pub(super) fn record_unsent(&mut self, now: Instant, outcome: Outcome, duration_us: u64) {
+        let is_refused = self.refusal.is_some() && outcome != Outcome::CallerGone;
+        if self.opened || (is_refused && self.takes_a_row(now)) {
+            let (day, charge) = (self.started_at.day(), Charge::default());
+            let mut event = self.event(&Settled { day, charge, outcome, duration_us });
+            event.model = self.known_model();
+            self.append(event);
         }
-        let settled = Settled { day: self.started_at.day(), charge: meter::Charge::default(), outcome, duration_us };
-        let mut event = self.event(&settled);
-        event.model = self.known_model();
-        self.append(event);
+    }
+
+    fn takes_a_row(&self, now: Instant) -> bool {
+        let (Some(caller), Some(_)) = (self.caller, self.format) else { return false };
+        let worker = &self.at.worker;
+        // What the spool keeps in reserve is for requests that were admitted.
+        worker.spool.borrow().room() && worker.refusals.takes(caller.key, now)
     }
 
     /// The model that was asked for, where the configuration or a price list names it: each name that is met becomes a row of

@@ -116,7 +116,8 @@ async fn llm_call_that_goaway_leaves_out_is_sent_again_and_counts_once() {
     got.is_answer("ok", true);
     assert_eq!(raw.asked(), [(1, "stream 1".to_owned()), (2, "stream 1".to_owned())]);
     assert_eq!(ended, ONE);
-    let [Record::Event(event)] = records.as_slice() else { panic!("one event: {records:?}") };
+    let [Record::Open(opened), Record::Close(event)] = records.as_slice() else { panic!("one event: {records:?}") };
+    assert_eq!((opened.id, opened.reserved), (event.id, event.charge));
     let attempts: Vec<_> = event.attempts.iter().map(|attempt| (attempt.status, attempt.cost)).collect();
     assert_eq!(attempts, [(None, Some(NanoUsd(0))), (Some(200), None)], "what had no effect costs nothing");
 }

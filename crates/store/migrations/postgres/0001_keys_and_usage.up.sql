@@ -361,6 +361,27 @@ CREATE TABLE ingested (
     UNIQUE (node_id, lane)
 );
 
+-- Requests that were open when their segments of a node's spool went, until their ends are stored. id: the request's; opened: JSON.
+CREATE TABLE open_requests (
+    id         UUID NOT NULL PRIMARY KEY,
+    node_id    UUID NOT NULL REFERENCES nodes (id),
+    opened     TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+CREATE INDEX open_requests_node ON open_requests (node_id);
+
+-- What providers said of usage, as it stood in their answers. no: the attempt's, from 1.
+CREATE TABLE usage_raw (
+    id         UUID NOT NULL PRIMARY KEY,
+    event_id   UUID NOT NULL,
+    no         BIGINT NOT NULL,
+    raw        TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (event_id, no)
+);
+
 -- One row: the oldest migration that a binary must know to run on this store. One that only adds leaves it; one that takes
 -- away what older binaries use raises it.
 CREATE TABLE schema_floor (

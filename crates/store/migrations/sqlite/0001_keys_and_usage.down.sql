@@ -1,4 +1,6 @@
 DROP TABLE schema_floor;
+DROP TABLE usage_raw;
+DROP TABLE open_requests;
 DROP TABLE ingested;
 DROP TABLE nodes;
 DROP TABLE revision;

@@ -43,6 +43,10 @@ pub(crate) async fn filled(place: &Place) -> Store {
     };
     writers[0].append(&Record::Counts { id: store.new_id(), counts: vec![counts] }).unwrap();
     crate::ingest::drain(&node, &mut reader, &IngestStats::default()).await.unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    let open = "INSERT INTO open_requests (id, node_id, opened, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";
+    transaction.query(open).bind(store.new_id()).bind(node.id()).bind("{}").bind(7_i64).run().await.unwrap();
+    transaction.commit().await.unwrap();
     store
 }
 
@@ -91,7 +95,7 @@ fn event(store: &Store, caller: Option<Caller>, attempts: usize) -> UsageEvent {
         answered_model: None,
         status: Some(200),
         upstream_id: Some("req_1".into()),
-        raw_usage: None,
+        raw_usage: Some("{\"größe\":1}".into()),
         usage: Some(usage),
         cost: Some(NanoUsd(46)),
         price_version: Some("v1".into()),

@@ -164,7 +164,8 @@ fn totals(event: &UsageEvent) -> Totals {
     let usage = usage(&event.attempts);
     let [input, cached_input, cache_write_short, cache_write_long, output, reasoning] =
         usage.map_or([None; 6], |usage| usage.folded()).map(Option::unwrap_or_default);
-    let unpriced = event.format.is_some() && event.attempts.iter().any(|attempt| attempt.cost.is_none());
+    let unknown = event.attempts.is_empty() || event.attempts.iter().any(|attempt| attempt.cost.is_none());
+    let unpriced = event.format.is_some() && unknown;
     Totals {
         requests: 1,
         credits: event.charge.credits,

@@ -203,6 +203,20 @@ pub(crate) static MINUTES: Insert = Insert::new(
         updated_at = excluded.updated_at",
 );
 
+/// What a provider said of usage.
+pub(crate) static RAW: Insert = Insert::new(
+    "usage_raw",
+    &["id", "event_id", "no", "raw", "created_at", "updated_at"],
+    "ON CONFLICT (event_id, no) DO NOTHING",
+);
+
+/// Requests that are open still.
+pub(crate) static OPEN_REQUESTS: Insert = Insert::new(
+    "open_requests",
+    &["id", "node_id", "opened", "created_at", "updated_at"],
+    "ON CONFLICT (id) DO NOTHING",
+);
+
 /// A place a lane, instead of an earlier one that is there.
 pub(crate) static POSITIONS: Insert = Insert::new(
     "ingested",
@@ -215,6 +229,6 @@ pub(crate) static POSITIONS: Insert = Insert::new(
 /// Every text of these statements.
 #[cfg(test)]
 pub(crate) fn texts(kind: Kind) -> Vec<String> {
-    let inserts = [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &MODELS, &MINUTES, &POSITIONS];
+    let inserts = [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &MODELS, &MINUTES, &RAW, &OPEN_REQUESTS, &POSITIONS];
     inserts.into_iter().flat_map(|insert| insert.all_texts(kind)).collect()
 }

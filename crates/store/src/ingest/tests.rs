@@ -36,7 +36,7 @@ fn attempt() -> Attempt {
         answered_model: Some("gpt-2026".into()),
         status: Some(201),
         upstream_id: Some("req_1".into()),
-        raw_usage: None,
+        raw_usage: Some("{}".into()),
         usage: Some(usage),
         cost: Some(NanoUsd(46)),
         price_version: Some("v1".into()),
@@ -51,7 +51,7 @@ fn event() -> UsageEvent {
         caller: Some(Caller { user: UserNo(31), key: KeyNo(32), plan: PlanId::NIL }),
         started_at: Timestamp(33),
         day: Day(34),
-        charge: Charge::credits(35),
+        charge: Charge { credits: 35, tokens: 36, money: 37 },
         route: "ai".into(),
         format: Some("chat".into()),
         model: Some("fast".into()),
@@ -69,8 +69,9 @@ fn event() -> UsageEvent {
 async fn ingest(node: &Node, events: Vec<UsageEvent>, counts: Vec<Counts>) {
     let counts = (!counts.is_empty()).then(|| Record::Counts { id: id().0, counts });
     let records = events.into_iter().map(Record::Event).chain(counts);
-    let mut rows = Rows { records: records.map(|record| (PLACE, record)).collect(), read: Vec::new() };
-    rows.write(node, &mut Names::default()).await.unwrap();
+    let mut rows =
+        Rows { records: records.map(|record| (PLACE, record)).collect(), read: Vec::new(), carried: Vec::new() };
+    rows.write(node, (&mut Names::default(), &mut Carried::default())).await.unwrap();
 }
 
 /// Makes a table refuse every new row; with PostgreSQL's `state`, where it is one.
@@ -112,8 +113,8 @@ async fn table(store: &Store, name: &str) -> Vec<BTreeMap<String, String>> {
         .collect();
     columns.sort();
     let text = |(column, kind): &(String, String)| match kind.as_str() {
-        "BLOB" => format!("lower(hex({column}))"),
-        "UUID" => format!("replace(CAST({column} AS TEXT), '-', '')"),
+        "BLOB" => format!("CASE WHEN {column} IS NULL THEN '-' ELSE lower(hex({column})) END"),
+        "UUID" => format!("coalesce(replace(CAST({column} AS TEXT), '-', ''), '-')"),
         "BOOLEAN" => format!("CASE WHEN {column} THEN '1' ELSE '0' END"),
         _ => format!("coalesce(CAST({column} AS TEXT), '-')"),
     };
@@ -143,11 +144,15 @@ fn expect(row: &BTreeMap<String, String>, columns: &str) {
 async fn each_figure_stands_in_its_column() {
     for place in Place::both().await {
         let store = place.open().await;
-        ingest(&place.join(&store).await, vec![event()], Vec::new()).await;
+        let node = place.join(&store).await;
+        let event = event();
+        let id = event.id.0.simple().to_string();
+        ingest(&node, vec![event], Vec::new()).await;
         let events = table(&store, "usage_events").await;
         expect(
         &events[0],
-        "user_no=31 key_no=32 started_at=33 day=34 credits=35 route_no=ai format=chat model_no=fast streamed=1 status=200
+        "user_no=31 key_no=32 plan_id=00000000000000000000000000000000 started_at=33 day=34 credits=35 charged_tokens=36
+         charged_nano=37 route_no=ai format=chat model_no=fast streamed=1 status=200
          outcome=caller_gone refusal=- request_bytes=36 response_bytes=37 duration_us=38 attempts=1 provider_no=openai
          provider_model_no=gpt answered_model_no=gpt-2026 upstream_status=201 upstream_id=req_1 usage_source=reported
          input_tokens=41 cached_input_tokens=42 cache_write_short_tokens=43 cache_write_long_tokens=44 output_tokens=45
@@ -157,10 +162,19 @@ async fn each_figure_stands_in_its_column() {
         let days = table(&store, "daily_usage").await;
         expect(
             &days[0],
-            "user_no=31 key_no=32 day=34 requests=1 credits=35 input_tokens=43 cached_input_tokens=42
-         cache_write_short_tokens=43 cache_write_long_tokens=44 output_tokens=50 reasoning_tokens=0 cost_nano=46
-         unpriced_requests=0",
+            &format!(
+                "user_no=31 key_no=32 node_id={} day=34 requests=1 credits=35 charged_tokens=36 charged_nano=37
+         input_tokens=43 cached_input_tokens=42 cache_write_short_tokens=43 cache_write_long_tokens=44 output_tokens=50
+         reasoning_tokens=0 cost_nano=46 unpriced_requests=0",
+                node.id().simple()
+            ),
         );
+        let plans = table(&store, "daily_plans").await;
+        let plan = PlanId::NIL.0.simple();
+        let charged = "day=34 credits=35 charged_tokens=36 charged_nano=37";
+        expect(&plans[0], &format!("{charged} plan_id={plan} node_id={}", node.id().simple()));
+        let raw = table(&store, "usage_raw").await;
+        expect(&raw[0], &format!("event_id={} no=1 raw={{}}", id));
         let models = table(&store, "daily_models").await;
         expect(
             &models[0],
@@ -248,13 +262,13 @@ async fn a_batch_that_fails_leaves_nothing() {
         let mut names = Names::default();
         // A place that the trigger refuses stands for any failure after the rows.
         refuse(&store, "ingested", "P0001").await;
-        let mut rows = Rows { records: vec![(PLACE, Record::Event(event()))], read: vec![PLACE] };
-        assert!(rows.write(&node, &mut names).await.is_err());
+        let mut rows = Rows { records: vec![(PLACE, Record::Event(event()))], read: vec![PLACE], carried: Vec::new() };
+        assert!(rows.write(&node, (&mut names, &mut Carried::default())).await.is_err());
         for empty in ["usage_events", "daily_usage", "names", "ingested"] {
             assert_eq!(table(&store, empty).await, [], "{empty}");
         }
         allow(&store, "ingested").await;
-        rows.write(&node, &mut names).await.unwrap();
+        rows.write(&node, (&mut names, &mut Carried::default())).await.unwrap();
         assert_eq!(table(&store, "usage_events").await[0]["route_no"], "ai");
         assert_eq!(node.ingested().await.unwrap(), rows.read);
     }
@@ -270,7 +284,7 @@ async fn the_number_of_names_in_memory_is_bounded() {
             (0..count).map(|nth| UsageEvent { id: id(), model: Some(format!("{round}-{nth}").into()), ..event() });
         let records = events.map(|event| (PLACE, Record::Event(event))).collect();
         let mut rows = Rows { records, ..Rows::default() };
-        rows.write(&node, &mut names).await.unwrap();
+        rows.write(&node, (&mut names, &mut Carried::default())).await.unwrap();
     }
     assert!(names.get(names::Kind::Model, "0-0").is_none());
     assert!(names.get(names::Kind::Model, "1-0").is_some());
@@ -305,16 +319,18 @@ async fn what_was_committed_though_it_was_reported_as_failed_is_not_counted_agai
         };
         spool.writers[0].append(&counts(1)).unwrap();
         spool.writers[1].append(&counts(10)).unwrap();
-        let before = spool.reader.next_batch(9).unwrap();
-        write(&node, spool.reader.next_batch(9).unwrap(), &mut names, &stats).await.unwrap();
+        let before = Read::next(&mut spool.reader, 9).unwrap();
+        write(&node, Read::next(&mut spool.reader, 9).unwrap(), (&mut names, &mut Carried::default()), &stats)
+            .await
+            .unwrap();
         // Not released: the same again, and one more behind it in a lane.
         spool.writers[0].append(&counts(100)).unwrap();
-        let longer = spool.reader.next_batch(9).unwrap();
-        assert_eq!(longer.records.len(), 3);
-        write(&node, longer, &mut names, &stats).await.unwrap();
+        let longer = Read::next(&mut spool.reader, 9).unwrap();
+        assert_eq!(longer.batch.records.len(), 3);
+        write(&node, longer, (&mut names, &mut Carried::default()), &stats).await.unwrap();
         assert_eq!(counted().await, ["111"]);
         let ingested = node.ingested().await.unwrap();
-        write(&node, before, &mut names, &stats).await.unwrap();
+        write(&node, before, (&mut names, &mut Carried::default()), &stats).await.unwrap();
         assert_eq!((counted().await, node.ingested().await.unwrap()), (vec!["111".to_owned()], ingested));
     }
 }
@@ -361,7 +377,9 @@ async fn ingest_goes_on_when_a_full_disk_has_room_again() {
         spool.writers[0]
             .append(&Record::Event(UsageEvent { model: Some(id().to_string().into()), ..event() }))
             .unwrap();
-        match write(&node, spool.reader.next_batch(9).unwrap(), &mut names, &stats).await {
+        match write(&node, Read::next(&mut spool.reader, 9).unwrap(), (&mut names, &mut Carried::default()), &stats)
+            .await
+        {
             Ok(written) => spool.reader.release(&written.batch).unwrap(),
             Err(error) => break causes(&error),
         }
@@ -501,4 +519,47 @@ async fn the_log_stays_small_while_others_read() {
     })
     .await;
     assert!(largest < 130 << 20, "{largest}");
+}
+
+fn opened() -> Opened {
+    let UsageEvent { id, caller, started_at, day, charge, route, format, model, .. } = event();
+    Opened { id, caller, started_at, day, reserved: charge, route, format, model, price_version: None }
+}
+
+#[tokio::test]
+async fn an_open_request_is_kept_when_its_segment_goes_and_forgotten_with_its_end() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let node = place.join(&store).await;
+        let options = spool::Options { size_bytes_max: 1 << 20, segment_bytes: 32 << 10, lanes: 1 };
+        let folder = place.folder.path().join("spool");
+        let mut spool = Spool::open(&folder, options, &[]).unwrap();
+        let [kept, ended] = [opened(), opened()];
+        for one in [&kept, &ended] {
+            spool.writers[0].append(&Record::Open(one.clone())).unwrap();
+        }
+        spool.writers[0].append(&Record::Close(ended.interrupted())).unwrap();
+        // More than a segment of others.
+        for _ in 0..800 {
+            spool.writers[0].append(&counts(1)).unwrap();
+            drain(&node, &mut spool.reader, &IngestStats::default()).await.unwrap();
+        }
+        assert_eq!(node.carried().await.unwrap(), [kept.clone()]);
+        drop(spool);
+        // As the next start finds it.
+        let (ingested, carried) = (node.ingested().await.unwrap(), node.carried().await.unwrap());
+        let opening = spool::Opening { carried: &carried, ..spool::Opening::new(&folder, options, &ingested) };
+        let mut spool = opening.open().unwrap();
+        assert_eq!(spool.interrupted.len(), 1);
+        spool.settle(|one| one.opened.interrupted()).unwrap();
+        drain(&node, &mut spool.reader, &IngestStats::default()).await.unwrap();
+        assert_eq!(node.carried().await.unwrap(), []);
+        let outcomes: Vec<String> =
+            table(&store, "usage_events").await.iter().map(|row| row["outcome"].clone()).collect();
+        assert_eq!(outcomes, ["interrupted", "interrupted"]);
+        let days = table(&store, "daily_usage").await;
+        let day = days.iter().find(|row| row["key_no"] == "32").unwrap();
+        let charged = ["requests", "credits", "charged_tokens", "charged_nano", "unpriced_requests"];
+        assert_eq!(charged.map(|column| day[column].as_str()), ["2", "70", "72", "74", "2"]);
+    }
 }

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use access::{KeyNo, NanoUsd, Timestamp};
 use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
-use spool::{Position, Record};
+use spool::{Opened, Position, Record};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::dialect::{self, Transaction};
 use crate::error::StoreError;
+use crate::ingest::carried::Carried;
 use crate::ingest::fold::{self, CallerDay, Counted, Minute, ModelDay, OfCaller, OfModel, PlanDay};
 use crate::ingest::insert::Values;
 use crate::ingest::names::{Kind, Names, clip};
-use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, MODELS, PLANS, POSITIONS};
+use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, MODELS, PLANS, POSITIONS, RAW};
 use crate::ingest::{PLACES, ingested};
 use crate::node::Node;
 use crate::statement::{micros, signed};
@@ -22,7 +23,7 @@ use crate::store::Store;
 use crate::usage::Totals;
 
 /// A list of ids follows.
-const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";
+pub(crate) const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";
 /// Ids in one question.
 const PRESENT_MAX: usize = 500;
 
@@ -33,6 +34,8 @@ pub(crate) struct Rows {
     pub(crate) records: Vec<(Position, Record)>,
     /// Where the spool goes on behind them.
     pub(crate) read: Vec<Position>,
+    /// Requests that are still open, and that the spool forgets with these.
+    pub(crate) carried: Vec<Opened>,
 }
 
 /// The records that are written.
@@ -52,13 +55,17 @@ impl Rows {
     /// Writes all of it, or nothing, but for what the store has already: records that lie before the place that their
     /// lane was ingested up to, and events by their id.
     /// Answers how long others waited for it, at the most.
-    pub(crate) async fn write(&mut self, node: &Node, names: &mut Names) -> Result<Duration, StoreError> {
-        let mut written = self.write_once(node, names).await;
+    pub(crate) async fn write(
+        &mut self,
+        node: &Node,
+        (names, carried): (&mut Names, &mut Carried),
+    ) -> Result<Duration, StoreError> {
+        let mut written = self.write_once(node, (&mut *names, &mut *carried)).await;
         if matches!(written, Ok(Outcome::Duplicates)) {
             // Places are committed with the rows, so this takes a spool that does not belong to the database, or an
             // event that was spooled twice.
             self.drop_present(node.store()).await?;
-            written = self.write_once(node, names).await;
+            written = self.write_once(node, (names, carried)).await;
         }
         match written {
             Ok(Outcome::Written { took }) => Ok(took),
@@ -67,15 +74,24 @@ impl Rows {
         }
     }
 
-    async fn write_once(&mut self, node: &Node, names: &mut Names) -> Result<Outcome, StoreError> {
-        let outcome = self.try_write(node, names).await;
+    async fn write_once(
+        &mut self,
+        node: &Node,
+        (names, carried): (&mut Names, &mut Carried),
+    ) -> Result<Outcome, StoreError> {
+        let outcome = self.try_write(node, (&mut *names, &mut *carried)).await;
         if !matches!(outcome, Ok(Outcome::Written { .. })) {
             names.forget();
+            carried.forget();
         }
         outcome
     }
 
-    async fn try_write(&mut self, node: &Node, names: &mut Names) -> Result<Outcome, StoreError> {
+    async fn try_write(
+        &mut self,
+        node: &Node,
+        (names, carried): (&mut Names, &mut Carried),
+    ) -> Result<Outcome, StoreError> {
         let store = node.store();
         let mut transaction = store.begin().await?;
         let began = store.clock().mono();
@@ -92,11 +108,13 @@ impl Rows {
             return Ok(Outcome::Duplicates);
         }
         split.write_attempts(store, &mut transaction, names).await?;
+        split.write_raw(store, &mut transaction).await?;
         split.write_charges(node, &mut transaction).await?;
         split.write_totals(store, &mut transaction, names).await?;
         POSITIONS
             .run(&mut transaction, &self.read, |read, row| bind_position(*read, (store.new_id(), node.id()), now, row))
             .await?;
+        carried.write(self, node, &mut transaction).await?;
         transaction.commit().await?;
         Ok(Outcome::Written { took: store.clock().mono().since(began) })
     }
@@ -165,6 +183,21 @@ impl Split<'_> {
             row.put(now).put(now);
         };
         ATTEMPTS.run(transaction, &attempts, bind).await?;
+        Ok(())
+    }
+
+    /// What providers said of usage.
+    async fn write_raw(&self, store: &Store, transaction: &mut Transaction) -> Result<(), StoreError> {
+        let attempts = self.events.iter().flat_map(|event| (1_i64..).zip(&event.attempts).map(|of| (event.id.0, of)));
+        let told: Vec<(Uuid, i64, &str)> =
+            attempts.filter_map(|(event, (no, attempt))| Some((event, no, attempt.raw_usage.as_deref()?))).collect();
+        let now = store.now();
+        let bind = |(event, no, raw): &(Uuid, i64, &str), row: &mut Values| {
+            // PostgreSQL holds no NUL in a text.
+            let raw = raw.replace('\0', "");
+            row.put(store.new_id()).put(*event).put(*no).put(raw).put(now).put(now);
+        };
+        RAW.run(transaction, &told, bind).await?;
         Ok(())
     }
 

@@ -18,6 +18,7 @@ fn all(kind: Kind) -> Vec<String> {
         backup::STATEMENTS,
         copy::STATEMENTS,
         ingest::STATEMENTS,
+        ingest::CARRIED,
         ingest::NAMES,
         last_use::STATEMENTS,
         links::STATEMENTS,

@@ -18,7 +18,9 @@ pub(crate) async fn a_key_makes_a_principal(world: &World) {
     let store = world.store().await;
     let user = user(&store, "ada@example.com").await;
     let (secret, key) = key(&store, user.id).await;
-    let principal = Principal::unbounded((user.id, user.no), (key.id, key.no), Arc::new(plan("starter", 1_000)));
+    let unbounded = Principal::unbounded((user.id, user.no), (key.id, key.no), Arc::new(plan("starter", 1_000)));
+    let starter = store.stored_plans().await.unwrap().into_iter().find(|stored| stored.plan.name == "starter").unwrap();
+    let principal = Principal { plan_id: starter.id, ..unbounded };
     assert_eq!(store.find_principal(secret.hash()).await.unwrap().unwrap().as_ref(), &principal);
     let identity = store.identity(secret.hash()).await.unwrap().unwrap();
     assert_eq!(identity.principal(), principal);

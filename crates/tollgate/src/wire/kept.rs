@@ -7,7 +7,7 @@ use access::{Clock, Secret};
 use config::Snapshot;
 use config::snapshot::{Signup, SignupMode};
 use meter::Meter;
-use spool::{Cut, Lost, Reader, Spool, Writer};
+use spool::{Cut, Lost, Opening, Reader, Spool, SpoolError, Writer};
 use store::{IngestStats, Node, PlanDifference, Store, StoreError};
 
 use super::Wish;
@@ -43,6 +43,8 @@ pub(crate) struct Counted {
     pub(crate) meter: Arc<Meter>,
     pub(crate) cuts: Vec<Cut>,
     pub(crate) lost: Vec<Lost>,
+    /// Requests that were under way when the last run died.
+    pub(crate) interrupted: usize,
 }
 
 impl Kept {
@@ -70,12 +72,13 @@ impl Kept {
 impl Counted {
     async fn open(snapshot: &Snapshot, node: &Node, clock: &Clock, lanes: usize) -> anyhow::Result<Self> {
         let folder = snapshot.data.join(SPOOL_FOLDER);
-        let Spool { writers, mut reader, cuts, lost, .. } = open_spool(node, snapshot, &folder, lanes).await?;
+        let mut spool = open_spool(node, snapshot, &folder, lanes).await?;
         let stats = Arc::new(IngestStats::default());
-        let drained = store::ingest::drain(node, &mut reader, &stats).await;
-        drained.map_err(|error| failure::of_ingest(snapshot, &folder, error))?;
+        let interrupted = spool.interrupted.len();
+        settle(node, snapshot, &mut spool, &stats).await?;
+        let Spool { writers, reader, cuts, lost, .. } = spool;
         let meter = restored(node.store(), clock).await.map_err(|error| failure::of_store(snapshot, error))?;
-        Ok(Self { writers, reader, stats, meter: Arc::new(meter), cuts, lost })
+        Ok(Self { writers, reader, stats, meter: Arc::new(meter), cuts, lost, interrupted })
     }
 }
 
@@ -106,9 +109,31 @@ async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::
 async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, lanes: usize) -> anyhow::Result<Spool> {
     let options = spool::Options::new(snapshot.spool.size_bytes_max, u32::try_from(lanes)?);
     let ingested = node.ingested().await.map_err(|error| failure::of_store(snapshot, error))?;
-    let place = folder.to_owned();
-    let opened = tokio::task::spawn_blocking(move || Spool::open(&place, options, &ingested)).await?;
-    Ok(opened.map_err(|error| failure::of_spool(&snapshot.data, folder, error))?)
+    let carried = node.carried().await.map_err(|error| failure::of_store(snapshot, error))?;
+    let (place, node) = (folder.to_owned(), node.id());
+    let opened = tokio::task::spawn_blocking(move || {
+        let opening = Opening { node: Some(node), carried: &carried, ..Opening::new(&place, options, &ingested) };
+        opening.open()
+    });
+    Ok(opened.await?.map_err(|error| failure::of_spool(&snapshot.data, folder, error))?)
+}
+
+/// Closes what the last run left open, and brings all that was spooled into the store.
+async fn settle(node: &Node, snapshot: &Snapshot, spool: &mut Spool, stats: &IngestStats) -> anyhow::Result<()> {
+    let folder = snapshot.data.join(SPOOL_FOLDER);
+    // A spool that is full has room again when what it holds is in the store.
+    let mut settled = spool.settle(|one| one.opened.interrupted());
+    let again = matches!(settled, Err(SpoolError::Full { .. }));
+    for _ in 0..=u8::from(again) {
+        let reader = &mut spool.reader;
+        reader.sync().map_err(|error| failure::of_spool(&snapshot.data, &folder, error))?;
+        let drained = store::ingest::drain(node, reader, stats).await;
+        drained.map_err(|error| failure::of_ingest(snapshot, &folder, error))?;
+        if settled.is_err() {
+            settled = spool.settle(|one| one.opened.interrupted());
+        }
+    }
+    Ok(settled.map_err(|error| failure::of_spool(&snapshot.data, &folder, error))?)
 }
 
 /// Counts what today has used already; everything that was spooled must be in the store.

@@ -158,28 +158,103 @@ fn record(segment: &mut Vec<u8>, asked: &Asked<'_>) -> Uuid {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use access::{Day, KeyNo, PlanId, RequestId, Timestamp, UserNo};
+    use meter::{Attempt, Caller, Charge, Counts, Outcome, UsageEvent};
+
+    use ::spool::Opened;
+
     use super::*;
 
-    /// Seeds that are refused at their first byte would be worth nothing, and nobody would see it.
+    fn caller() -> Option<Caller> {
+        Some(Caller { user: UserNo(1), key: KeyNo(-2), plan: PlanId::NIL })
+    }
+
+    fn opened(last: u8) -> Record {
+        Record::Open(Opened {
+            id: RequestId(Uuid::from_u128(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e00 | u128::from(last))),
+            caller: caller(),
+            started_at: Timestamp(1_760_000_000_000_000),
+            day: Day(20_000),
+            reserved: Charge { credits: 2, tokens: 4_096, money: 101_000 },
+            route: "chat".into(),
+            format: Some("chat".into()),
+            model: None,
+            price_version: Some("2025-11-01".into()),
+        })
+    }
+
+    fn event(last: u8) -> UsageEvent {
+        let Record::Open(opened) = opened(last) else { unreachable!() };
+        let attempt = Attempt {
+            provider: "openai".into(),
+            model: None,
+            answered_model: None,
+            status: Some(200),
+            upstream_id: None,
+            raw_usage: Some("{}".into()),
+            usage: None,
+            cost: None,
+            price_version: None,
+            first_byte_us: None,
+            duration_us: 5,
+        };
+        UsageEvent { attempts: vec![attempt], status: 200, outcome: Outcome::Completed, ..opened.interrupted() }
+    }
+
+    fn counts() -> Record {
+        let (caller, route) = (caller(), "users".into());
+        let of = Counts { caller, route, status_class: 2, minute: 7, day: Day(20_000), requests: 3, credits: 4 };
+        Record::Counts { id: Uuid::nil(), counts: vec![of] }
+    }
+
+    /// Each seed by its name, and how many of its records are read.
+    fn seeds() -> Vec<(&'static str, Vec<Record>, usize)> {
+        let refused = UsageEvent { attempts: Vec::new(), refusal: Some("quota_exceeded".into()), ..event(15) };
+        let (one, other) = (|| Record::Event(event(15)), || Record::Close(event(15)));
+        vec![
+            ("event", vec![one()], 1),
+            ("refused", vec![Record::Event(refused)], 1),
+            ("counts", vec![counts()], 1),
+            ("several", vec![one(), counts(), one(), counts()], 4),
+            ("open", vec![opened(15)], 1),
+            ("close", vec![other()], 1),
+            ("open-and-close", vec![opened(15), other(), counts()], 3),
+            ("one-left-open", vec![opened(15), opened(14), other()], 3),
+            ("close-before-open", vec![other(), opened(15)], 2),
+        ]
+    }
+
+    fn asked(record: &Record) -> Vec<u8> {
+        let (kind, payload) = match record {
+            Record::Open(opened) => (OPEN, postcard::to_allocvec(opened)),
+            Record::Close(event) => (CLOSE, postcard::to_allocvec(event)),
+            Record::Event(event) => (EVENT, postcard::to_allocvec(event)),
+            Record::Counts { counts, .. } => (COUNTS, postcard::to_allocvec(counts)),
+        };
+        let payload = payload.unwrap();
+        let length = u16::try_from(payload.len()).unwrap().to_le_bytes();
+        [&[kind], &length[..], &payload].concat()
+    }
+
+    /// Seeds that are refused at their first byte would be worth nothing, and nobody would see it. With `UPDATE_SEEDS` set they
+    /// are written anew.
     #[test]
     fn seeds_hold_records_that_are_read() {
-        for (seed, count) in [
-            (&include_bytes!("../../../corpus/spool_records/event")[..], 1),
-            (include_bytes!("../../../corpus/spool_records/refused"), 1),
-            (include_bytes!("../../../corpus/spool_records/counts"), 1),
-            (include_bytes!("../../../corpus/spool_records/several"), 4),
-            (include_bytes!("../../../corpus/spool_records/open"), 1),
-            (include_bytes!("../../../corpus/spool_records/close"), 1),
-            (include_bytes!("../../../corpus/spool_records/open-and-close"), 3),
-            (include_bytes!("../../../corpus/spool_records/one-left-open"), 3),
-            (include_bytes!("../../../corpus/spool_records/close-before-open"), 2),
-        ] {
-            let (segment, places) = segment(seed);
-            assert_eq!(places.len(), count);
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/spool_records");
+        for (name, records, count) in seeds() {
+            let seed: Vec<u8> = records.iter().flat_map(asked).collect();
+            if std::env::var_os("UPDATE_SEEDS").is_some() {
+                fs::write(corpus.join(name), &seed).unwrap();
+            }
+            assert!(fs::read(corpus.join(name)).unwrap() == seed, "{name}: UPDATE_SEEDS=1 cargo test -p fuzz seeds");
+            let (segment, places) = segment(&seed);
+            assert_eq!(places.len(), count, "{name}");
             in_folder(|dir| {
                 fs::write(dir.join(NAME), &segment).unwrap();
                 let (records, error) = drained(&mut Spool::open(dir, OPTIONS, &[]).unwrap());
-                assert_eq!((records.len(), error.map(|error| error.to_string())), (count, None));
+                assert_eq!((records.len(), error.map(|error| error.to_string())), (count, None), "{name}");
             });
         }
     }

@@ -1,0 +1,97 @@
+//! The most that an LLM call may use, where a budget of tokens or money holds its caller.
+
+use access::{NanoUsd, Refusal, Timestamp};
+use ai::bound::{Bound, Extent, Left, Lowered, Unknown};
+use ai::models;
+use ai::price::Price;
+use config::snapshot::{Budgets, Unbounded};
+use meter::{Charge, Limits, Measure};
+
+use crate::answer::Problem;
+
+/// What a call is held to.
+pub(crate) struct Holding<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) budgets: &'a Budgets,
+    pub(crate) at: Timestamp,
+}
+
+/// What a call is made of.
+pub(crate) struct Sized<'a> {
+    pub(crate) extent: &'a Extent,
+    pub(crate) model: &'a str,
+    pub(crate) price: Option<&'a Price>,
+    pub(crate) limits: Option<models::Limits>,
+}
+
+impl Holding<'_> {
+    /// Whether what a call may use must be known before it goes out.
+    pub(crate) fn asks(&self) -> bool {
+        self.limits.limits(Measure::Tokens) || self.limits.limits(Measure::Money)
+    }
+
+    /// The tokens and the money to reserve, and the limit to be written into the body to stay within what is left.
+    pub(crate) fn bound(&self, sized: &Sized<'_>) -> Result<(Charge, Option<Lowered>), Problem> {
+        let Sized { extent, price, limits, .. } = sized;
+        let bound = extent.bound(*price, *limits);
+        let most = self.most(&bound, sized)?;
+        if !self.budgets.clamp || self.holds(&most) {
+            return Ok((most, None));
+        }
+        // What is left may be too little for any answer: then admission refuses the call as it is.
+        match extent.clamp(*price, *limits, self.left()) {
+            Some(lowered) => {
+                let bound = extent.limited(lowered.max_tokens).bound(*price, *limits);
+                Ok((self.most(&bound, sized)?, Some(lowered)))
+            }
+            None => Ok((most, None)),
+        }
+    }
+
+    /// What is bounded, of the measures that a budget holds.
+    fn most(&self, bound: &Bound, sized: &Sized<'_>) -> Result<Charge, Problem> {
+        if self.budgets.unbounded == Unbounded::Refuse
+            && let Some(reference) = bound.unbounded
+        {
+            return Err(unbounded(&format!("it refers to {}", reference.as_str())));
+        }
+        let mut most = Charge::default();
+        if self.limits.limits(Measure::Tokens) {
+            most.tokens = bound.tokens.ok_or_else(|| self.unknown(bound, sized.model))?;
+        }
+        if self.limits.limits(Measure::Money) {
+            let NanoUsd(nano) = bound.money.ok_or_else(|| self.unknown(bound, sized.model))?;
+            most.money = u64::try_from(nano).unwrap_or(0);
+        }
+        Ok(most)
+    }
+
+    fn unknown(&self, bound: &Bound, model: &str) -> Problem {
+        match bound.unknown() {
+            Some(Unknown::Limits) => unbounded(&format!("it is not known how much the model {model:?} makes at most")),
+            Some(Unknown::Price) | None => Problem::new(
+                Refusal::PriceUnknown,
+                format!(
+                    "the model {model:?} has no price here for what is asked, and a budget holds this caller: ask for another model"
+                ),
+            ),
+        }
+    }
+
+    fn left(&self) -> Left {
+        let left = self.limits.left(self.at);
+        let of = |measure| self.limits.limits(measure).then(|| left.of(measure));
+        let money = of(Measure::Money).map(|nano| NanoUsd(i64::try_from(nano).unwrap_or(i64::MAX)));
+        Left { tokens: of(Measure::Tokens), money }
+    }
+
+    fn holds(&self, most: &Charge) -> bool {
+        let left = self.limits.left(self.at);
+        most.tokens <= left.tokens && most.money <= left.money
+    }
+}
+
+fn unbounded(why: &str) -> Problem {
+    let message = format!("nothing bounds what this call may cost, and a budget holds this caller: {why}");
+    Problem::new(Refusal::CostUnbounded, message)
+}

@@ -1,0 +1,51 @@
+//! The begin of a request whose cost is known afterwards: the spool knows of it before its first byte goes upstream.
+
+use std::sync::Arc;
+
+use access::Refusal;
+use meter::Charge;
+use spool::{Opened, Record, SpoolError};
+
+use crate::answer::Problem;
+use crate::budget;
+use crate::exchange::Exchange;
+
+impl Exchange {
+    /// Tells the spool of it, and waits until that survives what the spool promises to survive. From here on its end closes it.
+    pub(crate) async fn open(&mut self, reserved: Charge) -> Result<(), Problem> {
+        let record = Record::Open(self.as_opened(reserved));
+        let durable = {
+            let mut spool = self.at.worker.spool.borrow_mut();
+            spool.append(&record).map_err(|error| unrecorded(&error))?;
+            spool.durable()
+        };
+        self.opened = true;
+        if durable.is_synced() {
+            return Ok(());
+        }
+        durable.await.map_err(|error| unrecorded(&error))
+    }
+
+    fn as_opened(&self, reserved: Charge) -> Opened {
+        let call = self.call.as_ref();
+        let price = call.and_then(|call| self.snapshot.price(&call.provider, &call.model, None));
+        Opened {
+            id: self.id,
+            caller: self.caller,
+            started_at: self.started_at,
+            day: self.day(),
+            reserved,
+            route: self.route.clone(),
+            format: call.map(|call| self.at.worker.handles.format(call.format)),
+            model: call.map(|call| call.asked_model.clone()),
+            price_version: price.map(|price| Arc::clone(&price.version)),
+        }
+    }
+}
+
+fn unrecorded(error: &SpoolError) -> Problem {
+    match error {
+        SpoolError::Full { .. } => budget::unrecordable().because(error),
+        _ => Problem::new(Refusal::Internal, "the begin of the request cannot be recorded").because(error),
+    }
+}

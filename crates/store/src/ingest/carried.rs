@@ -1,0 +1,112 @@
+//! Requests that are open when their segments of the spool go: kept here until their ends are stored.
+
+use std::collections::HashSet;
+
+use spool::{Opened, Record};
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use crate::dialect::{Kind, Query, Transaction};
+use crate::error::StoreError;
+use crate::ingest::insert::Values;
+use crate::ingest::tables::OPEN_REQUESTS;
+use crate::ingest::write::{PRESENT, Rows};
+use crate::node::Node;
+use crate::statement::statements;
+
+/// Ids in one statement.
+const IDS_MAX: usize = 500;
+/// A list of ids follows.
+const FORGET: &str = "DELETE FROM open_requests WHERE id IN ";
+
+statements! {
+    KEPT = "SELECT id, opened FROM open_requests WHERE node_id = $1 ORDER BY id";
+}
+
+/// Which of them the store has; `None` before it was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Carried(Option<HashSet<Uuid>>);
+
+impl Node {
+    /// The open requests that the store keeps, for [`spool::Opening::carried`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn carried(&self) -> Result<Vec<Opened>, StoreError> {
+        let rows: Vec<(Uuid, String)> = self.store().query(KEPT).bind(self.id()).all().await?;
+        let opened = |(_, opened): &(Uuid, String)| {
+            serde_json::from_str(opened)
+                .map_err(|_| StoreError::Unreadable { table: "open_requests", column: "opened" })
+        };
+        rows.iter().map(opened).collect()
+    }
+}
+
+impl Carried {
+    /// Asks again: what was written may not have been committed.
+    pub(crate) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    /// Forgets what `rows` close, and keeps what they carry.
+    pub(crate) async fn write(
+        &mut self,
+        rows: &Rows,
+        node: &Node,
+        transaction: &mut Transaction,
+    ) -> Result<(), StoreError> {
+        let kept = match &mut self.0 {
+            Some(kept) => kept,
+            None => {
+                let rows: Vec<(Uuid, String)> = transaction.query(KEPT).bind(node.id()).all().await?;
+                self.0.insert(rows.into_iter().map(|(id, _)| id).collect())
+            }
+        };
+        let closed = rows.records.iter().filter_map(|(_, record)| match record {
+            Record::Close(event) if kept.contains(&event.id.0) => Some(event.id.0),
+            Record::Close(_) | Record::Event(_) | Record::Open(_) | Record::Counts { .. } => None,
+        });
+        let closed: Vec<Uuid> = closed.collect();
+        for ids in closed.chunks(IDS_MAX) {
+            with_ids(transaction, FORGET, ids).run().await?;
+        }
+        for id in closed {
+            kept.remove(&id);
+        }
+        let news: Vec<&Opened> = rows.carried.iter().filter(|opened| !kept.contains(&opened.id.0)).collect();
+        // Of a batch that is read again in part, what closed them may be stored already.
+        let mut ended = HashSet::new();
+        for opened in news.chunks(IDS_MAX) {
+            let ids: Vec<Uuid> = opened.iter().map(|opened| opened.id.0).collect();
+            let found: Vec<(Uuid,)> = with_ids(transaction, PRESENT, &ids).all().await?;
+            ended.extend(found.into_iter().map(|(id,)| id));
+        }
+        let news: Vec<&Opened> = news.into_iter().filter(|opened| !ended.contains(&opened.id.0)).collect();
+        let now = node.store().now();
+        let bind = |opened: &&Opened, row: &mut Values| {
+            row.put(opened.id.0).put(node.id());
+            // A record of the spool is plain data, which JSON holds.
+            row.put(serde_json::to_string(opened).unwrap_or_default()).put(now).put(now);
+        };
+        OPEN_REQUESTS.run(transaction, &news, bind).await?;
+        kept.extend(news.into_iter().map(|opened| opened.id.0));
+        Ok(())
+    }
+}
+
+fn with_ids<'t>(transaction: &'t mut Transaction, start: &str, ids: &[Uuid]) -> Query<'t> {
+    let text = with_list(transaction.kind(), start, ids.len());
+    ids.iter().fold(transaction.query(AssertSqlSafe(text)).once(), |query, id| query.bind(*id))
+}
+
+fn with_list(kind: Kind, start: &str, ids: usize) -> String {
+    let mut text = start.to_owned();
+    kind.placeholders(ids, &mut text);
+    text
+}
+
+/// Every SQL text that is put together here.
+#[cfg(test)]
+pub(crate) fn texts(kind: Kind) -> Vec<String> {
+    vec![with_list(kind, FORGET, IDS_MAX)]
+}
