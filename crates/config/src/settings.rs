@@ -269,13 +269,15 @@ impl Listing<'_> {
     }
 
     fn kept(&mut self, Store { url, migrate, stale_for }: &Store, spool: Spool, retention: Retention) {
-        let (Spool { size_bytes_max }, Retention { events }) = (spool, retention);
+        let (Spool { size_bytes_max, durability }, Retention { events, raw_usage }) = (spool, retention);
         self.put("store.url", Value::secret(url.as_ref()));
         self.put("store.migrate", Value::Boolean(*migrate));
         self.put("store.stale_for", Value::duration(*stale_for));
         self.put("spool.max_size", Value::size(size_bytes_max));
-        self.put("spool.durability", Value::text("process"));
-        self.put("retention.events", events.map_or(Value::text("forever"), Value::duration));
+        self.put("spool.durability", Value::text(durability.as_str()));
+        for (key, kept) in [("retention.events", events), ("retention.raw_usage", raw_usage)] {
+            self.put(key, kept.map_or(Value::text("forever"), Value::duration));
+        }
     }
 
     fn limits(&mut self, key: &str, limits: &[WindowLimit]) {

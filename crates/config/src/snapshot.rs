@@ -208,6 +208,32 @@ pub struct Store {
 pub struct Spool {
     /// All segments together. Default 1 GiB.
     pub size_bytes_max: u64,
+    /// What a record survives.
+    pub durability: Durability,
+}
+
+/// `spool.durability`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The death of the process.
+    #[default]
+    Process,
+    /// A power cut too.
+    Power,
+}
+
+impl Durability {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Process, Self::Power];
+
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Power => "power",
+        }
+    }
 }
 
 /// `retention`.
@@ -215,6 +241,8 @@ pub struct Spool {
 pub struct Retention {
     /// A request's row, its attempts and its minute's counts; `None` is for ever. Default 90 d. Totals of a day stay.
     pub events: Option<Duration>,
+    /// What providers said of usage, word for word; `None` is for ever. Default 30 d.
+    pub raw_usage: Option<Duration>,
 }
 
 /// `timeouts` and `ai.timeouts`.

@@ -39,21 +39,35 @@ statements! {
         (SELECT id FROM usage_attempts WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     COUNTS = "DELETE FROM usage_counts WHERE id IN
         (SELECT id FROM usage_counts WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
+    RAW = "DELETE FROM usage_raw WHERE id IN
+        (SELECT id FROM usage_raw WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     NEWEST = "SELECT id FROM usage_events ORDER BY id DESC LIMIT 1";
 }
+
+/// What goes with `retention.events`.
+const USAGE: [&str; 3] = [EVENTS, ATTEMPTS, COUNTS];
 
 /// What of usage was deleted since the process began.
 #[derive(Debug, Default)]
 pub struct RetentionStats {
-    /// Rows of events, attempts and counts.
+    /// Rows of events, attempts, counts, and of what providers said.
     pub rows: AtomicU64,
 }
 
-/// Once an hour deletes usage that is older than `keep` answers (`None` keeps all), and sessions and links that are of no
+/// How long usage is kept; `None` is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Rows of events, attempts and counts.
+    pub events: Option<Duration>,
+    /// What providers said of usage.
+    pub raw_usage: Option<Duration>,
+}
+
+/// Once an hour deletes usage that is older than `keep` answers, and sessions and links that are of no
 /// use any more, until `cancel` is done. Of several servers on one store, one does so at a time.
 pub async fn run(
     store: Store,
-    keep: impl Fn() -> Option<Duration>,
+    keep: impl Fn() -> Keep,
     stats: Arc<RetentionStats>,
     cancel: impl Future<Output = ()>,
 ) {
@@ -70,7 +84,7 @@ struct Times {
     every: Duration,
 }
 
-async fn rounds(store: &Store, keep: impl Fn() -> Option<Duration>, stats: &RetentionStats, times: Times) {
+async fn rounds(store: &Store, keep: impl Fn() -> Keep, stats: &RetentionStats, times: Times) {
     let mut outage = Outage::new("retention");
     // From the start on, so that a clock which leaps later is seen to.
     let mut begun = Rounds::begin(store).await;
@@ -87,14 +101,20 @@ async fn rounds(store: &Store, keep: impl Fn() -> Option<Duration>, stats: &Rete
     }
 }
 
-/// Deletes the rows that were made before a moment, oldest first; how many. Another server that does so has precedence.
+/// Deletes the rows of `tables` that were made before a moment, oldest first; how many. Another server that does so has
+/// precedence.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::ReadOnly`], [`StoreError::Full`], [`StoreError::Database`]; what was deleted
 /// before stays so.
-pub async fn expire(store: &Store, before: Timestamp, stats: &RetentionStats) -> Result<u64, StoreError> {
+async fn expire(
+    store: &Store,
+    tables: &[&'static str],
+    before: Timestamp,
+    stats: &RetentionStats,
+) -> Result<u64, StoreError> {
     let (mut deleted, mut pace, end) = (0, Pace::new(store.kind(), ROWS_MAX), first_id(before));
-    for table in [EVENTS, ATTEMPTS, COUNTS] {
+    for table in tables {
         // Where the last transaction ended: what it deleted is not walked over again (PostgreSQL keeps it for a while).
         let mut from = Uuid::nil();
         while let Some(batch) = delete(store, table, Bounds::Ids(from, end), &mut pace).await? {
@@ -167,7 +187,7 @@ impl Rounds {
     }
 
     /// Deletes what is older than `keep`, and what accounts left behind; how many rows of usage.
-    async fn next(&mut self, store: &Store, keep: Option<Duration>, stats: &RetentionStats) -> Result<u64, StoreError> {
+    async fn next(&mut self, store: &Store, keep: Keep, stats: &RetentionStats) -> Result<u64, StoreError> {
         let began = store.clock().mono();
         let now = match self.belief.judge(store.clock().now(), began) {
             Judged::Believed(now) | Judged::Doubted(now) => now,
@@ -177,13 +197,15 @@ impl Rounds {
                 now
             }
         };
-        let rows = match keep {
-            Some(keep) => expire(store, now.before(keep), stats).await?,
-            None => 0,
-        };
+        let mut rows = 0;
+        for (tables, keep) in [(&USAGE[..], keep.events), (&[RAW], keep.raw_usage)] {
+            if let Some(keep) = keep {
+                rows += expire(store, tables, now.before(keep), stats).await?;
+            }
+        }
         if rows > 0 {
             let seconds = store.clock().mono().since(began).as_secs();
-            tracing::info!(rows, seconds, "usage that is older than `retention.events` was deleted");
+            tracing::info!(rows, seconds, "usage that is older than `retention` says was deleted");
         }
         let rows_of_accounts = accounts::expire(store, now.before(accounts::KEPT)).await?;
         if rows_of_accounts > 0 {

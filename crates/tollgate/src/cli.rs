@@ -168,6 +168,9 @@ pub(crate) struct Serve {
     /// Which half of the server to run; one half alone needs PostgreSQL
     #[arg(long, value_enum, default_value_t = Role::All)]
     pub(crate) role: Role,
+    /// Start past damage in the spool, and say what is lost
+    #[arg(long)]
+    pub(crate) skip_corrupt: bool,
     /// Worker threads [default: one a core, at most 8]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroUsize>,

@@ -205,7 +205,7 @@ pub(crate) fn of_spool(data: &Path, folder: &Path, source: SpoolError) -> StartF
         // It says itself what to do.
         SpoolError::Missing { .. } => ("spool_missing", String::new()),
         SpoolError::OtherNode { .. } => ("spool_of_another_node", String::new()),
-        SpoolError::Corrupt { .. } => ("spool_damaged", or_lose("restore a copy")),
+        SpoolError::Corrupt { .. } => ("spool_damaged", or_lose("restore a copy, or start once with --skip-corrupt")),
         SpoolError::Newer { .. } => ("spool_newer", or_lose("run the newer tollgate")),
         SpoolError::Full { .. } | SpoolError::TooLarge { .. } | SpoolError::Io { .. } => {
             ("spool_failed", or_lose("look at its rights and its disk"))

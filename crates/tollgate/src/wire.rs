@@ -39,6 +39,7 @@ pub(crate) struct Wish {
     pub(crate) role: Role,
     pub(crate) workers: usize,
     pub(crate) demo: bool,
+    pub(crate) skip_corrupt: bool,
     pub(crate) secrets: Found,
     /// Counts the log lines that stderr did not take.
     pub(crate) dropped: Dropped,
@@ -169,6 +170,9 @@ fn tell(notes: &[Note], kept: &Kept) {
             interrupted,
             "requests were under way when the last run ended; what they were admitted for counts"
         );
+    }
+    for skipped in kept.counted.iter().flat_map(|counted| &counted.skipped) {
+        tracing::error!(?skipped, "damage in the spool was left out: what stood there is lost");
     }
     for cut in cuts {
         tracing::warn!(?cut, "the spool had a torn tail, which was cut");

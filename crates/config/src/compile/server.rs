@@ -192,22 +192,23 @@ fn is_postgres(url: &str) -> bool {
 pub(super) fn spool(root: &Section<'_>) -> Spool {
     let section = root.section("spool", &grammar::SPOOL);
     let section = section.as_ref();
-    // `process` is the only one yet: there is nothing to remember.
-    section.and_then(|spool| spool.word_or_later("durability", &[("process", ())], &["power"]));
+    let words = Durability::ALL.map(|durability| (durability.as_str(), durability));
+    let durability = section.and_then(|spool| spool.word("durability", &words));
     let size = section.and_then(|spool| spool.size("max_size", &(MIB..=1_024 * GIB), "from 1MiB to 1TiB"));
-    Spool { size_bytes_max: size.unwrap_or(GIB) }
+    Spool { size_bytes_max: size.unwrap_or(GIB), durability: durability.unwrap_or_default() }
 }
 
 pub(super) fn retention(root: &Section<'_>) -> Retention {
     let section = root.section("retention", &grammar::RETENTION);
-    let events = section.and_then(|retention| {
+    let kept = |key| {
         let expected = format!("{}, from 1d to 366d, or `{FOREVER}`", unit::DURATION);
-        retention.parsed("events", &expected, |text| match text {
+        section.as_ref()?.parsed(key, &expected, |text| match text {
             FOREVER => Some(None),
             text => unit::duration(text).filter(|kept| *kept >= DAY).map(Some),
         })
-    });
-    Retention { events: events.unwrap_or(Some(90 * DAY)) }
+    };
+    let (events, raw_usage) = (kept("events"), kept("raw_usage"));
+    Retention { events: events.unwrap_or(Some(90 * DAY)), raw_usage: raw_usage.unwrap_or(Some(30 * DAY)) }
 }
 
 /// `timeouts` in `section`, over `defaults`.

@@ -10,6 +10,8 @@ use crate::{Actor, Credential, Email, NewLink, NewRefresh, NewSession, NewUser, 
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
+const KEPT: Keep = Keep { events: Some(KEEP), raw_usage: None };
+const FOREVER: Keep = Keep { events: None, raw_usage: None };
 const KEEP: Duration = DAY.saturating_mul(90);
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
 
@@ -102,10 +104,10 @@ async fn rows_that_are_too_old_go_and_totals_stay() {
         clock.advance(80 * DAY);
         ingest(&place, &store, &records(&clock, 1)).await;
         clock.advance(10 * DAY);
-        assert_eq!(rounds.next(&store, Some(KEEP), &stats).await.unwrap(), 0);
+        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 0);
         assert_eq!(rows(&store).await, [4, 8, 2]);
         clock.advance(Duration::from_millis(1));
-        assert_eq!(rounds.next(&store, Some(KEEP), &stats).await.unwrap(), 3 + 6 + 1);
+        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 3 + 6 + 1);
         assert_eq!(rows(&store).await, [1, 2, 1]);
         assert_eq!(stats.rows.load(Ordering::Relaxed), 10);
         let days = [NOW.day(), Timestamp(NOW.0 + 80 * 86_400_000_000).day()];
@@ -124,7 +126,7 @@ async fn many_rows_go_in_many_transactions() {
         clock.advance(DAY);
         ingest(&place, &store, &records(&clock, 1)).await;
         let stats = RetentionStats::default();
-        assert_eq!(expire(&store, clock.now(), &stats).await.unwrap(), 900 + 1_800 + 1);
+        assert_eq!(expire(&store, &USAGE, clock.now(), &stats).await.unwrap(), 900 + 1_800 + 1);
         assert_eq!(rows(&store).await, [1, 2, 1]);
     }
 }
@@ -138,10 +140,10 @@ async fn a_clock_that_leapt_deletes_nothing_for_a_day() {
         let store = open(&place, &leapt).await;
         let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
         for _ in 0..24 {
-            assert_eq!(rounds.next(&store, Some(KEEP), &stats).await.unwrap(), 0);
+            assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 0);
             leapt.advance(Duration::from_secs(3_600));
         }
-        assert_eq!(rounds.next(&store, Some(KEEP), &stats).await.unwrap(), 2 + 4 + 1);
+        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 2 + 4 + 1);
     }
 }
 
@@ -156,9 +158,9 @@ async fn of_two_servers_one_deletes() {
     let mut other = open(&place, &clock).await.begin().await.unwrap();
     let claimed: (bool,) = other.query(store.kind().try_retention().unwrap()).one().await.unwrap();
     assert!(claimed.0);
-    assert_eq!(expire(&store, clock.now(), &stats).await.unwrap(), 0);
+    assert_eq!(expire(&store, &USAGE, clock.now(), &stats).await.unwrap(), 0);
     other.rollback().await.unwrap();
-    assert_eq!(expire(&store, clock.now(), &stats).await.unwrap(), 4);
+    assert_eq!(expire(&store, &USAGE, clock.now(), &stats).await.unwrap(), 4);
 }
 
 #[tokio::test]
@@ -243,11 +245,11 @@ async fn what_accounts_left_behind_goes_thirty_days_later_and_what_is_in_use_sta
         }
         // Two tokens and the link are of 36 days ago; the session that was left ended 29 days ago.
         assert_eq!(of_accounts(&store).await, [2, 8, 1]);
-        assert_eq!(rounds.next(&store, None, &stats).await.unwrap(), 0);
+        assert_eq!(rounds.next(&store, FOREVER, &stats).await.unwrap(), 0);
         assert_eq!(of_accounts(&store).await, [2, 6, 0]);
         assert!(store.session_state(left.id).await.unwrap().is_some());
         clock.advance(2 * DAY);
-        assert_eq!(rounds.next(&store, Some(KEEP), &stats).await.unwrap(), 0);
+        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 0);
         assert_eq!(of_accounts(&store).await, [1, 5, 0]);
         let state = store.session_state(used.id).await.unwrap().unwrap();
         assert_eq!(state.open_at(clock.now()), Ok(()));
@@ -279,7 +281,30 @@ async fn many_sessions_go_in_many_transactions() {
             store.begin_session(&Actor::SYSTEM, new).await.unwrap();
         }
         clock.advance(32 * DAY);
-        rounds.next(&store, None, &stats).await.unwrap();
+        rounds.next(&store, FOREVER, &stats).await.unwrap();
         assert_eq!(of_accounts(&store).await, [0, 0, 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_providers_said_goes_before_the_rows_that_it_belongs_to() {
+    for place in Place::both().await {
+        let clock = Clock::manual(NOW);
+        let store = open(&place, &clock).await;
+        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        let records = records(&clock, 1).into_iter().map(|record| match record {
+            Record::Event(mut event) => {
+                event.attempts.iter_mut().for_each(|attempt| attempt.raw_usage = Some("{}".into()));
+                Record::Event(event)
+            }
+            other => other,
+        });
+        ingest(&place, &store, &records.collect::<Vec<_>>()).await;
+        clock.advance(2 * DAY);
+        let raw = async || store.query("SELECT count(*) FROM usage_raw").one::<(i64,)>().await.unwrap().0;
+        assert_eq!(raw().await, 2);
+        let keep = Keep { events: Some(KEEP), raw_usage: Some(DAY) };
+        assert_eq!(rounds.next(&store, keep, &stats).await.unwrap(), 2);
+        assert_eq!((raw().await, rows(&store).await), (0, [1, 2, 1]));
     }
 }

@@ -46,7 +46,14 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     let mut lock = Lock::take(&loaded.snapshot.data)?;
     let secrets = Found::read(&loaded.environment, &loaded.snapshot.data)?;
     let workers = args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get);
-    let wish = wire::Wish { workers, role: args.role, demo: args.demo, secrets, dropped: lines.dropped() };
+    let wish = wire::Wish {
+        role: args.role,
+        workers,
+        demo: args.demo,
+        skip_corrupt: args.skip_corrupt,
+        secrets,
+        dropped: lines.dropped(),
+    };
     let ended = runtime.block_on(wire::serve(loaded, wish, &mut lock, &mut signals));
     runtime.shutdown_background();
     drop(lines);

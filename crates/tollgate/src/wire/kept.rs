@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use access::{Clock, Secret};
 use config::Snapshot;
-use config::snapshot::{Signup, SignupMode};
+use config::snapshot::{Durability, Signup, SignupMode};
 use meter::Meter;
-use spool::{Cut, Lost, Opening, Reader, Spool, SpoolError, Writer};
+use spool::{Cut, Lost, Opening, Reader, Skipped, Spool, SpoolError, Writer};
 use store::{IngestStats, Node, PlanDifference, Store, StoreError};
 
 use super::Wish;
@@ -45,6 +45,8 @@ pub(crate) struct Counted {
     pub(crate) lost: Vec<Lost>,
     /// Requests that were under way when the last run died.
     pub(crate) interrupted: usize,
+    /// Damage that was left out, as `--skip-corrupt` says.
+    pub(crate) skipped: Vec<Skipped>,
 }
 
 impl Kept {
@@ -64,21 +66,21 @@ impl Kept {
         // What an earlier run left may take long to bring in.
         let beating = Beating::start(&node);
         let counted =
-            if wish.role.proxies() { Some(Counted::open(snapshot, &node, &clock, wish.workers).await?) } else { None };
+            if wish.role.proxies() { Some(Counted::open(snapshot, &node, &clock, wish).await?) } else { None };
         Ok(Self { clock, node, beating, keys, signing, counted, demo, differences })
     }
 }
 
 impl Counted {
-    async fn open(snapshot: &Snapshot, node: &Node, clock: &Clock, lanes: usize) -> anyhow::Result<Self> {
+    async fn open(snapshot: &Snapshot, node: &Node, clock: &Clock, wish: &Wish) -> anyhow::Result<Self> {
         let folder = snapshot.data.join(SPOOL_FOLDER);
-        let mut spool = open_spool(node, snapshot, &folder, lanes).await?;
+        let mut spool = open_spool(node, snapshot, &folder, wish).await?;
         let stats = Arc::new(IngestStats::default());
         let interrupted = spool.interrupted.len();
         settle(node, snapshot, &mut spool, &stats).await?;
-        let Spool { writers, reader, cuts, lost, .. } = spool;
+        let Spool { writers, reader, cuts, lost, skipped, .. } = spool;
         let meter = restored(node.store(), clock).await.map_err(|error| failure::of_store(snapshot, error))?;
-        Ok(Self { writers, reader, stats, meter: Arc::new(meter), cuts, lost, interrupted })
+        Ok(Self { writers, reader, stats, meter: Arc::new(meter), cuts, lost, interrupted, skipped })
     }
 }
 
@@ -106,13 +108,19 @@ async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::
 }
 
 /// Opens the spool in `folder` where ingest left off.
-async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, lanes: usize) -> anyhow::Result<Spool> {
-    let options = spool::Options::new(snapshot.spool.size_bytes_max, u32::try_from(lanes)?);
+async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish) -> anyhow::Result<Spool> {
+    let options = spool::Options::new(snapshot.spool.size_bytes_max, u32::try_from(wish.workers)?);
     let ingested = node.ingested().await.map_err(|error| failure::of_store(snapshot, error))?;
+    let skip_corrupt = wish.skip_corrupt;
     let carried = node.carried().await.map_err(|error| failure::of_store(snapshot, error))?;
     let (place, node) = (folder.to_owned(), node.id());
+    let durability = match snapshot.spool.durability {
+        Durability::Process => spool::Durability::Process,
+        Durability::Power => spool::Durability::Power,
+    };
     let opened = tokio::task::spawn_blocking(move || {
-        let opening = Opening { node: Some(node), carried: &carried, ..Opening::new(&place, options, &ingested) };
+        let known = Opening { node: Some(node), carried: &carried, ..Opening::new(&place, options, &ingested) };
+        let opening = Opening { durability, skip_corrupt, ..known };
         opening.open()
     });
     Ok(opened.await?.map_err(|error| failure::of_spool(&snapshot.data, folder, error))?)

@@ -186,7 +186,10 @@ impl Services {
         base.metrics.on_scrape(Box::new(move |all| {
             metrics::set(&all.store.expired_rows, counted.rows.load(Ordering::Relaxed));
         }));
-        let keep = move || live.load().retention.events;
+        let keep = move || {
+            let config::snapshot::Retention { events, raw_usage } = live.load().retention;
+            store::retention::Keep { events, raw_usage }
+        };
         self.tasks.spawn(store::retention::run(base.store.clone(), keep, stats, self.stopped()));
     }
 

@@ -200,8 +200,6 @@ fn what_comes_later_is_not_yet() {
     for (source, line, column) in [
         ("listen: [{address: '1.1.1.1:1', tls: {cert: c, key: k}}]".to_owned(), 1, 33),
         ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
-        ("spool: {durability: power}".to_owned(), 1, 21),
-        ("retention: {raw_usage: 30d}".to_owned(), 1, 13),
         ("upstreams: [{name: u, backends: [{url: http://h, weight: 2}]}]".to_owned(), 1, 58),
         (format!("{upstream}routes: [{{path: '/users/{{id}}', upstreams: u}}]"), 2, 17),
         (format!("{upstream}routes: [{{path: {{regex: '^/v'}}, upstreams: u}}]"), 2, 18),
