@@ -2,7 +2,7 @@
 //!
 //! Never does: I/O, SQL, HTTP. Of Tokio it uses `sync` alone.
 //!
-//! Read in this order: [`id`], [`amount`], [`clock`], [`refusal`]; then [`api_key`], [`plan`], [`budget`], [`user`],
+//! Read in this order: [`id`], [`amount`], [`usd`], [`clock`], [`refusal`]; then [`api_key`], [`plan`], [`budget`], [`user`],
 //! [`principal`], [`vault`], and [`directory`], which turns the hash of a key into a [`Principal`];
 //! [`password`], [`token`] and [`ticket`] for who signs in; [`address`] says where a request comes from, [`limits`] asks what all nodes count together.
 
@@ -25,13 +25,14 @@ pub mod revision;
 pub mod secret;
 pub mod ticket;
 pub mod token;
+pub mod usd;
 pub mod user;
 pub mod vault;
 
 pub use amount::{Credits, NanoUsd};
 pub use api_key::{ApiKey, KeyHash};
 pub use bounds::KeyBounds;
-pub use budget::{BudgetId, Measure, Per, Subject};
+pub use budget::{Budget, BudgetId, Measure, Per, Subject};
 pub use clock::{Clock, Day, Mono, Timestamp};
 pub use directory::{Directory, Found, Lookup, NotFound};
 pub use id::{AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, UserId, UserNo};

@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
+
 /// A plan's limits. An absent limit is no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -13,6 +15,8 @@ pub struct Plan {
     pub credits_per_day: Option<u64>,
     /// Requests a minute for each key; the burst is as large.
     pub requests_per_minute: Option<NonZeroU32>,
+    /// What holds each user beside the quota, over all of their keys; each measure and period once.
+    pub budgets: Vec<Budget>,
     /// Whether LLM calls may go with a provider's credential that is not the user's own.
     pub shared_keys: bool,
 }
@@ -21,8 +25,8 @@ pub struct Plan {
 const NAME_LEN_MAX: usize = 64;
 
 impl Plan {
-    /// Most credits a day: what the store's integers hold.
-    pub const CREDITS_MAX: u64 = i64::MAX.unsigned_abs();
+    /// Most credits a day.
+    pub const CREDITS_MAX: u64 = Budget::AMOUNT_MAX;
 
     /// Whether `name` may name a plan: 1 to 64 of a-z, 0-9, `-`, `_` and `.`.
     #[must_use]
@@ -36,6 +40,12 @@ impl Plan {
     /// A plan that limits nothing.
     #[must_use]
     pub fn unlimited(name: &str) -> Self {
-        Self { name: name.to_owned(), credits_per_day: None, requests_per_minute: None, shared_keys: true }
+        Self {
+            name: name.to_owned(),
+            credits_per_day: None,
+            requests_per_minute: None,
+            budgets: Vec::new(),
+            shared_keys: true,
+        }
     }
 }

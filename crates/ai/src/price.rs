@@ -11,7 +11,8 @@ use access::NanoUsd;
 use meter::rating::{Line, total};
 use meter::{Rates, UnitRates, Usage};
 
-pub use decimal::{PriceError, parse_each, parse_per_million, parse_per_second};
+pub use access::usd::UsdError;
+pub use decimal::{parse_each, parse_per_million, parse_per_second};
 pub use terms::{Others, Terms, Tier};
 
 /// Stands for every model of a provider.

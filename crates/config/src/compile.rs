@@ -1,5 +1,6 @@
 //! From the file's tree to the [`Snapshot`]: the sections in the order in which they need each other.
 
+mod budget;
 mod control;
 pub(crate) mod llm;
 mod model;
@@ -42,7 +43,6 @@ pub(crate) fn compile<'a>(
     let routes = route::routes(&root, &upstreams);
     let plans = plan::plans(&root);
     let snapshot = Snapshot {
-        budgets: Default::default(),
         brand: server::brand(&root),
         listen,
         control,
@@ -68,6 +68,7 @@ pub(crate) fn compile<'a>(
         prices_builtin: Prices::builtin(),
         ai,
         plans,
+        budgets: budget::budgets(&root),
         upstreams: upstreams.list,
         router: Router::new(routes),
     };

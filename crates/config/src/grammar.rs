@@ -46,8 +46,9 @@ pub(crate) const ROOT: Grammar = Grammar::new(
         "trusted_proxies",
         "redis",
         "rate_limits",
+        "budgets",
     ],
-    &["workers", "in_flight", "production", "lease", "on_hangup", "budgets", "auth", "circuit_breaker", "tests"],
+    &["workers", "in_flight", "production", "lease", "on_hangup", "auth", "circuit_breaker", "tests"],
 );
 pub(crate) const BRAND: Grammar = Grammar::new(&["name", "key_prefix"], &[]);
 pub(crate) const LISTENER: Grammar = Grammar::new(&["address"], &["tls"]);
@@ -88,7 +89,10 @@ pub(crate) const PRICE: Grammar = Grammar::new(
 );
 pub(crate) const AI: Grammar = Grammar::new(&["enabled", "prefix", "timeouts"], &[]);
 pub(crate) const PLAN: Grammar =
-    Grammar::new(&["name", "credits_per_day", "requests_per_minute", "shared_keys"], &["price", "budgets"]);
+    Grammar::new(&["name", "credits_per_day", "requests_per_minute", "budgets", "shared_keys"], &["price"]);
+pub(crate) const PLAN_BUDGET: Grammar = Grammar::new(&["money", "credits", "tokens", "per"], &[]);
+pub(crate) const BUDGETS: Grammar = Grammar::new(&["limits", "unbounded", "clamp"], &[]);
+pub(crate) const BUDGET: Grammar = Grammar::new(&["dimension", "money", "credits", "tokens", "per"], &[]);
 pub(crate) const UPSTREAM: Grammar =
     Grammar::new(&["name", "backends"], &["strategy", "health_check", "circuit_breaker", "retry", "pool", "discover"]);
 pub(crate) const BACKEND: Grammar = Grammar::new(&["url", "weight"], &[]);
@@ -139,6 +143,9 @@ pub(crate) const ALL: &[(&str, &Grammar)] = &[
     ("ai", &AI),
     ("ai.timeouts", &TIMEOUTS),
     ("plans[]", &PLAN),
+    ("plans[].budgets[]", &PLAN_BUDGET),
+    ("budgets", &BUDGETS),
+    ("budgets.limits[]", &BUDGET),
     ("upstreams[]", &UPSTREAM),
     ("upstreams[].backends[]", &BACKEND),
     ("routes[]", &ROUTE),

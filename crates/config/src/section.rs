@@ -308,12 +308,18 @@ impl<'a> Section<'a> {
 
     /// Reports that `key` must be there, unless an unknown key was reported that looks meant for it.
     pub(crate) fn missing(&self, key: &str) {
+        self.missing_one_of(&[key]);
+    }
+
+    /// The same of several keys, of which one must be there.
+    pub(crate) fn missing_one_of(&self, keys: &[&str]) {
         let mut unknown = self.entries.iter().filter(|(entry, _)| !self.grammar.has(&entry.name));
-        if unknown.any(|(entry, _)| near(&entry.name, [key]).is_some()) {
+        if unknown.any(|(entry, _)| near(&entry.name, keys.iter().copied()).is_some()) {
             return;
         }
-        let message = format!("`{}` needs `{key}`", self.path);
-        self.reader.report(Problem::new(Code::Missing, self.at, message).expected(format!("`{key}` here")));
+        let keys = one_of(keys.iter().copied());
+        let message = format!("`{}` needs {keys}", self.path);
+        self.reader.report(Problem::new(Code::Missing, self.at, message).expected(format!("{keys} here")));
     }
 
     /// Reports that the value at `at` is not what `key` takes.

@@ -7,14 +7,14 @@ mod routing;
 use std::fmt;
 use std::time::Duration;
 
-use access::Plan;
+use access::{Budget, Measure, Plan, usd};
 use serde::{Serialize, Serializer};
 
 use crate::environment::Variable;
 use crate::load::Loaded;
 use crate::snapshot::{
-    Ai, Brand, Connections, Control, Dimension, Drain, Log, LogFormat, PublicUrl, Retention, Signup, SignupMode, Sizes,
-    Snapshot, Spool, Store, Timeouts, Whose, WindowLimit,
+    Ai, Brand, BudgetLimit, Budgets, Connections, Control, Dimension, Drain, Log, LogFormat, PublicUrl, Retention,
+    Signup, SignupMode, Sizes, Snapshot, Spool, Store, Timeouts, Whose, WindowLimit,
 };
 use crate::unit;
 use given::Given;
@@ -173,7 +173,6 @@ impl Loaded {
     pub fn settings(&self) -> Vec<Setting> {
         let mut list = Listing { given: &self.given, settings: Vec::new() };
         let Snapshot {
-            budgets: _,
             brand: Brand { name, key_prefix },
             listen,
             control,
@@ -200,6 +199,7 @@ impl Loaded {
             prices_builtin: _,
             ai,
             plans,
+            budgets,
             upstreams,
             router,
         } = &self.snapshot;
@@ -239,6 +239,7 @@ impl Loaded {
         list.prices(prices);
         list.ai(ai.as_ref());
         list.plans(plans);
+        list.budgets(budgets);
         list.upstreams(upstreams);
         list.routes(router.routes());
         list.settings
@@ -325,14 +326,37 @@ impl Listing<'_> {
     }
 
     fn plans(&mut self, plans: &[Plan]) {
-        for (nth, Plan { name, credits_per_day, requests_per_minute, shared_keys }) in plans.iter().enumerate() {
+        for (nth, Plan { name, credits_per_day, requests_per_minute, budgets, shared_keys }) in plans.iter().enumerate()
+        {
             let per_minute = requests_per_minute.map(|limit| u64::from(limit.get()));
             self.put(format!("plans[{nth}].name"), Value::text(name));
             self.put(format!("plans[{nth}].credits_per_day"), Value::maybe(*credits_per_day, Value::Number));
             self.put(format!("plans[{nth}].requests_per_minute"), Value::maybe(per_minute, Value::Number));
+            for (at, budget) in budgets.iter().enumerate() {
+                self.budget(&format!("plans[{nth}].budgets[{at}]"), *budget);
+            }
             self.put(format!("plans[{nth}].shared_keys"), Value::Boolean(*shared_keys));
         }
         self.empty("plans", plans.is_empty());
+    }
+
+    fn budgets(&mut self, Budgets { limits, unbounded, clamp }: &Budgets) {
+        for (nth, BudgetLimit { dimension, budget }) in limits.iter().enumerate() {
+            self.put(format!("budgets.limits[{nth}].dimension"), Value::text(dimension.as_str()));
+            self.budget(&format!("budgets.limits[{nth}]"), *budget);
+        }
+        self.empty("budgets.limits", limits.is_empty());
+        self.put("budgets.unbounded", Value::text(unbounded.as_str()));
+        self.put("budgets.clamp", Value::Boolean(*clamp));
+    }
+
+    fn budget(&mut self, entry: &str, Budget { measure, per, amount }: Budget) {
+        let value = match measure {
+            Measure::Money => Value::Text(usd::written_money(amount)),
+            Measure::Credits | Measure::Tokens => Value::Number(amount),
+        };
+        self.put(format!("{entry}.{}", measure.as_str()), value);
+        self.put(format!("{entry}.per"), Value::text(per.as_str()));
     }
 }
 

@@ -14,10 +14,11 @@ use crate::{links, migration, revision, sessions};
 use cell::{Cell, Column, Row};
 
 /// Every table, those that others point at first. `schema_floor` is the migrations' own.
-pub(crate) const TABLES: [&str; 20] = [
+pub(crate) const TABLES: [&str; 21] = [
     "plans",
     "users",
     "api_keys",
+    "budgets",
     "sessions",
     "refresh_tokens",
     "links",

@@ -59,9 +59,10 @@ pub enum StoreError {
         /// The name.
         name: String,
     },
-    /// A plan has a name or a quota that none may have.
+    /// A plan has a name, a quota or budgets that none may have.
     #[error(
-        "a plan's name has 1 to 64 of a-z, 0-9, `-`, `_` and `.`, and its credits_per_day are at most {}",
+        "a plan's name has 1 to 64 of a-z, 0-9, `-`, `_` and `.`, its credits_per_day and the amounts of its budgets are at \
+         most {} (money in billionths), and it has one budget for each measure and period",
         access::Plan::CREDITS_MAX
     )]
     InvalidPlan,

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use access::{Plan, PlanId, Timestamp};
+use access::{Budget, Plan, PlanId, Timestamp};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -18,14 +18,15 @@ pub const PLANS_MAX: usize = 1_000;
 /// The columns of a [`StoredRow`], and whence.
 macro_rules! plan_columns {
     () => {
-        "id, created_at, updated_at, name, credits_per_day, requests_per_minute, shared_keys FROM plans"
+        "id, created_at, updated_at, name, credits_per_day, requests_per_minute, budgets, shared_keys FROM plans"
     };
 }
 
 statements! {
-    ADD = "INSERT INTO plans (id, name, credits_per_day, requests_per_minute, shared_keys, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $6)";
-    SET = "UPDATE plans SET credits_per_day = $2, requests_per_minute = $3, shared_keys = $4, updated_at = $5 WHERE id = $1";
+    ADD = "INSERT INTO plans (id, name, credits_per_day, requests_per_minute, budgets, shared_keys, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+    SET = "UPDATE plans SET credits_per_day = $2, requests_per_minute = $3, budgets = $4, shared_keys = $5, updated_at = $6
+        WHERE id = $1";
     FIND = concat!("SELECT ", plan_columns!(), " WHERE name = $1");
     LIST = concat!("SELECT ", plan_columns!(), " ORDER BY name");
     COUNT = "SELECT count(*) FROM plans";
@@ -60,13 +61,12 @@ impl PlanDifferences {
     /// Both in the order of names: two that write the same plans wait for each other, and not in a ring.
     fn between(stored: &[StoredPlan], configured: &[Plan]) -> Self {
         let mut differences = Self::default();
-        for configured in configured {
+        for configured in configured.iter().map(in_order) {
             match stored.iter().find(|stored| stored.plan.name == configured.name) {
-                None => differences.absent.push(configured.clone()),
-                Some(StoredPlan { plan, .. }) if plan == configured => {}
+                None => differences.absent.push(configured),
+                Some(StoredPlan { plan, .. }) if *plan == configured => {}
                 Some(StoredPlan { plan, .. }) => {
-                    let (stored, configured) = (plan.clone(), configured.clone());
-                    differences.differing.push(PlanDifference { stored, configured });
+                    differences.differing.push(PlanDifference { stored: plan.clone(), configured });
                 }
             }
         }
@@ -90,12 +90,14 @@ pub struct StoredPlan {
 }
 
 /// What of a plan shall be another; `None` leaves it, and `Some(None)` lifts a limit. Its name stays.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanChange {
     /// The quota a day.
     pub credits_per_day: Option<Option<u64>>,
     /// Requests a minute.
     pub requests_per_minute: Option<Option<NonZeroU32>>,
+    /// All that holds each user beside the quota.
+    pub budgets: Option<Vec<Budget>>,
     /// Whether shared credentials may be used.
     pub shared_keys: Option<bool>,
 }
@@ -106,6 +108,7 @@ impl PlanChange {
             name: plan.name.clone(),
             credits_per_day: self.credits_per_day.unwrap_or(plan.credits_per_day),
             requests_per_minute: self.requests_per_minute.unwrap_or(plan.requests_per_minute),
+            budgets: self.budgets.unwrap_or_else(|| plan.budgets.clone()),
             shared_keys: self.shared_keys.unwrap_or(plan.shared_keys),
         }
     }
@@ -117,18 +120,23 @@ pub(crate) struct PlanRow {
     name: String,
     credits_per_day: Option<i64>,
     requests_per_minute: Option<i64>,
+    budgets: String,
     shared_keys: bool,
 }
 
-impl From<PlanRow> for Plan {
-    fn from(row: PlanRow) -> Self {
+impl TryFrom<PlanRow> for Plan {
+    type Error = StoreError;
+
+    fn try_from(row: PlanRow) -> Result<Self, StoreError> {
         let per_minute = |stored: i64| NonZeroU32::new(u32::try_from(stored).unwrap_or(u32::MAX));
-        Self {
+        let unreadable = |_| StoreError::Unreadable { table: "plans", column: "budgets" };
+        Ok(Self {
             name: row.name,
             credits_per_day: row.credits_per_day.map(unsigned),
             requests_per_minute: row.requests_per_minute.and_then(per_minute),
+            budgets: serde_json::from_str(&row.budgets).map_err(unreadable)?,
             shared_keys: row.shared_keys,
-        }
+        })
     }
 }
 
@@ -141,14 +149,16 @@ struct StoredRow {
     plan: PlanRow,
 }
 
-impl From<StoredRow> for StoredPlan {
-    fn from(row: StoredRow) -> Self {
-        Self {
+impl TryFrom<StoredRow> for StoredPlan {
+    type Error = StoreError;
+
+    fn try_from(row: StoredRow) -> Result<Self, StoreError> {
+        Ok(Self {
             id: PlanId(row.id),
-            plan: row.plan.into(),
+            plan: row.plan.try_into()?,
             created_at: timestamp(row.created_at),
             updated_at: timestamp(row.updated_at),
-        }
+        })
     }
 }
 
@@ -166,19 +176,32 @@ fn refuse_nonsense(name: &str) -> Result<(), StoreError> {
 
 async fn list(transaction: &mut Transaction) -> Result<Vec<StoredPlan>, StoreError> {
     let rows: Vec<StoredRow> = transaction.query(LIST).all().await?;
-    Ok(rows.into_iter().map(StoredPlan::from).collect())
+    rows.into_iter().map(StoredPlan::try_from).collect()
 }
 
 async fn find(transaction: &mut Transaction, name: &str) -> Result<StoredPlan, StoreError> {
     refuse_nonsense(name)?;
     let row: Option<StoredRow> = transaction.query(FIND).bind(name).find().await?;
-    row.map(StoredPlan::from).ok_or_else(|| StoreError::NoPlan { name: name.to_owned() })
+    row.ok_or_else(|| StoreError::NoPlan { name: name.to_owned() })?.try_into()
 }
 
-/// Refuses what no configuration could say either.
+/// Refuses what no configuration could say either; budgets must be in order.
 fn check(plan: &Plan) -> Result<(), StoreError> {
-    let fine = Plan::is_name(&plan.name) && plan.credits_per_day.is_none_or(|credits| credits <= Plan::CREDITS_MAX);
+    let fine = Plan::is_name(&plan.name)
+        && plan.credits_per_day.is_none_or(|credits| credits <= Plan::CREDITS_MAX)
+        && Budget::are_fit(&plan.budgets);
     if fine { Ok(()) } else { Err(StoreError::InvalidPlan) }
+}
+
+/// The plan as it is stored: its budgets in one order, so that two that say the same are the same.
+fn in_order(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    plan.budgets.sort_unstable();
+    plan
+}
+
+fn written(budgets: &[Budget]) -> Vec<String> {
+    budgets.iter().map(Budget::to_string).collect()
 }
 
 /// What is said of a plan in the audit log: of a new one all, of a changed one what is new.
@@ -190,6 +213,7 @@ fn told(plan: &Plan, before: Option<&Plan>) -> Value {
             before.map(|before| json!(before.requests_per_minute)),
             "requests_per_minute",
         ),
+        (json!(written(&plan.budgets)), before.map(|before| json!(written(&before.budgets))), "budgets"),
         (json!(plan.shared_keys), before.map(|before| json!(before.shared_keys)), "shared_keys"),
     ];
     let mut detail = Map::new();
@@ -257,6 +281,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::InvalidPlan`], [`StoreError::PlanTaken`], [`StoreError::TooManyPlans`], and what the database meets.
     pub async fn create_plan(&self, by: &Actor, plan: &Plan) -> Result<StoredPlan, StoreError> {
+        let plan = &in_order(plan);
         check(plan)?;
         let mut transaction = self.change().await?;
         // Who makes plans waits for the revision's row: nobody adds one in between.
@@ -278,7 +303,7 @@ impl Store {
     pub async fn change_plan(&self, by: &Actor, name: &str, change: PlanChange) -> Result<StoredPlan, StoreError> {
         let mut transaction = self.change().await?;
         let stored = find(&mut transaction, name).await?;
-        let plan = change.of(&stored.plan);
+        let plan = in_order(&change.of(&stored.plan));
         if plan == stored.plan {
             return Ok(stored);
         }
@@ -302,7 +327,7 @@ impl Store {
     /// What the database meets.
     pub async fn stored_plans(&self) -> Result<Vec<StoredPlan>, StoreError> {
         let rows: Vec<StoredRow> = self.query(LIST).all().await?;
-        Ok(rows.into_iter().map(StoredPlan::from).collect())
+        rows.into_iter().map(StoredPlan::try_from).collect()
     }
 
     async fn add_plan(&self, transaction: &mut Transaction, by: &Actor, plan: &Plan) -> Result<(), StoreError> {
@@ -318,6 +343,7 @@ impl Store {
             .bind(plan.name.as_str())
             .bind(plan.credits_per_day.map(signed))
             .bind(plan.requests_per_minute.map(|limit| i64::from(limit.get())))
+            .bind(json!(plan.budgets).to_string())
             .bind(plan.shared_keys)
             .bind(self.now());
         add.run().await?;
@@ -336,6 +362,7 @@ impl Store {
             .bind(stored.id.0)
             .bind(plan.credits_per_day.map(signed))
             .bind(plan.requests_per_minute.map(|limit| i64::from(limit.get())))
+            .bind(json!(plan.budgets).to_string())
             .bind(plan.shared_keys)
             .bind(self.now());
         set.run().await?;

@@ -24,7 +24,7 @@ const EMAIL_LEN_MAX: usize = 254;
 macro_rules! user_columns {
     () => {
         "u.id, u.no, u.email, u.name AS user_name, u.status, u.role, u.demo, u.created_at, p.name, p.credits_per_day,
-        p.requests_per_minute, p.shared_keys FROM users u JOIN plans p ON p.id = u.plan_id"
+        p.requests_per_minute, p.budgets, p.shared_keys FROM users u JOIN plans p ON p.id = u.plan_id"
     };
 }
 pub(crate) use user_columns;
@@ -207,7 +207,7 @@ impl TryFrom<UserRow> for User {
             no: UserNo(row.no),
             email: Email::stored(row.email),
             name: row.user_name,
-            plan: row.plan.into(),
+            plan: row.plan.try_into()?,
             status: status(&row.status)?,
             role: role(&row.role)?,
             demo: row.demo,

@@ -1,6 +1,6 @@
 //! Prices, as the configuration writes them.
 
-use ai::price::{PriceError, parse_each, parse_per_million, parse_per_second};
+use ai::price::{UsdError, parse_each, parse_per_million, parse_per_second};
 
 /// See [`super::Target::words`].
 pub const WORDS: &[&str] = &["0", ".", "0.25", "18446744073709.551615", "000000", "-", "e", "_", "٣"];
@@ -13,21 +13,21 @@ pub fn price(bytes: &[u8]) {
     assert_eq!(parse_each(text), by_hand(text, 12), "{text:?} each");
 }
 
-fn by_hand(text: &str, places: usize) -> Result<u64, PriceError> {
+fn by_hand(text: &str, places: usize) -> Result<u64, UsdError> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(fraction) {
-        return Err(PriceError::Malformed);
+        return Err(UsdError::Malformed);
     }
     let fraction = fraction.trim_end_matches('0');
     if fraction.len() > places {
-        return Err(PriceError::TooFine { places });
+        return Err(UsdError::TooFine { places });
     }
     let whole = whole.trim_start_matches('0');
     // Twenty digits and the places fit into 128 bits; longer ones do not fit into 64.
     if whole.len() > 20 {
-        return Err(PriceError::TooLarge);
+        return Err(UsdError::TooLarge);
     }
     let pico: u128 = format!("0{whole}{fraction:0<places$}").parse().unwrap();
-    u64::try_from(pico).map_err(|_| PriceError::TooLarge)
+    u64::try_from(pico).map_err(|_| UsdError::TooLarge)
 }

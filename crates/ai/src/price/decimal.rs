@@ -1,6 +1,6 @@
 //! Prices as people write them: decimal USD.
 
-use thiserror::Error;
+use access::usd::{UsdError, parse};
 
 /// Decimal places of USD per million tokens that pico-USD per token can hold.
 const PER_MILLION_PLACES: usize = 6;
@@ -9,28 +9,11 @@ const EACH_PLACES: usize = 12;
 /// Those of USD a second, of which pico-USD a millisecond are kept.
 const PER_SECOND_PLACES: usize = 9;
 
-/// Why a text is no price.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum PriceError {
-    /// Something else than digits around at most one point.
-    #[error("a price is a decimal number of USD, such as \"0.25\"")]
-    Malformed,
-    /// A digit other than zero after the last decimal place that counts.
-    #[error("this price has at most {places} decimal places")]
-    TooFine {
-        /// How many count.
-        places: usize,
-    },
-    /// It does not fit.
-    #[error("the price is too large")]
-    TooLarge,
-}
-
 /// Reads USD per million tokens (`"0.25"`) as pico-USD per token (250,000), exactly.
 ///
 /// # Errors
-/// [`PriceError`]: no sign, exponent, separator or space is accepted.
-pub fn parse_per_million(text: &str) -> Result<u64, PriceError> {
+/// [`UsdError`]: no sign, exponent, separator or space is accepted.
+pub fn parse_per_million(text: &str) -> Result<u64, UsdError> {
     parse(text, PER_MILLION_PLACES)
 }
 
@@ -38,7 +21,7 @@ pub fn parse_per_million(text: &str) -> Result<u64, PriceError> {
 ///
 /// # Errors
 /// As [`parse_per_million`].
-pub fn parse_each(text: &str) -> Result<u64, PriceError> {
+pub fn parse_each(text: &str) -> Result<u64, UsdError> {
     parse(text, EACH_PLACES)
 }
 
@@ -46,29 +29,8 @@ pub fn parse_each(text: &str) -> Result<u64, PriceError> {
 ///
 /// # Errors
 /// As [`parse_per_million`].
-pub fn parse_per_second(text: &str) -> Result<u64, PriceError> {
+pub fn parse_per_second(text: &str) -> Result<u64, UsdError> {
     parse(text, PER_SECOND_PLACES)
-}
-
-fn parse(text: &str, places: usize) -> Result<u64, PriceError> {
-    let (whole, fraction) = match text.split_once('.') {
-        Some((_, "")) => return Err(PriceError::Malformed),
-        Some(parts) => parts,
-        None => (text, ""),
-    };
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) {
-        return Err(PriceError::Malformed);
-    }
-    let (kept, rest) = fraction.split_at_checked(places).unwrap_or((fraction, ""));
-    if rest.bytes().any(|byte| byte != b'0') {
-        return Err(PriceError::TooFine { places });
-    }
-    let padding = std::iter::repeat_n(b'0', places - kept.len());
-    whole.bytes().chain(kept.bytes()).chain(padding).try_fold(0_u64, |sum, digit| {
-        let ten_fold = sum.checked_mul(10).ok_or(PriceError::TooLarge)?;
-        ten_fold.checked_add(u64::from(digit - b'0')).ok_or(PriceError::TooLarge)
-    })
 }
 
 #[cfg(test)]
@@ -96,21 +58,21 @@ mod tests {
         assert_eq!((parse_each("0.04"), parse_each("0.000015")), (Ok(40_000_000_000), Ok(15_000_000)));
         assert_eq!((parse_each("0.000000000001"), parse_per_second("0.000000001")), (Ok(1), Ok(1)));
         assert_eq!((parse_per_second("0.0001"), parse_per_second("1")), (Ok(100_000), Ok(1_000_000_000)));
-        assert_eq!(parse_each("0.0000000000001"), Err(PriceError::TooFine { places: 12 }));
-        assert_eq!(parse_per_second("0.0000000001"), Err(PriceError::TooFine { places: 9 }));
+        assert_eq!(parse_each("0.0000000000001"), Err(UsdError::TooFine { places: 12 }));
+        assert_eq!(parse_per_second("0.0000000001"), Err(UsdError::TooFine { places: 9 }));
         assert_eq!(
             (parse_each("18446744.073709551615"), parse_each("18446745")),
-            (Ok(u64::MAX), Err(PriceError::TooLarge))
+            (Ok(u64::MAX), Err(UsdError::TooLarge))
         );
     }
 
     #[test]
     fn anything_else_is_refused() {
         for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", " 1", "1 USD", "1.2.3", "１", "NaN"] {
-            assert_eq!(parse_per_million(text), Err(PriceError::Malformed), "{text}");
+            assert_eq!(parse_per_million(text), Err(UsdError::Malformed), "{text}");
         }
-        assert_eq!(parse_per_million("0.0000001"), Err(PriceError::TooFine { places: 6 }));
-        assert_eq!(parse_per_million("18446744073709.551616"), Err(PriceError::TooLarge));
-        assert_eq!(parse_per_million(&"9".repeat(100)), Err(PriceError::TooLarge));
+        assert_eq!(parse_per_million("0.0000001"), Err(UsdError::TooFine { places: 6 }));
+        assert_eq!(parse_per_million("18446744073709.551616"), Err(UsdError::TooLarge));
+        assert_eq!(parse_per_million(&"9".repeat(100)), Err(UsdError::TooLarge));
     }
 }

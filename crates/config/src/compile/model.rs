@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use access::Credits;
-use ai::price::{Price, PriceError, Prices, parse_each, parse_per_million, parse_per_second};
+use access::usd::UsdError;
+use ai::price::{Price, Prices, parse_each, parse_per_million, parse_per_second};
 use meter::{Rates, UnitRates};
 
 use super::Taken;
@@ -151,7 +152,7 @@ fn unit_rates(section: &Section<'_>) -> Option<UnitRates> {
 }
 
 /// A price that the section may have; `None` where it is wrong.
-fn price(section: &Section<'_>, key: &str, parse: fn(&str) -> Result<u64, PriceError>) -> Option<Option<u64>> {
+fn price(section: &Section<'_>, key: &str, parse: fn(&str) -> Result<u64, UsdError>) -> Option<Option<u64>> {
     let Some(text) = section.text(key) else {
         return section.get(key).is_none().then_some(None);
     };

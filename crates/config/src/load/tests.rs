@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use access::Secret;
+use access::{Budget, KeyNo, Measure, Per, PlanId, Secret, Subject, UserNo};
+use meter::Caller;
 
 use super::*;
-use crate::snapshot::{Auth, Credential, Events, PathMatch, SignupMode};
+use crate::snapshot::{Auth, Credential, Events, PathMatch, SignupMode, Unbounded};
 
 mod control;
 mod errors;
@@ -114,6 +115,36 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
     );
     assert_eq!((ai.timeouts.first_byte, ai.timeouts.total), (Duration::from_secs(600), Duration::from_secs(3_600)));
     assert_eq!((snapshot.plans[0].credits_per_day, snapshot.plans[1].credits_per_day), (Some(0), None));
+}
+
+#[test]
+fn budgets_hold_whom_their_dimension_says() {
+    let source = "
+plans: [{name: pro, budgets: [{tokens: 9, per: month}, {money: 0.50 USD, per: day}]}]
+budgets:
+  limits:
+    - {dimension: key, credits: 0, per: day}
+    - {dimension: user, money: 9223372036.854775807 USD, per: month}
+    - {dimension: plan, tokens: 7, per: day}
+    - {dimension: global, money: '5000 USD', per: month}
+  unbounded: window
+  clamp: true
+";
+    let Snapshot { plans, budgets, .. } = snapshot(source);
+    let budget = |measure, per, amount| Budget { measure, per, amount };
+    let of_plan = [budget(Measure::Tokens, Per::Month, 9), budget(Measure::Money, Per::Day, 500_000_000)];
+    assert_eq!(plans[0].budgets, of_plan);
+    let caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
+    let expected = [
+        budget(Measure::Credits, Per::Day, 0).of(Subject::Key(KeyNo(2))),
+        budget(Measure::Money, Per::Month, Budget::AMOUNT_MAX).of(Subject::User(UserNo(1))),
+        budget(Measure::Tokens, Per::Day, 7).of(Subject::Plan(PlanId::NIL)),
+        budget(Measure::Money, Per::Month, 5_000_000_000_000).of(Subject::Global),
+    ];
+    assert_eq!(budgets.of(caller).collect::<Vec<_>>(), expected);
+    assert_eq!((budgets.unbounded, budgets.clamp), (Unbounded::Window, true));
+    let none = snapshot("").budgets;
+    assert_eq!((none.limits.len(), none.unbounded, none.clamp), (0, Unbounded::Refuse, false));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::Credits;
+use access::{Credits, usd};
 use ai::price::{Price, Prices};
 
 use super::{From, Listing, Setting, Value};
@@ -12,9 +12,9 @@ use crate::resolve::MOCK;
 use crate::snapshot::{Credential, Mock, MockModel, Model, Provider, Target};
 
 /// Digits behind the point that say a price exactly: of a million tokens, of one piece, of a second.
-const PER_MILLION: u32 = 6;
-const EACH: u32 = 12;
-const PER_SECOND: u32 = 9;
+const PER_MILLION: usize = 6;
+const EACH: usize = 12;
+const PER_SECOND: usize = 9;
 
 impl Listing<'_> {
     /// Those that are on; the number of each is its own in the file.
@@ -93,20 +93,12 @@ impl Listing<'_> {
                 ("per_second", units.millisecond, PER_SECOND),
                 ("per_character", units.character, EACH),
             ] {
-                self.put(format!("prices[{nth}].{key}"), Value::maybe(rate, |rate| decimal(rate, digits)));
+                self.put(
+                    format!("prices[{nth}].{key}"),
+                    Value::maybe(rate, |rate| Value::Text(usd::written(rate, digits))),
+                );
             }
         }
         self.empty("prices", prices.is_empty());
     }
-}
-
-/// An integer with its point `digits` before the end, as prices are written: `0.25`.
-fn decimal(amount: u64, digits: u32) -> Value {
-    let one = 10_u64.pow(digits);
-    let (whole, rest) = (amount / one, amount % one);
-    if rest == 0 {
-        return Value::text(whole);
-    }
-    let width = usize::try_from(digits).unwrap_or_default();
-    Value::Text(format!("{whole}.{rest:0width$}").trim_end_matches('0').to_owned())
 }

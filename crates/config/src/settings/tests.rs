@@ -10,7 +10,8 @@ const BASE: &str = "
 providers: [{name: openai, kind: openai, credential: sk-1}, {name: mock, kind: mock}]
 models: [{name: fast, targets: [{provider: openai, model: gpt}]}]
 prices: [{model: openai/gpt, input: '1', output: '2'}]
-plans: [{name: starter}]
+plans: [{name: starter, budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
+budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 upstreams: [{name: users, backends: [{url: 'http://127.0.0.1:9001'}]}, {name: others, backends: [{url: 'h2c://h'}]}]
 routes: [{path: /a, upstreams: users}, {path: {prefix: /b}, upstreams: users}]
 control: {rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
@@ -93,6 +94,17 @@ const CASES: &[(&str, &str, &str)] = &[
     ("plans[0].credits_per_day", "12", "12"),
     ("plans[0].requests_per_minute", "13", "13"),
     ("plans[0].shared_keys", "false", "false"),
+    ("plans[0].budgets[0].credits", "7", "7"),
+    ("plans[0].budgets[1].tokens", "8", "8"),
+    ("plans[0].budgets[2].money", "0.50 USD", "0.5 USD"),
+    ("plans[0].budgets[2].per", "day", "day"),
+    ("budgets.limits[0].dimension", "global", "global"),
+    ("budgets.limits[0].money", "5000 USD", "5000 USD"),
+    ("budgets.limits[0].per", "month", "month"),
+    ("budgets.limits[1].credits", "0", "0"),
+    ("budgets.limits[2].tokens", "9", "9"),
+    ("budgets.unbounded", "window", "window"),
+    ("budgets.clamp", "true", "true"),
     ("upstreams[1].name", "third", "third"),
     ("upstreams[0].backends[0].url", "https://h/x", "https://h/x"),
     ("upstreams[0].backends[0].weight", "1", "1"),
@@ -277,7 +289,7 @@ fn the_example_lists_every_setting_with_its_default() {
         .collect();
     let listed: BTreeSet<&str> = variables.iter().map(|(name, _)| *name).collect();
     for (key, ..) in CASES {
-        let first = variable(key).replace("__1__", "__0__");
+        let first = variable(key).replace("__1__", "__0__").replace("__2__", "__0__");
         let whole = first.trim_end_matches("__0").trim_end_matches("__PROXY");
         assert!(listed.contains(first.as_str()) || listed.contains(whole), "{first}");
     }

@@ -17,6 +17,7 @@ DROP TABLE provider_keys;
 DROP TABLE links;
 DROP TABLE refresh_tokens;
 DROP TABLE sessions;
+DROP TABLE budgets;
 DROP TABLE api_keys;
 DROP TABLE users;
 DROP TABLE plans;

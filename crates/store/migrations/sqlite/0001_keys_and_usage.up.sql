@@ -1,11 +1,13 @@
 -- Times are microseconds since the Unix epoch, days whole days since then, both UTC, bound by the binary.
 -- Users, keys and plans are never deleted: usage speaks of them by number, and a number is not given twice.
 
+-- budgets: a JSON list of what holds each user beside the quota.
 CREATE TABLE plans (
     id                  BLOB    NOT NULL PRIMARY KEY,
     name                TEXT    NOT NULL UNIQUE,
     credits_per_day     BIGINT  CHECK (credits_per_day >= 0),
     requests_per_minute BIGINT  CHECK (requests_per_minute > 0),
+    budgets             TEXT    NOT NULL,
     shared_keys         BOOLEAN NOT NULL,
     created_at          BIGINT  NOT NULL,
     updated_at          BIGINT  NOT NULL
@@ -56,6 +58,19 @@ CREATE TABLE api_keys (
 CREATE UNIQUE INDEX api_keys_previous ON api_keys (previous_hash) WHERE previous_hash IS NOT NULL;
 CREATE INDEX api_keys_user ON api_keys (user_id, id);
 CREATE INDEX api_keys_open ON api_keys (user_id, id) WHERE revoked_at IS NULL;
+
+-- What a subject may use of a measure in a period. subject_id: the id of the key, the user or the plan; everybody's is nil.
+CREATE TABLE budgets (
+    id         BLOB NOT NULL PRIMARY KEY,
+    subject    TEXT NOT NULL CHECK (subject IN ('key', 'user', 'plan', 'global')),
+    subject_id BLOB NOT NULL,
+    measure    TEXT NOT NULL CHECK (measure IN ('credits', 'tokens', 'money')),
+    per        TEXT NOT NULL CHECK (per IN ('day', 'month')),
+    amount     BIGINT NOT NULL CHECK (amount >= 0),
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (subject_id, subject, measure, per)
+);
 
 -- One sign-in. key_id: the key that it was made with. Ended is what signed out, was ended, or whose family's token was used twice.
 CREATE TABLE sessions (

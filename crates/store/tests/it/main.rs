@@ -57,6 +57,7 @@ behaviours! {
         absent_plans_are_added_and_differing_ones_reported,
         applied_plans_are_as_configured_and_none_is_removed,
         a_plan_is_made_once_and_changed_in_part,
+        budgets_of_a_plan_are_the_same_in_any_order,
         two_servers_that_start_at_once_add_the_same_plans_once,
         plans_have_a_bound,
     }

@@ -1,6 +1,6 @@
 use std::num::NonZeroU32;
 
-use access::Plan;
+use access::{Budget, Measure, Per, Plan};
 use store::{Actor, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, StoreError};
 
 use crate::world::{World, plan};
@@ -69,12 +69,32 @@ pub(crate) async fn a_plan_is_made_once_and_changed_in_part(world: &World) {
     assert_eq!((changed.id, &changed.plan), (made.id, &expected));
     assert!(store.revision().await.unwrap() > revision);
     let per_minute = PlanChange { requests_per_minute: Some(NonZeroU32::new(7)), ..PlanChange::default() };
-    let changed = store.change_plan(&Actor::COMMAND, "team", per_minute).await.unwrap();
+    let changed = store.change_plan(&Actor::COMMAND, "team", per_minute.clone()).await.unwrap();
     assert_eq!(changed.plan, Plan { requests_per_minute: NonZeroU32::new(7), ..expected });
     assert_eq!(store.stored_plans().await.unwrap(), [changed]);
     for none in ["none", "te\u{0}am", "Team"] {
-        let absent = store.change_plan(&Actor::COMMAND, none, per_minute).await;
+        let absent = store.change_plan(&Actor::COMMAND, none, per_minute.clone()).await;
         assert!(matches!(&absent, Err(StoreError::NoPlan { name }) if name == none), "{absent:?}");
+    }
+}
+
+pub(crate) async fn budgets_of_a_plan_are_the_same_in_any_order(world: &World) {
+    let store = world.store().await;
+    let [credits, tokens, money] = Measure::ALL.map(|measure| Budget { measure, per: Per::Day, amount: 5 });
+    let with = |budgets: &[Budget]| Plan { budgets: budgets.to_vec(), ..plan("team", 1) };
+    assert_eq!(store.ensure_plans(&[with(&[money, credits])]).await.unwrap(), []);
+    assert_eq!(store.ensure_plans(&[with(&[credits, money])]).await.unwrap(), []);
+    assert_eq!(store.plans().await.unwrap(), [with(&[credits, money])]);
+    let applied = store.apply_plans(&Actor::COMMAND, &[with(&[tokens, credits])]).await.unwrap();
+    let difference = PlanDifference { stored: with(&[credits, money]), configured: with(&[credits, tokens]) };
+    assert_eq!(applied.differing, [difference]);
+    let change = PlanChange { budgets: Some(vec![money]), ..PlanChange::default() };
+    assert_eq!(store.change_plan(&Actor::COMMAND, "team", change).await.unwrap().plan, with(&[money]));
+    let huge = Budget { amount: Budget::AMOUNT_MAX + 1, ..money };
+    for unfit in [vec![money, Budget { amount: 6, ..money }], vec![huge]] {
+        let change = PlanChange { budgets: Some(unfit), ..PlanChange::default() };
+        let refused = store.change_plan(&Actor::COMMAND, "team", change).await;
+        assert!(matches!(refused, Err(StoreError::InvalidPlan)), "{refused:?}");
     }
 }
 

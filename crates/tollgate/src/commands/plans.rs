@@ -55,29 +55,35 @@ fn told(differences: &PlanDifferences, end: &str) -> String {
 }
 
 fn line(sign: char, plan: &Plan) -> String {
-    let Plan { name, credits_per_day, requests_per_minute, shared_keys } = plan;
+    let Plan { name, credits_per_day, requests_per_minute, budgets, shared_keys } = plan;
     let limit = |limit: Option<String>| limit.unwrap_or_else(|| "no limit".to_owned());
     let credits = limit(credits_per_day.map(|credits| credits.to_string()));
     let requests = limit(requests_per_minute.map(|requests| requests.to_string()));
     let shared = if *shared_keys { "shared keys" } else { "own keys only" };
+    let budgets: String = budgets.iter().map(|budget| format!("; {budget}")).collect();
     let name = printable(name);
-    format!("{sign} {name:<16}  credits_per_day {credits:<10}  requests_per_minute {requests:<8}  {shared}\n")
+    format!("{sign} {name:<16}  credits_per_day {credits:<10}  requests_per_minute {requests:<8}  {shared}{budgets}\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use access::{Budget, Measure, Per};
+
     use super::*;
 
     #[test]
     fn differences_are_shown_as_they_were_and_as_they_are() {
+        let money = Budget { measure: Measure::Money, per: Per::Day, amount: 20_000_000_000 };
+        let budgets = vec![Budget { measure: Measure::Tokens, per: Per::Month, amount: 5 }, money];
         let starter = Plan { credits_per_day: Some(1_000), ..Plan::unlimited("starter") };
         let differences = PlanDifferences {
-            absent: vec![Plan { shared_keys: false, ..Plan::unlimited("free") }],
+            absent: vec![Plan { shared_keys: false, budgets, ..Plan::unlimited("free") }],
             differing: vec![PlanDifference { stored: starter, configured: Plan::unlimited("starter") }],
         };
         assert_eq!(
             told(&differences, "end"),
-            "+ free              credits_per_day no limit    requests_per_minute no limit  own keys only\n\
+            "+ free              credits_per_day no limit    requests_per_minute no limit  own keys only; \
+             5 tokens a month; 20 USD a day\n\
              - starter           credits_per_day 1000        requests_per_minute no limit  shared keys\n\
              + starter           credits_per_day no limit    requests_per_minute no limit  shared keys\n\
              end\n"

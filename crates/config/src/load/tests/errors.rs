@@ -145,6 +145,62 @@ fn second_of_a_name_is_a_duplicate() {
 }
 
 #[test]
+fn wrong_budgets_say_what_is_wrong() {
+    check(
+        "
+plans: [{name: a, budgets: [{money: 5, per: day}, {credits: 1, per: day}, {credits: 2, per: day}]}]
+budgets:
+  limits:
+    - {dimension: usr, money: 5 USD, per: day}
+    - {dimension: user, money: 5 USD, tokens: 7, per: day}
+    - {dimension: global, money: 5000 USD, per: month}
+    - {dimension: global, tokens: 5000, per: month}
+    - {dimension: global, money: 0 USD, per: month}
+    - {dimension: global, per: month}
+",
+        "
+error[bad_value]: `plans[0].budgets[0].money` has a value that it does not take
+ --> t.yaml:2:37
+  |
+2 | plans: [{name: a, budgets: [{money: 5, per: day}, {credits: 1, per: day}, {credits: 2, per: day}]}]
+  |                                     ^ expected an amount of USD, such as \"12.50 USD\"
+
+error[duplicate]: a second limit of credits a day
+ --> t.yaml:2:75
+  |
+2 | plans: [{name: a, budgets: [{money: 5, per: day}, {credits: 1, per: day}, {credits: 2, per: day}]}]
+  |                                                                           ^ expected one for each measure and period
+  = the first stands at t.yaml:2:51
+
+error[bad_value]: `budgets.limits[0].dimension` has a value that it does not take
+ --> t.yaml:5:19
+  |
+5 |     - {dimension: usr, money: 5 USD, per: day}
+  |                   ^^^ expected `key`, `user`, `plan` or `global`
+  = did you mean `user`?
+
+error[bad_value]: `budgets.limits[1]` has more than one measure
+ --> t.yaml:6:7
+  |
+6 |     - {dimension: user, money: 5 USD, tokens: 7, per: day}
+  |       ^ expected one of `money`, `credits` and `tokens`
+
+error[duplicate]: a second limit of global: money a month
+ --> t.yaml:9:7
+  |
+9 |     - {dimension: global, money: 0 USD, per: month}
+  |       ^ expected one for each measure and period
+  = the first stands at t.yaml:7:7
+
+error[missing]: `budgets.limits[5]` needs `credits`, `tokens` or `money`
+  --> t.yaml:10:7
+   |
+10 |     - {dimension: global, per: month}
+   |       ^ expected `credits`, `tokens` or `money` here",
+    );
+}
+
+#[test]
 fn unknown_upstream_names_the_near_one() {
     check(
         "upstreams: [{name: user-service, backends: [{url: http://h}]}]\nroutes:\n  - {path: /a, upstreams: user_service}\n",
@@ -256,6 +312,19 @@ fn values_outside_of_their_range_are_refused() {
         "prices: [{model: openai/gpt-5, per_second: '0.0000000001'}]",
         "plans: [{name: Pro}]",
         "plans: [{name: pro, requests_per_minute: 0}]",
+        "plans: [{name: a, budgets: [{money: '20', per: day}]}]",
+        "budgets: {limits: [{dimension: key, money: '5 EUR', per: day}]}",
+        "budgets: {limits: [{dimension: key, money: '-5 USD', per: day}]}",
+        "budgets: {limits: [{dimension: key, money: '0.0000000001 USD', per: day}]}",
+        "budgets: {limits: [{dimension: key, money: '9223372036.854775808 USD', per: day}]}",
+        "budgets: {limits: [{dimension: key, money: '99999999999999999999 USD', per: day}]}",
+        "budgets: {limits: [{dimension: key, credits: -1, per: day}]}",
+        "budgets: {limits: [{dimension: key, tokens: 9223372036854775808, per: day}]}",
+        "budgets: {limits: [{dimension: key, tokens: 1.5, per: day}]}",
+        "budgets: {limits: [{dimension: key, tokens: 1, per: week}]}",
+        "budgets: {limits: [{dimension: key, tokens: 1, credits: 1, per: day}]}",
+        "budgets: {unbounded: allow}",
+        "budgets: {clamp: yes}",
         "upstreams: [{name: u, backends: []}]",
         "upstreams: [{name: u, backends: [{url: 'ftp://h'}]}]",
         "upstreams: [{name: u, backends: [{url: 'http://a:b@h'}]}]",
@@ -278,6 +347,10 @@ fn missing_keys_are_named_once() {
         ("models: [{name: a}]", 10),
         ("models: [{targets: [{provider: mock, model: x}]}]", 10),
         ("plans: [{credits_per_day: 5}]", 9),
+        ("plans: [{name: a, budgets: [{per: day}]}]", 29),
+        ("budgets: {limits: [{credits: 1, per: day}]}", 20),
+        ("budgets: {limits: [{dimension: key, credits: 1}]}", 20),
+        ("budgets: {limits: [{dimension: key, per: day}]}", 20),
         ("upstreams: [{name: u}]", 13),
         ("prices: [{model: openai/x, input: '1'}]", 10),
         ("prices: [{model: openai/x, image_output: '1'}]", 10),
@@ -286,6 +359,7 @@ fn missing_keys_are_named_once() {
         check_codes(source, &[("missing", 1, column)]);
     }
     check_codes("plans: [{nme: a}]", &[("unknown_key", 1, 10)]);
+    check_codes("budgets: {limits: [{dimension: key, mony: 1 USD, per: day}]}", &[("unknown_key", 1, 37)]);
 }
 
 #[test]

@@ -30,7 +30,7 @@ async fn every_caller_sees_the_plans() {
     let ada = world.holder("ada", "starter").await;
     let page = get(world.address, PATH, &[&ada.bearer()]).await.json();
     let endless = json!({"id": page["items"][0]["id"], "name": "endless", "credits_per_day": null, "requests_per_minute": null,
-        "shared_keys": true, "created_at": "2026-11-20T12:00:00Z", "updated_at": "2026-11-20T12:00:00Z"});
+        "budgets": [], "shared_keys": true, "created_at": "2026-11-20T12:00:00Z", "updated_at": "2026-11-20T12:00:00Z"});
     assert_eq!(
         (&page["items"][0], &page["items"][1]["name"], &page["next"]),
         (&endless, &json!("starter"), &Value::Null)
@@ -59,6 +59,22 @@ async fn a_plan_is_made_once_and_changed_in_part() {
 }
 
 #[tokio::test]
+async fn budgets_of_a_plan_are_set_as_a_whole() {
+    let (world, root) = administered().await;
+    let day = |money: &str| json!({"money": money, "per": "day"});
+    let budgets = json!([day("0.50 USD"), {"credits": 0, "per": "month"}, {"tokens": 7, "per": "day"}]);
+    let made = create(&world, &root, &json!({"name": "team", "budgets": budgets})).await.json();
+    let shown = json!([{"credits": 0, "per": "month"}, {"tokens": 7, "per": "day"}, day("0.5 USD")]);
+    assert_eq!(made["budgets"], shown);
+    let kept = patch(&world, &root, "team", &json!({"credits_per_day": 5})).await.json();
+    assert_eq!(kept["budgets"], shown);
+    let other = patch(&world, &root, "team", &json!({"budgets": [day("1 USD")]})).await.json();
+    assert_eq!(other["budgets"], json!([day("1 USD")]));
+    let none = patch(&world, &root, "team", &json!({"budgets": null})).await.json();
+    assert_eq!(none["budgets"], json!([]));
+}
+
+#[tokio::test]
 async fn a_changed_plan_holds_for_who_has_it() {
     let (world, root) = administered().await;
     let ada = world.holder("ada", "starter").await;
@@ -82,6 +98,20 @@ async fn a_plan_that_cannot_be_is_refused() {
         (json!({"name": "t", "requests_per_minute": 0}), 400, "bad_request"),
         (json!({"name": "t", "requests_per_minute": 4_294_967_296_u64}), 400, "bad_request"),
         (json!({"name": "t", "shared_keys": null, "price": 1}), 400, "bad_request"),
+        (json!({"name": "t", "budgets": [{"per": "day"}]}), 422, "unprocessable"),
+        (json!({"name": "t", "budgets": [{"credits": 1, "tokens": 1, "per": "day"}]}), 422, "unprocessable"),
+        (json!({"name": "t", "budgets": [{"money": "1", "per": "day"}]}), 422, "unprocessable"),
+        (json!({"name": "t", "budgets": [{"money": "10000000000 USD", "per": "day"}]}), 422, "unprocessable"),
+        (json!({"name": "t", "budgets": [{"tokens": u64::MAX, "per": "day"}]}), 422, "unprocessable"),
+        (
+            json!({"name": "t", "budgets": [{"tokens": 1, "per": "day"}, {"tokens": 2, "per": "day"}]}),
+            422,
+            "unprocessable",
+        ),
+        (json!({"name": "t", "budgets": [{"tokens": 1, "per": "week"}]}), 422, "unprocessable"),
+        (json!({"name": "t", "budgets": [{"tokens": -1, "per": "day"}]}), 400, "bad_request"),
+        (json!({"name": "t", "budgets": [{"tokens": 1}]}), 400, "bad_request"),
+        (json!({"name": "t", "budgets": [{"money": 1, "per": "day"}]}), 400, "bad_request"),
         (json!({}), 400, "bad_request"),
     ] {
         create(&world, &root, &body).await.refuses(status, code);

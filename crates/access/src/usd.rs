@@ -1,0 +1,122 @@
+//! US dollars as people write them, in decimals, and as they are kept, in integers.
+
+use thiserror::Error;
+
+/// Decimal places of the amounts of budgets: billionths.
+const NANO_PLACES: usize = 9;
+/// What follows an amount with its currency.
+const CURRENCY: &str = " USD";
+
+/// Why a text is no amount; what would have been one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum UsdError {
+    /// Something else than digits around at most one point.
+    #[error("a decimal number of USD, such as \"0.25\"")]
+    Malformed,
+    /// The same, or no currency, or another one.
+    #[error("an amount of USD, such as \"12.50 USD\"")]
+    Currency,
+    /// A digit other than zero after the last decimal place that counts.
+    #[error("at most {places} decimal places")]
+    TooFine {
+        /// How many count.
+        places: usize,
+    },
+    /// It does not fit.
+    #[error("a smaller amount")]
+    TooLarge,
+}
+
+/// Reads `"0.25"` as an integer with so many decimal places, exactly.
+///
+/// # Errors
+/// [`UsdError`]: no sign, exponent, separator or space is accepted.
+pub fn parse(text: &str, places: usize) -> Result<u64, UsdError> {
+    let (whole, fraction) = match text.split_once('.') {
+        Some((_, "")) => return Err(UsdError::Malformed),
+        Some(parts) => parts,
+        None => (text, ""),
+    };
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return Err(UsdError::Malformed);
+    }
+    let (kept, rest) = fraction.split_at_checked(places).unwrap_or((fraction, ""));
+    if rest.bytes().any(|byte| byte != b'0') {
+        return Err(UsdError::TooFine { places });
+    }
+    let padding = std::iter::repeat_n(b'0', places - kept.len());
+    whole.bytes().chain(kept.bytes()).chain(padding).try_fold(0_u64, |sum, digit| {
+        let ten_fold = sum.checked_mul(10).ok_or(UsdError::TooLarge)?;
+        ten_fold.checked_add(u64::from(digit - b'0')).ok_or(UsdError::TooLarge)
+    })
+}
+
+/// Reads `"12.50 USD"` as billionths of a dollar.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_money(text: &str) -> Result<u64, UsdError> {
+    let number = text.strip_suffix(CURRENCY).ok_or(UsdError::Currency)?;
+    match parse(number, NANO_PLACES) {
+        Err(UsdError::Malformed) => Err(UsdError::Currency),
+        read => read,
+    }
+}
+
+/// An integer with so many decimal places, as [`parse`] reads it: `0.25`.
+#[must_use]
+pub fn written(amount: u64, places: usize) -> String {
+    let digits = format!("{amount:0>width$}", width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    match fraction.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        fraction => format!("{whole}.{fraction}"),
+    }
+}
+
+/// Billionths of a dollar as [`parse_money`] reads them: `12.5 USD`.
+#[must_use]
+pub fn written_money(nano: u64) -> String {
+    format!("{}{CURRENCY}", written(nano, NANO_PLACES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_has_its_currency_and_is_read_exactly() {
+        for (text, nano) in [
+            ("0 USD", 0),
+            ("5 USD", 5_000_000_000),
+            ("12.50 USD", 12_500_000_000),
+            ("0.000000001 USD", 1),
+            ("18446744073.709551615 USD", u64::MAX),
+        ] {
+            assert_eq!(parse_money(text), Ok(nano), "{text}");
+            assert_eq!(parse_money(&written_money(nano)), Ok(nano), "{text}");
+        }
+        assert_eq!((written_money(12_500_000_000), written_money(1)), ("12.5 USD".into(), "0.000000001 USD".into()));
+    }
+
+    #[test]
+    fn any_other_money_is_refused() {
+        for text in
+            ["", "5", "USD", " USD", "5USD", "5  USD", "5 usd", "5 EUR", "-5 USD", "$5 USD", "5 USD ", "1e3 USD"]
+        {
+            assert_eq!(parse_money(text), Err(UsdError::Currency), "{text}");
+        }
+        assert_eq!(parse_money("0.0000000001 USD"), Err(UsdError::TooFine { places: 9 }));
+        assert_eq!(parse_money("18446744073.709551616 USD"), Err(UsdError::TooLarge));
+    }
+
+    #[test]
+    fn whole_amounts_are_written_without_a_point() {
+        for (amount, places, text) in
+            [(0, 0, "0"), (7, 0, "7"), (0, 6, "0"), (250_000, 6, "0.25"), (10, 1, "1"), (1, 3, "0.001")]
+        {
+            assert_eq!(written(amount, places), text);
+        }
+    }
+}

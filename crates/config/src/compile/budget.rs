@@ -1,0 +1,91 @@
+//! `budgets`, and those of plans.
+
+use access::usd::{self, UsdError};
+use access::{Budget, Measure, Per};
+
+use crate::error::{At, Code, Problem};
+use crate::grammar;
+use crate::section::Section;
+use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets, Unbounded};
+
+const MEASURE: &str = "one of `money`, `credits` and `tokens`";
+
+pub(super) fn budgets(root: &Section<'_>) -> Budgets {
+    let mut budgets = Budgets { limits: Vec::new(), unbounded: Unbounded::Refuse, clamp: false };
+    let Some(section) = root.section("budgets", &grammar::BUDGETS) else { return budgets };
+    let words = [("refuse", Unbounded::Refuse), ("window", Unbounded::Window)];
+    budgets.unbounded = section.word("unbounded", &words).unwrap_or(budgets.unbounded);
+    budgets.clamp = section.boolean("clamp").unwrap_or(budgets.clamp);
+    let mut taken = Taken::default();
+    for entry in section.sections("limits", &grammar::BUDGET) {
+        let dimensions = BudgetDimension::ALL.map(|dimension| (dimension.as_str(), dimension));
+        entry.required("dimension");
+        if let (Some(dimension), Some(budget)) = (entry.word("dimension", &dimensions), budget(&entry))
+            && taken.take(&entry, Some(dimension), budget)
+        {
+            budgets.limits.push(BudgetLimit { dimension, budget });
+        }
+    }
+    budgets
+}
+
+/// What holds each user of a plan.
+pub(super) fn of_plan(plan: &Section<'_>) -> Vec<Budget> {
+    let mut taken = Taken::default();
+    let entries = plan.sections("budgets", &grammar::PLAN_BUDGET);
+    let budgets = entries.filter_map(|entry| budget(&entry).filter(|budget| taken.take(&entry, None, *budget)));
+    budgets.collect()
+}
+
+/// The one measure of an entry, and its period.
+fn budget(entry: &Section<'_>) -> Option<Budget> {
+    let pers = Per::ALL.map(|per| (per.as_str(), per));
+    entry.required("per");
+    let per = entry.word("per", &pers);
+    let mut given = Measure::ALL.into_iter().filter(|measure| entry.get(measure.as_str()).is_some());
+    let Some(measure) = given.next() else {
+        entry.missing_one_of(&Measure::ALL.map(Measure::as_str));
+        return None;
+    };
+    if given.next().is_some() {
+        let message = format!("`{}` has more than one measure", entry.name("").trim_end_matches('.'));
+        entry.reader().report(Problem::new(Code::BadValue, entry.at, message).expected(MEASURE));
+        return None;
+    }
+    let amount = match measure {
+        Measure::Money => money(entry),
+        Measure::Credits | Measure::Tokens => entry.whole(measure.as_str(), 0..=Budget::AMOUNT_MAX),
+    };
+    Some(Budget { measure, per: per?, amount: amount? })
+}
+
+fn money(entry: &Section<'_>) -> Option<u64> {
+    let key = Measure::Money.as_str();
+    let text = entry.text(key)?;
+    let amount = usd::parse_money(&text.value);
+    let amount = amount.and_then(|nano| if nano > Budget::AMOUNT_MAX { Err(UsdError::TooLarge) } else { Ok(nano) });
+    amount.inspect_err(|error| entry.bad(text.at, key, error)).ok()
+}
+
+/// Budgets of one list, and where they stand.
+#[derive(Default)]
+struct Taken(Vec<(Option<BudgetDimension>, Budget, At)>);
+
+impl Taken {
+    /// Takes one; reports a second of the same, and answers whether it was the first.
+    fn take(&mut self, entry: &Section<'_>, dimension: Option<BudgetDimension>, budget: Budget) -> bool {
+        let Budget { measure, per, .. } = budget;
+        let is_same =
+            |of: Option<BudgetDimension>, other: &Budget| (of, other.measure, other.per) == (dimension, measure, per);
+        let first = self.0.iter().find(|(of, other, _)| is_same(*of, other)).map(|(.., at)| *at);
+        if first.is_none() {
+            self.0.push((dimension, budget, entry.at));
+            return true;
+        }
+        let whose = dimension.map(|dimension| format!("{}: ", dimension.as_str())).unwrap_or_default();
+        let message = format!("a second limit of {whose}{} a {}", measure.as_str(), per.as_str());
+        let expected = "one for each measure and period";
+        entry.reader().report(Problem::new(Code::Duplicate, entry.at, message).expected(expected).first(first));
+        false
+    }
+}
