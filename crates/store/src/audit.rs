@@ -125,6 +125,8 @@ actions! {
     PlanCreate = "plan.create";
     /// A plan was changed.
     PlanChange = "plan.change";
+    /// A budget was set, changed or removed.
+    BudgetChange = "budget.change";
     /// A one-time link was made.
     LinkCreate = "link.create";
     /// A one-time link was taken back.

@@ -69,6 +69,12 @@ pub enum StoreError {
     /// There are as many plans as a store takes.
     #[error("there are {} plans already, and no room for more", crate::plans::PLANS_MAX)]
     TooManyPlans,
+    /// A budget is larger than what is kept.
+    #[error("a budget is at most {} (money in billionths)", access::Budget::AMOUNT_MAX)]
+    BudgetTooLarge,
+    /// There are as many budgets as a store takes.
+    #[error("there are {} budgets already: remove some, or use those of plans", crate::budgets::BUDGETS_MAX)]
+    TooManyBudgets,
     /// No such user.
     #[error("there is no such user")]
     NoUser {

@@ -2,7 +2,7 @@
 //!
 //! The only crate that knows SQL and Redis. Never does: decide who may pass (that is `meter`), speak HTTP, read a clock of its own.
 //!
-//! Read in this order: [`store`] (the handle), [`users`], [`api_keys`], [`plans`], [`identity`] (what a key's hash says),
+//! Read in this order: [`store`] (the handle), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (what a key's hash says),
 //! [`sessions`], [`links`], [`usage`] (totals and requests); then the loops: [`directory`], [`revision`], [`node`], [`ingest`], [`retention`], and [`windows`] (rate limits, in Redis
 //! or in process). What differs between
 //! SQLite and PostgreSQL stands in `dialect`, and [`migration`] makes the tables. Every SQL text is prepared by a test of
@@ -12,6 +12,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod backup;
 mod batch;
+pub mod budgets;
 pub mod copy;
 mod dialect;
 pub mod directory;
@@ -40,6 +41,7 @@ pub mod windows;
 pub use api_keys::change::{KeyChange, Rotation};
 pub use api_keys::{KEYS_MAX, KEYS_PAGE_MAX, Key, KeyRef, KeySecret, KeysAsked, NewKey, PreviousSecret};
 pub use audit::{AUDIT_PAGE_MAX, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
+pub use budgets::{BUDGETS_MAX, BudgetHolder, StoredBudget};
 pub use error::{StoreError, TEXT_CHARS_MAX, is_fit_text};
 pub use identity::{Identity, IdentityKey, IdentityUser};
 pub use ingest::{IngestError, IngestStats};
@@ -52,7 +54,7 @@ pub use sessions::{Credential, NewRefresh, NewSession, Refreshed, Session, Sessi
 pub use store::{Options, Store};
 pub use unsealed::Unsealed;
 pub use usage::{
-    DayUsage, KeyUsage, Overview, OverviewKey, OverviewModel, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX,
+    Charges, DayUsage, KeyUsage, Overview, OverviewKey, OverviewModel, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX,
     RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, Totals,
 };
 pub use users::change::UserChange;

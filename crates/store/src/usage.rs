@@ -1,5 +1,6 @@
-//! What was used: totals of a day by user and key; then `history` (of many days), `requests` (one by one), and `overview`.
+//! What was used: totals of a day by user and key; then `charges` (what counts for budgets), `history` (of many days), `requests` (one by one), and `overview`.
 
+mod charges;
 mod history;
 mod overview;
 mod requests;
@@ -12,6 +13,7 @@ use crate::error::StoreError;
 use crate::statement::{statements, unsigned};
 use crate::store::Store;
 
+pub use charges::Charges;
 pub use overview::{Overview, OverviewKey, OverviewModel};
 pub use requests::{
     REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage,
@@ -176,7 +178,7 @@ impl Store {
 /// The texts of the parts.
 #[cfg(test)]
 pub(crate) fn parts() -> Vec<(&'static str, &'static str)> {
-    [history::STATEMENTS, overview::STATEMENTS, requests::STATEMENTS].concat()
+    [charges::STATEMENTS, history::STATEMENTS, overview::STATEMENTS, requests::STATEMENTS].concat()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use access::{
-    ApiKey, KeyBounds, MasterKey, NanoUsd, Plan, PlanId, RequestId, Secret, TicketHash, Timestamp, UserId, Vault,
+    ApiKey, KeyBounds, MasterKey, Measure, NanoUsd, Per, Plan, PlanId, RequestId, Secret, TicketHash, Timestamp,
+    UserId, Vault,
 };
 use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, Usage, UsageEvent};
 use spool::{Record, Spool};
@@ -7,7 +8,10 @@ use spool::{Record, Spool};
 use super::*;
 use crate::dialect::catalogue;
 use crate::store::tests::Place;
-use crate::{Actor, By, Credential, Email, IngestStats, NewKey, NewLink, NewProviderKey, NewSession, NewUser, Purpose};
+use crate::{
+    Actor, BudgetHolder, By, Credential, Email, IngestStats, NewKey, NewLink, NewProviderKey, NewSession, NewUser,
+    Purpose,
+};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 
@@ -23,6 +27,8 @@ pub(crate) async fn filled(place: &Place) -> Store {
         .unwrap();
     let key = store.create_key(&crate::audit::Actor::COMMAND, key(user.id)).await.unwrap();
     accounts(&store, user.id).await;
+    let everybodys = (Measure::Money, Per::Month, Some(7));
+    store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, everybodys).await.unwrap();
     let caller = Some(Caller { user: user.no, key: key.no, plan: PlanId::NIL });
     let node = place.join(&store).await;
     let options = spool::Options::new(16 << 20, 1);

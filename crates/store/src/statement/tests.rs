@@ -3,8 +3,8 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use crate::dialect::{Db, Kind};
 use crate::store::tests::Place;
 use crate::{
-    api_keys, audit, backup, copy, dialect, identity, ingest, last_use, links, migration, node, plans, provider_keys,
-    retention, revision, sessions, unsealed, usage, users, vault,
+    api_keys, audit, backup, budgets, copy, dialect, identity, ingest, last_use, links, migration, node, plans,
+    provider_keys, retention, revision, sessions, unsealed, usage, users, vault,
 };
 
 /// Every text that the crate sends, but for migrations, settings, and those of the table that only backups have.
@@ -16,6 +16,7 @@ fn all(kind: Kind) -> Vec<String> {
         audit::STATEMENTS,
         audit::READING,
         backup::STATEMENTS,
+        budgets::STATEMENTS,
         copy::STATEMENTS,
         ingest::STATEMENTS,
         ingest::CARRIED,
@@ -42,6 +43,7 @@ fn all(kind: Kind) -> Vec<String> {
     let mut texts: Vec<String> = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned()).collect();
     texts.extend(usage::parts().into_iter().map(|(_, sql)| sql.to_owned()));
     texts.extend_from_slice(identity::TEXTS.all(kind));
+    texts.extend_from_slice(budgets::TEXTS.all(kind));
     texts.extend_from_slice(unsealed::TEXTS.all(kind));
     texts.extend(ingest::texts(kind));
     texts.extend(dialect::texts(kind));
@@ -77,6 +79,15 @@ fn hot(kind: Kind) -> Vec<(String, &'static str)> {
         (text(usage::STATEMENTS, "OF_DAY"), "(day=? AND user_no=?)"),
         (text(usage::STATEMENTS, "OF_DAY_BY_KEY"), "(day=? AND user_no=? AND key_no=?)"),
         (text(usage::STATEMENTS, "CREDITS_OF_DAY"), "(day=?)"),
+        (text(&usage::parts(), "CHARGES_OF_KEY"), "daily_usage_user (user_no=? AND day>? AND day<?)"),
+        (text(&usage::parts(), "CHARGES_OF_USER"), "daily_usage_user (user_no=? AND day>? AND day<?)"),
+        (text(&usage::parts(), "CHARGES_OF_PLAN"), "(day>? AND day<?)"),
+        (text(&usage::parts(), "CHARGES_OF_ALL"), "(day>? AND day<?)"),
+        (text(&usage::parts(), "CHARGES_BY_KEY"), "(day>? AND day<?)"),
+        (text(&usage::parts(), "CHARGES_BY_PLAN"), "(day>? AND day<?)"),
+        (identity::TEXTS.all(kind)[5].clone(), "sqlite_autoindex_budgets_2 (subject_id=?)"),
+        (budgets::TEXTS.all(kind)[0].clone(), "sqlite_autoindex_budgets_2 (subject_id=?)"),
+        (budgets::TEXTS.all(kind)[5].clone(), "sqlite_autoindex_budgets_2 (subject_id=?)"),
         (text(users::STATEMENTS, "FIND_BY_EMAIL"), "(email=?)"),
         (identity::TEXTS.all(kind)[0].clone(), "api_keys_previous (previous_hash=?)"),
         (identity::TEXTS.all(kind)[5].clone(), "api_keys_previous (previous_hash=?)"),
@@ -136,7 +147,7 @@ async fn hot_questions_use_indexes_of_postgres() {
     transaction.query("SET LOCAL enable_seqscan = off").run().await.unwrap();
     transaction.query("SET LOCAL plan_cache_mode = force_generic_plan").run().await.unwrap();
     for (nth, (sql, _)) in hot(Kind::Postgres).into_iter().enumerate() {
-        let parameters = (1..=64).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
+        let parameters = (1..=100).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
         let unknown = vec!["unknown"; parameters].join(", ");
         transaction.query(AssertSqlSafe(format!("PREPARE hot_{nth} ({unknown}) AS {sql}"))).once().run().await.unwrap();
         let nulls = vec!["NULL"; parameters].join(", ");

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod between;
+mod budgets;
 mod directory;
 mod ingest;
 mod keys;
@@ -60,6 +61,14 @@ behaviours! {
         budgets_of_a_plan_are_the_same_in_any_order,
         two_servers_that_start_at_once_add_the_same_plans_once,
         plans_have_a_bound,
+    }
+    budgets {
+        a_budget_is_set_changed_and_removed,
+        a_change_of_a_budget_is_told_to_whom_it_holds,
+        a_budget_of_nobody_is_refused,
+        a_principal_comes_with_what_holds_it,
+        charges_are_summed_over_the_days_of_a_period,
+        charges_beyond_what_is_kept_end_at_the_most,
     }
     users {
         a_user_is_found_by_id_and_by_address,

@@ -1,0 +1,134 @@
+//! What was recorded of credits, tokens and money: what budgets are counted from.
+
+use std::collections::BTreeMap;
+
+use access::{Day, KeyNo, PlanId, Subject, UserNo};
+use meter::Charge;
+use meter::budget::Period;
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::statement::statements;
+use crate::store::Store;
+
+/// The columns of a [`ChargeRow`]. A sum may not fit where its parts do, so billions and what is left of them are summed apart.
+macro_rules! sums {
+    () => {
+        "CAST(sum(credits / 1000000000) AS BIGINT) AS credit_billions, CAST(sum(credits % 1000000000) AS BIGINT) AS credits,
+        CAST(sum(charged_tokens / 1000000000) AS BIGINT) AS token_billions,
+        CAST(sum(charged_tokens % 1000000000) AS BIGINT) AS tokens,
+        CAST(sum(charged_nano / 1000000000) AS BIGINT) AS dollars, CAST(sum(charged_nano % 1000000000) AS BIGINT) AS nano"
+    };
+}
+
+statements! {
+    CHARGES_BY_KEY = concat!("SELECT user_no, key_no, ", sums!(), " FROM daily_usage WHERE day >= $1 AND day < $2
+        GROUP BY user_no, key_no");
+    CHARGES_BY_PLAN = concat!("SELECT plan_id, ", sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2 GROUP BY plan_id");
+    CHARGES_OF_KEY = concat!("SELECT ", sums!(), " FROM daily_usage WHERE day >= $1 AND day < $2 AND key_no = $3
+        AND user_no = (SELECT u.no FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.no = $3)");
+    CHARGES_OF_USER = concat!("SELECT ", sums!(), " FROM daily_usage WHERE day >= $1 AND day < $2 AND user_no = $3");
+    CHARGES_OF_PLAN = concat!("SELECT ", sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2 AND plan_id = $3");
+    CHARGES_OF_ALL = concat!("SELECT ", sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2");
+}
+
+const BILLION: u128 = 1_000_000_000;
+
+/// What was recorded in a period, of whoever used any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Charges {
+    /// By key.
+    pub keys: Vec<(KeyNo, Charge)>,
+    /// By user, over all keys.
+    pub users: Vec<(UserNo, Charge)>,
+    /// By the plan that callers had.
+    pub plans: Vec<(PlanId, Charge)>,
+    /// Of everybody.
+    pub all: Charge,
+}
+
+/// Sums, which are null where there was nothing to add.
+#[derive(Debug, sqlx::FromRow)]
+struct ChargeRow {
+    credit_billions: Option<i64>,
+    credits: Option<i64>,
+    token_billions: Option<i64>,
+    tokens: Option<i64>,
+    dollars: Option<i64>,
+    nano: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    user_no: i64,
+    key_no: i64,
+    #[sqlx(flatten)]
+    sums: ChargeRow,
+}
+
+#[derive(sqlx::FromRow)]
+struct PlanRow {
+    plan_id: Uuid,
+    #[sqlx(flatten)]
+    sums: ChargeRow,
+}
+
+impl From<ChargeRow> for Charge {
+    fn from(row: ChargeRow) -> Self {
+        Self {
+            credits: sum(row.credit_billions, row.credits),
+            tokens: sum(row.token_billions, row.tokens),
+            money: sum(row.dollars, row.nano),
+        }
+    }
+}
+
+/// Both parts together; never less than nothing, and what does not fit is full.
+fn sum(billions: Option<i64>, rest: Option<i64>) -> u64 {
+    let part = |part: Option<i64>| u128::try_from(part.unwrap_or(0)).unwrap_or(0);
+    u64::try_from(part(billions) * BILLION + part(rest)).unwrap_or(u64::MAX)
+}
+
+/// Its first day, and the first one after it.
+fn days(period: Period) -> [i64; 2] {
+    [period.first(), period.next().first()].map(|Day(day)| i64::from(day))
+}
+
+impl Store {
+    /// What was recorded in a period, as far as spools are drained: what the meter is rebuilt from.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn charges(&self, period: Period) -> Result<Charges, StoreError> {
+        let [first, end] = days(period);
+        let keys: Vec<KeyRow> = self.query(CHARGES_BY_KEY).bind(first).bind(end).all().await?;
+        let plans: Vec<PlanRow> = self.query(CHARGES_BY_PLAN).bind(first).bind(end).all().await?;
+        let (mut charges, mut users) = (Charges::default(), BTreeMap::<UserNo, Charge>::new());
+        for KeyRow { user_no, key_no, sums } in keys {
+            let charge = Charge::from(sums);
+            let user = users.entry(UserNo(user_no)).or_default();
+            *user = user.and(&charge);
+            charges.keys.push((KeyNo(key_no), charge));
+        }
+        charges.users = users.into_iter().collect();
+        charges.plans = plans.into_iter().map(|row| (PlanId(row.plan_id), row.sums.into())).collect();
+        charges.all = charges.plans.iter().fold(Charge::default(), |all, (_, charge)| all.and(charge));
+        Ok(charges)
+    }
+
+    /// What was recorded of one subject in a period, as far as spools are drained.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn charge_of(&self, subject: Subject, period: Period) -> Result<Charge, StoreError> {
+        let [first, end] = days(period);
+        let of = |text: &'static str| self.query(text).bind(first).bind(end);
+        let query = match subject {
+            Subject::Key(no) => of(CHARGES_OF_KEY).bind(no.0),
+            Subject::User(no) => of(CHARGES_OF_USER).bind(no.0),
+            Subject::Plan(id) => of(CHARGES_OF_PLAN).bind(id.0),
+            Subject::Global => of(CHARGES_OF_ALL),
+        };
+        Ok(query.one::<ChargeRow>().await?.into())
+    }
+}

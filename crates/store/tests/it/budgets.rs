@@ -1,0 +1,176 @@
+use access::{Budget, BudgetId, Day, KeyId, Measure, Per, Plan, PlanId, Subject, Timestamp, UserId};
+use meter::budget::Period;
+use meter::{Caller, Charge, UsageEvent};
+use spool::Record;
+use store::{Actor, AuditFilter, BudgetHolder, PlanChange, Store, StoreError};
+
+use crate::world::{NOW, World, key, user};
+
+async fn set(store: &Store, holder: &BudgetHolder, measure: Measure, amount: Option<u64>) -> bool {
+    store.set_budget(&Actor::COMMAND, holder, (measure, Per::Day, amount)).await.unwrap()
+}
+
+fn id(subject: Subject, measure: Measure) -> BudgetId {
+    BudgetId { subject, measure, per: Per::Day }
+}
+
+pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
+    let store = world.store().await;
+    let ada = user(&store, "ada@example.com").await;
+    let (_, laptop) = key(&store, ada.id).await;
+    let holders = [
+        (BudgetHolder::Global, Subject::Global, ""),
+        (BudgetHolder::Plan("starter".to_owned()), Subject::Plan(store.stored_plans().await.unwrap()[0].id), "starter"),
+        (BudgetHolder::Key(laptop.id), Subject::Key(laptop.no), "laptop"),
+        (BudgetHolder::User(ada.id), Subject::User(ada.no), "ada@example.com"),
+    ];
+    for (holder, ..) in &holders {
+        assert!(set(&store, holder, Measure::Money, Some(5)).await);
+        let revision = store.revision().await.unwrap();
+        assert!(!set(&store, holder, Measure::Money, Some(5)).await, "it is so already");
+        assert_eq!(store.revision().await.unwrap(), revision);
+        assert!(set(&store, holder, Measure::Money, Some(0)).await);
+        assert!(store.revision().await.unwrap() > revision);
+    }
+    assert!(set(&store, &BudgetHolder::Global, Measure::Credits, Some(Budget::AMOUNT_MAX)).await);
+    let listed = store.budgets().await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|stored| (stored.subject, &*stored.name, stored.budget)).collect();
+    let none = Budget { measure: Measure::Money, per: Per::Day, amount: 0 };
+    let most = Budget { measure: Measure::Credits, per: Per::Day, amount: Budget::AMOUNT_MAX };
+    let [global, plan, key, user] = holders.each_ref().map(|(_, subject, name)| (*subject, *name, none));
+    assert_eq!(listed, [key, user, plan, (Subject::Global, "", most), global]);
+    for (holder, ..) in &holders {
+        assert!(set(&store, holder, Measure::Money, None).await);
+        assert!(!set(&store, holder, Measure::Money, None).await);
+    }
+    assert_eq!(store.budgets().await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_change_of_a_budget_is_told_to_whom_it_holds(world: &World) {
+    let store = world.store().await;
+    let ada = user(&store, "ada@example.com").await;
+    set(&store, &BudgetHolder::User(ada.id), Measure::Money, Some(1_500_000_000)).await;
+    set(&store, &BudgetHolder::User(ada.id), Measure::Money, None).await;
+    set(&store, &BudgetHolder::Global, Measure::Tokens, Some(7)).await;
+    let filter = AuditFilter { action: Some(store::Action::BudgetChange), ..AuditFilter::default() };
+    let lines = store.audit_page(&filter, None, 10).await.unwrap().lines;
+    let told = |owner, amount: Option<&str>| {
+        lines.iter().any(|line| line.owner == owner && line.detail["amount"].as_str() == amount)
+    };
+    assert!(told(None, Some("7 tokens")) && told(Some(ada.id), None) && told(Some(ada.id), Some("1.5 USD")));
+    assert_eq!(lines.len(), 3);
+}
+
+pub(crate) async fn a_budget_of_nobody_is_refused(world: &World) {
+    let store = world.store().await;
+    let none = world.id().0;
+    let amount = (Measure::Money, Per::Day, Some(1));
+    let of = async |holder| store.set_budget(&Actor::COMMAND, &holder, amount).await.unwrap_err();
+    assert!(matches!(of(BudgetHolder::Key(KeyId(none))).await, StoreError::NoKey { id } if id.0 == none));
+    assert!(matches!(of(BudgetHolder::User(UserId(none))).await, StoreError::NoUser { .. }));
+    assert!(matches!(of(BudgetHolder::Plan("gone".to_owned())).await, StoreError::NoPlan { .. }));
+    let huge = (Measure::Money, Per::Day, Some(Budget::AMOUNT_MAX + 1));
+    let refused = store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, huge).await;
+    assert!(matches!(refused, Err(StoreError::BudgetTooLarge)));
+    assert_eq!(store.budgets().await.unwrap(), []);
+}
+
+pub(crate) async fn a_principal_comes_with_what_holds_it(world: &World) {
+    let store = world.store().await;
+    let ada = user(&store, "ada@example.com").await;
+    let [(secret, laptop), (other_secret, other)] = [key(&store, ada.id).await, key(&store, ada.id).await];
+    let budgets =
+        async |secret: &access::ApiKey| store.find_principal(secret.hash()).await.unwrap().unwrap().budgets.clone();
+    assert!(budgets(&secret).await.is_empty());
+    let of_plan = Budget { measure: Measure::Tokens, per: Per::Month, amount: 9 };
+    let change = PlanChange { budgets: Some(vec![of_plan]), ..PlanChange::default() };
+    let plan = store.change_plan(&Actor::COMMAND, "starter", change).await.unwrap().id;
+    let of_plan = of_plan.of(Subject::User(ada.no));
+    assert_eq!(*budgets(&secret).await, [of_plan]);
+    set(&store, &BudgetHolder::Key(laptop.id), Measure::Money, Some(1)).await;
+    assert_eq!(*budgets(&secret).await, [of_plan, (id(Subject::Key(laptop.no), Measure::Money), 1)]);
+    assert_eq!(*budgets(&other_secret).await, [of_plan]);
+    set(&store, &BudgetHolder::User(ada.id), Measure::Credits, Some(2)).await;
+    set(&store, &BudgetHolder::Plan("starter".to_owned()), Measure::Money, Some(3)).await;
+    set(&store, &BudgetHolder::Global, Measure::Tokens, Some(4)).await;
+    // Whom other users' budgets and other plans' hold.
+    let bob = user(&store, "bob@example.com").await;
+    store.create_plan(&Actor::COMMAND, &Plan::unlimited("other")).await.unwrap();
+    set(&store, &BudgetHolder::User(bob.id), Measure::Money, Some(5)).await;
+    set(&store, &BudgetHolder::Plan("other".to_owned()), Measure::Money, Some(6)).await;
+    let shared = [
+        (id(Subject::User(ada.no), Measure::Credits), 2),
+        (id(Subject::Plan(plan), Measure::Money), 3),
+        (id(Subject::Global, Measure::Tokens), 4),
+        of_plan,
+    ];
+    for (secret, own) in [(&secret, Some(laptop.no)), (&other_secret, None)] {
+        let mut held = budgets(secret).await.to_vec();
+        held.sort();
+        let own = own.map(|no| (id(Subject::Key(no), Measure::Money), 1));
+        let mut expected: Vec<_> = shared.into_iter().chain(own).collect();
+        expected.sort();
+        assert_eq!(held, expected, "{}", other.no.0);
+    }
+}
+
+pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) {
+    let store = world.store().await;
+    let (ada, bob) = (user(&store, "ada@example.com").await, user(&store, "bob@example.com").await);
+    let keys = [key(&store, ada.id).await.1, key(&store, ada.id).await.1, key(&store, bob.id).await.1];
+    let [(laptop, on_ada), (script, _), (of_bob, on_bob)] =
+        [(&keys[0], ada.no), (&keys[1], ada.no), (&keys[2], bob.no)];
+    let (one, two) = (PlanId::NIL, store.stored_plans().await.unwrap()[0].id);
+    let month = Period::of(Per::Month, NOW.day());
+    let charge = |n: u64| Charge { credits: n, tokens: 10 * n, money: 100 * n };
+    let event = |user, key, plan, (day, charge): (Day, Charge)| {
+        let caller = Caller { user, key, plan };
+        Record::Event(UsageEvent { day, started_at: Timestamp(day.start().0), charge, ..world.event(Some(caller)) })
+    };
+    let records = [
+        event(on_ada, laptop.no, one, (month.first(), charge(1))),
+        event(on_ada, laptop.no, two, (NOW.day(), charge(2))),
+        event(on_ada, script.no, two, (NOW.day(), charge(4))),
+        event(on_bob, of_bob.no, two, (NOW.day(), charge(8))),
+        // Not of this month, and of the next.
+        event(on_bob, of_bob.no, two, (Day(month.first().0 - 1), charge(16))),
+        event(on_bob, of_bob.no, two, (month.next().first(), charge(32))),
+    ];
+    world.ingest(&store, &records).await;
+    let all = store.charges(month).await.unwrap();
+    assert_eq!(all.keys, [(laptop.no, charge(3)), (script.no, charge(4)), (of_bob.no, charge(8))]);
+    assert_eq!(all.users, [(ada.no, charge(7)), (bob.no, charge(8))]);
+    assert_eq!((all.plans, all.all), (vec![(one, charge(1)), (two, charge(14))], charge(15)));
+    let today = Period::of(Per::Day, NOW.day());
+    assert_eq!(store.charges(today).await.unwrap().all, charge(14));
+    for (subject, of_month, of_day) in [
+        (Subject::Key(laptop.no), 3, 2),
+        (Subject::User(ada.no), 7, 6),
+        (Subject::Plan(two), 14, 14),
+        (Subject::Global, 15, 14),
+    ] {
+        assert_eq!(store.charge_of(subject, month).await.unwrap(), charge(of_month), "{subject:?}");
+        assert_eq!(store.charge_of(subject, today).await.unwrap(), charge(of_day), "{subject:?}");
+    }
+    assert_eq!(store.charges(Period::of(Per::Day, Day(1))).await.unwrap(), store::Charges::default());
+}
+
+pub(crate) async fn charges_beyond_what_is_kept_end_at_the_most(world: &World) {
+    let store = world.store().await;
+    let ada = user(&store, "ada@example.com").await;
+    let most = u64::try_from(i64::MAX).unwrap();
+    let huge = Charge { credits: most, tokens: most, money: most };
+    let mut records = Vec::new();
+    for _ in 0..3 {
+        let (_, key) = key(&store, ada.id).await;
+        let caller = Caller { user: ada.no, key: key.no, plan: PlanId::NIL };
+        for day in [NOW.day(), NOW.day().next()] {
+            records.push(Record::Event(UsageEvent { day, charge: huge, ..world.event(Some(caller)) }));
+        }
+    }
+    world.ingest(&store, &records).await;
+    let month = Period::of(Per::Month, NOW.day());
+    let full = Charge { credits: u64::MAX, tokens: u64::MAX, money: u64::MAX };
+    assert_eq!(store.charge_of(Subject::User(ada.no), month).await.unwrap(), full);
+    assert_eq!(store.charges(month).await.unwrap().users, [(ada.no, full)]);
+}
