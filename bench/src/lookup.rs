@@ -57,7 +57,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         let vault = Arc::new(Vault::new(&MasterKey::parse(&"A".repeat(43))?, None));
         let unsealed = Arc::new(Unsealed::new(vault, revision.clone()));
         let stopped = async { stopped.await.unwrap_or_default() };
-        serving.spawn(store::directory::serve(store.clone(), unsealed, lookups, stopped));
+        serving.spawn(store::directory::serve(store.clone(), (unsealed, std::sync::Arc::default()), lookups, stopped));
         let mut waits = Vec::new();
         let mut asking: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
         let each = flags.lookups / u64::try_from(*at_once)?.max(1);

@@ -61,7 +61,12 @@ impl Server {
         let mut tasks = JoinSet::new();
         let (queue, lookups) = mpsc::channel(QUEUE);
         let unsealed = Arc::new(Unsealed::new(vault.clone(), revision.clone()));
-        tasks.spawn(store::directory::serve(store.clone(), unsealed, lookups, until(stopped.clone())));
+        tasks.spawn(store::directory::serve(
+            store.clone(),
+            (unsealed, std::sync::Arc::default()),
+            lookups,
+            until(stopped.clone()),
+        ));
         tasks.spawn(store::revision::poll(store.clone(), revision.clone(), clock.clone(), until(stopped.clone())));
 
         let spool = Spool::open(

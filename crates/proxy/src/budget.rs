@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use access::{BudgetId, KeyNo, Principal, Refusal};
-use config::snapshot::Budgets;
+use access::{KeyNo, Principal, Refusal};
 use meter::{Ask, Caller, Charge, Limits, Meter, Reservation, Terms};
 use rustc_hash::FxHashMap;
 
@@ -26,35 +25,32 @@ struct Held {
 }
 
 impl Known {
-    /// The limits of `principal`, who is held to `budgets` too. A key whose terms have changed is another principal.
-    fn limits(&self, meter: &Meter, principal: &Arc<Principal>, budgets: &Budgets) -> Arc<Limits> {
+    /// The limits of `principal`. A key whose terms have changed is another principal.
+    fn limits(&self, meter: &Meter, principal: &Arc<Principal>) -> Arc<Limits> {
         let mut known = self.0.borrow_mut();
         if let Some(held) = known.get(&principal.key_no)
             && Arc::ptr_eq(&held.principal, principal)
         {
             return held.limits.clone();
         }
-        let caller = Caller::from(&**principal);
-        let budgets: Vec<(BudgetId, u64)> = principal.budgets.iter().copied().chain(budgets.of(caller)).collect();
-        let (plan, bounds) = (&principal.plan, &principal.bounds);
-        let limits = meter.limits(&Terms { caller, plan, bounds, budgets: &budgets });
+        let limits = meter.limits(&Terms {
+            caller: Caller::from(&**principal),
+            plan: &principal.plan,
+            bounds: &principal.bounds,
+            budgets: &principal.budgets,
+        });
         if known.len() >= KNOWN_MAX && !known.contains_key(&principal.key_no) {
             known.clear();
         }
         known.insert(principal.key_no, Held { principal: principal.clone(), limits: limits.clone() });
         limits
     }
-
-    /// All are found anew: the configuration has changed.
-    pub(crate) fn forget(&self) {
-        self.0.borrow_mut().clear();
-    }
 }
 
 /// What the caller is held to.
 pub(crate) fn limits(exchange: &Exchange, principal: &Arc<Principal>) -> Arc<Limits> {
     let worker = exchange.worker();
-    worker.known.limits(&worker.shared.meter, principal, &exchange.snapshot.budgets)
+    worker.known.limits(&worker.shared.meter, principal)
 }
 
 /// Takes what the request may use in advance; `charge` is `None` for a free call.
@@ -94,19 +90,19 @@ mod tests {
 
     #[test]
     fn limits_are_found_once_for_a_principal_and_anew_when_it_has_changed() {
-        let (known, meter, none) = (Known::default(), Meter::default(), Budgets::default());
+        let (known, meter) = (Known::default(), Meter::default());
         let (first, changed) = (principal(1, 5), principal(1, 6));
-        let limits = known.limits(&meter, &first, &none);
-        assert!(Arc::ptr_eq(&limits, &known.limits(&meter, &first, &none)));
+        let limits = known.limits(&meter, &first);
+        assert!(Arc::ptr_eq(&limits, &known.limits(&meter, &first)));
         let at = Timestamp(1);
-        assert_eq!((limits.left(at).credits, known.limits(&meter, &changed, &none).left(at).credits), (5, 6));
+        assert_eq!((limits.left(at).credits, known.limits(&meter, &changed).left(at).credits), (5, 6));
     }
 
     #[test]
     fn limits_that_are_kept_are_bounded() {
         let (known, meter) = (Known::default(), Meter::default());
         for key in 0..=i64::try_from(KNOWN_MAX).unwrap() {
-            known.limits(&meter, &principal(key, 1), &Budgets::default());
+            known.limits(&meter, &principal(key, 1));
         }
         assert_eq!(known.0.borrow().len(), 1);
     }

@@ -105,8 +105,6 @@ impl Worker {
         let mut pinned = self.snapshot.borrow_mut();
         if !Arc::ptr_eq(&now, &pinned.0) {
             *pinned = Rc::new(Pinned(Arc::clone(&now)));
-            // Its budgets may be others.
-            self.known.forget();
         }
         pinned.clone()
     }

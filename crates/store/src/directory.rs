@@ -5,11 +5,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{KeyHash, Lookup, NotFound, Principal, UserId};
+use access::{Found, KeyHash, Lookup, NotFound, Principal, UserId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::batch::ASKED_MAX;
+use crate::counting::Counting;
 use crate::dialect::READERS;
 use crate::error::StoreError;
 use crate::identity::Identity;
@@ -23,10 +24,10 @@ const ANSWER: Duration = Duration::from_millis(1_500);
 
 /// Answers lookups until `cancel` is done or every directory is gone. What is queued is asked together, one question a
 /// reading connection at a time; where the store fails, the answer is [`NotFound::Unavailable`]. Credentials of providers are
-/// answered in clear, as `unsealed` opens them.
+/// answered in clear, as `unsealed` opens them, and budgets as `counting` holds callers to them.
 pub async fn serve(
     store: Store,
-    unsealed: Arc<Unsealed>,
+    (unsealed, counting): (Arc<Unsealed>, Arc<Counting>),
     mut lookups: mpsc::Receiver<Lookup>,
     cancel: impl Future<Output = ()>,
 ) {
@@ -41,7 +42,8 @@ pub async fn serve(
                 if received == 0 {
                     break;
                 }
-                questions.spawn(answer(store.clone(), unsealed.clone(), std::mem::take(&mut queued)));
+                let with = (unsealed.clone(), counting.clone());
+                questions.spawn(answer(store.clone(), with, std::mem::take(&mut queued)));
             }
             Some(Ok(answered)) = questions.join_next() => outage.note(&answered),
             () = &mut cancel => break,
@@ -54,16 +56,14 @@ pub async fn serve(
     }
 }
 
-async fn answer(store: Store, unsealed: Arc<Unsealed>, lookups: Vec<Lookup>) -> Result<(), StoreError> {
+async fn answer(store: Store, with: (Arc<Unsealed>, Arc<Counting>), lookups: Vec<Lookup>) -> Result<(), StoreError> {
     let hashes: Vec<KeyHash> = lookups.iter().map(|lookup| lookup.hash).collect();
-    let known = tokio::time::timeout(ANSWER, know(&store, &unsealed, &hashes))
+    let known = tokio::time::timeout(ANSWER, know(&store, &with, &hashes))
         .await
         .unwrap_or_else(|_| Err(StoreError::Unavailable(std::io::Error::from(std::io::ErrorKind::TimedOut).into())));
     for Lookup { hash, reply } in lookups {
         let found = match &known {
-            Ok((identities, keys)) => identities.get(&hash).map_or(Err(NotFound::Unknown), |judged| {
-                judged.as_ref().map(|identity| Arc::new(principal(identity, keys))).map_err(|not_found| *not_found)
-            }),
+            Ok(known) => known.get(&hash).cloned().unwrap_or(Err(NotFound::Unknown)),
             Err(_) => Err(NotFound::Unavailable),
         };
         // An error means that nobody waits any more.
@@ -72,17 +72,25 @@ async fn answer(store: Store, unsealed: Arc<Unsealed>, lookups: Vec<Lookup>) -> 
     known.map(|_| ())
 }
 
-/// Who holds the keys, and what those may call with.
+/// Who holds the keys, with what they may call and what holds them.
 async fn know(
     store: &Store,
-    unsealed: &Arc<Unsealed>,
+    (unsealed, counting): &(Arc<Unsealed>, Arc<Counting>),
     hashes: &[KeyHash],
-) -> Result<(HashMap<KeyHash, Result<Identity, NotFound>>, Keys), StoreError> {
+) -> Result<HashMap<KeyHash, Found>, StoreError> {
     let identities = store.identities(hashes).await?;
     note_uses(store, &identities);
     let users: HashSet<UserId> = identities.values().flatten().map(|identity| identity.user.id).collect();
     let keys = unsealed.of_users(store, &users.into_iter().collect::<Vec<_>>()).await?;
-    Ok((identities, keys))
+    let mut known = HashMap::with_capacity(identities.len());
+    for (hash, judged) in identities {
+        let found = match judged {
+            Ok(identity) => Ok(Arc::new(counting.hold(store, principal(&identity, &keys)).await?)),
+            Err(not_found) => Err(not_found),
+        };
+        known.insert(hash, found);
+    }
+    Ok(known)
 }
 
 /// That a secret is looked up is a use of it.

@@ -65,12 +65,7 @@ pub struct Keep {
 
 /// Once an hour deletes usage that is older than `keep` answers, and sessions and links that are of no
 /// use any more, until `cancel` is done. Of several servers on one store, one does so at a time.
-pub async fn run(
-    store: Store,
-    keep: impl Fn() -> Keep,
-    stats: Arc<RetentionStats>,
-    cancel: impl Future<Output = ()>,
-) {
+pub async fn run(store: Store, keep: impl Fn() -> Keep, stats: Arc<RetentionStats>, cancel: impl Future<Output = ()>) {
     tokio::select! {
         biased;
         () = cancel => {}

@@ -166,7 +166,7 @@ fn tell(notes: &[Note], kept: &Kept) {
     }
     let (cuts, lost) = kept.counted.as_ref().map(|counted| (&*counted.cuts, &*counted.lost)).unwrap_or_default();
     if let Some(interrupted) = kept.counted.as_ref().map(|counted| counted.interrupted).filter(|many| *many > 0) {
-        tracing::warn!(
+        tracing::info!(
             interrupted,
             "requests were under way when the last run ended; what they were admitted for counts"
         );

@@ -43,6 +43,7 @@ mod refusals;
 mod revoke;
 mod roles;
 mod settings;
+mod spending;
 mod start;
 mod store;
 mod telemetry;

@@ -11,7 +11,9 @@ use crate::error::{At, Code, Problem};
 use crate::grammar;
 use crate::load::Flags;
 use crate::section::{Section, Text};
-use crate::snapshot::{Brand, Connections, Drain, Log, LogFormat, Retention, Sizes, Spool, Store, Timeouts};
+use crate::snapshot::{
+    Brand, Connections, Drain, Durability, Log, LogFormat, Retention, Sizes, Spool, Store, Timeouts,
+};
 use crate::unit;
 use crate::yaml::Kind;
 

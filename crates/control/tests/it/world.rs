@@ -136,7 +136,12 @@ impl World {
         let (stop, stopped) = oneshot::channel::<()>();
         let mut tasks = JoinSet::new();
         let unsealed = Arc::new(Unsealed::new(vault.clone(), revision.clone()));
-        tasks.spawn(store::directory::serve(store.clone(), unsealed, lookups, std::future::pending()));
+        tasks.spawn(store::directory::serve(
+            store.clone(),
+            (unsealed, std::sync::Arc::default()),
+            lookups,
+            std::future::pending(),
+        ));
         tasks.spawn(async move {
             // A dropped sender stops it too.
             control::serve(listener, state, async move { drop(stopped.await) }).await.unwrap();

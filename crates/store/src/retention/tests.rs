@@ -170,7 +170,7 @@ async fn rounds_go_on_until_they_are_ended() {
     let store = open(&place, &clock).await;
     let (stats, soon) = (Arc::new(RetentionStats::default()), Duration::from_millis(1));
     let kept = std::sync::atomic::AtomicBool::new(true);
-    let keep = || (!kept.load(Ordering::Relaxed)).then_some(KEEP);
+    let keep = || if kept.load(Ordering::Relaxed) { FOREVER } else { KEPT };
     let story = async {
         for round in 1..=2 {
             ingest(&place, &store, &records(&clock, 1)).await;
@@ -191,7 +191,7 @@ async fn rounds_go_on_until_they_are_ended() {
     }
     assert_eq!(stats.rows.load(Ordering::Relaxed), 8);
     // Ended before it begins.
-    run(store, || Some(KEEP), stats, async {}).await;
+    run(store, || KEPT, stats, async {}).await;
 }
 
 /// Rows of sessions, refresh tokens and links.

@@ -37,7 +37,8 @@ pub(crate) async fn lookups_are_answered_together_and_in_any_number(world: &Worl
         finds.spawn(async move { (find.await, Err(NotFound::Unknown)) });
     }
     tokio::task::yield_now().await;
-    let serve = store::directory::serve(store, unsealed(), lookups, std::future::pending::<()>());
+    let serve =
+        store::directory::serve(store, (unsealed(), std::sync::Arc::default()), lookups, std::future::pending::<()>());
     let answered = async { finds.join_all().await };
     tokio::select! {
         () = serve => unreachable!(),
@@ -54,7 +55,8 @@ pub(crate) async fn a_store_that_is_away_is_said_to_be_unavailable(world: &World
     let store = world.store().await;
     store.close().await;
     let (directory, lookups) = directory(world, 4);
-    let serve = store::directory::serve(store, unsealed(), lookups, std::future::pending::<()>());
+    let serve =
+        store::directory::serve(store, (unsealed(), std::sync::Arc::default()), lookups, std::future::pending::<()>());
     tokio::select! {
         () = serve => unreachable!(),
         found = directory.find(KeyHash([1; 32])) => assert_eq!(found, Err(NotFound::Unavailable)),
@@ -65,6 +67,7 @@ pub(crate) async fn serving_ends_with_the_directories(world: &World) {
     let store = world.store().await;
     let (directory, lookups) = directory(world, 4);
     drop(directory);
-    let serve = store::directory::serve(store, unsealed(), lookups, std::future::pending::<()>());
+    let serve =
+        store::directory::serve(store, (unsealed(), std::sync::Arc::default()), lookups, std::future::pending::<()>());
     assert!(tokio::time::timeout(Duration::from_secs(5), serve).await.is_ok());
 }

@@ -462,7 +462,12 @@ pub(crate) async fn uses_are_written_once_a_minute(world: &World) {
         }
         panic!("{at:?} is not written: {:?}", used().await);
     };
-    let serve = store::directory::serve(store.clone(), crate::directory::unsealed(), lookups, std::future::pending());
+    let serve = store::directory::serve(
+        store.clone(),
+        (crate::directory::unsealed(), std::sync::Arc::default()),
+        lookups,
+        std::future::pending(),
+    );
     let write = store::last_use::run(store.clone(), async { stopped.await.unwrap() });
     let story = async {
         look(0).await;

@@ -130,7 +130,12 @@ async fn beside(world: &World, vault: Vault, test: impl AsyncFnOnce(&Server)) {
     let revision = Arc::new(Revision::default());
     let unsealed = Arc::new(Unsealed::new(Arc::new(vault), revision.clone()));
     let directory = Directory::new(queue, revision.clone(), world.clock.clone(), Duration::from_secs(3_600));
-    let serve = store::directory::serve(store.clone(), unsealed.clone(), lookups, std::future::pending::<()>());
+    let serve = store::directory::serve(
+        store.clone(),
+        (unsealed.clone(), std::sync::Arc::default()),
+        lookups,
+        std::future::pending::<()>(),
+    );
     let server = Server { directory, revision, unsealed, store, world_clock: world.clock.clone() };
     tokio::select! {
         () = serve => unreachable!(),

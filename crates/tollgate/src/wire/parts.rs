@@ -15,7 +15,7 @@ use meter::Meter;
 use proxy::{Gate, Lane, Shared, Strangers};
 use spool::{Reader, Writer};
 use store::windows::Windows;
-use store::{IngestStats, Node, RetentionStats, Store, Unsealed};
+use store::{Counting, IngestStats, Node, RetentionStats, Store, Unsealed};
 use telemetry::logs::Dropped;
 use telemetry::{Board, Metrics, metrics};
 use tokio::net::TcpListener;
@@ -151,7 +151,11 @@ impl Services {
         let (keys, lookups) = mpsc::channel(LOOKUPS_MAX);
         let unsealed = Arc::new(Unsealed::new(base.keys.vault.clone(), base.revision.clone()));
         watch_vault(base, unsealed.clone());
-        self.tasks.spawn(store::directory::serve(base.store.clone(), unsealed, lookups, self.stopped()));
+        let live = base.live.clone();
+        let counting =
+            Arc::new(Counting::new(base.meter.clone(), move |caller| live.load().budgets.of(caller).collect()));
+        let answering = store::directory::serve(base.store.clone(), (unsealed, counting), lookups, self.stopped());
+        self.tasks.spawn(answering);
         let polling =
             store::revision::poll(base.store.clone(), base.revision.clone(), base.clock.clone(), self.stopped());
         self.tasks.spawn(polling);

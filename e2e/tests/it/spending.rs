@@ -1,0 +1,169 @@
+//! Budgets of tokens and money: what may pass, what is refused and how, and what a crash leaves counted.
+
+use e2e::{Call, Gateway, Mock, Setup, Upstream, eventually};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::bodies::{CHAT, Format, RESPONSES};
+use crate::store;
+
+/// What all events count for, in tokens and in billionths of a dollar.
+const TOKENS: &str = "SELECT sum(charged_tokens) FROM usage_events";
+const MONEY: &str = "SELECT sum(charged_nano) FROM usage_events";
+
+fn chat(model: &str, max_tokens: u64) -> Value {
+    let mut body = Format::Chat.body(model, false);
+    body["max_completion_tokens"] = max_tokens.into();
+    body
+}
+
+/// A day's budget of everybody on the plan `small`, each.
+fn small(budget: &str) -> Setup {
+    Setup::mocked().plans(&format!("{{name: small, budgets: [{{{budget}, per: day}}]}}"))
+}
+
+fn code(answer: &e2e::Answer) -> String {
+    answer.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn calls_at_once_never_use_more_than_a_budget_of_tokens() {
+    let gateway = Gateway::start(small("tokens: 2000")).await;
+    let key = gateway.account("small").await.key;
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        let call = Call::json(CHAT, &chat("mock/tokens-20", 20)).key(&key);
+        let to = gateway.proxy;
+        calls.spawn(async move { call.send(to).await });
+    }
+    let answers = calls.join_all().await;
+    let passed = answers.iter().filter(|answer| answer.status() == 200).count();
+    for refused in answers.iter().filter(|answer| answer.status() != 200) {
+        assert_eq!((refused.status(), code(refused).as_str()), (429, "insufficient_quota"), "{}", refused.text());
+        assert_eq!(refused.header("retry-after"), None);
+        assert!(refused.text().contains("2000 tokens"), "{}", refused.text());
+    }
+    assert!((1..100).contains(&passed), "{passed} passed");
+    store::events(gateway.folder(), passed).await;
+    let metric = format!("tollgate_refusals_total{{code=\"budget_exceeded\"}} {}", 100 - passed);
+    assert!(gateway.metrics().await.contains(&metric));
+    // What the calls reserved and did not use came back, so more fit in one by one, until no other does.
+    let mut more = 0;
+    while gateway.call(Call::json(CHAT, &chat("mock/tokens-20", 20)).key(&key)).await.status() == 200 {
+        more += 1;
+    }
+    store::events(gateway.folder(), passed + more).await;
+    let spent = store::number(gateway.folder(), TOKENS).await;
+    assert!((1_500..=2_000).contains(&spent), "{spent} of 2000, {passed} at once and {more} after them");
+}
+
+#[tokio::test]
+async fn a_budget_of_money_is_remembered_over_restarts_and_crashes() {
+    let mock = Mock::start().await;
+    let setup = || {
+        Setup::provider("mock", mock.address())
+            .section("prices", "[{model: up/tokens-9, input: \"1\", output: \"1000\"}]")
+            .plans("{name: small, budgets: [{money: \"0.5 USD\", per: month}]}")
+    };
+    let gateway = Gateway::start(setup()).await;
+    let key = gateway.account("small").await.key;
+    let call = Call::json(CHAT, &chat("up/tokens-9", 100)).key(&key);
+    // Each may cost 0.1 USD, and costs a little more than 0.009.
+    gateway.call(call.clone()).await.expect(200);
+    gateway.call(call.clone()).await.expect(200);
+    let spent = async |gateway: &Gateway| store::number(gateway.folder(), MONEY).await;
+    store::events(gateway.folder(), 2).await;
+    let before = spent(&gateway).await;
+    assert!((18_000_000..20_000_000).contains(&before), "{before}");
+
+    let refused = gateway.call(Call::json(CHAT, &chat("up/other", 1)).key(&key)).await;
+    assert_eq!((refused.status(), code(&refused).as_str()), (400, "price_unknown"), "{}", refused.text());
+    let gateway = Gateway::start_in(gateway.crash().folder, setup()).await;
+    assert_eq!(spent(&gateway).await, before);
+    let mut passed = 2;
+    while gateway.call(call.clone()).await.status() == 200 {
+        passed += 1;
+    }
+    store::events(gateway.folder(), passed).await;
+    let spent = spent(&gateway).await;
+    assert!((400_000_000..=500_000_000).contains(&spent), "{spent} after {passed}");
+}
+
+#[tokio::test]
+async fn what_hangs_in_a_crash_counts_with_all_that_it_was_admitted_for() {
+    let mock = Mock::start().await;
+    let setup = || Setup::provider("mock", mock.address()).plans("{name: small, budgets: [{tokens: 1000, per: day}]}");
+    let gateway = Gateway::start(setup()).await;
+    let key = gateway.account("small").await.key;
+    let (call, to) = (Call::json(CHAT, &chat("up/hang", 600)).key(&key), gateway.proxy);
+    let hangs = tokio::spawn(async move { call.attempt(to).await.is_err() });
+    eventually("it hangs", async || (mock.requests("hang").await == 1).then_some(())).await;
+    let again = Gateway::start_in(gateway.crash().folder, setup()).await;
+    assert!(hangs.await.unwrap());
+    let event = store::events(again.folder(), 1).await.remove(0);
+    assert_eq!(event.outcome, "interrupted");
+    let held = store::number(again.folder(), TOKENS).await;
+    assert!((600..1_000).contains(&held), "{held}");
+    // The rest of the day it has less, and what it used nobody is billed for.
+    let refused = again.call(Call::json(CHAT, &chat("up/tokens-1", 600)).key(&key)).await.expect(429);
+    assert!(refused.text().contains(&format!("{held} used")), "{held}: {}", refused.text());
+    again.call(Call::json(CHAT, &chat("up/tokens-1", 10)).key(&key)).await.expect(200);
+    assert_eq!(store::number(again.folder(), "SELECT count(*) FROM usage_events WHERE cost_nano > 0").await, 0);
+    // Nothing is counted again.
+    let third = Gateway::start_in(again.crash().folder, setup()).await;
+    store::events(third.folder(), 2).await;
+    assert!(store::number(third.folder(), TOKENS).await < held + 200);
+}
+
+#[tokio::test]
+async fn what_a_body_only_refers_to_is_refused_or_taken_for_the_models_window() {
+    let body =
+        json!({"model": "mock/tokens-1", "input": "hi", "previous_response_id": "resp_1", "max_output_tokens": 5});
+    let call = |key: &str| Call::json(RESPONSES, &body).key(key);
+    let refusing = Gateway::start(small("tokens: 100000000")).await;
+    let key = refusing.account("small").await.key;
+    let refused = refusing.call(call(&key)).await.expect(400);
+    assert_eq!(code(&refused), "cost_unbounded");
+    assert!(refused.text().contains("previous_response_id"), "{}", refused.text());
+    // Without a budget nobody asks.
+    refusing.call(call(&refusing.key().await)).await.expect(200);
+
+    let taking = Gateway::start(small("tokens: 100000000").section("budgets", "{unbounded: window}")).await;
+    let key = taking.account("small").await.key;
+    taking.call(call(&key)).await.expect(200);
+    let tight = Gateway::start(small("tokens: 1000").section("budgets", "{unbounded: window}")).await;
+    let key = tight.account("small").await.key;
+    assert_eq!(code(&tight.call(call(&key)).await.expect(429)), "insufficient_quota");
+}
+
+#[tokio::test]
+async fn the_answers_limit_is_lowered_to_what_is_left_where_that_is_wished_for() {
+    let provider = Upstream::json(&json!({
+        "model": "gpt-5-mini", "choices": [],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20},
+    }))
+    .await;
+    let setup = Setup::provider("openai", provider.address())
+        .plans("{name: small, budgets: [{tokens: 1000, per: day}]}")
+        .section("budgets", "{clamp: true}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.account("small").await.key;
+    gateway.call(Call::json(CHAT, &chat("up/gpt-5-mini", 5_000)).key(&key)).await.expect(200);
+    let sent: Value = serde_json::from_slice(&provider.only().body).unwrap();
+    let limit = sent["max_completion_tokens"].as_u64().unwrap();
+    assert!((500..1_000).contains(&limit), "{sent}");
+    assert_eq!(store::number(gateway.folder(), "SELECT count(*) FROM usage_raw").await, 1);
+}
+
+#[tokio::test]
+async fn everybodys_budget_holds_everybody() {
+    let setup = Setup::mocked().section("budgets", "{limits: [{dimension: global, tokens: 500, per: month}]}");
+    let gateway = Gateway::start(setup).await;
+    let (one, other) = (gateway.key().await, gateway.key().await);
+    let call = |key: &str| Call::json(CHAT, &chat("mock/tokens-20", 20)).key(key);
+    while gateway.call(call(&one)).await.status() == 200 {}
+    let refused = gateway.call(call(&other)).await.expect(429);
+    assert!(refused.text().contains("for this gateway"), "{}", refused.text());
+    // Plain calls and free ones have no tokens.
+    gateway.call(Call::get("/v1/models").key(&other)).await.expect(200);
+}
