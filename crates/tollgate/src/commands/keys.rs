@@ -64,7 +64,8 @@ async fn act(store: &Store, snapshot: &Snapshot, command: &KeysCommand) -> anyho
     Ok(())
 }
 
-fn id(text: &str) -> anyhow::Result<KeyId> {
+/// The id of a key.
+pub(crate) fn id(text: &str) -> anyhow::Result<KeyId> {
     let id = text.parse().with_context(|| format!("{text} is no key's id: `tollgate keys list` shows them"))?;
     Ok(KeyId(id))
 }
@@ -130,7 +131,8 @@ fn named<T: ToString>(names: &[T]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-fn moment(at: Timestamp) -> String {
+/// A moment for people.
+pub(crate) fn moment(at: Timestamp) -> String {
     let at = i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_micros);
     at.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
