@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use store::{Actor, BudgetHolder, Store, StoredBudget};
 
 use crate::cli::{BudgetsCommand, BudgetsCommands, SetBudget, Whom};
-use crate::commands::keys::{id, moment};
-use crate::commands::{block_on, load, open, printable, say, user};
+use crate::commands::keys::id;
+use crate::commands::{block_on, load, moment, open, printable, say, user};
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
