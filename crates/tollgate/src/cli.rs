@@ -1,5 +1,6 @@
 //! What can be typed: `tollgate --help`.
 
+mod budgets;
 mod keys;
 mod settings;
 
@@ -7,6 +8,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, SetBudget, Whom};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
 pub(crate) use keys::{CreateKey, Keys, KeysCommand};
@@ -116,6 +118,9 @@ pub(crate) enum Command {
     /// List plans, and make the store's as they are configured
     #[command(after_help = settings::PLANS_EXAMPLES)]
     Plans(PlansCommands),
+    /// Set and list budgets of keys, users, plans and everybody
+    #[command(after_help = budgets::BUDGETS_EXAMPLES)]
+    Budgets(BudgetsCommands),
     /// Make, suspend and activate users, set their passwords and roles
     #[command(after_help = USERS_EXAMPLES)]
     Users(Users),

@@ -52,7 +52,7 @@ async fn every_command_that_changes_something_leaves_its_lines() {
     let plans = folder.write("plans.yaml", "plans: [{name: open, credits_per_day: 7}, {name: gold}]\n");
     let plans = plans.to_string_lossy().into_owned();
     let ada = "ada@example.com";
-    let table: [(&[&str], &[&str]); 13] = [
+    let table: [(&[&str], &[&str]); 17] = [
         (
             &["users", "create", "--email", ada, "--name", "Ada", "--plan", "open", "--link"],
             &["link.create", "user.create"],
@@ -69,6 +69,10 @@ async fn every_command_that_changes_something_leaves_its_lines() {
         (&["plans", "apply", "--config", &plans], &["plan.change", "plan.create"]),
         (&["plans", "apply", "--config", &plans], &[]),
         (&["plans", "list"], &[]),
+        (&["budgets", "set", "--user", ada, "--money", "5 USD", "--per", "day"], &["budget.change"]),
+        (&["budgets", "set", "--user", ada, "--money", "5 USD", "--per", "day"], &[]),
+        (&["budgets", "set", "--user", ada, "--none", "money", "--per", "day"], &["budget.change"]),
+        (&["budgets", "list"], &[]),
     ];
     let mut told = lines(&gateway, &token).await.len();
     for (words, left) in table {

@@ -11,6 +11,7 @@ mod accounts;
 mod audit;
 mod auth;
 mod bodies;
+mod budgets;
 mod bytes;
 mod callers;
 mod clients;

@@ -1,0 +1,154 @@
+//! `tollgate budgets set|list`.
+
+use std::process::ExitCode;
+
+use access::{Clock, Day, Subject};
+use anyhow::Context;
+use config::load::Flags;
+use meter::budget::Period;
+use serde_json::{Value, json};
+use store::{Actor, BudgetHolder, Store, StoredBudget};
+
+use crate::cli::{BudgetsCommand, BudgetsCommands, SetBudget, Whom};
+use crate::commands::keys::id;
+use crate::commands::{block_on, load, moment, open, printable, say, user};
+
+/// Runs the command against the store.
+pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
+    let (BudgetsCommand::Set(SetBudget { place, .. }) | BudgetsCommand::List { place, .. }) = &args.command;
+    let snapshot = load(place, &Flags::default())?.snapshot;
+    block_on(async {
+        let store = open(&snapshot).await?;
+        let said = match &args.command {
+            BudgetsCommand::Set(asked) => set(&store, asked).await,
+            BudgetsCommand::List { json, .. } => list(&store, *json).await,
+        };
+        store.close().await;
+        say(&said?);
+        let configured = snapshot.budgets.limits.len();
+        if configured > 0 && matches!(args.command, BudgetsCommand::List { json: false, .. }) {
+            say(&format!("{configured} more in budgets.limits of the configuration: `tollgate config show`\n"));
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn set(store: &Store, SetBudget { whom, amount, per, .. }: &SetBudget) -> anyhow::Result<String> {
+    let holder = holder(store, whom).await?;
+    let (measure, amount) = amount.of().context("no amount is given")?;
+    let changed = store.set_budget(&Actor::COMMAND, &holder, (measure, *per, amount)).await?;
+    Ok(match (changed, amount) {
+        (true, Some(amount)) => {
+            let amount = measure.written(amount);
+            format!("{amount} a {}; running servers follow within a second\n", per.as_str())
+        }
+        (true, None) => "removed; running servers follow within a second\n".to_owned(),
+        (false, Some(_)) => "it is so already: nothing was changed\n".to_owned(),
+        (false, None) => "there is no such budget: nothing was changed\n".to_owned(),
+    })
+}
+
+async fn holder(store: &Store, whom: &Whom) -> anyhow::Result<BudgetHolder> {
+    Ok(match whom {
+        Whom { user: Some(name), .. } => BudgetHolder::User(user(store, name).await?.id),
+        Whom { key: Some(key), .. } => BudgetHolder::Key(id(key)?),
+        Whom { plan: Some(name), .. } => BudgetHolder::Plan(name.clone()),
+        Whom { .. } => BudgetHolder::Global,
+    })
+}
+
+/// A budget, and what was recorded of it.
+struct Listed {
+    stored: StoredBudget,
+    period: Period,
+    spent: u64,
+}
+
+async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
+    let today = Clock::system().now().day();
+    let mut listed = Vec::new();
+    for stored in store.budgets().await? {
+        listed.push(Listed::of(store, stored, today).await?);
+    }
+    Ok(match listed.as_slice() {
+        all if json => {
+            let budgets: Vec<Value> = all.iter().map(Listed::json).collect();
+            format!("{:#}\n", json!({"budgets": budgets}))
+        }
+        [] => "no budget is set: `tollgate budgets set --help` says how\n".to_owned(),
+        all => all.iter().map(Listed::line).collect(),
+    })
+}
+
+impl Listed {
+    async fn of(store: &Store, stored: StoredBudget, today: Day) -> anyhow::Result<Self> {
+        let period = Period::of(stored.budget.per, today);
+        let spent = store.charge_of(stored.subject, period).await?.of(stored.budget.measure);
+        Ok(Self { stored, period, spent })
+    }
+
+    fn left(&self) -> u64 {
+        self.stored.budget.amount.saturating_sub(self.spent)
+    }
+
+    fn line(&self) -> String {
+        let StoredBudget { subject, subject_id, name, budget } = &self.stored;
+        let name = printable(name);
+        let whom = match subject {
+            Subject::Key(_) => format!("key {subject_id} {name}"),
+            Subject::User(_) => format!("user {name}"),
+            Subject::Plan(_) => format!("plan {name}"),
+            Subject::Global => "everybody".to_owned(),
+        };
+        let [spent, left] = [self.spent, self.left()].map(|amount| budget.measure.written(amount));
+        format!("{whom:<32}  {budget}; {spent} spent, {left} left until {}\n", moment(self.period.end()))
+    }
+
+    fn json(&self) -> Value {
+        let StoredBudget { subject, subject_id, name, budget } = &self.stored;
+        let subject = match subject {
+            Subject::Key(_) => "key",
+            Subject::User(_) => "user",
+            Subject::Plan(_) => "plan",
+            Subject::Global => "global",
+        };
+        json!({
+            "subject": subject,
+            "id": subject_id,
+            "name": name,
+            "measure": budget.measure.as_str(),
+            "per": budget.per.as_str(),
+            "amount": budget.amount,
+            "spent": self.spent,
+            "left": self.left(),
+            "resets_at": moment(self.period.end()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Budget, Measure, Per, UserNo};
+
+    use super::*;
+
+    #[test]
+    fn a_budget_is_listed_with_what_is_left_of_it() {
+        let budget = Budget { measure: Measure::Money, per: Per::Month, amount: 5_000_000_000 };
+        let name = "ada\u{1b}@example.com".to_owned();
+        let stored =
+            StoredBudget { subject: Subject::User(UserNo(1)), subject_id: access::PlanId::NIL.0, name, budget };
+        let mut listed = Listed { stored, period: Period::of(Per::Month, Day(20_777)), spent: 1_250_000_000 };
+        let line = listed.line();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(
+            words.join(" "),
+            "user ada\\u{1b}@example.com 5 USD a month; 1.25 USD spent, 3.75 USD left until 2026-12-01T00:00:00Z"
+        );
+        listed.spent = 6_000_000_000;
+        assert_eq!(
+            (listed.json()["left"].clone(), listed.json()["spent"].clone()),
+            (json!(0), json!(6_000_000_000_u64))
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! Budgets that commands set beside a running server.
+
+use e2e::{Call, Gateway, Setup, commands, eventually};
+use serde_json::{Value, json};
+
+use crate::bodies::{CHAT, Format};
+
+/// What `tollgate budgets` and these words write to stdout; it must work.
+async fn budgets(gateway: &Gateway, words: &[&str]) -> String {
+    let words = [&["budgets"], words, &["--data", "data"]].concat();
+    let output = commands::run(gateway.folder(), &words).await;
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What they write to stderr; they must be refused.
+async fn refused(gateway: &Gateway, words: &[&str]) -> String {
+    let words = [&["budgets"], words, &["--data", "data"]].concat();
+    let output = commands::run(gateway.folder(), &words).await;
+    assert!(!output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+async fn listed(gateway: &Gateway) -> Vec<Value> {
+    let listed: Value = serde_json::from_str(&budgets(gateway, &["list", "--json"]).await).unwrap();
+    listed["budgets"].as_array().unwrap().clone()
+}
+
+fn chat(key: &str) -> Call {
+    Call::json(CHAT, &Format::Chat.body("mock", false)).key(key)
+}
+
+#[tokio::test]
+async fn a_budget_holds_whom_it_is_set_for_until_it_is_removed() {
+    let gateway = Gateway::start(Setup::mocked().plans("{name: open}")).await;
+    let (held, free) = (gateway.account("open").await, gateway.account("open").await);
+    let set = ["set", "--user", &held.email, "--per", "day"];
+    let told = budgets(&gateway, &[&set[..], &["--credits", "0"]].concat()).await;
+    assert_eq!(told, "0 credits a day; running servers follow within a second\n");
+    eventually("the budget holds", async || (gateway.call(chat(&held.key)).await.status() == 429).then_some(())).await;
+    gateway.call(chat(&free.key)).await.expect(200);
+    let again = budgets(&gateway, &[&set[..], &["--credits", "0"]].concat()).await;
+    assert_eq!(again, "it is so already: nothing was changed\n");
+    budgets(&gateway, &[&set[..], &["--none", "credits"]].concat()).await;
+    eventually("it holds no more", async || (gateway.call(chat(&held.key)).await.status() == 200).then_some(())).await;
+    let none = budgets(&gateway, &[&set[..], &["--none", "credits"]].concat()).await;
+    assert_eq!(none, "there is no such budget: nothing was changed\n");
+}
+
+#[tokio::test]
+async fn budgets_are_listed_with_what_was_recorded_before_they_were_set() {
+    let gateway = Gateway::start(Setup::mocked().plans("{name: open}")).await;
+    let account = gateway.account("open").await;
+    for _ in 0..3 {
+        gateway.call(chat(&account.key)).await.expect(200);
+    }
+    gateway.counted(&account.key, 3).await;
+    assert!(budgets(&gateway, &["list"]).await.starts_with("no budget is set"));
+    budgets(&gateway, &["set", "--user", &account.email, "--credits", "5", "--per", "month"]).await;
+    budgets(&gateway, &["set", "--plan", "open", "--credits", "2", "--per", "day"]).await;
+    budgets(&gateway, &["set", "--global", "--money", "0.50 USD", "--per", "month"]).await;
+    let listed = listed(&gateway).await;
+    let shown = |budget: &Value| {
+        ["subject", "name", "measure", "per", "amount", "spent", "left"].map(|key| budget[key].clone())
+    };
+    let row = |values: [Value; 7]| values;
+    assert_eq!(
+        listed.iter().map(shown).collect::<Vec<_>>(),
+        [
+            row([json!("user"), json!(account.email), json!("credits"), json!("month"), json!(5), json!(3), json!(2)]),
+            row([json!("plan"), json!("open"), json!("credits"), json!("day"), json!(2), json!(3), json!(0)]),
+            row([
+                json!("global"),
+                json!(""),
+                json!("money"),
+                json!("month"),
+                json!(500_000_000),
+                json!(listed[2]["spent"]),
+                json!(listed[2]["left"])
+            ]),
+        ]
+    );
+    let text = budgets(&gateway, &["list"]).await;
+    assert!(text.contains("5 credits a month; 3 credits spent, 2 credits left until "), "{text}");
+    assert!(text.contains("everybody ") && text.contains("0.5 USD a month"), "{text}");
+}
+
+#[tokio::test]
+async fn a_budget_that_cannot_be_set_is_refused_with_what_to_do() {
+    let gateway = Gateway::start(Setup::mocked().plans("{name: open}")).await;
+    let day = ["--per", "day"];
+    for (words, told) in [
+        (&["--global", "--money", "5"][..], "expected an amount of USD, such as \"12.50 USD\""),
+        (&["--global", "--money", "5 EUR"], "expected an amount of USD"),
+        (&["--global", "--money", "9999999999 USD"], "a budget is at most"),
+        (&["--global", "--credits", "-1"], "unexpected argument"),
+        (&["--global", "--none", "everything"], "expected `money`, `credits` or `tokens`"),
+        (&["--global", "--credits", "1", "--tokens", "1"], "cannot be used with"),
+        (&["--global", "--plan", "open", "--credits", "1"], "cannot be used with"),
+        (&["--global"], "required"),
+        (&["--credits", "1"], "required"),
+        (&["--user", "nobody@example.com", "--credits", "1"], "`tollgate users list` shows them"),
+        (&["--key", "laptop", "--credits", "1"], "`tollgate keys list` shows them"),
+        (&["--plan", "gone", "--credits", "1"], "there is no plan gone"),
+    ] {
+        let text = refused(&gateway, &[&["set"], words, &day].concat()).await;
+        assert!(text.contains(told), "{words:?}: {text}");
+    }
+    let text = refused(&gateway, &["set", "--global", "--credits", "1", "--per", "week"]).await;
+    assert!(text.contains("expected `day` or `month`"), "{text}");
+    assert_eq!(listed(&gateway).await, Vec::<Value>::new());
+}
