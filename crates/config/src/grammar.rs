@@ -34,6 +34,7 @@ pub(crate) const ROOT: Grammar = Grammar::new(
         "store",
         "spool",
         "retention",
+        "lease",
         "timeouts",
         "sizes",
         "providers",
@@ -47,7 +48,7 @@ pub(crate) const ROOT: Grammar = Grammar::new(
         "redis",
         "rate_limits",
     ],
-    &["workers", "in_flight", "production", "lease", "on_hangup", "budgets", "auth", "circuit_breaker", "tests"],
+    &["workers", "in_flight", "production", "on_hangup", "budgets", "auth", "circuit_breaker", "tests"],
 );
 pub(crate) const BRAND: Grammar = Grammar::new(&["name", "key_prefix"], &[]);
 pub(crate) const LISTENER: Grammar = Grammar::new(&["address"], &["tls"]);
@@ -63,6 +64,7 @@ pub(crate) const PUBLIC_URL: Grammar = Grammar::new(&["proxy", "control"], &[]);
 pub(crate) const METRICS: Grammar = Grammar::new(&["token"], &[]);
 pub(crate) const STORE: Grammar = Grammar::new(&["url", "migrate", "stale_for"], &[]);
 pub(crate) const SPOOL: Grammar = Grammar::new(&["max_size", "durability"], &[]);
+pub(crate) const LEASE: Grammar = Grammar::new(&["ttl", "recall_wait"], &[]);
 pub(crate) const RETENTION: Grammar = Grammar::new(&["events"], &["raw_usage"]);
 pub(crate) const TIMEOUTS: Grammar = Grammar::new(&["connect", "first_byte", "idle", "total"], &[]);
 pub(crate) const SIZES: Grammar = Grammar::new(&["headers", "body", "buffered"], &[]);
@@ -130,6 +132,7 @@ pub(crate) const ALL: &[(&str, &Grammar)] = &[
     ("store", &STORE),
     ("spool", &SPOOL),
     ("retention", &RETENTION),
+    ("lease", &LEASE),
     ("timeouts", &TIMEOUTS),
     ("sizes", &SIZES),
     ("providers[]", &PROVIDER),

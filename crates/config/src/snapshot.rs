@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub spool: Spool,
     /// How long rows of usage are kept.
     pub retention: Retention,
+    /// `lease`.
+    pub lease: Lease,
     /// Deadlines of ordinary routes.
     pub timeouts: Timeouts,
     /// Bounds of heads and bodies.
@@ -214,6 +216,15 @@ pub struct Spool {
 pub struct Retention {
     /// A request's row, its attempts and its minute's counts; `None` is for ever. Default 90 d. Totals of a day stay.
     pub events: Option<Duration>,
+}
+
+/// `lease`: how nodes on one PostgreSQL share quotas and budgets. All of them have the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease {
+    /// What is lent is lent for so long, unless it is renewed. Default 2 s.
+    pub ttl: Duration,
+    /// How long a request waits for what is lent to other nodes. Default 250 ms.
+    pub recall_wait: Duration,
 }
 
 /// `timeouts` and `ai.timeouts`.

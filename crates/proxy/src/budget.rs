@@ -4,7 +4,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use access::{Credits, KeyNo, Principal, Refusal};
-use meter::{Ask, Caller, Charge, Limits, Meter, Reservation, Terms};
+use meter::admission::{Exceeded, Lack};
+use meter::cell::By;
+use meter::lease::{Judgement, Leases, Verdict};
+use meter::{Ask, Caller, Charge, Limits, Meter, Refused, Reservation, Terms};
 use rustc_hash::FxHashMap;
 
 use crate::answer::Problem;
@@ -47,9 +50,9 @@ impl Known {
     }
 }
 
-/// Takes what the request may use in advance; `credits` is `None` for a free call.
+/// Takes what the request may use in advance; `credits` is `None` for a free call. Where too little is lent here it waits.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) fn reserve(
+pub(crate) async fn reserve(
     exchange: &Exchange,
     principal: &Arc<Principal>,
     credits: Option<Credits>,
@@ -63,10 +66,74 @@ pub(crate) fn reserve(
             "usage cannot be recorded at the moment, so nothing that is counted is served: try again soon",
         ));
     }
-    let clock = &worker.shared.clock;
+    let shared = &worker.shared;
     let charge = credits.map(|credits| Charge::credits(credits.0.into()));
-    let ask = Ask { limits: &limits, charge, at: clock.now(), now: clock.mono() };
-    worker.shared.meter.admit(&ask).map_err(|refused| Problem::of_limit(&refused, clock))
+    let ask = || {
+        let at = shared.leases.as_ref().map_or_else(|| shared.clock.now(), |leases| leases.at(&shared.clock));
+        Ask { limits: &limits, charge, at, now: shared.clock.mono() }
+    };
+    match (shared.meter.admit(&ask()), &shared.leases) {
+        (Err(Refused::Budget(Exceeded { by: By::Lease, .. })), Some(leases)) => {
+            borrow(&shared.meter, leases, ask).await.map_err(|unmet| unmet.problem(exchange))
+        }
+        (Err(refused), _) => Err(Problem::of_limit(&refused, &shared.clock)),
+        (Ok(reservation), _) => Ok(reservation),
+    }
+}
+
+/// Why what a request needs was not lent.
+#[derive(Debug, PartialEq, Eq)]
+enum Unmet {
+    /// A limit refuses it.
+    Refused(Refused),
+    /// Nobody could say in time.
+    Withheld,
+}
+
+impl Unmet {
+    fn problem(self, exchange: &Exchange) -> Problem {
+        match self {
+            Self::Refused(refused) => Problem::of_limit(&refused, &exchange.worker().shared.clock),
+            Self::Withheld => Problem::new(
+                Refusal::QuotaWithheld,
+                "what is left of a quota is lent to other servers, or could not be asked for: send it again",
+            ),
+        }
+    }
+}
+
+/// Waits for what a request lacks, and takes it. Who waits is judged in time, so this ends.
+async fn borrow<'a>(meter: &Meter, leases: &Leases, ask: impl Fn() -> Ask<'a>) -> Result<Reservation, Unmet> {
+    let mut asked = ask();
+    let mut wait = leases.wait(asked.now);
+    loop {
+        match meter.admit(&asked) {
+            Ok(reservation) => return Ok(reservation),
+            Err(Refused::Budget(Exceeded { by: By::Lease, .. })) => {}
+            Err(refused) => return Err(Unmet::Refused(refused)),
+        }
+        let lacks = asked.lacks();
+        if lacks.is_empty() {
+            // More came between the two looks.
+            asked = ask();
+            continue;
+        }
+        match wait.verdict(lacks.clone()).await {
+            Some(Judgement { verdict: Verdict::Retry, .. }) => asked = ask(),
+            Some(Judgement { verdict: Verdict::UsedUp, cell, .. }) => {
+                let lack = lacks.iter().find(|lack| lack.id == cell);
+                return Err(lack.map_or(Unmet::Withheld, |lack| Unmet::Refused(Refused::Budget(used_up(lack)))));
+            }
+            Some(Judgement { verdict: Verdict::Withheld, .. }) | None => return Err(Unmet::Withheld),
+        }
+    }
+}
+
+/// A budget that is used up everywhere: so much is used at the least.
+fn used_up(lack: &Lack) -> Exceeded {
+    let (limit, asked) = (lack.cell.limit(), lack.amount);
+    let used = limit.saturating_sub(asked).saturating_add(u64::from(limit >= asked));
+    Exceeded { budget: lack.id.budget, period: lack.id.period, limit, used, asked, by: By::Limit }
 }
 
 #[cfg(test)]

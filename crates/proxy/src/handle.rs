@@ -122,7 +122,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, arrived: Arrived) ->
         Auth::Key => {
             let principal = know(exchange, &parts.headers).await?;
             scope::check_route(&principal.bounds, &route.name)?;
-            let reservation = budget::reserve(exchange, &principal, Some(route.credits))?;
+            let reservation = budget::reserve(exchange, &principal, Some(route.credits)).await?;
             hold(exchange, reservation)
         }
     };
@@ -147,7 +147,8 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, arrived: Arrived) -> 
     exchange.routed(exchange.worker().handles.endpoint(called.endpoint), Events::Rows, timeouts);
     let principal = know(exchange, &parts.headers).await?;
     let Some(format) = called.endpoint.format() else {
-        let standing = hold(exchange, budget::reserve(exchange, &principal, None)?);
+        let reservation = budget::reserve(exchange, &principal, None).await?;
+        let standing = hold(exchange, reservation);
         exchange.spend();
         let listing = Listing { dialect: route::dialect_of(called, &parts.headers), bounds: &principal.bounds };
         return models(exchange, called, &listing, standing).map(Served::Ours);
@@ -157,7 +158,8 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, arrived: Arrived) -> 
     let inference = inference::read(exchange, asking, incoming).await?;
     let Inference { call, credits, body, usage_injected, held } = inference;
     let credential = credential::choose(&call.provider, &principal)?;
-    let standing = hold(exchange, budget::reserve(exchange, &principal, credits)?);
+    let reservation = budget::reserve(exchange, &principal, credits).await?;
+    let standing = hold(exchange, reservation);
     let to = Destination { name: call.provider.name.clone(), pool: exchange.worker().pools.of(&call.provider.origin) };
     let addressed = Addressed { host: &to.pool.host, kind: call.provider.kind, credential };
     transform::to_provider(&mut parts.headers, &addressed, exchange.id);

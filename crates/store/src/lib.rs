@@ -19,6 +19,8 @@ pub mod error;
 pub mod identity;
 pub mod ingest;
 pub mod last_use;
+pub mod leases;
+pub mod lender;
 pub mod links;
 pub mod migration;
 pub mod node;
@@ -43,6 +45,8 @@ pub use audit::{AUDIT_PAGE_MAX, Action, Actor, AuditFilter, AuditLine, AuditPage
 pub use error::{StoreError, TEXT_CHARS_MAX, is_fit_text};
 pub use identity::{Identity, IdentityKey, IdentityUser};
 pub use ingest::{IngestError, IngestStats};
+pub use leases::{LeaseStats, Leasing};
+pub use lender::untold::Untold;
 pub use links::{Link, NewLink, Purpose};
 pub use node::Node;
 pub use plans::{PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, StoredPlan};

@@ -29,6 +29,7 @@ mod install;
 mod keys;
 mod killed;
 mod leaks;
+mod leases;
 mod limits;
 mod migrate;
 mod nodes;

@@ -1,4 +1,7 @@
 DROP TABLE schema_floor;
+DROP TABLE lease_holders;
+DROP TABLE leases;
+DROP TABLE lease_books;
 DROP TABLE ingested;
 DROP TABLE nodes;
 DROP TABLE revision;

@@ -12,6 +12,7 @@ use config::Live;
 use config::snapshot::{Origin, Scheme};
 use control::Serves;
 use meter::Meter;
+use meter::lease::Leases;
 use proxy::{Gate, Lane, Shared, Strangers};
 use spool::{Reader, Writer};
 use store::windows::Windows;
@@ -63,7 +64,7 @@ pub(crate) fn origin(address: SocketAddr) -> Origin {
 }
 
 /// What the workers share.
-pub(crate) fn shared(base: &Base, meter: Arc<Meter>, strangers: Strangers) -> Arc<Shared> {
+pub(crate) fn shared(base: &Base, meter: Arc<Meter>, (strangers, leases): (Strangers, Option<Leases>)) -> Arc<Shared> {
     let snapshot = base.live.load();
     Arc::new(Shared {
         live: base.live.clone(),
@@ -74,6 +75,7 @@ pub(crate) fn shared(base: &Base, meter: Arc<Meter>, strangers: Strangers) -> Ar
         tls: proxy::tls_config(),
         drain: proxy::Drain::default(),
         strangers,
+        leases,
     })
 }
 
@@ -201,7 +203,8 @@ impl Services {
     pub(crate) fn control(&mut self, base: &Base, listener: TcpListener, keys: Directory) -> anyhow::Result<()> {
         let state = control::State {
             store: base.store.clone(),
-            meter: base.meter.clone(),
+            // Of what nodes share the meter of one knows its own part.
+            meter: base.meter.clone().filter(|_| !base.store.is_shared()),
             serves: if base.role == Role::Proxy { Serves::Probes } else { Serves::Api },
             directory: Arc::new(keys),
             metrics: base.metrics.clone(),
