@@ -125,6 +125,8 @@ actions! {
     PlanCreate = "plan.create";
     /// A plan was changed.
     PlanChange = "plan.change";
+    /// What a node that does not answer was lent was taken from it.
+    LeaseReclaim = "lease.reclaim";
     /// A one-time link was made.
     LinkCreate = "link.create";
     /// A one-time link was taken back.

@@ -282,7 +282,7 @@ async fn look_after(node: &Node, ttl: Duration) -> Result<(Vec<Untold>, u64), St
 
 async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let silent = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
-    timeout(ANSWER, asked).await.unwrap_or_else(silent)
+    timeout(ANSWER, Box::pin(asked)).await.unwrap_or_else(silent)
 }
 
 /// A tick in parts that one transaction each takes.

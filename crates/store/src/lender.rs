@@ -7,6 +7,7 @@
 mod books;
 mod charged;
 mod rows;
+pub mod stranded;
 pub mod untold;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,4 +138,4 @@ fn beginning<'a>(tick: &'a Tick, books: &'a BTreeMap<CellId, Book>) -> impl Iter
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

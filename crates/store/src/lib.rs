@@ -46,6 +46,7 @@ pub use error::{StoreError, TEXT_CHARS_MAX, is_fit_text};
 pub use identity::{Identity, IdentityKey, IdentityUser};
 pub use ingest::{IngestError, IngestStats};
 pub use leases::{LeaseStats, Leasing};
+pub use lender::stranded::OpenLease;
 pub use lender::untold::Untold;
 pub use links::{Link, NewLink, Purpose};
 pub use node::Node;

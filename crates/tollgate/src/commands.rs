@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod copies;
 pub(crate) mod keys;
+pub(crate) mod leases;
 pub(crate) mod migrate;
 pub(crate) mod mock;
 pub(crate) mod plans;
@@ -13,7 +14,8 @@ pub(crate) mod vault;
 
 use std::io::Write;
 
-use access::Clock;
+use access::{Clock, Timestamp};
+use chrono::{DateTime, SecondsFormat};
 use config::load::{Flags, Loaded, Sources};
 use config::{Environment, Snapshot};
 use store::{Options, Store, UserRef};
@@ -77,6 +79,12 @@ pub(crate) fn printable(text: &str) -> String {
         if c.is_control() || moves { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     shown
+}
+
+/// A moment for people.
+pub(crate) fn moment(at: Timestamp) -> String {
+    let at = i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_micros);
+    at.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 /// Writes to stdout; a reader that is gone is no error.

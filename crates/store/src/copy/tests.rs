@@ -43,6 +43,7 @@ pub(crate) async fn filled(place: &Place) -> Store {
     };
     writers[0].append(&Record::Counts { id: store.new_id(), counts: vec![counts] }).unwrap();
     crate::ingest::drain(&node, &mut reader, &IngestStats::default()).await.unwrap();
+    store.lend(&crate::lender::tests::tick(&node), std::time::Duration::from_secs(2), Some(NOW)).await.unwrap();
     store
 }
 

@@ -131,6 +131,13 @@ async fn check_ticks(store: &Store, cells: &[CellId], seed: u64) {
     assert!(fenced > 0 && granted > 0 && recalled > 0, "{fenced} {granted} {recalled}");
 }
 
+/// A tick that begins a lease of today.
+pub(crate) fn tick(node: &crate::Node) -> Tick {
+    let budget = BudgetId::credits_a_day(Subject::User(UserNo(1)));
+    let cell = CellId { budget, period: Period::of(Per::Day, node.store().clock().now().day()) };
+    Tick { asks: vec![wants(cell, 1, 5)], ..empty(node.lessee(), node.incarnation()) }
+}
+
 fn empty(node: NodeId, incarnation: u64) -> Tick {
     Tick { node, incarnation, asks: Vec::new(), closes: Vec::new() }
 }
@@ -198,5 +205,39 @@ async fn the_lenders_clock_is_the_databases() {
             crate::dialect::Kind::Postgres => access::Clock::system().now(),
         };
         assert!(told.at.0.abs_diff(ours.0) < 60_000_000, "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_silent_node_does_not_use_is_reclaimed_with_a_line_and_a_living_ones_is_not() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let mut transaction = store.begin().await.unwrap();
+        let at = now(&store, &mut transaction).await.unwrap();
+        transaction.rollback().await.unwrap();
+        let budget = BudgetId::credits_a_day(Subject::User(UserNo(1)));
+        let user = CellId { budget, period: Period::of(Per::Day, at.day()) };
+        let needs = |node, need| Tick { asks: vec![wants(user, 1, need)], ..empty(node, 1) };
+        let long_ago = at.before(2 * super::stranded::SILENT);
+        store.lend(&needs(NODES[0], 30), TTL, Some(long_ago)).await.unwrap();
+        store.lend(&needs(NODES[1], 20), TTL, Some(at)).await.unwrap();
+        let open = store.open_leases().await.unwrap();
+        assert_eq!(
+            open.iter().map(|lease| (lease.granted, lease.stranded)).collect::<Vec<_>>(),
+            [(30, true), (20, false)]
+        );
+        let by = crate::Actor::COMMAND;
+        assert_eq!(store.reclaim_leases(&by, Some(Uuid::from_u128(2))).await.unwrap(), []);
+        let reclaimed = store.reclaim_leases(&by, None).await.unwrap();
+        assert_eq!(reclaimed, [(open[0], 30)]);
+        assert_eq!(store.reclaim_leases(&by, None).await.unwrap(), []);
+        assert_eq!(store.open_leases().await.unwrap()[0].granted, 0);
+        let told: Vec<(String,)> = store.query("SELECT detail FROM audit_log").all().await.unwrap();
+        assert_eq!(told.len(), 1);
+        assert!(told[0].0.contains("\"reclaimed\":30"), "{told:?}");
+        let left = heard(
+            store.lend(&Tick { asks: vec![wants(user, 2, 1)], ..empty(NODES[1], 1) }, TTL, Some(at)).await.unwrap(),
+        );
+        assert_eq!(left.grants[0].left, 99, "the ask restricts itself to nothing first");
     }
 }

@@ -22,6 +22,7 @@ fn all(kind: Kind) -> Vec<String> {
         last_use::STATEMENTS,
         leases::STATEMENTS,
         lender::STATEMENTS,
+        lender::stranded::STATEMENTS,
         lender::untold::STATEMENTS,
         links::STATEMENTS,
         migration::STATEMENTS,

@@ -5,13 +5,12 @@ use std::process::ExitCode;
 use access::bounds::{UnfitBound, network};
 use access::{ApiKey, Clock, KeyBounds, KeyId, Timestamp};
 use anyhow::Context;
-use chrono::{DateTime, SecondsFormat};
 use config::Snapshot;
 use config::load::Flags;
 use store::{Actor, Key, KeyChange, KeySecret, NewKey, Rotation, Store};
 
 use crate::cli::{CreateKey, Keys, KeysCommand};
-use crate::commands::{block_on, load, open, printable, say, user};
+use crate::commands::{block_on, load, moment, open, printable, say, user};
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Keys) -> anyhow::Result<ExitCode> {
@@ -128,11 +127,6 @@ fn details(key: &Key) -> Vec<String> {
 fn named<T: ToString>(names: &[T]) -> String {
     let names: Vec<String> = names.iter().map(|name| printable(&name.to_string())).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-}
-
-fn moment(at: Timestamp) -> String {
-    let at = i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_micros);
-    at.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 #[cfg(test)]
