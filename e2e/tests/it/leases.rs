@@ -1,18 +1,18 @@
 //! A quota that three servers on one PostgreSQL share: exact while they live, stranded at the most when one dies.
 
-use e2e::database::Database;
-use e2e::database::Rows;
+use e2e::database::{Database, Rows};
+use e2e::postgres::{Server, Stop};
 use e2e::setup::Folder;
-use e2e::{Call, Gateway, Setup};
-use serde_json::json;
+use e2e::{Call, Gateway, Setup, eventually};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::audit::must;
 use crate::bodies::{CHAT, Format};
 
+const QUOTA: usize = 100;
 /// A busy machine is slow: nobody is told that nobody could say, and no lease is over.
 const PATIENT: &str = "{ttl: 20s, recall_wait: 10s}";
-const QUOTA: usize = 100;
-
 /// Who waits for a lease of a dead node learns within its time that it is over.
 const MORTAL: &str = "{ttl: 5s, recall_wait: 10s}";
 
@@ -111,5 +111,72 @@ async fn a_node_that_ends_hands_everything_back() {
     let rows = Rows { data: &ended.folder.data(), database: ended.folder.database() };
     // The others have not asked for anything.
     assert_eq!(rows.number("SELECT count(*) FROM leases WHERE NOT closed").await, 0);
+    assert_eq!(spend([&one, &other], &key).await, QUOTA - 10);
+}
+
+#[tokio::test]
+async fn while_postgresql_is_away_only_what_is_lent_is_used_and_nothing_twice_when_it_is_back() {
+    let mut server = Server::start().await;
+    let folder = Folder::on_postgres(Database::on(server.url()));
+    let beside = folder.beside();
+    let lease = "{ttl: 20s, recall_wait: 250ms}";
+    let nodes = [Gateway::start_in(folder, setup(lease)).await, Gateway::start_in(beside, setup(lease)).await];
+    let key = nodes[0].account("hundred").await.key;
+    let mut passed = 0;
+    for node in nodes.iter().cycle().take(10) {
+        passed += usize::from(ask(node, &key).await == 200);
+    }
+    server.stop(Stop::Fast).await;
+    let before = passed;
+    for node in &nodes {
+        while ask(node, &key).await == 200 {
+            passed += 1;
+        }
+        let told = node.call(call(&key)).await.expect(503).json();
+        assert_eq!(told["error"]["code"], "quota_withheld", "{told}");
+    }
+    // A node is lent at most a quarter of what is left.
+    assert!(passed - before <= 50, "{before} and {passed}");
+    server.resume().await;
+    for node in &nodes {
+        eventually("the quota is used up", async || match ask(node, &key).await {
+            429 => Some(()),
+            status => {
+                passed += usize::from(status == 200);
+                None
+            }
+        })
+        .await;
+    }
+    assert_eq!(passed, QUOTA);
+}
+
+/// A call's status: passed, used up, or nobody could say.
+async fn ask(node: &Gateway, key: &str) -> u16 {
+    let answer = node.call(call(key)).await;
+    assert!([200, 429, 503].contains(&answer.status()), "{answer:?}");
+    answer.status()
+}
+
+#[tokio::test]
+async fn what_a_dead_node_was_lent_is_shown_and_reclaimed() {
+    let ([one, other, dies], key) = three(MORTAL).await;
+    for _ in 0..10 {
+        dies.call(call(&key)).await.expect(200);
+    }
+    dies.counted(&key, 10).await;
+    let folder = dies.crash().folder;
+    let nothing = must(one.folder(), &["leases", "reclaim"]).await;
+    assert!(nothing.contains("nothing is stranded"), "{nothing}");
+    // It was silent for long, and holds what it had not used.
+    let data = folder.data();
+    let rows = Rows { data: &data, database: folder.database() };
+    let long_ago = "UPDATE leases SET heard_at = heard_at - 100000000, granted = 30, spent = 10, used = 10";
+    rows.execute(long_ago, long_ago).await;
+    let listed: Value = serde_json::from_str(&must(one.folder(), &["leases", "list", "--json"]).await).unwrap();
+    assert_eq!((&listed[0]["granted"], &listed[0]["stranded"]), (&json!(30), &json!(true)), "{listed}");
+    let told = must(one.folder(), &["leases", "reclaim"]).await;
+    assert!(told.contains("reclaimed 20 of credits of user"), "{told}");
+    assert_eq!(rows.number("SELECT count(*) FROM audit_log WHERE action = 'lease.reclaim'").await, 1);
     assert_eq!(spend([&one, &other], &key).await, QUOTA - 10);
 }
