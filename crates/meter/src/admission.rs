@@ -110,6 +110,12 @@ impl Meter {
         Self { authority: Authority::Lent, ..Self::default() }
     }
 
+    /// Whether it counts this node's part alone.
+    #[must_use]
+    pub fn is_leased(&self) -> bool {
+        self.authority == Authority::Lent
+    }
+
     /// What a caller of these terms is held to: to be asked once for a principal, not for a request.
     #[must_use]
     pub fn limits(&self, terms: &Terms<'_>) -> Arc<Limits> {

@@ -90,6 +90,8 @@ struct Loop {
     replies: HashMap<u64, oneshot::Sender<Judgement>>,
     outage: Outage,
     sent_at: Mono,
+    /// The last answer helped somebody, and others still wait: where more wait than is left, each ask helps the first.
+    helped: bool,
     kept_at: Option<Mono>,
 }
 
@@ -98,7 +100,7 @@ pub async fn run(leasing: Leasing, cancel: impl Future<Output = ()>) {
     let Leasing { node, timing, .. } = &leasing;
     let holder = Holder::new((node.lessee(), node.incarnation()), *timing);
     let (replies, outage) = (HashMap::new(), Outage::new("leases"));
-    let mut of = Loop { leasing, holder, replies, outage, sent_at: Mono(0), kept_at: None };
+    let mut of = Loop { leasing, holder, replies, outage, sent_at: Mono(0), helped: false, kept_at: None };
     of.hold(cancel).await;
     if timeout(END_WITHIN, of.end()).await.is_err() {
         tracing::warn!("what is lent to this node stays lent until it starts again");
@@ -146,19 +148,22 @@ impl Loop {
     /// Until something may be due.
     fn pause(&self) -> Duration {
         let since = self.now().since(self.sent_at);
-        let due = if self.holder.is_urgent() { SOONEST } else { self.holder.next_tick(self.now()).min(LOOK) };
-        due.saturating_sub(since).max(SOONEST)
+        self.due().min(LOOK).saturating_sub(since).max(SOONEST)
     }
 
     fn is_due(&self) -> bool {
         let since = self.now().since(self.sent_at);
-        let due = if self.holder.is_urgent() { SOONEST } else { self.holder.next_tick(self.now()) };
-        since >= due && !self.holder.is_fenced()
+        since >= self.due() && !self.holder.is_fenced()
+    }
+
+    /// How long after a tick the next one is due.
+    fn due(&self) -> Duration {
+        if self.holder.is_urgent() || self.helped { SOONEST } else { self.holder.next_tick(self.now()) }
     }
 
     fn tick(&mut self) -> Sending {
         let now = self.now();
-        self.sent_at = now;
+        (self.sent_at, self.helped) = (now, false);
         let (node, ttl) = (self.leasing.node.clone(), self.leasing.ttl);
         let keeps = self.kept_at.is_none_or(|kept_at| now.since(kept_at) >= KEEPING);
         if keeps {
@@ -201,8 +206,10 @@ impl Loop {
                 }
             }
             let judged = self.holder.heard(answer, now);
+            self.helped |= judged.iter().any(|judgement| judgement.verdict == Verdict::Retry);
             self.judge(judged);
         }
+        self.helped &= !self.replies.is_empty();
         if let Some(at) = self.holder.clock(now) {
             self.leasing.time.set(at, now);
         }

@@ -203,8 +203,7 @@ impl Services {
     pub(crate) fn control(&mut self, base: &Base, listener: TcpListener, keys: Directory) -> anyhow::Result<()> {
         let state = control::State {
             store: base.store.clone(),
-            // Of what nodes share the meter of one knows its own part.
-            meter: base.meter.clone().filter(|_| !base.store.is_shared()),
+            meter: base.meter.clone(),
             serves: if base.role == Role::Proxy { Serves::Probes } else { Serves::Api },
             directory: Arc::new(keys),
             metrics: base.metrics.clone(),
