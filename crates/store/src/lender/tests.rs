@@ -241,3 +241,19 @@ async fn what_a_silent_node_does_not_use_is_reclaimed_with_a_line_and_a_living_o
         assert_eq!(left.grants[0].left, 99, "the ask restricts itself to nothing first");
     }
 }
+
+#[tokio::test]
+async fn a_store_that_forgot_a_start_gives_no_incarnation_again() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        for expected in 1..=3 {
+            assert_eq!(place.join(&store).await.incarnation(), expected);
+        }
+        // As after a backup was restored.
+        store.tell("UPDATE nodes SET incarnation = 1").await;
+        assert_eq!(place.join(&store).await.incarnation(), 4);
+        // As after the folder's file was lost.
+        std::fs::remove_file(place.folder.path().join("incarnation")).unwrap();
+        assert_eq!(place.join(&store).await.incarnation(), 5);
+    }
+}
