@@ -267,6 +267,12 @@ impl Gateway {
         }
     }
 
+    /// Waits until a key's user has used so many credits today: of a PostgreSQL that several servers may share, the store says it,
+    /// which is a little behind.
+    pub async fn uses(&self, key: &str, credits: u64) {
+        eventually(&format!("{credits} are used"), async || (self.used(key).await == credits).then_some(())).await;
+    }
+
     /// Usage as soon as the store has seen `requests`.
     pub async fn counted(&self, key: &str, requests: u64) -> Value {
         let mut last = Value::Null;

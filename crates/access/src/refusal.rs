@@ -136,6 +136,8 @@ refusals! {
     DirectoryBusy = "directory_busy", 503, Us, Later;
     /// Usage cannot be recorded, so nothing that is counted is served.
     SpoolFull = "spool_full", 503, Us, Later;
+    /// What is left of a quota or budget is lent to other nodes, or nobody could say in time whether anything is.
+    QuotaWithheld = "quota_withheld", 503, Us, Later;
     /// Memory, connections or requests in flight are at their bound.
     Overloaded = "overloaded", 503, Us, Later;
     /// This instance is shutting down.

@@ -59,6 +59,7 @@ pub(crate) fn compile<'a>(
         store: server::store(&root),
         spool: server::spool(&root),
         retention: server::retention(&root),
+        lease: server::lease(&root),
         timeouts,
         sizes: server::sizes(&root),
         providers: providers.on,

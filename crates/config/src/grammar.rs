@@ -34,6 +34,7 @@ pub(crate) const ROOT: Grammar = Grammar::new(
         "store",
         "spool",
         "retention",
+        "lease",
         "timeouts",
         "sizes",
         "providers",
@@ -48,7 +49,7 @@ pub(crate) const ROOT: Grammar = Grammar::new(
         "rate_limits",
         "budgets",
     ],
-    &["workers", "in_flight", "production", "lease", "on_hangup", "auth", "circuit_breaker", "tests"],
+    &["workers", "in_flight", "production", "on_hangup", "auth", "circuit_breaker", "tests"],
 );
 pub(crate) const BRAND: Grammar = Grammar::new(&["name", "key_prefix"], &[]);
 pub(crate) const LISTENER: Grammar = Grammar::new(&["address"], &["tls"]);
@@ -64,6 +65,7 @@ pub(crate) const PUBLIC_URL: Grammar = Grammar::new(&["proxy", "control"], &[]);
 pub(crate) const METRICS: Grammar = Grammar::new(&["token"], &[]);
 pub(crate) const STORE: Grammar = Grammar::new(&["url", "migrate", "stale_for"], &[]);
 pub(crate) const SPOOL: Grammar = Grammar::new(&["max_size", "durability"], &[]);
+pub(crate) const LEASE: Grammar = Grammar::new(&["ttl", "recall_wait"], &[]);
 pub(crate) const RETENTION: Grammar = Grammar::new(&["events", "raw_usage"], &[]);
 pub(crate) const TIMEOUTS: Grammar = Grammar::new(&["connect", "first_byte", "idle", "total"], &[]);
 pub(crate) const SIZES: Grammar = Grammar::new(&["headers", "body", "buffered"], &[]);
@@ -134,6 +136,7 @@ pub(crate) const ALL: &[(&str, &Grammar)] = &[
     ("store", &STORE),
     ("spool", &SPOOL),
     ("retention", &RETENTION),
+    ("lease", &LEASE),
     ("timeouts", &TIMEOUTS),
     ("sizes", &SIZES),
     ("providers[]", &PROVIDER),

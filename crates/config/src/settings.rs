@@ -13,8 +13,8 @@ use serde::{Serialize, Serializer};
 use crate::environment::Variable;
 use crate::load::Loaded;
 use crate::snapshot::{
-    Ai, Brand, BudgetLimit, Budgets, Connections, Control, Dimension, Drain, Log, LogFormat, PublicUrl, Retention,
-    Signup, SignupMode, Sizes, Snapshot, Spool, Store, Timeouts, Whose, WindowLimit,
+    Ai, Brand, BudgetLimit, Budgets, Connections, Control, Dimension, Drain, Lease, Log, LogFormat, PublicUrl,
+    Retention, Signup, SignupMode, Sizes, Snapshot, Spool, Store, Timeouts, Whose, WindowLimit,
 };
 use crate::unit;
 use given::Given;
@@ -189,6 +189,7 @@ impl Loaded {
             store,
             spool,
             retention,
+            lease,
             timeouts,
             sizes: Sizes { headers_bytes_max, body_bytes_max, buffered_bytes_max },
             providers,
@@ -230,6 +231,7 @@ impl Loaded {
         list.limits("rate_limits", strangers.as_slice());
         list.put("data", Value::text(data.display()));
         list.kept(store, *spool, *retention);
+        list.lease(*lease);
         list.timeouts("timeouts", timeouts);
         list.put("sizes.headers", Value::size(u64::try_from(*headers_bytes_max).unwrap_or(u64::MAX)));
         list.put("sizes.body", Value::size(*body_bytes_max));
@@ -279,6 +281,11 @@ impl Listing<'_> {
         for (key, kept) in [("retention.events", events), ("retention.raw_usage", raw_usage)] {
             self.put(key, kept.map_or(Value::text("forever"), Value::duration));
         }
+    }
+
+    fn lease(&mut self, Lease { ttl, recall_wait }: Lease) {
+        self.put("lease.ttl", Value::duration(ttl));
+        self.put("lease.recall_wait", Value::duration(recall_wait));
     }
 
     fn limits(&mut self, key: &str, limits: &[WindowLimit]) {

@@ -48,6 +48,8 @@ pub struct Snapshot {
     pub spool: Spool,
     /// How long rows of usage are kept.
     pub retention: Retention,
+    /// `lease`.
+    pub lease: Lease,
     /// Deadlines of ordinary routes.
     pub timeouts: Timeouts,
     /// Bounds of heads and bodies.
@@ -245,6 +247,15 @@ pub struct Retention {
     pub events: Option<Duration>,
     /// What providers said of usage, word for word; `None` is for ever. Default 30 d.
     pub raw_usage: Option<Duration>,
+}
+
+/// `lease`: how nodes on one PostgreSQL share quotas and budgets. All of them have the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease {
+    /// What is lent is lent for so long, unless it is renewed. Default 2 s.
+    pub ttl: Duration,
+    /// How long a request waits for what is lent to other nodes. Default 250 ms.
+    pub recall_wait: Duration,
 }
 
 /// `timeouts` and `ai.timeouts`.

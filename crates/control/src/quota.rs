@@ -1,4 +1,5 @@
-//! What is left of a user's day, as the live meter has it; apart from the proxy, as the store has it.
+//! What is left of a user's day, as the live meter has it; apart from the proxy, as the store has it, and where nodes share
+//! the day, as who knows more of it has it.
 
 use access::{Day, KeyNo, Plan, UserNo};
 use meter::{BudgetId, Meter, Subject};
@@ -30,10 +31,8 @@ pub(crate) struct Spent<'a> {
 enum By<'a> {
     /// What is in flight counts as used.
     Meter(&'a Meter, UserNo),
-    Store {
-        total: u64,
-        by_key: Vec<(KeyNo, u64)>,
-    },
+    /// Behind by what waits in spools; of a live meter that counts its node's part, what is more.
+    Store { total: u64, by_key: Vec<(KeyNo, u64)>, part: Option<(&'a Meter, UserNo)> },
 }
 
 impl Quota {
@@ -45,13 +44,13 @@ impl Quota {
 }
 
 impl<'a> Spent<'a> {
-    /// Asks the store where there is no live meter.
+    /// Asks the store where there is no live meter that counts everything.
     pub(crate) async fn of(state: &'a State, user: UserNo, day: Day) -> Result<Self, Problem> {
         match &state.meter {
-            Some(meter) => Ok(Self { by: By::Meter(meter, user), day }),
-            None => {
+            Some(meter) if !meter.is_leased() => Ok(Self { by: By::Meter(meter, user), day }),
+            part => {
                 let recorded = state.store.usage_of_day(user, None, day).await.map_err(Problem::store)?;
-                Ok(Self::recorded(&recorded, day))
+                Ok(Self::recorded(&recorded, part.as_deref().map(|meter| (meter, user)), day))
             }
         }
     }
@@ -59,21 +58,23 @@ impl<'a> Spent<'a> {
     /// Where the store was asked already, for all of the user's keys.
     pub(crate) fn or(state: &'a State, user: UserNo, recorded: &DayUsage, day: Day) -> Self {
         match &state.meter {
-            Some(meter) => Self { by: By::Meter(meter, user), day },
-            None => Self::recorded(recorded, day),
+            Some(meter) if !meter.is_leased() => Self { by: By::Meter(meter, user), day },
+            part => Self::recorded(recorded, part.as_deref().map(|meter| (meter, user)), day),
         }
     }
 
-    fn recorded(usage: &DayUsage, day: Day) -> Self {
+    fn recorded(usage: &DayUsage, part: Option<(&'a Meter, UserNo)>, day: Day) -> Self {
         let by_key = usage.by_key.iter().map(|key| (key.no, key.total.credits)).collect();
-        Self { by: By::Store { total: usage.total.credits, by_key }, day }
+        Self { by: By::Store { total: usage.total.credits, by_key, part }, day }
     }
 
     /// Where the user stands.
     pub(crate) fn of_user(&self, plan: &Plan) -> Quota {
         let used = match &self.by {
-            By::Meter(meter, user) => meter.used(BudgetId::credits_a_day(Subject::User(*user)), self.day),
-            By::Store { total, .. } => *total,
+            By::Meter(meter, user) => self.live(meter, Subject::User(*user)),
+            By::Store { total, part, .. } => {
+                part.map_or(*total, |(meter, user)| self.live(meter, Subject::User(user)).max(*total))
+            }
         };
         Quota::new(plan.credits_per_day, used, self.day)
     }
@@ -81,9 +82,16 @@ impl<'a> Spent<'a> {
     /// Where one of its keys stands whose own quota is `limit`.
     pub(crate) fn of_key(&self, key: KeyNo, limit: u64) -> Quota {
         let used = match &self.by {
-            By::Meter(meter, _) => meter.used(BudgetId::credits_a_day(Subject::Key(key)), self.day),
-            By::Store { by_key, .. } => by_key.iter().find(|(no, _)| *no == key).map_or(0, |(_, credits)| *credits),
+            By::Meter(meter, _) => self.live(meter, Subject::Key(key)),
+            By::Store { by_key, part, .. } => {
+                let recorded = by_key.iter().find(|(no, _)| *no == key).map_or(0, |(_, credits)| *credits);
+                part.map_or(recorded, |(meter, _)| self.live(meter, Subject::Key(key)).max(recorded))
+            }
         };
         Quota::new(Some(limit), used, self.day)
+    }
+
+    fn live(&self, meter: &Meter, whose: Subject) -> u64 {
+        meter.used(BudgetId::credits_a_day(whose), self.day)
     }
 }

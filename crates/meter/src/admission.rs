@@ -103,10 +103,17 @@ impl Exceeded {
 }
 
 impl Meter {
-    /// A meter whose budgets hold what leases grant: nothing, before the first.
+    /// A meter whose budgets hold what leases grant: nothing, before the first. What no limit holds is not counted, so that
+    /// a limit that comes later begins with a lease of which nothing is used.
     #[must_use]
     pub fn leased() -> Self {
         Self { authority: Authority::Lent, ..Self::default() }
+    }
+
+    /// Whether it counts this node's part alone.
+    #[must_use]
+    pub fn is_leased(&self) -> bool {
+        self.authority == Authority::Lent
     }
 
     /// What a caller of these terms is held to: to be asked once for a principal, not for a request.
@@ -193,8 +200,9 @@ fn take(ask: &Ask<'_>) -> Result<Held, Exceeded> {
     let charge = ask.charge.unwrap_or_default();
     let mut held = Held { limits: ask.limits.clone(), charge, holds: Holds::new() };
     for (budget, cell) in ask.limits.cells(not_before_user(ask)) {
-        let amount = charge.of(budget.id.measure);
-        if let Err(short) = cell.take(amount, budget.most, ask.now) {
+        let counts = budget.most.is_some() || ask.limits.authority == Authority::Alone;
+        let amount = if counts { charge.of(budget.id.measure) } else { 0 };
+        if counts && let Err(short) = cell.take(amount, budget.most, ask.now) {
             held.release();
             return Err(Exceeded {
                 budget: budget.id,
@@ -205,7 +213,7 @@ fn take(ask: &Ask<'_>) -> Result<Held, Exceeded> {
                 by: short.by,
             });
         }
-        held.holds.push(Hold { cell, amount });
+        held.holds.push(Hold { cell, amount, counts });
     }
     Ok(held)
 }

@@ -23,6 +23,8 @@ pub struct Cell {
     allowance: AtomicU64,
     /// From this moment of the monotonic clock on nothing is taken.
     deadline: AtomicU64,
+    /// By which limit somebody last took or was refused: what its lender is told.
+    limit: AtomicU64,
 }
 
 /// A part of a cell, taken in advance. It is pinned: it goes back to the cell that it came from, or is spent there,
@@ -31,6 +33,8 @@ pub struct Cell {
 pub(crate) struct Hold {
     pub(crate) cell: Arc<Cell>,
     pub(crate) amount: u64,
+    /// Whether it is taken from the cell: a cell that is lent does not count what nothing limits.
+    pub(crate) counts: bool,
 }
 
 /// A cell does not hold what was asked for.
@@ -40,6 +44,20 @@ pub(crate) struct Short {
     pub(crate) used: u64,
     /// What said no.
     pub(crate) by: By,
+}
+
+impl Hold {
+    /// All of it goes back.
+    pub(crate) fn release(&self) {
+        if self.counts {
+            self.cell.release(self.amount);
+        }
+    }
+
+    /// Spends `actual` of it; answers whether that was more.
+    pub(crate) fn settle(&self, actual: u64) -> bool {
+        self.counts && self.cell.settle(self.amount, actual)
+    }
 }
 
 /// What said no.
@@ -71,6 +89,7 @@ impl Cell {
             spent: AtomicU64::new(0),
             allowance: AtomicU64::new(allowance),
             deadline: AtomicU64::new(allowance),
+            limit: AtomicU64::new(0),
         }
     }
 
@@ -104,6 +123,12 @@ impl Cell {
         self.allowance().saturating_sub(self.used())
     }
 
+    /// The limit by which somebody last took of it or was refused; 0 before.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
     /// From which moment on nothing is taken.
     #[must_use]
     pub fn deadline(&self) -> Mono {
@@ -116,6 +141,11 @@ impl Cell {
     /// # Errors
     /// [`Short`] says what does not hold it; nothing is taken then.
     pub(crate) fn take(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Short> {
+        if let Some(limit) = limit
+            && limit != self.limit()
+        {
+            self.limit.store(limit, Ordering::Relaxed);
+        }
         let mut used = self.used();
         loop {
             let Some(next) = used.checked_add(amount) else { return Err(Short { used, by: By::Limit }) };

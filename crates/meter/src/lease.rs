@@ -11,6 +11,7 @@
 
 pub mod holder;
 pub mod lender;
+pub mod queue;
 pub mod rules;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::budget::{BudgetId, Period};
 
 pub use holder::{Holder, Judgement, Timing, Verdict, Waiter};
 pub use lender::Lender;
+pub use queue::{Leases, Message, Question, Wait};
 pub use rules::{Rules, Sound};
 
 /// A node, as the store knows it: its UUID.
@@ -73,6 +75,8 @@ pub struct Ask {
     pub queued: u64,
     /// The latest recall that it had heard of when it asked; it has handed back what it did not use.
     pub ceded: u64,
+    /// What the budget holds, by the terms of who asked last: a lender that keeps no limits lends by that.
+    pub limit: u64,
 }
 
 /// A lease whose holder has nothing reserved any more and will use no more of it.

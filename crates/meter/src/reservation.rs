@@ -69,14 +69,14 @@ impl Held {
     /// Everything goes back; nothing of it was used.
     pub(crate) fn release(&self) {
         for hold in &self.holds {
-            hold.cell.release(hold.amount);
+            hold.release();
         }
     }
 
     fn settle(&self, actual: &Charge) {
         let mut overrun = false;
         for (budget, hold) in self.limits.budgets.iter().zip(&self.holds) {
-            overrun |= hold.cell.settle(hold.amount, actual.of(budget.id.measure)) && budget.most.is_some();
+            overrun |= hold.settle(actual.of(budget.id.measure)) && budget.most.is_some();
         }
         if overrun {
             Tally::one_more(&self.limits.tally.overruns);

@@ -4,7 +4,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use access::{KeyNo, Principal, Refusal};
-use meter::{Ask, Caller, Charge, Limits, Meter, Reservation, Terms};
+use meter::admission::{Exceeded, Lack};
+use meter::cell::By;
+use meter::lease::{Judgement, Leases, Verdict};
+use meter::{Ask, Caller, Charge, Limits, Meter, Refused, Reservation, Terms};
 use rustc_hash::FxHashMap;
 
 use crate::answer::Problem;
@@ -53,9 +56,9 @@ pub(crate) fn limits(exchange: &Exchange, principal: &Arc<Principal>) -> Arc<Lim
     worker.known.limits(&worker.shared.meter, principal)
 }
 
-/// Takes what the request may use in advance; `charge` is `None` for a free call.
+/// Takes what the request may use in advance; `charge` is `None` for a free call. Where too little is lent here it waits.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) fn reserve(
+pub(crate) async fn reserve(
     exchange: &Exchange,
     limits: &Arc<Limits>,
     charge: Option<Charge>,
@@ -65,9 +68,73 @@ pub(crate) fn reserve(
     if counted && charge.is_some() && !worker.spool.borrow().room() {
         return Err(unrecordable());
     }
-    let clock = &worker.shared.clock;
-    let ask = Ask { limits, charge, at: clock.now(), now: clock.mono() };
-    worker.shared.meter.admit(&ask).map_err(|refused| Problem::of_limit(&refused, clock))
+    let shared = &worker.shared;
+    let ask = || {
+        let at = shared.leases.as_ref().map_or_else(|| shared.clock.now(), |leases| leases.at(&shared.clock));
+        Ask { limits, charge, at, now: shared.clock.mono() }
+    };
+    match (shared.meter.admit(&ask()), &shared.leases) {
+        (Err(Refused::Budget(Exceeded { by: By::Lease, .. })), Some(leases)) => {
+            borrow(&shared.meter, leases, ask).await.map_err(|unmet| unmet.problem(exchange))
+        }
+        (Err(refused), _) => Err(Problem::of_limit(&refused, &shared.clock)),
+        (Ok(reservation), _) => Ok(reservation),
+    }
+}
+
+/// Why what a request needs was not lent.
+#[derive(Debug, PartialEq, Eq)]
+enum Unmet {
+    /// A limit refuses it.
+    Refused(Refused),
+    /// Nobody could say in time.
+    Withheld,
+}
+
+impl Unmet {
+    fn problem(self, exchange: &Exchange) -> Problem {
+        match self {
+            Self::Refused(refused) => Problem::of_limit(&refused, &exchange.worker().shared.clock),
+            Self::Withheld => Problem::new(
+                Refusal::QuotaWithheld,
+                "what is left of a quota is lent to other servers, or could not be asked for: send it again",
+            ),
+        }
+    }
+}
+
+/// Waits for what a request lacks, and takes it. Who waits is judged in time, so this ends.
+async fn borrow<'a>(meter: &Meter, leases: &Leases, ask: impl Fn() -> Ask<'a>) -> Result<Reservation, Unmet> {
+    let mut asked = ask();
+    let mut wait = leases.wait(asked.now);
+    loop {
+        match meter.admit(&asked) {
+            Ok(reservation) => return Ok(reservation),
+            Err(Refused::Budget(Exceeded { by: By::Lease, .. })) => {}
+            Err(refused) => return Err(Unmet::Refused(refused)),
+        }
+        let lacks = asked.lacks();
+        if lacks.is_empty() {
+            // More came between the two looks.
+            asked = ask();
+            continue;
+        }
+        match wait.verdict(lacks.clone()).await {
+            Some(Judgement { verdict: Verdict::Retry, .. }) => asked = ask(),
+            Some(Judgement { verdict: Verdict::UsedUp, cell, .. }) => {
+                let lack = lacks.iter().find(|lack| lack.id == cell);
+                return Err(lack.map_or(Unmet::Withheld, |lack| Unmet::Refused(Refused::Budget(used_up(lack)))));
+            }
+            Some(Judgement { verdict: Verdict::Withheld, .. }) | None => return Err(Unmet::Withheld),
+        }
+    }
+}
+
+/// A budget that is used up everywhere: so much is used at the least.
+fn used_up(lack: &Lack) -> Exceeded {
+    let (limit, asked) = (lack.cell.limit(), lack.amount);
+    let used = limit.saturating_sub(asked).saturating_add(u64::from(limit >= asked));
+    Exceeded { budget: lack.id.budget, period: lack.id.period, limit, used, asked, by: By::Limit }
 }
 
 /// What cannot be recorded is not sold.

@@ -117,7 +117,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
             let principal = know(exchange, &parts.headers).await?;
             scope::check_route(&principal.bounds, &route.name)?;
             let charge = Charge::credits(route.credits.0.into());
-            let reservation = budget::reserve(exchange, &budget::limits(exchange, &principal), Some(charge))?;
+            let reservation = budget::reserve(exchange, &budget::limits(exchange, &principal), Some(charge)).await?;
             hold(exchange, reservation)
         }
     };
@@ -143,7 +143,8 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
     let principal = know(exchange, &parts.headers).await?;
     let limits = budget::limits(exchange, &principal);
     let Some(format) = called.endpoint.format() else {
-        let standing = hold(exchange, budget::reserve(exchange, &limits, None)?);
+        let reservation = budget::reserve(exchange, &limits, None).await?;
+        let standing = hold(exchange, reservation);
         exchange.spend();
         let listing = Listing { dialect: route::dialect_of(called, &parts.headers), bounds: &principal.bounds };
         return models(exchange, called, &listing, standing).map(Served::Ours);
@@ -153,7 +154,8 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
     let inference = inference::read(exchange, asking).await?;
     let Inference { call, charge, body, usage_injected, held } = inference;
     let credential = credential::choose(&call.provider, &principal)?;
-    let standing = hold(exchange, budget::reserve(exchange, &limits, charge)?);
+    let reservation = budget::reserve(exchange, &limits, charge).await?;
+    let standing = hold(exchange, reservation);
     if let Some(charge) = charge {
         exchange.open(charge).await?;
     }

@@ -14,6 +14,7 @@ use access::{Clock, Directory, Ids};
 use config::{Live, Snapshot};
 use futures_util::FutureExt;
 use meter::Meter;
+use meter::lease::Leases;
 use telemetry::Metrics;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
@@ -61,6 +62,8 @@ pub struct Shared {
     pub drain: Drain,
     /// Callers without a valid key.
     pub strangers: Strangers,
+    /// Who lends what other nodes share; `None` where this one has all of it.
+    pub leases: Option<Leases>,
 }
 
 /// What one worker has to itself.

@@ -127,6 +127,8 @@ actions! {
     PlanChange = "plan.change";
     /// A budget was set, changed or removed.
     BudgetChange = "budget.change";
+    /// What a node that does not answer was lent was taken from it.
+    LeaseReclaim = "lease.reclaim";
     /// A one-time link was made.
     LinkCreate = "link.create";
     /// A one-time link was taken back.

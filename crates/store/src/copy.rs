@@ -14,7 +14,7 @@ use crate::{links, migration, revision, sessions};
 use cell::{Cell, Column, Row};
 
 /// Every table, those that others point at first. `schema_floor` is the migrations' own.
-pub(crate) const TABLES: [&str; 21] = [
+pub(crate) const TABLES: [&str; 24] = [
     "plans",
     "users",
     "api_keys",
@@ -36,6 +36,10 @@ pub(crate) const TABLES: [&str; 21] = [
     "ingested",
     "open_requests",
     "usage_raw",
+    // What is lent stays lent: the nodes that move along hold it.
+    "lease_books",
+    "leases",
+    "lease_holders",
 ];
 /// One row, whose number only says how often something changed; it goes on from the copy's.
 const REVISION: &str = "revision";

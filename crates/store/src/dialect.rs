@@ -233,6 +233,23 @@ impl Kind {
         }
     }
 
+    /// Behind a question about rows, in an order: nobody else changes them until the transaction ends. SQLite has one writer
+    /// anyway.
+    pub(crate) const fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE",
+        }
+    }
+
+    /// The database's clock, which is the one that several servers share; a file has one server, and that has a clock.
+    pub(crate) const fn now(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"),
+        }
+    }
+
     /// The columns of a table.
     const fn columns(self) -> &'static str {
         match self {
@@ -263,7 +280,7 @@ pub(crate) async fn columns(on: &mut Transaction, table: &str) -> Result<Vec<(St
 /// The texts that differ.
 #[cfg(test)]
 pub(crate) fn texts(kind: Kind) -> Vec<String> {
-    let texts = [Some(kind.columns()), kind.lock_names(), kind.try_retention()];
+    let texts = [Some(kind.columns()), kind.lock_names(), kind.try_retention(), kind.now()];
     texts.into_iter().flatten().map(str::to_owned).collect()
 }
 

@@ -32,6 +32,8 @@ use checkpoint::Checkpoints;
 use names::Names;
 use write::Rows;
 
+pub(crate) use insert::{Insert, Values};
+
 /// Records in one transaction; fewer where it would take too long ([`Pace`]).
 const BATCH_RECORDS_MAX: usize = 1_000;
 /// The pause after a batch that was not full: how long records gather.

@@ -2,7 +2,8 @@
 //!
 //! Each data folder has an id, in its file `node`, and a spool; the places in the spool are kept by that id. Two servers
 //! with one id (a folder was copied) would mix them: each start raises the node's incarnation, and only the latest
-//! writes.
+//! writes. The folder keeps it too, in `incarnation`: a store that was restored from an old copy gives none again, under
+//! which something else may be lent.
 
 use std::fs::{File, OpenOptions};
 use std::future::Future;
@@ -23,6 +24,8 @@ use crate::statement::{statements, unsigned};
 use crate::store::Store;
 
 const FILE: &str = "node";
+/// The latest incarnation that was begun on the folder.
+const INCARNATION: &str = "incarnation";
 /// A UUID and a newline.
 const FILE_BYTES: u64 = 37;
 /// How often a server says that it runs.
@@ -31,9 +34,9 @@ const BEAT: Duration = Duration::from_secs(1);
 const LISTEN: Duration = Duration::from_millis(2_500);
 
 statements! {
-    JOIN = "INSERT INTO nodes (id, version, incarnation, seen_at, created_at, updated_at) VALUES ($1, $2, 1, $3, $3, $3)
-        ON CONFLICT (id) DO UPDATE SET version = excluded.version, incarnation = nodes.incarnation + 1,
-        seen_at = excluded.seen_at, left_at = NULL, updated_at = excluded.updated_at RETURNING incarnation";
+    JOIN = "INSERT INTO nodes (id, version, incarnation, seen_at, created_at, updated_at) VALUES ($1, $2, $4, $3, $3, $3)
+        ON CONFLICT (id) DO UPDATE SET version = excluded.version, incarnation = CASE
+            WHEN nodes.incarnation < excluded.incarnation THEN excluded.incarnation ELSE nodes.incarnation + 1 END, seen_at = excluded.seen_at, left_at = NULL, updated_at = excluded.updated_at RETURNING incarnation";
     SEEN = "UPDATE nodes SET seen_at = $3, updated_at = $3 WHERE id = $1 AND incarnation = $2";
     LEAVE = "UPDATE nodes SET left_at = $3, updated_at = $3 WHERE id = $1 AND incarnation = $2";
     HOLD = "UPDATE nodes SET seen_at = $3, updated_at = $3 WHERE id = $1 AND incarnation = $2";
@@ -56,13 +59,12 @@ impl Store {
     /// [`StoreError::Folder`], and what the database meets.
     pub async fn join(&self, data: &Path, version: &str) -> Result<Node, StoreError> {
         let fresh = self.new_id();
-        let folder = data.to_owned();
-        let id =
-            tokio::task::spawn_blocking(move || id(&folder, fresh)).await.unwrap_or_else(|e| Err(io::Error::other(e)));
-        let id = id.map_err(|source| StoreError::Folder { folder: data.to_owned(), source })?;
+        let (id, earlier) = in_folder(data, move |folder| Ok((id(folder, fresh)?, incarnation(folder)?))).await?;
         let mut transaction = self.begin().await?;
-        let (incarnation,) = transaction.query(JOIN).bind(id).bind(version).bind(self.now()).one::<(i64,)>().await?;
+        let query = transaction.query(JOIN).bind(id).bind(version).bind(self.now());
+        let (incarnation,) = query.bind(earlier.saturating_add(1)).one::<(i64,)>().await?;
         transaction.commit().await?;
+        in_folder(data, move |folder| keep(folder, INCARNATION, &incarnation.to_string())).await?;
         Ok(Node { store: self.clone(), id, incarnation })
     }
 }
@@ -165,26 +167,58 @@ pub(crate) async fn running(connection: &mut PgConnection) -> Result<usize, Stor
     Ok(after.iter().filter(|node| !before.contains(node) || writing.contains(&(node.0,))).count())
 }
 
+async fn in_folder<T: Send + 'static>(
+    data: &Path,
+    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let folder = data.to_owned();
+    let done = tokio::task::spawn_blocking(move || work(&folder)).await.unwrap_or_else(|e| Err(io::Error::other(e)));
+    done.map_err(|source| StoreError::Folder { folder: data.to_owned(), source })
+}
+
 /// The data folder's id, which is `fresh` if it has none. A half-written file is never seen: it is named when it is whole.
 fn id(folder: &Path, fresh: Uuid) -> io::Result<Uuid> {
     let path = folder.join(FILE);
     match File::open(&path) {
         Ok(file) => {
-            let mut text = String::new();
-            file.take(FILE_BYTES).read_to_string(&mut text)?;
+            let text = read(file)?;
             let broken = |_| io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no id", path.display()));
             Uuid::parse_str(text.trim_end()).map_err(broken)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             crate::store::make_folder(folder)?;
-            let new = folder.join("node.new");
-            let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
-            writeln!(file, "{fresh}")?;
-            file.sync_all()?;
-            std::fs::rename(new, path)?;
-            File::open(folder)?.sync_all()?;
+            keep(folder, FILE, &fresh.to_string())?;
             Ok(fresh)
         }
         Err(error) => Err(error),
     }
+}
+
+/// The latest incarnation that the folder knows; 0 before the first.
+fn incarnation(folder: &Path) -> io::Result<i64> {
+    let path = folder.join(INCARNATION);
+    match File::open(&path) {
+        Ok(file) => {
+            let broken = |_| io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no number", path.display()));
+            read(file)?.trim_end().parse().map_err(broken)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+fn read(file: File) -> io::Result<String> {
+    let mut text = String::new();
+    file.take(FILE_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Writes a file of one line, whole or not at all.
+fn keep(folder: &Path, name: &str, line: &str) -> io::Result<()> {
+    let new = folder.join(name).with_extension("new");
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
+    writeln!(file, "{line}")?;
+    file.sync_all()?;
+    std::fs::rename(new, folder.join(name))?;
+    File::open(folder)?.sync_all()
 }

@@ -91,6 +91,12 @@ impl Store {
         self.0.db.close().await;
     }
 
+    /// Whether several servers may share it: a file has one.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.kind() == Kind::Postgres
+    }
+
     /// A statement that only reads.
     pub(crate) fn query(&self, sql: impl SqlSafeStr) -> Query<'_> {
         self.0.db.query(sql)

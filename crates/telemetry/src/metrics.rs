@@ -38,6 +38,8 @@ pub struct Metrics {
     pub proxy: Proxy,
     /// How reservations ended; set at scrape.
     pub meter: Meter,
+    /// Leases of budgets that nodes share; set at scrape.
+    pub leases: Leases,
     /// The file of usage events; set at scrape.
     pub spool: Spool,
     /// The control API.
@@ -64,6 +66,25 @@ pub struct Meter {
     pub settled: Counter,
     /// `tollgate_meter_interrupted_total`: dropped after the first byte, unsettled.
     pub interrupted: Counter,
+}
+
+/// Leases of budgets that nodes share.
+#[derive(Debug, Clone, Default)]
+pub struct Leases {
+    /// `tollgate_lease_ticks_total`: asks that the store answered.
+    pub ticks: Counter,
+    /// `tollgate_lease_failures_total`: asks that it did not.
+    pub failures: Counter,
+    /// `tollgate_lease_recalls_total`: leases that another node was in need of.
+    pub recalls: Counter,
+    /// `tollgate_lease_waits_total`: requests for which too little was lent to this node.
+    pub waits: Counter,
+    /// `tollgate_lease_used_up_total`: those that were refused: it was used up everywhere.
+    pub used_up: Counter,
+    /// `tollgate_lease_withheld_total`: those to whom nobody could say.
+    pub withheld: Counter,
+    /// `tollgate_lease_stranded`: leases of nodes that do not answer, with something left in them.
+    pub stranded: Gauge,
 }
 
 /// The file of usage events.
@@ -169,6 +190,7 @@ impl Metrics {
         Arc::new(Self {
             proxy: Proxy::register(&mut registry),
             meter: Meter::register(&mut registry),
+            leases: Leases::register(&mut registry),
             spool: Spool::register(&mut registry),
             control: Control::register(&mut registry),
             limits: Limits::register(&mut registry),
@@ -208,6 +230,25 @@ impl Meter {
         registry.register("tollgate_meter_settled", "Reservations settled", meter.settled.clone());
         registry.register("tollgate_meter_interrupted", "Requests dropped unsettled", meter.interrupted.clone());
         meter
+    }
+}
+
+impl Leases {
+    fn register(registry: &mut Registry) -> Self {
+        let leases = Self::default();
+        let counters = [
+            ("tollgate_lease_ticks", "Asks for leases that the store answered", &leases.ticks),
+            ("tollgate_lease_failures", "Asks for leases that the store did not answer", &leases.failures),
+            ("tollgate_lease_recalls", "Leases of which another node was in need", &leases.recalls),
+            ("tollgate_lease_waits", "Requests for which too little was lent", &leases.waits),
+            ("tollgate_lease_used_up", "Requests refused after they had waited", &leases.used_up),
+            ("tollgate_lease_withheld", "Requests to whom nobody could say", &leases.withheld),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        registry.register("tollgate_lease_stranded", "Leases of nodes that do not answer", leases.stranded.clone());
+        leases
     }
 }
 

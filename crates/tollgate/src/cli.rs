@@ -2,6 +2,7 @@
 
 mod budgets;
 mod keys;
+mod leases;
 mod settings;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, SetBudget, Whom};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
 pub(crate) use keys::{CreateKey, Keys, KeysCommand};
+pub(crate) use leases::{LeasesCommand, LeasesCommands};
 pub(crate) use settings::{ConfigCommand, ConfigCommands, Overrides, PlansCommand, PlansCommands};
 
 const EXAMPLES: &str = "Examples:
@@ -127,6 +129,9 @@ pub(crate) enum Command {
     /// Make, list, rotate and revoke keys
     #[command(after_help = keys::KEYS_EXAMPLES)]
     Keys(Keys),
+    /// Show what servers are lent of quotas and budgets that they share, and take it back from dead ones
+    #[command(after_help = leases::LEASES_EXAMPLES)]
+    Leases(LeasesCommands),
     /// Bring the store's tables up to date, or one step back
     #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate(Migrate),

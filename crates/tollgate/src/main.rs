@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         cli::Command::Budgets(args) => commands::budgets::run(&args),
         cli::Command::Users(args) => commands::users::run(&args),
         cli::Command::Keys(args) => commands::keys::run(&args),
+        cli::Command::Leases(args) => commands::leases::run(&args),
         cli::Command::Migrate(args) => commands::migrate::run(&args),
         cli::Command::Move(args) => commands::copies::move_to(&args),
         cli::Command::Backup(args) => commands::copies::back_up(&args),

@@ -3,6 +3,7 @@
 mod beating;
 mod doors;
 mod kept;
+mod leasing;
 mod limits;
 mod parts;
 mod shutdown;
@@ -28,6 +29,7 @@ use crate::secrets::Found;
 use crate::signals::Signals;
 use doors::Doors;
 use kept::Kept;
+use leasing::Lessee;
 use parts::{Base, Services};
 use shutdown::{Ending, Proxying};
 
@@ -145,18 +147,22 @@ async fn join(
         node: kept.node,
     };
     let keys = services.start(&base).await?;
-    let mut proxying = None;
+    let (mut proxying, mut lessee) = (None, None);
     if let (Some(counted), Some(listeners)) = (kept.counted, doors.proxy) {
         services.ingest(&base, counted.reader, counted.stats);
         let strangers = services.strangers(&base);
-        let shared = parts::shared(&base, counted.meter, strangers);
+        if base.store.is_shared() {
+            lessee = Some(Lessee::start(&base.live.load(), &base.node, &base.metrics));
+        }
+        let leases = lessee.as_ref().map(|lessee| lessee.leases.clone());
+        let shared = parts::shared(&base, counted.meter, (strangers, leases));
         parts::watch_gauges(&base, &shared);
         let workers = proxy::start(&shared, listeners, parts::lanes(counted.writers, &keys))?;
         proxying = Some(Proxying { workers, shared });
     }
     services.control(&base, doors.control, keys)?;
     base.board.set_snapshot(true);
-    Ok(Ending { services, proxying, base, beating: kept.beating, drain_times })
+    Ok(Ending { services, proxying, lessee, base, beating: kept.beating, drain_times })
 }
 
 /// What is no fault, but perhaps a surprise.

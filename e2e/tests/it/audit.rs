@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 const PASSWORD: &str = "a long enough password";
 
 /// What a command wrote to stdout; it must work.
-async fn must(folder: &Folder, words: &[&str]) -> String {
+pub(crate) async fn must(folder: &Folder, words: &[&str]) -> String {
     let data = folder.data().to_string_lossy().into_owned();
     let words = [words, &["--data", data.as_str()]].concat();
     let output = commands::run(folder, &words).await;

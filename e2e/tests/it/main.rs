@@ -30,6 +30,7 @@ mod install;
 mod keys;
 mod killed;
 mod leaks;
+mod leases;
 mod limits;
 mod migrate;
 mod nodes;

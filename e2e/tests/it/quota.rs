@@ -21,7 +21,9 @@ async fn of_1000_at_once_exactly_the_plans_100_pass() {
     many_files();
     let setup = Setup::mocked()
         .plans("{name: hundred, credits_per_day: 100}")
-        .section("connections", "{max: 5000, per_address: 5000}");
+        .section("connections", "{max: 5000, per_address: 5000}")
+        // Of PostgreSQL a thousand that wait at once are lent one after the other.
+        .section("lease", "{recall_wait: 10s}");
     let gateway = Gateway::start(setup).await;
     let account = gateway.account("hundred").await;
     // The quota is the user's, over all keys.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::grammar;
 use crate::load::Flags;
 use crate::section::{Section, Text};
 use crate::snapshot::{
-    Brand, Connections, Drain, Durability, Log, LogFormat, Retention, Sizes, Spool, Store, Timeouts,
+    Brand, Connections, Drain, Durability, Lease, Log, LogFormat, Retention, Sizes, Spool, Store, Timeouts,
 };
 use crate::unit;
 use crate::yaml::Kind;
@@ -211,6 +212,21 @@ pub(super) fn retention(root: &Section<'_>) -> Retention {
     };
     let (events, raw_usage) = (kept("events"), kept("raw_usage"));
     Retention { events: events.unwrap_or(Some(90 * DAY)), raw_usage: raw_usage.unwrap_or(Some(30 * DAY)) }
+}
+
+/// A lease outlives a few ticks of a tenth of a second, and a request waits for some of them.
+pub(super) fn lease(root: &Section<'_>) -> Lease {
+    let section = root.section("lease", &grammar::LEASE);
+    let within = |key, range: RangeInclusive<Duration>, bounds| {
+        let expected = format!("{}, {bounds}", unit::DURATION);
+        let section = section.as_ref()?;
+        section.parsed(key, &expected, |text| unit::duration(text).filter(|time| range.contains(time)))
+    };
+    let (ms, seconds) = (Duration::from_millis, Duration::from_secs);
+    Lease {
+        ttl: within("ttl", seconds(1)..=seconds(60), "from 1s to 1m").unwrap_or(seconds(2)),
+        recall_wait: within("recall_wait", ms(50)..=seconds(10), "from 50ms to 10s").unwrap_or(ms(250)),
+    }
 }
 
 /// `timeouts` in `section`, over `defaults`.

@@ -109,7 +109,7 @@ error[bad_value]: `control.listen` has a value that it does not take
     );
     check(
         "drain: {delay: x}",
-        &[("TOLLGATE_WORKERS", "4"), ("TOLLGATE_LEASE__TTL", "2s")],
+        &[("TOLLGATE_WORKERS", "4"), ("TOLLGATE_AUTH__TTL", "2s")],
         "
 error[bad_value]: `drain.delay` has a value that it does not take
  --> t.yaml:1:16
@@ -117,8 +117,8 @@ error[bad_value]: `drain.delay` has a value that it does not take
 1 | drain: {delay: x}
   |                ^ expected a duration: 250ms, 5s, 1m, 2h or 1d
 
-error[not_yet]: `lease` is not supported by this version yet
- --> the environment variable TOLLGATE_LEASE__TTL
+error[not_yet]: `auth` is not supported by this version yet
+ --> the environment variable TOLLGATE_AUTH__TTL
 
 error[not_yet]: `workers` is not supported by this version yet
  --> the environment variable TOLLGATE_WORKERS",

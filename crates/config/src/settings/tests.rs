@@ -57,6 +57,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("spool.max_size", "64MiB", "64MiB"),
     ("spool.durability", "process", "process"),
     ("retention.events", "forever", "forever"),
+    ("lease.ttl", "3s", "3s"),
+    ("lease.recall_wait", "100ms", "100ms"),
     ("timeouts.connect", "250ms", "250ms"),
     ("timeouts.first_byte", "1s", "1s"),
     ("timeouts.idle", "2s", "2s"),

@@ -353,3 +353,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_no_limit_holds_is_not_counted_where_leases_grant_and_stays_so_when_a_limit_comes_meanwhile() {
+    let (meter, bounds) = (Meter::leased(), KeyBounds::default());
+    let unlimited = plan(None, None);
+    let limits = meter.limits(&terms(&unlimited, &bounds));
+    let before = meter.admit(&ask(&limits, 4)).unwrap();
+    assert_eq!(meter.used(credits_of(USER), AT.day()), 0);
+    let plan = plan(Some(10), None);
+    let limited = meter.limits(&terms(&plan, &bounds));
+    let cell = meter.cell(credits_of(USER)).unwrap();
+    cell.allow(5, Mono(u64::MAX));
+    let after = meter.admit(&ask(&limited, 5)).unwrap().commit(AT);
+    before.commit(AT).settle(&Charge::credits(9));
+    after.settle_as_reserved();
+    assert_eq!((cell.used(), cell.spent(), cell.limit()), (5, 5, 10));
+    assert_eq!(meter.used(credits_of(KEY), AT.day()), 0);
+}

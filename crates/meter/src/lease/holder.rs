@@ -433,6 +433,7 @@ fn ask<R: Rules>(
         need: if lease.over { 0 } else { first.saturating_sub(free) },
         queued: if lease.over { 0 } else { queued.saturating_sub(free) },
         ceded: lease.ceded,
+        limit: lease.cell.limit(),
     })
 }
 

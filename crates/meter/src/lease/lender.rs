@@ -25,34 +25,43 @@ pub struct Lender<R = Sound> {
 }
 
 /// One budget in one period.
-#[derive(Debug, Clone, Default)]
-struct Book {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Book {
     /// Spent before anything was lent.
-    carried: u64,
-    loans: BTreeMap<(NodeId, u64), Loan>,
+    pub carried: u64,
+    /// By node and incarnation.
+    pub loans: BTreeMap<(NodeId, u64), Loan>,
     /// The latest recall.
-    recall: u64,
+    pub recall: u64,
     /// Until when somebody is pressed, and who.
-    pressed: Option<(NodeId, Timestamp)>,
+    pub pressed: Option<(NodeId, Timestamp)>,
 }
 
 /// One lease.
-#[derive(Debug, Clone, Copy, Default)]
-struct Loan {
-    seq: u64,
-    term: u64,
-    granted: u64,
-    used: u64,
-    spent: u64,
-    ceded: u64,
-    heard_at: Timestamp,
-    closed: bool,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loan {
+    /// Of its latest ask.
+    pub seq: u64,
+    /// Grows when what it does not use is reclaimed.
+    pub term: u64,
+    /// All that is granted.
+    pub granted: u64,
+    /// Reserved and spent, as last heard.
+    pub used: u64,
+    /// Spent, as last heard.
+    pub spent: u64,
+    /// The latest recall that it has answered.
+    pub ceded: u64,
+    /// When its holder was heard last.
+    pub heard_at: Timestamp,
+    /// Whether nothing more is taken of it.
+    pub closed: bool,
     /// Whether its holder has said what was spent, all in all.
-    told: bool,
+    pub told: bool,
     /// The recall that its latest ask began; 0 where that got all that waiting requests needed.
-    round: u64,
+    pub round: u64,
     /// The latest recall that it ever began.
-    recalls: u64,
+    pub recalls: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +110,22 @@ impl<R: Rules> Lender<R> {
             Some(limit) => self.limits.insert(budget, limit),
             None => self.limits.remove(&budget),
         };
+    }
+
+    /// A cell as it was kept elsewhere.
+    pub fn import(&mut self, cell: CellId, book: Book) {
+        self.books.insert(cell, book);
+    }
+
+    /// A cell, to be kept elsewhere.
+    #[must_use]
+    pub fn book(&self, cell: CellId) -> Option<&Book> {
+        self.books.get(&cell)
+    }
+
+    /// When a node was heard, and the latest incarnation of it.
+    pub fn has_seen(&mut self, node: NodeId, incarnation: u64, at: Timestamp) {
+        self.nodes.insert(node, Seen { incarnation, at });
     }
 
     /// What was spent of a cell before anything of it was lent.

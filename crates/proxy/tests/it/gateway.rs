@@ -133,6 +133,7 @@ impl Gateway {
             tls,
             drain: Drain::default(),
             strangers,
+            leases: None,
         });
         let lane = Lane { directory, spool: writers.remove(0) };
         let workers = Some(proxy::start(&shared, listeners, vec![lane]).unwrap());

@@ -1,6 +1,9 @@
 DROP TABLE schema_floor;
 DROP TABLE usage_raw;
 DROP TABLE open_requests;
+DROP TABLE lease_holders;
+DROP TABLE leases;
+DROP TABLE lease_books;
 DROP TABLE ingested;
 DROP TABLE nodes;
 DROP TABLE revision;

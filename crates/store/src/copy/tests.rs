@@ -53,6 +53,7 @@ pub(crate) async fn filled(place: &Place) -> Store {
     let open = "INSERT INTO open_requests (id, node_id, opened, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";
     transaction.query(open).bind(store.new_id()).bind(node.id()).bind("{}").bind(7_i64).run().await.unwrap();
     transaction.commit().await.unwrap();
+    store.lend(&crate::lender::tests::tick(&node), std::time::Duration::from_secs(2), Some(NOW)).await.unwrap();
     store
 }
 

@@ -3,8 +3,8 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use crate::dialect::{Db, Kind};
 use crate::store::tests::Place;
 use crate::{
-    api_keys, audit, backup, budgets, copy, dialect, identity, ingest, last_use, links, migration, node, plans,
-    provider_keys, retention, revision, sessions, unsealed, usage, users, vault,
+    api_keys, audit, backup, budgets, copy, dialect, identity, ingest, last_use, leases, lender, links, migration,
+    node, plans, provider_keys, retention, revision, sessions, unsealed, usage, users, vault,
 };
 
 /// Every text that the crate sends, but for migrations, settings, and those of the table that only backups have.
@@ -22,6 +22,10 @@ fn all(kind: Kind) -> Vec<String> {
         ingest::CARRIED,
         ingest::NAMES,
         last_use::STATEMENTS,
+        leases::STATEMENTS,
+        lender::STATEMENTS,
+        lender::stranded::STATEMENTS,
+        lender::untold::STATEMENTS,
         links::STATEMENTS,
         migration::STATEMENTS,
         node::STATEMENTS,
@@ -46,6 +50,7 @@ fn all(kind: Kind) -> Vec<String> {
     texts.extend_from_slice(budgets::TEXTS.all(kind));
     texts.extend_from_slice(unsealed::TEXTS.all(kind));
     texts.extend(ingest::texts(kind));
+    texts.extend(lender::texts(kind));
     texts.extend(dialect::texts(kind));
     texts.extend((kind == Kind::Postgres).then(|| dialect::postgres::WRITING.to_owned()));
     texts

@@ -79,7 +79,7 @@ impl Counted {
         let interrupted = spool.interrupted.len();
         settle(node, snapshot, &mut spool, &stats).await?;
         let Spool { writers, reader, cuts, lost, skipped, .. } = spool;
-        let meter = restored(node.store(), clock).await.map_err(|error| failure::of_store(snapshot, error))?;
+        let meter = restored(node, snapshot, clock).await.map_err(|error| failure::of_store(snapshot, error))?;
         Ok(Self { writers, reader, stats, meter: Arc::new(meter), cuts, lost, interrupted, skipped })
     }
 }
@@ -144,8 +144,14 @@ async fn settle(node: &Node, snapshot: &Snapshot, spool: &mut Spool, stats: &Ing
     Ok(settled.map_err(|error| failure::of_spool(&snapshot.data, &folder, error))?)
 }
 
-/// Counts what today has used already; everything that was spooled must be in the store.
-async fn restored(store: &Store, clock: &Clock) -> Result<Meter, StoreError> {
+/// Counts what today has used already; everything that was spooled must be in the store. Where nodes share it the store
+/// knows, and lends the rest: what earlier runs were lent and did not use goes back first.
+async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Meter, StoreError> {
+    let store = node.store();
+    if store.is_shared() {
+        node.close_untold_leases(snapshot.lease.ttl).await?;
+        return Ok(Meter::leased());
+    }
     let meter = Meter::default();
     let today = clock.now().day();
     for (user, key, credits) in store.day_credits(today).await? {

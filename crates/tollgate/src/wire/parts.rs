@@ -12,6 +12,7 @@ use config::Live;
 use config::snapshot::{Origin, Scheme};
 use control::Serves;
 use meter::Meter;
+use meter::lease::Leases;
 use proxy::{Gate, Lane, Shared, Strangers};
 use spool::{Reader, Writer};
 use store::windows::Windows;
@@ -63,7 +64,7 @@ pub(crate) fn origin(address: SocketAddr) -> Origin {
 }
 
 /// What the workers share.
-pub(crate) fn shared(base: &Base, meter: Arc<Meter>, strangers: Strangers) -> Arc<Shared> {
+pub(crate) fn shared(base: &Base, meter: Arc<Meter>, (strangers, leases): (Strangers, Option<Leases>)) -> Arc<Shared> {
     let snapshot = base.live.load();
     Arc::new(Shared {
         live: base.live.clone(),
@@ -74,6 +75,7 @@ pub(crate) fn shared(base: &Base, meter: Arc<Meter>, strangers: Strangers) -> Ar
         tls: proxy::tls_config(),
         drain: proxy::Drain::default(),
         strangers,
+        leases,
     })
 }
 
@@ -152,8 +154,8 @@ impl Services {
         let unsealed = Arc::new(Unsealed::new(base.keys.vault.clone(), base.revision.clone()));
         watch_vault(base, unsealed.clone());
         let live = base.live.clone();
-        let counting =
-            Arc::new(Counting::new(base.meter.clone(), move |caller| live.load().budgets.of(caller).collect()));
+        let counts = base.meter.clone().filter(|meter| !meter.is_leased());
+        let counting = Arc::new(Counting::new(counts, move |caller| live.load().budgets.of(caller).collect()));
         let answering = store::directory::serve(base.store.clone(), (unsealed, counting), lookups, self.stopped());
         self.tasks.spawn(answering);
         let polling =

@@ -9,6 +9,7 @@ use proxy::{Phase, Shared, Workers};
 use store::IngestStats;
 
 use super::beating::Beating;
+use super::leasing::Lessee;
 use super::parts::{Base, Services};
 use crate::signals::{Came, Signals};
 
@@ -20,6 +21,8 @@ pub(crate) struct Ending {
     pub(crate) services: Services,
     /// `None` in a process that does not proxy.
     pub(crate) proxying: Option<Proxying>,
+    /// `None` where nothing is lent.
+    pub(crate) lessee: Option<Lessee>,
     pub(crate) base: Base,
     pub(crate) beating: Beating,
     pub(crate) drain_times: Drain,
@@ -69,7 +72,7 @@ impl Ending {
 
     /// Answers how many workers panicked.
     async fn drain(self, signal: Came) -> usize {
-        let Self { services, proxying, base, beating, drain_times } = self;
+        let Self { services, proxying, lessee, base, beating, drain_times } = self;
         base.board.drain();
         tokio::time::sleep(signal.delay(drain_times.delay)).await;
         let panicked = match proxying {
@@ -85,6 +88,9 @@ impl Ending {
                 Ok(Err(error)) => tracing::warn!(%error, "usage stays in the spool, for the next start"),
                 Err(_) => tracing::warn!("usage stays in the spool, for the next start"),
             }
+        }
+        if let Some(lessee) = lessee {
+            lessee.end().await;
         }
         beating.end().await;
         if let Err(error) = base.node.leave().await {

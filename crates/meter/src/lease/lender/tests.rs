@@ -25,7 +25,7 @@ fn lender(limit: u64) -> Lender {
 
 fn wants(seq: u64, ceiling: u64, want: u64) -> Ask {
     let (cell, used) = (cell(), ceiling);
-    Ask { cell, term: 0, seq, ceiling, used, spent: 0, want, need: 0, queued: 0, ceded: 0 }
+    Ask { cell, term: 0, seq, ceiling, used, spent: 0, want, need: 0, queued: 0, ceded: 0, limit: 0 }
 }
 
 fn needs(seq: u64, ceiling: u64, need: u64) -> Ask {

@@ -1,0 +1,308 @@
+//! The loop that holds this node's leases: it ticks to the lender, and judges the requests that wait.
+//!
+//! An error of the database, or none of its answers, takes no lease away: what is lent may be used until its deadline, and
+//! the next tick says how things stand.
+
+mod keeping;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use access::Mono;
+use meter::lease::queue::LenderTime;
+use meter::lease::{Answer, Holder, Judgement, Message, Question, Tick, Timing, Verdict, Waiter};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use crate::error::StoreError;
+use crate::lender::untold::Untold;
+use crate::node::Node;
+use crate::outage::Outage;
+
+#[cfg(test)]
+pub(crate) use keeping::STATEMENTS;
+
+/// Between two ticks at least: what comes meanwhile is asked for together.
+const SOONEST: Duration = Duration::from_millis(2);
+/// Between two looks at what waits.
+const LOOK: Duration = Duration::from_millis(25);
+/// A tick that is not answered by then is given up; the lender may have taken it.
+const ANSWER: Duration = Duration::from_secs(1);
+/// What one transaction takes of a tick.
+const ASKS_MAX: usize = 256;
+/// Between two looks at what other nodes and earlier lives left behind.
+const KEEPING: Duration = Duration::from_secs(10);
+/// What is lent is handed back within this when the node ends, or stays lent until it starts again.
+const END_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the loop counts.
+#[derive(Debug, Default)]
+pub struct LeaseStats {
+    /// Ticks that were answered.
+    pub ticks: AtomicU64,
+    /// Ticks that were not.
+    pub failures: AtomicU64,
+    /// Recalls that were heard.
+    pub recalls: AtomicU64,
+    /// Requests that waited.
+    pub waits: AtomicU64,
+    /// Those that were told that a budget is used up.
+    pub used_up: AtomicU64,
+    /// Those that were told that nobody could say.
+    pub withheld: AtomicU64,
+    /// Leases of which something is lent to nodes that do not answer.
+    pub stranded: AtomicU64,
+}
+
+/// What the loop runs with.
+#[derive(Debug)]
+pub struct Leasing {
+    /// Whose leases.
+    pub node: Node,
+    /// Requests that wait.
+    pub messages: mpsc::Receiver<Message>,
+    /// Told what the lender's clock says.
+    pub time: Arc<LenderTime>,
+    /// How often it ticks, and how long requests wait.
+    pub timing: Timing,
+    /// How long a lease lives.
+    pub ttl: Duration,
+    /// What it counts.
+    pub stats: Arc<LeaseStats>,
+}
+
+type Sending = Pin<Box<dyn Future<Output = Result<Sent, StoreError>> + Send>>;
+
+/// What came of a tick.
+struct Sent {
+    answers: Vec<Answer>,
+    /// Now and then: what earlier lives left, and how many leases are stranded.
+    kept: Option<(Vec<Untold>, u64)>,
+}
+
+struct Loop {
+    leasing: Leasing,
+    holder: Holder,
+    replies: HashMap<u64, oneshot::Sender<Judgement>>,
+    outage: Outage,
+    sent_at: Mono,
+    /// The last answer helped somebody, and others still wait: where more wait than is left, each ask helps the first.
+    helped: bool,
+    kept_at: Option<Mono>,
+}
+
+/// Holds leases until `cancel` is done; then hands everything back, within a few seconds.
+pub async fn run(leasing: Leasing, cancel: impl Future<Output = ()>) {
+    let Leasing { node, timing, .. } = &leasing;
+    let holder = Holder::new((node.lessee(), node.incarnation()), *timing);
+    let (replies, outage) = (HashMap::new(), Outage::new("leases"));
+    let mut of = Loop { leasing, holder, replies, outage, sent_at: Mono(0), helped: false, kept_at: None };
+    of.hold(cancel).await;
+    if timeout(END_WITHIN, of.end()).await.is_err() {
+        tracing::warn!("what is lent to this node stays lent until it starts again");
+    }
+}
+
+impl Loop {
+    async fn hold(&mut self, cancel: impl Future<Output = ()>) {
+        let mut cancel = std::pin::pin!(cancel);
+        let mut sending: Option<Sending> = None;
+        loop {
+            self.review();
+            let pause = self.pause();
+            if sending.is_none() && self.is_due() {
+                sending = Some(self.tick());
+            }
+            let answered = async {
+                match &mut sending {
+                    Some(sending) => sending.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = &mut cancel => return,
+                answers = answered => {
+                    sending = None;
+                    self.heard(answers);
+                }
+                message = self.leasing.messages.recv() => match message {
+                    Some(Message::Wait(question)) => self.wait(question),
+                    Some(Message::Leave(waiter)) => self.forget(waiter),
+                    // Nobody can ask any more.
+                    None => return (&mut cancel).await,
+                },
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Mono {
+        self.leasing.node.store().clock().mono()
+    }
+
+    /// Until something may be due.
+    fn pause(&self) -> Duration {
+        let since = self.now().since(self.sent_at);
+        self.due().min(LOOK).saturating_sub(since).max(SOONEST)
+    }
+
+    fn is_due(&self) -> bool {
+        let since = self.now().since(self.sent_at);
+        since >= self.due() && !self.holder.is_fenced()
+    }
+
+    /// How long after a tick the next one is due.
+    fn due(&self) -> Duration {
+        if self.holder.is_urgent() || self.helped { SOONEST } else { self.holder.next_tick(self.now()) }
+    }
+
+    fn tick(&mut self) -> Sending {
+        let now = self.now();
+        (self.sent_at, self.helped) = (now, false);
+        let (node, ttl) = (self.leasing.node.clone(), self.leasing.ttl);
+        let keeps = self.kept_at.is_none_or(|kept_at| now.since(kept_at) >= KEEPING);
+        if keeps {
+            self.kept_at = Some(now);
+        }
+        let ticks = parts(self.holder.tick(now));
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(ticks.len());
+            for tick in &ticks {
+                answers.push(in_time(node.store().lend(tick, ttl, None)).await?);
+            }
+            let kept = if keeps { Some(in_time(look_after(&node, ttl)).await?) } else { None };
+            Ok(Sent { answers, kept })
+        })
+    }
+
+    fn heard(&mut self, sent: Result<Sent, StoreError>) {
+        self.outage.note(&sent);
+        let (stats, now) = (self.leasing.stats.clone(), self.now());
+        let Ok(Sent { answers, kept }) = sent else {
+            stats.failures.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        if let Some((untold, stranded)) = kept {
+            stats.stranded.store(stranded, Ordering::Relaxed);
+            for lease in untold {
+                self.holder.close_past(lease.cell, lease.incarnation, lease.spent);
+            }
+        }
+        for answer in &answers {
+            match answer {
+                Answer::Heard(heard) => {
+                    stats.ticks.fetch_add(1, Ordering::Relaxed);
+                    stats.recalls.fetch_add(heard.recalls.len() as u64, Ordering::Relaxed);
+                }
+                Answer::Fenced => {
+                    tracing::error!(
+                        "another server was started with this node's id: nothing is lent to this one any more"
+                    );
+                }
+            }
+            let judged = self.holder.heard(answer, now);
+            self.helped |= judged.iter().any(|judgement| judgement.verdict == Verdict::Retry);
+            self.judge(judged);
+        }
+        self.helped &= !self.replies.is_empty();
+        if let Some(at) = self.holder.clock(now) {
+            self.leasing.time.set(at, now);
+        }
+    }
+
+    fn review(&mut self) {
+        let now = self.now();
+        let judged = self.holder.review(now);
+        self.judge(judged);
+        if let Some(at) = self.holder.clock(now) {
+            let judged = self.holder.end(Some(at));
+            self.judge(judged);
+        }
+    }
+
+    fn wait(&mut self, question: Question) {
+        let Question { waiter, lacks, since, reply } = question;
+        let now = self.now();
+        self.leasing.stats.waits.fetch_add(1, Ordering::Relaxed);
+        self.replies.insert(waiter, reply);
+        for lack in lacks {
+            let waiting = Waiter { id: waiter, amount: lack.amount, since };
+            if let Some(verdict) = self.holder.wait((lack.id, &lack.cell), waiting, now) {
+                self.answer(Judgement { waiter, cell: lack.id, verdict });
+                return;
+            }
+        }
+    }
+
+    fn judge(&mut self, judged: Vec<Judgement>) {
+        for judgement in judged {
+            self.answer(judgement);
+        }
+    }
+
+    /// Who may try again keeps its place where it waits for more, until it says that it leaves.
+    fn answer(&mut self, judgement: Judgement) {
+        let Judgement { waiter, verdict, .. } = judgement;
+        let stats = &self.leasing.stats;
+        if let Some(reply) = self.replies.remove(&waiter) {
+            match verdict {
+                Verdict::Retry => {}
+                Verdict::UsedUp => _ = stats.used_up.fetch_add(1, Ordering::Relaxed),
+                Verdict::Withheld => _ = stats.withheld.fetch_add(1, Ordering::Relaxed),
+            }
+            // Whoever asked may have hung up.
+            let _ = reply.send(judgement);
+        }
+        if verdict != Verdict::Retry {
+            self.holder.forget(waiter);
+        }
+    }
+
+    fn forget(&mut self, waiter: u64) {
+        self.replies.remove(&waiter);
+        self.holder.forget(waiter);
+    }
+
+    /// Everything is handed back.
+    async fn end(&mut self) {
+        let judged = self.holder.end(None);
+        self.judge(judged);
+        while !self.holder.is_empty() && !self.holder.is_fenced() {
+            let answers = self.tick().await;
+            self.heard(answers);
+            if !self.holder.is_empty() {
+                sleep(LOOK).await;
+            }
+        }
+    }
+}
+
+/// What earlier lives left; and what is over long since is deleted.
+async fn look_after(node: &Node, ttl: Duration) -> Result<(Vec<Untold>, u64), StoreError> {
+    Ok((node.untold_leases().await?, node.store().look_after_leases(ttl).await?))
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let silent = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
+    timeout(ANSWER, Box::pin(asked)).await.unwrap_or_else(silent)
+}
+
+/// A tick in parts that one transaction each takes.
+fn parts(tick: Tick) -> Vec<Tick> {
+    let Tick { node, incarnation, asks, closes } = tick;
+    let (mut asks, mut closes) = (asks.chunks(ASKS_MAX), closes.chunks(ASKS_MAX));
+    let mut parts = Vec::new();
+    loop {
+        let (some, done) = (asks.next(), closes.next());
+        if some.is_none() && done.is_none() && !parts.is_empty() {
+            return parts;
+        }
+        let (asks, closes) = (some.unwrap_or_default().to_vec(), done.unwrap_or_default().to_vec());
+        parts.push(Tick { node, incarnation, asks, closes });
+    }
+}

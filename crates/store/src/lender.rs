@@ -1,0 +1,141 @@
+//! Lends budgets to nodes: `meter::lease::Lender` over rows, a tick a transaction.
+//!
+//! The rules are the machine's. Here its books are read and locked, in the order of their ids, and what it changed is
+//! written back. What it does not know: what was charged of a budget before its book began (`carried`), and through a node
+//! before a lease began (`base`), both from the daily totals.
+
+mod books;
+mod charged;
+mod rows;
+pub mod stranded;
+pub mod untold;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use access::Timestamp;
+use meter::lease::lender::Book;
+use meter::lease::{Answer, CellId, Lender, NodeId, Recall, Tick};
+use uuid::Uuid;
+
+use crate::dialect::Transaction;
+use crate::error::StoreError;
+use crate::statement::{micros, signed, statements, timestamp, unsigned};
+use crate::store::Store;
+
+pub(crate) use books::Kept;
+#[cfg(test)]
+pub(crate) use books::texts;
+use rows::{CellRow, book_id};
+
+/// A node was heard within so many lives of a lease, or is not counted as living.
+const LIVES: u32 = 2;
+
+statements! {
+    INCARNATION = "SELECT incarnation FROM nodes WHERE id = $1";
+    HEAR = "INSERT INTO lease_holders (id, heard_at, created_at, updated_at) VALUES ($1, $2, $2, $2)
+        ON CONFLICT (id) DO UPDATE SET heard_at = excluded.heard_at, updated_at = excluded.updated_at";
+    HEARD = "SELECT id, heard_at FROM lease_holders WHERE heard_at >= $1";
+    RECALLS = "SELECT b.subject, b.subject_no, b.plan_id, b.measure, b.per, b.first_day, max(o.recalls) AS recall
+        FROM leases l JOIN lease_books b ON b.id = l.book_id JOIN leases o ON o.book_id = l.book_id
+            AND (o.node_id <> l.node_id OR o.incarnation <> l.incarnation)
+        WHERE l.node_id = $1 AND NOT l.told AND l.incarnation = $2
+        GROUP BY b.subject, b.subject_no, b.plan_id, b.measure, b.per, b.first_day, l.ceded HAVING max(o.recalls) > l.ceded";
+}
+
+#[derive(sqlx::FromRow)]
+struct RecallRow {
+    #[sqlx(flatten)]
+    cell: CellRow,
+    recall: i64,
+}
+
+impl Store {
+    /// Takes a holder's tick, and answers it. Each ask brings its budget's limit. `at` is the lender's clock; `None` is the
+    /// database's. On an error it may be taken all the same: the holder's next tick says how things stand.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn lend(&self, tick: &Tick, ttl: Duration, at: Option<Timestamp>) -> Result<Answer, StoreError> {
+        let node = Uuid::from_u128(tick.node.0);
+        let mut transaction = self.begin().await?;
+        let mut kept = Kept::open(self, &mut transaction, cells(tick)).await?;
+        let latest = transaction.query(INCARNATION).bind(node).find::<(i64,)>().await?;
+        if latest.is_some_and(|(latest,)| tick.incarnation < unsigned(latest)) {
+            transaction.rollback().await?;
+            return Ok(Answer::Fenced);
+        }
+        // After the locks: whoever waited for them learns how late it is by now.
+        let at = match at {
+            Some(at) => at,
+            None => now(self, &mut transaction).await?,
+        };
+        let mut lender = Lender::new(ttl);
+        for (of, heard_at) in live(&mut transaction, ttl, at).await? {
+            lender.has_seen(of, 0, heard_at);
+        }
+        lender.has_seen(tick.node, tick.incarnation, at);
+        for (cell, book) in kept.books() {
+            lender.import(*cell, book.clone());
+        }
+        for ask in &tick.asks {
+            lender.set_limit(ask.cell.budget, Some(ask.limit));
+        }
+        let mut answer = lender.take(tick, at);
+        kept.write(self, &mut transaction, (&lender, tick)).await?;
+        transaction.query(HEAR).bind(node).bind(micros(at)).run().await?;
+        if let Answer::Heard(heard) = &mut answer {
+            let others = recalls(&mut transaction, tick).await?;
+            heard.recalls.extend(others.into_iter().filter(|recall| !kept.has(recall.cell)));
+        }
+        transaction.commit().await?;
+        Ok(answer)
+    }
+}
+
+/// Every cell that a tick speaks of, with its book's id, in the order in which books are locked.
+fn cells(tick: &Tick) -> BTreeMap<Uuid, CellId> {
+    let named = tick.asks.iter().map(|ask| ask.cell).chain(tick.closes.iter().map(|close| close.cell));
+    named.map(|cell| (book_id(cell), cell)).collect()
+}
+
+/// What is recalled of the holder's leases.
+async fn recalls(transaction: &mut Transaction, tick: &Tick) -> Result<Vec<Recall>, StoreError> {
+    let query = transaction.query(RECALLS).bind(Uuid::from_u128(tick.node.0)).bind(signed(tick.incarnation));
+    let rows: Vec<RecallRow> = query.all().await?;
+    rows.into_iter().map(|row| Ok(Recall { cell: row.cell.cell()?, no: unsigned(row.recall) })).collect()
+}
+
+/// The nodes that were heard lately.
+async fn live(
+    transaction: &mut Transaction,
+    ttl: Duration,
+    at: Timestamp,
+) -> Result<Vec<(NodeId, Timestamp)>, StoreError> {
+    let since = at.before(ttl.saturating_mul(LIVES));
+    let rows: Vec<(Uuid, i64)> = transaction.query(HEARD).bind(micros(since)).all().await?;
+    Ok(rows.into_iter().map(|(node, heard_at)| (NodeId(node.as_u128()), timestamp(heard_at))).collect())
+}
+
+/// The database's clock.
+pub(crate) async fn now(store: &Store, transaction: &mut Transaction) -> Result<Timestamp, StoreError> {
+    match transaction.kind().now() {
+        Some(question) => Ok(timestamp(transaction.query(question).one::<(i64,)>().await?.0)),
+        None => Ok(store.clock().now()),
+    }
+}
+
+/// The ask whose cell is `cell` began a lease that the book does not know.
+fn begins(book: &Book, of: (NodeId, u64)) -> bool {
+    !book.loans.contains_key(&of)
+}
+
+/// The cells of a tick whose leases begin with it.
+fn beginning<'a>(tick: &'a Tick, books: &'a BTreeMap<CellId, Book>) -> impl Iterator<Item = CellId> + 'a {
+    let of = (tick.node, tick.incarnation);
+    let cells: BTreeSet<CellId> = tick.asks.iter().map(|ask| ask.cell).collect();
+    cells.into_iter().filter(move |cell| books.get(cell).is_none_or(|book| begins(book, of)))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

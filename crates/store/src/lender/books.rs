@@ -1,0 +1,262 @@
+//! The books that a tick speaks of: locked, read, and written back where they have changed.
+
+use std::collections::BTreeMap;
+
+use meter::lease::lender::{Book, Loan};
+use meter::lease::{CellId, Lender, NodeId, Tick};
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::rows::CellRow;
+use super::{beginning, charged};
+use crate::dialect::{Kind, Query, Transaction};
+use crate::error::StoreError;
+use crate::ingest::{Insert, Values};
+use crate::statement::{micros, signed, timestamp, unsigned};
+use crate::store::Store;
+
+const BOOKS: &str = "SELECT id, carried, recall, pressed_id, pressed_until FROM lease_books WHERE id IN ";
+const LEASES: &str =
+    "SELECT book_id, node_id, incarnation, seq, term, granted, used, spent, ceded, round, recalls, heard_at,
+    closed, told FROM leases WHERE book_id IN ";
+
+/// Books that are not there yet.
+static OPEN: Insert = Insert::new("lease_books", &BOOK_COLUMNS, "ON CONFLICT (id) DO NOTHING");
+/// Books as they stand.
+static KEEP: Insert = Insert::new(
+    "lease_books",
+    &BOOK_COLUMNS,
+    "ON CONFLICT (id) DO UPDATE SET carried = excluded.carried, recall = excluded.recall, pressed_id = excluded.pressed_id,
+        pressed_until = excluded.pressed_until, updated_at = excluded.updated_at",
+);
+const BOOK_COLUMNS: [&str; 14] = [
+    "id",
+    "subject",
+    "subject_no",
+    "plan_id",
+    "measure",
+    "per",
+    "first_day",
+    "ends_at",
+    "carried",
+    "recall",
+    "pressed_id",
+    "pressed_until",
+    "created_at",
+    "updated_at",
+];
+/// Leases as they stand; `base` stays what it was.
+static LOANS: Insert = Insert::new(
+    "leases",
+    &[
+        "id",
+        "book_id",
+        "node_id",
+        "incarnation",
+        "seq",
+        "term",
+        "granted",
+        "used",
+        "spent",
+        "ceded",
+        "round",
+        "recalls",
+        "heard_at",
+        "closed",
+        "told",
+        "base",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (book_id, node_id, incarnation) DO UPDATE SET seq = excluded.seq, term = excluded.term,
+        granted = excluded.granted, used = excluded.used, spent = excluded.spent, ceded = excluded.ceded,
+        round = excluded.round, recalls = excluded.recalls, heard_at = excluded.heard_at, closed = excluded.closed,
+        told = excluded.told, updated_at = excluded.updated_at",
+);
+
+#[derive(sqlx::FromRow)]
+struct BookRow {
+    id: Uuid,
+    carried: Option<i64>,
+    recall: i64,
+    pressed_id: Option<Uuid>,
+    pressed_until: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct LoanRow {
+    book_id: Uuid,
+    node_id: Uuid,
+    incarnation: i64,
+    seq: i64,
+    term: i64,
+    granted: i64,
+    used: i64,
+    spent: i64,
+    ceded: i64,
+    round: i64,
+    recalls: i64,
+    heard_at: i64,
+    closed: bool,
+    told: bool,
+}
+
+/// Locked books.
+pub(crate) struct Kept {
+    ids: BTreeMap<Uuid, CellId>,
+    /// As they are written, by cell.
+    books: BTreeMap<CellId, Book>,
+    /// Those of which nobody has looked up yet what had been charged.
+    fresh: Vec<CellId>,
+}
+
+impl Kept {
+    /// Makes the books that are missing, and locks and reads them all. Everybody does both in the order of the ids: nobody
+    /// who waits holds what another waits for.
+    pub(crate) async fn open(
+        store: &Store,
+        transaction: &mut Transaction,
+        ids: BTreeMap<Uuid, CellId>,
+    ) -> Result<Self, StoreError> {
+        let mut kept = Self { ids, books: BTreeMap::new(), fresh: Vec::new() };
+        if kept.ids.is_empty() {
+            return Ok(kept);
+        }
+        let named: Vec<(Uuid, CellId)> = kept.ids.iter().map(|(id, cell)| (*id, *cell)).collect();
+        let (now, empty) = (store.now(), Book::default());
+        OPEN.run(transaction, &named, |(id, cell), row| bind_book((*id, *cell), (None, &empty), now, row)).await?;
+        let ids: Vec<Uuid> = named.iter().map(|(id, _)| *id).collect();
+        let text = books_text(transaction.kind(), ids.len().next_power_of_two());
+        let rows: Vec<BookRow> = listed(transaction.query(AssertSqlSafe(text)), &ids).all().await?;
+        for row in rows {
+            kept.read_book(&row);
+        }
+        let text = leases_text(transaction.kind(), ids.len().next_power_of_two());
+        let rows: Vec<LoanRow> = listed(transaction.query(AssertSqlSafe(text)), &ids).all().await?;
+        for row in rows {
+            kept.read_loan(&row);
+        }
+        let charged = charged::of(transaction, &kept.fresh).await?;
+        for cell in &kept.fresh {
+            if let Some(book) = kept.books.get_mut(cell) {
+                book.carried = charged.all(*cell);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn read_book(&mut self, row: &BookRow) {
+        let Some(cell) = self.ids.get(&row.id) else { return };
+        let pressed = row.pressed_id.zip(row.pressed_until);
+        let pressed = pressed.map(|(who, until)| (NodeId(who.as_u128()), timestamp(until)));
+        let carried = row.carried.map(unsigned).unwrap_or_default();
+        self.books.insert(*cell, Book { carried, recall: unsigned(row.recall), pressed, ..Book::default() });
+        if row.carried.is_none() {
+            self.fresh.push(*cell);
+        }
+    }
+
+    fn read_loan(&mut self, row: &LoanRow) {
+        let Some(book) = self.ids.get(&row.book_id).and_then(|cell| self.books.get_mut(cell)) else { return };
+        let loan = Loan {
+            seq: unsigned(row.seq),
+            term: unsigned(row.term),
+            granted: unsigned(row.granted),
+            used: unsigned(row.used),
+            spent: unsigned(row.spent),
+            ceded: unsigned(row.ceded),
+            heard_at: timestamp(row.heard_at),
+            closed: row.closed,
+            told: row.told,
+            round: unsigned(row.round),
+            recalls: unsigned(row.recalls),
+        };
+        book.loans.insert((NodeId(row.node_id.as_u128()), unsigned(row.incarnation)), loan);
+    }
+
+    /// The books, as they were read.
+    pub(crate) const fn books(&self) -> &BTreeMap<CellId, Book> {
+        &self.books
+    }
+
+    /// Whether this is one of them.
+    pub(crate) fn has(&self, cell: CellId) -> bool {
+        self.books.contains_key(&cell)
+    }
+
+    /// Writes what `lender` has changed of them when it took `tick`.
+    pub(crate) async fn write(
+        &mut self,
+        store: &Store,
+        transaction: &mut Transaction,
+        (lender, tick): (&Lender, &Tick),
+    ) -> Result<(), StoreError> {
+        let beginning: Vec<CellId> = beginning(tick, &self.books).collect();
+        let bases = charged::of(transaction, &beginning).await?;
+        let (mut books, mut loans) = (Vec::new(), Vec::new());
+        for (id, cell) in &self.ids {
+            let (Some(before), Some(after)) = (self.books.get(cell), lender.book(*cell)) else { continue };
+            let written = (before.recall, before.pressed) == (after.recall, after.pressed);
+            if !written || self.fresh.contains(cell) {
+                books.push((*id, *cell, after));
+            }
+            for (of, loan) in &after.loans {
+                if before.loans.get(of) != Some(loan) {
+                    loans.push((*id, *of, loan, bases.through(*cell, of.0)));
+                }
+            }
+        }
+        let now = store.now();
+        let bind = |(id, cell, book): &(Uuid, CellId, &Book), row: &mut Values| {
+            bind_book((*id, *cell), (Some(book.carried), book), now, row);
+        };
+        KEEP.run(transaction, &books, bind).await?;
+        LOANS.run(transaction, &loans, |loan, row| bind_loan(store.new_id(), loan, now, row)).await?;
+        Ok(())
+    }
+}
+
+fn bind_book((id, cell): (Uuid, CellId), (carried, book): (Option<u64>, &Book), now: i64, row: &mut Values) {
+    row.put(id);
+    CellRow::from(cell).put(row);
+    row.put(micros(cell.period.end())).put(carried.map(signed)).put(signed(book.recall));
+    row.put(book.pressed.map(|(who, _)| Uuid::from_u128(who.0))).put(book.pressed.map(|(_, until)| micros(until)));
+    row.put(now).put(now);
+}
+
+fn bind_loan(id: Uuid, loan: &(Uuid, (NodeId, u64), &Loan, u64), now: i64, row: &mut Values) {
+    let (book, (node, incarnation), loan, base) = loan;
+    row.put(id).put(*book).put(Uuid::from_u128(node.0)).put(signed(*incarnation));
+    for amount in [loan.seq, loan.term, loan.granted, loan.used, loan.spent, loan.ceded, loan.round, loan.recalls] {
+        row.put(signed(amount));
+    }
+    row.put(micros(loan.heard_at)).put(loan.closed).put(loan.told).put(signed(*base)).put(now).put(now);
+}
+
+/// The ids as parameters, the last one repeated, so that there are few texts.
+fn listed<'e>(query: Query<'e>, ids: &[Uuid]) -> Query<'e> {
+    crate::batch::padded(ids).into_iter().fold(query, Query::bind)
+}
+
+fn books_text(kind: Kind, books: usize) -> String {
+    let mut text = BOOKS.to_owned();
+    kind.placeholders(books, &mut text);
+    text.push_str(" ORDER BY id");
+    text.push_str(kind.for_update());
+    text
+}
+
+fn leases_text(kind: Kind, books: usize) -> String {
+    let mut text = LEASES.to_owned();
+    kind.placeholders(books, &mut text);
+    text
+}
+
+/// Every text that is sent from here.
+#[cfg(test)]
+pub(crate) fn texts(kind: Kind) -> Vec<String> {
+    let mut texts = vec![books_text(kind, 4), leases_text(kind, 4)];
+    texts.extend([&OPEN, &KEEP, &LOANS].into_iter().flat_map(|insert| insert.all_texts(kind)));
+    texts.extend(charged::texts(kind));
+    texts
+}

@@ -1,0 +1,125 @@
+//! What the daily totals say was charged of a budget, by node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use access::{KeyNo, PlanId, UserNo};
+use meter::budget::{Charge, Period, Subject};
+use meter::lease::{CellId, NodeId};
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use crate::dialect::{Kind, Transaction};
+use crate::error::StoreError;
+use crate::statement::unsigned;
+
+/// A list of numbers follows, and days.
+const OF_USERS: &str = "SELECT d.user_no, d.node_id, d.credits, d.charged_tokens, d.charged_nano FROM daily_usage d
+    WHERE d.user_no IN ";
+/// By way of the user, whose days have an index.
+const OF_KEYS: &str = "SELECT d.key_no, d.node_id, d.credits, d.charged_tokens, d.charged_nano FROM api_keys k
+    JOIN users u ON u.id = k.user_id JOIN daily_usage d ON d.user_no = u.no AND d.key_no = k.no
+    WHERE k.no IN ";
+const OF_PLANS: &str = "SELECT plan_id, node_id, credits, charged_tokens, charged_nano FROM daily_plans
+    WHERE day >= $1 AND day < $2";
+/// What one question asks about, at the most.
+const ASKED_MAX: usize = 256;
+
+type Row = (i64, Uuid, i64, i64, i64);
+type PlanRow = (Uuid, Uuid, i64, i64, i64);
+
+/// By subject and period, and in it by node.
+#[derive(Debug, Default)]
+pub(super) struct Charged(BTreeMap<(Subject, Period), BTreeMap<NodeId, Charge>>);
+
+impl Charged {
+    /// What was charged through all nodes.
+    pub(super) fn all(&self, cell: CellId) -> u64 {
+        let nodes = self.0.get(&(cell.budget.subject, cell.period)).into_iter().flat_map(BTreeMap::values);
+        nodes.fold(0, |sum, charge| sum.saturating_add(charge.of(cell.budget.measure)))
+    }
+
+    /// What was charged through one.
+    pub(super) fn through(&self, cell: CellId, node: NodeId) -> u64 {
+        let nodes = self.0.get(&(cell.budget.subject, cell.period));
+        nodes.and_then(|nodes| nodes.get(&node)).map_or(0, |charge| charge.of(cell.budget.measure))
+    }
+
+    fn add(&mut self, of: (Subject, Period), node: Uuid, (credits, tokens, money): (i64, i64, i64)) {
+        let charge = Charge { credits: unsigned(credits), tokens: unsigned(tokens), money: unsigned(money) };
+        let sum = self.0.entry(of).or_default().entry(NodeId(node.as_u128())).or_default();
+        *sum = sum.and(&charge);
+    }
+}
+
+/// What was charged of these cells so far.
+pub(super) async fn of(transaction: &mut Transaction, cells: &[CellId]) -> Result<Charged, StoreError> {
+    let mut charged = Charged::default();
+    let mut asked: BTreeMap<Period, BTreeSet<Subject>> = BTreeMap::new();
+    for cell in cells {
+        asked.entry(cell.period).or_default().insert(cell.budget.subject);
+    }
+    for (period, subjects) in asked {
+        let (mut keys, mut users, mut plans) = (Vec::new(), Vec::new(), false);
+        for subject in subjects {
+            match subject {
+                Subject::Key(KeyNo(no)) => keys.push(no),
+                Subject::User(UserNo(no)) => users.push(no),
+                Subject::Plan(_) | Subject::Global => plans = true,
+            }
+        }
+        for keys in keys.chunks(ASKED_MAX) {
+            for (no, node, credits, tokens, money) in rows(transaction, OF_KEYS, period, keys).await? {
+                charged.add((Subject::Key(KeyNo(no)), period), node, (credits, tokens, money));
+            }
+        }
+        for users in users.chunks(ASKED_MAX) {
+            for (no, node, credits, tokens, money) in rows(transaction, OF_USERS, period, users).await? {
+                charged.add((Subject::User(UserNo(no)), period), node, (credits, tokens, money));
+            }
+        }
+        if plans {
+            let (first, end) = days(period);
+            let rows: Vec<PlanRow> = transaction.query(OF_PLANS).bind(first).bind(end).all().await?;
+            for (plan, node, credits, tokens, money) in rows {
+                charged.add((Subject::Plan(PlanId(plan)), period), node, (credits, tokens, money));
+                charged.add((Subject::Global, period), node, (credits, tokens, money));
+            }
+        }
+    }
+    Ok(charged)
+}
+
+async fn rows(
+    transaction: &mut Transaction,
+    question: &str,
+    period: Period,
+    numbers: &[i64],
+) -> Result<Vec<Row>, StoreError> {
+    let text = text(transaction.kind(), question, numbers.len().next_power_of_two());
+    let (first, end) = days(period);
+    let mut query = transaction.query(AssertSqlSafe(text));
+    for number in crate::batch::padded(numbers) {
+        query = query.bind(number);
+    }
+    Ok(query.bind(first).bind(end).all().await?)
+}
+
+fn days(period: Period) -> (i64, i64) {
+    (i64::from(period.first().0), i64::from(period.next().first().0))
+}
+
+fn text(kind: Kind, question: &str, numbers: usize) -> String {
+    let mut text = question.to_owned();
+    kind.placeholders(numbers, &mut text);
+    text.push_str(" AND d.day >= ");
+    kind.placeholder(numbers + 1, &mut text);
+    text.push_str(" AND d.day < ");
+    kind.placeholder(numbers + 2, &mut text);
+    text
+}
+
+/// Every text that is sent from here.
+#[cfg(test)]
+pub(super) fn texts(kind: Kind) -> Vec<String> {
+    vec![text(kind, OF_KEYS, 2), text(kind, OF_USERS, 2), OF_PLANS.to_owned()]
+}

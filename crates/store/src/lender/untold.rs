@@ -1,0 +1,91 @@
+//! Leases of earlier lives of a node, of which nobody has said what was spent.
+
+use std::time::Duration;
+
+use meter::lease::{CellId, Close, Tick};
+use uuid::Uuid;
+
+use super::charged;
+use super::rows::CellRow;
+use crate::error::StoreError;
+use crate::node::Node;
+use crate::statement::{signed, statements, unsigned};
+
+/// What one transaction closes.
+const CLOSED_MAX: usize = 256;
+
+statements! {
+    UNTOLD = "SELECT b.subject, b.subject_no, b.plan_id, b.measure, b.per, b.first_day, l.incarnation, l.spent, l.base,
+            (SELECT n.base FROM leases n WHERE n.book_id = l.book_id AND n.node_id = l.node_id
+                AND n.incarnation > l.incarnation ORDER BY n.incarnation LIMIT 1) AS next_base
+        FROM leases l JOIN lease_books b ON b.id = l.book_id
+        WHERE l.node_id = $1 AND NOT l.told AND l.incarnation < $2";
+}
+
+/// A lease of an earlier incarnation, and all that was spent of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Untold {
+    /// Its cell.
+    pub cell: CellId,
+    /// Which incarnation's.
+    pub incarnation: u64,
+    /// What was charged through the node while it was its lease.
+    pub spent: u64,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    cell: CellRow,
+    incarnation: i64,
+    spent: i64,
+    base: i64,
+    next_base: Option<i64>,
+}
+
+impl Node {
+    /// The leases of this node's earlier incarnations, each with what was spent of it; all that those had spooled must be in
+    /// the store.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn untold_leases(&self) -> Result<Vec<Untold>, StoreError> {
+        let mut transaction = self.store().snapshot().await?;
+        let query = transaction.query(UNTOLD).bind(self.id()).bind(signed(self.incarnation()));
+        let mut leases = Vec::new();
+        for row in query.all::<Row>().await? {
+            leases.push((row.cell.cell()?, row));
+        }
+        let cells: Vec<CellId> = leases.iter().map(|(cell, _)| *cell).collect();
+        let charged = charged::of(&mut transaction, &cells).await?;
+        transaction.rollback().await?;
+        let untold = leases.into_iter().map(|(cell, row)| {
+            let until = row.next_base.map_or_else(|| charged.through(cell, self.lessee()), unsigned);
+            let spent = until.saturating_sub(unsigned(row.base)).max(unsigned(row.spent));
+            Untold { cell, incarnation: unsigned(row.incarnation), spent }
+        });
+        Ok(untold.collect())
+    }
+
+    /// Closes those leases: what was not spent of them is free again.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn close_untold_leases(&self, ttl: Duration) -> Result<(), StoreError> {
+        let untold = self.untold_leases().await?;
+        for untold in untold.chunks(CLOSED_MAX) {
+            let close = |lease: &Untold| Close { cell: lease.cell, incarnation: lease.incarnation, spent: lease.spent };
+            let closes = untold.iter().map(close).collect();
+            let tick = Tick { node: self.lessee(), incarnation: self.incarnation(), asks: Vec::new(), closes };
+            self.store().lend(&tick, ttl, None).await?;
+        }
+        Ok(())
+    }
+
+    /// This node, as leases name it.
+    #[must_use]
+    pub fn lessee(&self) -> meter::lease::NodeId {
+        let id: Uuid = self.id();
+        meter::lease::NodeId(id.as_u128())
+    }
+}

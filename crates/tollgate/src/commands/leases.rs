@@ -1,0 +1,117 @@
+//! `tollgate leases list|reclaim`.
+
+use std::process::ExitCode;
+
+use config::load::Flags;
+use meter::lease::CellId;
+use meter::{Measure, Per, Subject};
+use serde_json::json;
+use store::{Actor, OpenLease, Store, StoreError};
+
+use crate::cli::{LeasesCommand, LeasesCommands};
+use crate::commands::{block_on, load, moment, open, say};
+use crate::failure;
+
+/// Runs the command against the store.
+pub(crate) fn run(args: &LeasesCommands) -> anyhow::Result<ExitCode> {
+    let (LeasesCommand::List { place, .. } | LeasesCommand::Reclaim { place, .. }) = &args.command;
+    let snapshot = load(place, &Flags::default())?.snapshot;
+    block_on(async {
+        let store = open(&snapshot).await?;
+        let said = act(&store, &args.command).await;
+        store.close().await;
+        say(&said.map_err(|error| failure::of_store(&snapshot, error))?);
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Does it; answers what to say.
+async fn act(store: &Store, command: &LeasesCommand) -> Result<String, StoreError> {
+    Ok(match command {
+        LeasesCommand::List { json: true, .. } => format!("{:#}\n", in_json(&store.open_leases().await?)),
+        LeasesCommand::List { json: false, .. } => {
+            let leases = store.open_leases().await?;
+            if leases.is_empty() { "nothing is lent\n".to_owned() } else { leases.iter().map(line).collect() }
+        }
+        LeasesCommand::Reclaim { node, .. } => {
+            let reclaimed = store.reclaim_leases(&Actor::COMMAND, *node).await?;
+            if reclaimed.is_empty() {
+                return Ok("nothing is stranded: nothing was reclaimed\n".to_owned());
+            }
+            let told = |(lease, unspent): &(OpenLease, u64)| {
+                format!("{}  reclaimed {unspent} of {}\n", lease.node, of_what(lease.cell))
+            };
+            reclaimed.iter().map(told).collect()
+        }
+    })
+}
+
+fn line(lease: &OpenLease) -> String {
+    let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, stranded } = lease;
+    let stranded = if *stranded { "  stranded" } else { "" };
+    let (what, heard) = (of_what(*cell), moment(*heard_at));
+    format!("{node} {incarnation}  granted {granted}, used {used}, spent {spent}  of {what}; heard {heard}{stranded}\n")
+}
+
+fn in_json(leases: &[OpenLease]) -> serde_json::Value {
+    let one = |lease: &OpenLease| {
+        let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, stranded } = lease;
+        json!({
+            "budget": of_what(*cell), "node": node, "incarnation": incarnation, "granted": granted, "used": used,
+            "spent": spent, "heard_at": moment(*heard_at), "stranded": stranded,
+        })
+    };
+    leases.iter().map(one).collect()
+}
+
+/// A budget in a period, in words.
+fn of_what(CellId { budget, period }: CellId) -> String {
+    let unit = match budget.measure {
+        Measure::Credits => "credits",
+        Measure::Tokens => "tokens",
+        Measure::Money => "billionths of a dollar",
+    };
+    let whose = match budget.subject {
+        Subject::Key(no) => format!("key {}", no.0),
+        Subject::User(no) => format!("user {}", no.0),
+        Subject::Plan(id) => format!("plan {}", id.0),
+        Subject::Global => "everybody".to_owned(),
+    };
+    let per = match budget.per {
+        Per::Day => "day",
+        Per::Month => "month",
+    };
+    let first = moment(period.first().start());
+    let first = first.split('T').next().unwrap_or(&first);
+    format!("{unit} of {whose} in the {per} of {first}")
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Day, KeyNo};
+    use meter::{BudgetId, Period};
+
+    use super::*;
+
+    #[test]
+    fn a_lease_is_told_in_words() {
+        let budget = BudgetId::credits_a_day(Subject::Key(KeyNo(7)));
+        let cell = CellId { budget, period: Period::of(Per::Day, Day(20_412)) };
+        let lease = OpenLease {
+            cell,
+            node: uuid::Uuid::nil(),
+            incarnation: 3,
+            granted: 25,
+            used: 11,
+            spent: 10,
+            heard_at: Day(20_412).start(),
+            stranded: true,
+        };
+        assert_eq!(
+            line(&lease),
+            "00000000-0000-0000-0000-000000000000 3  granted 25, used 11, spent 10  of credits of key 7 in the day of \
+             2025-11-20; heard 2025-11-20T00:00:00Z  stranded\n"
+        );
+        assert_eq!(in_json(&[lease])[0]["granted"], 25);
+    }
+}

@@ -1,0 +1,66 @@
+//! Quotas and budgets that several nodes share: what is lent to this one, from the start to what is handed back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use config::Snapshot;
+use meter::lease::{Leases, Timing};
+use store::{LeaseStats, Leasing, Node};
+use telemetry::{Metrics, metrics};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Requests that have something to say to the loop, over all workers; one more is answered that nobody could say.
+const MESSAGES_MAX: usize = 4_096;
+
+/// The loop that holds leases. Dropped, it ends, and what is lent stays lent.
+#[derive(Debug)]
+pub(crate) struct Lessee {
+    tasks: JoinSet<()>,
+    end: watch::Sender<bool>,
+    /// Who asks.
+    pub(crate) leases: Leases,
+}
+
+impl Lessee {
+    /// Starts it; all that earlier runs had spooled must be in the store.
+    pub(crate) fn start(snapshot: &Snapshot, node: &Node, metrics: &Metrics) -> Self {
+        let (queue, messages) = mpsc::channel(MESSAGES_MAX);
+        let (end, mut ended) = watch::channel(false);
+        let (leases, stats) = (Leases::new(queue), Arc::new(LeaseStats::default()));
+        watch_leases(metrics, stats.clone());
+        let timing = Timing { recall_wait: snapshot.lease.recall_wait, ..Timing::default() };
+        let (time, ttl) = (leases.time().clone(), snapshot.lease.ttl);
+        let leasing = Leasing { node: node.clone(), messages, time, timing, ttl, stats };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(store::leases::run(leasing, async move {
+            // An error means that it is dropped.
+            let _ = ended.wait_for(|ended| *ended).await;
+        }));
+        Self { tasks, end, leases }
+    }
+
+    /// Hands back what is lent, once nothing is taken any more.
+    pub(crate) async fn end(mut self) {
+        self.end.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+fn watch_leases(metrics: &Metrics, stats: Arc<LeaseStats>) {
+    metrics.on_scrape(Box::new(move |all| {
+        let counters = [
+            (&all.leases.ticks, &stats.ticks),
+            (&all.leases.failures, &stats.failures),
+            (&all.leases.recalls, &stats.recalls),
+            (&all.leases.waits, &stats.waits),
+            (&all.leases.used_up, &stats.used_up),
+            (&all.leases.withheld, &stats.withheld),
+        ];
+        for (shown, counted) in counters {
+            metrics::set(shown, counted.load(Ordering::Relaxed));
+        }
+        let stranded = stats.stranded.load(Ordering::Relaxed);
+        all.leases.stranded.set(i64::try_from(stranded).unwrap_or(i64::MAX));
+    }));
+}

@@ -1,0 +1,182 @@
+//! A quota that three servers on one PostgreSQL share: exact while they live, stranded at the most when one dies.
+
+use e2e::database::{Database, Rows};
+use e2e::postgres::{Server, Stop};
+use e2e::setup::Folder;
+use e2e::{Call, Gateway, Setup, eventually};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::audit::must;
+use crate::bodies::{CHAT, Format};
+
+const QUOTA: usize = 100;
+/// A busy machine is slow: nobody is told that nobody could say, and no lease is over.
+const PATIENT: &str = "{ttl: 20s, recall_wait: 10s}";
+/// Who waits for a lease of a dead node learns within its time that it is over.
+const MORTAL: &str = "{ttl: 5s, recall_wait: 10s}";
+
+fn setup(lease: &str) -> Setup {
+    Setup::mocked()
+        .plans("{name: hundred, credits_per_day: 100}")
+        .section("lease", lease)
+        .section("connections", "{max: 5000, per_address: 5000}")
+}
+
+/// Three servers, and a key on a plan of 100 credits.
+async fn three(lease: &str) -> ([Gateway; 3], String) {
+    let folder = Folder::on_postgres(Database::new());
+    let (second, third) = (folder.beside(), folder.beside());
+    let first = Gateway::start_in(folder, setup(lease)).await;
+    let nodes = [first, Gateway::start_in(second, setup(lease)).await, Gateway::start_in(third, setup(lease)).await];
+    let key = nodes[0].account("hundred").await.key;
+    (nodes, key)
+}
+
+fn call(key: &str) -> Call {
+    Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(key)
+}
+
+/// Calls all nodes in turn until one refuses; how many passed.
+async fn spend<'a>(nodes: impl IntoIterator<Item = &'a Gateway> + Clone, key: &str) -> usize {
+    let mut passed = 0;
+    for node in nodes.into_iter().collect::<Vec<_>>().into_iter().cycle() {
+        let answer = node.call(call(key)).await;
+        match answer.status() {
+            200 => passed += 1,
+            429 => return passed,
+            _ => panic!("{} {}", answer.head.first, answer.text()),
+        }
+    }
+    passed
+}
+
+async fn refused_everywhere(nodes: &[Gateway], key: &str) {
+    for node in nodes {
+        let answer = node.call(call(key)).await.expect(429);
+        assert_eq!(answer.json()["error"]["code"], "insufficient_quota", "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn of_a_quota_of_100_the_first_100_calls_pass_whichever_of_three_nodes_they_reach() {
+    let (nodes, key) = three(PATIENT).await;
+    assert_eq!(spend(&nodes, &key).await, QUOTA);
+    refused_everywhere(&nodes, &key).await;
+    let usage = nodes[1].counted(&key, 100).await;
+    assert_eq!((&usage["limit"], &usage["remaining"]), (&json!(100), &json!(0)));
+}
+
+#[tokio::test]
+async fn of_600_at_once_over_three_nodes_exactly_100_pass() {
+    let (nodes, key) = three(PATIENT).await;
+    let mut calls = JoinSet::new();
+    for nth in 0..600 {
+        let (call, to) = (call(&key), nodes[nth % 3].proxy);
+        calls.spawn(async move { call.send(to).await });
+    }
+    let statuses: Vec<u16> = calls.join_all().await.iter().map(e2e::Answer::status).collect();
+    let passed = statuses.iter().filter(|status| **status == 200).count();
+    assert_eq!((passed, statuses.iter().filter(|status| **status == 429).count()), (QUOTA, 500), "{statuses:?}");
+    refused_everywhere(&nodes, &key).await;
+}
+
+#[tokio::test]
+async fn what_a_killed_node_holds_is_stranded_until_it_is_back_and_nothing_is_spent_twice() {
+    let ([one, other, dies], key) = three(MORTAL).await;
+    // A node that has let some in holds more than they needed.
+    for _ in 0..10 {
+        dies.call(call(&key)).await.expect(200);
+    }
+    dies.counted(&key, 10).await;
+    let folder = dies.crash().folder;
+    // What it held is not lent to anybody, and nobody can say that it is used: a refusal waits for its deadline.
+    let alive = [one, other];
+    let passed = spend(&alive, &key).await;
+    assert!(passed <= QUOTA - 10, "{passed}");
+    let back = Gateway::start_in(folder, setup(MORTAL)).await;
+    let returned = spend([&back], &key).await;
+    assert_eq!(10 + passed + returned, QUOTA);
+    refused_everywhere(&alive, &key).await;
+}
+
+#[tokio::test]
+async fn a_node_that_ends_hands_everything_back() {
+    let ([one, other, ends], key) = three(PATIENT).await;
+    for _ in 0..10 {
+        ends.call(call(&key)).await.expect(200);
+    }
+    let ended = ends.stop().await;
+    assert!(!ended.stderr.contains("stays lent"), "{}", ended.stderr);
+    let rows = Rows { data: &ended.folder.data(), database: ended.folder.database() };
+    // The others have not asked for anything.
+    assert_eq!(rows.number("SELECT count(*) FROM leases WHERE NOT closed").await, 0);
+    assert_eq!(spend([&one, &other], &key).await, QUOTA - 10);
+}
+
+#[tokio::test]
+async fn while_postgresql_is_away_only_what_is_lent_is_used_and_nothing_twice_when_it_is_back() {
+    let mut server = Server::start().await;
+    let folder = Folder::on_postgres(Database::on(server.url()));
+    let beside = folder.beside();
+    let lease = "{ttl: 20s, recall_wait: 250ms}";
+    let nodes = [Gateway::start_in(folder, setup(lease)).await, Gateway::start_in(beside, setup(lease)).await];
+    let key = nodes[0].account("hundred").await.key;
+    let mut passed = 0;
+    for node in nodes.iter().cycle().take(10) {
+        passed += usize::from(ask(node, &key).await == 200);
+    }
+    server.stop(Stop::Fast).await;
+    let before = passed;
+    for node in &nodes {
+        while ask(node, &key).await == 200 {
+            passed += 1;
+        }
+        let told = node.call(call(&key)).await.expect(503).json();
+        assert_eq!(told["error"]["code"], "quota_withheld", "{told}");
+    }
+    // A node is lent at most a quarter of what is left.
+    assert!(passed - before <= 50, "{before} and {passed}");
+    server.resume().await;
+    for node in &nodes {
+        eventually("the quota is used up", async || match ask(node, &key).await {
+            429 => Some(()),
+            status => {
+                passed += usize::from(status == 200);
+                None
+            }
+        })
+        .await;
+    }
+    assert_eq!(passed, QUOTA);
+}
+
+/// A call's status: passed, used up, or nobody could say.
+async fn ask(node: &Gateway, key: &str) -> u16 {
+    let answer = node.call(call(key)).await;
+    assert!([200, 429, 503].contains(&answer.status()), "{answer:?}");
+    answer.status()
+}
+
+#[tokio::test]
+async fn what_a_dead_node_was_lent_is_shown_and_reclaimed() {
+    let ([one, other, dies], key) = three(MORTAL).await;
+    for _ in 0..10 {
+        dies.call(call(&key)).await.expect(200);
+    }
+    dies.counted(&key, 10).await;
+    let folder = dies.crash().folder;
+    let nothing = must(one.folder(), &["leases", "reclaim"]).await;
+    assert!(nothing.contains("nothing is stranded"), "{nothing}");
+    // It was silent for long, and holds what it had not used.
+    let data = folder.data();
+    let rows = Rows { data: &data, database: folder.database() };
+    let long_ago = "UPDATE leases SET heard_at = heard_at - 100000000, granted = 30, spent = 10, used = 10";
+    rows.execute(long_ago, long_ago).await;
+    let listed: Value = serde_json::from_str(&must(one.folder(), &["leases", "list", "--json"]).await).unwrap();
+    assert_eq!((&listed[0]["granted"], &listed[0]["stranded"]), (&json!(30), &json!(true)), "{listed}");
+    let told = must(one.folder(), &["leases", "reclaim"]).await;
+    assert!(told.contains("reclaimed 20 of credits of user"), "{told}");
+    assert_eq!(rows.number("SELECT count(*) FROM audit_log WHERE action = 'lease.reclaim'").await, 1);
+    assert_eq!(spend([&one, &other], &key).await, QUOTA - 10);
+}
