@@ -20,9 +20,18 @@ pub(crate) enum StatusWord {
     Suspended,
 }
 
+/// How long a budget's period is: a day or a month of UTC.
+#[derive(ToSchema)]
+#[schema(as = Per, rename_all = "snake_case")]
+#[expect(dead_code, reason = "it stands for `access::Per`")]
+pub(crate) enum PerWord {
+    Day,
+    Month,
+}
+
 #[cfg(test)]
 mod tests {
-    use access::{Role, UserStatus};
+    use access::{Per, Role, UserStatus};
     use utoipa::PartialSchema;
     use utoipa::openapi::{RefOr, Schema};
 
@@ -39,6 +48,7 @@ mod tests {
             (roles.as_slice(), statuses.as_slice()),
             (&["admin", "member"].map(String::from)[..], &["active", "suspended"].map(String::from)[..])
         );
+        assert_eq!(words(&PerWord::schema()), Per::ALL.map(|per| per.as_str().to_owned()));
         assert!(roles.iter().all(|word| Role::parse(word).is_some_and(|role| role.as_str() == word)));
         assert!(statuses.iter().all(|word| UserStatus::parse(word).is_some_and(|status| status.as_str() == word)));
     }

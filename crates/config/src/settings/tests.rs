@@ -57,6 +57,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("spool.max_size", "64MiB", "64MiB"),
     ("spool.durability", "process", "process"),
     ("retention.events", "forever", "forever"),
+    ("retention.raw_usage", "2d", "2d"),
     ("lease.ttl", "3s", "3s"),
     ("lease.recall_wait", "100ms", "100ms"),
     ("timeouts.connect", "250ms", "250ms"),

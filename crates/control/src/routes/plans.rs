@@ -16,6 +16,7 @@ use crate::input::{self, Segment};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
+use crate::words::PerWord;
 
 /// All plans, by name.
 #[derive(Debug, Serialize, ToSchema)]
@@ -123,8 +124,8 @@ struct PlanBudget {
     #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<u64>,
-    /// `day` or `month`.
-    #[schema(pattern = "^(day|month)$")]
+    /// How long its period is.
+    #[schema(value_type = PerWord)]
     per: String,
 }
 
