@@ -126,14 +126,14 @@ impl Limits {
     }
 
     /// What the limits would still let one request use at `at`, each measure by its tightest budget; `u64::MAX` where
-    /// nothing limits it. Another request may take it first.
+    /// nothing limits it. Another request may take it first, and what other nodes use is not in it.
     #[must_use]
     pub fn left(&self, at: Timestamp) -> Charge {
         let none = Charge { credits: u64::MAX, tokens: u64::MAX, money: u64::MAX };
         self.cells(at).fold(none, |left, (budget, cell)| {
             let Some(most) = budget.most else { return left };
             let measure = budget.id.measure;
-            let of_budget = most.min(cell.allowance()).saturating_sub(cell.used());
+            let of_budget = most.saturating_sub(cell.used());
             left.with(measure, left.of(measure).min(of_budget))
         })
     }
