@@ -191,7 +191,7 @@ impl Loaded {
             retention,
             lease,
             timeouts,
-            sizes: Sizes { headers_bytes_max, body_bytes_max, buffered_bytes_max },
+            sizes,
             providers,
             mock,
             models,
@@ -233,9 +233,7 @@ impl Loaded {
         list.kept(store, *spool, *retention);
         list.lease(*lease);
         list.timeouts("timeouts", timeouts);
-        list.put("sizes.headers", Value::size(u64::try_from(*headers_bytes_max).unwrap_or(u64::MAX)));
-        list.put("sizes.body", Value::size(*body_bytes_max));
-        list.put("sizes.buffered", Value::size(*buffered_bytes_max));
+        list.sizes(sizes);
         list.providers(providers, mock, &self.environment);
         list.models(models, &mock.models);
         list.prices(prices);
@@ -281,6 +279,12 @@ impl Listing<'_> {
         for (key, kept) in [("retention.events", events), ("retention.raw_usage", raw_usage)] {
             self.put(key, kept.map_or(Value::text("forever"), Value::duration));
         }
+    }
+
+    fn sizes(&mut self, Sizes { headers_bytes_max, body_bytes_max, buffered_bytes_max }: &Sizes) {
+        self.put("sizes.headers", Value::size(u64::try_from(*headers_bytes_max).unwrap_or(u64::MAX)));
+        self.put("sizes.body", Value::size(*body_bytes_max));
+        self.put("sizes.buffered", Value::size(*buffered_bytes_max));
     }
 
     fn lease(&mut self, Lease { ttl, recall_wait }: Lease) {

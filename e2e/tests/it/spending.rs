@@ -102,10 +102,11 @@ async fn what_hangs_in_a_crash_counts_with_all_that_it_was_admitted_for() {
     let gateway = Gateway::start(setup()).await;
     let key = gateway.account("small").await.key;
     let (call, to) = (Call::json(CHAT, &chat("up/hang", 600)).key(&key), gateway.proxy);
-    let hangs = tokio::spawn(async move { call.attempt(to).await.is_err() });
+    let mut hanging = JoinSet::new();
+    hanging.spawn(async move { call.attempt(to).await.is_err() });
     eventually("it hangs", async || (mock.requests("hang").await == 1).then_some(())).await;
     let again = Gateway::start_in(gateway.crash().folder, setup()).await;
-    assert!(hangs.await.unwrap());
+    assert_eq!(hanging.join_all().await, [true]);
     let event = store::events(again.folder(), 1).await.remove(0);
     assert_eq!(event.outcome, "interrupted");
     let held = store::number(again.folder(), TOKENS).await;

@@ -44,8 +44,8 @@ impl Exchange {
 }
 
 fn unrecorded(error: &SpoolError) -> Problem {
-    match error {
-        SpoolError::Full { .. } => budget::unrecordable().because(error),
-        _ => Problem::new(Refusal::Internal, "the begin of the request cannot be recorded").because(error),
+    if matches!(error, SpoolError::Full { .. }) {
+        return budget::unrecordable().because(error);
     }
+    Problem::new(Refusal::Internal, "the begin of the request cannot be recorded").because(error)
 }

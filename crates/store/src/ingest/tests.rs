@@ -174,7 +174,7 @@ async fn each_figure_stands_in_its_column() {
         let charged = "day=34 credits=35 charged_tokens=36 charged_nano=37";
         expect(&plans[0], &format!("{charged} plan_id={plan} node_id={}", node.id().simple()));
         let raw = table(&store, "usage_raw").await;
-        expect(&raw[0], &format!("event_id={} no=1 raw={{}}", id));
+        expect(&raw[0], &format!("event_id={id} no=1 raw={{}}"));
         let models = table(&store, "daily_models").await;
         expect(
             &models[0],
@@ -544,7 +544,7 @@ async fn an_open_request_is_kept_when_its_segment_goes_and_forgotten_with_its_en
             spool.writers[0].append(&counts(1)).unwrap();
             drain(&node, &mut spool.reader, &IngestStats::default()).await.unwrap();
         }
-        assert_eq!(node.carried().await.unwrap(), [kept.clone()]);
+        assert_eq!(node.carried().await.unwrap(), std::slice::from_ref(&kept));
         drop(spool);
         // As the next start finds it.
         let (ingested, carried) = (node.ingested().await.unwrap(), node.carried().await.unwrap());
