@@ -71,6 +71,8 @@ pub struct Ask {
     pub want: u64,
     /// How much more the first of its waiting requests needs; 0 where none waits.
     pub need: u64,
+    /// How much more those of them need that fitted together into what was left when it heard last; 0 where none did.
+    pub run: u64,
     /// How much more all of its waiting requests need; not less than `need`.
     pub queued: u64,
     /// The latest recall that it had heard of when it asked; it has handed back what it did not use.

@@ -64,6 +64,8 @@ struct Lease {
     /// Asks since the last answer.
     unheard: u32,
     term: u64,
+    /// What nobody had been granted, when it was heard last.
+    left: u64,
     /// The latest recall that was heard of, and the one that was answered.
     recall: u64,
     ceded: u64,
@@ -130,6 +132,7 @@ impl Lease {
             answered: true,
             unheard: 0,
             term: 0,
+            left: 0,
             recall: 0,
             ceded: 0,
             pressed_until: Mono(0),
@@ -175,6 +178,19 @@ impl Lease {
     /// What should be free here soon.
     fn target(&self) -> u64 {
         self.queued().saturating_add(self.pace.saturating_mul(TICKS_AHEAD))
+    }
+
+    /// What the first of those that wait need together, as many as fitted into what was left.
+    fn run(&self, free: u64) -> u64 {
+        let fits = free.saturating_add(self.left);
+        let mut run = 0_u64;
+        for waiting in &self.waiting {
+            match run.checked_add(waiting.waiter.amount) {
+                Some(longer) if longer <= fits => run = longer,
+                _ => break,
+            }
+        }
+        run
     }
 
     /// What all that wait need.
@@ -367,7 +383,7 @@ impl<R: Rules> Holder<R> {
             if let Some(lease) = self.leases.get_mut(&grant.cell)
                 && self.rules.believes(grant.seq, lease.seq)
             {
-                (lease.answered, lease.unheard, lease.term) = (true, 0, grant.term);
+                (lease.answered, lease.unheard, lease.term, lease.left) = (true, 0, grant.term, grant.left);
                 if !lease.over {
                     let deadline = self.rules.deadline(lease.sent_at, now, heard.ttl);
                     lease.cell.allow(grant.granted, deadline);
@@ -421,7 +437,7 @@ fn ask<R: Rules>(
         waiting.asked = lease.seq;
     }
     let first = lease.waiting.front().map_or(0, |waiting| waiting.waiter.amount);
-    let queued = lease.queued();
+    let (run, queued) = (lease.run(free), lease.queued());
     Some(Ask {
         cell: id,
         term: lease.term,
@@ -431,6 +447,7 @@ fn ask<R: Rules>(
         spent: lease.cell.spent().min(used),
         want: if lease.over || idle { 0 } else { target.saturating_sub(free) },
         need: if lease.over { 0 } else { first.saturating_sub(free) },
+        run: if lease.over { 0 } else { run.saturating_sub(free) },
         queued: if lease.over { 0 } else { queued.saturating_sub(free) },
         ceded: lease.ceded,
         limit: lease.cell.limit(),

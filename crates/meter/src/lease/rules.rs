@@ -85,15 +85,15 @@ pub trait Rules {
         limit.saturating_sub(granted).saturating_sub(closed)
     }
 
-    /// Lender: how much of `left` an ask gets: its share, or exactly what waiting requests need, all of them or the first.
+    /// Lender: how much of `left` an ask gets: its share, or exactly what waiting requests need, all of them, the
+    /// first ones that fit, or the first.
     /// `pressed` is where somebody else waits: then nobody gets more than that.
     fn more(&self, ask: &Ask, left: u64, (live, pressed): (u64, bool)) -> u64 {
         let share = if pressed { 0 } else { left / SHARE.saturating_mul(live.max(1)) };
-        match (ask.queued <= left, ask.need <= left) {
-            (true, _) => ask.want.min(share).max(ask.queued),
-            (false, true) => ask.need,
-            (false, false) => 0,
+        if ask.queued <= left {
+            return ask.want.min(share).max(ask.queued);
         }
+        [ask.run.max(ask.need), ask.need].into_iter().find(|more| *more <= left).unwrap_or(0)
     }
 
     /// Lender: whether it lends for a period at all.

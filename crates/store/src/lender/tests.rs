@@ -143,7 +143,20 @@ fn empty(node: NodeId, incarnation: u64) -> Tick {
 }
 
 fn wants(cell: CellId, seq: u64, need: u64) -> Ask {
-    Ask { cell, term: 0, seq, ceiling: 0, used: 0, spent: 0, want: need, need, queued: need, ceded: 0, limit: 100 }
+    Ask {
+        cell,
+        term: 0,
+        seq,
+        ceiling: 0,
+        used: 0,
+        spent: 0,
+        want: need,
+        need,
+        run: 0,
+        queued: need,
+        ceded: 0,
+        limit: 100,
+    }
 }
 
 async fn charge(store: &Store, node: Uuid, day: Day, credits: u64) {

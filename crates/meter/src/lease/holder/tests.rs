@@ -100,10 +100,11 @@ fn who_waits_is_woken_in_turn_and_refused_only_by_news_from_after_it_came() {
     }
     assert_eq!(holder.review(Mono(2 * MS)), [], "nobody overtakes");
     let ask = holder.tick(Mono(3 * MS)).asks[0];
-    assert_eq!((ask.ceiling, ask.need, ask.queued), (10, 14, 15));
+    assert_eq!((ask.ceiling, ask.need, ask.run, ask.queued), (10, 14, 15, 15));
     let pressing = Grant { round: 5, drained: 4, ..grant(2, 10, 3) };
     assert_eq!(holder.heard(&answer(&[pressing], &[], &[]), Mono(4 * MS)), []);
-    holder.tick(Mono(29 * MS));
+    let ask = holder.tick(Mono(29 * MS)).asks[0];
+    assert_eq!((ask.need, ask.run, ask.queued), (14, 0, 15), "nothing fits into the 3 that are left");
     let drained = Grant { round: 6, drained: 5, ..grant(3, 10, 3) };
     assert_eq!(holder.heard(&answer(&[drained], &[], &[]), Mono(30 * MS)), [verdict(2, Verdict::UsedUp)]);
     assert_eq!(holder.review(Mono(31 * MS)), [verdict(3, Verdict::Retry)]);

@@ -25,7 +25,7 @@ fn lender(limit: u64) -> Lender {
 
 fn wants(seq: u64, ceiling: u64, want: u64) -> Ask {
     let (cell, used) = (cell(), ceiling);
-    Ask { cell, term: 0, seq, ceiling, used, spent: 0, want, need: 0, queued: 0, ceded: 0, limit: 0 }
+    Ask { cell, term: 0, seq, ceiling, used, spent: 0, want, need: 0, run: 0, queued: 0, ceded: 0, limit: 0 }
 }
 
 fn needs(seq: u64, ceiling: u64, need: u64) -> Ask {
@@ -58,6 +58,15 @@ fn one_gets_a_share_of_what_is_left_or_what_a_request_needs() {
     assert_eq!(granted(&mut one, (A, 1), needs(2, 25, 50), 0), 75, "what a request needs");
     assert_eq!(granted(&mut one, (B, 1), needs(2, 9, 17), 0), 9, "16 are left: part of it helps nobody");
     assert_eq!(one.taken(cell()), (84, 0));
+}
+
+#[test]
+fn of_a_burst_that_is_larger_than_what_is_left_those_get_some_that_fit() {
+    let mut one = lender(100);
+    let burst = Ask { run: 60, queued: 1_000, ..needs(1, 0, 1) };
+    assert_eq!(granted(&mut one, (A, 1), burst, 0), 60);
+    let late = Ask { run: 60, queued: 940, ..needs(2, 60, 1) };
+    assert_eq!(granted(&mut one, (A, 1), late, 0), 61, "40 are left, fewer than were heard of: the first gets its own");
 }
 
 #[test]
