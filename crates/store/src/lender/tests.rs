@@ -44,8 +44,9 @@ impl Chance {
         let used = self.below(ceiling + 1);
         let need = self.below(3) * self.below(30);
         let (spent, queued) = (self.below(used + 1), if need == 0 { 0 } else { need + self.below(20) });
+        let run = self.below(queued + 1);
         let (seq, term, ceded, want) = (self.below(60), self.below(2), self.below(4), queued + self.below(20));
-        Ask { cell, term, seq, ceiling, used, spent, want, need, queued, ceded, limit: 100 }
+        Ask { cell, term, seq, ceiling, used, spent, want, need, run, queued, ceded, limit: 100 }
     }
 }
 
