@@ -158,7 +158,8 @@ async fn a_secret_without_grace_is_refused_within_a_second_and_the_key_goes_on()
     assert!(refused.text().contains("replaced"), "{}", refused.text());
     assert_eq!((&rotated["id"], &rotated["label"]), (&made["id"], &made["label"]));
     // Until it was refused it may have been served.
-    let usage = gateway.counted(&owner.key, gateway.used(&owner.key).await).await;
+    let served = gateway.mock().requests("tokens-1").await;
+    let usage = gateway.counted(&owner.key, served).await;
     assert_eq!(usage["by_key"].as_array().unwrap().len(), 1, "usage is the key's, whatever its secret: {usage}");
     for text in [gateway.stderr(), gateway.stdout(), gateway.metrics().await] {
         assert!(!text.contains(&old[9..]) && !text.contains(&new[9..]));

@@ -11,6 +11,11 @@ use crate::store;
 const TOKENS: &str = "SELECT sum(charged_tokens) FROM usage_events";
 const MONEY: &str = "SELECT sum(charged_nano) FROM usage_events";
 
+/// More calls than the budget holds, however little each uses.
+const AT_ONCE: usize = 300;
+/// On a PostgreSQL: a busy machine is slow, and nobody is told that nobody could say.
+const PATIENT: &str = "{ttl: 20s, recall_wait: 10s}";
+
 fn chat(model: &str, max_tokens: u64) -> Value {
     let mut body = Format::Chat.body(model, false);
     body["max_completion_tokens"] = max_tokens.into();
@@ -19,7 +24,7 @@ fn chat(model: &str, max_tokens: u64) -> Value {
 
 /// A day's budget of everybody on the plan `small`, each.
 fn small(budget: &str) -> Setup {
-    Setup::mocked().plans(&format!("{{name: small, budgets: [{{{budget}, per: day}}]}}"))
+    Setup::mocked().plans(&format!("{{name: small, budgets: [{{{budget}, per: day}}]}}")).section("lease", PATIENT)
 }
 
 /// Waits until so many calls that were not refused are stored.
@@ -39,7 +44,7 @@ async fn calls_at_once_never_use_more_than_a_budget_of_tokens() {
     let gateway = Gateway::start(small("tokens: 5000")).await;
     let key = gateway.account("small").await.key;
     let mut calls = JoinSet::new();
-    for _ in 0..100 {
+    for _ in 0..AT_ONCE {
         let call = Call::json(CHAT, &chat("mock/tokens-20", 20)).key(&key);
         let to = gateway.proxy;
         calls.spawn(async move { call.send(to).await });
@@ -51,9 +56,9 @@ async fn calls_at_once_never_use_more_than_a_budget_of_tokens() {
         assert_eq!(refused.header("retry-after"), None);
         assert!(refused.text().contains("5000 tokens"), "{}", refused.text());
     }
-    assert!((1..100).contains(&passed), "{passed} passed");
+    assert!((1..AT_ONCE).contains(&passed), "{passed} passed");
     served(&gateway, passed).await;
-    let metric = format!("tollgate_refusals_total{{code=\"budget_exceeded\"}} {}", 100 - passed);
+    let metric = format!("tollgate_refusals_total{{code=\"budget_exceeded\"}} {}", AT_ONCE - passed);
     assert!(gateway.metrics().await.contains(&metric));
     // What the calls reserved and did not use came back, so more fit in one by one, until no other does.
     let mut more = 0;
@@ -72,6 +77,7 @@ async fn a_budget_of_money_is_remembered_over_restarts_and_crashes() {
         Setup::provider("mock", mock.address())
             .section("prices", "[{model: up/tokens-9, input: \"1\", output: \"1000\"}]")
             .plans("{name: small, budgets: [{money: \"0.5 USD\", per: month}]}")
+            .section("lease", PATIENT)
     };
     let gateway = Gateway::start(setup()).await;
     let key = gateway.account("small").await.key;
@@ -98,7 +104,11 @@ async fn a_budget_of_money_is_remembered_over_restarts_and_crashes() {
 #[tokio::test]
 async fn what_hangs_in_a_crash_counts_with_all_that_it_was_admitted_for() {
     let mock = Mock::start().await;
-    let setup = || Setup::provider("mock", mock.address()).plans("{name: small, budgets: [{tokens: 3000, per: day}]}");
+    let setup = || {
+        Setup::provider("mock", mock.address())
+            .plans("{name: small, budgets: [{tokens: 3000, per: day}]}")
+            .section("lease", PATIENT)
+    };
     let gateway = Gateway::start(setup()).await;
     let key = gateway.account("small").await.key;
     let (call, to) = (Call::json(CHAT, &chat("up/hang", 600)).key(&key), gateway.proxy);
@@ -112,10 +122,12 @@ async fn what_hangs_in_a_crash_counts_with_all_that_it_was_admitted_for() {
     let held = store::number(again.folder(), TOKENS).await;
     assert!((600..2_000).contains(&held), "{held}");
     // The rest of the day it has less, and what it used nobody is billed for.
-    let refused = again.call(Call::json(CHAT, &chat("up/tokens-1", 2_000)).key(&key)).await.expect(429);
-    assert!(refused.text().contains(&format!("{held} used")), "{held}: {}", refused.text());
+    again.call(Call::json(CHAT, &chat("up/tokens-1", 2_000)).key(&key)).await.expect(429);
     again.call(Call::json(CHAT, &chat("up/tokens-1", 10)).key(&key)).await.expect(200);
-    assert_eq!(store::number(again.folder(), "SELECT count(*) FROM usage_events WHERE cost_nano > 0").await, 0);
+    assert_eq!(
+        store::number(again.folder(), "SELECT count(cost_nano) FROM usage_events WHERE outcome = 'interrupted'").await,
+        0
+    );
     // Nothing is counted again.
     let third = Gateway::start_in(again.crash().folder, setup()).await;
     served(&third, 2).await;
@@ -166,10 +178,13 @@ async fn the_answers_limit_is_lowered_to_what_is_left_where_that_is_wished_for()
 
 #[tokio::test]
 async fn everybodys_budget_holds_everybody() {
-    let setup = Setup::mocked().section("budgets", "{limits: [{dimension: global, tokens: 500, per: month}]}");
+    let setup = Setup::mocked()
+        .section("budgets", "{limits: [{dimension: global, tokens: 1500, per: month}]}")
+        .section("lease", PATIENT);
     let gateway = Gateway::start(setup).await;
     let (one, other) = (gateway.key().await, gateway.key().await);
     let call = |key: &str| Call::json(CHAT, &chat("mock/tokens-20", 20)).key(key);
+    gateway.call(call(&one)).await.expect(200);
     while gateway.call(call(&one)).await.status() == 200 {}
     let refused = gateway.call(call(&other)).await.expect(429);
     assert!(refused.text().contains("for this gateway"), "{}", refused.text());
