@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use access::{Day, KeyNo, Mono, Timestamp, UserNo};
+use access::{Day, Mono, Timestamp};
 
 use crate::account::{Accounts, Authority};
 use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
@@ -175,12 +175,6 @@ impl Meter {
             Subject::Global => self.accounts.everybody.clone(),
         };
         account.cell((budget.measure, budget.per), day, self.authority).carry(spent);
-    }
-
-    /// [`Meter::restore`] of the credits of a day, which are the key's and its user's.
-    pub fn restore_credits(&self, (user, key): (UserNo, KeyNo), day: Day, credits: u64) {
-        self.restore(BudgetId::credits_a_day(Subject::Key(key)), day, credits);
-        self.restore(BudgetId::credits_a_day(Subject::User(user)), day, credits);
     }
 
     /// How reservations ended.

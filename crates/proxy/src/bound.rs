@@ -24,12 +24,12 @@ pub(crate) struct Sized<'a> {
     pub(crate) limits: Option<models::Limits>,
 }
 
-impl Holding<'_> {
-    /// Whether what a call may use must be known before it goes out.
-    pub(crate) fn asks(&self) -> bool {
-        self.limits.limits(Measure::Tokens) || self.limits.limits(Measure::Money)
-    }
+/// Whether what a call may use must be known before it goes out.
+pub(crate) fn is_asked(limits: &Limits) -> bool {
+    limits.limits(Measure::Tokens) || limits.limits(Measure::Money)
+}
 
+impl Holding<'_> {
     /// The tokens and the money to reserve, and the limit to be written into the body to stay within what is left.
     pub(crate) fn bound(&self, sized: &Sized<'_>) -> Result<(Charge, Option<Lowered>), Problem> {
         let Sized { extent, price, limits, .. } = sized;

@@ -12,7 +12,7 @@ use meter::{Charge, Limits};
 
 use crate::answer::Problem;
 use crate::body::{self, Arriving, Bounds};
-use crate::bound::{Holding, Sized};
+use crate::bound::{self, Holding, Sized};
 use crate::exchange::{Call, Exchange};
 use crate::gate::Held;
 use crate::inflate::{self, Coding};
@@ -78,10 +78,11 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
     };
     exchange.asks(call.clone());
     let mut charge = (!call.free).then(|| Charge::credits(credits.0.into()));
-    let holding = Holding { limits, budgets: &exchange.snapshot.budgets, at: exchange.worker().shared.clock.now() };
     if let Some(charge) = &mut charge
-        && holding.asks()
+        && bound::is_asked(limits)
     {
+        let at = exchange.worker().shared.clock.now();
+        let holding = Holding { limits, budgets: &exchange.snapshot.budgets, at };
         let extent = extent(called, &asked, &body).await?;
         let (provider, model) = (&call.provider, &*call.model);
         let price = exchange.snapshot.price(provider, model, None);

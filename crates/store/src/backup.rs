@@ -7,6 +7,8 @@ use std::io;
 use std::path::Path;
 
 use access::{Clock, Timestamp};
+use meter::Per;
+use meter::budget::Period;
 
 pub use draft::Draft;
 pub use successor::Successor;
@@ -137,11 +139,12 @@ pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack
     let unsuspended: Vec<(uuid::Uuid,)> = backup.query(UNSUSPENDED).all().await?;
     let suspended: Vec<(uuid::Uuid,)> = current.query(SUSPENDED).all().await?;
     let users = unsuspended.iter().filter(|user| suspended.binary_search(user).is_ok()).count();
-    let day = current.clock().now().day();
-    let sum = |spent: Vec<(access::UserNo, access::KeyNo, u64)>| {
-        spent.into_iter().fold(0_u64, |sum, (_, _, credits)| sum.saturating_add(credits))
+    let today = Period::of(Per::Day, current.clock().now().day());
+    let credits = async |store: &Store| -> Result<u64, StoreError> {
+        let users = store.charges(today).await?.users;
+        Ok(users.into_iter().fold(0_u64, |sum, (_, charge)| sum.saturating_add(charge.credits)))
     };
-    let (now, then) = (sum(current.day_credits(day).await?), sum(backup.day_credits(day).await?));
+    let (now, then) = (credits(current).await?, credits(backup).await?);
     Ok(BroughtBack { keys, secrets, passwords, users, credits: now.saturating_sub(then) })
 }
 

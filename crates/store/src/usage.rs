@@ -30,7 +30,6 @@ statements! {
         d.reasoning_tokens, d.cost_nano, d.unpriced_requests
         FROM daily_usage d LEFT JOIN api_keys k ON k.no = d.key_no
         WHERE d.user_no = $1 AND d.day = $2 AND d.key_no = $3";
-    CREDITS_OF_DAY = "SELECT user_no, key_no, CAST(sum(credits) AS BIGINT) FROM daily_usage WHERE day = $1 GROUP BY user_no, key_no";
 }
 
 /// What was used.
@@ -163,15 +162,6 @@ impl Store {
             }
         }
         Ok(usage)
-    }
-
-    /// Credits used on a day by every caller that used any: what the meter is rebuilt from.
-    ///
-    /// # Errors
-    /// What the database meets.
-    pub async fn day_credits(&self, day: Day) -> Result<Vec<(UserNo, KeyNo, u64)>, StoreError> {
-        let rows: Vec<(i64, i64, i64)> = self.query(CREDITS_OF_DAY).bind(i64::from(day.0)).all().await?;
-        Ok(rows.into_iter().map(|(user, key, credits)| (UserNo(user), KeyNo(key), unsigned(credits))).collect())
     }
 }
 

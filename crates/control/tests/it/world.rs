@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use access::token::Signer;
 use access::{
-    ApiKey, Clock, Directory, Ids, KeyId, MasterKey, NanoUsd, Plan, PlanId, RequestId, Revision, Secret, Timestamp,
-    UserId, UserNo, UserStatus, Vault,
+    ApiKey, Clock, Day, Directory, Ids, KeyId, MasterKey, NanoUsd, Plan, PlanId, RequestId, Revision, Secret,
+    Timestamp, UserId, UserNo, UserStatus, Vault,
 };
 use config::Live;
 use control::{Limits, Serves, State};
-use meter::{Attempt, Caller, Charge, Meter, Outcome, Source, Usage, UsageEvent};
+use meter::{Attempt, BudgetId, Caller, Charge, Meter, Outcome, Source, Subject, Usage, UsageEvent};
 use serde_json::Value;
 use spool::{Record, Spool};
 use store::ingest::IngestStats;
@@ -72,6 +72,13 @@ pub(crate) fn defaults() -> config::Snapshot {
 }
 
 impl World {
+    /// Credits that the live meter knows of: the key's, and its user's.
+    pub(crate) fn has_spent(&self, Caller { user, key, .. }: Caller, day: Day, credits: u64) {
+        for subject in [Subject::Key(key), Subject::User(user)] {
+            self.meter.restore(BudgetId::credits_a_day(subject), day, credits);
+        }
+    }
+
     pub(crate) async fn start() -> Self {
         Self::start_on("127.0.0.1:0").await
     }

@@ -1,7 +1,8 @@
 use access::{NanoUsd, PlanId};
-use meter::{Attempt, Caller, Charge, Source, UsageEvent};
+use meter::budget::Period;
+use meter::{Attempt, Caller, Charge, Per, Source, UsageEvent};
 use spool::Record;
-use store::{DayUsage, Totals};
+use store::{Charges, DayUsage, Totals};
 
 use crate::world::{NOW, World, attempt, caller, key, requests, user};
 
@@ -54,7 +55,7 @@ pub(crate) async fn open_routes_are_nobodys_usage(world: &World) {
     let stats = world.ingest(&store, &records).await;
     assert_eq!(stats.events.into_inner(), 1);
     assert_eq!(requests(&store, caller, NOW.day()).await, 0);
-    assert_eq!(store.day_credits(NOW.day()).await.unwrap(), []);
+    assert_eq!(store.charges(Period::of(Per::Day, NOW.day())).await.unwrap(), Charges::default());
 }
 
 pub(crate) async fn a_sum_that_nobody_can_owe_ends_at_the_most(world: &World) {
@@ -127,7 +128,10 @@ pub(crate) async fn credits_of_a_day_rebuild_the_meter(world: &World) {
         world.counts(Some(bob), 3),
     ];
     world.ingest(&store, &records).await;
-    let mut credits = store.day_credits(NOW.day()).await.unwrap();
-    credits.sort_unstable();
-    assert_eq!(credits, [(ada.user, ada.key, 42), (bob.user, bob.key, 12)]);
+    let charges = store.charges(Period::of(Per::Day, NOW.day())).await.unwrap();
+    let [of_ada, of_bob] = [42, 12].map(Charge::credits);
+    let mut keys = charges.keys;
+    keys.sort_unstable_by_key(|(key, _)| *key);
+    assert_eq!(keys, [(ada.key, of_ada), (bob.key, of_bob)]);
+    assert_eq!(charges.users, [(ada.user, of_ada), (bob.user, of_bob)]);
 }

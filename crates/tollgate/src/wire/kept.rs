@@ -6,9 +6,10 @@ use std::sync::Arc;
 use access::{Clock, Secret};
 use config::Snapshot;
 use config::snapshot::{Durability, Signup, SignupMode};
-use meter::Meter;
+use meter::budget::Period;
+use meter::{BudgetId, Meter, Per, Subject};
 use spool::{Cut, Lost, Opening, Reader, Skipped, Spool, SpoolError, Writer};
-use store::{IngestStats, Node, PlanDifference, Store, StoreError};
+use store::{Charges, IngestStats, Node, PlanDifference, Store, StoreError};
 
 use super::Wish;
 use super::beating::Beating;
@@ -129,19 +130,19 @@ async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish
 /// Closes what the last run left open, and brings all that was spooled into the store.
 async fn settle(node: &Node, snapshot: &Snapshot, spool: &mut Spool, stats: &IngestStats) -> anyhow::Result<()> {
     let folder = snapshot.data.join(SPOOL_FOLDER);
-    // A spool that is full has room again when what it holds is in the store.
-    let mut settled = spool.settle(|one| one.opened.interrupted());
-    let again = matches!(settled, Err(SpoolError::Full { .. }));
-    for _ in 0..=u8::from(again) {
-        let reader = &mut spool.reader;
-        reader.sync().map_err(|error| failure::of_spool(&snapshot.data, &folder, error))?;
-        let drained = store::ingest::drain(node, reader, stats).await;
+    let failed = |error| failure::of_spool(&snapshot.data, &folder, error);
+    let mut is_last = false;
+    loop {
+        let settled = spool.settle(|one| one.opened.interrupted());
+        spool.reader.sync().map_err(failed)?;
+        let drained = store::ingest::drain(node, &mut spool.reader, stats).await;
         drained.map_err(|error| failure::of_ingest(snapshot, &folder, error))?;
-        if settled.is_err() {
-            settled = spool.settle(|one| one.opened.interrupted());
+        match settled {
+            // There is room again when what it holds is in the store.
+            Err(SpoolError::Full { .. }) if !is_last => is_last = true,
+            settled => return Ok(settled.map_err(failed)?),
         }
     }
-    Ok(settled.map_err(|error| failure::of_spool(&snapshot.data, &folder, error))?)
 }
 
 /// Counts what today has used already; everything that was spooled must be in the store. Where nodes share it the store
@@ -154,8 +155,11 @@ async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Met
     }
     let meter = Meter::default();
     let today = clock.now().day();
-    for (user, key, credits) in store.day_credits(today).await? {
-        meter.restore_credits((user, key), today, credits);
+    let Charges { keys, users, .. } = store.charges(Period::of(Per::Day, today)).await?;
+    let keys = keys.into_iter().map(|(no, charge)| (Subject::Key(no), charge));
+    let users = users.into_iter().map(|(no, charge)| (Subject::User(no), charge));
+    for (subject, charge) in keys.chain(users) {
+        meter.restore(BudgetId::credits_a_day(subject), today, charge.credits);
     }
     Ok(meter)
 }

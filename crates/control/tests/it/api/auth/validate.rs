@@ -15,7 +15,7 @@ fn body(token: &str) -> String {
 async fn a_key_is_valid_wherever_it_stands() {
     let world = World::start().await;
     let holder = world.holder("ada", "starter").await;
-    world.meter.restore_credits((holder.caller.user, holder.caller.key), NOON.day(), 12);
+    world.has_spent(holder.caller, NOON.day(), 12);
     let (bearer, header) = (holder.bearer(), format!("x-api-key: {}", holder.secret));
     let answers = [
         post(world.address, PATH, &[], &body(&holder.secret)).await,
@@ -39,7 +39,7 @@ async fn a_plan_without_a_quota_has_no_limit() {
     let holder = world.holder("eve", "endless").await;
     let expires_at = Timestamp(NOON.0 + 1_500_000);
     let key = world.expiring_key(&holder, "short", expires_at).await;
-    world.meter.restore_credits((holder.caller.user, holder.caller.key), NOON.day(), 7);
+    world.has_spent(holder.caller, NOON.day(), 7);
     insta::assert_snapshot!(tidy(&post(world.address, PATH, &[], &body(&key.secret)).await));
 }
 
@@ -47,7 +47,7 @@ async fn a_plan_without_a_quota_has_no_limit() {
 async fn a_quota_that_is_overdrawn_has_nothing_left() {
     let world = World::start().await;
     let holder = world.holder("ada", "starter").await;
-    world.meter.restore_credits((holder.caller.user, holder.caller.key), NOON.day(), 1_001);
+    world.has_spent(holder.caller, NOON.day(), 1_001);
     let quota = &post(world.address, PATH, &[], &body(&holder.secret)).await.json()["quota"];
     assert_eq!((&quota["used"], &quota["remaining"]), (&1_001.into(), &0.into()));
     world.clock.advance(Duration::from_secs(12 * 3600));

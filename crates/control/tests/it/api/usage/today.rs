@@ -28,7 +28,7 @@ async fn ada_and_bob(world: &World) -> [Holder; 4] {
     ];
     for event in events.iter().filter(|event| event.day == NOON.day()) {
         let caller = event.caller.unwrap();
-        world.meter.restore_credits((caller.user, caller.key), event.day, event.charge.credits);
+        world.has_spent(caller, event.day, event.charge.credits);
     }
     world.record(events).await;
     [ada, second, unused, bob]
@@ -97,7 +97,7 @@ async fn a_new_day_begins_at_zero() {
 async fn what_is_in_flight_is_taken_off_what_remains_and_not_yet_recorded() {
     let world = World::start().await;
     let [ada, ..] = ada_and_bob(&world).await;
-    world.meter.restore_credits((ada.caller.user, ada.caller.key), NOON.day(), 5);
+    world.has_spent(ada.caller, NOON.day(), 5);
     let body = get(world.address, PATH, &[&ada.bearer()]).await.json();
     assert_eq!((&body["credits"], &body["remaining"]), (&json!(9), &json!(986)));
 }

@@ -1,0 +1,88 @@
+//! What callers may use at most, beside their plans.
+
+use access::{Budget, BudgetId, Subject};
+use meter::Caller;
+
+/// `budgets`.
+#[derive(Debug, Clone, Default)]
+pub struct Budgets {
+    /// What may be used, each dimension, measure and period at most once.
+    pub limits: Vec<BudgetLimit>,
+    /// What becomes of a call whose cost its body does not bound.
+    pub unbounded: Unbounded,
+    /// Whether the most that an answer may have is lowered to what budgets still allow. Default false.
+    pub clamp: bool,
+}
+
+/// One of `budgets.limits`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetLimit {
+    /// Whom it holds.
+    pub dimension: BudgetDimension,
+    /// How much there is.
+    pub budget: Budget,
+}
+
+/// `budgets.limits[].dimension`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BudgetDimension {
+    /// Each key.
+    Key,
+    /// Each user, over all of their keys.
+    User,
+    /// Everybody on a plan together, each plan.
+    Plan,
+    /// Everybody.
+    Global,
+}
+
+/// `budgets.unbounded`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unbounded {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is taken to use as much as its model takes and makes.
+    Window,
+}
+
+impl Budgets {
+    /// What holds `caller`.
+    pub fn of(&self, caller: Caller) -> impl Iterator<Item = (BudgetId, u64)> {
+        self.limits.iter().map(move |limit| {
+            limit.budget.of(match limit.dimension {
+                BudgetDimension::Key => Subject::Key(caller.key),
+                BudgetDimension::User => Subject::User(caller.user),
+                BudgetDimension::Plan => Subject::Plan(caller.plan),
+                BudgetDimension::Global => Subject::Global,
+            })
+        })
+    }
+}
+
+impl BudgetDimension {
+    /// Every dimension.
+    pub const ALL: [Self; 4] = [Self::Key, Self::User, Self::Plan, Self::Global];
+
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::User => "user",
+            Self::Plan => "plan",
+            Self::Global => "global",
+        }
+    }
+}
+
+impl Unbounded {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Window => "window",
+        }
+    }
+}
