@@ -19,8 +19,8 @@ const BEGIN: &str = "\
 const WIDTH: usize = 120;
 /// What the names of secrets end in: they have no value here.
 const SECRETS: [&str; 4] = ["PASSWORD", "TOKEN", "SECRET", "KEY"];
-/// Keys of a list that may hold a single value instead, which has a default.
-const SINGLE_TOO: [&str; 1] = ["listen"];
+/// Keys of a list or a section that may hold a single value instead.
+const SINGLE_TOO: [&str; 3] = ["listen", "on_hangup", "routes[].path"];
 
 /// Writes the file.
 pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
@@ -91,8 +91,7 @@ fn section_of(heading: &str) -> Option<&str> {
 /// Whether a key has a section of its own, and is no list.
 fn is_section(sections: &[Section<'_>], section: &str, key: &str) -> bool {
     let path = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
-    // A route's path may be a single value.
-    path != "routes[].path" && sections.iter().any(|other| section_of(other.heading) == Some(&path))
+    !SINGLE_TOO.contains(&path.as_str()) && sections.iter().any(|other| section_of(other.heading) == Some(&path))
 }
 
 /// `plans[].name` is `TOLLGATE_PLANS__0__NAME`.

@@ -62,6 +62,7 @@ pub(crate) fn compile<'a>(
         lease: server::lease(&root),
         timeouts,
         sizes: server::sizes(&root),
+        on_hangup: server::on_hangup(&root),
         providers: providers.on,
         mock: providers.mock,
         models,

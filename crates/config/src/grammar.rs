@@ -48,8 +48,9 @@ pub(crate) const ROOT: Grammar = Grammar::new(
         "redis",
         "rate_limits",
         "budgets",
+        "on_hangup",
     ],
-    &["workers", "in_flight", "production", "on_hangup", "auth", "circuit_breaker", "tests"],
+    &["workers", "in_flight", "production", "auth", "circuit_breaker", "tests"],
 );
 pub(crate) const BRAND: Grammar = Grammar::new(&["name", "key_prefix"], &[]);
 pub(crate) const LISTENER: Grammar = Grammar::new(&["address"], &["tls"]);
@@ -68,6 +69,8 @@ pub(crate) const SPOOL: Grammar = Grammar::new(&["max_size", "durability"], &[])
 pub(crate) const LEASE: Grammar = Grammar::new(&["ttl", "recall_wait"], &[]);
 pub(crate) const RETENTION: Grammar = Grammar::new(&["events", "raw_usage"], &[]);
 pub(crate) const TIMEOUTS: Grammar = Grammar::new(&["connect", "first_byte", "idle", "total"], &[]);
+pub(crate) const ON_HANGUP: Grammar = Grammar::new(&["drain"], &[]);
+pub(crate) const HANGUP_DRAIN: Grammar = Grammar::new(&["bytes", "for"], &[]);
 pub(crate) const SIZES: Grammar = Grammar::new(&["headers", "body", "buffered"], &[]);
 pub(crate) const PROVIDER: Grammar = Grammar::new(&["name", "kind", "base_url", "credential"], &[]);
 pub(crate) const MODEL: Grammar = Grammar::new(&["name", "credits", "targets"], &["strategy"]);
@@ -139,6 +142,8 @@ pub(crate) const ALL: &[(&str, &Grammar)] = &[
     ("lease", &LEASE),
     ("timeouts", &TIMEOUTS),
     ("sizes", &SIZES),
+    ("on_hangup", &ON_HANGUP),
+    ("on_hangup.drain", &HANGUP_DRAIN),
     ("providers[]", &PROVIDER),
     ("models[]", &MODEL),
     ("models[].targets[]", &TARGET),
@@ -161,7 +166,7 @@ const LISTS: [&str; 3] = ["routes[].methods", "control.cors.allowed_origins", "t
 /// Keys that hold a mapping whose keys are free.
 const MAPS: [&str; 1] = ["log.modules"];
 /// Keys that hold a list or a mapping, or a single value instead.
-const SINGLE_TOO: [&str; 4] = ["listen", "routes[].path", "routes[].upstreams", "trusted_proxies"];
+const SINGLE_TOO: [&str; 5] = ["listen", "on_hangup", "routes[].path", "routes[].upstreams", "trusted_proxies"];
 
 /// What a key holds.
 #[derive(Debug, Clone, Copy)]

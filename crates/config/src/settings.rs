@@ -13,8 +13,8 @@ use serde::{Serialize, Serializer};
 use crate::environment::Variable;
 use crate::load::Loaded;
 use crate::snapshot::{
-    Ai, Brand, BudgetLimit, Budgets, Connections, Control, Dimension, Drain, Lease, Log, LogFormat, PublicUrl,
-    Retention, Signup, SignupMode, Sizes, Snapshot, Spool, Store, Timeouts, Whose, WindowLimit,
+    Ai, Brand, BudgetLimit, Budgets, Connections, Control, Dimension, Drain, Lease, Log, LogFormat, OnHangup,
+    PublicUrl, Retention, Signup, SignupMode, Sizes, Snapshot, Spool, Store, Timeouts, Whose, WindowLimit,
 };
 use crate::unit;
 use given::Given;
@@ -201,6 +201,7 @@ impl Loaded {
             ai,
             plans,
             budgets,
+            on_hangup,
             upstreams,
             router,
         } = &self.snapshot;
@@ -234,6 +235,7 @@ impl Loaded {
         list.lease(*lease);
         list.timeouts("timeouts", timeouts);
         list.sizes(sizes);
+        list.on_hangup(*on_hangup);
         list.providers(providers, mock, &self.environment);
         list.models(models, &mock.models);
         list.prices(prices);
@@ -285,6 +287,16 @@ impl Listing<'_> {
         self.put("sizes.headers", Value::size(u64::try_from(*headers_bytes_max).unwrap_or(u64::MAX)));
         self.put("sizes.body", Value::size(*body_bytes_max));
         self.put("sizes.buffered", Value::size(*buffered_bytes_max));
+    }
+
+    fn on_hangup(&mut self, on_hangup: OnHangup) {
+        match on_hangup {
+            OnHangup::Cancel => self.put("on_hangup", Value::text("cancel")),
+            OnHangup::Drain { bytes_max, within } => {
+                self.put_or("on_hangup.drain.bytes".to_owned(), "on_hangup", Value::size(bytes_max));
+                self.put_or("on_hangup.drain.for".to_owned(), "on_hangup", Value::duration(within));
+            }
+        }
     }
 
     fn lease(&mut self, Lease { ttl, recall_wait }: Lease) {

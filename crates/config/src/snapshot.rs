@@ -57,6 +57,8 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// Bounds of heads and bodies.
     pub sizes: Sizes,
+    /// What becomes of an LLM call whose caller is gone.
+    pub on_hangup: OnHangup,
     /// Providers that are switched on.
     pub providers: Vec<Arc<Provider>>,
     /// The built-in mock provider.
@@ -283,6 +285,20 @@ pub struct Sizes {
     pub body_bytes_max: u64,
     /// All bodies held in memory at once. Default 256 MiB.
     pub buffered_bytes_max: u64,
+}
+
+/// `on_hangup`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnHangup {
+    /// The call upstream is broken off. The default.
+    Cancel,
+    /// Its answer is read on, for the usage that stands at its end.
+    Drain {
+        /// So much of it at the most. Default 64 KiB.
+        bytes_max: u64,
+        /// For so long at the most. Default 10 s.
+        within: Duration,
+    },
 }
 
 /// What is spoken to an origin.

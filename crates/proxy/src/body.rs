@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::admit;
 use crate::answer::Problem;
+use crate::drain;
 use crate::gate::{Held, Pass};
 use crate::relay::Relay;
 use crate::watch::Busy;
@@ -61,6 +62,16 @@ impl Body {
         match &self.kind {
             Kind::Whole(bytes) => Some(bytes.as_ref().map_or(0, length)),
             Kind::Relay(_) => None,
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Kind::Relay(relay) = std::mem::replace(&mut self.kind, Kind::Whole(None))
+            && !relay.is_over()
+        {
+            drain::read_on(relay, self._in_flight.take().map(|(pass, _)| pass));
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::body::Body;
+use crate::drain::{self, Outliving};
 use crate::handle::handle;
 use crate::strict::{self, Fault, Report, Strict};
 use crate::watch::{Order, Watch};
@@ -98,7 +99,13 @@ async fn answer(
     fault: Option<Fault>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let Some(fault) = fault else { return Ok(handle(at, request).await) };
+    let Some(fault) = fault else {
+        // Boxed, so that a request that ends with its caller does not carry the room for it.
+        return Ok(match drain::is_on(&at.worker) {
+            true => Outliving::new(at.clone(), handle(at, request)).await,
+            false => handle(at, request).await,
+        });
+    };
     request.extensions_mut().insert(fault);
     let mut response = handle(at.clone(), request).await;
     at.watch.leave_body_unread();

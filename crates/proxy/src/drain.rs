@@ -1,53 +1,115 @@
-//! A shutdown, in phases that every worker, connection and stream follows.
+//! A caller that hangs up (`on_hangup`): its LLM call is broken off, or its answer read on, for the usage at its end.
+//!
+//! What is read on holds its place among the requests in flight, and ends by its bounds, or with the shutdown's time.
 
-use std::time::Duration;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
 
-use tokio::sync::watch;
+use bytes::Bytes;
+use config::snapshot::OnHangup;
+use http::Response;
+use tokio::time::{Instant, sleep_until};
 
-/// How far a shutdown has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// No shutdown.
-    Serving,
-    /// Listeners are closed; what is in flight goes on, idle connections end.
-    Closing,
-    /// What is in flight ends now, streams with their format's error event.
-    Ending,
+use crate::body::Body;
+use crate::connection::At;
+use crate::gate::Pass;
+use crate::relay::Relay;
+use crate::shutdown::{Phase, reached};
+use crate::worker::{Worker, spawn};
+
+/// How far an answer is read whose caller is gone.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    bytes_max: u64,
+    until: Instant,
 }
 
-/// Tells the workers how far a shutdown has come.
-#[derive(Debug)]
-pub struct Drain(watch::Sender<Phase>);
+/// Whether callers that hang up leave calls that are read on.
+pub(crate) fn is_on(worker: &Worker) -> bool {
+    worker.shared.live.load().on_hangup != OnHangup::Cancel
+}
 
-/// Follows a [`Drain`].
-pub(crate) type Follow = watch::Receiver<Phase>;
-
-impl Default for Drain {
-    fn default() -> Self {
-        Self(watch::Sender::new(Phase::Serving))
+/// The bounds of a call whose caller left at `left`.
+fn bounds(on_hangup: OnHangup, left: Instant) -> Option<Bounds> {
+    match on_hangup {
+        OnHangup::Cancel => None,
+        OnHangup::Drain { bytes_max, within } => Some(Bounds { bytes_max, until: left + within }),
     }
 }
 
-impl Drain {
-    /// Moves on to `phase`; never back.
-    pub fn enter(&self, phase: Phase) {
-        self.0.send_if_modified(|now| {
-            let later = phase > *now;
-            *now = phase.max(*now);
-            later
-        });
-    }
+/// A request that goes on without its caller once its call has gone upstream: dropped then, it is read on.
+pub(crate) struct Outliving<F: Future<Output = Response<Body>> + 'static> {
+    at: Rc<At>,
+    handling: Option<Pin<Box<F>>>,
+}
 
-    pub(crate) fn follow(&self) -> Follow {
-        self.0.subscribe()
+impl<F: Future<Output = Response<Body>> + 'static> Outliving<F> {
+    pub(crate) fn new(at: Rc<At>, handling: F) -> Self {
+        Self { at, handling: Some(Box::pin(handling)) }
     }
 }
 
-/// Resolves when `phase` is reached, or when nobody can say any more.
-pub(crate) async fn reached(mut follow: Follow, phase: Phase) {
-    // An error means that the drain's owner is gone: the process ends.
-    let _ = follow.wait_for(|now| *now >= phase).await;
+impl<F: Future<Output = Response<Body>> + 'static> Future for Outliving<F> {
+    type Output = Response<Body>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+        let Some(handling) = &mut self.handling else { return Poll::Pending };
+        let polled = handling.as_mut().poll(cx);
+        if polled.is_ready() {
+            self.handling = None;
+        }
+        polled
+    }
 }
 
-/// Time that streams have to write their last event after [`Phase::Ending`].
-pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
+impl<F: Future<Output = Response<Body>> + 'static> Drop for Outliving<F> {
+    fn drop(&mut self) {
+        let (Some(handling), watch) = (self.handling.take(), &self.at.watch) else { return };
+        if !watch.outlives() || watch.is_ending() {
+            return;
+        }
+        let left = watch.leave();
+        let Some(bounds) = bounds(self.at.worker.shared.live.load().on_hangup, left) else { return };
+        let worker = self.at.worker.clone();
+        // The answer that comes of it is dropped, and so read on in its turn.
+        spawn(async move { within(&worker, bounds.until, handling).await });
+    }
+}
+
+/// Reads on what `relay` would have passed to a caller; `pass` is its place among the requests in flight.
+pub(crate) fn read_on(mut relay: Box<Relay>, pass: Option<Pass>) {
+    let exchange = relay.exchange();
+    let (worker, on_hangup) = (exchange.at.worker.clone(), exchange.snapshot.on_hangup);
+    if !relay.has_usage_to_come() || exchange.watch().is_ending() {
+        return;
+    }
+    let Some(bounds) = bounds(on_hangup, exchange.watch().leave()) else { return };
+    spawn(async move {
+        let _pass = pass;
+        let reading = async {
+            let mut bytes_left = bounds.bytes_max;
+            while let Some(Ok(bytes)) = poll_fn(|cx| relay.poll_bytes(cx)).await {
+                match bytes_left.checked_sub(length(&bytes)) {
+                    Some(left) => bytes_left = left,
+                    None => break,
+                }
+            }
+        };
+        within(&worker, bounds.until, reading).await;
+    });
+}
+
+/// Polls `work` until it is done, `until`, or the shutdown's time is over.
+async fn within<T>(worker: &Worker, until: Instant, work: impl Future<Output = T>) {
+    tokio::select! {
+        _ = work => {}
+        () = sleep_until(until) => {}
+        () = reached(worker.shared.shutdown.follow(), Phase::Ending) => {}
+    }
+}
+
+fn length(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}

@@ -8,7 +8,7 @@ use access::refusal::Side;
 use access::{Day, Principal, Refusal, RequestId, Timestamp};
 use ai::{Format, Seen, Tap};
 use bytes::Bytes;
-use config::snapshot::{Events, Provider, Timeouts};
+use config::snapshot::{Events, OnHangup, Provider, Timeouts};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
@@ -221,6 +221,9 @@ impl Exchange {
         }
         let (status, upstream_id, first_byte_us) = (None, None, None);
         let had_no_effect = false;
+        if self.call.as_ref().is_some_and(|call| !call.free) && self.snapshot.on_hangup != OnHangup::Cancel {
+            self.at.watch.outlive_if_sent(probe.clone());
+        }
         self.sending = Some(Sending { since: now, probe, progress, status, upstream_id, first_byte_us, had_no_effect });
     }
 
@@ -249,14 +252,18 @@ impl Exchange {
         }
     }
 
-    /// Bytes of the answer's body went to the caller's connection.
+    /// Bytes of the answer's body went to the caller's connection, if there is one.
     pub(crate) fn relayed(&mut self, bytes: usize) {
-        self.response_bytes += u64::try_from(bytes).unwrap_or(0);
+        if !self.at.watch.has_left() {
+            self.response_bytes += u64::try_from(bytes).unwrap_or(0);
+        }
     }
 
-    /// What the caller gets.
+    /// What the caller gets, if it waits for it.
     pub(crate) fn answers(&mut self, status: StatusCode) {
-        self.status = status.as_u16();
+        if !self.at.watch.has_left() {
+            self.status = status.as_u16();
+        }
     }
 
     /// It is refused, or has failed.

@@ -7,7 +7,7 @@
 //! bytes is read at all), `handle` (which tells the story), `admit`, `route`, `identify`, `scope`, `inference`,
 //! `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Beside it: `exchange` (what is
 //! known of a request), `address`, `strangers`, `worker` (the thread it all happens on), `body`, `answer`, `gate`,
-//! `fold`, `drain`.
+//! `fold`, `drain` (callers that hang up), `shutdown`.
 
 mod address;
 mod admit;
@@ -31,6 +31,7 @@ mod relay;
 mod route;
 mod scope;
 mod settle;
+mod shutdown;
 mod strangers;
 pub mod strict;
 mod transform;
@@ -38,9 +39,9 @@ mod upstream;
 mod watch;
 mod worker;
 
-pub use drain::{Drain, Phase};
 pub use gate::Gate;
 pub use listener::{BindError, Listeners, bind};
+pub use shutdown::{Phase, Shutdown};
 pub use strangers::Strangers;
 pub use upstream::tls_config;
 pub use worker::{Lane, Shared, StartError, Workers, start, workers_default};

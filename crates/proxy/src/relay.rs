@@ -48,6 +48,15 @@ impl Relay {
         Box::new(relay)
     }
 
+    pub(crate) const fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Whether its end may say what the call has used.
+    pub(crate) const fn has_usage_to_come(&self) -> bool {
+        self.lease.is_some() && self.tap.is_some()
+    }
+
     pub(crate) const fn is_over(&self) -> bool {
         self.lease.is_none() && self.last.is_none()
     }

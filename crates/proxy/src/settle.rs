@@ -45,6 +45,7 @@ impl Exchange {
             return;
         }
         self.commit_if_sent();
+        let outcome = if self.at.watch.has_left() { Outcome::CallerGone } else { outcome };
         let duration_us = micros(now - self.begun);
         if self.status == 0 {
             self.status = CALLER_GONE;

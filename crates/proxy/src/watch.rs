@@ -12,7 +12,8 @@ use std::time::Duration;
 use config::snapshot::Timeouts;
 use tokio::time::{Instant, sleep};
 
-use crate::drain::{Phase, reached};
+use crate::shutdown::{Phase, reached};
+use crate::upstream::socket::Probe;
 use crate::worker::Worker;
 
 /// From the first byte of a head to its last; less where `timeouts.idle` is.
@@ -39,6 +40,9 @@ pub(crate) struct Watch {
     deadline: Cell<Option<Instant>>,
     late: Cell<bool>,
     total_at: Cell<Option<Instant>>,
+    /// What went upstream of the exchange, where that may outlive the caller.
+    sent: RefCell<Option<Probe>>,
+    left: Cell<Option<Instant>>,
     ending: Cell<bool>,
     idle_max: Duration,
     seen: Cell<(Waiting, u64)>,
@@ -90,6 +94,8 @@ impl Watch {
             deadline: Cell::new(None),
             late: Cell::new(false),
             total_at: Cell::new(None),
+            sent: RefCell::default(),
+            left: Cell::new(None),
             ending: Cell::new(phase >= Phase::Ending),
             idle_max,
             seen: Cell::new((Waiting::Idle, 0)),
@@ -124,6 +130,28 @@ impl Watch {
     /// The exchange is cut after `total_at` while the caller does not read: nobody polls what would end it.
     pub(crate) fn must_end_at(&self, total_at: Instant) {
         self.total_at.set(Some(total_at));
+    }
+
+    /// The exchange goes on without its caller once anything of this was written.
+    pub(crate) fn outlive_if_sent(&self, probe: Probe) {
+        *self.sent.borrow_mut() = Some(probe);
+    }
+
+    /// Whether the exchange goes on without its caller.
+    pub(crate) fn outlives(&self) -> bool {
+        self.sent.borrow().as_ref().is_some_and(Probe::anything_written)
+    }
+
+    /// The caller is gone, though the exchange goes on. Answers when it went.
+    pub(crate) fn leave(&self) -> Instant {
+        let left = self.left.get().unwrap_or_else(Instant::now);
+        self.left.set(Some(left));
+        left
+    }
+
+    /// Whether the caller is gone.
+    pub(crate) fn has_left(&self) -> bool {
+        self.left.get().is_some()
     }
 
     /// Whether a deadline has passed; asked once.
@@ -207,6 +235,7 @@ impl Drop for Busy {
         watch.deadline.set(None);
         watch.late.set(false);
         watch.total_at.set(None);
+        watch.sent.take();
         watch.read_bytes_at_end.set(watch.read_bytes.get());
     }
 }
@@ -259,8 +288,8 @@ impl Watches {
 /// Looks at every connection of the worker, and passes the phases of a shutdown on to them, until the worker ends.
 pub(crate) async fn look_forever(worker: Rc<Worker>) {
     let every = look_every(&worker.shared.live.load().timeouts);
-    let mut closing = std::pin::pin!(reached(worker.shared.drain.follow(), Phase::Closing));
-    let mut ending = std::pin::pin!(reached(worker.shared.drain.follow(), Phase::Ending));
+    let mut closing = std::pin::pin!(reached(worker.shared.shutdown.follow(), Phase::Closing));
+    let mut ending = std::pin::pin!(reached(worker.shared.shutdown.follow(), Phase::Ending));
     let watches = &worker.watches;
     loop {
         let phase = watches.phase.get();

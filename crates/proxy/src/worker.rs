@@ -23,11 +23,11 @@ use tokio::time::Instant;
 
 use crate::budget::Known;
 use crate::connection;
-use crate::drain::{Drain, LAST_WORDS, Phase, reached};
 use crate::fold::{self, Fold};
 use crate::gate::Gate;
 use crate::listener::{BACKLOG, Complaint, Listeners};
 use crate::settle::{Handles, Refusals};
+use crate::shutdown::{LAST_WORDS, Phase, Shutdown, reached};
 use crate::strangers::Strangers;
 use crate::upstream::pool::{self, Pools};
 use crate::watch::{self, Watches};
@@ -59,7 +59,7 @@ pub struct Shared {
     /// How upstreams are verified.
     pub tls: Arc<rustls::ClientConfig>,
     /// How far a shutdown has come.
-    pub drain: Drain,
+    pub shutdown: Shutdown,
     /// Callers without a valid key.
     pub strangers: Strangers,
     /// Who lends what other nodes share; `None` where this one has all of it.
@@ -218,13 +218,13 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
             Err(error) => tracing::error!(%error, "listener is not usable"),
         }
     }
-    let drain = &worker.shared.drain;
-    reached(drain.follow(), Phase::Closing).await;
+    let shutdown = &worker.shared.shutdown;
+    reached(shutdown.follow(), Phase::Closing).await;
     for task in accepting {
         // The task ends by itself at `Closing`; only a panic makes this an error.
         let _ = task.await;
     }
-    let ending = reached(drain.follow(), Phase::Ending);
+    let ending = reached(shutdown.follow(), Phase::Ending);
     tokio::select! { () = ending => last_words(&worker).await, () = idle(&worker) => () }
     // Whoever did not take its last event in time settles here, before the counts are written.
     worker.watches.cut();
@@ -257,7 +257,7 @@ async fn last_words(worker: &Worker) {
 }
 
 async fn accept(worker: Rc<Worker>, listener: TcpListener, complaint: Arc<Complaint>) {
-    let mut closing = std::pin::pin!(reached(worker.shared.drain.follow(), Phase::Closing));
+    let mut closing = std::pin::pin!(reached(worker.shared.shutdown.follow(), Phase::Closing));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

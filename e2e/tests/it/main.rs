@@ -25,6 +25,7 @@ mod foreign;
 mod formats;
 mod framing;
 mod from_document;
+mod hangups;
 mod hostile;
 mod install;
 mod keys;

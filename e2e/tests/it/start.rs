@@ -93,7 +93,7 @@ async fn unknown_key_is_told_with_what_is_near() {
 
 #[tokio::test]
 async fn key_of_a_later_version_is_not_yet() {
-    check_file("data: x\non_hangup: cancel\n", "2:1", &["not_yet", "on_hangup"]).await;
+    check_file("data: x\nproduction: true\n", "2:1", &["not_yet", "production"]).await;
     check_file("log:\n  level: info\nlisten:\n  - {address: \"127.0.0.1:1\", tls: {}}\n", "4:", &["not_yet", "tls"])
         .await;
 }

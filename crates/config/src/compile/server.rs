@@ -13,10 +13,10 @@ use crate::grammar;
 use crate::load::Flags;
 use crate::section::{Section, Text};
 use crate::snapshot::{
-    Brand, Connections, Drain, Durability, Lease, Log, LogFormat, Retention, Sizes, Spool, Store, Timeouts,
+    Brand, Connections, Drain, Durability, Lease, Log, LogFormat, OnHangup, Retention, Sizes, Spool, Store, Timeouts,
 };
 use crate::unit;
-use crate::yaml::Kind;
+use crate::yaml::{Kind, Node};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -252,5 +252,21 @@ pub(super) fn sizes(root: &Section<'_>) -> Sizes {
         headers_bytes_max: headers.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(64 << 10),
         body_bytes_max: bytes("body", 32 * MIB),
         buffered_bytes_max: bytes("buffered", 256 * MIB),
+    }
+}
+
+pub(super) fn on_hangup(root: &Section<'_>) -> OnHangup {
+    const DRAIN: OnHangup = OnHangup::Drain { bytes_max: 64 * KIB, within: Duration::from_secs(10) };
+    if !matches!(root.get("on_hangup"), Some(Node { kind: Kind::Map(_), .. })) {
+        return root.word("on_hangup", &[("cancel", OnHangup::Cancel), ("drain", DRAIN)]).unwrap_or(OnHangup::Cancel);
+    }
+    let Some(section) = root.section("on_hangup", &grammar::ON_HANGUP) else { return OnHangup::Cancel };
+    if section.get("drain").is_none() {
+        section.missing("drain");
+    }
+    let Some(drain) = section.section("drain", &grammar::HANGUP_DRAIN) else { return DRAIN };
+    OnHangup::Drain {
+        bytes_max: drain.size("bytes", &(1..=u64::MAX), "and more than nothing").unwrap_or(64 * KIB),
+        within: drain.deadline("for").unwrap_or(Duration::from_secs(10)),
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Gauge {
 }
 
 /// Says what came of one request on the way to an upstream.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Probe {
     gauge: Rc<Gauge>,
     written_before: u64,

@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use meter::{BudgetId, Meter, Subject};
-use proxy::{Drain, Gate, Lane, Phase, Shared, Strangers, Workers};
+use proxy::{Gate, Lane, Phase, Shared, Shutdown, Strangers, Workers};
 use rustls::ClientConfig;
 use spool::{Reader, Record, Spool};
 use tempfile::TempDir;
@@ -131,7 +131,7 @@ impl Gateway {
             metrics: telemetry::Metrics::new(),
             clock,
             tls,
-            drain: Drain::default(),
+            shutdown: Shutdown::default(),
             strangers,
             leases: None,
         });
@@ -175,7 +175,7 @@ impl Gateway {
 
     /// Ends the worker; answers what it recorded.
     pub(crate) async fn stop(&mut self) -> Vec<Record> {
-        self.shared.drain.enter(Phase::Ending);
+        self.shared.shutdown.enter(Phase::Ending);
         if let Some(workers) = self.workers.take() {
             // Not on this thread: callers' connections must be able to end.
             let panicked = tokio::task::spawn_blocking(|| workers.join()).await.unwrap();
@@ -226,7 +226,7 @@ impl Caller {
 impl Drop for Gateway {
     fn drop(&mut self) {
         // The worker ends by itself; whoever waits for it calls `stop`.
-        self.shared.drain.enter(Phase::Ending);
+        self.shared.shutdown.enter(Phase::Ending);
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn shared(base: &Base, meter: Arc<Meter>, (strangers, leases): (Stran
         clock: base.clock.clone(),
         gate: Gate::new(snapshot.connections, snapshot.sizes.buffered_bytes_max),
         tls: proxy::tls_config(),
-        drain: proxy::Drain::default(),
+        shutdown: proxy::Shutdown::default(),
         strangers,
         leases,
     })

@@ -38,14 +38,14 @@ impl Proxying {
     /// Lets what is in flight finish, `within` so long; answers how many workers panicked.
     async fn drain(self, within: Duration) -> usize {
         let Self { workers, shared } = self;
-        shared.drain.enter(Phase::Closing);
+        shared.shutdown.enter(Phase::Closing);
         let mut joined = tokio::task::spawn_blocking(move || workers.join());
         let in_time = tokio::time::timeout(within, &mut joined).await;
         let panicked = match in_time {
             Ok(panicked) => panicked,
             Err(_) => {
                 tracing::warn!(in_flight = shared.gate.in_flight(), "what is in flight ends now");
-                shared.drain.enter(Phase::Ending);
+                shared.shutdown.enter(Phase::Ending);
                 joined.await
             }
         };
