@@ -19,6 +19,7 @@ use crate::admit;
 use crate::answer::Problem;
 use crate::body::{Arriving, Progress};
 use crate::connection::At;
+use crate::fold::Ahead;
 use crate::transform::Asker;
 use crate::upstream::socket::Probe;
 use crate::watch::Watch;
@@ -50,6 +51,8 @@ pub(crate) struct Exchange {
     pub(crate) hold: Hold,
     /// Whether the spool knows of it, and waits for its end.
     pub(crate) opened: bool,
+    /// What the spool knows of it, where it is folded.
+    pub(crate) ahead: Option<Ahead>,
     pub(crate) upstream: Option<Arc<str>>,
     pub(crate) sending: Option<Sending>,
     pub(crate) attempts: Vec<Attempt>,
@@ -118,6 +121,7 @@ impl Exchange {
             call: None,
             hold: Hold::Nothing,
             opened: false,
+            ahead: None,
             upstream: None,
             sending: None,
             attempts: Vec::new(),

@@ -1,4 +1,7 @@
-//! Plain requests folded into counts by caller, route, status class and minute, written within 10 ms.
+//! Plain requests folded into counts by caller, route, status class and minute, written within 10 ms; those of a caller with a
+//! quota are written ahead, in blocks.
+
+mod block;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,12 +12,14 @@ use access::Day;
 use meter::{Caller, Counts};
 use rustc_hash::FxHashMap;
 use spool::{Record, SpoolError};
-use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::worker::Worker;
 
-/// What a crash may lose of requests whose cost was fixed at admission.
+use block::Blocks;
+pub(crate) use block::{Ahead, Ask};
+
+/// What a crash may lose of requests that no quota limits.
 const FLUSH_AFTER: Duration = Duration::from_millis(10);
 /// Counts in one record, which has at most 64 KiB; the rest waits for the next.
 const RECORD_MAX: usize = 128;
@@ -27,7 +32,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Fold {
     waiting: RefCell<FxHashMap<Key, (u64, u64)>>,
-    filled: Notify,
+    blocks: Blocks,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -51,7 +56,7 @@ impl Fold {
         };
         let mut waiting = self.waiting.borrow_mut();
         if waiting.is_empty() {
-            self.filled.notify_one();
+            self.blocks.filled().notify_one();
         }
         if waiting.len() >= WAITING_MAX && !waiting.contains_key(&key) {
             tracing::error!(requests = more.requests, "counts are lost: the spool takes nothing, and too many wait");
@@ -63,8 +68,21 @@ impl Fold {
         true
     }
 
+    /// Has the spool know of a request before it is sent: its credits count whatever becomes of this process.
+    ///
+    /// # Errors
+    /// As [`spool::Writer::append`]; the request cannot be recorded.
+    pub(crate) fn write_ahead(&self, worker: &Worker, ask: Ask<'_>) -> Result<Ahead, SpoolError> {
+        self.blocks.take(worker, ask)
+    }
+
     /// Writes what waits; says whether the spool took it all.
     pub(crate) fn flush(&self, worker: &Worker) -> bool {
+        let blocks = self.blocks.flush(worker);
+        self.flush_waiting(worker) && blocks
+    }
+
+    fn flush_waiting(&self, worker: &Worker) -> bool {
         let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
         let counts: Vec<Counts> = waiting.into_iter().map(counts).collect();
         let mut took_all = true;
@@ -102,7 +120,7 @@ fn append(worker: &Worker, batch: &[Counts]) -> Result<(), SpoolError> {
 /// Writes within 10 ms of the first count, until the worker ends.
 pub(crate) async fn flush_forever(worker: Rc<Worker>) {
     loop {
-        worker.fold.filled.notified().await;
+        worker.fold.blocks.filled().notified().await;
         sleep(FLUSH_AFTER).await;
         while !worker.fold.flush(&worker) {
             sleep(AGAIN_AFTER).await;

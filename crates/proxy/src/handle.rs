@@ -116,9 +116,15 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
         Auth::Key => {
             let principal = know(exchange, &parts.headers).await?;
             scope::check_route(&principal.bounds, &route.name)?;
-            let charge = Charge::credits(route.credits.0.into());
-            let reservation = budget::reserve(exchange, &budget::limits(exchange, &principal), Some(charge)).await?;
-            hold(exchange, reservation)
+            let (charge, limits) = (Charge::credits(route.credits.0.into()), budget::limits(exchange, &principal));
+            let standing = hold(exchange, budget::reserve(exchange, &limits, Some(charge)).await?);
+            if charge.credits > 0 && limits.limits_budgets() {
+                match route.events {
+                    Events::Folded => exchange.write_ahead(charge.credits, &limits).await?,
+                    Events::Rows => exchange.open(charge).await?,
+                }
+            }
+            standing
         }
     };
     let to =

@@ -65,7 +65,10 @@ impl Exchange {
         let answering = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
         match std::mem::replace(&mut self.hold, Hold::Nothing) {
             Hold::Committed(committed) => self.record(committed, outcome, duration_us),
-            Hold::Nothing | Hold::Reserved(_) => self.record_unsent(now, outcome, duration_us),
+            Hold::Nothing | Hold::Reserved(_) => {
+                self.ahead = None;
+                self.record_unsent(now, outcome, duration_us);
+            }
         }
         log::end(self, &log::End { outcome, duration_us, upstream_id: answering.as_deref() });
     }
@@ -122,7 +125,15 @@ impl Exchange {
         }
         let charge = self.charge(&committed.reserved());
         let recorded = match self.events {
-            Events::Folded => self.at.worker.fold.add(&self.counts(&committed)),
+            Events::Folded => {
+                let counts = self.counts(&committed);
+                match self.ahead.take() {
+                    Some(ahead) => ahead.count(counts),
+                    None if !self.at.worker.fold.add(&counts) => return,
+                    None => {}
+                }
+                true
+            }
             Events::Rows => {
                 let event = self.event(&Settled { day: committed.day(), charge, outcome, duration_us });
                 self.append(event)

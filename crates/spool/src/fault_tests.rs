@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::disk::simulated::Disk;
-use crate::fixture::{SMALL, close_of, event, open_of, record};
+use crate::fixture::{SMALL, close_of, counted_of, event, open_of, record};
 use crate::{Durability, Opened, Opening, Position, Record, Spool, SpoolError};
 
 /// A spool and what a store has of it.
@@ -51,9 +51,7 @@ impl Scenario<'_> {
         let batch = spool.reader.next_batch(records_max).unwrap();
         self.carried.extend(spool.reader.carried(&batch));
         for record in &batch.records {
-            if let Record::Close(event) = record {
-                self.carried.retain(|opened| opened.id != event.id);
-            }
+            self.carried.retain(|opened| Some(opened.id.0) != record.closes());
         }
         self.positions.extend(batch.positions());
         of_the_disk(spool.reader.release(&batch));
@@ -73,8 +71,9 @@ impl Scenario<'_> {
         for n in (run * 100)..(run * 100 + 24) {
             let next = if n % 4 == 3 { record(0, n) } else { open_of(0, n) };
             let done = self.append(&mut spool, next);
-            if done && n % 4 == 1 && !self.append(&mut spool, close_of(0, n)) {
-                assert!(self.append(&mut spool, close_of(0, n)), "tried again");
+            let close = || if n % 8 == 1 { close_of(0, n) } else { counted_of(0, n) };
+            if done && n % 4 == 1 && !self.append(&mut spool, close()) {
+                assert!(self.append(&mut spool, close()), "tried again");
             }
             if n % 7 == 0 {
                 self.ingest(&mut spool, 5);

@@ -17,21 +17,17 @@ pub(crate) fn record(lane: u32, n: u32) -> Record {
     let id = id(lane, n);
     let caller = Some(Caller { user: UserNo(lane.into()), key: KeyNo(n.into()), plan: PlanId::NIL });
     if n % 5 == 4 {
-        let count = |minute| Counts {
-            caller,
-            route: Arc::from("users"),
-            status_class: 2,
-            minute,
-            day: Day(20_000),
-            requests: 3,
-            credits: u64::MAX,
-        };
-        return Record::Counts { id, counts: (0..n % 7).map(count).collect() };
+        return Record::Counts { id, counts: (0..n % 7).map(|minute| counts(caller, minute)).collect() };
     }
     let mut event = event(RequestId(id));
     event.caller = caller;
     event.model = Some("m".repeat((n * 37 % 400) as usize).into());
     Record::Event(event)
+}
+
+fn counts(caller: Option<Caller>, minute: u32) -> Counts {
+    let (route, day) = (Arc::from("users"), Day(20_000));
+    Counts { caller, route, status_class: 2, minute, day, requests: 3, credits: u64::MAX }
 }
 
 /// A UUIDv7 whose milliseconds are `1_000_000 + n`.
@@ -62,6 +58,11 @@ pub(crate) fn open_of(lane: u32, n: u32) -> Record {
 /// The `n`-th request of a lane, closed.
 pub(crate) fn close_of(lane: u32, n: u32) -> Record {
     Record::Close(event(RequestId(id(lane, n))))
+}
+
+/// The `n`-th of a lane, which was opened for several requests, closed.
+pub(crate) fn counted_of(lane: u32, n: u32) -> Record {
+    Record::Counted { id: id(lane, n), counts: (0..n % 4).map(|minute| counts(None, minute)).collect() }
 }
 
 /// A close of `bytes` bytes in all, header included.

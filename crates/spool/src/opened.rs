@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// The status of a request whose caller was cut off by the death of the process.
 const UNANSWERED: u16 = 500;
 
-/// A request as it was admitted. It is appended before the request's first byte goes to an upstream; what became of it is a
-/// [`crate::Record::Close`] of the same id.
+/// A request as it was admitted, or several of one cost that are counted together. It is appended before its first byte goes to
+/// an upstream; what became of it is a [`crate::Record::Close`] of the same id, of several a [`crate::Record::Counted`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     /// The request's id, which is also its event's.

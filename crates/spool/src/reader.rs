@@ -293,8 +293,7 @@ impl Reader {
 fn mark(record: &Record) -> Option<Mark> {
     match record {
         Record::Open(opened) => Some(Mark::Opened(opened.clone())),
-        Record::Close(event) => Some(Mark::Closed(event.id.0)),
-        Record::Event(_) | Record::Counts { .. } => None,
+        other => other.closes().map(Mark::Closed),
     }
 }
 

@@ -44,6 +44,14 @@ pub enum Record {
         /// The counts; some hundreds fit into one record.
         counts: Vec<Counts>,
     },
+    /// What became of requests that were opened together, as one [`Record::Open`] of this id: its close.
+    Counted {
+        /// Of what was opened.
+        id: Uuid,
+        /// The counts of those that were sent: at most [`crate::CLOSE_BYTES_MAX`] bytes, or it is refused where its room is all
+        /// that there is.
+        counts: Vec<Counts>,
+    },
 }
 
 impl Record {
@@ -53,7 +61,17 @@ impl Record {
         match self {
             Self::Open(opened) => opened.id.0,
             Self::Close(event) | Self::Event(event) => event.id.0,
-            Self::Counts { id, .. } => *id,
+            Self::Counts { id, .. } | Self::Counted { id, .. } => *id,
+        }
+    }
+
+    /// The id of what this closes.
+    #[must_use]
+    pub const fn closes(&self) -> Option<Uuid> {
+        match self {
+            Self::Close(event) => Some(event.id.0),
+            Self::Counted { id, .. } => Some(*id),
+            Self::Open(_) | Self::Event(_) | Self::Counts { .. } => None,
         }
     }
 }
@@ -66,6 +84,7 @@ pub(crate) enum Kind {
     Counts,
     Lease,
     Event,
+    Counted,
     /// The last record of a segment, without payload: the lane goes on in the next one.
     End,
 }
@@ -78,8 +97,14 @@ impl Kind {
             Self::Counts => 3,
             Self::Lease => 4,
             Self::Event => 5,
+            Self::Counted => 6,
             Self::End => 255,
         }
+    }
+
+    /// Whether it closes what has its id.
+    pub(crate) const fn closes(self) -> bool {
+        matches!(self, Self::Close | Self::Counted)
     }
 
     const fn of(code: u8) -> Option<Self> {
@@ -89,6 +114,7 @@ impl Kind {
             3 => Some(Self::Counts),
             4 => Some(Self::Lease),
             5 => Some(Self::Event),
+            6 => Some(Self::Counted),
             255 => Some(Self::End),
             _ => None,
         }
@@ -160,6 +186,7 @@ impl Encoder {
             Record::Close(event) => (Kind::Close, postcard::to_slice(event, room)),
             Record::Event(event) => (Kind::Event, postcard::to_slice(event, room)),
             Record::Counts { counts, .. } => (Kind::Counts, postcard::to_slice(counts, room)),
+            Record::Counted { counts, .. } => (Kind::Counted, postcard::to_slice(counts, room)),
         };
         // These types serialize always; what can fail is the room.
         let payload = payload.map_err(|_| too_large())?;
@@ -261,14 +288,8 @@ impl Frame<'_> {
     /// The kind, if this version knows how to read it.
     pub(crate) fn kind(&self) -> Result<Kind, Undecodable> {
         match Kind::of(self.kind) {
-            Some(kind @ (Kind::Open | Kind::Close | Kind::Counts | Kind::Event | Kind::End))
-                if self.version == VERSION =>
-            {
-                Ok(kind)
-            }
-            Some(Kind::Open | Kind::Close | Kind::Lease | Kind::Counts | Kind::Event | Kind::End) | None => {
-                Err(Undecodable::Newer)
-            }
+            Some(kind) if self.version == VERSION && kind != Kind::Lease => Ok(kind),
+            Some(_) | None => Err(Undecodable::Newer),
         }
     }
 
@@ -278,6 +299,7 @@ impl Frame<'_> {
             Kind::Close => Record::Close(self.payload()?),
             Kind::Event => Record::Event(self.payload()?),
             Kind::Counts => Record::Counts { id: self.id, counts: self.payload()? },
+            Kind::Counted => Record::Counted { id: self.id, counts: self.payload()? },
             Kind::End => return Ok(Content::End),
             Kind::Lease => return Err(Undecodable::Newer),
         };

@@ -68,6 +68,12 @@ impl Writer {
         match record {
             Record::Open(opened) => self.append_open(record, opened.id.0),
             Record::Close(event) => self.append_close(record, event),
+            Record::Counted { id, .. } => {
+                let bytes = self.put(record)?;
+                self.place(bytes, self.opens_without(*id))?;
+                self.closed(*id);
+                Ok(())
+            }
             Record::Event(_) | Record::Counts { .. } => {
                 let bytes = self.put(record)?;
                 self.place(bytes, self.opens())
@@ -110,7 +116,7 @@ impl Writer {
     }
 
     fn append_close(&mut self, record: &Record, event: &UsageEvent) -> Result<(), SpoolError> {
-        let opens = self.opens().saturating_sub(u32::from(self.open.contains(&event.id.0)));
+        let opens = self.opens_without(event.id.0);
         let mut placed = self.put(record).and_then(|bytes| self.place(bytes, opens).map(|()| bytes));
         if matches!(placed, Err(SpoolError::Full { .. } | SpoolError::Io { .. } | SpoolError::TooLarge { .. })) {
             for shorter in record::shortened(event) {
@@ -122,9 +128,17 @@ impl Writer {
             }
         }
         placed?;
-        self.open.remove(&event.id.0);
-        self.lane.note_opens(opens);
+        self.closed(event.id.0);
         Ok(())
+    }
+
+    fn opens_without(&self, id: Uuid) -> u32 {
+        self.opens().saturating_sub(u32::from(self.open.contains(&id)))
+    }
+
+    fn closed(&mut self, id: Uuid) {
+        self.open.remove(&id);
+        self.lane.note_opens(self.opens());
     }
 
     fn put(&mut self, record: &Record) -> Result<u32, SpoolError> {

@@ -1,4 +1,4 @@
-//! `kill -9` under load: what was answered is counted, once, and what was written opens again.
+//! `kill -9` under load: what was answered is counted, once, no quota is passed, and what was written opens again.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -108,4 +108,47 @@ async fn folded_requests_are_lost_for_10_ms_at_most() {
     let summed = "SELECT sum(requests) FROM usage_counts";
     assert_eq!(store::number(again.folder(), summed).await, i64::try_from(counted).unwrap());
     assert_opened_cleanly(&again).await;
+}
+
+/// Five times the server dies amid the load; then all that is left is used.
+#[tokio::test]
+async fn a_quota_of_plain_calls_is_never_passed_whatever_dies() {
+    const QUOTA: u64 = 3_000;
+    const ROUNDS: u64 = 5;
+    /// What a crash may take of it: what is under way, and in each of two workers one block (a 256th of what is left).
+    const TAKEN: u64 = CALLERS as u64 + 2 * (QUOTA / 256 + 1);
+    let upstream = Upstream::answering("200 OK", "fine").await;
+    let setup = || {
+        Setup::routed(upstream.address(), "{path: /folded, upstreams: backend}")
+            .plans(&format!("{{name: small, credits_per_day: {QUOTA}}}"))
+            .section("lease", "{recall_wait: 10s}")
+    };
+    let sent = || upstream.seen().len() as u64;
+    let mut gateway = Gateway::start(setup()).await;
+    let key = gateway.account("small").await.key;
+    let call = Call::get("/folded").key(&key);
+    for round in 1..=ROUNDS {
+        let mut callers = JoinSet::new();
+        for _ in 0..CALLERS {
+            let (call, to) = (call.clone(), gateway.proxy);
+            callers.spawn(async move { while call.attempt(to).await.is_ok() {} });
+        }
+        eventually("the load runs", async || (sent() >= round * QUOTA / 10).then_some(())).await;
+        gateway = Gateway::start_in(gateway.crash().folder, setup()).await;
+        callers.join_all().await;
+        let counted = async || Some(gateway.used(&key).await).filter(|used| (sent()..=QUOTA).contains(used));
+        let counted = eventually("what was sent counts", counted).await;
+        assert!(counted <= sent() + round * TAKEN, "{counted} counted, {} sent, in round {round}", sent());
+    }
+    let status = async || call.send(gateway.proxy).await.status();
+    while eventually("it is judged", async || Some(status().await).filter(|status| *status != 503)).await == 200 {}
+    assert!((QUOTA - ROUNDS * TAKEN..=QUOTA).contains(&sent()), "{} of {QUOTA} sent", sent());
+    let counted = "SELECT (SELECT sum(credits) FROM usage_counts) + (SELECT coalesce(sum(credits), 0) FROM usage_events \
+                   WHERE refusal IS NULL)";
+    let all = i64::try_from(QUOTA).unwrap();
+    let stored = async || Some(store::number(gateway.folder(), counted).await).filter(|counted| *counted == all);
+    eventually("all of it is in the store", stored).await;
+    let strange = "SELECT count(*) FROM usage_events WHERE outcome <> 'interrupted'";
+    assert_eq!(store::number(gateway.folder(), strange).await, 0);
+    assert_opened_cleanly(&gateway).await;
 }

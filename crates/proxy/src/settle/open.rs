@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use access::Refusal;
-use meter::Charge;
-use spool::{Opened, Record, SpoolError};
+use meter::{Charge, Limits};
+use spool::{Durable, Opened, Record, SpoolError};
 
 use crate::answer::Problem;
 use crate::budget;
 use crate::exchange::Exchange;
+use crate::fold::Ask;
 
 impl Exchange {
     /// Tells the spool of it, and waits until that survives what the spool promises to survive. From here on its end closes it.
@@ -20,10 +21,20 @@ impl Exchange {
             spool.durable()
         };
         self.opened = true;
-        if durable.is_synced() {
-            return Ok(());
-        }
-        durable.await.map_err(|error| unrecorded(&error))
+        synced(durable).await
+    }
+
+    /// The same of a folded request that costs `credits` of a quota: several share a record.
+    pub(crate) async fn write_ahead(&mut self, credits: u64, limits: &Limits) -> Result<(), Problem> {
+        let Some(caller) = self.caller else { return Ok(()) };
+        let durable = {
+            let worker = &self.at.worker;
+            let (day, route, started_at) = (self.day(), &self.route, self.started_at);
+            let ask = Ask { caller, day, route, started_at, credits, limits };
+            self.ahead = Some(worker.fold.write_ahead(worker, ask).map_err(|error| unrecorded(&error))?);
+            worker.spool.borrow_mut().durable()
+        };
+        synced(durable).await
     }
 
     fn as_opened(&self, reserved: Charge) -> Opened {
@@ -41,6 +52,13 @@ impl Exchange {
             price_version: price.map(|price| Arc::clone(&price.version)),
         }
     }
+}
+
+async fn synced(durable: Durable) -> Result<(), Problem> {
+    if durable.is_synced() {
+        return Ok(());
+    }
+    durable.await.map_err(|error| unrecorded(&error))
 }
 
 fn unrecorded(error: &SpoolError) -> Problem {

@@ -89,7 +89,7 @@ async fn check_reached(server: impl Fn(&Authority) -> ServerConfig, protocol: &s
     assert_eq!(gateway.used(), u64::from(2 * CREDITS));
     assert_eq!(gateway.ended(), Ended { released: 0, settled: 2, interrupted: 0 });
     let counts = records.iter().flat_map(|record| match record {
-        Record::Counts { counts, .. } => counts.as_slice(),
+        Record::Counts { counts, .. } | Record::Counted { counts, .. } => counts.as_slice(),
         Record::Open(_) | Record::Close(_) | Record::Event(_) => panic!("the route folds its events: {record:?}"),
     });
     let answered = counts.filter(|counts| counts.status_class == 2);

@@ -24,8 +24,15 @@ fn every_record_comes_back_as_it_was() {
     let mut bare = fixture::event(RequestId(fixture::id(0, 0)));
     (bare.caller, bare.format, bare.model, bare.attempts) = (None, None, None, Vec::new());
     let empty = Record::Counts { id: Uuid::max(), counts: Vec::new() };
-    let others =
-        [Record::Event(bare.clone()), Record::Close(bare), empty, fixture::open_of(1, 1), fixture::close_of(1, 1)];
+    let counted = fixture::counted_of(1, 3);
+    let others = [
+        Record::Event(bare.clone()),
+        Record::Close(bare),
+        empty,
+        fixture::open_of(1, 1),
+        fixture::close_of(1, 1),
+        counted,
+    ];
     for record in (0..20).map(|n| fixture::record(3, n)).chain(others) {
         let bytes = encoded(&record);
         let frame = frame(&bytes, SEED, 96).unwrap();
@@ -126,7 +133,7 @@ fn intact_records_of_later_versions_are_told_from_damage() {
     let event = encoded(&fixture::record(0, 1));
     let why = |bytes: Vec<u8>| frame(&bytes, SEED, 96).unwrap().decode().unwrap_err();
     assert_eq!(why(restamped(event.clone(), |bytes| bytes[8] = 2)), Undecodable::Newer);
-    for kind in [Kind::Lease.code(), 6, 254] {
+    for kind in [Kind::Lease.code(), 7, 254] {
         assert_eq!(why(restamped(event.clone(), |bytes| bytes[9] = kind)), Undecodable::Newer);
     }
     assert_eq!(why(restamped(event.clone(), |bytes| bytes[27] ^= 1)), Undecodable::Damaged);

@@ -161,8 +161,12 @@ impl Walking<'_> {
                 Ok(Content::Record(Record::Open(opened))) => {
                     self.walk.after.opened(Position { lane, segment, offset: at }, opened);
                 }
-                Ok(Content::Record(Record::Close(event))) => self.walk.after.closed(event.id.0),
-                _ => {}
+                Ok(Content::Record(record)) => {
+                    if let Some(id) = record.closes() {
+                        self.walk.after.closed(id);
+                    }
+                }
+                Ok(Content::End) | Err(_) => {}
             }
         }
     }
@@ -184,7 +188,7 @@ impl Walking<'_> {
                 self.walk.after.opened(place, opened);
             }
         }
-        if kind == Kind::Close {
+        if kind.closes() {
             self.walk.after.closed(frame.id);
         }
         Ok(kind)

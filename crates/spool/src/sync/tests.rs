@@ -137,7 +137,7 @@ fn key(record: &Record) -> (u8, Uuid) {
     let kind = match record {
         Record::Open(_) => 1,
         Record::Close(_) => 2,
-        Record::Event(_) | Record::Counts { .. } => 3,
+        Record::Event(_) | Record::Counts { .. } | Record::Counted { .. } => 3,
     };
     (kind, record.id())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use spool::{Opened, Record};
+use spool::Opened;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -62,10 +62,7 @@ impl Carried {
                 self.0.insert(rows.into_iter().map(|(id, _)| id).collect())
             }
         };
-        let closed = rows.records.iter().filter_map(|(_, record)| match record {
-            Record::Close(event) if kept.contains(&event.id.0) => Some(event.id.0),
-            Record::Close(_) | Record::Event(_) | Record::Open(_) | Record::Counts { .. } => None,
-        });
+        let closed = rows.records.iter().filter_map(|(_, record)| record.closes().filter(|id| kept.contains(id)));
         let closed: Vec<Uuid> = closed.collect();
         for ids in closed.chunks(IDS_MAX) {
             with_ids(transaction, FORGET, ids).run().await?;

@@ -125,7 +125,7 @@ impl Rows {
             match record {
                 Record::Close(event) | Record::Event(event) => split.events.push(event),
                 Record::Open(_) => {}
-                Record::Counts { counts, .. } => split.counts.extend(counts),
+                Record::Counts { counts, .. } | Record::Counted { counts, .. } => split.counts.extend(counts),
             }
         }
         split
@@ -158,7 +158,7 @@ impl Rows {
         }
         self.records.retain(|(_, record)| match record {
             Record::Close(event) | Record::Event(event) => seen.insert(event.id.0),
-            Record::Open(_) | Record::Counts { .. } => true,
+            Record::Open(_) | Record::Counts { .. } | Record::Counted { .. } => true,
         });
         Ok(())
     }

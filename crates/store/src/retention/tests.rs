@@ -297,7 +297,7 @@ async fn what_providers_said_goes_before_the_rows_that_it_belongs_to() {
                 event.attempts.iter_mut().for_each(|attempt| attempt.raw_usage = Some("{}".into()));
                 Record::Event(event)
             }
-            other @ (Record::Open(_) | Record::Close(_) | Record::Counts { .. }) => other,
+            other @ (Record::Open(_) | Record::Close(_) | Record::Counts { .. } | Record::Counted { .. }) => other,
         });
         ingest(&place, &store, &records.collect::<Vec<_>>()).await;
         clock.advance(2 * DAY);

@@ -16,6 +16,7 @@ const VERSION: u8 = 1;
 const OPEN: u8 = 1;
 const CLOSE: u8 = 2;
 const COUNTS: u8 = 3;
+const COUNTED: u8 = 6;
 const EVENT: u8 = 5;
 const END: u8 = 255;
 
@@ -66,8 +67,8 @@ fn left_open(records: &[Record]) -> BTreeSet<Uuid> {
         let id = record.id();
         match record {
             Record::Open(_) if !closed.remove(&id) => drop(open.insert(id)),
-            Record::Close(_) if !open.remove(&id) => drop(closed.insert(id)),
-            Record::Open(_) | Record::Close(_) | Record::Event(_) | Record::Counts { .. } => {}
+            Record::Close(_) | Record::Counted { .. } if !open.remove(&id) => drop(closed.insert(id)),
+            Record::Open(_) | Record::Close(_) | Record::Counted { .. } | Record::Event(_) | Record::Counts { .. } => {}
         }
     }
     open
@@ -131,16 +132,18 @@ fn record(segment: &mut Vec<u8>, asked: &Asked<'_>) -> Uuid {
     let Asked { kind, payload } = *asked;
     let (version, kind) = match kind {
         0x80..END => (1 + (kind & 3), EVENT),
-        OPEN | CLOSE | EVENT | END => (VERSION, kind),
+        OPEN | CLOSE | EVENT | COUNTED | END => (VERSION, kind),
         // Mostly one of those that are read.
         kind if kind >= 16 => (VERSION, COUNTS),
         kind => (VERSION, kind),
     };
-    // The own id of a request, behind its length, is that of its record.
-    let id = match payload {
-        [16, id @ ..] if matches!(kind, OPEN | CLOSE | EVENT) && id.len() >= 16 => Uuid::from_slice(&id[..16]).unwrap(),
-        _ => Uuid::from_u128(7 << 76 | segment.len() as u128),
+    // The own id of a request, behind its length, is that of its record; what is closed by counts stands before them.
+    let (id, payload) = match payload {
+        [16, id @ ..] if matches!(kind, OPEN | CLOSE | EVENT) && id.len() >= 16 => (&id[..16], payload),
+        [16, rest @ ..] if kind == COUNTED && rest.len() >= 16 => rest.split_at(16),
+        _ => (&[][..], payload),
     };
+    let id = Uuid::from_slice(id).unwrap_or(Uuid::from_u128(7 << 76 | segment.len() as u128));
     let offset = u32::try_from(segment.len()).unwrap();
     let length = u32::try_from(payload.len()).unwrap();
     let mut covered = vec![version, kind, 0, 0];
@@ -209,6 +212,11 @@ mod tests {
         Record::Counts { id: Uuid::nil(), counts: vec![of] }
     }
 
+    fn counted() -> Record {
+        let Record::Counts { counts, .. } = counts() else { unreachable!() };
+        Record::Counted { id: opened(0).id(), counts }
+    }
+
     /// Each seed by its name, and how many of its records are read.
     fn seeds() -> Vec<(&'static str, Vec<Record>, usize)> {
         let refused = UsageEvent { attempts: Vec::new(), refusal: Some("quota_exceeded".into()), ..event(15) };
@@ -222,6 +230,7 @@ mod tests {
             ("close", vec![other()], 1),
             ("open-and-close", vec![opened(15), other(), counts()], 3),
             ("one-left-open", vec![opened(15), opened(14), other()], 3),
+            ("open-and-counted", vec![opened(0), counted(), counts()], 3),
             ("close-before-open", vec![other(), opened(15)], 2),
         ]
     }
@@ -232,6 +241,7 @@ mod tests {
             Record::Close(event) => (CLOSE, postcard::to_allocvec(event)),
             Record::Event(event) => (EVENT, postcard::to_allocvec(event)),
             Record::Counts { counts, .. } => (COUNTS, postcard::to_allocvec(counts)),
+            Record::Counted { counts, .. } => (COUNTED, postcard::to_allocvec(&(record.id(), counts))),
         };
         let payload = payload.unwrap();
         let length = u16::try_from(payload.len()).unwrap().to_le_bytes();

@@ -1,0 +1,222 @@
+//! Plain requests of callers with a quota: their credits are in the spool before they are sent, so that no crash takes a quota
+//! past its limit.
+//!
+//! One record a request would double what it costs. So the first of a caller opens a block of some requests, which the next ones
+//! use; within 10 ms the block is closed by the counts of what was sent, and what nobody used of it goes back. Requests that go on
+//! longer are opened anew by then, for as much as they are. What stands open after a crash counts, as with an LLM call.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use access::{Day, RequestId, Timestamp};
+use meter::{Caller, Charge, Counts, Limits};
+use rustc_hash::FxHashMap;
+use spool::{Opened, Record, SpoolError};
+use tokio::sync::Notify;
+
+use crate::worker::Worker;
+
+/// A block has at most this part of what is left of the quota: so much a crash may take of it.
+const PART_OF_LEFT: u64 = 256;
+/// And at most so many requests.
+const REQUESTS_MAX: u64 = 64;
+/// Different counts that one block holds: they fit into the room that is kept for its close.
+const COUNTS_MAX: usize = 16;
+
+/// A request that is to be written ahead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) caller: Caller,
+    pub(crate) day: Day,
+    pub(crate) route: &'a Arc<str>,
+    pub(crate) started_at: Timestamp,
+    /// What it costs; more than nothing.
+    pub(crate) credits: u64,
+    pub(crate) limits: &'a Limits,
+}
+
+/// A request's part of a block. Dropped uncounted, nothing of it was sent.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    block: Rc<Block>,
+    credits: u64,
+}
+
+/// A worker's open blocks.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    current: RefCell<FxHashMap<(Caller, Day), Rc<Block>>>,
+    /// Nothing is taken from these any more: bounded by what is in flight, and by what is opened in 10 ms.
+    retired: RefCell<Vec<Rc<Block>>>,
+    /// What is to be closed, and by what: bounded by what the spool has open.
+    closes: RefCell<VecDeque<(RequestId, Vec<Counts>)>>,
+    /// There is something to write.
+    filled: Rc<Notify>,
+}
+
+#[derive(Debug)]
+struct Block {
+    opened: RefCell<Opened>,
+    /// Credits that nobody has taken.
+    left: Cell<u64>,
+    /// Credits of what is under way.
+    under_way: Cell<u64>,
+    retired: Cell<bool>,
+    counts: RefCell<Vec<Counts>>,
+    filled: Rc<Notify>,
+}
+
+impl Ahead {
+    /// It was sent, and came to this.
+    pub(crate) fn count(mut self, more: Counts) {
+        let key = |one: &Counts| (one.route.clone(), one.status_class, one.minute);
+        let mut counts = self.block.counts.borrow_mut();
+        match counts.iter_mut().find(|one| key(one) == key(&more)) {
+            Some(one) => {
+                one.requests += more.requests;
+                one.credits += more.credits;
+            }
+            None => counts.push(more),
+        }
+        drop(counts);
+        self.block.ends(std::mem::take(&mut self.credits));
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        let credits = std::mem::take(&mut self.credits);
+        if credits > 0 {
+            self.block.left.set(self.block.left.get() + credits);
+            self.block.ends(credits);
+        }
+    }
+}
+
+impl Block {
+    fn takes(&self, credits: u64) -> bool {
+        let Some(left) = self.left.get().checked_sub(credits) else { return false };
+        self.left.set(left);
+        self.under_way.set(self.under_way.get() + credits);
+        true
+    }
+
+    fn ends(&self, credits: u64) {
+        self.under_way.set(self.under_way.get().saturating_sub(credits));
+        if self.retired.get() && self.under_way.get() == 0 {
+            self.filled.notify_one();
+        }
+    }
+}
+
+impl Blocks {
+    pub(super) fn filled(&self) -> &Notify {
+        &self.filled
+    }
+
+    /// A part of the caller's block, or of a new one, which the spool knows of before this answers.
+    pub(super) fn take(&self, worker: &Worker, ask: Ask<'_>) -> Result<Ahead, SpoolError> {
+        let Ask { caller, day, credits, .. } = ask;
+        let current = self.current.borrow().get(&(caller, day)).cloned();
+        if let Some(block) = current.filter(|block| block.takes(credits)) {
+            return Ok(Ahead { block, credits });
+        }
+        let opened = opened(worker, ask);
+        worker.spool.borrow_mut().append(&Record::Open(opened.clone()))?;
+        let block = Rc::new(Block {
+            left: Cell::new(opened.reserved.credits),
+            opened: RefCell::new(opened),
+            under_way: Cell::new(0),
+            retired: Cell::new(false),
+            counts: RefCell::default(),
+            filled: self.filled.clone(),
+        });
+        block.takes(credits);
+        if let Some(before) = self.current.borrow_mut().insert((caller, day), block.clone()) {
+            self.retire(before);
+        }
+        self.filled.notify_one();
+        Ok(Ahead { block, credits })
+    }
+
+    fn retire(&self, block: Rc<Block>) {
+        block.retired.set(true);
+        self.retired.borrow_mut().push(block);
+    }
+
+    /// Closes what is over, and opens what goes on for as much as that is. Says whether the spool took it all.
+    pub(super) fn flush(&self, worker: &Worker) -> bool {
+        let current = std::mem::take(&mut *self.current.borrow_mut());
+        current.into_values().for_each(|block| self.retire(block));
+        let blocks = std::mem::take(&mut *self.retired.borrow_mut());
+        let mut took_all = true;
+        for block in blocks {
+            match self.settle(worker, &block) {
+                Ok(true) => {}
+                Ok(false) => self.retired.borrow_mut().push(block),
+                Err(error) => {
+                    tracing::error!(%error, "what is under way cannot be recorded anew yet");
+                    took_all = false;
+                    self.retired.borrow_mut().push(block);
+                }
+            }
+        }
+        self.close(worker) && took_all
+    }
+
+    /// What of a block was sent is closed by its counts. Whether nothing of it is under way.
+    fn settle(&self, worker: &Worker, block: &Block) -> Result<bool, SpoolError> {
+        loop {
+            let mut counts = block.counts.borrow_mut();
+            let now = counts.len().min(COUNTS_MAX);
+            let later = counts.iter().skip(now).map(|one| one.credits).sum::<u64>() + block.under_way.get();
+            let mut opened = block.opened.borrow_mut();
+            if now == 0 && later > 0 && opened.reserved.credits == later {
+                return Ok(false);
+            }
+            let id = opened.id;
+            if later > 0 {
+                let id = RequestId(worker.ids.borrow_mut().next_uuid());
+                let rest = Opened { id, reserved: Charge::credits(later), ..opened.clone() };
+                worker.spool.borrow_mut().append(&Record::Open(rest.clone()))?;
+                *opened = rest;
+            }
+            self.closes.borrow_mut().push_back((id, counts.drain(..now).collect()));
+            block.left.set(0);
+            if later == 0 {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn close(&self, worker: &Worker) -> bool {
+        while let Some((id, counts)) = self.closes.borrow_mut().pop_front() {
+            let record = Record::Counted { id: id.0, counts: counts.clone() };
+            if let Err(error) = worker.spool.borrow_mut().append(&record) {
+                tracing::error!(%error, "counts cannot be recorded yet");
+                self.closes.borrow_mut().push_front((id, counts));
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// A block for `ask` and what may come after it.
+fn opened(worker: &Worker, ask: Ask<'_>) -> Opened {
+    let left = ask.limits.left(ask.started_at).credits;
+    let requests = (left / PART_OF_LEFT).checked_div(ask.credits).unwrap_or(0).clamp(1, REQUESTS_MAX);
+    Opened {
+        id: RequestId(worker.ids.borrow_mut().next_uuid()),
+        caller: Some(ask.caller),
+        started_at: ask.started_at,
+        day: ask.day,
+        reserved: Charge::credits(requests.saturating_mul(ask.credits)),
+        route: ask.route.clone(),
+        format: None,
+        model: None,
+        price_version: None,
+    }
+}
