@@ -17,6 +17,7 @@ pub mod request;
 mod scan;
 mod short;
 mod sse;
+mod stop;
 pub mod tap;
 mod usage;
 

@@ -15,6 +15,7 @@ use crate::error::{self, Problem};
 use crate::format::Format;
 use crate::price::Terms;
 use crate::sse::{Framer, Piece};
+use crate::stop;
 use array::Array;
 pub use framing::Framing;
 use hold::Hold;
@@ -131,6 +132,36 @@ impl Tap {
         if is_opaque { self.reading.seen() } else { self.finish().1 }
     }
 
+    /// Moves on when [`Tap::used`] may be more than it was: when usage is told, and every 256 events of text.
+    #[must_use]
+    pub const fn news(&self) -> u32 {
+        self.reading.news()
+    }
+
+    /// What the answer has used by now, at the least: what was told, and a token for each event of text, as most providers tell
+    /// theirs at the end; and on what terms. Of text 256 events are not counted, as some of them may hold none. `None` when
+    /// nothing but its end is to come.
+    #[must_use]
+    pub fn used(&self) -> Option<(Usage, Terms)> {
+        (!self.reading.is_ending()).then(|| self.reading.used())
+    }
+
+    /// The answer is cut because it has used what it may: what ends it in its format's own words for an answer that is too long,
+    /// and what was seen. What was held is dropped.
+    #[must_use]
+    pub fn stop(mut self) -> (Bytes, Seen) {
+        let last = match self.frames {
+            Frames::Events(events) => {
+                let open = events.hold.is_passing();
+                stop::events(self.format, open, &self.reading.stop()).into()
+            }
+            Frames::Array(array) => array.stop(&self.reading),
+            Frames::Json | Frames::Opaque => Bytes::new(),
+        };
+        self.reading.end(None);
+        (last, self.reading.seen())
+    }
+
     /// The answer is cut: what tells the caller so in the words of its format, and what was seen. What was held is dropped.
     ///
     /// Nothing is told in a body, which is cut itself, nor behind half an element of Gemini's array that went on already.
@@ -192,6 +223,9 @@ impl Events {
 
     /// An event is over: reads it. Whether it is dropped.
     fn end(&mut self, reading: &mut Reading) -> bool {
+        if self.framer.has_data() {
+            reading.note_event(self.framer.name());
+        }
         let is_usage_chunk = self.framer.has_data() && reading.end(self.framer.name());
         self.framer.clear();
         is_usage_chunk && self.drop_usage_chunk

@@ -39,6 +39,16 @@ impl Charge {
         }
     }
 
+    /// The larger of both, part by part.
+    #[must_use]
+    pub fn or_more(&self, other: &Self) -> Self {
+        Self {
+            credits: self.credits.max(other.credits),
+            tokens: self.tokens.max(other.tokens),
+            money: self.money.max(other.money),
+        }
+    }
+
     /// The part that `measure` counts.
     #[must_use]
     pub const fn of(&self, measure: Measure) -> u64 {

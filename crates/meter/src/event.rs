@@ -34,6 +34,8 @@ pub enum Outcome {
     CallerGone,
     /// The upstream closed or broke off first.
     UpstreamCut,
+    /// Its caller's budget was used up; we ended it.
+    BudgetCut,
     /// A deadline ended it.
     TimedOut,
     /// We were shutting down.
@@ -44,8 +46,15 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 6] =
-        [Self::Completed, Self::CallerGone, Self::UpstreamCut, Self::TimedOut, Self::Drained, Self::Interrupted];
+    pub const ALL: [Self; 7] = [
+        Self::Completed,
+        Self::CallerGone,
+        Self::UpstreamCut,
+        Self::BudgetCut,
+        Self::TimedOut,
+        Self::Drained,
+        Self::Interrupted,
+    ];
 
     /// The word in the store, the log and the API.
     #[must_use]
@@ -54,6 +63,7 @@ impl Outcome {
             Self::Completed => "completed",
             Self::CallerGone => "caller_gone",
             Self::UpstreamCut => "upstream_cut",
+            Self::BudgetCut => "budget_cut",
             Self::TimedOut => "timed_out",
             Self::Drained => "drained",
             Self::Interrupted => "interrupted",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use access::{Day, Timestamp};
 use smallvec::SmallVec;
 
-use crate::budget::{BudgetId, Charge, Per, Period, Subject};
+use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
 use crate::cell::Hold;
 use crate::limits::{Bucketed, Limits};
 use crate::rate::{Level, Rate};
@@ -156,6 +156,13 @@ impl Committed {
     /// What is held of each budget: what a crash leaves counted.
     pub fn parts(&self) -> impl Iterator<Item = Part> {
         self.held.iter().flat_map(Held::parts)
+    }
+
+    /// Whether a limit holds what it uses beside its credits.
+    #[must_use]
+    pub fn limits_use(&self) -> bool {
+        let budgets = self.held.iter().flat_map(|held| &held.limits.budgets);
+        budgets.filter(|budget| budget.most.is_some()).any(|budget| budget.id.measure != Measure::Credits)
     }
 
     /// Whether a request that has used `seen` by now has used up what it reserved of anything that limits it.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::refusal::Side;
-use access::{Day, Principal, Refusal, RequestId, Timestamp};
+use access::{Day, NanoUsd, Principal, Refusal, RequestId, Timestamp};
 use ai::{Format, Seen, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, Timeouts};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
-use meter::{Attempt, Billed, Caller, Committed, Outcome, Reservation};
+use meter::{Attempt, Billed, Caller, Charge, Committed, Outcome, Reservation};
 use tokio::time::Instant;
 
 use crate::admit;
@@ -56,6 +56,8 @@ pub(crate) struct Exchange {
     pub(crate) upstream: Option<Arc<str>>,
     pub(crate) sending: Option<Sending>,
     pub(crate) attempts: Vec<Attempt>,
+    /// Whether the last of them broke off after some of its usage was told.
+    pub(crate) told_in_part: bool,
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
     pub(crate) status: u16,
@@ -125,6 +127,7 @@ impl Exchange {
             upstream: None,
             sending: None,
             attempts: Vec::new(),
+            told_in_part: false,
             request_bytes: 0,
             response_bytes: 0,
             status: 0,
@@ -280,11 +283,31 @@ impl Exchange {
         }
     }
 
+    /// Whether an answer that is read may use up what was reserved for it, before it ends.
+    pub(crate) fn is_held_to_its_use(&self) -> bool {
+        matches!(&self.hold, Hold::Committed(committed) if committed.limits_use())
+    }
+
+    /// Whether what `tap` has read so far is more than was reserved.
+    pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
+        let (Hold::Committed(committed), Some(call)) = (&self.hold, &self.call) else { return false };
+        let Some((usage, terms)) = tap.used() else { return false };
+        let price = self.snapshot.price(&call.provider, &call.model, None).and_then(|price| price.at(terms));
+        let cost = price.and_then(|price| price.cost(&usage)).unwrap_or(NanoUsd(0));
+        let money = u64::try_from(cost.0).unwrap_or(0);
+        committed.exceeds(&Charge { credits: 0, tokens: usage.total(), money })
+    }
+
     /// What a tap's answer that is broken off ends with, and what was seen of it.
     pub(crate) fn cut(&mut self, tap: Tap, outcome: Outcome) -> (Bytes, Seen) {
         let (refusal, message) = match outcome {
             Outcome::Drained => (Refusal::Draining, "this instance is shutting down: the answer is not complete"),
             Outcome::TimedOut => (Refusal::UpstreamTimeout, "the answer took too long: it is not complete"),
+            Outcome::BudgetCut => {
+                let (last, seen) = tap.stop();
+                self.relayed(last.len());
+                return (last, seen);
+            }
             Outcome::Completed | Outcome::CallerGone | Outcome::UpstreamCut | Outcome::Interrupted => {
                 (Refusal::UpstreamReset, "the provider broke off its answer: it is not complete")
             }

@@ -23,6 +23,9 @@ pub(crate) struct Relay {
     /// Bytes that still go out after the end.
     last: Option<Bytes>,
     moved: bool,
+    /// What was known of the answer's use when that was last compared with what it may use; `None` where nothing holds it.
+    news: Option<u32>,
+    used_up: bool,
 }
 
 /// How an LLM's answer is read.
@@ -41,7 +44,9 @@ impl Relay {
         exchange: Box<Exchange>,
         tap: Option<Box<Tapped>>,
     ) -> Box<Self> {
-        let mut relay = Self { incoming, lease: Some(lease), exchange, tap, last: None, moved: false };
+        let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && exchange.is_held_to_its_use();
+        let (news, used_up) = (is_held.then_some(0), false);
+        let mut relay = Self { incoming, lease: Some(lease), exchange, tap, last: None, moved: false, news, used_up };
         if relay.incoming.is_end_stream() {
             relay.end();
         }
@@ -76,6 +81,9 @@ impl Relay {
             if self.lease.is_none() {
                 return Poll::Ready(None);
             }
+            if self.used_up {
+                return self.break_off(Outcome::BudgetCut);
+            }
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     // Trailers end here: the caller was promised none (RFC 9110, 6.5.1).
@@ -104,7 +112,15 @@ impl Relay {
     fn pass(&mut self, data: Bytes) -> Bytes {
         self.moved = true;
         let bytes = match &mut self.tap {
-            Some(tapped) => tapped.tap.push(data),
+            Some(tapped) => {
+                let bytes = tapped.tap.push(data);
+                if let Some(before) = &mut self.news
+                    && std::mem::replace(before, tapped.tap.news()) != *before
+                {
+                    self.used_up = self.exchange.has_used_up(&tapped.tap);
+                }
+                bytes
+            }
             None => data,
         };
         self.exchange.relayed(bytes.len());

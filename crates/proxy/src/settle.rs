@@ -50,6 +50,7 @@ impl Exchange {
         if self.status == 0 {
             self.status = CALLER_GONE;
         }
+        self.told_in_part = seen.as_ref().is_some_and(|seen| seen.usage.is_some() && !seen.ended);
         if let Some(sending) = self.sending.take() {
             self.request_bytes = sending.progress.bytes();
             if sending.probe.anything_written() && self.leaves_a_row() {
@@ -145,8 +146,13 @@ impl Exchange {
         }
     }
 
-    /// What it counts for: what was used, and what was reserved where nobody said.
+    /// What it counts for: what was used, and what was reserved where nobody said, or not to the end.
     fn charge(&self, reserved: &Charge) -> Charge {
+        let used = self.used(reserved);
+        if self.told_in_part { used.or_more(reserved) } else { used }
+    }
+
+    fn used(&self, reserved: &Charge) -> Charge {
         self.attempts.iter().fold(Charge::credits(reserved.credits), |charge, attempt| {
             let (usage, cost) = (attempt.usage, attempt.cost);
             let money = cost.map_or(reserved.money, |cost| u64::try_from(cost.0).unwrap_or(0));

@@ -209,3 +209,38 @@ async fn a_model_without_a_price_is_refused_to_whom_money_is_counted() {
     assert_eq!((unbounded.status(), code(&unbounded).as_str()), (400, "cost_unbounded"), "{}", unbounded.text());
     gateway.call(Call::json(CHAT, &chat("up/gpt-5-mini", 1)).key(&gateway.key().await)).await.expect(200);
 }
+
+/// A provider that does not heed the limit of its answer, in each format whose streams can be stopped.
+#[tokio::test]
+async fn a_stream_that_has_used_up_what_it_reserved_is_stopped_in_its_formats_own_words() {
+    let contents =
+        json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "generationConfig": {"maxOutputTokens": 30}});
+    let limited = |format: Format, key: &str| {
+        let mut body = format.body("mock/tokens-60000-1", true);
+        body[key] = 30.into();
+        (format.path(), body)
+    };
+    let model = "/v1beta/models/mock/tokens-60000-1";
+    let (events, array) = (format!("{model}:streamGenerateContent?alt=sse"), format!("{model}:streamGenerateContent"));
+    for ((path, body), last) in [
+        (limited(Format::Chat, "max_completion_tokens"), "\"finish_reason\":\"length\""),
+        (limited(Format::Responses, "max_output_tokens"), "\"reason\":\"max_output_tokens\""),
+        (limited(Format::Messages, "max_tokens"), "\"stop_reason\":\"max_tokens\""),
+        ((events.as_str(), contents.clone()), "\"finishReason\":\"MAX_TOKENS\""),
+        ((array.as_str(), contents.clone()), "\"finishReason\":\"MAX_TOKENS\""),
+    ] {
+        let gateway = Gateway::start(small("tokens: 5000")).await;
+        let key = gateway.account("small").await.key;
+        let answer = gateway.call(Call::json(path, &body).key(&key)).await.expect(200);
+        assert!(
+            answer.whole && answer.text().contains(last),
+            "{path}: …{:?}",
+            answer.text().split_off(answer.text().len() - 400)
+        );
+        let row = store::row(gateway.folder(), &answer).await;
+        assert_eq!((&row["outcome"], &row["status"]), (&json!("budget_cut"), &json!(200)), "{path} {row}");
+        // What was reserved counts, or what was told, which is hardly more: of a stream that goes on to 60,000.
+        let spent = store::number(gateway.folder(), TOKENS).await;
+        assert!((30..=5_000).contains(&spent), "{path}: {spent} {row}");
+    }
+}

@@ -7,6 +7,7 @@ use super::reading::Reading;
 use crate::error::{self, Problem};
 use crate::format::Dialect;
 use crate::scan::text;
+use crate::stop;
 
 #[derive(Debug, Default)]
 pub(super) struct Array {
@@ -73,6 +74,15 @@ impl Array {
     /// What makes a whole array of what went on, with the error as its last element.
     pub(super) fn cut(self, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
         reading.end(None);
+        self.last(&error::body(Some(Dialect::Google), problem))
+    }
+
+    /// The same, with the end of an answer that is too long as its last element.
+    pub(super) fn stop(self, reading: &Reading) -> Bytes {
+        self.last(stop::element(&reading.stop()).to_string().as_bytes())
+    }
+
+    fn last(self, element: &[u8]) -> Bytes {
         let before: &[u8] = match self.state {
             State::Before => b"[",
             State::Open { .. } => b"",
@@ -82,7 +92,7 @@ impl Array {
                 return Bytes::new();
             }
         };
-        [before, &error::body(Some(Dialect::Google), problem), b"]"].concat().into()
+        [before, element, b"]"].concat().into()
     }
 
     /// Between elements, at `byte`. Whether an element, or a lone object, begins with it.

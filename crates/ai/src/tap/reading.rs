@@ -2,6 +2,7 @@
 
 mod paths;
 mod raw;
+mod texts;
 
 use std::sync::LazyLock;
 
@@ -14,6 +15,7 @@ use crate::format::Format;
 use crate::price::{Terms, Tier};
 use crate::scan::Scanner;
 use crate::short::Short;
+use crate::stop::Stop;
 use crate::usage::{all_are_zero, all_figures_are_counts, chat, google, media, messages, responses};
 use paths::{ACTION, BLOCK, DELTA_USAGE, DURATION, FINISH, ID, ITEMS, MODEL, SEARCHES, TIER, TOOLS, TYPE, USAGE};
 
@@ -57,6 +59,8 @@ pub(super) struct Reading {
     /// Images that came without figures, in events.
     images: u64,
     raw: raw::Usages,
+    texts: texts::Texts,
+    news: u32,
     seen: Seen,
 }
 
@@ -73,6 +77,8 @@ impl Reading {
             unreadable: false,
             images: 0,
             raw: raw::Usages::default(),
+            texts: texts::Texts::default(),
+            news: 0,
             seen: Seen::default(),
         }
     }
@@ -89,6 +95,7 @@ impl Reading {
 
     /// A whole event. Whether it is a usage chunk.
     pub(super) fn event(&mut self, name: &[u8], data: &[u8]) -> bool {
+        self.note_event(Some(name));
         self.note_tool(Some(name));
         let idle = if self.has_choices() { self.is_idle_chunk(data) } else { !self.matters(Some(name)) };
         if idle {
@@ -137,6 +144,40 @@ impl Reading {
         self.seen.terms = self.terms.filter(|_| is_told);
         self.seen.raw_usage = self.raw.json();
         self.seen
+    }
+
+    /// An event of this name is over.
+    pub(super) fn note_event(&mut self, name: Option<&[u8]>) {
+        self.news = self.news.wrapping_add(u32::from(self.texts.add(self.format, name)));
+    }
+
+    pub(super) const fn news(&self) -> u32 {
+        self.news
+    }
+
+    /// Whether all that is to come is the end.
+    pub(super) const fn is_ending(&self) -> bool {
+        self.seen.ended || self.texts.blocks_are_over()
+    }
+
+    /// What was used by now, at the least, and on what terms.
+    pub(super) fn used(&self) -> (Usage, Terms) {
+        let told = if self.format == Format::Messages { self.told.usage() } else { self.seen.usage };
+        let mut usage = told.unwrap_or(Usage::empty(Source::Bounded));
+        let made = usage.output.unwrap_or(0).saturating_add(usage.reasoning.unwrap_or(0));
+        if self.texts.tokens() > made {
+            usage.output = Some(self.texts.tokens().saturating_sub(usage.reasoning.unwrap_or(0)));
+        }
+        (usage, self.terms.unwrap_or_default())
+    }
+
+    /// What ends the answer before it ends itself.
+    pub(super) fn stop(&self) -> Stop<'_> {
+        let (usage, _) = self.used();
+        let output = usage.output.unwrap_or(0).saturating_add(usage.reasoning.unwrap_or(0));
+        let input = usage.total().saturating_sub(output);
+        let (id, model) = (self.seen.id.as_deref(), self.seen.model.as_deref());
+        Stop { id, model, tokens: (input, output), block: self.texts.open_block() }
     }
 
     /// An event of this name, or kind, came.
@@ -236,6 +277,7 @@ impl Reading {
     fn read_usage(&mut self, is_terminal: bool) -> bool {
         let json = self.scanner.picked(USAGE).filter(|json| json.starts_with(b"{"));
         let has_usage = json.is_some();
+        self.news = self.news.wrapping_add(u32::from(has_usage || self.scanner.picked(DELTA_USAGE).is_some()));
         let told = if self.format == Format::Messages { json.or(self.scanner.picked(DELTA_USAGE)) } else { json };
         if let Some(json) = told {
             // Of Anthropic's each object tells some figures; elsewhere the last one tells all.

@@ -1,6 +1,7 @@
 mod array;
 mod cut;
 mod hostile;
+mod stop;
 mod terms;
 
 use bytes::Bytes;

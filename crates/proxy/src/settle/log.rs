@@ -45,7 +45,7 @@ pub(super) fn end(exchange: &Exchange, end: &End<'_>) {
         (Some(Side::Upstream | Side::Us), _) | (_, Outcome::UpstreamCut | Outcome::TimedOut) => line!(warn),
         (
             Some(Side::Caller) | None,
-            Outcome::Completed | Outcome::CallerGone | Outcome::Drained | Outcome::Interrupted,
+            Outcome::Completed | Outcome::CallerGone | Outcome::BudgetCut | Outcome::Drained | Outcome::Interrupted,
         ) => {
             line!(info);
         }

@@ -78,7 +78,7 @@ pub(in crate::routes) struct Line {
     streamed: bool,
     /// The status that the caller got.
     status: u16,
-    /// How it ended: `completed`, `caller_gone`, `upstream_cut`, `timed_out` or `drained`.
+    /// How it ended: `completed`, `caller_gone`, `upstream_cut`, `budget_cut`, `timed_out`, `drained` or `interrupted`.
     outcome: String,
     /// Why the answer was one of ours; null where it was not.
     refusal: Option<Why>,

@@ -1,0 +1,83 @@
+//! What a stream ends with that has used up its caller's budget: its format's own words for an answer that became too long.
+
+use serde_json::{Value, json};
+
+use crate::format::Format;
+
+/// What is known of the stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stop<'a> {
+    /// The provider's id of the answer.
+    pub(crate) id: Option<&'a str>,
+    /// The model that answers.
+    pub(crate) model: Option<&'a str>,
+    /// Tokens that were told, or can be told apart: input and output.
+    pub(crate) tokens: (u64, u64),
+    /// Messages: the block that has begun and not ended.
+    pub(crate) block: Option<u64>,
+}
+
+/// The last events; with blank lines before them where an event is `open`. Empty for formats whose streams have no such word.
+pub(crate) fn events(format: Format, open: bool, stop: &Stop<'_>) -> Vec<u8> {
+    let Stop { id, model, tokens: (input, output), block } = *stop;
+    let chunk = |object: &str, choice: Value| json!({"id": id, "object": object, "created": 0, "model": model, "choices": [choice]});
+    let mut out = if open { b"\n\n".to_vec() } else { Vec::new() };
+    match format {
+        Format::Chat => {
+            let choice = json!({"index": 0, "delta": {}, "finish_reason": "length"});
+            put(&mut out, None, &chunk("chat.completion.chunk", choice));
+            out.extend_from_slice(b"data: [DONE]\n\n");
+        }
+        Format::Completions => {
+            let choice = json!({"index": 0, "text": "", "logprobs": null, "finish_reason": "length"});
+            put(&mut out, None, &chunk("text_completion", choice));
+            out.extend_from_slice(b"data: [DONE]\n\n");
+        }
+        Format::Responses => {
+            let usage = json!({"input_tokens": input, "output_tokens": output, "total_tokens": input + output});
+            let response = json!({
+                "id": id, "object": "response", "status": "incomplete", "model": model, "output": [], "usage": usage,
+                "incomplete_details": {"reason": "max_output_tokens"}, "error": null
+            });
+            let incomplete = json!({"type": "response.incomplete", "response": response});
+            put(&mut out, Some("response.incomplete"), &incomplete);
+        }
+        Format::Messages => {
+            if let Some(index) = block {
+                put(&mut out, Some("content_block_stop"), &json!({"type": "content_block_stop", "index": index}));
+            }
+            let delta = json!({"stop_reason": "max_tokens", "stop_sequence": null});
+            let delta = json!({"type": "message_delta", "delta": delta, "usage": {"output_tokens": output}});
+            put(&mut out, Some("message_delta"), &delta);
+            put(&mut out, Some("message_stop"), &json!({"type": "message_stop"}));
+        }
+        Format::GenerateContent => put(&mut out, None, &element(stop)),
+        Format::Embeddings
+        | Format::Moderations
+        | Format::EmbedContent
+        | Format::Images
+        | Format::Speech
+        | Format::Transcription => {}
+    }
+    out
+}
+
+/// The last element of a stream of Gemini's.
+pub(crate) fn element(stop: &Stop<'_>) -> Value {
+    let (prompt, candidates) = stop.tokens;
+    let content = json!({"role": "model", "parts": [{"text": ""}]});
+    let usage = json!({
+        "promptTokenCount": prompt, "candidatesTokenCount": candidates, "totalTokenCount": prompt + candidates
+    });
+    json!({
+        "candidates": [{"index": 0, "content": content, "finishReason": "MAX_TOKENS"}],
+        "usageMetadata": usage, "modelVersion": stop.model
+    })
+}
+
+fn put(out: &mut Vec<u8>, name: Option<&str>, data: &Value) {
+    if let Some(name) = name {
+        out.extend_from_slice(format!("event: {name}\n").as_bytes());
+    }
+    out.extend_from_slice(format!("data: {data}\n\n").as_bytes());
+}

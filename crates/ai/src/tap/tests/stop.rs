@@ -1,0 +1,104 @@
+use super::*;
+
+const EVENTS: usize = 1_000;
+
+/// The begin of a stream, and an event of its text.
+fn long(format: Format) -> (String, String) {
+    let named = |name: &str, data: &str| format!("event: {name}\ndata: {{\"type\":\"{name}\",{data}}}\n\n");
+    match format {
+        Format::Chat => {
+            let chunk =
+                |delta| format!("data: {{\"id\":\"c\",\"model\":\"m\",\"choices\":[{{\"delta\":{delta}}}]}}\n\n");
+            (chunk("{\"role\":\"assistant\"}"), chunk("{\"content\":\"a\"}"))
+        }
+        Format::Completions => {
+            let chunk =
+                "data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"text\":\"a\",\"finish_reason\":null}]}\n\n";
+            (String::new(), chunk.to_owned())
+        }
+        Format::Responses => (
+            named("response.created", "\"response\":{\"id\":\"r\",\"model\":\"m\"}"),
+            named("response.output_text.delta", "\"delta\":\"a\""),
+        ),
+        Format::Messages => {
+            let start =
+                "\"message\":{\"id\":\"g\",\"model\":\"m\",\"usage\":{\"input_tokens\":11,\"output_tokens\":1}}";
+            let block = named("content_block_start", "\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
+            let delta = named("content_block_delta", "\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}");
+            (named("message_start", start) + &block, delta)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn pushed(tap: &mut Tap, text: &str) -> String {
+    // In pieces, so that some events are split.
+    text.as_bytes().chunks(100).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).map(char::from).collect()
+}
+
+#[test]
+fn events_of_text_are_tokens_at_the_least_before_any_are_told() {
+    for format in [Format::Chat, Format::Completions, Format::Responses, Format::Messages] {
+        let (begin, event) = long(format);
+        let mut tap = Tap::new(format, Framing::Events, false);
+        pushed(&mut tap, &begin);
+        let mut news = 0;
+        for n in 0..EVENTS {
+            let before = tap.news();
+            pushed(&mut tap, &event);
+            news += u32::from(tap.news() != before);
+            let (usage, _) = tap.used().unwrap();
+            assert!(usage.output.unwrap_or(0) <= n as u64 + 1, "{format:?}: {usage:?} after {n}");
+        }
+        assert_eq!(news, 3, "{format:?}: once for each 256 of {EVENTS}");
+        let (usage, _) = tap.used().unwrap();
+        assert!((740..=760).contains(&usage.output.unwrap()), "{format:?}: {usage:?}");
+    }
+}
+
+#[test]
+fn what_is_told_counts_at_once_and_a_stream_at_its_end_has_nothing_to_come() {
+    let mut tap = Tap::new(Format::GenerateContent, Framing::Events, false);
+    for tokens in [3, 30] {
+        let usage = format!("{{\"promptTokenCount\":5,\"candidatesTokenCount\":{tokens}}}");
+        let before = tap.news();
+        pushed(&mut tap, &format!("data: {{\"candidates\":[{{\"index\":0}}],\"usageMetadata\":{usage}}}\n\n"));
+        assert_ne!(tap.news(), before);
+        assert_eq!(tap.used().unwrap().0.total(), tokens + 5);
+    }
+    pushed(&mut tap, "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n");
+    assert_eq!(tap.used(), None);
+}
+
+/// What was passed on and what the stop adds, read by the tap of somebody else, is a whole answer.
+#[test]
+fn a_stopped_stream_is_whole_and_says_that_it_became_too_long() {
+    let mut told = String::new();
+    for format in [Format::Chat, Format::Completions, Format::Responses, Format::Messages] {
+        let (begin, event) = long(format);
+        let mut tap = Tap::new(format, Framing::Events, false);
+        let mut passed = pushed(&mut tap, &(begin + &event.repeat(EVENTS)));
+        // Half an event more: it goes to nobody.
+        passed += &pushed(&mut tap, &event[..event.len() / 2]);
+        let (last, before) = tap.stop();
+        assert!(!before.ended);
+        let last = String::from_utf8(last.to_vec()).unwrap();
+        told += &format!("{format:?}\n{last}");
+        let seen = seen(format, Framing::Events, (passed + &last).as_bytes());
+        assert!(seen.ended, "{format:?}: {seen:?}");
+    }
+    let element =
+        "{\"candidates\":[{\"index\":0}],\"usageMetadata\":{\"promptTokenCount\":5,\"candidatesTokenCount\":9}}";
+    for (framing, text) in
+        [(Framing::Events, format!("data: {element}\n\n")), (Framing::Array, format!("[{element},{element}"))]
+    {
+        let mut tap = Tap::new(Format::GenerateContent, framing, false);
+        let passed = pushed(&mut tap, &text);
+        let (last, _) = tap.stop();
+        let last = String::from_utf8(last.to_vec()).unwrap();
+        told += &format!("{framing:?}\n{last}\n");
+        let seen = seen(Format::GenerateContent, framing, (passed + &last).as_bytes());
+        assert!(seen.ended && seen.usage.unwrap().total() == 14, "{framing:?}: {seen:?}");
+    }
+    insta::assert_snapshot!("stopped", told);
+}
