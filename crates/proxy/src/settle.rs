@@ -119,7 +119,7 @@ impl Exchange {
             committed.settle_as_reserved();
             return;
         }
-        let charge = self.charge(&committed.reserved());
+        let (charge, unsaid) = self.charge(&committed.reserved());
         let recorded = match self.events {
             Events::Folded => self.at.worker.fold.add(&self.counts(&committed)),
             Events::Rows => {
@@ -127,23 +127,28 @@ impl Exchange {
                 self.append(event)
             }
         };
-        // Dropped unsettled, it shows in `tollgate_meter_interrupted_total`.
+        // Dropped unsettled, it shows in `tollgate_meter_dropped_total`.
         if recorded {
+            committed.note_unsaid(&unsaid);
             committed.settle(&charge);
         }
     }
 
-    /// What it counts for: what was used, and what was reserved where nobody said.
-    fn charge(&self, reserved: &Charge) -> Charge {
-        self.attempts.iter().fold(Charge::credits(reserved.credits), |charge, attempt| {
-            let (usage, cost) = (attempt.usage, attempt.cost);
-            let money = cost.map_or(reserved.money, |cost| u64::try_from(cost.0).unwrap_or(0));
-            let tokens = match (usage, cost) {
-                (Some(usage), _) => usage.total(),
-                (None, Some(NanoUsd(0))) => 0,
-                (None, _) => reserved.tokens,
+    /// What it counts for, what was used, and what was reserved where nobody said; and how much of it nobody said.
+    fn charge(&self, reserved: &Charge) -> (Charge, Charge) {
+        let nothing = (Charge::credits(reserved.credits), Charge::default());
+        self.attempts.iter().fold(nothing, |(charge, unsaid), attempt| {
+            let (tokens, unsaid_tokens) = match (attempt.usage, attempt.cost) {
+                (Some(usage), _) => (usage.total(), 0),
+                (None, Some(NanoUsd(0))) => (0, 0),
+                (None, _) => (reserved.tokens, reserved.tokens),
             };
-            charge.and(&Charge { credits: 0, tokens, money })
+            let (money, unsaid_money) = match attempt.cost {
+                Some(cost) => (u64::try_from(cost.0).unwrap_or(0), 0),
+                None => (reserved.money, reserved.money),
+            };
+            let of = |tokens, money| Charge { credits: 0, tokens, money };
+            (charge.and(&of(tokens, money)), unsaid.and(&of(unsaid_tokens, unsaid_money)))
         })
     }
 
