@@ -120,6 +120,13 @@ impl Clock {
         }
     }
 
+    /// Sets the wall of a manual clock, ahead or back; a system clock is not moved.
+    pub fn jump(&self, to: Timestamp) {
+        if let Source::Manual(hands) = &self.0 {
+            hands.wall_micros.store(to.0, Ordering::Relaxed);
+        }
+    }
+
     /// The wall clock; it may jump.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
@@ -170,5 +177,7 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         assert_eq!(clock.now(), Timestamp(1_005));
         assert_eq!(clock.mono().since(before), Duration::from_millis(1));
+        clock.jump(Timestamp(3));
+        assert_eq!((clock.now(), clock.mono().since(before)), (Timestamp(3), Duration::from_millis(1)));
     }
 }

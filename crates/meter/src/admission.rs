@@ -21,7 +21,7 @@ use crate::tally::Tally;
 pub struct Meter {
     accounts: Accounts,
     authority: Authority,
-    tally: Arc<Tally>,
+    tally: Tally,
 }
 
 /// What a request asks for.
@@ -119,7 +119,7 @@ impl Meter {
     /// What a caller of these terms is held to: to be asked once for a principal, not for a request.
     #[must_use]
     pub fn limits(&self, terms: &Terms<'_>) -> Arc<Limits> {
-        Arc::new(Limits::new(terms, &self.accounts, (self.authority, self.tally.clone())))
+        Arc::new(Limits::new(terms, &self.accounts, (self.authority, self.tally.slice())))
     }
 
     /// Takes one request of the rate and its charge of every budget, or nothing.
@@ -177,9 +177,9 @@ impl Meter {
         account.cell((budget.measure, budget.per), day, self.authority).carry(spent);
     }
 
-    /// How reservations ended.
+    /// How many reservations were taken, how they ended, and of how much.
     #[must_use]
-    pub fn tally(&self) -> &Tally {
+    pub const fn tally(&self) -> &Tally {
         &self.tally
     }
 

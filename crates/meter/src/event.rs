@@ -143,6 +143,12 @@ impl UsageEvent {
         !self.attempts.is_empty() || self.outcome == Outcome::Interrupted
     }
 
+    /// When it ended.
+    #[must_use]
+    pub const fn ended_at(&self) -> Timestamp {
+        Timestamp(self.started_at.0.saturating_add(self.duration_us))
+    }
+
     /// Whether it is told as an error: an answer of 400 and more, or one of ours.
     #[must_use]
     pub const fn is_error(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::budget::{BudgetId, Charge, Measure, Subject};
 use crate::cell::Cell;
 use crate::event::Caller;
 use crate::rate::{Bucket, Rate};
-use crate::tally::Tally;
+use crate::tally::Slice;
 
 /// Calls that cost no quota have a bucket of their own, so many times the plan's rate (Claude Code sends 14 token
 /// counts at once).
@@ -44,7 +44,8 @@ pub struct Limits {
     /// In the order of their ids, each once: at most one for each kind of subject, measure and period, which is 24.
     pub(crate) budgets: Box<[Budget]>,
     pub(crate) authority: Authority,
-    pub(crate) tally: Arc<Tally>,
+    /// Where what becomes of its reservations is counted.
+    pub(crate) tally: Arc<Slice>,
 }
 
 /// A budget that holds a caller.
@@ -73,7 +74,7 @@ pub(crate) enum Bucketed {
 }
 
 impl Limits {
-    pub(crate) fn new(terms: &Terms<'_>, accounts: &Accounts, shared: (Authority, Arc<Tally>)) -> Self {
+    pub(crate) fn new(terms: &Terms<'_>, accounts: &Accounts, shared: (Authority, Arc<Slice>)) -> Self {
         let (authority, tally) = shared;
         let Caller { user, key, .. } = terms.caller;
         // Both are counted whether or not they are limited: people are shown them.

@@ -13,7 +13,6 @@ use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
 use crate::cell::Hold;
 use crate::limits::{Bucketed, Limits};
 use crate::rate::{Level, Rate};
-use crate::tally::Tally;
 
 /// So many budgets are held without an allocation.
 const INLINE: usize = 6;
@@ -74,12 +73,16 @@ impl Held {
     }
 
     fn settle(&self, actual: &Charge) {
-        let mut overrun = false;
+        let mut overrun = Charge::default();
         for (budget, hold) in self.limits.budgets.iter().zip(&self.holds) {
-            overrun |= hold.settle(actual.of(budget.id.measure)) && budget.most.is_some();
+            let measure = budget.id.measure;
+            let used = actual.of(measure);
+            if hold.settle(used) && budget.most.is_some() {
+                overrun = overrun.with(measure, used.saturating_sub(hold.amount));
+            }
         }
-        if overrun {
-            Tally::one_more(&self.limits.tally.overruns);
+        if overrun != Charge::default() {
+            self.limits.tally.overrun(&overrun);
         }
     }
 
@@ -93,7 +96,8 @@ impl Held {
 }
 
 impl Reservation {
-    pub(crate) const fn new(held: Held, rate: Option<(Rate, Bucketed)>, standing: Standing) -> Self {
+    pub(crate) fn new(held: Held, rate: Option<(Rate, Bucketed)>, standing: Standing) -> Self {
+        held.limits.tally.reserve(&held.charge);
         Self { held: Some(held), rate, standing }
     }
 
@@ -135,7 +139,7 @@ impl Drop for Reservation {
             if let Some((rate, bucket)) = self.rate {
                 held.limits.bucket(bucket).give_back(rate);
             }
-            Tally::one_more(&held.limits.tally.released);
+            held.limits.tally.release(&held.charge);
         }
     }
 }
@@ -174,6 +178,15 @@ impl Committed {
             .any(|(budget, hold)| seen.of(budget.id.measure) > hold.amount)
     }
 
+    /// Notes how much of what it is about to be settled with nobody said, but was reserved for it.
+    pub fn note_unsaid(&self, unsaid: &Charge) {
+        if let Some(held) = &self.held
+            && *unsaid != Charge::default()
+        {
+            held.limits.tally.bound(unsaid);
+        }
+    }
+
     /// It has used what was reserved, and that is recorded.
     pub fn settle_as_reserved(self) {
         let reserved = self.reserved;
@@ -184,7 +197,7 @@ impl Committed {
     pub fn settle(mut self, actual: &Charge) {
         if let Some(held) = self.held.take() {
             held.settle(actual);
-            Tally::one_more(&held.limits.tally.settled);
+            held.limits.tally.settle(&held.charge, actual);
         }
     }
 }
@@ -193,7 +206,7 @@ impl Drop for Committed {
     fn drop(&mut self) {
         if let Some(held) = self.held.take() {
             held.settle(&self.reserved);
-            Tally::one_more(&held.limits.tally.interrupted);
+            held.limits.tally.drop_unsettled(&held.charge);
         }
     }
 }

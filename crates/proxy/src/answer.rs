@@ -7,6 +7,7 @@ use access::{Clock, Refusal, RequestId};
 use ai::Dialect;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use meter::cell::By;
 use meter::rate::Level;
 use meter::{BudgetId, Exceeded, LimitOf, Measure, Outcome, Per, Refused, Subject};
 
@@ -89,7 +90,7 @@ impl Problem {
                 problem
             }
             Refused::Budget(exceeded) => {
-                let message = used_up(exceeded);
+                let message = too_little(exceeded);
                 let until = exceeded.resets_at().0.saturating_sub(clock.now().0);
                 let seconds = seconds_up(Duration::from_micros(until));
                 let is_quota = exceeded.budget.measure == Measure::Credits && exceeded.budget.per == Per::Day;
@@ -127,29 +128,39 @@ impl Problem {
 }
 
 /// A budget that does not hold what was asked for, in words.
-fn used_up(exceeded: &Exceeded) -> String {
-    let Exceeded { budget: BudgetId { subject, measure, per }, limit, used, .. } = *exceeded;
+fn too_little(exceeded: &Exceeded) -> String {
+    let Exceeded { budget: BudgetId { subject, measure, per }, limit, used, asked, by, .. } = *exceeded;
     let (period, again) = match per {
         Per::Day => ("day", "at midnight UTC"),
         Per::Month => ("month", "on the first of the next month, UTC"),
     };
-    let (limit, used, unit) = match measure {
-        Measure::Credits => (limit.to_string(), used.to_string(), "credits"),
-        Measure::Tokens => (limit.to_string(), used.to_string(), "tokens"),
-        Measure::Money => (cents(limit), cents(used), "USD"),
-    };
+    let [limit_written, asked_written] = [limit, asked].map(|amount| measure.written(amount));
     let what = match subject {
-        Subject::Key(_) => format!("this key's own quota of {limit} {unit} a {period}"),
-        Subject::User(_) => format!("the {period}'s quota of {limit} {unit}"),
-        Subject::Plan(_) => format!("the {period}'s quota of {limit} {unit} for everybody on this plan"),
-        Subject::Global => format!("the {period}'s quota of {limit} {unit} for this gateway"),
+        Subject::Key(_) => format!("this key's own quota of {limit_written} a {period}"),
+        Subject::User(_) => format!("the {period}'s quota of {limit_written}"),
+        Subject::Plan(_) => format!("the {period}'s quota of {limit_written} for everybody on this plan"),
+        Subject::Global => format!("the {period}'s quota of {limit_written} for this gateway"),
     };
-    format!("{what} is used up ({used} used): it is full again {again}")
-}
-
-/// Billionths of a dollar as dollars, down to whole cents.
-fn cents(nano_usd: u64) -> String {
-    format!("{}.{:02}", nano_usd / 1_000_000_000, nano_usd / 10_000_000 % 100)
+    if limit == 0 {
+        return format!("{what} lets nothing pass that costs");
+    }
+    if used >= limit {
+        return format!("{what} is used up ({} used): it is full again {again}", measure.written(used));
+    }
+    let call = match measure {
+        Measure::Credits => format!("this call costs {asked_written}"),
+        Measure::Tokens | Measure::Money => format!("this call may use up to {asked_written}"),
+    };
+    let left = match (by, measure) {
+        (By::Limit, Measure::Credits | Measure::Tokens) => format!("{} are left", measure.written(exceeded.left())),
+        (By::Limit, Measure::Money) => format!("{} is left", measure.written(exceeded.left())),
+        // Who lends has the figure; here only a part of it was ever lent.
+        (By::Lease, _) => "less is left".to_owned(),
+    };
+    // What is more than the whole budget no waiting helps.
+    let advice =
+        if asked > limit { "ask for less; it is full again" } else { "ask for less, or wait until it is full again" };
+    format!("{call}, and {left} of {what}: {advice} {again}")
 }
 
 /// `X-RateLimit-*` of a caller's rate limit; `-Reset` is in Unix seconds (GW-3.3).
@@ -203,29 +214,75 @@ mod tests {
         assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
     }
 
+    fn refusal(subject: Subject, (measure, per): (Measure, Per), [limit, used, asked]: [u64; 3], by: By) -> String {
+        let budget = BudgetId { subject, measure, per };
+        let period = meter::Period::of(per, access::Day(20_000));
+        too_little(&Exceeded { budget, period, limit, used, asked, by })
+    }
+
     #[test]
     fn a_budget_that_is_used_up_says_whose_how_much_and_until_when() {
-        let exceeded = |subject, measure, per| {
-            let budget = BudgetId { subject, measure, per };
-            let period = meter::Period::of(per, access::Day(20_000));
-            let (limit, used, asked) = (2_505_000_000, 2_600_000_000, 1);
-            used_up(&Exceeded { budget, period, limit, used, asked, by: meter::cell::By::Limit })
-        };
+        let amounts = [2_505_000_000, 2_600_000_000, 1];
+        let told = |subject, measure, per| refusal(subject, (measure, per), amounts, By::Limit);
         let key = Subject::Key(access::KeyNo(1));
         for (said, expected) in [
             (
-                exceeded(Subject::User(access::UserNo(1)), Measure::Credits, Per::Day),
-                "the day's quota of 2505000000 credits is used up (2600000000 used): it is full again at midnight UTC",
+                told(Subject::User(access::UserNo(1)), Measure::Credits, Per::Day),
+                "the day's quota of 2505000000 credits is used up (2600000000 credits used): it is full again at midnight UTC",
             ),
             (
-                exceeded(key, Measure::Money, Per::Month),
-                "this key's own quota of 2.50 USD a month is used up (2.60 used): it is full again on the first of the \
+                told(key, Measure::Money, Per::Month),
+                "this key's own quota of 2.505 USD a month is used up (2.6 USD used): it is full again on the first of the \
                 next month, UTC",
             ),
             (
-                exceeded(Subject::Global, Measure::Tokens, Per::Day),
-                "the day's quota of 2505000000 tokens for this gateway is used up (2600000000 used): it is full again at \
-                midnight UTC",
+                told(Subject::Global, Measure::Tokens, Per::Day),
+                "the day's quota of 2505000000 tokens for this gateway is used up (2600000000 tokens used): it is full \
+                again at midnight UTC",
+            ),
+        ] {
+            assert_eq!(said, expected);
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_larger_than_what_is_left_is_told_both_and_when_there_is_more() {
+        let user = Subject::User(access::UserNo(1));
+        let day = |measure| (measure, Per::Day);
+        for (said, expected) in [
+            (
+                refusal(user, day(Measure::Money), [0, 0, 1], By::Limit),
+                "the day's quota of 0 USD lets nothing pass that costs",
+            ),
+            (
+                refusal(user, day(Measure::Tokens), [1_000, 400, 601], By::Limit),
+                "this call may use up to 601 tokens, and 600 tokens are left of the day's quota of 1000 tokens: ask for \
+                less, or wait until it is full again at midnight UTC",
+            ),
+            (
+                refusal(user, day(Measure::Tokens), [1_000, 0, 1_001], By::Limit),
+                "this call may use up to 1001 tokens, and 1000 tokens are left of the day's quota of 1000 tokens: ask \
+                for less; it is full again at midnight UTC",
+            ),
+            (
+                refusal(
+                    Subject::Global,
+                    (Measure::Money, Per::Month),
+                    [5_000_000_000, 4_999_000_000, 1_250_000],
+                    By::Limit,
+                ),
+                "this call may use up to 0.00125 USD, and 0.001 USD is left of the month's quota of 5 USD for this gateway: \
+                ask for less, or wait until it is full again on the first of the next month, UTC",
+            ),
+            (
+                refusal(Subject::Key(access::KeyNo(1)), day(Measure::Credits), [5, 3, 4], By::Limit),
+                "this call costs 4 credits, and 2 credits are left of this key's own quota of 5 credits a day: ask for \
+                less, or wait until it is full again at midnight UTC",
+            ),
+            (
+                refusal(user, day(Measure::Tokens), [1_000, 400, 601], By::Lease),
+                "this call may use up to 601 tokens, and less is left of the day's quota of 1000 tokens: ask for less, or \
+                wait until it is full again at midnight UTC",
             ),
         ] {
             assert_eq!(said, expected);

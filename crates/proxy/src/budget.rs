@@ -77,7 +77,8 @@ pub(crate) async fn reserve(
         (Err(Refused::Budget(Exceeded { by: By::Lease, .. })), Some(leases)) => {
             borrow(&shared.meter, leases, ask).await.map_err(|unmet| unmet.problem(exchange))
         }
-        (Err(refused), _) => Err(Problem::of_limit(&refused, &shared.clock)),
+        (Err(refused), Some(_)) => Err(Problem::of_limit(&of_many(refused), &shared.clock)),
+        (Err(refused), None) => Err(Problem::of_limit(&refused, &shared.clock)),
         (Ok(reservation), _) => Ok(reservation),
     }
 }
@@ -94,7 +95,7 @@ enum Unmet {
 impl Unmet {
     fn problem(self, exchange: &Exchange) -> Problem {
         match self {
-            Self::Refused(refused) => Problem::of_limit(&refused, &exchange.worker().shared.clock),
+            Self::Refused(refused) => Problem::of_limit(&of_many(refused), &exchange.worker().shared.clock),
             Self::Withheld => Problem::new(
                 Refusal::QuotaWithheld,
                 "what is left of a quota is lent to other servers, or could not be asked for: send it again",
@@ -127,6 +128,14 @@ async fn borrow<'a>(meter: &Meter, leases: &Leases, ask: impl Fn() -> Ask<'a>) -
             }
             Some(Judgement { verdict: Verdict::Withheld, .. }) | None => return Err(Unmet::Withheld),
         }
+    }
+}
+
+/// A refusal where others use the same budget: what is left of it here, nobody may take for all that is left.
+fn of_many(refused: Refused) -> Refused {
+    match refused {
+        Refused::Budget(exceeded) => Refused::Budget(Exceeded { by: By::Lease, ..exceeded }),
+        rate @ Refused::Rate(..) => rate,
     }
 }
 

@@ -124,7 +124,7 @@ impl Exchange {
             committed.settle_as_reserved();
             return;
         }
-        let charge = self.charge(&committed.reserved());
+        let (charge, unsaid) = self.charge(&committed.reserved());
         let recorded = match self.events {
             Events::Folded => {
                 let counts = self.counts(&committed);
@@ -140,28 +140,39 @@ impl Exchange {
                 self.append(event)
             }
         };
-        // Dropped unsettled, it shows in `tollgate_meter_interrupted_total`.
+        // Dropped unsettled, it shows in `tollgate_meter_dropped_total`.
         if recorded {
+            committed.note_unsaid(&unsaid);
             committed.settle(&charge);
         }
     }
 
-    /// What it counts for: what was used, and what was reserved where nobody said, or not to the end.
-    fn charge(&self, reserved: &Charge) -> Charge {
-        let used = self.used(reserved);
-        if self.told_in_part { used.or_more(reserved) } else { used }
+    /// What it counts for: what was used, and what was reserved where nobody said, or not to the end; and how much of it
+    /// nobody said.
+    fn charge(&self, reserved: &Charge) -> (Charge, Charge) {
+        let (used, unsaid) = self.used(reserved);
+        if !self.told_in_part {
+            return (used, unsaid);
+        }
+        let charge = used.or_more(reserved);
+        let rest = Charge { credits: 0, tokens: charge.tokens - used.tokens, money: charge.money - used.money };
+        (charge, unsaid.and(&rest))
     }
 
-    fn used(&self, reserved: &Charge) -> Charge {
-        self.attempts.iter().fold(Charge::credits(reserved.credits), |charge, attempt| {
-            let (usage, cost) = (attempt.usage, attempt.cost);
-            let money = cost.map_or(reserved.money, |cost| u64::try_from(cost.0).unwrap_or(0));
-            let tokens = match (usage, cost) {
-                (Some(usage), _) => usage.total(),
-                (None, Some(NanoUsd(0))) => 0,
-                (None, _) => reserved.tokens,
+    fn used(&self, reserved: &Charge) -> (Charge, Charge) {
+        let nothing = (Charge::credits(reserved.credits), Charge::default());
+        self.attempts.iter().fold(nothing, |(charge, unsaid), attempt| {
+            let (tokens, unsaid_tokens) = match (attempt.usage, attempt.cost) {
+                (Some(usage), _) => (usage.total(), 0),
+                (None, Some(NanoUsd(0))) => (0, 0),
+                (None, _) => (reserved.tokens, reserved.tokens),
             };
-            charge.and(&Charge { credits: 0, tokens, money })
+            let (money, unsaid_money) = match attempt.cost {
+                Some(cost) => (u64::try_from(cost.0).unwrap_or(0), 0),
+                None => (reserved.money, reserved.money),
+            };
+            let of = |tokens, money| Charge { credits: 0, tokens, money };
+            (charge.and(&of(tokens, money)), unsaid.and(&of(unsaid_tokens, unsaid_money)))
         })
     }
 

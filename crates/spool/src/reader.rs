@@ -80,7 +80,7 @@ pub struct Depth {
     pub records: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// When the oldest was made, to the millisecond, as its id (UUIDv7) says; `None` when nothing waits.
+    /// When the oldest was written: a request's end, a begin's begin; `None` when nothing waits.
     pub oldest: Option<Timestamp>,
     /// Bytes of all segments on the disk, those made ahead included.
     pub allocated_bytes: u64,
@@ -266,7 +266,7 @@ impl Reader {
                 if frame.kind().map_err(|why| undecodable(why, file, at))? == Kind::End {
                     return Ok(Step::Next);
                 }
-                oldest = made_at(frame);
+                oldest = written_at(frame);
                 Ok(Step::Stop)
             })?;
             depth.oldest = [depth.oldest, oldest].into_iter().flatten().min();
@@ -294,6 +294,15 @@ fn mark(record: &Record) -> Option<Mark> {
     match record {
         Record::Open(opened) => Some(Mark::Opened(opened.clone())),
         other => other.closes().map(Mark::Closed),
+    }
+}
+
+/// When a record was written. The id of one that ends a request is as old as its begin.
+fn written_at(frame: &Frame<'_>) -> Option<Timestamp> {
+    match frame.decode() {
+        Ok(Content::Record(Record::Open(opened))) => Some(opened.started_at),
+        Ok(Content::Record(Record::Close(event) | Record::Event(event))) => Some(event.ended_at()),
+        Ok(Content::Record(Record::Counts { .. }) | Content::End) | Err(_) => made_at(frame),
     }
 }
 

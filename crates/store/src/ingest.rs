@@ -63,10 +63,14 @@ pub struct IngestStats {
     pub events: AtomicU64,
     /// Batches that could not be read or written, each attempt counted.
     pub failures: AtomicU64,
-    /// Bytes of the records that wait in the spool, as of the last batch.
+    /// Records that wait in the spool, as of the last batch.
+    pub waiting_records: AtomicU64,
+    /// Their bytes.
     pub waiting_bytes: AtomicU64,
-    /// When the oldest of them was made, in microseconds since the Unix epoch; 0 when none waits.
+    /// When the oldest of them was written, in microseconds since the Unix epoch; 0 when none waits.
     pub oldest_micros: AtomicU64,
+    /// How long the oldest event of the last batch that had any had waited when it was stored, in microseconds.
+    pub lag_micros: AtomicU64,
 }
 
 impl Node {
@@ -203,13 +207,22 @@ async fn write(
     let Read { mut batch, carried } = read;
     let read = std::mem::take(&mut batch.records);
     let records = read.len();
-    let events = read.iter().filter(|record| matches!(record, Record::Close(_) | Record::Event(_))).count();
+    let ended = |record: &Record| match record {
+        Record::Close(event) | Record::Event(event) => Some(event.ended_at()),
+        Record::Open(_) | Record::Counts { .. } => None,
+    };
+    let events = read.iter().filter_map(ended).count();
+    let oldest = read.iter().filter_map(ended).min();
     let mut rows = Rows { records: batch.places().zip(read).collect(), read: batch.positions().collect(), carried };
     let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
         took = rows.write(node, known).await?;
         let store = node.store();
-        store.last_use().note_all(rows.uses(store.clock().now()));
+        let now = store.clock().now();
+        store.last_use().note_all(rows.uses(now));
+        if let Some(oldest) = oldest {
+            stats.lag_micros.store(now.0.saturating_sub(oldest.0), Ordering::Relaxed);
+        }
         stats.events.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
     Ok(Written { batch, records, took })
@@ -252,6 +265,7 @@ async fn turn(
 fn note_depth(reader: &mut Reader, stats: &IngestStats) {
     // What cannot be read here cannot be read as a batch either, and is reported there.
     if let Ok(depth) = reader.depth() {
+        stats.waiting_records.store(depth.records, Ordering::Relaxed);
         stats.waiting_bytes.store(depth.bytes, Ordering::Relaxed);
         stats.oldest_micros.store(depth.oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
     }

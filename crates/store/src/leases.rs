@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use access::Mono;
+use meter::budget::Measure;
 use meter::lease::queue::LenderTime;
 use meter::lease::{Answer, Holder, Judgement, Message, Question, Tick, Timing, Verdict, Waiter};
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +23,7 @@ use crate::error::StoreError;
 use crate::lender::untold::Untold;
 use crate::node::Node;
 use crate::outage::Outage;
+use keeping::Stranded;
 
 #[cfg(test)]
 pub(crate) use keeping::STATEMENTS;
@@ -56,6 +58,8 @@ pub struct LeaseStats {
     pub withheld: AtomicU64,
     /// Leases of which something is lent to nodes that do not answer.
     pub stranded: AtomicU64,
+    /// What is left in them: credits, tokens, billionths of a dollar.
+    pub stranded_left: [AtomicU64; 3],
 }
 
 /// What the loop runs with.
@@ -75,13 +79,22 @@ pub struct Leasing {
     pub stats: Arc<LeaseStats>,
 }
 
+impl LeaseStats {
+    fn note(&self, stranded: &Stranded) {
+        self.stranded.store(stranded.leases, Ordering::Relaxed);
+        for (left, measure) in self.stranded_left.iter().zip(Measure::ALL) {
+            left.store(stranded.left.of(measure), Ordering::Relaxed);
+        }
+    }
+}
+
 type Sending = Pin<Box<dyn Future<Output = Result<Sent, StoreError>> + Send>>;
 
 /// What came of a tick.
 struct Sent {
     answers: Vec<Answer>,
-    /// Now and then: what earlier lives left, and how many leases are stranded.
-    kept: Option<(Vec<Untold>, u64)>,
+    /// Now and then: what earlier lives left, and what is stranded.
+    kept: Option<(Vec<Untold>, Stranded)>,
 }
 
 struct Loop {
@@ -188,7 +201,7 @@ impl Loop {
             return;
         };
         if let Some((untold, stranded)) = kept {
-            stats.stranded.store(stranded, Ordering::Relaxed);
+            stats.note(&stranded);
             for lease in untold {
                 self.holder.close_past(lease.cell, lease.incarnation, lease.spent);
             }
@@ -283,7 +296,7 @@ impl Loop {
 }
 
 /// What earlier lives left; and what is over long since is deleted.
-async fn look_after(node: &Node, ttl: Duration) -> Result<(Vec<Untold>, u64), StoreError> {
+async fn look_after(node: &Node, ttl: Duration) -> Result<(Vec<Untold>, Stranded), StoreError> {
     Ok((node.untold_leases().await?, node.store().look_after_leases(ttl).await?))
 }
 

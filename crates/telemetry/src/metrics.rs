@@ -6,6 +6,7 @@
 mod family;
 mod histogram;
 mod limits;
+mod meter;
 mod process;
 mod proxy;
 
@@ -20,6 +21,7 @@ use prometheus_client::registry::Registry;
 pub use family::{Family, Labels, NAME_BYTES_MAX, Name, OTHER, method};
 pub use histogram::Histogram;
 pub use limits::{LimitLabels, Limits};
+pub use meter::{Amounts, Leases, Measured, Meter, Seconds, Spool};
 pub use proxy::{
     CodeLabels, ModelLabels, Proxy, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels, UpstreamLabels,
 };
@@ -36,7 +38,7 @@ type Hook = Box<dyn Fn(&Metrics) + Send + Sync>;
 pub struct Metrics {
     /// The data plane.
     pub proxy: Proxy,
-    /// How reservations ended; set at scrape.
+    /// Reservations, and how they ended; set at scrape.
     pub meter: Meter,
     /// Leases of budgets that nodes share; set at scrape.
     pub leases: Leases,
@@ -55,49 +57,6 @@ pub struct Metrics {
     process: process::Process,
     registry: Registry,
     hooks: RwLock<Vec<Hook>>,
-}
-
-/// How reservations ended, since the process began. Set at scrape with [`set`].
-#[derive(Debug, Clone, Default)]
-pub struct Meter {
-    /// `tollgate_meter_released_total`: given back before anything was sent.
-    pub released: Counter,
-    /// `tollgate_meter_settled_total`: settled with what truly was used.
-    pub settled: Counter,
-    /// `tollgate_meter_interrupted_total`: dropped after the first byte, unsettled.
-    pub interrupted: Counter,
-}
-
-/// Leases of budgets that nodes share.
-#[derive(Debug, Clone, Default)]
-pub struct Leases {
-    /// `tollgate_lease_ticks_total`: asks that the store answered.
-    pub ticks: Counter,
-    /// `tollgate_lease_failures_total`: asks that it did not.
-    pub failures: Counter,
-    /// `tollgate_lease_recalls_total`: leases that another node was in need of.
-    pub recalls: Counter,
-    /// `tollgate_lease_waits_total`: requests for which too little was lent to this node.
-    pub waits: Counter,
-    /// `tollgate_lease_used_up_total`: those that were refused: it was used up everywhere.
-    pub used_up: Counter,
-    /// `tollgate_lease_withheld_total`: those to whom nobody could say.
-    pub withheld: Counter,
-    /// `tollgate_lease_stranded`: leases of nodes that do not answer, with something left in them.
-    pub stranded: Gauge,
-}
-
-/// The file of usage events.
-#[derive(Debug, Clone, Default)]
-pub struct Spool {
-    /// `tollgate_spool_bytes`: written and not yet ingested.
-    pub bytes: Gauge,
-    /// `tollgate_spool_oldest_seconds`: age of the oldest of it.
-    pub oldest_seconds: Gauge,
-    /// `tollgate_spool_ingested_total`: events that stand in the store, folded counts apart.
-    pub ingested_total: Counter,
-    /// `tollgate_spool_ingest_errors_total`: batches that could not be read or written.
-    pub ingest_errors: Counter,
 }
 
 /// The store.
@@ -220,54 +179,6 @@ impl Metrics {
         // Writing to a string does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
-    }
-}
-
-impl Meter {
-    fn register(registry: &mut Registry) -> Self {
-        let meter = Self::default();
-        registry.register("tollgate_meter_released", "Reservations given back unsent", meter.released.clone());
-        registry.register("tollgate_meter_settled", "Reservations settled", meter.settled.clone());
-        registry.register("tollgate_meter_interrupted", "Requests dropped unsettled", meter.interrupted.clone());
-        meter
-    }
-}
-
-impl Leases {
-    fn register(registry: &mut Registry) -> Self {
-        let leases = Self::default();
-        let counters = [
-            ("tollgate_lease_ticks", "Asks for leases that the store answered", &leases.ticks),
-            ("tollgate_lease_failures", "Asks for leases that the store did not answer", &leases.failures),
-            ("tollgate_lease_recalls", "Leases of which another node was in need", &leases.recalls),
-            ("tollgate_lease_waits", "Requests for which too little was lent", &leases.waits),
-            ("tollgate_lease_used_up", "Requests refused after they had waited", &leases.used_up),
-            ("tollgate_lease_withheld", "Requests to whom nobody could say", &leases.withheld),
-        ];
-        for (name, help, counter) in counters {
-            registry.register(name, help, counter.clone());
-        }
-        registry.register("tollgate_lease_stranded", "Leases of nodes that do not answer", leases.stranded.clone());
-        leases
-    }
-}
-
-impl Spool {
-    fn register(registry: &mut Registry) -> Self {
-        let spool = Self::default();
-        registry.register("tollgate_spool_bytes", "Bytes written and not yet ingested", spool.bytes.clone());
-        registry.register(
-            "tollgate_spool_oldest_seconds",
-            "Age of the oldest record that is not ingested",
-            spool.oldest_seconds.clone(),
-        );
-        registry.register("tollgate_spool_ingested", "Usage events ingested", spool.ingested_total.clone());
-        registry.register(
-            "tollgate_spool_ingest_errors",
-            "Batches that could not be read or written",
-            spool.ingest_errors.clone(),
-        );
-        spool
     }
 }
 

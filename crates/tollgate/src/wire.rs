@@ -149,6 +149,7 @@ async fn join(
     let keys = services.start(&base).await?;
     let (mut proxying, mut lessee) = (None, None);
     if let (Some(counted), Some(listeners)) = (kept.counted, doors.proxy) {
+        parts::tell_interrupted(&base, &counted.interrupted);
         services.ingest(&base, counted.reader, counted.stats);
         let strangers = services.strangers(&base);
         if base.store.is_shared() {
@@ -171,7 +172,9 @@ fn tell(notes: &[Note], kept: &Kept) {
         tracing::warn!("{note}");
     }
     let (cuts, lost) = kept.counted.as_ref().map(|counted| (&*counted.cuts, &*counted.lost)).unwrap_or_default();
-    if let Some(interrupted) = kept.counted.as_ref().map(|counted| counted.interrupted).filter(|many| *many > 0) {
+    if let Some(interrupted) =
+        kept.counted.as_ref().map(|counted| counted.interrupted.requests).filter(|many| *many > 0)
+    {
         tracing::info!(
             interrupted,
             "requests were under way when the last run ended; what they were admitted for counts"

@@ -62,7 +62,7 @@ async fn cancelled_request_gives_everything_back() {
     let usage = gateway.counted(&key, 2).await;
     assert_eq!(usage["credits"], 2);
     let metrics = gateway.metrics().await;
-    assert!(metrics.contains("tollgate_meter_interrupted_total 0"), "a hang-up is settled, not forgotten: {metrics}");
+    assert!(metrics.contains("tollgate_meter_dropped_total 0"), "a hang-up is settled, not forgotten: {metrics}");
 }
 
 #[tokio::test]

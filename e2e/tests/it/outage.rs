@@ -190,7 +190,8 @@ async fn postgres_that_is_away_for_a_while_stops_nobody_whose_key_is_known_and_l
     tokio::time::sleep(length().saturating_sub(begun.elapsed())).await;
     check_away(&mut loaded).await;
     let waiting = loaded.gateway.gauge("tollgate_spool_bytes").await;
-    assert!(waiting > 0, "usage waits in the spool");
+    let records = loaded.gateway.gauge("tollgate_spool_records").await;
+    assert!(waiting > 0 && records > 0, "usage waits in the spool: {waiting} bytes of {records} records");
     server.resume().await;
     let away = begun.elapsed();
     let (Seen { calls, slowest, lines }, took) = timed(loaded.judge()).await;

@@ -71,6 +71,22 @@ async fn calls_at_once_never_use_more_than_a_budget_of_tokens() {
 }
 
 #[tokio::test]
+async fn a_call_larger_than_its_budget_is_told_how_large_it_may_be_and_what_is_left() {
+    let gateway = Gateway::start(small("tokens: 100")).await;
+    let key = gateway.account("small").await.key;
+    let refused = gateway.call(Call::json(CHAT, &chat("mock/tokens-1", 600)).key(&key)).await.expect(429);
+    let told = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+    let rest = told.strip_prefix("this call may use up to ").unwrap_or_else(|| panic!("{told}"));
+    let (most, rest) = rest.split_once(' ').unwrap();
+    assert!((600..2_000).contains(&most.parse::<u64>().unwrap()), "{told}");
+    // Where servers share it, only who lends knows how much is left.
+    let left = if gateway.folder().database().is_some() { "less is left" } else { "100 tokens are left" };
+    let expected =
+        format!("tokens, and {left} of the day's quota of 100 tokens: ask for less; it is full again at midnight UTC");
+    assert_eq!(rest, expected);
+}
+
+#[tokio::test]
 async fn a_budget_of_money_is_remembered_over_restarts_and_crashes() {
     let mock = Mock::start().await;
     let setup = || {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use e2e::{Call, Gateway, Setup, Wire, eventually, setup};
+use e2e::{Call, Gateway, Mock, Setup, Wire, eventually, setup};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -65,7 +65,12 @@ async fn metrics_count_what_was_served_refused_and_used() {
         "tollgate_refusals_total{code=\"route_not_found\"} 1",
         "tollgate_tokens_total{provider=\"mock\",model=\"tokens-5\",class=\"output\"} 10",
         "tollgate_meter_settled_total 3",
+        "tollgate_meter_dropped_total 0",
         "tollgate_meter_interrupted_total 0",
+        "tollgate_meter_reserved_total 3",
+        "tollgate_meter_held{measure=\"credits\"} 0",
+        "tollgate_meter_used_total{measure=\"credits\"} 3",
+        "tollgate_meter_bounded_total 0",
         "tollgate_panics_total 0",
         "tollgate_spool_ingested_total 4",
     ] {
@@ -74,6 +79,75 @@ async fn metrics_count_what_was_served_refused_and_used() {
     let metrics = gateway.metrics().await;
     assert!(!metrics.contains("nowhere"), "paths that callers make up are no labels");
     assert!(metrics.contains("tollgate_request_duration_seconds_bucket{") && metrics.ends_with("# EOF\n"));
+}
+
+/// What `/metrics` says under a name with its labels.
+async fn figure(gateway: &Gateway, series: &str) -> f64 {
+    let metrics = gateway.metrics().await;
+    let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
+    value.unwrap_or_else(|| panic!("no {series}: {metrics}"))
+}
+
+async fn shows(gateway: &Gateway, series: &str, wanted: f64) {
+    eventually(&format!("{series} {wanted}"), async || (figure(gateway, series).await == wanted).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_is_reserved_held_bounded_and_cut_off_is_told_in_requests_and_amounts() {
+    const HELD: &str = "tollgate_meter_held{measure=\"tokens\"}";
+    let mock = Mock::start().await;
+    let setup = || {
+        Setup::provider("mock", mock.address())
+            .plans("{name: small, budgets: [{tokens: 100000, per: day}]}")
+            .section("lease", "{ttl: 20s, recall_wait: 10s}")
+    };
+    let gateway = Gateway::start(setup()).await;
+    let key = gateway.account("small").await.key;
+    let mut body = Format::Chat.body("up/hang", false);
+    body["max_completion_tokens"] = 600.into();
+    let call = Call::json(CHAT, &body).key(&key);
+    // A caller that hangs up before anybody said what was used.
+    {
+        let mut asking = std::pin::pin!(call.attempt(gateway.proxy));
+        let hangs = eventually("it hangs", async || (figure(&gateway, HELD).await > 0.0).then_some(()));
+        tokio::select! {
+            _ = &mut asking => panic!("nobody answers"),
+            () = hangs => {}
+        }
+        let held = figure(&gateway, HELD).await;
+        assert!((600.0..2_000.0).contains(&held), "{held}");
+    }
+    shows(&gateway, "tollgate_meter_settled_total", 1.0).await;
+    let unsaid = figure(&gateway, "tollgate_meter_unsaid_total{measure=\"tokens\"}").await;
+    assert!((600.0..2_000.0).contains(&unsaid), "{unsaid}");
+    for (series, wanted) in [
+        ("tollgate_meter_reserved_total", 1.0),
+        ("tollgate_meter_bounded_total", 1.0),
+        ("tollgate_meter_used_total{measure=\"tokens\"}", unsaid),
+        ("tollgate_meter_interrupted_total", 0.0),
+        (HELD, 0.0),
+    ] {
+        assert_eq!(figure(&gateway, series).await, wanted, "{series}");
+    }
+    eventually("its lag is told", async || {
+        (figure(&gateway, "tollgate_spool_ingest_lag_seconds").await > 0.0).then_some(())
+    })
+    .await;
+    // What a crash cuts off is told by the next start.
+    let (to, hanging) = (gateway.proxy, call.clone());
+    let mut hangs = JoinSet::new();
+    hangs.spawn(async move { hanging.attempt(to).await.is_err() });
+    eventually("it hangs", async || (mock.requests("hang").await == 2).then_some(())).await;
+    let again = Gateway::start_in(gateway.crash().folder, setup()).await;
+    assert_eq!(hangs.join_all().await, [true]);
+    for (series, wanted) in [
+        ("tollgate_meter_interrupted_total", 1.0),
+        ("tollgate_meter_cut_off_total{measure=\"tokens\"}", unsaid),
+        ("tollgate_meter_cut_off_total{measure=\"credits\"}", 1.0),
+        ("tollgate_meter_reserved_total", 0.0),
+    ] {
+        assert_eq!(figure(&again, series).await, wanted, "{series}");
+    }
 }
 
 /// Calls over one connection after the other, `times` on each of ten at once; all answer 200.

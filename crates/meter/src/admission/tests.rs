@@ -1,5 +1,4 @@
 use std::num::NonZeroU32;
-use std::sync::atomic::Ordering;
 
 use access::{KeyBounds, KeyNo, Plan, PlanId, UserNo};
 use proptest::prelude::*;
@@ -62,7 +61,7 @@ fn the_quota_is_the_users_over_all_keys() {
     assert_eq!((refused.left(), refused.resets_at(), refused.by), (0, AT.day().next().start(), By::Limit));
     assert_eq!(meter.used(credits_of(USER), AT.day()), 2);
     assert_eq!(meter.used(credits_of(Subject::Key(KeyNo(8))), AT.day()), 1);
-    assert_eq!(meter.tally().settled.load(Ordering::Relaxed), 2);
+    assert_eq!(meter.tally().totals().settled, 2);
 }
 
 #[test]
@@ -85,7 +84,7 @@ fn a_dropped_reservation_gives_everything_back() {
         drop(meter.admit(&ask(&limits, 1)).unwrap());
     }
     assert_eq!((meter.used(credits_of(USER), AT.day()), meter.used(credits_of(KEY), AT.day())), (0, 0));
-    assert_eq!(meter.tally().released.load(Ordering::Relaxed), 10);
+    assert_eq!(meter.tally().totals().released, 10);
     assert!(meter.admit(&ask(&limits, 1)).is_ok());
 }
 
@@ -96,7 +95,8 @@ fn an_unsettled_commitment_stays_counted_at_its_reservation_and_is_seen() {
     drop(meter.admit(&ask(&limits, 4)).unwrap().commit(AT));
     let cell = meter.cell(credits_of(USER)).unwrap();
     assert_eq!((cell.used(), cell.spent()), (4, 4));
-    assert_eq!(meter.tally().interrupted.load(Ordering::Relaxed), 1);
+    let totals = meter.tally().totals();
+    assert_eq!((totals.dropped, totals.held, totals.used), (1, Charge::default(), Charge::credits(4)));
 }
 
 #[test]
@@ -123,7 +123,40 @@ fn settling_gives_the_difference_back_and_counts_what_is_more() {
     assert_eq!(limits.left(AT).money, 850);
     meter.admit(&bounded).unwrap().commit(AT).settle(&Charge { credits: 2, tokens: 9, money: 900 });
     assert_eq!((limits.left(AT).money, meter.used(money, AT.day())), (0, 1_050));
-    assert_eq!(meter.tally().overruns.load(Ordering::Relaxed), 1);
+    let totals = meter.tally().totals();
+    assert_eq!((totals.overruns, totals.overrun), (1, Charge { money: 100, ..Charge::default() }));
+}
+
+#[test]
+fn what_is_under_way_is_held_and_what_has_ended_was_reserved_once() {
+    let (meter, plan, bounds) = (Meter::default(), plan(Some(100), None), KeyBounds::default());
+    let limits = meter.limits(&terms(&plan, &bounds));
+    let charge = Charge { credits: 1, tokens: 500, money: 800 };
+    let ask = Ask { charge: Some(charge), ..ask(&limits, 0) };
+    let (one, other, third) = (meter.admit(&ask).unwrap(), meter.admit(&ask).unwrap(), meter.admit(&ask).unwrap());
+    let (other, third) = (other.commit(AT), third.commit(AT));
+    let totals = meter.tally().totals();
+    assert_eq!((totals.reserved, totals.held), (3, Charge { credits: 3, tokens: 1_500, money: 2_400 }));
+    assert_eq!(totals.used, Charge::default());
+    drop(one);
+    let actual = Charge { credits: 1, tokens: 20, money: 800 };
+    other.note_unsaid(&Charge::default());
+    other.settle(&actual);
+    third.note_unsaid(&Charge { credits: 0, ..charge });
+    third.settle_as_reserved();
+    // Refused, nothing is reserved; on an open route nothing is counted.
+    assert!(meter.admit(&Ask { charge: Some(Charge::credits(1_000)), ..ask }).is_err());
+    Reservation::open().commit(AT).settle(&charge);
+    let expected = crate::tally::Totals {
+        reserved: 3,
+        released: 1,
+        settled: 2,
+        bounded: 1,
+        used: actual.and(&charge),
+        unsaid: Charge { credits: 0, ..charge },
+        ..Default::default()
+    };
+    assert_eq!(meter.tally().totals(), expected);
 }
 
 #[test]

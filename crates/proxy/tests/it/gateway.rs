@@ -1,8 +1,8 @@
 //! One worker with a caller before it, whose every key lookup is answered here.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use access::limits::SharedLimits;
@@ -11,7 +11,7 @@ use access::{
 };
 use access::{UserId, UserNo};
 use bytes::Bytes;
-use config::{Flags, Live, Sources};
+use config::{Flags, Live, Snapshot, Sources};
 use http::{Method, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -27,8 +27,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// 2026-11-20T12:00:00Z.
-const NOON: Timestamp = Timestamp(1_795_176_000_000_000);
-const USER: UserNo = UserNo(1);
+pub(crate) const NOON: Timestamp = Timestamp(1_795_176_000_000_000);
+pub(crate) const USER: UserNo = UserNo(1);
 const KEY: KeyNo = KeyNo(1);
 
 /// What a request through it costs.
@@ -37,12 +37,17 @@ pub(crate) const CREDITS: u32 = 3;
 pub(crate) struct Gateway {
     address: SocketAddr,
     key: ApiKey,
+    terms: Terms,
+    revision: Arc<Revision>,
     shared: Arc<Shared>,
     workers: Option<Workers>,
     reader: Reader,
     _tasks: JoinSet<()>,
-    _data: TempDir,
+    data: TempDir,
 }
+
+/// Who the key is looked up as.
+type Terms = Arc<Mutex<Arc<Principal>>>;
 
 /// Somebody who calls.
 #[derive(Clone)]
@@ -85,6 +90,11 @@ impl Gateway {
         Self::configured(&yaml, proxy::tls_config())
     }
 
+    /// As configured, for a caller who may be changed.
+    pub(crate) fn plain(yaml: &str) -> Self {
+        Self::configured(yaml, proxy::tls_config())
+    }
+
     /// As configured, for a caller whose key is bound.
     pub(crate) fn bound(yaml: &str, bounds: KeyBounds) -> Self {
         Self::with_bounds(yaml, proxy::tls_config(), bounds)
@@ -106,21 +116,17 @@ impl Gateway {
 
     fn with(yaml: &str, tls: Arc<ClientConfig>, (bounds, strangers): (KeyBounds, Strangers)) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let file = data.path().join("tollgate.yaml");
-        std::fs::write(&file, yaml).unwrap();
-        let flags = Flags { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..Flags::default() };
-        let snapshot = config::load(Sources { file: Some(&file), environment: &config::Environment::default(), flags })
-            .unwrap()
-            .snapshot;
-
+        let snapshot = snapshot(data.path(), yaml);
         let clock = Clock::manual(NOON);
         let options = spool::Options::new(16 * 1024 * 1024, 1);
         let Spool { mut writers, reader, .. } = Spool::open(&data.path().join("spool"), options, &[]).unwrap();
         let (queue, lookups) = mpsc::channel(16);
-        let directory = Directory::new(queue, Arc::new(Revision::default()), clock.clone(), Duration::from_secs(3600));
+        let revision = Arc::new(Revision::default());
+        let directory = Directory::new(queue, revision.clone(), clock.clone(), Duration::from_secs(3600));
         let key = ApiKey::generate("tollgate").unwrap();
         let mut tasks = JoinSet::new();
-        tasks.spawn(answer(lookups, key.clone(), principal(&clock, bounds)));
+        let terms = Arc::new(Mutex::new(principal(&clock, bounds)));
+        tasks.spawn(answer(lookups, key.clone(), terms.clone()));
 
         let listeners = proxy::bind(&snapshot.listen, 1).unwrap();
         let address = listeners.addresses()[0];
@@ -137,7 +143,28 @@ impl Gateway {
         });
         let lane = Lane { directory, spool: writers.remove(0) };
         let workers = Some(proxy::start(&shared, listeners, vec![lane]).unwrap());
-        Self { address, key, shared, workers, reader, _tasks: tasks, _data: data }
+        Self { address, key, terms, revision, shared, workers, reader, _tasks: tasks, data }
+    }
+
+    /// Moves by hand.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.shared.meter
+    }
+
+    /// Another configuration is in force from now on.
+    pub(crate) fn reload(&self, yaml: &str) {
+        self.shared.live.store(Arc::new(snapshot(self.data.path(), yaml)));
+    }
+
+    /// Whoever holds the key is somebody else from now on.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Principal)) {
+        let mut terms = self.terms.lock().unwrap();
+        change(Arc::make_mut(&mut terms));
+        self.revision.confirm(self.revision.get() + 1, self.shared.clock.mono());
     }
 
     /// Posts `body` to `path` with the key, on a connection of its own; answers when the head is here.
@@ -165,12 +192,8 @@ impl Gateway {
 
     /// How the meter's reservations ended so far.
     pub(crate) fn ended(&self) -> Ended {
-        let tally = self.shared.meter.tally();
-        Ended {
-            released: tally.released.load(Ordering::Relaxed),
-            settled: tally.settled.load(Ordering::Relaxed),
-            interrupted: tally.interrupted.load(Ordering::Relaxed),
-        }
+        let totals = self.shared.meter.tally().totals();
+        Ended { released: totals.released, settled: totals.settled, interrupted: totals.dropped }
     }
 
     /// Ends the worker; answers what it recorded.
@@ -238,9 +261,17 @@ fn principal(clock: &Clock, bounds: KeyBounds) -> Arc<Principal> {
     Arc::new(Principal { bounds: Arc::new(bounds), ..principal })
 }
 
-async fn answer(mut lookups: mpsc::Receiver<Lookup>, key: ApiKey, principal: Arc<Principal>) {
+fn snapshot(data: &Path, yaml: &str) -> Snapshot {
+    let file = data.join("tollgate.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let flags = Flags { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..Flags::default() };
+    let environment = &config::Environment::default();
+    config::load(Sources { file: Some(&file), environment, flags }).unwrap().snapshot
+}
+
+async fn answer(mut lookups: mpsc::Receiver<Lookup>, key: ApiKey, terms: Terms) {
     while let Some(Lookup { hash, reply }) = lookups.recv().await {
-        let found = if hash == key.hash() { Ok(principal.clone()) } else { Err(NotFound::Unknown) };
+        let found = if hash == key.hash() { Ok(terms.lock().unwrap().clone()) } else { Err(NotFound::Unknown) };
         // Whoever asked may be gone.
         let _ = reply.send(found);
     }

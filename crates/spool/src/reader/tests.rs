@@ -1,7 +1,9 @@
 use std::thread;
 
+use access::RequestId;
+
 use super::*;
-use crate::fixture::{SMALL, drain, files, id, open, record, records, written};
+use crate::fixture::{SMALL, drain, event, files, id, open, opened, record, records, written};
 use crate::{Options, Spool, SpoolError};
 
 #[test]
@@ -69,25 +71,40 @@ fn depth_tells_how_much_waits_and_since_when() {
     let two = Options { lanes: 2, ..SMALL };
     let mut spool = open(dir.path(), two);
     assert_eq!(spool.reader.depth().unwrap().records, 0);
+    // Each began at the same time, and ended as much later as its lane and its number say.
+    let ended = |lane: u32, n: u32| Timestamp(1_000_000 + 500 * u64::from(n) + u64::from(lane));
+    let ending = |lane, n| {
+        let mut event = event(RequestId(id(lane, n)));
+        (event.started_at, event.duration_us) = (Timestamp(1_000_000), ended(lane, n).0 - 1_000_000);
+        Record::Event(event)
+    };
     for n in 0..30 {
-        spool.writers[1].append(&record(1, n + 5)).unwrap();
-        spool.writers[0].append(&record(0, n + 50)).unwrap();
+        spool.writers[1].append(&ending(1, n + 5)).unwrap();
+        spool.writers[0].append(&ending(0, n + 50)).unwrap();
     }
     let depth = spool.reader.depth().unwrap();
-    assert_eq!((depth.records, depth.oldest), (60, Some(Timestamp(1_000_005_000))));
+    assert_eq!((depth.records, depth.oldest), (60, Some(ended(1, 5))));
     drop(spool);
     let mut reader = open(dir.path(), two).reader;
     assert_eq!((reader.depth().unwrap().records, reader.depth().unwrap().bytes), (60, depth.bytes));
     // The first batch is lane 0's, the second lane 1's, whose records are the older ones.
-    for (records, oldest) in [(55, 1_000_005_000), (50, 1_000_010_000)] {
+    for (records, oldest) in [(55, ended(1, 5)), (50, ended(1, 10))] {
         let batch = reader.next_batch(5).unwrap();
         reader.release(&batch).unwrap();
         let depth = reader.depth().unwrap();
-        assert_eq!((depth.records, depth.oldest), (records, Some(Timestamp(oldest))));
+        assert_eq!((depth.records, depth.oldest), (records, Some(oldest)));
     }
     drain(&mut reader);
     let left = reader.depth().unwrap();
     assert_eq!((left.records, left.bytes, left.oldest), (0, 0, None));
+    // A begin waits since then, and counts since their id was made.
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), SMALL);
+    spool.writers[0].append(&record(0, 4)).unwrap();
+    assert_eq!(spool.reader.depth().unwrap().oldest, Some(Timestamp(1_000_004_000)));
+    spool.reader.next_batch(1).and_then(|batch| spool.reader.release(&batch)).unwrap();
+    spool.writers[0].append(&Record::Open(opened(id(0, 9)))).unwrap();
+    assert_eq!(spool.reader.depth().unwrap().oldest, Some(opened(id(0, 9)).started_at));
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use meter::Charge;
+use meter::budget::Measure;
+
 use crate::error::StoreError;
 use crate::lender;
 use crate::statement::{micros, statements, unsigned};
@@ -13,16 +16,25 @@ const KEPT: Duration = Duration::from_hours(7 * 24);
 const LIVES: u32 = 2;
 
 statements! {
-    STRANDED = "SELECT count(*) FROM leases l JOIN lease_books b ON b.id = l.book_id
+    STRANDED = "SELECT b.measure, l.granted - l.spent FROM leases l JOIN lease_books b ON b.id = l.book_id
         WHERE NOT l.told AND l.granted > l.spent AND l.heard_at < $1 AND b.ends_at > $2";
     OLD_LEASES = "DELETE FROM leases WHERE book_id IN (SELECT id FROM lease_books WHERE ends_at < $1)";
     OLD_BOOKS = "DELETE FROM lease_books WHERE ends_at < $1";
     OLD_HOLDERS = "DELETE FROM lease_holders WHERE heard_at < $1";
 }
 
+/// What is lent to nodes that do not answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Stranded {
+    /// Leases with something left in them.
+    pub(super) leases: u64,
+    /// What is left, summed over budgets: what is of a user's and of everybody's is in it twice.
+    pub(super) left: Charge,
+}
+
 impl Store {
-    /// Deletes what is over for long; answers how many leases are stranded.
-    pub(super) async fn look_after_leases(&self, ttl: Duration) -> Result<u64, StoreError> {
+    /// Deletes what is over for long; answers what is stranded.
+    pub(super) async fn look_after_leases(&self, ttl: Duration) -> Result<Stranded, StoreError> {
         let mut transaction = self.begin().await?;
         let now = lender::now(self, &mut transaction).await?;
         let old = micros(now.before(KEPT));
@@ -30,8 +42,18 @@ impl Store {
             transaction.query(statement).bind(old).run().await?;
         }
         let silent = micros(now.before(ttl.saturating_mul(LIVES)));
-        let (stranded,) = transaction.query(STRANDED).bind(silent).bind(micros(now)).one::<(i64,)>().await?;
+        let left: Vec<(String, i64)> = transaction.query(STRANDED).bind(silent).bind(micros(now)).all().await?;
         transaction.commit().await?;
-        Ok(unsigned(stranded))
+        Ok(left.iter().fold(Stranded::default(), |sum, (measure, left)| sum.and(measure, unsigned(*left))))
     }
 }
+
+impl Stranded {
+    fn and(self, measure: &str, left: u64) -> Self {
+        let more = Measure::parse(measure).map_or(self.left, |of| self.left.and(&Charge::default().with(of, left)));
+        Self { leases: self.leases + 1, left: more }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -39,8 +39,22 @@ fn every_name_is_shown_as_documented() {
         "tollgate_panics_total 0",
         "tollgate_meter_released_total 0",
         "tollgate_meter_settled_total 0",
+        "tollgate_meter_reserved_total 0",
+        "tollgate_meter_dropped_total 0",
+        "tollgate_meter_overruns_total 0",
+        "tollgate_meter_bounded_total 0",
         "tollgate_meter_interrupted_total 0",
+        "tollgate_meter_held{measure=\"credits\"} 0",
+        "tollgate_meter_held{measure=\"tokens\"} 0",
+        "tollgate_meter_held{measure=\"nano_usd\"} 0",
+        "tollgate_meter_used_total{measure=\"tokens\"} 0",
+        "tollgate_meter_overrun_total{measure=\"nano_usd\"} 0",
+        "tollgate_meter_unsaid_total{measure=\"nano_usd\"} 0",
+        "tollgate_meter_cut_off_total{measure=\"nano_usd\"} 0",
+        "tollgate_lease_stranded_amount{measure=\"credits\"} 0",
         "tollgate_spool_bytes 0",
+        "tollgate_spool_records 0",
+        "tollgate_spool_ingest_lag_seconds 0.0",
         "tollgate_spool_oldest_seconds 0",
         "tollgate_spool_ingested_total 0",
         "tollgate_spool_ingest_errors_total 0",
@@ -61,9 +75,23 @@ fn hooks_fill_in_what_is_kept_elsewhere() {
         set(&metrics.meter.settled, 41);
         set(&metrics.meter.settled, 12);
         metrics.spool.bytes.set(4_096);
+        metrics.spool.ingest_lag_seconds.set(0.125);
+        metrics.meter.held.set(Amounts { credits: 1, tokens: 2, nano_usd: u64::MAX });
+        metrics.meter.used.set(Amounts { credits: 3, tokens: 4, nano_usd: 5 });
+        metrics.meter.used.set(Amounts { credits: 2, tokens: 6, nano_usd: 5 });
     }));
     let text = metrics.encode();
-    for line in ["tollgate_meter_settled_total 41", "tollgate_spool_bytes 4096"] {
+    for line in [
+        "tollgate_meter_settled_total 41",
+        "tollgate_spool_bytes 4096",
+        "tollgate_spool_ingest_lag_seconds 0.125",
+        "tollgate_meter_held{measure=\"credits\"} 1",
+        "tollgate_meter_held{measure=\"tokens\"} 2",
+        "tollgate_meter_held{measure=\"nano_usd\"} 9223372036854775807",
+        "tollgate_meter_used_total{measure=\"credits\"} 3",
+        "tollgate_meter_used_total{measure=\"tokens\"} 6",
+        "tollgate_meter_used_total{measure=\"nano_usd\"} 5",
+    ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
 }

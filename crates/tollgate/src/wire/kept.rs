@@ -7,7 +7,7 @@ use access::{Clock, Secret};
 use config::Snapshot;
 use config::snapshot::{Durability, Signup, SignupMode};
 use meter::budget::Period;
-use meter::{BudgetId, Meter, Per, Subject};
+use meter::{BudgetId, Charge, Meter, Per, Subject};
 use spool::{Cut, Lost, Opening, Reader, Skipped, Spool, SpoolError, Writer};
 use store::{Charges, IngestStats, Node, PlanDifference, Store, StoreError};
 
@@ -45,9 +45,16 @@ pub(crate) struct Counted {
     pub(crate) cuts: Vec<Cut>,
     pub(crate) lost: Vec<Lost>,
     /// Requests that were under way when the last run died.
-    pub(crate) interrupted: usize,
+    pub(crate) interrupted: CutOff,
     /// Damage that was left out, as `--skip-corrupt` says.
     pub(crate) skipped: Vec<Skipped>,
+}
+
+/// Requests that were under way when the last run died, and what they were admitted for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct CutOff {
+    pub(crate) requests: u64,
+    pub(crate) reserved: Charge,
 }
 
 impl Kept {
@@ -77,7 +84,10 @@ impl Counted {
         let folder = snapshot.data.join(SPOOL_FOLDER);
         let mut spool = open_spool(node, snapshot, &folder, wish).await?;
         let stats = Arc::new(IngestStats::default());
-        let interrupted = spool.interrupted.len();
+        let interrupted = spool.interrupted.iter().fold(CutOff::default(), |sum, one| CutOff {
+            requests: sum.requests + 1,
+            reserved: sum.reserved.and(&one.opened.reserved),
+        });
         settle(node, snapshot, &mut spool, &stats).await?;
         let Spool { writers, reader, cuts, lost, skipped, .. } = spool;
         let meter = restored(node, snapshot, clock).await.map_err(|error| failure::of_store(snapshot, error))?;

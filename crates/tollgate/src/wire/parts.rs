@@ -11,19 +11,22 @@ use anyhow::Context;
 use config::Live;
 use config::snapshot::{Origin, Scheme};
 use control::Serves;
-use meter::Meter;
 use meter::lease::Leases;
+use meter::tally::Totals;
+use meter::{Charge, Meter};
 use proxy::{Gate, Lane, Shared, Strangers};
 use spool::{Reader, Writer};
 use store::windows::Windows;
 use store::{Counting, IngestStats, Node, RetentionStats, Store, Unsealed};
 use telemetry::logs::Dropped;
+use telemetry::metrics::Amounts;
 use telemetry::{Board, Metrics, metrics};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::HOUSEKEEPING_EVERY;
+use super::kept::CutOff;
 use crate::cli::Role;
 use crate::secrets::Keys;
 
@@ -91,11 +94,36 @@ pub(crate) fn watch_gauges(base: &Base, shared: &Arc<Shared>) {
         all.proxy.connections.set(i64::from(gate.connections()));
         all.proxy.in_flight.set(i64::from(gate.in_flight()));
         all.proxy.buffered_bytes.set(i64::try_from(gate.buffered_bytes()).unwrap_or(i64::MAX));
-        let tally = meter.tally();
-        metrics::set(&all.meter.released, tally.released.load(Ordering::Relaxed));
-        metrics::set(&all.meter.settled, tally.settled.load(Ordering::Relaxed));
-        metrics::set(&all.meter.interrupted, tally.interrupted.load(Ordering::Relaxed));
+        show(&all.meter, &meter.tally().totals());
     }));
+}
+
+fn show(meter: &metrics::Meter, totals: &Totals) {
+    for (counter, total) in [
+        (&meter.reserved, totals.reserved),
+        (&meter.released, totals.released),
+        (&meter.settled, totals.settled),
+        (&meter.dropped, totals.dropped),
+        (&meter.overruns, totals.overruns),
+        (&meter.bounded, totals.bounded),
+    ] {
+        metrics::set(counter, total);
+    }
+    meter.held.set(amounts(totals.held));
+    meter.used.set(amounts(totals.used));
+    meter.overrun.set(amounts(totals.overrun));
+    meter.unsaid.set(amounts(totals.unsaid));
+}
+
+/// A charge as metrics have it.
+pub(super) const fn amounts(Charge { credits, tokens, money }: Charge) -> Amounts {
+    Amounts { credits, tokens, nano_usd: money }
+}
+
+/// What the start found open does not change any more.
+pub(crate) fn tell_interrupted(base: &Base, interrupted: &CutOff) {
+    metrics::set(&base.metrics.meter.interrupted, interrupted.requests);
+    base.metrics.meter.cut_off.set(amounts(interrupted.reserved));
 }
 
 /// Lines that the log lost are counted where it is written.
@@ -121,8 +149,11 @@ fn watch_ingest(base: &Base, stats: Arc<IngestStats>) {
             oldest => clock.now().unix_seconds().saturating_sub(Timestamp(oldest).unix_seconds()),
         };
         all.spool.oldest_seconds.set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
-        let waiting = stats.waiting_bytes.load(Ordering::Relaxed);
-        all.spool.bytes.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        let depth = [(&all.spool.records, &stats.waiting_records), (&all.spool.bytes, &stats.waiting_bytes)];
+        for (gauge, waiting) in depth {
+            gauge.set(i64::try_from(waiting.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
+        }
+        all.spool.ingest_lag_seconds.set(Duration::from_micros(stats.lag_micros.load(Ordering::Relaxed)).as_secs_f64());
         metrics::set(&all.spool.ingested_total, stats.events.load(Ordering::Relaxed));
         metrics::set(&all.spool.ingest_errors, stats.failures.load(Ordering::Relaxed));
     }));

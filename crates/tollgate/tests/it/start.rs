@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
@@ -119,6 +120,80 @@ async fn a_spool_that_cannot_be_read_has_a_code_and_may_be_moved_away() {
     let spool = data.join("spool");
     refused(&LOOPBACK, &data, "spool_damaged", &[segment.to_str().unwrap(), spool.to_str().unwrap()]).await;
     fs::rename(&spool, folder.path().join("away")).unwrap();
+    let _server = Server::serve(folder.path(), "0s", [Stdio::null(), Stdio::null()]);
+    listens(folder.path()).await;
+}
+
+/// The only line of a start that fails.
+async fn told(data: &Path) -> String {
+    let (exit, stdout, stderr) = run(&LOOPBACK, data).await;
+    assert_eq!((exit, stdout.as_str()), (Some(1), ""), "{stderr}");
+    stderr.lines().last().unwrap_or_default().to_owned()
+}
+
+/// Every file of the spool, with what stands in it.
+fn files(spool: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = fs::read_dir(spool).unwrap().map(|file| file.unwrap().path());
+    files.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_spool_of_a_newer_version_is_refused_and_nothing_of_it_is_overwritten() {
+    let folder = used().await;
+    let data = data(folder.path());
+    let (segment, spool) = (segment(&data), data.join("spool"));
+    let as_it_was = fs::read(&segment).unwrap();
+    let mut newer = as_it_was.clone();
+    newer[8] = 2;
+    let checksum = crc32c::crc32c(&newer[..28]);
+    newer[28..32].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&segment, &newer).unwrap();
+    let before = files(&spool);
+    for _ in 0..2 {
+        assert_eq!(
+            told(&data).await,
+            format!(
+                "error: spool_newer: {} was written by a newer version (byte 0): run the newer tollgate, or move the \
+                 folder {} away: the usage in it that is not stored yet is lost then",
+                segment.display(),
+                spool.display()
+            )
+        );
+        assert_eq!(files(&spool), before);
+    }
+    fs::write(&segment, as_it_was).unwrap();
+    let _server = Server::serve(folder.path(), "0s", [Stdio::null(), Stdio::null()]);
+    listens(folder.path()).await;
+}
+
+#[tokio::test]
+async fn a_spool_folder_that_cannot_be_written_is_named_with_what_to_do() {
+    let folder = used().await;
+    let data = data(folder.path());
+    let (spool, away) = (data.join("spool"), folder.path().join("away"));
+    fs::rename(&spool, &away).unwrap();
+    // sysfs takes no files, not even root's.
+    std::os::unix::fs::symlink("/sys", &spool).unwrap();
+    let said = told(&data).await;
+    let (data_shown, spool_shown) = (data.display(), spool.display());
+    let expected = format!(
+        "error: data_unwritable: the data folder {data_shown} cannot be written: give this user the right, make room on its \
+         disk, or name another with --data: cannot write into {spool_shown}: "
+    );
+    assert!(said.starts_with(&expected), "{said}");
+    fs::remove_file(&spool).unwrap();
+    // What stands in its place is none of ours.
+    fs::write(&spool, "a file").unwrap();
+    assert_eq!(
+        told(&data).await,
+        format!(
+            "error: spool_failed: cannot create {spool_shown}: look at its rights and its disk, or move the folder \
+             {spool_shown} away: the usage in it that is not stored yet is lost then: File exists (os error 17)"
+        )
+    );
+    assert_eq!(fs::read_to_string(&spool).unwrap(), "a file");
+    fs::remove_file(&spool).unwrap();
+    fs::rename(&away, &spool).unwrap();
     let _server = Server::serve(folder.path(), "0s", [Stdio::null(), Stdio::null()]);
     listens(folder.path()).await;
 }

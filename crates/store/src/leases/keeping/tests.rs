@@ -1,0 +1,50 @@
+use access::UserNo;
+use meter::budget::{BudgetId, Per, Period, Subject};
+use meter::lease::{Ask, CellId, NodeId, Tick};
+use uuid::Uuid;
+
+use super::*;
+use crate::store::tests::Place;
+
+const TTL: Duration = Duration::from_secs(2);
+const JOINS: &str =
+    "INSERT INTO nodes (id, version, incarnation, seen_at, created_at, updated_at) VALUES ($1, '1', 1, 1, 1, 1)";
+
+fn ask(cell: CellId, need: u64) -> Ask {
+    let (seq, term, used, spent, ceiling, ceded) = (1, 0, 0, 0, 0, 0);
+    Ask { cell, term, seq, ceiling, used, spent, want: need, need, run: need, queued: need, ceded, limit: 10_000 }
+}
+
+#[tokio::test]
+async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_is_not() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let mut transaction = store.begin().await.unwrap();
+        let now = lender::now(&store, &mut transaction).await.unwrap();
+        transaction.rollback().await.unwrap();
+        let cell = |subject, measure| {
+            let per = Per::Day;
+            CellId { budget: BudgetId { subject, measure, per }, period: Period::of(per, now.day()) }
+        };
+        let (user, other) = (Subject::User(UserNo(1)), Subject::User(UserNo(2)));
+        let asks = vec![
+            ask(cell(user, Measure::Credits), 30),
+            ask(cell(user, Measure::Money), 500),
+            ask(cell(other, Measure::Money), 70),
+        ];
+        let living = vec![ask(cell(user, Measure::Tokens), 9)];
+        for (node, asks, at) in [(1, asks, now.before(10 * TTL)), (2, living, now)] {
+            let mut transaction = store.begin().await.unwrap();
+            transaction.query(JOINS).bind(Uuid::from_u128(node)).run().await.unwrap();
+            transaction.commit().await.unwrap();
+            let tick = Tick { node: NodeId(node), incarnation: 1, asks, closes: Vec::new() };
+            store.lend(&tick, TTL, Some(at)).await.unwrap();
+        }
+        let stranded = store.look_after_leases(TTL).await.unwrap();
+        assert_eq!(stranded, Stranded { leases: 3, left: Charge { credits: 30, tokens: 0, money: 570 } });
+        let stats = super::super::LeaseStats::default();
+        stats.note(&stranded);
+        let left = stats.stranded_left.each_ref().map(|left| left.load(std::sync::atomic::Ordering::Relaxed));
+        assert_eq!(left, [30, 0, 570]);
+    }
+}
