@@ -1,5 +1,6 @@
 //! What can be typed: `tollgate --help`.
 
+mod audit;
 mod budgets;
 mod keys;
 mod leases;
@@ -9,6 +10,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+pub(crate) use audit::Audit;
 pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, SetBudget, Whom};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
@@ -132,6 +134,9 @@ pub(crate) enum Command {
     /// Show what servers are lent of quotas and budgets that they share, and take it back from dead ones
     #[command(after_help = leases::LEASES_EXAMPLES)]
     Leases(LeasesCommands),
+    /// Check that everything that is stored adds up, and that a provider counted the same
+    #[command(after_help = audit::AUDIT_EXAMPLES)]
+    Audit(Audit),
     /// Bring the store's tables up to date, or one step back
     #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate(Migrate),

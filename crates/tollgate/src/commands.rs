@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod audit;
 pub(crate) mod budgets;
 pub(crate) mod check;
 pub(crate) mod copies;
