@@ -39,6 +39,7 @@ mod watch;
 mod worker;
 
 pub use drain::{Drain, Phase};
+pub use fold::FOLDED_WITHIN;
 pub use gate::Gate;
 pub use listener::{BindError, Listeners, bind};
 pub use strangers::Strangers;

@@ -42,6 +42,7 @@ pub mod users;
 pub mod vault;
 pub mod windows;
 
+pub use api_keys::bound::{Bound, BoundKeys};
 pub use api_keys::change::{KeyChange, Rotation};
 pub use api_keys::{KEYS_MAX, KEYS_PAGE_MAX, Key, KeyRef, KeySecret, KeysAsked, NewKey, PreviousSecret};
 pub use audit::{AUDIT_PAGE_MAX, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};

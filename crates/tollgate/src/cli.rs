@@ -4,6 +4,7 @@ mod audit;
 mod budgets;
 mod keys;
 mod leases;
+mod limits;
 mod settings;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
 pub(crate) use keys::{CreateKey, Keys, KeysCommand};
 pub(crate) use leases::{LeasesCommand, LeasesCommands};
+pub(crate) use limits::Limits;
 pub(crate) use settings::{ConfigCommand, ConfigCommands, Overrides, PlansCommand, PlansCommands};
 
 const EXAMPLES: &str = "Examples:
@@ -134,6 +136,9 @@ pub(crate) enum Command {
     /// Show what servers are lent of quotas and budgets that they share, and take it back from dead ones
     #[command(after_help = leases::LEASES_EXAMPLES)]
     Leases(LeasesCommands),
+    /// Show every limit, with how far it may be passed and how much of it may lie idle as things stand
+    #[command(after_help = limits::LIMITS_EXAMPLES)]
+    Limits(Limits),
     /// Check that everything that is stored adds up, and that a provider counted the same
     #[command(after_help = audit::AUDIT_EXAMPLES)]
     Audit(Audit),

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod copies;
 pub(crate) mod keys;
 pub(crate) mod leases;
+pub(crate) mod limits;
 pub(crate) mod migrate;
 pub(crate) mod mock;
 pub(crate) mod plans;

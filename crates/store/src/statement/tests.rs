@@ -11,6 +11,7 @@ use crate::{
 fn all(kind: Kind) -> Vec<String> {
     let lists = [
         api_keys::STATEMENTS,
+        api_keys::bound::STATEMENTS,
         api_keys::change::STATEMENTS,
         api_keys::numbers::STATEMENTS,
         audit::STATEMENTS,
