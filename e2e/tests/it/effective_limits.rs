@@ -56,7 +56,9 @@ async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
     find(&told, "7 credits a day", "the largest of 1 keys with their own");
     let text = must(folder, &["limits", "--config", "tollgate.yaml"]).await;
     assert!(
-        text.contains("\n100 credits a day, each user on plan paid\n  overshoot 0: a request's price is taken whole"),
+        text.contains(
+            "\n100 credits a day, each user on plan paid\n  overshoot 0 credits: a request's price is taken whole"
+        ),
         "{text}"
     );
 }

@@ -16,7 +16,7 @@ use store::{BoundKeys, Store};
 use crate::cli::Limits;
 use crate::commands::{block_on, load, open, printable, say};
 use crate::failure;
-use reasons::{Most, Told};
+use reasons::Told;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
@@ -208,6 +208,7 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use super::reasons::Most;
     use super::*;
 
     const ALONE: Topology =

@@ -15,7 +15,7 @@ const PLANTED: [(&str, usize, &str, i128); 12] = [
     ("UPDATE daily_usage SET charged_nano = charged_nano - 1 WHERE {one}", 1, "charged_nano", -1),
     ("DELETE FROM daily_usage WHERE day = {day} AND key_no = 1", 12, "requests", -42),
     ("UPDATE daily_models SET errors = errors + 9 WHERE day = {day} AND user_no = 2 AND model_no = 0", 1, "errors", 9),
-    ("DELETE FROM daily_models WHERE day = {day} AND user_no = 2 AND model_no = 0", 7, "refused", 0),
+    ("DELETE FROM daily_models WHERE day = {day} AND user_no = 2 AND model_no = 0", 5, "requests", 0),
     ("UPDATE daily_plans SET charged_tokens = charged_tokens - 3 WHERE {plan}", 1, "charged_tokens", -3),
     ("UPDATE daily_plans SET credits = credits + 4 WHERE {plan}", 1, "credits", 4),
     ("DELETE FROM daily_plans WHERE {plan}", 3, "charged_tokens", 0),

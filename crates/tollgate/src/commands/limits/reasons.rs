@@ -60,9 +60,9 @@ impl Told {
 pub(super) fn of_rate(topology: Topology, (limit, most): (NonZeroU32, u64)) -> Told {
     let over = most.saturating_mul(topology.servers()).saturating_sub(limit.get().into());
     let why = format!(
-        "in the unluckiest minute a bucket lets in all that a full one holds and what flows back, {most}; each of {} servers \
+        "in the unluckiest minute a bucket lets in all that a full one holds and what flows back, {most}; each of {} \
          has its own, and each start a full one",
-        topology.servers()
+        servers(topology)
     );
     Told::new(Most::Exactly(over), over.to_string(), why)
 }
@@ -75,13 +75,14 @@ pub(super) fn of_window(topology: Topology, limit: NonZeroU32) -> Told {
     let why = if topology.redis {
         format!(
             "a span as long as the window holds at most the end of a burst and what flows back; while Redis is away each of {} \
-             servers counts by itself",
-            topology.servers()
+             counts by itself",
+            servers(topology)
         )
     } else {
         format!(
-            "a span as long as the window holds at most the end of a burst and what flows back; each of {counters} servers \
-             counts by itself, as there is no Redis"
+            "a span as long as the window holds at most the end of a burst and what flows back; each of {} counts \
+             by itself, as there is no Redis",
+            servers(topology)
         )
     };
     Told::new(Most::Exactly(over), over.to_string(), why)
@@ -128,8 +129,8 @@ pub(super) fn stranded(topology: Topology, (measure, amount): (Measure, u64)) ->
     let share = rules::share(amount, topology.live);
     let why = format!(
         "by each server that dies, until it is back, the period is over, or `tollgate leases reclaim`: at most its share of what is \
-         left, with {} servers, beside what its requests under way had reserved",
-        topology.servers()
+         left, with {}, beside what its requests under way had reserved",
+        servers(topology)
     );
     Told::new(Most::Exactly(share), measure.written(share), why)
 }
@@ -143,4 +144,11 @@ pub(super) fn folded(topology: Topology) -> String {
         proxy::FOLDED_WITHIN.as_millis(),
         topology.workers
     )
+}
+
+fn servers(topology: Topology) -> String {
+    match topology.servers() {
+        1 => "1 server".to_owned(),
+        more => format!("{more} servers"),
+    }
 }
