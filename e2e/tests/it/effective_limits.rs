@@ -39,7 +39,7 @@ async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
     );
     let quota = find(&told, "100 credits a day", "each user on plan paid");
     let none = |side: &str, exact: bool| {
-        assert_eq!((&quota[side]["amount"], &quota[side]["exact"]), (&json!(0), &json!(exact)))
+        assert_eq!((&quota[side]["amount"], &quota[side]["exact"]), (&json!(0), &json!(exact)));
     };
     none("overshoot", true);
     none("stranded", true);

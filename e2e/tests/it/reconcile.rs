@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use e2e::database::Database;
 use e2e::setup::Folder;
@@ -34,11 +33,6 @@ async fn agrees(folder: &Folder) -> Value {
 
 fn chat(key: &str, model: &str) -> Call {
     Call::json(CHAT, &Format::Chat.body(model, false)).key(key)
-}
-
-/// Seconds since the Unix epoch with which this UTC day began.
-fn today() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400 * 86_400
 }
 
 #[tokio::test]
@@ -169,10 +163,11 @@ async fn a_providers_report_agrees_or_is_told_where_it_does_not() {
             "output_tokens": sum(model, "output") + sum(model, "reasoning") + more, "project_id": null, "batch": null,
         })
     };
+    // Seconds since the Unix epoch with which the day of the calls began.
+    let began = 86_400 * store::number(folder, "SELECT max(day) FROM daily_usage").await;
     let page = |more: u64| {
         let results: Vec<Value> = models.iter().map(|model| result(model, more)).collect();
-        let bucket =
-            json!({"object": "bucket", "start_time": today(), "end_time": today() + 86_400, "results": results});
+        let bucket = json!({"object": "bucket", "start_time": began, "end_time": began + 86_400, "results": results});
         json!({"object": "page", "data": [bucket], "has_more": false, "next_page": null}).to_string()
     };
     folder.write("same.json", &page(0));

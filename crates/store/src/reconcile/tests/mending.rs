@@ -16,8 +16,8 @@ const PLANTED: [(&str, usize, &str, i128); 12] = [
     ("DELETE FROM daily_usage WHERE day = {day} AND key_no = 1", 12, "requests", -42),
     ("UPDATE daily_models SET errors = errors + 9 WHERE day = {day} AND user_no = 2 AND model_no = 0", 1, "errors", 9),
     ("DELETE FROM daily_models WHERE day = {day} AND user_no = 2 AND model_no = 0", 5, "requests", 0),
-    ("UPDATE daily_plans SET charged_tokens = charged_tokens - 3 WHERE {plan}", 1, "charged_tokens", -3),
-    ("UPDATE daily_plans SET credits = credits + 4 WHERE {plan}", 1, "credits", 4),
+    ("UPDATE daily_plans SET charged_tokens = charged_tokens - 3 WHERE {plan}", 1, "charged_tokens", -6),
+    ("UPDATE daily_plans SET credits = credits + 4 WHERE {plan}", 1, "credits", 8),
     ("DELETE FROM daily_plans WHERE {plan}", 3, "charged_tokens", 0),
     ("UPDATE usage_counts SET requests = requests + 5 WHERE minute = (SELECT min(minute) FROM usage_counts WHERE day = {day})
         AND day = {day} AND key_no = 1", 1, "requests", -5),
