@@ -4,6 +4,7 @@ pub mod body;
 pub mod configuration;
 pub mod endpoint;
 pub mod env_file;
+pub mod export;
 pub mod head;
 pub mod key;
 pub mod multipart;
@@ -40,6 +41,7 @@ pub const ALL: &[Target] = &[
     },
     Target { name: "endpoint", run: endpoint::endpoint, words: endpoint::WORDS, bytes_max: 4 * KIB },
     Target { name: "env_file", run: env_file::env_file, words: env_file::WORDS, bytes_max: 4 * KIB },
+    Target { name: "export", run: export::export, words: export::WORDS, bytes_max: 16 * KIB },
     Target { name: "http_head", run: head::http_head, words: head::WORDS, bytes_max: 32 * KIB },
     Target { name: "multipart", run: multipart::multipart, words: multipart::WORDS, bytes_max: 32 * KIB },
     Target { name: "origin", run: origin::origin, words: origin::WORDS, bytes_max: 4 * KIB },

@@ -7,6 +7,7 @@ mod dependencies;
 mod errors;
 mod finding;
 mod graph;
+mod guarantees;
 mod licences;
 mod links;
 mod names;
@@ -32,6 +33,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     findings.extend(words::check(&tree));
     findings.extend(errors::check(&tree));
     findings.extend(links::check(&tree));
+    findings.extend(guarantees::check(&tree));
     findings.extend(containers::check(&tree));
     findings.sort_by_key(Finding::fails);
     Ok(findings)

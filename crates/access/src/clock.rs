@@ -1,5 +1,7 @@
 //! Time, passed in. Nothing below the binary reads the system's clocks except through [`Clock`].
 
+mod date;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};

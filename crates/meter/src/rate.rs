@@ -53,6 +53,12 @@ impl Rate {
         Self::new(limit, Duration::from_secs(60))
     }
 
+    /// How many one bucket lets in at most within any window: all that a full one holds, and what flows back meanwhile.
+    #[must_use]
+    pub const fn most_in_window(self) -> u64 {
+        2 * self.limit.get() as u64
+    }
+
     fn burst_nanos(self) -> u64 {
         self.interval_nanos.saturating_mul(u64::from(self.limit.get()))
     }

@@ -20,7 +20,7 @@ use block::Blocks;
 pub(crate) use block::{Ahead, Ask};
 
 /// What a crash may lose of requests that no quota limits.
-const FLUSH_AFTER: Duration = Duration::from_millis(10);
+pub const FOLDED_WITHIN: Duration = Duration::from_millis(10);
 /// Counts in one record, which has at most 64 KiB; the rest waits for the next.
 const RECORD_MAX: usize = 128;
 /// Counts that wait while the spool takes nothing; what comes then is folded into what waits, or lost and logged.
@@ -121,7 +121,7 @@ fn append(worker: &Worker, batch: &[Counts]) -> Result<(), SpoolError> {
 pub(crate) async fn flush_forever(worker: Rc<Worker>) {
     loop {
         worker.fold.blocks.filled().notified().await;
-        sleep(FLUSH_AFTER).await;
+        sleep(FOLDED_WITHIN).await;
         while !worker.fold.flush(&worker) {
             sleep(AGAIN_AFTER).await;
         }

@@ -39,6 +39,7 @@ mod upstream;
 mod watch;
 mod worker;
 
+pub use fold::FOLDED_WITHIN;
 pub use gate::Gate;
 pub use listener::{BindError, Listeners, bind};
 pub use shutdown::{Phase, Shutdown};

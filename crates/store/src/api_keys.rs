@@ -2,6 +2,7 @@
 //!
 //! Read [`change`] for what is done to a key, `row` for its columns.
 
+pub(crate) mod bound;
 pub mod change;
 pub(crate) mod numbers;
 pub(crate) mod row;

@@ -129,6 +129,8 @@ actions! {
     BudgetChange = "budget.change";
     /// What a node that does not answer was lent was taken from it.
     LeaseReclaim = "lease.reclaim";
+    /// Daily totals were mended from events.
+    TotalsMend = "totals.mend";
     /// A one-time link was made.
     LinkCreate = "link.create";
     /// A one-time link was taken back.

@@ -5,8 +5,8 @@
 //! before a lease began (`base`), both from the daily totals.
 
 mod books;
-mod charged;
-mod rows;
+pub(crate) mod charged;
+pub(crate) mod rows;
 pub mod stranded;
 pub mod untold;
 

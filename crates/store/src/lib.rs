@@ -3,7 +3,7 @@
 //! The only crate that knows SQL and Redis. Never does: decide who may pass (that is `meter`), speak HTTP, read a clock of its own.
 //!
 //! Read in this order: [`store`] (the handle), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (what a key's hash says),
-//! [`sessions`], [`links`], [`usage`] (totals and requests); then the loops: [`directory`], [`revision`], [`node`], [`ingest`], [`retention`], and [`windows`] (rate limits, in Redis
+//! [`sessions`], [`links`], [`usage`] (totals and requests), [`reconcile`] (whether it all adds up); then the loops: [`directory`], [`revision`], [`node`], [`ingest`], [`retention`], and [`windows`] (rate limits, in Redis
 //! or in process). What differs between
 //! SQLite and PostgreSQL stands in `dialect`, and [`migration`] makes the tables. Every SQL text is prepared by a test of
 //! `statement`, but for migrations, settings of a connection, and what only a backup's own table takes.
@@ -30,6 +30,7 @@ mod outage;
 mod pace;
 pub mod plans;
 pub mod provider_keys;
+pub mod reconcile;
 pub mod retention;
 pub mod revision;
 pub mod sessions;
@@ -41,6 +42,7 @@ pub mod users;
 pub mod vault;
 pub mod windows;
 
+pub use api_keys::bound::{Bound, BoundKeys};
 pub use api_keys::change::{KeyChange, Rotation};
 pub use api_keys::{KEYS_MAX, KEYS_PAGE_MAX, Key, KeyRef, KeySecret, KeysAsked, NewKey, PreviousSecret};
 pub use audit::{AUDIT_PAGE_MAX, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
@@ -56,6 +58,9 @@ pub use links::{Link, NewLink, Purpose};
 pub use node::Node;
 pub use plans::{PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, StoredPlan};
 pub use provider_keys::{NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, StoredProviderKey};
+pub use reconcile::{
+    DIFFERENCES_MAX, Days, Difference, Interrupted, Mended, OpenRequests, Place, Reconciliation, Recorded, Unleased,
+};
 pub use retention::RetentionStats;
 pub use sessions::{Credential, NewRefresh, NewSession, Refreshed, Session, SessionKey, SessionState, Shut};
 pub use store::{Options, Store};

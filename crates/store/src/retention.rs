@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::error::StoreError;
 use crate::outage::Outage;
 use crate::pace::Pace;
-use crate::statement::statements;
+use crate::revision;
+use crate::statement::{micros, statements};
 use crate::store::Store;
 #[cfg(test)]
 pub(crate) use accounts::STATEMENTS as ACCOUNTS;
@@ -41,6 +42,9 @@ statements! {
         (SELECT id FROM usage_counts WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     RAW = "DELETE FROM usage_raw WHERE id IN
         (SELECT id FROM usage_raw WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
+    USAGE_FROM = "INSERT INTO revision (id, value, usage_from, created_at, updated_at) VALUES ($1, 0, $2, $3, $3)
+        ON CONFLICT (id) DO UPDATE SET usage_from = excluded.usage_from, updated_at = excluded.updated_at
+        WHERE revision.usage_from < excluded.usage_from";
     NEWEST = "SELECT id FROM usage_events ORDER BY id DESC LIMIT 1";
 }
 
@@ -94,6 +98,13 @@ async fn rounds(store: &Store, keep: impl Fn() -> Keep, stats: &RetentionStats, 
         }
         tokio::time::sleep(times.every).await;
     }
+}
+
+/// Says that usage made before a moment may be gone from now on: whoever adds it up does not miss it.
+async fn told(store: &Store, before: Timestamp) -> Result<(), StoreError> {
+    let mut transaction = store.begin().await?;
+    transaction.query(USAGE_FROM).bind(revision::ROW).bind(micros(before)).bind(store.now()).run().await?;
+    Ok(transaction.commit().await?)
 }
 
 /// Deletes the rows of `tables` that were made before a moment, oldest first; how many. Another server that does so has
@@ -170,19 +181,19 @@ async fn delete(
 
 /// The rounds of one process.
 #[derive(Debug)]
-struct Rounds {
+pub(crate) struct Rounds {
     belief: Belief,
 }
 
 impl Rounds {
-    async fn begin(store: &Store) -> Result<Self, StoreError> {
+    pub(crate) async fn begin(store: &Store) -> Result<Self, StoreError> {
         let newest: Option<(Uuid,)> = store.query(NEWEST).find().await?;
         let newest = newest.and_then(|(id,)| made_at(id));
         Ok(Self { belief: Belief::new(newest, store.clock().now(), store.clock().mono()) })
     }
 
     /// Deletes what is older than `keep`, and what accounts left behind; how many rows of usage.
-    async fn next(&mut self, store: &Store, keep: Keep, stats: &RetentionStats) -> Result<u64, StoreError> {
+    pub(crate) async fn next(&mut self, store: &Store, keep: Keep, stats: &RetentionStats) -> Result<u64, StoreError> {
         let began = store.clock().mono();
         let now = match self.belief.judge(store.clock().now(), began) {
             Judged::Believed(now) | Judged::Doubted(now) => now,
@@ -192,6 +203,9 @@ impl Rounds {
                 now
             }
         };
+        if let Some(keep) = keep.events {
+            told(store, now.before(keep)).await?;
+        }
         let mut rows = 0;
         for (tables, keep) in [(&USAGE[..], keep.events), (&[RAW], keep.raw_usage)] {
             if let Some(keep) = keep {
@@ -211,7 +225,7 @@ impl Rounds {
 }
 
 /// No id that is made from this moment on is less (RFC 9562, 5.7: milliseconds in the first 48 bits).
-fn first_id(moment: Timestamp) -> Uuid {
+pub(crate) fn first_id(moment: Timestamp) -> Uuid {
     Uuid::from_u128(u128::from(moment.unix_millis()) << 80)
 }
 

@@ -1,19 +1,23 @@
 //! What can be typed: `tollgate --help`.
 
+mod audit;
 mod budgets;
 mod keys;
 mod leases;
+mod limits;
 mod settings;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+pub(crate) use audit::Audit;
 pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, SetBudget, Whom};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
 pub(crate) use keys::{CreateKey, Keys, KeysCommand};
 pub(crate) use leases::{LeasesCommand, LeasesCommands};
+pub(crate) use limits::Limits;
 pub(crate) use settings::{ConfigCommand, ConfigCommands, Overrides, PlansCommand, PlansCommands};
 
 const EXAMPLES: &str = "Examples:
@@ -132,6 +136,12 @@ pub(crate) enum Command {
     /// Show what servers are lent of quotas and budgets that they share, and take it back from dead ones
     #[command(after_help = leases::LEASES_EXAMPLES)]
     Leases(LeasesCommands),
+    /// Show every limit, with how far it may be passed and how much of it may lie idle as things stand
+    #[command(after_help = limits::LIMITS_EXAMPLES)]
+    Limits(Limits),
+    /// Check that everything that is stored adds up, and that a provider counted the same
+    #[command(after_help = audit::AUDIT_EXAMPLES)]
+    Audit(Audit),
     /// Bring the store's tables up to date, or one step back
     #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate(Migrate),

@@ -1,10 +1,12 @@
 //! One file a command.
 
+pub(crate) mod audit;
 pub(crate) mod budgets;
 pub(crate) mod check;
 pub(crate) mod copies;
 pub(crate) mod keys;
 pub(crate) mod leases;
+pub(crate) mod limits;
 pub(crate) mod migrate;
 pub(crate) mod mock;
 pub(crate) mod plans;

@@ -35,6 +35,8 @@ fn main() -> ExitCode {
         cli::Command::Users(args) => commands::users::run(&args),
         cli::Command::Keys(args) => commands::keys::run(&args),
         cli::Command::Leases(args) => commands::leases::run(&args),
+        cli::Command::Limits(args) => commands::limits::run(&args),
+        cli::Command::Audit(args) => commands::audit::run(&args),
         cli::Command::Migrate(args) => commands::migrate::run(&args),
         cli::Command::Move(args) => commands::copies::move_to(&args),
         cli::Command::Backup(args) => commands::copies::back_up(&args),

@@ -13,6 +13,13 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 /// A lease is at most what is left, divided by so many for each live node: one that dies strands no more than that.
 const SHARE: u64 = 4;
 
+/// What a node holds at most of what is left and does not use, where so many nodes live, its own share included; more only while
+/// requests wait for it, which take it at once.
+#[must_use]
+pub const fn share(left: u64, live: u64) -> u64 {
+    left / SHARE.saturating_mul(if live == 0 { 1 } else { live })
+}
+
 /// The rules. Each default is the rule; others are mutants.
 pub trait Rules {
     /// Holder: whether a grant is believed, given the number of the ask that it answers and of the latest one.
@@ -85,11 +92,12 @@ pub trait Rules {
         limit.saturating_sub(granted).saturating_sub(closed)
     }
 
-    /// Lender: how much of `left` an ask gets: its share, or exactly what waiting requests need, all of them, the
-    /// first ones that fit, or the first.
+    /// Lender: how much of `left` an ask gets: its share, less what it holds and does not use, or exactly what waiting requests
+    /// need, all of them, the first ones that fit, or the first.
     /// `pressed` is where somebody else waits: then nobody gets more than that.
     fn more(&self, ask: &Ask, left: u64, (live, pressed): (u64, bool)) -> u64 {
-        let share = if pressed { 0 } else { left / SHARE.saturating_mul(live.max(1)) };
+        let unused = ask.ceiling.saturating_sub(ask.used);
+        let share = if pressed { 0 } else { share(left, live).saturating_sub(unused) };
         if ask.queued <= left {
             return ask.want.min(share).max(ask.queued);
         }

@@ -50,3 +50,21 @@ mod property_tests {
         }
     }
 }
+
+#[test]
+fn no_window_lets_in_more_than_all_of_a_full_bucket_and_what_flows_back() {
+    for (limit, millis) in [(1, 1_000), (7, 1_000), (60, 6_000)] {
+        let rate = Rate::new(NonZeroU32::new(limit).unwrap(), Duration::from_millis(millis));
+        let (bucket, window) = (Bucket::default(), millis * 1_000_000);
+        // Whoever tries every millisecond after a long rest.
+        let mut passed = Vec::new();
+        for now in (0..2 * millis).map(|at| 10 * window + at * 1_000_000) {
+            while bucket.take(rate, Mono(now)).is_ok() {
+                passed.push(now);
+            }
+        }
+        let most = passed.iter().map(|from| passed.iter().filter(|at| (*from..from + window).contains(at)).count());
+        let most = u64::try_from(most.max().unwrap()).unwrap();
+        assert!((rate.most_in_window() - 1..=rate.most_in_window()).contains(&most), "{limit}: {most}");
+    }
+}

@@ -262,7 +262,8 @@ CREATE TABLE usage_attempts (
     UNIQUE (event_id, no)
 );
 
--- Requests without a row of their own. user_no and key_no are 0 where there was no caller: NULLs would not be unique.
+-- Requests without a row of their own. user_no and key_no are 0 where there was no caller: NULLs would not be unique. day: whose
+-- quota they were admitted under, which about midnight is not always the minute's.
 CREATE TABLE usage_counts (
     id           UUID    NOT NULL PRIMARY KEY,
     user_no      BIGINT  NOT NULL,
@@ -270,11 +271,12 @@ CREATE TABLE usage_counts (
     route_no     BIGINT  NOT NULL,
     status_class BIGINT  NOT NULL,
     minute       BIGINT  NOT NULL,
+    day          BIGINT  NOT NULL,
     requests     BIGINT  NOT NULL,
     credits      BIGINT  NOT NULL,
     created_at   BIGINT  NOT NULL,
     updated_at   BIGINT  NOT NULL,
-    UNIQUE (key_no, route_no, status_class, minute)
+    UNIQUE (key_no, route_no, status_class, minute, day)
 );
 
 -- Totals of known callers. The unique index begins with the day: the meter is rebuilt from one day.
@@ -343,11 +345,13 @@ CREATE TABLE daily_models (
 
 -- One row: how often users, keys and plans were changed. no_floor: numbers up to this one may be of users and keys that a
 -- restored backup does not know; none of them is given. key_no: numbers of keys up to this one are given, or may be by who took them.
+-- usage_from: rows of usage that were made before this moment may have been deleted by age.
 CREATE TABLE revision (
     id         UUID   NOT NULL PRIMARY KEY,
     value      BIGINT NOT NULL,
     no_floor   BIGINT NOT NULL DEFAULT 0,
     key_no     BIGINT NOT NULL DEFAULT 0,
+    usage_from BIGINT NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
@@ -398,8 +402,8 @@ CREATE TABLE usage_raw (
 );
 
 -- Budgets that nodes share, one row a budget and period. id: made of the columns from subject to first_day, so that everybody
--- names it alike; carried: charged before anything was lent, none before that was looked up; recall: the latest one; pressed: whose
--- requests waited in vain last, and until when others get no more than theirs need.
+-- names it alike; carried: charged before anything was lent, none before that was looked up; most: the largest limit by which anything
+-- was lent; recall: the latest one; pressed: whose requests waited in vain last, and until when others get no more than theirs need.
 CREATE TABLE lease_books (
     id            UUID   NOT NULL PRIMARY KEY,
     subject       TEXT   NOT NULL CHECK (subject IN ('key', 'user', 'plan', 'everybody')),
@@ -410,6 +414,7 @@ CREATE TABLE lease_books (
     first_day     BIGINT NOT NULL,
     ends_at       BIGINT NOT NULL,
     carried       BIGINT,
+    most          BIGINT NOT NULL,
     recall        BIGINT NOT NULL,
     pressed_id    UUID,
     pressed_until BIGINT,

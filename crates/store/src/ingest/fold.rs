@@ -59,6 +59,7 @@ pub(crate) struct Minute {
     pub(crate) route: i64,
     pub(crate) status_class: i64,
     pub(crate) minute: i64,
+    pub(crate) day: i64,
 }
 
 /// What [`Minute`]s hold.
@@ -146,6 +147,7 @@ pub(crate) fn minutes<'a>(
             route: route_no(&counts.route).unwrap_or(0),
             status_class: counts.status_class.into(),
             minute: counts.minute.into(),
+            day: counts.day.0.into(),
         };
         let counted = minutes.entry(minute).or_default();
         counted.user = user;

@@ -193,12 +193,13 @@ pub(crate) static MINUTES: Insert = Insert::new(
         "route_no",
         "status_class",
         "minute",
+        "day",
         "requests",
         "credits",
         "created_at",
         "updated_at",
     ],
-    "ON CONFLICT (key_no, route_no, status_class, minute) DO UPDATE SET
+    "ON CONFLICT (key_no, route_no, status_class, minute, day) DO UPDATE SET
         requests = usage_counts.requests + excluded.requests, credits = usage_counts.credits + excluded.credits,
         updated_at = excluded.updated_at",
 );

@@ -250,8 +250,14 @@ async fn counts_of_a_minute_add_up_also_without_a_caller() {
         let rows = table(&store, "usage_counts").await;
         assert_eq!(rows.len(), 2);
         let row = |key: &str| rows.iter().find(|row| row["key_no"] == key).unwrap();
-        expect(row("0"), "user_no=0 key_no=0 route_no=users status_class=2 minute=30000000 requests=12 credits=24");
-        expect(row("2"), "user_no=1 key_no=2 route_no=users status_class=2 minute=30000000 requests=6 credits=12");
+        expect(
+            row("0"),
+            "user_no=0 key_no=0 route_no=users status_class=2 minute=30000000 day=20833 requests=12 credits=24",
+        );
+        expect(
+            row("2"),
+            "user_no=1 key_no=2 route_no=users status_class=2 minute=30000000 day=20833 requests=6 credits=12",
+        );
     }
 }
 

@@ -240,7 +240,8 @@ impl Split<'_> {
         let minutes = fold::minutes(self.counts.iter().copied(), |route| names.get(Kind::Route, route));
         let minutes: Vec<_> = minutes.into_iter().collect();
         let bind_minute = |(at, counted): &(Minute, Counted), row: &mut Values| {
-            row.put(store.new_id()).put(counted.user).put(at.key).put(at.route).put(at.status_class).put(at.minute);
+            row.put(store.new_id()).put(counted.user).put(at.key).put(at.route).put(at.status_class);
+            row.put(at.minute).put(at.day);
             row.put(signed(counted.requests)).put(signed(counted.credits)).put(now).put(now);
         };
         MINUTES.run(transaction, &minutes, bind_minute).await?;

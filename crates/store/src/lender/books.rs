@@ -1,6 +1,6 @@
 //! The books that a tick speaks of: locked, read, and written back where they have changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use meter::lease::lender::{Book, Loan};
 use meter::lease::{CellId, Lender, NodeId, Tick};
@@ -15,7 +15,7 @@ use crate::ingest::{Insert, Values};
 use crate::statement::{micros, signed, timestamp, unsigned};
 use crate::store::Store;
 
-const BOOKS: &str = "SELECT id, carried, recall, pressed_id, pressed_until FROM lease_books WHERE id IN ";
+const BOOKS: &str = "SELECT id, carried, most, recall, pressed_id, pressed_until FROM lease_books WHERE id IN ";
 const LEASES: &str =
     "SELECT book_id, node_id, incarnation, seq, term, granted, used, spent, ceded, round, recalls, heard_at,
     closed, told FROM leases WHERE book_id IN ";
@@ -26,10 +26,10 @@ static OPEN: Insert = Insert::new("lease_books", &BOOK_COLUMNS, "ON CONFLICT (id
 static KEEP: Insert = Insert::new(
     "lease_books",
     &BOOK_COLUMNS,
-    "ON CONFLICT (id) DO UPDATE SET carried = excluded.carried, recall = excluded.recall, pressed_id = excluded.pressed_id,
+    "ON CONFLICT (id) DO UPDATE SET carried = excluded.carried, most = excluded.most, recall = excluded.recall, pressed_id = excluded.pressed_id,
         pressed_until = excluded.pressed_until, updated_at = excluded.updated_at",
 );
-const BOOK_COLUMNS: [&str; 14] = [
+const BOOK_COLUMNS: [&str; 15] = [
     "id",
     "subject",
     "subject_no",
@@ -39,6 +39,7 @@ const BOOK_COLUMNS: [&str; 14] = [
     "first_day",
     "ends_at",
     "carried",
+    "most",
     "recall",
     "pressed_id",
     "pressed_until",
@@ -78,6 +79,7 @@ static LOANS: Insert = Insert::new(
 struct BookRow {
     id: Uuid,
     carried: Option<i64>,
+    most: i64,
     recall: i64,
     pressed_id: Option<Uuid>,
     pressed_until: Option<i64>,
@@ -106,6 +108,8 @@ pub(crate) struct Kept {
     ids: BTreeMap<Uuid, CellId>,
     /// As they are written, by cell.
     books: BTreeMap<CellId, Book>,
+    /// The largest limit by which anything of each was lent.
+    mosts: BTreeMap<CellId, u64>,
     /// Those of which nobody has looked up yet what had been charged.
     fresh: Vec<CellId>,
 }
@@ -118,13 +122,13 @@ impl Kept {
         transaction: &mut Transaction,
         ids: BTreeMap<Uuid, CellId>,
     ) -> Result<Self, StoreError> {
-        let mut kept = Self { ids, books: BTreeMap::new(), fresh: Vec::new() };
+        let mut kept = Self { ids, books: BTreeMap::new(), mosts: BTreeMap::new(), fresh: Vec::new() };
         if kept.ids.is_empty() {
             return Ok(kept);
         }
         let named: Vec<(Uuid, CellId)> = kept.ids.iter().map(|(id, cell)| (*id, *cell)).collect();
         let (now, empty) = (store.now(), Book::default());
-        OPEN.run(transaction, &named, |(id, cell), row| bind_book((*id, *cell), (None, &empty), now, row)).await?;
+        OPEN.run(transaction, &named, |(id, cell), row| bind_book((*id, *cell), (None, 0, &empty), now, row)).await?;
         let ids: Vec<Uuid> = named.iter().map(|(id, _)| *id).collect();
         let text = books_text(transaction.kind(), ids.len().next_power_of_two());
         let rows: Vec<BookRow> = listed(transaction.query(AssertSqlSafe(text)), &ids).all().await?;
@@ -151,6 +155,7 @@ impl Kept {
         let pressed = pressed.map(|(who, until)| (NodeId(who.as_u128()), timestamp(until)));
         let carried = row.carried.map(unsigned).unwrap_or_default();
         self.books.insert(*cell, Book { carried, recall: unsigned(row.recall), pressed, ..Book::default() });
+        self.mosts.insert(*cell, unsigned(row.most));
         if row.carried.is_none() {
             self.fresh.push(*cell);
         }
@@ -191,14 +196,22 @@ impl Kept {
         transaction: &mut Transaction,
         (lender, tick): (&Lender, &Tick),
     ) -> Result<(), StoreError> {
+        let mut raised = BTreeSet::new();
+        for ask in &tick.asks {
+            let most = self.mosts.entry(ask.cell).or_default();
+            if ask.limit > *most {
+                *most = ask.limit;
+                raised.insert(ask.cell);
+            }
+        }
         let beginning: Vec<CellId> = beginning(tick, &self.books).collect();
         let bases = charged::of(transaction, &beginning).await?;
         let (mut books, mut loans) = (Vec::new(), Vec::new());
         for (id, cell) in &self.ids {
             let (Some(before), Some(after)) = (self.books.get(cell), lender.book(*cell)) else { continue };
             let written = (before.recall, before.pressed) == (after.recall, after.pressed);
-            if !written || self.fresh.contains(cell) {
-                books.push((*id, *cell, after));
+            if !written || self.fresh.contains(cell) || raised.contains(cell) {
+                books.push((*id, *cell, self.mosts.get(cell).copied().unwrap_or_default(), after));
             }
             for (of, loan) in &after.loans {
                 if before.loans.get(of) != Some(loan) {
@@ -207,8 +220,8 @@ impl Kept {
             }
         }
         let now = store.now();
-        let bind = |(id, cell, book): &(Uuid, CellId, &Book), row: &mut Values| {
-            bind_book((*id, *cell), (Some(book.carried), book), now, row);
+        let bind = |(id, cell, most, book): &(Uuid, CellId, u64, &Book), row: &mut Values| {
+            bind_book((*id, *cell), (Some(book.carried), *most, book), now, row);
         };
         KEEP.run(transaction, &books, bind).await?;
         LOANS.run(transaction, &loans, |loan, row| bind_loan(store.new_id(), loan, now, row)).await?;
@@ -216,10 +229,10 @@ impl Kept {
     }
 }
 
-fn bind_book((id, cell): (Uuid, CellId), (carried, book): (Option<u64>, &Book), now: i64, row: &mut Values) {
+fn bind_book((id, cell): (Uuid, CellId), (carried, most, book): (Option<u64>, u64, &Book), now: i64, row: &mut Values) {
     row.put(id);
     CellRow::from(cell).put(row);
-    row.put(micros(cell.period.end())).put(carried.map(signed)).put(signed(book.recall));
+    row.put(micros(cell.period.end())).put(carried.map(signed)).put(signed(most)).put(signed(book.recall));
     row.put(book.pressed.map(|(who, _)| Uuid::from_u128(who.0))).put(book.pressed.map(|(_, until)| micros(until)));
     row.put(now).put(now);
 }

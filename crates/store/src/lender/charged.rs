@@ -29,17 +29,17 @@ type PlanRow = (Uuid, Uuid, i64, i64, i64);
 
 /// By subject and period, and in it by node.
 #[derive(Debug, Default)]
-pub(super) struct Charged(BTreeMap<(Subject, Period), BTreeMap<NodeId, Charge>>);
+pub(crate) struct Charged(BTreeMap<(Subject, Period), BTreeMap<NodeId, Charge>>);
 
 impl Charged {
     /// What was charged through all nodes.
-    pub(super) fn all(&self, cell: CellId) -> u64 {
+    pub(crate) fn all(&self, cell: CellId) -> u64 {
         let nodes = self.0.get(&(cell.budget.subject, cell.period)).into_iter().flat_map(BTreeMap::values);
         nodes.fold(0, |sum, charge| sum.saturating_add(charge.of(cell.budget.measure)))
     }
 
     /// What was charged through one.
-    pub(super) fn through(&self, cell: CellId, node: NodeId) -> u64 {
+    pub(crate) fn through(&self, cell: CellId, node: NodeId) -> u64 {
         let nodes = self.0.get(&(cell.budget.subject, cell.period));
         nodes.and_then(|nodes| nodes.get(&node)).map_or(0, |charge| charge.of(cell.budget.measure))
     }
@@ -52,7 +52,7 @@ impl Charged {
 }
 
 /// What was charged of these cells so far.
-pub(super) async fn of(transaction: &mut Transaction, cells: &[CellId]) -> Result<Charged, StoreError> {
+pub(crate) async fn of(transaction: &mut Transaction, cells: &[CellId]) -> Result<Charged, StoreError> {
     let mut charged = Charged::default();
     let mut asked: BTreeMap<Period, BTreeSet<Subject>> = BTreeMap::new();
     for cell in cells {

@@ -9,8 +9,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::books::Kept;
-use super::now;
 use super::rows::{CellRow, book_id};
+use super::{live, now};
 use crate::audit::{Act, Action, Actor};
 use crate::error::StoreError;
 use crate::statement::{micros, statements, timestamp, unsigned};
@@ -87,6 +87,18 @@ impl Store {
         let rows: Vec<Row> = transaction.query(OPEN).bind(micros(at)).all().await?;
         transaction.rollback().await?;
         rows.iter().map(|row| row.lease(at)).collect()
+    }
+
+    /// How many nodes live as far as lending is concerned: each lease is a share for so many.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn lessees(&self, ttl: Duration) -> Result<u64, StoreError> {
+        let mut transaction = self.snapshot().await?;
+        let at = now(self, &mut transaction).await?;
+        let lessees = live(&mut transaction, ttl, at).await?;
+        transaction.rollback().await?;
+        Ok(u64::try_from(lessees.len()).unwrap_or(u64::MAX))
     }
 
     /// Takes what is not spent of stranded leases, of one node or of all; answers each with how much that was. A node that

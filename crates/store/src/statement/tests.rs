@@ -4,13 +4,14 @@ use crate::dialect::{Db, Kind};
 use crate::store::tests::Place;
 use crate::{
     api_keys, audit, backup, budgets, copy, dialect, identity, ingest, last_use, leases, lender, links, migration,
-    node, plans, provider_keys, retention, revision, sessions, unsealed, usage, users, vault,
+    node, plans, provider_keys, reconcile, retention, revision, sessions, unsealed, usage, users, vault,
 };
 
 /// Every text that the crate sends, but for migrations, settings, and those of the table that only backups have.
 fn all(kind: Kind) -> Vec<String> {
     let lists = [
         api_keys::STATEMENTS,
+        api_keys::bound::STATEMENTS,
         api_keys::change::STATEMENTS,
         api_keys::numbers::STATEMENTS,
         audit::STATEMENTS,
@@ -51,6 +52,7 @@ fn all(kind: Kind) -> Vec<String> {
     texts.extend_from_slice(unsealed::TEXTS.all(kind));
     texts.extend(ingest::texts(kind));
     texts.extend(lender::texts(kind));
+    texts.extend(reconcile::texts());
     texts.extend(dialect::texts(kind));
     texts.extend((kind == Kind::Postgres).then(|| dialect::postgres::WRITING.to_owned()));
     texts

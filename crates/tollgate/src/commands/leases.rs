@@ -65,7 +65,7 @@ fn in_json(leases: &[OpenLease]) -> serde_json::Value {
 }
 
 /// A budget in a period, in words.
-fn of_what(CellId { budget, period }: CellId) -> String {
+pub(super) fn of_what(CellId { budget, period }: CellId) -> String {
     let unit = match budget.measure {
         Measure::Credits => "credits",
         Measure::Tokens => "tokens",

@@ -1,5 +1,6 @@
 use access::{Day, KeyNo};
 
+use super::super::rules::share;
 use super::*;
 use crate::budget::{Measure, Per, Period, Subject};
 
@@ -58,6 +59,24 @@ fn one_gets_a_share_of_what_is_left_or_what_a_request_needs() {
     assert_eq!(granted(&mut one, (A, 1), needs(2, 25, 50), 0), 75, "what a request needs");
     assert_eq!(granted(&mut one, (B, 1), needs(2, 9, 17), 0), 9, "16 are left: part of it helps nobody");
     assert_eq!(one.taken(cell()), (84, 0));
+}
+
+#[test]
+fn what_is_held_and_not_used_is_never_more_than_a_share() {
+    for limit in [1, 99, 100, 1_000_000] {
+        let mut one = lender(limit);
+        let (mut used, mut granted_so_far) = (0, 0);
+        // Half of the first grant is used; then it asks again and again, and uses nothing.
+        for seq in 1..=20 {
+            let ask = Ask { ceiling: granted_so_far, used, ..wants(seq, 0, 10 * limit) };
+            granted_so_far = granted(&mut one, (A, 1), ask, seq);
+            if seq == 1 {
+                used = granted_so_far / 2;
+            }
+            let most = share(limit, 1);
+            assert!(granted_so_far - used <= most, "{granted_so_far} of {limit}, {used} used");
+        }
+    }
 }
 
 #[test]

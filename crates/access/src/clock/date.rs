@@ -1,0 +1,96 @@
+//! Days as people write them: `2026-11-20`, in the proleptic Gregorian calendar.
+//!
+//! Years begin with March, so that a leap day is the last one (Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+//! `days_from_civil` and `civil_from_days`).
+
+use std::fmt;
+
+use super::Day;
+
+const DAYS_BEFORE_1970: u64 = 719_468;
+const DAYS_OF_400_YEARS: u64 = 146_097;
+
+impl Day {
+    /// Reads `2026-11-20`: ten characters, a day that there is, from 1970 on.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+        let digits = |part: &str, count: usize| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
+        if parts.next().is_some() || !digits(year, 4) || !digits(month, 2) || !digits(day, 2) {
+            return None;
+        }
+        let read = Self::of(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
+        // A day that there is not, such as November 31st, is another one by now.
+        (read.to_string() == text).then_some(read)
+    }
+
+    fn of(year: u64, month: u64, day: u64) -> Option<Self> {
+        let year = if month <= 2 { year.checked_sub(1)? } else { year };
+        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
+        let of_era = (year % 400) * 365 + (year % 400) / 4 - (year % 400) / 100 + of_year;
+        let days = (year / 400 * DAYS_OF_400_YEARS + of_era).checked_sub(DAYS_BEFORE_1970)?;
+        u32::try_from(days).ok().map(Self)
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days = u64::from(self.0) + DAYS_BEFORE_1970;
+        let (era, of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+        write!(f, "{:04}-{month:02}-{day:02}", era * 400 + year + next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_written_as_it_is_read() {
+        for (day, text) in [
+            (0, "1970-01-01"),
+            (11_016, "2000-02-29"),
+            (19_782, "2024-02-29"),
+            (19_783, "2024-03-01"),
+            (20_454, "2026-01-01"),
+            (20_777, "2026-11-20"),
+            (47_540, "2100-02-28"),
+            (47_541, "2100-03-01"),
+        ] {
+            assert_eq!((Day(day).to_string().as_str(), Day::parse(text)), (text, Some(Day(day))));
+        }
+        for day in (0..150_000).map(Day) {
+            assert_eq!(Day::parse(&day.to_string()), Some(day));
+        }
+    }
+
+    #[test]
+    fn what_is_no_day_is_not_read() {
+        for text in [
+            "",
+            "2026-11-31",
+            "2026-02-29",
+            "2100-02-29",
+            "2026-13-01",
+            "2026-00-01",
+            "2026-11-00",
+            "26-11-20",
+            "2026-1-20",
+            "2026-11-20 ",
+            "2026/11/20",
+            "2026-11-20-1",
+            "1969-12-31",
+            "0000-01-01",
+            "+026-11-20",
+            "2026-11-٢٠",
+        ] {
+            assert_eq!(Day::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Leases beside their limits and the totals: what may be used is never more than a book holds, and what a lease is said to
+//! have spent was charged.
+
+use std::collections::BTreeMap;
+
+use access::Timestamp;
+use meter::lease::{CellId, NodeId};
+use uuid::Uuid;
+
+use super::{Days, Difference, Place, Reconciliation, Unleased};
+use crate::dialect::Transaction;
+use crate::error::StoreError;
+use crate::lender;
+use crate::lender::charged::{self, Charged};
+use crate::lender::rows::CellRow;
+use crate::statement::{micros, statements, timestamp, unsigned};
+use crate::store::Store;
+use std::time::Duration;
+
+/// Books that are in memory at once.
+const PAGE: usize = 256;
+/// What a lease that was closed has spent is in the totals within this, while its node ingests.
+const INGESTED_WITHIN: Duration = Duration::from_secs(60);
+
+statements! {
+    BOOKS = "SELECT subject, subject_no, plan_id, measure, per, first_day, id, carried, most FROM lease_books
+        WHERE ends_at > $1 AND first_day <= $2 AND id > $3 ORDER BY id LIMIT $4";
+    LEASES = "SELECT l.book_id, l.node_id, l.incarnation, l.granted, l.used, l.spent, l.closed, l.told, l.base, l.updated_at,
+            n.left_at IS NOT NULL AS has_left
+        FROM leases l LEFT JOIN nodes n ON n.id = l.node_id WHERE l.book_id >= $1 AND l.book_id <= $2
+        ORDER BY l.book_id, l.node_id, l.incarnation";
+}
+
+#[derive(sqlx::FromRow)]
+struct BookRow {
+    #[sqlx(flatten)]
+    cell: CellRow,
+    id: Uuid,
+    carried: Option<i64>,
+    most: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct LeaseRow {
+    book_id: Uuid,
+    node_id: Uuid,
+    incarnation: i64,
+    granted: i64,
+    used: i64,
+    spent: i64,
+    closed: bool,
+    told: bool,
+    base: i64,
+    updated_at: i64,
+    has_left: bool,
+}
+
+/// Compares every book of a period that some of `days` lie in.
+pub(super) async fn compare(
+    store: &Store,
+    on: &mut Transaction,
+    days: Days,
+    found: &mut Reconciliation,
+) -> Result<(), StoreError> {
+    let now = lender::now(store, on).await?;
+    let mut after = Uuid::nil();
+    loop {
+        let query = on.query(BOOKS).bind(micros(days.first.start())).bind(i64::from(days.last.0));
+        let books: Vec<BookRow> = query.bind(after).bind(i64::try_from(PAGE).unwrap_or(i64::MAX)).all().await?;
+        let [Some(first), Some(last)] = [books.first(), books.last()].map(|book| book.map(|book| book.id)) else {
+            return Ok(());
+        };
+        after = last;
+        let mut leases: BTreeMap<Uuid, Vec<LeaseRow>> = BTreeMap::new();
+        for lease in on.query(LEASES).bind(first).bind(last).all::<LeaseRow>().await? {
+            leases.entry(lease.book_id).or_default().push(lease);
+        }
+        let cells: Vec<CellId> = books.iter().map(|book| book.cell.cell()).collect::<Result<_, _>>()?;
+        let charged = charged::of(on, &cells).await?;
+        for (book, cell) in books.iter().zip(cells) {
+            let leases = leases.remove(&book.id).unwrap_or_default();
+            found.tell(Book { cell, row: book, leases: &leases }.differences(&charged, now));
+            let unleased = unleased(cell, &leases, &charged);
+            if unleased.amount > 0 && found.unleased.len() < super::DIFFERENCES_MAX {
+                found.unleased.push(unleased);
+            }
+        }
+        if books.len() < PAGE {
+            return Ok(());
+        }
+    }
+}
+
+struct Book<'a> {
+    cell: CellId,
+    row: &'a BookRow,
+    leases: &'a [LeaseRow],
+}
+
+impl Book<'_> {
+    fn differences(&self, charged: &Charged, now: Timestamp) -> Vec<Difference> {
+        let mut differences: Vec<Difference> = self.lent_beyond().into_iter().collect();
+        for (nth, lease) in self.leases.iter().enumerate() {
+            let next = self.leases.get(nth + 1).filter(|next| next.node_id == lease.node_id);
+            differences.extend(self.of_lease(lease, (next, charged), now));
+        }
+        differences
+    }
+
+    /// While something is lent that is not spent, it and all that was spent is not more than the largest limit by which
+    /// anything was lent. (What a request used beyond what was reserved for it is spent, and may be more.)
+    fn lent_beyond(&self) -> Option<Difference> {
+        let sum = |of: fn(&LeaseRow) -> i64| self.leases.iter().map(|lease| i128::from(of(lease))).sum::<i128>();
+        let spent = i128::from(self.row.carried.unwrap_or(0)) + sum(|lease| lease.spent);
+        let lent = sum(|lease| if lease.closed { 0 } else { lease.granted.saturating_sub(lease.spent).max(0) });
+        let limit = i128::from(self.row.most);
+        (lent > 0 && spent + lent > limit).then(|| Difference {
+            place: Place::Book(self.cell),
+            measure: self.cell.budget.measure.as_str(),
+            expected: ("at most the limit", limit),
+            found: ("spent and lent", spent + lent),
+        })
+    }
+
+    fn of_lease(
+        &self,
+        lease: &LeaseRow,
+        (next, charged): (Option<&LeaseRow>, &Charged),
+        now: Timestamp,
+    ) -> Option<Difference> {
+        let (cell, measure) = (self.cell, self.cell.budget.measure.as_str());
+        let place = Place::Lease { cell, node: lease.node_id, incarnation: unsigned(lease.incarnation) };
+        let tell = |expected, found| Difference { place: place.clone(), measure, expected, found };
+        let [granted, used, spent] = [lease.granted, lease.used, lease.spent].map(i128::from);
+        if !lease.closed {
+            if spent > used {
+                return Some(tell(("at most used", used), ("spent", spent)));
+            }
+            return (used > granted).then(|| tell(("at most granted", granted), ("used", used)));
+        }
+        let is_ingested = next.is_some() || lease.has_left || timestamp(lease.updated_at).after(INGESTED_WITHIN) < now;
+        let until = next.map_or_else(|| charged_through(charged, cell, lease), |next| i128::from(next.base));
+        let charged = until - i128::from(lease.base);
+        (lease.told && is_ingested && spent > charged).then(|| tell(("charged in totals", charged), ("spent", spent)))
+    }
+}
+
+fn charged_through(charged: &Charged, cell: CellId, lease: &LeaseRow) -> i128 {
+    i128::from(charged.through(cell, NodeId(lease.node_id.as_u128())))
+}
+
+/// What was charged through nodes while their leases were open, beyond what those have spent, once all are closed.
+fn unleased(cell: CellId, leases: &[LeaseRow], charged: &Charged) -> Unleased {
+    let mut amount = 0;
+    if leases.iter().all(|lease| lease.closed && lease.told) {
+        for of_node in leases.chunk_by(|a, b| a.node_id == b.node_id) {
+            let (Some(first), spent) =
+                (of_node.first(), of_node.iter().map(|lease| i128::from(lease.spent)).sum::<i128>())
+            else {
+                continue;
+            };
+            amount += (charged_through(charged, cell, first) - i128::from(first.base) - spent).max(0);
+        }
+    }
+    Unleased { cell, amount: u64::try_from(amount).unwrap_or(u64::MAX) }
+}

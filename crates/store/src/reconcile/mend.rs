@@ -1,0 +1,278 @@
+//! Totals, mended from events: a day in transactions of some users each, beside servers at work.
+//!
+//! Each difference is read by one statement, and ingest writes rows and totals together: whatever is ingested meanwhile adds the
+//! same to both sides, so what is added to a total here is right whenever it is. Rows are changed in ingest's order, and two
+//! who mend wait for each other.
+
+use std::collections::BTreeMap;
+
+use access::{Day, PlanId, UserNo};
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::row::NumbersOf;
+use super::sides::{self, OfPlans, PLAN_MEASURES, Sides};
+use super::totals::{KEYS, MODELS, Totals};
+use super::{Days, comparable_from};
+use crate::audit::{Act, Action, Actor};
+use crate::dialect::Transaction;
+use crate::error::StoreError;
+use crate::statement::statements;
+use crate::store::Store;
+
+/// Users whose day one transaction mends.
+const USERS_MAX: usize = 200;
+/// The node of what nobody knows the node of.
+const NO_NODE: Uuid = Uuid::nil();
+
+statements! {
+    PLAN_ROWS = "SELECT credits, charged_tokens, charged_nano, id FROM daily_plans WHERE day = $1 AND plan_id = $2
+        ORDER BY credits DESC, id";
+    ADD_TO_PLAN = "UPDATE daily_plans SET credits = credits + $3, charged_tokens = charged_tokens + $4,
+        charged_nano = charged_nano + $5, updated_at = $2 WHERE id = $1";
+    NEW_PLAN = "INSERT INTO daily_plans (id, created_at, updated_at, day, plan_id, node_id, credits, charged_tokens, charged_nano)
+        VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (day, plan_id, node_id) DO UPDATE SET
+        updated_at = excluded.updated_at, credits = daily_plans.credits + excluded.credits,
+        charged_tokens = daily_plans.charged_tokens + excluded.charged_tokens,
+        charged_nano = daily_plans.charged_nano + excluded.charged_nano";
+}
+
+/// What was mended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// Totals of keys.
+    pub keys: u64,
+    /// Totals of models.
+    pub models: u64,
+    /// Totals of plans.
+    pub plans: u64,
+}
+
+impl Mended {
+    /// Whether anything was.
+    #[must_use]
+    pub const fn is_any(&self) -> bool {
+        self.keys > 0 || self.models > 0 || self.plans > 0
+    }
+}
+
+impl Store {
+    /// Makes the totals of those `days` whose events are all there what the events say, and leaves a line in the audit log for
+    /// each transaction that changed any. What was mended before an error stays so.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn mend_totals(&self, by: &Actor, days: Days) -> Result<Mended, StoreError> {
+        let mut mended = Mended::default();
+        let mut snapshot = self.snapshot().await?;
+        let from = comparable_from(&mut snapshot).await?;
+        snapshot.rollback().await?;
+        let Some(Days { first, last }) = days.since(from) else { return Ok(mended) };
+        for day in (first.0..=last.0).map(Day) {
+            while let Some(more) = self.mend_some(by, day).await? {
+                mended.keys += more.keys;
+                mended.models += more.models;
+                mended.plans += more.plans;
+            }
+        }
+        Ok(mended)
+    }
+
+    /// One transaction; `None` where the day needed none.
+    async fn mend_some(&self, by: &Actor, day: Day) -> Result<Option<Mended>, StoreError> {
+        // Who mends holds the revision's row: nobody else adds the same a second time.
+        let mut transaction = self.addition().await?;
+        transaction.without_time_limit().await?;
+        let mut mended = Mended::default();
+        for (totals, count) in [(&KEYS, &mut mended.keys), (&MODELS, &mut mended.models)] {
+            let only = Days { first: day, last: day };
+            for (_, user) in sides::suspects(&mut transaction, totals, only, USERS_MAX).await? {
+                for (part, sides) in sides::of_user(&mut transaction, totals, (day, user)).await? {
+                    *count += u64::from(self.mend(&mut transaction, totals, ((day, user, part), &sides)).await?);
+                }
+            }
+        }
+        if mended.keys == 0 {
+            mended.plans = self.mend_plans(&mut transaction, day).await?;
+        }
+        if !mended.is_any() {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
+        let Mended { keys, models, plans } = mended;
+        let detail = json!({"day": day.0, "keys": keys, "models": models, "plans": plans});
+        self.note(&mut transaction, by, Act::of(Action::TotalsMend, Uuid::nil(), None).with(detail)).await?;
+        transaction.commit().await?;
+        Ok(Some(mended))
+    }
+
+    /// Mends what a user has of a day by one key or model; answers whether there was anything to mend.
+    async fn mend(
+        &self,
+        on: &mut Transaction,
+        totals: &Totals,
+        ((day, user, part), sides): ((Day, UserNo, i64), &Sides),
+    ) -> Result<bool, StoreError> {
+        let lacks: Vec<i128> = (0..totals.columns.len()).map(|nth| lack(sides.of(nth))).collect();
+        if lacks.iter().all(|lack| *lack == 0) {
+            return Ok(false);
+        }
+        let text = format!("{}{}", totals.rows(), on.kind().for_update());
+        let query = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(user.0).bind(part);
+        let rows: Vec<NumbersOf> = query.all().await?;
+        for (id, adds) in spread(&rows, &lacks) {
+            let add = on.query(AssertSqlSafe(totals.add())).bind(id).bind(self.now());
+            adds.into_iter().fold(add, |add, amount| add.bind(amount)).run().await?;
+        }
+        if rows.is_empty() {
+            let insert = on.query(AssertSqlSafe(totals.insert())).bind(self.new_id()).bind(self.now());
+            let insert = insert.bind(i64::from(day.0)).bind(user.0).bind(part);
+            let insert = if totals.has_nodes() { insert.bind(NO_NODE) } else { insert };
+            lacks.iter().fold(insert, |insert, lack| insert.bind(stored(*lack))).run().await?;
+        }
+        Ok(true)
+    }
+
+    /// Mends the totals of plans; answers how many.
+    async fn mend_plans(&self, on: &mut Transaction, day: Day) -> Result<u64, StoreError> {
+        let only = Days { first: day, last: day };
+        let all = sides::plans(on, only, [Uuid::nil(), Uuid::max()]).await?;
+        let Some(of) = all.get(&day) else { return Ok(0) };
+        let lacks = lacks_of_plans(of);
+        for (plan, lacks) in &lacks {
+            let text = format!("{PLAN_ROWS}{}", on.kind().for_update());
+            let rows: Vec<NumbersOf> = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(plan.0).all().await?;
+            for (id, adds) in spread(&rows, lacks) {
+                let add = on.query(ADD_TO_PLAN).bind(id).bind(self.now());
+                adds.into_iter().fold(add, |add, amount| add.bind(amount)).run().await?;
+            }
+            if rows.is_empty() {
+                let insert = on.query(NEW_PLAN).bind(self.new_id()).bind(self.now()).bind(i64::from(day.0));
+                let insert = insert.bind(plan.0).bind(NO_NODE);
+                lacks.iter().fold(insert, |insert, lack| insert.bind(stored(*lack))).run().await?;
+            }
+        }
+        Ok(u64::try_from(lacks.len()).unwrap_or(u64::MAX))
+    }
+}
+
+const fn lack((kept, told): (i128, i128)) -> i128 {
+    kept - told
+}
+
+fn stored(amount: i128) -> i64 {
+    i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// What is added to which rows, by their ids: what is lacking to the first, what is too much is taken from as many as have it.
+fn spread(rows: &[NumbersOf], lacks: &[i128]) -> Vec<(Uuid, Vec<i64>)> {
+    let mut left = lacks.to_vec();
+    let mut adds = Vec::new();
+    for (nth, row) in rows.iter().enumerate() {
+        let mut to_row = Vec::with_capacity(left.len());
+        for (column, left) in left.iter_mut().enumerate() {
+            let has = i128::from(row.numbers.at(column).max(0));
+            let amount = if *left < 0 {
+                (*left).max(-has)
+            } else if nth == 0 {
+                *left
+            } else {
+                0
+            };
+            *left -= amount;
+            to_row.push(stored(amount));
+        }
+        if to_row.iter().any(|amount| *amount != 0) {
+            adds.push((row.id.unwrap_or_default(), to_row));
+        }
+    }
+    adds
+}
+
+/// What the totals of a day's plans lack, by plan. Credits of counts are taken to be of the plan that their users have now,
+/// as long as the sum over all plans says that some are missing, or too many.
+fn lacks_of_plans(of: &OfPlans) -> BTreeMap<PlanId, Vec<i128>> {
+    let differing = sides::differing_plans(of);
+    let mut lacks: BTreeMap<PlanId, Vec<i128>> = BTreeMap::new();
+    for differs in &differing {
+        if let Some(plan) = differs.plan {
+            let lacks = lacks.entry(plan).or_insert_with(|| vec![0; PLAN_MEASURES.len()]);
+            if let Some(lack) = lacks.get_mut(differs.column) {
+                *lack = differs.kept - differs.told;
+            }
+        }
+    }
+    if differing.iter().any(|differs| differs.column == 0) {
+        let already = |plan: &PlanId, lacks: &BTreeMap<PlanId, Vec<i128>>| {
+            lacks.get(plan).and_then(|lacks| lacks.first()).copied().unwrap_or(0)
+        };
+        // By plan: what should be by the present plans, and what is with what is mended already.
+        let mut plans: Vec<(PlanId, i128, i128)> = Vec::new();
+        for (plan, of) in of {
+            let [told, events, counts] = of.of(0);
+            plans.push((*plan, events + counts - told - already(plan, &lacks), told + already(plan, &lacks) - events));
+        }
+        let mut left: i128 = plans.iter().map(|(_, lack, _)| lack).sum();
+        plans.sort_by_key(|(_, lack, _)| if left < 0 { *lack } else { -*lack });
+        for (plan, lack, spare) in plans {
+            let amount = if left < 0 { left.max(lack.min(0)).max(-spare) } else { left.min(lack.max(0)) };
+            left -= amount;
+            if amount != 0
+                && let Some(credits) = lacks.entry(plan).or_insert_with(|| vec![0; PLAN_MEASURES.len()]).first_mut()
+            {
+                *credits += amount;
+            }
+        }
+    }
+    lacks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::Numbers;
+    use super::super::sides::OfPlan;
+    use super::*;
+
+    fn row(id: u128, numbers: &[i64]) -> NumbersOf {
+        let numbers = Numbers(numbers.iter().copied().map(Some).collect());
+        NumbersOf { numbers, id: Some(Uuid::from_u128(id)) }
+    }
+
+    #[test]
+    fn what_is_too_much_is_taken_from_rows_that_have_it_and_what_lacks_goes_to_the_first() {
+        let rows = [row(1, &[10, 1]), row(2, &[5, 7])];
+        let ids = [1, 2].map(Uuid::from_u128);
+        assert_eq!(spread(&rows, &[3, 0]), [(ids[0], vec![3, 0])]);
+        assert_eq!(spread(&rows, &[0, -6]), [(ids[0], vec![0, -1]), (ids[1], vec![0, -5])]);
+        assert_eq!(spread(&rows, &[-12, 2]), [(ids[0], vec![-10, 2]), (ids[1], vec![-2, 0])]);
+        assert_eq!(spread(&[], &[1]), []);
+    }
+
+    #[test]
+    fn totals_of_plans_add_up_again() {
+        let plan = |no: u128| PlanId(Uuid::from_u128(no));
+        let of = |told: i128, events: i128, counts: i128| OfPlan {
+            told: vec![told, 5, 6],
+            events: vec![events, 5, 6],
+            counts: vec![counts, 0, 0],
+        };
+        for plans in [
+            [of(3, 3, 0), of(4, 4, 0)],
+            [of(4, 3, 0), of(1, 4, 0)],
+            [of(3, 3, 2), of(6, 4, 0)],
+            [of(3, 3, 2), of(5, 4, 0)],
+            [of(2, 3, 2), of(9, 4, 0)],
+            [of(90, 3, 2), of(9, 4, 0)],
+            [of(0, 3, 2), of(0, 4, 70)],
+        ] {
+            let mut plans: OfPlans = [plan(1), plan(2)].into_iter().zip(plans).collect();
+            let lacks = lacks_of_plans(&plans);
+            assert_eq!(lacks.is_empty(), sides::differing_plans(&plans).is_empty());
+            for (plan, lacks) in &lacks {
+                sides::add(&mut plans.get_mut(plan).unwrap().told, lacks);
+            }
+            assert_eq!(sides::differing_plans(&plans), [], "{plans:?}");
+        }
+    }
+}

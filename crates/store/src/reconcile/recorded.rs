@@ -1,0 +1,144 @@
+//! What was recorded of providers' answers, as providers count them: by day of the call, provider, and model that answered.
+
+use access::{Day, NanoUsd};
+use sqlx::AssertSqlSafe;
+use sqlx::{FromRow, Row as _};
+
+use super::Days;
+use super::row::{Numbers, summed};
+use super::sides::day;
+use crate::error::StoreError;
+use crate::statement::micros;
+use crate::store::Store;
+
+/// What a provider's answers came to on a day with a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// When the requests began.
+    pub day: Day,
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// The model that answered, or that was asked for where the answer did not say; empty where neither is known.
+    pub model: String,
+    /// Calls that were answered without an error.
+    pub requests: u64,
+    /// Those of them of which nobody said what they used.
+    pub untold: u64,
+    /// All input: text, audio, images, read from and written to caches.
+    pub input: u64,
+    /// Of that, read from a cache.
+    pub cached_input: u64,
+    /// Of that, written to a cache of the short lifetime.
+    pub cache_write_short: u64,
+    /// The same of the long one.
+    pub cache_write_long: u64,
+    /// All output, reasoning included.
+    pub output: u64,
+    /// What is known of the cost.
+    pub cost: NanoUsd,
+}
+
+/// A row of [`text`].
+struct Row {
+    numbers: Numbers,
+    provider: Option<String>,
+    model: Option<String>,
+}
+
+macro_rules! read {
+    ($row:ty) => {
+        impl FromRow<'_, $row> for Row {
+            fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
+                let first = |at| row.try_get::<Option<i64>, _>(at);
+                let numbers = (2..row.len()).map(first).collect::<Result<_, _>>().map(Numbers)?;
+                Ok(Self { numbers, provider: row.try_get(0)?, model: row.try_get(1)? })
+            }
+        }
+    };
+}
+read!(sqlx::sqlite::SqliteRow);
+read!(sqlx::postgres::PgRow);
+
+/// What is summed, of an event of one attempt or of an attempt.
+const FIGURES: [(&str, &str); 8] = [
+    ("requests", "CASE WHEN x.upstream_status < 400 THEN 1 ELSE 0 END"),
+    ("untold", "CASE WHEN x.upstream_status < 400 AND x.usage_source IS NULL THEN 1 ELSE 0 END"),
+    (
+        "input",
+        "coalesce(x.input_tokens, 0) + coalesce(x.audio_input_tokens, 0) + coalesce(x.image_input_tokens, 0)
+            + coalesce(x.cached_input_tokens, 0) + coalesce(x.cache_write_short_tokens, 0)
+            + coalesce(x.cache_write_long_tokens, 0)",
+    ),
+    ("cached", "coalesce(x.cached_input_tokens, 0)"),
+    ("short", "coalesce(x.cache_write_short_tokens, 0)"),
+    ("long", "coalesce(x.cache_write_long_tokens, 0)"),
+    (
+        "output",
+        "coalesce(x.output_tokens, 0) + coalesce(x.reasoning_tokens, 0) + coalesce(x.audio_output_tokens, 0)
+            + coalesce(x.image_output_tokens, 0)",
+    ),
+    ("cost", "coalesce(x.cost_nano, 0)"),
+];
+
+impl Store {
+    /// What was recorded of LLM calls of these days, in the order of day, provider and model.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn recorded(&self, days: Days) -> Result<Vec<Recorded>, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let [from, end] = days.ids();
+        let query = snapshot.query(AssertSqlSafe(text())).bind(from).bind(end);
+        let (first, last) = (micros(days.first.start()), micros(days.last.next().start()));
+        let rows: Vec<Row> = query.bind(first).bind(last).all().await?;
+        snapshot.rollback().await?;
+        Ok(rows.into_iter().map(Recorded::from).collect())
+    }
+}
+
+impl From<Row> for Recorded {
+    fn from(row: Row) -> Self {
+        let sums = row.numbers.sums(1);
+        let sum = |nth: usize| sums.get(nth).map_or(0, |sum| u64::try_from(*sum).unwrap_or_default());
+        let cost = sums.get(7).copied().unwrap_or_default();
+        Self {
+            day: day(row.numbers.at(0)),
+            provider: row.provider.unwrap_or_default(),
+            model: row.model.unwrap_or_default(),
+            requests: sum(0),
+            untold: sum(1),
+            input: sum(2),
+            cached_input: sum(3),
+            cache_write_short: sum(4),
+            cache_write_long: sum(5),
+            output: sum(6),
+            cost: NanoUsd(i64::try_from(cost).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+/// The attempts of LLM calls that began from `$3` to `$4`, whose ids lie from `$1` to `$2`.
+fn text() -> String {
+    let columns: Vec<String> = FIGURES.iter().map(|(name, of)| format!("{of} AS {name}")).collect();
+    let columns = columns.join(", ");
+    let sums: Vec<String> = FIGURES.iter().map(|(name, _)| summed(&format!("r.{name}"))).collect();
+    let sums = sums.join(", ");
+    format!(
+        "SELECT p.name, m.name, r.day, {sums} FROM (
+            SELECT x.started_at / 86400000000 AS day, x.provider_no, coalesce(x.answered_model_no, x.provider_model_no) AS model_no,
+                {columns} FROM usage_events x
+            WHERE x.id >= $1 AND x.id < $2 AND x.started_at >= $3 AND x.started_at < $4 AND x.format IS NOT NULL AND x.attempts = 1
+            UNION ALL
+            SELECT e.started_at / 86400000000, x.provider_no, coalesce(x.answered_model_no, x.provider_model_no), {columns}
+            FROM usage_events e JOIN usage_attempts x ON x.event_id = e.id
+            WHERE e.id >= $1 AND e.id < $2 AND e.started_at >= $3 AND e.started_at < $4 AND e.format IS NOT NULL AND e.attempts > 1
+        ) r LEFT JOIN names p ON p.no = r.provider_no LEFT JOIN names m ON m.no = r.model_no
+        GROUP BY p.name, m.name, r.day ORDER BY r.day, p.name, m.name"
+    )
+}
+
+/// Every text.
+#[cfg(test)]
+pub(super) fn texts() -> Vec<String> {
+    vec![text(), super::standing::interrupted_text()]
+}

@@ -1,0 +1,70 @@
+//! Rows of numbers, as many as a statement has columns.
+
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row as _};
+use uuid::Uuid;
+
+const BILLION: i128 = 1_000_000_000;
+
+/// A row of whole numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Numbers(pub(super) Vec<Option<i64>>);
+
+/// The same, and an id in the last column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NumbersOf {
+    pub(super) numbers: Numbers,
+    pub(super) id: Option<Uuid>,
+}
+
+macro_rules! read {
+    ($row:ty) => {
+        impl FromRow<'_, $row> for Numbers {
+            fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
+                (0..row.len()).map(|at| row.try_get(at)).collect::<Result<_, _>>().map(Self)
+            }
+        }
+
+        impl FromRow<'_, $row> for NumbersOf {
+            fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
+                let last = row.len().saturating_sub(1);
+                let numbers = (0..last).map(|at| row.try_get(at)).collect::<Result<_, _>>().map(Numbers)?;
+                Ok(Self { numbers, id: row.try_get(last)? })
+            }
+        }
+    };
+}
+read!(SqliteRow);
+read!(PgRow);
+
+impl Numbers {
+    /// The number in a column; 0 where there is none.
+    pub(super) fn at(&self, column: usize) -> i64 {
+        self.0.get(column).copied().flatten().unwrap_or(0)
+    }
+
+    /// The sums from `first` on, each in two columns: billions, and what is left of them.
+    pub(super) fn sums(&self, first: usize) -> Vec<i128> {
+        let parts = self.0.get(first..).unwrap_or_default();
+        let number = |part: Option<&Option<i64>>| i128::from(part.copied().flatten().unwrap_or(0));
+        parts.chunks(2).map(|pair| number(pair.first()) * BILLION + number(pair.get(1))).collect()
+    }
+}
+
+/// The two columns of a sum that may not fit where its parts do.
+pub(super) fn summed(of: &str) -> String {
+    format!("CAST(sum({of} / 1000000000) AS BIGINT), CAST(sum({of} % 1000000000) AS BIGINT)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_put_together_from_billions_and_the_rest() {
+        let row = Numbers(vec![Some(7), None, Some(2), Some(3), Some(-1), Some(-5), None, None]);
+        assert_eq!((row.at(0), row.at(1), row.at(9)), (7, 0, 0));
+        assert_eq!(row.sums(2), [2_000_000_003, -1_000_000_005, 0]);
+    }
+}

@@ -1,0 +1,158 @@
+//! Books and leases, planted: what holds, and what does not.
+
+use access::{BudgetId, Measure, Per, Subject};
+use meter::Period;
+use meter::lease::{Ask, CellId, Close, NodeId, Tick};
+
+use super::*;
+
+const TTL: Duration = Duration::from_secs(2);
+
+fn cell() -> CellId {
+    let subject = Subject::Key(KeyNo(1));
+    CellId {
+        budget: BudgetId { subject, measure: Measure::Credits, per: Per::Day },
+        period: Period::of(Per::Day, TODAY),
+    }
+}
+
+fn ask(node: &Node, seq: u64, (used, spent): (u64, u64)) -> Tick {
+    let ask = Ask {
+        cell: cell(),
+        term: 0,
+        seq,
+        ceiling: used,
+        used,
+        spent,
+        want: 40,
+        need: 40,
+        run: 40,
+        queued: 40,
+        ceded: 0,
+        limit: 100,
+    };
+    Tick { node: node.lessee(), incarnation: node.incarnation(), asks: vec![ask], closes: Vec::new() }
+}
+
+fn close(node: &Node, spent: u64) -> Tick {
+    let close = Close { cell: cell(), incarnation: node.incarnation(), spent };
+    Tick { node: node.lessee(), incarnation: node.incarnation(), asks: Vec::new(), closes: vec![close] }
+}
+
+/// Two nodes that hold 40 of 100 each.
+async fn lent(database: &Database, store: &Store) -> [Ingesting; 2] {
+    let folder = database.folder.path();
+    people(store).await;
+    let nodes = [Ingesting::of(store, &folder.join("a")).await, Ingesting::of(store, &folder.join("b")).await];
+    for node in &nodes {
+        store.lend(&ask(&node.node, 1, (0, 0)), TTL, Some(now())).await.unwrap();
+    }
+    nodes
+}
+
+fn now() -> Timestamp {
+    TODAY.start().after(Duration::from_hours(10))
+}
+
+#[tokio::test]
+async fn what_is_lent_within_its_limit_is_no_difference() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let mut nodes = lent(&database, &store).await;
+        assert_eq!(differences(&store).await, []);
+        // Twelve credits, by one that ends well.
+        let mut made = Made::on(TODAY);
+        let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
+        nodes[0].write(&events).await;
+        store.lend(&close(&nodes[0].node, 12), TTL, Some(now())).await.unwrap();
+        nodes[0].node.leave().await.unwrap();
+        let found = store.reconcile(DAYS).await.unwrap();
+        assert_eq!((found.differences, found.unleased), (vec![], vec![]));
+    }
+}
+
+#[tokio::test]
+async fn what_is_lent_beyond_its_limit_is_told() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        lent(&database, &store).await;
+        store.tell("UPDATE leases SET granted = granted + 11").await;
+        let expected = Difference {
+            place: Place::Book(cell()),
+            measure: "credits",
+            expected: ("at most the limit", 100),
+            found: ("spent and lent", 102),
+        };
+        assert_eq!(differences(&store).await, [expected.clone()]);
+        // Lent by a limit that was larger is no more than that.
+        store.tell("UPDATE lease_books SET most = 102").await;
+        assert_eq!(differences(&store).await, []);
+        store.tell("UPDATE lease_books SET carried = 90, most = 100").await;
+        assert_eq!(differences(&store).await, [Difference { found: ("spent and lent", 192), ..expected }]);
+        // What is spent may be more: nothing is lent any more.
+        store.tell("UPDATE leases SET granted = 0").await;
+        assert_eq!(differences(&store).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_spends_more_than_it_was_granted_is_told() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let nodes = lent(&database, &store).await;
+        let of = format!("node_id = {}", id_text(&store, nodes[0].node.id()));
+        let check = async |sql: &str, expected: (&'static str, i128), found: (&'static str, i128)| {
+            store.tell(&format!("UPDATE leases SET {sql} WHERE {of}")).await;
+            let place = Place::Lease { cell: cell(), node: nodes[0].node.id(), incarnation: 1 };
+            let expected = Difference { place, measure: "credits", expected, found };
+            assert_eq!(differences(&store).await, [expected], "{sql}");
+        };
+        check("used = 41", ("at most granted", 40), ("used", 41)).await;
+        check("used = 5, spent = 6", ("at most used", 5), ("spent", 6)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_lease_is_said_to_have_spent_was_charged() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let mut nodes = lent(&database, &store).await;
+        let mut made = Made::on(TODAY);
+        let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
+        nodes[0].write(&events).await;
+        // It has just closed: what it spent may be in its spool still.
+        store.lend(&close(&nodes[0].node, 15), TTL, Some(now())).await.unwrap();
+        assert_eq!(differences(&store).await, []);
+        nodes[0].node.leave().await.unwrap();
+        let expected = Difference {
+            place: Place::Lease { cell: cell(), node: nodes[0].node.id(), incarnation: 1 },
+            measure: "credits",
+            expected: ("charged in totals", 12),
+            found: ("spent", 15),
+        };
+        assert_eq!(differences(&store).await, [expected]);
+        // Less is what was used while no limit was set, and is told once all leases are closed.
+        store.tell("UPDATE leases SET spent = 2 WHERE closed").await;
+        store.lend(&close(&nodes[1].node, 0), TTL, Some(now())).await.unwrap();
+        let found = store.reconcile(DAYS).await.unwrap();
+        assert_eq!((found.differences, found.unleased), (vec![], vec![Unleased { cell: cell(), amount: 10 }]));
+    }
+}
+
+#[tokio::test]
+async fn what_a_silent_node_holds_is_told_as_stranded() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let nodes = lent(&database, &store).await;
+        let long_ago = format!(
+            "UPDATE leases SET heard_at = 1, used = 10, spent = 10 WHERE node_id = {}",
+            id_text(&store, nodes[0].node.id())
+        );
+        store.tell(&long_ago).await;
+        let found = store.reconcile(DAYS).await.unwrap();
+        let of = |lease: &OpenLease| (NodeId(lease.node.as_u128()), lease.granted - lease.spent);
+        let stranded: Vec<_> = found.stranded.iter().map(of).collect();
+        assert!(stranded.contains(&(nodes[0].node.lessee(), 30)), "{stranded:?}");
+        assert_eq!(found.differences, []);
+    }
+}

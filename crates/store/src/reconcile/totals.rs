@@ -1,0 +1,245 @@
+//! The totals that are compared with what they were added up from: their columns, and the statements made of them.
+
+use super::row::summed;
+
+/// A request that is in totals: what never reached an upstream is not.
+macro_rules! counts {
+    () => {
+        "(attempts > 0 OR outcome = 'interrupted')"
+    };
+}
+
+/// A column of totals, and the same of one event and of one row of counts.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    of_event: &'static str,
+    of_counts: &'static str,
+}
+
+/// A table of totals by user, day and something else.
+#[derive(Debug)]
+pub(super) struct Totals {
+    table: &'static str,
+    /// What it is by, beside user and day.
+    pub(super) by: &'static str,
+    by_of_event: &'static str,
+    /// Which events are in it.
+    events: &'static str,
+    /// Whether counts are in it.
+    has_counts: bool,
+    has_nodes: bool,
+    /// Its unique index.
+    unique: &'static str,
+    pub(super) columns: &'static [Column],
+}
+
+/// Which rows are asked for.
+#[derive(Debug, Clone, Copy)]
+enum Scope {
+    /// `$1` to `$2`: days; `$3` to `$4`: ids of their events.
+    Days,
+    /// `$1`: a day, `$2`: a user.
+    User,
+}
+
+const fn column(name: &'static str, of_event: &'static str) -> Column {
+    Column { name, of_event, of_counts: "0" }
+}
+
+const INPUT: Column = column(
+    "input_tokens",
+    "coalesce(input_tokens, 0) + coalesce(audio_input_tokens, 0) + coalesce(image_input_tokens, 0)",
+);
+const CACHED: Column = column("cached_input_tokens", "coalesce(cached_input_tokens, 0)");
+const SHORT: Column = column("cache_write_short_tokens", "coalesce(cache_write_short_tokens, 0)");
+const LONG: Column = column("cache_write_long_tokens", "coalesce(cache_write_long_tokens, 0)");
+const OUTPUT: Column = column(
+    "output_tokens",
+    "coalesce(output_tokens, 0) + coalesce(audio_output_tokens, 0) + coalesce(image_output_tokens, 0)",
+);
+const REASONING: Column = column("reasoning_tokens", "coalesce(reasoning_tokens, 0)");
+const COST: Column = column("cost_nano", "coalesce(cost_nano, 0)");
+/// Of one attempt the event's row says it, of several the cost is a sum of what is known.
+const UNPRICED: Column = column(
+    "unpriced_requests",
+    concat!("CASE WHEN ", counts!(), " AND format IS NOT NULL AND (attempts = 0 OR cost_nano IS NULL
+        OR attempts > 1 AND EXISTS (SELECT 1 FROM usage_attempts t WHERE t.event_id = usage_events.id AND t.cost_nano IS NULL))
+        THEN 1 ELSE 0 END"),
+);
+
+/// What each key used.
+pub(super) static KEYS: Totals = Totals {
+    table: "daily_usage",
+    by: "key_no",
+    by_of_event: "key_no",
+    events: counts!(),
+    has_counts: true,
+    has_nodes: true,
+    unique: "day, user_no, key_no, node_id",
+    columns: &[
+        Column { of_counts: "requests", ..column("requests", "1") },
+        Column { of_counts: "credits", ..column("credits", "credits") },
+        column("charged_tokens", "charged_tokens"),
+        column("charged_nano", "charged_nano"),
+        INPUT,
+        CACHED,
+        SHORT,
+        LONG,
+        OUTPUT,
+        REASONING,
+        COST,
+        UNPRICED,
+    ],
+};
+
+/// What each user used of each model.
+pub(super) static MODELS: Totals = Totals {
+    table: "daily_models",
+    by: "model_no",
+    by_of_event: "coalesce(model_no, 0)",
+    events: "format IS NOT NULL",
+    has_counts: false,
+    has_nodes: false,
+    unique: "user_no, day, model_no",
+    columns: &[
+        column("requests", concat!("CASE WHEN ", counts!(), " THEN 1 ELSE 0 END")),
+        column("refused", concat!("CASE WHEN ", counts!(), " THEN 0 ELSE 1 END")),
+        column("errors", "CASE WHEN status >= 400 OR refusal IS NOT NULL THEN 1 ELSE 0 END"),
+        column("credits", concat!("CASE WHEN ", counts!(), " THEN credits ELSE 0 END")),
+        INPUT,
+        CACHED,
+        SHORT,
+        LONG,
+        OUTPUT,
+        REASONING,
+        COST,
+        UNPRICED,
+        column("duration_us", concat!("CASE WHEN ", counts!(), " THEN duration_us ELSE 0 END")),
+    ],
+};
+
+impl Totals {
+    /// Days and users of which some sum may differ from what it was added up from, in their order; `$5` of them at most. An
+    /// event whose id is of another day than it was admitted under may be missed: each is asked about again.
+    pub(super) fn suspects(&self) -> String {
+        let differs = |(nth, _): (usize, &Column)| {
+            let part = |of: &str| format!("sum(CASE WHEN side = 1 THEN c{nth} {of} ELSE -(c{nth} {of}) END)");
+            // SQLite's product is a float where it does not fit, and then it is not 0 either.
+            format!("{} * 1000000000 + {} <> 0", part("/ 1000000000"), part("% 1000000000"))
+        };
+        let differs: Vec<String> = self.columns.iter().enumerate().map(differs).collect();
+        format!(
+            "SELECT DISTINCT day, user_no FROM (SELECT day, user_no, part FROM ({}) sides GROUP BY day, user_no, part
+            HAVING {}) differing ORDER BY day, user_no LIMIT $5",
+            self.sides(Scope::Days),
+            differs.join(" OR ")
+        )
+    }
+
+    /// Both sides of a user's day, in one statement, and so as of one moment: what it is by, the side (0: totals), the sums.
+    pub(super) fn of_user(&self) -> String {
+        let sums: Vec<String> = (0..self.columns.len()).map(|nth| summed(&format!("c{nth}"))).collect();
+        format!(
+            "SELECT part, CAST(side AS BIGINT), {} FROM ({}) sides GROUP BY part, side ORDER BY part, side",
+            sums.join(", "),
+            self.sides(Scope::User)
+        )
+    }
+
+    /// The rows of a user's day by something: its columns, and its id. `$1`: the day, `$2`: the user.
+    pub(super) fn rows(&self) -> String {
+        let (names, table, by) = (self.names(), self.table, self.by);
+        format!(
+            "SELECT {names}, id FROM {table} WHERE day = $1 AND user_no = $2 AND {by} = $3 ORDER BY requests DESC, id"
+        )
+    }
+
+    /// Adds to a row. `$1`: its id, `$2`: the time, then what is added to each column.
+    pub(super) fn add(&self) -> String {
+        let add = |(nth, column): (usize, &Column)| format!("{0} = {0} + ${1}", column.name, nth + 3);
+        let adds: Vec<String> = self.columns.iter().enumerate().map(add).collect();
+        format!("UPDATE {} SET updated_at = $2, {} WHERE id = $1", self.table, adds.join(", "))
+    }
+
+    /// Makes a row, or adds to it. `$1`: its id, `$2`: the time, `$3` to `$5`: day, user and what it is by; `$6` the node, where
+    /// there are nodes; then the columns.
+    pub(super) fn insert(&self) -> String {
+        let (table, by, unique) = (self.table, self.by, self.unique);
+        let (node, first) = if self.has_nodes { (", node_id", 7) } else { ("", 6) };
+        let values: Vec<String> = (1..first + self.columns.len()).map(|nth| format!("${nth}")).collect();
+        let [id, time, rest @ ..] = values.as_slice() else { return String::new() };
+        let add = |column: &Column| format!("{0} = {table}.{0} + excluded.{0}", column.name);
+        let adds: Vec<String> = self.columns.iter().map(add).collect();
+        format!(
+            "INSERT INTO {table} (id, created_at, updated_at, day, user_no, {by}{node}, {}) VALUES ({id}, {time}, {time}, {})
+            ON CONFLICT ({unique}) DO UPDATE SET updated_at = excluded.updated_at, {}",
+            self.names(),
+            rest.join(", "),
+            adds.join(", ")
+        )
+    }
+
+    /// Whether each row is a node's.
+    pub(super) const fn has_nodes(&self) -> bool {
+        self.has_nodes
+    }
+
+    fn names(&self) -> String {
+        self.columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
+    }
+
+    fn sides(&self, scope: Scope) -> String {
+        let columns = |of: fn(&Column) -> &'static str| {
+            let named = |(nth, column): (usize, &Column)| format!("{} AS c{nth}", of(column));
+            self.columns.iter().enumerate().map(named).collect::<Vec<_>>().join(", ")
+        };
+        let (days, ids, from) = match scope {
+            Scope::Days => ("day >= $1 AND day <= $2", " AND id >= $3 AND id < $4", " AND id >= $3"),
+            Scope::User => (
+                "day = $1 AND user_no = $2",
+                "",
+                " AND key_no IN (SELECT k.no FROM api_keys k JOIN users u ON u.id = k.user_id WHERE u.no = $2
+                    UNION SELECT d.key_no FROM daily_usage d WHERE d.day = $1 AND d.user_no = $2)",
+            ),
+        };
+        let Self { table, by, by_of_event, events, .. } = self;
+        let mut sides = format!(
+            "SELECT 0 AS side, day, user_no, {by} AS part, {} FROM {table} WHERE {days}
+            UNION ALL SELECT 1, day, user_no, {by_of_event}, {} FROM usage_events
+            WHERE {days}{ids} AND user_no IS NOT NULL AND {events}",
+            columns(|column| column.name),
+            columns(|column| column.of_event)
+        );
+        if self.has_counts {
+            let counts = columns(|column| column.of_counts);
+            sides.push_str(&format!(
+                " UNION ALL SELECT 1, day, user_no, key_no, {counts} FROM usage_counts WHERE {days}{from} AND key_no <> 0"
+            ));
+        }
+        sides
+    }
+}
+
+/// Both sides of the totals of plans in days `$1` to `$2`, whose events' ids lie from `$3` to `$4`: day, side, credits, tokens,
+/// money, the plan. Side 0 is totals, 1 events, 2 counts: those do not say which plan their users had, so it is the present one.
+pub(super) fn plans() -> String {
+    let counts = counts!();
+    let sums = ["credits", "charged_tokens", "charged_nano"].map(summed).join(", ");
+    format!(
+        "SELECT day, CAST(side AS BIGINT), {sums}, plan_id FROM (
+            SELECT 0 AS side, day, credits, charged_tokens, charged_nano, plan_id FROM daily_plans WHERE day >= $1 AND day <= $2
+            UNION ALL SELECT 1, day, credits, charged_tokens, charged_nano, plan_id FROM usage_events
+            WHERE day >= $1 AND day <= $2 AND id >= $3 AND id < $4 AND user_no IS NOT NULL AND {counts}
+            UNION ALL SELECT 2, c.day, c.credits, 0, 0, u.plan_id FROM usage_counts c LEFT JOIN users u ON u.no = c.user_no
+            WHERE c.day >= $1 AND c.day <= $2 AND c.id >= $3 AND c.key_no <> 0) sides
+        GROUP BY day, plan_id, side ORDER BY day, plan_id, side"
+    )
+}
+
+/// Every text.
+#[cfg(test)]
+pub(super) fn texts() -> Vec<String> {
+    let of = |totals: &Totals| [totals.suspects(), totals.of_user(), totals.rows(), totals.add(), totals.insert()];
+    [of(&KEYS).as_slice(), of(&MODELS).as_slice(), &[plans()]].concat()
+}

@@ -1,0 +1,70 @@
+//! `tollgate audit`: whether everything that is stored adds up, and whether a provider counted the same.
+
+mod report;
+mod told;
+
+use std::process::ExitCode;
+
+use access::{Clock, Day};
+use anyhow::bail;
+use config::Snapshot;
+use config::load::Flags;
+use meter::{Per, Period};
+use store::{Actor, Days, Mended, Store};
+
+use crate::cli::Audit;
+use crate::commands::{block_on, load, open, say};
+use crate::failure;
+
+/// Figures part.
+const DIFFERS: u8 = 3;
+
+/// Runs the command against the store.
+pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
+    let snapshot = load(&args.place, &Flags::default())?.snapshot;
+    let report = args.provider_report.as_deref().map(report::read).transpose()?;
+    block_on(async {
+        let store = open(&snapshot).await?;
+        let today = Clock::system().now().day();
+        let done = match report {
+            Some(report) => report::compare(&store, &snapshot, (args, report), today).await,
+            None => reconcile(&store, &snapshot, args, today).await,
+        };
+        store.close().await;
+        let (said, agrees) = done?;
+        say(&said);
+        Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+    })
+}
+
+/// What to say, and whether everything agrees.
+async fn reconcile(store: &Store, snapshot: &Snapshot, args: &Audit, today: Day) -> anyhow::Result<(String, bool)> {
+    let days = days(args, (Period::of(Per::Month, today).first(), today))?;
+    let failed = |error| failure::of_store(snapshot, error);
+    let mut found = store.reconcile(days).await.map_err(failed)?;
+    let mut mended = None;
+    if args.repair {
+        mended = Some(store.mend_totals(&Actor::COMMAND, days).await.map_err(failed)?);
+        if mended.is_some_and(|mended: Mended| mended.is_any()) {
+            found = store.reconcile(days).await.map_err(failed)?;
+        }
+    }
+    let said = if args.json {
+        format!("{:#}\n", told::in_json(days, &found, mended))
+    } else {
+        told::in_words(days, &found, mended)
+    };
+    Ok((said, found.agrees()))
+}
+
+/// The days that are asked for, or those of `usual`.
+fn days(args: &Audit, usual: (Day, Day)) -> anyhow::Result<Days> {
+    let (first, last) = (args.since, args.until);
+    let last = last.unwrap_or_else(|| usual.1.max(first.unwrap_or_default()));
+    // Of a month that is over the first day is that month's.
+    let first = first.unwrap_or_else(|| if last < usual.0 { Period::of(Per::Month, last).first() } else { usual.0 });
+    if first > last {
+        bail!("--since {first} is later than --until {last}");
+    }
+    Ok(Days { first, last })
+}

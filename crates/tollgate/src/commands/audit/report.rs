@@ -1,0 +1,243 @@
+//! What was recorded beside what a provider says that it counted, by day and model.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use access::{Day, usd};
+use ai::export::{Figures, Of};
+use ai::{Export, ProviderKind};
+use anyhow::{Context, bail};
+use config::Snapshot;
+use serde_json::{Value, json};
+use store::{Days, Recorded, Store};
+
+use super::days;
+use crate::cli::Audit;
+use crate::commands::printable;
+use crate::failure;
+
+/// What a report may have: a month of a large organization, by hour and key.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+/// Costs of a day and model that differ by less agree, in billionths of a dollar: providers round theirs.
+const COST_TOLERANCE: i64 = 10_000_000;
+
+/// Reads the file.
+pub(super) fn read(file: &Path) -> anyhow::Result<Export> {
+    let place = || file.display().to_string();
+    let mut text = String::new();
+    let opened = File::open(file).with_context(place)?;
+    let bytes = opened.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).with_context(place)?;
+    if u64::try_from(bytes).is_ok_and(|bytes| bytes > FILE_BYTES_MAX) {
+        bail!("{}: a report of more than {} MiB is not read", place(), FILE_BYTES_MAX >> 20);
+    }
+    Export::read(&text).with_context(place)
+}
+
+/// What to say, and whether the figures agree.
+pub(super) async fn compare(
+    store: &Store,
+    snapshot: &Snapshot,
+    (args, report): (&Audit, Export),
+    today: Day,
+) -> anyhow::Result<(String, bool)> {
+    let providers = providers(snapshot, args.provider.as_deref(), &report)?;
+    let (Some(first), Some(last)) = (report.days.first(), report.days.last()) else { bail!("a report of no day") };
+    // What is not over yet is not counted to its end, here or there.
+    let over = Day(today.0.saturating_sub(1));
+    let days = days(args, (*first, (*last).min(over).max(*first)))?;
+    let failed = |error| failure::of_store(snapshot, error);
+    let kept_from = store.usage_kept_from().await.map_err(failed)?;
+    let recorded = store.recorded(days).await.map_err(failed)?;
+    let compared = Compared::of(&report, &recorded, (days, kept_from), providers.as_ref());
+    let said = if args.json { format!("{:#}\n", compared.in_json(days)) } else { compared.in_words(days) };
+    Ok((said, compared.differences.is_empty()))
+}
+
+/// Whose calls the report is of, by the names of the configuration; `None`: the report says it itself, or everybody's.
+fn providers(snapshot: &Snapshot, named: Option<&str>, report: &Export) -> anyhow::Result<Option<BTreeSet<String>>> {
+    if let Some(named) = named {
+        return Ok(Some(BTreeSet::from([named.to_owned()])));
+    }
+    let Some(kind) = report.kind else { return Ok(None) };
+    let of_kind = |kind: ProviderKind| {
+        let of = snapshot.providers.iter().filter(|provider| provider.kind == kind);
+        of.map(|provider| provider.name.to_string()).collect::<BTreeSet<_>>()
+    };
+    let found = of_kind(kind);
+    match found.len() {
+        1 => Ok(Some(found)),
+        0 => bail!("no provider of kind {} is switched on: say whose report it is with --provider", kind.as_str()),
+        _ => {
+            let names: Vec<&str> = found.iter().map(String::as_str).collect();
+            bail!(
+                "several providers are of kind {} ({}): say whose report it is with --provider",
+                kind.as_str(),
+                names.join(", ")
+            )
+        }
+    }
+}
+
+/// One measure of a day and model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Difference {
+    of: Of,
+    measure: &'static str,
+    recorded: i64,
+    reported: i64,
+}
+
+struct Compared {
+    differences: Vec<Difference>,
+    /// Days and models that were compared.
+    lines: usize,
+    /// Calls of which nobody said what they used.
+    untold: u64,
+    /// Up to which day, exclusively, requests may have been deleted by age.
+    kept_from: Option<Day>,
+}
+
+impl Compared {
+    fn of(
+        report: &Export,
+        recorded: &[Recorded],
+        (days, kept_from): (Days, Day),
+        providers: Option<&BTreeSet<String>>,
+    ) -> Self {
+        let first = days.first.max(kept_from);
+        let in_days = |day: Day| first <= day && day <= days.last && report.days.binary_search(&day).is_ok();
+        let recorded = recorded.iter().filter(|line| providers.is_none_or(|names| names.contains(&line.provider)));
+        let recorded: Vec<&Recorded> = recorded.filter(|line| in_days(line.day)).collect();
+        // A measure is compared on the level on which the report tells it: of each model, or of all together.
+        let reported: BTreeMap<&Of, &Figures> = report.lines.iter().filter(|(of, _)| in_days(of.day)).collect();
+        let (by_provider, by_model) =
+            (report.lines.keys().any(|of| of.provider.is_some()), report.lines.keys().any(|of| of.model.is_some()));
+        let told = report.lines.values().fold(Figures::default(), |all, figures| all.and(figures));
+        let mut ours: BTreeMap<Of, Figures> = BTreeMap::new();
+        for line in &recorded {
+            let provider = by_provider.then(|| line.provider.clone());
+            let model = by_model.then(|| line.model.clone());
+            let of = Of { day: line.day, provider, model };
+            let sum = ours.entry(of).or_default();
+            *sum = sum.and(&figures(line));
+        }
+        let costs_of_all = by_model && reported.keys().any(|of| of.model.is_none());
+        let mut sides: BTreeMap<Of, (Figures, Figures)> = BTreeMap::new();
+        for (of, figures) in ours {
+            if costs_of_all {
+                // Costs are told of all models together, beside usage of each.
+                let all = Of { model: None, ..of.clone() };
+                let sum = &mut sides.entry(all).or_default().0;
+                *sum = sum.and(&Figures { cost: figures.cost, ..Figures::default() });
+                sides.entry(of).or_default().0 = Figures { cost: None, ..figures };
+            } else {
+                sides.entry(of).or_default().0 = figures;
+            }
+        }
+        for (of, figures) in reported {
+            sides.entry(of.clone()).or_default().1 = *figures;
+        }
+        let lines = sides.len();
+        let differences =
+            sides.iter().flat_map(|(of, (ours, theirs))| differences(of, (ours, theirs), &told)).collect();
+        let untold = recorded.iter().map(|line| line.untold).sum();
+        Self { differences, lines, untold, kept_from: (first > days.first).then_some(first) }
+    }
+
+    fn in_words(&self, days: Days) -> String {
+        let mut lines: Vec<String> = self.differences.iter().map(Difference::line).collect();
+        if let Some(first) = self.kept_from {
+            let from = days.first;
+            lines.push(format!("not comparable: {from} to before {first}, of which events were deleted by age"));
+        }
+        if self.untold > 0 {
+            lines.push(format!(
+                "untold: {} calls that were answered, and of which nobody said what they used",
+                self.untold
+            ));
+        }
+        let (first, last, count) = (days.first, days.last, self.lines);
+        lines.push(match self.differences.len() {
+            0 => format!("{first} to {last}: the report agrees, in {count} lines of day and model"),
+            differing => format!("{first} to {last}: {differing} figures part, in {count} lines of day and model"),
+        });
+        lines.join("\n") + "\n"
+    }
+
+    fn in_json(&self, days: Days) -> Value {
+        let one = |difference: &Difference| {
+            let Difference { of, measure, recorded, reported } = difference;
+            json!({
+                "day": of.day.to_string(), "provider": of.provider, "model": of.model, "measure": measure,
+                "recorded": recorded, "reported": reported, "difference": recorded - reported,
+            })
+        };
+        json!({
+            "agrees": self.differences.is_empty(),
+            "days": {"since": days.first.to_string(), "until": days.last.to_string()},
+            "compared_from": self.kept_from.unwrap_or(days.first).to_string(),
+            "lines": self.lines,
+            "untold": self.untold,
+            "differences": self.differences.iter().map(one).collect::<Value>(),
+        })
+    }
+}
+
+impl Difference {
+    fn line(&self) -> String {
+        let Self { of, measure, recorded, reported } = self;
+        let provider = of.provider.as_deref().map(|name| format!("{} ", printable(name))).unwrap_or_default();
+        let model = of.model.as_deref().map_or_else(|| "all models".to_owned(), printable);
+        let model = if model.is_empty() { "no known model".to_owned() } else { model };
+        let written = |amount: i64| {
+            let sign = if amount < 0 { "-" } else { "" };
+            match *measure {
+                "cost" => format!("{sign}{}", usd::written_money(amount.unsigned_abs())),
+                _ => amount.to_string(),
+            }
+        };
+        let (ours, theirs, apart) = (written(*recorded), written(*reported), written(recorded - reported));
+        format!(
+            "differs: {} {provider}{model}: {measure}: recorded {ours}, reported {theirs} (apart by {apart})",
+            of.day
+        )
+    }
+}
+
+fn figures(line: &Recorded) -> Figures {
+    Figures {
+        requests: Some(line.requests),
+        input: Some(line.input),
+        cached_input: Some(line.cached_input),
+        cache_write_short: Some(line.cache_write_short),
+        cache_write_long: Some(line.cache_write_long),
+        output: Some(line.output),
+        cost: Some(line.cost.0),
+    }
+}
+
+/// Each measure that the report tells at all; what a line of it leaves out is nothing.
+fn differences(of: &Of, (ours, theirs): (&Figures, &Figures), told: &Figures) -> Vec<Difference> {
+    let counts = [
+        ("requests", ours.requests, theirs.requests, told.requests),
+        ("input_tokens", ours.input, theirs.input, told.input),
+        ("cached_input_tokens", ours.cached_input, theirs.cached_input, told.cached_input),
+        ("cache_write_short_tokens", ours.cache_write_short, theirs.cache_write_short, told.cache_write_short),
+        ("cache_write_long_tokens", ours.cache_write_long, theirs.cache_write_long, told.cache_write_long),
+        ("output_tokens", ours.output, theirs.output, told.output),
+    ];
+    let signed = |count: Option<u64>| count.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+    let counts = counts.map(|(measure, ours, theirs, told)| (measure, signed(ours), signed(theirs), told.is_some(), 1));
+    let cost = ("cost", ours.cost, theirs.cost, told.cost.is_some(), COST_TOLERANCE);
+    let all = counts
+        .into_iter()
+        .chain([cost])
+        .filter(|(_, ours, theirs, told, _)| *told && (ours.is_some() || theirs.is_some()));
+    let pairs = all.map(|(measure, ours, theirs, _, apart)| (measure, ours.unwrap_or(0), theirs.unwrap_or(0), apart));
+    let differing = pairs.filter(|(_, ours, theirs, apart)| ours.abs_diff(*theirs) >= apart.unsigned_abs());
+    differing
+        .map(|(measure, recorded, reported, _)| Difference { of: of.clone(), measure, recorded, reported })
+        .collect()
+}

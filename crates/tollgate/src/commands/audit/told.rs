@@ -1,0 +1,140 @@
+//! What was found, in words and in JSON.
+
+use meter::Measure;
+use serde_json::{Value, json};
+use store::{DIFFERENCES_MAX, Days, Difference, Mended, OpenLease, Place, Reconciliation, Unleased};
+
+use crate::commands::leases::of_what;
+use crate::commands::{moment, printable};
+
+/// One line a difference, and one for each thing to know.
+pub(super) fn in_words(days: Days, found: &Reconciliation, mended: Option<Mended>) -> String {
+    let mut lines = Vec::new();
+    if let Some(Mended { keys, models, plans }) = mended {
+        lines.push(format!("mended: totals of {keys} keys, {models} models and {plans} plans, each of a day"));
+    }
+    lines.extend(found.differences.iter().map(difference));
+    if found.more {
+        lines.push(format!("and more: only {DIFFERENCES_MAX} are told"));
+    }
+    let Days { first, last } = days;
+    match found.compared {
+        Some(compared) if compared.first > first => lines.push(format!(
+            "not comparable: {first} to before {}, of which events were deleted by age (retention.events)",
+            compared.first
+        )),
+        Some(_) => {}
+        None => lines
+            .push(format!("not comparable: {first} to {last}, of which events were deleted by age (retention.events)")),
+    }
+    let store::Interrupted { requests, reserved } = found.interrupted;
+    if requests > 0 {
+        let parts = Measure::ALL.map(|measure| measure.written(reserved.of(measure)));
+        lines.push(format!(
+            "interrupted: {requests} requests that were under way when a server died; {} were reserved for them and count",
+            parts.join(", ")
+        ));
+    }
+    if found.open.requests > 0 {
+        let oldest =
+            found.open.oldest.map_or_else(String::new, |oldest| format!(", the oldest since {}", moment(oldest)));
+        lines.push(format!("open: {} requests are kept as under way{oldest}", found.open.requests));
+    }
+    lines.extend(found.stranded.iter().map(stranded));
+    lines.extend(found.unleased.iter().map(|Unleased { cell, amount }| {
+        let cell = of_what(*cell);
+        format!("unleased: {amount} {cell} were charged outside of leases, as while no limit was set")
+    }));
+    lines.push(match found.differences.len() {
+        0 if found.compared.is_none() => "nothing could be compared but leases, which agree".to_owned(),
+        0 => format!("{first} to {last}: everything agrees"),
+        one => format!("{first} to {last}: {one} figures part"),
+    });
+    lines.join("\n") + "\n"
+}
+
+fn difference(difference: &Difference) -> String {
+    let Difference { place, measure, expected, found } = difference;
+    let place = match place {
+        Place::Key { day, user, key } => {
+            let (user, key) = (name(user.0.0, user.1), name(key.0.0, key.1));
+            format!("{day} key {key} of user {user}")
+        }
+        Place::Model { day, user, model } => {
+            let model = model.as_deref().map_or_else(|| "no known model".to_owned(), printable);
+            format!("{day} user {}, {model}", name(user.0.0, user.1))
+        }
+        Place::Plan { day, plan } => format!("{day} plan {}", plan.0),
+        Place::Day(day) => format!("{day} all plans together"),
+        Place::Book(cell) => of_what(*cell),
+        Place::Lease { cell, node, incarnation } => {
+            format!("lease of node {node}, incarnation {incarnation}, of {}", of_what(*cell))
+        }
+    };
+    let ((expected_by, should), (found_in, is)) = (expected, found);
+    format!("differs: {place}: {measure}: {found_in} {is}, {expected_by} {should} ({:+})", is - should)
+}
+
+fn name(no: i64, id: Option<uuid::Uuid>) -> String {
+    id.map_or_else(|| format!("number {no}"), |id| id.to_string())
+}
+
+fn stranded(lease: &OpenLease) -> String {
+    let unspent = lease.granted.saturating_sub(lease.spent);
+    let (node, what, heard) = (lease.node, of_what(lease.cell), moment(lease.heard_at));
+    format!("stranded: {unspent} {what}, lent to node {node}, which was heard last at {heard}")
+}
+
+/// The same for programs.
+pub(super) fn in_json(days: Days, found: &Reconciliation, mended: Option<Mended>) -> Value {
+    let of_days = |days: Days| json!({"since": days.first.to_string(), "until": days.last.to_string()});
+    let store::Interrupted { requests, reserved } = found.interrupted;
+    let stranded = |lease: &OpenLease| {
+        json!({
+            "budget": of_what(lease.cell), "node": lease.node, "incarnation": lease.incarnation,
+            "unspent": lease.granted.saturating_sub(lease.spent), "heard_at": moment(lease.heard_at),
+        })
+    };
+    json!({
+        "agrees": found.agrees(),
+        "days": of_days(days),
+        "compared": found.compared.map(of_days),
+        "differences": found.differences.iter().map(difference_in_json).collect::<Value>(),
+        "more": found.more,
+        "mended": mended.map(|mended| {
+            json!({"keys": mended.keys, "models": mended.models, "plans": mended.plans})
+        }),
+        "interrupted": {
+            "requests": requests, "credits": reserved.credits, "tokens": reserved.tokens, "money": reserved.money,
+        },
+        "open": {"requests": found.open.requests, "oldest": found.open.oldest.map(moment)},
+        "stranded": found.stranded.iter().map(stranded).collect::<Value>(),
+        "unleased": found.unleased.iter().map(|Unleased { cell, amount }| {
+            json!({"budget": of_what(*cell), "amount": amount})
+        }).collect::<Value>(),
+    })
+}
+
+fn difference_in_json(difference: &Difference) -> Value {
+    let Difference { place, measure, expected, found } = difference;
+    let place = match place {
+        Place::Key { day, user, key } => json!({
+            "of": "key", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "key_no": key.0.0, "key_id": key.1,
+        }),
+        Place::Model { day, user, model } => json!({
+            "of": "model", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "model": model,
+        }),
+        Place::Plan { day, plan } => json!({"of": "plan", "day": day.to_string(), "plan_id": plan.0}),
+        Place::Day(day) => json!({"of": "plans", "day": day.to_string()}),
+        Place::Book(cell) => json!({"of": "budget", "budget": of_what(*cell)}),
+        Place::Lease { cell, node, incarnation } => {
+            json!({"of": "lease", "budget": of_what(*cell), "node": node, "incarnation": incarnation})
+        }
+    };
+    // A sum that JSON's integers do not hold is a text.
+    let number = |value: i128| i64::try_from(value).map_or_else(|_| json!(value.to_string()), |value| json!(value));
+    json!({
+        "place": place, "measure": measure, "expected": number(expected.1), "expected_by": expected.0,
+        "found": number(found.1), "found_in": found.0,
+    })
+}

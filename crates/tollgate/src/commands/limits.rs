@@ -1,0 +1,263 @@
+//! `tollgate limits`: each limit, with how far it may be passed, and how much of it may lie idle, in the topology that runs.
+
+mod reasons;
+
+use std::num::NonZeroU32;
+use std::process::ExitCode;
+
+use access::{Measure, Plan, Subject};
+use config::Snapshot;
+use config::load::Flags;
+use config::snapshot::{BudgetDimension, Dimension, Unbounded, Whose, WindowLimit};
+use meter::rate::Rate;
+use serde_json::{Value, json};
+use store::{BoundKeys, Store};
+
+use crate::cli::Limits;
+use crate::commands::{block_on, load, open, printable, say};
+use crate::failure;
+use reasons::Told;
+
+/// Runs the command against the store.
+pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
+    let snapshot = load(&args.place, &Flags::default())?.snapshot;
+    block_on(async {
+        let store = open(&snapshot).await?;
+        let read = read(&store, &snapshot, args).await;
+        store.close().await;
+        let (topology, lines) = read?;
+        say(&if args.json {
+            let lines: Vec<Value> = lines.iter().map(Line::json).collect();
+            format!("{:#}\n", json!({"topology": topology.json(), "limits": lines}))
+        } else {
+            let lines: String = lines.iter().map(Line::text).collect();
+            format!("{}{lines}", topology.text())
+        });
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Result<(Topology, Vec<Line>)> {
+    let failed = |error| failure::of_store(snapshot, error);
+    let topology = Topology {
+        shared: store.is_shared(),
+        // On a file there is one server, whether it runs or not.
+        live: if store.is_shared() { store.lessees(snapshot.lease.ttl).await.map_err(failed)? } else { 1 },
+        redis: snapshot.redis.is_some(),
+        workers: args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get),
+        durable: snapshot.spool.durability == config::snapshot::Durability::Power,
+        unbounded: snapshot.budgets.unbounded,
+    };
+    let mut lines = Vec::new();
+    for (limits, whom) in
+        [(snapshot.control.rate_limits.as_slice(), "control"), (snapshot.strangers.as_slice(), "the proxy")]
+    {
+        lines.extend(limits.iter().map(|limit| topology.window(limit, whom)));
+    }
+    for stored in store.stored_plans().await.map_err(failed)? {
+        lines.extend(topology.of_plan(&stored.plan));
+    }
+    let keys = store.bound_keys().await.map_err(failed)?;
+    lines.extend(topology.of_keys(&keys));
+    for limit in &snapshot.budgets.limits {
+        let whose = match limit.dimension {
+            BudgetDimension::Key => "each key",
+            BudgetDimension::User => "each user",
+            BudgetDimension::Plan => "each plan's users together",
+            BudgetDimension::Global => "everybody together",
+        };
+        lines.push(topology.budget(
+            limit.budget.to_string(),
+            whose.to_owned(),
+            (limit.budget.measure, limit.budget.amount),
+        ));
+    }
+    for stored in store.budgets().await.map_err(failed)? {
+        let name = printable(&stored.name);
+        let whose = match stored.subject {
+            Subject::Key(_) => format!("key {} {name}", stored.subject_id),
+            Subject::User(_) => format!("user {name}"),
+            Subject::Plan(_) => format!("plan {name} together"),
+            Subject::Global => "everybody together".to_owned(),
+        };
+        lines.push(topology.budget(stored.budget.to_string(), whose, (stored.budget.measure, stored.budget.amount)));
+    }
+    Ok((topology, lines))
+}
+
+/// What runs, as far as limits depend on it.
+#[derive(Debug, Clone, Copy)]
+struct Topology {
+    /// Whether servers share the store, and so lend from each other.
+    shared: bool,
+    /// How many servers live.
+    live: u64,
+    redis: bool,
+    workers: usize,
+    /// Whether the spool survives a power cut.
+    durable: bool,
+    unbounded: Unbounded,
+}
+
+/// One limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    limit: String,
+    whose: String,
+    overshoot: Told,
+    stranded: Told,
+}
+
+impl Topology {
+    /// Servers by which limits are reckoned: where none lives, the one that will.
+    fn servers(self) -> u64 {
+        self.live.max(1)
+    }
+
+    fn window(self, limit: &WindowLimit, whom: &str) -> Line {
+        let whose = match (limit.dimension, limit.whose) {
+            (Dimension::Key, _) => "each key",
+            (Dimension::Address, Whose::Everybodys) => "each address",
+            (Dimension::Address, Whose::WithoutKey) => "each address without a valid key",
+            (Dimension::Address, Whose::WithSession) => "each address with a session",
+        };
+        let seconds = limit.window.as_secs();
+        Line {
+            limit: format!("{} calls of {whom} in {seconds} s", limit.limit),
+            whose: whose.to_owned(),
+            overshoot: reasons::of_window(self, limit.limit),
+            stranded: reasons::NO_RATE_STRANDS.into(),
+        }
+    }
+
+    fn rate(self, limit: NonZeroU32, whose: String) -> Line {
+        let most = Rate::per_minute(limit).most_in_window();
+        Line {
+            limit: format!("{limit} requests a minute"),
+            whose,
+            overshoot: reasons::of_rate(self, (limit, most)),
+            stranded: reasons::NO_RATE_STRANDS.into(),
+        }
+    }
+
+    fn budget(self, limit: String, whose: String, (measure, amount): (Measure, u64)) -> Line {
+        let (overshoot, stranded) = (reasons::overshoot(self, measure), reasons::stranded(self, (measure, amount)));
+        Line { limit, whose, overshoot, stranded }
+    }
+
+    fn credits(self, amount: u64, whose: String) -> Line {
+        self.budget(format!("{amount} credits a day"), whose, (Measure::Credits, amount))
+    }
+
+    fn of_plan(self, plan: &Plan) -> Vec<Line> {
+        let name = printable(&plan.name);
+        let mut lines = Vec::new();
+        lines.extend(plan.requests_per_minute.map(|limit| self.rate(limit, format!("each key on plan {name}"))));
+        lines.extend(plan.credits_per_day.map(|amount| self.credits(amount, format!("each user on plan {name}"))));
+        lines.extend(plan.budgets.iter().map(|budget| {
+            self.budget(budget.to_string(), format!("each user on plan {name}"), (budget.measure, budget.amount))
+        }));
+        lines
+    }
+
+    /// Keys are many: those with limits of their own are told by the largest.
+    fn of_keys(self, keys: &BoundKeys) -> Vec<Line> {
+        let (rates, quotas) = (keys.requests_per_minute, keys.credits_per_day);
+        let rate = rates.most.and_then(|most| NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX)));
+        let rate = rate.map(|most| self.rate(most, format!("the largest of {} keys with their own", rates.keys)));
+        let quota =
+            quotas.most.map(|most| self.credits(most, format!("the largest of {} keys with their own", quotas.keys)));
+        rate.into_iter().chain(quota).collect()
+    }
+
+    fn text(self) -> String {
+        let store = if self.shared {
+            format!("PostgreSQL, on which {} servers live and lend from each other", self.live)
+        } else {
+            "SQLite: one server, which has every limit whole".to_owned()
+        };
+        let redis =
+            if self.redis { "Redis shares the rates of calls without a key and of control" } else { "no Redis" };
+        let spool = if self.durable { "the spool survives a power cut" } else { reasons::NOT_DURABLE };
+        format!("{store}; {redis}; {} workers a server; {spool}\n{}\n", self.workers, reasons::folded(self))
+    }
+
+    fn json(self) -> Value {
+        json!({
+            "store": if self.shared { "postgres" } else { "sqlite" },
+            "servers": self.live,
+            "redis": self.redis,
+            "workers": self.workers,
+            "durability": if self.durable { "power" } else { "process" },
+            "folded": reasons::folded(self),
+        })
+    }
+}
+
+impl Line {
+    fn text(&self) -> String {
+        let Self { limit, whose, overshoot, stranded } = self;
+        format!("\n{limit}, {whose}\n  overshoot {}\n  stranded  {}\n", overshoot.text(), stranded.text())
+    }
+
+    fn json(&self) -> Value {
+        let Self { limit, whose, overshoot, stranded } = self;
+        json!({"limit": limit, "whose": whose, "overshoot": overshoot.json(), "stranded": stranded.json()})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reasons::Most;
+    use super::*;
+
+    const ALONE: Topology =
+        Topology { shared: false, live: 1, redis: false, workers: 2, durable: false, unbounded: Unbounded::Refuse };
+    const THREE: Topology = Topology { shared: true, live: 3, ..ALONE };
+
+    #[test]
+    fn a_quota_is_never_passed_and_its_stranding_is_what_the_lender_may_lend() {
+        let line = |topology: Topology| topology.credits(100, "each user".to_owned());
+        assert_eq!((line(ALONE).overshoot.most, line(ALONE).stranded.most), (Most::Exactly(0), Most::Exactly(0)));
+        let shared = line(THREE);
+        assert_eq!((shared.overshoot.most, shared.stranded.most), (Most::Exactly(0), Most::Exactly(8)));
+        // By the very rule by which it is lent.
+        let ask = meter::lease::Ask {
+            cell: meter::lease::CellId {
+                budget: meter::BudgetId::credits_a_day(Subject::Global),
+                period: meter::Period::of(access::Per::Day, access::Day(1)),
+            },
+            term: 0,
+            seq: 1,
+            ceiling: 0,
+            used: 0,
+            spent: 0,
+            want: u64::MAX,
+            need: 0,
+            run: 0,
+            queued: 0,
+            ceded: 0,
+            limit: 100,
+        };
+        assert_eq!(meter::lease::Rules::more(&meter::lease::Sound, &ask, 100, (3, false)), 8);
+    }
+
+    #[test]
+    fn what_is_known_afterwards_may_be_more_than_was_bounded() {
+        for topology in [ALONE, THREE] {
+            let line =
+                topology.budget("5 USD a day".to_owned(), "everybody".to_owned(), (Measure::Money, 5_000_000_000));
+            assert_eq!(line.overshoot.most, Most::AtLeast(0), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn rates_are_each_servers_own_unless_redis_shares_them() {
+        let limit = NonZeroU32::new(60).unwrap();
+        let rate = |topology: Topology| topology.rate(limit, "each key".to_owned()).overshoot.most;
+        assert_eq!((rate(ALONE), rate(THREE)), (Most::Exactly(60), Most::Exactly(300)));
+        let window = |topology: Topology| reasons::of_window(topology, limit).most;
+        assert_eq!((window(ALONE), window(THREE)), (Most::Exactly(60), Most::Exactly(300)));
+        assert_eq!(window(Topology { redis: true, ..THREE }), Most::Exactly(60));
+    }
+}

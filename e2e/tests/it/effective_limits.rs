@@ -1,0 +1,92 @@
+//! `tollgate limits`: what it says of a limit is what servers do.
+
+use e2e::database::{Database, Rows};
+use e2e::setup::Folder;
+use e2e::{Call, Gateway, Setup, commands};
+use serde_json::{Value, json};
+
+use crate::audit::must;
+use crate::bodies::{CHAT, Format};
+
+async fn limits(folder: &Folder, words: &[&str]) -> Value {
+    let words = [&["limits", "--data", "data", "--json"], words].concat();
+    let output = commands::run(folder, &words).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The one limit with these words.
+fn find<'a>(told: &'a Value, limit: &str, whose: &str) -> &'a Value {
+    let found = told["limits"].as_array().unwrap().iter().find(|line| line["limit"] == limit && line["whose"] == whose);
+    found.unwrap_or_else(|| panic!("{limit}, {whose}: {told:#}"))
+}
+
+#[tokio::test]
+async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
+    let setup = Setup::mocked()
+        .plans("{name: paid, credits_per_day: 100, requests_per_minute: 60, budgets: [{money: \"5 USD\", per: month}]}")
+        .section("budgets", "{limits: [{dimension: global, money: \"50 USD\", per: day}]}");
+    let gateway = Gateway::start_in(Folder::on_sqlite(), setup).await;
+    let folder = gateway.folder();
+    let account = gateway.account("paid").await;
+    must(folder, &["budgets", "set", "--user", &account.email, "--tokens", "1000", "--per", "day"]).await;
+    must(folder, &["keys", "create", "--user", &account.email, "--label", "small", "--credits-per-day", "7"]).await;
+    let told = limits(folder, &["--config", "tollgate.yaml", "--workers", "3"]).await;
+    let topology = &told["topology"];
+    assert_eq!(
+        (&topology["store"], &topology["servers"], &topology["workers"]),
+        (&json!("sqlite"), &json!(1), &json!(3))
+    );
+    let quota = find(&told, "100 credits a day", "each user on plan paid");
+    let none = |side: &str, exact: bool| {
+        assert_eq!((&quota[side]["amount"], &quota[side]["exact"]), (&json!(0), &json!(exact)));
+    };
+    none("overshoot", true);
+    none("stranded", true);
+    assert_eq!(find(&told, "60 requests a minute", "each key on plan paid")["overshoot"]["amount"], 60);
+    for (limit, whose) in [
+        ("5 USD a month", "each user on plan paid".to_owned()),
+        ("50 USD a day", "everybody together".to_owned()),
+        ("1000 tokens a day", format!("user {}", account.email)),
+    ] {
+        let line = find(&told, limit, &whose);
+        // What a provider counts beyond the bound is known afterwards.
+        assert_eq!((&line["overshoot"]["amount"], &line["overshoot"]["exact"]), (&json!(0), &json!(false)), "{line}");
+    }
+    find(&told, "7 credits a day", "the largest of 1 keys with their own");
+    let text = must(folder, &["limits", "--config", "tollgate.yaml"]).await;
+    assert!(
+        text.contains(
+            "\n100 credits a day, each user on plan paid\n  overshoot 0 credits: a request's price is taken whole"
+        ),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_dead_server_strands_is_at_most_what_was_told() {
+    let folder = Folder::on_postgres(Database::new());
+    let (second, third) = (folder.beside(), folder.beside());
+    let setup = || Setup::mocked().plans("{name: hundred, credits_per_day: 100}");
+    let nodes = [
+        Gateway::start_in(folder, setup()).await,
+        Gateway::start_in(second, setup()).await,
+        Gateway::start_in(third, setup()).await,
+    ];
+    let key = nodes[0].account("hundred").await.key;
+    for node in nodes.iter().cycle().take(12) {
+        node.call(Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key)).await.expect(200);
+    }
+    let told = limits(nodes[0].folder(), &[]).await;
+    assert_eq!((&told["topology"]["store"], &told["topology"]["servers"]), (&json!("postgres"), &json!(3)));
+    let quota = find(&told, "100 credits a day", "each user on plan hundred");
+    let most = quota["stranded"]["amount"].as_i64().unwrap();
+    assert_eq!((most, &quota["overshoot"]["amount"]), (8, &json!(0)));
+    for node in nodes {
+        let folder = node.crash().folder;
+        let data = folder.data();
+        let rows = Rows { data: &data, database: folder.database() };
+        // Whatever each of them held when it died.
+        assert!(rows.number("SELECT max(granted - used) FROM leases WHERE NOT closed").await <= most);
+    }
+}

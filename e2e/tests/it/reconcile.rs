@@ -1,0 +1,263 @@
+//! `tollgate audit`: whether what is stored adds up, and whether a provider counted the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use e2e::database::Database;
+use e2e::setup::Folder;
+use e2e::{Call, Gateway, Mock, Setup, Upstream, commands, eventually};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::bodies::{CHAT, Format};
+use crate::store;
+
+/// Everything agrees; figures part.
+const AGREES: i32 = 0;
+const DIFFERS: i32 = 3;
+
+/// What `tollgate audit` and these words end with, and what it writes to stdout.
+async fn audit(folder: &Folder, words: &[&str]) -> (i32, String) {
+    let output = commands::run(folder, &[&["audit", "--data", "data"], words].concat()).await;
+    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.code().unwrap(), told)
+}
+
+async fn agrees(folder: &Folder) -> Value {
+    let (code, told) = audit(folder, &["--json"]).await;
+    assert_eq!(code, AGREES, "{told}");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["agrees"], &told["differences"]), (&json!(true), &json!([])), "{told}");
+    told
+}
+
+fn chat(key: &str, model: &str) -> Call {
+    Call::json(CHAT, &Format::Chat.body(model, false)).key(key)
+}
+
+#[tokio::test]
+async fn a_server_under_load_is_no_difference() {
+    let (mock, upstream) = (Mock::start().await, Upstream::answering("200 OK", "fine").await);
+    let setup = Setup::routed(
+        upstream.address(),
+        "{path: /folded, upstreams: backend}, {path: /rows, upstreams: backend, events: rows}",
+    )
+    .section("providers", &format!("[{}]", e2e::setup::provider("up", "openai", mock.address())));
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let (over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let mut callers = JoinSet::new();
+    for call in
+        [chat(&key, "up/tokens-1"), chat(&key, "up/429"), Call::get("/folded").key(&key), Call::get("/rows").key(&key)]
+    {
+        let (over, answered, to) = (over.clone(), answered.clone(), gateway.proxy);
+        callers.spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                call.clone().send(to).await;
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    for _ in 0..5 {
+        let before = answered.load(Ordering::Relaxed);
+        let more = async || (answered.load(Ordering::Relaxed) > before + 20).then_some(());
+        eventually("the load goes on", more).await;
+        agrees(gateway.folder()).await;
+    }
+    over.store(true, Ordering::Relaxed);
+    callers.join_all().await;
+    let ended = gateway.stop().await;
+    let told = agrees(&ended.folder).await;
+    assert_eq!((&told["interrupted"]["requests"], &told["open"]["requests"]), (&json!(0), &json!(0)));
+    let counted = store::number(&ended.folder, "SELECT sum(requests) FROM daily_usage").await;
+    assert!(usize::try_from(counted).unwrap() > 100, "{counted}");
+}
+
+#[tokio::test]
+async fn what_a_kill_interrupted_is_told_and_everything_agrees() {
+    let mock = Mock::start().await;
+    let setup = || Setup::provider("openai", mock.address());
+    let gateway = Gateway::start(setup()).await;
+    let key = gateway.key().await;
+    gateway.call(chat(&key, "up/tokens-1")).await.expect(200);
+    let mut calls = JoinSet::new();
+    for _ in 0..3 {
+        let (call, to) = (chat(&key, "up/hang"), gateway.proxy);
+        calls.spawn(async move { call.attempt(to).await.is_ok() });
+    }
+    eventually("three are under way", async || (mock.requests("hang").await == 3).then_some(())).await;
+    let again = Gateway::start_in(gateway.crash().folder, setup()).await;
+    calls.join_all().await;
+    let told = agrees(again.folder()).await;
+    assert_eq!((&told["interrupted"]["requests"], &told["interrupted"]["credits"]), (&json!(3), &json!(3)), "{told}");
+    let (code, words) = audit(again.folder(), &[]).await;
+    assert_eq!(code, AGREES, "{words}");
+    assert!(words.contains("interrupted: 3 requests that were under way when a server died; 3 credits, "), "{words}");
+    assert!(words.ends_with(": everything agrees\n"), "{words}");
+}
+
+#[tokio::test]
+async fn a_wrong_total_is_told_and_mended_beside_the_server() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let account = gateway.account("open").await;
+    for _ in 0..3 {
+        gateway.call(chat(&account.key, "mock/tokens-1")).await.expect(200);
+    }
+    gateway.counted(&account.key, 3).await;
+    let folder = gateway.folder();
+    let data = folder.data();
+    let wrong = "UPDATE daily_usage SET requests = requests + 1, output_tokens = output_tokens - 1";
+    store::rows(folder, &data).execute(wrong, wrong).await;
+    let (code, told) = audit(folder, &[]).await;
+    assert_eq!(code, DIFFERS, "{told}");
+    assert!(
+        told.contains(": requests: totals 4, events 3 (+1)\n")
+            && told.contains("output_tokens: totals 2, events 3 (-1)"),
+        "{told}"
+    );
+    assert!(told.starts_with("differs: 20") && told.contains(": 2 figures part\n"), "{told}");
+    let (_, told) = audit(folder, &["--json"]).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let [place, expected, found] = ["place", "expected", "found"].map(|name| &told["differences"][0][name]);
+    assert_eq!((&place["of"], expected, found), (&json!("key"), &json!(3), &json!(4)), "{told}");
+    let listed = commands::keys_list(folder, &account.email).await;
+    assert!(listed.contains(place["key_id"].as_str().unwrap()), "{listed}: {place}");
+
+    let (code, told) = audit(folder, &["--repair"]).await;
+    assert_eq!(code, AGREES, "{told}");
+    assert!(told.starts_with("mended: totals of 1 keys, 0 models and 0 plans, each of a day\n"), "{told}");
+    agrees(folder).await;
+    assert_eq!(gateway.usage(&account.key).await["requests"], 3);
+    assert_eq!(store::number(folder, "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'").await, 1);
+    let (code, told) = audit(folder, &["--repair"]).await;
+    assert!(code == AGREES && told.starts_with("mended: totals of 0 keys"), "{told}");
+}
+
+#[tokio::test]
+async fn a_providers_report_agrees_or_is_told_where_it_does_not() {
+    let mock = Mock::start().await;
+    let gateway = Gateway::start(Setup::provider("openai", mock.address())).await;
+    let key = gateway.key().await;
+    for model in ["up/tokens-3", "up/tokens-3", "up/tokens-5"] {
+        gateway.call(chat(&key, model)).await.expect(200);
+    }
+    gateway.counted(&key, 3).await;
+    let folder = gateway.folder();
+    // What the provider counted: what it told in its answers.
+    let rows = store::events(folder, 3).await;
+    let sum = |model: &str, class: &str| -> u64 {
+        let of_model = rows.iter().filter(|row| row.row["answered_model"] == model);
+        of_model.map(|row| row.row[class].as_u64().unwrap_or(0)).sum()
+    };
+    let mut models: Vec<String> =
+        rows.iter().map(|row| row.row["answered_model"].as_str().unwrap().to_owned()).collect();
+    models.sort();
+    models.dedup();
+    let result = |model: &String, more: u64| {
+        let requests = rows.iter().filter(|row| row.row["answered_model"] == **model).count();
+        let input = ["input", "cached_input", "cache_write_short", "cache_write_long"];
+        json!({
+            "object": "organization.usage.completions.result", "model": model, "num_model_requests": requests,
+            "input_tokens": input.iter().map(|class| sum(model, class)).sum::<u64>(),
+            "input_cached_tokens": sum(model, "cached_input"),
+            "output_tokens": sum(model, "output") + sum(model, "reasoning") + more, "project_id": null, "batch": null,
+        })
+    };
+    // Seconds since the Unix epoch with which the day of the calls began.
+    let began = 86_400 * store::number(folder, "SELECT max(day) FROM daily_usage").await;
+    let page = |more: u64| {
+        let results: Vec<Value> = models.iter().map(|model| result(model, more)).collect();
+        let bucket = json!({"object": "bucket", "start_time": began, "end_time": began + 86_400, "results": results});
+        json!({"object": "page", "data": [bucket], "has_more": false, "next_page": null}).to_string()
+    };
+    folder.write("same.json", &page(0));
+    let (code, told) = audit(folder, &["--provider-report", "same.json", "--config", "tollgate.yaml"]).await;
+    assert_eq!(code, AGREES, "{told}");
+    assert!(told.contains(&format!("the report agrees, in {} lines of day and model", models.len())), "{told}");
+
+    folder.write("more.json", &page(7));
+    let words = ["--provider-report", "more.json", "--provider", "up"];
+    let (code, told) = audit(folder, &words).await;
+    assert_eq!(code, DIFFERS, "{told}");
+    let output = sum(&models[0], "output") + sum(&models[0], "reasoning");
+    let line = format!(" {}: output_tokens: recorded {output}, reported {} (apart by -7)\n", models[0], output + 7);
+    assert!(told.contains(&line), "{told}");
+    let (_, told) = audit(folder, &[&words[..], &["--json"]].concat()).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (&told["differences"][0]["measure"], &told["differences"][0]["difference"]),
+        (&json!("output_tokens"), &json!(-7))
+    );
+
+    // Of days that are told as a table, all models together.
+    let day = told["days"]["since"].as_str().unwrap();
+    folder.write("table.csv", &format!("date,requests\n{day},3\n"));
+    assert_eq!(audit(folder, &["--provider-report", "table.csv"]).await.0, AGREES);
+    folder.write("table.csv", &format!("date,requests\n{day},4\n"));
+    let (code, told) = audit(folder, &["--provider-report", "table.csv"]).await;
+    assert!(code == DIFFERS && told.contains("all models: requests: recorded 3, reported 4 (apart by -1)"), "{told}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_compared_is_refused_with_the_place() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let folder = gateway.folder();
+    for (text, words, code, told) in [
+        ("date,requests\n2026-11-31,1", &[][..], 1, "report: line 2, date: expected a day as in 2026-11-20"),
+        (
+            r#"{"data": [{"start_time": 0, "results": [{}]}]}"#,
+            &[],
+            1,
+            "report: page 1: data[0].results[0].object: missing",
+        ),
+        (r#"{"data": [{"start_time": 0, "results": []}]}"#, &[], 1, "no provider of kind openai is switched on"),
+        ("", &["--repair"], 2, "cannot be used with"),
+        ("", &["--since", "yesterday"], 2, "expected a day as in 2026-11-20"),
+    ] {
+        folder.write("report", text);
+        let (ended, said) = audit(folder, &[&["--provider-report", "report"], words].concat()).await;
+        assert!(ended == code && said.contains(told), "{text} {words:?}: {ended} {said}");
+    }
+    let (code, said) = audit(folder, &["--since", "2026-11-02", "--until", "2026-11-01"]).await;
+    assert!(code == 1 && said.contains("--since 2026-11-02 is later than --until 2026-11-01"), "{said}");
+    let (code, said) = audit(folder, &["--provider-report", "gone"]).await;
+    assert!(code == 1 && said.contains("gone"), "{said}");
+}
+
+#[tokio::test]
+async fn leases_are_held_to_their_limits_and_stranded_ones_are_told() {
+    let folder = Folder::on_postgres(Database::new());
+    let beside = folder.beside();
+    let setup = || {
+        Setup::mocked().plans("{name: hundred, credits_per_day: 100}").section("lease", "{ttl: 20s, recall_wait: 10s}")
+    };
+    let nodes = [Gateway::start_in(folder, setup()).await, Gateway::start_in(beside, setup()).await];
+    let key = nodes[0].account("hundred").await.key;
+    for node in nodes.iter().cycle().take(20) {
+        node.call(chat(&key, "mock/tokens-1")).await.expect(200);
+    }
+    nodes[0].counted(&key, 20).await;
+    let [one, dies] = nodes;
+    agrees(one.folder()).await;
+    let dead = dies.crash().folder;
+    let data = dead.data();
+    let rows = store::rows(&dead, &data);
+    let id = std::fs::read_to_string(data.join("node")).unwrap();
+    let silent: &'static str = Box::leak(
+        format!(
+            "UPDATE leases SET heard_at = 1, granted = spent + 7, used = spent WHERE CAST(node_id AS TEXT) = '{}'",
+            id.trim()
+        )
+        .into_boxed_str(),
+    );
+    rows.execute(silent, silent).await;
+    let (code, told) = audit(one.folder(), &[]).await;
+    assert_eq!(code, AGREES, "{told}");
+    assert!(told.contains("stranded: 7 credits of user"), "{told}");
+    assert!(told.contains(&format!("lent to node {}", id.trim())), "{told}");
+    let beyond: &'static str = Box::leak(silent.replace("spent + 7", "spent + 700").into_boxed_str());
+    rows.execute(beyond, beyond).await;
+    let (code, told) = audit(one.folder(), &[]).await;
+    assert_eq!(code, DIFFERS, "{told}");
+    assert!(told.contains(": credits: spent and lent 7") && told.contains(", at most the limit 100 (+6"), "{told}");
+}

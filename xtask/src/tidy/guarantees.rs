@@ -1,0 +1,106 @@
+//! Every claim of the guarantees names tests, and each of them exists.
+
+use super::finding::Finding;
+use super::tree::{File, Tree};
+
+const PAGE: &str = "docs/guarantees.md";
+/// What stands before the tests of a claim.
+const SHOWN_BY: &str = "**Shown by**";
+
+/// Checks the page.
+pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
+    let Some(page) = tree.file(PAGE) else { return Vec::new() };
+    let tests = tests(page);
+    let mut findings: Vec<Finding> =
+        tests.filter_map(|(line, path, name)| missing(tree, page, (line, path, name))).collect();
+    findings.extend(unshown(page));
+    findings
+}
+
+/// Tests that the page names as `path.rs::name`, with their lines.
+fn tests(page: &File) -> impl Iterator<Item = (usize, &str, &str)> {
+    page.lines().flat_map(|(number, line)| {
+        let quoted = line.split('`').skip(1).step_by(2);
+        quoted.filter_map(move |quoted| {
+            let (path, name) = quoted.split_once("::")?;
+            path.ends_with(".rs").then_some((number, path, name))
+        })
+    })
+}
+
+fn missing(tree: &Tree, page: &File, (line, path, name): (usize, &str, &str)) -> Option<Finding> {
+    let file = tree.file(path);
+    let text = file.map_or("", |file| &file.text);
+    // A name may be followed by the arguments of a property test.
+    let there = text.contains(&format!("fn {name}("));
+    let what = format!("names the test {path}::{name}, which does not exist");
+    (!there).then(|| page.line(line).fails(what, "name the test that shows it now, or take the claim back"))
+}
+
+/// Claims (sections of the third level) without a test.
+fn unshown(page: &File) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut claim: Option<(usize, &str, bool)> = None;
+    let mut close = |claim: Option<(usize, &str, bool)>| {
+        if let Some((line, title, false)) = claim {
+            let what = format!("claims \"{title}\" and names no test");
+            findings.push(page.line(line).fails(what, format!("add a paragraph that begins with {SHOWN_BY}")));
+        }
+    };
+    let mut shows = false;
+    for (number, line) in page.lines() {
+        if line.starts_with('#') {
+            close(claim.take());
+            claim = line.strip_prefix("### ").map(|title| (number, title, false));
+        }
+        shows = line.starts_with(SHOWN_BY) || shows && !line.trim().is_empty();
+        if let Some((_, _, shown)) = &mut claim {
+            *shown |= shows && line.contains(".rs::");
+        }
+    }
+    close(claim);
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::finding::said;
+
+    const TESTS: (&str, &str) =
+        ("crates/a/src/b.rs", "#[test]\nfn it_holds() {}\nasync fn that_too(world: &World) {}\n");
+
+    fn check(page: &str) -> Vec<String> {
+        said(&super::check(&Tree::of(&[("docs/guarantees.md", page), TESTS])))
+    }
+
+    #[test]
+    fn a_claim_names_tests_that_exist() {
+        let page = "# Guarantees\n## Part\n### Nothing is lost\nText.\n\n**Shown by** `crates/a/src/b.rs::it_holds`,\n\
+                    `crates/a/src/b.rs::that_too`.\n\n## More\n";
+        assert_eq!(check(page), Vec::<String>::new());
+        assert!(super::check(&Tree::of(&[TESTS])).is_empty());
+    }
+
+    #[test]
+    fn a_test_that_is_gone_fails() {
+        for gone in ["crates/a/src/b.rs::it_hold", "crates/a/src/c.rs::it_holds"] {
+            let told = check(&format!("### Claim\n**Shown by** `{gone}`\n"));
+            let expected = format!(
+                "docs/guarantees.md:2: names the test {gone}, which does not exist; name the test that shows it now, or take the \
+                 claim back"
+            );
+            assert_eq!(told, [expected]);
+        }
+    }
+
+    #[test]
+    fn a_claim_without_a_test_fails() {
+        let told = check(
+            "### One\n**Shown by** `crates/a/src/b.rs::it_holds`\n### Two\nIt does: `crates/a/src/b.rs::it_holds`.\n",
+        );
+        let expected =
+            "docs/guarantees.md:3: claims \"Two\" and names no test; add a paragraph that begins with **Shown by**";
+        assert_eq!(told, [expected]);
+    }
+}
