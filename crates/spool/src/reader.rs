@@ -302,7 +302,7 @@ fn written_at(frame: &Frame<'_>) -> Option<Timestamp> {
     match frame.decode() {
         Ok(Content::Record(Record::Open(opened))) => Some(opened.started_at),
         Ok(Content::Record(Record::Close(event) | Record::Event(event))) => Some(event.ended_at()),
-        Ok(Content::Record(Record::Counts { .. }) | Content::End) | Err(_) => made_at(frame),
+        Ok(Content::Record(Record::Counts { .. } | Record::Counted { .. }) | Content::End) | Err(_) => made_at(frame),
     }
 }
 

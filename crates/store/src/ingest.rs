@@ -209,7 +209,7 @@ async fn write(
     let records = read.len();
     let ended = |record: &Record| match record {
         Record::Close(event) | Record::Event(event) => Some(event.ended_at()),
-        Record::Open(_) | Record::Counts { .. } => None,
+        Record::Open(_) | Record::Counts { .. } | Record::Counted { .. } => None,
     };
     let events = read.iter().filter_map(ended).count();
     let oldest = read.iter().filter_map(ended).min();
