@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test clients check bench fuzz coverage audit hooks fmt setup
+.PHONY: help run test soak clients check bench fuzz coverage audit hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -37,6 +37,13 @@ test: ## run all tests; those on the built binary, official clients included, an
 	cargo build $(LOCKED) $(TESTED) --bins --tests
 	$(BESIDE_POSTGRES) cargo test $(LOCKED) $(TESTED)
 	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met
+
+soak: ## the crashes, faults and outages of `make test` at length: 20 seeds, every n (takes about half an hour)
+	@scripts/setup.sh test
+	cargo build $(LOCKED) $(TESTED) --bins --tests
+	TOLLGATE_TEST_LONG=1 cargo test $(LOCKED) $(TESTED) --test e2e nth::
+	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_FLEET_SEEDS=20 \
+		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture fleet:: nth:: outage::
 
 clients: ## run the official clients, and write docs/clients.md from what they did
 	@scripts/setup.sh test

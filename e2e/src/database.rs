@@ -171,6 +171,18 @@ pub struct Rows<'a> {
     pub database: Option<&'a Database>,
 }
 
+/// A database in which nobody else writes.
+#[derive(Debug)]
+pub struct Held(SqliteConnection);
+
+impl Held {
+    /// Others may write again.
+    pub async fn give_up(self) {
+        let closed = self.0.close().await;
+        assert!(closed.is_ok(), "{closed:?}");
+    }
+}
+
 impl Rows<'_> {
     /// The first column of a query's one row, as a number.
     pub async fn number(&self, query: &'static str) -> i64 {
@@ -206,6 +218,17 @@ impl Rows<'_> {
             }
         };
         done.unwrap_or_else(|error| panic!("{on_sqlite}: {error}"));
+    }
+
+    /// `SQLite` for itself alone: nobody writes until it is given up.
+    pub async fn hold(&self) -> Held {
+        let mut connection = SqliteConnectOptions::new().filename(file(self.data)).connect().await;
+        if let Ok(connection) = &mut connection
+            && let Err(error) = connection.execute("BEGIN IMMEDIATE").await
+        {
+            panic!("SQLite: {error}");
+        }
+        Held(connection.unwrap_or_else(|error| panic!("SQLite: {error}")))
     }
 
     /// The rows of requests, in order of their ids.

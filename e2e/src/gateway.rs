@@ -148,6 +148,7 @@ impl Gateway {
     /// Around `child`, whose log goes to `log`; waits until it is ready.
     pub async fn started(folder: Folder, child: Child, log: &str) -> Self {
         let mut process = Process::new(child);
+        let starting = Starting(&folder, log);
         let line = eventually_within(START_TIMEOUT, "the server listens", async || {
             let line = listening(&folder.read(log));
             if line.is_none()
@@ -158,6 +159,7 @@ impl Gateway {
             line
         })
         .await;
+        drop(starting);
         let (Some(proxy), Some(control)) = (address(&line, "proxy"), address(&line, "control")) else {
             panic!("the start names no addresses: {line}");
         };
@@ -336,6 +338,17 @@ impl Gateway {
         match self.folder.take() {
             Some(folder) => Ended { code, stderr, folder },
             None => panic!("the folder went on to another server"),
+        }
+    }
+}
+
+/// A server that does not listen yet: where a test fails over it, its log is told.
+struct Starting<'a>(&'a Folder, &'a str);
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprint_tail(&self.0.read(self.1));
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Read in this order: [`gateway`] (one running server) with [`setup`] (how it is configured) and [`commands`] (the
 //! spelling of the command line), [`terminal`] (where somebody types) and [`database`] (where its rows are) and
-//! [`postgres`] and [`redis`] (servers that may be stopped), [`between`] (a way that may be cut); [`client`] (a caller) and [`upstream`] (who is called), both on [`wire`] (HTTP/1.1
+//! [`postgres`] and [`redis`] (servers that may be stopped), [`between`] (a way that may be cut), [`statements`] (one that is cut at the n-th), [`faults`] (a disk and a clock that misbehave); [`client`] (a caller) and [`upstream`] (who is called), both on [`wire`] (HTTP/1.1
 //! with every byte in sight), and [`document`] (what control promises of its answers); [`recorder`] (a backend that notes all and reads it in one sense, [`reading`]); [`vitals`]
 //! (memory, time, descriptors of a process); [`mock`], [`sse`]; [`clients`] (the official ones), run by
 //! [`sdk`] (Node) and [`python`].
@@ -17,6 +17,7 @@ pub mod clients;
 pub mod commands;
 pub mod database;
 pub mod document;
+pub mod faults;
 pub mod gateway;
 pub mod mock;
 pub mod postgres;
@@ -27,6 +28,7 @@ pub mod redis;
 pub mod sdk;
 pub mod setup;
 pub mod sse;
+pub mod statements;
 pub mod terminal;
 pub mod upstream;
 pub mod vitals;
@@ -43,7 +45,7 @@ pub use redis::Redis;
 pub use setup::Setup;
 pub use upstream::{Nobody, Turn, Upstream};
 pub use vitals::Vitals;
-pub use wait::{Canary, eventually, eventually_within, timed};
+pub use wait::{Canary, at_once, eventually, eventually_within, timed};
 pub use wire::{Head, Piece, Wire};
 
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! The mock provider: what it has seen.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -54,5 +55,12 @@ impl Mock {
     /// How many requests for a model it received.
     pub async fn requests(&self, model: &str) -> u64 {
         self.seen(model).await["requests"].as_u64().unwrap_or(0)
+    }
+
+    /// How many requests for each model it received; it tells 10,000 names apart.
+    pub async fn models(&self) -> BTreeMap<String, u64> {
+        let seen = Call::get("/mock/seen").send(self.address).await.expect(200).json();
+        let models = seen["models"].as_object().into_iter().flatten();
+        models.map(|(name, seen)| (name.clone(), seen["requests"].as_u64().unwrap_or(0))).collect()
     }
 }

@@ -22,7 +22,7 @@ const USERS: [&str; 2] = ["postgres", "nobody"];
 const SETTINGS: [&str; 6] = [
     "fsync=off",
     "full_page_writes=off",
-    "max_connections=60",
+    "max_connections=100",
     "shared_buffers=16MB",
     "logging_collector=off",
     "listen_addresses=127.0.0.1",
@@ -37,6 +37,7 @@ pub struct Server {
     user: Option<(u32, u32)>,
     port: u16,
     postmaster: Option<Child>,
+    variables: Vec<(String, String)>,
     folder: TempDir,
 }
 
@@ -54,6 +55,11 @@ pub enum Stop {
 impl Server {
     /// Makes one and starts it.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with environment variables.
+    pub async fn start_with(variables: &[(String, String)]) -> Self {
         let (programs, user) = (programs(), other_user().await);
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
         let (Ok(folder), Ok(port)) = (tempfile::Builder::new().prefix("tollgate-outage-").tempdir(), port) else {
@@ -64,7 +70,8 @@ impl Server {
             None => Ok(()),
         });
         assert!(owned.is_ok(), "{owned:?}");
-        let mut server = Self { programs, user, port: port.port(), postmaster: None, folder };
+        let mut server =
+            Self { programs, user, port: port.port(), postmaster: None, variables: variables.to_vec(), folder };
         let mut command = server.program("initdb");
         command.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"]);
         match command.arg(server.folder.path().join("data")).output().await {
@@ -148,6 +155,7 @@ impl Server {
         } else if let Some((user, group)) = self.user {
             command.uid(user).gid(group);
         }
+        command.envs(self.variables.iter().cloned());
         command.process_group(0).stdin(Stdio::null()).current_dir("/").kill_on_drop(true);
         command
     }

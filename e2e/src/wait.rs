@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
 /// How long what must come is waited for. No claim: on a busy machine everything takes longer, and what never comes still
@@ -31,6 +32,20 @@ pub async fn eventually_within<T>(limit: Duration, what: &str, mut ask: impl Asy
         assert!(Instant::now() < end, "not within {limit:?}: {what}");
         tokio::time::sleep(STEP).await;
     }
+}
+
+/// All of them beside each other, on this thread; a panic of one is one of all.
+pub async fn at_once<T, F>(futures: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    T: 'static,
+    F: Future<Output = T> + 'static,
+{
+    let local = LocalSet::new();
+    let mut tasks = JoinSet::new();
+    for future in futures {
+        tasks.spawn_local_on(future, &local);
+    }
+    local.run_until(tasks.join_all()).await
 }
 
 /// What `future` answers, and how long it took.

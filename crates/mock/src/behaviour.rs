@@ -20,7 +20,10 @@ pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("mock", "answers, as does every name that is not in this list"),
     ("slow", "the first byte comes after 3 s"),
     ("long", "the answer goes on for ten minutes"),
-    ("tokens-N", "N tokens of output, an event each, at once; tokens-N-MS: one every MS milliseconds"),
+    (
+        "tokens-N",
+        "N tokens of output, an event each, at once; tokens-N-MS: one every MS milliseconds; tokens-N-MS-WORD keeps counts apart",
+    ),
     ("echo", "the answer is the last user message"),
     ("tool", "calls the first tool, then answers"),
     ("instant", "a fixed answer at once, for benchmarks"),
@@ -76,7 +79,7 @@ pub(crate) enum Behaviour {
     Slow,
     /// The answer goes on for minutes.
     Long,
-    /// `tokens-N`, `tokens-N-MS`.
+    /// `tokens-N`, `tokens-N-MS`, `tokens-N-MS-WORD`.
     Tokens { count: u32, every: Duration },
     /// Refused, or answered with another status.
     Status { status: StatusCode, retry_after_s: Option<u32> },
@@ -181,7 +184,7 @@ impl Behaviour {
 
     fn tokens(rest: &str) -> Option<Self> {
         let (count, every) = rest.split_once('-').unwrap_or((rest, "0"));
-        let every = every.parse::<u64>().ok()?.min(EVERY_MAX_MS);
+        let every = every.split('-').next()?.parse::<u64>().ok()?.min(EVERY_MAX_MS);
         Some(Self::Tokens { count: count.parse::<u32>().ok()?.min(TOKENS_MAX), every: Duration::from_millis(every) })
     }
 }
@@ -216,7 +219,8 @@ mod tests {
         check("tokens-7-2", tokens(7, 2));
         check("tokens-4000000000", tokens(TOKENS_MAX, 0));
         check("tokens-many", Behaviour::Normal);
-        check("tokens-1-2-3", Behaviour::Normal);
+        check("tokens-7-2-00000001", tokens(7, 2));
+        check("tokens-1-many", Behaviour::Normal);
     }
 
     #[test]

@@ -1,0 +1,181 @@
+//! A way to a PostgreSQL that is cut at the n-th statement, before the server has it or after it is done: who asked does not know
+//! which.
+//!
+//! A statement is what the client waits for in one go: a simple query, or what of the extended protocol ends with a `Sync` and has
+//! an `Execute`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// On which side of the n-th statement its connection is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The server never has it.
+    Before,
+    /// The server has done it, and its answer is lost.
+    After,
+}
+
+/// Passes connections on; dropped, it is cut.
+#[derive(Debug)]
+pub struct Statements {
+    address: SocketAddr,
+    plan: Arc<Plan>,
+    _tasks: JoinSet<()>,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    /// The statement that is cut, twice its number, and one more where it is cut after it; 0: none is counted.
+    nth: AtomicU64,
+    count: AtomicU64,
+    cuts: AtomicU64,
+}
+
+impl Plan {
+    /// Counts a statement; how its connection is cut, if it is the one.
+    fn take(&self) -> Option<Cut> {
+        let nth = self.nth.load(Ordering::SeqCst);
+        if nth == 0 || self.count.fetch_add(1, Ordering::SeqCst) + 1 != nth / 2 {
+            return None;
+        }
+        self.cuts.fetch_add(1, Ordering::SeqCst);
+        Some(if nth.is_multiple_of(2) { Cut::Before } else { Cut::After })
+    }
+}
+
+impl Statements {
+    /// A way to `to` (`HOST:PORT`).
+    pub async fn to(to: &str) -> Self {
+        let bound = TcpListener::bind("127.0.0.1:0").await.and_then(|bound| Ok((bound.local_addr()?, bound)));
+        let (address, listener) = bound.unwrap_or_else(|error| panic!("no way to {to}: {error}"));
+        let plan = Arc::new(Plan::default());
+        let (told, to) = (Arc::clone(&plan), to.to_owned());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut ways = JoinSet::new();
+            while let Ok((near, _)) = listener.accept().await {
+                let (plan, to) = (Arc::clone(&told), to.clone());
+                // However it ends, it has ended for both.
+                ways.spawn(async move { drop(pass(near, &to, &plan).await) });
+            }
+        });
+        Self { address, plan, _tasks: tasks }
+    }
+
+    /// Where it begins.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The n-th statement from now on is cut, once.
+    pub fn cut(&self, nth: u64, cut: Cut) {
+        self.plan.nth.store(0, Ordering::SeqCst);
+        self.plan.count.store(0, Ordering::SeqCst);
+        self.plan.nth.store(nth * 2 + u64::from(cut == Cut::After), Ordering::SeqCst);
+    }
+
+    /// No statement is cut any more; how many were since the last time.
+    pub fn mend(&self) -> u64 {
+        self.plan.nth.store(0, Ordering::SeqCst);
+        self.plan.cuts.swap(0, Ordering::SeqCst)
+    }
+}
+
+async fn pass(near: TcpStream, to: &str, plan: &Plan) -> io::Result<()> {
+    let far = TcpStream::connect(to).await?;
+    let (near, far) = (near.into_split(), far.into_split());
+    // How many more `ReadyForQuery` pass before the connection is cut.
+    let (cut_after, told) = mpsc::channel(1);
+    tokio::select! {
+        done = asked(near.0, far.1, (plan, cut_after)) => done,
+        done = answered(far.0, near.1, told) => done,
+    }
+}
+
+/// What the client says.
+async fn asked(
+    mut near: OwnedReadHalf,
+    mut far: OwnedWriteHalf,
+    (plan, cut_after): (&Plan, mpsc::Sender<()>),
+) -> io::Result<()> {
+    // A start has no kind: whether TLS is spoken (it is not), then who it is.
+    loop {
+        let (length, body) = start(&mut near).await?;
+        far.write_all(&length).await?;
+        far.write_all(&body).await?;
+        if body.get(..4) != Some(&80_877_103_u32.to_be_bytes()) {
+            break;
+        }
+    }
+    let (mut held, mut executes) = (Vec::new(), false);
+    loop {
+        let kind = message(&mut near, &mut held).await?;
+        executes |= matches!(kind, b'E' | b'Q');
+        // A `Flush` waits for answers too; what has begun goes on to its `Sync`.
+        if !matches!(kind, b'S' | b'Q' | b'X' | b'H' | b'p') {
+            continue;
+        }
+        let cut = if std::mem::take(&mut executes) { plan.take() } else { None };
+        match cut {
+            Some(Cut::Before) => return Ok(()),
+            Some(Cut::After) => cut_after.try_send(()).map_err(io::Error::other)?,
+            None => {}
+        }
+        far.write_all(&held).await?;
+        held.clear();
+    }
+}
+
+/// What the server says; after the statement that is cut, nothing any more, once it is done.
+async fn answered(mut far: OwnedReadHalf, mut near: OwnedWriteHalf, mut told: mpsc::Receiver<()>) -> io::Result<()> {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        tokio::select! {
+            biased;
+            _ = told.recv() => break,
+            count = far.read(&mut bytes) => match count? {
+                0 => return Ok(()),
+                count => near.write_all(bytes.get(..count).unwrap_or_default()).await?,
+            },
+        }
+    }
+    // Its answer ends with `ReadyForQuery`: Z, a length of 5, and a state.
+    let mut last: Vec<u8> = Vec::new();
+    loop {
+        let count = far.read(&mut bytes).await?;
+        last.extend(bytes.get(..count).unwrap_or_default());
+        if count == 0 || last.get(last.len().saturating_sub(6)..).is_some_and(|end| end.starts_with(b"Z\0\0\0\x05")) {
+            return Ok(());
+        }
+    }
+}
+
+async fn start(near: &mut OwnedReadHalf) -> io::Result<([u8; 4], Vec<u8>)> {
+    let mut length = [0; 4];
+    near.read_exact(&mut length).await?;
+    let mut body = vec![0; (u32::from_be_bytes(length) as usize).saturating_sub(4)];
+    near.read_exact(&mut body).await?;
+    Ok((length, body))
+}
+
+/// Reads a message behind what is held; its kind.
+async fn message(near: &mut OwnedReadHalf, held: &mut Vec<u8>) -> io::Result<u8> {
+    let mut head = [0; 5];
+    near.read_exact(&mut head).await?;
+    let [kind, length @ ..] = head;
+    held.extend(head);
+    let from = held.len();
+    held.resize(from + (u32::from_be_bytes(length) as usize).saturating_sub(4), 0);
+    near.read_exact(held.get_mut(from..).unwrap_or_default()).await?;
+    Ok(kind)
+}

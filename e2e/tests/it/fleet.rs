@@ -1,0 +1,405 @@
+//! 1,000 streams at once over three servers on one PostgreSQL against one budget of money, while one of the servers is killed and
+//! PostgreSQL is started again: nothing is overspent, nothing lost, nothing counted twice, and nothing stays behind.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex as Lock};
+use std::time::Duration;
+
+use e2e::database::{Database, on_postgres};
+use e2e::postgres::{Server, Stop};
+use e2e::setup::Folder;
+use e2e::{Answer, Call, Gateway, Mock, Setup, eventually};
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::audit::must;
+use crate::bodies::{CHAT, Format};
+use crate::dice::Dice;
+use crate::store;
+use crate::tally::{assert_counts_agree, each_once, rests};
+
+const CALLERS: usize = 1_000;
+/// Of a caller, one after the other. More would be a long tail of few.
+const STREAMS: usize = 2;
+const NODES: usize = 3;
+/// Of the budget, in billionths of a dollar.
+const BUDGET: i64 = 68_000_000_000;
+/// A stream says six tokens of 0.005 USD each, within 2 s, and may say 13.
+const STREAM: &str = "tokens-6-350";
+const TOKENS_MAX: u64 = 13;
+/// The most that a stream may cost: 13 tokens, and its body.
+const RESERVED: u64 = 66_000_000;
+/// Calls that cost all that they may cost, but for a few tokens of their input: so many of output.
+const EXACT: [u64; 2] = [60, 6];
+/// What is left when nobody has reserved anything, and not even the smaller passes.
+const LEFT_MAX: i64 = 30_000_000 + 1_000_000;
+/// A refusal waits for what a dead server holds until its lease is over.
+const LEASE: &str = "{ttl: 3s, recall_wait: 10s}";
+/// Between the first streams of two callers: all of them run at once for a second.
+const BETWEEN: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(50);
+/// Until a seed's callers are done.
+const DONE: Duration = Duration::from_secs(90);
+/// How many seeds are run, and the first.
+const SEEDS: &str = "TOLLGATE_FLEET_SEEDS";
+const FIRST: &str = "TOLLGATE_FLEET_FIRST";
+
+fn setup(mock: &Mock) -> Setup {
+    let price = |model: &str| format!("{{model: up/{model}, input: \"1\", output: \"5000\"}}");
+    Setup::provider("mock", mock.address())
+        .section(
+            "prices",
+            &format!("[{}, {}]", price(STREAM), EXACT.map(|tokens| price(&format!("tokens-{tokens}-0"))).join(", ")),
+        )
+        .section("budgets", "{limits: [{dimension: global, money: \"68 USD\", per: day}]}")
+        .section("lease", LEASE)
+        // A busy machine is slow.
+        .section("timeouts", "{connect: 15s}")
+        .section("connections", "{max: 5000, per_address: 5000}")
+}
+
+/// What the callers and the chaos share.
+struct Story {
+    key: String,
+    /// Where each server listens, or listened.
+    at: [Lock<SocketAddr>; NODES],
+    names: AtomicU64,
+    /// Callers who found the budget used up.
+    refused: AtomicUsize,
+    /// They, and those who had all of their streams.
+    done: AtomicUsize,
+    /// Streams that began.
+    begun: AtomicUsize,
+    broken: AtomicUsize,
+    withheld: AtomicUsize,
+    unavailable: AtomicUsize,
+    answered: Lock<BTreeSet<String>>,
+}
+
+impl Story {
+    /// A call whose model no other has. A date at the end of a model's name has the price of the model.
+    fn call(&self, model: &str, tokens_max: u64, streamed: bool) -> (String, Call) {
+        let name = format!("{model}-{:08}", self.names.fetch_add(1, Ordering::Relaxed));
+        let mut body = Format::Chat.body(&format!("up/{name}"), streamed);
+        body["max_completion_tokens"] = tokens_max.into();
+        (name, Call::json(CHAT, &body).key(&self.key))
+    }
+
+    fn address(&self, node: usize) -> SocketAddr {
+        *self.at[node % NODES].lock().unwrap()
+    }
+
+    /// A stream and another, wherever somebody answers, unless the budget is used up before.
+    async fn spend(self: Arc<Self>, first: usize) {
+        let (mut node, mut streams) = (first, 0);
+        tokio::time::sleep(BETWEEN * u32::try_from(first).unwrap()).await;
+        while streams < STREAMS {
+            let (name, call) = self.call(STREAM, TOKENS_MAX, true);
+            let Ok(exchange) = call.attempt(self.address(node)).await else {
+                // Killed, or not yet back.
+                node += 1;
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            };
+            if exchange.status() == 200 {
+                streams += 1;
+                self.begun.fetch_add(1, Ordering::Relaxed);
+            }
+            let answer = exchange.rest().await;
+            if !answer.whole {
+                self.broken.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            match (answer.status(), code(&answer).as_str()) {
+                (200, _) => drop(self.answered.lock().unwrap().insert(name)),
+                (429, "insufficient_quota") => {
+                    self.refused.fetch_add(1, Ordering::Relaxed);
+                    break;
+                }
+                (503, "quota_withheld") => drop(self.withheld.fetch_add(1, Ordering::Relaxed)),
+                (503, "unavailable") => drop(self.unavailable.fetch_add(1, Ordering::Relaxed)),
+                _ => panic!("{} {}", answer.head.first, answer.text()),
+            }
+            if answer.status() == 503 {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits until so many streams began, or everybody is done before.
+    async fn begun(&self, count: usize) {
+        let is_over = || self.done.load(Ordering::Relaxed) == CALLERS;
+        while self.begun.load(Ordering::Relaxed) < count && !is_over() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+fn code(answer: &Answer) -> String {
+    if answer.status() == 200 {
+        return String::new();
+    }
+    answer.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What one seed saw.
+#[derive(Debug, Default)]
+#[expect(dead_code, reason = "printed")]
+struct Seen {
+    seed: u64,
+    took: Duration,
+    /// Until all callers were done, and from then until all was stored.
+    under_load: Duration,
+    drained: Duration,
+    events: usize,
+    interrupted: usize,
+    unsent: usize,
+    broken: usize,
+    refused: usize,
+    withheld: usize,
+    unavailable: usize,
+    /// Calls that used up the rest.
+    exact: usize,
+    /// In billionths of a dollar.
+    left: i64,
+    restarts: usize,
+    stranded: u64,
+}
+
+/// Kills a server when the dice say so and starts it again on its folder; how much its lease strands meanwhile, at most.
+async fn kill_a_node(
+    story: &Story,
+    nodes: &[Lock<Option<Gateway>>; NODES],
+    (postgres, mock): (&Mutex<Server>, &Mock),
+    mut dice: Dice,
+) -> u64 {
+    let dies = dice.below(NODES);
+    story.begun(100 + dice.below(1_400)).await;
+    let Some(gateway) = nodes[dies].lock().unwrap().take() else { panic!("it runs") };
+    let folder = gateway.crash().folder;
+    tokio::time::sleep(Duration::from_millis(dice.below(4_000) as u64)).await;
+    // A server does not start without its store.
+    let up = postgres.lock().await;
+    let listed: Value = serde_json::from_str(&must(&folder, &["leases", "list", "--json"]).await).unwrap();
+    let stranded = held_by(&listed, folder.read("data/node").trim());
+    // A quarter of what is left, divided by the servers, and what was under way there.
+    let printed = BUDGET.unsigned_abs() / 4 / NODES as u64 + CALLERS.div_ceil(NODES) as u64 * RESERVED;
+    assert!(stranded <= printed, "{stranded} of {printed} are stranded: {listed}");
+    let back = Gateway::start_in(folder, setup(mock)).await;
+    drop(up);
+    *story.at[dies].lock().unwrap() = back.proxy;
+    *nodes[dies].lock().unwrap() = Some(back);
+    stranded
+}
+
+/// What a server's leases have beyond what they spent.
+fn held_by(listed: &Value, node: &str) -> u64 {
+    let leases = listed.as_array().unwrap();
+    let its = leases.iter().filter(|lease| lease["node"] == node);
+    its.map(|lease| lease["granted"].as_u64().unwrap() - lease["spent"].as_u64().unwrap()).sum()
+}
+
+/// Stops PostgreSQL when the dice say so, and starts it again; how often.
+async fn restart_postgres(story: &Story, postgres: &Mutex<Server>, mut dice: Dice) -> usize {
+    let times = 1 + dice.below(2);
+    for _ in 0..times {
+        story.begun(story.begun.load(Ordering::Relaxed) + 50 + dice.below(700)).await;
+        let mut postgres = postgres.lock().await;
+        postgres.stop([Stop::Kill, Stop::Fast, Stop::Immediate][dice.below(3)]).await;
+        tokio::time::sleep(Duration::from_millis(dice.below(1_500) as u64)).await;
+        postgres.resume().await;
+    }
+    times
+}
+
+/// Calls that cost what they may cost, one after the other, until the budget is used up; how many.
+async fn use_up(story: &Story) -> usize {
+    let mut passed = 0;
+    for tokens in EXACT {
+        loop {
+            let (name, call) = story.call(&format!("tokens-{tokens}-0"), tokens, false);
+            let answer = call.send(story.address(passed)).await;
+            match (answer.status(), code(&answer).as_str()) {
+                (200, _) => drop(story.answered.lock().unwrap().insert(name)),
+                (429, "insufficient_quota") => break,
+                _ => panic!("{} {}", answer.head.first, answer.text()),
+            }
+            passed += 1;
+            assert!(passed < CALLERS, "the budget is never used up");
+        }
+    }
+    passed
+}
+
+async fn run(seed: u64, postgres: &Mutex<Server>) -> Seen {
+    let begun = Instant::now();
+    let mut dice = Dice::new(seed);
+    let mock = Mock::start().await;
+    let first = Folder::on_postgres(Database::on(postgres.lock().await.url()));
+    let folders = [first.beside(), first.beside()];
+    let first = Gateway::start_in(first, setup(&mock)).await;
+    let key = first.key().await;
+    let mut nodes = vec![first];
+    for folder in folders {
+        nodes.push(Gateway::start_in(folder, setup(&mock)).await);
+    }
+    let nodes: [Gateway; NODES] = nodes.try_into().unwrap();
+    let story = Arc::new(Story {
+        key,
+        at: [0, 1, 2].map(|node: usize| Lock::new(nodes[node].proxy)),
+        names: AtomicU64::new(0),
+        refused: AtomicUsize::new(0),
+        done: AtomicUsize::new(0),
+        begun: AtomicUsize::new(0),
+        broken: AtomicUsize::new(0),
+        withheld: AtomicUsize::new(0),
+        unavailable: AtomicUsize::new(0),
+        answered: Lock::default(),
+    });
+    let nodes = nodes.map(|node| Lock::new(Some(node)));
+    let loaded = Instant::now();
+    let mut callers: JoinSet<()> = (0..CALLERS).map(|caller| Arc::clone(&story).spend(caller)).collect();
+    let (stranded, restarts, ()) = tokio::join!(
+        kill_a_node(&story, &nodes, (postgres, &mock), dice.fork()),
+        restart_postgres(&story, postgres, dice.fork()),
+        async {
+            let done =
+                tokio::time::timeout(DONE, async { while let Some(Ok(())) = callers.join_next().await {} }).await;
+            assert!(done.is_ok() && callers.is_empty(), "{} callers are not done", callers.len());
+        }
+    );
+    let (under_load, loaded) = (loaded.elapsed(), Instant::now());
+    let nodes = nodes.map(|node| node.into_inner().unwrap().unwrap());
+    let mut seen = judge(&story, &mock, &nodes).await;
+    let drained = loaded.elapsed();
+    seen.left = at_rest(&story, nodes).await;
+    Seen { seed, under_load, drained, took: begun.elapsed(), restarts, stranded, ..seen }
+}
+
+/// All that was seen is judged, and what is left is used up.
+async fn judge(story: &Story, mock: &Mock, nodes: &[Gateway; NODES]) -> Seen {
+    for node in nodes {
+        rests(node).await;
+    }
+    assert_within_budget(nodes[0].folder()).await;
+    let exact = use_up(story).await;
+    for node in nodes {
+        rests(node).await;
+    }
+    assert_within_budget(nodes[0].folder()).await;
+    assert_counts_agree(nodes[0].folder()).await;
+    let answered = std::mem::take(&mut *story.answered.lock().unwrap());
+    let tally = each_once(mock, nodes[0].folder(), &answered, false).await;
+    let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+    Seen {
+        events: tally.count(),
+        interrupted: tally.interrupted,
+        unsent: tally.unsent,
+        broken: count(&story.broken),
+        refused: count(&story.refused),
+        withheld: count(&story.withheld),
+        unavailable: count(&story.unavailable),
+        exact,
+        ..Seen::default()
+    }
+}
+
+/// What all events count for, those that were interrupted with what they reserved; what the mock answered is not more.
+async fn assert_within_budget(folder: &Folder) {
+    let charged = store::number(folder, "SELECT coalesce(sum(charged_nano), 0) FROM usage_events").await;
+    let cost = store::number(folder, "SELECT coalesce(sum(cost_nano), 0) FROM usage_events").await;
+    assert!(cost <= charged && charged <= BUDGET, "{charged} charged and {cost} spent of {BUDGET}");
+}
+
+/// Nothing is used but what was spent, and servers that end hold nothing; what is left of the budget.
+async fn at_rest(story: &Story, nodes: [Gateway; NODES]) -> i64 {
+    let charged = store::number(nodes[0].folder(), "SELECT sum(charged_nano) FROM usage_events").await;
+    let left = BUDGET - charged;
+    assert!(
+        left < LEFT_MAX,
+        "{left} is left, and an exact call does not pass: {} streams",
+        story.begun.load(Ordering::Relaxed)
+    );
+    let mut folders = Vec::new();
+    for node in nodes {
+        folders.push(node.stop().await.folder);
+    }
+    assert_eq!(store::number(&folders[0], "SELECT count(*) FROM leases WHERE NOT closed").await, 0);
+    assert_eq!(
+        store::number(&folders[0], "SELECT coalesce(sum(spent), 0) FROM leases").await,
+        charged,
+        "leases and events part"
+    );
+    left
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+/// For who asked for all seeds.
+#[expect(clippy::print_stderr, reason = "what a long test saw is what it was run for")]
+fn tell(seen: &Seen) {
+    eprintln!("{seen:?}");
+}
+
+/// Dropped in a panic, it says which seed it was.
+struct Named(u64);
+
+impl Drop for Named {
+    #[expect(clippy::print_stderr, reason = "the seed is what reproduces it")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{FIRST}={} {SEEDS}=1", self.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_budget_of_money_holds_1000_streams_over_three_nodes_while_one_is_killed_and_postgresql_starts_again() {
+    if !on_postgres() {
+        return;
+    }
+    let postgres = Mutex::new(Server::start().await);
+    let first = number(FIRST, 1);
+    for seed in first..first + number(SEEDS, 3) {
+        let named = Named(seed);
+        tell(&run(seed, &postgres).await);
+        drop(named);
+    }
+}
+
+#[tokio::test]
+async fn while_a_node_is_away_its_lease_is_reported_as_stranded_and_no_longer() {
+    if !on_postgres() {
+        return;
+    }
+    let mock = Mock::start().await;
+    let setup = || setup(&mock).section("lease", "{ttl: 1s, recall_wait: 10s}");
+    let folder = Folder::on_postgres(Database::new());
+    let beside = folder.beside();
+    let (stays, dies) = (Gateway::start_in(folder, setup()).await, Gateway::start_in(beside, setup()).await);
+    let key = stays.key().await;
+    let mut body = Format::Chat.body("up/tokens-6-0", false);
+    body["max_completion_tokens"] = TOKENS_MAX.into();
+    for _ in 0..10 {
+        dies.call(Call::json(CHAT, &body).key(&key)).await.expect(200);
+    }
+    rests(&dies).await;
+    assert_eq!(stays.gauge("tollgate_lease_stranded").await, 0);
+    let folder = dies.crash().folder;
+    let node = folder.read("data/node").trim().to_owned();
+    eventually("it is reported", async || (stays.gauge("tollgate_lease_stranded").await == 1).then_some(())).await;
+    let listed: Value = serde_json::from_str(&must(stays.folder(), &["leases", "list", "--json"]).await).unwrap();
+    let stranded = held_by(&listed, &node);
+    assert!(stranded > 0 && stranded <= BUDGET.unsigned_abs() / 4 / 2 + RESERVED, "{listed}");
+    let _back = Gateway::start_in(folder, setup()).await;
+    eventually("it is no longer", async || (stays.gauge("tollgate_lease_stranded").await == 0).then_some(())).await;
+    let listed: Value = serde_json::from_str(&must(stays.folder(), &["leases", "list", "--json"]).await).unwrap();
+    assert_eq!(held_by(&listed, &node), 0, "{listed}");
+}

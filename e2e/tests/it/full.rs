@@ -1,0 +1,71 @@
+//! A disk that is full for a while, under load: what is counted is refused, what is open is closed, the rest goes on, and when
+//! there is room again all does.
+
+use std::sync::Arc;
+
+use e2e::faults::Shim;
+use e2e::setup::Folder;
+use e2e::{Call, Gateway, Mock, Setup, eventually};
+use tokio::task::JoinSet;
+
+use crate::rounds::{Load, tell};
+use crate::tally::{assert_counts_agree, each_once, rests};
+
+/// Streams of 4 s that are open while the disk is full.
+const OPEN: usize = 8;
+const LONG: &str = "tokens-40-100";
+
+#[tokio::test]
+async fn while_the_disk_is_full_what_is_counted_is_refused_and_nothing_is_lost_or_doubled() {
+    let (mock, shim, folder) = (Mock::start().await, Shim::new(), Folder::new());
+    let plain = "{path: /plain, upstreams: backend, auth: {type: none}}";
+    let setup = Setup::provider("mock", mock.address())
+        .section("upstreams", &format!("[{{name: backend, backends: [{{url: \"http://{}\"}}]}}]", mock.address()))
+        .section("routes", &format!("[{plain}]"))
+        .section("spool", "{max_size: 1MiB}")
+        .flag("--workers")
+        .flag("1");
+    let setup = shim.over(setup, &folder.data());
+    let gateway = Gateway::start_in(folder, setup.clone()).await;
+    let load = Load::new(&gateway.key().await);
+    let mut open = JoinSet::new();
+    for _ in 0..OPEN {
+        let (load, call, to) = (Arc::clone(&load), load.call(LONG, true), gateway.proxy);
+        open.spawn(async move { load.make(to, call).await });
+    }
+    let callers = load.begin(gateway.proxy);
+    load.goes_on(50).await;
+    shim.set_full(true);
+    eventually("the spool is full", async || (!load.refused().is_empty()).then_some(())).await;
+    load.end();
+    callers.join_all().await;
+    let before = load.count();
+    // What was under way has closed, and what was kept for it is room for some more.
+    while load.make(gateway.proxy, load.call("tokens-1-0", false)).await == Some(200) {}
+    gateway.call(Call::get("/plain")).await.expect(200);
+    // What was open ends as if nothing were.
+    assert_eq!(open.join_all().await, [Some(200); OPEN]);
+    assert!(shim.failed() > 0);
+    assert_eq!(load.refused().iter().find(|refused| **refused != (503, "spool_full".to_owned())), None);
+
+    shim.set_full(false);
+    eventually("all goes on", async || {
+        (load.make(gateway.proxy, load.call("tokens-1-0", false)).await == Some(200)).then_some(())
+    })
+    .await;
+    let callers = load.begin(gateway.proxy);
+    load.goes_on(200).await;
+    load.end();
+    callers.join_all().await;
+    rests(&gateway).await;
+    let tally = each_once(&mock, gateway.folder(), &load.answered(), false).await;
+    assert_eq!((tally.count(), tally.interrupted), (load.count(), 0));
+    assert_counts_agree(gateway.folder()).await;
+
+    // Nothing of it is different after a kill.
+    let again = Gateway::start_in(gateway.crash().folder, setup).await;
+    let tally = each_once(&mock, again.folder(), &load.answered(), false).await;
+    assert_eq!((tally.count(), tally.interrupted), (load.count(), 0));
+    assert_counts_agree(again.folder()).await;
+    tell(&format!("{before} before the spool was full, {} refused, {} in all", load.refused().len(), tally.count()));
+}

@@ -1,0 +1,187 @@
+//! A day that ends while three servers share a quota: either day admits exactly what it holds, and each request is of one day. The
+//! clocks of the servers and of their PostgreSQL are shifted alike.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use e2e::database::{Database, on_postgres};
+use e2e::faults::Shim;
+use e2e::postgres::Server;
+use e2e::setup::Folder;
+use e2e::{Call, Gateway, Setup, eventually};
+use tokio::task::JoinSet;
+
+use crate::bodies::{CHAT, Format};
+use crate::store;
+use crate::tally::{assert_counts_agree, rests};
+
+const QUOTA: usize = 100;
+const DAY_MICROS: i64 = 86_400_000_000;
+/// Streams that are under way at midnight.
+const OPEN: usize = 10;
+/// Calls long before it.
+const EARLY: usize = 30;
+/// From when the clock is set until midnight.
+const BEFORE: Duration = Duration::from_secs(6);
+
+struct Night {
+    nodes: [Gateway; 3],
+    key: String,
+    /// Microseconds that clocks are ahead.
+    ahead: i64,
+    shim: Shim,
+    _server: Server,
+}
+
+fn micros() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the servers' clock is the system's, shifted")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_micros()).unwrap()
+}
+
+impl Night {
+    async fn begin() -> Self {
+        let shim = Shim::new();
+        let server = Server::start_with(&shim.clock()).await;
+        let setup = || {
+            let [library, clock] = shim.clock();
+            Setup::mocked()
+                .plans(&format!("{{name: hundred, credits_per_day: {QUOTA}}}"))
+                .section("lease", "{ttl: 20s, recall_wait: 10s}")
+                .section("connections", "{max: 5000, per_address: 5000}")
+                .variable(&library.0, &library.1)
+                .variable(&clock.0, &clock.1)
+        };
+        let folder = Folder::on_postgres(Database::on(server.url()));
+        let (second, third) = (folder.beside(), folder.beside());
+        let first = Gateway::start_in(folder, setup()).await;
+        let key = first.account("hundred").await.key;
+        let (second, third) = tokio::join!(Gateway::start_in(second, setup()), Gateway::start_in(third, setup()));
+        let night = Self { nodes: [first, second, third], key, ahead: 0, shim, _server: server };
+        // Who calls is known everywhere, and nothing is lent to anybody yet.
+        for node in &night.nodes {
+            node.call(Call::get("/v1/models").key(&night.key)).await.expect(200);
+        }
+        night
+    }
+
+    /// Midnight is near: the day that ends then.
+    fn falls(&mut self) -> i64 {
+        let now = micros();
+        let midnight = (now / DAY_MICROS + 1) * DAY_MICROS;
+        self.ahead = midnight - now - i64::try_from(BEFORE.as_micros()).unwrap();
+        self.shim.set_ahead(self.ahead);
+        now / DAY_MICROS
+    }
+
+    /// The day, as the servers have it.
+    fn day(&self) -> i64 {
+        (micros() + self.ahead) / DAY_MICROS
+    }
+
+    fn call(&self, model: &str, streamed: bool) -> Call {
+        Call::json(CHAT, &Format::Chat.body(&format!("mock/{model}"), streamed)).key(&self.key)
+    }
+
+    /// Calls the nodes in turn until one refuses; how many passed.
+    async fn use_up(&self) -> usize {
+        for (passed, node) in self.nodes.iter().cycle().enumerate() {
+            let answer = node.call(self.call("tokens-1", false)).await;
+            match answer.status() {
+                200 => {}
+                429 => return passed,
+                _ => panic!("{} {}", answer.head.first, answer.text()),
+            }
+        }
+        0
+    }
+
+    async fn passes(&self, day: i64) {
+        eventually("the day ends", async || (self.day() > day).then_some(())).await;
+    }
+
+    /// What was admitted on each day, by the events.
+    async fn admitted(&self, day: i64) -> [i64; 2] {
+        for node in &self.nodes {
+            rests(node).await;
+        }
+        let folder = self.nodes[0].folder();
+        assert_counts_agree(folder).await;
+        let all = store::number(folder, "SELECT count(*) FROM usage_events WHERE attempts > 0").await;
+        let last = "SELECT count(*) FROM usage_events WHERE attempts > 0 AND day = (SELECT max(day) FROM usage_events)";
+        let last = store::number(folder, last).await;
+        assert_eq!(store::number(folder, "SELECT max(day) FROM usage_events").await, day + 1);
+        assert_eq!(store::number(folder, "SELECT count(DISTINCT day) FROM usage_events WHERE attempts > 0").await, 2);
+        [all - last, last]
+    }
+}
+
+#[tokio::test]
+async fn a_quota_of_100_over_three_nodes_admits_exactly_100_on_either_side_of_midnight() {
+    if !on_postgres() {
+        return;
+    }
+    let mut night = Night::begin().await;
+    let day = night.falls();
+    let mut open = JoinSet::new();
+    for nth in 0..OPEN {
+        let (call, to) = (night.call("tokens-80-100", true), night.nodes[nth % 3].proxy);
+        open.spawn(async move { call.send(to).await });
+    }
+    // They are admitted before anything else.
+    eventually("the streams run", async || {
+        let mut running = 0;
+        for node in &night.nodes {
+            running += node.gauge("tollgate_requests_in_flight").await;
+        }
+        (usize::try_from(running) == Ok(OPEN)).then_some(())
+    })
+    .await;
+    assert_eq!(night.use_up().await, QUOTA - OPEN);
+    assert_eq!(night.day(), day, "the machine is too slow: midnight has passed");
+    night.passes(day).await;
+    assert_eq!(night.use_up().await, QUOTA);
+    for answer in open.join_all().await {
+        assert!(answer.expect(200).whole);
+    }
+    assert_eq!(night.admitted(day).await, [100, 100]);
+}
+
+#[tokio::test]
+async fn of_what_comes_at_midnight_over_three_nodes_each_request_is_of_one_day_and_no_day_has_more_than_it_holds() {
+    if !on_postgres() {
+        return;
+    }
+    let mut night = Night::begin().await;
+    let day = night.falls();
+    for node in night.nodes.iter().cycle().take(EARLY) {
+        node.call(night.call("tokens-1", false)).await.expect(200);
+    }
+    let midnight = (day + 1) * DAY_MICROS - night.ahead;
+    eventually("midnight is near", async || (micros() > midnight - 80_000).then_some(())).await;
+    let (over, passed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let mut callers = JoinSet::new();
+    for caller in 0..30 {
+        let (call, to) = (night.call("tokens-1", false), night.nodes[caller % 3].proxy);
+        let (over, passed) = (Arc::clone(&over), Arc::clone(&passed));
+        callers.spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                match call.send(to).await.status() {
+                    200 => drop(passed.fetch_add(1, Ordering::Relaxed)),
+                    429 => {}
+                    status => panic!("{status}"),
+                }
+            }
+        });
+    }
+    night.passes(day).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    over.store(true, Ordering::Relaxed);
+    callers.join_all().await;
+    let rest = night.use_up().await;
+    let [before, after] = night.admitted(day).await;
+    assert_eq!(after, 100);
+    assert!((30..=100).contains(&before), "{before}");
+    assert_eq!(usize::try_from(before + after), Ok(EARLY + passed.load(Ordering::Relaxed) + rest));
+}

@@ -1,0 +1,206 @@
+//! The n-th write, sync, rename, statement and commit fails, for every n until a run meets no failure: nothing is lost, nothing
+//! doubled. What a call is told may be a 5xx.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use e2e::database::on_postgres;
+use e2e::faults::{Calls, Shim};
+use e2e::gateway::{Process, listening};
+use e2e::setup::{Folder, OPEN};
+use e2e::statements::{Cut, Statements};
+use e2e::{Gateway, Mock, Setup, at_once, commands, eventually};
+
+use crate::rounds::{Load, tell};
+use crate::tally::{assert_counts_agree, each_once, rests};
+use crate::torn;
+
+/// Each takes every so manyth n: most of a run is waiting.
+const LANES: u64 = 6;
+/// A plan with a quota.
+const COUNTED: &str = "counted";
+/// More statements than two ticks of a lease have. Ticks go on for ever, and no run meets all.
+const OF_LEASES: u64 = 30;
+/// So many runs of a lane that meet no failure are its last: how many calls of the disk a run makes hangs on how its records are
+/// taken together.
+const QUIET: usize = 2;
+/// Of a start, which takes longest, only every so manyth n is tried unless somebody wants it long.
+const EVERY: u64 = 3;
+/// What the log says of a record that is lost until the next start closes its request.
+const UNRECORDED: &str = "usage event cannot be recorded";
+
+fn setup(mock: &Mock) -> Setup {
+    Setup::provider("mock", mock.address())
+        .plans(&format!("{{name: {COUNTED}, credits_per_day: 1000000}}"))
+        .section("spool", "{max_size: 4MiB, durability: power}")
+        .section("lease", "{ttl: 10s, recall_wait: 10s}")
+        .flag("--workers")
+        .flag("1")
+}
+
+/// A server, whose calls are all known by name.
+struct Lane {
+    mock: Mock,
+    setup: Setup,
+    gateway: Gateway,
+    load: Arc<Load>,
+    restarts: usize,
+}
+
+impl Lane {
+    async fn on(folder: Folder, (mock, setup): (Mock, Setup), plan: &str) -> Self {
+        let gateway = Gateway::start_in(folder, setup.clone()).await;
+        let load = Load::new(&gateway.account(plan).await.key);
+        assert_eq!(load.make(gateway.proxy, load.call("tokens-1-0", false)).await, Some(200));
+        rests(&gateway).await;
+        Self { mock, setup, gateway, load, restarts: 0 }
+    }
+
+    async fn make(&self, model: &str, streamed: bool) {
+        let status = self.load.make(self.gateway.proxy, self.load.call(model, streamed)).await;
+        assert!(matches!(status, Some(200 | 500 | 503)), "{status:?}");
+    }
+
+    /// The script: calls one after the other, then some at once.
+    async fn call(&self) {
+        self.make("tokens-1-0", false).await;
+        self.make("tokens-1-0", true).await;
+        tokio::join!(self.make("tokens-2-1", true), self.make("tokens-2-0", false));
+    }
+
+    /// Everything is stored, once. A close that could not be written is known at the next start.
+    async fn judged(mut self) -> Self {
+        if self.gateway.stderr().contains(UNRECORDED) {
+            let folder = self.gateway.crash().folder;
+            self.gateway = Gateway::start_in(folder, self.setup.clone()).await;
+            self.restarts += 1;
+        }
+        rests(&self.gateway).await;
+        let tally = each_once(&self.mock, self.gateway.folder(), &self.load.answered(), true).await;
+        assert!(tally.interrupted <= 2 * self.restarts, "{} restarts: {tally:?}", self.restarts);
+        assert_counts_agree(self.gateway.folder()).await;
+        self
+    }
+}
+
+/// The n-th call of the disk, the spool's and the database's.
+async fn fail_every_write(lane: u64) -> (u64, usize, usize) {
+    let (mock, shim, folder) = (Mock::start().await, Shim::new(), Folder::on_sqlite());
+    let setup = shim.over(setup(&mock), &folder.data());
+    let (mut running, mut quiet) = (Lane::on(folder, (mock, setup), COUNTED).await, 0);
+    for nth in (lane + 1..).step_by(usize::try_from(LANES).unwrap()) {
+        shim.fail(Calls::ALL, nth);
+        running.call().await;
+        // What is to be written is written, or tried once.
+        tokio::time::timeout(e2e::wait::SOON, async {
+            while shim.failed() == 0 && running.gateway.gauge("tollgate_spool_bytes").await > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        })
+        .await
+        .unwrap();
+        shim.work();
+        quiet = if shim.failed() > 0 { 0 } else { quiet + 1 };
+        running = running.judged().await;
+        if quiet == QUIET {
+            return (nth, running.restarts, running.load.count());
+        }
+    }
+    unreachable!("a run ends")
+}
+
+#[tokio::test]
+async fn whichever_write_or_sync_fails_nothing_is_lost_or_doubled() {
+    if on_postgres() {
+        return;
+    }
+    let done = at_once((0..LANES).map(fail_every_write)).await;
+    tell(&format!("runs without a failure at n, restarts, calls answered: {done:?}"));
+}
+
+/// The n-th statement, commits among them, on either side, for callers of a plan, up to `last` or until runs meet no cut: where it
+/// ended, and how many calls were answered.
+async fn cut_every_statement(lane: u64, plan: &str, last: u64) -> (u64, usize) {
+    let mock = Mock::start().await;
+    let folder = Folder::new();
+    let database = folder.database().unwrap();
+    let way = Statements::to(database.host()).await;
+    let setup = setup(&mock).variable("DATABASE_URL", &database.url_by(way.address()));
+    let (mut running, mut quiet, mut nth) = (Lane::on(folder, (mock, setup), plan).await, 0, lane + 1);
+    while quiet < QUIET && nth <= last {
+        let mut met = 0;
+        for cut in [Cut::Before, Cut::After] {
+            way.cut(nth, cut);
+            running.call().await;
+            rests(&running.gateway).await;
+            met += way.mend();
+        }
+        running = running.judged().await;
+        quiet = if met > 0 { 0 } else { quiet + 1 };
+        nth += LANES;
+    }
+    (nth, running.load.count())
+}
+
+#[tokio::test]
+async fn on_whichever_side_of_a_statement_or_a_commit_its_connection_is_cut_nothing_is_lost_or_doubled() {
+    if !on_postgres() {
+        return;
+    }
+    let done = at_once((0..LANES).map(|lane| cut_every_statement(lane, OPEN, u64::MAX))).await;
+    tell(&format!("runs without a cut before n, calls answered: {done:?}"));
+}
+
+#[tokio::test]
+async fn on_whichever_side_of_a_statement_of_a_lease_its_connection_is_cut_nothing_is_lost_or_doubled() {
+    if !on_postgres() {
+        return;
+    }
+    let done = at_once((0..LANES).map(|lane| cut_every_statement(lane, COUNTED, OF_LEASES))).await;
+    tell(&format!("runs up to n, calls answered: {done:?}"));
+}
+
+/// A start with the n-th call of the disk failing, on a folder that a kill left; whether one failed.
+async fn start_with_a_failure((mock, data, load): (&Mock, PathBuf, Arc<Load>), nth: u64) -> bool {
+    let (shim, folder) = (Shim::new(), Folder::on_sqlite());
+    torn::copy(&data, &folder.data());
+    let setup = shim.over(setup(mock), &folder.data());
+    shim.fail(Calls::ALL, nth);
+    let mut process = Process::new(commands::serve(&folder, &setup));
+    eventually("it listens or ends", async || {
+        (process.ended().is_some() || listening(&folder.read("stderr")).is_some()).then_some(())
+    })
+    .await;
+    process.kill();
+    shim.work();
+    let again = Gateway::start_in(folder, setup).await;
+    rests(&again).await;
+    let tally = each_once(mock, again.folder(), &load.answered(), false).await;
+    assert_eq!(tally.interrupted, usize::from(torn::HANGING), "{tally:?}");
+    assert_counts_agree(again.folder()).await;
+    shim.failed() > 0
+}
+
+#[tokio::test]
+async fn whichever_write_sync_or_rename_of_a_start_fails_the_next_start_finds_all() {
+    if on_postgres() {
+        return;
+    }
+    let mock = Arc::new(Mock::start().await);
+    let killed = torn::killed(setup(&mock), 20).await;
+    let every = if std::env::var("TOLLGATE_TEST_LONG").is_ok_and(|long| long == "1") { 1 } else { EVERY };
+    let (step, lanes) = (usize::try_from(LANES * every).unwrap(), (0..LANES).map(|lane| 1 + lane * every));
+    let starts = |lane: u64| {
+        let (mock, data, load) = (Arc::clone(&mock), killed.folder.data(), Arc::clone(&killed.load));
+        async move {
+            for nth in (lane..).step_by(step) {
+                if !start_with_a_failure((&mock, data.clone(), Arc::clone(&load)), nth).await {
+                    return nth;
+                }
+            }
+            unreachable!("a start ends")
+        }
+    };
+    let ended = at_once(lanes.map(starts)).await;
+    tell(&format!("starts without a failure at n: {ended:?}"));
+}

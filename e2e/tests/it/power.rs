@@ -1,0 +1,56 @@
+//! The power goes under load: of what was not synced some is lost, whatever the order. What `durability: power` promises is there.
+
+use e2e::faults::Shim;
+use e2e::setup::Folder;
+use e2e::{Gateway, Mock, Setup};
+
+use crate::dice::Dice;
+use crate::rounds::{Load, tell};
+use crate::store;
+use crate::tally::{assert_counts_agree, each_once, rests};
+
+const ROUNDS: usize = 6;
+
+fn setup(mock: &Mock) -> Setup {
+    Setup::provider("mock", mock.address())
+        .plans("{name: much, credits_per_day: 1000000}")
+        .section("spool", "{max_size: 16MiB, durability: power}")
+        .section("lease", "{ttl: 20s, recall_wait: 10s}")
+}
+
+#[tokio::test]
+async fn a_power_cut_takes_no_event_of_a_request_that_went_upstream() {
+    let (mock, shim) = (Mock::start().await, Shim::new());
+    let gateway = Gateway::start_in(Folder::new(), setup(&mock)).await;
+    let load = Load::new(&gateway.account("much").await.key);
+    // What commands write is not in the journal: they have ended, and so has all that was not synced.
+    let folder = gateway.stop().await.folder;
+    let data = folder.data();
+    let (mut dice, mut doubtful, mut lost) = (Dice::new(11), 0, 0);
+    shim.set_power();
+    let setup = || shim.over(setup(&mock), &data);
+    let mut gateway = Gateway::start_in(folder, setup()).await;
+    for round in 1..=ROUNDS {
+        let callers = load.begin(gateway.proxy);
+        load.goes_on(50 + dice.below(100)).await;
+        let folder = gateway.crash().folder;
+        callers.join_all().await;
+        // Once all of it goes, else every other write.
+        let (in_doubt, gone) = shim.cut_power(&data, || round > 1 && dice.below(2) == 0);
+        (doubtful, lost) = (doubtful + in_doubt, lost + gone);
+        gateway = Gateway::start_in(folder, setup()).await;
+        let tally = each_once(&mock, gateway.folder(), &load.answered(), true).await;
+        gateway.uses(&load.key, tally.count() as u64).await;
+    }
+    assert!(lost > 0, "nothing was in doubt");
+    rests(&gateway).await;
+    let tally = each_once(&mock, gateway.folder(), &load.answered(), true).await;
+    assert_counts_agree(gateway.folder()).await;
+    assert_eq!(store::integrity(gateway.folder()).await, "ok");
+    tell(&format!(
+        "{} events, {} interrupted, {} of them unsent; {doubtful} writes in doubt, {lost} lost in {ROUNDS} power cuts",
+        tally.count(),
+        tally.interrupted,
+        tally.unsent
+    ));
+}

@@ -1,0 +1,161 @@
+//! `kill -9` under load, ten rounds on one folder: each request that went upstream has one event, whatever became of the process,
+//! and a quota is never above itself.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use e2e::setup::Folder;
+use e2e::{Answer, Call, Gateway, Mock, Setup, eventually};
+use tokio::task::JoinSet;
+
+use crate::bodies::{CHAT, Format};
+use crate::dice::Dice;
+use crate::store;
+use crate::tally::{assert_counts_agree, each_once, rests};
+
+const ROUNDS: usize = 10;
+const CALLERS: usize = 16;
+/// Credits a day; a call is one.
+const QUOTA: usize = 1_000;
+/// A busy machine is slow, and nobody is told that nobody could say.
+const LEASE: &str = "{ttl: 20s, recall_wait: 10s}";
+
+/// Callers who call again and again, and what they were answered. No two calls have a model in common.
+pub(crate) struct Load {
+    pub(crate) key: String,
+    names: AtomicU64,
+    is_over: AtomicBool,
+    /// Names of calls that were answered whole with 200.
+    answered: Mutex<BTreeSet<String>>,
+    /// Codes of whole refusals.
+    refused: Mutex<Vec<(u16, String)>>,
+}
+
+impl Load {
+    pub(crate) fn new(key: &str) -> Arc<Self> {
+        Arc::new(Self {
+            key: key.to_owned(),
+            names: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
+            answered: Mutex::default(),
+            refused: Mutex::default(),
+        })
+    }
+
+    /// Another call, and the name of its model.
+    pub(crate) fn call(&self, model: &str, streamed: bool) -> (String, Call) {
+        let name = format!("{model}-{:08}", self.names.fetch_add(1, Ordering::Relaxed));
+        (name.clone(), Call::json(CHAT, &Format::Chat.body(&format!("up/{name}"), streamed)).key(&self.key))
+    }
+
+    /// Makes it; what was said, where all of it came.
+    pub(crate) async fn make(&self, to: std::net::SocketAddr, (name, call): (String, Call)) -> Option<u16> {
+        let answer = call.attempt(to).await.ok()?.rest().await;
+        if !answer.whole {
+            return None;
+        }
+        match answer.status() {
+            200 => drop(self.answered.lock().unwrap().insert(name)),
+            status => self.refused.lock().unwrap().push((status, code(&answer))),
+        }
+        Some(answer.status())
+    }
+
+    /// [`CALLERS`] who take streams and plain answers in turn, until it is over or the server is gone.
+    pub(crate) fn begin(self: &Arc<Self>, to: std::net::SocketAddr) -> JoinSet<()> {
+        self.is_over.store(false, Ordering::Relaxed);
+        let caller = |streams: bool| {
+            let load = Arc::clone(self);
+            async move {
+                let mut streamed = streams;
+                while !load.is_over.load(Ordering::Relaxed) {
+                    let call = load.call(if streamed { "tokens-3-10" } else { "tokens-2-0" }, streamed);
+                    if load.make(to, call).await.is_none() {
+                        return;
+                    }
+                    streamed = !streamed;
+                }
+            }
+        };
+        (0..CALLERS).map(|nth| caller(nth % 2 == 0)).collect()
+    }
+
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.answered.lock().unwrap().len()
+    }
+
+    pub(crate) fn answered(&self) -> BTreeSet<String> {
+        self.answered.lock().unwrap().clone()
+    }
+
+    pub(crate) fn refused(&self) -> Vec<(u16, String)> {
+        self.refused.lock().unwrap().clone()
+    }
+
+    /// Waits until so many more were answered.
+    pub(crate) async fn goes_on(&self, more: usize) {
+        let from = self.count();
+        eventually("the load runs", async || (self.count() >= from + more).then_some(())).await;
+    }
+}
+
+fn code(answer: &Answer) -> String {
+    answer.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+fn setup(mock: &Mock) -> Setup {
+    Setup::provider("mock", mock.address())
+        .plans(&format!("{{name: rounds, credits_per_day: {QUOTA}}}"))
+        .section("lease", LEASE)
+}
+
+#[tokio::test]
+async fn in_ten_rounds_of_kill_9_each_request_upstream_has_one_event_and_a_quota_is_never_above_itself() {
+    let mock = Mock::start().await;
+    let mut gateway = Gateway::start_in(Folder::new(), setup(&mock)).await;
+    let load = Load::new(&gateway.account("rounds").await.key);
+    let (mut dice, mut interrupted) = (Dice::new(7), 0);
+    for round in 1..=ROUNDS {
+        let callers = load.begin(gateway.proxy);
+        load.goes_on(10 + dice.below(50)).await;
+        let folder = gateway.crash().folder;
+        callers.join_all().await;
+        gateway = Gateway::start_in(folder, setup(&mock)).await;
+        // At once: what the spool held is in the store before anybody can ask.
+        let tally = each_once(&mock, gateway.folder(), &load.answered(), false).await;
+        assert!(tally.count() <= QUOTA && tally.interrupted <= round * CALLERS, "{round}: {tally:?}");
+        gateway.uses(&load.key, tally.count() as u64).await;
+        interrupted = tally.interrupted;
+    }
+    assert!(interrupted > 0, "nothing was under way when it was killed");
+    assert_eq!(load.refused(), [], "the quota held before its end");
+    // What is left is what no event counts for, to the last credit.
+    let left = QUOTA - each_once(&mock, gateway.folder(), &load.answered(), false).await.count();
+    let mut passed = 0;
+    while let Some(200) = load.make(gateway.proxy, load.call("tokens-1-0", false)).await {
+        passed += 1;
+    }
+    assert_eq!((passed, load.refused()), (left, vec![(429, "insufficient_quota".to_owned())]));
+    rests(&gateway).await;
+    let tally = each_once(&mock, gateway.folder(), &load.answered(), false).await;
+    assert_eq!(tally.count(), QUOTA);
+    assert_counts_agree(gateway.folder()).await;
+    assert_eq!(store::integrity(gateway.folder()).await, "ok");
+    tell(&format!(
+        "{} events, {} interrupted, {} of them unsent, {ROUNDS} kills",
+        tally.count(),
+        interrupted,
+        tally.unsent
+    ));
+}
+
+/// For who wants the figures.
+#[expect(clippy::print_stderr, reason = "what a long test saw is what it was run for")]
+pub(crate) fn tell(what: &str) {
+    eprintln!("{what}");
+}

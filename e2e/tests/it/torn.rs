@@ -1,0 +1,198 @@
+//! The last record of a spool, torn at every byte: the server starts, and nothing is missing but that record. On `SQLite` alone, as
+//! the spool is the same.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use e2e::database::on_postgres;
+use e2e::setup::Folder;
+use e2e::{Gateway, Mock, Setup, at_once, eventually};
+use tokio::task::JoinSet;
+
+use crate::rounds::{Load, tell};
+use crate::store;
+
+/// Each has a last record of its own, so that a start tries as many bytes.
+const LANES: usize = 40;
+const CALLS: usize = 200;
+/// A file that is too short reads as if zeros followed: few of those.
+const SHORT: usize = 16;
+/// Calls at once.
+const BATCH: usize = 40;
+/// Starts at once.
+const BESIDE: usize = 3;
+const SEGMENT_HEADER_BYTES: usize = 32;
+const HEADER_BYTES: usize = 28;
+const CLOSE: u8 = 2;
+
+/// How a record is torn at a byte.
+#[derive(Debug, Clone, Copy)]
+enum Torn {
+    /// It and what follows were never written.
+    Zeros,
+    /// It is another one.
+    Garbled,
+    /// The file ends before it.
+    Short,
+}
+
+/// The last record of a lane.
+#[derive(Debug, Clone)]
+struct Last {
+    file: PathBuf,
+    offset: u64,
+    length: usize,
+    /// The request's id, as rows have it.
+    id: String,
+}
+
+/// The last record in each lane's newest segment that has any. The form is that of `spool::segment` and `spool::record`.
+fn last_records(spool: &Path) -> Vec<Last> {
+    let mut lanes: BTreeMap<u32, Last> = BTreeMap::new();
+    let mut paths: Vec<PathBuf> = fs::read_dir(spool).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "spool"));
+    paths.sort();
+    for path in paths {
+        let bytes = fs::read(&path).unwrap();
+        let lane = u32::from_le_bytes(bytes[12..16].try_into().unwrap());
+        let mut at = SEGMENT_HEADER_BYTES;
+        while bytes.len() > at + HEADER_BYTES && bytes[at + 8] != 0 {
+            let length = HEADER_BYTES + u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+            assert!(bytes[at + 9] <= 5, "a segment that the lane has left: {path:?}");
+            let id = bytes[at + 12..at + 28].iter().map(|byte| format!("{byte:02x}")).collect();
+            let last = Last { file: path.clone(), offset: at as u64, length, id };
+            if bytes[at + 9] == CLOSE {
+                lanes.insert(lane, last);
+            } else {
+                lanes.remove(&lane);
+            }
+            at += length;
+        }
+    }
+    lanes.into_values().collect()
+}
+
+/// Whether it is another record now: zeros at its end may be gone unnoticed.
+fn tear(record: &Last, file: &Path, at: usize, how: Torn) -> bool {
+    let file = File::options().read(true).write(true).open(file).unwrap();
+    let (place, mut rest) = (record.offset + at as u64, vec![0; record.length - at]);
+    file.read_exact_at(&mut rest, place).unwrap();
+    match how {
+        Torn::Zeros => file.write_all_at(&vec![0; rest.len()], place).unwrap(),
+        Torn::Garbled => file.write_all_at(&[!rest[0]], place).unwrap(),
+        Torn::Short => file.set_len(place).unwrap(),
+    }
+    matches!(how, Torn::Garbled) || rest.iter().any(|byte| *byte != 0)
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+/// Requests that are under way when the server is killed.
+pub(crate) const HANGING: u8 = 2;
+
+/// A server that was killed.
+pub(crate) struct Killed {
+    pub(crate) folder: Folder,
+    pub(crate) load: Arc<Load>,
+}
+
+/// Kills a server with all of its events in its spool: those of so many calls, and [`HANGING`] that are open.
+pub(crate) async fn killed(setup: Setup, calls: usize) -> Killed {
+    let gateway = Gateway::start_in(Folder::on_sqlite(), setup).await;
+    let load = Load::new(&gateway.key().await);
+    // Nobody ingests anything while another has the database.
+    let held = store::rows(gateway.folder(), &gateway.folder().data()).hold().await;
+    let make = |nth: usize, model: &'static str| {
+        let (load, to) = (Arc::clone(&load), gateway.proxy);
+        async move { load.make(to, load.call(model, nth.is_multiple_of(2))).await }
+    };
+    let mut hanging: JoinSet<_> = (0..HANGING).map(|_| make(0, "tokens-100-1000")).collect();
+    let in_flight = async || (gateway.gauge("tollgate_requests_in_flight").await == i64::from(HANGING)).then_some(());
+    eventually("they hang", in_flight).await;
+    for batch in (0..calls).step_by(BATCH) {
+        let batch = batch..calls.min(batch + BATCH);
+        let passed = batch.map(|nth| make(nth, "tokens-2-0")).collect::<JoinSet<_>>().join_all().await;
+        assert!(passed.iter().all(|status| *status == Some(200)), "{passed:?}");
+    }
+    eventually("all is written", in_flight).await;
+    let folder = gateway.crash().folder;
+    assert!(matches!(hanging.join_next().await, Some(Ok(None))));
+    hanging.join_all().await;
+    held.give_up().await;
+    assert_eq!(store::all_events(&folder).await.len(), 0);
+    Killed { folder, load }
+}
+
+/// Starts a copy whose records are torn so; all but those are there.
+async fn check(setup: Setup, data: PathBuf, torn: Vec<(Last, usize, Torn)>) {
+    let folder = Folder::on_sqlite();
+    copy(&data, &folder.data());
+    let file = |record: &Last| folder.data().join("spool").join(record.file.file_name().unwrap());
+    let torn: Vec<_> = torn.into_iter().filter(|(record, at, how)| tear(record, &file(record), *at, *how)).collect();
+    let gateway = Gateway::start_in(folder, setup).await;
+    let events = store::all_events(gateway.folder()).await;
+    assert_eq!(events.len(), CALLS + usize::from(HANGING));
+    assert_eq!(events.iter().filter(|event| event.outcome == "interrupted").count(), torn.len() + usize::from(HANGING));
+    for (record, at, how) in &torn {
+        let event = events.iter().find(|event| event.id == record.id);
+        assert!(event.is_some_and(|event| event.outcome == "interrupted"), "{how:?} at {at}: {event:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_spool_whose_last_record_is_torn_at_any_byte_opens_without_that_record_alone() {
+    if on_postgres() {
+        return;
+    }
+    let mock = Mock::start().await;
+    let workers = LANES.to_string();
+    let setup =
+        Setup::provider("mock", mock.address()).section("spool", "{max_size: 40MiB}").flag("--workers").flag(&workers);
+    let Killed { folder, .. } = killed(setup.clone(), CALLS).await;
+    let records = last_records(&folder.data().join("spool"));
+    assert!(records.len() > LANES / 2, "{} lanes", records.len());
+    let longest = records.iter().map(|record| record.length).max().unwrap();
+    let mut left: VecDeque<(usize, Torn)> =
+        (0..longest).flat_map(|at| [Torn::Zeros, Torn::Garbled].map(|how| (at, how))).collect();
+    left.extend((0..longest).step_by(SHORT).map(|at| (at, Torn::Short)));
+    let mut starts: Vec<Vec<_>> = Vec::new();
+    while !left.is_empty() {
+        let mut torn = Vec::new();
+        for record in &records {
+            if let Some(found) = left.iter().position(|(at, _)| *at < record.length) {
+                let (at, how) = left.remove(found).unwrap();
+                torn.push((record.clone(), at, how));
+            }
+        }
+        starts.push(torn);
+    }
+    let count = starts.len();
+    let mut share: [Vec<_>; BESIDE] = Default::default();
+    for (nth, torn) in starts.into_iter().enumerate() {
+        share[nth % BESIDE].push(torn);
+    }
+    at_once(share.map(|starts| {
+        let (setup, data) = (setup.clone(), folder.data());
+        async move {
+            for torn in starts {
+                check(setup.clone(), data.clone(), torn).await;
+            }
+        }
+    }))
+    .await;
+    tell(&format!("{longest} bytes, each torn in 2 ways, some in 3, in {count} starts"));
+}
