@@ -1,8 +1,9 @@
 //! Totals, mended from events: a day in transactions of some users each, beside servers at work.
 //!
-//! Each difference is read by one statement, and ingest writes rows and totals together: whatever is ingested meanwhile adds the
-//! same to both sides, so what is added to a total here is right whenever it is. Rows are changed in ingest's order, and two
-//! who mend wait for each other.
+//! What lacks is read in a snapshot, and added in a short transaction. Ingest writes rows and totals together: whatever is
+//! ingested meanwhile adds the same to both sides, so what is added here is right whenever it is. Whoever mends leaves a line
+//! in the audit log: one that came after the snapshot says that somebody else has added the same. Rows are changed in ingest's
+//! order.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::row::NumbersOf;
-use super::sides::{self, OfPlans, PLAN_MEASURES, Sides};
+use super::sides::{self, OfPlans, PLAN_MEASURES};
 use super::totals::{KEYS, MODELS, Totals};
 use super::{Days, comparable_from};
 use crate::audit::{Act, Action, Actor};
@@ -27,6 +28,7 @@ const USERS_MAX: usize = 200;
 const NO_NODE: Uuid = Uuid::nil();
 
 statements! {
+    MENDS = "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'";
     PLAN_ROWS = "SELECT credits, charged_tokens, charged_nano, id FROM daily_plans WHERE day = $1 AND plan_id = $2
         ORDER BY credits DESC, id";
     ADD_TO_PLAN = "UPDATE daily_plans SET credits = credits + $3, charged_tokens = charged_tokens + $4,
@@ -81,80 +83,115 @@ impl Store {
 
     /// One transaction; `None` where the day needed none.
     async fn mend_some(&self, by: &Actor, day: Day) -> Result<Option<Mended>, StoreError> {
-        // Who mends holds the revision's row: nobody else adds the same a second time.
-        let mut transaction = self.addition().await?;
-        transaction.without_time_limit().await?;
-        let mut mended = Mended::default();
-        for (totals, count) in [(&KEYS, &mut mended.keys), (&MODELS, &mut mended.models)] {
-            let only = Days { first: day, last: day };
-            for (_, user) in sides::suspects(&mut transaction, totals, only, USERS_MAX).await? {
-                for (part, sides) in sides::of_user(&mut transaction, totals, (day, user)).await? {
-                    *count += u64::from(self.mend(&mut transaction, totals, ((day, user, part), &sides)).await?);
-                }
-            }
-        }
-        if mended.keys == 0 {
-            mended.plans = self.mend_plans(&mut transaction, day).await?;
-        }
-        if !mended.is_any() {
-            transaction.rollback().await?;
+        let mut snapshot = self.snapshot().await?;
+        let lacking = Lacking::read(&mut snapshot, day).await?;
+        snapshot.rollback().await?;
+        if lacking.rows.is_empty() && lacking.plans.is_empty() {
             return Ok(None);
         }
+        // Who mends holds the revision's row.
+        let mut transaction = self.addition().await?;
+        if mends(&mut transaction).await? != lacking.mends {
+            transaction.rollback().await?;
+            return Ok(Some(Mended::default()));
+        }
+        let mut mended = Mended::default();
+        for row in &lacking.rows {
+            self.mend(&mut transaction, day, row).await?;
+            let count = if row.totals.has_nodes() { &mut mended.keys } else { &mut mended.models };
+            *count += 1;
+        }
+        for (plan, lacks) in &lacking.plans {
+            self.mend_plan(&mut transaction, (day, *plan), lacks).await?;
+            mended.plans += 1;
+        }
         let Mended { keys, models, plans } = mended;
-        let detail = json!({"day": day.0, "keys": keys, "models": models, "plans": plans});
+        let detail = json!({"day": day.to_string(), "keys": keys, "models": models, "plans": plans});
         self.note(&mut transaction, by, Act::of(Action::TotalsMend, Uuid::nil(), None).with(detail)).await?;
         transaction.commit().await?;
         Ok(Some(mended))
     }
 
-    /// Mends what a user has of a day by one key or model; answers whether there was anything to mend.
-    async fn mend(
-        &self,
-        on: &mut Transaction,
-        totals: &Totals,
-        ((day, user, part), sides): ((Day, UserNo, i64), &Sides),
-    ) -> Result<bool, StoreError> {
-        let lacks: Vec<i128> = (0..totals.columns.len()).map(|nth| lack(sides.of(nth))).collect();
-        if lacks.iter().all(|lack| *lack == 0) {
-            return Ok(false);
-        }
+    async fn mend(&self, on: &mut Transaction, day: Day, row: &LackingRow) -> Result<(), StoreError> {
+        let LackingRow { totals, user, part, lacks } = row;
         let text = format!("{}{}", totals.rows(), on.kind().for_update());
-        let query = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(user.0).bind(part);
+        let query = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(user.0).bind(*part);
         let rows: Vec<NumbersOf> = query.all().await?;
-        for (id, adds) in spread(&rows, &lacks) {
+        for (id, adds) in spread(&rows, lacks) {
             let add = on.query(AssertSqlSafe(totals.add())).bind(id).bind(self.now());
             adds.into_iter().fold(add, |add, amount| add.bind(amount)).run().await?;
         }
         if rows.is_empty() {
             let insert = on.query(AssertSqlSafe(totals.insert())).bind(self.new_id()).bind(self.now());
-            let insert = insert.bind(i64::from(day.0)).bind(user.0).bind(part);
+            let insert = insert.bind(i64::from(day.0)).bind(user.0).bind(*part);
             let insert = if totals.has_nodes() { insert.bind(NO_NODE) } else { insert };
             lacks.iter().fold(insert, |insert, lack| insert.bind(stored(*lack))).run().await?;
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Mends the totals of plans; answers how many.
-    async fn mend_plans(&self, on: &mut Transaction, day: Day) -> Result<u64, StoreError> {
+    async fn mend_plan(
+        &self,
+        on: &mut Transaction,
+        (day, plan): (Day, PlanId),
+        lacks: &[i128],
+    ) -> Result<(), StoreError> {
+        let text = format!("{PLAN_ROWS}{}", on.kind().for_update());
+        let rows: Vec<NumbersOf> = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(plan.0).all().await?;
+        for (id, adds) in spread(&rows, lacks) {
+            let add = on.query(ADD_TO_PLAN).bind(id).bind(self.now());
+            adds.into_iter().fold(add, |add, amount| add.bind(amount)).run().await?;
+        }
+        if rows.is_empty() {
+            let insert = on.query(NEW_PLAN).bind(self.new_id()).bind(self.now()).bind(i64::from(day.0));
+            let insert = insert.bind(plan.0).bind(NO_NODE);
+            lacks.iter().fold(insert, |insert, lack| insert.bind(stored(*lack))).run().await?;
+        }
+        Ok(())
+    }
+}
+
+/// What the totals of a day lack, of some users at a time, as of one moment.
+struct Lacking {
+    /// How often totals were mended before.
+    mends: i64,
+    rows: Vec<LackingRow>,
+    plans: BTreeMap<PlanId, Vec<i128>>,
+}
+
+struct LackingRow {
+    totals: &'static Totals,
+    user: UserNo,
+    part: i64,
+    lacks: Vec<i128>,
+}
+
+impl Lacking {
+    async fn read(on: &mut Transaction, day: Day) -> Result<Self, StoreError> {
         let only = Days { first: day, last: day };
-        let all = sides::plans(on, only, [Uuid::nil(), Uuid::max()]).await?;
-        let Some(of) = all.get(&day) else { return Ok(0) };
-        let lacks = lacks_of_plans(of);
-        for (plan, lacks) in &lacks {
-            let text = format!("{PLAN_ROWS}{}", on.kind().for_update());
-            let rows: Vec<NumbersOf> = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(plan.0).all().await?;
-            for (id, adds) in spread(&rows, lacks) {
-                let add = on.query(ADD_TO_PLAN).bind(id).bind(self.now());
-                adds.into_iter().fold(add, |add, amount| add.bind(amount)).run().await?;
-            }
-            if rows.is_empty() {
-                let insert = on.query(NEW_PLAN).bind(self.new_id()).bind(self.now()).bind(i64::from(day.0));
-                let insert = insert.bind(plan.0).bind(NO_NODE);
-                lacks.iter().fold(insert, |insert, lack| insert.bind(stored(*lack))).run().await?;
+        let mut rows = Vec::new();
+        for totals in [&KEYS, &MODELS] {
+            for (_, user) in sides::suspects(on, totals, only, USERS_MAX).await? {
+                for (part, sides) in sides::of_user(on, totals, (day, user)).await? {
+                    let lacks: Vec<i128> = (0..totals.columns.len()).map(|nth| lack(sides.of(nth))).collect();
+                    if lacks.iter().any(|lack| *lack != 0) {
+                        rows.push(LackingRow { totals, user, part, lacks });
+                    }
+                }
             }
         }
-        Ok(u64::try_from(lacks.len()).unwrap_or(u64::MAX))
+        let mut plans = BTreeMap::new();
+        let of_ids = sides::plans(on, only, only.ids()).await?;
+        if of_ids.values().any(|of| !sides::differing_plans(of).is_empty()) {
+            let all = sides::plans(on, only, [Uuid::nil(), Uuid::max()]).await?;
+            plans = all.get(&day).map(lacks_of_plans).unwrap_or_default();
+        }
+        Ok(Self { mends: mends(on).await?, rows, plans })
     }
+}
+
+async fn mends(on: &mut Transaction) -> Result<i64, StoreError> {
+    Ok(on.query(MENDS).one::<(i64,)>().await?.0)
 }
 
 const fn lack((kept, told): (i128, i128)) -> i128 {

@@ -83,7 +83,7 @@ async fn what_is_lent_beyond_its_limit_is_told() {
             expected: ("at most the limit", 100),
             found: ("spent and lent", 102),
         };
-        assert_eq!(differences(&store).await, [expected.clone()]);
+        assert_eq!(differences(&store).await, std::slice::from_ref(&expected));
         // Lent by a limit that was larger is no more than that.
         store.tell("UPDATE lease_books SET most = 102").await;
         assert_eq!(differences(&store).await, []);
