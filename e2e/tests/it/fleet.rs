@@ -20,7 +20,7 @@ use crate::audit::must;
 use crate::bodies::{CHAT, Format};
 use crate::dice::Dice;
 use crate::store;
-use crate::tally::{assert_counts_agree, each_once, rests};
+use crate::tally::{assert_audited, assert_counts_agree, each_once, rests};
 
 const CALLERS: usize = 1_000;
 /// Of a caller, one after the other. More would be a long tail of few.
@@ -293,6 +293,7 @@ async fn judge(story: &Story, mock: &Mock, nodes: &[Gateway; NODES]) -> Seen {
     }
     assert_within_budget(nodes[0].folder()).await;
     assert_counts_agree(nodes[0].folder()).await;
+    assert_audited(nodes[0].folder()).await;
     let answered = std::mem::take(&mut *story.answered.lock().unwrap());
     let tally = each_once(mock, nodes[0].folder(), &answered, false).await;
     let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);

@@ -22,8 +22,8 @@ const DAY_MICROS: i64 = 86_400_000_000;
 const OPEN: usize = 10;
 /// Calls long before it.
 const EARLY: usize = 30;
-/// From when the clock is set until midnight.
-const BEFORE: Duration = Duration::from_secs(6);
+/// From when the clock leaps ahead until midnight.
+const BEFORE: Duration = Duration::from_secs(2);
 
 struct Night {
     nodes: [Gateway; 3],
@@ -43,6 +43,10 @@ fn micros() -> i64 {
 impl Night {
     async fn begin() -> Self {
         let shim = Shim::new();
+        // Whenever the test is run, it is noon.
+        let now = micros();
+        let ahead = now / DAY_MICROS * DAY_MICROS + DAY_MICROS / 2 - now;
+        shim.set_ahead(ahead);
         let server = Server::start_with(&shim.clock()).await;
         let setup = || {
             let [library, clock] = shim.clock();
@@ -58,7 +62,7 @@ impl Night {
         let first = Gateway::start_in(folder, setup()).await;
         let key = first.account("hundred").await.key;
         let (second, third) = tokio::join!(Gateway::start_in(second, setup()), Gateway::start_in(third, setup()));
-        let night = Self { nodes: [first, second, third], key, ahead: 0, shim, _server: server };
+        let night = Self { nodes: [first, second, third], key, ahead, shim, _server: server };
         // Who calls is known everywhere, and nothing is lent to anybody yet.
         for node in &night.nodes {
             node.call(Call::get("/v1/models").key(&night.key)).await.expect(200);
@@ -66,13 +70,11 @@ impl Night {
         night
     }
 
-    /// Midnight is near: the day that ends then.
-    fn falls(&mut self) -> i64 {
-        let now = micros();
-        let midnight = (now / DAY_MICROS + 1) * DAY_MICROS;
-        self.ahead = midnight - now - i64::try_from(BEFORE.as_micros()).unwrap();
+    /// Midnight is near.
+    fn falls(&mut self) {
+        let before = i64::try_from(BEFORE.as_micros()).unwrap();
+        self.ahead = (self.day() + 1) * DAY_MICROS - micros() - before;
         self.shim.set_ahead(self.ahead);
-        now / DAY_MICROS
     }
 
     /// The day, as the servers have it.
@@ -123,10 +125,10 @@ async fn a_quota_of_100_over_three_nodes_admits_exactly_100_on_either_side_of_mi
         return;
     }
     let mut night = Night::begin().await;
-    let day = night.falls();
+    let day = night.day();
     let mut open = JoinSet::new();
     for nth in 0..OPEN {
-        let (call, to) = (night.call("tokens-80-100", true), night.nodes[nth % 3].proxy);
+        let (call, to) = (night.call("long", true), night.nodes[nth % 3].proxy);
         open.spawn(async move { call.send(to).await });
     }
     // They are admitted before anything else.
@@ -139,12 +141,12 @@ async fn a_quota_of_100_over_three_nodes_admits_exactly_100_on_either_side_of_mi
     })
     .await;
     assert_eq!(night.use_up().await, QUOTA - OPEN);
-    assert_eq!(night.day(), day, "the machine is too slow: midnight has passed");
+    night.falls();
     night.passes(day).await;
     assert_eq!(night.use_up().await, QUOTA);
-    for answer in open.join_all().await {
-        assert!(answer.expect(200).whole);
-    }
+    // They were under way all the while, and are of the day on which they began.
+    assert!(open.try_join_next().is_none());
+    open.shutdown().await;
     assert_eq!(night.admitted(day).await, [100, 100]);
 }
 
@@ -154,10 +156,11 @@ async fn of_what_comes_at_midnight_over_three_nodes_each_request_is_of_one_day_a
         return;
     }
     let mut night = Night::begin().await;
-    let day = night.falls();
+    let day = night.day();
     for node in night.nodes.iter().cycle().take(EARLY) {
         node.call(night.call("tokens-1", false)).await.expect(200);
     }
+    night.falls();
     let midnight = (day + 1) * DAY_MICROS - night.ahead;
     eventually("midnight is near", async || (micros() > midnight - 80_000).then_some(())).await;
     let (over, passed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -167,10 +170,13 @@ async fn of_what_comes_at_midnight_over_three_nodes_each_request_is_of_one_day_a
         let (over, passed) = (Arc::clone(&over), Arc::clone(&passed));
         callers.spawn(async move {
             while !over.load(Ordering::Relaxed) {
-                match call.send(to).await.status() {
+                let answer = call.send(to).await;
+                match answer.status() {
                     200 => drop(passed.fetch_add(1, Ordering::Relaxed)),
                     429 => {}
-                    status => panic!("{status}"),
+                    // Nobody could say in time, on a busy machine; it may be sent again.
+                    503 if answer.json()["error"]["code"] == "quota_withheld" => {}
+                    _ => panic!("{} {}", answer.head.first, answer.text()),
                 }
             }
         });

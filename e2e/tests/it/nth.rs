@@ -12,7 +12,7 @@ use e2e::statements::{Cut, Statements};
 use e2e::{Gateway, Mock, Setup, at_once, commands, eventually};
 
 use crate::rounds::{Load, tell};
-use crate::tally::{assert_counts_agree, each_once, rests};
+use crate::tally::{assert_audited, assert_counts_agree, each_once, rests};
 use crate::torn;
 
 /// Each takes every so manyth n: most of a run is waiting.
@@ -103,6 +103,7 @@ async fn fail_every_write(lane: u64) -> (u64, usize, usize) {
         quiet = if shim.failed() > 0 { 0 } else { quiet + 1 };
         running = running.judged().await;
         if quiet == QUIET {
+            assert_audited(running.gateway.folder()).await;
             return (nth, running.restarts, running.load.count());
         }
     }
@@ -139,6 +140,7 @@ async fn cut_every_statement(lane: u64, plan: &str, last: u64) -> (u64, usize) {
         quiet = if met > 0 { 0 } else { quiet + 1 };
         nth += LANES;
     }
+    assert_audited(running.gateway.folder()).await;
     (nth, running.load.count())
 }
 

@@ -7,7 +7,7 @@ use e2e::{Gateway, Mock, Setup};
 use crate::dice::Dice;
 use crate::rounds::{Load, tell};
 use crate::store;
-use crate::tally::{assert_counts_agree, each_once, rests};
+use crate::tally::{assert_audited, assert_counts_agree, each_once, rests};
 
 const ROUNDS: usize = 6;
 
@@ -46,6 +46,7 @@ async fn a_power_cut_takes_no_event_of_a_request_that_went_upstream() {
     rests(&gateway).await;
     let tally = each_once(&mock, gateway.folder(), &load.answered(), true).await;
     assert_counts_agree(gateway.folder()).await;
+    assert_audited(gateway.folder()).await;
     assert_eq!(store::integrity(gateway.folder()).await, "ok");
     tell(&format!(
         "{} events, {} interrupted, {} of them unsent; {doubtful} writes in doubt, {lost} lost in {ROUNDS} power cuts",

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::bodies::{CHAT, Format};
 use crate::dice::Dice;
 use crate::store;
-use crate::tally::{assert_counts_agree, each_once, rests};
+use crate::tally::{assert_audited, assert_counts_agree, each_once, rests};
 
 const ROUNDS: usize = 10;
 const CALLERS: usize = 16;
@@ -145,6 +145,7 @@ async fn in_ten_rounds_of_kill_9_each_request_upstream_has_one_event_and_a_quota
     let tally = each_once(&mock, gateway.folder(), &load.answered(), false).await;
     assert_eq!(tally.count(), QUOTA);
     assert_counts_agree(gateway.folder()).await;
+    assert_audited(gateway.folder()).await;
     assert_eq!(store::integrity(gateway.folder()).await, "ok");
     tell(&format!(
         "{} events, {} interrupted, {} of them unsent, {ROUNDS} kills",

@@ -7,6 +7,7 @@ use e2e::database::Event;
 use e2e::setup::Folder;
 use e2e::{Gateway, Mock, eventually};
 
+use crate::audit::must;
 use crate::store;
 
 /// Callers and days of which the events and the totals part, in requests, credits, tokens or money.
@@ -26,6 +27,11 @@ pub(crate) async fn assert_counts_agree(folder: &Folder) {
     let plans = "SELECT (SELECT coalesce(sum(charged_nano), 0) FROM daily_usage)
         - (SELECT coalesce(sum(charged_nano), 0) FROM daily_plans)";
     assert_eq!(store::number(folder, plans).await, 0, "users' totals and plans' part");
+}
+
+/// `tollgate audit` finds nothing that parts.
+pub(crate) async fn assert_audited(folder: &Folder) {
+    must(folder, &["audit"]).await;
 }
 
 /// Waits until nothing of any request is held, and nothing waits in the spool.
