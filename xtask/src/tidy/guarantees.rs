@@ -53,7 +53,7 @@ fn unshown(page: &File) -> Vec<Finding> {
             close(claim.take());
             claim = line.strip_prefix("### ").map(|title| (number, title, false));
         }
-        shows = line.starts_with(SHOWN_BY) || shows && !line.trim().is_empty();
+        shows = line.starts_with(SHOWN_BY) || shows && !line.trim().is_empty() && !line.starts_with('#');
         if let Some((_, _, shown)) = &mut claim {
             *shown |= shows && line.contains(".rs::");
         }
