@@ -368,7 +368,7 @@ async fn a_budget_of_money_holds_1000_streams_over_three_nodes_while_one_is_kill
     }
     let postgres = Mutex::new(Server::start().await);
     let first = number(FIRST, 1);
-    for seed in first..first + number(SEEDS, 3) {
+    for seed in first..first + number(SEEDS, 2) {
         let named = Named(seed);
         tell(&run(seed, &postgres).await);
         drop(named);
