@@ -79,6 +79,12 @@ pub(crate) async fn drained(product: &Product) -> anyhow::Result<()> {
     }
 }
 
+/// The sum of a metric's samples by now; nothing where it has none.
+pub(crate) async fn metric(product: &Product, name: &str) -> anyhow::Result<u64> {
+    let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
+    Ok(sum(&metrics(&mut loader).await?, name).unwrap_or(0))
+}
+
 /// How many requests reached the mock.
 pub(crate) async fn seen(mock: SocketAddr) -> anyhow::Result<u64> {
     let report = Loader::connect(mock, None).await?.get("/mock/seen").await?.json()?;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use access::{Clock, Directory, Ids, KeyHash, MasterKey, Revision, Vault};
 use anyhow::{Context, ensure};
+use meter::{BudgetId, Caller, Measure, Meter, Per, Subject};
 use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection, SqliteConnection};
-use store::Unsealed;
+use store::{Counting, Unsealed};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -33,6 +34,9 @@ pub(crate) struct Flags {
     /// Lookups, each of another key
     #[arg(long, default_value_t = 20_000)]
     lookups: u64,
+    /// Whether each key has a budget of its own, of tokens a day: what was spent of it is asked for at its first lookup
+    #[arg(long)]
+    budgets: bool,
     /// Lookups under way at once; each such number is a row
     #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
     at_once: Vec<usize>,
@@ -57,7 +61,8 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         let vault = Arc::new(Vault::new(&MasterKey::parse(&"A".repeat(43))?, None));
         let unsealed = Arc::new(Unsealed::new(vault, revision.clone()));
         let stopped = async { stopped.await.unwrap_or_default() };
-        serving.spawn(store::directory::serve(store.clone(), (unsealed, std::sync::Arc::default()), lookups, stopped));
+        let counting = counting(flags.budgets);
+        serving.spawn(store::directory::serve(store.clone(), (unsealed, counting), lookups, stopped));
         let mut waits = Vec::new();
         let mut asking: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
         let each = flags.lookups / u64::try_from(*at_once)?.max(1);
@@ -86,6 +91,18 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     }
     store.close().await;
     Ok(true)
+}
+
+/// A meter that met nobody yet, and what its callers are held to.
+fn counting(budgets: bool) -> Arc<Counting> {
+    if !budgets {
+        return Arc::default();
+    }
+    let own = |caller: Caller| {
+        let budget = BudgetId { subject: Subject::Key(caller.key), measure: Measure::Tokens, per: Per::Day };
+        vec![(budget, u64::MAX)]
+    };
+    Arc::new(Counting::new(Some(Arc::new(Meter::default())), own))
 }
 
 /// The hash of a key that nobody knows.

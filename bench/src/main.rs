@@ -5,12 +5,12 @@
 //! interval of the ratio is. Answers are checked by a loader of our own in a pass apart, and what the product counted is
 //! compared with what was sent. Raw output stays in `bench/out/`.
 //!
-//! `ingest`, `lookup`, `overview` and `stores` measure the store, `api` the control API, on SQLite or on the PostgreSQL that
-//! `xtask postgres --durable` starts.
+//! `ingest`, `lookup`, `overview` and `stores` measure the store, `api` the control API, `replay` a start, `leases` what nodes
+//! share, on SQLite or on the PostgreSQL that `xtask postgres --durable` starts.
 //!
 //! Read in this order: `run` (the story), `scenario`, `pair`, `ratio`; `group` and `cpu` (whose time), `nginx`, `product`,
 //! `wrk`; `exact` and `counts` (is it right), `memory`, `report`; apart from it `database`, `ingest`, `lookup`, `overview`, `stores`,
-//! and `api` with `server` and `steady`.
+//! `leases`, `replay`, and `api` with `server` and `steady`.
 
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
@@ -22,6 +22,7 @@ mod events;
 mod exact;
 mod group;
 mod ingest;
+mod leases;
 mod loader;
 mod lookup;
 mod memory;
@@ -31,6 +32,7 @@ mod pair;
 mod people;
 mod product;
 mod ratio;
+mod replay;
 mod report;
 mod run;
 mod scenario;
@@ -69,6 +71,10 @@ enum Command {
     Overview(overview::Flags),
     /// What an LLM call costs on PostgreSQL, beside SQLite
     Stores(stores::Flags),
+    /// What it costs that users' budgets are lent, beside users without budgets
+    Leases(leases::Flags),
+    /// How long a start takes over a spool that nobody has ingested
+    Replay(replay::Flags),
 }
 
 /// What `run` takes; the defaults are the method of the project.
@@ -112,6 +118,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Api(flags) => in_time(&mut Builder::new_multi_thread(), api::run(flags)),
         Command::Overview(flags) => in_time(&mut Builder::new_multi_thread(), overview::run(flags)),
         Command::Stores(flags) => in_time(&mut Builder::new_current_thread(), stores::run(flags)),
+        Command::Leases(flags) => in_time(&mut Builder::new_current_thread(), leases::run(flags)),
+        Command::Replay(flags) => in_time(&mut Builder::new_multi_thread(), replay::run(flags)),
     }
 }
 

@@ -24,6 +24,19 @@ pub(crate) async fn users(store: &Store, count: u32) -> anyhow::Result<Vec<UserI
     Ok(made)
 }
 
+/// Makes users of a plan that is there, each with a key; answers the keys.
+pub(crate) async fn callers(store: &Store, plan: &str, count: u32) -> anyhow::Result<Vec<String>> {
+    let mut keys = Vec::new();
+    for nth in 0..count {
+        let email = Email::parse(&format!("caller{nth}@example.com"))?;
+        let user = store.create_user(&store::Actor::COMMAND, NewUser::member(email, NAME, plan)).await?.id;
+        let secret = ApiKey::generate(NAME)?;
+        store.create_key(&store::Actor::COMMAND, NewKey::of(user, NAME, &secret)).await?;
+        keys.push(secret.expose().to_owned());
+    }
+    Ok(keys)
+}
+
 /// Makes a key.
 pub(crate) async fn key(store: &Store, user: UserId) -> anyhow::Result<()> {
     let secret = ApiKey::generate(NAME)?;

@@ -16,7 +16,8 @@ use crate::tools::free_address;
 /// How the product names the threads that serve callers.
 pub(crate) const WORKER_THREADS: &str = "worker";
 const EMAIL: &str = "bench@example.com";
-const PLAN: &str = "bench";
+/// Its users' plan.
+pub(crate) const PLAN: &str = "bench";
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -54,20 +55,25 @@ pub(crate) struct Places<'a> {
     pub(crate) name: &'a str,
     /// Its PostgreSQL; none is SQLite in `data`.
     pub(crate) url: Option<&'a Secret>,
+    /// The limits of its users' plan.
+    pub(crate) plan: &'static str,
 }
+
+/// Limits so high that they decide nothing, but are decided.
+pub(crate) const LIMITED: &str = ", credits_per_day: 4000000000, requests_per_minute: 4000000000";
 
 impl Product {
     pub(crate) async fn start(places: &Places<'_>, backend: SocketAddr) -> anyhow::Result<Self> {
         let (proxy, control) = (free_address()?, free_address()?);
         let file = places.out.join(format!("{}.yaml", places.name));
         let store = places.url.map(|url| format!("store: {{url: \"{}\"}}\n", url.expose())).unwrap_or_default();
-        std::fs::write(&file, config(proxy, control, backend) + &store)?;
+        std::fs::write(&file, config((proxy, control, backend), places.plan) + &store)?;
         let common = [String::from("--config"), file.display().to_string(), String::from("--data"), path(places.data)];
         let mut arguments = vec![String::from("serve"), String::from("--workers"), String::from("2")];
         arguments.extend(common.clone());
         let log = places.out.join(format!("{}.log", places.name));
         let mut group = Group::start(&Start { name: places.name, program: places.program, arguments, log })?;
-        ready(&mut group, control).await.context("tollgate serve does not get ready; see its log")?;
+        ready(&mut group, control, PATIENCE).await.context("tollgate serve does not get ready; see its log")?;
         let told = |words: &[&str]| tell(places.program, words, &common);
         told(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
         let printed = told(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;
@@ -76,8 +82,7 @@ impl Product {
     }
 }
 
-/// Limits so high that they decide nothing, but are decided.
-fn config(proxy: SocketAddr, control: SocketAddr, backend: SocketAddr) -> String {
+fn config((proxy, control, backend): (SocketAddr, SocketAddr, SocketAddr), plan: &str) -> String {
     format!(
         "listen: {proxy}
 control: {{listen: {control}}}
@@ -86,7 +91,7 @@ spool: {{max_size: 1GiB}}
 providers:
   - {{name: mock, kind: mock, base_url: \"http://{backend}\"}}
 plans:
-  - {{name: {PLAN}, credits_per_day: 4000000000, requests_per_minute: 4000000000}}
+  - {{name: {PLAN}{plan}}}
 upstreams:
   - name: backend
     backends: [{{url: \"http://{backend}\"}}]
@@ -98,8 +103,9 @@ routes:
     )
 }
 
-async fn ready(group: &mut Group, control: SocketAddr) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until it answers that it is ready.
+pub(crate) async fn ready(group: &mut Group, control: SocketAddr, patience: Duration) -> anyhow::Result<()> {
+    let deadline = Instant::now() + patience;
     loop {
         group.lives()?;
         if let Ok(mut loader) = Loader::connect(control, None).await
@@ -108,7 +114,7 @@ async fn ready(group: &mut Group, control: SocketAddr) -> anyhow::Result<()> {
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!("/readyz was not 200 in {} s", PATIENCE.as_secs());
+            bail!("/readyz was not 200 in {} s", patience.as_secs());
         }
         sleep(PAUSE).await;
     }

@@ -14,7 +14,7 @@ use crate::loader::Loader;
 use crate::memory::pss_kib;
 use crate::nginx::Nginx;
 use crate::pair::{Bench, Measured};
-use crate::product::{Mock, Places, Product};
+use crate::product::{LIMITED, Mock, Places, Product};
 use crate::report::{Memory, Report, Whole};
 use crate::scenario::Scenario;
 use crate::tools::Tools;
@@ -31,7 +31,8 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     let mock = Mock::start(&tools.tollgate, &out).await?;
     let nginx = start_nginx(&tools, &mock, &out).await?;
     let data = dir.path().join("data");
-    let places = Places { program: &tools.tollgate, data: &data, out: &out, name: "tollgate", url: None };
+    let name = "tollgate";
+    let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url: None, plan: LIMITED };
     let product = Product::start(&places, mock.address).await?;
     sleep(SETTLE).await;
     let at_rest_kib = pss_kib(&product.group.account)?;
@@ -42,7 +43,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     let wrk = Wrk {
         program: &tools.wrk,
         dir: dir.path(),
-        key: &product.key,
+        keys: std::slice::from_ref(&product.key),
         connections: flags.connections,
         seconds: flags.seconds,
     };

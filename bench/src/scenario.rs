@@ -7,6 +7,20 @@ const BODY_BYTES: usize = 1_024;
 /// Tokens of a stream, and the milliseconds between them.
 const STREAM_MODEL: &str = "mock/tokens-100-2";
 
+/// Requests are put together before the first one is sent.
+const IN_TURNS: &str = r#"local keys, requests, at = {KEYS}, {}, 0
+init = function()
+  for nth, key in ipairs(keys) do
+    wrk.headers["Authorization"] = "Bearer " .. key
+    requests[nth] = wrk.format()
+  end
+end
+request = function()
+  at = at % #requests + 1
+  return requests[at]
+end
+"#;
+
 /// A request that is sent again and again, and what it may cost.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
@@ -85,11 +99,13 @@ impl Scenario {
         }
     }
 
-    /// The script that sets wrk's request.
-    pub(crate) fn lua(&self, key: &str) -> String {
+    /// The script that sets wrk's request; of several keys each request has the next one.
+    pub(crate) fn lua(&self, keys: &[String]) -> String {
         let mut lua = String::new();
-        if self.keyed {
-            lua.push_str(&format!("wrk.headers[\"Authorization\"] = \"Bearer {key}\"\n"));
+        match keys {
+            [key] if self.keyed => lua.push_str(&format!("wrk.headers[\"Authorization\"] = \"Bearer {key}\"\n")),
+            keys if self.keyed => lua.push_str(&IN_TURNS.replace("KEYS", &format!("\"{}\"", keys.join("\",\"")))),
+            _ => {}
         }
         if let Some(body) = &self.body {
             lua.push_str("wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\n");
@@ -108,6 +124,16 @@ fn padded(model: &str, more: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_script_has_each_key_once() {
+        let keys = ["k1", "k2"].map(str::to_owned);
+        let lua = Scenario::keyed().lua(&keys);
+        assert!(lua.contains("{\"k1\",\"k2\"}") && lua.contains("request = function"), "{lua}");
+        let one = Scenario::keyed().lua(&keys[..1]);
+        assert_eq!(one, "wrk.headers[\"Authorization\"] = \"Bearer k1\"\n");
+        assert_eq!(Scenario::plain().lua(&keys), "");
+    }
 
     #[test]
     fn bodies_are_one_kilobyte_of_json() {

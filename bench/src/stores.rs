@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 
 use crate::database::{Database, Kind};
 use crate::pair::{Side, Unit, tollgate};
-use crate::product::{Mock, Places, Product};
+use crate::product::{LIMITED, Mock, Places, Product};
 use crate::ratio::{METHOD, Ratio};
 use crate::run::out_dir;
 use crate::scenario::Scenario;
@@ -52,7 +52,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     let mut products = Vec::new();
     for (name, url) in [("sqlite", None), ("postgres", database.url.as_ref())] {
         let data = dir.path().join(name);
-        let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url };
+        let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url, plan: LIMITED };
         products.push((name, Product::start(&places, mock.address).await.context(name)?));
     }
     let stands: Vec<Stand<'_>> = products
@@ -62,7 +62,13 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
             Stand {
                 name,
                 product,
-                wrk: Wrk { program: &tools.wrk, dir: dir.path(), key: &product.key, connections, seconds },
+                wrk: Wrk {
+                    program: &tools.wrk,
+                    dir: dir.path(),
+                    keys: std::slice::from_ref(&product.key),
+                    connections,
+                    seconds,
+                },
             }
         })
         .collect();

@@ -25,18 +25,19 @@ pub(crate) struct Run {
 /// How to run it.
 pub(crate) struct Wrk<'a> {
     pub(crate) program: &'a Path,
-    /// For the Lua file, which holds the key: not kept.
+    /// For the Lua file, which holds the keys: not kept.
     pub(crate) dir: &'a Path,
-    pub(crate) key: &'a str,
+    /// One, or several in turns.
+    pub(crate) keys: &'a [String],
     pub(crate) connections: u32,
     pub(crate) seconds: u64,
 }
 
 impl Wrk<'_> {
-    /// `wrk -t1`; Lua sets the request once and does nothing while it runs.
+    /// `wrk -t1`; with one key Lua sets the request once and does nothing while it runs.
     pub(crate) async fn run(&self, scenario: &Scenario, target: SocketAddr) -> anyhow::Result<Run> {
         let script = self.dir.join("request.lua");
-        std::fs::write(&script, scenario.lua(self.key))?;
+        std::fs::write(&script, scenario.lua(self.keys))?;
         let mut command = Command::new(self.program);
         command
             .args([

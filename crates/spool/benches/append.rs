@@ -32,7 +32,10 @@ fn main() -> Result<()> {
     match words.first().map(String::as_str) {
         Some("replay") => replay(number(REPLAYED)?),
         Some("stalls") => stalls(number(STALL_SECONDS)?),
-        Some("saturate") => saturate(Path::new(words.get(1).ok_or("a folder")?)),
+        Some("saturate") => {
+            let seconds = words.get(2).ok_or("seconds")?.parse()?;
+            saturate(Path::new(words.get(1).ok_or("a folder")?), Duration::from_secs(seconds))
+        }
         _ => append().and_then(|()| open_and_close()),
     }
 }
@@ -144,7 +147,10 @@ fn stalls(seconds: u32) -> Result<()> {
     let dir = tempfile::tempdir_in(std::env::current_exe()?.parent().ok_or("a folder")?)?;
     paced(dir.path(), seconds, "alone")?;
     let busy: Vec<Child> = (0..3)
-        .map(|_| Command::new(std::env::current_exe()?).arg("saturate").arg(dir.path()).spawn())
+        .map(|_| {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.arg("saturate").arg(dir.path()).arg((seconds + 60).to_string()).spawn()
+        })
         .collect::<std::io::Result<_>>()?;
     let done = paced(dir.path(), seconds, "beside three that write and sync");
     for mut child in busy {
@@ -184,17 +190,20 @@ fn paced(dir: &Path, seconds: u32, beside: &str) -> Result<()> {
     Ok(())
 }
 
-/// Dirties and syncs 64 MiB again and again, until it is killed.
-fn saturate(dir: &Path) -> Result<()> {
+/// Dirties and syncs the same 64 MiB again and again, until it is killed, and not for longer than this.
+fn saturate(dir: &Path, at_most: Duration) -> Result<()> {
     use std::os::unix::fs::FileExt;
     let file = tempfile::tempfile_in(dir)?;
     let block = vec![0x5a; 1 << 20];
-    loop {
+    let clock = Clock::system();
+    let began = clock.mono();
+    while clock.mono().since(began) < at_most {
         for n in 0..64 {
             file.write_all_at(&block, n << 20)?;
         }
         file.sync_data()?;
     }
+    Ok(())
 }
 
 /// What this thread has used of a processor.

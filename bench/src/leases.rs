@@ -1,0 +1,160 @@
+//! `leases`: what it costs that the budgets of many users are lent, beside the same users without budgets, in interleaved
+//! pairs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+
+use crate::counts::metric;
+use crate::database::{Database, Kind};
+use crate::pair::{Side, Unit, tollgate};
+use crate::people;
+use crate::product::{LIMITED, Mock, PLAN, Places, Product};
+use crate::ratio::{METHOD, Ratio};
+use crate::run::out_dir;
+use crate::scenario::Scenario;
+use crate::tools::Tools;
+use crate::wrk::Wrk;
+
+/// The most that the ratio of the time of a request may be.
+const TARGET: f64 = 1.03;
+/// The rate is limited on both sides.
+const UNLENT: &str = ", requests_per_minute: 4000000000";
+
+#[derive(clap::Args, Clone)]
+pub(crate) struct Flags {
+    /// Users, each with a quota, a key, and so a lease
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    users: u32,
+    /// Interleaved pairs of runs
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
+    pairs: u32,
+    /// Seconds a run
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Connections of wrk
+    #[arg(long, default_value_t = 64)]
+    connections: u32,
+    /// Where the binary `tollgate` stands; by default beside this one
+    #[arg(long)]
+    profile_dir: Option<PathBuf>,
+    /// Where raw output goes
+    #[arg(long, default_value = "bench/out")]
+    out: PathBuf,
+}
+
+/// A product, its callers, and its database.
+struct Stand {
+    name: &'static str,
+    product: Product,
+    keys: Vec<String>,
+    database: Database,
+}
+
+/// What a run came to.
+struct Ran {
+    side: Side,
+    /// Microseconds of PostgreSQL's processes. Both products share it, and the other one hardly asks meanwhile.
+    server_micros: u64,
+}
+
+/// Measures and prints; an error where a request failed.
+pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
+    let tools = Tools::find(flags.profile_dir.as_deref())?;
+    let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
+    let mock = Mock::start(&tools.tollgate, &out).await?;
+    let mut stands = Vec::new();
+    for (name, plan) in [("lent", LIMITED), ("free", UNLENT)] {
+        let database = Database::create(Kind::Postgres).await?;
+        let data = dir.path().join(name);
+        let url = database.url.as_ref();
+        let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url, plan };
+        let product = Product::start(&places, mock.address).await.context(name)?;
+        let store = database.open().await?;
+        let keys = people::callers(&store, PLAN, flags.users).await?;
+        store.close().await;
+        stands.push(Stand { name, product, keys, database });
+    }
+    let [lent, free] = stands.as_slice() else { anyhow::bail!("two are compared") };
+    println!("{}; {} users, each with a quota that is lent, and none", lent.database.describe(), flags.users);
+    for scenario in [Scenario::keyed(), Scenario::llm()] {
+        for stand in [lent, free] {
+            // The first calls look their keys up, and ask for the first leases.
+            stand.run(&scenario, (&flags, &tools.wrk), ("warm", dir.path(), &out)).await?;
+        }
+        let ticks = metric(&lent.product, "tollgate_lease_ticks_total").await?;
+        let mut pairs = Vec::new();
+        for number in 0..flags.pairs {
+            let name = format!("{number:02}");
+            let ran = async |stand: &Stand| {
+                stand.run(&scenario, (&flags, &tools.wrk), (name.as_str(), dir.path(), &out)).await
+            };
+            let pair = if number % 2 == 0 {
+                let lent = ran(lent).await?;
+                (lent, ran(free).await?)
+            } else {
+                let free = ran(free).await?;
+                (ran(lent).await?, free)
+            };
+            println!("  {}", line(scenario.name, &pair));
+            pairs.push(pair);
+        }
+        let ticks = metric(&lent.product, "tollgate_lease_ticks_total").await? - ticks;
+        ensure!(ticks > 0, "nothing was lent");
+        ensure!(metric(&free.product, "tollgate_lease_waits_total").await? == 0, "who has no quota waits for none");
+        println!("{}: {} pairs of {} s, {ticks} ticks; {METHOD}", scenario.what, flags.pairs, flags.seconds);
+        told("time of a request, everything on the machine", &pairs, Some(TARGET), |ran| seconds(ran, flags.seconds))?;
+        told("CPU of a request, worker threads", &pairs, None, |ran| {
+            ran.side.worker_cost(Unit::Request).unwrap_or(0.0)
+        })?;
+        told("CPU of a request, all threads of tollgate", &pairs, None, |ran| ran.side.cost(Unit::Request))?;
+        let of_server = |of: fn(&(Ran, Ran)) -> u64| pairs.iter().map(of).sum::<u64>() / 1_000 / u64::from(flags.pairs);
+        println!(
+            "the server itself: {} ms of CPU a run with leases, {} ms without",
+            of_server(|pair| pair.0.server_micros),
+            of_server(|pair| pair.1.server_micros)
+        );
+    }
+    println!("Raw output: {}", out.display());
+    Ok(true)
+}
+
+impl Stand {
+    async fn run(
+        &self,
+        scenario: &Scenario,
+        (flags, program): (&Flags, &Path),
+        (number, dir, out): (&str, &Path, &Path),
+    ) -> anyhow::Result<Ran> {
+        let (connections, seconds) = (flags.connections, flags.seconds);
+        let wrk = Wrk { program, dir, keys: &self.keys, connections, seconds };
+        let before = self.database.cpu_micros()?.1;
+        let side = tollgate(&wrk, scenario, &self.product).await.context(self.name)?;
+        // A process of the server that ends takes its time along.
+        let server_micros = self.database.cpu_micros()?.1.saturating_sub(before);
+        ensure!(side.wrk.failed == 0, "{}: {} requests failed", self.name, side.wrk.failed);
+        std::fs::write(out.join(format!("{}-{number}-{}.txt", scenario.name, self.name)), &side.wrk.raw)?;
+        Ok(Ran { side, server_micros })
+    }
+}
+
+/// Seconds a request, as the generator saw it.
+#[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+fn seconds(ran: &Ran, seconds: u64) -> f64 {
+    seconds as f64 / ran.side.wrk.requests.max(1) as f64
+}
+
+fn line(name: &str, (lent, free): &(Ran, Ran)) -> String {
+    let of = |ran: &Ran| format!("{:.2} µs ({} requests)", ran.side.cost(Unit::Request), ran.side.wrk.requests);
+    format!("{name:7} lent {} | free {}", of(lent), of(free))
+}
+
+fn told(what: &str, pairs: &[(Ran, Ran)], target: Option<f64>, of: impl Fn(&Ran) -> f64) -> anyhow::Result<()> {
+    let pairs: Vec<(f64, f64)> = pairs.iter().map(|(lent, free)| (of(lent), of(free))).collect();
+    let Ratio { mean, low, high } = Ratio::of(&pairs).context("too few pairs, or a cost that is not known")?;
+    let verdict = target.map_or(String::new(), |target| {
+        format!("; at most {target:.2}: {}", if high <= target { "met" } else { "missed" })
+    });
+    println!("  {what}: lent to free {mean:.3} ({low:.3} to {high:.3}){verdict}");
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! `replay`: how long a start takes over a spool that nobody has ingested: its parts in this process, or the binary itself.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use access::{Clock, Secret};
+use anyhow::{Context, ensure};
+use meter::budget::Period;
+use meter::{BudgetId, Charge, Measure, Meter, Per, Subject};
+use spool::{Opened, Opening, Options, Record, Spool};
+use store::{IngestStats, Node};
+
+use crate::database::{Database, Kind};
+use crate::events::Events;
+use crate::group::{Group, Start};
+use crate::product::ready;
+use crate::run::out_dir;
+use crate::tools::free_address;
+
+/// As many as the binary has workers here.
+const LANES: u32 = 2;
+/// Requests of a lane that are open when the process dies.
+const OPEN: usize = 500;
+/// More than a begin and an end of such an event take.
+const BYTES_AN_EVENT: u64 = 2_048;
+/// The binary's own limits on what is asked of it end here.
+const PATIENCE: Duration = Duration::from_hours(1);
+/// The most that it may take.
+const TARGET: Duration = Duration::from_secs(60);
+
+#[derive(clap::Args, Clone)]
+pub(crate) struct Flags {
+    /// The database
+    #[arg(long, value_enum, default_value = "sqlite")]
+    store: Kind,
+    /// Events in the spool, each opened and closed
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
+    events: u64,
+    /// What goes over it
+    #[arg(long, value_enum, default_value = "parts")]
+    by: By,
+    /// Where the binary `tollgate` stands; by default beside this one
+    #[arg(long)]
+    profile_dir: Option<PathBuf>,
+    /// Where the binary's log goes
+    #[arg(long, default_value = "bench/out")]
+    out: PathBuf,
+}
+
+/// What goes over the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum By {
+    /// Each part of a start in this process
+    Parts,
+    /// `tollgate serve`, until it is ready
+    Serve,
+}
+
+/// Runs it, and prints a line a part; `false` where a start took too long.
+pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
+    let database = Database::create(flags.store).await?;
+    println!("{}", database.describe());
+    let clock = Clock::system();
+    let (folder, events) = (spool_of(&database), flags.events);
+    // A start goes on in the folder of a node that the store knows.
+    let store = database.open().await?;
+    let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
+    let began = clock.mono();
+    let bytes = {
+        let folder = folder.clone();
+        tokio::task::spawn_blocking(move || fill(&folder, events)).await??
+    };
+    println!(
+        "{events} events opened and closed, {} left open, {} MiB, written in {:.1} s",
+        OPEN * usize::try_from(LANES)?,
+        bytes >> 20,
+        clock.mono().since(began).as_secs_f64()
+    );
+    let took = match flags.by {
+        By::Parts => parts(&node, &folder, events).await?,
+        By::Serve => {
+            drop(node);
+            store.close().await;
+            serve(&flags, &database).await?
+        }
+    };
+    let met = took <= TARGET;
+    println!(
+        "in all {:.1} s; at most {} s: {}",
+        took.as_secs_f64(),
+        TARGET.as_secs(),
+        if met { "met" } else { "missed" }
+    );
+    Ok(met)
+}
+
+fn spool_of(database: &Database) -> PathBuf {
+    database.folder().join("spool")
+}
+
+/// A bound that is never reached.
+fn size_bytes_max(events: u64) -> u64 {
+    (events * BYTES_AN_EVENT).max(256 << 20)
+}
+
+fn options(events: u64) -> Options {
+    Options::new(size_bytes_max(events), LANES)
+}
+
+/// Writes the spool as workers do: in each lane some requests are always open, and at the end they stay so. Answers its bytes.
+fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
+    let mut spool = Spool::open(folder, options(events), &[])?;
+    let mut made = Events::new(&Clock::system());
+    let mut open: Vec<VecDeque<_>> = (0..LANES).map(|_| VecDeque::new()).collect();
+    let all = events + u64::from(LANES) * u64::try_from(OPEN)?;
+    for nth in 0..all {
+        let lane = usize::try_from(nth % u64::from(LANES))?;
+        let (writer, open) = (spool.writers.get_mut(lane).context("a lane")?, open.get_mut(lane).context("a lane")?);
+        let event = made.next();
+        let reserved = Charge { tokens: 4_096, money: 41_000_000, ..event.charge };
+        writer.append(&Record::Open(Opened {
+            id: event.id,
+            caller: event.caller,
+            started_at: event.started_at,
+            day: event.day,
+            reserved,
+            route: event.route.clone(),
+            format: event.format.clone(),
+            model: event.model.clone(),
+            price_version: Some("builtin-2026-11-01".into()),
+        }))?;
+        open.push_back(event);
+        if open.len() > OPEN {
+            writer.append(&Record::Close(open.pop_front().context("an open request")?))?;
+        }
+    }
+    Ok(spool.reader.depth()?.bytes)
+}
+
+/// The parts of a start, in its order: the spool is read and its records counted in a meter, what was open is closed, all is
+/// brought into the store, and the meter is rebuilt from there.
+async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Duration> {
+    let clock = Clock::system();
+    let began = clock.mono();
+    let told = |what: &str, since| {
+        println!("  {what}: {:.2} s", clock.mono().since(since).as_secs_f64());
+    };
+    // Each lane is read by a thread of its own; what each charges is summed by caller.
+    let (meter, today) = (Meter::default(), clock.now().day());
+    let closed = AtomicU64::new(0);
+    let visit = |record: &Record| {
+        if let Record::Close(event) | Record::Event(event) = record
+            && let Some(caller) = event.caller
+        {
+            for subject in [Subject::Key(caller.key), Subject::User(caller.user)] {
+                for measure in Measure::ALL {
+                    let budget = BudgetId { subject, measure, per: Per::Day };
+                    meter.restore(budget, today, event.charge.of(measure));
+                }
+            }
+            closed.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let opening = Opening { node: Some(node.id()), visit: Some(&visit), ..Opening::new(folder, options(events), &[]) };
+    let mut spool = opening.open()?;
+    told("the spool read, and each event counted in a meter", began);
+    ensure!(closed.into_inner() == events, "every event is read once");
+    let since = clock.mono();
+    let interrupted = spool.interrupted.len();
+    ensure!(interrupted == OPEN * usize::try_from(LANES)?, "{interrupted} were left open");
+    spool.settle(|one| one.opened.interrupted())?;
+    spool.reader.sync()?;
+    told("what was open closed", since);
+    let read = clock.mono().since(began);
+    let (since, stats) = (clock.mono(), IngestStats::default());
+    store::ingest::drain(node, &mut spool.reader, &stats).await?;
+    told("all of it brought into the store", since);
+    let stored = stats.events.load(Ordering::Relaxed);
+    ensure!(stored == events + u64::try_from(interrupted)?, "{stored} events are stored");
+    let since = clock.mono();
+    let charges = node.store().charges(Period::of(Per::Day, today)).await?;
+    let rebuilt = Meter::default();
+    for (no, charge) in charges.users {
+        rebuilt.restore(BudgetId::credits_a_day(Subject::User(no)), today, charge.credits);
+    }
+    told("the meter rebuilt from the store", since);
+    println!("  reading and settling alone: {:.1} s", read.as_secs_f64());
+    node.store().close().await;
+    Ok(clock.mono().since(began))
+}
+
+/// The binary, from its start until it is ready.
+async fn serve(flags: &Flags, database: &Database) -> anyhow::Result<Duration> {
+    let own = std::env::current_exe().context("where this binary stands")?;
+    let dir = flags.profile_dir.as_deref().or_else(|| own.parent()).context("this binary stands nowhere")?;
+    let (out, program) = (out_dir(&flags.out)?, dir.join("tollgate"));
+    let (proxy, control) = (free_address()?, free_address()?);
+    let file = out.join("replay.yaml");
+    let url = database.url.as_ref().map(Secret::expose);
+    let store = url.map(|url| format!("store: {{url: \"{url}\"}}\n")).unwrap_or_default();
+    std::fs::write(
+        &file,
+        format!(
+            "listen: {proxy}\ncontrol: {{listen: {control}}}\nlog: {{format: json, level: warn}}\n\
+             spool: {{max_size: {}MiB}}\n{store}",
+            size_bytes_max(flags.events) >> 20
+        ),
+    )?;
+    let arguments = ["serve", "--mock", "--workers", "2", "--config"].map(str::to_owned).into_iter();
+    let data = database.folder().display().to_string();
+    let arguments = arguments.chain([file.display().to_string(), "--data".to_owned(), data]).collect();
+    let clock = Clock::system();
+    let began = clock.mono();
+    let start = Start { name: "replay", program: &program, arguments, log: out.join("replay.log") };
+    let mut group = Group::start(&start)?;
+    ready(&mut group, control, PATIENCE).await.context("tollgate serve does not get ready; see its log")?;
+    let took = clock.mono().since(began);
+    println!("  `tollgate serve` until it is ready: {:.1} s, {:.1} s of CPU", took.as_secs_f64(), cpu_seconds(&group)?);
+    Ok(took)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+fn cpu_seconds(group: &Group) -> anyhow::Result<f64> {
+    Ok(group.account.micros()? as f64 / 1e6)
+}
