@@ -233,9 +233,7 @@ impl Loaded {
         list.put("data", Value::text(data.display()));
         list.kept(store, *spool, *retention);
         list.lease(*lease);
-        list.timeouts("timeouts", timeouts);
-        list.sizes(sizes);
-        list.on_hangup(*on_hangup);
+        list.bounds(timeouts, sizes, *on_hangup);
         list.providers(providers, mock, &self.environment);
         list.models(models, &mock.models);
         list.prices(prices);
@@ -281,6 +279,12 @@ impl Listing<'_> {
         for (key, kept) in [("retention.events", events), ("retention.raw_usage", raw_usage)] {
             self.put(key, kept.map_or(Value::text("forever"), Value::duration));
         }
+    }
+
+    fn bounds(&mut self, timeouts: &Timeouts, sizes: &Sizes, on_hangup: OnHangup) {
+        self.timeouts("timeouts", timeouts);
+        self.sizes(sizes);
+        self.on_hangup(on_hangup);
     }
 
     fn sizes(&mut self, Sizes { headers_bytes_max, body_bytes_max, buffered_bytes_max }: &Sizes) {

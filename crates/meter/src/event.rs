@@ -34,14 +34,14 @@ pub enum Outcome {
     CallerGone,
     /// The upstream closed or broke off first.
     UpstreamCut,
-    /// Its caller's budget was used up; we ended it.
-    BudgetCut,
     /// A deadline ended it.
     TimedOut,
     /// We were shutting down.
     Drained,
     /// The process died; what became of the request nobody knows.
     Interrupted,
+    /// Its caller's budget was used up; we ended it.
+    BudgetCut,
 }
 
 impl Outcome {
@@ -50,10 +50,10 @@ impl Outcome {
         Self::Completed,
         Self::CallerGone,
         Self::UpstreamCut,
-        Self::BudgetCut,
         Self::TimedOut,
         Self::Drained,
         Self::Interrupted,
+        Self::BudgetCut,
     ];
 
     /// The word in the store, the log and the API.

@@ -291,10 +291,10 @@ impl Reader {
 
 /// The open requests of a batch, and of those that were read before it, that a release changes.
 fn mark(record: &Record) -> Option<Mark> {
-    match record {
-        Record::Open(opened) => Some(Mark::Opened(opened.clone())),
-        other => other.closes().map(Mark::Closed),
+    if let Record::Open(opened) = record {
+        return Some(Mark::Opened(opened.clone()));
     }
+    record.closes().map(Mark::Closed)
 }
 
 /// When a record was written. The id of one that ends a request is as old as its begin.

@@ -1,10 +1,11 @@
 //! Callers that hang up on an LLM call, at every moment of it, in every format: broken off upstream, or read on to the usage.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::{Call, Gateway, Piece, Setup, Turn, Upstream, eventually};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::bodies::{CHAT, Format, MESSAGES, RESPONSES};
 use crate::store;
@@ -58,12 +59,17 @@ fn named(value: &Value) -> String {
 
 /// Each streamed answer has used 11 tokens of input and 7 of output.
 fn streams() -> Vec<Stream> {
+    let [events, array] = google();
+    vec![chat(), responses(), messages(), events, array]
+}
+
+fn chat() -> Stream {
     let chunk = |choices: Value| json!({"id": "c", "model": "m", "choices": choices});
     let said = |text| data(&chunk(json!([{"index": 0, "delta": {"content": text}}])));
     let spent = json!({"id": "c", "model": "m", "choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7}});
     let mut asked = Format::Chat.body("m", true);
     asked["stream_options"] = json!({"include_usage": true});
-    let chat = Stream {
+    Stream {
         path: CHAT,
         kind: "openai",
         body: asked,
@@ -72,10 +78,13 @@ fn streams() -> Vec<Stream> {
         usage: vec![data(&spent)],
         end: vec!["data: [DONE]\n\n".to_owned()],
         told_first: None,
-    };
+    }
+}
+
+fn responses() -> Stream {
     let delta = json!({"type": "response.output_text.delta", "delta": "a"});
     let usage = json!({"input_tokens": 11, "output_tokens": 7});
-    let responses = Stream {
+    Stream {
         path: RESPONSES,
         kind: "openai",
         body: Format::Responses.body("m", true),
@@ -84,11 +93,14 @@ fn streams() -> Vec<Stream> {
         usage: vec![named(&json!({"type": "response.completed", "response": {"id": "r", "usage": usage}}))],
         end: vec![],
         told_first: None,
-    };
+    }
+}
+
+fn messages() -> Stream {
     let start = json!({"type": "message_start", "message": {"id": "g", "model": "m", "usage": {"input_tokens": 11}}});
     let said = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}});
     let spent = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}});
-    let messages = Stream {
+    Stream {
         path: MESSAGES,
         kind: "anthropic",
         body: Format::Messages.body("m", true),
@@ -97,7 +109,11 @@ fn streams() -> Vec<Stream> {
         usage: vec![named(&spent)],
         end: vec![named(&json!({"type": "message_stop"}))],
         told_first: Some(11),
-    };
+    }
+}
+
+/// Gemini's, as events and as an array.
+fn google() -> [Stream; 2] {
     let said = json!({"candidates": [{"content": {"parts": [{"text": "a"}]}}], "modelVersion": "m"});
     let mut spent = json!({"candidates": [{"content": {"parts": []}, "finishReason": "STOP"}], "modelVersion": "m"});
     let unsaid = spent.clone();
@@ -112,10 +128,7 @@ fn streams() -> Vec<Stream> {
         end,
         told_first: None,
     };
-    vec![
-        chat,
-        responses,
-        messages,
+    [
         google(
             "/v1beta/models/m:streamGenerateContent?alt=sse",
             EVENTS,
@@ -201,7 +214,7 @@ async fn leave(gateway: &Gateway, upstream: &Upstream, call: Call, moment: Momen
     while !text.contains(last) {
         match answer.next().await {
             Piece::Data(bytes) => text.push_str(&String::from_utf8_lossy(&bytes)),
-            other => panic!("{moment:?}: {other:?} after {text}"),
+            over @ (Piece::End | Piece::Cut) => panic!("{moment:?}: {over:?} after {text}"),
         }
     }
 }

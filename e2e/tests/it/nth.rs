@@ -1,6 +1,7 @@
 //! The n-th write, sync, rename, statement and commit fails, for every n until a run meets no failure: nothing is lost, nothing
 //! doubled. What a call is told may be a 5xx.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use e2e::statements::{Cut, Statements};
 use e2e::{Gateway, Mock, Setup, at_once, commands, eventually};
 
 use crate::rounds::{Load, tell};
+use crate::store;
 use crate::tally::{assert_audited, assert_counts_agree, each_once, rests};
 use crate::torn;
 
@@ -68,14 +70,23 @@ impl Lane {
         tokio::join!(self.make("tokens-2-1", true), self.make("tokens-2-0", false));
     }
 
+    /// Whether the mock saw a request that no event tells of.
+    async fn lacks_an_event(&self) -> bool {
+        let events = store::all_events(self.gateway.folder()).await;
+        let told: BTreeSet<&str> = events.iter().filter_map(|event| event.row["model"].as_str()).collect();
+        self.mock.models().await.keys().any(|name| name != "plain" && !told.contains(format!("up/{name}").as_str()))
+    }
+
     /// Everything is stored, once. A close that could not be written is known at the next start.
     async fn judged(mut self) -> Self {
-        if self.gateway.stderr().contains(UNRECORDED) {
+        rests(&self.gateway).await;
+        if self.lacks_an_event().await {
+            self.gateway.logs(UNRECORDED).await;
             let folder = self.gateway.crash().folder;
             self.gateway = Gateway::start_in(folder, self.setup.clone()).await;
             self.restarts += 1;
+            rests(&self.gateway).await;
         }
-        rests(&self.gateway).await;
         let tally = each_once(&self.mock, self.gateway.folder(), &self.load.answered(), true).await;
         assert!(tally.interrupted <= 2 * self.restarts, "{} restarts: {tally:?}", self.restarts);
         assert_counts_agree(self.gateway.folder()).await;

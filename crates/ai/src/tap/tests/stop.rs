@@ -27,7 +27,13 @@ fn long(format: Format) -> (String, String) {
             let delta = named("content_block_delta", "\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}");
             (named("message_start", start) + &block, delta)
         }
-        other => panic!("{other:?}"),
+        Format::GenerateContent
+        | Format::Embeddings
+        | Format::EmbedContent
+        | Format::Images
+        | Format::Speech
+        | Format::Transcription
+        | Format::Moderations => panic!("{format:?}"),
     }
 }
 
