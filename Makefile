@@ -35,15 +35,18 @@ test: ## run all tests; those on the built binary, official clients included, an
 	@scripts/setup.sh test
 	cargo test $(LOCKED) --package xtask
 	cargo build $(LOCKED) $(TESTED) --bins --tests
-	$(BESIDE_POSTGRES) cargo test $(LOCKED) $(TESTED)
-	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met
+	$(BESIDE_POSTGRES) cargo test $(LOCKED) $(TESTED) -- --skip storms::
+	cargo test $(LOCKED) $(TESTED) --test e2e storms::
+	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met \
+		-- --skip storms::
+	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres cargo test $(LOCKED) $(TESTED) --test e2e storms::
 
 soak: ## the crashes, faults and outages of `make test` at length: 20 seeds, every n (takes about half an hour)
 	@scripts/setup.sh test
 	cargo build $(LOCKED) $(TESTED) --bins --tests
-	TOLLGATE_TEST_LONG=1 cargo test $(LOCKED) $(TESTED) --test e2e nth::
+	TOLLGATE_TEST_LONG=1 cargo test $(LOCKED) $(TESTED) --test e2e storms::nth::
 	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_FLEET_SEEDS=20 \
-		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture fleet:: nth:: outage::
+		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture storms:: outage::
 
 clients: ## run the official clients, and write docs/clients.md from what they did
 	@scripts/setup.sh test

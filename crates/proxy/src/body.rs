@@ -71,7 +71,8 @@ impl Drop for Body {
         if let Kind::Relay(relay) = std::mem::replace(&mut self.kind, Kind::Whole(None))
             && !relay.is_over()
         {
-            drain::read_on(relay, self._in_flight.take().map(|(pass, _)| pass));
+            let pass = self._in_flight.take().map(|(pass, _)| pass);
+            drain::read_on(pass, relay);
         }
     }
 }

@@ -79,7 +79,7 @@ impl<F: Future<Output = Response<Body>> + 'static> Drop for Outliving<F> {
 }
 
 /// Reads on what `relay` would have passed to a caller; `pass` is its place among the requests in flight.
-pub(crate) fn read_on(mut relay: Box<Relay>, pass: Option<Pass>) {
+pub(crate) fn read_on(pass: Option<Pass>, mut relay: Box<Relay>) {
     let exchange = relay.exchange();
     let (worker, on_hangup) = (exchange.at.worker.clone(), exchange.snapshot.on_hangup);
     if !relay.has_usage_to_come() || exchange.watch().is_ending() {

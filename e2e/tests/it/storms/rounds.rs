@@ -9,10 +9,10 @@ use e2e::setup::Folder;
 use e2e::{Answer, Call, Gateway, Mock, Setup, eventually};
 use tokio::task::JoinSet;
 
+use super::dice::Dice;
+use super::tally::{assert_audited, assert_counts_agree, each_once, rests};
 use crate::bodies::{CHAT, Format};
-use crate::dice::Dice;
 use crate::store;
-use crate::tally::{assert_audited, assert_counts_agree, each_once, rests};
 
 const ROUNDS: usize = 10;
 const CALLERS: usize = 16;

@@ -16,11 +16,11 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::dice::Dice;
+use super::tally::{assert_audited, assert_counts_agree, each_once, rests};
 use crate::audit::must;
 use crate::bodies::{CHAT, Format};
-use crate::dice::Dice;
 use crate::store;
-use crate::tally::{assert_audited, assert_counts_agree, each_once, rests};
 
 const CALLERS: usize = 1_000;
 /// Of a caller, one after the other. More would be a long tail of few.

@@ -12,9 +12,9 @@ use e2e::setup::Folder;
 use e2e::{Call, Gateway, Setup, eventually};
 use tokio::task::JoinSet;
 
+use super::tally::{assert_counts_agree, rests};
 use crate::bodies::{CHAT, Format};
 use crate::store;
-use crate::tally::{assert_counts_agree, rests};
 
 const QUOTA: usize = 100;
 const DAY_MICROS: i64 = 86_400_000_000;

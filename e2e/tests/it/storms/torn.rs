@@ -12,7 +12,7 @@ use e2e::setup::Folder;
 use e2e::{Gateway, Mock, Setup, at_once, eventually};
 use tokio::task::JoinSet;
 
-use crate::rounds::{Load, tell};
+use super::rounds::{Load, tell};
 use crate::store;
 
 /// Each has a last record of its own, so that a start tries as many bytes.

@@ -4,10 +4,10 @@ use e2e::faults::Shim;
 use e2e::setup::Folder;
 use e2e::{Gateway, Mock, Setup};
 
-use crate::dice::Dice;
-use crate::rounds::{Load, tell};
+use super::dice::Dice;
+use super::rounds::{Load, tell};
+use super::tally::{assert_audited, assert_counts_agree, each_once, rests};
 use crate::store;
-use crate::tally::{assert_audited, assert_counts_agree, each_once, rests};
 
 const ROUNDS: usize = 6;
 

@@ -8,8 +8,8 @@ use e2e::setup::Folder;
 use e2e::{Call, Gateway, Mock, Setup, eventually};
 use tokio::task::JoinSet;
 
-use crate::rounds::{Load, tell};
-use crate::tally::{assert_counts_agree, each_once, rests};
+use super::rounds::{Load, tell};
+use super::tally::{assert_counts_agree, each_once, rests};
 
 /// Streams of 4 s that are open while the disk is full.
 const OPEN: usize = 8;
