@@ -80,8 +80,12 @@ impl Lane {
     /// Everything is stored, once. A close that could not be written is known at the next start.
     async fn judged(mut self) -> Self {
         rests(&self.gateway).await;
-        if self.lacks_an_event().await {
-            self.gateway.logs(UNRECORDED).await;
+        // What a write of SQLite's that failed has held up comes soon; what is not recorded is told.
+        let told = eventually("every event is stored, or one could not be recorded", async || {
+            let unrecorded = self.gateway.stderr().contains(UNRECORDED);
+            (unrecorded || !self.lacks_an_event().await).then_some(unrecorded)
+        });
+        if told.await {
             let folder = self.gateway.crash().folder;
             self.gateway = Gateway::start_in(folder, self.setup.clone()).await;
             self.restarts += 1;
@@ -122,7 +126,6 @@ async fn fail_every_write(lane: u64) -> (u64, usize, usize) {
 }
 
 #[tokio::test]
-#[ignore = "fails: after a write of SQLite's that failed, an event is missing from what a reader beside the server sees; not understood yet"]
 async fn whichever_write_or_sync_fails_nothing_is_lost_or_doubled() {
     if on_postgres() {
         return;
