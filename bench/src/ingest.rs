@@ -63,7 +63,9 @@ async fn once(flags: &Flags, database: &Database) -> anyhow::Result<String> {
     let began = clock.mono();
     let (stop, stopped) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
-    tasks.spawn(store::ingest::run(node, reader, stats.clone(), async { stopped.await.unwrap_or_default() }));
+    tasks.spawn(store::ingest::run(node, (reader, Arc::default()), stats.clone(), async {
+        stopped.await.unwrap_or_default();
+    }));
     let creating = keys(store.clone(), owners, flags.keys, clock.clone());
     let watching = async {
         let mut log_bytes_max = 0;

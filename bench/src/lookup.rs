@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::{Clock, Directory, Ids, KeyHash, MasterKey, Revision, Vault};
 use anyhow::{Context, ensure};
-use meter::{BudgetId, Caller, Measure, Meter, Per, Subject};
+use meter::{BudgetId, Caller, Measure, Per, Subject};
 use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection, SqliteConnection};
@@ -102,7 +102,7 @@ fn counting(budgets: bool) -> Arc<Counting> {
         let budget = BudgetId { subject: Subject::Key(caller.key), measure: Measure::Tokens, per: Per::Day };
         vec![(budget, u64::MAX)]
     };
-    Arc::new(Counting::new(Some(Arc::new(Meter::default())), own))
+    Arc::new(Counting::new(Some((Arc::default(), Arc::default())), own))
 }
 
 /// The hash of a key that nobody knows.

@@ -42,7 +42,12 @@ pub(crate) enum Authority {
 impl Account {
     /// The cell of a budget for the period that `day` lies in, or for a later one, where that has begun: periods never go
     /// back.
-    pub(crate) fn cell(&self, (measure, per): (Measure, Per), day: Day, authority: Authority) -> Arc<Cell> {
+    pub(crate) fn cell(&self, of: (Measure, Per), day: Day, authority: Authority) -> Arc<Cell> {
+        self.begin(of, day, (authority, 0))
+    }
+
+    /// The same; where it is a new one, `spent` was spent of it before.
+    pub(crate) fn begin(&self, (measure, per): (Measure, Per), day: Day, new: (Authority, u64)) -> Arc<Cell> {
         let (slot, period) = (self.slot(measure, per), Period::of(per, day));
         let current = |cell: &Option<Arc<Cell>>| cell.as_ref().filter(|cell| cell.period() >= period).cloned();
         loop {
@@ -51,8 +56,9 @@ impl Account {
             }
             slot.rcu(|cell| {
                 current(cell).unwrap_or_else(|| {
+                    let (authority, spent) = new;
                     Arc::new(match authority {
-                        Authority::Alone => Cell::whole(period),
+                        Authority::Alone => Cell::whole(period, spent),
                         Authority::Lent => Cell::leased(period),
                     })
                 })

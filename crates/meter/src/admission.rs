@@ -166,15 +166,16 @@ impl Meter {
         self.cell(budget).filter(|cell| cell.period() == period).map_or(0, |cell| cell.used())
     }
 
-    /// Counts what was spent of a budget before this process began, in the period of `day`.
-    pub fn restore(&self, budget: BudgetId, day: Day, spent: u64) {
+    /// Begins to count a budget of which `spent` was spent in the period of `day` before; one that is counted since that period
+    /// or a later one goes on.
+    pub fn begin(&self, budget: BudgetId, day: Day, spent: u64) {
         let account = match budget.subject {
             Subject::Key(no) => self.accounts.keys.get(no),
             Subject::User(no) => self.accounts.users.get(no),
             Subject::Plan(id) => self.accounts.plans.get(id),
             Subject::Global => self.accounts.everybody.clone(),
         };
-        account.cell((budget.measure, budget.per), day, self.authority).carry(spent);
+        account.begin((budget.measure, budget.per), day, (self.authority, spent));
     }
 
     /// How many reservations were taken, how they ended, and of how much.

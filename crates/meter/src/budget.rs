@@ -39,6 +39,16 @@ impl Charge {
         }
     }
 
+    /// The rest without `other`; no part is less than nothing.
+    #[must_use]
+    pub const fn less(&self, other: &Self) -> Self {
+        Self {
+            credits: self.credits.saturating_sub(other.credits),
+            tokens: self.tokens.saturating_sub(other.tokens),
+            money: self.money.saturating_sub(other.money),
+        }
+    }
+
     /// The larger of both, part by part.
     #[must_use]
     pub fn or_more(&self, other: &Self) -> Self {

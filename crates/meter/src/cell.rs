@@ -70,10 +70,10 @@ pub enum By {
 }
 
 impl Cell {
-    /// A cell of which everything may be used here: the limit alone decides.
+    /// A cell of which everything may be used here: the limit alone decides. `spent` of it was spent before.
     #[must_use]
-    pub(crate) const fn whole(period: Period) -> Self {
-        Self::new(period, u64::MAX)
+    pub(crate) const fn whole(period: Period, spent: u64) -> Self {
+        Self { used: AtomicU64::new(spent), spent: AtomicU64::new(spent), ..Self::new(period, u64::MAX) }
     }
 
     /// A cell of which nothing may be used before a lease grants it.
@@ -185,12 +185,6 @@ impl Cell {
         // After `used`, of which it is a part.
         add(&self.spent, actual);
         actual > held
-    }
-
-    /// Counts what was spent before this process began.
-    pub(crate) fn carry(&self, spent: u64) {
-        add(&self.used, spent);
-        add(&self.spent, spent);
     }
 
     /// Restricts this cell to `to`, or to what is used by now, where that is more; answers which.

@@ -22,6 +22,9 @@ pub(crate) struct Lane {
     /// Records and their bytes from where this run began to read until `published`.
     records: AtomicU64,
     bytes: AtomicU64,
+    /// The same of what is released.
+    released_records: AtomicU64,
+    released_bytes: AtomicU64,
     /// Requests whose close is still to come, by this lane's writer.
     opens: AtomicU32,
     /// How many closes the segments that are made hold.
@@ -70,6 +73,8 @@ impl Lane {
             synced: AtomicU64::new(published.pack()),
             records: AtomicU64::new(tally.records),
             bytes: AtomicU64::new(tally.bytes),
+            released_records: AtomicU64::new(0),
+            released_bytes: AtomicU64::new(0),
             opens: AtomicU32::new(0),
             ahead: AtomicU32::new(ahead),
             next: Mutex::new(next),
@@ -98,6 +103,18 @@ impl Lane {
     /// What is published; it may lag behind [`Lane::published`] or run ahead of it by a record.
     pub(crate) fn tally(&self) -> Tally {
         Tally { records: self.records.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+    }
+
+    /// What is published and not released.
+    pub(crate) fn waiting(&self) -> Tally {
+        let released = [&self.released_records, &self.released_bytes].map(|word| word.load(Ordering::Acquire));
+        let Tally { records, bytes } = self.tally();
+        Tally { records: records.saturating_sub(released[0]), bytes: bytes.saturating_sub(released[1]) }
+    }
+
+    pub(crate) fn note_released(&self, tally: Tally) {
+        self.released_records.store(tally.records, Ordering::Release);
+        self.released_bytes.store(tally.bytes, Ordering::Release);
     }
 
     /// Shows the reader all that is written before `position`; called by the lane's one writer.

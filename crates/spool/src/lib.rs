@@ -33,7 +33,7 @@ pub use opened::{Interrupted, Opened};
 pub use opening::{Opening, Spool};
 pub use options::{Options, SEGMENT_BYTES};
 pub use position::Position;
-pub use reader::{Batch, Depth, Reader};
+pub use reader::{Batch, Depth, Level, Reader};
 pub use record::Record;
 pub use recovery::{Cut, Lost, Skipped};
 pub use sync::Durable;

@@ -73,6 +73,10 @@ struct End {
     tally: Tally,
 }
 
+/// How many records wait to be released, and their bytes, at any moment and from any thread.
+#[derive(Debug, Clone)]
+pub struct Level(Vec<Arc<Lane>>);
+
 /// How much waits to be released.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
@@ -84,6 +88,17 @@ pub struct Depth {
     pub oldest: Option<Timestamp>,
     /// Bytes of all segments on the disk, those made ahead included.
     pub allocated_bytes: u64,
+}
+
+impl Level {
+    /// Records that wait by now, and their bytes.
+    #[must_use]
+    pub fn waiting(&self) -> (u64, u64) {
+        self.0
+            .iter()
+            .map(|lane| lane.waiting())
+            .fold((0, 0), |(records, bytes), lane| (records + lane.records, bytes + lane.bytes))
+    }
 }
 
 impl Batch {
@@ -241,6 +256,7 @@ impl Reader {
                 }
                 reading.released = end.position;
                 reading.tally = end.tally;
+                reading.lane.note_released(end.tally);
             }
         }
         for reading in &mut self.lanes {
@@ -251,16 +267,26 @@ impl Reader {
         removed
     }
 
+    /// Who tells how much waits.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        Level(self.lanes.iter().map(|reading| reading.lane.clone()).collect())
+    }
+
+    /// Where each lane ends by now.
+    #[must_use]
+    pub fn ends(&self) -> Vec<Position> {
+        self.lanes.iter().map(|reading| reading.lane.published()).collect()
+    }
+
     /// How much waits to be released.
     ///
     /// # Errors
     /// As [`Reader::next_batch`]: the oldest record's header is read from its file.
     pub fn depth(&mut self) -> Result<Depth, SpoolError> {
-        let mut depth = Depth { allocated_bytes: self.folder.allocated(), ..Depth::default() };
+        let (records, bytes) = self.level().waiting();
+        let mut depth = Depth { records, bytes, allocated_bytes: self.folder.allocated(), oldest: None };
         for reading in &mut self.lanes {
-            let (published, released) = (reading.lane.tally(), reading.tally);
-            depth.records += published.records.saturating_sub(released.records);
-            depth.bytes += published.bytes.saturating_sub(released.bytes);
             let mut oldest = None;
             walk(&self.folder, reading, &mut self.buffer, |frame, file, at| {
                 if frame.kind().map_err(|why| undecodable(why, file, at))? == Kind::End {

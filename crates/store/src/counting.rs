@@ -3,24 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::StoreError;
+use crate::ingest::Backlog;
+use crate::store::Store;
 use access::{BudgetId, Principal};
 use meter::budget::Period;
 use meter::{Caller, Meter};
-use tokio::sync::Mutex;
-
-use crate::error::StoreError;
-use crate::store::Store;
 
 /// The budgets that a caller is held to beside those of the store, with how much each holds.
 type Everywhere = dyn Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync;
 
 /// What callers are held to.
 pub struct Counting {
-    /// `None` where nothing is counted here, or only what leases grant.
-    meter: Option<Arc<Meter>>,
+    /// Who counts, and what the store does not know of yet; `None` where nothing is counted here, or only what leases grant.
+    meter: Option<(Arc<Meter>, Arc<Backlog>)>,
     everywhere: Box<Everywhere>,
-    /// Held while one is summed, so that nothing is counted twice.
-    one_at_a_time: Mutex<()>,
 }
 
 impl fmt::Debug for Counting {
@@ -37,39 +34,37 @@ impl Default for Counting {
 }
 
 impl Counting {
-    /// Callers are held to what `everywhere` says too; `meter` counts what they use, where it decides alone.
+    /// Callers are held to what `everywhere` says too; the meter counts what they use, where it decides alone.
     pub fn new(
-        meter: Option<Arc<Meter>>,
+        meter: Option<(Arc<Meter>, Arc<Backlog>)>,
         everywhere: impl Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync + 'static,
     ) -> Self {
-        Self { meter, everywhere: Box::new(everywhere), one_at_a_time: Mutex::new(()) }
+        Self { meter, everywhere: Box::new(everywhere) }
     }
 
     /// `principal` with all of its budgets, each counted from the begin of its period on.
     ///
-    /// What is in the spool when a budget is met first, or under way then, is not in it.
+    /// What came into the spool since the start, or is under way, when a budget is new, is not in it.
     pub(crate) async fn hold(&self, store: &Store, principal: Principal) -> Result<Principal, StoreError> {
         let everywhere = (self.everywhere)(Caller::from(&principal));
         let budgets: Arc<[_]> = principal.budgets.iter().copied().chain(everywhere).collect();
-        if let Some(meter) = &self.meter {
+        if let Some((meter, backlog)) = &self.meter {
             for (budget, _) in budgets.iter() {
-                self.count(store, meter, *budget).await?;
+                // What has a cell was counted since then.
+                if meter.cell(*budget).is_none() {
+                    count(store, (meter, backlog), *budget).await?;
+                }
             }
         }
         Ok(Principal { budgets, ..principal })
     }
+}
 
-    async fn count(&self, store: &Store, meter: &Meter, budget: BudgetId) -> Result<(), StoreError> {
-        // What has a cell was counted since then.
-        if meter.cell(budget).is_some() {
-            return Ok(());
-        }
-        let _held = self.one_at_a_time.lock().await;
-        if meter.cell(budget).is_none() {
-            let today = store.clock().now().day();
-            let spent = store.charge_of(budget.subject, Period::of(budget.per, today)).await?;
-            meter.restore(budget, today, spent.of(budget.measure));
-        }
-        Ok(())
-    }
+async fn count(store: &Store, (meter, backlog): (&Meter, &Backlog), budget: BudgetId) -> Result<(), StoreError> {
+    let today = store.clock().now().day();
+    let period = Period::of(budget.per, today);
+    let waiting = backlog.waiting().await;
+    let spent = store.charge_of(budget.subject, period).await?.and(&waiting.charge_of(budget.subject, period));
+    meter.begin(budget, today, spent.of(budget.measure));
+    Ok(())
 }

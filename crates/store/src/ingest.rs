@@ -4,6 +4,7 @@
 //! writes; what lies before it is written already. An event counts once by its id too. A segment of the spool is released
 //! only when what was committed of it survives a power cut.
 
+mod backlog;
 mod carried;
 mod checkpoint;
 mod fold;
@@ -32,6 +33,7 @@ use checkpoint::Checkpoints;
 use names::Names;
 use write::Rows;
 
+pub use backlog::{Backlog, Gathered};
 pub(crate) use insert::{Insert, Values};
 
 /// Records in one transaction; fewer where it would take too long ([`Pace`]).
@@ -63,11 +65,8 @@ pub struct IngestStats {
     pub events: AtomicU64,
     /// Batches that could not be read or written, each attempt counted.
     pub failures: AtomicU64,
-    /// Records that wait in the spool, as of the last batch.
-    pub waiting_records: AtomicU64,
-    /// Their bytes.
-    pub waiting_bytes: AtomicU64,
-    /// When the oldest of them was written, in microseconds since the Unix epoch; 0 when none waits.
+    /// When the oldest record in the spool was written, as of the last batch, in microseconds since the Unix epoch; 0 when none
+    /// waits.
     pub oldest_micros: AtomicU64,
     /// How long the oldest event of the last batch that had any had waited when it was stored, in microseconds.
     pub lag_micros: AtomicU64,
@@ -98,10 +97,15 @@ async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, Store
     Ok(rows.into_iter().map(position).collect())
 }
 
-/// Drains the spool until `cancel` is done, and gives the reader back. While it keeps up, a record waits for 100 ms and
-/// the batch before it. What fails is tried again, ever more slowly; records wait in the spool. Files are read off the
+/// Drains the spool until `cancel` is done, and gives the reader back; what it begins with is in `backlog`. While it keeps up, a
+/// record waits for 100 ms and the batch before it. What fails is tried again, ever more slowly; records wait in the spool. Files are read off the
 /// async threads, but for the last release.
-pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: impl Future<Output = ()>) -> Reader {
+pub async fn run(
+    node: Node,
+    (reader, backlog): (Reader, Arc<Backlog>),
+    stats: Arc<IngestStats>,
+    cancel: impl Future<Output = ()>,
+) -> Reader {
     let mut reader = reader;
     let store = node.store();
     let (mut names, mut carried) = (Names::default(), Carried::default());
@@ -122,7 +126,7 @@ pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: im
             tracing::warn!(%error, cause = causes(&error), "the spool cannot grow; it is tried again");
         }
         let written = match batch {
-            Ok(read) => write(&node, read, (&mut names, &mut carried), &stats).await,
+            Ok(read) => write(&node, (read, &backlog), (&mut names, &mut carried), &stats).await,
             Err(error) => Err(error),
         };
         checkpoints.turn(store, written.as_ref().is_ok_and(|written| written.records > 0)).await;
@@ -160,9 +164,10 @@ pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: im
 /// [`IngestError`]; what was not written waits in the spool.
 pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Result<(), IngestError> {
     let (mut names, mut carried) = (Names::default(), Carried::default());
+    let backlog = Backlog::default();
     loop {
         let read = Read::next(reader, BATCH_RECORDS_MAX)?;
-        let written = write(node, read, (&mut names, &mut carried), stats).await?;
+        let written = write(node, (read, &backlog), (&mut names, &mut carried), stats).await?;
         release(node.store(), reader, &written.batch)?;
         note_depth(reader, stats);
         if written.records == 0 {
@@ -200,7 +205,7 @@ struct Written {
 
 async fn write(
     node: &Node,
-    read: Read,
+    (read, backlog): (Read, &Backlog),
     known: (&mut Names, &mut Carried),
     stats: &IngestStats,
 ) -> Result<Written, IngestError> {
@@ -216,7 +221,11 @@ async fn write(
     let mut rows = Rows { records: batch.places().zip(read).collect(), read: batch.positions().collect(), carried };
     let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
+        let leaving = backlog.leaving(&rows.records).await;
         took = rows.write(node, known).await?;
+        if let Some(leaving) = leaving {
+            leaving.stored();
+        }
         let store = node.store();
         let now = store.clock().now();
         store.last_use().note_all(rows.uses(now));
@@ -265,8 +274,6 @@ async fn turn(
 fn note_depth(reader: &mut Reader, stats: &IngestStats) {
     // What cannot be read here cannot be read as a batch either, and is reported there.
     if let Ok(depth) = reader.depth() {
-        stats.waiting_records.store(depth.records, Ordering::Relaxed);
-        stats.waiting_bytes.store(depth.bytes, Ordering::Relaxed);
         stats.oldest_micros.store(depth.oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
     }
 }

@@ -18,6 +18,8 @@ mod counting;
 mod dialect;
 pub mod directory;
 pub mod error;
+#[cfg(test)]
+mod fixture;
 pub mod identity;
 pub mod ingest;
 pub mod last_use;
@@ -50,7 +52,7 @@ pub use budgets::{BUDGETS_MAX, BudgetHolder, StoredBudget};
 pub use counting::Counting;
 pub use error::{StoreError, TEXT_CHARS_MAX, is_fit_text};
 pub use identity::{Identity, IdentityKey, IdentityUser};
-pub use ingest::{IngestError, IngestStats};
+pub use ingest::{Backlog, Gathered, IngestError, IngestStats};
 pub use leases::{LeaseStats, Leasing};
 pub use lender::stranded::OpenLease;
 pub use lender::untold::Untold;

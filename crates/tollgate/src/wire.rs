@@ -146,11 +146,12 @@ async fn join(
         store: kept.node.store().clone(),
         node: kept.node,
     };
-    let keys = services.start(&base).await?;
+    let backlog = kept.counted.as_ref().map(|counted| counted.backlog.clone()).unwrap_or_default();
+    let keys = services.start(&base, &backlog).await?;
     let (mut proxying, mut lessee) = (None, None);
     if let (Some(counted), Some(listeners)) = (kept.counted, doors.proxy) {
         parts::tell_interrupted(&base, &counted.interrupted);
-        services.ingest(&base, counted.reader, counted.stats);
+        services.ingest(&base, (counted.reader, backlog), counted.stats);
         let strangers = services.strangers(&base);
         if base.store.is_shared() {
             lessee = Some(Lessee::start(&base.live.load(), &base.node, &base.metrics));

@@ -10,6 +10,7 @@
 mod accounts;
 mod audit;
 mod auth;
+mod backlog;
 mod bodies;
 mod budgets;
 mod bytes;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use access::token::Signer;
 use access::{
-    ApiKey, Clock, Day, Directory, Ids, KeyId, MasterKey, NanoUsd, Plan, PlanId, RequestId, Revision, Secret,
-    Timestamp, UserId, UserNo, UserStatus, Vault,
+    ApiKey, Clock, Day, Directory, Ids, KeyBounds, KeyId, MasterKey, Mono, NanoUsd, Plan, PlanId, RequestId, Revision,
+    Secret, Timestamp, UserId, UserNo, UserStatus, Vault,
 };
 use config::Live;
 use control::{Limits, Serves, State};
-use meter::{Attempt, BudgetId, Caller, Charge, Meter, Outcome, Source, Subject, Usage, UsageEvent};
+use meter::{Ask, Attempt, Caller, Charge, Meter, Outcome, Source, Terms, Usage, UsageEvent};
 use serde_json::Value;
 use spool::{Record, Spool};
 use store::ingest::IngestStats;
@@ -73,10 +73,11 @@ pub(crate) fn defaults() -> config::Snapshot {
 
 impl World {
     /// Credits that the live meter knows of: the key's, and its user's.
-    pub(crate) fn has_spent(&self, Caller { user, key, .. }: Caller, day: Day, credits: u64) {
-        for subject in [Subject::Key(key), Subject::User(user)] {
-            self.meter.restore(BudgetId::credits_a_day(subject), day, credits);
-        }
+    pub(crate) fn has_spent(&self, caller: Caller, day: Day, credits: u64) {
+        let (plan, bounds) = (Plan::unlimited("any"), KeyBounds::default());
+        let limits = self.meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[] });
+        let ask = Ask { limits: &limits, charge: Some(Charge::credits(credits)), at: day.start(), now: Mono(1) };
+        self.meter.admit(&ask).unwrap().commit(ask.at).settle_as_reserved();
     }
 
     pub(crate) async fn start() -> Self {

@@ -294,8 +294,8 @@ fn sweep_forgets_what_is_over_but_not_what_is_held_or_counts_for_the_month() {
     spend(&meter, &ask(&held, 1)).unwrap();
     let (idle, monthly) = (credits_of(Subject::User(UserNo(2))), Subject::User(UserNo(3)));
     let monthly = BudgetId { subject: monthly, measure: Measure::Money, per: Per::Month };
-    meter.restore(idle, AT.day(), 5);
-    meter.restore(monthly, AT.day(), 6);
+    meter.begin(idle, AT.day(), 5);
+    meter.begin(monthly, AT.day(), 6);
     let tomorrow = AT.day().next();
     meter.sweep(AT.day());
     assert_eq!(meter.used(idle, AT.day()), 5);

@@ -12,7 +12,7 @@ fn period() -> Period {
 
 #[test]
 fn the_limit_holds_exactly_its_units() {
-    let cell = Cell::whole(period());
+    let cell = Cell::whole(period(), 0);
     for used in 1..=100 {
         assert_eq!(cell.take(1, Some(100), NOW), Ok(used));
     }
@@ -26,7 +26,7 @@ fn the_limit_holds_exactly_its_units() {
 
 #[test]
 fn what_was_held_and_not_used_goes_back_and_what_was_used_beyond_it_counts() {
-    let cell = Cell::whole(period());
+    let cell = Cell::whole(period(), 0);
     cell.take(10, Some(10), NOW).unwrap();
     assert!(!cell.settle(10, 4));
     assert_eq!((cell.used(), cell.spent()), (4, 4));
@@ -38,11 +38,11 @@ fn what_was_held_and_not_used_goes_back_and_what_was_used_beyond_it_counts() {
 
 #[test]
 fn a_count_never_wraps() {
-    let cell = Cell::whole(period());
+    let cell = Cell::whole(period(), 0);
     cell.take(1, Some(u64::MAX), NOW).unwrap();
     cell.settle(1, u64::MAX);
     assert_eq!(cell.take(1, Some(u64::MAX), NOW), Err(Short { used: u64::MAX, by: By::Limit }));
-    cell.carry(u64::MAX);
+    cell.settle(0, 1);
     assert_eq!((cell.used(), cell.spent()), (u64::MAX, u64::MAX));
     assert_eq!(cell.take(1, None, NOW), Err(Short { used: u64::MAX, by: By::Limit }));
 }
@@ -66,7 +66,7 @@ fn a_lease_allows_what_it_granted_until_its_deadline() {
 
 #[test]
 fn threads_never_take_more_than_the_limit() {
-    let cell = Cell::whole(period());
+    let cell = Cell::whole(period(), 0);
     let taken: u64 = std::thread::scope(|scope| {
         let takers: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| (0..2_000).map(|_| u64::from(cell.take(1, Some(1_000), NOW).is_ok())).sum::<u64>()))
@@ -118,7 +118,7 @@ fn what_a_holder_restricts_itself_to_is_never_passed_by_racing_takers() {
 proptest! {
     #[test]
     fn a_cell_is_a_sum(steps in prop::collection::vec((0_u8..4, 0_u64..20, 0_u64..30), 1..60)) {
-        let cell = Cell::whole(period());
+        let cell = Cell::whole(period(), 0);
         let (mut held, mut spent, limit) = (Vec::new(), 0, 100);
         for (step, amount, actual) in steps {
             match step {

@@ -50,8 +50,8 @@ pub(super) struct Blocks {
     current: RefCell<FxHashMap<(Caller, Day), Rc<Block>>>,
     /// Nothing is taken from these any more: bounded by what is in flight, and by what is opened in 10 ms.
     retired: RefCell<Vec<Rc<Block>>>,
-    /// What is to be closed, and by what: bounded by what the spool has open.
-    closes: RefCell<VecDeque<(RequestId, Vec<Counts>)>>,
+    /// Closes that the spool did not take yet: bounded by what it has open.
+    closes: RefCell<VecDeque<Record>>,
     /// There is something to write.
     filled: Rc<Notify>,
 }
@@ -71,9 +71,10 @@ struct Block {
 impl Ahead {
     /// It was sent, and came to this.
     pub(crate) fn count(mut self, more: Counts) {
-        let key = |one: &Counts| (one.route.clone(), one.status_class, one.minute);
+        let is_like =
+            |one: &Counts| (&one.route, one.status_class, one.minute) == (&more.route, more.status_class, more.minute);
         let mut counts = self.block.counts.borrow_mut();
-        match counts.iter_mut().find(|one| key(one) == key(&more)) {
+        match counts.iter_mut().find(|one| is_like(one)) {
             Some(one) => {
                 one.requests += more.requests;
                 one.credits += more.credits;
@@ -183,7 +184,8 @@ impl Blocks {
                 worker.spool.borrow_mut().append(&Record::Open(rest.clone()))?;
                 *opened = rest;
             }
-            self.closes.borrow_mut().push_back((id, counts.drain(..now).collect()));
+            let counts = counts.drain(..now).collect();
+            self.closes.borrow_mut().push_back(Record::Counted { id: id.0, counts });
             block.left.set(0);
             if later == 0 {
                 return Ok(true);
@@ -192,13 +194,13 @@ impl Blocks {
     }
 
     fn close(&self, worker: &Worker) -> bool {
-        while let Some((id, counts)) = self.closes.borrow_mut().pop_front() {
-            let record = Record::Counted { id: id.0, counts: counts.clone() };
-            if let Err(error) = worker.spool.borrow_mut().append(&record) {
+        let mut closes = self.closes.borrow_mut();
+        while let Some(close) = closes.front() {
+            if let Err(error) = worker.spool.borrow_mut().append(close) {
                 tracing::error!(%error, "counts cannot be recorded yet");
-                self.closes.borrow_mut().push_front((id, counts));
                 return false;
             }
+            closes.pop_front();
         }
         true
     }

@@ -2,11 +2,12 @@ use access::{
     ApiKey, KeyBounds, MasterKey, Measure, NanoUsd, Per, Plan, PlanId, RequestId, Secret, TicketHash, Timestamp,
     UserId, Vault,
 };
-use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, Usage, UsageEvent};
+use meter::{Attempt, Caller, Counts, Source, Usage, UsageEvent};
 use spool::{Record, Spool};
 
 use super::*;
 use crate::dialect::catalogue;
+use crate::fixture;
 use crate::store::tests::Place;
 use crate::{
     Actor, BudgetHolder, By, Credential, Email, IngestStats, NewKey, NewLink, NewProviderKey, NewSession, NewUser,
@@ -109,24 +110,8 @@ fn event(store: &Store, caller: Option<Caller>, attempts: usize) -> UsageEvent {
         first_byte_us: None,
         duration_us: 48,
     };
-    UsageEvent {
-        id: RequestId(store.new_id()),
-        caller,
-        started_at: NOW,
-        day: NOW.day(),
-        charge: Charge::credits(1),
-        route: "ai".into(),
-        format: Some("chat".into()),
-        model: Some("fast".into()),
-        streamed: true,
-        status: 200,
-        outcome: Outcome::Completed,
-        request_bytes: 36,
-        response_bytes: 37,
-        duration_us: 38,
-        attempts: vec![attempt; attempts],
-        refusal: None,
-    }
+    let event = fixture::event(RequestId(store.new_id()), caller, NOW);
+    UsageEvent { attempts: vec![attempt; attempts], ..event }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 mod carried;
+mod neighbours;
 mod refused;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use sqlx::AssertSqlSafe;
 use super::*;
 use crate::Options;
 use crate::dialect::{Kind, catalogue};
+use crate::fixture;
 use crate::store::tests::Place;
 
 const PLACE: Position = Position { lane: 0, segment: 1, offset: 9 };
@@ -47,23 +49,13 @@ fn attempt() -> Attempt {
 }
 
 fn event() -> UsageEvent {
+    let caller = Caller { user: UserNo(31), key: KeyNo(32), plan: PlanId::NIL };
     UsageEvent {
-        id: id(),
-        caller: Some(Caller { user: UserNo(31), key: KeyNo(32), plan: PlanId::NIL }),
-        started_at: Timestamp(33),
         day: Day(34),
         charge: Charge { credits: 35, tokens: 36, money: 37 },
-        route: "ai".into(),
-        format: Some("chat".into()),
-        model: Some("fast".into()),
-        streamed: true,
-        status: 200,
         outcome: Outcome::CallerGone,
-        request_bytes: 36,
-        response_bytes: 37,
-        duration_us: 38,
         attempts: vec![attempt()],
-        refusal: None,
+        ..fixture::event(id(), Some(caller), Timestamp(33))
     }
 }
 
@@ -327,203 +319,22 @@ async fn what_was_committed_though_it_was_reported_as_failed_is_not_counted_agai
         spool.writers[0].append(&counts(1)).unwrap();
         spool.writers[1].append(&counts(10)).unwrap();
         let before = Read::next(&mut spool.reader, 9).unwrap();
-        write(&node, Read::next(&mut spool.reader, 9).unwrap(), (&mut names, &mut Carried::default()), &stats)
-            .await
-            .unwrap();
+        write(
+            &node,
+            (Read::next(&mut spool.reader, 9).unwrap(), &Backlog::default()),
+            (&mut names, &mut Carried::default()),
+            &stats,
+        )
+        .await
+        .unwrap();
         // Not released: the same again, and one more behind it in a lane.
         spool.writers[0].append(&counts(100)).unwrap();
         let longer = Read::next(&mut spool.reader, 9).unwrap();
         assert_eq!(longer.batch.records.len(), 3);
-        write(&node, longer, (&mut names, &mut Carried::default()), &stats).await.unwrap();
+        write(&node, (longer, &Backlog::default()), (&mut names, &mut Carried::default()), &stats).await.unwrap();
         assert_eq!(counted().await, ["111"]);
         let ingested = node.ingested().await.unwrap();
-        write(&node, before, (&mut names, &mut Carried::default()), &stats).await.unwrap();
+        write(&node, (before, &Backlog::default()), (&mut names, &mut Carried::default()), &stats).await.unwrap();
         assert_eq!((counted().await, node.ingested().await.unwrap()), (vec!["111".to_owned()], ingested));
     }
-}
-
-#[tokio::test]
-async fn no_segment_is_removed_before_the_disk_has_what_was_ingested() {
-    let place = Place::sqlite();
-    let (folder, store) = (&place.folder, place.open().await);
-    let node = place.join(&store).await;
-    let mut spool = spool(folder.path());
-    let stats = IngestStats::default();
-    let first = folder.path().join("spool/0000-0000000001.spool");
-    for _ in 0..60 {
-        spool.writers[0].append(&Record::Event(event())).unwrap();
-    }
-    // A log that cannot be opened stands for a disk that cannot sync; the database itself has it open.
-    let (log, away) = (folder.path().join("tollgate.db-wal"), folder.path().join("away"));
-    std::fs::rename(&log, &away).unwrap();
-    std::os::unix::fs::symlink(&log, &log).unwrap();
-    let failed = drain(&node, &mut spool.reader, &stats).await;
-    assert!(matches!(failed, Err(IngestError::Store(StoreError::Database(sqlx::Error::Io(_))))), "{failed:?}");
-    assert!(node.ingested().await.is_err());
-    assert!(first.exists());
-    std::fs::remove_file(&log).unwrap();
-    std::fs::rename(&away, &log).unwrap();
-    drain(&node, &mut spool.reader, &stats).await.unwrap();
-    assert!(!first.exists());
-    assert_eq!(table(&store, "usage_events").await.len(), 60);
-}
-
-#[tokio::test]
-async fn ingest_goes_on_when_a_full_disk_has_room_again() {
-    let place = Place::sqlite();
-    let (folder, store) = (&place.folder, place.open().await);
-    let node = place.join(&store).await;
-    let mut spool = spool(folder.path());
-    let (mut names, stats) = (Names::default(), IngestStats::default());
-    let mut transaction = store.begin().await.unwrap();
-    let (pages,): (i64,) = transaction.query("PRAGMA page_count").one().await.unwrap();
-    transaction.query(AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).run().await.unwrap();
-    transaction.commit().await.unwrap();
-    let mut stored = 0;
-    let full = loop {
-        spool.writers[0]
-            .append(&Record::Event(UsageEvent { model: Some(id().to_string().into()), ..event() }))
-            .unwrap();
-        match write(&node, Read::next(&mut spool.reader, 9).unwrap(), (&mut names, &mut Carried::default()), &stats)
-            .await
-        {
-            Ok(written) => spool.reader.release(&written.batch).unwrap(),
-            Err(error) => break causes(&error),
-        }
-        stored += 1;
-    };
-    assert!(full.contains("full"), "{full}");
-    // The bound is the connection's: whichever comes next has room, as a disk that was cleared.
-    let cleared = async {
-        let mut transaction = store.begin().await?;
-        transaction.query("PRAGMA max_page_count = 1000000").run().await?;
-        Ok::<_, StoreError>(transaction.commit().await?)
-    };
-    cleared.await.unwrap();
-    drain(&node, &mut spool.reader, &stats).await.unwrap();
-    assert_eq!(table(&store, "usage_events").await.len(), stored + 1);
-}
-
-#[tokio::test]
-async fn a_server_whose_disk_is_full_keeps_nothing_of_a_batch() {
-    let place = Place::postgres().await;
-    let store = place.open().await;
-    let node = place.join(&store).await;
-    let mut spool = spool(place.folder.path());
-    let stats = IngestStats::default();
-    spool.writers[0].append(&Record::Event(event())).unwrap();
-    spool.writers[1].append(&counts(7)).unwrap();
-    // What PostgreSQL says where a table cannot grow (SQLSTATE 53100, disk_full).
-    for table_that_grows in ["usage_counts", "daily_usage", "ingested"] {
-        refuse(&store, table_that_grows, "53100").await;
-        let error = drain(&node, &mut spool.reader, &stats).await.unwrap_err();
-        assert!(matches!(error, IngestError::Store(StoreError::Full(_))), "{error:?}");
-        for empty in ["usage_events", "usage_counts", "daily_usage", "names", "ingested"] {
-            assert_eq!(table(&store, empty).await, [], "{empty}");
-        }
-        allow(&store, table_that_grows).await;
-    }
-    drain(&node, &mut spool.reader, &stats).await.unwrap();
-    assert_eq!(table(&store, "usage_events").await.len(), 1);
-    assert_eq!(table(&store, "usage_counts").await[0]["requests"], "7");
-}
-
-#[tokio::test]
-async fn of_two_servers_with_one_nodes_id_the_later_one_writes() {
-    for place in Place::both().await {
-        let store = place.open().await;
-        let earlier = place.join(&store).await;
-        let mut spool = spool(place.folder.path());
-        let stats = IngestStats::default();
-        spool.writers[0].append(&counts(1)).unwrap();
-        drain(&earlier, &mut spool.reader, &stats).await.unwrap();
-        let later = place.join(&store).await;
-        assert_eq!((later.id(), later.incarnation()), (earlier.id(), earlier.incarnation() + 1));
-        spool.writers[0].append(&counts(10)).unwrap();
-        let refused = drain(&earlier, &mut spool.reader, &stats).await.unwrap_err();
-        assert!(matches!(refused, IngestError::Store(StoreError::Superseded)), "{refused:?}");
-        assert_eq!(table(&store, "usage_counts").await[0]["requests"], "1");
-        drain(&later, &mut spool.reader, &stats).await.unwrap();
-        assert_eq!(table(&store, "usage_counts").await[0]["requests"], "11");
-    }
-}
-
-/// A spool of so many events of 100 users, ingested while `beside` goes on.
-async fn ingest_beside<T>(store: &Store, place: &Place, events: u64, beside: impl AsyncFnOnce(&IngestStats) -> T) -> T {
-    let node = place.join(store).await;
-    let options = spool::Options { size_bytes_max: 64 << 20, segment_bytes: 1 << 20, lanes: 1 };
-    let mut spool = Spool::open(&place.folder.path().join("spool"), options, &[]).unwrap();
-    for nth in 0..events {
-        let caller =
-            Some(Caller { user: UserNo(i64::try_from(nth % 100).unwrap()), key: KeyNo(32), plan: PlanId::NIL });
-        spool.writers[0].append(&Record::Event(UsageEvent { id: id(), caller, ..event() })).unwrap();
-    }
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let stats = Arc::new(IngestStats::default());
-    let stopped = async { stopped.await.unwrap_or_default() };
-    let ingesting = Box::pin(run(node, spool.reader, stats.clone(), stopped));
-    let story = async {
-        let told = beside(&stats).await;
-        while stats.events.load(Ordering::Relaxed) < events {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        stop.send(()).unwrap();
-        told
-    };
-    tokio::join!(ingesting, story).1
-}
-
-#[tokio::test]
-async fn a_write_of_the_api_waits_for_one_transaction_of_ingest_at_the_most() {
-    const EVENTS: u64 = 20_000;
-    for place in Place::both().await {
-        let store = place.open().await;
-        let waited = ingest_beside(&store, &place, EVENTS, async |stats| {
-            let ingested = || stats.events.load(Ordering::Relaxed);
-            let mut waited = Vec::new();
-            while ingested() < EVENTS / 2 {
-                let before = ingested();
-                let change = store.change().await.unwrap();
-                waited.push(ingested() - before);
-                drop(change);
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            waited
-        })
-        .await;
-        // One that is under way, and one that asked before us. A busy machine may run ingest before we have asked at all.
-        let bound = 2 * u64::try_from(BATCH_RECORDS_MAX).unwrap();
-        let within = waited.iter().filter(|events| **events <= bound).count();
-        assert!(waited.len() > 4 && 4 * within >= 3 * waited.len(), "{waited:?}");
-    }
-}
-
-#[tokio::test]
-async fn the_log_stays_small_while_others_read() {
-    // Without checkpoints of its own it grew to 170 MB; with them to 35 to 60 MB on a machine that does nothing else.
-    const EVENTS: u64 = 80_000;
-    let place = Place::sqlite();
-    let store = Store::open(Options { clock: Clock::system(), ..place.options(true) }).await.unwrap();
-    let log = place.folder.path().join("tollgate.db-wal");
-    let read = async || {
-        // One that begins before another ends, so that somebody always reads.
-        let mut reading = store.snapshot().await.unwrap();
-        for _ in 0..20 {
-            let _: (i64,) = reading.query("SELECT count(*) FROM daily_usage").one().await.unwrap();
-            let next = store.snapshot().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            reading.rollback().await.unwrap();
-            reading = next;
-        }
-    };
-    let largest = ingest_beside(&store, &place, EVENTS, async |stats| {
-        let mut largest = 0;
-        while stats.events.load(Ordering::Relaxed) < EVENTS {
-            read().await;
-            largest = largest.max(std::fs::metadata(&log).unwrap().len());
-        }
-        largest
-    })
-    .await;
-    assert!(largest < 130 << 20, "{largest}");
 }

@@ -10,6 +10,7 @@ use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::dialect::Kind;
+use crate::fixture;
 use crate::ingest::{IngestStats, drain};
 use crate::node::Node;
 use crate::retention::{Keep, RetentionStats, Rounds};
@@ -40,23 +41,12 @@ impl Made {
     pub(super) fn event(&mut self, caller: Option<Caller>, attempts: Vec<Attempt>) -> UsageEvent {
         self.clock.advance(Duration::from_millis(1));
         let at = self.clock.now();
+        let event = fixture::event(RequestId(self.ids.next_uuid()), caller, at);
         UsageEvent {
-            id: RequestId(self.ids.next_uuid()),
-            caller,
-            started_at: at,
-            day: at.day(),
             charge: Charge { credits: 3, tokens: 700, money: 1_234_567_890 },
-            route: "ai".into(),
-            format: Some("chat".into()),
-            model: Some("fast".into()),
-            streamed: true,
-            status: 200,
-            outcome: Outcome::Completed,
-            request_bytes: 1,
-            response_bytes: 1,
             duration_us: 1_000,
             attempts,
-            refusal: None,
+            ..event
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) async fn a_day_is_the_sum_of_its_events(world: &World) {
     ];
     let stats = world.ingest(&store, &records).await;
     assert_eq!(stats.events.into_inner(), 3);
-    assert_eq!(stats.waiting_bytes.into_inner(), 0);
+    assert_eq!(stats.oldest_micros.into_inner(), 0);
     world.ingest(&store, &[world.counts(of(first.no), 1)]).await;
 
     let usage = store.usage_of_day(user.no, None, NOW.day()).await.unwrap();

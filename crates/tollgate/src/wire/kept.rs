@@ -8,8 +8,8 @@ use config::Snapshot;
 use config::snapshot::{Durability, Signup, SignupMode};
 use meter::budget::Period;
 use meter::{BudgetId, Charge, Meter, Per, Subject};
-use spool::{Cut, Lost, Opening, Reader, Skipped, Spool, SpoolError, Writer};
-use store::{Charges, IngestStats, Node, PlanDifference, Store, StoreError};
+use spool::{Cut, Interrupted, Lost, Opening, Reader, Record, Skipped, Spool, SpoolError, Writer};
+use store::{Backlog, Charges, Gathered, IngestStats, Node, PlanDifference, Store, StoreError};
 
 use super::Wish;
 use super::beating::Beating;
@@ -20,6 +20,8 @@ use crate::failure::{self, StartFault};
 use crate::secrets::Keys;
 
 const SPOOL_FOLDER: &str = "spool";
+/// Where nodes do not share it, more records than these are brought into the store behind open ports.
+const BEFORE_PORTS_MAX: u64 = 20_000;
 
 /// The store, and what stands in it.
 pub(crate) struct Kept {
@@ -41,6 +43,8 @@ pub(crate) struct Counted {
     pub(crate) writers: Vec<Writer>,
     pub(crate) reader: Reader,
     pub(crate) stats: Arc<IngestStats>,
+    /// What comes into the store behind open ports.
+    pub(crate) backlog: Arc<Backlog>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) cuts: Vec<Cut>,
     pub(crate) lost: Vec<Lost>,
@@ -82,16 +86,17 @@ impl Kept {
 impl Counted {
     async fn open(snapshot: &Snapshot, node: &Node, clock: &Clock, wish: &Wish) -> anyhow::Result<Self> {
         let folder = snapshot.data.join(SPOOL_FOLDER);
-        let mut spool = open_spool(node, snapshot, &folder, wish).await?;
+        let (mut spool, gathered) = open_spool(node, snapshot, &folder, wish).await?;
         let stats = Arc::new(IngestStats::default());
         let interrupted = spool.interrupted.iter().fold(CutOff::default(), |sum, one| CutOff {
             requests: sum.requests + 1,
             reserved: sum.reserved.and(&one.opened.reserved),
         });
-        settle(node, snapshot, &mut spool, &stats).await?;
+        let backlog = settle(node, snapshot, (&mut spool, gathered), &stats).await?;
         let Spool { writers, reader, cuts, lost, skipped, .. } = spool;
-        let meter = restored(node, snapshot, clock).await.map_err(|error| failure::of_store(snapshot, error))?;
-        Ok(Self { writers, reader, stats, meter: Arc::new(meter), cuts, lost, interrupted, skipped })
+        let restored = restored(node, snapshot, clock, &backlog).await;
+        let meter = Arc::new(restored.map_err(|error| failure::of_store(snapshot, error))?);
+        Ok(Self { writers, reader, stats, backlog: Arc::new(backlog), meter, cuts, lost, interrupted, skipped })
     }
 }
 
@@ -118,8 +123,8 @@ async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::
     Ok(())
 }
 
-/// Opens the spool in `folder` where ingest left off.
-async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish) -> anyhow::Result<Spool> {
+/// Opens the spool in `folder` where ingest left off, and gathers what was charged since.
+async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish) -> anyhow::Result<(Spool, Gathered)> {
     let options = spool::Options::new(snapshot.spool.size_bytes_max, u32::try_from(wish.workers)?);
     let ingested = node.ingested().await.map_err(|error| failure::of_store(snapshot, error))?;
     let skip_corrupt = wish.skip_corrupt;
@@ -130,34 +135,53 @@ async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish
         Durability::Power => spool::Durability::Power,
     };
     let opened = tokio::task::spawn_blocking(move || {
+        let gathered = Gathered::default();
+        let visit = |record: &Record| gathered.note(record);
         let known = Opening { node: Some(node), carried: &carried, ..Opening::new(&place, options, &ingested) };
-        let opening = Opening { durability, skip_corrupt, ..known };
-        opening.open()
+        let opening = Opening { durability, skip_corrupt, visit: Some(&visit), ..known };
+        let spool = opening.open()?;
+        Ok((spool, gathered))
     });
     Ok(opened.await?.map_err(|error| failure::of_spool(&snapshot.data, folder, error))?)
 }
 
-/// Closes what the last run left open, and brings all that was spooled into the store.
-async fn settle(node: &Node, snapshot: &Snapshot, spool: &mut Spool, stats: &IngestStats) -> anyhow::Result<()> {
+/// Closes what the last run left open, and brings what was spooled into the store: all of it, or where it is much and this
+/// process alone knows what budgets hold, none of it yet. What is left is answered.
+async fn settle(
+    node: &Node,
+    snapshot: &Snapshot,
+    (spool, gathered): (&mut Spool, Gathered),
+    stats: &IngestStats,
+) -> anyhow::Result<Backlog> {
     let folder = snapshot.data.join(SPOOL_FOLDER);
     let failed = |error| failure::of_spool(&snapshot.data, &folder, error);
+    let close = |one: &Interrupted| one.opened.interrupted();
+    let interrupted: Vec<Record> = spool.interrupted.iter().map(|one| Record::Close(close(one))).collect();
     let mut is_last = false;
     loop {
-        let settled = spool.settle(|one| one.opened.interrupted());
+        let settled = spool.settle(close);
         spool.reader.sync().map_err(failed)?;
+        let waiting = spool.reader.depth().map_err(failed)?.records;
+        if waiting > BEFORE_PORTS_MAX {
+            tracing::info!(records = waiting, "the spool of an earlier run is brought into the store");
+            if settled.is_ok() && !is_last && !node.store().is_shared() {
+                interrupted.iter().for_each(|record| gathered.note(record));
+                return Ok(gathered.until(spool.reader.ends()));
+            }
+        }
         let drained = store::ingest::drain(node, &mut spool.reader, stats).await;
         drained.map_err(|error| failure::of_ingest(snapshot, &folder, error))?;
         match settled {
             // There is room again when what it holds is in the store.
             Err(SpoolError::Full { .. }) if !is_last => is_last = true,
-            settled => return Ok(settled.map_err(failed)?),
+            settled => return Ok(settled.map(|()| Backlog::default()).map_err(failed)?),
         }
     }
 }
 
-/// Counts what today has used already; everything that was spooled must be in the store. Where nodes share it the store
-/// knows, and lends the rest: what earlier runs were lent and did not use goes back first.
-async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Meter, StoreError> {
+/// Counts what today has used already; everything that was spooled is in the store or in `backlog`. Where nodes share it the
+/// store knows all, and lends the rest: what earlier runs were lent and did not use goes back first.
+async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock, backlog: &Backlog) -> Result<Meter, StoreError> {
     let store = node.store();
     if store.is_shared() {
         node.close_untold_leases(snapshot.lease.ttl).await?;
@@ -165,11 +189,16 @@ async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Met
     }
     let meter = Meter::default();
     let today = clock.now().day();
-    let Charges { keys, users, .. } = store.charges(Period::of(Per::Day, today)).await?;
+    let period = Period::of(Per::Day, today);
+    let Charges { keys, users, .. } = store.charges(period).await?;
     let keys = keys.into_iter().map(|(no, charge)| (Subject::Key(no), charge));
     let users = users.into_iter().map(|(no, charge)| (Subject::User(no), charge));
-    for (subject, charge) in keys.chain(users) {
-        meter.restore(BudgetId::credits_a_day(subject), today, charge.credits);
+    let waiting = backlog.waiting().await;
+    let stored = keys.chain(users).map(|(subject, charge)| (subject, charge.and(&waiting.charge_of(subject, period))));
+    // Whom the store knows of has begun by then.
+    let spooled = waiting.charges(period).filter(|(of, _)| matches!(of, Subject::Key(_) | Subject::User(_)));
+    for (subject, charge) in stored.chain(spooled) {
+        meter.begin(BudgetId::credits_a_day(subject), today, charge.credits);
     }
     Ok(meter)
 }

@@ -15,9 +15,9 @@ use meter::lease::Leases;
 use meter::tally::Totals;
 use meter::{Charge, Meter};
 use proxy::{Gate, Lane, Shared, Strangers};
-use spool::{Reader, Writer};
+use spool::{Level, Reader, Writer};
 use store::windows::Windows;
-use store::{Counting, IngestStats, Node, RetentionStats, Store, Unsealed};
+use store::{Backlog, Counting, IngestStats, Node, RetentionStats, Store, Unsealed};
 use telemetry::logs::Dropped;
 use telemetry::metrics::Amounts;
 use telemetry::{Board, Metrics, metrics};
@@ -141,7 +141,7 @@ fn watch_vault(base: &Base, unsealed: Arc<Unsealed>) {
     }));
 }
 
-fn watch_ingest(base: &Base, stats: Arc<IngestStats>) {
+fn watch_ingest(base: &Base, level: Level, stats: Arc<IngestStats>) {
     let clock = base.clock.clone();
     base.metrics.on_scrape(Box::new(move |all| {
         let age_seconds = match stats.oldest_micros.load(Ordering::Relaxed) {
@@ -149,9 +149,9 @@ fn watch_ingest(base: &Base, stats: Arc<IngestStats>) {
             oldest => clock.now().unix_seconds().saturating_sub(Timestamp(oldest).unix_seconds()),
         };
         all.spool.oldest_seconds.set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
-        let depth = [(&all.spool.records, &stats.waiting_records), (&all.spool.bytes, &stats.waiting_bytes)];
-        for (gauge, waiting) in depth {
-            gauge.set(i64::try_from(waiting.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
+        let (records, bytes) = level.waiting();
+        for (gauge, waiting) in [(&all.spool.records, records), (&all.spool.bytes, bytes)] {
+            gauge.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         }
         all.spool.ingest_lag_seconds.set(Duration::from_micros(stats.lag_micros.load(Ordering::Relaxed)).as_secs_f64());
         metrics::set(&all.spool.ingested_total, stats.events.load(Ordering::Relaxed));
@@ -178,14 +178,14 @@ impl Services {
     }
 
     /// Starts the store's loops; answers who holds a key.
-    pub(crate) async fn start(&mut self, base: &Base) -> anyhow::Result<Directory> {
+    pub(crate) async fn start(&mut self, base: &Base, backlog: &Arc<Backlog>) -> anyhow::Result<Directory> {
         base.revision.confirm(base.store.revision().await?, base.clock.mono());
         base.board.set_directory(true);
         let (keys, lookups) = mpsc::channel(LOOKUPS_MAX);
         let unsealed = Arc::new(Unsealed::new(base.keys.vault.clone(), base.revision.clone()));
         watch_vault(base, unsealed.clone());
         let live = base.live.clone();
-        let counts = base.meter.clone().filter(|meter| !meter.is_leased());
+        let counts = base.meter.clone().filter(|meter| !meter.is_leased()).map(|meter| (meter, backlog.clone()));
         let counting = Arc::new(Counting::new(counts, move |caller| live.load().budgets.of(caller).collect()));
         let answering = store::directory::serve(base.store.clone(), (unsealed, counting), lookups, self.stopped());
         self.tasks.spawn(answering);
@@ -205,10 +205,10 @@ impl Services {
     }
 
     /// Starts to bring what the workers spool into the store.
-    pub(crate) fn ingest(&mut self, base: &Base, reader: Reader, stats: Arc<IngestStats>) {
-        watch_ingest(base, stats.clone());
+    pub(crate) fn ingest(&mut self, base: &Base, spooled: (Reader, Arc<Backlog>), stats: Arc<IngestStats>) {
+        watch_ingest(base, spooled.0.level(), stats.clone());
         let (done, ingested) = oneshot::channel();
-        let ingesting = store::ingest::run(base.node.clone(), reader, stats, self.stopped());
+        let ingesting = store::ingest::run(base.node.clone(), spooled, stats, self.stopped());
         self.tasks.spawn(async move {
             // Nobody waits for the reader any more only when the process ends.
             let _ = done.send(ingesting.await);

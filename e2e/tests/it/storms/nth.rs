@@ -10,7 +10,7 @@ use e2e::faults::{Calls, Shim};
 use e2e::gateway::{Process, listening};
 use e2e::setup::{Folder, OPEN};
 use e2e::statements::{Cut, Statements};
-use e2e::{Gateway, Mock, Setup, at_once, commands, eventually};
+use e2e::{Call, Gateway, Mock, Setup, Upstream, at_once, commands, eventually};
 
 use super::rounds::{Load, tell};
 use super::tally::{assert_audited, assert_counts_agree, each_once, rests};
@@ -132,6 +132,38 @@ async fn whichever_write_or_sync_fails_nothing_is_lost_or_doubled() {
     }
     let done = at_once((0..LANES).map(fail_every_write)).await;
     tell(&format!("runs without a failure at n, restarts, calls answered: {done:?}"));
+}
+
+/// A block of plain calls is a write at its begin, and one at its end, which is tried again.
+#[tokio::test]
+async fn whichever_write_of_a_quota_fails_its_counts_are_stored_once() {
+    let (upstream, shim, folder) = (Upstream::answering("200 OK", "fine").await, Shim::new(), Folder::new());
+    let setup = Setup::routed(upstream.address(), "{path: /plain, upstreams: backend}")
+        .plans(&format!("{{name: {COUNTED}, credits_per_day: 1000000}}"))
+        .flag("--workers")
+        .flag("1");
+    let setup = shim.over(setup, &folder.data().join("spool"));
+    let gateway = Gateway::start_in(folder, setup.clone()).await;
+    let key = gateway.account(COUNTED).await.key;
+    let call = Call::get("/plain").key(&key);
+    for nth in 1..=8 {
+        shim.fail(Calls::WRITES, nth);
+        eventually("a write fails", async || {
+            let status = call.send(gateway.proxy).await.status();
+            assert!(matches!(status, 200 | 500 | 503), "{status}");
+            (shim.failed() > 0).then_some(())
+        })
+        .await;
+        shim.work();
+    }
+    let sent = upstream.seen().len() as u64;
+    let stored = "SELECT coalesce(sum(credits), 0) FROM usage_counts";
+    eventually("all counts are stored", async || {
+        (store::number(gateway.folder(), stored).await == i64::try_from(sent).unwrap()).then_some(())
+    })
+    .await;
+    let again = Gateway::start_in(gateway.crash().folder, setup).await;
+    assert_eq!(again.used(&key).await, sent);
 }
 
 /// The n-th statement, commits among them, on either side, for callers of a plan, up to `last` or until runs meet no cut: where it

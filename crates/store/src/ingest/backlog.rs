@@ -1,0 +1,178 @@
+//! What earlier runs left in the spool, while it is brought into the store behind open ports: budgets were charged for it too.
+//!
+//! Charges move from here into the store's totals, a batch at a time. Who adds up both looks while no batch is between them.
+
+use std::sync::{Mutex, PoisonError};
+
+use access::{Day, Subject};
+use meter::budget::Period;
+use meter::{Caller, Charge, Per};
+use rustc_hash::FxHashMap;
+use spool::{Position, Record};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// By subject and period: bounded by the callers whose records wait.
+type Charges = FxHashMap<(Subject, Period), Charge>;
+
+/// Charges of records, gathered while a spool opens.
+#[derive(Debug, Default)]
+pub struct Gathered(Mutex<Charges>);
+
+/// Charges of records that wait for the store. Empty where an earlier run left none.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    /// Where it ends in each lane.
+    ends: Vec<Position>,
+    rest: RwLock<Charges>,
+}
+
+/// A look at a backlog, which holds off the next batch.
+#[derive(Debug)]
+pub struct Waiting<'a>(RwLockReadGuard<'a, Charges>);
+
+/// What goes from a backlog with a batch.
+#[derive(Debug)]
+pub(super) struct Leaving<'a> {
+    rest: RwLockWriteGuard<'a, Charges>,
+    with: Charges,
+}
+
+impl Gathered {
+    /// Adds what `record` charges: for [`spool::Opening::visit`].
+    pub fn note(&self, record: &Record) {
+        add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), record);
+    }
+
+    /// All of it, up to where the lanes end.
+    #[must_use]
+    pub fn until(self, ends: Vec<Position>) -> Backlog {
+        Backlog { ends, rest: RwLock::new(self.0.into_inner().unwrap_or_else(PoisonError::into_inner)) }
+    }
+}
+
+impl Backlog {
+    /// What waits now.
+    pub async fn waiting(&self) -> Waiting<'_> {
+        Waiting(self.rest.read().await)
+    }
+
+    /// What of `records` is of the backlog, held until it is stored; `None` where none charges anything.
+    pub(super) async fn leaving(&self, records: &[(Position, Record)]) -> Option<Leaving<'_>> {
+        let is_of = |place: Position| self.ends.iter().any(|end| end.lane == place.lane && place <= *end);
+        let mut with = Charges::default();
+        for (_, record) in records.iter().filter(|(place, _)| is_of(*place)) {
+            add(&mut with, record);
+        }
+        if with.is_empty() { None } else { Some(Leaving { rest: self.rest.write().await, with }) }
+    }
+}
+
+impl Waiting<'_> {
+    /// What was charged to a subject in a period.
+    #[must_use]
+    pub fn charge_of(&self, subject: Subject, period: Period) -> Charge {
+        self.0.get(&(subject, period)).copied().unwrap_or_default()
+    }
+
+    /// The same of everyone in a period.
+    pub fn charges(&self, period: Period) -> impl Iterator<Item = (Subject, Charge)> {
+        self.0.iter().filter(move |((_, of), _)| *of == period).map(|((subject, _), charge)| (*subject, *charge))
+    }
+}
+
+impl Leaving<'_> {
+    /// It is in the store.
+    pub(super) fn stored(mut self) {
+        for (of, charge) in &self.with {
+            if let Some(rest) = self.rest.get_mut(of) {
+                *rest = rest.less(charge);
+                if *rest == Charge::default() {
+                    self.rest.remove(of);
+                }
+            }
+        }
+    }
+}
+
+/// As the store's totals count it.
+fn add(charges: &mut Charges, record: &Record) {
+    match record {
+        Record::Close(event) | Record::Event(event) if event.counts() => {
+            charge(charges, event.caller, event.day, &event.charge);
+        }
+        Record::Counts { counts, .. } | Record::Counted { counts, .. } => {
+            for of in counts {
+                charge(charges, of.caller, of.day, &Charge::credits(of.credits));
+            }
+        }
+        Record::Open(_) | Record::Close(_) | Record::Event(_) => {}
+    }
+}
+
+fn charge(charges: &mut Charges, caller: Option<Caller>, day: Day, more: &Charge) {
+    let Some(Caller { user, key, plan }) = caller else { return };
+    if *more == Charge::default() {
+        return;
+    }
+    for per in [Per::Day, Per::Month] {
+        for subject in [Subject::Key(key), Subject::User(user), Subject::Plan(plan), Subject::Global] {
+            let of = charges.entry((subject, Period::of(per, day))).or_default();
+            *of = of.and(more);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meter::Counts;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const DAY: Day = Day(20_000);
+
+    fn counted(user: i64, credits: u64) -> Record {
+        let caller = Caller { user: access::UserNo(user), key: access::KeyNo(user * 10), plan: access::PlanId::NIL };
+        let counts = Counts {
+            caller: Some(caller),
+            route: "users".into(),
+            status_class: 2,
+            minute: 1,
+            day: DAY,
+            requests: 1,
+            credits,
+        };
+        Record::Counts { id: Uuid::nil(), counts: vec![counts] }
+    }
+
+    fn at(offset: u32) -> Position {
+        Position { lane: 0, segment: 0, offset }
+    }
+
+    #[tokio::test]
+    async fn what_waits_leaves_with_what_is_stored_and_what_came_later_does_not_count() {
+        let gathered = Gathered::default();
+        let records = [(at(10), counted(1, 3)), (at(20), counted(2, 4))];
+        records.iter().for_each(|(_, record)| gathered.note(record));
+        let backlog = gathered.until(vec![at(20)]);
+        let [day, month] = [Per::Day, Per::Month].map(|per| Period::of(per, DAY));
+        let credits = async |subject, period| backlog.waiting().await.charge_of(subject, period).credits;
+        let (one, two) = (Subject::User(access::UserNo(1)), Subject::Key(access::KeyNo(20)));
+        assert_eq!(
+            (credits(one, day).await, credits(two, month).await, credits(Subject::Global, day).await),
+            (3, 4, 7)
+        );
+
+        assert!(backlog.leaving(&[(at(30), counted(1, 5))]).await.is_none());
+        // What was not stored stays.
+        drop(backlog.leaving(&records).await);
+        assert_eq!(credits(Subject::Global, month).await, 7);
+        backlog.leaving(&records[..1]).await.unwrap().stored();
+        assert_eq!(
+            (credits(one, day).await, credits(two, month).await, credits(Subject::Global, day).await),
+            (0, 4, 4)
+        );
+        backlog.leaving(&records[1..]).await.unwrap().stored();
+        assert_eq!(backlog.waiting().await.charges(day).count() + backlog.waiting().await.charges(month).count(), 0);
+    }
+}
