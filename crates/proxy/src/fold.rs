@@ -18,6 +18,7 @@ use crate::worker::Worker;
 
 use block::Blocks;
 pub(crate) use block::{Ahead, Ask};
+pub use block::{BLOCK_PART_OF_LEFT, BLOCK_REQUESTS_MAX};
 
 /// What a crash may lose of requests that no quota limits.
 pub const FOLDED_WITHIN: Duration = Duration::from_millis(10);

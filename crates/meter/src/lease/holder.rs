@@ -13,8 +13,10 @@ use crate::cell::Cell;
 
 /// Requests that wait for one lease; one more is refused at once.
 const WAITING_MAX: usize = 1_024;
-/// So many ticks of what is used now are held in advance.
-const TICKS_AHEAD: u64 = 4;
+/// More is asked for when less is held than what is used in so many ticks,
+const TICKS_AT_LEAST: u64 = 4;
+/// and then so much: a lease that is used all the time says so now and then, not in each tick.
+const TICKS_AHEAD: u64 = 32;
 /// Ticks are so many times as frequent while somebody waits, and for so many ticks after a recall.
 const HURRIED: u32 = 4;
 const PRESSED_TICKS: u32 = 10;
@@ -175,9 +177,9 @@ impl Lease {
         woken
     }
 
-    /// What should be free here soon.
-    fn target(&self) -> u64 {
-        self.queued().saturating_add(self.pace.saturating_mul(TICKS_AHEAD))
+    /// What is used here in so many ticks, and what those that wait need.
+    fn needed_in(&self, ticks: u64) -> u64 {
+        self.queued().saturating_add(self.pace.saturating_mul(ticks))
     }
 
     /// What the first of those that wait need together, as many as fitted into what was left.
@@ -416,12 +418,12 @@ fn ask<R: Rules>(
     if !lease.answered && now.since(lease.sent_at) < patience {
         return None;
     }
-    let (target, allowance) = (lease.target(), lease.cell.allowance());
+    let allowance = lease.cell.allowance();
     let recalled = lease.recall > lease.ceded && rules.hands_back();
     let idle = !ttl.is_zero() && now.since(lease.busy_at) >= ttl;
     let to = if recalled || lease.over || idle { 0 } else { allowance };
     let gives_back = to.max(lease.cell.used()) < allowance;
-    let hungry = !lease.over && lease.cell.free() < target;
+    let hungry = !lease.over && lease.cell.free() < lease.needed_in(TICKS_AT_LEAST);
     // What is all spent is not renewed; what is reserved may come free.
     let renew = !lease.over && allowance > lease.cell.spent() && now.since(lease.sent_at) >= ttl / RENEW_AFTER;
     if !(hungry || renew || gives_back || lease.recall > lease.ceded || !lease.answered) {
@@ -445,7 +447,7 @@ fn ask<R: Rules>(
         ceiling,
         used,
         spent: lease.cell.spent().min(used),
-        want: if lease.over || idle { 0 } else { target.saturating_sub(free) },
+        want: if lease.over || idle { 0 } else { lease.needed_in(TICKS_AHEAD).saturating_sub(free) },
         need: if lease.over { 0 } else { first.saturating_sub(free) },
         run: if lease.over { 0 } else { run.saturating_sub(free) },
         queued: if lease.over { 0 } else { queued.saturating_sub(free) },

@@ -19,9 +19,9 @@ use tokio::sync::Notify;
 use crate::worker::Worker;
 
 /// A block has at most this part of what is left of the quota: so much a crash may take of it.
-const PART_OF_LEFT: u64 = 256;
+pub const BLOCK_PART_OF_LEFT: u64 = 256;
 /// And at most so many requests.
-const REQUESTS_MAX: u64 = 64;
+pub const BLOCK_REQUESTS_MAX: u64 = 64;
 /// Different counts that one block holds: they fit into the room that is kept for its close.
 const COUNTS_MAX: usize = 16;
 
@@ -209,7 +209,7 @@ impl Blocks {
 /// A block for `ask` and what may come after it.
 fn opened(worker: &Worker, ask: Ask<'_>) -> Opened {
     let left = ask.limits.left(ask.started_at).credits;
-    let requests = (left / PART_OF_LEFT).checked_div(ask.credits).unwrap_or(0).clamp(1, REQUESTS_MAX);
+    let requests = (left / BLOCK_PART_OF_LEFT).checked_div(ask.credits).unwrap_or(0).clamp(1, BLOCK_REQUESTS_MAX);
     Opened {
         id: RequestId(worker.ids.borrow_mut().next_uuid()),
         caller: Some(ask.caller),

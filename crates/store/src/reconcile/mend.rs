@@ -64,7 +64,7 @@ impl Store {
     /// each transaction that changed any. What was mended before an error stays so.
     ///
     /// # Errors
-    /// What the database meets.
+    /// What the database meets; [`StoreError::Contended`] where a total is still wrong after it was mended.
     pub async fn mend_totals(&self, by: &Actor, days: Days) -> Result<Mended, StoreError> {
         let mut mended = Mended::default();
         let mut snapshot = self.snapshot().await?;
@@ -72,28 +72,40 @@ impl Store {
         snapshot.rollback().await?;
         let Some(Days { first, last }) = days.since(from) else { return Ok(mended) };
         for day in (first.0..=last.0).map(Day) {
-            while let Some(more) = self.mend_some(by, day).await? {
-                mended.keys += more.keys;
-                mended.models += more.models;
-                mended.plans += more.plans;
+            let mut last: Option<Lacking> = None;
+            loop {
+                let mut snapshot = self.snapshot().await?;
+                let (mends, lacking) = (mends(&mut snapshot).await?, Lacking::read(&mut snapshot, day).await?);
+                snapshot.rollback().await?;
+                if lacking.rows.is_empty() && lacking.plans.is_empty() {
+                    break;
+                }
+                if last.as_ref() == Some(&lacking) {
+                    return Err(StoreError::Contended { table: KEYS.table });
+                }
+                if let Some(more) = self.mend_some(by, (day, mends), &lacking).await? {
+                    mended.keys += more.keys;
+                    mended.models += more.models;
+                    mended.plans += more.plans;
+                    last = Some(lacking);
+                }
             }
         }
         Ok(mended)
     }
 
-    /// One transaction; `None` where the day needed none.
-    async fn mend_some(&self, by: &Actor, day: Day) -> Result<Option<Mended>, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let lacking = Lacking::read(&mut snapshot, day).await?;
-        snapshot.rollback().await?;
-        if lacking.rows.is_empty() && lacking.plans.is_empty() {
-            return Ok(None);
-        }
+    /// One transaction; `None` where somebody else has mended since `mends` were counted, and nothing is done.
+    async fn mend_some(
+        &self,
+        by: &Actor,
+        (day, mends_then): (Day, i64),
+        lacking: &Lacking,
+    ) -> Result<Option<Mended>, StoreError> {
         // Who mends holds the revision's row.
         let mut transaction = self.addition().await?;
-        if mends(&mut transaction).await? != lacking.mends {
+        if mends(&mut transaction).await? != mends_then {
             transaction.rollback().await?;
-            return Ok(Some(Mended::default()));
+            return Ok(None);
         }
         let mut mended = Mended::default();
         for row in &lacking.rows {
@@ -152,13 +164,13 @@ impl Store {
 }
 
 /// What the totals of a day lack, of some users at a time, as of one moment.
+#[derive(PartialEq)]
 struct Lacking {
-    /// How often totals were mended before.
-    mends: i64,
     rows: Vec<LackingRow>,
     plans: BTreeMap<PlanId, Vec<i128>>,
 }
 
+#[derive(PartialEq)]
 struct LackingRow {
     totals: &'static Totals,
     user: UserNo,
@@ -186,7 +198,7 @@ impl Lacking {
             let all = sides::plans(on, only, [Uuid::nil(), Uuid::max()]).await?;
             plans = all.get(&day).map(lacks_of_plans).unwrap_or_default();
         }
-        Ok(Self { mends: mends(on).await?, rows, plans })
+        Ok(Self { rows, plans })
     }
 }
 

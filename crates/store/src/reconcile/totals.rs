@@ -10,7 +10,7 @@ macro_rules! counts {
 }
 
 /// A column of totals, and the same of one event and of one row of counts.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Column {
     pub(super) name: &'static str,
     of_event: &'static str,
@@ -18,9 +18,9 @@ pub(super) struct Column {
 }
 
 /// A table of totals by user, day and something else.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Totals {
-    table: &'static str,
+    pub(super) table: &'static str,
     /// What it is by, beside user and day.
     pub(super) by: &'static str,
     by_of_event: &'static str,

@@ -57,6 +57,18 @@ async fn each_difference_is_told_mended_and_gone() {
 }
 
 #[tokio::test]
+async fn a_total_that_stays_wrong_is_an_error() {
+    let database = Database::sqlite();
+    let store = database.open().await;
+    lived(&database, &store).await;
+    let back = "UPDATE daily_usage SET requests = OLD.requests WHERE id = OLD.id";
+    store.tell("UPDATE daily_usage SET requests = requests + 1").await;
+    store.tell(&format!("CREATE TRIGGER stuck AFTER UPDATE OF credits ON daily_usage BEGIN {back}; END")).await;
+    let stuck = store.mend_totals(&Actor::COMMAND, DAYS).await;
+    assert!(matches!(stuck, Err(StoreError::Contended { table: "daily_usage" })), "{stuck:?}");
+}
+
+#[tokio::test]
 async fn a_missing_event_is_told_with_who_and_what_and_budgets_follow_when_it_is_mended() {
     for database in Database::both().await {
         let store = database.open().await;
