@@ -39,7 +39,7 @@ mod upstream;
 mod watch;
 mod worker;
 
-pub use fold::{FOLDED_WITHIN, BLOCK_PART_OF_LEFT, BLOCK_REQUESTS_MAX};
+pub use fold::{BLOCK_PART_OF_LEFT, BLOCK_REQUESTS_MAX, FOLDED_WITHIN};
 pub use gate::Gate;
 pub use listener::{BindError, Listeners, bind};
 pub use shutdown::{Phase, Shutdown};

@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use crate::error::StoreError;
 use crate::lender::untold::Untold;
 use crate::node::Node;
-use crate::outage::Outage;
+use crate::outage::{Outage, causes};
 use keeping::Stranded;
 
 #[cfg(test)]
@@ -188,7 +188,8 @@ impl Loop {
             for tick in &ticks {
                 answers.push(in_time(node.store().lend(tick, ttl, None)).await?);
             }
-            let kept = if keeps { Some(in_time(look_after(&node, ttl)).await?) } else { None };
+            // What was answered holds, whatever becomes of this.
+            let kept = if keeps { in_time(look_after(&node, ttl)).await.inspect_err(put_off).ok() } else { None };
             Ok(Sent { answers, kept })
         })
     }
@@ -293,6 +294,10 @@ impl Loop {
             }
         }
     }
+}
+
+fn put_off(error: &StoreError) {
+    tracing::warn!(%error, cause = causes(error), "what earlier lives of nodes left is looked after later");
 }
 
 /// What earlier lives left; and what is over long since is deleted.

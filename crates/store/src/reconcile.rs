@@ -138,7 +138,7 @@ impl Reconciliation {
     /// Whether all that could be compared agrees.
     #[must_use]
     pub const fn agrees(&self) -> bool {
-        self.differences.is_empty()
+        self.differences.is_empty() && !self.more
     }
 
     fn tell(&mut self, differences: Vec<Difference>) {

@@ -196,6 +196,9 @@ async fn a_providers_report_agrees_or_is_told_where_it_does_not() {
     folder.write("table.csv", &format!("date,requests\n{day},4\n"));
     let (code, told) = audit(folder, &["--provider-report", "table.csv"]).await;
     assert!(code == DIFFERS && told.contains("all models: requests: recorded 3, reported 4 (apart by -1)"), "{told}");
+    let other_days = ["--provider-report", "table.csv", "--since", "2020-01-01", "--until", "2020-01-31"];
+    let (code, told) = audit(folder, &other_days).await;
+    assert!(code == DIFFERS && told.ends_with("2020-01-01 to 2020-01-31: nothing could be compared\n"), "{told}");
 }
 
 #[tokio::test]

@@ -12,15 +12,21 @@ use crate::store::Store;
 
 /// Books are kept so long after their periods, for whoever compares them with the totals.
 const KEPT: Duration = Duration::from_hours(7 * 24);
+/// Books that one look deletes: those of a day all end at once, and may be hundreds of thousands.
+const AT_ONCE: i64 = 500;
 /// A lease whose holder is silent for so many of its lives is stranded.
 const LIVES: u32 = 2;
 
 statements! {
     STRANDED = "SELECT b.measure, l.granted - l.spent FROM leases l JOIN lease_books b ON b.id = l.book_id
         WHERE NOT l.told AND l.granted > l.spent AND l.heard_at < $1 AND b.ends_at > $2";
-    OLD_LEASES = "DELETE FROM leases WHERE book_id IN (SELECT id FROM lease_books WHERE ends_at < $1)";
-    OLD_BOOKS = "DELETE FROM lease_books WHERE ends_at < $1";
-    OLD_HOLDERS = "DELETE FROM lease_holders WHERE heard_at < $1";
+    OLD_LEASES = "DELETE FROM leases WHERE book_id IN
+        (SELECT id FROM lease_books WHERE ends_at < $1 ORDER BY ends_at, id LIMIT $2)";
+    OLD_BOOKS = "DELETE FROM lease_books WHERE id IN
+        (SELECT id FROM lease_books WHERE ends_at < $1 ORDER BY ends_at, id LIMIT $2)
+        AND NOT EXISTS (SELECT 1 FROM leases WHERE book_id = lease_books.id)";
+    OLD_HOLDERS = "DELETE FROM lease_holders WHERE id IN
+        (SELECT id FROM lease_holders WHERE heard_at < $1 ORDER BY heard_at, id LIMIT $2)";
 }
 
 /// What is lent to nodes that do not answer.
@@ -39,7 +45,7 @@ impl Store {
         let now = lender::now(self, &mut transaction).await?;
         let old = micros(now.before(KEPT));
         for statement in [OLD_LEASES, OLD_BOOKS, OLD_HOLDERS] {
-            transaction.query(statement).bind(old).run().await?;
+            transaction.query(statement).bind(old).bind(AT_ONCE).run().await?;
         }
         let silent = micros(now.before(ttl.saturating_mul(LIVES)));
         let left: Vec<(String, i64)> = transaction.query(STRANDED).bind(silent).bind(micros(now)).all().await?;

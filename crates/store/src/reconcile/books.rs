@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use access::Timestamp;
+use meter::Measure;
 use meter::lease::{CellId, NodeId};
 use uuid::Uuid;
 
@@ -27,7 +28,8 @@ statements! {
         WHERE ends_at > $1 AND first_day <= $2 AND id > $3 ORDER BY id LIMIT $4";
     LEASES = "SELECT l.book_id, l.node_id, l.incarnation, l.granted, l.used, l.spent, l.closed, l.told, l.base, l.updated_at,
             n.left_at IS NOT NULL AS has_left
-        FROM leases l LEFT JOIN nodes n ON n.id = l.node_id WHERE l.book_id >= $1 AND l.book_id <= $2
+        FROM leases l JOIN lease_books b ON b.id = l.book_id LEFT JOIN nodes n ON n.id = l.node_id
+        WHERE b.ends_at > $1 AND b.first_day <= $2 AND b.id >= $3 AND b.id <= $4
         ORDER BY l.book_id, l.node_id, l.incarnation";
 }
 
@@ -65,14 +67,15 @@ pub(super) async fn compare(
     let now = lender::now(store, on).await?;
     let mut after = Uuid::nil();
     loop {
-        let query = on.query(BOOKS).bind(micros(days.first.start())).bind(i64::from(days.last.0));
+        let (from, until) = (micros(days.first.start()), i64::from(days.last.0));
+        let query = on.query(BOOKS).bind(from).bind(until);
         let books: Vec<BookRow> = query.bind(after).bind(i64::try_from(PAGE).unwrap_or(i64::MAX)).all().await?;
         let [Some(first), Some(last)] = [books.first(), books.last()].map(|book| book.map(|book| book.id)) else {
             return Ok(());
         };
         after = last;
         let mut leases: BTreeMap<Uuid, Vec<LeaseRow>> = BTreeMap::new();
-        for lease in on.query(LEASES).bind(first).bind(last).all::<LeaseRow>().await? {
+        for lease in on.query(LEASES).bind(from).bind(until).bind(first).bind(last).all::<LeaseRow>().await? {
             leases.entry(lease.book_id).or_default().push(lease);
         }
         let cells: Vec<CellId> = books.iter().map(|book| book.cell.cell()).collect::<Result<_, _>>()?;
@@ -114,7 +117,12 @@ impl Book<'_> {
         let spent = i128::from(self.row.carried.unwrap_or(0)) + sum(|lease| lease.spent);
         let lent = sum(|lease| if lease.closed { 0 } else { lease.granted.saturating_sub(lease.spent).max(0) });
         let limit = i128::from(self.row.most);
-        (lent > 0 && spent + lent > limit).then(|| Difference {
+        // Credits are known beforehand. Of tokens and money a request may use more than was reserved for it.
+        let beyond = match self.cell.budget.measure {
+            Measure::Credits => spent + lent,
+            Measure::Tokens | Measure::Money => lent,
+        };
+        (lent > 0 && beyond > limit).then(|| Difference {
             place: Place::Book(self.cell),
             measure: self.cell.budget.measure.as_str(),
             expected: ("at most the limit", limit),

@@ -22,8 +22,10 @@ use crate::error::StoreError;
 use crate::statement::statements;
 use crate::store::Store;
 
-/// Users whose day one transaction mends.
+/// Users whose day one transaction mends,
 const USERS_MAX: usize = 200;
+/// as long as there are no more rows than these and those of one user.
+const ROWS_MAX: usize = 500;
 /// The node of what nobody knows the node of.
 const NO_NODE: Uuid = Uuid::nil();
 
@@ -67,17 +69,16 @@ impl Store {
     /// What the database meets; [`StoreError::Contended`] where a total is still wrong after it was mended.
     pub async fn mend_totals(&self, by: &Actor, days: Days) -> Result<Mended, StoreError> {
         let mut mended = Mended::default();
-        let mut snapshot = self.snapshot().await?;
-        let from = comparable_from(&mut snapshot).await?;
-        snapshot.rollback().await?;
-        let Some(Days { first, last }) = days.since(from) else { return Ok(mended) };
+        let Some(Days { first, last }) = days.since(self.usage_kept_from().await?) else { return Ok(mended) };
         for day in (first.0..=last.0).map(Day) {
             let mut last: Option<Lacking> = None;
             loop {
                 let mut snapshot = self.snapshot().await?;
                 let (mends, lacking) = (mends(&mut snapshot).await?, Lacking::read(&mut snapshot, day).await?);
+                let kept_from = comparable_from(&mut snapshot).await?;
                 snapshot.rollback().await?;
-                if lacking.rows.is_empty() && lacking.plans.is_empty() {
+                // Retention says what it deletes before it does.
+                if kept_from > day || (lacking.rows.is_empty() && lacking.plans.is_empty()) {
                     break;
                 }
                 if last.as_ref() == Some(&lacking) {
@@ -108,14 +109,17 @@ impl Store {
             return Ok(None);
         }
         let mut mended = Mended::default();
-        for row in &lacking.rows {
+        for row in lacking.rows.iter().filter(|row| row.totals.has_nodes()) {
             self.mend(&mut transaction, day, row).await?;
-            let count = if row.totals.has_nodes() { &mut mended.keys } else { &mut mended.models };
-            *count += 1;
+            mended.keys += 1;
         }
         for (plan, lacks) in &lacking.plans {
             self.mend_plan(&mut transaction, (day, *plan), lacks).await?;
             mended.plans += 1;
+        }
+        for row in lacking.rows.iter().filter(|row| !row.totals.has_nodes()) {
+            self.mend(&mut transaction, day, row).await?;
+            mended.models += 1;
         }
         let Mended { keys, models, plans } = mended;
         let detail = json!({"day": day.to_string(), "keys": keys, "models": models, "plans": plans});
@@ -183,14 +187,7 @@ impl Lacking {
         let only = Days { first: day, last: day };
         let mut rows = Vec::new();
         for totals in [&KEYS, &MODELS] {
-            for (_, user) in sides::suspects(on, totals, only, USERS_MAX).await? {
-                for (part, sides) in sides::of_user(on, totals, (day, user)).await? {
-                    let lacks: Vec<i128> = (0..totals.columns.len()).map(|nth| lack(sides.of(nth))).collect();
-                    if lacks.iter().any(|lack| *lack != 0) {
-                        rows.push(LackingRow { totals, user, part, lacks });
-                    }
-                }
-            }
+            rows.extend(Self::rows(on, totals, day).await?);
         }
         let mut plans = BTreeMap::new();
         let of_ids = sides::plans(on, only, only.ids()).await?;
@@ -199,6 +196,29 @@ impl Lacking {
             plans = all.get(&day).map(lacks_of_plans).unwrap_or_default();
         }
         Ok(Self { rows, plans })
+    }
+
+    /// The first rows that lack something; where none of so many suspects does, there may be more of them.
+    async fn rows(on: &mut Transaction, totals: &'static Totals, day: Day) -> Result<Vec<LackingRow>, StoreError> {
+        let (only, mut rows, mut asked, mut known) = (Days { first: day, last: day }, Vec::new(), USERS_MAX, 0);
+        loop {
+            let suspects = sides::suspects(on, totals, only, asked).await?;
+            for (_, user) in suspects.iter().skip(known) {
+                for (part, sides) in sides::of_user(on, totals, (day, *user)).await? {
+                    let lacks: Vec<i128> = (0..totals.columns.len()).map(|nth| lack(sides.of(nth))).collect();
+                    if lacks.iter().any(|lack| *lack != 0) {
+                        rows.push(LackingRow { totals, user: *user, part, lacks });
+                    }
+                }
+                if rows.len() >= ROWS_MAX {
+                    return Ok(rows);
+                }
+            }
+            if !rows.is_empty() || suspects.len() < asked {
+                return Ok(rows);
+            }
+            (known, asked) = (asked, asked.saturating_mul(2));
+        }
     }
 }
 

@@ -167,9 +167,7 @@ pub(super) async fn lived(database: &Database, store: &Store) {
 }
 
 pub(super) async fn differences(store: &Store) -> Vec<Difference> {
-    let found = store.reconcile(DAYS).await.unwrap();
-    assert_eq!(found.agrees(), found.differences.is_empty());
-    found.differences
+    store.reconcile(DAYS).await.unwrap().differences
 }
 
 pub(super) fn id_text(store: &Store, id: Uuid) -> String {

@@ -122,7 +122,7 @@ impl Store {
     /// What the database meets.
     pub async fn charge_of(&self, subject: Subject, period: Period) -> Result<Charge, StoreError> {
         let [first, end] = days(period);
-        let of = |text: &'static str| self.query(text).bind(first).bind(end);
+        let of = |text: &'static str| self.look_up(text).bind(first).bind(end);
         let query = match subject {
             Subject::Key(no) => of(CHARGES_OF_KEY).bind(no.0),
             Subject::User(no) => of(CHARGES_OF_USER).bind(no.0),

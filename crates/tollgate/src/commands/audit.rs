@@ -10,7 +10,7 @@ use anyhow::bail;
 use config::Snapshot;
 use config::load::Flags;
 use meter::{Per, Period};
-use store::{Actor, Days, Mended, Store};
+use store::{Actor, Days, Mended, Reconciliation, Store};
 
 use crate::cli::Audit;
 use crate::commands::{block_on, load, open, say};
@@ -42,19 +42,20 @@ async fn reconcile(store: &Store, snapshot: &Snapshot, args: &Audit, today: Day)
     let days = days(args, (Period::of(Per::Month, today).first(), today))?;
     let failed = |error| failure::of_store(snapshot, error);
     let mut found = store.reconcile(days).await.map_err(failed)?;
+    let told = |found: &Reconciliation, mended: Option<Mended>| match args.json {
+        true => format!("{:#}\n", told::in_json(days, found, mended)),
+        false => told::in_words(days, found, mended),
+    };
     let mut mended = None;
     if args.repair {
-        mended = Some(store.mend_totals(&Actor::COMMAND, days).await.map_err(failed)?);
-        if mended.is_some_and(|mended: Mended| mended.is_any()) {
+        let done = store.mend_totals(&Actor::COMMAND, days).await;
+        let done = done.inspect_err(|_| say(&told(&found, None))).map_err(failed)?;
+        if done.is_any() {
             found = store.reconcile(days).await.map_err(failed)?;
         }
+        mended = Some(done);
     }
-    let said = if args.json {
-        format!("{:#}\n", told::in_json(days, &found, mended))
-    } else {
-        told::in_words(days, &found, mended)
-    };
-    Ok((said, found.agrees()))
+    Ok((told(&found, mended), found.agrees()))
 }
 
 /// The days that are asked for, or those of `usual`.

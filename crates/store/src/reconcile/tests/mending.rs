@@ -117,18 +117,18 @@ async fn mending_beside_ingest_loses_nothing() {
                 tokio::task::yield_now().await;
             }
         };
-        let plant = "UPDATE daily_usage SET requests = requests + 1, charged_tokens = charged_tokens - 1";
-        let plant = format!("{plant} WHERE day = {}", TODAY.0);
-        let mending = async || {
+        // No fault is like another: one that is still there after it was mended would be an error.
+        let mending = async |unit: i64| {
             let mut mended = 0;
-            for _ in 0..10 {
-                store.tell(&plant).await;
+            for amount in (1..=10).map(|nth| nth * unit) {
+                let plant = format!("requests = requests + {amount}, charged_tokens = charged_tokens - {amount}");
+                store.tell(&format!("UPDATE daily_usage SET {plant} WHERE day = {}", TODAY.0)).await;
                 mended += store.mend_totals(&Actor::COMMAND, DAYS).await.unwrap().keys;
             }
             mended
         };
         // Two who mend at once mend each difference once.
-        let ((), one, other) = tokio::join!(ingesting, mending(), mending());
+        let ((), one, other) = tokio::join!(ingesting, mending(1), mending(100));
         assert!(one + other >= 10, "{one} {other}");
         store.mend_totals(&Actor::COMMAND, DAYS).await.unwrap();
         assert_eq!(differences(&store).await, []);

@@ -52,7 +52,7 @@ pub(super) async fn compare(
     let recorded = store.recorded(days).await.map_err(failed)?;
     let compared = Compared::of(&report, &recorded, (days, kept_from), providers.as_ref());
     let said = if args.json { format!("{:#}\n", compared.in_json(days)) } else { compared.in_words(days) };
-    Ok((said, compared.differences.is_empty()))
+    Ok((said, compared.agrees()))
 }
 
 /// Whose calls the report is of, by the names of the configuration; `None`: the report says it itself, or everybody's.
@@ -91,6 +91,8 @@ struct Difference {
 
 struct Compared {
     differences: Vec<Difference>,
+    /// The report's days that are asked for and of which events are kept.
+    days: usize,
     /// Days and models that were compared.
     lines: usize,
     /// Calls of which nobody said what they used.
@@ -107,7 +109,8 @@ impl Compared {
         providers: Option<&BTreeSet<String>>,
     ) -> Self {
         let first = days.first.max(kept_from);
-        let in_days = |day: Day| first <= day && day <= days.last && report.days.binary_search(&day).is_ok();
+        let compared: Vec<Day> = report.days.iter().copied().filter(|day| (first..=days.last).contains(day)).collect();
+        let in_days = |day: Day| compared.binary_search(&day).is_ok();
         let recorded = recorded.iter().filter(|line| providers.is_none_or(|names| names.contains(&line.provider)));
         let recorded: Vec<&Recorded> = recorded.filter(|line| in_days(line.day)).collect();
         // A measure is compared on the level on which the report tells it: of each model, or of all together.
@@ -143,7 +146,11 @@ impl Compared {
         let differences =
             sides.iter().flat_map(|(of, (ours, theirs))| differences(of, (ours, theirs), &told)).collect();
         let untold = recorded.iter().map(|line| line.untold).sum();
-        Self { differences, lines, untold, kept_from: (first > days.first).then_some(first) }
+        Self { differences, days: compared.len(), lines, untold, kept_from: (first > days.first).then_some(first) }
+    }
+
+    const fn agrees(&self) -> bool {
+        self.days > 0 && self.differences.is_empty()
     }
 
     fn in_words(&self, days: Days) -> String {
@@ -160,6 +167,7 @@ impl Compared {
         }
         let (first, last, count) = (days.first, days.last, self.lines);
         lines.push(match self.differences.len() {
+            0 if self.days == 0 => format!("{first} to {last}: nothing could be compared"),
             0 => format!("{first} to {last}: the report agrees, in {count} lines of day and model"),
             differing => format!("{first} to {last}: {differing} figures part, in {count} lines of day and model"),
         });
@@ -175,7 +183,7 @@ impl Compared {
             })
         };
         json!({
-            "agrees": self.differences.is_empty(),
+            "agrees": self.agrees(),
             "days": {"since": days.first.to_string(), "until": days.last.to_string()},
             "compared_from": self.kept_from.unwrap_or(days.first).to_string(),
             "lines": self.lines,

@@ -46,6 +46,9 @@ pub(super) fn in_words(days: Days, found: &Reconciliation, mended: Option<Mended
         format!("unleased: {amount} {cell} were charged outside of leases, as while no limit was set")
     }));
     lines.push(match found.differences.len() {
+        0 if found.more => {
+            format!("{first} to {last}: not everything was compared, as too many figures seemed to part")
+        }
         0 if found.compared.is_none() => "nothing could be compared but leases, which agree".to_owned(),
         0 => format!("{first} to {last}: everything agrees"),
         one => format!("{first} to {last}: {one} figures part"),
