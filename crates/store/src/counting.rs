@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::error::StoreError;
 use crate::ingest::Backlog;
 use crate::store::Store;
-use access::{BudgetId, Principal};
+use access::{BudgetId, Principal, Subject};
 use meter::budget::Period;
-use meter::{Caller, Meter};
+use meter::{Caller, Charge, Meter};
 
 /// The budgets that a caller is held to beside those of the store, with how much each holds.
 type Everywhere = dyn Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync;
@@ -49,22 +49,33 @@ impl Counting {
         let everywhere = (self.everywhere)(Caller::from(&principal));
         let budgets: Arc<[_]> = principal.budgets.iter().copied().chain(everywhere).collect();
         if let Some((meter, backlog)) = &self.meter {
-            for (budget, _) in budgets.iter() {
-                // What has a cell was counted since then.
-                if meter.cell(*budget).is_none() {
-                    count(store, (meter, backlog), *budget).await?;
-                }
+            // What has a cell was counted since then.
+            let new: Vec<BudgetId> =
+                budgets.iter().map(|(budget, _)| *budget).filter(|budget| meter.cell(*budget).is_none()).collect();
+            if !new.is_empty() {
+                count(store, (meter, backlog), &new).await?;
             }
         }
         Ok(Principal { budgets, ..principal })
     }
 }
 
-async fn count(store: &Store, (meter, backlog): (&Meter, &Backlog), budget: BudgetId) -> Result<(), StoreError> {
+/// Each subject's period is asked for once, whatever is counted in it.
+async fn count(store: &Store, (meter, backlog): (&Meter, &Backlog), budgets: &[BudgetId]) -> Result<(), StoreError> {
     let today = store.clock().now().day();
-    let period = Period::of(budget.per, today);
     let waiting = backlog.waiting().await;
-    let spent = store.charge_of(budget.subject, period).await?.and(&waiting.charge_of(budget.subject, period));
-    meter.begin(budget, today, spent.of(budget.measure));
+    let mut known: Vec<((Subject, Period), Charge)> = Vec::new();
+    for budget in budgets {
+        let of = (budget.subject, Period::of(budget.per, today));
+        let charge = match known.iter().find(|(known, _)| *known == of) {
+            Some((_, charge)) => *charge,
+            None => {
+                let charge = store.charge_of(of.0, of.1).await?.and(&waiting.charge_of(of.0, of.1));
+                known.push((of, charge));
+                charge
+            }
+        };
+        meter.begin(*budget, today, charge.of(budget.measure));
+    }
     Ok(())
 }

@@ -37,9 +37,7 @@ pub use backlog::{Backlog, Gathered};
 pub(crate) use insert::{Insert, Values};
 
 /// Records in one transaction; fewer where it would take too long ([`Pace`]).
-const BATCH_RECORDS_MAX: usize = 1_000;
-/// The same where nobody calls meanwhile: a commit may take longer than what it commits.
-const DRAINED_RECORDS_MAX: usize = 4_000;
+const BATCH_RECORDS_MAX: usize = 4_000;
 /// The pause after a batch that was not full: how long records gather.
 const EVERY: Duration = Duration::from_millis(100);
 /// The longest pause after a failure; the first is [`EVERY`], each further one twice the last.
@@ -168,7 +166,7 @@ pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Res
     let (mut names, mut carried) = (Names::default(), Carried::default());
     let backlog = Backlog::default();
     loop {
-        let read = Read::next(reader, DRAINED_RECORDS_MAX)?;
+        let read = Read::next(reader, BATCH_RECORDS_MAX)?;
         let written = write(node, (read, &backlog), (&mut names, &mut carried), stats).await?;
         release(node.store(), reader, &written.batch)?;
         note_depth(reader, stats);

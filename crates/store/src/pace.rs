@@ -9,6 +9,8 @@ use crate::dialect::Kind;
 const AIM_ALONE: Duration = Duration::from_millis(8);
 /// On PostgreSQL nobody waits for rows that are their own writer's. Well below the bound of a statement.
 const AIM_BESIDE: Duration = Duration::from_millis(100);
+/// Rows of the first transaction.
+const ROWS_FIRST: usize = 250;
 /// Fewer rows would cost more in transactions than they save in waiting.
 const ROWS_MIN: usize = 32;
 
@@ -21,13 +23,13 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Begins with a quarter of `rows_max`.
+    /// Begins with few.
     pub(crate) const fn new(kind: Kind, rows_max: usize) -> Self {
         let aim = match kind {
             Kind::Sqlite => AIM_ALONE,
             Kind::Postgres => AIM_BESIDE,
         };
-        Self { rows: rows_max / 4, rows_max, aim }
+        Self { rows: if rows_max < ROWS_FIRST { rows_max } else { ROWS_FIRST }, rows_max, aim }
     }
 
     /// How many the next one may have.
@@ -70,7 +72,7 @@ mod tests {
     fn rows_that_were_not_there_say_nothing_of_what_more_would_take() {
         let mut pace = Pace::new(Kind::Sqlite, 1_000);
         pace.note(3, Duration::from_millis(1));
-        assert_eq!(pace.rows(), 250);
+        assert_eq!(pace.rows(), ROWS_FIRST);
         for _ in 0..10 {
             pace.note(1, Duration::from_secs(1));
         }

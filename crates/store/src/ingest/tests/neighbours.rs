@@ -140,7 +140,7 @@ async fn ingest_beside<T>(store: &Store, place: &Place, events: u64, beside: imp
 
 #[tokio::test]
 async fn a_write_of_the_api_waits_for_one_transaction_of_ingest_at_the_most() {
-    const EVENTS: u64 = 20_000;
+    const EVENTS: u64 = 40_000;
     for place in Place::both().await {
         let store = place.open().await;
         let waited = ingest_beside(&store, &place, EVENTS, async |stats| {
