@@ -159,11 +159,11 @@ impl Meter {
         account.newest(budget.measure, budget.per)
     }
 
-    /// What is used of a budget in the period of `day`, reservations included.
+    /// What is used of a budget in the period of `day`, with what is reserved for requests that came.
     #[must_use]
     pub fn used(&self, budget: BudgetId, day: Day) -> u64 {
         let period = Period::of(budget.per, day);
-        self.cell(budget).filter(|cell| cell.period() == period).map_or(0, |cell| cell.used())
+        self.cell(budget).filter(|cell| cell.period() == period).map_or(0, |cell| cell.asked_for())
     }
 
     /// Begins to count a budget of which `spent` was spent in the period of `day` before; one that is counted since that period

@@ -19,6 +19,8 @@ pub struct Cell {
     used: AtomicU64,
     /// Settled; never more than `used`.
     spent: AtomicU64,
+    /// Taken for requests that may come; a part of `used`.
+    spare: AtomicU64,
     /// What may be used here: everything, or what a lease has granted.
     allowance: AtomicU64,
     /// From this moment of the monotonic clock on nothing is taken.
@@ -87,6 +89,7 @@ impl Cell {
             period,
             used: AtomicU64::new(0),
             spent: AtomicU64::new(0),
+            spare: AtomicU64::new(0),
             allowance: AtomicU64::new(allowance),
             deadline: AtomicU64::new(allowance),
             limit: AtomicU64::new(0),
@@ -109,6 +112,12 @@ impl Cell {
     #[must_use]
     pub fn spent(&self) -> u64 {
         self.spent.load(Ordering::SeqCst)
+    }
+
+    /// What is reserved for requests that came, and spent.
+    #[must_use]
+    pub fn asked_for(&self) -> u64 {
+        self.used().saturating_sub(self.spare.load(Ordering::SeqCst))
     }
 
     /// What may be used here.
@@ -166,6 +175,19 @@ impl Cell {
                 Err(now) => used = now,
             }
         }
+    }
+
+    /// [`Cell::take`] for requests that may come.
+    pub(crate) fn take_spare(&self, amount: u64, limit: u64, now: Mono) -> Result<(), Short> {
+        self.take(amount, Some(limit), now)?;
+        self.spare.fetch_add(amount, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Gives back what was taken for requests that may come.
+    pub(crate) fn release_spare(&self, amount: u64) {
+        self.spare.fetch_sub(amount, Ordering::SeqCst);
+        self.release(amount);
     }
 
     /// Gives back what was taken and not used.

@@ -10,7 +10,7 @@ use access::{Day, Timestamp};
 use smallvec::SmallVec;
 
 use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
-use crate::cell::Hold;
+use crate::cell::{Cell, Hold};
 use crate::limits::{Bucketed, Limits};
 use crate::rate::{Level, Rate};
 
@@ -104,6 +104,18 @@ impl Reservation {
     /// A reservation on an open route: nothing is held.
     pub const fn open() -> Self {
         Self { held: None, rate: None, standing: Standing { rate: None } }
+    }
+
+    pub(crate) fn charge(&self) -> Charge {
+        self.held.as_ref().map(|held| held.charge).unwrap_or_default()
+    }
+
+    /// The cells of what limits it in a measure, each with the limit.
+    pub(crate) fn limited(&self, measure: Measure) -> impl Iterator<Item = (Arc<Cell>, u64)> {
+        let parts = self.held.iter().flat_map(|held| held.limits.budgets.iter().zip(&held.holds));
+        parts
+            .filter(move |(budget, _)| budget.id.measure == measure)
+            .filter_map(|(budget, hold)| Some((hold.cell.clone(), budget.most?)))
     }
 
     /// Where the caller stands.

@@ -16,7 +16,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use meter::{Charge, Outcome, Reservation, Standing};
+use meter::{Charge, Measure, Outcome, Reservation, Standing};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -118,9 +118,9 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
             scope::check_route(&principal.bounds, &route.name)?;
             let (charge, limits) = (Charge::credits(route.credits.0.into()), budget::limits(exchange, &principal));
             let standing = hold(exchange, budget::reserve(exchange, &limits, Some(charge)).await?);
-            if charge.credits > 0 && limits.limits_budgets() {
+            if charge.credits > 0 && limits.limits(Measure::Credits) {
                 match route.events {
-                    Events::Folded => exchange.write_ahead(charge.credits, &limits).await?,
+                    Events::Folded => exchange.write_ahead(charge.credits).await?,
                     Events::Rows => exchange.open(charge).await?,
                 }
             }

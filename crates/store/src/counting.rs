@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::StoreError;
 use crate::ingest::Backlog;
 use crate::store::Store;
-use access::{BudgetId, Principal, Subject};
+use access::{BudgetId, Day, Principal, Subject};
 use meter::budget::Period;
 use meter::{Caller, Charge, Meter};
 
@@ -49,11 +49,14 @@ impl Counting {
         let everywhere = (self.everywhere)(Caller::from(&principal));
         let budgets: Arc<[_]> = principal.budgets.iter().copied().chain(everywhere).collect();
         if let Some((meter, backlog)) = &self.meter {
-            // What has a cell was counted since then.
-            let new: Vec<BudgetId> =
-                budgets.iter().map(|(budget, _)| *budget).filter(|budget| meter.cell(*budget).is_none()).collect();
+            let today = store.clock().now().day();
+            // What has a cell of the period, or of a later one by a clock that jumped, was counted since then.
+            let begins = |budget: &BudgetId| Period::of(budget.per, today).first();
+            let is_new =
+                |budget: &BudgetId| meter.cell(*budget).is_none_or(|cell| cell.period().first() < begins(budget));
+            let new: Vec<BudgetId> = budgets.iter().map(|(budget, _)| *budget).filter(is_new).collect();
             if !new.is_empty() {
-                count(store, (meter, backlog), &new).await?;
+                count(store, (meter, backlog), (&new, today)).await?;
             }
         }
         Ok(Principal { budgets, ..principal })
@@ -61,8 +64,11 @@ impl Counting {
 }
 
 /// Each subject's period is asked for once, whatever is counted in it.
-async fn count(store: &Store, (meter, backlog): (&Meter, &Backlog), budgets: &[BudgetId]) -> Result<(), StoreError> {
-    let today = store.clock().now().day();
+async fn count(
+    store: &Store,
+    (meter, backlog): (&Meter, &Backlog),
+    (budgets, today): (&[BudgetId], Day),
+) -> Result<(), StoreError> {
     let waiting = backlog.waiting().await;
     let mut known: Vec<((Subject, Period), Charge)> = Vec::new();
     for budget in budgets {
@@ -79,3 +85,6 @@ async fn count(store: &Store, (meter, backlog): (&Meter, &Backlog), budgets: &[B
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

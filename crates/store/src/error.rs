@@ -161,6 +161,14 @@ pub enum StoreError {
         /// The table.
         table: &'static str,
     },
+    /// A day's totals are not what its events say, though what they lack was added.
+    #[error(
+        "totals of {day} are still wrong after they were mended: something else writes to them, or keeps them from being written"
+    )]
+    Unmended {
+        /// Of which day.
+        day: access::Day,
+    },
     /// The database's URL is none of PostgreSQL's. It is not repeated: there is a password in it.
     #[error("the store's URL must be postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
     Url,

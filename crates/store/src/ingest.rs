@@ -221,11 +221,8 @@ async fn write(
     let mut rows = Rows { records: batch.places().zip(read).collect(), read: batch.positions().collect(), carried };
     let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
-        let leaving = backlog.leaving(&rows.records).await;
-        took = rows.write(node, known).await?;
-        if let Some(leaving) = leaving {
-            leaving.stored();
-        }
+        let leaving = backlog.leaving(&rows.records);
+        took = rows.write(node, known, leaving.as_ref()).await?;
         let store = node.store();
         let now = store.clock().now();
         store.last_use().note_all(rows.uses(now));

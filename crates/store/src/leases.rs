@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::error::StoreError;
-use crate::lender::untold::Untold;
+use crate::lender::untold::{CLOSED_MAX, Untold};
 use crate::node::Node;
 use crate::outage::{Outage, causes};
 use keeping::Stranded;
@@ -36,8 +36,10 @@ const LOOK: Duration = Duration::from_millis(25);
 const ANSWER: Duration = Duration::from_secs(1);
 /// What one transaction takes of a tick.
 const ASKS_MAX: usize = 256;
-/// Between two looks at what other nodes and earlier lives left behind.
+/// Between two looks at what other nodes and earlier lives left behind,
 const KEEPING: Duration = Duration::from_secs(10);
+/// and where the last one did not see all of it.
+const KEEPING_ON: Duration = Duration::from_secs(1);
 /// What is lent is handed back within this when the node ends, or stays lent until it starts again.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
@@ -88,13 +90,13 @@ impl LeaseStats {
     }
 }
 
-type Sending = Pin<Box<dyn Future<Output = Result<Sent, StoreError>> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = Result<Vec<Answer>, StoreError>> + Send>>;
+type Looking = Pin<Box<dyn Future<Output = Left> + Send>>;
 
-/// What came of a tick.
-struct Sent {
-    answers: Vec<Answer>,
-    /// Now and then: what earlier lives left, and what is stranded.
-    kept: Option<(Vec<Untold>, Stranded)>,
+/// What earlier lives left behind, as far as the database said it in time.
+struct Left {
+    untold: Vec<Untold>,
+    stranded: Option<Stranded>,
 }
 
 struct Loop {
@@ -105,7 +107,8 @@ struct Loop {
     sent_at: Mono,
     /// The last answer helped somebody, and others still wait: where more wait than is left, each ask helps the first.
     helped: bool,
-    kept_at: Option<Mono>,
+    /// When it was looked at last what was left behind, and how long that is enough.
+    looked: Option<(Mono, Duration)>,
 }
 
 /// Holds leases until `cancel` is done; then hands everything back, within a few seconds.
@@ -113,7 +116,7 @@ pub async fn run(leasing: Leasing, cancel: impl Future<Output = ()>) {
     let Leasing { node, timing, .. } = &leasing;
     let holder = Holder::new((node.lessee(), node.incarnation()), *timing);
     let (replies, outage) = (HashMap::new(), Outage::new("leases"));
-    let mut of = Loop { leasing, holder, replies, outage, sent_at: Mono(0), helped: false, kept_at: None };
+    let mut of = Loop { leasing, holder, replies, outage, sent_at: Mono(0), helped: false, looked: None };
     of.hold(cancel).await;
     if timeout(END_WITHIN, of.end()).await.is_err() {
         tracing::warn!("what is lent to this node stays lent until it starts again");
@@ -123,25 +126,26 @@ pub async fn run(leasing: Leasing, cancel: impl Future<Output = ()>) {
 impl Loop {
     async fn hold(&mut self, cancel: impl Future<Output = ()>) {
         let mut cancel = std::pin::pin!(cancel);
-        let mut sending: Option<Sending> = None;
+        let (mut sending, mut looking): (Option<Sending>, Option<Looking>) = (None, None);
         loop {
             self.review();
             let pause = self.pause();
             if sending.is_none() && self.is_due() {
                 sending = Some(self.tick());
             }
-            let answered = async {
-                match &mut sending {
-                    Some(sending) => sending.await,
-                    None => std::future::pending().await,
-                }
-            };
+            if looking.is_none() && self.looked.is_none_or(|(at, enough)| self.now().since(at) >= enough) {
+                looking = Some(Box::pin(look_after(self.leasing.node.clone(), self.leasing.ttl)));
+            }
             tokio::select! {
                 biased;
                 () = &mut cancel => return,
-                answers = answered => {
+                answers = under_way(&mut sending) => {
                     sending = None;
                     self.heard(answers);
+                }
+                left = under_way(&mut looking) => {
+                    looking = None;
+                    self.keep(left);
                 }
                 message = self.leasing.messages.recv() => match message {
                     Some(Message::Wait(question)) => self.wait(question),
@@ -178,35 +182,33 @@ impl Loop {
         let now = self.now();
         (self.sent_at, self.helped) = (now, false);
         let (node, ttl) = (self.leasing.node.clone(), self.leasing.ttl);
-        let keeps = self.kept_at.is_none_or(|kept_at| now.since(kept_at) >= KEEPING);
-        if keeps {
-            self.kept_at = Some(now);
-        }
         let ticks = parts(self.holder.tick(now));
         Box::pin(async move {
             let mut answers = Vec::with_capacity(ticks.len());
             for tick in &ticks {
                 answers.push(in_time(node.store().lend(tick, ttl, None)).await?);
             }
-            // What was answered holds, whatever becomes of this.
-            let kept = if keeps { in_time(look_after(&node, ttl)).await.inspect_err(put_off).ok() } else { None };
-            Ok(Sent { answers, kept })
+            Ok(answers)
         })
     }
 
-    fn heard(&mut self, sent: Result<Sent, StoreError>) {
+    fn keep(&mut self, Left { untold, stranded }: Left) {
+        self.looked = Some((self.now(), if untold.len() < CLOSED_MAX { KEEPING } else { KEEPING_ON }));
+        if let Some(stranded) = stranded {
+            self.leasing.stats.note(&stranded);
+        }
+        for lease in untold {
+            self.holder.close_past(lease.cell, lease.incarnation, lease.spent);
+        }
+    }
+
+    fn heard(&mut self, sent: Result<Vec<Answer>, StoreError>) {
         self.outage.note(&sent);
         let (stats, now) = (self.leasing.stats.clone(), self.now());
-        let Ok(Sent { answers, kept }) = sent else {
+        let Ok(answers) = sent else {
             stats.failures.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        if let Some((untold, stranded)) = kept {
-            stats.note(&stranded);
-            for lease in untold {
-                self.holder.close_past(lease.cell, lease.incarnation, lease.spent);
-            }
-        }
         for answer in &answers {
             match answer {
                 Answer::Heard(heard) => {
@@ -296,13 +298,21 @@ impl Loop {
     }
 }
 
-fn put_off(error: &StoreError) {
-    tracing::warn!(%error, cause = causes(error), "what earlier lives of nodes left is looked after later");
+/// What is under way, if anything is.
+async fn under_way<T>(what: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match what {
+        Some(what) => what.await,
+        None => std::future::pending().await,
+    }
 }
 
-/// What earlier lives left; and what is over long since is deleted.
-async fn look_after(node: &Node, ttl: Duration) -> Result<(Vec<Untold>, Stranded), StoreError> {
-    Ok((node.untold_leases().await?, node.store().look_after_leases(ttl).await?))
+/// Beside ticks: what earlier lives left; and what is over long since is deleted.
+async fn look_after(node: Node, ttl: Duration) -> Left {
+    let later = |error: &StoreError| {
+        tracing::warn!(%error, cause = causes(error), "what earlier lives of nodes left is looked after later");
+    };
+    let untold = in_time(node.untold_leases()).await.inspect_err(later).unwrap_or_default();
+    Left { untold, stranded: in_time(node.store().look_after_leases(ttl)).await.inspect_err(later).ok() }
 }
 
 async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {

@@ -227,4 +227,4 @@ pub(crate) fn texts() -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

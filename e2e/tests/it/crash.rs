@@ -110,11 +110,20 @@ async fn folded_requests_are_lost_for_10_ms_at_most() {
     assert_opened_cleanly(&again).await;
 }
 
-/// Five times the server dies amid the load; then all that is left is used.
+/// Five times the server dies amid the load, and twice where almost nothing is left; then that is used.
 #[tokio::test]
 async fn a_quota_of_plain_calls_is_never_passed_whatever_dies() {
     const QUOTA: u64 = 3_000;
-    const ROUNDS: u64 = 5;
+    /// How much is used when it dies, and how long each caller pauses: where little is left it dies before that is used.
+    const ROUNDS: [(u64, Duration); 7] = [
+        (300, Duration::ZERO),
+        (800, Duration::ZERO),
+        (1_300, Duration::ZERO),
+        (1_800, Duration::ZERO),
+        (QUOTA - 500, Duration::ZERO),
+        (QUOTA - 60, Duration::from_millis(50)),
+        (QUOTA - 25, Duration::from_millis(300)),
+    ];
     /// What a crash may take of it: what is under way, and in each of two workers one block (a 256th of what is left).
     const TAKEN: u64 = CALLERS as u64 + 2 * (QUOTA / 256 + 1);
     let upstream = Upstream::answering("200 OK", "fine").await;
@@ -127,22 +136,28 @@ async fn a_quota_of_plain_calls_is_never_passed_whatever_dies() {
     let mut gateway = Gateway::start(setup()).await;
     let key = gateway.account("small").await.key;
     let call = Call::get("/folded").key(&key);
-    for round in 1..=ROUNDS {
+    let mut rounds = 0;
+    for (due, pause) in ROUNDS {
+        rounds += 1;
         let mut callers = JoinSet::new();
         for _ in 0..CALLERS {
             let (call, to) = (call.clone(), gateway.proxy);
-            callers.spawn(async move { while call.attempt(to).await.is_ok() {} });
+            callers.spawn(async move {
+                while call.attempt(to).await.is_ok() {
+                    tokio::time::sleep(pause).await;
+                }
+            });
         }
-        eventually("the load runs", async || (sent() >= round * QUOTA / 10).then_some(())).await;
+        eventually("the load runs", async || (gateway.used(&key).await >= due).then_some(())).await;
         gateway = Gateway::start_in(gateway.crash().folder, setup()).await;
         callers.join_all().await;
         let counted = async || Some(gateway.used(&key).await).filter(|used| (sent()..=QUOTA).contains(used));
         let counted = eventually("what was sent counts", counted).await;
-        assert!(counted <= sent() + round * TAKEN, "{counted} counted, {} sent, in round {round}", sent());
+        assert!(counted <= sent() + rounds * TAKEN, "{counted} counted, {} sent, in round {rounds}", sent());
     }
     let status = async || call.send(gateway.proxy).await.status();
     while eventually("it is judged", async || Some(status().await).filter(|status| *status != 503)).await == 200 {}
-    assert!((QUOTA - ROUNDS * TAKEN..=QUOTA).contains(&sent()), "{} of {QUOTA} sent", sent());
+    assert!((QUOTA - rounds * TAKEN..=QUOTA).contains(&sent()), "{} of {QUOTA} sent", sent());
     let counted = "SELECT (SELECT sum(credits) FROM usage_counts) + (SELECT coalesce(sum(credits), 0) FROM usage_events \
                    WHERE refusal IS NULL)";
     let all = i64::try_from(QUOTA).unwrap();

@@ -3,22 +3,23 @@
 //!
 //! One record a request would double what it costs. So the first of a caller opens a block of some requests, which the next ones
 //! use; within 10 ms the block is closed by the counts of what was sent, and what nobody used of it goes back. Requests that go on
-//! longer are opened anew by then, for as much as they are. What stands open after a crash counts, as with an LLM call.
+//! longer are opened anew by then, for as much as they are. What stands open after a crash counts, as with an LLM call; and as with
+//! one it is reserved: by the requests themselves, and by the block for those that may come.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use access::{Day, RequestId, Timestamp};
-use meter::{Caller, Charge, Counts, Limits};
+use access::{Day, Mono, RequestId, Timestamp};
+use meter::{Caller, Charge, Counts, Reservation, Spare};
 use rustc_hash::FxHashMap;
 use spool::{Opened, Record, SpoolError};
 use tokio::sync::Notify;
 
 use crate::worker::Worker;
 
-/// A block has at most this part of what is left of the quota: so much a crash may take of it.
+/// A block has one request, and at most this part of what is left of its quota: so much a crash may take of it.
 pub const BLOCK_PART_OF_LEFT: u64 = 256;
 /// And at most so many requests.
 pub const BLOCK_REQUESTS_MAX: u64 = 64;
@@ -34,7 +35,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) started_at: Timestamp,
     /// What it costs; more than nothing.
     pub(crate) credits: u64,
-    pub(crate) limits: &'a Limits,
+    pub(crate) reservation: &'a Reservation,
+    pub(crate) now: Mono,
 }
 
 /// A request's part of a block. Dropped uncounted, nothing of it was sent.
@@ -50,8 +52,8 @@ pub(super) struct Blocks {
     current: RefCell<FxHashMap<(Caller, Day), Rc<Block>>>,
     /// Nothing is taken from these any more: bounded by what is in flight, and by what is opened in 10 ms.
     retired: RefCell<Vec<Rc<Block>>>,
-    /// Closes that the spool did not take yet: bounded by what it has open.
-    closes: RefCell<VecDeque<Record>>,
+    /// Closes that the spool did not take yet, each with what nobody used: bounded by what it has open.
+    closes: RefCell<VecDeque<(Record, Spare)>>,
     /// There is something to write.
     filled: Rc<Notify>,
 }
@@ -60,7 +62,7 @@ pub(super) struct Blocks {
 struct Block {
     opened: RefCell<Opened>,
     /// Credits that nobody has taken.
-    left: Cell<u64>,
+    spare: RefCell<Spare>,
     /// Credits of what is under way.
     under_way: Cell<u64>,
     retired: Cell<bool>,
@@ -90,7 +92,8 @@ impl Drop for Ahead {
     fn drop(&mut self) {
         let credits = std::mem::take(&mut self.credits);
         if credits > 0 {
-            self.block.left.set(self.block.left.get() + credits);
+            // Where others take them first they stay unused, until the block is closed.
+            self.block.spare.borrow_mut().take(credits, Mono(0));
             self.block.ends(credits);
         }
     }
@@ -98,15 +101,18 @@ impl Drop for Ahead {
 
 impl Block {
     fn takes(&self, credits: u64) -> bool {
-        let Some(left) = self.left.get().checked_sub(credits) else { return false };
-        self.left.set(left);
-        self.under_way.set(self.under_way.get() + credits);
-        true
+        let mut spare = self.spare.borrow_mut();
+        let takes = spare.credits() >= credits;
+        if takes {
+            spare.give_back(credits);
+            self.under_way.set(self.under_way.get() + credits);
+        }
+        takes
     }
 
     fn ends(&self, credits: u64) {
         self.under_way.set(self.under_way.get().saturating_sub(credits));
-        if self.retired.get() && self.under_way.get() == 0 {
+        if self.retired.get() {
             self.filled.notify_one();
         }
     }
@@ -124,17 +130,17 @@ impl Blocks {
         if let Some(block) = current.filter(|block| block.takes(credits)) {
             return Ok(Ahead { block, credits });
         }
-        let opened = opened(worker, ask);
+        let spare = ask.reservation.spare(BLOCK_REQUESTS_MAX - 1, BLOCK_PART_OF_LEFT, ask.now);
+        let opened = opened(worker, &ask, credits.saturating_add(spare.credits()));
         worker.spool.borrow_mut().append(&Record::Open(opened.clone()))?;
         let block = Rc::new(Block {
-            left: Cell::new(opened.reserved.credits),
+            spare: RefCell::new(spare),
             opened: RefCell::new(opened),
-            under_way: Cell::new(0),
+            under_way: Cell::new(credits),
             retired: Cell::new(false),
             counts: RefCell::default(),
             filled: self.filled.clone(),
         });
-        block.takes(credits);
         if let Some(before) = self.current.borrow_mut().insert((caller, day), block.clone()) {
             self.retire(before);
         }
@@ -185,8 +191,8 @@ impl Blocks {
                 *opened = rest;
             }
             let counts = counts.drain(..now).collect();
-            self.closes.borrow_mut().push_back(Record::Counted { id: id.0, counts });
-            block.left.set(0);
+            let spare = std::mem::take(&mut *block.spare.borrow_mut());
+            self.closes.borrow_mut().push_back((Record::Counted { id: id.0, counts }, spare));
             if later == 0 {
                 return Ok(true);
             }
@@ -195,7 +201,7 @@ impl Blocks {
 
     fn close(&self, worker: &Worker) -> bool {
         let mut closes = self.closes.borrow_mut();
-        while let Some(close) = closes.front() {
+        while let Some((close, _)) = closes.front() {
             if let Err(error) = worker.spool.borrow_mut().append(close) {
                 tracing::error!(%error, "counts cannot be recorded yet");
                 return false;
@@ -206,16 +212,14 @@ impl Blocks {
     }
 }
 
-/// A block for `ask` and what may come after it.
-fn opened(worker: &Worker, ask: Ask<'_>) -> Opened {
-    let left = ask.limits.left(ask.started_at).credits;
-    let requests = (left / BLOCK_PART_OF_LEFT).checked_div(ask.credits).unwrap_or(0).clamp(1, BLOCK_REQUESTS_MAX);
+/// A block of `credits`, for `ask` and what may come after it.
+fn opened(worker: &Worker, ask: &Ask<'_>, credits: u64) -> Opened {
     Opened {
         id: RequestId(worker.ids.borrow_mut().next_uuid()),
         caller: Some(ask.caller),
         started_at: ask.started_at,
         day: ask.day,
-        reserved: Charge::credits(requests.saturating_mul(ask.credits)),
+        reserved: Charge::credits(credits),
         route: ask.route.clone(),
         format: None,
         model: None,

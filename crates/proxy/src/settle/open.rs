@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use access::Refusal;
-use meter::{Charge, Limits};
+use meter::Charge;
 use spool::{Durable, Opened, Record, SpoolError};
 
 use crate::answer::Problem;
 use crate::budget;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Hold};
 use crate::fold::Ask;
 
 impl Exchange {
@@ -25,12 +25,12 @@ impl Exchange {
     }
 
     /// The same of a folded request that costs `credits` of a quota: several share a record.
-    pub(crate) async fn write_ahead(&mut self, credits: u64, limits: &Limits) -> Result<(), Problem> {
-        let Some(caller) = self.caller else { return Ok(()) };
+    pub(crate) async fn write_ahead(&mut self, credits: u64) -> Result<(), Problem> {
+        let (Some(caller), Hold::Reserved(reservation)) = (self.caller, &self.hold) else { return Ok(()) };
         let durable = {
             let worker = &self.at.worker;
             let (day, route, started_at) = (self.day(), &self.route, self.started_at);
-            let ask = Ask { caller, day, route, started_at, credits, limits };
+            let ask = Ask { caller, day, route, started_at, credits, reservation, now: worker.shared.clock.mono() };
             self.ahead = Some(worker.fold.write_ahead(worker, ask).map_err(|error| unrecorded(&error))?);
             worker.spool.borrow_mut().durable()
         };

@@ -33,8 +33,15 @@ pub struct Waiting<'a>(RwLockReadGuard<'a, Charges>);
 /// What goes from a backlog with a batch.
 #[derive(Debug)]
 pub(super) struct Leaving<'a> {
-    rest: RwLockWriteGuard<'a, Charges>,
+    backlog: &'a Backlog,
     with: Charges,
+}
+
+/// The same while it is stored: nobody looks.
+#[derive(Debug)]
+pub(super) struct Held<'a> {
+    rest: RwLockWriteGuard<'a, Charges>,
+    with: &'a Charges,
 }
 
 impl Gathered {
@@ -56,14 +63,14 @@ impl Backlog {
         Waiting(self.rest.read().await)
     }
 
-    /// What of `records` is of the backlog, held until it is stored; `None` where none charges anything.
-    pub(super) async fn leaving(&self, records: &[(Position, Record)]) -> Option<Leaving<'_>> {
+    /// What of `records` is of the backlog; `None` where none charges anything.
+    pub(super) fn leaving(&self, records: &[(Position, Record)]) -> Option<Leaving<'_>> {
         let is_of = |place: Position| self.ends.iter().any(|end| end.lane == place.lane && place <= *end);
         let mut with = Charges::default();
         for (_, record) in records.iter().filter(|(place, _)| is_of(*place)) {
             add(&mut with, record);
         }
-        if with.is_empty() { None } else { Some(Leaving { rest: self.rest.write().await, with }) }
+        (!with.is_empty()).then_some(Leaving { backlog: self, with })
     }
 }
 
@@ -81,9 +88,16 @@ impl Waiting<'_> {
 }
 
 impl Leaving<'_> {
+    /// To be asked for when only the commit is left to do: until this is dropped or stored, who looks waits.
+    pub(super) async fn hold(&self) -> Held<'_> {
+        Held { rest: self.backlog.rest.write().await, with: &self.with }
+    }
+}
+
+impl Held<'_> {
     /// It is in the store.
     pub(super) fn stored(mut self) {
-        for (of, charge) in &self.with {
+        for (of, charge) in self.with {
             if let Some(rest) = self.rest.get_mut(of) {
                 *rest = rest.less(charge);
                 if *rest == Charge::default() {
@@ -163,16 +177,17 @@ mod tests {
             (3, 4, 7)
         );
 
-        assert!(backlog.leaving(&[(at(30), counted(1, 5))]).await.is_none());
+        assert!(backlog.leaving(&[(at(30), counted(1, 5))]).is_none());
         // What was not stored stays.
-        drop(backlog.leaving(&records).await);
+        drop(backlog.leaving(&records).unwrap().hold().await);
         assert_eq!(credits(Subject::Global, month).await, 7);
-        backlog.leaving(&records[..1]).await.unwrap().stored();
+        let leaving = async |records| backlog.leaving(records).unwrap().hold().await.stored();
+        leaving(&records[..1]).await;
         assert_eq!(
             (credits(one, day).await, credits(two, month).await, credits(Subject::Global, day).await),
             (0, 4, 4)
         );
-        backlog.leaving(&records[1..]).await.unwrap().stored();
+        leaving(&records[1..]).await;
         assert_eq!(backlog.waiting().await.charges(day).count() + backlog.waiting().await.charges(month).count(), 0);
     }
 }

@@ -64,7 +64,7 @@ async fn ingest(node: &Node, events: Vec<UsageEvent>, counts: Vec<Counts>) {
     let records = events.into_iter().map(Record::Event).chain(counts);
     let mut rows =
         Rows { records: records.map(|record| (PLACE, record)).collect(), read: Vec::new(), carried: Vec::new() };
-    rows.write(node, (&mut Names::default(), &mut Carried::default())).await.unwrap();
+    rows.write(node, (&mut Names::default(), &mut Carried::default()), None).await.unwrap();
 }
 
 /// Makes a table refuse every new row; with PostgreSQL's `state`, where it is one.
@@ -262,12 +262,12 @@ async fn a_batch_that_fails_leaves_nothing() {
         // A place that the trigger refuses stands for any failure after the rows.
         refuse(&store, "ingested", "P0001").await;
         let mut rows = Rows { records: vec![(PLACE, Record::Event(event()))], read: vec![PLACE], carried: Vec::new() };
-        assert!(rows.write(&node, (&mut names, &mut Carried::default())).await.is_err());
+        assert!(rows.write(&node, (&mut names, &mut Carried::default()), None).await.is_err());
         for empty in ["usage_events", "daily_usage", "names", "ingested"] {
             assert_eq!(table(&store, empty).await, [], "{empty}");
         }
         allow(&store, "ingested").await;
-        rows.write(&node, (&mut names, &mut Carried::default())).await.unwrap();
+        rows.write(&node, (&mut names, &mut Carried::default()), None).await.unwrap();
         assert_eq!(table(&store, "usage_events").await[0]["route_no"], "ai");
         assert_eq!(node.ingested().await.unwrap(), rows.read);
     }
@@ -283,7 +283,7 @@ async fn the_number_of_names_in_memory_is_bounded() {
             (0..count).map(|nth| UsageEvent { id: id(), model: Some(format!("{round}-{nth}").into()), ..event() });
         let records = events.map(|event| (PLACE, Record::Event(event))).collect();
         let mut rows = Rows { records, ..Rows::default() };
-        rows.write(&node, (&mut names, &mut Carried::default())).await.unwrap();
+        rows.write(&node, (&mut names, &mut Carried::default()), None).await.unwrap();
     }
     assert!(names.get(names::Kind::Model, "0-0").is_none());
     assert!(names.get(names::Kind::Model, "1-0").is_some());

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::dialect::{self, Transaction};
 use crate::error::StoreError;
+use crate::ingest::backlog::Leaving;
 use crate::ingest::carried::Carried;
 use crate::ingest::fold::{self, CallerDay, Counted, Minute, ModelDay, OfCaller, OfModel, PlanDay};
 use crate::ingest::insert::Values;
@@ -54,18 +55,20 @@ enum Outcome {
 impl Rows {
     /// Writes all of it, or nothing, but for what the store has already: records that lie before the place that their
     /// lane was ingested up to, and events by their id.
-    /// Answers how long others waited for it, at the most.
+    /// What is `leaving` a backlog with them leaves it in the moment in which they are there. Answers how long others waited for
+    /// it, at the most.
     pub(crate) async fn write(
         &mut self,
         node: &Node,
         (names, carried): (&mut Names, &mut Carried),
+        leaving: Option<&Leaving<'_>>,
     ) -> Result<Duration, StoreError> {
-        let mut written = self.write_once(node, (&mut *names, &mut *carried)).await;
+        let mut written = self.write_once(node, (&mut *names, &mut *carried), leaving).await;
         if matches!(written, Ok(Outcome::Duplicates)) {
             // Places are committed with the rows, so this takes a spool that does not belong to the database, or an
             // event that was spooled twice.
             self.drop_present(node.store()).await?;
-            written = self.write_once(node, (names, carried)).await;
+            written = self.write_once(node, (names, carried), leaving).await;
         }
         match written {
             Ok(Outcome::Written { took }) => Ok(took),
@@ -78,8 +81,9 @@ impl Rows {
         &mut self,
         node: &Node,
         (names, carried): (&mut Names, &mut Carried),
+        leaving: Option<&Leaving<'_>>,
     ) -> Result<Outcome, StoreError> {
-        let outcome = self.try_write(node, (&mut *names, &mut *carried)).await;
+        let outcome = self.try_write(node, (&mut *names, &mut *carried), leaving).await;
         if !matches!(outcome, Ok(Outcome::Written { .. })) {
             names.forget();
             carried.forget();
@@ -91,6 +95,7 @@ impl Rows {
         &mut self,
         node: &Node,
         (names, carried): (&mut Names, &mut Carried),
+        leaving: Option<&Leaving<'_>>,
     ) -> Result<Outcome, StoreError> {
         let store = node.store();
         let mut transaction = store.begin().await?;
@@ -115,7 +120,14 @@ impl Rows {
             .run(&mut transaction, &self.read, |read, row| bind_position(*read, (store.new_id(), node.id()), now, row))
             .await?;
         carried.write(self, node, &mut transaction).await?;
+        let held = match leaving {
+            Some(leaving) => Some(leaving.hold().await),
+            None => None,
+        };
         transaction.commit().await?;
+        if let Some(held) = held {
+            held.stored();
+        }
         Ok(Outcome::Written { took: store.clock().mono().since(began) })
     }
 

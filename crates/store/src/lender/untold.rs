@@ -12,14 +12,14 @@ use crate::node::Node;
 use crate::statement::{signed, statements, unsigned};
 
 /// What one transaction closes.
-const CLOSED_MAX: usize = 256;
+pub(crate) const CLOSED_MAX: usize = 256;
 
 statements! {
     UNTOLD = "SELECT b.subject, b.subject_no, b.plan_id, b.measure, b.per, b.first_day, l.incarnation, l.spent, l.base,
             (SELECT n.base FROM leases n WHERE n.book_id = l.book_id AND n.node_id = l.node_id
                 AND n.incarnation > l.incarnation ORDER BY n.incarnation LIMIT 1) AS next_base
         FROM leases l JOIN lease_books b ON b.id = l.book_id
-        WHERE l.node_id = $1 AND NOT l.told AND l.incarnation < $2";
+        WHERE l.node_id = $1 AND NOT l.told AND l.incarnation < $2 ORDER BY l.incarnation, l.book_id LIMIT $3";
 }
 
 /// A lease of an earlier incarnation, and all that was spent of it.
@@ -44,14 +44,15 @@ struct Row {
 }
 
 impl Node {
-    /// The leases of this node's earlier incarnations, each with what was spent of it; all that those had spooled must be in
-    /// the store.
+    /// Leases of this node's earlier incarnations, the oldest [`CLOSED_MAX`], each with what was spent of it; all that those had
+    /// spooled must be in the store.
     ///
     /// # Errors
     /// What the database meets.
     pub async fn untold_leases(&self) -> Result<Vec<Untold>, StoreError> {
         let mut transaction = self.store().snapshot().await?;
         let query = transaction.query(UNTOLD).bind(self.id()).bind(signed(self.incarnation()));
+        let query = query.bind(i64::try_from(CLOSED_MAX).unwrap_or(i64::MAX));
         let mut leases = Vec::new();
         for row in query.all::<Row>().await? {
             leases.push((row.cell.cell()?, row));
@@ -72,14 +73,16 @@ impl Node {
     /// # Errors
     /// What the database meets.
     pub async fn close_untold_leases(&self, ttl: Duration) -> Result<(), StoreError> {
-        let untold = self.untold_leases().await?;
-        for untold in untold.chunks(CLOSED_MAX) {
+        loop {
+            let untold = self.untold_leases().await?;
             let close = |lease: &Untold| Close { cell: lease.cell, incarnation: lease.incarnation, spent: lease.spent };
             let closes = untold.iter().map(close).collect();
             let tick = Tick { node: self.lessee(), incarnation: self.incarnation(), asks: Vec::new(), closes };
             self.store().lend(&tick, ttl, None).await?;
+            if untold.len() < CLOSED_MAX {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// This node, as leases name it.

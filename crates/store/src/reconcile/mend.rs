@@ -66,7 +66,7 @@ impl Store {
     /// each transaction that changed any. What was mended before an error stays so.
     ///
     /// # Errors
-    /// What the database meets; [`StoreError::Contended`] where a total is still wrong after it was mended.
+    /// What the database meets; [`StoreError::Unmended`] where a total is still wrong after it was mended.
     pub async fn mend_totals(&self, by: &Actor, days: Days) -> Result<Mended, StoreError> {
         let mut mended = Mended::default();
         let Some(Days { first, last }) = days.since(self.usage_kept_from().await?) else { return Ok(mended) };
@@ -82,7 +82,7 @@ impl Store {
                     break;
                 }
                 if last.as_ref() == Some(&lacking) {
-                    return Err(StoreError::Contended { table: KEYS.table });
+                    return Err(StoreError::Unmended { day });
                 }
                 if let Some(more) = self.mend_some(by, (day, mends), &lacking).await? {
                     mended.keys += more.keys;

@@ -17,28 +17,28 @@ use crate::retention::{Keep, RetentionStats, Rounds};
 use crate::store::tests::Place as Database;
 
 /// The day that the clocks of test databases show.
-const TODAY: Day = Day(20_833);
+pub(crate) const TODAY: Day = Day(20_833);
 const DAYS: Days = Days { first: Day(TODAY.0 - 3), last: TODAY };
 const PLANS: [PlanId; 2] = [PlanId(Uuid::from_u128(1)), PlanId(Uuid::from_u128(2))];
 
-pub(super) fn caller(user: i64, key: i64) -> Caller {
+pub(crate) fn caller(user: i64, key: i64) -> Caller {
     Caller { user: UserNo(user), key: KeyNo(key), plan: PLANS[usize::try_from(user % 2).unwrap()] }
 }
 
 /// Events and counts of some days, of every kind that totals know.
-pub(super) struct Made {
+pub(crate) struct Made {
     ids: Ids,
     clock: Clock,
 }
 
 impl Made {
     /// From ten in the morning of a day on.
-    pub(super) fn on(day: Day) -> Self {
+    pub(crate) fn on(day: Day) -> Self {
         let clock = Clock::manual(day.start().after(Duration::from_hours(10)));
         Self { ids: Ids::new(clock.clone()), clock }
     }
 
-    pub(super) fn event(&mut self, caller: Option<Caller>, attempts: Vec<Attempt>) -> UsageEvent {
+    pub(crate) fn event(&mut self, caller: Option<Caller>, attempts: Vec<Attempt>) -> UsageEvent {
         self.clock.advance(Duration::from_millis(1));
         let at = self.clock.now();
         let event = fixture::event(RequestId(self.ids.next_uuid()), caller, at);
@@ -83,7 +83,7 @@ impl Made {
     }
 }
 
-pub(super) fn attempt(tokens: u64) -> Attempt {
+pub(crate) fn attempt(tokens: u64) -> Attempt {
     let usage = Usage {
         input: Some(tokens),
         cached_input: Some(2 * tokens),
@@ -111,20 +111,20 @@ pub(super) fn attempt(tokens: u64) -> Attempt {
 }
 
 /// A node with its spool, in a folder of its own.
-pub(super) struct Ingesting {
+pub(crate) struct Ingesting {
     pub(super) node: Node,
     spool: Spool,
 }
 
 impl Ingesting {
-    pub(super) async fn of(store: &Store, folder: &Path) -> Self {
+    pub(crate) async fn of(store: &Store, folder: &Path) -> Self {
         let node = store.join(folder, "1.2.3").await.unwrap();
         let options = spool::Options { size_bytes_max: 16 << 20, segment_bytes: 256 << 10, lanes: 1 };
         let spool = Spool::open(&folder.join("spool"), options, &node.ingested().await.unwrap()).unwrap();
         Self { node, spool }
     }
 
-    pub(super) async fn write(&mut self, records: &[Record]) {
+    pub(crate) async fn write(&mut self, records: &[Record]) {
         for record in records {
             self.spool.writers[0].append(record).unwrap();
         }
@@ -133,7 +133,7 @@ impl Ingesting {
 }
 
 /// The users and keys that [`caller`] speaks of.
-pub(super) async fn people(store: &Store) {
+pub(crate) async fn people(store: &Store) {
     store.ensure_plans(&[access::Plan::unlimited("starter")]).await.unwrap();
     for keys in [2, 1, 1] {
         let address = format!("{}@example.com", store.new_id());

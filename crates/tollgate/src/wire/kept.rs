@@ -132,6 +132,8 @@ async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish
     let ingested = node.ingested().await.map_err(|error| failure::of_store(snapshot, error))?;
     let skip_corrupt = wish.skip_corrupt;
     let carried = node.carried().await.map_err(|error| failure::of_store(snapshot, error))?;
+    // Where nodes share the store, totals alone are asked.
+    let gathers = !node.store().is_shared();
     let (place, node) = (folder.to_owned(), node.id());
     let durability = match snapshot.spool.durability {
         Durability::Process => spool::Durability::Process,
@@ -141,7 +143,8 @@ async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish
         let gathered = Gathered::default();
         let visit = |record: &Record| gathered.note(record);
         let known = Opening { node: Some(node), carried: &carried, ..Opening::new(&place, options, &ingested) };
-        let opening = Opening { durability, skip_corrupt, visit: Some(&visit), ..known };
+        let visit: Option<&(dyn Fn(&Record) + Sync)> = if gathers { Some(&visit) } else { None };
+        let opening = Opening { durability, skip_corrupt, visit, ..known };
         let spool = opening.open()?;
         Ok((spool, gathered))
     });

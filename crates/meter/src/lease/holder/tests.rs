@@ -171,3 +171,24 @@ fn an_idle_lease_is_handed_back_and_what_is_all_spent_is_not_renewed() {
     holder.heard(&answer(&[grant(4, 4, 92)], &[], &[]), Mono(2_601 * MS));
     assert_eq!(holder.tick(Mono(9_000 * MS)).asks, []);
 }
+
+/// 500 leases in steady use are not 5,000 questions a second.
+#[test]
+fn a_lease_in_steady_use_is_asked_for_now_and_then() {
+    const TICKS: u64 = 200;
+    let (mut holder, cell) = holding();
+    cell.allow(100, Mono(1_000 * MS));
+    let (mut asks, mut left) = (0, 1_000_000);
+    for tick in 1..=TICKS {
+        let now = Mono(tick * 100 * MS);
+        cell.take(10, Some(1_000_000), now).map_or_else(|short| panic!("{short:?} in tick {tick}"), drop);
+        cell.settle(10, 10);
+        if let [ask] = holder.tick(now).asks[..] {
+            asks += 1;
+            left -= ask.want;
+            holder.heard(&answer(&[grant(ask.seq, ask.ceiling + ask.want, left)], &[], &[]), Mono(now.0 + MS));
+        }
+    }
+    // Every third of its two seconds it is renewed.
+    assert!((TICKS / 8..=TICKS / 6).contains(&asks), "{asks} asks in {TICKS} ticks");
+}

@@ -48,3 +48,35 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
         assert_eq!(left, [30, 0, 570]);
     }
 }
+
+#[tokio::test]
+async fn what_is_over_for_long_goes_some_at_a_time_and_no_book_before_its_leases() {
+    const MORE: i64 = 20;
+    for place in Place::both().await {
+        let store = place.open().await;
+        let mut transaction = store.begin().await.unwrap();
+        let now = lender::now(&store, &mut transaction).await.unwrap();
+        transaction.query(JOINS).bind(Uuid::from_u128(1)).run().await.unwrap();
+        transaction.commit().await.unwrap();
+        let old = now.before(KEPT + Duration::from_hours(48));
+        let book = |user| {
+            let budget = BudgetId { subject: Subject::User(UserNo(user)), measure: Measure::Credits, per: Per::Day };
+            CellId { budget, period: Period::of(Per::Day, old.day()) }
+        };
+        for users in (0..AT_ONCE + MORE).collect::<Vec<_>>().chunks(200) {
+            let asks = users.iter().map(|user| ask(book(*user), 1)).collect();
+            let tick = Tick { node: NodeId(1), incarnation: 1, asks, closes: Vec::new() };
+            store.lend(&tick, TTL, Some(old)).await.unwrap();
+        }
+        let kept = async || {
+            let mut transaction = store.snapshot().await.unwrap();
+            let count = "SELECT (SELECT count(*) FROM lease_books), (SELECT count(*) FROM leases)";
+            transaction.query(count).one::<(i64, i64)>().await.unwrap()
+        };
+        assert_eq!(kept().await, (AT_ONCE + MORE, AT_ONCE + MORE));
+        for left in [MORE, 0] {
+            store.look_after_leases(TTL).await.unwrap();
+            assert_eq!(kept().await, (left, left));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Credits that are taken in advance for requests like one that was let in: what a process that dies may leave written ahead is
+//! never more than its budgets hold.
+
+use std::sync::Arc;
+
+use access::Mono;
+use smallvec::SmallVec;
+
+use crate::budget::Measure;
+use crate::cell::Cell;
+use crate::reservation::Reservation;
+
+/// So many budgets of credits are held without an allocation.
+const INLINE: usize = 3;
+
+/// Credits beside a reservation's own, of every budget that limits it. Dropped, they go back.
+#[derive(Debug, Default)]
+#[must_use = "what is dropped is given back"]
+pub struct Spare {
+    /// With the limit of each.
+    cells: SmallVec<[(Arc<Cell>, u64); INLINE]>,
+    credits: u64,
+}
+
+impl Reservation {
+    /// Takes credits for as many as `requests` more of its kind; for fewer, so that it is at most a `part`th of what any of its
+    /// budgets has left here; or none, where others take them first.
+    pub fn spare(&self, requests: u64, part: u64, now: Mono) -> Spare {
+        let mut spare = Spare { cells: self.limited(Measure::Credits).collect(), credits: 0 };
+        let left = |(cell, most): &(Arc<Cell>, u64)| most.saturating_sub(cell.used()).min(cell.free());
+        let Some(left) = spare.cells.iter().map(left).min() else { return spare };
+        let cost = self.charge().credits;
+        let requests = left.checked_div(part).and_then(|left| left.checked_div(cost)).unwrap_or(0).min(requests);
+        spare.take(requests.saturating_mul(cost), now);
+        spare
+    }
+}
+
+impl Spare {
+    /// How many there are.
+    #[must_use]
+    pub const fn credits(&self) -> u64 {
+        self.credits
+    }
+
+    /// Takes more of all its budgets, or of none; says whether it did.
+    pub fn take(&mut self, credits: u64, now: Mono) -> bool {
+        for (nth, (cell, most)) in self.cells.iter().enumerate() {
+            if cell.take_spare(credits, *most, now).is_err() {
+                self.cells.iter().take(nth).for_each(|(cell, _)| cell.release_spare(credits));
+                return false;
+            }
+        }
+        self.credits += credits;
+        true
+    }
+
+    /// Gives some back: a request that has reserved them itself is written ahead with these.
+    pub fn give_back(&mut self, credits: u64) {
+        let credits = credits.min(self.credits);
+        self.credits -= credits;
+        self.cells.iter().for_each(|(cell, _)| cell.release_spare(credits));
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        self.give_back(self.credits);
+    }
+}
+
+#[cfg(test)]
+mod tests;
