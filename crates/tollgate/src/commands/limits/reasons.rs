@@ -139,11 +139,11 @@ pub(super) fn stranded(topology: Topology, (measure, amount): (Measure, u64)) ->
 pub(super) fn folded(topology: Topology) -> String {
     format!(
         "folded calls of ordinary routes are written within {} ms: a kill loses that much of the counts of keys without a quota; those \
-         of keys with one are written ahead, so that a kill leaves used what was ahead, of each key in each of {} workers at most \
-         {} calls, and one or a {}th of what was left, until the day is over",
+         of keys with one are written ahead, so that a kill leaves used what was ahead: beside calls under way, of each key in each of \
+         {} workers at most {} calls and a {}th of what was left, until the day is over",
         proxy::FOLDED_WITHIN.as_millis(),
         topology.workers,
-        proxy::BLOCK_REQUESTS_MAX,
+        proxy::BLOCK_REQUESTS_MAX - 1,
         proxy::BLOCK_PART_OF_LEFT
     )
 }
