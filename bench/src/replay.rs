@@ -27,8 +27,9 @@ const OPEN: usize = 500;
 const BYTES_AN_EVENT: u64 = 2_048;
 /// The binary's own limits on what is asked of it end here.
 const PATIENCE: Duration = Duration::from_hours(1);
-/// The most that it may take.
+/// What [`OF_EVENTS`] may take, and as much less as there are fewer.
 const TARGET: Duration = Duration::from_secs(60);
+const OF_EVENTS: u64 = 10_000_000;
 
 #[derive(clap::Args, Clone)]
 pub(crate) struct Flags {
@@ -86,11 +87,12 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
             serve(&flags, &database).await?
         }
     };
-    let met = took <= TARGET;
+    let most = Duration::from_secs(TARGET.as_secs() * events / OF_EVENTS);
+    let met = took <= most;
     println!(
         "until its ports open {:.1} s; at most {} s: {}",
         took.as_secs_f64(),
-        TARGET.as_secs(),
+        most.as_secs(),
         if met { "met" } else { "missed" }
     );
     Ok(met)

@@ -43,6 +43,11 @@ impl Spare {
         self.credits
     }
 
+    /// All of it; what is left takes of the same budgets.
+    pub fn split(&mut self) -> Self {
+        Self { cells: self.cells.clone(), credits: std::mem::take(&mut self.credits) }
+    }
+
     /// Takes more of all its budgets, or of none; says whether it did.
     pub fn take(&mut self, credits: u64, now: Mono) -> bool {
         for (nth, (cell, most)) in self.cells.iter().enumerate() {

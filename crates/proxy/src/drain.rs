@@ -1,6 +1,7 @@
 //! A caller that hangs up (`on_hangup`): its LLM call is broken off, or its answer read on, for the usage at its end.
 //!
-//! What is read on holds its place among the requests in flight, and ends by its bounds, or with the shutdown's time.
+//! What is read on holds its place among the requests in flight, of which it may have a tenth, and ends by its bounds, or with
+//! the shutdown's time.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -73,8 +74,12 @@ impl<F: Future<Output = Response<Body>> + 'static> Drop for Outliving<F> {
         let left = watch.leave();
         let Some(bounds) = bounds(self.at.worker.shared.live.load().on_hangup, left) else { return };
         let worker = self.at.worker.clone();
+        let Ok(place) = worker.shared.gate.read_on() else { return };
         // The answer that comes of it is dropped, and so read on in its turn.
-        spawn(async move { within(&worker, bounds.until, handling).await });
+        spawn(async move {
+            within(&worker, bounds.until, handling).await;
+            drop(place);
+        });
     }
 }
 
@@ -86,8 +91,9 @@ pub(crate) fn read_on(pass: Option<Pass>, mut relay: Box<Relay>) {
         return;
     }
     let Some(bounds) = bounds(on_hangup, exchange.watch().leave()) else { return };
+    let Ok(place) = worker.shared.gate.read_on() else { return };
     spawn(async move {
-        let _pass = pass;
+        let _places = (pass, place);
         let reading = async {
             let mut bytes_left = bounds.bytes_max;
             while let Some(Ok(bytes)) = poll_fn(|cx| relay.poll_bytes(cx)).await {

@@ -1,7 +1,8 @@
 //! Plain requests folded into counts by caller, route, status class and minute, written within 10 ms; those of a caller with a
-//! quota are written ahead, in blocks.
+//! quota are written ahead, in blocks. And what the spool did not take at once.
 
 mod block;
+mod late;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,6 +20,8 @@ use crate::worker::Worker;
 use block::Blocks;
 pub(crate) use block::{Ahead, Ask};
 pub use block::{BLOCK_PART_OF_LEFT, BLOCK_REQUESTS_MAX};
+use late::Late;
+pub(crate) use late::Owed;
 
 /// What a crash may lose of requests that no quota limits.
 pub const FOLDED_WITHIN: Duration = Duration::from_millis(10);
@@ -34,6 +37,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Fold {
     waiting: RefCell<FxHashMap<Key, (u64, u64)>>,
     blocks: Blocks,
+    late: RefCell<Late>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -77,10 +81,18 @@ impl Fold {
         self.blocks.take(worker, ask)
     }
 
+    /// Keeps the end of a request that the spool did not take.
+    pub(crate) fn keep(&self, record: Record, owed: Owed) {
+        self.late.borrow_mut().push(record, owed);
+        self.blocks.filled().notify_one();
+    }
+
     /// Writes what waits; says whether the spool took it all.
     pub(crate) fn flush(&self, worker: &Worker) -> bool {
-        let blocks = self.blocks.flush(worker);
-        self.flush_waiting(worker) && blocks
+        let mut late = self.late.borrow_mut();
+        let blocks = self.blocks.flush(worker, &mut late);
+        let late = late.write(worker);
+        self.flush_waiting(worker) && late && blocks
     }
 
     fn flush_waiting(&self, worker: &Worker) -> bool {

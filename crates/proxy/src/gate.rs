@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Requests in flight over all workers.
 const IN_FLIGHT_MAX: u32 = 10_000;
+/// Those of them whose callers are gone, and whose answers are read on: who calls and hangs up must not fill all places.
+const READ_ON_MAX: u32 = IN_FLIGHT_MAX / 10;
 
 /// The process's bounds, shared by its workers.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub struct Gate {
     addresses: Mutex<HashMap<IpAddr, u32>>,
     per_address_max: u32,
     in_flight: AtomicU32,
+    read_on: AtomicU32,
     buffered: AtomicU64,
     buffered_max: u64,
 }
@@ -30,6 +33,10 @@ pub(crate) struct Seat {
 /// A request's place; dropped, it is free again.
 #[derive(Debug)]
 pub(crate) struct Pass(Arc<Gate>);
+
+/// The place of a request whose answer is read on without its caller; dropped, it is free again.
+#[derive(Debug)]
+pub(crate) struct ReadOn(Arc<Gate>);
 
 /// Bytes that a body holds in memory; dropped, they are free again.
 #[derive(Debug)]
@@ -52,6 +59,7 @@ impl Gate {
             addresses: Mutex::default(),
             per_address_max: connections.per_address,
             in_flight: AtomicU32::new(0),
+            read_on: AtomicU32::new(0),
             buffered: AtomicU64::new(0),
             buffered_max: buffered_bytes_max,
         })
@@ -90,6 +98,11 @@ impl Gate {
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Pass, Full> {
         raise(&self.in_flight, IN_FLIGHT_MAX)?;
         Ok(Pass(self.clone()))
+    }
+
+    pub(crate) fn read_on(self: &Arc<Self>) -> Result<ReadOn, Full> {
+        raise(&self.read_on, READ_ON_MAX)?;
+        Ok(ReadOn(self.clone()))
     }
 
     pub(crate) fn hold(self: &Arc<Self>) -> Held {
@@ -136,6 +149,12 @@ impl Drop for Pass {
     }
 }
 
+impl Drop for ReadOn {
+    fn drop(&mut self) {
+        self.0.read_on.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         self.gate.connections.fetch_sub(1, Ordering::Relaxed);
@@ -168,6 +187,15 @@ mod tests {
         drop((seats, other));
         assert_eq!(gate.connections(), 0);
         assert!(gate.addresses.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_read_on_has_a_part_of_the_places() {
+        let gate = Gate::new(Connections { max: 1, per_address: 1 }, 0);
+        let places: Vec<ReadOn> = std::iter::from_fn(|| gate.read_on().ok()).collect();
+        assert_eq!(places.len(), 1_000);
+        drop(places);
+        assert!(gate.read_on().is_ok());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use spool::Record;
 use tokio::time::Instant;
 
 use crate::exchange::{Exchange, Hold, Sending, micros};
+use crate::fold::Owed;
 
 pub(crate) use handles::Handles;
 pub(crate) use refusals::Refusals;
@@ -66,10 +67,17 @@ impl Exchange {
         let answering = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
         match std::mem::replace(&mut self.hold, Hold::Nothing) {
             Hold::Committed(committed) => self.record(committed, outcome, duration_us),
-            Hold::Nothing | Hold::Reserved(_) => {
-                self.ahead = None;
-                self.record_unsent(now, outcome, duration_us);
+            Hold::Reserved(reservation) => {
+                let owed = match self.ahead.take() {
+                    Some(ahead) => {
+                        ahead.unsent(reservation);
+                        Owed::default()
+                    }
+                    None => Owed::unsent(reservation),
+                };
+                self.record_unsent(now, (outcome, duration_us), owed);
             }
+            Hold::Nothing => self.record_unsent(now, (outcome, duration_us), Owed::default()),
         }
         log::end(self, &log::End { outcome, duration_us, upstream_id: answering.as_deref() });
     }
@@ -125,25 +133,21 @@ impl Exchange {
             return;
         }
         let (charge, unsaid) = self.charge(&committed.reserved());
-        let recorded = match self.events {
+        match self.events {
             Events::Folded => {
                 let counts = self.counts(&committed);
                 match self.ahead.take() {
                     Some(ahead) => ahead.count(counts),
+                    // Dropped unsettled, it shows in `tollgate_meter_dropped_total`.
                     None if !self.at.worker.fold.add(&counts) => return,
                     None => {}
                 }
-                true
+                Owed::settling(committed, charge, unsaid).done();
             }
             Events::Rows => {
                 let event = self.event(&Settled { day: committed.day(), charge, outcome, duration_us });
-                self.append(event)
+                self.append(event, Owed::settling(committed, charge, unsaid));
             }
-        };
-        // Dropped unsettled, it shows in `tollgate_meter_dropped_total`.
-        if recorded {
-            committed.note_unsaid(&unsaid);
-            committed.settle(&charge);
         }
     }
 
@@ -212,13 +216,18 @@ impl Exchange {
         }
     }
 
-    fn append(&mut self, event: UsageEvent) -> bool {
+    /// Records it, and settles or gives back then.
+    fn append(&mut self, event: UsageEvent, owed: Owed) {
         let record = if std::mem::take(&mut self.opened) { Record::Close(event) } else { Record::Event(event) };
-        let appended = self.at.worker.spool.borrow_mut().append(&record);
-        if let Err(error) = &appended {
-            tracing::error!(request_id = %self.id, %error, "usage event cannot be recorded");
+        let worker = &self.at.worker;
+        let appended = worker.spool.borrow_mut().append(&record);
+        match appended {
+            Ok(()) => owed.done(),
+            Err(error) => {
+                tracing::error!(request_id = %self.id, %error, "a usage event cannot be recorded yet");
+                worker.fold.keep(record, owed);
+            }
         }
-        appended.is_ok()
     }
 }
 

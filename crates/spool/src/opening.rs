@@ -122,18 +122,24 @@ impl Spool {
     /// # Errors
     /// As [`Writer::append`].
     pub fn settle(&mut self, mut close: impl FnMut(&Interrupted) -> UsageEvent) -> Result<(), SpoolError> {
-        while let Some(one) = self.interrupted.first() {
+        let mut settled = 0;
+        let mut appended = Ok(());
+        for one in &self.interrupted {
             let record = Record::Close(close(one));
             // In the lane of its open, so that none of the two outlives the other in a way that opens it again.
             let own = |writer: &&mut Writer| one.lane == Some(writer.lane.number);
             let mut writers = self.writers.iter_mut().chain(&mut self.leftover);
-            if let Some(writer) = writers.find(own) {
-                writer.append(&record)?;
-            } else {
-                append_anywhere(&mut self.writers, &record)?;
+            appended = match writers.find(own) {
+                Some(writer) => writer.append(&record),
+                None => append_anywhere(&mut self.writers, &record),
+            };
+            if appended.is_err() {
+                break;
             }
-            self.interrupted.remove(0);
+            settled += 1;
         }
+        self.interrupted.drain(..settled);
+        appended?;
         self.leave()
     }
 

@@ -30,6 +30,8 @@ pub(crate) use keeping::STATEMENTS;
 
 /// Between two ticks at least: what comes meanwhile is asked for together.
 const SOONEST: Duration = Duration::from_millis(2);
+/// Messages that are taken together.
+const MESSAGES_MAX: usize = 256;
 /// Between two looks at what waits.
 const LOOK: Duration = Duration::from_millis(25);
 /// A tick that is not answered by then is given up; the lender may have taken it.
@@ -127,6 +129,7 @@ impl Loop {
     async fn hold(&mut self, cancel: impl Future<Output = ()>) {
         let mut cancel = std::pin::pin!(cancel);
         let (mut sending, mut looking): (Option<Sending>, Option<Looking>) = (None, None);
+        let mut messages = Vec::new();
         loop {
             self.review();
             let pause = self.pause();
@@ -147,12 +150,18 @@ impl Loop {
                     looking = None;
                     self.keep(left);
                 }
-                message = self.leasing.messages.recv() => match message {
-                    Some(Message::Wait(question)) => self.wait(question),
-                    Some(Message::Leave(waiter)) => self.forget(waiter),
+                received = self.leasing.messages.recv_many(&mut messages, MESSAGES_MAX) => {
                     // Nobody can ask any more.
-                    None => return (&mut cancel).await,
-                },
+                    if received == 0 {
+                        return (&mut cancel).await;
+                    }
+                    for message in messages.drain(..) {
+                        match message {
+                            Message::Wait(question) => self.wait(question),
+                            Message::Leave(waiter) => self.forget(waiter),
+                        }
+                    }
+                }
                 () = sleep(pause) => {}
             }
         }

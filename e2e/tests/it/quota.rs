@@ -1,11 +1,13 @@
 //! A plan's credits hold exactly, whatever comes at once.
 
+use e2e::setup::Folder;
 use e2e::{Call, Gateway, Setup, Upstream, commands};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::bodies::{CHAT, Format, MESSAGES};
+use crate::store;
 
 const AT_ONCE: usize = 1_000;
 
@@ -80,6 +82,24 @@ async fn what_was_counted_survives_a_crash_and_the_quota_with_it() {
     again.call(call).await.expect(429);
     let usage = again.counted(&key, 20).await;
     assert_eq!((&usage["credits"], &usage["remaining"]), (&json!(20), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_a_day_behind_at_the_start_frees_no_quota() {
+    let setup = || Setup::mocked().plans("{name: two, credits_per_day: 2}");
+    let gateway = Gateway::start_in(Folder::on_sqlite(), setup()).await;
+    let key = gateway.account("two").await.key;
+    let call = Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key);
+    for status in [200, 200, 429] {
+        gateway.call(call.clone()).await.expect(status);
+    }
+    gateway.counted(&key, 2).await;
+    let folder = gateway.stop().await.folder;
+    // Seen from a clock that says yesterday.
+    let tomorrow = "UPDATE daily_usage SET day = day + 1";
+    store::rows(&folder, &folder.data()).execute(tomorrow, tomorrow).await;
+    let again = Gateway::start_in(folder, setup()).await;
+    again.call(call).await.expect(429);
 }
 
 #[tokio::test]

@@ -1,29 +1,24 @@
 //! What a node holds of shared budgets: it asks for what is needed soon, hands back what is not, and keeps the requests
 //! that wait for more.
 
-use std::collections::{BTreeMap, VecDeque};
+mod lease;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Mono, Timestamp};
 
 use super::rules::{Rules, Sound, micros, nanos};
-use super::{Answer, Ask, CellId, Close, Grant, Heard, NodeId, Tick};
+use super::{Answer, CellId, Close, Heard, NodeId, Tick};
 use crate::cell::Cell;
+use lease::{Lease, Waiting, ask, refuse};
 
 /// Requests that wait for one lease; one more is refused at once.
 const WAITING_MAX: usize = 1_024;
-/// More is asked for when less is held than what is used in so many ticks,
-const TICKS_AT_LEAST: u64 = 4;
-/// and then so much: a lease that is used all the time says so now and then, not in each tick.
-const TICKS_AHEAD: u64 = 32;
 /// Ticks are so many times as frequent while somebody waits, and for so many ticks after a recall.
 const HURRIED: u32 = 4;
 const PRESSED_TICKS: u32 = 10;
-/// An ask is repeated after a tick, the next after two, and so on, up to so many doublings.
-const PATIENCE_DOUBLES: u32 = 3;
-/// A lease is asked for anew when this part of its time is over.
-const RENEW_AFTER: u32 = 3;
 
 /// How often a holder speaks, and how long a request waits.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +43,10 @@ pub struct Holder<R = Sound> {
     incarnation: u64,
     timing: Timing,
     leases: BTreeMap<CellId, Lease>,
+    /// Those that somebody waits for, here or elsewhere: of many leases these are few.
+    pressed: BTreeSet<CellId>,
+    /// When the first period of them is over.
+    ends_at: Option<Timestamp>,
     /// What earlier incarnations have spent of leases that are not closed yet.
     past: BTreeMap<(CellId, u64), u64>,
     /// The lender's clock when it was heard last, and when that was.
@@ -55,40 +54,6 @@ pub struct Holder<R = Sound> {
     ttl: Duration,
     fenced: bool,
     rules: R,
-}
-
-#[derive(Debug)]
-struct Lease {
-    cell: Arc<Cell>,
-    seq: u64,
-    sent_at: Mono,
-    answered: bool,
-    /// Asks since the last answer.
-    unheard: u32,
-    term: u64,
-    /// What nobody had been granted, when it was heard last.
-    left: u64,
-    /// The latest recall that was heard of, and the one that was answered.
-    recall: u64,
-    ceded: u64,
-    /// Until when it is likely that somebody elsewhere still waits.
-    pressed_until: Mono,
-    /// What was used at the last tick, and what a tick takes lately.
-    used: u64,
-    pace: u64,
-    busy_at: Mono,
-    /// No more is taken of it: its period is over, or the node ends.
-    over: bool,
-    waiting: VecDeque<Waiting>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Waiting {
-    waiter: Waiter,
-    /// The first ask that was sent since it came; 0 before.
-    asked: u64,
-    /// The first recall that began since then; 0 before.
-    round: u64,
 }
 
 /// A request that waits for more of a lease.
@@ -124,83 +89,6 @@ pub enum Verdict {
     Withheld,
 }
 
-impl Lease {
-    fn new(cell: Arc<Cell>, now: Mono) -> Self {
-        Self {
-            used: cell.used(),
-            cell,
-            seq: 0,
-            sent_at: Mono(0),
-            answered: true,
-            unheard: 0,
-            term: 0,
-            left: 0,
-            recall: 0,
-            ceded: 0,
-            pressed_until: Mono(0),
-            pace: 0,
-            busy_at: now,
-            over: false,
-            waiting: VecDeque::new(),
-        }
-    }
-
-    fn measure_pace(&mut self, now: Mono) {
-        let used = self.cell.used();
-        let taken = used.saturating_sub(self.used);
-        self.used = used;
-        self.pace = taken.max(self.pace / 2);
-        if taken > 0 || !self.waiting.is_empty() {
-            self.busy_at = now;
-        }
-    }
-
-    /// Nothing more is taken of it, and nobody waits for it.
-    fn end(&mut self, cell: CellId, verdict: Verdict) -> Vec<Judgement> {
-        self.over = true;
-        self.cell.seal();
-        let judged = |waiting: Waiting| Judgement { waiter: waiting.waiter.id, cell, verdict };
-        self.waiting.drain(..).map(judged).collect()
-    }
-
-    /// Who waits and may try again: nobody overtakes, or a large one would never have its turn.
-    fn wake(&mut self, cell: CellId, now: Mono) -> Vec<Judgement> {
-        let mut free = if now < self.cell.deadline() { self.cell.free() } else { 0 };
-        let mut woken = Vec::new();
-        while let Some(first) = self.waiting.front()
-            && first.waiter.amount <= free
-        {
-            free -= first.waiter.amount;
-            woken.push(Judgement { waiter: first.waiter.id, cell, verdict: Verdict::Retry });
-            self.waiting.pop_front();
-        }
-        woken
-    }
-
-    /// What is used here in so many ticks, and what those that wait need.
-    fn needed_in(&self, ticks: u64) -> u64 {
-        self.queued().saturating_add(self.pace.saturating_mul(ticks))
-    }
-
-    /// What the first of those that wait need together, as many as fitted into what was left.
-    fn run(&self, free: u64) -> u64 {
-        let fits = free.saturating_add(self.left);
-        let mut run = 0_u64;
-        for waiting in &self.waiting {
-            match run.checked_add(waiting.waiter.amount) {
-                Some(longer) if longer <= fits => run = longer,
-                _ => break,
-            }
-        }
-        run
-    }
-
-    /// What all that wait need.
-    fn queued(&self) -> u64 {
-        self.waiting.iter().fold(0, |sum, waiting| sum.saturating_add(waiting.waiter.amount))
-    }
-}
-
 impl Holder<Sound> {
     /// The holder of a node that has just begun.
     #[must_use]
@@ -218,6 +106,8 @@ impl<R: Rules> Holder<R> {
             incarnation,
             timing,
             leases: BTreeMap::new(),
+            pressed: BTreeSet::new(),
+            ends_at: None,
             past: BTreeMap::new(),
             clock: None,
             ttl: Duration::ZERO,
@@ -258,7 +148,7 @@ impl<R: Rules> Holder<R> {
     /// Whether a recall is not answered.
     #[must_use]
     pub fn is_recalled(&self) -> bool {
-        self.leases.values().any(|lease| lease.recall > lease.ceded)
+        self.pressed().any(|lease| lease.recall > lease.ceded)
     }
 
     /// How long after a tick the next one is due: a quarter as long while anybody waits, here or elsewhere.
@@ -266,13 +156,13 @@ impl<R: Rules> Holder<R> {
     pub fn next_tick(&self, now: Mono) -> Duration {
         let pressed = |lease: &Lease| !lease.waiting.is_empty() || now < lease.pressed_until;
         let Timing { tick, .. } = self.timing;
-        if self.leases.values().any(pressed) { tick / HURRIED } else { tick }
+        if self.pressed().any(pressed) { tick / HURRIED } else { tick }
     }
 
     /// Whether a tick has something to say at once: a request has begun to wait, or a recall is not answered.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        self.leases.values().any(|lease| {
+        self.pressed().any(|lease| {
             lease.answered && (lease.recall > lease.ceded || lease.waiting.iter().any(|waiting| waiting.asked == 0))
         })
     }
@@ -292,13 +182,21 @@ impl<R: Rules> Holder<R> {
             return None;
         }
         lease.waiting.push_back(Waiting { waiter, asked: 0, round: 0 });
+        self.pressed.insert(id);
+        self.ends_at = Some(self.ends_at.map_or(id.period.end(), |at| at.min(id.period.end())));
         None
+    }
+
+    fn pressed(&self) -> impl Iterator<Item = &Lease> {
+        self.pressed.iter().filter_map(|id| self.leases.get(id))
     }
 
     /// Whoever waited was admitted after all, or gives up.
     pub fn forget(&mut self, id: u64) {
-        for lease in self.leases.values_mut() {
-            lease.waiting.retain(|waiting| waiting.waiter.id != id);
+        for cell in &self.pressed {
+            if let Some(lease) = self.leases.get_mut(cell) {
+                lease.waiting.retain(|waiting| waiting.waiter.id != id);
+            }
         }
     }
 
@@ -308,9 +206,18 @@ impl<R: Rules> Holder<R> {
         // In the next period there may be enough.
         let verdict = if at.is_some() { Verdict::Retry } else { Verdict::Withheld };
         let mut verdicts = Vec::new();
-        for (id, lease) in &mut self.leases {
-            if !lease.over && at.is_none_or(|at| id.period.end() <= at) {
+        if let (Some(at), Some(ends_at)) = (at, self.ends_at)
+            && at < ends_at
+        {
+            return verdicts;
+        }
+        self.ends_at = None;
+        for (id, lease) in self.leases.iter_mut().filter(|(_, lease)| !lease.over) {
+            let end = id.period.end();
+            if at.is_none_or(|at| end <= at) {
                 verdicts.extend(lease.end(*id, verdict));
+            } else {
+                self.ends_at = Some(self.ends_at.map_or(end, |at| at.min(end)));
             }
         }
         verdicts
@@ -323,7 +230,10 @@ impl<R: Rules> Holder<R> {
             closes.push(Close { cell: *cell, incarnation: *incarnation, spent: *spent });
         }
         for (id, lease) in &mut self.leases {
-            let (used, spent) = (lease.cell.used(), lease.cell.spent());
+            // In this order: what is spent is never more than what is used, so where both are one nothing was held when the
+            // second was read.
+            let spent = lease.cell.spent();
+            let used = lease.cell.used();
             if lease.over && self.rules.may_close(used, spent) {
                 let spent = self.rules.final_spent(spent);
                 closes.push(Close { cell: *id, incarnation: self.incarnation, spent });
@@ -346,7 +256,8 @@ impl<R: Rules> Holder<R> {
     /// Before a tick: requests for which enough has come free here, and those that have waited too long.
     pub fn review(&mut self, now: Mono) -> Vec<Judgement> {
         let mut verdicts = Vec::new();
-        for (cell, lease) in &mut self.leases {
+        self.pressed.retain(|cell| {
+            let Some(lease) = self.leases.get_mut(cell) else { return false };
             verdicts.extend(lease.wake(*cell, now));
             lease.waiting.retain(|waiting| {
                 let overdue = now.since(waiting.waiter.since) >= self.timing.recall_wait;
@@ -355,7 +266,8 @@ impl<R: Rules> Holder<R> {
                 }
                 !overdue
             });
-        }
+            lease.is_pressed(now)
+        });
         verdicts
     }
 
@@ -379,6 +291,7 @@ impl<R: Rules> Holder<R> {
             if let Some(lease) = self.leases.get_mut(&recall.cell) {
                 lease.recall = lease.recall.max(recall.no);
                 lease.pressed_until = Mono(now.0.saturating_add(nanos(self.timing.tick * PRESSED_TICKS)));
+                self.pressed.insert(recall.cell);
             }
         }
         for grant in &heard.grants {
@@ -403,77 +316,6 @@ impl<R: Rules> Holder<R> {
         }
         verdicts
     }
-}
-
-/// What a lease has to say; nothing where it has said so, or needs nothing.
-fn ask<R: Rules>(
-    id: CellId,
-    lease: &mut Lease,
-    (now, ttl, tick): (Mono, Duration, Duration),
-    rules: &R,
-) -> Option<Ask> {
-    lease.measure_pace(now);
-    // A new ask makes the answer to the last one worthless: who asks faster than it is answered never hears.
-    let patience = tick.saturating_mul(1 << lease.unheard.saturating_sub(1).min(PATIENCE_DOUBLES));
-    if !lease.answered && now.since(lease.sent_at) < patience {
-        return None;
-    }
-    let allowance = lease.cell.allowance();
-    let recalled = lease.recall > lease.ceded && rules.hands_back();
-    let idle = !ttl.is_zero() && now.since(lease.busy_at) >= ttl;
-    let to = if recalled || lease.over || idle { 0 } else { allowance };
-    let gives_back = to.max(lease.cell.used()) < allowance;
-    let hungry = !lease.over && lease.cell.free() < lease.needed_in(TICKS_AT_LEAST);
-    // What is all spent is not renewed; what is reserved may come free.
-    let renew = !lease.over && allowance > lease.cell.spent() && now.since(lease.sent_at) >= ttl / RENEW_AFTER;
-    if !(hungry || renew || gives_back || lease.recall > lease.ceded || !lease.answered) {
-        return None;
-    }
-    let ceiling = if rules.lowers_first() { lease.cell.lower(to) } else { to.max(lease.cell.used()) };
-    let used = lease.cell.used().min(ceiling);
-    let free = ceiling - used;
-    lease.ceded = lease.recall;
-    lease.seq += 1;
-    (lease.sent_at, lease.answered, lease.unheard) = (now, false, lease.unheard.saturating_add(1));
-    for waiting in lease.waiting.iter_mut().filter(|waiting| waiting.asked == 0) {
-        waiting.asked = lease.seq;
-    }
-    let first = lease.waiting.front().map_or(0, |waiting| waiting.waiter.amount);
-    let (run, queued) = (lease.run(free), lease.queued());
-    Some(Ask {
-        cell: id,
-        term: lease.term,
-        seq: lease.seq,
-        ceiling,
-        used,
-        spent: lease.cell.spent().min(used),
-        want: if lease.over || idle { 0 } else { lease.needed_in(TICKS_AHEAD).saturating_sub(free) },
-        need: if lease.over { 0 } else { first.saturating_sub(free) },
-        run: if lease.over { 0 } else { run.saturating_sub(free) },
-        queued: if lease.over { 0 } else { queued.saturating_sub(free) },
-        ceded: lease.ceded,
-        limit: lease.cell.limit(),
-    })
-}
-
-/// Who of the waiting is refused.
-fn refuse<R: Rules>(lease: &mut Lease, grant: &Grant, rules: &R) -> Vec<Judgement> {
-    let mut verdicts = Vec::new();
-    let all_there_is = lease.cell.free().saturating_add(grant.left);
-    for waiting in &mut lease.waiting {
-        if waiting.round == 0 && waiting.asked != 0 {
-            waiting.round = grant.round;
-        }
-    }
-    lease.waiting.retain(|waiting| {
-        let Waiter { id, amount, .. } = waiting.waiter;
-        let refused = amount > all_there_is && rules.is_refused(waiting.round, grant.drained);
-        if refused {
-            verdicts.push(Judgement { waiter: id, cell: grant.cell, verdict: Verdict::UsedUp });
-        }
-        !refused
-    });
-    verdicts
 }
 
 #[cfg(test)]

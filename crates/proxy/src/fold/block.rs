@@ -7,7 +7,6 @@
 //! one it is reserved: by the requests themselves, and by the block for those that may come.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use rustc_hash::FxHashMap;
 use spool::{Opened, Record, SpoolError};
 use tokio::sync::Notify;
 
+use super::late::{Late, Owed};
 use crate::worker::Worker;
 
 /// A block has one request, and at most this part of what is left of its quota: so much a crash may take of it.
@@ -39,7 +39,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) now: Mono,
 }
 
-/// A request's part of a block. Dropped uncounted, nothing of it was sent.
+/// A request's part of a block.
 #[derive(Debug)]
 pub(crate) struct Ahead {
     block: Rc<Block>,
@@ -52,8 +52,6 @@ pub(super) struct Blocks {
     current: RefCell<FxHashMap<(Caller, Day), Rc<Block>>>,
     /// Nothing is taken from these any more: bounded by what is in flight, and by what is opened in 10 ms.
     retired: RefCell<Vec<Rc<Block>>>,
-    /// Closes that the spool did not take yet, each with what nobody used: bounded by what it has open.
-    closes: RefCell<VecDeque<(Record, Spare)>>,
     /// There is something to write.
     filled: Rc<Notify>,
 }
@@ -67,6 +65,8 @@ struct Block {
     under_way: Cell<u64>,
     retired: Cell<bool>,
     counts: RefCell<Vec<Counts>>,
+    /// Of those that were not sent after all: the spool has them open until the block is closed.
+    unsent: RefCell<Vec<Reservation>>,
     filled: Rc<Notify>,
 }
 
@@ -86,14 +86,18 @@ impl Ahead {
         drop(counts);
         self.block.ends(std::mem::take(&mut self.credits));
     }
+
+    /// It was not sent.
+    pub(crate) fn unsent(mut self, reservation: Reservation) {
+        self.block.unsent.borrow_mut().push(reservation);
+        self.block.ends(std::mem::take(&mut self.credits));
+    }
 }
 
 impl Drop for Ahead {
     fn drop(&mut self) {
         let credits = std::mem::take(&mut self.credits);
         if credits > 0 {
-            // Where others take them first they stay unused, until the block is closed.
-            self.block.spare.borrow_mut().take(credits, Mono(0));
             self.block.ends(credits);
         }
     }
@@ -139,6 +143,7 @@ impl Blocks {
             under_way: Cell::new(credits),
             retired: Cell::new(false),
             counts: RefCell::default(),
+            unsent: RefCell::default(),
             filled: self.filled.clone(),
         });
         if let Some(before) = self.current.borrow_mut().insert((caller, day), block.clone()) {
@@ -153,14 +158,14 @@ impl Blocks {
         self.retired.borrow_mut().push(block);
     }
 
-    /// Closes what is over, and opens what goes on for as much as that is. Says whether the spool took it all.
-    pub(super) fn flush(&self, worker: &Worker) -> bool {
+    /// Closes what is over, and opens what goes on for as much as that is. Says whether the spool took it all; closes are `late`.
+    pub(super) fn flush(&self, worker: &Worker, late: &mut Late) -> bool {
         let current = std::mem::take(&mut *self.current.borrow_mut());
         current.into_values().for_each(|block| self.retire(block));
         let blocks = std::mem::take(&mut *self.retired.borrow_mut());
         let mut took_all = true;
         for block in blocks {
-            match self.settle(worker, &block) {
+            match settle(worker, &block, late) {
                 Ok(true) => {}
                 Ok(false) => self.retired.borrow_mut().push(block),
                 Err(error) => {
@@ -170,45 +175,41 @@ impl Blocks {
                 }
             }
         }
-        self.close(worker) && took_all
+        took_all
     }
+}
 
-    /// What of a block was sent is closed by its counts. Whether nothing of it is under way.
-    fn settle(&self, worker: &Worker, block: &Block) -> Result<bool, SpoolError> {
-        loop {
-            let mut counts = block.counts.borrow_mut();
-            let now = counts.len().min(COUNTS_MAX);
-            let later = counts.iter().skip(now).map(|one| one.credits).sum::<u64>() + block.under_way.get();
-            let mut opened = block.opened.borrow_mut();
-            if now == 0 && later > 0 && opened.reserved.credits == later {
+/// What of a block was sent is closed by its counts. Whether nothing of it is under way.
+fn settle(worker: &Worker, block: &Block, late: &mut Late) -> Result<bool, SpoolError> {
+    loop {
+        let (mut counts, mut spare) = (block.counts.borrow_mut(), block.spare.borrow_mut());
+        let now = counts.len().min(COUNTS_MAX);
+        let later = counts.iter().skip(now).map(|one| one.credits).sum::<u64>() + block.under_way.get();
+        let mut opened = block.opened.borrow_mut();
+        if now == 0 && later > 0 && opened.reserved.credits == later {
+            return Ok(false);
+        }
+        let id = opened.id;
+        if later > 0 {
+            // Until the close is written it stands open twice, and is held twice. A quota with no room for that waits for the end
+            // of one of these.
+            if !spare.take(later, worker.shared.clock.mono()) {
                 return Ok(false);
             }
-            let id = opened.id;
-            if later > 0 {
-                let id = RequestId(worker.ids.borrow_mut().next_uuid());
-                let rest = Opened { id, reserved: Charge::credits(later), ..opened.clone() };
-                worker.spool.borrow_mut().append(&Record::Open(rest.clone()))?;
-                *opened = rest;
+            let id = RequestId(worker.ids.borrow_mut().next_uuid());
+            let rest = Opened { id, reserved: Charge::credits(later), ..opened.clone() };
+            if let Err(error) = worker.spool.borrow_mut().append(&Record::Open(rest.clone())) {
+                spare.give_back(later);
+                return Err(error);
             }
-            let counts = counts.drain(..now).collect();
-            let spare = std::mem::take(&mut *block.spare.borrow_mut());
-            self.closes.borrow_mut().push_back((Record::Counted { id: id.0, counts }, spare));
-            if later == 0 {
-                return Ok(true);
-            }
+            *opened = rest;
         }
-    }
-
-    fn close(&self, worker: &Worker) -> bool {
-        let mut closes = self.closes.borrow_mut();
-        while let Some((close, _)) = closes.front() {
-            if let Err(error) = worker.spool.borrow_mut().append(close) {
-                tracing::error!(%error, "counts cannot be recorded yet");
-                return false;
-            }
-            closes.pop_front();
+        let counts = counts.drain(..now).collect();
+        let owed = Owed::unused(spare.split(), block.unsent.take());
+        late.push(Record::Counted { id: id.0, counts }, owed);
+        if later == 0 {
+            return Ok(true);
         }
-        true
     }
 }
 

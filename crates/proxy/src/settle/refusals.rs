@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use crate::exchange::Exchange;
+use crate::fold::Owed;
 use crate::settle::Settled;
 
 /// Rows that a worker leaves in a second.
@@ -61,13 +62,13 @@ impl Refusals {
 impl Exchange {
     /// Ends what was not sent. What was opened leaves a row, and so does an LLM request of a known caller that was refused;
     /// nobody refused what the caller took back, and a token count leaves no row either way.
-    pub(super) fn record_unsent(&mut self, now: Instant, outcome: Outcome, duration_us: u64) {
+    pub(super) fn record_unsent(&mut self, now: Instant, (outcome, duration_us): (Outcome, u64), owed: Owed) {
         let is_refused = self.refusal.is_some() && outcome != Outcome::CallerGone;
         if self.opened || (is_refused && self.takes_a_row(now)) {
             let (day, charge) = (self.started_at.day(), Charge::default());
             let mut event = self.event(&Settled { day, charge, outcome, duration_us });
             event.model = self.known_model();
-            self.append(event);
+            self.append(event, owed);
         }
     }
 

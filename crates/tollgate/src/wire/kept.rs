@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Clock, Secret};
+use access::{Clock, Day, Secret};
 use config::Snapshot;
 use config::snapshot::{Durability, Signup, SignupMode};
 use meter::budget::Period;
@@ -201,7 +201,16 @@ async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock, backlog: &Bac
     }
     let meter = Meter::default();
     let today = clock.now().day();
-    let period = Period::of(Per::Day, today);
+    // A clock that is behind may be set right: what is used up of tomorrow stays so. Who used any of it is not counted today.
+    for day in [today, today.next()] {
+        begin(&meter, store, (backlog, day)).await?;
+    }
+    Ok(meter)
+}
+
+/// Begins the credits of keys and users who used any on a day.
+async fn begin(meter: &Meter, store: &Store, (backlog, day): (&Backlog, Day)) -> Result<(), StoreError> {
+    let period = Period::of(Per::Day, day);
     let Charges { keys, users, .. } = store.charges(period).await?;
     let keys = keys.into_iter().map(|(no, charge)| (Subject::Key(no), charge));
     let users = users.into_iter().map(|(no, charge)| (Subject::User(no), charge));
@@ -210,7 +219,7 @@ async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock, backlog: &Bac
     // Whom the store knows of has begun by then.
     let spooled = waiting.charges(period).filter(|(of, _)| matches!(of, Subject::Key(_) | Subject::User(_)));
     for (subject, charge) in stored.chain(spooled) {
-        meter.begin(BudgetId::credits_a_day(subject), today, charge.credits);
+        meter.begin(BudgetId::credits_a_day(subject), day, charge.credits);
     }
-    Ok(meter)
+    Ok(())
 }

@@ -299,9 +299,13 @@ async fn tell_board(board: Arc<Board>, live: Arc<Live>, revision: Arc<Revision>,
     }
 }
 
+/// So far ahead a clock may leap and come back, without who used up a quota being forgotten.
+const CLOCK_LEAPS: Duration = Duration::from_hours(48);
+
 async fn keep_house(meter: Arc<Meter>, clock: Clock) {
     loop {
         tokio::time::sleep(HOUSEKEEPING_EVERY).await;
-        meter.sweep(clock.now().day());
+        // A clock that leaps ahead may come back.
+        meter.sweep(clock.now().before(CLOCK_LEAPS).day());
     }
 }

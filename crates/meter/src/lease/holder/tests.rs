@@ -2,7 +2,7 @@ use access::{Day, KeyNo};
 
 use super::*;
 use crate::budget::{BudgetId, Measure, Per, Period, Subject};
-use crate::lease::Recall;
+use crate::lease::{Grant, Recall};
 
 const NODE: NodeId = NodeId(1);
 const TTL: Duration = Duration::from_secs(2);

@@ -1,0 +1,89 @@
+//! Ends of requests that the spool did not take: they are written again until it does. What was taken in advance for them is held
+//! until then.
+
+use std::collections::VecDeque;
+
+use meter::{Charge, Committed, Reservation, Spare};
+use spool::{Record, SpoolError};
+
+use crate::worker::Worker;
+
+/// Events without an open that wait; of opened requests as many as there are.
+const UNOPENED_MAX: usize = 10_000;
+
+/// A worker's records that wait.
+#[derive(Default)]
+pub(super) struct Late {
+    waiting: VecDeque<(Record, Owed)>,
+}
+
+/// What becomes of budgets when a record is written.
+#[derive(Default)]
+pub(crate) struct Owed {
+    /// With what was used, and how much of it nobody said.
+    settles: Option<(Committed, Charge, Charge)>,
+    /// Given back.
+    spare: Spare,
+    unsent: Vec<Reservation>,
+}
+
+impl Owed {
+    /// A request has used so much, and so much of it nobody said.
+    pub(crate) fn settling(committed: Committed, charge: Charge, unsaid: Charge) -> Self {
+        Self { settles: Some((committed, charge, unsaid)), ..Self::default() }
+    }
+
+    /// A request was not sent.
+    pub(crate) fn unsent(reservation: Reservation) -> Self {
+        Self::unused(Spare::default(), vec![reservation])
+    }
+
+    /// Nobody used these.
+    pub(crate) fn unused(spare: Spare, unsent: Vec<Reservation>) -> Self {
+        Self { settles: None, spare, unsent }
+    }
+
+    /// It is recorded.
+    pub(crate) fn done(self) {
+        let Self { settles, spare, unsent } = self;
+        if let Some((committed, charge, unsaid)) = settles {
+            committed.note_unsaid(&unsaid);
+            committed.settle(&charge);
+        }
+        drop((spare, unsent));
+    }
+}
+
+impl Late {
+    /// What finds no room here is lost, and dropped unsettled it shows in `tollgate_meter_dropped_total`.
+    pub(super) fn push(&mut self, record: Record, owed: Owed) {
+        if record.closes().is_none() && self.waiting.len() >= UNOPENED_MAX {
+            tracing::error!(request_id = %record.id(), "a usage event is lost: the spool takes nothing, and too many wait");
+            return;
+        }
+        self.waiting.push_back((record, owed));
+    }
+
+    /// Writes what waits; says whether the spool took it all.
+    pub(super) fn write(&mut self, worker: &Worker) -> bool {
+        while let Some((record, _)) = self.waiting.front() {
+            let appended = worker.spool.borrow_mut().append(record);
+            match appended {
+                Err(error @ SpoolError::TooLarge { .. }) => {
+                    tracing::error!(request_id = %record.id(), %error, "a usage event is lost");
+                    self.waiting.pop_front();
+                }
+                Err(error) => {
+                    tracing::error!(%error, waiting = self.waiting.len(), "usage cannot be recorded yet");
+                    return false;
+                }
+                Ok(()) => {
+                    if let Some((_, owed)) = self.waiting.pop_front() {
+                        owed.done();
+                    }
+                }
+            }
+        }
+        true
+    }
+}
