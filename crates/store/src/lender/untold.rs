@@ -44,7 +44,7 @@ struct Row {
 }
 
 impl Node {
-    /// Leases of this node's earlier incarnations, the oldest [`CLOSED_MAX`], each with what was spent of it; all that those had
+    /// Leases of this node's earlier incarnations, the oldest 256, each with what was spent of it; all that those had
     /// spooled must be in the store.
     ///
     /// # Errors
