@@ -155,6 +155,10 @@ impl Cell {
         {
             self.limit.store(limit, Ordering::Relaxed);
         }
+        self.take_within(amount, limit, now)
+    }
+
+    fn take_within(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Short> {
         let mut used = self.used();
         loop {
             let Some(next) = used.checked_add(amount) else { return Err(Short { used, by: By::Limit }) };
@@ -179,7 +183,8 @@ impl Cell {
 
     /// [`Cell::take`] for requests that may come.
     pub(crate) fn take_spare(&self, amount: u64, limit: u64, now: Mono) -> Result<(), Short> {
-        self.take(amount, Some(limit), now)?;
+        // The limit may have changed since, and the lender is told the latest.
+        self.take_within(amount, Some(limit), now)?;
         self.spare.fetch_add(amount, Ordering::SeqCst);
         Ok(())
     }

@@ -136,6 +136,11 @@ impl Reservation {
         self.parts().find(of_user).map_or_else(|| at.day(), |part| part.period.first())
     }
 
+    /// Never gives anything back: somebody else counts it.
+    pub fn leave(mut self) {
+        self.held = None;
+    }
+
     /// The first byte went to an upstream: from here on the request counts. `at` is as in [`Reservation::day`].
     pub fn commit(mut self, at: Timestamp) -> Committed {
         let day = self.day(at);

@@ -60,6 +60,11 @@ impl Spare {
         true
     }
 
+    /// Never gives them back: somebody else counts them.
+    pub fn leave(mut self) {
+        self.credits = 0;
+    }
+
     /// Gives some back: a request that has reserved them itself is written ahead with these.
     pub fn give_back(&mut self, credits: u64) {
         let credits = credits.min(self.credits);

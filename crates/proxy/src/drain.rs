@@ -77,8 +77,9 @@ impl<F: Future<Output = Response<Body>> + 'static> Drop for Outliving<F> {
         let Ok(place) = worker.shared.gate.read_on() else { return };
         // The answer that comes of it is dropped, and so read on in its turn.
         spawn(async move {
-            within(&worker, bounds.until, handling).await;
+            let response = within(&worker, bounds.until, handling).await;
             drop(place);
+            drop(response);
         });
     }
 }
@@ -108,11 +109,11 @@ pub(crate) fn read_on(pass: Option<Pass>, mut relay: Box<Relay>) {
 }
 
 /// Polls `work` until it is done, `until`, or the shutdown's time is over.
-async fn within<T>(worker: &Worker, until: Instant, work: impl Future<Output = T>) {
+async fn within<T>(worker: &Worker, until: Instant, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
-        _ = work => {}
-        () = sleep_until(until) => {}
-        () = reached(worker.shared.shutdown.follow(), Phase::Ending) => {}
+        done = work => Some(done),
+        () = sleep_until(until) => None,
+        () = reached(worker.shared.shutdown.follow(), Phase::Ending) => None,
     }
 }
 

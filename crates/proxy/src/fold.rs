@@ -61,7 +61,7 @@ impl Fold {
         };
         let mut waiting = self.waiting.borrow_mut();
         if waiting.is_empty() {
-            self.blocks.filled().notify_one();
+            self.blocks.signal().notify();
         }
         if waiting.len() >= WAITING_MAX && !waiting.contains_key(&key) {
             tracing::error!(requests = more.requests, "counts are lost: the spool takes nothing, and too many wait");
@@ -84,13 +84,17 @@ impl Fold {
     /// Keeps the end of a request that the spool did not take.
     pub(crate) fn keep(&self, record: Record, owed: Owed) {
         self.late.borrow_mut().push(record, owed);
-        self.blocks.filled().notify_one();
+        self.blocks.signal().notify();
     }
 
-    /// Writes what waits; says whether the spool took it all.
+    /// Writes all that waits; says whether the spool took it.
     pub(crate) fn flush(&self, worker: &Worker) -> bool {
+        self.write(worker, Blocks::flush)
+    }
+
+    fn write(&self, worker: &Worker, of_blocks: fn(&Blocks, &Worker, &mut Late) -> bool) -> bool {
         let mut late = self.late.borrow_mut();
-        let blocks = self.blocks.flush(worker, &mut late);
+        let blocks = of_blocks(&self.blocks, worker, &mut late);
         let late = late.write(worker);
         self.flush_waiting(worker) && late && blocks
     }
@@ -130,13 +134,17 @@ fn append(worker: &Worker, batch: &[Counts]) -> Result<(), SpoolError> {
     }
 }
 
-/// Writes within 10 ms of the first count, until the worker ends.
+/// Writes within 10 ms of the first count, and blocks a little later, until the worker ends.
 pub(crate) async fn flush_forever(worker: Rc<Worker>) {
+    let (fold, signal) = (&worker.fold, worker.fold.blocks.signal());
     loop {
-        worker.fold.blocks.filled().notified().await;
+        signal.filled().await;
         sleep(FOLDED_WITHIN).await;
-        while !worker.fold.flush(&worker) {
+        while !fold.write(&worker, Blocks::flush_due) {
             sleep(AGAIN_AFTER).await;
+        }
+        if signal.is_on() {
+            signal.notify();
         }
     }
 }

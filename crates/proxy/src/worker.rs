@@ -34,6 +34,9 @@ use crate::watch::{self, Watches};
 
 /// After `accept` failed (out of descriptors, say) a worker waits so long: an error that stays must not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What the spool does not take at the end is tried so often, and so far apart; then the next start finds it interrupted.
+const LAST_FLUSHES: u32 = 10;
+const LAST_FLUSH_PAUSE: Duration = Duration::from_millis(100);
 /// What the kernel takes ahead of a caller that reads slowly: progress is seen in steps of this, and it bounds memory.
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Between a panic of the housekeeping and its next run.
@@ -230,7 +233,12 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
     worker.watches.cut();
     last_words(&worker).await;
     keeping.iter().for_each(tokio::task::JoinHandle::abort);
-    worker.fold.flush(&worker);
+    for _ in 0..LAST_FLUSHES {
+        if worker.fold.flush(&worker) {
+            return;
+        }
+        tokio::time::sleep(LAST_FLUSH_PAUSE).await;
+    }
 }
 
 /// Runs a loop that has no end; a panic in it is logged, and the loop begins anew.

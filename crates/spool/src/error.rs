@@ -95,4 +95,12 @@ impl SpoolError {
     pub(crate) fn io(action: &'static str, file: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, file: file.to_path_buf(), source }
     }
+
+    /// Whether a shorter record, or one that room is kept for, may be taken.
+    pub(crate) fn is_for_want_of_room(&self) -> bool {
+        let is_full =
+            |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        matches!(self, Self::Full { .. } | Self::TooLarge { .. })
+            || matches!(self, Self::Io { source, .. } if is_full(source))
+    }
 }

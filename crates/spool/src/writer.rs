@@ -118,7 +118,7 @@ impl Writer {
     fn append_close(&mut self, record: &Record, event: &UsageEvent) -> Result<(), SpoolError> {
         let opens = self.opens_without(event.id.0);
         let mut placed = self.put(record).and_then(|bytes| self.place(bytes, opens).map(|()| bytes));
-        if matches!(placed, Err(SpoolError::Full { .. } | SpoolError::TooLarge { .. })) {
+        if placed.as_ref().is_err_and(SpoolError::is_for_want_of_room) {
             for shorter in record::shortened(event) {
                 let Ok(bytes) = self.put(&Record::Close(shorter)) else { continue };
                 if bytes <= self.folder.close_bytes() {

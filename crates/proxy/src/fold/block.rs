@@ -2,19 +2,21 @@
 //! past its limit.
 //!
 //! One record a request would double what it costs. So the first of a caller opens a block of some requests, which the next ones
-//! use; within 10 ms the block is closed by the counts of what was sent, and what nobody used of it goes back. Requests that go on
-//! longer are opened anew by then, for as much as they are. What stands open after a crash counts, as with an LLM call; and as with
+//! use; within 100 ms the block is closed by the counts of what was sent, and what nobody used of it goes back. Requests that go
+//! on longer are opened anew by then, for as much as they are. What stands open after a crash counts, as with an LLM call; and as with
 //! one it is reserved: by the requests themselves, and by the block for those that may come.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Day, Mono, RequestId, Timestamp};
 use meter::{Caller, Charge, Counts, Reservation, Spare};
 use rustc_hash::FxHashMap;
 use spool::{Opened, Record, SpoolError};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::late::{Late, Owed};
 use crate::worker::Worker;
@@ -23,6 +25,8 @@ use crate::worker::Worker;
 pub const BLOCK_PART_OF_LEFT: u64 = 256;
 /// And at most so many requests.
 pub const BLOCK_REQUESTS_MAX: u64 = 64;
+/// A block is closed so long after it was opened; and at once, as counts are, where something of it was not sent after all.
+const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 /// Different counts that one block holds: they fit into the room that is kept for its close.
 const COUNTS_MAX: usize = 16;
 
@@ -50,10 +54,19 @@ pub(crate) struct Ahead {
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     current: RefCell<FxHashMap<(Caller, Day), Rc<Block>>>,
-    /// Nothing is taken from these any more: bounded by what is in flight, and by what is opened in 10 ms.
+    /// Nothing is taken from these any more: bounded by what is in flight, and by what is opened in 100 ms.
     retired: RefCell<Vec<Rc<Block>>>,
+    signal: Rc<Signal>,
+}
+
+/// When a worker's folds are written.
+#[derive(Debug, Default)]
+pub(super) struct Signal {
     /// There is something to write.
-    filled: Rc<Notify>,
+    filled: Notify,
+    /// Since when of a block.
+    since: Cell<Option<Instant>>,
+    hurried: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -67,7 +80,47 @@ struct Block {
     counts: RefCell<Vec<Counts>>,
     /// Of those that were not sent after all: the spool has them open until the block is closed.
     unsent: RefCell<Vec<Reservation>>,
-    filled: Rc<Notify>,
+    signal: Rc<Signal>,
+}
+
+/// What is not closed stays taken: the next start counts it.
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.spare.take().leave();
+        self.unsent.take().into_iter().for_each(Reservation::leave);
+    }
+}
+
+impl Signal {
+    pub(super) async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    pub(super) fn notify(&self) {
+        self.filled.notify_one();
+    }
+
+    /// There is something of a block to write.
+    fn begins(&self) {
+        if self.since.get().is_none() {
+            self.since.set(Some(Instant::now()));
+        }
+        self.notify();
+    }
+
+    fn hurry(&self) {
+        self.hurried.set(true);
+        self.begins();
+    }
+
+    fn is_due(&self) -> bool {
+        self.hurried.get() || self.since.get().is_some_and(|since| since.elapsed() >= CLOSED_WITHIN)
+    }
+
+    /// Whether a block is to be written, now or later.
+    pub(super) fn is_on(&self) -> bool {
+        self.since.get().is_some()
+    }
 }
 
 impl Ahead {
@@ -91,6 +144,7 @@ impl Ahead {
     pub(crate) fn unsent(mut self, reservation: Reservation) {
         self.block.unsent.borrow_mut().push(reservation);
         self.block.ends(std::mem::take(&mut self.credits));
+        self.block.signal.hurry();
     }
 }
 
@@ -117,14 +171,14 @@ impl Block {
     fn ends(&self, credits: u64) {
         self.under_way.set(self.under_way.get().saturating_sub(credits));
         if self.retired.get() {
-            self.filled.notify_one();
+            self.signal.begins();
         }
     }
 }
 
 impl Blocks {
-    pub(super) fn filled(&self) -> &Notify {
-        &self.filled
+    pub(super) fn signal(&self) -> &Signal {
+        &self.signal
     }
 
     /// A part of the caller's block, or of a new one, which the spool knows of before this answers.
@@ -144,12 +198,12 @@ impl Blocks {
             retired: Cell::new(false),
             counts: RefCell::default(),
             unsent: RefCell::default(),
-            filled: self.filled.clone(),
+            signal: self.signal.clone(),
         });
         if let Some(before) = self.current.borrow_mut().insert((caller, day), block.clone()) {
             self.retire(before);
         }
-        self.filled.notify_one();
+        self.signal.begins();
         Ok(Ahead { block, credits })
     }
 
@@ -158,8 +212,15 @@ impl Blocks {
         self.retired.borrow_mut().push(block);
     }
 
+    /// [`Blocks::flush`] when it is time.
+    pub(super) fn flush_due(&self, worker: &Worker, late: &mut Late) -> bool {
+        !self.signal.is_due() || self.flush(worker, late)
+    }
+
     /// Closes what is over, and opens what goes on for as much as that is. Says whether the spool took it all; closes are `late`.
     pub(super) fn flush(&self, worker: &Worker, late: &mut Late) -> bool {
+        self.signal.since.set(None);
+        self.signal.hurried.set(false);
         let current = std::mem::take(&mut *self.current.borrow_mut());
         current.into_values().for_each(|block| self.retire(block));
         let blocks = std::mem::take(&mut *self.retired.borrow_mut());
@@ -175,6 +236,9 @@ impl Blocks {
                 }
             }
         }
+        if !took_all {
+            self.signal.hurry();
+        }
         took_all
     }
 }
@@ -183,19 +247,22 @@ impl Blocks {
 fn settle(worker: &Worker, block: &Block, late: &mut Late) -> Result<bool, SpoolError> {
     loop {
         let (mut counts, mut spare) = (block.counts.borrow_mut(), block.spare.borrow_mut());
-        let now = counts.len().min(COUNTS_MAX);
-        let later = counts.iter().skip(now).map(|one| one.credits).sum::<u64>() + block.under_way.get();
+        let mut now = counts.len().min(COUNTS_MAX);
+        let mut later = counts.iter().skip(now).map(|one| one.credits).sum::<u64>() + block.under_way.get();
         let mut opened = block.opened.borrow_mut();
         if now == 0 && later > 0 && opened.reserved.credits == later {
             return Ok(false);
         }
         let id = opened.id;
-        if later > 0 {
-            // Until the close is written it stands open twice, and is held twice. A quota with no room for that waits for the end
-            // of one of these.
-            if !spare.take(later, worker.shared.clock.mono()) {
+        // Until the close is written it stands open twice, and is held twice. A quota with no room for that waits for the end of
+        // the last of these.
+        if later > 0 && !spare.take(later, worker.shared.clock.mono()) {
+            if block.under_way.get() > 0 {
                 return Ok(false);
             }
+            (now, later) = (counts.len(), 0);
+        }
+        if later > 0 {
             let id = RequestId(worker.ids.borrow_mut().next_uuid());
             let rest = Opened { id, reserved: Charge::credits(later), ..opened.clone() };
             if let Err(error) = worker.spool.borrow_mut().append(&Record::Open(rest.clone())) {

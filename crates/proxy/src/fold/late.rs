@@ -17,7 +17,7 @@ pub(super) struct Late {
     waiting: VecDeque<(Record, Owed)>,
 }
 
-/// What becomes of budgets when a record is written.
+/// What becomes of budgets when a record is written. Dropped before, all of it stays taken: the next start counts it.
 #[derive(Default)]
 pub(crate) struct Owed {
     /// With what was used, and how much of it nobody said.
@@ -30,7 +30,7 @@ pub(crate) struct Owed {
 impl Owed {
     /// A request has used so much, and so much of it nobody said.
     pub(crate) fn settling(committed: Committed, charge: Charge, unsaid: Charge) -> Self {
-        Self { settles: Some((committed, charge, unsaid)), ..Self::default() }
+        Self { settles: Some((committed, charge, unsaid)), spare: Spare::default(), unsent: Vec::new() }
     }
 
     /// A request was not sent.
@@ -44,13 +44,19 @@ impl Owed {
     }
 
     /// It is recorded.
-    pub(crate) fn done(self) {
-        let Self { settles, spare, unsent } = self;
-        if let Some((committed, charge, unsaid)) = settles {
+    pub(crate) fn done(mut self) {
+        if let Some((committed, charge, unsaid)) = self.settles.take() {
             committed.note_unsaid(&unsaid);
             committed.settle(&charge);
         }
-        drop((spare, unsent));
+        drop((std::mem::take(&mut self.spare), std::mem::take(&mut self.unsent)));
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.spare).leave();
+        std::mem::take(&mut self.unsent).into_iter().for_each(Reservation::leave);
     }
 }
 
@@ -64,26 +70,29 @@ impl Late {
         self.waiting.push_back((record, owed));
     }
 
-    /// Writes what waits; says whether the spool took it all.
+    /// Writes what waits; says whether the spool took it all. Closes have room of their own: none waits for an event that has not.
     pub(super) fn write(&mut self, worker: &Worker) -> bool {
-        while let Some((record, _)) = self.waiting.front() {
-            let appended = worker.spool.borrow_mut().append(record);
+        let mut failed = None;
+        for (record, owed) in std::mem::take(&mut self.waiting) {
+            if failed.is_some() && record.closes().is_none() {
+                self.waiting.push_back((record, owed));
+                continue;
+            }
+            let appended = worker.spool.borrow_mut().append(&record);
             match appended {
+                Ok(()) => owed.done(),
                 Err(error @ SpoolError::TooLarge { .. }) => {
                     tracing::error!(request_id = %record.id(), %error, "a usage event is lost");
-                    self.waiting.pop_front();
                 }
                 Err(error) => {
-                    tracing::error!(%error, waiting = self.waiting.len(), "usage cannot be recorded yet");
-                    return false;
-                }
-                Ok(()) => {
-                    if let Some((_, owed)) = self.waiting.pop_front() {
-                        owed.done();
-                    }
+                    failed = Some(error);
+                    self.waiting.push_back((record, owed));
                 }
             }
         }
-        true
+        if let Some(error) = &failed {
+            tracing::error!(%error, waiting = self.waiting.len(), "usage cannot be recorded yet");
+        }
+        failed.is_none()
     }
 }

@@ -1,5 +1,5 @@
 use access::{KeyId, Plan, UserId};
-use meter::{Measure, Per};
+use meter::{Measure, Per, UsageEvent};
 use spool::Record;
 use uuid::Uuid;
 
@@ -61,4 +61,20 @@ async fn a_budget_that_was_away_begins_anew_in_another_period_and_goes_on_in_its
     meter.begin(credits, TODAY, 4);
     counting.hold(&store, principal(of, &[(tokens, 9), (credits, 9)])).await.unwrap();
     assert_eq!((meter.used(tokens, TODAY), meter.used(credits, TODAY)), (2_100, 4));
+}
+
+#[tokio::test]
+async fn who_is_counted_on_a_later_day_than_the_clocks_is_so_in_all_budgets() {
+    let place = Place::sqlite();
+    let (store, of, meter) = (place.open().await, caller(1, 1), Arc::new(Meter::default()));
+    people(&store).await;
+    let tomorrow = TODAY.next();
+    let event = UsageEvent { day: tomorrow, ..Made::on(TODAY).event(Some(of), vec![attempt(1)]) };
+    Ingesting::of(&store, place.folder.path()).await.write(&[Record::Event(event)]).await;
+    // As a start leaves it that finds usage of tomorrow.
+    meter.begin(BudgetId::credits_a_day(Subject::User(of.user)), tomorrow, 3);
+    let counting = Counting::new(Some((meter.clone(), Arc::default())), |_| Vec::new());
+    let tokens = budget(Subject::User(of.user), Measure::Tokens, Per::Day);
+    counting.hold(&store, principal(of, &[(tokens, 9)])).await.unwrap();
+    assert_eq!(meter.used(tokens, tomorrow), 700);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meter::lease::{CellId, Close, Tick};
+use meter::lease::{Answer, CellId, Close, Tick};
 use uuid::Uuid;
 
 use super::charged;
@@ -78,8 +78,8 @@ impl Node {
             let close = |lease: &Untold| Close { cell: lease.cell, incarnation: lease.incarnation, spent: lease.spent };
             let closes = untold.iter().map(close).collect();
             let tick = Tick { node: self.lessee(), incarnation: self.incarnation(), asks: Vec::new(), closes };
-            self.store().lend(&tick, ttl, None).await?;
-            if untold.len() < CLOSED_MAX {
+            let answer = self.store().lend(&tick, ttl, None).await?;
+            if untold.len() < CLOSED_MAX || answer == Answer::Fenced {
                 return Ok(());
             }
         }
