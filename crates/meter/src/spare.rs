@@ -12,6 +12,8 @@ use crate::reservation::Reservation;
 
 /// So many budgets of credits are held without an allocation.
 const INLINE: usize = 3;
+/// Of what is lent here and free, at most this part: requests that come need it too.
+const PART_OF_LENT: u64 = 4;
 
 /// Credits beside a reservation's own, of every budget that limits it. Dropped, they go back.
 #[derive(Debug, Default)]
@@ -24,13 +26,17 @@ pub struct Spare {
 
 impl Reservation {
     /// Takes credits for as many as `requests` more of its kind; for fewer, so that it is at most a `part`th of what any of its
-    /// budgets has left here; or none, where others take them first.
+    /// budgets has left, and a quarter of what is lent of it and free; or none, where others take them first. What other nodes
+    /// use is not known here.
     pub fn spare(&self, requests: u64, part: u64, now: Mono) -> Spare {
         let mut spare = Spare { cells: self.limited(Measure::Credits).collect(), credits: 0 };
-        let left = |(cell, most): &(Arc<Cell>, u64)| most.saturating_sub(cell.used()).min(cell.free());
-        let Some(left) = spare.cells.iter().map(left).min() else { return spare };
+        let may_take = |(cell, most): &(Arc<Cell>, u64)| {
+            let of_left = most.saturating_sub(cell.used()).checked_div(part).unwrap_or(0);
+            of_left.min(cell.free() / PART_OF_LENT)
+        };
+        let Some(credits) = spare.cells.iter().map(may_take).min() else { return spare };
         let cost = self.charge().credits;
-        let requests = left.checked_div(part).and_then(|left| left.checked_div(cost)).unwrap_or(0).min(requests);
+        let requests = credits.checked_div(cost).unwrap_or(0).min(requests);
         spare.take(requests.saturating_mul(cost), now);
         spare
     }

@@ -72,10 +72,10 @@ fn no_more_is_spare_than_what_is_lent() {
         }
     };
     assert_eq!(limits.authority, Authority::Lent);
-    grant(4);
+    grant(41);
     let one = admitted(&meter, &limits, 1);
-    let spare = one.spare(63, 1, NOW);
-    assert_eq!((spare.credits(), used(&meter)), (3, [4, 4]));
+    let spare = one.spare(63, 256, NOW);
+    assert_eq!((spare.credits(), used(&meter)), (10, [11, 11]));
     drop(spare);
     // Past its deadline nothing is taken.
     assert_eq!((one.spare(63, 1, Mono(10)).credits(), used(&meter)), (0, [1, 1]));
