@@ -29,7 +29,9 @@ pub(crate) struct Lane {
     opens: AtomicU32,
     /// How many closes the segments that are made hold.
     ahead: AtomicU32,
-    next: Mutex<Next>,
+    made: Mutex<VecDeque<Segment>>,
+    /// Held while a segment is made: whoever takes one does not wait for it.
+    making: Mutex<Making>,
     /// The thread that makes segments was told that there are too few.
     pub(crate) more_asked: AtomicBool,
     /// The thread that syncs was told that something was written.
@@ -37,12 +39,9 @@ pub(crate) struct Lane {
     pub(crate) waiting: Waiting,
 }
 
-/// The segments after the one that is written.
+/// The next segment to be made.
 #[derive(Debug)]
-pub(crate) struct Next {
-    /// Made, and not taken yet.
-    pub(crate) made: VecDeque<Segment>,
-    /// The number of the next one to be made.
+pub(crate) struct Making {
     pub(crate) number: u32,
     /// Nothing stands before it.
     pub(crate) begins: bool,
@@ -63,9 +62,15 @@ impl Tally {
 }
 
 impl Lane {
-    /// `published` is synced, where that means something.
-    pub(crate) fn new(folder: &Folder, published: Position, tally: Tally, next: Next) -> Self {
-        let ahead = next.made.iter().map(|segment| folder.closes_in(segment.room())).sum();
+    /// `published` is synced, where that means something; `made` are the segments after the one that is written.
+    pub(crate) fn new(
+        folder: &Folder,
+        published: Position,
+        tally: Tally,
+        made: VecDeque<Segment>,
+        making: Making,
+    ) -> Self {
+        let ahead = made.iter().map(|segment| folder.closes_in(segment.room())).sum();
         Self {
             number: published.lane,
             durability: folder.durability,
@@ -77,7 +82,8 @@ impl Lane {
             released_bytes: AtomicU64::new(0),
             opens: AtomicU32::new(0),
             ahead: AtomicU32::new(ahead),
-            next: Mutex::new(next),
+            made: Mutex::new(made),
+            making: Mutex::new(making),
             more_asked: AtomicBool::new(false),
             sync_asked: AtomicBool::new(false),
             waiting: Waiting::default(),
@@ -138,16 +144,24 @@ impl Lane {
         self.ahead.load(Ordering::Acquire)
     }
 
-    /// Whether half a segment or more is made beside what the open requests' closes may need.
-    pub(crate) fn next_is_made(&self, folder: &Folder) -> bool {
-        let spare = folder.closes_in_new().div_ceil(2);
-        self.ahead() >= self.opens.load(Ordering::Relaxed).saturating_add(spare)
+    /// Whether what is made holds the closes of what is open, and half a segment more.
+    pub(crate) fn has_room_ahead(&self, folder: &Folder) -> bool {
+        self.spare() >= folder.closes_in_new().div_ceil(2)
+    }
+
+    /// Whether that and a quarter of a segment is made: more is asked for before there is no room.
+    pub(crate) fn has_enough_ahead(&self, folder: &Folder) -> bool {
+        self.spare() >= folder.closes_in_new().saturating_mul(3).div_ceil(4)
+    }
+
+    /// How many closes what is made holds beside those of what is open.
+    fn spare(&self) -> u32 {
+        self.ahead().saturating_sub(self.opens.load(Ordering::Relaxed))
     }
 
     /// Whether the made segments, the first of them with a record of `bytes` bytes, hold the closes of `opens` requests.
     pub(crate) fn next_holds(&self, folder: &Folder, bytes: u32, opens: u32) -> bool {
-        let next = lock(&self.next);
-        next.made.front().is_some_and(|first| {
+        lock(&self.made).front().is_some_and(|first| {
             let room = first.room();
             let rest = self.ahead().saturating_sub(folder.closes_in(room));
             // One of another run that is too small for the record is left again.
@@ -157,35 +171,34 @@ impl Lane {
 
     /// The next segment; `None` when none is made.
     pub(crate) fn take_next(&self, folder: &Folder) -> Option<Segment> {
-        let mut next = lock(&self.next);
-        let segment = next.made.pop_front()?;
+        let mut made = lock(&self.made);
+        let segment = made.pop_front()?;
         self.ahead.fetch_sub(folder.closes_in(segment.room()), Ordering::AcqRel);
         Some(segment)
     }
 
     /// Makes a segment, unless one was made since `ahead` was looked at.
     pub(crate) fn make_one(&self, folder: &Folder, ahead: u32) -> Result<(), SpoolError> {
-        let mut next = lock(&self.next);
-        if self.ahead() > ahead { Ok(()) } else { self.create(&mut next, folder) }
+        let mut making = lock(&self.making);
+        if self.ahead() > ahead {
+            return Ok(());
+        }
+        let Making { number, begins } = *making;
+        let power = folder.durability == Durability::Power;
+        let segment = folder.create(Plan { lane: self.number, number, bytes: folder.segment_bytes, begins, power })?;
+        *making = Making { number: number.saturating_add(1), begins: false };
+        let mut made = lock(&self.made);
+        self.ahead.fetch_add(folder.closes_in(segment.room()), Ordering::AcqRel);
+        made.push_back(segment);
+        Ok(())
     }
 
     /// Makes the segments that are missing ahead.
     pub(crate) fn make_next(&self, folder: &Folder) -> Result<(), SpoolError> {
-        while !self.next_is_made(folder) {
+        while !self.has_enough_ahead(folder) {
             self.make_one(folder, self.ahead())?;
         }
         self.more_asked.store(false, Ordering::Release);
-        Ok(())
-    }
-
-    fn create(&self, next: &mut Next, folder: &Folder) -> Result<(), SpoolError> {
-        let Next { number, begins, .. } = *next;
-        let power = folder.durability == Durability::Power;
-        let segment = folder.create(Plan { lane: self.number, number, bytes: folder.segment_bytes, begins, power })?;
-        next.number = number.saturating_add(1);
-        next.begins = false;
-        self.ahead.fetch_add(folder.closes_in(segment.room()), Ordering::AcqRel);
-        next.made.push_back(segment);
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::{Durability, Folder};
-use crate::lane::{Lane, Next, Tally};
+use crate::lane::{Lane, Making, Tally};
 use crate::position::Position;
 use crate::record::{self, Record, Spot, Synced};
 use crate::segment::{self, Segment};
@@ -135,7 +135,7 @@ pub(crate) fn recover(folder: &Folder, found: Found, pass: Pass<'_>) -> Result<R
     let Walk { tally, ahead, cuts, skipped, skips, before, after, .. } = walked;
     let number = ahead.back().map_or(last, |ahead| ahead.number).saturating_add(1);
     folder.found(segment::sizes(&folder.dir, lane, lowest..number)?);
-    let lane = Lane::new(folder, published, tally, Next { made: ahead, number, begins: false });
+    let lane = Lane::new(folder, published, tally, ahead, Making { number, begins: false });
     Ok(Recovered { lane: Arc::new(lane), current, from, lowest, cuts, lost, skipped, skips, before, after })
 }
 
@@ -189,7 +189,7 @@ fn lost(from: Position, start: Option<Position>, begins: bool) -> Option<Lost> {
 /// A lane that begins with segment `number`.
 fn empty(folder: &Folder, lane: u32, number: u32) -> Recovered {
     let from = Position::start_of(lane, number);
-    let lane = Lane::new(folder, from, Tally::default(), Next { made: VecDeque::new(), number, begins: true });
+    let lane = Lane::new(folder, from, Tally::default(), VecDeque::new(), Making { number, begins: true });
     Recovered {
         lane: Arc::new(lane),
         current: None,

@@ -89,7 +89,7 @@ impl Writer {
         let (opens, ahead) = (self.opens(), self.lane.ahead());
         let kept_here = opens.saturating_sub(ahead).saturating_mul(self.folder.close_bytes());
         let free_here = self.current.as_ref().map_or(0, |current| current.room().saturating_sub(kept_here));
-        self.lane.next_is_made(&self.folder) || free_here >= self.folder.segment_bytes / 2
+        self.lane.has_room_ahead(&self.folder) || free_here >= self.folder.segment_bytes / 2
     }
 
     /// Becomes ready when all that was appended until now survives what this spool promises to survive.
@@ -109,7 +109,7 @@ impl Writer {
         self.place(bytes, opens)?;
         self.open.insert(id);
         self.lane.note_opens(opens);
-        if !self.lane.next_is_made(&self.folder) && !self.lane.more_asked.swap(true, Ordering::AcqRel) {
+        if !self.lane.has_enough_ahead(&self.folder) && !self.lane.more_asked.swap(true, Ordering::AcqRel) {
             self.ahead.wake();
         }
         Ok(())

@@ -4,7 +4,7 @@ use access::Clock;
 
 use super::*;
 use crate::Options;
-use crate::fixture::{SMALL, drain, files, open, record, records};
+use crate::fixture::{SMALL, drain, files, open, open_of, record, records};
 
 const SIX: Options = Options { size_bytes_max: 6 * 4096, segment_bytes: 4096, lanes: 2 };
 
@@ -89,8 +89,25 @@ fn the_next_segment_is_made_ahead() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), SMALL);
     for n in 0..40 {
-        assert!(comes_true(|| spool.writers[0].room() && spool.writers[0].lane.next_is_made(&spool.writers[0].folder)));
+        let writer = &spool.writers[0];
+        assert!(comes_true(|| writer.room() && writer.lane.has_enough_ahead(&writer.folder)));
         spool.writers[0].append(&record(0, n)).unwrap();
+    }
+}
+
+#[test]
+fn more_is_made_before_there_is_no_room_for_more_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { size_bytes_max: 4 * 1024 * 1024, segment_bytes: 64 * 1024, lanes: 1 };
+    let mut spool = open(dir.path(), options);
+    let writer = &mut spool.writers[0];
+    for n in 0..200 {
+        assert!(comes_true(|| writer.lane.has_enough_ahead(&writer.folder)));
+        // However slow the disk is from here on, a quarter of a segment's closes can be opened.
+        for more in 0..3 {
+            writer.append(&open_of(0, 3 * n + more)).unwrap();
+            assert!(writer.room(), "{} opens", writer.opens());
+        }
     }
 }
 
