@@ -63,7 +63,7 @@ async fn once(flags: &Flags, database: &Database) -> anyhow::Result<String> {
     let began = clock.mono();
     let (stop, stopped) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
-    tasks.spawn(store::ingest::run(node, (reader, Arc::default()), stats.clone(), async {
+    tasks.spawn(store::ingest::run(node, reader, stats.clone(), async {
         stopped.await.unwrap_or_default();
     }));
     let creating = keys(store.clone(), owners, flags.keys, clock.clone());

@@ -9,7 +9,7 @@ use meter::{BudgetId, Caller, Measure, Per, Subject};
 use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection, SqliteConnection};
-use store::{Counting, Unsealed};
+use store::{Counting, Store, Unsealed};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -61,7 +61,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         let vault = Arc::new(Vault::new(&MasterKey::parse(&"A".repeat(43))?, None));
         let unsealed = Arc::new(Unsealed::new(vault, revision.clone()));
         let stopped = async { stopped.await.unwrap_or_default() };
-        let counting = counting(flags.budgets);
+        let counting = counting(&database, &store, flags.budgets).await?;
         serving.spawn(store::directory::serve(store.clone(), (unsealed, counting), lookups, stopped));
         let mut waits = Vec::new();
         let mut asking: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
@@ -94,15 +94,16 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
 }
 
 /// A meter that met nobody yet, and what its callers are held to.
-fn counting(budgets: bool) -> Arc<Counting> {
+async fn counting(database: &Database, store: &Store, budgets: bool) -> anyhow::Result<Arc<Counting>> {
     if !budgets {
-        return Arc::default();
+        return Ok(Arc::default());
     }
+    let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
     let own = |caller: Caller| {
         let budget = BudgetId { subject: Subject::Key(caller.key), measure: Measure::Tokens, per: Per::Day };
         vec![(budget, u64::MAX)]
     };
-    Arc::new(Counting::new(Some((Arc::default(), Arc::default())), own))
+    Ok(Arc::new(Counting::new(Some((Arc::default(), node)), own)))
 }
 
 /// The hash of a key that nobody knows.

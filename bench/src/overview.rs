@@ -103,7 +103,7 @@ async fn load(database: &Database, count: u64) -> anyhow::Result<Vec<Arc<str>>> 
     let writing = tokio::task::spawn_blocking(move || write(&mut writer, count, now));
     let (stop, stopped) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
-    tasks.spawn(store::ingest::run(node, (spool.reader, Arc::default()), stats.clone(), async {
+    tasks.spawn(store::ingest::run(node, spool.reader, stats.clone(), async {
         stopped.await.unwrap_or_default();
     }));
     writing.await??;

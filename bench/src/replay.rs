@@ -142,8 +142,8 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
 }
 
 /// The parts of a start, in its order: the spool is read and what it charges gathered, what was open is closed, the meter begins
-/// with that and what the store has, all is brought into the store. The last comes behind open ports where nodes do not share
-/// the store.
+/// with that and what the store has, all is brought into the store. The last comes behind open ports. Answers how long the others
+/// take.
 async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Duration> {
     let clock = Clock::system();
     let began = clock.mono();
@@ -167,11 +167,12 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
     spool.reader.sync()?;
     told("what was open closed", since);
     let since = clock.mono();
-    let (backlog, meter, today) = (gathered.until(spool.reader.ends()), Meter::default(), clock.now().day());
+    node.backlog().begin(gathered, spool.reader.ends()).await;
+    let (meter, today) = (Meter::default(), clock.now().day());
     let period = Period::of(Per::Day, today);
     let stored = node.store().charges(period).await?;
     ensure!(stored.users.is_empty(), "the store is new");
-    for (subject, charge) in backlog.waiting().await.charges(period) {
+    for (subject, charge) in node.backlog().waiting().await?.charges(period) {
         meter.begin(BudgetId::credits_a_day(subject), today, charge.credits);
     }
     told("the meter begun", since);
@@ -181,10 +182,8 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
     told("all of it brought into the store", since);
     let stored = stats.events.load(Ordering::Relaxed);
     ensure!(stored == events + u64::try_from(interrupted)?, "{stored} events are stored");
-    let all = clock.mono().since(began);
-    let is_shared = node.store().is_shared();
     node.store().close().await;
-    Ok(if is_shared { all } else { read })
+    Ok(read)
 }
 
 /// The binary, from its start until it is ready.

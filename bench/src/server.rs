@@ -75,7 +75,7 @@ impl Server {
             &node.ingested().await?,
         )?;
         let stats = Arc::new(IngestStats::default());
-        let ingest = store::ingest::run(node, (spool.reader, Arc::default()), stats.clone(), until(stopped.clone()));
+        let ingest = store::ingest::run(node, spool.reader, stats.clone(), until(stopped.clone()));
         tasks.spawn(async move { drop(ingest.await) });
         let writer = spool.writers.into_iter().next().context("a lane")?;
         let writing = (events_a_second > 0).then(|| Writing::start(writer, events_a_second));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::StoreError;
 use crate::ingest::Backlog;
+use crate::node::Node;
 use crate::store::Store;
 use access::{BudgetId, Day, Principal, Subject};
 use meter::budget::Period;
@@ -16,7 +17,7 @@ type Everywhere = dyn Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync;
 /// What callers are held to.
 pub struct Counting {
     /// Who counts, and what the store does not know of yet; `None` where nothing is counted here, or only what leases grant.
-    meter: Option<(Arc<Meter>, Arc<Backlog>)>,
+    meter: Option<(Arc<Meter>, Node)>,
     everywhere: Box<Everywhere>,
 }
 
@@ -36,7 +37,7 @@ impl Default for Counting {
 impl Counting {
     /// Callers are held to what `everywhere` says too; the meter counts what they use, where it decides alone.
     pub fn new(
-        meter: Option<(Arc<Meter>, Arc<Backlog>)>,
+        meter: Option<(Arc<Meter>, Node)>,
         everywhere: impl Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync + 'static,
     ) -> Self {
         Self { meter, everywhere: Box::new(everywhere) }
@@ -48,7 +49,7 @@ impl Counting {
     pub(crate) async fn hold(&self, store: &Store, principal: Principal) -> Result<Principal, StoreError> {
         let everywhere = (self.everywhere)(Caller::from(&principal));
         let budgets: Arc<[_]> = principal.budgets.iter().copied().chain(everywhere).collect();
-        if let Some((meter, backlog)) = &self.meter {
+        if let Some((meter, node)) = &self.meter {
             // Who is counted on a later day than the clock's is so in all budgets.
             let of_user = meter.cell(BudgetId::credits_a_day(Subject::User(principal.user_no)));
             let today = store.clock().now().day();
@@ -59,7 +60,7 @@ impl Counting {
                 |budget: &BudgetId| meter.cell(*budget).is_none_or(|cell| cell.period().first() < begins(budget));
             let new: Vec<BudgetId> = budgets.iter().map(|(budget, _)| *budget).filter(is_new).collect();
             if !new.is_empty() {
-                count(store, (meter, backlog), (&new, today)).await?;
+                count(store, (meter, node.backlog()), (&new, today)).await?;
             }
         }
         Ok(Principal { budgets, ..principal })
@@ -72,7 +73,7 @@ async fn count(
     (meter, backlog): (&Meter, &Backlog),
     (budgets, today): (&[BudgetId], Day),
 ) -> Result<(), StoreError> {
-    let waiting = backlog.waiting().await;
+    let waiting = backlog.waiting().await?;
     let mut known: Vec<((Subject, Period), Charge)> = Vec::new();
     for budget in budgets {
         let of = (budget.subject, Period::of(budget.per, today));

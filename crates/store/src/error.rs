@@ -155,6 +155,9 @@ pub enum StoreError {
         /// The column.
         column: &'static str,
     },
+    /// The database did not answer whether it has stored a batch of what earlier runs spooled; the next batch finds out.
+    #[error("nobody knows yet whether the last batch of usage was stored")]
+    InDoubt,
     /// Somebody else wrote the same rows at the same time; nothing was written.
     #[error("{table} is written to by two at once")]
     Contended {

@@ -33,7 +33,7 @@ use checkpoint::Checkpoints;
 use names::Names;
 use write::Rows;
 
-pub use backlog::{Backlog, Gathered};
+pub use backlog::{Backlog, Gathered, Waiting};
 pub(crate) use insert::{Insert, Values};
 
 /// Records in one transaction; fewer where it would take too long ([`Pace`]).
@@ -97,15 +97,10 @@ async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, Store
     Ok(rows.into_iter().map(position).collect())
 }
 
-/// Drains the spool until `cancel` is done, and gives the reader back; what it begins with is in `backlog`. While it keeps up, a
+/// Drains the spool until `cancel` is done, and gives the reader back. While it keeps up, a
 /// record waits for 100 ms and the batch before it. What fails is tried again, ever more slowly; records wait in the spool. Files are read off the
 /// async threads, but for the last release.
-pub async fn run(
-    node: Node,
-    (reader, backlog): (Reader, Arc<Backlog>),
-    stats: Arc<IngestStats>,
-    cancel: impl Future<Output = ()>,
-) -> Reader {
+pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: impl Future<Output = ()>) -> Reader {
     let mut reader = reader;
     let store = node.store();
     let (mut names, mut carried) = (Names::default(), Carried::default());
@@ -119,14 +114,14 @@ pub async fn run(
     loop {
         let batch;
         let records_max = pace.rows();
-        (reader, batch) = turn(store, (reader, records_max), stored.take(), stats.clone()).await;
+        (reader, batch) = turn(&node, (reader, records_max), stored.take(), stats.clone()).await;
         if let Some(error) = reader.trouble()
             && ahead.is_news(store.clock().mono())
         {
             tracing::warn!(%error, cause = causes(&error), "the spool cannot grow; it is tried again");
         }
         let written = match batch {
-            Ok(read) => write(&node, (read, &backlog), (&mut names, &mut carried), &stats).await,
+            Ok(read) => write(&node, read, (&mut names, &mut carried), &stats).await,
             Err(error) => Err(error),
         };
         checkpoints.turn(store, written.as_ref().is_ok_and(|written| written.records > 0)).await;
@@ -164,12 +159,11 @@ pub async fn run(
 /// [`IngestError`]; what was not written waits in the spool.
 pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Result<(), IngestError> {
     let (mut names, mut carried) = (Names::default(), Carried::default());
-    let backlog = Backlog::default();
     loop {
         let read = Read::next(reader, BATCH_RECORDS_MAX)?;
-        let written = write(node, (read, &backlog), (&mut names, &mut carried), stats).await?;
+        let written = write(node, read, (&mut names, &mut carried), stats).await?;
         release(node.store(), reader, &written.batch)?;
-        note_depth(reader, stats);
+        note_depth(node, reader, stats);
         if written.records == 0 {
             break;
         }
@@ -205,7 +199,7 @@ struct Written {
 
 async fn write(
     node: &Node,
-    (read, backlog): (Read, &Backlog),
+    read: Read,
     known: (&mut Names, &mut Carried),
     stats: &IngestStats,
 ) -> Result<Written, IngestError> {
@@ -221,7 +215,7 @@ async fn write(
     let mut rows = Rows { records: batch.places().zip(read).collect(), read: batch.positions().collect(), carried };
     let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
-        let leaving = backlog.leaving(&rows.records);
+        let leaving = node.backlog().leaving(&rows.records);
         took = rows.write(node, known, leaving.as_ref()).await?;
         let store = node.store();
         let now = store.clock().now();
@@ -244,16 +238,16 @@ fn release(store: &Store, reader: &mut Reader, batch: &spool::Batch) -> Result<(
 
 /// Releases what is stored and reads on, off the async threads: both wait for the disk.
 async fn turn(
-    store: &Store,
+    node: &Node,
     (mut reader, records_max): (Reader, usize),
     stored: Option<spool::Batch>,
     stats: Arc<IngestStats>,
 ) -> (Reader, Result<Read, IngestError>) {
-    let store = store.clone();
+    let node = node.clone();
     let turned = tokio::task::spawn_blocking(move || {
-        let released = stored.map_or(Ok(()), |stored| release(&store, &mut reader, &stored));
+        let released = stored.map_or(Ok(()), |stored| release(node.store(), &mut reader, &stored));
         let batch = released.and_then(|()| {
-            note_depth(&mut reader, &stats);
+            note_depth(&node, &mut reader, &stats);
             Ok(Read::next(&mut reader, records_max)?)
         });
         (reader, batch)
@@ -268,10 +262,12 @@ async fn turn(
     }
 }
 
-fn note_depth(reader: &mut Reader, stats: &IngestStats) {
+fn note_depth(node: &Node, reader: &mut Reader, stats: &IngestStats) {
+    let now = node.store().clock().now();
     // What cannot be read here cannot be read as a batch either, and is reported there.
     if let Ok(depth) = reader.depth() {
         stats.oldest_micros.store(depth.oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
+        node.note_ingested(depth.oldest.unwrap_or(now));
     }
 }
 

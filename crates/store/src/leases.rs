@@ -195,7 +195,7 @@ impl Loop {
         Box::pin(async move {
             let mut answers = Vec::with_capacity(ticks.len());
             for tick in &ticks {
-                answers.push(in_time(node.store().lend(tick, ttl, None)).await?);
+                answers.push(in_time(node.lend(tick, ttl)).await?);
             }
             Ok(answers)
         })

@@ -2,7 +2,7 @@
 //!
 //! The rules are the machine's. Here its books are read and locked, in the order of their ids, and what it changed is
 //! written back. What it does not know: what was charged of a budget before its book began (`carried`), and through a node
-//! before a lease began (`base`), both from the daily totals.
+//! before a lease began (`base`), both from the daily totals and from what waits in the node's spool for them.
 
 mod books;
 pub(crate) mod charged;
@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 use crate::dialect::Transaction;
 use crate::error::StoreError;
+use crate::ingest::Backlog;
+use crate::node::Node;
 use crate::statement::{micros, signed, statements, timestamp, unsigned};
 use crate::store::Store;
 
@@ -50,16 +52,28 @@ struct RecallRow {
     recall: i64,
 }
 
-impl Store {
-    /// Takes a holder's tick, and answers it. Each ask brings its budget's limit. `at` is the lender's clock; `None` is the
-    /// database's. On an error it may be taken all the same: the holder's next tick says how things stand.
+impl Node {
+    /// Takes a tick of this node's, and answers it; grants hold for `ttl`. Each ask brings its budget's limit. On an error it may
+    /// be taken all the same: the holder's next tick says how things stand.
     ///
     /// # Errors
     /// What the database meets.
-    pub async fn lend(&self, tick: &Tick, ttl: Duration, at: Option<Timestamp>) -> Result<Answer, StoreError> {
+    pub async fn lend(&self, tick: &Tick, ttl: Duration) -> Result<Answer, StoreError> {
+        self.store().lend_beside(tick, (ttl, None), self.backlog()).await
+    }
+}
+
+impl Store {
+    /// Takes a tick of a node of which `backlog` waits. `at` is the lender's clock; `None` is the database's.
+    async fn lend_beside(
+        &self,
+        tick: &Tick,
+        (ttl, at): (Duration, Option<Timestamp>),
+        backlog: &Backlog,
+    ) -> Result<Answer, StoreError> {
         let node = Uuid::from_u128(tick.node.0);
         let mut transaction = self.begin().await?;
-        let mut kept = Kept::open(self, &mut transaction, cells(tick)).await?;
+        let mut kept = Kept::open(self, &mut transaction, cells(tick), (tick.node, backlog)).await?;
         let latest = transaction.query(INCARNATION).bind(node).find::<(i64,)>().await?;
         if latest.is_some_and(|(latest,)| tick.incarnation < unsigned(latest)) {
             transaction.rollback().await?;

@@ -10,8 +10,11 @@ use std::future::Future;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use access::Timestamp;
 use sqlx::PgConnection;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
@@ -19,8 +22,9 @@ use uuid::Uuid;
 use crate::dialect::postgres::WRITING;
 use crate::dialect::{Kind, Transaction};
 use crate::error::StoreError;
+use crate::ingest::Backlog;
 use crate::outage::Outage;
-use crate::statement::{statements, unsigned};
+use crate::statement::{micros, statements, unsigned};
 use crate::store::Store;
 
 const FILE: &str = "node";
@@ -37,8 +41,10 @@ statements! {
     JOIN = "INSERT INTO nodes (id, version, incarnation, seen_at, created_at, updated_at) VALUES ($1, $2, $4, $3, $3, $3)
         ON CONFLICT (id) DO UPDATE SET version = excluded.version, incarnation = CASE
             WHEN nodes.incarnation < excluded.incarnation THEN excluded.incarnation ELSE nodes.incarnation + 1 END, seen_at = excluded.seen_at, left_at = NULL, updated_at = excluded.updated_at RETURNING incarnation";
-    SEEN = "UPDATE nodes SET seen_at = $3, updated_at = $3 WHERE id = $1 AND incarnation = $2";
-    LEAVE = "UPDATE nodes SET left_at = $3, updated_at = $3 WHERE id = $1 AND incarnation = $2";
+    SEEN = "UPDATE nodes SET seen_at = $3, ingested_until = coalesce($4, ingested_until), updated_at = $3
+        WHERE id = $1 AND incarnation = $2";
+    LEAVE = "UPDATE nodes SET left_at = $3, ingested_until = coalesce($4, ingested_until), updated_at = $3
+        WHERE id = $1 AND incarnation = $2";
     HOLD = "UPDATE nodes SET seen_at = $3, updated_at = $3 WHERE id = $1 AND incarnation = $2";
     PRESENT = "SELECT id, seen_at FROM nodes WHERE left_at IS NULL";
 }
@@ -49,6 +55,15 @@ pub struct Node {
     store: Store,
     id: Uuid,
     incarnation: i64,
+    spooled: Arc<Spooled>,
+}
+
+/// How its spool stands to the store.
+#[derive(Debug, Default)]
+struct Spooled {
+    backlog: Backlog,
+    /// In microseconds since the Unix epoch; 0 while nobody knows.
+    ingested_until: AtomicU64,
 }
 
 impl Store {
@@ -65,7 +80,7 @@ impl Store {
         let (incarnation,) = query.bind(earlier.saturating_add(1)).one::<(i64,)>().await?;
         transaction.commit().await?;
         in_folder(data, move |folder| keep(folder, INCARNATION, &incarnation.to_string())).await?;
-        Ok(Node { store: self.clone(), id, incarnation })
+        Ok(Node { store: self.clone(), id, incarnation, spooled: Arc::default() })
     }
 }
 
@@ -107,11 +122,25 @@ impl Node {
         unsigned(self.incarnation)
     }
 
-    /// Says that it ended, so that nobody waits for its next beat.
+    /// What earlier runs left in its spool, and is not in the store yet.
+    #[must_use]
+    pub fn backlog(&self) -> &Backlog {
+        &self.spooled.backlog
+    }
+
+    /// All that was spooled until then is in the store.
+    pub(crate) fn note_ingested(&self, until: Timestamp) {
+        self.spooled.ingested_until.store(until.0, Ordering::Relaxed);
+    }
+
+    /// Says that it ended, so that nobody waits for its next beat; and whether its spool was empty then.
     ///
     /// # Errors
     /// As [`Store::join`].
-    pub async fn leave(&self) -> Result<(), StoreError> {
+    pub async fn leave(&self, is_ingested: bool) -> Result<(), StoreError> {
+        if is_ingested {
+            self.note_ingested(self.store.clock().now());
+        }
         self.write(LEAVE).await.map(|_| ())
     }
 
@@ -124,7 +153,10 @@ impl Node {
 
     async fn write(&self, statement: &'static str) -> Result<u64, StoreError> {
         let mut transaction = self.store.begin().await?;
-        let query = transaction.query(statement).bind(self.id).bind(self.incarnation).bind(self.store.now());
+        let until = self.spooled.ingested_until.load(Ordering::Relaxed);
+        let until = (until > 0).then(|| micros(Timestamp(until)));
+        let query =
+            transaction.query(statement).bind(self.id).bind(self.incarnation).bind(self.store.now()).bind(until);
         let written = query.run().await?;
         transaction.commit().await?;
         Ok(written)

@@ -191,7 +191,7 @@ impl Store {
         if let Some(days) = compared {
             sides::compare(&mut snapshot, days, &mut found).await?;
         }
-        books::compare(self, &mut snapshot, days, &mut found).await?;
+        books::compare(&mut snapshot, days, &mut found).await?;
         snapshot.rollback().await?;
         found.stranded = self.open_leases().await?.into_iter().filter(|lease| lease.stranded).collect();
         Ok(found)

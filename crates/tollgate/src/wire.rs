@@ -146,12 +146,11 @@ async fn join(
         store: kept.node.store().clone(),
         node: kept.node,
     };
-    let backlog = kept.counted.as_ref().map(|counted| counted.backlog.clone()).unwrap_or_default();
-    let keys = services.start(&base, &backlog).await?;
+    let keys = services.start(&base).await?;
     let (mut proxying, mut lessee) = (None, None);
     if let (Some(counted), Some(listeners)) = (kept.counted, doors.proxy) {
         parts::tell_interrupted(&base, &counted.interrupted);
-        services.ingest(&base, (counted.reader, backlog), counted.stats);
+        services.ingest(&base, counted.reader, counted.stats);
         let strangers = services.strangers(&base);
         if base.store.is_shared() {
             lessee = Some(Lessee::start(&base.live.load(), &base.node, &base.metrics));

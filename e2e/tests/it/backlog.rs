@@ -1,12 +1,15 @@
-//! A start over much that an earlier run spooled: its ports are open before all of that is stored, and each limit knows of it.
+//! A start over much that an earlier run spooled: its ports are open before all of that is stored, and each limit knows of it,
+//! whether this process counts alone or is lent its quotas.
+
+use std::path::Path;
 
 use access::{Clock, Ids, KeyNo, PlanId, RequestId, UserNo};
 use e2e::database::on_postgres;
-use e2e::gateway::Ended;
 use e2e::{Call, Gateway, Setup, Upstream, eventually};
 use meter::{Attempt, Caller, Charge, Outcome, UsageEvent};
 use spool::{Options, Record, Spool};
 
+use crate::reconcile::agrees;
 use crate::store;
 
 const SPOOLED: u64 = 40_000;
@@ -40,11 +43,11 @@ fn attempt() -> Attempt {
     }
 }
 
-/// Appends what a run leaves that dies amid its calls while the store takes nothing.
-fn leave(ended: &Ended, caller: Caller) {
+/// Appends what a run leaves that dies amid its calls while the store takes nothing: so many `charged` a credit each, and others.
+fn leave(data: &Path, caller: Caller, charged: u64) {
     let clock = Clock::system();
     let mut ids = Ids::new(clock.clone());
-    let mut spool = Spool::open(&ended.folder.data().join("spool"), Options::new(256 << 20, 2), &[]).unwrap();
+    let mut spool = Spool::open(&data.join("spool"), Options::new(256 << 20, 2), &[]).unwrap();
     for nth in 0..SPOOLED + OPEN {
         let (lane, at) = (usize::try_from(nth % 2).unwrap(), clock.now());
         let event = UsageEvent {
@@ -52,7 +55,7 @@ fn leave(ended: &Ended, caller: Caller) {
             caller: Some(caller),
             started_at: at,
             day: at.day(),
-            charge: Charge::credits(1),
+            charge: Charge::credits(u64::from(nth < charged || nth >= SPOOLED)),
             route: "ai".into(),
             format: Some("chat".into()),
             model: Some("fast".into()),
@@ -93,30 +96,26 @@ async fn caller(gateway: &Gateway) -> Caller {
 
 #[tokio::test]
 async fn what_waits_in_the_spool_counts_before_it_is_stored() {
-    if on_postgres() {
-        return;
-    }
     let upstream = Upstream::answering("200 OK", "fine").await;
     let first = Gateway::start(setup(&upstream)).await;
     let key = first.account("held").await.key;
     let caller = caller(&first).await;
     let ended = first.stop().await;
-    leave(&ended, caller);
+    leave(&ended.folder.data(), caller, SPOOLED);
 
     let gateway = Gateway::start_in(ended.folder, setup(&upstream)).await;
     let call = Call::get("/counted").key(&key);
-    assert_eq!(gateway.used(&key).await, SPOOLED + OPEN);
+    if !on_postgres() {
+        // There the quota is told as it is stored.
+        assert_eq!(gateway.used(&key).await, SPOOLED + OPEN);
+    }
     for _ in 0..LEFT {
         assert_eq!(call.send(gateway.proxy).await.status(), 200);
     }
     assert_eq!(call.send(gateway.proxy).await.status(), 429);
     assert!(gateway.gauge("tollgate_spool_records").await > 0, "it was stored before anybody called");
 
-    let all = i64::try_from(SPOOLED + OPEN + LEFT).unwrap();
-    eventually("all of it is stored", async || {
-        (store::number(gateway.folder(), "SELECT sum(credits) FROM daily_usage").await == all).then_some(())
-    })
-    .await;
+    stored(&gateway, SPOOLED + OPEN + LEFT).await;
     assert_eq!(gateway.used(&key).await, SPOOLED + OPEN + LEFT);
     assert_eq!(call.send(gateway.proxy).await.status(), 429);
     // A start over nothing says the same.
@@ -126,4 +125,50 @@ async fn what_waits_in_the_spool_counts_before_it_is_stored() {
         store::number(again.folder(), "SELECT count(*) FROM usage_events WHERE outcome = 'interrupted'").await,
         5
     );
+}
+
+/// A run that was lent its quota dies with some of it used, in its spool and in the store; the next one is lent all the rest at once,
+/// and not one credit more.
+#[tokio::test]
+async fn what_a_killed_run_was_lent_is_free_again_by_what_waits_in_its_spool() {
+    const QUOTA: u64 = 100;
+    const USED: u64 = 10;
+    const CHARGED: u64 = 20;
+    let upstream = Upstream::answering("200 OK", "fine").await;
+    let setup = || {
+        Setup::routed(upstream.address(), "{path: /counted, upstreams: backend}")
+            .plans(&format!("{{name: held, credits_per_day: {QUOTA}}}"))
+            .flag("--workers")
+            .flag("2")
+    };
+    let first = Gateway::start(setup()).await;
+    let key = first.account("held").await.key;
+    let (caller, call) = (caller(&first).await, Call::get("/counted").key(&key));
+    for _ in 0..USED {
+        assert_eq!(call.send(first.proxy).await.status(), 200);
+    }
+    stored(&first, USED).await;
+    let folder = first.crash().folder;
+    leave(&folder.data(), caller, CHARGED);
+
+    let gateway = Gateway::start_in(folder, setup()).await;
+    let mut passed = 0;
+    while call.send(gateway.proxy).await.status() == 200 {
+        passed += 1;
+    }
+    assert_eq!(passed, QUOTA - USED - CHARGED - OPEN);
+    assert!(gateway.gauge("tollgate_spool_records").await > 0, "it was stored before anybody called");
+    stored(&gateway, QUOTA).await;
+    assert_eq!(call.send(gateway.proxy).await.status(), 429);
+    agrees(gateway.folder()).await;
+}
+
+/// Waits until so many credits are in the store's totals.
+async fn stored(gateway: &Gateway, credits: u64) {
+    let credits = i64::try_from(credits).unwrap();
+    eventually("all of it is stored", async || {
+        (store::number(gateway.folder(), "SELECT coalesce(sum(credits), 0) FROM daily_usage").await == credits)
+            .then_some(())
+    })
+    .await;
 }

@@ -23,7 +23,7 @@ async fn audit(folder: &Folder, words: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), told)
 }
 
-async fn agrees(folder: &Folder) -> Value {
+pub(crate) async fn agrees(folder: &Folder) -> Value {
     let (code, told) = audit(folder, &["--json"]).await;
     assert_eq!(code, AGREES, "{told}");
     let told: Value = serde_json::from_str(&told).unwrap();

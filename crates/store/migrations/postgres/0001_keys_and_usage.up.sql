@@ -357,13 +357,14 @@ CREATE TABLE revision (
 );
 
 -- Servers, each with a spool of its own. id: as in the file `node` of its data folder; incarnation: how often one was started
--- there; seen_at: it ran then; left_at: it ended then.
+-- there; seen_at: it ran then; left_at: it ended then; ingested_until: all that it had spooled until then is in the tables above.
 CREATE TABLE nodes (
     id          UUID   NOT NULL PRIMARY KEY,
     version     TEXT   NOT NULL,
     incarnation BIGINT NOT NULL,
     seen_at     BIGINT NOT NULL,
     left_at     BIGINT,
+    ingested_until BIGINT,
     created_at  BIGINT NOT NULL,
     updated_at  BIGINT NOT NULL
 );

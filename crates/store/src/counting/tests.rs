@@ -19,23 +19,25 @@ const fn budget(subject: Subject, measure: Measure, per: Per) -> BudgetId {
 }
 
 /// Two events of the caller in the store, and one that waits for it.
-async fn lived(store: &Store, place: &Place, of: Caller) -> Arc<Backlog> {
+async fn lived(store: &Store, place: &Place, of: Caller) -> Node {
     people(store).await;
     let mut made = Made::on(TODAY);
     let mut event = || Record::Event(made.event(Some(of), vec![attempt(1)]));
     Ingesting::of(store, place.folder.path()).await.write(&[event(), event()]).await;
     let gathered = Gathered::default();
     gathered.note(&event());
-    Arc::new(gathered.until(Vec::new()))
+    let node = place.join(store).await;
+    node.backlog().begin(gathered, Vec::new()).await;
+    node
 }
 
 #[tokio::test]
 async fn a_budget_begins_with_what_is_in_the_store_and_what_waits_for_it() {
     for place in Place::both().await {
         let (store, of, meter) = (place.open().await, caller(1, 1), Arc::new(Meter::default()));
-        let backlog = lived(&store, &place, of).await;
+        let node = lived(&store, &place, of).await;
         let everybodys = budget(Subject::Global, Measure::Money, Per::Month);
-        let counting = Counting::new(Some((meter.clone(), backlog)), move |_| vec![(everybodys, 1)]);
+        let counting = Counting::new(Some((meter.clone(), node)), move |_| vec![(everybodys, 1)]);
         let budgets = [
             (budget(Subject::Key(of.key), Measure::Tokens, Per::Day), 5),
             (budget(Subject::User(of.user), Measure::Money, Per::Month), 6),
@@ -53,8 +55,8 @@ async fn a_budget_begins_with_what_is_in_the_store_and_what_waits_for_it() {
 async fn a_budget_that_was_away_begins_anew_in_another_period_and_goes_on_in_its_own() {
     let place = Place::sqlite();
     let (store, of, meter) = (place.open().await, caller(1, 1), Arc::new(Meter::default()));
-    let backlog = lived(&store, &place, of).await;
-    let counting = Counting::new(Some((meter.clone(), backlog)), |_| Vec::new());
+    let node = lived(&store, &place, of).await;
+    let counting = Counting::new(Some((meter.clone(), node)), |_| Vec::new());
     let of_key = |measure| budget(Subject::Key(of.key), measure, Per::Day);
     let (tokens, credits) = (of_key(Measure::Tokens), of_key(Measure::Credits));
     meter.begin(tokens, access::Day(TODAY.0 - 1), 4);
@@ -73,7 +75,7 @@ async fn who_is_counted_on_a_later_day_than_the_clocks_is_so_in_all_budgets() {
     Ingesting::of(&store, place.folder.path()).await.write(&[Record::Event(event)]).await;
     // As a start leaves it that finds usage of tomorrow.
     meter.begin(BudgetId::credits_a_day(Subject::User(of.user)), tomorrow, 3);
-    let counting = Counting::new(Some((meter.clone(), Arc::default())), |_| Vec::new());
+    let counting = Counting::new(Some((meter.clone(), place.join(&store).await)), |_| Vec::new());
     let tokens = budget(Subject::User(of.user), Measure::Tokens, Per::Day);
     counting.hold(&store, principal(of, &[(tokens, 9)])).await.unwrap();
     assert_eq!(meter.used(tokens, tomorrow), 700);

@@ -2,7 +2,7 @@
 //!
 //! Charges move from here into the store's totals, a batch at a time. Who adds up both looks while no batch is between them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use access::{Day, Subject};
 use meter::budget::Period;
@@ -10,6 +10,8 @@ use meter::{Caller, Charge, Per};
 use rustc_hash::FxHashMap;
 use spool::{Position, Record};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::error::StoreError;
 
 /// By subject and period: bounded by the callers whose records wait.
 type Charges = FxHashMap<(Subject, Period), Charge>;
@@ -22,13 +24,20 @@ pub struct Gathered(Mutex<Charges>);
 #[derive(Debug, Default)]
 pub struct Backlog {
     /// Where it ends in each lane.
-    ends: Vec<Position>,
-    rest: RwLock<Charges>,
+    ends: OnceLock<Vec<Position>>,
+    rest: RwLock<Rest>,
+}
+
+#[derive(Debug, Default)]
+struct Rest {
+    charges: Charges,
+    /// The last batch was not answered: it is in the store, or it is not.
+    in_doubt: bool,
 }
 
 /// A look at a backlog, which holds off the next batch.
 #[derive(Debug)]
-pub struct Waiting<'a>(RwLockReadGuard<'a, Charges>);
+pub struct Waiting<'a>(RwLockReadGuard<'a, Rest>);
 
 /// What goes from a backlog with a batch.
 #[derive(Debug)]
@@ -40,7 +49,7 @@ pub(super) struct Leaving<'a> {
 /// The same while it is stored: nobody looks.
 #[derive(Debug)]
 pub(super) struct Held<'a> {
-    rest: RwLockWriteGuard<'a, Charges>,
+    rest: RwLockWriteGuard<'a, Rest>,
     with: &'a Charges,
 }
 
@@ -49,23 +58,30 @@ impl Gathered {
     pub fn note(&self, record: &Record) {
         add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), record);
     }
-
-    /// All of it, up to where the lanes end.
-    #[must_use]
-    pub fn until(self, ends: Vec<Position>) -> Backlog {
-        Backlog { ends, rest: RwLock::new(self.0.into_inner().unwrap_or_else(PoisonError::into_inner)) }
-    }
 }
 
 impl Backlog {
+    /// From now on what was `gathered` waits, up to where the lanes end; called once, before anybody looks.
+    pub async fn begin(&self, gathered: Gathered, ends: Vec<Position>) {
+        self.rest.write().await.charges = gathered.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // A second time nothing of it would ever leave.
+        let _ = self.ends.set(ends);
+    }
+
     /// What waits now.
-    pub async fn waiting(&self) -> Waiting<'_> {
-        Waiting(self.rest.read().await)
+    ///
+    /// # Errors
+    /// [`StoreError::InDoubt`] after a batch that was not answered, until the next one is.
+    pub async fn waiting(&self) -> Result<Waiting<'_>, StoreError> {
+        let rest = self.rest.read().await;
+        if rest.in_doubt { Err(StoreError::InDoubt) } else { Ok(Waiting(rest)) }
     }
 
     /// What of `records` is of the backlog; `None` where none charges anything.
     pub(super) fn leaving(&self, records: &[(Position, Record)]) -> Option<Leaving<'_>> {
-        let is_of = |place: Position| self.ends.iter().any(|end| end.lane == place.lane && place <= *end);
+        let is_of = |place: Position| {
+            self.ends.get().is_some_and(|ends| ends.iter().any(|end| end.lane == place.lane && place <= *end))
+        };
         let mut with = Charges::default();
         for (_, record) in records.iter().filter(|(place, _)| is_of(*place)) {
             add(&mut with, record);
@@ -78,12 +94,16 @@ impl Waiting<'_> {
     /// What was charged to a subject in a period.
     #[must_use]
     pub fn charge_of(&self, subject: Subject, period: Period) -> Charge {
-        self.0.get(&(subject, period)).copied().unwrap_or_default()
+        self.0.charges.get(&(subject, period)).copied().unwrap_or_default()
     }
 
     /// The same of everyone in a period.
     pub fn charges(&self, period: Period) -> impl Iterator<Item = (Subject, Charge)> {
-        self.0.iter().filter(move |((_, of), _)| *of == period).map(|((subject, _), charge)| (*subject, *charge))
+        self.0
+            .charges
+            .iter()
+            .filter(move |((_, of), _)| *of == period)
+            .map(|((subject, _), charge)| (*subject, *charge))
     }
 }
 
@@ -97,14 +117,21 @@ impl Leaving<'_> {
 impl Held<'_> {
     /// It is in the store.
     pub(super) fn stored(mut self) {
+        let Rest { charges, in_doubt } = &mut *self.rest;
+        *in_doubt = false;
         for (of, charge) in self.with {
-            if let Some(rest) = self.rest.get_mut(of) {
+            if let Some(rest) = charges.get_mut(of) {
                 *rest = rest.less(charge);
                 if *rest == Charge::default() {
-                    self.rest.remove(of);
+                    charges.remove(of);
                 }
             }
         }
+    }
+
+    /// Nobody said whether it is.
+    pub(super) fn unanswered(mut self) {
+        self.rest.in_doubt = true;
     }
 }
 
@@ -168,9 +195,10 @@ mod tests {
         let gathered = Gathered::default();
         let records = [(at(10), counted(1, 3)), (at(20), counted(2, 4))];
         records.iter().for_each(|(_, record)| gathered.note(record));
-        let backlog = gathered.until(vec![at(20)]);
+        let backlog = Backlog::default();
+        backlog.begin(gathered, vec![at(20)]).await;
         let [day, month] = [Per::Day, Per::Month].map(|per| Period::of(per, DAY));
-        let credits = async |subject, period| backlog.waiting().await.charge_of(subject, period).credits;
+        let credits = async |subject, period| backlog.waiting().await.unwrap().charge_of(subject, period).credits;
         let (one, two) = (Subject::User(access::UserNo(1)), Subject::Key(access::KeyNo(20)));
         assert_eq!(
             (credits(one, day).await, credits(two, month).await, credits(Subject::Global, day).await),
@@ -188,6 +216,22 @@ mod tests {
             (0, 4, 4)
         );
         leaving(&records[1..]).await;
-        assert_eq!(backlog.waiting().await.charges(day).count() + backlog.waiting().await.charges(month).count(), 0);
+        let waiting = backlog.waiting().await.unwrap();
+        assert_eq!(waiting.charges(day).count() + waiting.charges(month).count(), 0);
+    }
+
+    #[tokio::test]
+    async fn after_a_batch_that_was_not_answered_nobody_is_told_what_waits_until_the_next_one_is() {
+        let (gathered, backlog, record) = (Gathered::default(), Backlog::default(), [(at(10), counted(1, 3))]);
+        gathered.note(&record[0].1);
+        backlog.begin(gathered, vec![at(10)]).await;
+        let leaving = backlog.leaving(&record).unwrap();
+        leaving.hold().await.unanswered();
+        assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
+        drop(leaving.hold().await);
+        assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
+        leaving.hold().await.stored();
+        let month = Period::of(Per::Month, DAY);
+        assert_eq!(backlog.waiting().await.unwrap().charge_of(Subject::Global, month), Charge::default());
     }
 }

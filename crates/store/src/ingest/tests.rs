@@ -319,22 +319,17 @@ async fn what_was_committed_though_it_was_reported_as_failed_is_not_counted_agai
         spool.writers[0].append(&counts(1)).unwrap();
         spool.writers[1].append(&counts(10)).unwrap();
         let before = Read::next(&mut spool.reader, 9).unwrap();
-        write(
-            &node,
-            (Read::next(&mut spool.reader, 9).unwrap(), &Backlog::default()),
-            (&mut names, &mut Carried::default()),
-            &stats,
-        )
-        .await
-        .unwrap();
+        write(&node, Read::next(&mut spool.reader, 9).unwrap(), (&mut names, &mut Carried::default()), &stats)
+            .await
+            .unwrap();
         // Not released: the same again, and one more behind it in a lane.
         spool.writers[0].append(&counts(100)).unwrap();
         let longer = Read::next(&mut spool.reader, 9).unwrap();
         assert_eq!(longer.batch.records.len(), 3);
-        write(&node, (longer, &Backlog::default()), (&mut names, &mut Carried::default()), &stats).await.unwrap();
+        write(&node, longer, (&mut names, &mut Carried::default()), &stats).await.unwrap();
         assert_eq!(counted().await, ["111"]);
         let ingested = node.ingested().await.unwrap();
-        write(&node, (before, &Backlog::default()), (&mut names, &mut Carried::default()), &stats).await.unwrap();
+        write(&node, before, (&mut names, &mut Carried::default()), &stats).await.unwrap();
         assert_eq!((counted().await, node.ingested().await.unwrap()), (vec!["111".to_owned()], ingested));
     }
 }

@@ -124,10 +124,14 @@ impl Rows {
             Some(leaving) => Some(leaving.hold().await),
             None => None,
         };
-        transaction.commit().await?;
-        if let Some(held) = held {
-            held.stored();
+        let committed = transaction.commit().await;
+        match (held, &committed) {
+            (Some(held), Ok(())) => held.stored(),
+            // A file's database says what it has not stored.
+            (Some(held), Err(_)) if store.is_shared() => held.unanswered(),
+            (_, _) => {}
         }
+        committed?;
         Ok(Outcome::Written { took: store.clock().mono().since(began) })
     }
 

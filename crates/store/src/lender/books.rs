@@ -11,7 +11,7 @@ use super::rows::CellRow;
 use super::{beginning, charged};
 use crate::dialect::{Kind, Query, Transaction};
 use crate::error::StoreError;
-use crate::ingest::{Insert, Values};
+use crate::ingest::{Backlog, Insert, Values};
 use crate::statement::{micros, signed, timestamp, unsigned};
 use crate::store::Store;
 
@@ -104,7 +104,9 @@ struct LoanRow {
 }
 
 /// Locked books.
-pub(crate) struct Kept {
+pub(crate) struct Kept<'a> {
+    /// Through whom a lease may begin, and what of it waits for the totals.
+    through: (NodeId, &'a Backlog),
     ids: BTreeMap<Uuid, CellId>,
     /// As they are written, by cell.
     books: BTreeMap<CellId, Book>,
@@ -114,15 +116,16 @@ pub(crate) struct Kept {
     fresh: Vec<CellId>,
 }
 
-impl Kept {
+impl<'a> Kept<'a> {
     /// Makes the books that are missing, and locks and reads them all. Everybody does both in the order of the ids: nobody
     /// who waits holds what another waits for.
     pub(crate) async fn open(
         store: &Store,
         transaction: &mut Transaction,
         ids: BTreeMap<Uuid, CellId>,
+        through: (NodeId, &'a Backlog),
     ) -> Result<Self, StoreError> {
-        let mut kept = Self { ids, books: BTreeMap::new(), mosts: BTreeMap::new(), fresh: Vec::new() };
+        let mut kept = Self { through, ids, books: BTreeMap::new(), mosts: BTreeMap::new(), fresh: Vec::new() };
         if kept.ids.is_empty() {
             return Ok(kept);
         }
@@ -140,7 +143,7 @@ impl Kept {
         for row in rows {
             kept.read_loan(&row);
         }
-        let charged = charged::of(transaction, &kept.fresh).await?;
+        let charged = charged::with_backlog(transaction, &kept.fresh, through).await?;
         for cell in &kept.fresh {
             if let Some(book) = kept.books.get_mut(cell) {
                 book.carried = charged.all(*cell);
@@ -205,7 +208,7 @@ impl Kept {
             }
         }
         let beginning: Vec<CellId> = beginning(tick, &self.books).collect();
-        let bases = charged::of(transaction, &beginning).await?;
+        let bases = charged::with_backlog(transaction, &beginning, self.through).await?;
         let (mut books, mut loans) = (Vec::new(), Vec::new());
         for (id, cell) in &self.ids {
             let (Some(before), Some(after)) = (self.books.get(cell), lender.book(*cell)) else { continue };

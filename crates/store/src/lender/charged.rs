@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::dialect::{Kind, Transaction};
 use crate::error::StoreError;
+use crate::ingest::{Backlog, Waiting};
 use crate::statement::unsigned;
 
 /// A list of numbers follows, and days.
@@ -44,19 +45,41 @@ impl Charged {
         nodes.and_then(|nodes| nodes.get(&node)).map_or(0, |charge| charge.of(cell.budget.measure))
     }
 
-    fn add(&mut self, of: (Subject, Period), node: Uuid, (credits, tokens, money): (i64, i64, i64)) {
-        let charge = Charge { credits: unsigned(credits), tokens: unsigned(tokens), money: unsigned(money) };
-        let sum = self.0.entry(of).or_default().entry(NodeId(node.as_u128())).or_default();
+    fn add(&mut self, of: (Subject, Period), node: NodeId, charge: Charge) {
+        let sum = self.0.entry(of).or_default().entry(node).or_default();
         *sum = sum.and(&charge);
     }
 }
 
-/// What was charged of these cells so far.
-pub(crate) async fn of(transaction: &mut Transaction, cells: &[CellId]) -> Result<Charged, StoreError> {
+/// What was charged of these cells so far: what the store has, and what waits for it through a node.
+pub(crate) async fn with_backlog(
+    transaction: &mut Transaction,
+    cells: &[CellId],
+    (node, backlog): (NodeId, &Backlog),
+) -> Result<Charged, StoreError> {
+    if cells.is_empty() {
+        return Ok(Charged::default());
+    }
+    let waiting = backlog.waiting().await?;
+    of(transaction, cells, Some((node, &waiting))).await
+}
+
+/// The same of what the store has; and of what waits through a node, where somebody has looked since before the store is
+/// asked.
+pub(crate) async fn of(
+    transaction: &mut Transaction,
+    cells: &[CellId],
+    waiting: Option<(NodeId, &Waiting<'_>)>,
+) -> Result<Charged, StoreError> {
     let mut charged = Charged::default();
     let mut asked: BTreeMap<Period, BTreeSet<Subject>> = BTreeMap::new();
     for cell in cells {
-        asked.entry(cell.period).or_default().insert(cell.budget.subject);
+        if asked.entry(cell.period).or_default().insert(cell.budget.subject)
+            && let Some((node, waiting)) = waiting
+        {
+            let of = (cell.budget.subject, cell.period);
+            charged.add(of, node, waiting.charge_of(of.0, of.1));
+        }
     }
     for (period, subjects) in asked {
         let (mut keys, mut users, mut plans) = (Vec::new(), Vec::new(), false);
@@ -68,21 +91,22 @@ pub(crate) async fn of(transaction: &mut Transaction, cells: &[CellId]) -> Resul
             }
         }
         for keys in keys.chunks(ASKED_MAX) {
-            for (no, node, credits, tokens, money) in rows(transaction, OF_KEYS, period, keys).await? {
-                charged.add((Subject::Key(KeyNo(no)), period), node, (credits, tokens, money));
+            for (no, node, charge) in rows(transaction, OF_KEYS, period, keys).await? {
+                charged.add((Subject::Key(KeyNo(no)), period), node, charge);
             }
         }
         for users in users.chunks(ASKED_MAX) {
-            for (no, node, credits, tokens, money) in rows(transaction, OF_USERS, period, users).await? {
-                charged.add((Subject::User(UserNo(no)), period), node, (credits, tokens, money));
+            for (no, node, charge) in rows(transaction, OF_USERS, period, users).await? {
+                charged.add((Subject::User(UserNo(no)), period), node, charge);
             }
         }
         if plans {
             let (first, end) = days(period);
             let rows: Vec<PlanRow> = transaction.query(OF_PLANS).bind(first).bind(end).all().await?;
             for (plan, node, credits, tokens, money) in rows {
-                charged.add((Subject::Plan(PlanId(plan)), period), node, (credits, tokens, money));
-                charged.add((Subject::Global, period), node, (credits, tokens, money));
+                let (node, charge) = (NodeId(node.as_u128()), charge(credits, tokens, money));
+                charged.add((Subject::Plan(PlanId(plan)), period), node, charge);
+                charged.add((Subject::Global, period), node, charge);
             }
         }
     }
@@ -94,14 +118,20 @@ async fn rows(
     question: &str,
     period: Period,
     numbers: &[i64],
-) -> Result<Vec<Row>, StoreError> {
+) -> Result<Vec<(i64, NodeId, Charge)>, StoreError> {
     let text = text(transaction.kind(), question, numbers.len().next_power_of_two());
     let (first, end) = days(period);
     let mut query = transaction.query(AssertSqlSafe(text));
     for number in crate::batch::padded(numbers) {
         query = query.bind(number);
     }
-    Ok(query.bind(first).bind(end).all().await?)
+    let rows: Vec<Row> = query.bind(first).bind(end).all().await?;
+    let row = |(no, node, credits, tokens, money): Row| (no, NodeId(node.as_u128()), charge(credits, tokens, money));
+    Ok(rows.into_iter().map(row).collect())
+}
+
+fn charge(credits: i64, tokens: i64, money: i64) -> Charge {
+    Charge { credits: unsigned(credits), tokens: unsigned(tokens), money: unsigned(money) }
 }
 
 fn days(period: Period) -> (i64, i64) {

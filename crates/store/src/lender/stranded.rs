@@ -13,6 +13,7 @@ use super::rows::{CellRow, book_id};
 use super::{live, now};
 use crate::audit::{Act, Action, Actor};
 use crate::error::StoreError;
+use crate::ingest::Backlog;
 use crate::statement::{micros, statements, timestamp, unsigned};
 use crate::store::Store;
 
@@ -120,13 +121,14 @@ impl Store {
     async fn reclaim(&self, by: &Actor, lease: &OpenLease) -> Result<Option<u64>, StoreError> {
         let mut transaction = self.begin().await?;
         let ids = BTreeMap::from([(book_id(lease.cell), lease.cell)]);
-        let mut kept = Kept::open(self, &mut transaction, ids).await?;
+        // Nothing begins here.
+        let (node, backlog) = (NodeId(lease.node.as_u128()), Backlog::default());
+        let mut kept = Kept::open(self, &mut transaction, ids, (node, &backlog)).await?;
         let at = now(self, &mut transaction).await?;
         let mut lender = Lender::new(SILENT);
         for (cell, book) in kept.books() {
             lender.import(*cell, book.clone());
         }
-        let node = NodeId(lease.node.as_u128());
         let Some(unspent) = lender.reclaim((lease.cell, node, lease.incarnation), at) else {
             transaction.rollback().await?;
             return Ok(None);

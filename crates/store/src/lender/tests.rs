@@ -1,9 +1,12 @@
 use access::{Day, KeyNo, PlanId, UserNo};
 use meter::budget::{BudgetId, Measure, Per, Period, Subject};
 use meter::lease::{Ask, Close, Heard};
+use meter::{Caller, Counts};
+use spool::{Record, Spool};
 
 use super::untold::Untold;
 use super::*;
+use crate::ingest::{Gathered, IngestStats};
 use crate::store::tests::Place;
 
 const TTL: Duration = Duration::from_secs(2);
@@ -66,6 +69,13 @@ fn heard(answer: Answer) -> Heard {
     let Answer::Heard(mut heard) = answer else { panic!("{answer:?}") };
     heard.recalls.sort_by_key(|recall| recall.cell);
     heard
+}
+
+impl Store {
+    /// As of a node whose spool is in the store.
+    pub(crate) async fn lend(&self, tick: &Tick, ttl: Duration, at: Option<Timestamp>) -> Result<Answer, StoreError> {
+        self.lend_beside(tick, (ttl, at), &Backlog::default()).await
+    }
 }
 
 #[tokio::test]
@@ -207,6 +217,49 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
         let last = Tick { incarnation: 2, ..tick(2, 100) };
         assert_eq!(heard(store.lend(&last, TTL, Some(at(4))).await.unwrap()).grants[0].left, 63);
     }
+}
+
+#[tokio::test]
+async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_store() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let user = cell(Subject::User(UserNo(1)), Measure::Credits, Per::Day);
+        let everybody = cell(Subject::Global, Measure::Credits, Per::Month);
+        let first = place.join(&store).await;
+        let tick = |node: &Node, asks| Tick { asks, ..empty(node.lessee(), node.incarnation()) };
+        store.lend(&tick(&first, vec![wants(user, 1, 60)]), TTL, Some(at(0))).await.unwrap();
+
+        // It died with seven of them in its spool.
+        let (next, mut spool, gathered) = (place.join(&store).await, spool(&place), Gathered::default());
+        spool.writers[0].append(&counts(7)).unwrap();
+        gathered.note(&counts(7));
+        next.backlog().begin(gathered, spool.reader.ends()).await;
+        let untold = [Untold { cell: user, incarnation: 1, spent: 7 }];
+        assert_eq!(next.untold_leases().await.unwrap(), untold);
+        let began = tick(&next, vec![wants(user, 1, 5), wants(everybody, 1, 5)]);
+        let told = heard(store.lend_beside(&began, (TTL, Some(at(1))), next.backlog()).await.unwrap());
+        let left = |cell| told.grants.iter().find(|grant| grant.cell == cell).unwrap().left;
+        assert_eq!((left(user), left(everybody)), (35, 88), "60 and 5 of 100 are lent; 7 were carried, 5 are lent");
+
+        crate::ingest::drain(&next, &mut spool.reader, &IngestStats::default()).await.unwrap();
+        charge(&store, next.id(), DAY, 3).await;
+        assert_eq!(next.untold_leases().await.unwrap(), untold);
+        // It dies, too.
+        let last = place.join(&store).await;
+        let untold = [untold[0], Untold { incarnation: 2, spent: 3, ..untold[0] }];
+        assert_eq!(last.untold_leases().await.unwrap()[..2], untold);
+    }
+}
+
+fn counts(credits: u64) -> Record {
+    let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId(Uuid::from_u128(9)) };
+    let (caller, route) = (Some(caller), "users".into());
+    let counts = Counts { caller, route, status_class: 2, minute: 1, day: DAY, requests: credits, credits };
+    Record::Counts { id: Uuid::from_u128(1), counts: vec![counts] }
+}
+
+fn spool(place: &Place) -> Spool {
+    Spool::open(&place.folder.path().join("spool"), spool::Options::new(1 << 26, 1), &[]).unwrap()
 }
 
 #[tokio::test]

@@ -45,12 +45,14 @@ struct Row {
 
 impl Node {
     /// Leases of this node's earlier incarnations, the oldest 256, each with what was spent of it; all that those had
-    /// spooled must be in the store.
+    /// spooled is in the store, or in the backlog.
     ///
     /// # Errors
     /// What the database meets.
     pub async fn untold_leases(&self) -> Result<Vec<Untold>, StoreError> {
         let mut transaction = self.store().snapshot().await?;
+        // Before the first question: what is stored after it is not seen.
+        let waiting = self.backlog().waiting().await?;
         let query = transaction.query(UNTOLD).bind(self.id()).bind(signed(self.incarnation()));
         let query = query.bind(i64::try_from(CLOSED_MAX).unwrap_or(i64::MAX));
         let mut leases = Vec::new();
@@ -58,7 +60,8 @@ impl Node {
             leases.push((row.cell.cell()?, row));
         }
         let cells: Vec<CellId> = leases.iter().map(|(cell, _)| *cell).collect();
-        let charged = charged::of(&mut transaction, &cells).await?;
+        let charged = charged::of(&mut transaction, &cells, Some((self.lessee(), &waiting))).await?;
+        drop(waiting);
         transaction.rollback().await?;
         let untold = leases.into_iter().map(|(cell, row)| {
             let until = row.next_base.map_or_else(|| charged.through(cell, self.lessee()), unsigned);
@@ -78,7 +81,7 @@ impl Node {
             let close = |lease: &Untold| Close { cell: lease.cell, incarnation: lease.incarnation, spent: lease.spent };
             let closes = untold.iter().map(close).collect();
             let tick = Tick { node: self.lessee(), incarnation: self.incarnation(), asks: Vec::new(), closes };
-            let answer = self.store().lend(&tick, ttl, None).await?;
+            let answer = self.lend(&tick, ttl).await?;
             if untold.len() < CLOSED_MAX || answer == Answer::Fenced {
                 return Ok(());
             }

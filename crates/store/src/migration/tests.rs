@@ -166,7 +166,7 @@ async fn nothing_is_undone_while_a_server_runs() {
             }
         }
         assert_eq!(store.users().await.unwrap(), []);
-        node.leave().await.unwrap();
+        node.leave(true).await.unwrap();
         lock.unlock().unwrap();
         assert!(down(&options).await.unwrap().is_some());
     }

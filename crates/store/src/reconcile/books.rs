@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use access::Timestamp;
 use meter::Measure;
 use meter::lease::{CellId, NodeId};
 use uuid::Uuid;
@@ -11,23 +10,21 @@ use uuid::Uuid;
 use super::{Days, Difference, Place, Reconciliation, Unleased};
 use crate::dialect::Transaction;
 use crate::error::StoreError;
-use crate::lender;
 use crate::lender::charged::{self, Charged};
 use crate::lender::rows::CellRow;
 use crate::statement::{micros, statements, timestamp, unsigned};
-use crate::store::Store;
 use std::time::Duration;
 
 /// Books that are in memory at once.
 const PAGE: usize = 256;
-/// What a lease that was closed has spent is in the totals within this, while its node ingests.
-const INGESTED_WITHIN: Duration = Duration::from_secs(60);
+/// What a lease that was closed has spent is in the spool within this, while its node runs.
+const SPOOLED_WITHIN: Duration = Duration::from_secs(60);
 
 statements! {
     BOOKS = "SELECT subject, subject_no, plan_id, measure, per, first_day, id, carried, most FROM lease_books
         WHERE ends_at > $1 AND first_day <= $2 AND id > $3 ORDER BY id LIMIT $4";
     LEASES = "SELECT l.book_id, l.node_id, l.incarnation, l.granted, l.used, l.spent, l.closed, l.told, l.base, l.updated_at,
-            n.left_at IS NOT NULL AS has_left
+            n.left_at IS NOT NULL AS has_left, n.ingested_until
         FROM leases l JOIN lease_books b ON b.id = l.book_id LEFT JOIN nodes n ON n.id = l.node_id
         WHERE b.ends_at > $1 AND b.first_day <= $2 AND b.id >= $3 AND b.id <= $4
         ORDER BY l.book_id, l.node_id, l.incarnation";
@@ -55,16 +52,11 @@ struct LeaseRow {
     base: i64,
     updated_at: i64,
     has_left: bool,
+    ingested_until: Option<i64>,
 }
 
 /// Compares every book of a period that some of `days` lie in.
-pub(super) async fn compare(
-    store: &Store,
-    on: &mut Transaction,
-    days: Days,
-    found: &mut Reconciliation,
-) -> Result<(), StoreError> {
-    let now = lender::now(store, on).await?;
+pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), StoreError> {
     let mut after = Uuid::nil();
     loop {
         let (from, until) = (micros(days.first.start()), i64::from(days.last.0));
@@ -79,10 +71,10 @@ pub(super) async fn compare(
             leases.entry(lease.book_id).or_default().push(lease);
         }
         let cells: Vec<CellId> = books.iter().map(|book| book.cell.cell()).collect::<Result<_, _>>()?;
-        let charged = charged::of(on, &cells).await?;
+        let charged = charged::of(on, &cells, None).await?;
         for (book, cell) in books.iter().zip(cells) {
             let leases = leases.remove(&book.id).unwrap_or_default();
-            found.tell(Book { cell, row: book, leases: &leases }.differences(&charged, now));
+            found.tell(Book { cell, row: book, leases: &leases }.differences(&charged));
             let unleased = unleased(cell, &leases, &charged);
             if unleased.amount > 0 && found.unleased.len() < super::DIFFERENCES_MAX {
                 found.unleased.push(unleased);
@@ -101,11 +93,11 @@ struct Book<'a> {
 }
 
 impl Book<'_> {
-    fn differences(&self, charged: &Charged, now: Timestamp) -> Vec<Difference> {
+    fn differences(&self, charged: &Charged) -> Vec<Difference> {
         let mut differences: Vec<Difference> = self.lent_beyond().into_iter().collect();
         for (nth, lease) in self.leases.iter().enumerate() {
             let next = self.leases.get(nth + 1).filter(|next| next.node_id == lease.node_id);
-            differences.extend(self.of_lease(lease, (next, charged), now));
+            differences.extend(self.of_lease(lease, (next, charged)));
         }
         differences
     }
@@ -130,12 +122,7 @@ impl Book<'_> {
         })
     }
 
-    fn of_lease(
-        &self,
-        lease: &LeaseRow,
-        (next, charged): (Option<&LeaseRow>, &Charged),
-        now: Timestamp,
-    ) -> Option<Difference> {
+    fn of_lease(&self, lease: &LeaseRow, (next, charged): (Option<&LeaseRow>, &Charged)) -> Option<Difference> {
         let (cell, measure) = (self.cell, self.cell.budget.measure.as_str());
         let place = Place::Lease { cell, node: lease.node_id, incarnation: unsigned(lease.incarnation) };
         let tell = |expected, found| Difference { place: place.clone(), measure, expected, found };
@@ -146,7 +133,9 @@ impl Book<'_> {
             }
             return (used > granted).then(|| tell(("at most granted", granted), ("used", used)));
         }
-        let is_ingested = next.is_some() || lease.has_left || timestamp(lease.updated_at).after(INGESTED_WITHIN) < now;
+        let spooled_at =
+            timestamp(lease.updated_at).after(if lease.has_left { Duration::ZERO } else { SPOOLED_WITHIN });
+        let is_ingested = next.is_some() || lease.ingested_until.is_some_and(|until| spooled_at < timestamp(until));
         let until = next.map_or_else(|| charged_through(charged, cell, lease), |next| i128::from(next.base));
         let charged = until - i128::from(lease.base);
         (lease.told && is_ingested && spent > charged).then(|| tell(("charged in totals", charged), ("spent", spent)))

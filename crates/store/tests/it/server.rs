@@ -90,7 +90,7 @@ async fn a_server_that_goes_away_is_unavailable_and_usable_when_it_is_back() {
     let mut spool = world.spool(&node).await;
     let stats = stats();
     let (cancel, cancelled) = tokio::sync::oneshot::channel::<()>();
-    let ingest = run(node, (spool.reader, Arc::default()), stats, async { cancelled.await.unwrap_or_default() });
+    let ingest = run(node, spool.reader, stats, async { cancelled.await.unwrap_or_default() });
     let story = async {
         between.set_up(false);
         for _ in 0..3 {

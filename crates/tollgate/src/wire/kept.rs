@@ -10,7 +10,7 @@ use config::snapshot::{Durability, Signup, SignupMode};
 use meter::budget::Period;
 use meter::{BudgetId, Charge, Meter, Per, Subject};
 use spool::{Cut, Interrupted, Lost, Opening, Reader, Record, Skipped, Spool, SpoolError, Writer};
-use store::{Backlog, Charges, Gathered, IngestStats, Node, PlanDifference, Store, StoreError};
+use store::{Charges, Gathered, IngestStats, Node, PlanDifference, Store, StoreError};
 
 use super::Wish;
 use super::beating::Beating;
@@ -21,7 +21,7 @@ use crate::failure::{self, StartFault};
 use crate::secrets::Keys;
 
 const SPOOL_FOLDER: &str = "spool";
-/// Where nodes do not share it, more records than these are brought into the store behind open ports.
+/// More records than these are brought into the store behind open ports.
 const BEFORE_PORTS_MAX: u64 = 20_000;
 /// So long a start waits until what earlier runs were lent is free again.
 const CLOSING_MAX: Duration = Duration::from_secs(10);
@@ -46,8 +46,6 @@ pub(crate) struct Counted {
     pub(crate) writers: Vec<Writer>,
     pub(crate) reader: Reader,
     pub(crate) stats: Arc<IngestStats>,
-    /// What comes into the store behind open ports.
-    pub(crate) backlog: Arc<Backlog>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) cuts: Vec<Cut>,
     pub(crate) lost: Vec<Lost>,
@@ -95,11 +93,11 @@ impl Counted {
             requests: sum.requests + 1,
             reserved: sum.reserved.and(&one.opened.reserved),
         });
-        let backlog = settle(node, snapshot, (&mut spool, gathered), &stats).await?;
+        settle(node, snapshot, (&mut spool, gathered), &stats).await?;
         let Spool { writers, reader, cuts, lost, skipped, .. } = spool;
-        let restored = restored(node, snapshot, clock, &backlog).await;
+        let restored = restored(node, snapshot, clock).await;
         let meter = Arc::new(restored.map_err(|error| failure::of_store(snapshot, error))?);
-        Ok(Self { writers, reader, stats, backlog: Arc::new(backlog), meter, cuts, lost, interrupted, skipped })
+        Ok(Self { writers, reader, stats, meter, cuts, lost, interrupted, skipped })
     }
 }
 
@@ -132,8 +130,6 @@ async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish
     let ingested = node.ingested().await.map_err(|error| failure::of_store(snapshot, error))?;
     let skip_corrupt = wish.skip_corrupt;
     let carried = node.carried().await.map_err(|error| failure::of_store(snapshot, error))?;
-    // Where nodes share the store, totals alone are asked.
-    let gathers = !node.store().is_shared();
     let (place, node) = (folder.to_owned(), node.id());
     let durability = match snapshot.spool.durability {
         Durability::Process => spool::Durability::Process,
@@ -143,22 +139,21 @@ async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish
         let gathered = Gathered::default();
         let visit = |record: &Record| gathered.note(record);
         let known = Opening { node: Some(node), carried: &carried, ..Opening::new(&place, options, &ingested) };
-        let visit: Option<&(dyn Fn(&Record) + Sync)> = if gathers { Some(&visit) } else { None };
-        let opening = Opening { durability, skip_corrupt, visit, ..known };
+        let opening = Opening { durability, skip_corrupt, visit: Some(&visit), ..known };
         let spool = opening.open()?;
         Ok((spool, gathered))
     });
     Ok(opened.await?.map_err(|error| failure::of_spool(&snapshot.data, folder, error))?)
 }
 
-/// Closes what the last run left open, and brings what was spooled into the store: all of it, or where it is much and this
-/// process alone knows what budgets hold, none of it yet. What is left is answered.
+/// Closes what the last run left open, and brings what was spooled into the store: all of it, or where it is much, none of it
+/// yet; then it is the node's backlog.
 async fn settle(
     node: &Node,
     snapshot: &Snapshot,
     (spool, gathered): (&mut Spool, Gathered),
     stats: &IngestStats,
-) -> anyhow::Result<Backlog> {
+) -> anyhow::Result<()> {
     let folder = snapshot.data.join(SPOOL_FOLDER);
     let failed = |error| failure::of_spool(&snapshot.data, &folder, error);
     let close = |one: &Interrupted| one.opened.interrupted();
@@ -170,9 +165,10 @@ async fn settle(
         let waiting = spool.reader.depth().map_err(failed)?.records;
         if waiting > BEFORE_PORTS_MAX {
             tracing::info!(records = waiting, "the spool of an earlier run is brought into the store");
-            if settled.is_ok() && !is_last && !node.store().is_shared() {
+            if settled.is_ok() && !is_last {
                 interrupted.iter().for_each(|record| gathered.note(record));
-                return Ok(gathered.until(spool.reader.ends()));
+                node.backlog().begin(gathered, spool.reader.ends()).await;
+                return Ok(());
             }
         }
         let drained = store::ingest::drain(node, &mut spool.reader, stats).await;
@@ -180,14 +176,14 @@ async fn settle(
         match settled {
             // There is room again when what it holds is in the store.
             Err(SpoolError::Full { .. }) if !is_last => is_last = true,
-            settled => return Ok(settled.map(|()| Backlog::default()).map_err(failed)?),
+            settled => return Ok(settled.map_err(failed)?),
         }
     }
 }
 
-/// Counts what today has used already; everything that was spooled is in the store or in `backlog`. Where nodes share it the
-/// store knows all, and lends the rest: what earlier runs were lent and did not use goes back first.
-async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock, backlog: &Backlog) -> Result<Meter, StoreError> {
+/// Counts what today has used already; everything that was spooled is in the store or in the node's backlog. Where nodes share
+/// the store it lends what is left: what earlier runs were lent and did not use goes back first.
+async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Meter, StoreError> {
     let store = node.store();
     if store.is_shared() {
         let closing = node.close_untold_leases(snapshot.lease.ttl);
@@ -203,18 +199,18 @@ async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock, backlog: &Bac
     let today = clock.now().day();
     // A clock that is behind may be set right: what is used up of tomorrow stays so. Who used any of it is not counted today.
     for day in [today, today.next()] {
-        begin(&meter, store, (backlog, day)).await?;
+        begin(&meter, node, day).await?;
     }
     Ok(meter)
 }
 
 /// Begins the credits of keys and users who used any on a day.
-async fn begin(meter: &Meter, store: &Store, (backlog, day): (&Backlog, Day)) -> Result<(), StoreError> {
+async fn begin(meter: &Meter, node: &Node, day: Day) -> Result<(), StoreError> {
     let period = Period::of(Per::Day, day);
-    let Charges { keys, users, .. } = store.charges(period).await?;
+    let Charges { keys, users, .. } = node.store().charges(period).await?;
     let keys = keys.into_iter().map(|(no, charge)| (Subject::Key(no), charge));
     let users = users.into_iter().map(|(no, charge)| (Subject::User(no), charge));
-    let waiting = backlog.waiting().await;
+    let waiting = node.backlog().waiting().await?;
     let stored = keys.chain(users).map(|(subject, charge)| (subject, charge.and(&waiting.charge_of(subject, period))));
     // Whom the store knows of has begun by then.
     let spooled = waiting.charges(period).filter(|(of, _)| matches!(of, Subject::Key(_) | Subject::User(_)));

@@ -24,7 +24,7 @@ pub(crate) struct Lessee {
 }
 
 impl Lessee {
-    /// Starts it; all that earlier runs had spooled must be in the store.
+    /// Starts it; all that earlier runs had spooled is in the store, or in the node's backlog.
     pub(crate) fn start(snapshot: &Snapshot, node: &Node, metrics: &Metrics) -> Self {
         let (queue, messages) = mpsc::channel(MESSAGES_MAX);
         let (end, mut ended) = watch::channel(false);

@@ -17,7 +17,7 @@ use meter::{Charge, Meter};
 use proxy::{Gate, Lane, Shared, Strangers};
 use spool::{Level, Reader, Writer};
 use store::windows::Windows;
-use store::{Backlog, Counting, IngestStats, Node, RetentionStats, Store, Unsealed};
+use store::{Counting, IngestStats, Node, RetentionStats, Store, Unsealed};
 use telemetry::logs::Dropped;
 use telemetry::metrics::Amounts;
 use telemetry::{Board, Metrics, metrics};
@@ -178,14 +178,14 @@ impl Services {
     }
 
     /// Starts the store's loops; answers who holds a key.
-    pub(crate) async fn start(&mut self, base: &Base, backlog: &Arc<Backlog>) -> anyhow::Result<Directory> {
+    pub(crate) async fn start(&mut self, base: &Base) -> anyhow::Result<Directory> {
         base.revision.confirm(base.store.revision().await?, base.clock.mono());
         base.board.set_directory(true);
         let (keys, lookups) = mpsc::channel(LOOKUPS_MAX);
         let unsealed = Arc::new(Unsealed::new(base.keys.vault.clone(), base.revision.clone()));
         watch_vault(base, unsealed.clone());
         let live = base.live.clone();
-        let counts = base.meter.clone().filter(|meter| !meter.is_leased()).map(|meter| (meter, backlog.clone()));
+        let counts = base.meter.clone().filter(|meter| !meter.is_leased()).map(|meter| (meter, base.node.clone()));
         let counting = Arc::new(Counting::new(counts, move |caller| live.load().budgets.of(caller).collect()));
         let answering = store::directory::serve(base.store.clone(), (unsealed, counting), lookups, self.stopped());
         self.tasks.spawn(answering);
@@ -205,10 +205,10 @@ impl Services {
     }
 
     /// Starts to bring what the workers spool into the store.
-    pub(crate) fn ingest(&mut self, base: &Base, spooled: (Reader, Arc<Backlog>), stats: Arc<IngestStats>) {
-        watch_ingest(base, spooled.0.level(), stats.clone());
+    pub(crate) fn ingest(&mut self, base: &Base, reader: Reader, stats: Arc<IngestStats>) {
+        watch_ingest(base, reader.level(), stats.clone());
         let (done, ingested) = oneshot::channel();
-        let ingesting = store::ingest::run(base.node.clone(), spooled, stats, self.stopped());
+        let ingesting = store::ingest::run(base.node.clone(), reader, stats, self.stopped());
         self.tasks.spawn(async move {
             // Nobody waits for the reader any more only when the process ends.
             let _ = done.send(ingesting.await);

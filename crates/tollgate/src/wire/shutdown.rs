@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use config::snapshot::Drain;
 use proxy::{Phase, Shared, Workers};
-use store::IngestStats;
+use spool::Reader;
+use store::{IngestStats, Node};
 
 use super::beating::Beating;
 use super::leasing::Lessee;
@@ -79,25 +80,30 @@ impl Ending {
             Some(proxying) => proxying.drain(drain_times.timeout).await,
             None => 0,
         };
-        let reader = services.stop().await;
-        if let Some(mut reader) = reader {
-            let stats = IngestStats::default();
-            let left = store::ingest::drain(&base.node, &mut reader, &stats);
-            match tokio::time::timeout(INGEST_WITHIN, left).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "usage stays in the spool, for the next start"),
-                Err(_) => tracing::warn!("usage stays in the spool, for the next start"),
-            }
-        }
+        let is_ingested = match services.stop().await {
+            Some(reader) => ingest(&base.node, reader).await,
+            None => true,
+        };
         if let Some(lessee) = lessee {
             lessee.end().await;
         }
         beating.end().await;
-        if let Err(error) = base.node.leave().await {
+        if let Err(error) = base.node.leave(is_ingested).await {
             tracing::warn!(%error, "the store takes this server to be running");
         }
         base.store.close().await;
         tracing::info!("ended");
         panicked
     }
+}
+
+/// Brings what is left in the spool into the store; answers whether that is all.
+async fn ingest(node: &Node, mut reader: Reader) -> bool {
+    let stats = IngestStats::default();
+    match tokio::time::timeout(INGEST_WITHIN, store::ingest::drain(node, &mut reader, &stats)).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => tracing::warn!(%error, "usage stays in the spool, for the next start"),
+        Err(_) => tracing::warn!("usage stays in the spool, for the next start"),
+    }
+    false
 }

@@ -44,13 +44,8 @@ async fn ingest_goes_on_when_a_full_disk_has_room_again() {
         spool.writers[0]
             .append(&Record::Event(UsageEvent { model: Some(id().to_string().into()), ..event() }))
             .unwrap();
-        match write(
-            &node,
-            (Read::next(&mut spool.reader, 9).unwrap(), &Backlog::default()),
-            (&mut names, &mut Carried::default()),
-            &stats,
-        )
-        .await
+        match write(&node, Read::next(&mut spool.reader, 9).unwrap(), (&mut names, &mut Carried::default()), &stats)
+            .await
         {
             Ok(written) => spool.reader.release(&written.batch).unwrap(),
             Err(error) => break causes(&error),
@@ -126,7 +121,7 @@ async fn ingest_beside<T>(store: &Store, place: &Place, events: u64, beside: imp
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stats = Arc::new(IngestStats::default());
     let stopped = async { stopped.await.unwrap_or_default() };
-    let ingesting = Box::pin(run(node, (spool.reader, Arc::default()), stats.clone(), stopped));
+    let ingesting = Box::pin(run(node, spool.reader, stats.clone(), stopped));
     let story = async {
         let told = beside(&stats).await;
         while stats.events.load(Ordering::Relaxed) < events {

@@ -65,7 +65,8 @@ async fn what_is_lent_within_its_limit_is_no_difference() {
         let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
         nodes[0].write(&events).await;
         store.lend(&close(&nodes[0].node, 12), TTL, Some(now())).await.unwrap();
-        nodes[0].node.leave().await.unwrap();
+        store.clock().advance(Duration::from_millis(1));
+        nodes[0].node.leave(true).await.unwrap();
         let found = store.reconcile(DAYS).await.unwrap();
         assert_eq!((found.differences, found.unleased), (vec![], vec![]));
     }
@@ -120,10 +121,14 @@ async fn what_a_lease_is_said_to_have_spent_was_charged() {
         let mut made = Made::on(TODAY);
         let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
         nodes[0].write(&events).await;
-        // It has just closed: what it spent may be in its spool still.
+        // It has just closed: what it spent may be in its spool still,
         store.lend(&close(&nodes[0].node, 15), TTL, Some(now())).await.unwrap();
         assert_eq!(differences(&store).await, []);
-        nodes[0].node.leave().await.unwrap();
+        // as when it ended before it could store that.
+        store.clock().advance(Duration::from_millis(1));
+        nodes[0].node.leave(false).await.unwrap();
+        assert_eq!(differences(&store).await, []);
+        nodes[0].node.leave(true).await.unwrap();
         let expected = Difference {
             place: Place::Lease { cell: cell(), node: nodes[0].node.id(), incarnation: 1 },
             measure: "credits",
