@@ -1,5 +1,5 @@
-//! `leases`: what it costs that the budgets of many users are lent, beside the same users without budgets, in interleaved
-//! pairs.
+//! `leases`: what it costs that the budgets of many users are lent, or counted, or shared, beside the same users without, in
+//! interleaved pairs.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::counts::metric;
 use crate::database::{Database, Kind};
 use crate::pair::{Side, Unit, tollgate};
 use crate::people;
-use crate::product::{LIMITED, Mock, PLAN, Places, Product};
+use crate::product::{LIMITED, Limits, Mock, PLAN, Places, Product};
 use crate::ratio::{METHOD, Ratio};
 use crate::run::out_dir;
 use crate::scenario::Scenario;
@@ -19,10 +19,18 @@ use crate::wrk::Wrk;
 /// The most that the ratio of the time of a request may be.
 const TARGET: f64 = 1.03;
 /// The rate is limited on both sides.
-const UNLENT: &str = ", requests_per_minute: 4000000000";
+const RATE: Limits = Limits { plan: ", requests_per_minute: 4000000000", budgets: "" };
+/// What all users take of together, beside what each has.
+const SHARED: Limits = Limits {
+    budgets: "budgets: {limits: [{dimension: plan, credits: 4000000000000, per: day}, {dimension: global, credits: 4000000000000, per: day}]}\n",
+    ..LIMITED
+};
 
 #[derive(clap::Args, Clone)]
 pub(crate) struct Flags {
+    /// What is compared
+    #[arg(long, value_enum, default_value = "lent")]
+    what: What,
     /// Users, each with a quota, a key, and so a lease
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     users: u32,
@@ -41,6 +49,35 @@ pub(crate) struct Flags {
     /// Where raw output goes
     #[arg(long, default_value = "bench/out")]
     out: PathBuf,
+}
+
+/// What one side has and the other one has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// A quota for each user, lent by PostgreSQL; or none
+    Lent,
+    /// A quota for each user, counted by the process, on SQLite; or none
+    Counted,
+    /// Two budgets that all users share, beside a quota for each, on SQLite; or the quotas alone
+    Shared,
+}
+
+impl What {
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Lent => Kind::Postgres,
+            Self::Counted | Self::Shared => Kind::Sqlite,
+        }
+    }
+
+    /// The one side, and the other.
+    const fn sides(self) -> [(&'static str, Limits); 2] {
+        match self {
+            Self::Lent => [("lent", LIMITED), ("free", RATE)],
+            Self::Counted => [("counted", LIMITED), ("free", RATE)],
+            Self::Shared => [("shared", SHARED), ("own", LIMITED)],
+        }
+    }
 }
 
 /// A product, its callers, and its database.
@@ -64,11 +101,12 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
     let mock = Mock::start(&tools.tollgate, &out).await?;
     let mut stands = Vec::new();
-    for (name, plan) in [("lent", LIMITED), ("free", UNLENT)] {
-        let database = Database::create(Kind::Postgres).await?;
+    let sides @ [(one, _), (other, _)] = flags.what.sides();
+    for (name, limits) in sides {
+        let database = Database::create(flags.what.kind()).await?;
         let data = dir.path().join(name);
         let url = database.url.as_ref();
-        let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url, plan };
+        let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url, limits };
         let product = Product::start(&places, mock.address).await.context(name)?;
         let store = database.open().await?;
         let keys = people::callers(&store, PLAN, flags.users).await?;
@@ -76,7 +114,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         stands.push(Stand { name, product, keys, database });
     }
     let [lent, free] = stands.as_slice() else { anyhow::bail!("two are compared") };
-    println!("{}; {} users, each with a quota that is lent, and none", lent.database.describe(), flags.users);
+    println!("{}; {} users, {one} and {other}", lent.database.describe(), flags.users);
     for scenario in [Scenario::keyed(), Scenario::llm()] {
         for stand in [lent, free] {
             // The first calls look their keys up, and ask for the first leases.
@@ -96,13 +134,16 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
                 let free = ran(free).await?;
                 (ran(lent).await?, free)
             };
-            println!("  {}", line(scenario.name, &pair));
+            println!("  {}", line(scenario.name, (one, other), &pair));
             pairs.push(pair);
         }
         let ticks = metric(&lent.product, "tollgate_lease_ticks_total").await? - ticks;
-        ensure!(ticks > 0, "nothing was lent");
-        ensure!(metric(&free.product, "tollgate_lease_waits_total").await? == 0, "who has no quota waits for none");
-        println!("{}: {} pairs of {} s, {ticks} ticks; {METHOD}", scenario.what, flags.pairs, flags.seconds);
+        ensure!((ticks > 0) == (flags.what == What::Lent), "{ticks} ticks");
+        ensure!(metric(&free.product, "tollgate_lease_waits_total").await? == 0, "where nothing is lent nobody waits");
+        println!(
+            "{}, {one} to {other}: {} pairs of {} s, {ticks} ticks; {METHOD}",
+            scenario.what, flags.pairs, flags.seconds
+        );
         told("time of a request, everything on the machine", &pairs, Some(TARGET), |ran| seconds(ran, flags.seconds))?;
         told("CPU of a request, worker threads", &pairs, None, |ran| {
             ran.side.worker_cost(Unit::Request).unwrap_or(0.0)
@@ -110,7 +151,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         told("CPU of a request, all threads of tollgate", &pairs, None, |ran| ran.side.cost(Unit::Request))?;
         let of_server = |of: fn(&(Ran, Ran)) -> u64| pairs.iter().map(of).sum::<u64>() / 1_000 / u64::from(flags.pairs);
         println!(
-            "the server itself: {} ms of CPU a run with leases, {} ms without",
+            "the server itself: {} ms of CPU a run {one}, {} ms {other}",
             of_server(|pair| pair.0.server_micros),
             of_server(|pair| pair.1.server_micros)
         );
@@ -144,9 +185,9 @@ fn seconds(ran: &Ran, seconds: u64) -> f64 {
     seconds as f64 / ran.side.wrk.requests.max(1) as f64
 }
 
-fn line(name: &str, (lent, free): &(Ran, Ran)) -> String {
+fn line(name: &str, (one, other): (&str, &str), (lent, free): &(Ran, Ran)) -> String {
     let of = |ran: &Ran| format!("{:.2} µs ({} requests)", ran.side.cost(Unit::Request), ran.side.wrk.requests);
-    format!("{name:7} lent {} | free {}", of(lent), of(free))
+    format!("{name:7} {one} {} | {other} {}", of(lent), of(free))
 }
 
 fn told(what: &str, pairs: &[(Ran, Ran)], target: Option<f64>, of: impl Fn(&Ran) -> f64) -> anyhow::Result<()> {
@@ -155,6 +196,6 @@ fn told(what: &str, pairs: &[(Ran, Ran)], target: Option<f64>, of: impl Fn(&Ran)
     let verdict = target.map_or(String::new(), |target| {
         format!("; at most {target:.2}: {}", if high <= target { "met" } else { "missed" })
     });
-    println!("  {what}: lent to free {mean:.3} ({low:.3} to {high:.3}){verdict}");
+    println!("  {what}: {mean:.3} ({low:.3} to {high:.3}){verdict}");
     Ok(())
 }

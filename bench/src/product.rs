@@ -55,19 +55,28 @@ pub(crate) struct Places<'a> {
     pub(crate) name: &'a str,
     /// Its PostgreSQL; none is SQLite in `data`.
     pub(crate) url: Option<&'a Secret>,
-    /// The limits of its users' plan.
-    pub(crate) plan: &'static str,
+    pub(crate) limits: Limits,
 }
 
-/// Limits so high that they decide nothing, but are decided.
-pub(crate) const LIMITED: &str = ", credits_per_day: 4000000000, requests_per_minute: 4000000000";
+/// What callers are held to, so high that it decides nothing, but is decided.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Of the plan.
+    pub(crate) plan: &'static str,
+    /// A section of the configuration.
+    pub(crate) budgets: &'static str,
+}
+
+/// A rate and a quota for each user.
+pub(crate) const LIMITED: Limits =
+    Limits { plan: ", credits_per_day: 4000000000, requests_per_minute: 4000000000", budgets: "" };
 
 impl Product {
     pub(crate) async fn start(places: &Places<'_>, backend: SocketAddr) -> anyhow::Result<Self> {
         let (proxy, control) = (free_address()?, free_address()?);
         let file = places.out.join(format!("{}.yaml", places.name));
         let store = places.url.map(|url| format!("store: {{url: \"{}\"}}\n", url.expose())).unwrap_or_default();
-        std::fs::write(&file, config((proxy, control, backend), places.plan) + &store)?;
+        std::fs::write(&file, config((proxy, control, backend), places.limits) + &store)?;
         let common = [String::from("--config"), file.display().to_string(), String::from("--data"), path(places.data)];
         let mut arguments = vec![String::from("serve"), String::from("--workers"), String::from("2")];
         arguments.extend(common.clone());
@@ -82,7 +91,7 @@ impl Product {
     }
 }
 
-fn config((proxy, control, backend): (SocketAddr, SocketAddr, SocketAddr), plan: &str) -> String {
+fn config((proxy, control, backend): (SocketAddr, SocketAddr, SocketAddr), Limits { plan, budgets }: Limits) -> String {
     format!(
         "listen: {proxy}
 control: {{listen: {control}}}
@@ -99,7 +108,7 @@ routes:
   - {{name: open, path: /plain/open, auth: {{type: none}}, upstreams: backend, events: folded}}
   - {{name: keyed, path: /plain/keyed, upstreams: backend, events: folded}}
   - {{name: echo, path: {{prefix: /echo}}, upstreams: backend, events: rows}}
-"
+{budgets}"
     )
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     let nginx = start_nginx(&tools, &mock, &out).await?;
     let data = dir.path().join("data");
     let name = "tollgate";
-    let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url: None, plan: LIMITED };
+    let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url: None, limits: LIMITED };
     let product = Product::start(&places, mock.address).await?;
     sleep(SETTLE).await;
     let at_rest_kib = pss_kib(&product.group.account)?;

@@ -52,7 +52,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     let mut products = Vec::new();
     for (name, url) in [("sqlite", None), ("postgres", database.url.as_ref())] {
         let data = dir.path().join(name);
-        let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url, plan: LIMITED };
+        let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url, limits: LIMITED };
         products.push((name, Product::start(&places, mock.address).await.context(name)?));
     }
     let stands: Vec<Stand<'_>> = products

@@ -67,8 +67,7 @@ impl Lane {
         folder: &Folder,
         published: Position,
         tally: Tally,
-        made: VecDeque<Segment>,
-        making: Making,
+        (made, making): (VecDeque<Segment>, Making),
     ) -> Self {
         let ahead = made.iter().map(|segment| folder.closes_in(segment.room())).sum();
         Self {

@@ -135,7 +135,7 @@ pub(crate) fn recover(folder: &Folder, found: Found, pass: Pass<'_>) -> Result<R
     let Walk { tally, ahead, cuts, skipped, skips, before, after, .. } = walked;
     let number = ahead.back().map_or(last, |ahead| ahead.number).saturating_add(1);
     folder.found(segment::sizes(&folder.dir, lane, lowest..number)?);
-    let lane = Lane::new(folder, published, tally, ahead, Making { number, begins: false });
+    let lane = Lane::new(folder, published, tally, (ahead, Making { number, begins: false }));
     Ok(Recovered { lane: Arc::new(lane), current, from, lowest, cuts, lost, skipped, skips, before, after })
 }
 
@@ -189,7 +189,7 @@ fn lost(from: Position, start: Option<Position>, begins: bool) -> Option<Lost> {
 /// A lane that begins with segment `number`.
 fn empty(folder: &Folder, lane: u32, number: u32) -> Recovered {
     let from = Position::start_of(lane, number);
-    let lane = Lane::new(folder, from, Tally::default(), VecDeque::new(), Making { number, begins: true });
+    let lane = Lane::new(folder, from, Tally::default(), (VecDeque::new(), Making { number, begins: true }));
     Recovered {
         lane: Arc::new(lane),
         current: None,

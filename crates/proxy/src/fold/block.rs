@@ -2,8 +2,8 @@
 //! past its limit.
 //!
 //! One record a request would double what it costs. So the first of a caller opens a block of some requests, which the next ones
-//! use; within 100 ms the block is closed by the counts of what was sent, and what nobody used of it goes back. Requests that go
-//! on longer are opened anew by then, for as much as they are. What stands open after a crash counts, as with an LLM call; and as with
+//! use; within half a second the block is closed by the counts of what was sent, and what nobody used of it goes back. Requests
+//! that go on longer are opened anew by then, for as much as they are. What stands open after a crash counts, as with an LLM call; and as with
 //! one it is reserved: by the requests themselves, and by the block for those that may come.
 
 use std::cell::{Cell, RefCell};
@@ -25,8 +25,11 @@ use crate::worker::Worker;
 pub const BLOCK_PART_OF_LEFT: u64 = 256;
 /// And at most so many requests.
 pub const BLOCK_REQUESTS_MAX: u64 = 64;
-/// A block is closed so long after it was opened; and at once, as counts are, where something of it was not sent after all.
-const CLOSED_WITHIN: Duration = Duration::from_millis(100);
+/// A block is closed so long after it was opened; and at once, as counts are, where nothing can be taken from it any more, or
+/// something of it was not sent after all.
+const CLOSED_WITHIN: Duration = Duration::from_millis(500);
+/// Where there are more than these all are closed at once: the spool keeps room for the close of each.
+const CURRENT_MAX: usize = 1_000;
 /// Different counts that one block holds: they fit into the room that is kept for its close.
 const COUNTS_MAX: usize = 16;
 
@@ -54,7 +57,7 @@ pub(crate) struct Ahead {
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     current: RefCell<FxHashMap<(Caller, Day), Rc<Block>>>,
-    /// Nothing is taken from these any more: bounded by what is in flight, and by what is opened in 100 ms.
+    /// Nothing is taken from these any more: bounded by what is in flight, and by what is opened between two looks.
     retired: RefCell<Vec<Rc<Block>>>,
     signal: Rc<Signal>,
 }
@@ -212,9 +215,13 @@ impl Blocks {
         self.retired.borrow_mut().push(block);
     }
 
-    /// [`Blocks::flush`] when it is time.
+    /// Closes what is over; and when it is time, all of it, as [`Blocks::flush`].
     pub(super) fn flush_due(&self, worker: &Worker, late: &mut Late) -> bool {
-        !self.signal.is_due() || self.flush(worker, late)
+        if self.signal.is_due() || self.current.borrow().len() > CURRENT_MAX {
+            return self.flush(worker, late);
+        }
+        let over = self.retired.borrow_mut().extract_if(.., |block| block.under_way.get() == 0).collect();
+        self.settle(worker, over, late)
     }
 
     /// Closes what is over, and opens what goes on for as much as that is. Says whether the spool took it all; closes are `late`.
@@ -224,6 +231,11 @@ impl Blocks {
         let current = std::mem::take(&mut *self.current.borrow_mut());
         current.into_values().for_each(|block| self.retire(block));
         let blocks = std::mem::take(&mut *self.retired.borrow_mut());
+        self.settle(worker, blocks, late)
+    }
+
+    /// What goes on stays, and what the spool did not take.
+    fn settle(&self, worker: &Worker, blocks: Vec<Rc<Block>>, late: &mut Late) -> bool {
         let mut took_all = true;
         for block in blocks {
             match settle(worker, &block, late) {

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use access::{KeyHash, KeyNo, Secret};
