@@ -192,6 +192,7 @@ impl Blocks {
             return Ok(Ahead { block, credits });
         }
         let spare = ask.reservation.spare(BLOCK_REQUESTS_MAX - 1, BLOCK_PART_OF_LEFT, ask.now);
+        let is_shared = spare.credits() > 0;
         let opened = opened(worker, &ask, credits.saturating_add(spare.credits()));
         worker.spool.borrow_mut().append(&Record::Open(opened.clone()))?;
         let block = Rc::new(Block {
@@ -203,9 +204,11 @@ impl Blocks {
             unsent: RefCell::default(),
             signal: self.signal.clone(),
         });
-        if let Some(before) = self.current.borrow_mut().insert((caller, day), block.clone()) {
-            self.retire(before);
-        }
+        let mut current = self.current.borrow_mut();
+        let before =
+            if is_shared { current.insert((caller, day), block.clone()) } else { current.remove(&(caller, day)) };
+        before.into_iter().chain((!is_shared).then(|| block.clone())).for_each(|over| self.retire(over));
+        drop(current);
         self.signal.begins();
         Ok(Ahead { block, credits })
     }
