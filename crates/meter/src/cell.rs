@@ -117,7 +117,13 @@ impl Cell {
     /// What is reserved for requests that came, and spent.
     #[must_use]
     pub fn asked_for(&self) -> u64 {
-        self.used().saturating_sub(self.spare.load(Ordering::SeqCst))
+        self.used().saturating_sub(self.spare())
+    }
+
+    /// What is taken for requests that may come.
+    #[must_use]
+    pub(crate) fn spare(&self) -> u64 {
+        self.spare.load(Ordering::SeqCst)
     }
 
     /// What may be used here.

@@ -14,6 +14,8 @@ use crate::reservation::Reservation;
 const INLINE: usize = 3;
 /// Of what is lent here and free, at most this part: requests that come need it too.
 const PART_OF_LENT: u64 = 4;
+/// Of what a budget has left, all that is spare is at most this part: it is refused to others.
+const PART_OF_LEFT: u64 = 32;
 
 /// Credits beside a reservation's own, of every budget that limits it. Dropped, they go back.
 #[derive(Debug, Default)]
@@ -26,13 +28,14 @@ pub struct Spare {
 
 impl Reservation {
     /// Takes credits for as many as `requests` more of its kind; for fewer, so that it is at most a `part`th of what any of its
-    /// budgets has left, and a quarter of what is lent of it and free; or none, where others take them first. What other nodes
-    /// use is not known here.
+    /// budgets has left, with all others a 32nd, and a quarter of what is lent of it and free; or none, where others take them
+    /// first. What other nodes use is not known here.
     pub fn spare(&self, requests: u64, part: u64, now: Mono) -> Spare {
         let mut spare = Spare { cells: self.limited(Measure::Credits).collect(), credits: 0 };
         let may_take = |(cell, most): &(Arc<Cell>, u64)| {
-            let of_left = most.saturating_sub(cell.used()).checked_div(part).unwrap_or(0);
-            of_left.min(cell.free() / PART_OF_LENT)
+            let left = most.saturating_sub(cell.asked_for());
+            let of_all = (left / PART_OF_LEFT).saturating_sub(cell.spare());
+            left.checked_div(part).unwrap_or(0).min(of_all).min(cell.free() / PART_OF_LENT)
         };
         let Some(credits) = spare.cells.iter().map(may_take).min() else { return spare };
         let cost = self.charge().credits;

@@ -1,5 +1,5 @@
-//! A thread that makes each lane's next segments before they are needed, so that no worker waits for the file system: one, and
-//! as many as hold the closes of what is open.
+//! A thread that makes each lane's next segments before they are needed, so that no worker waits for the file system: as many as
+//! hold the closes of what is open, and most of a segment more.
 //!
 //! It is a help, not a condition: a writer that comes before it makes the segment itself.
 

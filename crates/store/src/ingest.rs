@@ -215,7 +215,7 @@ async fn write(
     let mut rows = Rows { records: batch.places().zip(read).collect(), read: batch.positions().collect(), carried };
     let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
-        let leaving = node.backlog().leaving(&rows.records);
+        let leaving = node.backlog().leaving(&rows.records).await;
         took = rows.write(node, known, leaving.as_ref()).await?;
         let store = node.store();
         let now = store.clock().now();
@@ -267,7 +267,12 @@ fn note_depth(node: &Node, reader: &mut Reader, stats: &IngestStats) {
     // What cannot be read here cannot be read as a batch either, and is reported there.
     if let Ok(depth) = reader.depth() {
         stats.oldest_micros.store(depth.oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
-        node.note_ingested(depth.oldest.unwrap_or(now));
+        match depth.oldest {
+            Some(oldest) => node.note_ingested(oldest),
+            None if depth.records == 0 => node.note_ingested(now),
+            // Not on the disk yet, and so not to be read.
+            None => {}
+        }
     }
 }
 

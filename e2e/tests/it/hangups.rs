@@ -208,7 +208,8 @@ async fn leave(gateway: &Gateway, upstream: &Upstream, call: Call, moment: Momen
     let last = match moment {
         Moment::BeforeTheHead | Moment::BeforeAnEvent => return,
         Moment::WithinTheText => "\"a\"",
-        Moment::BehindTheUsage => "11",
+        // A format may tell the input first.
+        Moment::BehindTheUsage => ":7",
     };
     let mut text = String::new();
     while !text.contains(last) {

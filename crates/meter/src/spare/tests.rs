@@ -52,13 +52,25 @@ fn budgets_that_hold_little_have_nothing_spare() {
     let limits = limits(&meter, 265);
     let one = admitted(&meter, &limits, 10);
     assert_eq!((one.spare(63, 256, NOW).credits(), used(&meter)), (0, [10, 10]));
+    // A request costs ten; a 32nd of what is left, 255, is seven.
     let mut spare = one.spare(63, 1, NOW);
-    // A request costs ten of what is left, 255.
-    assert_eq!((spare.credits(), used(&meter)), (250, [260, 260]));
+    assert_eq!((spare.credits(), used(&meter)), (0, [10, 10]));
+    assert!(spare.take(250, NOW) && used(&meter) == [260, 260]);
     assert!(!spare.take(6, NOW) && used(&meter) == [260, 260], "all or nothing");
     let free = admitted(&meter, &limits, 0);
     assert_eq!(free.spare(63, 1, NOW).credits(), 0);
     assert_eq!(Reservation::open().spare(63, 1, NOW).credits(), 0);
+}
+
+#[test]
+fn all_that_is_spare_is_a_small_part_of_what_is_left_however_many_have_some() {
+    let meter = Meter::default();
+    let limits = limits(&meter, 5_130);
+    let one = admitted(&meter, &limits, 10);
+    let spares: Vec<Spare> = (0..500).map(|_| one.spare(63, 256, NOW)).collect();
+    // A 32nd of 5,120 is 160: twenty for each of eight.
+    assert_eq!(spares.iter().map(Spare::credits).sum::<u64>(), 160);
+    assert_eq!((spares[7].credits(), spares[8].credits(), used(&meter)), (20, 0, [170, 170]));
 }
 
 #[test]

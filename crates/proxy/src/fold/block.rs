@@ -25,10 +25,10 @@ use crate::worker::Worker;
 pub const BLOCK_PART_OF_LEFT: u64 = 256;
 /// And at most so many requests.
 pub const BLOCK_REQUESTS_MAX: u64 = 64;
-/// A block is closed so long after it was opened; and at once, as counts are, where nothing can be taken from it any more, or
-/// something of it was not sent after all.
+/// A block is closed so long after it was opened; and at once, as counts are, where another has taken its place, it had nothing to
+/// spare from the beginning, or something of it was not sent after all.
 const CLOSED_WITHIN: Duration = Duration::from_millis(500);
-/// Where there are more than these all are closed at once: the spool keeps room for the close of each.
+/// Where there are more than these, or the spool has no room for more, all are closed at once: it keeps room for the close of each.
 const CURRENT_MAX: usize = 1_000;
 /// Different counts that one block holds: they fit into the room that is kept for its close.
 const COUNTS_MAX: usize = 16;
@@ -192,7 +192,7 @@ impl Blocks {
             return Ok(Ahead { block, credits });
         }
         let spare = ask.reservation.spare(BLOCK_REQUESTS_MAX - 1, BLOCK_PART_OF_LEFT, ask.now);
-        let is_shared = spare.credits() > 0;
+        let has_spare = spare.credits() > 0;
         let opened = opened(worker, &ask, credits.saturating_add(spare.credits()));
         worker.spool.borrow_mut().append(&Record::Open(opened.clone()))?;
         let block = Rc::new(Block {
@@ -204,11 +204,11 @@ impl Blocks {
             unsent: RefCell::default(),
             signal: self.signal.clone(),
         });
-        let mut current = self.current.borrow_mut();
-        let before =
-            if is_shared { current.insert((caller, day), block.clone()) } else { current.remove(&(caller, day)) };
-        before.into_iter().chain((!is_shared).then(|| block.clone())).for_each(|over| self.retire(over));
-        drop(current);
+        if !has_spare {
+            self.retire(block.clone());
+        } else if let Some(before) = self.current.borrow_mut().insert((caller, day), block.clone()) {
+            self.retire(before);
+        }
         self.signal.begins();
         Ok(Ahead { block, credits })
     }
@@ -220,7 +220,8 @@ impl Blocks {
 
     /// Closes what is over; and when it is time, all of it, as [`Blocks::flush`].
     pub(super) fn flush_due(&self, worker: &Worker, late: &mut Late) -> bool {
-        if self.signal.is_due() || self.current.borrow().len() > CURRENT_MAX {
+        let are_many = || self.current.borrow().len() > CURRENT_MAX || !worker.spool.borrow().room();
+        if self.signal.is_due() || are_many() {
             return self.flush(worker, late);
         }
         let over = self.retired.borrow_mut().extract_if(.., |block| block.under_way.get() == 0).collect();

@@ -31,8 +31,8 @@ pub struct Backlog {
 #[derive(Debug, Default)]
 struct Rest {
     charges: Charges,
-    /// The last batch was not answered: it is in the store, or it is not.
-    in_doubt: bool,
+    /// Where batches end of which nobody has said whether they are in the store: until one is that goes as far in each lane.
+    in_doubt: Vec<Position>,
 }
 
 /// A look at a backlog, which holds off the next batch.
@@ -46,11 +46,15 @@ pub(super) struct Leaving<'a> {
     with: Charges,
 }
 
-/// The same while it is stored: nobody looks.
+/// The same while it is stored: nobody looks. Dropped, it is in doubt.
 #[derive(Debug)]
 pub(super) struct Held<'a> {
     rest: RwLockWriteGuard<'a, Rest>,
     with: &'a Charges,
+    /// Where its batch ends.
+    ends: &'a [Position],
+    /// What was in doubt before.
+    before: Vec<Position>,
 }
 
 impl Gathered {
@@ -71,14 +75,14 @@ impl Backlog {
     /// What waits now.
     ///
     /// # Errors
-    /// [`StoreError::InDoubt`] after a batch that was not answered, until the next one is.
+    /// [`StoreError::InDoubt`] after a batch that was not answered, until its records are known to be stored.
     pub async fn waiting(&self) -> Result<Waiting<'_>, StoreError> {
         let rest = self.rest.read().await;
-        if rest.in_doubt { Err(StoreError::InDoubt) } else { Ok(Waiting(rest)) }
+        if rest.in_doubt.is_empty() { Ok(Waiting(rest)) } else { Err(StoreError::InDoubt) }
     }
 
-    /// What of `records` is of the backlog; `None` where none charges anything.
-    pub(super) fn leaving(&self, records: &[(Position, Record)]) -> Option<Leaving<'_>> {
+    /// What of `records` is of the backlog; `None` where none charges anything, and nothing is in doubt.
+    pub(super) async fn leaving(&self, records: &[(Position, Record)]) -> Option<Leaving<'_>> {
         let is_of = |place: Position| {
             self.ends.get().is_some_and(|ends| ends.iter().any(|end| end.lane == place.lane && place <= *end))
         };
@@ -86,7 +90,8 @@ impl Backlog {
         for (_, record) in records.iter().filter(|(place, _)| is_of(*place)) {
             add(&mut with, record);
         }
-        (!with.is_empty()).then_some(Leaving { backlog: self, with })
+        let concerns = !with.is_empty() || !self.rest.read().await.in_doubt.is_empty();
+        concerns.then_some(Leaving { backlog: self, with })
     }
 }
 
@@ -108,9 +113,12 @@ impl Waiting<'_> {
 }
 
 impl Leaving<'_> {
-    /// To be asked for when only the commit is left to do: until this is dropped or stored, who looks waits.
-    pub(super) async fn hold(&self) -> Held<'_> {
-        Held { rest: self.backlog.rest.write().await, with: &self.with }
+    /// To be asked for when only the commit is left to do, of a batch that `ends` there: until this is over, who looks waits.
+    pub(super) async fn hold<'a>(&'a self, ends: &'a [Position]) -> Held<'a> {
+        let mut rest = self.backlog.rest.write().await;
+        let before = rest.in_doubt.clone();
+        rest.in_doubt.extend(ends);
+        Held { rest, with: &self.with, ends, before }
     }
 }
 
@@ -118,7 +126,7 @@ impl Held<'_> {
     /// It is in the store.
     pub(super) fn stored(mut self) {
         let Rest { charges, in_doubt } = &mut *self.rest;
-        *in_doubt = false;
+        in_doubt.retain(|place| !self.ends.iter().any(|end| end.lane == place.lane && place <= end));
         for (of, charge) in self.with {
             if let Some(rest) = charges.get_mut(of) {
                 *rest = rest.less(charge);
@@ -129,9 +137,9 @@ impl Held<'_> {
         }
     }
 
-    /// Nobody said whether it is.
-    pub(super) fn unanswered(mut self) {
-        self.rest.in_doubt = true;
+    /// It is not.
+    pub(super) fn refused(mut self) {
+        self.rest.in_doubt = std::mem::take(&mut self.before);
     }
 }
 
@@ -205,33 +213,42 @@ mod tests {
             (3, 4, 7)
         );
 
-        assert!(backlog.leaving(&[(at(30), counted(1, 5))]).is_none());
+        assert!(backlog.leaving(&[(at(30), counted(1, 5))]).await.is_none());
         // What was not stored stays.
-        drop(backlog.leaving(&records).unwrap().hold().await);
+        backlog.leaving(&records).await.unwrap().hold(&[at(20)]).await.refused();
         assert_eq!(credits(Subject::Global, month).await, 7);
-        let leaving = async |records| backlog.leaving(records).unwrap().hold().await.stored();
-        leaving(&records[..1]).await;
+        let leaving = async |records, end| backlog.leaving(records).await.unwrap().hold(&[at(end)]).await.stored();
+        leaving(&records[..1], 10).await;
         assert_eq!(
             (credits(one, day).await, credits(two, month).await, credits(Subject::Global, day).await),
             (0, 4, 4)
         );
-        leaving(&records[1..]).await;
+        leaving(&records[1..], 20).await;
         let waiting = backlog.waiting().await.unwrap();
         assert_eq!(waiting.charges(day).count() + waiting.charges(month).count(), 0);
     }
 
     #[tokio::test]
-    async fn after_a_batch_that_was_not_answered_nobody_is_told_what_waits_until_the_next_one_is() {
-        let (gathered, backlog, record) = (Gathered::default(), Backlog::default(), [(at(10), counted(1, 3))]);
-        gathered.note(&record[0].1);
-        backlog.begin(gathered, vec![at(10)]).await;
-        let leaving = backlog.leaving(&record).unwrap();
-        leaving.hold().await.unanswered();
+    async fn after_a_batch_that_was_not_answered_nobody_is_told_what_waits_until_all_of_it_is_known_to_be_stored() {
+        let (gathered, backlog, records) = (Gathered::default(), Backlog::default(), [counted(1, 3), counted(2, 4)]);
+        let in_lane = |lane, offset| Position { lane, ..at(offset) };
+        records.iter().for_each(|record| gathered.note(record));
+        backlog.begin(gathered, vec![in_lane(0, 10), in_lane(1, 10)]).await;
+        let of = |lane: u32| [(in_lane(lane, 10), counted(i64::from(lane) + 1, 3 + u64::from(lane)))];
+        let both = [of(0), of(1)].concat();
+        drop(backlog.leaving(&both).await.unwrap().hold(&[in_lane(0, 10), in_lane(1, 10)]).await);
         assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
-        drop(leaving.hold().await);
+        // What came meanwhile makes the next batch end earlier in a lane.
+        backlog.leaving(&of(0)).await.unwrap().hold(&[in_lane(0, 90)]).await.stored();
         assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
-        leaving.hold().await.stored();
+        drop(backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await);
+        backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await.stored();
         let month = Period::of(Per::Month, DAY);
         assert_eq!(backlog.waiting().await.unwrap().charge_of(Subject::Global, month), Charge::default());
+        // One without charges settles a doubt as well.
+        let free = [(in_lane(0, 99), counted(1, 0))];
+        backlog.rest.write().await.in_doubt.push(in_lane(0, 95));
+        backlog.leaving(&free).await.unwrap().hold(&[in_lane(0, 99)]).await.stored();
+        assert!(backlog.waiting().await.is_ok() && backlog.leaving(&free).await.is_none());
     }
 }

@@ -120,19 +120,21 @@ impl Rows {
             .run(&mut transaction, &self.read, |read, row| bind_position(*read, (store.new_id(), node.id()), now, row))
             .await?;
         carried.write(self, node, &mut transaction).await?;
+        let written = store.clock().mono();
         let held = match leaving {
-            Some(leaving) => Some(leaving.hold().await),
+            Some(leaving) => Some(leaving.hold(&self.read).await),
             None => None,
         };
+        let waited = store.clock().mono().since(written);
         let committed = transaction.commit().await;
         match (held, &committed) {
             (Some(held), Ok(())) => held.stored(),
-            // A file's database says what it has not stored.
-            (Some(held), Err(_)) if store.is_shared() => held.unanswered(),
+            // A file's database says what it has not stored. A server may have stored what it did not answer.
+            (Some(held), Err(_)) if !store.is_shared() => held.refused(),
             (_, _) => {}
         }
         committed?;
-        Ok(Outcome::Written { took: store.clock().mono().since(began) })
+        Ok(Outcome::Written { took: store.clock().mono().since(began).saturating_sub(waited) })
     }
 
     fn split(&self) -> Split<'_> {

@@ -82,7 +82,8 @@ impl Ending {
         };
         let is_ingested = match services.stop().await {
             Some(reader) => ingest(&base.node, reader).await,
-            None => true,
+            // Nobody has looked.
+            None => false,
         };
         if let Some(lessee) = lessee {
             lessee.end().await;
@@ -99,6 +100,10 @@ impl Ending {
 
 /// Brings what is left in the spool into the store; answers whether that is all.
 async fn ingest(node: &Node, mut reader: Reader) -> bool {
+    if let Err(error) = reader.sync() {
+        tracing::warn!(%error, "usage stays in the spool, for the next start");
+        return false;
+    }
     let stats = IngestStats::default();
     match tokio::time::timeout(INGEST_WITHIN, store::ingest::drain(node, &mut reader, &stats)).await {
         Ok(Ok(())) => return true,
