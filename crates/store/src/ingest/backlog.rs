@@ -31,7 +31,7 @@ pub struct Backlog {
 #[derive(Debug, Default)]
 struct Rest {
     charges: Charges,
-    /// Where batches end of which nobody has said whether they are in the store: until one is that goes as far in each lane.
+    /// Up to where nobody has said what is in the store, a place a lane: until a batch is that goes as far.
     in_doubt: Vec<Position>,
 }
 
@@ -117,7 +117,12 @@ impl Leaving<'_> {
     pub(super) async fn hold<'a>(&'a self, ends: &'a [Position]) -> Held<'a> {
         let mut rest = self.backlog.rest.write().await;
         let before = rest.in_doubt.clone();
-        rest.in_doubt.extend(ends);
+        for end in ends {
+            match rest.in_doubt.iter_mut().find(|place| place.lane == end.lane) {
+                Some(place) => *place = (*place).max(*end),
+                None => rest.in_doubt.push(*end),
+            }
+        }
         Held { rest, with: &self.with, ends, before }
     }
 }

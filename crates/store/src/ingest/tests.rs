@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use access::{Clock, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
 use meter::{Attempt, Billed, Caller, Charge, Counts, Outcome, Source, Unit, Usage, UsageEvent};
-use spool::{Record, Spool};
+use spool::{Opening, Record, Spool};
 use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::Options;
 use crate::dialect::{Kind, catalogue};
 use crate::fixture;
+use crate::lender::tests::tick;
 use crate::store::tests::Place;
 
 const PLACE: Position = Position { lane: 0, segment: 1, offset: 9 };
@@ -302,9 +303,54 @@ fn counts(requests: u64) -> Record {
     Record::Counts { id: id().0, counts: vec![counts] }
 }
 
+const SMALL: spool::Options = spool::Options { size_bytes_max: 1 << 20, segment_bytes: 4096, lanes: 2 };
+
 fn spool(folder: &std::path::Path) -> Spool {
-    let options = spool::Options { size_bytes_max: 1 << 20, segment_bytes: 4096, lanes: 2 };
-    Spool::open(&folder.join("spool"), options, &[]).unwrap()
+    Spool::open(&folder.join("spool"), SMALL, &[]).unwrap()
+}
+
+/// A life of the node on the spool that earlier ones left, which is its backlog.
+async fn next_life(place: &Place, store: &Store) -> (Node, Spool) {
+    let (node, folder, gathered) = (place.join(store).await, place.folder.path().join("spool"), Gathered::default());
+    let (ingested, visit) = (node.ingested().await.unwrap(), |record: &Record| gathered.note(record));
+    let spool = Opening { visit: Some(&visit), ..Opening::new(&folder, SMALL, &ingested) }.open().unwrap();
+    node.backlog().begin(gathered, spool.reader.ends()).await;
+    (node, spool)
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_backlog_at_a_second_death_counts_with_what_was_stored_of_it() {
+    const TTL: Duration = Duration::from_secs(2);
+    for place in Place::both().await {
+        let store = place.open().await;
+        let credits = |credits| {
+            let Record::Counts { counts, .. } = counts(credits) else { panic!("counts") };
+            let today = store.clock().now().day();
+            let counts = counts.into_iter().map(|counts| Counts { day: today, credits, ..counts }).collect();
+            Record::Counts { id: id().0, counts }
+        };
+        let spent = async |node: &Node| -> Vec<(u64, u64)> {
+            node.untold_leases().await.unwrap().iter().map(|lease| (lease.incarnation, lease.spent)).collect()
+        };
+        let (first, mut spool) = next_life(&place, &store).await;
+        first.lend(&tick(&first), TTL).await.unwrap();
+        [7, 4].into_iter().for_each(|charged| spool.writers[0].append(&credits(charged)).unwrap());
+        drop(spool);
+
+        let (next, mut spool) = next_life(&place, &store).await;
+        assert_eq!(spent(&next).await, [(1, 11)]);
+        next.lend(&tick(&next), TTL).await.unwrap();
+        let (one, stats) = (Read::next(&mut spool.reader, 1).unwrap(), IngestStats::default());
+        write(&next, one, (&mut Names::default(), &mut Carried::default()), &stats).await.unwrap();
+        assert_eq!(spent(&next).await, [(1, 11)]);
+        spool.writers[1].append(&credits(2)).unwrap();
+        drop(spool);
+
+        let (last, mut spool) = next_life(&place, &store).await;
+        assert_eq!(spent(&last).await, [(1, 11), (2, 2)]);
+        drain(&last, &mut spool.reader, &stats).await.unwrap();
+        assert_eq!(spent(&last).await, [(1, 11), (2, 2)]);
+    }
 }
 
 #[tokio::test]
