@@ -52,6 +52,16 @@ impl Spare {
         self.credits
     }
 
+    /// Whether others will be refused for want of it: of one of its budgets less is free than is spare.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        let is_wanted = |(cell, most): &(Arc<Cell>, u64)| {
+            let free = cell.free().min(most.saturating_sub(cell.used()));
+            free < cell.spare()
+        };
+        self.credits > 0 && self.cells.iter().any(is_wanted)
+    }
+
     /// All of it; what is left takes of the same budgets.
     pub fn split(&mut self) -> Self {
         Self { cells: self.cells.clone(), credits: std::mem::take(&mut self.credits) }

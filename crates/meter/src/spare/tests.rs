@@ -92,3 +92,31 @@ fn no_more_is_spare_than_what_is_lent() {
     // Past its deadline nothing is taken.
     assert_eq!((one.spare(63, 1, Mono(10)).credits(), used(&meter)), (0, [1, 1]));
 }
+
+#[test]
+fn what_is_spare_is_wanted_where_less_is_free() {
+    let meter = Meter::default();
+    let limits = limits(&meter, 5_130);
+    let one = admitted(&meter, &limits, 10);
+    let (spare, none) = (one.spare(63, 256, NOW), one.spare(0, 256, NOW));
+    assert_eq!((spare.credits(), none.credits()), (20, 0));
+    let most = admitted(&meter, &limits, 5_080);
+    assert!(!spare.is_wanted(), "as much is free");
+    let next = admitted(&meter, &limits, 10);
+    assert!(spare.is_wanted() && !none.is_wanted());
+    drop((next, most));
+    assert!(!spare.is_wanted());
+}
+
+#[test]
+fn what_is_spare_is_wanted_where_the_lease_is_called_back() {
+    let meter = Meter::leased();
+    let limits = limits(&meter, 10_000);
+    let cells: Vec<_> = limits.cells(AT).filter(|(budget, _)| budget.most.is_some()).map(|(_, cell)| cell).collect();
+    cells.iter().for_each(|cell| cell.allow(1_000, Mono(10)));
+    let one = admitted(&meter, &limits, 1);
+    let spare = one.spare(63, 256, NOW);
+    assert!(spare.credits() > 0 && !spare.is_wanted());
+    assert_eq!(cells[0].lower(0), cells[0].used());
+    assert!(spare.is_wanted());
+}

@@ -25,8 +25,8 @@ use crate::worker::Worker;
 pub const BLOCK_PART_OF_LEFT: u64 = 256;
 /// And at most so many requests.
 pub const BLOCK_REQUESTS_MAX: u64 = 64;
-/// A block is closed so long after it was opened; and at once, as counts are, where another has taken its place, it had nothing to
-/// spare from the beginning, or something of it was not sent after all.
+/// A block is closed so long after it was opened; and at once, as counts are, where nothing of it is spare, others want what is, or
+/// something of it was not sent after all.
 const CLOSED_WITHIN: Duration = Duration::from_millis(500);
 /// Where there are more than these, or the spool has no room for more, all are closed at once: it keeps room for the close of each.
 const CURRENT_MAX: usize = 1_000;
@@ -171,6 +171,12 @@ impl Block {
         takes
     }
 
+    /// Whether there is no reason that it stays open.
+    fn gives_way(&self) -> bool {
+        let spare = self.spare.borrow();
+        spare.credits() == 0 || spare.is_wanted()
+    }
+
     fn ends(&self, credits: u64) {
         self.under_way.set(self.under_way.get().saturating_sub(credits));
         if self.retired.get() {
@@ -218,13 +224,16 @@ impl Blocks {
         self.retired.borrow_mut().push(block);
     }
 
-    /// Closes what is over; and when it is time, all of it, as [`Blocks::flush`].
+    /// Closes what is over or keeps what others want; and when it is time, all of it, as [`Blocks::flush`].
     pub(super) fn flush_due(&self, worker: &Worker, late: &mut Late) -> bool {
         let are_many = || self.current.borrow().len() > CURRENT_MAX || !worker.spool.borrow().room();
         if self.signal.is_due() || are_many() {
             return self.flush(worker, late);
         }
-        let over = self.retired.borrow_mut().extract_if(.., |block| block.under_way.get() == 0).collect();
+        let giving_way = self.current.borrow_mut().extract_if(|_, block| block.gives_way()).collect::<Vec<_>>();
+        giving_way.into_iter().for_each(|(_, block)| self.retire(block));
+        let is_over = |block: &mut Rc<Block>| block.under_way.get() == 0 || block.spare.borrow().credits() > 0;
+        let over = self.retired.borrow_mut().extract_if(.., is_over).collect();
         self.settle(worker, over, late)
     }
 

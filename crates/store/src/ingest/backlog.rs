@@ -24,16 +24,22 @@ pub struct Gathered(Mutex<Charges>);
 #[derive(Debug, Default)]
 pub struct Backlog {
     /// Where it ends in each lane.
-    ends: OnceLock<Vec<Position>>,
+    ends: OnceLock<Places>,
     rest: RwLock<Rest>,
 }
 
 #[derive(Debug, Default)]
 struct Rest {
     charges: Charges,
-    /// Up to where nobody has said what is in the store, a place a lane: until a batch is that goes as far.
-    in_doubt: Vec<Position>,
+    /// Up to where they have left: what is read again, as the spool was not released, does not leave again.
+    left: Places,
+    /// Up to where nobody has said what is in the store, until a batch is that goes as far.
+    in_doubt: Places,
 }
+
+/// One in a lane.
+#[derive(Debug, Clone, Default)]
+struct Places(Vec<Position>);
 
 /// A look at a backlog, which holds off the next batch.
 #[derive(Debug)]
@@ -54,7 +60,23 @@ pub(super) struct Held<'a> {
     /// Where its batch ends.
     ends: &'a [Position],
     /// What was in doubt before.
-    before: Vec<Position>,
+    before: Places,
+}
+
+impl Places {
+    /// Whether `place` is not behind that of its lane.
+    fn reach(&self, place: Position) -> bool {
+        self.0.iter().any(|end| end.lane == place.lane && place <= *end)
+    }
+
+    fn extend(&mut self, ends: &[Position]) {
+        for end in ends {
+            match self.0.iter_mut().find(|place| place.lane == end.lane) {
+                Some(place) => *place = (*place).max(*end),
+                None => self.0.push(*end),
+            }
+        }
+    }
 }
 
 impl Gathered {
@@ -69,7 +91,7 @@ impl Backlog {
     pub async fn begin(&self, gathered: Gathered, ends: Vec<Position>) {
         self.rest.write().await.charges = gathered.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         // A second time nothing of it would ever leave.
-        let _ = self.ends.set(ends);
+        let _ = self.ends.set(Places(ends));
     }
 
     /// What waits now.
@@ -78,19 +100,18 @@ impl Backlog {
     /// [`StoreError::InDoubt`] after a batch that was not answered, until its records are known to be stored.
     pub async fn waiting(&self) -> Result<Waiting<'_>, StoreError> {
         let rest = self.rest.read().await;
-        if rest.in_doubt.is_empty() { Ok(Waiting(rest)) } else { Err(StoreError::InDoubt) }
+        if rest.in_doubt.0.is_empty() { Ok(Waiting(rest)) } else { Err(StoreError::InDoubt) }
     }
 
     /// What of `records` is of the backlog; `None` where none charges anything, and nothing is in doubt.
     pub(super) async fn leaving(&self, records: &[(Position, Record)]) -> Option<Leaving<'_>> {
-        let is_of = |place: Position| {
-            self.ends.get().is_some_and(|ends| ends.iter().any(|end| end.lane == place.lane && place <= *end))
-        };
+        let ends = self.ends.get()?;
+        let rest = self.rest.read().await;
         let mut with = Charges::default();
-        for (_, record) in records.iter().filter(|(place, _)| is_of(*place)) {
+        for (_, record) in records.iter().filter(|(place, _)| ends.reach(*place) && !rest.left.reach(*place)) {
             add(&mut with, record);
         }
-        let concerns = !with.is_empty() || !self.rest.read().await.in_doubt.is_empty();
+        let concerns = !with.is_empty() || !rest.in_doubt.0.is_empty();
         concerns.then_some(Leaving { backlog: self, with })
     }
 }
@@ -117,12 +138,7 @@ impl Leaving<'_> {
     pub(super) async fn hold<'a>(&'a self, ends: &'a [Position]) -> Held<'a> {
         let mut rest = self.backlog.rest.write().await;
         let before = rest.in_doubt.clone();
-        for end in ends {
-            match rest.in_doubt.iter_mut().find(|place| place.lane == end.lane) {
-                Some(place) => *place = (*place).max(*end),
-                None => rest.in_doubt.push(*end),
-            }
-        }
+        rest.in_doubt.extend(ends);
         Held { rest, with: &self.with, ends, before }
     }
 }
@@ -130,8 +146,9 @@ impl Leaving<'_> {
 impl Held<'_> {
     /// It is in the store.
     pub(super) fn stored(mut self) {
-        let Rest { charges, in_doubt } = &mut *self.rest;
-        in_doubt.retain(|place| !self.ends.iter().any(|end| end.lane == place.lane && place <= end));
+        let Rest { charges, left, in_doubt } = &mut *self.rest;
+        left.extend(self.ends);
+        in_doubt.0.retain(|place| !left.reach(*place));
         for (of, charge) in self.with {
             if let Some(rest) = charges.get_mut(of) {
                 *rest = rest.less(charge);
@@ -139,6 +156,10 @@ impl Held<'_> {
                     charges.remove(of);
                 }
             }
+        }
+        if charges.is_empty() {
+            // And what held them.
+            *charges = Charges::default();
         }
     }
 
@@ -224,11 +245,13 @@ mod tests {
         assert_eq!(credits(Subject::Global, month).await, 7);
         let leaving = async |records, end| backlog.leaving(records).await.unwrap().hold(&[at(end)]).await.stored();
         leaving(&records[..1], 10).await;
+        // The spool was not released, so it is read again, alone and with more.
+        assert!(backlog.leaving(&records[..1]).await.is_none());
         assert_eq!(
             (credits(one, day).await, credits(two, month).await, credits(Subject::Global, day).await),
             (0, 4, 4)
         );
-        leaving(&records[1..], 20).await;
+        leaving(&records, 20).await;
         let waiting = backlog.waiting().await.unwrap();
         assert_eq!(waiting.charges(day).count() + waiting.charges(month).count(), 0);
     }
@@ -252,7 +275,7 @@ mod tests {
         assert_eq!(backlog.waiting().await.unwrap().charge_of(Subject::Global, month), Charge::default());
         // One without charges settles a doubt as well.
         let free = [(in_lane(0, 99), counted(1, 0))];
-        backlog.rest.write().await.in_doubt.push(in_lane(0, 95));
+        backlog.rest.write().await.in_doubt.extend(&[in_lane(0, 95)]);
         backlog.leaving(&free).await.unwrap().hold(&[in_lane(0, 99)]).await.stored();
         assert!(backlog.waiting().await.is_ok() && backlog.leaving(&free).await.is_none());
     }

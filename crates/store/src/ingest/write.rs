@@ -131,7 +131,8 @@ impl Rows {
             (Some(held), Ok(())) => held.stored(),
             // A file's database says what it has not stored. A server may have stored what it did not answer.
             (Some(held), Err(_)) if !store.is_shared() => held.refused(),
-            (_, _) => {}
+            (Some(in_doubt), Err(_)) => drop(in_doubt),
+            (None, _) => {}
         }
         committed?;
         Ok(Outcome::Written { took: store.clock().mono().since(began).saturating_sub(waited) })

@@ -61,25 +61,29 @@ pub(crate) async fn with_backlog(
         return Ok(Charged::default());
     }
     let waiting = backlog.waiting().await?;
-    of(transaction, cells, Some((node, &waiting))).await
+    with(transaction, cells, (node, &waiting)).await
 }
 
-/// The same of what the store has; and of what waits through a node, where somebody has looked since before the store is
-/// asked.
-pub(crate) async fn of(
+/// The same to one who looks at what waits already: nothing of it goes to the store meanwhile.
+pub(crate) async fn with(
     transaction: &mut Transaction,
     cells: &[CellId],
-    waiting: Option<(NodeId, &Waiting<'_>)>,
+    (node, waiting): (NodeId, &Waiting<'_>),
 ) -> Result<Charged, StoreError> {
+    let mut charged = in_store(transaction, cells).await?;
+    let asked: BTreeSet<_> = cells.iter().map(|cell| (cell.budget.subject, cell.period)).collect();
+    for (subject, period) in asked {
+        charged.add((subject, period), node, waiting.charge_of(subject, period));
+    }
+    Ok(charged)
+}
+
+/// What the store has.
+pub(crate) async fn in_store(transaction: &mut Transaction, cells: &[CellId]) -> Result<Charged, StoreError> {
     let mut charged = Charged::default();
     let mut asked: BTreeMap<Period, BTreeSet<Subject>> = BTreeMap::new();
     for cell in cells {
-        if asked.entry(cell.period).or_default().insert(cell.budget.subject)
-            && let Some((node, waiting)) = waiting
-        {
-            let of = (cell.budget.subject, cell.period);
-            charged.add(of, node, waiting.charge_of(of.0, of.1));
-        }
+        asked.entry(cell.period).or_default().insert(cell.budget.subject);
     }
     for (period, subjects) in asked {
         let (mut keys, mut users, mut plans) = (Vec::new(), Vec::new(), false);

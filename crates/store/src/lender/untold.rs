@@ -60,7 +60,7 @@ impl Node {
             leases.push((row.cell.cell()?, row));
         }
         let cells: Vec<CellId> = leases.iter().map(|(cell, _)| *cell).collect();
-        let charged = charged::of(&mut transaction, &cells, Some((self.lessee(), &waiting))).await?;
+        let charged = charged::with(&mut transaction, &cells, (self.lessee(), &waiting)).await?;
         drop(waiting);
         transaction.rollback().await?;
         let untold = leases.into_iter().map(|(cell, row)| {

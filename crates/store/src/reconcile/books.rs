@@ -71,7 +71,7 @@ pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconc
             leases.entry(lease.book_id).or_default().push(lease);
         }
         let cells: Vec<CellId> = books.iter().map(|book| book.cell.cell()).collect::<Result<_, _>>()?;
-        let charged = charged::of(on, &cells, None).await?;
+        let charged = charged::in_store(on, &cells).await?;
         for (book, cell) in books.iter().zip(cells) {
             let leases = leases.remove(&book.id).unwrap_or_default();
             found.tell(Book { cell, row: book, leases: &leases }.differences(&charged));

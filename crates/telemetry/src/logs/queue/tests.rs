@@ -56,12 +56,12 @@ fn logging_goes_on_and_ends_while_nobody_reads() {
     drop(reader);
 }
 
+/// A pipe that takes nothing while a test holds it.
 #[derive(Clone, Default)]
-struct Slow(Arc<Mutex<Vec<u8>>>);
+struct Held(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Slow {
+impl Write for Held {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        thread::yield_now();
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -73,12 +73,14 @@ impl Write for Slow {
 
 #[test]
 fn lines_that_wait_at_the_end_are_written() {
-    let out = Slow::default();
+    let out = Held::default();
     let (mut writer, lines) = start(out.clone());
+    let held = out.0.lock().unwrap();
     for _ in 0..LINES_MAX / 2 {
         writer.write_all(b"a line\n").unwrap();
     }
     let dropped = lines.dropped();
+    drop(held);
     drop(lines);
     assert_eq!(out.0.lock().unwrap().len(), LINES_MAX / 2 * b"a line\n".len());
     assert_eq!(dropped.lines(), 0);
