@@ -12,7 +12,7 @@ use spool::{Options, Record, Spool};
 use crate::reconcile::agrees;
 use crate::store;
 
-const SPOOLED: u64 = 80_000;
+const SPOOLED: u64 = 30_000;
 /// Far longer than leases take to come, whatever else the machine does.
 const LEASE: &str = "{ttl: 20s, recall_wait: 10s}";
 /// Open when that run died.
