@@ -135,7 +135,8 @@ async fn folded_events_are_counted_with_their_credits() {
 async fn limits_hold_on_plain_routes_and_say_when() {
     let upstream = fine().await;
     let setup = Setup::routed(upstream.address(), "{path: /r, upstreams: backend, credits: 3}")
-        .plans("{name: seven, credits_per_day: 7}, {name: slow, requests_per_minute: 1}");
+        .plans("{name: seven, credits_per_day: 7}, {name: slow, requests_per_minute: 1}")
+        .section("lease", "{recall_wait: 10s}");
     let gateway = Gateway::start(setup).await;
     let key = gateway.account("seven").await.key;
     for _ in 0..2 {
