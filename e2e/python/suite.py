@@ -18,7 +18,7 @@ AT_ONCE = 10
 # The gateway's ids.
 UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 # How long a client that is told to be impatient waits; `slow` answers after 3 s.
-IMPATIENT_S = 2.0
+IMPATIENT_S = 1.0
 
 
 @dataclass(frozen=True)
