@@ -187,7 +187,9 @@ async fn folded_requests_that_a_drain_cuts_are_counted() {
     let key = gateway.key().await;
     let mut stuck = Vec::new();
     for _ in 0..CALLERS {
-        stuck.push(Call::get("/endless").key(&key).open(gateway.proxy).await);
+        let opened = Call::get("/endless").key(&key).open(gateway.proxy).await;
+        assert_eq!(opened.status(), 200);
+        stuck.push(opened);
     }
     let mut last = 0;
     eventually("nothing moves any more", async || {
