@@ -71,6 +71,12 @@ impl Setup {
         self
     }
 
+    /// With leases that are waited for as long as a slow machine takes.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        self.section("lease", "{recall_wait: 10s}")
+    }
+
     /// With these plans (the items of a YAML list).
     #[must_use]
     pub fn plans(self, items: &str) -> Self {

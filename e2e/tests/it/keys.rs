@@ -94,7 +94,7 @@ async fn bounds_hold_on_the_proxy_and_are_changed_within_a_second() {
 
 #[tokio::test]
 async fn a_keys_own_quota_holds_beside_its_users_and_over_a_crash() {
-    let setup = Setup::mocked().plans("{name: ten, credits_per_day: 10}").section("lease", "{recall_wait: 10s}");
+    let setup = Setup::mocked().plans("{name: ten, credits_per_day: 10}").patient();
     let gateway = Gateway::start(setup.clone()).await;
     let owner = gateway.account("ten").await;
     let made = create(&gateway, &owner.key, &json!({"label": "ci", "limits": {"credits_per_day": 4}})).await;

@@ -136,7 +136,7 @@ async fn limits_hold_on_plain_routes_and_say_when() {
     let upstream = fine().await;
     let setup = Setup::routed(upstream.address(), "{path: /r, upstreams: backend, credits: 3}")
         .plans("{name: seven, credits_per_day: 7}, {name: slow, requests_per_minute: 1}")
-        .section("lease", "{recall_wait: 10s}");
+        .patient();
     let gateway = Gateway::start(setup).await;
     let key = gateway.account("seven").await.key;
     for _ in 0..2 {

@@ -25,7 +25,7 @@ async fn of_1000_at_once_exactly_the_plans_100_pass() {
         .plans("{name: hundred, credits_per_day: 100}")
         .section("connections", "{max: 5000, per_address: 5000}")
         // Of PostgreSQL a thousand that wait at once are lent one after the other.
-        .section("lease", "{recall_wait: 10s}");
+        .patient();
     let gateway = Gateway::start(setup).await;
     let account = gateway.account("hundred").await;
     // The quota is the user's, over all keys.

@@ -116,9 +116,7 @@ async fn two_different_credentials_are_ambiguous() {
 
 #[tokio::test]
 async fn used_up_quota_is_429_that_nobody_repeats() {
-    let gateway =
-        Gateway::start(Setup::mocked().plans("{name: two, credits_per_day: 2}").section("lease", "{recall_wait: 10s}"))
-            .await;
+    let gateway = Gateway::start(Setup::mocked().plans("{name: two, credits_per_day: 2}").patient()).await;
     let key = gateway.account("two").await.key;
     for _ in 0..2 {
         gateway.call(whole(Format::Chat).key(&key)).await.expect(200);
@@ -167,12 +165,9 @@ async fn rate_limit_is_429_that_says_when() {
 
 #[tokio::test]
 async fn free_calls_have_a_rate_of_their_own_ten_times_as_high() {
-    let gateway = Gateway::start(
-        Setup::mocked()
-            .plans("{name: one, requests_per_minute: 1, credits_per_day: 1}")
-            .section("lease", "{recall_wait: 10s}"),
-    )
-    .await;
+    let gateway =
+        Gateway::start(Setup::mocked().plans("{name: one, requests_per_minute: 1, credits_per_day: 1}").patient())
+            .await;
     let key = gateway.account("one").await.key;
     let count = Call::json(crate::bodies::COUNT_TOKENS, &Format::Messages.body("mock", false)).key(&key);
     for _ in 0..10 {

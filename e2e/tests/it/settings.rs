@@ -101,9 +101,7 @@ async fn config_show_says_where_each_setting_comes_from() {
 
 #[tokio::test]
 async fn applied_plans_hold_on_a_running_server_within_a_second() {
-    let gateway =
-        Gateway::start(Setup::mocked().plans("{name: two, credits_per_day: 2}").section("lease", "{recall_wait: 10s}"))
-            .await;
+    let gateway = Gateway::start(Setup::mocked().plans("{name: two, credits_per_day: 2}").patient()).await;
     let account = gateway.account("two").await;
     assert_eq!(gateway.validate(&account.key).await["quota"]["limit"], 2);
     gateway.folder().write("plans.yaml", "plans: [{name: two, credits_per_day: 5}, {name: new}]\n");

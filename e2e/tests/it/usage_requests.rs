@@ -87,7 +87,7 @@ async fn what_was_refused_says_why_and_counts_nowhere() {
         .section("providers", &format!("[{}]", providers.join(", ")))
         .section("models", "[{name: fast, targets: [{provider: one, model: m}]}]")
         .plans("{name: single, credits_per_day: 1}")
-        .section("lease", "{recall_wait: 10s}");
+        .patient();
     let gateway = Gateway::start(setup).await;
     let key = gateway.account("single").await.key;
     let chat = |model: &str| Call::json(CHAT, &Format::Chat.body(model, false)).key(&key);

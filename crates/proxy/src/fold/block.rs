@@ -230,8 +230,7 @@ impl Blocks {
         if self.signal.is_due() || are_many() {
             return self.flush(worker, late);
         }
-        let giving_way = self.current.borrow_mut().extract_if(|_, block| block.gives_way()).collect::<Vec<_>>();
-        giving_way.into_iter().for_each(|(_, block)| self.retire(block));
+        self.current.borrow_mut().extract_if(|_, block| block.gives_way()).for_each(|(_, block)| self.retire(block));
         let is_over = |block: &mut Rc<Block>| block.under_way.get() == 0 || block.spare.borrow().credits() > 0;
         let over = self.retired.borrow_mut().extract_if(.., is_over).collect();
         self.settle(worker, over, late)

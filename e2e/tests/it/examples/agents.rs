@@ -29,10 +29,7 @@ async fn check(name: &str, path: &str) {
 
 /// With a key whose quota is spent the agent asks once, fails, and says a word of `says`.
 async fn check_spent(name: &str, path: &str, says: &str) {
-    let gateway = Gateway::start(
-        Setup::mocked().plans("{name: little, credits_per_day: 1}").section("lease", "{recall_wait: 10s}"),
-    )
-    .await;
+    let gateway = Gateway::start(Setup::mocked().plans("{name: little, credits_per_day: 1}").patient()).await;
     let key = gateway.account("little").await.key;
     gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
     let outputs = Example::read(name).try_to_run(&gateway, &key).await;
