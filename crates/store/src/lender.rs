@@ -38,18 +38,16 @@ statements! {
     HEAR = "INSERT INTO lease_holders (id, heard_at, created_at, updated_at) VALUES ($1, $2, $2, $2)
         ON CONFLICT (id) DO UPDATE SET heard_at = excluded.heard_at, updated_at = excluded.updated_at";
     HEARD = "SELECT id, heard_at FROM lease_holders WHERE heard_at >= $1";
-    RECALLS = "SELECT b.subject, b.subject_no, b.plan_id, b.measure, b.per, b.first_day, max(o.recalls) AS recall
-        FROM leases l JOIN lease_books b ON b.id = l.book_id JOIN leases o ON o.book_id = l.book_id
-            AND (o.node_id <> l.node_id OR o.incarnation <> l.incarnation)
-        WHERE l.node_id = $1 AND NOT l.told AND l.incarnation = $2
-        GROUP BY b.subject, b.subject_no, b.plan_id, b.measure, b.per, b.first_day, l.ceded HAVING max(o.recalls) > l.ceded";
+    RECALLED = "SELECT b.subject, b.subject_no, b.plan_id, b.measure, b.per, b.first_day, l.recalled
+        FROM leases l JOIN lease_books b ON b.id = l.book_id
+        WHERE l.node_id = $1 AND l.incarnation = $2 AND l.recalled > l.ceded AND NOT l.told";
 }
 
 #[derive(sqlx::FromRow)]
-struct RecallRow {
+struct RecalledRow {
     #[sqlx(flatten)]
     cell: CellRow,
-    recall: i64,
+    recalled: i64,
 }
 
 impl Node {
@@ -72,8 +70,7 @@ impl Store {
         backlog: &Backlog,
     ) -> Result<Answer, StoreError> {
         let node = Uuid::from_u128(tick.node.0);
-        let mut transaction = self.begin().await?;
-        let mut kept = Kept::open(self, &mut transaction, cells(tick), (tick.node, backlog)).await?;
+        let (mut transaction, mut kept) = Kept::open(self, cells(tick), (tick.node, backlog)).await?;
         let latest = transaction.query(INCARNATION).bind(node).find::<(i64,)>().await?;
         if latest.is_some_and(|(latest,)| tick.incarnation < unsigned(latest)) {
             transaction.rollback().await?;
@@ -115,9 +112,9 @@ fn cells(tick: &Tick) -> BTreeMap<Uuid, CellId> {
 
 /// What is recalled of the holder's leases.
 async fn recalls(transaction: &mut Transaction, tick: &Tick) -> Result<Vec<Recall>, StoreError> {
-    let query = transaction.query(RECALLS).bind(Uuid::from_u128(tick.node.0)).bind(signed(tick.incarnation));
-    let rows: Vec<RecallRow> = query.all().await?;
-    rows.into_iter().map(|row| Ok(Recall { cell: row.cell.cell()?, no: unsigned(row.recall) })).collect()
+    let query = transaction.query(RECALLED).bind(Uuid::from_u128(tick.node.0)).bind(signed(tick.incarnation));
+    let rows: Vec<RecalledRow> = query.all().await?;
+    rows.into_iter().map(|row| Ok(Recall { cell: row.cell.cell()?, no: unsigned(row.recalled) })).collect()
 }
 
 /// The nodes that were heard lately.

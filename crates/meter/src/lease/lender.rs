@@ -293,7 +293,8 @@ impl Book {
     }
 
     /// The latest recall that somebody else than `holder` began.
-    fn recalled(&self, holder: (NodeId, u64)) -> u64 {
+    #[must_use]
+    pub fn recalled(&self, holder: (NodeId, u64)) -> u64 {
         let others = self.loans.iter().filter(|(whose, _)| **whose != holder);
         others.map(|(_, loan)| loan.recalls).max().unwrap_or(0)
     }

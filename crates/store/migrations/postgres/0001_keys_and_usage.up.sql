@@ -425,7 +425,8 @@ CREATE TABLE lease_books (
 CREATE INDEX lease_books_end ON lease_books (ends_at);
 
 -- What of a book is lent to an incarnation of a node, or was. base: what had been charged of the budget through that node by
--- when the lease began: what its totals say beyond that was spent of this lease.
+-- when the lease began: what its totals say beyond that was spent of this lease. recalled: the latest of the book's other
+-- leases' recalls.
 CREATE TABLE leases (
     id          UUID    NOT NULL PRIMARY KEY,
     book_id     UUID    NOT NULL,
@@ -439,6 +440,7 @@ CREATE TABLE leases (
     ceded       BIGINT  NOT NULL,
     round       BIGINT  NOT NULL,
     recalls     BIGINT  NOT NULL,
+    recalled    BIGINT  NOT NULL,
     heard_at    BIGINT  NOT NULL,
     closed      BOOLEAN NOT NULL,
     told        BOOLEAN NOT NULL,
@@ -448,6 +450,7 @@ CREATE TABLE leases (
     UNIQUE (book_id, node_id, incarnation)
 );
 CREATE INDEX leases_untold ON leases (node_id) WHERE NOT told;
+CREATE INDEX leases_recalled ON leases (node_id) WHERE recalled > ceded AND NOT told;
 
 -- When each node last asked for leases: id is the node's. Apart from nodes, whose rows ingest holds.
 CREATE TABLE lease_holders (

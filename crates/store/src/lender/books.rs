@@ -62,6 +62,7 @@ static LOANS: Insert = Insert::new(
         "ceded",
         "round",
         "recalls",
+        "recalled",
         "heard_at",
         "closed",
         "told",
@@ -71,8 +72,8 @@ static LOANS: Insert = Insert::new(
     ],
     "ON CONFLICT (book_id, node_id, incarnation) DO UPDATE SET seq = excluded.seq, term = excluded.term,
         granted = excluded.granted, used = excluded.used, spent = excluded.spent, ceded = excluded.ceded,
-        round = excluded.round, recalls = excluded.recalls, heard_at = excluded.heard_at, closed = excluded.closed,
-        told = excluded.told, updated_at = excluded.updated_at",
+        round = excluded.round, recalls = excluded.recalls, recalled = excluded.recalled, heard_at = excluded.heard_at,
+        closed = excluded.closed, told = excluded.told, updated_at = excluded.updated_at",
 );
 
 #[derive(sqlx::FromRow)]
@@ -117,24 +118,31 @@ pub(crate) struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    /// Makes the books that are missing, and locks and reads them all. Everybody does both in the order of the ids: nobody
-    /// who waits holds what another waits for.
+    /// Locks and reads the books, in a transaction that begins with it; those that are missing are made before. Everybody makes
+    /// and locks in the order of the ids: nobody who waits holds what another waits for.
     pub(crate) async fn open(
         store: &Store,
-        transaction: &mut Transaction,
         ids: BTreeMap<Uuid, CellId>,
         through: (NodeId, &'a Backlog),
-    ) -> Result<Self, StoreError> {
+    ) -> Result<(Transaction, Self), StoreError> {
         let mut kept = Self { through, ids, books: BTreeMap::new(), mosts: BTreeMap::new(), fresh: Vec::new() };
+        let mut transaction = store.begin().await?;
         if kept.ids.is_empty() {
-            return Ok(kept);
+            return Ok((transaction, kept));
         }
-        let named: Vec<(Uuid, CellId)> = kept.ids.iter().map(|(id, cell)| (*id, *cell)).collect();
-        let (now, empty) = (store.now(), Book::default());
-        OPEN.run(transaction, &named, |(id, cell), row| bind_book((*id, *cell), (None, 0, &empty), now, row)).await?;
-        let ids: Vec<Uuid> = named.iter().map(|(id, _)| *id).collect();
-        let text = books_text(transaction.kind(), ids.len().next_power_of_two());
-        let rows: Vec<BookRow> = listed(transaction.query(AssertSqlSafe(text)), &ids).all().await?;
+        let ids: Vec<Uuid> = kept.ids.keys().copied().collect();
+        let mut rows = locked(&mut transaction, &ids).await?;
+        if rows.len() < ids.len() {
+            // What is locked by now may come after what is made.
+            transaction.rollback().await?;
+            transaction = store.begin().await?;
+            let (now, empty) = (store.now(), Book::default());
+            let bind = |(id, cell): &(&Uuid, &CellId), row: &mut Values| {
+                bind_book((**id, **cell), (None, 0, &empty), now, row);
+            };
+            OPEN.run(&mut transaction, &kept.ids.iter().collect::<Vec<_>>(), bind).await?;
+            rows = locked(&mut transaction, &ids).await?;
+        }
         for row in rows {
             kept.read_book(&row);
         }
@@ -143,13 +151,13 @@ impl<'a> Kept<'a> {
         for row in rows {
             kept.read_loan(&row);
         }
-        let charged = charged::with_backlog(transaction, &kept.fresh, through).await?;
+        let charged = charged::with_backlog(&mut transaction, &kept.fresh, through).await?;
         for cell in &kept.fresh {
             if let Some(book) = kept.books.get_mut(cell) {
                 book.carried = charged.all(*cell);
             }
         }
-        Ok(kept)
+        Ok((transaction, kept))
     }
 
     fn read_book(&mut self, row: &BookRow) {
@@ -217,8 +225,9 @@ impl<'a> Kept<'a> {
                 books.push((*id, *cell, self.mosts.get(cell).copied().unwrap_or_default(), after));
             }
             for (of, loan) in &after.loans {
-                if before.loans.get(of) != Some(loan) {
-                    loans.push((*id, *of, loan, bases.through(*cell, of.0)));
+                let recalled = after.recalled(*of);
+                if before.loans.get(of) != Some(loan) || before.recalled(*of) != recalled {
+                    loans.push((*id, *of, (loan, recalled), bases.through(*cell, of.0)));
                 }
             }
         }
@@ -240,13 +249,20 @@ fn bind_book((id, cell): (Uuid, CellId), (carried, most, book): (Option<u64>, u6
     row.put(now).put(now);
 }
 
-fn bind_loan(id: Uuid, loan: &(Uuid, (NodeId, u64), &Loan, u64), now: i64, row: &mut Values) {
-    let (book, (node, incarnation), loan, base) = loan;
+fn bind_loan(id: Uuid, loan: &(Uuid, (NodeId, u64), (&Loan, u64), u64), now: i64, row: &mut Values) {
+    let (book, (node, incarnation), (loan, recalled), base) = loan;
     row.put(id).put(*book).put(Uuid::from_u128(node.0)).put(signed(*incarnation));
-    for amount in [loan.seq, loan.term, loan.granted, loan.used, loan.spent, loan.ceded, loan.round, loan.recalls] {
+    let Loan { seq, term, granted, used, spent, ceded, round, recalls, .. } = **loan;
+    for amount in [seq, term, granted, used, spent, ceded, round, recalls, *recalled] {
         row.put(signed(amount));
     }
     row.put(micros(loan.heard_at)).put(loan.closed).put(loan.told).put(signed(*base)).put(now).put(now);
+}
+
+/// Those of the books that are there.
+async fn locked(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<BookRow>, StoreError> {
+    let text = books_text(transaction.kind(), ids.len().next_power_of_two());
+    Ok(listed(transaction.query(AssertSqlSafe(text)), ids).all().await?)
 }
 
 /// The ids as parameters, the last one repeated, so that there are few texts.

@@ -119,11 +119,10 @@ impl Store {
     }
 
     async fn reclaim(&self, by: &Actor, lease: &OpenLease) -> Result<Option<u64>, StoreError> {
-        let mut transaction = self.begin().await?;
         let ids = BTreeMap::from([(book_id(lease.cell), lease.cell)]);
         // Nothing begins here.
         let (node, backlog) = (NodeId(lease.node.as_u128()), Backlog::default());
-        let mut kept = Kept::open(self, &mut transaction, ids, (node, &backlog)).await?;
+        let (mut transaction, mut kept) = Kept::open(self, ids, (node, &backlog)).await?;
         let at = now(self, &mut transaction).await?;
         let mut lender = Lender::new(SILENT);
         for (cell, book) in kept.books() {
