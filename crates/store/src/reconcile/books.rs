@@ -95,19 +95,40 @@ struct Book<'a> {
 impl Book<'_> {
     fn differences(&self, charged: &Charged) -> Vec<Difference> {
         let mut differences: Vec<Difference> = self.lent_beyond().into_iter().collect();
+        let mut are_over = !self.leases.is_empty();
         for (nth, lease) in self.leases.iter().enumerate() {
             let next = self.leases.get(nth + 1).filter(|next| next.node_id == lease.node_id);
             differences.extend(self.of_lease(lease, (next, charged)));
+            are_over &= is_over(lease, next);
+        }
+        if differences.is_empty() && are_over {
+            differences.extend(self.carried_beyond(charged));
         }
         differences
+    }
+
+    /// What was charged before anything was lent, and what all leases have spent since, is not more than was charged in all.
+    fn carried_beyond(&self, charged: &Charged) -> Option<Difference> {
+        let spent = i128::from(self.row.carried.unwrap_or(0)) + self.spent();
+        let charged = i128::from(charged.all(self.cell));
+        (spent > charged).then(|| Difference {
+            place: Place::Book(self.cell),
+            measure: self.cell.budget.measure.as_str(),
+            expected: ("charged in totals", charged),
+            found: ("carried and spent", spent),
+        })
+    }
+
+    fn spent(&self) -> i128 {
+        self.leases.iter().map(|lease| i128::from(lease.spent)).sum()
     }
 
     /// While something is lent that is not spent, it and all that was spent is not more than the largest limit by which
     /// anything was lent. (What a request used beyond what was reserved for it is spent, and may be more.)
     fn lent_beyond(&self) -> Option<Difference> {
-        let sum = |of: fn(&LeaseRow) -> i64| self.leases.iter().map(|lease| i128::from(of(lease))).sum::<i128>();
-        let spent = i128::from(self.row.carried.unwrap_or(0)) + sum(|lease| lease.spent);
-        let lent = sum(|lease| if lease.closed { 0 } else { lease.granted.saturating_sub(lease.spent).max(0) });
+        let spent = i128::from(self.row.carried.unwrap_or(0)) + self.spent();
+        let open = self.leases.iter().filter(|lease| !lease.closed);
+        let lent: i128 = open.map(|lease| i128::from(lease.granted.saturating_sub(lease.spent).max(0))).sum();
         let limit = i128::from(self.row.most);
         // Credits are known beforehand. Of tokens and money a request may use more than was reserved for it.
         let beyond = match self.cell.budget.measure {
@@ -133,13 +154,17 @@ impl Book<'_> {
             }
             return (used > granted).then(|| tell(("at most granted", granted), ("used", used)));
         }
-        let spooled_at =
-            timestamp(lease.updated_at).after(if lease.has_left { Duration::ZERO } else { SPOOLED_WITHIN });
-        let is_ingested = next.is_some() || lease.ingested_until.is_some_and(|until| spooled_at < timestamp(until));
         let until = next.map_or_else(|| charged_through(charged, cell, lease), |next| i128::from(next.base));
         let charged = until - i128::from(lease.base);
-        (lease.told && is_ingested && spent > charged).then(|| tell(("charged in totals", charged), ("spent", spent)))
+        (is_over(lease, next) && spent > charged).then(|| tell(("charged in totals", charged), ("spent", spent)))
     }
+}
+
+/// Whether all that was spent of a lease is known and in the totals; `next` is the same node's next one.
+fn is_over(lease: &LeaseRow, next: Option<&LeaseRow>) -> bool {
+    let spooled_at = timestamp(lease.updated_at).after(if lease.has_left { Duration::ZERO } else { SPOOLED_WITHIN });
+    let is_ingested = next.is_some() || lease.ingested_until.is_some_and(|until| spooled_at < timestamp(until));
+    lease.closed && lease.told && is_ingested
 }
 
 fn charged_through(charged: &Charged, cell: CellId, lease: &LeaseRow) -> i128 {

@@ -145,6 +145,34 @@ async fn what_a_lease_is_said_to_have_spent_was_charged() {
 }
 
 #[tokio::test]
+async fn what_a_book_began_with_was_charged() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let mut nodes = lent(&database, &store).await;
+        let mut made = Made::on(TODAY);
+        let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
+        nodes[0].write(&events).await;
+        store.tell("UPDATE lease_books SET carried = 2").await;
+        for (node, spent) in nodes.iter().zip([11, 0]) {
+            // Until all leases are over and stored it may be that it is not charged yet.
+            assert_eq!(differences(&store).await, []);
+            store.lend(&close(&node.node, spent), TTL, Some(now())).await.unwrap();
+            store.clock().advance(Duration::from_millis(1));
+            node.node.leave(true).await.unwrap();
+        }
+        let expected = Difference {
+            place: Place::Book(cell()),
+            measure: "credits",
+            expected: ("charged in totals", 12),
+            found: ("carried and spent", 13),
+        };
+        assert_eq!(differences(&store).await, [expected]);
+        store.tell("UPDATE lease_books SET carried = 1").await;
+        assert_eq!(differences(&store).await, []);
+    }
+}
+
+#[tokio::test]
 async fn what_a_silent_node_holds_is_told_as_stranded() {
     for database in Database::both().await {
         let store = database.open().await;
