@@ -186,16 +186,17 @@ fn run(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
         .build_local(LocalOptions::default());
     match runtime {
         Ok(runtime) => {
-            runtime.block_on(work(shared, sockets, lane));
-            // A resolver that hangs must not hold the shutdown up.
+            let worker = runtime.block_on(work(shared, sockets, lane));
+            // A resolver that hangs must not hold the shutdown up. What is still in flight settles as it is dropped.
             runtime.shutdown_background();
+            last_flush(&worker);
         }
         Err(error) => tracing::error!(%error, "worker has no runtime"),
     }
 }
 
 /// Accepts until the shutdown closes the listeners, then lets what is in flight end.
-async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
+async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
     let worker = Rc::new(Worker {
         ids: RefCell::new(Ids::new(shared.clock.clone())),
         handles: Handles::new(&shared.metrics),
@@ -209,11 +210,9 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
         known: Known::default(),
         refusals: Refusals::default(),
     });
-    let keeping = [
-        spawn(keep_up(worker.clone(), fold::flush_forever)),
-        spawn(keep_up(worker.clone(), pool::sweep_forever)),
-        spawn(keep_up(worker.clone(), watch::look_forever)),
-    ];
+    drop(spawn(keep_up(worker.clone(), fold::flush_forever)));
+    drop(spawn(keep_up(worker.clone(), pool::sweep_forever)));
+    drop(spawn(keep_up(worker.clone(), watch::look_forever)));
     let mut accepting = Vec::new();
     for socket in sockets.all {
         match TcpListener::from_std(socket) {
@@ -229,16 +228,24 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
     }
     let ending = reached(shutdown.follow(), Phase::Ending);
     tokio::select! { () = ending => last_words(&worker).await, () = idle(&worker) => () }
-    // Whoever did not take its last event in time settles here, before the counts are written.
+    // Whoever did not take its last event in time settles here.
     worker.watches.cut();
     last_words(&worker).await;
-    keeping.iter().for_each(tokio::task::JoinHandle::abort);
+    worker
+}
+
+/// Writes what is counted and not written yet.
+#[expect(clippy::disallowed_methods, reason = "the worker's runtime is gone: there is nobody to be kept waiting")]
+fn last_flush(worker: &Worker) {
     for _ in 0..LAST_FLUSHES {
-        if worker.fold.flush(&worker) {
+        if worker.fold.flush(worker) {
             return;
         }
-        tokio::time::sleep(LAST_FLUSH_PAUSE).await;
+        std::thread::sleep(LAST_FLUSH_PAUSE);
     }
+    tracing::error!(
+        "the spool did not take all counts to the end: what it has open counts as interrupted, others are lost"
+    );
 }
 
 /// Runs a loop that has no end; a panic in it is logged, and the loop begins anew.
