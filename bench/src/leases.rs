@@ -18,6 +18,8 @@ use crate::wrk::Wrk;
 
 /// The most that the ratio of the time of a request may be where budgets are lent.
 const TARGET: f64 = 1.03;
+/// Before each run, so that its callers have their leases: whoever makes no calls for two seconds hands them back.
+const WARM_SECONDS: u64 = 1;
 /// The rate is limited on both sides.
 const RATE: Limits = Limits { plan: ", requests_per_minute: 4000000000", budgets: "" };
 /// What all users take of together, beside what each has.
@@ -117,16 +119,13 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     let [lent, free] = stands.as_slice() else { anyhow::bail!("two are compared") };
     println!("{}; {} users, {one} and {other}", lent.database.describe(), flags.users);
     for scenario in [Scenario::keyed(), Scenario::llm()] {
-        for stand in [lent, free] {
-            // The first calls look their keys up, and ask for the first leases.
-            stand.run(&scenario, (&flags, &tools.wrk), ("warm", dir.path(), &out)).await?;
-        }
-        let ticks = metric(&lent.product, "tollgate_lease_ticks_total").await?;
+        let before = lent.asked().await?;
         let mut pairs = Vec::new();
         for number in 0..flags.pairs {
             let name = format!("{number:02}");
             let ran = async |stand: &Stand| {
-                stand.run(&scenario, (&flags, &tools.wrk), (name.as_str(), dir.path(), &out)).await
+                stand.run(&scenario, (&flags, WARM_SECONDS, &tools.wrk), ("warm", dir.path(), &out)).await?;
+                stand.run(&scenario, (&flags, flags.seconds, &tools.wrk), (name.as_str(), dir.path(), &out)).await
             };
             let pair = if number % 2 == 0 {
                 let lent = ran(lent).await?;
@@ -138,25 +137,13 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
             println!("  {}", line(scenario.name, (one, other), &pair));
             pairs.push(pair);
         }
-        let ticks = metric(&lent.product, "tollgate_lease_ticks_total").await? - ticks;
+        let after = lent.asked().await?;
+        let (ticks, waits) = (after.0 - before.0, after.1 - before.1);
         ensure!((ticks > 0) == (flags.what == What::Lent), "{ticks} ticks");
-        ensure!(metric(&free.product, "tollgate_lease_waits_total").await? == 0, "where nothing is lent nobody waits");
-        println!(
-            "{}, {one} to {other}: {} pairs of {} s, {ticks} ticks; {METHOD}",
-            scenario.what, flags.pairs, flags.seconds
-        );
-        let target = (flags.what == What::Lent).then_some(TARGET);
-        told("time of a request, everything on the machine", &pairs, target, |ran| seconds(ran, flags.seconds))?;
-        told("CPU of a request, worker threads", &pairs, None, |ran| {
-            ran.side.worker_cost(Unit::Request).unwrap_or(0.0)
-        })?;
-        told("CPU of a request, all threads of tollgate", &pairs, None, |ran| ran.side.cost(Unit::Request))?;
-        let of_server = |of: fn(&(Ran, Ran)) -> u64| pairs.iter().map(of).sum::<u64>() / 1_000 / u64::from(flags.pairs);
-        println!(
-            "the server itself: {} ms of CPU a run {one}, {} ms {other}",
-            of_server(|pair| pair.0.server_micros),
-            of_server(|pair| pair.1.server_micros)
-        );
+        ensure!(free.asked().await?.1 == 0, "where nothing is lent nobody waits");
+        let asked = if flags.what == What::Lent { format!(", {ticks} ticks, {waits} waits") } else { String::new() };
+        println!("{}, {one} to {other}: {} pairs of {} s{asked}; {METHOD}", scenario.what, flags.pairs, flags.seconds);
+        told_all(&flags, &pairs)?;
     }
     println!("Raw output: {}", out.display());
     Ok(true)
@@ -166,11 +153,10 @@ impl Stand {
     async fn run(
         &self,
         scenario: &Scenario,
-        (flags, program): (&Flags, &Path),
+        (flags, seconds, program): (&Flags, u64, &Path),
         (number, dir, out): (&str, &Path, &Path),
     ) -> anyhow::Result<Ran> {
-        let (connections, seconds) = (flags.connections, flags.seconds);
-        let wrk = Wrk { program, dir, keys: &self.keys, connections, seconds };
+        let wrk = Wrk { program, dir, keys: &self.keys, connections: flags.connections, seconds };
         let before = self.database.cpu_micros()?.1;
         let side = tollgate(&wrk, scenario, &self.product).await.context(self.name)?;
         // A process of the server that ends takes its time along.
@@ -179,17 +165,36 @@ impl Stand {
         std::fs::write(out.join(format!("{}-{number}-{}.txt", scenario.name, self.name)), &side.wrk.raw)?;
         Ok(Ran { side, server_micros })
     }
+
+    /// How often it has asked for leases, and how many requests have waited for one.
+    async fn asked(&self) -> anyhow::Result<(u64, u64)> {
+        let count = async |name| metric(&self.product, name).await;
+        Ok((count("tollgate_lease_ticks_total").await?, count("tollgate_lease_waits_total").await?))
+    }
 }
 
-/// Seconds a request, as the generator saw it.
+/// `of` a request.
 #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-fn seconds(ran: &Ran, seconds: u64) -> f64 {
-    seconds as f64 / ran.side.wrk.requests.max(1) as f64
+fn per_request(of: u64, ran: &Ran) -> f64 {
+    of as f64 / ran.side.wrk.requests.max(1) as f64
 }
 
 fn line(name: &str, (one, other): (&str, &str), (lent, free): &(Ran, Ran)) -> String {
     let of = |ran: &Ran| format!("{:.2} µs ({} requests)", ran.side.cost(Unit::Request), ran.side.wrk.requests);
     format!("{name:7} {one} {} | {other} {}", of(lent), of(free))
+}
+
+fn told_all(flags: &Flags, pairs: &[(Ran, Ran)]) -> anyhow::Result<()> {
+    let target = (flags.what == What::Lent).then_some(TARGET);
+    told("time of a request, everything on the machine", pairs, target, |ran| per_request(flags.seconds, ran))?;
+    told("CPU of a request, worker threads", pairs, None, |ran| ran.side.worker_cost(Unit::Request).unwrap_or(0.0))?;
+    told("CPU of a request, all threads of tollgate", pairs, None, |ran| ran.side.cost(Unit::Request))?;
+    if flags.what.kind() == Kind::Postgres {
+        told("CPU of a request, tollgate and the server", pairs, None, |ran| {
+            ran.side.cost(Unit::Request) + per_request(ran.server_micros, ran)
+        })?;
+    }
+    Ok(())
 }
 
 fn told(what: &str, pairs: &[(Ran, Ran)], target: Option<f64>, of: impl Fn(&Ran) -> f64) -> anyhow::Result<()> {

@@ -21,6 +21,7 @@ const ACTUAL: Charge = Charge { credits: 1, tokens: 450, money: 120 };
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     time()?;
     race(&Clock::system());
+    share(&Clock::system());
     weigh()?;
     Ok(())
 }
@@ -66,20 +67,39 @@ fn time() -> Result<(), Box<dyn std::error::Error>> {
 
 /// All cores on the same user: nobody waits, but words travel between caches.
 fn race(clock: &Clock) {
+    let (threads, nanos) = all_cores(clock, five_limits);
+    println!("the same on {threads} cores at once, keys of one user: {nanos} ns on each");
+}
+
+/// What one budget costs that all cores share, against one that each has alone.
+fn share(clock: &Clock) {
+    let of = |subject| BudgetId { subject, measure: Measure::Money, per: Per::Month };
+    let (_, own) = all_cores(clock, |meter, user| one_budget(meter, user, of(Subject::User(UserNo(user)))));
+    let (threads, shared) = all_cores(clock, |meter, user| one_budget(meter, user, of(Subject::Global)));
+    println!("a budget of its own on {threads} cores at once: {own} ns on each; one that all share: {shared} ns");
+}
+
+fn one_budget(meter: &Meter, user: i64, budget: BudgetId) -> Arc<Limits> {
+    let (plan, bounds) = (Plan::unlimited("bench"), KeyBounds::default());
+    let caller = Caller { user: UserNo(user), key: KeyNo(user), plan: PlanId::NIL };
+    meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[(budget, u64::MAX)] })
+}
+
+/// How many cores, and the nanoseconds that a request takes while each makes them.
+fn all_cores(clock: &Clock, limits: impl Fn(&Meter, i64) -> Arc<Limits> + Sync) -> (usize, u128) {
     let meter = Meter::default();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let begun = clock.mono();
     std::thread::scope(|scope| {
-        for key in (1..).take(threads) {
-            let meter = &meter;
+        for number in (1..).take(threads) {
+            let (meter, limits) = (&meter, &limits);
             scope.spawn(move || {
-                let limits = five_limits(meter, key);
+                let limits = limits(meter, number);
                 (0..ROUNDS).filter(|round| admit_and_settle(meter, &limits, Mono(round * 1_000))).count()
             });
         }
     });
-    let nanos = clock.mono().since(begun).as_nanos() / u128::from(ROUNDS);
-    println!("the same on {threads} cores at once, keys of one user: {nanos} ns on each");
+    (threads, clock.mono().since(begun).as_nanos() / u128::from(ROUNDS))
 }
 
 /// Keys that were used today, each with its own quota.
