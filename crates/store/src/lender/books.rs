@@ -130,24 +130,29 @@ impl<'a> Kept<'a> {
         if kept.ids.is_empty() {
             return Ok((transaction, kept));
         }
-        let ids: Vec<Uuid> = kept.ids.keys().copied().collect();
-        let mut rows = locked(&mut transaction, &ids).await?;
-        if rows.len() < ids.len() {
+        let all: Vec<Uuid> = kept.ids.keys().copied().collect();
+        let mut rows = locked(&mut transaction, &all).await?;
+        if rows.len() < all.len() {
             // What is locked by now may come after what is made.
             transaction.rollback().await?;
             transaction = store.begin().await?;
+            let there: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
+            let missing: Vec<_> = kept.ids.iter().filter(|(id, _)| !there.contains(*id)).collect();
             let (now, empty) = (store.now(), Book::default());
             let bind = |(id, cell): &(&Uuid, &CellId), row: &mut Values| {
                 bind_book((**id, **cell), (None, 0, &empty), now, row);
             };
-            OPEN.run(&mut transaction, &kept.ids.iter().collect::<Vec<_>>(), bind).await?;
-            rows = locked(&mut transaction, &ids).await?;
+            OPEN.run(&mut transaction, &missing, bind).await?;
+            rows = locked(&mut transaction, &all).await?;
+            if rows.len() < all.len() {
+                return Err(StoreError::Contended { table: "lease_books" });
+            }
         }
         for row in rows {
             kept.read_book(&row);
         }
-        let text = leases_text(transaction.kind(), ids.len().next_power_of_two());
-        let rows: Vec<LoanRow> = listed(transaction.query(AssertSqlSafe(text)), &ids).all().await?;
+        let text = leases_text(transaction.kind(), all.len().next_power_of_two());
+        let rows: Vec<LoanRow> = listed(transaction.query(AssertSqlSafe(text)), &all).all().await?;
         for row in rows {
             kept.read_loan(&row);
         }
@@ -225,9 +230,10 @@ impl<'a> Kept<'a> {
                 books.push((*id, *cell, self.mosts.get(cell).copied().unwrap_or_default(), after));
             }
             for (of, loan) in &after.loans {
-                let recalled = after.recalled(*of);
-                if before.loans.get(of) != Some(loan) || before.recalled(*of) != recalled {
-                    loans.push((*id, *of, (loan, recalled), bases.through(*cell, of.0)));
+                // Of one that is told nothing is recalled: when it was written last says by when it was over.
+                let is_recalled = || !loan.told && before.recalled(*of) != after.recalled(*of);
+                if before.loans.get(of) != Some(loan) || is_recalled() {
+                    loans.push((*id, *of, (loan, after.recalled(*of)), bases.through(*cell, of.0)));
                 }
             }
         }

@@ -145,6 +145,32 @@ async fn what_a_lease_is_said_to_have_spent_was_charged() {
 }
 
 #[tokio::test]
+async fn what_a_node_that_is_gone_has_spent_is_compared_although_others_recall() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let nodes = lent(&database, &store).await;
+        store.lend(&close(&nodes[0].node, 15), TTL, Some(now())).await.unwrap();
+        store.clock().advance(Duration::from_millis(1));
+        nodes[0].node.leave(true).await.unwrap();
+        store.clock().advance(Duration::from_millis(1));
+        let needs = |more: u64| {
+            let Tick { asks, .. } = ask(&nodes[1].node, 2, (0, 0));
+            let asks = asks.into_iter().map(|ask| Ask { want: more, need: more, run: more, queued: more, ..ask });
+            Tick { node: nodes[1].node.lessee(), incarnation: 1, asks: asks.collect(), closes: Vec::new() }
+        };
+        store.lend(&needs(1_000), TTL, Some(now())).await.unwrap();
+        assert_eq!(number(&store, "SELECT max(recalls) FROM leases").await, 1);
+        let expected = Difference {
+            place: Place::Lease { cell: cell(), node: nodes[0].node.id(), incarnation: 1 },
+            measure: "credits",
+            expected: ("charged in totals", 0),
+            found: ("spent", 15),
+        };
+        assert_eq!(differences(&store).await, [expected]);
+    }
+}
+
+#[tokio::test]
 async fn what_a_book_began_with_was_charged() {
     for database in Database::both().await {
         let store = database.open().await;
