@@ -18,8 +18,8 @@ use crate::wrk::Wrk;
 
 /// The most that the ratio of the time of a request may be where budgets are lent.
 const TARGET: f64 = 1.03;
-/// Before each run, so that its callers have their leases: whoever makes no calls for two seconds hands them back.
-const WARM_SECONDS: u64 = 1;
+/// Before each run, so that its callers have their leases, and the other side's have gone back: two seconds after the last call.
+const WARM_SECONDS: u64 = 3;
 /// The rate is limited on both sides.
 const RATE: Limits = Limits { plan: ", requests_per_minute: 4000000000", budgets: "" };
 /// What all users take of together, beside what each has.
@@ -141,8 +141,9 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         let (ticks, waits) = (after.0 - before.0, after.1 - before.1);
         ensure!((ticks > 0) == (flags.what == What::Lent), "{ticks} ticks");
         ensure!(free.asked().await?.1 == 0, "where nothing is lent nobody waits");
-        let asked = if flags.what == What::Lent { format!(", {ticks} ticks, {waits} waits") } else { String::new() };
-        println!("{}, {one} to {other}: {} pairs of {} s{asked}; {METHOD}", scenario.what, flags.pairs, flags.seconds);
+        let asked =
+            if flags.what == What::Lent { format!("; {ticks} ticks and {waits} waits in all") } else { String::new() };
+        println!("{}, {one} to {other}: {} pairs of {} s; {METHOD}{asked}", scenario.what, flags.pairs, flags.seconds);
         told_all(&flags, &pairs)?;
     }
     println!("Raw output: {}", out.display());
