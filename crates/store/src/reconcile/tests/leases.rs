@@ -50,6 +50,13 @@ async fn lent(database: &Database, store: &Store) -> [Ingesting; 2] {
     nodes
 }
 
+/// Four events of three credits each.
+async fn charge_twelve(through: &mut Ingesting) {
+    let mut made = Made::on(TODAY);
+    let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
+    through.write(&events).await;
+}
+
 fn now() -> Timestamp {
     TODAY.start().after(Duration::from_hours(10))
 }
@@ -60,10 +67,8 @@ async fn what_is_lent_within_its_limit_is_no_difference() {
         let store = database.open().await;
         let mut nodes = lent(&database, &store).await;
         assert_eq!(differences(&store).await, []);
-        // Twelve credits, by one that ends well.
-        let mut made = Made::on(TODAY);
-        let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
-        nodes[0].write(&events).await;
+        // By one that ends well.
+        charge_twelve(&mut nodes[0]).await;
         store.lend(&close(&nodes[0].node, 12), TTL, Some(now())).await.unwrap();
         store.clock().advance(Duration::from_millis(1));
         nodes[0].node.leave(true).await.unwrap();
@@ -118,9 +123,7 @@ async fn what_a_lease_is_said_to_have_spent_was_charged() {
     for database in Database::both().await {
         let store = database.open().await;
         let mut nodes = lent(&database, &store).await;
-        let mut made = Made::on(TODAY);
-        let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
-        nodes[0].write(&events).await;
+        charge_twelve(&mut nodes[0]).await;
         // It has just closed: what it spent may be in its spool still,
         store.lend(&close(&nodes[0].node, 15), TTL, Some(now())).await.unwrap();
         assert_eq!(differences(&store).await, []);
@@ -153,12 +156,10 @@ async fn what_a_node_that_is_gone_has_spent_is_compared_although_others_recall()
         store.clock().advance(Duration::from_millis(1));
         nodes[0].node.leave(true).await.unwrap();
         store.clock().advance(Duration::from_millis(1));
-        let needs = |more: u64| {
-            let Tick { asks, .. } = ask(&nodes[1].node, 2, (0, 0));
-            let asks = asks.into_iter().map(|ask| Ask { want: more, need: more, run: more, queued: more, ..ask });
-            Tick { node: nodes[1].node.lessee(), incarnation: 1, asks: asks.collect(), closes: Vec::new() }
-        };
-        store.lend(&needs(1_000), TTL, Some(now())).await.unwrap();
+        // The second finds five left of a hundred.
+        for (seq, used) in [(2, 40), (3, 80)] {
+            store.lend(&ask(&nodes[1].node, seq, (used, 0)), TTL, Some(now())).await.unwrap();
+        }
         assert_eq!(number(&store, "SELECT max(recalls) FROM leases").await, 1);
         let expected = Difference {
             place: Place::Lease { cell: cell(), node: nodes[0].node.id(), incarnation: 1 },
@@ -175,9 +176,7 @@ async fn what_a_book_began_with_was_charged() {
     for database in Database::both().await {
         let store = database.open().await;
         let mut nodes = lent(&database, &store).await;
-        let mut made = Made::on(TODAY);
-        let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
-        nodes[0].write(&events).await;
+        charge_twelve(&mut nodes[0]).await;
         store.tell("UPDATE lease_books SET carried = 2").await;
         for (node, spent) in nodes.iter().zip([11, 0]) {
             // Until all leases are over and stored it may be that it is not charged yet.
