@@ -5,6 +5,7 @@ mod env_example;
 mod postgres;
 mod tidy;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ const USAGE: &str = "usage: cargo run -p xtask -- CHORE
   coverage REPORT       the table of lines that tests run, from a report of cargo-llvm-cov
   env-example           write .env.example from docs/configuration.md and docs/deployment.md
   tidy                  check the house rules that a machine can check
+  language              count what the language rules find, by rule and folder
   postgres COMMAND…     run COMMAND beside a PostgreSQL of its own, which TOLLGATE_TEST_POSTGRES names; with --durable
                         before it, one that syncs what it commits";
 
@@ -24,6 +26,7 @@ fn main() -> anyhow::Result<ExitCode> {
         ["coverage", report] => coverage::run(Path::new(report), &root()?),
         ["env-example"] => env_example::run(&root()?),
         ["tidy"] => tidy(),
+        ["language"] => language(),
         ["postgres", "--durable", command, arguments @ ..] => postgres::run(command, arguments, true),
         ["postgres", command, arguments @ ..] => postgres::run(command, arguments, false),
         _ => {
@@ -42,6 +45,25 @@ fn tidy() -> anyhow::Result<ExitCode> {
     let failed = findings.iter().filter(|finding| finding.fails()).count();
     writeln!(out, "tidy: {failed} to mend, {} to look at", findings.len() - failed)?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints the findings of the language rules: one row per rule, with the three folders that have most of them.
+fn language() -> anyhow::Result<ExitCode> {
+    let mut rules: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+    for ((folder, rule), count) in tidy::count_language(&root()?)? {
+        rules.entry(rule).or_default().push((count, folder));
+    }
+    let mut out = std::io::stdout().lock();
+    let mut sum = 0;
+    for (rule, mut folders) in rules {
+        folders.sort_by(|a, b| b.cmp(a));
+        let all: usize = folders.iter().map(|(count, _)| count).sum();
+        sum += all;
+        let most: Vec<String> = folders.iter().take(3).map(|(count, folder)| format!("{folder} {count}")).collect();
+        writeln!(out, "{all:6}  {rule:<60}  {}", most.join(", "))?;
+    }
+    writeln!(out, "{sum:6}  in all")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The repository's root: the folder above this crate.

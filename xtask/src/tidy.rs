@@ -8,13 +8,16 @@ mod errors;
 mod finding;
 mod graph;
 mod guarantees;
+mod language;
 mod licences;
 mod links;
 mod names;
+mod prose;
 mod sizes;
 mod tree;
 mod words;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(crate) use finding::Finding;
@@ -31,12 +34,21 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     findings.extend(sizes::check(&tree));
     findings.extend(names::check(&tree));
     findings.extend(words::check(&tree));
+    findings.extend(language::check(&tree));
     findings.extend(errors::check(&tree));
     findings.extend(links::check(&tree));
     findings.extend(guarantees::check(&tree));
     findings.extend(containers::check(&tree));
     findings.sort_by_key(Finding::fails);
     Ok(findings)
+}
+
+/// Findings of the language rules per folder and rule, folders that are not rewritten yet included.
+///
+/// # Errors
+/// When git cannot be asked.
+pub(crate) fn count_language(root: &Path) -> anyhow::Result<BTreeMap<(String, String), usize>> {
+    Ok(language::count(&tree::Tree::read(root)?))
 }
 
 #[cfg(test)]

@@ -1,0 +1,282 @@
+//! Plain technical English: patterns that newcomers must decode, long sentences, empty doc comments, vague type names.
+//!
+//! `docs/glossary.md` lists the terms to use instead.
+
+use std::collections::BTreeMap;
+
+use super::finding::Finding;
+use super::prose::{self, Kind, Passage, Word};
+use super::tree::{File, Tree};
+
+/// Words that follow each other (alternatives are separated by `|`), and what to write instead.
+type Pattern = (&'static [&'static str], &'static str);
+
+const SUBJECT: &str = "name the subject: client, request, node, operator, …";
+const VERB: &str = "use the technical verb: is stored, applies, limits, exists, continues, reports";
+const BOUND: &str = "write `at most N` or `for up to T`";
+const TERM: &str = "use the standard term";
+
+pub(crate) const PATTERNS: &[Pattern] = &[
+    (&["what", "is|are|was|were|it|they|of|has|have|had|no|one|comes|stands|goes|may|must|does"], SUBJECT),
+    (&["who|whoever", "is|are|has|have|wants|waits|asks|calls|holds|may|must"], SUBJECT),
+    (&["for|to|of|from|by|with", "who|whom|whose"], SUBJECT),
+    (&["where", "nothing|none|nobody|no"], SUBJECT),
+    (&["is|are", "none"], "write `is missing`, `does not exist` or `is not set`"),
+    (&["as", "good", "as"], "say what is equal, or drop the sentence"),
+    (&["so", "many|long|much"], BOUND),
+    (&["stand|stands|stood", "in|for|there|here|beside|behind|before|apart"], VERB),
+    (&["lie|lies|lay", "in|there|here|beside|behind"], VERB),
+    (&["go|goes|went|going", "on"], "write `continues`"),
+    (&["is|are|was|were|be|been", "told"], "write `is reported` or `is returned`"),
+    (&["of", "ours|theirs|its", "own"], "say whose: Tollgate's, the client's, the provider's"),
+    (&["of", "ours"], "write `Tollgate's` or `internal`"),
+    (&["hangs|hang|hung", "up"], "write `the client disconnects`"),
+    (&["broken|breaks|broke", "off"], "write `aborted` or `reset`"),
+    (&["opens", "nothing"], "write `is invalid`"),
+    (&["callers", "that|who"], TERM),
+];
+
+/// Type names that say nothing of the domain: participles and drawers. A grep for a type must find one type.
+const VAGUE_TYPES: &[&str] = &[
+    "Asked", "Told", "Held", "Kept", "Found", "Seen", "Met", "Made", "Given", "Shown", "Said", "Taken", "Lent", "Left",
+    "Put", "Done", "Wanted", "Wish", "Known", "Judged", "Doors", "Beating", "Untold", "Stranded", "Carried",
+];
+
+/// Folders that are not rewritten yet: their findings are counted, not refused. The list only gets shorter.
+const PENDING: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "bench/",
+    "crates/",
+    "docs/",
+    "e2e/",
+    "examples/",
+    "fuzz/",
+    "infrastructure/",
+    "xtask/",
+];
+
+/// Words of one sentence in Markdown.
+const SENTENCE_WORDS_MAX: usize = 35;
+/// Words of one doc comment.
+const DOC_WORDS_MIN: usize = 4;
+
+/// Refuses findings outside of the pending folders.
+pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
+    let done = |file: &&File| !PENDING.iter().any(|folder| file.path.starts_with(folder));
+    let named = duplicates(tree).into_iter().filter(|(file, ..)| done(file));
+    let found = tree.files.iter().filter(done).flat_map(find);
+    found.map(|found| found.finding).chain(named.map(|(file, line, name)| duplicate(file, line, &name))).collect()
+}
+
+/// Findings per folder and rule, pending folders included.
+pub(crate) fn count(tree: &Tree) -> BTreeMap<(String, String), usize> {
+    let mut counts = BTreeMap::new();
+    let folder = |file: &File| {
+        let parts: Vec<&str> = file.path.split('/').collect();
+        match parts.as_slice() {
+            ["crates", name, ..] => format!("crates/{name}"),
+            [name, _, ..] => (*name).to_owned(),
+            _ => ".".to_owned(),
+        }
+    };
+    for file in &tree.files {
+        for found in find(file) {
+            *counts.entry((folder(file), found.rule)).or_default() += 1;
+        }
+    }
+    for (file, ..) in duplicates(tree) {
+        *counts.entry((folder(file), "duplicate type name".to_owned())).or_default() += 1;
+    }
+    counts
+}
+
+/// A finding, and the rule that it breaks.
+struct Found {
+    rule: String,
+    finding: Finding,
+}
+
+fn find(file: &File) -> Vec<Found> {
+    let mut found = Vec::new();
+    // The patterns themselves, and tables that are written by tests.
+    if file.path == "xtask/src/tidy/language.rs" || file.path == "docs/glossary.md" {
+        return found;
+    }
+    for passage in prose::passages(file) {
+        found.extend(phrases(file, &passage));
+        found.extend(sentences(file, &passage));
+    }
+    found.extend(doc_comments(file));
+    found.extend(vague_types(file));
+    found
+}
+
+fn phrases<'a>(file: &'a File, passage: &'a Passage) -> impl Iterator<Item = Found> + use<'a> {
+    PATTERNS.iter().flat_map(move |(pattern, remedy)| {
+        let fits = |words: &[Word]| {
+            let is_inside = words.iter().rev().skip(1).all(|word| !word.ends_sentence);
+            let mut pairs = words.iter().zip(*pattern);
+            is_inside && pairs.all(|(word, wanted)| wanted.split('|').any(|wanted| wanted == word.text))
+        };
+        let hits = passage.words.windows(pattern.len()).filter(move |words| fits(words));
+        hits.filter_map(move |words| {
+            let said = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+            let finding = file.line(words.first()?.line).fails(format!("says `{said}`"), *remedy);
+            Some(Found { rule: pattern.join(" "), finding })
+        })
+    })
+}
+
+fn sentences(file: &File, passage: &Passage) -> Vec<Found> {
+    if passage.kind != Kind::Markdown {
+        return Vec::new();
+    }
+    let sentences = passage.words.split_inclusive(|word| word.ends_sentence);
+    let long = sentences.filter(|words| words.len() > SENTENCE_WORDS_MAX);
+    long.filter_map(|words| {
+        let what = format!("has a sentence of {} words, {SENTENCE_WORDS_MAX} are allowed", words.len());
+        let finding = file.line(words.first()?.line).fails(what, "split it");
+        Some(Found { rule: "long sentence".to_owned(), finding })
+    })
+    .collect()
+}
+
+/// Blocks of `///` lines with fewer than four words in all.
+fn doc_comments(file: &File) -> Vec<Found> {
+    if !file.is(&["rs"]) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let (mut words, mut first) = (0, 0);
+    let after_last = (file.text.lines().count() + 1, "");
+    for (number, line) in file.lines().chain([after_last]) {
+        if let Some(text) = line.trim_start().strip_prefix("///") {
+            if words == 0 {
+                first = number;
+            }
+            words += text.split_whitespace().count();
+        } else {
+            if (1..DOC_WORDS_MIN).contains(&words) {
+                let finding =
+                    file.line(first).fails("has a doc comment of less than four words", "say more, or delete it");
+                found.push(Found { rule: "short doc comment".to_owned(), finding });
+            }
+            words = 0;
+        }
+    }
+    found
+}
+
+fn vague_types(file: &File) -> Vec<Found> {
+    let vague = types(file).filter(|(_, name, _)| VAGUE_TYPES.contains(name));
+    vague
+        .map(|(line, name, _)| {
+            let finding = file.line(line).fails(format!("names a type `{name}`"), "name it with a noun of the domain");
+            Found { rule: "vague type name".to_owned(), finding }
+        })
+        .collect()
+}
+
+/// Types of a file: line, name, and whether other modules see it.
+fn types(file: &File) -> impl Iterator<Item = (usize, &str, bool)> {
+    let lines = if file.is(&["rs"]) { Some(file.lines()) } else { None };
+    lines.into_iter().flatten().filter_map(|(number, line)| {
+        let line = line.trim_start();
+        let (is_public, rest) = match line.strip_prefix("pub") {
+            Some(rest) if rest.starts_with('(') => (true, rest.split_once(") ")?.1),
+            Some(rest) => (true, rest.strip_prefix(' ')?),
+            None => (false, line),
+        };
+        let rest = ["struct ", "enum ", "trait ", "type "].iter().find_map(|word| rest.strip_prefix(word))?;
+        let name = rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next()?;
+        Some((number, name, is_public))
+    })
+}
+
+/// Public types of a crate that share a name; the first of each name is left out.
+fn duplicates(tree: &Tree) -> Vec<(&File, usize, String)> {
+    let mut first: BTreeMap<(&str, &str), ()> = BTreeMap::new();
+    let mut found = Vec::new();
+    for file in tree.files.iter().filter(|file| file.path.contains("/src/") && !file.path.contains("tests")) {
+        let crate_path = file.path.split("/src/").next().unwrap_or_default();
+        for (line, name, is_public) in types(file) {
+            // An associated type is indented, and is named by its trait.
+            let is_associated = file.text.lines().nth(line - 1).is_some_and(|text| text.starts_with("    type "));
+            if is_public && !is_associated && first.insert((crate_path, name), ()).is_some() {
+                found.push((file, line, name.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+fn duplicate(file: &File, line: usize, name: &str) -> Finding {
+    let what = format!("names a second public type `{name}` in its crate");
+    file.line(line).fails(what, "give each its own noun")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::finding::said;
+
+    fn check_text(path: &str, text: &str) -> Vec<String> {
+        said(&check(&Tree::of(&[(path, text)])))
+    }
+
+    #[test]
+    fn every_pattern_fails_where_it_occurs_also_across_lines() {
+        for (pattern, remedy) in PATTERNS {
+            let words: Vec<&str> = pattern.iter().filter_map(|word| word.split('|').next()).collect();
+            let text = format!("Some text\nand {}\n{} here.\n", words[0], words[1..].join(" "));
+            let said = check_text("page.md", &text);
+            assert!(
+                said.iter().any(|said| said.starts_with("page.md:2: says") && said.ends_with(remedy)),
+                "{text} {said:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn code_and_sentence_borders_are_no_patterns() {
+        for text in ["See `what is` here.", "That is what. Is it?", "```\nwhat is this\n```"] {
+            assert!(check_text("page.md", text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn long_sentences_fail_in_markdown_alone() {
+        let long = "word ".repeat(36);
+        assert_eq!(check_text("page.md", &long).len(), 1);
+        assert!(check_text("page.md", &format!("{}. {}.", "word ".repeat(34), "word ".repeat(35))).is_empty());
+        assert!(check_text("new/src/lib.rs", &format!("// {long}")).is_empty());
+    }
+
+    #[test]
+    fn doc_comments_have_four_words() {
+        assert_eq!(check_text("new/src/lib.rs", "/// Its own columns.\nstruct X;\n").len(), 1);
+        assert!(check_text("new/src/lib.rs", "/// The columns of it.\nstruct X;\n").is_empty());
+        assert!(check_text("new/src/lib.rs", "/// Three\n/// words\n/// and more.\nstruct X;").is_empty());
+    }
+
+    #[test]
+    fn vague_and_duplicate_type_names_fail() {
+        assert_eq!(check_text("new/src/lib.rs", "struct Asked;").len(), 1);
+        let tree = Tree::of(&[
+            ("new/src/a.rs", "pub struct Plan;\n    type Error = X;"),
+            ("new/src/b.rs", "pub(crate) enum Plan {}\nstruct Plan2;\npub type Error = Y;"),
+            ("old/src/b.rs", "pub enum Plan {}"),
+        ]);
+        assert_eq!(said(&check(&tree)).len(), 1);
+    }
+
+    #[test]
+    fn pending_folders_are_counted_and_not_refused() {
+        let tree = Tree::of(&[("crates/x/src/lib.rs", "// what is this\nstruct Told;\n")]);
+        assert!(check(&tree).is_empty());
+        assert_eq!(count(&tree).values().sum::<usize>(), 2);
+    }
+}
