@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod budgets;
 pub(crate) mod check;
+mod confirmation;
 pub(crate) mod copies;
 pub(crate) mod keys;
 pub(crate) mod leases;
@@ -12,6 +13,8 @@ pub(crate) mod mock;
 pub(crate) mod plans;
 pub(crate) mod serve;
 pub(crate) mod settings;
+pub(crate) mod setup_link;
+pub(crate) mod start;
 pub(crate) mod users;
 pub(crate) mod vault;
 

@@ -3,11 +3,10 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use access::Secret;
 use config::Snapshot;
 
-use crate::demo::DemoKey;
-use crate::link;
+use crate::demo::{self, Demo, DemoKey};
+use crate::link::{self, Setup};
 
 /// What is shown before any log line.
 pub(crate) struct Greeting<'a> {
@@ -15,9 +14,11 @@ pub(crate) struct Greeting<'a> {
     pub(crate) proxy: &'a [SocketAddr],
     pub(crate) control: SocketAddr,
     pub(crate) mock: Option<SocketAddr>,
-    pub(crate) demo: &'a [DemoKey],
-    /// Makes the first admin; `None` where there is one.
-    pub(crate) first_admin: Option<&'a Secret>,
+    pub(crate) demo: &'a Demo,
+    /// How the first admin is created; `None` where one exists.
+    pub(crate) setup: Option<&'a Setup>,
+    /// Whether the control API is served, and not only its probes.
+    pub(crate) serves_api: bool,
 }
 
 impl Greeting<'_> {
@@ -43,22 +44,46 @@ impl Greeting<'_> {
         if !self.proxy.is_empty() {
             self.write_providers(out)?;
         }
-        if let Some(link) = self.first_admin {
+        self.write_setup(out)?;
+        self.write_demo(out)?;
+        writeln!(out)
+    }
+
+    fn write_setup(&self, out: &mut String) -> std::fmt::Result {
+        match self.setup {
+            None => Ok(()),
+            Some(Setup::Link(link)) => {
+                writeln!(
+                    out,
+                    "\nThere is no admin yet. Whoever opens this link first becomes one. The link is shown only"
+                )?;
+                writeln!(out, "now, and expires after {} or with the next start:", link::LIVES_FOR)?;
+                writeln!(out, "  {}", link.expose())
+            }
+            Some(Setup::Command(command)) => {
+                writeln!(out, "\nThere is no admin yet. This command prints a link that creates one:")?;
+                writeln!(out, "  {command}")
+            }
+        }
+    }
+
+    fn write_demo(&self, out: &mut String) -> std::fmt::Result {
+        let Demo { keys, elsewhere } = self.demo;
+        if let Some(email) = elsewhere {
             writeln!(
                 out,
-                "\nThere is no admin yet. Whoever opens this link first becomes one (shown only now; it holds"
+                "\nDemo users exist in this store. Their keys are in the file {} in the data folder of",
+                demo::FILE
             )?;
-            writeln!(out, "for {}, or until the next start):", link::LIVES_FOR)?;
-            writeln!(out, "  {}", link.expose())?;
+            writeln!(out, "the server that created them. This command creates another key:")?;
+            writeln!(out, "  tollgate keys create --user {email}")?;
         }
-        if let [first, ..] = self.demo {
-            writeln!(out, "\nDemo keys (kept in {}):", self.snapshot.data.join("demo-keys.json").display())?;
-            for demo in self.demo {
-                writeln!(out, "  {:<9} {}", demo.plan, demo.key)?;
-            }
-            self.write_first_call(out, first)?;
+        let Some(first) = keys.first() else { return Ok(()) };
+        writeln!(out, "\nDemo keys (kept in {}):", self.snapshot.data.join(demo::FILE).display())?;
+        for demo in keys {
+            writeln!(out, "  {:<9} {}", demo.plan, demo.key)?;
         }
-        writeln!(out)
+        self.write_first_call(out, first)
     }
 
     fn write_providers(&self, out: &mut String) -> std::fmt::Result {
@@ -80,15 +105,24 @@ impl Greeting<'_> {
         }
     }
 
+    /// An LLM call where LLM calls are served, and otherwise a call to the control API.
     fn write_first_call(&self, out: &mut String, first: &DemoKey) -> std::fmt::Result {
-        let Some(proxy) = self.proxy.first() else { return Ok(()) };
-        let (path, body) = self.first_call();
-        let prefix = self.snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
-        writeln!(out, "\nA first call, which streams:\n")?;
-        writeln!(out, "  curl -N 'http://{proxy}{prefix}{path}' \\")?;
-        writeln!(out, "    -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' \\", first.key)?;
-        writeln!(out, "    -d '{body}'")?;
-        writeln!(out, "\nWhat it used: http://{}/api/usage/today, with the same Authorization header", self.control)
+        let (usage, key) = (format!("http://{}/api/usage/today", self.control), &first.key);
+        let has_provider = self.mock.is_some() || !self.snapshot.providers.is_empty();
+        if let (Some(proxy), Some(ai), true) = (self.proxy.first(), &self.snapshot.ai, has_provider) {
+            let (path, body) = self.first_call();
+            writeln!(out, "\nA first call, which streams:\n")?;
+            writeln!(out, "  curl -N 'http://{proxy}{}{path}' \\", ai.prefix)?;
+            writeln!(out, "    -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\")?;
+            writeln!(out, "    -d '{body}'")?;
+            if self.serves_api {
+                writeln!(out, "\nWhat it used: {usage}, with the same Authorization header")?;
+            }
+        } else if self.serves_api {
+            writeln!(out, "\nA first call, which shows what the key has used today:\n")?;
+            writeln!(out, "  curl '{usage}' -H 'Authorization: Bearer {key}'")?;
+        }
+        Ok(())
     }
 
     /// Path and body of a call that some provider answers.

@@ -55,12 +55,14 @@ async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
     }
     find(&told, "7 credits a day", "the largest of 1 keys with their own");
     let text = must(folder, &["limits", "--config", "tollgate.yaml"]).await;
-    assert!(
-        text.contains(
-            "\n100 credits a day, each user on plan paid\n  overshoot 0 credits: a request's price is taken whole"
-        ),
-        "{text}"
-    );
+    let row = text.lines().find(|line| line.starts_with("100 credits a day ")).unwrap_or_else(|| panic!("{text}"));
+    let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    let [_, overshoot, stranded, notes, whose] = cells[..] else { panic!("{cells:?}") };
+    assert_eq!((overshoot, stranded, whose), ("0 credits", "0 credits", "each user on plan paid"));
+    let note = notes.split(',').next().unwrap();
+    assert!(text.contains(&format!("\n{note:>2}  a request's price is taken whole before it goes out\n")), "{text}");
+    let header = text.lines().find(|line| line.starts_with("LIMIT ")).unwrap();
+    assert_eq!(header.find("APPLIES TO"), row.find("each user"), "{text}");
 }
 
 #[tokio::test]

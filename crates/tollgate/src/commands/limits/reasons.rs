@@ -42,9 +42,14 @@ impl Told {
         Self { most, written, why: why.into() }
     }
 
-    pub(super) fn text(&self) -> String {
-        let more = if matches!(self.most, Most::AtLeast(_)) { " and what follows" } else { "" };
-        format!("{}{more}: {}", self.written, self.why)
+    /// The amount as a table shows it; `+` where the reason says what may be added.
+    pub(super) fn cell(&self) -> String {
+        let more = if matches!(self.most, Most::AtLeast(_)) { "+" } else { "" };
+        format!("{}{more}", self.written)
+    }
+
+    pub(super) fn why(&self) -> &str {
+        &self.why
     }
 
     pub(super) fn json(&self) -> Value {
