@@ -53,11 +53,8 @@ impl Greeting<'_> {
         match self.setup {
             None => Ok(()),
             Some(Setup::Link(link)) => {
-                writeln!(
-                    out,
-                    "\nThere is no admin yet. Whoever opens this link first becomes one. The link is shown only"
-                )?;
-                writeln!(out, "now, and expires after {} or with the next start:", link::LIVES_FOR)?;
+                writeln!(out, "\nThere is no admin yet. Whoever opens this link first becomes one. It is shown")?;
+                writeln!(out, "only now, and expires after {} or with the next such link:", link::LIVES_FOR)?;
                 writeln!(out, "  {}", link.expose())
             }
             Some(Setup::Command(command)) => {
@@ -70,12 +67,8 @@ impl Greeting<'_> {
     fn write_demo(&self, out: &mut String) -> std::fmt::Result {
         let Demo { keys, elsewhere } = self.demo;
         if let Some(email) = elsewhere {
-            writeln!(
-                out,
-                "\nDemo users exist in this store. Their keys are in the file {} in the data folder of",
-                demo::FILE
-            )?;
-            writeln!(out, "the server that created them. This command creates another key:")?;
+            writeln!(out, "\nDemo users exist in this store. Their keys are in {}, in the", demo::FILE)?;
+            writeln!(out, "data folder of the server that created them. To create another key:")?;
             writeln!(out, "  tollgate keys create --user {email}")?;
         }
         let Some(first) = keys.first() else { return Ok(()) };
@@ -95,11 +88,8 @@ impl Greeting<'_> {
         match (self.mock, names.is_empty()) {
             (None, _) => Ok(()),
             (Some(address), true) => {
-                writeln!(
-                    out,
-                    "  LLM      a mock answers (http://{address}): no call leaves this machine or costs money;"
-                )?;
-                writeln!(out, "           set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY, and it is real")
+                writeln!(out, "  LLM      a mock provider (http://{address}): calls cost no money;")?;
+                writeln!(out, "           OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY enables a real one")
             }
             (Some(address), false) => writeln!(out, "  mock     model `mock` (http://{address})"),
         }
@@ -113,14 +103,16 @@ impl Greeting<'_> {
             let (path, body) = self.first_call();
             writeln!(out, "\nA first call, which streams:\n")?;
             writeln!(out, "  curl -N 'http://{proxy}{}{path}' \\", ai.prefix)?;
-            writeln!(out, "    -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\")?;
+            writeln!(out, "    -H 'Authorization: Bearer {key}' \\")?;
+            writeln!(out, "    -H 'Content-Type: application/json' \\")?;
             writeln!(out, "    -d '{body}'")?;
             if self.serves_api {
-                writeln!(out, "\nWhat it used: {usage}, with the same Authorization header")?;
+                writeln!(out, "\nWhat it used, with the same Authorization header:\n  {usage}")?;
             }
         } else if self.serves_api {
             writeln!(out, "\nA first call, which shows what the key has used today:\n")?;
-            writeln!(out, "  curl '{usage}' -H 'Authorization: Bearer {key}'")?;
+            writeln!(out, "  curl '{usage}' \\")?;
+            writeln!(out, "    -H 'Authorization: Bearer {key}'")?;
         }
         Ok(())
     }

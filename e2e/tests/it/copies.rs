@@ -96,7 +96,7 @@ async fn a_backup_is_restored_and_says_what_it_brings_back() {
     let output = commands::run(&folder, &["restore", &file, "--data", &data, "--replace"]).await;
     let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(!output.status.success() && told.contains("confirmation_missing"), "{told}");
-    assert!(told.contains("with 1 users, 1 keys and 2 recorded requests"), "{told}");
+    assert!(told.contains("(users: 1, keys: 1, recorded requests: 2)"), "{told}");
     assert_eq!(store::number(&folder, "SELECT count(*) FROM usage_events").await, 2);
     let restored = must(&folder, &["restore", &file, "--data", &data, "--replace", "--yes"]).await;
     assert_eq!(sums(&restored), sums(&written));

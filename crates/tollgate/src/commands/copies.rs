@@ -144,8 +144,8 @@ fn replaces(file: &Path, current: Result<Census, String>) -> String {
     let file = file.display();
     match current {
         Ok(Census { users, keys, requests }) => format!(
-            "the restore replaces the store {file}, with {users} users, {keys} keys and {requests} recorded requests. The \
-             replaced file is kept\n"
+            "the restore replaces the store {file} (users: {users}, keys: {keys}, recorded requests: {requests}). The replaced \
+             file is kept\n"
         ),
         Err(fault) => {
             format!(

@@ -55,7 +55,7 @@ fn deletes(Undo { version, name, losses }: &Undo) -> String {
     let rows: u64 = losses.iter().map(|(_, rows)| rows).sum();
     let width = losses.iter().map(|(what, _)| what.len()).max().unwrap_or_default();
     let of_rows = losses.iter().filter(|(_, rows)| *rows > 0);
-    let lines: String = of_rows.map(|(what, rows)| format!("  {what:width$}  {rows:>10} rows\n")).collect();
+    let lines: String = of_rows.map(|(what, rows)| format!("  {what:width$}  {rows:>12}\n")).collect();
     let empty = losses.iter().filter(|(_, rows)| *rows == 0).count();
     let empty = if empty > 0 { format!("  {empty} more without rows\n") } else { String::new() };
     let count = losses.len();
@@ -90,8 +90,8 @@ mod tests {
         assert_eq!(
             deletes(&Undo { version: 1, name: "keys and usage".to_owned(), losses }),
             "undoing 0001 (keys and usage) deletes 4 tables or columns with 15 rows:\n  \
-               users              3 rows\n  \
-               api_keys          12 rows\n  \
+               users                3\n  \
+               api_keys            12\n  \
                2 more without rows\n"
         );
     }

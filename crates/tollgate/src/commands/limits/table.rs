@@ -6,6 +6,9 @@ const HEADER: [&str; 5] = ["LIMIT", "OVERSHOOT", "STRANDED", "NOTES", "APPLIES T
 const LEGEND: &str = "Overshoot is the most that can be used beyond the limit; + marks what a note adds. Stranded is the most that nobody \
                       can use while a server that died stays away.";
 
+/// Spaces between columns.
+const GAP: usize = 2;
+
 /// The table and its notes, of which no line is longer than `width` where it has a space to break at.
 pub(super) fn text(lines: &[Line], width: usize) -> String {
     let mut notes: Vec<&str> = Vec::new();
@@ -23,8 +26,11 @@ pub(super) fn text(lines: &[Line], width: usize) -> String {
         let cells = rows.iter().chain([&header]).filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
     });
-    for row in [&header].into_iter().chain(&rows) {
-        text.push_str(&line(row, widths, width));
+    let all = || [&header].into_iter().chain(&rows);
+    let last = all().map(|[.., whose]| whose.chars().count()).max().unwrap_or_default();
+    let fits = widths.iter().sum::<usize>() + GAP * widths.len() + last <= width;
+    for row in all() {
+        text.push_str(&line(row, widths, fits));
     }
     text.push('\n');
     text.push_str(&hanging("", LEGEND, width));
@@ -43,12 +49,11 @@ fn number<'a>(notes: &mut Vec<&'a str>, why: &'a str) -> usize {
     }) + 1
 }
 
-/// A row; its last cell moves to a line of its own where the terminal is too narrow for both.
-fn line([limit, overshoot, stranded, notes, whose]: &[String; 5], widths: [usize; 4], width: usize) -> String {
+/// A row; its last cell has a line of its own where the terminal is too narrow for some row.
+fn line([limit, overshoot, stranded, notes, whose]: &[String; 5], widths: [usize; 4], fits: bool) -> String {
     let [of_limit, of_overshoot, of_stranded, of_notes] = widths;
     let start = format!("{limit:of_limit$}  {overshoot:of_overshoot$}  {stranded:of_stranded$}  {notes:of_notes$}");
-    let whole = start.chars().count() + 2 + whose.chars().count();
-    if whole <= width { format!("{start}  {whose}\n") } else { format!("{}\n    {whose}\n", start.trim_end()) }
+    if fits { format!("{start}  {whose}\n") } else { format!("{}\n    {whose}\n", start.trim_end()) }
 }
 
 /// A paragraph behind `name`, whose further lines are indented by its length.
