@@ -89,7 +89,7 @@ impl Greeting<'_> {
             (None, _) => Ok(()),
             (Some(address), true) => {
                 writeln!(out, "  LLM      a mock provider (http://{address}): calls cost no money;")?;
-                writeln!(out, "           OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY enables a real one")
+                writeln!(out, "           OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY enables another")
             }
             (Some(address), false) => writeln!(out, "  mock     model `mock` (http://{address})"),
         }
@@ -140,6 +140,55 @@ impl Greeting<'_> {
                 ),
                 r#"{"contents":[{"parts":[{"text":"Hello"}]}]}"#.to_owned(),
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::Secret;
+    use config::Environment;
+    use config::load::{Flags, Sources};
+
+    use super::*;
+
+    fn snapshot(yaml: &str) -> Snapshot {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tollgate.yaml");
+        std::fs::write(&file, yaml).unwrap();
+        let environment = &Environment::default();
+        config::load(Sources { file: Some(&file), environment, flags: Flags::default() }).unwrap().snapshot
+    }
+
+    fn text(snapshot: &Snapshot, setup: Option<&Setup>, serves_api: bool) -> String {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let mock = snapshot.mock.on.then_some(address);
+        let keys = vec![DemoKey { email: "a@b.invalid".to_owned(), plan: "pro".to_owned(), key: "KEY".to_owned() }];
+        let demo = &Demo { keys, elsewhere: Some("demo@tollgate.invalid") };
+        let (proxy, control) = (&[address][..], SocketAddr::from(([127, 0, 0, 1], 8787)));
+        Greeting { snapshot, proxy, control, mock, demo, setup, serves_api }.text()
+    }
+
+    #[test]
+    fn the_first_call_is_one_that_is_served() {
+        let llm = text(&snapshot("{}"), None, true);
+        assert!(llm.contains("curl -N 'http://127.0.0.1:8080/v1/chat/completions'"), "{llm}");
+        let none = text(&snapshot("ai: {enabled: false}"), None, true);
+        assert!(!none.contains("8080/v1") && !none.contains("LLM"), "{none}");
+        assert!(none.contains("curl 'http://127.0.0.1:8787/api/usage/today'"), "{none}");
+        // A process that serves probes alone names no call to the control API.
+        let probes = text(&snapshot("ai: {enabled: false}"), None, false);
+        assert!(!probes.contains("curl") && !probes.contains("/api/"), "{probes}");
+    }
+
+    #[test]
+    fn lines_fit_80_columns() {
+        let link = Setup::Link(Secret::new("http://localhost:8787/link#tgl_x".to_owned()));
+        for setup in [&link, &Setup::Command("tollgate setup-link".to_owned())] {
+            let shown = text(&snapshot("{}"), Some(setup), true);
+            let long = shown.lines().find(|line| line.chars().count() > 80 && !line.contains("-d '"));
+            assert_eq!(long, None, "{shown}");
+            assert_eq!(shown.contains("tgl_"), matches!(setup, Setup::Link(_)), "{shown}");
         }
     }
 }

@@ -12,7 +12,7 @@ pub(super) const BUDGETS_EXAMPLES: &str = "Examples:
       --key 0199aa00-0000-7000-8000-000000000000
   # All users of a plan together
   tollgate budgets set --plan pro --credits 500000 --per day
-  tollgate budgets set --global --money '5000 USD' --per month
+  tollgate budgets set --global --money '50 USD' --per month
   # Remove a budget
   tollgate budgets set --user ada@example.com \\
       --none money --per day

@@ -15,7 +15,7 @@ pub(super) const CONFIG_EXAMPLES: &str = "Examples:
   tollgate config show --source environment
   # As JSON, without defaults
   tollgate config show --json |
-      jq -r '.settings[] | select(.from != \"default\") | .key'
+      jq '.settings[] | select(.from != \"default\") | .key'
 
 Each line has a key, its value and its source: a flag, a variable, a line of a .env or of the file, or the default. The \
 command accepts the flags of `serve` and shows the settings with which `serve` would run. Secrets are shown as ***.";

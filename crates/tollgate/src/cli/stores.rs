@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::Place;
 
 pub(super) const VAULT_EXAMPLES: &str = "Examples:
-  # List the master keys, and how many credentials each seals
+  # List the master keys, and the credentials each seals
   tollgate vault status
   # Seal every credential with the new master key
   export MASTER_ENCRYPTION_KEY=…

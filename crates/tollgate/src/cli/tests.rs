@@ -48,10 +48,10 @@ fn paragraphs_are_wrapped_once() {
         let paragraphs: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
         for width in [60, 80, 140] {
             let shown = command.clone().term_width(width).render_help().to_string();
-            assert!(
-                shown.lines().all(|line| line.chars().count() <= width || !line.trim().contains(' ')),
-                "{path}: {shown}"
-            );
+            // Clap wraps everything but the usage.
+            let is_usage = |line: &str| line.trim_start().starts_with("tollgate ") || line.starts_with("Usage:");
+            let long = shown.lines().find(|line| line.chars().count() > width && !is_usage(line));
+            assert_eq!(long, None, "{path} at {width}: {shown}");
             let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
             for paragraph in &paragraphs {
                 assert!(words(&shown).contains(&words(paragraph)), "{path} at {width}: {paragraph}");

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use store::{BoundKeys, Store};
 
 use crate::cli::Limits;
-use crate::commands::{block_on, load, open, printable, say};
+use crate::commands::{block_on, last4, load, open, printable, say};
 use crate::failure;
 use crate::terminal;
 use reasons::Told;
@@ -79,10 +79,12 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
             (limit.budget.measure, limit.budget.amount),
         ));
     }
-    for stored in store.budgets().await.map_err(failed)? {
+    let budgets = store.budgets().await.map_err(failed)?;
+    let ids = store.subject_ids(budgets.iter().map(|stored| stored.subject)).await.map_err(failed)?;
+    for stored in budgets {
         let name = printable(&stored.name);
         let whose = match stored.subject {
-            Subject::Key(_) => format!("key {} {name}", stored.subject_id),
+            Subject::Key(no) => format!("key {}{} {name}", stored.subject_id, last4(&ids, no)),
             Subject::User(_) => format!("user {name}"),
             Subject::Plan(_) => format!("plan {name} together"),
             Subject::Global => "everybody together".to_owned(),
