@@ -37,7 +37,7 @@ pub use clock::{Clock, Day, Mono, Timestamp};
 pub use directory::{Directory, Found, Lookup, NotFound};
 pub use id::{AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, UserId, UserNo};
 pub use plan::Plan;
-pub use principal::Principal;
+pub use principal::{Last4, Principal};
 pub use provider_key::{ProviderKey, ProviderKeys};
 pub use refusal::Refusal;
 pub use revision::Revision;

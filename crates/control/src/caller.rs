@@ -118,6 +118,8 @@ fn principal(state: &SessionState, plan: &Arc<Plan>) -> Option<Principal> {
         user_no: state.user.no,
         key: key.id,
         key_no: key.no,
+        // Control names keys by their id alone.
+        last4: None,
         plan_id: PlanId::NIL,
         plan: plan.clone(),
         // Control spends nothing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::refusal::Side;
-use access::{Day, NanoUsd, Principal, Refusal, RequestId, Timestamp};
+use access::{Day, KeyId, Last4, NanoUsd, Principal, Refusal, RequestId, Timestamp, UserId};
 use ai::{Format, Seen, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, Timeouts};
@@ -43,6 +43,8 @@ pub(crate) struct Exchange {
     pub(crate) events: Events,
     pub(crate) timeouts: Timeouts,
     pub(crate) caller: Option<Caller>,
+    /// The public ids of the caller, for the log.
+    pub(crate) caller_ids: Option<CallerIds>,
     /// The format of an LLM call that has usage, from the moment when its caller is known.
     pub(crate) format: Option<Format>,
     /// The model's name where nobody answers to it.
@@ -63,6 +65,14 @@ pub(crate) struct Exchange {
     pub(crate) status: u16,
     pub(crate) refusal: Option<(Refusal, Option<String>)>,
     pub(crate) over: bool,
+}
+
+/// The caller as commands and the control API name it: row numbers mean nothing to operators.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallerIds {
+    pub(crate) user: UserId,
+    pub(crate) key: KeyId,
+    pub(crate) last4: Option<Last4>,
 }
 
 /// What is special about an LLM call.
@@ -118,6 +128,7 @@ impl Exchange {
             events: Events::Folded,
             timeouts: snapshot.timeouts,
             caller: None,
+            caller_ids: None,
             format: None,
             asked_in_vain: None,
             call: None,
@@ -168,6 +179,7 @@ impl Exchange {
 
     pub(crate) fn identified(&mut self, principal: &Principal) {
         self.caller = Some(Caller::from(principal));
+        self.caller_ids = Some(CallerIds { user: principal.user, key: principal.key, last4: principal.last4 });
     }
 
     pub(crate) fn asks(&mut self, call: Call) {

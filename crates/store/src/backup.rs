@@ -16,7 +16,7 @@ pub use successor::Successor;
 use crate::copy::{Copied, Progress, copy, copy_with};
 use crate::dialect::sqlite;
 use crate::error::StoreError;
-use crate::statement::{micros, signed, statements, timestamp};
+use crate::statement::{micros, signed, statements, timestamp, unsigned};
 use crate::store::Store;
 
 /// When it was made, and by what. No table of the store: it stands in backups alone.
@@ -31,6 +31,8 @@ statements! {
     ROTATED = "SELECT id, hash FROM api_keys WHERE revoked_at IS NULL AND previous_hash IS NOT NULL ORDER BY id";
     PASSWORDS = "SELECT id, password FROM users WHERE password IS NOT NULL ORDER BY id";
     SUSPENDED = "SELECT id FROM users WHERE status = 'suspended' ORDER BY id";
+    CENSUS = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM api_keys),
+        (SELECT CAST(coalesce(sum(requests), 0) AS BIGINT) FROM daily_usage)";
     UNSUSPENDED = "SELECT id FROM users WHERE status = 'active' ORDER BY id";
 }
 
@@ -47,6 +49,28 @@ pub struct BroughtBack {
     pub users: usize,
     /// Credits of today that were spent and could be spent again.
     pub credits: u64,
+}
+
+/// How much a store contains, for an operator who is about to replace it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Census {
+    /// Users, suspended ones included.
+    pub users: u64,
+    /// Keys, revoked ones included.
+    pub keys: u64,
+    /// Requests in the daily totals.
+    pub requests: u64,
+}
+
+impl Store {
+    /// Counts users, keys and requests.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn census(&self) -> Result<Census, StoreError> {
+        let (users, keys, requests): (i64, i64, i64) = self.query(CENSUS).one().await?;
+        Ok(Census { users: unsigned(users), keys: unsigned(keys), requests: unsigned(requests) })
+    }
 }
 
 /// Writes all of `store`, as it stands at one moment, into `file`, which must not exist. Servers may go on. Until it is

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use access::{
-    BudgetId, Found, KeyBounds, KeyHash, KeyId, KeyNo, NotFound, Plan, PlanId, Principal, Subject, Timestamp, UserId,
-    UserNo, UserStatus,
+    BudgetId, Found, KeyBounds, KeyHash, KeyId, KeyNo, Last4, NotFound, Plan, PlanId, Principal, Subject, Timestamp,
+    UserId, UserNo, UserStatus,
 };
 use uuid::Uuid;
 
@@ -113,6 +113,7 @@ impl Identity {
             user_no: self.user.no,
             key: self.key.id,
             key_no: self.key.no,
+            last4: Last4::parse(&self.key.last4),
             plan_id: self.user.plan_id,
             plan: self.user.plan.clone(),
             budgets: self.budgets.clone(),

@@ -3,7 +3,7 @@
 //! The only crate that knows SQL and Redis. Never does: decide who may pass (that is `meter`), speak HTTP, read a clock of its own.
 //!
 //! Read in this order: [`store`] (the handle), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (what a key's hash says),
-//! [`sessions`], [`links`], [`usage`] (totals and requests), [`reconcile`] (whether it all adds up); then the loops: [`directory`], [`revision`], [`node`], [`ingest`], [`retention`], and [`windows`] (rate limits, in Redis
+//! [`sessions`], [`links`], [`subjects`] (public ids for row numbers), [`usage`] (totals and requests), [`reconcile`] (whether it all adds up); then the loops: [`directory`], [`revision`], [`node`], [`ingest`], [`retention`], and [`windows`] (rate limits, in Redis
 //! or in process). What differs between
 //! SQLite and PostgreSQL stands in `dialect`, and [`migration`] makes the tables. Every SQL text is prepared by a test of
 //! `statement`, but for migrations, settings of a connection, and what only a backup's own table takes.
@@ -38,6 +38,7 @@ pub mod revision;
 pub mod sessions;
 mod statement;
 pub mod store;
+pub mod subjects;
 pub mod unsealed;
 pub mod usage;
 pub mod users;
@@ -48,6 +49,7 @@ pub use api_keys::bound::{Bound, BoundKeys};
 pub use api_keys::change::{KeyChange, Rotation};
 pub use api_keys::{KEYS_MAX, KEYS_PAGE_MAX, Key, KeyRef, KeySecret, KeysAsked, NewKey, PreviousSecret};
 pub use audit::{AUDIT_PAGE_MAX, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
+pub use backup::Census;
 pub use budgets::{BUDGETS_MAX, BudgetHolder, StoredBudget};
 pub use counting::Counting;
 pub use error::{StoreError, TEXT_CHARS_MAX, is_fit_text};
@@ -66,6 +68,7 @@ pub use reconcile::{
 pub use retention::RetentionStats;
 pub use sessions::{Credential, NewRefresh, NewSession, Refreshed, Session, SessionKey, SessionState, Shut};
 pub use store::{Options, Store};
+pub use subjects::SubjectIds;
 pub use unsealed::Unsealed;
 pub use usage::{
     Charges, DayUsage, KeyUsage, Overview, OverviewKey, OverviewModel, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX,

@@ -5,14 +5,14 @@
 
 use std::fs::OpenOptions;
 
-use sqlx::migrate::{AppliedMigration, Migrate, Migrator};
+use sqlx::migrate::{AppliedMigration, Migrate, Migration, Migrator};
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Sqlite};
+use sqlx::{AssertSqlSafe, PgConnection, Sqlite};
 
 use crate::dialect::{Kind, Transaction, postgres, sqlite};
 use crate::error::StoreError;
 use crate::node;
-use crate::statement::statements;
+use crate::statement::{statements, unsigned};
 use crate::store::{Options, claimed};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -93,29 +93,48 @@ pub async fn up(options: &Options<'_>) -> Result<Vec<i64>, StoreError> {
     Ok(before.steps.iter().filter(|step| !step.applied).map(|step| step.version).collect())
 }
 
-/// Undoes the newest migration, with all that only it could hold; its version, or `None` where nothing is left to undo.
-/// Nobody may start a server meanwhile.
+/// The newest migration that the database has, and what undoing it deletes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    /// Its number.
+    pub version: i64,
+    /// What it does.
+    pub name: String,
+    /// Every table that is dropped, and every column (`TABLE.COLUMN`), with the table's number of rows.
+    pub losses: Vec<(String, u64)>,
+}
+
+/// Reads what [`down`] would delete; `None` where nothing is left to undo. The database stays as it is.
+///
+/// # Errors
+/// As [`down`].
+pub async fn undo(options: &Options<'_>) -> Result<Option<Undo>, StoreError> {
+    let (mut connection, _lock) = connect(options).await?;
+    let Some(Undoable { version, name, .. }) = connection.undoable(options).await? else { return Ok(None) };
+    let losses = connection.losses(version).await?;
+    Ok(Some(Undo { version, name, losses }))
+}
+
+/// Undoes the newest migration, with all that only it could hold; `false` where the newest is no longer `version`. No
+/// server may start meanwhile.
 ///
 /// # Errors
 /// [`StoreError::Running`], [`StoreError::Newer`] (only the binary that knows a migration can undo it), and as
 /// [`Store::open`](crate::Store::open).
-pub async fn down(options: &Options<'_>) -> Result<Option<i64>, StoreError> {
+pub async fn down(options: &Options<'_>, version: i64) -> Result<bool, StoreError> {
     let (mut connection, _lock) = connect(options).await?;
-    let status = connection.status().await?;
-    let (found, known) = (status.found(), status.known());
-    if found > known {
-        return Err(StoreError::Newer { found, known });
-    }
-    let below = status.steps.iter().filter(|step| step.applied && step.version < found).map(|step| step.version).max();
-    if found == 0 {
-        return Ok(None);
-    }
-    let servers = connection.servers(options).await?;
-    if servers > 0 {
-        return Err(StoreError::Running { servers });
-    }
-    connection.undo(below.unwrap_or(0)).await?;
-    Ok(Some(found))
+    let newest = connection.undoable(options).await?.filter(|newest| newest.version == version);
+    let Some(newest) = newest else { return Ok(false) };
+    connection.undo(newest.below).await?;
+    Ok(true)
+}
+
+/// The newest migration that the database has, which no server uses.
+struct Undoable {
+    version: i64,
+    name: String,
+    /// The version before it; 0 for the first.
+    below: i64,
 }
 
 /// A connection of either database to migrate it by.
@@ -175,6 +194,35 @@ impl Migrating {
         on!(self, |connection, migrator| Ok(migrator.run_direct(None, connection, false).await?))
     }
 
+    async fn undoable(&mut self, options: &Options<'_>) -> Result<Option<Undoable>, StoreError> {
+        let status = self.status().await?;
+        let (found, known) = (status.found(), status.known());
+        if found > known {
+            return Err(StoreError::Newer { found, known });
+        }
+        let applied = || status.steps.iter().filter(|step| step.applied);
+        let Some(newest) = applied().find(|step| step.version == found) else { return Ok(None) };
+        let servers = self.servers(options).await?;
+        if servers > 0 {
+            return Err(StoreError::Running { servers });
+        }
+        let below = applied().map(|step| step.version).filter(|version| *version < found).max().unwrap_or(0);
+        Ok(Some(Undoable { version: found, name: newest.name.clone().unwrap_or_default(), below }))
+    }
+
+    async fn losses(&mut self, version: i64) -> Result<Vec<(String, u64)>, StoreError> {
+        on!(self, |connection, migrator| {
+            let mut losses = Vec::new();
+            for Loss { table, column } in dropped(migrator, version) {
+                let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+                let rows: i64 = sqlx::query_scalar(count).persistent(false).fetch_one(&mut *connection).await?;
+                let what = column.map_or_else(|| table.to_owned(), |column| format!("{table}.{column}"));
+                losses.push((what, unsigned(rows)));
+            }
+            Ok(losses)
+        })
+    }
+
     async fn undo(&mut self, target: i64) -> Result<(), StoreError> {
         on!(self, |connection, migrator| Ok(migrator.undo(connection, target).await?))
     }
@@ -220,6 +268,33 @@ fn steps(migrator: &Migrator, applied: &[AppliedMigration]) -> Vec<Step> {
     steps.extend(newer.map(|newer| Step { version: newer.version, name: None, applied: true }));
     steps.sort_by_key(|step| step.version);
     steps
+}
+
+/// A table that a migration drops on its way down, or one of its columns.
+#[derive(Debug, PartialEq, Eq)]
+struct Loss<'a> {
+    table: &'a str,
+    column: Option<&'a str>,
+}
+
+/// What the way down of a migration drops, in the order of its statements.
+fn dropped(migrator: &Migrator, version: i64) -> impl Iterator<Item = Loss<'_>> {
+    let is_down = move |known: &&Migration| known.version == version && known.migration_type.is_down_migration();
+    let statements = migrator.iter().filter(is_down).flat_map(|down| down.sql.as_str().split(';'));
+    statements.filter_map(loss)
+}
+
+fn loss(statement: &str) -> Option<Loss<'_>> {
+    let mut words =
+        statement.lines().filter(|line| !line.trim_start().starts_with("--")).flat_map(str::split_whitespace);
+    match [words.next()?, words.next()?, words.next()?] {
+        ["DROP", "TABLE", table] => Some(Loss { table, column: None }),
+        ["ALTER", "TABLE", table] => match [words.next()?, words.next()?, words.next()?] {
+            ["DROP", "COLUMN", column] => Some(Loss { table, column: Some(column) }),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Whether a server holds the data folder.

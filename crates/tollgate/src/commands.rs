@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod budgets;
 pub(crate) mod check;
+mod confirmation;
 pub(crate) mod copies;
 pub(crate) mod keys;
 pub(crate) mod leases;
@@ -12,16 +13,18 @@ pub(crate) mod mock;
 pub(crate) mod plans;
 pub(crate) mod serve;
 pub(crate) mod settings;
+pub(crate) mod setup_link;
+pub(crate) mod start;
 pub(crate) mod users;
 pub(crate) mod vault;
 
 use std::io::Write;
 
-use access::{Clock, Timestamp};
+use access::{Clock, KeyNo, Timestamp};
 use chrono::{DateTime, SecondsFormat};
 use config::load::{Flags, Loaded, Sources};
 use config::{Environment, Snapshot};
-use store::{Options, Store, UserRef};
+use store::{Options, Store, SubjectIds, UserRef};
 
 use crate::cli::Place;
 use crate::failure::{self, StartFault};
@@ -82,6 +85,11 @@ pub(crate) fn printable(text: &str) -> String {
         if c.is_control() || moves { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     shown
+}
+
+/// The last four digits of a key, behind its id; empty where the store does not know the key.
+pub(crate) fn last4(ids: &SubjectIds, key: KeyNo) -> String {
+    ids.key(key).map(|(_, last4)| format!(" (…{})", printable(last4))).unwrap_or_default()
 }
 
 /// A moment for people.

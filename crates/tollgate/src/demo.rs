@@ -9,11 +9,11 @@ use access::ApiKey;
 use anyhow::Context;
 use config::Snapshot;
 use serde::{Deserialize, Serialize};
-use store::{Email, NewKey, NewUser, Store, UserRef};
+use store::{Email, NewKey, NewUser, Store, StoreError, UserRef};
 
 use crate::failure::{self, StartFault};
 
-const FILE: &str = "demo-keys.json";
+pub(crate) const FILE: &str = "demo-keys.json";
 
 /// Name and plan of each.
 const USERS: [(&str, &str, &str); 3] = [
@@ -30,41 +30,66 @@ pub(crate) struct DemoKey {
     pub(crate) key: String,
 }
 
-/// Makes the demo users that are missing; answers their keys, in the order of the plans.
-pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<Vec<DemoKey>> {
+/// The demo users of a store.
+#[derive(Clone, Default)]
+pub(crate) struct Demo {
+    /// The keys that this data folder has, in the order of the plans.
+    pub(crate) keys: Vec<DemoKey>,
+    /// A user whose keys only the data folder of another server has.
+    pub(crate) elsewhere: Option<&'static str>,
+}
+
+/// Creates the demo users that are missing, and reads the keys of the others. Servers that share a store share its demo users:
+/// only the server that created a user has a key to show.
+pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<Demo> {
     let data = &snapshot.data;
     let path = data.join(FILE);
     let mut kept = read(&path)?;
     let plans = store.plans().await.map_err(|error| failure::of_store(snapshot, error))?;
-    let mut shown = Vec::new();
+    let mut demo = Demo::default();
     for (email, name, plan) in USERS {
         if !plans.iter().any(|known| known.name == plan) {
             continue;
         }
-        let key = match kept.iter().find(|kept| kept.email == email) {
-            Some(kept) => kept.clone(),
-            None => {
-                let key = ApiKey::generate(&snapshot.brand.key_prefix)?.expose().to_owned();
-                let made = DemoKey { email: email.to_owned(), plan: plan.to_owned(), key };
-                kept.push(made.clone());
-                // Written first: a key in the store that nobody can show would be of no use.
-                write(&path, &kept).map_err(|error| StartFault::unwritable(data, error))?;
-                made
-            }
-        };
-        ensure(store, name, &key).await?;
-        shown.push(key);
+        if let Some(key) = kept.iter().find(|kept| kept.email == email) {
+            let key = key.clone();
+            ensure(store, name, &key).await?;
+            demo.keys.push(key);
+            continue;
+        }
+        if store.is_shared() && store.find_user(&UserRef::Email(Email::parse(email)?)).await?.is_some() {
+            demo.elsewhere = Some(email);
+            continue;
+        }
+        let key = ApiKey::generate(&snapshot.brand.key_prefix)?.expose().to_owned();
+        let key = DemoKey { email: email.to_owned(), plan: plan.to_owned(), key };
+        kept.push(key.clone());
+        let unwritable = |error| StartFault::unwritable(data, error);
+        // Written first: a key in the store that nobody can show would be of no use.
+        write(&path, &kept).map_err(unwritable)?;
+        if ensure(store, name, &key).await? {
+            demo.keys.push(key);
+        } else {
+            kept.pop();
+            write(&path, &kept).map_err(unwritable)?;
+            demo.elsewhere = Some(email);
+        }
     }
-    Ok(shown)
+    Ok(demo)
 }
 
-async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<()> {
+/// Creates the user and its key where they are missing; `false` where another server has created the user meanwhile.
+async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<bool> {
     let email = Email::parse(&demo.email)?;
     let user = match store.find_user(&UserRef::Email(email.clone())).await? {
         Some(user) => user,
         None => {
             let new = NewUser { demo: true, ..NewUser::member(email, name, demo.plan.clone()) };
-            store.create_user(&store::Actor::SYSTEM, new).await?
+            match store.create_user(&store::Actor::SYSTEM, new).await {
+                Ok(user) => user,
+                Err(StoreError::EmailTaken) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
         }
     };
     let key = ApiKey::parse(&demo.key)
@@ -72,7 +97,7 @@ async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<()>
     if matches!(store.find_principal(key.hash()).await?, Err(access::NotFound::Unknown)) {
         store.create_key(&store::Actor::SYSTEM, NewKey::of(user.id, "demo", &key)).await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 fn read(path: &PathBuf) -> anyhow::Result<Vec<DemoKey>> {

@@ -52,6 +52,15 @@ pub(crate) enum StartFault {
          link with --link"
     )]
     PasswordMissing,
+    #[error(
+        "confirmation_missing: nothing was changed. There is no terminal to ask for confirmation: repeat the command with --yes"
+    )]
+    ConfirmationMissing,
+    #[error(
+        "admin_exists: an admin with a password exists: `tollgate users list` lists users, and `tollgate users password --link` \
+         prints a link to choose another password"
+    )]
+    AdminExists,
     #[error("backup_unwritable: {} cannot be made: name a file that is not there yet, in a folder that this user may write", file.display())]
     BackupUnwritable { file: PathBuf, source: io::Error },
     #[error("no_backup: {} is no file that `tollgate backup` made", file.display())]

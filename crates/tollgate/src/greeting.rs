@@ -3,11 +3,10 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use access::Secret;
 use config::Snapshot;
 
-use crate::demo::DemoKey;
-use crate::link;
+use crate::demo::{self, Demo, DemoKey};
+use crate::link::{self, Setup};
 
 /// What is shown before any log line.
 pub(crate) struct Greeting<'a> {
@@ -15,9 +14,11 @@ pub(crate) struct Greeting<'a> {
     pub(crate) proxy: &'a [SocketAddr],
     pub(crate) control: SocketAddr,
     pub(crate) mock: Option<SocketAddr>,
-    pub(crate) demo: &'a [DemoKey],
-    /// Makes the first admin; `None` where there is one.
-    pub(crate) first_admin: Option<&'a Secret>,
+    pub(crate) demo: &'a Demo,
+    /// How the first admin is created; `None` where one exists.
+    pub(crate) setup: Option<&'a Setup>,
+    /// Whether the control API is served, and not only its probes.
+    pub(crate) serves_api: bool,
 }
 
 impl Greeting<'_> {
@@ -43,22 +44,39 @@ impl Greeting<'_> {
         if !self.proxy.is_empty() {
             self.write_providers(out)?;
         }
-        if let Some(link) = self.first_admin {
-            writeln!(
-                out,
-                "\nThere is no admin yet. Whoever opens this link first becomes one (shown only now; it holds"
-            )?;
-            writeln!(out, "for {}, or until the next start):", link::LIVES_FOR)?;
-            writeln!(out, "  {}", link.expose())?;
-        }
-        if let [first, ..] = self.demo {
-            writeln!(out, "\nDemo keys (kept in {}):", self.snapshot.data.join("demo-keys.json").display())?;
-            for demo in self.demo {
-                writeln!(out, "  {:<9} {}", demo.plan, demo.key)?;
-            }
-            self.write_first_call(out, first)?;
-        }
+        self.write_setup(out)?;
+        self.write_demo(out)?;
         writeln!(out)
+    }
+
+    fn write_setup(&self, out: &mut String) -> std::fmt::Result {
+        match self.setup {
+            None => Ok(()),
+            Some(Setup::Link(link)) => {
+                writeln!(out, "\nThere is no admin yet. Whoever opens this link first becomes one. It is shown")?;
+                writeln!(out, "only now, and expires after {} or with the next such link:", link::LIVES_FOR)?;
+                writeln!(out, "  {}", link.expose())
+            }
+            Some(Setup::Command(command)) => {
+                writeln!(out, "\nThere is no admin yet. This command prints a link that creates one:")?;
+                writeln!(out, "  {command}")
+            }
+        }
+    }
+
+    fn write_demo(&self, out: &mut String) -> std::fmt::Result {
+        let Demo { keys, elsewhere } = self.demo;
+        if let Some(email) = elsewhere {
+            writeln!(out, "\nDemo users exist in this store. Their keys are in {}, in the", demo::FILE)?;
+            writeln!(out, "data folder of the server that created them. To create another key:")?;
+            writeln!(out, "  tollgate keys create --user {email}")?;
+        }
+        let Some(first) = keys.first() else { return Ok(()) };
+        writeln!(out, "\nDemo keys (kept in {}):", self.snapshot.data.join(demo::FILE).display())?;
+        for demo in keys {
+            writeln!(out, "  {:<9} {}", demo.plan, demo.key)?;
+        }
+        self.write_first_call(out, first)
     }
 
     fn write_providers(&self, out: &mut String) -> std::fmt::Result {
@@ -70,25 +88,33 @@ impl Greeting<'_> {
         match (self.mock, names.is_empty()) {
             (None, _) => Ok(()),
             (Some(address), true) => {
-                writeln!(
-                    out,
-                    "  LLM      a mock answers (http://{address}): no call leaves this machine or costs money;"
-                )?;
-                writeln!(out, "           set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY, and it is real")
+                writeln!(out, "  LLM      a mock provider (http://{address}): calls cost no money;")?;
+                writeln!(out, "           OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY enables another")
             }
             (Some(address), false) => writeln!(out, "  mock     model `mock` (http://{address})"),
         }
     }
 
+    /// An LLM call where LLM calls are served, and otherwise a call to the control API.
     fn write_first_call(&self, out: &mut String, first: &DemoKey) -> std::fmt::Result {
-        let Some(proxy) = self.proxy.first() else { return Ok(()) };
-        let (path, body) = self.first_call();
-        let prefix = self.snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
-        writeln!(out, "\nA first call, which streams:\n")?;
-        writeln!(out, "  curl -N 'http://{proxy}{prefix}{path}' \\")?;
-        writeln!(out, "    -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' \\", first.key)?;
-        writeln!(out, "    -d '{body}'")?;
-        writeln!(out, "\nWhat it used: http://{}/api/usage/today, with the same Authorization header", self.control)
+        let (usage, key) = (format!("http://{}/api/usage/today", self.control), &first.key);
+        let has_provider = self.mock.is_some() || !self.snapshot.providers.is_empty();
+        if let (Some(proxy), Some(ai), true) = (self.proxy.first(), &self.snapshot.ai, has_provider) {
+            let (path, body) = self.first_call();
+            writeln!(out, "\nA first call, which streams:\n")?;
+            writeln!(out, "  curl -N 'http://{proxy}{}{path}' \\", ai.prefix)?;
+            writeln!(out, "    -H 'Authorization: Bearer {key}' \\")?;
+            writeln!(out, "    -H 'Content-Type: application/json' \\")?;
+            writeln!(out, "    -d '{body}'")?;
+            if self.serves_api {
+                writeln!(out, "\nWhat it used, with the same Authorization header:\n  {usage}")?;
+            }
+        } else if self.serves_api {
+            writeln!(out, "\nA first call, which shows what the key has used today:\n")?;
+            writeln!(out, "  curl '{usage}' \\")?;
+            writeln!(out, "    -H 'Authorization: Bearer {key}'")?;
+        }
+        Ok(())
     }
 
     /// Path and body of a call that some provider answers.
@@ -114,6 +140,55 @@ impl Greeting<'_> {
                 ),
                 r#"{"contents":[{"parts":[{"text":"Hello"}]}]}"#.to_owned(),
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::Secret;
+    use config::Environment;
+    use config::load::{Flags, Sources};
+
+    use super::*;
+
+    fn snapshot(yaml: &str) -> Snapshot {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tollgate.yaml");
+        std::fs::write(&file, yaml).unwrap();
+        let environment = &Environment::default();
+        config::load(Sources { file: Some(&file), environment, flags: Flags::default() }).unwrap().snapshot
+    }
+
+    fn text(snapshot: &Snapshot, setup: Option<&Setup>, serves_api: bool) -> String {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let mock = snapshot.mock.on.then_some(address);
+        let keys = vec![DemoKey { email: "a@b.invalid".to_owned(), plan: "pro".to_owned(), key: "KEY".to_owned() }];
+        let demo = &Demo { keys, elsewhere: Some("demo@tollgate.invalid") };
+        let (proxy, control) = (&[address][..], SocketAddr::from(([127, 0, 0, 1], 8787)));
+        Greeting { snapshot, proxy, control, mock, demo, setup, serves_api }.text()
+    }
+
+    #[test]
+    fn the_first_call_is_one_that_is_served() {
+        let llm = text(&snapshot("{}"), None, true);
+        assert!(llm.contains("curl -N 'http://127.0.0.1:8080/v1/chat/completions'"), "{llm}");
+        let none = text(&snapshot("ai: {enabled: false}"), None, true);
+        assert!(!none.contains("8080/v1") && !none.contains("LLM"), "{none}");
+        assert!(none.contains("curl 'http://127.0.0.1:8787/api/usage/today'"), "{none}");
+        // A process that serves probes alone names no call to the control API.
+        let probes = text(&snapshot("ai: {enabled: false}"), None, false);
+        assert!(!probes.contains("curl") && !probes.contains("/api/"), "{probes}");
+    }
+
+    #[test]
+    fn lines_fit_80_columns() {
+        let link = Setup::Link(Secret::new("http://localhost:8787/link#tgl_x".to_owned()));
+        for setup in [&link, &Setup::Command("tollgate setup-link".to_owned())] {
+            let shown = text(&snapshot("{}"), Some(setup), true);
+            let long = shown.lines().find(|line| line.chars().count() > 80 && !line.contains("-d '"));
+            assert_eq!(long, None, "{shown}");
+            assert_eq!(shown.contains("tgl_"), matches!(setup, Setup::Link(_)), "{shown}");
         }
     }
 }

@@ -8,10 +8,20 @@ use access::{Clock, Secret, TicketHash, Timestamp};
 use config::Snapshot;
 use store::{Actor, NewLink, Purpose, Store, StoreError};
 
+use crate::cli::Place;
+
 /// How long a link of a command, or of the start, opens something.
 const LIVES: Duration = Duration::from_secs(86_400);
 /// The same for people.
 pub(crate) const LIVES_FOR: &str = "24 hours";
+
+/// How the operator creates the first admin.
+pub(crate) enum Setup {
+    /// With this link, which a terminal shows.
+    Link(Secret),
+    /// With the link that this command prints: other outputs are collected in logs, which more people read.
+    Command(String),
+}
 
 /// A link that nobody knows of yet.
 pub(crate) struct Drawn {
@@ -43,7 +53,29 @@ impl Drawn {
     }
 }
 
-/// A link to become the first admin, while there is none; those of earlier starts open nothing any more.
+/// The command that prints the link of a server on `control`, with the flags that name its store.
+pub(crate) fn setup_command(place: &Place, control: Option<SocketAddr>) -> String {
+    let mut command = "tollgate setup-link".to_owned();
+    let Place { config, env_file, data } = place;
+    let files = [("--config", config), ("--env-file", env_file), ("--data", data)];
+    let files = files.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?.display().to_string())));
+    for (flag, value) in files.chain(control.map(|address| ("--addr", address.to_string()))) {
+        command.push_str(&format!(" {flag} {}", quoted(&value)));
+    }
+    command
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+=,[]".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// A link to become the first admin, while there is none; earlier links of this kind expire.
 pub(crate) async fn to_become_the_first_admin(
     store: &Store,
     snapshot: &Snapshot,
@@ -69,4 +101,24 @@ pub(crate) enum FirstAdmin {
     Store(#[from] StoreError),
     #[error(transparent)]
     Ticket(#[from] TicketError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_setup_command_has_the_flags_of_the_server() {
+        let place = |config: Option<&str>, data: Option<&str>| Place {
+            config: config.map(Into::into),
+            env_file: None,
+            data: data.map(Into::into),
+        };
+        assert_eq!(setup_command(&place(None, None), None), "tollgate setup-link");
+        let control = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
+        assert_eq!(
+            setup_command(&place(Some("/etc/gate.yaml"), Some("it's here")), control),
+            r"tollgate setup-link --config /etc/gate.yaml --data 'it'\''s here' --addr 127.0.0.1:9"
+        );
+    }
 }

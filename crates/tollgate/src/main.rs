@@ -26,13 +26,17 @@ fn main() -> ExitCode {
     // Two TLS providers in one build would make rustls ask; there is one, and it is named all the same. The error says
     // that it was named already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let done = match cli::Cli::parse().command {
+    let Some(command) = cli::Cli::parse().command else {
+        return commands::start::run().unwrap_or_else(|error| failure::report(&error));
+    };
+    let done = match command {
         cli::Command::Serve(args) => commands::serve::run(&args),
         cli::Command::Check(args) => commands::check::run(&args),
         cli::Command::Config(args) => commands::settings::run(&args),
         cli::Command::Plans(args) => commands::plans::run(&args),
         cli::Command::Budgets(args) => commands::budgets::run(&args),
         cli::Command::Users(args) => commands::users::run(&args),
+        cli::Command::SetupLink(args) => commands::setup_link::run(&args),
         cli::Command::Keys(args) => commands::keys::run(&args),
         cli::Command::Leases(args) => commands::leases::run(&args),
         cli::Command::Limits(args) => commands::limits::run(&args),

@@ -1,11 +1,11 @@
-//! Passwords, as people type them and as scripts hand them over.
+//! Passwords and consent, as people type them and as scripts pass them.
 
 use std::io::{self, BufRead, IsTerminal, Read, Stdin};
 
 use access::Secret;
 use access::password::Password;
 use anyhow::{Context, bail};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::sync::oneshot;
 
 use crate::signals::Signals;
@@ -20,13 +20,19 @@ pub(crate) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// The columns of the terminal that shows stdout; `None` where it is none.
+pub(crate) fn width() -> Option<usize> {
+    let size = tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// Asks for a password twice, without showing it; `None` where nothing was typed.
 pub(crate) async fn ask_password(prompt: &str) -> anyhow::Result<Option<Password>> {
     let mut signals = Signals::listen()?;
     let quiet = Quiet::begin()?;
     let asked = async {
         for _ in 0..TRIES_MAX {
-            let first = ask(prompt).await?;
+            let first = ask_unseen(prompt).await?;
             if first.is_empty() {
                 return Ok(None);
             }
@@ -37,7 +43,7 @@ pub(crate) async fn ask_password(prompt: &str) -> anyhow::Result<Option<Password
                     continue;
                 }
             };
-            if ask("Again: ").await? == first {
+            if ask_unseen("Again: ").await? == first {
                 return Ok(Some(chosen));
             }
             show("the two are not the same\n");
@@ -51,6 +57,16 @@ pub(crate) async fn ask_password(prompt: &str) -> anyhow::Result<Option<Password
     };
     drop(quiet);
     done
+}
+
+/// Asks a question; only the answer `yes` agrees.
+pub(crate) async fn agrees(question: &str) -> anyhow::Result<bool> {
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        biased;
+        _ = signals.next() => Err(anyhow::anyhow!("interrupted: nothing was changed")),
+        line = ask(question) => Ok(line?.expose().trim() == "yes"),
+    }
 }
 
 /// The password on stdin: one line.
@@ -82,8 +98,12 @@ async fn ask(prompt: &str) -> anyhow::Result<Secret> {
         // An error means that nobody waits.
         let _ = told.send(read.map(|_| Secret::new(text.expose().trim_end_matches(['\r', '\n']).to_owned())));
     })?;
-    let line = line.await.context("the terminal is gone")?.context("the terminal cannot be read")?;
-    // What ended the line was not shown either.
+    line.await.context("the terminal is gone")?.context("the terminal cannot be read")
+}
+
+/// The same of a terminal that does not show what is typed, nor the end of the line.
+async fn ask_unseen(prompt: &str) -> anyhow::Result<Secret> {
+    let line = ask(prompt).await?;
     show("\n");
     Ok(line)
 }

@@ -8,22 +8,23 @@ mod limits;
 mod parts;
 mod shutdown;
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Revision, Secret};
+use access::Revision;
 use config::load::{Loaded, Note};
 use config::{Live, Snapshot};
 use telemetry::logs::Dropped;
 use telemetry::{Board, Metrics};
 
-use crate::cli::Role;
+use crate::cli::{Place, Role};
 use crate::commands::say;
 use crate::failure::{self, StartFault};
 use crate::greeting::Greeting;
-use crate::link::{self, FirstAdmin};
+use crate::link::{self, FirstAdmin, Setup};
 use crate::lock::Lock;
 use crate::secrets::Found;
 use crate::signals::Signals;
@@ -45,6 +46,10 @@ pub(crate) struct Wish {
     pub(crate) secrets: Found,
     /// Counts the log lines that stderr did not take.
     pub(crate) dropped: Dropped,
+    /// The flags that name the configuration and the data folder.
+    pub(crate) place: Place,
+    /// Whether a flag sets the control API's address.
+    pub(crate) has_addr: bool,
 }
 
 /// Builds, serves until a signal comes, drains. A signal during the start ends it there: what it leaves half done, the
@@ -82,14 +87,15 @@ async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<En
         snapshot.listen.clone_from(&addresses.proxy);
     }
     lock.sign(&addresses.to_string()).map_err(|error| StartFault::unwritable(&snapshot.data, error))?;
-    let first_admin = first_admin(&snapshot, &wish, &kept, addresses.control).await?;
+    let setup = setup(&snapshot, &wish, &kept, addresses.control).await?;
     let greeting = Greeting {
         snapshot: &snapshot,
         proxy: &addresses.proxy,
         control: addresses.control,
         mock,
         demo: &kept.demo,
-        first_admin: first_admin.as_ref(),
+        setup: setup.as_ref(),
+        serves_api: wish.role != Role::Proxy,
     };
     let text = greeting.text();
     // Off this thread, which hears signals: who reads stdout may have stopped.
@@ -106,18 +112,20 @@ async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<En
     Ok(ending)
 }
 
-/// The link that makes the first admin, where there is none and this process has the API that it opens on.
-async fn first_admin(
-    snapshot: &Snapshot,
-    wish: &Wish,
-    kept: &Kept,
-    control: SocketAddr,
-) -> anyhow::Result<Option<Secret>> {
+/// How the first admin is created, if none exists and this process serves the API on which a link opens. Only a terminal
+/// gets the link itself.
+async fn setup(snapshot: &Snapshot, wish: &Wish, kept: &Kept, control: SocketAddr) -> anyhow::Result<Option<Setup>> {
     if wish.role == Role::Proxy {
         return Ok(None);
     }
-    match link::to_become_the_first_admin(kept.node.store(), snapshot, control).await {
-        Ok(link) => Ok(link),
+    let store = kept.node.store();
+    if !std::io::stdout().is_terminal() {
+        let has_admin = store.has_admin().await.map_err(|error| failure::of_store(snapshot, error))?;
+        let command = || Setup::Command(link::setup_command(&wish.place, wish.has_addr.then_some(control)));
+        return Ok((!has_admin).then(command));
+    }
+    match link::to_become_the_first_admin(store, snapshot, control).await {
+        Ok(link) => Ok(link.map(Setup::Link)),
         Err(FirstAdmin::Store(error)) => Err(failure::of_store(snapshot, error).into()),
         Err(error) => Err(error.into()),
     }

@@ -179,22 +179,36 @@ async fn the_last_admin_stays() {
     assert!(told.contains("admin") && told.contains("member"), "{told}");
 }
 
+/// Runs the command that a start printed, whose output is no terminal; the link that it prints.
+async fn set_up(gateway: &Gateway) -> String {
+    let stdout = gateway.stdout();
+    let command = stdout.lines().find_map(|line| line.strip_prefix("  tollgate setup-link")).unwrap_or_default();
+    let words: Vec<&str> = ["setup-link"].into_iter().chain(command.split_whitespace()).collect();
+    let output = commands::run(gateway.folder(), &words).await;
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    link(&String::from_utf8_lossy(&output.stdout)).to_owned()
+}
+
 #[tokio::test]
-async fn each_start_prints_a_link_until_there_is_an_admin() {
+async fn each_start_prints_the_command_for_a_link_until_there_is_an_admin() {
     let gateway = Gateway::start(Setup::mocked()).await;
-    let first = link(&gateway.stdout()).to_owned();
+    assert_eq!(number(gateway.folder(), LINKS).await, 0, "no link before somebody asks for it");
+    let first = set_up(&gateway).await;
+    assert!(!gateway.stdout().contains("tgl_"), "{}", gateway.stdout());
     assert!(first.starts_with(&format!("http://{}/link#", gateway.control)), "{first}");
     assert!(!gateway.stderr().contains("tgl_"), "{}", gateway.stderr());
     let public = Setup::mocked().section("public_url", "{control: \"https://gate.example.com\"}");
     let gateway = Gateway::start_in(gateway.stop().await.folder, public).await;
-    let second = link(&gateway.stdout()).to_owned();
+    let second = set_up(&gateway).await;
     assert!(second.starts_with("https://gate.example.com/link#") && second != first, "{second}");
     assert_eq!(number(gateway.folder(), LINKS).await, 2);
-    assert_eq!(number(gateway.folder(), OPEN_LINKS).await, 1, "the link of the start before is taken back");
+    assert_eq!(number(gateway.folder(), OPEN_LINKS).await, 1, "the link before is taken back");
     let create = ["users", "create", "--email", ROOT, "--plan", "open", "--admin", "--password-stdin"];
     must(gateway.folder(), &create, PASSWORD).await;
     let gateway = Gateway::start_in(gateway.stop().await.folder, Setup::mocked()).await;
     assert!(!gateway.stdout().contains("admin"), "{}", gateway.stdout());
+    let told = refused(gateway.folder(), &["setup-link"], b"").await;
+    assert!(told.contains("admin_exists"), "{told}");
     assert_eq!(number(gateway.folder(), LINKS).await, 2);
 }
 
@@ -202,7 +216,7 @@ async fn each_start_prints_a_link_until_there_is_an_admin() {
 #[tokio::test]
 async fn the_link_of_the_first_start_leads_to_an_admins_session() {
     let gateway = Gateway::start(Setup::mocked()).await;
-    let printed = link(&gateway.stdout()).to_owned();
+    let printed = set_up(&gateway).await;
     let token = printed.split_once('#').unwrap().1;
     // The page is on this server, and has what follows the `#` from the browser alone.
     assert!(printed.starts_with(&format!("http://{}/", gateway.control)), "{printed}");
@@ -226,11 +240,19 @@ async fn the_link_of_the_first_start_leads_to_an_admins_session() {
 }
 
 #[tokio::test]
-async fn a_demo_prints_it_too() {
-    let gateway = Gateway::start(Setup::bare().flag("--demo")).await;
-    let stdout = gateway.stdout();
-    let (admin, keys) = (stdout.find("There is no admin"), stdout.find("Demo keys"));
-    assert!(link(&stdout).contains("tgl_") && admin.is_some() && admin < keys, "{stdout}");
+async fn a_start_on_a_terminal_prints_the_link_itself() {
+    let folder = Folder::new();
+    let data = folder.data().display().to_string();
+    let words = ["serve", "--demo", "--listen", "127.0.0.1:0", "--addr", "127.0.0.1:0", "--data", data.as_str()];
+    let mut terminal = Terminal::run(&folder, &words);
+    terminal.sees("listening", 1).await;
+    let shown = terminal.shown();
+    let (admin, keys) = (shown.find("There is no admin"), shown.find("Demo keys"));
+    assert!(link(&shown).contains("tgl_") && admin.is_some() && admin < keys, "{shown}");
+    assert!(!shown.contains("setup-link"), "{shown}");
+    terminal.interrupts();
+    assert_eq!(terminal.ends().await, Some(0), "{}", terminal.shown());
+    assert_eq!(number(&folder, OPEN_LINKS).await, 1);
 }
 
 #[tokio::test]

@@ -167,8 +167,8 @@ async fn who_may_sign_up_is_configured_and_a_taken_address_is_not_told() {
 #[tokio::test]
 async fn one_time_links_make_the_first_admin_and_choose_passwords() {
     let gateway = open("closed").await;
-    let stdout = gateway.stdout();
-    let token = stdout.split_once("/link#").unwrap().1.split_whitespace().next().unwrap().to_owned();
+    let printed = crate::audit::must(gateway.folder(), &["setup-link"]).await;
+    let token = printed.split_once("/link#").unwrap().1.split_whitespace().next().unwrap().to_owned();
     let checked = post(&gateway, "/api/auth/link/check", &json!({"token": token})).await.expect(200).json();
     assert_eq!(checked["kind"], "first_admin");
     let chosen = json!({"token": token, "password": PASSWORD, "name": "Root", "email": ROOT});

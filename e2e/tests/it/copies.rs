@@ -93,7 +93,12 @@ async fn a_backup_is_restored_and_says_what_it_brings_back() {
         assert!(told.contains("replaces_files_only"), "{told}");
         return;
     }
-    let restored = must(&folder, &["restore", &file, "--data", &data, "--replace"]).await;
+    let output = commands::run(&folder, &["restore", &file, "--data", &data, "--replace"]).await;
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(!output.status.success() && told.contains("confirmation_missing"), "{told}");
+    assert!(told.contains("(users: 1, keys: 1, recorded requests: 2)"), "{told}");
+    assert_eq!(store::number(&folder, "SELECT count(*) FROM usage_events").await, 2);
+    let restored = must(&folder, &["restore", &file, "--data", &data, "--replace", "--yes"]).await;
     assert_eq!(sums(&restored), sums(&written));
     for told in ["1 revoked keys open again", "0 suspended users are active", "1 credits of today", "signed out"] {
         assert!(restored.contains(told), "{told}: {restored}");
@@ -127,7 +132,7 @@ async fn a_store_that_is_damaged_or_newer_is_replaced() {
     let data = folder.data().display().to_string();
     let file = folder.path().join("backup").display().to_string();
     must(&folder, &["backup", &file, "--data", &data]).await;
-    let restore = ["restore", &file, "--data", &data, "--replace"];
+    let restore = ["restore", &file, "--data", &data, "--replace", "--yes"];
     std::fs::write(folder.data().join("tollgate.db"), "no database, but a text that is long enough to be one").unwrap();
     let told = must(&folder, &restore).await;
     assert!(told.contains("could not be compared with it. store_damaged"), "{told}");

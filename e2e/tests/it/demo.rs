@@ -3,11 +3,13 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use e2e::database::Database;
 use e2e::setup::Folder;
 use e2e::{Call, Gateway, Setup, commands, keys_in};
 use tokio::process::Command;
 
 use crate::bodies::{CHAT, Format};
+use crate::store;
 
 fn demo() -> Setup {
     Setup::bare().flag("--demo")
@@ -125,4 +127,35 @@ async fn brand_is_shown_and_its_prefix_stands_before_its_keys() {
     let keys = keys_in(&stdout);
     assert!(stdout.contains("Codexible") && keys.iter().all(|key| key.starts_with("codexible_")), "{stdout}");
     gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&keys[0])).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_printed_call_works_without_llm_endpoints() {
+    let gateway = Gateway::start(demo().section("ai", "{enabled: false}")).await;
+    let stdout = gateway.stdout();
+    let command = printed_curl(&stdout);
+    assert!(command.contains(&gateway.control.to_string()) && !stdout.contains("chat/completions"), "{stdout}");
+    let usage: serde_json::Value = serde_json::from_str(&shell(&command).await).unwrap();
+    assert_eq!(usage["requests"], 0, "{usage}");
+}
+
+#[tokio::test]
+async fn servers_on_one_database_share_three_demo_keys() {
+    let folder = Folder::on_postgres(Database::new());
+    let beside = folder.beside();
+    let first = Gateway::start_in(folder, demo()).await;
+    let keys = keys_in(&first.stdout());
+    assert_eq!(keys.len(), 3);
+    let second = Gateway::start_in(beside, demo()).await;
+    let stdout = second.stdout();
+    assert_eq!(keys_in(&stdout), Vec::<String>::new());
+    assert!(stdout.contains("demo-keys.json") && stdout.contains("tollgate keys create --user"), "{stdout}");
+    assert_eq!(store::number(second.folder(), "SELECT count(*) FROM api_keys").await, 3);
+    second.validate(&keys[0]).await;
+    // A restart changes nothing on either.
+    let second = Gateway::start_in(second.stop().await.folder, demo()).await;
+    assert_eq!(keys_in(&second.stdout()), Vec::<String>::new());
+    let first = Gateway::start_in(first.stop().await.folder, demo()).await;
+    assert_eq!(keys_in(&first.stdout()), keys);
+    assert_eq!(store::number(first.folder(), "SELECT count(*) FROM api_keys").await, 3);
 }

@@ -31,6 +31,10 @@ async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
     let account = gateway.account("paid").await;
     must(folder, &["budgets", "set", "--user", &account.email, "--tokens", "1000", "--per", "day"]).await;
     must(folder, &["keys", "create", "--user", &account.email, "--label", "small", "--credits-per-day", "7"]).await;
+    let small = must(folder, &["keys", "list", "--user", &account.email]).await;
+    let small = small.lines().find(|line| line.ends_with("  small")).unwrap();
+    let (id, last4) = (small.split_whitespace().next().unwrap(), &small[small.find('…').unwrap()..][..7]);
+    must(folder, &["budgets", "set", "--key", id, "--tokens", "9", "--per", "day"]).await;
     let told = limits(folder, &["--config", "tollgate.yaml", "--workers", "3"]).await;
     let topology = &told["topology"];
     assert_eq!(
@@ -48,6 +52,7 @@ async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
         ("5 USD a month", "each user on plan paid".to_owned()),
         ("50 USD a day", "everybody together".to_owned()),
         ("1000 tokens a day", format!("user {}", account.email)),
+        ("9 tokens a day", format!("key {id} ({last4}) small")),
     ] {
         let line = find(&told, limit, &whose);
         // What a provider counts beyond the bound is known afterwards.
@@ -55,12 +60,14 @@ async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
     }
     find(&told, "7 credits a day", "the largest of 1 keys with their own");
     let text = must(folder, &["limits", "--config", "tollgate.yaml"]).await;
-    assert!(
-        text.contains(
-            "\n100 credits a day, each user on plan paid\n  overshoot 0 credits: a request's price is taken whole"
-        ),
-        "{text}"
-    );
+    let row = text.lines().find(|line| line.starts_with("100 credits a day ")).unwrap_or_else(|| panic!("{text}"));
+    let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    let [_, overshoot, stranded, notes, whose] = cells[..] else { panic!("{cells:?}") };
+    assert_eq!((overshoot, stranded, whose), ("0 credits", "0 credits", "each user on plan paid"));
+    let note = notes.split(',').next().unwrap();
+    assert!(text.contains(&format!("\n{note:>2}  a request's price is taken whole before it goes out\n")), "{text}");
+    let header = text.lines().find(|line| line.starts_with("LIMIT ")).unwrap();
+    assert_eq!(header.find("APPLIES TO"), row.find("each user"), "{text}");
 }
 
 #[tokio::test]

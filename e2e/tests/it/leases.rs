@@ -175,10 +175,13 @@ async fn what_a_dead_node_was_lent_is_shown_and_reclaimed() {
     rows.execute(long_ago, long_ago).await;
     let listed: Value = serde_json::from_str(&must(one.folder(), &["leases", "list", "--json"]).await).unwrap();
     assert_eq!((&listed[0]["granted"], &listed[0]["stranded"]), (&json!(30), &json!(true)), "{listed}");
+    let users = must(one.folder(), &["users", "list"]).await;
+    let id = users.split_whitespace().next().unwrap();
+    assert_eq!((&listed[0]["subject"], &listed[0]["subject_id"]), (&json!("user"), &json!(id)), "{listed}");
     let stranded = "tollgate_lease_stranded_amount{measure=\"credits\"} 20";
     eventually("what is stranded is told", async || one.metrics().await.contains(stranded).then_some(())).await;
     let told = must(one.folder(), &["leases", "reclaim"]).await;
-    assert!(told.contains("reclaimed 20 of credits of user"), "{told}");
+    assert!(told.contains(&format!("reclaimed 20 of credits of user {id} in the day of ")), "{told}");
     assert_eq!(rows.number("SELECT count(*) FROM audit_log WHERE action = 'lease.reclaim'").await, 1);
     assert_eq!(spend([&one, &other], &key).await, QUOTA - 10);
 }

@@ -1,6 +1,7 @@
 //! `tollgate migrate up|down|status`, on the database that the suite runs on.
 
 use e2e::setup::Folder;
+use e2e::terminal::Terminal;
 use e2e::{Gateway, Setup, commands};
 
 use crate::store;
@@ -8,7 +9,8 @@ use crate::store;
 /// `tollgate migrate WHAT` in this folder: whether it worked, and what it said.
 async fn migrate(folder: &Folder, what: &str) -> (bool, String) {
     let data = folder.data().display().to_string();
-    let output = commands::run(folder, &["migrate", what, "--data", &data]).await;
+    let words: Vec<&str> = what.split(' ').collect();
+    let output = commands::run(folder, &[&["migrate"], &words[..], &["--data", &data]].concat()).await;
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
@@ -57,8 +59,9 @@ async fn down_is_refused_while_a_server_runs_and_goes_back_when_it_has_ended() {
     works(gateway.folder(), "up", &["nothing was to be done"]).await;
     works(gateway.folder(), "status", &["up to date"]).await;
     gateway.validate(&key).await;
+    refused(gateway.folder(), "down --yes", "store_in_use").await;
     let folder = gateway.stop().await.folder;
-    works(&folder, "down", &["0001 undone"]).await;
+    works(&folder, "down --yes", &["api_keys ", "0001 undone"]).await;
     works(&folder, "down", &["nothing was to be undone"]).await;
     works(&folder, "status", &["0001  missing"]).await;
     // The next server makes the tables again, empty.
@@ -71,5 +74,36 @@ async fn down_is_refused_while_a_server_runs_and_goes_back_when_it_has_ended() {
 async fn server_that_crashed_does_not_keep_a_database_from_going_back() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let folder = gateway.crash().folder;
-    works(&folder, "down", &["0001 undone"]).await;
+    works(&folder, "down --yes", &["0001 undone"]).await;
+}
+
+#[tokio::test]
+async fn down_names_what_it_deletes_and_changes_nothing_unless_it_is_confirmed() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    let folder = gateway.stop().await.folder;
+    let (done, said) = migrate(&folder, "down").await;
+    assert!(!done && said.contains("confirmation_missing: ") && said.contains("--yes"), "{said}");
+    let row = |table: &str| said.lines().find(|line| line.trim_start().starts_with(table)).map(str::to_owned);
+    for table in ["users ", "api_keys "] {
+        assert!(row(table).is_some_and(|row| row.ends_with(" 1")), "{table}: {said}");
+    }
+    let data = folder.data().display().to_string();
+    let words = ["migrate", "down", "--data", data.as_str()];
+    for typed in ["y", "", "no"] {
+        let mut terminal = Terminal::run(&folder, &words);
+        terminal.sees("Type yes to continue: ", 1).await;
+        assert!(terminal.shown().contains("api_keys ") && terminal.echoes(), "{}", terminal.shown());
+        terminal.types(typed);
+        assert_eq!(terminal.ends().await, Some(1), "{typed:?}: {}", terminal.shown());
+    }
+    assert_eq!(store::number(&folder, "SELECT count(*) FROM api_keys").await, 1);
+    let gateway = Gateway::start_in(folder, Setup::mocked()).await;
+    gateway.validate(&key).await;
+    let folder = gateway.stop().await.folder;
+    let mut terminal = Terminal::run(&folder, &words);
+    terminal.sees("Type yes to continue: ", 1).await;
+    terminal.types("yes");
+    terminal.sees("0001 undone", 1).await;
+    assert_eq!(terminal.ends().await, Some(0), "{}", terminal.shown());
 }

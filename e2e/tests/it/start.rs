@@ -1,5 +1,6 @@
 //! Starts that fail say what is wrong, where, and what to do; starts that succeed say what they started.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use e2e::setup::Folder;
@@ -197,6 +198,40 @@ async fn help_has_examples() {
     let output = commands::run(&folder, &["serve", "--no-such-flag"]).await;
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "asking for help leaves nothing");
+}
+
+#[tokio::test]
+async fn tollgate_alone_explains_how_to_start_and_serves_where_there_is_something_to_serve() {
+    let folder = Folder::on_sqlite();
+    let output = commands::run(&folder, &[] as &[&str]).await;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && told.contains("tollgate serve --demo") && told.contains("tollgate.yaml"),
+        "{told}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "an explanation leaves nothing");
+    // A configuration, then a data folder without one.
+    let address = "listen: \"127.0.0.1:0\"\ncontrol: {listen: \"127.0.0.1:0\"}\n";
+    folder.write("tollgate.yaml", address);
+    for (says, ports) in
+        [("running `tollgate serve --config tollgate.yaml`", None), ("running `tollgate serve`\n", Some("127.0.0.1:0"))]
+    {
+        let variables: Vec<(&str, &str)> = ports
+            .into_iter()
+            .flat_map(|port| [("TOLLGATE_LISTEN", port), ("TOLLGATE_CONTROL__LISTEN", port)])
+            .collect();
+        let mut child = commands::begin(&folder, &[] as &[&str], &variables);
+        let mut output = String::new();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        while !output.contains("\"listening\"") {
+            assert!(lines.read_line(&mut output).unwrap() > 0, "{output}");
+        }
+        assert!(output.contains(says), "{output}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let _ = std::fs::remove_file(folder.path().join("tollgate.yaml"));
+    }
+    assert!(folder.path().join("tollgate-data").is_dir());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use e2e::{Call, Gateway, Mock, Setup, Wire, eventually, setup};
+use e2e::{Call, Gateway, Mock, Setup, Wire, commands, eventually, setup};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -185,4 +185,24 @@ async fn log_that_nobody_reads_holds_nothing_up() {
     let ended = gateway.end_within(Duration::from_secs(20)).await;
     assert_eq!(ended.code, Some(0));
     drop(unread);
+}
+
+#[tokio::test]
+async fn log_lines_name_callers_by_the_ids_that_commands_list() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let account = gateway.account("open").await;
+    let answer = gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&account.key)).await.expect(200);
+    let request = answer.head.header("x-request-id").unwrap().to_owned();
+    let line = eventually("the request is logged", async || {
+        let lines = gateway.stderr();
+        let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.find(|line| line["message"] == "request" && line["request_id"] == request)
+    })
+    .await;
+    let users = crate::audit::must(gateway.folder(), &["users", "list"]).await;
+    let user = users.lines().find(|line| line.contains(&account.email)).unwrap();
+    assert_eq!(line["user"], user.split_whitespace().next().unwrap(), "{line}");
+    let keys = commands::keys_list(gateway.folder(), &account.email).await;
+    assert_eq!(line["key"], keys.split_whitespace().next().unwrap(), "{line}");
+    assert_eq!(line["key_last4"], account.key[account.key.len() - 4..], "{line}");
 }

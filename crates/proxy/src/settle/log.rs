@@ -1,7 +1,7 @@
 //! The one line that a request leaves in the log, at its end.
 
-use access::Refusal;
 use access::refusal::Side;
+use access::{Last4, Refusal};
 use meter::Outcome;
 
 use crate::exchange::Exchange;
@@ -31,8 +31,9 @@ pub(super) fn end(exchange: &Exchange, end: &End<'_>) {
                 outcome = outcome.as_str(),
                 code = exchange.refusal.as_ref().map(|(refusal, _)| refusal.code()),
                 cause = exchange.refusal.as_ref().and_then(|(_, cause)| cause.as_deref()),
-                user = exchange.caller.map(|caller| caller.user.0),
-                key = exchange.caller.map(|caller| caller.key.0),
+                user = exchange.caller_ids.map(|caller| tracing::field::display(caller.user)),
+                key = exchange.caller_ids.map(|caller| tracing::field::display(caller.key)),
+                key_last4 = exchange.caller_ids.as_ref().and_then(|caller| caller.last4.as_ref()).map(Last4::as_str),
                 model = exchange.call.as_ref().map(|call| &*call.asked_model),
                 upstream_id = end.upstream_id,
                 duration_us = end.duration_us,

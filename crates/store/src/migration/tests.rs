@@ -23,14 +23,57 @@ async fn migrations_go_up_down_and_up() {
         let made = columns(&store).await;
         assert!(made.len() > 100);
         for version in (1..=known).rev() {
-            assert_eq!(down(&options).await.unwrap(), Some(version));
+            let newest = undo(&options).await.unwrap().unwrap();
+            assert_eq!(newest.version, version);
+            assert!(!down(&options, version - 1).await.unwrap() && !down(&options, version + 1).await.unwrap());
+            assert!(down(&options, version).await.unwrap());
         }
-        assert_eq!(down(&options).await.unwrap(), None);
+        assert_eq!(undo(&options).await.unwrap(), None);
+        assert!(!down(&options, 0).await.unwrap());
         assert_eq!(columns(&store).await, Columns::new());
         let empty = status(&options).await.unwrap();
         assert_eq!((empty.found(), empty.floor, empty.steps.iter().any(|step| step.applied)), (0, 0, false));
         up(&options).await.unwrap();
         assert_eq!(columns(&store).await, made);
+    }
+}
+
+#[tokio::test]
+async fn an_undo_counts_the_rows_of_all_that_it_drops() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let tables: BTreeSet<String> = columns(&store).await.into_iter().map(|(table, ..)| table).collect();
+        store.ensure_plans(&[access::Plan::unlimited("a"), access::Plan::unlimited("b")]).await.unwrap();
+        store.close().await;
+        let options = place.options(true);
+        let mut counted = std::collections::BTreeMap::new();
+        while let Some(newest) = undo(&options).await.unwrap() {
+            assert!(!newest.name.is_empty());
+            counted.extend(newest.losses);
+            assert!(down(&options, newest.version).await.unwrap());
+        }
+        let dropped: BTreeSet<String> = counted.keys().filter(|what| !what.contains('.')).cloned().collect();
+        assert_eq!(dropped, tables);
+        assert_eq!((counted["plans"], counted["users"]), (2, 0));
+    }
+}
+
+#[test]
+fn statements_that_delete_are_understood() {
+    let check = |statement, table, column| assert_eq!(loss(statement), Some(Loss { table, column }), "{statement}");
+    check("DROP TABLE users", "users", None);
+    check("\n-- Why.\nALTER TABLE users\n    DROP COLUMN name", "users", Some("name"));
+    for kept in ["", "DROP INDEX users_by_name", "ALTER TABLE users ADD COLUMN x BIGINT", "DROP FUNCTION f"] {
+        assert_eq!(loss(kept), None, "{kept}");
+    }
+    // A migration that deletes in another way must be named as well.
+    for migrator in [&SQLITE, &POSTGRES] {
+        for down in migrator.iter().filter(|known| known.migration_type.is_down_migration()) {
+            let sql = down.sql.as_str();
+            let deletes = ["DROP TABLE", "DROP COLUMN", "DELETE FROM", "TRUNCATE"];
+            let deletes: usize = deletes.iter().map(|words| sql.matches(words).count()).sum();
+            assert_eq!(dropped(migrator, down.version).count(), deletes, "{}", down.version);
+        }
     }
 }
 
@@ -131,7 +174,8 @@ async fn a_database_that_is_too_far_ahead_is_refused_and_left_alone() {
         for refused in [
             place.try_open().await.map(|_| ()),
             up(&place.options(true)).await.map(|_| ()),
-            down(&place.options(true)).await.map(|_| ()),
+            undo(&place.options(true)).await.map(|_| ()),
+            down(&place.options(true), 999).await.map(|_| ()),
         ] {
             assert!(matches!(refused, Err(StoreError::Newer { found: 999, known }) if known < 999), "{refused:?}");
         }
@@ -161,14 +205,14 @@ async fn nothing_is_undone_while_a_server_runs() {
         let beating = crate::node::beat(node.clone(), std::future::pending());
         tokio::select! {
             () = beating => unreachable!(),
-            refused = down(&options) => {
+            refused = down(&options, 1) => {
                 assert!(matches!(refused, Err(StoreError::Running { servers: 1 })), "{refused:?}");
             }
         }
         assert_eq!(store.users().await.unwrap(), []);
         node.leave(true).await.unwrap();
         lock.unlock().unwrap();
-        assert!(down(&options).await.unwrap().is_some());
+        assert!(down(&options, undo(&options).await.unwrap().unwrap().version).await.unwrap());
     }
 }
 
@@ -191,7 +235,7 @@ async fn a_server_that_writes_without_a_pause_runs() {
         let options = place.options(true);
         let refused = tokio::select! {
             () = batches => unreachable!(),
-            refused = down(&options) => refused,
+            refused = undo(&options) => refused,
         };
         assert!(matches!(refused, Err(StoreError::Running { servers: 1 })), "{millis}: {refused:?}");
     }

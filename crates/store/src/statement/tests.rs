@@ -4,7 +4,7 @@ use crate::dialect::{Db, Kind};
 use crate::store::tests::Place;
 use crate::{
     api_keys, audit, backup, budgets, copy, dialect, identity, ingest, last_use, leases, lender, links, migration,
-    node, plans, provider_keys, reconcile, retention, revision, sessions, unsealed, usage, users, vault,
+    node, plans, provider_keys, reconcile, retention, revision, sessions, subjects, unsealed, usage, users, vault,
 };
 
 /// Every text that the crate sends, but for migrations, settings, and those of the table that only backups have.
@@ -50,6 +50,8 @@ fn all(kind: Kind) -> Vec<String> {
     texts.extend_from_slice(identity::TEXTS.all(kind));
     texts.extend_from_slice(budgets::TEXTS.all(kind));
     texts.extend_from_slice(unsealed::TEXTS.all(kind));
+    texts.extend_from_slice(subjects::KEYS.all(kind));
+    texts.extend_from_slice(subjects::USERS.all(kind));
     texts.extend(ingest::texts(kind));
     texts.extend(lender::texts(kind));
     texts.extend(reconcile::texts());

@@ -1,4 +1,4 @@
-use access::{Budget, BudgetId, Day, KeyId, Measure, Per, Plan, PlanId, Subject, Timestamp, UserId};
+use access::{Budget, BudgetId, Day, KeyId, KeyNo, Measure, Per, Plan, PlanId, Subject, Timestamp, UserId, UserNo};
 use meter::budget::Period;
 use meter::{Caller, Charge, UsageEvent};
 use spool::Record;
@@ -44,6 +44,28 @@ pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
         assert!(!set(&store, holder, Measure::Money, None).await);
     }
     assert_eq!(store.budgets().await.unwrap().len(), 1);
+}
+
+pub(crate) async fn subjects_are_found_by_their_public_ids(world: &World) {
+    let store = world.store().await;
+    let mut subjects = vec![Subject::Global, Subject::Key(KeyNo(9_999)), Subject::User(UserNo(9_999))];
+    let plan = store.stored_plans().await.unwrap()[0].id;
+    subjects.push(Subject::Plan(plan));
+    let mut expected = Vec::new();
+    // More than one query asks about.
+    for nth in 0..40 {
+        let owner = user(&store, &format!("user-{nth}@example.com")).await;
+        let (secret, key) = key(&store, owner.id).await;
+        subjects.extend([Subject::User(owner.no), Subject::Key(key.no), Subject::Key(key.no)]);
+        expected.push((owner, key, secret));
+    }
+    let ids = store.subject_ids(subjects).await.unwrap();
+    for (owner, key, secret) in expected {
+        assert_eq!(ids.user(owner.no), Some(owner.id));
+        assert_eq!(ids.key(key.no), Some((key.id, secret.last4())));
+    }
+    assert_eq!(ids.plan(plan), Some("starter"));
+    assert_eq!((ids.key(KeyNo(9_999)), ids.user(UserNo(9_999)), ids.plan(PlanId::NIL)), (None, None, None));
 }
 
 pub(crate) async fn a_change_of_a_budget_is_told_to_whom_it_holds(world: &World) {

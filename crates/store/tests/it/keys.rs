@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{ApiKey, KeyBounds, KeyHash, KeyId, NotFound, Principal, Timestamp, UserId, UserStatus};
+use access::{ApiKey, KeyBounds, KeyHash, KeyId, Last4, NotFound, Principal, Timestamp, UserId, UserStatus};
 use meter::{Caller, UsageEvent};
 use serde_json::{Value, json};
 use spool::Record;
@@ -20,7 +20,9 @@ pub(crate) async fn a_key_makes_a_principal(world: &World) {
     let (secret, key) = key(&store, user.id).await;
     let unbounded = Principal::unbounded((user.id, user.no), (key.id, key.no), Arc::new(plan("starter", 1_000)));
     let starter = store.stored_plans().await.unwrap().into_iter().find(|stored| stored.plan.name == "starter").unwrap();
-    let principal = Principal { plan_id: starter.id, ..unbounded };
+    let last4 = Last4::parse(secret.last4());
+    assert!(last4.is_some());
+    let principal = Principal { plan_id: starter.id, last4, ..unbounded };
     assert_eq!(store.find_principal(secret.hash()).await.unwrap().unwrap().as_ref(), &principal);
     let identity = store.identity(secret.hash()).await.unwrap().unwrap();
     assert_eq!(identity.principal(), principal);

@@ -8,18 +8,21 @@ use clap::Args;
 use super::Place;
 
 pub(super) const AUDIT_EXAMPLES: &str = "Examples:
-  tollgate audit                                            this month: does everything add up?
-  tollgate audit --since 2026-11-01 --until 2026-11-07 --json
-  tollgate audit --repair                                   make totals what the events say
-  tollgate audit --provider-report usage.json               and what a provider says that it counted
-  tollgate audit --provider-report october.csv --provider azure
+  # Audit this month
+  tollgate audit
+  tollgate audit --since 2026-11-01 --json
+  # Rewrite daily totals from the recorded events
+  tollgate audit --repair
+  # Compare with a provider's own report
+  tollgate audit --provider-report usage.json
+  tollgate audit --provider-report bill.csv --provider azure
 
-It re-adds requests, credits, tokens and money by key and day: events = daily totals = what budgets count as spent = leases.
-It works beside running servers. The exit code is 0 where everything agrees, and 3 where figures part.
+The audit adds up requests, credits, tokens and money by key and day, and compares events, daily totals, the use of budgets \
+and leases. It can run while servers run. The exit code is 0 if all figures agree, and 3 if they differ.
 
-A report is a page of OpenAI's usage or costs (GET /v1/organization/usage/completions or /costs), of Anthropic's
-(/v1/organizations/usage_report/messages or /cost_report), or CSV with a header such as
-date,model,requests,input_tokens,cached_input_tokens,output_tokens,cost_usd";
+A report is a page of OpenAI's usage or costs (GET /v1/organization/usage/completions or /costs), of Anthropic's \
+(/v1/organizations/usage_report/messages or /cost_report), or CSV whose header names the columns date, model, \
+requests, input_tokens, cached_input_tokens, output_tokens and cost_usd, separated by commas";
 
 #[derive(Debug, Args)]
 pub(crate) struct Audit {

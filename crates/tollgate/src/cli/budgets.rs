@@ -6,15 +6,21 @@ use clap::{Args, Subcommand};
 use super::Place;
 
 pub(super) const BUDGETS_EXAMPLES: &str = "Examples:
-  tollgate budgets set --user ada@example.com --money '5 USD' --per day
-  tollgate budgets set --key 0199aa00-0000-7000-8000-000000000000 --tokens 1000000 --per month
-  tollgate budgets set --plan pro --credits 500000 --per day       everybody on the plan together
-  tollgate budgets set --global --money '5000 USD' --per month
-  tollgate budgets set --user ada@example.com --none money --per day
+  tollgate budgets set --user ada@example.com \\
+      --money '5 USD' --per day
+  tollgate budgets set --tokens 1000000 --per month \\
+      --key 0199aa00-0000-7000-8000-000000000000
+  # All users of a plan together
+  tollgate budgets set --plan pro --credits 500000 --per day
+  tollgate budgets set --global --money '50 USD' --per month
+  # Remove a budget
+  tollgate budgets set --user ada@example.com \\
+      --none money --per day
   tollgate budgets list
 
-They work beside running servers, which see the change within a second. What was used before a budget is set counts. A budget
-for each user of a plan, or for each user or key, stands in the configuration: plans[].budgets and budgets.limits.";
+These commands can run while servers run. Servers apply the change within a second. Use that precedes the budget in the \
+same period counts. Budgets for each user of a plan, or for each user or key, are configured: plans[].budgets and \
+budgets.limits.";
 
 #[derive(Debug, Args)]
 pub(crate) struct BudgetsCommands {

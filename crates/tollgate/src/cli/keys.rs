@@ -9,14 +9,19 @@ use super::Place;
 
 pub(super) const KEYS_EXAMPLES: &str = "Examples:
   tollgate keys create --user ada@example.com --label laptop
-  tollgate keys create --user ada@example.com --label ci --expires 90d --model 'openai/*' --address 203.0.113.0/24 \\
+  tollgate keys create --user ada@example.com --label ci \\
+      --expires 90d --model 'openai/*' \\
+      --address 203.0.113.0/24 \\
       --credits-per-day 1000 --requests-per-minute 60
   tollgate keys list --user ada@example.com
-  tollgate keys label --key 0199aa00-0000-7000-8000-000000000000 --label 'build server'
-  tollgate keys rotate --key 0199aa00-0000-7000-8000-000000000000 --grace 1h
-  tollgate keys revoke --key 0199aa00-0000-7000-8000-000000000000
+  tollgate keys label --label 'build server' \\
+      --key 0199aa00-0000-7000-8000-000000000000
+  tollgate keys rotate --grace 1h \\
+      --key 0199aa00-0000-7000-8000-000000000000
+  tollgate keys revoke \\
+      --key 0199aa00-0000-7000-8000-000000000000
 
-They work beside a running server, which sees the change within a second.";
+These commands can run while servers run. Servers apply the change within a second.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Keys {

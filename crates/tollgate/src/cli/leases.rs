@@ -6,14 +6,17 @@ use uuid::Uuid;
 use super::Place;
 
 pub(super) const LEASES_EXAMPLES: &str = "Examples:
-  tollgate leases list                       what each server is lent of quotas and budgets
+  # List what each server holds of quotas and budgets
+  tollgate leases list
   tollgate leases list --json
-  tollgate leases reclaim                    of every server that was silent for a minute
-  tollgate leases reclaim --node 0199aa00-0000-7000-8000-000000000000
+  # Take back leases of servers that are silent for a minute
+  tollgate leases reclaim
+  tollgate leases reclaim \\
+      --node 0199aa00-0000-7000-8000-000000000000
 
-On PostgreSQL servers share quotas; SQLite has one server, and lends nothing. What a dead server was lent comes back by
-itself when it starts again, or with the end of the period. Reclaim it only if that server does not run any more:
-what it still spends would be spent twice.";
+Servers on PostgreSQL share quotas by leases. On SQLite there is one server and no lease. The lease of a server that died \
+returns when that server starts again, or when the period ends. Reclaim a lease only if its server does not run: what that \
+server still spends is otherwise spent twice.";
 
 #[derive(Debug, Args)]
 pub(crate) struct LeasesCommands {

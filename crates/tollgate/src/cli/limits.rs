@@ -7,12 +7,14 @@ use clap::Args;
 use super::Place;
 
 pub(super) const LIMITS_EXAMPLES: &str = "Examples:
-  tollgate limits                            every limit, and how far it may be passed or withheld as things stand
+  tollgate limits
   tollgate limits --config tollgate.yaml --json
-  tollgate limits --workers 4                of servers that were started with --workers 4
+  # For servers that run with --workers 4
+  tollgate limits --workers 4
 
-Overshoot is how much more than the limit may be used at the most; stranded is how much of it nobody can use while a server
-that died stays away. Both follow from the store, the servers that live on it, Redis and the configuration.";
+Overshoot is the most that can be used beyond a limit. Stranded is the most that nobody can use while a server that died \
+stays away. Both follow from the store, the live servers, Redis and the configuration. Redis shares control.rate_limits and \
+rate_limits between servers. Each server counts requests_per_minute of plans and keys by itself.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Limits {

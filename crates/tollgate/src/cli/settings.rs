@@ -9,21 +9,25 @@ use config::snapshot::LogFormat;
 use super::{LogLines, Place};
 
 pub(super) const CONFIG_EXAMPLES: &str = "Examples:
-  tollgate config show                          what holds without a file
+  tollgate config show
   tollgate config show --config tollgate.yaml
-  tollgate config show --source environment     only what variables set
-  tollgate config show --json | jq -r '.settings[] | select(.from != \"default\") | .key'
+  # Only what variables set
+  tollgate config show --source environment
+  # As JSON, without defaults
+  tollgate config show --json |
+      jq '.settings[] | select(.from != \"default\") | .key'
 
-Each line has a key, its value, and where it comes from: a flag, a variable, a line of a .env or of the file, or the
-default. The same flags as for `serve` say what `serve` would do with them. Secrets are shown as ***.";
+Each line has a key, its value and its source: a flag, a variable, a line of a .env or of the file, or the default. The \
+command accepts the flags of `serve` and shows the settings with which `serve` would run. Secrets are shown as ***.";
 
 pub(super) const PLANS_EXAMPLES: &str = "Examples:
   tollgate plans list
-  tollgate plans apply --config tollgate.yaml --dry-run     what would be done
+  # Show what would change
+  tollgate plans apply --config tollgate.yaml --dry-run
   tollgate plans apply --config tollgate.yaml
 
-A start adds plans that the store does not have and leaves the others; `apply` makes them as they are configured, too. It
-removes none. Running servers follow within a second.";
+A start adds plans that the store does not have, and leaves the others. `apply` also changes plans of the store to match the \
+configuration. It removes none. Running servers apply the change within a second.";
 
 /// What the command line sets over all else.
 #[derive(Debug, Clone, Args)]

@@ -42,20 +42,26 @@ async fn reconcile(store: &Store, snapshot: &Snapshot, args: &Audit, today: Day)
     let days = days(args, (Period::of(Per::Month, today).first(), today))?;
     let failed = |error| failure::of_store(snapshot, error);
     let mut found = store.reconcile(days).await.map_err(failed)?;
-    let told = |found: &Reconciliation, mended: Option<Mended>| match args.json {
-        true => format!("{:#}\n", told::in_json(days, found, mended)),
-        false => told::in_words(days, found, mended),
+    let told = async |found: &Reconciliation, mended: Option<Mended>| {
+        let ids = store.subject_ids(told::subjects(found)).await.map_err(failed)?;
+        anyhow::Ok(match args.json {
+            true => format!("{:#}\n", told::in_json(days, found, (mended, &ids))),
+            false => told::in_words(days, found, (mended, &ids)),
+        })
     };
     let mut mended = None;
     if args.repair {
         let done = store.mend_totals(&Actor::COMMAND, days).await;
-        let done = done.inspect_err(|_| say(&told(&found, None))).map_err(failed)?;
+        if done.is_err() {
+            say(&told(&found, None).await?);
+        }
+        let done = done.map_err(failed)?;
         if done.is_any() {
             found = store.reconcile(days).await.map_err(failed)?;
         }
         mended = Some(done);
     }
-    Ok((told(&found, mended), found.agrees()))
+    Ok((told(&found, mended).await?, found.agrees()))
 }
 
 /// The days that are asked for, or those of `usual`.

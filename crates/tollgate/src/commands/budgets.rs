@@ -7,11 +7,11 @@ use anyhow::Context;
 use config::load::Flags;
 use meter::budget::Period;
 use serde_json::{Value, json};
-use store::{Actor, BudgetHolder, Store, StoredBudget};
+use store::{Actor, BudgetHolder, Store, StoredBudget, SubjectIds};
 
 use crate::cli::{BudgetsCommand, BudgetsCommands, SetBudget, Whom};
 use crate::commands::keys::id;
-use crate::commands::{block_on, load, moment, open, printable, say, user};
+use crate::commands::{block_on, last4, load, moment, open, printable, say, user};
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
@@ -67,7 +67,9 @@ struct Listed {
 async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
     let today = Clock::system().now().day();
     let mut listed = Vec::new();
-    for stored in store.budgets().await? {
+    let budgets = store.budgets().await?;
+    let ids = store.subject_ids(budgets.iter().map(|stored| stored.subject)).await?;
+    for stored in budgets {
         listed.push(Listed::of(store, stored, today).await?);
     }
     Ok(match listed.as_slice() {
@@ -76,7 +78,7 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
             format!("{:#}\n", json!({"budgets": budgets}))
         }
         [] => "no budget is set: `tollgate budgets set --help` says how\n".to_owned(),
-        all => all.iter().map(Listed::line).collect(),
+        all => all.iter().map(|listed| listed.line(&ids)).collect(),
     })
 }
 
@@ -91,11 +93,11 @@ impl Listed {
         self.stored.budget.amount.saturating_sub(self.spent)
     }
 
-    fn line(&self) -> String {
+    fn line(&self, ids: &SubjectIds) -> String {
         let StoredBudget { subject, subject_id, name, budget } = &self.stored;
         let name = printable(name);
         let whom = match subject {
-            Subject::Key(_) => format!("key {subject_id} {name}"),
+            Subject::Key(no) => format!("key {subject_id}{} {name}", last4(ids, *no)),
             Subject::User(_) => format!("user {name}"),
             Subject::Plan(_) => format!("plan {name}"),
             Subject::Global => "everybody".to_owned(),
@@ -139,7 +141,7 @@ mod tests {
         let stored =
             StoredBudget { subject: Subject::User(UserNo(1)), subject_id: access::PlanId::NIL.0, name, budget };
         let mut listed = Listed { stored, period: Period::of(Per::Month, Day(20_777)), spent: 1_250_000_000 };
-        let line = listed.line();
+        let line = listed.line(&SubjectIds::default());
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(
             words.join(" "),

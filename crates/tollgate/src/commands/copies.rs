@@ -9,10 +9,10 @@ use config::Snapshot;
 use config::load::Flags;
 use store::backup::{self, BroughtBack, Draft, Successor};
 use store::copy::{Copied, Progress, copy};
-use store::{Options, Store, StoreError};
+use store::{Census, Options, Store, StoreError};
 
 use crate::cli::{Backup, Move, Restore};
-use crate::commands::{STORE_FILE, block_on, load, open, options, printable, say};
+use crate::commands::{STORE_FILE, block_on, confirmation, load, open, options, printable, say};
 use crate::failure::{self, StartFault};
 use crate::lock::Lock;
 
@@ -72,7 +72,7 @@ pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
         let opened = backup::open(working.file(), Clock::system()).await;
         let (backup, taken_at) = opened.map_err(|error| of_backup(&snapshot, &args.file, error))?;
         let (copied, replaced) = if args.replace {
-            let (copied, replaced) = replace(&snapshot, &backup).await?;
+            let (copied, replaced) = replace(&snapshot, &backup, args.yes).await?;
             (copied, Some(replaced))
         } else {
             (fill(&snapshot, &backup).await?, None)
@@ -115,25 +115,44 @@ struct Replaced {
     brought_back: Result<BroughtBack, StartFault>,
 }
 
-/// Compares the backup with the store that there is, and has it replaced.
-async fn replace(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<(Vec<Copied>, Replaced)> {
+/// Compares the backup with the store that there is, and has it replaced if the operator agrees.
+async fn replace(snapshot: &Snapshot, backup: &Store, yes: bool) -> anyhow::Result<(Vec<Copied>, Replaced)> {
     if snapshot.store.url.is_some() {
         return Err(StartFault::ReplacesFilesOnly.into());
     }
-    let brought_back = match compare(snapshot, backup).await {
+    let (current, brought_back) = match compare(snapshot, backup).await {
         Err(missing @ StartFault::StoreMissing { .. }) => return Err(missing.into()),
-        compared => compared,
+        Ok((current, brought_back)) => (Ok(current), Ok(brought_back)),
+        Err(fault) => (Err(fault.to_string()), Err(fault)),
     };
+    confirmation::require(yes, &replaces(&snapshot.data.join(STORE_FILE), current)).await?;
     let (copied, file) = succeed(snapshot, backup).await?;
     Ok((copied, Replaced { file, brought_back }))
 }
 
-/// Compares the backup with the store that there is. That may be the reason to replace it: then there is nothing to compare.
-async fn compare(snapshot: &Snapshot, backup: &Store) -> Result<BroughtBack, StartFault> {
+/// Counts the rows of the store that there is, and compares the backup with it. A store that cannot be read may be the
+/// reason to replace it: then there is nothing to compare.
+async fn compare(snapshot: &Snapshot, backup: &Store) -> Result<(Census, BroughtBack), StartFault> {
     let current = open(snapshot).await?;
-    let compared = backup::brought_back(backup, &current).await;
+    let compared = async { Ok((current.census().await?, backup::brought_back(backup, &current).await?)) }.await;
     current.close().await;
     compared.map_err(|error| failure::of_store(snapshot, error))
+}
+
+/// What a restore replaces, for the operator who has to agree.
+fn replaces(file: &Path, current: Result<Census, String>) -> String {
+    let file = file.display();
+    match current {
+        Ok(Census { users, keys, requests }) => format!(
+            "the restore replaces the store {file} (users: {users}, keys: {keys}, recorded requests: {requests}). The replaced \
+             file is kept\n"
+        ),
+        Err(fault) => {
+            format!(
+                "the restore replaces the store {file}, whose rows cannot be counted ({fault}). The replaced file is kept\n"
+            )
+        }
+    }
 }
 
 /// What a person must know who goes back in time.

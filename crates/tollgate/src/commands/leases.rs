@@ -6,10 +6,10 @@ use config::load::Flags;
 use meter::lease::CellId;
 use meter::{Measure, Per, Subject};
 use serde_json::json;
-use store::{Actor, OpenLease, Store, StoreError};
+use store::{Actor, OpenLease, Store, StoreError, SubjectIds};
 
 use crate::cli::{LeasesCommand, LeasesCommands};
-use crate::commands::{block_on, load, moment, open, say};
+use crate::commands::{block_on, load, moment, open, printable, say};
 use crate::failure;
 
 /// Runs the command against the store.
@@ -28,53 +28,74 @@ pub(crate) fn run(args: &LeasesCommands) -> anyhow::Result<ExitCode> {
 /// Does it; answers what to say.
 async fn act(store: &Store, command: &LeasesCommand) -> Result<String, StoreError> {
     Ok(match command {
-        LeasesCommand::List { json: true, .. } => format!("{:#}\n", in_json(&store.open_leases().await?)),
-        LeasesCommand::List { json: false, .. } => {
+        LeasesCommand::List { json, .. } => {
             let leases = store.open_leases().await?;
-            if leases.is_empty() { "nothing is lent\n".to_owned() } else { leases.iter().map(line).collect() }
+            let ids = store.subject_ids(leases.iter().map(|lease| lease.cell.budget.subject)).await?;
+            match leases.as_slice() {
+                all if *json => format!("{:#}\n", in_json(all, &ids)),
+                [] => "nothing is lent\n".to_owned(),
+                all => all.iter().map(|lease| line(lease, &ids)).collect(),
+            }
         }
         LeasesCommand::Reclaim { node, .. } => {
             let reclaimed = store.reclaim_leases(&Actor::COMMAND, *node).await?;
             if reclaimed.is_empty() {
                 return Ok("nothing is stranded: nothing was reclaimed\n".to_owned());
             }
+            let ids = store.subject_ids(reclaimed.iter().map(|(lease, _)| lease.cell.budget.subject)).await?;
             let told = |(lease, unspent): &(OpenLease, u64)| {
-                format!("{}  reclaimed {unspent} of {}\n", lease.node, of_what(lease.cell))
+                format!("{}  reclaimed {unspent} of {}\n", lease.node, of_what(lease.cell, &ids))
             };
             reclaimed.iter().map(told).collect()
         }
     })
 }
 
-fn line(lease: &OpenLease) -> String {
+fn line(lease: &OpenLease, ids: &SubjectIds) -> String {
     let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, stranded } = lease;
     let stranded = if *stranded { "  stranded" } else { "" };
-    let (what, heard) = (of_what(*cell), moment(*heard_at));
+    let (what, heard) = (of_what(*cell, ids), moment(*heard_at));
     format!("{node} {incarnation}  granted {granted}, used {used}, spent {spent}  of {what}; heard {heard}{stranded}\n")
 }
 
-fn in_json(leases: &[OpenLease]) -> serde_json::Value {
+fn in_json(leases: &[OpenLease], ids: &SubjectIds) -> serde_json::Value {
     let one = |lease: &OpenLease| {
         let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, stranded } = lease;
+        let (subject, id, last4) = match cell.budget.subject {
+            Subject::Key(no) => {
+                let (id, last4) = ids.key(no).unzip();
+                ("key", id.map(|id| id.0), last4)
+            }
+            Subject::User(no) => ("user", ids.user(no).map(|id| id.0), None),
+            Subject::Plan(id) => ("plan", Some(id.0), None),
+            Subject::Global => ("global", None, None),
+        };
         json!({
-            "budget": of_what(*cell), "node": node, "incarnation": incarnation, "granted": granted, "used": used,
-            "spent": spent, "heard_at": moment(*heard_at), "stranded": stranded,
+            "budget": of_what(*cell, ids), "subject": subject, "subject_id": id, "key_last4": last4, "node": node,
+            "incarnation": incarnation, "granted": granted, "used": used, "spent": spent, "heard_at": moment(*heard_at),
+            "stranded": stranded,
         })
     };
     leases.iter().map(one).collect()
 }
 
-/// A budget in a period, in words.
-pub(super) fn of_what(CellId { budget, period }: CellId) -> String {
+/// A budget in a period, in words; keys, users and plans by the ids that `keys list`, `users list` and `plans list` show.
+pub(super) fn of_what(CellId { budget, period }: CellId, ids: &SubjectIds) -> String {
     let unit = match budget.measure {
         Measure::Credits => "credits",
         Measure::Tokens => "tokens",
         Measure::Money => "billionths of a dollar",
     };
     let whose = match budget.subject {
-        Subject::Key(no) => format!("key {}", no.0),
-        Subject::User(no) => format!("user {}", no.0),
-        Subject::Plan(id) => format!("plan {}", id.0),
+        Subject::Key(no) => match ids.key(no) {
+            Some((id, last4)) => format!("key {id} (…{})", printable(last4)),
+            None => format!("a deleted key (number {})", no.0),
+        },
+        Subject::User(no) => match ids.user(no) {
+            Some(id) => format!("user {id}"),
+            None => format!("a deleted user (number {})", no.0),
+        },
+        Subject::Plan(id) => format!("plan {}", ids.plan(id).map_or_else(|| id.to_string(), printable)),
         Subject::Global => "everybody".to_owned(),
     };
     let per = match budget.per {
@@ -108,10 +129,10 @@ mod tests {
             stranded: true,
         };
         assert_eq!(
-            line(&lease),
-            "00000000-0000-0000-0000-000000000000 3  granted 25, used 11, spent 10  of credits of key 7 in the day of \
-             2025-11-20; heard 2025-11-20T00:00:00Z  stranded\n"
+            line(&lease, &SubjectIds::default()),
+            "00000000-0000-0000-0000-000000000000 3  granted 25, used 11, spent 10  of credits of a deleted key (number 7) in \
+             the day of 2025-11-20; heard 2025-11-20T00:00:00Z  stranded\n"
         );
-        assert_eq!(in_json(&[lease])[0]["granted"], 25);
+        assert_eq!(in_json(&[lease], &SubjectIds::default())[0]["granted"], 25);
     }
 }

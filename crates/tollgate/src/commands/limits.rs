@@ -1,6 +1,7 @@
 //! `tollgate limits`: each limit, with how far it may be passed, and how much of it may lie idle, in the topology that runs.
 
 mod reasons;
+mod table;
 
 use std::num::NonZeroU32;
 use std::process::ExitCode;
@@ -14,9 +15,15 @@ use serde_json::{Value, json};
 use store::{BoundKeys, Store};
 
 use crate::cli::Limits;
-use crate::commands::{block_on, load, open, printable, say};
+use crate::commands::{block_on, last4, load, open, printable, say};
 use crate::failure;
+use crate::terminal;
 use reasons::Told;
+
+/// Widest text; wider lines are hard to read.
+const TEXT_WIDTH: usize = 100;
+/// On a narrower terminal, lines break anywhere.
+const NARROWEST: usize = 40;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
@@ -30,8 +37,8 @@ pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
             let lines: Vec<Value> = lines.iter().map(Line::json).collect();
             format!("{:#}\n", json!({"topology": topology.json(), "limits": lines}))
         } else {
-            let lines: String = lines.iter().map(Line::text).collect();
-            format!("{}{lines}", topology.text())
+            let width = terminal::width().unwrap_or(TEXT_WIDTH).clamp(NARROWEST, TEXT_WIDTH);
+            format!("{}\n{}", topology.text(width), table::text(&lines, width))
         });
         Ok(ExitCode::SUCCESS)
     })
@@ -72,10 +79,12 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
             (limit.budget.measure, limit.budget.amount),
         ));
     }
-    for stored in store.budgets().await.map_err(failed)? {
+    let budgets = store.budgets().await.map_err(failed)?;
+    let ids = store.subject_ids(budgets.iter().map(|stored| stored.subject)).await.map_err(failed)?;
+    for stored in budgets {
         let name = printable(&stored.name);
         let whose = match stored.subject {
-            Subject::Key(_) => format!("key {} {name}", stored.subject_id),
+            Subject::Key(no) => format!("key {}{} {name}", stored.subject_id, last4(&ids, no)),
             Subject::User(_) => format!("user {name}"),
             Subject::Plan(_) => format!("plan {name} together"),
             Subject::Global => "everybody together".to_owned(),
@@ -170,16 +179,24 @@ impl Topology {
         rate.into_iter().chain(quota).collect()
     }
 
-    fn text(self) -> String {
+    /// A line for each fact on which limits depend.
+    fn text(self, width: usize) -> String {
         let store = if self.shared {
-            format!("PostgreSQL, on which {} servers live and lend from each other", self.live)
+            format!("PostgreSQL; {} live servers share it by leases", self.live)
         } else {
-            "SQLite: one server, which has every limit whole".to_owned()
+            "SQLite; one server applies every limit alone".to_owned()
         };
-        let redis =
-            if self.redis { "Redis shares the rates of calls without a key and of control" } else { "no Redis" };
-        let spool = if self.durable { "the spool survives a power cut" } else { reasons::NOT_DURABLE };
-        format!("{store}; {redis}; {} workers a server; {spool}\n{}\n", self.workers, reasons::folded(self))
+        let redis = if self.redis {
+            "shares control.rate_limits and rate_limits between servers, not requests_per_minute of plans and keys"
+        } else {
+            "none; each server counts rates by itself"
+        };
+        let spool = if self.durable { "survives a power cut" } else { reasons::NOT_DURABLE };
+        let workers = format!("{} for each server", self.workers);
+        let folded = reasons::folded(self);
+        let facts =
+            [("Store", &*store), ("Redis", redis), ("Workers", &*workers), ("Spool", spool), ("Counts", &*folded)];
+        facts.iter().map(|(name, fact)| table::hanging(&format!("{name:<8} "), fact, width)).collect()
     }
 
     fn json(self) -> Value {
@@ -195,11 +212,6 @@ impl Topology {
 }
 
 impl Line {
-    fn text(&self) -> String {
-        let Self { limit, whose, overshoot, stranded } = self;
-        format!("\n{limit}, {whose}\n  overshoot {}\n  stranded  {}\n", overshoot.text(), stranded.text())
-    }
-
     fn json(&self) -> Value {
         let Self { limit, whose, overshoot, stranded } = self;
         json!({"limit": limit, "whose": whose, "overshoot": overshoot.json(), "stranded": stranded.json()})
@@ -252,10 +264,12 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_each_servers_own_unless_redis_shares_them() {
+    fn rates_of_plans_and_keys_are_each_servers_own_and_windows_are_shared_by_redis() {
         let limit = NonZeroU32::new(60).unwrap();
         let rate = |topology: Topology| topology.rate(limit, "each key".to_owned()).overshoot.most;
         assert_eq!((rate(ALONE), rate(THREE)), (Most::Exactly(60), Most::Exactly(300)));
+        // Redis does not share the rates of plans and keys.
+        assert_eq!(rate(Topology { redis: true, ..THREE }), Most::Exactly(300));
         let window = |topology: Topology| reasons::of_window(topology, limit).most;
         assert_eq!((window(ALONE), window(THREE)), (Most::Exactly(60), Most::Exactly(300)));
         assert_eq!(window(Topology { redis: true, ..THREE }), Most::Exactly(60));

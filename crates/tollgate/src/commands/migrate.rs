@@ -5,43 +5,61 @@ use std::process::ExitCode;
 use access::Clock;
 use config::Snapshot;
 use config::load::Flags;
-use store::StoreError;
-use store::migration::{self, Status, Step};
+use store::Options;
+use store::migration::{self, Status, Step, Undo};
 
 use crate::cli::{Migrate, MigrateCommand};
-use crate::commands::{STORE_FILE, block_on, load, options, say};
+use crate::commands::{STORE_FILE, block_on, confirmation, load, options, say};
 use crate::failure::{self, StartFault};
 
 /// Runs the command against the database.
 pub(crate) fn run(args: &Migrate) -> anyhow::Result<ExitCode> {
-    let (MigrateCommand::Up { place } | MigrateCommand::Down { place } | MigrateCommand::Status { place }) =
+    let (MigrateCommand::Up { place } | MigrateCommand::Down { place, .. } | MigrateCommand::Status { place }) =
         &args.command;
     let snapshot = load(place, &Flags::default())?.snapshot;
+    let is_up = matches!(args.command, MigrateCommand::Up { .. });
+    if !is_up && snapshot.store.url.is_none() && !snapshot.data.join(STORE_FILE).exists() {
+        return Err(StartFault::StoreMissing { folder: snapshot.data }.into());
+    }
     block_on(async {
-        let done = act(&snapshot, &args.command).await?;
-        say(&done.map_err(|error| failure::of_store(&snapshot, error))?);
+        let options = options(&snapshot, Clock::system());
+        let failed = |error| failure::of_store(&snapshot, error);
+        say(&match args.command {
+            MigrateCommand::Status { .. } => table(&migration::status(&options).await.map_err(failed)?),
+            MigrateCommand::Up { .. } => match migration::up(&options).await.map_err(failed)?.as_slice() {
+                [] => "up to date: nothing was to be done\n".to_owned(),
+                versions => versions.iter().map(|version| format!("{version:04} applied\n")).collect(),
+            },
+            MigrateCommand::Down { yes, .. } => down(&snapshot, &options, yes).await?,
+        });
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Does it; answers what to say.
-async fn act(snapshot: &Snapshot, command: &MigrateCommand) -> Result<Result<String, StoreError>, StartFault> {
-    let options = options(snapshot, Clock::system());
-    let is_up = matches!(command, MigrateCommand::Up { .. });
-    if !is_up && snapshot.store.url.is_none() && !snapshot.data.join(STORE_FILE).exists() {
-        return Err(StartFault::StoreMissing { folder: snapshot.data.clone() });
-    }
-    Ok(match command {
-        MigrateCommand::Status { .. } => migration::status(&options).await.map(|status| table(&status)),
-        MigrateCommand::Up { .. } => migration::up(&options).await.map(|versions| match versions.as_slice() {
-            [] => "up to date: nothing was to be done\n".to_owned(),
-            versions => versions.iter().map(|version| format!("{version:04} applied\n")).collect(),
-        }),
-        MigrateCommand::Down { .. } => migration::down(&options).await.map(|version| match version {
-            None => "the database is empty: nothing was to be undone\n".to_owned(),
-            Some(version) => format!("{version:04} undone\n"),
-        }),
+/// Undoes the newest migration once the operator has agreed to what that deletes; answers what to say.
+async fn down(snapshot: &Snapshot, options: &Options<'_>, yes: bool) -> anyhow::Result<String> {
+    let failed = |error| failure::of_store(snapshot, error);
+    let Some(undo) = migration::undo(options).await.map_err(failed)? else {
+        return Ok("the database is empty: nothing was to be undone\n".to_owned());
+    };
+    confirmation::require(yes, &deletes(&undo)).await?;
+    Ok(if migration::down(options, undo.version).await.map_err(failed)? {
+        format!("{:04} undone\n", undo.version)
+    } else {
+        "the database was migrated meanwhile: nothing was undone\n".to_owned()
     })
+}
+
+/// What an undo deletes: each table with rows on its line, and the number of empty ones.
+fn deletes(Undo { version, name, losses }: &Undo) -> String {
+    let rows: u64 = losses.iter().map(|(_, rows)| rows).sum();
+    let width = losses.iter().map(|(what, _)| what.len()).max().unwrap_or_default();
+    let of_rows = losses.iter().filter(|(_, rows)| *rows > 0);
+    let lines: String = of_rows.map(|(what, rows)| format!("  {what:width$}  {rows:>12}\n")).collect();
+    let empty = losses.iter().filter(|(_, rows)| *rows == 0).count();
+    let empty = if empty > 0 { format!("  {empty} more without rows\n") } else { String::new() };
+    let count = losses.len();
+    format!("undoing {version:04} ({name}) deletes {count} tables or columns with {rows} rows:\n{lines}{empty}")
 }
 
 /// A line a migration, oldest first, and what this binary can do with the database.
@@ -59,4 +77,22 @@ fn table(status: &Status) -> String {
         (false, _) => "`tollgate migrate up` applies what is missing".to_owned(),
     };
     format!("{lines}{works}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_undo_names_what_it_deletes() {
+        let losses = [("users", 3), ("api_keys", 12), ("names", 0), ("links", 0)];
+        let losses = losses.map(|(what, rows)| (what.to_owned(), rows)).to_vec();
+        assert_eq!(
+            deletes(&Undo { version: 1, name: "keys and usage".to_owned(), losses }),
+            "undoing 0001 (keys and usage) deletes 4 tables or columns with 15 rows:\n  \
+               users                3\n  \
+               api_keys            12\n  \
+               2 more without rows\n"
+        );
+    }
 }

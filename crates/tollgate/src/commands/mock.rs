@@ -9,12 +9,12 @@ use crate::commands::{block_on, say};
 use crate::failure::StartFault;
 use crate::signals::Signals;
 
-/// What `--help` says of models' names.
+/// The names of models that `--help` lists, each above its description.
 pub(crate) fn behaviours() -> String {
-    let width = mock::BEHAVIOURS.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    let line = |(name, does): &(&str, &str)| format!("  {name:width$}  {does}\n");
-    let lines: String = mock::BEHAVIOURS.iter().map(line).collect();
-    format!("What a model's name asks for (N: a number):\n{lines}\nGET /mock/seen tells what arrived.")
+    let lines: String = mock::BEHAVIOURS.iter().map(|(name, does)| format!("  {name}\n      {does}\n")).collect();
+    format!(
+        "Model names and their behaviour (N is a number):\n{lines}\nGET /mock/seen lists the requests that arrived."
+    )
 }
 
 /// Serves until a signal comes.

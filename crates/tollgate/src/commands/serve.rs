@@ -53,6 +53,8 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         skip_corrupt: args.skip_corrupt,
         secrets,
         dropped: lines.dropped(),
+        place: args.place.clone(),
+        has_addr: args.overrides.addr.is_some(),
     };
     let ended = runtime.block_on(wire::serve(loaded, wish, &mut lock, &mut signals));
     runtime.shutdown_background();

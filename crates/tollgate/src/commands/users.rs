@@ -1,16 +1,17 @@
 //! `tollgate users create|list|password|role|suspend|activate`.
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use access::password::{self, Password};
-use access::{Role, Secret, UserStatus};
+use access::{Plan, Role, Secret, UserStatus};
 use anyhow::Context;
 use config::Snapshot;
 use config::load::Flags;
 use store::{Actor, Email, NewLink, NewUser, Purpose, Store, StoreError, User, UserChange, UserRef};
 
 use crate::cli::{ChosenBy, CreateUser, UserPassword, UserRole, Users, UsersCommand};
-use crate::commands::{block_on, load, open, open_or_make, printable, say, user};
+use crate::commands::{STORE_FILE, block_on, load, open, open_or_make, printable, say, user};
 use crate::failure::StartFault;
 use crate::link::{self, Drawn};
 use crate::terminal;
@@ -36,7 +37,11 @@ pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
                 let store = open(&snapshot).await?;
                 let done = act(&store, command).await;
                 store.close().await;
-                done?.iter().for_each(show);
+                let users = done?;
+                if matches!(command, UsersCommand::List { .. }) && io::stdout().is_terminal() {
+                    say(&heading(&users));
+                }
+                users.iter().for_each(show);
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -57,9 +62,38 @@ async fn act(store: &Store, command: &UsersCommand) -> anyhow::Result<Vec<User>>
     Ok(vec![store.change_user(&Actor::COMMAND, &UserRef::parse(&which.user)?, change).await?])
 }
 
+/// What a terminal shows above the users. Programs that read a pipe get the users alone.
+fn heading(users: &[User]) -> String {
+    let columns = row(["ID", "STATUS", "ROLE", "PLAN", "EMAIL"]);
+    match users {
+        [] => format!("{columns}There is no user yet. `tollgate users create --email ADDRESS` creates one.\n"),
+        _ => columns,
+    }
+}
+
+/// Refuses a user whom no store of this configuration would accept: a failure must not leave a data folder behind.
+fn check_new(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
+    if create.name.as_ref().is_some_and(|name| !store::is_fit_text(name)) {
+        return Err(StoreError::Invalid { field: "a user's name" }.into());
+    }
+    let has_store = snapshot.store.url.is_some() || snapshot.data.join(STORE_FILE).exists();
+    if !has_store && snapshot.plans.iter().all(|plan| plan.name != create.plan) {
+        return Err(no_plan(create, snapshot.plans.iter()));
+    }
+    Ok(())
+}
+
+/// The plan does not exist; `plans` do.
+fn no_plan<'a>(create: &CreateUser, plans: impl Iterator<Item = &'a Plan>) -> anyhow::Error {
+    let names: Vec<String> = plans.map(|plan| printable(&plan.name)).collect();
+    let error = anyhow::Error::new(StoreError::NoPlan { name: printable(&create.plan) });
+    error.context(format!("no user was created; the plans are {}", names.join(", ")))
+}
+
 async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
     // Before anything is made.
     let email = Email::parse(&create.email)?;
+    check_new(snapshot, create)?;
     let mut wanted = create.by.wanted();
     let mut chosen = None;
     if create.admin && wanted == Wanted::Ask {
@@ -82,6 +116,10 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
         // Without a file it is not known which plans a store shall have that has some.
         if create.place.config.is_some() || store.plans().await?.is_empty() {
             store.ensure_plans(&snapshot.plans).await?;
+        }
+        let plans = store.plans().await?;
+        if plans.iter().all(|plan| plan.name != create.plan) {
+            return Err(no_plan(create, plans.iter()));
         }
         let made = match wanted {
             Wanted::Link => {
@@ -169,8 +207,12 @@ impl ChosenBy {
 }
 
 fn show(user: &User) {
-    let (status, role, plan) = (user.status.as_str(), user.role.as_str(), printable(&user.plan.name));
-    say(&format!("{}  {status:<9}  {role:<6}  {plan:<10}  {}\n", user.id, printable(user.email.as_str())));
+    let (id, plan, email) = (user.id.to_string(), printable(&user.plan.name), printable(user.email.as_str()));
+    say(&row([&id, user.status.as_str(), user.role.as_str(), &plan, &email]));
+}
+
+fn row([id, status, role, plan, email]: [&str; 5]) -> String {
+    format!("{id:<36}  {status:<9}  {role:<6}  {plan:<10}  {email}\n")
 }
 
 fn show_link(link: &Secret) {
@@ -179,4 +221,18 @@ fn show_link(link: &Secret) {
         link::LIVES_FOR,
         link.expose()
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_has_a_header_and_says_how_to_create_a_user() {
+        assert_eq!(
+            heading(&[]),
+            "ID                                    STATUS     ROLE    PLAN        EMAIL\n\
+             There is no user yet. `tollgate users create --email ADDRESS` creates one.\n"
+        );
+    }
 }

@@ -10,7 +10,7 @@ use config::load::Flags;
 use store::{Actor, KnownMasterKey, Store, StoreError};
 
 use crate::cli::{VaultCommand, VaultCommands};
-use crate::commands::{block_on, load, open, say};
+use crate::commands::{block_on, confirmation, load, open, say};
 use crate::failure::{self, StartFault};
 use crate::lock::Lock;
 use crate::secrets::{self, Found};
@@ -171,14 +171,12 @@ async fn reset(store: &Store, snapshot: &Snapshot, (found, yes): (&Found, bool))
          -base64 32` makes one)",
     )?;
     let lost = store.lost_provider_keys(&vault).await?;
-    if !yes {
-        say(&format!(
-            "{lost} credentials are sealed with master keys that are not here: `tollgate vault reset --yes` deletes them for \
-             good, and takes {} into use\n",
-            vault.current()
-        ));
-        return Ok(ExitCode::SUCCESS);
-    }
+    let deletes = format!(
+        "{lost} credentials are sealed with master keys that are not here: the reset deletes them for good, and takes {} into \
+         use\n",
+        vault.current()
+    );
+    confirmation::require(yes, &deletes).await?;
     let deleted = store.reset_vault(&Actor::COMMAND, &vault).await?;
     say(&format!("{deleted} credentials are deleted; {} is in use\n", vault.current()));
     Ok(ExitCode::SUCCESS)

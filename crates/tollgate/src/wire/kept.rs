@@ -16,7 +16,7 @@ use super::Wish;
 use super::beating::Beating;
 use crate::cli::Role;
 use crate::commands;
-use crate::demo::{self, DemoKey};
+use crate::demo::{self, Demo};
 use crate::failure::{self, StartFault};
 use crate::secrets::Keys;
 
@@ -37,7 +37,7 @@ pub(crate) struct Kept {
     /// `None` in a process that does not proxy.
     pub(crate) counted: Option<Counted>,
     /// Empty unless they were wished for.
-    pub(crate) demo: Vec<DemoKey>,
+    pub(crate) demo: Demo,
     pub(crate) differences: Vec<PlanDifference>,
 }
 
@@ -73,7 +73,7 @@ impl Kept {
         let signing = if wish.role == Role::Proxy { None } else { Some(wish.secrets.signing()?) };
         let differences = store.ensure_plans(&snapshot.plans).await.map_err(damaged)?;
         refuse_lost_signup_plan(&store, snapshot).await?;
-        let demo = if wish.demo { demo::seed(&store, snapshot).await? } else { Vec::new() };
+        let demo = if wish.demo { demo::seed(&store, snapshot).await? } else { Demo::default() };
         let node = store.join(&snapshot.data, env!("CARGO_PKG_VERSION")).await.map_err(damaged)?;
         keys.confirm(&store, snapshot).await?;
         // What an earlier run left may take long to bring in.

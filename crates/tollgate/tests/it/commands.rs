@@ -30,9 +30,16 @@ async fn a_store_that_is_missing_is_told_and_not_made() {
         assert!(told.contains(data.to_str().unwrap()) && told.contains("--data"), "{words:?}: {told}");
         assert!(!data.exists(), "{words:?} made the folder");
     }
-    let (code, ..) = run(&["users", "create", "--email", "no address"], &data).await;
-    assert_eq!(code, Some(1));
-    assert!(!data.exists(), "a user that cannot be made leaves nothing");
+    for (words, says) in [
+        (&["--email", "no address"][..], ""),
+        (&["--email", ADA, "--plan", "nope"], "no plan nope"),
+        (&["--email", ADA, "--plan", "nope"], "starter, pro, business"),
+        (&["--email", ADA, "--name", "a\nb"], "control character"),
+    ] {
+        let (code, _, told) = run(&[&["users", "create"], words].concat(), &data).await;
+        assert!(code == Some(1) && told.contains(says), "{words:?}: {told}");
+        assert!(!data.exists(), "{words:?}: a user that cannot be created leaves nothing");
+    }
 }
 
 #[tokio::test]
@@ -48,6 +55,20 @@ async fn commands_without_a_configuration_add_no_plans_to_a_store_that_has_some(
     must(&["users", "create", "--email", "eve@example.com", "--plan", "gold"], &data).await;
     let (code, _, told) = run(&["users", "create", "--email", "bob@example.com", "--plan", "starter"], &data).await;
     assert!(code == Some(1) && told.contains("no plan starter"), "{told}");
+}
+
+#[tokio::test]
+async fn an_empty_list_of_users_is_empty_on_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    must(&["migrate", "up"], &data).await;
+    assert_eq!(must(&["users", "list"], &data).await, "");
+    must(&["users", "create", "--email", ADA], &data).await;
+    let listed = must(&["users", "list"], &data).await;
+    assert!(
+        listed.lines().count() == 1 && listed.ends_with("  active     member  starter     ada@example.com\n"),
+        "{listed}"
+    );
 }
 
 #[tokio::test]

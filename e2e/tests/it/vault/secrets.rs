@@ -131,7 +131,7 @@ async fn a_lost_master_key_costs_what_it_sealed_and_nothing_else() {
     let folder = gateway.stop().await.folder;
     fs::remove_file(file(&folder, "master_key")).unwrap();
     let (done, told) = reset(&folder, &[]).await;
-    assert!(done && told.contains("1 credentials") && told.contains("--yes"), "{told}");
+    assert!(!done && told.contains("1 credentials") && told.contains("confirmation_missing"), "{told}");
     let other = alone(before(&mock)).variable("MASTER_ENCRYPTION_KEY", OTHER);
     refused(&folder, &other, &["vault_key_wrong"]).await;
     let (done, told) = reset(&folder, &["--yes"]).await;

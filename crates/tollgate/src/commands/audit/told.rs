@@ -1,19 +1,19 @@
 //! What was found, in words and in JSON.
 
-use meter::Measure;
+use meter::{Measure, Subject};
 use serde_json::{Value, json};
-use store::{DIFFERENCES_MAX, Days, Difference, Mended, OpenLease, Place, Reconciliation, Unleased};
+use store::{DIFFERENCES_MAX, Days, Difference, Mended, OpenLease, Place, Reconciliation, SubjectIds, Unleased};
 
 use crate::commands::leases::of_what;
 use crate::commands::{moment, printable};
 
 /// One line a difference, and one for each thing to know.
-pub(super) fn in_words(days: Days, found: &Reconciliation, mended: Option<Mended>) -> String {
+pub(super) fn in_words(days: Days, found: &Reconciliation, (mended, ids): (Option<Mended>, &SubjectIds)) -> String {
     let mut lines = Vec::new();
     if let Some(Mended { keys, models, plans }) = mended {
         lines.push(format!("mended: totals of {keys} keys, {models} models and {plans} plans, each of a day"));
     }
-    lines.extend(found.differences.iter().map(difference));
+    lines.extend(found.differences.iter().map(|one| difference(one, ids)));
     if found.more {
         lines.push(format!("and more: only {DIFFERENCES_MAX} are told"));
     }
@@ -40,9 +40,9 @@ pub(super) fn in_words(days: Days, found: &Reconciliation, mended: Option<Mended
             found.open.oldest.map_or_else(String::new, |oldest| format!(", the oldest since {}", moment(oldest)));
         lines.push(format!("open: {} requests are kept as under way{oldest}", found.open.requests));
     }
-    lines.extend(found.stranded.iter().map(stranded));
+    lines.extend(found.stranded.iter().map(|lease| stranded(lease, ids)));
     lines.extend(found.unleased.iter().map(|Unleased { cell, amount }| {
-        let cell = of_what(*cell);
+        let cell = of_what(*cell, ids);
         format!("unleased: {amount} {cell} were charged outside of leases, as while no limit was set")
     }));
     lines.push(match found.differences.len() {
@@ -56,7 +56,7 @@ pub(super) fn in_words(days: Days, found: &Reconciliation, mended: Option<Mended
     lines.join("\n") + "\n"
 }
 
-fn difference(difference: &Difference) -> String {
+fn difference(difference: &Difference, ids: &SubjectIds) -> String {
     let Difference { place, measure, expected, found } = difference;
     let place = match place {
         Place::Key { day, user, key } => {
@@ -67,11 +67,14 @@ fn difference(difference: &Difference) -> String {
             let model = model.as_deref().map_or_else(|| "no known model".to_owned(), printable);
             format!("{day} user {}, {model}", name(user.0.0, user.1))
         }
-        Place::Plan { day, plan } => format!("{day} plan {}", plan.0),
+        Place::Plan { day, plan } => {
+            let name = ids.plan(*plan).map_or_else(|| plan.to_string(), printable);
+            format!("{day} plan {name}")
+        }
         Place::Day(day) => format!("{day} all plans together"),
-        Place::Book(cell) => of_what(*cell),
+        Place::Book(cell) => of_what(*cell, ids),
         Place::Lease { cell, node, incarnation } => {
-            format!("lease of node {node}, incarnation {incarnation}, of {}", of_what(*cell))
+            format!("lease of node {node}, incarnation {incarnation}, of {}", of_what(*cell, ids))
         }
     };
     let ((expected_by, should), (found_in, is)) = (expected, found);
@@ -82,19 +85,31 @@ fn name(no: i64, id: Option<uuid::Uuid>) -> String {
     id.map_or_else(|| format!("number {no}"), |id| id.to_string())
 }
 
-fn stranded(lease: &OpenLease) -> String {
+fn stranded(lease: &OpenLease, ids: &SubjectIds) -> String {
     let unspent = lease.granted.saturating_sub(lease.spent);
-    let (node, what, heard) = (lease.node, of_what(lease.cell), moment(lease.heard_at));
+    let (node, what, heard) = (lease.node, of_what(lease.cell, ids), moment(lease.heard_at));
     format!("stranded: {unspent} {what}, lent to node {node}, which was heard last at {heard}")
 }
 
+/// Every subject that the report names by a budget.
+pub(super) fn subjects(found: &Reconciliation) -> Vec<Subject> {
+    let of_place = |difference: &Difference| match difference.place {
+        Place::Book(cell) | Place::Lease { cell, .. } => Some(cell.budget.subject),
+        Place::Plan { plan, .. } => Some(Subject::Plan(plan)),
+        Place::Key { .. } | Place::Model { .. } | Place::Day(_) => None,
+    };
+    let places = found.differences.iter().filter_map(of_place);
+    let stranded = found.stranded.iter().map(|lease| lease.cell.budget.subject);
+    places.chain(stranded).chain(found.unleased.iter().map(|unleased| unleased.cell.budget.subject)).collect()
+}
+
 /// The same for programs.
-pub(super) fn in_json(days: Days, found: &Reconciliation, mended: Option<Mended>) -> Value {
+pub(super) fn in_json(days: Days, found: &Reconciliation, (mended, ids): (Option<Mended>, &SubjectIds)) -> Value {
     let of_days = |days: Days| json!({"since": days.first.to_string(), "until": days.last.to_string()});
     let store::Interrupted { requests, reserved } = found.interrupted;
     let stranded = |lease: &OpenLease| {
         json!({
-            "budget": of_what(lease.cell), "node": lease.node, "incarnation": lease.incarnation,
+            "budget": of_what(lease.cell, ids), "node": lease.node, "incarnation": lease.incarnation,
             "unspent": lease.granted.saturating_sub(lease.spent), "heard_at": moment(lease.heard_at),
         })
     };
@@ -102,7 +117,7 @@ pub(super) fn in_json(days: Days, found: &Reconciliation, mended: Option<Mended>
         "agrees": found.agrees(),
         "days": of_days(days),
         "compared": found.compared.map(of_days),
-        "differences": found.differences.iter().map(difference_in_json).collect::<Value>(),
+        "differences": found.differences.iter().map(|one| difference_in_json(one, ids)).collect::<Value>(),
         "more": found.more,
         "mended": mended.map(|mended| {
             json!({"keys": mended.keys, "models": mended.models, "plans": mended.plans})
@@ -113,12 +128,12 @@ pub(super) fn in_json(days: Days, found: &Reconciliation, mended: Option<Mended>
         "open": {"requests": found.open.requests, "oldest": found.open.oldest.map(moment)},
         "stranded": found.stranded.iter().map(stranded).collect::<Value>(),
         "unleased": found.unleased.iter().map(|Unleased { cell, amount }| {
-            json!({"budget": of_what(*cell), "amount": amount})
+            json!({"budget": of_what(*cell, ids), "amount": amount})
         }).collect::<Value>(),
     })
 }
 
-fn difference_in_json(difference: &Difference) -> Value {
+fn difference_in_json(difference: &Difference, ids: &SubjectIds) -> Value {
     let Difference { place, measure, expected, found } = difference;
     let place = match place {
         Place::Key { day, user, key } => json!({
@@ -129,9 +144,9 @@ fn difference_in_json(difference: &Difference) -> Value {
         }),
         Place::Plan { day, plan } => json!({"of": "plan", "day": day.to_string(), "plan_id": plan.0}),
         Place::Day(day) => json!({"of": "plans", "day": day.to_string()}),
-        Place::Book(cell) => json!({"of": "budget", "budget": of_what(*cell)}),
+        Place::Book(cell) => json!({"of": "budget", "budget": of_what(*cell, ids)}),
         Place::Lease { cell, node, incarnation } => {
-            json!({"of": "lease", "budget": of_what(*cell), "node": node, "incarnation": incarnation})
+            json!({"of": "lease", "budget": of_what(*cell, ids), "node": node, "incarnation": incarnation})
         }
     };
     // A sum that JSON's integers do not hold is a text.

@@ -28,8 +28,8 @@ pub(super) struct Told {
 }
 
 pub(super) const NO_RATE_STRANDS: &str = "rates lend nothing, and a server that starts has every rate whole";
-pub(super) const NOT_DURABLE: &str = "the spool survives a kill, not a power cut (spool.durability: process): what the kernel had not written \
-                                      by then counts nowhere, and may be used again";
+pub(super) const NOT_DURABLE: &str = "survives a kill, not a power cut (spool.durability: process): usage that the kernel had not written is lost, and \
+                                      can be spent again";
 
 impl From<&str> for Told {
     fn from(why: &str) -> Self {
@@ -42,9 +42,14 @@ impl Told {
         Self { most, written, why: why.into() }
     }
 
-    pub(super) fn text(&self) -> String {
-        let more = if matches!(self.most, Most::AtLeast(_)) { " and what follows" } else { "" };
-        format!("{}{more}: {}", self.written, self.why)
+    /// The amount as a table shows it; `+` where the reason says what may be added.
+    pub(super) fn cell(&self) -> String {
+        let more = if matches!(self.most, Most::AtLeast(_)) { "+" } else { "" };
+        format!("{}{more}", self.written)
+    }
+
+    pub(super) fn why(&self) -> &str {
+        &self.why
     }
 
     pub(super) fn json(&self) -> Value {
@@ -60,8 +65,8 @@ impl Told {
 pub(super) fn of_rate(topology: Topology, (limit, most): (NonZeroU32, u64)) -> Told {
     let over = most.saturating_mul(topology.servers()).saturating_sub(limit.get().into());
     let why = format!(
-        "in the unluckiest minute a bucket lets in all that a full one holds and what flows back, {most}; each of {} \
-         has its own, and each start a full one",
+        "in the unluckiest minute a bucket lets in all that a full one holds and what flows back; each of {} has its own, and \
+         each start a full one",
         servers(topology)
     );
     Told::new(Most::Exactly(over), over.to_string(), why)

@@ -1,0 +1,87 @@
+//! Public ids of the keys, users and plans that budgets and leases refer to by row number.
+
+use std::collections::{BTreeSet, HashMap};
+
+use access::{KeyId, KeyNo, PlanId, Subject, UserId, UserNo};
+use uuid::Uuid;
+
+use crate::batch::{ASKED_MAX, Texts, padded};
+use crate::dialect::Kind;
+use crate::error::StoreError;
+use crate::store::Store;
+
+pub(crate) static KEYS: Texts =
+    Texts::new(|kind, count| text(kind, count, "SELECT no, id, last4 FROM api_keys WHERE no IN "));
+pub(crate) static USERS: Texts = Texts::new(|kind, count| text(kind, count, "SELECT no, id FROM users WHERE no IN "));
+
+/// Maps subjects to the ids under which lists and the control API show them. Subjects that the store does not know are
+/// missing.
+#[derive(Debug, Clone, Default)]
+pub struct SubjectIds {
+    keys: HashMap<KeyNo, (KeyId, String)>,
+    users: HashMap<UserNo, UserId>,
+    plans: HashMap<PlanId, String>,
+}
+
+impl SubjectIds {
+    /// The id and the last four digits of a key.
+    #[must_use]
+    pub fn key(&self, no: KeyNo) -> Option<(KeyId, &str)> {
+        self.keys.get(&no).map(|(id, last4)| (*id, last4.as_str()))
+    }
+
+    /// The id of a user.
+    #[must_use]
+    pub fn user(&self, no: UserNo) -> Option<UserId> {
+        self.users.get(&no).copied()
+    }
+
+    /// The name of a plan.
+    #[must_use]
+    pub fn plan(&self, id: PlanId) -> Option<&str> {
+        self.plans.get(&id).map(String::as_str)
+    }
+}
+
+impl Store {
+    /// Finds the public ids of `subjects`, with one query for every 32 of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn subject_ids(&self, subjects: impl IntoIterator<Item = Subject>) -> Result<SubjectIds, StoreError> {
+        let (mut keys, mut users, mut has_plans) = (BTreeSet::new(), BTreeSet::new(), false);
+        for subject in subjects {
+            match subject {
+                Subject::Key(KeyNo(no)) => keys.extend([no]),
+                Subject::User(UserNo(no)) => users.extend([no]),
+                Subject::Plan(_) => has_plans = true,
+                Subject::Global => {}
+            }
+        }
+        let mut ids = SubjectIds::default();
+        for some in keys.into_iter().collect::<Vec<_>>().chunks(ASKED_MAX) {
+            let rows: Vec<(i64, Uuid, String)> = self.numbered(&KEYS, some).all().await?;
+            ids.keys.extend(rows.into_iter().map(|(no, id, last4)| (KeyNo(no), (KeyId(id), last4))));
+        }
+        for some in users.into_iter().collect::<Vec<_>>().chunks(ASKED_MAX) {
+            let rows: Vec<(i64, Uuid)> = self.numbered(&USERS, some).all().await?;
+            ids.users.extend(rows.into_iter().map(|(no, id)| (UserNo(no), UserId(id))));
+        }
+        if has_plans {
+            ids.plans = self.stored_plans().await?.into_iter().map(|stored| (stored.id, stored.plan.name)).collect();
+        }
+        Ok(ids)
+    }
+
+    fn numbered(&self, texts: &'static Texts, numbers: &[i64]) -> crate::dialect::Query<'_> {
+        let numbers = padded(numbers);
+        let query = self.query(texts.of(self.kind(), numbers.len()));
+        numbers.into_iter().fold(query, |query, no| query.bind(no))
+    }
+}
+
+fn text(kind: Kind, count: usize, select: &str) -> String {
+    let mut text = select.to_owned();
+    kind.placeholders(count, &mut text);
+    text
+}

@@ -1,0 +1,164 @@
+//! `tollgate users` and `tollgate setup-link`.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::Place;
+
+pub(super) const USERS_EXAMPLES: &str = "Examples:
+  tollgate users create --email ada@example.com --plan pro
+  tollgate users create --email root@example.com --admin
+  tollgate users password --user ada@example.com --link
+  tollgate users role --user ada@example.com admin
+  tollgate users suspend --user ada@example.com
+
+These commands can run while servers run. Servers apply the change within a second.";
+
+const USERS_CREATE_EXAMPLES: &str = "Examples:
+  tollgate users create --email ada@example.com --plan pro
+  tollgate users create --email ada@example.com --link
+  tollgate users create --email root@example.com --admin
+  tollgate users create --email root@example.com --admin \\
+      --password-stdin < password.txt
+
+A member signs in with a key until a password is set. An admin always signs in with a password: the command asks for it on \
+a terminal, and otherwise prints a one-time link. The link opens on the control API (public_url.control, or \
+control.listen).";
+
+const USERS_PASSWORD_EXAMPLES: &str = "Examples:
+  # Ask for the password on the terminal
+  tollgate users password --user ada@example.com
+  # Print a one-time link for a user who forgot the password
+  tollgate users password --user ada@example.com --link
+  # Read the password from a file
+  tollgate users password --user ada@example.com \\
+      --password-stdin < password.txt
+
+A new password ends every session of the user.";
+
+const USERS_ROLE_EXAMPLES: &str = "Examples:
+  tollgate users role --user ada@example.com admin
+  tollgate users role --user ada@example.com member
+
+An admin signs in with a password and changes users, plans and shared credentials over the API. The last admin cannot be \
+demoted.";
+
+pub(super) const SETUP_LINK_EXAMPLES: &str = "Examples:
+  tollgate setup-link --data /var/lib/tollgate
+  docker compose exec tollgate tollgate setup-link
+
+The link opens a page of the control API and expires after 24 hours. A new link replaces earlier ones. The command fails if \
+an admin with a password exists: `tollgate users create --admin` and `tollgate users password --link` are for further ones.";
+
+/// Arguments of `tollgate setup-link`.
+#[derive(Debug, Args)]
+pub(crate) struct SetupLink {
+    /// The control API's address, if the server has it from a flag [default: public_url.control, else control.listen]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) addr: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Users {
+    #[command(subcommand)]
+    pub(crate) command: UsersCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Make a user
+    #[command(after_help = USERS_CREATE_EXAMPLES)]
+    Create(CreateUser),
+    /// List every user
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Set a user's password, or print a one-time link to choose one
+    #[command(after_help = USERS_PASSWORD_EXAMPLES)]
+    Password(UserPassword),
+    /// Make a user an admin or a member
+    #[command(after_help = USERS_ROLE_EXAMPLES)]
+    Role(UserRole),
+    /// Refuse every key of a user, and end its sessions
+    Suspend(WhichUser),
+    /// Undo `suspend`; ended sessions stay so
+    Activate(WhichUser),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateUser {
+    /// A unique address
+    #[arg(long)]
+    pub(crate) email: String,
+    /// Shown to people [default: the address]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The plan's name
+    #[arg(long, default_value = "starter")]
+    pub(crate) plan: String,
+    /// One who may change users, plans and shared credentials
+    #[arg(long)]
+    pub(crate) admin: bool,
+    #[command(flatten)]
+    pub(crate) by: ChosenBy,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserPassword {
+    #[command(flatten)]
+    pub(crate) by: ChosenBy,
+    #[command(flatten)]
+    pub(crate) which: WhichUser,
+}
+
+/// Where a password comes from; without either, it is asked for on a terminal.
+#[derive(Debug, Args)]
+pub(crate) struct ChosenBy {
+    /// Read the password from stdin: one line of 12 to 128 characters
+    #[arg(long, conflicts_with = "link")]
+    pub(crate) password_stdin: bool,
+    /// Print a link with which the password is chosen, once, within 24 hours
+    #[arg(long)]
+    pub(crate) link: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserRole {
+    /// What the user shall be
+    #[arg(value_enum)]
+    pub(crate) role: NewRole,
+    #[command(flatten)]
+    pub(crate) which: WhichUser,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum NewRole {
+    /// May change users, plans and shared credentials
+    Admin,
+    /// Uses what is its own
+    Member,
+}
+
+impl From<NewRole> for access::Role {
+    fn from(role: NewRole) -> Self {
+        match role {
+            NewRole::Admin => Self::Admin,
+            NewRole::Member => Self::Member,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhichUser {
+    /// Its address or id
+    #[arg(long)]
+    pub(crate) user: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}

@@ -1,0 +1,25 @@
+//! Consent to what cannot be undone: `--yes`, or `yes` typed on a terminal.
+
+use anyhow::bail;
+
+use crate::commands::say;
+use crate::failure::StartFault;
+use crate::terminal;
+
+/// Prints what a command is about to delete, and returns if the operator agrees. `is_given` is the flag `--yes`.
+///
+/// # Errors
+/// `confirmation_missing` where nobody can be asked, and where the operator types anything but `yes`.
+pub(crate) async fn require(is_given: bool, deletes: &str) -> anyhow::Result<()> {
+    say(deletes);
+    if is_given {
+        return Ok(());
+    }
+    if !terminal::is_there() {
+        return Err(StartFault::ConfirmationMissing.into());
+    }
+    if !terminal::agrees("Type yes to continue: ").await? {
+        bail!("not confirmed: nothing was changed");
+    }
+    Ok(())
+}

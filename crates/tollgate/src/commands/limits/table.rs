@@ -1,0 +1,123 @@
+//! Limits as a table, with numbered notes below it: one reason often applies to many limits.
+
+use super::Line;
+
+const HEADER: [&str; 5] = ["LIMIT", "OVERSHOOT", "STRANDED", "NOTES", "APPLIES TO"];
+const LEGEND: &str = "Overshoot is the most that can be used beyond the limit; + marks what a note adds. Stranded is the most that nobody \
+                      can use while a server that died stays away.";
+
+/// Spaces between columns.
+const GAP: usize = 2;
+
+/// The table and its notes, of which no line is longer than `width` where it has a space to break at.
+pub(super) fn text(lines: &[Line], width: usize) -> String {
+    let mut notes: Vec<&str> = Vec::new();
+    let rows: Vec<[String; 5]> = lines
+        .iter()
+        .map(|Line { limit, whose, overshoot, stranded }| {
+            let [first, second] = [overshoot.why(), stranded.why()].map(|why| number(&mut notes, why));
+            let (overshoot, stranded) = (overshoot.cell(), stranded.cell());
+            [limit.clone(), overshoot, stranded, format!("{first}, {second}"), whose.clone()]
+        })
+        .collect();
+    let mut text = String::new();
+    let header = HEADER.map(str::to_owned);
+    let widths = [0, 1, 2, 3].map(|column| {
+        let cells = rows.iter().chain([&header]).filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+    });
+    let all = || [&header].into_iter().chain(&rows);
+    let last = all().map(|[.., whose]| whose.chars().count()).max().unwrap_or_default();
+    let fits = widths.iter().sum::<usize>() + GAP * widths.len() + last <= width;
+    for row in all() {
+        text.push_str(&line(row, widths, fits));
+    }
+    text.push('\n');
+    text.push_str(&hanging("", LEGEND, width));
+    for (nth, note) in (1..).zip(&notes) {
+        text.push_str(&hanging(&format!("{nth:>2}  "), note, width));
+    }
+    text
+}
+
+/// The number of a note, which is added if it is new.
+fn number<'a>(notes: &mut Vec<&'a str>, why: &'a str) -> usize {
+    let known = notes.iter().position(|note| *note == why);
+    known.unwrap_or_else(|| {
+        notes.push(why);
+        notes.len() - 1
+    }) + 1
+}
+
+/// A row; its last cell has a line of its own where the terminal is too narrow for some row.
+fn line([limit, overshoot, stranded, notes, whose]: &[String; 5], widths: [usize; 4], fits: bool) -> String {
+    let [of_limit, of_overshoot, of_stranded, of_notes] = widths;
+    let start = format!("{limit:of_limit$}  {overshoot:of_overshoot$}  {stranded:of_stranded$}  {notes:of_notes$}");
+    if fits { format!("{start}  {whose}\n") } else { format!("{}\n    {whose}\n", start.trim_end()) }
+}
+
+/// A paragraph behind `name`, whose further lines are indented by its length.
+pub(super) fn hanging(name: &str, paragraph: &str, width: usize) -> String {
+    let indent = name.chars().count();
+    let mut text = name.to_owned();
+    let mut column = indent;
+    for (nth, word) in paragraph.split(' ').enumerate() {
+        let length = word.chars().count();
+        if nth > 0 && column + 1 + length > width {
+            text.push('\n');
+            text.push_str(&" ".repeat(indent));
+            column = indent;
+        } else if nth > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += length;
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reasons::Told;
+    use super::*;
+
+    #[test]
+    fn limits_are_aligned_and_share_their_notes() {
+        let told = |why: &str| Told::from(why);
+        let line = |limit: &str, whose: &str, why: [&str; 2]| Line {
+            limit: limit.to_owned(),
+            whose: whose.to_owned(),
+            overshoot: told(why[0]),
+            stranded: told(why[1]),
+        };
+        let lines = [
+            line("60 requests a minute", "each key on plan pro", ["full buckets", "nothing is lent"]),
+            line("5 USD a day", "everybody together", ["taken before it goes out", "nothing is lent"]),
+        ];
+        let wide = text(&lines, 100);
+        let rows: Vec<&str> = wide.lines().take(3).collect();
+        assert_eq!(
+            rows,
+            [
+                "LIMIT                 OVERSHOOT  STRANDED  NOTES  APPLIES TO",
+                "60 requests a minute  0          0         1, 2   each key on plan pro",
+                "5 USD a day           0          0         3, 2   everybody together",
+            ]
+        );
+        assert!(wide.ends_with(" 1  full buckets\n 2  nothing is lent\n 3  taken before it goes out\n"), "{wide}");
+        let narrow = text(&lines, 60);
+        assert!(narrow.contains("1, 2\n    each key on plan pro\n"), "{narrow}");
+        for width in [40, 60, 80] {
+            assert!(text(&lines, width).lines().all(|line| line.chars().count() <= width.max(52)), "{width}");
+        }
+    }
+
+    #[test]
+    fn a_paragraph_hangs_behind_its_name() {
+        assert_eq!(hanging("a  ", "one two three", 10), "a  one two\n   three\n");
+        assert_eq!(hanging("", "one two", 3), "one\ntwo\n");
+        assert_eq!(hanging("", "unbreakable", 3), "unbreakable\n");
+    }
+}

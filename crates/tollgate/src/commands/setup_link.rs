@@ -1,0 +1,31 @@
+//! `tollgate setup-link`: the link that creates the first admin, for installations whose output is collected in logs.
+
+use std::process::ExitCode;
+
+use config::load::Flags;
+
+use crate::cli::SetupLink;
+use crate::commands::{block_on, load, open, say};
+use crate::failure::{self, StartFault};
+use crate::link::{self, FirstAdmin};
+
+/// Creates a link and prints it; earlier links of its kind expire.
+pub(crate) fn run(args: &SetupLink) -> anyhow::Result<ExitCode> {
+    let snapshot = load(&args.place, &Flags { addr: args.addr, ..Flags::default() })?.snapshot;
+    block_on(async {
+        let store = open(&snapshot).await?;
+        let made = link::to_become_the_first_admin(&store, &snapshot, snapshot.control.listen).await;
+        store.close().await;
+        let link = match made {
+            Ok(link) => link.ok_or(StartFault::AdminExists)?,
+            Err(FirstAdmin::Store(error)) => return Err(failure::of_store(&snapshot, error).into()),
+            Err(error) => return Err(error.into()),
+        };
+        say(&format!(
+            "Whoever opens this link first becomes the admin. It expires after {}, and is shown only now:\n{}\n",
+            link::LIVES_FOR,
+            link.expose()
+        ));
+        Ok(ExitCode::SUCCESS)
+    })
+}

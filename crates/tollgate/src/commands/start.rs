@@ -1,0 +1,52 @@
+//! `tollgate` without a command: it serves where there is something to serve, and otherwise explains how to start.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Parser;
+use config::load::Flags;
+
+use crate::cli::{Cli, Command, Place};
+use crate::commands::{load, say, serve};
+
+/// The configuration file that is looked for in the working folder.
+const CONFIG_FILE: &str = "tollgate.yaml";
+
+/// Serves, or prints how to start.
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
+    let words = if Path::new(CONFIG_FILE).is_file() {
+        vec!["serve", "--config", CONFIG_FILE]
+    } else {
+        let place = Place { config: None, env_file: None, data: None };
+        let data = load(&place, &Flags::default())?.snapshot.data;
+        if !data.is_dir() {
+            say(&how_to_start(&data));
+            return Ok(ExitCode::SUCCESS);
+        }
+        vec!["serve"]
+    };
+    telemetry::logs::last_words(format!("running `tollgate {}`\n", words.join(" ")));
+    let parsed = Cli::try_parse_from(std::iter::once("tollgate").chain(words))?;
+    let Some(Command::Serve(args)) = parsed.command else { bail!("`serve` is no command") };
+    serve::run(&args)
+}
+
+fn how_to_start(data: &Path) -> String {
+    format!(
+        "There is neither a configuration ({CONFIG_FILE}) nor a data folder ({}) here.
+
+Try it with demo users and a mock provider:
+  tollgate serve --demo
+
+Serve the models of OpenAI, Anthropic or Google (each API key enables its provider):
+  OPENAI_API_KEY=sk-… tollgate serve
+
+Serve as a configuration file says:
+  tollgate serve --config FILE
+
+All commands: tollgate help
+",
+        data.display()
+    )
+}
