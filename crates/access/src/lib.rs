@@ -35,7 +35,7 @@ pub use bounds::KeyBounds;
 pub use budget::{Budget, BudgetId, Measure, Per, Subject};
 pub use clock::{Clock, Day, Mono, Timestamp};
 pub use directory::{Directory, Found, Lookup, NotFound};
-pub use id::{AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, UserId, UserNo};
+pub use id::{AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, TokenId, UserId, UserNo};
 pub use plan::Plan;
 pub use principal::Principal;
 pub use provider_key::{ProviderKey, ProviderKeys};
