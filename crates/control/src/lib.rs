@@ -8,6 +8,7 @@
 
 mod address;
 mod attempts;
+mod budgets;
 mod caller;
 mod connections;
 mod cookies;
