@@ -68,7 +68,7 @@ pub enum BudgetHolder {
 /// A budget as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBudget {
-    /// Its id: later budgets have greater ones.
+    /// Its id: a budget that was set in a later millisecond has a greater one.
     pub id: Uuid,
     /// Whom it holds.
     pub subject: Subject,

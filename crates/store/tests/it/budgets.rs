@@ -58,6 +58,7 @@ pub(crate) async fn budgets_are_read_by_page_and_by_whom_they_hold(world: &World
         BudgetHolder::User(ada.id),
         BudgetHolder::Plan("starter".to_owned()),
     ] {
+        world.clock.advance(std::time::Duration::from_millis(1));
         set(&store, &holder, Measure::Money, Some(5)).await;
     }
     // A change keeps the place.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use access::{Budget, BudgetId, Measure, Per, PlanId, Role, Subject};
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::{Charge, UsageEvent};
@@ -107,6 +109,7 @@ async fn budgets_of_the_configuration_come_first_and_pages_go_on() {
         snapshot.budgets.limits = vec![limit(BudgetDimension::User, 5), limit(BudgetDimension::Global, 10)];
     });
     for (budget, body) in [("user", json!({"credits": 1})), ("key", json!({"credits": 2}))] {
+        world.clock.advance(Duration::from_millis(1));
         let id = if budget == "user" { ada.user.to_string() } else { ada.key.to_string() };
         assert_eq!(put(&world, &root, &format!("{budget}/{id}/credits/day"), &body).await.status, 200);
     }
