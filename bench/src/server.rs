@@ -92,7 +92,7 @@ impl Server {
             live: Arc::new(Live::new(Arc::new(snapshot()?))),
             windows: Windows::here(clock),
             vault,
-            signer: Some(Signer::new(&Secret::new("s".repeat(32)))?),
+            signer: Some(Signer::new(&Secret::new("s".repeat(32)), "tollgate")?),
             limits: Limits::default(),
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;

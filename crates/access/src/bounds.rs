@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::plan::Plan;
+use crate::text;
 
 /// Most routes, models or networks that a key is bound to.
 pub const BOUND_ENTRIES_MAX: usize = 64;
@@ -38,14 +39,17 @@ pub enum UnfitBound {
     /// More than a plan may have.
     #[error("credits_per_day are at most {}", Plan::CREDITS_MAX)]
     Credits,
+    /// More than a plan may have.
+    #[error("requests_per_minute are at most {}", Plan::REQUESTS_MAX)]
+    Requests,
     /// Too many entries.
     #[error("{field} are at most {BOUND_ENTRIES_MAX}")]
     TooMany {
         /// Which list.
         field: &'static str,
     },
-    /// An entry is empty, too long, or has a control character.
-    #[error("{field}: each has 1 to {BOUND_CHARS_MAX} characters, none of them a control character")]
+    /// An entry is empty, too long, or has a control character or an invisible one.
+    #[error("{field}: each has 1 to {BOUND_CHARS_MAX} characters, none of them a control character or invisible")]
     Entry {
         /// Which list.
         field: &'static str,
@@ -84,6 +88,9 @@ impl KeyBounds {
     pub fn check(&self) -> Result<(), UnfitBound> {
         if self.credits_per_day.is_some_and(|credits| credits > Plan::CREDITS_MAX) {
             return Err(UnfitBound::Credits);
+        }
+        if self.requests_per_minute.is_some_and(|requests| requests > Plan::REQUESTS_MAX) {
+            return Err(UnfitBound::Requests);
         }
         for (field, names) in [("routes", &self.routes), ("models", &self.models)] {
             let names = names.as_deref().unwrap_or_default();
@@ -141,7 +148,7 @@ fn count(field: &'static str, entries: usize) -> Result<(), UnfitBound> {
 
 fn is_name(name: &str) -> bool {
     let chars = name.chars().take(BOUND_CHARS_MAX + 1).count();
-    (1..=BOUND_CHARS_MAX).contains(&chars) && !name.chars().any(char::is_control)
+    (1..=BOUND_CHARS_MAX).contains(&chars) && text::is_plain(name)
 }
 
 fn matches(pattern: &str, model: &str) -> bool {
@@ -180,6 +187,15 @@ mod tests {
         for (bounds, expected) in [
             (KeyBounds { credits_per_day: Some(Plan::CREDITS_MAX), ..free.clone() }, Ok(())),
             (KeyBounds { credits_per_day: Some(Plan::CREDITS_MAX + 1), ..free.clone() }, Err(UnfitBound::Credits)),
+            (KeyBounds { requests_per_minute: Some(Plan::REQUESTS_MAX), ..free.clone() }, Ok(())),
+            (
+                KeyBounds { requests_per_minute: Plan::REQUESTS_MAX.checked_add(1), ..free.clone() },
+                Err(UnfitBound::Requests),
+            ),
+            (
+                KeyBounds { models: Some(vec!["gpt\u{200b}-5".into()]), ..free.clone() },
+                Err(UnfitBound::Entry { field: "models" }),
+            ),
             (KeyBounds { routes: many(64), models: long(200), ..free.clone() }, Ok(())),
             (KeyBounds { routes: many(65), ..free.clone() }, Err(UnfitBound::TooMany { field: "routes" })),
             (KeyBounds { models: long(201), ..free.clone() }, Err(UnfitBound::Entry { field: "models" })),

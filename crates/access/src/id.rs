@@ -36,6 +36,8 @@ ids! {
     PlanId;
     /// One sign-in.
     SessionId;
+    /// One access token of a sign-in.
+    TokenId;
     /// A one-time link.
     LinkId;
     /// A credential of an LLM provider.

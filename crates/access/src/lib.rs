@@ -2,7 +2,7 @@
 //!
 //! Never does: I/O, SQL, HTTP. Of Tokio it uses `sync` alone.
 //!
-//! Read in this order: [`id`], [`amount`], [`usd`], [`clock`], [`refusal`]; then [`api_key`], [`plan`], [`budget`], [`user`],
+//! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`], [`budget`], [`user`],
 //! [`principal`], [`vault`], and [`directory`], which turns the hash of a key into a [`Principal`];
 //! [`password`], [`token`] and [`ticket`] for who signs in; [`address`] says where a request comes from, [`limits`] asks what all nodes count together.
 
@@ -23,6 +23,7 @@ pub mod provider_key;
 pub mod refusal;
 pub mod revision;
 pub mod secret;
+pub mod text;
 pub mod ticket;
 pub mod token;
 pub mod usd;
@@ -35,7 +36,9 @@ pub use bounds::KeyBounds;
 pub use budget::{Budget, BudgetId, Measure, Per, Subject};
 pub use clock::{Clock, Day, Mono, Timestamp};
 pub use directory::{Directory, Found, Lookup, NotFound};
-pub use id::{AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, UserId, UserNo};
+pub use id::{
+    AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, TokenId, UserId, UserNo,
+};
 pub use plan::Plan;
 pub use principal::{Last4, Principal};
 pub use provider_key::{ProviderKey, ProviderKeys};

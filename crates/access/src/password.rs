@@ -2,6 +2,8 @@
 //!
 //! Each function takes tens of milliseconds of a core and 19 MiB: it blocks, and who calls it bounds how many do so at once.
 
+mod guess;
+
 use std::fmt;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -21,7 +23,8 @@ const LANES: u32 = 1;
 /// For [`absent`]; any salt costs the same.
 const NOBODYS_SALT: &[u8; 16] = b"nobody's account";
 
-/// A password that may be chosen: [`CHARS_MIN`] to [`CHARS_MAX`] characters of Unicode, taken as they are. It does not print.
+/// A password that may be chosen: [`CHARS_MIN`] to [`CHARS_MAX`] characters of Unicode, taken as they are, none of them a control
+/// character, and not easy to guess. It does not print.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Secret);
 
@@ -31,19 +34,33 @@ pub enum PasswordError {
     /// It is too short or too long.
     #[error("a password has {CHARS_MIN} to {CHARS_MAX} characters")]
     Length,
+    /// It has a control character, which no keyboard types again.
+    #[error("a password has no control characters")]
+    Control,
+    /// It falls apart into common words, sequences, years, repetitions and the user's own names.
+    #[error(
+        "this password is easy to guess: it is made of common words, sequences or your own name; use more or less common words"
+    )]
+    Easy,
     /// The operating system gave no random bytes, or no memory.
     #[error("the password could not be hashed")]
     Unhashed,
 }
 
 impl Password {
-    /// Takes a text that somebody chose.
+    /// Takes a text that a user chose. `own` are texts that others know of this user: e-mail address, name, the brand.
     ///
     /// # Errors
-    /// [`PasswordError::Length`].
-    pub fn parse(text: Secret) -> Result<Self, PasswordError> {
+    /// [`PasswordError::Length`], [`PasswordError::Control`], [`PasswordError::Easy`].
+    pub fn parse(text: Secret, own: &[&str]) -> Result<Self, PasswordError> {
         let chars = text.expose().chars().take(CHARS_MAX + 1).count();
-        if (CHARS_MIN..=CHARS_MAX).contains(&chars) { Ok(Self(text)) } else { Err(PasswordError::Length) }
+        if !(CHARS_MIN..=CHARS_MAX).contains(&chars) {
+            return Err(PasswordError::Length);
+        }
+        if text.expose().chars().any(char::is_control) {
+            return Err(PasswordError::Control);
+        }
+        if guess::is_easy(text.expose(), own) { Err(PasswordError::Easy) } else { Ok(Self(text)) }
     }
 }
 
@@ -101,27 +118,39 @@ mod tests {
             ("elevenchars", false),
             ("twelve chars", true),
             ("ключ-ключ-ключ", true),
-            ("🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑", false),
-            ("🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑", true),
-            ("with\0a nul and\u{202e} more", true),
-            (&"x".repeat(128), true),
+            ("🔑🔒🗝🚪🏠🌍🔑🔒🚪🌍🗝", false),
+            ("🔑🔒🗝🚪🏠🌍🔑🔒🚪🌍🗝🏠", true),
+            (&"xy7-z w9".repeat(16), true),
             (&"x".repeat(129), false),
             (&"x".repeat(10_000_000), false),
             ("", false),
         ] {
-            assert_eq!(Password::parse(secret(text)).is_ok(), fine, "{} chars", text.chars().count());
+            assert_eq!(Password::parse(secret(text), &[]).is_ok(), fine, "{} chars", text.chars().count());
         }
         assert_eq!(PasswordError::Length.to_string(), "a password has 12 to 128 characters");
-        assert_eq!(format!("{:?}", Password::parse(secret("twelve chars"))), "Ok(***)");
+        assert_eq!(format!("{:?}", Password::parse(secret("twelve chars"), &[])), "Ok(***)");
+    }
+
+    #[test]
+    fn control_characters_and_what_is_easy_to_guess_are_refused() {
+        let refused = |text: &str, own: &[&str]| Password::parse(secret(text), own).unwrap_err();
+        for text in
+            ["\0\0\0\0\0\0\0\0\0\0\0\0", "correct horse\nbattery", "correct horse\u{85}battery", "correct\u{1b}horse"]
+        {
+            assert_eq!(refused(text, &[]), PasswordError::Control, "{text:?}");
+        }
+        assert_eq!(refused("password1234", &[]), PasswordError::Easy);
+        assert_eq!(refused("analytical engine", &["Analytical", "engine@example.com"]), PasswordError::Easy);
     }
 
     #[test]
     fn a_hash_is_of_its_password_alone() {
-        let chosen = Password::parse(secret("correct horse\0battery")).unwrap();
+        let chosen = Password::parse(secret("correct horse battery"), &[]).unwrap();
         let phc = hash(&chosen).unwrap();
         assert!(phc.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", phc.expose());
-        assert!(verify(&secret("correct horse\0battery"), &phc));
-        for other in ["correct horse", "correct horse\0batterY", "", "correct horse\0battery "] {
+        assert!(verify(&secret("correct horse battery"), &phc));
+        for other in ["correct horse", "correct horse batterY", "", "correct horse battery ", "correct horse battery\0"]
+        {
             assert!(!verify(&secret(other), &phc), "{other:?}");
         }
         assert_ne!(hash(&chosen).unwrap(), phc, "two salts");
@@ -139,7 +168,7 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "what is measured is the time that a caller could measure")]
     fn an_absent_account_costs_what_a_wrong_password_costs() {
-        let phc = hash(&Password::parse(secret("correct horse battery")).unwrap()).unwrap();
+        let phc = hash(&Password::parse(secret("correct horse battery"), &[]).unwrap()).unwrap();
         let presented = secret("not the password");
         let once = |work: &dyn Fn()| {
             let began = Instant::now();

@@ -27,6 +27,11 @@ const NAME_LEN_MAX: usize = 64;
 impl Plan {
     /// Most credits a day.
     pub const CREDITS_MAX: u64 = Budget::AMOUNT_MAX;
+    /// Most requests a minute: what the API's `int32` has room for.
+    pub const REQUESTS_MAX: NonZeroU32 = match NonZeroU32::new(i32::MAX.unsigned_abs()) {
+        Some(most) => most,
+        None => NonZeroU32::MIN,
+    };
 
     /// Whether `name` may name a plan: 1 to 64 of a-z, 0-9, `-`, `_` and `.`.
     #[must_use]

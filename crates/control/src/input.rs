@@ -103,7 +103,7 @@ pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) 
     Option::deserialize(from).map(Some)
 }
 
-/// A name that people give to something: 1 to 200 characters, not all of them spaces, none a control character.
+/// A name that people give to something: 1 to 200 characters, not all of them spaces, none a control character or invisible.
 ///
 /// # Errors
 /// `unprocessable`, which names the field.
@@ -111,7 +111,8 @@ pub(crate) fn check_name(field: &'static str, text: &str) -> Result<(), Problem>
     if !text.trim().is_empty() && is_fit_text(text) {
         return Ok(());
     }
-    let message = format!("`{field}` has 1 to {TEXT_CHARS_MAX} characters, none of them a control character");
+    let message =
+        format!("`{field}` has 1 to {TEXT_CHARS_MAX} characters, none of them a control character or invisible");
     Err(Problem::new(Refusal::Unprocessable, message))
 }
 

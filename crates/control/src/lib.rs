@@ -2,13 +2,15 @@
 //!
 //! Never does: SQL, seeing the proxy, deciding who passes (the meter does), telling a caller of a fault's inside.
 //!
-//! Read in this order: [`server`] (connections and their bounds), `layers` (what stands around every call), `routes`
+//! Read in this order: [`server`] and `connections` (connections and their bounds), `layers` (what stands around every call), `routes`
 //! (the endpoints by path), `caller` (who asks), `input` (bodies and queries), `undeclared` (what nobody reads), `problem` (what an error looks like). Who signs in reads
 //! `sign_in` (what it hands out), `cookies`, `csrf`, `attempts`, `passwords` and `sessions`.
 
 mod address;
 mod attempts;
+mod budgets;
 mod caller;
+mod connections;
 mod cookies;
 mod cors;
 mod csrf;

@@ -122,11 +122,15 @@ impl From<StoreError> for Problem {
             StoreError::PlanTaken { .. } => {
                 return Self::new(Refusal::Conflict, "there is a plan of this name already");
             }
-            StoreError::Invalid { .. } | StoreError::InvalidPlan | StoreError::UnfitBound(_) => Refusal::Unprocessable,
+            StoreError::Invalid { .. }
+            | StoreError::InvalidPlan
+            | StoreError::UnfitBound(_)
+            | StoreError::BudgetTooLarge => Refusal::Unprocessable,
             StoreError::EmailTaken
             | StoreError::AdminExists
             | StoreError::LastAdmin
             | StoreError::TooManyPlans
+            | StoreError::TooManyBudgets
             | StoreError::TooManyKeys
             | StoreError::KeyRevoked
             | StoreError::TooManyLinks

@@ -1,15 +1,23 @@
 //! What is left of a user's day, as the live meter has it; apart from the proxy, as the store has it, and where nodes share
 //! the day, as who knows more of it has it.
 
+use std::time::Duration;
+
 use access::{Day, KeyNo, Plan, UserNo};
 use meter::{BudgetId, Meter, Subject};
 use serde::Serialize;
 use store::DayUsage;
+use tokio::time::sleep;
 use utoipa::ToSchema;
 
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::State;
+
+/// How long a call waits for usage to be recorded.
+const RECORDED_WITHIN: Duration = Duration::from_millis(300);
+/// How often it looks.
+const RECORDED_EVERY: Duration = Duration::from_millis(30);
 
 /// Credits of a UTC day. `limit` and `remaining` are null where the plan has no daily quota.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,6 +43,37 @@ enum By<'a> {
     Store { total: u64, by_key: Vec<(KeyNo, u64)>, part: Option<(&'a Meter, UserNo)> },
 }
 
+/// A user's day as it is recorded, with everything that was settled before this call. Usage reaches the store some 100 ms after it
+/// is settled, so a client that reads its usage right after a request sees the request.
+///
+/// It waits for at most [`RECORDED_WITHIN`], and then takes what is there: [`pending`] is the rest.
+///
+/// # Errors
+/// `unavailable`.
+pub(crate) async fn recorded(state: &State, user: UserNo, day: Day) -> Result<DayUsage, Problem> {
+    let settled = settled(state, user, day);
+    for _ in 0..RECORDED_WITHIN.as_millis() / RECORDED_EVERY.as_millis() {
+        let usage = state.store.usage_of_day(user, None, day).await.map_err(Problem::store)?;
+        if usage.total.credits >= settled {
+            return Ok(usage);
+        }
+        sleep(RECORDED_EVERY).await;
+    }
+    state.store.usage_of_day(user, None, day).await.map_err(Problem::store)
+}
+
+/// Credits of a user's day that the meter of this process has settled.
+pub(crate) fn settled(state: &State, user: UserNo, day: Day) -> u64 {
+    let budget = BudgetId::credits_a_day(Subject::User(user));
+    let cell = state.meter.as_ref().and_then(|meter| meter.cell(budget));
+    cell.filter(|cell| cell.period().first() == day).map_or(0, |cell| cell.spent())
+}
+
+/// Credits that are used and not recorded: of requests in flight, and of those that ended a moment ago.
+pub(crate) const fn pending(quota: &Quota, recorded: u64) -> u64 {
+    quota.used.saturating_sub(recorded)
+}
+
 impl Quota {
     /// Where `used` of `limit` stands on `day`.
     pub(crate) fn new(limit: Option<u64>, used: u64, day: Day) -> Self {
@@ -55,12 +94,10 @@ impl<'a> Spent<'a> {
         }
     }
 
-    /// Where the store was asked already, for all of the user's keys.
+    /// Where the store was asked already, for all of the user's keys: never less than was recorded, so that one response agrees
+    /// with itself.
     pub(crate) fn or(state: &'a State, user: UserNo, recorded: &DayUsage, day: Day) -> Self {
-        match &state.meter {
-            Some(meter) if !meter.is_leased() => Self { by: By::Meter(meter, user), day },
-            part => Self::recorded(recorded, part.as_deref().map(|meter| (meter, user)), day),
-        }
+        Self::recorded(recorded, state.meter.as_deref().map(|meter| (meter, user)), day)
     }
 
     fn recorded(usage: &DayUsage, part: Option<(&'a Meter, UserNo)>, day: Day) -> Self {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod budgets;
 mod dashboard;
 mod health;
 mod install;
@@ -91,6 +92,8 @@ pub(crate) fn api() -> Described<Arc<App>> {
         .routes(routes!(invites::take_back))
         .routes(routes!(plans::list, plans::create))
         .routes(routes!(plans::change))
+        .routes(routes!(budgets::list))
+        .routes(routes!(budgets::set, budgets::remove))
         .routes(routes!(provider_keys::list, provider_keys::create))
         .routes(routes!(provider_keys::change, provider_keys::delete))
         .routes(routes!(provider_keys::test))

@@ -4,24 +4,30 @@
 //! itself, 431 without a body.
 
 use std::io;
-use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use access::address;
 use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_http::add_extension::AddExtension;
 
 use crate::address::Peer;
+use crate::connections::{NoSeat, Seat, Seats, Serving};
 use crate::routes;
-use crate::seats::{Seat, Seats};
 use crate::state::{App, Limits, State};
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -40,21 +46,28 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
     let limits = state.limits;
     let app = Arc::new(App::new(state, loopback));
     let router = routes::router(app.clone());
-    let seats = Seats::new(limits.connections_per_address_max);
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let seats = Seats::new(limits.connections_max, limits.connections_per_address_max);
     let (stop, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
+    // The one connection that is accepted while every place is taken; others wait in the listener's backlog.
+    let mut waiting = None;
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            (stream, peer, slot) = accept(&listener, &slots) => {
-                // Who holds all of its own is closed, so that nobody else waits for a slot of its.
-                let Ok(seat) = seat(&app, &seats, peer) else { continue };
-                let connection = Connection { limits, peer, stopped: stopped.clone(), _slot: slot, _seat: seat };
+            accepted = accept(&listener), if waiting.is_none() => waiting = Some(accepted),
+            () = seats.changed(), if waiting.is_some() => {}
+        }
+        let Some((stream, peer)) = waiting.take() else { continue };
+        match seats.take(address::network(peer.0), !is_trusted(&app, peer)) {
+            Ok(seat) => {
+                let connection = Connection { limits, peer, stopped: stopped.clone(), seat: Arc::new(seat) };
                 connections.spawn(connection.run(stream, router.clone()));
             }
+            // It is closed, so that no other address waits for a place.
+            Err(NoSeat::Address) => {}
+            Err(NoSeat::Listener) => waiting = Some((stream, peer)),
         }
     }
     drop(listener);
@@ -65,12 +78,10 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
 }
 
 /// May be cancelled at any point.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Peer, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed.
-    let slot = slots.clone().acquire_owned().await.ok();
+async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, Peer(peer.ip().to_canonical()), slot),
+            Ok((stream, peer)) => return (stream, Peer(peer.ip().to_canonical())),
             Err(error) => {
                 if !is_callers(&error) {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -81,16 +92,10 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, P
     }
 }
 
-/// A peer's seat; a trusted proxy, which calls for many, needs none.
-fn seat(app: &App, seats: &Seats<IpAddr>, Peer(peer): Peer) -> Result<Option<Seat<IpAddr>>, Full> {
-    if app.live.load().trusted_proxies.iter().any(|network| network.contains(&peer)) {
-        return Ok(None);
-    }
-    seats.take(address::network(peer)).map(Some).ok_or(Full)
+/// Whether the peer is a trusted proxy, which calls for many clients and has no share.
+fn is_trusted(app: &App, Peer(peer): Peer) -> bool {
+    app.live.load().trusted_proxies.iter().any(|network| network.contains(&peer))
 }
-
-/// An address holds as many connections as one may.
-struct Full;
 
 /// The caller was gone before it was accepted.
 fn is_callers(error: &io::Error) -> bool {
@@ -102,26 +107,32 @@ struct Connection {
     limits: Limits,
     peer: Peer,
     stopped: watch::Receiver<bool>,
-    _slot: Option<OwnedSemaphorePermit>,
-    _seat: Option<Seat<IpAddr>>,
+    seat: Arc<Seat>,
 }
 
 impl Connection {
     async fn run(mut self, stream: TcpStream, router: Router) {
         // Without it small answers wait for the caller's acknowledgement; a socket that refuses it still works.
         let _ = stream.set_nodelay(true);
-        let service = AddExtension::new(router, self.peer);
+        let inner = TowerToHyperService::new(AddExtension::new(router, self.peer));
+        let service = Tracked { inner, seat: self.seat.clone() };
         let http = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
             .max_headers(HEAD_FIELDS_MAX)
             .max_header_size(HEAD_BYTES_MAX)
             .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+            .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(http);
         let ended = tokio::select! {
             ended = &mut http => Some(ended),
             _ = self.stopped.wait_for(|stopped| *stopped) => None,
+            () = self.seat.closed() => {
+                if !self.seat.is_serving() {
+                    return;
+                }
+                None
+            }
             () = sleep(self.limits.connection) => None,
         };
         let ended = match ended {
@@ -134,5 +145,52 @@ impl Connection {
         if let Err(error) = ended {
             tracing::debug!(%error, "connection broke off");
         }
+    }
+}
+
+/// Notes on the connection's seat that a call is being served, until its response's last byte is handed over.
+struct Tracked<S> {
+    inner: S,
+    seat: Arc<Seat>,
+}
+
+impl<S, R> Service<R> for Tracked<S>
+where
+    S: Service<R, Response = Response>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Served>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn call(&self, request: R) -> Self::Future {
+        let (serving, responding) = (self.seat.serving(), self.inner.call(request));
+        Box::pin(async move { Ok(responding.await?.map(|body| Served { body, _serving: serving })) })
+    }
+}
+
+/// A response's body.
+struct Served {
+    body: Body,
+    _serving: Serving,
+}
+
+impl http_body::Body for Served {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

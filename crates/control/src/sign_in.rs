@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use access::token::{Claims, Signer};
-use access::{Refusal, Secret, SessionId, Ticket, Timestamp, UserId, ticket};
+use access::{Ids, Refusal, Secret, SessionId, Ticket, Timestamp, TokenId, UserId, ticket};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
@@ -99,22 +99,22 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Those of a session that was begun or renewed at `now`.
-    fn of(signer: &Signer, claims: (UserId, SessionId), now: Timestamp, refresh: Ticket) -> Self {
-        let (user, session) = claims;
-        let until = now.after(ACCESS_FOR);
-        let access = signer.sign(&Claims { user, session, issued_at: now, expires_at: until });
+    /// The tokens of a session that was begun or renewed now.
+    fn of(app: &App, signer: &Signer, (user, session): (UserId, SessionId), refresh: Ticket) -> Self {
+        let now = app.clock.now();
+        let (id, until) = (TokenId(Ids::new(app.clock.clone()).next_uuid()), now.after(ACCESS_FOR));
+        let access = signer.sign(&Claims { id, user, session, issued_at: now, expires_at: until });
         Self { access, until, refresh }
     }
 
     /// With the tokens of a session that was just renewed.
     pub(crate) fn renewed(app: &App, session: &Session, refresh: Ticket) -> Result<Self, Problem> {
-        Ok(Self::of(signer(app)?, (session.user, session.id), app.clock.now(), refresh))
+        Ok(Self::of(app, signer(app)?, (session.user, session.id), refresh))
     }
 
     /// With tokens that open nothing and look like others: of a session and a user that there are not.
     pub(crate) fn of_nobody(app: &App, user: UserId, session: SessionId) -> Result<Self, Problem> {
-        Ok(Self::of(signer(app)?, (user, session), app.clock.now(), new_refresh()?))
+        Ok(Self::of(app, signer(app)?, (user, session), new_refresh()?))
     }
 
     /// The answer to a sign-in.
@@ -174,7 +174,7 @@ pub(crate) async fn begin(
     };
     let begun = app.store.begin_session(&Actor { by, address: Some(address.0) }, new).await;
     match begun {
-        Ok(session) => Ok(Pair::of(signer, (user, session.id), now, refresh)),
+        Ok(session) => Ok(Pair::of(app, signer, (user, session.id), refresh)),
         Err(StoreError::CredentialGone) => Err(gone),
         Err(error) => Err(Problem::store(error)),
     }

@@ -59,9 +59,11 @@ pub enum Serves {
 /// What connections and calls may take of this process.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once; more wait in the listener's backlog. Default 1,024.
+    /// Connections at once. A further one takes the place of the longest idle connection. Without an idle one, it waits in the
+    /// listener's backlog. Default 1,024.
     pub connections_max: usize,
-    /// Connections at once from one address (an IPv6 /64), but for `trusted_proxies`; more are closed at once. Default 256.
+    /// Connections at once from one address (an IPv6 /64), except `trusted_proxies`. A further one takes the place of the longest
+    /// idle connection of that address. Without an idle one, it is closed at once. Default 256.
     pub connections_per_address_max: usize,
     /// Until a call's head has arrived, the wait for it on an idle connection included. Default 10 s.
     pub head: Duration,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::{KeyId, KeyNo, Plan, Refusal, Role, UserId, UserNo};
-use store::{KeyRef, UserRef};
+use store::{Key, KeyRef, UserRef};
 use uuid::Uuid;
 
 use crate::caller::Caller;
@@ -50,8 +50,16 @@ impl Subject {
     /// # Errors
     /// `not_found`, also for a key of another user: whether it exists is not told.
     pub(crate) async fn key(&self, state: &State, id: Uuid) -> Result<KeyNo, Problem> {
+        self.find_key(state, id).await.map(|key| key.no)
+    }
+
+    /// One of its keys, revoked ones included.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key).
+    pub(crate) async fn find_key(&self, state: &State, id: Uuid) -> Result<Key, Problem> {
         let found = state.store.find_key(KeyRef::of(self.user, KeyId(id))).await.map_err(Problem::store)?;
-        found.map(|key| key.no).ok_or_else(|| Problem::new(Refusal::NotFound, NO_KEY))
+        found.ok_or_else(|| Problem::new(Refusal::NotFound, NO_KEY))
     }
 }
 

@@ -29,6 +29,28 @@ pub(crate) enum PerWord {
     Month,
 }
 
+/// Whom a budget holds: one key, one user, all users of a plan together, or everybody.
+#[derive(ToSchema)]
+#[schema(as = BudgetDimension, rename_all = "snake_case")]
+#[expect(dead_code, reason = "it stands for `config::snapshot::BudgetDimension`")]
+pub(crate) enum DimensionWord {
+    Key,
+    User,
+    Plan,
+    Global,
+}
+
+/// Who set a budget: the configuration, an admin (`api`, commands too), the user's plan, or the key's own quota.
+#[derive(ToSchema)]
+#[schema(as = BudgetSource, rename_all = "snake_case")]
+#[expect(dead_code, reason = "it stands for the words of `budgets`")]
+pub(crate) enum SourceWord {
+    Configuration,
+    Api,
+    Plan,
+    Key,
+}
+
 #[cfg(test)]
 mod tests {
     use access::{Per, Role, UserStatus};
@@ -48,6 +70,9 @@ mod tests {
             (roles.as_slice(), statuses.as_slice()),
             (&["admin", "member"].map(String::from)[..], &["active", "suspended"].map(String::from)[..])
         );
+        let dimensions = config::snapshot::BudgetDimension::ALL.map(|dimension| dimension.as_str().to_owned());
+        assert_eq!(words(&DimensionWord::schema()), dimensions);
+        assert_eq!(words(&SourceWord::schema()), ["configuration", "api", "plan", "key"]);
         assert_eq!(words(&PerWord::schema()), Per::ALL.map(|per| per.as_str().to_owned()));
         assert!(roles.iter().all(|word| Role::parse(word).is_some_and(|role| role.as_str() == word)));
         assert!(statuses.iter().all(|word| UserStatus::parse(word).is_some_and(|status| status.as_str() == word)));

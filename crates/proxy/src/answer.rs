@@ -95,7 +95,9 @@ impl Problem {
                 let seconds = seconds_up(Duration::from_micros(until));
                 let is_quota = exceeded.budget.measure == Measure::Credits && exceeded.budget.per == Per::Day;
                 let refusal = if is_quota { Refusal::QuotaExceeded } else { Refusal::BudgetExceeded };
-                Self::new(refusal, message).header(header::RETRY_AFTER, HeaderValue::from(seconds))
+                let mut problem = Self::new(refusal, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
+                problem.headers.extend(budget_headers(exceeded));
+                problem
             }
         }
     }
@@ -173,6 +175,19 @@ pub(crate) fn limit_headers(level: Level, clock: &Clock) -> [(HeaderName, Header
     ]
 }
 
+/// `X-RateLimit-*` of a budget, in its measure: credits, tokens, or billionths of a USD. `-Remaining` is left out where other nodes know
+/// it.
+fn budget_headers(exceeded: &Exceeded) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let left = exceeded.left();
+    let remaining = (left == 0 || exceeded.by == By::Limit).then_some((X_RATELIMIT_REMAINING, left));
+    let known = [
+        Some((X_RATELIMIT_LIMIT, exceeded.limit)),
+        remaining,
+        Some((X_RATELIMIT_RESET, exceeded.resets_at().unix_seconds())),
+    ];
+    known.into_iter().flatten().map(|(name, figure)| (name, HeaderValue::from(figure)))
+}
+
 /// A JSON answer of ours.
 pub(crate) fn json(bytes: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::whole(Bytes::from(bytes)));
@@ -243,6 +258,36 @@ mod tests {
         ] {
             assert_eq!(said, expected);
         }
+    }
+
+    #[test]
+    fn a_refusal_of_a_budget_says_limit_rest_and_reset_in_headers() {
+        let told = |measure, [limit, used, asked]: [u64; 3], by| {
+            let budget = BudgetId { subject: Subject::Global, measure, per: Per::Day };
+            let period = meter::Period::of(Per::Day, access::Day(20_000));
+            let refused = Refused::Budget(Exceeded { budget, period, limit, used, asked, by });
+            let clock = Clock::manual(access::Day(20_000).start());
+            let problem = Problem::of_limit(&refused, &clock);
+            let response = problem.into_response(Some(Dialect::OpenAi), RequestId::NIL);
+            [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET]
+                .map(|name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()))
+        };
+        let headers = |limit: &str, remaining: Option<&str>| {
+            // 20,001 days after 1970-01-01.
+            [Some(limit.to_owned()), remaining.map(str::to_owned), Some("1728086400".to_owned())]
+        };
+        assert_eq!(told(Measure::Credits, [5, 5, 1], By::Limit), headers("5", Some("0")));
+        assert_eq!(told(Measure::Tokens, [1_000, 400, 601], By::Limit), headers("1000", Some("600")));
+        assert_eq!(
+            told(Measure::Money, [20_000_000_000, 0, 30_000_000_000], By::Limit),
+            headers("20000000000", Some("20000000000"))
+        );
+        assert_eq!(
+            told(Measure::Tokens, [1_000, 400, 601], By::Lease),
+            headers("1000", None),
+            "other nodes have a part"
+        );
+        assert_eq!(told(Measure::Tokens, [1_000, 1_000, 1], By::Lease), headers("1000", Some("0")));
     }
 
     #[test]

@@ -11,10 +11,11 @@ use access::limits::SharedLimits;
 use access::{Refusal, address};
 use config::snapshot::WindowLimit;
 use http::{HeaderMap, HeaderValue, header};
+use meter::rate::Level;
 use meter::window::tally::{Ask, Tally};
 
 use crate::address as caller;
-use crate::answer::{Problem, seconds_up};
+use crate::answer::{Problem, limit_headers, seconds_up};
 use crate::exchange::Exchange;
 
 /// The limit's name, in metrics and beside the others in Redis.
@@ -49,7 +50,14 @@ pub(crate) async fn refuse(exchange: &Exchange, headers: &HeaderMap, problem: Pr
             exchange.worker().shared.metrics.limits.refuse(NAME);
             let seconds = seconds_up(wait).max(1);
             let message = format!("too many calls without a valid key: try again in {seconds} seconds");
-            Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds))
+            let mut problem =
+                Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
+            // Nothing is left before the wait is over.
+            let level = Level { limit: limit.limit.get(), remaining: 0, reset: wait };
+            for (name, value) in limit_headers(level, &exchange.worker().shared.clock) {
+                problem = problem.header(name, value);
+            }
+            problem
         }
     }
 }

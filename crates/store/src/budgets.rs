@@ -16,8 +16,20 @@ use crate::store::Store;
 
 /// Most budgets of a store: who lists them gets all.
 pub const BUDGETS_MAX: usize = 100_000;
-/// The id that everybody's budgets stand under.
-pub(crate) const EVERYBODY: Uuid = Uuid::nil();
+/// The subject's id of budgets that hold everybody.
+pub const EVERYBODY: Uuid = Uuid::nil();
+
+/// The columns of a [`ListedRow`], and whence; a condition may follow.
+macro_rules! listed {
+    ($condition:literal) => {
+        concat!(
+            "SELECT b.id, b.subject, b.subject_id, b.measure, b.per, b.amount, k.no AS key_no, k.label, u.no AS user_no, u.email,
+            p.name AS plan_name FROM budgets b LEFT JOIN api_keys k ON k.id = b.subject_id
+            LEFT JOIN users u ON u.id = b.subject_id LEFT JOIN plans p ON p.id = b.subject_id",
+            $condition
+        )
+    };
+}
 
 statements! {
     SET = "INSERT INTO budgets (id, subject, subject_id, measure, per, amount, created_at, updated_at)
@@ -28,9 +40,10 @@ statements! {
     COUNT = "SELECT count(*) FROM budgets";
     OWNER_OF_KEY = "SELECT user_id FROM api_keys WHERE id = $1";
     USER = "SELECT id FROM users WHERE id = $1";
-    LIST = "SELECT b.subject, b.subject_id, b.measure, b.per, b.amount, k.no AS key_no, k.label, u.no AS user_no, u.email,
-        p.name AS plan_name FROM budgets b LEFT JOIN api_keys k ON k.id = b.subject_id LEFT JOIN users u ON u.id = b.subject_id
-        LEFT JOIN plans p ON p.id = b.subject_id";
+    PLAN_OF_USER = "SELECT plan_id FROM users WHERE id = $1";
+    LIST = listed!("");
+    PAGE = listed!(" WHERE b.id > $1 ORDER BY b.id LIMIT $2");
+    OF_SUBJECTS = listed!(" WHERE b.subject_id IN ($1, $2, $3, $4)");
 }
 
 /// What holds keys, with the id of the key; [`EVERYBODY`] follows, and a list of keys.
@@ -55,6 +68,8 @@ pub enum BudgetHolder {
 /// A budget as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBudget {
+    /// Its id: a budget that was set in a later millisecond has a greater one.
+    pub id: Uuid,
     /// Whom it holds.
     pub subject: Subject,
     /// The id of that key, user or plan; nil is everybody's.
@@ -139,6 +154,7 @@ struct HoldingRow {
 
 #[derive(sqlx::FromRow)]
 struct ListedRow {
+    id: Uuid,
     subject_id: Uuid,
     key_no: Option<i64>,
     label: Option<String>,
@@ -161,6 +177,7 @@ impl TryFrom<ListedRow> for StoredBudget {
             Kindred::Global => Some(Subject::Global),
         };
         Ok(Self {
+            id: row.id,
             subject: subject.ok_or_else(|| unreadable("subject_id"))?,
             subject_id: row.subject_id,
             name: row.label.or(row.email).or(row.plan_name).unwrap_or_default(),
@@ -255,6 +272,34 @@ impl Store {
         let mut budgets: Vec<StoredBudget> = rows.into_iter().map(StoredBudget::try_from).collect::<Result<_, _>>()?;
         budgets.sort_by_key(|stored| stored.budget.of(stored.subject));
         Ok(budgets)
+    }
+
+    /// The budgets that were set after the one with this id, oldest first; at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn budgets_after(&self, after: Uuid, limit: u32) -> Result<Vec<StoredBudget>, StoreError> {
+        let rows: Vec<ListedRow> = self.query(PAGE).bind(after).bind(i64::from(limit)).all().await?;
+        rows.into_iter().map(StoredBudget::try_from).collect()
+    }
+
+    /// The budgets that were set for subjects with these ids, of whatever kind; [`EVERYBODY`] is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and what the database meets.
+    pub async fn budgets_of(&self, subjects: [Uuid; 4]) -> Result<Vec<StoredBudget>, StoreError> {
+        let query = subjects.into_iter().fold(self.query(OF_SUBJECTS), |query, id| query.bind(id));
+        let rows: Vec<ListedRow> = query.all().await?;
+        rows.into_iter().map(StoredBudget::try_from).collect()
+    }
+
+    /// The id of a user's plan; `None` without such a user.
+    ///
+    /// # Errors
+    /// What the database meets.
+    pub async fn plan_of(&self, user: UserId) -> Result<Option<PlanId>, StoreError> {
+        let row: Option<(Uuid,)> = self.query(PLAN_OF_USER).bind(user.0).find().await?;
+        Ok(row.map(|(id,)| PlanId(id)))
     }
 
     /// What was set for these keys, their users, their plans and everybody; for at most

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use access::{Fingerprint, KeyId, ProviderKeyId, UserId, VaultError};
+use access::{Fingerprint, KeyId, ProviderKeyId, UserId, VaultError, text};
 use sqlx::migrate::MigrateError;
 use thiserror::Error;
 
@@ -59,11 +59,12 @@ pub enum StoreError {
         /// The name.
         name: String,
     },
-    /// A plan has a name, a quota or budgets that none may have.
+    /// A plan has a name, a quota, a rate or budgets that none may have.
     #[error(
         "a plan's name has 1 to 64 of a-z, 0-9, `-`, `_` and `.`, its credits_per_day and the amounts of its budgets are at \
-         most {} (money in billionths), and it has one budget for each measure and period",
-        access::Plan::CREDITS_MAX
+         most {} (money in billionths), its requests_per_minute at most {}, and it has one budget for each measure and period",
+        access::Plan::CREDITS_MAX,
+        access::Plan::REQUESTS_MAX
     )]
     InvalidPlan,
     /// There are as many plans as a store takes.
@@ -261,10 +262,10 @@ impl From<MigrateError> for StoreError {
     }
 }
 
-/// Whether a text for people fits: at most [`TEXT_CHARS_MAX`] characters, none a control character, which would spoil a terminal or a log.
+/// Whether a text for people fits: at most [`TEXT_CHARS_MAX`] characters, all of them visible ([`text::is_plain`]).
 #[must_use]
 pub fn is_fit_text(text: &str) -> bool {
-    text.chars().take(TEXT_CHARS_MAX + 1).count() <= TEXT_CHARS_MAX && !text.chars().any(char::is_control)
+    text.chars().take(TEXT_CHARS_MAX + 1).count() <= TEXT_CHARS_MAX && text::is_plain(text)
 }
 
 /// Refuses one that does not.

@@ -50,7 +50,7 @@ pub use api_keys::change::{KeyChange, Rotation};
 pub use api_keys::{KEYS_MAX, KEYS_PAGE_MAX, Key, KeyRef, KeySecret, KeysAsked, NewKey, PreviousSecret};
 pub use audit::{AUDIT_PAGE_MAX, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
 pub use backup::Census;
-pub use budgets::{BUDGETS_MAX, BudgetHolder, StoredBudget};
+pub use budgets::{BUDGETS_MAX, BudgetHolder, EVERYBODY, StoredBudget};
 pub use counting::Counting;
 pub use error::{StoreError, TEXT_CHARS_MAX, is_fit_text};
 pub use identity::{Identity, IdentityKey, IdentityUser};

@@ -189,6 +189,7 @@ async fn find(transaction: &mut Transaction, name: &str) -> Result<StoredPlan, S
 fn check(plan: &Plan) -> Result<(), StoreError> {
     let fine = Plan::is_name(&plan.name)
         && plan.credits_per_day.is_none_or(|credits| credits <= Plan::CREDITS_MAX)
+        && plan.requests_per_minute.is_none_or(|requests| requests <= Plan::REQUESTS_MAX)
         && Budget::are_fit(&plan.budgets);
     if fine { Ok(()) } else { Err(StoreError::InvalidPlan) }
 }

@@ -1,13 +1,13 @@
 //! Users: who owns keys and has a plan.
 
 pub mod change;
+mod email;
 pub(crate) mod password;
 
 use std::fmt;
 
 use access::{LinkId, Plan, Role, Secret, Timestamp, UserId, UserNo, UserStatus};
 use serde_json::json;
-use thiserror::Error;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
@@ -17,8 +17,7 @@ use crate::plans;
 use crate::statement::{statements, timestamp};
 use crate::store::Store;
 
-/// The longest address that mail can reach (RFC 5321, 4.5.3.1.3).
-const EMAIL_LEN_MAX: usize = 254;
+pub use email::{Email, NotAnEmail};
 
 /// The columns of a [`UserRow`], and whence.
 macro_rules! user_columns {
@@ -42,47 +41,6 @@ statements! {
     PAGE_OF_STATUS = concat!("SELECT ", user_columns!(), " WHERE u.status = $3 AND u.no > $1 ORDER BY u.no LIMIT $2");
     HOLD = "UPDATE users SET updated_at = updated_at WHERE id = $1";
     ANY_DEMO = "SELECT EXISTS (SELECT 1 FROM users WHERE demo)";
-}
-
-/// An e-mail address, without spaces around it and in lowercase. It does not print.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Email(String);
-
-/// A text is no e-mail address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("an e-mail address is a name, an @ and a host, without spaces, at most {EMAIL_LEN_MAX} characters")]
-pub struct NotAnEmail;
-
-impl Email {
-    /// Reads an address. Only its form is looked at; that mail arrives, only mail can show.
-    ///
-    /// # Errors
-    /// [`NotAnEmail`].
-    pub fn parse(text: &str) -> Result<Self, NotAnEmail> {
-        let text = text.trim();
-        let whole = text.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-        if !whole || text.len() > EMAIL_LEN_MAX || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(NotAnEmail);
-        }
-        Ok(Self(text.to_lowercase()))
-    }
-
-    /// The address: for answers to its owner and for commands.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// An address as the store holds it.
-    pub(crate) const fn stored(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Email(…)")
-    }
 }
 
 /// A user to be made. Its name, which may be the address, does not print.
@@ -171,7 +129,7 @@ impl UserRef {
     pub fn parse(text: &str) -> Result<Self, NotAnEmail> {
         match Uuid::parse_str(text.trim()) {
             Ok(id) => Ok(Self::Id(UserId(id))),
-            Err(_) => Email::parse(text).map(Self::Email),
+            Err(_) => Email::sought(text).map(Self::Email),
         }
     }
 

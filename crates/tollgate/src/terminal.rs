@@ -27,7 +27,7 @@ pub(crate) fn width() -> Option<usize> {
 }
 
 /// Asks for a password twice, without showing it; `None` where nothing was typed.
-pub(crate) async fn ask_password(prompt: &str) -> anyhow::Result<Option<Password>> {
+pub(crate) async fn ask_password(prompt: &str, own: &[&str]) -> anyhow::Result<Option<Password>> {
     let mut signals = Signals::listen()?;
     let quiet = Quiet::begin()?;
     let asked = async {
@@ -36,7 +36,7 @@ pub(crate) async fn ask_password(prompt: &str) -> anyhow::Result<Option<Password
             if first.is_empty() {
                 return Ok(None);
             }
-            let chosen = match Password::parse(first.clone()) {
+            let chosen = match Password::parse(first.clone(), own) {
                 Ok(chosen) => chosen,
                 Err(error) => {
                     show(&format!("{error}\n"));
@@ -70,7 +70,7 @@ pub(crate) async fn agrees(question: &str) -> anyhow::Result<bool> {
 }
 
 /// The password on stdin: one line.
-pub(crate) fn read_password() -> anyhow::Result<Password> {
+pub(crate) fn read_password(own: &[&str]) -> anyhow::Result<Password> {
     if io::stdin().is_terminal() {
         bail!("--password-stdin would show what is typed on a terminal: leave it out, and you are asked");
     }
@@ -84,7 +84,7 @@ pub(crate) fn read_password() -> anyhow::Result<Password> {
     if line.contains('\n') {
         bail!("the password on stdin is one line, and there are more");
     }
-    Password::parse(Secret::new(line.to_owned())).context("the password on stdin is refused")
+    Password::parse(Secret::new(line.to_owned()), own).context("the password on stdin is refused")
 }
 
 /// One line; a thread that nobody waits for any more reads it where a signal comes first.

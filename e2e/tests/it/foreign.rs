@@ -25,7 +25,7 @@ pub(crate) fn id_of<'a>(
         "/api/keys" => &theirs.key_id,
         "/api/sessions" => &theirs.session,
         "/api/provider-keys" => &theirs.provider_key,
-        "/api/users" => &theirs.user,
+        "/api/users" | "/api/budgets" => &theirs.user,
         "/api/usage/requests" => request,
         "/api/invites" => invite,
         // A plan is nobody's, and named.
@@ -102,6 +102,8 @@ async fn what_is_anothers_is_as_absent_as_what_is_not_there() {
 }
 
 pub(crate) fn with_id(path: &str, id: &str) -> String {
+    // Budgets are named by more than an id.
+    let path = path.replace("{dimension}", "user").replace("{measure}", "credits").replace("{per}", "day");
     let (before, rest) = path.split_once('{').unwrap();
     let (_, after) = rest.split_once('}').unwrap();
     format!("{before}{id}{after}")

@@ -31,6 +31,22 @@ async fn usage_is_counted_in_disjoint_classes_in_every_format() {
     }
 }
 
+#[tokio::test]
+async fn usage_that_is_read_right_after_a_call_agrees_with_itself() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    for calls in 1..=5_u64 {
+        gateway.call(Call::json("/v1/chat/completions", &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
+        let today = gateway.usage(&key).await;
+        let figure = |name: &str| today[name].as_u64().unwrap_or_else(|| panic!("no {name}: {today}"));
+        assert_eq!(figure("limit") - figure("remaining"), calls, "{today}");
+        assert_eq!(figure("credits") + figure("pending_credits"), calls, "{today}");
+        assert_eq!(figure("requests"), figure("credits"), "{today}");
+        let quota = &today["budgets"][0];
+        assert_eq!((quota["used"].as_u64(), &quota["source"]), (Some(calls), &json!("plan")), "{today}");
+    }
+}
+
 fn sum(tokens: &Value, classes: &[&str]) -> u64 {
     classes.iter().map(|class| tokens[class].as_u64().unwrap_or_else(|| panic!("no {class}: {tokens}"))).sum()
 }

@@ -5,12 +5,18 @@ use super::*;
 pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
+const ISSUER: &str = "acme";
+const HEADER: &str = r#"{"typ":"JWT","alg":"HS256"}"#;
+/// Claims of a token that is read.
+const BODY: &str = r#"{"iss":"acme","aud":"control","jti":"00000000-0000-0000-0000-000000000003","sub":"00000000-0000-0000-0000-000000000001","sid":"00000000-0000-0000-0000-000000000002","iat":1,"nbf":1,"exp":9999999999}"#;
+
 pub(super) fn signer(secret: &str) -> Signer {
-    Signer::new(&Secret::new(secret.to_owned())).unwrap()
+    Signer::new(&Secret::new(secret.to_owned()), ISSUER).unwrap()
 }
 
 pub(super) fn claims() -> Claims {
     Claims {
+        id: TokenId(Uuid::from_u128(3)),
         user: UserId(Uuid::from_u128(1)),
         session: SessionId(Uuid::from_u128(2)),
         issued_at: NOW,
@@ -39,7 +45,7 @@ fn signed(header: &str, claims: &str) -> String {
 fn a_token_says_what_was_signed() {
     let token = signer(SECRET).sign(&claims());
     assert_eq!(signer(SECRET).read(token.expose(), NOW), Ok(claims()));
-    assert!(token.expose().len() < 300, "{}", token.expose().len());
+    assert!(token.expose().len() < 450, "{}", token.expose().len());
     assert_eq!(format!("{:?} {token:?}", signer(SECRET)), "Signer(…) ***");
 }
 
@@ -57,7 +63,7 @@ fn a_token_ends_at_its_second_without_leeway() {
 #[test]
 fn a_short_secret_is_refused() {
     for len in 0..SECRET_BYTES_MIN {
-        assert_eq!(Signer::new(&Secret::new("x".repeat(len))).map(|_| ()), Err(ShortSecret));
+        assert_eq!(Signer::new(&Secret::new("x".repeat(len)), ISSUER).map(|_| ()), Err(ShortSecret));
     }
     assert!(ShortSecret.to_string().contains("32 bytes"), "{ShortSecret}");
 }
@@ -70,10 +76,10 @@ fn only_hs256_of_this_secret_is_read() {
     let payload = message.split_once('.').unwrap().1;
     let other = super::tests::signer("another secret of thirty-two bytes").sign(&claims());
     let of = |algorithm: Algorithm| {
-        let written = serde_json::json!({"sub": Uuid::nil(), "sid": Uuid::nil(), "iat": 0, "exp": 9_999_999_999_u64});
+        let written = serde_json::from_str::<serde_json::Value>(BODY).unwrap();
         jsonwebtoken::encode(&Header::new(algorithm), &written, &signer.signs).unwrap()
     };
-    let body = r#"{"sub":"00000000-0000-0000-0000-000000000001","sid":"00000000-0000-0000-0000-000000000002","iat":1,"exp":9999999999}"#;
+    let body = BODY;
     for (token, why) in [
         (String::new(), "nothing"),
         ("a.b.c".to_owned(), "no JSON"),
@@ -92,16 +98,48 @@ fn only_hs256_of_this_secret_is_read() {
         (other.expose().to_owned(), "another secret"),
         (signed(r#"{"typ":"JWT","alg":"RS256"}"#, body), "says RS256"),
         (signed(r#"{"typ":"JWT"}"#, body), "says no algorithm"),
-        (signed(r#"{"typ":"JWT","alg":"HS256"}"#, r#"{"sub":"x","sid":"y","iat":1,"exp":9999999999}"#), "no ids"),
-        (signed(r#"{"typ":"JWT","alg":"HS256"}"#, r#"{"iat":1}"#), "no claims"),
-        (signed(r#"{"typ":"JWT","alg":"HS256"}"#, &body.replace("9999999999", "-1")), "a negative moment"),
-        (signed(r#"{"typ":"JWT","alg":"HS256"}"#, &body.replace("9999999999", "1e400")), "no moment"),
+        (signed(HEADER, &body.replace("-000000000001", "-00")), "no ids"),
+        (signed(HEADER, r#"{"iat":1}"#), "no claims"),
+        (signed(HEADER, &body.replace("9999999999", "-1")), "a negative moment"),
+        (signed(HEADER, &body.replace("9999999999", "1e400")), "no moment"),
         (format!("{}.{}", "A".repeat(10_000_000), signature), "10 MB"),
     ] {
         assert_eq!(signer.read(&token, NOW), Err(TokenError::Malformed), "{why}");
     }
-    let fine = signed(r#"{"typ":"JWT","alg":"HS256"}"#, body);
+    let fine = signed(HEADER, body);
     assert!(signer.read(&fine, NOW).is_ok(), "the forged ones fail for what they change alone");
+}
+
+#[test]
+fn a_token_of_another_issuer_audience_or_time_is_refused() {
+    let signer = signer(SECRET);
+    let now = NOW.unix_seconds();
+    let other = Signer::new(&Secret::new(SECRET.to_owned()), "other").unwrap().sign(&claims());
+    assert_eq!(signer.read(other.expose(), NOW), Err(TokenError::Malformed), "another issuer");
+    let without = |claim: &str| {
+        let mut written: serde_json::Value = serde_json::from_str(BODY).unwrap();
+        written.as_object_mut().unwrap().remove(claim).unwrap();
+        written.to_string()
+    };
+    let with_nbf = |nbf: u64| BODY.replace("\"nbf\":1", &format!("\"nbf\":{nbf}"));
+    for (header, body, why) in [
+        (HEADER, without("iss"), "no issuer"),
+        (HEADER, without("aud"), "no audience"),
+        (HEADER, without("jti"), "no id"),
+        (HEADER, without("nbf"), "no begin"),
+        (HEADER, BODY.replace("acme", "acme2"), "another issuer"),
+        (HEADER, BODY.replace("\"control\"", "\"proxy\""), "another audience"),
+        (HEADER, BODY.replace("\"control\"", "[\"proxy\"]"), "a list of other audiences"),
+        (HEADER, BODY.replace("-000000000003", "-xyz"), "an id that is none"),
+        (HEADER, with_nbf(now + 301), "valid later"),
+        (HEADER, with_nbf(u64::MAX), "valid never"),
+        (r#"{"typ":"JWT","alg":"HS256","crit":["exp"]}"#, BODY.to_owned(), "a critical extension"),
+        (r#"{"typ":"JWT","alg":"HS256","crit":[]}"#, BODY.to_owned(), "an empty list of critical extensions"),
+        (r#"{"typ":"JWT","alg":"HS256","crit":"b64","b64":false}"#, BODY.to_owned(), "a malformed one"),
+    ] {
+        assert_eq!(signer.read(&signed(header, &body), NOW), Err(TokenError::Malformed), "{why}");
+    }
+    assert!(signer.read(&signed(HEADER, &with_nbf(now + 300)), NOW).is_ok(), "clocks differ");
 }
 
 #[test]

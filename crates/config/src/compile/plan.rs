@@ -27,7 +27,9 @@ pub(super) fn plans(root: &Section<'_>) -> Vec<Plan> {
     for section in root.sections("plans", &grammar::PLAN) {
         let name = name(&section, &mut taken, "plan");
         let credits_per_day = section.whole("credits_per_day", 0..=Plan::CREDITS_MAX);
-        let requests_per_minute = section.whole_u32("requests_per_minute", 1).and_then(NonZeroU32::new);
+        let requests_per_minute = section.whole("requests_per_minute", 1..=u64::from(Plan::REQUESTS_MAX.get()));
+        let requests_per_minute =
+            requests_per_minute.and_then(|rate| u32::try_from(rate).ok()).and_then(NonZeroU32::new);
         let budgets = budget::of_plan(&section);
         let shared_keys = section.boolean("shared_keys").unwrap_or(true);
         let Some(name) = name else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Day, KeyId, Plan};
+use access::{Day, KeyId, Plan, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
 use meter::BudgetId;
@@ -11,12 +11,13 @@ use store::{Overview, OverviewKey, OverviewModel, RequestLine};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::budgets;
 use crate::caller::Caller;
 use crate::figures::{Used, ms};
 use crate::input;
 use crate::moment::{date, first_of_month, rfc3339};
 use crate::problem::Problem;
-use crate::quota::Quota;
+use crate::quota::{self, Quota};
 use crate::routes::usage::requests::Line;
 use crate::sign_in::Account;
 use crate::state::App;
@@ -40,6 +41,8 @@ pub(super) struct Told {
     user: Account,
     plan: OfPlan,
     quota: Quota,
+    /// What holds the caller's calls, as in `usage/today`.
+    budgets: Vec<budgets::Shown>,
     today: Today,
     month: Month,
     /// The user's keys: those used this month first, by credits; then others that are not revoked, newest first. At most 100.
@@ -71,6 +74,8 @@ struct Today {
     date: String,
     #[serde(flatten)]
     used: Used,
+    /// Credits of requests that are in flight or not recorded yet: with `credits` they are `quota.used`.
+    pending_credits: u64,
 }
 
 /// What was recorded in this month, today included.
@@ -207,9 +212,11 @@ impl Errors {
             "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
         "plan": {"name": "starter", "credits_per_day": 1000, "requests_per_minute": 60},
         "quota": {"limit": 1000, "used": 3, "remaining": 997, "resets_at": "2026-11-21T00:00:00Z"},
+        "budgets": [{"dimension": "user", "id": "0199aa00-0000-7000-8000-000000000000", "name": null, "per": "day",
+            "credits": 1000, "used": 3, "remaining": 997, "resets_at": "2026-11-21T00:00:00Z", "source": "plan"}],
         "today": {"date": "2026-11-20", "requests": 3, "credits": 3,
             "tokens": {"input": 300, "cached_input": 60, "cache_write": 21, "output": 150, "reasoning": 30, "total": 561},
-            "cost": {"amount_nano": 1750, "currency": "USD"}, "unpriced_requests": 0},
+            "cost": {"amount_nano": 1750, "currency": "USD"}, "unpriced_requests": 0, "pending_credits": 0},
         "month": {"since": "2026-11-01", "requests": 3, "credits": 3,
             "tokens": {"input": 300, "cached_input": 60, "cache_write": 21, "output": 150, "reasoning": 30, "total": 561},
             "cost": {"amount_nano": 1750, "currency": "USD"}, "unpriced_requests": 0},
@@ -231,22 +238,37 @@ pub(super) async fn overview(
     let user = Subject::id(&caller, user_id)?;
     let today = app.clock.now().day();
     let since = first_of_month(today);
-    let found = app.store.overview(user, (since, today)).await.map_err(Problem::store)?;
-    // Nobody, or somebody whom a restored store that is older than the credential does not know.
-    let overview = found.ok_or_else(subject::unseen)?;
-    Ok(Json(tell(&app, overview, (since, today))))
+    let mut overview = read(&app, user, (since, today)).await?;
+    let no = overview.user.no;
+    if overview.today.credits < quota::settled(&app, no, today) {
+        quota::recorded(&app, no, today).await?;
+        overview = read(&app, user, (since, today)).await?;
+    }
+    let subject = Subject { user, no, plan: Arc::new(overview.user.plan.clone()) };
+    let budgets = budgets::holding(&app, &subject, budgets::OfKey::of(&caller, &subject), today).await?;
+    Ok(Json(tell(&app, (overview, budgets), (since, today))))
 }
 
-fn tell(app: &App, overview: Overview, (since, today): (Day, Day)) -> Told {
+async fn read(app: &App, user: UserId, days: (Day, Day)) -> Result<Overview, Problem> {
+    let found = app.store.overview(user, days).await.map_err(Problem::store)?;
+    // Nobody, or somebody whom a restored store that is older than the credential does not know.
+    found.ok_or_else(subject::unseen)
+}
+
+fn tell(app: &App, (overview, budgets): (Overview, Vec<budgets::Shown>), (since, today): (Day, Day)) -> Told {
     let user = &overview.user;
     let of_user = BudgetId::credits_a_day(meter::Subject::User(user.no));
-    let used = app.meter.as_ref().map_or(overview.today.credits, |meter| meter.used(of_user, today));
+    let recorded = overview.today.credits;
+    let used = app.meter.as_ref().map_or(0, |meter| meter.used(of_user, today)).max(recorded);
+    let quota = Quota::new(user.plan.credits_per_day, used, today);
+    let pending_credits = quota::pending(&quota, recorded);
     let latency = Latency::of(&overview.newest);
     Told {
         user: Account::from(user),
         plan: OfPlan::from(&user.plan),
-        quota: Quota::new(user.plan.credits_per_day, used, today),
-        today: Today { date: date(today), used: Used::from(&overview.today) },
+        quota,
+        budgets,
+        today: Today { date: date(today), used: Used::from(&overview.today), pending_credits },
         month: Month { since: date(since), used: Used::from(&overview.month) },
         keys: overview.keys.into_iter().map(OfKey::from).collect(),
         models: overview.models.into_iter().map(OfModel::from).collect(),

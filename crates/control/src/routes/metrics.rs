@@ -14,8 +14,8 @@ use crate::address::Address;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// Every metric. They tell of routes, models and money: who asks from loopback, at a listener on loopback and under a name of loopback,
-/// sees them; others need `metrics.token` as a bearer token.
+/// Every metric. Metrics reveal routes, models and money. With `metrics.token` set, every request needs the token as a bearer token.
+/// Without a token, metrics are shown on loopback only: to a client on loopback, at a listener on loopback, under a loopback `Host`.
 #[utoipa::path(get, path = "/metrics", tag = "health", extensions(("x-codes" = json!(["unauthorized"]))),
     responses((status = 200, description = "In the OpenMetrics text format",
         content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8", body = String,
@@ -25,12 +25,17 @@ pub(super) async fn show(
     address: Address,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
-    let wanted = app.live.load().metrics_token.clone();
-    if !(app.loopback && is_here(address, &headers) || is_told(&headers, wanted.as_ref())) {
-        let message = match wanted {
-            Some(_) => "metrics need `Authorization: Bearer TOKEN` with the token of metrics.token",
-            None => "metrics are shown on loopback only, as no metrics.token is configured",
-        };
+    // A proxy on this host that adds no `Forwarded` header cannot be told apart from a local client. The token always can.
+    let (is_open, message) = match app.live.load().metrics_token.as_ref() {
+        Some(token) => {
+            (is_told(&headers, token), "metrics need `Authorization: Bearer TOKEN` with the token of metrics.token")
+        }
+        None => (
+            app.loopback && is_here(address, &headers),
+            "metrics are shown on loopback only, as no metrics.token is configured",
+        ),
+    };
+    if !is_open {
         return Err(Problem::new(Refusal::Unauthorized, message));
     }
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], app.metrics.encode()))
@@ -53,12 +58,10 @@ fn is_asked_for_here(headers: &HeaderMap) -> bool {
     host.host().eq_ignore_ascii_case("localhost") || literal.parse().is_ok_and(is_loopback)
 }
 
-/// Whether it brings the token; compared in constant time.
-fn is_told(headers: &HeaderMap, wanted: Option<&Secret>) -> bool {
+/// Whether the request carries the token, compared in constant time.
+fn is_told(headers: &HeaderMap, wanted: &Secret) -> bool {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(wanted), Some(authorization), None) = (wanted, all.next(), all.next()) else {
-        return false;
-    };
+    let (Some(authorization), None) = (all.next(), all.next()) else { return false };
     let bearer = authorization.to_str().ok().and_then(|text| text.split_once(' '));
     bearer.is_some_and(|(scheme, token)| {
         scheme.eq_ignore_ascii_case("bearer") && Secret::new(token.trim().to_owned()) == *wanted

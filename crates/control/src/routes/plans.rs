@@ -78,7 +78,7 @@ struct New {
     #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     credits_per_day: Option<u64>,
     /// Requests a minute, of each key; left out or null is no limit.
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_147_483_647)]
     requests_per_minute: Option<NonZeroU32>,
     /// What holds each user beside that, over all of their keys; one for each measure and period. Default none.
     budgets: Option<Vec<PlanBudget>>,
@@ -98,7 +98,7 @@ struct Change {
     credits_per_day: Option<Option<u64>>,
     /// Requests a minute, of each key; null is no limit.
     #[serde(default, deserialize_with = "input::nullable")]
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_147_483_647)]
     requests_per_minute: Option<Option<NonZeroU32>>,
     /// All that holds each user beside that, in place of what did; null is nothing.
     #[serde(default, deserialize_with = "input::nullable")]

@@ -103,7 +103,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     let status = status.map(|word| UserStatus::parse(&word).ok_or_else(|| unreadable(STATUSES.to_owned())));
     let status = status.transpose()?;
     if let Some(email) = email {
-        let email = Email::parse(&email).map_err(|error| unreadable(format!("`email`: {error}")))?;
+        let email = Email::sought(&email).map_err(|error| unreadable(format!("`email`: {error}")))?;
         let found = app.store.find_user(&UserRef::Email(email)).await.map_err(Problem::store)?;
         let found = found.filter(|user| status.is_none_or(|status| user.status == status));
         return Ok(Json(Users { items: found.iter().map(Account::from).collect(), next: None }));

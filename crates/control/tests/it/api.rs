@@ -1,5 +1,6 @@
 mod audit;
 mod auth;
+mod budgets;
 mod dashboard;
 mod invites;
 mod keys;

@@ -37,7 +37,7 @@ async fn a_preflight_of_a_listed_origin_is_answered_and_counts_for_nothing() {
         let answer = preflight(&world, "/api/keys/x", APP).await;
         assert_eq!(answer.status, 204, "{answer:?}");
         assert_eq!(answer.headers["access-control-allow-origin"], "https://app.example.com");
-        assert_eq!(answer.headers["access-control-allow-methods"], "GET, POST, PATCH, DELETE, OPTIONS");
+        assert_eq!(answer.headers["access-control-allow-methods"], "GET, POST, PUT, PATCH, DELETE, OPTIONS");
         assert_eq!(answer.headers["access-control-allow-headers"], "Authorization, Content-Type, X-API-Key");
         assert_eq!(answer.headers["access-control-allow-credentials"], "true");
         assert_eq!(answer.headers["access-control-max-age"], "3600");

@@ -17,6 +17,7 @@ async fn check(status: u16, but: &[&str], ask: impl AsyncFn(&str, &str) -> Answe
             continue;
         }
         let path = path.replace("{id}", "0199aa00-0000-7000-8000-00000000dead").replace("{name}", "starter");
+        let path = path.replace("{dimension}", "user").replace("{measure}", "credits").replace("{per}", "day");
         let body = example(operation).map(|body| body.to_string()).unwrap_or_default();
         let answer = ask(&format!("{method} {path}"), &body).await;
         if answer.status != status {

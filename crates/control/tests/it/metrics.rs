@@ -63,9 +63,31 @@ async fn what_is_passed_on_to_loopback_needs_the_token_too() {
         get(world.address, "/metrics", &[header]).await.refuses(401, "unauthorized");
     }
     world.configure(|snapshot| snapshot.metrics_token = Some(Secret::new("T0KEN".to_owned())));
-    assert_eq!(get(world.address, "/metrics", &[]).await.status, 200, "loopback stays open");
     let told = ["X-Forwarded-For: 203.0.113.7", "Authorization: Bearer T0KEN"];
     assert_eq!(get(world.address, "/metrics", &told).await.status, 200);
+}
+
+/// A proxy on the same host that forwards no client address (nginx without `proxy_set_header`) speaks HTTP/1.0 under our own name.
+#[tokio::test]
+async fn a_configured_token_is_needed_on_loopback_too() {
+    let world = World::start().await;
+    let request = |version: &str, token: &str| {
+        format!("GET /metrics HTTP/{version}\r\nHost: 127.0.0.1:8787\r\nConnection: close\r\n{token}\r\n")
+    };
+    for version in ["1.0", "1.1"] {
+        let asked = request(version, "");
+        assert_eq!(raw(world.address, asked.as_bytes()).await.status, 200, "without a token loopback is open");
+    }
+    world.configure(|snapshot| snapshot.metrics_token = Some(Secret::new("T0KEN".to_owned())));
+    for version in ["1.0", "1.1"] {
+        let asked = request(version, "");
+        let refused = raw(world.address, asked.as_bytes()).await;
+        refused.refuses(401, "unauthorized");
+        assert!(!refused.body.contains("tollgate_"), "{refused:?}");
+        let told = request(version, "Authorization: Bearer T0KEN\r\n");
+        assert_eq!(raw(world.address, told.as_bytes()).await.status, 200, "HTTP/{version}");
+    }
+    get(world.address, "/metrics", &[]).await.refuses(401, "unauthorized");
 }
 
 /// A page under a name that was made to lead here asks from loopback too.

@@ -15,7 +15,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const ORIGIN: &str = "Sec-Fetch-Site: same-origin";
 
 static PHC: LazyLock<Secret> = LazyLock::new(|| {
-    let chosen = Password::parse(Secret::new(PASSWORD.to_owned())).unwrap();
+    let chosen = Password::parse(Secret::new(PASSWORD.to_owned()), &[]).unwrap();
     password::hash(&chosen).unwrap()
 });
 

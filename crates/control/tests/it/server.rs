@@ -1,10 +1,11 @@
 //! Bounds of connections, on sockets and in real time: what is waited for is seen, never slept for.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use control::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use crate::client::{Answer, get, rest};
@@ -49,41 +50,137 @@ async fn a_body_that_does_not_arrive_is_a_timeout() {
     Answer::read(&rest(&mut stream).await).refuses(408, "request_timeout");
 }
 
-#[tokio::test]
-async fn a_connection_past_the_bound_waits_for_a_place() {
-    let world = world(Limits { connections_max: 1, ..Limits::default() }).await;
-    let mut first = TcpStream::connect(world.address).await.unwrap();
-    first.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-    let mut byte = [0];
-    first.read_exact(&mut byte).await.unwrap();
+/// A connection whose call is being served: it waits for a body.
+async fn busy(from: &str, address: SocketAddr) -> TcpStream {
+    let mut stream = connect(from, address).await;
+    let head = "POST /api/auth/validate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+                Expect: 100-continue\r\nContent-Length: 13\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Then the call has begun.
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
 
+/// Finishes the call of [`busy`].
+async fn finish(mut stream: TcpStream) {
+    stream.write_all(b"{\"token\":\"x\"}").await.unwrap();
+    assert!(answers(&mut stream).await.unwrap().starts_with("HTTP/1.1 401"));
+}
+
+/// From one of the addresses of loopback.
+async fn connect(from: &str, address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// A connection that was served a call and is kept open.
+async fn idle(from: &str, address: SocketAddr) -> TcpStream {
+    let mut stream = connect(from, address).await;
+    assert!(call_again(&mut stream).await, "a connection from {from} is served");
+    stream
+}
+
+/// Whether a call on this connection is answered, or it was closed.
+async fn call_again(stream: &mut TcpStream) -> bool {
+    let sent = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    sent.is_ok() && answers(stream).await.is_some_and(|text| text.starts_with("HTTP/1.1 200"))
+}
+
+/// One answer, with its body; `None` where the connection was closed instead.
+async fn answers(stream: &mut TcpStream) -> Option<String> {
+    let (mut text, mut piece) = (String::new(), [0; 1_024]);
+    loop {
+        let read = timeout(LONG, stream.read(&mut piece)).await.expect("it ends in time");
+        let read = read.ok().filter(|read| *read > 0)?;
+        text.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        if body.len() >= length.unwrap_or(0) {
+            return Some(text);
+        }
+    }
+}
+
+/// Whether the server has closed this connection.
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    !matches!(timeout(SOON, stream.read(&mut [0])).await, Err(_) | Ok(Ok(1)))
+}
+
+const HERE: &str = "127.0.0.1";
+const THERE: &str = "127.0.0.2";
+
+#[tokio::test]
+async fn a_connection_past_the_bound_waits_while_all_serve_calls() {
+    let world = world(Limits { connections_max: 1, body: LONG, ..Limits::default() }).await;
+    let first = busy(HERE, world.address).await;
     let second = get(world.address, "/livez", &[]);
     tokio::pin!(second);
     assert!(timeout(3 * SOON, &mut second).await.is_err());
-    drop(first);
+    finish(first).await;
     assert_eq!(second.await.status, 200);
 }
 
 #[tokio::test]
-async fn an_address_holds_so_many_connections_and_a_trusted_proxy_more() {
-    let world = world(Limits { connections_per_address_max: 2, ..Limits::default() }).await;
-    let hold = async || {
-        let mut stream = TcpStream::connect(world.address).await.unwrap();
-        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        let mut byte = [0];
-        let answered = stream.read_exact(&mut byte).await.is_ok();
-        (stream, answered)
-    };
-    let (first, second, third) = (hold().await, hold().await, hold().await);
-    assert_eq!([first.1, second.1, third.1], [true, true, false]);
-    drop(first);
-    sleep(SOON).await;
-    assert_eq!(get(world.address, "/livez", &[]).await.status, 200);
+async fn the_longest_idle_connection_of_an_address_makes_room_for_its_next() {
+    let limits = Limits { connections_per_address_max: 3, head: LONG, body: LONG, ..Limits::default() };
+    let world = world(limits).await;
+    let mut other = idle(THERE, world.address).await;
+    let (mut first, mut second) = (idle(HERE, world.address).await, idle(HERE, world.address).await);
+    let serving = busy(HERE, world.address).await;
+    // The first one was idle for longer, until now.
+    assert!(call_again(&mut first).await);
 
+    let mut next = idle(HERE, world.address).await;
+    assert!(is_closed(&mut second).await, "the longest idle one makes room");
+    assert!(call_again(&mut first).await && call_again(&mut next).await && call_again(&mut other).await);
+    finish(serving).await;
+}
+
+#[tokio::test]
+async fn silent_connections_do_not_lock_an_address_out() {
+    let limits = Limits { connections_per_address_max: 8, head: LONG, ..Limits::default() };
+    let world = world(limits).await;
+    let mut silent = Vec::new();
+    for _ in 0..24 {
+        silent.push(connect(HERE, world.address).await);
+    }
+    for _ in 0..16 {
+        assert_eq!(get(world.address, "/livez", &[]).await.status, 200);
+    }
+    assert!(is_closed(&mut silent[0]).await);
+}
+
+#[tokio::test]
+async fn an_address_whose_connections_all_serve_calls_gets_no_more_and_a_trusted_proxy_does() {
+    let limits = Limits { connections_per_address_max: 2, body: LONG, ..Limits::default() };
+    let world = world(limits).await;
+    let (first, second) = (busy(HERE, world.address).await, busy(HERE, world.address).await);
+    let mut third = connect(HERE, world.address).await;
+    assert!(!call_again(&mut third).await, "it is closed at once");
+    assert!(call_again(&mut connect(THERE, world.address).await).await);
     world.configure(|snapshot| snapshot.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]);
-    let proxied = [hold().await, hold().await, hold().await, hold().await];
-    assert!(proxied.iter().all(|(_, answered)| *answered));
-    drop(second);
+    for _ in 0..4 {
+        let _kept = idle(HERE, world.address).await;
+    }
+    finish(first).await;
+    finish(second).await;
+}
+
+#[tokio::test]
+async fn a_full_listener_closes_idle_connections_first() {
+    let limits = Limits { connections_max: 3, head: LONG, body: LONG, ..Limits::default() };
+    let world = world(limits).await;
+    let serving = busy(HERE, world.address).await;
+    let (mut oldest, mut own) = (idle(THERE, world.address).await, idle(HERE, world.address).await);
+    let mut next = idle(HERE, world.address).await;
+    assert!(is_closed(&mut own).await, "one of the same address");
+    let mut stranger = idle("127.0.0.3", world.address).await;
+    assert!(is_closed(&mut oldest).await, "else the longest idle of all");
+    assert!(call_again(&mut next).await && call_again(&mut stranger).await);
+    finish(serving).await;
 }
 
 #[tokio::test]

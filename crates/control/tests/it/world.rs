@@ -134,7 +134,7 @@ impl World {
             live: Arc::new(Live::new(Arc::new(snapshot()))),
             windows: store::windows::Windows::here(clock.clone()),
             vault: vault.clone(),
-            signer: Some(Signer::new(&Secret::new("s".repeat(32))).unwrap()),
+            signer: Some(Signer::new(&Secret::new("s".repeat(32)), "tollgate").unwrap()),
             limits,
         };
         let state = change(state);

@@ -45,6 +45,9 @@ async fn an_address_waits_after_its_tries_and_no_other_does() {
         assert_eq!(status, 429, "{answer}");
         assert!(answer.contains("\"code\":\"rate_limited\"") && answer.contains("\r\nretry-after: "), "{answer}");
         assert!(!answer.contains("www-authenticate"), "{answer}");
+        for header in ["\r\nx-ratelimit-limit: 5\r\n", "\r\nx-ratelimit-remaining: 0\r\n", "\r\nx-ratelimit-reset: "] {
+            assert!(answer.contains(header), "{header} {answer}");
+        }
     }
     // Who has a key passes from there too: nobody listens upstream.
     let authorization = format!("authorization: {}", gateway.caller().authorization());
@@ -71,6 +74,7 @@ async fn a_network_of_ipv6_is_one_address_and_each_dialect_has_its_words() {
     for (path, word) in [("/v1/models", "rate_limit_exceeded"), ("/users", "\"code\":\"rate_limited\",")] {
         let (status, answer) = call(&gateway, path, "2001:db8::ffff", "").await;
         assert!(status == 429 && answer.contains(word) && answer.contains("\r\nretry-after: "), "{answer}");
+        assert!(answer.contains("\r\nx-ratelimit-remaining: 0\r\n"), "{answer}");
     }
     assert_eq!(call(&gateway, "/users", "2001:db8:0:1::1", "").await.0, 401);
 }

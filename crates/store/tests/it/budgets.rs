@@ -2,7 +2,7 @@ use access::{Budget, BudgetId, Day, KeyId, KeyNo, Measure, Per, Plan, PlanId, Su
 use meter::budget::Period;
 use meter::{Caller, Charge, UsageEvent};
 use spool::Record;
-use store::{Actor, AuditFilter, BudgetHolder, PlanChange, Store, StoreError};
+use store::{Actor, AuditFilter, BudgetHolder, EVERYBODY, PlanChange, Store, StoreError};
 
 use crate::world::{NOW, World, key, user};
 
@@ -66,6 +66,44 @@ pub(crate) async fn subjects_are_found_by_their_public_ids(world: &World) {
     }
     assert_eq!(ids.plan(plan), Some("starter"));
     assert_eq!((ids.key(KeyNo(9_999)), ids.user(UserNo(9_999)), ids.plan(PlanId::NIL)), (None, None, None));
+}
+
+pub(crate) async fn budgets_are_read_by_page_and_by_whom_they_hold(world: &World) {
+    let store = world.store().await;
+    let (ada, bob) = (user(&store, "ada@example.com").await, user(&store, "bob@example.com").await);
+    let (_, laptop) = key(&store, ada.id).await;
+    let starter = store.stored_plans().await.unwrap()[0].id;
+    for holder in [
+        BudgetHolder::User(bob.id),
+        BudgetHolder::Global,
+        BudgetHolder::Key(laptop.id),
+        BudgetHolder::User(ada.id),
+        BudgetHolder::Plan("starter".to_owned()),
+    ] {
+        world.clock.advance(std::time::Duration::from_millis(1));
+        set(&store, &holder, Measure::Money, Some(5)).await;
+    }
+    // A change keeps the place.
+    set(&store, &BudgetHolder::Global, Measure::Money, Some(6)).await;
+    let subjects = [
+        Subject::User(bob.no),
+        Subject::Global,
+        Subject::Key(laptop.no),
+        Subject::User(ada.no),
+        Subject::Plan(starter),
+    ];
+    let first = store.budgets_after(EVERYBODY, 3).await.unwrap();
+    let rest = store.budgets_after(first[2].id, 3).await.unwrap();
+    let whom = |page: &[store::StoredBudget]| page.iter().map(|stored| stored.subject).collect::<Vec<_>>();
+    assert_eq!((whom(&first), whom(&rest)), (subjects[..3].to_vec(), subjects[3..].to_vec()));
+    assert!(store.budgets_after(rest[1].id, 3).await.unwrap().is_empty());
+
+    assert_eq!(store.plan_of(ada.id).await.unwrap(), Some(starter));
+    assert_eq!(store.plan_of(UserId(world.id().0)).await.unwrap(), None);
+    let mut of_ada = whom(&store.budgets_of([laptop.id.0, ada.id.0, starter.0, EVERYBODY]).await.unwrap());
+    of_ada.sort();
+    assert_eq!(of_ada, [subjects[2], subjects[3], subjects[4], subjects[1]]);
+    assert_eq!(whom(&store.budgets_of([bob.id.0; 4]).await.unwrap()), [subjects[0]]);
 }
 
 pub(crate) async fn a_change_of_a_budget_is_told_to_whom_it_holds(world: &World) {

@@ -58,6 +58,10 @@ pub(crate) async fn a_plan_is_made_once_and_changed_in_part(world: &World) {
         let refused = store.create_plan(&Actor::COMMAND, &plan(bad, 1)).await;
         assert!(matches!(refused, Err(StoreError::InvalidPlan)), "{bad}");
     }
+    let fast = |requests: u32| Plan { requests_per_minute: std::num::NonZeroU32::new(requests), ..plan("fast", 1) };
+    let refused = store.create_plan(&Actor::COMMAND, &fast(2_147_483_648)).await;
+    assert!(matches!(refused, Err(StoreError::InvalidPlan)));
+    assert!(store.create_plan(&Actor::COMMAND, &fast(2_147_483_647)).await.is_ok());
     let refused = store.create_plan(&Actor::COMMAND, &plan("huge", u64::MAX)).await;
     assert!(matches!(refused, Err(StoreError::InvalidPlan)));
     let revision = store.revision().await.unwrap();

@@ -94,7 +94,7 @@ impl Listed {
     }
 
     fn line(&self, ids: &SubjectIds) -> String {
-        let StoredBudget { subject, subject_id, name, budget } = &self.stored;
+        let StoredBudget { subject, subject_id, name, budget, .. } = &self.stored;
         let name = printable(name);
         let whom = match subject {
             Subject::Key(no) => format!("key {subject_id}{} {name}", last4(ids, *no)),
@@ -107,7 +107,7 @@ impl Listed {
     }
 
     fn json(&self) -> Value {
-        let StoredBudget { subject, subject_id, name, budget } = &self.stored;
+        let StoredBudget { subject, subject_id, name, budget, .. } = &self.stored;
         let subject = match subject {
             Subject::Key(_) => "key",
             Subject::User(_) => "user",
@@ -138,8 +138,13 @@ mod tests {
     fn a_budget_is_listed_with_what_is_left_of_it() {
         let budget = Budget { measure: Measure::Money, per: Per::Month, amount: 5_000_000_000 };
         let name = "ada\u{1b}@example.com".to_owned();
-        let stored =
-            StoredBudget { subject: Subject::User(UserNo(1)), subject_id: access::PlanId::NIL.0, name, budget };
+        let stored = StoredBudget {
+            id: store::EVERYBODY,
+            subject: Subject::User(UserNo(1)),
+            subject_id: store::EVERYBODY,
+            name,
+            budget,
+        };
         let mut listed = Listed { stored, period: Period::of(Per::Month, Day(20_777)), spent: 1_250_000_000 };
         let line = listed.line(&SubjectIds::default());
         let words: Vec<&str> = line.split_whitespace().collect();

@@ -96,14 +96,15 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
     check_new(snapshot, create)?;
     let mut wanted = create.by.wanted();
     let mut chosen = None;
+    let own = [email.as_str(), create.name.as_deref().unwrap_or_default(), &snapshot.brand.name];
     if create.admin && wanted == Wanted::Ask {
         if terminal::is_there() {
-            chosen = terminal::ask_password("Password (empty: print a one-time link instead): ").await?;
+            chosen = terminal::ask_password("Password (empty: print a one-time link instead): ", &own).await?;
         }
         wanted = if chosen.is_some() { Wanted::Ask } else { Wanted::Link };
     }
     if wanted == Wanted::Stdin {
-        chosen = Some(terminal::read_password()?);
+        chosen = Some(terminal::read_password(&own)?);
     }
     let name = create.name.as_ref().unwrap_or(&create.email).clone();
     let new = NewUser {
@@ -155,11 +156,12 @@ async fn password(snapshot: &Snapshot, args: &UserPassword) -> anyhow::Result<()
     let done = async {
         // Before anybody types a password.
         let found = user(&store, &args.which.user).await?;
+        let own = [found.email.as_str(), &found.name, &snapshot.brand.name];
         let chosen: Option<Password> = match args.by.wanted() {
             Wanted::Link => None,
-            Wanted::Stdin => Some(terminal::read_password()?),
+            Wanted::Stdin => Some(terminal::read_password(&own)?),
             Wanted::Ask if terminal::is_there() => {
-                let asked = terminal::ask_password("New password: ").await?;
+                let asked = terminal::ask_password("New password: ", &own).await?;
                 Some(asked.context("no password was typed: nothing was changed")?)
             }
             Wanted::Ask => return Err(StartFault::PasswordMissing.into()),

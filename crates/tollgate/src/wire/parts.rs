@@ -239,6 +239,8 @@ impl Services {
 
     /// Starts the control API.
     pub(crate) fn control(&mut self, base: &Base, listener: TcpListener, keys: Directory) -> anyhow::Result<()> {
+        // Nodes of one store have the same prefix, and a brand's tokens name nobody else.
+        let issuer = base.live.load().brand.key_prefix.clone();
         let state = control::State {
             store: base.store.clone(),
             meter: base.meter.clone(),
@@ -251,7 +253,7 @@ impl Services {
             live: base.live.clone(),
             windows: base.windows.clone(),
             vault: base.keys.vault.clone(),
-            signer: base.signing.as_ref().map(Signer::new).transpose()?,
+            signer: base.signing.as_ref().map(|secret| Signer::new(secret, &issuer)).transpose()?,
             limits: control::Limits::default(),
         };
         let stopped = self.stopped();

@@ -119,15 +119,18 @@ pub(crate) async fn redeem(
     csrf::check_sign_in(&app, request.headers())?;
     let asked: Asked = input::required(request, app.limits.body).await?;
     let (hash, link) = find(&app, &asked.token).await?;
-    let kind = kind(&link.purpose);
+    let (kind, brand) = (kind(&link.purpose), app.live.load().brand.name.clone());
     let by = Actor { by: By::System, address: Some(address.0) };
     let user = match link.purpose {
         Purpose::Invite { email, plan } => sign_up(&app, asked, Invitation::new(hash, (email, plan)), address).await?,
-        Purpose::Password { .. } => {
+        Purpose::Password { user } => {
             if asked.name.is_some() || asked.email.is_some() {
                 return Err(Problem::new(Refusal::BadRequest, "this link takes `token` and `password` alone"));
             }
-            let password = chosen("password", asked.password)?;
+            let holder = app.store.find_user(&UserRef::Id(user)).await.map_err(Problem::store)?;
+            let holder = holder.ok_or(StoreError::NoLink)?;
+            let own = [holder.email.as_str(), &holder.name, &brand];
+            let password = chosen("password", asked.password, &own)?;
             let seat = app.passwords.seat()?;
             attempts::take(&app.windows, address, None).await?;
             let phc = hashed(seat, password).await?;
@@ -138,7 +141,7 @@ pub(crate) async fn redeem(
         Purpose::FirstAdmin => {
             let email = address_of(&given("email", asked.email)?)?;
             let name = name_of(&given("name", asked.name)?)?;
-            let password = chosen("password", asked.password)?;
+            let password = chosen("password", asked.password, &[email.as_str(), &name, &brand])?;
             let seat = app.passwords.seat()?;
             attempts::take(&app.windows, address, None).await?;
             let phc = hashed(seat, password).await?;

@@ -91,7 +91,7 @@ async fn by_password(
     seat: Seat<'_>,
     (email, password): (&str, Secret),
 ) -> Result<(User, Credential), Problem> {
-    let found = match Email::parse(email) {
+    let found = match Email::sought(email) {
         Ok(email) => app.store.credentials_of(&email).await.map_err(Problem::store)?,
         Err(_) => None,
     };

@@ -46,8 +46,8 @@ pub(crate) async fn logout(
         }
         let claims = sign_in::signer(&app)?.read(token, app.clock.now())?;
         end_session(&app, claims.user, claims.session, address).await?;
-    } else if let Some(asked) = body {
-        end_family(&app, asked.refresh_token.expose(), address).await?;
+    } else if let Some(token) = body.and_then(|asked| asked.refresh_token) {
+        end_family(&app, token.expose(), address).await?;
     } else if held.is_empty() {
         return Err(caller::missing("send what you signed in with: an access token, a refresh token or cookies"));
     } else {

@@ -26,7 +26,7 @@ struct Asked {
     /// The one that holds now.
     #[schema(value_type = String)]
     current: Secret,
-    /// The one that shall: 12 to 128 characters.
+    /// The one that shall: 12 to 128 characters, and not easy to guess.
     #[schema(value_type = String, min_length = 12, max_length = 128)]
     new: Secret,
 }
@@ -42,9 +42,9 @@ pub(crate) async fn change(
     request: Request,
 ) -> Result<Json<Done>, Problem> {
     let asked: Asked = input::required(request, app.limits.body).await?;
-    let new = chosen("new", asked.new)?;
     let user = app.store.find_user(&UserRef::Id(caller.user)).await.map_err(Problem::store)?;
     let user = user.ok_or_else(Problem::internal)?;
+    let new = chosen("new", asked.new, &[user.email.as_str(), &user.name, &app.live.load().brand.name])?;
     let seat = app.passwords.seat()?;
     // Who has a session could guess here as well.
     attempts::take(&app.windows, caller.address, Some(&Tried::of(user.email.as_str()))).await?;
@@ -73,12 +73,12 @@ fn not_current() -> Problem {
     Problem::new(Refusal::Forbidden, "`current` is not your password")
 }
 
-/// A password that somebody chose.
+/// A password that a user chose. `own` are the user's e-mail address and name, and the brand.
 ///
 /// # Errors
 /// `unprocessable`, with the name of its field.
-pub(super) fn chosen(field: &'static str, text: Secret) -> Result<Password, Problem> {
-    Password::parse(text).map_err(|error| Problem::new(Refusal::Unprocessable, format!("`{field}`: {error}")))
+pub(super) fn chosen(field: &'static str, text: Secret, own: &[&str]) -> Result<Password, Problem> {
+    Password::parse(text, own).map_err(|error| Problem::new(Refusal::Unprocessable, format!("`{field}`: {error}")))
 }
 
 /// Its hash, when its turn comes.

@@ -22,9 +22,9 @@ use crate::{csrf, input};
 #[schema(as = Refresh, example = json!({"refresh_token": "tgr_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"}))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
-    /// As the sign-in or the last renewal answered it.
-    #[schema(value_type = String)]
-    pub(super) refresh_token: Secret,
+    /// As the sign-in or the last renewal answered it. Left out or null, the token in the cookie is used.
+    #[schema(value_type = Option<String>)]
+    pub(super) refresh_token: Option<Secret>,
 }
 
 /// Renews a session. The refresh token is used up, and the answer brings the next one the same way as it came: in a cookie or
@@ -44,7 +44,7 @@ pub(crate) async fn refresh(
     let headers = parts.headers.clone();
     let body: Option<Asked> = input::json(Request::from_parts(parts, body), app.limits.body).await?;
     let in_cookie = Cookies::of(&app).read(&headers)?.refresh;
-    let in_body = body.as_ref().map(|asked| asked.refresh_token.expose());
+    let in_body = body.as_ref().and_then(|asked| asked.refresh_token.as_ref()).map(Secret::expose);
     let token = caller::one(in_cookie, in_body)?
         .ok_or_else(|| caller::missing("send the refresh token as `{\"refresh_token\": TOKEN}`, or sign in"))?;
     let by_body = in_body.is_some();

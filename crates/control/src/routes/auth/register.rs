@@ -43,7 +43,7 @@ struct Asked {
     /// An e-mail address: it is the name to sign in with.
     #[schema(max_length = 254)]
     email: String,
-    /// 12 to 128 characters.
+    /// 12 to 128 characters, and not easy to guess.
     #[schema(value_type = String, min_length = 12, max_length = 128)]
     password: Secret,
     /// Shown to people; 1 to 200 characters.
@@ -176,13 +176,9 @@ impl Newcomer {
             return Err(not_invited());
         }
         let plan = invitation.as_ref().and_then(|invitation| invitation.plan.clone());
-        Ok(Self {
-            email,
-            name: name_of(&name)?,
-            password: chosen("password", password)?,
-            plan: plan.unwrap_or_else(|| signup.plan.clone()),
-            invitation,
-        })
+        let name = name_of(&name)?;
+        let password = chosen("password", password, &[email.as_str(), &name, &app.live.load().brand.name])?;
+        Ok(Self { email, name, password, plan: plan.unwrap_or_else(|| signup.plan.clone()), invitation })
     }
 
     /// Makes the account, where the address has none; it is not signed in.

@@ -1,10 +1,11 @@
 //! What callers say of a key that is to be made, changed or rotated.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use access::bounds::network;
-use access::{KeyBounds, Refusal, Timestamp};
+use access::{KeyBounds, Plan, Refusal, Timestamp};
 use ipnet::IpNet;
 use serde::Deserialize;
 use store::KeyChange;
@@ -92,7 +93,7 @@ pub(super) struct Limits {
     credits_per_day: Option<Option<u64>>,
     /// Requests a minute.
     #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295_i64)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 2_147_483_647)]
     requests_per_minute: Option<Option<u64>>,
 }
 
@@ -182,8 +183,8 @@ fn end(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
 }
 
 fn rate(requests: u64) -> Result<NonZeroU32, Problem> {
-    let rate = u32::try_from(requests).ok().and_then(NonZeroU32::new);
-    rate.ok_or_else(|| unfit("`requests_per_minute` is 1 to 4294967295"))
+    let rate = u32::try_from(requests).ok().and_then(NonZeroU32::new).filter(|rate| *rate <= Plan::REQUESTS_MAX);
+    rate.ok_or_else(|| unfit(format!("`requests_per_minute` is 1 to {}", Plan::REQUESTS_MAX)))
 }
 
 fn networks(addresses: &[String]) -> Result<Vec<IpNet>, Problem> {
@@ -191,6 +192,6 @@ fn networks(addresses: &[String]) -> Result<Vec<IpNet>, Problem> {
     read.map_err(|unfit| Problem::new(Refusal::Unprocessable, unfit.to_string()))
 }
 
-fn unfit(message: &'static str) -> Problem {
+fn unfit(message: impl Into<Cow<'static, str>>) -> Problem {
     Problem::new(Refusal::Unprocessable, message)
 }

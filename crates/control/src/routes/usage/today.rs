@@ -6,16 +6,17 @@ use access::KeyId;
 use axum::Json;
 use axum::extract::{Request, State};
 use serde::{Deserialize, Serialize};
-use store::KeyUsage;
+use store::{DayUsage, KeyUsage, Totals};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::budgets;
 use crate::caller::Caller;
 use crate::figures::Used;
 use crate::input;
 use crate::moment::date;
 use crate::problem::Problem;
-use crate::quota::Spent;
+use crate::quota::{self, Spent};
 use crate::state::App;
 use crate::subject::Subject;
 
@@ -29,15 +30,20 @@ struct Asked {
     user_id: Option<Uuid>,
 }
 
-/// What was recorded of the day; the three fields before the last are the quota's, and the user's also for one key.
+/// What was recorded of the day. `pending_credits`, `limit`, `remaining` and `resets_at` are the quota's, and the user's also for one
+/// key: without `key_id`, `credits`, `pending_credits` and `remaining` add up to `limit`, while it is not used up.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::routes) struct Today {
     date: String,
     #[serde(flatten)]
     used: Used,
+    /// Credits of requests that are in flight or not recorded yet.
+    pending_credits: u64,
     limit: Option<u64>,
     remaining: Option<u64>,
     resets_at: String,
+    /// What holds the caller's calls, the quota too: of the user, its plan and everybody, and of the key that calls or is asked for.
+    budgets: Vec<budgets::Shown>,
     by_key: Vec<OfKey>,
 }
 
@@ -66,7 +72,10 @@ impl From<KeyUsage> for OfKey {
         "date": "2026-11-20", "requests": 12, "credits": 12,
         "tokens": {"input": 900, "cached_input": 100, "cache_write": 0, "output": 400, "reasoning": 50, "total": 1450},
         "cost": {"amount_nano": 1234000, "currency": "USD"}, "unpriced_requests": 0,
-        "limit": 10000, "remaining": 9988, "resets_at": "2026-11-21T00:00:00Z", "by_key": []
+        "pending_credits": 0, "limit": 10000, "remaining": 9988, "resets_at": "2026-11-21T00:00:00Z",
+        "budgets": [{"dimension": "user", "id": "0199aa00-0000-7000-8000-000000000000", "name": null, "per": "day",
+            "credits": 10000, "used": 12, "remaining": 9988, "resets_at": "2026-11-21T00:00:00Z", "source": "plan"}],
+        "by_key": []
     }))))]
 pub(in crate::routes) async fn today(
     State(app): State<Arc<App>>,
@@ -76,23 +85,30 @@ pub(in crate::routes) async fn today(
     let Asked { key_id, user_id } = input::query(request.uri())?;
     let subject = Subject::of(&app, &caller, user_id).await?;
     let key = match key_id {
-        Some(id) => Some(subject.key(&app, id).await?),
+        Some(id) => Some(subject.find_key(&app, id).await?),
         None => None,
     };
     let day = app.clock.now().day();
-    let usage = app.store.usage_of_day(subject.no, key, day).await.map_err(Problem::store)?;
-    let spent = match key {
-        None => Spent::or(&app, subject.no, &usage, day),
-        // What was read is one key's; the quota is of all.
-        Some(_) => Spent::of(&app, subject.no, day).await?,
-    };
-    let quota = spent.of_user(&subject.plan);
+    let usage = quota::recorded(&app, subject.no, day).await?;
+    let quota = Spent::or(&app, subject.no, &usage, day).of_user(&subject.plan);
+    let asked =
+        key.as_ref().map(|key| budgets::OfKey { id: key.id, no: key.no, credits_per_day: key.bounds.credits_per_day });
+    let own = asked.or_else(|| budgets::OfKey::of(&caller, &subject));
+    let budgets = budgets::holding(&app, &subject, own, day).await?;
+    let pending_credits = quota::pending(&quota, usage.total.credits);
+    let DayUsage { mut total, mut by_key } = usage;
+    if let Some(key) = key {
+        by_key.retain(|of| of.no == key.no);
+        total = by_key.first().map_or_else(Totals::default, |of| of.total);
+    }
     Ok(Json(Today {
         date: date(day),
-        used: Used::from(&usage.total),
+        used: Used::from(&total),
+        pending_credits,
         limit: quota.limit,
         remaining: quota.remaining,
         resets_at: quota.resets_at,
-        by_key: usage.by_key.into_iter().map(OfKey::from).collect(),
+        budgets,
+        by_key: by_key.into_iter().map(OfKey::from).collect(),
     }))
 }

@@ -97,6 +97,7 @@ async fn a_plan_that_cannot_be_is_refused() {
         (json!({"name": "t", "credits_per_day": 1.5}), 400, "bad_request"),
         (json!({"name": "t", "requests_per_minute": 0}), 400, "bad_request"),
         (json!({"name": "t", "requests_per_minute": 4_294_967_296_u64}), 400, "bad_request"),
+        (json!({"name": "t", "requests_per_minute": 2_147_483_648_u64}), 422, "unprocessable"),
         (json!({"name": "t", "shared_keys": null, "price": 1}), 400, "bad_request"),
         (json!({"name": "t", "budgets": [{"per": "day"}]}), 422, "unprocessable"),
         (json!({"name": "t", "budgets": [{"credits": 1, "tokens": 1, "per": "day"}]}), 422, "unprocessable"),
@@ -123,6 +124,7 @@ async fn a_plan_that_cannot_be_is_refused() {
         ("starter", json!({"name": "other"}), 400, "bad_request"),
         ("starter", json!({"credits_per_day": u64::MAX}), 422, "unprocessable"),
         ("starter", json!({"credits_per_day": "1"}), 400, "bad_request"),
+        ("starter", json!({"requests_per_minute": 2_147_483_648_u64}), 422, "unprocessable"),
     ] {
         patch(&world, &root, name, &body).await.refuses(status, code);
     }

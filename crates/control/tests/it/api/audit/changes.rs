@@ -146,6 +146,12 @@ async fn plans_and_invites(log: &mut Log, admin: &str) {
     let change = json!({"credits_per_day": 5});
     log.call(("PATCH /api/plans/{name}", "/api/plans/team"), (admin, &change), &["plan.change"]).await;
     log.call(("PATCH /api/plans/{name}", "/api/plans/team"), (admin, &change), &[]).await;
+    let template = "/api/budgets/{dimension}/{id}/{measure}/{per}";
+    let [put, delete] = ["PUT", "DELETE"].map(|method| format!("{method} {template}"));
+    let (path, amount) = ("/api/budgets/plan/team/tokens/month", json!({"tokens": 7}));
+    log.call((put.as_str(), path), (admin, &amount), &["budget.change"]).await;
+    log.call((put.as_str(), path), (admin, &amount), &[]).await;
+    log.call((delete.as_str(), path), (admin, &Value::Null), &["budget.change"]).await;
     let made = log.call(("POST /api/invites", ""), (admin, &json!({})), &["link.create"]).await;
     let path = format!("/api/invites/{}", id(&made));
     log.call(("DELETE /api/invites/{id}", &path), (admin, &Value::Null), &["link.revoke"]).await;

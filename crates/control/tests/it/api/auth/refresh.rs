@@ -51,6 +51,25 @@ async fn a_cookie_is_renewed_as_a_cookie() {
 }
 
 #[tokio::test]
+async fn an_empty_object_is_as_no_body_beside_a_cookie() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let mut session =
+        format!("Cookie: {}", kept(&post(world.address, "/api/auth/login", &[], &ada.credentials()).await));
+    for body in ["{}", "{\"refresh_token\": null}"] {
+        let answer = post(world.address, PATH, &[&session, ORIGIN], body).await;
+        assert_eq!((answer.status, answer.cookies.len()), (200, 2), "{body}: {answer:?}");
+        session = format!("Cookie: {}", kept(&answer));
+        assert_eq!(world.me(&session).await.status, 200);
+    }
+    post(world.address, PATH, &[], "{}").await.refuses(401, "unauthorized");
+    post(world.address, PATH, &[&session], "{}").await.refuses(403, "forbidden");
+    let out = post(world.address, "/api/auth/logout", &[&session, ORIGIN], "{}").await;
+    assert_eq!(out.status, 200, "{out:?}");
+    world.me(&session).await.refuses(401, "token_expired");
+}
+
+#[tokio::test]
 async fn a_stolen_token_ends_the_session_for_the_thief_and_the_owner() {
     let world = World::start().await;
     let ada = world.person("ada").await;
@@ -88,7 +107,7 @@ async fn what_is_no_refresh_token_renews_nothing() {
     }
     ask("tgr_\0").await.refuses(401, "unauthorized");
     send(&world, PATH, &[]).await.refuses(401, "unauthorized");
-    post(world.address, PATH, &[], "{}").await.refuses(400, "bad_request");
+    post(world.address, PATH, &[], "{\"token\": \"x\"}").await.refuses(400, "bad_request");
     world.me(&format!("Authorization: Bearer {}", session.refresh)).await.refuses(401, "key_malformed");
     assert_eq!(world.me(&session.bearer()).await.status, 200);
 }

@@ -94,12 +94,45 @@ async fn a_new_day_begins_at_zero() {
 }
 
 #[tokio::test]
-async fn what_is_in_flight_is_taken_off_what_remains_and_not_yet_recorded() {
+async fn what_is_in_flight_is_taken_off_what_remains_and_told_apart_from_what_is_recorded() {
     let world = World::start().await;
     let [ada, ..] = ada_and_bob(&world).await;
     world.has_spent(ada.caller, NOON.day(), 5);
     let body = get(world.address, PATH, &[&ada.bearer()]).await.json();
-    assert_eq!((&body["credits"], &body["remaining"]), (&json!(9), &json!(986)));
+    let figures = ["credits", "pending_credits", "remaining", "limit"].map(|figure| body[figure].as_u64().unwrap());
+    assert_eq!(figures, [9, 5, 986, 1_000], "they add up");
+    let of_key = get(world.address, &format!("{PATH}?key_id={}", ada.key), &[&ada.bearer()]).await.json();
+    assert_eq!((&of_key["credits"], &of_key["pending_credits"]), (&json!(6), &json!(5)));
+}
+
+/// What is settled reaches the store a moment later, as ingest brings it there.
+#[tokio::test]
+async fn a_request_that_ended_is_waited_for_and_counts_in_every_figure() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    world.has_spent(ada.caller, NOON.day(), 3);
+    let bearer = ada.bearer();
+    let (today, ()) = tokio::join!(async { get(world.address, PATH, &[&bearer]).await }, async {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        world.record(vec![event(ada.caller, at(1), None)]).await;
+    });
+    let today = today.json();
+    let figures = ["requests", "credits", "pending_credits", "remaining"].map(|figure| today[figure].as_u64().unwrap());
+    assert_eq!(figures, [1, 3, 0, 997]);
+    let overview = get(world.address, "/api/dashboard/overview", &[&ada.bearer()]).await.json();
+    assert_eq!((&overview["today"]["requests"], &overview["quota"]["used"]), (&json!(1), &json!(3)));
+}
+
+#[tokio::test]
+async fn what_is_not_recorded_in_time_is_told_as_pending() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    world.has_spent(ada.caller, NOON.day(), 3);
+    let today = get(world.address, PATH, &[&ada.bearer()]).await.json();
+    let figures = ["requests", "credits", "pending_credits", "remaining"].map(|figure| today[figure].as_u64().unwrap());
+    assert_eq!(figures, [0, 0, 3, 997]);
+    let overview = get(world.address, "/api/dashboard/overview", &[&ada.bearer()]).await.json();
+    assert_eq!((&overview["today"]["pending_credits"], &overview["quota"]["used"]), (&json!(3), &json!(3)));
 }
 
 #[tokio::test]

@@ -1,0 +1,217 @@
+//! How easily a password is guessed: into how few well-known parts it falls apart.
+//!
+//! The parts are common words, words of the user's own (e-mail address, name, brand), sequences, years and repetitions. Each part counts as
+//! one, and so does each other character. `password1234` has two parts, a passphrase of four unusual words has twenty.
+//!
+//! The list of words is our own. zxcvbn (3.1) knows more words, but brings eight crates and half a megabyte of tables into every binary.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+/// Common base words of passwords, in lowercase, one a line. The parts around them are found by rule, so variations are not listed.
+const COMMON: &str = include_str!("common.txt");
+/// The longest of them.
+const COMMON_CHARS_MAX: usize = 16;
+/// Fewest parts of a password that may be chosen.
+const PARTS_MIN: usize = 4;
+/// Own words that are shorter are no part: they stand in too many passwords by chance.
+const OWN_CHARS_MIN: usize = 3;
+/// A shorter run is no sequence.
+const RUN_CHARS_MIN: usize = 3;
+/// The longest of these rows.
+const ROW_CHARS_MAX: usize = 26;
+/// Characters that follow one another on keyboards and in alphabets.
+const ROWS: [&str; 9] = [
+    "abcdefghijklmnopqrstuvwxyz",
+    "01234567890",
+    "qwertyuiop",
+    "qwertzuiop",
+    "azertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "yxcvbnm",
+    "1q2w3e4r5t6y7u8i9o0p",
+];
+
+/// Whether a password falls apart into fewer than four parts.
+pub(super) fn is_easy(password: &str, own: &[&str]) -> bool {
+    let chars: Vec<char> = password.chars().flat_map(char::to_lowercase).collect();
+    parts_of_repetition(&chars, own) < PARTS_MIN
+}
+
+/// A password that repeats one text is that text, and one part more.
+fn parts_of_repetition(chars: &[char], own: &[&str]) -> usize {
+    let repeats = |period: &usize| {
+        let unit = chars.get(..*period).unwrap_or_default();
+        chars.chunks(*period).all(|chunk| unit.starts_with(chunk))
+    };
+    match (1..=chars.len() / 2).find(repeats) {
+        Some(period) => parts(chars.get(..period).unwrap_or_default(), own).saturating_add(1),
+        None => parts(chars, own),
+    }
+}
+
+/// The fewest parts that `chars` can be cut into; the password's length is bounded, and so is its square.
+fn parts(chars: &[char], own: &[&str]) -> usize {
+    let own: Vec<Vec<char>> = own_words(own);
+    // What was swapped for a likeness is looked up as what it is like.
+    let plain: Vec<char> = chars.iter().copied().map(unlike).collect();
+    let mut fewest = vec![0_usize];
+    for end in 1..=chars.len() {
+        let mut best = usize::MAX;
+        for (start, before) in fewest.iter().enumerate() {
+            let (sent, read) = (chars.get(start..end).unwrap_or_default(), plain.get(start..end).unwrap_or_default());
+            if end - start == 1 || is_part(sent, &own) || is_part(read, &own) {
+                best = best.min(before.saturating_add(1));
+            }
+        }
+        fewest.push(best);
+    }
+    fewest.last().copied().unwrap_or(0)
+}
+
+fn is_part(text: &[char], own: &[Vec<char>]) -> bool {
+    is_run(text) || is_year(text) || own.iter().any(|word| word == text) || is_common(text)
+}
+
+fn is_common(text: &[char]) -> bool {
+    static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| COMMON.lines().collect());
+    text.len() <= COMMON_CHARS_MAX && WORDS.contains(text.iter().collect::<String>().as_str())
+}
+
+/// One character over and over, or neighbours of a row in either direction.
+fn is_run(text: &[char]) -> bool {
+    if text.len() < RUN_CHARS_MIN {
+        return text.len() == 2 && text.first() == text.last();
+    }
+    if text.iter().all(|c| text.first() == Some(c)) {
+        return true;
+    }
+    let (there, back): (String, String) = (text.iter().collect(), text.iter().rev().collect());
+    text.len() <= ROW_CHARS_MAX && ROWS.iter().any(|row| row.contains(&there) || row.contains(&back))
+}
+
+/// 1900 to 2099.
+fn is_year(text: &[char]) -> bool {
+    matches!(text, ['1', '9', a, b] | ['2', '0', a, b] if a.is_ascii_digit() && b.is_ascii_digit())
+}
+
+/// The letter that a character stands for in `p@ssw0rd`.
+const fn unlike(c: char) -> char {
+    match c {
+        '@' | '4' => 'a',
+        '3' => 'e',
+        '1' | '!' => 'i',
+        '0' => 'o',
+        '$' | '5' => 's',
+        '7' => 't',
+        other => other,
+    }
+}
+
+/// The texts themselves, and the words in them.
+fn own_words(own: &[&str]) -> Vec<Vec<char>> {
+    let mut words = Vec::new();
+    for text in own {
+        let text = text.to_lowercase();
+        let pieces = text.split(|c: char| !c.is_alphanumeric());
+        for word in pieces.chain(std::iter::once(text.as_str())).chain(text.split('@')) {
+            let word: Vec<char> = word.chars().collect();
+            if word.len() >= OWN_CHARS_MIN && !words.contains(&word) {
+                words.push(word);
+            }
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_of_different_words_in_lowercase() {
+        let mut words: Vec<&str> = COMMON.lines().collect();
+        assert!(words.len() > 300 && words.iter().all(|word| (3..=COMMON_CHARS_MAX).contains(&word.len())));
+        assert!(words.iter().all(|word| *word == word.to_lowercase()));
+        let all = words.len();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), all);
+    }
+
+    #[test]
+    fn common_words_sequences_and_repetitions_are_easy() {
+        for password in [
+            "password1234",
+            "Password123!",
+            "P@ssw0rd2024!",
+            "passwordpassword",
+            "qwertyuiop12",
+            "qwerty123456",
+            "1q2w3e4r5t6y",
+            "q1w2e3r4t5y6",
+            "123456789012",
+            "987654321000",
+            "aaaaaaaaaaaa",
+            "aaaaaaaaaaab",
+            "abababababab",
+            "abcdefghijkl",
+            "iloveyou2024",
+            "January2024!",
+            "Welcome12345",
+            "letmein!letmein",
+            "administrator",
+            "adminadminadmin",
+            "Changeme1234",
+            "sunshine-dragon",
+            "            ",
+            "111111222222",
+        ] {
+            assert!(is_easy(password, &[]), "{password}");
+        }
+    }
+
+    #[test]
+    fn other_passwords_are_not() {
+        for password in [
+            "correct horse battery",
+            "twelve chars",
+            "another horse, same battery",
+            "839201748392",
+            "dragon monkey sunshine shadow",
+            "ключ-ключ-замок",
+            "Tr0ub4dor&3xq",
+            "kV9#mPq2!xZr",
+            "my cat eats 40 socks",
+        ] {
+            assert!(!is_easy(password, &[]), "{password}");
+        }
+    }
+
+    #[test]
+    fn words_of_the_user_are_easy_for_this_user_alone() {
+        let own = ["ada.lovelace@analytical.example", "Ada Lovelace", "Codexible"];
+        for password in [
+            "ada.lovelace@analytical.example",
+            "Ada.Lovelace1",
+            "adalovelace1983",
+            "AdaLovelace!!",
+            "analytical2026",
+            "Codexible2026!",
+            "c0dexible1234",
+            "lovelacelovelace",
+        ] {
+            assert!(is_easy(password, &own), "{password}");
+        }
+        assert!(!is_easy("Codexible2026!", &[]) && !is_easy("Ada.Lovelace1", &[]));
+        assert!(!is_easy("ada likes long walks", &own));
+    }
+
+    #[test]
+    fn a_long_password_is_judged_by_its_parts_too() {
+        assert!(is_easy(&"a".repeat(128), &[]) && is_easy(&"password".repeat(16), &[]));
+        let long: String = (0..128_u8).map(|n| char::from(b'!' + n.wrapping_mul(37) % 90)).collect();
+        assert!(!is_easy(&long, &[&long[..60], "Ada"]));
+    }
+}

@@ -1,0 +1,239 @@
+//! Connections of a listener: at most so many in all and from one address. Idle ones are closed to make room.
+//!
+//! A connection is idle while no call of it is being served, from its accept on. Which connection has been idle for longest is known
+//! by a sequence number, not by a clock.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// The seats of a listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Seats {
+    connections_max: usize,
+    per_address_max: usize,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    table: Mutex<Table>,
+    /// A connection ended or became idle.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// The number of the next connection, and of the next idle time.
+    next: u64,
+    taken: HashMap<u64, Taken>,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Taken {
+    address: IpAddr,
+    /// Whether the connection counts towards the share of its address.
+    shares: bool,
+    /// The sequence number from which on it has been idle; `None` while a call is served.
+    idle_since: Option<u64>,
+    close: Arc<Notify>,
+}
+
+/// The seat of one connection, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    id: u64,
+    close: Arc<Notify>,
+    serving: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+}
+
+/// A call that is being served on a connection. Dropped, the connection is idle.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    id: u64,
+    serving: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+}
+
+/// Why there is no seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoSeat {
+    /// Every connection of this address is serving a call.
+    Address,
+    /// Every connection of the listener is serving a call: wait for [`Seats::changed`].
+    Listener,
+}
+
+impl Seats {
+    /// At most `connections_max` connections, and at most `per_address_max` from one address.
+    pub(crate) fn new(connections_max: usize, per_address_max: usize) -> Self {
+        Self { connections_max, per_address_max, shared: Arc::default() }
+    }
+
+    /// A seat for a connection from `address`, which `shares` it with others or is a trusted proxy. Where the share of the address is
+    /// used up, the connection of that address that has been idle for longest is closed. Where the listener is full, it is one of
+    /// the same address, or of any address where this one has none.
+    ///
+    /// # Errors
+    /// [`NoSeat`] where no connection that could be closed is idle.
+    pub(crate) fn take(&self, address: IpAddr, shares: bool) -> Result<Seat, NoSeat> {
+        let mut table = self.shared.table();
+        let of_address = |taken: &Taken| taken.address == address && taken.shares == shares;
+        let share = table.taken.values().filter(|taken| of_address(taken)).count();
+        if shares && share >= self.per_address_max {
+            table.close_longest_idle(of_address).ok_or(NoSeat::Address)?;
+        }
+        if table.taken.len() >= self.connections_max {
+            let closed = table.close_longest_idle(of_address).or_else(|| table.close_longest_idle(|_| true));
+            closed.ok_or(NoSeat::Listener)?;
+        }
+        let (id, idle_since, close) = (table.number(), Some(table.number()), Arc::new(Notify::new()));
+        table.taken.insert(id, Taken { address, shares, idle_since, close: close.clone() });
+        Ok(Seat { id, close, serving: Arc::default(), shared: self.shared.clone() })
+    }
+
+    /// Waits until a connection ends or becomes idle. May be cancelled at any point.
+    pub(crate) async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+}
+
+impl Seat {
+    /// Notes that a call is being served.
+    pub(crate) fn serving(&self) -> Serving {
+        self.shared.set_idle(self.id, false);
+        self.serving.store(true, Ordering::Relaxed);
+        Serving { id: self.id, serving: self.serving.clone(), shared: self.shared.clone() }
+    }
+
+    /// Whether a call is being served. A call may begin at the moment at which its connection is told to close.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Relaxed)
+    }
+
+    /// Waits until this connection is to be closed, as another one needs its place. May be cancelled at any point.
+    pub(crate) async fn closed(&self) {
+        self.close.notified().await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.table().taken.remove(&self.id);
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.serving.store(false, Ordering::Relaxed);
+        self.shared.set_idle(self.id, true);
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection that was closed for another one has no entry any more.
+    fn set_idle(&self, id: u64, is_idle: bool) {
+        let mut table = self.table();
+        let since = is_idle.then(|| table.number());
+        if let Some(taken) = table.taken.get_mut(&id) {
+            taken.idle_since = since;
+        }
+    }
+}
+
+impl Table {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Tells the longest idle of these connections to close, and gives its place away at once: it serves no call, so it ends as soon
+    /// as its task runs.
+    fn close_longest_idle(&mut self, of: impl Fn(&Taken) -> bool) -> Option<()> {
+        let idle = self.taken.iter().filter(|(_, taken)| of(taken));
+        let (_, id) = idle.filter_map(|(id, taken)| taken.idle_since.map(|since| (since, *id))).min()?;
+        self.taken.remove(&id)?.close.notify_one();
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const ADA: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1));
+    const BOB: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 2));
+
+    /// Whether the connection was told to close.
+    async fn is_closed(seat: &Seat) -> bool {
+        timeout(Duration::ZERO, seat.closed()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn the_longest_idle_connection_of_a_full_address_makes_room() {
+        let seats = Seats::new(10, 2);
+        let other = seats.take(BOB, true).unwrap();
+        let (first, second) = (seats.take(ADA, true).unwrap(), seats.take(ADA, true).unwrap());
+        // It was idle for longer, until it served a call.
+        drop(first.serving());
+        let third = seats.take(ADA, true).unwrap();
+        assert_eq!(
+            [is_closed(&first).await, is_closed(&second).await, is_closed(&third).await, is_closed(&other).await],
+            [false, true, false, false]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_serves_a_call_is_not_closed() {
+        let seats = Seats::new(2, 1);
+        let first = seats.take(ADA, true).unwrap();
+        let serving = first.serving();
+        assert_eq!(seats.take(ADA, true).unwrap_err(), NoSeat::Address);
+        // A trusted proxy has no share, and no place of others that serve.
+        let proxy = seats.take(ADA, false).unwrap();
+        let proxied = proxy.serving();
+        assert_eq!(seats.take(BOB, true).unwrap_err(), NoSeat::Listener);
+        drop(serving);
+        timeout(Duration::from_secs(20), seats.changed()).await.unwrap();
+        let _second = seats.take(BOB, true).unwrap();
+        assert_eq!([is_closed(&first).await, is_closed(&proxy).await], [true, false]);
+        drop(proxied);
+    }
+
+    #[tokio::test]
+    async fn a_full_listener_closes_an_idle_connection_of_the_same_address_first() {
+        let seats = Seats::new(2, 2);
+        let (other, own) = (seats.take(BOB, true).unwrap(), seats.take(ADA, true).unwrap());
+        let next = seats.take(ADA, true).unwrap();
+        assert_eq!([is_closed(&other).await, is_closed(&own).await], [false, true]);
+        drop((own, other, next));
+        assert!(seats.shared.table().taken.is_empty(), "nothing is kept of connections that ended");
+    }
+
+    #[test]
+    fn a_connection_that_was_closed_for_another_leaves_no_trace() {
+        let seats = Seats::new(1, 1);
+        let first = seats.take(ADA, true).unwrap();
+        let second = seats.take(ADA, true).unwrap();
+        drop(first.serving());
+        drop(first);
+        assert_eq!(seats.shared.table().taken.len(), 1);
+        drop(second);
+        assert!(seats.shared.table().taken.is_empty());
+    }
+}

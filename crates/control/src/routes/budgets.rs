@@ -1,0 +1,216 @@
+//! `GET /api/budgets`, `PUT` and `DELETE /api/budgets/{dimension}/{id}/{measure}/{per}`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use access::{KeyId, Measure, Per, Refusal, UserId, usd};
+use axum::Json;
+use axum::extract::{FromRequestParts, Path, Request, State};
+use config::snapshot::BudgetDimension;
+use http::StatusCode;
+use http::request::Parts;
+use serde::{Deserialize, Serialize};
+use store::{BudgetHolder, EVERYBODY, StoreError, StoredPlan};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::budgets::{GLOBAL, Shown};
+use crate::caller::Admin;
+use crate::input;
+use crate::listing::{self, Paged};
+use crate::problem::Problem;
+use crate::state::App;
+use crate::subject;
+
+/// A page of all budgets.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Budgets {
+    items: Vec<Shown>,
+    /// The cursor of the next page; null on the last.
+    next: Option<String>,
+}
+
+/// How much there is. Exactly one field, of the measure in the path.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewBudget, example = json!({"credits": 50000}))]
+#[serde(deny_unknown_fields)]
+struct New {
+    /// What calls may cost, with at most 9 decimal places: `20 USD`.
+    money: Option<String>,
+    /// Credits of the quota.
+    #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
+    credits: Option<u64>,
+    /// Tokens of every class, summed.
+    #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
+    tokens: Option<u64>,
+}
+
+impl New {
+    fn read(self, measure: Measure) -> Result<u64, Problem> {
+        let refused = |why: String| Problem::new(Refusal::Unprocessable, why);
+        match (measure, self.money, self.credits, self.tokens) {
+            (Measure::Money, Some(money), None, None) => {
+                usd::parse_money(&money).map_err(|expected| refused(format!("the money of a budget is {expected}")))
+            }
+            (Measure::Credits, None, Some(amount), None) | (Measure::Tokens, None, None, Some(amount)) => Ok(amount),
+            _ => Err(refused(format!("this budget takes exactly one field, `{}`", measure.as_str()))),
+        }
+    }
+}
+
+/// The budget that a path names: whom it holds, by the id there, and what it counts.
+#[derive(Debug)]
+pub(super) struct Named {
+    dimension: BudgetDimension,
+    id: String,
+    measure: Measure,
+    per: Per,
+}
+
+/// `None` where the path names no budget that could be.
+#[derive(Debug)]
+pub(super) struct Target(Option<Named>);
+
+impl FromRequestParts<Arc<App>> for Target {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        let path: Result<Path<(String, String, String, String)>, _> = Path::from_request_parts(parts, app).await;
+        let named = path.ok().and_then(|Path((dimension, id, measure, per))| {
+            Some(Named {
+                dimension: BudgetDimension::ALL.into_iter().find(|known| known.as_str() == dimension)?,
+                id,
+                measure: Measure::parse(&measure)?,
+                per: Per::parse(&per)?,
+            })
+        });
+        Ok(Self(named))
+    }
+}
+
+/// A holder that there is, and the id under which the store has its budgets.
+type Holder = (BudgetHolder, Uuid);
+
+impl Named {
+    /// Whom the budget holds. A plan is named by its id or its name.
+    ///
+    /// # Errors
+    /// `not_found`, `unavailable`.
+    async fn holder(&self, app: &App) -> Result<Holder, Problem> {
+        let id = self.id.parse::<Uuid>().ok();
+        match (self.dimension, id) {
+            (BudgetDimension::Key, Some(id)) => Ok((BudgetHolder::Key(KeyId(id)), id)),
+            (BudgetDimension::User, Some(id)) => Ok((BudgetHolder::User(UserId(id)), id)),
+            (BudgetDimension::Plan, _) => {
+                let plans = app.store.stored_plans().await.map_err(Problem::store)?;
+                let is_it = |stored: &&StoredPlan| Some(stored.id.0) == id || stored.plan.name == self.id;
+                let found = plans.iter().find(is_it).ok_or_else(|| missing("there is no such plan"))?;
+                Ok((BudgetHolder::Plan(found.plan.name.clone()), found.id.0))
+            }
+            (BudgetDimension::Global, _) if self.id == GLOBAL => Ok((BudgetHolder::Global, EVERYBODY)),
+            (BudgetDimension::Key | BudgetDimension::User | BudgetDimension::Global, _) => Err(nobody()),
+        }
+    }
+}
+
+fn missing(message: &'static str) -> Problem {
+    Problem::new(Refusal::NotFound, message)
+}
+
+fn nobody() -> Problem {
+    missing(
+        "a budget is DIMENSION/ID/MEASURE/PER: key, user, plan or global; an id, `-` for global; money, credits or tokens; day or month",
+    )
+}
+
+/// What the store says of a holder that is not there.
+fn refused(error: StoreError) -> Problem {
+    match error {
+        StoreError::NoUser { .. } => subject::unseen(),
+        StoreError::NoPlan { .. } => missing("there is no such plan"),
+        error => error.into(),
+    }
+}
+
+/// Budgets of keys, users, plans and everybody: those of the configuration, then those that were set, the oldest first. Budgets of
+/// a plan's own list hold each of its users, and are shown with the plan.
+#[utoipa::path(get, path = "/api/budgets", tag = "admin", params(Paged), security(("token" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["forbidden"]))),
+    responses((status = 200, body = Budgets, example = json!({
+        "items": [{"dimension": "user", "id": "0199aa00-0000-7000-8000-000000000000", "name": "ada@example.com",
+            "per": "month", "money": "20 USD", "used": {"amount_nano": 1_250_000_000, "currency": "USD"},
+            "remaining": {"amount_nano": 18_750_000_000_i64, "currency": "USD"}, "resets_at": "2026-12-01T00:00:00Z",
+            "source": "api"}],
+        "next": null
+    }))))]
+pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request) -> Result<Json<Budgets>, Problem> {
+    let Paged { limit, cursor } = input::query(request.uri())?;
+    let (limit, after) = (listing::limit(limit)?, listing::after(cursor.as_deref())?.unwrap_or(EVERYBODY));
+    let day = app.clock.now().day();
+    let snapshot = app.live.load_full();
+    // Budgets of the configuration have no ids. They are counted from 1, before every id of the store.
+    let numbered = (1..).map(Uuid::from_u128).zip(&snapshot.budgets.limits).filter(|(id, _)| *id > after);
+    let mut items = Vec::new();
+    for (id, configured) in numbered {
+        items.push((id, Shown::configured(&app, configured, day).await?));
+    }
+    let stored = app.store.budgets_after(after, limit.saturating_add(1)).await.map_err(Problem::store)?;
+    for stored in stored {
+        items.push((stored.id, Shown::stored(&app, stored, day).await?));
+    }
+    let next = listing::cut(&mut items, limit, |(id, _)| *id);
+    Ok(Json(Budgets { items: items.into_iter().map(|(_, shown)| shown).collect(), next }))
+}
+
+/// Sets a budget, or how much there is of one that was set. It holds on every server within a second. What was used of its period
+/// before counts.
+#[utoipa::path(put, path = "/api/budgets/{dimension}/{id}/{measure}/{per}", tag = "admin", request_body = New,
+    security(("token" = []), ("cookie" = [])),
+    params(("dimension" = String, Path, description = "`key`, `user`, `plan` or `global`"),
+        ("id" = String, Path, description = "The id of the key, the user or the plan, the plan's name, `-` for global"),
+        ("measure" = String, Path, description = "`money`, `credits` or `tokens`"),
+        ("per" = String, Path, description = "`day` or `month`")),
+    extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
+    responses((status = 200, body = Shown, example = json!({
+        "dimension": "global", "id": "-", "name": null, "per": "day", "credits": 50000, "used": 1200, "remaining": 48800,
+        "resets_at": "2026-11-21T00:00:00Z", "source": "api"
+    }))))]
+pub(super) async fn set(
+    State(app): State<Arc<App>>,
+    Admin(caller): Admin,
+    Target(named): Target,
+    request: Request,
+) -> Result<Json<Shown>, Problem> {
+    let asked: New = input::required(request, app.limits.body).await?;
+    let named = named.ok_or_else(nobody)?;
+    let amount = asked.read(named.measure)?;
+    let (holder, subject) = named.holder(&app).await?;
+    let wanted = (named.measure, named.per, Some(amount));
+    app.store.set_budget(&caller.actor(), &holder, wanted).await.map_err(refused)?;
+    let there = app.store.budgets_of([subject; 4]).await.map_err(Problem::store)?;
+    let set = there.into_iter().find(|stored| (stored.budget.measure, stored.budget.per) == (named.measure, named.per));
+    // Another admin may have removed it in this moment.
+    let set = set.ok_or_else(|| missing("there is no such budget"))?;
+    Ok(Json(Shown::stored(&app, set, app.clock.now().day()).await?))
+}
+
+/// Removes a budget that was set. Budgets of the configuration stay.
+#[utoipa::path(delete, path = "/api/budgets/{dimension}/{id}/{measure}/{per}", tag = "admin",
+    security(("token" = []), ("cookie" = [])),
+    params(("dimension" = String, Path, description = "`key`, `user`, `plan` or `global`"),
+        ("id" = String, Path, description = "The id of the key, the user or the plan, the plan's name, `-` for global"),
+        ("measure" = String, Path, description = "`money`, `credits` or `tokens`"),
+        ("per" = String, Path, description = "`day` or `month`")),
+    extensions(("x-codes" = json!(["forbidden", "not_found"]))),
+    responses((status = 204, description = "It is removed")))]
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    Admin(caller): Admin,
+    Target(named): Target,
+) -> Result<StatusCode, Problem> {
+    let named = named.ok_or_else(nobody)?;
+    let (holder, _) = named.holder(&app).await?;
+    let wanted = (named.measure, named.per, None);
+    let removed = app.store.set_budget(&caller.actor(), &holder, wanted).await.map_err(refused)?;
+    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(missing("there is no such budget")) }
+}

@@ -1,0 +1,257 @@
+use std::time::Duration;
+
+use access::{Budget, BudgetId, Measure, Per, PlanId, Role, Subject};
+use config::snapshot::{BudgetDimension, BudgetLimit};
+use meter::{Charge, UsageEvent};
+use serde_json::{Value, json};
+
+use crate::client::{Answer, call, get};
+use crate::person::SignedIn;
+use crate::world::{Holder, NOON, World, event};
+
+const PATH: &str = "/api/budgets";
+
+async fn administered() -> (World, SignedIn) {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    (world, session)
+}
+
+async fn put(world: &World, by: &SignedIn, budget: &str, body: &Value) -> Answer {
+    let headers = [by.bearer(), "Content-Type: application/json".to_owned()];
+    let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+    call(world.address, &format!("PUT {PATH}/{budget}"), &headers, &body.to_string()).await
+}
+
+async fn delete(world: &World, by: &SignedIn, budget: &str) -> Answer {
+    call(world.address, &format!("DELETE {PATH}/{budget}"), &[&by.bearer()], "").await
+}
+
+async fn list(world: &World, by: &SignedIn, query: &str) -> Value {
+    let answer = get(world.address, &format!("{PATH}{query}"), &[&by.bearer()]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+/// The store's id of a plan.
+async fn plan(world: &World, name: &str) -> PlanId {
+    let plans = world.store.stored_plans().await.unwrap();
+    plans.into_iter().find(|stored| stored.plan.name == name).unwrap().id
+}
+
+/// Ada has used 3 credits, 300 tokens and 1,500 billionths of a USD, all of them recorded.
+async fn used(world: &World) -> Holder {
+    let ada = world.holder("ada", "starter").await;
+    let charge = Charge { credits: 3, tokens: 300, money: 1_500 };
+    world.record(vec![UsageEvent { charge, ..event(ada.caller, NOON, Some(access::NanoUsd(1_500))) }]).await;
+    ada
+}
+
+#[tokio::test]
+async fn a_budget_is_set_changed_listed_and_removed() {
+    let (world, root) = administered().await;
+    let ada = used(&world).await;
+    let starter = plan(&world, "starter").await;
+    for (budget, body, shown) in [
+        (
+            format!("user/{}/credits/day", ada.user),
+            json!({"credits": 50}),
+            json!({"dimension": "user", "id": ada.user, "name": "ada@example.com", "per": "day", "credits": 50, "used": 3,
+                "remaining": 47, "resets_at": "2026-11-21T00:00:00Z", "source": "api"}),
+        ),
+        (
+            format!("key/{}/money/month", ada.key),
+            json!({"money": "20 USD"}),
+            json!({"dimension": "key", "id": ada.key, "name": "ada", "per": "month", "money": "20 USD",
+                "used": {"amount_nano": 1_500, "currency": "USD"},
+                "remaining": {"amount_nano": 19_999_998_500_u64, "currency": "USD"}, "resets_at": "2026-12-01T00:00:00Z",
+                "source": "api"}),
+        ),
+        (
+            format!("plan/{starter}/credits/month"),
+            json!({"credits": 2}),
+            json!({"dimension": "plan", "id": starter, "name": "starter", "per": "month", "credits": 2, "used": 0,
+                "remaining": 2, "resets_at": "2026-12-01T00:00:00Z", "source": "api"}),
+        ),
+        (
+            "global/-/credits/day".to_owned(),
+            json!({"credits": 2}),
+            json!({"dimension": "global", "id": "-", "name": null, "per": "day", "credits": 2, "used": 3, "remaining": 0,
+                "resets_at": "2026-11-21T00:00:00Z", "source": "api"}),
+        ),
+    ] {
+        let answer = put(&world, &root, &budget, &body).await;
+        assert_eq!((answer.status, answer.json()), (200, shown.clone()), "{budget}");
+        let page = list(&world, &root, "").await;
+        assert_eq!(page, json!({"items": [shown], "next": null}), "{budget}");
+        let revision = world.store.revision().await.unwrap();
+        assert_eq!(delete(&world, &root, &budget).await.status, 204, "{budget}");
+        assert!(world.store.revision().await.unwrap() > revision, "other processes follow");
+        assert_eq!(list(&world, &root, "").await["items"], json!([]), "{budget}");
+        delete(&world, &root, &budget).await.refuses(404, "not_found");
+    }
+    let budget = "plan/starter/tokens/day";
+    assert_eq!(put(&world, &root, budget, &json!({"tokens": 7})).await.json()["tokens"], 7);
+    assert_eq!(put(&world, &root, budget, &json!({"tokens": 8})).await.json()["tokens"], 8);
+    assert_eq!(list(&world, &root, "").await["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn budgets_of_the_configuration_come_first_and_pages_go_on() {
+    let (world, root) = administered().await;
+    let ada = used(&world).await;
+    let limit = |dimension, amount| {
+        let budget = Budget { measure: Measure::Credits, per: Per::Day, amount };
+        BudgetLimit { dimension, budget }
+    };
+    world.configure(|snapshot| {
+        snapshot.budgets.limits = vec![limit(BudgetDimension::User, 5), limit(BudgetDimension::Global, 10)];
+    });
+    for (budget, body) in [("user", json!({"credits": 1})), ("key", json!({"credits": 2}))] {
+        world.clock.advance(Duration::from_millis(1));
+        let id = if budget == "user" { ada.user.to_string() } else { ada.key.to_string() };
+        assert_eq!(put(&world, &root, &format!("{budget}/{id}/credits/day"), &body).await.status, 200);
+    }
+    let whole = list(&world, &root, "").await;
+    let items = whole["items"].as_array().unwrap();
+    let told = |item: &Value| json!([item["dimension"], item["id"], item["credits"], item["used"], item["source"]]);
+    assert_eq!(
+        items.iter().map(told).collect::<Vec<_>>(),
+        [
+            json!(["user", null, 5, null, "configuration"]),
+            json!(["global", "-", 10, 3, "configuration"]),
+            json!(["user", ada.user, 1, 3, "api"]),
+            json!(["key", ada.key, 2, 3, "api"]),
+        ]
+    );
+    let (mut paged, mut next) = (Vec::new(), String::from("?limit=1"));
+    for _ in 0..4 {
+        let page = list(&world, &root, &next).await;
+        paged.extend(page["items"].as_array().unwrap().clone());
+        next = format!("?limit=1&cursor={}", page["next"].as_str().unwrap_or("none"));
+    }
+    assert_eq!((&paged, next.ends_with("none")), (items, true));
+}
+
+#[tokio::test]
+async fn what_holds_a_caller_is_told_with_its_usage() {
+    let (world, root) = administered().await;
+    let ada = used(&world).await;
+    let (bob, second) = (world.holder("bob", "starter").await, world.key(&ada, "second").await);
+    let starter = plan(&world, "starter").await;
+    world.configure(|snapshot| {
+        let budget = Budget { measure: Measure::Tokens, per: Per::Month, amount: 1_000 };
+        snapshot.budgets.limits = [BudgetDimension::Key, BudgetDimension::User, BudgetDimension::Plan]
+            .map(|dimension| BudgetLimit { dimension, budget })
+            .to_vec();
+    });
+    for (budget, body) in [
+        (format!("user/{}/credits/month", ada.user), json!({"credits": 90})),
+        (format!("key/{}/credits/day", ada.key), json!({"credits": 2})),
+        (format!("key/{}/credits/day", second.key), json!({"credits": 4})),
+        (format!("user/{}/credits/month", bob.user), json!({"credits": 1})),
+        ("global/-/money/month".to_owned(), json!({"money": "5 USD"})),
+        (format!("plan/{starter}/credits/day"), json!({"credits": 70})),
+    ] {
+        assert_eq!(put(&world, &root, &budget, &body).await.status, 200, "{budget}");
+    }
+    world.refresh().await;
+    let told = |body: &Value| {
+        let of = |budget: &Value| {
+            let measure =
+                ["money", "credits", "tokens"].into_iter().find(|measure| !budget[*measure].is_null()).unwrap();
+            let (dimension, per) = (budget["dimension"].as_str().unwrap(), budget["per"].as_str().unwrap());
+            format!("{dimension} {measure} {per} {} {}", budget[measure], budget["source"].as_str().unwrap())
+        };
+        body["budgets"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
+    };
+    let of_user = [
+        "user credits day 1000 plan",
+        "user credits month 90 api",
+        "user tokens month 1000 configuration",
+        "plan credits day 70 api",
+        "plan tokens month 1000 configuration",
+        "global money month \"5 USD\" api",
+    ];
+    let with_key = [&["key credits day 2 api", "key tokens month 1000 configuration"], &of_user[..]].concat();
+    let today = get(world.address, "/api/usage/today", &[&ada.bearer()]).await.json();
+    assert_eq!(told(&today), with_key);
+    let refusing = &today["budgets"][0];
+    assert_eq!(
+        (&refusing["id"], &refusing["used"], &refusing["remaining"], &refusing["resets_at"]),
+        (&json!(ada.key), &json!(3), &json!(0), &json!("2026-11-21T00:00:00Z"))
+    );
+    let overview = get(world.address, "/api/dashboard/overview", &[&ada.bearer()]).await.json();
+    assert_eq!(told(&overview), with_key);
+    let other = get(world.address, &format!("/api/usage/today?key_id={}", second.key), &[&ada.bearer()]).await.json();
+    assert_eq!(told(&other)[0], "key credits day 4 api");
+    let seen = get(world.address, &format!("/api/usage/today?user_id={}", ada.user), &[&root.bearer()]).await.json();
+    assert_eq!(told(&seen), of_user);
+}
+
+#[tokio::test]
+async fn a_budget_counts_what_is_in_flight_where_the_meter_knows() {
+    let (world, root) = administered().await;
+    let ada = used(&world).await;
+    let of_user = BudgetId { subject: Subject::User(ada.caller.user), measure: Measure::Credits, per: Per::Day };
+    world.meter.begin(of_user, NOON.day(), 3);
+    world.has_spent(ada.caller, NOON.day(), 5);
+    let budget = format!("user/{}/credits/day", ada.user);
+    assert_eq!(put(&world, &root, &budget, &json!({"credits": 10})).await.json()["used"], 8);
+    // Nobody counted the month yet.
+    let budget = format!("user/{}/credits/month", ada.user);
+    assert_eq!(put(&world, &root, &budget, &json!({"credits": 10})).await.json()["used"], 3);
+}
+
+#[tokio::test]
+async fn a_budget_that_cannot_be_is_refused() {
+    let (world, root) = administered().await;
+    let ada = world.holder("ada", "starter").await;
+    let nobody = "0199aa00-0000-7000-8000-00000000dead";
+    let one = json!({"credits": 1});
+    for budget in [
+        format!("user/{nobody}/credits/day"),
+        format!("key/{nobody}/credits/day"),
+        format!("key/{}/credits/day", ada.user),
+        format!("plan/{nobody}/credits/day"),
+        "plan/gold/credits/day".to_owned(),
+        "user/ada/credits/day".to_owned(),
+        "user/-/credits/day".to_owned(),
+        format!("global/{nobody}/credits/day"),
+        format!("team/{nobody}/credits/day"),
+        "global/-/credits/week".to_owned(),
+        "global/-/requests/day".to_owned(),
+        "global/%ff/credits/day".to_owned(),
+    ] {
+        put(&world, &root, &budget, &one).await.refuses(404, "not_found");
+        delete(&world, &root, &budget).await.refuses(404, "not_found");
+    }
+    for (body, status, code) in [
+        (json!({}), 422, "unprocessable"),
+        (json!({"tokens": 1}), 422, "unprocessable"),
+        (json!({"credits": 1, "tokens": 1}), 422, "unprocessable"),
+        (json!({"credits": u64::MAX}), 422, "unprocessable"),
+        (json!({"credits": -1}), 400, "bad_request"),
+        (json!({"credits": 1.5}), 400, "bad_request"),
+        (json!({"credits": 1, "per": "day"}), 400, "bad_request"),
+        (json!([]), 400, "bad_request"),
+    ] {
+        put(&world, &root, "global/-/credits/day", &body).await.refuses(status, code);
+    }
+    for money in [json!("1"), json!("1 EUR"), json!("10000000000 USD")] {
+        put(&world, &root, "global/-/money/day", &json!({"money": money})).await.refuses(422, "unprocessable");
+    }
+    assert_eq!(list(&world, &root, "").await["items"], json!([]));
+}
+
+#[tokio::test]
+async fn budgets_are_for_admins() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    get(world.address, PATH, &[&session.bearer()]).await.refuses(403, "forbidden");
+    put(&world, &session, "global/-/credits/day", &json!({"credits": 1})).await.refuses(403, "forbidden");
+    delete(&world, &session, "global/-/credits/day").await.refuses(403, "forbidden");
+    get(world.address, PATH, &[]).await.refuses(401, "unauthorized");
+}
