@@ -15,12 +15,8 @@ use crate::failure::{self, StartFault};
 
 const FILE: &str = "demo-keys.json";
 
-/// Name and plan of each.
-const USERS: [(&str, &str, &str); 3] = [
-    ("demo-starter@tollgate.invalid", "Demo Starter", "starter"),
-    ("demo-pro@tollgate.invalid", "Demo Pro", "pro"),
-    ("demo-business@tollgate.invalid", "Demo Business", "business"),
-];
+/// Name and plan of each. The address is `demo-PLAN@BRAND.invalid`.
+const USERS: [(&str, &str); 3] = [("Demo Starter", "starter"), ("Demo Pro", "pro"), ("Demo Business", "business")];
 
 /// A demo key in clear; nothing else that is stored is.
 #[derive(Clone, Serialize, Deserialize)]
@@ -37,15 +33,16 @@ pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<V
     let mut kept = read(&path)?;
     let plans = store.plans().await.map_err(|error| failure::of_store(snapshot, error))?;
     let mut shown = Vec::new();
-    for (email, name, plan) in USERS {
+    for (name, plan) in USERS {
         if !plans.iter().any(|known| known.name == plan) {
             continue;
         }
+        let email = format!("demo-{plan}@{}.invalid", snapshot.brand.slug());
         let key = match kept.iter().find(|kept| kept.email == email) {
             Some(kept) => kept.clone(),
             None => {
                 let key = ApiKey::generate(&snapshot.brand.key_prefix)?.expose().to_owned();
-                let made = DemoKey { email: email.to_owned(), plan: plan.to_owned(), key };
+                let made = DemoKey { email, plan: plan.to_owned(), key };
                 kept.push(made.clone());
                 // Written first: a key in the store that nobody can show would be of no use.
                 write(&path, &kept).map_err(|error| StartFault::unwritable(data, error))?;
