@@ -3,12 +3,14 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test soak clients check bench fuzz coverage audit hooks fmt setup
+.PHONY: help run install test soak clients check bench fuzz coverage audit hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
 # How long `make fuzz` takes, without what it builds.
 SECONDS ?= 60
+# Where `make install` puts the command.
+BIN ?= $(HOME)/.local/bin
 # CI says --locked; a developer may be changing dependencies.
 LOCKED ?=
 
@@ -30,6 +32,13 @@ run: ## set up what is missing, build, and serve the demo on loopback
 	@scripts/setup.sh build
 	cargo build $(LOCKED) --package tollgate
 	@exec $(TARGET)/debug/tollgate serve --demo $(ARGS)
+
+install: ## build a release and put the `tollgate` command into ~/.local/bin, or into BIN
+	@scripts/setup.sh build
+	cargo build --locked --release --package tollgate
+	install -D -m 755 $(TARGET)/release/tollgate "$(BIN)/tollgate"
+	@echo "$(BIN)/tollgate is installed"
+	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not on your PATH: run  export PATH=\"$(BIN):\$$PATH\"" ;; esac
 
 test: ## run all tests; those on the built binary, official clients included, and on the control API on SQLite and on PostgreSQL
 	@scripts/setup.sh test

@@ -18,6 +18,8 @@ pub struct Problem<'a> {
     pub message: &'a str,
     /// Ours, as in the `request-id` header.
     pub request_id: &'a str,
+    /// Who reports it: `domain` of Google's `ErrorInfo`, the brand's name for machines.
+    pub domain: &'a str,
 }
 
 /// A whole body in `dialect`'s own shape; `None` is `{"error":{"code","message","status"}}`. JSON, in one line.
@@ -159,7 +161,7 @@ struct ErrorInfo<'a> {
     #[serde(rename = "@type")]
     kind: &'static str,
     reason: &'static str,
-    domain: &'static str,
+    domain: &'a str,
     metadata: Metadata<'a>,
 }
 
@@ -204,7 +206,7 @@ impl<'a> GoogleBody<'a> {
     fn of(problem: &Problem<'a>) -> Self {
         let (refusal, metadata) = (problem.refusal, Metadata { request_id: problem.request_id });
         let kind = "type.googleapis.com/google.rpc.ErrorInfo";
-        let info = ErrorInfo { kind, reason: refusal.code(), domain: "tollgate", metadata };
+        let info = ErrorInfo { kind, reason: refusal.code(), domain: problem.domain, metadata };
         let (code, status) = (refusal.status(), google_status(refusal.status()));
         Self { error: GoogleError { code, message: problem.message, status, details: [info] } }
     }

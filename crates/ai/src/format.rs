@@ -135,15 +135,24 @@ impl ProviderKind {
         }
     }
 
-    /// The header in which it takes a credential, in lowercase, and what stands before the credential there; `None` asks for
-    /// none.
+    /// The header in which it takes a credential, in lowercase, and what stands before the credential there. The mock takes
+    /// it where the provider of `dialect` does.
     #[must_use]
-    pub const fn credential_header(self) -> Option<(&'static str, &'static str)> {
+    pub const fn credential_header(self, dialect: Dialect) -> (&'static str, &'static str) {
+        match (self, dialect) {
+            (Self::OpenAi, _) | (Self::Mock, Dialect::OpenAi) => ("authorization", "Bearer "),
+            (Self::Anthropic, _) | (Self::Mock, Dialect::Anthropic) => ("x-api-key", ""),
+            (Self::Gemini, _) | (Self::Mock, Dialect::Google) => ("x-goog-api-key", ""),
+        }
+    }
+
+    /// Whose API it speaks; the mock speaks each, and lists its models as OpenAI does.
+    #[must_use]
+    pub const fn dialect(self) -> Dialect {
         match self {
-            Self::OpenAi => Some(("authorization", "Bearer ")),
-            Self::Anthropic => Some(("x-api-key", "")),
-            Self::Gemini => Some(("x-goog-api-key", "")),
-            Self::Mock => None,
+            Self::OpenAi | Self::Mock => Dialect::OpenAi,
+            Self::Anthropic => Dialect::Anthropic,
+            Self::Gemini => Dialect::Google,
         }
     }
 

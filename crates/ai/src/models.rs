@@ -10,7 +10,6 @@ pub use limits::Limits;
 /// Nobody says when a model was made, so it is the epoch, as Anthropic does for release dates that it does not know.
 const CREATED: u64 = 0;
 const CREATED_AT: &str = "1970-01-01T00:00:00Z";
-const OWNED_BY: &str = "tollgate";
 
 /// Who asks at a path that is everybody's: Google's clients send `x-goog-api-key`, Anthropic's `anthropic-version`,
 /// nobody else does either.
@@ -34,7 +33,7 @@ struct OpenAiModel<'a> {
     id: &'a str,
     object: &'static str,
     created: u64,
-    owned_by: &'static str,
+    owned_by: &'a str,
 }
 
 #[derive(Serialize)]
@@ -68,8 +67,8 @@ struct GoogleModel<'a> {
 }
 
 impl<'a> OpenAiModel<'a> {
-    const fn of(id: &'a str) -> Self {
-        Self { id, object: "model", created: CREATED, owned_by: OWNED_BY }
+    const fn of(id: &'a str, owned_by: &'a str) -> Self {
+        Self { id, object: "model", created: CREATED, owned_by }
     }
 }
 
@@ -85,12 +84,14 @@ impl<'a> GoogleModel<'a> {
     }
 }
 
-/// The body of `GET /v1/models`: one page with every name.
+/// The body of `GET /v1/models`: one page with every name. `owner` is OpenAI's `owned_by`.
 #[must_use]
-pub fn list(asking: Dialect, names: &[&str]) -> Vec<u8> {
+pub fn list(asking: Dialect, names: &[&str], owner: &str) -> Vec<u8> {
     let names = names.iter().copied();
     match asking {
-        Dialect::OpenAi => json(&OpenAiList { object: "list", data: names.map(OpenAiModel::of).collect() }),
+        Dialect::OpenAi => {
+            json(&OpenAiList { object: "list", data: names.map(|name| OpenAiModel::of(name, owner)).collect() })
+        }
         Dialect::Anthropic => json(&AnthropicList {
             has_more: false,
             first_id: names.clone().next(),
@@ -103,9 +104,9 @@ pub fn list(asking: Dialect, names: &[&str]) -> Vec<u8> {
 
 /// The body of `GET /v1/models/{name}`.
 #[must_use]
-pub fn one(asking: Dialect, name: &str) -> Vec<u8> {
+pub fn one(asking: Dialect, name: &str, owner: &str) -> Vec<u8> {
     match asking {
-        Dialect::OpenAi => json(&OpenAiModel::of(name)),
+        Dialect::OpenAi => json(&OpenAiModel::of(name, owner)),
         Dialect::Anthropic => json(&AnthropicModel::of(name)),
         Dialect::Google => json(&GoogleModel::of(name)),
     }
@@ -121,7 +122,7 @@ mod tests {
     use super::*;
 
     fn check(asking: Dialect, names: &[&str], body: &str) {
-        assert_eq!(String::from_utf8(list(asking, names)).unwrap(), body);
+        assert_eq!(String::from_utf8(list(asking, names, "codexible")).unwrap(), body);
     }
 
     #[test]
@@ -129,7 +130,7 @@ mod tests {
         check(
             asking(false, false),
             &["fast", "openai/gpt-5"],
-            r#"{"object":"list","data":[{"id":"fast","object":"model","created":0,"owned_by":"tollgate"},{"id":"openai/gpt-5","object":"model","created":0,"owned_by":"tollgate"}]}"#,
+            r#"{"object":"list","data":[{"id":"fast","object":"model","created":0,"owned_by":"codexible"},{"id":"openai/gpt-5","object":"model","created":0,"owned_by":"codexible"}]}"#,
         );
         check(Dialect::OpenAi, &[], r#"{"object":"list","data":[]}"#);
     }
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn one_model_is_an_item_of_the_list() {
         for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google] {
-            let (item, list) = (one(dialect, "m"), list(dialect, &["m"]));
+            let (item, list) = (one(dialect, "m", "o"), list(dialect, &["m"], "o"));
             assert!(String::from_utf8(list).unwrap().contains(std::str::from_utf8(&item).unwrap()));
         }
     }

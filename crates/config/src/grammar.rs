@@ -49,6 +49,7 @@ pub(crate) const ROOT: Grammar = Grammar::new(
         "rate_limits",
         "budgets",
         "on_hangup",
+        "mock",
     ],
     &["workers", "in_flight", "production", "auth", "circuit_breaker", "tests"],
 );

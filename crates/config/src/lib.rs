@@ -11,6 +11,7 @@ pub mod env_file;
 pub mod environment;
 pub mod error;
 mod excerpt;
+mod first_call;
 mod grammar;
 pub mod live;
 pub mod load;
@@ -28,6 +29,7 @@ mod yaml;
 
 pub use environment::Environment;
 pub use error::{Code, ConfigError, Place, Problem};
+pub use first_call::FirstCall;
 pub use live::Live;
 pub use load::{Flags, Loaded, Note, Sources, load};
 pub use origin::OriginError;

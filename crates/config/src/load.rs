@@ -82,7 +82,7 @@ pub enum Note {
         /// The provider.
         provider: String,
     },
-    /// `--mock` keeps a provider off.
+    /// `mock` or `--mock` keeps a provider off.
     ProviderMocked {
         /// The provider.
         provider: String,
@@ -176,7 +176,7 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
         }
     };
     let given = match &root {
-        Ok(root) if !reader.has_problems() => Given::in_tree(&reader, root, &flags),
+        Ok(root) if !reader.has_problems() => Given::in_tree(&reader, root, &flags, is_mock_forced(compiled.as_ref())),
         Ok(_) | Err(_) => Given::default(),
     };
     let unknown: Vec<Note> = overlay::unknown(&reader, environment).collect();
@@ -188,6 +188,10 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
         }
         _ => Err(ConfigError::of(problems)),
     }
+}
+
+fn is_mock_forced(compiled: Option<&(Snapshot, Vec<Note>)>) -> bool {
+    compiled.is_some_and(|(snapshot, _)| snapshot.mock.forced)
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ impl Loaded {
             router,
         } = &self.snapshot;
         list.put("brand.name", Value::text(name));
-        list.put("brand.key_prefix", Value::text(key_prefix));
+        list.put_or("brand.key_prefix".to_owned(), "brand.name", Value::text(key_prefix));
         match listen.as_slice() {
             [one] if !self.given.is_list("listen") => list.put("listen", Value::text(one)),
             all => all.iter().enumerate().for_each(|(nth, address)| {
@@ -234,6 +234,7 @@ impl Loaded {
         list.kept(store, *spool, *retention);
         list.lease(*lease);
         list.bounds(timeouts, sizes, *on_hangup);
+        list.put("mock", Value::Boolean(mock.forced));
         list.providers(providers, mock, &self.environment);
         list.models(models, &mock.models);
         list.prices(prices);

@@ -86,8 +86,26 @@ pub struct Snapshot {
 pub struct Brand {
     /// Shown to people. Default `Tollgate`.
     pub name: String,
-    /// Stands before a key's underscore. Default `tollgate`.
+    /// 1 to 32 characters of a-z and 0-9. Keys begin with it and an underscore, and machines meet it as the brand's name:
+    /// cookies, `owned_by`, the install script's folder, variable and provider. Default: the name's own letters and digits.
     pub key_prefix: String,
+}
+
+impl Brand {
+    /// The brand's name for machines: `key_prefix`.
+    #[must_use]
+    pub fn slug(&self) -> &str {
+        &self.key_prefix
+    }
+
+    /// The environment variable in which clients keep a key: `TOLLGATE_KEY`. A name of a shell's variable begins with no
+    /// digit (POSIX.1-2024, XBD 8.1), so that an underscore is put before one.
+    #[must_use]
+    pub fn key_variable(&self) -> String {
+        let slug = self.slug().to_ascii_uppercase();
+        let guard = if slug.starts_with(|first: char| first.is_ascii_digit()) { "_" } else { "" };
+        format!("{guard}{slug}_KEY")
+    }
 }
 
 /// `control`.
@@ -343,7 +361,7 @@ pub struct Provider {
 /// `providers[].credential`. A user's own credential in the vault comes before whatever stands here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// None is sent: the mock asks for none.
+    /// None is needed: the mock takes what the vault has for it, and answers without one.
     None,
     /// The same for everybody whose plan has `shared_keys`.
     Fixed(Secret),
@@ -359,7 +377,7 @@ pub enum Credential {
 pub struct Mock {
     /// Whether it shall run: it is forced, the file names it, or there is no other provider.
     pub on: bool,
-    /// Whether `--mock` forced it: no other provider is then switched on.
+    /// Whether `mock` or `--mock` forced it: no other provider is then switched on.
     pub forced: bool,
     /// Entries of `models` that it answers.
     pub models: Vec<MockModel>,

@@ -9,8 +9,17 @@ use crate::problem::Problem;
 use crate::state::App;
 
 /// How the cookies are named, and where browsers send them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cookies {
+    kind: Kind,
+    /// The name of the cookie with the access token.
+    session: String,
+    /// The name of the cookie with the refresh token.
+    refresh: String,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cookies {
+enum Kind {
     /// Over TLS to this host alone (RFC 6265bis, 4.1.3.2: no other host, port-less scheme or path can set them).
     Host,
     /// On loopback without TLS, where browsers refuse the others.
@@ -37,47 +46,37 @@ impl Cookies {
     pub(crate) fn of(app: &App) -> Self {
         let snapshot = app.live.load();
         let public = snapshot.public_url.control.as_deref();
-        Self::at(app.loopback, public.is_some_and(|url| url.starts_with("https://")))
+        let kind = Kind::at(app.loopback, public.is_some_and(|url| url.starts_with("https://")));
+        Self::named(kind, snapshot.brand.slug())
     }
 
-    const fn at(loopback: bool, behind_tls: bool) -> Self {
-        if loopback && !behind_tls { Self::Plain } else { Self::Host }
-    }
-
-    /// The name of the cookie with the access token.
-    pub(crate) const fn session(self) -> &'static str {
-        match self {
-            Self::Host => "__Host-tollgate_session",
-            Self::Plain => "tollgate_session",
-        }
-    }
-
-    /// The name of the cookie with the refresh token.
-    pub(crate) const fn refresh(self) -> &'static str {
-        match self {
-            Self::Host => "__Host-tollgate_refresh",
-            Self::Plain => "tollgate_refresh",
-        }
+    /// Those of a brand: `__Host-tollgate_session`.
+    fn named(kind: Kind, brand: &str) -> Self {
+        let guard = match kind {
+            Kind::Host => "__Host-",
+            Kind::Plain => "",
+        };
+        Self { kind, session: format!("{guard}{brand}_session"), refresh: format!("{guard}{brand}_refresh") }
     }
 
     /// Whether the browser reached us over TLS, as far as we know.
-    pub(crate) const fn over_tls(self) -> bool {
-        matches!(self, Self::Host)
+    pub(crate) const fn over_tls(&self) -> bool {
+        matches!(self.kind, Kind::Host)
     }
 
     /// Those of ours among the cookies of a request; an empty one is none.
     ///
     /// # Errors
     /// `ambiguous_credentials` where one is there twice with different values: somebody else set one of them.
-    pub(crate) fn read(self, headers: &HeaderMap) -> Result<Held<'_>, Problem> {
+    pub(crate) fn read<'a>(&self, headers: &'a HeaderMap) -> Result<Held<'a>, Problem> {
         let mut held = Held::default();
         // Other cookies of this host may hold any bytes; they are no reason to refuse ours.
         let pairs = headers.get_all(header::COOKIE).into_iter().flat_map(|line| line.as_bytes().split(|&b| b == b';'));
         for (name, value) in pairs.filter_map(pair) {
             let place = match name {
                 _ if value.is_empty() => continue,
-                _ if name == self.session() => &mut held.session,
-                _ if name == self.refresh() => &mut held.refresh,
+                _ if name == self.session => &mut held.session,
+                _ if name == self.refresh => &mut held.refresh,
                 _ => continue,
             };
             if place.replace(value).is_some_and(|before| before != value) {
@@ -89,20 +88,20 @@ impl Cookies {
     }
 
     /// Has the browser keep both.
-    pub(crate) fn set(self, headers: &mut HeaderMap, session: (&Secret, Duration), refresh: (&Secret, Duration)) {
-        for (name, (value, keep)) in [(self.session(), session), (self.refresh(), refresh)] {
+    pub(crate) fn set(&self, headers: &mut HeaderMap, session: (&Secret, Duration), refresh: (&Secret, Duration)) {
+        for (name, (value, keep)) in [(&self.session, session), (&self.refresh, refresh)] {
             self.put(headers, name, (value.expose(), keep));
         }
     }
 
     /// Has the browser forget both.
-    pub(crate) fn clear(self, headers: &mut HeaderMap) {
-        for name in [self.session(), self.refresh()] {
+    pub(crate) fn clear(&self, headers: &mut HeaderMap) {
+        for name in [&self.session, &self.refresh] {
             self.put(headers, name, ("", Duration::ZERO));
         }
     }
 
-    fn put(self, headers: &mut HeaderMap, name: &'static str, (value, keep): (&str, Duration)) {
+    fn put(&self, headers: &mut HeaderMap, name: &str, (value, keep): (&str, Duration)) {
         let secure = if self.over_tls() { "; Secure" } else { "" };
         let age = keep.as_secs();
         let line = format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
@@ -111,6 +110,12 @@ impl Cookies {
             line.set_sensitive(true);
             headers.append(header::SET_COOKIE, line);
         }
+    }
+}
+
+impl Kind {
+    const fn at(loopback: bool, behind_tls: bool) -> Self {
+        if loopback && !behind_tls { Self::Plain } else { Self::Host }
     }
 }
 
@@ -129,28 +134,33 @@ mod tests {
 
     #[test]
     fn they_are_plain_on_loopback_without_tls_only() {
-        assert_eq!(Cookies::at(true, false), Cookies::Plain);
+        assert_eq!(Kind::at(true, false), Kind::Plain);
         for (loopback, behind_tls) in [(true, true), (false, false), (false, true)] {
-            assert_eq!(Cookies::at(loopback, behind_tls), Cookies::Host);
+            assert_eq!(Kind::at(loopback, behind_tls), Kind::Host);
         }
     }
 
     #[test]
     fn ours_are_found_among_others() {
-        fn check(cookies: Cookies, lines: &[&[u8]], session: Option<&str>, refresh: Option<&str>) {
+        fn check(kind: Kind, lines: &[&[u8]], session: Option<&str>, refresh: Option<&str>) {
             let headers = headers(lines);
-            assert_eq!(cookies.read(&headers).unwrap(), Held { session, refresh }, "{lines:?}");
+            assert_eq!(
+                Cookies::named(kind, "tollgate").read(&headers).unwrap(),
+                Held { session, refresh },
+                "{lines:?}"
+            );
         }
-        check(Cookies::Plain, &[], None, None);
-        check(Cookies::Plain, &[b"a=b; tollgate_session=x.y.z; tollgate_refresh=tgr_1"], Some("x.y.z"), Some("tgr_1"));
-        check(Cookies::Plain, &[b"tollgate_refresh=tgr_1", b"tollgate_session=x"], Some("x"), Some("tgr_1"));
-        check(Cookies::Plain, &[b"theme=\xff\xfe; ;=; tollgate_session=x"], Some("x"), None);
-        check(Cookies::Plain, &[b"tollgate_session=x; tollgate_session=x"], Some("x"), None);
-        check(Cookies::Plain, &[b"tollgate_session="], None, None);
-        check(Cookies::Plain, &[b"Tollgate_Session=x; xtollgate_session=x; tollgate_session"], None, None);
-        check(Cookies::Plain, &[b"__Host-tollgate_session=x"], None, None);
-        check(Cookies::Host, &[b"tollgate_session=x; tollgate_refresh=y"], None, None);
-        check(Cookies::Host, &[b"__Host-tollgate_session=x;__Host-tollgate_refresh=y"], Some("x"), Some("y"));
+        check(Kind::Plain, &[], None, None);
+        check(Kind::Plain, &[b"a=b; tollgate_session=x.y.z; tollgate_refresh=tgr_1"], Some("x.y.z"), Some("tgr_1"));
+        check(Kind::Plain, &[b"tollgate_refresh=tgr_1", b"tollgate_session=x"], Some("x"), Some("tgr_1"));
+        check(Kind::Plain, &[b"theme=\xff\xfe; ;=; tollgate_session=x"], Some("x"), None);
+        check(Kind::Plain, &[b"tollgate_session=x; tollgate_session=x"], Some("x"), None);
+        check(Kind::Plain, &[b"tollgate_session="], None, None);
+        check(Kind::Plain, &[b"Tollgate_Session=x; xtollgate_session=x; tollgate_session"], None, None);
+        check(Kind::Plain, &[b"__Host-tollgate_session=x"], None, None);
+        check(Kind::Host, &[b"tollgate_session=x; tollgate_refresh=y"], None, None);
+        check(Kind::Plain, &[b"codexible_session=x; codexible_refresh=y"], None, None);
+        check(Kind::Host, &[b"__Host-tollgate_session=x;__Host-tollgate_refresh=y"], Some("x"), Some("y"));
     }
 
     #[test]
@@ -158,16 +168,16 @@ mod tests {
         for lines in
             [&[&b"tollgate_session=x; tollgate_session=y"[..]][..], &[b"tollgate_refresh=x", b"tollgate_refresh=y"]]
         {
-            assert!(Cookies::Plain.read(&headers(lines)).is_err(), "{lines:?}");
+            assert!(Cookies::named(Kind::Plain, "tollgate").read(&headers(lines)).is_err(), "{lines:?}");
         }
     }
 
     #[test]
     fn scripts_of_a_page_and_other_sites_do_not_get_them() {
-        fn check(cookies: Cookies, expected: [&str; 2]) {
+        fn check(kind: Kind, expected: [&str; 2]) {
             let (session, refresh) = (Secret::new("a.b.c".to_owned()), Secret::new("tgr_d".to_owned()));
             let mut headers = HeaderMap::new();
-            cookies.set(
+            Cookies::named(kind, "tollgate").set(
                 &mut headers,
                 (&session, Duration::from_secs(86_400)),
                 (&refresh, Duration::from_secs(604_800)),
@@ -177,14 +187,14 @@ mod tests {
             assert!(!format!("{headers:?}").contains("tgr_d"));
         }
         check(
-            Cookies::Host,
+            Kind::Host,
             [
                 "__Host-tollgate_session=a.b.c; Path=/; Max-Age=86400; HttpOnly; SameSite=Strict; Secure",
                 "__Host-tollgate_refresh=tgr_d; Path=/; Max-Age=604800; HttpOnly; SameSite=Strict; Secure",
             ],
         );
         check(
-            Cookies::Plain,
+            Kind::Plain,
             [
                 "tollgate_session=a.b.c; Path=/; Max-Age=86400; HttpOnly; SameSite=Strict",
                 "tollgate_refresh=tgr_d; Path=/; Max-Age=604800; HttpOnly; SameSite=Strict",
@@ -195,10 +205,10 @@ mod tests {
     #[test]
     fn they_are_taken_back_by_an_age_of_zero() {
         let mut headers = HeaderMap::new();
-        Cookies::Host.clear(&mut headers);
+        Cookies::named(Kind::Host, "codexible").clear(&mut headers);
         let lines: Vec<_> = headers.get_all(header::SET_COOKIE).iter().map(|line| line.to_str().unwrap()).collect();
         let expected = ["session", "refresh"]
-            .map(|name| format!("__Host-tollgate_{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict; Secure"));
+            .map(|name| format!("__Host-codexible_{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict; Secure"));
         assert_eq!(lines, expected);
     }
 }

@@ -12,9 +12,10 @@ const CLAUDE: &str = include_str!("install/claude.sh");
 const MAIN: &str = "\nmain \"$@\"\n";
 
 /// Whose configuration is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Agent {
-    /// Codex CLI.
+    /// Codex CLI: whom a script is for that is asked for without an agent.
+    #[default]
     Codex,
     /// Claude Code.
     Claude,
@@ -47,6 +48,8 @@ pub(crate) fn script(agent: Agent, snapshot: &Snapshot) -> Option<String> {
         ("name_quoted=@NAME_QUOTED@", quoted(name)),
         ("base_quoted=@BASE_QUOTED@", quoted(&base)),
         ("prefix=@PREFIX@", snapshot.brand.key_prefix.clone()),
+        ("slug=@SLUG@", snapshot.brand.slug().to_owned()),
+        ("variable=@VARIABLE@", snapshot.brand.key_variable()),
     ];
     // Line by line, so that what is put in is not looked at again.
     let common = COMMON.lines().map(|line| match settings.iter().find(|(setting, _)| *setting == line) {
@@ -56,12 +59,26 @@ pub(crate) fn script(agent: Agent, snapshot: &Snapshot) -> Option<String> {
     Some(common.chain([agent.part().to_owned(), MAIN.to_owned()]).collect())
 }
 
+/// A script in place of the one that could not be made: it prints why and ends with 1. Shells run what a refused download
+/// wrote, so that an error must be a script too.
+pub(crate) fn failing(name: &str, message: &str) -> String {
+    format!("#!/bin/sh\nprintf '%s\\n' {} >&2\nexit 1\n", shell(&format!("{name}: {message}")))
+}
+
 /// Where people reach the proxy: as configured, else where it listens.
-fn proxy(snapshot: &Snapshot) -> String {
+pub(crate) fn proxy(snapshot: &Snapshot) -> String {
     if let Some(url) = &snapshot.public_url.proxy {
         return url.clone();
     }
-    let mut address = snapshot.listen.first().copied().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+    at(snapshot.listen.first().copied().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))))
+}
+
+/// Where people reach control: as configured, else where it listens.
+pub(crate) fn control(snapshot: &Snapshot) -> String {
+    snapshot.public_url.control.clone().unwrap_or_else(|| at(snapshot.control.listen))
+}
+
+fn at(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         // On every address: of those, this one is certain on this machine.
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));

@@ -16,7 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::problem::{Cause, Problem};
 use crate::state::App;
 use crate::undeclared::{self, Undeclared};
-use crate::{cors, limits};
+use crate::{cors, limits, scripts};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest `x-request-id` of a caller's own that is kept as the correlation id.
@@ -79,6 +79,8 @@ pub(crate) fn guard(router: Router, app: &Arc<App>) -> Router {
         .layer(from_fn_with_state(app.clone(), limits::limit))
         // Around every answer: pages that may call can read each, a 429 too. A preflight goes no further, and is not counted.
         .layer(from_fn_with_state(app.clone(), cors::share))
+        // Around every refusal, a 429 and a 500 too: a shell that runs what was downloaded runs a script that fails.
+        .layer(from_fn_with_state(app.clone(), scripts::fail_as_scripts))
 }
 
 async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -> Response {

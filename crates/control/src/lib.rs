@@ -3,7 +3,7 @@
 //! Never does: SQL, seeing the proxy, deciding who passes (the meter does), telling a caller of a fault's inside.
 //!
 //! Read in this order: [`server`] and `connections` (connections and their bounds), `layers` (what stands around every call), `routes`
-//! (the endpoints by path), `caller` (who asks), `input` (bodies and queries), `undeclared` (what nobody reads), `problem` (what an error looks like). Who signs in reads
+//! (the endpoints by path), `caller` (who asks), `input` (bodies and queries), `undeclared` (what nobody reads), `problem` (what an error looks like), `scripts` (errors of the install script). Who signs in reads
 //! `sign_in` (what it hands out), `cookies`, `csrf`, `attempts`, `passwords` and `sessions`.
 
 mod address;
@@ -29,6 +29,7 @@ mod passwords;
 mod problem;
 mod quota;
 mod routes;
+mod scripts;
 mod seats;
 pub mod server;
 mod sessions;

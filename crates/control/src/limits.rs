@@ -24,7 +24,8 @@ pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-
 pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// What machines ask every few seconds, and what a browser or a shell opens: not limited, and described so in the OpenAPI document.
-const FREE: [&str; 8] = ["/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/link", "/install.sh"];
+const FREE: [&str; 9] =
+    ["/", "/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/link", "/install.sh"];
 /// Here the key may stand in the body, so that the handler says whose call it was.
 const VALIDATE: &str = "/api/auth/validate";
 

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 
 use access::Refusal;
 use bytes::Bytes;
+use config::snapshot::Brand;
+use serde_json::Value;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
@@ -18,8 +20,12 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, OpenApi, PathItem};
 use utoipa::{OpenApi as _, ToSchema};
 
-use crate::{limits, undeclared};
+use crate::{limits, scripts, undeclared};
+use answers::Errors;
 
+/// What the product is called where no brand is configured, for people and for machines.
+const NAME: &str = "Tollgate";
+const SLUG: &str = "tollgate";
 /// Where a handler names its own refusals.
 const CODES: &str = "x-codes";
 /// Security schemes by which an operation knows its caller. A handler names `key` where a key does, `session` where an access token
@@ -73,7 +79,7 @@ pub(crate) struct ErrorObject {
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    info(title = "Tollgate control API", description = "Accounts, keys, usage and credentials of providers. Times are UTC, ids UUIDv7, \
+    info(license(name = "Apache-2.0", identifier = "Apache-2.0"), title = "Tollgate control API", description = "Accounts, keys, usage and credentials of providers. Times are UTC, ids UUIDv7, \
         money integers with their currency. Below `/api/` a request with a field that is not listed is refused, and so is a parameter, and a body where none is listed."),
     components(schemas(ErrorBody, ErrorObject)),
     tags(
@@ -113,9 +119,23 @@ pub(crate) fn text(document: &OpenApi) -> Bytes {
     Bytes::from(serde_json::to_string_pretty(document).unwrap_or_default() + "\n")
 }
 
+/// The document's text under another brand. The repository's text names Tollgate in its title, its examples and the cookies.
+pub(crate) fn branded(text: &Bytes, brand: &Brand) -> Bytes {
+    let (name, slug) = (brand.name.as_str(), brand.slug());
+    let Ok(document) = std::str::from_utf8(text) else { return text.clone() };
+    if (name, slug) == (NAME, SLUG) {
+        return text.clone();
+    }
+    let quoted = Value::from(name).to_string();
+    let name = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+    // What is put in is not looked at again: a name may hold the other word.
+    let parts: Vec<String> = document.split(NAME).map(|part| part.replace(SLUG, slug)).collect();
+    Bytes::from(parts.join(name))
+}
+
 fn security(components: &mut Components) {
     let bearer = || HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
-    let key = bearer().description(Some("A key: `PREFIX_` and 32 hex digits")).build();
+    let key = bearer().description(Some("A key: `tollgate_` and 32 hex digits")).build();
     components.add_security_scheme(KEY, SecurityScheme::Http(key));
     let jwt = |description| bearer().bearer_format("JWT").description(Some(description)).build();
     let session = jwt("An access token of a session, which may do what it was begun with may: a password, or a key");
@@ -176,7 +196,8 @@ fn complete_operation(method: &str, path: &str, operation: &mut Operation) -> Ve
     if undeclared::is_strict(path) {
         codes.push(Refusal::RequestTimeout);
     }
-    answers::add(operation, &codes, limited);
+    let errors = if scripts::is_script(path) { Errors::Scripts } else { Errors::Json };
+    answers::add(operation, &codes, limited, errors);
     codes.into_iter().map(Refusal::code).collect()
 }
 

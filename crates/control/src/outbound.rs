@@ -110,7 +110,7 @@ impl Outbound {
 /// `GET` of the list of models.
 fn question(provider: &Provider, credential: &Secret) -> Option<Request<Empty<Bytes>>> {
     let (path, extra) = provider.kind.models();
-    let (name, scheme) = provider.kind.credential_header()?;
+    let (name, scheme) = provider.kind.credential_header(provider.kind.dialect());
     let mut text = String::with_capacity(scheme.len() + credential.expose().len());
     text.push_str(scheme);
     text.push_str(credential.expose());

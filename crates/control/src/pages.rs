@@ -4,18 +4,28 @@ use std::sync::LazyLock;
 
 use axum::response::{Html, IntoResponse, Response};
 use base64ct::{Base64, Encoding};
+use config::Snapshot;
 use http::{HeaderName, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
+use crate::install;
+
 const LINK: &str = include_str!("pages/link.html");
 const DOCS: &str = include_str!("pages/docs.html");
-/// Where the brand's name stands in a page.
+const HOME: &str = include_str!("pages/home.html");
+/// The part of [`HOME`] about LLM calls.
+const HOME_LLM: &str = include_str!("pages/home-llm.html");
+/// The brand's name in a page.
 const BRAND: &str = "{{brand}}";
+/// The part of [`HOME`] that there is only with LLM endpoints.
+const LLM: &str = "{{llm}}";
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
 
 /// What a page may do (CSP 3): run its own script, and ask this server.
 static LINK_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(LINK));
 static DOCS_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(DOCS));
+/// A page without scripts, which asks nobody.
+static HOME_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(HOME));
 
 /// The page that a one-time link opens; the link's token stands in the fragment, which never reaches us.
 pub(crate) fn link(brand: &str) -> Response {
@@ -27,6 +37,30 @@ pub(crate) fn docs(brand: &str) -> Response {
     page(DOCS, &DOCS_POLICY, brand)
 }
 
+/// The page at `/`: where to look, and with LLM endpoints which base URLs to use and a first call.
+pub(crate) fn home(snapshot: &Snapshot) -> Response {
+    // The brand last: what a name holds is not looked at again.
+    page(&HOME.replace(LLM, &llm(snapshot).unwrap_or_default()), &HOME_POLICY, &snapshot.brand.name)
+}
+
+/// `None` where no LLM call can be served.
+fn llm(snapshot: &Snapshot) -> Option<String> {
+    let call = snapshot.first_call()?;
+    let (proxy, variable) = (install::proxy(snapshot), snapshot.brand.key_variable());
+    let prefix = snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
+    let command = format!(
+        "curl -N '{proxy}{}' \\\n  -H \"Authorization: Bearer ${variable}\" -H 'Content-Type: application/json' \\\n  -d '{}'",
+        call.path, call.body
+    );
+    let shown = [
+        ("{{base}}", format!("{proxy}{prefix}")),
+        ("{{variable}}", variable),
+        ("{{control}}", install::control(snapshot)),
+        ("{{call}}", command),
+    ];
+    Some(shown.iter().fold(HOME_LLM.to_owned(), |page, (mark, text)| page.replace(mark, &escaped(text))))
+}
+
 fn page(text: &str, policy: &HeaderValue, brand: &str) -> Response {
     let mut response = Html(text.replace(BRAND, &escaped(brand))).into_response();
     let headers = response.headers_mut();
@@ -36,12 +70,17 @@ fn page(text: &str, policy: &HeaderValue, brand: &str) -> Response {
     response
 }
 
-/// `form-action 'none'`: without its script the page sends a password nowhere.
+/// `form-action 'none'`: without its script the page sends a password nowhere. A page without a script may run none and ask nobody.
 fn policy(page: &str) -> HeaderValue {
-    let (script, style) = (hash(page, "script"), hash(page, "style"));
+    let style = hash(page, "style");
+    let script = if page.contains("<script>") {
+        format!("script-src {}; connect-src 'self'; ", hash(page, "script"))
+    } else {
+        String::new()
+    };
     let policy = format!(
-        "default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'; require-trusted-types-for 'script'"
+        "default-src 'none'; {script}style-src {style}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'"
     );
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
@@ -108,6 +147,56 @@ mod tests {
             // `sha256sum` of the empty text.
             assert!(!policy.to_str().unwrap().contains("47DEQpj8HBSa"));
         }
+    }
+
+    fn snapshot(change: impl FnOnce(&mut Snapshot)) -> Snapshot {
+        let environment = config::Environment::default();
+        let sources = config::Sources { file: None, environment: &environment, flags: config::Flags::default() };
+        let mut snapshot = config::load(sources).unwrap().snapshot;
+        change(&mut snapshot);
+        snapshot.with_mock(config::snapshot::Origin::parse("http://127.0.0.1:1").unwrap())
+    }
+
+    async fn text(response: Response) -> String {
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn home_names_the_addresses_and_runs_no_script() {
+        let response = home(&snapshot(|snapshot| {
+            snapshot.brand.name = "A&B {{llm}}".to_owned();
+            snapshot.brand.key_prefix = "ab".to_owned();
+            snapshot.public_url.proxy = Some("https://llm.example.com/x".to_owned());
+            snapshot.public_url.control = Some("https://control.example.com".to_owned());
+            snapshot.ai.as_mut().unwrap().prefix = "/p'&".to_owned();
+        }));
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        assert!(
+            policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("script-src"),
+            "{policy}"
+        );
+        assert!(!policy.contains("connect-src") && !policy.contains("47DEQpj8HBSa"), "{policy}");
+        let page = text(response).await;
+        for part in [
+            "<h1>A&amp;B {{llm}}</h1>",
+            "<code>https://llm.example.com/x/p&#39;&amp;/v1</code>",
+            "href=\"/docs\"",
+            "href=\"/openapi.json\"",
+            "href=\"/install.sh\"",
+            "Authorization: Bearer $AB_KEY&quot;",
+            "&quot;model&quot;:&quot;mock&quot;",
+            "https://control.example.com/install.sh?agent=claude",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("<script") && !page.contains(" style=") && !page.to_lowercase().contains("tollgate"));
+        assert_eq!(page.matches("{{").count(), 2, "the brand's own, in the title and the heading: {page}");
+    }
+
+    #[tokio::test]
+    async fn home_has_no_llm_part_without_llm_endpoints() {
+        let page = text(home(&snapshot(|snapshot| snapshot.ai = None))).await;
+        assert!(page.contains("href=\"/docs\"") && !page.contains("install.sh") && !page.contains("{{"), "{page}");
     }
 
     #[test]

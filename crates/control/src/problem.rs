@@ -41,6 +41,8 @@ pub(crate) struct Problem {
 #[derive(Debug, Clone)]
 pub(crate) struct Cause {
     pub(crate) refusal: Refusal,
+    /// The message of the error's body.
+    pub(crate) message: Cow<'static, str>,
     pub(crate) source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -156,7 +158,7 @@ impl IntoResponse for Problem {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
-        response.extensions_mut().insert(Cause { refusal: self.refusal, source: self.source });
+        response.extensions_mut().insert(Cause { refusal: self.refusal, message: self.message, source: self.source });
         response
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             layers::strict(router, Undeclared::of(&document, app.limits.body))
                 .route("/link", get(auth::link::page))
                 .route("/docs", get(docs))
+                .route("/", get(home))
                 .layer(Extension(Document(openapi::text(&document))))
         }
     };
@@ -100,20 +101,25 @@ pub(crate) fn api() -> Described<Arc<App>> {
         .routes(routes!(audit::list))
 }
 
-/// The OpenAPI document, made once.
+/// The OpenAPI document, made once, without its brand.
 #[derive(Debug, Clone)]
 struct Document(Bytes);
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "health", responses((status = 200, content_type = "application/json",
     body = Value, example = json!({"openapi": "3.1.0", "info": {"title": "Tollgate control API", "version": "0.1.0"}}))))]
-async fn document(Extension(Document(text)): Extension<Document>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], text)
+async fn document(State(app): State<Arc<App>>, Extension(Document(text)): Extension<Document>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::branded(&text, &app.live.load().brand))
 }
 
 /// The page that shows it.
 async fn docs(State(app): State<Arc<App>>) -> Response {
     pages::docs(&app.live.load().brand.name)
+}
+
+/// The page with the links that matter.
+async fn home(State(app): State<Arc<App>>) -> Response {
+    pages::home(&app.live.load())
 }
 
 async fn not_found() -> Problem {

@@ -1,11 +1,17 @@
-//! Which credentials a provider takes. Whose they are, the mock does not look at: it has no keys.
+//! Which credentials a provider takes. The mock has no keys: every credential is right, except one that begins with `wrong`.
 
 use ai::{Called, Dialect};
 use http::HeaderMap;
 
 use crate::fault::Fault;
 
-/// Refuses a credential in a header that the clients of this API do not use; none at all is fine.
+/// What a credential begins with that the mock refuses.
+const WRONG: &[u8] = b"wrong";
+/// Where providers' clients put a credential.
+const HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+
+/// Refuses a credential in a header that the clients of this API do not use, and one whose name says that it is wrong. A request
+/// without a credential is fine.
 pub(crate) fn check(called: &Called<'_>, dialect: Dialect, headers: &HeaderMap) -> Result<(), Fault> {
     let foreign: &[&'static str] = match dialect {
         // Azure's clients come with `api-key`, at paths of their own.
@@ -17,6 +23,16 @@ pub(crate) fn check(called: &Called<'_>, dialect: Dialect, headers: &HeaderMap) 
     // One pass is cheaper than as many look-ups.
     match headers.keys().find_map(|found| foreign.iter().find(|name| found.as_str() == **name)) {
         Some(name) => Err(Fault::Credential(name)),
+        None if is_wrong(headers) => Err(Fault::WrongCredential),
         None => Ok(()),
     }
+}
+
+/// Whether a credential's own name says that it is wrong.
+pub(crate) fn is_wrong(headers: &HeaderMap) -> bool {
+    let credentials = headers.iter().filter(|(found, _)| HEADERS.iter().any(|name| found.as_str() == *name));
+    credentials.map(|(_, value)| value.as_bytes()).any(|text| {
+        let text = text.strip_prefix(b"Bearer ").unwrap_or(text);
+        text.starts_with(WRONG)
+    })
 }

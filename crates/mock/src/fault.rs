@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     ContentType(String),
     /// A header with a credential that this provider's clients do not send.
     Credential(&'static str),
+    /// A credential whose name says that it is wrong.
+    WrongCredential,
     UnknownPath(String),
     WrongMethod,
     TooLarge,
@@ -105,7 +107,7 @@ impl Fault {
         match self {
             Self::Unreadable(_) | Self::NoModel | Self::Missing(_) => StatusCode::BAD_REQUEST,
             Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Credential(_) => StatusCode::UNAUTHORIZED,
+            Self::Credential(_) | Self::WrongCredential => StatusCode::UNAUTHORIZED,
             Self::UnknownPath(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -192,6 +194,7 @@ impl Fault {
             Self::Missing(field) => format!("mock: missing required parameter: '{field}'"),
             Self::ContentType(found) => format!("mock: unsupported content type: '{found}'"),
             Self::Credential(header) => format!("mock: this API takes no credential in {header}"),
+            Self::WrongCredential => String::from("mock: this credential is refused, because it begins with `wrong`"),
             Self::UnknownPath(path) => format!("mock: unknown path {path}"),
             Self::WrongMethod => String::from("mock: this path has other methods"),
             Self::TooLarge => String::from("mock: the body is too large"),

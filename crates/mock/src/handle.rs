@@ -13,6 +13,7 @@ use hyper::body::{Bytes, Incoming};
 use sha2::{Digest, Sha256};
 
 use crate::behaviour::BEHAVIOURS;
+use crate::credential;
 use crate::fault::Fault;
 use crate::flaky::Flaky;
 use crate::json::Json;
@@ -26,6 +27,8 @@ use crate::wire;
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What lists of models say besides the names in [`BEHAVIOURS`] that have no number.
 const MODELS: [&str; 4] = ["tokens-100", "429", "500", "529"];
+/// Whose models are listed.
+const OWNER: &str = "mock";
 /// What a benchmark of plain routes fetches: 100 bytes.
 const PLAIN: &[u8; 100] =
     b"one hundred bytes of text from the mock, for plain routes: they are not looked at, only passed on.\r\n";
@@ -127,12 +130,15 @@ fn typed(status: StatusCode, kind: &'static str, payload: Payload) -> Response<P
 
 fn models(called: &Called<'_>, parts: &Parts) -> Response<Payload> {
     let dialect = dialect(called, parts);
+    if credential::is_wrong(&parts.headers) {
+        return Fault::WrongCredential.answer(dialect, "");
+    }
     let body = match (called.endpoint, &called.model) {
         (Endpoint::Models, _) => {
             let plain = BEHAVIOURS.iter().map(|(name, _)| *name).filter(|name| !name.contains('N'));
-            list(dialect, &plain.chain(MODELS).collect::<Vec<_>>())
+            list(dialect, &plain.chain(MODELS).collect::<Vec<_>>(), OWNER)
         }
-        (Endpoint::Model, Some(model)) => one(dialect, model),
+        (Endpoint::Model, Some(model)) => one(dialect, model, OWNER),
         _ => return Fault::UnknownPath(String::from("/")).answer(dialect, ""),
     };
     typed(StatusCode::OK, wire::JSON, Payload::whole(Bytes::from(body)))

@@ -102,10 +102,10 @@ impl Problem {
         }
     }
 
-    /// The answer in the words of `dialect`, or in the gateway's own shape.
-    pub(crate) fn into_response(self, dialect: Option<Dialect>, id: RequestId) -> Response<Body> {
+    /// The answer in the words of `dialect`, or in the gateway's own shape; `domain` is the brand's name for machines.
+    pub(crate) fn into_response(self, dialect: Option<Dialect>, id: RequestId, domain: &str) -> Response<Body> {
         let request_id = id.to_string();
-        let problem = ai::Problem { refusal: self.refusal, message: &self.message, request_id: &request_id };
+        let problem = ai::Problem { refusal: self.refusal, message: &self.message, request_id: &request_id, domain };
         let bytes = Bytes::from(ai::error::body(dialect, &problem));
         let mut response = Response::new(Body::whole(bytes));
         *response.status_mut() =

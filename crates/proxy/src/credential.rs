@@ -5,19 +5,21 @@ use config::snapshot::{Credential, Provider};
 
 use crate::answer::Problem;
 
-/// The credential for `provider`; none is only where the provider asks for none. It is borrowed from the configuration and the
+/// The credential for `provider`; `None` only where the provider needs none and the vault has none for it. It is borrowed from the configuration and the
 /// principal, which the request holds: nothing is copied.
 ///
 /// A credential of the caller's own that cannot be opened is never replaced by another one.
 pub(crate) fn choose<'a>(provider: &'a Provider, principal: &'a Principal) -> Result<Option<&'a Secret>, Problem> {
-    if provider.credential == Credential::None {
-        return Ok(None);
-    }
     let keys = &principal.provider_keys;
     if let Some(own) = keys.own(&provider.name) {
         return opened(own);
     }
-    if !principal.plan.shared_keys {
+    let shares = principal.plan.shared_keys;
+    if provider.credential == Credential::None {
+        let shared = keys.shared(&provider.name, None).filter(|_| shares);
+        return shared.map_or(Ok(None), opened);
+    }
+    if !shares {
         return Err(missing(provider, "your plan comes without credentials of providers"));
     }
     match &provider.credential {
@@ -123,7 +125,19 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_that_asks_for_none_gets_none() {
-        check(&Credential::None, &principal(false, vec![key("openai", "new", Some("own"))], Vec::new()), Ok(None));
+    fn a_provider_that_needs_no_credential_gets_one_from_the_vault_alone() {
+        let shared = || vec![key("openai", "all", Some("all"))];
+        for shares in [true, false] {
+            check(&Credential::None, &principal(shares, Vec::new(), Vec::new()), Ok(None));
+            check(
+                &Credential::None,
+                &principal(shares, vec![key("openai", "new", Some("own"))], shared()),
+                Ok(Some("own")),
+            );
+            let unopened = principal(shares, vec![key("openai", "new", None)], shared());
+            check(&Credential::None, &unopened, Err(Refusal::Unavailable));
+        }
+        check(&Credential::None, &principal(true, Vec::new(), shared()), Ok(Some("all")));
+        check(&Credential::None, &principal(false, Vec::new(), shared()), Ok(None));
     }
 }

@@ -325,7 +325,8 @@ impl Exchange {
             }
         };
         let request_id = self.id.to_string();
-        let (last, seen) = tap.cut(&ai::Problem { refusal, message, request_id: &request_id });
+        let domain = self.snapshot.brand.slug();
+        let (last, seen) = tap.cut(&ai::Problem { refusal, message, request_id: &request_id, domain });
         self.relayed(last.len());
         (last, seen)
     }

@@ -67,7 +67,7 @@ pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<B
         Err(mut problem) => {
             exchange.refuse(&mut problem);
             let outcome = problem.outcome;
-            let mut response = problem.into_response(dialect, id);
+            let mut response = problem.into_response(dialect, id, exchange.snapshot.brand.slug());
             if !exchange.has_whole_body().await {
                 at.watch.leave_body_unread();
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -166,7 +166,8 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
         exchange.open(charge).await?;
     }
     let to = Destination { name: call.provider.name.clone(), pool: exchange.worker().pools.of(&call.provider.origin) };
-    let addressed = Addressed { host: &to.pool.host, kind: call.provider.kind, credential };
+    let dialect = format.dialect();
+    let addressed = Addressed { host: &to.pool.host, kind: call.provider.kind, dialect, credential };
     transform::to_provider(&mut parts.headers, &addressed, exchange.id);
     let (upload, progress) = Upload::segments([body], Instant::now());
     let prefix = exchange.snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
@@ -188,7 +189,7 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
 }
 
 async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access::Principal>, Problem> {
-    match identify::identify(exchange.worker(), headers).await {
+    match identify::identify(exchange, headers).await {
         Ok(principal) => {
             exchange.identified(&principal);
             scope::check_address(exchange, &principal, headers)?;
@@ -235,9 +236,12 @@ fn models(
     let Listing { dialect, bounds } = *listing;
     let mut names = exchange.snapshot.model_names();
     names.retain(|name| bounds.opens_model(name));
+    let owner = exchange.snapshot.brand.slug();
     let body = match called.model.as_deref() {
-        None => ai::models::list(dialect, &names),
-        Some(name) if exchange.snapshot.serves(name) && bounds.opens_model(name) => ai::models::one(dialect, name),
+        None => ai::models::list(dialect, &names, owner),
+        Some(name) if exchange.snapshot.serves(name) && bounds.opens_model(name) => {
+            ai::models::one(dialect, name, owner)
+        }
         Some(name) => return Err(inference::no_model(name)),
     };
     let mut response = answer::json(body);

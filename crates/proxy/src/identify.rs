@@ -7,7 +7,7 @@ use access::{ApiKey, NotFound, Principal, Refusal};
 use http::{HeaderMap, HeaderName, header};
 
 use crate::answer::Problem;
-use crate::worker::Worker;
+use crate::exchange::Exchange;
 
 /// The store's loop answers at once or not at all; a caller waits no longer than this.
 const LOOKUP_MAX: Duration = Duration::from_secs(2);
@@ -22,12 +22,10 @@ static KEY_HEADERS: [HeaderName; 3] = [X_API_KEY, API_KEY, X_GOOG_API_KEY];
 
 /// Finds out who the caller is.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) async fn identify(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Principal>, Problem> {
+pub(crate) async fn identify(exchange: &Exchange, headers: &HeaderMap) -> Result<Arc<Principal>, Problem> {
     let text = credential(headers)?;
-    let key = ApiKey::parse(text).map_err(|_| {
-        Problem::new(Refusal::KeyMalformed, "this is not a key of this gateway: a key is PREFIX_ and 32 hex digits")
-    })?;
-    let found = tokio::time::timeout(LOOKUP_MAX, worker.directory.find(key.hash())).await;
+    let key = ApiKey::parse(text).map_err(|_| malformed(&exchange.snapshot.brand.key_prefix))?;
+    let found = tokio::time::timeout(LOOKUP_MAX, exchange.worker().directory.find(key.hash())).await;
     found.unwrap_or(Err(NotFound::Unavailable)).map_err(refuse)
 }
 
@@ -54,6 +52,11 @@ fn credential(headers: &HeaderMap) -> Result<&str, Problem> {
 pub(crate) fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn malformed(prefix: &str) -> Problem {
+    let message = format!("this is not a key of this gateway: a key is {prefix}_ and 32 hex digits");
+    Problem::new(Refusal::KeyMalformed, message)
 }
 
 fn refuse(not_found: NotFound) -> Problem {

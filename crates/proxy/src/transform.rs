@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::{ApiKey, RequestId, Secret};
-use ai::{Called, ProviderKind};
+use ai::{Called, Dialect, ProviderKind};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
@@ -55,6 +55,8 @@ pub(crate) struct Addressed<'a> {
     /// The provider's authority.
     pub(crate) host: &'a HeaderValue,
     pub(crate) kind: ProviderKind,
+    /// Whose API is called.
+    pub(crate) dialect: Dialect,
     /// Of the caller's own or shared; none is sent where there is none.
     pub(crate) credential: Option<&'a Secret>,
 }
@@ -75,7 +77,7 @@ pub(crate) fn to_provider(headers: &mut HeaderMap, to: &Addressed<'_>, id: Reque
     headers.insert(header::HOST, to.host.clone());
     // The tap must be able to read the answer.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if let Some((name, mut value)) = to.credential.and_then(|secret| credential(to.kind, secret)) {
+    if let Some((name, mut value)) = to.credential.and_then(|secret| credential(to, secret)) {
         value.set_sensitive(true);
         headers.insert(name, value);
     }
@@ -148,9 +150,9 @@ fn remove(headers: &mut HeaderMap, goes: impl Fn(&str, &HeaderValue) -> bool) {
     }
 }
 
-/// The header in which a kind of provider takes its credential.
-fn credential(kind: ProviderKind, secret: &Secret) -> Option<(HeaderName, HeaderValue)> {
-    let (name, scheme) = kind.credential_header()?;
+/// The header in which a provider takes its credential.
+fn credential(to: &Addressed<'_>, secret: &Secret) -> Option<(HeaderName, HeaderValue)> {
+    let (name, scheme) = to.kind.credential_header(to.dialect);
     let secret = secret.expose();
     let mut text = String::with_capacity(scheme.len() + secret.len());
     text.push_str(scheme);

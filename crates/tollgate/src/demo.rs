@@ -15,12 +15,8 @@ use crate::failure::{self, StartFault};
 
 pub(crate) const FILE: &str = "demo-keys.json";
 
-/// Name and plan of each.
-const USERS: [(&str, &str, &str); 3] = [
-    ("demo-starter@tollgate.invalid", "Demo Starter", "starter"),
-    ("demo-pro@tollgate.invalid", "Demo Pro", "pro"),
-    ("demo-business@tollgate.invalid", "Demo Business", "business"),
-];
+/// Name and plan of each. The address is `demo-PLAN@BRAND.invalid`.
+const USERS: [(&str, &str); 3] = [("Demo Starter", "starter"), ("Demo Pro", "pro"), ("Demo Business", "business")];
 
 /// A demo key in clear; nothing else that is stored is.
 #[derive(Clone, Serialize, Deserialize)]
@@ -47,22 +43,23 @@ pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<D
     let mut kept = read(&path)?;
     let plans = store.plans().await.map_err(|error| failure::of_store(snapshot, error))?;
     let mut demo = Demo::default();
-    for (email, name, plan) in USERS {
+    for (name, plan) in USERS {
         if !plans.iter().any(|known| known.name == plan) {
             continue;
         }
+        let email = format!("demo-{plan}@{}.invalid", snapshot.brand.slug());
         if let Some(key) = kept.iter().find(|kept| kept.email == email) {
             let key = key.clone();
             ensure(store, name, &key).await?;
             demo.keys.push(key);
             continue;
         }
-        if store.is_shared() && store.find_user(&UserRef::Email(Email::parse(email)?)).await?.is_some() {
+        if store.is_shared() && store.find_user(&UserRef::Email(Email::parse(&email)?)).await?.is_some() {
             demo.elsewhere = Some(email);
             continue;
         }
         let key = ApiKey::generate(&snapshot.brand.key_prefix)?.expose().to_owned();
-        let key = DemoKey { email: email.to_owned(), plan: plan.to_owned(), key };
+        let key = DemoKey { email, plan: plan.to_owned(), key };
         kept.push(key.clone());
         let unwritable = |error| StartFault::unwritable(data, error);
         // Written first: a key in the store that nobody can show would be of no use.
@@ -72,7 +69,7 @@ pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<D
         } else {
             kept.pop();
             write(&path, &kept).map_err(unwritable)?;
-            demo.elsewhere = Some(email);
+            demo.elsewhere = Some(key.email);
         }
     }
     Ok(demo)

@@ -86,6 +86,7 @@ async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<En
         // Of port 0, the one that the system chose.
         snapshot.listen.clone_from(&addresses.proxy);
     }
+    snapshot.control.listen = addresses.control;
     lock.sign(&addresses.to_string()).map_err(|error| StartFault::unwritable(&snapshot.data, error))?;
     let setup = setup(&snapshot, &wish, &kept, addresses.control).await?;
     let greeting = Greeting {

@@ -159,3 +159,23 @@ async fn servers_on_one_database_share_three_demo_keys() {
     assert_eq!(keys_in(&first.stdout()), keys);
     assert_eq!(store::number(first.folder(), "SELECT count(*) FROM api_keys").await, 3);
 }
+
+/// The README's two calls, pasted one after the other from the folder of the data.
+#[tokio::test]
+async fn the_readmes_calls_run_as_printed() {
+    let gateway = Gateway::start(demo()).await;
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let calls: Vec<&str> = blocks.into_iter().filter(|block| block.contains("curl ")).collect();
+    assert_eq!(calls.len(), 2, "{readme}");
+    let folder = gateway.folder();
+    std::os::unix::fs::symlink(folder.data(), folder.path().join("tollgate-data")).unwrap();
+    let script = calls.join("echo; echo ====\n");
+    let script = script.replace("127.0.0.1:8080", &gateway.proxy.to_string());
+    let script = script.replace("127.0.0.1:8787", &gateway.control.to_string());
+    let output = shell(&format!("cd '{}'\n{script}", folder.path().display())).await;
+    let (streamed, usage) = output.split_once("\n====\n").unwrap();
+    assert_eq!(e2e::sse::parse(streamed.as_bytes()).last().unwrap().data, "[DONE]", "{streamed}");
+    let usage: serde_json::Value = serde_json::from_str(usage).unwrap();
+    assert!(usage["limit"].is_u64() && usage["remaining"].is_u64(), "{usage}");
+}

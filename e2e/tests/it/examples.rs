@@ -10,13 +10,14 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use e2e::setup::Folder;
-use e2e::{Call, Gateway, Mock, Setup, Upstream, clients, commands, keys_in, sdk, sse};
+use e2e::{Call, Gateway, Mock, Setup, Upstream, clients, commands, eventually, keys_in, sdk, sse};
 use serde_json::json;
 use tokio::process::Command;
 
 use crate::bodies::{CHAT, Format, MESSAGES, RESPONSES};
 
 mod agents;
+mod installs;
 mod sdks;
 
 /// The folders below `examples/`; each has a test here.
@@ -59,8 +60,14 @@ struct Example {
     name: String,
     file: PathBuf,
     yaml: String,
-    /// What is exported, `…` filled in.
+    /// What may be exported, `…` filled in. A README prints it as a comment, so that it runs without.
     exports: Vec<(String, String)>,
+    /// What is installed before.
+    installs: Vec<String>,
+    /// Starts the API behind Tollgate; empty where there is none.
+    backend: String,
+    /// Reads a demo key into `KEY`.
+    key: String,
     /// The words after `tollgate serve`; the file's path is one of them.
     serve: Vec<String>,
     /// What is run beside the server.
@@ -77,10 +84,17 @@ impl Example {
         let yaml = fs::read_to_string(&file).unwrap();
         let readme = fs::read_to_string(file.with_file_name("README.md")).unwrap();
         let (mut exports, mut serve, mut calls) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut installs, mut backend, mut key) = (Vec::new(), String::new(), String::new());
         for command in printed(&readme) {
-            if let Some(words) = command.strip_prefix("export ") {
+            if let Some(words) = command.strip_prefix("# export ") {
                 assert!(serve.is_empty(), "{name}: an export after the start changes nothing: {command}");
                 exports.extend(assignments(words));
+            } else if installs::is_one(&command) {
+                installs.push(command);
+            } else if command.starts_with("python3 -m http.server ") {
+                backend = command;
+            } else if command.starts_with("KEY=") {
+                key = command;
             } else if let Some(words) = command.strip_prefix("tollgate serve ") {
                 assert!(serve.is_empty(), "{name}: one server a README: {command}");
                 serve.extend(words.split_whitespace().map(str::to_owned));
@@ -92,7 +106,7 @@ impl Example {
         assert!(!calls.is_empty(), "{name}: its README shows no call");
         let named = format!("examples/{name}/tollgate.yaml");
         assert!(serve.contains(&named), "{name}: its README serves another file");
-        let example = Self { name: name.to_owned(), file, yaml, exports, serve, calls };
+        let example = Self { name: name.to_owned(), file, yaml, exports, installs, backend, key, serve, calls };
         example.exports_what_the_file_reads(name);
         let mut texts = example.files().into_iter().map(|(_, text)| text).chain(example.calls.clone());
         assert!(texts.any(|text| text.contains(PRINTED)), "{name}: nothing names the proxy");
@@ -142,14 +156,15 @@ impl Example {
     /// What the folder has besides what is served and what is read.
     fn files(&self) -> Vec<(String, String)> {
         let entries = fs::read_dir(self.file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
-        let others = entries.filter(|path| path.extension().is_none_or(|kind| kind != "md") && *path != self.file);
+        let others = entries.filter(|path| path.is_file() && path.extension().is_none_or(|kind| kind != "md"));
+        let others = others.filter(|path| *path != self.file);
         others
             .map(|path| (path.file_name().unwrap().display().to_string(), fs::read_to_string(&path).unwrap()))
             .collect()
     }
 
-    /// A folder as the README's reader stands in: the example with the gateway's address put in, Node's packages, a
-    /// repository of git (Codex wants one), and a home.
+    /// A folder as the README's reader has it: the example with the gateway's address put in, what the README installs, the
+    /// server's data, and a home. It is no git repository.
     fn workspace(&self, gateway: &Gateway) -> Folder {
         let folder = Folder::new();
         let own = folder.path().join("examples").join(&self.name);
@@ -157,11 +172,10 @@ impl Example {
         for (name, text) in self.files() {
             fs::write(own.join(name), text.replace(PRINTED, &format!("http://{}", gateway.proxy))).unwrap();
         }
-        fs::create_dir_all(folder.path().join(".git/objects")).unwrap();
-        fs::create_dir_all(folder.path().join(".git/refs")).unwrap();
-        folder.write(".git/HEAD", "ref: refs/heads/main\n");
         fs::create_dir(folder.path().join("home")).unwrap();
         symlink(sdk::folder("sdk").join("node_modules"), folder.path().join("node_modules")).unwrap();
+        symlink(clients::tools().join("python-current"), folder.path().join(".venv")).unwrap();
+        symlink(gateway.folder().data(), folder.path().join("tollgate-data")).unwrap();
         folder
     }
 
@@ -187,11 +201,8 @@ impl Example {
         let mut outputs = Vec::new();
         for call in &self.calls {
             let command = call.replace(PRINTED, &format!("http://{}", gateway.proxy));
-            let mut child = Command::new("sh");
-            child.args(["-c", &format!("{SHELL}{command}")]).current_dir(workspace.path()).kill_on_drop(true);
-            child.env_clear().envs(ENVIRONMENT).env("KEY", key).env("PATH", sdk::path());
-            child.env("HOME", workspace.path().join("home"));
-            child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = shell(&command, &workspace);
+            child.env("KEY", key);
             let output = tokio::time::timeout(COMMAND_TIMEOUT, child.output()).await;
             outputs.push((
                 call.clone(),
@@ -201,10 +212,28 @@ impl Example {
         outputs
     }
 
+    /// The key that the README's command finds beside a server.
+    async fn finds_key(&self, gateway: &Gateway) -> String {
+        let workspace = self.workspace(gateway);
+        let mut child = shell(&format!("{}\nprintf %s \"$KEY\"", self.key), &workspace);
+        let output = tokio::time::timeout(COMMAND_TIMEOUT, child.output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{}: {output:?}", self.key);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Of what is exported, only these.
     fn only(&self, names: &[&str]) -> Vec<(String, String)> {
         self.exports.iter().filter(|(name, _)| names.contains(&name.as_str())).cloned().collect()
     }
+}
+
+/// `command` in a reader's shell.
+fn shell(command: &str, workspace: &Folder) -> Command {
+    let mut child = Command::new("sh");
+    child.args(["-c", &format!("{SHELL}{command}")]).current_dir(workspace.path()).kill_on_drop(true);
+    child.env_clear().envs(ENVIRONMENT).env("PATH", sdk::path()).env("HOME", workspace.path().join("home"));
+    child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    child
 }
 
 /// The commands in a README's `sh` blocks, lines that go on joined. A block of another kind is one that nobody runs.
@@ -265,6 +294,7 @@ async fn every_example_starts_and_says_whether_calls_cost_money() {
         for variables in [&[], example.exports.as_slice()] {
             let gateway = example.start(variables).await;
             let costs = has_keys && !variables.is_empty();
+            assert_eq!(example.finds_key(&gateway).await, first_key(&gateway), "{name}");
             assert_eq!(gateway.stdout().contains("calls cost money"), costs, "{name}: {}", gateway.stdout());
             let secret = variables.iter().find(|(variable, _)| variable.ends_with("_API_KEY"));
             let told = format!("{}{}", gateway.stdout(), gateway.stderr());
@@ -295,6 +325,24 @@ async fn plain_api_counts_reads_and_writes_and_leaves_health_open() {
     for path in ["/", "/users", CHAT] {
         gateway.call(Call::get(path).key(&key)).await.expect(404);
     }
+}
+
+#[tokio::test]
+async fn plain_api_runs_as_printed_before_the_api_that_it_brings() {
+    let example = Example::read("plain-api");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    assert!(example.backend.contains(" 9001 ") && example.exports[0].1.ends_with(":9001"), "{}", example.backend);
+    let mut words = example.backend.split_whitespace();
+    let mut backend = Command::new(words.next().unwrap());
+    backend.args(words.map(|word| if word == "9001" { port.to_string() } else { word.to_owned() }));
+    backend.current_dir(examples().parent().unwrap()).kill_on_drop(true);
+    let _backend = backend.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("the API listens", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok().map(drop))
+        .await;
+    let gateway = example.start(&[("USERS_URL".to_owned(), format!("http://127.0.0.1:{port}"))]).await;
+    let key = first_key(&gateway);
+    assert_eq!(example.run(&gateway, &key).await, ["{\"status\":\"ok\"}\n", "{\"users\":[]}\n"]);
+    gateway.uses(&key, 1).await;
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod audit;
 mod auth;
 mod backlog;
 mod bodies;
+mod brand;
 mod budgets;
 mod bytes;
 mod callers;

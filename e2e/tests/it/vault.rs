@@ -250,3 +250,37 @@ async fn status(folder: &Folder, variables: &[(&str, &str)]) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+/// Without a provider, too, the vault can be tried: the built-in mock takes a credential, and refuses one that says it is wrong.
+#[tokio::test]
+async fn the_mock_is_called_with_a_credential_of_the_vault() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let (key, mock) = (gateway.key().await, gateway.mock());
+    gateway.call(call(&key, "mock", 1)).await.expect(200);
+    assert!(mock.seen("tokens-1").await["headers"].get("authorization").is_none(), "none is needed");
+
+    let made = put(&gateway, &key, &own("mock", "try", "sk-mock-right")).await;
+    let test = format!("{KEYS}/{made}/test");
+    let tested = gateway.ask(Call::new("POST", &test).key(&key)).await.expect(200).json();
+    assert_eq!((&tested["ok"], &tested["status"]), (&json!(true), &json!(200)), "{tested}");
+    let gets = async || {
+        gateway.call(call(&key, "mock", 2)).await.expect(200);
+        let seen = mock.seen("tokens-2").await;
+        (seen["headers"]["authorization"] == "Bearer sk-mock-right").then_some(())
+    };
+    Canary::new().within(WITHIN, "the mock gets the credential", gets).await;
+    gateway.call(Call::json(MESSAGES, &Format::Messages.body("mock/tokens-3", false)).key(&key)).await.expect(200);
+    assert_eq!(mock.seen("tokens-3").await["headers"]["x-api-key"], "sk-mock-right");
+
+    let wrong = json!({"secret": "wrong-key"}).to_string();
+    let change = Call::new("PATCH", &format!("{KEYS}/{made}")).header("content-type", "application/json").body(wrong);
+    gateway.ask(change.key(&key)).await.expect(200);
+    let tested = gateway.ask(Call::new("POST", &test).key(&key)).await.expect(200).json();
+    assert_eq!((&tested["ok"], &tested["status"]), (&json!(false), &json!(401)), "{tested}");
+    let refused = soon_refused(&gateway, (&key, "mock", 4), 401).await;
+    assert!(
+        refused.text().contains("begins with `wrong`") && !refused.text().contains("wrong-key"),
+        "{}",
+        refused.text()
+    );
+}

@@ -6,6 +6,8 @@ use super::graph::Graph;
 use super::tree::{File, Tree};
 
 const LIST: &str = "deny.toml";
+/// The licence of every package here: `license` in the workspace's manifest.
+const OWN: &str = "Apache-2.0";
 
 /// Checks the resolved graph against the lists.
 pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
@@ -26,6 +28,10 @@ pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
             findings.push(list.whole().fails(format!("{name} comes from {source}"), remedy));
         }
         if package.member {
+            if package.licence.as_deref() != Some(OWN) {
+                let remedy = "inherit `license.workspace = true`";
+                findings.push(list.whole().fails(format!("{name} is not under {OWN}"), remedy));
+            }
             continue;
         }
         match &package.licence {
@@ -132,7 +138,8 @@ mod tests {
                         { crate = \"ring\", reason = \"one TLS provider\" },\n]\n";
 
     fn check_package(package: Package) -> Vec<String> {
-        let tollgate = Package { name: "tollgate".to_owned(), member: true, ..Package::default() };
+        let licence = Some(OWN.to_owned());
+        let tollgate = Package { name: "tollgate".to_owned(), member: true, licence, ..Package::default() };
         let graph = Graph { packages: vec![tollgate, package], edges: vec![(0, 1)] };
         said(&check(&graph, &Tree::of(&[(LIST, DENY)])))
     }
@@ -170,6 +177,24 @@ mod tests {
         for (licence, says) in [(Some("AGPL-3.0-only"), "says AGPL-3.0-only"), (None, "says no licence")] {
             let said = check_package(package("bad", licence));
             assert!(said.len() == 1 && said[0].contains(says), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_package_of_ours_under_another_licence_fails() {
+        for (licence, expected) in [(Some(OWN), 0), (Some("MIT"), 1), (None, 1)] {
+            let said = check_package(Package { member: true, ..package("ours", licence) });
+            assert_eq!(said.len(), expected, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn the_licence_is_here_in_full() {
+        let licence = include_str!("../../../LICENSE");
+        for part in
+            ["Apache License\n", "Version 2.0, January 2004", "END OF TERMS AND CONDITIONS", "APPENDIX: How to apply"]
+        {
+            assert!(licence.contains(part), "{part}");
         }
     }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 fn problem(refusal: Refusal) -> Problem<'static> {
-    Problem { refusal, message: "say \"what\" to do", request_id: "0199-aa" }
+    Problem { refusal, message: "say \"what\" to do", request_id: "0199-aa", domain: "tollgate" }
 }
 
 fn text(bytes: Vec<u8>) -> String {

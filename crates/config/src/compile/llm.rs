@@ -54,13 +54,14 @@ pub(super) fn providers(root: &Section<'_>, flags: &Flags, notes: &mut Vec<Note>
     } else {
         from_environment(root, &mut providers, notes);
     }
-    if flags.mock {
+    let forced = root.boolean("mock").unwrap_or(false) || flags.mock;
+    if forced {
         let off = std::mem::take(&mut providers.on).into_iter();
         notes.retain(|note| !matches!(note, Note::ProviderFromEnvironment { .. }));
         notes.extend(off.map(|provider| Note::ProviderMocked { provider: provider.name.to_string() }));
     }
-    providers.mock.forced = flags.mock;
-    providers.mock.on |= flags.mock || providers.on.is_empty();
+    providers.mock.forced = forced;
+    providers.mock.on |= forced || providers.on.is_empty();
     if !providers.names.iter().any(|name| name == MOCK) {
         providers.names.push(MOCK.to_owned());
     }

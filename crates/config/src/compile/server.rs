@@ -53,10 +53,17 @@ pub(super) fn brand(root: &Section<'_>) -> Brand {
         let expected = format!("1 to {} characters of a-z and 0-9", api_key::PREFIX_LEN_MAX);
         brand.parsed("key_prefix", &expected, |prefix| api_key::is_prefix(prefix).then(|| prefix.to_owned()))
     });
-    Brand {
-        name: name.unwrap_or_else(|| "Tollgate".to_owned()),
-        key_prefix: key_prefix.unwrap_or_else(|| "tollgate".to_owned()),
-    }
+    let name = name.unwrap_or_else(|| "Tollgate".to_owned());
+    let key_prefix = key_prefix.unwrap_or_else(|| prefix_of(&name));
+    Brand { name, key_prefix }
+}
+
+/// The key prefix of a brand whose file names none: the name's ASCII letters and digits, in lowercase. A name without any
+/// gets a word that names no product.
+fn prefix_of(name: &str) -> String {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric).take(api_key::PREFIX_LEN_MAX);
+    let prefix: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
+    if prefix.is_empty() { "gateway".to_owned() } else { prefix }
 }
 
 /// The proxy's listeners; none may be another's or the control listener's address.

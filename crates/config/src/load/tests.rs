@@ -220,11 +220,36 @@ fn keys_in_the_environment_switch_providers_on_where_the_file_has_none() {
     let flags = Flags { mock: true, ..Flags::default() };
     let mocked = load_text("", "", Sources { file: None, environment: &keys, flags }).unwrap();
     assert!(mocked.snapshot.providers.is_empty() && mocked.snapshot.mock.forced && !mocked.snapshot.costs_money());
+    let by_key = read_with("mock: true\n", &keys).unwrap();
+    let both = Environment::of([("OPENAI_API_KEY", "sk-S3CRET"), ("TOLLGATE_MOCK", "true")]);
+    let by_variable =
+        read_with("mock: false\nproviders: [{name: up, kind: anthropic, credential: k}]\n", &both).unwrap();
+    for (loaded, off) in [(by_key, "openai"), (by_variable, "up")] {
+        let Loaded { snapshot, notes, .. } = loaded;
+        assert!(snapshot.providers.is_empty() && snapshot.mock.forced && snapshot.mock.on && !snapshot.costs_money());
+        assert!(notes.contains(&Note::ProviderMocked { provider: off.to_owned() }), "{notes:?}");
+    }
+    assert!(!read_with("mock: false\n", &keys).unwrap().snapshot.mock.on);
 
     let source = "providers: [{name: openai, kind: openai, credential: ''}]\n";
     let loaded = read_with(source, &keys).unwrap();
     assert!(loaded.snapshot.providers.is_empty() && loaded.snapshot.mock.on);
     assert_eq!(loaded.notes, [Note::ProviderOff { provider: "openai".to_owned() }]);
+}
+
+#[test]
+fn machines_meet_the_brand_under_its_own_name() {
+    fn check(brand: &str, slug: &str, variable: &str) {
+        let snapshot = snapshot(&format!("brand: {brand}\n"));
+        assert_eq!((snapshot.brand.slug(), snapshot.brand.key_variable().as_str()), (slug, variable), "{brand}");
+    }
+    check("{}", "tollgate", "TOLLGATE_KEY");
+    check("{name: Codexible}", "codexible", "CODEXIBLE_KEY");
+    check("{name: Ada & Co. 2}", "adaco2", "ADACO2_KEY");
+    check("{name: 4ever}", "4ever", "_4EVER_KEY");
+    check("{name: Ключ}", "gateway", "GATEWAY_KEY");
+    check("{name: Codexible, key_prefix: cx}", "cx", "CX_KEY");
+    check(&format!("{{name: {}}}", "Ab".repeat(32)), &"ab".repeat(16), &format!("{}_KEY", "AB".repeat(16)));
 }
 
 #[test]

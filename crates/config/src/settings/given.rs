@@ -21,8 +21,8 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// What the tree holds, and what the flags say over it.
-    pub(crate) fn in_tree(reader: &Reader<'_>, root: &Node, flags: &Flags) -> Self {
+    /// What the tree holds, and what the flags say over it. A forced mock replaces the list of providers.
+    pub(crate) fn in_tree(reader: &Reader<'_>, root: &Node, flags: &Flags, mock_forced: bool) -> Self {
         let mut given = Self::default();
         given.add(reader, root, String::new());
         if let Kind::Map(sections) = &root.kind {
@@ -38,11 +38,14 @@ impl Given {
             ("listen", "--listen", flags.listen.is_some()),
             ("control.listen", "--addr", flags.addr.is_some()),
             ("log.format", "--log", flags.log.is_some()),
-            ("providers", "--mock", flags.mock),
+            ("mock", "--mock", flags.mock),
         ];
         for (key, flag, _) in flagged.into_iter().filter(|(_, _, set)| *set) {
             given.forget_entries(key);
             given.keys.insert(key.to_owned(), From::Flag(flag));
+        }
+        if mock_forced {
+            given.forget_entries("providers");
         }
         given
     }

@@ -49,8 +49,9 @@ impl Listing<'_> {
         }
         if mock.on && on.iter().all(|provider| *provider.name != *MOCK) {
             let nth = number(self, MOCK);
-            self.put_or(format!("providers[{nth}].name"), "providers", Value::text(MOCK));
-            self.put_or(format!("providers[{nth}].kind"), "providers", Value::text(MOCK));
+            let set_by = if mock.forced { "mock" } else { "providers" };
+            self.put_or(format!("providers[{nth}].name"), set_by, Value::text(MOCK));
+            self.put_or(format!("providers[{nth}].kind"), set_by, Value::text(MOCK));
         }
         self.empty("providers", on.is_empty() && !mock.on);
     }

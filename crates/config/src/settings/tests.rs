@@ -22,6 +22,7 @@ rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}]
 const CASES: &[(&str, &str, &str)] = &[
     ("brand.name", "Codexible", "Codexible"),
     ("brand.key_prefix", "codexible", "codexible"),
+    ("mock", "false", "false"),
     ("listen", "127.0.0.1:9999", "127.0.0.1:9999"),
     ("listen[0].address", "127.0.0.1:9998", "127.0.0.1:9998"),
     ("connections.max", "7", "7"),
@@ -175,6 +176,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "control.cors",
             "routes[0].methods",
             "on_hangup",
+            "brand.key_prefix",
         ];
         for setting in changed.iter().filter(|setting| setting.key != under) {
             let before = base.iter().find(|before| before.key == setting.key);
@@ -268,7 +270,14 @@ models: [{name: a, targets: [{provider: off, model: x}]}, {name: b, targets: [{p
         shown.iter().all(|setting| !setting.key.contains("[0].targets") && !setting.key.starts_with("providers[0]"))
     );
     let mocked = settings(source, &[], Flags { mock: true, ..Flags::default() }).unwrap();
-    assert_eq!(find(&mocked, "providers[0].name").from.to_string(), "flag --mock");
+    for key in ["mock", "providers[0].name"] {
+        assert_eq!(find(&mocked, key).from.to_string(), "flag --mock");
+    }
+    let mocked = settings(source, &[("TOLLGATE_MOCK", "true")], Flags::default()).unwrap();
+    for key in ["mock", "providers[0].name", "providers[0].kind"] {
+        assert_eq!(find(&mocked, key).from.to_string(), "environment TOLLGATE_MOCK");
+    }
+    assert!(mocked.iter().all(|setting| !setting.key.starts_with("providers[1]")));
     let by_variable = settings("", &[("OPENAI_API_KEY", "S3CRET")], Flags::default()).unwrap();
     assert_eq!(find(&by_variable, "providers[0].credential").from.to_string(), "environment OPENAI_API_KEY");
 }

@@ -3,7 +3,7 @@
 
 settings=${CLAUDE_CONFIG_DIR:-$HOME/.claude}/settings.json
 codex_config=${CODEX_HOME:-$HOME/.codex}/config.toml
-helper='cat ~/.config/tollgate/key'
+helper="cat ~/.config/$slug/key"
 
 # change FILE [BEFORE]: FILE with our two settings, on stdout; with BEFORE, a file as it was, with what that says of them.
 change() {

@@ -3,7 +3,7 @@
 
 config=${CODEX_HOME:-$HOME/.codex}/config.toml
 claude_settings=${CLAUDE_CONFIG_DIR:-$HOME/.claude}/settings.json
-was='#tollgate-was# '
+was="#$slug-was# "
 
 # The file without us: our lines are gone, and those that we set aside are back.
 restored() {
@@ -12,9 +12,9 @@ restored() {
 
 # A text on stdin, with what another provider's name or an earlier table of ours would say set aside.
 set_aside() {
-    awk -v was="$was" '
+    awk -v was="$was" -v table="^[ \\t]*[[]+[ \\t]*model_providers[ \\t]*[.][ \\t]*\"?$slug\"?[ \\t]*[].]" '
         function quotes(text, mark) { return gsub(mark, "", text) }
-        !inside && /^[ \t]*\[/ { ours = /^[ \t]*\[+[ \t]*model_providers[ \t]*\.[ \t]*"?tollgate"?[ \t]*[].]/; top = 1 }
+        !inside && /^[ \t]*\[/ { ours = ($0 ~ table); top = 1 }
         !inside && (ours || !top && /^[ \t]*model_provider[ \t]*=/) { print was $0; next }
         { print }
         # A text of several lines may hold anything.
@@ -24,14 +24,14 @@ set_aside() {
 
 install() {
     restored >"$work/before"
-    if grep -Eq '^[[:space:]]*model_providers[[:space:]]*(=|\.[[:space:]]*"?tollgate"?[[:space:]]*[.=])' "$work/before"; then
+    if grep -Eq "^[[:space:]]*model_providers[[:space:]]*(=|\.[[:space:]]*\"?$slug\"?[[:space:]]*[.=])" "$work/before"; then
         fail "$config sets model_providers in a form that this script does not change: add the provider by hand"
     fi
     {
-        printf '%s\n%s\n%s\n' "$begin" 'model_provider = "tollgate"' "$end"
+        printf '%s\nmodel_provider = "%s"\n%s\n' "$begin" "$slug" "$end"
         set_aside <"$work/before"
-        printf '%s\n\n[model_providers.tollgate]\nname = %s\nbase_url = "%s"\n' "$begin" "$name_quoted" "$base/v1"
-        printf 'env_key = "TOLLGATE_KEY"\nwire_api = "responses"\n%s\n' "$end"
+        printf '%s\n\n[model_providers.%s]\nname = %s\nbase_url = "%s"\n' "$begin" "$slug" "$name_quoted" "$base/v1"
+        printf 'env_key = "%s"\nwire_api = "responses"\n%s\n' "$variable" "$end"
     } >"$work/config"
     save "$config" "$work/config"
     write_profiles
@@ -44,5 +44,5 @@ undo() {
         restored >"$work/config"
         take_back "$config" "$work/config"
     fi
-    if [ ! -e "$claude_settings" ] || ! grep -qF .config/tollgate/key "$claude_settings"; then forget_key; fi
+    if [ ! -e "$claude_settings" ] || ! grep -qF ".config/$slug/key" "$claude_settings"; then forget_key; fi
 }

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Points a coding agent on this machine at a gateway. Nothing here is secret: it asks for your key, or reads TOLLGATE_KEY.
+# Points a coding agent on this machine at a gateway. Nothing here is secret: it asks for your key, or reads the variable
+# that `variable` names below.
 #
 #   curl -fsSL 'CONTROL/install.sh?agent=AGENT' | sh                  installs; running it again changes nothing
 #   curl -fsSL 'CONTROL/install.sh?agent=AGENT' | sh -s -- --undo     takes back what it changed
 #
-# It writes your key to ~/.config/tollgate/key, which nobody else can read, and changes the agent's own configuration, of
-# which it keeps a copy beside it (….tollgate-backup-TIME).
+# It writes your key to `key_file` below, which nobody else can read, and changes the agent's own configuration, of which it
+# keeps a copy beside it (….NAME-backup-TIME).
 set -eu
 
 # What it is called, where it is, and the same two as text in quotes, as TOML and JSON write it.
@@ -17,10 +18,13 @@ name_quoted=@NAME_QUOTED@
 base_quoted=@BASE_QUOTED@
 # What keys begin with.
 prefix=@PREFIX@
+# The name in file names and settings, and the variable with the key.
+slug=@SLUG@
+variable=@VARIABLE@
 
-key_file=$HOME/.config/tollgate/key
-begin='# >>> tollgate >>>'
-end='# <<< tollgate <<<'
+key_file=$HOME/.config/$slug/key
+begin="# >>> $slug >>>"
+end="# <<< $slug <<<"
 key=
 work=
 # Whether what is typed is not shown.
@@ -38,11 +42,11 @@ clean_up() {
     if [ -n "$hidden" ]; then stty echo </dev/tty; fi
 }
 
-# Puts a key into $key: that of TOLLGATE_KEY, or what is typed.
+# Puts a key into $key: that of the variable, or what is typed.
 ask() {
-    key=${TOLLGATE_KEY:-}
+    eval "key=\${$variable:-}"
     if [ -z "$key" ]; then
-        { true </dev/tty; } 2>/dev/null || fail "there is no terminal to ask for a key: set TOLLGATE_KEY to it"
+        { true </dev/tty; } 2>/dev/null || fail "there is no terminal to ask for a key: set $variable to it"
         printf '%s key (%s_…, it is not shown): ' "$name" "$prefix" >/dev/tty
         hidden=yes
         stty -echo </dev/tty
@@ -89,7 +93,7 @@ try() {
 }
 
 # Whether FILE has something of ours.
-is_ours() { grep -qxF "$begin" "$1" || grep -qF .config/tollgate/key "$1"; }
+is_ours() { grep -qxF "$begin" "$1" || grep -qF ".config/$slug/key" "$1"; }
 
 # save FILE NEW: FILE becomes what NEW holds. What it was without us is kept beside it.
 save() {
@@ -97,7 +101,7 @@ save() {
     mkdir -p "$(dirname "$1")"
     if [ -e "$1" ]; then
         if ! is_ours "$1"; then
-            copy=$1.tollgate-backup-$(date +%Y%m%d%H%M%S)
+            copy=$1.$slug-backup-$(date +%Y%m%d%H%M%S)
             while [ -e "$copy" ]; do copy=$copy.1; done
             cp -p "$1" "$copy"
         fi
@@ -105,9 +109,9 @@ save() {
         if [ -L "$1" ]; then
             cat "$2" >"$1"
         else
-            cp -p "$1" "$1.tollgate-new"
-            cat "$2" >"$1.tollgate-new"
-            mv -f "$1.tollgate-new" "$1"
+            cp -p "$1" "$1.$slug-new"
+            cat "$2" >"$1.$slug-new"
+            mv -f "$1.$slug-new" "$1"
         fi
     else
         (umask 077 && cat "$2" >"$1")
@@ -118,7 +122,7 @@ save() {
 # The last copy that save has kept of FILE; nothing without one.
 backup_of() {
     last=
-    for copy in "$1".tollgate-backup-*; do
+    for copy in "$1.$slug"-backup-*; do
         if [ -e "$copy" ]; then last=$copy; fi
     done
     printf '%s' "$last"
@@ -144,7 +148,8 @@ write_profiles() {
         # shellcheck disable=SC2016  # the shell that reads it finds out
         {
             printf '%s\n' "$begin"
-            printf '%s\n' 'if [ -r "$HOME/.config/tollgate/key" ]; then TOLLGATE_KEY=$(cat "$HOME/.config/tollgate/key"); export TOLLGATE_KEY; fi'
+            printf 'if [ -r "$HOME/.config/%s/key" ]; then %s=$(cat "$HOME/.config/%s/key"); export %s; fi\n' \
+                "$slug" "$variable" "$slug" "$variable"
             printf '%s\n' "$end"
         } >>"$work/profile"
         save "$file" "$work/profile"

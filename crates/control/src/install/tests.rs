@@ -68,6 +68,33 @@ fn what_is_configured_stays_a_text() {
 }
 
 #[test]
+fn an_error_is_a_script_that_prints_it_and_fails() {
+    for name in HOSTILE.into_iter().chain(["Tollgate"]) {
+        for message in HOSTILE.into_iter().chain(["there is no script for this agent"]) {
+            let script = failing(name, message);
+            let (fine, told) = ask("shellcheck", &["--shell=sh", "--exclude=SC2016,SC1110,SC1111", "-"], &script);
+            assert!(fine, "{told}: {script}");
+            for shell in ["dash", "bash"] {
+                let (succeeded, said) = ask(shell, &[], &script);
+                assert!(!succeeded, "{script}");
+                assert_eq!(said, format!("{name}: {message}\n"), "{shell}");
+            }
+        }
+    }
+}
+
+#[test]
+fn it_bears_the_brand_alone() {
+    let mut snapshot = snapshot();
+    snapshot.brand.name = "Codexible".to_owned();
+    snapshot.brand.key_prefix = "codexible".to_owned();
+    for (_, agent) in Agent::ALL {
+        let script = script(agent, &snapshot).unwrap();
+        assert!(!script.to_lowercase().contains("tollgate") && script.contains("variable='CODEXIBLE_KEY'"), "{script}");
+    }
+}
+
+#[test]
 fn it_is_for_the_public_address_else_for_where_the_proxy_listens() {
     let base = |change: &dyn Fn(&mut Snapshot)| {
         let mut snapshot = snapshot();

@@ -11,7 +11,18 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::{Components, KnownFormat, ObjectBuilder, Ref, RefOr, Response, SchemaFormat, Type};
 
+use crate::{install, scripts};
+
 const JSON: &str = "application/json";
+
+/// What the body of an operation's errors is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Errors {
+    /// `{"error":{"code","message","status"}}`.
+    Json,
+    /// A shell script that prints the message.
+    Scripts,
+}
 
 /// A header of answers.
 struct Described {
@@ -79,14 +90,14 @@ pub(super) fn components(components: &mut Components, codes: &BTreeSet<&'static 
 }
 
 /// Adds the refusals to an operation's answers, and the headers to all of them.
-pub(super) fn add(operation: &mut Operation, codes: &[Refusal], limited: bool) {
-    let mut by_status: BTreeMap<u16, BTreeSet<&'static str>> = BTreeMap::new();
+pub(super) fn add(operation: &mut Operation, codes: &[Refusal], limited: bool, errors: Errors) {
+    let mut by_status: BTreeMap<u16, BTreeMap<&'static str, Refusal>> = BTreeMap::new();
     for refusal in codes {
-        by_status.entry(refusal.status()).or_default().insert(refusal.code());
+        by_status.entry(refusal.status()).or_default().insert(refusal.code(), *refusal);
     }
     let answers = &mut operation.responses.responses;
     for (status, codes) in by_status {
-        answers.entry(status.to_string()).or_insert_with(|| RefOr::T(refusing(status, &codes)));
+        answers.entry(status.to_string()).or_insert_with(|| RefOr::T(refusing(status, &codes, errors)));
     }
     for (status, answer) in answers.iter_mut() {
         if let RefOr::T(answer) = answer {
@@ -102,17 +113,32 @@ pub(super) fn add(operation: &mut Operation, codes: &[Refusal], limited: bool) {
     }
 }
 
-fn refusing(status: u16, codes: &BTreeSet<&'static str>) -> Response {
-    let examples = codes.iter().map(|code| (*code, RefOr::<Example>::Ref(at("examples", code))));
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error"))).examples_from_iter(examples);
-    let list: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
-    let mut answer = ResponseBuilder::new().description(list.join(", ")).content(JSON, content.build()).build();
+fn refusing(status: u16, codes: &BTreeMap<&'static str, Refusal>, errors: Errors) -> Response {
+    let (media_type, content) = match errors {
+        Errors::Json => {
+            let examples = codes.keys().map(|code| (*code, RefOr::<Example>::Ref(at("examples", code))));
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error")));
+            (JSON, content.examples_from_iter(examples))
+        }
+        Errors::Scripts => {
+            let examples = codes.iter().map(|(code, refusal)| (*code, RefOr::T(script(*refusal))));
+            let text = ObjectBuilder::new().schema_type(Type::String).build();
+            (scripts::MEDIA_TYPE, ContentBuilder::new().schema(Some(text)).examples_from_iter(examples))
+        }
+    };
+    let list: Vec<String> = codes.keys().map(|code| format!("`{code}`")).collect();
+    let mut answer = ResponseBuilder::new().description(list.join(", ")).content(media_type, content.build()).build();
     match status {
         401 => add_headers(&mut answer, &[CHALLENGE]),
         429 | 503 => add_headers(&mut answer, &[RETRY_AFTER]),
         _ => {}
     }
     answer
+}
+
+fn script(refusal: Refusal) -> Example {
+    let text = install::failing("Tollgate", refusal.meaning());
+    ExampleBuilder::new().summary(refusal.meaning()).value(Some(json!(text))).build()
 }
 
 fn add_headers(answer: &mut Response, headers: &[Described]) {

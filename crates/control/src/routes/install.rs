@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 use crate::input;
 use crate::install::{Agent, script};
 use crate::problem::Problem;
+use crate::scripts;
 use crate::state::App;
 
 /// Which script.
@@ -19,23 +20,25 @@ use crate::state::App;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
-    /// Whose configuration it writes: `codex` or `claude`.
-    #[param(example = "codex", required = true)]
+    /// Whose configuration it writes: `codex` or `claude`. Default `codex`.
+    #[param(example = "codex")]
     agent: Option<String>,
 }
 
 /// A shell script that points a coding agent on the machine where it runs at the proxy. It asks for a key and carries none.
+///
+/// Every error is a shell script too: it prints the error's message to its stderr and exits with 1.
 #[utoipa::path(get, path = "/install.sh", tag = "keys", params(Asked),
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
     responses((status = 200, description = "POSIX sh", content_type = "text/x-shellscript; charset=utf-8", body = String,
         example = "#!/bin/sh\n…\nmain \"$@\"\n")))]
 pub(super) async fn show(State(app): State<Arc<App>>, request: Request) -> Result<impl IntoResponse, Problem> {
     let Asked { agent } = input::query(request.uri())?;
-    let Some(agent) = agent.as_deref().and_then(Agent::named) else {
+    let Some(agent) = agent.as_deref().map_or(Some(Agent::default()), Agent::named) else {
         let names = Agent::ALL.map(|(name, _)| format!("?agent={name}")).join(" or ");
-        return Err(Problem::new(Refusal::BadRequest, format!("say which agent: {names}")));
+        return Err(Problem::new(Refusal::BadRequest, format!("there is no script for this agent: use {names}")));
     };
     let script = script(agent, &app.live.load());
     let script = script.ok_or_else(|| Problem::new(Refusal::NotFound, "the LLM endpoints are switched off here"))?;
-    Ok(([(header::CONTENT_TYPE, "text/x-shellscript; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], script))
+    Ok(([(header::CONTENT_TYPE, scripts::MEDIA_TYPE), (header::CACHE_CONTROL, "no-cache")], script))
 }

@@ -51,7 +51,7 @@ pub(super) struct Keys {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ApiKeyWithSecret)]
 pub(super) struct Made {
-    /// The whole key: `PREFIX_` and 32 hex digits. Keep it now.
+    /// The whole key: `tollgate_` and 32 hex digits. Keep it now.
     key: String,
     #[serde(flatten)]
     shown: Shown,

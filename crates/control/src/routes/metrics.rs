@@ -19,7 +19,7 @@ use crate::state::App;
 #[utoipa::path(get, path = "/metrics", tag = "health", extensions(("x-codes" = json!(["unauthorized"]))),
     responses((status = 200, description = "In the OpenMetrics text format",
         content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8", body = String,
-        example = "tollgate_requests_in_flight 3\n# EOF\n")))]
+        example = "api_requests_total{method=\"GET\",path=\"/health\",status=\"200\"} 3\n# EOF\n")))]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     address: Address,

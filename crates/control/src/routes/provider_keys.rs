@@ -282,15 +282,14 @@ async fn own(app: &App, caller: &Caller, id: &str) -> Result<StoredProviderKey, 
     found.filter(may).ok_or_else(missing)
 }
 
-/// The configured provider of this name, if it is one that takes a credential.
+/// The configured provider of this name.
 fn provider_of<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Provider, Problem> {
-    let mut takes = snapshot.providers.iter().filter(|provider| provider.kind.credential_header().is_some());
-    if let Some(found) = takes.clone().find(|provider| *provider.name == *name) {
+    if let Some(found) = snapshot.providers.iter().find(|provider| *provider.name == *name) {
         return Ok(found);
     }
-    let names: Vec<&str> = takes.by_ref().map(|provider| &*provider.name).collect();
+    let names: Vec<&str> = snapshot.providers.iter().map(|provider| &*provider.name).collect();
     let message = match names.as_slice() {
-        [] => "no provider is configured that takes a credential".to_owned(),
+        [] => "no provider is configured".to_owned(),
         names => format!("`provider` is none that is configured here: {}", names.join(", ")),
     };
     Err(Problem::new(Refusal::Unprocessable, message))

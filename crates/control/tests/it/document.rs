@@ -25,7 +25,9 @@ pub(crate) fn check(line: &str, answer: &Answer) {
         // hyper's own: no operation saw the call.
         return;
     }
-    let code = (answer.status >= 400 && !answer.body.is_empty()).then(|| answer.json()["error"]["code"].clone());
+    // Errors of the install script are scripts.
+    let is_json = answer.headers.get("content-type").is_some_and(|media| media == "application/json");
+    let code = (answer.status >= 400 && is_json).then(|| answer.json()["error"]["code"].clone());
     let listed = answers.get(&status).is_some_and(|listed| match code.as_ref().and_then(Value::as_str) {
         Some(code) => listed["content"]["application/json"]["examples"].get(code).is_some(),
         None => true,

@@ -59,6 +59,7 @@ async fn two_credentials_are_refused_everywhere() {
         "POST /api/auth/login",
         "POST /api/auth/refresh",
         "POST /api/auth/register",
+        "GET /install.sh",
     ];
     check(400, &but, async |line, body| call(world.address, line, &[JSON, &one, &other], body).await).await;
 }

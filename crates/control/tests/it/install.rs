@@ -1,4 +1,9 @@
-use crate::client::get;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use config::snapshot::{Dimension, Whose, WindowLimit};
+
+use crate::client::{Answer, call, get};
 use crate::world::World;
 
 #[tokio::test]
@@ -23,16 +28,73 @@ async fn the_script_is_rendered_for_each_agent_and_asks_for_no_credential() {
 }
 
 #[tokio::test]
-async fn an_agent_that_there_is_not_is_refused_with_the_list() {
+async fn without_an_agent_it_is_for_codex() {
     let world = World::start().await;
-    for query in ["", "?agent=", "?agent=cursor", "?agent=codex%27", "?agent=Codex"] {
+    let codex = get(world.address, "/install.sh?agent=codex", &[]).await;
+    let plain = get(world.address, "/install.sh", &[]).await;
+    assert_eq!((plain.status, &plain.headers["content-type"]), (200, &codex.headers["content-type"]));
+    assert_eq!(plain.body, codex.body);
+}
+
+/// What a shell that is given this answer says and does.
+fn run(answer: &Answer) -> (Option<i32>, String, String) {
+    let mut shell = Command::new("sh");
+    let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(answer.body.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Asserts that an error is a script which prints `says` to its stderr under the brand's name, and exits with 1.
+fn fails(answer: &Answer, status: u16, says: &str) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(answer.headers["content-type"], "text/x-shellscript; charset=utf-8", "{answer:?}");
+    let length: usize = answer.headers["content-length"].parse().unwrap();
+    assert!(length == answer.body.len() && answer.headers.contains_key("x-request-id"), "{answer:?}");
+    let (code, out, error) = run(answer);
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{answer:?}");
+    assert!(error.starts_with("It's $(us): ") && error.contains(says), "{error}");
+}
+
+#[tokio::test]
+async fn every_error_is_a_script_that_prints_it_and_fails() {
+    let world = World::start().await;
+    world.configure(|snapshot| "It's $(us)".clone_into(&mut snapshot.brand.name));
+    for query in ["?agent=", "?agent=cursor", "?agent=codex%27", "?agent=Codex"] {
         let answer = get(world.address, &format!("/install.sh{query}"), &[]).await;
-        let message = answer.refuses(400, "bad_request");
-        assert!(message.contains("?agent=codex or ?agent=claude"), "{query}: {message}");
+        fails(&answer, 400, "?agent=codex or ?agent=claude");
     }
-    for query in ["?agent=codex&agent=claude", "?agent=codex&x=1"] {
-        get(world.address, &format!("/install.sh{query}"), &[]).await.refuses(400, "bad_request");
+    for query in ["?agent=codex&agent=claude", "?agent=codex&x=1", "?x=%27%3B%20touch%20x"] {
+        fails(&get(world.address, &format!("/install.sh{query}"), &[]).await, 400, "the query cannot be read");
     }
+    for path in ["/install.sh/", "/install.sh/codex"] {
+        fails(&get(world.address, path, &[]).await, 404, "nothing is found at this path");
+    }
+    fails(&call(world.address, "POST /install.sh", &[], "{}").await, 405, "other methods");
+    let head = call(world.address, "HEAD /install.sh?agent=cursor", &[], "").await;
+    assert!(head.status == 400 && head.body.is_empty(), "{head:?}");
     world.configure(|snapshot| snapshot.ai = None);
-    get(world.address, "/install.sh?agent=codex", &[]).await.refuses(404, "not_found");
+    fails(&get(world.address, "/install.sh?agent=codex", &[]).await, 404, "switched off");
+}
+
+#[tokio::test]
+async fn a_refusal_by_rate_is_a_script_too() {
+    let world = World::start().await;
+    world.configure(|snapshot| {
+        "It's $(us)".clone_into(&mut snapshot.brand.name);
+        snapshot.control.rate_limits = vec![WindowLimit {
+            dimension: Dimension::Address,
+            whose: Whose::Everybodys,
+            limit: std::num::NonZeroU32::MIN,
+            window: std::time::Duration::from_secs(600),
+        }];
+    });
+    // The script itself is not limited; paths below it are.
+    fails(&get(world.address, "/install.sh/x", &[]).await, 404, "nothing is found");
+    let limited = get(world.address, "/install.sh/x", &[]).await;
+    fails(&limited, 429, "wait and try again");
+    assert!(limited.headers.contains_key("retry-after") && limited.headers.contains_key("x-ratelimit-limit"));
+    assert_eq!(get(world.address, "/install.sh", &[]).await.status, 200);
+    get(world.address, "/api/me", &[]).await.refuses(429, "rate_limited");
 }

@@ -112,7 +112,9 @@ async fn who_is_signed_in_counts_for_its_address() {
 async fn probes_and_pages_are_not_limited_and_every_other_answer_says_what_is_left() {
     let world = world().await;
     for _ in 0..30 {
-        for path in ["/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/install.sh?agent=codex"] {
+        for path in
+            ["/", "/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/install.sh?agent=codex"]
+        {
             let answer = get(world.address, path, &[]).await;
             assert_eq!((answer.status, answer.headers.contains_key("x-ratelimit-limit")), (200, false), "{path}");
         }

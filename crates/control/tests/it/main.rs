@@ -12,6 +12,7 @@ mod document;
 mod everywhere;
 #[cfg(test)]
 mod health;
+mod home;
 #[cfg(test)]
 mod install;
 #[cfg(test)]

@@ -51,6 +51,32 @@ async fn credentials_are_taken_where_the_providers_clients_put_them() {
 }
 
 #[tokio::test]
+async fn a_credential_that_begins_with_wrong_is_refused() {
+    let mock = start(quick()).await;
+    let azure = "/openai/deployments/mock/chat/completions?api-version=2024-10-21";
+    for (path, name, value, taken) in [
+        (CHAT, "authorization", "Bearer wrong-key", false),
+        (CHAT, "authorization", "Bearer right-key", true),
+        (CHAT, "authorization", "Bearer not-wrong", true),
+        (azure, "api-key", "wrong-key", false),
+        (MESSAGES, "x-api-key", "wrong-key", false),
+        (GENERATE, "x-goog-api-key", "wrong-key", false),
+        (GENERATE, "x-goog-api-key", "right-key", true),
+    ] {
+        let reply = with(&mock, path, (name, value)).await;
+        if taken {
+            assert_eq!(reply.status, 200, "{path} {value}");
+        } else {
+            let message = refused(&reply, 401)["message"].as_str().unwrap().to_owned();
+            assert!(message.contains("begins with `wrong`") && !message.contains(value), "{message}");
+        }
+    }
+    for (value, status) in [("Bearer wrong-key", 401), ("Bearer right-key", 200)] {
+        assert_eq!(mock.with("GET /v1/models", &[("authorization", value)], b"").await.status, status);
+    }
+}
+
+#[tokio::test]
 async fn bodies_are_of_the_type_that_is_named() {
     let mock = start(quick()).await;
     let code = |error: &Value| error["code"].as_str().map(str::to_owned);

@@ -95,9 +95,15 @@ fn our_keys_are_never_forwarded() {
 #[test]
 fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
     let secret = Secret::new("sk-real".to_owned());
-    for (kind, header, value) in
-        [(ProviderKind::OpenAi, "authorization", "Bearer sk-real"), (ProviderKind::Anthropic, "x-api-key", "sk-real")]
-    {
+    let (openai, anthropic, google) = (Dialect::OpenAi, Dialect::Anthropic, Dialect::Google);
+    for (kind, dialect, header, value) in [
+        (ProviderKind::OpenAi, openai, "authorization", "Bearer sk-real"),
+        (ProviderKind::Anthropic, anthropic, "x-api-key", "sk-real"),
+        (ProviderKind::Gemini, google, "x-goog-api-key", "sk-real"),
+        (ProviderKind::Mock, openai, "authorization", "Bearer sk-real"),
+        (ProviderKind::Mock, anthropic, "x-api-key", "sk-real"),
+        (ProviderKind::Mock, google, "x-goog-api-key", "sk-real"),
+    ] {
         let mut map = headers(&[
             ("authorization", "Bearer caller"),
             ("x-api-key", "caller"),
@@ -107,7 +113,7 @@ fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
             ("anthropic-beta", "a,b"),
             ("x-request-id", "theirs"),
         ]);
-        to_provider(&mut map, &Addressed { host: &HOST, kind, credential: Some(&secret) }, id());
+        to_provider(&mut map, &Addressed { host: &HOST, kind, dialect, credential: Some(&secret) }, id());
         assert!(map[header].is_sensitive() && !format!("{map:?}").contains("sk-real"));
         assert_eq!(map[header], value);
         assert_eq!(

@@ -102,3 +102,25 @@ fn rules_that_prometheus_does_not_get_are_named() {
         assert!(expected.iter().all(|expected| said.iter().any(|said| said.contains(expected))), "{said:?}");
     }
 }
+
+#[test]
+fn the_backend_for_development_starts_beside_its_databases_and_stays() {
+    let compose: Value =
+        serde_saphyr::from_str(include_str!("../../../../infrastructure/docker/docker-compose.yml")).unwrap();
+    for name in ["backend-dev", "postgres", "redis"] {
+        let service = &compose["services"][name];
+        assert!(service.is_object() && service.get("profiles").is_none(), "`up` leaves {name} out: {service}");
+    }
+    let backend = &compose["services"]["backend-dev"];
+    // The image's own command is a shell, which ends at once without a terminal.
+    assert_eq!(backend["command"], serde_json::json!(["sleep", "infinity"]));
+    for name in ["postgres", "redis"] {
+        assert_eq!(backend["depends_on"][name]["condition"], "service_healthy", "{name}");
+    }
+}
+
+#[test]
+fn the_workflow_has_more_time_than_its_tests_take() {
+    let workflow: Value = serde_saphyr::from_str(include_str!("../../../../.github/workflows/ci.yml")).unwrap();
+    assert_eq!(workflow["jobs"]["check-and-test"]["timeout-minutes"], 90);
+}

@@ -3,8 +3,12 @@ use access::Refusal;
 use super::*;
 use crate::format::Dialect;
 
-const PROBLEM: Problem<'static> =
-    Problem { refusal: Refusal::UpstreamReset, message: "the provider broke off", request_id: "0199-aa" };
+const PROBLEM: Problem<'static> = Problem {
+    refusal: Refusal::UpstreamReset,
+    message: "the provider broke off",
+    request_id: "0199-aa",
+    domain: "tollgate",
+};
 
 /// What goes on of `stream`, and what the cut adds.
 fn cut(format: Format, framing: Framing, stream: &[u8]) -> (String, String, Seen) {

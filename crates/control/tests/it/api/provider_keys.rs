@@ -147,7 +147,6 @@ async fn what_cannot_be_taken_is_named_and_not_repeated() {
         ("secret", json!("sk-live-\u{7f}-delete")),
         ("secret", json!(format!("sk-{}", "x".repeat(4_094)))),
         ("provider", json!("other")),
-        ("provider", json!("m")),
         ("provider", json!("")),
     ] {
         let mut body = new("work");
@@ -155,7 +154,7 @@ async fn what_cannot_be_taken_is_named_and_not_repeated() {
         let says = create(&world, &ada.bearer(), &body).await.refuses(422, "unprocessable");
         assert!(says.contains(&format!("`{field}`")) && !says.contains("sk-live"), "{says}");
         if field == "provider" {
-            assert!(says.ends_with("openai, claude"), "{says}");
+            assert!(says.ends_with("openai, claude, m"), "{says}");
         }
     }
     for body in
@@ -172,6 +171,10 @@ async fn what_cannot_be_taken_is_named_and_not_repeated() {
     let says = post(world.address, PATH, &[&ada.bearer()], odd).await.refuses(400, "bad_request");
     assert!(!says.contains(SECRET), "{says}");
     assert_eq!(list(&world, &ada.bearer()).await, [] as [Value; 0]);
+    // The mock takes one too.
+    let for_mock = json!({"provider": "m", "label": "mock", "secret": SECRET});
+    let made = create(&world, &ada.bearer(), &for_mock).await;
+    assert_eq!((made.status, &made.json()["provider"]), (201, &json!("m")), "{made:?}");
     // Every bound itself is taken.
     let widest = json!({"provider": "openai", "label": "ü".repeat(200), "secret": "x".repeat(4_096)});
     assert_eq!(create(&world, &ada.bearer(), &widest).await.status, 201);

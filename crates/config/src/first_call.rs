@@ -1,0 +1,102 @@
+//! A call that this configuration serves, for a page or a start to show.
+
+use ai::{Endpoint, ProviderKind};
+
+use crate::resolve::MOCK;
+use crate::snapshot::Snapshot;
+
+/// The rest of a chat's body.
+const CHAT: &str = r#""stream":true,"messages":[{"role":"user","content":"Hello"}]"#;
+
+/// Path and body of a streamed LLM call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstCall {
+    /// With `ai.prefix`, and a query where the format needs one.
+    pub path: String,
+    /// JSON, without a `'`.
+    pub body: String,
+}
+
+impl Snapshot {
+    /// A call that some provider answers: the built-in mock, which costs nothing, else the first entry of `models`, else the
+    /// first provider. `None` without LLM endpoints or providers.
+    #[must_use]
+    pub fn first_call(&self) -> Option<FirstCall> {
+        let prefix = &self.ai.as_ref()?.prefix;
+        let is_mocked = self.providers.iter().any(|provider| *provider.name == *MOCK);
+        let mock = self.models.iter().find(|model| is_mocked && *model.name == *MOCK);
+        // A name is written into a command between single quotes, and into JSON.
+        let is_plain = |name: &str| !name.contains(['\'', '"', '\\']);
+        let entry = mock.or_else(|| self.models.iter().find(|model| is_plain(&model.name)));
+        let (kind, name) = match entry {
+            Some(model) => (model.target.provider.kind, model.name.to_string()),
+            None => self.providers.first().map(|provider| (provider.kind, own_model(provider.kind, &provider.name)))?,
+        };
+        let (path, body) = match kind {
+            ProviderKind::OpenAi | ProviderKind::Mock => {
+                (Endpoint::ChatCompletions.path().to_owned(), format!(r#"{{"model":"{name}",{CHAT}}}"#))
+            }
+            ProviderKind::Anthropic => {
+                (Endpoint::Messages.path().to_owned(), format!(r#"{{"model":"{name}","max_tokens":256,{CHAT}}}"#))
+            }
+            ProviderKind::Gemini => (
+                format!("{}?alt=sse", Endpoint::StreamGenerateContent.path().replace("{model}", &name)),
+                r#"{"contents":[{"parts":[{"text":"Hello"}]}]}"#.to_owned(),
+            ),
+        };
+        Some(FirstCall { path: format!("{prefix}{path}"), body })
+    }
+}
+
+/// A model that each kind's own API has, as `PROVIDER/MODEL`.
+fn own_model(kind: ProviderKind, provider: &str) -> String {
+    let model = match kind {
+        ProviderKind::OpenAi => "gpt-5-mini",
+        ProviderKind::Anthropic => "claude-haiku-4-5",
+        ProviderKind::Gemini => "gemini-2.5-flash",
+        ProviderKind::Mock => MOCK,
+    };
+    format!("{provider}/{model}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Origin;
+    use crate::{Environment, Sources, load};
+
+    /// The call of a file, and that of the same file when the built-in mock listens.
+    fn calls(source: &str) -> [Option<FirstCall>; 2] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.yaml");
+        std::fs::write(&path, source).unwrap();
+        let environment = Environment::default();
+        let sources = Sources { file: Some(&path), environment: &environment, flags: crate::Flags::default() };
+        let snapshot = load(sources).unwrap_or_else(|error| panic!("{error}")).snapshot;
+        let mocked = snapshot.clone().with_mock(Origin::parse("http://127.0.0.1:1").unwrap());
+        [snapshot.first_call(), mocked.first_call()]
+    }
+
+    fn check(source: &str, path: &str, model: &str) {
+        let call = calls(source)[0].clone().unwrap();
+        assert_eq!(call.path, path, "{source}");
+        assert!(call.body.contains(&format!(r#""model":"{model}""#)) || path.contains(model), "{source}: {call:?}");
+        assert!(serde_json::from_str::<serde_json::Value>(&call.body).is_ok() && !call.body.contains('\''), "{call:?}");
+    }
+
+    #[test]
+    fn it_is_one_that_the_configuration_serves() {
+        let provider = |kind: &str| format!("providers: [{{name: up, kind: {kind}, credential: k}}]\n");
+        check(&provider("openai"), "/v1/chat/completions", "up/gpt-5-mini");
+        check(&provider("anthropic"), "/v1/messages", "up/claude-haiku-4-5");
+        let google = "/v1beta/models/up/gemini-2.5-flash:streamGenerateContent?alt=sse";
+        check(&provider("gemini"), google, "up/gemini-2.5-flash");
+        let entries = "models: [{name: \"a'b\", targets: [{provider: up, model: x}]}, {name: fast, targets: [{provider: up, model: x}]}]\n";
+        check(&format!("{}{entries}ai: {{prefix: /llm}}\n", provider("anthropic")), "/llm/v1/messages", "fast");
+        assert_eq!(calls("ai: {enabled: false}\n"), [None, None]);
+        let [none, mocked] = calls("");
+        assert_eq!(none, None);
+        let mocked = mocked.unwrap();
+        assert!(mocked.path == "/v1/chat/completions" && mocked.body.starts_with(r#"{"model":"mock","#), "{mocked:?}");
+    }
+}

@@ -1,0 +1,24 @@
+use crate::client::{call, get};
+use crate::world::World;
+
+#[tokio::test]
+async fn the_root_is_a_page_under_a_strict_policy() {
+    let world = World::start().await;
+    world.configure(|snapshot| "Codexible <&>".clone_into(&mut snapshot.brand.name));
+    let page = get(world.address, "/", &[]).await;
+    assert_eq!((page.status, page.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"), "{page:?}");
+    let policy = &page.headers["content-security-policy"];
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("script-src"), "{policy}");
+    assert_eq!(
+        (page.headers["x-frame-options"].as_str(), page.headers["referrer-policy"].as_str()),
+        ("DENY", "no-referrer")
+    );
+    assert!(page.body.contains("<h1>Codexible &lt;&amp;&gt;</h1>") && !page.body.contains("<script"), "{page:?}");
+    for link in ["/docs", "/openapi.json", "/health"] {
+        assert!(page.body.contains(&format!("href=\"{link}\"")), "{link}");
+        assert_eq!(get(world.address, link, &[]).await.status, 200, "{link}");
+    }
+    let head = call(world.address, "HEAD /", &[], "").await;
+    assert!(head.status == 200 && head.body.is_empty(), "{head:?}");
+    call(world.address, "POST /", &[], "{}").await.refuses(405, "method_not_allowed");
+}
