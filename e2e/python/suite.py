@@ -208,9 +208,9 @@ class Suite:
             with client.make(at) as one:
                 has_text(drained(spec.stream(one, "mock"), spec.piece))
 
-        def cut(at: At) -> None:
+        def broken(at: At, model: str) -> None:
             with client.make(at, **client.once) as one:
-                error = thrown(lambda: drained(spec.stream(one, "cut"), spec.piece))
+                error = thrown(lambda: drained(spec.stream(one, model), spec.piece))
                 # Bytes have no event that could say why they end.
                 if not spec.binary:
                     client.caught_in_stream(error)
@@ -246,7 +246,10 @@ class Suite:
 
         self.add(call, "stream", "to its end", to_its_end)
         if not spec.brief:
-            self.add(call, "stream", "cut upstream", cut, note=spec.note)
+            self.add(call, "stream", "cut upstream", lambda at: broken(at, "cut"), note=spec.note)
+        # Closed in good order by the upstream, but before the format's last event. Bytes have none.
+        if not spec.brief and not spec.binary:
+            self.add(call, "stream", "ended early upstream", lambda at: broken(at, "unfinished"), note=spec.note)
         self.add(call, "cancel", "in a stream", left)
         if not spec.binary:
             self.add(call, "stream", "asynchronous", lambda at: asyncio.run(asynchronous(at)))

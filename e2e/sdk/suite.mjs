@@ -115,12 +115,16 @@ export class Suite {
   #streams(call, { stream, piece, binary, brief, note }, { make, caughtInStream, leave, isAborted, notes }) {
     const whole = async (at) => hasText(await drained(await stream(make(at), "mock"), piece));
     this.add(call, "stream", "to its end", whole);
-    const cut = async (at) => {
-      const error = await thrown(stream(make(at), "cut").then((opened) => drained(opened, piece)));
+    const broken = (model) => async (at) => {
+      const error = await thrown(stream(make(at), model).then((opened) => drained(opened, piece)));
       // Bytes have no event that could say why they end.
       if (!binary) caughtInStream(error);
     };
-    if (!brief) this.add(call, "stream", "cut upstream", cut, { note: note ?? notes?.cut });
+    if (!brief) this.add(call, "stream", "cut upstream", broken("cut"), { note: note ?? notes?.cut });
+    // Closed in good order by the upstream, but before the format's last event. Bytes have none.
+    if (!brief && !binary) {
+      this.add(call, "stream", "ended early upstream", broken("unfinished"), { note: note ?? notes?.cut });
+    }
     this.add(call, "cancel", "in a stream", async (at) => {
       const stop = new AbortController();
       const opened = await stream(make(at), brief ? "paced" : "long", leave(stop.signal));

@@ -1,10 +1,14 @@
 //! The LLM endpoints: method and path.
 
+mod unserved;
+
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::format::{Dialect, Format};
+
+pub use unserved::{Shape, Unserved, unprefixed, unserved};
 
 /// What can be called under `ai.prefix`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,6 +82,9 @@ pub enum Found<'a> {
     /// No endpoint has this path.
     None,
 }
+
+/// Most parts of a model's name, between slashes, that are looked for in Azure's paths.
+const MODEL_PARTS_MAX: usize = 8;
 
 /// What a model's name keeps of itself in a path: RFC 3986's unreserved characters, and `/`, which Google's names have.
 const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -249,8 +256,20 @@ impl<'a> Called<'a> {
         let Some(deployed) = rest.strip_prefix("deployments/") else {
             return Self::azure(rest.strip_prefix("v1/").unwrap_or(rest));
         };
-        let (deployment, rest) = deployed.split_once('/')?;
-        Some(Self { model: Some(decoded(deployment)?), ..Self::azure(rest)? })
+        Self::deployed(deployed)
+    }
+
+    /// Azure's `{deployment}/…`, below `deployments/`. A deployment named `PROVIDER/MODEL` may come with its slash as it is
+    /// (LangChain's AzureChatOpenAI), so the first rest that is an endpoint's decides.
+    fn deployed(path: &'a str) -> Option<Self> {
+        let split = |(at, _): (usize, &str)| Some((path.get(..at)?, path.get(at + 1..)?));
+        let splits = path.match_indices('/').take(MODEL_PARTS_MAX).filter_map(split);
+        let mut found = splits.filter_map(|(deployment, rest)| {
+            let called = Self::azure(rest).filter(|called| called.endpoint.format().is_some())?;
+            Some((deployment, called))
+        });
+        let (deployment, called) = found.next()?;
+        Some(Self { model: Some(decoded(deployment)?), ..called })
     }
 
     /// Path and query for the provider, of which `model` is asked. The query is the caller's but for what is ours or the
@@ -303,9 +322,16 @@ impl<'a> Called<'a> {
         if rest == "models" {
             return Some(Self { endpoint: Endpoint::Models, model: None, dialect, version });
         }
-        let named = rest.strip_prefix("models/").filter(|named| !named.is_empty())?;
-        let verb = named.rsplit_once(':').and_then(|(model, verb)| Some((model, Endpoint::of_verb(verb)?)));
-        let (model, endpoint) = verb.unwrap_or((named, Endpoint::Model));
+        let verb_of = |named: &'a str| {
+            let (model, verb) = named.rsplit_once(':')?;
+            Some((model, Endpoint::of_verb(verb)?))
+        };
+        let (model, endpoint) = match rest.strip_prefix("models/") {
+            Some("") => return None,
+            Some(named) => verb_of(named).unwrap_or((named, Endpoint::Model)),
+            // The AI SDK leaves `models/` out before a name with a slash.
+            None => verb_of(rest).filter(|(model, _)| model.contains('/') && unserved::is_model(model))?,
+        };
         let dialect = endpoint.format().map(Format::dialect).or(dialect);
         Some(Self { endpoint, model: Some(decoded(model)?), dialect, version })
     }
@@ -352,6 +378,34 @@ mod tests {
         check("GET", "/openai/models", Endpoint::Models, None);
         check("GET", "/openai/models/a%2Fb", Endpoint::Model, Some("a/b"));
         assert_eq!(Endpoint::find("POST", "/openai/v1/messages"), Found::None);
+    }
+
+    #[test]
+    fn names_with_a_slash_need_no_escape() {
+        check("POST", "/openai/deployments/mock/tool/chat/completions", Endpoint::ChatCompletions, Some("mock/tool"));
+        check("POST", "/openai/deployments/a/b/c/embeddings", Endpoint::Embeddings, Some("a/b/c"));
+        check("POST", "/openai/deployments/a%2Fb/c/responses", Endpoint::Responses, Some("a/b/c"));
+        check("POST", "/v1beta/mock/tool:generateContent", Endpoint::GenerateContent, Some("mock/tool"));
+        check("POST", "/v1/mock/tool:streamGenerateContent", Endpoint::StreamGenerateContent, Some("mock/tool"));
+        check("POST", "/v1beta/models/mock/tool:generateContent", Endpoint::GenerateContent, Some("mock/tool"));
+        check("POST", "/v1beta/a/b/c:embedContent", Endpoint::EmbedContent, Some("a/b/c"));
+        let long = format!("/openai/deployments/{}chat/completions", "a/".repeat(9));
+        for path in [
+            "/openai/deployments/mock/tool/chat",
+            "/openai/deployments/mock/../chat/completions",
+            "/openai/deployments/d/models/m",
+            "/v1beta/tool:generateContent",
+            "/v1beta/mock/tool:predict",
+            "/v1beta/mock/../tool:generateContent",
+            "/v1beta/mock/tool",
+            "/v1/projects/p/locations/l/publishers/google/models/m:generateContent",
+            "/v1/publishers/google/models/m:generateContent",
+            &long,
+        ] {
+            assert_eq!(Endpoint::find("POST", path), Found::None, "{path}");
+        }
+        let target = Called::at("/v1beta/mock/tool:generateContent").unwrap().target("gemini", Some("key=k"));
+        assert_eq!(target, "/v1beta/models/gemini:generateContent");
     }
 
     /// Found by fuzzing: such a path would have called another endpoint, with the provider's credential.

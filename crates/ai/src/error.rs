@@ -3,23 +3,39 @@
 //! Shaped after what clients were seen to do (2026-11-20): the official SDKs and Claude Code read `message`, and stop
 //! at `x-should-retry: false`; Codex does not, and stops at 429 with code `insufficient_quota`. Google's repeat nothing.
 
+use std::borrow::Cow;
+
 use access::Refusal;
 use access::refusal::{Retry, Side};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::format::{Dialect, Format};
+use crate::partial::Partial;
 
 /// What is to be told.
 #[derive(Debug, Clone, Copy)]
 pub struct Problem<'a> {
     /// Why the request is not served.
     pub refusal: Refusal,
+    /// The HTTP status of the response: the refusal's own, unless the configuration chooses another.
+    pub status: u16,
+    /// The field of the request that is at fault, where one is.
+    pub param: Option<&'a str>,
     /// For the caller: what happened, what to do.
     pub message: &'a str,
     /// Ours, as in the `request-id` header.
     pub request_id: &'a str,
     /// Who reports it: `domain` of Google's `ErrorInfo`, the brand's name for machines.
     pub domain: &'a str,
+}
+
+impl<'a> Problem<'a> {
+    /// A problem with the refusal's own status, which no field of the request caused, and the product's own domain.
+    #[must_use]
+    pub const fn new(refusal: Refusal, message: &'a str, request_id: &'a str) -> Self {
+        Self { refusal, status: refusal.status(), param: None, message, request_id, domain: "tollgate" }
+    }
 }
 
 /// A whole body in `dialect`'s own shape; `None` is `{"error":{"code","message","status"}}`. JSON, in one line.
@@ -42,11 +58,17 @@ pub const fn headers(dialect: Option<Dialect>, refusal: Refusal) -> &'static [(&
     }
 }
 
-/// What a stream of events ends with when we cut it.
+/// The body of an error on Amazon Bedrock's paths: its clients read `message` at the top level.
+#[must_use]
+pub fn bedrock_body(problem: &Problem<'_>) -> Vec<u8> {
+    json(&json!({"message": problem.message, "code": problem.refusal.code(), "request_id": problem.request_id}))
+}
+
+/// The last events of a stream that Tollgate cuts.
 ///
 /// It opens with blank lines, for an event that the cut left open: one too long for [`crate::tap`] to hold. Google's
 /// older SDKs do not read over blank lines, so there they stand only where an event is `open`.
-pub(crate) fn event(format: Format, open: bool, problem: &Problem<'_>) -> Vec<u8> {
+pub(crate) fn event(format: Format, open: bool, problem: &Problem<'_>, partial: &Partial<'_>) -> Vec<u8> {
     match format {
         Format::Chat | Format::Completions | Format::Embeddings | Format::Moderations => {
             stream(true, &[(None, json(&OpenAiBody { error: OpenAiError::of(problem) }))])
@@ -56,8 +78,12 @@ pub(crate) fn event(format: Format, open: bool, problem: &Problem<'_>) -> Vec<u8
         }
         // OpenAI's SDKs raise at the first; Codex knows the second alone.
         Format::Responses => {
-            let error = json(&ErrorEvent { kind: "error", error: OpenAiError::of(problem) });
-            stream(true, &[(Some("error"), error), (Some("response.failed"), json(&ResponsesFailed::of(problem)))])
+            let Partial { sequence, .. } = *partial;
+            let failed = json(&failed(problem, &partial.after(1)));
+            stream(
+                true,
+                &[(Some("error"), json(&responses_error(problem, sequence))), (Some("response.failed"), failed)],
+            )
         }
         Format::Messages => stream(true, &[(Some("error"), json(&AnthropicBody::of(problem)))]),
         Format::GenerateContent | Format::EmbedContent => {
@@ -90,10 +116,10 @@ struct OpenAiBody<'a> {
 
 #[derive(Serialize)]
 struct OpenAiError<'a> {
-    message: &'a str,
+    message: Cow<'a, str>,
     #[serde(rename = "type")]
     kind: &'static str,
-    param: Option<&'static str>,
+    param: Option<&'a str>,
     code: &'static str,
 }
 
@@ -102,28 +128,6 @@ struct ErrorEvent<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     error: OpenAiError<'a>,
-}
-
-#[derive(Serialize)]
-struct ResponsesFailed<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    response: FailedResponse<'a>,
-}
-
-#[derive(Serialize)]
-struct FailedResponse<'a> {
-    id: &'a str,
-    object: &'static str,
-    status: &'static str,
-    error: FailedError<'a>,
-    output: [(); 0],
-}
-
-#[derive(Serialize)]
-struct FailedError<'a> {
-    code: &'static str,
-    message: &'a str,
 }
 
 #[derive(Serialize)]
@@ -172,8 +176,8 @@ struct Metadata<'a> {
 
 impl<'a> Plain<'a> {
     fn of(problem: &Problem<'a>) -> Self {
-        let (code, status) = (problem.refusal.code(), problem.refusal.status());
-        Self { error: PlainError { code, message: problem.message, status } }
+        let code = problem.refusal.code();
+        Self { error: PlainError { code, message: problem.message, status: problem.status } }
     }
 }
 
@@ -181,23 +185,32 @@ impl<'a> OpenAiError<'a> {
     fn of(problem: &Problem<'a>) -> Self {
         let refusal = problem.refusal;
         let param = matches!(refusal, Refusal::ModelNotFound | Refusal::FormatMismatch).then_some("model");
-        Self { message: problem.message, kind: openai_type(refusal), param, code: openai_code(refusal) }
+        let param = problem.param.or(param);
+        Self { message: openai_message(problem), kind: openai_type(refusal), param, code: openai_code(refusal) }
     }
 }
 
-impl<'a> ResponsesFailed<'a> {
-    fn of(problem: &Problem<'a>) -> Self {
-        let error = FailedError { code: openai_code(problem.refusal), message: problem.message };
-        let response =
-            FailedResponse { id: problem.request_id, object: "response", status: "failed", error, output: [] };
-        Self { kind: "response.failed", response }
-    }
+/// OpenAI's event has its fields at the top level. The SDK for Python raises only at an `error` object (3.51, read
+/// 2026-11-21), and the AI SDK reads either form (3.0.141), so the event carries both.
+fn responses_error(problem: &Problem<'_>, sequence: u64) -> Value {
+    let error = OpenAiError::of(problem);
+    json!({
+        "type": "error", "code": error.code, "message": error.message, "param": error.param,
+        "sequence_number": sequence, "error": error
+    })
+}
+
+fn failed(problem: &Problem<'_>, partial: &Partial<'_>) -> Value {
+    // The schema has a closed list of codes here; ours is in the event before.
+    let error = json!({"code": "server_error", "message": problem.message});
+    let response = partial.named(problem.request_id).response("failed", &error, &Value::Null);
+    json!({"type": "response.failed", "response": response, "sequence_number": partial.sequence})
 }
 
 impl<'a> AnthropicBody<'a> {
     fn of(problem: &Problem<'a>) -> Self {
         let refusal = problem.refusal;
-        let error = AnthropicError { kind: anthropic_type(refusal), message: problem.message, code: refusal.code() };
+        let error = AnthropicError { kind: anthropic_type(problem), message: problem.message, code: refusal.code() };
         Self { kind: "error", error, request_id: problem.request_id }
     }
 }
@@ -207,8 +220,17 @@ impl<'a> GoogleBody<'a> {
         let (refusal, metadata) = (problem.refusal, Metadata { request_id: problem.request_id });
         let kind = "type.googleapis.com/google.rpc.ErrorInfo";
         let info = ErrorInfo { kind, reason: refusal.code(), domain: problem.domain, metadata };
-        let (code, status) = (refusal.status(), google_status(refusal.status()));
+        let (code, status) = (problem.status, google_status(problem.status));
         Self { error: GoogleError { code, message: problem.message, status, details: [info] } }
+    }
+}
+
+/// LiteLLM, and so aider, recognise a rejected key by OpenAI's own words. Without them they report a bad request (LiteLLM
+/// 1.106.2, measured 2026-11-21).
+fn openai_message<'a>(problem: &Problem<'a>) -> Cow<'a, str> {
+    match (problem.refusal.status(), problem.refusal) {
+        (401, Refusal::Unauthorized) | (..=400 | 402.., _) => Cow::Borrowed(problem.message),
+        (401, _) => Cow::Owned(format!("Incorrect API key provided: {}", problem.message)),
     }
 }
 
@@ -233,9 +255,10 @@ fn openai_type(refusal: Refusal) -> &'static str {
 }
 
 /// Anthropic's types follow the status; it has none for most of ours, and no code at all, so ours stands in `code`.
-fn anthropic_type(refusal: Refusal) -> &'static str {
-    match (refusal.status(), refusal.side()) {
+fn anthropic_type(problem: &Problem<'_>) -> &'static str {
+    match (problem.status, problem.refusal.side()) {
         (401, _) => "authentication_error",
+        (402, _) => "billing_error",
         (403, _) => "permission_error",
         (404, _) => "not_found_error",
         (413, _) => "request_too_large",
@@ -251,6 +274,8 @@ fn anthropic_type(refusal: Refusal) -> &'static str {
 const fn google_status(status: u16) -> &'static str {
     match status {
         401 => "UNAUTHENTICATED",
+        // `google.rpc.Code` has no 402. Google itself reports missing billing so.
+        402 => "FAILED_PRECONDITION",
         403 => "PERMISSION_DENIED",
         404 => "NOT_FOUND",
         409 => "ABORTED",

@@ -13,6 +13,7 @@ pub mod error;
 pub mod export;
 pub mod format;
 pub mod models;
+mod partial;
 pub mod price;
 pub mod request;
 mod scan;

@@ -119,6 +119,16 @@ pub enum RequestError {
         /// Where its second value stands.
         offset: usize,
     },
+    /// A field whose value asks for what is not served.
+    #[error("`{field}` at byte {offset} is not supported: {reason}")]
+    Unsupported {
+        /// Its name.
+        field: &'static str,
+        /// Why, and what to do.
+        reason: &'static str,
+        /// Where its value stands.
+        offset: usize,
+    },
     /// The path names a model that nobody has.
     #[error("the model in the path has {bytes} bytes, and may have 256")]
     LongModel {
@@ -136,6 +146,25 @@ pub enum RequestError {
         /// What is wrong.
         reason: &'static str,
     },
+}
+
+impl RequestError {
+    /// The field that is at fault, where one is: `param` in OpenAI's errors.
+    #[must_use]
+    pub const fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { field }
+            | Self::Invalid { field, .. }
+            | Self::Duplicate { field, .. }
+            | Self::Unsupported { field, .. } => Some(field),
+            Self::NotUtf8 { .. }
+            | Self::Syntax { .. }
+            | Self::NotAnObject { .. }
+            | Self::LongModel { .. }
+            | Self::NoBoundary
+            | Self::Multipart { .. } => None,
+        }
+    }
 }
 
 #[cfg(test)]

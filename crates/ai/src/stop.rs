@@ -3,24 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::format::Format;
-
-/// What is known of the stream.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stop<'a> {
-    /// The provider's id of the answer.
-    pub(crate) id: Option<&'a str>,
-    /// The model that answers.
-    pub(crate) model: Option<&'a str>,
-    /// Tokens that were told, or can be told apart: input and output.
-    pub(crate) tokens: (u64, u64),
-    /// Messages: the block that has begun and not ended.
-    pub(crate) block: Option<u64>,
-}
+use crate::partial::Partial;
 
 /// The last events; with blank lines before them where an event is `open`. Empty for formats whose streams have no such word.
-pub(crate) fn events(format: Format, open: bool, stop: &Stop<'_>) -> Vec<u8> {
-    let Stop { id, model, tokens: (input, output), block } = *stop;
-    let chunk = |object: &str, choice: Value| json!({"id": id, "object": object, "created": 0, "model": model, "choices": [choice]});
+pub(crate) fn events(format: Format, open: bool, partial: &Partial<'_>) -> Vec<u8> {
+    let Partial { id, model, created, tokens: (_, output), block, sequence } = *partial;
+    let (id, model) = (id.unwrap_or_default(), model.unwrap_or_default());
+    let chunk = |object: &str, choice: Value| json!({"id": id, "object": object, "created": created, "model": model, "choices": [choice]});
     let mut out = if open { b"\n\n".to_vec() } else { Vec::new() };
     match format {
         Format::Chat => {
@@ -34,12 +23,9 @@ pub(crate) fn events(format: Format, open: bool, stop: &Stop<'_>) -> Vec<u8> {
             out.extend_from_slice(b"data: [DONE]\n\n");
         }
         Format::Responses => {
-            let usage = json!({"input_tokens": input, "output_tokens": output, "total_tokens": input + output});
-            let response = json!({
-                "id": id, "object": "response", "status": "incomplete", "model": model, "output": [], "usage": usage,
-                "incomplete_details": {"reason": "max_output_tokens"}, "error": null
-            });
-            let incomplete = json!({"type": "response.incomplete", "response": response});
+            let details = json!({"reason": "max_output_tokens"});
+            let response = partial.response("incomplete", &Value::Null, &details);
+            let incomplete = json!({"type": "response.incomplete", "response": response, "sequence_number": sequence});
             put(&mut out, Some("response.incomplete"), &incomplete);
         }
         Format::Messages => {
@@ -51,7 +37,7 @@ pub(crate) fn events(format: Format, open: bool, stop: &Stop<'_>) -> Vec<u8> {
             put(&mut out, Some("message_delta"), &delta);
             put(&mut out, Some("message_stop"), &json!({"type": "message_stop"}));
         }
-        Format::GenerateContent => put(&mut out, None, &element(stop)),
+        Format::GenerateContent => put(&mut out, None, &element(partial)),
         Format::Embeddings
         | Format::Moderations
         | Format::EmbedContent
@@ -63,15 +49,15 @@ pub(crate) fn events(format: Format, open: bool, stop: &Stop<'_>) -> Vec<u8> {
 }
 
 /// The last element of a stream of Gemini's.
-pub(crate) fn element(stop: &Stop<'_>) -> Value {
-    let (prompt, candidates) = stop.tokens;
+pub(crate) fn element(partial: &Partial<'_>) -> Value {
+    let (prompt, candidates) = partial.tokens;
     let content = json!({"role": "model", "parts": [{"text": ""}]});
     let usage = json!({
         "promptTokenCount": prompt, "candidatesTokenCount": candidates, "totalTokenCount": prompt + candidates
     });
     json!({
         "candidates": [{"index": 0, "content": content, "finishReason": "MAX_TOKENS"}],
-        "usageMetadata": usage, "modelVersion": stop.model
+        "usageMetadata": usage, "modelVersion": partial.model
     })
 }
 

@@ -124,6 +124,20 @@ impl Tap {
         (rest, self.reading.seen())
     }
 
+    /// The upstream has ended the answer in good order: what is still held, and what was seen.
+    ///
+    /// A stream that lacks its format's last event ends with its format's error event instead, as [`Tap::cut`] writes it:
+    /// clients take the end of the bytes for a good end. Nothing is added where the provider reported an error itself.
+    #[must_use]
+    pub fn close(mut self, problem: &Problem<'_>) -> (Bytes, Seen) {
+        let rest = match self.frames {
+            Frames::Events(events) => events.close(self.format, &mut self.reading, problem),
+            Frames::Array(array) => array.close(&mut self.reading, problem),
+            Frames::Json | Frames::Opaque => return self.finish(),
+        };
+        (rest, self.reading.seen())
+    }
+
     /// The caller has gone before the end: what was seen so far.
     #[must_use]
     pub fn abandon(self) -> Seen {
@@ -153,7 +167,7 @@ impl Tap {
         let last = match self.frames {
             Frames::Events(events) => {
                 let open = events.hold.is_passing();
-                stop::events(self.format, open, &self.reading.stop()).into()
+                stop::events(self.format, open, &self.reading.partial()).into()
             }
             Frames::Array(array) => array.stop(&self.reading),
             Frames::Json | Frames::Opaque => Bytes::new(),
@@ -169,9 +183,9 @@ impl Tap {
     pub fn cut(mut self, problem: &Problem<'_>) -> (Bytes, Seen) {
         let last = match self.frames {
             Frames::Events(events) => {
-                let open = events.hold.is_passing();
+                let last = events.error(self.format, &self.reading, problem);
                 events.finish(&mut self.reading);
-                error::event(self.format, open, problem).into()
+                last
             }
             Frames::Array(array) => array.cut(&mut self.reading, problem),
             Frames::Json => {
@@ -219,6 +233,22 @@ impl Events {
         // Clients read a last event whose blank line is missing, so it counts.
         let drop = self.end(reading);
         self.hold.finish(drop)
+    }
+
+    /// What is held, or the error of `format` where the stream lacks its end.
+    fn close(self, format: Format, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
+        // Of a stream that has ended already nothing is left to be read.
+        let error = (!reading.is_told()).then(|| self.error(format, reading, problem));
+        let rest = self.finish(reading);
+        match error {
+            Some(error) if !reading.is_told() => error,
+            Some(_) | None => rest,
+        }
+    }
+
+    /// The error event that follows the events which were passed on.
+    fn error(&self, format: Format, reading: &Reading, problem: &Problem<'_>) -> Bytes {
+        error::event(format, self.hold.is_passing(), problem, &reading.partial()).into()
     }
 
     /// An event is over: reads it. Whether it is dropped.

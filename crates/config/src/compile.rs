@@ -71,6 +71,7 @@ pub(crate) fn compile<'a>(
         ai,
         plans,
         budgets: budget::budgets(&root),
+        quota_status: budget::quota_status(&root),
         upstreams: upstreams.list,
         router: Router::new(routes),
     };

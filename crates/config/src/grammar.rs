@@ -48,6 +48,7 @@ pub(crate) const ROOT: Grammar = Grammar::new(
         "redis",
         "rate_limits",
         "budgets",
+        "quota_status",
         "on_hangup",
         "mock",
     ],

@@ -201,6 +201,7 @@ impl Loaded {
             ai,
             plans,
             budgets,
+            quota_status,
             on_hangup,
             upstreams,
             router,
@@ -241,6 +242,7 @@ impl Loaded {
         list.ai(ai.as_ref());
         list.plans(plans);
         list.budgets(budgets);
+        list.put("quota_status", Value::Number(quota_status.as_u16().into()));
         list.upstreams(upstreams);
         list.routes(router.routes());
         list.settings

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 use crate::router::Router;
 
-pub use budgets::{BudgetDimension, BudgetLimit, Budgets, Unbounded};
+pub use budgets::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 
 /// Everything that was configured, as one value that a request keeps to its end.
 #[derive(Debug, Clone)]
@@ -75,6 +75,8 @@ pub struct Snapshot {
     pub plans: Vec<Plan>,
     /// What holds callers beside their plans.
     pub budgets: Budgets,
+    /// The status of the proxy's responses where a quota or budget is used up.
+    pub quota_status: QuotaStatus,
     /// Upstreams of ordinary routes.
     pub upstreams: Vec<Arc<Upstream>>,
     /// Which route a request takes.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ai::{Endpoint, Format};
 
-use crate::asked::{Asked, Modality};
+use crate::asked::{Asked, Modality, Tool};
 use crate::behaviour::Behaviour;
 use crate::server::Options;
 use crate::text::Text;
@@ -14,6 +14,7 @@ pub(crate) const CREATED: u64 = 1_767_225_600;
 
 const GREETING: &str =
     "Hello from the mock provider: this answer costs nothing, comes word by word, and is always the same.";
+/// Arguments of a tool that nobody declared.
 const CALL_ARGUMENTS: &str = r#"{"city": "Jakarta"}"#;
 /// Tokens of thought before an answer.
 const REASONING: u64 = 8;
@@ -231,9 +232,12 @@ impl Content {
 fn content(asked: &Asked<'_>, format: Format, options: &Options) -> Content {
     let words = |text| Content::Says(Text::Words(text));
     match asked.behaviour() {
-        Behaviour::Tool if has_tools(format) && !asked.ends_with_tool_result() => Content::Calls {
-            tool: asked.first_tool().unwrap_or_else(|| String::from("get_weather")),
-            arguments: Text::Words(Cow::Borrowed(CALL_ARGUMENTS)),
+        Behaviour::Tool if has_tools(format) && !asked.ends_with_tool_result() => match asked.first_tool() {
+            Some(Tool { name, arguments }) => Content::Calls { tool: name, arguments: Text::Words(arguments.into()) },
+            None => Content::Calls {
+                tool: String::from("get_weather"),
+                arguments: Text::Words(Cow::Borrowed(CALL_ARGUMENTS)),
+            },
         },
         Behaviour::Tokens { count, .. } => Content::Says(Text::Repeated { word: "word ", times: count }),
         Behaviour::Long => {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::behaviour::Behaviour;
+use crate::schema;
 
 /// The body's top level, in any format; a form's fields are read as if they were JSON.
 #[derive(Deserialize)]
@@ -57,6 +58,12 @@ pub(crate) struct Asked<'a> {
 struct StreamOptions {
     #[serde(default)]
     include_usage: Option<bool>,
+}
+
+/// A function to call, and the arguments of the call as JSON text.
+pub(crate) struct Tool {
+    pub(crate) name: String,
+    pub(crate) arguments: String,
 }
 
 /// What an answer is made of.
@@ -133,15 +140,23 @@ impl<'a> Asked<'a> {
                 .any(|part| field(part, "type") == Some("tool_result") || part.get("functionResponse").is_some())
     }
 
-    /// The name of the first function among the tools.
-    pub(crate) fn first_tool(&self) -> Option<String> {
+    /// The first function among the tools, which the client runs itself; what a provider runs is passed over.
+    pub(crate) fn first_tool(&self) -> Option<Tool> {
         let tools: Vec<Value> = read(self.tools)?;
-        let declared = |tool: &Value| tool.pointer("/functionDeclarations/0").cloned();
-        let name = |tool: &Value| {
-            let function = declared(tool).or_else(|| tool.get("function").cloned());
-            field(function.as_ref().unwrap_or(tool), "name").map(str::to_owned)
-        };
-        tools.iter().find_map(name)
+        tools.iter().find_map(|tool| {
+            let declared = tool.pointer("/functionDeclarations/0").or_else(|| tool.pointer("/function_declarations/0"));
+            let is_function = match field(tool, "type") {
+                None | Some("function") => true,
+                // Anthropic's word for a function; OpenAI's custom tools take text.
+                Some("custom") => tool.get("input_schema").is_some(),
+                Some(_) => false,
+            };
+            let function = declared.or_else(|| tool.get("function")).unwrap_or(tool);
+            let name = field(function, "name").filter(|_| is_function)?;
+            let schema =
+                ["parameters", "input_schema", "parametersJsonSchema"].iter().find_map(|key| function.get(key));
+            Some(Tool { name: name.to_owned(), arguments: schema::arguments(schema.unwrap_or(&Value::Null)) })
+        })
     }
 
     /// The sounds and pictures of the conversation.
@@ -267,16 +282,38 @@ mod tests {
     fn first_tool_and_tool_results_are_found_in_every_shape() {
         let check = |body: &str, tool: Option<&str>, result: bool| {
             let asked = Asked::read(body.as_bytes()).unwrap();
-            assert_eq!(asked.first_tool().as_deref(), tool, "{body}");
+            assert_eq!(asked.first_tool().map(|tool| tool.name).as_deref(), tool, "{body}");
             assert_eq!(asked.ends_with_tool_result(), result, "{body}");
         };
         check(r#"{"model":"m","tools":[{"type":"function","function":{"name":"f"}}]}"#, Some("f"), false);
         check(r#"{"model":"m","tools":[{"type":"web_search"},{"type":"function","name":"g"}]}"#, Some("g"), false);
+        check(
+            r#"{"tools":[{"type":"web_search_20250305","name":"web_search"},{"name":"i","input_schema":{}}]}"#,
+            Some("i"),
+            false,
+        );
+        check(r#"{"tools":[{"type":"custom","name":"c","input_schema":{}}]}"#, Some("c"), false);
+        check(r#"{"tools":[{"type":"namespace","name":"n","tools":[]},{"type":"custom","name":"c"}]}"#, None, false);
         check(r#"{"tools":[{"googleSearch":{}},{"functionDeclarations":[{"name":"h"}]}]}"#, Some("h"), false);
         check(r#"{"model":"m","messages":[{"role":"tool","content":"1"}]}"#, None, true);
         check(r#"{"model":"m","input":[{"type":"function_call_output","output":"1"}]}"#, None, true);
         check(r#"{"model":"m","messages":[{"role":"user","content":[{"type":"tool_result"}]}]}"#, None, true);
         check(r#"{"contents":[{"role":"user","parts":[{"functionResponse":{"name":"h"}}]}]}"#, None, true);
+    }
+
+    #[test]
+    fn arguments_come_from_the_schema_in_every_shape() {
+        const SCHEMA: &str = r#"{"type":"object","properties":{"n":{"type":"integer","minimum":2}},"required":["n"]}"#;
+        let check = |tool: &str| {
+            let body = format!(r#"{{"tools":[{}]}}"#, tool.replace("SCHEMA", SCHEMA));
+            let tool = Asked::read(body.as_bytes()).unwrap().first_tool().unwrap();
+            assert_eq!(tool.arguments, r#"{"n": 2}"#, "{body}");
+        };
+        check(r#"{"type":"function","function":{"name":"f","parameters":SCHEMA}}"#);
+        check(r#"{"type":"function","name":"f","parameters":SCHEMA}"#);
+        check(r#"{"name":"f","input_schema":SCHEMA}"#);
+        check(r#"{"functionDeclarations":[{"name":"f","parameters":SCHEMA}]}"#);
+        check(r#"{"functionDeclarations":[{"name":"f","parametersJsonSchema":SCHEMA}]}"#);
     }
 
     #[test]

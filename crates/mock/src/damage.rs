@@ -120,9 +120,11 @@ impl Damaged {
         match self.damage {
             Damage::ErrorEvent if self.events > ERROR_AFTER || is_last => {
                 self.ended = true;
-                self.queue.extend(self.script.broken(&Fault::overloaded(self.format().dialect())));
+                let fault = Fault::overloaded(self.format().dialect());
+                self.queue.extend(self.script.broken(&fault, self.events - 1));
             }
-            Damage::Unfinished if is_last => self.ended = true,
+            // Chat reports its end in a chunk before the last event.
+            Damage::Unfinished if is_last || (stage == Stage::Closing && self.has_choices()) => self.ended = true,
             Damage::OpenEvent if is_last => self.queue.push_back(event.slice(..event.trim_ascii_end().len())),
             Damage::Event(bytes) if stage == Stage::Piece && self.queue.is_empty() => self.giant(&event, bytes),
             Damage::Backwards => self.backwards(stage, event),
@@ -175,6 +177,10 @@ impl Damaged {
             self.ahead = self.script.next();
         }
         self.queue.push_back(Bytes::from(all));
+    }
+
+    const fn has_choices(&self) -> bool {
+        matches!(self.format(), Format::Chat | Format::Completions)
     }
 
     const fn format(&self) -> Format {

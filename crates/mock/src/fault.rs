@@ -6,9 +6,11 @@ use http::{HeaderValue, Response, StatusCode};
 
 use serde_json::value::RawValue;
 
+use crate::answer::Answer;
 use crate::handle::json;
 use crate::json::{Json, NULL, object};
 use crate::payload::Payload;
+use crate::wire;
 
 /// Where a redirection points: nobody listens there.
 const ELSEWHERE: HeaderValue = HeaderValue::from_static("http://127.0.0.1:9/mock");
@@ -80,16 +82,15 @@ impl Fault {
         answer
     }
 
-    /// What a stream that has begun ends with: its data, and its name where the format names events.
-    pub(crate) fn event(&self, format: Format, id: &str) -> Vec<(Option<&'static str>, Json)> {
+    /// What a stream that has begun ends with: its data, and its name where the format names events. `sequence` is the number
+    /// of the event, where the format numbers its events.
+    pub(crate) fn event(&self, answer: &Answer, sequence: u64) -> Vec<(Option<&'static str>, Json)> {
+        let (format, id) = (answer.format(), answer.id.as_str());
         match (format, format.dialect()) {
             (Format::Responses, _) => {
                 let error = object! { "code": "server_error", "message": self.message() };
-                let response = object! {
-                    "id": format!("resp_{id}"), "object": "response", "status": "failed", "error": error,
-                    "output": [NULL; 0]
-                };
-                let failed = object! { "type": "response.failed", "response": response };
+                let response = wire::failed_response(answer, &error);
+                let failed = object! { "type": "response.failed", "response": response, "sequence_number": sequence };
                 vec![(Some("response.failed"), failed)]
             }
             (Format::Chat | Format::Completions, _) => vec![(None, self.open_ai())],

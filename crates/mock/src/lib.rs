@@ -5,7 +5,7 @@
 //!
 //! Read in this order: [`Options`] and [`serve`]; [`BEHAVIOURS`] (what a model's name asks for); `handle` and its `call` (a
 //! request's way); `asked`, `credential` and `fault` (what is read, judged and refused); `answer` and `wire` (what is said,
-//! and in which shape); `payload` (how fast, and how far), `damage` and `trick` (how badly); `seen` (`GET /mock/seen`).
+//! and in which shape; `schema` makes the arguments of a tool's call); `payload` (how fast, and how far), `damage` and `trick` (how badly); `seen` (`GET /mock/seen`).
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -23,6 +23,7 @@ mod handle;
 mod json;
 mod media;
 mod payload;
+mod schema;
 mod seen;
 mod server;
 mod sign;

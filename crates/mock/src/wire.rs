@@ -20,6 +20,7 @@ use hyper::body::Bytes;
 use serde::Serialize;
 
 pub(crate) use instant::instant;
+pub(crate) use responses::failed as failed_response;
 
 use crate::answer::Answer;
 use crate::fault::Fault;
@@ -129,9 +130,9 @@ impl Script {
         }
     }
 
-    /// What a provider ends a stream with that it cannot go on with.
-    pub(crate) fn broken(&self, fault: &Fault) -> Vec<Bytes> {
-        let events = fault.event(self.format(), &self.answer.id).into_iter();
+    /// What a provider ends a stream with that it cannot continue, after `sent` events.
+    pub(crate) fn broken(&self, fault: &Fault, sent: u64) -> Vec<Bytes> {
+        let events = fault.event(&self.answer, sent).into_iter();
         let framed = |(name, json): (Option<&str>, Json)| match (name, self.format()) {
             (Some(name), _) => named(name, &json),
             (None, Format::GenerateContent) if self.framing == Framing::Array => format!(",\r\n{json}]"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use access::{Clock, Refusal, RequestId};
 use ai::Dialect;
 use bytes::Bytes;
+use config::snapshot::QuotaStatus;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use meter::cell::By;
 use meter::rate::Level;
@@ -22,6 +23,8 @@ pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
 const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+/// In which Amazon's clients look for the kind of an error.
+const X_AMZN_ERRORTYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Why a request is not served, and what its caller is told.
@@ -34,11 +37,55 @@ pub(crate) struct Problem {
     /// How a request ends that was sent before it failed.
     pub(crate) outcome: Outcome,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// The field of the request that is at fault.
+    param: Option<&'static str>,
+    /// The body's shape, where it is not the called endpoint's.
+    format: Option<ErrorFormat>,
+}
+
+/// What the body and status of a refusal depend on, beside the refusal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rendering<'a> {
+    /// The format of the called endpoint; `None` is the gateway's own.
+    pub(crate) dialect: Option<Dialect>,
+    /// The status of a quota or budget that is used up.
+    pub(crate) quota_status: QuotaStatus,
+    /// The brand's name for machines: the `domain` of Google's `ErrorInfo`.
+    pub(crate) domain: &'a str,
+}
+
+/// The shape of a refusal's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorFormat {
+    /// The format of an LLM API.
+    Dialect(Dialect),
+    /// The format of Amazon Bedrock.
+    Bedrock,
 }
 
 impl Problem {
     pub(crate) fn new(refusal: Refusal, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { refusal, message: message.into(), source: None, outcome: outcome(refusal), headers: Vec::new() }
+        Self {
+            refusal,
+            message: message.into(),
+            source: None,
+            outcome: outcome(refusal),
+            headers: Vec::new(),
+            param: None,
+            format: None,
+        }
+    }
+
+    /// The field of the request that is at fault.
+    pub(crate) fn of_param(mut self, param: Option<&'static str>) -> Self {
+        self.param = param;
+        self
+    }
+
+    /// In another shape than the called endpoint's.
+    pub(crate) fn in_format(mut self, format: ErrorFormat) -> Self {
+        self.format = Some(format);
+        self
     }
 
     /// The caller went away in the middle of its request.
@@ -102,14 +149,20 @@ impl Problem {
         }
     }
 
-    /// The answer in the words of `dialect`, or in the gateway's own shape; `domain` is the brand's name for machines.
-    pub(crate) fn into_response(self, dialect: Option<Dialect>, id: RequestId, domain: &str) -> Response<Body> {
+    /// The response in the words of `rendering.dialect`, or in the gateway's own shape.
+    pub(crate) fn into_response(self, rendering: Rendering<'_>, id: RequestId) -> Response<Body> {
+        let is_quota = matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded);
+        let status = if is_quota { rendering.quota_status.as_u16() } else { self.refusal.status() };
         let request_id = id.to_string();
-        let problem = ai::Problem { refusal: self.refusal, message: &self.message, request_id: &request_id, domain };
-        let bytes = Bytes::from(ai::error::body(dialect, &problem));
-        let mut response = Response::new(Body::whole(bytes));
-        *response.status_mut() =
-            StatusCode::from_u16(self.refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let problem = ai::Problem::new(self.refusal, &self.message, &request_id);
+        let problem = ai::Problem { status, param: self.param, domain: rendering.domain, ..problem };
+        let (dialect, bytes) = match self.format {
+            None => (rendering.dialect, ai::error::body(rendering.dialect, &problem)),
+            Some(ErrorFormat::Dialect(dialect)) => (Some(dialect), ai::error::body(Some(dialect), &problem)),
+            Some(ErrorFormat::Bedrock) => (None, ai::error::bedrock_body(&problem)),
+        };
+        let mut response = Response::new(Body::whole(Bytes::from(bytes)));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);
         if self.refusal.status() == 401 {
@@ -118,7 +171,10 @@ impl Problem {
         for (name, value) in self.headers {
             headers.insert(name, value);
         }
-        if dialect.is_some() && matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded) {
+        if self.format == Some(ErrorFormat::Bedrock) {
+            headers.insert(X_AMZN_ERRORTYPE, HeaderValue::from_static("ResourceNotFoundException"));
+        }
+        if dialect.is_some() && is_quota {
             // With it LLM clients would wait and ask again, until midnight.
             headers.remove(header::RETRY_AFTER);
         }
@@ -268,7 +324,11 @@ mod tests {
             let refused = Refused::Budget(Exceeded { budget, period, limit, used, asked, by });
             let clock = Clock::manual(access::Day(20_000).start());
             let problem = Problem::of_limit(&refused, &clock);
-            let response = problem.into_response(Some(Dialect::OpenAi), RequestId::NIL);
+            let response = {
+                let dialect = Some(Dialect::OpenAi);
+                let rendering = Rendering { dialect, quota_status: QuotaStatus::default(), domain: "tollgate" };
+                problem.into_response(rendering, RequestId::NIL)
+            };
             [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET]
                 .map(|name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()))
         };

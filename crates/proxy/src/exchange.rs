@@ -326,9 +326,17 @@ impl Exchange {
         };
         let request_id = self.id.to_string();
         let domain = self.snapshot.brand.slug();
-        let (last, seen) = tap.cut(&ai::Problem { refusal, message, request_id: &request_id, domain });
+        let (last, seen) = tap.cut(&ai::Problem { domain, ..ai::Problem::new(refusal, message, &request_id) });
         self.relayed(last.len());
         (last, seen)
+    }
+
+    /// The last bytes of a stream that its upstream has ended, and what was seen of it. A stream that lacks its format's last
+    /// event ends with an error.
+    pub(crate) fn close(&self, tap: Tap) -> (Bytes, Seen) {
+        const MESSAGE: &str = "the provider ended its stream before the last event: the answer is not complete";
+        let request_id = self.id.to_string();
+        tap.close(&ai::Problem::new(Refusal::UpstreamReset, MESSAGE, &request_id))
     }
 
     /// From the first byte on, a request counts.

@@ -20,7 +20,7 @@ use meter::{Charge, Measure, Outcome, Reservation, Standing};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::answer::{self, Problem};
+use crate::answer::{self, Problem, Rendering};
 use crate::body::{Arriving, Body, Upload};
 use crate::connection::At;
 use crate::exchange::Exchange;
@@ -67,7 +67,10 @@ pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<B
         Err(mut problem) => {
             exchange.refuse(&mut problem);
             let outcome = problem.outcome;
-            let mut response = problem.into_response(dialect, id, exchange.snapshot.brand.slug());
+            let snapshot = &exchange.snapshot;
+            let (quota_status, domain) = (snapshot.quota_status, snapshot.brand.slug());
+            let rendering = Rendering { dialect, quota_status, domain };
+            let mut response = problem.into_response(rendering, id);
             if !exchange.has_whole_body().await {
                 at.watch.leave_body_unread();
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -181,10 +184,13 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
     if !media_type.is_some_and(is_audio) {
         exchange.forget_billable();
     }
-    let framing = Framing::of(format, call.streamed, media_type);
-    let shortens = usage_injected && framing == Framing::Events;
+    let framing = match Framing::of(format, call.streamed, media_type) {
+        // An error is a body, whatever its media type says: nothing is added to it.
+        Framing::Events | Framing::Array if !answered.response.status().is_success() => Framing::Json,
+        framing => framing,
+    };
     let streamed = matches!(framing, Framing::Events | Framing::Array);
-    let tap = (!call.free).then(|| Box::new(Tapped { tap: Tap::new(format, framing, shortens), streamed, shortens }));
+    let tap = (!call.free).then(|| Box::new(Tapped { tap: Tap::new(format, framing, usage_injected), streamed }));
     Ok(Served::Theirs { answered, tap, standing })
 }
 
@@ -252,7 +258,7 @@ fn models(
 fn relay(exchange: Box<Exchange>, answered: Answered, tap: Option<Box<Tapped>>, standing: Standing) -> Response<Body> {
     let mut exchange = exchange;
     let (mut parts, incoming) = answered.response.into_parts();
-    if tap.as_ref().is_some_and(|tap| tap.shortens) {
+    if tap.as_ref().is_some_and(|tap| tap.streamed) {
         parts.headers.remove(header::CONTENT_LENGTH);
     }
     tell(&mut parts.headers, &exchange, standing);

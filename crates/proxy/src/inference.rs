@@ -123,7 +123,7 @@ async fn ask(called: &Called<'_>, headers: &HeaderMap, body: &Bytes) -> Result<A
         let content_type = content_type.map(str::to_owned);
         off_worker(move || ai::request::read(&called, content_type.as_deref(), &copy)).await?
     };
-    asked.map_err(|error| Problem::new(Refusal::BadRequest, error.to_string()))
+    asked.map_err(|error| Problem::new(Refusal::BadRequest, error.to_string()).of_param(error.field()))
 }
 
 /// What the body says of how much may be used.

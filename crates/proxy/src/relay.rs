@@ -31,10 +31,9 @@ pub(crate) struct Relay {
 /// How an LLM's answer is read.
 pub(crate) struct Tapped {
     pub(crate) tap: Tap,
-    /// Whether it is a stream, which says of itself that it has ended.
+    /// Whether it is a stream, which says of itself that it has ended. An event may be left out or added, so its length is
+    /// not known.
     pub(crate) streamed: bool,
-    /// Whether bytes may be left out, so that no length can be promised.
-    pub(crate) shortens: bool,
 }
 
 impl Relay {
@@ -68,7 +67,7 @@ impl Relay {
 
     pub(crate) fn size_hint(&self) -> SizeHint {
         match &self.tap {
-            Some(tapped) if tapped.shortens => SizeHint::default(),
+            Some(tapped) if tapped.streamed => SizeHint::default(),
             _ => self.incoming.size_hint(),
         }
     }
@@ -136,7 +135,7 @@ impl Relay {
         let mut outcome = Outcome::Completed;
         let seen = self.tap.take().map(|tapped| {
             let streamed = tapped.streamed;
-            let (rest, seen) = tapped.tap.finish();
+            let (rest, seen) = if streamed { self.exchange.close(tapped.tap) } else { tapped.tap.finish() };
             self.exchange.relayed(rest.len());
             self.last = (!rest.is_empty()).then_some(rest);
             if streamed && !seen.ended {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use access::Refusal;
-use ai::endpoint::Found;
+use ai::endpoint::{Found, Shape, unprefixed, unserved};
 use ai::{Called, Dialect, Endpoint};
 use config::Match;
 use config::snapshot::{Ai, Route, Snapshot};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::answer::Problem;
+use crate::answer::{ErrorFormat, Problem};
 use crate::identify::X_GOOG_API_KEY;
 
 /// Where a request goes.
@@ -36,7 +36,25 @@ pub(crate) fn find(snapshot: &Snapshot, request: &Parts) -> Result<Way, Problem>
         (Found::WrongMethod { .. }, _) if asks_for_websocket(&request.headers) => Err(upgrade_required()),
         (Found::WrongMethod { allow, .. }, _) => Err(wrong_method(allow)),
         (Found::None, Match::WrongMethod { allow }) => Err(wrong_method(&allow.join(", "))),
-        (Found::None, Match::None) => Err(Problem::new(Refusal::RouteNotFound, "no route has this path")),
+        (Found::None, Match::None) => Err(not_found(snapshot, path, &request.headers)),
+    }
+}
+
+/// Neither a route nor an endpoint has this path. Where it belongs to an LLM API, the error is in that API's format.
+fn not_found(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Problem {
+    let ai = snapshot.ai.as_ref();
+    let prefix = ai.map_or("", |ai| ai.prefix.as_str());
+    let found = match below(ai, path) {
+        Some(rest) => unserved(prefix, rest),
+        None if ai.is_some() => unprefixed(prefix, path),
+        None => None,
+    };
+    let Some(found) = found else { return Problem::new(Refusal::RouteNotFound, "no route has this path") };
+    let problem = Problem::new(Refusal::RouteNotFound, found.message);
+    match found.shape {
+        Shape::Of(dialect) => problem.in_format(ErrorFormat::Dialect(dialect)),
+        Shape::Shared => problem.in_format(ErrorFormat::Dialect(dialect_by(headers))),
+        Shape::Bedrock => problem.in_format(ErrorFormat::Bedrock),
     }
 }
 
@@ -48,9 +66,12 @@ pub(crate) fn dialect(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> O
 
 /// Whose path it is, or whose client asks where it is everybody's.
 pub(crate) fn dialect_of(called: &Called<'_>, headers: &HeaderMap) -> Dialect {
-    called.dialect.unwrap_or_else(|| {
-        ai::models::asking(headers.contains_key(&X_GOOG_API_KEY), headers.contains_key("anthropic-version"))
-    })
+    called.dialect.unwrap_or_else(|| dialect_by(headers))
+}
+
+/// Whose client sent these headers.
+fn dialect_by(headers: &HeaderMap) -> Dialect {
+    ai::models::asking(headers.contains_key(&X_GOOG_API_KEY), headers.contains_key("anthropic-version"))
 }
 
 /// Whether a WebSocket is asked for (RFC 6455, 4.1).

@@ -32,7 +32,7 @@ pub(crate) struct Demo {
     /// The keys that this data folder has, in the order of the plans.
     pub(crate) keys: Vec<DemoKey>,
     /// A user whose keys only the data folder of another server has.
-    pub(crate) elsewhere: Option<&'static str>,
+    pub(crate) elsewhere: Option<String>,
 }
 
 /// Creates the demo users that are missing, and reads the keys of the others. Servers that share a store share its demo users:

@@ -164,7 +164,7 @@ mod tests {
         let address = SocketAddr::from(([127, 0, 0, 1], 8080));
         let mock = snapshot.mock.on.then_some(address);
         let keys = vec![DemoKey { email: "a@b.invalid".to_owned(), plan: "pro".to_owned(), key: "KEY".to_owned() }];
-        let demo = &Demo { keys, elsewhere: Some("demo@tollgate.invalid") };
+        let demo = &Demo { keys, elsewhere: Some("demo@tollgate.invalid".to_owned()) };
         let (proxy, control) = (&[address][..], SocketAddr::from(([127, 0, 0, 1], 8787)));
         Greeting { snapshot, proxy, control, mock, demo, setup, serves_api }.text()
     }

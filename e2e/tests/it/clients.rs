@@ -20,13 +20,14 @@ use crate::bodies::{CHAT, Format};
 const AT_ONCE: usize = 3;
 
 /// The models that callers ask for, and what of the mock answers each.
-const MODELS: [(&str, &str); 11] = [
+const MODELS: [(&str, &str); 12] = [
     ("tool", "mock/tool"),
     ("slow", "mock/slow"),
     ("long", "mock/long"),
     ("paced", "mock/tokens-100-2000"),
     ("echo", "mock/echo"),
     ("cut", "mock/cut"),
+    ("unfinished", "mock/unfinished"),
     ("failing", "mock/500"),
     ("overloaded", "mock/529"),
     ("mock", "mock/mock"),

@@ -9,3 +9,4 @@ mod gemini;
 mod lists;
 mod passing;
 mod refused;
+mod unserved;

@@ -364,7 +364,7 @@ async fn bodies_that_together_are_too_many_are_503_and_room_comes_back() {
 }
 
 #[tokio::test]
-async fn wrong_method_and_unknown_path_below_v1_are_answered_plainly() {
+async fn wrong_method_and_unknown_path_below_v1_are_refused() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     let answer = gateway.call(Call::get(CHAT).key(&key)).await.expect(405);
@@ -372,6 +372,9 @@ async fn wrong_method_and_unknown_path_below_v1_are_answered_plainly() {
     let answer =
         gateway.call(Call::json("/v1/fine_tuning/jobs", &json!({"model": "mock"})).key(&key)).await.expect(404);
     let error: Value = answer.json()["error"].clone();
+    assert_eq!((&error["code"], &error["type"]), (&json!("route_not_found"), &json!("invalid_request_error")));
+    // What belongs to no LLM API is refused in the gateway's own format.
+    let error: Value = gateway.call(Call::get("/v1/users").key(&key)).await.expect(404).json()["error"].clone();
     assert_eq!((&error["code"], &error["status"]), (&json!("route_not_found"), &json!(404)));
 }
 

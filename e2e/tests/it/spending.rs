@@ -260,3 +260,24 @@ async fn a_stream_that_has_used_up_what_it_reserved_is_stopped_in_its_formats_ow
         assert!((30..=5_000).contains(&spent), "{path}: {spent} {row}");
     }
 }
+
+/// Of a stream that its upstream ends early the last figures are missing: what was reserved counts, in every format.
+#[tokio::test]
+async fn a_stream_that_ends_early_counts_with_what_was_reserved() {
+    for format in Format::ALL {
+        let gateway = Gateway::start(small("tokens: 100000000")).await;
+        let key = gateway.account("small").await.key;
+        let mut body = format.body("mock/unfinished", true);
+        let field = match format {
+            Format::Chat => "max_completion_tokens",
+            Format::Responses => "max_output_tokens",
+            Format::Messages => "max_tokens",
+        };
+        body[field] = 500.into();
+        let answer = gateway.call(Call::json(format.path(), &body).key(&key)).await.expect(200);
+        assert!(answer.text().contains("upstream_reset"), "{format:?}: {}", answer.text());
+        let row = store::row(gateway.folder(), &answer).await;
+        let spent = store::number(gateway.folder(), TOKENS).await;
+        assert!(spent >= 500, "{format:?}: {spent} {row}");
+    }
+}

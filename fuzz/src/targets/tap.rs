@@ -205,8 +205,7 @@ fn endings(way: Way, answer: &[u8], seen: &Seen) {
 
 /// An answer that is cut ends so that its caller can read it, and knows that it was cut.
 fn broken_off(way: Way, answer: &[u8], random: &mut Random) {
-    const PROBLEM: Problem<'static> =
-        Problem { refusal: Refusal::UpstreamReset, message: "the upstream broke off", request_id: "r", domain: "d" };
+    const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the upstream broke off", "r");
     let (before, _) = answer.split_at(random.below(answer.len() + 1));
     let mut tap = way.tap();
     let mut out = tap.push(Bytes::copy_from_slice(before)).to_vec();

@@ -1,7 +1,11 @@
 use super::*;
 
+/// A stream of which nothing is known.
+const PARTIAL: Partial<'static> =
+    Partial { id: None, model: None, created: 0, tokens: (0, 0), block: None, sequence: 7 };
+
 fn problem(refusal: Refusal) -> Problem<'static> {
-    Problem { refusal, message: "say \"what\" to do", request_id: "0199-aa", domain: "tollgate" }
+    Problem::new(refusal, "say \"what\" to do", "0199-aa")
 }
 
 fn text(bytes: Vec<u8>) -> String {
@@ -50,7 +54,7 @@ fn bodies_have_the_shape_of_their_dialect() {
 #[test]
 fn a_cut_stream_ends_with_the_event_of_its_format() {
     let problem = problem(Refusal::Draining);
-    let events: Vec<_> = Format::ALL.into_iter().map(|format| text(event(format, false, &problem))).collect();
+    let events: Vec<_> = Format::ALL.into_iter().map(|format| text(event(format, false, &problem, &PARTIAL))).collect();
     insta::assert_snapshot!("events", events.join("========\n"));
 }
 
@@ -69,7 +73,7 @@ fn clients_are_told_not_to_repeat_what_cannot_succeed() {
 /// Google's SDKs crash on comments, and its older ones on blank lines.
 #[test]
 fn googles_event_stands_alone_between_events_and_the_bare_error_after_it() {
-    let event = text(event(Format::GenerateContent, false, &problem(Refusal::Draining)));
+    let event = text(event(Format::GenerateContent, false, &problem(Refusal::Draining), &PARTIAL));
     let (data, bare) = event.split_once("\n\n").unwrap();
     assert!(bare.starts_with("{\"error\":{\"code\":503,") && !bare.contains('\n'), "{event}");
     assert_eq!(data, format!("data: {bare}"));
@@ -79,7 +83,7 @@ fn googles_event_stands_alone_between_events_and_the_bare_error_after_it() {
 fn a_cut_inside_an_event_does_not_swallow_the_error() {
     let problem = problem(Refusal::UpstreamReset);
     for format in Format::ALL {
-        let stream = [b"data: {\"par".to_vec(), event(format, true, &problem)].concat();
+        let stream = [b"data: {\"par".to_vec(), event(format, true, &problem, &PARTIAL)].concat();
         let lines: Vec<_> = std::str::from_utf8(&stream).unwrap().split("\n\n").collect();
         assert_eq!(lines[0], "data: {\"par");
         assert!(
@@ -87,4 +91,47 @@ fn a_cut_inside_an_event_does_not_swallow_the_error() {
             "{format:?}"
         );
     }
+}
+
+/// What the configuration may choose for a quota that is used up, in each dialect's own words.
+#[test]
+fn a_chosen_status_has_its_words_in_every_dialect() {
+    let mut table = String::new();
+    for status in [429, 402, 403] {
+        let problem = Problem { status, ..problem(Refusal::QuotaExceeded) };
+        for dialect in [Some(Dialect::OpenAi), Some(Dialect::Anthropic), Some(Dialect::Google), None] {
+            table.push_str(&format!("{status} {}\n", text(body(dialect, &problem))));
+        }
+        assert_eq!(headers(Some(Dialect::OpenAi), Refusal::QuotaExceeded), [("x-should-retry", "false")]);
+    }
+    insta::assert_snapshot!("chosen_status", table);
+}
+
+#[test]
+fn a_rejected_key_is_named_in_openais_words_and_in_no_other_dialect() {
+    let said = |dialect, refusal| {
+        let body: Value = serde_json::from_slice(&body(Some(dialect), &problem(refusal))).unwrap();
+        body["error"]["message"].as_str().unwrap().to_owned()
+    };
+    for refusal in Refusal::ALL.iter().copied().filter(|refusal| refusal.status() == 401) {
+        let has_words = said(Dialect::OpenAi, refusal) == "Incorrect API key provided: say \"what\" to do";
+        assert_eq!(has_words, refusal != Refusal::Unauthorized, "{}", refusal.code());
+        for dialect in [Dialect::Anthropic, Dialect::Google] {
+            assert_eq!(said(dialect, refusal), "say \"what\" to do", "{}", refusal.code());
+        }
+    }
+    assert_eq!(said(Dialect::OpenAi, Refusal::Forbidden), "say \"what\" to do");
+}
+
+#[test]
+fn the_field_at_fault_is_openais_param() {
+    let problem = Problem { param: Some("background"), ..problem(Refusal::BadRequest) };
+    let body: Value = serde_json::from_slice(&body(Some(Dialect::OpenAi), &problem)).unwrap();
+    assert_eq!(body["error"]["param"], "background");
+}
+
+#[test]
+fn bedrocks_clients_find_the_message_at_the_top() {
+    let body: Value = serde_json::from_slice(&bedrock_body(&problem(Refusal::RouteNotFound))).unwrap();
+    assert_eq!(body, json!({"message": "say \"what\" to do", "code": "route_not_found", "request_id": "0199-aa"}));
 }

@@ -15,6 +15,7 @@ const STREAM_FORMAT: &str = "stream_format";
 const STREAM_OPTIONS: &str = "stream_options";
 const INCLUDE_USAGE: &str = "include_usage";
 const INPUT: &str = "input";
+const BACKGROUND: &str = "background";
 
 /// What OpenAI takes where nobody names a model (its API reference, read 2026-11-20).
 const MODERATIONS_MODEL: &str = "omni-moderation-latest";
@@ -57,12 +58,28 @@ pub fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8]) -> Res
             let [model] = fields(text, 0, [MODEL])?;
             (Asked::default(), model)
         }
+        Some(Format::Responses) => {
+            let [model, stream, background] = fields(text, 0, [MODEL, STREAM, BACKGROUND])?;
+            in_foreground(text, background)?;
+            (Asked { stream: flag(text, STREAM, stream.as_ref())?, ..Asked::default() }, model)
+        }
         _ => {
             let [model, stream] = fields(text, 0, [MODEL, STREAM])?;
             (Asked { stream: flag(text, STREAM, stream.as_ref())?, ..Asked::default() }, model)
         }
     };
     named(called, text, asked, places)
+}
+
+/// Refuses a response in the background: the client would fetch it later, and stored responses are not served.
+fn in_foreground(text: &str, background: Option<Range<usize>>) -> Result<(), RequestError> {
+    let reason = "stored responses are not served here, so it could not be fetched. Leave `background` out";
+    match background {
+        Some(at) if flag(text, BACKGROUND, Some(&at))? => {
+            Err(RequestError::Unsupported { field: BACKGROUND, reason, offset: at.start })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// With the model of the path, of the body, or the one that is meant where none is named.

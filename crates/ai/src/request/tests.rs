@@ -51,6 +51,28 @@ fn check_model(body: &str, model: &str, rewritten: &str) {
     assert_eq!((std::str::from_utf8(&out.body).unwrap(), out.usage_injected), (rewritten, false));
 }
 
+/// What is answered in the background is fetched later, and stored responses are not served.
+#[test]
+fn responses_in_the_background_are_refused() {
+    let read =
+        |path: &str, body: &str| super::read(&Called::at(path).unwrap(), Some("application/json"), body.as_bytes());
+    for path in ["/v1/responses", "/openai/v1/responses"] {
+        let error = read(path, r#"{"model":"m","background": true,"input":"x"}"#).unwrap_err();
+        assert_eq!(
+            (error.field(), matches!(error, RequestError::Unsupported { offset: 27, .. })),
+            (Some("background"), true)
+        );
+        assert!(error.to_string().contains("stored responses are not served"), "{error}");
+        for body in [r#"{"model":"m","background":false}"#, r#"{"model":"m","background":null}"#] {
+            assert!(read(path, body).is_ok(), "{body}");
+        }
+        assert_eq!(read(path, r#"{"model":"m","background":"yes"}"#).unwrap_err().field(), Some("background"));
+        let twice = read(path, r#"{"model":"m","background":false,"b\u0061ckground":true}"#).unwrap_err();
+        assert!(matches!(twice, RequestError::Duplicate { field: "background", .. }), "{twice}");
+    }
+    assert!(read("/v1/chat/completions", r#"{"model":"m","background":true}"#).is_ok());
+}
+
 #[test]
 fn usage_is_asked_for_and_every_other_byte_stays() {
     check_usage(

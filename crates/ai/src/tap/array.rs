@@ -77,9 +77,19 @@ impl Array {
         self.last(&error::body(Some(Dialect::Google), problem))
     }
 
+    /// The upstream has ended the array: what is held, or the error where the array lacks its end.
+    pub(super) fn close(self, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
+        reading.end(None);
+        if reading.is_told() {
+            self.hold.finish(false)
+        } else {
+            self.last(&error::body(Some(Dialect::Google), problem))
+        }
+    }
+
     /// The same, with the end of an answer that is too long as its last element.
     pub(super) fn stop(self, reading: &Reading) -> Bytes {
-        self.last(stop::element(&reading.stop()).to_string().as_bytes())
+        self.last(stop::element(&reading.partial()).to_string().as_bytes())
     }
 
     fn last(self, element: &[u8]) -> Bytes {

@@ -215,7 +215,7 @@ proptest! {
         let cut = at.index(stream.len());
         let passed: Vec<u8> =
             stream.as_bytes()[..cut].chunks(3).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
-        let problem = Problem { refusal: access::Refusal::Draining, message: "m", request_id: "r", domain: "d" };
+        let problem = Problem::new(access::Refusal::Draining, "m", "r");
         let (last, _) = tap.cut(&problem);
         let value: serde_json::Value = serde_json::from_slice(&[&passed[..], &last].concat()).unwrap();
         prop_assert!(value.is_array());

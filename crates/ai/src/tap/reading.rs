@@ -12,17 +12,21 @@ use meter::{Source, Usage};
 
 use super::{Framing, Seen};
 use crate::format::Format;
+use crate::partial::Partial;
 use crate::price::{Terms, Tier};
 use crate::scan::Scanner;
 use crate::short::Short;
-use crate::stop::Stop;
 use crate::usage::{all_are_zero, all_figures_are_counts, chat, google, media, messages, responses};
-use paths::{ACTION, BLOCK, DELTA_USAGE, DURATION, FINISH, ID, ITEMS, MODEL, SEARCHES, TIER, TOOLS, TYPE, USAGE};
+use paths::{
+    ACTION, BLOCK, CREATED, DELTA_USAGE, DURATION, ERROR, FINISH, ID, ITEMS, MODEL, SEARCHES, TIER, TOOLS, TYPE, USAGE,
+};
 
 /// Longest model name or id that is kept; of a longer one its start.
 const NAME_BYTES_MAX: usize = 200;
 /// The data of the event that ends a chat stream.
 const DONE: &[u8] = b"[DONE]";
+/// The name, or type, of the event in which a provider reports an error.
+const ERROR_EVENT: &[u8] = b"error";
 
 /// How the names of events begin in which OpenAI's own tools say that they run: they are sold beside the tokens, or make
 /// tokens of another model. What a tool of the caller or an MCP server does is not.
@@ -38,6 +42,7 @@ const SEARCHES_WEB: [&[u8]; 4] = [b"search", b"open_page", b"find", b"find_in_pa
 
 static QUOTED_TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
 static QUOTED_USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
+static QUOTED_ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 static QUOTED_FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
 /// With it begins each escape that can stand for an ASCII letter.
 static ESCAPED_LETTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u00"));
@@ -61,6 +66,12 @@ pub(super) struct Reading {
     raw: raw::Usages,
     texts: texts::Texts,
     news: u32,
+    /// Events so far, those that are dropped included.
+    events: u64,
+    /// When the response was created, in Unix seconds.
+    created: u64,
+    /// Whether the provider reported an error in an event of its own.
+    has_failed: bool,
     seen: Seen,
 }
 
@@ -79,6 +90,9 @@ impl Reading {
             raw: raw::Usages::default(),
             texts: texts::Texts::default(),
             news: 0,
+            events: 0,
+            created: 0,
+            has_failed: false,
             seen: Seen::default(),
         }
     }
@@ -148,11 +162,18 @@ impl Reading {
 
     /// An event of this name is over.
     pub(super) fn note_event(&mut self, name: Option<&[u8]>) {
+        self.events = self.events.saturating_add(1);
+        self.has_failed |= name == Some(ERROR_EVENT);
         self.news = self.news.wrapping_add(u32::from(self.texts.add(self.format, name)));
     }
 
     pub(super) const fn news(&self) -> u32 {
         self.news
+    }
+
+    /// Whether the client knows how the stream ended: by its format's last event, or by an error of the provider's.
+    pub(super) const fn is_told(&self) -> bool {
+        self.seen.ended || self.has_failed
     }
 
     /// Whether all that is to come is the end.
@@ -171,13 +192,19 @@ impl Reading {
         (usage, self.terms.unwrap_or_default())
     }
 
-    /// What ends the answer before it ends itself.
-    pub(super) fn stop(&self) -> Stop<'_> {
+    /// What is known of the stream, where Tollgate ends it.
+    pub(super) fn partial(&self) -> Partial<'_> {
         let (usage, _) = self.used();
         let output = usage.output.unwrap_or(0).saturating_add(usage.reasoning.unwrap_or(0));
         let input = usage.total().saturating_sub(output);
-        let (id, model) = (self.seen.id.as_deref(), self.seen.model.as_deref());
-        Stop { id, model, tokens: (input, output), block: self.texts.open_block() }
+        Partial {
+            id: self.seen.id.as_deref(),
+            model: self.seen.model.as_deref(),
+            created: self.created,
+            tokens: (input, output),
+            block: self.texts.open_block(),
+            sequence: self.events,
+        }
     }
 
     /// An event of this name, or kind, came.
@@ -225,6 +252,7 @@ impl Reading {
             && data != DONE
             && !leads_to(&QUOTED_USAGE, b'{', data)
             && !leads_to(&QUOTED_FINISH, b'"', data)
+            && !values(&QUOTED_ERROR, data).any(is_error)
             && !values(&QUOTED_TIER, data).any(|value| self.is_news(value))
             && ESCAPED_LETTER.find(data).is_none()
     }
@@ -242,6 +270,7 @@ impl Reading {
                 *text = self.scanner.picked(path).and_then(string);
             }
         }
+        self.read_state();
         let is_terminal = {
             let kind = self.scanner.picked(TYPE).and_then(unquoted).or(name);
             self.unpriced |= self.format == Format::Responses && kind.is_some_and(is_tool);
@@ -271,6 +300,19 @@ impl Reading {
                 false
             }
         }
+    }
+
+    /// When the response was created, and whether it has failed.
+    fn read_state(&mut self) {
+        if self.framing != Framing::Events {
+            return;
+        }
+        let has_created = self.has_choices() || self.format == Format::Responses;
+        if let Some(json) = self.scanner.picked(CREATED).filter(|_| has_created) {
+            self.created = serde_json::from_slice(json).unwrap_or(self.created);
+        }
+        let is_named = !self.has_choices() && self.scanner.picked(TYPE).and_then(unquoted) == Some(ERROR_EVENT);
+        self.has_failed |= is_named || self.scanner.picked(ERROR).is_some_and(is_error);
     }
 
     /// Whether an object tells it, whatever it tells.
@@ -365,6 +407,11 @@ fn is_terminal(format: Format, kind: &[u8]) -> bool {
         | Format::GenerateContent
         | Format::EmbedContent => false,
     }
+}
+
+/// Whether this is the value of an error: an object, or the words of one. Elsewhere it is null.
+fn is_error(json: &[u8]) -> bool {
+    matches!(json.first(), Some(b'{' | b'"'))
 }
 
 /// Whether `key` stands before a value that begins with `first`.

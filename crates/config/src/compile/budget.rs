@@ -6,7 +6,7 @@ use access::{Budget, Measure, Per};
 use crate::error::{At, Code, Problem};
 use crate::grammar;
 use crate::section::Section;
-use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets, Unbounded};
+use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 
 const MEASURE: &str = "one of `money`, `credits` and `tokens`";
 
@@ -27,6 +27,11 @@ pub(super) fn budgets(root: &Section<'_>) -> Budgets {
         }
     }
     budgets
+}
+
+pub(super) fn quota_status(root: &Section<'_>) -> QuotaStatus {
+    let words = QuotaStatus::ALL.map(|status| (status.as_str(), status));
+    root.word("quota_status", &words).unwrap_or(QuotaStatus::TooManyRequests)
 }
 
 /// What holds each user of a plan.

@@ -112,6 +112,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("budgets.limits[2].tokens", "9", "9"),
     ("budgets.unbounded", "window", "window"),
     ("budgets.clamp", "true", "true"),
+    ("quota_status", "402", "402"),
     ("upstreams[1].name", "third", "third"),
     ("upstreams[0].backends[0].url", "https://h/x", "https://h/x"),
     ("upstreams[0].backends[0].weight", "1", "1"),

@@ -46,6 +46,17 @@ pub enum Unbounded {
     Window,
 }
 
+/// `quota_status`: clients differ in which status they retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuotaStatus {
+    /// 429, the default.
+    TooManyRequests,
+    /// 402.
+    PaymentRequired,
+    /// 403.
+    Forbidden,
+}
+
 impl Budgets {
     /// What holds `caller`.
     pub fn of(&self, caller: Caller) -> impl Iterator<Item = (BudgetId, u64)> {
@@ -83,6 +94,31 @@ impl Unbounded {
         match self {
             Self::Refuse => "refuse",
             Self::Window => "window",
+        }
+    }
+}
+
+impl QuotaStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::TooManyRequests, Self::PaymentRequired, Self::Forbidden];
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn as_u16(self) -> u16 {
+        match self {
+            Self::TooManyRequests => 429,
+            Self::PaymentRequired => 402,
+            Self::Forbidden => 403,
+        }
+    }
+
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooManyRequests => "429",
+            Self::PaymentRequired => "402",
+            Self::Forbidden => "403",
         }
     }
 }

@@ -11,6 +11,11 @@ pub(super) fn whole(answer: &Answer) -> Json {
     response(answer, "completed", &[item(answer, "completed", &answer.content.text().whole())])
 }
 
+/// The response of a stream that fails.
+pub(crate) fn failed(answer: &Answer, error: &Json) -> Json {
+    of(answer, "failed", &[], Some(error))
+}
+
 /// From `response.created` to the announcement of the item (and of its one part, with text).
 pub(super) fn opening(answer: &Answer) -> Vec<Bytes> {
     let mut events = Numbered::from(0);
@@ -117,15 +122,19 @@ impl Numbered {
 }
 
 fn response(answer: &Answer, status: &str, output: &[Json]) -> Json {
+    of(answer, status, output, None)
+}
+
+fn of(answer: &Answer, status: &str, output: &[Json], error: Option<&Json>) -> Json {
     let usage = usage(answer).filter(|_| status == "completed");
     object! {
         "id": id("resp_", answer), "object": "response", "created_at": CREATED, "status": status, "background": false,
-        "error": NULL, "incomplete_details": NULL, "instructions": NULL, "max_output_tokens": NULL, "model": answer.model,
+        "error": error, "incomplete_details": NULL, "instructions": NULL, "max_output_tokens": NULL, "model": answer.model,
         "output": output, "parallel_tool_calls": true, "previous_response_id": NULL,
         "reasoning": object! { "effort": "low", "summary": NULL }, "service_tier": "default", "store": false,
         "temperature": 1.0, "text": object! { "format": object! { "type": "text" } }, "tool_choice": "auto",
         "tools": [NULL; 0], "top_p": 1.0, "truncation": "disabled", "usage": usage, "user": NULL,
-        "metadata": object! {}
+        "metadata": object! {}, "access_programs": NULL
     }
 }
 

@@ -125,8 +125,9 @@ async fn no_usage_says_nothing_of_tokens() {
 #[tokio::test]
 async fn tool_calls_the_first_tool_and_then_answers() {
     let mock = start(quick()).await;
-    let chat = r#","tools":[{"type":"function","function":{"name":"look_up"}}]"#;
-    let flat = r#","tools":[{"type":"function","name":"look_up","input_schema":{}}]"#;
+    let schema = r#"{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}"#;
+    let chat = &format!(r#","tools":[{{"type":"function","function":{{"name":"look_up","parameters":{schema}}}}}]"#);
+    let flat = &format!(r#","tools":[{{"type":"function","name":"look_up","input_schema":{schema}}}]"#);
     let arguments = r#"{"city": "Jakarta"}"#;
 
     let answer = mock.post(CHAT, &ask("tool", chat)).await.json();

@@ -101,6 +101,7 @@ async fn streams_end_too_early() {
         assert!(check("mock").await.contains(last));
         let unfinished = check("unfinished").await;
         assert!(!unfinished.contains(last) && unfinished.ends_with("\n\n"), "{path}");
+        assert!(!unfinished.contains("\"finish_reason\":\"stop\""), "{path}");
         let open = check("open-event").await;
         assert!(open.contains(last) && !open.ends_with('\n'), "{path}");
     }

@@ -97,7 +97,9 @@ async fn without_sse_a_stream_is_one_array() {
 #[tokio::test]
 async fn tools_are_called_in_one_part() {
     let mock = start(quick()).await;
-    let tools = ask_google(r#","tools":[{"functionDeclarations":[{"name":"look_up"}]}]"#);
+    let tools = ask_google(
+        r#","tools":[{"functionDeclarations":[{"name":"look_up","parameters":{"type":"OBJECT","properties":{"city":{"type":"STRING"}},"required":["city"]}}]}]"#,
+    );
     for verb in ["generateContent", "streamGenerateContent?alt=sse"] {
         let reply = mock.post(&path("tool", verb), &tools).await;
         let first = if verb.contains("sse") { reply.events().swap_remove(0) } else { reply.json() };

@@ -12,6 +12,9 @@ mod gemini;
 mod golden;
 mod judged;
 mod media;
+#[path = "../../../ai/tests/it/published.rs"]
+mod published;
+mod schemas;
 mod seen;
 mod tricks;
 mod wire;

@@ -77,7 +77,9 @@ fn agrees(line: &Value, told: &[Value]) -> Result<(), String> {
     let expected = line["requests"].as_u64();
     let right = match line["case"].as_str() {
         Some("ok" | "tool") => all(&|outcome| outcome == "200 completed"),
-        Some("stream") if line["name"] == "cut upstream" => all(&|outcome| outcome == "200 upstream_cut"),
+        Some("stream") if line["name"] == "cut upstream" || line["name"] == "ended early upstream" => {
+            all(&|outcome| outcome == "200 upstream_cut")
+        }
         Some("stream") => all(&|outcome| outcome == "200 completed"),
         Some("error") if line["name"] == "rate limit" => outcomes == ["200 completed", "429 completed"],
         Some("error") => all(&|outcome| !outcome.starts_with("200")),

@@ -15,8 +15,8 @@ What the official clients do before Tollgate, unchanged: each cell is the result
 binary: COUNTS. `make clients` runs them and writes this page; `make test` runs them
 and fails when the page says otherwise.
 
-*ok*: the whole answer, as the client's own types. *stream*: to its end; cut upstream, it is an error and not a short
-answer. *tool*: a tool is called and, where the call allows it, answered. *error*: an unknown key, a spent quota, an unknown
+*ok*: the whole answer, as the client's own types. *stream*: to its end; cut upstream, or closed by the upstream before its
+format's last event, it is an error and not a short answer. *tool*: a tool is called and, where the call allows it, answered. *error*: an unknown key, a spent quota, an unknown
 model, an upstream's 500 and 529 are the client's own classes with our message, code and request id, and what cannot succeed
 is not repeated. *cancel*: the caller leaves, before the answer and within it; the gateway notices, stops the upstream and
 settles. *retry*: the client repeats a 429 and a 503 by itself, and succeeds. *timeout*: the client's own runs out first.
@@ -28,6 +28,64 @@ Where each client points as its users configure it, what its key is sent in, and
 
 | client | version | base URL | credential | path |
 |---|---|---|---|---|
+";
+/// What no scenario of these clients shows: measured or read once, by hand.
+const TAIL: &str = "
+## Truncated streams
+
+A stream is complete when its format's last event was received: `[DONE]` or a `finish_reason` (chat), `response.completed`,
+`response.incomplete` or `response.failed` (Responses), `message_stop` (Messages), a `finishReason` (Gemini). Where the
+upstream closes the connection in good order before that, Tollgate adds the format's error event with the code `upstream_reset`, and the request is
+logged as `upstream_cut`. Where the provider sent an error event of its own, nothing is added. Speech that is streamed as bytes
+has no last event: there, only a cut connection is an error.
+
+On Responses the event `error` has its fields both at the top level, as OpenAI's schema has them, and within `error`: the OpenAI
+SDK for Python raises only at the latter. `response.failed` follows, for Codex.
+
+## Exhausted quotas
+
+`quota_status` chooses the status of the response to a client whose quota or budget is exhausted. The body is in the format of
+the path: `insufficient_quota` (OpenAI); `rate_limit_error`, `billing_error` or `permission_error` (Anthropic, for 429, 402 and
+403); `RESOURCE_EXHAUSTED`, `FAILED_PRECONDITION` or `PERMISSION_DENIED` (Google). It comes with `x-should-retry: false`, and on LLM
+paths without `Retry-After`.
+
+How many requests a client sends for one call, measured with these bodies and headers:
+
+| client | 429 | 402 | 403 |
+|---|--:|--:|--:|
+| OpenAI and Anthropic SDKs | 1 | 1 | 1 |
+| Google SDKs | 1 | 1 | 1 |
+| Claude Code 2.1.197 | 1 | 1 | 1 |
+| Codex 0.169 | 1 (1) | 6 | 6 |
+| AI SDK 6.0.326 (OpenAI, Anthropic, Google) | 3 | 1 | 1 |
+| LiteLLM 1.106.2 (OpenAI, Anthropic) | 1 | 1 | 1 |
+| LangChain OpenAI 1.7.3 | 1 | 1 | 1 |
+| LangChain Google 4.4.1 | 6, in 35 s | 1 | 1 |
+| aider | 8, in 60 s | not measured (2) | not measured (2) |
+| opencode | 9, in 71 s | not measured | not measured |
+| gemini-cli | 4 | not measured | not measured |
+
+(1) Codex replaces the message by its own: \"Quota exceeded. Check your plan and billing details.\" (2) aider repeats what
+LiteLLM reports as an `APIError`, which is what 402 and 403 in OpenAI's format become.
+
+With the default, 429, the official SDKs, Claude Code and Codex stop after one request. Choose 402 where clients are built on the
+AI SDK or LangChain Google and none of them is Codex. Measured on loopback, 2026-11-20 (SDKs, Claude Code, Codex) and 2026-11-21 (the
+others). The figures of aider, opencode and gemini-cli are those of an outside audit.
+
+## Rejected keys
+
+In OpenAI's format the message of a rejected key begins with `Incorrect API key provided`. LiteLLM looks for these words: with
+them it raises an `AuthenticationError`, without them a `BadRequestError` (1.106.2, measured 2026-11-21).
+
+## Paths that are not served
+
+Requests to other parts of the providers' APIs (files, batches, reranking, realtime, conversations, assistants, vector stores,
+videos, stored responses, Vertex AI, Amazon Bedrock) are 404 `route_not_found` in the format of their path. Where the path would be an
+endpoint under another base URL (`/chat/completions`, `/v1/v1/messages`, `/v1/chat/completions/`), the message names that endpoint. A
+model named `PROVIDER/MODEL` may stand in a path with its slash as it is: `/openai/deployments/PROVIDER/MODEL/chat/completions`,
+`/v1beta/PROVIDER/MODEL:generateContent`.
+
+`background: true` on Responses is 400, with `param: background`: stored responses are not served, so it could not be fetched.
 ";
 /// Where a client may put its key, and how.
 const CREDENTIALS: [(&str, &str); 4] = [
@@ -88,7 +146,7 @@ fn render(lines: &[Vec<Value>], sent: &[Head]) -> String {
             let _ = writeln!(page, "{}. {note}", at + 1);
         }
     }
-    page
+    page + TAIL
 }
 
 /// What the probe was sent by the client of a line.

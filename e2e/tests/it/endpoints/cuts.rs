@@ -73,6 +73,62 @@ async fn cut_stream_of_images_ends_with_an_error_and_no_half_of_a_picture() {
     check_cut(&ask, answer, &gateway).await;
 }
 
+/// Clients take the end of the bytes for a good end, so the error must be said.
+#[tokio::test]
+async fn stream_that_its_upstream_ends_early_ends_with_its_formats_error() {
+    let line = Rc::new(Line::new().await);
+    let key = line.gateway.key().await;
+    let checked = each(STREAMS.map(Ask::named), |ask| {
+        let (line, key) = (Rc::clone(&line), key.clone());
+        Box::pin(async move { check_cut(&ask, line.send(&ask, "unfinished", &key).await, &line.gateway).await })
+    });
+    checked.await;
+    for (path, body) in [
+        ("/v1/chat/completions", json!({"model": "up/unfinished", "messages": [], "stream": true})),
+        ("/v1/completions", json!({"model": "up/unfinished", "prompt": "hi", "stream": true})),
+    ] {
+        let answer = line.gateway.call(Call::json(path, &body).key(&key)).await;
+        check_cut(&Ask::named("completions"), answer, &line.gateway).await;
+    }
+    let body = json!({"model": "up/unfinished", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "stream": true});
+    let answer = line.gateway.call(Call::json("/v1/messages", &body).key(&key)).await.expect(200);
+    let events = answer.events();
+    let error = events.last().unwrap();
+    assert_eq!((error.name.as_deref(), &error.json()["error"]["code"]), (Some("error"), &json!("upstream_reset")));
+}
+
+/// An SSE stream may come with a length: the error is longer.
+#[tokio::test]
+async fn error_of_a_stream_with_a_length_is_whole() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        turn.answer(
+            "200 OK\r\ncontent-type: text/event-stream",
+            b"data: {\"choices\":[{\"index\":0,\"delta\":{}}]}\n\n",
+        )
+        .await;
+        Some(turn)
+    })
+    .await;
+    let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;
+    let body = json!({"model": "up/m", "messages": [], "stream": true});
+    let answer = gateway.call(Call::json("/v1/chat/completions", &body).key(&gateway.key().await)).await.expect(200);
+    assert_eq!(answer.header("content-length"), None);
+    assert!(answer.whole);
+    assert_eq!(answer.events().last().unwrap().json()["error"]["code"], "upstream_reset", "{}", answer.text());
+}
+
+#[tokio::test]
+async fn providers_own_error_event_ends_a_stream_alone() {
+    let line = Line::new().await;
+    let key = line.gateway.key().await;
+    for name in ["responses-events", "gemini-events", "speech-events"] {
+        let ask = Ask::named(name);
+        let answer = line.send(&ask, "error-event", &key).await.expect(200);
+        assert!(!answer.text().contains("upstream_reset"), "{name}: {}", answer.text());
+    }
+}
+
 /// Google's Node SDK takes an event with an error for a good end, and raises at a bare one.
 #[tokio::test]
 async fn googles_events_end_with_a_bare_error_too() {

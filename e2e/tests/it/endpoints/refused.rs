@@ -51,6 +51,31 @@ async fn unknown_model_is_404_everywhere() {
     assert_eq!((mock.requests("nobodys").await, gateway.used(&key).await), (0, 0));
 }
 
+/// `quota_status`: what clients take as final differs.
+#[tokio::test]
+async fn a_chosen_status_of_a_used_up_quota_is_said_in_each_dialect() {
+    for (status, words) in [
+        (402, ["insufficient_quota", "billing_error", "FAILED_PRECONDITION"]),
+        (403, ["insufficient_quota", "permission_error", "PERMISSION_DENIED"]),
+    ] {
+        let setup = Setup::mocked()
+            .plans("{name: nothing, credits_per_day: 0}, {name: little, budgets: [{tokens: 1, per: day}]}")
+            .section("quota_status", &status.to_string());
+        let gateway = Gateway::start(setup).await;
+        let (key, little) = (gateway.account("nothing").await.key, gateway.account("little").await.key);
+        for ask in ALL.iter().filter(|ask| !ask.free) {
+            let answer = gateway.call(ask.with_key("mock", &key)).await;
+            ask.dialect.check(&answer, (status, "quota_exceeded", word(ask.dialect, words)));
+            assert_eq!((answer.header("x-should-retry"), answer.header("retry-after")), (Some("false"), None));
+        }
+        let ask = Ask::named("chat");
+        let answer = gateway.call(ask.with_key("mock", &little)).await;
+        ask.dialect.check(&answer, (status, "budget_exceeded", word(ask.dialect, words)));
+        // Other refusals keep their status.
+        gateway.call(ask.call("mock")).await.expect(401);
+    }
+}
+
 #[tokio::test]
 async fn used_up_quota_is_429_everywhere_but_where_it_is_free() {
     let gateway = Gateway::start(Setup::mocked().plans("{name: nothing, credits_per_day: 0}")).await;

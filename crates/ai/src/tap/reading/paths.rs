@@ -19,6 +19,8 @@ pub(super) const DURATION: u8 = 5;
 pub(super) const TOOLS: u8 = 5;
 pub(super) const SEARCHES: u8 = 6;
 pub(super) const ACTION: u8 = 6;
+pub(super) const CREATED: u8 = 6;
+pub(super) const ERROR: u8 = 7;
 
 /// It is not said.
 const NOWHERE: Path = &[];
@@ -30,7 +32,16 @@ const MESSAGES_BODY: &[Path] = &[&["usage"], &["model"], &["id"]];
 const MODERATIONS_BODY: &[Path] = &[NOWHERE, &["model"], &["id"], NOWHERE, NOWHERE, &["results", ANY, ""]];
 const IMAGES_BODY: &[Path] = &[&["usage"], NOWHERE, NOWHERE, NOWHERE, NOWHERE, &["data", ANY, ""]];
 const TRANSCRIPTION_BODY: &[Path] = &[&["usage"], NOWHERE, NOWHERE, NOWHERE, NOWHERE, &["duration"]];
-const CHUNK: &[Path] = &[&["usage"], &["model"], &["id"], &["service_tier"], &["choices", ANY, "finish_reason"]];
+const CHUNK: &[Path] = &[
+    &["usage"],
+    &["model"],
+    &["id"],
+    &["service_tier"],
+    &["choices", ANY, "finish_reason"],
+    NOWHERE,
+    &["created"],
+    &["error"],
+];
 const RESPONSES_EVENT: &[Path] = &[
     &["response", "usage"],
     &["response", "model"],
@@ -38,6 +49,7 @@ const RESPONSES_EVENT: &[Path] = &[
     &["response", "service_tier"],
     &["type"],
     &["response", "tool_usage"],
+    &["response", "created_at"],
 ];
 const MESSAGES_EVENT: &[Path] =
     &[&["message", "usage"], &["message", "model"], &["message", "id"], &["usage"], &["type"]];
@@ -52,6 +64,7 @@ const GOOGLE: &[Path] = &[
     &["candidates", ANY, "finishReason"],
     &["promptFeedback", "blockReason"],
     &["candidates", ANY, "groundingMetadata", "webSearchQueries"],
+    &["error"],
 ];
 
 /// Those of an answer.

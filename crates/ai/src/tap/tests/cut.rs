@@ -3,12 +3,7 @@ use access::Refusal;
 use super::*;
 use crate::format::Dialect;
 
-const PROBLEM: Problem<'static> = Problem {
-    refusal: Refusal::UpstreamReset,
-    message: "the provider broke off",
-    request_id: "0199-aa",
-    domain: "tollgate",
-};
+const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the provider broke off", "0199-aa");
 
 /// What goes on of `stream`, and what the cut adds.
 fn cut(format: Format, framing: Framing, stream: &[u8]) -> (String, String, Seen) {
@@ -94,4 +89,114 @@ fn what_was_told_before_a_cut_is_seen() {
     let stream = include_bytes!("../../../tests/fixtures/generate.sse");
     let (_, _, seen) = cut(Format::GenerateContent, Framing::Events, &stream[..stream.len() - 30]);
     assert_eq!((seen.usage.and_then(|usage| usage.output), seen.ended), (Some(9), false));
+}
+
+/// What goes on of `stream` in pieces of `size`, and what its end adds.
+fn closed(format: Format, framing: Framing, stream: &[u8], size: usize) -> (Vec<u8>, Vec<u8>, Seen) {
+    let mut tap = Tap::new(format, framing, false);
+    let passed = stream.chunks(size).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
+    let (last, seen) = tap.close(&PROBLEM);
+    (passed, last.to_vec(), seen)
+}
+
+#[test]
+fn a_stream_that_ends_before_its_last_event_ends_with_its_formats_error_at_every_byte() {
+    let arrays = [(
+        Format::GenerateContent,
+        Framing::Array,
+        include_bytes!("../../../tests/fixtures/generate-array.json").to_vec(),
+    )];
+    let events = streams().map(|(format, stream)| (format, Framing::Events, stream));
+    for (format, framing, stream) in events.chain(arrays) {
+        let mut errors = 0;
+        for at in 0..=stream.len() {
+            let (passed, last, seen) = closed(format, framing, &stream[..at], 7);
+            let (whole, finished) = tapped(Tap::new(format, framing, false), [&stream[..at]]);
+            if finished.ended {
+                assert_eq!([&passed[..], &last].concat(), whole, "{format:?} at {at}");
+                assert_eq!(seen, finished, "{format:?} at {at}");
+            } else {
+                errors += 1;
+                assert!(stream.starts_with(&passed), "{format:?} at {at}");
+                let mut tap = Tap::new(format, framing, false);
+                let before = tap.push(Bytes::copy_from_slice(&stream[..at]));
+                let (cut, cut_seen) = tap.cut(&PROBLEM);
+                assert_eq!((&passed[..], &last[..]), (&before[..], &cut[..]), "{format:?} at {at}");
+                assert_eq!(seen, cut_seen, "{format:?} at {at}");
+                assert!(String::from_utf8_lossy(&last).contains(PROBLEM.message), "{format:?} at {at}");
+            }
+        }
+        assert!(errors > stream.len() / 3, "{format:?}");
+        let (_, last, seen) = closed(format, framing, &stream, 7);
+        assert_eq!(last.is_empty(), seen.ended, "{format:?}: a whole stream has nothing added");
+    }
+}
+
+#[test]
+fn nothing_is_added_where_the_provider_reported_an_error_itself() {
+    const CHAT: &str =
+        "data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"\\\"error\\\"\"}}]}\n\n";
+    for (format, before, error) in [
+        (Format::Chat, CHAT, "data: {\"error\":{\"message\":\"m\"}}\n\n"),
+        (Format::Chat, CHAT, "data: {\"error\": \"m\"}\n\n"),
+        (Format::Chat, "", "data: {\"error\":{\"message\":\"m\"}}"),
+        (Format::Completions, "", "data: {\"error\":{\"message\":\"m\"}}\n\n"),
+        (Format::Responses, "", "event: error\ndata: {\"type\":\"error\",\"message\":\"m\"}\n\n"),
+        (Format::Responses, "", "data: {\"type\":\"error\",\"message\":\"m\"}\n\n"),
+        (Format::Messages, "", "event: error\ndata: {\"type\":\"error\",\"error\":{}}\n\n"),
+        (Format::Images, "", "event: error\ndata: {\"type\":\"error\"}\n\n"),
+        (Format::GenerateContent, "data: {\"candidates\":[]}\n\n", "data: {\"error\":{\"code\":503}}\n\n"),
+    ] {
+        for size in [1, 7, 1_000] {
+            let stream = format!("{before}{error}");
+            let (passed, last, seen) = closed(format, Framing::Events, stream.as_bytes(), size);
+            assert_eq!(String::from_utf8([passed, last].concat()).unwrap(), stream, "{format:?}");
+            assert!(!seen.ended);
+            // What only looks like an error is none.
+            if !before.is_empty() {
+                let (_, last, _) = closed(format, Framing::Events, before.as_bytes(), size);
+                assert!(String::from_utf8_lossy(&last).contains(PROBLEM.message), "{format:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bodies_and_media_have_nothing_added_at_their_end() {
+    for (format, framing, body) in [
+        (Format::Chat, Framing::Json, "{\"choices\":"),
+        (Format::Speech, Framing::Opaque, "ID3"),
+        (Format::GenerateContent, Framing::Array, "<html>"),
+        (Format::GenerateContent, Framing::Array, "{\"error\":{}}"),
+    ] {
+        let (passed, last, _) = closed(format, framing, body.as_bytes(), 3);
+        assert_eq!([passed, last].concat(), body.as_bytes(), "{format:?}");
+    }
+}
+
+/// Responses numbers its events: ours continue the provider's numbers, and keep its id and time.
+#[test]
+fn the_error_of_responses_continues_the_stream() {
+    const CREATED: &str = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\
+        \"created_at\":1763700000,\"model\":\"gpt\"},\"sequence_number\":0}\n\n";
+    const DELTA: &str =
+        "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n";
+    let half = &DELTA[..DELTA.len() / 2];
+    for size in [1, 13, 10_000] {
+        let stream = format!("{CREATED}{DELTA}{DELTA}{half}");
+        let (_, last, _) = closed(Format::Responses, Framing::Events, stream.as_bytes(), size);
+        let last = String::from_utf8(last).unwrap();
+        let events: Vec<serde_json::Value> = last
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .map(|data| serde_json::from_str(data).unwrap())
+            .collect();
+        let numbers: Vec<_> = events.iter().map(|event| event["sequence_number"].as_u64()).collect();
+        assert_eq!(numbers, [Some(3), Some(4)], "{last}");
+        let response = &events[1]["response"];
+        assert_eq!(
+            (&response["id"], &response["created_at"], &response["model"], &response["status"]),
+            (&"resp_1".into(), &1_763_700_000_u64.into(), &"gpt".into(), &"failed".into())
+        );
+    }
 }

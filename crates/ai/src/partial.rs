@@ -1,0 +1,46 @@
+//! What is known of a stream that Tollgate ends before its provider does.
+
+use serde_json::{Value, json};
+
+/// A stream so far.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Partial<'a> {
+    /// The provider's id of the response.
+    pub(crate) id: Option<&'a str>,
+    /// The model that responds.
+    pub(crate) model: Option<&'a str>,
+    /// When the provider created the response, in Unix seconds; 0 where it has not said so.
+    pub(crate) created: u64,
+    /// Tokens that the provider reported, or that can be told apart: input and output.
+    pub(crate) tokens: (u64, u64),
+    /// Messages: the block that has begun and not ended.
+    pub(crate) block: Option<u64>,
+    /// Events so far. Responses numbers its events from 0, so this is the number of the next one.
+    pub(crate) sequence: u64,
+}
+
+impl<'a> Partial<'a> {
+    /// The same stream after `events` more events.
+    pub(crate) const fn after(self, events: u64) -> Self {
+        Self { sequence: self.sequence.saturating_add(events), ..self }
+    }
+
+    /// The same stream with this id, where the provider has given none.
+    pub(crate) const fn named(self, id: &'a str) -> Self {
+        match self.id {
+            Some(_) => self,
+            None => Self { id: Some(id), ..self },
+        }
+    }
+
+    /// A Response object of OpenAI's. It has every field that the published schema requires (the types of openai 7.55.0 for
+    /// Node, read 2026-11-21). Its usage is null: OpenAI reports it in the last event only.
+    pub(crate) fn response(&self, status: &str, error: &Value, incomplete: &Value) -> Value {
+        json!({
+            "id": self.id.unwrap_or_default(), "object": "response", "created_at": self.created, "status": status,
+            "model": self.model.unwrap_or_default(), "output": [], "usage": null, "error": error,
+            "incomplete_details": incomplete, "instructions": null, "metadata": {}, "parallel_tool_calls": true,
+            "temperature": null, "top_p": null, "tool_choice": "auto", "tools": [], "access_programs": null
+        })
+    }
+}

@@ -1,0 +1,352 @@
+//! Arguments for a tool's call, made from the JSON Schema of its parameters: the required properties, each with a value that
+//! its schema allows. Keywords that cannot be met by construction (`pattern`, `not`, `if`) are not read.
+
+use serde_json::{Map, Value};
+
+/// Objects and arrays inside each other; what is deeper is empty.
+const DEPTH_MAX: u32 = 16;
+/// Values in all.
+const VALUES_MAX: u32 = 1_000;
+const ITEMS_MAX: u64 = 8;
+const TEXT_CHARS_MAX: usize = 1_000;
+const TEXT: &str = "mock";
+
+/// The arguments that `schema` asks for, as the text of a JSON object, with a space behind each comma and colon. A schema
+/// that asks for something else than an object gives an empty one.
+pub(crate) fn arguments(schema: &Value) -> String {
+    let mut filling = Filling { root: schema, out: String::new(), values_left: VALUES_MAX };
+    filling.fill(&Named { name: "", schema }, DEPTH_MAX);
+    if filling.out.starts_with('{') { filling.out } else { "{}".to_owned() }
+}
+
+/// A schema, and the property that it is of.
+struct Named<'a> {
+    name: &'a str,
+    schema: &'a Value,
+}
+
+struct Filling<'a> {
+    /// What `$ref` points into.
+    root: &'a Value,
+    out: String,
+    values_left: u32,
+}
+
+impl Filling<'_> {
+    fn fill(&mut self, named: &Named<'_>, depth: u32) {
+        let Named { name, schema } = *named;
+        let below = depth.saturating_sub(1);
+        self.values_left = self.values_left.saturating_sub(1);
+        if depth == 0 || self.values_left == 0 {
+            self.out.push_str(empty(schema));
+            return;
+        }
+        if let Some(given) = given(schema) {
+            self.out.push_str(&given.to_string());
+        } else if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|at| self.referred(at)) {
+            self.fill(&Named { name, schema: &target }, below);
+        } else if let Some(choice) = choice(schema) {
+            self.fill(&Named { name, schema: choice }, below);
+        } else if let Some(parts) = list(schema, "allOf") {
+            self.fill(&Named { name, schema: &merged(schema, parts) }, below);
+        } else {
+            match kind(schema) {
+                Kind::Object => self.object(schema, below),
+                Kind::Array => self.array(named, below),
+                Kind::Integer | Kind::Number => self.out.push_str(&number(schema)),
+                Kind::Boolean => self.out.push_str("false"),
+                Kind::Null => self.out.push_str("null"),
+                Kind::Text => self.out.push_str(&Value::String(text(named)).to_string()),
+            }
+        }
+    }
+
+    fn object(&mut self, schema: &Value, depth: u32) {
+        self.out.push('{');
+        let required = list(schema, "required").into_iter().flatten().filter_map(Value::as_str);
+        for (at, name) in required.enumerate() {
+            if self.values_left == 0 {
+                break;
+            }
+            if at > 0 {
+                self.out.push_str(", ");
+            }
+            self.out.push_str(&Value::from(name).to_string());
+            self.out.push_str(": ");
+            let property = schema.get("properties").and_then(|properties| properties.get(name));
+            self.fill(&Named { name, schema: property.unwrap_or(&Value::Null) }, depth);
+        }
+        self.out.push('}');
+    }
+
+    fn array(&mut self, named: &Named<'_>, depth: u32) {
+        let items = named.schema.get("items").unwrap_or(&Value::Null);
+        // Gemini writes numbers as strings.
+        let min = named.schema.get("minItems").and_then(whole).unwrap_or(1).clamp(1, ITEMS_MAX);
+        self.out.push('[');
+        for at in 0..min {
+            if at > 0 {
+                self.out.push_str(", ");
+            }
+            self.fill(&Named { name: named.name, schema: items }, depth);
+        }
+        self.out.push(']');
+    }
+
+    /// What a reference within the schema points at.
+    fn referred(&self, at: &str) -> Option<Value> {
+        self.root.pointer(at.strip_prefix('#')?).cloned()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Object,
+    Array,
+    Text,
+    Integer,
+    Number,
+    Boolean,
+    Null,
+}
+
+/// Lowercase as in JSON Schema, uppercase as Gemini writes it; of a list the first that is not null.
+fn kind(schema: &Value) -> Kind {
+    let word = match schema.get("type") {
+        Some(Value::Array(kinds)) => {
+            kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("null")
+        }
+        Some(kind) => kind.as_str().unwrap_or_default(),
+        None if schema.get("properties").is_some() || schema.get("required").is_some() => "object",
+        None if schema.get("items").is_some() => "array",
+        None => "",
+    };
+    match word.to_ascii_lowercase().as_str() {
+        "object" => Kind::Object,
+        "array" => Kind::Array,
+        "integer" => Kind::Integer,
+        "number" => Kind::Number,
+        "boolean" => Kind::Boolean,
+        "null" => Kind::Null,
+        _ => Kind::Text,
+    }
+}
+
+/// A value that the schema itself names.
+fn given(schema: &Value) -> Option<&Value> {
+    let first = |key| list(schema, key).and_then(|values| values.first());
+    schema.get("const").or_else(|| first("enum")).or_else(|| schema.get("default")).or_else(|| first("examples"))
+}
+
+/// The first alternative that is not null.
+fn choice(schema: &Value) -> Option<&Value> {
+    let alternatives = list(schema, "anyOf").or_else(|| list(schema, "oneOf"))?;
+    alternatives.iter().find(|alternative| !matches!(kind(alternative), Kind::Null))
+}
+
+/// One schema for all of `parts`: properties and required names together, of the rest the first.
+fn merged(schema: &Value, parts: &[Value]) -> Value {
+    let mut all = Map::new();
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for part in std::iter::once(schema).chain(parts).filter_map(Value::as_object) {
+        for (key, value) in part {
+            match (key.as_str(), value) {
+                ("properties", Value::Object(more)) => properties.extend(more.clone()),
+                ("required", Value::Array(more)) => required.extend(more.iter().cloned()),
+                ("allOf", _) => {}
+                _ => {
+                    all.entry(key.as_str()).or_insert_with(|| value.clone());
+                }
+            }
+        }
+    }
+    if !properties.is_empty() {
+        all.insert("properties".to_owned(), Value::Object(properties));
+        all.insert("required".to_owned(), Value::Array(required));
+    }
+    Value::Object(all)
+}
+
+fn list<'v>(schema: &'v Value, key: &str) -> Option<&'v Vec<Value>> {
+    schema.get(key).and_then(Value::as_array).filter(|list| !list.is_empty())
+}
+
+fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// The least that is allowed, else 1 or the most.
+fn number(schema: &Value) -> String {
+    let bound = |key| schema.get(key).filter(|bound| bound.is_number());
+    if let Some(least) = bound("minimum") {
+        return least.to_string();
+    }
+    if let Some(above) = bound("exclusiveMinimum") {
+        return match (above.as_i64(), above.as_f64()) {
+            (Some(above), _) => above.saturating_add(1).to_string(),
+            (None, Some(above)) => Value::from(above + 1.0).to_string(),
+            (None, None) => "1".to_owned(),
+        };
+    }
+    if let Some(step) = bound("multipleOf") {
+        return step.to_string();
+    }
+    match bound("maximum") {
+        Some(most) if most.as_f64().is_some_and(|most| most < 1.0) => most.to_string(),
+        _ => "1".to_owned(),
+    }
+}
+
+/// Text of the format and length that are asked for.
+fn text(named: &Named<'_>) -> String {
+    let text = match (named.schema.get("format").and_then(Value::as_str), named.name) {
+        (Some("date"), _) => "2026-01-01",
+        (Some("date-time"), _) => "2026-01-01T00:00:00Z",
+        (Some("time"), _) => "00:00:00Z",
+        (Some("email"), _) => "mock@example.com",
+        (Some("uri" | "url"), _) => "https://example.com/",
+        (Some("uuid"), _) => "00000000-0000-4000-8000-000000000000",
+        (_, "city" | "location") => "Jakarta",
+        _ => TEXT,
+    };
+    let length = |key| named.schema.get(key).and_then(whole).and_then(|chars| usize::try_from(chars).ok());
+    let (least, most) =
+        (length("minLength").unwrap_or(0).min(TEXT_CHARS_MAX), length("maxLength").unwrap_or(usize::MAX));
+    text.chars().chain(std::iter::repeat('x')).take(text.chars().count().max(least).min(most)).collect()
+}
+
+/// The shortest value of the schema's type.
+fn empty(schema: &Value) -> &'static str {
+    match kind(schema) {
+        Kind::Object => "{}",
+        Kind::Array => "[]",
+        Kind::Text => "\"\"",
+        Kind::Integer | Kind::Number => "0",
+        Kind::Boolean => "false",
+        Kind::Null => "null",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(schema: &Value, expected: &str) {
+        let filled = arguments(schema);
+        assert_eq!(filled, expected);
+        assert!(serde_json::from_str::<Map<String, Value>>(&filled).is_ok(), "{filled}");
+    }
+
+    #[test]
+    fn required_properties_have_values_of_their_type() {
+        let properties = json!({
+            "city": {"type": "string"}, "days": {"type": "integer"}, "ratio": {"type": "number"},
+            "metric": {"type": "boolean"}, "nothing": {"type": "null"}, "other": {"type": ["null", "string"]},
+            "optional": {"type": "string"}
+        });
+        let required = ["city", "days", "ratio", "metric", "nothing", "other", "undeclared"];
+        check(
+            &json!({"type": "object", "properties": properties, "required": required}),
+            r#"{"city": "Jakarta", "days": 1, "ratio": 1, "metric": false, "nothing": null, "other": "mock", "undeclared": "mock"}"#,
+        );
+    }
+
+    #[test]
+    fn named_values_come_first() {
+        let properties = json!({
+            "unit": {"enum": ["celsius", "kelvin"]}, "kind": {"const": 7}, "depth": {"type": "integer", "default": 3},
+            "like": {"type": "string", "examples": ["this"]}
+        });
+        check(
+            &json!({"properties": properties, "required": ["unit", "kind", "depth", "like"]}),
+            r#"{"unit": "celsius", "kind": 7, "depth": 3, "like": "this"}"#,
+        );
+    }
+
+    #[test]
+    fn objects_and_arrays_are_nested() {
+        let place = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
+        let properties = json!({
+            "place": place, "places": {"type": "array", "items": {"$ref": "#/$defs/place"}},
+            "pair": {"type": "array", "minItems": 2, "items": {"type": "integer"}}, "any": {"type": "array"}
+        });
+        let required = ["place", "places", "pair", "any"];
+        check(
+            &json!({"$defs": {"place": place}, "type": "object", "properties": properties, "required": required}),
+            r#"{"place": {"city": "Jakarta"}, "places": [{"city": "Jakarta"}], "pair": [1, 1], "any": ["mock"]}"#,
+        );
+    }
+
+    #[test]
+    fn alternatives_and_parts_are_followed() {
+        let properties = json!({
+            "a": {"anyOf": [{"type": "null"}, {"type": "integer", "minimum": 4}]},
+            "b": {"oneOf": [{"const": "first"}, {"const": "second"}]},
+            "c": {"allOf": [
+                {"properties": {"x": {"type": "integer"}}, "required": ["x"]},
+                {"properties": {"y": {"type": "boolean"}}, "required": ["y"]}
+            ]}
+        });
+        check(
+            &json!({"type": "object", "properties": properties, "required": ["a", "b", "c"]}),
+            r#"{"a": 4, "b": "first", "c": {"x": 1, "y": false}}"#,
+        );
+    }
+
+    #[test]
+    fn geminis_types_are_in_capitals() {
+        let properties = json!({"city": {"type": "STRING"}, "days": {"type": "INTEGER"}, "tags": {"type": "ARRAY", "items": {"type": "STRING"}, "minItems": "2"}});
+        check(
+            &json!({"type": "OBJECT", "properties": properties, "required": ["city", "days", "tags"]}),
+            r#"{"city": "Jakarta", "days": 1, "tags": ["mock", "mock"]}"#,
+        );
+    }
+
+    #[test]
+    fn bounds_and_formats_are_kept() {
+        for (schema, expected) in [
+            (json!({"type": "integer", "minimum": -5}), "-5"),
+            (json!({"type": "integer", "exclusiveMinimum": 0}), "1"),
+            (json!({"type": "number", "exclusiveMinimum": 0.5}), "1.5"),
+            (json!({"type": "integer", "multipleOf": 5}), "5"),
+            (json!({"type": "number", "maximum": 0.25}), "0.25"),
+            (json!({"type": "integer", "maximum": 100}), "1"),
+            (json!({"type": "string", "minLength": 6}), "\"mockxx\""),
+            (json!({"type": "string", "maxLength": 2}), "\"mo\""),
+            (json!({"type": "string", "format": "date"}), "\"2026-01-01\""),
+            (json!({"type": "string", "format": "uri"}), "\"https://example.com/\""),
+            (json!({"type": "string", "minLength": 1_000_000_000}), &format!("\"mock{}\"", "x".repeat(996))),
+        ] {
+            let expected = format!("{{\"p\": {expected}}}");
+            check(&json!({"type": "object", "properties": {"p": schema}, "required": ["p"]}), &expected);
+        }
+    }
+
+    #[test]
+    fn whatever_asks_for_no_object_gives_an_empty_one() {
+        for schema in
+            [json!(null), json!({}), json!(true), json!({"type": "object"}), json!({"type": "string"}), json!([1])]
+        {
+            check(&schema, "{}");
+        }
+    }
+
+    #[test]
+    fn depth_and_size_are_bounded() {
+        let node = json!({"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]});
+        let filled = arguments(&node);
+        assert!(filled.len() < 1_000 && serde_json::from_str::<Value>(&filled).is_ok(), "{filled}");
+        let tree = json!({
+            "type": "object", "required": ["l", "r", "m"],
+            "properties": {"l": {"$ref": "#"}, "r": {"$ref": "#"}, "m": {"type": "array", "items": {"$ref": "#"}, "minItems": 8}}
+        });
+        let filled = arguments(&tree);
+        assert!(filled.len() < 100_000 && serde_json::from_str::<Value>(&filled).is_ok(), "{}", filled.len());
+        let names: Vec<String> = (0..100_000).map(|n| n.to_string()).collect();
+        let filled = arguments(&json!({"type": "object", "required": names}));
+        assert!(filled.len() < 100_000 && serde_json::from_str::<Value>(&filled).is_ok(), "{}", filled.len());
+    }
+}
