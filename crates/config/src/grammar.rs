@@ -54,7 +54,7 @@ pub(crate) const ROOT: Grammar = Grammar::new(
 );
 pub(crate) const BRAND: Grammar = Grammar::new(&["name", "key_prefix"], &[]);
 pub(crate) const LISTENER: Grammar = Grammar::new(&["address"], &["tls"]);
-pub(crate) const CONNECTIONS: Grammar = Grammar::new(&["max", "per_address"], &[]);
+pub(crate) const CONNECTIONS: Grammar = Grammar::new(&["max", "per_address", "in_flight_per_key"], &[]);
 pub(crate) const DRAIN: Grammar = Grammar::new(&["delay", "timeout"], &[]);
 pub(crate) const LOG: Grammar = Grammar::new(&["format", "level", "modules"], &[]);
 pub(crate) const CONTROL: Grammar = Grammar::new(&["listen", "cors", "rate_limits"], &[]);

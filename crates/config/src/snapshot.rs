@@ -170,6 +170,8 @@ pub struct Connections {
     pub max: u32,
     /// The same from one address. Default 1,000.
     pub per_address: u32,
+    /// Calls of one key in flight at once, over all workers. Default 1,000.
+    pub in_flight_per_key: u32,
 }
 
 /// `drain`.
@@ -283,7 +285,7 @@ pub struct Sizes {
     pub headers_bytes_max: usize,
     /// A request's body. Default 32 MiB.
     pub body_bytes_max: u64,
-    /// All bodies held in memory at once. Default 256 MiB.
+    /// Bytes of all buffered bodies. One key may hold at most a quarter of them. Default 256 MiB.
     pub buffered_bytes_max: u64,
 }
 

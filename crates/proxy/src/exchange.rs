@@ -20,6 +20,7 @@ use crate::answer::Problem;
 use crate::body::{Arriving, Progress};
 use crate::connection::At;
 use crate::fold::Ahead;
+use crate::gate::CallOfKey;
 use crate::transform::Asker;
 use crate::upstream::socket::Probe;
 use crate::watch::Watch;
@@ -43,6 +44,8 @@ pub(crate) struct Exchange {
     pub(crate) events: Events,
     pub(crate) timeouts: Timeouts,
     pub(crate) caller: Option<Caller>,
+    /// Its place among its key's calls in flight.
+    pub(crate) call_of_key: Option<CallOfKey>,
     /// The format of an LLM call that has usage, from the moment when its caller is known.
     pub(crate) format: Option<Format>,
     /// The model's name where nobody answers to it.
@@ -118,6 +121,7 @@ impl Exchange {
             events: Events::Folded,
             timeouts: snapshot.timeouts,
             caller: None,
+            call_of_key: None,
             format: None,
             asked_in_vain: None,
             call: None,

@@ -16,7 +16,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use meter::{Charge, Measure, Outcome, Reservation, Standing};
+use meter::{Caller, Charge, Measure, Outcome, Reservation, Standing};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -156,9 +156,9 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
         return models(exchange, called, &listing, standing).map(Served::Ours);
     };
     exchange.format = (!called.endpoint.free()).then_some(format);
-    let asking = Asking { called, format, headers: &parts.headers, bounds: &principal.bounds, limits: &limits };
-    let inference = inference::read(exchange, asking).await?;
-    let Inference { call, charge, body, usage_injected, held } = inference;
+    let held = exchange.worker().shared.gate.hold(&Caller::from(&*principal));
+    let asking = Asking { called, format, headers: &parts.headers, bounds: &principal.bounds, limits: &limits, held };
+    let Inference { call, charge, body, usage_injected } = inference::read(exchange, asking).await?;
     let credential = credential::choose(&call.provider, &principal)?;
     let reservation = budget::reserve(exchange, &limits, charge).await?;
     let standing = hold(exchange, reservation);
@@ -168,12 +168,11 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
     let to = Destination { name: call.provider.name.clone(), pool: exchange.worker().pools.of(&call.provider.origin) };
     let addressed = Addressed { host: &to.pool.host, kind: call.provider.kind, credential };
     transform::to_provider(&mut parts.headers, &addressed, exchange.id);
-    let (upload, progress) = Upload::segments([body], Instant::now());
+    let (upload, progress) = Upload::segments(body, Instant::now());
     let prefix = exchange.snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let target = transform::to_endpoint(called, &parts.uri, prefix, &call);
     let request = outgoing(parts, target, upload)?;
     let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable: false }).await?;
-    drop(held);
     let upstream_id = transform::from_provider(answered.response.headers_mut());
     exchange.answered(answered.response.status(), upstream_id);
     let media_type = answered.response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -191,11 +190,23 @@ async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access
     match identify::identify(exchange.worker(), headers).await {
         Ok(principal) => {
             exchange.identified(&principal);
+            enter(exchange, &principal)?;
             scope::check_address(exchange, &principal, headers)?;
             Ok(principal)
         }
         Err(problem) => Err(strangers::refuse(exchange, headers, problem).await),
     }
+}
+
+/// Counts the call among those of its key that are in flight.
+fn enter(exchange: &mut Exchange, principal: &access::Principal) -> Result<(), Problem> {
+    let entered = exchange.worker().shared.gate.call(&Caller::from(principal));
+    exchange.call_of_key = Some(entered.map_err(|calls_max| {
+        let message =
+            format!("{calls_max} calls of this key are in flight, and no more may be: wait until one has ended");
+        Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(1))
+    })?);
+    Ok(())
 }
 
 fn hold(exchange: &mut Exchange, reservation: Reservation) -> Standing {

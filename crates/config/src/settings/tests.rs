@@ -26,6 +26,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("listen[0].address", "127.0.0.1:9998", "127.0.0.1:9998"),
     ("connections.max", "7", "7"),
     ("connections.per_address", "8", "8"),
+    ("connections.in_flight_per_key", "9", "9"),
     ("drain.delay", "0s", "0s"),
     ("drain.timeout", "90s", "90s"),
     ("log.format", "json", "json"),
