@@ -102,7 +102,7 @@ pub(crate) const UPSTREAM: Grammar =
     Grammar::new(&["name", "backends"], &["strategy", "health_check", "circuit_breaker", "retry", "pool", "discover"]);
 pub(crate) const BACKEND: Grammar = Grammar::new(&["url", "weight"], &[]);
 pub(crate) const ROUTE: Grammar = Grammar::new(
-    &["name", "path", "methods", "upstreams", "auth", "credits", "events"],
+    &["name", "path", "methods", "upstreams", "auth", "credits", "events", "allow_headers"],
     &[
         "host",
         "headers",

@@ -433,6 +433,8 @@ pub struct Route {
     pub credits: Credits,
     /// How its usage is remembered. Default folded.
     pub events: Events,
+    /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
+    pub allow_headers: Vec<Box<str>>,
 }
 
 /// `routes[].path`.

@@ -21,7 +21,7 @@ use crate::body::{Arriving, Progress};
 use crate::connection::At;
 use crate::fold::Ahead;
 use crate::gate::CallOfKey;
-use crate::transform::Asker;
+use crate::transform::{Asker, Trust};
 use crate::upstream::socket::Probe;
 use crate::watch::Watch;
 use crate::worker::{Pinned, Worker};
@@ -147,8 +147,8 @@ impl Exchange {
     }
 
     /// Who asks, as an ordinary upstream is told; `forwarded_for` is the caller's address.
-    pub(crate) fn asker<'a>(&'a self, forwarded_for: &'a HeaderValue) -> Asker<'a> {
-        Asker { forwarded_for, id: self.id, id_value: &self.id_value, correlation: self.correlation.as_ref() }
+    pub(crate) fn asker<'a>(&'a self, forwarded_for: &'a HeaderValue, trust: Trust<'a>) -> Asker<'a> {
+        Asker { forwarded_for, id: self.id, id_value: &self.id_value, correlation: self.correlation.as_ref(), trust }
     }
 
     pub(crate) fn watch(&self) -> &Watch {

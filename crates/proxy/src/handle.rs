@@ -28,7 +28,7 @@ use crate::forward::{Answered, Destination, Outgoing, forward};
 use crate::inference::{self, Asking, Inference};
 use crate::relay::{Relay, Tapped};
 use crate::route::Way;
-use crate::transform::Addressed;
+use crate::transform::{Addressed, Trust};
 use crate::watch::Watch;
 use crate::{address, admit, budget, credential, identify, route, scope, strangers, transform};
 
@@ -130,7 +130,8 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
     let to =
         Destination { name: route.upstream.name.clone(), pool: exchange.worker().pools.of(&route.upstream.origin) };
     let forwarded_for = address::told(exchange, &parts.headers);
-    transform::to_upstream(&mut parts.headers, &to.pool.host, &exchange.asker(&forwarded_for));
+    let trust = if address::is_of_trusted(exchange) { Trust::Peer } else { Trust::Route(&route.allow_headers) };
+    transform::to_upstream(&mut parts.headers, &to.pool.host, &exchange.asker(&forwarded_for, trust));
     let (upload, progress) =
         Upload::stream(exchange.body.take(), exchange.snapshot.sizes.body_bytes_max, exchange.begun);
     let repeatable = parts.method.is_idempotent();

@@ -123,6 +123,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("routes[0].auth.type", "none", "none"),
     ("routes[0].credits", "9", "9"),
     ("routes[0].events", "rows", "rows"),
+    ("routes[0].allow_headers[0]", "X-HTTP-Method", "x-http-method"),
 ];
 
 fn settings(source: &str, variables: &[(&str, &str)], flags: Flags) -> Result<Vec<Setting>, ConfigError> {
@@ -175,6 +176,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "log.modules",
             "control.cors",
             "routes[0].methods",
+            "routes[0].allow_headers",
             "on_hangup",
         ];
         for setting in changed.iter().filter(|setting| setting.key != under) {
