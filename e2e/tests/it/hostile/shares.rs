@@ -66,6 +66,9 @@ async fn compressed_bodies_of_one_key_at_a_provider_that_hangs_leave_others_alon
     assert!(bomb.len() < 40_000 && dense.len() < LARGEST / 10, "{} {}", bomb.len(), dense.len());
     let of = |body: &[u8]| Call::post(CHAT, body).key(first).header("content-encoding", "gzip");
     let calls = (0..24).map(|nth| of(if nth % 2 == 0 { &bomb } else { &dense }));
+    // One is sure to be sent before the crowd's parts take each other's room.
+    let _first = send_all(&gateway, [of(&dense)]);
+    eventually("one hangs", async || (gateway.mock().requests("hang").await == 1).then_some(())).await;
     let mut sent = send_all(&gateway, calls);
     let since = Canary::new();
     let large = padded("mock/tokens-1", LARGEST, true);
