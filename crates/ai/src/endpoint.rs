@@ -272,9 +272,9 @@ impl<'a> Called<'a> {
         Some(Self { model: Some(decoded(deployment)?), ..called })
     }
 
-    /// Path and query for the provider, of which `model` is asked. The query is the caller's but for what is ours or the
-    /// path's: Azure's `api-version`, and of Google's `key`, which is a credential, and what would change the answer so that
-    /// its usage cannot be read (`fields`, and any `alt` but `sse` and `json`).
+    /// Path and query for the provider, of which `model` is asked. Of the query those parameters go on that the format
+    /// knows and that change neither the account nor how usage is read; the rest is left out. A `key`, for example, is a
+    /// credential, and with Google's `fields` or `callback` usage could not be read.
     #[must_use]
     pub fn target(&self, model: &str, query: Option<&str>) -> String {
         let path = self.endpoint.path();
@@ -292,16 +292,17 @@ impl<'a> Called<'a> {
         target
     }
 
-    /// Whether a pair of the query goes on; names and values are compared as the provider reads them, decoded.
+    /// Whether a parameter goes on. Names and values are compared as the provider reads them, decoded.
     fn passes(&self, pair: &str) -> bool {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) =
             (percent_decode_str(name).decode_utf8_lossy(), percent_decode_str(value).decode_utf8_lossy());
-        match (self.version, name.trim_start_matches('$')) {
-            ("azure", name) => name != "api-version",
-            ("v1" | "v1beta", "key" | "fields") => false,
-            ("v1" | "v1beta", "alt") => matches!(&*value, "sse" | "json"),
-            _ => true,
+        match (self.dialect, &*name) {
+            (Some(Dialect::Anthropic), "beta") => true,
+            // On a path of Azure's it is that path's own, and not the provider's.
+            (Some(Dialect::OpenAi), "api-version") => self.version != "azure",
+            (Some(Dialect::Google), "alt" | "$alt") => matches!(&*value, "sse" | "json"),
+            _ => false,
         }
     }
 
@@ -467,8 +468,8 @@ mod tests {
             "/v1/models/gemini-3:streamGenerateContent?alt=sse"
         );
         assert_eq!(
-            target("/v1/models/fast:generateContent", "m", Some("%6Bey=k&k%65y=k&key&keys=1&x=key")),
-            "/v1/models/m:generateContent?keys=1&x=key"
+            target("/v1/models/fast:generateContent", "m", Some("%6Bey=k&k%65y=k&key&keys=1&x=key&%61lt=sse")),
+            "/v1/models/m:generateContent?%61lt=sse"
         );
         assert_eq!(
             target(
@@ -484,7 +485,34 @@ mod tests {
         );
         assert_eq!(
             target("/openai/deployments/d/chat/completions", "m", Some("api-version=2024-10-21&x=1")),
-            "/v1/chat/completions?x=1"
+            "/v1/chat/completions"
+        );
+        assert_eq!(
+            target("/v1/chat/completions", "m", Some("key=k&api-version=preview&api_key=k&&=&api-version")),
+            "/v1/chat/completions?api-version=preview&api-version"
+        );
+        assert_eq!(
+            target("/v1/messages/count_tokens", "m", Some("key=k&b%65ta=true&Beta=x&access_token=k")),
+            "/v1/messages/count_tokens?b%65ta=true"
+        );
+        let options = [
+            "callback",
+            "$callback",
+            "%24callback",
+            "$userProject",
+            "userProject",
+            "access_token",
+            "oauth_token",
+            "quotaUser",
+            "$fields",
+            "upload_protocol",
+            "$.xgafv",
+            "prettyPrint",
+        ];
+        let query = options.map(|name| format!("{name}=x")).join("&") + "&$alt=sse";
+        assert_eq!(
+            target("/v1beta/models/m:streamGenerateContent", "m", Some(&query)),
+            "/v1beta/models/m:streamGenerateContent?$alt=sse"
         );
     }
 }

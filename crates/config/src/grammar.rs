@@ -56,7 +56,7 @@ pub(crate) const ROOT: Grammar = Grammar::new(
 );
 pub(crate) const BRAND: Grammar = Grammar::new(&["name", "key_prefix"], &[]);
 pub(crate) const LISTENER: Grammar = Grammar::new(&["address"], &["tls"]);
-pub(crate) const CONNECTIONS: Grammar = Grammar::new(&["max", "per_address"], &[]);
+pub(crate) const CONNECTIONS: Grammar = Grammar::new(&["max", "per_address", "in_flight_per_key"], &[]);
 pub(crate) const DRAIN: Grammar = Grammar::new(&["delay", "timeout"], &[]);
 pub(crate) const LOG: Grammar = Grammar::new(&["format", "level", "modules"], &[]);
 pub(crate) const CONTROL: Grammar = Grammar::new(&["listen", "cors", "rate_limits"], &[]);
@@ -104,7 +104,7 @@ pub(crate) const UPSTREAM: Grammar =
     Grammar::new(&["name", "backends"], &["strategy", "health_check", "circuit_breaker", "retry", "pool", "discover"]);
 pub(crate) const BACKEND: Grammar = Grammar::new(&["url", "weight"], &[]);
 pub(crate) const ROUTE: Grammar = Grammar::new(
-    &["name", "path", "methods", "upstreams", "auth", "credits", "events"],
+    &["name", "path", "methods", "upstreams", "auth", "credits", "events", "allow_headers"],
     &[
         "host",
         "headers",

@@ -182,7 +182,7 @@ impl Loaded {
             trusted_proxies,
             redis,
             strangers,
-            connections: Connections { max, per_address },
+            connections: Connections { max, per_address, in_flight_per_key },
             drain: Drain { delay, timeout },
             log,
             data,
@@ -216,6 +216,7 @@ impl Loaded {
         }
         list.put("connections.max", Value::Number((*max).into()));
         list.put("connections.per_address", Value::Number((*per_address).into()));
+        list.put("connections.in_flight_per_key", Value::Number((*in_flight_per_key).into()));
         list.put("drain.delay", Value::duration(*delay));
         list.put("drain.timeout", Value::duration(*timeout));
         list.log(log);

@@ -190,6 +190,8 @@ pub struct Connections {
     pub max: u32,
     /// The same from one address. Default 1,000.
     pub per_address: u32,
+    /// Calls of one key in flight at once, over all workers. Default 1,000.
+    pub in_flight_per_key: u32,
 }
 
 /// `drain`.
@@ -303,7 +305,7 @@ pub struct Sizes {
     pub headers_bytes_max: usize,
     /// A request's body. Default 32 MiB.
     pub body_bytes_max: u64,
-    /// All bodies held in memory at once. Default 256 MiB.
+    /// Bytes of all buffered bodies. One key may hold at most a quarter of them. Default 256 MiB.
     pub buffered_bytes_max: u64,
 }
 
@@ -451,6 +453,8 @@ pub struct Route {
     pub credits: Credits,
     /// How its usage is remembered. Default folded.
     pub events: Events,
+    /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
+    pub allow_headers: Vec<Box<str>>,
 }
 
 /// `routes[].path`.

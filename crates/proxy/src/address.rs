@@ -14,7 +14,13 @@ pub(crate) fn of(exchange: &Exchange, headers: &HeaderMap) -> IpAddr {
     address::origin(exchange.at.peer.address, &exchange.snapshot.trusted_proxies, said)
 }
 
-/// The same, as an upstream is told.
+/// Whether the peer is a trusted proxy.
+pub(crate) fn is_of_trusted(exchange: &Exchange) -> bool {
+    let peer = exchange.at.peer.address.to_canonical();
+    exchange.snapshot.trusted_proxies.iter().any(|network| network.contains(&peer))
+}
+
+/// The caller's address as an upstream is told.
 pub(crate) fn told(exchange: &Exchange, headers: &HeaderMap) -> HeaderValue {
     let (peer, address) = (&exchange.at.peer, of(exchange, headers));
     if address == peer.address {

@@ -326,7 +326,7 @@ mod tests {
             let problem = Problem::of_limit(&refused, &clock);
             let response = {
                 let dialect = Some(Dialect::OpenAi);
-                let rendering = Rendering { dialect, quota_status: QuotaStatus::default(), domain: "tollgate" };
+                let rendering = Rendering { dialect, quota_status: QuotaStatus::TooManyRequests, domain: "tollgate" };
                 problem.into_response(rendering, RequestId::NIL)
             };
             [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET]

@@ -1,5 +1,7 @@
 //! Bodies: what goes to the caller, what goes upstream, and reading a caller's whole body within bounds.
 
+pub(crate) mod buffer;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -8,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use access::Refusal;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -18,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::admit;
 use crate::answer::Problem;
+use crate::body::buffer::Buffer;
 use crate::drain;
 use crate::gate::{Held, Pass};
 use crate::relay::Relay;
@@ -354,47 +357,47 @@ pub(crate) struct Bounds {
     pub(crate) total_at: Instant,
 }
 
-/// Reads a caller's whole body. What it holds is counted in `held` as it arrives, not as it is announced.
-pub(crate) async fn read(mut incoming: Incoming, held: &mut Held, bounds: &Bounds) -> Result<Bytes, Problem> {
-    let mut first = Bytes::new();
-    let mut rest: Option<BytesMut> = None;
-    let mut total = 0_u64;
+/// Reads a caller's whole body. What it holds is counted as it arrives, not as it is announced, and until the last slice of
+/// the body is dropped.
+pub(crate) async fn read(mut incoming: Incoming, mut held: Held, bounds: &Bounds) -> Result<Bytes, Problem> {
+    let Some(first) = next(&mut incoming, bounds).await? else { return Ok(Bytes::new()) };
+    check_length(length(&first), bounds)?;
+    buffer::hold(&mut held, first.len())?;
+    let Some(second) = next(&mut incoming, bounds).await? else { return Ok(buffer::counted(first, held)) };
+    let mut body = Buffer::begin(&first, held)?;
+    drop(first);
+    let mut piece = Some(second);
+    while let Some(data) = piece {
+        check_length(body.bytes().saturating_add(length(&data)), bounds)?;
+        body.push(&data)?;
+        piece = next(&mut incoming, bounds).await?;
+    }
+    Ok(body.finish())
+}
+
+/// The next piece of a body, which is not empty; `None` at its end.
+async fn next(incoming: &mut Incoming, bounds: &Bounds) -> Result<Option<Bytes>, Problem> {
     loop {
         let deadline = (Instant::now() + bounds.idle).min(bounds.total_at);
         let frame = timeout_at(deadline, incoming.frame())
             .await
             .map_err(|_| Problem::new(Refusal::RequestTimeout, "the request's body did not arrive in time"))?;
-        let data = match frame {
-            None => break,
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+        match frame {
+            None => return Ok(None),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) if !data.is_empty() => return Ok(Some(data)),
+                Ok(_) | Err(_) => {}
+            },
             Some(Err(error)) => {
                 let problem = Problem::new(Refusal::BadRequest, "the request's body broke off");
                 return Err(problem.because(&error).caller_gone());
             }
-        };
-        total += length(&data);
-        if total > bounds.bytes_max {
-            return Err(admit::too_large(bounds.bytes_max));
-        }
-        hold(held, data.len())?;
-        match &mut rest {
-            Some(rest) => rest.extend_from_slice(&data),
-            None if first.is_empty() => first = data,
-            None => {
-                let mut both = BytesMut::with_capacity(first.len() + data.len());
-                both.extend_from_slice(&first);
-                both.extend_from_slice(&data);
-                rest = Some(both);
-            }
         }
     }
-    Ok(rest.map_or(first, BytesMut::freeze))
 }
 
-/// Counts `bytes` more among those that bodies hold in memory.
-pub(crate) fn hold(held: &mut Held, bytes: usize) -> Result<(), Problem> {
-    let overloaded = "too many request bodies are held in memory: try again soon";
-    held.grow(bytes).map_err(|_| Problem::new(Refusal::Overloaded, overloaded))
+fn check_length(bytes: u64, bounds: &Bounds) -> Result<(), Problem> {
+    if bytes > bounds.bytes_max { Err(admit::too_large(bounds.bytes_max)) } else { Ok(()) }
 }
 
 fn length(bytes: &Bytes) -> u64 {

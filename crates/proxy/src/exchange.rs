@@ -20,7 +20,8 @@ use crate::answer::Problem;
 use crate::body::{Arriving, Progress};
 use crate::connection::At;
 use crate::fold::Ahead;
-use crate::transform::Asker;
+use crate::gate::CallOfKey;
+use crate::transform::{Asker, Trust};
 use crate::upstream::socket::Probe;
 use crate::watch::Watch;
 use crate::worker::{Pinned, Worker};
@@ -45,6 +46,8 @@ pub(crate) struct Exchange {
     pub(crate) caller: Option<Caller>,
     /// The public ids of the caller, for the log.
     pub(crate) caller_ids: Option<CallerIds>,
+    /// Its place among its key's calls in flight.
+    pub(crate) call_of_key: Option<CallOfKey>,
     /// The format of an LLM call that has usage, from the moment when its caller is known.
     pub(crate) format: Option<Format>,
     /// The model's name where nobody answers to it.
@@ -129,6 +132,7 @@ impl Exchange {
             timeouts: snapshot.timeouts,
             caller: None,
             caller_ids: None,
+            call_of_key: None,
             format: None,
             asked_in_vain: None,
             call: None,
@@ -154,8 +158,8 @@ impl Exchange {
     }
 
     /// Who asks, as an ordinary upstream is told; `forwarded_for` is the caller's address.
-    pub(crate) fn asker<'a>(&'a self, forwarded_for: &'a HeaderValue) -> Asker<'a> {
-        Asker { forwarded_for, id: self.id, id_value: &self.id_value, correlation: self.correlation.as_ref() }
+    pub(crate) fn asker<'a>(&'a self, forwarded_for: &'a HeaderValue, trust: Trust<'a>) -> Asker<'a> {
+        Asker { forwarded_for, id: self.id, id_value: &self.id_value, correlation: self.correlation.as_ref(), trust }
     }
 
     pub(crate) fn watch(&self) -> &Watch {

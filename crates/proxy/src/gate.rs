@@ -1,9 +1,17 @@
-//! Bounds over all workers: connections, connections of one address, requests in flight, bytes of buffered bodies.
+//! Bounds over all workers: connections, connections of one address, requests in flight, and what each caller has of these
+//! requests and of the bytes of buffered bodies.
+
+mod share;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use meter::Caller;
+
+pub(crate) use self::share::ShareUsed;
+use self::share::Shares;
 
 /// Requests in flight over all workers.
 const IN_FLIGHT_MAX: u32 = 10_000;
@@ -19,8 +27,7 @@ pub struct Gate {
     per_address_max: u32,
     in_flight: AtomicU32,
     read_on: AtomicU32,
-    buffered: AtomicU64,
-    buffered_max: u64,
+    shares: Shares,
 }
 
 /// A connection's place; dropped, it is free again.
@@ -38,10 +45,18 @@ pub(crate) struct Pass(Arc<Gate>);
 #[derive(Debug)]
 pub(crate) struct ReadOn(Arc<Gate>);
 
-/// Bytes that a body holds in memory; dropped, they are free again.
+/// A call of a key that is in flight; dropped, another may begin.
+#[derive(Debug)]
+pub(crate) struct CallOfKey {
+    gate: Arc<Gate>,
+    caller: Caller,
+}
+
+/// Bytes of a caller's body that are held in memory; dropped, they are free again.
 #[derive(Debug)]
 pub(crate) struct Held {
     gate: Arc<Gate>,
+    caller: Caller,
     bytes: u64,
 }
 
@@ -60,8 +75,7 @@ impl Gate {
             per_address_max: connections.per_address,
             in_flight: AtomicU32::new(0),
             read_on: AtomicU32::new(0),
-            buffered: AtomicU64::new(0),
-            buffered_max: buffered_bytes_max,
+            shares: Shares::new(buffered_bytes_max, connections.in_flight_per_key),
         })
     }
 
@@ -80,7 +94,7 @@ impl Gate {
     /// Bytes of bodies held in memory.
     #[must_use]
     pub fn buffered_bytes(&self) -> u64 {
-        self.buffered.load(Ordering::Relaxed)
+        self.shares.bytes()
     }
 
     pub(crate) fn connect(self: &Arc<Self>, address: IpAddr) -> Result<Seat, Full> {
@@ -105,8 +119,20 @@ impl Gate {
         Ok(ReadOn(self.clone()))
     }
 
-    pub(crate) fn hold(self: &Arc<Self>) -> Held {
-        Held { gate: self.clone(), bytes: 0 }
+    /// A call of the caller's key begins; an error is the most that may be in flight.
+    pub(crate) fn call(self: &Arc<Self>, caller: &Caller) -> Result<CallOfKey, u32> {
+        self.shares.enter(caller)?;
+        Ok(CallOfKey { gate: self.clone(), caller: *caller })
+    }
+
+    /// No bytes yet, which will be the caller's.
+    pub(crate) fn hold(self: &Arc<Self>, caller: &Caller) -> Held {
+        Held { gate: self.clone(), caller: *caller, bytes: 0 }
+    }
+
+    /// The largest body that one key may ever hold in memory.
+    pub(crate) fn body_bytes_max(&self) -> u64 {
+        self.shares.body_bytes_max()
     }
 }
 
@@ -119,19 +145,15 @@ fn raise(count: &AtomicU32, max: u32) -> Result<(), Full> {
 }
 
 impl Held {
-    /// Nothing yet, of the same sum.
+    /// Nothing yet, of the same caller.
     pub(crate) fn another(&self) -> Self {
-        self.gate.hold()
+        self.gate.hold(&self.caller)
     }
 
     /// Holds `more` bytes besides.
-    pub(crate) fn grow(&mut self, more: usize) -> Result<(), Full> {
-        let more = u64::try_from(more).map_err(|_| Full)?;
-        let before = self.gate.buffered.fetch_add(more, Ordering::Relaxed);
-        if before.saturating_add(more) > self.gate.buffered_max {
-            self.gate.buffered.fetch_sub(more, Ordering::Relaxed);
-            return Err(Full);
-        }
+    pub(crate) fn grow(&mut self, more: usize) -> Result<(), ShareUsed> {
+        let more = u64::try_from(more).unwrap_or(u64::MAX);
+        self.gate.shares.grow(&self.caller, more)?;
         self.bytes += more;
         Ok(())
     }
@@ -139,7 +161,15 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.gate.buffered.fetch_sub(self.bytes, Ordering::Relaxed);
+        if self.bytes > 0 {
+            self.gate.shares.shrink(&self.caller, self.bytes);
+        }
+    }
+}
+
+impl Drop for CallOfKey {
+    fn drop(&mut self) {
+        self.gate.shares.leave(&self.caller);
     }
 }
 
@@ -179,7 +209,7 @@ mod tests {
 
     #[test]
     fn connections_are_bounded_in_all_and_by_address() {
-        let gate = Gate::new(Connections { max: 3, per_address: 2 }, 0);
+        let gate = Gate::new(Connections { max: 3, per_address: 2, in_flight_per_key: 1 }, 0);
         let seats = [gate.connect(HERE), gate.connect(HERE)];
         assert!(gate.connect(HERE).is_err());
         let other = gate.connect(THERE);
@@ -191,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_read_on_has_a_part_of_the_places() {
-        let gate = Gate::new(Connections { max: 1, per_address: 1 }, 0);
+        let gate = Gate::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 0);
         let places: Vec<ReadOn> = std::iter::from_fn(|| gate.read_on().ok()).collect();
         assert_eq!(places.len(), 1_000);
         drop(places);
@@ -200,12 +230,24 @@ mod tests {
 
     #[test]
     fn buffered_bytes_are_bounded_and_given_back() {
-        let gate = Gate::new(Connections { max: 1, per_address: 1 }, 10);
-        let (mut one, mut two) = (gate.hold(), gate.hold());
+        let gate = Gate::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 40);
+        let caller = Caller { user: access::UserNo(1), key: access::KeyNo(1), plan: access::PlanId::NIL };
+        let (mut one, mut two) = (gate.hold(&caller), gate.hold(&caller));
         assert!(one.grow(6).is_ok());
-        assert!(two.grow(5).is_err());
+        assert_eq!(two.grow(5), Err(ShareUsed { holds: 6, may_hold: 10 }));
+        assert!(two.another().grow(4).is_ok());
         assert!(two.grow(4).is_ok());
         drop(one);
-        assert_eq!(gate.buffered_bytes(), 4);
+        assert_eq!((gate.buffered_bytes(), gate.body_bytes_max()), (4, 10));
+    }
+
+    #[test]
+    fn calls_of_a_key_are_bounded_until_they_end() {
+        let gate = Gate::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 0);
+        let caller = Caller { user: access::UserNo(1), key: access::KeyNo(1), plan: access::PlanId::NIL };
+        let call = gate.call(&caller).unwrap();
+        assert_eq!(gate.call(&caller).err(), Some(1));
+        drop(call);
+        assert!(gate.call(&caller).is_ok());
     }
 }

@@ -16,7 +16,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use meter::{Charge, Measure, Outcome, Reservation, Standing};
+use meter::{Caller, Charge, Measure, Outcome, Reservation, Standing};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -28,7 +28,7 @@ use crate::forward::{Answered, Destination, Outgoing, forward};
 use crate::inference::{self, Asking, Inference};
 use crate::relay::{Relay, Tapped};
 use crate::route::Way;
-use crate::transform::Addressed;
+use crate::transform::{Addressed, Trust};
 use crate::watch::Watch;
 use crate::{address, admit, budget, credential, identify, route, scope, strangers, transform};
 
@@ -133,7 +133,8 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
     let to =
         Destination { name: route.upstream.name.clone(), pool: exchange.worker().pools.of(&route.upstream.origin) };
     let forwarded_for = address::told(exchange, &parts.headers);
-    transform::to_upstream(&mut parts.headers, &to.pool.host, &exchange.asker(&forwarded_for));
+    let trust = if address::is_of_trusted(exchange) { Trust::Peer } else { Trust::Route(&route.allow_headers) };
+    transform::to_upstream(&mut parts.headers, &to.pool.host, &exchange.asker(&forwarded_for, trust));
     let (upload, progress) =
         Upload::stream(exchange.body.take(), exchange.snapshot.sizes.body_bytes_max, exchange.begun);
     let repeatable = parts.method.is_idempotent();
@@ -159,9 +160,9 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
         return models(exchange, called, &listing, standing).map(Served::Ours);
     };
     exchange.format = (!called.endpoint.free()).then_some(format);
-    let asking = Asking { called, format, headers: &parts.headers, bounds: &principal.bounds, limits: &limits };
-    let inference = inference::read(exchange, asking).await?;
-    let Inference { call, charge, body, usage_injected, held } = inference;
+    let held = exchange.worker().shared.gate.hold(&Caller::from(&*principal));
+    let asking = Asking { called, format, headers: &parts.headers, bounds: &principal.bounds, limits: &limits, held };
+    let Inference { call, charge, body, usage_injected } = inference::read(exchange, asking).await?;
     let credential = credential::choose(&call.provider, &principal)?;
     let reservation = budget::reserve(exchange, &limits, charge).await?;
     let standing = hold(exchange, reservation);
@@ -172,12 +173,11 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
     let dialect = format.dialect();
     let addressed = Addressed { host: &to.pool.host, kind: call.provider.kind, dialect, credential };
     transform::to_provider(&mut parts.headers, &addressed, exchange.id);
-    let (upload, progress) = Upload::segments([body], Instant::now());
+    let (upload, progress) = Upload::segments(body, Instant::now());
     let prefix = exchange.snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let target = transform::to_endpoint(called, &parts.uri, prefix, &call);
     let request = outgoing(parts, target, upload)?;
     let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable: false }).await?;
-    drop(held);
     let upstream_id = transform::from_provider(answered.response.headers_mut());
     exchange.answered(answered.response.status(), upstream_id);
     let media_type = answered.response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -198,11 +198,23 @@ async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access
     match identify::identify(exchange, headers).await {
         Ok(principal) => {
             exchange.identified(&principal);
+            enter(exchange, &principal)?;
             scope::check_address(exchange, &principal, headers)?;
             Ok(principal)
         }
         Err(problem) => Err(strangers::refuse(exchange, headers, problem).await),
     }
+}
+
+/// Counts the call among those of its key that are in flight.
+fn enter(exchange: &mut Exchange, principal: &access::Principal) -> Result<(), Problem> {
+    let entered = exchange.worker().shared.gate.call(&Caller::from(principal));
+    exchange.call_of_key = Some(entered.map_err(|calls_max| {
+        let message =
+            format!("{calls_max} calls of this key are in flight, and no more may be: wait until one has ended");
+        Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(1))
+    })?);
+    Ok(())
 }
 
 fn hold(exchange: &mut Exchange, reservation: Reservation) -> Standing {

@@ -18,7 +18,7 @@ use crate::gate::Held;
 use crate::inflate::{self, Coding};
 use crate::scope;
 
-/// Bodies larger than this are read and rewritten off the worker's thread: at 500 MB/s it would stand still for longer
+/// Bodies larger than this are read off the worker's thread: at 500 MB/s it would stand still for longer
 /// than half a millisecond.
 const ON_WORKER_BYTES_MAX: usize = 256 * 1024;
 
@@ -29,6 +29,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) bounds: &'a KeyBounds,
     pub(crate) limits: &'a Arc<Limits>,
+    /// Counts the body's bytes, of which it holds none yet.
+    pub(crate) held: Held,
 }
 
 /// What is asked of whom.
@@ -36,29 +38,27 @@ pub(crate) struct Inference {
     pub(crate) call: Call,
     /// The most that it may use, of what its caller is held to; `None` for a free call.
     pub(crate) charge: Option<Charge>,
-    pub(crate) body: Bytes,
+    /// The body in pieces: slices of the caller's bytes, and the edits between them.
+    pub(crate) body: Vec<Bytes>,
     /// Whether the answer's usage chunk must be taken out again.
     pub(crate) usage_injected: bool,
-    /// Keeps the body's bytes counted while it is in memory.
-    pub(crate) held: Held,
 }
 
 /// Reads the body, finds out who answers, and makes the edits that a body may get.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<Inference, Problem> {
-    let Asking { called, format, headers, bounds: bound, limits } = asking;
+    let Asking { called, format, headers, bounds: bound, limits, held } = asking;
     let coding = inflate::coding(headers)?;
-    let sizes = &exchange.snapshot.sizes;
-    let mut held = exchange.worker().shared.gate.hold();
-    let bounds =
-        Bounds { bytes_max: sizes.body_bytes_max, idle: exchange.timeouts().idle, total_at: exchange.total_at() };
+    let bytes_max = exchange.snapshot.sizes.body_bytes_max.min(exchange.worker().shared.gate.body_bytes_max());
+    let bounds = Bounds { bytes_max, idle: exchange.timeouts().idle, total_at: exchange.total_at() };
+    let inflated = held.another();
     let mut body = match exchange.body.take() {
-        Some(incoming) => body::read(incoming, &mut held, &bounds).await?,
+        Some(incoming) => body::read(incoming, held, &bounds).await?,
         None => Bytes::new(),
     };
     exchange.body = Arriving::Whole;
     if let Some(coding) = coding {
-        (body, held) = plain(coding, body, held, sizes.body_bytes_max).await?;
+        body = plain(coding, body, inflated, bytes_max).await?;
     }
     let mut asked = ask(called, headers, &body).await?;
     let resolved = scope::check_model(bound, &asked.model).and_then(|()| {
@@ -93,21 +93,13 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
             asked = asked.with_limit(lowered);
         }
     }
-    // The edited copy stands beside the body for a moment.
-    body::hold(&mut held, body.len())?;
-    let rewritten = on_or_off_worker(body.len(), move || asked.rewrite(&body, &model, true)).await?;
-    Ok(Inference { call, charge, body: rewritten.body, usage_injected: rewritten.usage_injected, held })
+    let rewritten = asked.rewrite(&body, &model, true);
+    Ok(Inference { call, charge, body: rewritten.segments, usage_injected: rewritten.usage_injected })
 }
 
 /// The body without its coding. A small one can become a large one, so it is always done off the worker.
-async fn plain(coding: Coding, body: Bytes, held: Held, bytes_max: u64) -> Result<(Bytes, Held), Problem> {
-    let mut inflated = held.another();
-    let work = move || {
-        let plain = inflate::inflate(coding, &body, bytes_max, &mut inflated)?;
-        drop(held);
-        Ok((plain, inflated))
-    };
-    off_worker(work).await?
+async fn plain(coding: Coding, body: Bytes, inflated: Held, bytes_max: u64) -> Result<Bytes, Problem> {
+    off_worker(move || inflate::inflate(coding, &body, bytes_max, inflated)).await?
 }
 
 async fn ask(called: &Called<'_>, headers: &HeaderMap, body: &Bytes) -> Result<Asked, Problem> {
@@ -133,17 +125,6 @@ async fn extent(called: &Called<'_>, asked: &Asked, body: &Bytes) -> Result<Exte
     }
     let (called, asked, body) = (called.clone().into_owned(), asked.clone(), body.clone());
     off_worker(move || Extent::read(&called, &asked, &body)).await
-}
-
-/// Does what takes time in proportion to `bytes`.
-async fn on_or_off_worker<T: Send + 'static>(
-    bytes: usize,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
-    if bytes <= ON_WORKER_BYTES_MAX {
-        return Ok(work());
-    }
-    off_worker(work).await
 }
 
 async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {

@@ -9,11 +9,15 @@ use http::{HeaderMap, HeaderValue, header};
 
 use crate::admit;
 use crate::answer::Problem;
-use crate::body;
+use crate::body::buffer::{self, Buffer};
 use crate::gate::Held;
 
 /// Inflated at a time; between two pieces the bounds are looked at.
 const PIECE_BYTES: usize = 64 * 1024;
+/// A compressed body may inflate to so many times its size: prose and code reach 10, repetitive logs 50.
+const RATIO_MAX: u64 = 100;
+/// A body that inflates to at most this many bytes may have any ratio.
+const RATIO_FREE_BYTES: u64 = 1024 * 1024;
 /// The largest window of `zstd` on the web: 8 MiB (RFC 9659, 3).
 const WINDOW_LOG_MAX: u32 = 23;
 
@@ -41,17 +45,18 @@ pub(crate) fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Problem> {
     }
 }
 
-/// The whole body, at most `bytes_max` of it; each piece is counted in `held` before the next is inflated.
-pub(crate) fn inflate(coding: Coding, body: &[u8], bytes_max: u64, held: &mut Held) -> Result<Bytes, Problem> {
+/// The whole body, at most `bytes_max` of it; `inflated` counts each piece before the next is inflated.
+pub(crate) fn inflate(coding: Coding, body: &[u8], bytes_max: u64, inflated: Held) -> Result<Bytes, Problem> {
+    let bounds = Bounds { bytes_max, ratio_bytes_max: ratio_bytes_max(body.len()) };
     match coding {
         // What it looks back on is 32 KiB, which nobody counts.
-        Coding::Gzip => drain(&mut MultiGzDecoder::new(body), bytes_max, held),
+        Coding::Gzip => drain(&mut MultiGzDecoder::new(body), &bounds, inflated),
         Coding::Zstd => {
-            let mut window = held.another();
-            body::hold(&mut window, window_bytes(body))?;
+            let mut window = inflated.another();
+            buffer::hold(&mut window, window_bytes(body))?;
             let mut decoder = zstd::Decoder::with_buffer(body).map_err(|error| broken(&error))?.single_frame();
             decoder.window_log_max(WINDOW_LOG_MAX).map_err(|error| broken(&error))?;
-            let inflated = drain(&mut decoder, bytes_max, held)?;
+            let inflated = drain(&mut decoder, &bounds, inflated)?;
             if decoder.finish().is_empty() {
                 return Ok(inflated);
             }
@@ -61,23 +66,39 @@ pub(crate) fn inflate(coding: Coding, body: &[u8], bytes_max: u64, held: &mut He
     }
 }
 
-fn drain(decoder: &mut impl Read, bytes_max: u64, held: &mut Held) -> Result<Bytes, Problem> {
-    let mut inflated = Vec::new();
+/// Bounds of an inflated body.
+struct Bounds {
+    bytes_max: u64,
+    ratio_bytes_max: u64,
+}
+
+/// The bytes that a compressed body may inflate to by its own size.
+fn ratio_bytes_max(compressed: usize) -> u64 {
+    u64::try_from(compressed).unwrap_or(u64::MAX).saturating_mul(RATIO_MAX).max(RATIO_FREE_BYTES)
+}
+
+fn drain(decoder: &mut impl Read, bounds: &Bounds, inflated: Held) -> Result<Bytes, Problem> {
+    let mut inflated = Buffer::new(inflated);
+    let mut piece = vec![0; PIECE_BYTES];
     loop {
-        let mut piece = Read::take(&mut *decoder, PIECE_BYTES as u64);
-        let bytes = piece.read_to_end(&mut inflated).map_err(|error| broken(&error))?;
+        let bytes = decoder.read(&mut piece).map_err(|error| broken(&error))?;
         if bytes == 0 {
-            return Ok(inflated.into());
+            return Ok(inflated.finish());
         }
-        if u64::try_from(inflated.len()).unwrap_or(u64::MAX) > bytes_max {
-            return Err(admit::too_large(bytes_max));
+        inflated.push(piece.get(..bytes).unwrap_or_default())?;
+        if inflated.bytes() > bounds.bytes_max {
+            return Err(admit::too_large(bounds.bytes_max));
         }
-        body::hold(held, bytes)?;
+        if inflated.bytes() > bounds.ratio_bytes_max {
+            let message =
+                format!("the body inflates to more than {RATIO_MAX} times its size: send it without compression");
+            return Err(Problem::new(Refusal::PayloadTooLarge, message));
+        }
     }
 }
 
-/// What a zstd decoder of `frame` looks back on, by its header (RFC 8878, 3.1.1.1); the most that is allowed where a header
-/// says nothing else.
+/// What a zstd decoder of `frame` looks back on, by its header (RFC 8878, 3.1.1.1): a window, or in a single segment the
+/// whole content; the most that is allowed if the header is not whole.
 fn window_bytes(frame: &[u8]) -> usize {
     const SINGLE_SEGMENT: u8 = 0x20;
     let most = 1 << WINDOW_LOG_MAX;
@@ -86,8 +107,27 @@ fn window_bytes(frame: &[u8]) -> usize {
             let base = 1_usize << (10 + u32::from(window >> 3));
             (base + base / 8 * usize::from(window & 7)).min(most)
         }
-        _ => most,
+        (Some(descriptor), _) => content_bytes(*descriptor, frame).map_or(most, |bytes| bytes.min(most)),
+        (None, _) => most,
     }
+}
+
+/// The size of the content, as the header of a single segment has it behind the number of a dictionary (RFC 8878, 3.1.1.1.4).
+fn content_bytes(descriptor: u8, frame: &[u8]) -> Option<usize> {
+    let dictionary = match descriptor & 3 {
+        3 => 4,
+        bytes => usize::from(bytes),
+    };
+    let (bytes, least) = match descriptor >> 6 {
+        0 => (1, 0),
+        1 => (2, 256),
+        2 => (4, 0),
+        _ => (8, 0),
+    };
+    let begins = 5 + dictionary;
+    let field = frame.get(begins..begins + bytes)?;
+    let size = field.iter().rev().fold(0_u64, |size, byte| size << 8 | u64::from(*byte));
+    usize::try_from(size.saturating_add(least)).ok()
 }
 
 fn broken(error: &io::Error) -> Problem {
@@ -99,7 +139,9 @@ fn broken(error: &io::Error) -> Problem {
 mod tests {
     use std::io::Write;
 
+    use access::{KeyNo, PlanId, UserNo};
     use config::snapshot::Connections;
+    use meter::Caller;
 
     use super::*;
     use crate::gate::Gate;
@@ -113,10 +155,15 @@ mod tests {
     }
 
     fn check(coding: Coding, body: &[u8], buffered_max: u64) -> (Result<Bytes, Refusal>, u64) {
-        let gate = Gate::new(Connections { max: 1, per_address: 1 }, buffered_max);
-        let mut held = gate.hold();
-        let inflated = inflate(coding, body, BOUND, &mut held).map_err(|problem| problem.refusal);
-        (inflated, gate.buffered_bytes())
+        check_within(coding, body, BOUND, buffered_max)
+    }
+
+    fn check_within(coding: Coding, body: &[u8], bytes_max: u64, buffered_max: u64) -> (Result<Bytes, Refusal>, u64) {
+        let gate = Gate::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, buffered_max);
+        let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
+        let inflated = inflate(coding, body, bytes_max, gate.hold(&caller)).map_err(|problem| problem.refusal);
+        let counted = gate.buffered_bytes();
+        (inflated, counted)
     }
 
     #[test]
@@ -135,11 +182,35 @@ mod tests {
     fn a_bomb_is_refused_before_it_is_large() {
         let zeros = vec![0; 64 * 1024 * 1024];
         for (coding, bomb) in [(Coding::Gzip, gzip(&zeros)), (Coding::Zstd, zstd::encode_all(&*zeros, 19).unwrap())] {
-            let (refused, counted) = check(coding, &bomb, u64::MAX);
-            assert_eq!(refused, Err(Refusal::PayloadTooLarge));
-            assert!(counted <= BOUND, "{counted}");
+            assert_eq!(check(coding, &bomb, u64::MAX), (Err(Refusal::PayloadTooLarge), 0));
             assert_eq!(check(coding, &bomb, 100_000).0, Err(Refusal::Overloaded));
         }
+    }
+
+    #[test]
+    fn a_body_inflates_to_a_hundred_times_its_size_and_no_more() {
+        let zeros = vec![0; 4 * 1024 * 1024];
+        for (coding, bomb) in [(Coding::Gzip, gzip(&zeros)), (Coding::Zstd, zstd::encode_all(&*zeros, 1).unwrap())] {
+            assert!(bomb.len() * 900 < zeros.len(), "{}", bomb.len());
+            let (refused, counted) = check_within(coding, &bomb, u64::MAX, u64::MAX);
+            assert_eq!((refused, counted), (Err(Refusal::PayloadTooLarge), 0));
+        }
+        // One byte in 64 that cannot be foreseen: less than a hundredfold.
+        let mut seed = 1_u32;
+        let dense: Vec<u8> = (0..4 * 1024 * 1024_u32)
+            .map(|at| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                if at % 64 == 0 { u8::try_from(seed >> 24).unwrap() } else { b' ' }
+            })
+            .collect();
+        for (coding, packed) in [(Coding::Gzip, gzip(&dense)), (Coding::Zstd, zstd::encode_all(&*dense, 3).unwrap())] {
+            assert!((10..100).contains(&(dense.len() / packed.len())), "{}", packed.len());
+            assert_eq!(check_within(coding, &packed, u64::MAX, u64::MAX).0, Ok(dense.clone().into()));
+        }
+        // A small body may have any ratio.
+        let small = gzip(&vec![0; 1024 * 1024]);
+        assert!(check_within(Coding::Gzip, &small, u64::MAX, u64::MAX).0.is_ok_and(|body| body.len() == 1024 * 1024));
+        assert_eq!(ratio_bytes_max(20_000), 2_000_000);
     }
 
     #[test]
@@ -173,6 +244,17 @@ mod tests {
             encoder.write_all(&[7; 1000]).unwrap();
             assert_eq!(window_bytes(&encoder.finish().unwrap()), 1 << log);
         }
+        // One shot: a single segment.
+        for bytes in [1, 200, 255, 256, 300, 65_791, 65_792, 1 << 20, 8 << 20, 9 << 20] {
+            let frame = zstd::bulk::compress(&vec![7; bytes], 1).unwrap();
+            let window = window_bytes(&frame);
+            assert!(
+                window >= bytes.min(1 << 19) && window <= bytes.next_power_of_two().max(1024).min(8 << 20),
+                "{bytes} {window}"
+            );
+        }
+        assert_eq!(content_bytes(0x61, &[0, 0, 0, 0, 0x61, 9, 0x2c, 0x01]), Some(300 + 256));
+        assert_eq!(content_bytes(0xe0, &[0, 0, 0, 0, 0xe0, 1, 2]), None);
         assert_eq!(window_bytes(&[]), 8 << 20);
         assert_eq!(window_bytes(&[0xff; 20]), 8 << 20);
     }

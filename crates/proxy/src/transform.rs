@@ -1,5 +1,7 @@
 //! Headers on both ways: what is ours to change, and nothing else.
 
+mod trusted;
+
 use std::sync::Arc;
 
 use access::{ApiKey, RequestId, Secret};
@@ -10,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use crate::admit::X_REQUEST_ID;
 use crate::exchange::Call;
 use crate::identify::bearer;
+use crate::transform::trusted::{begins_like, is_like, is_trusted_by_backends};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACEPARENT_LEN: usize = 55;
@@ -28,6 +31,24 @@ pub(crate) struct Asker<'a> {
     pub(crate) id_value: &'a HeaderValue,
     /// The caller's own id of the request.
     pub(crate) correlation: Option<&'a HeaderValue>,
+    pub(crate) trust: Trust<'a>,
+}
+
+/// Which of the headers that backends may trust go on.
+pub(crate) enum Trust<'a> {
+    /// All: the peer is a trusted proxy.
+    Peer,
+    /// Those that the route allows; names in lowercase.
+    Route(&'a [Box<str>]),
+}
+
+impl Trust<'_> {
+    fn allows(&self, name: &str) -> bool {
+        match self {
+            Self::Peer => true,
+            Self::Route(allowed) => allowed.iter().any(|allowed| **allowed == *name),
+        }
+    }
 }
 
 /// The request's headers for an ordinary upstream; `host` is its authority.
@@ -36,7 +57,8 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, host: &HeaderValue, asker: &A
     remove(headers, |name, value| match name {
         "authorization" => value.to_str().ok().and_then(bearer).is_some_and(is_ours),
         "x-api-key" | "api-key" | "x-goog-api-key" => value.to_str().is_ok_and(is_ours),
-        _ => is_hop_by_hop(name) || is_forwarded(name) || name == "expect",
+        "expect" => true,
+        _ => is_hop_by_hop(name) || is_forwarded(name) || (is_trusted_by_backends(name) && !asker.trust.allows(name)),
     });
     headers.insert(X_FORWARDED_FOR, asker.forwarded_for.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
@@ -67,12 +89,19 @@ pub(crate) fn to_provider(headers: &mut HeaderMap, to: &Addressed<'_>, id: Reque
     remove(headers, |name, _| {
         let credential = matches!(name, "authorization" | "cookie" | "x-api-key" | "api-key" | "x-goog-api-key");
         // An account of the caller's says nothing beside a credential of ours.
-        let account = matches!(name, "openai-organization" | "openai-project" | "x-goog-user-project");
-        // With it Google's answer could leave its usage out.
-        let hides = name == "x-goog-fieldmask";
+        let account = matches!(name, "openai-organization" | "openai-project");
+        // Google has options that name another account, leave usage out or change the coding (its system parameters, read
+        // 2026-11-20). Only the clients' name of themselves goes on.
+        let option = begins_like(name, "x-goog-") && name != "x-goog-api-client";
         // Length and coding are the edited body's.
         let body = matches!(name, "content-length" | "content-encoding" | "expect");
-        credential || account || hides || body || is_hop_by_hop(name) || is_forwarded(name)
+        credential
+            || account
+            || option
+            || body
+            || is_hop_by_hop(name)
+            || is_forwarded(name)
+            || is_trusted_by_backends(name)
     });
     headers.insert(header::HOST, to.host.clone());
     // The tap must be able to read the answer.
@@ -121,14 +150,9 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-/// What others may say of the caller; believed only from trusted proxies, of which there are none yet.
+/// The client's address and target, which the gateway writes itself.
 fn is_forwarded(name: &str) -> bool {
-    // Upstreams behind CGI or WSGI read an underscore as a hyphen.
-    let begins = |known: &str| {
-        let same = |(byte, known): (u8, u8)| byte == known || (byte == b'_' && known == b'-');
-        name.len() >= known.len() && name.bytes().zip(known.bytes()).all(same)
-    };
-    name == "forwarded" || (name.len() == "x-real-ip".len() && begins("x-real-ip")) || begins("x-forwarded-")
+    name == "forwarded" || is_like(name, "x-real-ip") || begins_like(name, "x-forwarded-")
 }
 
 /// What a provider says of the shared account behind its key, and its id of the request.
@@ -202,10 +226,11 @@ pub(crate) fn target(uri: &Uri, prefix: &str, base: &str) -> Option<Uri> {
     format!("{base}{}", asked.as_str().strip_prefix(prefix)?).parse().ok()
 }
 
-/// The target of an LLM call: the endpoint's at the provider, which has its own name of the model.
+/// The target of an LLM call: the endpoint's at the provider, which has its own name of the model, and of the query what
+/// the format allows.
 pub(crate) fn to_endpoint(called: &Called<'_>, uri: &Uri, prefix: &str, call: &Call) -> Option<Uri> {
     let base = &call.provider.origin.path;
-    if called.is_verbatim() {
+    if called.is_verbatim() && uri.query().is_none() {
         return target(uri, prefix, base);
     }
     format!("{base}{}", called.target(&call.model, uri.query())).parse().ok()

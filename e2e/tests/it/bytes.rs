@@ -155,6 +155,10 @@ async fn upstream_receives_the_callers_headers_but_for_the_named_ones() {
         ("X-Forwarded-For", "203.0.113.9"),
         ("X-Forwarded-Host", "spoofed.example"),
         ("Forwarded", "for=203.0.113.9"),
+        ("CF-Connecting-IP", "203.0.113.9"),
+        ("X-HTTP-Method-Override", "spoofed"),
+        ("X-Goog-Encode-Response-If-Executable", "spoofed"),
+        ("X-Goog-User-Project", "spoofed"),
         ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     ] {
         call = call.header(name, value);
@@ -181,6 +185,34 @@ async fn upstream_receives_the_callers_headers_but_for_the_named_ones() {
     }
     let raw = String::from_utf8_lossy(&head.raw).into_owned();
     assert!(!raw.contains("203.0.113.9") && !raw.contains("spoofed") && !raw.contains(&key), "{raw}");
+}
+
+/// With these, Google would leave usage out, wrap the answer, or charge another account.
+#[tokio::test]
+async fn options_in_a_query_and_keys_do_not_reach_a_provider() {
+    let upstream = Upstream::json(&json!({})).await;
+    let of = |name, kind| e2e::setup::provider(name, kind, upstream.address());
+    let providers = format!("[{}, {}, {}]", of("o", "openai"), of("a", "anthropic"), of("g", "gemini"));
+    let gateway = Gateway::start(Setup::new().section("providers", &providers)).await;
+    let key = gateway.key().await;
+    let options = format!(
+        "key={key}&callback=f&$callback=f&%24userProject=p&access_token={key}&fields=x&X-HTTP-Method-Override=GET&alt=media"
+    );
+    for (path, passes, model) in [
+        (CHAT, "api-version=preview", "o/m"),
+        (RESPONSES, "api-version=preview", "o/m"),
+        (MESSAGES, "beta=true", "a/m"),
+        ("/v1beta/models/g/m:generateContent", "alt=json", "g/m"),
+        ("/v1beta/models/g/m:streamGenerateContent", "$alt=sse", "g/m"),
+    ] {
+        let body = json!({"model": model, "messages": [], "input": "hi", "max_tokens": 1, "contents": []});
+        let body = if path.contains("v1beta") { json!({"contents": []}) } else { body };
+        gateway.call(Call::json(&format!("{path}?{options}&{passes}"), &body).key(&key)).await.expect(200);
+        let head = upstream.seen().pop().unwrap().head;
+        let asked = path.replace("/g/m:", "/m:");
+        assert_eq!(head.first, format!("POST {asked}?{passes} HTTP/1.1"));
+        assert!(!String::from_utf8_lossy(&head.raw).contains(&key), "{}", head.first);
+    }
 }
 
 #[tokio::test]

@@ -142,13 +142,15 @@ async fn websocket_upgrade_is_answered_426() {
 }
 
 #[tokio::test]
-async fn query_plays_no_part_in_routing_and_is_forwarded() {
+async fn query_plays_no_part_in_routing_and_what_the_format_knows_is_forwarded() {
     let upstream = Upstream::json(&json!({"type": "message"})).await;
     let gateway = Gateway::start(Setup::provider("anthropic", upstream.address())).await;
     let key = gateway.key().await;
-    let target = format!("{MESSAGES}?beta=true&x=a%20b");
+    let target = format!("{MESSAGES}?key={key}&beta=true&x=a%20b");
     gateway.call(Call::json(&target, &Format::Messages.body("up/m", false)).key(&key)).await.expect(200);
-    assert_eq!(upstream.only().head.first, format!("POST {target} HTTP/1.1"));
+    assert_eq!(upstream.only().head.first, format!("POST {MESSAGES}?beta=true HTTP/1.1"));
+    let raw = String::from_utf8_lossy(&upstream.only().head.raw).into_owned();
+    assert!(!raw.contains(&key), "{raw}");
 }
 
 #[tokio::test]

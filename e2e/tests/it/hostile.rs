@@ -7,6 +7,7 @@ mod descriptors;
 mod inflation;
 mod judge;
 mod requests;
+mod shares;
 mod table;
 
 /// A figure, for who runs the test with `--nocapture`.

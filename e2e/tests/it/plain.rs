@@ -242,6 +242,46 @@ async fn upstream_is_told_who_called_and_hop_by_hop_headers_stay_behind() {
     assert_eq!((trace[0], trace[1], trace[3]), ("00", "0af7651916cd43dd8448eb211c80319c", "01"));
 }
 
+/// Headers that a client forges: the raw bytes that the backend received have them only where they are allowed.
+#[tokio::test]
+async fn headers_that_backends_trust_come_from_trusted_proxies_and_on_routes_that_allow_them() {
+    const FORGED: [&str; 9] = [
+        "Proxy",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X_Rewrite_URL",
+        "X-HTTP-Method-Override",
+        "CF-Connecting-IP",
+        "True-Client-IP",
+        "Remote-User",
+        "X-Remote-User",
+    ];
+    let upstream = fine().await;
+    let routes = format!(
+        "{{path: /closed, upstreams: backend, {OPEN}}}, \
+         {{path: /allowed, upstreams: backend, allow_headers: [X-HTTP-Method-Override], {OPEN}}}"
+    );
+    let setup = || Setup::routed(upstream.address(), &routes);
+    let (strict, behind) =
+        tokio::join!(Gateway::start(setup()), Gateway::start(setup().section("trusted_proxies", "[127.0.0.0/8]")));
+    let cases = [
+        (&strict, "/closed", &[][..]),
+        (&strict, "/allowed", &["X-HTTP-Method-Override"]),
+        (&behind, "/closed", &FORGED),
+    ];
+    for (gateway, path, passes) in cases {
+        let call = FORGED.iter().fold(Call::get(path), |call, name| call.header(name, "forged-value"));
+        gateway.call(call.header("X-Kept", "1")).await.expect(200);
+        let head = upstream.seen().pop().unwrap().head;
+        let raw = String::from_utf8_lossy(&head.raw).to_lowercase();
+        assert_eq!(raw.matches("forged-value").count(), passes.len(), "{path} {raw}");
+        for name in passes {
+            assert_eq!(head.all(name), ["forged-value"], "{raw}");
+        }
+        assert_eq!(head.all("x-kept"), ["1"]);
+    }
+}
+
 #[tokio::test]
 async fn answers_without_a_body_have_none() {
     let upstream = Upstream::start(|mut turn| async move {

@@ -342,7 +342,7 @@ async fn head_over_its_bound_is_431() {
 
 #[tokio::test]
 async fn bodies_that_together_are_too_many_are_503_and_room_comes_back() {
-    let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 1MiB, buffered: 1MiB}")).await;
+    let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 1MiB, buffered: 4MiB}")).await;
     let key = gateway.key().await;
     // A body that stays half sent holds its room.
     let first = whole(Format::Chat).key(&key).body("").header("content-length", "1000000");
@@ -350,7 +350,13 @@ async fn bodies_that_together_are_too_many_are_503_and_room_comes_back() {
     half.write(first.head(gateway.proxy).as_bytes()).await.unwrap();
     half.write(&vec![b' '; 900_000]).await.unwrap();
     let large = format!("{}{}", Format::Chat.body("mock", false), " ".repeat(500_000));
-    let refused = Refused { status: 503, openai: "overloaded", anthropic: "overloaded_error", says: &[], again: true };
+    let refused = Refused {
+        status: 503,
+        openai: "overloaded",
+        anthropic: "overloaded_error",
+        says: &["of the 1048576 bytes"],
+        again: true,
+    };
     e2e::eventually("what was sent is held", async || {
         gateway.metrics().await.contains("tollgate_buffered_bytes 900000").then_some(())
     })

@@ -91,7 +91,7 @@ pub fn request_body(bytes: &[u8]) {
             bounded(&called, &asked, &body);
             let same = asked.rewrite(&body, &asked.model, false);
             if called.model.is_none() {
-                assert!(same.body == body && !same.usage_injected, "edited although nothing was to be edited");
+                assert!(same.body() == body && !same.usage_injected, "edited although nothing was to be edited");
             }
             for usage in [false, true] {
                 let out = asked.rewrite(&body, OTHER, usage);
@@ -114,7 +114,7 @@ fn bounded(called: &Called<'_>, asked: &Asked, body: &Bytes) {
     let Some(lowered) = extent.clamp(None, limits, left) else { return };
     let each = lowered.max_tokens;
     assert!(extent.limited(each).bound(None, limits).tokens <= left.tokens);
-    let out = asked.clone().with_limit(lowered).rewrite(body, &asked.model, false).body;
+    let out = asked.clone().with_limit(lowered).rewrite(body, &asked.model, false).body();
     serde_json::from_slice::<serde::de::IgnoredAny>(&out).unwrap();
     let again = Extent::read(called, asked, &out).bound(None, limits).output_tokens_max.unwrap();
     // Of a predicted text the edits count as a part.
@@ -164,10 +164,10 @@ fn said(called: &Called<'_>, asked: &Asked, fields: &Fields<'_>) {
 }
 
 fn rewritten(called: &Called<'_>, asked: &Asked, out: &Rewritten, fields: &Fields<'_>) {
-    let again: Fields<'_> = serde_json::from_slice(&out.body).unwrap();
+    let again: Fields<'_> = serde_json::from_slice(&out.body()).unwrap();
     let target = called.target(OTHER, None);
     let called = Called::at(target.split('?').next().unwrap()).unwrap();
-    let reread = request::read(&called, Some("application/json"), &out.body).unwrap();
+    let reread = request::read(&called, Some("application/json"), &out.body()).unwrap();
     assert_eq!((reread.model.as_str(), reread.stream), (OTHER, asked.stream));
     assert_eq!(reread.billable, asked.billable);
     if out.usage_injected {

@@ -78,13 +78,13 @@ fn rewritten(called: &Called<'_>, content_type: &str, body: &Bytes, asked: &ai::
         None => assert_eq!(asked.model.as_bytes(), models[0]),
     }
     if models.first().is_some_and(|model| *model == asked.model.as_bytes()) {
-        assert_eq!(asked.rewrite(body, &asked.model, false).body, *body);
+        assert_eq!(asked.rewrite(body, &asked.model, false).body(), *body);
     }
     let out = asked.rewrite(body, OTHER, true);
     assert!(!out.usage_injected);
-    let reread = request::read(called, Some(content_type), &out.body).unwrap();
+    let reread = request::read(called, Some(content_type), &out.body()).unwrap();
     assert_eq!((reread.model == OTHER, reread.stream), (called.model.is_none(), asked.stream));
-    let after = parts(content_type, &out.body);
+    let after = parts(content_type, &out.body());
     let others = |parts: &[Part<'_>]| parts.iter().filter(|part| !part.is_model).map(Part::owned).collect::<Vec<_>>();
     assert_eq!(others(&after), others(&before), "another part changed");
     let named: Vec<_> = after.iter().filter(|part| part.is_model).collect();

@@ -123,7 +123,7 @@ proptest! {
         let is_whole = after.output_tokens_max == before.output_tokens_max;
         prop_assert!(is_whole || !fits(read.limited(each + 1).bound(Some(price), limits)), "{each} is not the highest");
         let asked = super::tests::asked(path, &text).with_limit(lowered);
-        let rewritten = asked.rewrite(&Bytes::from(text.clone()), "m", false).body;
+        let rewritten = asked.rewrite(&Bytes::from(text.clone()), "m", false).body();
         let rewritten = std::str::from_utf8(&rewritten).unwrap();
         serde_json::from_str::<serde::de::IgnoredAny>(rewritten).unwrap();
         let again = extent(path, rewritten).bound(Some(price), limits);

@@ -305,7 +305,7 @@ fn clamp(path: &str, body: &str, tokens: u64) -> Option<String> {
     let lowered = read.clamp(None, LIMITS, Left { tokens: Some(tokens), money: None })?;
     let model = asked(path, body).model;
     let out = asked(path, body).with_limit(lowered).rewrite(&Bytes::copy_from_slice(body.as_bytes()), &model, false);
-    Some(String::from_utf8(out.body.to_vec()).unwrap())
+    Some(String::from_utf8(out.body().to_vec()).unwrap())
 }
 
 #[test]

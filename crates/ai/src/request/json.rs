@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 
 use super::{MODEL_BYTES_MAX, RequestError};
 
+/// The longest escape, `\u0000`, stands for one byte or more.
+const ESCAPE_BYTES: usize = 6;
+
 /// The body as text.
 pub(super) fn text(body: &[u8]) -> Result<&str, RequestError> {
     std::str::from_utf8(body).map_err(|error| RequestError::NotUtf8 { offset: error.valid_up_to() })
@@ -29,9 +32,48 @@ pub(super) fn string(text: &str, at: &Range<usize>) -> Option<String> {
     text.get(at.clone()).and_then(|value| serde_json::from_str(value).ok())
 }
 
+/// How many characters the string has, which is not copied; `None` where no string stands there.
+pub(super) fn characters(text: &str, at: &Range<usize>) -> Option<u64> {
+    let raw = text.get(at.clone())?.strip_prefix('"')?.strip_suffix('"')?;
+    let mut count = 0_u64;
+    let mut parts = raw.split('\\');
+    count += characters_of(parts.next()?);
+    while let Some(part) = parts.next() {
+        count += match part.split_at_checked(1) {
+            // An escaped backslash: what is behind it is no escape.
+            None => 1 + parts.next().map_or(0, characters_of),
+            Some(("u", rest)) => {
+                let (digits, rest) = rest.split_at_checked(4)?;
+                let unit = u16::from_str_radix(digits, 16).ok()?;
+                if (0xdc00..0xe000).contains(&unit) {
+                    return None;
+                }
+                if (0xd800..0xdc00).contains(&unit) {
+                    // The other half of a pair follows at once.
+                    let low = parts.next().filter(|_| rest.is_empty())?.strip_prefix('u')?;
+                    let (digits, rest) = low.split_at_checked(4)?;
+                    let unit = u16::from_str_radix(digits, 16).ok()?;
+                    (0xdc00..0xe000).contains(&unit).then(|| 1 + characters_of(rest))?
+                } else {
+                    1 + characters_of(rest)
+                }
+            }
+            Some((_, rest)) => 1 + characters_of(rest),
+        };
+    }
+    Some(count)
+}
+
+fn characters_of(text: &str) -> u64 {
+    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
+}
+
 /// The name of a model.
 pub(super) fn name(text: &str, field: &'static str, at: &Range<usize>) -> Result<String, RequestError> {
-    string(text, at)
+    // A longer one is not even copied.
+    Some(at)
+        .filter(|at| at.len() <= 2 + ESCAPE_BYTES * MODEL_BYTES_MAX)
+        .and_then(|at| string(text, at))
         .filter(|name| (1..=MODEL_BYTES_MAX).contains(&name.len()))
         .ok_or_else(|| invalid(field, "a string of 1 to 256 bytes", at))
 }
@@ -162,3 +204,56 @@ fn place(text: &str, value: &RawValue) -> Range<usize> {
 /// A key, copied only where it is escaped.
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(text: &str) {
+        let copied = serde_json::from_str::<String>(text).ok().map(|copy| characters_of(&copy));
+        assert_eq!(characters(text, &(0..text.len())), copied, "{text}");
+    }
+
+    #[test]
+    fn characters_are_counted_as_a_parser_reads_them() {
+        for text in [
+            r#""""#,
+            r#""aé€😀""#,
+            r#""\\""#,
+            r#""\\\\x\\u0041""#,
+            r#""\u0041\u00e9b\n\t\"\/\\""#,
+            r#""\ud83d\ude00x""#,
+            r#""\ud83dx""#,
+            r#""\ud83d""#,
+            r#""\ud83d\\ude00""#,
+            r#""\ud83d\u0041""#,
+            r#""\ude00""#,
+            "7",
+            "null",
+        ] {
+            check(text);
+        }
+    }
+
+    #[test]
+    fn a_name_of_256_bytes_may_be_all_escapes() {
+        let name_of = |count: usize| {
+            let text = format!("\"{}\"", r"\u0061".repeat(count));
+            name(&text, "model", &(0..text.len())).ok()
+        };
+        assert_eq!(name_of(MODEL_BYTES_MAX), Some("a".repeat(MODEL_BYTES_MAX)));
+        assert_eq!(name_of(MODEL_BYTES_MAX + 1), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_string_has_as_many_characters_as_its_copy(text in any::<String>(), escaped in any::<Vec<u16>>()) {
+            let escapes: String = escaped.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+            let quoted = serde_json::to_string(&text).unwrap();
+            check(&quoted);
+            check(&format!("\"{escapes}{}", quoted.strip_prefix('"').unwrap()));
+        }
+    }
+}

@@ -51,7 +51,7 @@ pub fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8]) -> Res
         Some(Format::Speech) => {
             let [model, input, stream] = fields(text, 0, [MODEL, INPUT, STREAM_FORMAT])?;
             let stream = stream.is_some_and(|at| json::string(text, &at).is_some_and(|format| format == "sse"));
-            let billable = input.and_then(|at| json::string(text, &at)).map(|input| characters(&input));
+            let billable = input.and_then(|at| json::characters(text, &at)).map(characters);
             (Asked { stream, billable, ..Asked::default() }, model)
         }
         Some(Format::Embeddings | Format::Moderations) => {
@@ -107,8 +107,7 @@ fn named(called: &Called<'_>, text: &str, asked: Asked, at: Option<Range<usize>>
     Ok(Asked { model, models: vec![Place { at, shape, agrees }], ..asked })
 }
 
-fn characters(input: &str) -> Billed {
-    let quantity = u64::try_from(input.chars().count()).unwrap_or(u64::MAX);
+fn characters(quantity: u64) -> Billed {
     Billed { unit: Unit::Character, quantity }
 }
 

@@ -11,10 +11,21 @@ use crate::bound::Lowered;
 /// A body after its edits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewritten {
-    /// What is sent; the caller's own bytes, uncopied, where nothing changed.
-    pub body: Bytes,
+    /// What is sent, in order: slices of the caller's body, which is not copied, and the edits between them.
+    pub segments: Vec<Bytes>,
     /// Whether usage was asked for that the caller did not ask for: its extra chunk must be taken out of the answer.
     pub usage_injected: bool,
+}
+
+impl Rewritten {
+    /// The segments as one: a copy, unless nothing was changed.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        match self.segments.as_slice() {
+            [only] => only.clone(),
+            segments => segments.concat().into(),
+        }
+    }
 }
 
 impl Asked {
@@ -39,10 +50,10 @@ impl Asked {
             models.chain(usage.map(|edit| (&edit.at, Cow::Borrowed(edit.text)))).collect();
         edits.extend(self.limit_edits.iter().map(|(at, text)| (at, Cow::Borrowed(text.as_str()))));
         if edits.is_empty() {
-            return Rewritten { body: body.clone(), usage_injected };
+            return Rewritten { segments: vec![body.clone()], usage_injected };
         }
         edits.sort_by_key(|(at, _)| at.start);
-        Rewritten { body: apply(body, &edits), usage_injected }
+        Rewritten { segments: apply(body, &edits), usage_injected }
     }
 }
 
@@ -62,17 +73,22 @@ impl Shape {
     }
 }
 
-fn apply(body: &[u8], edits: &[(&Range<usize>, Cow<'_, str>)]) -> Bytes {
-    let added: usize = edits.iter().map(|(_, text)| text.len()).sum();
-    let mut out = Vec::with_capacity(body.len() + added);
+/// The parts of `body` between the edits, and what the edits write.
+fn apply(body: &Bytes, edits: &[(&Range<usize>, Cow<'_, str>)]) -> Vec<Bytes> {
+    let mut segments = Vec::with_capacity(2 * edits.len() + 1);
     let mut from = 0;
+    let keep = |segments: &mut Vec<Bytes>, part: Range<usize>| {
+        if body.get(part.clone()).is_some_and(|part| !part.is_empty()) {
+            segments.push(body.slice(part));
+        }
+    };
     for (at, text) in edits {
-        out.extend_from_slice(body.get(from..at.start).unwrap_or_default());
-        out.extend_from_slice(text.as_bytes());
+        keep(&mut segments, from..at.start);
+        segments.push(Bytes::copy_from_slice(text.as_bytes()));
         from = at.end;
     }
-    out.extend_from_slice(body.get(from..).unwrap_or_default());
-    out.into()
+    keep(&mut segments, from..body.len());
+    segments
 }
 
 fn quoted(name: &str) -> Cow<'static, str> {

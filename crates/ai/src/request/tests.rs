@@ -20,7 +20,7 @@ fn check_at(path: &str, body: &str, (model, upstream): (&str, &str), rewritten: 
     let body = Bytes::copy_from_slice(body.as_bytes());
     let asked = read_at(path, &body).unwrap();
     let out = asked.rewrite(&body, upstream, false);
-    assert_eq!((asked.model.as_str(), std::str::from_utf8(&out.body).unwrap()), (model, rewritten), "{path}");
+    assert_eq!((asked.model.as_str(), std::str::from_utf8(&out.body()).unwrap()), (model, rewritten), "{path}");
 }
 
 fn refused_at(path: &str, body: &str) -> String {
@@ -35,20 +35,20 @@ fn refused(format: Format, body: &str) -> String {
 fn check_usage(body: &str, rewritten: &str) {
     let asked = read(Format::Chat, body.as_bytes()).unwrap();
     let out = asked.rewrite(&Bytes::copy_from_slice(body.as_bytes()), &asked.model, true);
-    assert_eq!(std::str::from_utf8(&out.body).unwrap(), rewritten);
+    assert_eq!(std::str::from_utf8(&out.body()).unwrap(), rewritten);
     assert_eq!(out.usage_injected, body != rewritten);
     assert_eq!(asked.include_usage, !out.usage_injected);
     // What was made of it reads back as asking for usage, and stays.
-    let again = read(Format::Chat, &out.body).unwrap();
-    assert!(again.include_usage && !again.rewrite(&out.body, &again.model, true).usage_injected);
-    let value: serde_json::Value = serde_json::from_slice(&out.body).unwrap();
+    let again = read(Format::Chat, &out.body()).unwrap();
+    assert!(again.include_usage && !again.rewrite(&out.body(), &again.model, true).usage_injected);
+    let value: serde_json::Value = serde_json::from_slice(&out.body()).unwrap();
     assert_eq!(value["stream_options"]["include_usage"], true);
 }
 
 fn check_model(body: &str, model: &str, rewritten: &str) {
     let asked = read(Format::Messages, body.as_bytes()).unwrap();
     let out = asked.rewrite(&Bytes::copy_from_slice(body.as_bytes()), model, true);
-    assert_eq!((std::str::from_utf8(&out.body).unwrap(), out.usage_injected), (rewritten, false));
+    assert_eq!((std::str::from_utf8(&out.body()).unwrap(), out.usage_injected), (rewritten, false));
 }
 
 /// What is answered in the background is fetched later, and stored responses are not served.
@@ -119,10 +119,10 @@ fn usage_is_asked_for_in_streams_of_chat_and_completions_alone() {
     ] {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let out = read(format, &body).unwrap().rewrite(&body, "m", true);
-        assert_eq!((out.body.as_ptr(), out.body.len(), out.usage_injected), (body.as_ptr(), body.len(), false));
+        assert_eq!((out.body().as_ptr(), out.body().len(), out.usage_injected), (body.as_ptr(), body.len(), false));
     }
     let body = Bytes::from_static(br#"{"model":"m","stream":true}"#);
-    assert_eq!(read(Format::Chat, &body).unwrap().rewrite(&body, "m", false).body.as_ptr(), body.as_ptr());
+    assert_eq!(read(Format::Chat, &body).unwrap().rewrite(&body, "m", false).body().as_ptr(), body.as_ptr());
 }
 
 #[test]
@@ -135,6 +135,18 @@ fn the_model_is_rewritten_only_where_it_is_another() {
         "b",
         r#"{"m\u006fdel":"b","z":18446744073709551616}"#,
     );
+}
+
+#[test]
+fn an_edited_body_is_not_copied() {
+    let body = Bytes::from_static(br#"{"model":"a","messages":[],"stream":true}"#);
+    let out = read(Format::Chat, &body).unwrap().rewrite(&body, "bb", true);
+    let within = body.as_ptr_range();
+    let (kept, edits): (Vec<&Bytes>, Vec<&Bytes>) =
+        out.segments.iter().partition(|segment| within.contains(&segment.as_ptr()));
+    assert_eq!(kept.iter().map(|segment| segment.len()).sum::<usize>(), body.len() - r#""a""#.len());
+    assert_eq!(edits, [r#""stream_options":{"include_usage":true},"#, r#""bb""#]);
+    assert!(out.segments.iter().all(|segment| !segment.is_empty()));
 }
 
 #[test]
@@ -151,7 +163,7 @@ fn model_and_usage_are_rewritten_in_either_order() {
     ] {
         let body = Bytes::from_static(body.as_bytes());
         let out = read(Format::Chat, &body).unwrap().rewrite(&body, "bb", true);
-        assert_eq!((out.body, out.usage_injected), (Bytes::from_static(rewritten.as_bytes()), true));
+        assert_eq!((out.body(), out.usage_injected), (Bytes::from_static(rewritten.as_bytes()), true));
     }
 }
 
@@ -227,7 +239,7 @@ fn legacy_completions_tell_their_usage_as_chats_do() {
     let body = Bytes::from_static(br#"{"model":"m","prompt":"x","stream":true}"#);
     let out = read(Format::Completions, &body).unwrap().rewrite(&body, "m", true);
     let rewritten = r#"{"stream_options":{"include_usage":true},"model":"m","prompt":"x","stream":true}"#;
-    assert_eq!((out.body, out.usage_injected), (Bytes::from_static(rewritten.as_bytes()), true));
+    assert_eq!((out.body(), out.usage_injected), (Bytes::from_static(rewritten.as_bytes()), true));
 }
 
 #[test]
@@ -281,7 +293,7 @@ fn an_azure_deployment_wins_over_the_body_and_is_set_there() {
     check_at(path, "{}", ("d 1", "gpt"), r#"{"model":"gpt"}"#);
     assert_eq!(refused_at(path, r#"{"model":"a","model":"b"}"#), "`model` stands twice, again at byte 21");
     let body = Bytes::from_static(br#"{"stream":true}"#);
-    let out = read_at(path, &body).unwrap().rewrite(&body, "gpt", true).body;
+    let out = read_at(path, &body).unwrap().rewrite(&body, "gpt", true).body();
     let rewritten = r#"{"model":"gpt","stream_options":{"include_usage":true},"stream":true}"#;
     assert_eq!(std::str::from_utf8(&out).unwrap(), rewritten);
 }
@@ -400,7 +412,7 @@ mod property_tests {
             let out = read(Format::Chat, &body).unwrap().rewrite(&body, &upstream, true);
             value["model"] = upstream.into();
             value["stream_options"]["include_usage"] = true.into();
-            prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&out.body).unwrap(), value);
+            prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&out.body()).unwrap(), value);
         }
 
         #[test]
@@ -424,7 +436,7 @@ mod property_tests {
                 Ok(asked) => {
                     let body = Bytes::from(body);
                     let out = asked.rewrite(&body, "other", true);
-                    prop_assert!(serde_json::from_slice::<serde_json::Value>(&out.body).is_ok());
+                    prop_assert!(serde_json::from_slice::<serde_json::Value>(&out.body()).is_ok());
                 }
                 Err(
                     RequestError::NotUtf8 { offset }

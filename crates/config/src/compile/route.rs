@@ -15,6 +15,8 @@ use crate::yaml::{Kind, Node};
 /// Longest path of a route.
 const PATH_LEN_MAX: usize = 2_048;
 const PATH: &str = "a path: /users, or {prefix: /users}";
+/// Longest name of a header.
+const HEADER_NAME_LEN_MAX: usize = 64;
 /// Longest method.
 const METHOD_LEN_MAX: usize = 32;
 const METHODS_KNOWN: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
@@ -79,6 +81,7 @@ pub(super) fn routes(root: &Section<'_>, upstreams: &Upstreams) -> Vec<Arc<Route
         let auth = auth(&section);
         let credits = Credits(section.whole_u32("credits", 0).unwrap_or(1));
         let events = section.word("events", &[("rows", Events::Rows), ("folded", Events::Folded)]);
+        let allow_headers = allow_headers(&section);
         let Some((at, path)) = path else {
             continue;
         };
@@ -96,7 +99,8 @@ pub(super) fn routes(root: &Section<'_>, upstreams: &Upstreams) -> Vec<Arc<Route
             PathMatch::Exact(path) | PathMatch::Prefix(path) => path.clone(),
         });
         let events = events.unwrap_or(Events::Folded);
-        routes.push(Arc::new(Route { name: name.into(), path, methods, upstream, auth, credits, events }));
+        let name = name.into();
+        routes.push(Arc::new(Route { name, path, methods, upstream, auth, credits, events, allow_headers }));
     }
     routes
 }
@@ -204,6 +208,32 @@ fn is_method(method: &str) -> bool {
     (1..=METHOD_LEN_MAX).contains(&method.len())
         && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-')
         && method != "CONNECT"
+}
+
+/// Names of headers, in lowercase, each once.
+fn allow_headers(section: &Section<'_>) -> Vec<Box<str>> {
+    let mut names: Vec<Box<str>> = Vec::new();
+    for (node, path) in section.list("allow_headers") {
+        let Some(name) = section.reader().text(node, &path) else {
+            continue;
+        };
+        if !is_header_name(&name.value) {
+            let message = format!("`{path}` is not the name of a header");
+            let problem = Problem::new(Code::BadValue, name.at, message);
+            section.reader().report(problem.expected("a name such as X-HTTP-Method-Override"));
+            continue;
+        }
+        let name = name.value.to_ascii_lowercase().into_boxed_str();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn is_header_name(name: &str) -> bool {
+    (1..=HEADER_NAME_LEN_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 fn upstream(section: &Section<'_>, upstreams: &Upstreams) -> Option<Arc<Upstream>> {

@@ -124,7 +124,11 @@ fn parse_address(section: &Section<'_>, key: &str, text: &Text) -> Option<Socket
 pub(super) fn connections(root: &Section<'_>) -> Connections {
     let section = root.section("connections", &grammar::CONNECTIONS);
     let value = |key, default| section.as_ref().and_then(|section| section.whole_u32(key, 1)).unwrap_or(default);
-    Connections { max: value("max", 20_000), per_address: value("per_address", 1_000) }
+    Connections {
+        max: value("max", 20_000),
+        per_address: value("per_address", 1_000),
+        in_flight_per_key: value("in_flight_per_key", 1_000),
+    }
 }
 
 pub(super) fn drain(root: &Section<'_>) -> Drain {

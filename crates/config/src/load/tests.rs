@@ -80,7 +80,7 @@ listen:
   - {address: '[::1]:9001'}
 control: {listen: 127.0.0.1:0}
 brand: {name: Codexible, key_prefix: codexible}
-connections: {max: '5', per_address: 2}
+connections: {max: '5', per_address: 2, in_flight_per_key: 3}
 drain: {delay: 0s, timeout: 1m}
 log: {format: text, level: debug, modules: {proxy: trace, 'store::ingest': warn}}
 store: {url: '', migrate: false, stale_for: 2h}
@@ -93,6 +93,7 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
     );
     assert_eq!(snapshot.listen, ["0.0.0.0:9000".parse().unwrap(), "[::1]:9001".parse().unwrap()]);
     assert_eq!((snapshot.connections.max, snapshot.connections.per_address), (5, 2));
+    assert_eq!(snapshot.connections.in_flight_per_key, 3);
     assert_eq!((snapshot.drain.delay, snapshot.drain.timeout), (Duration::ZERO, Duration::from_secs(60)));
     assert_eq!((snapshot.log.format, snapshot.log.level.as_str()), (Some(LogFormat::Text), "debug"));
     assert_eq!(

@@ -18,7 +18,7 @@ impl Listing<'_> {
 
     pub(super) fn routes(&mut self, routes: &[Arc<Route>]) {
         for (nth, route) in routes.iter().enumerate() {
-            let Route { name, path, methods, upstream, auth, credits, events } = &**route;
+            let Route { name, path, methods, upstream, auth, credits, events, allow_headers } = &**route;
             self.put(format!("routes[{nth}].name"), Value::text(name));
             match path {
                 PathMatch::Exact(path) => self.put(format!("routes[{nth}].path"), Value::text(path)),
@@ -43,6 +43,10 @@ impl Listing<'_> {
                 Events::Folded => "folded",
             };
             self.put(format!("routes[{nth}].events"), Value::text(events));
+            for (header_nth, header) in allow_headers.iter().enumerate() {
+                self.put(format!("routes[{nth}].allow_headers[{header_nth}]"), Value::text(header));
+            }
+            self.empty(&format!("routes[{nth}].allow_headers"), allow_headers.is_empty());
         }
         self.empty("routes", routes.is_empty());
     }

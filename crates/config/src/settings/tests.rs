@@ -27,6 +27,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("listen[0].address", "127.0.0.1:9998", "127.0.0.1:9998"),
     ("connections.max", "7", "7"),
     ("connections.per_address", "8", "8"),
+    ("connections.in_flight_per_key", "9", "9"),
     ("drain.delay", "0s", "0s"),
     ("drain.timeout", "90s", "90s"),
     ("log.format", "json", "json"),
@@ -124,6 +125,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("routes[0].auth.type", "none", "none"),
     ("routes[0].credits", "9", "9"),
     ("routes[0].events", "rows", "rows"),
+    ("routes[0].allow_headers[0]", "X-HTTP-Method", "x-http-method"),
 ];
 
 fn settings(source: &str, variables: &[(&str, &str)], flags: Flags) -> Result<Vec<Setting>, ConfigError> {
@@ -176,6 +178,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "log.modules",
             "control.cors",
             "routes[0].methods",
+            "routes[0].allow_headers",
             "on_hangup",
             "brand.key_prefix",
         ];

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use access::Refusal;
 use http::{Method, Request, Response};
+use http_body::Body as _;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
@@ -25,6 +26,9 @@ use crate::upstream::socket::Probe;
 
 /// How often a request that had no effect is sent again: an upstream that restarts may refuse more than once.
 const REPEATS_MAX: u32 = 4;
+/// A larger body is kept for another try only while it is sent: held until the answer, it would take the caller's memory
+/// for as long as the upstream thinks.
+const SPARE_BYTES_MAX: u64 = 1024 * 1024;
 /// A caller that left before that says nothing about the upstream.
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
@@ -87,7 +91,8 @@ impl Sending<'_> {
         let may_repeat = self.repeats < REPEATS_MAX;
         let is_repeatable = self.repeatable && self.repeats == 0 && slot.reused && request.body().is_empty();
         let (parts, upload) = request.into_parts();
-        let spare = if may_repeat { upload.copy() } else { None };
+        let mut spare = if may_repeat { upload.copy() } else { None };
+        let is_large = upload.size_hint().exact().is_none_or(|bytes| bytes > SPARE_BYTES_MAX);
         let (mut call, probe) = match Call::start(&slot, head, upload).map_err(|unsent| *unsent) {
             Ok(started) => started,
             // The connection went away since it was chosen.
@@ -99,7 +104,15 @@ impl Sending<'_> {
         };
         let _unheard = Unheard { session: slot.session.clone(), probe: probe.clone(), since: Instant::now() };
         exchange.sending(probe.clone(), progress.clone(), self.now);
-        let error = match wait(exchange, progress, |cx| call.poll_head(cx)).await? {
+        let error = match wait(exchange, progress, |cx| {
+            let polled = call.poll_head(cx);
+            if is_large && call.is_sent() {
+                spare = None;
+            }
+            polled
+        })
+        .await?
+        {
             Ok(response) => {
                 let (head, stream) = response.into_parts();
                 let is_bodiless = parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);

@@ -40,6 +40,9 @@ pub enum Fault {
     /// RFC 3986, 2.1.
     #[error("the path has a % that is no escape, or escapes a NUL")]
     Escape,
+    /// RFC 3629, 3: lenient readers take `%c0%af` for a slash.
+    #[error("the path escapes a character in more bytes than UTF-8 has for it")]
+    Overlong,
     /// RFC 3986, 5.2.4: who resolves it comes to another route's path.
     #[error("the path has a segment . or .., which upstreams read differently")]
     DotSegment,
@@ -137,6 +140,7 @@ impl Fault {
             | Self::Target
             | Self::Fragment
             | Self::Escape
+            | Self::Overlong
             | Self::DotSegment
             | Self::Form
             | Self::Name

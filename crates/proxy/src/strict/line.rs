@@ -98,6 +98,9 @@ fn path_and_query(target: &[u8]) -> Result<(), Fault> {
         if !escapes_well(path) {
             return Err(Fault::Escape);
         }
+        if has_overlong(path) {
+            return Err(Fault::Overlong);
+        }
         if has_dot_segment(path) {
             return Err(Fault::DotSegment);
         }
@@ -110,6 +113,28 @@ fn escapes_well(path: &[u8]) -> bool {
         [b'0', b'0', ..] => false,
         [high, low, ..] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
         _ => false,
+    })
+}
+
+/// Whether escapes spell a character in more bytes than it needs (RFC 3629, 3). No UTF-8 has C0 or C1, whatever follows; the
+/// other leading bytes are letters in Latin-1, so they are refused only before the escapes that make them overlong.
+fn has_overlong(path: &[u8]) -> bool {
+    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let byte = |high: u8, low: u8| Some(nibble(high)? << 4 | nibble(low)?);
+    let mut escapes = path.split(|byte| *byte == b'%').skip(1).map(|escape| match escape {
+        [high, low, rest @ ..] => (byte(*high, *low), rest.is_empty()),
+        _ => (None, false),
+    });
+    let mut leads = None;
+    escapes.any(|(byte, goes_on)| {
+        let before = std::mem::replace(&mut leads, byte.filter(|_| goes_on));
+        match (before, byte) {
+            (_, Some(0xc0 | 0xc1)) => true,
+            (Some(0xe0), Some(0x80..=0x9f)) | (Some(0xf0), Some(0x80..=0x8f)) => true,
+            // Sequences of five and six bytes, which older readers know.
+            (Some(0xf8), Some(0x80..=0x87)) | (Some(0xfc), Some(0x80..=0x83)) => true,
+            _ => false,
+        }
     })
 }
 
@@ -171,6 +196,39 @@ mod tests {
         }
         for path in ["/", "/a.b/..c/...", "/%2e%2e%2e", "/a%2f..b", "/.well-known/x", "/a;..", "/..a;b", "/v1.5/x..y"] {
             assert!(!has_dot_segment(path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn overlong_utf8_is_refused_and_shortest_is_not() {
+        for path in [
+            "/o/..%c0%af../k",
+            "/o/%C0%AE%c0%ae/k",
+            "/%c1%9c",
+            "/a%c0",
+            "/%c0.",
+            "/%e0%80%af",
+            "/x%E0%9F%BFy",
+            "/%f0%80%80%af",
+            "/%f0%8f%bf%bf",
+            "/%f8%80%80%80%af",
+            "/%fc%80%80%80%80%af",
+        ] {
+            assert!(has_overlong(path.as_bytes()), "{path}");
+        }
+        for path in [
+            "/caf%C3%A9",
+            "/%e0%a0%80",
+            "/%f0%90%80%80",
+            "/%f0%9f%98%80",
+            "/voil%e0",
+            "/%e0x%80",
+            "/%e0/%80",
+            "/%80%af",
+            "/a%20b",
+            "/",
+        ] {
+            assert!(!has_overlong(path.as_bytes()), "{path}");
         }
     }
 

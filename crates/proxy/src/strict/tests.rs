@@ -147,6 +147,10 @@ fn targets_are_paths_or_urls() {
     for target in ["/%", "/%2", "/%zz", "/a%00b", "/%%20", "/a%2/b"] {
         refused_target(Fault::Escape, target);
     }
+    for target in ["/a/..%c0%af..", "/%C1%9C", "http://a/%e0%80%ae"] {
+        refused_target(Fault::Overlong, target);
+    }
+    passes("GET /?%c0%af HTTP/1.1\r\nHost: a\r\n\r\n");
     for target in ["/a/../b", "/..", "/a/%2e%2E?x", "http://a/.."] {
         refused_target(Fault::DotSegment, target);
     }

@@ -20,7 +20,11 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn to_upstream(headers: &mut HeaderMap, correlation: Option<&HeaderValue>) {
-    let asker = Asker { forwarded_for: &FORWARDED_FOR, id: id(), id_value: &ID, correlation };
+    trusting(headers, correlation, Trust::Route(&[]));
+}
+
+fn trusting(headers: &mut HeaderMap, correlation: Option<&HeaderValue>, trust: Trust<'_>) {
+    let asker = Asker { forwarded_for: &FORWARDED_FOR, id: id(), id_value: &ID, correlation, trust };
     super::to_upstream(headers, &HOST, &asker);
 }
 
@@ -74,6 +78,85 @@ fn an_ordinary_upstream_learns_who_asks_and_nobody_forges_it() {
     );
     assert!(!map.contains_key("forwarded") && !map.contains_key("x-real-ip"));
     assert_eq!(map["x-request-id"], "ours");
+}
+
+/// Headers that backends trust.
+const TRUSTED: [&str; 24] = [
+    "proxy",
+    "x-original-url",
+    "x-rewrite-url",
+    "x_rewrite_url",
+    "x-original-host",
+    "x-http-method-override",
+    "x_http_method_override",
+    "x-http-method",
+    "x-method-override",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "remote-user",
+    "remote_user",
+    "x-remote-user",
+    "x-remote-addr",
+    "x-auth-request-email",
+    "x-goog-authenticated-user-email",
+    "x-amzn-oidc-identity",
+    "x-ms-client-principal-name",
+    "x-ssl-client-verify",
+    "x-envoy-original-path",
+];
+
+/// Headers that are like those, and are everybody's.
+const ORDINARY: [&str; 7] =
+    ["x-tenant", "x-hosted", "proxied", "true-client", "cf-ray", "x-ms-client-request-id", "x-original"];
+
+#[test]
+fn headers_that_backends_trust_are_a_trusted_proxys_or_those_of_the_route() {
+    let sent = || headers(&TRUSTED.iter().chain(&ORDINARY).map(|name| (*name, "forged")).collect::<Vec<_>>());
+    let forged = |trust| {
+        let mut map = sent();
+        trusting(&mut map, None, trust);
+        let names: Vec<_> =
+            map.iter().filter(|(_, value)| *value == "forged").map(|(name, _)| name.to_string()).collect();
+        assert!(ORDINARY.iter().all(|name| map.contains_key(*name)), "{names:?}");
+        names.into_iter().filter(|name| !ORDINARY.contains(&name.as_str())).collect::<Vec<_>>()
+    };
+    assert!(forged(Trust::Route(&[])).is_empty());
+    assert_eq!(forged(Trust::Peer).len(), TRUSTED.len());
+    assert_eq!(forged(Trust::Route(&["x-http-method-override".into()])), ["x-http-method-override"]);
+    // What the gateway writes itself no route allows.
+    let mut map = headers(&[("x-forwarded-for", "6.6.6.6"), ("x-forwarded-user", "root"), ("x-real-ip", "6.6.6.6")]);
+    trusting(&mut map, None, Trust::Route(&["x-forwarded-user".into(), "x-real-ip".into()]));
+    assert!(!map.contains_key("x-forwarded-user") && !map.contains_key("x-real-ip"));
+    assert_eq!(map["x-forwarded-for"], "192.0.2.1");
+    let mut map = sent();
+    to_provider(&mut map, &Addressed { host: &HOST, kind: ProviderKind::OpenAi, credential: None }, id());
+    assert!(TRUSTED.iter().all(|name| !map.contains_key(*name)), "{map:?}");
+    assert!(ORDINARY.iter().all(|name| map.contains_key(*name)), "{map:?}");
+}
+
+#[test]
+fn options_of_google_do_not_reach_it_and_versions_and_betas_do() {
+    let kept =
+        ["anthropic-beta", "anthropic-version", "openai-beta", "x-goog-api-client", "x-stainless-lang", "user-agent"];
+    let gone = [
+        "x-goog-user-project",
+        "x-goog-fieldmask",
+        "x_goog_fieldmask",
+        "x-goog-encode-response-if-executable",
+        "x-goog-iam-authority-selector",
+        "x-http-method-override",
+        "openai-organization",
+        "openai-project",
+    ];
+    let mut map = headers(&kept.iter().chain(&gone).map(|name| (*name, "x")).collect::<Vec<_>>());
+    to_provider(&mut map, &Addressed { host: &HOST, kind: ProviderKind::Gemini, credential: None }, id());
+    assert!(
+        kept.iter().all(|name| map.contains_key(*name)) && gone.iter().all(|name| !map.contains_key(*name)),
+        "{map:?}"
+    );
 }
 
 #[test]

@@ -79,7 +79,7 @@ const TRANSCRIBE: Content = Form("file", &[("model", "{model}"), ("prompt", "odd
 /// Whole answers, and those streams to which nothing is added: the provider gets the caller's bytes with another name in
 /// them, the caller the provider's.
 pub(super) const ALL: [Ask; 29] = [
-    ask("chat", (OpenAi, "/v1/chat/completions?a=b%20c"), "chat", CHAT),
+    ask("chat", (OpenAi, "/v1/chat/completions?api-version=preview"), "chat", CHAT),
     ask("completions", (OpenAi, "/v1/completions"), "completions", Json(r#"{"model":"{model}","prompt" : "hi"}"#)),
     ask("responses", (OpenAi, "/v1/responses"), "responses", Json(r#"{"input":"hi", "model":"{model}"}"#)),
     ask(
@@ -163,11 +163,11 @@ pub(super) const ALL: [Ask; 29] = [
     ask("batch-v1", (Google, "/v1/models/{model}:batchEmbedContents"), "embed_content", BATCH),
     ask(
         "azure-chat",
-        (Azure, "/openai/deployments/{model}/chat/completions?api-version=2024-10-21&a=b"),
+        (Azure, "/openai/deployments/{model}/chat/completions?api-version=2024-10-21&a=b&key=k"),
         "chat",
         Json(r#"{"messages":[{"role":"user","content":"hi"}],"model":"{model}"}"#),
     )
-    .asked_at("/v1/chat/completions?a=b"),
+    .asked_at("/v1/chat/completions"),
     ask(
         "azure-transcriptions",
         (Azure, "/openai/deployments/{model}/audio/transcriptions?api-version=2025-04-01-preview"),

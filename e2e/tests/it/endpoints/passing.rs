@@ -57,7 +57,7 @@ async fn key_in_the_query_opens_nothing_and_goes_no_further() {
         Dialect::Google.check(&line.gateway.call(call.clone()).await, (401, "unauthorized", "UNAUTHENTICATED"));
         line.gateway.call(call.header("x-goog-api-key", &key)).await.expect(200);
         let seen = line.mock.seen("by-query").await;
-        assert_eq!(seen["target"], format!("{path}/models/by-query:{verb}?alt=sse&x=1"));
+        assert_eq!(seen["target"], format!("{path}/models/by-query:{verb}?alt=sse"));
         assert!(!seen.to_string().contains(&key), "{seen}");
     }
     assert_eq!(line.mock.requests("by-query").await, 2);

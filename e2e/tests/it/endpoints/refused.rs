@@ -138,7 +138,7 @@ async fn other_codings_are_415_everywhere_and_the_right_ones_are_named() {
 
 #[tokio::test]
 async fn no_room_for_a_body_is_503_everywhere() {
-    let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 64KiB, buffered: 64KiB}")).await;
+    let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 64KiB, buffered: 256KiB}")).await;
     let key = gateway.key().await;
     // A body that stays half sent holds its room.
     let first = Ask::named("chat").with_key("mock", &key).body("").header("content-length", "65536");

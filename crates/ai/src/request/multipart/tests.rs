@@ -35,8 +35,8 @@ fn the_models_part_alone_is_rewritten() {
     let before = Bytes::from(body("whisper-1"));
     let asked = read_as(PATH, TYPE, &before).unwrap();
     assert_eq!((asked.model.as_str(), asked.stream, asked.billable), ("whisper-1", true, None));
-    assert_eq!(asked.rewrite(&before, "gpt-4o-transcribe", true).body, body("gpt-4o-transcribe"));
-    assert_eq!(asked.rewrite(&before, "whisper-1", true).body.as_ptr(), before.as_ptr());
+    assert_eq!(asked.rewrite(&before, "gpt-4o-transcribe", true).body(), body("gpt-4o-transcribe"));
+    assert_eq!(asked.rewrite(&before, "whisper-1", true).body().as_ptr(), before.as_ptr());
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_deployment_wins_over_the_part_and_is_put_in() {
         let body = Bytes::from(form(&parts));
         let asked = read_as(path, TYPE, &body).unwrap();
         assert_eq!(asked.model, "d");
-        assert_eq!(asked.rewrite(&body, upstream, false).body, form(&rewritten));
+        assert_eq!(asked.rewrite(&body, upstream, false).body(), form(&rewritten));
     }
     // It would end the part that it is put into.
     let injected = "/openai/deployments/d%0d%0a--b0--/audio/transcriptions";
@@ -224,10 +224,10 @@ proptest! {
         let body = Bytes::from(format!("--b0\r\n{}", shreds.concat()));
         match read_as(PATH, TYPE, &body) {
             Ok(asked) => {
-                let out = asked.rewrite(&body, "another", true).body;
+                let out = asked.rewrite(&body, "another", true).body();
                 let again = read_as(PATH, TYPE, &out).unwrap();
                 prop_assert_eq!(again.model.as_str(), "another");
-                prop_assert_eq!(again.rewrite(&out, &asked.model, true).body, body);
+                prop_assert_eq!(again.rewrite(&out, &asked.model, true).body(), body);
             }
             Err(
                 RequestError::Multipart { offset, .. }
@@ -245,6 +245,6 @@ proptest! {
         let head = [b"--b0\r\n", FILE.0.as_bytes(), b"\r\n\r\n", &content, b"\r\n--b0\r\n", model.as_bytes()].concat();
         let body = |name: &str| Bytes::from([&head[..], b"\r\n\r\n", name.as_bytes(), b"\r\n--b0--\r\n"].concat());
         let asked = read_as(PATH, TYPE, &body("whisper")).unwrap();
-        prop_assert_eq!(asked.rewrite(&body("whisper"), "x", true).body, body("x"));
+        prop_assert_eq!(asked.rewrite(&body("whisper"), "x", true).body(), body("x"));
     }
 }

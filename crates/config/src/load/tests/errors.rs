@@ -330,6 +330,7 @@ fn values_outside_of_their_range_are_refused() {
         "upstreams: [{name: u, backends: [{url: 'http://a:b@h'}]}]",
         "routes: [{path: a, upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]",
         "routes: [{path: /a, methods: [], upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]",
+        "routes: [{path: /a, allow_headers: ['X Y'], upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]",
         "routes: [{path: /a, methods: [get], upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]",
         "routes: [{path: /a, methods: [CONNECT], upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]",
         "routes: [{path: /a, auth: {type: keys}, upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]",

@@ -19,6 +19,8 @@ use crate::upstream::socket::Probe;
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 /// And in so many pieces: each costs more than its bytes.
 const KEPT_PIECES_MAX: usize = 1024;
+/// What of a body is handed to h2 at a time.
+const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// 1xx heads before an answer: the bound against one that never comes.
 const INFORMATIONAL_MAX: u32 = 64;
 
@@ -170,6 +172,11 @@ impl Call {
         self.informational > 0
     }
 
+    /// Whether all of the body was handed over.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.upload.as_ref().is_none_or(|upload| upload.done)
+    }
+
     /// What of the body has not gone out; `None` where it all has.
     pub(crate) fn into_upload(self) -> Option<Pump> {
         self.upload.filter(|upload| !upload.done)
@@ -234,10 +241,17 @@ impl Pump {
                     }
                 }
             }
-            if let Some(data) = self.waiting.take() {
-                let ends = self.upload.is_end_stream();
+            if let Some(mut data) = self.waiting.take() {
+                // h2 holds what it is given, however small the upstream's window is.
+                let rest = data.split_off(data.len().min(PIECE_BYTES_MAX));
+                self.waiting = (!rest.is_empty()).then_some(rest);
+                let ends = self.waiting.is_none() && self.upload.is_end_stream();
                 if self.to.send_data(data, ends).is_err() || ends {
                     return Poll::Ready(Ok(()));
+                }
+                if self.waiting.is_some() {
+                    self.to.reserve_capacity(1);
+                    continue;
                 }
             }
             match ready!(Pin::new(&mut self.upload).poll_frame(cx)) {

@@ -26,6 +26,9 @@ pub(super) const ROWS: &[Row] = &[
     refused("percent_with_no_digits", "3986, 2.1", b"GET /o/%zz HTTP/1.1\r\nhost: x\r\n\r\n"),
     refused("percent_with_a_wide_character", "3986, 2.1", b"GET /o/%u002e HTTP/1.1\r\nhost: x\r\n\r\n"),
     refused("nul_in_percent", "3986, 7.3", b"GET /o/a%00.txt HTTP/1.1\r\nhost: x\r\n\r\n"),
+    refused("overlong_slash_in_percent", "3629, 3", b"GET /o/..%c0%af../k/a HTTP/1.1\r\nhost: x\r\n\r\n"),
+    refused("overlong_dot_in_percent", "3629, 3", b"GET /o/%e0%80%AE./a HTTP/1.1\r\nhost: x\r\n\r\n"),
+    read("latin_1_in_percent_stays", "3986, 2.1", b"GET /o/voil%e0 HTTP/1.1\r\nhost: x\r\n\r\n", &["GET /o/voil%e0"]),
     read(
         "line_ends_in_percent_stay_in_percent",
         "3986, 2.1",

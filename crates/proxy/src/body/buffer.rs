@@ -1,0 +1,157 @@
+//! A request's body in memory; its bytes are counted until the last slice of it is dropped.
+
+use access::Refusal;
+use bytes::Bytes;
+
+use crate::answer::Problem;
+use crate::gate::{Held, ShareUsed};
+
+/// Larger bodies are moved to a mapping of their own.
+const HEAP_BYTES_MAX: usize = 1024 * 1024;
+/// glibc maps every allocation of more than 32 MiB apart from the heap, whatever was freed before (mallopt(3),
+/// `M_MMAP_THRESHOLD`; musl: of more than 128 KiB). A page of the mapping takes memory when it is first written, and
+/// all pages return to the system when the body is dropped. The heap would keep them.
+const MAPPED_BYTES_MIN: usize = 33 * 1024 * 1024;
+
+/// A body that arrives piece by piece.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    held: Held,
+}
+
+/// Bytes and their count.
+struct Counted<T> {
+    bytes: T,
+    _held: Held,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Counted<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+}
+
+impl Buffer {
+    /// An empty one.
+    pub(crate) fn new(held: Held) -> Self {
+        Self { bytes: Vec::new(), held }
+    }
+
+    /// One that begins with a piece that `held` counts already.
+    pub(crate) fn begin(first: &[u8], held: Held) -> Result<Self, Problem> {
+        let mut buffer = Self::new(held);
+        buffer.append(first)?;
+        Ok(buffer)
+    }
+
+    /// Appends a piece, if the caller's share has room for it.
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), Problem> {
+        hold(&mut self.held, piece.len())?;
+        self.append(piece)
+    }
+
+    fn append(&mut self, piece: &[u8]) -> Result<(), Problem> {
+        let bytes = self.bytes.len().saturating_add(piece.len());
+        if bytes > self.bytes.capacity() {
+            let twice = self.bytes.capacity().saturating_mul(2).max(bytes);
+            let capacity = if bytes > HEAP_BYTES_MAX { twice.max(MAPPED_BYTES_MIN) } else { twice };
+            let reserved = self.bytes.try_reserve_exact(capacity - self.bytes.len());
+            reserved.map_err(|error| {
+                Problem::new(Refusal::Overloaded, "there is no memory for the request's body").because(&error)
+            })?;
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// Bytes so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::try_from(self.bytes.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The body.
+    pub(crate) fn finish(self) -> Bytes {
+        counted(self.bytes, self.held)
+    }
+}
+
+/// `bytes`, which `held` counts until the last slice of them is dropped.
+pub(crate) fn counted(bytes: impl AsRef<[u8]> + Send + 'static, held: Held) -> Bytes {
+    Bytes::from_owner(Counted { bytes, _held: held })
+}
+
+/// Counts `bytes` more among those that the caller holds in memory.
+pub(crate) fn hold(held: &mut Held, bytes: usize) -> Result<(), Problem> {
+    held.grow(bytes).map_err(|ShareUsed { holds, may_hold }| {
+        let message = format!(
+            "this key holds {holds} of the {may_hold} bytes of request bodies that it may hold now: send it again when \
+             its other calls have been sent"
+        );
+        Problem::new(Refusal::Overloaded, message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use access::{KeyNo, PlanId, UserNo};
+    use config::snapshot::Connections;
+    use meter::Caller;
+
+    use super::*;
+    use crate::gate::Gate;
+
+    fn gate(buffered_bytes_max: u64) -> (Arc<Gate>, Buffer) {
+        let gate = Gate::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, buffered_bytes_max);
+        let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
+        let buffer = Buffer::new(gate.hold(&caller));
+        (gate, buffer)
+    }
+
+    #[test]
+    fn a_body_is_counted_until_its_last_slice_is_dropped() {
+        let (gate, mut buffer) = gate(u64::MAX);
+        for piece in [b"abc".as_slice(), b"", b"defg"] {
+            buffer.push(piece).unwrap();
+        }
+        let body = buffer.finish();
+        let (whole, slice) = (body.clone(), body.slice(2..5));
+        drop((body, whole));
+        assert_eq!((&*slice, gate.buffered_bytes()), (b"cde".as_slice(), 7));
+        drop(slice);
+        assert_eq!(gate.buffered_bytes(), 0);
+    }
+
+    #[test]
+    fn a_large_body_is_one_mapping_that_is_never_moved() {
+        let (gate, mut buffer) = gate(u64::MAX);
+        let piece = vec![7; 64 * 1024];
+        for _ in 0..HEAP_BYTES_MAX / piece.len() {
+            buffer.push(&piece).unwrap();
+        }
+        assert!(buffer.bytes.capacity() <= HEAP_BYTES_MAX);
+        buffer.push(&piece).unwrap();
+        let at = buffer.bytes.as_ptr();
+        while buffer.bytes.len() + piece.len() <= MAPPED_BYTES_MIN {
+            buffer.push(&piece).unwrap();
+        }
+        assert_eq!((buffer.bytes.as_ptr(), buffer.bytes.capacity()), (at, MAPPED_BYTES_MIN));
+        buffer.push(&piece).unwrap();
+        let bytes = buffer.bytes.len();
+        let body = buffer.finish();
+        assert_eq!(gate.buffered_bytes(), u64::try_from(bytes).unwrap());
+        assert!(body.len() == bytes && body.iter().all(|byte| *byte == 7));
+    }
+
+    #[test]
+    fn a_refusal_names_the_share_of_the_key() {
+        let (_gate, mut buffer) = gate(400);
+        buffer.push(&[0; 60]).unwrap();
+        let problem = buffer.push(&[0; 41]).unwrap_err();
+        assert_eq!(problem.refusal, Refusal::Overloaded);
+        assert!(problem.message.starts_with("this key holds 60 of the 100 bytes "), "{}", problem.message);
+        buffer.push(&[0; 40]).unwrap();
+    }
+}

@@ -1,0 +1,287 @@
+//! The share of a caller: bytes of buffered bodies, and calls in flight.
+//!
+//! Bytes have a dynamic threshold, as the shared memory of a switch has: a key may hold more only while twice its own bytes,
+//! its user's bytes and everybody's bytes together are at most the bound. The more is free, the more a caller may hold, and
+//! some is always free for others:
+//! - a key alone may hold a quarter of the bound;
+//! - whatever another key or another user holds, a key may hold an eighth of the bound;
+//! - each further greedy user halves that.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use access::{KeyNo, UserNo};
+use meter::Caller;
+use rustc_hash::FxHashMap;
+
+/// Workers seldom wait for each other in so many maps.
+const SHARDS: usize = 16;
+/// Of the bound, a key that is alone may hold one part in so many.
+const PARTS_OF_ONE_KEY: u64 = 4;
+
+/// What callers hold. Users are divided among shards; everybody's bytes are one sum.
+#[derive(Debug)]
+pub(super) struct Shares {
+    bytes: AtomicU64,
+    bytes_max: u64,
+    calls_max: u32,
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+/// Callers that hold something.
+#[derive(Debug, Default)]
+struct Shard {
+    users: FxHashMap<UserNo, u64>,
+    keys: FxHashMap<KeyNo, Key>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Key {
+    bytes: u64,
+    calls: u32,
+}
+
+/// Bytes that are held: by a key, by its user, and by everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Levels {
+    key: u64,
+    user: u64,
+    all: u64,
+}
+
+/// The share of a key is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ShareUsed {
+    /// Bytes that the key holds.
+    pub(crate) holds: u64,
+    /// Bytes that it may hold now; less than it holds where others have come since.
+    pub(crate) may_hold: u64,
+}
+
+impl Levels {
+    fn and(self, more: u64) -> Option<Self> {
+        Some(Self {
+            key: self.key.checked_add(more)?,
+            user: self.user.checked_add(more)?,
+            all: self.all.checked_add(more)?,
+        })
+    }
+
+    fn fit(self, bytes_max: u64) -> bool {
+        self.sum() <= u128::from(bytes_max)
+    }
+
+    fn sum(self) -> u128 {
+        2 * u128::from(self.key) + u128::from(self.user) + u128::from(self.all)
+    }
+
+    /// The bytes that the key may hold while nobody else changes.
+    fn key_max(self, bytes_max: u64) -> u64 {
+        let (sum, bound) = (self.sum(), u128::from(bytes_max));
+        let parts = u128::from(PARTS_OF_ONE_KEY);
+        let max = match bound.checked_sub(sum) {
+            Some(free) => u128::from(self.key) + free / parts,
+            None => u128::from(self.key).saturating_sub((sum - bound).div_ceil(parts)),
+        };
+        u64::try_from(max).unwrap_or(u64::MAX)
+    }
+}
+
+impl Shares {
+    pub(super) fn new(bytes_max: u64, calls_max: u32) -> Self {
+        Self { bytes: AtomicU64::new(0), bytes_max, calls_max, shards: Default::default() }
+    }
+
+    /// Bytes that everybody holds.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The largest body that a key may ever hold.
+    pub(super) const fn body_bytes_max(&self) -> u64 {
+        self.bytes_max / PARTS_OF_ONE_KEY
+    }
+
+    /// The caller holds `more` bytes besides.
+    pub(super) fn grow(&self, caller: &Caller, more: u64) -> Result<(), ShareUsed> {
+        let mut shard = self.shard(caller.user);
+        let key = shard.keys.get(&caller.key).copied().unwrap_or_default();
+        let user = shard.users.get(&caller.user).copied().unwrap_or_default();
+        let levels = |all| Levels { key: key.bytes, user, all };
+        let fitting = |all| levels(all).and(more).filter(|after| after.fit(self.bytes_max)).map(|after| after.all);
+        match self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fitting) {
+            Ok(_) => {
+                shard.users.insert(caller.user, user + more);
+                shard.keys.insert(caller.key, Key { bytes: key.bytes + more, ..key });
+                Ok(())
+            }
+            Err(all) => Err(ShareUsed { holds: key.bytes, may_hold: levels(all).key_max(self.bytes_max) }),
+        }
+    }
+
+    /// The caller holds `fewer` bytes of those that it held.
+    pub(super) fn shrink(&self, caller: &Caller, fewer: u64) {
+        let mut shard = self.shard(caller.user);
+        self.bytes.fetch_sub(fewer, Ordering::Relaxed);
+        if let Some(user) = shard.users.get_mut(&caller.user) {
+            *user = user.saturating_sub(fewer);
+            if *user == 0 {
+                shard.users.remove(&caller.user);
+            }
+        }
+        shard.change(caller.key, |key| key.bytes = key.bytes.saturating_sub(fewer));
+    }
+
+    /// A call of the caller's key begins; an error is the most that may be in flight.
+    pub(super) fn enter(&self, caller: &Caller) -> Result<(), u32> {
+        let mut shard = self.shard(caller.user);
+        let key = shard.keys.entry(caller.key).or_default();
+        if key.calls >= self.calls_max {
+            return Err(self.calls_max);
+        }
+        key.calls += 1;
+        Ok(())
+    }
+
+    /// A call of the caller's key ends.
+    pub(super) fn leave(&self, caller: &Caller) {
+        self.shard(caller.user).change(caller.key, |key| key.calls = key.calls.saturating_sub(1));
+    }
+
+    fn shard(&self, user: UserNo) -> MutexGuard<'_, Shard> {
+        let [first, ..] = &self.shards;
+        let at = usize::try_from(user.0).map_or(0, |user| user % SHARDS);
+        self.shards.get(at).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
+        let empty = |shard: &Mutex<Shard>| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.users.is_empty() && shard.keys.is_empty()
+        };
+        self.bytes() == 0 && self.shards.iter().all(empty)
+    }
+}
+
+impl Shard {
+    /// Changes what a key holds; a key that holds nothing is forgotten.
+    fn change(&mut self, key: KeyNo, change: impl FnOnce(&mut Key)) {
+        if let Some(held) = self.keys.get_mut(&key) {
+            change(held);
+            if held.bytes == 0 && held.calls == 0 {
+                self.keys.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::PlanId;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MAX: u64 = 1 << 20;
+
+    fn caller(user: i64, key: i64) -> Caller {
+        Caller { user: UserNo(user), key: KeyNo(key), plan: PlanId::NIL }
+    }
+
+    /// The most that `caller` can hold besides, byte by byte.
+    fn room(shares: &Shares, caller: &Caller) -> u64 {
+        let (mut fits, mut too_much) = (0, MAX + 1);
+        while fits + 1 < too_much {
+            let middle = u64::midpoint(fits, too_much);
+            match shares.grow(caller, middle) {
+                Ok(()) => {
+                    shares.shrink(caller, middle);
+                    fits = middle;
+                }
+                Err(_) => too_much = middle,
+            }
+        }
+        fits
+    }
+
+    #[test]
+    fn a_key_alone_holds_a_quarter_and_then_another_an_eighth() {
+        let shares = Shares::new(MAX, 1);
+        assert_eq!(room(&shares, &caller(1, 1)), MAX / 4);
+        shares.grow(&caller(1, 1), MAX / 4).unwrap();
+        let refused = shares.grow(&caller(1, 1), 1).unwrap_err();
+        assert_eq!(refused, ShareUsed { holds: MAX / 4, may_hold: MAX / 4 });
+        assert_eq!(room(&shares, &caller(1, 2)), MAX / 8, "another key of the same user");
+        assert_eq!(room(&shares, &caller(2, 3)), MAX * 3 / 16, "another user's key");
+        assert_eq!(shares.body_bytes_max(), MAX / 4);
+        shares.shrink(&caller(1, 1), MAX / 4);
+        assert!(shares.is_empty());
+    }
+
+    #[test]
+    fn a_refusal_says_what_the_key_may_hold_among_the_others() {
+        let shares = Shares::new(MAX, 1);
+        shares.grow(&caller(1, 1), MAX / 4).unwrap();
+        shares.grow(&caller(2, 2), MAX / 8).unwrap();
+        // 2 * 1/4 + 1/4 + 3/8 is an eighth too much, of which the key answers for a quarter.
+        assert_eq!(shares.grow(&caller(1, 1), 1), Err(ShareUsed { holds: MAX / 4, may_hold: MAX / 4 - MAX / 32 }));
+        assert_eq!(shares.grow(&caller(3, 3), u64::MAX).unwrap_err().holds, 0);
+    }
+
+    #[test]
+    fn calls_in_flight_are_bounded_for_each_key() {
+        let shares = Shares::new(MAX, 2);
+        shares.enter(&caller(1, 1)).unwrap();
+        shares.enter(&caller(1, 1)).unwrap();
+        assert_eq!(shares.enter(&caller(1, 1)), Err(2));
+        shares.enter(&caller(1, 2)).unwrap();
+        for key in [1, 1, 2] {
+            shares.leave(&caller(1, key));
+        }
+        assert!(shares.is_empty());
+        assert_eq!(shares.enter(&caller(1, 1)), Ok(()));
+    }
+
+    /// What somebody does: a user of three, one of its four keys, and bytes more (or all of the key's bytes back).
+    fn acts() -> impl Strategy<Value = Vec<(i64, i64, Option<u64>)>> {
+        let bytes = prop_oneof![Just(1), 1..MAX / 64, 1..MAX];
+        prop::collection::vec((0..3_i64, 0..4_i64, prop::option::weighted(0.8, bytes)), 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_others_do_a_key_has_its_share(acts in acts(), users in 1..=3_i64) {
+            let shares = Shares::new(MAX, 1);
+            let mut held: FxHashMap<(i64, i64), u64> = FxHashMap::default();
+            let other = caller(99, 99);
+            for (user, key, more) in acts {
+                let (user, no) = (user % users, 10 * user + key);
+                let (caller, holds) = (caller(user, no), held.entry((user, no)).or_default());
+                match more {
+                    Some(more) if shares.grow(&caller, more).is_ok() => *holds += more,
+                    Some(_) => {}
+                    None => shares.shrink(&caller, std::mem::take(holds)),
+                }
+                prop_assert!(*holds <= MAX / 4);
+                // Rounded down once for each user.
+                let users = u32::try_from(users).unwrap();
+                prop_assert!(room(&shares, &other) >= (MAX >> (users + 2)) - u64::from(users));
+            }
+            prop_assert_eq!(shares.bytes(), held.values().sum::<u64>());
+            for ((user, key), bytes) in held {
+                shares.shrink(&caller(user, key), bytes);
+            }
+            prop_assert!(shares.is_empty());
+        }
+
+        #[test]
+        fn whatever_one_key_does_another_of_its_user_has_its_share(bytes in prop::collection::vec(1..MAX / 2, 0..50)) {
+            let shares = Shares::new(MAX, 1);
+            for more in bytes {
+                let _ = shares.grow(&caller(1, 1), more);
+                prop_assert!(room(&shares, &caller(1, 2)) >= MAX / 8);
+            }
+        }
+    }
+}
