@@ -20,11 +20,6 @@ use crate::failure;
 use crate::terminal;
 use reasons::Told;
 
-/// Widest text; wider lines are hard to read.
-const TEXT_WIDTH: usize = 100;
-/// On a narrower terminal, lines break anywhere.
-const NARROWEST: usize = 40;
-
 /// Runs the command against the store.
 pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags::default())?.snapshot;
@@ -37,8 +32,8 @@ pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
             let lines: Vec<Value> = lines.iter().map(Line::json).collect();
             format!("{:#}\n", json!({"topology": topology.json(), "limits": lines}))
         } else {
-            let width = terminal::width().unwrap_or(TEXT_WIDTH).clamp(NARROWEST, TEXT_WIDTH);
-            format!("{}\n{}", topology.text(width), table::text(&lines, width))
+            let columns = terminal::width();
+            format!("{}\n{}", topology.text(table::text_width(columns)), table::text(&lines, columns))
         });
         Ok(ExitCode::SUCCESS)
     })

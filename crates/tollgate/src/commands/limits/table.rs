@@ -9,8 +9,19 @@ const LEGEND: &str = "Overshoot is the most that can be used beyond the limit; +
 /// Spaces between columns.
 const GAP: usize = 2;
 
-/// The table and its notes, of which no line is longer than `width` where it has a space to break at.
-pub(super) fn text(lines: &[Line], width: usize) -> String {
+/// Widest text; wider lines are hard to read.
+const TEXT_WIDTH: usize = 100;
+/// On a narrower terminal, lines break anywhere.
+const NARROWEST: usize = 40;
+
+/// How wide text is on a terminal of so many columns, and off a terminal.
+pub(super) fn text_width(columns: Option<usize>) -> usize {
+    columns.unwrap_or(TEXT_WIDTH).clamp(NARROWEST, TEXT_WIDTH)
+}
+
+/// The table and its notes. A terminal's `columns` bound them; on a pipe each limit is one line.
+pub(super) fn text(lines: &[Line], columns: Option<usize>) -> String {
+    let width = text_width(columns);
     let mut notes: Vec<&str> = Vec::new();
     let rows: Vec<[String; 5]> = lines
         .iter()
@@ -28,7 +39,8 @@ pub(super) fn text(lines: &[Line], width: usize) -> String {
     });
     let all = || [&header].into_iter().chain(&rows);
     let last = all().map(|[.., whose]| whose.chars().count()).max().unwrap_or_default();
-    let fits = widths.iter().sum::<usize>() + GAP * widths.len() + last <= width;
+    let needed = widths.iter().sum::<usize>() + GAP * widths.len() + last;
+    let fits = columns.is_none_or(|columns| needed <= columns);
     for row in all() {
         text.push_str(&line(row, widths, fits));
     }
@@ -96,7 +108,7 @@ mod tests {
             line("60 requests a minute", "each key on plan pro", ["full buckets", "nothing is lent"]),
             line("5 USD a day", "everybody together", ["taken before it goes out", "nothing is lent"]),
         ];
-        let wide = text(&lines, 100);
+        let wide = text(&lines, None);
         let rows: Vec<&str> = wide.lines().take(3).collect();
         assert_eq!(
             rows,
@@ -107,10 +119,10 @@ mod tests {
             ]
         );
         assert!(wide.ends_with(" 1  full buckets\n 2  nothing is lent\n 3  taken before it goes out\n"), "{wide}");
-        let narrow = text(&lines, 60);
+        let narrow = text(&lines, Some(60));
         assert!(narrow.contains("1, 2\n    each key on plan pro\n"), "{narrow}");
         for width in [40, 60, 80] {
-            assert!(text(&lines, width).lines().all(|line| line.chars().count() <= width.max(52)), "{width}");
+            assert!(text(&lines, Some(width)).lines().all(|line| line.chars().count() <= width.max(52)), "{width}");
         }
     }
 
