@@ -153,8 +153,9 @@ impl<'a> Asked<'a> {
             };
             let function = declared.or_else(|| tool.get("function")).unwrap_or(tool);
             let name = field(function, "name").filter(|_| is_function)?;
-            let schema =
-                ["parameters", "input_schema", "parametersJsonSchema"].iter().find_map(|key| function.get(key));
+            let schema = ["parameters", "input_schema", "parametersJsonSchema", "parameters_json_schema"]
+                .iter()
+                .find_map(|key| function.get(key));
             Some(Tool { name: name.to_owned(), arguments: schema::arguments(schema.unwrap_or(&Value::Null)) })
         })
     }
@@ -314,6 +315,8 @@ mod tests {
         check(r#"{"name":"f","input_schema":SCHEMA}"#);
         check(r#"{"functionDeclarations":[{"name":"f","parameters":SCHEMA}]}"#);
         check(r#"{"functionDeclarations":[{"name":"f","parametersJsonSchema":SCHEMA}]}"#);
+        // Google's SDK for Python writes this one as protobuf does.
+        check(r#"{"functionDeclarations":[{"name":"f","parameters_json_schema":SCHEMA}]}"#);
     }
 
     #[test]

@@ -16,8 +16,8 @@ binary: COUNTS. `make clients` runs them and writes this page; `make test` runs 
 and fails when the page says otherwise.
 
 *ok*: the whole answer, as the client's own types. *stream*: to its end; cut upstream, or closed by the upstream before its
-format's last event, it is an error and not a short answer. *tool*: a tool is called and, where the call allows it, answered. *error*: an unknown key, a spent quota, an unknown
-model, an upstream's 500 and 529 are the client's own classes with our message, code and request id, and what cannot succeed
+format's last event, it is an error and not a short answer. *tool*: a tool is called and, where the call
+allows it, answered. *error*: an unknown key, a spent quota, an unknown model, an upstream's 500 and 529 are the client's own classes with our message, code and request id, and what cannot succeed
 is not repeated. *cancel*: the caller leaves, before the answer and within it; the gateway notices, stops the upstream and
 settles. *retry*: the client repeats a 429 and a 503 by itself, and succeeds. *timeout*: the client's own runs out first.
 
@@ -49,7 +49,7 @@ the path: `insufficient_quota` (OpenAI); `rate_limit_error`, `billing_error` or 
 403); `RESOURCE_EXHAUSTED`, `FAILED_PRECONDITION` or `PERMISSION_DENIED` (Google). It comes with `x-should-retry: false`, and on LLM
 paths without `Retry-After`.
 
-How many requests a client sends for one call, measured with these bodies and headers:
+How many requests a client sends for one call, measured with errors in these formats:
 
 | client | 429 | 402 | 403 |
 |---|--:|--:|--:|
@@ -65,8 +65,8 @@ How many requests a client sends for one call, measured with these bodies and he
 | opencode | 9, in 71 s | not measured | not measured |
 | gemini-cli | 4 | not measured | not measured |
 
-(1) Codex replaces the message by its own: \"Quota exceeded. Check your plan and billing details.\" (2) aider repeats what
-LiteLLM reports as an `APIError`, which is what 402 and 403 in OpenAI's format become.
+(1) Codex replaces the message by its own: \"Quota exceeded. Check your plan and billing details.\" (2) LiteLLM, which
+aider uses, reports 402 and 403 in OpenAI's format as an `APIError`.
 
 With the default, 429, the official SDKs, Claude Code and Codex stop after one request. Choose 402 where clients are built on the
 AI SDK or LangChain Google and none of them is Codex. Measured on loopback, 2026-11-20 (SDKs, Claude Code, Codex) and 2026-11-21 (the

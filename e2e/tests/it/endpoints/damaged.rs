@@ -52,7 +52,15 @@ async fn check(ask: &Ask, damage: &str, line: &Line, key: &str) {
     let what = format!("{} {damage}", ask.name);
     let answer = line.send(ask, damage, key).await.expect(200);
     let own = ask.call(damage).send(line.mock.address()).await.expect(200);
-    assert!(answer.body.starts_with(&own.body), "{what}: {} {}", answer.text(), own.text());
+    if (ask.name, damage) == ("gemini-array", "broken-json") {
+        // An element that does not end is held, and the error takes its place.
+        let told = answer.json();
+        let reasons: Vec<_> =
+            told.as_array().unwrap().iter().map(|one| &one["error"]["details"][0]["reason"]).collect();
+        assert_eq!(reasons, ["upstream_reset"], "{what}: {told}");
+    } else {
+        assert!(answer.body.starts_with(&own.body), "{what}: {} {}", answer.text(), own.text());
+    }
     assert_eq!(answer.header("content-type"), own.header("content-type"), "{what}");
     let row = store::row(line.gateway.folder(), &answer).await;
     let (outcome, cost) = (row["outcome"].as_str().unwrap(), &row["cost_nano"]);
