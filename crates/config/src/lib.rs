@@ -26,6 +26,7 @@ mod substitute;
 mod unit;
 mod yaml;
 
+pub use compile::read_price_file;
 pub use environment::Environment;
 pub use error::{Code, ConfigError, Place, Problem};
 pub use live::Live;
