@@ -48,7 +48,7 @@ async fn prices_are_listed_by_day_and_compared_with_a_file() {
     let diff = must(&folder, &["prices", "diff", "p.yaml"]).await;
     assert!(diff.contains("~ openai/gpt-5-mini  always  input 0.25 -> 0.3, cached_input 0.025 -> 0.03"), "{diff}");
     assert!(diff.ends_with("changed\n"), "{diff}");
-    folder.write("p.yaml", "as_of: 2026-12-01\nsource: a page\nprices: [{modl: x}]\n");
+    folder.write("p.yaml", "as_of: 2026-12-01\nsource: a page\nprices: [{modl: x, input: '1', output: '2'}]\n");
     let broken = commands::run(&folder, &["prices", "diff", "p.yaml"]).await;
     let told = String::from_utf8(broken.stderr).unwrap();
     assert!(broken.status.code() == Some(2) && told.starts_with("error[unknown_key]: unknown key `modl`"), "{told}");
