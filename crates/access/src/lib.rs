@@ -4,7 +4,7 @@
 //!
 //! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`], [`budget`], [`user`],
 //! [`principal`], [`vault`], and [`directory`], which turns the hash of a key into a [`Principal`];
-//! [`password`], [`token`] and [`ticket`] for who signs in; [`address`] says where a request comes from, [`limits`] asks what all nodes count together.
+//! [`password`], [`token`] and [`ticket`] for who signs in; [`signature`] verifies signed files; [`address`] says where a request comes from, [`limits`] asks what all nodes count together.
 
 pub mod address;
 pub mod amount;
@@ -23,6 +23,7 @@ pub mod provider_key;
 pub mod refusal;
 pub mod revision;
 pub mod secret;
+pub mod signature;
 pub mod text;
 pub mod ticket;
 pub mod token;
@@ -45,6 +46,7 @@ pub use provider_key::{ProviderKey, ProviderKeys};
 pub use refusal::Refusal;
 pub use revision::Revision;
 pub use secret::Secret;
+pub use signature::PublicKey;
 pub use ticket::{Ticket, TicketHash};
 pub use user::{Role, UserStatus};
 pub use vault::{Fingerprint, MasterKey, Sealed, Vault, VaultError};

@@ -41,7 +41,8 @@ fn measure(name: &str, path: &str, body: &str, bytes: usize) {
     let Ok(asked) = read() else { return };
     let extent = Extent::read(&called, &asked, body.as_bytes());
     let prices = Prices::builtin();
-    let (price, limits) = (prices.find("openai", ["gpt-6.1-sol"]), Limits::find("openai", ["gpt-6.1-sol"]));
+    let (price, limits) =
+        (prices.find("openai", ["gpt-6.1-sol"], access::Day(20_778)), Limits::find("openai", ["gpt-6.1-sol"]));
     let reading = fastest(&|| {
         let _ = black_box(read());
     });

@@ -18,6 +18,7 @@ use access::NanoUsd;
 pub use extent::Extent;
 pub use limit::{Left, Lowered};
 
+use crate::format::Format;
 use crate::models::Limits;
 use crate::price::Price;
 
@@ -120,7 +121,9 @@ impl Extent {
         }
         let by_unit = price.and_then(|price| self.by_unit(price));
         if let Some(money) = by_unit.filter(|_| price.is_some_and(|price| price.rates.input.is_none())) {
-            return Bound { tokens: Some(0), money: Some(money), output_tokens_max: Some(0), unbounded: None };
+            // The length of a recording is presumed, unlike what a body says itself.
+            let unbounded = self.reference().filter(|_| self.format == Format::Transcription);
+            return Bound { tokens: Some(0), money: Some(money), output_tokens_max: Some(0), unbounded };
         }
         let input = self.input(limits);
         let output = self.output(price, limits);

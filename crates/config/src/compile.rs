@@ -5,13 +5,15 @@ mod control;
 pub(crate) mod llm;
 mod model;
 mod plan;
+mod price;
+mod price_file;
 mod public;
 mod route;
 mod server;
 
 use std::collections::HashMap;
 
-use ai::price::Prices;
+pub use price_file::read_price_file;
 
 use crate::error::{At, Code, Problem};
 use crate::grammar;
@@ -35,7 +37,8 @@ pub(crate) fn compile<'a>(
     let ai = llm::ai(&root, timeouts);
     let mut providers = llm::providers(&root, flags, &mut notes);
     let models = model::models(&root, &mut providers, &mut notes);
-    let prices = model::prices(&root, &providers);
+    let prices = price::prices(&root, &providers);
+    let (price_file, prices_builtin) = price_file::table(&root, &mut notes);
     if ai.is_none() {
         providers.mock.on = false;
     }
@@ -67,7 +70,8 @@ pub(crate) fn compile<'a>(
         mock: providers.mock,
         models,
         prices,
-        prices_builtin: Prices::builtin(),
+        price_file,
+        prices_builtin,
         ai,
         plans,
         budgets: budget::budgets(&root),

@@ -68,6 +68,8 @@ pub enum Code {
     Duplicate,
     /// A name that nothing has.
     UnknownName,
+    /// A file is not signed by the key that is configured.
+    Signature,
 }
 
 impl Code {
@@ -86,6 +88,7 @@ impl Code {
             Self::Environment => "environment",
             Self::Duplicate => "duplicate",
             Self::UnknownName => "unknown_name",
+            Self::Signature => "signature",
         }
     }
 }

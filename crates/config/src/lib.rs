@@ -27,6 +27,7 @@ mod substitute;
 mod unit;
 mod yaml;
 
+pub use compile::read_price_file;
 pub use environment::Environment;
 pub use error::{Code, ConfigError, Place, Problem};
 pub use first_call::FirstCall;

@@ -6,6 +6,8 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use access::Day;
+
 use crate::compile::compile;
 use crate::environment::Environment;
 use crate::error::{At, Code, ConfigError, Problem};
@@ -99,6 +101,24 @@ pub enum Note {
         /// Its provider.
         provider: String,
     },
+    /// The price file is older than the built-in table.
+    PriceFileOlder {
+        /// The file, with the line of its day.
+        place: String,
+        /// Its day.
+        as_of: String,
+    },
+    /// Prices end, and no later ones are known.
+    PricesEnd {
+        /// The provider.
+        provider: String,
+        /// The last day that has a price.
+        until: Day,
+        /// Whether that day is over.
+        over: bool,
+        /// The models.
+        models: Vec<String>,
+    },
 }
 
 impl fmt::Display for Note {
@@ -122,6 +142,20 @@ impl fmt::Display for Note {
             Self::ModelOff { model, provider } => {
                 write!(f, "the model {model} is left out, as its provider {provider} is off")
             }
+            Self::PriceFileOlder { place, as_of } => write!(
+                f,
+                "{place}: the price file is of {as_of}, the built-in table of {}: models that both have keep the built-in prices",
+                ai::price::AS_OF
+            ),
+            Self::PricesEnd { provider, until, over, models } => {
+                let (ended, is) = if *over { ("ended", "is") } else { ("end", "will be") };
+                let models = models.join(", ");
+                write!(
+                    f,
+                    "prices of provider {provider} {ended} on {until}, after that day the cost {is} unknown: {models}; \
+                     set later prices in `prices` or in a `prices_file`"
+                )
+            }
         }
     }
 }
@@ -144,13 +178,19 @@ pub fn load(sources: Sources<'_>) -> Result<Loaded, ConfigError> {
 }
 
 fn read(path: &Path) -> Result<String, String> {
+    let bytes = read_bytes(path)?;
+    String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
+}
+
+/// The bytes of a file that is no larger than a configuration may be.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
         return Err(format!("it is larger than {FILE_BYTES_MAX} bytes"));
     }
-    String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
+    Ok(bytes)
 }
 
 pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Result<Loaded, ConfigError> {
@@ -166,12 +206,7 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
     let compiled = match &root {
         Ok(root) => compile(&reader, root, &flags, notes),
         Err(broken) => {
-            let at = broken.at.map(At::File);
-            let problem = match &broken.duplicate_key {
-                Some(key) => Problem::new(Code::Duplicate, at, format!("the key `{key}` stands here twice")),
-                None => Problem::new(Code::Yaml, at, format!("this is no YAML: {}", broken.message)),
-            };
-            reader.report(problem);
+            reader.report(unparsed(broken));
             None
         }
     };
@@ -192,6 +227,15 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
 
 fn is_mock_forced(compiled: Option<&(Snapshot, Vec<Note>)>) -> bool {
     compiled.is_some_and(|(snapshot, _)| snapshot.mock.forced)
+}
+
+/// The problem of a text that is no YAML.
+pub(crate) fn unparsed(broken: &yaml::Broken) -> Problem {
+    let at = broken.at.map(At::File);
+    match &broken.duplicate_key {
+        Some(key) => Problem::new(Code::Duplicate, at, format!("the key `{key}` stands here twice")),
+        None => Problem::new(Code::Yaml, at, format!("this is no YAML: {}", broken.message)),
+    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use access::Credits;
-use ai::price::{Price, undated};
+use access::{Credits, Timestamp};
+use ai::price::{Expiry, Limits, Price, Prices, undated};
 use ai::{Endpoint, Format, ProviderKind};
 
+use crate::load::Note;
 use crate::snapshot::{Credential, Model, Origin, Provider, Snapshot, Target};
 
 /// What the built-in mock is called, as a provider and as a model.
@@ -94,7 +96,8 @@ impl Snapshot {
     #[must_use]
     pub fn names(&self, asked: &str, target: Option<(&Provider, &str)>) -> bool {
         let priced = |(provider, model): (&Provider, &str)| {
-            self.prices.names(&provider.name, model) || self.prices_builtin.names(provider.kind.as_str(), model)
+            let builtin = [table_of(provider), provider.kind.as_str()];
+            self.prices.names(&provider.name, model) || builtin.iter().any(|of| self.prices_builtin.names(of, model))
         };
         self.models.iter().any(|entry| *entry.name == *asked) || target.is_some_and(priced)
     }
@@ -105,21 +108,19 @@ impl Snapshot {
         self.models.iter().map(|model| &*model.name).collect()
     }
 
-    /// What a call costs that asked `provider` for the model `sent` and was answered by `answered`; `None` is unknown,
-    /// never zero.
+    /// The price of a call that began at `at`, asked `provider` for the model `sent` and was answered by `answered`; `None` is
+    /// unknown, never zero.
     ///
-    /// What is configured for either comes first, as a deployment's name may hide the model behind it; then the built-in
-    /// table, which holds at the kind's own host only: who speaks like OpenAI elsewhere has prices of their own.
+    /// A configured price for either name comes first, as a deployment's name may hide the model behind it; then the built-in
+    /// table, by the kind at its own host and by the host elsewhere: other hosts have prices of their own.
     #[must_use]
-    pub fn price(&self, provider: &Provider, sent: &str, answered: Option<&str>) -> Option<&Price> {
+    pub fn price(&self, provider: &Provider, sent: &str, answered: Option<&str>, at: Timestamp) -> Option<&Price> {
         let names = || answered.into_iter().chain([sent]);
-        let configured = self.prices.find(&provider.name, names());
-        let kind = provider.kind;
-        let is_own = kind == ProviderKind::Mock || kind.own_host() == Some(provider.origin.host.as_str());
-        configured.or_else(|| is_own.then(|| self.prices_builtin.find(kind.as_str(), names())).flatten())
+        let configured = self.prices.find(&provider.name, names(), at.day());
+        configured.or_else(|| self.prices_builtin.find(table_of(provider), names(), at.day()))
     }
 
-    /// The price that a call at this provider was rated with, where it still holds under its version.
+    /// The price that a call at this provider was rated with, where it is still listed under its version.
     #[must_use]
     pub fn price_of_version(
         &self,
@@ -129,7 +130,60 @@ impl Snapshot {
     ) -> Option<Cow<'_, Price>> {
         let provider = self.providers.iter().find(|on| *on.name == *provider)?;
         let (sent, answered) = names;
-        self.price(provider, sent, answered)?.of_version(version)
+        let names = || answered.into_iter().chain([sent]);
+        let configured = self.prices.of_version(&provider.name, names(), version);
+        configured.or_else(|| self.prices_builtin.of_version(table_of(provider), names(), version))
+    }
+
+    /// The most that a model takes and makes: as its price on the day of `at` says, else as the built-in table does.
+    #[must_use]
+    pub fn limits(&self, provider: &Provider, model: &str, at: Timestamp) -> Option<Limits> {
+        let priced = self.price(provider, model, None, at).and_then(|price| price.limits);
+        priced.or_else(|| Limits::find(provider.kind.as_str(), [model]))
+    }
+
+    /// Prices that have ended or end within `within` of `at`, of each provider that is switched on.
+    #[must_use]
+    pub fn prices_ending(&self, at: Timestamp, within: Duration) -> Vec<Note> {
+        let (today, horizon) = (at.day(), at.after(within).day());
+        let mut notes: Vec<Note> = Vec::new();
+        for (provider, Expiry { until, model }) in self.price_expiries() {
+            if until > horizon {
+                continue;
+            }
+            match notes.last_mut() {
+                Some(Note::PricesEnd { provider: last, until: day, models, .. })
+                    if *last == *provider.name && *day == until =>
+                {
+                    models.push(model);
+                }
+                _ => notes.push(Note::PricesEnd {
+                    provider: provider.name.to_string(),
+                    until,
+                    over: until < today,
+                    models: vec![model],
+                }),
+            }
+        }
+        notes
+    }
+
+    /// The ends of prices that no later price follows, of each provider that is switched on.
+    pub fn price_expiries(&self) -> impl Iterator<Item = (&Provider, Expiry)> {
+        self.providers.iter().flat_map(|provider| {
+            let configured = self.prices.expiries(&provider.name);
+            let builtin = self.prices_builtin.expiries(table_of(provider));
+            let goes_on = |prices: &Prices, of: &str, end: &Expiry| {
+                prices.find(of, [end.model.as_str()], end.until.next()).is_some()
+            };
+            let builtin = builtin.into_iter().filter(|end| !goes_on(&self.prices, &provider.name, end));
+            let configured =
+                configured.into_iter().filter(|end| !goes_on(&self.prices_builtin, table_of(provider), end));
+            let mut all: Vec<Expiry> = configured.chain(builtin).collect();
+            all.sort();
+            all.dedup_by(|a, b| a.model == b.model && a.until == b.until);
+            all.into_iter().map(move |end| (&**provider, end))
+        })
     }
 
     /// Whether calls can cost money: the LLM endpoints are on, and some provider is no mock.
@@ -158,6 +212,13 @@ impl Snapshot {
         self.providers.push(provider);
         self
     }
+}
+
+/// The part of the built-in table that applies to a provider: that of its kind at the kind's own host, else that of its host.
+fn table_of(provider: &Provider) -> &str {
+    let (kind, host) = (provider.kind, provider.origin.host.as_str());
+    let is_own = kind == ProviderKind::Mock || kind.own_host() == Some(host);
+    if is_own { kind.as_str() } else { host }
 }
 
 /// Where a kind of provider is asked for text.

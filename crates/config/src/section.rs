@@ -29,6 +29,10 @@ pub(crate) struct Reader<'a> {
     /// Keys that are not read.
     unread: RefCell<BTreeSet<Place>>,
     problems: RefCell<Vec<Problem>>,
+    /// Problems of another file, in its order.
+    elsewhere: RefCell<Vec<Problem>>,
+    /// Whether values are taken as they are: a file that others publish names no variables and no files.
+    verbatim: bool,
 }
 
 /// A variable that is a setting.
@@ -67,7 +71,24 @@ impl<'a> Reader<'a> {
             variables: RefCell::default(),
             unread: RefCell::default(),
             problems: RefCell::default(),
+            elsewhere: RefCell::default(),
+            verbatim: false,
         }
+    }
+
+    /// A reader of another file, whose values name no variables and no files.
+    pub(crate) fn verbatim(file: String, source: &'a str, environment: &'a Environment) -> Self {
+        Self { verbatim: true, ..Self::new(file, source, environment) }
+    }
+
+    /// Remembers the problems of another file, which follow those of this one.
+    pub(crate) fn report_elsewhere(&self, problems: Vec<Problem>) {
+        self.elsewhere.borrow_mut().extend(problems);
+    }
+
+    /// The environment that values may name.
+    pub(crate) fn environment(&self) -> &'a Environment {
+        self.environment
     }
 
     /// Remembers a problem.
@@ -83,7 +104,7 @@ impl<'a> Reader<'a> {
 
     /// Whether something is wrong so far.
     pub(crate) fn has_problems(&self) -> bool {
-        !self.problems.borrow().is_empty()
+        !self.problems.borrow().is_empty() || !self.elsewhere.borrow().is_empty()
     }
 
     /// The file as it was named; empty where there is none.
@@ -108,6 +129,7 @@ impl<'a> Reader<'a> {
         for problem in problems.iter_mut().take(PROBLEMS_MAX) {
             problem.line = problem.place.and_then(|place| lines.at(place));
         }
+        problems.extend(self.elsewhere.into_inner());
         problems
     }
 
@@ -163,6 +185,9 @@ impl<'a> Reader<'a> {
             self.wrong_type(node, path, "a single value");
             return None;
         };
+        if self.verbatim {
+            return Some(Text { at: node.at, value: text.clone(), foreign: false });
+        }
         let env = |name: &str| {
             self.named.borrow_mut().insert(name.to_owned());
             self.environment.get(name).map(str::to_owned)
@@ -318,7 +343,8 @@ impl<'a> Section<'a> {
             return;
         }
         let keys = one_of(keys.iter().copied());
-        let message = format!("`{}` needs {keys}", self.path);
+        let subject = if self.path.is_empty() { "the file".to_owned() } else { format!("`{}`", self.path) };
+        let message = format!("{subject} needs {keys}");
         self.reader.report(Problem::new(Code::Missing, self.at, message).expected(format!("{keys} here")));
     }
 

@@ -196,7 +196,8 @@ impl Loaded {
             mock,
             models,
             prices,
-            // No configuration changes it.
+            price_file,
+            // What the built-in table says is no setting.
             prices_builtin: _,
             ai,
             plans,
@@ -239,7 +240,7 @@ impl Loaded {
         list.put("mock", Value::Boolean(mock.forced));
         list.providers(providers, mock, &self.environment);
         list.models(models, &mock.models);
-        list.prices(prices);
+        list.prices(prices, price_file.as_ref());
         list.ai(ai.as_ref());
         list.plans(plans);
         list.budgets(budgets);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Credits, Plan, Secret};
+use access::{Credits, Plan, PublicKey, Secret};
 use ai::price::Prices;
 use ipnet::IpNet;
 
@@ -67,7 +67,9 @@ pub struct Snapshot {
     pub models: Vec<Arc<Model>>,
     /// What models cost by `prices`; see [`Snapshot::price`].
     pub prices: Prices,
-    /// What they cost by the built-in table, under the names of kinds.
+    /// The file with a newer table.
+    pub price_file: Option<PriceFile>,
+    /// What models cost by the built-in table and that file, under the names of kinds and of hosts.
     pub prices_builtin: Prices,
     /// The LLM endpoints; `None` when switched off.
     pub ai: Option<Ai>,
@@ -396,6 +398,17 @@ pub struct MockModel {
     pub credits: Credits,
     /// What the mock is asked for.
     pub model: Arc<str>,
+}
+
+/// `prices_file` and `prices_key`.
+#[derive(Debug, Clone)]
+pub struct PriceFile {
+    /// The file as it is named.
+    pub path: PathBuf,
+    /// The key that has signed it, where that is asked for.
+    pub key: Option<PublicKey>,
+    /// The day of its figures, `YYYY-MM-DD`.
+    pub as_of: Arc<str>,
 }
 
 /// One of `models`.

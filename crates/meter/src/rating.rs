@@ -42,6 +42,8 @@ pub struct UnitRates {
     pub character: Option<u64>,
     /// A search of the web.
     pub search: Option<u64>,
+    /// A request, beside whatever else it is billed for. `None` is no such fee.
+    pub request: Option<u64>,
 }
 
 /// A part of a cost: so many of a class or a unit, at a rate.
@@ -157,7 +159,13 @@ impl UnitRates {
     /// The same for every unit.
     #[must_use]
     pub const fn flat(rate: u64) -> Self {
-        Self { image: Some(rate), millisecond: Some(rate), character: Some(rate), search: Some(rate) }
+        Self {
+            image: Some(rate),
+            millisecond: Some(rate),
+            character: Some(rate),
+            search: Some(rate),
+            request: Some(rate),
+        }
     }
 
     /// The cost of `billed`, rounded to nano-USD once; `None` where its unit has no rate.
@@ -176,6 +184,13 @@ impl UnitRates {
             Unit::Search => self.search,
         };
         rate.map(|rate_pico| Line { class: billed.unit.as_str(), quantity: billed.quantity, rate_pico })
+    }
+
+    /// The fee of one request, as a line; `None` where a request has none.
+    #[must_use]
+    pub fn request_line(&self) -> Option<Line> {
+        let rate = self.request.filter(|rate| *rate > 0);
+        rate.map(|rate_pico| Line { class: "request", quantity: 1, rate_pico })
     }
 }
 
@@ -267,6 +282,13 @@ mod tests {
         let image = Billed { unit: Unit::Image, quantity: 2 };
         assert_eq!(UnitRates::flat(9).line(image), Some(line("image", 2, 9)));
         assert_eq!(UnitRates::default().line(image), None);
+    }
+
+    #[test]
+    fn a_request_has_a_fee_only_where_one_is_set() {
+        let line = Line { class: "request", quantity: 1, rate_pico: 7 };
+        assert_eq!(UnitRates { request: Some(7), ..UnitRates::default() }.request_line(), Some(line));
+        assert_eq!((UnitRates::default().request_line(), UnitRates::flat(0).request_line()), (None, None));
     }
 
     #[test]

@@ -308,7 +308,8 @@ impl Exchange {
     pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
         let (Hold::Committed(committed), Some(call)) = (&self.hold, &self.call) else { return false };
         let Some((usage, terms)) = tap.used() else { return false };
-        let price = self.snapshot.price(&call.provider, &call.model, None).and_then(|price| price.at(terms));
+        let price =
+            self.snapshot.price(&call.provider, &call.model, None, self.started_at).and_then(|price| price.at(terms));
         let cost = price.and_then(|price| price.cost(&usage)).unwrap_or(NanoUsd(0));
         let money = u64::try_from(cost.0).unwrap_or(0);
         committed.exceeds(&Charge { credits: 0, tokens: usage.total(), money })

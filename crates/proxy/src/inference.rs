@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::{KeyBounds, Refusal};
 use ai::bound::Extent;
-use ai::{Asked, Called, Format, models};
+use ai::{Asked, Called, Format};
 use bytes::Bytes;
 use config::{Resolved, Unresolved};
 use http::{HeaderMap, header};
@@ -85,8 +85,8 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
         let holding = Holding { limits, budgets: &exchange.snapshot.budgets, at };
         let extent = extent(called, &asked, &body).await?;
         let (provider, model) = (&call.provider, &*call.model);
-        let price = exchange.snapshot.price(provider, model, None);
-        let most = models::Limits::find(provider.kind.as_str(), [model]);
+        let price = exchange.snapshot.price(provider, model, None, exchange.started_at);
+        let most = exchange.snapshot.limits(provider, model, exchange.started_at);
         let (bound, lowered) = holding.bound(&Sized { extent: &extent, model, price, limits: most })?;
         (charge.tokens, charge.money) = (bound.tokens, bound.money);
         if let Some(lowered) = lowered {

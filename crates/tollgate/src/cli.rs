@@ -5,6 +5,7 @@ mod budgets;
 mod keys;
 mod leases;
 mod limits;
+mod prices;
 mod settings;
 mod stores;
 mod users;
@@ -20,6 +21,7 @@ use config::snapshot::LogFormat;
 pub(crate) use keys::{CreateKey, Keys, KeysCommand};
 pub(crate) use leases::{LeasesCommand, LeasesCommands};
 pub(crate) use limits::Limits;
+pub(crate) use prices::{PricesCommand, PricesCommands};
 pub(crate) use settings::{ConfigCommand, ConfigCommands, Overrides, PlansCommand, PlansCommands};
 pub(crate) use stores::{Backup, Migrate, MigrateCommand, Move, Restore, VaultCommand, VaultCommands};
 pub(crate) use users::{ChosenBy, CreateUser, SetupLink, UserPassword, UserRole, Users, UsersCommand};
@@ -72,6 +74,9 @@ pub(crate) enum Command {
     /// List plans, and make the store's as they are configured
     #[command(after_help = settings::PLANS_EXAMPLES)]
     Plans(PlansCommands),
+    /// List prices of models, and compare a price file with them
+    #[command(after_help = prices::PRICES_EXAMPLES)]
+    Prices(PricesCommands),
     /// Set and list budgets of keys, users, plans and everybody
     #[command(after_help = budgets::BUDGETS_EXAMPLES)]
     Budgets(BudgetsCommands),

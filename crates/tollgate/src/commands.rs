@@ -11,6 +11,7 @@ pub(crate) mod limits;
 pub(crate) mod migrate;
 pub(crate) mod mock;
 pub(crate) mod plans;
+pub(crate) mod prices;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod setup_link;

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         cli::Command::Check(args) => commands::check::run(&args),
         cli::Command::Config(args) => commands::settings::run(&args),
         cli::Command::Plans(args) => commands::plans::run(&args),
+        cli::Command::Prices(args) => commands::prices::run(&args),
         cli::Command::Budgets(args) => commands::budgets::run(&args),
         cli::Command::Users(args) => commands::users::run(&args),
         cli::Command::SetupLink(args) => commands::setup_link::run(&args),

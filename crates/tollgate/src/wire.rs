@@ -14,13 +14,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Revision;
+use access::{Clock, Revision, Secret};
 use config::load::{Loaded, Note};
 use config::{Live, Snapshot};
 use telemetry::logs::Dropped;
 use telemetry::{Board, Metrics};
 
 use crate::cli::{Place, Role};
+use crate::commands::prices::PRICES_WARNED;
 use crate::commands::say;
 use crate::failure::{self, StartFault};
 use crate::greeting::Greeting;
@@ -73,7 +74,8 @@ pub(crate) async fn serve(
 
 /// Builds every part; when it is done, all of them run.
 async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<Ending> {
-    let Loaded { mut snapshot, notes, .. } = loaded;
+    let Loaded { mut snapshot, mut notes, .. } = loaded;
+    notes.extend(snapshot.prices_ending(Clock::system().now(), PRICES_WARNED));
     let kept = Kept::open(&snapshot, &wish).await?;
     let mut services = Services::default();
     let mock = if snapshot.mock.on && wish.role.proxies() { Some(services.mock().await?) } else { None };
@@ -155,6 +157,7 @@ async fn join(
         store: kept.node.store().clone(),
         node: kept.node,
     };
+    parts::tell_price_expiries(&base);
     let keys = services.start(&base).await?;
     let (mut proxying, mut lessee) = (None, None);
     if let (Some(counted), Some(listeners)) = (kept.counted, doors.proxy) {

@@ -43,6 +43,7 @@ mod outage;
 mod outcomes;
 mod people;
 mod plain;
+mod prices;
 mod quota;
 mod read_only;
 mod reconcile;

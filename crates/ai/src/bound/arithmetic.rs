@@ -23,6 +23,10 @@ const GOOGLE_IMAGE: u64 = 8_192;
 /// How often a tool without a cap is taken to be run: Anthropic pauses a turn after ten rounds, the others name no number.
 const UNCAPPED_ROUNDS: u64 = 10;
 
+/// Sound in a byte of a recording, in milliseconds: 8 kbit/s is the lowest rate of MP3. Silence can be longer in other
+/// formats; no provider publishes an end of what a form of 25 MB holds.
+const HEARD_MS_PER_BYTE: u64 = 1;
+
 const PICO_PER_NANO: i128 = 1_000;
 
 /// Tokens that go in.
@@ -121,11 +125,15 @@ impl Extent {
     /// What is sold by a unit that the body tells.
     pub(super) fn by_unit(&self, price: &Price) -> Option<NanoUsd> {
         let units = &price.units;
-        match (self.format, self.billed) {
-            (_, Some(billed)) => units.cost(billed),
-            (Format::Images, None) => nano(times(self.choices, units.image?)),
-            _ => None,
-        }
+        let pico = match (self.format, self.billed) {
+            (_, Some(billed)) => units.line(billed)?.amount_pico(),
+            (Format::Images, None) => times(self.choices, units.image?),
+            (Format::Transcription, None) => {
+                times(self.text_bytes.saturating_mul(HEARD_MS_PER_BYTE), units.millisecond?)
+            }
+            _ => return None,
+        };
+        nano(pico.saturating_add(request_pico(price)))
     }
 
     /// What the tokens cost at most; `None` where a rate that may apply is not known.
@@ -139,7 +147,10 @@ impl Extent {
     pub(super) fn input_pico(&self, price: &Price, input: Input, dearest: Dearest) -> i128 {
         let searches = if self.served.searches { self.rounds().saturating_sub(1) } else { 0 };
         let searches = times(searches, price.units.search.unwrap_or(0));
-        times(input.text, dearest.text).saturating_add(times(input.images, dearest.image)).saturating_add(searches)
+        times(input.text, dearest.text)
+            .saturating_add(times(input.images, dearest.image))
+            .saturating_add(searches)
+            .saturating_add(request_pico(price))
     }
 
     /// The dearest rates that may apply, at the terms that are asked for or the standard ones: a provider may serve at either.
@@ -190,6 +201,11 @@ impl Dearest {
         let Self { text, image, output } = other;
         Self { text: self.text.max(text), image: self.image.max(image), output: self.output.max(output) }
     }
+}
+
+/// The fee of the request itself.
+fn request_pico(price: &Price) -> i128 {
+    price.units.request_line().map_or(0, |line| line.amount_pico())
 }
 
 pub(super) fn times(quantity: u64, rate: u64) -> i128 {

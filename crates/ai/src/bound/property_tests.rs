@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::tests::{extent, limits};
+use super::tests::{DAY, extent, limits};
 use super::*;
 use crate::Asked;
 use crate::price::Prices;
@@ -61,7 +61,7 @@ proptest! {
     ) {
         let (provider, name) = model.split_once('/').unwrap();
         let prices = Prices::builtin();
-        let price = prices.find(provider, [name]).unwrap();
+        let price = prices.find(provider, [name], DAY).unwrap();
         let bound = |max: u64, n: u64| {
             let body = body(&fields, &format!(r#""{}":{max},"n":{n}"#, limit_key(path)));
             extent(path, &body).bound(Some(price), limits(provider, name))
@@ -84,7 +84,7 @@ proptest! {
     ) {
         let (provider, name) = model.split_once('/').unwrap();
         let prices = Prices::builtin();
-        let price = prices.find(provider, [name]);
+        let price = prices.find(provider, [name], DAY);
         let bound = |words: usize| {
             let body = body(&fields, &format!(r#""user":"{}""#, "word ".repeat(words)));
             extent(path, &body).bound(price, limits(provider, name))
@@ -104,7 +104,7 @@ proptest! {
     ) {
         let (provider, name) = model.split_once('/').unwrap();
         let prices = Prices::builtin();
-        let price = prices.find(provider, [name]).unwrap();
+        let price = prices.find(provider, [name], DAY).unwrap();
         let limits = limits(provider, name);
         let more = asked.map_or(String::new(), |max| format!(r#""{}":{max}"#, limit_key(path)));
         let text = body(&fields, &if more.is_empty() { r#""user":"u""#.to_owned() } else { more });

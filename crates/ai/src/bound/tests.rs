@@ -8,6 +8,9 @@ use crate::endpoint::{Called, Found};
 use crate::price::Prices;
 use crate::{Asked, Endpoint};
 
+/// 2026-11-21.
+pub(super) const DAY: access::Day = access::Day(20_778);
+
 pub(super) fn called(path: &str) -> (Endpoint, Called<'_>) {
     let Found::Endpoint(called) = Endpoint::find("POST", path) else { panic!("{path}") };
     (called.endpoint, called)
@@ -199,8 +202,9 @@ fn input_rate(name: &str, path: &str, inside: &str) -> Option<i64> {
         let fields = format!(r#"{inside}"user":"{filler}""#);
         if path == GEMINI { format!("{{{fields}}}") } else { body(&fields) }
     };
-    let money =
-        |filler: &str| extent(path, &text(filler)).bound(prices.find(provider, [model]), limits(provider, model)).money;
+    let money = |filler: &str| {
+        extent(path, &text(filler)).bound(prices.find(provider, [model], DAY), limits(provider, model)).money
+    };
     Some((money(&filler)?.0 - money("")?.0) / 100_000)
 }
 
@@ -239,7 +243,7 @@ fn input_costs_the_dearest_class_that_may_apply() {
 #[test]
 fn what_may_be_long_has_the_long_rates() {
     let prices = Prices::builtin();
-    let price = prices.find("openai", ["gpt-5.4"]).unwrap();
+    let price = prices.find("openai", ["gpt-5.4"], DAY).unwrap();
     let money = |len: usize| {
         let text = body(&format!(r#""max_completion_tokens":1000,"user":"{}""#, "x".repeat(len)));
         let bound = extent(CHAT, &text).bound(Some(price), limits("openai", "gpt-5.4"));
@@ -280,21 +284,76 @@ fn what_is_free_is_bounded_by_nothing() {
 #[test]
 fn what_is_sold_by_a_unit_is_known_beforehand() {
     let prices = Prices::builtin();
-    let tts = prices.find("openai", ["tts-1"]);
+    let tts = prices.find("openai", ["tts-1"], DAY);
     let speech = extent("/v1/audio/speech", &body(r#""input":"héllo""#)).bound(tts, None);
     assert_eq!((speech.money, speech.tokens, speech.unknown()), (Some(NanoUsd(75_000)), Some(0), None));
     let drawn = Price::configured(Rates::default(), UnitRates { image: Some(40_000_000_000), ..UnitRates::default() });
     let images = extent("/v1/images/generations", &body(r#""prompt":"x","n":3"#)).bound(Some(&drawn), None);
     assert_eq!(images.money, Some(NanoUsd(120_000_000)));
-    let gpt = prices.find("openai", ["gpt-image-2"]);
+    let gpt = prices.find("openai", ["gpt-image-2"], DAY);
     let by_token = extent("/v1/images/generations", &body(r#""prompt":"x""#)).bound(gpt, None);
     assert_eq!(by_token.unknown(), Some(Unknown::Limits));
+}
+
+/// A form of `bytes` bytes at `path`.
+fn form(path: &str, model: &str, bytes: usize) -> Extent {
+    let field = format!("--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n");
+    let head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\n";
+    let (before, after) = (format!("{field}{head}"), "\r\n--x--\r\n");
+    let body = format!("{before}{}{after}", "a".repeat(bytes - before.len() - after.len()));
+    let (_, called) = called(path);
+    let asked = crate::request::read(&called, Some("multipart/form-data; boundary=x"), body.as_bytes()).unwrap();
+    Extent::read(&called, &asked, body.as_bytes())
+}
+
+#[test]
+fn images_speech_and_transcription_are_bounded_as_a_window() {
+    let prices = Prices::builtin();
+    let bound = |extent: &Extent, model| extent.bound(prices.find("openai", [model], DAY), limits("openai", model));
+    // A thousand bytes are presumed to be at most a second of sound.
+    let heard = form("/v1/audio/transcriptions", "whisper-1", 60_000);
+    let whisper = bound(&heard, "whisper-1");
+    assert_eq!((whisper.money, whisper.tokens), (Some(NanoUsd(6_000_000)), Some(0)));
+    assert_eq!(whisper.unbounded, Some(Reference::Upload));
+    let heard = form("/v1/audio/transcriptions", "gpt-transcribe", 60_000);
+    assert_eq!(bound(&heard, "gpt-transcribe").money, Some(NanoUsd(4_500_000)));
+    let spoken = extent("/v1/audio/speech", &body(r#""input":"hello""#));
+    assert_eq!(bound(&spoken, "gpt-4o-mini-tts").output_tokens_max, Some(32_768));
+    let drawn = extent("/v1/images/generations", &body(r#""prompt":"x","n":2"#));
+    for (model, each) in [
+        ("gpt-image-2", 32_768),
+        ("gpt-image-2.5-flare", 32_768),
+        ("gpt-image-2.5-sunburst", 32_768),
+        ("gpt-image-1.5", 16_384),
+        ("gpt-image-1-mini", 16_384),
+        ("chatgpt-image-latest", 16_384),
+    ] {
+        assert_eq!(bound(&drawn, model).output_tokens_max, Some(2 * each), "{model}");
+        let edited = bound(&form("/v1/images/edits", model, 60_000), model);
+        assert_eq!(edited.unknown(), None, "{model}");
+        assert_eq!((edited.output_tokens_max, edited.unbounded), (Some(10 * each), Some(Reference::Upload)), "{model}");
+        assert_eq!(edited.tokens, Some(10 * each + 390_144), "{model}");
+    }
+}
+
+#[test]
+fn a_fee_of_a_request_is_part_of_what_it_may_cost() {
+    let fee = UnitRates { request: Some(7_000), ..UnitRates::default() };
+    let price = Price { units: fee, ..flat() };
+    let text = body(r#""max_tokens":7,"n":2"#);
+    let plain = extent(CHAT, &text).bound(Some(&flat()), LIMITS).money.unwrap();
+    let with_fee = extent(CHAT, &text).bound(Some(&price), LIMITS).money.unwrap();
+    assert_eq!(with_fee.0 - plain.0, 7);
+    let units = UnitRates { image: Some(5_000), ..fee };
+    let drawn = Price::configured(Rates::default(), units);
+    let images = extent("/v1/images/generations", &body(r#""prompt":"x","n":3"#)).bound(Some(&drawn), None);
+    assert_eq!(images.money, Some(NanoUsd(15 + 7)));
 }
 
 #[test]
 fn what_makes_images_is_bounded_by_the_models_limit() {
     let prices = Prices::builtin();
-    let price = prices.find("gemini", ["gemini-2.5-flash-image"]);
+    let price = prices.find("gemini", ["gemini-2.5-flash-image"], DAY);
     let text = r#"{"contents":[],"generationConfig":{"maxOutputTokens":7}}"#;
     let bound = extent(GEMINI, text).bound(price, limits("gemini", "gemini-2.5-flash-image"));
     assert_eq!(bound.output_tokens_max, Some(32_768));

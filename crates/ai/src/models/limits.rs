@@ -1,23 +1,22 @@
 //! The most that models take and make: a flat table, dated and sourced like the prices.
 //!
 //! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI), for the
-//! models of the price table whose makers say both figures; models that embed make no tokens.
+//! models of the price table whose makers say both figures; models that embed make no tokens. Corrected there, as read on
+//! 2026-11-21: gpt-5.4 and 5.5 take what is left of their window beside the answer, as the later families do; gpt-5-pro's
+//! two figures fit its window of 400,000; gemini-4-argon makes what its siblings make, as the file repeats the input there.
+//!
+//! Of images and speech no maker says an end. The figures are presumed, above everything that was measured: an image is at most
+//! 12,329 tokens of gpt-image-2 (OpenAI's forum, 2026-04-21) and 6,240 of the models before it; a form holds 16 images and
+//! 32,000 characters; speech is 1,250 tokens a minute, and 2,000 tokens of text are less than 26 minutes.
 
-use crate::price::undated;
+use crate::price::{fine_tuned, undated};
+
+pub use crate::price::Limits;
 
 /// The day on which the figures were read, `YYYY-MM-DD`.
-pub const AS_OF: &str = "2026-11-20";
+pub const AS_OF: &str = "2026-11-21";
 /// Where they come from.
 pub const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1, MIT";
-
-/// What a model takes and makes at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Tokens of input, what a cache had included.
-    pub input_tokens_max: u64,
-    /// Tokens of one answer, reasoning included.
-    pub output_tokens_max: u64,
-}
 
 impl Limits {
     /// Those of the first of `names` that is listed for `provider` (a word of
@@ -32,14 +31,22 @@ impl Limits {
             _ => return None,
         };
         let row = |name: &str| rows.binary_search_by_key(&name, |(name, ..)| name).ok().and_then(|at| rows.get(at));
+        let forms = |name| {
+            let base = fine_tuned(name);
+            let base = base.strip_prefix("ft:").unwrap_or(base);
+            [name, undated(name), base, undated(base)]
+        };
         let (_, input_tokens_max, output_tokens_max) =
-            names.into_iter().find_map(|name| row(name).or_else(|| row(undated(name))))?;
+            names.into_iter().find_map(|name| forms(name).into_iter().find_map(row))?;
         Some(Self { input_tokens_max: *input_tokens_max, output_tokens_max: *output_tokens_max })
     }
 }
 
 /// A model, the tokens that it takes and makes; sorted by name.
 type Row = (&'static str, u64, u64);
+
+/// A form of 16 images of at most 16,384 tokens, and 32,000 characters of at most four bytes.
+const IMAGE_FORM: u64 = 16 * 16_384 + 128_000;
 
 /// Made up: the mock holds itself to none.
 const MOCK: Limits = Limits { input_tokens_max: 1_000_000, output_tokens_max: 4_096 };
@@ -85,7 +92,7 @@ const GEMINI: &[Row] = &[
     ("gemini-3.8-flash", 1_048_576, 65_536),
     ("gemini-3.8-flash-lite-tts", 8_192, 16_384),
     ("gemini-3.8-flash-tts", 8_192, 16_384),
-    ("gemini-4-argon", 1_048_576, 1_048_576),
+    ("gemini-4-argon", 1_048_576, 65_536),
     ("gemini-embedding-001", 2_048, 0),
     ("gemini-embedding-2", 8_192, 0),
     ("gemini-embedding-2-preview", 8_192, 0),
@@ -96,11 +103,13 @@ const GEMINI: &[Row] = &[
     ("gemini-pro-latest", 1_048_576, 65_536),
     ("gemini-robotics-er-2-preview", 131_072, 65_536),
     ("gemini-robotics-er-2-streaming-preview", 131_072, 65_536),
+    ("nano-banana-pro-preview", 65_536, 32_768),
 ];
 
 #[rustfmt::skip]
 const OPENAI: &[Row] = &[
     ("chat-latest", 400_000, 128_000),
+    ("chatgpt-image-latest", IMAGE_FORM, 16_384),
     ("gpt-4.1", 1_047_576, 32_768),
     ("gpt-4.1-mini", 1_047_576, 32_768),
     ("gpt-4o", 128_000, 16_384),
@@ -109,23 +118,27 @@ const OPENAI: &[Row] = &[
     ("gpt-4o-audio-preview-2025-06-03", 128_000, 16_384),
     ("gpt-4o-mini", 128_000, 16_384),
     ("gpt-4o-mini-audio-preview-2024-12-17", 128_000, 16_384),
+    ("gpt-4o-mini-search-preview", 128_000, 16_384),
     ("gpt-4o-mini-transcribe", 16_000, 2_000),
+    ("gpt-4o-mini-tts", 2_000, 32_768),
+    ("gpt-4o-search-preview", 128_000, 16_384),
     ("gpt-4o-transcribe", 16_000, 2_000),
     ("gpt-4o-transcribe-diarize", 16_000, 2_000),
     ("gpt-5", 272_000, 128_000),
     ("gpt-5-mini", 272_000, 128_000),
     ("gpt-5-nano", 272_000, 128_000),
-    ("gpt-5-pro", 400_000, 272_000),
+    ("gpt-5-pro", 128_000, 272_000),
+    ("gpt-5-search-api", 272_000, 128_000),
     ("gpt-5.1", 272_000, 128_000),
     ("gpt-5.2", 272_000, 128_000),
     ("gpt-5.2-pro", 272_000, 128_000),
     ("gpt-5.3-codex", 272_000, 128_000),
-    ("gpt-5.4", 1_050_000, 128_000),
+    ("gpt-5.4", 922_000, 128_000),
     ("gpt-5.4-mini", 272_000, 128_000),
     ("gpt-5.4-nano", 272_000, 128_000),
-    ("gpt-5.4-pro", 1_050_000, 128_000),
-    ("gpt-5.5", 1_050_000, 128_000),
-    ("gpt-5.5-pro", 1_050_000, 128_000),
+    ("gpt-5.4-pro", 922_000, 128_000),
+    ("gpt-5.5", 922_000, 128_000),
+    ("gpt-5.5-pro", 922_000, 128_000),
     ("gpt-5.6", 922_000, 128_000),
     ("gpt-5.6-luna", 922_000, 128_000),
     ("gpt-5.6-sol", 922_000, 128_000),
@@ -138,6 +151,11 @@ const OPENAI: &[Row] = &[
     ("gpt-audio", 128_000, 16_384),
     ("gpt-audio-1.5", 128_000, 16_384),
     ("gpt-audio-mini", 128_000, 16_384),
+    ("gpt-image-1-mini", IMAGE_FORM, 16_384),
+    ("gpt-image-1.5", IMAGE_FORM, 16_384),
+    ("gpt-image-2", IMAGE_FORM, 32_768),
+    ("gpt-image-2.5-flare", IMAGE_FORM, 32_768),
+    ("gpt-image-2.5-sunburst", IMAGE_FORM, 32_768),
     ("o3", 200_000, 100_000),
     ("o3-pro", 200_000, 100_000),
     ("text-embedding-3-large", 8_191, 0),
@@ -166,11 +184,28 @@ mod tests {
     }
 
     #[test]
+    fn limits_that_an_audit_corrected_are_these() {
+        for (provider, model, input, output) in [
+            ("openai", "gpt-5.4", 922_000, 128_000),
+            ("openai", "gpt-5.4-pro", 922_000, 128_000),
+            ("openai", "gpt-5.5", 922_000, 128_000),
+            ("openai", "gpt-5.5-pro", 922_000, 128_000),
+            ("openai", "gpt-5-pro", 128_000, 272_000),
+            ("gemini", "gemini-4-argon", 1_048_576, 65_536),
+        ] {
+            let found = Limits::find(provider, [model]).unwrap();
+            assert_eq!((found.input_tokens_max, found.output_tokens_max), (input, output), "{model}");
+        }
+    }
+
+    #[test]
     fn dated_names_have_the_limits_of_the_undated() {
         let found = |provider, model| Limits::find(provider, [model]).map(|limits| limits.output_tokens_max);
         assert_eq!(found("openai", "gpt-5-mini-2025-08-07"), Some(128_000));
         assert_eq!(found("openai", "gpt-4o-2024-05-13"), Some(4_096));
         assert_eq!(found("anthropic", "claude-haiku-4-5-20251001"), Some(64_000));
+        assert_eq!(found("openai", "ft:gpt-4o-2024-05-13:acme::Bx7"), Some(4_096));
+        assert_eq!(found("openai", "ft:gpt-4.1-mini-2025-04-14:acme::Bx7"), Some(32_768));
         assert_eq!(found("mock", "any"), Some(4_096));
         for (provider, model) in [("openai", "gpt-99"), ("openai", "tts-1"), ("elsewhere", "gpt-5")] {
             assert_eq!(found(provider, model), None, "{model}");

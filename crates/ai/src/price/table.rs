@@ -1,10 +1,12 @@
 //! The built-in prices: a flat table, in pico-USD per token (1 USD per million tokens is 1,000,000).
 //!
 //! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI) for
-//! the models that were not yet retired on [`AS_OF`]; other tiers than the standard one in [`tiers`]. A class that it does
-//! not price costs what input costs, the long lifetime what the short one does. A dated name stands here only where its
-//! price is its own.
+//! the models that were not yet retired on [`AS_OF`]; other tiers than the standard one are in [`tiers`], the days on which
+//! rows apply in [`dates`], other hosts than the providers' own in [`hosts`]. A class without a price there costs what input
+//! costs, the long lifetime what the short one does. A dated name is listed only where its price is its own.
 
+mod dates;
+mod hosts;
 mod tiers;
 mod wide;
 
@@ -12,10 +14,13 @@ use std::sync::Arc;
 
 use meter::{Rates, UnitRates};
 
-use super::{Long, Others, Price, Tier};
+use super::{Limits, Long, Others, Period, Price, Region, Tier};
 
-const VERSION: &str = "builtin-2026-11-20";
-const AS_OF: &str = "2026-11-20";
+pub(super) use dates::REGIONAL_HOSTS;
+
+const VERSION: &str = "builtin-2026-11-21";
+/// The day on which the figures of the built-in table were read, `YYYY-MM-DD`.
+pub const AS_OF: &str = "2026-11-21";
 
 struct Section {
     provider: &'static str,
@@ -55,7 +60,11 @@ pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
         priced(section.provider, section.source, section.rows.iter().map(row).chain(free))
     });
     let mock = priced("mock", "made up: the mock charges nothing", [("*", rates(MOCK), None, unit_rates(MOCK_UNITS))]);
-    mock.chain(text).chain(wide)
+    let own = mock.chain(text).chain(wide).flat_map(|(provider, model, price)| {
+        let rows = dates::rows(provider, model, price);
+        rows.into_iter().map(move |row| (format!("{provider}/{model}"), row))
+    });
+    own.chain(hosts::prices())
 }
 
 type Priced = (&'static str, Rates, Option<Long>, UnitRates);
@@ -64,15 +73,40 @@ fn priced(
     provider: &'static str,
     source: &'static str,
     rows: impl IntoIterator<Item = Priced>,
-) -> impl Iterator<Item = (String, Price)> {
-    let (version, source, as_of): (Arc<str>, Arc<str>, Arc<str>) = (VERSION.into(), source.into(), AS_OF.into());
-    rows.into_iter().map(move |(model, rates, long, units)| {
-        let (version, source, as_of) = (Arc::clone(&version), Arc::clone(&source), Arc::clone(&as_of));
+) -> impl Iterator<Item = (&'static str, &'static str, Price)> {
+    let source: Arc<str> = source.into();
+    rows.into_iter().map(move |(model, mut rates, mut long, units)| {
         let search = tiers::SEARCH.iter().find(|(name, _)| *name == model).map(|(_, rate)| *rate);
-        let units = UnitRates { search: units.search.or(search), ..units };
-        let others = others(provider, model, &rates, long);
-        (format!("{provider}/{model}"), Price { rates, long, units, others: Arc::new(others), version, source, as_of })
+        let request = wide::REQUEST_FEES.iter().find(|(name, _)| *name == model).map(|(_, rate)| *rate);
+        let units = UnitRates { search: units.search.or(search), request: units.request.or(request), ..units };
+        let mut others = others(provider, model, &rates, long);
+        if wide::AUDIO_AS_TEXT.contains(&model) {
+            let tiers = others.tiers.iter_mut().flat_map(|(_, rates, long)| [Some(rates), long_rates(long)]);
+            for rates in [Some(&mut rates), long_rates(&mut long)].into_iter().chain(tiers).flatten() {
+                rates.audio_input = rates.input;
+            }
+        }
+        (provider, model, builtin((rates, long, units), others, Arc::clone(&source)))
     })
+}
+
+fn long_rates(long: &mut Option<Long>) -> Option<&mut Rates> {
+    long.as_mut().map(|long| &mut long.rates)
+}
+
+/// A price of the built-in table, without end.
+fn builtin((rates, long, units): (Rates, Option<Long>, UnitRates), others: Others, source: Arc<str>) -> Price {
+    Price {
+        rates,
+        long,
+        units,
+        others: Arc::new(others),
+        period: Period::ALWAYS,
+        limits: None,
+        version: VERSION.into(),
+        source,
+        as_of: AS_OF.into(),
+    }
 }
 
 /// What `model` costs at other terms.
@@ -95,7 +129,8 @@ fn others(provider: &str, model: &str, base: &Rates, long: Option<Long>) -> Othe
         let long = long.and_then(|long| Some(Long { rates: long.rates.times(2, 1)?, ..long }));
         tiers.extend(base.times(2, 1).map(|rates| (Tier::Fast, rates, long)));
     }
-    Others { tiers, us_tenth: is_anthropic && tiers::US.contains(&model) }
+    let region = if provider == "openai" { dates::region(model) } else { Region::Unknown };
+    Others { tiers, us_tenth: is_anthropic && tiers::US.contains(&model), region }
 }
 
 fn text_rates([input, cached_input, cache_write_short, cache_write_long, output]: [u64; 5]) -> Rates {
@@ -129,7 +164,7 @@ fn rates(figures: [u64; 9]) -> Rates {
 
 fn unit_rates(figures: [u64; 3]) -> UnitRates {
     let [image, millisecond, character] = figures.map(known);
-    UnitRates { image, millisecond, character, search: None }
+    UnitRates { image, millisecond, character, ..UnitRates::default() }
 }
 
 fn known(rate: u64) -> Option<u64> {
@@ -147,15 +182,22 @@ const OPENAI: Section = Section {
     source: "LiteLLM model_prices_and_context_window.json 1.109.1, MIT (developers.openai.com/api/docs/pricing)",
     rows: &[
         ("chat-latest", [5_000_000, 500_000, 5_000_000, 5_000_000, 30_000_000], None),
+        ("ft:gpt-4.1", [3_000_000, 750_000, 3_000_000, 3_000_000, 12_000_000], None),
+        ("ft:gpt-4.1-mini", [800_000, 200_000, 800_000, 800_000, 3_200_000], None),
+        ("ft:gpt-4o", [3_750_000, 1_875_000, 3_750_000, 3_750_000, 15_000_000], None),
+        ("ft:gpt-4o-mini", [300_000, 150_000, 300_000, 300_000, 1_200_000], None),
         ("gpt-4.1", [2_000_000, 500_000, 2_000_000, 2_000_000, 8_000_000], None),
         ("gpt-4.1-mini", [400_000, 100_000, 400_000, 400_000, 1_600_000], None),
         ("gpt-4o", [2_500_000, 1_250_000, 2_500_000, 2_500_000, 10_000_000], None),
         ("gpt-4o-2024-05-13", [5_000_000, 5_000_000, 5_000_000, 5_000_000, 15_000_000], None),
         ("gpt-4o-mini", [150_000, 75_000, 150_000, 150_000, 600_000], None),
+        ("gpt-4o-mini-search-preview", [150_000, 75_000, 150_000, 150_000, 600_000], None),
+        ("gpt-4o-search-preview", [2_500_000, 1_250_000, 2_500_000, 2_500_000, 10_000_000], None),
         ("gpt-5", [1_250_000, 125_000, 1_250_000, 1_250_000, 10_000_000], None),
         ("gpt-5-mini", [250_000, 25_000, 250_000, 250_000, 2_000_000], None),
         ("gpt-5-nano", [50_000, 5_000, 50_000, 50_000, 400_000], None),
         ("gpt-5-pro", [15_000_000, 15_000_000, 15_000_000, 15_000_000, 120_000_000], None),
+        ("gpt-5-search-api", [1_250_000, 125_000, 1_250_000, 1_250_000, 10_000_000], None),
         ("gpt-5.1", [1_250_000, 125_000, 1_250_000, 1_250_000, 10_000_000], None),
         ("gpt-5.2", [1_750_000, 175_000, 1_750_000, 1_750_000, 14_000_000], None),
         ("gpt-5.2-pro", [21_000_000, 21_000_000, 21_000_000, 21_000_000, 168_000_000], None),
@@ -209,27 +251,30 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::price::Terms;
+    use crate::price::{Prices, Terms};
 
     #[test]
     fn every_price_is_dated_sourced_versioned_and_free_only_where_it_says_so() {
         let mut names = HashSet::new();
         for (name, price) in prices() {
-            assert!(names.insert(name.clone()), "{name} stands twice");
-            assert!(!price.source.is_empty() && price.as_of.len() == 10 && price.version.ends_with(&*price.as_of));
+            assert!(names.insert((name.clone(), price.period)), "{name} stands twice");
+            assert!(!price.source.is_empty() && *price.as_of == *AS_OF && price.version.starts_with(VERSION));
             let is_free = [price.rates.input, price.units.image] == [Some(0), Some(0)];
             check_tiers(&name, &price);
             assert!(is_free || price.rates != Rates::default() || price.units != UnitRates::default(), "{name}");
-            for rates in [Some(price.rates), price.long.map(|long| long.rates)].into_iter().flatten() {
+            let long = price.long.map(|long| long.rates).filter(|rates| *rates != Rates::default());
+            for rates in [Some(price.rates), long].into_iter().flatten() {
                 let Rates { input, cached_input, cache_write_short, cache_write_long, output, image_input, .. } = rates;
                 assert!(cached_input <= input && input <= image_input, "{name}");
-                assert!(input <= cache_write_short && cache_write_short <= cache_write_long, "{name}");
-                assert!(is_free || output.is_none() || input < output, "{name}");
+                let is_write_known = cache_write_short.is_some();
+                assert!(!is_write_known || input <= cache_write_short, "{name}");
+                assert!(cache_write_short <= cache_write_long, "{name}");
+                assert!(is_free || output.is_none() || input <= output, "{name}");
                 for made in [rates.audio_output, rates.image_output] {
                     assert!(is_free || made.is_none() || input < made, "{name}");
                 }
             }
-            if let Some(long) = price.long {
+            if let Some(long) = price.long.filter(|long| long.rates != Rates::default()) {
                 assert!(price.rates.input < long.rates.input && price.rates.output < long.rates.output, "{name}");
             }
         }
@@ -256,6 +301,62 @@ mod tests {
         }
         let us = Terms { us: true, ..Terms::default() };
         assert_eq!(price.at(us).is_some(), price.others.us_tenth, "{name}: a tenth more is a whole number");
+    }
+
+    /// Figures in which the source or its page was found wrong, rounded or silent: `PROVIDER/MODEL TIER CLASS`.
+    #[test]
+    fn figures_that_an_audit_corrected_are_these() {
+        let prices = Prices::builtin();
+        for (name, tier, class, expected) in [
+            ("openai/gpt-5.4", Tier::Batch, "cached", Some(125_000)),
+            ("openai/gpt-5.4", Tier::Flex, "cached", Some(125_000)),
+            ("openai/gpt-image-1.5", Tier::Batch, "cached", Some(625_000)),
+            ("openai/chatgpt-image-latest", Tier::Batch, "cached", Some(625_000)),
+            ("gemini/gemini-3.5-flash", Tier::Flex, "cached", Some(75_000)),
+            ("gemini/gemini-3.5-flash-lite", Tier::Batch, "cached", Some(15_000)),
+            ("gemini/gemini-3.5-flash-lite", Tier::Flex, "cached", Some(15_000)),
+            ("gemini/gemini-3.5-flash-lite", Tier::Priority, "cached", Some(54_000)),
+            ("gemini/gemini-flash-lite-latest", Tier::Flex, "cached", Some(15_000)),
+            ("gemini/gemini-flash-lite-latest", Tier::Priority, "cached", Some(54_000)),
+            ("gemini/gemini-2.5-pro", Tier::Standard, "audio", Some(1_250_000)),
+            ("gemini/gemini-2.5-pro", Tier::Standard, "long audio", Some(2_500_000)),
+            ("gemini/gemini-2.5-pro", Tier::Batch, "long audio", Some(1_250_000)),
+            ("gemini/gemini-2.5-pro", Tier::Priority, "audio", Some(2_250_000)),
+            ("gemini/gemini-3.1-pro-preview", Tier::Standard, "audio", Some(2_000_000)),
+            ("gemini/gemini-3.1-pro-preview-customtools", Tier::Flex, "audio", Some(1_000_000)),
+            ("gemini/gemini-3.6-flash", Tier::Standard, "audio", None),
+            ("gemini/gemini-pro-latest", Tier::Standard, "audio", None),
+            ("openai/gpt-5-search-api", Tier::Standard, "input", Some(1_250_000)),
+            ("openai/gpt-5-search-api", Tier::Standard, "request", Some(10_000_000_000)),
+            ("openai/gpt-4o-search-preview", Tier::Standard, "output", Some(10_000_000)),
+            ("openai/gpt-4o-mini-search-preview", Tier::Standard, "cached", Some(75_000)),
+            ("openai/gpt-5.5-cyber", Tier::Standard, "input", Some(12_500_000)),
+            ("openai/gpt-5.6-cyber", Tier::Standard, "output", Some(75_000_000)),
+            ("openai/gpt-5.6-cyber", Tier::Standard, "write", None),
+            ("openai/gpt-6-rosalind", Tier::Standard, "cached", Some(1_500_000)),
+            ("openai/gpt-6-astra-law", Tier::Standard, "output", Some(50_000_000)),
+            ("openai/gpt-daybreak-blue-latest", Tier::Standard, "input", Some(4_000_000)),
+            ("openai/gpt-daybreak-red-latest", Tier::Standard, "output", Some(20_000_000)),
+            ("openai/gpt-daybreak-red-latest", Tier::Standard, "long audio", None),
+            ("gemini/gemma-3-27b-it", Tier::Standard, "output", Some(0)),
+            ("gemini/gemma-4-26b-a4b-it", Tier::Standard, "input", Some(0)),
+            ("gemini/gemma-4-31b-it", Tier::Standard, "input", Some(0)),
+            ("gemini/nano-banana-pro-preview", Tier::Standard, "input", Some(2_000_000)),
+        ] {
+            let (provider, model) = name.split_once('/').unwrap();
+            let price = prices.find(provider, [model], access::Day(20_778)).unwrap();
+            let price = price.at(Terms { tier, us: false }).unwrap();
+            let found = match class {
+                "input" => price.rates.input,
+                "cached" => price.rates.cached_input,
+                "write" => price.rates.cache_write_short,
+                "output" => price.rates.output,
+                "audio" => price.rates.audio_input,
+                "long audio" => price.long.unwrap().rates.audio_input,
+                _ => price.units.request,
+            };
+            assert_eq!(found, expected, "{name} {tier:?} {class}");
+        }
     }
 
     #[test]

@@ -112,6 +112,20 @@ pub struct Others {
     pub tiers: Vec<(Tier, Rates, Option<Long>)>,
     /// Whether all tokens cost a tenth more where inference is kept to the US.
     pub us_tenth: bool,
+    /// What tokens cost at OpenAI's regional hosts.
+    pub region: Region,
+}
+
+/// What tokens cost at OpenAI's regional hosts, beside the price at its main one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Region {
+    /// It is not known.
+    #[default]
+    Unknown,
+    /// The same.
+    Same,
+    /// A tenth more.
+    TenthMore,
 }
 
 impl Price {
@@ -152,6 +166,9 @@ mod tests {
     use super::*;
     use crate::price::Prices;
 
+    /// 2026-11-21.
+    const DAY: access::Day = access::Day(20_778);
+
     #[test]
     fn every_terms_are_known_by_their_words() {
         for tier in Tier::ALL {
@@ -184,7 +201,7 @@ mod tests {
         let prices = Prices::builtin();
         let rate = |name: &str, tier, us| {
             let (provider, model) = name.split_once('/').unwrap();
-            let price = prices.find(provider, [model]).unwrap().at(Terms { tier, us })?;
+            let price = prices.find(provider, [model], DAY).unwrap().at(Terms { tier, us })?;
             Some((price.rates.input, price.rates.cache_write_long, price.rates.output))
         };
         let known = |input, write, output| Some((Some(input), write, Some(output)));
@@ -212,7 +229,8 @@ mod tests {
     #[test]
     fn a_long_request_at_a_tier_without_long_rates_has_an_unknown_cost() {
         let prices = Prices::builtin();
-        let price = prices.find("openai", ["gpt-5.4"]).unwrap().at(Terms { tier: Tier::Priority, us: false }).unwrap();
+        let price =
+            prices.find("openai", ["gpt-5.4"], DAY).unwrap().at(Terms { tier: Tier::Priority, us: false }).unwrap();
         let usage = |input| Usage { input: Some(input), ..Usage::empty(Source::Reported) };
         assert_eq!(price.cost(&usage(272_000)).map(|cost| cost.0), Some(272_000 * 5_000));
         assert_eq!(price.cost(&usage(272_001)), None);

@@ -8,6 +8,7 @@ use crate::snapshot::{Auth, Credential, Events, PathMatch, SignupMode, Unbounded
 
 mod control;
 mod errors;
+mod price_file;
 
 fn environment() -> Environment {
     Environment::of([("PORT", "9000"), ("SECRET", "S3CRET value")])

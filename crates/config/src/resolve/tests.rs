@@ -5,6 +5,9 @@ use super::*;
 use crate::Environment;
 use crate::load::{Flags, Loaded, Sources, load_text};
 
+/// 2026-11-21, noon.
+const NOW: Timestamp = Timestamp(1_795_262_400_000_000);
+
 const FILE: &str = "
 providers:
   - {name: openai, kind: openai, credential: sk-1}
@@ -163,7 +166,7 @@ fn dated_names_do_not_go_around_an_entry() {
 fn check_prices(snapshot: &Snapshot, cases: &[(&str, &str, Option<&str>, Option<u64>)]) {
     for (name, sent, answered, expected) in cases {
         let provider = snapshot.providers.iter().find(|provider| *provider.name == **name).unwrap();
-        let found = snapshot.price(provider, sent, *answered).and_then(|price| price.rates.input);
+        let found = snapshot.price(provider, sent, *answered, NOW).and_then(|price| price.rates.input);
         assert_eq!(found, *expected, "{name} {sent} {answered:?}");
     }
 }
@@ -227,7 +230,7 @@ prices:
   - {model: openai/sold, per_image: '0.04', per_second: '0.0001', per_character: '0.000015'}
 ";
     let prices = loaded(source, false).snapshot.prices;
-    let price = |model| prices.find("openai", [model]).unwrap().clone();
+    let price = |model| prices.find("openai", [model], NOW.day()).unwrap().clone();
     let million = |usd: u64| Some(usd * 1_000_000);
     let text = Rates {
         input: million(1),
@@ -247,7 +250,7 @@ prices:
         image: Some(40_000_000_000),
         millisecond: Some(100_000),
         character: Some(15_000_000),
-        search: None,
+        ..UnitRates::default()
     };
     assert_eq!((price("sold").rates, price("sold").units), (Rates::default(), units));
 }
@@ -261,9 +264,103 @@ prices: [{model: main/own, input: '3', output: '4'}]
     let snapshot = loaded(source, false).snapshot;
     let main = &snapshot.providers[0];
     for (sent, answered) in [("own", None), ("gpt-5-mini", Some("gpt-5-mini-2025-08-07"))] {
-        let version = &snapshot.price(main, sent, answered).unwrap().version;
+        let version = &snapshot.price(main, sent, answered, NOW).unwrap().version;
         assert!(snapshot.price_of_version("main", (sent, answered), version).is_some());
         assert!(snapshot.price_of_version("main", (sent, answered), "configured-1/1/1/1/1").is_none());
         assert!(snapshot.price_of_version("gone", (sent, answered), version).is_none());
     }
+}
+
+/// A provider of kind openai at `url`.
+fn provider_at(url: &str) -> Snapshot {
+    let source = format!("providers: [{{name: far, kind: openai, base_url: '{url}', credential: x}}]");
+    loaded(&source, false).snapshot
+}
+
+#[test]
+fn hosts_that_speak_like_openai_and_its_regions_have_built_in_prices_and_limits() {
+    for (url, model, input, output_max) in [
+        ("https://api.deepseek.com/v1", "deepseek-v4-pro", Some(1_320_000), Some(393_216)),
+        ("https://api.x.ai/v1", "grok-4.5", Some(2_000_000), None),
+        ("https://api.groq.com/openai/v1", "openai/gpt-oss-120b", Some(150_000), Some(65_536)),
+        ("https://api.cerebras.ai/v1", "gpt-oss-120b", Some(350_000), None),
+        ("https://api.mistral.ai/v1", "mistral-medium-3.5", Some(1_500_000), None),
+        ("https://api.moonshot.ai/v1", "kimi-k2.6", Some(950_000), None),
+        ("https://api.minimax.io/v1", "MiniMax-M3", Some(300_000), None),
+        ("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "qwen3.8-flash", Some(150_000), None),
+        ("https://eu.api.openai.com/v1", "gpt-5.5", Some(5_500_000), Some(128_000)),
+        ("https://us.api.openai.com/v1", "gpt-5", Some(1_250_000), Some(128_000)),
+        ("https://jp.api.openai.com/v1", "gpt-5.5", None, Some(128_000)),
+        ("https://api.x.ai.example/v1", "grok-4.5", None, None),
+    ] {
+        let snapshot = provider_at(url);
+        let provider = &snapshot.providers[0];
+        let price = snapshot.price(provider, model, None, NOW);
+        assert_eq!(price.and_then(|price| price.rates.input), input, "{url} {model}");
+        let limits = snapshot.limits(provider, model, NOW);
+        assert_eq!(limits.map(|limits| limits.output_tokens_max), output_max, "{url} {model}");
+        if let Some(version) = price.map(|price| price.version.clone()) {
+            assert!(snapshot.price_of_version("far", (model, None), &version).is_some(), "{version}");
+        }
+    }
+}
+
+#[test]
+fn a_call_costs_what_applied_when_it_began_and_later_prices_do_not_change_it() {
+    let source = "
+providers: [{name: main, kind: openai, credential: x}]
+prices:
+  - {model: main/own, input: '1', output: '2', until: 2026-12-31}
+  - {model: main/own, input: '3', output: '4', from: 2027-01-01, until: 2027-01-31}
+  - {model: main/gpt-5.6, input: '5', output: '6', from: 2026-11-22}
+";
+    let snapshot = loaded(source, false).snapshot;
+    let main = &snapshot.providers[0];
+    let second = Duration::from_secs(1);
+    let begins = |day: &str| access::Day::parse(day).unwrap().start();
+    for (model, at, rate) in [
+        ("own", begins("2027-01-01").before(second), Some(1_000_000)),
+        ("own", begins("2027-01-01"), Some(3_000_000)),
+        ("own", begins("2027-02-01").before(second), Some(3_000_000)),
+        ("own", begins("2027-02-01"), None),
+        ("gpt-5.6", begins("2026-11-22").before(second), Some(4_000_000)),
+        ("gpt-5.6", begins("2026-11-22"), Some(5_000_000)),
+    ] {
+        let price = snapshot.price(main, model, None, at);
+        assert_eq!(price.and_then(|price| price.rates.input), rate, "{model} {at:?}");
+        if let Some(price) = price {
+            let again = snapshot.price_of_version("main", (model, None), &price.version).unwrap();
+            assert_eq!(*again, *price, "{model} {at:?}");
+        }
+    }
+}
+
+#[test]
+fn prices_that_end_are_told_from_fourteen_days_before_and_after() {
+    let source = "
+providers: [{name: main, kind: openai, credential: x}, {name: off, kind: gemini, credential: ''}]
+prices:
+  - {model: main/own, input: '1', output: '2', until: 2026-12-31}
+  - {model: main/gpt-5.6, input: '5', output: '6', from: 2026-11-22}
+";
+    let snapshot = loaded(source, false).snapshot;
+    let told = |day: &str| {
+        let at = access::Day::parse(day).unwrap().start();
+        let notes = snapshot.prices_ending(at, Duration::from_secs(14 * 86_400));
+        notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(told("2026-11-06"), "");
+    assert_eq!(
+        told("2026-11-07"),
+        "prices of provider main end on 2026-11-21, after that day the cost will be unknown: gpt-5.6-sol; \
+         set later prices in `prices` or in a `prices_file`"
+    );
+    assert!(told("2026-11-21").starts_with("prices of provider main end on 2026-11-21"));
+    assert!(told("2026-11-22").starts_with("prices of provider main ended on 2026-11-21, after that day the cost is"));
+    assert!(
+        !told("2026-12-16").contains(": own;")
+            && told("2026-12-17").contains("2026-12-31, after that day the cost will be unknown: own;")
+    );
+    let ends: Vec<_> = snapshot.price_expiries().map(|(_, end)| end.model).collect();
+    assert_eq!(ends, ["gpt-5.6-sol", "own"], "gpt-5.6 goes on as it is configured");
 }

@@ -86,10 +86,14 @@ impl Given {
     fn name_entries(&mut self, reader: &Reader<'_>, items: &[Node], (list, key): (&'static str, &str)) {
         for (index, item) in items.iter().enumerate() {
             let Kind::Map(keys) = &item.kind else { continue };
-            let name = keys.iter().find(|(name, _)| name.name == key).and_then(|(_, value)| reader.text(value, key));
-            if let Some(name) = name {
-                self.entries.entry((list, name.value)).or_insert(index);
-            }
+            let text = |key: &str| {
+                keys.iter().find(|(name, _)| name.name == key).and_then(|(_, value)| reader.text(value, key))
+            };
+            let Some(name) = text(key) else { continue };
+            // A model may have several prices, each from a day of its own on.
+            let from = if list == "prices" { text("from") } else { None };
+            let name = from.map_or(name.value.clone(), |from| format!("{}@{}", name.value, from.value));
+            self.entries.entry((list, name)).or_insert(index);
         }
     }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use access::{Credits, usd};
-use ai::price::{Price, Prices};
+use ai::price::{Limits, Long, Price, Prices};
+use meter::Rates;
 
 use super::{From, Listing, Setting, Value};
 use crate::compile::llm::{base_url, variable};
 use crate::environment::Environment;
 use crate::resolve::MOCK;
-use crate::snapshot::{Credential, Mock, MockModel, Model, Provider, Target};
+use crate::snapshot::{Credential, Mock, MockModel, Model, PriceFile, Provider, Target};
 
 /// Digits behind the point that say a price exactly: of a million tokens, of one piece, of a second.
 const PER_MILLION: usize = 6;
@@ -75,31 +76,76 @@ impl Listing<'_> {
     }
 
     /// Those of the configuration, over the built-in table.
-    pub(super) fn prices(&mut self, prices: &Prices) {
+    pub(super) fn prices(&mut self, prices: &Prices, file: Option<&PriceFile>) {
+        let named = |(name, price): (String, &'_ Price)| match price.period.from {
+            Some(from) => format!("{name}@{from}"),
+            None => name,
+        };
         let mut prices: Vec<(String, &Price)> = prices.all().collect();
-        prices.sort_by_key(|(name, _)| (self.given.entry("prices", name), name.clone()));
-        for (place, (name, Price { rates, units, .. })) in prices.iter().enumerate() {
-            let nth = self.given.entry("prices", name).unwrap_or(place);
-            self.put(format!("prices[{nth}].model"), Value::text(name));
-            for (key, rate, digits) in [
-                ("input", rates.input, PER_MILLION),
-                ("cached_input", rates.cached_input, PER_MILLION),
-                ("cache_write", rates.cache_write_short, PER_MILLION),
-                ("output", rates.output, PER_MILLION),
-                ("audio_input", rates.audio_input, PER_MILLION),
-                ("image_input", rates.image_input, PER_MILLION),
-                ("audio_output", rates.audio_output, PER_MILLION),
-                ("image_output", rates.image_output, PER_MILLION),
-                ("per_image", units.image, EACH),
-                ("per_second", units.millisecond, PER_SECOND),
-                ("per_character", units.character, EACH),
-            ] {
-                self.put(
-                    format!("prices[{nth}].{key}"),
-                    Value::maybe(rate, |rate| Value::Text(usd::written(rate, digits))),
-                );
-            }
+        prices.sort_by_key(|(name, price)| {
+            let entry = named((name.clone(), *price));
+            (self.given.entry("prices", &entry), entry)
+        });
+        for (place, (name, price)) in prices.iter().enumerate() {
+            let nth = self.given.entry("prices", &named((name.clone(), *price))).unwrap_or(place);
+            self.price(&format!("prices[{nth}]"), name, price);
         }
         self.empty("prices", prices.is_empty());
+        self.put("prices_file", Value::maybe(file, |file| Value::text(file.path.display())));
+        self.put("prices_key", Value::maybe(file.and_then(|file| file.key), Value::text));
+    }
+
+    fn price(&mut self, entry: &str, name: &str, price: &Price) {
+        let Price { rates, long, units, others, period, limits, .. } = price;
+        self.put(format!("{entry}.model"), Value::text(name));
+        self.put(format!("{entry}.from"), Value::maybe(period.from, Value::text));
+        self.put(format!("{entry}.until"), Value::maybe(period.until, Value::text));
+        self.rates(entry, rates);
+        for (key, rate, digits) in [
+            ("per_image", units.image, EACH),
+            ("per_second", units.millisecond, PER_SECOND),
+            ("per_character", units.character, EACH),
+            ("per_search", units.search, EACH),
+            ("per_request", units.request, EACH),
+        ] {
+            self.rate(format!("{entry}.{key}"), rate, digits);
+        }
+        self.long(entry, *long);
+        for (nth, (tier, rates, long)) in others.tiers.iter().enumerate() {
+            let entry = format!("{entry}.tiers[{nth}]");
+            self.put(format!("{entry}.tier"), Value::text(tier.as_str()));
+            self.rates(&entry, rates);
+            self.long(&entry, *long);
+        }
+        self.put(format!("{entry}.us_uplift"), Value::Boolean(others.us_tenth));
+        let limit = |limit: fn(&Limits) -> u64| Value::maybe(limits.as_ref().map(limit), Value::Number);
+        self.put(format!("{entry}.input_tokens_max"), limit(|limits| limits.input_tokens_max));
+        self.put(format!("{entry}.output_tokens_max"), limit(|limits| limits.output_tokens_max));
+    }
+
+    fn long(&mut self, entry: &str, long: Option<Long>) {
+        let Some(Long { above_tokens, rates }) = long else { return };
+        self.put(format!("{entry}.long.above_tokens"), Value::Number(above_tokens));
+        self.rates(&format!("{entry}.long"), &rates);
+    }
+
+    fn rates(&mut self, entry: &str, rates: &Rates) {
+        for (key, rate) in [
+            ("input", rates.input),
+            ("cached_input", rates.cached_input),
+            ("cache_write", rates.cache_write_short),
+            ("cache_write_long", rates.cache_write_long),
+            ("output", rates.output),
+            ("audio_input", rates.audio_input),
+            ("image_input", rates.image_input),
+            ("audio_output", rates.audio_output),
+            ("image_output", rates.image_output),
+        ] {
+            self.rate(format!("{entry}.{key}"), rate, PER_MILLION);
+        }
+    }
+
+    fn rate(&mut self, key: String, rate: Option<u64>, digits: usize) {
+        self.put(key, Value::maybe(rate, |rate| Value::Text(usd::written(rate, digits))));
     }
 }

@@ -9,7 +9,8 @@ use crate::{ConfigError, Environment};
 const BASE: &str = "
 providers: [{name: openai, kind: openai, credential: sk-1}, {name: mock, kind: mock}]
 models: [{name: fast, targets: [{provider: openai, model: gpt}]}]
-prices: [{model: openai/gpt, input: '1', output: '2'}]
+prices: [{model: openai/gpt, input: '1', output: '2', input_tokens_max: 1, output_tokens_max: 1, long: {above_tokens: 1, input: '1', output: '2'}, tiers: [{tier: batch, input: '1', output: '2', long: {above_tokens: 1, input: '1', output: '2'}}]}]
+prices_file: tests/fixtures/prices/newer.yaml
 plans: [{name: starter, budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 upstreams: [{name: users, backends: [{url: 'http://127.0.0.1:9001'}]}, {name: others, backends: [{url: 'h2c://h'}]}]
@@ -92,6 +93,46 @@ const CASES: &[(&str, &str, &str)] = &[
     ("prices[0].per_image", "0.000000000001", "0.000000000001"),
     ("prices[0].per_second", "0.0001", "0.0001"),
     ("prices[0].per_character", "0.00003", "0.00003"),
+    ("prices[0].cache_write_long", "4", "4"),
+    ("prices[0].from", "2026-11-22", "2026-11-22"),
+    ("prices[0].until", "2027-03-31", "2027-03-31"),
+    ("prices[0].per_search", "0.01", "0.01"),
+    ("prices[0].per_request", "0.005", "0.005"),
+    ("prices[0].us_uplift", "true", "true"),
+    ("prices[0].input_tokens_max", "9", "9"),
+    ("prices[0].output_tokens_max", "8", "8"),
+    ("prices[0].long.above_tokens", "100", "100"),
+    ("prices[0].long.input", "0.25", "0.25"),
+    ("prices[0].long.cached_input", "0.01", "0.01"),
+    ("prices[0].long.cache_write", "3", "3"),
+    ("prices[0].long.cache_write_long", "4", "4"),
+    ("prices[0].long.output", "10.50", "10.5"),
+    ("prices[0].long.audio_input", "4", "4"),
+    ("prices[0].long.image_input", "5", "5"),
+    ("prices[0].long.audio_output", "6", "6"),
+    ("prices[0].long.image_output", "7", "7"),
+    ("prices[0].tiers[0].tier", "flex", "flex"),
+    ("prices[0].tiers[0].input", "0.25", "0.25"),
+    ("prices[0].tiers[0].cached_input", "0.01", "0.01"),
+    ("prices[0].tiers[0].cache_write", "3", "3"),
+    ("prices[0].tiers[0].cache_write_long", "4", "4"),
+    ("prices[0].tiers[0].output", "10.50", "10.5"),
+    ("prices[0].tiers[0].audio_input", "4", "4"),
+    ("prices[0].tiers[0].image_input", "5", "5"),
+    ("prices[0].tiers[0].audio_output", "6", "6"),
+    ("prices[0].tiers[0].image_output", "7", "7"),
+    ("prices[0].tiers[0].long.above_tokens", "100", "100"),
+    ("prices[0].tiers[0].long.input", "0.25", "0.25"),
+    ("prices[0].tiers[0].long.cached_input", "0.01", "0.01"),
+    ("prices[0].tiers[0].long.cache_write", "3", "3"),
+    ("prices[0].tiers[0].long.cache_write_long", "4", "4"),
+    ("prices[0].tiers[0].long.output", "10.50", "10.5"),
+    ("prices[0].tiers[0].long.audio_input", "4", "4"),
+    ("prices[0].tiers[0].long.image_input", "5", "5"),
+    ("prices[0].tiers[0].long.audio_output", "6", "6"),
+    ("prices[0].tiers[0].long.image_output", "7", "7"),
+    ("prices_file", "tests/fixtures/prices/newer.json", "tests/fixtures/prices/newer.json"),
+    ("prices_key", "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=", "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="),
     ("ai.enabled", "false", "false"),
     ("ai.prefix", "/llm/", "/llm"),
     ("ai.timeouts.connect", "4s", "4s"),

@@ -51,7 +51,10 @@ fn whole_file_without_what_comes_later_loads() {
     let snapshot = read(&path, true).unwrap_or_else(|error| panic!("{error}")).snapshot;
     assert_eq!((snapshot.providers.len(), snapshot.models.len(), snapshot.plans.len()), (2, 1, 3));
     assert_eq!((snapshot.upstreams.len(), snapshot.router.routes().len()), (1, 3));
-    assert_eq!(snapshot.prices.find("openai", ["gpt-5-mini"]).unwrap().rates.output, Some(2_000_000));
+    assert_eq!(
+        snapshot.prices.find("openai", ["gpt-5-mini"], access::Day(20_778)).unwrap().rates.output,
+        Some(2_000_000)
+    );
 }
 
 #[test]

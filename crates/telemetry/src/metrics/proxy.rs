@@ -145,6 +145,8 @@ pub struct Proxy {
     pub cost: Family<ModelLabels, Counter>,
     /// `tollgate_unpriced_requests_total`: calls whose cost is not known.
     pub unpriced: Family<ModelLabels, Counter>,
+    /// `tollgate_prices_expiring_timestamp_seconds`: the second from which on a model has no price; set at start.
+    pub prices_expiring: Family<ModelLabels, Gauge>,
     /// `tollgate_panics_total`: requests that ended in a panic of ours.
     pub panics: Counter,
 }
@@ -163,6 +165,7 @@ impl Proxy {
             tokens: Family::new(MODEL_SERIES_MAX * CLASSES),
             cost: Family::new(MODEL_SERIES_MAX),
             unpriced: Family::new(MODEL_SERIES_MAX),
+            prices_expiring: Family::new(MODEL_SERIES_MAX),
             panics: Counter::default(),
         };
         // The text encoder ends a counter's name in `_total` and its help in a full stop.
@@ -185,6 +188,11 @@ impl Proxy {
         registry.register("tollgate_tokens", "Tokens that providers reported", proxy.tokens.clone());
         registry.register("tollgate_cost_nano_usd", "Billionths of a US dollar spent upstream", proxy.cost.clone());
         registry.register("tollgate_unpriced_requests", "Calls whose cost is not known", proxy.unpriced.clone());
+        registry.register(
+            "tollgate_prices_expiring_timestamp_seconds",
+            "When the last known price of a model ends, in seconds since the Unix epoch",
+            proxy.prices_expiring.clone(),
+        );
         registry.register("tollgate_panics", "Requests that ended in a panic", proxy.panics.clone());
         proxy
     }

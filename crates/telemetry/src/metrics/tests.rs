@@ -17,6 +17,7 @@ fn every_name_is_shown_as_documented() {
     proxy.tokens.get_or_create(&tokens).inc_by(7);
     proxy.cost.get_or_create(&model).inc_by(1_750);
     proxy.unpriced.get_or_create(&model).inc();
+    proxy.prices_expiring.get_or_create(&model).set(1_795_305_600);
     proxy.connections.set(3);
     let call = ApiLabels { method: "GET", path: "/health".into(), status: 200 };
     control.requests.get_or_create(&call).inc();
@@ -36,6 +37,7 @@ fn every_name_is_shown_as_documented() {
         "tollgate_tokens_total{provider=\"openai\",model=\"gpt-5-mini\",class=\"input\"} 7",
         "tollgate_cost_nano_usd_total{provider=\"openai\",model=\"gpt-5-mini\"} 1750",
         "tollgate_unpriced_requests_total{provider=\"openai\",model=\"gpt-5-mini\"} 1",
+        "tollgate_prices_expiring_timestamp_seconds{provider=\"openai\",model=\"gpt-5-mini\"} 1795305600",
         "tollgate_panics_total 0",
         "tollgate_meter_released_total 0",
         "tollgate_meter_settled_total 0",

@@ -2,16 +2,19 @@
 
 use std::process::ExitCode;
 
+use access::Clock;
 use config::load::Flags;
 
 use crate::cli::{Check, Place};
+use crate::commands::prices::PRICES_WARNED;
 use crate::commands::{load, say};
 
 /// Compiles the file as `serve` would, and says what it found.
 pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     let place = Place { config: Some(args.file.clone()), env_file: args.env_file.clone(), data: None };
     let loaded = load(&place, &Flags::default())?;
-    for note in &loaded.notes {
+    let ending = loaded.snapshot.prices_ending(Clock::system().now(), PRICES_WARNED);
+    for note in loaded.notes.iter().chain(&ending) {
         say(&format!("note: {note}\n"));
     }
     let snapshot = &loaded.snapshot;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use access::token::Signer;
 use access::{Clock, Directory, Revision, Secret, Timestamp};
+use ai::price::Expiry;
 use anyhow::Context;
 use config::Live;
 use config::snapshot::{Origin, Scheme};
@@ -19,7 +20,7 @@ use spool::{Level, Reader, Writer};
 use store::windows::Windows;
 use store::{Counting, IngestStats, Node, RetentionStats, Store, Unsealed};
 use telemetry::logs::Dropped;
-use telemetry::metrics::Amounts;
+use telemetry::metrics::{Amounts, ModelLabels};
 use telemetry::{Board, Metrics, metrics};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -113,6 +114,15 @@ fn show(meter: &metrics::Meter, totals: &Totals) {
     meter.used.set(amounts(totals.used));
     meter.overrun.set(amounts(totals.overrun));
     meter.unsaid.set(amounts(totals.unsaid));
+}
+
+/// Sets the ends of prices, which no request changes.
+pub(crate) fn tell_price_expiries(base: &Base) {
+    for (provider, Expiry { until, model }) in base.live.load().price_expiries() {
+        let labels = ModelLabels { provider: (&provider.name).into(), model: model.as_str().into() };
+        let end = i64::try_from(until.next().start().unix_seconds()).unwrap_or(i64::MAX);
+        base.metrics.proxy.prices_expiring.get_or_create(&labels).set(end);
+    }
 }
 
 /// A charge as metrics have it.

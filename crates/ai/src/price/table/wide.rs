@@ -9,6 +9,22 @@ use super::Wide;
 /// output), those above so many tokens, and its unit rates (image, millisecond, character). 0 stands for no known price.
 pub(super) type Row = (&'static str, [u64; 9], Option<(u64, [u64; 9])>, [u64; 3]);
 
+/// Models whose page gives one price of input for all that they hear and read (ai.google.dev/gemini-api/docs/pricing, by way
+/// of genai-prices 47df840).
+pub(super) const AUDIO_AS_TEXT: &[&str] =
+    &["gemini-2.5-pro", "gemini-3.1-pro-preview", "gemini-3.1-pro-preview-customtools"];
+
+/// Models that search the web in each request, which no usage reports: the fee of one search a request, in pico-USD.
+pub(super) const REQUEST_FEES: &[(&str, u64)] = &[
+    ("gpt-4o-mini-search-preview", 25_000_000_000),
+    ("gpt-4o-search-preview", 25_000_000_000),
+    ("gpt-5-search-api", 10_000_000_000),
+];
+
+/// Models of a family whose long requests cost more, without published rates of their own for these. Since gpt-5.6 writes to
+/// a cache have rates too, which are not published for these models either.
+const LONG_UNKNOWN: Option<(u64, [u64; 9])> = Some((272_000, [0; 9]));
+
 #[rustfmt::skip]
 pub(super) const OPENAI: Wide = Wide {
     provider: "openai",
@@ -23,9 +39,15 @@ pub(super) const OPENAI: Wide = Wide {
         ("gpt-4o-mini-tts", [600_000, 600_000, 600_000, 600_000, 10_000_000, 0, 600_000, 12_000_000, 0], None, [0, 0, 0]),
         ("gpt-4o-transcribe", [2_500_000, 2_500_000, 2_500_000, 2_500_000, 10_000_000, 2_500_000, 2_500_000, 0, 0], None, [0, 0, 0]),
         ("gpt-4o-transcribe-diarize", [2_500_000, 2_500_000, 2_500_000, 2_500_000, 10_000_000, 2_500_000, 2_500_000, 0, 0], None, [0, 0, 0]),
+        ("gpt-5.5-cyber", [12_500_000, 1_250_000, 12_500_000, 12_500_000, 75_000_000, 0, 12_500_000, 0, 0], LONG_UNKNOWN, [0, 0, 0]),
+        ("gpt-5.6-cyber", [12_500_000, 1_250_000, 0, 0, 75_000_000, 0, 12_500_000, 0, 0], LONG_UNKNOWN, [0, 0, 0]),
+        ("gpt-6-astra-law", [10_000_000, 1_000_000, 0, 0, 50_000_000, 0, 10_000_000, 0, 0], LONG_UNKNOWN, [0, 0, 0]),
+        ("gpt-6-rosalind", [15_000_000, 1_500_000, 0, 0, 75_000_000, 0, 15_000_000, 0, 0], LONG_UNKNOWN, [0, 0, 0]),
         ("gpt-audio", [2_500_000, 2_500_000, 2_500_000, 2_500_000, 10_000_000, 32_000_000, 2_500_000, 64_000_000, 0], None, [0, 0, 0]),
         ("gpt-audio-1.5", [2_500_000, 2_500_000, 2_500_000, 2_500_000, 10_000_000, 32_000_000, 2_500_000, 64_000_000, 0], None, [0, 0, 0]),
         ("gpt-audio-mini", [600_000, 600_000, 600_000, 600_000, 2_400_000, 10_000_000, 600_000, 20_000_000, 0], None, [0, 0, 0]),
+        ("gpt-daybreak-blue-latest", [4_000_000, 400_000, 0, 0, 20_000_000, 0, 4_000_000, 0, 0], LONG_UNKNOWN, [0, 0, 0]),
+        ("gpt-daybreak-red-latest", [4_000_000, 400_000, 0, 0, 20_000_000, 0, 4_000_000, 0, 0], LONG_UNKNOWN, [0, 0, 0]),
         ("gpt-image-1-mini", [2_000_000, 200_000, 2_000_000, 2_000_000, 0, 0, 2_500_000, 0, 8_000_000], None, [0, 0, 0]),
         ("gpt-image-1.5", [5_000_000, 1_250_000, 5_000_000, 5_000_000, 10_000_000, 0, 8_000_000, 0, 32_000_000], None, [0, 0, 0]),
         ("gpt-image-2", [5_000_000, 1_250_000, 5_000_000, 5_000_000, 0, 0, 8_000_000, 0, 30_000_000], None, [0, 0, 0]),
@@ -48,7 +70,7 @@ pub(super) const OPENAI: Wide = Wide {
 pub(super) const GEMINI: Wide = Wide {
     provider: "gemini",
     source: "LiteLLM model_prices_and_context_window.json 1.109.1, MIT (ai.google.dev/gemini-api/docs/pricing)",
-    free: &[],
+    free: &["gemma-3-27b-it", "gemma-4-26b-a4b-it", "gemma-4-31b-it"],
     rows: &[
         ("gemini-2.5-flash", [300_000, 30_000, 300_000, 300_000, 2_500_000, 1_000_000, 300_000, 0, 0], None, [0, 0, 0]),
         ("gemini-2.5-flash-image", [300_000, 30_000, 300_000, 300_000, 2_500_000, 1_000_000, 300_000, 0, 30_000_000], None, [0, 0, 0]),
@@ -80,5 +102,6 @@ pub(super) const GEMINI: Wide = Wide {
         ("gemini-pro-latest", [2_000_000, 200_000, 2_000_000, 2_000_000, 12_000_000, 0, 2_000_000, 0, 0], Some((200_000, [4_000_000, 400_000, 4_000_000, 4_000_000, 18_000_000, 0, 4_000_000, 0, 0])), [0, 0, 0]),
         ("gemini-robotics-er-2-preview", [1_000_000, 100_000, 1_000_000, 1_000_000, 5_000_000, 1_000_000, 1_000_000, 0, 0], None, [0, 0, 0]),
         ("gemini-robotics-er-2-streaming-preview", [1_000_000, 1_000_000, 1_000_000, 1_000_000, 5_000_000, 1_000_000, 1_000_000, 0, 0], None, [0, 0, 0]),
+        ("nano-banana-pro-preview", [2_000_000, 2_000_000, 2_000_000, 2_000_000, 12_000_000, 0, 2_000_000, 0, 120_000_000], None, [0, 0, 0]),
     ],
 };

@@ -1,0 +1,179 @@
+//! Prices that operators write: of the configuration, and of a price file.
+
+use std::sync::Arc;
+
+use meter::{Rates, UnitRates};
+
+use super::{Limits, Long, Others, Period, Price, Region, Tier};
+
+/// The figures of a price that an operator has written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Rates of requests at the standard terms.
+    pub rates: Rates,
+    /// Rates of long requests at these terms.
+    pub long: Option<Long>,
+    /// Rates of units other than tokens.
+    pub units: UnitRates,
+    /// Rates at other terms.
+    pub others: Others,
+    /// The days on which the price applies.
+    pub period: Period,
+    /// The most tokens that the model takes and makes.
+    pub limits: Option<Limits>,
+}
+
+impl Price {
+    /// A price from the configuration, with the standard terms alone and without end.
+    #[must_use]
+    pub fn configured(rates: Rates, units: UnitRates) -> Self {
+        Self::of_configuration(Figures { rates, units, ..Figures::default() })
+    }
+
+    /// A price from the configuration. Its version spells the figures out: those of text in [`Rates`]' order (pico-USD a
+    /// token), then what else is priced, by name. Rates of long requests and of tiers are told by a fingerprint.
+    #[must_use]
+    pub fn of_configuration(figures: Figures) -> Self {
+        let spelled = spelled(&figures.rates, &figures.units);
+        let has_more = figures.long.is_some() || figures.others != Others::default();
+        let more = if has_more { format!("+more:{:016x}", figures.fingerprint()) } else { String::new() };
+        let version = format!("configured-{spelled}{more}");
+        Self::of(figures, &version, ("configuration".into(), "".into()))
+    }
+
+    /// A price from a price file of the day `as_of`. Its version names that day and a fingerprint of the figures.
+    #[must_use]
+    pub fn of_file(figures: Figures, source: &str, as_of: &str) -> Self {
+        let version = format!("file-{as_of}-{:016x}", figures.fingerprint());
+        Self::of(figures, &version, (source.into(), as_of.into()))
+    }
+
+    fn of(figures: Figures, version: &str, (source, as_of): (Arc<str>, Arc<str>)) -> Self {
+        let Figures { rates, long, units, others, period, limits } = figures;
+        let version = format!("{version}{}", period.suffix()).into();
+        Self { rates, long, units, others: Arc::new(others), period, limits, version, source, as_of }
+    }
+
+    /// The price with all rates of tokens times `factor` and divided by `divisor`; `None` where one of them is then no whole
+    /// number of pico-USD.
+    pub(super) fn times(&self, factor: u64, divisor: u64) -> Option<Self> {
+        let rates = |rates: &Rates| rates.times(factor, divisor);
+        let long = |long: Option<Long>| match long {
+            Some(long) => Some(Some(Long { rates: rates(&long.rates)?, ..long })),
+            None => Some(None),
+        };
+        let tier =
+            |(tier, of_tier, of_long): &(Tier, Rates, Option<Long>)| Some((*tier, rates(of_tier)?, long(*of_long)?));
+        let tiers: Option<Vec<_>> = self.others.tiers.iter().map(tier).collect();
+        let others = Arc::new(Others { tiers: tiers?, ..(*self.others).clone() });
+        Some(Self { rates: rates(&self.rates)?, long: long(self.long)?, others, ..self.clone() })
+    }
+}
+
+impl Figures {
+    /// FNV-1a, 64 bits, of all rates in a fixed order. It tells an operator's own revisions of a price apart; nothing
+    /// depends on it that an attacker could gain from.
+    fn fingerprint(&self) -> u64 {
+        const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+        const PRIME: u64 = 0x0000_0100_0000_01b3;
+        let Others { tiers, us_tenth, region } = &self.others;
+        let region = match region {
+            Region::Unknown => "unknown",
+            Region::Same => "same",
+            Region::TenthMore => "tenth_more",
+        };
+        let mut text = format!("{}|{}|{us_tenth}|{region}", spelled(&self.rates, &self.units), long(self.long));
+        for (tier, rates, of_tier) in tiers {
+            text += &format!("|{}:{}|{}", tier.as_str(), spelled(rates, &UnitRates::default()), long(*of_tier));
+        }
+        text.bytes().fold(BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+    }
+}
+
+fn long(long: Option<Long>) -> String {
+    let written = |long: Long| format!(">{}:{}", long.above_tokens, spelled(&long.rates, &UnitRates::default()));
+    long.map(written).unwrap_or_default()
+}
+
+fn spelled(rates: &Rates, units: &UnitRates) -> String {
+    let text = [rates.input, rates.cached_input, rates.cache_write_short, rates.cache_write_long, rates.output];
+    let text = text.map(|rate| rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string()));
+    let others = [
+        ("audio_input", rates.audio_input),
+        ("image_input", rates.image_input.filter(|_| rates.image_input != rates.input)),
+        ("audio_output", rates.audio_output),
+        ("image_output", rates.image_output),
+        ("image", units.image),
+        ("millisecond", units.millisecond),
+        ("character", units.character),
+        ("search", units.search),
+        ("request", units.request),
+    ];
+    let others = others.into_iter().filter_map(|(name, rate)| Some(format!("+{name}:{}", rate?)));
+    format!("{}{}", text.join("/"), others.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use access::Day;
+
+    use super::*;
+    use crate::price::Terms;
+
+    fn figures() -> Figures {
+        let long = Long { above_tokens: 200, rates: Rates::flat(20) };
+        let others = Others { tiers: vec![(Tier::Batch, Rates::flat(5_000), Some(long))], ..Others::default() };
+        Figures { rates: Rates::flat(10), long: Some(long), others, ..Figures::default() }
+    }
+
+    #[test]
+    fn a_version_changes_with_every_figure_and_with_the_days() {
+        let plain = figures();
+        let mut versions: Vec<Arc<str>> = Vec::new();
+        let long = |above_tokens, rate| Some(Long { above_tokens, rates: Rates::flat(rate) });
+        let tiers = |tier, rate, long| Others { tiers: vec![(tier, Rates::flat(rate), long)], ..Others::default() };
+        let of_tier = plain.long;
+        for changed in [
+            plain.clone(),
+            Figures { rates: Rates::flat(11), ..plain.clone() },
+            Figures { long: long(201, 20), ..plain.clone() },
+            Figures { long: long(200, 21), ..plain.clone() },
+            Figures { long: None, ..plain.clone() },
+            Figures { units: UnitRates { request: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            Figures { units: UnitRates { search: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            Figures { others: tiers(Tier::Flex, 5_000, of_tier), ..plain.clone() },
+            Figures { others: tiers(Tier::Batch, 6, of_tier), ..plain.clone() },
+            Figures { others: tiers(Tier::Batch, 5_000, None), ..plain.clone() },
+            Figures { others: Others { us_tenth: true, ..plain.others.clone() }, ..plain.clone() },
+            Figures { others: Others { region: Region::Same, ..plain.others.clone() }, ..plain.clone() },
+            Figures { period: Period { from: Some(Day(1)), until: None }, ..plain.clone() },
+            Figures { period: Period { from: None, until: Some(Day(1)) }, ..plain },
+        ] {
+            versions.push(Price::of_configuration(changed.clone()).version);
+            versions.push(Price::of_file(changed.clone(), "s", "2026-12-01").version);
+            versions.push(Price::of_file(changed, "s", "2026-12-02").version);
+        }
+        let count = versions.len();
+        versions.sort();
+        versions.dedup();
+        assert_eq!(versions.len(), count);
+    }
+
+    #[test]
+    fn a_price_that_an_operator_wrote_has_its_tiers_and_is_found_by_their_versions() {
+        let price = Price::of_file(figures(), "page", "2026-12-01");
+        let batch = price.at(Terms { tier: Tier::Batch, us: false }).unwrap();
+        assert_eq!((batch.rates.input, batch.long.unwrap().rates.input), (Some(5_000), Some(20)));
+        assert_eq!(price.of_version(&batch.version).as_ref(), Some(&batch));
+        assert_eq!((&*price.source, &*price.as_of), ("page", "2026-12-01"));
+    }
+
+    #[test]
+    fn a_multiple_is_of_every_rate_of_tokens_and_of_nothing_else() {
+        let units = UnitRates { search: Some(7), ..UnitRates::default() };
+        let price = Price::of_configuration(Figures { units, ..figures() }).times(11, 10).unwrap();
+        let batch = &price.others.tiers[0];
+        assert_eq!((price.rates, price.long.unwrap().rates), (Rates::flat(11), Rates::flat(22)));
+        assert_eq!((batch.1.input, batch.2.unwrap().rates.input, price.units), (Some(5_500), Some(22), units));
+    }
+}

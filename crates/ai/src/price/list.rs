@@ -1,0 +1,182 @@
+//! Prices by provider and model, and which of them applies on a day.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use access::Day;
+
+use super::{Price, Region, table};
+
+/// Stands for every model of a provider.
+const ANY: &str = "*";
+/// Begins the name of a fine-tuned model: `ft:BASE:ORGANISATION:NAME:ID`.
+const FINE_TUNED: &str = "ft:";
+
+/// Prices by provider and model; a model may have one for each of several periods. Cloning is cheap.
+///
+/// In the built-in table a provider is the word of a [`ProviderKind`](crate::ProviderKind), which stands for that provider's
+/// own host, or the name of another host.
+#[derive(Debug, Clone, Default)]
+pub struct Prices(Arc<HashMap<Box<str>, Models>>);
+
+/// Rows by model; rows of one model share no day and are ordered by their first day.
+type Models = HashMap<Box<str>, Vec<Price>>;
+
+/// The end of a model's last price: from the day after on its cost is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Expiry {
+    /// The last day that has a price.
+    pub until: Day,
+    /// The model.
+    pub model: String,
+}
+
+impl Prices {
+    /// The built-in table: the mock, models of OpenAI, Anthropic and Google, and of hosts with OpenAI's API.
+    #[must_use]
+    pub fn builtin() -> Self {
+        Self::default().over_builtin(true)
+    }
+
+    /// These prices and those of the built-in table. A model that both have keeps the rows of the newer table: these, where
+    /// `is_newer`.
+    #[must_use]
+    pub fn over_builtin(self, is_newer: bool) -> Self {
+        let mut builtin = Self::default();
+        for (model, price) in table::prices() {
+            builtin = builtin.with(&model, price);
+        }
+        let mut prices = if is_newer { builtin.replaced_by(self) } else { self.replaced_by(builtin) };
+        prices.add_regions();
+        prices
+    }
+
+    /// Sets a price of `name`, which is `PROVIDER/MODEL`, in place of those that share a day with it; without a slash it is
+    /// ignored.
+    #[must_use]
+    pub fn with(mut self, name: &str, price: Price) -> Self {
+        if let Some((provider, model)) = name.split_once('/') {
+            let rows = Arc::make_mut(&mut self.0).entry(provider.into()).or_default().entry(model.into()).or_default();
+            rows.retain(|row| !row.period.overlaps(price.period));
+            rows.push(price);
+            rows.sort_by_key(|row| row.period.from);
+        }
+        self
+    }
+
+    /// Each model that `newer` has, with the rows of `newer` alone.
+    fn replaced_by(mut self, newer: Self) -> Self {
+        let all = Arc::make_mut(&mut self.0);
+        for (provider, models) in Arc::unwrap_or_clone(newer.0) {
+            all.entry(provider).or_default().extend(models);
+        }
+        self
+    }
+
+    /// Adds OpenAI's rows at its regional hosts, where the host has no row of its own for the model.
+    fn add_regions(&mut self) {
+        let all = Arc::make_mut(&mut self.0);
+        let Some(models) = all.get("openai").cloned() else { return };
+        for host in table::REGIONAL_HOSTS {
+            let of_host = all.entry(host.into()).or_default();
+            for (model, rows) in &models {
+                let regional: Option<Vec<Price>> = rows.iter().map(|row| row.at_region(host)).collect();
+                if let Some(regional) = regional.filter(|_| !of_host.contains_key(model)) {
+                    of_host.insert(model.clone(), regional);
+                }
+            }
+        }
+    }
+
+    /// Every row as `PROVIDER/MODEL`; those of one model in the order of their days, the models in no order.
+    pub fn all(&self) -> impl Iterator<Item = (String, &Price)> {
+        let models = self
+            .0
+            .iter()
+            .flat_map(|(provider, models)| models.iter().map(move |(model, rows)| (provider, model, rows)));
+        models.flat_map(|(provider, model, rows)| rows.iter().map(move |row| (format!("{provider}/{model}"), row)))
+    }
+
+    /// The price on `day` of the first of `names` that is listed for `provider`; `None` is an unknown price, never zero.
+    ///
+    /// A name that is not listed is looked up without the date at its end, and a fine-tuned model by its base. A listed name
+    /// decides even where none of its rows applies on `day`. The price of every model comes after all names.
+    #[must_use]
+    pub fn find<'a>(&self, provider: &str, names: impl IntoIterator<Item = &'a str>, day: Day) -> Option<&Price> {
+        self.rows(provider, names)?.iter().find(|row| row.period.contains(day))
+    }
+
+    /// The row that was known under `version`, or that row at other terms, whatever the day.
+    #[must_use]
+    pub fn of_version<'a>(
+        &self,
+        provider: &str,
+        names: impl IntoIterator<Item = &'a str>,
+        version: &str,
+    ) -> Option<Cow<'_, Price>> {
+        self.rows(provider, names)?.iter().find_map(|row| row.of_version(version))
+    }
+
+    fn rows<'a>(&self, provider: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&[Price]> {
+        let models = self.0.get(provider)?;
+        let named = names.into_iter().find_map(|name| {
+            let base = fine_tuned(name);
+            let forms = [name, undated(name), base, undated(base)];
+            forms.into_iter().find_map(|form| models.get(form))
+        });
+        named.or_else(|| models.get(ANY)).map(Vec::as_slice)
+    }
+
+    /// Whether this very model is listed for `provider`, not only the price of every model.
+    #[must_use]
+    pub fn names(&self, provider: &str, model: &str) -> bool {
+        model != ANY && self.0.get(provider).is_some_and(|models| models.contains_key(model))
+    }
+
+    /// Models of `provider` whose last price has an end, in the order of these ends: an end that is followed by another
+    /// price is none.
+    #[must_use]
+    pub fn expiries(&self, provider: &str) -> Vec<Expiry> {
+        let mut expiries = Vec::new();
+        for (model, rows) in self.0.get(provider).into_iter().flatten() {
+            let until = rows.last().and_then(|row| row.period.until);
+            expiries.extend(until.map(|until| Expiry { until, model: model.to_string() }));
+        }
+        expiries.sort();
+        expiries
+    }
+}
+
+impl Price {
+    /// The price at one of OpenAI's regional hosts; `None` where it is not known there.
+    fn at_region(&self, host: &str) -> Option<Self> {
+        let price = match self.others.region {
+            Region::Unknown => return None,
+            Region::Same => self.clone(),
+            Region::TenthMore => self.times(11, 10)?,
+        };
+        Some(Self { version: format!("{}/{host}", self.version).into(), ..price })
+    }
+}
+
+/// A model's name without the date at its end (`-2025-08-07`, `-20251001`), which names a release of the same model.
+#[must_use]
+pub fn undated(model: &str) -> &str {
+    let without = |form: &[u8]| {
+        let (name, date) = model.split_at_checked(model.len().checked_sub(form.len())?)?;
+        let fits = |(byte, form): (u8, &u8)| if *form == b'd' { byte.is_ascii_digit() } else { byte == *form };
+        (!name.is_empty() && date.bytes().zip(form).all(fits)).then_some(name)
+    };
+    without(b"-dddd-dd-dd").or_else(|| without(b"-dddddddd")).unwrap_or(model)
+}
+
+/// `ft:BASE` of a fine-tuned model's name (`ft:BASE:ORGANISATION:NAME:ID`), any other name as it is.
+#[must_use]
+pub fn fine_tuned(model: &str) -> &str {
+    let end = model.strip_prefix(FINE_TUNED).and_then(|rest| rest.find(':')).map(|at| FINE_TUNED.len() + at);
+    end.and_then(|end| model.get(..end)).unwrap_or(model)
+}
+
+#[cfg(test)]
+mod tests;

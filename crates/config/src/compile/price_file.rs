@@ -1,0 +1,186 @@
+//! `prices_file` and `prices_key`: a price table that is newer than the built-in one.
+
+use std::path::{Path, PathBuf};
+
+use access::{Day, PublicKey};
+use ai::ProviderKind;
+use ai::price::{AS_OF, Figures, Others, Price, Prices, Region};
+
+use super::model::is_model;
+use super::price::{self, Rows};
+use crate::environment::Environment;
+use crate::error::{Code, ConfigError, Problem};
+use crate::grammar;
+use crate::load::{Note, read_bytes, unparsed};
+use crate::section::{Reader, Section, Text};
+use crate::snapshot::PriceFile;
+use crate::yaml;
+
+/// Ends the name of the file with the signature.
+const SIGNATURE: &str = ".sig";
+const KEY: &str = "an Ed25519 public key in base64, as `openssl pkey -pubout` writes it";
+const FILE: &str = "a readable YAML or JSON file of at most 4 MiB";
+const MODEL: &str = "KIND/MODEL or HOST/MODEL: openai/gpt-5-mini, api.x.ai/grok-4.5";
+/// Longest source, in characters.
+const SOURCE_CHARS_MAX: usize = 500;
+const REGIONS: [(&str, Region); 2] = [("same", Region::Same), ("uplift", Region::TenthMore)];
+
+/// The built-in table, with what the file says in its place; and the file.
+pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceFile>, Prices) {
+    let key = root.parsed("prices_key", KEY, PublicKey::parse);
+    let Some(named) = root.text("prices_file").filter(|named| !named.value.is_empty()) else {
+        if root.get("prices_key").is_some() {
+            root.missing("prices_file");
+        }
+        return (None, Prices::builtin());
+    };
+    let path = PathBuf::from(&named.value);
+    match read(&path, key, root.reader().environment()) {
+        Ok(read) => {
+            notes.extend(read.note);
+            (Some(PriceFile { path, key, as_of: read.as_of.into() }), read.prices)
+        }
+        Err(Unread::File { code, file, what, expected }) => {
+            let message = match named.foreign {
+                true => format!("`prices_file` names a file that {what}"),
+                false => format!("`prices_file` needs {}, which {what}", file.display()),
+            };
+            root.reader().report(Problem::new(code, named.at, message).expected(expected));
+            (None, Prices::builtin())
+        }
+        Err(Unread::Rows(problems)) => {
+            root.reader().report_elsewhere(problems);
+            (None, Prices::builtin())
+        }
+    }
+}
+
+/// Reads a price file that is not the configured one: the built-in table, with what the file says in its place.
+///
+/// # Errors
+/// [`ConfigError`] with every problem of the file.
+pub fn read_price_file(path: &Path, key: Option<PublicKey>) -> Result<(Prices, Option<Note>), ConfigError> {
+    match read(path, key, &Environment::default()) {
+        Ok(Table { prices, note, .. }) => Ok((prices, note)),
+        Err(Unread::Rows(problems)) => Err(ConfigError::of(problems)),
+        Err(Unread::File { code, file, what, expected }) => {
+            let message = format!("the price file needs {}, which {what}", file.display());
+            let mut problem = Problem::new(code, None, message).expected(expected);
+            problem.file = path.display().to_string();
+            Err(ConfigError::of(vec![problem]))
+        }
+    }
+}
+
+/// What was read of a file.
+struct Table {
+    as_of: String,
+    prices: Prices,
+    note: Option<Note>,
+}
+
+/// Why nothing was.
+enum Unread {
+    /// The file, or its signature.
+    File { code: Code, file: PathBuf, what: String, expected: &'static str },
+    /// What is in it, in its order.
+    Rows(Vec<Problem>),
+}
+
+fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Result<Table, Unread> {
+    let text = text(path, key)?;
+    let reader = Reader::verbatim(path.display().to_string(), &text, environment);
+    let tree = yaml::parse(&text);
+    let rows = match &tree {
+        Ok(tree) => reader.section(tree, String::new(), &grammar::PRICE_FILE).map(|section| rows(&section)),
+        Err(broken) => {
+            reader.report(unparsed(broken));
+            None
+        }
+    };
+    let problems = reader.problems(tree.as_ref().ok());
+    let Some((as_of, prices)) = rows.filter(|_| problems.is_empty()) else { return Err(Unread::Rows(problems)) };
+    let is_newer = as_of.value.as_str() >= AS_OF;
+    let line = as_of.at.place().map_or(1, |place| place.line);
+    let older = || Note::PriceFileOlder { place: format!("{}:{line}", path.display()), as_of: as_of.value.clone() };
+    let note = (!is_newer).then(older);
+    Ok(Table { prices: prices.over_builtin(is_newer), note, as_of: as_of.value })
+}
+
+/// The text of the file, whose signature is checked where a key is configured.
+fn text(path: &Path, key: Option<PublicKey>) -> Result<String, Unread> {
+    let unread = |code, file: &Path, reason: String, expected| Unread::File {
+        code,
+        file: file.to_owned(),
+        what: format!("cannot be read: {reason}"),
+        expected,
+    };
+    let bytes = read_bytes(path).map_err(|reason| unread(Code::File, path, reason, FILE))?;
+    if let Some(key) = key {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(SIGNATURE);
+        let beside = PathBuf::from(beside);
+        let expected = "a signature by `prices_key` in FILE.sig, of 64 bytes or these in base64";
+        let signature = read_bytes(&beside).map_err(|reason| unread(Code::Signature, &beside, reason, expected))?;
+        if !key.verifies(&bytes, &signature) {
+            let what = "`prices_key` has not signed".to_owned();
+            return Err(Unread::File { code: Code::Signature, file: path.to_owned(), what, expected });
+        }
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let reason = format!("byte {} is not UTF-8", error.utf8_error().valid_up_to());
+        unread(Code::File, path, reason, FILE)
+    })
+}
+
+/// The day of the file, and its rows.
+fn rows(file: &Section<'_>) -> (Text, Prices) {
+    let as_of = file.required("as_of").filter(|text| {
+        let is_day = Day::parse(&text.value).is_some();
+        if !is_day {
+            file.bad(text.at, "as_of", "a day: 2026-12-01");
+        }
+        is_day
+    });
+    let source = file.required("source").and_then(|text| source(file, text));
+    let as_of = as_of.unwrap_or(Text { at: file.at, value: AS_OF.to_owned(), foreign: false });
+    let mut taken = Rows::default();
+    let mut prices = Prices::default();
+    for section in file.sections("prices", &grammar::PRICE_ROW) {
+        let model = section.required("model").filter(|model| is_priced(&section, model));
+        let own = section.text("source").and_then(|text| self::source(&section, text));
+        let region = section.word("region", &REGIONS).unwrap_or_default();
+        let figures = price::figures(&section);
+        let figures = Figures { others: Others { region, ..figures.others }, ..figures };
+        if let Some(model) = model
+            && taken.take(&section, &model, figures.period)
+        {
+            let source = own.or_else(|| source.clone()).unwrap_or_default();
+            prices = prices.with(&model.value, Price::of_file(figures, &source, &as_of.value));
+        }
+    }
+    (as_of, prices)
+}
+
+fn source(section: &Section<'_>, text: Text) -> Option<String> {
+    let fits =
+        (1..=SOURCE_CHARS_MAX).contains(&text.value.chars().count()) && !text.value.chars().any(char::is_control);
+    if !fits {
+        section.bad(text.at, "source", "1 to 500 characters: where the figures were read");
+    }
+    fits.then_some(text.value)
+}
+
+/// Whether `name` is `KIND/MODEL` or `HOST/MODEL`: a price under another name would never be used.
+fn is_priced(section: &Section<'_>, name: &Text) -> bool {
+    let is_host = |host: &str| {
+        host.contains('.') && host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
+    };
+    let is_kind = |kind: &str| ProviderKind::ALL.iter().any(|it| *it != ProviderKind::Mock && it.as_str() == kind);
+    let parts = name.value.split_once('/');
+    let is_priced = parts.is_some_and(|(of, model)| (is_kind(of) || is_host(of)) && is_model(model));
+    if !is_priced {
+        section.bad(name.at, "model", MODEL);
+    }
+    is_priced
+}

@@ -1,0 +1,203 @@
+//! `prices_file`: a table that is newer or older than the built-in one, broken, or signed.
+
+use access::Day;
+use ai::price::{Terms, Tier};
+use meter::{Source, Usage};
+
+use super::*;
+
+/// The key that signs the fixture `newer.yaml`: that of RFC 8032, 7.1, test 2.
+const KEY: &str = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
+/// Another one: test 1 of the same.
+const OTHER: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+
+fn day(text: &str) -> Day {
+    Day::parse(text).unwrap()
+}
+
+fn loaded(file: &str, key: Option<&str>) -> Result<Loaded, ConfigError> {
+    let key = key.map(|key| format!("prices_key: '{key}'\n")).unwrap_or_default();
+    read_text(&format!("prices_file: {file}\n{key}providers: [{{name: main, kind: openai, credential: x}}]\n"))
+}
+
+/// What is wrong with a price file of this text, but for its name.
+fn wrong(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.yaml");
+    std::fs::write(&path, text).unwrap();
+    let path = path.display().to_string();
+    let error = loaded(&path, None).unwrap_err().to_string();
+    error.replace(&path, "p.yaml")
+}
+
+fn input(snapshot: &Snapshot, model: &str, at: &str) -> Option<u64> {
+    snapshot.price(&snapshot.providers[0], model, None, day(at).start()).and_then(|price| price.rates.input)
+}
+
+#[test]
+fn a_newer_file_replaces_the_models_that_it_has() {
+    let loaded = loaded("tests/fixtures/prices/newer.yaml", None).unwrap();
+    assert_eq!(loaded.notes, []);
+    let snapshot = loaded.snapshot;
+    for (model, at, rate) in [
+        ("gpt-5.6", "2026-11-22", Some(5_000_000)),
+        ("gpt-5.6", "2026-11-21", None),
+        ("gpt-9", "2027-03-31", Some(2_000_000)),
+        ("gpt-9", "2027-04-01", Some(3_000_000)),
+        ("gpt-5", "2027-04-01", Some(1_250_000)),
+    ] {
+        assert_eq!(input(&snapshot, model, at), rate, "{model} {at}");
+    }
+    let table = &snapshot.prices_builtin;
+    let at = day("2026-12-01");
+    assert_eq!(table.find("eu.api.openai.com", ["gpt-5.6"], at).unwrap().rates.input, Some(5_500_000));
+    assert_eq!(table.find("eu.api.openai.com", ["gpt-9"], at), None, "nobody says what it costs there");
+    assert_eq!(table.find("api.x.ai", ["grok-5"], at).unwrap().units.request, Some(1_000_000_000));
+    let price = table.find("openai", ["gpt-9"], at).unwrap();
+    assert_eq!((&*price.source, &*price.as_of), ("openai.com/index/gpt-9", "2026-12-01"));
+    assert!(price.version.starts_with("file-2026-12-01-") && price.version.ends_with("@..2027-03-31"));
+    let again = snapshot.price_of_version("main", ("gpt-9", None), &price.version).unwrap();
+    assert_eq!(*again, *price);
+    let most = snapshot.limits(&snapshot.providers[0], "gpt-9", at.start()).unwrap();
+    assert_eq!((most.input_tokens_max, most.output_tokens_max), (922_000, 128_000));
+}
+
+#[test]
+fn a_row_has_long_requests_and_tiers() {
+    let snapshot = loaded("tests/fixtures/prices/newer.yaml", None).unwrap().snapshot;
+    let price = snapshot.prices_builtin.find("openai", ["gpt-9"], day("2026-12-01")).unwrap();
+    let cost = |tier, input| {
+        let usage = Usage { input: Some(input), output: Some(1_000), ..Usage::empty(Source::Reported) };
+        price.at(Terms { tier, us: false })?.cost(&usage).map(|cost| cost.0)
+    };
+    for (tier, input, nano) in [
+        (Tier::Standard, 272_000, Some(544_000_000 + 8_000_000)),
+        (Tier::Standard, 272_001, Some(1_088_004_000 + 12_000_000)),
+        (Tier::Batch, 272_000, Some(272_000_000 + 4_000_000)),
+        (Tier::Batch, 272_001, Some(544_002_000 + 6_000_000)),
+        (Tier::Flex, 1_000, Some(1_500_000 + 6_000_000)),
+        // The tier has no rates of long requests, and the price has.
+        (Tier::Flex, 272_001, None),
+        (Tier::Priority, 1_000, None),
+    ] {
+        assert_eq!(cost(tier, input), nano, "{tier:?} {input}");
+    }
+}
+
+#[test]
+fn json_is_read_too() {
+    let snapshot = loaded("tests/fixtures/prices/newer.json", None).unwrap().snapshot;
+    assert_eq!(input(&snapshot, "gpt-9", "2026-12-02"), Some(2_500_000));
+    assert_eq!(&*snapshot.price_file.unwrap().as_of, "2026-12-02");
+}
+
+#[test]
+fn an_older_file_only_adds_and_is_told_with_its_line() {
+    let loaded = loaded("tests/fixtures/prices/older.yaml", None).unwrap();
+    let notes: Vec<String> = loaded.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        [
+            "tests/fixtures/prices/older.yaml:2: the price file is of 2026-10-01, the built-in table of 2026-11-21: models \
+          that both have keep the built-in prices"
+        ]
+    );
+    assert_eq!(input(&loaded.snapshot, "gpt-5", "2026-12-01"), Some(1_250_000));
+    assert_eq!(input(&loaded.snapshot, "gpt-own", "2026-12-01"), Some(1_000_000));
+}
+
+#[test]
+fn a_file_is_read_only_with_the_signature_of_the_key() {
+    let newer = "tests/fixtures/prices/newer.yaml";
+    assert!(loaded(newer, Some(KEY)).is_ok());
+    for (file, key, code, said) in [
+        (newer, OTHER, Code::Signature, "newer.yaml, which `prices_key` has not signed"),
+        ("tests/fixtures/prices/newer.json", KEY, Code::Signature, "newer.json.sig, which cannot be read"),
+        ("tests/fixtures/prices/gone.yaml", KEY, Code::File, "gone.yaml, which cannot be read"),
+    ] {
+        let error = loaded(file, Some(key)).unwrap_err();
+        let [problem] = &*error.problems else { panic!("{error}") };
+        assert_eq!((problem.code, problem.place.unwrap().line), (code, 1), "{error}");
+        assert!(problem.message.contains(said), "{error}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.yaml");
+    let text = std::fs::read_to_string(newer).unwrap();
+    std::fs::copy(format!("{newer}.sig"), folder.path().join("p.yaml.sig")).unwrap();
+    std::fs::write(&path, text.replace("output: \"30\"", "output: \"3\"")).unwrap();
+    let error = loaded(&path.display().to_string(), Some(KEY)).unwrap_err();
+    assert_eq!(error.problems[0].code, Code::Signature, "a figure has changed: {error}");
+    std::fs::write(&path, text).unwrap();
+    assert!(loaded(&path.display().to_string(), Some(KEY)).is_ok());
+    for (source, code) in [("prices_key: x\n", Code::BadValue), (&*format!("prices_key: {KEY}\n"), Code::Missing)] {
+        let error = read_text(source).unwrap_err();
+        assert!(error.problems.iter().any(|problem| problem.code == code), "{error}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_with_its_line() {
+    let unknown = wrong("as_of: 2026-12-01\nsource: s\nprices:\n  - {model: openai/gpt-9, input: '1', ouput: '2'}\n");
+    assert!(
+        unknown.starts_with("error[unknown_key]: unknown key `ouput` in `prices[0]`\n --> p.yaml:4:39\n"),
+        "{unknown}"
+    );
+    assert!(unknown.ends_with("did you mean `output`?"), "{unknown}");
+    let head = "as_of: 2026-12-01\nsource: s\nprices:\n";
+    for (text, said) in [
+        ("a: [1", "error[yaml]: this is no YAML"),
+        ("a: [1", "--> p.yaml:1:"),
+        ("[]", "error[wrong_type]: the file is a list"),
+        ("prices: []", "error[missing]: the file needs `as_of`"),
+        ("prices: []", "the file needs `source`"),
+        (
+            "as_of: 2026-11-31\nsource: s\n",
+            "error[bad_value]: `as_of` has a value that it does not take\n --> p.yaml:1:8",
+        ),
+        (&format!("{head}  - {{model: gpt-9, input: '1', output: '2'}}\n"), "--> p.yaml:4:13"),
+        (&format!("{head}  - {{model: mock/x, input: '1', output: '2'}}\n"), "expected KIND/MODEL or HOST/MODEL"),
+        (&format!("{head}  - {{model: openai/x, input: '1.0000001', output: '2'}}\n"), "--> p.yaml:4:30"),
+        (&format!("{head}  - {{model: openai/x, output: '2'}}\n"), "`prices[0]` needs `input`"),
+        (&format!("{head}  - {{model: openai/x, input: '${{SECRET}}', output: '2'}}\n"), "--> p.yaml:4:30"),
+        (&format!("{head}  - {{model: openai/x, input: 'file:/etc/hostname', output: '2'}}\n"), "--> p.yaml:4:30"),
+        (
+            &format!("{head}  - {{model: openai/x, input: '1', output: '2', from: 2027-01-02, until: 2027-01-01}}\n"),
+            "expected a day that is not before `from`",
+        ),
+        (
+            &format!(
+                "{head}  - {{model: openai/x, input: '1', output: '2', until: 2027-01-01}}\n  \
+                 - {{model: openai/x, input: '1', output: '2', from: 2027-01-01}}\n"
+            ),
+            "error[duplicate]: a second price of `openai/x` for the same days\n --> p.yaml:5:13",
+        ),
+        (
+            &format!(
+                "{head}  - {{model: openai/x, input: '1', output: '2', tiers: [{{tier: slow, input: '1', output: '2'}}]}}\n"
+            ),
+            "expected `batch`, `fast`, `flex`, `priority` or `ultrafast`",
+        ),
+        (
+            &format!("{head}  - {{model: openai/x, input: '1', output: '2', long: {{input: '1', output: '2'}}}}\n"),
+            "`prices[0].long` needs `above_tokens`",
+        ),
+        (
+            &format!("{head}  - {{model: openai/x, input: '1', output: '2', input_tokens_max: 1}}\n"),
+            "needs `output_tokens_max`",
+        ),
+    ] {
+        let error = wrong(text);
+        assert!(error.contains(said), "{text}:\n{error}");
+        assert!(!error.contains("S3CRET"), "{error}");
+    }
+}
+
+#[test]
+fn problems_of_both_files_are_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.yaml");
+    std::fs::write(&path, "as_of: x\nsource: s\n").unwrap();
+    let error = read_text(&format!("prices_file: {}\nroute: []\n", path.display())).unwrap_err();
+    let found: Vec<_> = error.problems.iter().map(|it| (it.code.name(), it.file.ends_with("p.yaml"))).collect();
+    assert_eq!(found, [("unknown_key", false), ("bad_value", true)]);
+}

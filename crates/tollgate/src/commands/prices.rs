@@ -1,0 +1,253 @@
+//! `tollgate prices list|diff`.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use access::{Day, usd};
+use ai::price::{Long, Price, Prices};
+use config::load::Flags;
+use config::{Snapshot, read_price_file};
+use meter::Rates;
+use serde_json::{Value, json};
+
+use crate::cli::{PricesCommand, PricesCommands};
+use crate::commands::{load, printable, say};
+use crate::failure::StartFault;
+
+/// How long before the end of a price `serve` and `check` warn.
+pub(crate) const PRICES_WARNED: Duration = Duration::from_secs(14 * 86_400);
+
+/// Digits behind the point that say a price exactly: of a million tokens, of a piece, of a second.
+const PER_MILLION: usize = 6;
+const EACH: usize = 12;
+const PER_SECOND: usize = 9;
+
+/// The figures of one price, by the keys of the configuration.
+type Figures = Vec<(String, String)>;
+
+/// Prints prices.
+pub(crate) fn run(args: &PricesCommands) -> anyhow::Result<ExitCode> {
+    let (PricesCommand::List { place, .. } | PricesCommand::Diff { place, .. }) = &args.command;
+    let snapshot = load(place, &Flags::default())?.snapshot;
+    match &args.command {
+        PricesCommand::List { model, on, json, .. } => {
+            let rows = listed(&snapshot, model.as_deref(), *on);
+            say(&if *json { format!("{:#}\n", json!({"prices": in_json(&rows)})) } else { table(&rows) });
+        }
+        PricesCommand::Diff { file, .. } => {
+            let key = snapshot.price_file.as_ref().and_then(|file| file.key);
+            let (prices, note) = read_price_file(file, key).map_err(StartFault::from)?;
+            if let Some(note) = note {
+                telemetry::logs::last_words(format!("note: {}\n", printable(&note.to_string())));
+            }
+            say(&diff(&snapshot.prices_builtin, &prices));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Configured prices first, then the others; by name, then by their first day.
+fn listed<'a>(snapshot: &'a Snapshot, model: Option<&str>, on: Option<Day>) -> Vec<(String, &'a Price)> {
+    let wanted = |(name, price): &(String, &Price)| {
+        model.is_none_or(|text| name.contains(text)) && on.is_none_or(|day| price.period.contains(day))
+    };
+    let sorted = |prices: &'a Prices| {
+        let mut rows: Vec<_> = prices.all().filter(wanted).collect();
+        rows.sort_by(|a, b| (&a.0, a.1.period.from).cmp(&(&b.0, b.1.period.from)));
+        rows
+    };
+    let mut rows = sorted(&snapshot.prices);
+    rows.extend(sorted(&snapshot.prices_builtin));
+    rows
+}
+
+/// A line a price: its name, its days, its figures and the day on which these were read.
+fn table(rows: &[(String, &Price)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    let line = |(name, price): &(String, &Price)| {
+        let as_of = if price.as_of.is_empty() { "configuration" } else { &*price.as_of };
+        let (days, figures) = (days(price), spelled(&figures(price)));
+        printable(&format!("{name:width$}  {days:24}  {figures}  ({as_of})")) + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+/// `2026-11-22..`, or `always`.
+fn days(price: &Price) -> String {
+    let suffix = price.period.suffix();
+    suffix.strip_prefix('@').map_or_else(|| "always".to_owned(), str::to_owned)
+}
+
+fn spelled(figures: &Figures) -> String {
+    figures.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ")
+}
+
+fn in_json(rows: &[(String, &Price)]) -> Vec<Value> {
+    let one = |(name, price): &(String, &Price)| {
+        let figures: serde_json::Map<String, Value> =
+            figures(price).into_iter().map(|(key, value)| (key, Value::String(value))).collect();
+        json!({
+            "model": name,
+            "from": price.period.from.map(|day| day.to_string()),
+            "until": price.period.until.map(|day| day.to_string()),
+            "figures": figures,
+            "version": &*price.version,
+            "source": &*price.source,
+            "as_of": Some(&*price.as_of).filter(|as_of| !as_of.is_empty()),
+        })
+    };
+    rows.iter().map(one).collect()
+}
+
+/// What is known of a price, by the keys of the configuration; what is not known is left out.
+fn figures(price: &Price) -> Figures {
+    let mut figures = Vec::new();
+    rates(&mut figures, "", &price.rates);
+    long(&mut figures, "", price.long);
+    let units = &price.units;
+    for (key, rate, digits) in [
+        ("per_image", units.image, EACH),
+        ("per_second", units.millisecond, PER_SECOND),
+        ("per_character", units.character, EACH),
+        ("per_search", units.search, EACH),
+        ("per_request", units.request, EACH),
+    ] {
+        figures.extend(rate.map(|rate| (key.to_owned(), usd::written(rate, digits))));
+    }
+    for (tier, of_tier, of_long) in &price.others.tiers {
+        let prefix = format!("{}.", tier.as_str());
+        rates(&mut figures, &prefix, of_tier);
+        long(&mut figures, &prefix, *of_long);
+    }
+    if price.others.us_tenth {
+        figures.push(("us_uplift".to_owned(), "true".to_owned()));
+    }
+    if let Some(limits) = price.limits {
+        figures.push(("input_tokens_max".to_owned(), limits.input_tokens_max.to_string()));
+        figures.push(("output_tokens_max".to_owned(), limits.output_tokens_max.to_string()));
+    }
+    figures
+}
+
+fn long(figures: &mut Figures, prefix: &str, long: Option<Long>) {
+    let Some(Long { above_tokens, rates: of_long }) = long else { return };
+    figures.push((format!("{prefix}long.above_tokens"), above_tokens.to_string()));
+    rates(figures, &format!("{prefix}long."), &of_long);
+}
+
+fn rates(figures: &mut Figures, prefix: &str, rates: &Rates) {
+    for (key, rate) in [
+        ("input", rates.input),
+        ("cached_input", rates.cached_input),
+        ("cache_write", rates.cache_write_short),
+        ("cache_write_long", rates.cache_write_long),
+        ("output", rates.output),
+        ("audio_input", rates.audio_input),
+        ("image_input", rates.image_input),
+        ("audio_output", rates.audio_output),
+        ("image_output", rates.image_output),
+    ] {
+        figures.extend(rate.map(|rate| (format!("{prefix}{key}"), usd::written(rate, PER_MILLION))));
+    }
+}
+
+/// A line for each price that is new (`+`), gone (`-`) or has another figure (`~`), and how many there are of each.
+fn diff(before: &Prices, after: &Prices) -> String {
+    let rows = |prices: &Prices| -> BTreeMap<(String, Option<Day>, String), Figures> {
+        prices.all().map(|(name, price)| ((name, price.period.from, days(price)), figures(price))).collect()
+    };
+    let (before, after) = (rows(before), rows(after));
+    let mut lines = String::new();
+    let (mut added, mut gone, mut changed) = (0_u32, 0_u32, 0_u32);
+    let keys: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    for key in keys {
+        let (name, _, days) = key;
+        let line = match (before.get(key), after.get(key)) {
+            (Some(old), Some(new)) if old == new => continue,
+            (Some(old), Some(new)) => {
+                changed += 1;
+                format!("~ {name}  {days}  {}", changes(old, new))
+            }
+            (None, Some(new)) => {
+                added += 1;
+                format!("+ {name}  {days}  {}", spelled(new))
+            }
+            (Some(old), None) => {
+                gone += 1;
+                format!("- {name}  {days}  {}", spelled(old))
+            }
+            (None, None) => continue,
+        };
+        lines += &printable(&line);
+        lines.push('\n');
+    }
+    format!("{lines}{added} added, {gone} removed, {changed} changed\n")
+}
+
+/// `input 4 -> 5`, for each figure that differs; `-` is none.
+fn changes(old: &Figures, new: &Figures) -> String {
+    let of = |figures: &Figures, key: &str| {
+        let found = figures.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+        found.unwrap_or_else(|| "-".to_owned())
+    };
+    let gone = old.iter().filter(|(key, _)| new.iter().all(|(name, _)| name != key));
+    let keys = new.iter().chain(gone).map(|(key, _)| key.as_str());
+    let differing = keys.map(|key| (key, of(old, key), of(new, key))).filter(|(_, old, new)| old != new);
+    differing.map(|(key, old, new)| format!("{key} {old} -> {new}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use ai::price::{self, Period};
+    use meter::UnitRates;
+
+    use super::*;
+
+    fn price(input: u64, until: Option<Day>) -> Price {
+        let rates = Rates { input: Some(input), output: Some(2_000_000), ..Rates::default() };
+        let units = UnitRates { request: Some(5_000_000_000), ..UnitRates::default() };
+        let period = Period { from: None, until };
+        Price::of_configuration(price::Figures { rates, units, period, ..price::Figures::default() })
+    }
+
+    #[test]
+    fn a_difference_is_told_figure_by_figure() {
+        let until = Day::parse("2026-12-31");
+        let before = Prices::default()
+            .with("p/same", price(1_000_000, None))
+            .with("p/dearer", price(1_000_000, None))
+            .with("p/gone", price(1_000_000, None))
+            .with("p/ends", price(1_000_000, None));
+        let free = Price { units: UnitRates::default(), ..price(1_500_000, None) };
+        let after = Prices::default()
+            .with("p/same", price(1_000_000, None))
+            .with("p/dearer", free)
+            .with("p/new", price(3_000_000, None))
+            .with("p/ends", price(1_000_000, until));
+        assert_eq!(
+            diff(&before, &after),
+            "~ p/dearer  always  input 1 -> 1.5, per_request 0.005 -> -\n\
+             + p/ends  ..2026-12-31  input 1, output 2, per_request 0.005\n\
+             - p/ends  always  input 1, output 2, per_request 0.005\n\
+             - p/gone  always  input 1, output 2, per_request 0.005\n\
+             + p/new  always  input 3, output 2, per_request 0.005\n\
+             2 added, 2 removed, 1 changed\n"
+        );
+        assert_eq!(diff(&before, &before), "0 added, 0 removed, 0 changed\n");
+    }
+
+    #[test]
+    fn a_list_has_every_figure_of_a_price() {
+        let builtin = Prices::builtin();
+        let rows: Vec<_> = builtin.all().filter(|(name, _)| name == "openai/gpt-5.6").collect();
+        let text = table(&rows);
+        for part in ["..2026-11-21", "input 4,", "long.above_tokens 272000", "flex.long.output 15", "(2026-11-21)"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let json = Value::from(in_json(&rows));
+        assert_eq!(json[0]["until"], "2026-11-21");
+        assert_eq!(json[0]["figures"]["cache_write"], "5");
+        assert_eq!(json[0]["version"], "builtin-2026-11-21@..2026-11-21");
+    }
+}

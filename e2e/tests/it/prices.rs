@@ -1,0 +1,56 @@
+//! Prices with days: what the start, `check`, `/metrics` and `tollgate prices` say of them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use e2e::setup::Folder;
+use e2e::{Gateway, Setup, commands};
+use serde_json::Value;
+
+use crate::audit::must;
+
+/// The day that is `later` days from today.
+fn day(later: u32) -> access::Day {
+    access::Day(access::Clock::system().now().day().0 + later)
+}
+
+#[tokio::test]
+async fn prices_that_end_are_told_by_the_start_by_check_and_by_a_metric() {
+    let (soon, late) = (day(3), day(30));
+    let prices = format!(
+        "[{{model: up/soon, input: '1', output: '2', until: {soon}}}, {{model: up/late, input: '1', output: '2', until: {late}}}]"
+    );
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let setup = Setup::provider("openai", nobody).section("prices", &prices);
+    let gateway = Gateway::start_in(Folder::on_sqlite(), setup).await;
+    let told = format!("prices of provider up end on {soon}, after that day the cost will be unknown: soon;");
+    gateway.logs(&told).await;
+    let metrics = gateway.metrics().await;
+    for (model, until) in [("soon", soon), ("late", late)] {
+        let end = until.next().start().unix_seconds();
+        let line = format!("tollgate_prices_expiring_timestamp_seconds{{provider=\"up\",model=\"{model}\"}} {end}");
+        assert!(metrics.lines().any(|it| it == line), "{line}: {metrics}");
+    }
+    let checked = must(gateway.folder(), &["check", "tollgate.yaml"]).await;
+    assert!(checked.contains(&told) && !checked.contains("late"), "{checked}");
+}
+
+#[tokio::test]
+async fn prices_are_listed_by_day_and_compared_with_a_file() {
+    let folder = Folder::on_sqlite();
+    let listed = must(&folder, &["prices", "list", "--model", "gemini/gemini-3.6-flash", "--on", "2027-01-01"]).await;
+    assert!(listed.starts_with("gemini/gemini-3.6-flash  2027-01-01..  ") && listed.lines().count() == 1, "{listed}");
+    assert!(listed.contains("input 1.5, cached_input 0.15,"), "{listed}");
+    let json = must(&folder, &["prices", "list", "--model", "openai/gpt-5.6", "--json"]).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["prices"][0]["until"], "2026-11-21");
+    let row = "{model: openai/gpt-5-mini, input: '0.3', cached_input: '0.03', output: '2'}";
+    folder.write("p.yaml", &format!("as_of: 2026-12-01\nsource: a page\nprices:\n  - {row}\n"));
+    let diff = must(&folder, &["prices", "diff", "p.yaml"]).await;
+    assert!(diff.contains("~ openai/gpt-5-mini  always  input 0.25 -> 0.3, cached_input 0.025 -> 0.03"), "{diff}");
+    assert!(diff.ends_with("changed\n"), "{diff}");
+    folder.write("p.yaml", "as_of: 2026-12-01\nsource: a page\nprices: [{modl: x, input: '1', output: '2'}]\n");
+    let broken = commands::run(&folder, &["prices", "diff", "p.yaml"]).await;
+    let told = String::from_utf8(broken.stderr).unwrap();
+    assert!(broken.status.code() == Some(2) && told.starts_with("error[unknown_key]: unknown key `modl`"), "{told}");
+    assert!(told.contains(" --> p.yaml:3:11"), "{told}");
+}
