@@ -1,6 +1,7 @@
 //! What tokens and other units cost: a built-in table, dated and sourced, under what is configured.
 
 mod decimal;
+pub mod server_tools;
 mod table;
 mod terms;
 
@@ -74,17 +75,19 @@ impl Price {
         Self { rates, long: None, units, others: Arc::default(), version: version.into(), source, as_of }
     }
 
-    /// What `usage` costs, by its tokens where any are told and what is sold beside them, else by its unit. `None` where
-    /// neither is known, or what was used has no price; of what is free nothing need be known.
+    /// What `usage` costs, by its tokens and tool calls where any tokens are told, else by its unit. `None` where neither is
+    /// known, or what was used has no price; of what is free nothing need be known.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
         if self.rates == Rates::flat(0) && self.units == UnitRates::flat(0) {
             return Some(NanoUsd(0));
         }
-        match (usage.has_tokens(), usage.billed) {
-            (true, Some(billed)) if billed.unit.is_beside_tokens() => self.lines(usage).map(|lines| total(&lines)),
-            (true, _) => self.rates_for(usage).cost(usage),
-            (false, billed) => billed.and_then(|billed| self.units.cost(billed)),
+        match (usage.has_tokens(), usage.tools.is_empty()) {
+            (true, true) => self.rates_for(usage).cost(usage),
+            (true, false) => self.lines(usage).map(|lines| total(&lines)),
+            (false, true) => usage.billed.and_then(|billed| self.units.cost(billed)),
+            // What called the tools used tokens, too.
+            (false, false) => None,
         }
     }
 
@@ -92,13 +95,14 @@ impl Price {
     #[must_use]
     pub fn lines(&self, usage: &Usage) -> Option<Vec<Line>> {
         if !usage.has_tokens() {
+            if !usage.tools.is_empty() {
+                return self.cost(usage).map(|_| Vec::new());
+            }
             let line = usage.billed.map(|billed| self.units.line(billed));
             return line.map_or_else(|| self.cost(usage).map(|_| Vec::new()), |line| Some(vec![line?]));
         }
         let mut lines = self.rates_for(usage).lines(usage)?;
-        if let Some(beside) = usage.billed.filter(|billed| billed.unit.is_beside_tokens()) {
-            lines.push(self.units.line(beside)?);
-        }
+        lines.extend(self.units.tool_lines(&usage.tools)?);
         Some(lines)
     }
 

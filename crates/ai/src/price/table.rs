@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use meter::{Rates, UnitRates};
 
-use super::{Long, Others, Price, Tier};
+use super::{Long, Others, Price, Tier, server_tools};
 
 const VERSION: &str = "builtin-2026-11-20";
 const AS_OF: &str = "2026-11-20";
@@ -68,8 +68,10 @@ fn priced(
     let (version, source, as_of): (Arc<str>, Arc<str>, Arc<str>) = (VERSION.into(), source.into(), AS_OF.into());
     rows.into_iter().map(move |(model, rates, long, units)| {
         let (version, source, as_of) = (Arc::clone(&version), Arc::clone(&source), Arc::clone(&as_of));
-        let search = tiers::SEARCH.iter().find(|(name, _)| *name == model).map(|(_, rate)| *rate);
-        let units = UnitRates { search: units.search.or(search), ..units };
+        let UnitRates { image, millisecond, character, .. } = units;
+        let is_free = units == UnitRates::flat(0);
+        let tools = if is_free { units } else { server_tools::rates(provider, model) };
+        let units = UnitRates { image, millisecond, character, ..tools };
         let others = others(provider, model, &rates, long);
         (format!("{provider}/{model}"), Price { rates, long, units, others: Arc::new(others), version, source, as_of })
     })
@@ -129,7 +131,7 @@ fn rates(figures: [u64; 9]) -> Rates {
 
 fn unit_rates(figures: [u64; 3]) -> UnitRates {
     let [image, millisecond, character] = figures.map(known);
-    UnitRates { image, millisecond, character, search: None }
+    UnitRates { image, millisecond, character, ..UnitRates::default() }
 }
 
 fn known(rate: u64) -> Option<u64> {
@@ -219,7 +221,9 @@ mod tests {
             assert!(!price.source.is_empty() && price.as_of.len() == 10 && price.version.ends_with(&*price.as_of));
             let is_free = [price.rates.input, price.units.image] == [Some(0), Some(0)];
             check_tiers(&name, &price);
-            assert!(is_free || price.rates != Rates::default() || price.units != UnitRates::default(), "{name}");
+            let UnitRates { image, millisecond, character, .. } = price.units;
+            let by_unit = [image, millisecond, character].iter().any(Option::is_some);
+            assert!(is_free || price.rates != Rates::default() || by_unit, "{name}");
             for rates in [Some(price.rates), price.long.map(|long| long.rates)].into_iter().flatten() {
                 let Rates { input, cached_input, cache_write_short, cache_write_long, output, image_input, .. } = rates;
                 assert!(cached_input <= input && input <= image_input, "{name}");
@@ -269,9 +273,6 @@ mod tests {
         }
         for model in [tiers::FAST, tiers::US].concat() {
             assert!(names.contains(&format!("anthropic/{model}")), "{model}");
-        }
-        for (model, _) in tiers::SEARCH {
-            assert!(["openai", "anthropic"].iter().any(|of| names.contains(&format!("{of}/{model}"))), "{model}");
         }
     }
 }

@@ -148,7 +148,7 @@ fn unit_rates(section: &Section<'_>) -> Option<UnitRates> {
     let [image, second, character] = PER_UNIT;
     let (image, second) = (price(section, image, parse_each), price(section, second, parse_per_second));
     let character = price(section, character, parse_each);
-    Some(UnitRates { image: image?, millisecond: second?, character: character?, search: None })
+    Some(UnitRates { image: image?, millisecond: second?, character: character?, ..UnitRates::default() })
 }
 
 /// A price that the section may have; `None` where it is wrong.

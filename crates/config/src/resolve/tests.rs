@@ -247,7 +247,7 @@ prices:
         image: Some(40_000_000_000),
         millisecond: Some(100_000),
         character: Some(15_000_000),
-        search: None,
+        ..UnitRates::default()
     };
     assert_eq!((price("sold").rates, price("sold").units), (Rates::default(), units));
 }

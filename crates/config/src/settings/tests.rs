@@ -111,6 +111,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("budgets.limits[2].tokens", "9", "9"),
     ("budgets.unbounded", "window", "window"),
     ("budgets.clamp", "true", "true"),
+    ("budgets.server_tool_rounds", "7", "7"),
     ("upstreams[1].name", "third", "third"),
     ("upstreams[0].backends[0].url", "https://h/x", "https://h/x"),
     ("upstreams[0].backends[0].weight", "1", "1"),
