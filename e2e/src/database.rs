@@ -34,7 +34,7 @@ pub struct Event {
 }
 
 /// What is read of an event, all of it as text.
-pub const COLUMNS: [(&str, &str); 27] = [
+pub const COLUMNS: [(&str, &str); 30] = [
     ("status", "CAST(e.status AS TEXT)"),
     ("outcome", "e.outcome"),
     ("format", "e.format"),
@@ -61,7 +61,10 @@ pub const COLUMNS: [(&str, &str); 27] = [
     ("image_output", "CAST(e.image_output_tokens AS TEXT)"),
     ("billed_unit", "e.billed_unit"),
     ("billed_quantity", "CAST(e.billed_quantity AS TEXT)"),
+    ("searches", "CAST(e.searches AS TEXT)"),
+    ("containers", "CAST(e.containers AS TEXT)"),
     ("cost_nano", "CAST(e.cost_nano AS TEXT)"),
+    ("cost_unknown", "e.cost_unknown"),
 ];
 
 /// Whether the suite runs on PostgreSQL.

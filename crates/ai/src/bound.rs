@@ -15,7 +15,7 @@ mod walk;
 
 use access::NanoUsd;
 
-pub use extent::Extent;
+pub use extent::{Extent, TOOL_ROUNDS};
 pub use limit::{Left, Lowered};
 
 use crate::format::Format;

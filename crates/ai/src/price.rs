@@ -4,6 +4,7 @@ mod decimal;
 mod figures;
 mod list;
 mod period;
+pub mod server_tools;
 mod table;
 mod terms;
 
@@ -63,8 +64,8 @@ pub struct Limits {
 }
 
 impl Price {
-    /// What `usage` costs: its tokens where any are reported and what is sold beside them, else its unit, and the fee of a
-    /// request. `None` where neither is known, or what was used has no price; a free model costs zero in any case.
+    /// The cost of `usage`: its tokens and tool calls where any tokens are reported, else its unit, and the fee of a request.
+    /// `None` where neither is known, or what was used has no price; a free model costs zero in any case.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
         if self.is_free() {
@@ -73,25 +74,25 @@ impl Price {
         if self.units.request_line().is_some() {
             return self.lines(usage).map(|lines| total(&lines));
         }
-        match (usage.has_tokens(), usage.billed) {
-            (true, Some(billed)) if billed.unit.is_beside_tokens() => self.lines(usage).map(|lines| total(&lines)),
-            (true, _) => self.rates_for(usage).cost(usage),
-            (false, billed) => billed.and_then(|billed| self.units.cost(billed)),
+        match (usage.has_tokens(), usage.tools.is_empty()) {
+            (true, true) => self.rates_for(usage).cost(usage),
+            (true, false) => self.lines(usage).map(|lines| total(&lines)),
+            (false, true) => usage.billed.and_then(|billed| self.units.cost(billed)),
+            // What called the tools used tokens, too.
+            (false, false) => None,
         }
     }
 
     /// The same, line by line; a free model may have no line.
     #[must_use]
     pub fn lines(&self, usage: &Usage) -> Option<Vec<Line>> {
-        let mut lines = match (usage.has_tokens(), usage.billed) {
-            (false, None) if self.is_free() => Vec::new(),
-            (false, None) => return None,
-            (false, Some(billed)) => vec![self.units.line(billed)?],
-            (true, billed) => {
+        let mut lines = match (usage.has_tokens(), usage.tools.is_empty(), usage.billed) {
+            (false, true, Some(billed)) => vec![self.units.line(billed)?],
+            (false, ..) if self.is_free() => Vec::new(),
+            (false, ..) => return None,
+            (true, ..) => {
                 let mut lines = self.rates_for(usage).lines(usage)?;
-                if let Some(beside) = billed.filter(|billed| billed.unit.is_beside_tokens()) {
-                    lines.push(self.units.line(beside)?);
-                }
+                lines.extend(self.units.tool_lines(&usage.tools)?);
                 lines
             }
         };

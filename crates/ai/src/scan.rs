@@ -15,9 +15,11 @@ pub(crate) const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// All values that are kept; names that stand often cannot add up to more.
 const VALUES_BYTES_MAX: usize = 2 * VALUE_BYTES_MAX;
 /// Most paths that one scanner follows.
-const PATHS_MAX: usize = 8;
+const PATHS_MAX: usize = 16;
 /// Longest path.
-const SEGMENTS_MAX: usize = 4;
+const SEGMENTS_MAX: usize = 5;
+/// Most values that are kept of elements of arrays, over all paths.
+const ELEMENTS_MAX: usize = 1_024;
 /// In a path: any element of an array.
 pub(crate) const ANY: &str = "*";
 
@@ -25,7 +27,7 @@ pub(crate) const ANY: &str = "*";
 pub(crate) type Path = &'static [&'static str];
 
 /// Paths by their number, one bit each.
-type Set = u8;
+type Set = u16;
 
 /// The path whose value is being kept.
 type Keep = Option<u8>;
@@ -39,6 +41,10 @@ pub(crate) struct Scanner {
     depth: usize,
     key: Key,
     picked: [Picked; PATHS_MAX],
+    /// Values that stood at a path before the last one there: those of earlier elements of an array.
+    earlier: Vec<(u8, Range<usize>)>,
+    /// Paths of which some value was not kept.
+    incomplete: Set,
     values: Vec<u8>,
     elements: [Option<u32>; PATHS_MAX],
 }
@@ -89,7 +95,7 @@ enum Picked {
 }
 
 impl Scanner {
-    /// Follows `paths`: at most 8, of at most 4 segments.
+    /// Follows `paths`: at most 16, of at most 5 segments.
     pub(crate) fn new(paths: &'static [Path]) -> Self {
         debug_assert!(paths.len() <= PATHS_MAX && paths.iter().all(|path| path.len() <= SEGMENTS_MAX));
         Self {
@@ -99,6 +105,8 @@ impl Scanner {
             depth: 0,
             key: Key::new(),
             picked: Default::default(),
+            earlier: Vec::new(),
+            incomplete: 0,
             values: Vec::new(),
             elements: [None; PATHS_MAX],
         }
@@ -109,6 +117,8 @@ impl Scanner {
         self.state = State::Value;
         self.depth = 0;
         self.picked = Default::default();
+        self.earlier.clear();
+        self.incomplete = 0;
         self.values.clear();
         self.elements = [None; PATHS_MAX];
     }
@@ -139,6 +149,13 @@ impl Scanner {
             Picked::Value(at) => self.values.get(at.clone()),
             Picked::Nothing | Picked::GivenUp => None,
         }
+    }
+
+    /// The JSON at every place of the path of this number, in no order. `None`: some of it was given up.
+    pub(crate) fn all(&self, path: u8) -> Option<impl Iterator<Item = &[u8]>> {
+        let earlier = self.earlier.iter().filter(move |(of, _)| *of == path);
+        let earlier = earlier.filter_map(|(_, at)| self.values.get(at.clone()));
+        (self.incomplete & bit(path) == 0).then(|| earlier.chain(self.picked(path)))
     }
 
     /// How many elements the array has through which the path of this number leads; of several arrays the last.
@@ -180,8 +197,8 @@ impl Scanner {
             return bytes;
         }
         let (keep, through) = self.matching();
-        if let Some(picked) = keep.and_then(|path| self.picked.get_mut(usize::from(path))) {
-            *picked = Picked::Value(self.values.len()..self.values.len());
+        if let Some(path) = keep {
+            self.pick(path);
         }
         let (head, rest) = bytes.split_at(bytes.len().min(1));
         if container && keep.is_none() && through != 0 {
@@ -199,6 +216,17 @@ impl Scanner {
         };
         self.keep(keep, head);
         rest
+    }
+
+    /// A value begins that is kept.
+    fn pick(&mut self, path: u8) {
+        let Some(picked) = self.picked.get_mut(usize::from(path)) else { return };
+        let before = std::mem::replace(picked, Picked::Value(self.values.len()..self.values.len()));
+        match before {
+            Picked::Value(at) if self.earlier.len() < ELEMENTS_MAX => self.earlier.push((path, at)),
+            Picked::Value(_) => self.incomplete |= bit(path),
+            Picked::Nothing | Picked::GivenUp => {}
+        }
     }
 
     /// The path that ends at the value which now begins, and the paths that lead through it.
@@ -348,6 +376,7 @@ impl Scanner {
         if end - at.start > VALUE_BYTES_MAX || end > VALUES_BYTES_MAX {
             self.values.truncate(at.start);
             *picked = Picked::GivenUp;
+            self.incomplete |= keep.map_or(0, bit);
         } else {
             at.end = end;
             self.values.extend_from_slice(bytes);
@@ -366,7 +395,7 @@ const fn all(paths: usize) -> Set {
 #[cfg(test)]
 impl Scanner {
     pub(crate) fn held_bytes(&self) -> usize {
-        self.values.capacity()
+        self.values.capacity() + self.earlier.capacity() * size_of::<(u8, Range<usize>)>()
     }
 }
 

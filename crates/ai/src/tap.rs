@@ -9,7 +9,7 @@ mod hold;
 mod reading;
 
 use bytes::Bytes;
-use meter::Usage;
+use meter::{UnknownCost, Usage};
 
 use crate::error::{self, Problem};
 use crate::format::Format;
@@ -32,6 +32,8 @@ pub struct Seen {
     /// On what terms it was served, which is what its price hangs on; `None` where no usage is told, the terms are none that
     /// we know, or something was used that has no class or no figure.
     pub terms: Option<Terms>,
+    /// Why usage that is told has no cost, as far as the answer says: `None` where `terms` are told.
+    pub unknown: Option<UnknownCost>,
     /// The usage object as the provider wrote it, at most 8 KiB; of a Messages stream a list of two, that of its start and
     /// the last one. `None` where none was told, or none that can be kept.
     pub raw_usage: Option<Box<str>>,

@@ -4,8 +4,9 @@
 //! Parts never come to more than the whole that is told.
 
 pub(crate) mod chat;
+pub(crate) mod fees;
 pub(crate) mod google;
-mod lenient;
+pub(crate) mod lenient;
 pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod responses;
@@ -39,6 +40,8 @@ struct InputDetails {
     cached_tokens: Figure,
     cache_write_tokens: Figure,
     cache_write_tokens_details: Part<WriteDetails>,
+    /// DashScope's word for `cache_write_tokens` (alibabacloud.com/help/en/model-studio/context-cache, 2026-11-21).
+    cache_creation_input_tokens: Figure,
     audio_tokens: Figure,
     image_tokens: Figure,
 }
@@ -62,7 +65,8 @@ struct OutputDetails {
 impl InputDetails {
     fn writes(&self) -> Writes {
         let WriteDetails { ttl_30m_tokens, ttl_12h_tokens } = &self.cache_write_tokens_details.0;
-        Writes { sum: self.cache_write_tokens.0, short: ttl_30m_tokens.0, long: ttl_12h_tokens.0 }
+        let sum = self.cache_write_tokens.0.or(self.cache_creation_input_tokens.0);
+        Writes { sum, short: ttl_30m_tokens.0, long: ttl_12h_tokens.0 }
     }
 }
 
@@ -91,7 +95,7 @@ impl Inclusive {
     /// With what the details tell.
     fn detailed(self, input: &InputDetails, output: &OutputDetails) -> Self {
         Self {
-            cached_input: input.cached_tokens.0,
+            cached_input: input.cached_tokens.0.or(self.cached_input),
             writes: input.writes(),
             heard: Media { audio: input.audio_tokens.0, images: input.image_tokens.0 },
             reasoning: output.reasoning_tokens.0,
@@ -128,12 +132,12 @@ impl Inclusive {
         })
     }
 
-    /// The output with reasoning. Gemini and xAI speak like OpenAI but leave reasoning out of it, as their total shows.
+    /// The output with reasoning. Gemini and xAI speak like OpenAI but leave reasoning out of it, and Gemini does not report
+    /// it at all (discuss.ai.google.dev/t/127400, 2026-02). The total contains it, so the rest of the total is output.
     fn whole_output(self) -> Option<u64> {
         let output = self.output?;
-        let whole = output.saturating_add(self.reasoning.unwrap_or(0));
-        let is_apart = self.input.is_some_and(|input| self.total == Some(input.saturating_add(whole)));
-        Some(if is_apart { whole } else { output })
+        let rest = self.total.zip(self.input).map_or(0, |(total, input)| total.saturating_sub(input));
+        Some(output.max(rest))
     }
 }
 

@@ -173,7 +173,7 @@ pub(crate) const AI: Grammar = Grammar::new(&["enabled", "prefix", "timeouts"], 
 pub(crate) const PLAN: Grammar =
     Grammar::new(&["name", "credits_per_day", "requests_per_minute", "budgets", "shared_keys"], &["price"]);
 pub(crate) const PLAN_BUDGET: Grammar = Grammar::new(&["money", "credits", "tokens", "per"], &[]);
-pub(crate) const BUDGETS: Grammar = Grammar::new(&["limits", "unbounded", "clamp"], &[]);
+pub(crate) const BUDGETS: Grammar = Grammar::new(&["limits", "unbounded", "clamp", "server_tool_rounds"], &[]);
 pub(crate) const BUDGET: Grammar = Grammar::new(&["dimension", "money", "credits", "tokens", "per"], &[]);
 pub(crate) const UPSTREAM: Grammar =
     Grammar::new(&["name", "backends"], &["strategy", "health_check", "circuit_breaker", "retry", "pool", "discover"]);

@@ -372,7 +372,7 @@ impl Listing<'_> {
         self.empty("plans", plans.is_empty());
     }
 
-    fn budgets(&mut self, Budgets { limits, unbounded, clamp }: &Budgets) {
+    fn budgets(&mut self, Budgets { limits, unbounded, clamp, server_tool_rounds }: &Budgets) {
         for (nth, BudgetLimit { dimension, budget }) in limits.iter().enumerate() {
             self.put(format!("budgets.limits[{nth}].dimension"), Value::text(dimension.as_str()));
             self.budget(&format!("budgets.limits[{nth}]"), *budget);
@@ -380,6 +380,7 @@ impl Listing<'_> {
         self.empty("budgets.limits", limits.is_empty());
         self.put("budgets.unbounded", Value::text(unbounded.as_str()));
         self.put("budgets.clamp", Value::Boolean(*clamp));
+        self.put("budgets.server_tool_rounds", Value::Number(*server_tool_rounds));
     }
 
     fn budget(&mut self, entry: &str, Budget { measure, per, amount }: Budget) {

@@ -18,6 +18,10 @@ pub(crate) struct Used {
     pub(crate) tokens: Tokens,
     /// The sum of what is known.
     pub(crate) cost: Cost,
+    /// What budgets in money count: the cost, and what was reserved where it is not known. Only in `usage/today` and
+    /// `usage/history`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) charged: Option<Cost>,
     /// LLM requests whose cost is not, or not wholly, known; it is in no sum, and never taken for zero.
     pub(crate) unpriced_requests: u64,
 }
@@ -73,6 +77,28 @@ pub(crate) struct TokenClasses {
     total: u64,
 }
 
+/// Calls of tools that the provider runs itself and sells beside the tokens; null where there were none.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(crate) struct ToolCalls {
+    /// Searches of the web; of Gemini the different queries.
+    searches: Option<u64>,
+    /// Prompts that Google Maps grounded.
+    maps_prompts: Option<u64>,
+    /// Queries to Google Maps.
+    maps_queries: Option<u64>,
+    /// Containers of a code interpreter, in gigabytes of memory.
+    containers: Option<u64>,
+    /// Searches of stored files.
+    file_searches: Option<u64>,
+}
+
+impl From<&meter::ToolCalls> for ToolCalls {
+    fn from(calls: &meter::ToolCalls) -> Self {
+        let meter::ToolCalls { searches, maps_prompts, maps_queries, containers, file_searches } = *calls;
+        Self { searches, maps_prompts, maps_queries, containers, file_searches }
+    }
+}
+
 impl From<&Totals> for Used {
     fn from(totals: &Totals) -> Self {
         let classes = [
@@ -88,6 +114,7 @@ impl From<&Totals> for Used {
             credits: totals.credits,
             tokens: Tokens::of(classes),
             cost: Cost::of(totals.cost),
+            charged: totals.charged.map(Cost::of),
             unpriced_requests: totals.unpriced_requests,
         }
     }

@@ -6,6 +6,9 @@
 //! (the endpoints by path), `caller` (who asks), `input` (bodies and queries), `undeclared` (what nobody reads), `problem` (what an error looks like), `scripts` (errors of the install script). Who signs in reads
 //! `sign_in` (what it hands out), `cookies`, `csrf`, `attempts`, `passwords` and `sessions`.
 
+// The example of a request in full is one `json!`, whose depth grows with its fields.
+#![recursion_limit = "256"]
+
 mod address;
 mod attempts;
 mod budgets;

@@ -6,6 +6,7 @@ use access::{Day, KeyNo, NanoUsd, PlanId, Principal, RequestId, Timestamp, UserN
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Charge;
+use crate::unknown::UnknownCost;
 use crate::usage::Usage;
 
 /// Whose request it was.
@@ -90,6 +91,8 @@ pub struct Attempt {
     pub raw_usage: Option<Arc<str>>,
     /// What that costs; `None` when usage or price are not known.
     pub cost: Option<NanoUsd>,
+    /// Why the cost of an LLM call is not known; `None` where it is.
+    pub unknown: Option<UnknownCost>,
     /// The price's version.
     pub price_version: Option<Arc<str>>,
     /// Microseconds until the first byte of the answer's head.

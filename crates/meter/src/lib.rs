@@ -19,6 +19,7 @@ pub mod rating;
 pub mod reservation;
 mod spare;
 pub mod tally;
+mod unknown;
 pub mod usage;
 pub mod window;
 
@@ -29,4 +30,5 @@ pub use limits::{LimitOf, Limits, Terms};
 pub use rating::{Rates, UnitRates};
 pub use reservation::{Committed, Part, Reservation, Standing};
 pub use spare::Spare;
-pub use usage::{Billed, Source, Unit, Usage};
+pub use unknown::UnknownCost;
+pub use usage::{Billed, Source, ToolCalls, Unit, Usage};

@@ -3,7 +3,7 @@
 use access::NanoUsd;
 use serde::{Deserialize, Serialize};
 
-use crate::usage::{Billed, CLASSES, Unit, Usage};
+use crate::usage::{Billed, CLASSES, ToolCalls, Unit, Usage};
 
 const PICO_PER_NANO: i128 = 1_000;
 
@@ -44,12 +44,22 @@ pub struct UnitRates {
     pub search: Option<u64>,
     /// A request, beside whatever else it is billed for. `None` is no such fee.
     pub request: Option<u64>,
+    /// A prompt for which the provider searched the web, however often; it applies instead of `search`.
+    pub search_prompt: Option<u64>,
+    /// A query to Google Maps.
+    pub maps_query: Option<u64>,
+    /// A prompt that Google Maps grounded, whatever the queries; it applies instead of `maps_query`.
+    pub maps_prompt: Option<u64>,
+    /// A gigabyte of memory of a code interpreter's container.
+    pub container: Option<u64>,
+    /// A search of stored files.
+    pub file_search: Option<u64>,
 }
 
 /// A part of a cost: so many of a class or a unit, at a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
-    /// A word of [`CLASSES`], or of [`Unit::as_str`].
+    /// A word of [`CLASSES`], of [`Unit::as_str`], or the name of a rate of [`UnitRates`].
     pub class: &'static str,
     /// How many.
     pub quantity: u64,
@@ -159,12 +169,18 @@ impl UnitRates {
     /// The same for every unit.
     #[must_use]
     pub const fn flat(rate: u64) -> Self {
+        let rate = Some(rate);
         Self {
-            image: Some(rate),
-            millisecond: Some(rate),
-            character: Some(rate),
-            search: Some(rate),
-            request: Some(rate),
+            image: rate,
+            millisecond: rate,
+            character: rate,
+            search: rate,
+            search_prompt: rate,
+            maps_query: rate,
+            maps_prompt: rate,
+            container: rate,
+            file_search: rate,
+            request: rate,
         }
     }
 
@@ -181,7 +197,6 @@ impl UnitRates {
             Unit::Image => self.image,
             Unit::Millisecond => self.millisecond,
             Unit::Character => self.character,
-            Unit::Search => self.search,
         };
         rate.map(|rate_pico| Line { class: billed.unit.as_str(), quantity: billed.quantity, rate_pico })
     }
@@ -191,6 +206,31 @@ impl UnitRates {
     pub fn request_line(&self) -> Option<Line> {
         let rate = self.request.filter(|rate| *rate > 0);
         rate.map(|rate_pico| Line { class: "request", quantity: 1, rate_pico })
+    }
+
+    /// The calls of `tools`, line by line. `None` where a call has no rate, or its rate has no count.
+    #[must_use]
+    pub fn tool_lines(&self, tools: &ToolCalls) -> Option<Vec<Line>> {
+        let one = |count: Option<u64>| count.map(|count| count.min(1));
+        let (search, searches) = match self.search_prompt {
+            Some(rate) => (("search_prompt", Some(rate)), one(tools.searches)),
+            None => (("search", self.search), tools.searches),
+        };
+        let is_grounded = tools.maps_prompts.is_some_and(|prompts| prompts > 0);
+        let (maps, places) = match self.maps_prompt {
+            Some(rate) => (("maps_prompt", Some(rate)), tools.maps_prompts),
+            // A prompt was grounded by at least one query, and no answer has to list them.
+            None if is_grounded => (("maps_query", self.maps_query), Some(tools.maps_queries?)),
+            None => (("maps_query", self.maps_query), tools.maps_queries),
+        };
+        let used = [
+            (search, searches),
+            (maps, places),
+            (("container", self.container), tools.containers),
+            (("file_search", self.file_search), tools.file_searches),
+        ];
+        let used = used.into_iter().filter_map(|(rate, quantity)| Some((rate, quantity.filter(|count| *count > 0)?)));
+        used.map(|((class, rate), quantity)| Some(Line { class, quantity, rate_pico: rate? })).collect()
     }
 }
 
@@ -289,6 +329,33 @@ mod tests {
         let line = Line { class: "request", quantity: 1, rate_pico: 7 };
         assert_eq!(UnitRates { request: Some(7), ..UnitRates::default() }.request_line(), Some(line));
         assert_eq!((UnitRates::default().request_line(), UnitRates::flat(0).request_line()), (None, None));
+    }
+
+    #[test]
+    fn tool_calls_cost_by_call_or_by_prompt_and_nothing_unknown_is_free() {
+        let line = |class, quantity, rate_pico| Line { class, quantity, rate_pico };
+        let calls =
+            ToolCalls { searches: Some(3), containers: Some(4), file_searches: Some(2), ..ToolCalls::default() };
+        let by_call = UnitRates { search: Some(10), container: Some(30), file_search: Some(5), ..UnitRates::default() };
+        let lines = [line("search", 3, 10), line("container", 4, 30), line("file_search", 2, 5)];
+        assert_eq!(by_call.tool_lines(&calls).as_deref(), Some(&lines[..]));
+        for gap in [
+            UnitRates { search: None, ..by_call },
+            UnitRates { container: None, ..by_call },
+            UnitRates { file_search: None, ..by_call },
+        ] {
+            assert_eq!(gap.tool_lines(&calls), None, "{gap:?}");
+            assert_eq!(gap.tool_lines(&ToolCalls::default()), Some(Vec::new()));
+        }
+        let by_prompt = UnitRates { search_prompt: Some(35), maps_prompt: Some(25), ..UnitRates::default() };
+        let grounded = ToolCalls { searches: Some(3), maps_prompts: Some(1), ..ToolCalls::default() };
+        let lines = [line("search_prompt", 1, 35), line("maps_prompt", 1, 25)];
+        assert_eq!(by_prompt.tool_lines(&grounded).as_deref(), Some(&lines[..]));
+        let by_query = UnitRates { search: Some(14), maps_query: Some(14), ..UnitRates::default() };
+        assert_eq!(by_query.tool_lines(&grounded), None, "nobody tells how many queries Maps answered");
+        let listed = ToolCalls { maps_queries: Some(2), ..grounded };
+        let lines = [line("search", 3, 14), line("maps_query", 2, 14)];
+        assert_eq!(by_query.tool_lines(&listed).as_deref(), Some(&lines[..]));
     }
 
     #[test]

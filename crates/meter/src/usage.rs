@@ -37,13 +37,11 @@ pub enum Unit {
     Millisecond,
     /// A character (a Unicode scalar value) spoken.
     Character,
-    /// A search of the web by the provider, sold beside the tokens.
-    Search,
 }
 
 impl Unit {
     /// Every unit.
-    pub const ALL: [Self; 4] = [Self::Image, Self::Millisecond, Self::Character, Self::Search];
+    pub const ALL: [Self; 3] = [Self::Image, Self::Millisecond, Self::Character];
 
     /// The word in the store and in the API.
     #[must_use]
@@ -52,14 +50,7 @@ impl Unit {
             Self::Image => "image",
             Self::Millisecond => "millisecond",
             Self::Character => "character",
-            Self::Search => "search",
         }
-    }
-
-    /// Whether it costs beside the tokens, not in place of them.
-    #[must_use]
-    pub const fn is_beside_tokens(self) -> bool {
-        matches!(self, Self::Search)
     }
 }
 
@@ -70,6 +61,55 @@ pub struct Billed {
     pub unit: Unit,
     /// How many.
     pub quantity: u64,
+}
+
+/// Calls of tools that a provider runs itself and sells beside the tokens. `None` is not known, and not used where the
+/// provider reports the other calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCalls {
+    /// Searches of the web; for Gemini the distinct queries.
+    pub searches: Option<u64>,
+    /// Prompts that Google Maps grounded.
+    pub maps_prompts: Option<u64>,
+    /// Queries to Google Maps; `None` where the answer lists none.
+    pub maps_queries: Option<u64>,
+    /// Containers of a code interpreter, in gigabytes of memory.
+    pub containers: Option<u64>,
+    /// Searches of stored files.
+    pub file_searches: Option<u64>,
+}
+
+/// The words of [`ToolCalls::counts`] in the API, in their order.
+pub const TOOL_CALLS: [&str; 5] = ["searches", "maps_prompts", "maps_queries", "containers", "file_searches"];
+
+impl ToolCalls {
+    /// The counts in the order of the fields.
+    #[must_use]
+    pub const fn counts(&self) -> [Option<u64>; 5] {
+        [self.searches, self.maps_prompts, self.maps_queries, self.containers, self.file_searches]
+    }
+
+    /// The calls whose counts are in the order of the fields.
+    #[must_use]
+    pub const fn of_counts(
+        [searches, maps_prompts, maps_queries, containers, file_searches]: [Option<u64>; 5],
+    ) -> Self {
+        Self { searches, maps_prompts, maps_queries, containers, file_searches }
+    }
+
+    /// Whether no call is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts().iter().all(|count| count.is_none_or(|count| count == 0))
+    }
+
+    /// These calls and `other` together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let (ours, theirs) = (self.counts(), other.counts());
+        let mut both = ours.into_iter().zip(theirs).map(|(ours, theirs)| sum([ours, theirs]));
+        Self::of_counts(std::array::from_fn(|_| both.next().flatten()))
+    }
 }
 
 /// The words of [`Usage::classes`] in the API, in their order.
@@ -111,8 +151,10 @@ pub struct Usage {
     pub audio_output: Option<u64>,
     /// Images made.
     pub image_output: Option<u64>,
-    /// What is billed where no class is told, and what is billed beside the tokens.
+    /// What is billed where no class is told.
     pub billed: Option<Billed>,
+    /// What is billed beside the tokens.
+    pub tools: ToolCalls,
 }
 
 impl Usage {
@@ -132,6 +174,7 @@ impl Usage {
             audio_output: None,
             image_output: None,
             billed: None,
+            tools: ToolCalls::of_counts([None; 5]),
         }
     }
 
@@ -201,6 +244,7 @@ impl Usage {
             audio_output: sum([self.audio_output, other.audio_output]),
             image_output: sum([self.image_output, other.image_output]),
             billed,
+            tools: self.tools.and(&other.tools),
         }
     }
 }
@@ -239,5 +283,16 @@ mod tests {
         assert_eq!((both.classes(), both.source), (classes, Source::Counted));
         let images = both.and(&billed(Unit::Image, 3)).and(&billed(Unit::Character, 9)).billed;
         assert_eq!(images, Some(Billed { unit: Unit::Image, quantity: 5 }));
+    }
+
+    #[test]
+    fn two_together_have_the_tool_calls_of_both() {
+        let of = |tools| Usage { tools, ..Usage::empty(Source::Reported) };
+        let first = ToolCalls { searches: Some(2), containers: Some(1), ..ToolCalls::default() };
+        let second = ToolCalls { searches: Some(3), file_searches: Some(4), ..ToolCalls::default() };
+        let both = of(first).and(&of(second)).tools;
+        assert_eq!(both.counts(), [Some(5), None, None, Some(1), Some(4)]);
+        assert!(!both.is_empty() && ToolCalls { searches: Some(0), ..ToolCalls::default() }.is_empty());
+        assert_eq!(TOOL_CALLS.len(), both.counts().len());
     }
 }

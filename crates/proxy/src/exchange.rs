@@ -12,7 +12,7 @@ use config::snapshot::{Events, OnHangup, Provider, Timeouts};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
-use meter::{Attempt, Billed, Caller, Charge, Committed, Outcome, Reservation};
+use meter::{Attempt, Billed, Caller, Charge, Committed, Outcome, Reservation, ToolCalls, Usage};
 use tokio::time::Instant;
 
 use crate::admit;
@@ -308,9 +308,11 @@ impl Exchange {
     pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
         let (Hold::Committed(committed), Some(call)) = (&self.hold, &self.call) else { return false };
         let Some((usage, terms)) = tap.used() else { return false };
-        let price =
-            self.snapshot.price(&call.provider, &call.model, None, self.started_at).and_then(|price| price.at(terms));
-        let cost = price.and_then(|price| price.cost(&usage)).unwrap_or(NanoUsd(0));
+        let listed = self.snapshot.price(&call.provider, &call.model, None, self.started_at);
+        let price = listed.and_then(|price| price.at(terms));
+        let tokens_alone = Usage { tools: ToolCalls::default(), ..usage };
+        let cost = price.and_then(|price| price.cost(&usage).or_else(|| price.cost(&tokens_alone)));
+        let cost = cost.unwrap_or(NanoUsd(0));
         let money = u64::try_from(cost.0).unwrap_or(0);
         committed.exceeds(&Charge { credits: 0, tokens: usage.total(), money })
     }

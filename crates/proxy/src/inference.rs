@@ -84,6 +84,7 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
         let at = exchange.worker().shared.clock.now();
         let holding = Holding { limits, budgets: &exchange.snapshot.budgets, at };
         let extent = extent(called, &asked, &body).await?;
+        let extent = extent.with_tool_rounds(holding.budgets.server_tool_rounds);
         let (provider, model) = (&call.provider, &*call.model);
         let price = exchange.snapshot.price(provider, model, None, exchange.started_at);
         let most = exchange.snapshot.limits(provider, model, exchange.started_at);

@@ -13,7 +13,7 @@ use access::{Day, NanoUsd};
 use ai::Seen;
 use ai::price::Terms;
 use config::snapshot::Events;
-use meter::{Attempt, Charge, Committed, Counts, Outcome, Source, Usage, UsageEvent};
+use meter::{Attempt, Charge, Committed, Counts, Outcome, Source, UnknownCost, Usage, UsageEvent};
 use spool::Record;
 use tokio::time::Instant;
 
@@ -88,15 +88,26 @@ impl Exchange {
         if seen.usage.is_none() && seen.ended && sending.status.is_some_and(|status| (200..300).contains(&status)) {
             self.bill(&mut seen);
         }
-        let price = self.call.as_ref().zip(seen.terms).and_then(|(call, terms)| {
-            self.snapshot.price(&call.provider, &call.model, seen.model.as_deref(), self.started_at)?.at(terms)
+        let listed = self.call.as_ref().and_then(|call| {
+            self.snapshot.price(&call.provider, &call.model, seen.model.as_deref(), self.started_at)
         });
+        let price = listed.zip(seen.terms).and_then(|(price, terms)| price.at(terms));
         let cost = match (&seen.usage, sending.status) {
             (Some(usage), _) => price.as_ref().and_then(|price| price.cost(usage)),
             // A provider's error costs what it reports (CX-6): nothing. So does what it refused to begin.
             (None, Some(400..)) => Some(NanoUsd(0)),
             (None, None) if sending.had_no_effect => Some(NanoUsd(0)),
             (None, _) => None,
+        };
+        let unknown = match (cost, &seen.usage) {
+            (Some(_), _) => None,
+            (None, None) => Some(UnknownCost::NoUsage),
+            (None, Some(_)) => Some(match (seen.unknown, listed, &price) {
+                (Some(reason), ..) => reason,
+                (None, None, _) => UnknownCost::NoPrice,
+                (None, Some(_), None) => UnknownCost::UnknownTerms,
+                (None, Some(_), Some(_)) => UnknownCost::NoRate,
+            }),
         };
         if let Some(call) = &self.call
             && !call.free
@@ -112,6 +123,7 @@ impl Exchange {
             usage: seen.usage,
             raw_usage: seen.raw_usage.map(Arc::from),
             cost,
+            unknown: unknown.filter(|_| self.call.is_some()),
             price_version: seen.usage.and(cost).and(price).map(|price| price.version.clone()),
             first_byte_us: sending.first_byte_us,
             duration_us: micros(now - sending.since),

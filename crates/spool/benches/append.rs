@@ -269,6 +269,7 @@ fn event(n: u32) -> UsageEvent {
             usage: Some(usage),
             raw_usage: Some(Arc::from(RAW_USAGE)),
             cost: Some(NanoUsd(511_000)),
+            unknown: None,
             price_version: Some(Arc::from("2025-11-01")),
             first_byte_us: Some(300_000),
             duration_us: 1_490_000,

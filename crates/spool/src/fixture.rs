@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use access::{Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
-use meter::{Attempt, Billed, Caller, Charge, Counts, Outcome, Source, Unit, Usage, UsageEvent};
+use meter::{
+    Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
+};
 use uuid::Uuid;
 
 use crate::{Opened, Options, Position, Reader, Record, Spool, SpoolError};
@@ -94,6 +96,7 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
         audio_output: Some(3),
         image_output: Some(4),
         billed: Some(Billed { unit: Unit::Character, quantity: 5 }),
+        tools: ToolCalls { searches: Some(6), file_searches: Some(u64::MAX), ..ToolCalls::default() },
     };
     let attempt = Attempt {
         provider: Arc::from("openai"),
@@ -104,6 +107,7 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
         raw_usage: None,
         usage: Some(usage),
         cost: Some(NanoUsd(-1)),
+        unknown: None,
         price_version: Some(Arc::from("2025-11-01")),
         first_byte_us: Some(250),
         duration_us: 1_000,
@@ -123,7 +127,10 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
         request_bytes: 128,
         response_bytes: 16_384,
         duration_us: 1_100,
-        attempts: vec![Attempt { usage: None, cost: None, status: None, ..attempt.clone() }, attempt],
+        attempts: vec![
+            Attempt { usage: None, cost: None, unknown: Some(UnknownCost::NoUsage), status: None, ..attempt.clone() },
+            attempt,
+        ],
         refusal: Some(Arc::from("upstream_timeout")),
     }
 }

@@ -64,6 +64,7 @@ pub use plans::{PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, StoredPl
 pub use provider_keys::{NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, StoredProviderKey};
 pub use reconcile::{
     DIFFERENCES_MAX, Days, Difference, Interrupted, Mended, OpenRequests, Place, Reconciliation, Recorded, Unleased,
+    Unpriced,
 };
 pub use retention::RetentionStats;
 pub use sessions::{Credential, NewRefresh, NewSession, Refreshed, Session, SessionKey, SessionState, Shut};

@@ -29,7 +29,7 @@ use crate::store::Store;
 
 pub use mend::Mended;
 pub use recorded::Recorded;
-pub use standing::{Interrupted, OpenRequests};
+pub use standing::{Interrupted, OpenRequests, Unpriced};
 
 /// Differences that are told; of more it is only said that there are more.
 pub const DIFFERENCES_MAX: usize = 1_000;
@@ -61,6 +61,9 @@ pub struct Reconciliation {
     pub more: bool,
     /// Requests of those days that were under way when a server died.
     pub interrupted: Interrupted,
+    /// LLM requests of those days whose cost is not, or not wholly, known, by reason: bills leave it out, budgets count what
+    /// was reserved.
+    pub unpriced: Vec<Unpriced>,
     /// Requests that are open still, as far as the store knows: each server's spool knows the others.
     pub open: OpenRequests,
     /// What is lent to servers that do not answer, as of now.
@@ -184,6 +187,7 @@ impl Store {
             differences: Vec::new(),
             more: false,
             interrupted: standing::interrupted(&mut snapshot, days).await?,
+            unpriced: standing::unpriced(&mut snapshot, days).await?,
             open: standing::open(&mut snapshot).await?,
             stranded: Vec::new(),
             unleased: Vec::new(),

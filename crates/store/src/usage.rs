@@ -23,11 +23,11 @@ pub use requests::{
 statements! {
     OF_DAY = "SELECT d.key_no, k.id AS key_id, k.label, k.prefix, k.last4, d.requests, d.credits, d.input_tokens,
         d.cached_input_tokens, d.cache_write_short_tokens, d.cache_write_long_tokens, d.output_tokens,
-        d.reasoning_tokens, d.cost_nano, d.unpriced_requests
+        d.reasoning_tokens, d.cost_nano, d.charged_nano, d.unpriced_requests
         FROM daily_usage d LEFT JOIN api_keys k ON k.no = d.key_no WHERE d.user_no = $1 AND d.day = $2 ORDER BY d.key_no";
     OF_DAY_BY_KEY = "SELECT d.key_no, k.id AS key_id, k.label, k.prefix, k.last4, d.requests, d.credits, d.input_tokens,
         d.cached_input_tokens, d.cache_write_short_tokens, d.cache_write_long_tokens, d.output_tokens,
-        d.reasoning_tokens, d.cost_nano, d.unpriced_requests
+        d.reasoning_tokens, d.cost_nano, d.charged_nano, d.unpriced_requests
         FROM daily_usage d LEFT JOIN api_keys k ON k.no = d.key_no
         WHERE d.user_no = $1 AND d.day = $2 AND d.key_no = $3";
 }
@@ -53,6 +53,8 @@ pub struct Totals {
     pub reasoning: u64,
     /// What is known of the cost.
     pub cost: NanoUsd,
+    /// What budgets count: the cost, and what was reserved where it is not known. `None` in totals that do not have it.
+    pub charged: Option<NanoUsd>,
     /// LLM requests whose cost is not, or not wholly, known.
     pub unpriced_requests: u64,
 }
@@ -70,6 +72,10 @@ impl Totals {
         add(&mut self.output, other.output);
         add(&mut self.reasoning, other.reasoning);
         self.cost = self.cost.saturating_add(other.cost);
+        self.charged = match (self.charged, other.charged) {
+            (Some(charged), Some(more)) => Some(charged.saturating_add(more)),
+            (charged, more) => charged.or(more),
+        };
         add(&mut self.unpriced_requests, other.unpriced_requests);
     }
 }
@@ -116,6 +122,7 @@ struct DayRow {
     output_tokens: i64,
     reasoning_tokens: i64,
     cost_nano: i64,
+    charged_nano: i64,
     unpriced_requests: i64,
 }
 
@@ -131,6 +138,7 @@ impl DayRow {
             output: unsigned(self.output_tokens),
             reasoning: unsigned(self.reasoning_tokens),
             cost: NanoUsd(self.cost_nano),
+            charged: Some(NanoUsd(self.charged_nano)),
             unpriced_requests: unsigned(self.unpriced_requests),
         }
     }
@@ -149,6 +157,7 @@ impl Store {
             None => query.all().await?,
         };
         let mut usage = DayUsage::default();
+        usage.total.charged = Some(NanoUsd(0));
         for row in rows {
             let total = row.totals();
             usage.total.add(&total);

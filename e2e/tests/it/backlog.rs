@@ -40,6 +40,7 @@ fn attempt() -> Attempt {
         raw_usage: None,
         usage: None,
         cost: None,
+        unknown: None,
         price_version: None,
         first_byte_us: None,
         duration_us: 1,

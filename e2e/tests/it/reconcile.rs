@@ -92,6 +92,8 @@ async fn what_a_kill_interrupted_is_told_and_everything_agrees() {
     assert_eq!((&told["interrupted"]["requests"], &told["interrupted"]["credits"]), (&json!(3), &json!(3)), "{told}");
     let (code, words) = audit(again.folder(), &[]).await;
     assert_eq!(code, AGREES, "{words}");
+    assert_eq!(told["unpriced"][0]["reason"], "interrupted", "{told}");
+    assert!(words.contains("unknown cost (interrupted): 3 LLM requests; budgets count "), "{words}");
     assert!(words.contains("interrupted: 3 requests that were under way when a server died; 3 credits, "), "{words}");
     assert!(words.ends_with(": everything agrees\n"), "{words}");
 }

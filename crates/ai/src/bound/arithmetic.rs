@@ -20,9 +20,6 @@ const OPENAI_IMAGE: u64 = 65_536;
 const ANTHROPIC_IMAGE: u64 = 5_000;
 const GOOGLE_IMAGE: u64 = 8_192;
 
-/// How often a tool without a cap is taken to be run: Anthropic pauses a turn after ten rounds, the others name no number.
-const UNCAPPED_ROUNDS: u64 = 10;
-
 /// Sound in a byte of a recording, in milliseconds: 8 kbit/s is the lowest rate of MP3. Silence can be longer in other
 /// formats; no provider publishes an end of what a form of 25 MB holds.
 const HEARD_MS_PER_BYTE: u64 = 1;
@@ -86,7 +83,9 @@ impl Extent {
             return Some(Input { tokens: plain, longest: plain, images, text, of_any_kind: false });
         }
         let longest = limits?.input_tokens_max.max(plain);
-        let tokens = longest.saturating_mul(rounds);
+        // Before any tool was run, the input is the body's.
+        let first = if self.reference.is_some() || self.served.adds { longest } else { plain };
+        let tokens = longest.saturating_mul(rounds.saturating_sub(1)).saturating_add(first);
         Some(Input { tokens, longest, images: 0, text: tokens, of_any_kind: true })
     }
 
@@ -116,7 +115,7 @@ impl Extent {
         let served = &self.served;
         let tools = match served.cap {
             Some(cap) if served.uncapped || served.capped > 0 => cap,
-            _ => served.capped.saturating_add(if served.uncapped { UNCAPPED_ROUNDS } else { 0 }),
+            _ => served.capped.saturating_add(if served.uncapped { self.tool_rounds } else { 0 }),
         };
         let compactions = u64::from(self.reference == Some(Reference::Compaction));
         1_u64.saturating_add(tools).saturating_add(compactions)
@@ -139,18 +138,36 @@ impl Extent {
     /// What the tokens cost at most; `None` where a rate that may apply is not known.
     pub(super) fn money(&self, price: &Price, input: Input, output: Output) -> Option<NanoUsd> {
         let dearest = self.dearest(price, input, output.tokens() > 0)?;
-        let pico = self.input_pico(price, input, dearest).saturating_add(times(output.tokens(), dearest.output));
+        let pico = self.input_pico(price, input, dearest)?.saturating_add(times(output.tokens(), dearest.output));
         nano(pico)
     }
 
-    /// What goes in, and what is sold beside the tokens.
-    pub(super) fn input_pico(&self, price: &Price, input: Input, dearest: Dearest) -> i128 {
-        let searches = if self.served.searches { self.rounds().saturating_sub(1) } else { 0 };
-        let searches = times(searches, price.units.search.unwrap_or(0));
-        times(input.text, dearest.text)
-            .saturating_add(times(input.images, dearest.image))
-            .saturating_add(searches)
-            .saturating_add(request_pico(price))
+    /// What goes in, and what is sold beside the tokens; `None` where a tool has no rate.
+    pub(super) fn input_pico(&self, price: &Price, input: Input, dearest: Dearest) -> Option<i128> {
+        let tokens = times(input.text, dearest.text).saturating_add(times(input.images, dearest.image));
+        Some(tokens.saturating_add(self.fees_pico(price)?).saturating_add(request_pico(price)))
+    }
+
+    /// The fees of the provider's tools: one call a round, or one a prompt.
+    fn fees_pico(&self, price: &Price) -> Option<i128> {
+        let (units, served) = (&price.units, &self.served);
+        let rounds = self.rounds().saturating_sub(1);
+        let by = |per_prompt: Option<u64>, per_call: Option<u64>| match per_prompt {
+            Some(rate) => Some(times(rounds.min(1), rate)),
+            None => per_call.map(|rate| times(rounds, rate)),
+        };
+        let mut pico: i128 = 0;
+        for (declared, fee) in [
+            (served.searches && rounds > 0, by(units.search_prompt, units.search)),
+            (served.maps && rounds > 0, by(units.maps_prompt, units.maps_query)),
+            (served.file_searches && rounds > 0, by(None, units.file_search)),
+            (served.gigabytes > 0, units.container.map(|rate| times(served.gigabytes, rate))),
+        ] {
+            if declared {
+                pico = pico.saturating_add(fee?);
+            }
+        }
+        Some(pico)
     }
 
     /// The dearest rates that may apply, at the terms that are asked for or the standard ones: a provider may serve at either.

@@ -14,6 +14,10 @@ use crate::request::Asked;
 /// Most images that a form of OpenAI's asks for (its API reference, read 2026-11-20).
 const FORM_IMAGES_MAX: u64 = 10;
 
+/// How often a tool without a cap is taken to be run where nothing else is configured. Each round counts as a whole window of
+/// the model, which is room for what many searches return.
+pub const TOOL_ROUNDS: u64 = 1;
+
 /// What a body says of how much may be used; read once, for prices and limits that may be known later.
 ///
 /// Reading takes 0.8 to 1.5 times what [`read`](crate::request::read) took (`benches/bound.rs`), so it is for calls to which
@@ -40,6 +44,8 @@ pub struct Extent {
     /// Whether words are predicted: those that turn out wrong are paid for too.
     pub(super) predicted: bool,
     pub(super) billed: Option<Billed>,
+    /// How often a tool without a cap is taken to be run.
+    pub(super) tool_rounds: u64,
 }
 
 /// The limit of an answer's tokens, and where it stands.
@@ -79,6 +85,14 @@ pub(super) struct Served {
     pub(super) cap: Option<u64>,
     /// Whether one of them searches the web.
     pub(super) searches: bool,
+    /// Whether one of them asks Google Maps.
+    pub(super) maps: bool,
+    /// Whether one of them searches stored files.
+    pub(super) file_searches: bool,
+    /// Gigabytes of the containers in which they run.
+    pub(super) gigabytes: u64,
+    /// Whether one of them adds words of its own to the input before the model is asked first.
+    pub(super) adds: bool,
 }
 
 impl Extent {
@@ -103,6 +117,13 @@ impl Extent {
         Reader::new(extent).read(body)
     }
 
+    /// The same call, where a tool without a cap is taken to be run `rounds` times.
+    #[must_use]
+    pub const fn with_tool_rounds(mut self, rounds: u64) -> Self {
+        self.tool_rounds = rounds;
+        self
+    }
+
     const fn of(format: Format, free: bool, bytes: usize) -> Self {
         Self {
             format,
@@ -114,11 +135,21 @@ impl Extent {
             limit: Limit { asked: None, odd: false, least: 1, places: Vec::new(), room: None },
             writes: Writes::None,
             tools: false,
-            served: Served { capped: 0, uncapped: false, cap: None, searches: false },
+            served: Served {
+                capped: 0,
+                uncapped: false,
+                cap: None,
+                searches: false,
+                maps: false,
+                file_searches: false,
+                gigabytes: 0,
+                adds: false,
+            },
             reference: None,
             terms: Some(Terms { tier: crate::price::Tier::Standard, us: false }),
             predicted: false,
             billed: None,
+            tool_rounds: TOOL_ROUNDS,
         }
     }
 

@@ -48,7 +48,7 @@ impl Extent {
         if let Some(money) = left.money {
             let price = price?;
             let dearest = self.dearest(price, input, true)?;
-            let fixed = self.input_pico(price, input, dearest).saturating_add(times(rest(0).tokens(), dearest.output));
+            let fixed = self.input_pico(price, input, dearest)?.saturating_add(times(rest(0).tokens(), dearest.output));
             let left = i128::from(money.0).saturating_mul(1_000).checked_sub(fixed).filter(|left| *left >= 0)?;
             let of_each = times(output.answers, dearest.output);
             if of_each > 0 {

@@ -20,6 +20,7 @@ pub(super) enum Name {
     Conversation,
     Data,
     Edits,
+    Environment,
     File,
     FileData,
     FileId,
@@ -28,6 +29,8 @@ pub(super) enum Name {
     Functions,
     FunctionDeclarations,
     GenerationConfig,
+    GoogleMaps,
+    GoogleSearch,
     Id,
     ImageUrl,
     InferenceGeo,
@@ -42,6 +45,7 @@ pub(super) enum Name {
     MaxUses,
     McpServers,
     MediaType,
+    MemoryLimit,
     Messages,
     N,
     Parameters,
@@ -78,6 +82,7 @@ impl Name {
             "conversation" => Self::Conversation,
             "data" => Self::Data,
             "edits" => Self::Edits,
+            "environment" => Self::Environment,
             "file" => Self::File,
             "fileData" | "file_data" => Self::FileData,
             "file_id" => Self::FileId,
@@ -86,6 +91,13 @@ impl Name {
             "functions" => Self::Functions,
             "functionDeclarations" | "function_declarations" => Self::FunctionDeclarations,
             "generationConfig" | "generation_config" => Self::GenerationConfig,
+            "googleMaps" | "google_maps" => Self::GoogleMaps,
+            "googleSearch"
+            | "google_search"
+            | "googleSearchRetrieval"
+            | "google_search_retrieval"
+            | "enterpriseWebSearch"
+            | "enterprise_web_search" => Self::GoogleSearch,
             "id" => Self::Id,
             "image_url" => Self::ImageUrl,
             "inference_geo" => Self::InferenceGeo,
@@ -100,6 +112,7 @@ impl Name {
             "max_uses" => Self::MaxUses,
             "mcp_servers" => Self::McpServers,
             "media_type" | "mimeType" | "mime_type" => Self::MediaType,
+            "memory_limit" => Self::MemoryLimit,
             "messages" => Self::Messages,
             "n" => Self::N,
             "parameters" => Self::Parameters,

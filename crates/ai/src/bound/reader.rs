@@ -61,9 +61,18 @@ pub(super) struct Blob {
 /// A tool that is declared, as far as it is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tool {
-    depth: usize,
+    pub(super) depth: usize,
     pub(super) served: bool,
     pub(super) searches: bool,
+    pub(super) maps: bool,
+    pub(super) file_searches: bool,
+    /// Whether it runs in a container.
+    pub(super) contained: bool,
+    /// Whether its environment is the caller's.
+    pub(super) is_own: bool,
+    /// Gigabytes of that container, where they are told.
+    pub(super) gigabytes: Option<u64>,
+    pub(super) adds: bool,
     pub(super) cap: Option<u64>,
 }
 
@@ -177,16 +186,26 @@ impl Reader {
     /// A tool that the provider runs is one more.
     pub(super) fn count(&mut self, tool: Tool) {
         let served = &mut self.extent.served;
-        if tool.served {
+        if tool.served && !tool.is_own {
             served.uncapped |= tool.cap.is_none();
             served.capped = served.capped.saturating_add(tool.cap.unwrap_or(0));
             served.searches |= tool.searches;
+            served.maps |= tool.maps;
+            served.file_searches |= tool.file_searches;
+            served.adds |= tool.adds;
+            let gigabytes = if tool.contained { tool.gigabytes.unwrap_or(1) } else { 0 };
+            served.gigabytes = served.gigabytes.saturating_add(gigabytes);
         }
     }
 
     /// A tool that is no more than a field.
-    pub(super) fn serves(&mut self, searches: bool) {
-        self.count(Tool { depth: 0, served: true, searches, cap: None });
+    pub(super) fn serves(&mut self, tool: Tool) {
+        self.count(Tool { served: true, ..tool });
+    }
+
+    /// The tool in which something stands, however deep.
+    pub(super) fn tool_around(&mut self) -> Option<&mut Tool> {
+        self.tools.last_mut()
     }
 
     pub(super) fn refer(&mut self, reference: Reference) {

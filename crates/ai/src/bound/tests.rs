@@ -1,4 +1,5 @@
 mod references;
+mod tools;
 
 use bytes::Bytes;
 use meter::{Rates, UnitRates};
@@ -128,32 +129,6 @@ fn output_is_the_limit_of_each_answer_that_is_asked_for() {
     assert_eq!(bound(GEMINI, candidates).output_tokens_max, Some(28));
     let predicted = body(r#""max_tokens":7,"prediction":{"type":"content","content":"x"}"#);
     assert_eq!(bound(CHAT, &predicted).output_tokens_max, Some(7 + predicted.len() as u64));
-}
-
-#[test]
-fn a_tool_with_a_cap_is_so_many_more_windows_and_searches() {
-    let limited = |cap: &str| {
-        let tool = format!(r#"{{"type":"web_search_20250305","name":"web_search"{cap}}}"#);
-        body(&format!(r#""max_tokens":7,"tools":[{tool}]"#))
-    };
-    let price = Price { units: UnitRates { search: Some(5_000), ..UnitRates::default() }, ..flat() };
-    for (text, rounds, unbounded) in [
-        (limited(r#","max_uses":3"#), 4, None),
-        (limited(r#","max_uses":0"#), 1, None),
-        (limited(""), 11, Some(Reference::ServerTool)),
-        (limited(r#","max_uses":null"#), 11, Some(Reference::ServerTool)),
-    ] {
-        let bound = extent(MESSAGES, &text).bound(Some(&price), LIMITS);
-        assert_eq!(bound.unbounded, unbounded, "{text}");
-        assert_eq!(bound.output_tokens_max, Some(7 * rounds), "{text}");
-        if rounds > 1 {
-            let tokens = (100_000 + 7) * rounds;
-            assert_eq!(bound.tokens, Some(tokens), "{text}");
-            assert_eq!(bound.money, Some(NanoUsd((tokens + 5 * (rounds - 1)).cast_signed())), "{text}");
-        }
-    }
-    let capped = bound(RESPONSES, &body(r#""max_tool_calls":2,"max_output_tokens":7,"tools":[{"type":"mcp"}]"#));
-    assert_eq!((capped.tokens, capped.unbounded), (Some(3 * 100_007), None));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use meter::{Rates, UnitRates};
 
-use super::{Limits, Long, Others, Period, Price, Region, Tier};
+use super::{Limits, Long, Others, Period, Price, Region, Tier, server_tools};
 
 pub(super) use dates::REGIONAL_HOSTS;
 
@@ -76,9 +76,11 @@ fn priced(
 ) -> impl Iterator<Item = (&'static str, &'static str, Price)> {
     let source: Arc<str> = source.into();
     rows.into_iter().map(move |(model, mut rates, mut long, units)| {
-        let search = tiers::SEARCH.iter().find(|(name, _)| *name == model).map(|(_, rate)| *rate);
+        let UnitRates { image, millisecond, character, .. } = units;
+        let is_free = units == UnitRates::flat(0);
+        let tools = if is_free { units } else { server_tools::rates(provider, model) };
         let request = wide::REQUEST_FEES.iter().find(|(name, _)| *name == model).map(|(_, rate)| *rate);
-        let units = UnitRates { search: units.search.or(search), request: units.request.or(request), ..units };
+        let units = UnitRates { image, millisecond, character, request: units.request.or(request), ..tools };
         let mut others = others(provider, model, &rates, long);
         if wide::AUDIO_AS_TEXT.contains(&model) {
             let tiers = others.tiers.iter_mut().flat_map(|(_, rates, long)| [Some(rates), long_rates(long)]);
@@ -261,7 +263,9 @@ mod tests {
             assert!(!price.source.is_empty() && *price.as_of == *AS_OF && price.version.starts_with(VERSION));
             let is_free = [price.rates.input, price.units.image] == [Some(0), Some(0)];
             check_tiers(&name, &price);
-            assert!(is_free || price.rates != Rates::default() || price.units != UnitRates::default(), "{name}");
+            let UnitRates { image, millisecond, character, .. } = price.units;
+            let by_unit = [image, millisecond, character].iter().any(Option::is_some);
+            assert!(is_free || price.rates != Rates::default() || by_unit, "{name}");
             let long = price.long.map(|long| long.rates).filter(|rates| *rates != Rates::default());
             for rates in [Some(price.rates), long].into_iter().flatten() {
                 let Rates { input, cached_input, cache_write_short, cache_write_long, output, image_input, .. } = rates;
@@ -370,9 +374,6 @@ mod tests {
         }
         for model in [tiers::FAST, tiers::US].concat() {
             assert!(names.contains(&format!("anthropic/{model}")), "{model}");
-        }
-        for (model, _) in tiers::SEARCH {
-            assert!(["openai", "anthropic"].iter().any(|of| names.contains(&format!("{of}/{model}"))), "{model}");
         }
     }
 }

@@ -45,6 +45,28 @@ fn the_last_of_several_values_counts() {
 }
 
 #[test]
+fn every_value_at_a_path_can_be_had_unless_one_was_given_up() {
+    let all = |json: &str| {
+        let scanner = scanned(json.as_bytes(), 3);
+        let mut all: Vec<_> = scanner.all(2)?.map(|value| String::from_utf8(value.to_vec()).unwrap()).collect();
+        all.sort();
+        Some(all)
+    };
+    for (json, expected) in [
+        (r#"{"l":[]}"#.to_owned(), Some(vec![])),
+        (r#"{"l":[{"x":1},{"y":2},{"a":0,"x":"3"},{"x":{}}],"a":9}"#.to_owned(), Some(vec!["\"3\"", "1", "{}"])),
+        (format!(r#"{{"l":[{{"x":1}},{{"x":"{}"}},{{"x":3}}]}}"#, "x".repeat(VALUE_BYTES_MAX)), None),
+        (format!(r#"{{"l":[{}]}}"#, vec![r#"{"x":1}"#; ELEMENTS_MAX + 2].join(",")), None),
+    ] {
+        let expected = expected.map(|all| all.into_iter().map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(all(&json), expected, "{json:.100}");
+    }
+    let mut scanner = scanned(br#"{"l":[{"x":1},{"x":2}]}"#, 4);
+    scanner.reset();
+    assert_eq!(scanner.all(2).unwrap().count(), 0);
+}
+
+#[test]
 fn the_elements_of_an_array_on_a_path_are_counted() {
     for (json, elements) in [
         (r#"{"l":[]}"#, Some(0)),

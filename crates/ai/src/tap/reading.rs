@@ -3,12 +3,13 @@
 mod paths;
 mod raw;
 mod texts;
+mod tools;
 
 use std::sync::LazyLock;
 
 use memchr::memchr;
 use memchr::memmem::Finder;
-use meter::{Source, Usage};
+use meter::{Source, UnknownCost, Usage};
 
 use super::{Framing, Seen};
 use crate::format::Format;
@@ -16,9 +17,10 @@ use crate::partial::Partial;
 use crate::price::{Terms, Tier};
 use crate::scan::Scanner;
 use crate::short::Short;
-use crate::usage::{all_are_zero, all_figures_are_counts, chat, google, media, messages, responses};
+use crate::usage::{all_are_zero, all_figures_are_counts, chat, fees, google, media, messages, responses};
 use paths::{
-    ACTION, BLOCK, CREATED, DELTA_USAGE, DURATION, ERROR, FINISH, ID, ITEMS, MODEL, SEARCHES, TIER, TOOLS, TYPE, USAGE,
+    BLOCK, CHOICE_USAGE, CHUNK_CREATED, DELTA_USAGE, DURATION, ERROR, FINISH, ID, ITEMS, MODEL, RESPONSE_CREATED, TIER,
+    TYPE, USAGE,
 };
 
 /// Longest model name or id that is kept; of a longer one its start.
@@ -27,18 +29,6 @@ const NAME_BYTES_MAX: usize = 200;
 const DONE: &[u8] = b"[DONE]";
 /// The name, or type, of the event in which a provider reports an error.
 const ERROR_EVENT: &[u8] = b"error";
-
-/// How the names of events begin in which OpenAI's own tools say that they run: they are sold beside the tokens, or make
-/// tokens of another model. What a tool of the caller or an MCP server does is not.
-const TOOL_EVENTS: [&[u8]; 4] = [
-    b"response.web_search_call.",
-    b"response.file_search_call.",
-    b"response.image_generation_call.",
-    b"response.code_interpreter_call.",
-];
-
-/// What a web search of OpenAI's does, in an answer that is no stream.
-const SEARCHES_WEB: [&[u8]; 4] = [b"search", b"open_page", b"find", b"find_in_page"];
 
 static QUOTED_TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
 static QUOTED_USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
@@ -57,8 +47,8 @@ pub(super) struct Reading {
     told: messages::Told,
     /// On what terms, as was told last; `None` for those that we do not know.
     terms: Option<Terms>,
-    /// Whether something was used that is sold beside the tokens, and not told in figures that have a price.
-    unpriced: bool,
+    /// Calls of tools that the provider runs itself.
+    tools: tools::Tools,
     /// Whether a figure was told that is no count.
     unreadable: bool,
     /// Images that came without figures, in events.
@@ -84,7 +74,7 @@ impl Reading {
             head: Short::new(),
             told: messages::Told::default(),
             terms: Some(Terms::default()),
-            unpriced: false,
+            tools: tools::Tools::default(),
             unreadable: false,
             images: 0,
             raw: raw::Usages::default(),
@@ -110,9 +100,9 @@ impl Reading {
     /// A whole event. Whether it is a usage chunk.
     pub(super) fn event(&mut self, name: &[u8], data: &[u8]) -> bool {
         self.note_event(Some(name));
-        self.note_tool(Some(name));
         let idle = if self.has_choices() { self.is_idle_chunk(data) } else { !self.matters(Some(name)) };
         if idle {
+            self.note_tool(Some(name));
             return false;
         }
         self.push_event(Some(name), data);
@@ -154,10 +144,27 @@ impl Reading {
             self.seen.usage = self.told.usage();
             self.terms = self.told.terms(self.seen.model.as_deref());
         }
-        let is_told = !self.unpriced && !self.unreadable && self.seen.usage.is_some();
-        self.seen.terms = self.terms.filter(|_| is_told);
+        self.seen.usage = self.seen.usage.map(|usage| self.with_tools(usage));
+        self.seen.unknown = if self.seen.usage.is_none() {
+            None
+        } else if self.unreadable {
+            Some(UnknownCost::UnreadableUsage)
+        } else if self.tools.unpriced() {
+            Some(UnknownCost::UnpricedTool)
+        } else if self.terms.is_none() {
+            Some(UnknownCost::UnknownTerms)
+        } else {
+            None
+        };
+        let is_priced = self.seen.usage.is_some() && self.seen.unknown.is_none();
+        self.seen.terms = self.terms.filter(|_| is_priced);
         self.seen.raw_usage = self.raw.json();
         self.seen
+    }
+
+    /// With the calls of tools that the usage object leaves out.
+    fn with_tools(&self, usage: Usage) -> Usage {
+        Usage { tools: usage.tools.and(&self.tools.calls()), ..usage }
     }
 
     /// An event of this name is over.
@@ -189,6 +196,9 @@ impl Reading {
         if self.texts.tokens() > made {
             usage.output = Some(self.texts.tokens().saturating_sub(usage.reasoning.unwrap_or(0)));
         }
+        if usage.has_tokens() {
+            usage = self.with_tools(usage);
+        }
         (usage, self.terms.unwrap_or_default())
     }
 
@@ -212,7 +222,7 @@ impl Reading {
         if self.format == Format::Responses
             && let Some(name) = name
         {
-            self.unpriced |= is_tool(name);
+            self.tools.announce(name);
         }
     }
 
@@ -273,7 +283,12 @@ impl Reading {
         self.read_state();
         let is_terminal = {
             let kind = self.scanner.picked(TYPE).and_then(unquoted).or(name);
-            self.unpriced |= self.format == Format::Responses && kind.is_some_and(is_tool);
+            if self.format == Format::Responses
+                && name.is_none_or(<[u8]>::is_empty)
+                && let Some(kind) = self.scanner.picked(TYPE).and_then(unquoted)
+            {
+                self.tools.announce(kind);
+            }
             kind.is_some_and(|kind| is_terminal(self.format, kind))
         };
         let has_usage = self.read_usage(is_terminal);
@@ -308,16 +323,22 @@ impl Reading {
             return;
         }
         let has_created = self.has_choices() || self.format == Format::Responses;
-        if let Some(json) = self.scanner.picked(CREATED).filter(|_| has_created) {
+        let is_responses = self.format == Format::Responses;
+        let created = if is_responses { RESPONSE_CREATED } else { CHUNK_CREATED };
+        if let Some(json) = self.scanner.picked(created).filter(|_| has_created) {
             self.created = serde_json::from_slice(json).unwrap_or(self.created);
         }
         let is_named = !self.has_choices() && self.scanner.picked(TYPE).and_then(unquoted) == Some(ERROR_EVENT);
-        self.has_failed |= is_named || self.scanner.picked(ERROR).is_some_and(is_error);
+        let told = if is_responses { None } else { self.scanner.picked(ERROR) };
+        self.has_failed |= is_named || told.is_some_and(is_error);
     }
 
     /// Whether an object tells it, whatever it tells.
     fn read_usage(&mut self, is_terminal: bool) -> bool {
-        let json = self.scanner.picked(USAGE).filter(|json| json.starts_with(b"{"));
+        let of_choice = self.has_choices() && self.framing == Framing::Events;
+        let of_choice = || if of_choice { self.scanner.picked(CHOICE_USAGE) } else { None };
+        let is_object = |json: &&[u8]| json.starts_with(b"{");
+        let json = self.scanner.picked(USAGE).filter(is_object).or_else(|| of_choice().filter(is_object));
         let has_usage = json.is_some();
         self.news = self.news.wrapping_add(u32::from(has_usage || self.scanner.picked(DELTA_USAGE).is_some()));
         let told = if self.format == Format::Messages { json.or(self.scanner.picked(DELTA_USAGE)) } else { json };
@@ -328,11 +349,10 @@ impl Reading {
         }
         self.raw.keep(json, self.scanner.picked(DELTA_USAGE).filter(|_| self.format == Format::Messages));
         let usage = match self.format {
-            Format::Chat | Format::Completions | Format::Embeddings => json.and_then(chat::read),
+            Format::Chat | Format::Completions | Format::Embeddings => with_fees(&mut self.tools, json, chat::read),
             Format::Responses => {
-                self.unpriced |= self.scanner.picked(TOOLS).is_some_and(|json| !all_are_zero(json))
-                    || self.scanner.picked(ACTION).and_then(unquoted).is_some_and(|kind| SEARCHES_WEB.contains(&kind));
-                json.and_then(responses::read)
+                self.tools.read_response(&self.scanner);
+                with_fees(&mut self.tools, json, responses::read)
             }
             Format::Messages => {
                 for json in [json, self.scanner.picked(DELTA_USAGE)].into_iter().flatten() {
@@ -341,8 +361,7 @@ impl Reading {
                 None
             }
             Format::GenerateContent | Format::EmbedContent => {
-                let searches = self.scanner.picked(SEARCHES);
-                self.unpriced |= searches.is_some_and(|list| list.starts_with(b"[") && list.len() > b"[]".len());
+                self.tools.read_grounding(&self.scanner);
                 let told = json.and_then(|json| google::read(json, self.format == Format::EmbedContent));
                 told.map(|told| {
                     self.terms = told.terms;
@@ -384,8 +403,12 @@ impl Reading {
     }
 }
 
-fn is_tool(kind: &[u8]) -> bool {
-    TOOL_EVENTS.iter().any(|tool| kind.starts_with(tool))
+/// The usage of an object of OpenAI's or of who speaks like it, with what it reports beside the tokens.
+fn with_fees(tools: &mut tools::Tools, json: Option<&[u8]>, read: impl Fn(&[u8]) -> Option<Usage>) -> Option<Usage> {
+    let json = json?;
+    let fees = fees::read(json);
+    tools.add_unpriced(fees.unpriced);
+    read(json).map(|usage| Usage { tools: fees.tools, ..usage })
 }
 
 /// The terms of OpenAI's tiers.

@@ -3,6 +3,7 @@ mod cut;
 mod hostile;
 mod stop;
 mod terms;
+mod tools;
 
 use bytes::Bytes;
 

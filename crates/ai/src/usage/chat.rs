@@ -13,6 +13,8 @@ struct Told {
     completion_tokens: Figure,
     completion_tokens_details: Part<OutputDetails>,
     total_tokens: Figure,
+    /// Where Moonshot reports reads from its cache (platform.kimi.ai/docs/api/chat, 2026-11-21).
+    cached_tokens: Figure,
 }
 
 /// Reads a usage object; `None` where it tells nothing.
@@ -22,6 +24,7 @@ pub(crate) fn read(json: &[u8]) -> Option<Usage> {
         input: told.prompt_tokens.0,
         output: told.completion_tokens.0,
         total: told.total_tokens.0,
+        cached_input: told.cached_tokens.0,
         ..Inclusive::default()
     };
     figures.detailed(&told.prompt_tokens_details.0, &told.completion_tokens_details.0).disjoint()
@@ -131,10 +134,36 @@ mod tests {
     #[test]
     fn reasoning_beside_the_completion_is_not_taken_out_of_it() {
         let details = r#""completion_tokens_details":{"reasoning_tokens":20}"#;
-        for (total, completion) in [(133, 13), (113, 0), (120, 0)] {
+        for (total, completion, reasoning) in [(133, 13, 20), (113, 0, 13), (120, 0, 20), (140, 20, 20), (90, 0, 13)] {
             let json = format!(r#"{{"prompt_tokens":100,"completion_tokens":13,"total_tokens":{total},{details}}}"#);
-            let reasoning = if completion == 13 { 20 } else { 13 };
             check(&json, [Some(100), None, None, None, Some(completion), Some(reasoning)]);
         }
+    }
+
+    /// As Gemini's compatible endpoint counts thoughts: in the total alone.
+    #[test]
+    fn what_only_the_total_contains_is_output() {
+        let json = |total: &str| format!(r#"{{"completion_tokens":3,"prompt_tokens":9,"total_tokens":{total}}}"#);
+        for (total, output) in [("105", 96), ("12", 3), ("9", 3), ("null", 3)] {
+            check(&json(total), [Some(9), None, None, None, Some(output), None]);
+        }
+        check(r#"{"prompt_tokens":9,"total_tokens":9}"#, [Some(9), None, None, None, None, None]);
+        check(r#"{"completion_tokens":3,"total_tokens":12}"#, [None, None, None, None, Some(3), None]);
+    }
+
+    #[test]
+    fn caches_of_compatible_hosts_are_read_where_they_stand() {
+        check(
+            r#"{"prompt_tokens":100,"completion_tokens":1,"cached_tokens":90}"#,
+            [Some(10), Some(90), None, None, Some(1), None],
+        );
+        check(
+            r#"{"prompt_tokens":100,"cached_tokens":90,"prompt_tokens_details":{"cached_tokens":80}}"#,
+            [Some(20), Some(80), None, None, None, None],
+        );
+        check(
+            r#"{"prompt_tokens":100,"prompt_tokens_details":{"cached_tokens":0,"cache_creation_input_tokens":60}}"#,
+            [Some(40), Some(0), Some(60), None, None, None],
+        );
     }
 }

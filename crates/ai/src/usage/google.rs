@@ -36,8 +36,9 @@ struct OfModality {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) usage: Usage,
-    /// On what terms; `None` for traffic that was paid for ahead or that we do not know, for media that a cache had, and for
-    /// video made or embedded, which have rates of their own.
+    /// On what terms; `None` for traffic that was paid for ahead or that we do not know, for audio that a cache had, and for
+    /// video made or embedded, which have rates of their own. A cache's text, images and video have one rate together
+    /// (ai.google.dev/gemini-api/docs/pricing, 2026-11-21).
     pub(crate) terms: Option<Terms>,
 }
 
@@ -72,7 +73,7 @@ pub(crate) fn read(json: &[u8], embeds: bool) -> Option<Told> {
         ..Usage::empty(Source::Reported)
     })?;
     let has = |details, modality| of(details, modality).is_some_and(|tokens| tokens > 0);
-    let special = ["AUDIO", "IMAGE", "VIDEO"].iter().any(|media| has(&object.cache_tokens_details, media))
+    let special = has(&object.cache_tokens_details, "AUDIO")
         || has(&object.candidates_tokens_details, "VIDEO")
         || (embeds && has(&object.prompt_tokens_details, "VIDEO"));
     let tier = tier([object.traffic_type, object.service_tier]).filter(|_| !special);
@@ -138,7 +139,26 @@ mod tests {
     }
 
     #[test]
-    fn media_of_a_cache_are_within_the_cached_and_have_no_standard_rate() {
+    fn images_and_video_of_a_cache_have_its_rate_and_audio_has_another() {
+        for (modality, terms) in [
+            ("TEXT", Some(Terms::default())),
+            ("IMAGE", Some(Terms::default())),
+            ("VIDEO", Some(Terms::default())),
+            ("DOCUMENT", Some(Terms::default())),
+            ("AUDIO", None),
+        ] {
+            let json = format!(
+                r#"{{"promptTokenCount":10000,"cachedContentTokenCount":8000,"candidatesTokenCount":100,
+                "cacheTokensDetails":[{{"modality":"{modality}","tokenCount":6000}},{{"modality":"TEXT","tokenCount":2000}}]}}"#
+            );
+            let told = read(json.as_bytes(), false).unwrap();
+            let classes = (told.usage.input, told.usage.cached_input, told.usage.output);
+            assert_eq!((classes, told.terms), ((Some(2_000), Some(8_000), Some(100)), terms), "{modality}");
+        }
+    }
+
+    #[test]
+    fn audio_of_a_cache_is_within_the_cached() {
         let json = r#"{"promptTokenCount":100,"cachedContentTokenCount":60,
             "promptTokensDetails":[{"modality":"AUDIO","tokenCount":70},{"modality":"TEXT","tokenCount":30}],
             "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":50},{"modality":"TEXT","tokenCount":10}]}"#;

@@ -15,31 +15,31 @@ const TOKENS_MAX: u64 = 1 << 30;
 const MILLISECONDS_MAX: u64 = 1 << 40;
 
 /// Most objects of a list that are read; Gemini has five modalities.
-pub(super) const LIST_MAX: usize = 32;
+pub(crate) const LIST_MAX: usize = 32;
 
 /// A count of tokens.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Figure(pub(super) Option<u64>);
+pub(crate) struct Figure(pub(crate) Option<u64>);
 
 /// Whether something stands there, and not `null`.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Present(pub(super) bool);
+pub(crate) struct Present(pub(crate) bool);
 
 /// A word; an empty one is none.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Word(pub(super) Option<Box<str>>);
+pub(crate) struct Word(pub(crate) Option<Box<str>>);
 
 /// A time in seconds, as a number or as text, in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Seconds(pub(super) Option<u64>);
+pub(crate) struct Seconds(pub(crate) Option<u64>);
 
 /// The objects of a list, the first [`LIST_MAX`] of them; what is no object is passed over.
 #[derive(Debug, Clone)]
-pub(super) struct List<T>(pub(super) Vec<T>);
+pub(crate) struct List<T>(pub(crate) Vec<T>);
 
 /// An object inside; `T`'s default where there is none.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Part<T>(pub(super) T);
+pub(crate) struct Part<T>(pub(crate) T);
 
 impl<'de> Deserialize<'de> for Figure {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -226,7 +226,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Listed<T> {
 }
 
 /// Decimal seconds in milliseconds, rounded half up; `None` for a sign, an exponent, or an absurd time.
-pub(super) fn milliseconds(seconds: &str) -> Option<u64> {
+pub(crate) fn milliseconds(seconds: &str) -> Option<u64> {
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(fraction) {

@@ -1,6 +1,6 @@
 //! Messages: `usage` of the body; in a stream that of `message_start`, overwritten by each `message_delta`.
 
-use meter::{Billed, Source, Unit, Usage};
+use meter::{Source, ToolCalls, Usage};
 use serde::Deserialize;
 
 use super::lenient::{LIST_MAX, List, Present, Word};
@@ -144,7 +144,7 @@ impl Told {
         let usage = self.message.usage();
         let usage = self.beside.compactions.0.map_or(usage, |compactions| usage.and(&compactions));
         let searches = self.searches.filter(|searches| *searches > 0);
-        told(Usage { billed: searches.map(|quantity| Billed { unit: Unit::Search, quantity }), ..usage })
+        told(Usage { tools: ToolCalls { searches, ..ToolCalls::default() }, ..usage })
     }
 }
 
@@ -300,7 +300,8 @@ mod tests {
         let mut all = Told::default();
         all.read(br#"{"input_tokens":1,"server_tool_use":{"web_search_requests":1,"web_fetch_requests":2}}"#);
         all.read(br#"{"server_tool_use":{"web_search_requests":3}}"#);
-        let searches = Some(Billed { unit: Unit::Search, quantity: 3 });
-        assert_eq!(all.usage().map(|usage| (usage.input, usage.billed)), Some((Some(1), searches)));
+        let usage = all.usage().unwrap();
+        let searches = ToolCalls { searches: Some(3), ..ToolCalls::default() };
+        assert_eq!((usage.input, usage.billed, usage.tools), (Some(1), None, searches));
     }
 }

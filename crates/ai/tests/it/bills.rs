@@ -1,7 +1,8 @@
 //! Golden bills: answers of the providers, each with its classes and its cost worked by hand.
 //!
 //! A fixture says, line by line: what it shows, the format, the framing, the path, the model (`PROVIDER/MODEL`, whose price
-//! is used), the price's version, the provider's own total, the classes, the bill (quantity, class, pico-USD each, amount),
+//! is used), the price's version, the rates where the built-in table has none, the provider's own total, the classes, the calls
+//! of the provider's tools, the bill (quantity, class, pico-USD each, amount),
 //! the cost in nano-USD, and the request, in which `@N@` stands for N bytes of text; then the answer, byte for byte.
 
 use std::fmt::Write as _;
@@ -9,9 +10,9 @@ use std::fmt::Write as _;
 use ai::bound::Reference;
 use ai::models::Limits;
 use ai::price::Terms;
-use ai::{Endpoint, Extent, Format, Framing, Prices, Seen, Tap, request};
+use ai::{Endpoint, Extent, Format, Framing, Price, Prices, Seen, Tap, request};
 use bytes::Bytes;
-use meter::{Source, Usage, rating};
+use meter::{Rates, Source, UnitRates, Usage, rating};
 
 /// 2026-11-21: no bill is of a model whose price had ended or had yet to begin.
 const DAY: access::Day = access::Day(20_778);
@@ -24,9 +25,12 @@ struct Bill {
     provider: String,
     model: String,
     version: String,
+    /// A configured price's rates, by name.
+    rates: Vec<(String, u64)>,
     total: Option<u64>,
     classes: Vec<(String, u64)>,
     billed: Option<(String, u64)>,
+    tools: Vec<(String, u64)>,
     lines: Vec<[u64; 3]>,
     line_classes: Vec<String>,
     sum: i128,
@@ -95,6 +99,11 @@ fn read(path: &std::path::Path) -> Bill {
         version: field("price"),
         total: field("total").parse().ok(),
         classes: indented("classes:").iter().map(|line| pair(line)).collect(),
+        rates: head
+            .lines()
+            .find_map(|line| line.strip_prefix("rates: "))
+            .map_or_else(Vec::new, |rates| rates.split(", ").map(pair).collect()),
+        tools: indented("tools:").iter().map(|line| pair(line)).collect(),
         billed: head.lines().find_map(|line| line.strip_prefix("billed: ")).map(pair),
         lines,
         line_classes,
@@ -104,6 +113,26 @@ fn read(path: &std::path::Path) -> Bill {
         answer,
         name,
     }
+}
+
+/// The table, with the bill's own price where it has one.
+fn prices(bill: &Bill) -> Prices {
+    let prices = Prices::builtin();
+    if bill.rates.is_empty() {
+        return prices;
+    }
+    let rate = |name: &str| bill.rates.iter().find(|(rate, _)| rate == name).map(|(_, rate)| *rate);
+    let rates = Rates {
+        input: rate("input"),
+        cached_input: rate("cached_input"),
+        cache_write_short: rate("cache_write_short").or(rate("input")),
+        cache_write_long: rate("cache_write_short").or(rate("input")),
+        output: rate("output"),
+        ..Rates::default()
+    };
+    let units = UnitRates { search: rate("search"), ..UnitRates::default() };
+    let price = Price { units, ..Price::configured(rates, UnitRates::default()) };
+    prices.with(&format!("{}/{}", bill.provider, bill.model), price)
 }
 
 /// With text in place of `@N@`.
@@ -147,8 +176,8 @@ fn asked(bill: &Bill) -> Option<(ai::Asked, Extent)> {
 
 #[test]
 fn every_bill_adds_up_as_it_was_worked_by_hand() {
-    let prices = Prices::builtin();
     for bill in bills() {
+        let prices = prices(&bill);
         let Bill { name, .. } = &bill;
         let seen = seen(&bill, [&*bill.answer]);
         let usage = seen.usage.unwrap_or(Usage::empty(Source::Reported));
@@ -157,6 +186,9 @@ fn every_bill_adds_up_as_it_was_worked_by_hand() {
         assert_eq!(told, bill.classes, "{name}: the classes");
         let billed = usage.billed.map(|billed| (billed.unit.as_str().to_owned(), billed.quantity));
         assert_eq!(billed, bill.billed, "{name}: what is billed by a unit");
+        let tools = meter::usage::TOOL_CALLS.into_iter().zip(usage.tools.counts());
+        let tools: Vec<_> = tools.filter_map(|(tool, calls)| Some((tool.to_owned(), calls?))).collect();
+        assert_eq!(tools, bill.tools, "{name}: the calls of tools");
         if let Some(total) = bill.total {
             assert_eq!(usage.total(), total, "{name}: the classes sum to the provider's own total");
         }
@@ -211,9 +243,9 @@ fn the_raw_usage_prices_the_answer_again() {
 
 #[test]
 fn no_answer_used_or_cost_more_than_its_request_was_bounded_by() {
-    let prices = Prices::builtin();
     let (mut compared, mut unknown) = (0, String::new());
     for bill in bills() {
+        let prices = prices(&bill);
         let Some((_, extent)) = asked(&bill) else { continue };
         let Some(usage) = seen(&bill, [&*bill.answer]).usage else { continue };
         let price = prices.find(&bill.provider, [&*bill.model], DAY);

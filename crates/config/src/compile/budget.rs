@@ -8,14 +8,19 @@ use crate::grammar;
 use crate::section::Section;
 use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 
+/// More rounds than any provider runs for one call.
+const SERVER_TOOL_ROUNDS_MAX: u64 = 1_000;
+
 const MEASURE: &str = "one of `money`, `credits` and `tokens`";
 
 pub(super) fn budgets(root: &Section<'_>) -> Budgets {
-    let mut budgets = Budgets { limits: Vec::new(), unbounded: Unbounded::Refuse, clamp: false };
+    let mut budgets = Budgets::default();
     let Some(section) = root.section("budgets", &grammar::BUDGETS) else { return budgets };
     let words = [("refuse", Unbounded::Refuse), ("window", Unbounded::Window)];
     budgets.unbounded = section.word("unbounded", &words).unwrap_or(budgets.unbounded);
     budgets.clamp = section.boolean("clamp").unwrap_or(budgets.clamp);
+    let rounds = section.whole("server_tool_rounds", 1..=SERVER_TOOL_ROUNDS_MAX);
+    budgets.server_tool_rounds = rounds.unwrap_or(budgets.server_tool_rounds);
     let mut taken = Taken::default();
     for entry in section.sections("limits", &grammar::BUDGET) {
         let dimensions = BudgetDimension::ALL.map(|dimension| (dimension.as_str(), dimension));

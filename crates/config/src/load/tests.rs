@@ -131,6 +131,7 @@ budgets:
     - {dimension: global, money: '5000 USD', per: month}
   unbounded: window
   clamp: true
+  server_tool_rounds: 1000
 ";
     let Snapshot { plans, budgets, .. } = snapshot(source);
     let budget = |measure, per, amount| Budget { measure, per, amount };
@@ -144,9 +145,10 @@ budgets:
         budget(Measure::Money, Per::Month, 5_000_000_000_000).of(Subject::Global),
     ];
     assert_eq!(budgets.of(caller).collect::<Vec<_>>(), expected);
-    assert_eq!((budgets.unbounded, budgets.clamp), (Unbounded::Window, true));
+    assert_eq!((budgets.unbounded, budgets.clamp, budgets.server_tool_rounds), (Unbounded::Window, true, 1_000));
     let none = snapshot("").budgets;
     assert_eq!((none.limits.len(), none.unbounded, none.clamp), (0, Unbounded::Refuse, false));
+    assert_eq!(none.server_tool_rounds, 1);
 }
 
 #[test]

@@ -155,6 +155,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("budgets.unbounded", "window", "window"),
     ("budgets.clamp", "true", "true"),
     ("quota_status", "402", "402"),
+    ("budgets.server_tool_rounds", "7", "7"),
     ("upstreams[1].name", "third", "third"),
     ("upstreams[0].backends[0].url", "https://h/x", "https://h/x"),
     ("upstreams[0].backends[0].weight", "1", "1"),

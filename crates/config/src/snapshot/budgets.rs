@@ -4,7 +4,7 @@ use access::{Budget, BudgetId, Subject};
 use meter::Caller;
 
 /// `budgets`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Budgets {
     /// What may be used, each dimension, measure and period at most once.
     pub limits: Vec<BudgetLimit>,
@@ -12,6 +12,15 @@ pub struct Budgets {
     pub unbounded: Unbounded,
     /// Whether the most that an answer may have is lowered to what budgets still allow. Default false.
     pub clamp: bool,
+    /// How often a call reserves that the provider runs a tool of its own that has no cap. Default 1.
+    pub server_tool_rounds: u64,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        let (limits, unbounded) = (Vec::new(), Unbounded::Refuse);
+        Self { limits, unbounded, clamp: false, server_tool_rounds: ai::bound::TOOL_ROUNDS }
+    }
 }
 
 /// One of `budgets.limits`.

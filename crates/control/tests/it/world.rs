@@ -258,6 +258,7 @@ pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> Usa
         raw_usage: None,
         usage: Some(usage),
         cost,
+        unknown: None,
         price_version: None,
         first_byte_us: Some(900),
         duration_us: 1_000,

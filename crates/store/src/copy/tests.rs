@@ -106,6 +106,7 @@ fn event(store: &Store, caller: Option<Caller>, attempts: usize) -> UsageEvent {
         raw_usage: Some("{\"größe\":1}".into()),
         usage: Some(usage),
         cost: Some(NanoUsd(46)),
+        unknown: None,
         price_version: Some("v1".into()),
         first_byte_us: None,
         duration_us: 48,

@@ -178,6 +178,8 @@ fn totals(event: &UsageEvent) -> Totals {
         output,
         reasoning,
         cost: cost(&event.attempts).unwrap_or_default(),
+        // It has columns of its own.
+        charged: None,
         unpriced_requests: unpriced.into(),
     }
 }

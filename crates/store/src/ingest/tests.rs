@@ -5,7 +5,9 @@ mod refused;
 use std::collections::BTreeMap;
 
 use access::{Clock, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
-use meter::{Attempt, Billed, Caller, Charge, Counts, Outcome, Source, Unit, Usage, UsageEvent};
+use meter::{
+    Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
+};
 use spool::{Opening, Record, Spool};
 use sqlx::AssertSqlSafe;
 
@@ -32,6 +34,13 @@ fn attempt() -> Attempt {
         image_input: Some(2),
         audio_output: Some(5),
         billed: Some(Billed { unit: Unit::Image, quantity: 3 }),
+        tools: ToolCalls {
+            searches: Some(51),
+            maps_prompts: Some(52),
+            maps_queries: Some(53),
+            containers: Some(54),
+            file_searches: Some(55),
+        },
         ..Usage::empty(Source::Reported)
     };
     Attempt {
@@ -43,6 +52,7 @@ fn attempt() -> Attempt {
         raw_usage: Some("{}".into()),
         usage: Some(usage),
         cost: Some(NanoUsd(46)),
+        unknown: None,
         price_version: Some("v1".into()),
         first_byte_us: Some(47),
         duration_us: 48,
@@ -151,7 +161,8 @@ async fn each_figure_stands_in_its_column() {
          provider_model_no=gpt answered_model_no=gpt-2026 upstream_status=201 upstream_id=req_1 usage_source=reported
          input_tokens=41 cached_input_tokens=42 cache_write_short_tokens=43 cache_write_long_tokens=44 output_tokens=45
          audio_input_tokens=- image_input_tokens=2 audio_output_tokens=5 image_output_tokens=- billed_unit=image
-         billed_quantity=3 reasoning_tokens=- cost_nano=46 price_no=v1 first_byte_us=47 upstream_us=48",
+         billed_quantity=3 reasoning_tokens=- searches=51 maps_prompts=52 maps_queries=53 containers=54 file_searches=55
+         cost_nano=46 cost_unknown=- price_no=v1 first_byte_us=47 upstream_us=48",
     );
         let days = table(&store, "daily_usage").await;
         expect(
@@ -193,6 +204,7 @@ async fn several_attempts_have_rows_and_the_event_their_sum() {
             raw_usage: None,
             usage: None,
             cost: None,
+            unknown: Some(UnknownCost::NoUsage),
             price_version: None,
             first_byte_us: None,
             duration_us: 7,
@@ -210,7 +222,8 @@ async fn several_attempts_have_rows_and_the_event_their_sum() {
             "event_id={} no=1 provider_no=first provider_model_no=- answered_model_no=- upstream_status=529 upstream_id=-
              usage_source=- input_tokens=- cached_input_tokens=- cache_write_short_tokens=- cache_write_long_tokens=-
              output_tokens=- reasoning_tokens=- audio_input_tokens=- image_input_tokens=- audio_output_tokens=-
-             image_output_tokens=- billed_unit=- billed_quantity=- cost_nano=- price_no=- first_byte_us=- upstream_us=7",
+             image_output_tokens=- billed_unit=- billed_quantity=- searches=- maps_prompts=- maps_queries=- containers=- file_searches=-
+             cost_nano=- cost_unknown=no_usage price_no=- first_byte_us=- upstream_us=7",
             event.id.0.simple()
         ),
     );

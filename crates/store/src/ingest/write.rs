@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use access::{KeyNo, NanoUsd, Timestamp};
-use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
+use meter::{Attempt, Charge, Counts, UnknownCost, Usage, UsageEvent};
 use spool::{Opened, Position, Record};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -198,7 +198,7 @@ impl Split<'_> {
         let bind = |(event, no, attempt): &(Uuid, i64, &Attempt), row: &mut Values| {
             row.put(store.new_id()).put(*event).put(*no);
             bind_attempt(Some(attempt), names, row);
-            bind_figures(attempt.usage, attempt.cost, row);
+            bind_figures(attempt.usage, (attempt.cost, attempt.unknown), row);
             row.put(now).put(now);
         };
         ATTEMPTS.run(transaction, &attempts, bind).await?;
@@ -290,7 +290,8 @@ fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
     row.put(signed(event.request_bytes)).put(signed(event.response_bytes)).put(signed(event.duration_us));
     row.put(i64::try_from(event.attempts.len()).unwrap_or(i64::MAX));
     bind_attempt(event.attempts.last(), names, row);
-    bind_figures(fold::usage(&event.attempts), fold::cost(&event.attempts), row);
+    let unknown = event.attempts.iter().find_map(|attempt| attempt.unknown);
+    bind_figures(fold::usage(&event.attempts), (fold::cost(&event.attempts), unknown), row);
     row.put(now).put(now);
 }
 
@@ -316,15 +317,18 @@ fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
     row.put(attempt.map(|attempt| signed(attempt.duration_us)));
 }
 
-/// The columns from `usage_source` to `cost_nano`.
-fn bind_figures(usage: Option<Usage>, cost: Option<NanoUsd>, row: &mut Values) {
+/// The columns from `usage_source` to `cost_unknown`.
+fn bind_figures(usage: Option<Usage>, (cost, unknown): (Option<NanoUsd>, Option<UnknownCost>), row: &mut Values) {
     row.put(usage.map(|usage| usage.source.as_str()));
     for tokens in usage.map_or([None; 10], |usage| usage.classes()) {
         row.put(tokens.map(signed));
     }
     let billed = usage.and_then(|usage| usage.billed);
     row.put(billed.map(|billed| billed.unit.as_str())).put(billed.map(|billed| signed(billed.quantity)));
-    row.put(cost.map(|cost| cost.0));
+    for calls in usage.map_or([None; 5], |usage| usage.tools.counts()) {
+        row.put(calls.map(signed));
+    }
+    row.put(cost.map(|cost| cost.0)).put(unknown.map(UnknownCost::as_str));
 }
 
 fn bind_position(read: Position, (id, node): (Uuid, Uuid), now: i64, row: &mut Values) {

@@ -1,6 +1,6 @@
 //! What is no difference, and has to be known of: requests of which nobody knows what became.
 
-use access::Timestamp;
+use access::{NanoUsd, Timestamp};
 use meter::Charge;
 use sqlx::AssertSqlSafe;
 
@@ -12,6 +12,14 @@ use crate::statement::{statements, timestamp, unsigned};
 
 statements! {
     OPEN = "SELECT count(*), min(created_at) FROM open_requests";
+    UNPRICED = "SELECT coalesce(cost_unknown, 'interrupted') AS reason, count(*) AS requests,
+        CAST(sum(charged_nano / 1000000000) AS BIGINT) AS charged_dollars,
+        CAST(sum(charged_nano % 1000000000) AS BIGINT) AS charged_rest,
+        CAST(sum(coalesce(cost_nano, 0) / 1000000000) AS BIGINT) AS cost_dollars,
+        CAST(sum(coalesce(cost_nano, 0) % 1000000000) AS BIGINT) AS cost_rest
+        FROM usage_events WHERE day >= $1 AND day <= $2 AND id >= $3 AND id < $4 AND format IS NOT NULL
+        AND (cost_unknown IS NOT NULL OR outcome = 'interrupted') GROUP BY coalesce(cost_unknown, 'interrupted')
+        ORDER BY reason";
 }
 
 /// Requests that were under way when their server died.
@@ -30,6 +38,50 @@ pub struct OpenRequests {
     pub requests: u64,
     /// Since when the oldest is kept.
     pub oldest: Option<Timestamp>,
+}
+
+/// LLM requests whose cost is not, or not wholly, known, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpriced {
+    /// A word of [`meter::UnknownCost`], `interrupted`, or a word of a newer tollgate.
+    pub reason: String,
+    /// How many.
+    pub requests: u64,
+    /// What budgets in money count for them.
+    pub charged: NanoUsd,
+    /// What is known of their cost, which is in bills.
+    pub cost: NanoUsd,
+}
+
+/// Most reasons that are told.
+const REASONS_MAX: usize = 32;
+
+/// Those of some days, as far as their events are there, by reason.
+pub(super) async fn unpriced(on: &mut Transaction, days: Days) -> Result<Vec<Unpriced>, StoreError> {
+    let ([first, last], [from, end]) = (days.numbers(), days.ids());
+    let query = on.query(UNPRICED).bind(first).bind(last).bind(from).bind(end);
+    let rows: Vec<UnpricedRow> = query.all().await?;
+    let money = |dollars: i64, rest: i64| {
+        let nano = i128::from(dollars) * 1_000_000_000 + i128::from(rest);
+        NanoUsd(i64::try_from(nano).unwrap_or(i64::MAX))
+    };
+    let unpriced = rows.into_iter().take(REASONS_MAX).map(|row| Unpriced {
+        reason: row.reason,
+        requests: unsigned(row.requests),
+        charged: money(row.charged_dollars, row.charged_rest),
+        cost: money(row.cost_dollars, row.cost_rest),
+    });
+    Ok(unpriced.collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct UnpricedRow {
+    reason: String,
+    requests: i64,
+    charged_dollars: i64,
+    charged_rest: i64,
+    cost_dollars: i64,
+    cost_rest: i64,
 }
 
 /// Those of some days, as far as their events are there.

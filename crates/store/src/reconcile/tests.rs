@@ -4,7 +4,7 @@ mod mending;
 use std::path::Path;
 
 use access::{Clock, Ids, NanoUsd, RequestId};
-use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, Usage, UsageEvent};
+use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, UnknownCost, Usage, UsageEvent};
 use spool::{Record, Spool};
 use sqlx::AssertSqlSafe;
 
@@ -58,7 +58,7 @@ impl Made {
     /// One of each kind, by this caller.
     pub(super) fn all(&mut self, of: Caller) -> Vec<Record> {
         let tomorrow = self.clock.now().day().next();
-        let unpriced = Attempt { cost: None, usage: None, ..attempt(5) };
+        let unpriced = Attempt { cost: None, usage: None, unknown: Some(UnknownCost::NoUsage), ..attempt(5) };
         let events = [
             self.event(Some(of), vec![attempt(1)]),
             self.event(Some(of), vec![attempt(10), unpriced.clone()]),
@@ -104,6 +104,7 @@ pub(crate) fn attempt(tokens: u64) -> Attempt {
         raw_usage: None,
         usage: Some(usage),
         cost: Some(NanoUsd(900_000_000)),
+        unknown: None,
         price_version: None,
         first_byte_us: None,
         duration_us: 1,
@@ -188,6 +189,13 @@ async fn whatever_ingest_writes_adds_up() {
         // Of 24 lots one interrupted request each.
         let reserved = Charge { credits: 3 * 24, tokens: 700 * 24, money: 1_234_567_890 * 24 };
         assert_eq!(found.interrupted, Interrupted { requests: 24, reserved });
+        // And two without a known cost, of one of which a part is known.
+        let unpriced = |reason: &str, requests: u64, cost| {
+            let charged = NanoUsd(1_234_567_890 * requests.cast_signed());
+            Unpriced { reason: reason.to_owned(), requests, charged, cost }
+        };
+        let half = NanoUsd(900_000_000 * 24);
+        assert_eq!(found.unpriced, [unpriced("interrupted", 24, NanoUsd(0)), unpriced("no_usage", 48, half)]);
         assert_eq!((found.open.requests, found.stranded, found.unleased), (0, vec![], vec![]));
     }
 }

@@ -30,6 +30,7 @@ fn attempt() -> Attempt {
         raw_usage: None,
         usage: Some(Usage { input: Some(1), ..Usage::empty(Source::Reported) }),
         cost: Some(NanoUsd(1)),
+        unknown: None,
         price_version: None,
         first_byte_us: None,
         duration_us: 1,

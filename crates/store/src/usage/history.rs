@@ -1,16 +1,16 @@
 //! Totals of many days.
 
-use access::{Day, KeyNo, UserNo};
+use access::{Day, KeyNo, NanoUsd, UserNo};
 
 use super::Totals;
-use super::sums::{SumsRow, sums};
+use super::sums::{SumsRow, charged, sums};
 use crate::error::StoreError;
 use crate::statement::statements;
 use crate::store::Store;
 
 statements! {
-    DAYS = concat!("SELECT day, ", sums!(), " FROM daily_usage WHERE user_no = $1 AND day >= $2 AND day <= $3 GROUP BY day");
-    DAYS_OF_KEY = concat!("SELECT day, ", sums!(), " FROM daily_usage WHERE user_no = $1 AND day >= $2 AND day <= $3
+    DAYS = concat!("SELECT day, ", sums!(), ", ", charged!(), " FROM daily_usage WHERE user_no = $1 AND day >= $2 AND day <= $3 GROUP BY day");
+    DAYS_OF_KEY = concat!("SELECT day, ", sums!(), ", ", charged!(), " FROM daily_usage WHERE user_no = $1 AND day >= $2 AND day <= $3
         AND key_no = $4 GROUP BY day");
 }
 
@@ -40,7 +40,8 @@ impl Store {
             Some(key) => query.bind(key.0).all().await?,
             None => query.all().await?,
         };
-        let mut all: Vec<(Day, Totals)> = (first..=last.0).map(|day| (Day(day), Totals::default())).collect();
+        let nothing = Totals { charged: Some(NanoUsd(0)), ..Totals::default() };
+        let mut all: Vec<(Day, Totals)> = (first..=last.0).map(|day| (Day(day), nothing)).collect();
         for row in rows {
             let at = usize::try_from(row.day - i64::from(first)).ok();
             if let Some((_, totals)) = at.and_then(|at| all.get_mut(at)) {

@@ -1,7 +1,7 @@
 //! Requests, one row each, newest first; one of them in full.
 
 use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
-use meter::{Billed, Source, Unit, Usage};
+use meter::{Billed, Source, ToolCalls, Unit, Usage};
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -23,7 +23,8 @@ macro_rules! line {
             e.request_bytes, e.response_bytes, e.duration_us, e.attempts, e.first_byte_us, e.upstream_us, e.usage_source,
             e.input_tokens, e.cached_input_tokens, e.cache_write_short_tokens, e.cache_write_long_tokens, e.output_tokens,
             e.reasoning_tokens, e.audio_input_tokens, e.image_input_tokens, e.audio_output_tokens, e.image_output_tokens,
-            e.billed_unit, e.billed_quantity, e.cost_nano,
+            e.billed_unit, e.billed_quantity, e.searches, e.maps_prompts, e.maps_queries, e.containers, e.file_searches,
+            e.cost_nano, e.cost_unknown, e.charged_tokens, e.charged_nano,
             CASE WHEN e.format IS NULL OR e.attempts = 0 THEN FALSE WHEN e.attempts = 1 THEN e.cost_nano IS NULL
                 ELSE EXISTS (SELECT 1 FROM usage_attempts a WHERE a.event_id = e.id AND a.cost_nano IS NULL) END AS unpriced
             FROM "
@@ -44,7 +45,8 @@ macro_rules! attempt {
             a.upstream_id, price.name AS price, a.first_byte_us, a.upstream_us, a.usage_source, a.input_tokens,
             a.cached_input_tokens, a.cache_write_short_tokens, a.cache_write_long_tokens, a.output_tokens, a.reasoning_tokens,
             a.audio_input_tokens, a.image_input_tokens, a.audio_output_tokens, a.image_output_tokens, a.billed_unit,
-            a.billed_quantity, a.cost_nano FROM ",
+            a.billed_quantity, a.searches, a.maps_prompts, a.maps_queries, a.containers, a.file_searches, a.cost_nano,
+            a.cost_unknown FROM ",
             $table,
             " a LEFT JOIN names provider ON provider.no = a.provider_no LEFT JOIN names model ON model.no = a.provider_model_no
             LEFT JOIN names answered ON answered.no = a.answered_model_no LEFT JOIN names price ON price.no = a.price_no
@@ -161,6 +163,10 @@ pub struct RequestLine {
     pub cost: Option<NanoUsd>,
     /// Whether the cost of an attempt is not known.
     pub unpriced: bool,
+    /// Why: a word of [`meter::UnknownCost`], or of a newer tollgate; of several attempts the first one's.
+    pub unknown: Option<String>,
+    /// What budgets count for it: tokens and money that were used, or were reserved where nobody said.
+    pub charged: (u64, NanoUsd),
 }
 
 /// One call upstream.
@@ -180,6 +186,8 @@ pub struct RequestAttempt {
     pub usage: Option<Usage>,
     /// What that costs; `None` when usage or price are not known.
     pub cost: Option<NanoUsd>,
+    /// Why that is not known: a word of [`meter::UnknownCost`], or of a newer tollgate.
+    pub unknown: Option<String>,
     /// The price's version.
     pub price_version: Option<String>,
     /// Microseconds until the first byte of the answer's head.
@@ -203,7 +211,13 @@ struct FiguresRow {
     image_output_tokens: Option<i64>,
     billed_unit: Option<String>,
     billed_quantity: Option<i64>,
+    searches: Option<i64>,
+    maps_prompts: Option<i64>,
+    maps_queries: Option<i64>,
+    containers: Option<i64>,
+    file_searches: Option<i64>,
     cost_nano: Option<i64>,
+    cost_unknown: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -232,6 +246,8 @@ struct LineRow {
     upstream_us: Option<i64>,
     #[sqlx(flatten)]
     figures: FiguresRow,
+    charged_tokens: i64,
+    charged_nano: i64,
     unpriced: bool,
 }
 
@@ -270,6 +286,13 @@ impl FiguresRow {
             audio_output: of(self.audio_output_tokens),
             image_output: of(self.image_output_tokens),
             billed: unit.zip(of(self.billed_quantity)).map(|(unit, quantity)| Billed { unit, quantity }),
+            tools: ToolCalls {
+                searches: of(self.searches),
+                maps_prompts: of(self.maps_prompts),
+                maps_queries: of(self.maps_queries),
+                containers: of(self.containers),
+                file_searches: of(self.file_searches),
+            },
         })
     }
 }
@@ -308,6 +331,8 @@ impl From<LineRow> for RequestLine {
             usage: row.figures.usage(),
             cost: row.figures.cost_nano.map(NanoUsd),
             unpriced: row.unpriced,
+            unknown: row.figures.cost_unknown,
+            charged: (unsigned(row.charged_tokens), NanoUsd(row.charged_nano)),
         }
     }
 }
@@ -322,6 +347,7 @@ impl From<AttemptRow> for RequestAttempt {
             upstream_id: row.upstream_id,
             usage: row.figures.usage(),
             cost: row.figures.cost_nano.map(NanoUsd),
+            unknown: row.figures.cost_unknown,
             price_version: row.price,
             first_byte_us: row.first_byte_us.map(unsigned),
             duration_us: unsigned(row.upstream_us.unwrap_or(0)),

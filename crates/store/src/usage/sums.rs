@@ -20,6 +20,15 @@ macro_rules! sums {
 }
 pub(crate) use sums;
 
+/// The columns of [`SumsRow`] that `daily_usage` has alone.
+macro_rules! charged {
+    () => {
+        "CAST(sum(charged_nano / 1000000000) AS BIGINT) AS charged_dollars,
+        CAST(sum(charged_nano % 1000000000) AS BIGINT) AS charged_rest"
+    };
+}
+pub(crate) use charged;
+
 /// The same over sums.
 macro_rules! sums_of_sums {
     () => {
@@ -51,13 +60,13 @@ pub(crate) struct SumsRow {
     cost_dollars: Option<i64>,
     cost_rest: Option<i64>,
     unpriced_requests: Option<i64>,
+    charged_dollars: Option<i64>,
+    charged_rest: Option<i64>,
 }
 
 impl From<&SumsRow> for Totals {
     fn from(row: &SumsRow) -> Self {
         let of = |sum: Option<i64>| unsigned(sum.unwrap_or(0));
-        let cost = i128::from(row.cost_dollars.unwrap_or(0)) * NANO_PER_DOLLAR + i128::from(row.cost_rest.unwrap_or(0));
-        let end = if cost < 0 { i64::MIN } else { i64::MAX };
         Self {
             requests: of(row.requests),
             credits: of(row.credits),
@@ -67,8 +76,16 @@ impl From<&SumsRow> for Totals {
             cache_write_long: of(row.cache_write_long_tokens),
             output: of(row.output_tokens),
             reasoning: of(row.reasoning_tokens),
-            cost: NanoUsd(i64::try_from(cost).unwrap_or(end)),
+            cost: money(row.cost_dollars.unwrap_or(0), row.cost_rest),
+            charged: row.charged_dollars.map(|dollars| money(dollars, row.charged_rest)),
             unpriced_requests: of(row.unpriced_requests),
         }
     }
+}
+
+/// Dollars, and what is left of them.
+fn money(dollars: i64, rest: Option<i64>) -> NanoUsd {
+    let nano = i128::from(dollars) * NANO_PER_DOLLAR + i128::from(rest.unwrap_or(0));
+    let end = if nano < 0 { i64::MIN } else { i64::MAX };
+    NanoUsd(i64::try_from(nano).unwrap_or(end))
 }

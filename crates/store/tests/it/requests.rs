@@ -1,5 +1,5 @@
 use access::{Credits, NanoUsd, PlanId, RequestId, Timestamp};
-use meter::{Attempt, Caller, Charge, Source, Usage, UsageEvent};
+use meter::{Attempt, Caller, Charge, Source, ToolCalls, UnknownCost, Usage, UsageEvent};
 use spool::Record;
 use store::{REQUESTS_LOOKED_AT_MAX, RequestFilter, RequestLine, RequestPlace, Store};
 
@@ -122,7 +122,9 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     let caller = Caller { user: user.no, key: key.no, plan: PlanId::NIL };
     let failed =
         Attempt { status: Some(500), usage: None, cost: None, price_version: None, answered_model: None, ..attempt() };
-    let twice = UsageEvent { attempts: vec![failed.clone(), attempt()], ..begun(world, caller, 1) };
+    let failed = Attempt { unknown: Some(UnknownCost::NoUsage), ..failed };
+    let charge = Charge { credits: 1, tokens: 70, money: 9_000 };
+    let twice = UsageEvent { attempts: vec![failed.clone(), attempt()], charge, ..begun(world, caller, 1) };
     let (once, never) = (begun(world, caller, 2), refused(world, caller, 3));
     world.ingest(&store, &[twice.clone(), once.clone(), never.clone()].map(Record::Event)).await;
 
@@ -144,6 +146,9 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     let (line, attempts) = store.find_request(user.no, twice.id).await.unwrap().unwrap();
     // What the failed one cost is not known.
     assert_eq!((line.attempts, line.cost, line.unpriced), (2, Some(NanoUsd(1_000)), true));
+    assert_eq!((line.unknown.as_deref(), line.charged), (Some("no_usage"), (70, NanoUsd(9_000))));
+    let reasons: Vec<_> = attempts.iter().map(|attempt| attempt.unknown.as_deref()).collect();
+    assert_eq!(reasons, [Some("no_usage"), None]);
     let said: Vec<_> = attempts.iter().map(|attempt| (attempt.status, attempt.cost, attempt.usage)).collect();
     assert_eq!(said, [(Some(500), None, None), (Some(200), Some(NanoUsd(1_000)), usage)]);
 
@@ -165,6 +170,7 @@ pub(crate) async fn figures_come_back_as_they_were(world: &World) {
             audio_input: Some(1),
             image_output: Some(2),
             billed: Some(billed),
+            tools: ToolCalls { searches: Some(3), maps_prompts: Some(1), containers: Some(4), ..ToolCalls::default() },
             ..Usage::empty(source)
         };
         let event =

@@ -17,6 +17,7 @@ const ONE: Totals = Totals {
     output: 5,
     reasoning: 6,
     cost: NanoUsd(1_000),
+    charged: Some(NanoUsd(0)),
     unpriced_requests: 0,
 };
 
@@ -45,7 +46,9 @@ pub(crate) async fn a_day_is_the_sum_of_its_events(world: &World) {
     assert_eq!((of_first.key, of_first.no, of_first.total.requests), (first.id, first.no, 18));
     assert_eq!((of_second.label.as_str(), &of_second.last4), ("laptop", &second.last4));
     assert_eq!(of_second.total, Totals { credits: 10, ..ONE });
-    assert_eq!(store.usage_of_day(user.no, None, NOW.day().next()).await.unwrap(), DayUsage::default());
+    let nothing = Totals { charged: Some(NanoUsd(0)), ..Totals::default() };
+    let empty = DayUsage { total: nothing, by_key: Vec::new() };
+    assert_eq!(store.usage_of_day(user.no, None, NOW.day().next()).await.unwrap(), empty);
 }
 
 pub(crate) async fn open_routes_are_nobodys_usage(world: &World) {
@@ -73,7 +76,8 @@ pub(crate) async fn a_sum_that_nobody_can_owe_ends_at_the_most(world: &World) {
 pub(crate) async fn an_unknown_cost_is_counted_as_unpriced(world: &World) {
     let store = world.store().await;
     let caller = caller(&store, "ada@example.com").await;
-    let event = world.event(Some(caller));
+    let charge = Charge { credits: 1, tokens: 0, money: 5_000 };
+    let event = UsageEvent { charge, ..world.event(Some(caller)) };
     let unpriced = Attempt { cost: None, ..attempt() };
     let plain = UsageEvent { id: world.id(), format: None, attempts: vec![unpriced.clone()], ..event.clone() };
     let half = UsageEvent { id: world.id(), attempts: vec![unpriced.clone(), attempt()], ..event.clone() };
@@ -81,6 +85,9 @@ pub(crate) async fn an_unknown_cost_is_counted_as_unpriced(world: &World) {
     world.ingest(&store, &[plain, half, whole].map(Record::Event)).await;
     let total = store.usage_of_day(caller.user, None, NOW.day()).await.unwrap().total;
     assert_eq!((total.requests, total.unpriced_requests, total.cost), (3, 2, NanoUsd(1_000)));
+    assert_eq!(total.charged, Some(NanoUsd(15_000)), "budgets count what was reserved");
+    let days = store.usage_of_days(caller.user, None, (2, NOW.day())).await.unwrap();
+    assert_eq!(days.iter().map(|(_, day)| day.charged).collect::<Vec<_>>(), [Some(NanoUsd(0)), Some(NanoUsd(15_000))]);
 }
 
 pub(crate) async fn attempts_count_together_as_one_request(world: &World) {

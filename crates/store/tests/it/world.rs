@@ -133,6 +133,7 @@ pub(crate) fn attempt() -> Attempt {
         raw_usage: None,
         usage: Some(usage),
         cost: Some(NanoUsd(1_000)),
+        unknown: None,
         price_version: Some("2026-11".into()),
         first_byte_us: Some(500),
         duration_us: 900,

@@ -168,6 +168,7 @@ fn record(n: u32) -> Record {
         raw_usage: None,
         usage: None,
         cost: None,
+        unknown: None,
         price_version: None,
         first_byte_us: Some(250),
         duration_us: 1_000,

@@ -199,6 +199,7 @@ mod tests {
             raw_usage: Some("{}".into()),
             usage: None,
             cost: None,
+            unknown: None,
             price_version: None,
             first_byte_us: None,
             duration_us: 5,

@@ -3,7 +3,7 @@
 use super::is_empty;
 use crate::bound::Reference;
 use crate::bound::names::Name::{self, *};
-use crate::bound::reader::{Reader, Spot, Value};
+use crate::bound::reader::{Reader, Spot, Tool, Value};
 
 pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
     let Spot { path, name, .. } = *spot;
@@ -17,7 +17,10 @@ pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
         }
         (_, InlineData) => reader.begin_blob(),
         ([Tools], Element | FunctionDeclarations) | ([Tools, Element], FunctionDeclarations) => {}
-        ([Tools] | [Tools, Element], _) => reader.serves(false),
+        ([Tools] | [Tools, Element], _) => {
+            let (searches, maps) = (name == GoogleSearch, name == GoogleMaps);
+            reader.serves(Tool { searches, maps, ..Tool::default() });
+        }
         _ => {}
     }
     true

@@ -3,20 +3,22 @@
 use crate::bound::Reference;
 use crate::bound::extent::Writes;
 use crate::bound::names::Name::{self, *};
-use crate::bound::reader::{Reader, Spot, Value};
+use crate::bound::reader::{Reader, Spot, Tool, Value};
 use crate::price::Tier;
 
 /// How the kinds of tools begin that the caller runs. One without a kind is the caller's too, any other the provider's.
 const OWN_TOOLS: [&str; 5] = ["custom", "bash_", "text_editor_", "computer_", "memory_"];
 /// The provider's that search the web, which are sold by the search.
 const SEARCHES: &str = "web_search";
+/// The provider's whose own words are few. Any other may add more of them than a bound counts.
+const KNOWN_TOOLS: [&str; 3] = [SEARCHES, "web_fetch", "code_execution"];
 
 pub(super) fn opens(reader: &mut Reader, path: &[Name], name: Name) -> bool {
     match (path, name) {
         // What a caller's tool was called with.
         ([Messages, Element, Content, ..], Input) => return false,
         ([], Container) => reader.refer(Reference::Container),
-        ([McpServers], Element) => reader.serves(false),
+        ([McpServers], Element) => reader.serves(Tool { adds: true, ..Tool::default() }),
         ([Tools], Element) => reader.begin_tool(),
         (_, CacheControl) => reader.writes(Writes::Short),
         ([Messages | System, ..], Source) => reader.begin_blob(),
@@ -63,6 +65,7 @@ fn tool(reader: &mut Reader, value: Value<'_>) {
     if let Some(tool) = reader.tool() {
         tool.served |= !OWN_TOOLS.iter().any(|own| kind.starts_with(own));
         tool.searches |= kind.starts_with(SEARCHES);
+        tool.adds |= !KNOWN_TOOLS.iter().any(|known| kind.starts_with(known));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::bound::Reference;
 use crate::bound::names::Name::{self, *};
-use crate::bound::reader::{Reader, Spot, Value};
+use crate::bound::reader::{Reader, Spot, Tool, Value};
 use crate::format::Format;
 
 /// The least that `max_output_tokens` may be (OpenAI's API reference, read 2026-11-20).
@@ -22,6 +22,12 @@ const OWN_TOOLS: [&str; 9] = [
 ];
 /// The provider's that search the web, which are sold by the search.
 const SEARCHES: &str = "web_search";
+/// The provider's that searches stored files, sold by the search.
+const FILE_SEARCH: &str = "file_search";
+/// The provider's that run in a container, which is sold.
+const CONTAINED: [&str; 2] = ["code_interpreter", "shell"];
+/// The provider's whose own words are few. Any other, as an MCP server, may add more of them than a bound counts.
+const KNOWN_TOOLS: [&str; 5] = [SEARCHES, FILE_SEARCH, "code_interpreter", "shell", "image_generation"];
 /// Parts of a message whose bytes bound their tokens, or that are looked at.
 const CHAT_PARTS: [&str; 5] = ["text", "refusal", "image_url", "input_audio", "file"];
 const RESPONSES_PARTS: [&str; 9] = [
@@ -38,7 +44,7 @@ const RESPONSES_PARTS: [&str; 9] = [
 
 pub(super) fn chat_opens(reader: &mut Reader, path: &[Name], name: Name) {
     match (path, name) {
-        ([], WebSearchOptions) => reader.serves(true),
+        ([], WebSearchOptions) => reader.serves(Tool { searches: true, ..Tool::default() }),
         ([], Prediction) => reader.extent.predicted = true,
         ([Tools], Element) => reader.begin_tool(),
         ([Prompt], Element) => add_prompt(reader),
@@ -76,10 +82,22 @@ fn add_prompt(reader: &mut Reader) {
 
 fn tool(reader: &mut Reader, value: Value<'_>) {
     let served = !value.is_null() && !value.says(&OWN_TOOLS);
-    let searches = matches!(value, Value::Text(kind) if kind.resolved().starts_with(SEARCHES));
+    let begins = |starts: &[&str]| matches!(value, Value::Text(kind) if starts.iter().any(|start| kind.resolved().starts_with(start)));
     if let Some(tool) = reader.tool() {
         tool.served |= served;
-        tool.searches |= searches;
+        tool.searches |= begins(&[SEARCHES]);
+        tool.file_searches |= begins(&[FILE_SEARCH]);
+        tool.contained |= begins(&CONTAINED);
+        tool.adds |= !begins(&KNOWN_TOOLS);
+    }
+}
+
+/// The memory of a tool's container; what is no size that is sold is taken to be the largest.
+fn memory(reader: &mut Reader, value: Value<'_>) {
+    let sizes = [("1g", 1), ("4g", 4), ("16g", 16), ("64g", 64)];
+    let size = sizes.iter().find(|(size, _)| value.says(&[size])).map_or(64, |(_, gigabytes)| *gigabytes);
+    if let Some(tool) = reader.tool_around().filter(|_| !value.is_null()) {
+        tool.gigabytes = tool.gigabytes.max(Some(size));
     }
 }
 
@@ -109,6 +127,13 @@ pub(super) fn responses(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) 
         ([], Prompt) if !value.is_null() => reader.refer(Reference::Prompt),
         ([ContextManagement, Element], Type) if value.says(&["compaction"]) => reader.refer(Reference::Compaction),
         ([.., Tools, Element], Type) => tool(reader, value),
+        ([.., Tools, Element, Container | Environment], MemoryLimit) => memory(reader, value),
+        // A shell of the caller's own.
+        ([.., Tools, Element, Environment], Type) if value.says(&["local"]) => {
+            if let Some(tool) = reader.tool_around() {
+                tool.is_own = true;
+            }
+        }
         ([Input, Element], Type) if value.says(&["item_reference"]) => reader.refer(Reference::Item),
         ([Input, Element, Content, Element], Type) if !value.says(&RESPONSES_PARTS) => reader.refer(Reference::Part),
         ([Input, ..], ImageUrl) => reader.image(value),

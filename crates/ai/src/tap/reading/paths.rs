@@ -17,28 +17,51 @@ pub(super) const ITEMS: u8 = 5;
 pub(super) const BLOCK: u8 = 5;
 pub(super) const DURATION: u8 = 5;
 pub(super) const TOOLS: u8 = 5;
-pub(super) const SEARCHES: u8 = 6;
+/// Usage that stands beside a chunk's finish reason.
+pub(super) const CHOICE_USAGE: u8 = 5;
+pub(super) const GROUNDING: u8 = 6;
+/// Of each item of a Responses answer: what a search did, its type, and its container.
 pub(super) const ACTION: u8 = 6;
-pub(super) const CREATED: u8 = 6;
+pub(super) const KIND: u8 = 7;
+pub(super) const CONTAINER_ID: u8 = 8;
+/// Of each tool of a Responses request, which its answer repeats.
+pub(super) const CONTAINER: u8 = 9;
+pub(super) const ENVIRONMENT: u8 = 10;
+/// When a chat stream or a Responses answer was created.
+pub(super) const CHUNK_CREATED: u8 = 6;
+pub(super) const RESPONSE_CREATED: u8 = 11;
+/// An error that a chat stream or Gemini reports within an event.
 pub(super) const ERROR: u8 = 7;
 
 /// It is not said.
 const NOWHERE: Path = &[];
 
 const OPENAI_BODY: &[Path] = &[&["usage"], &["model"], &["id"], &["service_tier"]];
-const RESPONSES_BODY: &[Path] =
-    &[&["usage"], &["model"], &["id"], &["service_tier"], NOWHERE, &["tool_usage"], &["output", ANY, "action", "type"]];
+const RESPONSES_BODY: &[Path] = &[
+    &["usage"],
+    &["model"],
+    &["id"],
+    &["service_tier"],
+    NOWHERE,
+    &["tool_usage"],
+    &["output", ANY, "action", "type"],
+    &["output", ANY, "type"],
+    &["output", ANY, "container_id"],
+    &["tools", ANY, "container"],
+    &["tools", ANY, "environment"],
+];
 const MESSAGES_BODY: &[Path] = &[&["usage"], &["model"], &["id"]];
 const MODERATIONS_BODY: &[Path] = &[NOWHERE, &["model"], &["id"], NOWHERE, NOWHERE, &["results", ANY, ""]];
 const IMAGES_BODY: &[Path] = &[&["usage"], NOWHERE, NOWHERE, NOWHERE, NOWHERE, &["data", ANY, ""]];
 const TRANSCRIPTION_BODY: &[Path] = &[&["usage"], NOWHERE, NOWHERE, NOWHERE, NOWHERE, &["duration"]];
+/// Moonshot reports usage within the choice (platform.kimi.ai/docs/api/chat, 2026-11-21).
 const CHUNK: &[Path] = &[
     &["usage"],
     &["model"],
     &["id"],
     &["service_tier"],
     &["choices", ANY, "finish_reason"],
-    NOWHERE,
+    &["choices", ANY, "usage"],
     &["created"],
     &["error"],
 ];
@@ -49,6 +72,11 @@ const RESPONSES_EVENT: &[Path] = &[
     &["response", "service_tier"],
     &["type"],
     &["response", "tool_usage"],
+    &["response", "output", ANY, "action", "type"],
+    &["response", "output", ANY, "type"],
+    &["response", "output", ANY, "container_id"],
+    &["response", "tools", ANY, "container"],
+    &["response", "tools", ANY, "environment"],
     &["response", "created_at"],
 ];
 const MESSAGES_EVENT: &[Path] =
@@ -63,7 +91,7 @@ const GOOGLE: &[Path] = &[
     NOWHERE,
     &["candidates", ANY, "finishReason"],
     &["promptFeedback", "blockReason"],
-    &["candidates", ANY, "groundingMetadata", "webSearchQueries"],
+    &["candidates", ANY, "groundingMetadata"],
     &["error"],
 ];
 

@@ -325,6 +325,8 @@ fn values_outside_of_their_range_are_refused() {
         "budgets: {limits: [{dimension: key, tokens: 1, credits: 1, per: day}]}",
         "budgets: {unbounded: allow}",
         "budgets: {clamp: yes}",
+        "budgets: {server_tool_rounds: 0}",
+        "budgets: {server_tool_rounds: 1001}",
         "upstreams: [{name: u, backends: []}]",
         "upstreams: [{name: u, backends: [{url: 'ftp://h'}]}]",
         "upstreams: [{name: u, backends: [{url: 'http://a:b@h'}]}]",

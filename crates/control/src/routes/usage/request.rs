@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::caller::Caller;
-use crate::figures::{CURRENCY, Cost, TokenClasses, ms};
+use crate::figures::{CURRENCY, Cost, TokenClasses, ToolCalls, ms};
 use crate::input::{self, Segment};
 use crate::problem::Problem;
 use crate::routes::usage::requests::Line;
@@ -62,8 +62,12 @@ struct Attempt {
     tokens: Option<TokenClasses>,
     /// What is billed where there are no tokens; null where there are.
     billed: Option<OtherUnit>,
+    /// Calls of the provider's own tools; null where none is known.
+    tools: Option<ToolCalls>,
     /// What that costs; null where usage or price are not known.
     cost: Option<Cost>,
+    /// Why the cost of an LLM call is not known; null where it is.
+    unknown_reason: Option<String>,
     /// How the cost adds up; null where there is none, or the price that held is no longer configured.
     price: Option<Price>,
     /// Milliseconds to the first byte of the answer; null without one.
@@ -87,6 +91,10 @@ struct OtherUnit {
 struct Price {
     /// The price's version.
     version: String,
+    /// Where its figures come from.
+    source: String,
+    /// The day on which they were read there; null for configured ones.
+    as_of: Option<String>,
     currency: &'static str,
     /// A line a class that was used.
     lines: Vec<PriceLine>,
@@ -125,7 +133,9 @@ impl Attempt {
             source: usage.map(|usage| usage.source.as_str()),
             tokens: usage.filter(|usage| usage.has_tokens()).map(TokenClasses::from),
             billed: usage.filter(|usage| !usage.has_tokens()).and_then(|usage| usage.billed).map(OtherUnit::from),
+            tools: usage.map(|usage| &usage.tools).filter(|tools| !tools.is_empty()).map(ToolCalls::from),
             cost: attempt.cost.map(Cost::of),
+            unknown_reason: attempt.unknown,
             price,
             first_byte_ms: attempt.first_byte_us.map(ms),
             total_ms: ms(attempt.duration_us),
@@ -139,10 +149,19 @@ impl Price {
         let (cost, usage, version) = (attempt.cost?, attempt.usage.as_ref()?, attempt.price_version.as_deref()?);
         let names = (attempt.model.as_deref().unwrap_or_default(), attempt.answered_model.as_deref());
         let price = snapshot.price_of_version(attempt.provider.as_deref()?, names, version)?;
-        Self::adding_up(&price.lines(usage)?, cost, version)
+        let (lines, rounding_pico) = Self::adding_up(&price.lines(usage)?, cost)?;
+        Some(Self {
+            version: version.to_owned(),
+            source: price.source.to_string(),
+            as_of: Some(price.as_of.to_string()).filter(|day| !day.is_empty()),
+            currency: CURRENCY,
+            lines,
+            rounding_pico,
+        })
     }
 
-    fn adding_up(lines: &[rating::Line], cost: NanoUsd, version: &str) -> Option<Self> {
+    /// The lines, and what rounding adds.
+    fn adding_up(lines: &[rating::Line], cost: NanoUsd) -> Option<(Vec<PriceLine>, i64)> {
         let amount = |line: &rating::Line| i64::try_from(line.amount_pico()).ok();
         let sum = lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(amount(line)?))?;
         let rounding_pico = cost.0.checked_mul(PICO_PER_NANO)?.checked_sub(sum)?;
@@ -153,12 +172,7 @@ impl Price {
             let amount_pico = amount(line)?;
             Some(PriceLine { class: line.class, quantity: line.quantity, rate_pico: line.rate_pico, amount_pico })
         });
-        Some(Self {
-            version: version.to_owned(),
-            currency: CURRENCY,
-            lines: lines.collect::<Option<_>>()?,
-            rounding_pico,
-        })
+        Some((lines.collect::<Option<_>>()?, rounding_pico))
     }
 }
 
@@ -172,7 +186,8 @@ impl Price {
         "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "streamed": false,
         "status": 200, "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,
         "tokens": {"input": 7, "cached_input": 0, "cache_write": 0, "output": 3, "reasoning": 0, "total": 10},
-        "cost": {"amount_nano": 7750, "currency": "USD"}, "unpriced": false,
+        "cost": {"amount_nano": 7750, "currency": "USD"}, "unpriced": false, "unknown_reason": null,
+        "charged": {"tokens": 10, "cost": {"amount_nano": 7750, "currency": "USD"}},
         "phases": {"first_byte_ms": 312.5, "upstream_ms": 410.043, "total_ms": 410.4},
         "bytes": {"request": 512, "response": 1024},
         "attempts": [{
@@ -181,8 +196,9 @@ impl Price {
             "tokens": {"input": 7, "cached_input": null, "cache_write_short": null, "cache_write_long": null, "output": 3,
                 "reasoning": null, "audio_input": null, "image_input": null, "audio_output": null, "image_output": null,
                 "total": 10},
-            "billed": null, "cost": {"amount_nano": 7750, "currency": "USD"},
-            "price": {"version": "builtin-2026-11-01", "currency": "USD", "rounding_pico": 0, "lines": [
+            "billed": null, "tools": null, "cost": {"amount_nano": 7750, "currency": "USD"}, "unknown_reason": null,
+            "price": {"version": "builtin-2026-11-20", "source": "developers.openai.com/api/docs/pricing",
+                "as_of": "2026-11-20", "currency": "USD", "rounding_pico": 0, "lines": [
                 {"class": "input", "quantity": 7, "rate_pico": 250000, "amount_pico": 1750000},
                 {"class": "output", "quantity": 3, "rate_pico": 2000000, "amount_pico": 6000000}]},
             "first_byte_ms": 312.5, "total_ms": 410.043
@@ -219,14 +235,14 @@ mod tests {
             let rates = Rates { input: Some(333), output: Some(77_777), ..Rates::default() };
             let usage = Usage { input: Some(input), output: Some(input / 3), ..Usage::empty(Source::Reported) };
             let (cost, lines) = (rates.cost(&usage).unwrap(), rates.lines(&usage).unwrap());
-            let price = Price::adding_up(&lines, cost, "v").unwrap();
-            let sum: i64 = price.lines.iter().map(|line| line.amount_pico).sum();
-            assert_eq!(sum + price.rounding_pico, cost.0 * 1_000);
-            assert!(price.rounding_pico.abs() <= 500);
-            assert!(Price::adding_up(&lines, NanoUsd(cost.0 + 1), "v").is_none(), "another cost");
+            let (shown, rounding_pico) = Price::adding_up(&lines, cost).unwrap();
+            let sum: i64 = shown.iter().map(|line| line.amount_pico).sum();
+            assert_eq!(sum + rounding_pico, cost.0 * 1_000);
+            assert!(rounding_pico.abs() <= 500);
+            assert!(Price::adding_up(&lines, NanoUsd(cost.0 + 1)).is_none(), "another cost");
         }
         let endless = Usage { output: Some(u64::MAX), ..Usage::empty(Source::Reported) };
         let rates = Rates::flat(u64::MAX);
-        assert!(Price::adding_up(&rates.lines(&endless).unwrap(), rates.cost(&endless).unwrap(), "v").is_none());
+        assert!(Price::adding_up(&rates.lines(&endless).unwrap(), rates.cost(&endless).unwrap()).is_none());
     }
 }

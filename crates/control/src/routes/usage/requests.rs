@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::{Credits, KeyId, Refusal, RequestId};
 use axum::Json;
 use axum::extract::{Request, State};
+use meter::Outcome;
 use serde::{Deserialize, Serialize};
 use store::{RequestFilter, RequestKey, RequestLine, RequestPlace};
 use utoipa::{IntoParams, ToSchema};
@@ -93,8 +94,21 @@ pub(in crate::routes) struct Line {
     cost: Option<Cost>,
     /// Whether the cost is not, or not wholly, known.
     unpriced: bool,
+    /// Why the cost of an LLM request is not, or not wholly, known: `no_usage`, `unreadable_usage`, `unpriced_tool`,
+    /// `unknown_terms`, `no_price`, `no_rate` or `interrupted`; null where it is known.
+    unknown_reason: Option<String>,
+    charged: Charged,
     phases: Phases,
     bytes: Bytes,
+}
+
+/// What budgets count for a request: what was used, or what was reserved for it where nobody said and a budget holds its
+/// caller.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestCharged)]
+struct Charged {
+    tokens: u64,
+    cost: Cost,
 }
 
 /// The key of a request.
@@ -157,6 +171,8 @@ impl From<String> for Why {
 
 impl From<RequestLine> for Line {
     fn from(line: RequestLine) -> Self {
+        let is_lost = line.format.is_some() && line.outcome == Outcome::Interrupted.as_str();
+        let interrupted = is_lost.then(|| line.outcome.clone());
         Self {
             id: line.id,
             started_at: rfc3339(line.started_at),
@@ -174,6 +190,8 @@ impl From<RequestLine> for Line {
             tokens: line.usage.as_ref().filter(|usage| usage.has_tokens()).map(Tokens::from),
             cost: line.cost.map(Cost::of),
             unpriced: line.unpriced,
+            unknown_reason: line.unknown.or(interrupted),
+            charged: Charged { tokens: line.charged.0, cost: Cost::of(line.charged.1) },
             phases: Phases {
                 first_byte_ms: line.first_byte_us.map(ms),
                 upstream_ms: line.upstream_us.map(ms),
@@ -194,7 +212,8 @@ impl From<RequestLine> for Line {
             "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "streamed": true,
             "status": 200, "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,
             "tokens": {"input": 900, "cached_input": 100, "cache_write": 0, "output": 400, "reasoning": 50, "total": 1450},
-            "cost": {"amount_nano": 1234000, "currency": "USD"}, "unpriced": false,
+            "cost": {"amount_nano": 1234000, "currency": "USD"}, "unpriced": false, "unknown_reason": null,
+            "charged": {"tokens": 1450, "cost": {"amount_nano": 1234000, "currency": "USD"}},
             "phases": {"first_byte_ms": 312.5, "upstream_ms": 2210.043, "total_ms": 2210.4},
             "bytes": {"request": 512, "response": 16384}
         }],

@@ -1,8 +1,11 @@
 //! What was found, in words and in JSON.
 
+use access::{NanoUsd, usd};
 use meter::{Measure, Subject};
 use serde_json::{Value, json};
-use store::{DIFFERENCES_MAX, Days, Difference, Mended, OpenLease, Place, Reconciliation, SubjectIds, Unleased};
+use store::{
+    DIFFERENCES_MAX, Days, Difference, Mended, OpenLease, Place, Reconciliation, SubjectIds, Unleased, Unpriced,
+};
 
 use crate::commands::leases::of_what;
 use crate::commands::{moment, printable};
@@ -35,6 +38,7 @@ pub(super) fn in_words(days: Days, found: &Reconciliation, (mended, ids): (Optio
             parts.join(", ")
         ));
     }
+    lines.extend(found.unpriced.iter().map(unpriced));
     if found.open.requests > 0 {
         let oldest =
             found.open.oldest.map_or_else(String::new, |oldest| format!(", the oldest since {}", moment(oldest)));
@@ -81,6 +85,17 @@ fn difference(difference: &Difference, ids: &SubjectIds) -> String {
     format!("differs: {place}: {measure}: {found_in} {is}, {expected_by} {should} ({:+})", is - should)
 }
 
+fn unpriced(unpriced: &Unpriced) -> String {
+    let Unpriced { reason, requests, charged, cost } = unpriced;
+    let money = |amount: NanoUsd| usd::written_money(u64::try_from(amount.0).unwrap_or(0));
+    let reason = printable(reason);
+    format!(
+        "unknown cost ({reason}): {requests} LLM requests; budgets count {}, bills have {}",
+        money(*charged),
+        money(*cost)
+    )
+}
+
 fn name(no: i64, id: Option<uuid::Uuid>) -> String {
     id.map_or_else(|| format!("number {no}"), |id| id.to_string())
 }
@@ -125,6 +140,9 @@ pub(super) fn in_json(days: Days, found: &Reconciliation, (mended, ids): (Option
         "interrupted": {
             "requests": requests, "credits": reserved.credits, "tokens": reserved.tokens, "money": reserved.money,
         },
+        "unpriced": found.unpriced.iter().map(|Unpriced { reason, requests, charged, cost }| {
+            json!({"reason": reason, "requests": requests, "charged": charged.0, "cost": cost.0})
+        }).collect::<Value>(),
         "open": {"requests": found.open.requests, "oldest": found.open.oldest.map(moment)},
         "stranded": found.stranded.iter().map(stranded).collect::<Value>(),
         "unleased": found.unleased.iter().map(|Unleased { cell, amount }| {

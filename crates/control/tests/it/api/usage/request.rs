@@ -1,5 +1,5 @@
 use access::{NanoUsd, Role};
-use meter::{Attempt, Billed, Source, Unit, Usage, UsageEvent};
+use meter::{Attempt, Billed, Charge, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent};
 use serde_json::{Value, json};
 
 use super::{ask, assert_alike, at, of, refused};
@@ -115,6 +115,56 @@ async fn what_has_no_tokens_is_told_by_its_unit() {
     let line =
         json!({"class": "image", "quantity": 2, "rate_pico": 40_000_000_000_u64, "amount_pico": 80_000_000_000_u64});
     assert_eq!((&attempt["price"]["lines"][0], &told["cost"]["amount_nano"]), (&line, &json!(80_000_000)));
+}
+
+#[tokio::test]
+async fn calls_of_the_providers_tools_stand_beside_the_tokens() {
+    let world = priced().await;
+    let ada = world.holder("ada", "starter").await;
+    let tools = ToolCalls { searches: Some(2), containers: Some(1), ..ToolCalls::default() };
+    let usage = Usage { input: Some(3), tools, ..Usage::empty(Source::Reported) };
+    let event = of(&ada, at(1));
+    let attempt = Attempt { usage: Some(usage), ..event.attempts[0].clone() };
+    let event = UsageEvent { attempts: vec![attempt], ..event };
+    world.record(vec![event.clone()]).await;
+    let told = show(&world, &ada, &event).await;
+    let expected = json!({
+        "searches": 2, "maps_prompts": null, "maps_queries": null, "containers": 1, "file_searches": null,
+    });
+    assert_eq!(told["attempts"][0]["tools"], expected);
+}
+
+/// Bills leave an unknown cost out, budgets count what was reserved: both are shown, with the reason.
+#[tokio::test]
+async fn an_unknown_cost_is_null_beside_what_is_charged_and_why() {
+    let world = priced().await;
+    let ada = world.holder("ada", "starter").await;
+    let event = of(&ada, at(1));
+    let unknown = Attempt {
+        cost: None,
+        unknown: Some(UnknownCost::UnpricedTool),
+        price_version: None,
+        ..event.attempts[0].clone()
+    };
+    let charge = Charge { credits: 1, tokens: 90, money: 8_000_000 };
+    let event = UsageEvent { attempts: vec![unknown], charge, ..event };
+    let lost = UsageEvent {
+        id: access::RequestId(access::Ids::new(world.clock.clone()).next_uuid()),
+        attempts: Vec::new(),
+        outcome: Outcome::Interrupted,
+        ..event.clone()
+    };
+    world.record(vec![event.clone(), lost.clone()]).await;
+    let charged = json!({"tokens": 90, "cost": {"amount_nano": 8_000_000, "currency": "USD"}});
+    let told = show(&world, &ada, &event).await;
+    assert_eq!((&told["cost"], &told["unpriced"], &told["charged"]), (&json!(null), &json!(true), &charged));
+    assert_eq!(told["unknown_reason"], "unpriced_tool");
+    assert_eq!(told["attempts"][0]["unknown_reason"], "unpriced_tool");
+    let told = show(&world, &ada, &lost).await;
+    assert_eq!(
+        (&told["cost"], &told["charged"], &told["unknown_reason"]),
+        (&json!(null), &charged, &json!("interrupted"))
+    );
 }
 
 #[tokio::test]

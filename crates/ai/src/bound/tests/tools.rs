@@ -1,0 +1,136 @@
+use super::*;
+
+/// Of each fee another rate, in pico-USD.
+fn priced() -> Price {
+    let units = UnitRates {
+        search: Some(5_000),
+        maps_query: Some(7_000),
+        container: Some(30_000),
+        file_search: Some(3_000),
+        ..UnitRates::default()
+    };
+    Price { units, ..flat() }
+}
+
+/// What `text` is bounded by, where a tool without a cap is run `rounds` times: tokens in nano-USD, and the fees beside them.
+fn fees(path: &str, text: &str, rounds: u64) -> Option<i64> {
+    let bound = extent(path, text).with_tool_rounds(rounds).bound(Some(&priced()), LIMITS);
+    Some(bound.money?.0 - bound.tokens.unwrap().cast_signed())
+}
+
+#[test]
+fn a_tool_with_a_cap_is_so_many_more_windows_and_searches() {
+    let limited = |cap: &str| {
+        let tool = format!(r#"{{"type":"web_search_20250305","name":"web_search"{cap}}}"#);
+        body(&format!(r#""max_tokens":7,"tools":[{tool}]"#))
+    };
+    for (text, rounds, unbounded) in [
+        (limited(r#","max_uses":3"#), 3, None),
+        (limited(r#","max_uses":0"#), 0, None),
+        (limited(""), 10, Some(Reference::ServerTool)),
+        (limited(r#","max_uses":null"#), 10, Some(Reference::ServerTool)),
+    ] {
+        let bound = extent(MESSAGES, &text).with_tool_rounds(10).bound(Some(&priced()), LIMITS);
+        assert_eq!(bound.unbounded, unbounded, "{text}");
+        assert_eq!(bound.output_tokens_max, Some(7 * (rounds + 1)), "{text}");
+        let first = text.len() as u64 + 512 + 4_096;
+        let tokens = first + 100_000 * rounds + 7 * (rounds + 1);
+        assert_eq!(bound.tokens, Some(tokens), "{text}");
+        assert_eq!(bound.money, Some(NanoUsd((tokens + 5 * rounds).cast_signed())), "{text}");
+    }
+    let capped = bound(RESPONSES, &body(r#""max_tool_calls":2,"max_output_tokens":7,"tools":[{"type":"mcp"}]"#));
+    assert_eq!((capped.tokens, capped.unbounded), (Some(3 * 100_007), None));
+}
+
+#[test]
+fn a_tool_without_a_cap_is_run_as_often_as_is_configured() {
+    let text = body(r#""max_output_tokens":7,"tools":[{"type":"web_search"}]"#);
+    let tokens = |read: Extent| read.bound(None, LIMITS).tokens.unwrap();
+    let first = text.len() as u64 + 512 + 4_096;
+    assert_eq!(tokens(extent(RESPONSES, &text)), first + 100_000 * TOOL_ROUNDS + 7 * (TOOL_ROUNDS + 1));
+    for rounds in [1, 2, 50] {
+        let expected = first + 100_000 * rounds + 7 * (rounds + 1);
+        assert_eq!(tokens(extent(RESPONSES, &text).with_tool_rounds(rounds)), expected, "{rounds}");
+    }
+}
+
+/// What an MCP server or a tool of an unknown kind puts before the first question stands in no body.
+#[test]
+fn a_tool_that_may_add_to_the_input_is_a_window_more() {
+    for (path, inside) in [
+        (RESPONSES, r#""max_output_tokens":7,"tools":[{"type":"mcp","server_url":"https://example.com"}]"#),
+        (RESPONSES, r#""max_output_tokens":7,"tools":[{"type":"later_tool"}]"#),
+        (RESPONSES, r#""max_output_tokens":7,"previous_response_id":"r","tools":[{"type":"web_search"}]"#),
+        (MESSAGES, r#""max_tokens":7,"mcp_servers":[{"url":"https://example.com"}]"#),
+        (MESSAGES, r#""max_tokens":7,"tools":[{"type":"advisor_20260301","name":"advisor"}]"#),
+    ] {
+        let bound = extent(path, &body(inside)).with_tool_rounds(1).bound(None, LIMITS);
+        assert_eq!(bound.tokens, Some(2 * 100_007), "{inside}");
+    }
+}
+
+#[test]
+fn every_tool_reserves_its_fee() {
+    let tools = |tools: &str| body(&format!(r#""max_output_tokens":7,"tools":[{tools}]"#));
+    let code = |container: &str| tools(&format!(r#"{{"type":"code_interpreter","container":{container}}}"#));
+    let gemini = |tools: &str| format!(r#"{{"tools":[{tools}],"generationConfig":{{"maxOutputTokens":7}}}}"#);
+    for (path, text, fee) in [
+        (RESPONSES, tools(r#"{"type":"function","name":"web_search"}"#), 0),
+        (RESPONSES, tools(r#"{"type":"web_search"}"#), 3 * 5),
+        (RESPONSES, tools(r#"{"type":"web_search_preview"},{"type":"file_search"}"#), 3 * 5 + 3 * 3),
+        (RESPONSES, code(r#"{"type":"auto"}"#), 30),
+        (RESPONSES, code(r#"{"type":"auto","memory_limit":"16g"}"#), 16 * 30),
+        (RESPONSES, code(r#"{"type":"auto","memory_limit":"2t"}"#), 64 * 30),
+        (RESPONSES, code(r#""cntr_1""#), 30),
+        (RESPONSES, tools(r#"{"type":"shell","environment":{"type":"container_auto","memory_limit":"4g"}}"#), 4 * 30),
+        (RESPONSES, tools(r#"{"environment":{"type":"local"},"type":"shell"}"#), 0),
+        (CHAT, body(r#""max_tokens":7,"web_search_options":{}"#), 3 * 5),
+        (MESSAGES, body(r#""max_tokens":7,"tools":[{"type":"web_fetch_20250910","name":"web_fetch"}]"#), 0),
+        (GEMINI, gemini(r#"{"googleSearch":{}}"#), 3 * 5),
+        (GEMINI, gemini(r#"{"google_maps":{}},{"google_search":{}}"#), 3 * 5 + 3 * 7),
+        (GEMINI, gemini(r#"{"codeExecution":{}}"#), 0),
+        (GEMINI, gemini(r#"{"functionDeclarations":[{"name":"googleSearch"}]}"#), 0),
+    ] {
+        assert_eq!(fees(path, &text, 3), Some(fee), "{text}");
+    }
+}
+
+#[test]
+fn a_tool_by_the_prompt_reserves_one_fee() {
+    let text = r#"{"tools":[{"googleSearch":{}},{"googleMaps":{}}],"generationConfig":{"maxOutputTokens":7}}"#;
+    let units = UnitRates { search_prompt: Some(35_000), maps_prompt: Some(25_000), ..UnitRates::default() };
+    let bound = extent(GEMINI, text).with_tool_rounds(9).bound(Some(&Price { units, ..flat() }), LIMITS);
+    assert_eq!(bound.money.unwrap().0 - bound.tokens.unwrap().cast_signed(), 60);
+}
+
+/// Never reserved at nothing: what a search costs where no rate is known bounds no budget.
+#[test]
+fn a_tool_without_a_rate_has_no_bound_in_money() {
+    for (path, inside) in [
+        (RESPONSES, r#""max_output_tokens":7,"tools":[{"type":"web_search"}]"#),
+        (RESPONSES, r#""max_output_tokens":7,"tools":[{"type":"file_search"}]"#),
+        (RESPONSES, r#""max_output_tokens":7,"tools":[{"type":"code_interpreter","container":{"type":"auto"}}]"#),
+        (CHAT, r#""max_tokens":7,"web_search_options":{}"#),
+    ] {
+        let read = extent(path, &body(inside));
+        let unpriced = read.bound(Some(&flat()), LIMITS);
+        assert_eq!((unpriced.money, unpriced.unknown()), (None, Some(Unknown::Price)), "{inside}");
+        assert!(read.bound(Some(&priced()), LIMITS).money.is_some(), "{inside}");
+        let left = Left { tokens: None, money: Some(NanoUsd(i64::MAX)) };
+        assert_eq!(read.clamp(Some(&flat()), LIMITS, left), None, "{inside}");
+    }
+}
+
+/// Codex on gpt-5.5 offers a search with each call and asks for no limit of the answer.
+#[test]
+fn a_call_that_offers_a_search_reserves_two_answers_and_a_window() {
+    let prices = Prices::builtin();
+    let (price, limits) = (prices.find("openai", ["gpt-5.5"]).unwrap(), limits("openai", "gpt-5.5").unwrap());
+    let text = r#"{"model":"gpt-5.5","input":"Hi.","tools":[{"type":"web_search"}]}"#;
+    let bound = extent(RESPONSES, text).bound(Some(price), Some(limits));
+    let input = text.len() as u64 + 512 + 4_096 + limits.input_tokens_max;
+    let output = 2 * limits.output_tokens_max;
+    let nano = input * 10_000 + output * 45_000 + 10_000_000;
+    assert_eq!(bound.money, Some(NanoUsd(nano.cast_signed())));
+    assert!(nano < 22_500_000_000, "{nano}");
+}

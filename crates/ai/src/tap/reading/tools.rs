@@ -1,0 +1,289 @@
+//! Calls of tools that the provider runs itself, as an answer reports them: OpenAI's Responses, and Gemini's grounding.
+//!
+//! OpenAI reports searches of the web in `tool_usage`; other calls are items of the output, or events of a stream where the
+//! response lists no items. What is neither counted nor free makes the cost unknown.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use meter::ToolCalls;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::paths::{ACTION, CONTAINER, CONTAINER_ID, ENVIRONMENT, GROUNDING, KIND, TOOLS};
+use super::unquoted;
+use crate::scan::Scanner;
+use crate::usage::all_are_zero;
+use crate::usage::lenient::{Figure, Part, Present, Word};
+
+/// Most different texts of a kind that are told apart; of more the number is not known.
+const DISTINCT_MAX: usize = 256;
+/// What a web search of OpenAI's does beside searching; only searches are sold (its guide to web search, read 2026-11-21).
+const NO_SEARCHES: [&[u8]; 3] = [b"open_page", b"find", b"find_in_page"];
+
+/// What is known of such calls so far.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    announced: Announced,
+    response: Response,
+    grounding: Grounding,
+    /// Whether something was used that is sold beside the tokens, and not reported in figures that have a rate.
+    unpriced: bool,
+}
+
+/// Calls that events of a stream announced.
+#[derive(Debug, Default)]
+struct Announced {
+    searches: Calls,
+    file_searches: Calls,
+    code: Calls,
+}
+
+/// Calls of one tool: those that began, and whether there was any.
+#[derive(Debug, Clone, Copy, Default)]
+struct Calls {
+    begun: u64,
+    any: bool,
+}
+
+/// What a response object of OpenAI's lists.
+#[derive(Debug, Default)]
+struct Response {
+    /// `tool_usage.web_search.num_requests`.
+    searches_reported: Option<u64>,
+    /// Searches among the web search calls; `None` where there is no such call.
+    searches: Option<u64>,
+    file_searches: u64,
+    code: u64,
+    /// Different containers in which code ran.
+    containers_used: u64,
+    /// Gigabytes of containers that were made for the response: they are sold though no code runs
+    /// (community.openai.com/t/1364328).
+    gigabytes_made: u64,
+}
+
+/// What a Gemini answer was grounded on.
+#[derive(Debug, Default)]
+struct Grounding {
+    searches: Distinct,
+    maps: bool,
+    maps_queries: Distinct,
+}
+
+/// Different texts, by their hash.
+#[derive(Debug, Default)]
+struct Distinct(Vec<u64>);
+
+/// A container of a code interpreter, or a hosted shell's environment.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    r#type: Word,
+    memory_limit: Word,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WebSearch {
+    num_requests: Figure,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct GroundingMetadata {
+    web_search_queries: Option<Vec<Word>>,
+    grounding_chunks: Option<Vec<Part<Chunk>>>,
+    google_maps_widget_context_token: Word,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Chunk {
+    web: Present,
+    maps: Present,
+}
+
+impl Tools {
+    /// An event of this name came.
+    pub(super) fn announce(&mut self, name: &[u8]) {
+        let Some(name) = name.strip_prefix(b"response.") else { return };
+        let Some(at) = memchr::memchr(b'.', name) else { return };
+        let (tool, phase) = name.split_at(at);
+        let calls = match tool {
+            b"web_search_call" => &mut self.announced.searches,
+            b"file_search_call" => &mut self.announced.file_searches,
+            b"code_interpreter_call" => &mut self.announced.code,
+            b"image_generation_call" => {
+                self.unpriced = true;
+                return;
+            }
+            _ => return,
+        };
+        calls.any = true;
+        calls.begun = calls.begun.saturating_add(u64::from(phase == b".in_progress"));
+    }
+
+    /// Reads a response object of OpenAI's.
+    pub(super) fn read_response(&mut self, scanner: &Scanner) {
+        let mut response = Response::default();
+        let is_known = response.read_tool_usage(scanner)
+            & response.read_output(scanner)
+            & response.read_containers(scanner, CONTAINER)
+            & response.read_containers(scanner, ENVIRONMENT);
+        self.unpriced |= !is_known;
+        self.response = response;
+    }
+
+    /// Reads what the candidates of a Gemini answer, or of a chunk of one, were grounded on.
+    pub(super) fn read_grounding(&mut self, scanner: &Scanner) {
+        let Some(all) = scanner.all(GROUNDING) else {
+            self.unpriced = true;
+            return;
+        };
+        for json in all {
+            self.unpriced |= !self.grounding.read(json);
+        }
+    }
+
+    /// Whether something was used whose fee is not known.
+    pub(super) const fn unpriced(&self) -> bool {
+        self.unpriced
+    }
+
+    /// Whether fees of the usage object are not known either.
+    pub(super) const fn add_unpriced(&mut self, unpriced: bool) {
+        self.unpriced |= unpriced;
+    }
+
+    /// The calls.
+    pub(super) fn calls(&self) -> ToolCalls {
+        let Self { announced, response, grounding, .. } = self;
+        let searches = match (response.searches_reported, response.searches) {
+            (None | Some(0), Some(listed)) => listed,
+            (Some(reported), _) => reported,
+            (None, None) => announced.searches.count(),
+        };
+        let listed_or = |listed: u64, announced: Calls| if listed > 0 { listed } else { announced.count() };
+        let ran = u64::from(listed_or(response.code, announced.code) > 0);
+        let used = |count: u64| (count > 0).then_some(count);
+        ToolCalls {
+            searches: used(searches).or_else(|| grounding.searches.count()),
+            maps_prompts: grounding.maps.then_some(1),
+            maps_queries: grounding.maps_queries.count(),
+            containers: used(response.gigabytes_made.max(response.containers_used).max(ran)),
+            file_searches: used(listed_or(response.file_searches, announced.file_searches)),
+        }
+    }
+}
+
+impl Calls {
+    fn count(self) -> u64 {
+        self.begun.max(u64::from(self.any))
+    }
+}
+
+impl Response {
+    /// Whether `tool_usage` has no fee but that of searches.
+    fn read_tool_usage(&mut self, scanner: &Scanner) -> bool {
+        let Some(json) = scanner.picked(TOOLS) else { return scanner.all(TOOLS).is_some() };
+        let Ok(tools) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(json) else { return all_are_zero(json) };
+        let mut is_known = true;
+        for (tool, told) in tools {
+            if tool == "web_search" {
+                let usage = serde_json::from_str::<Part<WebSearch>>(told.get()).unwrap_or_default().0;
+                self.searches_reported = usage.num_requests.0;
+                is_known &= usage.num_requests.0.is_some() || all_are_zero(told.get().as_bytes());
+            } else {
+                is_known &= all_are_zero(told.get().as_bytes());
+            }
+        }
+        is_known
+    }
+
+    /// Whether the items of the output are of tools that have a rate, or are free.
+    fn read_output(&mut self, scanner: &Scanner) -> bool {
+        let (Some(kinds), Some(actions), Some(ids)) =
+            (scanner.all(KIND), scanner.all(ACTION), scanner.all(CONTAINER_ID))
+        else {
+            return false;
+        };
+        let (mut searches, mut is_known) = (0_u64, true);
+        for kind in kinds.filter_map(unquoted) {
+            match kind {
+                b"web_search_call" => searches += 1,
+                b"file_search_call" => self.file_searches += 1,
+                b"code_interpreter_call" => self.code += 1,
+                // The tokens of another model.
+                b"image_generation_call" => is_known = false,
+                b"shell_call" => is_known &= scanner.all(ENVIRONMENT).is_some_and(|mut all| all.next().is_some()),
+                _ => {}
+            }
+        }
+        let beside = actions.filter_map(unquoted).filter(|action| NO_SEARCHES.contains(action)).count();
+        let beside = u64::try_from(beside).unwrap_or(u64::MAX);
+        self.searches = (searches > 0).then(|| searches.saturating_sub(beside));
+        let mut containers = Distinct::default();
+        is_known &= ids.filter(|id| id.starts_with(b"\"")).all(|id| containers.add(id));
+        self.containers_used = containers.count().unwrap_or(0);
+        is_known
+    }
+
+    /// Whether the fee of each container is known: of those that a tool of the response has made. One that the caller made
+    /// before is sold where it was made; what runs in it is counted by its id.
+    fn read_containers(&mut self, scanner: &Scanner, path: u8) -> bool {
+        let Some(all) = scanner.all(path) else { return false };
+        let mut is_known = true;
+        for json in all {
+            let Container { r#type, memory_limit } =
+                serde_json::from_slice::<Part<Container>>(json).unwrap_or_default().0;
+            let gigabytes = match memory_limit.0.as_deref() {
+                None | Some("1g") => Some(1),
+                Some("4g") => Some(4),
+                Some("16g") => Some(16),
+                Some("64g") => Some(64),
+                Some(_) => None,
+            };
+            match (r#type.0.as_deref(), gigabytes) {
+                (Some("auto" | "container_auto"), Some(gigabytes)) => self.gigabytes_made += gigabytes,
+                (Some("auto" | "container_auto" | "container_reference"), _) => is_known = false,
+                _ => {}
+            }
+        }
+        is_known
+    }
+}
+
+impl Grounding {
+    /// Reads one candidate's; whether all of it could be read.
+    fn read(&mut self, json: &[u8]) -> bool {
+        let Ok(Part(metadata)) = serde_json::from_slice::<Part<GroundingMetadata>>(json) else { return false };
+        let chunks = metadata.grounding_chunks.unwrap_or_default();
+        let has_token = metadata.google_maps_widget_context_token.0.is_some();
+        let maps = has_token || chunks.iter().any(|Part(chunk)| chunk.maps.0);
+        self.maps |= maps;
+        // Queries beside places alone went to Maps.
+        let of_maps = maps && !chunks.iter().any(|Part(chunk)| chunk.web.0);
+        let known = if of_maps { &mut self.maps_queries } else { &mut self.searches };
+        let queries = metadata.web_search_queries.unwrap_or_default();
+        queries.iter().filter_map(|query| query.0.as_deref()).all(|query| known.add(query.as_bytes()))
+    }
+}
+
+impl Distinct {
+    /// Whether it could be added, or is known already.
+    fn add(&mut self, text: &[u8]) -> bool {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let hash = hasher.finish();
+        let is_known = self.0.contains(&hash);
+        if !is_known && self.0.len() < DISTINCT_MAX {
+            self.0.push(hash);
+            return true;
+        }
+        is_known
+    }
+
+    fn count(&self) -> Option<u64> {
+        u64::try_from(self.0.len()).ok().filter(|count| *count > 0)
+    }
+}
