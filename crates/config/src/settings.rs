@@ -237,7 +237,6 @@ impl Loaded {
         list.kept(store, *spool, *retention);
         list.lease(*lease);
         list.bounds(timeouts, sizes, *on_hangup);
-        list.put("mock", Value::Boolean(mock.forced));
         list.providers(providers, mock, &self.environment);
         list.models(models, &mock.models);
         list.prices(prices, price_file.as_ref());

@@ -18,8 +18,9 @@ const EACH: usize = 12;
 const PER_SECOND: usize = 9;
 
 impl Listing<'_> {
-    /// Those that are on; the number of each is its own in the file.
+    /// Whether the mock replaces them, then those that are on; the number of each is its own in the file.
     pub(super) fn providers(&mut self, on: &[Arc<Provider>], mock: &Mock, environment: &Environment) {
+        self.put("mock", Value::Boolean(mock.forced));
         let mut next = self.given.len("providers");
         let mut number = |listing: &Self, name: &str| {
             listing.given.entry("providers", name).unwrap_or_else(|| {
