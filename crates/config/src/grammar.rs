@@ -242,7 +242,8 @@ pub(crate) const ALL: &[(&str, &Grammar)] = &[
 ];
 
 /// Keys that hold a list of single values.
-const LISTS: [&str; 3] = ["routes[].methods", "control.cors.allowed_origins", "trusted_proxies"];
+const LISTS: [&str; 4] =
+    ["routes[].methods", "routes[].allow_headers", "control.cors.allowed_origins", "trusted_proxies"];
 /// Keys that hold a mapping whose keys are free.
 const MAPS: [&str; 1] = ["log.modules"];
 /// Keys that hold a list or a mapping, or a single value instead.

@@ -182,7 +182,7 @@ impl Loaded {
             trusted_proxies,
             redis,
             strangers,
-            connections: Connections { max, per_address, in_flight_per_key },
+            connections,
             drain: Drain { delay, timeout },
             log,
             data,
@@ -215,9 +215,7 @@ impl Loaded {
                 list.put(format!("listen[{nth}].address"), Value::text(address));
             }),
         }
-        list.put("connections.max", Value::Number((*max).into()));
-        list.put("connections.per_address", Value::Number((*per_address).into()));
-        list.put("connections.in_flight_per_key", Value::Number((*in_flight_per_key).into()));
+        list.connections(*connections);
         list.put("drain.delay", Value::duration(*delay));
         list.put("drain.timeout", Value::duration(*timeout));
         list.log(log);
@@ -251,6 +249,12 @@ impl Loaded {
 }
 
 impl Listing<'_> {
+    fn connections(&mut self, Connections { max, per_address, in_flight_per_key }: Connections) {
+        self.put("connections.max", Value::Number(max.into()));
+        self.put("connections.per_address", Value::Number(per_address.into()));
+        self.put("connections.in_flight_per_key", Value::Number(in_flight_per_key.into()));
+    }
+
     fn log(&mut self, Log { format, level, modules }: &Log) {
         let format = format.map(|format| match format {
             LogFormat::Json => "json",
