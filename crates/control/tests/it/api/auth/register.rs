@@ -228,7 +228,9 @@ async fn what_can_be_no_account_is_refused_by_field() {
 async fn names_are_of_any_script() {
     let world = world(SignupMode::Open).await;
     for (n, name) in
-        ["שלום עולם", "مرحبا", "Ada 👩\u{200d}💻", "علی\u{200c}رضا", "'; DROP TABLE users; --", &"é".repeat(200)].iter().enumerate()
+        ["שלום עולם", "مرحبا", "Ada 👩\u{200d}💻", "علی\u{200c}رضا", "'; DROP TABLE users; --", &"é".repeat(200)]
+            .iter()
+            .enumerate()
     {
         let asked = json!({"email": format!("n{n}@example.com"), "password": PASSWORD, "name": name});
         let answer = register(&world, &asked).await;
