@@ -1,7 +1,7 @@
 //! The fields of a head: positions of names and values, with an index of the well-known ones.
 
 use crate::known_name::{KNOWN_NAMES, KnownName, NameMatch};
-use crate::octets::{is_blank, trim};
+use crate::octets::is_blank;
 use crate::violation::Violation;
 
 /// A range of a head. Positions are counted from the first byte that was given to the parser.
@@ -87,16 +87,21 @@ impl FieldTable {
             }
             NameMatch::Lookalike(_) | NameMatch::Unknown => {}
         }
-        let after_colon = bytes.get(line.name_end + 1..line.end).unwrap_or_default();
-        let blanks = after_colon.iter().take_while(|octet| is_blank(**octet)).count();
-        let value_len = trim(after_colon).len();
-        let value_start = line.name_end + 1 + blanks;
-        let is_plain =
-            value_start + value_len == line.end && (blanks == 0 || (blanks == 1 && after_colon.first() == Some(&b' ')));
+        let is_blank_at = |at: usize| bytes.get(at).is_some_and(|octet| is_blank(*octet));
+        let (mut start, mut end) = (line.name_end + 1, line.end);
+        let has_space = bytes.get(start) == Some(&b' ');
+        while start < end && is_blank_at(start) {
+            start += 1;
+        }
+        while start < end && is_blank_at(end - 1) {
+            end -= 1;
+        }
+        let blanks = start - line.name_end - 1;
+        let is_plain = end == line.end && (blanks == 0 || (blanks == 1 && has_space));
         self.list.push(FieldSpans {
             line: Span::new(line.start, line.end + 2),
             name_end: u32::try_from(line.name_end).unwrap_or(u32::MAX),
-            value: Span::new(value_start, value_start + value_len),
+            value: Span::new(start, end),
             known,
             is_plain,
             is_named_by_connection: false,

@@ -2,6 +2,8 @@
 //!
 //! A name is found by one look-up in a table without collisions, which the compiler builds, and one comparison.
 
+use crate::octets::token_is;
+
 /// Prefix of [`KnownName::XForwardedOther`].
 const X_FORWARDED: &[u8] = b"x-forwarded-";
 
@@ -109,7 +111,8 @@ impl KnownName {
     pub fn find(name: &[u8]) -> Option<Self> {
         match NameMatch::of(name) {
             NameMatch::Exact(Self::XForwardedOther) | NameMatch::Lookalike(_) | NameMatch::Unknown => None,
-            NameMatch::Exact(known) => Some(known),
+            // The look-up takes names to be tokens.
+            NameMatch::Exact(known) => name.eq_ignore_ascii_case(known.as_str().as_bytes()).then_some(known),
         }
     }
 
@@ -136,12 +139,13 @@ impl KnownName {
 }
 
 impl NameMatch {
+    /// For a token.
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {
         let candidate = slot(name).and_then(|slot| SLOTS.get(slot)).and_then(|id| KnownName::ALL.get(usize::from(*id)));
         if let Some(known) = candidate.copied() {
             let text = known.as_str().as_bytes();
-            if name.eq_ignore_ascii_case(text) {
+            if token_is(name, text) {
                 return Self::Exact(known);
             }
             if name.len() == text.len() && begins_like(name, text) {

@@ -69,12 +69,29 @@ pub(crate) fn is_token(octets: &[u8]) -> bool {
     !octets.is_empty() && all(octets, TOKEN)
 }
 
-/// The number of token octets at the beginning.
+/// The number of token octets at the beginning. Names are short: a loop over words is slower.
+#[inline]
 pub(crate) fn token_len(octets: &[u8]) -> usize {
-    let (words, _) = octets.as_chunks::<8>();
-    let at = 8 * words.iter().take_while(|word| all(*word, TOKEN)).count();
-    let rest = octets.get(at..).unwrap_or_default();
-    at + rest.iter().position(|octet| !is_token_octet(*octet)).unwrap_or(rest.len())
+    octets.iter().position(|octet| !is_token_octet(*octet)).unwrap_or(octets.len())
+}
+
+/// Whether a token equals a name of lower-case letters, digits and hyphens, in any case. Bit 5 makes a letter lower case,
+/// and makes no other octet of a token one of a name.
+#[inline]
+pub(crate) fn token_is(token: &[u8], name: &[u8]) -> bool {
+    const LETTERS: u64 = 0x2020_2020_2020_2020;
+    if token.len() != name.len() {
+        return false;
+    }
+    let (Some(end), Some(name_end)) = (token.last_chunk::<8>(), name.last_chunk::<8>()) else {
+        return token.iter().zip(name).fold(0, |differs, (octet, known)| differs | ((octet | 0x20) ^ known)) == 0;
+    };
+    let differs = |one: &[u8; 8], other: &[u8; 8]| (u64::from_le_bytes(*one) | LETTERS) ^ u64::from_le_bytes(*other);
+    // The last words overlap those before them.
+    let (words, _) = token.as_chunks::<8>();
+    let (name_words, _) = name.as_chunks::<8>();
+    let all = words.iter().zip(name_words).fold(0, |all, (one, other)| all | differs(one, other));
+    all | differs(end, name_end) == 0
 }
 
 /// The number of path octets at the beginning, and whether a dot or a percent sign is among them.
@@ -185,6 +202,23 @@ mod tests {
             assert_eq!((token_len(&octets), token_len(&octets[..place])), (place, place));
         }
         assert!(!is_token(b"") && !is_token(b"a b") && is_token(b"M-SEARCH"));
+    }
+
+    #[test]
+    fn tokens_equal_names_in_any_case_and_no_others() {
+        let token_octets: Vec<u8> = (0..=255).filter(|octet| is_token_octet(*octet)).collect();
+        for len in 1..20 {
+            let name: Vec<u8> = b"a-0z-9x-forwarded-proto"[..len].to_vec();
+            assert!(token_is(&name, &name) && token_is(&name.to_ascii_uppercase(), &name));
+            assert!(!token_is(&name[1..], &name));
+            for place in 0..len {
+                for octet in &token_octets {
+                    let mut token = name.clone();
+                    token[place] = *octet;
+                    assert_eq!(token_is(&token, &name), token.eq_ignore_ascii_case(&name), "{octet} at {place}");
+                }
+            }
+        }
     }
 
     #[test]
