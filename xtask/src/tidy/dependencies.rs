@@ -9,6 +9,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("access", &[]),
     ("meter", &["access"]),
     ("ai", &["meter", "access"]),
+    ("http1", &[]),
     ("spool", &["meter", "access"]),
     ("mock", &["ai"]),
     ("config", &["ai", "meter", "access"]),
@@ -33,7 +34,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Crates of ours that do no I/O, so that they can be fuzzed and simulated.
-const WITHOUT_IO: &[&str] = &["access", "meter", "ai"];
+const WITHOUT_IO: &[&str] = &["access", "meter", "ai", "http1"];
 
 /// What does I/O.
 const IO: &[&str] =

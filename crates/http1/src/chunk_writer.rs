@@ -1,0 +1,130 @@
+//! Chunk framing for content whose bytes change on their way (RFC 9112, 7.1).
+
+use crate::field_writer::{InvalidPart, write_field};
+use crate::known_name::NameMatch;
+
+/// Follows the data of each chunk.
+pub const CHUNK_END: &[u8] = b"\r\n";
+/// The last chunk and an empty trailer section.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Digits of 2^64 - 1, CR and LF.
+const PREFIX_BYTES_MAX: usize = 18;
+
+/// The size line of a chunk, for a vectored write before the data and [`CHUNK_END`].
+#[derive(Debug, Clone, Copy)]
+pub struct ChunkPrefix {
+    bytes: [u8; PREFIX_BYTES_MAX],
+    start: usize,
+}
+
+impl ChunkPrefix {
+    /// For this number of bytes of data. `None` for no data: its size would end the content.
+    #[must_use]
+    pub fn new(data_bytes: usize) -> Option<Self> {
+        let mut bytes = [b'0'; PREFIX_BYTES_MAX];
+        let mut start = PREFIX_BYTES_MAX - CHUNK_END.len();
+        bytes.get_mut(start..)?.copy_from_slice(CHUNK_END);
+        let mut left = data_bytes;
+        while left > 0 {
+            start -= 1;
+            let digit = u32::try_from(left % 16).ok().and_then(|digit| char::from_digit(digit, 16))?;
+            *bytes.get_mut(start)? = u8::try_from(digit).ok()?;
+            left /= 16;
+        }
+        (data_bytes > 0).then_some(Self { bytes, start })
+    }
+
+    /// The size in hexadecimal digits, and CR LF.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+}
+
+/// Writes one chunk; nothing if there is no data.
+pub fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
+    if let Some(prefix) = ChunkPrefix::new(data.len()) {
+        out.extend_from_slice(prefix.as_bytes());
+        out.extend_from_slice(data);
+        out.extend_from_slice(CHUNK_END);
+    }
+}
+
+/// Writes the last chunk and a trailer section.
+///
+/// # Errors
+/// [`InvalidPart`]: a name is not a token, a name is not allowed in trailers (RFC 9110, 6.5.1), or a value has a control
+/// octet. `out` is as before.
+pub fn write_trailers<'a>(
+    out: &mut Vec<u8>,
+    trailers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+) -> Result<(), InvalidPart> {
+    let before = out.len();
+    out.extend_from_slice(b"0\r\n");
+    for (name, value) in trailers {
+        let is_forbidden = match NameMatch::of(name) {
+            NameMatch::Exact(known) | NameMatch::Lookalike(known) => known.is_forbidden_as_trailer(),
+            NameMatch::Unknown => false,
+        };
+        let written = if is_forbidden { Err(InvalidPart::Name) } else { write_field(out, name, value) };
+        written.inspect_err(|_| out.truncate(before))?;
+    }
+    out.extend_from_slice(CHUNK_END);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BodyScanner, Framing, Piece};
+
+    #[test]
+    fn chunk_sizes_are_hexadecimal_and_never_zero() {
+        for (size, line) in [(1, "1\r\n"), (15, "f\r\n"), (16, "10\r\n"), (4096, "1000\r\n")] {
+            assert_eq!(ChunkPrefix::new(size).unwrap().as_bytes(), line.as_bytes());
+        }
+        assert_eq!(ChunkPrefix::new(usize::MAX).unwrap().as_bytes(), b"ffffffffffffffff\r\n");
+        assert!(ChunkPrefix::new(0).is_none());
+        let mut out = Vec::new();
+        write_chunk(&mut out, b"");
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn written_chunks_and_trailers_are_read_back() {
+        let mut out = Vec::new();
+        write_chunk(&mut out, b"hello");
+        write_chunk(&mut out, &[b'x'; 300]);
+        write_trailers(&mut out, [(&b"grpc-status"[..], &b"0"[..]), (b"X-Sum", b"")]).unwrap();
+        let mut scanner = BodyScanner::new(Framing::Chunked);
+        let (mut rest, mut content) = (&out[..], Vec::new());
+        while let Some(piece) = scanner.next(rest).unwrap() {
+            let (bytes, after) = rest.split_at(piece.len());
+            if let Piece::Content(_) = piece {
+                content.extend_from_slice(bytes);
+            }
+            if let Piece::Trailers(_) = piece {
+                let fields = scanner.trailers(bytes).unwrap();
+                assert_eq!(fields.named(b"GRPC-Status").collect::<Vec<_>>(), [b"0"]);
+                assert_eq!(fields.len(), 2);
+            }
+            rest = after;
+        }
+        assert!(scanner.has_ended() && rest.is_empty());
+        assert_eq!((content.len(), scanner.content_bytes()), (305, 305));
+    }
+
+    #[test]
+    fn trailers_that_could_change_the_message_are_not_written() {
+        let mut out = b"before".to_vec();
+        for (name, value) in
+            [("Content-Length", "5"), ("transfer_encoding", "chunked"), ("a b", ""), ("a", "b\r\nc: d")]
+        {
+            assert!(write_trailers(&mut out, [(name.as_bytes(), value.as_bytes())]).is_err(), "{name}");
+            assert_eq!(out, b"before");
+        }
+        write_trailers(&mut out, []).unwrap();
+        assert_eq!(out, [b"before", LAST_CHUNK].concat());
+    }
+}

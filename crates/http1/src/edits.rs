@@ -1,0 +1,240 @@
+//! Changes to the fields of a head, applied when the head is written. The head itself stays as it was received.
+
+use crate::field_writer::{InvalidPart, write_line};
+use crate::fields::FieldSpans;
+use crate::known_name::{KnownName, KnownNames, NameMatch};
+use crate::octets::{is_field_value, is_token};
+
+/// Names without an id that one set of edits may remove or set. Each is compared with each field.
+pub const EDITED_NAMES_MAX: usize = 64;
+
+/// Fields of one connection, which a gateway does not pass on (RFC 9110, 7.6.1).
+const HOP_BY_HOP: KnownNames = KnownNames::EMPTY
+    .with(KnownName::Connection)
+    .with(KnownName::Http2Settings)
+    .with(KnownName::KeepAlive)
+    .with(KnownName::ProxyAuthenticate)
+    .with(KnownName::ProxyAuthorization)
+    .with(KnownName::ProxyConnection)
+    .with(KnownName::Te)
+    .with(KnownName::Trailer)
+    .with(KnownName::Upgrade);
+
+/// Fields that the writer derives from the framing of the message that it writes.
+const FRAMING: KnownNames = KnownNames::EMPTY.with(KnownName::ContentLength).with(KnownName::TransferEncoding);
+
+/// Edits, which apply in order: names whose fields are removed, and fields that are added after those that remain.
+///
+/// Added fields are stored as they are written, so that applying edits copies bytes. Edits can be built once for a route,
+/// and joined with those of a request by [`append_all`](Self::append_all).
+///
+/// Removing or setting a well-known name also removes its spelling with underscores: servers that convert names to
+/// variables (RFC 3875, 4.1.18) read both as one. `Content-Length` and `Transfer-Encoding` cannot be edited: the writer
+/// derives them from the framing.
+#[derive(Debug, Clone)]
+pub struct HeadEdits {
+    removed: KnownNames,
+    /// Well-known names with added fields.
+    added: KnownNames,
+    /// Other names that are removed, in lower case, each with a final LF.
+    removed_names: Vec<u8>,
+    removed_names_count: usize,
+    /// Whether other names have added fields without being removed before.
+    has_appended_others: bool,
+    /// Added field lines.
+    lines: Vec<u8>,
+}
+
+impl Default for HeadEdits {
+    fn default() -> Self {
+        Self::for_forwarding()
+    }
+}
+
+impl HeadEdits {
+    /// Edits of a head that is passed on: the fields of the connection are removed. Fields that `Connection` names are
+    /// removed in any case; a gateway that passes an upgrade on sets `Connection` and `Upgrade` again.
+    #[must_use]
+    pub const fn for_forwarding() -> Self {
+        Self {
+            removed: HOP_BY_HOP.union(FRAMING),
+            added: KnownNames::EMPTY,
+            removed_names: Vec::new(),
+            removed_names_count: 0,
+            has_appended_others: false,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Forgets all edits and keeps the memory.
+    pub fn clear(&mut self) {
+        let (mut removed_names, mut lines) = (std::mem::take(&mut self.removed_names), std::mem::take(&mut self.lines));
+        removed_names.clear();
+        lines.clear();
+        *self = Self { removed_names, lines, ..Self::for_forwarding() };
+    }
+
+    /// Removes every field of this name, received or added before.
+    pub fn remove(&mut self, name: KnownName) {
+        self.removed = self.removed.with(name);
+        if self.added.contains(name) {
+            self.drop_added(name.as_str().as_bytes());
+            self.added = self.added.without(name);
+        }
+    }
+
+    /// Keeps a received field that would be removed, for example `Trailer`.
+    pub fn keep(&mut self, name: KnownName) {
+        if !FRAMING.contains(name) {
+            self.removed = self.removed.without(name);
+        }
+    }
+
+    /// Removes every field of this name in any case, received or added before.
+    ///
+    /// # Errors
+    /// [`InvalidPart::Name`]: it is not a token. [`InvalidPart::TooMany`]: more than [`EDITED_NAMES_MAX`] names.
+    pub fn remove_named(&mut self, name: &[u8]) -> Result<(), InvalidPart> {
+        if let Some(known) = KnownName::find(name) {
+            self.remove(known);
+            return Ok(());
+        }
+        if !is_token(name) {
+            return Err(InvalidPart::Name);
+        }
+        let is_removed = self.is_name_removed(name);
+        if is_removed || self.has_appended_others {
+            self.drop_added(name);
+        }
+        if is_removed {
+            return Ok(());
+        }
+        if self.removed_names_count >= EDITED_NAMES_MAX {
+            return Err(InvalidPart::TooMany);
+        }
+        self.removed_names_count += 1;
+        self.removed_names.extend(name.iter().map(u8::to_ascii_lowercase));
+        self.removed_names.push(b'\n');
+        Ok(())
+    }
+
+    /// Replaces every field of this name, received or added before, by one.
+    ///
+    /// # Errors
+    /// [`InvalidPart::Name`]: it is a framing field, or stands for several names. [`InvalidPart::Value`]: the value has a
+    /// control octet other than a tab. Nothing is changed.
+    pub fn set(&mut self, name: KnownName, value: &[u8]) -> Result<(), InvalidPart> {
+        check(name.as_str().as_bytes(), value)?;
+        self.remove(name);
+        self.append(name, value)
+    }
+
+    /// Replaces every field of this name in any case, received or added before, by one.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set) and [`remove_named`](Self::remove_named).
+    pub fn set_named(&mut self, name: &[u8], value: &[u8]) -> Result<(), InvalidPart> {
+        check(name, value)?;
+        self.remove_named(name)?;
+        let appended_before = self.has_appended_others;
+        self.append_named(name, value)?;
+        self.has_appended_others = appended_before;
+        Ok(())
+    }
+
+    /// Adds a field after those of the same name.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn append(&mut self, name: KnownName, value: &[u8]) -> Result<(), InvalidPart> {
+        let text = name.as_str().as_bytes();
+        check(text, value)?;
+        self.added = self.added.with(name);
+        write_line(&mut self.lines, text, value);
+        Ok(())
+    }
+
+    /// Adds a field after those of the same name.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set); [`InvalidPart::Name`] also if the name is not a token.
+    pub fn append_named(&mut self, name: &[u8], value: &[u8]) -> Result<(), InvalidPart> {
+        if let Some(known) = KnownName::find(name) {
+            return self.append(known, value);
+        }
+        check(name, value)?;
+        self.has_appended_others = true;
+        write_line(&mut self.lines, name, value);
+        Ok(())
+    }
+
+    /// Applies `other` after these edits.
+    ///
+    /// # Errors
+    /// [`InvalidPart::TooMany`]: more than [`EDITED_NAMES_MAX`] names together.
+    pub fn append_all(&mut self, other: &Self) -> Result<(), InvalidPart> {
+        for name in other.removed_names.split(|octet| *octet == b'\n').filter(|name| !name.is_empty()) {
+            self.remove_named(name)?;
+        }
+        let is_removed = |name: &KnownName| {
+            other.removed.contains(*name) && (other.added.contains(*name) || !HOP_BY_HOP.contains(*name))
+        };
+        for name in KnownName::ALL.iter().copied().filter(is_removed) {
+            self.remove(name);
+        }
+        self.added = self.added.union(other.added);
+        self.has_appended_others |= other.has_appended_others;
+        self.lines.extend_from_slice(&other.lines);
+        Ok(())
+    }
+
+    /// Drops the added fields of this name.
+    #[cold]
+    fn drop_added(&mut self, name: &[u8]) {
+        let is_same = |line: &&[u8]| {
+            let start = line.get(..name.len()).unwrap_or_default();
+            start.eq_ignore_ascii_case(name) && line.get(name.len()) == Some(&b':')
+        };
+        let lines = self.lines.split_inclusive(|octet| *octet == b'\n');
+        self.lines = lines.filter(|line| !is_same(line)).flatten().copied().collect();
+    }
+
+    fn is_name_removed(&self, name: &[u8]) -> bool {
+        let mut names = self.removed_names.split(|octet| *octet == b'\n');
+        !self.removed_names.is_empty() && names.any(|removed| removed.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a received field is not written.
+    #[inline]
+    pub(crate) fn removes(&self, field: &FieldSpans, bytes: &[u8]) -> bool {
+        if field.is_named_by_connection {
+            return true;
+        }
+        match field.known {
+            NameMatch::Exact(known) | NameMatch::Lookalike(known) if self.removed.contains(known) => true,
+            NameMatch::Exact(_) => false,
+            NameMatch::Lookalike(_) | NameMatch::Unknown => self.is_name_removed(field.name(bytes)),
+        }
+    }
+
+    /// The added field lines.
+    pub(crate) fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+}
+
+/// Whether a field can be added: its parts are valid, and it is not one that the writer derives.
+fn check(name: &[u8], value: &[u8]) -> Result<(), InvalidPart> {
+    let is_derived = match NameMatch::of(name) {
+        NameMatch::Exact(known) | NameMatch::Lookalike(known) => FRAMING.contains(known),
+        NameMatch::Unknown => false,
+    };
+    // The text of a prefix is no name; other names that begin with it are.
+    if is_derived || !is_token(name) || name == KnownName::XForwardedOther.as_str().as_bytes() {
+        return Err(InvalidPart::Name);
+    }
+    if is_field_value(value) { Ok(()) } else { Err(InvalidPart::Value) }
+}
+
+#[cfg(test)]
+mod tests;

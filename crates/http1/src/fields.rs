@@ -1,0 +1,216 @@
+//! The fields of a head: positions of names and values, with an index of the well-known ones.
+
+use crate::known_name::{KNOWN_NAMES, KnownName, NameMatch};
+use crate::octets::is_blank;
+use crate::violation::Violation;
+
+/// A range of a head. Positions are counted from the first byte that was given to the parser.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    /// Heads have at most 16 MiB, so that positions fit.
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        Self { start: u32::try_from(start).unwrap_or(u32::MAX), end: u32::try_from(end).unwrap_or(u32::MAX) }
+    }
+
+    /// The bytes of the range; empty if `bytes` are not those of the head.
+    #[inline]
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+        let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+        bytes.get(place(self.start)..place(self.end)).unwrap_or_default()
+    }
+}
+
+/// One field line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FieldSpans {
+    /// The line with its CR LF.
+    pub(crate) line: Span,
+    pub(crate) name_end: u32,
+    /// The value without optional whitespace.
+    pub(crate) value: Span,
+    pub(crate) known: NameMatch,
+    /// Whether the line is written as `name:value` or `name: value`, without other whitespace.
+    pub(crate) is_plain: bool,
+    /// Whether a `Connection` field names the field (RFC 9110, 7.6.1).
+    pub(crate) is_named_by_connection: bool,
+}
+
+/// The fields in the order in which they were received. For each well-known name it stores the first field's number.
+#[derive(Debug, Clone)]
+pub(crate) struct FieldTable {
+    pub(crate) list: Vec<FieldSpans>,
+    /// By id: the number of the first field plus one; 0 if there is none.
+    first: [u8; KNOWN_NAMES],
+    /// By id: whether there is more than one field.
+    repeated: u64,
+}
+
+impl Default for FieldTable {
+    fn default() -> Self {
+        Self { list: Vec::new(), first: [0; KNOWN_NAMES], repeated: 0 }
+    }
+}
+
+impl FieldTable {
+    /// Forgets the fields and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+        self.first = [0; KNOWN_NAMES];
+        self.repeated = 0;
+    }
+
+    /// Adds the field whose line is `bytes[start..line_end]` and whose name ends at `name_end`.
+    #[inline]
+    pub(crate) fn push(&mut self, bytes: &[u8], line: FieldLine, fields_max: usize) -> Result<(), Violation> {
+        let number = self.list.len() + 1;
+        if number > fields_max {
+            return Err(Violation::TooManyFields);
+        }
+        let known = NameMatch::of(bytes.get(line.start..line.name_end).unwrap_or_default());
+        match known {
+            NameMatch::Exact(name) => {
+                if let Some(first) = self.first.get_mut(usize::from(name as u8)) {
+                    if *first == 0 {
+                        *first = u8::try_from(number).unwrap_or(u8::MAX);
+                    } else {
+                        self.repeated |= 1 << name as u8;
+                    }
+                }
+            }
+            NameMatch::Lookalike(KnownName::ContentLength | KnownName::TransferEncoding) => {
+                return Err(Violation::Underscore);
+            }
+            NameMatch::Lookalike(_) | NameMatch::Unknown => {}
+        }
+        let is_blank_at = |at: usize| bytes.get(at).is_some_and(|octet| is_blank(*octet));
+        let (mut start, mut end) = (line.name_end + 1, line.end);
+        let has_space = bytes.get(start) == Some(&b' ');
+        while start < end && is_blank_at(start) {
+            start += 1;
+        }
+        while start < end && is_blank_at(end - 1) {
+            end -= 1;
+        }
+        let blanks = start - line.name_end - 1;
+        let is_plain = end == line.end && (blanks == 0 || (blanks == 1 && has_space));
+        self.list.push(FieldSpans {
+            line: Span::new(line.start, line.end + 2),
+            name_end: u32::try_from(line.name_end).unwrap_or(u32::MAX),
+            value: Span::new(start, end),
+            known,
+            is_plain,
+            is_named_by_connection: false,
+        });
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn first(&self, name: KnownName) -> Option<&FieldSpans> {
+        let number = self.first.get(usize::from(name as u8)).copied().unwrap_or(0);
+        self.list.get(usize::from(number).checked_sub(1)?)
+    }
+
+    pub(crate) fn is_repeated(&self, name: KnownName) -> bool {
+        self.repeated & (1 << name as u8) != 0
+    }
+
+    pub(crate) fn over<'a>(&'a self, bytes: &'a [u8]) -> Fields<'a> {
+        Fields { bytes, table: self }
+    }
+}
+
+/// Positions of a field line that was scanned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FieldLine {
+    pub(crate) start: usize,
+    pub(crate) name_end: usize,
+    /// The end of the line without CR LF.
+    pub(crate) end: usize,
+}
+
+/// The fields of a head or a trailer section.
+#[derive(Debug, Clone, Copy)]
+pub struct Fields<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) table: &'a FieldTable,
+}
+
+/// One field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// The name as it was received; a token.
+    pub name: &'a [u8],
+    /// The value without whitespace at its ends. It has no control octet except tabs, and may have octets from 128 on.
+    pub value: &'a [u8],
+    /// The well-known name, if it is one.
+    pub known: Option<KnownName>,
+}
+
+impl<'a> Fields<'a> {
+    /// The value of the first field of a well-known name, by one look-up.
+    /// [`KnownName::XForwardedOther`] finds the first field of all its names.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, name: KnownName) -> Option<&'a [u8]> {
+        self.table.first(name).map(|field| field.value.of(self.bytes))
+    }
+
+    /// Whether there is more than one field of this name, by one look-up.
+    #[must_use]
+    pub fn is_repeated(&self, name: KnownName) -> bool {
+        self.table.is_repeated(name)
+    }
+
+    /// The values of all fields of a well-known name, in order.
+    pub fn all(&self, name: KnownName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (bytes, table) = (self.bytes, self.table);
+        let count = match (table.first(name), table.is_repeated(name)) {
+            (None, _) => 0,
+            (Some(_), false) => 1,
+            (Some(_), true) => usize::MAX,
+        };
+        let same = move |field: &&FieldSpans| field.known == NameMatch::Exact(name);
+        table.list.iter().filter(same).take(count).map(move |field| field.value.of(bytes))
+    }
+
+    /// The values of all fields of a name in any case, in order. It compares every name.
+    pub fn named<'n>(&self, name: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+
+    /// All fields, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
+        let bytes = self.bytes;
+        self.table.list.iter().map(move |field| Field {
+            name: field.name(bytes),
+            value: field.value.of(bytes),
+            known: match field.known {
+                NameMatch::Exact(known) => Some(known),
+                NameMatch::Lookalike(_) | NameMatch::Unknown => None,
+            },
+        })
+    }
+
+    /// The number of fields.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.list.len()
+    }
+
+    /// Whether there is no field.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.list.is_empty()
+    }
+}
+
+impl FieldSpans {
+    pub(crate) fn name(self, bytes: &[u8]) -> &[u8] {
+        Span { start: self.line.start, end: self.name_end }.of(bytes)
+    }
+}

@@ -1,0 +1,240 @@
+//! Classes of octets, and the vectorised search for control octets.
+
+/// Field names and methods (RFC 9110, 5.6.2).
+const TOKEN: u8 = 1;
+/// Octets of a path that every parser accepts: those of RFC 3986, and some that clients send although they should not.
+const PATH: u8 = 2;
+/// The same for a query.
+const QUERY: u8 = 4;
+/// Octets of a host name or IPv4 address. RFC 3986 allows more, which no host name in use has.
+const HOST: u8 = 8;
+/// Octets with which a path can hide a segment.
+const HIDING: u8 = 16;
+/// Printable ASCII without the space (RFC 5234, VCHAR).
+const VISIBLE: u8 = 32;
+
+const CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < table.len() {
+        #[expect(clippy::cast_possible_truncation, reason = "a table of octets has 256 places")]
+        let octet = at as u8;
+        let alphanumeric = octet.is_ascii_alphanumeric();
+        let mut class = 0;
+        if alphanumeric || matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+        {
+            class |= TOKEN;
+        }
+        if alphanumeric || matches!(octet, b'-' | b'.' | b'_' | b'~') {
+            class |= HOST;
+        }
+        // `\` is excluded: the URLs of browsers read it as `/`.
+        if matches!(octet, b'!' | b'"' | b'$'..=b';' | b'=' | b'@'..=b'[' | b']'..=b'_' | b'a'..=b'~') {
+            class |= PATH;
+        }
+        if matches!(octet, b'!' | b'$'..=b';' | b'=' | b'?'..=b'~') {
+            class |= QUERY;
+        }
+        if matches!(octet, b'.' | b'%') {
+            class |= HIDING;
+        }
+        if octet.is_ascii_graphic() {
+            class |= VISIBLE;
+        }
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            table[at] = class;
+        }
+        at += 1;
+    }
+    table
+}
+
+fn class(octet: u8) -> u8 {
+    CLASSES.get(usize::from(octet)).copied().unwrap_or(0)
+}
+
+fn all(octets: &[u8], wanted: u8) -> bool {
+    octets.iter().fold(wanted, |common, octet| common & class(*octet)) != 0
+}
+
+pub(crate) fn is_token_octet(octet: u8) -> bool {
+    class(octet) & TOKEN != 0
+}
+
+/// Whether the octets are a token, which is not empty.
+pub(crate) fn is_token(octets: &[u8]) -> bool {
+    !octets.is_empty() && all(octets, TOKEN)
+}
+
+/// The number of token octets at the beginning. Names are short: a loop over words is slower.
+#[inline]
+pub(crate) fn token_len(octets: &[u8]) -> usize {
+    octets.iter().position(|octet| !is_token_octet(*octet)).unwrap_or(octets.len())
+}
+
+/// Whether a token equals a name of lower-case letters, digits and hyphens, in any case. Bit 5 makes a letter lower case,
+/// and makes no other octet of a token one of a name.
+#[inline]
+pub(crate) fn token_is(token: &[u8], name: &[u8]) -> bool {
+    const LETTERS: u64 = 0x2020_2020_2020_2020;
+    if token.len() != name.len() {
+        return false;
+    }
+    let (Some(end), Some(name_end)) = (token.last_chunk::<8>(), name.last_chunk::<8>()) else {
+        return token.iter().zip(name).fold(0, |differs, (octet, known)| differs | ((octet | 0x20) ^ known)) == 0;
+    };
+    let differs = |one: &[u8; 8], other: &[u8; 8]| (u64::from_le_bytes(*one) | LETTERS) ^ u64::from_le_bytes(*other);
+    // The last words overlap those before them.
+    let (words, _) = token.as_chunks::<8>();
+    let (name_words, _) = name.as_chunks::<8>();
+    let all = words.iter().zip(name_words).fold(0, |all, (one, other)| all | differs(one, other));
+    all | differs(end, name_end) == 0
+}
+
+/// The number of path octets at the beginning, and whether a dot or a percent sign is among them.
+pub(crate) fn path_len(octets: &[u8]) -> (usize, bool) {
+    let mut classes = 0;
+    let mut other = |octet: &u8| {
+        let class = class(*octet);
+        classes |= class;
+        class & PATH == 0
+    };
+    let len = octets.iter().position(&mut other).unwrap_or(octets.len());
+    (len, classes & HIDING != 0)
+}
+
+pub(crate) fn is_query(octets: &[u8]) -> bool {
+    all(octets, QUERY)
+}
+
+/// The number of host name octets at the beginning.
+pub(crate) fn host_name_len(octets: &[u8]) -> usize {
+    octets.iter().position(|octet| class(*octet) & HOST == 0).unwrap_or(octets.len())
+}
+
+/// Whether all octets are visible ASCII.
+pub(crate) fn is_visible(octets: &[u8]) -> bool {
+    all(octets, VISIBLE)
+}
+
+/// Whether an octet may be part of a chunk extension: visible ASCII, space or tab (RFC 9112, 7.1.1).
+pub(crate) fn is_extension_octet(octet: u8) -> bool {
+    octet.is_ascii_graphic() || matches!(octet, b' ' | b'\t')
+}
+
+/// Control octets: 0 to 31, and 127.
+pub(crate) const fn is_control(octet: u8) -> bool {
+    octet < 0x20 || octet == 0x7f
+}
+
+/// Whether the octets can be a field value: no control octet except the tab (RFC 9110, 5.5).
+pub(crate) fn is_field_value(octets: &[u8]) -> bool {
+    octets.iter().all(|octet| *octet == b'\t' || !is_control(*octet))
+}
+
+/// The position of the first control octet. A loop over blocks, which the compiler vectorises, comes near it; words of
+/// eight octets find it.
+pub(crate) fn control(octets: &[u8]) -> Option<usize> {
+    let (blocks, _) = octets.as_chunks::<32>();
+    let has_control = |block: &[u8; 32]| block.iter().fold(0, |any, octet| any | u8::from(is_control(*octet))) != 0;
+    let mut at = 32 * blocks.iter().position(has_control).unwrap_or(blocks.len());
+    let (words, rest) = octets.get(at..).unwrap_or_default().as_chunks::<8>();
+    for word in words {
+        let found = controls(u64::from_le_bytes(*word));
+        if found != 0 {
+            return Some(at + usize::try_from(found.trailing_zeros() / 8).unwrap_or(0));
+        }
+        at += 8;
+    }
+    rest.iter().position(|octet| is_control(*octet)).map(|place| at + place)
+}
+
+/// The highest bit of each octet that is a control octet; no sum carries into the next octet.
+const fn controls(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    let low = word & !HIGH;
+    let is_printed = low + 0x60 * ONES;
+    let is_delete = low + ONES;
+    (!is_printed | is_delete) & !word & HIGH
+}
+
+/// Optional whitespace around a value (RFC 9110, 5.6.3): spaces and tabs.
+pub(crate) const fn is_blank(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t')
+}
+
+/// The octets without optional whitespace at both ends.
+pub(crate) fn trim(octets: &[u8]) -> &[u8] {
+    let start = octets.iter().position(|octet| !is_blank(*octet)).unwrap_or(octets.len());
+    let end = octets.iter().rposition(|octet| !is_blank(*octet)).map_or(start, |last| last + 1);
+    octets.get(start..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_octets_are_found_at_every_position() {
+        for octet in 0..=255_u8 {
+            for place in 0..75 {
+                for around in [b'a', 0xff] {
+                    let mut octets = [around; 75];
+                    octets[place] = octet;
+                    assert_eq!(control(&octets), is_control(octet).then_some(place), "{octet} at {place}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn token_octets_are_those_of_rfc_9110() {
+        let tokens: Vec<u8> = (0..=255).filter(|octet| is_token_octet(*octet)).collect();
+        let expected = b"!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz|~";
+        assert_eq!(tokens, expected);
+        for place in 0..20 {
+            let mut octets = [b'a'; 20];
+            octets[place] = b':';
+            assert_eq!((token_len(&octets), token_len(&octets[..place])), (place, place));
+        }
+        assert!(!is_token(b"") && !is_token(b"a b") && is_token(b"M-SEARCH"));
+    }
+
+    #[test]
+    fn tokens_equal_names_in_any_case_and_no_others() {
+        let token_octets: Vec<u8> = (0..=255).filter(|octet| is_token_octet(*octet)).collect();
+        for len in 1..20 {
+            let name: Vec<u8> = b"a-0z-9x-forwarded-proto"[..len].to_vec();
+            assert!(token_is(&name, &name) && token_is(&name.to_ascii_uppercase(), &name));
+            assert!(!token_is(&name[1..], &name));
+            for place in 0..len {
+                for octet in &token_octets {
+                    let mut token = name.clone();
+                    token[place] = *octet;
+                    assert_eq!(token_is(&token, &name), token.eq_ignore_ascii_case(&name), "{octet} at {place}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn path_and_query_octets_are_visible_and_exclude_separators_of_other_parts() {
+        for octet in 0..=255_u8 {
+            let (in_path, in_query) = (path_len(&[octet]).0 == 1, is_query(&[octet]));
+            assert!(!(in_path || in_query) || octet.is_ascii_graphic(), "{octet}");
+            assert!(!(in_path && b"\\?#<>`".contains(&octet)), "{octet}");
+            assert!(!(in_query && b"#\"<>".contains(&octet)), "{octet}");
+        }
+    }
+
+    #[test]
+    fn optional_whitespace_is_trimmed_at_both_ends() {
+        for (octets, trimmed) in [("", ""), (" \t ", ""), ("a", "a"), (" a b\t", "a b"), ("\x0ba", "\x0ba")] {
+            assert_eq!(trim(octets.as_bytes()), trimmed.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The request target in its four forms (RFC 9112, 3.2).
+
+use std::net::Ipv6Addr;
+
+use crate::fields::Span;
+use crate::octets::{host_name_len, is_query, path_len};
+use crate::violation::Violation;
+
+/// A request target, as it was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// A path, which begins with `/`, and perhaps a query.
+    Origin {
+        /// With `?` before the query.
+        path_and_query: &'a [u8],
+    },
+    /// A URL, as clients send it to a forward proxy.
+    Absolute {
+        /// Whether the scheme is `https`, not `http`.
+        is_https: bool,
+        /// The host with an optional port; equal to the `Host` header, if there is one.
+        authority: &'a [u8],
+        /// With `?` before the query. It may be empty, and may begin with the query.
+        path_and_query: &'a [u8],
+    },
+    /// The host and port of a CONNECT request.
+    Authority(&'a [u8]),
+    /// The `*` of an OPTIONS request.
+    Asterisk,
+}
+
+/// Positions of the parts of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TargetSpans {
+    Origin(Span),
+    Absolute { is_https: bool, authority: Span, path_and_query: Span },
+    Authority(Span),
+    Asterisk,
+}
+
+impl TargetSpans {
+    pub(crate) fn of(self, bytes: &[u8]) -> Target<'_> {
+        match self {
+            Self::Origin(span) => Target::Origin { path_and_query: span.of(bytes) },
+            Self::Absolute { is_https, authority, path_and_query } => {
+                Target::Absolute { is_https, authority: authority.of(bytes), path_and_query: path_and_query.of(bytes) }
+            }
+            Self::Authority(span) => Target::Authority(span.of(bytes)),
+            Self::Asterisk => Target::Asterisk,
+        }
+    }
+
+    /// The host and port that the target names.
+    pub(crate) const fn authority(self) -> Option<Span> {
+        match self {
+            Self::Absolute { authority, .. } | Self::Authority(authority) => Some(authority),
+            Self::Origin(_) | Self::Asterisk => None,
+        }
+    }
+}
+
+/// Judges the target `bytes[start..end]` of a request with this method.
+pub(crate) fn judge(method: &[u8], bytes: &[u8], start: usize, end: usize) -> Result<TargetSpans, Violation> {
+    let target = bytes.get(start..end).unwrap_or_default();
+    let form = match target {
+        _ if method == b"CONNECT" => authority_form(target).map(|()| TargetSpans::Authority(Span::new(start, end))),
+        [b'/', ..] => path_and_query(target).map(|()| TargetSpans::Origin(Span::new(start, end))),
+        b"*" if method == b"OPTIONS" => Ok(TargetSpans::Asterisk),
+        _ => absolute(target, start),
+    };
+    form.map_err(|violation| if target.contains(&b' ') { Violation::Spaces } else { violation })
+}
+
+/// Whether the octets are a host with an optional port (RFC 9110, 7.2), and not empty.
+pub(crate) fn is_authority(value: &[u8]) -> bool {
+    split_authority(value).is_some()
+}
+
+/// The port after a valid host: `Some(None)` if there is no port.
+fn split_authority(value: &[u8]) -> Option<Option<&[u8]>> {
+    let rest = match value {
+        [b'[', rest @ ..] => {
+            let (address, rest) = rest.split_at_checked(memchr::memchr(b']', rest)?)?;
+            std::str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
+            rest.strip_prefix(b"]")?
+        }
+        _ => {
+            let (name, rest) = value.split_at_checked(host_name_len(value))?;
+            if name.is_empty() {
+                return None;
+            }
+            rest
+        }
+    };
+    match rest {
+        [] => Some(None),
+        [b':', port @ ..] if (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit) => Some(Some(port)),
+        _ => None,
+    }
+}
+
+/// RFC 9110, 9.3.6: a CONNECT request needs a port.
+fn authority_form(target: &[u8]) -> Result<(), Violation> {
+    split_authority(target).flatten().map(|_| ()).ok_or(Violation::TargetForm)
+}
+
+fn absolute(target: &[u8], start: usize) -> Result<TargetSpans, Violation> {
+    let slashes = memchr::memmem::find(target, b"://").ok_or(Violation::TargetForm)?;
+    let (scheme, rest) = target.split_at_checked(slashes).ok_or(Violation::TargetForm)?;
+    let is_https = scheme.eq_ignore_ascii_case(b"https");
+    if !is_https && !scheme.eq_ignore_ascii_case(b"http") {
+        return Err(Violation::TargetForm);
+    }
+    let rest = rest.strip_prefix(b"://").ok_or(Violation::TargetForm)?;
+    let len = memchr::memchr3(b'/', b'?', b'#', rest).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at_checked(len).ok_or(Violation::TargetForm)?;
+    if !is_authority(authority) {
+        return Err(Violation::TargetForm);
+    }
+    path_and_query(rest)?;
+    let begin = start + slashes + 3;
+    Ok(TargetSpans::Absolute {
+        is_https,
+        authority: Span::new(begin, begin + len),
+        path_and_query: Span::new(begin + len, start + target.len()),
+    })
+}
+
+fn path_and_query(target: &[u8]) -> Result<(), Violation> {
+    let (path_len, has_dots_or_escapes) = path_len(target);
+    let (path, query) = target.split_at_checked(path_len).unwrap_or_default();
+    if !matches!(query.first(), None | Some(b'?')) || !is_query(query) {
+        return Err(if target.contains(&b'#') { Violation::Fragment } else { Violation::Target });
+    }
+    if has_dots_or_escapes {
+        if !has_valid_escapes(path) {
+            return Err(Violation::Escape);
+        }
+        if has_dot_segment(path) {
+            return Err(Violation::DotSegment);
+        }
+    }
+    Ok(())
+}
+
+fn has_valid_escapes(path: &[u8]) -> bool {
+    path.split(|octet| *octet == b'%').skip(1).all(|escaped| match escaped {
+        [b'0', b'0', ..] => false,
+        [high, low, ..] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
+        _ => false,
+    })
+}
+
+/// Whether a segment is `.` or `..` in any spelling: percent-encoded, between separators that are percent-encoded, or with
+/// parameters after it (`..;x`), which some servers remove first.
+fn has_dot_segment(path: &[u8]) -> bool {
+    // The number of dots since the last separator, if there is nothing else.
+    let mut dots = None;
+    let mut rest = path;
+    loop {
+        let (octet, after) = match rest {
+            [b'%', high, low, after @ ..] => (decoded(*high, *low), after),
+            [octet, after @ ..] => (*octet, after),
+            [] => return matches!(dots, Some(1 | 2)),
+        };
+        rest = after;
+        match octet {
+            b'/' | b'\\' | b';' if matches!(dots, Some(1 | 2)) => return true,
+            b'/' | b'\\' => dots = Some(0_u32),
+            b'.' => dots = dots.map(|dots| dots.saturating_add(1)),
+            _ => dots = None,
+        }
+    }
+}
+
+/// The octet of an escape, if it is a dot or a separator; otherwise `%`.
+const fn decoded(high: u8, low: u8) -> u8 {
+    match (high, low.to_ascii_lowercase()) {
+        (b'2', b'e') => b'.',
+        (b'2', b'f') => b'/',
+        (b'5', b'c') => b'\\',
+        (b'3', b'b') => b';',
+        _ => b'%',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dot_segments_are_refused_in_every_spelling() {
+        for path in [
+            "/o/../k",
+            "/o/..",
+            "/./k",
+            "/o/%2e%2E/k",
+            "/o/.%2e/k",
+            "/%2E/k",
+            "/o/..;/k",
+            "/o/..;x=1",
+            "/o/..%2fk",
+            "/o%5C..%5ck",
+            "/o/..%3B/k",
+            "/.",
+            "/o/%2e%3bx",
+        ] {
+            assert!(has_dot_segment(path.as_bytes()), "{path}");
+        }
+        for path in ["/", "/a.b/..c/...", "/%2e%2e%2e", "/a%2f..b", "/.well-known/x", "/a;..", "/..a;b", "/v1.5/x..y"] {
+            assert!(!has_dot_segment(path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_and_addresses_with_an_optional_port() {
+        for host in ["a", "example.com", "my_host:8080", "127.0.0.1:1", "[::1]", "[2001:db8::1]:443", "xn--a.b-c"] {
+            assert!(is_authority(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "", ":80", "a:", "a:x", "a:123456", "a b", "a,b", "u@a", "a/b", "a:80:80", "[::1", "::1", "[]", "[::1]x",
+            "[::g]", "a%20b", "a\\b", "[v1.x]", "ä",
+        ] {
+            assert!(!is_authority(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn each_form_names_its_parts() {
+        let parts = |method: &str, target: &str| {
+            let bytes = format!("..{target}");
+            judge(method.as_bytes(), bytes.as_bytes(), 2, bytes.len())
+                .map(|spans| format!("{:?}", spans.of(bytes.as_bytes())))
+        };
+        let expected = |target: Target<'_>| Ok(format!("{target:?}"));
+        assert_eq!(parts("GET", "/a?b"), expected(Target::Origin { path_and_query: b"/a?b" }));
+        assert_eq!(parts("OPTIONS", "*"), expected(Target::Asterisk));
+        assert_eq!(parts("CONNECT", "[::1]:80"), expected(Target::Authority(b"[::1]:80")));
+        for (target, is_https, authority, path_and_query) in
+            [("HTTP://A:1?b", false, "A:1", "?b"), ("https://a", true, "a", ""), ("http://a/b?c", false, "a", "/b?c")]
+        {
+            let (authority, path_and_query) = (authority.as_bytes(), path_and_query.as_bytes());
+            assert_eq!(parts("GET", target), expected(Target::Absolute { is_https, authority, path_and_query }));
+        }
+    }
+}
