@@ -49,8 +49,6 @@ pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
 pub(crate) async fn subjects_are_found_by_their_public_ids(world: &World) {
     let store = world.store().await;
     let mut subjects = vec![Subject::Global, Subject::Key(KeyNo(9_999)), Subject::User(UserNo(9_999))];
-    let plan = store.stored_plans().await.unwrap()[0].id;
-    subjects.push(Subject::Plan(plan));
     let mut expected = Vec::new();
     // More than one query asks about.
     for nth in 0..40 {
@@ -59,6 +57,8 @@ pub(crate) async fn subjects_are_found_by_their_public_ids(world: &World) {
         subjects.extend([Subject::User(owner.no), Subject::Key(key.no), Subject::Key(key.no)]);
         expected.push((owner, key, secret));
     }
+    let plan = store.stored_plans().await.unwrap()[0].id;
+    subjects.push(Subject::Plan(plan));
     let ids = store.subject_ids(subjects).await.unwrap();
     for (owner, key, secret) in expected {
         assert_eq!(ids.user(owner.no), Some(owner.id));
