@@ -126,7 +126,9 @@ fn refused(body: &[u8], error: &RequestError, is_object: bool) {
         RequestError::NotUtf8 { offset }
         | RequestError::Syntax { offset, .. }
         | RequestError::NotAnObject { offset } => (*offset, true),
-        RequestError::Invalid { offset, .. } | RequestError::Duplicate { offset, .. } => (*offset, false),
+        RequestError::Invalid { offset, .. }
+        | RequestError::Duplicate { offset, .. }
+        | RequestError::Unsupported { offset, .. } => (*offset, false),
         RequestError::Missing { .. } => (0, false),
         RequestError::LongModel { .. } => return,
         RequestError::NoBoundary | RequestError::Multipart { .. } => panic!("{error}, and it is no form"),
@@ -164,10 +166,11 @@ fn said(called: &Called<'_>, asked: &Asked, fields: &Fields<'_>) {
 }
 
 fn rewritten(called: &Called<'_>, asked: &Asked, out: &Rewritten, fields: &Fields<'_>) {
-    let again: Fields<'_> = serde_json::from_slice(&out.body()).unwrap();
+    let sent = out.body();
+    let again: Fields<'_> = serde_json::from_slice(&sent).unwrap();
     let target = called.target(OTHER, None);
     let called = Called::at(target.split('?').next().unwrap()).unwrap();
-    let reread = request::read(&called, Some("application/json"), &out.body()).unwrap();
+    let reread = request::read(&called, Some("application/json"), &sent).unwrap();
     assert_eq!((reread.model.as_str(), reread.stream), (OTHER, asked.stream));
     assert_eq!(reread.billable, asked.billable);
     if out.usage_injected {

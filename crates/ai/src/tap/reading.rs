@@ -17,7 +17,7 @@ use crate::partial::Partial;
 use crate::price::{Terms, Tier};
 use crate::scan::Scanner;
 use crate::short::Short;
-use crate::usage::{all_are_zero, all_figures_are_counts, chat, fees, google, media, messages, responses};
+use crate::usage::{all_figures_are_counts, chat, fees, google, media, messages, responses};
 use paths::{
     BLOCK, CHOICE_USAGE, CHUNK_CREATED, DELTA_USAGE, DURATION, ERROR, FINISH, ID, ITEMS, MODEL, RESPONSE_CREATED, TIER,
     TYPE, USAGE,

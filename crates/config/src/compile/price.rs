@@ -135,6 +135,7 @@ fn units(section: &Section<'_>) -> UnitRates {
         character: each("per_character"),
         search: each("per_search"),
         request: each("per_request"),
+        ..UnitRates::default()
     }
 }
 
