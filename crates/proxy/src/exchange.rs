@@ -293,7 +293,7 @@ impl Exchange {
         let (Hold::Committed(committed), Some(call)) = (&self.hold, &self.call) else { return false };
         let Some((usage, terms)) = tap.used() else { return false };
         let price =
-            self.snapshot.price(&call.provider, &call.model, None, self.started_at).and_then(|price| price.at(terms));
+            self.snapshot.price(&call.provider, (&call.model, None), self.started_at).and_then(|price| price.at(terms));
         let cost = price.and_then(|price| price.cost(&usage)).unwrap_or(NanoUsd(0));
         let money = u64::try_from(cost.0).unwrap_or(0);
         committed.exceeds(&Charge { credits: 0, tokens: usage.total(), money })

@@ -85,7 +85,7 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
         let holding = Holding { limits, budgets: &exchange.snapshot.budgets, at };
         let extent = extent(called, &asked, &body).await?;
         let (provider, model) = (&call.provider, &*call.model);
-        let price = exchange.snapshot.price(provider, model, None, exchange.started_at);
+        let price = exchange.snapshot.price(provider, (model, None), exchange.started_at);
         let most = exchange.snapshot.limits(provider, model, exchange.started_at);
         let (bound, lowered) = holding.bound(&Sized { extent: &extent, model, price, limits: most })?;
         (charge.tokens, charge.money) = (bound.tokens, bound.money);

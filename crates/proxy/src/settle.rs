@@ -89,7 +89,7 @@ impl Exchange {
             self.bill(&mut seen);
         }
         let price = self.call.as_ref().zip(seen.terms).and_then(|(call, terms)| {
-            self.snapshot.price(&call.provider, &call.model, seen.model.as_deref(), self.started_at)?.at(terms)
+            self.snapshot.price(&call.provider, (&call.model, seen.model.as_deref()), self.started_at)?.at(terms)
         });
         let cost = match (&seen.usage, sending.status) {
             (Some(usage), _) => price.as_ref().and_then(|price| price.cost(usage)),
