@@ -108,13 +108,14 @@ impl Snapshot {
         self.models.iter().map(|model| &*model.name).collect()
     }
 
-    /// The price of a call that began at `at`, asked `provider` for the model `sent` and was answered by `answered`; `None` is
-    /// unknown, never zero.
+    /// The price of a call that began at `at` and asked `provider` for the first of the names; the second one is the model that
+    /// answered. `None` is unknown, never zero.
     ///
     /// A configured price for either name comes first, as a deployment's name may hide the model behind it; then the built-in
     /// table, by the kind at its own host and by the host elsewhere: other hosts have prices of their own.
     #[must_use]
-    pub fn price(&self, provider: &Provider, sent: &str, answered: Option<&str>, at: Timestamp) -> Option<&Price> {
+    pub fn price(&self, provider: &Provider, names: (&str, Option<&str>), at: Timestamp) -> Option<&Price> {
+        let (sent, answered) = names;
         let names = || answered.into_iter().chain([sent]);
         let configured = self.prices.find(&provider.name, names(), at.day());
         configured.or_else(|| self.prices_builtin.find(table_of(provider), names(), at.day()))
@@ -138,7 +139,7 @@ impl Snapshot {
     /// The most that a model takes and makes: as its price on the day of `at` says, else as the built-in table does.
     #[must_use]
     pub fn limits(&self, provider: &Provider, model: &str, at: Timestamp) -> Option<Limits> {
-        let priced = self.price(provider, model, None, at).and_then(|price| price.limits);
+        let priced = self.price(provider, (model, None), at).and_then(|price| price.limits);
         priced.or_else(|| Limits::find(provider.kind.as_str(), [model]))
     }
 

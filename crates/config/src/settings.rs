@@ -183,7 +183,7 @@ impl Loaded {
             redis,
             strangers,
             connections,
-            drain: Drain { delay, timeout },
+            drain,
             log,
             data,
             store,
@@ -197,7 +197,6 @@ impl Loaded {
             models,
             prices,
             price_file,
-            // What the built-in table says is no setting.
             prices_builtin: _,
             ai,
             plans,
@@ -216,8 +215,7 @@ impl Loaded {
             }),
         }
         list.connections(*connections);
-        list.put("drain.delay", Value::duration(*delay));
-        list.put("drain.timeout", Value::duration(*timeout));
+        list.drain(*drain);
         list.log(log);
         list.control(control);
         list.put("public_url.proxy", Value::maybe(proxy.as_ref(), Value::text));
@@ -253,6 +251,11 @@ impl Listing<'_> {
         self.put("connections.max", Value::Number(max.into()));
         self.put("connections.per_address", Value::Number(per_address.into()));
         self.put("connections.in_flight_per_key", Value::Number(in_flight_per_key.into()));
+    }
+
+    fn drain(&mut self, Drain { delay, timeout }: Drain) {
+        self.put("drain.delay", Value::duration(delay));
+        self.put("drain.timeout", Value::duration(timeout));
     }
 
     fn log(&mut self, Log { format, level, modules }: &Log) {

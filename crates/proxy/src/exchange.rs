@@ -308,7 +308,7 @@ impl Exchange {
     pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
         let (Hold::Committed(committed), Some(call)) = (&self.hold, &self.call) else { return false };
         let Some((usage, terms)) = tap.used() else { return false };
-        let listed = self.snapshot.price(&call.provider, &call.model, None, self.started_at);
+        let listed = self.snapshot.price(&call.provider, (&call.model, None), self.started_at);
         let price = listed.and_then(|price| price.at(terms));
         let tokens_alone = Usage { tools: ToolCalls::default(), ..usage };
         let cost = price.and_then(|price| price.cost(&usage).or_else(|| price.cost(&tokens_alone)));

@@ -88,10 +88,9 @@ impl Exchange {
         if seen.usage.is_none() && seen.ended && sending.status.is_some_and(|status| (200..300).contains(&status)) {
             self.bill(&mut seen);
         }
-        let listed = self
-            .call
-            .as_ref()
-            .and_then(|call| self.snapshot.price(&call.provider, &call.model, seen.model.as_deref(), self.started_at));
+        let listed = self.call.as_ref().and_then(|call| {
+            self.snapshot.price(&call.provider, (&call.model, seen.model.as_deref()), self.started_at)
+        });
         let price = listed.zip(seen.terms).and_then(|(price, terms)| price.at(terms));
         let cost = match (&seen.usage, sending.status) {
             (Some(usage), _) => price.as_ref().and_then(|price| price.cost(usage)),

@@ -166,7 +166,7 @@ fn dated_names_do_not_go_around_an_entry() {
 fn check_prices(snapshot: &Snapshot, cases: &[(&str, &str, Option<&str>, Option<u64>)]) {
     for (name, sent, answered, expected) in cases {
         let provider = snapshot.providers.iter().find(|provider| *provider.name == **name).unwrap();
-        let found = snapshot.price(provider, sent, *answered, NOW).and_then(|price| price.rates.input);
+        let found = snapshot.price(provider, (sent, *answered), NOW).and_then(|price| price.rates.input);
         assert_eq!(found, *expected, "{name} {sent} {answered:?}");
     }
 }
@@ -264,7 +264,7 @@ prices: [{model: main/own, input: '3', output: '4'}]
     let snapshot = loaded(source, false).snapshot;
     let main = &snapshot.providers[0];
     for (sent, answered) in [("own", None), ("gpt-5-mini", Some("gpt-5-mini-2025-08-07"))] {
-        let version = &snapshot.price(main, sent, answered, NOW).unwrap().version;
+        let version = &snapshot.price(main, (sent, answered), NOW).unwrap().version;
         assert!(snapshot.price_of_version("main", (sent, answered), version).is_some());
         assert!(snapshot.price_of_version("main", (sent, answered), "configured-1/1/1/1/1").is_none());
         assert!(snapshot.price_of_version("gone", (sent, answered), version).is_none());
@@ -295,7 +295,7 @@ fn hosts_that_speak_like_openai_and_its_regions_have_built_in_prices_and_limits(
     ] {
         let snapshot = provider_at(url);
         let provider = &snapshot.providers[0];
-        let price = snapshot.price(provider, model, None, NOW);
+        let price = snapshot.price(provider, (model, None), NOW);
         assert_eq!(price.and_then(|price| price.rates.input), input, "{url} {model}");
         let limits = snapshot.limits(provider, model, NOW);
         assert_eq!(limits.map(|limits| limits.output_tokens_max), output_max, "{url} {model}");
@@ -326,7 +326,7 @@ prices:
         ("gpt-5.6", begins("2026-11-22").before(second), Some(4_000_000)),
         ("gpt-5.6", begins("2026-11-22"), Some(5_000_000)),
     ] {
-        let price = snapshot.price(main, model, None, at);
+        let price = snapshot.price(main, (model, None), at);
         assert_eq!(price.and_then(|price| price.rates.input), rate, "{model} {at:?}");
         if let Some(price) = price {
             let again = snapshot.price_of_version("main", (model, None), &price.version).unwrap();

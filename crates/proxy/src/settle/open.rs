@@ -39,7 +39,7 @@ impl Exchange {
 
     fn as_opened(&self, reserved: Charge) -> Opened {
         let call = self.call.as_ref();
-        let price = call.and_then(|call| self.snapshot.price(&call.provider, &call.model, None, self.started_at));
+        let price = call.and_then(|call| self.snapshot.price(&call.provider, (&call.model, None), self.started_at));
         Opened {
             id: self.id,
             caller: self.caller,

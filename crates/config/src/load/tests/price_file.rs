@@ -31,7 +31,7 @@ fn wrong(text: &str) -> String {
 }
 
 fn input(snapshot: &Snapshot, model: &str, at: &str) -> Option<u64> {
-    snapshot.price(&snapshot.providers[0], model, None, day(at).start()).and_then(|price| price.rates.input)
+    snapshot.price(&snapshot.providers[0], (model, None), day(at).start()).and_then(|price| price.rates.input)
 }
 
 #[test]
