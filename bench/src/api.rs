@@ -149,7 +149,7 @@ async fn people(store: &Store, keys: u64) -> anyhow::Result<Vec<Arc<str>>> {
             made.push(Arc::from(secret.expose()));
         }
     }
-    let password = password::hash(&Password::parse(Secret::new(PASSWORD.to_owned()))?)?;
+    let password = password::hash(&Password::parse(Secret::new(PASSWORD.to_owned()), &[])?)?;
     for nth in 0..STORM {
         let new = NewUser::member(Email::parse(&account(nth))?, "storm", PLAN);
         store.create_user(&store::Actor::COMMAND, NewUser { password: Some(password.clone()), ..new }).await?;

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Clock, Revision, Secret};
+use access::{Clock, Revision};
 use config::load::{Loaded, Note};
 use config::{Live, Snapshot};
 use telemetry::logs::Dropped;

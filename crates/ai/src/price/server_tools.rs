@@ -55,16 +55,19 @@ pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
 
 #[cfg(test)]
 mod tests {
-    use access::NanoUsd;
+    use access::{Day, NanoUsd};
     use meter::{Source, ToolCalls, Usage};
 
     use crate::price::Prices;
+
+    /// 2026-11-21.
+    const DAY: Day = Day(20_778);
 
     fn check(name: &str, tools: ToolCalls, cost: Option<i64>) {
         let (provider, model) = name.split_once('/').unwrap();
         let prices = Prices::builtin();
         let usage = Usage { input: Some(0), tools, ..Usage::empty(Source::Reported) };
-        let price = prices.find(provider, [model]).unwrap();
+        let price = prices.find(provider, [model], DAY).unwrap();
         assert_eq!(price.cost(&usage), cost.map(NanoUsd), "{name} {tools:?}");
         let lines = price.lines(&usage).map(|lines| meter::rating::total(&lines));
         assert_eq!(lines, cost.map(NanoUsd), "{name} {tools:?}");
@@ -102,6 +105,6 @@ mod tests {
     fn without_tokens_the_cost_of_a_tool_call_alone_is_not_the_answers() {
         let usage =
             Usage { tools: ToolCalls { searches: Some(1), ..ToolCalls::default() }, ..Usage::empty(Source::Reported) };
-        assert_eq!(Prices::builtin().find("openai", ["gpt-5"]).unwrap().cost(&usage), None);
+        assert_eq!(Prices::builtin().find("openai", ["gpt-5"], DAY).unwrap().cost(&usage), None);
     }
 }

@@ -132,7 +132,11 @@ fn headers_that_backends_trust_are_a_trusted_proxys_or_those_of_the_route() {
     assert!(!map.contains_key("x-forwarded-user") && !map.contains_key("x-real-ip"));
     assert_eq!(map["x-forwarded-for"], "192.0.2.1");
     let mut map = sent();
-    to_provider(&mut map, &Addressed { host: &HOST, kind: ProviderKind::OpenAi, credential: None }, id());
+    to_provider(
+        &mut map,
+        &Addressed { host: &HOST, kind: ProviderKind::OpenAi, dialect: Dialect::OpenAi, credential: None },
+        id(),
+    );
     assert!(TRUSTED.iter().all(|name| !map.contains_key(*name)), "{map:?}");
     assert!(ORDINARY.iter().all(|name| map.contains_key(*name)), "{map:?}");
 }
@@ -152,7 +156,11 @@ fn options_of_google_do_not_reach_it_and_versions_and_betas_do() {
         "openai-project",
     ];
     let mut map = headers(&kept.iter().chain(&gone).map(|name| (*name, "x")).collect::<Vec<_>>());
-    to_provider(&mut map, &Addressed { host: &HOST, kind: ProviderKind::Gemini, credential: None }, id());
+    to_provider(
+        &mut map,
+        &Addressed { host: &HOST, kind: ProviderKind::Gemini, dialect: Dialect::Google, credential: None },
+        id(),
+    );
     assert!(
         kept.iter().all(|name| map.contains_key(*name)) && gone.iter().all(|name| !map.contains_key(*name)),
         "{map:?}"

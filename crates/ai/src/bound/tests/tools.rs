@@ -125,7 +125,7 @@ fn a_tool_without_a_rate_has_no_bound_in_money() {
 #[test]
 fn a_call_that_offers_a_search_reserves_two_answers_and_a_window() {
     let prices = Prices::builtin();
-    let (price, limits) = (prices.find("openai", ["gpt-5.5"]).unwrap(), limits("openai", "gpt-5.5").unwrap());
+    let (price, limits) = (prices.find("openai", ["gpt-5.5"], DAY).unwrap(), limits("openai", "gpt-5.5").unwrap());
     let text = r#"{"model":"gpt-5.5","input":"Hi.","tools":[{"type":"web_search"}]}"#;
     let bound = extent(RESPONSES, text).bound(Some(price), Some(limits));
     let input = text.len() as u64 + 512 + 4_096 + limits.input_tokens_max;

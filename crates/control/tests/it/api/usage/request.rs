@@ -30,7 +30,7 @@ async fn priced() -> World {
 /// A call of the model `own` that used this, rated as the proxy rates it.
 fn rated(world: &World, holder: &Holder, usage: Usage) -> UsageEvent {
     let snapshot = world.live.load_full();
-    let price = snapshot.price(&snapshot.providers[0], "own", None).unwrap();
+    let price = snapshot.price(&snapshot.providers[0], ("own", None), at(1)).unwrap();
     let event = of(holder, at(1));
     let attempt = Attempt {
         model: Some("own".into()),
