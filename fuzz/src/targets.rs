@@ -6,6 +6,7 @@ pub mod endpoint;
 pub mod env_file;
 pub mod export;
 pub mod head;
+pub mod http1;
 pub mod key;
 pub mod multipart;
 pub mod origin;
@@ -42,6 +43,9 @@ pub const ALL: &[Target] = &[
     Target { name: "endpoint", run: endpoint::endpoint, words: endpoint::WORDS, bytes_max: 4 * KIB },
     Target { name: "env_file", run: env_file::env_file, words: env_file::WORDS, bytes_max: 4 * KIB },
     Target { name: "export", run: export::export, words: export::WORDS, bytes_max: 16 * KIB },
+    Target { name: "http1_chunked", run: http1::chunked, words: http1::CHUNKED_WORDS, bytes_max: 16 * KIB },
+    Target { name: "http1_request", run: http1::request, words: http1::REQUEST_WORDS, bytes_max: 16 * KIB },
+    Target { name: "http1_response", run: http1::response, words: http1::RESPONSE_WORDS, bytes_max: 16 * KIB },
     Target { name: "http_head", run: head::http_head, words: head::WORDS, bytes_max: 32 * KIB },
     Target { name: "multipart", run: multipart::multipart, words: multipart::WORDS, bytes_max: 32 * KIB },
     Target { name: "origin", run: origin::origin, words: origin::WORDS, bytes_max: 4 * KIB },

@@ -103,7 +103,8 @@ impl Expectation {
     }
 }
 
-/// A sender must not name fields for all recipients (RFC 9110, 7.6.1). These are what a message is without them another.
+/// Whether `Connection` may name the field. A sender must not name fields for all recipients (RFC 9110, 7.6.1); without
+/// these three the message would be another one.
 const fn is_removable(known: NameMatch) -> bool {
     use KnownName::{ContentLength, Host, TransferEncoding};
     !matches!(known, NameMatch::Exact(ContentLength | Host | TransferEncoding))

@@ -74,26 +74,11 @@ pub fn write_fields(out: &mut Vec<u8>, fields: Fields<'_>, edits: &HeadEdits, an
     if let Some(run) = run {
         out.extend_from_slice(run.of(bytes));
     }
-    write_end(out, edits, announced);
+    write_own_fields(out, edits, announced);
 }
 
 /// Writes the fields of a head of our own: the added ones of `edits`, the framing fields, and the empty line.
 pub fn write_own_fields(out: &mut Vec<u8>, edits: &HeadEdits, announced: Announced) {
-    write_end(out, edits, announced);
-}
-
-/// The `Connection` option that tells a client of this version whether the connection persists, if it must be told
-/// (RFC 9112, 9.3 and 9.6).
-#[must_use]
-pub const fn persistence_option(client: Version, persists: bool) -> Option<&'static [u8]> {
-    match (client, persists) {
-        (Version::Http11, false) => Some(b"close"),
-        (Version::Http10, true) => Some(b"keep-alive"),
-        (Version::Http11, true) | (Version::Http10, false) => None,
-    }
-}
-
-fn write_end(out: &mut Vec<u8>, edits: &HeadEdits, announced: Announced) {
     out.extend_from_slice(edits.lines());
     match announced {
         Announced::Nothing => {}
@@ -105,6 +90,17 @@ fn write_end(out: &mut Vec<u8>, edits: &HeadEdits, announced: Announced) {
         }
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// The `Connection` option that tells a client of this version whether the connection persists, if it must be told
+/// (RFC 9112, 9.3 and 9.6).
+#[must_use]
+pub const fn persistence_option(client: Version, persists: bool) -> Option<&'static [u8]> {
+    match (client, persists) {
+        (Version::Http11, false) => Some(b"close"),
+        (Version::Http10, true) => Some(b"keep-alive"),
+        (Version::Http11, true) | (Version::Http10, false) => None,
+    }
 }
 
 #[cfg(test)]

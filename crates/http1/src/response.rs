@@ -100,9 +100,12 @@ impl ResponseParser {
     fn finish(&mut self, bytes: &[u8], line: StatusLine, len: usize) -> Result<ResponseHead, Violation> {
         let announced = Announced::read(self.fields.over(bytes), line.version)?;
         let is_empty = matches!(line.status, 100..=199 | 204);
-        if is_empty && !matches!(announced, Announced::Nothing | Announced::Length(0)) {
-            return Err(Violation::ContentInEmpty);
-        }
+        let announced = match (is_empty, announced) {
+            (false, announced) => announced,
+            // Many servers send a length of 0 here. A sender must not (RFC 9110, 8.6), so it is not written again.
+            (true, Announced::Nothing | Announced::Length(0)) => Announced::Nothing,
+            (true, Announced::Length(_) | Announced::Chunked) => return Err(Violation::ContentInEmpty),
+        };
         let options = ConnectionOptions::read(bytes, &mut self.fields)?;
         let fields = std::mem::take(&mut self.fields);
         (self.scan, self.line) = (SectionScan::default(), None);
@@ -166,7 +169,7 @@ impl ResponseHead {
         self.announced.of_response(self.line.status, request)
     }
 
-    /// What the framing fields announce, also where the response has no content.
+    /// What the framing fields announce, also in responses to HEAD and of status 304, which have no content.
     #[must_use]
     pub const fn announced(&self) -> Announced {
         self.announced

@@ -29,7 +29,7 @@ pub(crate) const ACCEPTED: &[(&str, &str)] = &[
         "200 \"OK\" 1.1 persists chunked content 3",
     ),
     ("HTTP/1.1 204 No Content\r\n\r\n", "204 \"No Content\" 1.1 persists content 0"),
-    ("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", "204 \"No Content\" 1.1 persists length=0 content 0"),
+    ("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", "204 \"No Content\" 1.1 persists content 0"),
     ("HTTP/1.1 304 Not Modified\r\n\r\n", "304 \"Not Modified\" 1.1 persists content 0"),
     (
         "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n",

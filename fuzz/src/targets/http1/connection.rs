@@ -1,0 +1,82 @@
+//! A connection in memory, read by `http1`.
+
+use http1::{BodyScanner, Framing, HeadLimits, RequestParser, ResponseParser, ResponseTo, Violation};
+
+/// Which end of a connection is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Side {
+    Requests,
+    Responses(ResponseTo),
+}
+
+/// What was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Where each accepted head begins.
+    pub(super) heads: Vec<usize>,
+    /// The data of each message, `None` if it is incomplete.
+    pub(super) content_bytes: Vec<Option<u64>>,
+    pub(super) refused: Option<Violation>,
+    /// Bytes of heads and of content.
+    pub(super) taken: usize,
+}
+
+/// Reads bytes that arrive in these pieces.
+pub(super) fn read(side: Side, pieces: &[&[u8]], limits: HeadLimits) -> Outcome {
+    let (mut requests, mut responses) = (RequestParser::new(limits), ResponseParser::new(limits));
+    let mut outcome = Outcome { heads: Vec::new(), content_bytes: Vec::new(), refused: None, taken: 0 };
+    let mut body: Option<BodyScanner> = None;
+    let mut buffer = Vec::new();
+    for piece in pieces {
+        buffer.extend_from_slice(piece);
+        loop {
+            let read = match &mut body {
+                Some(scanner) => scanner.take(&buffer),
+                None => head(side, &mut requests, &mut responses, &buffer).map(|head| {
+                    let Some((len, framing)) = head else { return 0 };
+                    outcome.heads.push(outcome.taken);
+                    outcome.content_bytes.push(None);
+                    body = Some(BodyScanner::new(framing));
+                    len
+                }),
+            };
+            let len = match read {
+                Ok(len) => len,
+                Err(violation) => {
+                    outcome.refused = Some(violation);
+                    return outcome;
+                }
+            };
+            outcome.taken += len;
+            buffer.drain(..len);
+            if let Some(scanner) = body.take_if(|scanner| scanner.has_ended()) {
+                *outcome.content_bytes.last_mut().unwrap() = Some(scanner.content_bytes());
+            } else if len == 0 {
+                break;
+            }
+        }
+    }
+    outcome
+}
+
+fn head(
+    side: Side,
+    requests: &mut RequestParser,
+    responses: &mut ResponseParser,
+    buffer: &[u8],
+) -> Result<Option<(usize, Framing)>, Violation> {
+    match side {
+        Side::Requests => {
+            let Some(head) = requests.parse(buffer)? else { return Ok(None) };
+            let found = (head.len(), head.framing());
+            requests.recycle(head);
+            Ok(Some(found))
+        }
+        Side::Responses(to) => {
+            let Some(head) = responses.parse(buffer)? else { return Ok(None) };
+            let found = (head.len(), head.framing(to));
+            responses.recycle(head);
+            Ok(Some(found))
+        }
+    }
+}
