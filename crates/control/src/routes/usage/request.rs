@@ -197,7 +197,7 @@ impl Price {
                 "reasoning": null, "audio_input": null, "image_input": null, "audio_output": null, "image_output": null,
                 "total": 10},
             "billed": null, "tools": null, "cost": {"amount_nano": 7750, "currency": "USD"}, "unknown_reason": null,
-            "price": {"version": "builtin-2026-11-20", "source": "developers.openai.com/api/docs/pricing",
+            "price": {"version": "builtin-2026-11-21", "source": "developers.openai.com/api/docs/pricing",
                 "as_of": "2026-11-20", "currency": "USD", "rounding_pico": 0, "lines": [
                 {"class": "input", "quantity": 7, "rate_pico": 250000, "amount_pico": 1750000},
                 {"class": "output", "quantity": 3, "rate_pico": 2000000, "amount_pico": 6000000}]},
