@@ -46,8 +46,7 @@ fn searches_of_openai_are_those_that_are_reported_or_listed() {
             searches(1),
         ),
         (
-            r#""output":[{"type":"web_search_call","action":{"type":"search"}},{"type":"web_search_call","action":{"type":"open_page"}},
-                {"action":{"type":"find_in_page"},"type":"web_search_call"},{"type":"web_search_call","action":{"type":"search"}}]"#,
+            r#""output":[{"type":"web_search_call","action":{"type":"search"}},{"type":"web_search_call","action":{"type":"open_page"}},{"action":{"type":"find_in_page"},"type":"web_search_call"},{"type":"web_search_call","action":{"type":"search"}}]"#,
             searches(2),
         ),
         (r#""output":[{"type":"web_search_call"}]"#, searches(1)),
