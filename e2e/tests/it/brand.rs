@@ -66,9 +66,9 @@ async fn no_surface_bears_another_name_than_the_brand() {
     let gateway = Gateway::start(Setup::bare().flag("--demo").section("brand", "{name: Codexible}")).await;
     let key = keys_in(&gateway.stdout()).remove(0);
     assert!(key.starts_with("codexible_"), "the prefix follows the name: {key}");
-    // The folder of the test has the product's name.
+    // The folder of the test has the product's name, and operators run a command of the binary.
     let folder = gateway.folder().path().display().to_string();
-    let mut all = vec![("the start".to_owned(), gateway.stdout().replace(&folder, ""))];
+    let mut all = vec![("the start".to_owned(), start.replace(&folder, ""))];
     control(&gateway, &mut all, &key).await;
     proxy(&gateway, &mut all, &key).await;
     assert!(all.iter().any(|(_, text)| text.contains("demo-starter@codexible.invalid")));

@@ -204,7 +204,7 @@ async fn a_listed_origin_may_call_and_read_a_refusal() {
     let preflight = || Call::new("OPTIONS", "/api/keys").header("access-control-request-method", "PATCH");
     let answer = gateway.ask(origin(preflight(), "https://app.example.com")).await.expect(204);
     assert_eq!(answer.head.header("access-control-allow-origin"), Some("https://app.example.com"));
-    assert_eq!(answer.head.header("access-control-allow-methods"), Some("GET, POST, PATCH, DELETE, OPTIONS"));
+    assert_eq!(answer.head.header("access-control-allow-methods"), Some("GET, POST, PUT, PATCH, DELETE, OPTIONS"));
     for _ in 0..45 {
         let answer = gateway.ask(origin(Call::get(TODAY), "https://app.example.com")).await;
         assert!([401, 429].contains(&answer.status()), "{answer:?}");

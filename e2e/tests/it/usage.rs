@@ -33,7 +33,7 @@ async fn usage_is_counted_in_disjoint_classes_in_every_format() {
 
 #[tokio::test]
 async fn usage_that_is_read_right_after_a_call_agrees_with_itself() {
-    let gateway = Gateway::start(Setup::mocked()).await;
+    let gateway = Gateway::start(Setup::mocked().plans("{name: starter, credits_per_day: 1000}")).await;
     let key = gateway.account("starter").await.key;
     for calls in 1..=5_u64 {
         gateway.call(Call::json("/v1/chat/completions", &Format::Chat.body("mock", false)).key(&key)).await.expect(200);

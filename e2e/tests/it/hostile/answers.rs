@@ -70,7 +70,10 @@ impl Long {
             before >> 10,
             peak >> 10
         ));
-        assert_eq!(relayed, self.begins.len() + self.bytes + self.ends.len());
+        // None of these streams has its format's last event: an error event is added.
+        let added = relayed - (self.begins.len() + self.bytes + self.ends.len());
+        let is_stream = self.content_type == "text/event-stream";
+        assert!(added < 2_000 && (added > 0) == is_stream, "{added}");
         assert!(peak < before + MORE_MAX, "{} KiB more", (peak - before) >> 10);
         gateway.at_rest().await;
         gateway.counted(&key, 1).await;

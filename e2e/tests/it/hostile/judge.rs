@@ -227,16 +227,14 @@ fn shaped(row: &Row, sent: &[u8], got: &Got) -> Result<(), String> {
     let path = called(sent);
     // What is wrong may stand in a later request, of which the row's first line says nothing.
     let good = match path.as_str() {
-        "/v1/messages" if row.before.is_empty() => {
+        "/v1/messages" | "/v1/messages/" | "//v1/messages" if row.before.is_empty() => {
             value["type"] == "error" && error["type"].is_string() && value["request_id"].is_string()
         }
         "/v1/chat/completions" | "/v1/responses" if row.before.is_empty() => {
             error["type"].is_string() && value["type"].is_null()
         }
-        // A path in which no model stands is no endpoint's.
-        path if path.starts_with("/v1beta/")
-            && !matches!(row.must, Must::Refused(_) | Must::Answered("route_not_found")) =>
-        {
+        // Also a path that is not served has the format of its API.
+        path if path.starts_with("/v1beta/") && !matches!(row.must, Must::Refused(_)) => {
             error["code"] == *status && error["status"].is_string()
         }
         _ => error["status"] == *status,
