@@ -68,6 +68,8 @@ async fn no_surface_bears_another_name_than_the_brand() {
     assert!(key.starts_with("codexible_"), "the prefix follows the name: {key}");
     // The folder of the test has the product's name, and operators run a command of the binary.
     let folder = gateway.folder().path().display().to_string();
+    let start = gateway.stdout();
+    let start = start.lines().filter(|line| !line.contains("tollgate setup-link")).collect::<Vec<_>>().join("\n");
     let mut all = vec![("the start".to_owned(), start.replace(&folder, ""))];
     control(&gateway, &mut all, &key).await;
     proxy(&gateway, &mut all, &key).await;
