@@ -173,7 +173,7 @@ impl Loaded {
     pub fn settings(&self) -> Vec<Setting> {
         let mut list = Listing { given: &self.given, settings: Vec::new() };
         let Snapshot {
-            brand: Brand { name, key_prefix },
+            brand,
             listen,
             control,
             public_url: PublicUrl { proxy, control: public_control },
@@ -206,8 +206,7 @@ impl Loaded {
             upstreams,
             router,
         } = &self.snapshot;
-        list.put("brand.name", Value::text(name));
-        list.put_or("brand.key_prefix".to_owned(), "brand.name", Value::text(key_prefix));
+        list.brand(brand);
         match listen.as_slice() {
             [one] if !self.given.is_list("listen") => list.put("listen", Value::text(one)),
             all => all.iter().enumerate().for_each(|(nth, address)| {
@@ -247,6 +246,11 @@ impl Loaded {
 }
 
 impl Listing<'_> {
+    fn brand(&mut self, Brand { name, key_prefix }: &Brand) {
+        self.put("brand.name", Value::text(name));
+        self.put_or("brand.key_prefix".to_owned(), "brand.name", Value::text(key_prefix));
+    }
+
     fn connections(&mut self, Connections { max, per_address, in_flight_per_key }: Connections) {
         self.put("connections.max", Value::Number(max.into()));
         self.put("connections.per_address", Value::Number(per_address.into()));

@@ -187,7 +187,7 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
     let framing = match Framing::of(format, call.streamed, media_type) {
         // An error is a body, whatever its media type says: nothing is added to it.
         Framing::Events | Framing::Array if !answered.response.status().is_success() => Framing::Json,
-        framing => framing,
+        framing @ (Framing::Json | Framing::Events | Framing::Array | Framing::Opaque) => framing,
     };
     let streamed = matches!(framing, Framing::Events | Framing::Array);
     let tap = (!call.free).then(|| Box::new(Tapped { tap: Tap::new(format, framing, usage_injected), streamed }));

@@ -141,7 +141,12 @@ pub(crate) fn missing(format: Format, event: &Value) -> Vec<String> {
         Format::GenerateContent => Some(&[][..]),
         Format::Responses => named(RESPONSES),
         Format::Messages => named(MESSAGES),
-        _ => named(MEDIA),
+        Format::Embeddings
+        | Format::EmbedContent
+        | Format::Images
+        | Format::Speech
+        | Format::Transcription
+        | Format::Moderations => named(MEDIA),
     };
     let Some(fields) = fields else { return vec![format!("an event of this type: {event}")] };
     let usage = event.pointer("/response/usage").filter(|usage| format == Format::Responses && !usage.is_null());

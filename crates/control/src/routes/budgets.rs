@@ -125,11 +125,10 @@ fn nobody() -> Problem {
 
 /// What the store says of a holder that is not there.
 fn refused(error: StoreError) -> Problem {
-    match error {
-        StoreError::NoUser { .. } => subject::unseen(),
-        StoreError::NoPlan { .. } => missing("there is no such plan"),
-        error => error.into(),
+    if let StoreError::NoUser { .. } = error {
+        return subject::unseen();
     }
+    if let StoreError::NoPlan { .. } = error { missing("there is no such plan") } else { error.into() }
 }
 
 /// Budgets of keys, users, plans and everybody: those of the configuration, then those that were set, the oldest first. Budgets of

@@ -285,6 +285,18 @@ fn values_outside_of_their_range_are_refused() {
         "retention: {events: 23h}",
         "retention: {events: 367d}",
         "retention: {events: never}",
+        "budgets: {server_tool_rounds: 0}",
+        "budgets: {server_tool_rounds: 1001}",
+    ] {
+        let error = read_text(source).map(|_| ()).expect_err(source);
+        let codes: Vec<_> = error.problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, [Code::BadValue], "{source}\n{error}");
+    }
+}
+
+#[test]
+fn values_of_the_wrong_kind_are_refused() {
+    for source in [
         "store: {migrate: yes}",
         "log: {format: xml}",
         "log: {level: verbose}",
