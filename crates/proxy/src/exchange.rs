@@ -343,7 +343,8 @@ impl Exchange {
     pub(crate) fn close(&self, tap: Tap) -> (Bytes, Seen) {
         const MESSAGE: &str = "the provider ended its stream before the last event: the answer is not complete";
         let request_id = self.id.to_string();
-        tap.close(&ai::Problem::new(Refusal::UpstreamReset, MESSAGE, &request_id))
+        let domain = self.snapshot.brand.slug();
+        tap.close(&ai::Problem { domain, ..ai::Problem::new(Refusal::UpstreamReset, MESSAGE, &request_id) })
     }
 
     /// From the first byte on, a request counts.

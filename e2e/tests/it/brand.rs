@@ -50,9 +50,10 @@ async fn proxy(gateway: &Gateway, all: &mut Vec<Shown>, key: &str) {
         all.push(shown(&path, &gateway.call(Call::json(&path, &body)).await.expect(401)));
         all.push(shown(&path, &gateway.call(Call::json(&path, &body).key(key)).await.expect(200)));
     }
-    let streamed = (format!("{GOOGLE}/cut:streamGenerateContent?alt=sse"), google.1);
+    let streamed = (format!("{GOOGLE}/cut:streamGenerateContent?alt=sse"), google.1.clone());
+    let unfinished = (format!("{GOOGLE}/unfinished:streamGenerateContent?alt=sse"), google.1);
     let cuts = Format::ALL.map(|format| (format.path().to_owned(), format.body("mock/cut", true)));
-    for (path, body) in cuts.into_iter().chain([streamed]) {
+    for (path, body) in cuts.into_iter().chain([streamed, unfinished]) {
         let cut = gateway.call(Call::json(&path, &body).key(key)).await;
         all.push(shown("an answer that is cut", &cut));
     }
