@@ -171,7 +171,12 @@ async fn memory_is_bounded_and_goes_back_after_many_large_bodies_at_once() {
     let peak = gateway.vitals().peak_bytes();
     say(&format!("{codes:?}: {} KiB before, {} at most", before >> 10, peak >> 10));
     assert!(peak < 400 << 20, "{} KiB", peak >> 10);
-    assert!(codes.get(&(200, "null".to_owned())).is_some_and(|passed| *passed >= 4), "{codes:?}");
+    // How many pass depends on their order: large bodies of one key may refuse one another.
+    assert!(codes.keys().all(|(status, _)| [200, 413, 503].contains(status)), "{codes:?}");
+    gateway.at_rest().await;
+    for key in &keys {
+        gateway.call(Call::post(CHAT, &packed).key(key).header("content-encoding", "zstd")).await.expect(200);
+    }
     gateway.at_rest().await;
     eventually("memory goes back", async || (gateway.vitals().memory_bytes() < before + (64 << 20)).then_some(()))
         .await;
