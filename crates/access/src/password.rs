@@ -39,7 +39,7 @@ pub enum PasswordError {
     Control,
     /// It falls apart into common words, sequences, years, repetitions and the user's own names.
     #[error(
-        "this password is easy to guess: it is made of common words, sequences or your own name; use more or less common words"
+        "this password is easy to guess: it is made of common words, sequences or your own name; use more words, or rarer ones"
     )]
     Easy,
     /// The operating system gave no random bytes, or no memory.

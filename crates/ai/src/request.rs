@@ -119,7 +119,7 @@ pub enum RequestError {
         /// Where its second value stands.
         offset: usize,
     },
-    /// A field whose value asks for what is not served.
+    /// A field requests a feature that Tollgate does not support.
     #[error("`{field}` at byte {offset} is not supported: {reason}")]
     Unsupported {
         /// Its name.

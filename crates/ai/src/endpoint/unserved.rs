@@ -19,7 +19,7 @@ pub enum Shape {
 pub struct Unserved {
     /// How its client reads errors.
     pub shape: Shape,
-    /// For the client: what is not served, or where the endpoint is.
+    /// The message for the client: the API that is not served, or the path of the endpoint.
     pub message: String,
 }
 

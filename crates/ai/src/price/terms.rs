@@ -119,12 +119,12 @@ pub struct Others {
 /// What tokens cost at OpenAI's regional hosts, beside the price at its main one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Region {
-    /// It is not known.
+    /// The rates at regional hosts are unknown.
     #[default]
     Unknown,
-    /// The same.
+    /// Regional hosts charge the same rates.
     Same,
-    /// A tenth more.
+    /// Regional hosts charge a tenth more.
     TenthMore,
 }
 
