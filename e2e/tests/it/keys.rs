@@ -6,6 +6,7 @@ use e2e::{Answer, Call, Canary, Gateway, Setup, Upstream, commands, eventually, 
 use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
+use crate::store;
 
 /// The product's promise.
 const WITHIN: Duration = Duration::from_secs(1);
@@ -276,6 +277,17 @@ async fn the_commands_bind_label_and_rotate_keys() {
         let (done, told) = run(words).await;
         assert!(!done && told.contains(says) && !told.contains("panicked"), "{words:?}: {told}");
     }
+    // A label that the rules of today would refuse cannot steer the terminal.
+    let stored = gateway.folder().data();
+    let rows = store::rows(gateway.folder(), &stored);
+    rows.execute(
+        "UPDATE api_keys SET label = 'a' || char(8238) || 'b'",
+        "UPDATE api_keys SET label = 'a' || chr(8238) || 'b'",
+    )
+    .await;
+    let (_, list) = run(&["keys", "list", "--user", &owner.email]).await;
+    assert!(list.contains("  a\\u{202e}b") && !list.contains('\u{202e}'), "{list:?}");
+
     let (done, help) = run(&["keys", "--help"]).await;
     assert!(done || help.contains("Examples"), "{help}");
 }

@@ -8,14 +8,13 @@ use clap::{Args, Subcommand};
 use super::Place;
 
 pub(super) const PRICES_EXAMPLES: &str = "Examples:
-  tollgate prices list                                every price: configured ones, then those of the built-in table
-  tollgate prices list --model gpt-5.6 --json         with tiers, long requests, fees, source and version
-  tollgate prices list --on 2027-01-01                what applies on that day
-  tollgate prices diff prices-2026-12-01.yaml         what a price file would change
+  tollgate prices list
+  tollgate prices list --model gpt-5.6 --json
+  tollgate prices list --on 2027-01-01
+  tollgate prices diff prices-2026-12-01.yaml
   tollgate prices diff prices.yaml --config tollgate.yaml
 
-Prices are US dollars: per million tokens, and per piece where a key begins with per_. `prices_file` in the configuration
-takes a file into use; with `prices_key` its signature is checked, here too.";
+Prices are US dollars per million tokens, or per unit where the name of a rate begins with `per_`. `list` prints configured prices, then those of the built-in table. `diff` prints what a price file would change. The configuration key `prices_file` activates a file; with `prices_key`, Tollgate verifies its signature.";
 
 #[derive(Debug, Args)]
 pub(crate) struct PricesCommands {
