@@ -1,6 +1,5 @@
-//! Callers' keys. Only hashes are stored.
-//!
-//! Read [`change`] for what is done to a key, `row` for its columns.
+//! Keys of users. Only their hashes are stored. [`change`] changes, rotates and revokes keys; `row` maps a key to its
+//! columns.
 
 pub(crate) mod bound;
 pub mod change;
@@ -19,12 +18,12 @@ use crate::store::Store;
 use crate::users;
 use row::{KeyRow, key_columns, list};
 
-/// Keys of one user that are not revoked.
+/// Maximum number of keys of one user that are not revoked.
 pub const KEYS_MAX: u64 = 1_000;
-/// Up to so many, keys of one user are made beside each other: not even all connections of many servers make as many at once as
-/// are then missing to [`KEYS_MAX`].
+/// Up to this number of keys, the keys of one user are created concurrently. Even with all connections of many nodes in
+/// use, concurrent inserts cannot exceed [`KEYS_MAX`] from here.
 const UNGUARDED_MAX: u64 = 500;
-/// Keys in one page, with the one that says that there is another.
+/// Maximum number of keys in one page, including the extra key that shows that another page exists.
 pub const KEYS_PAGE_MAX: u32 = 201;
 
 statements! {
@@ -42,23 +41,23 @@ statements! {
         WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
 }
 
-/// A key to be stored.
+/// A new key that is to be stored.
 #[derive(Debug, Clone)]
 pub struct NewKey {
-    /// Its owner.
+    /// User who owns the key.
     pub user: UserId,
-    /// What its owner calls it.
+    /// Name that the owner gives the key.
     pub label: String,
-    /// What is stored of its secret.
+    /// Hash and visible parts of the secret.
     pub secret: KeySecret,
-    /// From this moment on it opens nothing.
+    /// The key is invalid from this time on.
     pub expires_at: Option<Timestamp>,
-    /// What it may do less than its owner.
+    /// Limits of the key in addition to those of its owner.
     pub bounds: KeyBounds,
 }
 
 impl NewKey {
-    /// A key without bounds and without an end.
+    /// Creates the description of a key without bounds that never expires.
     #[must_use]
     pub fn of(user: UserId, label: impl Into<String>, secret: &ApiKey) -> Self {
         let (label, secret) = (label.into(), KeySecret::of(secret));
@@ -66,76 +65,76 @@ impl NewKey {
     }
 }
 
-/// What is stored of a key's secret.
+/// The stored part of a key's secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySecret {
     /// SHA-256 of the whole key.
     pub hash: KeyHash,
-    /// What stands before the underscore.
+    /// Part of the key before the underscore.
     pub prefix: String,
-    /// The last four digits.
+    /// Last four characters of the key.
     pub last4: String,
 }
 
 impl KeySecret {
-    /// What is kept of `key`.
+    /// Extracts the stored parts of `key`.
     #[must_use]
     pub fn of(key: &ApiKey) -> Self {
         Self { hash: key.hash(), prefix: key.prefix().to_owned(), last4: key.last4().to_owned() }
     }
 }
 
-/// A key as stored.
+/// A key as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Its id.
+    /// Public id of the key.
     pub id: KeyId,
-    /// Its number in events.
+    /// Number that usage events use for the key.
     pub no: KeyNo,
-    /// Its owner.
+    /// User who owns the key.
     pub user: UserId,
-    /// What its owner calls it.
+    /// Name that the owner gives the key.
     pub label: String,
-    /// What stands before the underscore.
+    /// Part of the key before the underscore.
     pub prefix: String,
-    /// The last four digits.
+    /// Last four characters of the key.
     pub last4: String,
-    /// The secret before the last rotation, where there was one.
+    /// Secret before the last rotation; `None` if the key was never rotated.
     pub previous: Option<PreviousSecret>,
-    /// What it may do less than its owner.
+    /// Limits of the key in addition to those of its owner.
     pub bounds: KeyBounds,
-    /// When it was last used, to about a minute; see [`crate::last_use`].
+    /// Time of the last use, accurate to about one minute; see [`crate::last_use`].
     pub used_at: Option<Timestamp>,
-    /// From this moment on it opens nothing.
+    /// The key is invalid from this time on.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked.
+    /// Time at which the key was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// When it was made.
+    /// Time at which the key was created.
     pub created_at: Timestamp,
 }
 
 /// The secret that a key had before its last rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviousSecret {
-    /// The last four digits.
+    /// Last four characters of the previous key.
     pub last4: String,
-    /// From this moment on it opens nothing.
+    /// The previous secret is invalid from this time on.
     pub until: Timestamp,
-    /// When it was last used since the rotation, to about a minute.
+    /// Time of its last use since the rotation, accurate to about one minute.
     pub used_at: Option<Timestamp>,
 }
 
-/// Which key is meant.
+/// Reference to a key, optionally restricted to one owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyRef {
-    /// Its id.
+    /// Public id of the key.
     pub id: KeyId,
-    /// Whose it must be; another user's is as good as none. `None` is anybody's.
+    /// User who must own the key; a key of another user is treated as missing. `None` accepts any owner.
     pub owner: Option<UserId>,
 }
 
 impl KeyRef {
-    /// A user's own.
+    /// Refers to a key of this owner.
     #[must_use]
     pub const fn of(owner: UserId, id: KeyId) -> Self {
         Self { id, owner: Some(owner) }
@@ -148,26 +147,26 @@ impl From<KeyId> for KeyRef {
     }
 }
 
-/// Some of a user's keys, the newest first.
+/// Query for one page of a user's keys, newest first.
 #[derive(Debug, Clone, Copy)]
 pub struct KeysAsked {
-    /// Whose.
+    /// User whose keys are listed.
     pub user: UserId,
-    /// Whether revoked ones are told of.
+    /// Whether the page includes revoked keys.
     pub revoked: bool,
-    /// Only keys made before this one.
+    /// Only keys that were created before this one.
     pub before: Option<KeyId>,
-    /// At most so many, and [`KEYS_PAGE_MAX`].
+    /// Maximum number of keys, at most [`KEYS_PAGE_MAX`].
     pub limit: u32,
 }
 
 impl Store {
-    /// Stores a key. Keys that were answered for before are not asked for again: a new one is unknown to all, but for at
-    /// most 5 s to whom presented it before it was stored.
+    /// Stores a key. The revision is not raised, so cached lookups remain valid. A client that presented the key before
+    /// it was stored may be refused for at most 5 s.
     ///
     /// # Errors
     /// [`StoreError::Invalid`], [`StoreError::UnfitBound`], [`StoreError::NoUser`], [`StoreError::TooManyKeys`],
-    /// [`StoreError::KeyTaken`], and what the database meets.
+    /// [`StoreError::KeyTaken`], and database errors.
     pub async fn create_key(&self, by: &Actor, new: NewKey) -> Result<Key, StoreError> {
         check_text("a key's label", &new.label)?;
         new.bounds.check()?;
@@ -205,10 +204,10 @@ impl Store {
         row.try_into()
     }
 
-    /// The keys of one user, or of all, in the order in which they were made.
+    /// Returns the keys of one user, or of all users, in order of creation.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn keys(&self, user: Option<UserId>) -> Result<Vec<Key>, StoreError> {
         let rows: Vec<KeyRow> = match user {
             Some(user) => self.query(LIST_OF_USER).bind(user.0).all().await?,
@@ -217,10 +216,10 @@ impl Store {
         rows.into_iter().map(Key::try_from).collect()
     }
 
-    /// Some of a user's keys, the newest first.
+    /// Returns one page of a user's keys, newest first.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn keys_page(&self, asked: KeysAsked) -> Result<Vec<Key>, StoreError> {
         let text = if asked.revoked { PAGE_WITH_REVOKED } else { PAGE };
         let before = asked.before.map_or(Uuid::max(), |key| key.0);
@@ -229,10 +228,10 @@ impl Store {
         rows.into_iter().map(Key::try_from).collect()
     }
 
-    /// One key, a revoked one too; `None` where there is no such, or another user's.
+    /// Returns one key, also if it is revoked; `None` if it does not exist or belongs to another user.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn find_key(&self, key: impl Into<KeyRef>) -> Result<Option<Key>, StoreError> {
         let KeyRef { id, owner } = key.into();
         let row: Option<KeyRow> = self.query(FIND).bind(id.0).bind(owner.map(|owner| owner.0)).find().await?;
@@ -240,19 +239,19 @@ impl Store {
     }
 }
 
-/// Keys of a user that are not revoked.
+/// Counts the keys of a user that are not revoked.
 async fn owned(transaction: &mut Transaction, user: UserId) -> Result<u64, StoreError> {
     let owned: Option<(i64,)> = transaction.query(KEYS_OF_OWNER).bind(user.0).find().await?;
     owned.map(|(owned,)| unsigned(owned)).ok_or(StoreError::NoUser { id: Some(user) })
 }
 
-/// Id and number are new: only the hash can be there already.
+/// Id and number are new, so only the hash can violate a unique index.
 fn taken(error: sqlx::Error) -> StoreError {
     let taken = error.as_database_error().is_some_and(|cause| cause.is_unique_violation());
     if taken { StoreError::KeyTaken } else { error.into() }
 }
 
-/// What the audit log says of a key: what it is bound to, and until when.
+/// Returns the details for the audit log: the bounds of a key and its expiry.
 fn detail(expires_at: Option<Timestamp>, bounds: &KeyBounds) -> Value {
     let mut detail = json!({});
     if let Some(fields) = detail.as_object_mut() {

@@ -1,4 +1,5 @@
-//! Who changed what, when and from where: a line in the transaction of every change, never changed itself.
+//! Audit log of changes: who changed what, when and from which address. Each line is written in the transaction of its
+//! change and never modified.
 
 mod reading;
 
@@ -22,45 +23,45 @@ statements! {
         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
 }
 
-/// Who makes a change.
+/// Author of a change and the address it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actor {
-    /// Who.
+    /// Kind and identity of the author.
     pub by: By,
-    /// From where, when it came over the network.
+    /// Client address, if the change came over the network.
     pub address: Option<IpAddr>,
 }
 
-/// What kind of actor it is.
+/// The author of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// Somebody at the command line.
+    /// A person at the command line.
     Command,
-    /// Tollgate itself: what it does at start or by the clock, and what nobody who is known asked for.
+    /// Tollgate itself: work at startup or on a timer, and changes requested by an unauthenticated client.
     System,
     /// A user who signed in.
     User {
-        /// The user.
+        /// The user who signed in.
         user: UserId,
-        /// The sign-in; none while it is being made.
+        /// Session of the user; `None` while the session is being created.
         session: Option<SessionId>,
     },
-    /// A user's key.
+    /// A key of a user.
     Key {
-        /// The user.
+        /// Owner of the key.
         user: UserId,
-        /// The key.
+        /// Id of the key.
         key: KeyId,
     },
 }
 
 impl Actor {
-    /// The command line.
+    /// The author of changes at the command line.
     pub const COMMAND: Self = Self { by: By::Command, address: None };
-    /// Tollgate itself.
+    /// The author of changes that Tollgate makes itself.
     pub const SYSTEM: Self = Self { by: By::System, address: None };
 
-    /// The columns `actor`, `actor_user_id` and `actor_id`.
+    /// Returns the columns `actor`, `actor_user_id` and `actor_id`.
     fn columns(&self) -> (&'static str, Option<Uuid>, Option<Uuid>) {
         match self.by {
             By::Command => ("command", None, None),
@@ -73,17 +74,17 @@ impl Actor {
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
-        /// What was done.
+        /// The action that a line records.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Action {
             $($(#[$doc])* $name,)*
         }
 
         impl Action {
-            /// Every action.
+            /// All actions of this version.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The word in the store and in the API.
+            /// Returns the word that the store and the API use.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
@@ -93,19 +94,19 @@ macro_rules! actions {
 }
 
 actions! {
-    /// A user was made.
+    /// A user was created.
     UserCreate = "user.create";
     /// A user's name, plan, status or role was changed.
     UserChange = "user.change";
     /// A password was set or changed.
     UserPassword = "user.password";
-    /// Somebody signed in.
+    /// A user signed in.
     SessionCreate = "session.create";
     /// A session was ended: signed out, by its user or an admin.
     SessionEnd = "session.end";
     /// A refresh token was used twice, which ended its session.
     SessionTheft = "session.theft";
-    /// A key was made.
+    /// A key was created.
     KeyCreate = "key.create";
     /// A key's label or bounds were changed.
     KeyChange = "key.change";
@@ -113,7 +114,7 @@ actions! {
     KeyRotate = "key.rotate";
     /// A key was revoked.
     KeyRevoke = "key.revoke";
-    /// A provider's credential was put into the vault.
+    /// A provider's credential was added to the vault.
     ProviderKeyCreate = "provider_key.create";
     /// A provider's credential was replaced or renamed.
     ProviderKeyChange = "provider_key.change";
@@ -121,23 +122,23 @@ actions! {
     ProviderKeyDelete = "provider_key.delete";
     /// The vault's credentials are sealed with a new master key.
     VaultRotate = "vault.rotate";
-    /// A plan was made.
+    /// A plan was created.
     PlanCreate = "plan.create";
     /// A plan was changed.
     PlanChange = "plan.change";
     /// A budget was set, changed or removed.
     BudgetChange = "budget.change";
-    /// What a node that does not answer was lent was taken from it.
+    /// An unresponsive node's lease was reclaimed.
     LeaseReclaim = "lease.reclaim";
-    /// Daily totals were mended from events.
+    /// Daily totals were corrected from usage events.
     TotalsMend = "totals.mend";
-    /// A one-time link was made.
+    /// A one-time link was created.
     LinkCreate = "link.create";
-    /// A one-time link was taken back.
+    /// A one-time link was withdrawn.
     LinkRevoke = "link.revoke";
 }
 
-/// One line to be written.
+/// A new line of the audit log.
 #[derive(Debug)]
 pub(crate) struct Act {
     action: Action,
@@ -147,17 +148,17 @@ pub(crate) struct Act {
 }
 
 impl Act {
-    /// What was done to `target`, which is `owner`'s.
+    /// Describes an action on `target`, which belongs to `owner`.
     pub(crate) fn of(action: Action, target: Uuid, owner: Option<UserId>) -> Self {
         Self { action, target, owner, detail: Value::Object(Map::new()) }
     }
 
-    /// A JSON object of what is new about it; never a secret, never an e-mail.
+    /// Adds the details as a JSON object. They never contain a secret or an e-mail address.
     pub(crate) fn with(self, detail: Value) -> Self {
         Self { detail, ..self }
     }
 
-    /// The same, which says of `what` how many, where there were any.
+    /// Adds the field `what` with `count` to the details, unless `count` is zero.
     pub(crate) fn counting(mut self, what: &str, count: u64) -> Self {
         if count > 0
             && let Value::Object(detail) = &mut self.detail
@@ -169,7 +170,7 @@ impl Act {
 }
 
 impl Store {
-    /// Writes the line within the transaction of the change that it tells of.
+    /// Writes the line in the transaction of the change that it records.
     pub(crate) async fn note(&self, transaction: &mut Transaction, by: &Actor, act: Act) -> Result<(), StoreError> {
         let (actor, user, id) = by.columns();
         let add = transaction

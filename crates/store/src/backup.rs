@@ -1,4 +1,4 @@
-//! A store in one file: a SQLite database, whichever database it was copied from.
+//! Backup of a store as one file: a SQLite database, whichever database it was copied from.
 
 mod draft;
 mod successor;
@@ -19,7 +19,7 @@ use crate::error::StoreError;
 use crate::statement::{micros, signed, statements, timestamp, unsigned};
 use crate::store::Store;
 
-/// When it was made, and by what. No table of the store: it stands in backups alone.
+/// Time and version of the backup. This table exists only in backups, not in a store.
 const TABLE: &str = "CREATE TABLE backup (taken_at BIGINT NOT NULL, version TEXT NOT NULL)";
 
 const TAKE: &str = "INSERT INTO backup (taken_at, version) VALUES ($1, $2)";
@@ -36,29 +36,29 @@ statements! {
     UNSUSPENDED = "SELECT id FROM users WHERE status = 'active' ORDER BY id";
 }
 
-/// What a restored backup brings back that is gone in the store as it stands.
+/// Objects that a restored backup would bring back although the current store has removed or changed them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BroughtBack {
-    /// Keys that are revoked now and would open again: prefix, last four digits, label.
+    /// Keys that are revoked now and would become valid again: prefix, last four characters, label.
     pub keys: Vec<(String, String, String)>,
-    /// The same of keys that have another secret now: the one in the backup would be theirs again.
+    /// Keys that have another secret now; restoring would make the secret of the backup valid again.
     pub secrets: Vec<(String, String, String)>,
-    /// Users who have another password now: the one in the backup would be theirs again.
+    /// Number of users who have another password now; restoring would bring back the one in the backup.
     pub passwords: usize,
-    /// Users that are suspended now and would not be.
+    /// Number of users that are suspended now and would be active again.
     pub users: usize,
-    /// Credits of today that were spent and could be spent again.
+    /// Credits of today that were used and could be used again.
     pub credits: u64,
 }
 
-/// How much a store contains, for an operator who is about to replace it.
+/// Number of rows in a store, for an operator who is about to replace it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Census {
-    /// Users, suspended ones included.
+    /// Number of users, including suspended users.
     pub users: u64,
-    /// Keys, revoked ones included.
+    /// Number of keys, including revoked keys.
     pub keys: u64,
-    /// Requests in the daily totals.
+    /// Number of requests in the daily totals.
     pub requests: u64,
 }
 
@@ -66,18 +66,18 @@ impl Store {
     /// Counts users, keys and requests.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn census(&self) -> Result<Census, StoreError> {
         let (users, keys, requests): (i64, i64, i64) = self.query(CENSUS).one().await?;
         Ok(Census { users: unsigned(users), keys: unsigned(keys), requests: unsigned(requests) })
     }
 }
 
-/// Writes all of `store`, as it stands at one moment, into `file`, which must not exist. Servers may go on. Until it is
-/// whole it is `file` with `.part` at its end; on an error nothing of it stays.
+/// Writes a consistent copy of all of `store` to `file`, which must not exist. Nodes may continue to run. Until the
+/// copy is complete, its name ends in `.part`; after an error no file remains.
 ///
 /// # Errors
-/// [`StoreError::Folder`] where the file cannot be made, and as [`copy`].
+/// [`StoreError::Folder`] if the file cannot be created, and the errors of [`copy`].
 pub async fn write(
     store: &Store,
     file: &Path,
@@ -91,7 +91,7 @@ pub async fn write(
     let draft = Draft::make(draft::with_end(file, ".part")).map_err(unwritable)?;
     let backup = Store::open_file(draft.file(), store.clock().clone()).await?;
     let written = fill(store, &backup, version, progress).await;
-    // Closed in any case, before the file gets its name or goes.
+    // The backup is closed in any case, before the file is renamed or deleted.
     let closed = backup.close_into_one_file().await;
     let copied = written?;
     closed?;
@@ -113,21 +113,22 @@ async fn fill(
     Ok(copied)
 }
 
-/// Copies `backup` into `to`, as [`copy`] does. What the spools hold of users and keys that the backup does not know must
-/// not become that of others: from now on numbers are greater than this moment in milliseconds, which no numbers that
-/// were given one by one have reached. Sessions and links of the backup may have been ended and used since: none opens anything.
+/// Copies `backup` into `to`, as [`copy`] does. Records in the spools may belong to users and keys that the backup does
+/// not contain; they must not be assigned to others. New numbers therefore start above the current time in
+/// milliseconds, which no number that was assigned one by one has reached. All sessions and links of the backup are
+/// invalid, because they may have been ended or used since.
 ///
 /// # Errors
-/// As [`copy`].
+/// The errors of [`copy`].
 pub async fn restore(backup: &Store, to: &Store, progress: impl FnMut(Progress)) -> Result<Vec<Copied>, StoreError> {
     copy_with(backup, to, Some(signed(to.clock().now().unix_millis())), progress).await
 }
 
-/// Opens a backup to copy it from, and says when it was made. One of an older version is migrated, so `file` is best a
-/// copy.
+/// Opens a backup to copy it, and returns the time at which it was made. A backup of an older version is migrated, so
+/// `file` should be a copy.
 ///
 /// # Errors
-/// [`StoreError::NoBackup`], [`StoreError::Newer`], and what the file meets.
+/// [`StoreError::NoBackup`], [`StoreError::Newer`], and errors of the file.
 pub async fn open(file: &Path, clock: Clock) -> Result<(Store, Timestamp), StoreError> {
     let none = || StoreError::NoBackup { file: file.to_owned() };
     if !file.is_file() {
@@ -140,7 +141,7 @@ pub async fn open(file: &Path, clock: Clock) -> Result<(Store, Timestamp), Store
 /// Compares a backup with the store that it would replace.
 ///
 /// # Errors
-/// What either database meets.
+/// Errors of either database.
 pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack, StoreError> {
     let active: Vec<(uuid::Uuid, Vec<u8>, String, String, String)> = backup.query(ACTIVE).all().await?;
     let revoked: Vec<(uuid::Uuid,)> = current.query(REVOKED).all().await?;

@@ -1,13 +1,13 @@
-//! Questions about several at once: a text for each power of two, so that few are prepared; each is made once.
+//! Queries for several rows at once. One SQL text exists per power of two, so few are prepared; each is built once.
 
 use std::sync::OnceLock;
 
 use crate::dialect::Kind;
 
-/// What one question asks about, at the most.
+/// Maximum number of rows in one query.
 pub(crate) const ASKED_MAX: usize = 32;
 
-/// The texts of a question.
+/// The SQL texts of one query, by number of rows.
 pub(crate) struct Texts {
     make: fn(Kind, usize) -> String,
     sqlite: OnceLock<Vec<String>>,
@@ -15,18 +15,18 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    /// `make` writes the question about so many.
+    /// `make` builds the SQL text for a number of rows.
     pub(crate) const fn new(make: fn(Kind, usize) -> String) -> Self {
         Self { make, sqlite: OnceLock::new(), postgres: OnceLock::new() }
     }
 
-    /// The question about so many as [`padded`] makes of at most [`ASKED_MAX`].
+    /// Returns the text for `asked` rows, a length that [`padded`] returns for at most [`ASKED_MAX`] values.
     pub(crate) fn of(&'static self, kind: Kind, asked: usize) -> &'static str {
         let power = asked.checked_ilog2().and_then(|power| usize::try_from(power).ok());
         power.and_then(|power| self.all(kind).get(power)).map_or("", String::as_str)
     }
 
-    /// Every one of them, the shortest first.
+    /// Returns all texts, the shortest first.
     pub(crate) fn all(&self, kind: Kind) -> &[String] {
         let texts = match kind {
             Kind::Sqlite => &self.sqlite,
@@ -36,7 +36,7 @@ impl Texts {
     }
 }
 
-/// What is asked about, the last one repeated up to a power of two.
+/// Repeats the last value until the length is a power of two.
 pub(crate) fn padded<T: Copy>(asked: &[T]) -> Vec<T> {
     let repeated = asked.last().into_iter().cycle();
     asked.iter().chain(repeated).take(asked.len().next_power_of_two()).copied().collect()

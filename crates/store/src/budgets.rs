@@ -1,4 +1,4 @@
-//! Budgets of single keys, users and plans, and of everybody, set while servers run.
+//! Budgets of keys, users, plans and of all users together, which are set while nodes run.
 
 use std::collections::HashMap;
 
@@ -14,12 +14,12 @@ use crate::plans;
 use crate::statement::{signed, statements, unsigned};
 use crate::store::Store;
 
-/// Most budgets of a store: who lists them gets all.
+/// Maximum number of budgets in a store. The list of budgets is not paged.
 pub const BUDGETS_MAX: usize = 100_000;
-/// The subject's id of budgets that hold everybody.
+/// Subject id of global budgets.
 pub const EVERYBODY: Uuid = Uuid::nil();
 
-/// The columns of a [`ListedRow`], and whence; a condition may follow.
+/// Columns and tables of a [`ListedRow`]; a condition may follow.
 macro_rules! listed {
     ($condition:literal) => {
         concat!(
@@ -46,48 +46,48 @@ statements! {
     OF_SUBJECTS = listed!(" WHERE b.subject_id IN ($1, $2, $3, $4)");
 }
 
-/// What holds keys, with the id of the key; [`EVERYBODY`] follows, and a list of keys.
+/// Budgets that apply to keys, with the key's id; [`EVERYBODY`] and a list of keys follow.
 const HOLDING: &str = "SELECT k.id AS key_id, b.subject, b.measure, b.per, b.amount FROM api_keys k
     JOIN users u ON u.id = k.user_id JOIN budgets b ON b.subject_id IN (k.id, u.id, u.plan_id, ";
 
 pub(crate) static TEXTS: Texts = Texts::new(text);
 
-/// Whom a budget shall hold.
+/// The budget scope that a budget is set for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BudgetHolder {
-    /// One key.
+    /// One key of a user.
     Key(KeyId),
     /// One user, over all of their keys.
     User(UserId),
-    /// Everybody on the plan of this name together.
+    /// All users of the plan with this name together.
     Plan(String),
-    /// Everybody.
+    /// All users of all plans together.
     Global,
 }
 
-/// A budget as stored.
+/// A budget as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBudget {
-    /// Its id: a budget that was set in a later millisecond has a greater one.
+    /// Id of the budget; a budget that was set in a later millisecond has a greater id.
     pub id: Uuid,
-    /// Whom it holds.
+    /// Key, user or plan that the budget belongs to, or `Global`.
     pub subject: Subject,
-    /// The id of that key, user or plan; nil is everybody's.
+    /// Id of that key, user or plan; nil for a global budget.
     pub subject_id: Uuid,
-    /// The key's label, the user's address, the plan's name; empty is everybody's.
+    /// Label of the key, e-mail of the user or name of the plan; empty for a global budget.
     pub name: String,
-    /// How much there is.
+    /// Measure, period and amount of the budget.
     pub budget: Budget,
 }
 
-/// What one of several keys is held to.
+/// A budget that applies to one of several keys.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Held {
     subject: Kindred,
     budget: Budget,
 }
 
-/// A kind of subject.
+/// The kind of a budget scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kindred {
     Key,
@@ -113,7 +113,7 @@ impl Kindred {
 }
 
 impl Held {
-    /// The budget of the caller whom it holds.
+    /// Returns the budget's id and amount for the key and user to which it applies.
     pub(crate) const fn of(self, user: UserNo, key: KeyNo, plan: PlanId) -> (BudgetId, u64) {
         self.budget.of(match self.subject {
             Kindred::Key => Subject::Key(key),
@@ -190,14 +190,14 @@ const fn unreadable(column: &'static str) -> StoreError {
     StoreError::Unreadable { table: "budgets", column }
 }
 
-/// A row's subject, and whose the change is.
+/// The subject of a budget row, and the user who owns it.
 struct Target {
     kind: Kindred,
     id: Uuid,
     owner: Option<UserId>,
 }
 
-/// The holder, which must be there.
+/// Returns the holder of a budget, which must exist.
 async fn target(transaction: &mut Transaction, holder: &BudgetHolder) -> Result<Target, StoreError> {
     Ok(match holder {
         BudgetHolder::Key(key) => {
@@ -218,12 +218,12 @@ async fn target(transaction: &mut Transaction, holder: &BudgetHolder) -> Result<
 }
 
 impl Store {
-    /// Sets the holder's budget of a measure and a period, or removes it where there is no amount; it holds everywhere within
-    /// a second. Answers whether that changed anything.
+    /// Sets the budget of a holder for one measure and period, or removes it if there is no amount. All nodes apply the
+    /// change within one second. Returns whether anything changed.
     ///
     /// # Errors
     /// [`StoreError::NoKey`], [`StoreError::NoUser`], [`StoreError::NoPlan`], [`StoreError::BudgetTooLarge`],
-    /// [`StoreError::TooManyBudgets`], and what the database meets.
+    /// [`StoreError::TooManyBudgets`], and database errors.
     pub async fn set_budget(
         &self,
         by: &Actor,
@@ -263,10 +263,10 @@ impl Store {
         Ok(true)
     }
 
-    /// All budgets that were set, in the order in which they are asked; at most [`BUDGETS_MAX`].
+    /// Returns all budgets in the order in which the meter checks them; at most [`BUDGETS_MAX`].
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn budgets(&self) -> Result<Vec<StoredBudget>, StoreError> {
         let rows: Vec<ListedRow> = self.query(LIST).all().await?;
         let mut budgets: Vec<StoredBudget> = rows.into_iter().map(StoredBudget::try_from).collect::<Result<_, _>>()?;
@@ -274,35 +274,35 @@ impl Store {
         Ok(budgets)
     }
 
-    /// The budgets that were set after the one with this id, oldest first; at most `limit`.
+    /// Returns the budgets that were set after the one with this id, oldest first; at most `limit`.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn budgets_after(&self, after: Uuid, limit: u32) -> Result<Vec<StoredBudget>, StoreError> {
         let rows: Vec<ListedRow> = self.query(PAGE).bind(after).bind(i64::from(limit)).all().await?;
         rows.into_iter().map(StoredBudget::try_from).collect()
     }
 
-    /// The budgets that were set for subjects with these ids, of whatever kind; [`EVERYBODY`] is one.
+    /// Returns the budgets of these subjects, of any kind; [`EVERYBODY`] is one of the ids.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn budgets_of(&self, subjects: [Uuid; 4]) -> Result<Vec<StoredBudget>, StoreError> {
         let query = subjects.into_iter().fold(self.query(OF_SUBJECTS), |query, id| query.bind(id));
         let rows: Vec<ListedRow> = query.all().await?;
         rows.into_iter().map(StoredBudget::try_from).collect()
     }
 
-    /// The id of a user's plan; `None` without such a user.
+    /// Returns the id of a user's plan; `None` if the user does not exist.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn plan_of(&self, user: UserId) -> Result<Option<PlanId>, StoreError> {
         let row: Option<(Uuid,)> = self.query(PLAN_OF_USER).bind(user.0).find().await?;
         Ok(row.map(|(id,)| PlanId(id)))
     }
 
-    /// What was set for these keys, their users, their plans and everybody; for at most
+    /// Returns the budgets of these keys, their users, their plans, and the global ones, for at most
     /// [`ASKED_MAX`](crate::batch::ASKED_MAX) keys.
     pub(crate) async fn budgets_holding(&self, keys: &[KeyId]) -> Result<HashMap<KeyId, Vec<Held>>, StoreError> {
         let asked = padded(keys);
@@ -319,14 +319,15 @@ impl Store {
     }
 }
 
-/// Whoever sets budgets waits for the revision's row: nobody adds one in between.
+/// Refuses a budget beyond the maximum. Transactions that set budgets hold the lock of the revision's row, so no other
+/// budget is added meanwhile.
 async fn refuse_crowd(transaction: &mut Transaction) -> Result<(), StoreError> {
     let (count,): (i64,) = transaction.query(COUNT).one().await?;
     let crowd = usize::try_from(count).is_ok_and(|count| count >= BUDGETS_MAX);
     if crowd { Err(StoreError::TooManyBudgets) } else { Ok(()) }
 }
 
-/// The question about so many keys.
+/// Builds the query for a number of keys.
 fn text(kind: Kind, keys: usize) -> String {
     let mut text = HOLDING.to_owned();
     kind.placeholder(1, &mut text);

@@ -1,4 +1,4 @@
-//! A whole store, copied row by row into an empty one, and read back to prove that both say the same.
+//! Copies a whole store row by row into an empty one, and reads it back to prove that both are equal.
 
 mod cell;
 
@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::{links, migration, revision, sessions};
 use cell::{Cell, Column, Row};
 
-/// Every table, those that others point at first. `schema_floor` is the migrations' own.
+/// All tables, referenced tables first. `schema_floor` belongs to the migrations.
 pub(crate) const TABLES: [&str; 24] = [
     "plans",
     "users",
@@ -36,43 +36,43 @@ pub(crate) const TABLES: [&str; 24] = [
     "ingested",
     "open_requests",
     "usage_raw",
-    // What is lent stays lent: the nodes that move along hold it.
+    // Leases stay open: the nodes that move to the copy still have them.
     "lease_books",
     "leases",
     "lease_holders",
 ];
-/// One row, whose number only says how often something changed; it goes on from the copy's.
+/// A table with one row, a change counter that continues from the copy's value.
 const REVISION: &str = "revision";
 statements! {
     NO_REVISION = "DELETE FROM revision";
     REVISION_AHEAD = "UPDATE revision SET value = value + 1";
 }
-/// Rows that are in memory at once.
+/// Maximum number of rows in memory at once.
 const BATCH: usize = 500;
 
-/// A table that both stores have now.
+/// A table that both stores contain after the copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
-    /// Its name.
+    /// Name of the table.
     pub table: &'static str,
-    /// How many rows it has.
+    /// Number of rows in the table.
     pub rows: u64,
-    /// The sum of each of its whole-number columns but times, by name.
+    /// Sum of each whole-number column except times, by name.
     pub sums: Vec<(String, i128)>,
 }
 
-/// How far a copy is.
+/// Progress of a copy, within one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// The table that is being copied.
+    /// Table that is being copied.
     pub table: &'static str,
-    /// Rows of it that are copied.
+    /// Number of its rows that are copied.
     pub rows: u64,
-    /// Rows that it has.
+    /// Number of rows that the table has.
     pub of: u64,
 }
 
-/// What a table says, to be compared: all of its rows, in the order of their ids.
+/// Rows, sums and digest of a table, in the order of row ids, for comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Tally {
     rows: u64,
@@ -80,25 +80,25 @@ struct Tally {
     digest: [u8; 32],
 }
 
-/// A tally that goes on.
+/// A tally while rows are added.
 struct Counting {
     rows: u64,
     sums: Vec<i128>,
     digest: Sha256,
 }
 
-/// Copies `from`, as it stands at one moment, into `to`, which must be empty, in one transaction: on an error `to` stays
-/// empty. Every row is read back and compared before that is committed.
+/// Copies a consistent snapshot of `from` into `to`, which must be empty, in one transaction: after an error `to` stays
+/// empty. Every row is read back and compared before the commit.
 ///
 /// # Errors
-/// [`StoreError::NotEmpty`], [`StoreError::Differs`], [`StoreError::Newer`] (this binary would leave out what a newer one
-/// has added), and what either database meets.
+/// [`StoreError::NotEmpty`], [`StoreError::Differs`], [`StoreError::Newer`] (this binary would leave out what a newer
+/// one has added), and errors of either database.
 pub async fn copy(from: &Store, to: &Store, progress: impl FnMut(Progress)) -> Result<Vec<Copied>, StoreError> {
     copy_with(from, to, None, progress).await
 }
 
-/// As [`copy`]; with a `no_floor` it goes back in time: users and keys that are made later get numbers greater than that, and
-/// no session and no link of then opens anything, as it may have been ended or used since.
+/// Copies as [`copy`] does. A `no_floor` marks a restore from the past: users and keys that are created later get
+/// numbers greater than it, and all sessions and links become invalid, because they may have been ended or used since.
 pub(crate) async fn copy_with(
     from: &Store,
     to: &Store,
@@ -127,7 +127,7 @@ pub(crate) async fn copy_with(
             progress(Progress { table, rows: counting.rows, of });
         }
         let (written, read) = (counting.tally(), tally(&mut target, table, &columns).await?);
-        // What was written is what was read: only the count is the source's own.
+        // The written rows were just read; only the count comes from the source.
         if written != read || read.rows != of {
             return Err(StoreError::Differs { table });
         }
@@ -145,7 +145,7 @@ pub(crate) async fn copy_with(
     Ok(copied)
 }
 
-/// The revision of a copy is one ahead, so that nobody takes what it knew of the other for this.
+/// Sets the revision one ahead of the source, so that no cached lookup of the source passes for one of the copy.
 async fn copy_revision(source: &mut Transaction, target: &mut Transaction) -> Result<(), StoreError> {
     let columns: Vec<Column> = columns(source, REVISION).await?.into_iter().map(Column::from).collect();
     target.query(NO_REVISION).run().await?;
@@ -207,7 +207,7 @@ fn names(columns: &[Column]) -> String {
     columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// A table's rows in the order of their ids, some at a time.
+/// Rows of a table in the order of their ids, in pages.
 struct Pages {
     table: &'static str,
     text: String,
@@ -266,7 +266,7 @@ impl Counting {
     }
 }
 
-/// Texts of every table.
+/// Returns the SQL texts for every table.
 #[cfg(test)]
 pub(crate) async fn texts(on: &mut Transaction) -> Vec<String> {
     let mut texts = Vec::new();

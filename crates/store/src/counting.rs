@@ -1,4 +1,5 @@
-//! Budgets as callers come with them: those that hold everywhere, and what was spent of each before the meter counted it.
+//! Budgets that apply to a principal, including those of the configuration, and the amounts charged before the meter
+//! created a counter.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,12 +12,13 @@ use access::{BudgetId, Day, Principal, Subject};
 use meter::budget::Period;
 use meter::{Caller, Charge, Meter};
 
-/// The budgets that a caller is held to beside those of the store, with how much each holds.
+/// Returns the budgets that apply to a caller in addition to the stored ones, each with its amount.
 type Everywhere = dyn Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync;
 
-/// What callers are held to.
+/// The budgets that apply to principals.
 pub struct Counting {
-    /// Who counts, and what the store does not know of yet; `None` where nothing is counted here, or only what leases grant.
+    /// The meter that counts, and the node whose backlog is not in the store yet; `None` if this process counts nothing
+    /// or counts only what leases grant.
     meter: Option<(Arc<Meter>, Node)>,
     everywhere: Box<Everywhere>,
 }
@@ -28,14 +30,14 @@ impl fmt::Debug for Counting {
 }
 
 impl Default for Counting {
-    /// Nothing holds everywhere, and nothing is counted here.
+    /// No budgets apply beyond the stored ones, and this process counts nothing.
     fn default() -> Self {
         Self::new(None, |_| Vec::new())
     }
 }
 
 impl Counting {
-    /// Callers are held to what `everywhere` says too; the meter counts what they use, where it decides alone.
+    /// Adds the budgets that `everywhere` returns for each caller. The meter counts usage if this node decides alone.
     pub fn new(
         meter: Option<(Arc<Meter>, Node)>,
         everywhere: impl Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync + 'static,
@@ -43,18 +45,19 @@ impl Counting {
         Self { meter, everywhere: Box::new(everywhere) }
     }
 
-    /// `principal` with all of its budgets, each counted from the begin of its period on.
+    /// Returns `principal` with all of its budgets; each budget counts from the beginning of its period.
     ///
-    /// What came into the spool since the start, or is under way, when a budget is new, is not in it.
+    /// Usage that was spooled since startup, or is in flight when a budget is new, is not included.
     pub(crate) async fn hold(&self, store: &Store, principal: Principal) -> Result<Principal, StoreError> {
         let everywhere = (self.everywhere)(Caller::from(&principal));
         let budgets: Arc<[_]> = principal.budgets.iter().copied().chain(everywhere).collect();
         if let Some((meter, node)) = &self.meter {
-            // Who is counted on a later day than the clock's is so in all budgets.
+            // A user whose counter is on a later day than the clock uses that day in all budgets.
             let of_user = meter.cell(BudgetId::credits_a_day(Subject::User(principal.user_no)));
             let today = store.clock().now().day();
             let today = of_user.map_or(today, |cell| cell.period().first().max(today));
-            // What has a cell of the period, or of a later one by a clock that jumped, was counted since then.
+            // A counter of this period, or of a later one after a clock jumped, was created earlier and has counted
+            // since.
             let begins = |budget: &BudgetId| Period::of(budget.per, today).first();
             let is_new =
                 |budget: &BudgetId| meter.cell(*budget).is_none_or(|cell| cell.period().first() < begins(budget));
@@ -67,7 +70,7 @@ impl Counting {
     }
 }
 
-/// Each subject's period is asked for once, whatever is counted in it.
+/// Reads the charge of each subject and period once, for all measures together.
 async fn count(
     store: &Store,
     (meter, backlog): (&Meter, &Backlog),

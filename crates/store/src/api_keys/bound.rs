@@ -1,4 +1,4 @@
-//! How many keys have limits of their own.
+//! Number of keys that have limits of their own.
 
 use crate::error::StoreError;
 use crate::statement::{statements, unsigned};
@@ -9,29 +9,29 @@ statements! {
         FROM api_keys WHERE revoked_at IS NULL";
 }
 
-/// Keys that are not revoked, by what limits them beside their owner's plan.
+/// Keys that are not revoked, by the limit that they have in addition to their owner's plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BoundKeys {
-    /// By a quota of credits a day.
+    /// Keys with a daily quota of credits.
     pub credits_per_day: Bound,
-    /// By a rate.
+    /// Keys with a rate limit.
     pub requests_per_minute: Bound,
 }
 
-/// Keys that have one limit.
+/// Number of keys that have one limit, and its largest value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bound {
-    /// How many.
+    /// Number of keys with the limit.
     pub keys: u64,
-    /// The largest; `None` where there is none.
+    /// Largest value of the limit; `None` if no key has it.
     pub most: Option<u64>,
 }
 
 impl Store {
-    /// How many keys have limits of their own, and the largest of those.
+    /// Counts the keys that have limits of their own, and returns the largest limits.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn bound_keys(&self) -> Result<BoundKeys, StoreError> {
         let row: (i64, Option<i64>, i64, Option<i64>) = self.query(BOUND).one().await?;
         let bound = |keys, most: Option<i64>| Bound { keys: unsigned(keys), most: most.map(unsigned) };

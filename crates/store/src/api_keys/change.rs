@@ -1,4 +1,4 @@
-//! What is done to a key: it is changed, rotated, revoked.
+//! Changes, rotations and revocations of keys.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -24,36 +24,36 @@ statements! {
     REVOKE = "UPDATE api_keys SET revoked_at = $2, updated_at = $2 WHERE id = $1";
 }
 
-/// What is to be different about a key; `None` stays as it is, `Some(None)` takes a bound away.
+/// Fields of a key to change. `None` keeps a value; `Some(None)` removes a bound.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyChange {
-    /// What its owner calls it.
+    /// Name that the owner gives the key.
     pub label: Option<String>,
-    /// From when on it opens nothing.
+    /// The key is invalid from this time on.
     pub expires_at: Option<Option<Timestamp>>,
-    /// [`access::KeyBounds::credits_per_day`].
+    /// New value of [`access::KeyBounds::credits_per_day`].
     pub credits_per_day: Option<Option<u64>>,
-    /// [`access::KeyBounds::requests_per_minute`].
+    /// New value of [`access::KeyBounds::requests_per_minute`].
     pub requests_per_minute: Option<Option<NonZeroU32>>,
-    /// [`access::KeyBounds::routes`].
+    /// New value of [`access::KeyBounds::routes`].
     pub routes: Option<Option<Vec<String>>>,
-    /// [`access::KeyBounds::models`].
+    /// New value of [`access::KeyBounds::models`].
     pub models: Option<Option<Vec<String>>>,
-    /// [`access::KeyBounds::addresses`].
+    /// New value of [`access::KeyBounds::addresses`].
     pub addresses: Option<Option<Vec<IpNet>>>,
 }
 
-/// Another secret for a key.
+/// Replacement of a key's secret.
 #[derive(Debug, Clone)]
 pub struct Rotation {
-    /// The new one.
+    /// New secret of the key.
     pub secret: KeySecret,
-    /// How long the one before it still opens the key; zero is not at all.
+    /// Time for which the previous secret remains valid; zero invalidates it at once.
     pub grace: Duration,
 }
 
 impl KeyChange {
-    /// The key as it will be, and what the audit log says of the difference.
+    /// Applies the change to `key`, and returns the difference for the audit log.
     fn apply(self, key: &mut Key) -> Value {
         let before = key.clone();
         let Self { label, expires_at, credits_per_day, requests_per_minute, routes, models, addresses } = self;
@@ -65,7 +65,7 @@ impl KeyChange {
         set(&mut key.bounds.models, models);
         set(&mut key.bounds.addresses, addresses);
         let mut said = Map::new();
-        // Not what it says: that may be anything.
+        // The label itself is not logged: users choose it freely.
         said.extend((key.label != before.label).then(|| ("label".to_owned(), json!("changed"))));
         let limits = (before.expires_at, &before.bounds) != (key.expires_at, &key.bounds);
         if limits {
@@ -83,11 +83,11 @@ fn set<T>(field: &mut T, value: Option<T>) {
 }
 
 impl Store {
-    /// Changes a key. A new end or bound holds everywhere within a second; what changes nothing leaves no trace.
+    /// Changes a key. All nodes apply a new expiry or bound within one second. A change without effect writes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`], [`StoreError::UnfitBound`], [`StoreError::NoKey`], [`StoreError::KeyRevoked`], and what the
-    /// database meets.
+    /// [`StoreError::Invalid`], [`StoreError::UnfitBound`], [`StoreError::NoKey`], [`StoreError::KeyRevoked`], and
+    /// database errors.
     pub async fn change_key(&self, by: &Actor, key: impl Into<KeyRef>, change: KeyChange) -> Result<Key, StoreError> {
         let mut transaction = self.addition().await?;
         let before = find(&mut transaction, key.into()).await?;
@@ -103,7 +103,7 @@ impl Store {
         check_text("a key's label", &after.label)?;
         after.bounds.check()?;
         if (before.expires_at, &before.bounds) != (after.expires_at, &after.bounds) {
-            // A label is nothing that was answered to anybody who asked what a key opens.
+            // Cached lookups do not contain the label, so a change of the label alone does not raise the revision.
             self.raise(&mut transaction).await?;
         }
         let bounds = &after.bounds;
@@ -125,19 +125,20 @@ impl Store {
         Ok(after)
     }
 
-    /// Gives a key another secret; all else about it stays. The one before it opens the key for its grace more, or not at
-    /// all; one that was before that opens nothing from now on. It holds everywhere within a second. Sessions that were
-    /// begun with the key end, but for the one that asks: who has a secret that is to go may have signed in with it.
+    /// Replaces the secret of a key and keeps everything else. The previous secret remains valid for the grace period;
+    /// the one before that is invalid at once. All nodes apply the rotation within one second. Sessions that were begun
+    /// with the key end, except the session that requests the rotation: a person with the old secret may have signed in
+    /// with it.
     ///
     /// # Errors
-    /// [`StoreError::NoKey`], [`StoreError::KeyRevoked`], [`StoreError::KeyTaken`], and what the database meets.
+    /// [`StoreError::NoKey`], [`StoreError::KeyRevoked`], [`StoreError::KeyTaken`], and database errors.
     pub async fn rotate_key(&self, by: &Actor, key: impl Into<KeyRef>, rotation: Rotation) -> Result<Key, StoreError> {
         let mut transaction = self.change().await?;
         let before = find(&mut transaction, key.into()).await?;
         if before.revoked_at.is_some() {
             return Err(StoreError::KeyRevoked);
         }
-        // Before the key's row: who begins a session takes them in this order.
+        // The user's row is locked before the key's row. Beginning a session takes the locks in the same order.
         users::hold(&mut transaction, before.user).await?;
         let now = self.clock().now();
         let Rotation { secret, grace } = rotation;
@@ -162,11 +163,11 @@ impl Store {
         row.try_into()
     }
 
-    /// Revokes a key for good; it holds everywhere within a second. Sessions that were begun with it end. One that is
-    /// revoked already keeps its time, and leaves no second trace.
+    /// Revokes a key permanently. All nodes apply the revocation within one second, and sessions that were begun with
+    /// the key end. A key that is already revoked keeps its time, and the audit log gets no second line.
     ///
     /// # Errors
-    /// [`StoreError::NoKey`], and what the database meets.
+    /// [`StoreError::NoKey`], and database errors.
     pub async fn revoke_key(&self, by: &Actor, key: impl Into<KeyRef>) -> Result<Key, StoreError> {
         let mut transaction = self.addition().await?;
         let key = find(&mut transaction, key.into()).await?;

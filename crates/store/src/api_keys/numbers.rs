@@ -1,39 +1,40 @@
-//! Numbers for keys, taken from the store some at a time: keys are then made beside each other, and not one after the other
-//! behind a lock that is held until the disk has each.
+//! Key numbers, reserved from the store in blocks. Keys are therefore created concurrently, not one after the other
+//! behind a lock that is held until each commit is on disk.
 
 use crate::error::StoreError;
 use crate::revision;
 use crate::statement::statements;
 use crate::store::Store;
 
-/// The most that are taken at once; a process begins with one, so that a command wastes none.
+/// Maximum size of a block. The first block of a process has one number, so that a command wastes none.
 const TAKEN_MAX: i64 = 64;
 
 statements! {
-    // With the row's lock in hand. What a restored backup does not know is below `no_floor`; what was taken and not given is lost.
+    // Runs while the revision's row is locked. `no_floor` covers numbers that a restored backup does not know; reserved
+    // numbers that are not used are lost.
     TAKE = "UPDATE revision SET updated_at = $3, key_no = $2 + (SELECT max(given.no) FROM (SELECT max(no) AS no FROM api_keys
         UNION ALL SELECT no_floor FROM revision UNION ALL SELECT key_no FROM revision) given) WHERE id = $1 RETURNING key_no";
 }
 
-/// Numbers that this process has taken and not given.
+/// Key numbers that this process has reserved and not used.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers(tokio::sync::Mutex<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// The last that was given.
+    /// Last number that was used.
     given: i64,
-    /// The last that may be.
+    /// Last number of the current block.
     last: i64,
-    /// How many were taken the last time.
+    /// Size of the current block.
     size: i64,
 }
 
 impl Store {
-    /// A number that no key of any process has, or had.
+    /// Returns a key number that no process has used before.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub(super) async fn next_key_no(&self) -> Result<i64, StoreError> {
         let mut taken = self.numbers().0.lock().await;
         if taken.given == taken.last {

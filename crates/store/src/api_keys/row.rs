@@ -1,4 +1,4 @@
-//! A key's columns, written and read.
+//! Conversion of a key to and from its columns.
 
 use std::num::NonZeroU32;
 
@@ -11,7 +11,7 @@ use crate::api_keys::{Key, PreviousSecret};
 use crate::error::StoreError;
 use crate::statement::{timestamp, unsigned};
 
-/// The columns of a [`KeyRow`].
+/// Columns that make a [`KeyRow`].
 macro_rules! key_columns {
     () => {
         "id, no, user_id, label, prefix, last4, previous_last4, previous_until, previous_used_at,
@@ -40,7 +40,7 @@ pub(crate) struct KeyRow {
     created_at: i64,
 }
 
-/// What a key is bound to.
+/// The columns of a key's bounds.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct BoundsRow {
     key_credits_per_day: Option<i64>,
@@ -93,9 +93,9 @@ impl TryFrom<BoundsRow> for KeyBounds {
     }
 }
 
-/// A list as it is stored; `None` is no bound.
+/// Serialises a list for its column; `None` means that no bound is set.
 pub(crate) fn list<T: Serialize>(entries: Option<&[T]>) -> Option<String> {
-    // Texts and networks always serialise.
+    // Serialising texts and networks cannot fail.
     entries.and_then(|entries| serde_json::to_string(entries).ok())
 }
 

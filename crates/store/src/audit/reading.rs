@@ -1,4 +1,4 @@
-//! The log as admins read it: newest first, a page at a time.
+//! Pages of the audit log for admins, newest line first.
 
 use std::net::IpAddr;
 
@@ -11,14 +11,15 @@ use crate::error::StoreError;
 use crate::statement::{micros, statements, timestamp};
 use crate::store::Store;
 
-/// Lines that one page looks at: where few are of an action, a page may have fewer than were asked for, and is followed by more.
+/// Maximum number of lines that one page scans. If few lines match the action, a page may be shorter than requested
+/// although further pages exist.
 const LOOKED_AT_MAX: usize = 5_000;
-/// Lines that are asked for at once where some may not be of the action.
+/// Number of lines per query if the action has to be filtered afterwards.
 const BATCH: usize = 500;
-/// More than a page ever holds.
+/// Maximum number of lines in a page.
 pub const AUDIT_PAGE_MAX: usize = 1_000;
 
-/// What follows a place is older, or as old with a smaller id.
+/// Lines after a place are older, or have the same time and a smaller id.
 macro_rules! page {
     ($filter:literal) => {
         concat!(
@@ -41,55 +42,55 @@ statements! {
     OF_ACTION = page!("a.action = $5 AND");
 }
 
-/// Which lines are asked for.
+/// Filter for the lines of the audit log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// About what is this user's.
+    /// Only lines about objects of this user.
     pub user: Option<UserId>,
-    /// Of this action.
+    /// Only lines with this action.
     pub action: Option<Action>,
-    /// Written then or later.
+    /// Only lines written at or after this time.
     pub since: Option<Timestamp>,
-    /// Written before.
+    /// Only lines written before this time.
     pub until: Option<Timestamp>,
 }
 
-/// A line's place in the log.
+/// The place of a line in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditPlace {
-    /// When it was written.
+    /// Time at which the line was written.
     pub at: Timestamp,
-    /// Its id.
+    /// Id of the line.
     pub id: Uuid,
 }
 
-/// A line.
+/// One line of the audit log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditLine {
-    /// Where it stands.
+    /// Place of the line in the log.
     pub place: AuditPlace,
-    /// Who did it, and from where.
+    /// Author of the change, with the address.
     pub actor: Actor,
-    /// What the actor's user is called today.
+    /// Current name of the actor's user.
     pub actor_name: Option<String>,
-    /// What was done: a word of [`Action`], or one of a newer tollgate's.
+    /// Word of an [`Action`], possibly one of a newer version.
     pub action: String,
-    /// What it was done to.
+    /// Object that was changed.
     pub target: Uuid,
-    /// Whose that is.
+    /// User who owns the object.
     pub owner: Option<UserId>,
-    /// What the owner is called today.
+    /// Current name of the owner.
     pub owner_name: Option<String>,
-    /// What is new about it: a JSON object.
+    /// Details of the change, a JSON object.
     pub detail: Value,
 }
 
-/// Lines, newest first.
+/// One page of the audit log, newest line first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AuditPage {
-    /// The lines.
+    /// Lines of the page.
     pub lines: Vec<AuditLine>,
-    /// After which place the next page begins; `None` at the log's end. There may be a next page where this one is empty.
+    /// Place after which the next page begins; `None` at the end of the log. An empty page may have a next page.
     pub next: Option<AuditPlace>,
 }
 
@@ -149,11 +150,11 @@ impl TryFrom<Row> for AuditLine {
 }
 
 impl Store {
-    /// Up to `limit` lines (at most [`AUDIT_PAGE_MAX`]) that are older than `after`, newest first. It looks at a bounded number
-    /// of lines, however long the log is.
+    /// Returns up to `limit` lines (at most [`AUDIT_PAGE_MAX`]) that are older than `after`, newest first. The number
+    /// of scanned lines is bounded, however long the log is.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn audit_page(
         &self,
         filter: &AuditFilter,
@@ -161,7 +162,8 @@ impl Store {
         limit: usize,
     ) -> Result<AuditPage, StoreError> {
         let limit = limit.clamp(1, AUDIT_PAGE_MAX);
-        // An index answers for a user or for an action; where both are asked for, the action is looked for among the user's.
+        // One index serves a user, another an action. If the filter has both, the action is searched among the user's
+        // lines.
         let sought = filter.action.filter(|_| filter.user.is_some()).map(Action::as_str);
         let batch = if sought.is_some() { BATCH } else { limit + 1 };
         let mut place = begin(filter, after);
@@ -208,7 +210,7 @@ impl Store {
     }
 }
 
-/// Where the first page begins: before everything, at `until`, or where the last one ended.
+/// Returns the place at which a page begins: the newest line, `until`, or the end of the previous page.
 fn begin(filter: &AuditFilter, after: Option<AuditPlace>) -> AuditPlace {
     let until = AuditPlace { at: filter.until.unwrap_or(Timestamp(u64::MAX)), id: Uuid::nil() };
     match after {

@@ -1,22 +1,23 @@
-//! A SQLite file in the making: it has a name of its own until it is whole.
+//! A SQLite file under a temporary name until it is complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// What SQLite keeps beside a database, and the database.
+/// Suffixes of the files that SQLite keeps next to a database, and of the database itself.
 pub(super) const ENDS: [&str; 3] = ["-wal", "-shm", ""];
 
-/// A file in the making, and what SQLite keeps beside it; dropped, all of it goes.
+/// A file under a temporary name, with the files that SQLite keeps next to it. Dropping it deletes all of them.
 #[derive(Debug)]
 pub struct Draft(PathBuf);
 
 impl Draft {
-    /// Makes an empty file, for this user alone. What a killed process left under its name goes first.
+    /// Creates an empty file that only this operating system user can read. Files that a killed process left under this
+    /// name are removed first.
     ///
     /// # Errors
-    /// What the folder meets.
+    /// I/O errors of the folder.
     pub fn make(file: PathBuf) -> io::Result<Self> {
         let draft = Self(file);
         draft.remove()?;
@@ -24,35 +25,36 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Makes it a copy of `file`, whose rights it does not take over.
+    /// Copies the contents of `file` into it, but not the permissions of `file`.
     ///
     /// # Errors
-    /// What either file meets.
+    /// I/O errors of either file.
     pub fn copy(self, file: &Path) -> io::Result<Self> {
         io::copy(&mut File::open(file)?, &mut OpenOptions::new().write(true).open(&self.0)?)?;
         Ok(self)
     }
 
-    /// Where it is.
+    /// Path of the temporary file.
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.0
     }
 
-    /// Names it, now that nobody has it open, on the disk. A file of that name is an error.
+    /// Syncs the file and gives it its final name. No process may have it open. An existing file of that name is an
+    /// error.
     pub(super) fn name(self, name: &Path) -> io::Result<()> {
         File::open(&self.0)?.sync_all()?;
         match fs::hard_link(&self.0, name) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
-            // Not every filesystem has links.
+            // Some filesystems do not support hard links.
             Err(_) => fs::rename(&self.0, name)?,
         }
         self.remove()?;
         sync_folder(name)
     }
 
-    /// Names it, now that nobody has it open, on the disk, instead of the file that has the name.
+    /// Syncs the file and replaces the file `name` with it. No process may have it open.
     pub(super) fn replace(self, name: &Path) -> io::Result<()> {
         File::open(&self.0)?.sync_all()?;
         fs::rename(&self.0, name)?;
@@ -66,19 +68,19 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Where it stays, the next of its name removes it.
+        // If this fails, the next draft of the same name removes the file.
         let _ = self.remove();
     }
 }
 
-/// The file's name, and more.
+/// Returns the file's name with `end` appended.
 pub(super) fn with_end(file: &Path, end: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(end);
     name.into()
 }
 
-/// Removes a file that need not be there.
+/// Removes a file, which may be missing.
 pub(super) fn remove(file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

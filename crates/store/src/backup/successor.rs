@@ -1,4 +1,4 @@
-//! A store that is made beside another and takes its place when it is whole.
+//! A store that is built next to another store and replaces it when it is complete.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use crate::dialect::sqlite;
 use crate::error::StoreError;
 use crate::store::{FILE, Store, claimed, make_folder};
 
-/// A store in the making, beside the one of its data folder, which nobody may use but to read.
+/// A store under construction, next to the store of its data folder, which may only be read.
 #[derive(Debug)]
 pub struct Successor {
     store: Store,
@@ -20,10 +20,10 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Makes an empty store beside the one in `data`, if there is one.
+    /// Creates an empty store next to the one in `data`, if that exists.
     ///
     /// # Errors
-    /// [`StoreError::Folder`], and what the database meets.
+    /// [`StoreError::Folder`], and database errors.
     pub async fn begin(data: &Path, clock: Clock) -> Result<Self, StoreError> {
         let made = make_folder(data).and_then(|()| Draft::make(data.join(FILE).with_added_extension("new")));
         let draft = made.map_err(|source| StoreError::Folder { folder: data.to_owned(), source })?;
@@ -31,22 +31,22 @@ impl Successor {
         Ok(Self { store, draft, data: data.to_owned() })
     }
 
-    /// The store in the making.
+    /// Returns the store under construction.
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Takes the place of the folder's store, which is named `aside`, in the same folder, from then on: as one file, or
-    /// with its log where it is damaged. Up to the last step, which is a rename, that store stands as it stood.
+    /// Replaces the folder's store, which is renamed to `aside` in the same folder: as one file, or together with its
+    /// log if it is damaged. Until the last step, a rename, the old store remains unchanged.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where somebody has the store open, [`StoreError::Folder`], and what the database meets.
+    /// [`StoreError::Unavailable`] if another process has the store open, [`StoreError::Folder`], and database errors.
     pub async fn succeed(self, aside: &Path) -> Result<(), StoreError> {
         let Self { store, draft, data } = self;
         store.close_into_one_file().await?;
         let there = data.join(FILE).exists();
-        // Whoever opens the store meanwhile waits for this.
+        // A process that opens the store now waits for this lock.
         let (file, _lock) = claimed(&data).await?;
         if there {
             end_log(&file).await?;
@@ -56,10 +56,11 @@ impl Successor {
     }
 }
 
-/// Brings all of a database into its one file, which proves that nobody else has it open. A damaged one stays as it is.
+/// Copies all of a database into its one file, which proves that no other process has it open. A damaged database stays
+/// unchanged.
 async fn end_log(file: &Path) -> Result<(), StoreError> {
     let ended = async {
-        // Only read: SQLite deletes the log of a damaged one when who opened it to write goes.
+        // This check only reads: SQLite deletes the log of a damaged database when a connection that may write closes.
         sqlite::first_number(file, "SELECT count(*) FROM sqlite_master").await?;
         let writer = sqlite::writer(file).await?;
         let ended = sqlite::end_log(&writer).await;
@@ -72,11 +73,12 @@ async fn end_log(file: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Gives a database a second name, and leaves nothing beside the first that SQLite would read with another database.
+/// Gives a database a second name, and leaves no file next to the first name that SQLite would read with another
+/// database.
 fn set_aside(file: &Path, aside: &Path) -> io::Result<()> {
     for end in ENDS {
         let (from, to) = (with_end(file, end), with_end(aside, end));
-        // Not every filesystem has links.
+        // Some filesystems do not support hard links.
         match fs::hard_link(&from, &to) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),

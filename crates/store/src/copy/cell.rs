@@ -1,4 +1,4 @@
-//! A value of any table, out of one database and into the other.
+//! One value of any table, read from one database and written to another.
 
 use sha2::{Digest, Sha256};
 use sqlx::error::BoxDynError;
@@ -9,29 +9,29 @@ use uuid::Uuid;
 
 use crate::dialect::Arguments;
 
-/// A column, and what it holds.
+/// A column and the type of its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) holds: Holds,
 }
 
-/// What a column holds on both databases.
+/// Type of a column's values on both databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holds {
     /// `UUID`; 16 bytes on SQLite.
     Uuid,
-    /// `BIGINT`.
+    /// The SQL type `BIGINT`.
     Number,
     /// `BOOLEAN`; 0 or 1 on SQLite.
     Flag,
-    /// `TEXT`.
+    /// The SQL type `TEXT`.
     Text,
-    /// `BYTEA`, `BLOB`.
+    /// The SQL types `BYTEA` (PostgreSQL) and `BLOB` (SQLite).
     Bytes,
 }
 
-/// A value as a database gave it.
+/// A value as a database returned it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cell {
     Null,
@@ -40,19 +40,19 @@ pub(super) enum Cell {
     Bytes(Vec<u8>),
 }
 
-/// A row, in the order of the columns that were asked for.
+/// A row, in the order of the requested columns.
 #[derive(Debug)]
 pub(super) struct Row(pub(super) Vec<Cell>);
 
 impl From<(String, String)> for Column {
-    /// From a catalogue's name and type.
+    /// Converts a catalogue's name and type.
     fn from((name, kind): (String, String)) -> Self {
         let holds = match kind.as_str() {
             "BIGINT" | "INTEGER" => Holds::Number,
             "BOOLEAN" => Holds::Flag,
             "TEXT" => Holds::Text,
             "UUID" => Holds::Uuid,
-            // SQLite has no type for ids: those are named so.
+            // SQLite has no type for ids: id columns are recognised by name.
             _ if name == "id" || name.ends_with("_id") => Holds::Uuid,
             _ => Holds::Bytes,
         };
@@ -61,14 +61,14 @@ impl From<(String, String)> for Column {
 }
 
 impl Column {
-    /// Whether its sum says something: amounts and numbers, no times.
+    /// Whether the column's sum is meaningful: true for amounts and numbers, false for times.
     pub(super) fn is_summed(&self) -> bool {
         self.holds == Holds::Number && !self.name.ends_with("_at")
     }
 }
 
 impl Cell {
-    /// Its value as the next parameter.
+    /// Adds the value as the next parameter.
     pub(super) fn put(&self, column: &Column, arguments: &mut Arguments) -> Result<(), BoxDynError> {
         match column.holds {
             Holds::Uuid => arguments.add(self.uuid()),
@@ -79,7 +79,7 @@ impl Cell {
         }
     }
 
-    /// Adds it to a digest: its kind, its length, its bytes.
+    /// Adds the value to a digest: kind, length and bytes.
     pub(super) fn digest(&self, column: &Column, digest: &mut Sha256) {
         let mut add = |kind: u8, bytes: &[u8]| {
             digest.update([kind]);
