@@ -1,5 +1,5 @@
-//! The two databases behind one handle. All that is one's alone stands below here; the rest of the crate speaks SQL that
-//! both read.
+//! The two databases behind one handle. This module contains everything that is specific to one database; the rest of
+//! the crate uses SQL that both accept.
 
 mod fault;
 pub(crate) mod postgres;
@@ -17,18 +17,18 @@ pub(crate) use postgres::Patience;
 pub(crate) use query::SENT;
 pub(crate) use query::{Arguments, Query, Value};
 
-/// Key look-ups that are asked of the database at once, and other reads of a file. One look-up is done in 30 µs on SQLite,
-/// where more would only cost memory.
+/// Number of concurrent key look-ups, and of other reads of a SQLite file. One look-up takes 30 µs on SQLite, so more
+/// connections would only cost memory.
 pub(crate) const READERS: u32 = 4;
-/// Connections for look-ups alone, so that no slow read keeps the proxy from knowing a key: [`READERS`], and one to read the
-/// revision, without which what is known grows old.
+/// Connections reserved for look-ups, so that no slow read delays the proxy's look-up of a key: [`READERS`], and one to
+/// read the revision, without which cached look-ups expire.
 const LOOKUPS: u32 = READERS + 1;
 
-/// An open database.
+/// Connections to an open database.
 #[derive(Debug)]
 pub(crate) enum Db {
-    /// One connection that writes, several that read, some of them for look-ups alone, one that empties the write-ahead log,
-    /// and the log.
+    /// One connection that writes, several that read (some only for look-ups), one that empties the write-ahead log,
+    /// and the path of the log.
     Sqlite {
         writer: sqlx::SqlitePool,
         readers: sqlx::SqlitePool,
@@ -36,19 +36,19 @@ pub(crate) enum Db {
         checkpointer: sqlx::SqlitePool,
         log: PathBuf,
     },
-    /// Connections that read and write, and those for look-ups alone.
+    /// Connections that read and write, and those reserved for look-ups.
     Postgres { pool: sqlx::PgPool, lookups: sqlx::PgPool },
 }
 
-/// A transaction that may write; it is undone when it is dropped.
+/// A transaction that may write. Dropping it rolls it back.
 #[derive(Debug)]
 pub(crate) enum Transaction {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
-    /// And how long we wait for each of its answers.
+    /// The transaction, and the time limit of each statement's response.
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>, Patience),
 }
 
-/// Which of the two.
+/// Selects one of the two databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
@@ -56,7 +56,7 @@ pub(crate) enum Kind {
 }
 
 impl Db {
-    /// Ends all connections.
+    /// Closes all connections of the database.
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite { writer, readers, lookups, checkpointer, .. } => {
@@ -72,7 +72,7 @@ impl Db {
         }
     }
 
-    /// A statement that only reads.
+    /// Prepares a statement that only reads.
     pub(crate) fn query(&self, sql: impl SqlSafeStr) -> Query<'_> {
         match self {
             Self::Sqlite { readers, .. } => Query::on_sqlite(readers, sql.into_sql_str()),
@@ -80,7 +80,7 @@ impl Db {
         }
     }
 
-    /// A statement that looks something up for requests that wait: other reads do not hold it up.
+    /// Prepares a look-up for waiting requests; it uses connections that other reads do not occupy.
     pub(crate) fn look_up(&self, sql: impl SqlSafeStr) -> Query<'_> {
         match self {
             Self::Sqlite { lookups, .. } => Query::on_sqlite(lookups, sql.into_sql_str()),
@@ -88,7 +88,7 @@ impl Db {
         }
     }
 
-    /// A transaction that may write.
+    /// Begins a transaction that may write.
     pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         match self {
             Self::Sqlite { writer, .. } => Ok(Transaction::Sqlite(sqlite::begin(writer).await?)),
@@ -98,7 +98,7 @@ impl Db {
         }
     }
 
-    /// A transaction that only reads, and sees the database as it stands at its first question.
+    /// Begins a transaction that only reads; it sees the database as of its first query.
     pub(crate) async fn snapshot(&self) -> Result<Transaction, sqlx::Error> {
         match self {
             Self::Sqlite { readers, .. } => Ok(Transaction::Sqlite(readers.begin().await?)),
@@ -109,8 +109,8 @@ impl Db {
         }
     }
 
-    /// Answers when all that was committed before survives a power cut; blocks until the disk has it. A server says that
-    /// it has committed when its own disk has it (`postgres::prepare` sees to that).
+    /// Returns when all earlier commits survive a power failure; blocks until they are on disk. A PostgreSQL server
+    /// reports a commit only when its own disk has it (`postgres::prepare` ensures that).
     pub(crate) fn sync(&self) -> io::Result<()> {
         match self {
             Self::Sqlite { log, .. } => sqlite::sync(log),
@@ -118,7 +118,8 @@ impl Db {
         }
     }
 
-    /// Brings what the write-ahead log holds into the database's file, beside whoever writes; a server sees to its own.
+    /// Copies the contents of the write-ahead log into the database file while others may write; PostgreSQL does this
+    /// itself.
     pub(crate) async fn checkpoint(&self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite { checkpointer, .. } => sqlite::checkpoint(checkpointer).await.map(|_| ()),
@@ -126,7 +127,7 @@ impl Db {
         }
     }
 
-    /// The same of what came meanwhile, while nobody writes, so that the log begins anew.
+    /// Copies what the log received since, while no connection writes, so that the log restarts from its beginning.
     pub(crate) async fn begin_log_anew(&self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite { writer, checkpointer, .. } => sqlite::begin_log_anew(writer, checkpointer).await,
@@ -143,7 +144,7 @@ impl Db {
 }
 
 impl Transaction {
-    /// A statement within it.
+    /// Prepares a statement within the transaction.
     pub(crate) fn query(&mut self, sql: impl SqlSafeStr) -> Query<'_> {
         let sql: SqlStr = sql.into_sql_str();
         match self {
@@ -152,8 +153,8 @@ impl Transaction {
         }
     }
 
-    /// Keeps what was written. On an error from PostgreSQL it may be kept all the same: the connection died before its
-    /// answer came.
+    /// Commits the transaction. After an error from PostgreSQL it may be committed nevertheless: the connection may
+    /// have failed before the response arrived.
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await,
@@ -161,7 +162,7 @@ impl Transaction {
         }
     }
 
-    /// Lets its statements and its commit take as long as they need, and it stand still meanwhile.
+    /// Removes the time limits of the transaction's statements, of its commit and of its idle time.
     pub(crate) async fn without_time_limit(&mut self) -> Result<(), sqlx::Error> {
         if self.kind() == Kind::Postgres {
             self.query("SET LOCAL statement_timeout = 0").run().await?;
@@ -173,7 +174,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Undoes what was written.
+    /// Undoes everything that the transaction wrote.
     pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => transaction.rollback().await,
@@ -190,7 +191,8 @@ impl Transaction {
 }
 
 impl Kind {
-    /// Parameters in one statement: SQLite's default of `SQLITE_MAX_VARIABLE_NUMBER`, the width of PostgreSQL's counter.
+    /// Maximum number of parameters in one statement: SQLite's default of `SQLITE_MAX_VARIABLE_NUMBER`, and the range
+    /// of PostgreSQL's 16-bit counter.
     pub(crate) const fn parameters_max(self) -> usize {
         match self {
             Self::Sqlite => 32_766,
@@ -198,8 +200,8 @@ impl Kind {
         }
     }
 
-    /// Writes the `n`-th parameter, from 1, of a statement with many of them. sqlx asks SQLite for the name of each
-    /// parameter, and SQLite searches a list for it: named ones (`$1`) make that quadratic, `?` has no name.
+    /// Appends the `n`-th parameter, from 1, of a statement with many parameters. sqlx asks SQLite for the name of each
+    /// parameter, and SQLite searches a list for it: named parameters (`$1`) make that quadratic, `?` has no name.
     pub(crate) fn placeholder(self, n: usize, text: &mut String) {
         match self {
             Self::Sqlite => text.push('?'),
@@ -210,12 +212,12 @@ impl Kind {
         }
     }
 
-    /// Writes a list of `count` parameters, in parentheses.
+    /// Appends a list of `count` parameters, in parentheses.
     pub(crate) fn placeholders(self, count: usize, text: &mut String) {
         self.placeholders_from(1, count, text);
     }
 
-    /// The same from the `first`-th parameter on.
+    /// Appends a list of `count` parameters, the first of which has the number `first`.
     pub(crate) fn placeholders_from(self, first: usize, count: usize, text: &mut String) {
         text.push('(');
         for n in first..first + count {
@@ -225,7 +227,8 @@ impl Kind {
         text.push(')');
     }
 
-    /// Before names are numbered: one writer after the other, so that no two give the same number. SQLite has one anyway.
+    /// Serialises writers of `names` before they assign numbers, so that no two assign the same one. SQLite has only
+    /// one writer.
     pub(crate) const fn lock_names(self) -> Option<&'static str> {
         match self {
             Self::Sqlite => None,
@@ -233,8 +236,7 @@ impl Kind {
         }
     }
 
-    /// Behind a question about rows, in an order: nobody else changes them until the transaction ends. SQLite has one writer
-    /// anyway.
+    /// Suffix for an ordered query that locks its rows until the transaction ends. SQLite has only one writer.
     pub(crate) const fn for_update(self) -> &'static str {
         match self {
             Self::Sqlite => "",
@@ -242,7 +244,7 @@ impl Kind {
         }
     }
 
-    /// The database's clock, which is the one that several servers share; a file has one server, and that has a clock.
+    /// Query for the database's clock, which all nodes share. A SQLite file has one node, which uses its own clock.
     pub(crate) const fn now(self) -> Option<&'static str> {
         match self {
             Self::Sqlite => None,
@@ -250,7 +252,7 @@ impl Kind {
         }
     }
 
-    /// The columns of a table.
+    /// Query for the columns of a table.
     const fn columns(self) -> &'static str {
         match self {
             Self::Sqlite => "SELECT name, upper(type) FROM pragma_table_info($1) ORDER BY cid",
@@ -261,8 +263,8 @@ impl Kind {
         }
     }
 
-    /// Before old usage is deleted: whether nobody else does so, until the transaction ends. A file has one server anyway.
-    /// The number is ours: `retent` in ASCII.
+    /// Query that takes the lock for deleting old usage until the transaction ends, and returns whether it succeeded. A
+    /// SQLite file has one node. The lock's number is Tollgate's: `retent` in ASCII.
     pub(crate) const fn try_retention(self) -> Option<&'static str> {
         match self {
             Self::Sqlite => None,
@@ -271,20 +273,21 @@ impl Kind {
     }
 }
 
-/// A table's columns, in order, each with its type.
+/// Returns a table's columns in order, each with its type.
 pub(crate) async fn columns(on: &mut Transaction, table: &str) -> Result<Vec<(String, String)>, sqlx::Error> {
     let text = on.kind().columns();
     on.query(text).bind(table.to_owned()).all().await
 }
 
-/// The texts that differ.
+/// Returns the texts that differ between databases.
 #[cfg(test)]
 pub(crate) fn texts(kind: Kind) -> Vec<String> {
     let texts = [Some(kind.columns()), kind.lock_names(), kind.try_retention(), kind.now()];
     texts.into_iter().flatten().map(str::to_owned).collect()
 }
 
-/// Every table but the migrations' own, with its columns in order: table, column, type, whether it is the primary key.
+/// Query for every table except those of the migrations, with its columns in order: table, column, type, whether it is
+/// the primary key.
 #[cfg(test)]
 pub(crate) const fn catalogue(kind: Kind) -> &'static str {
     match kind {

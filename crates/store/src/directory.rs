@@ -1,4 +1,4 @@
-//! The loop that answers what the workers' directories ask.
+//! The loop that answers the look-ups of the workers' directories.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -18,13 +18,13 @@ use crate::outage::Outage;
 use crate::store::Store;
 use crate::unsealed::{Keys, Unsealed};
 
-/// A question that takes longer than this is not waited for: requests hang on it, for 2 s at most. Told that the store is
-/// away, a directory still has what it knew.
+/// Maximum time for a look-up: requests wait for it, for at most 2 s. If the store is reported unavailable, a directory
+/// still uses what it has cached.
 const ANSWER: Duration = Duration::from_millis(1_500);
 
-/// Answers lookups until `cancel` is done or every directory is gone. What is queued is asked together, one question a
-/// reading connection at a time; where the store fails, the answer is [`NotFound::Unavailable`]. Credentials of providers are
-/// answered in clear, as `unsealed` opens them, and budgets as `counting` holds callers to them.
+/// Answers look-ups until `cancel` is done or every directory is gone. Queued look-ups share one query, with one query
+/// per reading connection at a time. If the store fails, the result is [`NotFound::Unavailable`]. `unsealed` decrypts
+/// the provider credentials of the result, and `counting` adds the budgets.
 pub async fn serve(
     store: Store,
     (unsealed, counting): (Arc<Unsealed>, Arc<Counting>),
@@ -66,13 +66,13 @@ async fn answer(store: Store, with: (Arc<Unsealed>, Arc<Counting>), lookups: Vec
             Ok(known) => known.get(&hash).cloned().unwrap_or(Err(NotFound::Unknown)),
             Err(_) => Err(NotFound::Unavailable),
         };
-        // An error means that nobody waits any more.
+        // An error means that the directory no longer waits.
         let _ = reply.send(found);
     }
     known.map(|_| ())
 }
 
-/// Who holds the keys, with what they may call and what holds them.
+/// Looks up the principals of keys, with their provider credentials and budgets.
 async fn know(
     store: &Store,
     (unsealed, counting): &(Arc<Unsealed>, Arc<Counting>),
@@ -93,7 +93,7 @@ async fn know(
     Ok(known)
 }
 
-/// That a secret is looked up is a use of it.
+/// Records the look-up of a secret as a use of its key.
 fn note_uses(store: &Store, identities: &HashMap<KeyHash, Result<Identity, NotFound>>) {
     let now = store.clock().now();
     for (hash, identity) in identities {

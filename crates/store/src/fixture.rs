@@ -1,9 +1,9 @@
-//! What tests record.
+//! Usage events for tests.
 
 use access::{RequestId, Timestamp};
 use meter::{Caller, Charge, Outcome, UsageEvent};
 
-/// An LLM call of one credit that was answered, without attempts.
+/// An LLM request of one credit that got a response, without attempts.
 pub(crate) fn event(id: RequestId, caller: Option<Caller>, at: Timestamp) -> UsageEvent {
     UsageEvent {
         id,

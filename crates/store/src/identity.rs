@@ -1,4 +1,4 @@
-//! What a key's hash says: who holds it, and whether it opens anything.
+//! Look-up of a key and its owner by the key's hash, with the check whether the key is valid.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,49 +20,50 @@ use crate::statement::timestamp;
 use crate::store::Store;
 use crate::users::{self, Email};
 
-/// What is read of a key and its owner; before it stand the secret that was asked for, and when it ends if it was replaced.
+/// Columns of a key and its owner. The query puts the presented secret's hash before them, and its expiry if it was
+/// replaced.
 const READ: &str = "k.id AS key_id, k.no AS key_no, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at,
     k.credits_per_day AS key_credits_per_day, k.requests_per_minute AS key_requests_per_minute, k.routes, k.models,
     k.addresses, u.id AS user_id, u.no AS user_no, u.email, u.name AS user_name, u.status, u.plan_id, p.name, p.credits_per_day,
     p.requests_per_minute, p.budgets, p.shared_keys
     FROM api_keys k JOIN users u ON u.id = k.user_id JOIN plans p ON p.id = u.plan_id";
-/// Keys by the secret that they have, and by the one before it. A list of hashes follows each. For 32 of them, in 300,000 keys,
-/// 0.22 to 0.30 ms became 0.38 to 0.44 on PostgreSQL, where one question with OR took 0.60, and 0.25 ms 0.29 on SQLite
-/// (pgbench and sqlite3, 2026-11-20).
+/// Finds keys by their current and by their previous secret. A list of hashes follows each. For 32 of them, in 300,000
+/// keys, 0.22 to 0.30 ms became 0.38 to 0.44 on PostgreSQL, where one query with OR took 0.60, and 0.25 ms 0.29 on
+/// SQLite (pgbench and sqlite3, 2026-11-20).
 const BY_SECRET: (&str, &str) = ("SELECT k.hash AS asked, NULL AS until, ", "k.hash");
 const BY_PREVIOUS: (&str, &str) = ("SELECT k.previous_hash AS asked, k.previous_until AS until, ", "k.previous_hash");
-/// Whether any budget of the store holds them: where none does, none is asked for.
+/// Whether any stored budget applies to the key; if none does, the budgets are not queried.
 const IS_HELD: &str = "EXISTS (SELECT 1 FROM budgets b WHERE b.subject_id IN (k.id, u.id, u.plan_id, ";
 
 pub(crate) static TEXTS: Texts = Texts::new(text);
 
-/// A key that opens something, with its owner.
+/// A valid key with its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The owner.
+    /// Owner of the key.
     pub user: IdentityUser,
-    /// The key.
+    /// The key itself.
     pub key: IdentityKey,
-    /// What holds them beside the limits of plan and key.
+    /// Budgets that apply in addition to the limits of plan and key.
     pub budgets: Arc<[(BudgetId, u64)]>,
 }
 
-/// The owner of an [`Identity`]. Its name, which may be the address, does not print.
+/// The owner of an [`Identity`]. `Debug` omits the name, which may be the address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdentityUser {
-    /// Its id.
+    /// Public id of the user.
     pub id: UserId,
-    /// Its number in events.
+    /// Number that usage events use for the user.
     pub no: UserNo,
-    /// Shown to people.
+    /// Name that is shown to people.
     pub name: String,
-    /// Its address.
+    /// E-mail address of the user.
     pub email: Email,
-    /// The id of its plan.
+    /// Id of the user's plan.
     pub plan_id: PlanId,
-    /// Its plan.
+    /// Plan of the user.
     pub plan: Arc<Plan>,
-    /// Always active, today: keys of others open nothing.
+    /// Always active at present: keys of suspended users are invalid.
     pub status: UserStatus,
 }
 
@@ -80,32 +81,32 @@ impl fmt::Debug for IdentityUser {
 /// The key of an [`Identity`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityKey {
-    /// Its id.
+    /// Public id of the key.
     pub id: KeyId,
-    /// Its number in events.
+    /// Number that usage events use for the key.
     pub no: KeyNo,
-    /// What stands before the underscore.
+    /// Part of the key before the underscore.
     pub prefix: String,
-    /// The last four digits.
+    /// Last four characters of the key.
     pub last4: String,
-    /// What its owner calls it.
+    /// Name that the owner gives the key.
     pub label: String,
-    /// From this moment on it opens nothing.
+    /// The key is invalid from this time on.
     pub expires_at: Option<Timestamp>,
-    /// Until when the secret asked for opens it, where that is the one before the last rotation.
+    /// Expiry of the presented secret if it is the one before the last rotation.
     pub rotated: Option<Timestamp>,
-    /// What it may do less than its owner.
+    /// Limits of the key in addition to those of its owner.
     pub bounds: Arc<KeyBounds>,
 }
 
 impl Identity {
-    /// Adds what was set for them.
+    /// Adds the stored budgets that apply to the key.
     fn hold(&mut self, held: &[Held]) {
         let held = held.iter().map(|held| held.of(self.user.no, self.key.no, self.user.plan_id));
         self.budgets = self.budgets.iter().copied().chain(held).collect();
     }
 
-    /// What the data plane needs of it.
+    /// Returns the part that the data plane needs.
     #[must_use]
     pub fn principal(&self) -> Principal {
         Principal {
@@ -192,24 +193,24 @@ impl IdentityRow {
 }
 
 impl Store {
-    /// Who a key's hash makes a request.
+    /// Returns the principal of the key with this hash.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets. That a key opens nothing is no error of the store.
+    /// [`StoreError::Unreadable`], and database errors. An invalid key is not an error of the store.
     pub async fn find_principal(&self, hash: KeyHash) -> Result<Found, StoreError> {
         Ok(self.identity(hash).await?.map(|identity| Arc::new(identity.principal())))
     }
 
-    /// Who holds the key with this hash, in full.
+    /// Returns the key with this hash and its owner, with all their fields.
     ///
     /// # Errors
-    /// As [`Store::find_principal`].
+    /// The errors of [`Store::find_principal`].
     pub async fn identity(&self, hash: KeyHash) -> Result<Result<Identity, NotFound>, StoreError> {
         let mut found = self.identities(&[hash]).await?;
         Ok(found.remove(&hash).unwrap_or(Err(NotFound::Unknown)))
     }
 
-    /// Who holds the keys with these hashes; unknown ones are absent.
+    /// Returns the keys with these hashes and their owners; unknown hashes are absent.
     pub(crate) async fn identities(
         &self,
         hashes: &[KeyHash],
@@ -242,7 +243,7 @@ impl Store {
     }
 }
 
-/// The question about so many hashes: in each half the id that everybody's budgets stand under, then the hashes.
+/// Builds the query for a number of hashes. Each half has the subject id of global budgets, then the hashes.
 fn text(kind: Kind, hashes: usize) -> String {
     let half = |(select, column): (&str, &str), first: usize| {
         let mut text = format!("{select}{IS_HELD}");

@@ -1,4 +1,4 @@
-//! What a database's error means.
+//! Classification of database errors as [`StoreError`].
 
 use crate::error::StoreError;
 
@@ -12,7 +12,7 @@ const FULL: u32 = 13;
 const CANTOPEN: u32 = 14;
 const NOTADB: u32 = 26;
 
-/// Sorts an error by what is to be done about it.
+/// Converts an error into the [`StoreError`] for its cause.
 pub(crate) fn fault(error: sqlx::Error) -> StoreError {
     match kind(&error) {
         Some(known) => known(error),
@@ -20,12 +20,12 @@ pub(crate) fn fault(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// Whether [`fault`] knows more of an error than that it is one.
+/// Whether [`fault`] can classify an error beyond [`StoreError::Database`].
 pub(crate) fn is_known(error: &sqlx::Error) -> bool {
     kind(error).is_some()
 }
 
-/// A kind of [`StoreError`]; `None` is [`StoreError::Database`].
+/// Constructor of a [`StoreError`]; `None` is [`StoreError::Database`].
 type Kind = Option<fn(sqlx::Error) -> StoreError>;
 
 fn kind(error: &sqlx::Error) -> Kind {
@@ -42,7 +42,7 @@ fn kind(error: &sqlx::Error) -> Kind {
     }
 }
 
-/// By the primary result code, which is an extended one's lowest byte.
+/// Classifies the primary result code, which is the lowest byte of an extended one.
 fn of_sqlite(extended: u32) -> Kind {
     Some(match extended & 0xff {
         PERM | READONLY | CANTOPEN => |error| StoreError::ReadOnly(Some(error)),
@@ -53,20 +53,21 @@ fn of_sqlite(extended: u32) -> Kind {
     })
 }
 
-/// By SQLSTATE (PostgreSQL's documentation, appendix A).
+/// Classifies a SQLSTATE (PostgreSQL's documentation, appendix A).
 fn of_postgres(code: &str) -> Kind {
     Some(match code {
-        // A prepared statement that is not there, or already: its connection is not always the same.
+        // A prepared statement is missing or exists already: a pooler changes the connection between transactions.
         "26000" | "42P05" => |_| StoreError::Pooled,
         "25006" => |error| StoreError::ReadOnly(Some(error)),
         "53100" => StoreError::Full,
-        // A damaged page, or index.
+        // A page or an index of the database is damaged.
         "XX001" | "XX002" => StoreError::Damaged,
-        // A user, a password, a database or a right that is not there.
+        // The user, the password, the database or a privilege is invalid or missing.
         "28000" | "28P01" | "3D000" | "42501" => StoreError::Forbidden,
-        // Conflicts and deadlocks; a transaction that stood still; a lock that is not to be had.
+        // Serialisation conflicts and deadlocks; an idle transaction that was ended; a lock that is not available.
         "40001" | "40P01" | "25P03" | "55P03" => StoreError::Unavailable,
-        // The connection, the server's resources, its operator (a timeout, a restart).
+        // Failures of the connection or of the server's resources, and interventions of its operator (a timeout, a
+        // restart).
         _ if ["08", "53", "57"].iter().any(|class| code.starts_with(class)) => StoreError::Unavailable,
         _ => return None,
     })

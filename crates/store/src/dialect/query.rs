@@ -1,4 +1,4 @@
-//! A statement with its parameters, on either database.
+//! A statement with its parameters, for either database.
 
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgPool, PgRow};
@@ -9,22 +9,22 @@ use sqlx::{
 
 use super::{Kind, Patience};
 
-/// What both databases take as a parameter.
+/// A type that both databases accept as a parameter.
 pub(crate) trait Value<'t>: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres> {}
 impl<'t, T: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres>> Value<'t> for T {}
 
-/// What is read from a row of either database.
+/// A type that is read from a row of either database.
 pub(crate) trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin> Row for T {}
 
-/// Parameters, in order.
+/// Parameters of a statement, in order.
 pub(crate) enum Arguments {
     Sqlite(SqliteArguments),
     Postgres(PgArguments),
 }
 
 impl Arguments {
-    /// None yet, with room for `values`.
+    /// Creates an empty list with capacity for `values`.
     pub(crate) fn with_room(kind: Kind, values: usize) -> Self {
         match kind {
             Kind::Sqlite => {
@@ -40,7 +40,7 @@ impl Arguments {
         }
     }
 
-    /// The next one.
+    /// Adds the next parameter to the list.
     pub(crate) fn add<'t>(&mut self, value: impl Value<'t>) -> Result<(), BoxDynError> {
         match self {
             Self::Sqlite(arguments) => arguments.add(value),
@@ -56,7 +56,7 @@ impl Arguments {
     }
 }
 
-/// A statement: it is sent by [`run`](Query::run), [`all`](Query::all), [`find`](Query::find) or [`one`](Query::one).
+/// A statement; [`run`](Query::run), [`all`](Query::all), [`find`](Query::find) or [`one`](Query::one) sends it.
 pub(crate) struct Query<'e> {
     on: On<'e>,
     sql: SqlStr,
@@ -74,11 +74,11 @@ enum On<'e> {
 
 #[cfg(test)]
 thread_local! {
-    /// How many statements this thread has sent.
+    /// Number of statements that this thread has sent.
     pub(crate) static SENT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Sends what `$make` makes of text and parameters to wherever it belongs.
+/// Sends the statement that `$make` builds from text and parameters to its pool or transaction.
 macro_rules! send {
     ($self:ident, $make:expr, $does:ident, $read:expr) => {{
         if let Some(error) = $self.failed {
@@ -129,7 +129,7 @@ impl<'e> Query<'e> {
         Self { on, sql, arguments: Arguments::with_room(kind, 0), failed: None, persistent: true }
     }
 
-    /// The next parameter.
+    /// Binds the next parameter of the statement.
     pub(crate) fn bind<'t>(mut self, value: impl Value<'t>) -> Self {
         if let Err(error) = self.arguments.add(value) {
             self.failed.get_or_insert(error);
@@ -137,32 +137,32 @@ impl<'e> Query<'e> {
         self
     }
 
-    /// All parameters at once, of the same database.
+    /// Sets all parameters at once; they must be for the same database.
     pub(crate) fn with(self, arguments: Arguments) -> Self {
         Self { arguments, ..self }
     }
 
-    /// Its plan is not worth keeping: the text is seldom the same.
+    /// Marks the statement as not worth preparing, because its text is seldom the same.
     pub(crate) fn once(self) -> Self {
         Self { persistent: false, ..self }
     }
 
-    /// The number of rows that were written.
+    /// Sends the statement and returns the number of rows that it wrote.
     pub(crate) async fn run(self) -> Result<u64, sqlx::Error> {
         send!(self, sqlx::query_with, execute, |done| done.rows_affected())
     }
 
-    /// Every row.
+    /// Sends the statement and returns every row.
     pub(crate) async fn all<R: Row>(self) -> Result<Vec<R>, sqlx::Error> {
         send!(self, sqlx::query_as_with::<_, R, _>, fetch_all, |rows| rows)
     }
 
-    /// The first row, if there is one.
+    /// Sends the statement and returns its first row, if there is one.
     pub(crate) async fn find<R: Row>(self) -> Result<Option<R>, sqlx::Error> {
         send!(self, sqlx::query_as_with::<_, R, _>, fetch_optional, |row| row)
     }
 
-    /// The first row, which there is.
+    /// Sends the statement and returns its first row; a missing row is an error.
     pub(crate) async fn one<R: Row>(self) -> Result<R, sqlx::Error> {
         self.find().await?.ok_or(sqlx::Error::RowNotFound)
     }

@@ -1,4 +1,4 @@
-//! SQLite: a file in the data folder.
+//! SQLite, with one database file in the data folder.
 
 use std::fs::File;
 use std::io;
@@ -12,66 +12,68 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use super::{LOOKUPS, READERS};
 
-/// How long a writer waits for another process to end its transaction.
+/// Maximum time that a writer waits for another process to end its transaction.
 const BUSY: Duration = Duration::from_secs(5);
-/// How long anybody waits for a connection.
+/// Maximum time to wait for a connection.
 const ACQUIRE: Duration = Duration::from_secs(10);
-/// What a checkpoint leaves of the write-ahead log.
+/// Maximum size of the write-ahead log after a checkpoint.
 const LOG_BYTES_MAX: &str = "67108864";
-/// A log that has more was not begun anew for long. 24 MiB.
+/// Beyond this size, the log has not restarted from its beginning for a long time. 24 MiB.
 const LOG_PAGES_WANTED: i64 = 6_144;
-/// A commit that finds more pages in the log copies them itself, with two syncs of 4 ms each: only where nobody else did
-/// (`checkpoint`). 64 MiB.
+/// A commit that finds more pages in the log copies them itself, with two syncs of 4 ms each. This happens only if
+/// `checkpoint` did not run. 64 MiB.
 const LOG_PAGES_MAX: &str = "16384";
-/// How long whoever begins the log anew waits for those who read, twice; nobody writes meanwhile.
+/// Maximum time that a restart of the log waits for readers, twice; no connection writes meanwhile.
 const PATIENCE: Duration = Duration::from_millis(8);
 
-/// The one connection that writes: SQLite has one writer a file, and a queue in the pool is fairer than its busy loop.
+/// Opens the one connection that writes: SQLite allows one writer per file, and a queue in the pool is fairer than its
+/// busy loop.
 pub(crate) async fn writer(file: &Path) -> Result<SqlitePool, sqlx::Error> {
     let options = connect(file)
         .journal_mode(SqliteJournalMode::Wal)
-        // With a write-ahead log this loses no consistency; a power cut may lose the last transactions. Ingested ones
-        // the spool then gives again: it removes nothing before `sync`.
+        // With a write-ahead log this loses no consistency; a power failure may lose the last transactions. Ingest
+        // repeats its lost transactions from the spool, which removes nothing before `sync`.
         .synchronous(SqliteSynchronous::Normal)
         .pragma("journal_size_limit", LOG_BYTES_MAX)
         .pragma("wal_autocheckpoint", LOG_PAGES_MAX)
-        // What undoes a statement of many rows stays in memory: in a file it is a fifth of ingest's cost (perf).
+        // Keeps the undo data of statements with many rows in memory: in a file it is a fifth of ingest's cost (perf).
         .pragma("temp_store", "MEMORY");
-    // Where SQLite itself has rolled back (disk full, I/O error, out of memory), sqlx's ROLLBACK fails, and it takes the
-    // connection to be in a transaction for ever: no other begins on it.
+    // If SQLite itself has rolled back (disk full, I/O error, out of memory), sqlx's ROLLBACK fails, and sqlx considers
+    // the connection to be in a transaction permanently. No other transaction could begin on it.
     let usable = pool(1).before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
     usable.connect_with(options).await
 }
 
-/// The write-ahead log of a database.
+/// Returns the path of a database's write-ahead log.
 pub(crate) fn log(file: &Path) -> PathBuf {
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
     log.into()
 }
 
-/// Answers when all that was committed before survives a power cut; blocks until the disk has it. SQLite would do so at
-/// the commit of a further write, which a full disk refuses, or at a checkpoint, which waits for whoever reads. It holds
-/// no lock on this file that closing it here could drop.
+/// Returns when all earlier commits survive a power failure; blocks until they are on disk. SQLite itself would sync at
+/// the commit of a further write, which a full disk refuses, or at a checkpoint, which waits for readers. SQLite holds
+/// no lock on the log that closing it here could drop.
 pub(super) fn sync(log: &Path) -> io::Result<()> {
     match File::open(log) {
         Ok(log) => log.sync_data(),
-        // A checkpoint syncs the database before the log goes.
+        // A checkpoint syncs the database before SQLite removes the log.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Copies what the log holds into the database's file, but for what somebody still reads from it, and syncs both: for so
-/// long that whoever writes shall not do it. Nobody waits for it. How many pages the log has.
+/// Copies the contents of the log into the database file, except pages that a reader still uses, and syncs both. This
+/// takes too long for a writer, so no other task waits for it. Returns the number of pages in the log.
 pub(super) async fn checkpoint(checkpointer: &SqlitePool) -> Result<i64, sqlx::Error> {
     let (_, pages, _): (i64, i64, i64) =
         sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(checkpointer).await?;
     Ok(pages)
 }
 
-/// Copies the rest while nobody writes, a few milliseconds. SQLite begins the log anew at the next write if nobody reads
-/// from it; where there was always somebody, this waits for them. The file keeps its size: to cut it takes 30 ms.
+/// Copies the rest while no connection writes, which takes a few milliseconds. SQLite restarts the log at the next
+/// write if no connection reads from it. If readers never paused, this function waits for them. The file keeps its
+/// size: truncating it takes 30 ms.
 pub(super) async fn begin_log_anew(writer: &SqlitePool, checkpointer: &SqlitePool) -> Result<(), sqlx::Error> {
     let turn = writer.acquire().await?;
     if checkpoint(checkpointer).await? > LOG_PAGES_WANTED {
@@ -81,28 +83,29 @@ pub(super) async fn begin_log_anew(writer: &SqlitePool, checkpointer: &SqlitePoo
     Ok(())
 }
 
-/// The connection for that; it is made when it is needed.
+/// Opens the connection for checkpoints when it is first used.
 pub(crate) fn checkpointer(file: &Path) -> SqlitePool {
     let options = connect(file).synchronous(SqliteSynchronous::Normal).busy_timeout(PATIENCE);
     pool(1).min_connections(0).connect_lazy_with(options)
 }
 
-/// Connections that cannot write.
+/// Opens the connections that only read.
 pub(crate) async fn readers(file: &Path) -> Result<SqlitePool, sqlx::Error> {
     pool(READERS).connect_with(connect(file).read_only(true)).await
 }
 
-/// The same for look-ups.
+/// Opens the read-only connections for look-ups.
 pub(crate) async fn lookups(file: &Path) -> Result<SqlitePool, sqlx::Error> {
     pool(LOOKUPS).connect_with(connect(file).read_only(true)).await
 }
 
-/// A transaction that may write. `IMMEDIATE` takes the lock at once: one that began reading cannot wait for it later.
+/// Begins a transaction that may write. `IMMEDIATE` takes the lock at once: a transaction that began with a read cannot
+/// wait for the lock later.
 pub(super) async fn begin(writer: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
     writer.begin_with("BEGIN IMMEDIATE").await
 }
 
-/// The number that a question about a file answers, which need not be a database of ours; the file stays as it is.
+/// Returns the number that a query of a file yields. The file need not be a database of Tollgate; it stays unchanged.
 pub(crate) async fn first_number(file: &Path, question: &'static str) -> Result<i64, sqlx::Error> {
     let mut connection = connect(file).read_only(true).connect().await?;
     let number = sqlx::query_scalar(question).fetch_one(&mut connection).await?;
@@ -110,7 +113,7 @@ pub(crate) async fn first_number(file: &Path, question: &'static str) -> Result<
     Ok(number)
 }
 
-/// Ends the write-ahead log of a database: from then on all of it is in its one file.
+/// Ends the write-ahead log of a database: from then on its one file contains everything.
 pub(crate) async fn end_log(writer: &SqlitePool) -> Result<(), sqlx::Error> {
     sqlx::query("PRAGMA journal_mode = DELETE").execute(writer).await?;
     Ok(())
@@ -126,6 +129,6 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE)
         .max_lifetime(None)
-        // A file does not go away like a server does.
+        // A file does not become unreachable as a server does.
         .test_before_acquire(false)
 }
