@@ -1,8 +1,9 @@
-//! Draining the spool into rows and totals, each batch in one transaction with the place where the spool goes on.
+//! Ingest: transfers the spool to rows and totals. Each batch is one transaction, which also stores the position at
+//! which the spool continues.
 //!
-//! Idempotent: each lane's place is committed with the rows of the records before it, and read in the transaction that
-//! writes; what lies before it is written already. An event counts once by its id too. A segment of the spool is released
-//! only when what was committed of it survives a power cut.
+//! Ingest is idempotent. Each lane's position is committed with the rows of the records before it, and read in the
+//! transaction that writes; records before it are skipped. In addition, events are deduplicated by id. A segment of the
+//! spool is released only when its committed rows survive a power failure.
 
 mod backlog;
 mod carried;
@@ -36,45 +37,45 @@ use write::Rows;
 pub use backlog::{Backlog, Gathered, Waiting};
 pub(crate) use insert::{Insert, Values};
 
-/// Records in one transaction; fewer where it would take too long ([`Pace`]).
+/// Maximum number of records in one transaction; [`Pace`] lowers it if transactions take too long.
 const BATCH_RECORDS_MAX: usize = 4_000;
-/// The pause after a batch that was not full: how long records gather.
+/// Pause after a batch that was not full, in which records accumulate.
 const EVERY: Duration = Duration::from_millis(100);
-/// The longest pause after a failure; the first is [`EVERY`], each further one twice the last.
+/// Maximum pause after a failure. The first pause is [`EVERY`], and each further one is twice the previous one.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 statements! {
     PLACES = "SELECT lane, segment, byte_offset FROM ingested WHERE node_id = $1 ORDER BY lane";
 }
 
-/// Why records stay in the spool.
+/// Reason for which records remain in the spool.
 #[derive(Debug, Error)]
 pub enum IngestError {
-    /// They cannot be written.
+    /// The records cannot be written to the store.
     #[error("usage cannot be written to the database")]
     Store(#[from] StoreError),
-    /// They cannot be read.
+    /// The records cannot be read from the spool.
     #[error("usage cannot be read from the spool")]
     Spool(#[from] SpoolError),
 }
 
-/// What was ingested since the process began.
+/// Counters of ingest since the process began.
 #[derive(Debug, Default)]
 pub struct IngestStats {
-    /// Events, those that were there already included.
+    /// Number of events, including events that the store already contained.
     pub events: AtomicU64,
-    /// Batches that could not be read or written, each attempt counted.
+    /// Number of failed reads and writes of batches, each attempt counted.
     pub failures: AtomicU64,
-    /// When the oldest record in the spool was written, as of the last batch, in microseconds since the Unix epoch; 0 when none
-    /// waits.
+    /// Time at which the oldest record in the spool was written, as of the last batch, in microseconds since the Unix
+    /// epoch; 0 if no record waits.
     pub oldest_micros: AtomicU64,
-    /// How long the oldest event of the last batch that had any had waited when it was stored, in microseconds.
+    /// Delay between the end of the oldest event and its storage, for the last batch with events, in microseconds.
     pub lag_micros: AtomicU64,
 }
 
 impl Node {
-    /// Where each lane of its spool goes on, for [`spool::Spool::open`]: these places survive a power cut, for what lies
-    /// before them is removed.
+    /// Returns the position at which each lane of the node's spool continues, for [`spool::Spool::open`]. Records
+    /// before these positions are removed, so the positions survive a power failure.
     ///
     /// # Errors
     /// [`StoreError::Database`].
@@ -88,7 +89,7 @@ impl Node {
     }
 }
 
-/// How far each lane of the node's spool is written, as of the transaction of [`PLACES`] or now.
+/// Returns the position up to which each lane of the spool is stored, as of the transaction of [`PLACES`] or now.
 async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, StoreError> {
     let rows: Vec<(i64, i64, i64)> = places.bind(node.id()).all().await?;
     let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
@@ -97,9 +98,9 @@ async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, Store
     Ok(rows.into_iter().map(position).collect())
 }
 
-/// Drains the spool until `cancel` is done, and gives the reader back. While it keeps up, a
-/// record waits for 100 ms and the batch before it. What fails is tried again, ever more slowly; records wait in the spool. Files are read off the
-/// async threads, but for the last release.
+/// Transfers the spool until `cancel` is done, and returns the reader. If ingest keeps up, a record waits for 100 ms
+/// and the previous batch. After a failure, ingest retries with increasing pauses while records wait in the spool.
+/// Files are read off the async threads, except for the last release.
 pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: impl Future<Output = ()>) -> Reader {
     let mut reader = reader;
     let store = node.store();
@@ -152,11 +153,11 @@ pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: im
     reader
 }
 
-/// Drains the spool until nothing waits: before the ports open, and when the last request has ended. Files are read on
-/// the calling thread.
+/// Transfers the spool until it is empty: before the ports open, and after the last request has ended. Files are read
+/// on the calling thread.
 ///
 /// # Errors
-/// [`IngestError`]; what was not written waits in the spool.
+/// [`IngestError`]; records that were not written remain in the spool.
 pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Result<(), IngestError> {
     let (mut names, mut carried) = (Names::default(), Carried::default());
     loop {
@@ -174,7 +175,7 @@ pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Res
     Ok(())
 }
 
-/// What was read of the spool, and what is still open of what goes with it.
+/// A batch that was read from the spool, and the open requests whose segments are released with it.
 #[derive(Debug)]
 struct Read {
     batch: spool::Batch,
@@ -228,7 +229,7 @@ async fn write(
     Ok(Written { batch, records, took })
 }
 
-/// Releases a batch that is stored. Where segments are removed with it, the disk must have what was stored of them.
+/// Releases a batch that is stored. If this removes segments, the disk must have their rows first.
 fn release(store: &Store, reader: &mut Reader, batch: &spool::Batch) -> Result<(), IngestError> {
     if reader.would_remove(batch) {
         store.sync()?;
@@ -236,7 +237,7 @@ fn release(store: &Store, reader: &mut Reader, batch: &spool::Batch) -> Result<(
     Ok(reader.release(batch)?)
 }
 
-/// Releases what is stored and reads on, off the async threads: both wait for the disk.
+/// Releases the stored batch and reads the next one, off the async threads, because both wait for the disk.
 async fn turn(
     node: &Node,
     (mut reader, records_max): (Reader, usize),
@@ -256,7 +257,7 @@ async fn turn(
         Ok(turned) => turned,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // Cancelled: the runtime ends, and this task with it.
+            // Cancelled: the runtime shuts down, and this task with it.
             Err(_) => std::future::pending().await,
         },
     }
@@ -264,13 +265,13 @@ async fn turn(
 
 fn note_depth(node: &Node, reader: &mut Reader, stats: &IngestStats) {
     let now = node.store().clock().now();
-    // What cannot be read here cannot be read as a batch either, and is reported there.
+    // The next read of a batch fails in the same way, and its error is reported.
     if let Ok(depth) = reader.depth() {
         stats.oldest_micros.store(depth.oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
         match depth.oldest {
             Some(oldest) => node.note_ingested(oldest),
             None if depth.records == 0 => node.note_ingested(now),
-            // Not on the disk yet, and so not to be read.
+            // Records that are not on disk yet must not be read.
             None => {}
         }
     }
@@ -281,7 +282,7 @@ pub(crate) use names::clip;
 #[cfg(test)]
 pub(crate) use {carried::STATEMENTS as CARRIED, names::STATEMENTS as NAMES};
 
-/// Every SQL text that is put together here.
+/// Returns every SQL text that this module builds.
 #[cfg(test)]
 pub(crate) fn texts(kind: crate::dialect::Kind) -> Vec<String> {
     [tables::texts(kind), write::texts(kind), carried::texts(kind)].concat()

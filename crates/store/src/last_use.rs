@@ -1,9 +1,9 @@
-//! When keys were last used: noted in memory by whoever sees a use, written a little later.
+//! Times at which keys were last used. They are recorded in memory and written to the store later.
 //!
-//! Two see it: ingest, in the events and counts of requests that were proxied, and the directory, when a secret is looked up
-//! (which also happens when something of it changed, and every half minute for a secret that was replaced). A key's row is
-//! written at most once a minute, so that the times are true to about that; a process that is killed loses what it had not
-//! written.
+//! Two components record uses: ingest, from the events and counts of proxied requests, and the directory, when it looks
+//! up a secret. (A look-up also happens after a change of the key, and every half minute for a replaced secret.) A
+//! key's row is written at most once a minute, so times are accurate to about one minute. A killed process loses the
+//! times that it had not written.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -18,23 +18,24 @@ use crate::outage::Outage;
 use crate::statement::{micros, statements};
 use crate::store::Store;
 
-/// Between two looks at what is to be written.
+/// Interval between checks for times to write.
 const EVERY: Duration = Duration::from_secs(1);
-/// Between two writes of one key.
+/// Minimum time between two writes of one key.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// Keys that are remembered; of more than so many in a minute the rest is not noted.
+/// Maximum number of keys in memory; uses of further keys within the same minute are not recorded.
 const NOTED_MAX: usize = 100_000;
-/// Keys in one transaction: nobody waits long for it.
+/// Maximum number of keys in one transaction, so that other writers wait only briefly.
 const WRITTEN_MAX: usize = 200;
 
-// A use is no change of the key: `updated_at` and the revision stay. A time never goes back, whichever node wrote it.
+// A use does not change the key: `updated_at` and the revision stay. A time never moves backwards, whichever node wrote
+// it.
 statements! {
     USED = "UPDATE api_keys SET used_at = $2 WHERE no = $1 AND (used_at IS NULL OR used_at < $2)";
     PREVIOUS_USED = "UPDATE api_keys SET previous_used_at = $2
         WHERE previous_hash = $1 AND (previous_used_at IS NULL OR previous_used_at < $2)";
 }
 
-/// What was used. In this order rows are written by all.
+/// The secret that was used. All writers write rows in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Used {
     Key(KeyNo),
@@ -45,7 +46,7 @@ enum Used {
 #[derive(Debug, Clone, Copy)]
 struct Noted {
     newest: Timestamp,
-    /// What was written last, and when.
+    /// The time that was written last, and when it was written.
     written: Option<(Timestamp, Mono)>,
 }
 
@@ -59,17 +60,17 @@ impl Noted {
     }
 }
 
-/// The uses that were seen lately.
+/// Recent uses of keys.
 #[derive(Debug, Default)]
 pub(crate) struct LastUse(Mutex<HashMap<Used, Noted>>);
 
 impl LastUse {
-    /// A key was used.
+    /// Records a use of a key.
     pub(crate) fn note(&self, key: KeyNo, at: Timestamp) {
         self.note_all([(key, at)]);
     }
 
-    /// Keys were used.
+    /// Records uses of several keys.
     pub(crate) fn note_all(&self, uses: impl IntoIterator<Item = (KeyNo, Timestamp)>) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, at) in uses {
@@ -77,12 +78,12 @@ impl LastUse {
         }
     }
 
-    /// The secret that a key had before its last rotation was used.
+    /// Records a use of the secret that a key had before its last rotation.
     pub(crate) fn note_previous(&self, secret: KeyHash, at: Timestamp) {
         add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), Used::Previous(secret), at);
     }
 
-    /// What is to be written now, in order; `all` is whatever was not written yet.
+    /// Returns the times that are due now, in order; with `all`, every time that was not written yet.
     fn due(&self, now: Mono, all: bool) -> Vec<(Used, Timestamp)> {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         noted.retain(|_, noted| !noted.is_done(now));
@@ -112,10 +113,10 @@ fn add(noted: &mut HashMap<Used, Noted>, used: Used, at: Timestamp) {
 }
 
 impl Store {
-    /// Writes what is due; `all` is whatever was not written yet, before a process ends.
+    /// Writes the times that are due; with `all`, every time that was not written yet, before a process ends.
     ///
     /// # Errors
-    /// What the database meets; the rest stays noted.
+    /// Database errors of any kind; times that were not written stay recorded.
     pub(crate) async fn write_last_use(&self, all: bool) -> Result<(), StoreError> {
         let due = self.last_use().due(self.clock().mono(), all);
         for rows in due.chunks(WRITTEN_MAX) {
@@ -134,7 +135,7 @@ impl Store {
     }
 }
 
-/// Writes when keys were last used, until `cancel` is done.
+/// Writes the times of last use until `cancel` is done.
 pub async fn run(store: Store, cancel: impl Future<Output = ()>) {
     let mut outage = Outage::new("last_use");
     let mut ticks = tokio::time::interval(EVERY);
@@ -149,7 +150,7 @@ pub async fn run(store: Store, cancel: impl Future<Output = ()>) {
         () = write => {}
         () = cancel => {}
     }
-    // What is left is written as well; who cannot wait drops this.
+    // The remaining times are written as well; a process that cannot wait drops this future.
     let left = store.write_last_use(true).await;
     if let Err(error) = left {
         tracing::warn!(%error, "when keys were last used is not written to the end");

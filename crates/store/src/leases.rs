@@ -1,7 +1,7 @@
-//! The loop that holds this node's leases: it ticks to the lender, and judges the requests that wait.
+//! The loop that keeps this node's leases: it sends ticks to the lease server, and decides the requests that wait.
 //!
-//! An error of the database, or none of its answers, takes no lease away: what is lent may be used until its deadline, and
-//! the next tick says how things stand.
+//! A database error or timeout ends no lease: leased amounts may be used until their deadline, and the next tick
+//! reports the current state.
 
 mod keeping;
 
@@ -28,58 +28,58 @@ use keeping::Stranded;
 #[cfg(test)]
 pub(crate) use keeping::STATEMENTS;
 
-/// Between two ticks at least: what comes meanwhile is asked for together.
+/// Minimum time between two ticks; requests that arrive meanwhile share the next tick.
 const SOONEST: Duration = Duration::from_millis(2);
-/// Messages that are taken together.
+/// Maximum number of messages that are received together.
 const MESSAGES_MAX: usize = 256;
-/// Between two looks at what waits.
+/// Interval between checks of the waiting requests.
 const LOOK: Duration = Duration::from_millis(25);
-/// A tick that is not answered by then is given up; the lender may have taken it.
+/// Timeout of a tick's response. The lease server may have applied the tick nevertheless.
 const ANSWER: Duration = Duration::from_secs(1);
-/// What one transaction takes of a tick.
+/// Maximum number of asks, and of closes, that one transaction applies.
 const ASKS_MAX: usize = 256;
-/// Between two looks at what other nodes and earlier lives left behind,
+/// Interval between checks for leases that other nodes and earlier runs left behind.
 const KEEPING: Duration = Duration::from_secs(10);
-/// and where the last one did not see all of it.
+/// Interval if the last check did not see all of them.
 const KEEPING_ON: Duration = Duration::from_secs(1);
-/// What is lent is handed back within this when the node ends, or stays lent until it starts again.
+/// Maximum time for returning leases at shutdown. Leases that are not returned stay open until the node starts again.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
-/// What the loop counts.
+/// Counters of the lease loop.
 #[derive(Debug, Default)]
 pub struct LeaseStats {
-    /// Ticks that were answered.
+    /// Ticks that the lease server applied.
     pub ticks: AtomicU64,
-    /// Ticks that were not.
+    /// Ticks that failed or timed out.
     pub failures: AtomicU64,
-    /// Recalls that were heard.
+    /// Recalls that the node received.
     pub recalls: AtomicU64,
-    /// Requests that waited.
+    /// Requests that waited for a lease.
     pub waits: AtomicU64,
-    /// Those that were told that a budget is used up.
+    /// Waiting requests that were refused because a budget is used up.
     pub used_up: AtomicU64,
-    /// Those that were told that nobody could say.
+    /// Waiting requests that were refused because the budget's state is unknown.
     pub withheld: AtomicU64,
-    /// Leases of which something is lent to nodes that do not answer.
+    /// Leases with unspent amounts on nodes that do not respond.
     pub stranded: AtomicU64,
-    /// What is left in them: credits, tokens, billionths of a dollar.
+    /// Unspent amounts of those leases: credits, tokens, nano-USD.
     pub stranded_left: [AtomicU64; 3],
 }
 
-/// What the loop runs with.
+/// Configuration and inputs of the lease loop.
 #[derive(Debug)]
 pub struct Leasing {
-    /// Whose leases.
+    /// Node that the leases belong to.
     pub node: Node,
-    /// Requests that wait.
+    /// Messages of waiting requests.
     pub messages: mpsc::Receiver<Message>,
-    /// Told what the lender's clock says.
+    /// Receives the time of the lease server's clock.
     pub time: Arc<LenderTime>,
-    /// How often it ticks, and how long requests wait.
+    /// Interval of ticks and maximum wait of requests.
     pub timing: Timing,
-    /// How long a lease lives.
+    /// Lifetime of a lease.
     pub ttl: Duration,
-    /// What it counts.
+    /// Counters that the loop updates.
     pub stats: Arc<LeaseStats>,
 }
 
@@ -95,7 +95,7 @@ impl LeaseStats {
 type Sending = Pin<Box<dyn Future<Output = Result<Vec<Answer>, StoreError>> + Send>>;
 type Looking = Pin<Box<dyn Future<Output = Left> + Send>>;
 
-/// What earlier lives left behind, as far as the database said it in time.
+/// Leases that earlier runs left behind, as far as the database responded in time.
 struct Left {
     untold: Vec<Untold>,
     stranded: Option<Stranded>,
@@ -107,13 +107,14 @@ struct Loop {
     replies: HashMap<u64, oneshot::Sender<Judgement>>,
     outage: Outage,
     sent_at: Mono,
-    /// The last answer helped somebody, and others still wait: where more wait than is left, each ask helps the first.
+    /// Whether the last response granted a waiting request and others still wait. If less is left than they need, each
+    /// ask serves the first of them.
     helped: bool,
-    /// When it was looked at last what was left behind, and how long that is enough.
+    /// Time of the last check for leases left behind, and the time until the next one.
     looked: Option<(Mono, Duration)>,
 }
 
-/// Holds leases until `cancel` is done; then hands everything back, within a few seconds.
+/// Keeps leases until `cancel` is done; then returns all of them, within a few seconds.
 pub async fn run(leasing: Leasing, cancel: impl Future<Output = ()>) {
     let Leasing { node, timing, .. } = &leasing;
     let holder = Holder::new((node.lessee(), node.incarnation()), *timing);
@@ -151,7 +152,7 @@ impl Loop {
                     self.keep(left);
                 }
                 received = self.leasing.messages.recv_many(&mut messages, MESSAGES_MAX) => {
-                    // Nobody can ask any more.
+                    // All senders are gone, so no request can wait any more.
                     if received == 0 {
                         return (&mut cancel).await;
                     }
@@ -171,7 +172,7 @@ impl Loop {
         self.leasing.node.store().clock().mono()
     }
 
-    /// Until something may be due.
+    /// Returns the time until something may be due.
     fn pause(&self) -> Duration {
         let since = self.now().since(self.sent_at);
         self.due().min(LOOK).saturating_sub(since).max(SOONEST)
@@ -182,7 +183,7 @@ impl Loop {
         since >= self.due() && !self.holder.is_fenced()
     }
 
-    /// How long after a tick the next one is due.
+    /// Returns the time from a tick to the next one.
     fn due(&self) -> Duration {
         if self.holder.is_urgent() || self.helped { SOONEST } else { self.holder.next_tick(self.now()) }
     }
@@ -270,7 +271,8 @@ impl Loop {
         }
     }
 
-    /// Who may try again keeps its place where it waits for more, until it says that it leaves.
+    /// Sends the decision to the waiting request. A request that may retry keeps its place in other budgets until it
+    /// leaves.
     fn answer(&mut self, judgement: Judgement) {
         let Judgement { waiter, verdict, .. } = judgement;
         let stats = &self.leasing.stats;
@@ -280,7 +282,7 @@ impl Loop {
                 Verdict::UsedUp => _ = stats.used_up.fetch_add(1, Ordering::Relaxed),
                 Verdict::Withheld => _ = stats.withheld.fetch_add(1, Ordering::Relaxed),
             }
-            // Whoever asked may have hung up.
+            // The client may have disconnected meanwhile.
             let _ = reply.send(judgement);
         }
         if verdict != Verdict::Retry {
@@ -293,7 +295,7 @@ impl Loop {
         self.holder.forget(waiter);
     }
 
-    /// Everything is handed back.
+    /// Returns all leases to the store.
     async fn end(&mut self) {
         let judged = self.holder.end(None);
         self.judge(judged);
@@ -307,7 +309,7 @@ impl Loop {
     }
 }
 
-/// What is under way, if anything is.
+/// Waits for the future, or forever if there is none.
 async fn under_way<T>(what: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
     match what {
         Some(what) => what.await,
@@ -315,7 +317,8 @@ async fn under_way<T>(what: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>
     }
 }
 
-/// Beside ticks: what earlier lives left; and what is over long since is deleted.
+/// Runs concurrently with ticks: reads the leases that earlier runs left behind, and deletes budget accounts that ended
+/// long ago.
 async fn look_after(node: Node, ttl: Duration) -> Left {
     let later = |error: &StoreError| {
         tracing::warn!(%error, cause = causes(error), "what earlier lives of nodes left is looked after later");
@@ -329,7 +332,7 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Resul
     timeout(ANSWER, Box::pin(asked)).await.unwrap_or_else(silent)
 }
 
-/// A tick in parts that one transaction each takes.
+/// Splits a tick into parts of one transaction each.
 fn parts(tick: Tick) -> Vec<Tick> {
     let Tick { node, incarnation, asks, closes } = tick;
     let (mut asks, mut closes) = (asks.chunks(ASKS_MAX), closes.chunks(ASKS_MAX));

@@ -1,8 +1,10 @@
-//! Lends budgets to nodes: `meter::lease::Lender` over rows, a tick a transaction.
+//! The lease server: grants parts of budgets to nodes. It runs `meter::lease::Lender` on rows, one transaction per
+//! tick.
 //!
-//! The rules are the machine's. Here its books are read and locked, in the order of their ids, and what it changed is
-//! written back. What it does not know: what was charged of a budget before its book began (`carried`), and through a node
-//! before a lease began (`base`), both from the daily totals and from what waits in the node's spool for them.
+//! The state machine in `meter` contains the rules. This module reads and locks its budget accounts, in the order of
+//! their ids, and writes its changes back. It adds two amounts that the machine does not know: the amount charged
+//! before a budget account began (`carried`), and the amount charged through a node before a lease began (`base`). Both
+//! come from the daily totals and from the node's backlog.
 
 mod books;
 pub(crate) mod charged;
@@ -30,7 +32,7 @@ pub(crate) use books::Kept;
 pub(crate) use books::texts;
 use rows::{CellRow, book_id};
 
-/// A node was heard within so many lives of a lease, or is not counted as living.
+/// A node is considered alive if its last tick is at most this many lease TTLs ago.
 const LIVES: u32 = 2;
 
 statements! {
@@ -51,18 +53,19 @@ struct RecalledRow {
 }
 
 impl Node {
-    /// Takes a tick of this node's, and answers it; grants hold for `ttl`. Each ask brings its budget's limit. On an error it may
-    /// be taken all the same: the holder's next tick says how things stand.
+    /// Applies a tick of this node, and returns the response; grants are valid for `ttl`. Each ask contains its
+    /// budget's limit. After an error the tick may have been applied nevertheless; the node's next tick reports the
+    /// current state.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn lend(&self, tick: &Tick, ttl: Duration) -> Result<Answer, StoreError> {
         self.store().lend_beside(tick, (ttl, None), self.backlog()).await
     }
 }
 
 impl Store {
-    /// Takes a tick of a node of which `backlog` waits. `at` is the lender's clock; `None` is the database's.
+    /// Applies a tick of a node with its `backlog`. `at` is the lease server's time; `None` is the database's clock.
     async fn lend_beside(
         &self,
         tick: &Tick,
@@ -76,7 +79,7 @@ impl Store {
             transaction.rollback().await?;
             return Ok(Answer::Fenced);
         }
-        // After the locks: whoever waited for them learns how late it is by now.
+        // Read after the locks: the time may have advanced while the transaction waited for them.
         let at = match at {
             Some(at) => at,
             None => now(self, &mut transaction).await?,
@@ -104,20 +107,21 @@ impl Store {
     }
 }
 
-/// Every cell that a tick speaks of, with its book's id, in the order in which books are locked.
+/// Returns every budget and period in a tick with the id of its budget account, in the order in which accounts are
+/// locked.
 fn cells(tick: &Tick) -> BTreeMap<Uuid, CellId> {
     let named = tick.asks.iter().map(|ask| ask.cell).chain(tick.closes.iter().map(|close| close.cell));
     named.map(|cell| (book_id(cell), cell)).collect()
 }
 
-/// What is recalled of the holder's leases.
+/// Returns the recalls of the node's leases.
 async fn recalls(transaction: &mut Transaction, tick: &Tick) -> Result<Vec<Recall>, StoreError> {
     let query = transaction.query(RECALLED).bind(Uuid::from_u128(tick.node.0)).bind(signed(tick.incarnation));
     let rows: Vec<RecalledRow> = query.all().await?;
     rows.into_iter().map(|row| Ok(Recall { cell: row.cell.cell()?, no: unsigned(row.recalled) })).collect()
 }
 
-/// The nodes that were heard lately.
+/// Returns the nodes that are considered alive.
 async fn live(
     transaction: &mut Transaction,
     ttl: Duration,
@@ -128,7 +132,7 @@ async fn live(
     Ok(rows.into_iter().map(|(node, heard_at)| (NodeId(node.as_u128()), timestamp(heard_at))).collect())
 }
 
-/// The database's clock.
+/// Returns the time of the database's clock; for SQLite, the time of this node's clock.
 pub(crate) async fn now(store: &Store, transaction: &mut Transaction) -> Result<Timestamp, StoreError> {
     match transaction.kind().now() {
         Some(question) => Ok(timestamp(transaction.query(question).one::<(i64,)>().await?.0)),
@@ -136,12 +140,12 @@ pub(crate) async fn now(store: &Store, transaction: &mut Transaction) -> Result<
     }
 }
 
-/// The ask whose cell is `cell` began a lease that the book does not know.
+/// Whether the budget account has no lease of this node and incarnation yet.
 fn begins(book: &Book, of: (NodeId, u64)) -> bool {
     !book.loans.contains_key(&of)
 }
 
-/// The cells of a tick whose leases begin with it.
+/// Returns the budgets and periods for which a tick begins a lease.
 fn beginning<'a>(tick: &'a Tick, books: &'a BTreeMap<CellId, Book>) -> impl Iterator<Item = CellId> + 'a {
     let of = (tick.node, tick.incarnation);
     let cells: BTreeSet<CellId> = tick.asks.iter().map(|ask| ask.cell).collect();

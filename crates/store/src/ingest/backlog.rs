@@ -1,6 +1,8 @@
-//! What earlier runs left in the spool, while it is brought into the store behind open ports: budgets were charged for it too.
+//! Charges of the records that earlier runs left in the spool, while ingest stores them and the ports are open. Budgets
+//! were charged for these records too.
 //!
-//! Charges move from here into the store's totals, a batch at a time. Who adds up both looks while no batch is between them.
+//! Charges move from the backlog into the store's totals one batch at a time. A reader that adds up both holds the
+//! backlog's lock, so no batch moves meanwhile.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -13,17 +15,17 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::StoreError;
 
-/// By subject and period: bounded by the callers whose records wait.
+/// Charges by subject and period; bounded by the keys whose records wait.
 type Charges = FxHashMap<(Subject, Period), Charge>;
 
-/// Charges of records, gathered while a spool opens.
+/// Charges of records, collected while a spool opens.
 #[derive(Debug, Default)]
 pub struct Gathered(Mutex<Charges>);
 
-/// Charges of records that wait for the store. Empty where an earlier run left none.
+/// Charges of records that wait for the store. Empty if an earlier run left no records.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    /// Where it ends in each lane.
+    /// Position in each lane at which the backlog ends.
     ends: OnceLock<Places>,
     rest: RwLock<Rest>,
 }
@@ -31,40 +33,41 @@ pub struct Backlog {
 #[derive(Debug, Default)]
 struct Rest {
     charges: Charges,
-    /// Up to where they have left: what is read again, as the spool was not released, does not leave again.
+    /// Position up to which charges have left. Records that are read again, because the spool was not released, do not
+    /// leave again.
     left: Places,
-    /// Up to where nobody has said what is in the store, until a batch is that goes as far.
+    /// Position up to which it is unknown what the store contains, until a stored batch reaches it.
     in_doubt: Places,
 }
 
-/// One in a lane.
+/// At most one position per lane.
 #[derive(Debug, Clone, Default)]
 struct Places(Vec<Position>);
 
-/// A look at a backlog, which holds off the next batch.
+/// Read access to a backlog; it delays the next batch.
 #[derive(Debug)]
 pub struct Waiting<'a>(RwLockReadGuard<'a, Rest>);
 
-/// What goes from a backlog with a batch.
+/// The charges that leave the backlog with a batch.
 #[derive(Debug)]
 pub(super) struct Leaving<'a> {
     backlog: &'a Backlog,
     with: Charges,
 }
 
-/// The same while it is stored: nobody looks. Dropped, it is in doubt.
+/// A batch that is being committed; readers wait. If it is dropped, the outcome of the batch is unknown.
 #[derive(Debug)]
 pub(super) struct Held<'a> {
     rest: RwLockWriteGuard<'a, Rest>,
     with: &'a Charges,
-    /// Where its batch ends.
+    /// Position in each lane at which the batch ends.
     ends: &'a [Position],
-    /// What was in doubt before.
+    /// Positions whose outcome was unknown before.
     before: Places,
 }
 
 impl Places {
-    /// Whether `place` is not behind that of its lane.
+    /// Whether `place` is at or before the position of its lane.
     fn reach(&self, place: Position) -> bool {
         self.0.iter().any(|end| end.lane == place.lane && place <= *end)
     }
@@ -80,30 +83,31 @@ impl Places {
 }
 
 impl Gathered {
-    /// Adds what `record` charges: for [`spool::Opening::visit`].
+    /// Adds the charges of `record`; for [`spool::Opening::visit`].
     pub fn note(&self, record: &Record) {
         add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), record);
     }
 }
 
 impl Backlog {
-    /// From now on what was `gathered` waits, up to where the lanes end; called once, before anybody looks.
+    /// Sets the backlog to the charges in `gathered`, which end where the lanes end. Called once, before the first
+    /// reader.
     pub async fn begin(&self, gathered: Gathered, ends: Vec<Position>) {
         self.rest.write().await.charges = gathered.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // A second time nothing of it would ever leave.
+        // A second call would add charges that never leave.
         let _ = self.ends.set(Places(ends));
     }
 
-    /// What waits now.
+    /// Returns the charges that wait now.
     ///
     /// # Errors
-    /// [`StoreError::InDoubt`] after a batch that was not answered, until its records are known to be stored.
+    /// [`StoreError::InDoubt`] after a batch whose outcome is unknown, until its records are known to be stored.
     pub async fn waiting(&self) -> Result<Waiting<'_>, StoreError> {
         let rest = self.rest.read().await;
         if rest.in_doubt.0.is_empty() { Ok(Waiting(rest)) } else { Err(StoreError::InDoubt) }
     }
 
-    /// What of `records` is of the backlog; `None` where none charges anything, and nothing is in doubt.
+    /// Returns the charges of `records` that belong to the backlog; `None` if there are none and no outcome is unknown.
     pub(super) async fn leaving(&self, records: &[(Position, Record)]) -> Option<Leaving<'_>> {
         let ends = self.ends.get()?;
         let rest = self.rest.read().await;
@@ -117,13 +121,13 @@ impl Backlog {
 }
 
 impl Waiting<'_> {
-    /// What was charged to a subject in a period.
+    /// Returns the charge of a subject in a period.
     #[must_use]
     pub fn charge_of(&self, subject: Subject, period: Period) -> Charge {
         self.0.charges.get(&(subject, period)).copied().unwrap_or_default()
     }
 
-    /// The same of everyone in a period.
+    /// Returns the charges of all subjects in a period.
     pub fn charges(&self, period: Period) -> impl Iterator<Item = (Subject, Charge)> {
         self.0
             .charges
@@ -134,7 +138,8 @@ impl Waiting<'_> {
 }
 
 impl Leaving<'_> {
-    /// To be asked for when only the commit is left to do, of a batch that `ends` there: until this is over, who looks waits.
+    /// Locks the backlog immediately before the commit of a batch that ends at `ends`; readers wait until the commit is
+    /// done.
     pub(super) async fn hold<'a>(&'a self, ends: &'a [Position]) -> Held<'a> {
         let mut rest = self.backlog.rest.write().await;
         let before = rest.in_doubt.clone();
@@ -144,7 +149,7 @@ impl Leaving<'_> {
 }
 
 impl Held<'_> {
-    /// It is in the store.
+    /// Removes the charges of the batch, which is now in the store.
     pub(super) fn stored(mut self) {
         let Rest { charges, left, in_doubt } = &mut *self.rest;
         left.extend(self.ends);
@@ -158,18 +163,18 @@ impl Held<'_> {
             }
         }
         if charges.is_empty() {
-            // And what held them.
+            // This also frees the map's memory.
             *charges = Charges::default();
         }
     }
 
-    /// It is not.
+    /// Keeps the charges, because the batch was not stored.
     pub(super) fn refused(mut self) {
         self.rest.in_doubt = std::mem::take(&mut self.before);
     }
 }
 
-/// As the store's totals count it.
+/// Adds the charges of a record in the way in which the store's totals count them.
 fn add(charges: &mut Charges, record: &Record) {
     match record {
         Record::Close(event) | Record::Event(event) if event.counts() => {

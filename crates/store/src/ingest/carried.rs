@@ -1,4 +1,5 @@
-//! Requests that are open when their segments of the spool go: kept here until their ends are stored.
+//! Requests that are still open when their segments of the spool are released: the store keeps them until their ends
+//! are stored.
 
 use std::collections::HashSet;
 
@@ -14,7 +15,7 @@ use crate::ingest::write::{PRESENT, Rows};
 use crate::node::Node;
 use crate::statement::statements;
 
-/// Ids in one statement.
+/// Maximum number of ids in one statement.
 const IDS_MAX: usize = 500;
 /// A list of ids follows.
 const FORGET: &str = "DELETE FROM open_requests WHERE id IN ";
@@ -23,15 +24,15 @@ statements! {
     KEPT = "SELECT id, opened FROM open_requests WHERE node_id = $1 ORDER BY id";
 }
 
-/// Which of them the store has; `None` before it was asked.
+/// Ids of the open requests that the store keeps; `None` before the first query.
 #[derive(Debug, Default)]
 pub(crate) struct Carried(Option<HashSet<Uuid>>);
 
 impl Node {
-    /// The open requests that the store keeps, for [`spool::Opening::carried`].
+    /// Returns the open requests that the store keeps, for [`spool::Opening::carried`].
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn carried(&self) -> Result<Vec<Opened>, StoreError> {
         let rows: Vec<(Uuid, String)> = self.store().query(KEPT).bind(self.id()).all().await?;
         let opened = |(_, opened): &(Uuid, String)| {
@@ -43,12 +44,12 @@ impl Node {
 }
 
 impl Carried {
-    /// Asks again: what was written may not have been committed.
+    /// Discards the ids, because the transaction that wrote them may not have been committed.
     pub(crate) fn forget(&mut self) {
         self.0 = None;
     }
 
-    /// Forgets what `rows` close, and keeps what they carry.
+    /// Deletes the requests that `rows` close, and stores those that `rows` carry.
     pub(crate) async fn write(
         &mut self,
         rows: &Rows,
@@ -71,7 +72,7 @@ impl Carried {
             kept.remove(&id);
         }
         let news: Vec<&Opened> = rows.carried.iter().filter(|opened| !kept.contains(&opened.id.0)).collect();
-        // Of a batch that is read again in part, what closed them may be stored already.
+        // If a part of the batch is read again, the ends of these requests may already be stored.
         let mut ended = HashSet::new();
         for opened in news.chunks(IDS_MAX) {
             let ids: Vec<Uuid> = opened.iter().map(|opened| opened.id.0).collect();
@@ -82,7 +83,7 @@ impl Carried {
         let now = node.store().now();
         let bind = |opened: &&Opened, row: &mut Values| {
             row.put(opened.id.0).put(node.id());
-            // A record of the spool is plain data, which JSON holds.
+            // A record of the spool is plain data, which JSON can represent.
             row.put(serde_json::to_string(opened).unwrap_or_default()).put(now).put(now);
         };
         OPEN_REQUESTS.run(transaction, &news, bind).await?;
@@ -102,7 +103,7 @@ fn with_list(kind: Kind, start: &str, ids: usize) -> String {
     text
 }
 
-/// Every SQL text that is put together here.
+/// Returns every SQL text that this module builds.
 #[cfg(test)]
 pub(crate) fn texts(kind: Kind) -> Vec<String> {
     vec![with_list(kind, FORGET, IDS_MAX)]

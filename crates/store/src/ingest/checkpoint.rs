@@ -1,4 +1,4 @@
-//! Keeping SQLite's write-ahead log small, off the path of those who write.
+//! Checkpoints keep SQLite's write-ahead log small without delaying writers.
 
 use std::time::Duration;
 
@@ -10,22 +10,23 @@ use crate::error::StoreError;
 use crate::outage::{Trouble, causes};
 use crate::store::Store;
 
-/// How often the log is copied into the file: some 8,000 events at the most that ingest writes.
+/// Interval between checkpoints; ingest writes at most about 8,000 events in it.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// The checkpoints of a loop that writes. One runs beside it; when it is done, a second one copies what came meanwhile while
-/// the loop stands still, so that there is a moment when all is copied, and the log begins anew.
+/// Checkpoints of a writing loop. One runs concurrently with the loop. When it is done, a second one copies the rest
+/// while the loop pauses; at that moment everything is copied, and the log restarts from its beginning.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoints {
     running: JoinSet<Result<(), StoreError>>,
     began: Option<Mono>,
-    /// Something was written since.
+    /// Whether the loop has written since the last checkpoint.
     due: bool,
     trouble: Trouble,
 }
 
 impl Checkpoints {
-    /// Between two transactions of the loop, whether the last one `wrote`. What others write alone is a commit's to copy.
+    /// Runs between two transactions of the loop; `wrote` says whether the last one wrote. If only other tasks write,
+    /// their commits copy the log themselves.
     pub(crate) async fn turn(&mut self, store: &Store, wrote: bool) {
         let now = store.clock().mono();
         self.due |= wrote;

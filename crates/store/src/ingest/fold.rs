@@ -1,4 +1,4 @@
-//! What a batch of records adds up to: totals a caller and day, counts a minute. No I/O.
+//! Sums of a batch of records: totals per key and day, counts per minute. Performs no I/O.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::usage::Totals;
 
 const MICROS_PER_MINUTE: u64 = 60_000_000;
 
-/// A row of `daily_usage`, in the order of its unique index: rows are written in one order by all.
+/// Key of a row in `daily_usage`, in the order of its unique index: all writers write rows in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CallerDay {
     pub(crate) day: i64,
@@ -17,22 +17,22 @@ pub(crate) struct CallerDay {
     pub(crate) key: i64,
 }
 
-/// What [`CallerDay`]s hold.
+/// Values of a row with the key [`CallerDay`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct OfCaller {
     pub(crate) totals: Totals,
-    /// What counts for budgets.
+    /// Amounts that count for budgets.
     pub(crate) charge: Charge,
 }
 
-/// A row of `daily_plans`, in the order of its unique index.
+/// Key of a row in `daily_plans`, in the order of its unique index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PlanDay {
     pub(crate) day: i64,
     pub(crate) plan: PlanId,
 }
 
-/// A row of `daily_models`, in the order of its unique index; `model` is 0 where none is known by name.
+/// Key of a row in `daily_models`, in the order of its unique index; `model` is 0 if the model has no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ModelDay {
     pub(crate) user: i64,
@@ -40,19 +40,19 @@ pub(crate) struct ModelDay {
     pub(crate) model: i64,
 }
 
-/// What [`ModelDay`]s hold.
+/// Values of a row with the key [`ModelDay`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct OfModel {
     pub(crate) totals: Totals,
-    /// Requests that reached no upstream; they are in no total.
+    /// Number of requests that reached no upstream; they are in no total.
     pub(crate) refused: u64,
-    /// Requests, refused ones too, that were answered with an error.
+    /// Number of requests, including refused ones, with an error response.
     pub(crate) errors: u64,
-    /// Microseconds that the requests of the total took.
+    /// Total duration of the requests in the total, in microseconds.
     pub(crate) duration_us: u64,
 }
 
-/// A row of `usage_counts`; `key` is 0 where there was no caller.
+/// Key of a row in `usage_counts`; `key` is 0 for unauthenticated clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Minute {
     pub(crate) key: i64,
@@ -62,7 +62,7 @@ pub(crate) struct Minute {
     pub(crate) day: i64,
 }
 
-/// What [`Minute`]s hold.
+/// Values of a row with the key [`Minute`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counted {
     pub(crate) user: i64,
@@ -70,7 +70,7 @@ pub(crate) struct Counted {
     pub(crate) credits: u64,
 }
 
-/// Totals of known callers.
+/// Adds up the totals of requests with a key.
 pub(crate) fn days<'a>(
     events: impl IntoIterator<Item = &'a UsageEvent>,
     counts: impl IntoIterator<Item = &'a Counts>,
@@ -95,7 +95,7 @@ pub(crate) fn days<'a>(
     days
 }
 
-/// What counts for the budgets of plans and of everybody.
+/// Adds up the charges for the budgets of plans and for global budgets.
 pub(crate) fn plans<'a>(
     events: impl IntoIterator<Item = &'a UsageEvent>,
     counts: impl IntoIterator<Item = &'a Counts>,
@@ -113,7 +113,7 @@ pub(crate) fn plans<'a>(
     plans
 }
 
-/// Totals of known callers' LLM calls; `model_no` gives a model's number.
+/// Adds up the totals of LLM requests with a key; `model_no` returns a model's number.
 pub(crate) fn models<'a>(
     events: impl IntoIterator<Item = &'a UsageEvent>,
     model_no: impl Fn(&str) -> Option<i64>,
@@ -134,7 +134,7 @@ pub(crate) fn models<'a>(
     models
 }
 
-/// Counts a minute; `route_no` gives a route's number.
+/// Adds up the counts per minute; `route_no` returns a route's number.
 pub(crate) fn minutes<'a>(
     counts: impl IntoIterator<Item = &'a Counts>,
     route_no: impl Fn(&str) -> Option<i64>,
@@ -157,7 +157,7 @@ pub(crate) fn minutes<'a>(
     minutes
 }
 
-/// The last moment of a minute of [`Counts`].
+/// Returns the last microsecond of a minute of [`Counts`].
 pub(crate) fn end_of(minute: u32) -> Timestamp {
     Timestamp((u64::from(minute) + 1) * MICROS_PER_MINUTE - 1)
 }
@@ -178,18 +178,18 @@ fn totals(event: &UsageEvent) -> Totals {
         output,
         reasoning,
         cost: cost(&event.attempts).unwrap_or_default(),
-        // It has columns of its own.
+        // The charged amount has its own columns.
         charged: None,
         unpriced_requests: unpriced.into(),
     }
 }
 
-/// The attempts' usage together, as true as the least true of them; `None` where none is known.
+/// Adds up the usage of the attempts; its source is the least reliable of theirs. `None` if no usage is known.
 pub(crate) fn usage(attempts: &[Attempt]) -> Option<Usage> {
     attempts.iter().filter_map(|attempt| attempt.usage).reduce(|a, b| a.and(&b))
 }
 
-/// What is known of the attempts' cost; `None` where none is.
+/// Adds up the known costs of the attempts; `None` if no cost is known.
 pub(crate) fn cost(attempts: &[Attempt]) -> Option<NanoUsd> {
     attempts.iter().filter_map(|attempt| attempt.cost).reduce(NanoUsd::saturating_add)
 }

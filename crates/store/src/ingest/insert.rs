@@ -1,4 +1,4 @@
-//! Statements that write many rows at once.
+//! Statements that write several rows at once.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use crate::dialect::{Arguments, Kind, Transaction, Value};
 use crate::error::StoreError;
 
-/// Rows a statement, tried in this order: few texts, so that each is prepared once and kept.
+/// Numbers of rows per statement, tried in this order. Few texts exist, so that each stays prepared.
 const SIZES: [usize; 4] = [64, 16, 4, 1];
 
 /// An `INSERT` of any number of rows.
@@ -15,7 +15,7 @@ const SIZES: [usize; 4] = [64, 16, 4, 1];
 pub(crate) struct Insert {
     table: &'static str,
     columns: &'static [&'static str],
-    /// The statement's end, from `ON CONFLICT` on.
+    /// End of the statement, from `ON CONFLICT` on.
     conflict: &'static str,
     texts: [[OnceLock<Arc<String>>; SIZES.len()]; 2],
 }
@@ -27,7 +27,7 @@ pub(crate) struct Values {
 }
 
 impl Values {
-    /// The next column's value.
+    /// Adds the value of the next column.
     pub(crate) fn put<'t>(&mut self, value: impl Value<'t>) -> &mut Self {
         if let Err(error) = self.arguments.add(value) {
             self.failed.get_or_insert(error);
@@ -43,7 +43,7 @@ impl Insert {
         Self { table, columns, conflict, texts: [const { [const { OnceLock::new() }; SIZES.len()] }; 2] }
     }
 
-    /// Writes `rows`, each as `bind` says. The number of rows that were inserted or updated.
+    /// Writes `rows`; `bind` adds the values of each. Returns the number of rows that were inserted or updated.
     pub(crate) async fn run<R>(
         &self,
         transaction: &mut Transaction,
@@ -54,7 +54,8 @@ impl Insert {
         let mut left = rows;
         let mut ready = self.statement(kind, &mut left, &mut bind)?;
         while let Some((text, arguments)) = ready {
-            // The first is sent before the second begins: the database works while the next values are put together.
+            // The first statement is sent before the second is built: the database works while the next values are
+            // collected.
             let running = transaction.query(AssertSqlSafe(text)).with(arguments).run();
             let (done, next) = tokio::join!(biased; running, async { self.statement(kind, &mut left, &mut bind) });
             written += done?;
@@ -63,7 +64,7 @@ impl Insert {
         Ok(written)
     }
 
-    /// A text for the first of `rows`, which are taken off, and their values.
+    /// Takes the first of `rows`, and returns a statement's text for them and their values.
     fn statement<R>(
         &self,
         kind: Kind,
@@ -106,7 +107,7 @@ impl Insert {
         text
     }
 
-    /// Every text that can be sent.
+    /// Returns every text that can be sent.
     #[cfg(test)]
     pub(crate) fn all_texts(&self, kind: Kind) -> Vec<String> {
         SIZES.into_iter().map(|rows| self.text(kind, rows)).collect()

@@ -1,4 +1,4 @@
-//! Words that events repeat, as numbers.
+//! Numbers for strings that repeat in usage events.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use crate::error::StoreError;
 use crate::statement::statements;
 use crate::store::Store;
 
-/// Names kept in memory. Callers invent models' names, so there is no end to them.
+/// Maximum number of names in memory. Clients choose the model names that they request, so names are unbounded.
 const KNOWN_MAX: usize = 10_000;
-/// Bytes of a name that are kept; callers choose the length too.
+/// Maximum number of bytes of a name; clients also choose the length.
 const NAME_BYTES_MAX: usize = 200;
 
-// `no` is the greatest so far and one: `Kind::lock_names` sees to it that nobody else gives it meanwhile.
+// `no` is the greatest number plus one; `Kind::lock_names` prevents concurrent assignment of the same number.
 statements! {
     ADD = "INSERT INTO names (id, no, kind, name, created_at, updated_at)
         VALUES ($1, (SELECT coalesce(max(no), 0) + 1 FROM names), $2, $3, $4, $4) ON CONFLICT (kind, name) DO NOTHING";
     FIND = "SELECT no FROM names WHERE kind = $1 AND name = $2";
 }
 
-/// What a name names.
+/// The kind of object that has the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Route,
@@ -42,7 +42,7 @@ impl Kind {
     }
 }
 
-/// The numbers that this process has met.
+/// The names and numbers that this process has cached.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     routes: HashMap<Arc<str>, i64>,
@@ -52,12 +52,12 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The number of a name that was learned.
+    /// Returns the number of a cached name.
     pub(crate) fn get(&self, kind: Kind, name: &str) -> Option<i64> {
         self.of(kind).get(clip(name)).copied()
     }
 
-    /// Makes every name of the batch known; new ones become rows.
+    /// Caches the numbers of all names in the batch, and stores new names.
     pub(crate) async fn learn(
         &mut self,
         store: &Store,
@@ -80,7 +80,7 @@ impl Names {
         Ok(())
     }
 
-    /// Drops everything: to be called when a transaction in which names were learned was not committed.
+    /// Clears the cache; called after a transaction that added names was not committed.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
@@ -132,7 +132,8 @@ impl Names {
     }
 }
 
-/// What is kept of a text from outside: at most 200 bytes, and nothing from a NUL on, which PostgreSQL's text cannot hold.
+/// Returns the part of an external text that is stored: at most 200 bytes, and nothing from a NUL on, which
+/// PostgreSQL's text cannot represent.
 pub(crate) fn clip(text: &str) -> &str {
     let text = text.split('\0').next().unwrap_or_default();
     text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()

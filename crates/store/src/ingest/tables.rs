@@ -1,10 +1,10 @@
-//! The statements with which a batch is written: tables, columns, and what happens to a row that is there.
+//! Statements that write a batch: tables, columns, and the handling of rows that already exist.
 
 #[cfg(test)]
 use crate::dialect::Kind;
 use crate::ingest::insert::Insert;
 
-/// A row a request.
+/// One row per request.
 pub(crate) static EVENTS: Insert = Insert::new(
     "usage_events",
     &[
@@ -62,7 +62,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
     "ON CONFLICT (id) DO NOTHING",
 );
 
-/// A row an attempt, where there were several.
+/// One row per attempt, for requests with several attempts.
 pub(crate) static ATTEMPTS: Insert = Insert::new(
     "usage_attempts",
     &[
@@ -103,7 +103,7 @@ pub(crate) static ATTEMPTS: Insert = Insert::new(
     "",
 );
 
-/// Totals, added to what is there.
+/// Totals per key and day; conflicts add to the existing row.
 pub(crate) static DAYS: Insert = Insert::new(
     "daily_usage",
     &[
@@ -145,7 +145,7 @@ pub(crate) static DAYS: Insert = Insert::new(
         updated_at = excluded.updated_at",
 );
 
-/// What counts for the budgets of plans, added to what is there.
+/// Charges for the budgets of plans; conflicts add to the existing row.
 pub(crate) static PLANS: Insert = Insert::new(
     "daily_plans",
     &["id", "day", "plan_id", "node_id", "credits", "charged_tokens", "charged_nano", "created_at", "updated_at"],
@@ -156,7 +156,7 @@ pub(crate) static PLANS: Insert = Insert::new(
         updated_at = excluded.updated_at",
 );
 
-/// The same of LLM calls by model.
+/// Totals of LLM requests per model; conflicts add to the existing row.
 pub(crate) static MODELS: Insert = Insert::new(
     "daily_models",
     &[
@@ -195,7 +195,7 @@ pub(crate) static MODELS: Insert = Insert::new(
         duration_us = daily_models.duration_us + excluded.duration_us, updated_at = excluded.updated_at",
 );
 
-/// Counts, added to what is there.
+/// Counts per minute; conflicts add to the existing row.
 pub(crate) static MINUTES: Insert = Insert::new(
     "usage_counts",
     &[
@@ -216,21 +216,21 @@ pub(crate) static MINUTES: Insert = Insert::new(
         updated_at = excluded.updated_at",
 );
 
-/// What a provider said of usage.
+/// Raw usage as a provider reported it.
 pub(crate) static RAW: Insert = Insert::new(
     "usage_raw",
     &["id", "event_id", "no", "raw", "created_at", "updated_at"],
     "ON CONFLICT (event_id, no) DO NOTHING",
 );
 
-/// Requests that are open still.
+/// Requests that are still open.
 pub(crate) static OPEN_REQUESTS: Insert = Insert::new(
     "open_requests",
     &["id", "node_id", "opened", "created_at", "updated_at"],
     "ON CONFLICT (id) DO NOTHING",
 );
 
-/// A place a lane, instead of an earlier one that is there.
+/// One position per lane; conflicts replace the earlier position.
 pub(crate) static POSITIONS: Insert = Insert::new(
     "ingested",
     &["id", "node_id", "lane", "segment", "byte_offset", "created_at", "updated_at"],
@@ -239,7 +239,7 @@ pub(crate) static POSITIONS: Insert = Insert::new(
         WHERE (excluded.segment, excluded.byte_offset) > (ingested.segment, ingested.byte_offset)",
 );
 
-/// Every text of these statements.
+/// Returns every text of these statements.
 #[cfg(test)]
 pub(crate) fn texts(kind: Kind) -> Vec<String> {
     let inserts = [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &MODELS, &MINUTES, &RAW, &OPEN_REQUESTS, &POSITIONS];

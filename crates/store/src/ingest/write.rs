@@ -1,4 +1,4 @@
-//! One transaction: a batch's rows, its totals, and how far the spool is read.
+//! One transaction of ingest: the rows of a batch, its totals, and the position in the spool.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -25,38 +25,37 @@ use crate::usage::Totals;
 
 /// A list of ids follows.
 pub(crate) const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";
-/// Ids in one question.
+/// Maximum number of ids in one query.
 const PRESENT_MAX: usize = 500;
 
-/// What was read from the spool and is to be written together.
+/// Records of the spool that one transaction writes.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    /// Each with the place after it.
+    /// Records, each with the position after it.
     pub(crate) records: Vec<(Position, Record)>,
-    /// Where the spool goes on behind them.
+    /// Positions at which the spool continues after these records.
     pub(crate) read: Vec<Position>,
-    /// Requests that are still open, and that the spool forgets with these.
+    /// Requests that are still open, and whose segments are released with these records.
     pub(crate) carried: Vec<Opened>,
 }
 
-/// The records that are written.
+/// Events and counts of the records.
 struct Split<'a> {
     events: Vec<&'a UsageEvent>,
     counts: Vec<&'a Counts>,
 }
 
 enum Outcome {
-    /// In one transaction, from its begin to its commit.
+    /// Stored; `took` is the time from the transaction's begin to its commit.
     Written { took: Duration },
-    /// Some events were there already; nothing was written.
+    /// The store already contained some events; nothing was written.
     Duplicates,
 }
 
 impl Rows {
-    /// Writes all of it, or nothing, but for what the store has already: records that lie before the place that their
-    /// lane was ingested up to, and events by their id.
-    /// What is `leaving` a backlog with them leaves it in the moment in which they are there. Answers how long others waited for
-    /// it, at the most.
+    /// Writes all rows or none, except rows that the store already has: records before the lane's ingested position,
+    /// and events by their id. The charges in `leaving` leave the backlog at the moment of the commit. Returns the
+    /// maximum time for which other tasks waited.
     pub(crate) async fn write(
         &mut self,
         node: &Node,
@@ -65,8 +64,8 @@ impl Rows {
     ) -> Result<Duration, StoreError> {
         let mut written = self.write_once(node, (&mut *names, &mut *carried), leaving).await;
         if matches!(written, Ok(Outcome::Duplicates)) {
-            // Places are committed with the rows, so this takes a spool that does not belong to the database, or an
-            // event that was spooled twice.
+            // Positions are committed with the rows, so this requires a spool that does not belong to the database, or
+            // an event that was spooled twice.
             self.drop_present(node.store()).await?;
             written = self.write_once(node, (names, carried), leaving).await;
         }
@@ -129,7 +128,8 @@ impl Rows {
         let committed = transaction.commit().await;
         match (held, &committed) {
             (Some(held), Ok(())) => held.stored(),
-            // A file's database says what it has not stored. A server may have stored what it did not answer.
+            // SQLite reports reliably that a commit failed. PostgreSQL may have committed although its response was
+            // lost.
             (Some(held), Err(_)) if !store.is_shared() => held.refused(),
             (Some(in_doubt), Err(_)) => drop(in_doubt),
             (None, _) => {}
@@ -150,7 +150,8 @@ impl Rows {
         split
     }
 
-    /// Which keys were used, and when; of a minute that is counted together, its end so far.
+    /// Returns the keys that were used, each with the time. For counts per minute, the time is the end of the minute,
+    /// at most `now`.
     pub(crate) fn uses(&self, now: Timestamp) -> Vec<(KeyNo, Timestamp)> {
         let Split { events, counts } = self.split();
         let events = events.into_iter().map(|event| (event.caller, event.started_at));
@@ -158,12 +159,12 @@ impl Rows {
         events.chain(ends).filter_map(|(caller, at)| Some((caller?.key, at))).collect()
     }
 
-    /// Drops the records that were written before: a commit may have been reported as failed.
+    /// Drops the records that were written before, because a commit may have been reported as failed.
     fn drop_ingested(&mut self, ingested: &[Position]) {
         self.records.retain(|(place, _)| !ingested.iter().any(|until| until.lane == place.lane && place <= until));
     }
 
-    /// Drops the events that are in the store, and all but the first of those that stand here twice.
+    /// Drops the events that the store already has, and repeated events except the first.
     async fn drop_present(&mut self, store: &Store) -> Result<(), StoreError> {
         let events = self.split().events;
         let mut seen: HashSet<Uuid> = HashSet::with_capacity(events.len());
@@ -205,14 +206,14 @@ impl Split<'_> {
         Ok(())
     }
 
-    /// What providers said of usage.
+    /// Writes the raw usage that providers reported.
     async fn write_raw(&self, store: &Store, transaction: &mut Transaction) -> Result<(), StoreError> {
         let attempts = self.events.iter().flat_map(|event| (1_i64..).zip(&event.attempts).map(|of| (event.id.0, of)));
         let told: Vec<(Uuid, i64, &str)> =
             attempts.filter_map(|(event, (no, attempt))| Some((event, no, attempt.raw_usage.as_deref()?))).collect();
         let now = store.now();
         let bind = |(event, no, raw): &(Uuid, i64, &str), row: &mut Values| {
-            // PostgreSQL holds no NUL in a text.
+            // PostgreSQL cannot store a NUL in a text.
             let raw = raw.replace('\0', "");
             row.put(store.new_id()).put(*event).put(*no).put(raw).put(now).put(now);
         };
@@ -220,7 +221,7 @@ impl Split<'_> {
         Ok(())
     }
 
-    /// What callers used in a day, and what of it counts for budgets.
+    /// Writes the usage of each key per day, and its charges for budgets.
     async fn write_charges(&self, node: &Node, transaction: &mut Transaction) -> Result<(), StoreError> {
         let (store, now) = (node.store(), node.store().now());
         let days: Vec<_> = fold::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
@@ -268,7 +269,7 @@ impl Split<'_> {
     }
 }
 
-/// The question which of so many events the store has.
+/// Builds the query for the events that the store has, for a number of events.
 fn present(kind: dialect::Kind, events: usize) -> String {
     let mut text = PRESENT.to_owned();
     kind.placeholders(events, &mut text);
@@ -295,7 +296,7 @@ fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
     row.put(now).put(now);
 }
 
-/// The columns from `credits` to `unpriced_requests`.
+/// Adds the columns from `credits` to `unpriced_requests`.
 fn bind_totals(totals: &Totals, row: &mut Values) {
     row.put(signed(totals.credits)).put(signed(totals.input));
     row.put(signed(totals.cached_input)).put(signed(totals.cache_write_short));
@@ -303,7 +304,7 @@ fn bind_totals(totals: &Totals, row: &mut Values) {
     row.put(totals.cost.0).put(signed(totals.unpriced_requests));
 }
 
-/// The columns from `provider_no` to `upstream_us`.
+/// Adds the columns from `provider_no` to `upstream_us`.
 fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
     let model = |name: Option<&str>| name.and_then(|name| names.get(Kind::Model, name));
     row.put(attempt.and_then(|attempt| names.get(Kind::Provider, &attempt.provider)));
@@ -317,7 +318,7 @@ fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
     row.put(attempt.map(|attempt| signed(attempt.duration_us)));
 }
 
-/// The columns from `usage_source` to `cost_unknown`.
+/// Adds the columns from `usage_source` to `cost_unknown`.
 fn bind_figures(usage: Option<Usage>, (cost, unknown): (Option<NanoUsd>, Option<UnknownCost>), row: &mut Values) {
     row.put(usage.map(|usage| usage.source.as_str()));
     for tokens in usage.map_or([None; 10], |usage| usage.classes()) {
@@ -341,7 +342,7 @@ fn bind_position(read: Position, (id, node): (Uuid, Uuid), now: i64, row: &mut V
         .put(now);
 }
 
-/// The text of [`present`].
+/// Returns the text of [`present`].
 #[cfg(test)]
 pub(crate) fn texts(kind: dialect::Kind) -> Vec<String> {
     vec![present(kind, PRESENT_MAX)]

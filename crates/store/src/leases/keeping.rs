@@ -1,4 +1,4 @@
-//! What is over long since goes, and what nobody answers for is counted.
+//! Deletes old budget accounts, and counts the leases of nodes that do not respond.
 
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use crate::lender;
 use crate::statement::{micros, statements, unsigned};
 use crate::store::Store;
 
-/// Books are kept so long after their periods, for whoever compares them with the totals.
+/// Time for which budget accounts are kept after the end of their period, so that they can be compared with the totals.
 const KEPT: Duration = Duration::from_hours(7 * 24);
-/// Books that one look deletes: those of a day all end at once, and may be hundreds of thousands.
+/// Maximum number of accounts that one check deletes: those of a day end at the same time, and may be hundreds of
+/// thousands.
 const AT_ONCE: i64 = 500;
-/// A lease whose holder is silent for so many of its lives is stranded.
+/// A lease is stranded if its node has not sent a tick for this number of lease TTLs.
 const LIVES: u32 = 2;
 
 statements! {
@@ -29,17 +30,17 @@ statements! {
         (SELECT id FROM lease_holders WHERE heard_at < $1 ORDER BY heard_at, id LIMIT $2)";
 }
 
-/// What is lent to nodes that do not answer.
+/// Leases of nodes that do not respond.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Stranded {
-    /// Leases with something left in them.
+    /// Number of leases with unspent amounts.
     pub(super) leases: u64,
-    /// What is left, summed over budgets: what is of a user's and of everybody's is in it twice.
+    /// Unspent amounts, summed over budgets: an amount of a user's and of a global budget is counted twice.
     pub(super) left: Charge,
 }
 
 impl Store {
-    /// Deletes what is over for long; answers what is stranded.
+    /// Deletes old budget accounts, leases and nodes, and returns the stranded leases.
     pub(super) async fn look_after_leases(&self, ttl: Duration) -> Result<Stranded, StoreError> {
         let mut transaction = self.begin().await?;
         let now = lender::now(self, &mut transaction).await?;

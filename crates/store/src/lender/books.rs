@@ -1,4 +1,4 @@
-//! The books that a tick speaks of: locked, read, and written back where they have changed.
+//! Budget accounts that a tick names: locked, read, and written back if they have changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,9 +20,9 @@ const LEASES: &str =
     "SELECT book_id, node_id, incarnation, seq, term, granted, used, spent, ceded, round, recalls, heard_at,
     closed, told FROM leases WHERE book_id IN ";
 
-/// Books that are not there yet.
+/// Inserts budget accounts that do not exist yet.
 static OPEN: Insert = Insert::new("lease_books", &BOOK_COLUMNS, "ON CONFLICT (id) DO NOTHING");
-/// Books as they stand.
+/// Inserts or updates budget accounts.
 static KEEP: Insert = Insert::new(
     "lease_books",
     &BOOK_COLUMNS,
@@ -46,7 +46,7 @@ const BOOK_COLUMNS: [&str; 15] = [
     "created_at",
     "updated_at",
 ];
-/// Leases as they stand; `base` stays what it was.
+/// Inserts or updates leases; `base` keeps its first value.
 static LOANS: Insert = Insert::new(
     "leases",
     &[
@@ -104,22 +104,22 @@ struct LoanRow {
     told: bool,
 }
 
-/// Locked books.
+/// Budget accounts that this transaction has locked.
 pub(crate) struct Kept<'a> {
-    /// Through whom a lease may begin, and what of it waits for the totals.
+    /// Node for which a lease may begin, and the node's backlog.
     through: (NodeId, &'a Backlog),
     ids: BTreeMap<Uuid, CellId>,
-    /// As they are written, by cell.
+    /// Budget accounts as stored, by budget and period.
     books: BTreeMap<CellId, Book>,
-    /// The largest limit by which anything of each was lent.
+    /// Largest limit under which an amount of each budget was leased.
     mosts: BTreeMap<CellId, u64>,
-    /// Those of which nobody has looked up yet what had been charged.
+    /// Budgets whose previously charged amount has not been looked up yet.
     fresh: Vec<CellId>,
 }
 
 impl<'a> Kept<'a> {
-    /// Locks and reads the books, in a transaction that begins with it; those that are missing are made before. Everybody makes
-    /// and locks in the order of the ids: nobody who waits holds what another waits for.
+    /// Locks and reads the budget accounts, in a transaction that begins here, and creates the missing ones first. All
+    /// transactions create and lock accounts in the order of their ids, so none can deadlock.
     pub(crate) async fn open(
         store: &Store,
         ids: BTreeMap<Uuid, CellId>,
@@ -133,7 +133,7 @@ impl<'a> Kept<'a> {
         let all: Vec<Uuid> = kept.ids.keys().copied().collect();
         let mut rows = locked(&mut transaction, &all).await?;
         if rows.len() < all.len() {
-            // What is locked by now may come after what is made.
+            // The ids of the missing accounts may sort before the ids that are locked by now, so locking starts again.
             transaction.rollback().await?;
             transaction = store.begin().await?;
             let there: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
@@ -195,17 +195,17 @@ impl<'a> Kept<'a> {
         book.loans.insert((NodeId(row.node_id.as_u128()), unsigned(row.incarnation)), loan);
     }
 
-    /// The books, as they were read.
+    /// Returns the budget accounts as they were read.
     pub(crate) const fn books(&self) -> &BTreeMap<CellId, Book> {
         &self.books
     }
 
-    /// Whether this is one of them.
+    /// Whether the budget account of `cell` is locked.
     pub(crate) fn has(&self, cell: CellId) -> bool {
         self.books.contains_key(&cell)
     }
 
-    /// Writes what `lender` has changed of them when it took `tick`.
+    /// Writes the changes that `lender` made to the budget accounts for `tick`.
     pub(crate) async fn write(
         &mut self,
         store: &Store,
@@ -230,7 +230,8 @@ impl<'a> Kept<'a> {
                 books.push((*id, *cell, self.mosts.get(cell).copied().unwrap_or_default(), after));
             }
             for (of, loan) in &after.loans {
-                // Of one that is told nothing is recalled: when it was written last says by when it was over.
+                // A lease whose final amount is known is not recalled: its last write must keep the time at which it
+                // was over.
                 let is_recalled = || !loan.told && before.recalled(*of) != after.recalled(*of);
                 if before.loans.get(of) != Some(loan) || is_recalled() {
                     loans.push((*id, *of, (loan, after.recalled(*of)), bases.through(*cell, of.0)));
@@ -265,13 +266,13 @@ fn bind_loan(id: Uuid, loan: &(Uuid, (NodeId, u64), (&Loan, u64), u64), now: i64
     row.put(micros(loan.heard_at)).put(loan.closed).put(loan.told).put(signed(*base)).put(now).put(now);
 }
 
-/// Those of the books that are there.
+/// Locks and returns the budget accounts that exist.
 async fn locked(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<BookRow>, StoreError> {
     let text = books_text(transaction.kind(), ids.len().next_power_of_two());
     Ok(listed(transaction.query(AssertSqlSafe(text)), ids).all().await?)
 }
 
-/// The ids as parameters, the last one repeated, so that there are few texts.
+/// Binds the ids as parameters and repeats the last one, so that few texts exist.
 fn listed<'e>(query: Query<'e>, ids: &[Uuid]) -> Query<'e> {
     crate::batch::padded(ids).into_iter().fold(query, Query::bind)
 }
@@ -290,7 +291,7 @@ fn leases_text(kind: Kind, books: usize) -> String {
     text
 }
 
-/// Every text that is sent from here.
+/// Returns every text that this module sends.
 #[cfg(test)]
 pub(crate) fn texts(kind: Kind) -> Vec<String> {
     let mut texts = vec![books_text(kind, 4), leases_text(kind, 4)];

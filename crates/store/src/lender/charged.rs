@@ -1,4 +1,4 @@
-//! What the daily totals say was charged of a budget, by node.
+//! Amounts that the daily totals contain for a budget, per node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,33 +13,33 @@ use crate::error::StoreError;
 use crate::ingest::{Backlog, Waiting};
 use crate::statement::unsigned;
 
-/// A list of numbers follows, and days.
+/// A list of numbers and the days follow.
 const OF_USERS: &str = "SELECT d.user_no, d.node_id, d.credits, d.charged_tokens, d.charged_nano FROM daily_usage d
     WHERE d.user_no IN ";
-/// By way of the user, whose days have an index.
+/// The join over the user allows the index on the user's days.
 const OF_KEYS: &str = "SELECT d.key_no, d.node_id, d.credits, d.charged_tokens, d.charged_nano FROM api_keys k
     JOIN users u ON u.id = k.user_id JOIN daily_usage d ON d.user_no = u.no AND d.key_no = k.no
     WHERE k.no IN ";
 const OF_PLANS: &str = "SELECT plan_id, node_id, credits, charged_tokens, charged_nano FROM daily_plans
     WHERE day >= $1 AND day < $2";
-/// What one question asks about, at the most.
+/// Maximum number of subjects in one query.
 const ASKED_MAX: usize = 256;
 
 type Row = (i64, Uuid, i64, i64, i64);
 type PlanRow = (Uuid, Uuid, i64, i64, i64);
 
-/// By subject and period, and in it by node.
+/// Charges by subject and period, then by node.
 #[derive(Debug, Default)]
 pub(crate) struct Charged(BTreeMap<(Subject, Period), BTreeMap<NodeId, Charge>>);
 
 impl Charged {
-    /// What was charged through all nodes.
+    /// Returns the amount that was charged through all nodes.
     pub(crate) fn all(&self, cell: CellId) -> u64 {
         let nodes = self.0.get(&(cell.budget.subject, cell.period)).into_iter().flat_map(BTreeMap::values);
         nodes.fold(0, |sum, charge| sum.saturating_add(charge.of(cell.budget.measure)))
     }
 
-    /// What was charged through one.
+    /// Returns the amount that was charged through one node.
     pub(crate) fn through(&self, cell: CellId, node: NodeId) -> u64 {
         let nodes = self.0.get(&(cell.budget.subject, cell.period));
         nodes.and_then(|nodes| nodes.get(&node)).map_or(0, |charge| charge.of(cell.budget.measure))
@@ -51,7 +51,7 @@ impl Charged {
     }
 }
 
-/// What was charged of these cells so far: what the store has, and what waits for it through a node.
+/// Returns the amounts that were charged to these budgets so far: those in the store, and those in a node's backlog.
 pub(crate) async fn with_backlog(
     transaction: &mut Transaction,
     cells: &[CellId],
@@ -64,7 +64,8 @@ pub(crate) async fn with_backlog(
     with(transaction, cells, (node, &waiting)).await
 }
 
-/// The same to one who looks at what waits already: nothing of it goes to the store meanwhile.
+/// Returns the same amounts for a caller that already holds the backlog's lock, so no charge moves to the store
+/// meanwhile.
 pub(crate) async fn with(
     transaction: &mut Transaction,
     cells: &[CellId],
@@ -78,7 +79,7 @@ pub(crate) async fn with(
     Ok(charged)
 }
 
-/// What the store has.
+/// Returns the amounts that the store contains.
 pub(crate) async fn in_store(transaction: &mut Transaction, cells: &[CellId]) -> Result<Charged, StoreError> {
     let mut charged = Charged::default();
     let mut asked: BTreeMap<Period, BTreeSet<Subject>> = BTreeMap::new();
@@ -152,7 +153,7 @@ fn text(kind: Kind, question: &str, numbers: usize) -> String {
     text
 }
 
-/// Every text that is sent from here.
+/// Returns every text that this module sends.
 #[cfg(test)]
 pub(super) fn texts(kind: Kind) -> Vec<String> {
     vec![text(kind, OF_KEYS, 2), text(kind, OF_USERS, 2), OF_PLANS.to_owned()]

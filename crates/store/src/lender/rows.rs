@@ -1,4 +1,4 @@
-//! A cell as columns, and the id that all make of it.
+//! A budget and its period as columns, and the id of its budget account.
 
 use access::{Day, KeyNo, PlanId, UserNo};
 use meter::budget::{BudgetId, Measure, Per, Period, Subject};
@@ -9,7 +9,7 @@ use uuid::{Builder, Uuid};
 use crate::error::StoreError;
 use crate::statement::unsigned;
 
-/// The columns of a cell.
+/// The columns of a budget and its period.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct CellRow {
     subject: String,
@@ -21,7 +21,7 @@ pub(crate) struct CellRow {
 }
 
 impl CellRow {
-    /// The cell.
+    /// Converts the columns to a budget and period.
     pub(crate) fn cell(&self) -> Result<CellId, StoreError> {
         let unreadable = |column| StoreError::Unreadable { table: "lease_books", column };
         let subject = match (self.subject.as_str(), self.plan_id) {
@@ -64,7 +64,7 @@ impl From<CellId> for CellRow {
 }
 
 impl CellRow {
-    /// The values, in the order of the columns.
+    /// Adds the values, in the order of the columns.
     pub(super) fn put(self, row: &mut crate::ingest::Values) {
         row.put(self.subject).put(self.subject_no).put(self.plan_id);
         row.put(self.measure).put(self.per).put(self.first_day);
@@ -86,7 +86,8 @@ const fn per_word(per: Per) -> &'static str {
     }
 }
 
-/// The id of a cell's book: the first half of a hash of what the cell is, so that a list of ids finds and locks books.
+/// Returns the id of a budget account: the first half of a hash of the budget and period, so that a list of ids finds
+/// and locks accounts.
 pub(super) fn book_id(cell: CellId) -> Uuid {
     let CellRow { subject, subject_no, plan_id, measure, per, first_day } = cell.into();
     let plan = plan_id.unwrap_or_default();

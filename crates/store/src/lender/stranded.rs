@@ -1,4 +1,4 @@
-//! What is lent, for people; and what they take from nodes that do not answer.
+//! Lists leases for operators, and reclaims leases from nodes that do not respond.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::ingest::Backlog;
 use crate::statement::{micros, statements, timestamp, unsigned};
 use crate::store::Store;
 
-/// A lease whose holder was silent for so long is stranded, however long nodes say that leases live: that is at most this.
+/// A lease is stranded after its node was silent for this time, whatever TTL nodes use; the TTL is at most this.
 pub const SILENT: Duration = Duration::from_secs(60);
 
 statements! {
@@ -27,24 +27,24 @@ statements! {
         ORDER BY l.node_id, l.incarnation, b.subject, b.subject_no, b.plan_id, b.measure, b.per, b.first_day";
 }
 
-/// A lease that is open.
+/// An open lease of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenLease {
-    /// Of what.
+    /// Budget and period of the lease.
     pub cell: CellId,
-    /// To whom.
+    /// Node that has the lease.
     pub node: Uuid,
-    /// To which incarnation.
+    /// Incarnation of the node.
     pub incarnation: u64,
-    /// All that is granted of it.
+    /// Total amount that was granted for the lease.
     pub granted: u64,
-    /// Reserved and spent, as last heard.
+    /// Reserved and spent amount, as of the last tick.
     pub used: u64,
-    /// Spent, as last heard.
+    /// Spent amount, as of the last tick.
     pub spent: u64,
-    /// When its holder was heard last.
+    /// Time of the node's last tick for the lease.
     pub heard_at: Timestamp,
-    /// Whether its holder is silent for long, and something is left of it.
+    /// Whether the node has been silent for long and the lease has an unspent amount.
     pub stranded: bool,
 }
 
@@ -78,10 +78,10 @@ impl Row {
 }
 
 impl Store {
-    /// What is lent of periods that are not over.
+    /// Returns the open leases of periods that are not over.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn open_leases(&self) -> Result<Vec<OpenLease>, StoreError> {
         let mut transaction = self.snapshot().await?;
         let at = now(self, &mut transaction).await?;
@@ -90,10 +90,10 @@ impl Store {
         rows.iter().map(|row| row.lease(at)).collect()
     }
 
-    /// How many nodes live as far as lending is concerned: each lease is a share for so many.
+    /// Returns the number of nodes that are alive to the lease server; each lease is a share for this many nodes.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn lessees(&self, ttl: Duration) -> Result<u64, StoreError> {
         let mut transaction = self.snapshot().await?;
         let at = now(self, &mut transaction).await?;
@@ -102,11 +102,11 @@ impl Store {
         Ok(u64::try_from(lessees.len()).unwrap_or(u64::MAX))
     }
 
-    /// Takes what is not spent of stranded leases, of one node or of all; answers each with how much that was. A node that
-    /// comes back after all says what it has spent meanwhile, and that counts: it may be more than the limit.
+    /// Reclaims the unspent amounts of stranded leases, of one node or of all. Returns each lease with its reclaimed
+    /// amount. If a node returns nevertheless, its reported usage counts, and may exceed the limit.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn reclaim_leases(&self, by: &Actor, of: Option<Uuid>) -> Result<Vec<(OpenLease, u64)>, StoreError> {
         let mut reclaimed = Vec::new();
         for lease in self.open_leases().await? {
@@ -120,7 +120,7 @@ impl Store {
 
     async fn reclaim(&self, by: &Actor, lease: &OpenLease) -> Result<Option<u64>, StoreError> {
         let ids = BTreeMap::from([(book_id(lease.cell), lease.cell)]);
-        // Nothing begins here.
+        // No lease begins in this transaction.
         let (node, backlog) = (NodeId(lease.node.as_u128()), Backlog::default());
         let (mut transaction, mut kept) = Kept::open(self, ids, (node, &backlog)).await?;
         let at = now(self, &mut transaction).await?;

@@ -1,4 +1,4 @@
-//! Leases of earlier lives of a node, of which nobody has said what was spent.
+//! Leases of earlier incarnations of a node whose spent amount was never reported.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::node::Node;
 use crate::statement::{signed, statements, unsigned};
 
-/// What one transaction closes.
+/// Maximum number of leases that one transaction closes.
 pub(crate) const CLOSED_MAX: usize = 256;
 
 statements! {
@@ -22,14 +22,14 @@ statements! {
         WHERE l.node_id = $1 AND NOT l.told AND l.incarnation < $2 ORDER BY l.incarnation, l.book_id LIMIT $3";
 }
 
-/// A lease of an earlier incarnation, and all that was spent of it.
+/// A lease of an earlier incarnation, and the amount that was spent of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Untold {
-    /// Its cell.
+    /// Budget and period of the lease.
     pub cell: CellId,
-    /// Which incarnation's.
+    /// Incarnation of the node that had the lease.
     pub incarnation: u64,
-    /// What was charged through the node while it was its lease.
+    /// Amount that was charged through the node during the lease.
     pub spent: u64,
 }
 
@@ -44,14 +44,14 @@ struct Row {
 }
 
 impl Node {
-    /// Leases of this node's earlier incarnations, the oldest 256, each with what was spent of it; all that those had
-    /// spooled is in the store, or in the backlog.
+    /// Returns the oldest 256 leases of this node's earlier incarnations, each with its spent amount. All records that
+    /// those incarnations spooled are in the store or in the backlog.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn untold_leases(&self) -> Result<Vec<Untold>, StoreError> {
         let mut transaction = self.store().snapshot().await?;
-        // Before the first question: what is stored after it is not seen.
+        // Locked before the first query: the snapshot does not see records that are stored later.
         let waiting = self.backlog().waiting().await?;
         let query = transaction.query(UNTOLD).bind(self.id()).bind(signed(self.incarnation()));
         let query = query.bind(i64::try_from(CLOSED_MAX).unwrap_or(i64::MAX));
@@ -71,10 +71,10 @@ impl Node {
         Ok(untold.collect())
     }
 
-    /// Closes those leases: what was not spent of them is free again.
+    /// Closes those leases, so that their unspent amounts become available again.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn close_untold_leases(&self, ttl: Duration) -> Result<(), StoreError> {
         loop {
             let untold = self.untold_leases().await?;
@@ -88,7 +88,7 @@ impl Node {
         }
     }
 
-    /// This node, as leases name it.
+    /// Returns the id of this node in leases.
     #[must_use]
     pub fn lessee(&self) -> meter::lease::NodeId {
         let id: Uuid = self.id();
