@@ -1,12 +1,15 @@
-//! Rows in, rows out: users, keys, plans and usage; migrations; and the loops between them and the rest.
+//! The store: SQL and Redis. It contains users, keys, plans and usage, the migrations, and the loops that connect them
+//! to the rest of the process.
 //!
-//! The only crate that knows SQL and Redis. Never does: decide who may pass (that is `meter`), speak HTTP, read a clock of its own.
+//! This is the only crate that knows SQL and Redis. It never decides whether a request may pass (that is `meter`),
+//! never speaks HTTP, and never reads a clock of its own.
 //!
-//! Read in this order: [`store`] (the handle), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (what a key's hash says),
-//! [`sessions`], [`links`], [`subjects`] (public ids for row numbers), [`usage`] (totals and requests), [`reconcile`] (whether it all adds up); then the loops: [`directory`], [`revision`], [`node`], [`ingest`], [`retention`], and [`windows`] (rate limits, in Redis
-//! or in process). What differs between
-//! SQLite and PostgreSQL stands in `dialect`, and [`migration`] makes the tables. Every SQL text is prepared by a test of
-//! `statement`, but for migrations, settings of a connection, and what only a backup's own table takes.
+//! Read in this order: [`store`] (the handle), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (look-up
+//! of a key by its hash), [`sessions`], [`links`], [`subjects`] (public ids for row numbers), [`usage`] (totals and
+//! requests), [`reconcile`] (the audit of usage). Then read the loops: [`directory`], [`revision`], [`node`],
+//! [`ingest`], [`retention`], and [`windows`] (rate limits, in Redis or in process). `dialect` contains the differences
+//! between SQLite and PostgreSQL, and [`migration`] creates the tables. A test of `statement` prepares every SQL text,
+//! except migrations, connection settings, and statements on a backup's own table.
 
 pub mod api_keys;
 pub mod audit;

@@ -1,4 +1,4 @@
-//! One-time links: to sign up, to choose a password, to become the first admin. Only hashes are stored.
+//! One-time links to sign up, to choose a password, or to become the first admin. Only their hashes are stored.
 
 use access::{LinkId, Role, Secret, TicketHash, Timestamp, UserId};
 use serde_json::json;
@@ -15,14 +15,14 @@ use crate::users::change::has_admin;
 use crate::users::password::Put;
 use crate::users::{self, Email, NewUser, User, UserRef, find};
 
-/// Most links that are neither used, taken back nor expired.
+/// Maximum number of links that are neither used, withdrawn nor expired.
 pub const OPEN_MAX: usize = 1_000;
 
 const INVITE: &str = "invite";
 const PASSWORD: &str = "password";
 const FIRST_ADMIN: &str = "first_admin";
 
-/// The columns of a [`LinkRow`], and whence.
+/// Columns and tables of a [`LinkRow`].
 macro_rules! link_columns {
     () => {
         "l.id, l.kind, l.user_id, l.email, p.name AS plan, l.made_by_id, l.expires_at, l.used_at, l.created_at
@@ -36,7 +36,7 @@ statements! {
     COUNT_OPEN = "SELECT count(*) FROM links WHERE used_at IS NULL AND expires_at > $1";
     FIND = concat!("SELECT ", link_columns!(), " WHERE l.hash = $1");
     OPEN = concat!("SELECT ", link_columns!(), " WHERE l.kind = 'invite' AND l.used_at IS NULL AND l.expires_at > $1 AND l.id < $2 ORDER BY l.id DESC LIMIT $3");
-    // The row is the lock: of two who redeem a link at once, the second waits here and finds it used.
+    // The row is the lock: if two requests redeem a link at once, the second waits here and finds it used.
     REDEEM = "UPDATE links SET used_at = $3, updated_at = $3 WHERE hash = $1 AND kind = $2 AND used_at IS NULL AND
         expires_at > $3";
     TAKE_BACK = "UPDATE links SET expires_at = $2, updated_at = $2 WHERE id = $1 AND kind = 'invite' AND used_at IS NULL AND
@@ -48,48 +48,48 @@ statements! {
         expires_at > $1";
 }
 
-/// What a link is for. The address does not print.
+/// The purpose of a link. `Debug` omits the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purpose {
-    /// To sign up.
+    /// Allows one person to sign up.
     Invite {
-        /// Who alone may; none is whoever has the link.
+        /// Address of the only person who may sign up; `None` allows everyone who has the link.
         email: Option<Email>,
-        /// The plan that comes with it; none is the one that every sign-up gets.
+        /// Plan of the new user; `None` is the default plan of sign-ups.
         plan: Option<String>,
     },
-    /// To choose a password.
+    /// Allows a user to choose a password.
     Password {
-        /// Whose.
+        /// User who chooses the password.
         user: UserId,
     },
-    /// To sign up as an admin, while there is none with a password.
+    /// Allows a person to sign up as an admin, while no admin with a password exists.
     FirstAdmin,
 }
 
-/// A link to be made.
+/// A link that is to be created.
 #[derive(Debug, Clone)]
 pub struct NewLink {
-    /// What it is for.
+    /// Purpose of the link.
     pub purpose: Purpose,
-    /// SHA-256 of its ticket.
+    /// SHA-256 of the link's ticket.
     pub hash: TicketHash,
-    /// From this moment on it opens nothing. At most 30 days ahead: what was made longer ago is forgotten.
+    /// The link is invalid from this time on. At most 30 days ahead: older links are deleted.
     pub expires_at: Timestamp,
 }
 
 /// A link that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Its id.
+    /// Public id of the link.
     pub id: LinkId,
-    /// What it is for.
+    /// Purpose of the link.
     pub purpose: Purpose,
-    /// Who made it; none is a command, or tollgate itself.
+    /// User who created the link; `None` for a command or Tollgate itself.
     pub made_by: Option<UserId>,
-    /// From this moment on it opens nothing.
+    /// The link is invalid from this time on.
     pub expires_at: Timestamp,
-    /// When it was made.
+    /// Time at which the link was created.
     pub created_at: Timestamp,
 }
 
@@ -123,7 +123,7 @@ impl LinkRow {
         })
     }
 
-    /// Why it opens nothing at `now`: for the log alone.
+    /// Returns why the link is invalid at `now`; only for the log.
     fn shut_at(&self, now: i64) -> Option<&'static str> {
         match self {
             Self { used_at: Some(_), .. } => Some("used"),
@@ -144,15 +144,15 @@ impl Purpose {
 }
 
 impl Store {
-    /// Makes a link. One to choose a password takes back those of the same user, one for the first admin all others of its
-    /// kind; its line tells how many.
+    /// Creates a link. A password link withdraws those of the same user, and a link for the first admin all others of
+    /// its kind; the audit line contains their number.
     ///
     /// # Errors
-    /// [`StoreError::TooManyLinks`], [`StoreError::NoPlan`], [`StoreError::NoUser`], [`StoreError::AdminExists`] for the
-    /// first admin's, and what the database meets.
+    /// [`StoreError::TooManyLinks`], [`StoreError::NoPlan`], [`StoreError::NoUser`], [`StoreError::AdminExists`] for
+    /// the first admin's link, and database errors.
     pub async fn make_link(&self, by: &Actor, new: NewLink) -> Result<Link, StoreError> {
         let mut transaction = match new.purpose {
-            // One after the other, as admins are made.
+            // Serialised with the transactions that create admins.
             Purpose::FirstAdmin => self.addition().await?,
             Purpose::Invite { .. } | Purpose::Password { .. } => self.begin().await?,
         };
@@ -161,10 +161,10 @@ impl Store {
         Ok(made)
     }
 
-    /// Makes a user, as [`create_user`](Self::create_user), with a link to choose its password; both or neither.
+    /// Creates a user, as [`create_user`](Self::create_user), and a link to choose its password, in one transaction.
     ///
     /// # Errors
-    /// As there, and [`StoreError::TooManyLinks`].
+    /// The errors of [`create_user`](Self::create_user), and [`StoreError::TooManyLinks`].
     pub async fn create_user_with_link(
         &self,
         by: &Actor,
@@ -230,19 +230,19 @@ impl Store {
         Ok(Link { id: LinkId(id), purpose, made_by, expires_at, created_at })
     }
 
-    /// The link with this hash, if it can be used. Whether another one was used or has expired, only the log says.
+    /// Returns the link with this hash, if it can be used. Only the log reveals whether a link was used or has expired.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn find_link(&self, hash: TicketHash) -> Result<Option<Link>, StoreError> {
         let row: Option<LinkRow> = self.query(FIND).bind(hash.0.to_vec()).find().await?;
         row.filter(|row| is_open(row, self.now())).map(LinkRow::read).transpose()
     }
 
-    /// Takes an invitation back; answers whether there was one that could be used.
+    /// Withdraws an invitation, and returns whether it existed and could be used.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn take_back_invite(&self, by: &Actor, id: LinkId) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         if transaction.query(TAKE_BACK).bind(id.0).bind(self.now()).run().await? == 0 {
@@ -253,21 +253,22 @@ impl Store {
         Ok(true)
     }
 
-    /// The invitations that can be used and came before one, newest first; at most `limit`.
+    /// Returns the invitations that can be used and precede `before`, newest first; at most `limit`.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn open_invites(&self, before: Option<LinkId>, limit: u32) -> Result<Vec<Link>, StoreError> {
         let before = before.map_or(Uuid::max(), |link| link.0);
         let rows: Vec<LinkRow> = self.query(OPEN).bind(self.now()).bind(before).bind(i64::from(limit)).all().await?;
         rows.into_iter().map(LinkRow::read).collect()
     }
 
-    /// Signs a member up, by an invitation or, where everybody may, without one. The invitation is used up with it; it
-    /// decides the plan where it names one, and the address must be its own where it names one.
+    /// Signs a member up with an invitation, or without one if sign-up is open. This uses up the invitation. If the
+    /// invitation names a plan, the user gets that plan; if it names an address, the user must have that address.
     ///
     /// # Errors
-    /// [`StoreError::NoLink`], and as [`create_user`](Self::create_user); then the invitation can still be used.
+    /// [`StoreError::NoLink`], and the errors of [`create_user`](Self::create_user); the invitation then remains
+    /// usable.
     pub async fn register(&self, by: &Actor, new: NewUser, invite: Option<TicketHash>) -> Result<User, StoreError> {
         let mut transaction = self.addition().await?;
         let user = self.add_member(&mut transaction, by, (new, invite)).await?;
@@ -275,10 +276,10 @@ impl Store {
         Ok(user)
     }
 
-    /// The same, with a session that the new user begins: both or neither, so that who is told of a fault may try again.
+    /// Signs a member up and begins a session in the same transaction, so that a client may retry after an error.
     ///
     /// # Errors
-    /// As [`register`](Self::register) and [`begin_session`](Self::begin_session).
+    /// The errors of [`register`](Self::register) and [`begin_session`](Self::begin_session).
     pub async fn register_signed_in(
         &self,
         by: &Actor,
@@ -314,14 +315,14 @@ impl Store {
         self.add_user(transaction, by, (new, link)).await
     }
 
-    /// Sets the password of the user whose link it is, as [`set_password`](Self::set_password) does; all of its sessions
-    /// are ended.
+    /// Sets the password of the link's user, as [`set_password`](Self::set_password) does, and ends all sessions of the
+    /// user.
     ///
     /// # Errors
-    /// [`StoreError::NoLink`], and what the database meets.
+    /// [`StoreError::NoLink`], and database errors.
     pub async fn redeem_password(&self, by: &Actor, hash: TicketHash, phc: &Secret) -> Result<User, StoreError> {
         let mut transaction = self.begin().await?;
-        // The user's row comes before the link's, as for whoever sets the password otherwise.
+        // The user's row is locked before the link, as in every other change of a password.
         let row: Option<LinkRow> = transaction.query(FIND).bind(hash.0.to_vec()).find().await?;
         if let Some(user) = row.and_then(|row| row.user_id) {
             users::hold(&mut transaction, UserId(user)).await?;
@@ -334,11 +335,11 @@ impl Store {
         Ok(user)
     }
 
-    /// Makes the first admin, while there is none with a password.
+    /// Creates the first admin, while no admin with a password exists.
     ///
     /// # Errors
-    /// [`StoreError::NoLink`], [`StoreError::AdminExists`], and as [`create_user`](Self::create_user); then the link can
-    /// still be used.
+    /// [`StoreError::NoLink`], [`StoreError::AdminExists`], and the errors of [`create_user`](Self::create_user); the
+    /// link then remains usable.
     pub async fn redeem_first_admin(&self, by: &Actor, hash: TicketHash, new: NewUser) -> Result<User, StoreError> {
         let mut transaction = self.addition().await?;
         let link = self.redeem(&mut transaction, hash, FIRST_ADMIN).await?;
@@ -371,18 +372,18 @@ impl Store {
     }
 }
 
-/// Takes back the links that are about a user's password, within a transaction that has its row; how many.
+/// Withdraws a user's password links, within a transaction that has locked the user's row. Returns their number.
 pub(crate) async fn take_back_of(transaction: &mut Transaction, user: UserId, now: i64) -> Result<u64, StoreError> {
     Ok(transaction.query(TAKE_BACK_OF).bind(user.0).bind(now).run().await?)
 }
 
-/// Takes back all links there are.
+/// Withdraws all links in the store.
 pub(crate) async fn take_back_all(transaction: &mut Transaction, now: i64) -> Result<(), StoreError> {
     transaction.query(TAKE_BACK_ALL).bind(now).run().await?;
     Ok(())
 }
 
-/// Whether a link can be used; the log is told why not.
+/// Whether a link can be used; logs the reason if it cannot.
 fn is_open(row: &LinkRow, now: i64) -> bool {
     let shut = row.shut_at(now);
     if let Some(why) = shut {

@@ -1,7 +1,8 @@
-//! Bringing the tables up to date and back, in sqlx's own layout: `migrations/DATABASE/NNNN_name.{up,down}.sql`.
+//! Migrations of the tables, up and down, in sqlx's layout: `migrations/DATABASE/NNNN_name.{up,down}.sql`.
 //!
-//! Servers one minor version apart share a store. So a migration that only adds is run while older servers work on, and
-//! `schema_floor` says the oldest migration that a binary must know: one that takes away what older ones use raises it.
+//! Nodes one minor version apart may share a store. A migration that only adds may therefore run while older nodes
+//! work. `schema_floor` contains the oldest migration that a binary must know; a migration that removes something that
+//! older binaries use raises it.
 
 use std::fs::OpenOptions;
 
@@ -22,43 +23,43 @@ statements! {
     FLOOR = "SELECT max(version) FROM schema_floor";
     NEWEST = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
 }
-/// Held by a server on a data folder for as long as it runs: it is the binary's to take.
+/// Locked by a node on its data folder while it runs; the binary takes the lock.
 const SERVER_LOCK: &str = "tollgate.lock";
 
-/// What a database has of the migrations that this binary knows.
+/// Migrations of a database compared with those of this binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// Those that this binary knows and those that the database has, oldest first.
+    /// Migrations that the binary knows or the database has, oldest first.
     pub steps: Vec<Step>,
-    /// The oldest version that a binary must know to run on the database; 0 when it is empty.
+    /// Oldest version that a binary must know to run on the database; 0 if it is empty.
     pub floor: i64,
 }
 
-/// A migration.
+/// One migration and its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Its number.
+    /// Number of the migration.
     pub version: i64,
-    /// What it does; `None` of one that a newer tollgate has run.
+    /// Name of the migration; `None` if a newer version of Tollgate ran it.
     pub name: Option<String>,
-    /// Whether the database has it.
+    /// Whether the database has the migration.
     pub applied: bool,
 }
 
 impl Status {
-    /// The newest version that the database has; 0 when it is empty.
+    /// Returns the newest version that the database has; 0 if it is empty.
     #[must_use]
     pub fn found(&self) -> i64 {
         self.steps.iter().filter(|step| step.applied).map(|step| step.version).max().unwrap_or(0)
     }
 
-    /// The newest version that this binary knows.
+    /// Returns the newest version that this binary knows.
     #[must_use]
     pub fn known(&self) -> i64 {
         self.steps.iter().filter(|step| step.name.is_some()).map(|step| step.version).max().unwrap_or(0)
     }
 
-    /// Refuses a database on which this binary would not work.
+    /// Returns an error if this binary cannot work on the database.
     fn check(&self) -> Result<(), StoreError> {
         let (found, known) = (self.found(), self.known());
         if found > known && self.floor > known { Err(StoreError::Newer { found, known }) } else { Ok(()) }
@@ -69,19 +70,19 @@ impl Status {
     }
 }
 
-/// What the database has. It is made where it is missing, and else left as it is.
+/// Returns the migrations of the database. A missing database is created; an existing one is not changed.
 ///
 /// # Errors
-/// As [`Store::open`](crate::Store::open), versions aside.
+/// The errors of [`Store::open`](crate::Store::open), except those about versions.
 pub async fn status(options: &Options<'_>) -> Result<Status, StoreError> {
     let (mut connection, _lock) = connect(options).await?;
     connection.status().await
 }
 
-/// Runs what is missing; the versions that were run. A database that is ahead of this binary is left alone.
+/// Runs the missing migrations, and returns their versions. A database that is ahead of this binary is not changed.
 ///
 /// # Errors
-/// As [`Store::open`](crate::Store::open).
+/// The errors of [`Store::open`](crate::Store::open).
 pub async fn up(options: &Options<'_>) -> Result<Vec<i64>, StoreError> {
     let (mut connection, _lock) = connect(options).await?;
     let before = connection.status().await?;
@@ -93,21 +94,21 @@ pub async fn up(options: &Options<'_>) -> Result<Vec<i64>, StoreError> {
     Ok(before.steps.iter().filter(|step| !step.applied).map(|step| step.version).collect())
 }
 
-/// The newest migration that the database has, and what undoing it deletes.
+/// The newest migration of the database, and the data that undoing it deletes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undo {
-    /// Its number.
+    /// Number of the migration.
     pub version: i64,
-    /// What it does.
+    /// Name of the migration.
     pub name: String,
     /// Every table that is dropped, and every column (`TABLE.COLUMN`), with the table's number of rows.
     pub losses: Vec<(String, u64)>,
 }
 
-/// Reads what [`down`] would delete; `None` where nothing is left to undo. The database stays as it is.
+/// Returns the data that [`down`] would delete; `None` if no migration is left to undo. The database is not changed.
 ///
 /// # Errors
-/// As [`down`].
+/// The errors of [`down`].
 pub async fn undo(options: &Options<'_>) -> Result<Option<Undo>, StoreError> {
     let (mut connection, _lock) = connect(options).await?;
     let Some(Undoable { version, name, .. }) = connection.undoable(options).await? else { return Ok(None) };
@@ -115,11 +116,11 @@ pub async fn undo(options: &Options<'_>) -> Result<Option<Undo>, StoreError> {
     Ok(Some(Undo { version, name, losses }))
 }
 
-/// Undoes the newest migration, with all that only it could hold; `false` where the newest is no longer `version`. No
-/// server may start meanwhile.
+/// Undoes the newest migration, including all data that only it can store; `false` if the newest is no longer
+/// `version`. No node may start meanwhile.
 ///
 /// # Errors
-/// [`StoreError::Running`], [`StoreError::Newer`] (only the binary that knows a migration can undo it), and as
+/// [`StoreError::Running`], [`StoreError::Newer`] (only a binary that knows a migration can undo it), and the errors of
 /// [`Store::open`](crate::Store::open).
 pub async fn down(options: &Options<'_>, version: i64) -> Result<bool, StoreError> {
     let (mut connection, _lock) = connect(options).await?;
@@ -129,7 +130,7 @@ pub async fn down(options: &Options<'_>, version: i64) -> Result<bool, StoreErro
     Ok(true)
 }
 
-/// The newest migration that the database has, which no server uses.
+/// The newest migration of a database that no node uses.
 struct Undoable {
     version: i64,
     name: String,
@@ -137,14 +138,14 @@ struct Undoable {
     below: i64,
 }
 
-/// A connection of either database to migrate it by.
+/// A connection to run migrations on either database.
 #[derive(Debug)]
 pub(crate) enum Migrating {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(PgConnection),
 }
 
-/// Does the same on either.
+/// Runs the same code on either database.
 macro_rules! on {
     ($connection:expr, |$inside:ident, $migrator:ident| $does:expr) => {
         match $connection {
@@ -161,8 +162,8 @@ macro_rules! on {
 }
 
 impl Migrating {
-    /// Runs what is missing where `migrate` says so. A database that is ahead of this binary is left alone, and refused
-    /// where this binary would not work on it.
+    /// Runs the missing migrations if `migrate` is true. A database that is ahead of this binary is not changed, and
+    /// refused if this binary cannot work on it.
     pub(crate) async fn bring_up_to_date(&mut self, migrate: bool) -> Result<(), StoreError> {
         let status = self.status().await?;
         status.check()?;
@@ -176,7 +177,7 @@ impl Migrating {
 
     async fn status(&mut self) -> Result<Status, StoreError> {
         on!(self, |connection, migrator| {
-            // Two that make the table at once would fail.
+            // Locked, because creating the table twice at once would fail.
             connection.lock().await?;
             connection.ensure_migrations_table(&migrator.table_name).await?;
             let applied = connection.list_applied_migrations(&migrator.table_name).await;
@@ -227,7 +228,7 @@ impl Migrating {
         on!(self, |connection, migrator| Ok(migrator.undo(connection, target).await?))
     }
 
-    /// How many servers run on the database.
+    /// Returns the number of nodes that run on the database.
     async fn servers(&mut self, options: &Options<'_>) -> Result<usize, StoreError> {
         match self {
             Self::Sqlite(_) => Ok(usize::from(is_locked(options)?)),
@@ -236,7 +237,8 @@ impl Migrating {
     }
 }
 
-/// Refuses a database that has more than this binary knows, for what must know all of it.
+/// Returns an error if the database has migrations that this binary does not know, for operations that need all of
+/// them.
 pub(crate) async fn refuse_newer(on: &mut Transaction) -> Result<(), StoreError> {
     let migrator = match on.kind() {
         Kind::Sqlite => &SQLITE,
@@ -270,14 +272,14 @@ fn steps(migrator: &Migrator, applied: &[AppliedMigration]) -> Vec<Step> {
     steps
 }
 
-/// A table that a migration drops on its way down, or one of its columns.
+/// A table, or one of its columns, that a down migration drops.
 #[derive(Debug, PartialEq, Eq)]
 struct Loss<'a> {
     table: &'a str,
     column: Option<&'a str>,
 }
 
-/// What the way down of a migration drops, in the order of its statements.
+/// Returns the tables and columns that a down migration drops, in the order of its statements.
 fn dropped(migrator: &Migrator, version: i64) -> impl Iterator<Item = Loss<'_>> {
     let is_down = move |known: &&Migration| known.version == version && known.migration_type.is_down_migration();
     let statements = migrator.iter().filter(is_down).flat_map(|down| down.sql.as_str().split(';'));
@@ -297,7 +299,7 @@ fn loss(statement: &str) -> Option<Loss<'_>> {
     }
 }
 
-/// Whether a server holds the data folder.
+/// Whether a running node has locked the data folder.
 fn is_locked(options: &Options<'_>) -> Result<bool, StoreError> {
     let folder = |source| StoreError::Folder { folder: options.data.to_owned(), source };
     let lock = match OpenOptions::new().read(true).write(true).open(options.data.join(SERVER_LOCK)) {

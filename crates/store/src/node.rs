@@ -1,9 +1,9 @@
-//! A server on the store: who it is, how far its spool is read, and that it runs.
+//! A node of the store: its identity, the ingest position of its spool, and its heartbeat.
 //!
-//! Each data folder has an id, in its file `node`, and a spool; the places in the spool are kept by that id. Two servers
-//! with one id (a folder was copied) would mix them: each start raises the node's incarnation, and only the latest
-//! writes. The folder keeps it too, in `incarnation`: a store that was restored from an old copy gives none again, under
-//! which something else may be lent.
+//! Each data folder has an id, in its file `node`, and a spool; the store keeps the spool's positions under that id.
+//! Two nodes with one id (after a folder was copied) would mix them up. Therefore each start raises the node's
+//! incarnation, and only the latest incarnation writes. The folder also keeps the incarnation, in the file
+//! `incarnation`: a store restored from an old copy then assigns none twice, under which other leases may exist.
 
 use std::fs::{File, OpenOptions};
 use std::future::Future;
@@ -28,13 +28,13 @@ use crate::statement::{micros, statements, unsigned};
 use crate::store::Store;
 
 const FILE: &str = "node";
-/// The latest incarnation that was begun on the folder.
+/// File with the latest incarnation that was begun on the folder.
 const INCARNATION: &str = "incarnation";
-/// A UUID and a newline.
+/// Length of a UUID and a newline.
 const FILE_BYTES: u64 = 37;
-/// How often a server says that it runs.
+/// Interval at which a node reports that it runs.
 const BEAT: Duration = Duration::from_secs(1);
-/// How long one is listened for: two beats and what they take.
+/// Time for which the beats of other nodes are observed: two beats and their latency.
 const LISTEN: Duration = Duration::from_millis(2_500);
 
 statements! {
@@ -49,7 +49,7 @@ statements! {
     PRESENT = "SELECT id, seen_at FROM nodes WHERE left_at IS NULL";
 }
 
-/// This server, as the store knows it. Clones are the same one.
+/// This node in the store. Clones refer to the same node.
 #[derive(Debug, Clone)]
 pub struct Node {
     store: Store,
@@ -58,20 +58,20 @@ pub struct Node {
     spooled: Arc<Spooled>,
 }
 
-/// How its spool stands to the store.
+/// State of the node's spool relative to the store.
 #[derive(Debug, Default)]
 struct Spooled {
     backlog: Backlog,
-    /// In microseconds since the Unix epoch; 0 while nobody knows.
+    /// In microseconds since the Unix epoch; 0 while it is unknown.
     ingested_until: AtomicU64,
 }
 
 impl Store {
-    /// Makes this process the server of a data folder, which is made where it is missing; the caller holds its lock.
-    /// `version` is the binary's.
+    /// Registers this process as the node of a data folder, which is created if it is missing; the caller has locked
+    /// it. `version` is the binary's version.
     ///
     /// # Errors
-    /// [`StoreError::Folder`], and what the database meets.
+    /// [`StoreError::Folder`], and database errors.
     pub async fn join(&self, data: &Path, version: &str) -> Result<Node, StoreError> {
         let fresh = self.new_id();
         let (id, earlier) = in_folder(data, move |folder| Ok((id(folder, fresh)?, incarnation(folder)?))).await?;
@@ -85,10 +85,11 @@ impl Store {
 }
 
 impl Store {
-    /// How many servers beat on a PostgreSQL; this takes as long as two beats. Of a file the folder's lock says it: 0.
+    /// Returns the number of nodes that beat on PostgreSQL, which takes two beats. Returns 0 for SQLite, where the
+    /// folder's lock shows a running node.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn servers(&self) -> Result<usize, StoreError> {
         if self.kind() == Kind::Sqlite {
             return Ok(0);
@@ -104,39 +105,39 @@ impl Store {
 }
 
 impl Node {
-    /// The store that it works on.
+    /// Returns the store that the node works on.
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The data folder's id.
+    /// Returns the id of the data folder.
     #[must_use]
     pub const fn id(&self) -> Uuid {
         self.id
     }
 
-    /// How often a server was started on the data folder, this time included.
+    /// Returns how often a node was started on the data folder, including this time.
     #[must_use]
     pub fn incarnation(&self) -> u64 {
         unsigned(self.incarnation)
     }
 
-    /// What earlier runs left in its spool, and is not in the store yet.
+    /// Returns the charges that earlier runs left in the spool and that are not in the store yet.
     #[must_use]
     pub fn backlog(&self) -> &Backlog {
         &self.spooled.backlog
     }
 
-    /// All that was spooled until then is in the store.
+    /// Records that everything spooled before `until` is in the store.
     pub(crate) fn note_ingested(&self, until: Timestamp) {
         self.spooled.ingested_until.store(until.0, Ordering::Relaxed);
     }
 
-    /// Says that it ended, so that nobody waits for its next beat; and whether its spool was empty then.
+    /// Records that the node has ended, so that no operator waits for its next beat, and whether its spool was empty.
     ///
     /// # Errors
-    /// As [`Store::join`].
+    /// The errors of [`Store::join`].
     pub async fn leave(&self, is_ingested: bool) -> Result<(), StoreError> {
         if is_ingested {
             self.note_ingested(self.store.clock().now());
@@ -144,8 +145,9 @@ impl Node {
         self.write(LEAVE).await.map(|_| ())
     }
 
-    /// Keeps others of this node from writing until `transaction` ends, and waits for one that still does: a transaction
-    /// whose commit was not answered may yet be kept. The beat waits too, so this is one.
+    /// Prevents other incarnations of this node from writing until `transaction` ends, and waits for one that still
+    /// writes: a transaction whose commit got no response may still be committed. The node's beat waits too, so this
+    /// transaction counts as one.
     pub(crate) async fn hold(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
         let held = transaction.query(HOLD).bind(self.id).bind(self.incarnation).bind(self.store.now()).run().await?;
         if held == 0 { Err(StoreError::Superseded) } else { Ok(()) }
@@ -163,7 +165,7 @@ impl Node {
     }
 }
 
-/// Tells the store every second that this server runs, until `cancel` is done. On SQLite the folder's lock says so.
+/// Reports every second that this node runs, until `cancel` is done. On SQLite the folder's lock shows that.
 pub async fn beat(node: Node, cancel: impl Future<Output = ()>) {
     let mut outage = Outage::new("node");
     let mut ticks = tokio::time::interval(BEAT);
@@ -187,7 +189,8 @@ pub async fn beat(node: Node, cancel: impl Future<Output = ()>) {
     }
 }
 
-/// How many servers beat, or are writing. Clocks of nodes differ, so it looks twice.
+/// Returns the number of nodes that beat or are writing. The clocks of nodes differ, so the function reads the beats
+/// twice.
 pub(crate) async fn running(connection: &mut PgConnection) -> Result<usize, StoreError> {
     let before: Vec<(Uuid, i64)> = sqlx::query_as(PRESENT).persistent(false).fetch_all(&mut *connection).await?;
     if before.is_empty() {
@@ -208,7 +211,8 @@ async fn in_folder<T: Send + 'static>(
     done.map_err(|source| StoreError::Folder { folder: data.to_owned(), source })
 }
 
-/// The data folder's id, which is `fresh` if it has none. A half-written file is never seen: it is named when it is whole.
+/// Returns the data folder's id, which is `fresh` if the folder has none. The file gets its name when it is complete,
+/// so a partial file is never read.
 fn id(folder: &Path, fresh: Uuid) -> io::Result<Uuid> {
     let path = folder.join(FILE);
     match File::open(&path) {
@@ -226,7 +230,7 @@ fn id(folder: &Path, fresh: Uuid) -> io::Result<Uuid> {
     }
 }
 
-/// The latest incarnation that the folder knows; 0 before the first.
+/// Returns the latest incarnation in the folder; 0 before the first.
 fn incarnation(folder: &Path) -> io::Result<i64> {
     let path = folder.join(INCARNATION);
     match File::open(&path) {
@@ -245,7 +249,7 @@ fn read(file: File) -> io::Result<String> {
     Ok(text)
 }
 
-/// Writes a file of one line, whole or not at all.
+/// Writes a file of one line atomically.
 fn keep(folder: &Path, name: &str, line: &str) -> io::Result<()> {
     let new = folder.join(name).with_extension("new");
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;

@@ -1,19 +1,20 @@
-//! One log line when a loop begins to fail and one a further cause, one when it works again.
+//! Log lines about failing loops: one when a loop begins to fail, one for each further cause, and one when it works
+//! again.
 
 use std::error::Error;
 use std::time::Duration;
 
 use access::Mono;
 
-/// The least time between two lines about the same trouble.
+/// Minimum time between two lines about the same problem.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
-/// Causes of one outage that are told of; a text that never repeats is no news.
+/// Maximum number of causes that are logged per outage; a text that never repeats would flood the log.
 const CAUSES_MAX: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Outage {
     part: &'static str,
-    /// The causes that were told of since it last worked; it fails while there are any.
+    /// Causes that were logged since the loop last worked; the loop fails while there are any.
     told: Vec<String>,
 }
 
@@ -23,7 +24,7 @@ impl Outage {
         Self { part, told: Vec::new() }
     }
 
-    /// Notes how an attempt ended.
+    /// Records the result of one attempt.
     pub(crate) fn note<T, E: Error>(&mut self, result: &Result<T, E>) {
         match result {
             Ok(_) if self.told.is_empty() => {}
@@ -49,12 +50,12 @@ impl Outage {
     }
 }
 
-/// Trouble that is seen many times a second, and sometimes not: it has no end that could be told of.
+/// A problem that occurs many times a second with pauses, so that its end cannot be detected.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble(Option<Mono>);
 
 impl Trouble {
-    /// Whether a line is due about trouble that is seen `now`.
+    /// Whether a line is due for the problem, which occurs `now`.
     pub(crate) fn is_news(&mut self, now: Mono) -> bool {
         let news = self.0.is_none_or(|told| now.since(told) >= AGAIN_AFTER);
         if news {
@@ -64,13 +65,13 @@ impl Trouble {
     }
 }
 
-/// The chain behind an error.
+/// Joins the messages of an error's source chain.
 pub(crate) fn causes(error: &dyn Error) -> String {
     let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
         let text = cause.to_string();
-        // Some repeat their cause's words.
+        // Some errors repeat the text of their source.
         if !causes.last().is_some_and(|last: &String| last.contains(&text)) {
             causes.push(text);
         }

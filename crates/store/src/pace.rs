@@ -1,17 +1,18 @@
-//! How many rows a transaction writes: as many as keep it short, by how long the ones before took.
+//! Number of rows per transaction, adapted to the duration of earlier transactions so that each stays short.
 
 use std::time::Duration;
 
 use crate::dialect::Kind;
 
-/// On SQLite others wait for the one writer, but for no second transaction: a queue gives it to them in turn. A write of
-/// the API may wait for 20 ms: for this, for a commit that takes longer than the ones before, for the end of a checkpoint.
+/// On SQLite other writers wait for the one writer, but for no second transaction: a queue serves them in turn. A write
+/// of the control API waits for at most about 20 ms: for this transaction, for a slower commit, and for the end of a
+/// checkpoint.
 const AIM_ALONE: Duration = Duration::from_millis(8);
-/// On PostgreSQL nobody waits for rows that are their own writer's. Well below the bound of a statement.
+/// On PostgreSQL no other transaction waits for rows that belong to one writer. Far below the timeout of a statement.
 const AIM_BESIDE: Duration = Duration::from_millis(100);
-/// Rows of the first transaction.
+/// Number of rows of the first transaction.
 const ROWS_FIRST: usize = 250;
-/// Fewer rows would cost more in transactions than they save in waiting.
+/// Minimum number of rows: fewer would cost more in transactions than they save in waiting.
 const ROWS_MIN: usize = 32;
 
 /// The number of rows of the next transaction.
@@ -23,7 +24,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Begins with few.
+    /// Begins with a small number of rows.
     pub(crate) const fn new(kind: Kind, rows_max: usize) -> Self {
         let aim = match kind {
             Kind::Sqlite => AIM_ALONE,
@@ -32,12 +33,13 @@ impl Pace {
         Self { rows: if rows_max < ROWS_FIRST { rows_max } else { ROWS_FIRST }, rows_max, aim }
     }
 
-    /// How many the next one may have.
+    /// Returns the maximum number of rows for the next transaction.
     pub(crate) const fn rows(&self) -> usize {
         self.rows
     }
 
-    /// One of so many rows took so long: the next has a quarter less, or an eighth more if this one was full.
+    /// Adapts to the duration of a transaction: the next one has a quarter fewer rows if it was slow, an eighth more if
+    /// it was fast and full.
     pub(crate) fn note(&mut self, rows: usize, took: Duration) {
         let next = if took > self.aim {
             self.rows * 3 / 4

@@ -1,4 +1,4 @@
-//! Plans: seeded from the configuration, then the store's.
+//! Plans: created from the configuration, then managed in the store.
 
 use std::num::NonZeroU32;
 
@@ -12,10 +12,10 @@ use crate::error::StoreError;
 use crate::statement::{signed, statements, timestamp, unsigned};
 use crate::store::Store;
 
-/// Most plans of a store: who lists them gets all.
+/// Maximum number of plans in a store. The list of plans is not paged.
 pub const PLANS_MAX: usize = 1_000;
 
-/// The columns of a [`StoredRow`], and whence.
+/// Columns and table of a [`StoredRow`].
 macro_rules! plan_columns {
     () => {
         "id, created_at, updated_at, name, credits_per_day, requests_per_minute, budgets, shared_keys FROM plans"
@@ -33,32 +33,33 @@ statements! {
     FIND_ID = "SELECT id FROM plans WHERE name = $1";
 }
 
-/// A plan that the configuration and the store describe differently.
+/// A plan that differs between the configuration and the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanDifference {
-    /// What holds; after [`Store::apply_plans`] what held.
+    /// The plan in the store; after [`Store::apply_plans`], the plan before the change.
     pub stored: Plan,
-    /// What was asked for.
+    /// The plan in the configuration.
     pub configured: Plan,
 }
 
-/// What the configuration's plans and the store's differ in. The store's further plans are no difference.
+/// Differences between the plans of the configuration and of the store. Further plans of the store are not a
+/// difference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanDifferences {
-    /// Plans that the store does not have.
+    /// Plans that are missing in the store.
     pub absent: Vec<Plan>,
-    /// Plans that it has otherwise.
+    /// Plans that have other values in the store.
     pub differing: Vec<PlanDifference>,
 }
 
 impl PlanDifferences {
-    /// Whether there are none.
+    /// Whether there are no differences.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.absent.is_empty() && self.differing.is_empty()
     }
 
-    /// Both in the order of names: two that write the same plans wait for each other, and not in a ring.
+    /// Compares in the order of names: two transactions that write the same plans then cannot deadlock.
     fn between(stored: &[StoredPlan], configured: &[Plan]) -> Self {
         let mut differences = Self::default();
         for configured in configured.iter().map(in_order) {
@@ -76,29 +77,29 @@ impl PlanDifferences {
     }
 }
 
-/// A plan as stored.
+/// A plan as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPlan {
-    /// Its id.
+    /// Id of the plan.
     pub id: PlanId,
-    /// Its name and limits.
+    /// Name and limits of the plan.
     pub plan: Plan,
-    /// When it was made.
+    /// Time at which the plan was created.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// What of a plan shall be another; `None` leaves it, and `Some(None)` lifts a limit. Its name stays.
+/// Fields of a plan to change; `None` keeps a value, and `Some(None)` removes a limit. The name cannot change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanChange {
-    /// The quota a day.
+    /// Quota of credits per day.
     pub credits_per_day: Option<Option<u64>>,
-    /// Requests a minute.
+    /// Rate limit in requests per minute.
     pub requests_per_minute: Option<Option<NonZeroU32>>,
-    /// All that holds each user beside the quota.
+    /// Budgets that apply to each user in addition to the quota.
     pub budgets: Option<Vec<Budget>>,
-    /// Whether shared credentials may be used.
+    /// Whether users may use shared credentials.
     pub shared_keys: Option<bool>,
 }
 
@@ -114,7 +115,7 @@ impl PlanChange {
     }
 }
 
-/// A plan's columns, wherever they stand in a row.
+/// The columns of a plan, in any position of a row.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct PlanRow {
     name: String,
@@ -162,14 +163,14 @@ impl TryFrom<StoredRow> for StoredPlan {
     }
 }
 
-/// The id of the plan with this name.
+/// Returns the id of the plan with this name.
 pub(crate) async fn find_id(transaction: &mut Transaction, name: &str) -> Result<PlanId, StoreError> {
     refuse_nonsense(name)?;
     let id: Option<(Uuid,)> = transaction.query(FIND_ID).bind(name).find().await?;
     id.map(|(id,)| PlanId(id)).ok_or_else(|| StoreError::NoPlan { name: name.to_owned() })
 }
 
-/// No plan is called what none may be called; PostgreSQL would not even take a NUL as a parameter.
+/// Refuses names that no plan can have. PostgreSQL would not even accept a NUL as a parameter.
 fn refuse_nonsense(name: &str) -> Result<(), StoreError> {
     if Plan::is_name(name) { Ok(()) } else { Err(StoreError::NoPlan { name: name.to_owned() }) }
 }
@@ -185,7 +186,7 @@ async fn find(transaction: &mut Transaction, name: &str) -> Result<StoredPlan, S
     row.ok_or_else(|| StoreError::NoPlan { name: name.to_owned() })?.try_into()
 }
 
-/// Refuses what no configuration could say either; budgets must be in order.
+/// Refuses values that the configuration would refuse too; budgets must be sorted.
 fn check(plan: &Plan) -> Result<(), StoreError> {
     let fine = Plan::is_name(&plan.name)
         && plan.credits_per_day.is_none_or(|credits| credits <= Plan::CREDITS_MAX)
@@ -194,7 +195,7 @@ fn check(plan: &Plan) -> Result<(), StoreError> {
     if fine { Ok(()) } else { Err(StoreError::InvalidPlan) }
 }
 
-/// The plan as it is stored: its budgets in one order, so that two that say the same are the same.
+/// Returns the plan as it is stored, with sorted budgets, so that equal plans compare equal.
 fn in_order(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     plan.budgets.sort_unstable();
@@ -205,7 +206,7 @@ fn written(budgets: &[Budget]) -> Vec<String> {
     budgets.iter().map(Budget::to_string).collect()
 }
 
-/// What is said of a plan in the audit log: of a new one all, of a changed one what is new.
+/// Returns the details for the audit log: all limits of a new plan, the changed limits of another.
 fn told(plan: &Plan, before: Option<&Plan>) -> Value {
     let limits = [
         (json!(plan.credits_per_day), before.map(|before| json!(before.credits_per_day)), "credits_per_day"),
@@ -226,16 +227,16 @@ fn told(plan: &Plan, before: Option<&Plan>) -> Value {
 }
 
 impl Store {
-    /// Adds the plans whose names are not in the store; says which of the others differ, and leaves them.
+    /// Adds the plans whose names are missing in the store. Returns the plans that differ, which stay unchanged.
     ///
     /// # Errors
-    /// As [`create_plan`](Self::create_plan), but for [`StoreError::PlanTaken`].
+    /// The errors of [`create_plan`](Self::create_plan), except [`StoreError::PlanTaken`].
     pub async fn ensure_plans(&self, plans: &[Plan]) -> Result<Vec<PlanDifference>, StoreError> {
         let PlanDifferences { absent, differing } = self.compare_plans(plans).await?;
         if absent.is_empty() {
             return Ok(differing);
         }
-        // Another server may have added them meanwhile.
+        // Another node may have added the plans meanwhile.
         let mut transaction = self.change().await?;
         let PlanDifferences { absent, differing } = PlanDifferences::between(&list(&mut transaction).await?, plans);
         for plan in &absent {
@@ -245,19 +246,19 @@ impl Store {
         Ok(differing)
     }
 
-    /// What [`apply_plans`](Self::apply_plans) would do.
+    /// Returns the changes that [`apply_plans`](Self::apply_plans) would make.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn compare_plans(&self, plans: &[Plan]) -> Result<PlanDifferences, StoreError> {
         Ok(PlanDifferences::between(&self.stored_plans().await?, plans))
     }
 
-    /// Adds the plans whose names are not in the store, and makes the others as they are here; removes none. All or
-    /// nothing; holds everywhere within a second. Answers what was done.
+    /// Adds the plans whose names are missing in the store, and changes the others to match; deletes none. Applies all
+    /// changes in one transaction, on all nodes within one second. Returns the changes.
     ///
     /// # Errors
-    /// As [`create_plan`](Self::create_plan), but for [`StoreError::PlanTaken`].
+    /// The errors of [`create_plan`](Self::create_plan), except [`StoreError::PlanTaken`].
     pub async fn apply_plans(&self, by: &Actor, plans: &[Plan]) -> Result<PlanDifferences, StoreError> {
         let mut transaction = self.change().await?;
         let stored = list(&mut transaction).await?;
@@ -277,15 +278,15 @@ impl Store {
         Ok(differences)
     }
 
-    /// Makes a plan.
+    /// Creates a plan in the store.
     ///
     /// # Errors
-    /// [`StoreError::InvalidPlan`], [`StoreError::PlanTaken`], [`StoreError::TooManyPlans`], and what the database meets.
+    /// [`StoreError::InvalidPlan`], [`StoreError::PlanTaken`], [`StoreError::TooManyPlans`], and database errors.
     pub async fn create_plan(&self, by: &Actor, plan: &Plan) -> Result<StoredPlan, StoreError> {
         let plan = &in_order(plan);
         check(plan)?;
         let mut transaction = self.change().await?;
-        // Who makes plans waits for the revision's row: nobody adds one in between.
+        // Transactions that create plans hold the lock of the revision's row, so no other plan is added meanwhile.
         match find(&mut transaction, &plan.name).await {
             Err(StoreError::NoPlan { .. }) => {}
             Err(error) => return Err(error),
@@ -297,10 +298,10 @@ impl Store {
         Ok(made)
     }
 
-    /// Changes the limits of a plan, for everybody who has it; holds everywhere within a second.
+    /// Changes the limits of a plan for all of its users. All nodes apply the change within one second.
     ///
     /// # Errors
-    /// [`StoreError::NoPlan`], [`StoreError::InvalidPlan`], and what the database meets.
+    /// [`StoreError::NoPlan`], [`StoreError::InvalidPlan`], and database errors.
     pub async fn change_plan(&self, by: &Actor, name: &str, change: PlanChange) -> Result<StoredPlan, StoreError> {
         let mut transaction = self.change().await?;
         let stored = find(&mut transaction, name).await?;
@@ -314,18 +315,18 @@ impl Store {
         Ok(changed)
     }
 
-    /// All plans, by name; at most [`PLANS_MAX`].
+    /// Returns all plans, by name; at most [`PLANS_MAX`].
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
         Ok(self.stored_plans().await?.into_iter().map(|stored| stored.plan).collect())
     }
 
-    /// All plans with their ids and times, by name; at most [`PLANS_MAX`].
+    /// Returns all plans with their ids and times, by name; at most [`PLANS_MAX`].
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn stored_plans(&self) -> Result<Vec<StoredPlan>, StoreError> {
         let rows: Vec<StoredRow> = self.query(LIST).all().await?;
         rows.into_iter().map(StoredPlan::try_from).collect()

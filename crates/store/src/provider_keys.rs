@@ -1,4 +1,4 @@
-//! Credentials of LLM providers, a user's own and shared ones: sealed before they are stored.
+//! Credentials of LLM providers, owned by a user or shared, sealed before they are stored.
 
 use access::{Fingerprint, ProviderKeyId, Sealed, Secret, Timestamp, UserId, Vault, VaultError};
 use serde_json::{Map, Value, json};
@@ -11,12 +11,12 @@ use crate::statement::{statements, timestamp};
 use crate::store::Store;
 use crate::vault;
 
-/// Most credentials of one owner: a user, or all that is shared.
+/// Maximum number of credentials per owner: a user, or all shared credentials.
 pub const PROVIDER_KEYS_MAX: usize = 100;
-/// Characters of a credential that are shown.
+/// Number of characters of a credential that are shown.
 const SHOWN_CHARS: usize = 4;
 
-/// The columns of a [`ProviderKeyRow`], and whence.
+/// Columns and table of a [`ProviderKeyRow`].
 macro_rules! provider_key_columns {
     () => {
         "id, user_id, provider, label, last4, sealed, master, created_at, updated_at FROM provider_keys"
@@ -39,55 +39,55 @@ statements! {
     USER = "SELECT id FROM users WHERE id = $1";
 }
 
-/// A credential to be stored.
+/// A credential that is to be stored.
 #[derive(Debug, Clone)]
 pub struct NewProviderKey {
-    /// Whose it is; `None` is everybody's whose plan shares.
+    /// User who owns it; `None` shares it with all users whose plan allows shared credentials.
     pub owner: Option<UserId>,
-    /// The configured provider that it is for, by name.
+    /// Name of the configured provider.
     pub provider: String,
-    /// What its owner calls it, each of its owner's another name.
+    /// Name that the owner gives it, unique per owner.
     pub label: String,
-    /// The credential.
+    /// The credential in clear.
     pub secret: Secret,
 }
 
-/// A credential as stored.
+/// A credential as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredProviderKey {
-    /// Its id.
+    /// Public id of the credential.
     pub id: ProviderKeyId,
-    /// Whose it is; `None` is shared.
+    /// User who owns it; `None` for a shared credential.
     pub owner: Option<UserId>,
-    /// The provider that it is for, by name.
+    /// Name of the configured provider.
     pub provider: String,
-    /// What its owner calls it.
+    /// Name that the owner gives it.
     pub label: String,
-    /// Its last four characters.
+    /// Last four characters of the credential.
     pub last4: String,
-    /// The master key that it is sealed with.
+    /// Fingerprint of the master key that seals it.
     pub master: Fingerprint,
-    /// When it was put in.
+    /// Time at which it was stored first.
     pub created_at: Timestamp,
-    /// When it was replaced or renamed last; a rotation of the master key is neither.
+    /// Time at which it was last replaced or renamed; a rotation of the master key does not count.
     pub updated_at: Timestamp,
     sealed: Sealed,
 }
 
-/// What of a credential shall be another; `None` leaves it.
+/// Fields of a credential to change; `None` keeps a value.
 #[derive(Debug, Clone, Default)]
 pub struct ProviderKeyChange {
-    /// What its owner calls it.
+    /// Name that the owner gives it.
     pub label: Option<String>,
-    /// The credential itself.
+    /// The new credential in clear.
     pub secret: Option<Secret>,
 }
 
 impl StoredProviderKey {
-    /// The credential in clear.
+    /// Decrypts the credential.
     ///
     /// # Errors
-    /// Why it does not open.
+    /// [`VaultError`] if the vault cannot decrypt it.
     pub fn open(&self, vault: &Vault) -> Result<Secret, VaultError> {
         vault.open(self.id, self.owner, &self.sealed)
     }
@@ -126,11 +126,12 @@ impl TryFrom<ProviderKeyRow> for StoredProviderKey {
 }
 
 impl Store {
-    /// Seals a credential and stores it; it holds everywhere within a second.
+    /// Seals a credential and stores it. All nodes use it within one second.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`], [`StoreError::NoUser`], [`StoreError::LabelTaken`], [`StoreError::TooManyProviderKeys`],
-    /// [`StoreError::MasterKeyRetired`], [`StoreError::Sealing`], and what the database meets.
+    /// [`StoreError::Invalid`], [`StoreError::NoUser`], [`StoreError::LabelTaken`],
+    /// [`StoreError::TooManyProviderKeys`], [`StoreError::MasterKeyRetired`], [`StoreError::Sealing`], and database
+    /// errors.
     pub async fn create_provider_key(
         &self,
         by: &Actor,
@@ -162,10 +163,10 @@ impl Store {
         Ok(made)
     }
 
-    /// The credentials of one user, or all shared ones, oldest first; at most [`PROVIDER_KEYS_MAX`].
+    /// Returns the credentials of one user, or all shared ones, oldest first; at most [`PROVIDER_KEYS_MAX`].
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn provider_keys(&self, owner: Option<UserId>) -> Result<Vec<StoredProviderKey>, StoreError> {
         let rows: Vec<ProviderKeyRow> = match owner {
             Some(owner) => self.query(LIST_OWN).bind(owner.0).all().await?,
@@ -174,19 +175,19 @@ impl Store {
         rows.into_iter().map(StoredProviderKey::try_from).collect()
     }
 
-    /// The credential with this id, whoever owns it.
+    /// Returns the credential with this id, whichever user owns it.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn find_provider_key(&self, id: ProviderKeyId) -> Result<Option<StoredProviderKey>, StoreError> {
         let row: Option<ProviderKeyRow> = self.query(FIND).bind(id.0).find().await?;
         row.map(StoredProviderKey::try_from).transpose()
     }
 
-    /// Renames a credential, replaces it, or both; it holds everywhere within a second.
+    /// Renames a credential, replaces it, or both. All nodes apply the change within one second.
     ///
     /// # Errors
-    /// [`StoreError::NoProviderKey`], and as [`create_provider_key`](Self::create_provider_key).
+    /// [`StoreError::NoProviderKey`], and the errors of [`create_provider_key`](Self::create_provider_key).
     pub async fn change_provider_key(
         &self,
         by: &Actor,
@@ -226,10 +227,10 @@ impl Store {
         Ok(changed)
     }
 
-    /// Deletes a credential; it holds everywhere within a second.
+    /// Deletes a credential. All nodes stop using it within one second.
     ///
     /// # Errors
-    /// [`StoreError::NoProviderKey`], [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::NoProviderKey`], [`StoreError::Unreadable`], and database errors.
     pub async fn delete_provider_key(&self, by: &Actor, id: ProviderKeyId) -> Result<(), StoreError> {
         let mut transaction = self.change().await?;
         let stored = find(&mut transaction, id).await?;
@@ -247,7 +248,8 @@ async fn find(transaction: &mut Transaction, id: ProviderKeyId) -> Result<Stored
     row.ok_or(StoreError::NoProviderKey { id })?.try_into()
 }
 
-/// Whoever changes credentials waits for the revision's row: nobody adds one in between.
+/// Refuses a credential beyond the maximum. Transactions that change credentials hold the lock of the revision's row,
+/// so no other credential is added meanwhile.
 async fn refuse_crowd(transaction: &mut Transaction, owner: Option<UserId>) -> Result<(), StoreError> {
     let (count,): (i64,) = match owner {
         Some(owner) => {

@@ -1,11 +1,13 @@
-//! Whether what is stored adds up: events and counts = daily totals = what budgets count as spent = what leases say.
+//! Audit of usage: events and counts must equal the daily totals, the charged amounts of budgets, and the spent amounts
+//! of leases.
 //!
-//! Reading is one snapshot, and ingest writes rows and totals in one transaction: a server at work is no difference. The
-//! database adds up; here are only sums, and a bounded number of differences. (The log of what people changed is
-//! [`audit`](crate::audit).)
+//! The audit reads one snapshot, and ingest writes rows and totals in one transaction, so a running node causes no
+//! difference. The database adds up; this process only handles sums and a bounded number of differences. (The log of
+//! changes by users is [`audit`](crate::audit).)
 //!
-//! Read in this order: `totals` (what is compared with what), `sides` (the comparison), `books` (leases), `standing` (what is
-//! no difference, and is told), `mend` (totals from events), `recorded` (for comparisons with what a provider says).
+//! Read in this order: `totals` (the compared columns), `sides` (the comparison), `books` (leases), `standing` (facts
+//! to report that are no differences), `mend` (correction of totals from events), `recorded` (figures for comparison
+//! with a provider's).
 
 mod books;
 mod mend;
@@ -31,114 +33,115 @@ pub use mend::Mended;
 pub use recorded::Recorded;
 pub use standing::{Interrupted, OpenRequests, Unpriced};
 
-/// Differences that are told; of more it is only said that there are more.
+/// Maximum number of reported differences; beyond it, only `more` is set.
 pub const DIFFERENCES_MAX: usize = 1_000;
-/// An event's id may be made so long before or after the day that it was admitted under begins or ends, and it is found at
-/// once all the same.
+/// The audit finds an event directly if its id was created at most this long before or after the day under which it was
+/// admitted.
 const SLACK: Duration = Duration::from_hours(24);
 
 statements! {
     USAGE_FROM = "SELECT coalesce(max(usage_from), 0) FROM revision";
 }
 
-/// Days, both included.
+/// A range of days, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Days {
-    /// The first.
+    /// First day of the range.
     pub first: Day,
-    /// The last.
+    /// Last day of the range.
     pub last: Day,
 }
 
-/// What was found.
+/// Result of an audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reconciliation {
-    /// The days that were asked for and could be compared; `None` where events of all of them may have been deleted by age.
+    /// The requested days that could be compared; `None` if events of all of them may have been deleted by retention.
     pub compared: Option<Days>,
-    /// Where figures part, in the order of days; at most [`DIFFERENCES_MAX`].
+    /// Differences in the order of days; at most [`DIFFERENCES_MAX`].
     pub differences: Vec<Difference>,
-    /// Whether there are more.
+    /// Whether there are more differences.
     pub more: bool,
-    /// Requests of those days that were under way when a server died.
+    /// Requests of those days that were in flight when a node crashed.
     pub interrupted: Interrupted,
-    /// LLM requests of those days whose cost is not, or not wholly, known, by reason: bills leave it out, budgets count what
-    /// was reserved.
+    /// LLM requests of those days whose cost is unknown or partly unknown, by reason. Bills omit the unknown cost;
+    /// budgets count the reserved amount.
     pub unpriced: Vec<Unpriced>,
-    /// Requests that are open still, as far as the store knows: each server's spool knows the others.
+    /// Requests that are still open, as far as the store knows; each node's spool contains further ones.
     pub open: OpenRequests,
-    /// What is lent to servers that do not answer, as of now.
+    /// Leases of nodes that do not respond, as of now.
     pub stranded: Vec<OpenLease>,
-    /// What was charged while a lease was open, and not from it: under way when a limit was set, or before one was set again.
+    /// Amounts that were charged while a lease was open, but not from it: the requests were in flight when a limit was
+    /// set, or began before a limit was set again.
     pub unleased: Vec<Unleased>,
 }
 
-/// Two figures that should be one.
+/// Two figures that should be equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Of what.
+    /// Key, user, plan, day or budget of the figures.
     pub place: Place,
-    /// Of which measure: the column's name.
+    /// Measure of the figures: the column's name.
     pub measure: &'static str,
-    /// What it should be, and what says so.
+    /// Expected amount and its source.
     pub expected: (&'static str, i128),
-    /// What it is, and where it stands.
+    /// Actual amount and its location.
     pub found: (&'static str, i128),
 }
 
-/// Whose figures they are.
+/// The object that a figure belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// A key's day.
+    /// One key on one day.
     Key {
-        /// The day.
+        /// Day of the figures.
         day: Day,
-        /// The user's number, and its id where it is known.
+        /// Number of the user, and the id if it is known.
         user: (UserNo, Option<Uuid>),
-        /// The same of the key.
+        /// Number of the key, and the id if it is known.
         key: (KeyNo, Option<Uuid>),
     },
-    /// A user's day with one model.
+    /// One model of one user on one day.
     Model {
-        /// The day.
+        /// Day of the figures.
         day: Day,
-        /// The user's number, and its id where it is known.
+        /// Number of the user, and the id if it is known.
         user: (UserNo, Option<Uuid>),
-        /// The model's name; `None` where none was known by name.
+        /// Name of the model; `None` if the model has no name.
         model: Option<String>,
     },
-    /// The day of everybody on a plan.
+    /// All users of one plan on one day.
     Plan {
-        /// The day.
+        /// Day of the figures.
         day: Day,
-        /// The plan.
+        /// Id of the plan.
         plan: PlanId,
     },
-    /// The day of everybody.
+    /// All users together on one day.
     Day(Day),
     /// A budget that nodes share, in one period.
     Book(CellId),
-    /// A node's lease of it.
+    /// A node's lease of such a budget.
     Lease {
-        /// Of what.
+        /// Budget and period of the lease.
         cell: CellId,
-        /// Whose.
+        /// Node that has the lease.
         node: Uuid,
-        /// Which incarnation's.
+        /// Incarnation of the node.
         incarnation: u64,
     },
 }
 
-/// Usage that a budget's leases do not know.
+/// Usage that a budget's leases do not contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unleased {
-    /// Of which budget.
+    /// Budget and period of the usage.
     pub cell: CellId,
-    /// How much.
+    /// Amount of the usage.
     pub amount: u64,
 }
 
 impl Reconciliation {
-    /// Whether all that could be compared agrees.
+    /// Whether all figures that could be compared agree.
     #[must_use]
     pub const fn agrees(&self) -> bool {
         self.differences.is_empty() && !self.more
@@ -156,7 +159,7 @@ impl Reconciliation {
 }
 
 impl Days {
-    /// Those from `from` on.
+    /// Returns the days of the range from `from` on.
     fn since(self, from: Day) -> Option<Self> {
         let first = self.first.max(from);
         (first <= self.last).then_some(Self { first, last: self.last })
@@ -166,7 +169,7 @@ impl Days {
         [self.first, self.last].map(|day| i64::from(day.0))
     }
 
-    /// Between which ids the events of these days lie, unless a clock jumped.
+    /// Returns the first and last possible id of these days' events, unless a clock jumped.
     fn ids(self) -> [Uuid; 2] {
         let first = self.first.start().before(SLACK);
         [first, self.last.next().start().after(SLACK)].map(crate::retention::first_id)
@@ -174,10 +177,10 @@ impl Days {
 }
 
 impl Store {
-    /// Compares what is stored of `days`, as of one moment, beside servers at work.
+    /// Audits the stored usage of `days`, in one snapshot, while nodes run.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn reconcile(&self, days: Days) -> Result<Reconciliation, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let from = comparable_from(&mut snapshot).await?;
@@ -201,10 +204,10 @@ impl Store {
         Ok(found)
     }
 
-    /// The first day whose events are all there: older ones may have been deleted by age.
+    /// Returns the first day whose events are complete: older ones may have been deleted by retention.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn usage_kept_from(&self) -> Result<Day, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let from = comparable_from(&mut snapshot).await?;
@@ -213,7 +216,7 @@ impl Store {
     }
 }
 
-/// The first day whose events and counts are all there: those that were made before a moment may have been deleted.
+/// Returns the first day whose events and counts are complete: rows created before a stored time may have been deleted.
 async fn comparable_from(on: &mut Transaction) -> Result<Day, StoreError> {
     let (from,): (i64,) = on.query(USAGE_FROM).one().await?;
     Ok(match timestamp(from) {
@@ -222,7 +225,7 @@ async fn comparable_from(on: &mut Transaction) -> Result<Day, StoreError> {
     })
 }
 
-/// Every SQL text that is put together here, and those of the parts.
+/// Returns every SQL text that this module and its parts build.
 #[cfg(test)]
 pub(crate) fn texts() -> Vec<String> {
     let lists = [STATEMENTS, sides::STATEMENTS, books::STATEMENTS, standing::STATEMENTS, mend::STATEMENTS];

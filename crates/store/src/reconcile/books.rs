@@ -1,5 +1,5 @@
-//! Leases beside their limits and the totals: what may be used is never more than a book holds, and what a lease is said to
-//! have spent was charged.
+//! Comparison of leases with their limits and the totals: leased amounts never exceed a budget account's limit, and the
+//! amount that a lease reports as spent was charged.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ use crate::lender::rows::CellRow;
 use crate::statement::{micros, statements, timestamp, unsigned};
 use std::time::Duration;
 
-/// Books that are in memory at once.
+/// Maximum number of budget accounts in memory at once.
 const PAGE: usize = 256;
-/// What a lease that was closed has spent is in the spool within this, while its node runs.
+/// Maximum delay until the spent amount of a closed lease is in the spool, while its node runs.
 const SPOOLED_WITHIN: Duration = Duration::from_secs(60);
 
 statements! {
@@ -55,7 +55,7 @@ struct LeaseRow {
     ingested_until: Option<i64>,
 }
 
-/// Compares every book of a period that some of `days` lie in.
+/// Compares every budget account whose period overlaps `days`.
 pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), StoreError> {
     let mut after = Uuid::nil();
     loop {
@@ -107,7 +107,8 @@ impl Book<'_> {
         differences
     }
 
-    /// What was charged before anything was lent, and what all leases have spent since, is not more than was charged in all.
+    /// Checks that the amount charged before the first lease, plus the amount that all leases have spent since, is at
+    /// most the total charge.
     fn carried_beyond(&self, charged: &Charged) -> Option<Difference> {
         let spent = i128::from(self.row.carried.unwrap_or(0)) + self.spent();
         let charged = i128::from(charged.all(self.cell));
@@ -123,14 +124,15 @@ impl Book<'_> {
         self.leases.iter().map(|lease| i128::from(lease.spent)).sum()
     }
 
-    /// While something is lent that is not spent, it and all that was spent is not more than the largest limit by which
-    /// anything was lent. (What a request used beyond what was reserved for it is spent, and may be more.)
+    /// Checks, while unspent leases exist, that their amounts and all spent amounts are together at most the largest
+    /// limit under which a lease was granted. (Usage beyond a request's reservation is spent, and may exceed the
+    /// limit.)
     fn lent_beyond(&self) -> Option<Difference> {
         let spent = i128::from(self.row.carried.unwrap_or(0)) + self.spent();
         let open = self.leases.iter().filter(|lease| !lease.closed);
         let lent: i128 = open.map(|lease| i128::from(lease.granted.saturating_sub(lease.spent).max(0))).sum();
         let limit = i128::from(self.row.most);
-        // Credits are known beforehand. Of tokens and money a request may use more than was reserved for it.
+        // The credits of a request are known in advance. Its tokens and money may exceed the reservation.
         let beyond = match self.cell.budget.measure {
             Measure::Credits => spent + lent,
             Measure::Tokens | Measure::Money => lent,
@@ -160,7 +162,7 @@ impl Book<'_> {
     }
 }
 
-/// Whether all that was spent of a lease is known and in the totals; `next` is the same node's next one.
+/// Whether the whole spent amount of a lease is known and in the totals; `next` is the same node's next lease.
 fn is_over(lease: &LeaseRow, next: Option<&LeaseRow>) -> bool {
     let spooled_at = timestamp(lease.updated_at).after(if lease.has_left { Duration::ZERO } else { SPOOLED_WITHIN });
     let is_ingested = next.is_some() || lease.ingested_until.is_some_and(|until| spooled_at < timestamp(until));
@@ -171,7 +173,8 @@ fn charged_through(charged: &Charged, cell: CellId, lease: &LeaseRow) -> i128 {
     i128::from(charged.through(cell, NodeId(lease.node_id.as_u128())))
 }
 
-/// What was charged through nodes while their leases were open, beyond what those have spent, once all are closed.
+/// Returns the amount that was charged through nodes while their leases were open, minus the amounts that those leases
+/// spent; only if all leases are closed.
 fn unleased(cell: CellId, leases: &[LeaseRow], charged: &Charged) -> Unleased {
     let mut amount = 0;
     if leases.iter().all(|lease| lease.closed && lease.told) {

@@ -1,9 +1,9 @@
-//! Totals, mended from events: a day in transactions of some users each, beside servers at work.
+//! Correction of totals from events: a day at a time, in transactions of several users each, while nodes run.
 //!
-//! What lacks is read in a snapshot, and added in a short transaction. Ingest writes rows and totals together: whatever is
-//! ingested meanwhile adds the same to both sides, so what is added here is right whenever it is. Whoever mends leaves a line
-//! in the audit log: one that came after the snapshot says that somebody else has added the same. Rows are changed in ingest's
-//! order.
+//! The missing amounts are read in a snapshot, and added in a short transaction. Ingest writes rows and totals
+//! together, so it adds the same amount to both sides, and an added correction is right at any time. Each correction
+//! writes a line to the audit log: a line written after the snapshot shows that another process has added the same
+//! correction. Rows are changed in the order that ingest uses.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ use crate::error::StoreError;
 use crate::statement::statements;
 use crate::store::Store;
 
-/// Users whose day one transaction mends,
+/// Maximum number of users whose day one transaction corrects.
 const USERS_MAX: usize = 200;
-/// as long as there are no more rows than these and those of one user.
+/// A transaction stops after this number of rows and the rows of one further user.
 const ROWS_MAX: usize = 500;
-/// The node of what nobody knows the node of.
+/// Node id of rows whose node is unknown.
 const NO_NODE: Uuid = Uuid::nil();
 
 statements! {
@@ -42,19 +42,19 @@ statements! {
         charged_nano = daily_plans.charged_nano + excluded.charged_nano";
 }
 
-/// What was mended.
+/// Number of corrected totals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mended {
-    /// Totals of keys.
+    /// Corrected totals of keys.
     pub keys: u64,
-    /// Totals of models.
+    /// Corrected totals of models.
     pub models: u64,
-    /// Totals of plans.
+    /// Corrected totals of plans.
     pub plans: u64,
 }
 
 impl Mended {
-    /// Whether anything was.
+    /// Whether any total was corrected.
     #[must_use]
     pub const fn is_any(&self) -> bool {
         self.keys > 0 || self.models > 0 || self.plans > 0
@@ -62,11 +62,11 @@ impl Mended {
 }
 
 impl Store {
-    /// Makes the totals of those `days` whose events are all there what the events say, and leaves a line in the audit log for
-    /// each transaction that changed any. What was mended before an error stays so.
+    /// Corrects the totals of those `days` whose events are complete, and writes an audit line for each transaction
+    /// that changed any. Corrections made before an error are kept.
     ///
     /// # Errors
-    /// What the database meets; [`StoreError::Unmended`] where a total is still wrong after it was mended.
+    /// Database errors; [`StoreError::Unmended`] if a total still differs after it was corrected.
     pub async fn mend_totals(&self, by: &Actor, days: Days) -> Result<Mended, StoreError> {
         let mut mended = Mended::default();
         let Some(Days { first, last }) = days.since(self.usage_kept_from().await?) else { return Ok(mended) };
@@ -77,7 +77,7 @@ impl Store {
                 let (mends, lacking) = (mends(&mut snapshot).await?, Lacking::read(&mut snapshot, day).await?);
                 let kept_from = comparable_from(&mut snapshot).await?;
                 snapshot.rollback().await?;
-                // Retention says what it deletes before it does.
+                // Retention records the deletion before it deletes, so the events may be incomplete now.
                 if kept_from > day || (lacking.rows.is_empty() && lacking.plans.is_empty()) {
                     break;
                 }
@@ -95,14 +95,15 @@ impl Store {
         Ok(mended)
     }
 
-    /// One transaction; `None` where somebody else has mended since `mends` were counted, and nothing is done.
+    /// Runs one transaction; `None` if another process has corrected totals since `mends` were counted, and nothing was
+    /// done.
     async fn mend_some(
         &self,
         by: &Actor,
         (day, mends_then): (Day, i64),
         lacking: &Lacking,
     ) -> Result<Option<Mended>, StoreError> {
-        // Who mends holds the revision's row.
+        // Every correction locks the revision's row.
         let mut transaction = self.addition().await?;
         if mends(&mut transaction).await? != mends_then {
             transaction.rollback().await?;
@@ -167,7 +168,7 @@ impl Store {
     }
 }
 
-/// What the totals of a day lack, of some users at a time, as of one moment.
+/// Missing amounts in the totals of a day, for several users at a time, in one snapshot.
 #[derive(PartialEq)]
 struct Lacking {
     rows: Vec<LackingRow>,
@@ -198,7 +199,7 @@ impl Lacking {
         Ok(Self { rows, plans })
     }
 
-    /// The first rows that lack something; where none of so many suspects does, there may be more of them.
+    /// Returns the first rows with missing amounts. If none of the suspects has any, twice as many are read.
     async fn rows(on: &mut Transaction, totals: &'static Totals, day: Day) -> Result<Vec<LackingRow>, StoreError> {
         let (only, mut rows, mut asked, mut known) = (Days { first: day, last: day }, Vec::new(), USERS_MAX, 0);
         loop {
@@ -234,7 +235,8 @@ fn stored(amount: i128) -> i64 {
     i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX })
 }
 
-/// What is added to which rows, by their ids: what is lacking to the first, what is too much is taken from as many as have it.
+/// Returns the amounts to add to each row, by id. A missing amount goes to the first row; a surplus is subtracted from
+/// as many rows as contain it.
 fn spread(rows: &[NumbersOf], lacks: &[i128]) -> Vec<(Uuid, Vec<i64>)> {
     let mut left = lacks.to_vec();
     let mut adds = Vec::new();
@@ -259,8 +261,8 @@ fn spread(rows: &[NumbersOf], lacks: &[i128]) -> Vec<(Uuid, Vec<i64>)> {
     adds
 }
 
-/// What the totals of a day's plans lack, by plan. Credits of counts are taken to be of the plan that their users have now,
-/// as long as the sum over all plans says that some are missing, or too many.
+/// Returns the missing amounts in the totals of a day's plans, by plan. Credits of counts are attributed to the present
+/// plan of their users, as long as the sum over all plans shows that some are missing or in surplus.
 fn lacks_of_plans(of: &OfPlans) -> BTreeMap<PlanId, Vec<i128>> {
     let differing = sides::differing_plans(of);
     let mut lacks: BTreeMap<PlanId, Vec<i128>> = BTreeMap::new();
@@ -276,7 +278,8 @@ fn lacks_of_plans(of: &OfPlans) -> BTreeMap<PlanId, Vec<i128>> {
         let already = |plan: &PlanId, lacks: &BTreeMap<PlanId, Vec<i128>>| {
             lacks.get(plan).and_then(|lacks| lacks.first()).copied().unwrap_or(0)
         };
-        // By plan: what should be by the present plans, and what is with what is mended already.
+        // For each plan: the missing credits according to the present plans, and the surplus over the events after
+        // earlier corrections.
         let mut plans: Vec<(PlanId, i128, i128)> = Vec::new();
         for (plan, of) in of {
             let [told, events, counts] = of.of(0);

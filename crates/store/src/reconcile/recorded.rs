@@ -1,4 +1,5 @@
-//! What was recorded of providers' answers, as providers count them: by day of the call, provider, and model that answered.
+//! Recorded usage of providers' responses, grouped as providers report it: by day of the call, provider, and responding
+//! model.
 
 use access::{Day, NanoUsd};
 use sqlx::AssertSqlSafe;
@@ -11,34 +12,34 @@ use crate::error::StoreError;
 use crate::statement::micros;
 use crate::store::Store;
 
-/// What a provider's answers came to on a day with a model.
+/// Usage of a provider's model on one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// When the requests began.
+    /// Day on which the requests began.
     pub day: Day,
     /// The provider's name in the configuration.
     pub provider: String,
-    /// The model that answered, or that was asked for where the answer did not say; empty where neither is known.
+    /// Model that responded, or the requested model if the response did not name one; empty if neither is known.
     pub model: String,
-    /// Calls that were answered without an error.
+    /// Number of calls without an error response.
     pub requests: u64,
-    /// Those of them of which nobody said what they used.
+    /// Number of those calls for which no usage was reported.
     pub untold: u64,
     /// All input: text, audio, images, read from and written to caches.
     pub input: u64,
-    /// Of that, read from a cache.
+    /// Input that was read from a cache.
     pub cached_input: u64,
-    /// Of that, written to a cache of the short lifetime.
+    /// Input that was written to a cache of the short lifetime.
     pub cache_write_short: u64,
-    /// The same of the long one.
+    /// Input that was written to a cache of the long lifetime.
     pub cache_write_long: u64,
-    /// All output, reasoning included.
+    /// All output, including reasoning tokens.
     pub output: u64,
-    /// What is known of the cost.
+    /// Known part of the cost.
     pub cost: NanoUsd,
 }
 
-/// A row of [`text`].
+/// A result row of the query [`text`].
 struct Row {
     numbers: Numbers,
     provider: Option<String>,
@@ -59,7 +60,7 @@ macro_rules! read {
 read!(sqlx::sqlite::SqliteRow);
 read!(sqlx::postgres::PgRow);
 
-/// What is summed, of an event of one attempt or of an attempt.
+/// Summed columns, of an event with one attempt or of an attempt.
 const FIGURES: [(&str, &str); 8] = [
     ("requests", "CASE WHEN x.upstream_status < 400 THEN 1 ELSE 0 END"),
     ("untold", "CASE WHEN x.upstream_status < 400 AND x.usage_source IS NULL THEN 1 ELSE 0 END"),
@@ -81,10 +82,10 @@ const FIGURES: [(&str, &str); 8] = [
 ];
 
 impl Store {
-    /// What was recorded of LLM calls of these days, in the order of day, provider and model.
+    /// Returns the recorded usage of LLM calls on these days, in the order of day, provider and model.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn recorded(&self, days: Days) -> Result<Vec<Recorded>, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let [from, end] = days.ids();
@@ -117,7 +118,7 @@ impl From<Row> for Recorded {
     }
 }
 
-/// The attempts of LLM calls that began from `$3` to `$4`, whose ids lie from `$1` to `$2`.
+/// Builds the query for the attempts of LLM calls that began from `$3` to `$4`, whose ids are from `$1` to `$2`.
 fn text() -> String {
     let columns: Vec<String> = FIGURES.iter().map(|(name, of)| format!("{of} AS {name}")).collect();
     let columns = columns.join(", ");
@@ -137,7 +138,7 @@ fn text() -> String {
     )
 }
 
-/// Every text.
+/// Returns every SQL text of the audit parts.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
     vec![text(), super::standing::interrupted_text()]

@@ -1,4 +1,4 @@
-//! Rows of numbers, as many as a statement has columns.
+//! Rows of numbers with a variable number of columns.
 
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -11,7 +11,7 @@ const BILLION: i128 = 1_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Numbers(pub(super) Vec<Option<i64>>);
 
-/// The same, and an id in the last column.
+/// A row of whole numbers with an id in the last column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NumbersOf {
     pub(super) numbers: Numbers,
@@ -39,12 +39,12 @@ read!(SqliteRow);
 read!(PgRow);
 
 impl Numbers {
-    /// The number in a column; 0 where there is none.
+    /// Returns the number in a column; 0 if it is null or missing.
     pub(super) fn at(&self, column: usize) -> i64 {
         self.0.get(column).copied().flatten().unwrap_or(0)
     }
 
-    /// The sums from `first` on, each in two columns: billions, and what is left of them.
+    /// Returns the sums from column `first` on; each has two columns, billions and remainder.
     pub(super) fn sums(&self, first: usize) -> Vec<i128> {
         let parts = self.0.get(first..).unwrap_or_default();
         let number = |part: Option<&Option<i64>>| i128::from(part.copied().flatten().unwrap_or(0));
@@ -52,7 +52,7 @@ impl Numbers {
     }
 }
 
-/// The two columns of a sum that may not fit where its parts do.
+/// Returns the two columns of a sum that may overflow although its parts do not.
 pub(super) fn summed(of: &str) -> String {
     format!("CAST(sum({of} / 1000000000) AS BIGINT), CAST(sum({of} % 1000000000) AS BIGINT)")
 }

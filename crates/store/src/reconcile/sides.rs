@@ -1,4 +1,4 @@
-//! Totals beside what they were added up from.
+//! Comparison of totals with the rows that they were added up from.
 
 use std::collections::BTreeMap;
 
@@ -19,31 +19,32 @@ statements! {
     MODEL = "SELECT name FROM names WHERE no = $1 AND kind = 'model'";
 }
 
-/// What plans count, in the order of the columns.
+/// Columns of the totals of plans, in order.
 pub(super) const PLAN_MEASURES: [&str; 3] = ["credits", "charged_tokens", "charged_nano"];
 
 const EVENTS: &str = "events";
 const TOTALS: &str = "totals";
 const TOTALS_OF_PLANS: &str = "totals of plans";
 
-/// The sums of something on both sides, in the order of the columns.
+/// The sums of both sides, in the order of the columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sides {
-    /// What totals say.
+    /// Sums according to the totals.
     pub(super) told: Vec<i128>,
-    /// What was added up.
+    /// Sums of the events and counts.
     pub(super) kept: Vec<i128>,
 }
 
 impl Sides {
-    /// A column of both: what should be, and what is. Totals end where their integers do, and are never less than nothing.
+    /// Returns the expected and the actual sum of a column. Totals saturate at the ends of their type and are never
+    /// negative.
     pub(super) fn of(&self, column: usize) -> (i128, i128) {
         let at = |sums: &[i128]| sums.get(column).copied().unwrap_or(0).min(i128::from(i64::MAX));
         (at(&self.kept), at(&self.told))
     }
 }
 
-/// Adds to `to`, column by column.
+/// Adds `more` to `to`, column by column.
 pub(super) fn add(to: &mut Vec<i128>, more: &[i128]) {
     to.resize(to.len().max(more.len()), 0);
     to.iter_mut().zip(more).for_each(|(to, more)| *to += more);
@@ -65,7 +66,7 @@ pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconc
         if differing_plans(&of).is_empty() {
             continue;
         }
-        // Of all ids: one that a clock which jumped has made lies elsewhere.
+        // Reads all ids: events of a clock that jumped have ids outside the range.
         let only = Days { first: day, last: day };
         let all = plans(on, only, [Uuid::nil(), Uuid::max()]).await?;
         let tell = |differs: DiffersInPlan| Difference {
@@ -79,7 +80,7 @@ pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconc
     Ok(())
 }
 
-/// Days and users whose totals may differ.
+/// Returns the days and users whose totals may differ.
 pub(super) async fn suspects(
     on: &mut Transaction,
     totals: &Totals,
@@ -92,7 +93,7 @@ pub(super) async fn suspects(
     Ok(rows.into_iter().map(|(of, user)| (day(of), UserNo(user))).collect())
 }
 
-/// Both sides of a user's day, by the key's or model's number; as of one moment.
+/// Returns both sides of a user's day, by the key's or model's number, in one snapshot.
 pub(super) async fn of_user(
     on: &mut Transaction,
     totals: &Totals,
@@ -146,19 +147,19 @@ async fn named(on: &mut Transaction, question: &'static str, no: i64) -> Result<
     Ok(found.map(|(id,)| id))
 }
 
-/// A day of everybody on one plan.
+/// Sums of all users of one plan on one day.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct OfPlan {
     pub(super) told: Vec<i128>,
     pub(super) events: Vec<i128>,
-    /// Of callers who are on the plan now.
+    /// Credits of counts, attributed to the plan that the users have now.
     pub(super) counts: Vec<i128>,
 }
 
-/// A day by plan.
+/// Sums of one day, by plan.
 pub(super) type OfPlans = BTreeMap<PlanId, OfPlan>;
 
-/// By day and plan, both sides, as of one moment.
+/// Returns both sides by day and plan, in one snapshot.
 pub(super) async fn plans(
     on: &mut Transaction,
     days: Days,
@@ -181,7 +182,7 @@ pub(super) async fn plans(
     Ok(plans)
 }
 
-/// What differs of a day by plan; no plan where only the sum over all says so.
+/// A difference of a plan on one day; `plan` is `None` if only the sum over all plans differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DiffersInPlan {
     pub(super) plan: Option<PlanId>,
@@ -191,14 +192,14 @@ pub(super) struct DiffersInPlan {
 }
 
 impl OfPlan {
-    /// A column of the totals, of the events, and of the counts.
+    /// Returns a column of the totals, the events, and the counts.
     pub(super) fn of(&self, column: usize) -> [i128; 3] {
         [&self.told, &self.events, &self.counts].map(|sums| sums.get(column).copied().unwrap_or(0))
     }
 }
 
-/// Counts do not say which plan their callers had: where there are any, the credits of plans are compared in sum, and none
-/// may be less than its events'.
+/// Compares the totals of plans with events and counts. Counts do not contain the plan of their users. If a day has
+/// counts, the credits of all plans are compared in sum, and no plan may have fewer than its events.
 pub(super) fn differing_plans(of: &OfPlans) -> Vec<DiffersInPlan> {
     let most = i128::from(i64::MAX);
     let mut differing = Vec::new();
@@ -224,7 +225,7 @@ pub(super) fn differing_plans(of: &OfPlans) -> Vec<DiffersInPlan> {
     differing
 }
 
-/// A stored day.
+/// Converts a stored day.
 pub(super) fn day(stored: i64) -> Day {
     Day(u32::try_from(stored).unwrap_or(0))
 }

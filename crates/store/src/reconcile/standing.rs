@@ -1,4 +1,4 @@
-//! What is no difference, and has to be known of: requests of which nobody knows what became.
+//! Facts that an audit reports although they are no differences: requests whose outcome or cost is unknown.
 
 use access::{NanoUsd, Timestamp};
 use meter::Charge;
@@ -22,41 +22,41 @@ statements! {
         ORDER BY reason";
 }
 
-/// Requests that were under way when their server died.
+/// Requests that were in flight when their node crashed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Interrupted {
-    /// How many.
+    /// Number of interrupted requests.
     pub requests: u64,
-    /// What they count for: all that was reserved for them.
+    /// Amount that they count: everything that was reserved for them.
     pub reserved: Charge,
 }
 
-/// Requests that the store keeps as open.
+/// Requests that the store records as open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OpenRequests {
-    /// How many.
+    /// Number of open requests.
     pub requests: u64,
-    /// Since when the oldest is kept.
+    /// Time at which the oldest was stored.
     pub oldest: Option<Timestamp>,
 }
 
-/// LLM requests whose cost is not, or not wholly, known, for one reason.
+/// LLM requests whose cost is unknown or partly unknown, for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpriced {
-    /// A word of [`meter::UnknownCost`], `interrupted`, or a word of a newer tollgate.
+    /// Word of a [`meter::UnknownCost`], `interrupted`, or a word of a newer version.
     pub reason: String,
-    /// How many.
+    /// Number of such requests.
     pub requests: u64,
-    /// What budgets in money count for them.
+    /// Amount that budgets in money count for them.
     pub charged: NanoUsd,
-    /// What is known of their cost, which is in bills.
+    /// Known part of their cost, which is included in bills.
     pub cost: NanoUsd,
 }
 
-/// Most reasons that are told.
+/// Maximum number of reported reasons.
 const REASONS_MAX: usize = 32;
 
-/// Those of some days, as far as their events are there, by reason.
+/// Returns the requests of unknown cost on some days, by reason, as far as their events exist.
 pub(super) async fn unpriced(on: &mut Transaction, days: Days) -> Result<Vec<Unpriced>, StoreError> {
     let ([first, last], [from, end]) = (days.numbers(), days.ids());
     let query = on.query(UNPRICED).bind(first).bind(last).bind(from).bind(end);
@@ -84,7 +84,7 @@ struct UnpricedRow {
     cost_rest: i64,
 }
 
-/// Those of some days, as far as their events are there.
+/// Returns the interrupted requests of some days, as far as their events exist.
 pub(super) async fn interrupted(on: &mut Transaction, days: Days) -> Result<Interrupted, StoreError> {
     let ([first, last], [from, end]) = (days.numbers(), days.ids());
     let query = on.query(AssertSqlSafe(interrupted_text())).bind(first).bind(last).bind(from).bind(end);
@@ -95,7 +95,7 @@ pub(super) async fn interrupted(on: &mut Transaction, days: Days) -> Result<Inte
     Ok(Interrupted { requests: unsigned(row.at(0)), reserved })
 }
 
-/// Those of all nodes.
+/// Returns the open requests of all nodes.
 pub(super) async fn open(on: &mut Transaction) -> Result<OpenRequests, StoreError> {
     let (requests, oldest): (i64, Option<i64>) = on.query(OPEN).one().await?;
     Ok(OpenRequests { requests: unsigned(requests), oldest: oldest.map(timestamp) })

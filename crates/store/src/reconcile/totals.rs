@@ -1,15 +1,15 @@
-//! The totals that are compared with what they were added up from: their columns, and the statements made of them.
+//! The totals that an audit compares with events and counts: their columns, and the statements built from them.
 
 use super::row::summed;
 
-/// A request that is in totals: what never reached an upstream is not.
+/// Condition for a request that totals contain: it reached an upstream or was interrupted.
 macro_rules! counts {
     () => {
         "(attempts > 0 OR outcome = 'interrupted')"
     };
 }
 
-/// A column of totals, and the same of one event and of one row of counts.
+/// A column of totals, with its expression for one event and for one row of counts.
 #[derive(Debug, PartialEq)]
 pub(super) struct Column {
     pub(super) name: &'static str,
@@ -17,24 +17,24 @@ pub(super) struct Column {
     of_counts: &'static str,
 }
 
-/// A table of totals by user, day and something else.
+/// A table of totals by user, day and a third column.
 #[derive(Debug, PartialEq)]
 pub(super) struct Totals {
     pub(super) table: &'static str,
-    /// What it is by, beside user and day.
+    /// Grouping column in addition to user and day.
     pub(super) by: &'static str,
     by_of_event: &'static str,
-    /// Which events are in it.
+    /// Condition for the events that the table contains.
     events: &'static str,
-    /// Whether counts are in it.
+    /// Whether the table contains counts.
     has_counts: bool,
     has_nodes: bool,
-    /// Its unique index.
+    /// Columns of the unique index.
     unique: &'static str,
     pub(super) columns: &'static [Column],
 }
 
-/// Which rows are asked for.
+/// Rows that a query covers.
 #[derive(Debug, Clone, Copy)]
 enum Scope {
     /// `$1` to `$2`: days; `$3` to `$4`: ids of their events.
@@ -60,7 +60,7 @@ const OUTPUT: Column = column(
 );
 const REASONING: Column = column("reasoning_tokens", "coalesce(reasoning_tokens, 0)");
 const COST: Column = column("cost_nano", "coalesce(cost_nano, 0)");
-/// Of one attempt the event's row says it, of several the cost is a sum of what is known.
+/// The event's row contains the cost of its only attempt. For several attempts it contains the sum of the known costs.
 const UNPRICED: Column = column(
     "unpriced_requests",
     concat!("CASE WHEN ", counts!(), " AND format IS NOT NULL AND (attempts = 0 OR cost_nano IS NULL
@@ -68,7 +68,7 @@ const UNPRICED: Column = column(
         THEN 1 ELSE 0 END"),
 );
 
-/// What each key used.
+/// Totals of each key.
 pub(super) static KEYS: Totals = Totals {
     table: "daily_usage",
     by: "key_no",
@@ -93,7 +93,7 @@ pub(super) static KEYS: Totals = Totals {
     ],
 };
 
-/// What each user used of each model.
+/// Totals of each user's models.
 pub(super) static MODELS: Totals = Totals {
     table: "daily_models",
     by: "model_no",
@@ -120,12 +120,12 @@ pub(super) static MODELS: Totals = Totals {
 };
 
 impl Totals {
-    /// Days and users of which some sum may differ from what it was added up from, in their order; `$5` of them at most. An
-    /// event whose id is of another day than it was admitted under may be missed: each is asked about again.
+    /// Builds the query for days and users with a sum that may differ from its rows, in order; at most `$5` of them. It
+    /// may miss an event whose id is of another day than its admission, so each result is checked again.
     pub(super) fn suspects(&self) -> String {
         let differs = |(nth, _): (usize, &Column)| {
             let part = |of: &str| format!("sum(CASE WHEN side = 1 THEN c{nth} {of} ELSE -(c{nth} {of}) END)");
-            // SQLite's product is a float where it does not fit, and then it is not 0 either.
+            // SQLite converts an overflowing product to a float, which then is not 0 either.
             format!("{} * 1000000000 + {} <> 0", part("/ 1000000000"), part("% 1000000000"))
         };
         let differs: Vec<String> = self.columns.iter().enumerate().map(differs).collect();
@@ -137,7 +137,7 @@ impl Totals {
         )
     }
 
-    /// Both sides of a user's day, in one statement, and so as of one moment: what it is by, the side (0: totals), the sums.
+    /// Builds one query, and so one snapshot, for both sides of a user's day: grouping column, side (0: totals), sums.
     pub(super) fn of_user(&self) -> String {
         let sums: Vec<String> = (0..self.columns.len()).map(|nth| summed(&format!("c{nth}"))).collect();
         format!(
@@ -147,7 +147,8 @@ impl Totals {
         )
     }
 
-    /// The rows of a user's day by something: its columns, and its id. `$1`: the day, `$2`: the user.
+    /// Builds the query for the rows of a user's day with one value of the grouping column: columns and id. `$1`: the
+    /// day, `$2`: the user.
     pub(super) fn rows(&self) -> String {
         let (names, table, by) = (self.names(), self.table, self.by);
         format!(
@@ -155,15 +156,15 @@ impl Totals {
         )
     }
 
-    /// Adds to a row. `$1`: its id, `$2`: the time, then what is added to each column.
+    /// Builds the update that adds to a row. `$1`: its id, `$2`: the time, then the amount for each column.
     pub(super) fn add(&self) -> String {
         let add = |(nth, column): (usize, &Column)| format!("{0} = {0} + ${1}", column.name, nth + 3);
         let adds: Vec<String> = self.columns.iter().enumerate().map(add).collect();
         format!("UPDATE {} SET updated_at = $2, {} WHERE id = $1", self.table, adds.join(", "))
     }
 
-    /// Makes a row, or adds to it. `$1`: its id, `$2`: the time, `$3` to `$5`: day, user and what it is by; `$6` the node, where
-    /// there are nodes; then the columns.
+    /// Builds the insert of a row, which adds to an existing row. `$1`: its id, `$2`: the time, `$3` to `$5`: day, user
+    /// and grouping column; `$6` the node, if the table has nodes; then the columns.
     pub(super) fn insert(&self) -> String {
         let (table, by, unique) = (self.table, self.by, self.unique);
         let (node, first) = if self.has_nodes { (", node_id", 7) } else { ("", 6) };
@@ -180,7 +181,7 @@ impl Totals {
         )
     }
 
-    /// Whether each row is a node's.
+    /// Whether each row belongs to a node.
     pub(super) const fn has_nodes(&self) -> bool {
         self.has_nodes
     }
@@ -221,8 +222,9 @@ impl Totals {
     }
 }
 
-/// Both sides of the totals of plans in days `$1` to `$2`, whose events' ids lie from `$3` to `$4`: day, side, credits, tokens,
-/// money, the plan. Side 0 is totals, 1 events, 2 counts: those do not say which plan their users had, so it is the present one.
+/// Builds the query for both sides of the totals of plans on days `$1` to `$2`, whose events' ids are from `$3` to
+/// `$4`: day, side, credits, tokens, money, plan. Side 0 is totals, 1 events, 2 counts. Counts do not contain the plan
+/// of their users, so the present one is used.
 pub(super) fn plans() -> String {
     let counts = counts!();
     let sums = ["credits", "charged_tokens", "charged_nano"].map(summed).join(", ");
@@ -237,7 +239,7 @@ pub(super) fn plans() -> String {
     )
 }
 
-/// Every text.
+/// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
     let of = |totals: &Totals| [totals.suspects(), totals.of_user(), totals.rows(), totals.add(), totals.insert()];
