@@ -1,7 +1,9 @@
-//! Rows of usage that are too old go, a few at a time; totals stay. So do sessions and links (`accounts`).
+//! Retention: deletes old rows of usage in small batches and keeps the totals. `accounts` deletes old sessions and
+//! links.
 //!
-//! A row's age is its id's (UUIDv7): an event's is its request's, that of an attempt and of a minute's counts is when it
-//! was written, which is later. So the oldest rows are the first of each table, and no index is needed.
+//! A row's age is that of its id (UUIDv7): the id of an event is its request's, and the id of an attempt or of a
+//! minute's counts is created when the row is written, which is later. The oldest rows are therefore the first of each
+//! table, and no further index is needed.
 
 mod accounts;
 mod belief;
@@ -24,13 +26,13 @@ use crate::store::Store;
 pub(crate) use accounts::STATEMENTS as ACCOUNTS;
 use belief::{Belief, Judged};
 
-/// After start: the spool of the last run is drained, and callers are served, first.
+/// Delay after startup: draining the previous run's spool and serving clients have priority.
 const FIRST_AFTER: Duration = Duration::from_secs(5 * 60);
-/// From the end of one round to the next.
+/// Pause from the end of one round to the next.
 const EVERY: Duration = Duration::from_secs(3_600);
-/// Rows of one transaction.
+/// Maximum number of rows per transaction.
 const ROWS_MAX: usize = 1_000;
-/// Between two transactions, so that others write too.
+/// Pause between two transactions, so that others can write.
 const PAUSE: Duration = Duration::from_millis(20);
 
 statements! {
@@ -48,27 +50,27 @@ statements! {
     NEWEST = "SELECT id FROM usage_events ORDER BY id DESC LIMIT 1";
 }
 
-/// What goes with `retention.events`.
+/// Statements for the rows that `retention.events` limits.
 const USAGE: [&str; 3] = [EVENTS, ATTEMPTS, COUNTS];
 
-/// What of usage was deleted since the process began.
+/// Counters of retention since the process began.
 #[derive(Debug, Default)]
 pub struct RetentionStats {
-    /// Rows of events, attempts, counts, and of what providers said.
+    /// Deleted rows of events, attempts, counts and raw usage.
     pub rows: AtomicU64,
 }
 
-/// How long usage is kept; `None` is for ever.
+/// Time for which usage is kept; `None` keeps it forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
-    /// Rows of events, attempts and counts.
+    /// Applies to rows of events, attempts and counts.
     pub events: Option<Duration>,
-    /// What providers said of usage.
+    /// Applies to raw usage as providers reported it.
     pub raw_usage: Option<Duration>,
 }
 
-/// Once an hour deletes usage that is older than `keep` answers, and sessions and links that are of no
-/// use any more, until `cancel` is done. Of several servers on one store, one does so at a time.
+/// Deletes once an hour the usage that is older than `keep` returns, and expired sessions and links, until `cancel` is
+/// done. If several nodes share a store, only one deletes at a time.
 pub async fn run(store: Store, keep: impl Fn() -> Keep, stats: Arc<RetentionStats>, cancel: impl Future<Output = ()>) {
     tokio::select! {
         biased;
@@ -77,7 +79,7 @@ pub async fn run(store: Store, keep: impl Fn() -> Keep, stats: Arc<RetentionStat
     }
 }
 
-/// When rounds are due.
+/// Times at which rounds are due.
 struct Times {
     first_after: Duration,
     every: Duration,
@@ -85,7 +87,7 @@ struct Times {
 
 async fn rounds(store: &Store, keep: impl Fn() -> Keep, stats: &RetentionStats, times: Times) {
     let mut outage = Outage::new("retention");
-    // From the start on, so that a clock which leaps later is seen to.
+    // Begins at startup, so that a later jump of the clock is detected.
     let mut begun = Rounds::begin(store).await;
     tokio::time::sleep(times.first_after).await;
     loop {
@@ -100,19 +102,19 @@ async fn rounds(store: &Store, keep: impl Fn() -> Keep, stats: &RetentionStats, 
     }
 }
 
-/// Says that usage made before a moment may be gone from now on: whoever adds it up does not miss it.
+/// Records that usage created before a moment may be deleted from now on, so that an audit does not expect it.
 async fn told(store: &Store, before: Timestamp) -> Result<(), StoreError> {
     let mut transaction = store.begin().await?;
     transaction.query(USAGE_FROM).bind(revision::ROW).bind(micros(before)).bind(store.now()).run().await?;
     Ok(transaction.commit().await?)
 }
 
-/// Deletes the rows of `tables` that were made before a moment, oldest first; how many. Another server that does so has
-/// precedence.
+/// Deletes the rows of `tables` that were created before a moment, oldest first, and returns their number. Stops if
+/// another node is deleting.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`], [`StoreError::ReadOnly`], [`StoreError::Full`], [`StoreError::Database`]; what was deleted
-/// before stays so.
+/// [`StoreError::Unavailable`], [`StoreError::ReadOnly`], [`StoreError::Full`], [`StoreError::Database`]; rows deleted
+/// before an error stay deleted.
 async fn expire(
     store: &Store,
     tables: &[&'static str],
@@ -121,7 +123,8 @@ async fn expire(
 ) -> Result<u64, StoreError> {
     let (mut deleted, mut pace, end) = (0, Pace::new(store.kind(), ROWS_MAX), first_id(before));
     for table in tables {
-        // Where the last transaction ended: what it deleted is not walked over again (PostgreSQL keeps it for a while).
+        // Each transaction starts where the last one ended, to skip the deleted rows, which PostgreSQL keeps for a
+        // while.
         let mut from = Uuid::nil();
         while let Some(batch) = delete(store, table, Bounds::Ids(from, end), &mut pace).await? {
             deleted += batch.rows;
@@ -134,23 +137,23 @@ async fn expire(
     Ok(deleted)
 }
 
-/// A transaction's work.
+/// Result of one deleting transaction.
 struct Deleted {
     rows: u64,
-    /// `None` where no row is left.
+    /// Id of the last deleted row; `None` if no row is left.
     last: Option<Uuid>,
 }
 
-/// Which rows of a table go.
+/// Selects the rows of a table to delete.
 #[derive(Clone, Copy)]
 enum Bounds {
-    /// Those whose ids lie between two.
+    /// Rows with ids from the first to before the second.
     Ids(Uuid, Uuid),
-    /// Those whose time was over at this moment.
+    /// Rows that had expired at this time.
     Moment(i64),
 }
 
-/// Deletes the first rows within `bounds`; `None` where another server is about it.
+/// Deletes the first rows within `bounds`; `None` if another node is deleting.
 async fn delete(
     store: &Store,
     table: &'static str,
@@ -179,7 +182,7 @@ async fn delete(
     Ok(Some(Deleted { rows: u64::try_from(ids.len()).unwrap_or(u64::MAX), last }))
 }
 
-/// The rounds of one process.
+/// State of a process across its rounds.
 #[derive(Debug)]
 pub(crate) struct Rounds {
     belief: Belief,
@@ -192,7 +195,8 @@ impl Rounds {
         Ok(Self { belief: Belief::new(newest, store.clock().now(), store.clock().mono()) })
     }
 
-    /// Deletes what is older than `keep`, and what accounts left behind; how many rows of usage.
+    /// Deletes usage that is older than `keep`, and old sessions and links. Returns the number of deleted rows of
+    /// usage.
     pub(crate) async fn next(&mut self, store: &Store, keep: Keep, stats: &RetentionStats) -> Result<u64, StoreError> {
         let began = store.clock().mono();
         let now = match self.belief.judge(store.clock().now(), began) {
@@ -224,12 +228,13 @@ impl Rounds {
     }
 }
 
-/// No id that is made from this moment on is less (RFC 9562, 5.7: milliseconds in the first 48 bits).
+/// Returns a lower bound of all ids that are created from this time on (RFC 9562, 5.7: milliseconds in the first 48
+/// bits).
 pub(crate) fn first_id(moment: Timestamp) -> Uuid {
     Uuid::from_u128(u128::from(moment.unix_millis()) << 80)
 }
 
-/// When a row with this id was made; `None` where the id does not say.
+/// Returns the time at which the row with this id was created; `None` if the id does not contain it.
 fn made_at(id: Uuid) -> Option<Timestamp> {
     let millis = u64::try_from(id.as_u128() >> 80).unwrap_or(u64::MAX);
     (id.get_version_num() == 7).then(|| Timestamp(millis.saturating_mul(1_000)))

@@ -1,4 +1,4 @@
-//! The counter that every change to users, keys and plans raises, and the loop that watches it.
+//! The revision, a counter that every change to users, keys and plans raises, and the loop that polls it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::outage::Outage;
 use crate::statement::{statements, unsigned};
 use crate::store::Store;
 
-/// A change by another process is seen within this time and one read.
+/// A change by another process is detected within this time plus one read.
 const EVERY: Duration = Duration::from_millis(250);
-/// The id of the table's one row.
+/// Id of the table's only row.
 pub(crate) const ROW: Uuid = Uuid::max();
 
 statements! {
@@ -36,31 +36,31 @@ pub(crate) async fn raise(transaction: &mut Transaction, now: i64) -> Result<(),
     Ok(())
 }
 
-/// Takes the row's lock, behind which numbers are given, and leaves the revision as it is.
+/// Locks the revision's row, which serialises the assignment of numbers, and keeps the revision.
 pub(crate) async fn hold(transaction: &mut Transaction, now: i64) -> Result<(), StoreError> {
     transaction.query(HOLD).bind(ROW).bind(now).run().await?;
     Ok(())
 }
 
-/// Users and keys that are made from now on get numbers greater than `floor`.
+/// Makes new users and keys get numbers greater than `floor`.
 pub(crate) async fn raise_no_floor(transaction: &mut Transaction, floor: i64, now: i64) -> Result<(), StoreError> {
     transaction.query(RAISE_NO_FLOOR).bind(ROW).bind(floor).bind(now).run().await?;
     Ok(())
 }
 
 impl Store {
-    /// How often users, keys and plans were changed, by whichever process.
+    /// Returns the number of changes to users, keys and plans, by all processes.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn revision(&self) -> Result<u64, StoreError> {
         let (value,) = self.look_up(READ).one::<(i64,)>().await?;
         Ok(unsigned(value))
     }
 }
 
-/// Copies the store's revision to `revision` every 250 ms until `cancel` is done. While the store is away nothing is
-/// confirmed, so that its age grows.
+/// Copies the store's revision to `revision` every 250 ms until `cancel` is done. While the store is unavailable, the
+/// revision is not confirmed, so that its age grows.
 pub async fn poll(store: Store, revision: Arc<Revision>, clock: Clock, cancel: impl Future<Output = ()>) {
     let mut outage = Outage::new("revision");
     let mut ticks = tokio::time::interval(EVERY);

@@ -1,7 +1,8 @@
-//! Sign-ins: begun, renewed by refresh tokens that hold once each, ended, listed.
+//! Sessions: begun by sign-in, renewed with single-use refresh tokens, ended, and listed.
 //!
-//! A session is its family of refresh tokens, of which one at most is not used. A used one that comes again was stolen,
-//! from its owner or by it (nobody can tell which), and ends the session (docs/decisions/0018-sessions.md).
+//! A session is a family of refresh tokens, of which at most one is unused. A used token that is presented again was
+//! stolen, from the owner or by the presenter (the store cannot distinguish them), and ends the session
+//! (docs/decisions/0018-sessions.md).
 
 mod doubt;
 mod refresh;
@@ -28,12 +29,12 @@ pub use refresh::{NewRefresh, Refreshed};
 pub(crate) use state::STATEMENTS as STATE;
 pub use state::{SessionKey, SessionState, Shut};
 
-/// Most sessions that are not ended of one user by password, and of one key: one more ends the one that was seen the
-/// longest ago.
+/// Maximum number of open sessions of one user by password, and of one key. A further session ends the one whose last
+/// use is the oldest.
 pub const OPEN_MAX: usize = 100;
 
 statements! {
-    // Waits for whoever changes the password or the status, and sees what it became.
+    // Waits for transactions that change the password or the status, and reads their result.
     HOLD_PASSWORD = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND password = $2 AND status = 'active'";
     HOLD_USER = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND status = 'active'";
     ADD = "INSERT INTO sessions (id, user_id, key_id, address, agent, seen_at, expires_at, created_at, updated_at)
@@ -51,62 +52,62 @@ statements! {
     END_EVERYBODYS = "UPDATE sessions SET ended_at = $1, updated_at = $1 WHERE ended_at IS NULL";
     END_OF_KEY = "UPDATE sessions SET ended_at = $3, updated_at = $3 WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL
         AND expires_at > $3 AND key_id = $4";
-    // A question of its own: asked with the row of its user in hand, it sees what a rotation has left.
+    // A separate query: it runs while the user's row is locked, so it sees the result of a rotation.
     OPENS = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL
         AND (hash = $3 OR (previous_hash = $3 AND previous_until > $4)))";
 }
 
-/// What somebody signs in with; it was checked before.
+/// A credential for signing in, which was checked before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// A password, against this stored hash: if it is another one by now, no session begins.
+    /// A password with this stored hash. If the hash has changed by now, no session begins.
     Password(Secret),
-    /// A key of the user's. The session may do what the key may, and opens nothing when that does not.
+    /// A key of the user. The session has the key's limits, and is invalid while the key is invalid.
     Key {
-        /// The key.
+        /// Id of the key.
         key: KeyId,
-        /// Its secret: if it was replaced by now, no session begins.
+        /// Hash of its secret: if the secret was replaced by now, no session begins.
         secret: KeyHash,
     },
 }
 
-/// A session to be begun.
+/// A session that is to be begun.
 #[derive(Debug, Clone)]
 pub struct NewSession {
-    /// Who signs in.
+    /// User who signs in.
     pub user: UserId,
-    /// With what.
+    /// Credential that the user presented.
     pub credential: Credential,
-    /// From where.
+    /// Address of the client.
     pub address: Option<IpAddr>,
-    /// With which client: its `User-Agent`, of which the first 200 characters are kept, without control characters.
+    /// `User-Agent` of the client; its first 200 characters are stored, without control characters.
     pub agent: Option<String>,
-    /// The first refresh token.
+    /// Hash of the first refresh token.
     pub refresh: TicketHash,
-    /// When that, and so the session, ends unless it is renewed.
+    /// Expiry of the refresh token, and so of the session unless it is renewed.
     pub expires_at: Timestamp,
 }
 
-/// A session as stored.
+/// A session as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Its id.
+    /// Public id of the session.
     pub id: SessionId,
-    /// Who signed in.
+    /// User who signed in.
     pub user: UserId,
-    /// The key that it was begun with; none means a password.
+    /// Key that began the session; `None` means a password.
     pub key: Option<KeyId>,
-    /// From where it was begun.
+    /// Address of the client that began it.
     pub address: Option<IpAddr>,
-    /// With which client.
+    /// `User-Agent` of that client.
     pub agent: Option<String>,
-    /// When it was begun, or renewed last.
+    /// Time at which it was begun or last renewed.
     pub seen_at: Timestamp,
-    /// From this moment on it opens nothing, unless it is renewed before.
+    /// The session is invalid from this time on, unless it is renewed before.
     pub expires_at: Timestamp,
-    /// When it was ended: signed out, by a change of the password, as stolen.
+    /// Time at which it was ended: by sign-out, a change of the password, or theft.
     pub ended_at: Option<Timestamp>,
-    /// When it was begun.
+    /// Time at which it was begun.
     pub created_at: Timestamp,
 }
 
@@ -140,12 +141,12 @@ impl From<SessionRow> for Session {
 }
 
 impl Store {
-    /// Begins a session. Of more than [`OPEN_MAX`] with the same credential, the one seen the longest ago ends, which the
-    /// line of the new one tells.
+    /// Begins a session. If more than [`OPEN_MAX`] exist for the same credential, the one whose last use is the oldest
+    /// ends, which the audit line of the new session records.
     ///
     /// # Errors
-    /// [`StoreError::CredentialGone`] where the password or the key's secret is another one by now or the user is suspended,
-    /// and what the database meets.
+    /// [`StoreError::CredentialGone`] if the password or the key's secret has changed by now or the user is suspended,
+    /// and database errors.
     pub async fn begin_session(&self, by: &Actor, new: NewSession) -> Result<Session, StoreError> {
         let mut transaction = self.begin().await?;
         let begun = self.add_session(&mut transaction, by, new).await?;
@@ -153,7 +154,7 @@ impl Store {
         Ok(begun)
     }
 
-    /// The same within a transaction.
+    /// Begins a session within a transaction, as [`begin_session`](Self::begin_session) does.
     pub(crate) async fn add_session(
         &self,
         transaction: &mut Transaction,
@@ -208,10 +209,11 @@ impl Store {
         })
     }
 
-    /// The sessions of a user that are neither ended nor expired and came before one, newest first; at most `limit`.
+    /// Returns the sessions of a user that are neither ended nor expired and precede `before`, newest first; at most
+    /// `limit`.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn sessions_of(
         &self,
         user: UserId,
@@ -224,10 +226,11 @@ impl Store {
         Ok(rows.into_iter().map(Session::from).collect())
     }
 
-    /// Ends a session for good; answers whether it is this user's. One that has ended keeps its time.
+    /// Ends a session permanently, and returns whether it belongs to this user. A session that has ended keeps its
+    /// time.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn end_session(&self, by: &Actor, user: UserId, id: SessionId) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         let ended = transaction.query(END).bind(id.0).bind(user.0).bind(self.now()).run().await?;
@@ -240,14 +243,14 @@ impl Store {
         Ok(true)
     }
 
-    /// Ends all sessions of a user but `except`, for good; answers how many. The audit log has one line for all of them,
-    /// whose target is the user.
+    /// Ends all sessions of a user except `except` permanently, and returns their number. The audit log has one line
+    /// for all of them, whose target is the user.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn end_sessions(&self, by: &Actor, user: UserId, except: Option<SessionId>) -> Result<u64, StoreError> {
         let mut transaction = self.begin().await?;
-        // One after the other, so that two do not wait for each other's rows.
+        // Locked first, so that two such transactions cannot deadlock on the sessions.
         users::hold(&mut transaction, user).await?;
         let ended = end_all(&mut transaction, user, except, self.now()).await?;
         if ended > 0 {
@@ -270,7 +273,8 @@ impl Store {
     }
 }
 
-/// Ends all sessions of a user but `except` within a transaction that has the user's row; how many.
+/// Ends all sessions of a user except `except`, within a transaction that has locked the user's row. Returns their
+/// number.
 pub(crate) async fn end_all(
     transaction: &mut Transaction,
     user: UserId,
@@ -281,13 +285,14 @@ pub(crate) async fn end_all(
     Ok(transaction.query(END_ALL).bind(user.0).bind(except).bind(now).run().await?)
 }
 
-/// Ends all sessions there are, within a transaction that nobody writes beside.
+/// Ends all sessions in the store, within a transaction without concurrent writers.
 pub(crate) async fn end_everybodys(transaction: &mut Transaction, now: i64) -> Result<(), StoreError> {
     transaction.query(END_EVERYBODYS).bind(now).run().await?;
     Ok(())
 }
 
-/// Ends all sessions that were begun with a key but `except` within a transaction that has its user's row; how many.
+/// Ends all sessions that a key began except `except`, within a transaction that has locked the user's row. Returns
+/// their number.
 pub(crate) async fn end_of_key(
     transaction: &mut Transaction,
     (user, key): (UserId, KeyId),
@@ -298,7 +303,7 @@ pub(crate) async fn end_of_key(
     Ok(transaction.query(END_OF_KEY).bind(user.0).bind(except).bind(now).bind(key.0).run().await?)
 }
 
-/// What of a client's name can be shown to people.
+/// Removes control characters from a client's name and truncates it, so that it can be shown.
 fn plain(agent: &str) -> String {
     agent.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
 }

@@ -12,22 +12,22 @@ pub(crate) use statements;
 
 use access::Timestamp;
 
-/// A moment as it is stored.
+/// Converts a time to its stored form.
 pub(crate) fn micros(at: Timestamp) -> i64 {
     signed(at.0)
 }
 
-/// A stored moment.
+/// Converts a stored time, microseconds since the Unix epoch.
 pub(crate) fn timestamp(micros: i64) -> Timestamp {
     Timestamp(unsigned(micros))
 }
 
-/// An amount as it is stored; `i64` ends where no true amount lies.
+/// Converts an amount to its stored form; saturates at the end of `i64`, which no real amount reaches.
 pub(crate) fn signed(amount: u64) -> i64 {
     i64::try_from(amount).unwrap_or(i64::MAX)
 }
 
-/// A stored amount, which is never negative.
+/// Converts a stored amount, which is never negative.
 pub(crate) fn unsigned(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or(0)
 }

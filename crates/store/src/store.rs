@@ -18,24 +18,24 @@ use crate::sessions::Doubts;
 use crate::{revision, statement};
 
 pub(crate) const FILE: &str = "tollgate.db";
-/// Held while a process opens the database, so that two do not migrate it at once. Apart from the database's file:
-/// closing any handle of that would drop the locks that SQLite holds on it.
+/// Lock file that a process holds while it opens the database, so that two do not migrate it at once. Separate from the
+/// database's file: closing any handle of that file would drop the locks that SQLite has on it.
 const LOCK: &str = "tollgate.db.lock";
 
-/// Where the store is, and how to open it.
+/// Location of the store, and how to open it.
 #[derive(Debug)]
 pub struct Options<'a> {
-    /// A PostgreSQL (`postgres://…`); none is SQLite in the data folder.
+    /// URL of a PostgreSQL server (`postgres://…`); `None` is SQLite in the data folder.
     pub url: Option<&'a Secret>,
-    /// The data folder. SQLite's is made when it is absent, PostgreSQL needs none until a server joins.
+    /// The data folder. For SQLite it is created if it is missing; PostgreSQL needs none until a node joins.
     pub data: &'a Path,
-    /// Whether missing migrations run.
+    /// Whether missing migrations are run.
     pub migrate: bool,
-    /// Where all times come from.
+    /// Source of all times in the store.
     pub clock: Clock,
 }
 
-/// The database. Clones are the same store.
+/// The database. Clones refer to the same store.
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Inner>);
 
@@ -50,13 +50,14 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens the database, and brings its tables up to date where `migrate` says so.
+    /// Opens the database, and runs missing migrations if `migrate` is true.
     ///
     /// # Errors
-    /// [`StoreError::Newer`], [`StoreError::Older`] (only without `migrate`), [`StoreError::Migration`], and what keeps us
-    /// from it: of a file [`StoreError::Folder`], of a server [`StoreError::Url`], [`StoreError::OldServer`],
-    /// [`StoreError::Encoding`], [`StoreError::Pooled`], [`StoreError::Forbidden`]; of both [`StoreError::Unavailable`],
-    /// [`StoreError::ReadOnly`], [`StoreError::Full`], [`StoreError::Damaged`], [`StoreError::Database`].
+    /// [`StoreError::Newer`], [`StoreError::Older`] (only without `migrate`), [`StoreError::Migration`], and errors of
+    /// opening. For a file: [`StoreError::Folder`]. For a server: [`StoreError::Url`], [`StoreError::OldServer`],
+    /// [`StoreError::Encoding`], [`StoreError::Pooled`], [`StoreError::Forbidden`]. For both:
+    /// [`StoreError::Unavailable`], [`StoreError::ReadOnly`], [`StoreError::Full`], [`StoreError::Damaged`],
+    /// [`StoreError::Database`].
     pub async fn open(options: Options<'_>) -> Result<Self, StoreError> {
         let db = match options.url {
             None => open_file(options.data, options.migrate).await?,
@@ -67,14 +68,14 @@ impl Store {
         Ok(Self(Arc::new(Inner { db, clock: options.clock, ids, doubts, last_use, numbers })))
     }
 
-    /// Opens a SQLite file of any name, made where it is missing, and brings its tables up to date.
+    /// Opens a SQLite file of any name, creates it if it is missing, and runs missing migrations.
     pub(crate) async fn open_file(file: &Path, clock: Clock) -> Result<Self, StoreError> {
         let db = open_sqlite(file, true).await?;
         let (doubts, last_use, numbers) = Default::default();
         Ok(Self(Arc::new(Inner { db, ids: Mutex::new(Ids::new(clock.clone())), clock, doubts, last_use, numbers })))
     }
 
-    /// Ends all connections to a file; all of it is in that one then.
+    /// Closes all connections to a SQLite file; afterwards the one file contains everything.
     pub(crate) async fn close_into_one_file(self) -> Result<(), StoreError> {
         if let Db::Sqlite { writer, readers, lookups, checkpointer, .. } = &self.0.db {
             readers.close().await;
@@ -86,54 +87,54 @@ impl Store {
         Ok(())
     }
 
-    /// Ends all connections. What was committed is kept; other clones fail from here on.
+    /// Closes all connections. Committed data is kept; other clones fail from now on.
     pub async fn close(&self) {
         self.0.db.close().await;
     }
 
-    /// Whether several servers may share it: a file has one.
+    /// Whether several nodes may share the store: true for PostgreSQL, false for SQLite.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.kind() == Kind::Postgres
     }
 
-    /// A statement that only reads.
+    /// Prepares a statement that only reads.
     pub(crate) fn query(&self, sql: impl SqlSafeStr) -> Query<'_> {
         self.0.db.query(sql)
     }
 
-    /// A statement that looks something up for requests that wait: other reads do not hold it up.
+    /// Prepares a look-up for waiting requests; it uses connections that other reads do not occupy.
     pub(crate) fn look_up(&self, sql: impl SqlSafeStr) -> Query<'_> {
         self.0.db.look_up(sql)
     }
 
-    /// A transaction that may write.
+    /// Begins a transaction that may write.
     pub(crate) async fn begin(&self) -> Result<Transaction, StoreError> {
         Ok(self.0.db.begin().await?)
     }
 
-    /// A transaction that only reads, and sees the store as it stands at its first question.
+    /// Begins a transaction that only reads, without a time limit; it sees the store as of its first query.
     pub(crate) async fn snapshot(&self) -> Result<Transaction, StoreError> {
         let mut transaction = self.0.db.snapshot().await?;
         transaction.without_time_limit().await?;
         Ok(transaction)
     }
 
-    /// Which database it is.
+    /// Returns which database the store uses.
     pub(crate) fn kind(&self) -> Kind {
         self.0.db.kind()
     }
 
-    /// A transaction that changes users, keys or plans. The revision is raised first: on a database with several
-    /// writers its row is the lock behind which numbers are given.
+    /// Begins a transaction that changes users, keys or plans. It raises the revision first: on PostgreSQL the
+    /// revision's row is the lock that serialises the assignment of numbers.
     pub(crate) async fn change(&self) -> Result<Transaction, StoreError> {
         let mut transaction = self.begin().await?;
         revision::raise(&mut transaction, self.now()).await?;
         Ok(transaction)
     }
 
-    /// The same for what changes no answer that was given before: the revision stays, so that nobody asks again, until
-    /// [`raise`](Self::raise) is called.
+    /// Begins a transaction that invalidates no cached look-up. It locks the revision's row but keeps the revision, so
+    /// that no node repeats its look-ups, until [`raise`](Self::raise) is called.
     pub(crate) async fn addition(&self) -> Result<Transaction, StoreError> {
         let mut transaction = self.begin().await?;
         revision::hold(&mut transaction, self.now()).await?;
@@ -145,47 +146,47 @@ impl Store {
         revision::raise(transaction, self.now()).await
     }
 
-    /// Answers when all that was committed before survives a power cut; blocks until the disk has it.
+    /// Returns when all earlier commits survive a power failure; blocks until they are on disk.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         self.0.db.sync().map_err(|error| StoreError::Database(error.into()))
     }
 
-    /// Brings what the write-ahead log of a file holds into the file, beside whoever writes.
+    /// Copies the write-ahead log of a SQLite file into the file while others may write.
     pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
         Ok(self.0.db.checkpoint().await?)
     }
 
-    /// The same of what came meanwhile, so that the log begins anew and stays small.
+    /// Copies what the log received since, so that the log restarts from its beginning and stays small.
     pub(crate) async fn begin_log_anew(&self) -> Result<(), StoreError> {
         Ok(self.0.db.begin_log_anew().await?)
     }
 
-    /// The moment, as it is stored.
+    /// Returns the current time in its stored form.
     pub(crate) fn now(&self) -> i64 {
         statement::micros(self.0.clock.now())
     }
 
-    /// What was seen of keys' uses.
+    /// Returns the recorded uses of keys.
     pub(crate) fn last_use(&self) -> &LastUse {
         &self.0.last_use
     }
 
-    /// Numbers of keys that were taken.
+    /// Returns the key numbers that this process has reserved.
     pub(crate) fn numbers(&self) -> &Numbers {
         &self.0.numbers
     }
 
-    /// The source of all times.
+    /// Returns the source of all times.
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
     }
 
-    /// Renewals of sessions of which nobody knows whether they were kept.
+    /// Returns the renewals of sessions whose commit has an unknown outcome.
     pub(crate) fn doubts(&self) -> &Doubts {
         &self.0.doubts
     }
 
-    /// An id for a new row.
+    /// Creates an id for a new row.
     pub(crate) fn new_id(&self) -> Uuid {
         self.0.ids.lock().unwrap_or_else(PoisonError::into_inner).next_uuid()
     }
@@ -212,7 +213,7 @@ async fn open_server(url: &Secret, migrate: bool) -> Result<Db, StoreError> {
     Ok(Db::Postgres { pool: postgres::pool(options).await?, lookups })
 }
 
-/// The database's file in the folder, and the lock of those who open it.
+/// Returns the database's file in the folder, and the lock that serialises opening it.
 pub(crate) async fn claimed(data: &Path) -> Result<(PathBuf, File), StoreError> {
     let folder = data.to_owned();
     tokio::task::spawn_blocking(move || claim(folder)).await.unwrap_or_else(|ended| {
@@ -220,12 +221,13 @@ pub(crate) async fn claimed(data: &Path) -> Result<(PathBuf, File), StoreError> 
     })
 }
 
-/// Makes a data folder, for this user alone, where there is none.
+/// Creates a data folder that only this operating system user can access, if it is missing.
 pub(crate) fn make_folder(folder: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Makes the folder and the file, both for this user alone, and waits for other processes that open it.
+/// Creates the folder and the file, both only for this operating system user, and waits for other processes that open
+/// it.
 fn claim(folder: PathBuf) -> Result<(PathBuf, File), StoreError> {
     let claimed = make_folder(&folder).and_then(|()| {
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(folder.join(LOCK))?;

@@ -1,5 +1,5 @@
-//! Credentials in clear, for the answers of the directory: a user's own are opened with each answer, the shared ones once a
-//! revision. A store without any is asked twice a revision, and not at all in between.
+//! Decrypted provider credentials for the directory. A user's own credentials are decrypted for each look-up, the
+//! shared ones once per revision. A store without credentials is queried twice per revision, and not in between.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::statement::statements;
 use crate::store::Store;
 use crate::vault::fingerprint;
 
-/// Credentials that do not open and were told of; what comes after is counted only.
+/// Maximum number of credentials whose failure is logged; further ones are only counted.
 const TOLD_MAX: usize = 1_000;
 
 /// A list of users follows, then [`NEWEST_FIRST`].
@@ -30,7 +30,7 @@ statements! {
 
 pub(crate) static TEXTS: Texts = Texts::new(text);
 
-/// Opens credentials. One for each process.
+/// Decrypts credentials; one instance per process.
 #[derive(Debug)]
 pub struct Unsealed {
     vault: Arc<Vault>,
@@ -40,20 +40,20 @@ pub struct Unsealed {
     failures: AtomicU64,
 }
 
-/// What holds for everybody, each with the revision at which it was read.
+/// The shared credentials, with the revision at which they were read.
 #[derive(Debug, Default)]
 struct Shelves {
     held: Option<(u64, Shelf)>,
-    /// At most one, which goes on when nobody waits for it any more: read anew each time, what takes longer than anybody waits
-    /// would never be known.
+    /// At most one read, which continues when no look-up waits for it any more. If each look-up started a new read, a
+    /// read slower than the look-ups' timeout would never finish.
     being_read: JoinSet<Result<(u64, Shelf), StoreError>>,
 }
 
-/// What holds for everybody.
+/// The shared credentials of one revision.
 #[derive(Debug, Clone)]
 struct Shelf {
     shared: Arc<[ProviderKey]>,
-    /// Whether any user has one of their own.
+    /// Whether any user has a credential of their own.
     any_own: bool,
 }
 
@@ -68,20 +68,20 @@ struct Row {
 }
 
 impl Unsealed {
-    /// Opens with `vault`; what is shared is read again when `revision` has changed.
+    /// Decrypts with `vault`; the shared credentials are read again after `revision` has changed.
     #[must_use]
     pub fn new(vault: Arc<Vault>, revision: Arc<Revision>) -> Self {
         let (shelves, told) = (tokio::sync::Mutex::default(), Mutex::default());
         Self { vault, revision, shelves, told, failures: AtomicU64::new(0) }
     }
 
-    /// How often a credential did not open.
+    /// Returns the number of failed decryptions.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// What each of `users` may call with.
+    /// Returns the credentials that each of `users` may use.
     pub(crate) async fn of_users(self: &Arc<Self>, store: &Store, users: &[UserId]) -> Result<Keys, StoreError> {
         let shelf = self.shelf(store).await?;
         let mut own: HashMap<UserId, Vec<ProviderKey>> = HashMap::new();
@@ -102,13 +102,14 @@ impl Unsealed {
         Ok(Keys { shared: shelf.shared, own })
     }
 
-    /// What holds for everybody at the revision that is known, or a later one. It may be dropped: what is being read is there
-    /// for whoever comes next.
+    /// Returns the shared credentials of the current or a later revision. The future may be dropped: the read continues
+    /// for the next look-up.
     async fn shelf(self: &Arc<Self>, store: &Store) -> Result<Shelf, StoreError> {
-        // Before the rows are read: they may be newer than it, and are then read once more, never older.
+        // Read before the rows: rows newer than the revision are read once more, and stale rows never pass for current
+        // ones.
         let revision = self.revision.get();
         let mut shelves = self.shelves.lock().await;
-        // What ended while nobody waited for it; if it failed, it is tried again.
+        // Takes the result of a read that no look-up waited for; a failed read is retried.
         while let Some(ended) = shelves.being_read.try_join_next() {
             if let Ok(Ok(read)) = ended {
                 shelves.held = Some(read);
@@ -153,7 +154,7 @@ impl Unsealed {
     }
 }
 
-/// What several users may call with.
+/// The credentials that several users may use.
 #[derive(Debug)]
 pub(crate) struct Keys {
     shared: Arc<[ProviderKey]>,
@@ -161,13 +162,13 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// What this user may.
+    /// Returns the credentials that this user may use.
     pub(crate) fn of(&self, user: UserId) -> ProviderKeys {
         ProviderKeys { own: self.own.get(&user).cloned().unwrap_or_default(), shared: self.shared.clone() }
     }
 }
 
-/// The question about so many users.
+/// Builds the query for a number of users.
 fn text(kind: Kind, users: usize) -> String {
     let mut text = OWN.to_owned();
     kind.placeholders(users, &mut text);

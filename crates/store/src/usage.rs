@@ -1,4 +1,5 @@
-//! What was used: totals of a day by user and key; then `charges` (what counts for budgets), `history` (of many days), `requests` (one by one), and `overview`.
+//! Usage: totals of a day by user and key; then `charges` (amounts that count for budgets), `history` (many days),
+//! `requests` (single requests), and `overview`.
 
 mod charges;
 mod history;
@@ -32,35 +33,36 @@ statements! {
         WHERE d.user_no = $1 AND d.day = $2 AND d.key_no = $3";
 }
 
-/// What was used.
+/// Sums of usage over several requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Requests that reached an upstream and were not free.
+    /// Requests that reached an upstream and were not free of charge.
     pub requests: u64,
-    /// What they cost of the quota.
+    /// Credits that the requests used.
     pub credits: u64,
-    /// Tokens of input that no cache had.
+    /// Input tokens that were neither read from nor written to a cache.
     pub input: u64,
-    /// Tokens of input read from a cache.
+    /// Input tokens that were read from a cache.
     pub cached_input: u64,
-    /// Tokens of input written to a cache of the short lifetime.
+    /// Input tokens that were written to a cache of the short lifetime.
     pub cache_write_short: u64,
-    /// Tokens of input written to a cache of the long lifetime.
+    /// Input tokens that were written to a cache of the long lifetime.
     pub cache_write_long: u64,
-    /// Tokens of output without reasoning.
+    /// Output tokens except reasoning tokens.
     pub output: u64,
-    /// Tokens of reasoning.
+    /// Reasoning tokens of the output.
     pub reasoning: u64,
-    /// What is known of the cost.
+    /// Known part of the cost.
     pub cost: NanoUsd,
-    /// What budgets count: the cost, and what was reserved where it is not known. `None` in totals that do not have it.
+    /// Amount that budgets count: the cost, or the reserved amount if the cost is unknown. `None` in totals without
+    /// this column.
     pub charged: Option<NanoUsd>,
-    /// LLM requests whose cost is not, or not wholly, known.
+    /// LLM requests whose cost is unknown or partly unknown.
     pub unpriced_requests: u64,
 }
 
 impl Totals {
-    /// Adds `other`; sums stop at the ends of their type.
+    /// Adds `other`; sums saturate at the ends of their type.
     pub(crate) fn add(&mut self, other: &Self) {
         let add = |to: &mut u64, more: u64| *to = to.saturating_add(more);
         add(&mut self.requests, other.requests);
@@ -80,29 +82,29 @@ impl Totals {
     }
 }
 
-/// A user's day.
+/// Usage of a user on one day.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DayUsage {
-    /// Over the keys below.
+    /// Sum over the keys below.
     pub total: Totals,
-    /// Keys that were used, in the order in which they were made.
+    /// Keys that were used, in order of creation.
     pub by_key: Vec<KeyUsage>,
 }
 
-/// A key's day.
+/// Usage of a key on one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyUsage {
-    /// The key.
+    /// Public id of the key.
     pub key: KeyId,
-    /// Its number in events.
+    /// Number that usage events use for the key.
     pub no: KeyNo,
-    /// What its owner calls it.
+    /// Name that the owner gives the key.
     pub label: String,
-    /// What stands before the underscore.
+    /// Part of the key before the underscore.
     pub prefix: String,
-    /// The last four digits.
+    /// Last four characters of the key.
     pub last4: String,
-    /// What was used with it.
+    /// Usage with the key.
     pub total: Totals,
 }
 
@@ -145,10 +147,10 @@ impl DayRow {
 }
 
 impl Store {
-    /// What a user has used on a day, with all keys or with one: as far as the spool is drained.
+    /// Returns the usage of a user on a day, with all keys or with one, as far as ingest has stored it.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn usage_of_day(&self, user: UserNo, key: Option<KeyNo>, day: Day) -> Result<DayUsage, StoreError> {
         let query = self.query(if key.is_some() { OF_DAY_BY_KEY } else { OF_DAY });
         let query = query.bind(user.0).bind(i64::from(day.0));
@@ -161,10 +163,10 @@ impl Store {
         for row in rows {
             let total = row.totals();
             usage.total.add(&total);
-            // Usage of a key that is not there (the database is an older copy) stands in the total alone.
+            // A key may be missing if the database is an older copy; its usage is only in the total.
             let named = (row.key_id, row.label, row.prefix, row.last4);
             if let Some(last) = usage.by_key.last_mut().filter(|last| last.no.0 == row.key_no) {
-                // The same key on another node.
+                // Usage of the same key on another node.
                 last.total.add(&total);
             } else if let (Some(id), Some(label), Some(prefix), Some(last4)) = named {
                 usage.by_key.push(KeyUsage { key: KeyId(id), no: KeyNo(row.key_no), label, prefix, last4, total });
@@ -174,7 +176,7 @@ impl Store {
     }
 }
 
-/// The texts of the parts.
+/// Returns the SQL texts of the submodules.
 #[cfg(test)]
 pub(crate) fn parts() -> Vec<(&'static str, &'static str)> {
     [charges::STATEMENTS, history::STATEMENTS, overview::STATEMENTS, requests::STATEMENTS].concat()

@@ -1,4 +1,4 @@
-//! Users: who owns keys and has a plan.
+//! Users: accounts that own keys and have a plan.
 
 pub mod change;
 mod email;
@@ -19,7 +19,7 @@ use crate::store::Store;
 
 pub use email::{Email, NotAnEmail};
 
-/// The columns of a [`UserRow`], and whence.
+/// Columns and tables of a [`UserRow`].
 macro_rules! user_columns {
     () => {
         "u.id, u.no, u.email, u.name AS user_name, u.status, u.role, u.demo, u.created_at, p.name, p.credits_per_day,
@@ -28,8 +28,8 @@ macro_rules! user_columns {
 }
 pub(crate) use user_columns;
 
-// `no` is the greatest so far and one: transactions that give numbers come one after the other (`Store::change`), and
-// users are never deleted. `no_floor` speaks of those that a restored backup does not know.
+// `no` is the greatest number plus one: transactions that assign numbers are serialised (`Store::change`), and users
+// are never deleted. `no_floor` covers users that a restored backup does not contain.
 statements! {
     ADD = "INSERT INTO users (id, no, email, name, plan_id, status, role, password, demo, created_at, updated_at)
         VALUES ($1, (SELECT max(given.no) + 1 FROM
@@ -43,25 +43,25 @@ statements! {
     ANY_DEMO = "SELECT EXISTS (SELECT 1 FROM users WHERE demo)";
 }
 
-/// A user to be made. Its name, which may be the address, does not print.
+/// A user that is to be created. `Debug` omits the name, which may be the address.
 #[derive(Clone)]
 pub struct NewUser {
-    /// Unique.
+    /// E-mail address, unique in the store.
     pub email: Email,
-    /// Shown to people.
+    /// Name that is shown to people.
     pub name: String,
-    /// The plan's name.
+    /// Name of the plan.
     pub plan: String,
-    /// What it may do beside using what is its own.
+    /// Rights of the user beyond the use of their own objects.
     pub role: Role,
-    /// Its password's hash in PHC form; `None` signs in by key alone.
+    /// Hash of the password in PHC form; `None` allows sign-in only by key.
     pub password: Option<Secret>,
-    /// Whether the user is one of `--demo`, whose keys are shown.
+    /// Whether the user belongs to `--demo`, which shows its keys.
     pub demo: bool,
 }
 
 impl NewUser {
-    /// One who uses what is its own, and signs in by key.
+    /// Describes a member without a password, who signs in by key.
     #[must_use]
     pub fn member(email: Email, name: impl Into<String>, plan: impl Into<String>) -> Self {
         let (name, plan) = (name.into(), plan.into());
@@ -69,26 +69,26 @@ impl NewUser {
     }
 }
 
-/// A user as stored. Its name, which may be the address, does not print.
+/// A user as it is stored. `Debug` omits the name, which may be the address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {
-    /// Its id.
+    /// Public id of the user.
     pub id: UserId,
-    /// Its number in events.
+    /// Number that usage events use for the user.
     pub no: UserNo,
-    /// Its address.
+    /// E-mail address of the user.
     pub email: Email,
-    /// Shown to people.
+    /// Name that is shown to people.
     pub name: String,
-    /// Its plan.
+    /// Plan of the user.
     pub plan: Plan,
-    /// Whether its keys work.
+    /// Whether the user's keys are accepted.
     pub status: UserStatus,
-    /// What it may do beside using what is its own.
+    /// Rights of the user beyond the use of their own objects.
     pub role: Role,
-    /// Whether it is one of `--demo`.
+    /// Whether the user belongs to `--demo`.
     pub demo: bool,
-    /// When it was made.
+    /// Time at which the user was created.
     pub created_at: Timestamp,
 }
 
@@ -112,20 +112,20 @@ impl fmt::Debug for User {
     }
 }
 
-/// Which user is meant.
+/// Reference to a user, by id or address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserRef {
-    /// The one with this id.
+    /// The user with this id.
     Id(UserId),
-    /// The one with this address.
+    /// The user with this address.
     Email(Email),
 }
 
 impl UserRef {
-    /// Reads an id or an address, as commands take either.
+    /// Parses an id or an address; commands accept either.
     ///
     /// # Errors
-    /// [`NotAnEmail`] when it is neither.
+    /// [`NotAnEmail`] if the text is neither.
     pub fn parse(text: &str) -> Result<Self, NotAnEmail> {
         match Uuid::parse_str(text.trim()) {
             Ok(id) => Ok(Self::Id(UserId(id))),
@@ -174,21 +174,21 @@ impl TryFrom<UserRow> for User {
     }
 }
 
-/// Reads the column `users.status`.
+/// Parses the column `users.status`.
 pub(crate) fn status(word: &str) -> Result<UserStatus, StoreError> {
     UserStatus::parse(word).ok_or(StoreError::Unreadable { table: "users", column: "status" })
 }
 
-/// Reads the column `users.role`.
+/// Parses the column `users.role`.
 pub(crate) fn role(word: &str) -> Result<Role, StoreError> {
     Role::parse(word).ok_or(StoreError::Unreadable { table: "users", column: "role" })
 }
 
 impl Store {
-    /// Makes a user, active.
+    /// Creates a user, whose status is active.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`], [`StoreError::NoPlan`], [`StoreError::EmailTaken`], and what the database meets.
+    /// [`StoreError::Invalid`], [`StoreError::NoPlan`], [`StoreError::EmailTaken`], and database errors.
     pub async fn create_user(&self, by: &Actor, new: NewUser) -> Result<User, StoreError> {
         let mut transaction = self.addition().await?;
         let user = self.add_user(&mut transaction, by, (new, None)).await?;
@@ -196,7 +196,8 @@ impl Store {
         Ok(user)
     }
 
-    /// The same within a transaction that [`addition`](Self::addition) began; `link` is what the user came by.
+    /// Creates a user within a transaction that [`addition`](Self::addition) began; `link` is the invitation that was
+    /// used.
     pub(crate) async fn add_user(
         &self,
         transaction: &mut Transaction,
@@ -218,7 +219,7 @@ impl Store {
             .bind(new.demo)
             .bind(self.now());
         add.run().await.map_err(|error| {
-            // The id is new and the number was given under a lock: only the address can be there already.
+            // The id is new and the number was assigned under a lock, so only the address can violate a unique index.
             let taken = error.as_database_error().is_some_and(|cause| cause.is_unique_violation());
             if taken { StoreError::EmailTaken } else { error.into() }
         })?;
@@ -231,26 +232,26 @@ impl Store {
         row.try_into()
     }
 
-    /// All users, in the order in which they were made.
+    /// Returns all users, in order of creation.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn users(&self) -> Result<Vec<User>, StoreError> {
         let rows: Vec<UserRow> = self.query(LIST).all().await?;
         rows.into_iter().map(User::try_from).collect()
     }
 
-    /// The users that come after one, all or those of one status, in the order in which they were made; at most `limit`.
+    /// Returns the users after `after`, all or only those of one status, in order of creation; at most `limit`.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn users_after(
         &self,
         after: Option<UserNo>,
         status: Option<UserStatus>,
         limit: u32,
     ) -> Result<Vec<User>, StoreError> {
-        // Numbers begin at 1.
+        // The numbers of users begin at 1.
         let (after, limit) = (after.map_or(0, |no| no.0), i64::from(limit));
         let query = match status {
             Some(status) => self.query(PAGE_OF_STATUS).bind(after).bind(limit).bind(status.as_str()),
@@ -260,10 +261,10 @@ impl Store {
         rows.into_iter().map(User::try_from).collect()
     }
 
-    /// One user; `None` where there is no such.
+    /// Returns one user; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn find_user(&self, user: &UserRef) -> Result<Option<User>, StoreError> {
         let row: Option<UserRow> = match user {
             UserRef::Id(id) => self.query(FIND_BY_ID).bind(id.0).find().await?,
@@ -272,24 +273,24 @@ impl Store {
         row.map(User::try_from).transpose()
     }
 
-    /// Whether any user is one of `--demo`.
+    /// Whether any user belongs to `--demo`.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn has_demo_users(&self) -> Result<bool, StoreError> {
         let (any,) = self.query(ANY_DEMO).one::<(bool,)>().await?;
         Ok(any)
     }
 }
 
-/// Takes the row of a user, whatever its status; whether there is one. Behind it sessions begin and end, and links to choose
-/// a password are made and used, one after the other: whoever takes rows of these takes it first, so that no two wait in a
-/// ring.
+/// Locks the row of a user, whatever its status, and returns whether it exists. This serialises the begin and end of
+/// sessions and the creation and use of password links. Every transaction locks this row before rows of those tables,
+/// so none can deadlock.
 pub(crate) async fn hold(transaction: &mut Transaction, user: UserId) -> Result<bool, StoreError> {
     Ok(transaction.query(HOLD).bind(user.0).run().await? > 0)
 }
 
-/// One user, within a transaction.
+/// Returns one user, within a transaction.
 pub(crate) async fn find(transaction: &mut Transaction, user: &UserRef) -> Result<User, StoreError> {
     let row: Option<UserRow> = match user {
         UserRef::Id(id) => transaction.query(FIND_BY_ID).bind(id.0).find().await?,

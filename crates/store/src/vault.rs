@@ -1,6 +1,7 @@
-//! Master keys that the store knows, by fingerprint, and their rotation: what is sealed with one is sealed with the next.
+//! Master keys that the store knows, by fingerprint, and their rotation, which seals all credentials with the next
+//! master key.
 //!
-//! The store never sees a master key. One that is active seals or has sealed something; the newest active one is in use.
+//! The store never sees a master key. An active one may seal credentials; the newest active one is in use.
 
 use access::{Fingerprint, ProviderKeyId, Sealed, Timestamp, UserId, Vault};
 use serde_json::json;
@@ -12,7 +13,7 @@ use crate::error::StoreError;
 use crate::statement::{micros, statements, timestamp, unsigned};
 use crate::store::Store;
 
-/// Credentials that are sealed anew in one transaction.
+/// Number of credentials that one transaction reseals.
 const BATCH: usize = 100;
 
 statements! {
@@ -32,43 +33,43 @@ statements! {
 /// A master key that the store knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownMasterKey {
-    /// Its row.
+    /// Id of its row.
     pub id: Uuid,
-    /// Which one it is.
+    /// Fingerprint of the master key.
     pub fingerprint: Fingerprint,
-    /// When the store saw it first.
+    /// Time at which the store saw it first.
     pub since: Timestamp,
-    /// When it went out of use; it never comes back.
+    /// Time at which it was retired; it is never used again.
     pub retired_at: Option<Timestamp>,
-    /// Credentials that are sealed with it.
+    /// Number of credentials that are sealed with it.
     pub sealed: u64,
 }
 
 impl KnownMasterKey {
-    /// Whether it may seal.
+    /// Whether it may seal credentials.
     #[must_use]
     pub const fn is_active(&self) -> bool {
         self.retired_at.is_none()
     }
 }
 
-/// A master key that a server may use.
+/// A master key that a node may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admitted {
-    /// When the store saw it first.
+    /// Time at which the store saw it first.
     pub since: Timestamp,
-    /// Whether it is the newest; another server works with a newer one where it is not.
+    /// Whether it is the newest; if not, another node uses a newer one.
     pub newest: bool,
 }
 
-/// A batch of a rotation.
+/// Result of one batch of a rotation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resealed {
-    /// Credentials that are sealed with the current master key now.
+    /// Number of credentials that this batch sealed with the current master key.
     pub done: u64,
-    /// Those that no master key of the vault opens; they stand as before.
+    /// Credentials that no master key of the vault can decrypt; they are unchanged.
     pub unopened: Vec<ProviderKeyId>,
-    /// After which the next batch begins; `None` when this was the last.
+    /// Id after which the next batch begins; `None` after the last batch.
     pub next: Option<ProviderKeyId>,
 }
 
@@ -107,35 +108,35 @@ pub(crate) fn fingerprint(table: &'static str, column: &'static str, stored: &[u
     stored.try_into().map(Fingerprint).map_err(|_| StoreError::Unreadable { table, column })
 }
 
-/// Refuses to seal with a master key that another server has retired.
+/// Returns an error if another node has retired the master key.
 pub(crate) async fn refuse_retired(transaction: &mut Transaction, master: Fingerprint) -> Result<(), StoreError> {
     let active: Option<(Uuid,)> = transaction.query(ACTIVE).bind(master.0.as_slice()).find().await?;
     active.map(|_| ()).ok_or(StoreError::MasterKeyRetired)
 }
 
 impl Store {
-    /// Every master key that was ever used, oldest first.
+    /// Returns every master key that was ever used, oldest first.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn master_keys(&self) -> Result<Vec<KnownMasterKey>, StoreError> {
         let rows: Vec<KeyRow> = self.query(KEYS).all().await?;
         rows.into_iter().map(KnownMasterKey::try_from).collect()
     }
 
-    /// Lets a server seal with the vault's current master key: an active one, the first one of a store, or one that
-    /// follows the newest, which the vault has as its previous one; a rotation begins with it then.
+    /// Lets a node seal with the vault's current master key. It must be active, the first of the store, or the
+    /// successor of the newest, which the vault then has as its previous one; in that case a rotation begins.
     ///
     /// # Errors
-    /// [`StoreError::OtherMasterKey`], [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and what the database
-    /// meets.
+    /// [`StoreError::OtherMasterKey`], [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and database
+    /// errors.
     pub async fn admit_master_key(&self, by: &Actor, vault: &Vault) -> Result<Admitted, StoreError> {
         if let Some(admitted) = judge(&self.master_keys().await?, vault)? {
             return Ok(admitted);
         }
         let mut transaction = self.change().await?;
         let known = keys(&mut transaction).await?;
-        // Another server may have come first.
+        // Another node may have added a master key meanwhile.
         if let Some(admitted) = judge(&known, vault)? {
             return Ok(admitted);
         }
@@ -147,39 +148,39 @@ impl Store {
         Ok(Admitted { since, newest: true })
     }
 
-    /// Judges the vault's current master key once more, of a server that has joined, behind the lock of changes: whoever
-    /// replaces a key that seals nothing looks behind the same lock for servers that have joined, and either sees this one
-    /// or is seen by it.
+    /// Checks the vault's current master key again, under the lock of changes, for a node that has joined. A node that
+    /// replaces an unused master key looks for joined nodes under the same lock, so one of the two always sees the
+    /// other.
     ///
     /// # Errors
-    /// As [`admit_master_key`](Self::admit_master_key).
+    /// The errors of [`admit_master_key`](Self::admit_master_key).
     pub async fn confirm_master_key(&self, by: &Actor, vault: &Vault) -> Result<Admitted, StoreError> {
         let mut transaction = self.addition().await?;
         let judged = judge(&keys(&mut transaction).await?, vault)?;
         transaction.rollback().await?;
         match judged {
             Some(admitted) => Ok(admitted),
-            // The store knows none any more, or the one before: it was restored meanwhile.
+            // The store was restored meanwhile, and knows no master key or only the previous one.
             None => self.admit_master_key(by, vault).await,
         }
     }
 
-    /// Whether nothing at all is sealed, and no server runs that could seal something with a master key of its own: that key
-    /// can then be replaced by any other. On a PostgreSQL this takes as long as two beats.
+    /// Whether no credential is sealed, and no node runs that could seal one with its own master key: any other key can
+    /// then replace it. On PostgreSQL this takes two beats.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn is_vault_unused(&self) -> Result<bool, StoreError> {
         let (sealed,): (i64,) = self.query(ANY).one().await?;
         Ok(sealed == 0 && self.servers().await? == 0)
     }
 
-    /// Puts the vault's current master key in the place of those that the store knows, `newest` the last of them, while
-    /// nothing is sealed.
+    /// Replaces the known master keys, of which `newest` is the last, by the vault's current one, while no credential
+    /// is sealed.
     ///
     /// # Errors
-    /// [`StoreError::OtherMasterKey`] where something is sealed or another server has come first,
-    /// [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::OtherMasterKey`] if a credential is sealed or another node has changed the master keys,
+    /// [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and database errors.
     pub async fn replace_unused_master_key(
         &self,
         by: &Actor,
@@ -190,7 +191,7 @@ impl Store {
         let known = keys(&mut transaction).await?;
         let (sealed,): (i64,) = transaction.query(ANY).one().await?;
         let last = known.iter().rfind(|key| key.is_active()).map(|key| key.fingerprint);
-        // Behind the lock of changes, which a server that has joined takes when it confirms its key.
+        // Checked under the lock of changes, which a joined node takes when it confirms its master key.
         if sealed > 0 || last != Some(newest) || self.servers().await? > 0 {
             return Err(StoreError::OtherMasterKey { newest: last.unwrap_or(newest) });
         }
@@ -207,7 +208,7 @@ impl Store {
         Ok(Admitted { since, newest: true })
     }
 
-    /// Adds a master key after those that are `known`, also where this node's clock is behind that of another.
+    /// Adds a master key after the `known` ones, also if this node's clock is behind another's.
     async fn add(
         &self,
         transaction: &mut Transaction,
@@ -220,11 +221,11 @@ impl Store {
         Ok((id, timestamp(since)))
     }
 
-    /// Seals the next credentials after `after` with the vault's current master key, where they are sealed with another:
-    /// at most 100, in one transaction. What is replaced at the same time stays as it was replaced.
+    /// Seals the next credentials after `after` with the vault's current master key, if they are sealed with another:
+    /// at most 100, in one transaction. A credential that is replaced concurrently keeps its replacement.
     ///
     /// # Errors
-    /// [`StoreError::Sealing`], [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Sealing`], [`StoreError::Unreadable`], and database errors.
     pub async fn reseal(&self, vault: &Vault, after: Option<ProviderKeyId>) -> Result<Resealed, StoreError> {
         let mut transaction = self.begin().await?;
         let after = after.map_or(Uuid::nil(), |id| id.0);
@@ -250,13 +251,13 @@ impl Store {
         Ok(resealed)
     }
 
-    /// Retires every active master key but the vault's current one that seals nothing any more; answers those that went.
-    /// From then on no server seals with them.
+    /// Retires every active master key, except the vault's current one, that seals no credential any more, and returns
+    /// the retired ones. From then on no node seals with them.
     ///
     /// # Errors
-    /// [`StoreError::MasterKeyRetired`] of the current one, [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::MasterKeyRetired`] if the current one is retired, [`StoreError::Unreadable`], and database errors.
     pub async fn retire_master_keys(&self, by: &Actor, current: Fingerprint) -> Result<Vec<Fingerprint>, StoreError> {
-        // It waits for whoever seals with one of them at this moment: both raise the revision first.
+        // Waits for transactions that seal with one of them now, because both raise the revision first.
         let mut transaction = self.change().await?;
         refuse_retired(&mut transaction, current).await?;
         let mut retired = Vec::new();
@@ -275,21 +276,21 @@ impl Store {
         Ok(retired)
     }
 
-    /// How many credentials are sealed with a master key that is not the vault's.
+    /// Returns the number of credentials that are sealed with a master key which the vault does not have.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn lost_provider_keys(&self, vault: &Vault) -> Result<u64, StoreError> {
         let (one, other) = both(vault);
         let (count,): (i64,) = self.query(LOST).bind(one.0.as_slice()).bind(other.0.as_slice()).one().await?;
         Ok(unsigned(count))
     }
 
-    /// Deletes the credentials that are sealed with a master key which is not the vault's, retires those keys, and takes the
-    /// vault's current one into use; answers how many credentials it deleted.
+    /// Deletes the credentials that are sealed with a master key which the vault does not have, retires those keys, and
+    /// activates the vault's current one. Returns the number of deleted credentials.
     ///
     /// # Errors
-    /// [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and database errors.
     pub async fn reset_vault(&self, by: &Actor, vault: &Vault) -> Result<u64, StoreError> {
         let (one, other) = both(vault);
         let mut transaction = self.change().await?;
@@ -316,12 +317,12 @@ async fn keys(transaction: &mut Transaction) -> Result<Vec<KnownMasterKey>, Stor
     rows.into_iter().map(KnownMasterKey::try_from).collect()
 }
 
-/// The vault's keys; twice the same where it has one.
+/// Returns the current and the previous key of the vault; the current one twice if it has only one.
 fn both(vault: &Vault) -> (Fingerprint, Fingerprint) {
     (vault.current(), vault.previous().unwrap_or(vault.current()))
 }
 
-/// Whether the vault's current key may be used; `None` where it must be added first.
+/// Returns whether the vault's current key may be used; `None` if it must be added first.
 fn judge(known: &[KnownMasterKey], vault: &Vault) -> Result<Option<Admitted>, StoreError> {
     let newest = known.iter().rfind(|key| key.is_active());
     let current = vault.current();

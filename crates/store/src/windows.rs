@@ -1,7 +1,7 @@
 //! Rate limits over sliding windows, shared between nodes through Redis, or kept in this process.
 //!
-//! Without Redis, and while it is away, each node has the whole limit to itself. What Redis let in is counted here too, so
-//! that a caller who is at its limit stays there when Redis goes.
+//! Without Redis, and while it is unavailable, each node applies the whole limit alone. Requests that Redis admitted
+//! are counted here too, so that a client at its limit stays there when Redis fails.
 
 mod link;
 mod redis;
@@ -23,13 +23,13 @@ use redis::Server;
 pub use self::redis::RedisFault;
 pub use meter::window::tally::{ASKS_MAX, Ask};
 
-/// How long a call waits for Redis.
+/// Default timeout of a call to Redis.
 pub const ANSWER: Duration = Duration::from_millis(50);
 
-/// Questions of the proxy's that are answered at once; more wait in their queue.
+/// Maximum number of the proxy's questions that are answered concurrently; further ones wait in their queue.
 const ANSWERING_MAX: usize = 256;
 
-/// The limits. A clone counts with the others.
+/// The rate limits. Clones share their counts.
 #[derive(Debug, Clone)]
 pub struct Windows {
     clock: Clock,
@@ -38,64 +38,64 @@ pub struct Windows {
     fallbacks: Arc<AtomicU64>,
 }
 
-/// Where limits are shared.
+/// How limits are shared between nodes.
 #[derive(Debug, Clone, Copy)]
 pub struct Sharing<'a> {
-    /// Redis' URL.
+    /// URL of the Redis server.
     pub url: &'a Secret,
-    /// Keeps products apart that share a Redis: the prefix of their keys.
+    /// Prefix of the keys in Redis, which separates products that share a Redis.
     pub brand: &'a str,
-    /// How long a call waits for Redis; then it is counted here. Default [`ANSWER`].
+    /// Timeout of a call to Redis; after it the request is counted here. Default [`ANSWER`].
     pub answer: Duration,
 }
 
-/// Whether a call may pass, by the tightest of its limits: the refusing one that lasts longest, else the one with the
-/// least left.
+/// Whether a request may pass, according to its tightest limit: the refusing limit with the latest end, otherwise the
+/// limit with the least remaining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
-    /// Whether it may; only then it was counted.
+    /// Whether the request may pass; only then it was counted.
     pub allowed: bool,
-    /// Which limit that is; empty where none was asked.
+    /// Name of that limit; empty if no limit applies.
     pub name: &'static str,
-    /// Calls in a window.
+    /// Maximum number of requests per window.
     pub limit: u32,
-    /// How many more may pass now.
+    /// Number of further requests that may pass now.
     pub remaining: u32,
-    /// When the window ends; where the call may not pass, not before one may.
+    /// End of the window; for a refused request, not before one may pass.
     pub reset_at: Timestamp,
-    /// Until one may pass; zero where this one may.
+    /// Time until a request may pass; zero if this one may.
     pub retry_after: Duration,
 }
 
 impl Windows {
-    /// Limits of this process alone.
+    /// Creates limits of this process alone.
     #[must_use]
     pub fn here(clock: Clock) -> Self {
         Self { clock, here: Arc::default(), link: None, fallbacks: Arc::default() }
     }
 
-    /// Limits shared through Redis. Tries to reach it once; until it is there ([`keep`] goes on trying) calls are counted
-    /// here.
+    /// Creates limits that Redis shares. Tries to connect once; until Redis is available ([`keep`] continues to try),
+    /// requests are counted here.
     ///
     /// # Errors
-    /// [`RedisFault::Url`].
+    /// [`RedisFault::Url`] if the URL is invalid.
     pub async fn shared(sharing: Sharing<'_>, clock: Clock) -> Result<Self, RedisFault> {
         let link = Link::new(Server::new(sharing.url, sharing.brand)?, sharing.answer);
-        // `keep` tells of it.
+        // `keep` reports the error.
         let _ = link.raise().await;
         Ok(Self { link: Some(Arc::new(link)), ..Self::here(clock) })
     }
 
-    /// Counts a call against all of `asks` (at most [`ASKS_MAX`]; more are not looked at), or where one refuses it
-    /// against none. Never fails: without Redis it is counted here. May be cancelled at any point, and is then perhaps
-    /// counted.
+    /// Counts a request against all of `asks` (at most [`ASKS_MAX`]; further ones are ignored), or against none if one
+    /// refuses it. Never fails: without Redis the request is counted here. The future may be cancelled at any point;
+    /// the request may then be counted.
     pub async fn take(&self, asks: &[Ask<'_>]) -> Verdict {
         let level = self.level(asks.get(..ASKS_MAX).unwrap_or(asks)).await;
         self.verdict(level)
     }
 
-    /// What [`take`](Self::take) would say now, as far as this process knows; counts nothing and asks nobody. With Redis other nodes
-    /// may have counted more: what passes here is to be taken all the same.
+    /// Returns what [`take`](Self::take) would return now, as far as this process knows; counts nothing and does not
+    /// call Redis. With Redis, other nodes may have counted more, so a request that passes here must still be taken.
     #[must_use]
     pub fn peek(&self, asks: &[Ask<'_>]) -> Verdict {
         self.verdict(self.here.peek(asks, self.clock.mono()))
@@ -127,39 +127,39 @@ impl Windows {
         self.here.take(asks, self.clock.mono())
     }
 
-    /// What is counted in this process, for who cannot wait for Redis.
+    /// Returns the counts of this process, for code that cannot wait for Redis.
     #[must_use]
     pub fn tally(&self) -> &Arc<Tally> {
         &self.here
     }
 
-    /// Whether calls are counted in Redis at this moment.
+    /// Whether requests are counted in Redis at this moment.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.is_up())
     }
 
-    /// Whether there is a Redis to count in, in reach or not.
+    /// Whether Redis is configured, available or not.
     #[must_use]
     pub const fn has_redis(&self) -> bool {
         self.link.is_some()
     }
 
-    /// Calls that were counted here because Redis did not say.
+    /// Returns the number of requests that were counted here because Redis did not respond.
     #[must_use]
     pub fn fallbacks(&self) -> u64 {
         self.fallbacks.load(Ordering::Relaxed)
     }
 }
 
-/// Keeps Redis in reach until `cancel` is done; without one there is nothing to do.
+/// Keeps the connection to Redis until `cancel` is done; returns at once if Redis is not configured.
 pub async fn keep(windows: Windows, cancel: impl Future<Output = ()>) {
     if let Some(link) = &windows.link {
         tokio::select! { () = link.keep() => (), () = cancel => () }
     }
 }
 
-/// Answers what the proxy asks, until `cancel` is done or nobody is left who could ask.
+/// Answers the proxy's questions, until `cancel` is done or all senders are gone.
 pub async fn serve(windows: Windows, mut questions: mpsc::Receiver<Question>, cancel: impl Future<Output = ()>) {
     let mut answering = JoinSet::new();
     tokio::pin!(cancel);
@@ -178,6 +178,6 @@ pub async fn serve(windows: Windows, mut questions: mpsc::Receiver<Question>, ca
 async fn answer(windows: Windows, question: Question) {
     let Question { name, key, limit, window, reply } = question;
     let verdict = windows.take(&[Ask { name, key: &key, limit, window }]).await;
-    // Who asked may have gone.
+    // The sender may have stopped waiting.
     let _ = reply.send(Answer { allowed: verdict.allowed, retry_after: verdict.retry_after });
 }

@@ -1,4 +1,4 @@
-//! Sessions, refresh tokens and links that have opened nothing for long.
+//! Retention of sessions, refresh tokens and links that have been invalid for long.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use crate::pace::Pace;
 use crate::statement::{micros, statements};
 use crate::store::Store;
 
-/// For so long it can be seen who signed in, and a used refresh token is known as one.
+/// For this time, sign-ins remain visible, and a used refresh token is recognised as used.
 pub(super) const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 statements! {
-    // Made so long ago, each has been used or has expired: none is made for more than 30 days.
+    // Tokens and links of this age are used or expired: none is valid for more than 30 days.
     TOKENS = "DELETE FROM refresh_tokens WHERE id IN
         (SELECT id FROM refresh_tokens WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     LINKS = "DELETE FROM links WHERE id IN
         (SELECT id FROM links WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
-    // A session may be old and in use: its end counts.
+    // An old session may still be in use, so its end decides.
     SESSIONS = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s WHERE s.expires_at < $1 AND
         NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.session_id = s.id) ORDER BY s.expires_at LIMIT $2) RETURNING id";
 }
 
-/// Deletes what was made before a moment, of sessions what expired by then; how many rows.
+/// Deletes tokens and links created before a time, and sessions expired by then. Returns the number of rows.
 pub(super) async fn expire(store: &Store, before: Timestamp) -> Result<u64, StoreError> {
     let (mut deleted, mut pace) = (0, Pace::new(store.kind(), ROWS_MAX));
     for (table, by_id) in [(TOKENS, true), (LINKS, true), (SESSIONS, false)] {

@@ -1,42 +1,43 @@
-//! What time it is, for who deletes by it: a clock that leaps ahead is not believed for a day.
+//! The time that retention uses: a clock that jumps ahead is not trusted for a day.
 
 use std::time::Duration;
 
 use access::{Mono, Timestamp};
 
-/// How far ahead of what is expected the clock may be: more than a summer time or a suspended machine, less than what it
-/// would cost to be wrong.
+/// Maximum jump that is trusted: more than daylight saving time or a suspended machine causes, and less than a wrong
+/// deletion would cost.
 const LEAP: Duration = Duration::from_secs(86_400);
-/// Where the clock leapt and stayed, it is believed after this time: somebody had a day to read the log.
+/// A clock that jumped and stayed ahead is trusted after this time, in which the operator can read the log.
 const BELIEVED_AFTER: Duration = Duration::from_secs(86_400);
 
-/// The latest moment that is believed, and when that was.
+/// The latest trusted time, and when it was read.
 #[derive(Debug)]
 pub(crate) struct Belief {
     moment: Timestamp,
     at: Mono,
-    /// Since when the clock is ahead.
+    /// Time since which the clock is ahead.
     leapt: Option<Mono>,
 }
 
-/// What the clock says, judged.
+/// A reading of the clock, with its assessment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judged {
-    /// It is so.
+    /// The reading is trusted.
     Believed(Timestamp),
-    /// It says so for the first time; it is taken to be this moment.
+    /// The clock has jumped just now; the contained, expected time is used instead.
     Leapt(Timestamp),
-    /// It still says so.
+    /// The clock is still ahead; the contained, expected time is used instead.
     Doubted(Timestamp),
 }
 
 impl Belief {
-    /// `newest` is when the store's last row was made; a clock far ahead of it is judged as one that leapt.
+    /// `newest` is the time of the store's newest row; a clock far ahead of it is treated as one that jumped.
     pub(crate) fn new(newest: Option<Timestamp>, now: Timestamp, at: Mono) -> Self {
         Self { moment: newest.map_or(now, |newest| newest.min(now)), at, leapt: None }
     }
 
-    /// Judges the clock's `now`, which it says at `at`. One that went back is believed: less is deleted.
+    /// Assesses the clock's reading `now`, read at `at`. A clock that moved backwards is trusted, because it deletes
+    /// less.
     pub(crate) fn judge(&mut self, now: Timestamp, at: Mono) -> Judged {
         let expected = self.moment.after(at.since(self.at));
         let first = *self.leapt.get_or_insert(at);

@@ -1,19 +1,19 @@
-//! Renewals of which nobody knows whether they were kept.
+//! Renewals of sessions whose commit has an unknown outcome.
 //!
-//! A commit whose answer was lost, or a call that was dropped while it waited for one, may have used a refresh token whose
-//! successor nobody was told. The token then comes again from who was told to try again, and must not pass for stolen. A
-//! process remembers its own such renewals; where another node is asked instead, or this one was started again, the token
-//! passes for stolen, and its owner signs in anew.
+//! A lost response to the commit, or a request that was dropped while it waited for one, may leave a refresh token used
+//! although no client received its successor. The client then presents the token again, as the error advised, and this
+//! must not count as theft. Each process remembers its own such renewals. If the client reaches another node, or this
+//! node was restarted, the token counts as stolen, and its owner must sign in again.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use access::TicketHash;
 
-/// Renewals remembered at once; the oldest is forgotten first.
+/// Maximum number of remembered renewals; the oldest is dropped first.
 const DOUBTS_MAX: usize = 1_024;
 
-/// What is remembered.
+/// Renewals that this process remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Doubts(Mutex<VecDeque<Doubt>>);
 
@@ -23,8 +23,8 @@ struct Doubt {
     untold: TicketHash,
 }
 
-/// A renewal whose commit is under way: no doubt yet, for whoever presents the same token meanwhile is somebody else.
-/// Dropped before it is [settled](Self::settle), it is one from then on.
+/// A renewal during its commit. It is not remembered yet, because a concurrent request with the same token comes from
+/// another client. If it is dropped before it is [settled](Self::settle), it is remembered from then on.
 #[derive(Debug)]
 pub(crate) struct UnderWay<'a> {
     doubts: &'a Doubts,
@@ -32,12 +32,12 @@ pub(crate) struct UnderWay<'a> {
 }
 
 impl Doubts {
-    /// `presented` is about to be used up for `untold`.
+    /// Begins a renewal that uses `presented` and replaces it by `untold`.
     pub(crate) const fn begin(&self, presented: TicketHash, untold: TicketHash) -> UnderWay<'_> {
         UnderWay { doubts: self, renewal: Some(Doubt { presented, untold }) }
     }
 
-    /// The successors of `presented` that nobody was told, newest first.
+    /// Returns the successors of `presented` that no client received, newest first.
     pub(crate) fn untold(&self, presented: TicketHash) -> Vec<TicketHash> {
         let doubts = self.lock();
         doubts.iter().rev().filter(|doubt| doubt.presented == presented).map(|doubt| doubt.untold).collect()
@@ -49,7 +49,7 @@ impl Doubts {
 }
 
 impl UnderWay<'_> {
-    /// It was kept: when the presented token comes again, its successor was told.
+    /// Forgets the renewal, because it was committed: a client has received the successor of the presented token.
     pub(crate) fn settle(mut self) {
         if let Some(Doubt { presented, .. }) = self.renewal.take() {
             self.doubts.lock().retain(|doubt| doubt.presented != presented);

@@ -1,4 +1,4 @@
-//! Renewing a session by its refresh token, which holds once.
+//! Renewal of a session with its single-use refresh token.
 
 use access::{SessionId, TicketHash, Timestamp, UserId};
 use uuid::Uuid;
@@ -11,12 +11,12 @@ use crate::statement::{micros, statements};
 use crate::store::Store;
 
 statements! {
-    // The row is the lock: of two who present the same token at once, the second waits here and finds it used.
+    // The row is the lock: if two requests present the same token at once, the second waits here and finds it used.
     USE = "UPDATE refresh_tokens SET used_at = $2, updated_at = $2 WHERE hash = $1 AND used_at IS NULL RETURNING session_id";
     REPLACE_UNTOLD = "UPDATE refresh_tokens SET hash = $2, updated_at = $3 WHERE hash = $1 AND used_at IS NULL
         RETURNING session_id";
     SESSION_OF = "SELECT session_id, used_at FROM refresh_tokens WHERE hash = $1";
-    // A session of a key goes no further than the key.
+    // A key's session cannot be renewed after the key is revoked or expired.
     RENEW = "UPDATE sessions SET seen_at = $2, expires_at = $3, updated_at = $2 WHERE id = $1 AND ended_at IS NULL AND
         expires_at > $2 AND (key_id IS NULL OR EXISTS (SELECT 1 FROM api_keys k WHERE k.id = sessions.key_id AND
         k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2))) RETURNING id AS session_id, user_id, key_id, address, agent, seen_at, expires_at, ended_at,
@@ -25,43 +25,43 @@ statements! {
         RETURNING user_id";
 }
 
-/// The refresh token that takes the place of the presented one.
+/// The refresh token that replaces the presented one.
 #[derive(Debug, Clone, Copy)]
 pub struct NewRefresh {
-    /// Its hash.
+    /// Hash of the token.
     pub hash: TicketHash,
-    /// When it, and so the session, ends unless it is renewed again. At most 30 days ahead: what was made longer ago is
-    /// forgotten.
+    /// Expiry of the token, and so of the session unless it is renewed again. At most 30 days ahead: older tokens are
+    /// deleted.
     pub expires_at: Timestamp,
 }
 
-/// What presenting a refresh token came to.
+/// Result of presenting a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
-    /// The session goes on, with the new token.
+    /// The session continues with the new token.
     Renewed(Session),
-    /// The token was used before; the session, which went on until now, is ended.
+    /// The token was used before; its session, which was open until now, is ended.
     Stolen {
-        /// Whose session it was.
+        /// User who owns the session.
         user: UserId,
-        /// The session.
+        /// Id of the session.
         session: SessionId,
     },
-    /// No such token, or one that was forgotten.
+    /// The token does not exist, or was deleted.
     Unknown,
-    /// Its session has ended or expired before, or the key that it was begun with.
+    /// The session, or the key that began it, has ended or expired before.
     Ended,
 }
 
 impl Store {
-    /// Uses up the refresh token `presented`, and puts `next` in its place. A used one ends its session in the same
-    /// transaction.
+    /// Uses the refresh token `presented`, and replaces it by `next`. A token that was used before ends its session in
+    /// the same transaction.
     ///
-    /// On an error nothing is known of what happened: the same token may be presented again, and holds, where the same
-    /// process is asked; the same is true where this future is dropped.
+    /// After an error the outcome is unknown. The client may present the same token again, and the same process accepts
+    /// it. The same applies if this future is dropped.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn refresh(&self, by: &Actor, presented: TicketHash, next: NewRefresh) -> Result<Refreshed, StoreError> {
         let mut transaction = self.begin().await?;
         let Some(session) = self.take(&mut transaction, presented, next.hash).await? else {
@@ -76,7 +76,7 @@ impl Store {
         Ok(Refreshed::Renewed(renewed.into()))
     }
 
-    /// Uses up `presented` for `next`; `None` where it is used, or none of ours.
+    /// Uses `presented` and replaces it by `next`; `None` if it was used before or does not exist.
     async fn take(
         &self,
         transaction: &mut Transaction,
@@ -113,14 +113,14 @@ impl Store {
         Ok(Refreshed::Stolen { user, session })
     }
 
-    /// Ends the session of a refresh token for good, without renewing it; `None` where there is none, or it has ended or
-    /// expired before. A used token was stolen here too, unless nobody was told its successor. What is lost on the way may
-    /// be sent again: it finds the session ended.
+    /// Ends the session of a refresh token permanently, without renewing it; `None` if it does not exist, or has ended
+    /// or expired before. A used token counts as stolen here too, unless no client received its successor. A client may
+    /// repeat the request: it then finds the session ended.
     ///
-    /// `by` is nobody who is known: whose the session is, the token says.
+    /// `by` is an unauthenticated author; the token determines the user.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn sign_out(&self, by: &Actor, presented: TicketHash) -> Result<Option<SessionId>, StoreError> {
         let mut transaction = self.begin().await?;
         let Some((session, used)) = session_of(&mut transaction, presented).await? else { return Ok(None) };
@@ -139,7 +139,7 @@ impl Store {
         Ok(Some(session))
     }
 
-    /// Ends a session that goes on; whose it was.
+    /// Ends an open session, and returns its user.
     async fn end_open(&self, transaction: &mut Transaction, session: SessionId) -> Result<Option<UserId>, StoreError> {
         let ended: Option<(Uuid,)> = transaction.query(END_OPEN).bind(session.0).bind(self.now()).find().await?;
         Ok(ended.map(|(user,)| UserId(user)))
@@ -150,7 +150,7 @@ fn warn_of_theft(user: UserId, session: SessionId) {
     tracing::warn!(%user, %session, "a refresh token was used twice: its session is ended");
 }
 
-/// The session of a refresh token, and whether that is used.
+/// Returns the session of a refresh token, and whether the token was used.
 async fn session_of(
     transaction: &mut Transaction,
     presented: TicketHash,

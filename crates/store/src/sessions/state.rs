@@ -1,4 +1,4 @@
-//! What an access token's session is worth at the moment.
+//! The current validity of an access token's session.
 
 use std::sync::Arc;
 
@@ -20,55 +20,55 @@ statements! {
         WHERE s.id = $1");
 }
 
-/// A session, whose it is, and the key that it was begun with.
+/// A session with its user, and the key that began it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionState {
-    /// The session.
+    /// The session itself.
     pub session: Session,
-    /// Its user.
+    /// User who owns the session.
     pub user: User,
-    /// The key, where it was begun with one.
+    /// Key that began the session; `None` for a password.
     pub key: Option<SessionKey>,
 }
 
 /// The key of a [`SessionState`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionKey {
-    /// Its id.
+    /// Public id of the key.
     pub id: KeyId,
-    /// Its number in events.
+    /// Number that usage events use for the key.
     pub no: KeyNo,
-    /// What it may do less than its owner.
+    /// Limits of the key in addition to those of its owner.
     pub bounds: Arc<KeyBounds>,
-    /// From this moment on it opens nothing.
+    /// The key is invalid from this time on.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked.
+    /// Time at which the key was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Why a session opens nothing.
+/// Reason for which a session is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shut {
-    /// Its user is suspended.
+    /// The user is suspended.
     Suspended,
-    /// It was ended, or is expired.
+    /// The session was ended, or has expired.
     Ended,
-    /// The key that it was begun with was revoked.
+    /// The key that began it was revoked.
     KeyRevoked,
-    /// The key that it was begun with has expired.
+    /// The key that began it has expired.
     KeyExpired,
 }
 
 impl SessionState {
-    /// Whether the session opens anything at `now`.
+    /// Checks whether the session is valid at `now`.
     ///
     /// # Errors
-    /// [`Shut`] says why it does not.
+    /// [`Shut`] contains the reason for which it is invalid.
     pub fn open_at(&self, now: Timestamp) -> Result<(), Shut> {
         if self.user.status == UserStatus::Suspended {
             return Err(Shut::Suspended);
         }
-        // First, since it is why such a session was ended.
+        // Checked first: revoking a key also ends its sessions, and the revocation is the actual reason.
         if self.key.as_ref().is_some_and(|key| key.revoked_at.is_some()) {
             return Err(Shut::KeyRevoked);
         }
@@ -92,7 +92,7 @@ struct StateRow {
     key: KeyRow,
 }
 
-/// All empty where there is no key.
+/// Columns of a key, all null if there is no key.
 #[derive(sqlx::FromRow)]
 struct KeyRow {
     key_id: Option<Uuid>,
@@ -117,10 +117,11 @@ impl KeyRow {
 }
 
 impl Store {
-    /// What stands behind an access token, in one question; `None` where there is no such session, or no more.
+    /// Returns the session of an access token with its user and key, in one query; `None` if it does not exist any
+    /// more.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn session_state(&self, id: SessionId) -> Result<Option<SessionState>, StoreError> {
         let row: Option<StateRow> = self.query(FIND).bind(id.0).find().await?;
         let Some(StateRow { session, user, key }) = row else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! What was recorded of credits, tokens and money: what budgets are counted from.
+//! Recorded credits, tokens and money, from which budgets are counted.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use crate::error::StoreError;
 use crate::statement::statements;
 use crate::store::Store;
 
-/// The columns of a [`ChargeRow`]. A sum may not fit where its parts do, so billions and what is left of them are summed apart.
+/// Columns of a [`ChargeRow`]. A sum may overflow although its parts do not, so billions and remainders are summed
+/// separately.
 macro_rules! sums {
     () => {
         "CAST(sum(credits / 1000000000) AS BIGINT) AS credit_billions, CAST(sum(credits % 1000000000) AS BIGINT) AS credits,
@@ -34,20 +35,20 @@ statements! {
 
 const BILLION: u128 = 1_000_000_000;
 
-/// What was recorded in a period, of whoever used any.
+/// Charges of a period, for each key, user and plan with usage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Charges {
-    /// By key.
+    /// Charges by key.
     pub keys: Vec<(KeyNo, Charge)>,
-    /// By user, over all keys.
+    /// Charges by user, over all keys.
     pub users: Vec<(UserNo, Charge)>,
-    /// By the plan that callers had.
+    /// Charges by the plan that users had.
     pub plans: Vec<(PlanId, Charge)>,
-    /// Of everybody.
+    /// Charges of all users together.
     pub all: Charge,
 }
 
-/// Sums, which are null where there was nothing to add.
+/// Sums, which are null if there were no rows.
 #[derive(Debug, sqlx::FromRow)]
 struct ChargeRow {
     credit_billions: Option<i64>,
@@ -83,22 +84,22 @@ impl From<ChargeRow> for Charge {
     }
 }
 
-/// Both parts together; never less than nothing, and what does not fit is full.
+/// Adds both parts; negative parts count as zero, and the sum saturates.
 fn sum(billions: Option<i64>, rest: Option<i64>) -> u64 {
     let part = |part: Option<i64>| u128::try_from(part.unwrap_or(0)).unwrap_or(0);
     u64::try_from(part(billions) * BILLION + part(rest)).unwrap_or(u64::MAX)
 }
 
-/// Its first day, and the first one after it.
+/// Returns the first day of the period, and the first day after it.
 fn days(period: Period) -> [i64; 2] {
     [period.first(), period.next().first()].map(|Day(day)| i64::from(day))
 }
 
 impl Store {
-    /// What was recorded in a period, as far as spools are drained: what the meter is rebuilt from.
+    /// Returns the charges of a period, as far as ingest has stored them; the meter is rebuilt from these.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn charges(&self, period: Period) -> Result<Charges, StoreError> {
         let [first, end] = days(period);
         let keys: Vec<KeyRow> = self.query(CHARGES_BY_KEY).bind(first).bind(end).all().await?;
@@ -116,10 +117,10 @@ impl Store {
         Ok(charges)
     }
 
-    /// What was recorded of one subject in a period, as far as spools are drained.
+    /// Returns the charge of one subject in a period, as far as ingest has stored it.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn charge_of(&self, subject: Subject, period: Period) -> Result<Charge, StoreError> {
         let [first, end] = days(period);
         let of = |text: &'static str| self.look_up(text).bind(first).bind(end);

@@ -1,4 +1,4 @@
-//! Totals of many days.
+//! Totals of several days.
 
 use access::{Day, KeyNo, NanoUsd, UserNo};
 
@@ -22,11 +22,11 @@ struct Row {
 }
 
 impl Store {
-    /// What a user has used on each of `days` days of which `last` is the last, with all keys or with one; the oldest first,
-    /// zeros where nothing was used, and no day before 1970.
+    /// Returns the usage of a user on each of `days` days that end with `last`, with all keys or with one. The oldest
+    /// day is first, days without usage are zero, and no day is before 1970.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn usage_of_days(
         &self,
         user: UserNo,

@@ -1,4 +1,4 @@
-//! What a user's first page tells, in three questions that cost the same however many requests there were.
+//! Data of a user's first page, in three queries whose cost does not depend on the number of requests.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -14,16 +14,17 @@ use crate::statement::{statements, timestamp, unsigned};
 use crate::store::Store;
 use crate::users::{User, UserRow, user_columns};
 
-/// Keys that are told, at the most: those that were used in the month first.
+/// Maximum number of keys in the overview; keys that were used in the month come first.
 const KEYS_MAX: u32 = 100;
-/// Models that are told, at the most.
+/// Maximum number of models in the overview.
 const MODELS_MAX: u32 = 20;
-/// The newest requests that are told.
+/// Maximum number of newest requests in the overview.
 const REQUESTS_MAX: u32 = 50;
 
-// KEYS: the user, beside each of: what the keys used that cost the most of the quota, today and in the month (both where the
-// day is today), and all others together, whose number is null; then the newest keys that are not revoked, used or not.
-// MODELS: `sum(…) OVER ()` is the sum over all models, also those past the limit.
+// KEYS joins the user with rows of three kinds. First, usage per key, today and in the month (both if the day is
+// today), for the keys that used the most credits. Second, usage of all other keys together, whose number is null.
+// Third, the newest keys that are not revoked, used or not. MODELS: `sum(…) OVER ()` is the sum over all models,
+// including those past the limit.
 statements! {
     KEYS = concat!("WITH used AS MATERIALIZED (SELECT key_no, CAST(CASE WHEN day = $4 THEN 1 ELSE 0 END AS BIGINT) AS day_is_last, ",
             sums!(), " FROM daily_usage WHERE user_no = (SELECT no FROM users WHERE id = $1) AND day >= $3 AND day <= $4
@@ -48,63 +49,63 @@ statements! {
         LEFT JOIN names n ON n.no = m.model_no ORDER BY m.requests DESC, m.model_no");
 }
 
-/// A user's month, and its last day.
+/// Usage of a user in a month and on its last day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview {
-    /// The user.
+    /// User of the overview.
     pub user: User,
-    /// What was used on the last day, with all keys.
+    /// Usage on the last day, with all keys.
     pub today: Totals,
-    /// What was used in the month, the last day included.
+    /// Usage in the month, including the last day.
     pub month: Totals,
-    /// Keys that were used in the month, by what they cost of the quota, the most first; then unused ones that are not revoked,
-    /// the newest first. At most 100.
+    /// Keys that were used in the month, most credits first; then unused keys that are not revoked, newest first. At
+    /// most 100.
     pub keys: Vec<OverviewKey>,
-    /// The month's models, the most used first. At most 20.
+    /// Models of the month, most used first. At most 20.
     pub models: Vec<OverviewModel>,
-    /// LLM requests of the last day, also those that were refused, and how many of them were answered with an error.
+    /// LLM requests of the last day, including refused ones, and the number of them with an error response.
     pub llm_today: (u64, u64),
     /// The newest requests, at most 50.
     pub newest: Vec<RequestLine>,
 }
 
-/// A key, and what was used with it.
+/// A key with its usage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverviewKey {
-    /// Its id.
+    /// Public id of the key.
     pub id: KeyId,
-    /// Its number in events; a later key has a greater one.
+    /// Number that usage events use for the key; a later key has a greater number.
     pub no: KeyNo,
-    /// What its owner calls it.
+    /// Name that the owner gives the key.
     pub label: String,
-    /// What stands before the underscore.
+    /// Part of the key before the underscore.
     pub prefix: String,
-    /// The last four digits.
+    /// Last four characters of the key.
     pub last4: String,
-    /// From this moment on it opens nothing.
+    /// The key is invalid from this time on.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked.
+    /// Time at which the key was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// When it was made.
+    /// Time at which the key was created.
     pub created_at: Timestamp,
-    /// What was used on the last day.
+    /// Usage on the last day.
     pub today: Totals,
-    /// What was used in the month.
+    /// Usage in the month.
     pub month: Totals,
 }
 
-/// What was used of a model in the month.
+/// Usage of a model in the month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverviewModel {
-    /// As callers name it; `None` for what asked for no model that is known by name.
+    /// Name that clients use for the model; `None` for requests without a known model name.
     pub name: Option<String>,
-    /// What was used.
+    /// Total usage of the model.
     pub total: Totals,
     /// Requests that reached no provider; they are in no total.
     pub refused: u64,
-    /// Requests, also those, that were answered with an error.
+    /// Requests, including refused ones, with an error response.
     pub errors: u64,
-    /// Microseconds that the requests of the total took together.
+    /// Total duration of the requests in the total, in microseconds.
     pub duration_us: u64,
 }
 
@@ -155,10 +156,11 @@ impl KeyRow {
 }
 
 impl Store {
-    /// What a user has used on `today` and from `since` until then, and the newest requests; `None` where there is no such user.
+    /// Returns the usage of a user on `today` and from `since` until `today`, and the newest requests; `None` if the
+    /// user does not exist.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn overview(&self, user: UserId, (since, today): (Day, Day)) -> Result<Option<Overview>, StoreError> {
         let keys = self.query(KEYS).bind(user.0).bind(i64::from(KEYS_MAX));
         let keys: Vec<KeyRow> = keys.bind(i64::from(since.0)).bind(i64::from(today.0)).all().await?;
@@ -182,8 +184,8 @@ impl From<ModelRow> for OverviewModel {
     }
 }
 
-/// The user with its keys, and what they used together; usage of keys past the bound, and of one that is not there (the
-/// database is an older copy), stands in the sums alone.
+/// Collects the user with its keys and their usage. Usage of keys past the limit, or of a missing key (the database is
+/// an older copy), is only in the sums.
 fn gather(rows: Vec<KeyRow>) -> Result<Option<Overview>, StoreError> {
     let (mut today, mut month) = (Totals::default(), Totals::default());
     let mut user = None;
@@ -208,7 +210,7 @@ fn gather(rows: Vec<KeyRow>) -> Result<Option<Overview>, StoreError> {
                 }
             }
         }
-        // The same in each row.
+        // Every row contains the same user.
         user = Some(row.user);
     }
     let Some(user) = user else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Requests, one row each, newest first; one of them in full.
+//! Requests of a user: a list with one row each, newest first, and the details of a single request.
 
 use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
 use meter::{Billed, Source, ToolCalls, Unit, Usage};
@@ -9,13 +9,13 @@ use crate::ingest::clip;
 use crate::statement::{micros, statements, timestamp, unsigned};
 use crate::store::Store;
 
-/// Rows of a user that one page looks at. Where few are of what is asked for, a page may have fewer than were asked for, or
-/// none, and be followed by another.
+/// Maximum number of a user's rows that one page scans. If few rows match the filter, a page may be shorter than
+/// requested, or empty, although another page follows.
 pub const REQUESTS_LOOKED_AT_MAX: u32 = 20_000;
-/// Lines on a page, at the most.
+/// Maximum number of lines in a page.
 pub const REQUESTS_PAGE_MAX: u32 = 1_000;
 
-/// What a line says, of `e`, which gives a few rows of `usage_events`.
+/// Columns of a line, from `e`, a selection of `usage_events`.
 macro_rules! line {
     () => {
         "SELECT e.id, e.user_no, e.started_at, k.id AS key_id, k.label, k.prefix, k.last4, route.name AS route, e.format,
@@ -30,14 +30,14 @@ macro_rules! line {
             FROM "
     };
 }
-/// The names beside them.
+/// Joins for the names in a line.
 macro_rules! named {
     () => {
         " e LEFT JOIN api_keys k ON k.no = e.key_no LEFT JOIN names route ON route.no = e.route_no
             LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no "
     };
 }
-/// What an attempt says, of `a`.
+/// Columns of an attempt, from `a`.
 macro_rules! attempt {
     ($table:literal, $where:literal) => {
         concat!(
@@ -59,7 +59,7 @@ macro_rules! attempt {
 statements! {
     NEWEST = concat!(line!(), "(SELECT * FROM usage_events WHERE user_no = $1 ORDER BY started_at DESC, id DESC LIMIT $2)",
         named!(), "ORDER BY e.started_at DESC, e.id DESC");
-    // From the place (`$2`, `$3`) on, up to the place (`$4`, `$5`), which is not among them.
+    // From the place (`$2`, `$3`), inclusive, up to the place (`$4`, `$5`), exclusive.
     PAGE = concat!(line!(), "(SELECT * FROM usage_events WHERE user_no = $1 AND started_at >= $2
         AND (started_at > $2 OR id >= $3) AND (started_at, id) < ($4, $5) AND status >= $6 AND status <= $7
         AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL) ORDER BY started_at DESC, id DESC LIMIT $10)",
@@ -72,127 +72,127 @@ statements! {
     ATTEMPTS = attempt!("usage_attempts", "a.event_id = $1 ORDER BY a.no");
 }
 
-/// Which requests are asked for.
+/// Filter for a user's requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestFilter {
-    /// Of this key.
+    /// Only requests with this key.
     pub key: Option<KeyNo>,
-    /// For a model that the caller called so.
+    /// Only requests for this model, as the client named it.
     pub model: Option<String>,
-    /// Answered with a status from the one to the other, both among them.
+    /// Only responses with a status in this range, both ends included.
     pub status: Option<(u16, u16)>,
-    /// Begun then or later.
+    /// Only requests that began at or after this time.
     pub since: Option<Timestamp>,
-    /// Begun before.
+    /// Only requests that began before this time.
     pub until: Option<Timestamp>,
 }
 
-/// A request's place among its user's.
+/// The place of a request in its user's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestPlace {
-    /// When it began.
+    /// Time at which the request began.
     pub at: Timestamp,
-    /// Its id.
+    /// Id of the request.
     pub id: Uuid,
 }
 
-/// Requests, newest first.
+/// One page of requests, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestPage {
-    /// The requests.
+    /// Requests of the page.
     pub lines: Vec<RequestLine>,
-    /// After which place the next page begins; `None` at the end. There may be a next page where this one is empty.
+    /// Place after which the next page begins; `None` at the end. An empty page may have a next page.
     pub next: Option<RequestPlace>,
 }
 
 /// The key of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey {
-    /// Its id.
+    /// Public id of the key.
     pub id: KeyId,
-    /// What its owner calls it.
+    /// Name that the owner gives the key.
     pub label: String,
-    /// What stands before the underscore.
+    /// Part of the key before the underscore.
     pub prefix: String,
-    /// The last four digits.
+    /// Last four characters of the key.
     pub last4: String,
 }
 
-/// A request. Words (`outcome`, `refusal`) may be those of a newer tollgate.
+/// A request. `outcome` and `refusal` may contain words of a newer version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestLine {
-    /// Its id.
+    /// Id of the request.
     pub id: RequestId,
-    /// When its head had arrived.
+    /// Time at which its head had arrived.
     pub started_at: Timestamp,
-    /// The key, where the store knows it.
+    /// Key of the request; `None` if the store does not know it.
     pub key: Option<RequestKey>,
-    /// The route's name.
+    /// Name of the route.
     pub route: Option<String>,
-    /// The wire format's name, on an LLM route.
+    /// Name of the format, on an LLM route.
     pub format: Option<String>,
-    /// The model's name as the caller wrote it.
+    /// Name of the model, as the client wrote it.
     pub model: Option<String>,
-    /// Who answered last.
+    /// Provider of the last attempt.
     pub provider: Option<String>,
-    /// Whether the answer was a stream of events.
+    /// Whether the response was a stream of events.
     pub streamed: bool,
-    /// The status that the caller got.
+    /// Status that the client received.
     pub status: u16,
-    /// How it ended.
+    /// Outcome of the request.
     pub outcome: String,
-    /// The code of our own answer, where the answer was ours.
+    /// Code of the refusal, if Tollgate refused the request.
     pub refusal: Option<String>,
-    /// What it cost of the quota.
+    /// Credits that the request cost.
     pub credits: Credits,
-    /// Bytes of the request's body.
+    /// Size of the request's body in bytes.
     pub request_bytes: u64,
-    /// Bytes of the answer's body.
+    /// Size of the response's body in bytes.
     pub response_bytes: u64,
-    /// Microseconds from the head to the end of the answer.
+    /// Microseconds from the head of the request to the end of the response.
     pub duration_us: u64,
-    /// Calls upstream; 0 where it never reached one.
+    /// Number of attempts; 0 if the request reached no upstream.
     pub attempts: u64,
-    /// Of the last attempt: microseconds until the first byte of the answer's head.
+    /// Microseconds until the first byte of the response's head, for the last attempt.
     pub first_byte_us: Option<u64>,
-    /// Of the last attempt: microseconds until its end.
+    /// Microseconds until the end of the last attempt.
     pub upstream_us: Option<u64>,
-    /// What all attempts used; `None` where nobody said.
+    /// Usage of all attempts; `None` if none was reported.
     pub usage: Option<Usage>,
-    /// What is known of the cost.
+    /// Known part of the cost.
     pub cost: Option<NanoUsd>,
-    /// Whether the cost of an attempt is not known.
+    /// Whether the cost of an attempt is unknown.
     pub unpriced: bool,
-    /// Why: a word of [`meter::UnknownCost`], or of a newer tollgate; of several attempts the first one's.
+    /// Reason for the unknown cost, of the first such attempt: a word of [`meter::UnknownCost`], or of a newer version.
     pub unknown: Option<String>,
-    /// What budgets count for it: tokens and money that were used, or were reserved where nobody said.
+    /// Tokens and money that budgets count: the usage, or the reserved amount if no usage was reported.
     pub charged: (u64, NanoUsd),
 }
 
-/// One call upstream.
+/// One attempt of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestAttempt {
-    /// The provider's or upstream's name.
+    /// Name of the provider or upstream.
     pub provider: Option<String>,
-    /// The model as the provider was asked for it.
+    /// Model that the provider was asked for.
     pub model: Option<String>,
-    /// The model that answered, where the provider says.
+    /// Model that responded, if the provider reports it.
     pub answered_model: Option<String>,
-    /// The upstream's status; `None` when it answered nothing.
+    /// Status of the upstream; `None` if it sent no response.
     pub status: Option<u16>,
-    /// The provider's own id of the request.
+    /// Id that the provider gave the request.
     pub upstream_id: Option<String>,
-    /// What it used; `None` when nobody said.
+    /// Usage of the attempt; `None` if none was reported.
     pub usage: Option<Usage>,
-    /// What that costs; `None` when usage or price are not known.
+    /// Cost of the usage; `None` if usage or price are unknown.
     pub cost: Option<NanoUsd>,
-    /// Why that is not known: a word of [`meter::UnknownCost`], or of a newer tollgate.
+    /// Reason for the unknown cost: a word of [`meter::UnknownCost`], or of a newer version.
     pub unknown: Option<String>,
-    /// The price's version.
+    /// Version of the price.
     pub price_version: Option<String>,
-    /// Microseconds until the first byte of the answer's head.
+    /// Microseconds until the first byte of the response's head.
     pub first_byte_us: Option<u64>,
-    /// Microseconds until its end.
+    /// Microseconds until the end of the attempt.
     pub duration_us: u64,
 }
 
@@ -266,7 +266,7 @@ struct AttemptRow {
 }
 
 impl FiguresRow {
-    /// `None` where no source is told, or one that this tollgate does not know.
+    /// Returns the usage; `None` if its source is missing or unknown to this version.
     fn usage(&self) -> Option<Usage> {
         let word = self.usage_source.as_deref()?;
         let source = Source::ALL.into_iter().find(|source| source.as_str() == word)?;
@@ -362,17 +362,18 @@ impl RequestLine {
 }
 
 impl RequestFilter {
-    /// Whether rows must be looked at that may not be of it.
+    /// Whether a scan may meet rows that do not match the filter.
     const fn chooses(&self) -> bool {
         self.key.is_some() || self.model.is_some() || self.status.is_some()
     }
 }
 
 impl Store {
-    /// A page of a user's requests: at most `limit` of those after the place `after`, from the newest on where there is none.
+    /// Returns a page of a user's requests: at most `limit` of those after the place `after`, or from the newest on if
+    /// it is `None`.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn requests_page(
         &self,
         user: UserNo,
@@ -384,7 +385,7 @@ impl Store {
             None => None,
             Some(asked) => match asked.await? {
                 Some(no) => Some(no),
-                // Nobody ever asked for it.
+                // No client ever requested the model, so there is no row.
                 None => return Ok(RequestPage::default()),
             },
         };
@@ -406,16 +407,17 @@ impl Store {
         Ok(RequestPage { lines, next })
     }
 
-    /// The newest requests of a user.
+    /// Returns the newest requests of a user.
     pub(super) async fn newest_requests(&self, user: UserNo, count: u32) -> Result<Vec<RequestLine>, StoreError> {
         let rows: Vec<LineRow> = self.query(NEWEST).bind(user.0).bind(i64::from(count)).all().await?;
         Ok(rows.into_iter().map(RequestLine::from).collect())
     }
 
-    /// One request of a user's, and its calls upstream in order; `None` where there is none of this id, or it is another's.
+    /// Returns one request of a user, with its attempts in order; `None` if the id does not exist or belongs to another
+    /// user.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn find_request(
         &self,
         user: UserNo,
@@ -436,7 +438,7 @@ impl Store {
         Ok(found.map(|(no,)| no))
     }
 
-    /// Where a page that may look at so many rows must stop, if there are more.
+    /// Returns the place at which the scan of a page must stop; `None` if fewer rows exist.
     async fn stop(&self, user: UserNo, range: &Range) -> Result<Option<RequestPlace>, StoreError> {
         let stop = self.query(STOP).bind(user.0).bind(micros(range.from.at)).bind(micros(range.until.at));
         let stop = stop.bind(range.until.id).bind(i64::from(REQUESTS_LOOKED_AT_MAX) - 1);
@@ -445,7 +447,7 @@ impl Store {
     }
 }
 
-/// Places between which requests are asked for: the first is among them, the last is not.
+/// Range of places for a query: the first is included, the last is not.
 struct Range {
     from: RequestPlace,
     until: RequestPlace,

@@ -5,8 +5,9 @@ use access::NanoUsd;
 use super::Totals;
 use crate::statement::unsigned;
 
-/// The columns of [`SumsRow`], over rows of `daily_usage` or `daily_models`. A sum of costs may not fit where its parts do, so
-/// dollars and what is left of them are summed apart; of all other columns no sum is near the end of its type.
+/// Columns of [`SumsRow`], over rows of `daily_usage` or `daily_models`. A sum of costs may overflow although its parts
+/// do not, so dollars and remainders are summed separately; the sums of all other columns are far below the limit of
+/// their type.
 macro_rules! sums {
     () => {
         "CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(credits) AS BIGINT) AS credits,
@@ -20,7 +21,7 @@ macro_rules! sums {
 }
 pub(crate) use sums;
 
-/// The columns of [`SumsRow`] that `daily_usage` has alone.
+/// Columns of [`SumsRow`] that only `daily_usage` has.
 macro_rules! charged {
     () => {
         "CAST(sum(charged_nano / 1000000000) AS BIGINT) AS charged_dollars,
@@ -29,7 +30,7 @@ macro_rules! charged {
 }
 pub(crate) use charged;
 
-/// The same over sums.
+/// Columns of [`SumsRow`], over rows of sums.
 macro_rules! sums_of_sums {
     () => {
         "CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(credits) AS BIGINT) AS credits,
@@ -45,7 +46,7 @@ pub(crate) use sums_of_sums;
 
 const NANO_PER_DOLLAR: i128 = 1_000_000_000;
 
-/// Sums, which are null where there was nothing to add.
+/// Sums, which are null if there were no rows.
 #[derive(Debug, Default, sqlx::FromRow)]
 #[sqlx(default)]
 pub(crate) struct SumsRow {
@@ -83,7 +84,7 @@ impl From<&SumsRow> for Totals {
     }
 }
 
-/// Dollars, and what is left of them.
+/// Adds dollars and the remainder in nano-USD; the sum saturates.
 fn money(dollars: i64, rest: Option<i64>) -> NanoUsd {
     let nano = i128::from(dollars) * NANO_PER_DOLLAR + i128::from(rest.unwrap_or(0));
     let end = if nano < 0 { i64::MIN } else { i64::MAX };

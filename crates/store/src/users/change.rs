@@ -1,4 +1,4 @@
-//! What of a user is changed by others: name, plan, status, role.
+//! Changes of a user by an admin: name, plan, status, role.
 
 use access::{Role, UserStatus};
 use serde_json::{Map, Value, json};
@@ -13,23 +13,23 @@ use crate::{plans, sessions};
 
 statements! {
     SET = "UPDATE users SET name = $2, plan_id = $3, status = $4, role = $5, updated_at = $6 WHERE id = $1";
-    // Who has no password cannot act as an admin: they count only where the user in question is as helpless.
+    // A user without a password cannot act as an admin, so such users count only if the changed user has none either.
     OTHER_ADMIN = "SELECT EXISTS (SELECT 1 FROM users other WHERE other.id <> $1 AND other.role = 'admin' AND
         other.status = 'active' AND (other.password IS NOT NULL OR
         EXISTS (SELECT 1 FROM users this WHERE this.id = $1 AND this.password IS NULL)))";
     ANY_ADMIN = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND password IS NOT NULL)";
 }
 
-/// What shall be another; `None` leaves it. Its name does not print.
+/// Fields of a user to change; `None` keeps a value. `Debug` omits the name.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct UserChange {
-    /// Shown to people.
+    /// Name that is shown to people.
     pub name: Option<String>,
-    /// The plan's name.
+    /// Name of the plan.
     pub plan: Option<String>,
-    /// Suspended, its keys and sessions open nothing, and its sessions are ended.
+    /// Status of the user. Suspending a user invalidates the user's keys and ends their sessions.
     pub status: Option<UserStatus>,
-    /// What it may do beside using what is its own.
+    /// Rights of the user beyond the use of their own objects.
     pub role: Option<Role>,
 }
 
@@ -44,17 +44,17 @@ impl std::fmt::Debug for UserChange {
 }
 
 impl Store {
-    /// Changes a user; it holds everywhere within a second. Suspended, all of its sessions are ended for good. What is so
-    /// already is no change.
+    /// Changes a user. All nodes apply the change within one second. Suspending a user ends all of their sessions
+    /// permanently. A change without effect writes nothing.
     ///
     /// # Errors
-    /// [`StoreError::NoUser`], [`StoreError::NoPlan`], [`StoreError::Invalid`], [`StoreError::LastAdmin`], and what the
-    /// database meets.
+    /// [`StoreError::NoUser`], [`StoreError::NoPlan`], [`StoreError::Invalid`], [`StoreError::LastAdmin`], and database
+    /// errors.
     pub async fn change_user(&self, by: &Actor, user: &UserRef, change: UserChange) -> Result<User, StoreError> {
         if let Some(name) = &change.name {
             check_text("a user's name", name)?;
         }
-        // Whoever changes a user waits here for those who do, so that the last two admins do not go at once.
+        // Transactions that change users are serialised here, so that the last two admins cannot be removed at once.
         let mut transaction = self.change().await?;
         let found = find(&mut transaction, user).await?;
         let plan = plans::find_id(&mut transaction, change.plan.as_deref().unwrap_or(&found.plan.name)).await?;
@@ -91,23 +91,24 @@ impl Store {
         Ok(changed)
     }
 
-    /// Whether anybody is an admin who can sign in as one: by password.
+    /// Whether an admin with a password exists.
     ///
     /// # Errors
-    /// What the database meets.
+    /// Database errors of any kind.
     pub async fn has_admin(&self) -> Result<bool, StoreError> {
         let (any,) = self.query(ANY_ADMIN).one::<(bool,)>().await?;
         Ok(any)
     }
 }
 
-/// The same, within a transaction.
+/// Whether an admin with a password exists, within a transaction.
 pub(crate) async fn has_admin(transaction: &mut Transaction) -> Result<bool, StoreError> {
     let (any,): (bool,) = transaction.query(ANY_ADMIN).one().await?;
     Ok(any)
 }
 
-/// What is said of a change in the audit log: what is new, and of the name, which may be an address, that it is.
+/// Returns the details for the audit log: the new values, except the name, which may be an address and is only marked
+/// as changed.
 fn told(user: &User, change: &UserChange) -> Map<String, Value> {
     let mut detail = Map::new();
     if change.name.as_ref().is_some_and(|name| *name != user.name) {

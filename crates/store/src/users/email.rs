@@ -1,25 +1,25 @@
-//! E-mail addresses of users. Only their form is looked at; that mail arrives, only mail can show.
+//! E-mail addresses of users. Only the syntax is checked, not whether mail arrives.
 
 use std::fmt;
 
 use access::text;
 use thiserror::Error;
 
-/// The longest address that mail can reach (RFC 5321, 4.5.3.1.3).
+/// Maximum length of an address that mail can reach (RFC 5321, 4.5.3.1.3).
 const EMAIL_LEN_MAX: usize = 254;
 
-/// The longest part before the `@` (RFC 5321, 4.5.3.1.1).
+/// Maximum length of the part before the `@` (RFC 5321, 4.5.3.1.1).
 const LOCAL_LEN_MAX: usize = 64;
-/// The longest label of a domain (RFC 1035, 2.3.4).
+/// Maximum length of a label of a domain (RFC 1035, 2.3.4).
 const LABEL_LEN_MAX: usize = 63;
-/// What stands only in quoted names and in domain literals (RFC 5322, 3.2.3), which no account has.
+/// Characters that only occur in quoted names and in domain literals (RFC 5322, 3.2.3), which Tollgate does not accept.
 const SPECIALS: [char; 12] = ['(', ')', '<', '>', '[', ']', ':', ';', '@', '\\', ',', '"'];
 
-/// An e-mail address, without spaces around it and in lowercase. It does not print.
+/// An e-mail address in lowercase, without surrounding spaces. `Debug` omits it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
-/// A text is no e-mail address.
+/// The text is not an e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "an e-mail address is a name of at most {LOCAL_LEN_MAX} bytes, one @ and a domain, without spaces and invisible \
@@ -28,39 +28,40 @@ pub struct Email(String);
 pub struct NotAnEmail;
 
 impl Email {
-    /// Reads an address. Only its form is looked at; that mail arrives, only mail can show.
+    /// Parses an address. Only the syntax is checked, not whether mail arrives.
     ///
     /// # Errors
-    /// [`NotAnEmail`].
+    /// [`NotAnEmail`] if the syntax is invalid.
     pub fn parse(text: &str) -> Result<Self, NotAnEmail> {
         let text = text.trim();
         let whole = text.split_once('@').is_some_and(|(local, domain)| is_local_part(local) && is_domain(domain));
         if whole && text.len() <= EMAIL_LEN_MAX { Ok(Self(text.to_lowercase())) } else { Err(NotAnEmail) }
     }
 
-    /// The address that an account may have. Accounts that earlier versions made may have an address that [`parse`](Self::parse) refuses.
+    /// Parses an address to search for. Accounts of earlier versions may have an address that [`parse`](Self::parse)
+    /// refuses.
     ///
     /// # Errors
-    /// [`NotAnEmail`] for what no version took for an address.
+    /// [`NotAnEmail`] if no version accepted the text as an address.
     pub fn sought(text: &str) -> Result<Self, NotAnEmail> {
         let text = text.trim();
         let whole = text.len() <= EMAIL_LEN_MAX && text.contains('@') && !text.contains(char::is_control);
         if whole { Ok(Self(text.to_lowercase())) } else { Err(NotAnEmail) }
     }
 
-    /// The address: for answers to its owner and for commands.
+    /// Returns the address, for responses to its owner and for commands.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// An address as the store holds it.
+    /// Wraps an address that was read from the store.
     pub(crate) const fn stored(text: String) -> Self {
         Self(text)
     }
 }
 
-/// Atoms with single dots between them.
+/// Whether the text consists of atoms separated by single dots.
 fn is_local_part(text: &str) -> bool {
     let is_fit = |c: char| !c.is_whitespace() && !SPECIALS.contains(&c);
     (1..=LOCAL_LEN_MAX).contains(&text.len())
@@ -69,7 +70,8 @@ fn is_local_part(text: &str) -> bool {
         && is_visible(text)
 }
 
-/// Labels of letters, digits and inner hyphens with single dots between them. A host of the own network has one label.
+/// Whether the text consists of labels of letters, digits and inner hyphens, separated by single dots. A host in a
+/// private network may have one label.
 fn is_domain(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=LABEL_LEN_MAX).contains(&label.len())
@@ -80,7 +82,7 @@ fn is_domain(text: &str) -> bool {
     text.split('.').all(is_label) && is_visible(text)
 }
 
-/// No joiner either: two addresses that look the same must be the same.
+/// Whether all characters are visible. Joiners are refused too: two addresses that look the same must be equal.
 fn is_visible(text: &str) -> bool {
     text::is_plain(text) && !text.contains(['\u{200c}', '\u{200d}'])
 }

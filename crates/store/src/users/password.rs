@@ -1,4 +1,4 @@
-//! Passwords of users, as hashes.
+//! Password hashes of users, and their changes.
 
 use access::{LinkId, Secret, SessionId, UserId};
 use serde_json::json;
@@ -17,14 +17,14 @@ statements! {
     CHANGE = "UPDATE users SET password = $2, updated_at = $3 WHERE id = $1 AND password = $4";
 }
 
-/// A password that takes the place of one that was checked before.
+/// A new password that replaces one that was checked before.
 #[derive(Debug)]
 pub struct PasswordChange<'a> {
-    /// The hash of the one that was checked: if it is another one by now, nothing is changed.
+    /// Hash of the password that was checked. If the stored hash has changed by now, nothing is changed.
     pub from: &'a Secret,
-    /// The hash of the new one.
+    /// Hash of the new password.
     pub to: &'a Secret,
-    /// The session that goes on.
+    /// Session that continues.
     pub keep: Option<SessionId>,
 }
 
@@ -35,7 +35,7 @@ struct CredentialsRow {
     user: UserRow,
 }
 
-/// Whose password becomes which, the session that goes on, and the link that it was chosen with.
+/// A new password hash for a user, the session that continues, and the link with which the password was chosen.
 pub(crate) struct Put<'a> {
     pub(crate) user: UserId,
     pub(crate) phc: &'a Secret,
@@ -44,20 +44,20 @@ pub(crate) struct Put<'a> {
 }
 
 impl Store {
-    /// The user with this address, and the hash of its password; none signs in by key alone.
+    /// Returns the user with this address, and the hash of its password; without a hash the user signs in only by key.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn credentials_of(&self, email: &Email) -> Result<Option<(User, Option<Secret>)>, StoreError> {
         let row: Option<CredentialsRow> = self.query(CREDENTIALS).bind(email.as_str()).find().await?;
         row.map(|row| Ok((row.user.try_into()?, row.password.map(Secret::new)))).transpose()
     }
 
-    /// Sets a user's password, whose hash `phc` is. All of its sessions but `except` are ended for good, and links to
-    /// choose a password are taken back.
+    /// Sets a user's password to the hash `phc`. All of the user's sessions except `except` end permanently, and
+    /// password links are withdrawn.
     ///
     /// # Errors
-    /// [`StoreError::NoUser`], and what the database meets.
+    /// [`StoreError::NoUser`], and database errors.
     #[expect(clippy::too_many_arguments, reason = "by whom, whose, what, and what it leaves: no two of one type")]
     pub async fn set_password(
         &self,
@@ -71,10 +71,11 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
-    /// Changes the password of a user who knows the one before, as [`set_password`](Self::set_password) sets it.
+    /// Changes the password of a user whose previous password was checked, as [`set_password`](Self::set_password)
+    /// does.
     ///
     /// # Errors
-    /// [`StoreError::CredentialGone`], and what the database meets.
+    /// [`StoreError::CredentialGone`], and database errors.
     pub async fn change_password(
         &self,
         by: &Actor,
@@ -90,7 +91,7 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
-    /// [`set_password`](Self::set_password) within a transaction.
+    /// Sets a password as [`set_password`](Self::set_password) does, within a transaction.
     pub(crate) async fn put_password(
         &self,
         transaction: &mut Transaction,
@@ -98,7 +99,8 @@ impl Store {
         put: Put<'_>,
     ) -> Result<(), StoreError> {
         let Put { user, phc, except, link } = put;
-        // Who signs in with the password before waits for this row, and finds it changed (`sessions::begin_session`).
+        // A sign-in with the previous password waits for this row, and finds the hash changed
+        // (`sessions::begin_session`).
         let set = transaction.query(SET).bind(user.0).bind(phc.expose().to_owned()).bind(self.now()).run().await?;
         if set == 0 {
             return Err(StoreError::NoUser { id: Some(user) });
@@ -106,7 +108,7 @@ impl Store {
         self.end_with_password(transaction, by, (user, except, link)).await
     }
 
-    /// Ends what a password that was set has to end, and tells of it.
+    /// Ends the sessions and links that a new password invalidates, and writes the audit line.
     async fn end_with_password(
         &self,
         transaction: &mut Transaction,

@@ -1,4 +1,4 @@
-//! Whether Redis is there: who asks never waits for it to come back.
+//! Availability of Redis: no request waits for Redis to become available again.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,27 +13,29 @@ use tokio::time::{sleep, timeout};
 use super::redis::{RedisFault, Server};
 use crate::outage::Outage;
 
-/// So many late answers in a row, and Redis is away: one may have met a fork or a slow script of somebody else's.
+/// After this number of late responses in a row, Redis counts as unavailable. A single late response may come from a
+/// fork or from another client's slow script.
 const LATE_MAX: u32 = 3;
-/// Between tries to reach it; also the least time for which calls are counted here once it was away.
+/// Interval between attempts to connect; also the minimum time for which requests are counted here after Redis was
+/// unavailable.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Between looks at a Redis that nobody asks.
+/// Interval between checks of an idle Redis.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What is asked to see whether Redis answers and takes what is written.
+/// A probe that checks whether Redis responds and accepts writes.
 const PROBE: Ask<'static> =
     Ask { name: "probe", key: "", limit: std::num::NonZeroU32::MIN, window: Duration::from_millis(1) };
 
-/// The way to Redis.
+/// The connection to Redis, which may be down.
 pub(super) struct Link {
     server: Server,
-    /// A call waits no longer.
+    /// Timeout of a call to Redis.
     answer: Duration,
     up: RwLock<Option<Arc<Up>>>,
     cut: Notify,
 }
 
-/// A connection that works, as far as is known.
+/// A connection that is assumed to work.
 struct Up {
     connection: MultiplexedConnection,
     late: AtomicU32,
@@ -59,7 +61,7 @@ impl Link {
         self.up.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks Redis; `None` where it is away, refuses or is late.
+    /// Calls Redis; `None` if it is unavailable, refuses, or responds too late.
     pub(super) async fn take(&self, asks: &[Ask<'_>]) -> Option<Level> {
         let up = self.up()?;
         let taken = self.ask(&up, asks).await;
@@ -74,7 +76,7 @@ impl Link {
         Ok(level)
     }
 
-    /// One late answer is borne; whatever else fails will fail the next one too.
+    /// Records a failure. Single late responses are tolerated; any other failure will recur.
     fn note(&self, failed: &Arc<Up>, fault: RedisFault) {
         if fault == RedisFault::Late && failed.late.fetch_add(1, Ordering::Relaxed) + 1 < LATE_MAX {
             return;
@@ -84,7 +86,7 @@ impl Link {
         self.cut.notify_one();
     }
 
-    /// Reaches Redis, once.
+    /// Tries once to connect to Redis.
     pub(super) async fn raise(&self) -> Result<(), RedisFault> {
         let connection = self.server.connect().await?;
         let up = Arc::new(Up { connection, late: AtomicU32::new(0), fault: Mutex::default() });
@@ -93,7 +95,8 @@ impl Link {
         Ok(())
     }
 
-    /// Keeps Redis in reach, without end. An outage is told of once, by its first cause: what follows is the same trouble.
+    /// Keeps the connection to Redis, without end. An outage is logged once, with its first cause: later errors have
+    /// the same cause.
     pub(super) async fn keep(&self) {
         let mut outage = Outage::new("rate limits in Redis");
         let mut is_told = false;
@@ -115,7 +118,7 @@ impl Link {
         }
     }
 
-    /// Waits until Redis is away; answers why.
+    /// Waits until Redis is unavailable, and returns the reason.
     async fn broken(&self) -> RedisFault {
         let Some(up) = self.up() else { return RedisFault::Late };
         loop {

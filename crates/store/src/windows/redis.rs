@@ -1,4 +1,4 @@
-//! The counts in Redis: one script call for all limits of a call, by Redis' own clock.
+//! The counts in Redis: one script call for all limits of a request, with the clock of Redis.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -11,27 +11,27 @@ use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, Script};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-/// A connection that stands, TLS and sign-in included.
+/// Timeout of connecting, including TLS and sign-in.
 const CONNECT: Duration = Duration::from_secs(1);
-/// Bytes of the hash that stands for a caller.
+/// Number of bytes of the hash that identifies a client.
 const NAME_BYTES: usize = 16;
 
-/// Why Redis did not say. Holds no part of the URL.
+/// Error of a call to Redis. Contains no part of the URL.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RedisFault {
-    /// The URL cannot be read.
+    /// The URL cannot be parsed.
     #[error("the URL of Redis cannot be read: redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// with TLS")]
     Url,
-    /// It cannot be reached.
+    /// Redis cannot be reached.
     #[error("Redis cannot be reached: {0}")]
     Away(String),
-    /// It refuses.
+    /// Redis refuses the command.
     #[error("Redis refuses: {0}")]
     Refused(String),
-    /// It does not answer in time.
+    /// Redis does not respond in time.
     #[error("Redis does not answer in time")]
     Late,
-    /// It answers something else than was asked for.
+    /// Redis sends an unexpected response.
     #[error("Redis answers what was not asked for")]
     Nonsense,
 }
@@ -46,23 +46,24 @@ impl From<RedisError> for RedisFault {
         }
         match (error.kind(), error.code()) {
             (ErrorKind::UnexpectedReturnType | ErrorKind::Parse, _) => Self::Nonsense,
-            // What follows the code may repeat arguments.
+            // The text after the code may repeat arguments.
             (_, Some(code)) => Self::Refused(code.to_owned()),
             (_, None) => Self::Refused(error.category().to_owned()),
         }
     }
 }
 
-/// Where Redis is, and what is asked there.
+/// The Redis server and the script that runs there.
 pub(super) struct Server {
     client: Client,
     script: Script,
-    /// Before every key. In braces: all of them in one slot of a cluster, which takes a script with several keys only so.
+    /// Prefix of every key. The braces put all keys into one slot of a cluster, which a script with several keys
+    /// requires.
     prefix: String,
 }
 
 impl Server {
-    /// `brand` keeps products apart that share a Redis.
+    /// `brand` separates products that share a Redis.
     pub(super) fn new(url: &Secret, brand: &str) -> Result<Self, RedisFault> {
         let client = Client::open(url.expose()).map_err(|_| RedisFault::Url)?;
         Ok(Self {
@@ -72,7 +73,7 @@ impl Server {
         })
     }
 
-    /// A connection on which the script is known and does what it shall.
+    /// Opens a connection, and loads the script on it.
     pub(super) async fn connect(&self) -> Result<MultiplexedConnection, RedisFault> {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(CONNECT));
@@ -84,7 +85,8 @@ impl Server {
         tokio::time::timeout(CONNECT, connecting).await.unwrap_or(Err(RedisFault::Late))
     }
 
-    /// Counts a call against all of `asks`, or where one refuses it against none. Cancelled, it may have been counted.
+    /// Counts a request against all of `asks`, or against none if one refuses it. If cancelled, it may have been
+    /// counted.
     pub(super) async fn take(
         &self,
         connection: &mut MultiplexedConnection,
@@ -99,7 +101,7 @@ impl Server {
         read(asks, &answer).ok_or(RedisFault::Nonsense)
     }
 
-    /// Neither a key nor an e-mail nor an address stands in Redis, nor in what it logs.
+    /// Hashes the name, so that Redis and its log contain no key, e-mail address or IP address.
     fn key(&self, ask: &Ask<'_>) -> String {
         let hash = Sha256::new()
             .chain_update(ask.name)
@@ -116,7 +118,7 @@ impl Server {
     }
 }
 
-/// The script's answer.
+/// Parses the response of the script.
 fn read(asks: &[Ask<'_>], answer: &[u64]) -> Option<Level> {
     let ([now_ms, admitted], counts) = answer.split_first_chunk()?;
     let (counts, []) = counts.as_chunks() else { return None };
