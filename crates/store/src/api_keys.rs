@@ -129,7 +129,7 @@ pub struct PreviousSecret {
 pub struct KeyRef {
     /// Public id of the key.
     pub id: KeyId,
-    /// User who must own the key; a key of another user is treated as missing. `None` accepts any owner.
+    /// Required owner of the key; a key of another user is treated as missing. `None` accepts any owner.
     pub owner: Option<UserId>,
 }
 

@@ -43,7 +43,7 @@ pub struct BroughtBack {
     pub keys: Vec<(String, String, String)>,
     /// Keys that have another secret now; restoring would make the secret of the backup valid again.
     pub secrets: Vec<(String, String, String)>,
-    /// Number of users who have another password now; restoring would bring back the one in the backup.
+    /// Number of users whose password has changed since; restoring would bring back the one in the backup.
     pub passwords: usize,
     /// Number of users that are suspended now and would be active again.
     pub users: usize,
@@ -51,7 +51,7 @@ pub struct BroughtBack {
     pub credits: u64,
 }
 
-/// Number of rows in a store, for an operator who is about to replace it.
+/// Number of rows in a store, for an operator who replaces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Census {
     /// Number of users, including suspended users.

@@ -19,7 +19,7 @@ use crate::store::Store;
 use crate::unsealed::{Keys, Unsealed};
 
 /// Maximum time for a look-up: requests wait for it, for at most 2 s. If the store is reported unavailable, a directory
-/// still uses what it has cached.
+/// still uses its cached entries.
 const ANSWER: Duration = Duration::from_millis(1_500);
 
 /// Answers look-ups until `cancel` is done or every directory is gone. Queued look-ups share one query, with one query

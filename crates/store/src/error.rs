@@ -18,7 +18,7 @@ pub const TEXT_CHARS_MAX: usize = 200;
 pub enum StoreError {
     /// The data folder cannot be created or written to.
     #[error(
-        "cannot write to the data folder {}: give the user that runs tollgate the right to write there, or name another \
+        "cannot write to the data folder {}: grant write permission to the user that runs Tollgate, or set another \
          folder with --data",
         folder.display()
     )]
@@ -29,7 +29,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// A newer version has migrated the database.
-    #[error("the database has version {found}, this tollgate knows {known}: run the newer tollgate, or restore a copy")]
+    #[error("the database has version {found}, this Tollgate knows {known}: run the newer version, or restore a copy")]
     Newer {
         /// Version of the database.
         found: i64,
@@ -37,7 +37,7 @@ pub enum StoreError {
         known: i64,
     },
     /// The database needs a migration, and migrations at startup are disabled.
-    #[error("the database has version {found}, this tollgate needs {known}: start once with store.migrate: true")]
+    #[error("the database has version {found}, this Tollgate needs {known}: start once with store.migrate: true")]
     Older {
         /// Version of the database; 0 if it is empty.
         found: i64,
@@ -54,7 +54,7 @@ pub enum StoreError {
         name: String,
     },
     /// Another plan has this name.
-    #[error("there is a plan {name} already")]
+    #[error("a plan named {name} already exists")]
     PlanTaken {
         /// Name of the existing plan.
         name: String,
@@ -62,22 +62,22 @@ pub enum StoreError {
     /// A plan's name, quota, rate limit or budgets are invalid.
     #[error(
         "a plan's name has 1 to 64 of a-z, 0-9, `-`, `_` and `.`, its credits_per_day and the amounts of its budgets are at \
-         most {} (money in billionths), its requests_per_minute at most {}, and it has one budget for each measure and period",
+         most {} (money in nano-USD), its requests_per_minute at most {}, and it has one budget per measure and period",
         access::Plan::CREDITS_MAX,
         access::Plan::REQUESTS_MAX
     )]
     InvalidPlan,
     /// The store has the maximum number of plans.
-    #[error("there are {} plans already, and no room for more", crate::plans::PLANS_MAX)]
+    #[error("the store has the maximum of {} plans", crate::plans::PLANS_MAX)]
     TooManyPlans,
     /// A budget exceeds the maximum amount.
-    #[error("a budget is at most {} (money in billionths)", access::Budget::AMOUNT_MAX)]
+    #[error("the amount of a budget is at most {} (money in nano-USD)", access::Budget::AMOUNT_MAX)]
     BudgetTooLarge,
     /// The store has the maximum number of budgets.
-    #[error("there are {} budgets already: remove some, or use those of plans", crate::budgets::BUDGETS_MAX)]
+    #[error("the store has the maximum of {} budgets: remove some, or use plans", crate::budgets::BUDGETS_MAX)]
     TooManyBudgets,
     /// The user does not exist.
-    #[error("there is no such user")]
+    #[error("the user does not exist")]
     NoUser {
         /// The requested id; `None` if the request named an e-mail address.
         id: Option<UserId>,
@@ -89,31 +89,31 @@ pub enum StoreError {
         id: KeyId,
     },
     /// Another user has this e-mail address.
-    #[error("another user has this e-mail")]
+    #[error("another user has this e-mail address")]
     EmailTaken,
     /// The user has the maximum number of keys.
-    #[error("this user has {} keys that are not revoked, and no room for more", crate::api_keys::KEYS_MAX)]
+    #[error("this user has the maximum of {} keys that are not revoked", crate::api_keys::KEYS_MAX)]
     TooManyKeys,
     /// The key is permanently revoked.
-    #[error("the key is revoked: make another one")]
+    #[error("the key is revoked: create another one")]
     KeyRevoked,
     /// A bound of the key is invalid.
     #[error(transparent)]
     UnfitBound(#[from] access::bounds::UnfitBound),
     /// The user is the last admin who can sign in with a password.
-    #[error("this is the last admin who is active and has a password: there must be another one first")]
+    #[error("this is the last admin with active status and a password: create another one first")]
     LastAdmin,
     /// An admin exists already; only an admin can create further ones.
-    #[error("there is an admin already")]
+    #[error("an admin already exists")]
     AdminExists,
     /// The credential that was checked is no longer valid: the password has changed, or the user is suspended.
-    #[error("the password was changed meanwhile, or its user is suspended")]
+    #[error("the password has changed since it was checked, or the user is suspended")]
     CredentialGone,
     /// The link does not exist, or it is used, withdrawn or expired; the response does not reveal which.
-    #[error("there is no such link, or it is used or expired")]
+    #[error("the link does not exist, or it is used or expired")]
     NoLink,
     /// The store has the maximum number of open links.
-    #[error("there are {} open links already: take some back first", crate::links::OPEN_MAX)]
+    #[error("the store has the maximum of {} open links: withdraw some first", crate::links::OPEN_MAX)]
     TooManyLinks,
     /// A text for people contains control characters or is too long.
     #[error("{field} has at most {} characters, none of them a control character", TEXT_CHARS_MAX)]
@@ -131,10 +131,10 @@ pub enum StoreError {
     #[error("another credential has this label")]
     LabelTaken,
     /// The owner has the maximum number of credentials.
-    #[error("there are {} credentials already, and no room for more", crate::provider_keys::PROVIDER_KEYS_MAX)]
+    #[error("the owner has the maximum of {} credentials", crate::provider_keys::PROVIDER_KEYS_MAX)]
     TooManyProviderKeys,
     /// A rotation has ended: this node's master key may no longer seal credentials.
-    #[error("the master key of this server is retired: start it with the one that followed")]
+    #[error("the master key of this server is retired: start it with the key that replaced it")]
     MasterKeyRetired,
     /// The store's credentials are sealed with another master key, which this node does not have.
     #[error("the store's credentials are sealed with the master key {newest}, which this server does not have")]
@@ -146,10 +146,10 @@ pub enum StoreError {
     #[error("the credential could not be sealed")]
     Sealing(#[source] VaultError),
     /// The store already contains the same key.
-    #[error("this key is in the store already")]
+    #[error("the store already contains this key")]
     KeyTaken,
     /// The database contains a value that this binary never writes.
-    #[error("{table}.{column} holds a value that this tollgate does not know")]
+    #[error("{table}.{column} contains a value that this version of Tollgate does not know")]
     Unreadable {
         /// Name of the table.
         table: &'static str,
@@ -158,17 +158,17 @@ pub enum StoreError {
     },
     /// It is unknown whether the database committed a batch of usage that earlier runs spooled; the next batch finds
     /// out.
-    #[error("nobody knows yet whether the last batch of usage was stored")]
+    #[error("it is unknown whether the last batch of usage was stored")]
     InDoubt,
     /// Another process wrote the same rows at the same time; nothing was written.
-    #[error("{table} is written to by two at once")]
+    #[error("two processes write to {table} at the same time")]
     Contended {
         /// Name of the table.
         table: &'static str,
     },
     /// The totals of a day still differ from its usage events after the missing amounts were added.
     #[error(
-        "totals of {day} are still wrong after they were mended: something else writes to them, or keeps them from being written"
+        "totals of {day} are still wrong after their correction: another process changes them, or prevents their change"
     )]
     Unmended {
         /// Day whose totals differ.
@@ -178,13 +178,13 @@ pub enum StoreError {
     #[error("the store's URL must be postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
     Url,
     /// The PostgreSQL server is too old.
-    #[error("PostgreSQL {found} is too old: tollgate needs 15 or later")]
+    #[error("PostgreSQL {found} is too old: Tollgate needs 15 or later")]
     OldServer {
         /// Major version of the server.
         found: i64,
     },
     /// The database's encoding cannot store every text.
-    #[error("the database's encoding is {found}: make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0")]
+    #[error("the database's encoding is {found}: create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0")]
     Encoding {
         /// The encoding, as PostgreSQL names it.
         found: String,
@@ -199,49 +199,49 @@ pub enum StoreError {
     #[error("the database refuses this user, password or database")]
     Forbidden(#[source] sqlx::Error),
     /// The database is unreachable or overloaded; a later attempt may succeed.
-    #[error("the database is away or too busy")]
+    #[error("the database is unreachable or overloaded")]
     Unavailable(#[source] sqlx::Error),
     /// The database does not accept writes.
-    #[error("the database cannot be written to")]
+    #[error("the database does not accept writes")]
     ReadOnly(#[source] Option<sqlx::Error>),
     /// The disk of the database is full.
     #[error("the database's disk is full")]
     Full(#[source] sqlx::Error),
     /// The database is damaged, or the file is not a database.
-    #[error("the database is damaged, or no database")]
+    #[error("the database is damaged, or not a database")]
     Damaged(#[source] sqlx::Error),
     /// Another node uses the node id of this one.
     #[error(
-        "another tollgate was started with a copy of this data folder: each needs a folder of its own. What this one has \
-         used waits in its spool; stop the other one and start this one again"
+        "another Tollgate was started with a copy of this data folder: each needs its own folder. Usage of this one \
+         remains in its spool; stop the other one and start this one again"
     )]
     Superseded,
     /// The operation requires that no node runs.
-    #[error("servers of tollgate run on this store ({servers}): stop them first")]
+    #[error("Tollgate servers run on this store ({servers}): stop them first")]
     Running {
         /// Number of running nodes.
         servers: usize,
     },
     /// The file is not a backup.
-    #[error("{} is no backup that `tollgate backup` made", file.display())]
+    #[error("{} is not a backup made by `tollgate backup`", file.display())]
     NoBackup {
         /// Path of the file.
         file: PathBuf,
     },
     /// The target store of a copy is not empty.
-    #[error("the store that should take the copy is not empty: {table} has rows")]
+    #[error("the target store of the copy is not empty: {table} has rows")]
     NotEmpty {
         /// Name of a table that contains rows.
         table: &'static str,
     },
     /// The copy differs from its source; nothing was kept.
-    #[error("the copy of {table} differs from what was copied: nothing of it was kept")]
+    #[error("the copy of {table} differs from its source: nothing of it was kept")]
     Differs {
         /// Name of the table that differs.
         table: &'static str,
     },
     /// Any other error of the database.
-    #[error("the database failed")]
+    #[error("the database reported an error")]
     Database(#[source] sqlx::Error),
 }
 

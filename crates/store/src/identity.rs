@@ -42,7 +42,7 @@ pub(crate) static TEXTS: Texts = Texts::new(text);
 pub struct Identity {
     /// Owner of the key.
     pub user: IdentityUser,
-    /// The key itself.
+    /// Key with its bounds.
     pub key: IdentityKey,
     /// Budgets that apply in addition to the limits of plan and key.
     pub budgets: Arc<[(BudgetId, u64)]>,

@@ -119,7 +119,7 @@ pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: im
         if let Some(error) = reader.trouble()
             && ahead.is_news(store.clock().mono())
         {
-            tracing::warn!(%error, cause = causes(&error), "the spool cannot grow; it is tried again");
+            tracing::warn!(%error, cause = causes(&error), "the spool cannot grow; retrying");
         }
         let written = match batch {
             Ok(read) => write(&node, read, (&mut names, &mut carried), &stats).await,
@@ -170,7 +170,7 @@ pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Res
         }
     }
     if let Err(error) = node.store().write_last_use(true).await {
-        tracing::warn!(%error, cause = causes(&error), "when keys were last used is not written");
+        tracing::warn!(%error, cause = causes(&error), "cannot write the times at which keys were last used");
     }
     Ok(())
 }

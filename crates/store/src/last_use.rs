@@ -153,7 +153,7 @@ pub async fn run(store: Store, cancel: impl Future<Output = ()>) {
     // The remaining times are written as well; a process that cannot wait drops this future.
     let left = store.write_last_use(true).await;
     if let Err(error) = left {
-        tracing::warn!(%error, "when keys were last used is not written to the end");
+        tracing::warn!(%error, "cannot write all times at which keys were last used");
     }
 }
 

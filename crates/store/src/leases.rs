@@ -122,7 +122,7 @@ pub async fn run(leasing: Leasing, cancel: impl Future<Output = ()>) {
     let mut of = Loop { leasing, holder, replies, outage, sent_at: Mono(0), helped: false, looked: None };
     of.hold(cancel).await;
     if timeout(END_WITHIN, of.end()).await.is_err() {
-        tracing::warn!("what is lent to this node stays lent until it starts again");
+        tracing::warn!("leases of this node stay open until it starts again");
     }
 }
 
@@ -227,7 +227,7 @@ impl Loop {
                 }
                 Answer::Fenced => {
                     tracing::error!(
-                        "another server was started with this node's id: nothing is lent to this one any more"
+                        "another server was started with this node's id: this one gets no more leases"
                     );
                 }
             }
@@ -309,7 +309,7 @@ impl Loop {
     }
 }
 
-/// Waits for the future, or forever if there is none.
+/// Waits for the future, or forever if it is `None`.
 async fn under_way<T>(what: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
     match what {
         Some(what) => what.await,
@@ -321,7 +321,7 @@ async fn under_way<T>(what: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>
 /// long ago.
 async fn look_after(node: Node, ttl: Duration) -> Left {
     let later = |error: &StoreError| {
-        tracing::warn!(%error, cause = causes(error), "what earlier lives of nodes left is looked after later");
+        tracing::warn!(%error, cause = causes(error), "checking leases of earlier runs failed; retrying later");
     };
     let untold = in_time(node.untold_leases()).await.inspect_err(later).unwrap_or_default();
     Left { untold, stranded: in_time(node.store().look_after_leases(ttl)).await.inspect_err(later).ok() }

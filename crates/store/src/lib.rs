@@ -2,7 +2,7 @@
 //! to the rest of the process.
 //!
 //! This is the only crate that knows SQL and Redis. It never decides whether a request may pass (that is `meter`),
-//! never speaks HTTP, and never reads a clock of its own.
+//! never speaks HTTP, and never reads the system clock.
 //!
 //! Read in this order: [`store`] (the handle), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (look-up
 //! of a key by its hash), [`sessions`], [`links`], [`subjects`] (public ids for row numbers), [`usage`] (totals and

@@ -53,7 +53,7 @@ statements! {
 pub enum Purpose {
     /// Allows one person to sign up.
     Invite {
-        /// Address of the only person who may sign up; `None` allows everyone who has the link.
+        /// Address that the new user must have; `None` allows any address.
         email: Option<Email>,
         /// Plan of the new user; `None` is the default plan of sign-ups.
         plan: Option<String>,
@@ -387,7 +387,7 @@ pub(crate) async fn take_back_all(transaction: &mut Transaction, now: i64) -> Re
 fn is_open(row: &LinkRow, now: i64) -> bool {
     let shut = row.shut_at(now);
     if let Some(why) = shut {
-        tracing::info!(link = %row.id, kind = row.kind, why, "a one-time link was opened that opens nothing");
+        tracing::info!(link = %row.id, kind = row.kind, why, "an invalid one-time link was opened");
     }
     shut.is_none()
 }

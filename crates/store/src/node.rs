@@ -218,7 +218,7 @@ fn id(folder: &Path, fresh: Uuid) -> io::Result<Uuid> {
     match File::open(&path) {
         Ok(file) => {
             let text = read(file)?;
-            let broken = |_| io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no id", path.display()));
+            let broken = |_| io::Error::new(io::ErrorKind::InvalidData, format!("{} has no id", path.display()));
             Uuid::parse_str(text.trim_end()).map_err(broken)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -235,7 +235,7 @@ fn incarnation(folder: &Path) -> io::Result<i64> {
     let path = folder.join(INCARNATION);
     match File::open(&path) {
         Ok(file) => {
-            let broken = |_| io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no number", path.display()));
+            let broken = |_| io::Error::new(io::ErrorKind::InvalidData, format!("{} has no number", path.display()));
             read(file)?.trim_end().parse().map_err(broken)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),

@@ -35,7 +35,7 @@ impl Outage {
             Err(error) => {
                 let cause = causes(error);
                 if self.is_news(format!("{error}: {cause}")) {
-                    tracing::error!(part = self.part, %error, cause, "fails; it is tried again");
+                    tracing::error!(part = self.part, %error, cause, "fails; retrying");
                 }
             }
         }

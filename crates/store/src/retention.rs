@@ -203,7 +203,7 @@ impl Rounds {
             Judged::Believed(now) | Judged::Doubted(now) => now,
             Judged::Leapt(now) => {
                 let (clock, expected) = (store.clock().now().unix_seconds(), now.unix_seconds());
-                tracing::warn!(clock, expected, "the clock is far ahead: old rows are not deleted by it for a day");
+                tracing::warn!(clock, expected, "the clock is far ahead: retention does not trust it for a day");
                 now
             }
         };
@@ -218,11 +218,11 @@ impl Rounds {
         }
         if rows > 0 {
             let seconds = store.clock().mono().since(began).as_secs();
-            tracing::info!(rows, seconds, "usage that is older than `retention` says was deleted");
+            tracing::info!(rows, seconds, "deleted usage that is older than `retention` allows");
         }
         let rows_of_accounts = accounts::expire(store, now.before(accounts::KEPT)).await?;
         if rows_of_accounts > 0 {
-            tracing::info!(rows = rows_of_accounts, "sessions and links that ended 30 days ago were deleted");
+            tracing::info!(rows = rows_of_accounts, "deleted sessions and links that ended more than 30 days ago");
         }
         Ok(rows)
     }

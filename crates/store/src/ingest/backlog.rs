@@ -107,7 +107,7 @@ impl Backlog {
         if rest.in_doubt.0.is_empty() { Ok(Waiting(rest)) } else { Err(StoreError::InDoubt) }
     }
 
-    /// Returns the charges of `records` that belong to the backlog; `None` if there are none and no outcome is unknown.
+    /// Returns the charges of `records` that belong to the backlog; `None` if no charge does, and no outcome is unknown.
     pub(super) async fn leaving(&self, records: &[(Position, Record)]) -> Option<Leaving<'_>> {
         let ends = self.ends.get()?;
         let rest = self.rest.read().await;

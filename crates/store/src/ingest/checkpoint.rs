@@ -41,7 +41,7 @@ impl Checkpoints {
             if let Err(error) = done
                 && self.trouble.is_news(now)
             {
-                tracing::warn!(%error, cause = causes(&error), "the write-ahead log is not emptied; it is tried again");
+                tracing::warn!(%error, cause = causes(&error), "cannot empty the write-ahead log; retrying");
             }
         }
         if self.due && self.running.is_empty() && self.began.is_none_or(|began| now.since(began) >= EVERY) {

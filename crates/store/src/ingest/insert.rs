@@ -84,7 +84,7 @@ impl Insert {
         if let Some(error) = values.failed {
             return Err(sqlx::Error::Encode(error).into());
         }
-        debug_assert_eq!(values.arguments.len(), count, "a value a column: {}", self.table);
+        debug_assert_eq!(values.arguments.len(), count, "one value per column: {}", self.table);
         let [sqlite, postgres] = &self.texts;
         let texts = if kind == Kind::Sqlite { sqlite } else { postgres };
         let text = || Arc::new(self.text(kind, chunk.len()));

@@ -23,7 +23,7 @@ statements! {
 /// A session with its user, and the key that began it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionState {
-    /// The session itself.
+    /// Session of the access token.
     pub session: Session,
     /// User who owns the session.
     pub user: User,

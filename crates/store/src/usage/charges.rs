@@ -38,11 +38,11 @@ const BILLION: u128 = 1_000_000_000;
 /// Charges of a period, for each key, user and plan with usage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Charges {
-    /// Charges by key.
+    /// Charges of each key.
     pub keys: Vec<(KeyNo, Charge)>,
-    /// Charges by user, over all keys.
+    /// Charges of each user, over all keys.
     pub users: Vec<(UserNo, Charge)>,
-    /// Charges by the plan that users had.
+    /// Charges of each plan that users had.
     pub plans: Vec<(PlanId, Charge)>,
     /// Charges of all users together.
     pub all: Charge,

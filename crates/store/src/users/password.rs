@@ -24,7 +24,7 @@ pub struct PasswordChange<'a> {
     pub from: &'a Secret,
     /// Hash of the new password.
     pub to: &'a Secret,
-    /// Session that continues.
+    /// Session that stays open.
     pub keep: Option<SessionId>,
 }
 
@@ -58,7 +58,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoUser`], and database errors.
-    #[expect(clippy::too_many_arguments, reason = "by whom, whose, what, and what it leaves: no two of one type")]
+    #[expect(clippy::too_many_arguments, reason = "author, user, hash and kept session: no two have the same type")]
     pub async fn set_password(
         &self,
         by: &Actor,

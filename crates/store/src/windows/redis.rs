@@ -20,7 +20,7 @@ const NAME_BYTES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RedisFault {
     /// The URL cannot be parsed.
-    #[error("the URL of Redis cannot be read: redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// with TLS")]
+    #[error("the URL of Redis is invalid: expected redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// with TLS")]
     Url,
     /// Redis cannot be reached.
     #[error("Redis cannot be reached: {0}")]
@@ -29,10 +29,10 @@ pub enum RedisFault {
     #[error("Redis refuses: {0}")]
     Refused(String),
     /// Redis does not respond in time.
-    #[error("Redis does not answer in time")]
+    #[error("Redis does not respond in time")]
     Late,
     /// Redis sends an unexpected response.
-    #[error("Redis answers what was not asked for")]
+    #[error("Redis sent an unexpected response")]
     Nonsense,
 }
 
