@@ -1,4 +1,4 @@
-//! Makes cargo build again when a migration is added: the macro that embeds them sees only the files it knew.
+//! Rebuilds the crate when a migration is added: the embedding macro only tracks the files that existed at its last run.
 
 fn main() {
     println!("cargo::rerun-if-changed=migrations");

@@ -184,7 +184,7 @@ pub enum StoreError {
         found: i64,
     },
     /// The database's encoding cannot store every text.
-    #[error("the database's encoding is {found}: create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0")]
+    #[error("the database's encoding is {found}: use CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0")]
     Encoding {
         /// The encoding, as PostgreSQL names it.
         found: String,

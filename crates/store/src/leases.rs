@@ -226,9 +226,7 @@ impl Loop {
                     stats.recalls.fetch_add(heard.recalls.len() as u64, Ordering::Relaxed);
                 }
                 Answer::Fenced => {
-                    tracing::error!(
-                        "another server was started with this node's id: this one gets no more leases"
-                    );
+                    tracing::error!("another server was started with this node's id: this one gets no more leases");
                 }
             }
             let judged = self.holder.heard(answer, now);

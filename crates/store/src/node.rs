@@ -3,7 +3,7 @@
 //! Each data folder has an id, in its file `node`, and a spool; the store keeps the spool's positions under that id.
 //! Two nodes with one id (after a folder was copied) would mix them up. Therefore each start raises the node's
 //! incarnation, and only the latest incarnation writes. The folder also keeps the incarnation, in the file
-//! `incarnation`: a store restored from an old copy then assigns none twice, under which other leases may exist.
+//! `incarnation`: a store restored from an old copy then never assigns an incarnation again that may have leases.
 
 use std::fs::{File, OpenOptions};
 use std::future::Future;

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn transactions_grow_until_they_take_what_they_shall() {
-        // A row takes 20 µs, and from some moment on 200.
+        // A row takes 20 µs first, then 200 µs, then 1 µs.
         let mut pace = Pace::new(Kind::Sqlite, 10_000);
         for (row_us, aim) in [(20, 280..=400), (200, 32..=40), (1, 6_000..=8_000)] {
             let mut rows = 0;

@@ -163,7 +163,7 @@ async fn numbers_of_users_and_keys_that_a_backup_does_not_know_are_not_given_aga
             );
         };
         given(&store).await;
-        // Twice: what came after the first is unknown to the backup too.
+        // Twice, because the backup contains no objects that were created after the first restore.
         for hour in 1..3 {
             let clock = Clock::manual(Timestamp(store.clock().now().0 + hour * 3_600_000_000));
             let target = tempfile::tempdir().unwrap();

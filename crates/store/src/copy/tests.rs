@@ -16,7 +16,7 @@ use crate::{
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 
-/// A store with every kind of row.
+/// Opens a store with every kind of row.
 pub(crate) async fn filled(place: &Place) -> Store {
     let store = place.open().await;
     let plan = Plan { credits_per_day: Some(9), ..Plan::unlimited("pro") };
@@ -58,7 +58,7 @@ pub(crate) async fn filled(place: &Place) -> Store {
     store
 }
 
-/// A session, a link and a sealed credential.
+/// Adds a session, a link and a sealed credential.
 async fn accounts(store: &Store, user: UserId) {
     let by = Actor { by: By::User { user, session: None }, address: "2001:db8::1".parse().ok() };
     let secret = ApiKey::generate("tollgate").unwrap();
@@ -83,7 +83,7 @@ async fn accounts(store: &Store, user: UserId) {
     store.create_provider_key(&by, &vault, new).await.unwrap();
 }
 
-/// A new key.
+/// Describes a new key with all bounds.
 pub(crate) fn key(user: UserId) -> NewKey {
     let key = ApiKey::generate("tollgate").unwrap();
     let bounds = KeyBounds {
@@ -187,7 +187,7 @@ async fn a_copy_that_fails_leaves_nothing() {
 async fn rows_that_were_not_read_are_missed() {
     let (one, other) = (Place::sqlite(), Place::sqlite());
     let (source, target) = (filled(&one).await, other.open().await);
-    // Before the first id of all.
+    // An id before the first possible one.
     source.tell("UPDATE names SET id = x'00' WHERE no = 1").await;
     let refused = copy(&source, &target, |_| ()).await.unwrap_err();
     assert!(matches!(refused, StoreError::Differs { table: "names" }), "{refused:?}");

@@ -18,7 +18,7 @@ const fn budget(subject: Subject, measure: Measure, per: Per) -> BudgetId {
     BudgetId { subject, measure, per }
 }
 
-/// Two events of the caller in the store, and one that waits for it.
+/// Creates two events of the caller in the store, and one in the backlog.
 async fn lived(store: &Store, place: &Place, of: Caller) -> Node {
     people(store).await;
     let mut made = Made::on(TODAY);
@@ -73,7 +73,7 @@ async fn who_is_counted_on_a_later_day_than_the_clocks_is_so_in_all_budgets() {
     let tomorrow = TODAY.next();
     let event = UsageEvent { day: tomorrow, ..Made::on(TODAY).event(Some(of), vec![attempt(1)]) };
     Ingesting::of(&store, place.folder.path()).await.write(&[Record::Event(event)]).await;
-    // As a start leaves it that finds usage of tomorrow.
+    // The state after a start that finds usage of the next day.
     meter.begin(BudgetId::credits_a_day(Subject::User(of.user)), tomorrow, 3);
     let counting = Counting::new(Some((meter.clone(), place.join(&store).await)), |_| Vec::new());
     let tokens = budget(Subject::User(of.user), Measure::Tokens, Per::Day);

@@ -107,7 +107,8 @@ impl Backlog {
         if rest.in_doubt.0.is_empty() { Ok(Waiting(rest)) } else { Err(StoreError::InDoubt) }
     }
 
-    /// Returns the charges of `records` that belong to the backlog; `None` if no charge does, and no outcome is unknown.
+    /// Returns the charges of `records` that belong to the backlog; `None` if no charge does, and no outcome is
+    /// unknown.
     pub(super) async fn leaving(&self, records: &[(Position, Record)]) -> Option<Leaving<'_>> {
         let ends = self.ends.get()?;
         let rest = self.rest.read().await;
@@ -245,12 +246,12 @@ mod tests {
         );
 
         assert!(backlog.leaving(&[(at(30), counted(1, 5))]).await.is_none());
-        // What was not stored stays.
+        // Charges that were not stored stay.
         backlog.leaving(&records).await.unwrap().hold(&[at(20)]).await.refused();
         assert_eq!(credits(Subject::Global, month).await, 7);
         let leaving = async |records, end| backlog.leaving(records).await.unwrap().hold(&[at(end)]).await.stored();
         leaving(&records[..1], 10).await;
-        // The spool was not released, so it is read again, alone and with more.
+        // The spool was not released, so the record is read again, alone and with more.
         assert!(backlog.leaving(&records[..1]).await.is_none());
         assert_eq!(
             (credits(one, day).await, credits(two, month).await, credits(Subject::Global, day).await),
@@ -271,14 +272,14 @@ mod tests {
         let both = [of(0), of(1)].concat();
         drop(backlog.leaving(&both).await.unwrap().hold(&[in_lane(0, 10), in_lane(1, 10)]).await);
         assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
-        // What came meanwhile makes the next batch end earlier in a lane.
+        // Records that arrive meanwhile make the next batch end earlier in a lane.
         backlog.leaving(&of(0)).await.unwrap().hold(&[in_lane(0, 90)]).await.stored();
         assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
         drop(backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await);
         backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await.stored();
         let month = Period::of(Per::Month, DAY);
         assert_eq!(backlog.waiting().await.unwrap().charge_of(Subject::Global, month), Charge::default());
-        // One without charges settles a doubt as well.
+        // A batch without charges also resolves an unknown outcome.
         let free = [(in_lane(0, 99), counted(1, 0))];
         backlog.rest.write().await.in_doubt.extend(&[in_lane(0, 95)]);
         backlog.leaving(&free).await.unwrap().hold(&[in_lane(0, 99)]).await.stored();

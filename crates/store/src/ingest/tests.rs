@@ -78,7 +78,7 @@ async fn ingest(node: &Node, events: Vec<UsageEvent>, counts: Vec<Counts>) {
     rows.write(node, (&mut Names::default(), &mut Carried::default()), None).await.unwrap();
 }
 
-/// Makes a table refuse every new row; with PostgreSQL's `state`, where it is one.
+/// Makes a table refuse every new row, with the SQLSTATE `state` on PostgreSQL.
 async fn refuse(store: &Store, table: &str, state: &str) {
     match store.kind() {
         Kind::Sqlite => {
@@ -93,7 +93,7 @@ async fn refuse(store: &Store, table: &str, state: &str) {
     }
 }
 
-/// Undoes [`refuse`].
+/// Removes the effect of [`refuse`].
 async fn allow(store: &Store, table: &str) {
     match store.kind() {
         Kind::Sqlite => store.tell("DROP TRIGGER refuse").await,
@@ -104,7 +104,7 @@ async fn allow(store: &Store, table: &str) {
     }
 }
 
-/// Every row of a table, its values by column as text: numbers of names as the names, ids and times of rows left out.
+/// Returns every row of a table, as text by column. Names replace their numbers; ids and times of rows are omitted.
 async fn table(store: &Store, name: &str) -> Vec<BTreeMap<String, String>> {
     let names: Vec<(i64, String)> = store.query("SELECT no, name FROM names").all().await.unwrap();
     let names: BTreeMap<String, String> = names.into_iter().map(|(no, name)| (no.to_string(), name)).collect();
@@ -273,7 +273,7 @@ async fn a_batch_that_fails_leaves_nothing() {
         let store = place.open().await;
         let node = place.join(&store).await;
         let mut names = Names::default();
-        // A place that the trigger refuses stands for any failure after the rows.
+        // The refused position represents any failure after the rows.
         refuse(&store, "ingested", "P0001").await;
         let mut rows = Rows { records: vec![(PLACE, Record::Event(event()))], read: vec![PLACE], carried: Vec::new() };
         assert!(rows.write(&node, (&mut names, &mut Carried::default()), None).await.is_err());
@@ -322,7 +322,7 @@ fn spool(folder: &std::path::Path) -> Spool {
     Spool::open(&folder.join("spool"), SMALL, &[]).unwrap()
 }
 
-/// A life of the node on the spool that earlier ones left, which is its backlog.
+/// Starts the node again on the spool that earlier runs left, which is its backlog.
 async fn next_life(place: &Place, store: &Store) -> (Node, Spool) {
     let (node, folder, gathered) = (place.join(store).await, place.folder.path().join("spool"), Gathered::default());
     let (ingested, visit) = (node.ingested().await.unwrap(), |record: &Record| gathered.note(record));
@@ -381,7 +381,7 @@ async fn what_was_committed_though_it_was_reported_as_failed_is_not_counted_agai
         write(&node, Read::next(&mut spool.reader, 9).unwrap(), (&mut names, &mut Carried::default()), &stats)
             .await
             .unwrap();
-        // Not released: the same again, and one more behind it in a lane.
+        // Not released: the same records again, and one more after them in a lane.
         spool.writers[0].append(&counts(100)).unwrap();
         let longer = Read::next(&mut spool.reader, 9).unwrap();
         assert_eq!(longer.batch.records.len(), 3);

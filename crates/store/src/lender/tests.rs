@@ -30,7 +30,7 @@ fn every_kind() -> Vec<CellId> {
     ]
 }
 
-/// SplitMix64.
+/// The random number generator SplitMix64.
 struct Chance(u64);
 
 impl Chance {
@@ -72,7 +72,7 @@ fn heard(answer: Answer) -> Heard {
 }
 
 impl Store {
-    /// As of a node whose spool is in the store.
+    /// Applies a tick of a node without a backlog.
     pub(crate) async fn lend(&self, tick: &Tick, ttl: Duration, at: Option<Timestamp>) -> Result<Answer, StoreError> {
         self.lend_beside(tick, (ttl, at), &Backlog::default()).await
     }
@@ -83,7 +83,7 @@ async fn the_same_ticks_get_the_same_answers_as_in_memory() {
     for place in Place::both().await {
         let store = place.open().await;
         for seed in 1..=4 {
-            // Each seed has a day of its own, and so books of its own.
+            // Each seed uses a different day, and so different budget accounts.
             let day = Day(DAY.0 + 40 * u32::try_from(seed).unwrap());
             let cells = every_kind().into_iter().map(|CellId { budget, .. }| {
                 let period = Period::of(budget.per, day);
@@ -142,7 +142,7 @@ async fn check_ticks(store: &Store, cells: &[CellId], seed: u64) {
     assert!(fenced > 0 && granted > 0 && recalled > 0, "{fenced} {granted} {recalled}");
 }
 
-/// A tick that begins a lease of today.
+/// A tick that begins a lease for today.
 pub(crate) fn tick(node: &crate::Node) -> Tick {
     let budget = BudgetId::credits_a_day(Subject::User(UserNo(1)));
     let cell = CellId { budget, period: Period::of(Per::Day, node.store().clock().now().day()) };
@@ -205,7 +205,7 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
         assert_eq!(next.untold_leases().await.unwrap(), [Untold { cell: user, incarnation: 1, spent: 7 }]);
         let fenced = store.lend(&tick(2, 1), TTL, Some(at(1))).await.unwrap();
         assert_eq!(fenced, Answer::Fenced);
-        // Its own lease begins where the last one's ended, whatever it spends of it.
+        // The new lease begins where the last one ended, whatever the node spends of it.
         let own = Tick { incarnation: 2, ..tick(1, 5) };
         heard(store.lend(&own, TTL, Some(at(2))).await.unwrap());
         charge(&store, node.id(), DAY, 3).await;
@@ -229,7 +229,7 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
         let tick = |node: &Node, asks| Tick { asks, ..empty(node.lessee(), node.incarnation()) };
         store.lend(&tick(&first, vec![wants(user, 1, 60)]), TTL, Some(at(0))).await.unwrap();
 
-        // It died with seven of them in its spool.
+        // The node crashed with seven credits in its spool.
         let (next, mut spool, gathered) = (place.join(&store).await, spool(&place), Gathered::default());
         spool.writers[0].append(&counts(7)).unwrap();
         gathered.note(&counts(7));
@@ -244,7 +244,7 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
         crate::ingest::drain(&next, &mut spool.reader, &IngestStats::default()).await.unwrap();
         charge(&store, next.id(), DAY, 3).await;
         assert_eq!(next.untold_leases().await.unwrap(), untold);
-        // It dies, too.
+        // This node crashes, too.
         let last = place.join(&store).await;
         let untold = [untold[0], Untold { incarnation: 2, spent: 3, ..untold[0] }];
         assert_eq!(last.untold_leases().await.unwrap()[..2], untold);
@@ -316,10 +316,10 @@ async fn a_store_that_forgot_a_start_gives_no_incarnation_again() {
         for expected in 1..=3 {
             assert_eq!(place.join(&store).await.incarnation(), expected);
         }
-        // As after a backup was restored.
+        // The state after a backup was restored.
         store.tell("UPDATE nodes SET incarnation = 1").await;
         assert_eq!(place.join(&store).await.incarnation(), 4);
-        // As after the folder's file was lost.
+        // The state after the folder's file was lost.
         std::fs::remove_file(place.folder.path().join("incarnation")).unwrap();
         assert_eq!(place.join(&store).await.incarnation(), 5);
     }

@@ -66,7 +66,7 @@ fn statements_that_delete_are_understood() {
     for kept in ["", "DROP INDEX users_by_name", "ALTER TABLE users ADD COLUMN x BIGINT", "DROP FUNCTION f"] {
         assert_eq!(loss(kept), None, "{kept}");
     }
-    // A migration that deletes in another way must be named as well.
+    // A migration that deletes in another way must be recognised as well.
     for migrator in [&SQLITE, &POSTGRES] {
         for down in migrator.iter().filter(|known| known.migration_type.is_down_migration()) {
             let sql = down.sql.as_str();
@@ -77,7 +77,7 @@ fn statements_that_delete_are_understood() {
     }
 }
 
-/// The folder of one database's migrations.
+/// Returns the file names of one database's migrations.
 fn files(database: &str) -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database);
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -99,7 +99,7 @@ fn every_migration_is_there_for_both_databases_and_goes_both_ways() {
 async fn both_databases_have_the_same_tables_and_columns() {
     let [sqlite, postgres] = Place::both().await;
     let (sqlite, postgres) = (columns(&sqlite.open().await).await, columns(&postgres.open().await).await);
-    // What SQLite calls a BLOB is either of two in PostgreSQL.
+    // A `BLOB` of SQLite is one of two types on PostgreSQL.
     let named = |kind: &str, column: &str| match kind {
         "BYTEA" => ("BLOB".to_owned(), column != "id" && !column.ends_with("_id")),
         "UUID" => ("BLOB".to_owned(), column == "id" || column.ends_with("_id")),
@@ -139,7 +139,7 @@ async fn every_table_has_id_created_at_and_updated_at() {
     }
 }
 
-/// Makes the database look as if a newer tollgate had migrated it.
+/// Makes the database appear migrated by a newer version.
 async fn migrated_by_a_newer_one(place: &Place, floor: i64) {
     let store = place.open().await;
     let bytes = if store.kind() == Kind::Sqlite { "x'00'" } else { "'\\x00'" };
@@ -222,7 +222,7 @@ async fn a_server_that_writes_without_a_pause_runs() {
     let options = crate::Options { clock: access::Clock::system(), ..place.options(true) };
     let store = Store::open(options).await.unwrap();
     let node = place.join(&store).await;
-    // Batches for which the beat waits: many, and one that takes longer than it is listened for.
+    // Batches for which the beat waits: many short ones, and one that takes longer than beats are observed.
     for millis in [500, 9_000] {
         let batches = async {
             loop {

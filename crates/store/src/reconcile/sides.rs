@@ -250,7 +250,7 @@ mod tests {
         };
         check([of(3, 3, 0), of(4, 4, 0)], &[]);
         check([of(4, 3, 0), of(4, 4, 0)], &[(Some(1), 3, 4)]);
-        // Whoever made the two requests that are counted has another plan now.
+        // The user of the two counted requests has another plan now.
         check([of(3, 3, 2), of(6, 4, 0)], &[]);
         check([of(3, 3, 2), of(5, 4, 0)], &[(None, 9, 8)]);
         check([of(2, 3, 2), of(7, 4, 0)], &[(Some(1), 3, 2)]);

@@ -16,7 +16,7 @@ use crate::node::Node;
 use crate::retention::{Keep, RetentionStats, Rounds};
 use crate::store::tests::Place as Database;
 
-/// The day that the clocks of test databases show.
+/// The current day on the clocks of test databases.
 pub(crate) const TODAY: Day = Day(20_833);
 const DAYS: Days = Days { first: Day(TODAY.0 - 3), last: TODAY };
 const PLANS: [PlanId; 2] = [PlanId(Uuid::from_u128(1)), PlanId(Uuid::from_u128(2))];
@@ -25,14 +25,14 @@ pub(crate) fn caller(user: i64, key: i64) -> Caller {
     Caller { user: UserNo(user), key: KeyNo(key), plan: PLANS[usize::try_from(user % 2).unwrap()] }
 }
 
-/// Events and counts of some days, of every kind that totals know.
+/// Creates events and counts of several days, of every kind that totals distinguish.
 pub(crate) struct Made {
     ids: Ids,
     clock: Clock,
 }
 
 impl Made {
-    /// From ten in the morning of a day on.
+    /// Starts at ten in the morning of `day`.
     pub(crate) fn on(day: Day) -> Self {
         let clock = Clock::manual(day.start().after(Duration::from_hours(10)));
         Self { ids: Ids::new(clock.clone()), clock }
@@ -55,7 +55,7 @@ impl Made {
         Counts { caller, route: "users".into(), status_class: 2, minute, day, requests: 7, credits: 14 }
     }
 
-    /// One of each kind, by this caller.
+    /// Returns one record of each kind, of this caller.
     pub(super) fn all(&mut self, of: Caller) -> Vec<Record> {
         let tomorrow = self.clock.now().day().next();
         let unpriced = Attempt { cost: None, usage: None, unknown: Some(UnknownCost::NoUsage), ..attempt(5) };
@@ -64,9 +64,10 @@ impl Made {
             self.event(Some(of), vec![attempt(10), unpriced.clone()]),
             UsageEvent { model: None, status: 500, ..self.event(Some(of), vec![unpriced]) },
             UsageEvent { model: Some("slow".into()), ..self.event(Some(of), vec![attempt(100), attempt(1_000)]) },
-            // Admitted under the day after the one that it began on.
+            // Admitted under the day after the day on which it began.
             UsageEvent { day: tomorrow, ..self.event(Some(of), vec![attempt(7)]) },
-            // Of a plain route, with rows; refused before it reached anybody; of nobody; interrupted.
+            // In order: an event of a plain route with a row; one refused before any upstream; one without a caller; an
+            // interrupted one.
             UsageEvent {
                 format: None,
                 model: None,
@@ -111,7 +112,7 @@ pub(crate) fn attempt(tokens: u64) -> Attempt {
     }
 }
 
-/// A node with its spool, in a folder of its own.
+/// A node with its spool, in a separate folder.
 pub(crate) struct Ingesting {
     pub(super) node: Node,
     spool: Spool,
@@ -133,7 +134,7 @@ impl Ingesting {
     }
 }
 
-/// The users and keys that [`caller`] speaks of.
+/// Creates the users and keys that [`caller`] returns.
 pub(crate) async fn people(store: &Store) {
     store.ensure_plans(&[access::Plan::unlimited("starter")]).await.unwrap();
     for keys in [2, 1, 1] {
@@ -149,7 +150,7 @@ pub(crate) async fn people(store: &Store) {
     assert_eq!(number(store, last).await, 34);
 }
 
-/// Three days of four callers over two nodes.
+/// Stores three days of four callers through two nodes.
 pub(super) async fn lived(database: &Database, store: &Store) {
     people(store).await;
     let mut nodes = [
@@ -186,10 +187,10 @@ async fn whatever_ingest_writes_adds_up() {
         lived(&database, &store).await;
         let found = store.reconcile(DAYS).await.unwrap();
         assert_eq!((found.compared, found.differences, found.more), (Some(DAYS), vec![], false));
-        // Of 24 lots one interrupted request each.
+        // Each of the 24 lots has one interrupted request.
         let reserved = Charge { credits: 3 * 24, tokens: 700 * 24, money: 1_234_567_890 * 24 };
         assert_eq!(found.interrupted, Interrupted { requests: 24, reserved });
-        // And two without a known cost, of one of which a part is known.
+        // Each lot also has two without a known cost; a part of one cost is known.
         let unpriced = |reason: &str, requests: u64, cost| {
             let charged = NanoUsd(1_234_567_890 * requests.cast_signed());
             Unpriced { reason: reason.to_owned(), requests, charged, cost }
@@ -235,7 +236,7 @@ async fn days_whose_events_were_deleted_by_age_are_not_compared() {
         let store = database.open().await;
         lived(&database, &store).await;
         let mut rounds = Rounds::begin(&store).await.unwrap();
-        // The first of the days is over for two days by then.
+        // The first day ended two days before.
         let keep = Keep { events: Some(Duration::from_hours(48)), raw_usage: None };
         assert!(rounds.next(&store, keep, &RetentionStats::default()).await.unwrap() > 0);
         let found = store.reconcile(DAYS).await.unwrap();
@@ -243,9 +244,9 @@ async fn days_whose_events_were_deleted_by_age_are_not_compared() {
         assert_eq!(store.usage_kept_from().await.unwrap(), TODAY);
         let before = Days { first: DAYS.first, last: Day(TODAY.0 - 1) };
         assert_eq!(store.reconcile(before).await.unwrap().compared, None);
-        // Nor are they mended.
+        // Days without complete events are not corrected either.
         assert_eq!(store.mend_totals(&crate::Actor::COMMAND, before).await.unwrap(), Mended::default());
-        // What is compared is compared to its end.
+        // A day that is compared is compared completely.
         store.tell(&format!("UPDATE daily_usage SET requests = requests + 1 WHERE day = {}", TODAY.0)).await;
         assert_eq!(store.reconcile(DAYS).await.unwrap().differences.len(), 4);
     }
@@ -308,7 +309,8 @@ async fn what_providers_answered_is_told_by_day_and_model() {
         let store = database.open().await;
         lived(&database, &store).await;
         let recorded = store.recorded(Days { first: DAYS.first, last: DAYS.first }).await.unwrap();
-        // Eight lots, each of: 1; 10 and one untold; one untold; 100 and 1,000; 7; of nobody 3.
+        // Eight lots; the events of each have 1; 10 and one unreported; one unreported; 100 and 1,000; 7; and, without
+        // a caller, 3.
         let tokens = 8 * (1 + 10 + 100 + 1_000 + 7 + 3);
         let expected = Recorded {
             day: DAYS.first,
@@ -328,7 +330,7 @@ async fn what_providers_answered_is_told_by_day_and_model() {
     }
 }
 
-/// A number that a statement answers.
+/// Returns the number that a statement yields.
 pub(super) async fn number(store: &Store, sql: &str) -> i64 {
     store.query(AssertSqlSafe(sql.to_owned())).one::<(i64,)>().await.unwrap().0
 }

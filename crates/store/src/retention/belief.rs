@@ -67,7 +67,7 @@ mod tests {
         Mono(second * 1_000_000_000)
     }
 
-    /// What is made of a clock that says `now` at each second.
+    /// Checks the assessments of a clock with the reading `now` at each second.
     fn check(newest: Option<u64>, clock: &[(u64, u64)], expected: &[Judged]) {
         let (at, now) = clock[0];
         let mut belief = Belief::new(newest.map(second), second(now), mono(at));
@@ -81,7 +81,7 @@ mod tests {
         let year = 365 * DAY;
         check(None, &[(0, year), (HOUR, year + HOUR)], &[believed(year), believed(year + HOUR)]);
         check(Some(year), &[(0, year + DAY), (HOUR, DAY)], &[believed(year + DAY), believed(DAY)]);
-        // Rows from the future of another server.
+        // Rows from a node whose clock is ahead.
         check(Some(2 * year), &[(0, year)], &[believed(year)]);
     }
 

@@ -37,7 +37,7 @@ fn attempt() -> Attempt {
     }
 }
 
-/// Records as they are made at the clock's moment: events of two attempts each, and one minute's counts.
+/// Creates records at the clock's time: events of two attempts each, and one minute's counts.
 fn records(clock: &Clock, events: usize) -> Vec<Record> {
     let (mut ids, now) = (Ids::new(clock.clone()), clock.now());
     let counts = Counts {
@@ -81,7 +81,7 @@ async fn ingest(place: &Place, store: &Store, records: &[Record]) {
     drain(&node, &mut spool.reader, &IngestStats::default()).await.unwrap();
 }
 
-/// Rows of events, attempts and counts.
+/// Counts the rows of events, attempts and counts.
 async fn rows(store: &Store) -> [i64; 3] {
     let mut rows = [0; 3];
     for (rows, table) in rows.iter_mut().zip(["usage_events", "usage_attempts", "usage_counts"]) {
@@ -179,7 +179,7 @@ async fn rounds_go_on_until_they_are_ended() {
             tokio::time::sleep(Duration::from_millis(50)).await;
             assert_eq!(rows(&store).await, [1, 2, 1], "{round}: they are kept for ever");
             kept.store(false, Ordering::Relaxed);
-            // A row is gone a moment before the round that deleted it says so.
+            // A row is deleted a moment before its round counts it.
             while stats.rows.load(Ordering::Relaxed) < 4 * round {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -193,11 +193,11 @@ async fn rounds_go_on_until_they_are_ended() {
         ended = tokio::time::timeout(Duration::from_secs(20), story) => ended.unwrap(),
     }
     assert_eq!(stats.rows.load(Ordering::Relaxed), 8);
-    // Ended before it begins.
+    // Cancelled before it begins.
     run(store, || KEPT, stats, async {}).await;
 }
 
-/// Rows of sessions, refresh tokens and links.
+/// Counts the rows of sessions, refresh tokens and links.
 async fn of_accounts(store: &Store) -> [i64; 3] {
     let mut rows = [0; 3];
     for (rows, table) in rows.iter_mut().zip(["sessions", "refresh_tokens", "links"]) {
@@ -246,7 +246,7 @@ async fn what_accounts_left_behind_goes_thirty_days_later_and_what_is_in_use_sta
             let renewed = store.refresh(&Actor::SYSTEM, presented, next).await.unwrap();
             assert!(matches!(&renewed, Refreshed::Renewed(session) if session.id == used.id), "{renewed:?}");
         }
-        // Two tokens and the link are of 36 days ago; the session that was left ended 29 days ago.
+        // Two tokens and the link were created 36 days ago; the unused session ended 29 days ago.
         assert_eq!(of_accounts(&store).await, [2, 8, 1]);
         assert_eq!(rounds.next(&store, FOREVER, &stats).await.unwrap(), 0);
         assert_eq!(of_accounts(&store).await, [2, 6, 0]);

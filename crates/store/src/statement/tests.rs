@@ -7,7 +7,7 @@ use crate::{
     node, plans, provider_keys, reconcile, retention, revision, sessions, subjects, unsealed, usage, users, vault,
 };
 
-/// Every text that the crate sends, but for migrations, settings, and those of the table that only backups have.
+/// Returns every text that the crate sends, except migrations, settings, and statements on a backup's own table.
 fn all(kind: Kind) -> Vec<String> {
     let lists = [
         api_keys::STATEMENTS,
@@ -81,7 +81,7 @@ fn text(list: &[(&str, &str)], name: &str) -> String {
     list.iter().find(|(of, _)| *of == name).unwrap().1.to_owned()
 }
 
-/// Questions that are asked often or of large tables, with the index as SQLite names it.
+/// Queries that run often or on large tables, with the index as SQLite names it.
 fn hot(kind: Kind) -> Vec<(String, &'static str)> {
     vec![
         (identity::TEXTS.all(kind)[0].clone(), "sqlite_autoindex_api_keys"),
@@ -151,7 +151,7 @@ async fn hot_questions_use_indexes_of_sqlite() {
 async fn hot_questions_use_indexes_of_postgres() {
     let place = Place::postgres().await;
     let mut transaction = place.open().await.begin().await.unwrap();
-    // Of an empty table the planner would rather read all: what it can do without is asked.
+    // The planner would scan an empty table, so the test shows which index it could use.
     transaction.query("SET LOCAL enable_seqscan = off").run().await.unwrap();
     transaction.query("SET LOCAL plan_cache_mode = force_generic_plan").run().await.unwrap();
     for (nth, (sql, _)) in hot(Kind::Postgres).into_iter().enumerate() {
@@ -167,7 +167,7 @@ async fn hot_questions_use_indexes_of_postgres() {
     }
 }
 
-/// Every look-up that comes after a change waits for the shared credentials, however many users have their own.
+/// Every look-up after a change waits for the shared credentials, however many users have their own.
 #[tokio::test]
 async fn shared_credentials_are_found_without_those_of_users() {
     let shared = [

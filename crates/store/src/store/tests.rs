@@ -10,7 +10,7 @@ use crate::Node;
 #[path = "../../tests/it/postgres.rs"]
 pub(crate) mod postgres;
 
-/// A database of a test's own.
+/// A database that only one test uses.
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
     pub(crate) url: Option<Secret>,
@@ -25,7 +25,7 @@ impl Place {
         Self { folder: tempfile::tempdir().unwrap(), url: Some(postgres::database("").await) }
     }
 
-    /// One on each database there is.
+    /// Creates one place per supported database.
     pub(crate) async fn both() -> [Self; 2] {
         [Self::sqlite(), Self::postgres().await]
     }
@@ -53,7 +53,7 @@ impl Store {
         &self.0.db
     }
 
-    /// Runs one statement that this crate has not.
+    /// Runs one statement that this crate does not contain.
     pub(crate) async fn tell(&self, sql: &str) {
         let mut transaction = self.begin().await.unwrap();
         transaction.query(AssertSqlSafe(sql)).once().run().await.unwrap();
@@ -112,7 +112,7 @@ fn damage(place: &Place, first: usize, last: usize) {
 
 #[tokio::test]
 async fn a_damaged_file_is_told_from_a_failing_one() {
-    // The first page makes it a database, the second is the root of a table.
+    // The first page identifies a database, the second is the root of a table.
     for (first, last) in [(0, 1), (1, usize::MAX >> 13), (0, usize::MAX >> 13)] {
         let place = Place::sqlite();
         place.open().await.close().await;
@@ -140,7 +140,7 @@ async fn a_file_that_cannot_be_written_any_more_keeps_nothing_half_done() {
     let plan = access::Plan::unlimited("starter");
     store.ensure_plans(std::slice::from_ref(&plan)).await.unwrap();
     let before = store.revision().await.unwrap();
-    // As on a disk that was mounted again, read-only: SQLite answers so itself.
+    // A disk that was mounted again read-only: SQLite reports it in the same way.
     let Db::Sqlite { writer, .. } = store.db() else { panic!() };
     sqlx::query("PRAGMA query_only = on").execute(writer).await.unwrap();
     let new = crate::NewUser::member(crate::Email::parse("ada@example.com").unwrap(), "Ada", plan.name.clone());
@@ -161,7 +161,7 @@ async fn a_full_disk_is_told_from_a_store_that_is_away() {
             Db::Sqlite { writer, .. } => {
                 sqlx::query("PRAGMA max_page_count = 1").execute(writer).await.map(|_| ()).unwrap();
             }
-            // As PostgreSQL says it when it cannot extend a file.
+            // The error of PostgreSQL if it cannot extend a file.
             Db::Postgres { .. } => {
                 store
                     .tell(

@@ -6,7 +6,7 @@ use crate::dialect::SENT;
 use crate::store::tests::Place;
 use crate::users::{Email, NewUser};
 
-/// What an API answers of usage: its text, and how SQLite and PostgreSQL find the rows of each table.
+/// Queries that APIs of usage run: the text, and how SQLite and PostgreSQL find the rows of each table.
 fn of_usage() -> Vec<(&'static str, &'static [&'static str], &'static [&'static str])> {
     let text = |name: &str| super::parts().into_iter().find(|(of, _)| *of == name).unwrap().1;
     vec![
@@ -52,10 +52,11 @@ fn of_usage() -> Vec<(&'static str, &'static [&'static str], &'static [&'static 
     ]
 }
 
-/// Rows come as the index has them, and no more of them than are taken.
+/// Rows are read in the order of the index, and no more rows than needed.
 const IN_ORDER: &str = "Index Scan Backward using usage_events_user";
 
-/// Of SQLite's steps those that read all of a table; what a step before made (in parentheses, or named by one letter) is not one.
+/// Whether a step of SQLite's plan reads a whole table; a result of an earlier step (in parentheses, or named by one
+/// letter) does not count.
 fn reads_all(step: &str) -> bool {
     step.strip_prefix("SCAN ")
         .is_some_and(|of| !of.starts_with('(') && of.split(' ').next().is_some_and(|of| of.len() > 1))
@@ -80,7 +81,7 @@ async fn answers_about_usage_read_no_table_through_on_sqlite() {
 async fn answers_about_usage_read_no_table_through_on_postgres() {
     let place = Place::postgres().await;
     let mut transaction = place.open().await.begin().await.unwrap();
-    // As above; and of an empty table the planner would rather sort what it finds.
+    // As above; in addition, the planner would sort the rows of an empty table.
     for setting in ["enable_seqscan = off", "enable_sort = off", "plan_cache_mode = force_generic_plan"] {
         transaction.query(AssertSqlSafe(format!("SET LOCAL {setting}"))).run().await.unwrap();
     }

@@ -1,6 +1,6 @@
--- A call against one limit or several: counted against all, or where one is full against none (meter::window, in Redis).
--- KEYS: each limit's count. ARGV: for each its limit and its window's length in milliseconds.
--- Answers: this clock in milliseconds, 1 or 0, then index, current and previous of each.
+-- Counts a request against one or several limits: against all, or against none if one is full (meter::window, in Redis).
+-- KEYS: one count per limit. ARGV: for each key, the limit and the length of its window in milliseconds.
+-- Returns the time of this clock in milliseconds, 1 (counted) or 0, then index, current and previous count of each limit.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local counts, admitted = {}, 1

@@ -1,4 +1,4 @@
-//! What the audit log tells of accounts: each change once, by whom and from where, and no secret.
+//! Audit lines about accounts: each change once, with its author and address, and without secrets.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::world::{World, email, plan, user};
 
 type Told = (String, Actor, Uuid, Option<UserId>, Value);
 
-/// All lines but those of plans, oldest first.
+/// Returns all lines except those of plans, oldest first.
 async fn told(store: &Store) -> Vec<Told> {
     let page = store.audit_page(&AuditFilter::default(), None, 200).await.unwrap();
     let lines = page.lines.into_iter().rev().filter(|line| !line.action.starts_with("plan."));
     lines.map(|line| (line.action, line.actor, line.target, line.owner, line.detail)).collect()
 }
 
-/// The lines since the last time; what is written next comes after them.
+/// Returns the lines since the last call; later lines have a later time.
 async fn new(world: &World, store: &Store, seen: &mut usize) -> Vec<Told> {
     world.clock.advance(Duration::from_millis(1));
     let all = told(store).await;
@@ -81,7 +81,7 @@ pub(crate) async fn every_change_of_an_account_is_told_once(world: &World) {
     assert_eq!(new(world, &store, &mut seen).await, [("user.change".to_owned(), Actor::COMMAND, ada.id.0, of, detail)]);
 }
 
-/// What an act ends besides is told by its line.
+/// The line of an action also records the sessions and links that the action ends.
 pub(crate) async fn what_ends_or_is_taken_back_by_the_way_is_counted(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
@@ -146,7 +146,7 @@ pub(crate) async fn every_link_is_told_with_what_it_brought(world: &World) {
     let back = ("link.revoke".to_owned(), by(ada.id), links[3].0.id.0, None, json!({}));
     assert_eq!(new(world, &store, &mut seen).await, made.chain([back]).collect::<Vec<_>>());
 
-    // Nobody who is known asks for these.
+    // An unauthenticated client requests these changes.
     let stranger = Actor { by: By::System, address: "203.0.113.9".parse().ok() };
     let member =
         |address: &str| NewUser { password: Some(phc("x")), ..NewUser::member(email(address), "Bob", "starter") };

@@ -1,4 +1,4 @@
-//! A network between the store and PostgreSQL, which loses what it is told to lose.
+//! A network between the store and PostgreSQL that loses selected messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,16 +10,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What becomes of the next `COMMIT` that passes.
+/// Fate of the next `COMMIT` that passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Loss {
     Nothing,
-    /// It does not arrive.
+    /// The commit does not arrive.
     Commit,
-    /// It arrives, its answer does not.
+    /// The commit arrives, its response does not.
     Answer,
-    /// The same, and nothing else comes on this connection, which is not cut.
+    /// The commit arrives, its response does not, and the connection stays open but silent.
     Silence,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Between {
 }
 
 impl Between {
-    /// A network to the server of `url`.
+    /// Opens a network to the server of `url`.
     pub(crate) async fn to(url: &Secret) -> (Self, Secret) {
         let (front, rest) = url.expose().split_once("@127.0.0.1:").unwrap();
         let (port, name) = rest.split_once('/').unwrap();
@@ -46,22 +46,22 @@ impl Between {
         (Self { loss, up, heard, _serving: serving }, through)
     }
 
-    /// Cuts the connection at the next commit, or falls silent there.
+    /// Cuts the connection at the next commit, or makes it silent there.
     pub(crate) fn lose(&self, loss: Loss) {
         self.loss.store(loss as u8, Ordering::SeqCst);
     }
 
-    /// Whether a loss was met.
+    /// Whether a loss has occurred.
     pub(crate) fn has_lost(&self) -> bool {
         self.loss.load(Ordering::SeqCst) == Loss::Nothing as u8
     }
 
-    /// Cuts all connections and lets no other through, or does again.
+    /// With `false`, cuts all connections and accepts no others.
     pub(crate) fn set_up(&self, up: bool) {
         self.up.send_replace(up);
     }
 
-    /// Passes on nothing that the server says, and ends no connection; or does again.
+    /// With `false`, forwards no data from the server and closes no connection.
     pub(crate) fn set_heard(&self, heard: bool) {
         self.heard.send_replace(heard);
     }
@@ -90,7 +90,7 @@ async fn serve(listener: TcpListener, server: u16, loss: Arc<AtomicU8>, (up, hea
     }
 }
 
-/// Passes on what the store says; ends where the connection shall be cut.
+/// Forwards data from the store; returns if the connection is to be cut.
 async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, loss: &AtomicU8) {
     let mut bytes = vec![0; 64 << 10];
     loop {
@@ -102,7 +102,7 @@ async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, loss: &AtomicU8)
     }
 }
 
-/// Passes on what the server answers.
+/// Forwards the responses of the server.
 async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, loss: &AtomicU8, mut heard: watch::Receiver<bool>) {
     let mut bytes = vec![0; 64 << 10];
     loop {

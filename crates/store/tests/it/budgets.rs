@@ -50,7 +50,7 @@ pub(crate) async fn subjects_are_found_by_their_public_ids(world: &World) {
     let store = world.store().await;
     let mut subjects = vec![Subject::Global, Subject::Key(KeyNo(9_999)), Subject::User(UserNo(9_999))];
     let mut expected = Vec::new();
-    // More than one query asks about.
+    // More subjects than one query covers.
     for nth in 0..40 {
         let owner = user(&store, &format!("user-{nth}@example.com")).await;
         let (secret, key) = key(&store, owner.id).await;
@@ -83,7 +83,7 @@ pub(crate) async fn budgets_are_read_by_page_and_by_whom_they_hold(world: &World
         world.clock.advance(std::time::Duration::from_millis(1));
         set(&store, &holder, Measure::Money, Some(5)).await;
     }
-    // A change keeps the place.
+    // A changed budget keeps its place.
     set(&store, &BudgetHolder::Global, Measure::Money, Some(6)).await;
     let subjects = [
         Subject::User(bob.no),
@@ -153,7 +153,7 @@ pub(crate) async fn a_principal_comes_with_what_holds_it(world: &World) {
     set(&store, &BudgetHolder::User(ada.id), Measure::Credits, Some(2)).await;
     set(&store, &BudgetHolder::Plan("starter".to_owned()), Measure::Money, Some(3)).await;
     set(&store, &BudgetHolder::Global, Measure::Tokens, Some(4)).await;
-    // Whom other users' budgets and other plans' hold.
+    // Budgets of other users and other plans, which do not apply.
     let bob = user(&store, "bob@example.com").await;
     store.create_plan(&Actor::COMMAND, &Plan::unlimited("other")).await.unwrap();
     set(&store, &BudgetHolder::User(bob.id), Measure::Money, Some(5)).await;
@@ -192,7 +192,7 @@ pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) 
         event(on_ada, laptop.no, two, (NOW.day(), charge(2))),
         event(on_ada, script.no, two, (NOW.day(), charge(4))),
         event(on_bob, of_bob.no, two, (NOW.day(), charge(8))),
-        // Not of this month, and of the next.
+        // Charges before and after this month.
         event(on_bob, of_bob.no, two, (Day(month.first().0 - 1), charge(16))),
         event(on_bob, of_bob.no, two, (month.next().first(), charge(32))),
     ];

@@ -13,12 +13,12 @@ pub(crate) async fn an_event_given_twice_counts_once(world: &World) {
     let caller = caller(&store, "ada@example.com").await;
     let event = Record::Event(world.event(Some(caller)));
     let other = Record::Event(world.event(Some(caller)));
-    // Twice in one batch, and again in a later one beside a new event.
+    // Twice in one batch, and again in a later one with a new event.
     world.ingest(&store, &[event.clone(), event.clone()]).await;
     assert_eq!(requests(&store, caller, NOW.day()).await, 1);
     world.ingest(&store, &[event, other]).await;
     assert_eq!(requests(&store, caller, NOW.day()).await, 2);
-    // The whole spool again, as for a database that was restored from a copy.
+    // The whole spool again, as after a restore of the database from a copy.
     let mut spool = world.spool_from(&[]);
     let stats = IngestStats::default();
     drain(&world.node(&store).await, &mut spool.reader, &stats).await.unwrap();
@@ -37,7 +37,7 @@ pub(crate) async fn a_dropped_ingest_resumes_where_it_committed(world: &World) {
         spool.writers[nth % 2].append(&record).unwrap();
     }
     let process = world.node(&world.store().await).await;
-    // A runtime of its own: when it is dropped, nothing of the ingest goes on.
+    // A separate runtime: dropping it stops the ingest completely.
     let dropped = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let stats = stats();

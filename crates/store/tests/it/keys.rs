@@ -131,7 +131,7 @@ fn bounds() -> KeyBounds {
     }
 }
 
-/// What the audit log says of a key, by action: what is written in one millisecond has no order.
+/// Returns the audit lines of a key, by action: lines of one millisecond have no order.
 async fn audited(store: &Store, key: KeyId) -> Vec<(String, Value)> {
     let page = store.audit_page(&AuditFilter::default(), None, 100).await.unwrap();
     let lines = page.lines.into_iter().filter(|line| line.target == key.0);
@@ -204,7 +204,7 @@ pub(crate) async fn a_key_is_changed_in_part(world: &World) {
     assert_eq!(store.find_key(made.id).await.unwrap(), Some(opened));
 }
 
-/// Another secret, and what is stored of it.
+/// Creates a new secret and its stored form.
 fn anew(grace: Duration) -> (ApiKey, Rotation) {
     let key = ApiKey::generate("other").unwrap();
     let secret = KeySecret::of(&key);
@@ -248,7 +248,7 @@ pub(crate) async fn both_secrets_open_a_key_in_its_grace(world: &World) {
     assert_eq!(found(&first).await, Ok((made.id, until, until)));
     assert_eq!(found(&second).await, Ok((made.id, None, None)));
 
-    // The end of the key holds for both, whichever comes first.
+    // The key's expiry applies to both secrets, and the earlier expiry counts.
     let soon = Some(Timestamp(NOW.0 + 60_000_000));
     store.change_key(&by, made.id, KeyChange { expires_at: Some(soon), ..KeyChange::default() }).await.unwrap();
     assert_eq!(found(&first).await, Ok((made.id, until, soon)));
@@ -415,7 +415,7 @@ pub(crate) async fn keys_made_at_once_have_numbers_of_their_own(world: &World) {
     let mut numbers = making.join_all().await;
     numbers.sort_unstable();
     assert!(numbers.is_sorted_by(|a, b| a < b) && numbers[0] == 1 && numbers[39] < 200, "{numbers:?}");
-    // Another process wastes none that it does not need.
+    // Another process reserves no more numbers than it needs.
     let (first, second) = (key(&world.store().await, user).await.1.no.0, key(&world.store().await, user).await.1.no.0);
     assert!(first > numbers[39] && second == first + 1, "{first} {second}");
 }

@@ -51,7 +51,7 @@ pub(crate) async fn an_invitation_makes_one_user(world: &World) {
     let link = store.make_link(&by(admin.id), new).await.unwrap();
     assert_eq!(store.find_link(hash).await.unwrap(), Some(link.clone()));
     assert_eq!(link.made_by, Some(admin.id));
-    // Whatever is asked for, who signs up is a member.
+    // Everyone who signs up becomes a member, whatever the request contains.
     let asked = NewUser { role: Role::Admin, demo: true, ..who("ada@example.com") };
     let ada = store.register(&Actor::SYSTEM, asked, Some(hash)).await.unwrap();
     assert_eq!((ada.role, ada.demo, ada.plan.name.as_str()), (Role::Member, false, "pro"));
@@ -93,7 +93,7 @@ pub(crate) async fn who_signs_up_is_signed_in_or_not_there_at_all(world: &World)
     let (_, taken) = sign_in(world, &store, other.id).await;
     let (_, invitation) = make(world, &store, invite(None, None)).await;
     let session = |id| new_session(world, id, Credential::Password(phc("chosen"))).0;
-    // A fault between the two: the refresh token is somebody's already.
+    // A failure between the two: the refresh token already exists.
     let failing = |id| NewSession { refresh: taken, ..session(id) };
     let asked = (who("ada@example.com"), Some(invitation));
     let failed = store.register_signed_in(&Actor::SYSTEM, asked.clone(), failing).await;
@@ -145,7 +145,7 @@ pub(crate) async fn a_password_is_chosen_once_and_ends_sessions(world: &World) {
     assert_eq!(password(&store, &ada.email).await.as_deref(), Some("chosen"));
     assert!(store.session_state(session.id).await.unwrap().unwrap().session.ended_at.is_some());
     assert!(refused(&store.redeem_password(&Actor::SYSTEM, hash, &phc("again")).await));
-    // A password that was set otherwise takes the link back.
+    // Setting a password in another way withdraws the link.
     let (_, hash) = make(world, &store, Purpose::Password { user: ada.id }).await;
     store.set_password(&Actor::COMMAND, ada.id, &phc("other"), None).await.unwrap();
     assert!(refused(&store.redeem_password(&Actor::SYSTEM, hash, &phc("again")).await));
@@ -209,7 +209,7 @@ pub(crate) async fn a_first_admin_from_elsewhere_shuts_the_link(world: &World) {
     let store = world.store().await;
     store.ensure_plans(&[plan("starter", 1_000)]).await.unwrap();
     let (_, hash) = make(world, &store, Purpose::FirstAdmin).await;
-    // One without a password is none who can act.
+    // An admin without a password cannot act as one.
     let new = NewUser { role: Role::Admin, password: None, ..who("admin@example.com") };
     let admin = store.create_user(&Actor::COMMAND, new).await.unwrap();
     assert!(!store.has_admin().await.unwrap());
@@ -265,7 +265,7 @@ pub(crate) async fn a_user_comes_with_its_link_or_not_at_all(world: &World) {
     let (bob, link) = store.create_user_with_link(&by(ada.id), who("bob@example.com"), (hash, until)).await.unwrap();
     assert_eq!((&link.purpose, link.made_by), (&Purpose::Password { user: bob.id }, Some(ada.id)));
     assert_eq!(store.find_link(hash).await.unwrap(), Some(link));
-    // A ticket that was given already: neither is made.
+    // The ticket already exists, so neither user nor link is created.
     let again = store.create_user_with_link(&by(ada.id), who("eve@example.com"), (hash, until)).await;
     assert!(again.is_err(), "{again:?}");
     let eve = store.find_user(&store::UserRef::Email(email("eve@example.com"))).await.unwrap();

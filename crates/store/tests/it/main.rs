@@ -1,4 +1,4 @@
-//! What the store does, one async function a behaviour, run on SQLite and on PostgreSQL.
+//! Behaviour of the store: one async function per behaviour, run on SQLite and on PostgreSQL.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -30,7 +30,7 @@ mod vault;
 mod windows;
 mod world;
 
-/// Runs every behaviour on each database. One that is not listed is dead code, and so a warning.
+/// Runs every behaviour on each database. A behaviour that is not listed is dead code, and so a warning.
 macro_rules! behaviours {
     ($($subject:ident { $($claim:ident,)+ })+) => {
         mod sqlite {

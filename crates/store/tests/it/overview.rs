@@ -9,7 +9,7 @@ fn day(back: u32) -> Day {
     Day(NOW.day().0 - back)
 }
 
-/// A request that counts on a day so many before today.
+/// A request that counts `back` days before today.
 fn on(world: &World, caller: Caller, back: u32) -> UsageEvent {
     UsageEvent { day: day(back), started_at: day(back).start(), ..world.event(Some(caller)) }
 }
@@ -40,7 +40,7 @@ pub(crate) async fn days_without_use_are_zeros(world: &World) {
     let told = store.usage_of_days(user.no, None, (4, NOW.day())).await.unwrap();
     let (of_day, sum) = told[0];
     assert_eq!((of_day, sum.cost, sum.input, sum.reasoning, sum.credits), (day(3), NanoUsd(2_000), 2, 12, 2));
-    // A clock that is behind knows nothing of the day after; before 1970 there are no days.
+    // A clock that is behind has no later days; days before 1970 do not exist.
     assert_eq!(store.usage_of_days(user.no, None, (9, Day(2))).await.unwrap().len(), 3);
 }
 
@@ -63,7 +63,7 @@ pub(crate) async fn a_sum_of_costs_that_nobody_can_owe_ends_at_the_most(world: &
     assert_eq!(overview.models[0].total.cost, NanoUsd(i64::MAX));
 }
 
-/// With a month that began nine days ago.
+/// Returns the overview of a month that began nine days ago.
 async fn overview(store: &Store, user: &User) -> Overview {
     store.overview(user.id, (day(9), NOW.day())).await.unwrap().unwrap()
 }
@@ -138,14 +138,14 @@ pub(crate) async fn an_overview_is_bounded_and_its_sums_are_not(world: &World) {
     for _ in 0..105 {
         keys.push(key(&store, user.id).await.1);
     }
-    // The later a key, the less it cost; the last two are not used.
+    // Later keys used fewer credits; the last two are unused.
     let events = keys.iter().take(103).zip((1..=103).rev()).map(|(key, credits)| {
         let caller = Caller { user: user.no, key: key.no, plan: PlanId::NIL };
         let model = Some(format!("m-{}", key.no.0).into());
         UsageEvent { model, status: 400, charge: Charge::credits(credits), ..on(world, caller, 0) }
     });
     store.revoke_key(&Actor::COMMAND, keys[0].id).await.unwrap();
-    // Usage of a key that a restored copy does not know.
+    // Usage of a key that is missing in a restored copy.
     let unknown = on(world, Caller { user: user.no, key: KeyNo(1 << 40), plan: PlanId::NIL }, 0);
     world.ingest(&store, &events.chain([unknown]).map(Record::Event).collect::<Vec<_>>()).await;
     let told = overview(&store, &user).await;

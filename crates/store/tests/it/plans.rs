@@ -39,10 +39,10 @@ pub(crate) async fn applied_plans_are_as_configured_and_none_is_removed(world: &
     let revision = store.revision().await.unwrap();
     let [starter, pro, free] = wished.clone();
     assert_eq!(store.plans().await.unwrap(), [free, plan("old", 7), pro, starter]);
-    // Once more does nothing, and says so.
+    // A second call changes nothing, and reports that.
     assert!(store.apply_plans(&Actor::COMMAND, &wished).await.unwrap().is_empty());
     assert_eq!(store.revision().await.unwrap(), revision);
-    // One that may not be takes the others with it.
+    // One invalid plan prevents the change of the others.
     let broken = [plan("starter", 9), plan("No Name", 1)];
     assert!(matches!(store.apply_plans(&Actor::COMMAND, &broken).await, Err(StoreError::InvalidPlan)));
     assert_eq!(store.plans().await.unwrap()[3], plan("starter", 5));

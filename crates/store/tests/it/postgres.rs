@@ -1,9 +1,9 @@
-//! A PostgreSQL database of one test's own, on the server that `TOLLGATE_TEST_POSTGRES` names.
+//! A PostgreSQL database for one test, on the server that `TOLLGATE_TEST_POSTGRES` names.
 
 use access::{Clock, Ids, Secret};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// The URL of a database on the tests' server.
+/// Returns the URL of a database on the tests' server.
 pub(crate) fn server() -> String {
     std::env::var("TOLLGATE_TEST_POSTGRES").unwrap_or_else(|_| {
         panic!("this test needs PostgreSQL: cargo run -p xtask -- postgres cargo test -p store (make test does so)")
@@ -17,7 +17,7 @@ pub(crate) async fn tell_server(sql: String) {
     connection.close().await.unwrap();
 }
 
-/// Makes a database, empty, whose clause of `CREATE DATABASE` may say more; it goes with the server.
+/// Creates an empty database, with additional clauses of `CREATE DATABASE`. It is deleted with the server.
 pub(crate) async fn database(more: &str) -> Secret {
     let name = format!("tollgate_{}", Ids::new(Clock::system()).next_uuid().simple());
     tell_server(format!("CREATE DATABASE {name} {more}")).await;

@@ -13,7 +13,7 @@ pub(crate) fn new(owner: Option<UserId>, label: &str, secret: &str) -> NewProvid
     NewProviderKey { owner, provider: "openai".to_owned(), label, secret }
 }
 
-/// A store that has admitted the vault.
+/// Opens a store that has admitted the vault.
 pub(crate) async fn opened(world: &World) -> (Store, Vault) {
     let (store, vault) = (world.store().await, vault(1));
     store.admit_master_key(&Actor::SYSTEM, &vault).await.unwrap();
@@ -107,7 +107,7 @@ pub(crate) async fn a_credential_is_replaced_renamed_and_deleted(world: &World) 
     assert!(matches!(gone, Err(StoreError::NoProviderKey { .. })), "{gone:?}");
 }
 
-/// A server's directory, and the revision that it sees.
+/// The directory of one node, and the revision that it sees.
 struct Server {
     directory: Directory,
     revision: Arc<Revision>,
@@ -123,7 +123,7 @@ impl Server {
     }
 }
 
-/// Runs `test` beside a directory that opens with `vault`.
+/// Runs `test` with a directory that decrypts with `vault`.
 async fn beside(world: &World, vault: Vault, test: impl AsyncFnOnce(&Server)) {
     let store = world.store().await;
     let (queue, lookups) = mpsc::channel(8);
@@ -187,7 +187,7 @@ pub(crate) async fn what_does_not_open_is_there_without_its_secret_and_is_counte
         assert_eq!(server.unsealed.failures(), 2);
     })
     .await;
-    // The one before a rotation opens too.
+    // The master key before a rotation decrypts too.
     let rotating = Vault::new(&master_key(2), Some(&master_key(1)));
     beside(world, rotating, async |server| {
         assert_eq!(secrets(&server.ask(adas.hash()).await.provider_keys.own), [Some("sk-adas-1")]);
@@ -196,7 +196,7 @@ pub(crate) async fn what_does_not_open_is_there_without_its_secret_and_is_counte
     .await;
 }
 
-/// A credential that cannot be read must not be taken for one that is not there: another would be used in its place.
+/// A credential that cannot be read must not count as missing: another would be used in its place.
 pub(crate) async fn a_store_that_does_not_tell_credentials_tells_nothing(world: &World) {
     let (store, vault) = opened(world).await;
     let ada = user(&store, "ada@example.com").await.id;

@@ -1,4 +1,4 @@
-//! A Redis of one test's own, on a socket in a temporary folder.
+//! A Redis server for one test, on a socket in a temporary folder.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -23,7 +23,7 @@ impl Redis {
         redis
     }
 
-    /// One that does not run yet.
+    /// Prepares a server that does not run yet.
     pub(crate) fn away() -> Self {
         Self { server: None, folder: tempfile::tempdir().unwrap() }
     }
@@ -32,7 +32,7 @@ impl Redis {
         Secret::new(format!("unix://{}", self.folder.path().join("socket").display()))
     }
 
-    /// Starts it, empty, and waits until it answers.
+    /// Starts the server, empty, and waits until it responds.
     pub(crate) async fn resume(&mut self) {
         let mut command = Command::new("redis-server");
         command.args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket", "socket"]);
@@ -47,13 +47,13 @@ impl Redis {
         }
     }
 
-    /// Kills it without warning.
+    /// Kills the server without warning.
     pub(crate) async fn kill(&mut self) {
         let mut server = self.server.take().unwrap();
         server.kill().await.unwrap();
     }
 
-    /// Stops it from answering without closing a connection, or lets it go on.
+    /// Sends a signal that stops the server's responses without closing a connection, or continues them.
     pub(crate) async fn signal(&self, signal: &str) {
         let id = self.server.as_ref().unwrap().id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());

@@ -1,4 +1,4 @@
-//! Renewals of sessions whose commit, or its answer, is lost.
+//! Renewals of sessions whose commit, or the response to it, is lost.
 
 use std::future::Future;
 use std::pin::pin;
@@ -30,7 +30,7 @@ async fn a_renewal_in_doubt_may_be_tried_again_and_is_no_theft() {
         }
         let (renewed, second) = renew(&world, &store, first).await;
         assert!(matches!(&renewed, Refreshed::Renewed(renewed) if renewed.id == session.id), "{loss:?} {renewed:?}");
-        // From here on it was told: strict as ever.
+        // From here on the client has received the token, so reuse counts as theft.
         assert!(matches!(renew(&world, &store, second).await.0, Refreshed::Renewed(_)), "{loss:?}");
         assert!(matches!(renew(&world, &store, first).await.0, Refreshed::Stolen { .. }), "{loss:?}");
     }
@@ -88,7 +88,7 @@ async fn a_sign_out_after_a_renewal_in_doubt_is_no_theft() {
     assert_eq!(page.lines[0].action, "session.end");
 }
 
-/// However far a renewal came before its caller hung up: the token holds, unless the renewal was told.
+/// A client may disconnect at any point of a renewal: the token remains valid, unless the client received the renewal.
 #[tokio::test]
 async fn a_renewal_that_is_dropped_half_way_may_be_tried_again() {
     for world in [World::sqlite(), World::postgres().await] {
@@ -107,7 +107,7 @@ async fn a_renewal_that_is_dropped_half_way_may_be_tried_again() {
                     if told {
                         break;
                     }
-                    // What it waits for comes from another thread, or over the network.
+                    // The responses come from another thread, or over the network.
                     tokio::task::yield_now().await;
                 }
                 told

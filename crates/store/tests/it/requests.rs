@@ -14,7 +14,7 @@ fn begun(world: &World, caller: Caller, seconds: u64) -> UsageEvent {
     UsageEvent { started_at: at(seconds), ..world.event(Some(caller)) }
 }
 
-/// What we refused before it was sent.
+/// A request that Tollgate refused before it was sent.
 fn refused(world: &World, caller: Caller, seconds: u64) -> UsageEvent {
     UsageEvent {
         charge: Charge::default(),
@@ -25,7 +25,7 @@ fn refused(world: &World, caller: Caller, seconds: u64) -> UsageEvent {
     }
 }
 
-/// Every line of every page, in order; none may be larger than `limit`, and only the last may say that it is the last.
+/// Returns the lines of all pages, in order; no page may exceed `limit`, and only the last may have no next page.
 async fn all(store: &Store, caller: Caller, filter: &RequestFilter, limit: u32) -> Vec<RequestLine> {
     let (mut lines, mut after) = (Vec::new(), None);
     loop {
@@ -46,7 +46,7 @@ fn ids(lines: &[RequestLine]) -> Vec<RequestId> {
 pub(crate) async fn requests_come_newest_first_and_each_once(world: &World) {
     let store = world.store().await;
     let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
-    // Several at one moment: their ids tell them apart.
+    // Several requests have the same time: their ids distinguish them.
     let mut events: Vec<UsageEvent> = (0..25).map(|nth| begun(world, ada, nth / 10)).collect();
     let others = (0..25).map(|nth| begun(world, bob, nth));
     world.ingest(&store, &others.chain(events.clone()).map(Record::Event).collect::<Vec<_>>()).await;
@@ -55,7 +55,7 @@ pub(crate) async fn requests_come_newest_first_and_each_once(world: &World) {
     for limit in [1, 4, 24, 25, 26, 200] {
         assert_eq!(ids(&all(&store, ada, &RequestFilter::default(), limit).await), expected, "{limit}");
     }
-    // What comes meanwhile is newer than the place where the reader is.
+    // Requests that arrive meanwhile are newer than the reader's place.
     let first = store.requests_page(ada.user, &RequestFilter::default(), (None, 10)).await.unwrap();
     world.ingest(&store, &[Record::Event(begun(world, ada, 9))]).await;
     let second = store.requests_page(ada.user, &RequestFilter::default(), (first.next, 200)).await.unwrap();
@@ -98,7 +98,7 @@ pub(crate) async fn a_page_looks_at_so_many_rows_and_no_more(world: &World) {
     let caller = caller(&store, "ada@example.com").await;
     let odd = |nth: u64| UsageEvent { status: 404, ..begun(world, caller, nth) };
     let many = u64::from(REQUESTS_LOOKED_AT_MAX);
-    // The oldest but one, and the newest but one.
+    // The second oldest, and the second newest.
     let events = (0..many + 100).map(|nth| match nth {
         1 => odd(nth),
         nth if nth == many + 98 => odd(nth),
@@ -110,7 +110,7 @@ pub(crate) async fn a_page_looks_at_so_many_rows_and_no_more(world: &World) {
     assert_eq!((page.lines.len(), page.next.map(|next| next.at)), (1, Some(at(100))));
     let rest = store.requests_page(caller.user, &filter, (page.next, 50)).await.unwrap();
     assert_eq!((rest.lines.len(), rest.next, rest.lines[0].started_at), (1, None, at(1)));
-    // A page that is full goes on where it ended.
+    // A full page continues where it ended.
     let page = store.requests_page(caller.user, &RequestFilter { status: Some((200, 200)), ..filter }, (None, 5)).await;
     assert_eq!(page.unwrap().next.map(|next| next.at), Some(at(many + 94)));
 }
@@ -144,7 +144,7 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     assert_eq!((only.first_byte_us, only.duration_us), (Some(500), 900));
 
     let (line, attempts) = store.find_request(user.no, twice.id).await.unwrap().unwrap();
-    // What the failed one cost is not known.
+    // The cost of the failed attempt is unknown.
     assert_eq!((line.attempts, line.cost, line.unpriced), (2, Some(NanoUsd(1_000)), true));
     assert_eq!((line.unknown.as_deref(), line.charged), (Some("no_usage"), (70, NanoUsd(9_000))));
     let reasons: Vec<_> = attempts.iter().map(|attempt| attempt.unknown.as_deref()).collect();

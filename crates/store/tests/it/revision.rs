@@ -39,7 +39,7 @@ pub(crate) async fn a_change_elsewhere_is_seen_within_a_second(world: &World) {
     let story = async {
         let user = user(&command, "ada@example.com").await;
         let mut fastest = Duration::MAX;
-        // What else the machine does only makes it slower.
+        // Other load on the machine only increases the delay.
         for _ in 0..10 {
             let (secret, key) = key(&command, user.id).await;
             let before = command.revision().await.unwrap();

@@ -1,4 +1,4 @@
-//! What only a server can do: lose a commit, go away, be shared by several nodes, stand behind a pooler.
+//! Behaviour that requires a server: lost commits, outages, several nodes on one store, and poolers.
 
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
@@ -27,7 +27,7 @@ async fn apart() -> (World, Between, Store, Caller) {
     (world, between, store, caller)
 }
 
-/// Usage that counts as 2 requests the first time, and as more each time that it is counted again.
+/// Appends usage that counts as 2 requests the first time, and as more each time that it is counted again.
 fn append(world: &World, caller: Caller, writer: &mut spool::Writer) {
     writer.append(&world.counts(Some(caller), 1)).unwrap();
 }
@@ -47,7 +47,7 @@ async fn a_commit_that_is_lost_on_its_way_or_whose_answer_is_counts_once() {
         assert!(between.has_lost());
         let counted = if loss == Loss::Answer { 4 } else { 0 };
         assert_eq!(requests(&store, caller, NOW.day()).await, counted, "{loss:?}");
-        // One more behind it, so that the batch is another.
+        // One more record after it, so that the batch differs.
         append(&world, caller, &mut spool.writers[0]);
         drain(&node, &mut spool.reader, &stats).await.unwrap();
         assert_eq!(requests(&store, caller, NOW.day()).await, 6, "{loss:?}");
@@ -119,7 +119,7 @@ async fn a_server_that_goes_away_is_unavailable_and_usable_when_it_is_back() {
 async fn a_server_that_says_nothing_is_given_up_and_its_connections_too() {
     let (_world, between, store, _) = apart().await;
     between.set_heard(false);
-    // More of them than there are connections, and more than once.
+    // More queries than connections, and twice.
     for _ in 0..2 {
         let asked = tokio::time::Instant::now();
         let mut asking = JoinSet::new();
@@ -142,7 +142,7 @@ async fn a_server_that_says_nothing_is_given_up_and_its_connections_too() {
     assert!(tokio::time::timeout(Duration::from_secs(30), back).await.is_ok());
 }
 
-/// A server of its own on the database of `world`.
+/// Starts a separate node on the database of `world`.
 async fn another(world: &World) -> (World, Node) {
     let other = World::at(Secret::new(world.url().to_owned()));
     let node = other.node(&other.store().await).await;
@@ -187,7 +187,7 @@ async fn totals_are_locked_in_the_order_of_keys_so_that_no_two_wait_in_a_ring() 
         (1..=KEYS).rev().map(|key| world.counts(Some(Caller { key: KeyNo(key), ..owner }), 1)).collect();
     world.ingest(&store, &backwards).await;
     let mut other = PgConnection::connect(world.url()).await.unwrap();
-    // Within a transaction, what others wait for stays as it was first seen.
+    // Within a transaction, the set of locks that others wait for stays as it was first seen.
     let mut watcher = PgConnection::connect(world.url()).await.unwrap();
     for (table, condition) in [("daily_usage", ""), ("usage_counts", "status_class = 2 AND ")] {
         let lock = async |other: &mut PgConnection, which: &str| -> Result<usize, sqlx::Error> {
@@ -227,7 +227,7 @@ async fn places_are_kept_by_node() {
     assert_eq!((ours.incarnation(), theirs.incarnation()), (2, 3));
 }
 
-/// PgBouncer in front of a database, in a mode of its own.
+/// PgBouncer in front of a database, in a selectable mode.
 struct Pooler {
     process: Child,
     _folder: tempfile::TempDir,
@@ -251,7 +251,7 @@ impl Pooler {
         let mut command = Command::new(program);
         command.arg("-q").stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         if std::fs::metadata(folder.path()).unwrap().uid() == 0 {
-            // It refuses to run as root; `nobody` reads its settings.
+            // PgBouncer refuses to run as root; `nobody` reads its settings.
             std::os::unix::fs::chown(folder.path(), Some(65_534), Some(65_534)).unwrap();
             std::os::unix::fs::chown(&file, Some(65_534), Some(65_534)).unwrap();
             command.uid(65_534).gid(65_534);

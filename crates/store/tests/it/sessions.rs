@@ -42,7 +42,7 @@ pub(crate) fn new_session(world: &World, user: UserId, credential: Credential) -
     (new, refresh)
 }
 
-/// Signs in with the password whose hash is `old`, and where there is none, sets it.
+/// Signs in with the password whose hash is `old`; sets the password first if the user has no password.
 pub(crate) async fn sign_in(world: &World, store: &Store, user: UserId) -> (Session, TicketHash) {
     let email = store.find_user(&UserRef::Id(user)).await.unwrap().unwrap().email;
     if store.credentials_of(&email).await.unwrap().unwrap().1.is_none() {
@@ -52,7 +52,7 @@ pub(crate) async fn sign_in(world: &World, store: &Store, user: UserId) -> (Sess
     (store.begin_session(&by(user), new).await.unwrap(), refresh)
 }
 
-/// A key's secret as what is signed in with.
+/// Makes a credential of a key and its secret.
 pub(crate) fn with(secret: &ApiKey, key: &Key) -> Credential {
     Credential::Key { key: key.id, secret: secret.hash() }
 }
@@ -164,7 +164,7 @@ pub(crate) async fn a_used_refresh_token_ends_its_session_alone(world: &World) {
 }
 
 pub(crate) async fn of_two_who_renew_at_once_one_wins_and_the_session_ends(world: &World) {
-    // Two processes on one store, and one that is asked twice.
+    // Two processes on one store, and one process that receives both requests.
     let (one, other) = (world.store().await, world.store().await);
     let ada = user(&one, "ada@example.com").await;
     for two in [&other, &one].into_iter().cycle().take(60) {
@@ -187,7 +187,7 @@ pub(crate) async fn what_has_ended_or_expired_is_not_renewed(world: &World) {
     let (_, token) = sign_in(world, &store, ada.id).await;
     world.clock.advance(WEEK);
     assert_eq!(renew(world, &store, token).await.0, Refreshed::Ended);
-    // That was no use of it: a clock that comes back does not make a theft of the next.
+    // That did not use the token: a clock that moves back does not make the next use a theft.
     assert_eq!(renew(world, &store, token).await.0, Refreshed::Ended);
 }
 
@@ -215,13 +215,13 @@ pub(crate) async fn who_signs_out_by_refresh_token_ends_its_session_and_is_no_th
     world.clock.advance(Duration::from_millis(1));
     assert_eq!(store.sign_out(&stranger, first).await.unwrap(), Some(session.id));
     assert_eq!(shut(world, &store, session.id).await, Some(Shut::Ended));
-    // Once more, as after an answer that was lost: nobody stole anything.
+    // A repeated request, as after a lost response, is not a theft.
     assert_eq!(store.sign_out(&stranger, first).await.unwrap(), None);
     assert_eq!(renew(world, &store, first).await.0, Refreshed::Ended);
     assert_eq!(store.sign_out(&stranger, ticket()).await.unwrap(), None);
     assert_eq!(shut(world, &store, other.id).await, None);
     world.clock.advance(Duration::from_millis(1));
-    // A used one ends its session, and is told as what it is.
+    // A used token ends its session, and the log records the theft.
     assert_eq!(store.sign_out(&stranger, used).await.unwrap(), Some(other.id));
     let page = store.audit_page(&AuditFilter::default(), None, 2).await.unwrap();
     let told: Vec<_> = page.lines.into_iter().map(|line| (line.action, line.actor, line.target)).collect();
@@ -292,7 +292,7 @@ pub(crate) async fn a_new_password_ends_the_other_sessions(world: &World) {
     assert!(matches!(renew(world, &store, token).await.0, Refreshed::Renewed(_)));
     let (_, stored) = store.credentials_of(&ada.email).await.unwrap().unwrap();
     assert_eq!(stored, Some(phc("new")));
-    // Who verified the one before comes too late.
+    // A sign-in that verified the previous password comes too late.
     let (new, _) = new_session(world, ada.id, Credential::Password(phc("old")));
     let refused = store.begin_session(&by(ada.id), new).await;
     assert!(matches!(refused, Err(StoreError::CredentialGone)), "{refused:?}");

@@ -6,7 +6,7 @@ use store::{Charges, DayUsage, Totals};
 
 use crate::world::{NOW, World, attempt, caller, key, requests, user};
 
-/// What [`World::event`] adds to a day.
+/// The totals that [`World::event`] adds to a day.
 const ONE: Totals = Totals {
     requests: 1,
     credits: 1,

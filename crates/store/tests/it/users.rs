@@ -173,7 +173,7 @@ pub(crate) async fn a_change_that_cannot_be_taken_changes_nothing(world: &World)
     assert_eq!(store.find_user(&UserRef::Id(ada.id)).await.unwrap(), Some(ada));
 }
 
-/// An id that is nobody's.
+/// Returns an id that no user has.
 fn uuid_of(user: &User) -> uuid::Uuid {
     uuid::Uuid::from_u128(!user.id.0.as_u128())
 }
@@ -186,7 +186,7 @@ pub(crate) async fn the_last_admin_stays(world: &World) {
         let refused = change(&store, &first, going).await;
         assert!(matches!(refused, Err(StoreError::LastAdmin)), "{refused:?}");
     }
-    // What does not make it less of an admin is no matter, and one who could not act may go.
+    // A change that keeps the admin role is allowed, and an admin without a password may be demoted.
     change(&store, &first, UserChange { name: Some("First".to_owned()), ..UserChange::default() }).await.unwrap();
     change(&store, &helpless, demoted()).await.unwrap();
     let second = admin(&store, "second@example.com", Some("x")).await;

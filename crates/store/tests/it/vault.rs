@@ -31,7 +31,7 @@ pub(crate) async fn the_first_master_key_is_taken_and_another_must_follow_the_ne
     assert!(matches!(refused, Err(StoreError::OtherMasterKey { newest }) if newest == print(1)), "{refused:?}");
     let refused = admit(&store, &following(3, 2)).await;
     assert!(matches!(refused, Err(StoreError::OtherMasterKey { newest }) if newest == print(1)), "{refused:?}");
-    // A key that is only announced begins nothing.
+    // A key that is only the announced next one begins no rotation.
     assert!(admit(&store, &following(1, 2)).await.unwrap());
     assert_eq!(store.master_keys().await.unwrap().len(), 1);
     world.clock.advance(Duration::from_secs(1));
@@ -51,7 +51,7 @@ pub(crate) async fn of_two_first_servers_one_is_refused(world: &World) {
     assert_eq!(one.master_keys().await.unwrap().len(), 1);
 }
 
-/// Another first start is about to put a key of its own in the place of ours, and has not seen that we joined.
+/// Another first start is about to replace this node's master key by a new one, and has not seen that this node joined.
 #[tokio::test]
 async fn a_key_is_confirmed_behind_the_lock_of_who_replaces_it() {
     let world = World::postgres().await;
@@ -98,7 +98,7 @@ pub(crate) async fn a_rotation_goes_on_where_it_was_stopped_and_loses_nothing(wo
     assert_eq!((first.done, first.unopened.len(), first.next.is_some()), (100, 0, true));
     assert_eq!(sealed(&store).await, [(print(1), 140), (print(2), 100)]);
     assert_eq!(store.retire_master_keys(&Actor::COMMAND, vault.current()).await.unwrap(), []);
-    // Another process goes on from the beginning; nothing is done twice.
+    // Another process starts from the beginning; no credential is sealed twice.
     let other = world.store().await;
     let (mut done, mut next) = (0, None);
     loop {
@@ -147,7 +147,7 @@ pub(crate) async fn what_no_key_opens_is_left_and_keeps_its_master_key_in_use(wo
     let made = store.create_provider_key(&Actor::COMMAND, &before, new(None, "x", "sk-live-1234")).await.unwrap();
     let vault = following(2, 1);
     admit(&store, &vault).await.unwrap();
-    // A third server, whose previous key is another: it must not begin, and rotates nothing.
+    // A third node, whose previous key differs: it must not begin a rotation, and reseals nothing.
     let resealed = store.reseal(&following(2, 3), None).await.unwrap();
     assert_eq!((resealed.done, resealed.unopened), (0, vec![made.id]));
     assert_eq!(store.retire_master_keys(&Actor::COMMAND, vault.current()).await.unwrap(), []);
@@ -168,7 +168,7 @@ pub(crate) async fn a_reset_gives_up_what_no_key_opens_and_nothing_else(world: &
     let kept = following(2, 1);
     admit(&store, &kept).await.unwrap();
     let kept = store.create_provider_key(&Actor::COMMAND, &kept, new(None, "kept", "sk-live-5678")).await.unwrap();
-    // The first key is lost, the second is there, and a third shall follow.
+    // The first key is lost, the second exists, and a third is to follow.
     let vault = following(3, 2);
     assert_eq!(store.lost_provider_keys(&vault).await.unwrap(), 1);
     assert_eq!(store.reset_vault(&Actor::COMMAND, &vault).await.unwrap(), 1);

@@ -1,4 +1,4 @@
-//! Sliding windows: what holds in one process holds in Redis too.
+//! Sliding windows: limits in one process and limits in Redis behave in the same way.
 
 mod faults;
 mod script;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::redis::Redis;
 
-/// Long enough for nothing to flow back while a test runs, wherever in the window it begins.
+/// Long enough that no count expires during a test, wherever in the window the test begins.
 const DAY: Duration = Duration::from_secs(86_400);
 
 macro_rules! conformance {
@@ -52,7 +52,7 @@ struct World {
 }
 
 impl World {
-    /// Limits of one node; with Redis another's count with them.
+    /// Returns the limits of one node; with Redis, other nodes share their counts.
     async fn windows(&self) -> Windows {
         match &self.redis {
             Some(redis) => shared(redis, "tollgate").await,
@@ -61,7 +61,7 @@ impl World {
     }
 }
 
-/// A machine on which much else runs may be late; what comes of it is what `faults` tests.
+/// A busy machine may be late; `faults` tests the effects of that.
 const PATIENT: Duration = Duration::from_secs(10);
 
 async fn shared(redis: &Redis, brand: &str) -> Windows {
@@ -101,7 +101,7 @@ async fn names_keys_and_windows_are_counted_apart(world: &World) {
     for other in [ask("a", "x", 1), ask("a", "y", 1), ask("b", "x", 1), Ask { window: DAY / 2, ..ask("a", "x", 1) }] {
         assert!(windows.take(&[other]).await.allowed);
     }
-    // A separator in a key makes it nobody else's.
+    // A separator in a key does not change whose limit it is.
     assert!(windows.take(&[ask("a", "x\0", 1)]).await.allowed);
     assert!(windows.take(&[ask("a", "", 1)]).await.allowed);
     assert!(!windows.take(&[ask("a", "x", 1)]).await.allowed);
@@ -119,7 +119,7 @@ async fn a_call_counts_against_all_limits_or_none(world: &World) {
     }
     assert_eq!(windows.take(&[ask("wide", "x", 10)]).await.remaining, 7);
     assert_eq!(windows.take(&[ask("fourth", "x", 10)]).await.remaining, 7);
-    // A fifth is not looked at.
+    // A fifth limit is ignored.
     let [one, two, three, four] = [0, 1, 2, 3].map(|_| ask("five", "x", 100));
     assert!(windows.take(&[one, two, three, four, ask("narrow", "x", 2)]).await.allowed);
 }
@@ -135,7 +135,7 @@ async fn the_tightest_limit_answers(world: &World) {
     for _ in 0..2 {
         assert!(windows.take(&[ask("long", "x", 5)]).await.allowed);
     }
-    // Both refuse: the one that lasts longest says for how long.
+    // Both refuse: the limit with the latest end determines the delay.
     let (verdict, long) =
         (windows.take(&[short, ask("long", "x", 5)]).await, windows.take(&[ask("long", "x", 5)]).await);
     assert_eq!((verdict.allowed, verdict.name), (false, "long"));
@@ -146,7 +146,7 @@ async fn who_waits_as_told_passes(world: &World) {
     let windows = world.windows().await;
     let short = Ask { window: Duration::from_millis(700), ..ask("a", "x", 4) };
     for _ in 0..3 {
-        // Some of it may flow back while the limit is filled.
+        // A part of the count may expire while the limit is filled.
         let mut verdict = windows.take(&[short]).await;
         for _ in 0..50 {
             if !verdict.allowed {
@@ -193,7 +193,7 @@ async fn the_proxys_questions_are_counted_with_the_others(world: &World) {
         assert!(!answer.allowed && answer.retry_after > Duration::ZERO);
         drop(limits);
     };
-    // Serving ends with who asks.
+    // Serving ends when all senders are gone.
     tokio::join!(serving, asking);
 }
 

@@ -1,4 +1,4 @@
-//! A database of its own for each behaviour, and what to put into it.
+//! A separate database for each behaviour, and functions that fill it.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl World {
         Self::at(postgres::database("").await)
     }
 
-    /// On the PostgreSQL that is there, with a data folder of its own.
+    /// Uses an existing PostgreSQL database with a new data folder.
     pub(crate) fn at(url: Secret) -> Self {
         Self { url: Some(url), ..Self::sqlite() }
     }
@@ -37,7 +37,7 @@ impl World {
         self.url.as_ref().unwrap().expose()
     }
 
-    /// A handle to the database: each call is one more process.
+    /// Opens a handle to the database: each call represents one more process.
     pub(crate) async fn store(&self) -> Store {
         self.try_store().await.unwrap()
     }
@@ -47,12 +47,12 @@ impl World {
         Store::open(Options { url, data, migrate: true, clock: self.clock.clone() }).await
     }
 
-    /// The server of the data folder, started once more.
+    /// Starts the node of the data folder once more.
     pub(crate) async fn node(&self, store: &Store) -> Node {
         store.join(self.folder.path(), "1.2.3").await.unwrap()
     }
 
-    /// The spool, read from where the store says.
+    /// Opens the spool at the positions that the store returns.
     pub(crate) async fn spool(&self, node: &Node) -> Spool {
         self.spool_from(&node.ingested().await.unwrap())
     }
@@ -144,7 +144,7 @@ pub(crate) fn plan(name: &str, credits_per_day: u64) -> Plan {
     Plan { credits_per_day: Some(credits_per_day), requests_per_minute: NonZeroU32::new(60), ..Plan::unlimited(name) }
 }
 
-/// A vault with a master key of its own for each number up to 25.
+/// Returns a vault with a different master key for each number up to 25.
 pub(crate) fn vault(number: u8) -> Vault {
     Vault::new(&master_key(number), None)
 }
@@ -158,7 +158,7 @@ pub(crate) fn email(text: &str) -> Email {
     Email::parse(text).unwrap()
 }
 
-/// A user with the plan `starter`.
+/// Creates a user with the plan `starter`.
 pub(crate) async fn user(store: &Store, address: &str) -> User {
     store.ensure_plans(&[plan("starter", 1_000)]).await.unwrap();
     let new = NewUser::member(email(address), "Ada", "starter");
@@ -175,7 +175,7 @@ pub(crate) async fn key(store: &Store, user: UserId) -> (ApiKey, Key) {
     (secret, key)
 }
 
-/// A user with one key, as the caller of requests.
+/// Creates a user with one key, as the caller of requests.
 pub(crate) async fn caller(store: &Store, address: &str) -> Caller {
     let user = user(store, address).await;
     let (_, key) = key(store, user.id).await;

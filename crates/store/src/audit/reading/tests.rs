@@ -11,7 +11,7 @@ use crate::{Email, NewUser, Options};
 
 const FIRST: Timestamp = Timestamp(1_800_000_000_000_000);
 
-/// A store, and the clock that its lines are written by.
+/// Opens a store, and returns the clock that dates its lines.
 async fn opened(place: &Place) -> (Store, Clock) {
     let clock = Clock::manual(FIRST);
     let options = Options { clock: clock.clone(), ..place.options(true) };
@@ -30,7 +30,7 @@ async fn note(store: &Store, by: &Actor, act: Act) {
     transaction.commit().await.unwrap();
 }
 
-/// All pages of `limit` lines: how many lines each had, and the targets of all.
+/// Reads all pages of `limit` lines. Returns the number of lines of each page, and the targets of all lines.
 async fn pages(store: &Store, filter: &AuditFilter, limit: usize) -> (Vec<usize>, Vec<Uuid>) {
     let (mut counts, mut targets, mut after) = (Vec::new(), Vec::new(), None);
     loop {
@@ -55,7 +55,7 @@ async fn a_line_says_who_did_what_to_whose_thing_and_from_where() {
         note(&store, &by, Act::of(Action::KeyChange, target, Some(bob)).with(json!({"label": "läptop"}))).await;
         let page = store.audit_page(&AuditFilter::default(), None, 1).await.unwrap();
         let [line] = page.lines.as_slice() else { panic!("{page:?}") };
-        // The address is told in its own family.
+        // The address is returned in its own address family.
         assert_eq!(line.actor, Actor { address: Some("192.0.2.7".parse().unwrap()), ..by });
         assert_eq!((line.actor_name.as_deref(), line.owner_name.as_deref()), (Some("ada"), Some("bob")));
         assert_eq!((line.action.as_str(), line.target, line.owner), ("key.change", target, Some(bob)));
@@ -76,7 +76,7 @@ async fn a_line_says_who_did_what_to_whose_thing_and_from_where() {
 async fn pages_are_newest_first_and_neither_lose_nor_repeat_a_line_of_one_moment() {
     for place in Place::both().await {
         let (store, clock) = opened(&place).await;
-        // Five of a moment; among themselves they have no order.
+        // Five lines with the same time; their relative order is undefined.
         let mut written: Vec<Vec<Uuid>> = Vec::new();
         for n in 0..23_u64 {
             if n % 5 == 0 {

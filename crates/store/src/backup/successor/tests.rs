@@ -4,7 +4,7 @@ use super::*;
 use crate::copy::tests::filled;
 use crate::store::tests::Place;
 
-/// The folder's databases, and what is beside them.
+/// Returns the databases in the folder, with the files next to them.
 fn files(place: &Place) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(place.folder.path()).unwrap().map(|entry| entry.unwrap());
     let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
@@ -24,7 +24,7 @@ fn aside(place: &Place) -> PathBuf {
 async fn what_only_the_old_stores_log_holds_is_set_aside_with_it() {
     let (place, other) = (Place::sqlite(), Place::sqlite());
     let store = filled(&other).await;
-    // As a killed process leaves them.
+    // The files that a killed process leaves.
     for (name, bytes) in files(&other) {
         std::fs::write(place.folder.path().join(name), bytes).unwrap();
     }
@@ -47,7 +47,7 @@ async fn a_damaged_store_is_set_aside_byte_for_byte() {
     let before = files(&place);
     begin(&place).await.succeed(&aside(&place)).await.unwrap();
     let after = files(&place);
-    // The third is an index of the second, which whoever looks at them makes anew.
+    // The third file is an index of the second, which each reader creates again.
     for name in &damaged[..2] {
         assert_eq!(after[&name.replace(".db", ".db.old")], before[*name]);
     }

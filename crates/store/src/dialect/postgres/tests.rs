@@ -105,7 +105,7 @@ async fn a_database_that_takes_no_writes_is_refused() {
     set(&before, &place, "default_transaction_read_only = on").await;
     let error = place.try_open().await.unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly(_)), "{error:?}");
-    // Of a server that runs already, the connections made from now on cannot write.
+    // New connections to a running server cannot write from now on.
     let pool = pool(options(place.url.as_ref().unwrap().expose()).unwrap()).await.unwrap();
     let error = StoreError::from(sqlx::query("DELETE FROM plans").execute(&pool).await.unwrap_err());
     assert!(matches!(error, StoreError::ReadOnly(Some(_))), "{error:?}");

@@ -18,14 +18,14 @@ async fn an_open_request_is_kept_when_its_segment_goes_and_forgotten_with_its_en
             spool.writers[0].append(&Record::Open(one.clone())).unwrap();
         }
         spool.writers[0].append(&Record::Close(ended.interrupted())).unwrap();
-        // More than a segment of others.
+        // More than one segment of other records.
         for _ in 0..800 {
             spool.writers[0].append(&counts(1)).unwrap();
             drain(&node, &mut spool.reader, &IngestStats::default()).await.unwrap();
         }
         assert_eq!(node.carried().await.unwrap(), std::slice::from_ref(&kept));
         drop(spool);
-        // As the next start finds it.
+        // The state that the next start finds.
         let (ingested, carried) = (node.ingested().await.unwrap(), node.carried().await.unwrap());
         let opening = spool::Opening { carried: &carried, ..spool::Opening::new(&folder, options, &ingested) };
         let mut spool = opening.open().unwrap();

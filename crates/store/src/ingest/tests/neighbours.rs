@@ -1,4 +1,4 @@
-//! A disk that is full or slow, other servers, and whoever reads and writes beside ingest.
+//! Ingest with a full or slow disk, with other nodes, and with concurrent readers and writers.
 
 use super::*;
 
@@ -13,7 +13,7 @@ async fn no_segment_is_removed_before_the_disk_has_what_was_ingested() {
     for _ in 0..60 {
         spool.writers[0].append(&Record::Event(event())).unwrap();
     }
-    // A log that cannot be opened stands for a disk that cannot sync; the database itself has it open.
+    // A log that cannot be opened represents a disk that cannot sync; the database itself has it open.
     let (log, away) = (folder.path().join("tollgate.db-wal"), folder.path().join("away"));
     std::fs::rename(&log, &away).unwrap();
     std::os::unix::fs::symlink(&log, &log).unwrap();
@@ -53,7 +53,7 @@ async fn ingest_goes_on_when_a_full_disk_has_room_again() {
         stored += 1;
     };
     assert!(full.contains("full"), "{full}");
-    // The bound is the connection's: whichever comes next has room, as a disk that was cleared.
+    // The limit belongs to the connection: the next connection has room, as on a disk that was cleared.
     let cleared = async {
         let mut transaction = store.begin().await?;
         transaction.query("PRAGMA max_page_count = 1000000").run().await?;
@@ -73,7 +73,7 @@ async fn a_server_whose_disk_is_full_keeps_nothing_of_a_batch() {
     let stats = IngestStats::default();
     spool.writers[0].append(&Record::Event(event())).unwrap();
     spool.writers[1].append(&counts(7)).unwrap();
-    // What PostgreSQL says where a table cannot grow (SQLSTATE 53100, disk_full).
+    // The error of PostgreSQL if a table cannot grow (SQLSTATE 53100, disk_full).
     for table_that_grows in ["usage_counts", "daily_usage", "ingested"] {
         refuse(&store, table_that_grows, "53100").await;
         let error = drain(&node, &mut spool.reader, &stats).await.unwrap_err();
@@ -108,7 +108,7 @@ async fn of_two_servers_with_one_nodes_id_the_later_one_writes() {
     }
 }
 
-/// A spool of so many events of 100 users, ingested while `beside` goes on.
+/// Ingests a spool with `events` events of 100 users, while `beside` runs.
 async fn ingest_beside<T>(store: &Store, place: &Place, events: u64, beside: impl AsyncFnOnce(&IngestStats) -> T) -> T {
     let node = place.join(store).await;
     let options = spool::Options { size_bytes_max: 64 << 20, segment_bytes: 1 << 20, lanes: 1 };
@@ -151,7 +151,8 @@ async fn a_write_of_the_api_waits_for_one_transaction_of_ingest_at_the_most() {
             waited
         })
         .await;
-        // One that is under way, and one that asked before us. A busy machine may run ingest before we have asked at all.
+        // The bound covers the batch that is running and the batch that queued before this write. On a busy machine
+        // ingest may run before the write queues at all.
         let bound = 2 * u64::try_from(BATCH_RECORDS_MAX).unwrap();
         let within = waited.iter().filter(|events| **events <= bound).count();
         assert!(waited.len() > 4 && 4 * within >= 3 * waited.len(), "{waited:?}");
@@ -160,13 +161,13 @@ async fn a_write_of_the_api_waits_for_one_transaction_of_ingest_at_the_most() {
 
 #[tokio::test]
 async fn the_log_stays_small_while_others_read() {
-    // Without checkpoints of its own it grew to 170 MB; with them to 35 to 60 MB on a machine that does nothing else.
+    // Without checkpoints from ingest the log grew to 170 MB; with them to 35 to 60 MB on an otherwise idle machine.
     const EVENTS: u64 = 80_000;
     let place = Place::sqlite();
     let store = Store::open(Options { clock: Clock::system(), ..place.options(true) }).await.unwrap();
     let log = place.folder.path().join("tollgate.db-wal");
     let read = async || {
-        // One that begins before another ends, so that somebody always reads.
+        // Each snapshot begins before the previous one ends, so that a reader always exists.
         let mut reading = store.snapshot().await.unwrap();
         for _ in 0..20 {
             let _: (i64,) = reading.query("SELECT count(*) FROM daily_usage").one().await.unwrap();

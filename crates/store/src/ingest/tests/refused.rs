@@ -1,7 +1,7 @@
 use super::*;
 use meter::Charge;
 
-/// What we refused before it was sent.
+/// An event that Tollgate refused before it was sent.
 fn refused(model: Option<&str>) -> UsageEvent {
     UsageEvent {
         id: id(),
@@ -23,7 +23,7 @@ async fn what_was_refused_is_an_error_of_its_model_and_no_request_of_the_day() {
         ingest(&node, vec![refused(Some("fast")), refused(None)], Vec::new()).await;
         assert_eq!(table(&store, "daily_usage").await, []);
         let failed = UsageEvent { id: id(), status: 503, ..event() };
-        // Nobody's model: a plain route, and an open one.
+        // Neither has a model: an event of a plain route, and one of an unauthenticated client.
         let plain = UsageEvent { id: id(), format: None, ..event() };
         let open = UsageEvent { id: id(), caller: None, ..event() };
         ingest(&node, vec![refused(Some("fast")), event(), failed, plain, open], Vec::new()).await;

@@ -1,4 +1,4 @@
-//! Books and leases, planted: what holds, and what does not.
+//! Valid and invalid budget accounts and leases, written directly to the store.
 
 use access::{BudgetId, Measure, Per, Subject};
 use meter::Period;
@@ -39,7 +39,7 @@ fn close(node: &Node, spent: u64) -> Tick {
     Tick { node: node.lessee(), incarnation: node.incarnation(), asks: Vec::new(), closes: vec![close] }
 }
 
-/// Two nodes that hold 40 of 100 each.
+/// Creates two nodes with leases of 40 of 100 credits each.
 async fn lent(database: &Database, store: &Store) -> [Ingesting; 2] {
     let folder = database.folder.path();
     people(store).await;
@@ -50,7 +50,7 @@ async fn lent(database: &Database, store: &Store) -> [Ingesting; 2] {
     nodes
 }
 
-/// Four events of three credits each.
+/// Writes four events of three credits each.
 async fn charge_twelve(through: &mut Ingesting) {
     let mut made = Made::on(TODAY);
     let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
@@ -67,7 +67,7 @@ async fn what_is_lent_within_its_limit_is_no_difference() {
         let store = database.open().await;
         let mut nodes = lent(&database, &store).await;
         assert_eq!(differences(&store).await, []);
-        // By one that ends well.
+        // Through a node that ends normally.
         charge_twelve(&mut nodes[0]).await;
         store.lend(&close(&nodes[0].node, 12), TTL, Some(now())).await.unwrap();
         store.clock().advance(Duration::from_millis(1));
@@ -90,12 +90,12 @@ async fn what_is_lent_beyond_its_limit_is_told() {
             found: ("spent and lent", 102),
         };
         assert_eq!(differences(&store).await, std::slice::from_ref(&expected));
-        // Lent by a limit that was larger is no more than that.
+        // A larger limit at the time of the lease allows the amount.
         store.tell("UPDATE lease_books SET most = 102").await;
         assert_eq!(differences(&store).await, []);
         store.tell("UPDATE lease_books SET carried = 90, most = 100").await;
         assert_eq!(differences(&store).await, [Difference { found: ("spent and lent", 192), ..expected }]);
-        // What is spent may be more: nothing is lent any more.
+        // Spent amounts may exceed the limit: no unspent lease exists any more.
         store.tell("UPDATE leases SET granted = 0").await;
         assert_eq!(differences(&store).await, []);
     }
@@ -124,10 +124,10 @@ async fn what_a_lease_is_said_to_have_spent_was_charged() {
         let store = database.open().await;
         let mut nodes = lent(&database, &store).await;
         charge_twelve(&mut nodes[0]).await;
-        // It has just closed: what it spent may be in its spool still,
+        // The lease was closed just now, so its spent amount may still be in the spool.
         store.lend(&close(&nodes[0].node, 15), TTL, Some(now())).await.unwrap();
         assert_eq!(differences(&store).await, []);
-        // as when it ended before it could store that.
+        // The same applies if the node ended before it could store the amount.
         store.clock().advance(Duration::from_millis(1));
         nodes[0].node.leave(false).await.unwrap();
         assert_eq!(differences(&store).await, []);
@@ -139,7 +139,7 @@ async fn what_a_lease_is_said_to_have_spent_was_charged() {
             found: ("spent", 15),
         };
         assert_eq!(differences(&store).await, [expected]);
-        // Less is what was used while no limit was set, and is told once all leases are closed.
+        // A smaller spent amount means usage while no limit was set; it is reported once all leases are closed.
         store.tell("UPDATE leases SET spent = 2 WHERE closed").await;
         store.lend(&close(&nodes[1].node, 0), TTL, Some(now())).await.unwrap();
         let found = store.reconcile(DAYS).await.unwrap();
@@ -156,7 +156,7 @@ async fn what_a_node_that_is_gone_has_spent_is_compared_although_others_recall()
         store.clock().advance(Duration::from_millis(1));
         nodes[0].node.leave(true).await.unwrap();
         store.clock().advance(Duration::from_millis(1));
-        // The second finds five left of a hundred.
+        // The second node finds five credits left of a hundred.
         for (seq, used) in [(2, 40), (3, 80)] {
             store.lend(&ask(&nodes[1].node, seq, (used, 0)), TTL, Some(now())).await.unwrap();
         }
@@ -179,7 +179,7 @@ async fn what_a_book_began_with_was_charged() {
         charge_twelve(&mut nodes[0]).await;
         store.tell("UPDATE lease_books SET carried = 2").await;
         for (node, spent) in nodes.iter().zip([11, 0]) {
-            // Until all leases are over and stored it may be that it is not charged yet.
+            // Until all leases are over and stored, the amount may not be charged yet.
             assert_eq!(differences(&store).await, []);
             store.lend(&close(&node.node, spent), TTL, Some(now())).await.unwrap();
             store.clock().advance(Duration::from_millis(1));

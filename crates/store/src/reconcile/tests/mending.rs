@@ -1,17 +1,17 @@
-//! Each kind of difference, planted: told, mended, gone.
+//! Each kind of difference: written to the store, reported, corrected, and no longer reported.
 
 use access::Plan;
 
 use super::*;
 use crate::{Actor, Email, NewKey, NewUser};
 
-/// What is planted, how many differences that makes, and one of them: a measure, and by how much it is told too high.
+/// A statement that causes differences, their number, and one of them: a measure, and the surplus in the totals.
 const PLANTED: [(&str, usize, &str, i128); 12] = [
     ("UPDATE daily_usage SET requests = requests + 1 WHERE {one}", 1, "requests", 1),
     ("UPDATE daily_usage SET output_tokens = output_tokens - 2 WHERE {one}", 1, "output_tokens", -2),
     ("UPDATE daily_usage SET cost_nano = cost_nano + 5000000007 WHERE {one}", 1, "cost_nano", 5_000_000_007),
     ("UPDATE daily_usage SET unpriced_requests = 0 WHERE day = {day} AND key_no = 1", 1, "unpriced_requests", -6),
-    // What budgets count is a difference of keys, and of the sum over plans.
+    // A difference of a budget's amount appears for the key, and in the sum over plans.
     ("UPDATE daily_usage SET charged_nano = charged_nano - 1 WHERE {one}", 1, "charged_nano", -1),
     ("DELETE FROM daily_usage WHERE day = {day} AND key_no = 1", 12, "requests", -42),
     ("UPDATE daily_models SET errors = errors + 9 WHERE day = {day} AND user_no = 2 AND model_no = 0", 1, "errors", 9),
@@ -117,7 +117,7 @@ async fn mending_beside_ingest_loses_nothing() {
                 tokio::task::yield_now().await;
             }
         };
-        // No fault is like another: one that is still there after it was mended would be an error.
+        // All differences have distinct amounts: a difference that remains after its correction would be an error.
         let mending = async |unit: i64| {
             let mut mended = 0;
             for amount in (1..=10).map(|nth| nth * unit) {
@@ -127,13 +127,13 @@ async fn mending_beside_ingest_loses_nothing() {
             }
             mended
         };
-        // Two who mend at once mend each difference once.
+        // Two concurrent corrections correct each difference once.
         let ((), one, other) = tokio::join!(ingesting, mending(1), mending(100));
         assert!(one + other >= 10, "{one} {other}");
         store.mend_totals(&Actor::COMMAND, DAYS).await.unwrap();
         assert_eq!(differences(&store).await, []);
         let requests = number(&store, "SELECT CAST(sum(requests) AS BIGINT) FROM daily_usage").await;
-        // Seven requests of rows, and two lots of seven that are counted.
+        // Seven requests in rows, and two lots of seven in counts.
         assert_eq!(requests, 31 * (7 + 14));
     }
 }

@@ -1,4 +1,4 @@
-//! A Redis that is killed, stands still, refuses, or is not there.
+//! Failures of Redis: killed, stopped, refusing, or unreachable.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn eventually(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-/// Runs `story` while Redis is kept in reach.
+/// Runs `story` while the connection to Redis is kept.
 async fn keeping(windows: &Windows, story: impl Future<Output = ()>) {
     tokio::select! {
         () = windows::keep(windows.clone(), std::future::pending()) => unreachable!(),
@@ -63,7 +63,7 @@ async fn a_redis_that_stands_still_costs_a_few_calls_and_no_more() {
         for _ in 0..1_000 {
             windows.take(&[ask("a", "x", 2_000)]).await;
         }
-        // Three calls of 50 ms, where each would be 50 s.
+        // Three calls of 50 ms; without the limit each would take 50 s.
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
         assert!(!windows.is_shared());
         redis.signal("-CONT").await;
@@ -110,7 +110,7 @@ async fn a_redis_that_takes_nothing_is_none() {
         let verdict = windows.take(&[ask("a", "x", 1)]).await;
         assert!(verdict.allowed && !windows.is_shared());
         assert!(!windows.take(&[ask("a", "x", 1)]).await.allowed);
-        // It answers a PING all the same, and is not taken back for that.
+        // Redis still responds to PING, but does not count as available for that.
         sleep(Duration::from_millis(800)).await;
         assert!(!windows.is_shared());
         set(&mut connection, "0").await;
@@ -163,7 +163,7 @@ async fn a_url_that_cannot_be_read_is_refused_and_no_error_repeats_it() {
         assert_eq!(fault, RedisFault::Url, "{url}");
         assert!(!format!("{fault} {fault:?}").contains("hunter2"));
     }
-    // Nobody listens there: it is looked for without end, in silence.
+    // No server listens there: attempts to connect continue without end, and without log lines.
     let url = Secret::new("redis://user:hunter2@127.0.0.1:1/7".to_owned());
     let windows = reach(&url, "tollgate", ANSWER).await.unwrap();
     assert!(!windows.is_shared() && !format!("{windows:?}").contains("hunter2"));

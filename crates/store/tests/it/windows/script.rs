@@ -1,4 +1,4 @@
-//! The script in Redis and `meter::window` say the same, at any time of any clock.
+//! The script in Redis and `meter::window` return the same results, at any time of any clock.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::redis::Redis;
 
 const TEXT: &str = include_str!("../../../src/windows/take.lua");
 
-/// `TEXT` with a clock that the test sets.
+/// Compiles `TEXT` with a clock that the test sets.
 fn clocked(text: &str) -> Script {
     let clock = "redis.call('TIME')";
     assert_eq!(text.matches(clock).count(), 1);
     Script::new(&text.replace(clock, "{ARGV[#ARGV - 1], ARGV[#ARGV]}"))
 }
 
-/// Keeps what Redis, whose own clock goes on, would forget.
+/// Compiles the script without expiry: the clock of Redis continues and would delete the counts.
 fn script() -> Script {
     let expiry = "redis.call('PEXPIRE', key, 2 * length)";
     assert_eq!(TEXT.matches(expiry).count(), 1);
@@ -31,7 +31,7 @@ async fn take(script: &Script, connection: &mut MultiplexedConnection, window: W
     call.invoke_async(connection).await.unwrap()
 }
 
-/// Numbers that look random and are the same each time (SplitMix64).
+/// Reproducible pseudorandom numbers (SplitMix64).
 struct Numbers(u64);
 
 impl Numbers {
@@ -54,7 +54,7 @@ async fn redis_counts_as_the_meter_does() {
         let window = Window::new(NonZeroU32::new(limit).unwrap(), Duration::from_millis(length_ms));
         let (mut count, mut now_ms) = (Count::default(), 1_800_000_000_000_u64);
         for step in 0..400 {
-            // Mostly on by a little; now and then by much, and back.
+            // Mostly small steps forward; sometimes large ones, and steps back.
             now_ms = match numbers.below(20) {
                 0 => now_ms + numbers.below(3 * length_ms),
                 1 => now_ms - numbers.below(2 * length_ms),
