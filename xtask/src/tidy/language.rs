@@ -56,7 +56,6 @@ const PENDING: &[&str] = &[
     "docs/budgets.md",
     "docs/clients.md",
     "docs/configuration.md",
-    "docs/decisions/",
     "docs/deployment.md",
     "docs/fuzzing.md",
     "docs/guarantees.md",
