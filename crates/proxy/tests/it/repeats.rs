@@ -1,4 +1,4 @@
-//! When a request is sent again, and when it is not (docs/decisions/0016-http2-and-repeats.md).
+//! When a request is sent again, and when it is not (docs/decisions/0016-http2-and-retries.md).
 
 use std::time::Duration;
 
