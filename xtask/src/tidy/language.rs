@@ -54,7 +54,6 @@ const PENDING: &[&str] = &[
     "docs/audit.md",
     "docs/budgets.md",
     "docs/clients.md",
-    "docs/configuration.md",
     "docs/decisions/",
     "docs/deployment.md",
     "docs/errors/",
