@@ -53,7 +53,6 @@ const PENDING: &[&str] = &[
     "docs/README.md",
     "docs/audit.md",
     "docs/budgets.md",
-    "docs/clients.md",
     "docs/decisions/",
     "docs/deployment.md",
     "docs/errors/",
