@@ -46,10 +46,7 @@ const VAGUE_TYPES: &[&str] = &[
 const PENDING: &[&str] = &[
     "bench/",
     "crates/",
-    "docs/api.md",
     "docs/budgets.md",
-    "docs/clients.md",
-    "docs/configuration.md",
     "docs/prices.md",
     "e2e/",
     "examples/",
