@@ -18,7 +18,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-pub use queue::{Dropped, Lines, last_words};
+pub use queue::{DroppedLines, LogWriter, write_stderr};
 
 const LEVELS: [(&str, LevelFilter); 5] = [
     ("error", LevelFilter::ERROR),
@@ -30,7 +30,7 @@ const LEVELS: [(&str, LevelFilter); 5] = [
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum LineFormat {
     /// One JSON object a line: `timestamp` (RFC 3339, UTC), `level`, `target`, `message` and the event's fields.
     Json,
     /// For people.
@@ -39,9 +39,9 @@ pub enum Format {
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy)]
-pub struct Options<'a> {
+pub struct LogOptions<'a> {
     /// `None`: text on a terminal, JSON elsewhere.
-    pub format: Option<Format>,
+    pub format: Option<LineFormat>,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: &'a str,
     /// Module (`proxy`, `proxy::forward`) and its level.
@@ -73,23 +73,23 @@ pub enum LogError {
     },
     /// Something in this process already takes the log lines.
     #[error("logs were already set up in this process")]
-    Twice,
+    AlreadyInitialized,
 }
 
 /// Sends every log line of the process to stderr, panics among them, until the answer is dropped.
 ///
 /// # Errors
 /// [`LogError`] names the word that is wrong; then nothing is set up.
-pub fn init(options: Options<'_>) -> Result<Lines, LogError> {
+pub fn init(options: LogOptions<'_>) -> Result<LogWriter, LogError> {
     let filter = filter(options)?;
     let terminal = stderr().is_terminal();
-    let format = options.format.unwrap_or(if terminal { Format::Text } else { Format::Json });
+    let format = options.format.unwrap_or(if terminal { LineFormat::Text } else { LineFormat::Json });
     let (writer, lines) = queue::start(stderr());
     match format {
-        Format::Json => json(filter, writer).try_init(),
-        Format::Text => text(filter, writer, terminal).try_init(),
+        LineFormat::Json => json(filter, writer).try_init(),
+        LineFormat::Text => text(filter, writer, terminal).try_init(),
     }
-    .map_err(|_| LogError::Twice)?;
+    .map_err(|_| LogError::AlreadyInitialized)?;
     // The usual hook writes to stderr itself, and would hold a worker up where that is full.
     std::panic::set_hook(Box::new(log_panic));
     Ok(lines)
@@ -117,7 +117,7 @@ where
     Registry::default().with(fmt::layer().with_ansi(colours).with_writer(writer).with_filter(filter))
 }
 
-fn filter(options: Options<'_>) -> Result<Targets, LogError> {
+fn filter(options: LogOptions<'_>) -> Result<Targets, LogError> {
     let default = level(options.level).ok_or_else(|| LogError::Level { level: options.level.to_owned() })?;
     let mut targets = Targets::new().with_default(default);
     for (module, word) in options.modules {

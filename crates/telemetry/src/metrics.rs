@@ -18,12 +18,12 @@ pub use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-pub use family::{Family, Labels, NAME_BYTES_MAX, Name, OTHER, method};
+pub use family::{Family, LabelSet, LabelValue, NAME_BYTES_MAX, OTHER, method};
 pub use histogram::Histogram;
-pub use limits::{LimitLabels, Limits};
-pub use meter::{Amounts, Leases, Measured, Meter, Seconds, Spool};
+pub use limits::{LimitLabels, WindowLimitMetrics};
+pub use meter::{LeaseMetrics, MeasureAmounts, MeterMetrics, PerMeasure, Seconds, SpoolMetrics};
 pub use proxy::{
-    CodeLabels, ModelLabels, Proxy, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels, UpstreamLabels,
+    CodeLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels, UpstreamLabels,
 };
 
 /// The media type of [`Metrics::encode`].
@@ -32,43 +32,43 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// Paths of the control API times methods times statuses.
 const API_SERIES_MAX: usize = 1_000;
 
-type Hook = Box<dyn Fn(&Metrics) + Send + Sync>;
+type ScrapeHook = Box<dyn Fn(&Metrics) + Send + Sync>;
 
 /// All metrics of the process.
 pub struct Metrics {
     /// The data plane.
-    pub proxy: Proxy,
+    pub proxy: ProxyMetrics,
     /// Reservations, and how they ended; set at scrape.
-    pub meter: Meter,
+    pub meter: MeterMetrics,
     /// Leases of budgets that nodes share; set at scrape.
-    pub leases: Leases,
+    pub leases: LeaseMetrics,
     /// The file of usage events; set at scrape.
-    pub spool: Spool,
+    pub spool: SpoolMetrics,
     /// The control API.
-    pub control: Control,
+    pub control: ControlMetrics,
     /// Rate limits over sliding windows.
-    pub limits: Limits,
+    pub limits: WindowLimitMetrics,
     /// The store; set at scrape.
-    pub store: Store,
+    pub store: StoreMetrics,
     /// The log; set at scrape.
-    pub log: Log,
+    pub log: LogMetrics,
     /// The vault; set at scrape.
-    pub vault: Vault,
-    process: process::Process,
+    pub vault: VaultMetrics,
+    process: process::ProcessMetrics,
     registry: Registry,
-    hooks: RwLock<Vec<Hook>>,
+    hooks: RwLock<Vec<ScrapeHook>>,
 }
 
 /// The store.
 #[derive(Debug, Clone, Default)]
-pub struct Store {
+pub struct StoreMetrics {
     /// `tollgate_store_expired_rows_total`: rows of usage that were older than their retention, and deleted.
     pub expired_rows: Counter,
 }
 
 /// Credentials of providers.
 #[derive(Debug, Clone, Default)]
-pub struct Vault {
+pub struct VaultMetrics {
     /// `tollgate_vault_key_age_seconds`: since the store saw the master key that is in use for the first time.
     pub key_age_seconds: Gauge,
     /// `tollgate_vault_unopened_total`: credentials that did not open when they were looked up.
@@ -77,14 +77,14 @@ pub struct Vault {
 
 /// The log.
 #[derive(Debug, Clone, Default)]
-pub struct Log {
+pub struct LogMetrics {
     /// `tollgate_log_lines_dropped_total`: lines that found their queue full.
     pub lines_dropped: Counter,
 }
 
 /// The control API.
 #[derive(Debug, Clone)]
-pub struct Control {
+pub struct ControlMetrics {
     /// `api_requests_total`.
     pub requests: Family<ApiLabels, Counter>,
     /// `api_response_time_seconds`.
@@ -103,7 +103,7 @@ pub struct ApiLabels {
     /// From [`method`].
     pub method: &'static str,
     /// The path's pattern (`/api/keys/{id}`), never the path itself; `other` for an unknown one.
-    pub path: Name,
+    pub path: LabelValue,
     /// The status that was answered.
     pub status: u16,
 }
@@ -114,23 +114,23 @@ pub struct PathLabels {
     /// From [`method`].
     pub method: &'static str,
     /// The path's pattern.
-    pub path: Name,
+    pub path: LabelValue,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Build {
+struct BuildLabels {
     version: &'static str,
 }
 
-impl Labels for ApiLabels {
-    fn folded(&self) -> Self {
-        Self { method: OTHER, path: Name::other(), status: self.status }
+impl LabelSet for ApiLabels {
+    fn overflow(&self) -> Self {
+        Self { method: OTHER, path: LabelValue::other(), status: self.status }
     }
 }
 
-impl Labels for PathLabels {
-    fn folded(&self) -> Self {
-        Self { method: OTHER, path: Name::other() }
+impl LabelSet for PathLabels {
+    fn overflow(&self) -> Self {
+        Self { method: OTHER, path: LabelValue::other() }
     }
 }
 
@@ -145,18 +145,18 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Arc<Self> {
         let mut registry = Registry::default();
-        registry.register("tollgate_build", "The build", Info::new(Build { version: env!("CARGO_PKG_VERSION") }));
+        registry.register("tollgate_build", "The build", Info::new(BuildLabels { version: env!("CARGO_PKG_VERSION") }));
         Arc::new(Self {
-            proxy: Proxy::register(&mut registry),
-            meter: Meter::register(&mut registry),
-            leases: Leases::register(&mut registry),
-            spool: Spool::register(&mut registry),
-            control: Control::register(&mut registry),
-            limits: Limits::register(&mut registry),
-            store: Store::register(&mut registry),
-            log: Log::register(&mut registry),
-            vault: Vault::register(&mut registry),
-            process: process::Process::register(&mut registry),
+            proxy: ProxyMetrics::register(&mut registry),
+            meter: MeterMetrics::register(&mut registry),
+            leases: LeaseMetrics::register(&mut registry),
+            spool: SpoolMetrics::register(&mut registry),
+            control: ControlMetrics::register(&mut registry),
+            limits: WindowLimitMetrics::register(&mut registry),
+            store: StoreMetrics::register(&mut registry),
+            log: LogMetrics::register(&mut registry),
+            vault: VaultMetrics::register(&mut registry),
+            process: process::ProcessMetrics::register(&mut registry),
             registry,
             hooks: RwLock::default(),
         })
@@ -164,7 +164,7 @@ impl Metrics {
 
     /// Has `hook` called before every [`Metrics::encode`], to copy figures that live elsewhere. It must not block, nor
     /// call `on_scrape` or `encode`.
-    pub fn on_scrape(&self, hook: Hook) {
+    pub fn on_scrape(&self, hook: ScrapeHook) {
         self.hooks.write().unwrap_or_else(PoisonError::into_inner).push(hook);
     }
 
@@ -182,7 +182,7 @@ impl Metrics {
     }
 }
 
-impl Store {
+impl StoreMetrics {
     fn register(registry: &mut Registry) -> Self {
         let store = Self::default();
         registry.register(
@@ -194,7 +194,7 @@ impl Store {
     }
 }
 
-impl Vault {
+impl VaultMetrics {
     fn register(registry: &mut Registry) -> Self {
         let vault = Self::default();
         registry.register(
@@ -211,7 +211,7 @@ impl Vault {
     }
 }
 
-impl Log {
+impl LogMetrics {
     fn register(registry: &mut Registry) -> Self {
         let log = Self::default();
         registry.register(
@@ -223,7 +223,7 @@ impl Log {
     }
 }
 
-impl Control {
+impl ControlMetrics {
     fn register(registry: &mut Registry) -> Self {
         let control = Self {
             requests: Family::new(API_SERIES_MAX),
@@ -247,7 +247,7 @@ impl Control {
 }
 
 /// Sets a counter to a total that is kept elsewhere; a smaller one is ignored, because counters never go back.
-pub fn set(counter: &Counter, total: u64) {
+pub fn set_total(counter: &Counter, total: u64) {
     counter.inner().fetch_max(total, std::sync::atomic::Ordering::Relaxed);
 }
 

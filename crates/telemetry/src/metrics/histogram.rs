@@ -34,12 +34,12 @@ const BOUNDS_US: [u64; 18] = [
 
 /// A histogram of durations, shown in seconds. A clone is another handle of the same one.
 #[derive(Debug, Clone, Default)]
-pub struct Histogram(Arc<Inner>);
+pub struct Histogram(Arc<HistogramCells>);
 
 #[derive(Debug, Default)]
-struct Inner {
-    within: [AtomicU64; BOUNDS_US.len()],
-    beyond: AtomicU64,
+struct HistogramCells {
+    buckets: [AtomicU64; BOUNDS_US.len()],
+    above_buckets: AtomicU64,
     sum_us: AtomicU64,
 }
 
@@ -52,7 +52,7 @@ impl Histogram {
     /// Counts one duration given in microseconds.
     pub fn observe_us(&self, micros: u64) {
         let index = BOUNDS_US.partition_point(|bound| *bound < micros);
-        self.0.within.get(index).unwrap_or(&self.0.beyond).fetch_add(1, Ordering::Relaxed);
+        self.0.buckets.get(index).unwrap_or(&self.0.above_buckets).fetch_add(1, Ordering::Relaxed);
         self.0.sum_us.fetch_add(micros, Ordering::Relaxed);
     }
 }
@@ -66,7 +66,7 @@ impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         let mut buckets = [(f64::MAX, 0); BOUNDS_US.len() + 1];
         let bounds = BOUNDS_US.into_iter().map(|bound| bound as f64 / MICROS_PER_SECOND).chain([f64::MAX]);
-        let counts = self.0.within.iter().chain([&self.0.beyond]);
+        let counts = self.0.buckets.iter().chain([&self.0.above_buckets]);
         for ((bucket, bound), count) in buckets.iter_mut().zip(bounds).zip(counts) {
             *bucket = (bound, count.load(Ordering::Relaxed));
         }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_falls_into_the_first_bucket_that_holds_it() {
+    fn a_duration_is_counted_in_the_first_bucket_that_contains_it() {
         let histogram = Histogram::default();
         for micros in [0, 500, 501, 600_000_000, 600_000_001] {
             histogram.observe(Duration::from_micros(micros));

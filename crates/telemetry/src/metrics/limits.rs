@@ -5,14 +5,14 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::family::{Family, Labels};
+use super::family::{Family, LabelSet};
 
 /// Limits have names of our own: there are few.
 const SERIES_MAX: usize = 32;
 
 /// Limits over sliding windows.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct WindowLimitMetrics {
     /// `tollgate_limits_shared`: 1 while they are counted in Redis. Set at scrape.
     pub shared: Gauge,
     /// `tollgate_limits_fallbacks_total`: calls that were counted in this process because Redis did not say. Set at scrape.
@@ -28,13 +28,13 @@ pub struct LimitLabels {
     pub limit: &'static str,
 }
 
-impl Labels for LimitLabels {
-    fn folded(&self) -> Self {
+impl LabelSet for LimitLabels {
+    fn overflow(&self) -> Self {
         Self { limit: super::OTHER }
     }
 }
 
-impl Limits {
+impl WindowLimitMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let limits = Self { shared: Gauge::default(), fallbacks: Counter::default(), refused: Family::new(SERIES_MAX) };
         registry.register(

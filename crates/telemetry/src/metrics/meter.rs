@@ -9,14 +9,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
-use super::set;
+use super::set_total;
 
 /// A gauge of seconds and their fractions.
 pub type Seconds = Gauge<f64, AtomicU64>;
 
 /// One metric for each of the measures that budgets have: the label `measure`.
 #[derive(Debug, Clone, Default)]
-pub struct Measured<M> {
+pub struct PerMeasure<M> {
     /// Of a quota.
     pub credits: M,
     /// Of every class.
@@ -25,9 +25,9 @@ pub struct Measured<M> {
     pub nano_usd: M,
 }
 
-/// An amount of each measure, in the units of [`Measured`].
+/// An amount of each measure, in the units of [`PerMeasure`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Amounts {
+pub struct MeasureAmounts {
     /// Of a quota.
     pub credits: u64,
     /// Of every class.
@@ -36,9 +36,9 @@ pub struct Amounts {
     pub nano_usd: u64,
 }
 
-/// How many reservations were taken, how they ended, and of how much, since the process began. Set at scrape with [`set`].
+/// How many reservations were taken, how they ended, and of how much, since the process began. Set at scrape with [`set_total`].
 #[derive(Debug, Clone, Default)]
-pub struct Meter {
+pub struct MeterMetrics {
     /// `tollgate_meter_reserved_total`: taken.
     pub reserved: Counter,
     /// `tollgate_meter_released_total`: given back before anything was sent.
@@ -54,20 +54,20 @@ pub struct Meter {
     /// `tollgate_meter_interrupted_total`: found open at the start.
     pub interrupted: Counter,
     /// `tollgate_meter_held`: reserved by what is under way.
-    pub held: Measured<Gauge>,
+    pub held: PerMeasure<Gauge>,
     /// `tollgate_meter_used_total`: what requests were settled with.
-    pub used: Measured<Counter>,
+    pub used: PerMeasure<Counter>,
     /// `tollgate_meter_overrun_total`: used beyond what was reserved.
-    pub overrun: Measured<Counter>,
-    /// `tollgate_meter_unsaid_total`: counted as used because nobody said.
-    pub unsaid: Measured<Counter>,
+    pub overrun: PerMeasure<Counter>,
+    /// `tollgate_meter_estimated_total`: counted as used because nobody said.
+    pub estimated: PerMeasure<Counter>,
     /// `tollgate_meter_cut_off_total`: counted as used by requests that were found open at the start.
-    pub cut_off: Measured<Counter>,
+    pub cut_off: PerMeasure<Counter>,
 }
 
 /// Leases of budgets that nodes share.
 #[derive(Debug, Clone, Default)]
-pub struct Leases {
+pub struct LeaseMetrics {
     /// `tollgate_lease_ticks_total`: asks that the store answered.
     pub ticks: Counter,
     /// `tollgate_lease_failures_total`: asks that it did not.
@@ -83,12 +83,12 @@ pub struct Leases {
     /// `tollgate_lease_stranded`: leases of nodes that do not answer, with something left in them.
     pub stranded: Gauge,
     /// `tollgate_lease_stranded_amount`: what is left in them.
-    pub stranded_amount: Measured<Gauge>,
+    pub stranded_amount: PerMeasure<Gauge>,
 }
 
 /// The file of usage events.
 #[derive(Debug, Clone, Default)]
-pub struct Spool {
+pub struct SpoolMetrics {
     /// `tollgate_spool_bytes`: written and not yet ingested.
     pub bytes: Gauge,
     /// `tollgate_spool_records`: the same in records.
@@ -103,26 +103,26 @@ pub struct Spool {
     pub ingest_errors: Counter,
 }
 
-impl Measured<Counter> {
-    /// Sets each to a total that is kept elsewhere; see [`set`].
-    pub fn set(&self, totals: Amounts) {
-        set(&self.credits, totals.credits);
-        set(&self.tokens, totals.tokens);
-        set(&self.nano_usd, totals.nano_usd);
+impl PerMeasure<Counter> {
+    /// Sets each to a total that is kept elsewhere; see [`set_total`].
+    pub fn set(&self, totals: MeasureAmounts) {
+        set_total(&self.credits, totals.credits);
+        set_total(&self.tokens, totals.tokens);
+        set_total(&self.nano_usd, totals.nano_usd);
     }
 }
 
-impl Measured<Gauge> {
+impl PerMeasure<Gauge> {
     /// Sets each to an amount.
-    pub fn set(&self, amounts: Amounts) {
-        let Amounts { credits, tokens, nano_usd } = amounts;
+    pub fn set(&self, amounts: MeasureAmounts) {
+        let MeasureAmounts { credits, tokens, nano_usd } = amounts;
         for (gauge, amount) in [(&self.credits, credits), (&self.tokens, tokens), (&self.nano_usd, nano_usd)] {
             gauge.set(i64::try_from(amount).unwrap_or(i64::MAX));
         }
     }
 }
 
-impl<M: EncodeMetric + TypedMetric> EncodeMetric for Measured<M> {
+impl<M: EncodeMetric + TypedMetric> EncodeMetric for PerMeasure<M> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         let Self { credits, tokens, nano_usd } = self;
         for (measure, metric) in [("credits", credits), ("tokens", tokens), ("nano_usd", nano_usd)] {
@@ -136,7 +136,7 @@ impl<M: EncodeMetric + TypedMetric> EncodeMetric for Measured<M> {
     }
 }
 
-impl Meter {
+impl MeterMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let meter = Self::default();
         for (name, help, counter) in [
@@ -154,7 +154,7 @@ impl Meter {
         for (name, help, counters) in [
             ("tollgate_meter_used", "What requests were settled with", &meter.used),
             ("tollgate_meter_overrun", "Used beyond what was reserved", &meter.overrun),
-            ("tollgate_meter_unsaid", "Counted as used because nobody said", &meter.unsaid),
+            ("tollgate_meter_estimated", "Counted as used because nobody said", &meter.estimated),
             ("tollgate_meter_cut_off", "Counted as used by requests found open at the start", &meter.cut_off),
         ] {
             registry.register(name, help, counters.clone());
@@ -163,7 +163,7 @@ impl Meter {
     }
 }
 
-impl Leases {
+impl LeaseMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let leases = Self::default();
         let counters = [
@@ -188,7 +188,7 @@ impl Leases {
     }
 }
 
-impl Spool {
+impl SpoolMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let spool = Self::default();
         registry.register("tollgate_spool_bytes", "Bytes written and not yet ingested", spool.bytes.clone());

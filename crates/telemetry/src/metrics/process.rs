@@ -12,11 +12,11 @@ const START_AFTER_NAME: usize = 19;
 
 /// The process's own figures.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(super) struct ProcessMetrics {
     resident_bytes: Gauge,
 }
 
-impl Process {
+impl ProcessMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let resident_bytes = Gauge::default();
         if let Some(seconds) = start_seconds() {

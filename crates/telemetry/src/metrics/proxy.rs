@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::family::{Family, Labels, Name, OTHER};
+use super::family::{Family, LabelSet, LabelValue, OTHER};
 use super::histogram::Histogram;
 
 /// Routes times methods times statuses: 10,000 lines are about a megabyte of a scrape.
@@ -21,7 +21,7 @@ const CLASSES: usize = 6;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
     /// The route's name, from the configuration or of an LLM endpoint.
-    pub route: Name,
+    pub route: LabelValue,
     /// From [`super::method`].
     pub method: &'static str,
     /// The status that the caller got.
@@ -32,14 +32,14 @@ pub struct RequestLabels {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct RouteLabels {
     /// The route's name.
-    pub route: Name,
+    pub route: LabelValue,
 }
 
 /// One upstream or provider.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct UpstreamLabels {
     /// Its name in the configuration.
-    pub upstream: Name,
+    pub upstream: LabelValue,
 }
 
 /// One code of `access::refusal`.
@@ -53,7 +53,7 @@ pub struct CodeLabels {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct UpstreamCodeLabels {
     /// Its name in the configuration.
-    pub upstream: Name,
+    pub upstream: LabelValue,
     /// The code, `upstream_connect` and the like.
     pub code: &'static str,
 }
@@ -62,9 +62,9 @@ pub struct UpstreamCodeLabels {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct TokenLabels {
     /// The provider's name in the configuration.
-    pub provider: Name,
+    pub provider: LabelValue,
     /// The model as the provider was asked for it.
-    pub model: Name,
+    pub model: LabelValue,
     /// `input`, `cached_input`, `cache_write_short`, `cache_write_long`, `output` or `reasoning`.
     pub class: &'static str,
 }
@@ -73,56 +73,56 @@ pub struct TokenLabels {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct ModelLabels {
     /// The provider's name in the configuration.
-    pub provider: Name,
+    pub provider: LabelValue,
     /// The model as the provider was asked for it.
-    pub model: Name,
+    pub model: LabelValue,
 }
 
-impl Labels for RequestLabels {
-    fn folded(&self) -> Self {
-        Self { route: Name::other(), method: OTHER, status: self.status }
+impl LabelSet for RequestLabels {
+    fn overflow(&self) -> Self {
+        Self { route: LabelValue::other(), method: OTHER, status: self.status }
     }
 }
 
-impl Labels for RouteLabels {
-    fn folded(&self) -> Self {
-        Self { route: Name::other() }
+impl LabelSet for RouteLabels {
+    fn overflow(&self) -> Self {
+        Self { route: LabelValue::other() }
     }
 }
 
-impl Labels for UpstreamLabels {
-    fn folded(&self) -> Self {
-        Self { upstream: Name::other() }
+impl LabelSet for UpstreamLabels {
+    fn overflow(&self) -> Self {
+        Self { upstream: LabelValue::other() }
     }
 }
 
-impl Labels for CodeLabels {
-    fn folded(&self) -> Self {
+impl LabelSet for CodeLabels {
+    fn overflow(&self) -> Self {
         Self { code: OTHER }
     }
 }
 
-impl Labels for UpstreamCodeLabels {
-    fn folded(&self) -> Self {
-        Self { upstream: Name::other(), code: self.code }
+impl LabelSet for UpstreamCodeLabels {
+    fn overflow(&self) -> Self {
+        Self { upstream: LabelValue::other(), code: self.code }
     }
 }
 
-impl Labels for TokenLabels {
-    fn folded(&self) -> Self {
-        Self { provider: Name::other(), model: Name::other(), class: self.class }
+impl LabelSet for TokenLabels {
+    fn overflow(&self) -> Self {
+        Self { provider: LabelValue::other(), model: LabelValue::other(), class: self.class }
     }
 }
 
-impl Labels for ModelLabels {
-    fn folded(&self) -> Self {
-        Self { provider: Name::other(), model: Name::other() }
+impl LabelSet for ModelLabels {
+    fn overflow(&self) -> Self {
+        Self { provider: LabelValue::other(), model: LabelValue::other() }
     }
 }
 
 /// The data plane's metrics. Every field is a handle; a worker clones what it needs.
 #[derive(Debug, Clone)]
-pub struct Proxy {
+pub struct ProxyMetrics {
     /// `tollgate_requests_total`: requests that got an answer or were broken off.
     pub requests: Family<RequestLabels, Counter>,
     /// `tollgate_request_duration_seconds`: from the head to the end of the answer.
@@ -151,7 +151,7 @@ pub struct Proxy {
     pub panics: Counter,
 }
 
-impl Proxy {
+impl ProxyMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let proxy = Self {
             requests: Family::new(REQUEST_SERIES_MAX),

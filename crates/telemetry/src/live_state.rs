@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// Whether this instance may be given requests. Nothing is ready before it says so.
 #[derive(Debug, Default)]
-pub struct Board {
+pub struct LiveState {
     draining: AtomicBool,
     snapshot: AtomicBool,
     directory: AtomicBool,
@@ -26,7 +26,7 @@ pub enum NotReady {
     Directory,
 }
 
-impl Board {
+impl LiveState {
     /// The shutdown began; there is no way back.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
@@ -71,16 +71,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_needs_a_snapshot_and_a_directory_and_ends_with_the_drain() {
-        let board = Board::default();
-        assert_eq!(board.ready(), Err(NotReady::Snapshot));
-        board.set_snapshot(true);
-        assert_eq!(board.ready(), Err(NotReady::Directory));
-        board.set_directory(true);
-        assert_eq!(board.ready(), Ok(()));
-        board.set_directory(false);
-        assert_eq!(board.ready(), Err(NotReady::Directory));
-        board.drain();
-        assert_eq!(board.ready(), Err(NotReady::Draining));
+    fn readiness_requires_snapshot_and_directory_and_ends_with_drain() {
+        let live_state = LiveState::default();
+        assert_eq!(live_state.ready(), Err(NotReady::Snapshot));
+        live_state.set_snapshot(true);
+        assert_eq!(live_state.ready(), Err(NotReady::Directory));
+        live_state.set_directory(true);
+        assert_eq!(live_state.ready(), Ok(()));
+        live_state.set_directory(false);
+        assert_eq!(live_state.ready(), Err(NotReady::Directory));
+        live_state.drain();
+        assert_eq!(live_state.ready(), Err(NotReady::Draining));
     }
 }
