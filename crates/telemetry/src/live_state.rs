@@ -1,10 +1,10 @@
-//! Live states that the control API shows and other parts set.
+//! Readiness of this process: other crates set it, the control API reports it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 
-/// Whether this instance may be given requests. Nothing is ready before it says so.
+/// The readiness of this process. A new value is not ready.
 #[derive(Debug, Default)]
 pub struct LiveState {
     draining: AtomicBool,
@@ -12,46 +12,46 @@ pub struct LiveState {
     directory: AtomicBool,
 }
 
-/// Why this instance may not be given requests.
+/// The reason why this process must not receive requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotReady {
-    /// It is shutting down.
+    /// The process is shutting down.
     #[error("this instance is shutting down")]
     Draining,
-    /// No configuration is in force yet.
-    #[error("no configuration is in force yet")]
+    /// No configuration is loaded yet.
+    #[error("no configuration is loaded yet")]
     Snapshot,
-    /// Keys can be answered neither from the store nor from what is cached.
-    #[error("keys can be answered neither from the store nor from what is cached")]
+    /// Keys cannot be authenticated: the store is unavailable and the cache is too old.
+    #[error("keys cannot be authenticated: the store is unavailable and the cache is too old")]
     Directory,
 }
 
 impl LiveState {
-    /// The shutdown began; there is no way back.
+    /// Records that shutdown began. This cannot be undone.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Whether the shutdown began.
+    /// Returns whether the process is shutting down.
     #[must_use]
     pub fn draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// A configuration is in force.
+    /// Records whether a configuration is loaded.
     pub fn set_snapshot(&self, loaded: bool) {
         self.snapshot.store(loaded, Ordering::Release);
     }
 
-    /// Whether keys can be answered, from the store or from what is cached.
+    /// Records whether keys can be authenticated, from the store or from the cache.
     pub fn set_directory(&self, answers: bool) {
         self.directory.store(answers, Ordering::Release);
     }
 
-    /// Whether this instance may be given requests.
+    /// Returns whether this process may receive requests.
     ///
     /// # Errors
-    /// [`NotReady`] names the first reason against it.
+    /// Returns the first [`NotReady`] reason that applies.
     pub fn ready(&self) -> Result<(), NotReady> {
         if self.draining() {
             return Err(NotReady::Draining);

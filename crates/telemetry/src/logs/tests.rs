@@ -77,15 +77,15 @@ fn an_error_names_the_invalid_word() {
         let error = filter(options(level, modules)).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
-    check("loud", &[], "log level `loud` is none of error, warn, info, debug, trace");
-    check("INFO", &[], "log level `INFO` is none of error, warn, info, debug, trace");
-    let wrong = "log level `all` of module `proxy` is none of error, warn, info, debug, trace";
+    check("loud", &[], "log level `loud` is invalid: use error, warn, info, debug or trace");
+    check("INFO", &[], "log level `INFO` is invalid: use error, warn, info, debug or trace");
+    let wrong = "log level `all` of module `proxy` is invalid: use error, warn, info, debug or trace";
     check("info", &module("proxy", "all"), wrong);
     for name in ["", "proxy:", "proxy::", "Proxy", "pro xy", "proxy=debug"] {
         check(
             "info",
             &module(name, "info"),
-            &format!("`{name}` is no module: write it like `proxy` or `proxy::forward`"),
+            &format!("log module `{name}` is invalid: use a path such as `proxy` or `proxy::forward`"),
         );
     }
 }

@@ -1,7 +1,7 @@
-//! One metric per label set, bounded, and labels that no caller can break out of.
+//! Metrics per label set with a maximum number of series, and label values that cannot inject lines.
 //!
-//! prometheus-client 0.24 writes label values without escaping them and puts no bound on a family; a model's name comes
-//! from callers. So both are our own.
+//! prometheus-client 0.24 neither escapes label values nor bounds a family, and clients choose model names. This module
+//! does both.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -10,17 +10,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder, MetricEncoder};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
-/// Longest name in a label; the rest is cut.
+/// Maximum length of a label value; longer values are cut.
 pub const NAME_BYTES_MAX: usize = 128;
-/// What stands for everything past a bound.
+/// The label value of all series above a maximum.
 pub const OTHER: &str = "other";
 
-/// A label's value: at most [`NAME_BYTES_MAX`] bytes, escaped when it is written.
+/// A label value of at most [`NAME_BYTES_MAX`] bytes, which is escaped when it is written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelValue(Arc<str>);
 
 impl LabelValue {
-    /// What stands for everything past a bound.
+    /// Returns the label value of all series above a maximum.
     #[must_use]
     pub fn other() -> Self {
         Self::from(OTHER)
@@ -59,14 +59,14 @@ impl EncodeLabelValue for LabelValue {
     }
 }
 
-/// Labels that can be folded.
+/// A label set that can be replaced by `other`.
 pub trait LabelSet: EncodeLabelSet + Clone + Ord + fmt::Debug + Send + Sync + 'static {
-    /// The same with [`LabelValue::other`] wherever values are not bounded by themselves.
+    /// Returns the labels with [`LabelValue::other`] in place of each unbounded value.
     #[must_use]
     fn overflow(&self) -> Self;
 }
 
-/// A metric for each label set, at most so many; what comes later is counted under [`LabelSet::overflow`].
+/// One metric per label set. Above `series_max`, metrics are counted under [`LabelSet::overflow`].
 #[derive(Debug)]
 pub struct Family<L, M> {
     metrics: Arc<RwLock<BTreeMap<L, M>>>,
@@ -80,13 +80,14 @@ impl<L, M> Clone for Family<L, M> {
 }
 
 impl<L: LabelSet, M: Clone + Default> Family<L, M> {
-    /// A family of at most `series_max` label sets, folded ones apart.
+    /// Returns a family of at most `series_max` label sets, overflow series excluded.
     #[must_use]
     pub fn new(series_max: usize) -> Self {
         Self { metrics: Arc::default(), series_max }
     }
 
-    /// The metric with these labels. It takes a lock: a worker asks once and keeps the handle, which is one `Arc`.
+    /// Returns the metric with these labels. This takes a lock: a worker calls it once and keeps the handle (one
+    /// `Arc`).
     #[must_use]
     pub fn get_or_create(&self, labels: &L) -> M {
         if let Some(metric) = self.metrics.read().unwrap_or_else(PoisonError::into_inner).get(labels) {
@@ -117,7 +118,7 @@ impl<L: LabelSet, M: EncodeMetric + TypedMetric> EncodeMetric for Family<L, M> {
     }
 }
 
-/// The method's name where it is one of HTTP's own (RFC 9110, 9.3; RFC 5789), else [`OTHER`].
+/// Returns the name of a standard method (RFC 9110, 9.3; RFC 5789), and [`OTHER`] for any other method.
 #[must_use]
 pub fn method(name: &str) -> &'static str {
     const METHODS: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE"];

@@ -1,4 +1,4 @@
-//! Durations in buckets, without a lock: prometheus-client's own histogram takes one for each observation.
+//! Histograms of durations without a lock: prometheus-client's histogram locks a mutex for each observation.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 
 const MICROS_PER_SECOND: f64 = 1_000_000.0;
 
-/// Upper ends of the buckets in microseconds: half a millisecond for what we add, ten minutes for an LLM call.
+/// Upper bounds of the buckets in microseconds: from half a millisecond (Tollgate's overhead) to ten minutes (an LLM
+/// call).
 const BOUNDS_US: [u64; 18] = [
     500,
     1_000,
@@ -32,7 +33,7 @@ const BOUNDS_US: [u64; 18] = [
     600_000_000,
 ];
 
-/// A histogram of durations, shown in seconds. A clone is another handle of the same one.
+/// A histogram of durations, shown in seconds. Clones share the same buckets.
 #[derive(Debug, Clone, Default)]
 pub struct Histogram(Arc<HistogramCells>);
 
@@ -44,12 +45,12 @@ struct HistogramCells {
 }
 
 impl Histogram {
-    /// Counts one duration.
+    /// Counts one duration in its bucket.
     pub fn observe(&self, duration: Duration) {
         self.observe_us(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     }
 
-    /// Counts one duration given in microseconds.
+    /// Counts one duration in microseconds.
     pub fn observe_us(&self, micros: u64) {
         let index = BOUNDS_US.partition_point(|bound| *bound < micros);
         self.0.buckets.get(index).unwrap_or(&self.0.above_buckets).fetch_add(1, Ordering::Relaxed);

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::*;
 
-/// Far longer than anything here takes that does not hang.
+/// Limit that only a deadlock exceeds.
 const HANG_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A pipe that nobody reads, until its other end is dropped.
+/// A pipe whose writes block until the other end is dropped.
 struct StuckPipe(Receiver<()>);
 
 impl Write for StuckPipe {
@@ -27,7 +27,7 @@ fn stuck() -> (StuckPipe, SyncSender<()>) {
     (StuckPipe(pipe), reader)
 }
 
-/// Does `work` on another thread; answers whether it ended.
+/// Runs `work` on another thread; returns its result, or `None` after [`HANG_TIMEOUT`].
 fn result_of<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, ended) = sync_channel(1);
     thread::spawn(move || done.send(work()));
@@ -50,13 +50,13 @@ fn logging_continues_and_ends_while_stderr_is_blocked() {
         drop(lines);
         dropped.lines()
     });
-    let dropped = usize::try_from(dropped.expect("the caller was held up")).unwrap();
-    // One line may have left the queue, and is in the hands of who writes.
+    let dropped = usize::try_from(dropped.expect("logging blocked")).unwrap();
+    // The writer thread may have taken one line from the queue.
     assert!((LOGGED - LINES_MAX - 1..=LOGGED - LINES_MAX).contains(&dropped), "{dropped}");
     drop(reader);
 }
 
-/// A pipe that takes nothing while a test holds it.
+/// A pipe whose writes block while the test holds the lock.
 #[derive(Clone, Default)]
 struct LockedPipe(Arc<Mutex<Vec<u8>>>);
 
