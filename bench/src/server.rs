@@ -71,7 +71,7 @@ impl Server {
 
         let spool = Spool::open(
             &database.folder().join("spool"),
-            spool::Options::new(SPOOL_BYTES, 1),
+            spool::SpoolOptions::new(SPOOL_BYTES, 1),
             &node.ingested().await?,
         )?;
         let stats = Arc::new(IngestStats::default());

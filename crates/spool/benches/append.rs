@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use access::{Clock, Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
 use meter::{Attempt, Caller, Charge, Outcome, Source, Usage, UsageEvent};
-use spool::{Opened, Opening, Options, Record, Spool, Writer};
+use spool::{OpenRequest, Record, Spool, SpoolOpener, SpoolOptions, Writer};
 use uuid::Uuid;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -42,13 +42,13 @@ fn main() -> Result<()> {
 
 fn append() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut spool = Spool::open(dir.path(), Options::new(1 << 30, 1), &[])?;
+    let mut spool = Spool::open(dir.path(), SpoolOptions::new(1 << 30, 1), &[])?;
     let writer = spool.writers.first_mut().ok_or("one lane has one writer")?;
     let (record, clock) = (Record::Event(event(1)), Clock::system());
     let (mut slowest_nanos, began) = (0, clock.mono());
     for _ in 0..APPENDS {
         let before = clock.mono();
-        if writer.room() {
+        if writer.has_room() {
             writer.append(&record)?;
         }
         slowest_nanos = slowest_nanos.max(clock.mono().since(before).as_nanos());
@@ -78,13 +78,13 @@ fn append() -> Result<()> {
 /// Both of a request, with others open beside it.
 fn open_and_close() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut spool = Spool::open(dir.path(), Options::new(1 << 30, 1), &[])?;
+    let mut spool = Spool::open(dir.path(), SpoolOptions::new(1 << 30, 1), &[])?;
     let writer = spool.writers.first_mut().ok_or("one lane has one writer")?;
     let clock = Clock::system();
     let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
     let (began, cpu) = (clock.mono(), cpu_nanos()?);
     for n in 0..APPENDS {
-        both(writer, n, (&mut open, &mut close))?;
+        both(writer, n, &mut open, &mut close)?;
     }
     let (cpu, wall) = (cpu_nanos()? - cpu, clock.mono().since(began).as_nanos());
     println!(
@@ -96,7 +96,7 @@ fn open_and_close() -> Result<()> {
 }
 
 /// Opens the `n`-th request, and closes one that was opened before it.
-fn both(writer: &mut Writer, n: u32, (open, close): (&mut Record, &mut Record)) -> Result<()> {
+fn both(writer: &mut Writer, n: u32, open: &mut Record, close: &mut Record) -> Result<()> {
     if let Record::Open(opened) = open {
         opened.id = id(n);
     }
@@ -110,12 +110,12 @@ fn both(writer: &mut Writer, n: u32, (open, close): (&mut Record, &mut Record)) 
 
 fn replay(events: u32) -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let options = Options::new(32 << 30, 2);
+    let options = SpoolOptions::new(32 << 30, 2);
     let mut spool = Spool::open(dir.path(), options, &[])?;
     let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
     for n in 0..events / 2 {
         for writer in &mut spool.writers {
-            both(writer, n, (&mut open, &mut close))?;
+            both(writer, n, &mut open, &mut close)?;
         }
     }
     let bytes = spool.reader.depth()?.bytes;
@@ -129,7 +129,7 @@ fn replay(events: u32) -> Result<()> {
     };
     let clock = Clock::system();
     let (began, cpu) = (clock.mono(), cpu_ticks()?);
-    let spool = Opening { visit: Some(&visit), ..Opening::new(dir.path(), options, &[]) }.open()?;
+    let spool = SpoolOpener { visit: Some(&visit), ..SpoolOpener::new(dir.path(), options, &[]) }.open()?;
     println!(
         "replay: {events} events ({} records, {} MB, 2 lanes) in {} ms, {} ms of CPU; {} credits, {} interrupted",
         records.into_inner(),
@@ -145,14 +145,14 @@ fn replay(events: u32) -> Result<()> {
 fn stalls(seconds: u32) -> Result<()> {
     // Where the target folder is, as a folder in memory has no disk to be busy.
     let dir = tempfile::tempdir_in(std::env::current_exe()?.parent().ok_or("a folder")?)?;
-    paced(dir.path(), seconds, "alone")?;
+    measure_stalls(dir.path(), seconds, "alone")?;
     let busy: Vec<Child> = (0..3)
         .map(|_| {
             let mut command = Command::new(std::env::current_exe()?);
             command.arg("saturate").arg(dir.path()).arg((seconds + 60).to_string()).spawn()
         })
         .collect::<std::io::Result<_>>()?;
-    let done = paced(dir.path(), seconds, "beside three that write and sync");
+    let done = measure_stalls(dir.path(), seconds, "beside three that write and sync");
     for mut child in busy {
         child.kill()?;
         child.wait()?;
@@ -160,9 +160,9 @@ fn stalls(seconds: u32) -> Result<()> {
     done
 }
 
-fn paced(dir: &Path, seconds: u32, beside: &str) -> Result<()> {
+fn measure_stalls(dir: &Path, seconds: u32, beside: &str) -> Result<()> {
     let dir = dir.join("spool");
-    let mut spool = Spool::open(&dir, Options::new(1 << 30, 1), &[])?;
+    let mut spool = Spool::open(&dir, SpoolOptions::new(1 << 30, 1), &[])?;
     let writer = spool.writers.first_mut().ok_or("one lane has one writer")?;
     let clock = Clock::system();
     let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
@@ -172,7 +172,7 @@ fn paced(dir: &Path, seconds: u32, beside: &str) -> Result<()> {
             std::thread::park_timeout(Duration::from_micros(100));
         }
         let before = clock.mono();
-        both(writer, n, (&mut open, &mut close))?;
+        both(writer, n, &mut open, &mut close)?;
         took.push(clock.mono().since(before).as_micros());
     }
     took.sort_unstable();
@@ -227,9 +227,9 @@ fn id(n: u32) -> RequestId {
 /// As OpenAI's Chat Completions tell it.
 const RAW_USAGE: &str = r#"{"prompt_tokens":812,"completion_tokens":154,"total_tokens":966,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
 
-fn opened(n: u32) -> Opened {
+fn opened(n: u32) -> OpenRequest {
     let UsageEvent { id, caller, started_at, day, charge, route, format, model, .. } = event(n);
-    Opened {
+    OpenRequest {
         id,
         caller,
         started_at,

@@ -11,7 +11,7 @@ const ZEROS_BYTES: usize = 64 * 1024;
 /// What is asked of the disk.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(test), expect(dead_code, reason = "read by the simulated disk of the tests alone"))]
-pub(crate) enum Call<'a> {
+pub(crate) enum DiskCall<'a> {
     Create(&'a Path),
     Allocate,
     Write { file: &'a File, bytes: &'a [u8], offset: u64 },
@@ -23,13 +23,13 @@ pub(crate) enum Call<'a> {
 
 /// A new or emptied file that only its owner may read.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
-    ask(Call::Create(path))?;
+    intercept(DiskCall::Create(path))?;
     OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Gives the file `bytes` bytes on the disk, zeros where it had none, so that later writes cannot find the disk full.
 pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
-    ask(Call::Allocate)?;
+    intercept(DiskCall::Allocate)?;
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
         Ok(()) => Ok(()),
         // File systems without it (some network ones): written out, from where the file ends.
@@ -54,19 +54,19 @@ pub(crate) fn write_zeros(file: &File, from: u64, until: u64) -> io::Result<()> 
 
 /// All of `bytes` at `offset`; on an error a part of them may stand there.
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    ask(Call::Write { file, bytes, offset })?;
+    intercept(DiskCall::Write { file, bytes, offset })?;
     file.write_all_at(bytes, offset)
 }
 
 /// Renames, replacing nothing that matters: names are used once.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    ask(Call::Rename { from, to })?;
+    intercept(DiskCall::Rename { from, to })?;
     fs::rename(from, to)
 }
 
 /// Removes a file; that it is gone already is fine.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    ask(Call::Remove(path))?;
+    intercept(DiskCall::Remove(path))?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -75,19 +75,19 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 
 /// What was written of the file before is on the disk when this answers.
 pub(crate) fn sync(file: &File) -> io::Result<()> {
-    if ask(Call::Sync(file))?.is_simulated() { Ok(()) } else { file.sync_data() }
+    if intercept(DiskCall::Sync(file))?.is_simulated() { Ok(()) } else { file.sync_data() }
 }
 
 /// The names of the folder's files are on the disk when this answers.
 pub(crate) fn sync_folder(dir: &Path) -> io::Result<()> {
-    if ask(Call::SyncFolder)?.is_simulated() { Ok(()) } else { File::open(dir)?.sync_all() }
+    if intercept(DiskCall::SyncFolder)?.is_simulated() { Ok(()) } else { File::open(dir)?.sync_all() }
 }
 
 /// Whether a disk of a test did it already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Done(bool);
+pub(crate) struct CallOutcome(bool);
 
-impl Done {
+impl CallOutcome {
     const fn is_simulated(self) -> bool {
         self.0
     }
@@ -95,19 +95,19 @@ impl Done {
 
 #[cfg(not(test))]
 #[expect(clippy::unnecessary_wraps, reason = "fails in tests only")]
-const fn ask(_: Call<'_>) -> io::Result<Done> {
-    Ok(Done(false))
+const fn intercept(_: DiskCall<'_>) -> io::Result<CallOutcome> {
+    Ok(CallOutcome(false))
 }
 
 /// What a thread is to do, with the disk of the thread that starts it.
 #[cfg(not(test))]
-pub(crate) const fn carried<T, F: FnOnce() -> T>(work: F) -> F {
+pub(crate) const fn inherit_disk<T, F: FnOnce() -> T>(work: F) -> F {
     work
 }
 
 #[cfg(test)]
 pub(crate) mod simulated;
 #[cfg(test)]
-use simulated::ask;
+pub(crate) use simulated::inherit_disk;
 #[cfg(test)]
-pub(crate) use simulated::carried;
+use simulated::intercept;

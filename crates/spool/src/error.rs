@@ -8,7 +8,7 @@ use uuid::Uuid;
 /// Why the spool cannot be opened, written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    /// The bound of [`crate::Options::size_bytes_max`] is reached; ingest makes room.
+    /// The bound of [`crate::SpoolOptions::size_bytes_max`] is reached; ingest makes room.
     #[error("the spool is full: its {size_bytes_max} bytes are taken by events that are not ingested yet")]
     Full {
         /// The bound.
@@ -40,7 +40,7 @@ pub enum SpoolError {
     },
     /// A segment is not there, while earlier and later ones of its lane are.
     #[error(
-        "{} is missing, between other segments of its lane: put it back, or move those before it out of the folder to go \
+        "{} is missing, between other segments of its partition: put it back, or move those before it out of the folder to go \
          on without them",
         file.display()
     )]
@@ -70,10 +70,10 @@ pub enum SpoolError {
         node: Uuid,
     },
     /// Each lane needs a segment to write and one ahead.
-    #[error("{lanes} lanes need a spool of at least {needed_bytes} bytes; the bound is {size_bytes_max}")]
+    #[error("{partitions} lanes need a spool of at least {needed_bytes} bytes; the bound is {size_bytes_max}")]
     TooSmall {
         /// How many lanes were asked for.
-        lanes: u32,
+        partitions: u32,
         /// The least that holds them.
         needed_bytes: u64,
         /// The bound.
@@ -97,7 +97,7 @@ impl SpoolError {
     }
 
     /// Whether a shorter record, or one that room is kept for, may be taken.
-    pub(crate) fn is_for_want_of_room(&self) -> bool {
+    pub(crate) fn is_out_of_room(&self) -> bool {
         let is_full =
             |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         matches!(self, Self::Full { .. } | Self::TooLarge { .. })

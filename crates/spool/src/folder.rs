@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::disk;
 use crate::error::SpoolError;
-use crate::segment::{self, Plan, Segment};
+use crate::segment::{self, Segment, SegmentSpec};
 
 /// Says whose folder it is: the node's id, as text.
 const OWNER: &str = "owner";
@@ -38,13 +38,13 @@ pub(crate) struct Folder {
     size_bytes_max: u64,
     /// Bytes of all segments that are there or being made.
     allocated: AtomicU64,
-    trouble: Mutex<Option<SpoolError>>,
+    last_failure: Mutex<Option<SpoolError>>,
 }
 
 impl Folder {
     pub(crate) const fn new(dir: PathBuf, segment_bytes: u32, size_bytes_max: u64, durability: Durability) -> Self {
         let allocated = AtomicU64::new(0);
-        Self { dir, segment_bytes, durability, size_bytes_max, allocated, trouble: Mutex::new(None) }
+        Self { dir, segment_bytes, durability, size_bytes_max, allocated, last_failure: Mutex::new(None) }
     }
 
     pub(crate) fn allocated(&self) -> u64 {
@@ -52,12 +52,12 @@ impl Folder {
     }
 
     /// Counts bytes of segments that were found, whatever the bound.
-    pub(crate) fn found(&self, bytes: u64) {
+    pub(crate) fn add_existing(&self, bytes: u64) {
         self.allocated.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Counts bytes of segments as gone.
-    pub(crate) fn gone(&self, bytes: u64) {
+    pub(crate) fn subtract_removed(&self, bytes: u64) {
         self.allocated.fetch_sub(bytes, Ordering::Relaxed);
     }
 
@@ -72,20 +72,20 @@ impl Folder {
     }
 
     /// The same of a segment that is made now.
-    pub(crate) fn closes_in_new(&self) -> u32 {
+    pub(crate) fn closes_in_new_segment(&self) -> u32 {
         self.closes_in(self.segment_bytes.saturating_sub(segment::FRAME_BYTES))
     }
 
     /// Makes a segment, if the bound holds it.
-    pub(crate) fn create(&self, plan: Plan) -> Result<Segment, SpoolError> {
+    pub(crate) fn create(&self, spec: SegmentSpec) -> Result<Segment, SpoolError> {
         let more = |allocated: u64| {
-            let next = allocated.saturating_add(plan.bytes.into());
+            let next = allocated.saturating_add(spec.bytes.into());
             (next <= self.size_bytes_max).then_some(next)
         };
         self.allocated
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .map_err(|_| SpoolError::Full { size_bytes_max: self.size_bytes_max })?;
-        Segment::create(&self.dir, plan).inspect_err(|_| self.gone(plan.bytes.into()))
+        Segment::create(&self.dir, spec).inspect_err(|_| self.subtract_removed(spec.bytes.into()))
     }
 
     /// The names in it are on the disk, if what it holds survives power cuts.
@@ -132,12 +132,12 @@ impl Folder {
     }
 
     /// Remembers the last failure of what other threads do for the writers.
-    pub(crate) fn note(&self, error: SpoolError) {
-        *lock(&self.trouble) = Some(error);
+    pub(crate) fn record_failure(&self, error: SpoolError) {
+        *lock(&self.last_failure) = Some(error);
     }
 
-    pub(crate) fn take_trouble(&self) -> Option<SpoolError> {
-        lock(&self.trouble).take()
+    pub(crate) fn take_failure(&self) -> Option<SpoolError> {
+        lock(&self.last_failure).take()
     }
 }
 

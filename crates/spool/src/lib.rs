@@ -8,17 +8,17 @@
 //!
 //! Never does: SQL, async of its own, reading a clock, locking the folder (one process opens it; the binary holds that lock).
 //!
-//! Read in this order: [`record`] (bytes of one event), `segment` (the file), `lane` (what writer and reader share),
-//! [`writer`], [`reader`], [`opening`] and `recovery` (what a start finds), `ahead` and [`sync`] (the threads beside them).
+//! Read in this order: [`record`] (bytes of one event), `segment` (the file), `partition` (what writer and reader share),
+//! [`writer`], [`reader`], [`opener`] and `recovery` (what a start finds), `allocator` and [`sync`] (the threads beside them).
 
-mod ahead;
+mod allocator;
 mod disk;
 pub mod error;
 mod folder;
-mod lane;
-pub mod opened;
-pub mod opening;
+pub mod open_request;
+pub mod opener;
 pub mod options;
+mod partition;
 pub mod position;
 pub mod reader;
 pub mod record;
@@ -29,14 +29,14 @@ pub mod writer;
 
 pub use error::SpoolError;
 pub use folder::{CLOSE_BYTES_MAX, Durability};
-pub use opened::{Interrupted, Opened};
-pub use opening::{Opening, Spool};
-pub use options::{Options, SEGMENT_BYTES};
+pub use open_request::{InterruptedRequest, OpenRequest};
+pub use opener::{Spool, SpoolOpener};
+pub use options::{SEGMENT_BYTES, SpoolOptions};
 pub use position::Position;
-pub use reader::{Batch, Depth, Level, Reader};
+pub use reader::{BacklogCounter, Batch, Reader, SpoolDepth};
 pub use record::Record;
-pub use recovery::{Cut, Lost, Skipped};
-pub use sync::Durable;
+pub use recovery::{LostSegments, SkippedDamage, TruncatedTail};
+pub use sync::DurableFuture;
 pub use writer::Writer;
 
 #[cfg(test)]

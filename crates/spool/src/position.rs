@@ -6,7 +6,7 @@ use crate::segment;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The lane.
-    pub lane: u32,
+    pub partition: u32,
     /// The segment's number; numbers of a lane only grow.
     pub segment: u32,
     /// Bytes from the segment's beginning.
@@ -15,8 +15,8 @@ pub struct Position {
 
 impl Position {
     /// Before the first record of a segment.
-    pub(crate) const fn start_of(lane: u32, segment: u32) -> Self {
-        Self { lane, segment, offset: segment::HEADER_BYTES }
+    pub(crate) const fn start_of(partition: u32, segment: u32) -> Self {
+        Self { partition, segment, offset: segment::HEADER_BYTES }
     }
 
     /// Segment and offset as one word, ordered as positions are.
@@ -25,7 +25,7 @@ impl Position {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "each half of the word is 32 bits")]
-    pub(crate) const fn unpack(lane: u32, word: u64) -> Self {
-        Self { lane, segment: (word >> u32::BITS) as u32, offset: word as u32 }
+    pub(crate) const fn unpack(partition: u32, word: u64) -> Self {
+        Self { partition, segment: (word >> u32::BITS) as u32, offset: word as u32 }
     }
 }

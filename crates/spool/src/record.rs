@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Integers are little-endian. The checksum covers all of the record but itself, and where it stands (lane, segment,
-//! offset): bytes that a caller chose, copied into a payload, never pass for a record. `synced` is `Synced`. Version 1
-//! includes the payload's form: once a release has written it, a change of [`UsageEvent`], [`Opened`] or [`Counts`] needs
+//! offset): bytes that a caller chose, copied into a payload, never pass for a record. `synced` is `SyncMark`. Version 1
+//! includes the payload's form: once a release has written it, a change of [`UsageEvent`], [`OpenRequest`] or [`Counts`] needs
 //! version 2.
 
 mod shorten;
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::error::SpoolError;
-use crate::opened::Opened;
+use crate::open_request::OpenRequest;
 
 pub(crate) use shorten::shortened;
 
@@ -32,7 +32,7 @@ const VERSION: u8 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// A request whose cost is known only afterwards, before its first byte goes to an upstream.
-    Open(Opened),
+    Open(OpenRequest),
     /// What became of a request that was opened, in this lane or another, in this run or an earlier one.
     Close(UsageEvent),
     /// A request that was not opened beforehand: its close without an open, whole in itself.
@@ -45,7 +45,7 @@ pub enum Record {
         counts: Vec<Counts>,
     },
     /// What became of requests that were opened together, as one [`Record::Open`] of this id: its close.
-    Counted {
+    CloseBatch {
         /// Of what was opened.
         id: Uuid,
         /// The counts of those that were sent: at most [`crate::CLOSE_BYTES_MAX`] bytes, or it is refused where its room is all
@@ -61,7 +61,7 @@ impl Record {
         match self {
             Self::Open(opened) => opened.id.0,
             Self::Close(event) | Self::Event(event) => event.id.0,
-            Self::Counts { id, .. } | Self::Counted { id, .. } => *id,
+            Self::Counts { id, .. } | Self::CloseBatch { id, .. } => *id,
         }
     }
 
@@ -70,7 +70,7 @@ impl Record {
     pub const fn closes(&self) -> Option<Uuid> {
         match self {
             Self::Close(event) => Some(event.id.0),
-            Self::Counted { id, .. } => Some(*id),
+            Self::CloseBatch { id, .. } => Some(*id),
             Self::Open(_) | Self::Event(_) | Self::Counts { .. } => None,
         }
     }
@@ -84,7 +84,7 @@ pub(crate) enum Kind {
     Counts,
     Lease,
     Event,
-    Counted,
+    CloseBatch,
     /// The last record of a segment, without payload: the lane goes on in the next one.
     End,
 }
@@ -97,14 +97,14 @@ impl Kind {
             Self::Counts => 3,
             Self::Lease => 4,
             Self::Event => 5,
-            Self::Counted => 6,
+            Self::CloseBatch => 6,
             Self::End => 255,
         }
     }
 
     /// Whether it closes what has its id.
     pub(crate) const fn closes(self) -> bool {
-        matches!(self, Self::Close | Self::Counted)
+        matches!(self, Self::Close | Self::CloseBatch)
     }
 
     const fn of(code: u8) -> Option<Self> {
@@ -114,7 +114,7 @@ impl Kind {
             3 => Some(Self::Counts),
             4 => Some(Self::Lease),
             5 => Some(Self::Event),
-            6 => Some(Self::Counted),
+            6 => Some(Self::CloseBatch),
             255 => Some(Self::End),
             _ => None,
         }
@@ -123,11 +123,11 @@ impl Kind {
 
 /// Binds checksums to the segment in which a record stands.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seed(u32);
+pub(crate) struct ChecksumSeed(u32);
 
-impl Seed {
-    pub(crate) fn new(lane: u32, segment: u32) -> Self {
-        Self(crc32c::crc32c_append(crc32c::crc32c(&lane.to_le_bytes()), &segment.to_le_bytes()))
+impl ChecksumSeed {
+    pub(crate) fn new(partition: u32, segment: u32) -> Self {
+        Self(crc32c::crc32c_append(crc32c::crc32c(&partition.to_le_bytes()), &segment.to_le_bytes()))
     }
 
     /// `rest` is what follows the checksum.
@@ -141,9 +141,9 @@ impl Seed {
 /// How far the segment was known to be on the disk when a record was written, in whole KiB and one more; 0 where nobody
 /// syncs ([`crate::Durability::Process`]). It tells a power cut, which may take anything behind it, from damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Synced(u16);
+pub(crate) struct SyncMark(u16);
 
-impl Synced {
+impl SyncMark {
     pub(crate) const UNKNOWN: Self = Self(0);
 
     /// All before `offset` is on the disk.
@@ -159,10 +159,10 @@ impl Synced {
 
 /// Where a record is put.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Spot {
-    pub(crate) seed: Seed,
+pub(crate) struct RecordLocation {
+    pub(crate) seed: ChecksumSeed,
     pub(crate) offset: u32,
-    pub(crate) synced: Synced,
+    pub(crate) synced: SyncMark,
 }
 
 /// A record about to be written; the buffer is used again and again.
@@ -178,7 +178,7 @@ impl Encoder {
     }
 
     /// Encodes all but the checksum; answers how many bytes the record takes.
-    pub(crate) fn put(&mut self, record: &Record) -> Result<u32, SpoolError> {
+    pub(crate) fn encode(&mut self, record: &Record) -> Result<u32, SpoolError> {
         let too_large = || SpoolError::TooLarge { payload_bytes_max: PAYLOAD_BYTES_MAX };
         let (head, room) = self.bytes.split_first_chunk_mut::<HEAD>().ok_or_else(too_large)?;
         let (kind, payload) = match record {
@@ -186,7 +186,7 @@ impl Encoder {
             Record::Close(event) => (Kind::Close, postcard::to_slice(event, room)),
             Record::Event(event) => (Kind::Event, postcard::to_slice(event, room)),
             Record::Counts { counts, .. } => (Kind::Counts, postcard::to_slice(counts, room)),
-            Record::Counted { counts, .. } => (Kind::Counted, postcard::to_slice(counts, room)),
+            Record::CloseBatch { counts, .. } => (Kind::CloseBatch, postcard::to_slice(counts, room)),
         };
         // These types serialize always; what can fail is the room.
         let payload = payload.map_err(|_| too_large())?;
@@ -197,25 +197,25 @@ impl Encoder {
     }
 
     /// The bytes of the record last put, as they stand at a spot.
-    pub(crate) fn stamped(&mut self, spot: Spot) -> &[u8] {
+    pub(crate) fn stamped(&mut self, location: RecordLocation) -> &[u8] {
         let bytes = self.bytes.get_mut(..self.used).unwrap_or_default();
-        place(bytes, spot);
+        stamp_location(bytes, location);
         bytes
     }
 }
 
 /// The record that ends a segment.
-pub(crate) fn end(spot: Spot) -> [u8; HEAD] {
+pub(crate) fn end(location: RecordLocation) -> [u8; HEAD] {
     let mut bytes = header(Kind::End, 0, Uuid::nil());
-    place(&mut bytes, spot);
+    stamp_location(&mut bytes, location);
     bytes
 }
 
-fn place(bytes: &mut [u8], spot: Spot) {
+fn stamp_location(bytes: &mut [u8], location: RecordLocation) {
     if let Some(synced) = bytes.get_mut(10..12) {
-        synced.copy_from_slice(&spot.synced.0.to_le_bytes());
+        synced.copy_from_slice(&location.synced.0.to_le_bytes());
     }
-    stamp(bytes, spot.seed, spot.offset);
+    stamp(bytes, location.seed, location.offset);
 }
 
 fn header(kind: Kind, length: u32, id: Uuid) -> [u8; HEAD] {
@@ -227,7 +227,7 @@ fn header(kind: Kind, length: u32, id: Uuid) -> [u8; HEAD] {
     bytes
 }
 
-pub(crate) fn stamp(bytes: &mut [u8], seed: Seed, offset: u32) {
+pub(crate) fn stamp(bytes: &mut [u8], seed: ChecksumSeed, offset: u32) {
     if let Some(([l0, l1, l2, l3, checksum @ ..], rest)) = bytes.split_first_chunk_mut::<8>() {
         *checksum = seed.checksum(offset, [*l0, *l1, *l2, *l3], rest).to_le_bytes();
     }
@@ -238,7 +238,7 @@ pub(crate) fn stamp(bytes: &mut [u8], seed: Seed, offset: u32) {
 pub(crate) struct Frame<'a> {
     version: u8,
     kind: u8,
-    pub(crate) synced: Synced,
+    pub(crate) synced: SyncMark,
     pub(crate) id: Uuid,
     payload: &'a [u8],
 }
@@ -246,20 +246,20 @@ pub(crate) struct Frame<'a> {
 /// What a frame holds.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one at a time, and the end is rare")]
-pub(crate) enum Content {
+pub(crate) enum FrameContent {
     Record(Record),
     End,
 }
 
 /// Why a frame cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Undecodable {
+pub(crate) enum DecodeError {
     Newer,
     Damaged,
 }
 
 /// The record with which `bytes` begin; `None` when none stands there whole and intact.
-pub(crate) fn frame(bytes: &[u8], seed: Seed, offset: u32) -> Option<Frame<'_>> {
+pub(crate) fn frame(bytes: &[u8], seed: ChecksumSeed, offset: u32) -> Option<Frame<'_>> {
     let head = bytes.first_chunk::<HEAD>()?;
     let [l0, l1, l2, l3, c0, c1, c2, c3, version, kind, s0, s1, id @ ..] = *head;
     let length = u32::from_le_bytes([l0, l1, l2, l3]);
@@ -273,7 +273,7 @@ pub(crate) fn frame(bytes: &[u8], seed: Seed, offset: u32) -> Option<Frame<'_>> 
     intact.then(|| Frame {
         version,
         kind,
-        synced: Synced(u16::from_le_bytes([s0, s1])),
+        synced: SyncMark(u16::from_le_bytes([s0, s1])),
         id: Uuid::from_bytes(id),
         payload: whole.get(HEAD..).unwrap_or_default(),
     })
@@ -286,28 +286,28 @@ impl Frame<'_> {
     }
 
     /// The kind, if this version knows how to read it.
-    pub(crate) fn kind(&self) -> Result<Kind, Undecodable> {
+    pub(crate) fn kind(&self) -> Result<Kind, DecodeError> {
         match Kind::of(self.kind) {
             Some(kind) if self.version == VERSION && kind != Kind::Lease => Ok(kind),
-            Some(_) | None => Err(Undecodable::Newer),
+            Some(_) | None => Err(DecodeError::Newer),
         }
     }
 
-    pub(crate) fn decode(&self) -> Result<Content, Undecodable> {
+    pub(crate) fn decode(&self) -> Result<FrameContent, DecodeError> {
         let record = match self.kind()? {
             Kind::Open => Record::Open(self.payload()?),
             Kind::Close => Record::Close(self.payload()?),
             Kind::Event => Record::Event(self.payload()?),
             Kind::Counts => Record::Counts { id: self.id, counts: self.payload()? },
-            Kind::Counted => Record::Counted { id: self.id, counts: self.payload()? },
-            Kind::End => return Ok(Content::End),
-            Kind::Lease => return Err(Undecodable::Newer),
+            Kind::CloseBatch => Record::CloseBatch { id: self.id, counts: self.payload()? },
+            Kind::End => return Ok(FrameContent::End),
+            Kind::Lease => return Err(DecodeError::Newer),
         };
-        if record.id() == self.id { Ok(Content::Record(record)) } else { Err(Undecodable::Damaged) }
+        if record.id() == self.id { Ok(FrameContent::Record(record)) } else { Err(DecodeError::Damaged) }
     }
 
-    fn payload<T: DeserializeOwned>(&self) -> Result<T, Undecodable> {
-        postcard::from_bytes(self.payload).map_err(|_| Undecodable::Damaged)
+    fn payload<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        postcard::from_bytes(self.payload).map_err(|_| DecodeError::Damaged)
     }
 }
 

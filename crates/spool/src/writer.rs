@@ -7,15 +7,15 @@ use std::sync::atomic::Ordering;
 use meter::UsageEvent;
 use uuid::Uuid;
 
-use crate::ahead::Ahead;
+use crate::allocator::SegmentAllocator;
 use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::{Durability, Folder};
-use crate::lane::{Lane, Tally};
+use crate::partition::{Partition, RecordTotals};
 use crate::position::Position;
-use crate::record::{self, Encoder, PAYLOAD_BYTES_MAX, Record, Spot, Synced};
+use crate::record::{self, Encoder, PAYLOAD_BYTES_MAX, Record, RecordLocation, SyncMark};
 use crate::segment::{FRAME_BYTES, HEADER_BYTES, Segment};
-use crate::sync::{Durable, Sync};
+use crate::sync::{DurableFuture, Syncer};
 
 /// Appends to one lane; owned by one worker's thread. About a microsecond an append: one encoding, one `pwrite`.
 ///
@@ -23,36 +23,41 @@ use crate::sync::{Durable, Sync};
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) folder: Arc<Folder>,
-    pub(crate) lane: Arc<Lane>,
-    ahead: Arc<Ahead>,
-    sync: Option<Arc<Sync>>,
+    pub(crate) partition: Arc<Partition>,
+    allocator: Arc<SegmentAllocator>,
+    sync: Option<Arc<Syncer>>,
     /// `None` between a segment that ended and the next one, while the spool or the disk is full.
-    pub(crate) current: Option<Current>,
+    pub(crate) current: Option<CurrentSegment>,
     encoder: Encoder,
-    tally: Tally,
+    totals: RecordTotals,
     /// Opened here, and not closed yet: bounded by what is in flight.
     open: HashSet<Uuid>,
 }
 
 /// The segment that is written, and where the next record goes.
 #[derive(Debug)]
-pub(crate) struct Current {
+pub(crate) struct CurrentSegment {
     pub(crate) segment: Segment,
     pub(crate) offset: u32,
 }
 
 /// What works beside the writers.
 #[derive(Debug, Clone)]
-pub(crate) struct Beside {
-    pub(crate) ahead: Arc<Ahead>,
-    pub(crate) sync: Option<Arc<Sync>>,
+pub(crate) struct BackgroundThreads {
+    pub(crate) allocator: Arc<SegmentAllocator>,
+    pub(crate) sync: Option<Arc<Syncer>>,
 }
 
 impl Writer {
-    pub(crate) fn new(folder: Arc<Folder>, lane: Arc<Lane>, beside: Beside, current: Option<Current>) -> Self {
-        let Beside { ahead, sync } = beside;
-        let (tally, encoder, open) = (lane.tally(), Encoder::new(), HashSet::new());
-        Self { folder, lane, ahead, sync, current, encoder, tally, open }
+    pub(crate) fn new(
+        folder: Arc<Folder>,
+        partition: Arc<Partition>,
+        threads: BackgroundThreads,
+        current: Option<CurrentSegment>,
+    ) -> Self {
+        let BackgroundThreads { allocator, sync } = threads;
+        let (totals, encoder, open) = (partition.totals(), Encoder::new(), HashSet::new());
+        Self { folder, partition, allocator, sync, current, encoder, totals, open }
     }
 
     /// Appends; when it answers `Ok`, the record survives the death of the process ([`Writer::durable`] says when it
@@ -68,15 +73,15 @@ impl Writer {
         match record {
             Record::Open(opened) => self.append_open(record, opened.id.0),
             Record::Close(event) => self.append_close(record, event),
-            Record::Counted { id, .. } => {
-                let bytes = self.put(record)?;
-                self.place(bytes, self.opens_without(*id))?;
-                self.closed(*id);
+            Record::CloseBatch { id, .. } => {
+                let bytes = self.encode(record)?;
+                self.write_keeping_room(bytes, self.opens_without(*id))?;
+                self.forget_open(*id);
                 Ok(())
             }
             Record::Event(_) | Record::Counts { .. } => {
-                let bytes = self.put(record)?;
-                self.place(bytes, self.opens())
+                let bytes = self.encode(record)?;
+                self.write_keeping_room(bytes, self.opens())
             }
         }
     }
@@ -85,16 +90,16 @@ impl Writer {
     /// what is kept for closes. That reserve is for what was admitted before the answer was no, and for what
     /// is not opened. Cheap enough to ask at each admission.
     #[must_use]
-    pub fn room(&self) -> bool {
-        let (opens, ahead) = (self.opens(), self.lane.ahead());
-        let kept_here = opens.saturating_sub(ahead).saturating_mul(self.folder.close_bytes());
-        let free_here = self.current.as_ref().map_or(0, |current| current.room().saturating_sub(kept_here));
-        self.lane.has_room_ahead(&self.folder) || free_here >= self.folder.segment_bytes / 2
+    pub fn has_room(&self) -> bool {
+        let (opens, close_capacity) = (self.opens(), self.partition.close_capacity());
+        let reserved_here = opens.saturating_sub(close_capacity).saturating_mul(self.folder.close_bytes());
+        let free_here = self.current.as_ref().map_or(0, |current| current.room().saturating_sub(reserved_here));
+        self.partition.has_preallocated_room(&self.folder) || free_here >= self.folder.segment_bytes / 2
     }
 
     /// Becomes ready when all that was appended until now survives what this spool promises to survive.
-    pub fn durable(&self) -> Durable {
-        Durable::new(&self.lane)
+    pub fn durable(&self) -> DurableFuture {
+        DurableFuture::new(&self.partition)
     }
 
     /// How many requests were opened here and are not closed.
@@ -105,30 +110,32 @@ impl Writer {
 
     fn append_open(&mut self, record: &Record, id: Uuid) -> Result<(), SpoolError> {
         let opens = self.opens().saturating_add(u32::from(!self.open.contains(&id)));
-        let bytes = self.put(record)?;
-        self.place(bytes, opens)?;
+        let bytes = self.encode(record)?;
+        self.write_keeping_room(bytes, opens)?;
         self.open.insert(id);
-        self.lane.note_opens(opens);
-        if !self.lane.has_enough_ahead(&self.folder) && !self.lane.more_asked.swap(true, Ordering::AcqRel) {
-            self.ahead.wake();
+        self.partition.set_opens(opens);
+        if !self.partition.has_enough_preallocated(&self.folder)
+            && !self.partition.allocation_requested.swap(true, Ordering::AcqRel)
+        {
+            self.allocator.wake();
         }
         Ok(())
     }
 
     fn append_close(&mut self, record: &Record, event: &UsageEvent) -> Result<(), SpoolError> {
         let opens = self.opens_without(event.id.0);
-        let mut placed = self.put(record).and_then(|bytes| self.place(bytes, opens).map(|()| bytes));
-        if placed.as_ref().is_err_and(SpoolError::is_for_want_of_room) {
+        let mut placed = self.encode(record).and_then(|bytes| self.write_keeping_room(bytes, opens).map(|()| bytes));
+        if placed.as_ref().is_err_and(SpoolError::is_out_of_room) {
             for shorter in record::shortened(event) {
-                let Ok(bytes) = self.put(&Record::Close(shorter)) else { continue };
+                let Ok(bytes) = self.encode(&Record::Close(shorter)) else { continue };
                 if bytes <= self.folder.close_bytes() {
-                    placed = self.place(bytes, opens).map(|()| bytes);
+                    placed = self.write_keeping_room(bytes, opens).map(|()| bytes);
                     break;
                 }
             }
         }
         placed?;
-        self.closed(event.id.0);
+        self.forget_open(event.id.0);
         Ok(())
     }
 
@@ -136,13 +143,13 @@ impl Writer {
         self.opens().saturating_sub(u32::from(self.open.contains(&id)))
     }
 
-    fn closed(&mut self, id: Uuid) {
+    fn forget_open(&mut self, id: Uuid) {
         self.open.remove(&id);
-        self.lane.note_opens(self.opens());
+        self.partition.set_opens(self.opens());
     }
 
-    fn put(&mut self, record: &Record) -> Result<u32, SpoolError> {
-        let bytes = self.encoder.put(record)?;
+    fn encode(&mut self, record: &Record) -> Result<u32, SpoolError> {
+        let bytes = self.encoder.encode(record)?;
         if bytes > self.folder.segment_bytes.saturating_sub(FRAME_BYTES) {
             return Err(SpoolError::TooLarge { payload_bytes_max: PAYLOAD_BYTES_MAX });
         }
@@ -153,29 +160,32 @@ impl Writer {
     ///
     /// Each step keeps that: a close takes the room of one, and is at most as long; what is left of a segment when a
     /// close no longer fits into it holds none.
-    fn place(&mut self, bytes: u32, opens: u32) -> Result<(), SpoolError> {
+    fn write_keeping_room(&mut self, bytes: u32, opens: u32) -> Result<(), SpoolError> {
         loop {
-            let ahead = self.lane.ahead();
+            let close_capacity = self.partition.close_capacity();
             let left = self.current.as_ref().and_then(|current| current.room().checked_sub(bytes));
             match left {
-                Some(left) if ahead.saturating_add(self.folder.closes_in(left)) >= opens => return self.write(bytes),
+                Some(left) if close_capacity.saturating_add(self.folder.closes_in(left)) >= opens => {
+                    return self.write(bytes);
+                }
                 // It does not fit, or a segment of a former run is too small.
-                None if self.lane.next_holds(&self.folder, bytes, opens) => self.roll()?,
-                Some(_) | None => self.lane.make_one(&self.folder, ahead)?,
+                None if self.partition.next_segment_fits(&self.folder, bytes, opens) => self.switch_segment()?,
+                Some(_) | None => self.partition.preallocate_one(&self.folder, close_capacity)?,
             }
         }
     }
 
     fn write(&mut self, bytes: u32) -> Result<(), SpoolError> {
         let Some(current) = self.current.as_mut() else { return Ok(()) };
-        let spot = spot(&self.lane, current);
-        current.segment.write(self.encoder.stamped(spot), current.offset)?;
+        let location = location(&self.partition, current);
+        current.segment.write(self.encoder.stamped(location), current.offset)?;
         current.offset += bytes;
-        self.tally.add(bytes);
-        let end = Position { lane: self.lane.number, segment: current.segment.number, offset: current.offset };
-        self.lane.publish(end, self.tally);
+        self.totals.add(bytes);
+        let end =
+            Position { partition: self.partition.number, segment: current.segment.number, offset: current.offset };
+        self.partition.publish(end, self.totals);
         if let Some(sync) = &self.sync
-            && !self.lane.sync_asked.swap(true, Ordering::SeqCst)
+            && !self.partition.sync_requested.swap(true, Ordering::SeqCst)
         {
             sync.wake();
         }
@@ -183,44 +193,44 @@ impl Writer {
     }
 
     /// Ends the current segment and goes on to the next, which is made.
-    fn roll(&mut self) -> Result<(), SpoolError> {
+    fn switch_segment(&mut self) -> Result<(), SpoolError> {
         if let Some(current) = &self.current {
-            current.segment.write(&record::end(spot(&self.lane, current)), current.offset)?;
+            current.segment.write(&record::end(location(&self.partition, current)), current.offset)?;
             self.current = None;
         }
-        self.current = self.lane.take_next(&self.folder).map(Current::start);
-        self.ahead.wake();
+        self.current = self.partition.take_preallocated(&self.folder).map(CurrentSegment::start);
+        self.allocator.wake();
         Ok(())
     }
 
     /// Ends a lane that nobody appends to any more: what is not used of it goes when its records are ingested.
-    pub(crate) fn leave(&mut self) -> Result<(), SpoolError> {
+    pub(crate) fn close_partition(&mut self) -> Result<(), SpoolError> {
         let Some(current) = &self.current else { return Ok(()) };
-        current.segment.write(&record::end(spot(&self.lane, current)), current.offset)?;
-        let next = Position::start_of(self.lane.number, current.segment.number.saturating_add(1));
-        self.lane.publish(next, self.tally);
+        current.segment.write(&record::end(location(&self.partition, current)), current.offset)?;
+        let next = Position::start_of(self.partition.number, current.segment.number.saturating_add(1));
+        self.partition.publish(next, self.totals);
         self.current = None;
-        while let Some(segment) = self.lane.take_next(&self.folder) {
+        while let Some(segment) = self.partition.take_preallocated(&self.folder) {
             disk::remove(&segment.path).map_err(SpoolError::io("remove", &segment.path))?;
-            self.folder.gone(segment.bytes.into());
+            self.folder.subtract_removed(segment.bytes.into());
         }
         Ok(())
     }
 }
 
 /// Where the next record stands, and what is synced before it.
-fn spot(lane: &Lane, current: &Current) -> Spot {
-    let Current { segment, offset } = current;
-    let synced = if segment.power && lane.durability == Durability::Power {
-        let synced = lane.synced();
-        Synced::until(if synced.segment == segment.number { synced.offset } else { HEADER_BYTES })
+fn location(partition: &Partition, current: &CurrentSegment) -> RecordLocation {
+    let CurrentSegment { segment, offset } = current;
+    let synced = if segment.power && partition.durability == Durability::Power {
+        let synced = partition.synced();
+        SyncMark::until(if synced.segment == segment.number { synced.offset } else { HEADER_BYTES })
     } else {
-        Synced::UNKNOWN
+        SyncMark::UNKNOWN
     };
-    Spot { seed: segment.seed, offset: *offset, synced }
+    RecordLocation { seed: segment.seed, offset: *offset, synced }
 }
 
-impl Current {
+impl CurrentSegment {
     /// A segment without records.
     pub(crate) const fn start(segment: Segment) -> Self {
         Self { segment, offset: HEADER_BYTES }

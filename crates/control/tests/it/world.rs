@@ -218,7 +218,7 @@ impl World {
         let node = self.store.join(self.data.path(), "9.8.7").await.unwrap();
         let ingested = node.ingested().await.unwrap();
         let Spool { mut writers, mut reader, .. } =
-            Spool::open(&folder, spool::Options::new(16 * 1024 * 1024, 1), &ingested).unwrap();
+            Spool::open(&folder, spool::SpoolOptions::new(16 * 1024 * 1024, 1), &ingested).unwrap();
         for event in events {
             writers[0].append(&Record::Event(event)).unwrap();
         }

@@ -16,7 +16,7 @@ use meter::lease::Leases;
 use meter::tally::Totals;
 use meter::{Charge, Meter};
 use proxy::{Gate, Lane, Shared, Strangers};
-use spool::{Level, Reader, Writer};
+use spool::{BacklogCounter, Reader, Writer};
 use store::windows::Windows;
 use store::{Counting, IngestStats, Node, RetentionStats, Store, Unsealed};
 use telemetry::logs::DroppedLines;
@@ -151,7 +151,7 @@ fn watch_vault(base: &Base, unsealed: Arc<Unsealed>) {
     }));
 }
 
-fn watch_ingest(base: &Base, level: Level, stats: Arc<IngestStats>) {
+fn watch_ingest(base: &Base, level: BacklogCounter, stats: Arc<IngestStats>) {
     let clock = base.clock.clone();
     base.metrics.on_scrape(Box::new(move |all| {
         let age_seconds = match stats.oldest_micros.load(Ordering::Relaxed) {
@@ -159,7 +159,7 @@ fn watch_ingest(base: &Base, level: Level, stats: Arc<IngestStats>) {
             oldest => clock.now().unix_seconds().saturating_sub(Timestamp(oldest).unix_seconds()),
         };
         all.spool.oldest_seconds.set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
-        let (records, bytes) = level.waiting();
+        let (records, bytes) = level.unreleased();
         for (gauge, waiting) in [(&all.spool.records, records), (&all.spool.bytes, bytes)] {
             gauge.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         }
@@ -216,7 +216,7 @@ impl Services {
 
     /// Starts to bring what the workers spool into the store.
     pub(crate) fn ingest(&mut self, base: &Base, reader: Reader, stats: Arc<IngestStats>) {
-        watch_ingest(base, reader.level(), stats.clone());
+        watch_ingest(base, reader.backlog_counter(), stats.clone());
         let (done, ingested) = oneshot::channel();
         let ingesting = store::ingest::run(base.node.clone(), reader, stats, self.stopped());
         self.tasks.spawn(async move {

@@ -11,25 +11,25 @@ use std::time::Duration;
 use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::Folder;
-use crate::lane::Lane;
+use crate::partition::Partition;
 
 /// How soon it tries again after the spool or the disk was full.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// The thread; it ends when the last writer and the reader are dropped.
 #[derive(Debug)]
-pub(crate) struct Ahead {
+pub(crate) struct SegmentAllocator {
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Ahead {
-    pub(crate) fn start(folder: Arc<Folder>, lanes: Vec<Arc<Lane>>) -> Result<Self, SpoolError> {
+impl SegmentAllocator {
+    pub(crate) fn start(folder: Arc<Folder>, partitions: Vec<Arc<Partition>>) -> Result<Self, SpoolError> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let (told, at) = (Arc::clone(&stopping), folder.dir.clone());
+        let (stop, at) = (Arc::clone(&stopping), folder.dir.clone());
         let thread = thread::Builder::new()
-            .name("spool-ahead".to_owned())
-            .spawn(disk::carried(move || run(&folder, &lanes, &told)))
+            .name("spool-allocator".to_owned())
+            .spawn(disk::inherit_disk(move || run(&folder, &partitions, &stop)))
             .map_err(SpoolError::io("start a thread for", &at))?;
         Ok(Self { stopping, thread: Some(thread) })
     }
@@ -42,7 +42,7 @@ impl Ahead {
     }
 }
 
-impl Drop for Ahead {
+impl Drop for SegmentAllocator {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::Release);
         self.wake();
@@ -53,20 +53,20 @@ impl Drop for Ahead {
     }
 }
 
-fn run(folder: &Folder, lanes: &[Arc<Lane>], stopping: &AtomicBool) {
+fn run(folder: &Folder, partitions: &[Arc<Partition>], stopping: &AtomicBool) {
     while !stopping.load(Ordering::Acquire) {
-        let mut all_made = true;
-        for lane in lanes {
-            match lane.make_next(folder) {
+        let mut all_preallocated = true;
+        for partition in partitions {
+            match partition.preallocate(folder) {
                 Ok(()) => {}
-                Err(SpoolError::Full { .. }) => all_made = false,
+                Err(SpoolError::Full { .. }) => all_preallocated = false,
                 Err(error) => {
-                    all_made = false;
-                    folder.note(error);
+                    all_preallocated = false;
+                    folder.record_failure(error);
                 }
             }
         }
-        if all_made {
+        if all_preallocated {
             thread::park();
         } else {
             thread::park_timeout(RETRY);

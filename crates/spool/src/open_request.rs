@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 const UNANSWERED: u16 = 500;
 
 /// A request as it was admitted, or several of one cost that are counted together. It is appended before its first byte goes to
-/// an upstream; what became of it is a [`crate::Record::Close`] of the same id, of several a [`crate::Record::Counted`].
+/// an upstream; what became of it is a [`crate::Record::Close`] of the same id, of several a [`crate::Record::CloseBatch`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opened {
+pub struct OpenRequest {
     /// The request's id, which is also its event's.
     pub id: RequestId,
     /// Whose request; `None` on an open route.
@@ -33,10 +33,10 @@ pub struct Opened {
     pub price_version: Option<Arc<str>>,
 }
 
-impl Opened {
+impl OpenRequest {
     /// Its end, where its process died before: all that it was admitted for counts, and nobody knows what it used.
     #[must_use]
-    pub fn interrupted(&self) -> UsageEvent {
+    pub fn interrupted_event(&self) -> UsageEvent {
         let Self { id, caller, started_at, day, reserved, .. } = *self;
         UsageEvent {
             id,
@@ -61,9 +61,9 @@ impl Opened {
 
 /// A request that was open when its process died.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interrupted {
+pub struct InterruptedRequest {
     /// What was known of it.
-    pub opened: Opened,
+    pub request: OpenRequest,
     /// The lane that it was opened in; `None` where the store had kept it.
-    pub lane: Option<u32>,
+    pub partition: Option<u32>,
 }
