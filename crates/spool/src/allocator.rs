@@ -1,7 +1,7 @@
-//! A thread that makes each lane's next segments before they are needed, so that no worker waits for the file system: as many as
-//! hold the closes of what is open, and most of a segment more.
+//! A thread that preallocates the next segments of each partition, so that no worker waits for the file system. It
+//! keeps room for the close of every open request, plus three quarters of a segment.
 //!
-//! It is a help, not a condition: a writer that comes before it makes the segment itself.
+//! The thread is an optimization: a writer that finds no preallocated segment creates one itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +13,10 @@ use crate::error::SpoolError;
 use crate::folder::Folder;
 use crate::partition::Partition;
 
-/// How soon it tries again after the spool or the disk was full.
+/// Time until the next try after the spool or the disk was full.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// The thread; it ends when the last writer and the reader are dropped.
+/// The thread's handle. The thread ends when the last writer and the reader are dropped.
 #[derive(Debug)]
 pub(crate) struct SegmentAllocator {
     stopping: Arc<AtomicBool>,
@@ -34,7 +34,7 @@ impl SegmentAllocator {
         Ok(Self { stopping, thread: Some(thread) })
     }
 
-    /// A segment was taken, or room was made.
+    /// Wakes the thread after a segment was taken or removed.
     pub(crate) fn wake(&self) {
         if let Some(thread) = &self.thread {
             thread.thread().unpark();
@@ -47,7 +47,7 @@ impl Drop for SegmentAllocator {
         self.stopping.store(true, Ordering::Release);
         self.wake();
         if let Some(thread) = self.thread.take() {
-            // A panic there has been reported by the hook; writers make their segments themselves.
+            // The panic hook has reported a panic of the thread; writers then create their segments themselves.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! The n-th call to the disk fails, for every n: what was reported written is read once, and nothing else.
+//! Fails the n-th disk call, for every n. Every acknowledged record is read exactly once, and no other record is.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::disk::simulated::SimulatedDisk;
 use crate::fixture::{SMALL, close_batch_of, close_of, event, open_of, record};
 use crate::{Durability, OpenRequest, Position, Record, Spool, SpoolError, SpoolOpener};
 
-/// A spool and what a store has of it.
+/// A spool and the state of a store.
 struct Scenario<'a> {
     dir: &'a Path,
     durability: Durability,
@@ -30,7 +30,7 @@ impl Scenario<'_> {
         SpoolOpener { durability: *durability, stored_requests, ..SpoolOpener::new(dir, SMALL, positions) }.open()
     }
 
-    /// Tried again once: one call fails, not two.
+    /// Tries twice, because only one call fails.
     fn open(&self) -> Spool {
         ok_unless_io_error(self.try_open()).unwrap_or_else(|| self.try_open().unwrap())
     }
@@ -44,7 +44,7 @@ impl Scenario<'_> {
     }
 
     fn ingest(&mut self, spool: &mut Spool, records_max: usize) -> usize {
-        // Under power the reader waits for the disk.
+        // Under power durability the reader sees only synced records.
         if ok_unless_io_error(spool.reader.sync()).is_none() {
             ok_unless_io_error(spool.reader.sync()).unwrap();
         }
@@ -60,7 +60,7 @@ impl Scenario<'_> {
         count
     }
 
-    /// A run: opens, closes, others; some are left open.
+    /// One run of a process: opens, closes and other records; some requests stay open.
     fn run(&mut self, run: u32) {
         let mut spool = self.open();
         let before = spool.interrupted.clone();

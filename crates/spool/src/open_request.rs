@@ -1,4 +1,4 @@
-//! A request that is under way: what must be known of it if the process dies before it ends.
+//! A request in flight: the data that is needed if the process dies before the request ends.
 
 use std::sync::Arc;
 
@@ -6,35 +6,36 @@ use access::{Day, RequestId, Timestamp};
 use meter::{Caller, Charge, Outcome, UsageEvent};
 use serde::{Deserialize, Serialize};
 
-/// The status of a request whose caller was cut off by the death of the process.
+/// The status of a request that was interrupted by the death of the process.
 const UNANSWERED: u16 = 500;
 
-/// A request as it was admitted, or several of one cost that are counted together. It is appended before its first byte goes to
-/// an upstream; what became of it is a [`crate::Record::Close`] of the same id, of several a [`crate::Record::CloseBatch`].
+/// A request as it was admitted, or a pre-logged batch of requests with one cost. It is appended before the first byte
+/// goes to an upstream. A [`crate::Record::Close`] with the same id closes a request, a [`crate::Record::CloseBatch`]
+/// closes a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenRequest {
-    /// The request's id, which is also its event's.
+    /// The id of the request and of its usage event.
     pub id: RequestId,
-    /// Whose request; `None` on an open route.
+    /// The key and user; `None` on a route without authentication.
     pub caller: Option<Caller>,
-    /// When its head had arrived.
+    /// The time at which the request's head had arrived.
     pub started_at: Timestamp,
-    /// The day whose quota it was admitted under.
+    /// The day whose quota the request counts in.
     pub day: Day,
-    /// The most that it was admitted for.
+    /// The amount that was reserved at admission.
     pub reserved: Charge,
-    /// The route's name.
+    /// The name of the route.
     pub route: Arc<str>,
-    /// The wire format's name, on an LLM route.
+    /// The name of the format, on an LLM route.
     pub format: Option<Arc<str>>,
-    /// The model's name as the caller wrote it.
+    /// The model's name as the client wrote it.
     pub model: Option<Arc<str>>,
-    /// The version of the price that this was reckoned with; `None` where the model has none.
+    /// The version of the price behind `reserved`; `None` where the model has no price.
     pub price_version: Option<Arc<str>>,
 }
 
 impl OpenRequest {
-    /// Its end, where its process died before: all that it was admitted for counts, and nobody knows what it used.
+    /// Returns the usage event of an interrupted request: its reservation counts in full, its usage is unknown.
     #[must_use]
     pub fn interrupted_event(&self) -> UsageEvent {
         let Self { id, caller, started_at, day, reserved, .. } = *self;
@@ -62,8 +63,8 @@ impl OpenRequest {
 /// A request that was open when its process died.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InterruptedRequest {
-    /// What was known of it.
+    /// The request as it was admitted.
     pub request: OpenRequest,
-    /// The lane that it was opened in; `None` where the store had kept it.
+    /// The partition that contains its open record; `None` where the store had kept it.
     pub partition: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! Opening the folder: recovery of every lane, writers and reader, and what was open when the last run died.
+//! Opening the spool: recovers every partition, starts the writers and the reader, and finds interrupted requests.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::DirBuilder;
@@ -27,64 +27,65 @@ use crate::segment;
 use crate::sync::Syncer;
 use crate::writer::{BackgroundThreads, CurrentSegment, Writer};
 
-/// What a start knows.
+/// The arguments of [`SpoolOpener::open`].
 pub struct SpoolOpener<'a> {
-    /// The folder, made where it is missing for this user alone. Only one process may have it open; the caller sees to
-    /// that.
+    /// The folder; it is created with access for this user only. The caller ensures that one process opens it at a
+    /// time.
     pub dir: &'a Path,
-    /// How large the spool is.
+    /// The sizes and the number of partitions.
     pub options: SpoolOptions,
-    /// What an append survives.
+    /// The failures that an appended record survives.
     pub durability: Durability,
-    /// Whose folder it is; what another node left in it is refused. `None` asks nobody.
+    /// The node that opens the folder; a folder of another node is refused. `None` skips the check.
     pub node: Option<Uuid>,
-    /// Where reading goes on: the positions that the store committed ([`crate::Batch::positions`]), for good, as the
-    /// segments before them are removed. A lane without one is read from its first segment, and so is one whose position
-    /// lies before that ([`Spool::lost_segments`]).
+    /// The positions that the store has committed durably ([`crate::Batch::positions`]); the segments before them are
+    /// removed. A partition is read from its first segment if it has no position, or one before that segment
+    /// ([`Spool::lost_segments`]).
     pub ingested: &'a [Position],
-    /// The open requests that the store keeps ([`crate::Reader::requests_to_store`]), as of these positions.
+    /// The open requests that the store kept at these positions ([`crate::Reader::requests_to_store`]).
     pub stored_requests: &'a [OpenRequest],
-    /// Shown each record that was not released, those of a lane in order, lanes beside each other on several threads: to
-    /// count what the store does not know yet. When opening fails, some may have been shown.
+    /// Called with each unreleased record, so that the caller can count what the store does not know yet. The records
+    /// of one partition come in order; partitions are read on several threads. It may have been called even if opening
+    /// fails.
     pub visit: Option<&'a (dyn Fn(&Record) + Sync)>,
-    /// Whether damage is left out ([`Spool::skipped_damage`]) instead of refused.
+    /// Whether damaged records are skipped ([`Spool::skipped_damage`]) instead of refused.
     pub skip_corrupt: bool,
 }
 
-/// The open spool: its two ends.
+/// An open spool: its writers and its reader.
 #[derive(Debug)]
 pub struct Spool {
-    /// One a lane, in the order of the lanes.
+    /// One writer per partition, in the order of the partitions.
     pub writers: Vec<Writer>,
-    /// The one reader of all lanes.
+    /// The reader of all partitions.
     pub reader: Reader,
-    /// Torn tails that were cut, for the log.
+    /// Incomplete records at the ends of partitions that were truncated, for the log.
     pub truncated_tails: Vec<TruncatedTail>,
-    /// Segments that are gone and that the store does not have, for the log; told at each start until something that
-    /// came after them is ingested.
+    /// Segments that do not exist and that the store has not ingested, for the log. They are reported at each start
+    /// until a record after them is ingested.
     pub lost_segments: Vec<LostSegments>,
-    /// Damage that was left out, for the log and for whoever asked for it.
+    /// Damage that was skipped, for the log.
     pub skipped_damage: Vec<SkippedDamage>,
-    /// What was open when the last run died and is not closed yet, oldest first: for [`Spool::settle`].
+    /// Requests that were open when the last run died and are not closed yet, oldest first; see [`Spool::settle`].
     pub interrupted: Vec<InterruptedRequest>,
-    /// Of lanes that have no writer in this run, and requests that are open.
+    /// Writers of partitions that no worker writes in this run and that contain open requests.
     leftover_writers: Vec<Writer>,
 }
 
 impl<'a> SpoolOpener<'a> {
-    /// Everything else as it is without being asked for.
+    /// Returns the default arguments: [`Durability::Process`], no node, no stored requests, no visitor, no skipping.
     #[must_use]
     pub const fn new(dir: &'a Path, options: SpoolOptions, ingested: &'a [Position]) -> Self {
         let durability = Durability::Process;
         Self { dir, options, durability, node: None, ingested, stored_requests: &[], visit: None, skip_corrupt: false }
     }
 
-    /// Opens the folder and recovers what is in it, in one pass over what was not released.
+    /// Opens the folder and recovers its partitions in one pass over the unreleased records.
     ///
     /// # Errors
-    /// [`SpoolError::Corrupt`], [`SpoolError::Missing`] or [`SpoolError::Newer`] when events that are not ingested
-    /// cannot be read; [`SpoolError::OtherNode`]; [`SpoolError::TooSmall`] or [`SpoolError::SegmentSize`] for the options;
-    /// [`SpoolError::Io`], for a folder that cannot be written too.
+    /// [`SpoolError::Corrupt`], [`SpoolError::Missing`] or [`SpoolError::Newer`] if records that are not ingested
+    /// cannot be read; [`SpoolError::OtherNode`] for the folder of another node; [`SpoolError::TooSmall`] or
+    /// [`SpoolError::SegmentSize`] for invalid options; [`SpoolError::Io`], also for a folder that cannot be written.
     pub fn open(self) -> Result<Spool, SpoolError> {
         let Self { dir, options, durability, node, ingested, stored_requests, visit, skip_corrupt } = self;
         options.check()?;
@@ -110,26 +111,27 @@ impl<'a> SpoolOpener<'a> {
 }
 
 impl Spool {
-    /// [`SpoolOpener::open`] with what needs no more than positions.
+    /// Opens a spool with the default arguments of [`SpoolOpener::new`].
     ///
     /// # Errors
-    /// As [`SpoolOpener::open`].
+    /// The errors of [`SpoolOpener::open`].
     pub fn open(dir: &Path, options: SpoolOptions, ingested: &[Position]) -> Result<Self, SpoolError> {
         SpoolOpener::new(dir, options, ingested).open()
     }
 
-    /// Closes what was interrupted, each as `close` tells, before anything else is appended: there is room for that, in its
-    /// own lane too where that has no writer any more. On an error the rest is still in [`Spool::interrupted`], and can be
-    /// tried again when ingest has made room; a start that ends in between finds it again.
+    /// Closes each interrupted request with the event that `close` returns. Call it before anything else is appended:
+    /// the room is reserved, also in partitions without a writer in this run. After an error the remaining requests
+    /// stay in [`Spool::interrupted`], and the call can be repeated when ingest has freed space. A start after a crash
+    /// in between finds them again.
     ///
     /// # Errors
-    /// As [`Writer::append`].
+    /// The errors of [`Writer::append`].
     pub fn settle(&mut self, mut close: impl FnMut(&InterruptedRequest) -> UsageEvent) -> Result<(), SpoolError> {
         let mut settled = 0;
         let mut appended = Ok(());
         for one in &self.interrupted {
             let record = Record::Close(close(one));
-            // In the lane of its open, so that none of the two outlives the other in a way that opens it again.
+            // The close goes to the partition of its open, so that the open cannot outlive it.
             let own = |writer: &&mut Writer| one.partition == Some(writer.partition.number);
             let mut writers = self.writers.iter_mut().chain(&mut self.leftover_writers);
             appended = match writers.find(own) {
@@ -159,7 +161,7 @@ impl Spool {
         let open_requests = OpenRequests::new(RequestMatcher::still_open(&open_at_start).cloned(), stored_requests);
         let (mut truncated_tails, mut lost_segments, mut skipped_damage) = (Vec::new(), Vec::new(), Vec::new());
         let (mut own, mut leftover, mut partition_readers) = (Vec::new(), Vec::new(), Vec::new());
-        // Segments are made only when all that are there are counted.
+        // New segments are created only after all existing ones are counted.
         for one in all {
             truncated_tails.extend(one.truncated_tails);
             lost_segments.extend(one.lost_segments);
@@ -202,7 +204,7 @@ impl Spool {
     }
 }
 
-/// A lane's first segment; none while the spool is full of what a former run left.
+/// Returns the first segment of a partition; `None` while an earlier run's records fill the spool.
 fn first_segment(folder: &Folder, partition: &Partition) -> Result<Option<CurrentSegment>, SpoolError> {
     match partition.preallocate_one(folder, 0) {
         Ok(()) => Ok(partition.take_preallocated(folder).map(CurrentSegment::start)),

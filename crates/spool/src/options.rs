@@ -1,26 +1,26 @@
-//! How large the spool is, and what cannot work.
+//! The sizes of a spool and their validation.
 
 use crate::error::SpoolError;
 use crate::segment;
 
-/// The usual size of a segment.
+/// The default size of a segment.
 pub const SEGMENT_BYTES: u32 = 16 * 1024 * 1024;
-/// Smaller ones would not hold a record of any size.
+/// The minimum default size of a segment, so that it can hold any record.
 const SEGMENT_BYTES_USUAL_MIN: u32 = 256 * 1024;
 
-/// How large the spool is.
+/// The sizes of a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpoolOptions {
-    /// Bound of all segments together, in bytes; at least two segments a lane.
+    /// Maximum size of all segments together, in bytes; at least two segments per partition.
     pub size_bytes_max: u64,
-    /// Size of the segments made from now on, 4 KiB to 64 MiB.
+    /// Size of new segments in bytes, from 4 KiB to 64 MiB.
     pub segment_bytes: u32,
-    /// How many writers; one a worker.
+    /// Number of partitions, one per worker.
     pub partitions: u32,
 }
 
 impl SpoolOptions {
-    /// Segments of [`SEGMENT_BYTES`], smaller where the bound would not hold four a lane.
+    /// Returns options with segments of [`SEGMENT_BYTES`], or smaller ones so that four fit per partition.
     #[must_use]
     pub fn new(size_bytes_max: u64, partitions: u32) -> Self {
         let share = size_bytes_max / (u64::from(partitions.max(1)) * 4);

@@ -1,4 +1,4 @@
-//! What the writer, the reader and the threads beside them share of one lane.
+//! The state of one partition that its writer, the reader and the background threads share.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -10,54 +10,54 @@ use crate::position::Position;
 use crate::segment::{Segment, SegmentSpec};
 use crate::sync::SyncWaiters;
 
-/// One lane: how far it is written, and the segments after the one that is.
+/// One partition: the end of its records, and its preallocated segments.
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) number: u32,
     pub(crate) durability: Durability,
-    /// Segment and offset up to which records are whole; see [`Position::pack`].
+    /// The position up to which records are written; see [`Position::pack`].
     published: AtomicU64,
-    /// The same of what survives a power cut; meaningless where nothing is synced.
+    /// The position up to which records survive a power cut; unused under [`Durability::Process`].
     synced: AtomicU64,
-    /// Records and their bytes from where this run began to read until `published`.
+    /// Records and bytes up to `published`, counted from the position at which this run began to read.
     records: AtomicU64,
     bytes: AtomicU64,
-    /// The same of what is released.
+    /// Records and bytes that are released, counted in the same way.
     released_records: AtomicU64,
     released_bytes: AtomicU64,
-    /// Requests whose close is still to come, by this lane's writer.
+    /// Requests that the partition's writer has opened and not closed.
     opens: AtomicU32,
-    /// How many closes the segments that are made hold.
+    /// Number of closes that fit into the preallocated segments.
     close_capacity: AtomicU32,
     preallocated: Mutex<VecDeque<Segment>>,
-    /// Held while a segment is made: whoever takes one does not wait for it.
+    /// Locked while a segment is created, so that taking a preallocated segment does not wait for that.
     next_segment: Mutex<NextSegment>,
-    /// The thread that makes segments was told that there are too few.
+    /// The allocator thread was woken because too few segments are preallocated.
     pub(crate) allocation_requested: AtomicBool,
-    /// The thread that syncs was told that something was written.
+    /// The sync thread was woken because a record was written.
     pub(crate) sync_requested: AtomicBool,
     pub(crate) sync_waiters: SyncWaiters,
 }
 
-/// The next segment to be made.
+/// The segment that will be created next.
 #[derive(Debug)]
 pub(crate) struct NextSegment {
     pub(crate) number: u32,
-    /// Nothing stands before it.
+    /// The partition begins with this segment.
     pub(crate) is_first: bool,
 }
 
-/// The state in which a partition begins a run.
+/// A number of records and their bytes, counted from the position at which this run began to read.
 #[derive(Debug)]
 pub(crate) struct PartitionStart {
-    /// The end of the records, which are synced under [`Durability::Power`].
+    /// Creates the state; under [`Durability::Power`] the records before `published` must be synced.
     pub(crate) published: Position,
     pub(crate) totals: RecordTotals,
     pub(crate) preallocated: VecDeque<Segment>,
     pub(crate) next_segment: NextSegment,
 }
 
-/// Records and their bytes, counted from where this run began to read.
+/// Returns the position up to which the reader may read: those records survive the failures that the durability covers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RecordTotals {
     pub(crate) records: u64,
@@ -72,7 +72,7 @@ impl RecordTotals {
 }
 
 impl Partition {
-    /// `published` is synced, where that means something; `preallocated` are the segments after the one that is written.
+    /// Returns the totals of published records. They may differ from [`Partition::published`] by one record.
     pub(crate) fn new(folder: &Folder, start: PartitionStart) -> Self {
         let PartitionStart { published, totals, preallocated, next_segment } = start;
         let close_capacity = preallocated.iter().map(|segment| folder.closes_in(segment.room())).sum();
@@ -103,7 +103,7 @@ impl Partition {
         Position::unpack(self.number, self.synced.load(Ordering::Acquire))
     }
 
-    /// Up to where the reader may read: what it hands out must be there after whatever the lane promises to survive.
+    /// Returns the totals of records that are published and not released.
     pub(crate) fn readable(&self) -> Position {
         match self.durability {
             Durability::Process => self.published(),
@@ -111,12 +111,12 @@ impl Partition {
         }
     }
 
-    /// What is published; it may lag behind [`Partition::published`] or run ahead of it by a record.
+    /// Makes all records before `position` visible to the reader. Only the partition's writer calls this.
     pub(crate) fn totals(&self) -> RecordTotals {
         RecordTotals { records: self.records.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
     }
 
-    /// What is published and not released.
+    /// Records that everything before `position` is on the disk.
     pub(crate) fn unreleased(&self) -> RecordTotals {
         let released = [&self.released_records, &self.released_bytes].map(|word| word.load(Ordering::Acquire));
         let RecordTotals { records, bytes } = self.totals();
@@ -128,14 +128,14 @@ impl Partition {
         self.released_bytes.store(totals.bytes, Ordering::Release);
     }
 
-    /// Shows the reader all that is written before `position`; called by the lane's one writer.
+    /// Number of closes that fit into the preallocated segments.
     pub(crate) fn publish(&self, position: Position, totals: RecordTotals) {
         self.records.store(totals.records, Ordering::Relaxed);
         self.bytes.store(totals.bytes, Ordering::Relaxed);
         self.published.store(position.pack(), Ordering::Release);
     }
 
-    /// All before `position` is on the disk.
+    /// Returns whether half a segment is preallocated beyond the closes of open requests.
     pub(crate) fn mark_synced(&self, position: Position) {
         self.synced.fetch_max(position.pack(), Ordering::AcqRel);
     }
@@ -144,37 +144,39 @@ impl Partition {
         self.opens.store(opens, Ordering::Relaxed);
     }
 
-    /// How many closes the segments that are made hold.
+    /// Returns whether three quarters of a segment are preallocated beyond the closes of open requests. The allocator
+    /// thread is woken below that, before [`Self::has_preallocated_room`] fails.
     pub(crate) fn close_capacity(&self) -> u32 {
         self.close_capacity.load(Ordering::Acquire)
     }
 
-    /// Whether what is made holds the closes of what is open, and half a segment more.
+    /// Number of closes that fit into the preallocated segments beyond those of open requests.
     pub(crate) fn has_preallocated_room(&self, folder: &Folder) -> bool {
         self.surplus_closes() >= folder.closes_in_new_segment().div_ceil(2)
     }
 
-    /// Whether that and a quarter of a segment is made: more is asked for before there is no room.
+    /// Returns whether the preallocated segments hold a record of `bytes` bytes and, after it, the closes of `opens`
+    /// requests.
     pub(crate) fn has_enough_preallocated(&self, folder: &Folder) -> bool {
         self.surplus_closes() >= folder.closes_in_new_segment().saturating_mul(3).div_ceil(4)
     }
 
-    /// How many closes what is made holds beside those of what is open.
+    /// A segment of an earlier run that is too small for the record is skipped.
     fn surplus_closes(&self) -> u32 {
         self.close_capacity().saturating_sub(self.opens.load(Ordering::Relaxed))
     }
 
-    /// Whether the made segments, the first of them with a record of `bytes` bytes, hold the closes of `opens` requests.
+    /// Returns the next preallocated segment, if one exists.
     pub(crate) fn next_segment_fits(&self, folder: &Folder, bytes: u32, opens: u32) -> bool {
         lock(&self.preallocated).front().is_some_and(|first| {
             let room = first.room();
             let rest = self.close_capacity().saturating_sub(folder.closes_in(room));
-            // One of another run that is too small for the record is left again.
+            // Creates a segment, unless another thread has created one since `close_capacity` was read.
             rest.saturating_add(room.checked_sub(bytes).map_or(0, |left| folder.closes_in(left))) >= opens
         })
     }
 
-    /// The next segment; `None` when none is made.
+    /// Creates segments until enough are preallocated.
     pub(crate) fn take_preallocated(&self, folder: &Folder) -> Option<Segment> {
         let mut preallocated = lock(&self.preallocated);
         let segment = preallocated.pop_front()?;

@@ -1,4 +1,4 @@
-//! The end where all lanes are read, in batches that stay until they are released.
+//! The reader of all partitions. A batch is read again until it is released.
 
 pub(crate) mod open_requests;
 mod scan;
@@ -23,11 +23,11 @@ use scan::{ScanStep, decode_error, scan};
 
 const CHUNK_BYTES: usize = 256 * 1024;
 const _: () = assert!(CHUNK_BYTES >= RECORD_BYTES_MAX);
-/// A batch ends with the record that reaches it.
+/// Bytes after which a batch ends; the record that reaches this size is its last.
 const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Reads every lane of the folder, also those of a former run that had more workers. It has one place a lane, moved by
-/// [`Reader::release`] alone: until then [`Reader::next_batch`] answers the same records again.
+/// Reads every partition of the folder, including those of an earlier run with more workers. Only [`Reader::release`]
+/// advances it: until then, [`Reader::next_batch`] returns the same records again.
 #[derive(Debug)]
 pub struct Reader {
     folder: Arc<Folder>,
@@ -35,35 +35,35 @@ pub struct Reader {
     sync: Option<Arc<Syncer>>,
     partitions: Vec<PartitionReader>,
     open_requests: OpenRequests,
-    /// The lane that the next batch begins with, so that a busy one starves no other.
+    /// The partition that the next batch begins with, so that a busy partition does not starve the others.
     turn: usize,
     buffer: Vec<u8>,
 }
 
-/// How far a lane is read.
+/// The reading position of one partition.
 #[derive(Debug)]
 pub(crate) struct PartitionReader {
     shared: Arc<Partition>,
     released: Position,
     totals: RecordTotals,
-    /// How far the last walk came.
+    /// The position that the last scan reached.
     at: Position,
-    /// The lowest segment that may still be on the disk.
+    /// The lowest segment that may still exist.
     lowest: u32,
     open: Option<Segment>,
-    /// What is damaged and left out, ascending: where it begins, and where reading goes on.
+    /// Skipped damage, ascending: where it begins, and where reading continues.
     skipped_ranges: Vec<(Position, Position)>,
 }
 
-/// Records in the order of their lanes, and the places after them.
+/// Records in the order of their partitions, with their positions.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// What was read; empty when nothing waits.
+    /// The records; empty if there is no unreleased record.
     pub records: Vec<Record>,
-    /// The place after each record.
+    /// The position after each record.
     record_positions: Vec<Position>,
     ends: Vec<PartitionEnd>,
-    /// Of the opens and closes among them, and the places after these.
+    /// The opens and closes among the records, with the positions after them.
     open_changes: Vec<(Position, OpenChange)>,
 }
 
@@ -73,25 +73,26 @@ struct PartitionEnd {
     totals: RecordTotals,
 }
 
-/// How many records wait to be released, and their bytes, at any moment and from any thread.
+/// The number and bytes of unreleased records, readable at any time and from any thread.
 #[derive(Debug, Clone)]
 pub struct BacklogCounter(Vec<Arc<Partition>>);
 
-/// How much waits to be released.
+/// The unreleased part of the spool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SpoolDepth {
-    /// Records.
+    /// Number of unreleased records.
     pub records: u64,
-    /// Their bytes.
+    /// Bytes of unreleased records.
     pub bytes: u64,
-    /// When the oldest was written: a request's end, a begin's begin; `None` when nothing waits.
+    /// The time of the oldest unreleased record; `None` without records. An open has the request's start, a close its
+    /// end.
     pub oldest: Option<Timestamp>,
-    /// Bytes of all segments on the disk, those made ahead included.
+    /// Bytes of all segments on the disk, preallocated ones included.
     pub allocated_bytes: u64,
 }
 
 impl BacklogCounter {
-    /// Records that wait by now, and their bytes.
+    /// Returns the number of unreleased records and their bytes.
     #[must_use]
     pub fn unreleased(&self) -> (u64, u64) {
         self.0
@@ -102,15 +103,15 @@ impl BacklogCounter {
 }
 
 impl Batch {
-    /// The place after the batch in each lane that it has records of: to be stored in one transaction with them, and
-    /// handed to [`crate::Spool::open`] at the next start.
+    /// Returns the position after the batch, for each partition that it has records of. The store commits them with the
+    /// records and passes them to [`crate::Spool::open`] at the next start.
     pub fn positions(&self) -> impl Iterator<Item = Position> {
         self.ends.iter().map(|end| end.position)
     }
 
-    /// The place after each of `records`, in their order. A record whose lane's stored position is at its place or
-    /// after it is stored already: a transaction may be committed and yet be reported as failed, and the next batch
-    /// then begins with the same records.
+    /// Returns the position after each of `records`, in their order. A record is already stored if the stored position
+    /// of its partition is at or after its own: a commit may succeed and be reported as failed, and the next batch then
+    /// begins with the same records.
     pub fn record_positions(&self) -> impl Iterator<Item = Position> {
         self.record_positions.iter().copied()
     }
@@ -134,7 +135,7 @@ impl PartitionReader {
         }
     }
 
-    /// The segment that `at` lies in.
+    /// Opens the segment that contains `at`.
     fn segment(&mut self, folder: &Folder, at: Position) -> Result<&Segment, SpoolError> {
         let segment = match self.open.take().filter(|open| open.number == at.segment) {
             Some(open) => open,
@@ -143,7 +144,7 @@ impl PartitionReader {
         Ok(self.open.insert(segment))
     }
 
-    /// Removes the segments below the released position.
+    /// Removes the segments before the released position.
     fn remove_ingested(&mut self, folder: &Folder) -> Result<(), SpoolError> {
         while self.lowest < self.released.segment {
             let path = segment::path(&folder.dir, self.shared.number, self.lowest);
@@ -167,12 +168,12 @@ impl Reader {
         Self { folder, allocator, sync, partitions, open_requests, turn: 0, buffer: vec![0; CHUNK_BYTES] }
     }
 
-    /// Up to `records_max` records (and some 4 MiB) after the released positions, each lane's in order. Reads files, and
-    /// so may block for as long as the disk does.
+    /// Returns up to `records_max` records (at most about 4 MiB) after the released positions, in the order of each
+    /// partition. This call reads files and may block.
     ///
     /// # Errors
-    /// [`SpoolError::Io`], or [`SpoolError::Corrupt`] when what was written is no longer what stands there; not before
-    /// all that can be read, in this lane before it and in the others, is released.
+    /// [`SpoolError::Io`], or [`SpoolError::Corrupt`] if a record was changed after it was written. An error is
+    /// returned only after all readable records of this and the other partitions are released.
     pub fn next_batch(&mut self, records_max: usize) -> Result<Batch, SpoolError> {
         let mut batch = Batch::default();
         let (mut bytes_left, mut failed) = (BATCH_BYTES_MAX, None);
@@ -214,17 +215,19 @@ impl Reader {
         }
     }
 
-    /// Whether [`Reader::release`] would remove a segment: what is stored must then be stored for good beforehand.
+    /// Returns whether [`Reader::release`] would remove a segment. In that case the stored records must be durable
+    /// before.
     #[must_use]
     pub fn would_remove_segments(&self, batch: &Batch) -> bool {
         self.partitions.iter().any(|partition| partition.lowest < self.released_after(batch, partition).segment)
     }
 
-    /// The requests that are still open when the batch is read, and whose opens go with the segments that
-    /// [`Reader::release`] would remove: to be stored in one transaction with the batch, idempotent by their ids, unless
-    /// their closes are stored already (from a batch whose commit was not known to have succeeded, and that is read again in
-    /// part), until their closes are, and to be given to [`crate::SpoolOpener::stored_requests`] at the next start. Empty where
-    /// nothing would be removed; bounded by what is in flight.
+    /// Returns the requests that are open after the batch and whose open records are in segments that
+    /// [`Reader::release`] would remove. The store must insert them in the transaction of the batch, idempotent by id,
+    /// keep them until their closes are stored, and pass them to [`crate::SpoolOpener::stored_requests`] at the next
+    /// start. A request whose close is already stored must be left out: its batch may be read again in part after a
+    /// commit with an unknown result. The list is empty if no segment would be removed, and bounded by the requests in
+    /// flight.
     #[must_use]
     pub fn requests_to_store(&self, batch: &Batch) -> Vec<OpenRequest> {
         if !self.would_remove_segments(batch) {
@@ -234,29 +237,29 @@ impl Reader {
         self.open_requests.lost_with(unreleased, |place| self.is_removed_with(batch, place))
     }
 
-    /// Where reading goes on in a lane when the batch is released.
+    /// Returns the position of a partition after the batch is released.
     fn released_after(&self, batch: &Batch, partition: &PartitionReader) -> Position {
         let end = batch.ends.iter().find(|end| end.position.partition == partition.shared.number);
         end.map_or(partition.released, |end| end.position.max(partition.released))
     }
 
-    /// Whether a record before `place` is not released yet.
+    /// Returns whether the record before `place` is not released yet.
     fn is_unreleased(&self, place: Position) -> bool {
         self.partitions.iter().any(|partition| partition.shared.number == place.partition && place > partition.released)
     }
 
-    /// Whether the segment in which `place` lies is removed with the batch.
+    /// Returns whether releasing the batch removes the segment that contains `place`.
     fn is_removed_with(&self, batch: &Batch, place: Position) -> bool {
         let partition = self.partitions.iter().find(|partition| partition.shared.number == place.partition);
         partition.is_some_and(|partition| place.segment < self.released_after(batch, partition).segment)
     }
 
-    /// The batch is stored: reading goes on after it, and segments that hold nothing else are removed. Doing so twice,
-    /// or with an older batch, is harmless.
+    /// Marks the batch as stored: reading continues after it, and segments without other records are removed. Releasing
+    /// a batch twice, or an older batch, has no effect.
     ///
     /// # Errors
-    /// [`SpoolError::Io`] when a segment cannot be removed: the batch is released all the same, and the removal is
-    /// tried again at the next release and at the next start.
+    /// [`SpoolError::Io`] if a segment cannot be removed. The batch is released nevertheless, and the removal is
+    /// repeated at the next release and at the next start.
     pub fn release(&mut self, batch: &Batch) -> Result<(), SpoolError> {
         let mut removed = Ok(());
         for (place, change) in &batch.open_changes {
@@ -287,22 +290,22 @@ impl Reader {
         removed
     }
 
-    /// Who tells how much waits.
+    /// Returns a handle to the number of unreleased records.
     #[must_use]
     pub fn backlog_counter(&self) -> BacklogCounter {
         BacklogCounter(self.partitions.iter().map(|partition| partition.shared.clone()).collect())
     }
 
-    /// Where each lane ends by now.
+    /// Returns the end of each partition.
     #[must_use]
     pub fn end_positions(&self) -> Vec<Position> {
         self.partitions.iter().map(|partition| partition.shared.published()).collect()
     }
 
-    /// How much waits to be released.
+    /// Returns the unreleased part of the spool.
     ///
     /// # Errors
-    /// As [`Reader::next_batch`]: the oldest record's header is read from its file.
+    /// The errors of [`Reader::next_batch`]: the oldest record's header is read from its file.
     pub fn depth(&mut self) -> Result<SpoolDepth, SpoolError> {
         let (records, bytes) = self.backlog_counter().unreleased();
         let mut depth = SpoolDepth { records, bytes, allocated_bytes: self.folder.allocated(), oldest: None };
@@ -320,22 +323,23 @@ impl Reader {
         Ok(depth)
     }
 
-    /// Makes all that was appended readable: under [`crate::Durability::Power`] a record is read only when the disk has it.
-    /// Otherwise it happens by itself, soon.
+    /// Makes all appended records readable under [`crate::Durability::Power`], where only synced records are read. The
+    /// sync thread does the same shortly after each append.
     ///
     /// # Errors
-    /// [`SpoolError::Io`] when the disk refuses; it is tried again.
+    /// [`SpoolError::Io`] if the sync fails; the sync thread repeats it.
     pub fn sync(&mut self) -> Result<(), SpoolError> {
         self.sync.as_ref().map_or(Ok(()), |sync| sync.sync_all())
     }
 
-    /// The last failure (a full disk, say) of making segments ahead or syncing, once; it is tried again ten times a second.
+    /// Returns the last failure of a background thread (such as a full disk) once. The threads repeat their work ten
+    /// times per second.
     pub fn take_failure(&mut self) -> Option<SpoolError> {
         self.folder.take_failure()
     }
 }
 
-/// The open requests of a batch, and of those that were read before it, that a release changes.
+/// Returns the change that a record makes to the open requests.
 fn open_change(record: &Record) -> Option<OpenChange> {
     if let Record::Open(opened) = record {
         return Some(OpenChange::Opened(opened.clone()));
@@ -343,7 +347,7 @@ fn open_change(record: &Record) -> Option<OpenChange> {
     record.closes().map(OpenChange::Closed)
 }
 
-/// When a record was written. The id of one that ends a request is as old as its begin.
+/// Returns the time at which a record was written. The id of a close is as old as the request's start.
 fn written_at(frame: &Frame<'_>) -> Option<Timestamp> {
     match frame.decode() {
         Ok(FrameContent::Record(Record::Open(opened))) => Some(opened.started_at),
@@ -354,7 +358,7 @@ fn written_at(frame: &Frame<'_>) -> Option<Timestamp> {
     }
 }
 
-/// The time in a UUIDv7 (RFC 9562, 5.7): milliseconds in its first 48 bits.
+/// Returns the time in a UUIDv7 (RFC 9562, 5.7): milliseconds in its first 48 bits.
 fn id_timestamp(frame: &Frame<'_>) -> Option<Timestamp> {
     let [a, b, c, d, e, f, ..] = frame.id.into_bytes();
     let millis = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);

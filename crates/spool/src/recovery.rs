@@ -1,8 +1,8 @@
-//! What a start finds in a lane: nothing, records, a torn tail, damage, gaps, requests that were open.
+//! Recovery of a partition at startup: incomplete records, damage, missing segments and open requests.
 //!
-//! A process that dies in an append leaves a torn record with zeros after it: that is cut. So is what a power cut left behind
-//! the place that was synced, where segments say how far that was. Whatever else is not as the writer left it is damage, and
-//! named: in a segment that the lane has left, or with an intact record after it.
+//! A process that dies while it appends leaves an incomplete record followed by zeros; such a tail is truncated. After
+//! a power cut, everything behind the synced part is truncated, if the segments record how far they were synced. Any
+//! other deviation is damage and is reported: in a sealed segment, or with an intact record after it.
 
 mod matcher;
 mod parallel;
@@ -25,83 +25,84 @@ pub(crate) use matcher::{RequestMatcher, interrupted_requests};
 pub(crate) use parallel::all;
 use replay::{Replay, replay};
 
-/// A torn tail that was cut: no record, or one that its writer never reported as written, or as synced where it does that.
+/// The truncated end of a partition. It contained no record, or one that its writer never reported as written or, under
+/// [`Durability::Power`], as synced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TruncatedTail {
-    /// The segment.
+    /// The path of the segment.
     pub file: PathBuf,
-    /// Where it was cut.
+    /// The offset at which it was truncated.
     pub offset: u32,
-    /// How many bytes were zeroed, or removed with the file.
+    /// Bytes that were overwritten with zeros, or removed with the file.
     pub bytes: u32,
 }
 
-/// Segments that were removed as ingested, or taken away, and that the store does not have: it is older than the spool,
-/// after a copy was restored, say. Their events are in neither, but for those of `first` that the store had read.
+/// Segments that do not exist and that the store has not ingested, for example after an old copy of the store was
+/// restored. Their events are lost, except those of `first` that the store had ingested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LostSegments {
-    /// The lane.
+    /// The number of the partition.
     pub partition: u32,
-    /// The first segment's number.
+    /// The number of the first lost segment.
     pub first: u32,
-    /// The last one's; reading went on with the next.
+    /// The number of the last lost segment; reading continues with the next one.
     pub last: u32,
 }
 
-/// Damage that was left out ([`crate::SpoolOpener::skip_corrupt`]). How many records stood there nobody knows. The bytes stay as they
-/// are until the segment is removed.
+/// Damage that was skipped ([`crate::SpoolOpener::skip_corrupt`]). The number of affected records is unknown. The bytes
+/// stay unchanged until the segment is removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedDamage {
-    /// The segment.
+    /// The path of the segment.
     pub file: PathBuf,
-    /// Where the damage begins.
+    /// The offset at which the damage begins.
     pub from: u32,
-    /// Where reading goes on, or the file's size.
+    /// The offset at which reading continues, or the file's size.
     pub to: u32,
 }
 
-/// How a start reads.
+/// The options of recovery.
 #[derive(Clone, Copy)]
 pub(crate) struct RecoveryOptions<'a> {
-    /// Shown each record that was not released, those of a lane in order.
+    /// Called with each unreleased record, in the order of its partition.
     pub(crate) visit: Option<&'a (dyn Fn(&Record) + Sync)>,
     pub(crate) skip_corrupt: bool,
 }
 
-/// A lane as found.
+/// The segments of a partition that exist at startup.
 #[derive(Debug)]
 pub(crate) struct PartitionFiles {
     pub(crate) partition: u32,
-    /// Its segments, ascending.
+    /// The numbers of the segments, ascending.
     pub(crate) segments: Vec<u32>,
-    /// Where ingest stands.
+    /// The position that the store has ingested.
     pub(crate) start: Option<Position>,
-    /// It has a writer in this run.
+    /// Whether a worker writes the partition in this run.
     pub(crate) has_writer: bool,
 }
 
-/// A lane made ready.
+/// The state of a recovered partition.
 #[derive(Debug)]
 pub(crate) struct RecoveredPartition {
     pub(crate) partition: Arc<Partition>,
-    /// Where its writer goes on; `None` for the next segment.
+    /// The segment that the writer continues; `None` for a new segment.
     pub(crate) current: Option<CurrentSegment>,
-    /// Where its reader goes on.
+    /// The position at which the reader continues.
     pub(crate) from: Position,
-    /// The lowest segment that is there.
+    /// The lowest segment that exists.
     pub(crate) lowest: u32,
     pub(crate) truncated_tails: Vec<TruncatedTail>,
     pub(crate) lost_segments: Option<LostSegments>,
     pub(crate) skipped_damage: Vec<SkippedDamage>,
-    /// See [`crate::reader::PartitionReader`].
+    /// The ranges that [`crate::reader::PartitionReader`] skips.
     pub(crate) skipped_ranges: Vec<(Position, Position)>,
-    /// The requests that are open where its reader goes on, as far as this lane knows.
+    /// The open requests at the reader's position, as far as this partition knows.
     pub(crate) open_at_start: RequestMatcher,
-    /// The same at its end.
+    /// The open requests at the partition's end.
     pub(crate) open_at_end: RequestMatcher,
 }
 
-/// Makes a lane ready for its reader, and for its writer if it has one, or needs one to close what is open in it.
+/// Recovers a partition for its reader, and for a writer if a worker writes it or its open requests need closes.
 pub(crate) fn recover(
     folder: &Folder,
     files: PartitionFiles,
@@ -120,7 +121,7 @@ pub(crate) fn recover(
     let lost_segments = lost_segments(from, start, replay.is_first);
     let last = replay.last;
     if !has_writer && replay.totals.records == 0 && replay.open_at_end.open.is_empty() {
-        // From the last, so that a crash in between leaves no gap.
+        // Segments are removed in descending order, so that a crash leaves no gap.
         remove(folder, partition, segments.into_iter().rev())?;
         let Replay { truncated_tails, skipped_damage, open_at_start, open_at_end, .. } = replay;
         return Ok(RecoveredPartition {
@@ -132,7 +133,7 @@ pub(crate) fn recover(
             ..empty(folder, partition, last.saturating_add(1))
         });
     }
-    // From the last here too: these come behind a cut.
+    // These segments follow a truncated tail; they are also removed in descending order.
     let last_kept = replay.preallocated.back().map_or(last, |preallocated| preallocated.number);
     let first_removed = segments.partition_point(|&number| number <= last_kept);
     remove(folder, partition, segments.drain(first_removed..).rev())?;
@@ -171,7 +172,7 @@ pub(crate) fn recover(
     })
 }
 
-/// Cuts the tail, and says where the lane ends and its writer goes on.
+/// Truncates the tail; returns the partition's end and the segment that its writer continues.
 fn end_of(
     folder: &Folder,
     replay: &mut Replay,
@@ -179,7 +180,7 @@ fn end_of(
     partition: u32,
 ) -> Result<(Position, Option<CurrentSegment>), SpoolError> {
     let power = folder.durability == Durability::Power;
-    // A lane that promises to survive power cuts goes on in segments that say how far they are synced.
+    // Under power durability, a writer continues only segments that record how far they are synced.
     let fits = |segment: &Segment| continues && (segment.power || !power);
     if !replay.preallocated.iter().all(fits) {
         let made = replay.preallocated.drain(..).rev().map(|preallocated| preallocated.number);
@@ -200,16 +201,16 @@ fn end_of(
 fn sync(folder: &Folder, partition: u32, number: u32) -> Result<(), SpoolError> {
     match Segment::open(&folder.dir, partition, number) {
         Ok(segment) => segment.sync(),
-        // Left out already.
+        // The damage was skipped before.
         Err(SpoolError::Corrupt { .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// What is missing between where ingest stands and the first segment, where reading goes on.
+/// Returns the segments that are missing between the ingested position and the first existing segment.
 fn lost_segments(from: Position, start: Option<Position>, is_first: bool) -> Option<LostSegments> {
     let Position { partition, segment, .. } = from;
-    // A lane that lost its folder begins after the segment that ingest stood in.
+    // A partition whose folder was lost begins after the segment of the ingested position.
     let first = match start {
         Some(start) if is_first && start.segment.saturating_add(1) == segment => segment,
         Some(start) => start.segment,
@@ -218,7 +219,7 @@ fn lost_segments(from: Position, start: Option<Position>, is_first: bool) -> Opt
     (first < segment).then(|| LostSegments { partition, first, last: segment - 1 })
 }
 
-/// A lane that begins with segment `number`.
+/// Returns a partition that begins with segment `number`.
 fn empty(folder: &Folder, partition: u32, number: u32) -> RecoveredPartition {
     let from = Position::start_of(partition, number);
     let start = PartitionStart {

@@ -1,11 +1,11 @@
-//! A segment: one preallocated file of a lane.
+//! A segment: one preallocated file of a partition.
 //!
 //! ```text
-//! magic 8 bytes | version u16 | flags u16 | lane u32 | number u32 | bytes u32 | reserved u32 (0) | crc32c u32 | records
+//! magic 8 bytes | version u16 | flags u16 | partition u32 | number u32 | bytes u32 | reserved u32 (0) | crc32c u32 | records
 //! ```
 //!
-//! After the last record come zeros until the next one is written over them. A segment that the lane has left ends with
-//! `Kind::End`. It is made under another name and renamed, so a segment's own header is always whole.
+//! After the last record, the file contains zeros. A sealed segment ends with `Kind::End`. A segment is created under
+//! another name and renamed, so its header is always complete.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -17,35 +17,35 @@ use crate::error::SpoolError;
 use crate::record::{self, ChecksumSeed};
 
 pub(crate) const HEADER_BYTES: u32 = 32;
-/// What a segment needs beside its records.
+/// Size of a segment's header and end record.
 pub(crate) const FRAME_BYTES: u32 = HEADER_BYTES + record::HEADER_BYTES;
 pub(crate) const BYTES_MIN: u32 = 4 * 1024;
 pub(crate) const BYTES_MAX: u32 = 64 * 1024 * 1024;
 const MAGIC: [u8; 8] = *b"TGSPOOL\n";
 const VERSION: u16 = 1;
-/// The lane begins here: no segment before it is missed.
+/// Flag: the partition begins with this segment.
 const FIRST: u16 = 1;
-/// Made under [`crate::Durability::Power`]: a power cut may leave holes in what was not synced.
+/// Flag: created under [`crate::Durability::Power`]. A power cut may leave gaps in the part that is not synced.
 const POWER: u16 = 2;
 const EXTENSION: &str = "spool";
 const EXTENSION_NEW: &str = "new";
 
-/// An open segment.
+/// The open file of a segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) number: u32,
-    /// Header, records and all: the file's size.
+    /// Size of the file, header included.
     pub(crate) bytes: u32,
-    /// No segment before it is missed.
+    /// Whether the partition begins with this segment.
     pub(crate) is_first: bool,
-    /// Its records say how far they were synced.
+    /// Whether its records contain how far they were synced.
     pub(crate) power: bool,
     pub(crate) seed: ChecksumSeed,
     pub(crate) path: PathBuf,
     file: File,
 }
 
-/// What a new segment is to be.
+/// The properties of a segment that is to be created.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SegmentSpec {
     pub(crate) partition: u32,
@@ -56,7 +56,7 @@ pub(crate) struct SegmentSpec {
 }
 
 impl Segment {
-    /// Makes the file with all of its bytes; on an error none is left.
+    /// Creates the file and allocates all of its bytes; after an error no file is left.
     pub(crate) fn create(dir: &Path, spec: SegmentSpec) -> Result<Self, SpoolError> {
         let path = path(dir, spec.partition, spec.number);
         let new = path.with_extension(EXTENSION_NEW);
@@ -67,7 +67,7 @@ impl Segment {
             Ok(segment)
         });
         if made.is_err() {
-            // What cannot be removed now is replaced by the next try, or found empty by the next start.
+            // A file that cannot be removed is replaced by the next try, or found empty at the next start.
             let _ = disk::remove(&new);
             let _ = disk::remove(&path);
         }
@@ -86,7 +86,7 @@ impl Segment {
         Ok(Self { number, bytes, is_first, power, seed: ChecksumSeed::new(partition, number), path, file })
     }
 
-    /// Opens a file that is there.
+    /// Opens an existing segment.
     pub(crate) fn open(dir: &Path, partition: u32, number: u32) -> Result<Self, SpoolError> {
         let path = path(dir, partition, number);
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(SpoolError::io("open", &path))?;
@@ -105,27 +105,27 @@ impl Segment {
         disk::write_at(&self.file, bytes, offset.into()).map_err(SpoolError::io("write", &self.path))
     }
 
-    /// Fills `buffer` from `offset` on; answers how many bytes the file had there.
+    /// Fills `buffer` from `offset` on; returns the number of bytes that the file contained.
     pub(crate) fn read(&self, buffer: &mut [u8], offset: u32) -> Result<usize, SpoolError> {
         read_full(&self.file, buffer, offset.into()).map_err(SpoolError::io("read", &self.path))
     }
 
-    /// Zeros from `from` until `until`.
+    /// Writes zeros from `from` until `until`.
     pub(crate) fn zero(&self, from: u32, until: u32) -> Result<(), SpoolError> {
         disk::write_zeros(&self.file, from.into(), until.into()).map_err(SpoolError::io("write", &self.path))
     }
 
-    /// Bytes for records in a segment without any, the end beside them.
+    /// Returns the bytes for records in an empty segment, without its end record.
     pub(crate) const fn room(&self) -> u32 {
         self.bytes.saturating_sub(FRAME_BYTES)
     }
 
-    /// What was written of it before is on the disk when this answers.
+    /// Returns when all earlier writes to the segment are on the disk.
     pub(crate) fn sync(&self) -> Result<(), SpoolError> {
         disk::sync(&self.file).map_err(SpoolError::io("sync", &self.path))
     }
 
-    /// All of the file's bytes have their room on the disk, zeros where it was cut short.
+    /// Allocates disk space for all of the file's bytes; a truncated file is filled with zeros.
     pub(crate) fn allocate(&self) -> Result<(), SpoolError> {
         disk::allocate(&self.file, self.bytes.into()).map_err(SpoolError::io("allocate", &self.path))
     }
@@ -144,12 +144,12 @@ impl Segment {
     }
 }
 
-/// Where a segment's file stands.
+/// Returns the path of a segment.
 pub(crate) fn path(dir: &Path, partition: u32, number: u32) -> PathBuf {
     dir.join(format!("{partition:04}-{number:010}.{EXTENSION}"))
 }
 
-/// Bytes of those of the segments that are there, together.
+/// Returns the total size of those segments that exist.
 pub(crate) fn sizes(dir: &Path, partition: u32, numbers: impl IntoIterator<Item = u32>) -> Result<u64, SpoolError> {
     let mut bytes = 0;
     for number in numbers {
@@ -163,7 +163,7 @@ pub(crate) fn sizes(dir: &Path, partition: u32, numbers: impl IntoIterator<Item 
     Ok(bytes)
 }
 
-/// The segments in the folder: numbers by lane, ascending. What was left of making one is removed.
+/// Returns the existing segments in ascending order, by partition. Incomplete files of an earlier creation are removed.
 pub(crate) fn list(dir: &Path) -> Result<BTreeMap<u32, Vec<u32>>, SpoolError> {
     let mut partitions: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in fs::read_dir(dir).map_err(SpoolError::io("list", dir))? {
@@ -179,7 +179,7 @@ pub(crate) fn list(dir: &Path) -> Result<BTreeMap<u32, Vec<u32>>, SpoolError> {
     Ok(partitions)
 }
 
-/// Lane and number from a name of ours, finished or not.
+/// Returns partition and number of a file with a segment's name, complete or not.
 fn parse(path: &Path) -> Option<(u32, u32)> {
     let extension = path.extension()?.to_str()?;
     let (partition, number) = path.file_stem()?.to_str()?.split_once('-')?;
@@ -208,7 +208,7 @@ enum HeaderFault {
     Damaged,
 }
 
-/// What the header says that the segment is.
+/// Returns the properties in the segment's header.
 fn check(head: &[u8; HEADER_BYTES as usize], partition: u32, number: u32) -> Result<SegmentSpec, HeaderFault> {
     let word = |at: usize| head.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes));
     if head[..8] != MAGIC || crc32c::crc32c(&head[..28]) != word(28) {

@@ -1,7 +1,8 @@
-//! The thread that syncs what the writers appended, a lane's records together, and tells who waits for it.
+//! A thread that syncs appended records and wakes the tasks that wait for them. One sync covers all new records of a
+//! partition.
 //!
-//! What a failed sync left is not known: the kernel may take those pages for written. So the next round writes them again
-//! before it syncs, and whoever waited is told of the failure at once.
+//! After a failed sync the state of the pages is unknown: the kernel may consider them written. The next round
+//! therefore writes them again before it syncs. Waiting tasks receive the failure at once.
 
 use std::future::Future;
 use std::io;
@@ -21,10 +22,10 @@ use crate::position::Position;
 use crate::record::{self, Kind};
 use crate::segment::Segment;
 
-/// How soon it tries again after the disk refused.
+/// Time until the next try after a failed sync.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// The thread; it ends when the last writer and the reader are dropped, and syncs once more before.
+/// The thread's handle. The thread ends after a last sync when the last writer and the reader are dropped.
 #[derive(Debug)]
 pub(crate) struct Syncer {
     rounds: Arc<SyncRounds>,
@@ -32,11 +33,11 @@ pub(crate) struct Syncer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Syncs all lanes, one after the other.
+/// Syncs all partitions, one after the other.
 #[derive(Debug)]
 struct SyncRounds {
     folder: Arc<Folder>,
-    /// Each with what was open at its last sync.
+    /// Each partition with the segment of its last sync.
     partitions: Mutex<Vec<PartitionSync>>,
 }
 
@@ -44,12 +45,12 @@ struct SyncRounds {
 struct PartitionSync {
     partition: Arc<Partition>,
     open: Option<Segment>,
-    /// A sync failed: what is not known to be on the disk is written again first.
+    /// A sync failed: the records that may not be on the disk are written again first.
     must_rewrite: bool,
 }
 
 impl Syncer {
-    /// `None` where nobody waits for the disk.
+    /// Starts the thread; returns `None` under [`Durability::Process`].
     pub(crate) fn start(folder: Arc<Folder>, partitions: &[Arc<Partition>]) -> Result<Option<Self>, SpoolError> {
         if folder.durability == Durability::Process {
             return Ok(None);
@@ -71,14 +72,14 @@ impl Syncer {
         Ok(Some(Self { rounds, stopping, thread: Some(thread) }))
     }
 
-    /// Something was appended.
+    /// Wakes the thread after an append.
     pub(crate) fn wake(&self) {
         if let Some(thread) = &self.thread {
             thread.thread().unpark();
         }
     }
 
-    /// Syncs here and now.
+    /// Syncs all partitions on the current thread.
     pub(crate) fn sync_all(&self) -> Result<(), SpoolError> {
         self.rounds.run()
     }
@@ -89,7 +90,7 @@ impl Drop for Syncer {
         self.stopping.store(true, Ordering::Release);
         self.wake();
         if let Some(thread) = self.thread.take() {
-            // A panic there has been reported by the hook; what is not synced is not reported as synced.
+            // The panic hook has reported a panic of the thread; its records are not reported as synced.
             let _ = thread.join();
         }
     }
@@ -114,11 +115,11 @@ fn run(rounds: &SyncRounds, stopping: &AtomicBool) {
 }
 
 impl SyncRounds {
-    /// Every lane is tried; the first failure is answered.
+    /// Syncs every partition; returns the first failure.
     fn run(&self) -> Result<(), SpoolError> {
         let mut done = Ok(());
         for partition_sync in lock(&self.partitions).iter_mut() {
-            // Before the place is read, so that what comes after it asks again.
+            // Cleared before the position is read, so that a later append wakes the thread again.
             partition_sync.partition.sync_requested.store(false, Ordering::SeqCst);
             let synced = partition_sync.run(&self.folder);
             match &synced {
@@ -157,7 +158,7 @@ impl PartitionSync {
     }
 }
 
-/// Makes the pages of the records from `from` until `until` dirty again, if what stands there is still what was written.
+/// Writes the records from `from` until `until` again, if they are still intact, so that their pages become dirty.
 fn rewrite(segment: &Segment, from: u32, until: u32) -> Result<(), SpoolError> {
     let mut bytes = vec![0; until.saturating_sub(from) as usize];
     let count = segment.read(&mut bytes, from)?;
@@ -174,7 +175,7 @@ fn rewrite(segment: &Segment, from: u32, until: u32) -> Result<(), SpoolError> {
     segment.write(bytes.get(..at.saturating_sub(from) as usize).unwrap_or_default(), from)
 }
 
-/// Who waits for a lane's disk; one place for each [`DurableFuture`] that was polled.
+/// The tasks that wait for a partition's sync, one entry per polled [`DurableFuture`].
 #[derive(Debug, Default)]
 pub(crate) struct SyncWaiters {
     state: Mutex<WaiterList>,
@@ -185,7 +186,7 @@ struct WaiterList {
     tickets: u64,
     waiters: Vec<SyncWaiter>,
     failures: u64,
-    /// Of the last failure.
+    /// The error of the last failure.
     last_error: Option<(io::ErrorKind, PathBuf)>,
 }
 
@@ -228,17 +229,17 @@ impl SyncWaiters {
     }
 }
 
-/// Becomes ready when what was appended before it was asked for survives what the spool promises to survive: at once
-/// under [`Durability::Process`], and under [`Durability::Power`] when the disk has it. It may be dropped at any time, and
-/// holds nothing of the writer.
+/// A future that completes when all records appended before its creation have the spool's durability: at once under
+/// [`Durability::Process`], after a sync under [`Durability::Power`]. It may be dropped at any time and does not borrow
+/// the writer.
 ///
-/// Its error is the disk's: the record may or may not be there after a power cut, and is still to be closed.
+/// After an error it is unknown whether the records survive a power cut. An open request must be closed nevertheless.
 #[derive(Debug)]
-#[must_use = "it answers when the record is safe"]
+#[must_use = "await it to know when the records are durable"]
 pub struct DurableFuture {
     partition: Arc<Partition>,
     until: Position,
-    /// Failures before it was asked for.
+    /// Number of failures before its creation.
     failures: u64,
     ticket: Option<u64>,
 }
@@ -252,7 +253,7 @@ impl DurableFuture {
         Self { partition: Arc::clone(partition), until: partition.published(), failures, ticket: None }
     }
 
-    /// Whether it is ready, without waiting.
+    /// Returns whether the future is ready.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.partition.durability == Durability::Process || self.partition.synced() >= self.until
@@ -268,7 +269,7 @@ impl Future for DurableFuture {
             return Poll::Ready(Ok(()));
         }
         let mut state = lock(&this.partition.sync_waiters.state);
-        // Again, for who syncs moves the place before it looks who waits.
+        // Checked again under the lock, because the sync thread advances the position before it locks the waiters.
         if this.is_synced() {
             return Poll::Ready(Ok(()));
         }

@@ -1,4 +1,4 @@
-//! The end of a lane where one worker appends.
+//! The writer of a partition.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,31 +17,32 @@ use crate::record::{self, Encoder, PAYLOAD_BYTES_MAX, Record, RecordLocation, Sy
 use crate::segment::{FRAME_BYTES, HEADER_BYTES, Segment};
 use crate::sync::{DurableFuture, Syncer};
 
-/// Appends to one lane; owned by one worker's thread. About a microsecond an append: one encoding, one `pwrite`.
+/// Appends records to one partition; each worker owns one writer. An append takes about one microsecond: one encoding
+/// and one `pwrite`.
 ///
-/// With each request that it opens it keeps [`crate::CLOSE_BYTES_MAX`] bytes, on the disk already, for its close.
+/// For each request that it opens, the writer reserves [`crate::CLOSE_BYTES_MAX`] allocated bytes for the close.
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) folder: Arc<Folder>,
     pub(crate) partition: Arc<Partition>,
     allocator: Arc<SegmentAllocator>,
     sync: Option<Arc<Syncer>>,
-    /// `None` between a segment that ended and the next one, while the spool or the disk is full.
+    /// `None` after the end of a segment while the next one cannot be created, because the spool or the disk is full.
     pub(crate) current: Option<CurrentSegment>,
     encoder: Encoder,
     totals: RecordTotals,
-    /// Opened here, and not closed yet: bounded by what is in flight.
+    /// Requests that this writer has opened and not closed; bounded by the requests in flight.
     open: HashSet<Uuid>,
 }
 
-/// The segment that is written, and where the next record goes.
+/// The segment that is written, and the offset of the next record.
 #[derive(Debug)]
 pub(crate) struct CurrentSegment {
     pub(crate) segment: Segment,
     pub(crate) offset: u32,
 }
 
-/// What works beside the writers.
+/// The background threads of the writers.
 #[derive(Debug, Clone)]
 pub(crate) struct BackgroundThreads {
     pub(crate) allocator: Arc<SegmentAllocator>,
@@ -60,15 +61,16 @@ impl Writer {
         Self { folder, partition, allocator, sync, current, encoder, totals, open }
     }
 
-    /// Appends; when it answers `Ok`, the record survives the death of the process ([`Writer::durable`] says when it
-    /// survives a power cut), and the reader will see it.
+    /// Appends a record. After `Ok`, the record survives the death of the process, and the reader will return it;
+    /// [`Writer::durable`] reports when it survives a power cut.
     ///
-    /// The close of what was opened here is never refused for want of room. One of more than [`crate::CLOSE_BYTES_MAX`]
-    /// that finds no more room than that has its names cut short, and its attempts without usage and cost left out.
+    /// A close of a request that this writer has opened always has room. If it is longer than
+    /// [`crate::CLOSE_BYTES_MAX`] and no other room is left, its names are shortened, and attempts without usage and
+    /// cost are left out.
     ///
     /// # Errors
-    /// [`SpoolError::Full`] or [`SpoolError::Io`]: the record is not in the spool, and what may have been written of it
-    /// is written over by the next one. [`SpoolError::TooLarge`]: no segment can ever hold it.
+    /// [`SpoolError::Full`] or [`SpoolError::Io`]: the record is not in the spool, and the next record overwrites any
+    /// part of it. [`SpoolError::TooLarge`]: no segment can hold the record.
     pub fn append(&mut self, record: &Record) -> Result<(), SpoolError> {
         match record {
             Record::Open(opened) => self.append_open(record, opened.id.0),
@@ -86,9 +88,9 @@ impl Writer {
         }
     }
 
-    /// Whether what is admitted now can be recorded when it ends: half a segment is free, or as much is made ahead, beside
-    /// what is kept for closes. That reserve is for what was admitted before the answer was no, and for what
-    /// is not opened. Cheap enough to ask at each admission.
+    /// Returns whether a request that is admitted now can be recorded when it ends: half a segment is free or
+    /// preallocated beyond the room that is reserved for closes. The rest is for requests that were admitted before and
+    /// for records without an open. The check is cheap enough for each admission.
     #[must_use]
     pub fn has_room(&self) -> bool {
         let (opens, close_capacity) = (self.opens(), self.partition.close_capacity());
@@ -97,12 +99,12 @@ impl Writer {
         self.partition.has_preallocated_room(&self.folder) || free_here >= self.folder.segment_bytes / 2
     }
 
-    /// Becomes ready when all that was appended until now survives what this spool promises to survive.
+    /// Returns a future that completes when all records appended so far have the spool's durability.
     pub fn durable(&self) -> DurableFuture {
         DurableFuture::new(&self.partition)
     }
 
-    /// How many requests were opened here and are not closed.
+    /// Returns the number of requests that this writer has opened and not closed.
     #[must_use]
     pub fn opens(&self) -> u32 {
         u32::try_from(self.open.len()).unwrap_or(u32::MAX)
@@ -156,10 +158,11 @@ impl Writer {
         Ok(bytes)
     }
 
-    /// Writes the `bytes` bytes of the record last put where the closes of `opens` requests still have room after it.
+    /// Writes the last encoded record of `bytes` bytes at a place where room for the closes of `opens` requests remains
+    /// after it.
     ///
-    /// Each step keeps that: a close takes the room of one, and is at most as long; what is left of a segment when a
-    /// close no longer fits into it holds none.
+    /// Each step keeps that room: a close uses the room of one close at most, and the end of a segment that is too
+    /// small for a close counts as no room.
     fn write_keeping_room(&mut self, bytes: u32, opens: u32) -> Result<(), SpoolError> {
         loop {
             let close_capacity = self.partition.close_capacity();
@@ -168,7 +171,7 @@ impl Writer {
                 Some(left) if close_capacity.saturating_add(self.folder.closes_in(left)) >= opens => {
                     return self.write(bytes);
                 }
-                // It does not fit, or a segment of a former run is too small.
+                // The record does not fit, or a segment of an earlier run is too small for it.
                 None if self.partition.next_segment_fits(&self.folder, bytes, opens) => self.switch_segment()?,
                 Some(_) | None => self.partition.preallocate_one(&self.folder, close_capacity)?,
             }
@@ -192,7 +195,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the current segment and goes on to the next, which is made.
+    /// Seals the current segment and continues with the next preallocated one.
     fn switch_segment(&mut self) -> Result<(), SpoolError> {
         if let Some(current) = &self.current {
             current.segment.write(&record::end(location(&self.partition, current)), current.offset)?;
@@ -203,7 +206,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends a lane that nobody appends to any more: what is not used of it goes when its records are ingested.
+    /// Seals a partition that no worker writes. Its unused segments are removed; the others are removed after ingest.
     pub(crate) fn close_partition(&mut self) -> Result<(), SpoolError> {
         let Some(current) = &self.current else { return Ok(()) };
         current.segment.write(&record::end(location(&self.partition, current)), current.offset)?;
@@ -218,7 +221,7 @@ impl Writer {
     }
 }
 
-/// Where the next record stands, and what is synced before it.
+/// Returns the location of the next record and the synced part before it.
 fn location(partition: &Partition, current: &CurrentSegment) -> RecordLocation {
     let CurrentSegment { segment, offset } = current;
     let synced = if segment.power && partition.durability == Durability::Power {
@@ -231,12 +234,12 @@ fn location(partition: &Partition, current: &CurrentSegment) -> RecordLocation {
 }
 
 impl CurrentSegment {
-    /// A segment without records.
+    /// Returns a segment without records.
     pub(crate) const fn start(segment: Segment) -> Self {
         Self { segment, offset: HEADER_BYTES }
     }
 
-    /// Bytes of records that still fit, the end beside them.
+    /// Returns the bytes that are free for records, without the end record.
     fn room(&self) -> u32 {
         self.segment.bytes.saturating_sub(FRAME_BYTES - HEADER_BYTES).saturating_sub(self.offset)
     }

@@ -57,7 +57,6 @@ const PENDING: &[&str] = &[
     "crates/meter/",
     "crates/mock/",
     "crates/proxy/",
-    "crates/spool/",
     "crates/store/",
     "crates/tollgate/",
     "docs/",

@@ -1,4 +1,4 @@
-//! A disk that fails: the n-th call, every call that needs new room, or the power.
+//! A simulated disk that fails at the n-th call, has no free space, or loses its power.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ thread_local! {
     static DISK: RefCell<Option<Arc<SimulatedDisk>>> = const { RefCell::new(None) };
 }
 
-/// The disk of this thread and of those that it starts, until the thread ends or another one is put in.
+/// The disk of this thread and of the threads that it starts, until the thread ends or another disk is installed.
 #[derive(Debug, Default)]
 pub(crate) struct SimulatedDisk {
     state: Mutex<DiskState>,
@@ -33,13 +33,13 @@ struct DiskState {
     unsynced: Option<UnsyncedChanges>,
 }
 
-/// Where, and what.
+/// Pairs of an offset and the bytes written there.
 type Writes = Vec<(u64, Vec<u8>)>;
 
-/// What a power cut may take.
+/// The changes that a power cut may undo.
 #[derive(Debug, Default)]
 struct UnsyncedChanges {
-    /// By inode: as the disk has it, and the writes since then.
+    /// By inode: the file's synced content, and the writes since then.
     files: HashMap<u64, (Vec<u8>, Writes)>,
     names: Vec<NameChange>,
 }
@@ -52,58 +52,59 @@ enum NameChange {
 }
 
 impl SimulatedDisk {
-    /// Puts a disk in that works.
+    /// Installs a disk without faults in this thread.
     pub(crate) fn install() -> Arc<Self> {
         let disk = Arc::new(Self::default());
         DISK.set(Some(Arc::clone(&disk)));
         disk
     }
 
-    /// The `n`-th call from now on fails (0 is the next), once.
+    /// Makes the `n`-th call from now on fail once (0 is the next call).
     pub(crate) fn fail(&self, n: u32) {
         let mut state = self.state.lock().unwrap();
         state.failing = Some(state.calls + n);
     }
 
-    /// Whether it did.
+    /// Returns whether that call has failed.
     pub(crate) fn failed(&self) -> bool {
         let state = self.state.lock().unwrap();
         state.failing.is_some_and(|n| n < state.calls)
     }
 
-    /// From the `n`-th on (0 is the next), nothing gets new room.
+    /// Makes every allocation fail from the `n`-th on (0 is the next one).
     pub(crate) fn fill(&self, n: u32) {
         let mut state = self.state.lock().unwrap();
         state.full_from = Some(state.allocations + n);
     }
 
-    /// Whether it is.
+    /// Returns whether an allocation has failed for lack of space.
     pub(crate) fn is_full(&self) -> bool {
         let state = self.state.lock().unwrap();
         state.full_from.is_some_and(|n| n < state.allocations)
     }
 
-    /// There is room again.
+    /// Ends [`Self::fill`]: allocations succeed again.
     pub(crate) fn free_space(&self) {
         self.state.lock().unwrap().full_from = None;
     }
 
-    /// No call changes anything any more.
+    /// Makes every call fail as on a read-only file system.
     pub(crate) fn make_read_only(&self) {
         self.state.lock().unwrap().read_only = true;
     }
 
-    /// From now on what is not synced may be lost.
+    /// Allows a power cut to undo all later changes that are not synced.
     pub(crate) fn make_volatile(&self) {
         self.state.lock().unwrap().unsynced = Some(UnsyncedChanges::default());
     }
 
-    /// The power is gone: every call fails until [`SimulatedDisk::restart`].
+    /// Cuts the power: every call fails until [`SimulatedDisk::restart`].
     pub(crate) fn cut(&self) {
         self.state.lock().unwrap().dead = true;
     }
 
-    /// The power is back, and the files of `dir` are what chance left of them. `random` answers numbers below its argument.
+    /// Restores the power. Each unsynced change to the files of `dir` survives or not at random; `random(n)` returns a
+    /// number below `n`.
     pub(crate) fn restart(&self, dir: &Path, mut random: impl FnMut(usize) -> usize) {
         let mut state = self.state.lock().unwrap();
         state.dead = false;
@@ -191,7 +192,7 @@ fn whole(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Each write there whole, gone whole, or there in some of its sectors.
+/// Returns a file's bytes after a power cut: each write survives whole, in some of its sectors, or not at all.
 fn surviving_bytes(durable: &[u8], writes: &[(u64, Vec<u8>)], random: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
     let mut image = durable.to_vec();
     for (offset, bytes) in writes {
@@ -217,7 +218,7 @@ pub(super) fn intercept(call: DiskCall<'_>) -> io::Result<CallOutcome> {
     disk.map_or(Ok(CallOutcome(false)), |disk| disk.intercept(call))
 }
 
-/// What a thread is to do, with the disk of the thread that starts it.
+/// Returns `work` so that it uses the simulated disk of the current thread.
 pub(crate) fn inherit_disk<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let disk = DISK.with_borrow(Option::clone);
     move || {

@@ -11,7 +11,7 @@ fn open_as_node(dir: &Path, node: Option<u128>) -> Result<Spool, SpoolError> {
 #[test]
 fn folder_of_another_node_is_refused_and_unchanged() {
     let dir = tempfile::tempdir().unwrap();
-    // One that nobody claimed is taken.
+    // A folder without an owner is accepted.
     open_as_node(dir.path(), None).unwrap().writers[0].append(&record(0, 0)).unwrap();
     drop(open_as_node(dir.path(), Some(7)).unwrap());
     let before: Vec<_> = files(dir.path()).iter().map(|file| fs::read(file).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Which of the requests that were read are still open.
+//! The requests that are open at the reader's position.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,34 +7,35 @@ use uuid::Uuid;
 use crate::open_request::OpenRequest;
 use crate::position::Position;
 
-/// Closes whose opens are not read yet: they stand in another lane, behind. More than so many are no spool's of ours.
+/// Maximum number of closes whose opens are not read yet, because they are in a partition that is read later. A spool
+/// of Tollgate has fewer.
 const EARLY_CLOSES_MAX: usize = 64 * 1024;
 
-/// What a record does to the open requests.
+/// The change that a record makes to the open requests.
 #[derive(Debug, Clone)]
 pub(super) enum OpenChange {
     Opened(OpenRequest),
     Closed(Uuid),
 }
 
-/// The requests that are open where reading stands: bounded by what is in flight.
+/// The requests that are open at the reader's position; bounded by the requests in flight.
 #[derive(Debug, Default)]
 pub(crate) struct OpenRequests {
     open: HashMap<Uuid, OpenLocation>,
-    /// Closed before they were opened, as the lanes are read one after the other.
+    /// Requests whose close was read before their open, because partitions are read one after the other.
     early_closes: HashSet<Uuid>,
 }
 
 #[derive(Debug)]
 enum OpenLocation {
-    /// In the segment of this place.
+    /// The open record is in the segment of this position.
     Spooled(Position, OpenRequest),
-    /// In the store: its segment is gone.
+    /// The store has the request; the segment of its open record is removed.
     Stored,
 }
 
 impl OpenRequests {
-    /// As the lanes left it before the first record that is to be read.
+    /// Creates the state at the first unreleased record.
     pub(crate) fn new(spooled: impl IntoIterator<Item = (Position, OpenRequest)>, stored: &[OpenRequest]) -> Self {
         let stored = stored.iter().map(|opened| (opened.id.0, OpenLocation::Stored));
         let spooled = spooled.into_iter().map(|(place, opened)| (opened.id.0, OpenLocation::Spooled(place, opened)));
@@ -56,7 +57,7 @@ impl OpenRequests {
         }
     }
 
-    /// What is still open after `changes`, and stands in a segment that `is_removed`.
+    /// Returns the requests that are open after `changes` and whose open record is in a segment that `is_removed`.
     pub(super) fn lost_with<'a>(
         &'a self,
         changes: impl Iterator<Item = &'a (Position, OpenChange)>,
@@ -82,7 +83,7 @@ impl OpenRequests {
             .collect()
     }
 
-    /// The lane is released until `end`: what it opened in the segments before is the store's from here on.
+    /// Marks the requests that were opened in the segments before `end` as stored.
     pub(super) fn mark_stored(&mut self, end: Position) {
         for location in self.open.values_mut() {
             if matches!(location, OpenLocation::Spooled(place, _) if place.partition == end.partition && place.segment < end.segment)

@@ -1,4 +1,4 @@
-//! Over the records of a lane that wait to be released.
+//! A scan over the unreleased records of a partition.
 
 use super::PartitionReader;
 use crate::error::SpoolError;
@@ -7,14 +7,15 @@ use crate::position::Position;
 use crate::record::{self, DecodeError, Frame, Kind};
 use crate::segment::Segment;
 
-/// Why a walk over records goes on or ends.
+/// The decision of the visitor after a record.
 pub(super) enum ScanStep {
     Next,
     Stop,
 }
 
-/// Shows `visit` the readable records after the released position, the ends of segments among them, until it says stop;
-/// [`PartitionReader::at`] is then after the last one that it did not stop at, also when the next one is an error.
+/// Calls `visit` with the readable records after the released position, end records included, until it returns
+/// [`ScanStep::Stop`]. Afterwards [`PartitionReader::at`] is after the last record for which it did not stop, also if
+/// the next one is an error.
 pub(super) fn scan(
     folder: &Folder,
     partition: &mut PartitionReader,

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::fixture::{SMALL, close_of, id, open, open_of, opened, record};
 use crate::{Position, Reader, Record, Spool, SpoolOpener, SpoolOptions};
 
-/// What a store keeps: positions, and open requests, in one transaction with each batch.
+/// The state of a store: positions and open requests, committed with each batch.
 #[derive(Default)]
 struct Store {
     positions: Vec<Position>,
@@ -24,7 +24,7 @@ impl Store {
     fn commit(&mut self, reader: &Reader, batch: &crate::Batch) {
         let stored_requests = reader.requests_to_store(batch);
         assert!(stored_requests.is_empty() || reader.would_remove_segments(batch));
-        // One whose close was in an earlier, longer batch that is read again is not open.
+        // A request whose close was in an earlier, longer batch is not open.
         self.open.extend(stored_requests.iter().map(|opened| opened.id.0).filter(|id| !self.closed.contains(id)));
         for record in &batch.records {
             if let Record::Close(event) = record {
@@ -35,7 +35,7 @@ impl Store {
         self.positions.extend(batch.positions());
     }
 
-    /// What a start finds open.
+    /// Returns the requests that a start finds open.
     fn interrupted(&self, dir: &std::path::Path, options: SpoolOptions) -> BTreeSet<Uuid> {
         let stored_requests: Vec<_> = self.open.iter().map(|id| opened(*id)).collect();
         let opener =
@@ -60,7 +60,7 @@ fn open_request_of_a_removed_segment_is_reported_once() {
             break;
         }
         let stored_requests = spool.reader.requests_to_store(&batch);
-        // Asked again, as after a transaction that failed, it says the same.
+        // The call can be repeated, as after a failed transaction.
         assert_eq!(spool.reader.requests_to_store(&batch), stored_requests);
         told.extend(stored_requests);
         spool.reader.release(&batch).unwrap();
@@ -100,8 +100,8 @@ fn close_read_before_its_open_in_another_partition_closes_it() {
     assert_eq!(store.interrupted(dir.path(), two), BTreeSet::new());
 }
 
-/// Opens and closes at random in two lanes, batches of all sizes, commits whose answer is lost, restarts: what a start finds
-/// open is what was opened and not closed.
+/// Random opens and closes in two partitions, batches of all sizes, commits with an unknown result, and restarts: a
+/// start finds exactly the requests that were opened and not closed.
 #[test]
 fn startup_finds_exactly_the_unclosed_requests() {
     let two = SpoolOptions { partitions: 2, ..SMALL };
@@ -133,7 +133,7 @@ fn startup_finds_exactly_the_unclosed_requests() {
                         open.insert(id(number, n));
                     }
                     2 | 3 => {
-                        // In the lane of its open, whichever run that was.
+                        // The close goes to the partition of its open, in whichever run that was.
                         let Some(&id) = open.iter().nth(usize::try_from(random(8)).unwrap()) else { continue };
                         let partition = usize::from(id.as_bytes()[15]);
                         let event = crate::fixture::event(access::RequestId(id));
@@ -143,7 +143,7 @@ fn startup_finds_exactly_the_unclosed_requests() {
                     _ => {
                         let batch = spool.reader.next_batch(usize::try_from(1 + random(30)).unwrap()).unwrap();
                         store.commit(&spool.reader, &batch);
-                        // Else as if the answer were lost: the next batch begins with the same records.
+                        // Otherwise the result of the commit is unknown: the next batch begins with the same records.
                         if random(3) > 0 {
                             spool.reader.release(&batch).unwrap();
                         }

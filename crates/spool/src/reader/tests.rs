@@ -15,7 +15,7 @@ fn unreleased_batch_is_returned_again() {
     let longer = reader.next_batch(40).unwrap();
     assert_eq!((first.records.as_slice(), longer.records.as_slice()), (&records(30)[..], &records(40)[..]));
     reader.release(&longer).unwrap();
-    // An older batch, and the same one twice, change nothing.
+    // Releasing an older batch, or the same batch twice, has no effect.
     reader.release(&first).unwrap();
     reader.release(&longer).unwrap();
     assert_eq!(reader.depth().unwrap().records, 20);
@@ -39,7 +39,7 @@ fn fully_released_segment_is_removed() {
         assert!((1..=removed).all(|number| !segment::path(dir.path(), 0, number).exists()));
     }
     assert!(removed > 2);
-    // The one that is written, and the one ahead.
+    // The segment that is written and the preallocated one.
     assert!(reader.depth().unwrap().allocated_bytes <= 2 * u64::from(SMALL.segment_bytes));
     assert!(files(dir.path()).len() <= 2);
 }
@@ -54,12 +54,12 @@ fn record_positions_end_at_the_position_of_the_batch() {
     assert_eq!(places.len(), 45);
     assert!(places.is_sorted());
     for (partition, count) in [(0, 30), (1, 15)] {
-        let of_lane: Vec<_> = places.iter().copied().filter(|place| place.partition == partition).collect();
+        let of_partition: Vec<_> = places.iter().copied().filter(|place| place.partition == partition).collect();
         let end = batch.positions().find(|position| position.partition == partition).unwrap();
-        assert_eq!(of_lane.len(), count);
-        assert!(of_lane.iter().all(|place| *place <= end));
-        // Opened at the place of its tenth record, the lane goes on with the eleventh.
-        let rest = Spool::open(dir.path(), two, &[of_lane[9]]).unwrap().reader.next_batch(90).unwrap().records;
+        assert_eq!(of_partition.len(), count);
+        assert!(of_partition.iter().all(|place| *place <= end));
+        // Opened at the position after its tenth record, the partition continues with the eleventh.
+        let rest = Spool::open(dir.path(), two, &[of_partition[9]]).unwrap().reader.next_batch(90).unwrap().records;
         let next = rest.iter().find(|record| record.id().as_bytes()[15] == u8::try_from(partition).unwrap());
         assert_eq!(next, Some(&record(partition, 10)));
     }
@@ -71,7 +71,7 @@ fn depth_reports_unreleased_records_and_the_oldest_time() {
     let two = SpoolOptions { partitions: 2, ..SMALL };
     let mut spool = open(dir.path(), two);
     assert_eq!(spool.reader.depth().unwrap().records, 0);
-    // Each began at the same time, and ended as much later as its lane and its number say.
+    // Requests begin at the same time and end later by a time that depends on partition and number.
     let ended = |partition: u32, n: u32| Timestamp(1_000_000 + 500 * u64::from(n) + u64::from(partition));
     let ending = |partition, n| {
         let mut event = event(RequestId(id(partition, n)));
@@ -87,7 +87,7 @@ fn depth_reports_unreleased_records_and_the_oldest_time() {
     drop(spool);
     let mut reader = open(dir.path(), two).reader;
     assert_eq!((reader.depth().unwrap().records, reader.depth().unwrap().bytes), (60, depth.bytes));
-    // The first batch is lane 0's, the second lane 1's, whose records are the older ones.
+    // The first batch is partition 0's, the second partition 1's, whose records are older.
     for (records, oldest) in [(55, ended(1, 5)), (50, ended(1, 10))] {
         let batch = reader.next_batch(5).unwrap();
         reader.release(&batch).unwrap();
@@ -97,7 +97,7 @@ fn depth_reports_unreleased_records_and_the_oldest_time() {
     drain(&mut reader);
     let left = reader.depth().unwrap();
     assert_eq!((left.records, left.bytes, left.oldest), (0, 0, None));
-    // A begin waits since then, and counts since their id was made.
+    // An open has the request's start, counts have the timestamp of their id.
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), SMALL);
     spool.writers[0].append(&record(0, 4)).unwrap();
@@ -177,10 +177,10 @@ fn concurrent_reader_sees_each_record_once_and_in_order() {
         }
         full = writing.into_iter().map(|thread| thread.join().unwrap()).sum();
     });
-    assert!(full > 0, "the writers were meant to be faster than the bound");
+    assert!(full > 0, "the writers never filled the spool");
     for partition in 0..3 {
         let ids = read.iter().map(Record::id).filter(|read| read.as_bytes()[15] == partition);
-        assert!(ids.eq((0..RECORDS).map(|n| id(partition.into(), n))), "lane {partition}");
+        assert!(ids.eq((0..RECORDS).map(|n| id(partition.into(), n))), "partition {partition}");
     }
     assert_eq!(reader.depth().unwrap().records, 0);
 }

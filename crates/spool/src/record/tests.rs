@@ -48,7 +48,7 @@ fn records_round_trip() {
     ));
 }
 
-/// The bytes of a release must be readable by the next: when this fails, the version has to change.
+/// The next release must be able to read these bytes: if this test fails, the version must change.
 #[test]
 fn version_1_bytes_are_stable() {
     let bytes = encoded(&Record::Event(fixture::event(RequestId(fixture::id(1, 2)))));

@@ -1,4 +1,4 @@
-//! Damage that is left out when somebody asks for it, and named when not.
+//! Damage is skipped on request, and reported otherwise.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ fn skipping(dir: &Path, ingested: &[Position]) -> Spool {
     SpoolOpener { skip_corrupt: true, ..SpoolOpener::new(dir, SMALL, ingested) }.open().unwrap()
 }
 
-/// Where each record of lane 0 ends.
+/// The end of each record of partition 0.
 fn places(dir: &Path) -> Vec<Position> {
     open(dir, SMALL).reader.next_batch(1_000).unwrap().record_positions().collect()
 }

@@ -65,7 +65,7 @@ fn visit_sees_each_unreleased_record_once() {
         let of = |records: &[Record]| -> Vec<Record> {
             records.iter().filter(|record| record.id().as_bytes()[15] == partition).cloned().collect()
         };
-        assert_eq!(of(&shown), of(&left), "lane {partition}");
+        assert_eq!(of(&shown), of(&left), "partition {partition}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which opens have no close.
+//! Matching of opens and closes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,11 +7,11 @@ use uuid::Uuid;
 use crate::open_request::{InterruptedRequest, OpenRequest};
 use crate::position::Position;
 
-/// The opens of a lane without a close, and the closes without an open: in whichever order the lanes are read, what is open
-/// in all of them together is the same.
+/// The opens of a partition without a close, and its closes without an open. The combined result of all partitions does
+/// not depend on the order in which they are read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RequestMatcher {
-    /// Each with the place after it.
+    /// Each open with the position after it.
     pub(crate) open: HashMap<Uuid, (Position, OpenRequest)>,
     pub(crate) closed: HashSet<Uuid>,
 }
@@ -29,7 +29,7 @@ impl RequestMatcher {
         }
     }
 
-    /// What is open in all lanes together.
+    /// Returns the requests that no partition has closed.
     pub(crate) fn still_open<'a>(partitions: &'a [&'a Self]) -> impl Iterator<Item = &'a (Position, OpenRequest)> {
         let is_open = move |id: &Uuid| !partitions.iter().any(|partition| partition.closed.contains(id));
         partitions
@@ -38,7 +38,7 @@ impl RequestMatcher {
     }
 }
 
-/// What no lane has closed of what they opened and of what the store kept, oldest first.
+/// Returns the requests from the partitions and from the store that no partition has closed, oldest first.
 pub(crate) fn interrupted_requests(
     partitions: &[&RequestMatcher],
     stored_requests: &[OpenRequest],

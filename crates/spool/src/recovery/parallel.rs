@@ -1,4 +1,4 @@
-//! All lanes, as many at once as there are cores: each is read from its beginning to its end.
+//! Recovery of all partitions on up to as many threads as the machine has cores.
 
 use std::panic;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::{Folder, lock};
 
-/// The lanes in their order, or the error of the first that has one.
+/// Returns the partitions in their order, or the error of the first one that has an error.
 pub(crate) fn all(
     folder: &Folder,
     found: Vec<PartitionFiles>,

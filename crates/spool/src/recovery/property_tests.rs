@@ -36,7 +36,7 @@ fn inflict(file: &Path, at: usize, damage: &Damage) {
     fs::write(file, bytes).unwrap();
 }
 
-/// What happens to a spool; `partition` is taken modulo the lanes of the run.
+/// A random operation; `partition` is taken modulo the number of partitions of the run.
 #[derive(Debug, Clone)]
 enum Event {
     Append { partition: usize },
@@ -52,7 +52,7 @@ fn operation() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// What a store would know: what it ingested, and the positions committed with it.
+/// The state of a store: the ingested records and the positions committed with them.
 #[derive(Default)]
 struct Store {
     ingested: BTreeMap<u32, Vec<Record>>,
@@ -71,7 +71,7 @@ impl Store {
         for record in batch.records {
             let [.., a, b, c, d] = record.id().into_bytes();
             let partition = self.ingested.entry(u32::from_be_bytes([a, b, c, d])).or_default();
-            // Idempotent by id, as the store's rows are.
+            // Ingest is idempotent by id.
             if !partition.iter().any(|known| known.id() == record.id()) {
                 partition.push(record);
             }
@@ -171,13 +171,13 @@ proptest! {
     }
 }
 
-/// Where lane 0 ends.
+/// The end of partition 0.
 fn end_of_partition(dir: &Path) -> Option<Position> {
     let mut spool = Spool::open(dir, SMALL, &[]).unwrap();
     spool.reader.next_batch(1_000).unwrap().positions().next()
 }
 
-/// One more record after `n` others.
+/// Appends one record after `n` others.
 fn one_more(dir: &Path, n: u32) {
     let mut spool = Spool::open(dir, SMALL, &[]).unwrap();
     spool.writers[0].append(&record(0, n)).unwrap();

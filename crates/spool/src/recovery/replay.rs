@@ -1,4 +1,4 @@
-//! The one pass over what a lane holds.
+//! One pass over the records of a partition.
 
 use std::collections::VecDeque;
 
@@ -12,17 +12,18 @@ use crate::position::Position;
 use crate::record::{DecodeError, Frame, FrameContent, Kind, Record};
 use crate::segment::{self, HEADER_BYTES, Segment};
 
-/// The segments from where reading goes on until the lane's end.
+/// The result of a replay, from the reader's position to the partition's end.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
     pub(super) totals: RecordTotals,
-    /// The last segment with records, if the lane has not left it.
+    /// The last segment with records, if it is not sealed.
     pub(super) tail: Option<Tail>,
-    /// The empty ones after it.
+    /// The empty segments after it.
     pub(super) preallocated: VecDeque<Segment>,
-    /// The last segment that the lane has left or stands in; what is behind those ahead is to be removed.
+    /// The last segment that is sealed or contains the partition's end. Segments after the preallocated ones are
+    /// removed.
     pub(super) last: u32,
-    /// The lane began with the first of the segments.
+    /// Whether the partition begins with the first of the segments.
     pub(super) is_first: bool,
     pub(super) truncated_tails: Vec<TruncatedTail>,
     pub(super) skipped_damage: Vec<SkippedDamage>,
@@ -39,7 +40,7 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Zeros after the last record.
+    /// Overwrites everything after the last record with zeros.
     pub(super) fn restore(&self) -> Result<Option<TruncatedTail>, SpoolError> {
         let Self { segment, offset, dirty_until } = self;
         segment.zero(*offset, *dirty_until)?;
@@ -55,15 +56,15 @@ struct Replayer<'a> {
     replay: Replay,
 }
 
-/// How the records of a segment end.
+/// The end of a segment's records.
 enum SegmentEnd {
-    /// The lane has left it.
+    /// The segment is sealed: the partition continues in the next one.
     Sealed,
-    /// The lane stands there.
+    /// The partition ends at this offset.
     Tail(u32),
 }
 
-/// What is wrong with a place.
+/// The reason why a record cannot be used.
 enum RecordFault {
     Corrupt,
     Newer,
@@ -101,12 +102,12 @@ pub(super) fn replay(
     Ok(replayer.replay)
 }
 
-/// All of the segment's bytes.
+/// Reads all bytes of the segment.
 fn read(segment: &Segment, bytes: &mut Vec<u8>) -> Result<(), SpoolError> {
     bytes.clear();
     bytes.resize(segment.bytes as usize, 0);
     if segment.read(bytes, 0)? < bytes.len() {
-        // A file that was cut short is as if zeros followed, for the reader too.
+        // The missing end of a truncated file is read as zeros, by the reader too.
         segment.allocate()?;
     }
     Ok(())
@@ -130,7 +131,7 @@ impl Replayer<'_> {
                 match self.gap(segment, bytes, at, later)? {
                     Some(ending) => return Ok(ending),
                     None => {
-                        // Left out, up to the next record.
+                        // The damage is skipped up to the next record.
                         let Some(next) = bytes.next(at) else { return Ok(SegmentEnd::Sealed) };
                         at = next;
                         continue;
@@ -149,8 +150,8 @@ impl Replayer<'_> {
         }
     }
 
-    /// The opens and closes before the place where reading goes on. Their records are ingested: what cannot be read of them is
-    /// nobody's loss, but for an open, whose reservation is then forgotten.
+    /// Collects the opens and closes before the reader's position. Their records are ingested, so damage there is
+    /// ignored; the reservation of a damaged open is lost.
     fn collect_ingested(&mut self, bytes: SegmentBytes<'_>) {
         let Position { partition, segment, offset: until } = self.from;
         let mut at = HEADER_BYTES;
@@ -176,14 +177,14 @@ impl Replayer<'_> {
         }
     }
 
-    /// One intact record, before `place`.
+    /// Processes one intact record, which ends at `place`.
     fn process(&mut self, frame: &Frame<'_>, place: Position) -> Result<Kind, RecordFault> {
         let fault = |why| match why {
             DecodeError::Newer => RecordFault::Newer,
             DecodeError::Damaged => RecordFault::Corrupt,
         };
         let kind = frame.kind().map_err(fault)?;
-        // Closes are known by their headers.
+        // The header is sufficient for a close.
         let decodes = kind == Kind::Open || self.options.visit.is_some() || self.options.skip_corrupt;
         if decodes && let FrameContent::Record(record) = frame.decode().map_err(fault)? {
             if let Some(visit) = self.options.visit {
@@ -199,7 +200,7 @@ impl Replayer<'_> {
         Ok(kind)
     }
 
-    /// No record stands at `at`: the lane's end, which may be torn; or damage.
+    /// Handles an offset without an intact record: the partition's end, which may be incomplete, or damage.
     fn gap(
         &mut self,
         segment: &Segment,
@@ -209,7 +210,7 @@ impl Replayer<'_> {
     ) -> Result<Option<SegmentEnd>, SpoolError> {
         let here = bytes.remainder(at);
         let there = self.remainder(later)?;
-        // Rests of a torn record in this segment are what an append leaves; in another one they are not.
+        // An append may leave an incomplete record in this segment, but no data in later segments.
         let whole = Remainder { has_data: false, ..here }.and(there);
         if !whole.has_records && !whole.has_data {
             return Ok(Some(SegmentEnd::Tail(at)));
@@ -230,7 +231,7 @@ impl Replayer<'_> {
         Ok(None)
     }
 
-    /// What stands in the segments behind the one that is read.
+    /// Describes the data in the segments after the current one.
     fn remainder(&self, later: &[u32]) -> Result<Remainder, SpoolError> {
         let mut remainder = Remainder::default();
         let mut bytes = Vec::new();
@@ -249,7 +250,7 @@ impl Replayer<'_> {
         Ok(remainder)
     }
 
-    /// Behind the tail: empty segments are kept, up to the first that a power cut has left something in.
+    /// Keeps the empty segments after the tail, up to the first one in which a power cut has left data.
     fn keep_preallocated(&mut self, later: &[u32], bytes: &mut Vec<u8>) -> Result<(), SpoolError> {
         let mut clean = true;
         for &number in later {
@@ -278,7 +279,7 @@ impl Replayer<'_> {
         self.replay.skipped_damage.push(SkippedDamage { file: segment.path.clone(), from: at, to });
     }
 
-    /// A segment whose header is not one.
+    /// Skips a segment whose header is damaged.
     fn skip_whole(&mut self, file: std::path::PathBuf, number: u32) {
         let partition = self.from.partition;
         let at = if number == self.from.segment { self.from } else { Position::start_of(partition, number) };

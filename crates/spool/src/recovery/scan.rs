@@ -1,25 +1,25 @@
-//! The records of one segment's bytes, and what stands where none does.
+//! The records in the bytes of one segment, and the data after a gap.
 
 use crate::record::{self, ChecksumSeed, Frame};
 use crate::segment::HEADER_BYTES;
 
-/// A segment's bytes.
+/// The bytes of a segment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SegmentBytes<'a> {
     bytes: &'a [u8],
     seed: ChecksumSeed,
-    /// After the last byte that is not zero: to find it is to read all the zeros of a segment that has just begun.
+    /// End of the last byte that is not zero. It is computed once, because a new segment is mostly zeros.
     dirty_until: u32,
 }
 
-/// What stands behind a place where no record does.
+/// The data after a gap, which is an offset without an intact record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Remainder {
-    /// Bytes that are not zero.
+    /// Any byte is not zero.
     pub(super) has_data: bool,
-    /// Intact records, an end among them.
+    /// There is an intact record or segment end.
     pub(super) has_records: bool,
-    /// One of them shows that the place was on the disk when it was written, or does not show that it was not.
+    /// At least one of these records does not exclude that the gap was synced when the record was written.
     pub(super) was_synced: bool,
 }
 
@@ -32,7 +32,7 @@ impl Remainder {
         }
     }
 
-    /// What no power cut leaves.
+    /// A state that no power cut leaves behind.
     pub(super) const UNREADABLE: Self = Self { has_data: true, has_records: true, was_synced: true };
 }
 
@@ -46,17 +46,17 @@ impl<'a> SegmentBytes<'a> {
         record::frame(self.bytes.get(at as usize..).unwrap_or_default(), self.seed, at)
     }
 
-    /// After the last byte that is not zero.
+    /// Returns the end of the last byte that is not zero.
     pub(super) const fn dirty_until(self) -> u32 {
         self.dirty_until
     }
 
-    /// The first intact record that begins at `from` or behind it.
+    /// Returns the offset of the first intact record at or after `from`.
     pub(super) fn next(self, from: u32) -> Option<u32> {
         (from..self.dirty_until()).find(|&at| self.frame(at).is_some())
     }
 
-    /// What stands behind `gap`, where no record does.
+    /// Describes the data after `gap`.
     pub(super) fn remainder(self, gap: u32) -> Remainder {
         let mut remainder = Remainder { has_data: self.dirty_until() > gap, ..Remainder::default() };
         let mut from = gap;
@@ -68,7 +68,7 @@ impl<'a> SegmentBytes<'a> {
         remainder
     }
 
-    /// What a whole segment has behind its header.
+    /// Describes all data after the segment's header.
     pub(super) fn whole(self) -> Remainder {
         self.remainder(HEADER_BYTES)
     }

@@ -10,7 +10,7 @@ fn opener(dir: &std::path::Path, ingested: &[Position]) -> SpoolError {
     Spool::open(dir, SMALL, ingested).unwrap_err()
 }
 
-/// Reads `count` records; the positions after them, released or not.
+/// Reads `count` records, and releases them if asked; returns the positions after them.
 fn read(dir: &std::path::Path, count: usize, release: bool) -> Vec<Position> {
     let mut spool = open(dir, SMALL);
     let batch = spool.reader.next_batch(count).unwrap();
@@ -99,7 +99,7 @@ fn damage_before_the_tail_names_file_and_offset() {
     let mut hole = first.clone();
     hole[position.offset as usize..][..60].fill(0);
     corrupt_at(&hole, position.offset);
-    // No intact record follows in this segment, but the lane has left it.
+    // No intact record follows in this segment, but the segment is sealed.
     let mut ends_early = first.clone();
     ends_early[position.offset as usize..].fill(0);
     corrupt_at(&ends_early, position.offset);
@@ -156,7 +156,7 @@ fn lost_folder_restarts_after_the_committed_position() {
     let positions: Vec<_> = spool.reader.next_batch(1).unwrap().positions().collect();
     assert!(positions[0] > ingested[0]);
     drop(spool);
-    // Killed before anything of it was ingested: the old position does not miss what never was.
+    // The process was killed before anything of it was ingested, so the old position misses nothing.
     assert_eq!(Spool::open(dir.path(), SMALL, &ingested).unwrap().lost_segments, []);
     assert_eq!(rest(dir.path(), SMALL, &ingested), records(1));
 }
@@ -212,8 +212,8 @@ fn partitions_of_a_larger_run_are_read_and_removed() {
     let (all, error) = drain(&mut spool.reader);
     assert!(error.is_none());
     for partition in 0..3 {
-        let of_lane = all.iter().filter(|one| (0..30).any(|n| fixture::id(partition, n) == one.id()));
-        assert!(of_lane.eq(&(0..30).map(|n| record(partition, n)).collect::<Vec<_>>()), "lane {partition}");
+        let of_partition = all.iter().filter(|one| (0..30).any(|n| fixture::id(partition, n) == one.id()));
+        assert!(of_partition.eq(&(0..30).map(|n| record(partition, n)).collect::<Vec<_>>()), "partition {partition}");
     }
     assert_eq!(segment::list(dir.path()).unwrap().into_keys().collect::<Vec<_>>(), [0]);
     drop(spool);

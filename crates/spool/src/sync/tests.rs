@@ -116,7 +116,7 @@ fn failed_sync_is_reported_and_its_records_are_rewritten() {
     }
 }
 
-/// A small generator, so that a failing seed can be run again.
+/// A small generator, so that a failing seed can be repeated.
 struct Random(u64);
 
 impl Random {
@@ -126,7 +126,7 @@ impl Random {
     }
 }
 
-/// What a store holds: it is synced with each commit.
+/// The state of a store, which is synced with each commit.
 #[derive(Default)]
 struct Store {
     records: Vec<(u8, Uuid)>,
@@ -151,8 +151,8 @@ impl Store {
     }
 }
 
-/// Power cuts at random, and after each of them a start: what was reported synced is there, once, and what was not is there
-/// or not.
+/// Power cuts at random times, each followed by a start: a record that was reported as synced exists once; any other
+/// record exists at most once.
 #[test]
 fn power_cut_loses_no_synced_record() {
     for seed in 0..60 {
@@ -197,9 +197,9 @@ fn power_cut_loses_no_synced_record() {
         assert!(error.is_none(), "seed {seed}: {error:?}");
         store.records.extend(rest.iter().map(key));
         let once: BTreeSet<_> = store.records.iter().copied().collect();
-        assert_eq!(once.len(), store.records.len(), "seed {seed}: doubled");
+        assert_eq!(once.len(), store.records.len(), "seed {seed}: duplicated");
         assert!(safe.iter().all(|record| once.contains(record)), "seed {seed}: lost");
-        assert!(once.is_subset(&all), "seed {seed}: made up");
+        assert!(once.is_subset(&all), "seed {seed}: unknown record");
     }
 }
 

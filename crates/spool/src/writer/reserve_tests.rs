@@ -1,4 +1,4 @@
-//! There is always room to close what is open.
+//! The close of an open request always has room.
 
 use crate::disk::simulated::SimulatedDisk;
 use crate::fixture::{close_of, close_of_bytes, drain, open, open_of, record};
@@ -14,7 +14,7 @@ fn is_full(error: &SpoolError) -> bool {
     matches!(error, SpoolError::Full { .. })
 }
 
-/// Appends `next` until there is no room; how often there was.
+/// Appends `next` until the spool is full; returns the number of appended records.
 fn fill(spool: &mut Spool, mut next: impl FnMut(u32) -> Record) -> u32 {
     for n in 0.. {
         if let Err(error) = spool.writers[0].append(&next(n)) {
@@ -30,7 +30,7 @@ fn open_is_refused_without_room_for_its_close() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), TIGHT);
     let opens = fill(&mut spool, |n| open_of(0, n));
-    // Three segments hold four of the largest closes each, but where opens stand.
+    // Three segments hold four of the largest closes each, less the room of the opens.
     assert!((11..=12).contains(&opens), "{opens}");
     assert!(!spool.writers[0].has_room());
     for n in 0..opens {
@@ -59,8 +59,8 @@ fn other_records_do_not_use_room_reserved_for_closes() {
     }
 }
 
-/// The disk fills up at each point where it is asked for room, and every order of opens, closes and others is served as far as it
-/// was accepted.
+/// The disk fills up at each allocation: in every order of opens, closes and other records, each accepted request can
+/// be closed.
 #[test]
 fn every_open_request_can_be_closed_on_a_full_disk() {
     let mut n = 0;
@@ -129,7 +129,7 @@ fn long_close_is_shortened_only_without_room() {
     let Some(Record::Close(last)) = closes.last() else { panic!("a close") };
     let Record::Close(whole) = close_of(0, opens) else { panic!("a close") };
     assert!(last.route.len() <= 256 && last.attempts == whole.attempts);
-    // Too long for any segment, and not opened here: shortened all the same.
+    // The close is too long for any segment, and its request was not opened here; it is shortened nevertheless.
     spool.writers[0].append(&close_of_bytes(0, 999, 18 * 1024)).unwrap();
     let endless = close_of(0, 998);
     let Record::Close(mut event) = endless else { panic!("a close") };

@@ -8,7 +8,7 @@ use crate::fixture::{SMALL, drain, files, open, open_of, record, records};
 
 const SIX: SpoolOptions = SpoolOptions { size_bytes_max: 6 * 4096, segment_bytes: 4096, partitions: 2 };
 
-/// Asks until the answer is yes: the next segment is made on another thread.
+/// Repeats a check until it succeeds: another thread creates the next segment.
 fn becomes_true(mut question: impl FnMut() -> bool) -> bool {
     let clock = Clock::system();
     let began = clock.mono();
@@ -75,7 +75,7 @@ fn requests_admitted_with_room_can_be_recorded() {
         writer.append(&record(0, n)).unwrap();
         n += 1;
     }
-    // The names of records repeat after 400.
+    // The sizes of records repeat after 400.
     let longest = (0..400).map(|n| writer.encoder.encode(&record(0, n)).unwrap()).max().unwrap();
     let reserve = SIX.segment_bytes / 2 - longest;
     let mut used = 0;
@@ -105,7 +105,7 @@ fn preallocation_keeps_up_with_open_requests() {
     let writer = &mut spool.writers[0];
     for n in 0..200 {
         assert!(becomes_true(|| writer.partition.has_enough_preallocated(&writer.folder)));
-        // However slow the disk is from here on, a quarter of a segment's closes can be opened.
+        // Even on a slow disk, a quarter of a segment's closes can still be opened.
         for more in 0..3 {
             writer.append(&open_of(0, 3 * n + more)).unwrap();
             assert!(writer.has_room(), "{} opens", writer.opens());

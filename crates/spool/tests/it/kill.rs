@@ -1,4 +1,4 @@
-//! `kill -9`: a process appends until it is killed, again and again, and what it was told was appended is there, once.
+//! `kill -9`: a process appends until it is killed, several times; each acknowledged record exists exactly once.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -15,14 +15,14 @@ use uuid::Uuid;
 const FOLDER: &str = "SPOOL_TEST_FOLDER";
 const OPTIONS: SpoolOptions = SpoolOptions { size_bytes_max: 256 << 20, segment_bytes: 64 * 1024, partitions: 2 };
 const ROUNDS: u32 = 10;
-/// Requests that are open at once in a lane.
+/// Open requests of a partition.
 const IN_FLIGHT: u32 = 20;
 
 fn id(partition: u32, round: u32, n: u32) -> Uuid {
     Uuid::from_u128(7 << 76 | u128::from(partition) << 64 | u128::from(round) << 32 | u128::from(n))
 }
 
-/// Lane, round, number.
+/// Returns partition, round and number.
 fn numbers(id: Uuid) -> (u32, u32, u32) {
     let word = |at: u32| u32::try_from(id.as_u128() >> at & 0xffff_ffff).unwrap();
     (word(64) & 0xfff, word(32), word(0))
@@ -64,19 +64,20 @@ fn closed(id: Uuid, outcome: Outcome) -> UsageEvent {
     }
 }
 
-/// What one lane of one round was told: how many opens and how many closes were appended. It lies in the kernel's page cache.
+/// The file in which one partition of one round counts its acknowledged opens and closes. The kernel's page cache keeps
+/// it.
 fn told(dir: &Path, round: u32, partition: u32) -> File {
     let path = dir.join(format!("told-{round}-{partition}"));
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap()
 }
 
-/// What the killed process does; beside the other tests it has no folder, and nothing to do.
+/// The body of the killed process. As an ordinary test it has no folder and returns at once.
 #[test]
 fn appends_until_it_is_killed() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let (dir, round) = folder.split_once(':').unwrap();
     let (dir, round) = (Path::new(dir).to_owned(), round.parse::<u32>().unwrap());
-    // Both leave the same after a kill.
+    // Both durabilities have the same result after a kill.
     let durability = if round % 2 == 0 { Durability::Process } else { Durability::Power };
     let mut spool = SpoolOpener { durability, ..SpoolOpener::new(&dir.join("spool"), OPTIONS, &[]) }.open().unwrap();
     spool.settle(|one| closed(one.request.id.0, Outcome::Drained)).unwrap();
@@ -114,7 +115,7 @@ fn killed_process_keeps_each_acknowledged_record_once() {
     for round in 0..ROUNDS {
         let mut child = start(dir.path(), round);
         let began = clock.mono();
-        // Both lanes are writing, and then for a while that is another one each round.
+        // Waits until both partitions write, and then for a while that varies by round.
         while clock.mono().since(began).as_secs() < 60
             && (0..2).any(|partition| counts(dir.path(), round, partition).1 == 0)
         {
@@ -142,7 +143,7 @@ fn killed_process_keeps_each_acknowledged_record_once() {
                 Record::Open(_) => *opens += 1,
                 Record::Close(event) => closes.push(event.outcome),
                 Record::Event(_) | Record::Counts { .. } | Record::CloseBatch { .. } => {
-                    panic!("nobody wrote {record:?}")
+                    panic!("{record:?} was not written")
                 }
             }
         }
@@ -154,9 +155,9 @@ fn killed_process_keeps_each_acknowledged_record_once() {
     for round in 0..ROUNDS {
         for partition in 0..2 {
             let (opens, closes) = counts(dir.path(), round, partition);
-            assert!(opens > 0 && closes > 0, "round {round}, lane {partition}");
+            assert!(opens > 0 && closes > 0, "round {round}, partition {partition}");
             let found = (0..).take_while(|n| seen.contains_key(&id(partition, round, *n))).count();
-            // The one that it was in when it was killed may be there or not.
+            // The append during the kill may have succeeded or not.
             assert!((opens..=opens + 1).contains(&u32::try_from(found).unwrap()), "{found} of {opens}");
             for n in 0..closes {
                 assert_eq!(seen[&id(partition, round, n)].1, [Outcome::Completed], "{round} {partition} {n}");
@@ -167,7 +168,7 @@ fn killed_process_keeps_each_acknowledged_record_once() {
     assert!(open_at_last.len() >= 2 * IN_FLIGHT as usize);
 }
 
-/// Opens and closes that a lane of a round was told of.
+/// Returns the acknowledged opens and closes of a partition in a round.
 fn counts(dir: &Path, round: u32, partition: u32) -> (u32, u32) {
     let mut bytes = [0; 8];
     let file = told(dir, round, partition);
