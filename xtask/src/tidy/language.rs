@@ -45,7 +45,16 @@ const VAGUE_TYPES: &[&str] = &[
 /// Folders that are not rewritten yet: their findings are counted, not refused. The list only gets shorter.
 const PENDING: &[&str] = &[
     "bench/",
-    "crates/",
+    "crates/access/",
+    "crates/ai/",
+    "crates/config/",
+    "crates/control/",
+    "crates/http1/",
+    "crates/meter/",
+    "crates/mock/",
+    "crates/proxy/",
+    "crates/store/",
+    "crates/tollgate/",
     "docs/budgets.md",
     "docs/prices.md",
     "e2e/",

@@ -122,7 +122,7 @@ async fn served(gateway: &mut Gateway) -> Vec<UsageEvent> {
     let records = gateway.stop().await.into_iter();
     let ended = records.filter_map(|record| match record {
         Record::Close(event) | Record::Event(event) => Some(event),
-        Record::Open(_) | Record::Counts { .. } | Record::Counted { .. } => None,
+        Record::Open(_) | Record::Counts { .. } | Record::CloseBatch { .. } => None,
     });
     ended.filter(|event| !event.attempts.is_empty()).collect()
 }

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &PricesCommands) -> anyhow::Result<ExitCode> {
             let key = snapshot.price_file.as_ref().and_then(|file| file.key);
             let (prices, note) = read_price_file(file, key).map_err(StartFault::from)?;
             if let Some(note) = note {
-                telemetry::logs::last_words(format!("note: {}\n", printable(&note.to_string())));
+                telemetry::logs::write_stderr(format!("note: {}\n", printable(&note.to_string())));
             }
             say(&diff(&snapshot.prices_builtin, &prices));
         }
