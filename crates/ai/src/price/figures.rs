@@ -72,7 +72,7 @@ impl Price {
 
 impl Figures {
     /// These figures with the fees of the provider's own tools that they leave out: those of `model` in the part `provider`
-    /// of a price table, which is the word of a kind or one of OpenAI's regional hosts. Other hosts have no such fees.
+    /// of a price table, which is the word of a kind or a host.
     #[must_use]
     pub fn with_server_tools(self, provider: &str, model: &str) -> Self {
         Self { units: server_tools::filled(self.units, provider, model), ..self }

@@ -36,6 +36,10 @@ const SEARCHING: [(&str, u64); 3] = [
     ("gpt-5-search-api", SEARCH),
 ];
 
+/// Perplexity's models and their fee of a request, which depends on the size of its search (5 to 12 and 6 to 14 USD per
+/// thousand requests): the highest, so that a cost is never too low. The fee covers the searches that the usage reports.
+const PERPLEXITY: [(&str, u64); 2] = [("sonar", 12_000_000_000), ("sonar-pro", 14_000_000_000)];
+
 /// Whether `model` searches the web in each request to `provider`, whatever the body says.
 #[must_use]
 pub fn always_searches(provider: &str, model: &str) -> bool {
@@ -49,8 +53,7 @@ fn request_fee(provider: &str, model: &str) -> Option<u64> {
     row.map(|(_, rate)| *rate)
 }
 
-/// The rates of `model` in a price table's part `provider`: the word of a kind of provider, or one of OpenAI's regional
-/// hosts. All are `None` where none is known.
+/// The rates of `model` in a price table's part `provider`: the word of a kind of provider, or a host. All are `None` where none is known.
 pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
     let provider = if REGIONAL_HOSTS.contains(&provider) { "openai" } else { provider };
     // A fine-tuned model has the fees of its base.
@@ -77,6 +80,10 @@ pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
             file_search: Some(FILE_SEARCH),
             ..UnitRates::default()
         },
+        "api.perplexity.ai" => {
+            let request = PERPLEXITY.iter().find(|(name, _)| *name == model).map(|(_, rate)| *rate);
+            UnitRates { request, search: request.map(|_| 0), ..UnitRates::default() }
+        }
         _ => UnitRates::default(),
     }
 }
@@ -185,6 +192,12 @@ mod tests {
             ("gemini", "gemini-9", own(Some(7), None), UnitRates { image, search: Some(7), ..maps_query }),
             ("api.x.ai", "grok-9", own(None, None), own(None, None)),
             ("openai", "*", own(None, None), own(None, None)),
+            (
+                "api.perplexity.ai",
+                "sonar-pro",
+                own(None, None),
+                UnitRates { image, search: Some(0), request: Some(14_000_000_000), ..UnitRates::default() },
+            ),
             (
                 "openai",
                 "gpt-5-search-api-2025-10-14",

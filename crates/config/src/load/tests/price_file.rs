@@ -107,6 +107,7 @@ providers:
   - {name: far, kind: openai, base_url: 'https://gateway.example/v1', credential: x}
   - {name: claude, kind: anthropic, credential: x}
   - {name: google, kind: gemini, credential: x}
+  - {name: sonar, kind: openai, base_url: 'https://api.perplexity.ai/v1', credential: x}
 prices:
   - {model: main/gpt-5.5, input: '1', output: '2', per_search: '0.007', per_container: '0'}
   - {model: 'main/ft:gpt-4.1:acme::Bx7', input: '1', output: '2'}
@@ -116,6 +117,7 @@ prices:
   - {model: claude/claude-opus-5, input: '1', output: '2'}
   - {model: google/gemini-2.5-pro, input: '1', output: '2'}
   - {model: google/gemini-9, input: '1', output: '2'}
+  - {model: sonar/sonar, input: '1', output: '2'}
 ";
     let prices = read_text(source).unwrap().snapshot.prices;
     let search = |rate| UnitRates { search: Some(rate), ..UnitRates::default() };
@@ -146,6 +148,7 @@ prices:
                 ..UnitRates::default()
             },
         ),
+        ("sonar", "sonar", UnitRates { request: Some(12_000_000_000), ..search(0) }),
         ("google", "gemini-9", UnitRates { maps_query: Some(14_000_000_000), ..search(14_000_000_000) }),
     ] {
         let price = prices.find(provider, [model], day("2026-12-01")).unwrap();
