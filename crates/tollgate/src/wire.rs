@@ -75,7 +75,9 @@ pub(crate) async fn serve(
 /// Builds every part; when it is done, all of them run.
 async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<Ending> {
     let Loaded { mut snapshot, mut notes, .. } = loaded;
-    notes.extend(snapshot.prices_ending(Clock::system().now(), PRICES_WARNED));
+    let now = Clock::system().now();
+    notes.extend(snapshot.prices_beginning(now));
+    notes.extend(snapshot.prices_ending(now, PRICES_WARNED));
     let kept = Kept::open(&snapshot, &wish).await?;
     let mut services = Services::default();
     let mock = if snapshot.mock.on && wish.role.proxies() { Some(services.mock().await?) } else { None };
