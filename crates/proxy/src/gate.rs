@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use meter::Caller;
 
-pub(crate) use self::share::ShareUsed;
 use self::share::Shares;
+pub(crate) use self::share::{CallBound, ShareUsed};
 
 /// Requests in flight over all workers.
 const IN_FLIGHT_MAX: u32 = 10_000;
@@ -119,8 +119,8 @@ impl Gate {
         Ok(ReadOn(self.clone()))
     }
 
-    /// A call of the caller's key begins; an error is the most that may be in flight.
-    pub(crate) fn call(self: &Arc<Self>, caller: &Caller) -> Result<CallOfKey, u32> {
+    /// Counts a call of the caller's key and user; an error is the bound that leaves no room for it.
+    pub(crate) fn call(self: &Arc<Self>, caller: &Caller) -> Result<CallOfKey, CallBound> {
         self.shares.enter(caller)?;
         Ok(CallOfKey { gate: self.clone(), caller: *caller })
     }
@@ -246,7 +246,7 @@ mod tests {
         let gate = Gate::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 0);
         let caller = Caller { user: access::UserNo(1), key: access::KeyNo(1), plan: access::PlanId::NIL };
         let call = gate.call(&caller).unwrap();
-        assert_eq!(gate.call(&caller).err(), Some(1));
+        assert_eq!(gate.call(&caller).err(), Some(CallBound::Key(1)));
         drop(call);
         assert!(gate.call(&caller).is_ok());
     }
