@@ -154,8 +154,9 @@ impl Problem {
         let is_quota = matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded);
         let status = if is_quota { rendering.quota_status.as_u16() } else { self.refusal.status() };
         let request_id = id.to_string();
-        let problem = ai::Problem::new(self.refusal, &self.message, &request_id);
-        let problem = ai::Problem { status, param: self.param, domain: rendering.domain, ..problem };
+        let reporter = ai::Reporter { domain: rendering.domain, request_id: &request_id };
+        let problem = ai::Problem::new(self.refusal, &self.message, reporter);
+        let problem = ai::Problem { status, param: self.param, ..problem };
         let (dialect, bytes) = match self.format {
             None => (rendering.dialect, ai::error::body(rendering.dialect, &problem)),
             Some(ErrorFormat::Dialect(dialect)) => (Some(dialect), ai::error::body(Some(dialect), &problem)),
