@@ -215,11 +215,16 @@ async fn post(to: SocketAddr, key: &str, (coding, body): (&str, Arc<Vec<u8>>)) -
     let head = call.key(key).header("content-length", &body.len().to_string()).head(to);
     let mut wire = Wire::connect(to).await.unwrap();
     // An early answer may close the connection while the body is on its way: what counts is the answer.
-    let written = match wire.write(head.as_bytes()).await {
-        Ok(()) => wire.write(&body).await,
-        failed => failed,
-    };
-    let head = wire.head().await.unwrap_or_else(|| panic!("no answer to a body of {} bytes: {written:?}", body.len()));
+    let mut written = wire.write(head.as_bytes()).await;
+    for piece in body.chunks(64 * 1024) {
+        if written.is_err() {
+            break;
+        }
+        written = wire.write(piece).await;
+    }
+    // Many large bodies at once are inflated one after the other.
+    let head = tokio::time::timeout(Duration::from_secs(120), wire.idle_head()).await.expect("an answer in time");
+    let head = head.unwrap_or_else(|| panic!("no answer to a body of {} bytes: {written:?}", body.len()));
     Exchange::new(wire, head, "POST").rest().await
 }
 
