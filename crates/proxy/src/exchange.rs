@@ -332,8 +332,8 @@ impl Exchange {
             }
         };
         let request_id = self.id.to_string();
-        let domain = self.snapshot.brand.slug();
-        let (last, seen) = tap.cut(&ai::Problem { domain, ..ai::Problem::new(refusal, message, &request_id) });
+        let reporter = ai::Reporter { domain: self.snapshot.brand.slug(), request_id: &request_id };
+        let (last, seen) = tap.cut(&ai::Problem::new(refusal, message, reporter));
         self.relayed(last.len());
         (last, seen)
     }
@@ -343,8 +343,8 @@ impl Exchange {
     pub(crate) fn close(&self, tap: Tap) -> (Bytes, Seen) {
         const MESSAGE: &str = "the provider ended its stream before the last event: the answer is not complete";
         let request_id = self.id.to_string();
-        let domain = self.snapshot.brand.slug();
-        tap.close(&ai::Problem { domain, ..ai::Problem::new(Refusal::UpstreamReset, MESSAGE, &request_id) })
+        let reporter = ai::Reporter { domain: self.snapshot.brand.slug(), request_id: &request_id };
+        tap.close(&ai::Problem::new(Refusal::UpstreamReset, MESSAGE, reporter))
     }
 
     /// From the first byte on, a request counts.
