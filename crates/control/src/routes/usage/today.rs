@@ -6,7 +6,7 @@ use access::KeyId;
 use axum::Json;
 use axum::extract::{Request, State};
 use serde::{Deserialize, Serialize};
-use store::{DayUsage, KeyUsage, Totals};
+use store::{DayUsage, KeyUsage};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -96,11 +96,10 @@ pub(in crate::routes) async fn today(
     let own = asked.or_else(|| budgets::OfKey::of(&caller, &subject));
     let budgets = budgets::holding(&app, &subject, own, day).await?;
     let pending_credits = quota::pending(&quota, usage.total.credits);
-    let DayUsage { mut total, mut by_key } = usage;
-    if let Some(key) = key {
-        by_key.retain(|of| of.no == key.no);
-        total = by_key.first().map_or_else(Totals::default, |of| of.total);
-    }
+    let DayUsage { total, by_key } = match key {
+        Some(key) => usage.of_key(key.no),
+        None => usage,
+    };
     Ok(Json(Today {
         date: date(day),
         used: Used::from(&total),
