@@ -10,7 +10,7 @@ use store::{DayUsage, KeyUsage};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::budgets;
+use crate::budgets::{self, BudgetQuery};
 use crate::caller::Caller;
 use crate::figures::Used;
 use crate::input;
@@ -94,7 +94,8 @@ pub(in crate::routes) async fn today(
     let asked =
         key.as_ref().map(|key| budgets::OfKey { id: key.id, no: key.no, credits_per_day: key.bounds.credits_per_day });
     let own = asked.or_else(|| budgets::OfKey::of(&caller, &subject));
-    let budgets = budgets::holding(&app, &subject, own, day).await?;
+    let query = BudgetQuery { caller: &caller, subject: &subject, key: own };
+    let budgets = budgets::holding(&app, query, day).await?;
     let pending_credits = quota::pending(&quota, usage.total.credits);
     let DayUsage { total, by_key } = match key {
         Some(key) => usage.of_key(key.no),
