@@ -17,8 +17,9 @@ const BEGIN: &str = "\
 ";
 /// Longest line of a comment.
 const WIDTH: usize = 120;
-/// What the names of secrets end in: they have no value here.
-const SECRETS: [&str; 4] = ["PASSWORD", "TOKEN", "SECRET", "KEY"];
+/// Endings of the names of secrets. A secret has no value in the file. `KEY` alone is no such ending: `…_IN_FLIGHT_PER_KEY` is a
+/// limit, `TOLLGATE_PRICES_KEY` a public key.
+const SECRETS: [&str; 5] = ["PASSWORD", "TOKEN", "SECRET", "API_KEY", "ENCRYPTION_KEY"];
 /// Keys of a list or a section that may hold a single value instead.
 const SINGLE_TOO: [&str; 3] = ["listen", "on_hangup", "routes[].path"];
 
@@ -166,6 +167,19 @@ mod tests {
         let mut text = String::new();
         entry(&mut text, "A", "one [of `two`](x.md#y), as [three](z); default `7`, may be `0`", Some("7"));
         assert_eq!(text, "# one of two, as three; default 7, may be 0\n#A=7\n");
+        for (name, shown) in [
+            ("TOLLGATE_CONNECTIONS__IN_FLIGHT_PER_KEY", "7"),
+            ("TOLLGATE_PRICES_KEY", "7"),
+            ("OPENAI_API_KEY", ""),
+            ("MASTER_ENCRYPTION_KEY", ""),
+            ("JWT_SECRET", ""),
+            ("TOLLGATE_METRICS__TOKEN", ""),
+            ("GRAFANA_PASSWORD", ""),
+        ] {
+            let mut text = String::new();
+            entry(&mut text, name, "a", Some("7"));
+            assert_eq!(text, format!("# a\n#{name}={shown}\n"));
+        }
         assert_eq!(default("Default `x`"), None);
         assert_eq!(default("an array[0](a); default `1`"), Some("1"));
         assert_eq!(variable("models[].targets[].model"), "TOLLGATE_MODELS__0__TARGETS__0__MODEL");
