@@ -160,7 +160,10 @@ mod tests {
             let total = Totals { credits: if read.get() >= at { 7 } else { 6 }, ..Totals::default() };
             ready(Ok::<_, Infallible>(DayUsage { total, by_key: Vec::new() }))
         };
-        let pause = |time: Duration| ready(paused.set(paused.get() + time.as_millis()));
+        let pause = |time: Duration| {
+            paused.set(paused.get() + time.as_millis());
+            ready(())
+        };
         let usage = until(7, next, pause).await.unwrap();
         assert_eq!((read.get(), paused.get()), (readings, ms), "recorded at reading {at}");
         assert_eq!(usage.total.credits, if at <= readings { 7 } else { 6 });
