@@ -60,6 +60,11 @@ pub struct Loaded {
 /// Something that is no error, but perhaps a surprise. `Display` is a sentence for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
+    /// A configuration file is in the working folder, but no flag names it.
+    FileUnread {
+        /// The file.
+        file: String,
+    },
     /// A variable switched a provider on.
     ProviderFromEnvironment {
         /// The provider.
@@ -142,6 +147,9 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::FileUnread { file } => {
+                write!(f, "{file} is in this folder and is not read: `--config {file}` uses it")
+            }
             Self::ProviderFromEnvironment { provider, variable } => {
                 write!(f, "{variable} is set: the provider {provider} is on, its calls cost money")
             }
