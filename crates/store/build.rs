@@ -1,4 +1,4 @@
-//! Rebuilds the crate when a migration is added: the embedding macro only tracks the files that existed at its last run.
+//! Rebuilds the crate when a migration is added: the embedding macro only tracks the files of its last run.
 
 fn main() {
     println!("cargo::rerun-if-changed=migrations");

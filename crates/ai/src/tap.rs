@@ -29,10 +29,9 @@ pub struct Seen {
     /// Images that come without figures are counted. A moderation says nothing and has used nothing that is sold: its
     /// usage is there, with no class told.
     pub usage: Option<Usage>,
-    /// On what terms it was served, which is what its price hangs on; `None` where no usage is told, the terms are none that
-    /// we know, or something was used that has no class or no figure.
+    /// The terms on which it was served; its price depends on them. `None` where no usage is reported or the terms are unknown.
     pub terms: Option<Terms>,
-    /// Why usage that is told has no cost, as far as the answer says: `None` where `terms` are told.
+    /// Why reported usage has no cost, as far as the response says; a price at `terms` is then no more than a part of it.
     pub unknown: Option<UnknownCost>,
     /// The usage object as the provider wrote it, at most 8 KiB; of a Messages stream a list of two, that of its start and
     /// the last one. `None` where none was told, or none that can be kept.

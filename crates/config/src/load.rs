@@ -60,6 +60,11 @@ pub struct Loaded {
 /// Something that is no error, but perhaps a surprise. `Display` is a sentence for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
+    /// A configuration file is in the working folder, but no flag names it.
+    FileUnread {
+        /// The file.
+        file: String,
+    },
     /// A variable switched a provider on.
     ProviderFromEnvironment {
         /// The provider.
@@ -108,6 +113,24 @@ pub enum Note {
         /// Its day.
         as_of: String,
     },
+    /// A row of the price file has no rates of long requests, which the built-in table has for the model.
+    LongUnknown {
+        /// The file, with the line of the row.
+        place: String,
+        /// The row's model.
+        model: String,
+        /// Requests of more input have an unknown cost.
+        above_tokens: u64,
+    },
+    /// Models have no price today and one later.
+    PricesBegin {
+        /// The provider.
+        provider: String,
+        /// The first day that has a price.
+        from: Day,
+        /// The models.
+        models: Vec<String>,
+    },
     /// Prices end, and no later ones are known.
     PricesEnd {
         /// The provider.
@@ -124,6 +147,9 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::FileUnread { file } => {
+                write!(f, "{file} is in this folder and is not read: `--config {file}` uses it")
+            }
             Self::ProviderFromEnvironment { provider, variable } => {
                 write!(f, "{variable} is set: the provider {provider} is on, its calls cost money")
             }
@@ -147,6 +173,19 @@ impl fmt::Display for Note {
                 "{place}: the price file is of {as_of}, the built-in table of {}: models that both have keep the built-in prices",
                 ai::price::AS_OF
             ),
+            Self::LongUnknown { place, model, above_tokens } => write!(
+                f,
+                "{place}: the price of {model} has no `long`, which the built-in price has: requests of more than \
+                 {above_tokens} tokens of input have an unknown cost"
+            ),
+            Self::PricesBegin { provider, from, models } => {
+                let models = models.join(", ");
+                write!(
+                    f,
+                    "prices of provider {provider} begin on {from}, before that day the cost is unknown: {models}; \
+                     set the prices of today beside them"
+                )
+            }
             Self::PricesEnd { provider, until, over, models } => {
                 let (ended, is) = if *over { ("ended", "is") } else { ("end", "will be") };
                 let models = models.join(", ");

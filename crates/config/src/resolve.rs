@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Credits, Timestamp};
-use ai::price::{Expiry, Limits, Price, Prices, undated};
+use ai::price::{Expiry, Limits, Price, Prices, server_tools, undated};
 use ai::{Endpoint, Format, ProviderKind};
 
 use crate::load::Note;
@@ -143,6 +143,12 @@ impl Snapshot {
         priced.or_else(|| Limits::find(provider.kind.as_str(), [model]))
     }
 
+    /// Whether `model` of this provider searches the web in each request, whatever the body says.
+    #[must_use]
+    pub fn always_searches(&self, provider: &Provider, model: &str) -> bool {
+        server_tools::always_searches(table_of(provider), model)
+    }
+
     /// Prices that have ended or end within `within` of `at`, of each provider that is switched on.
     #[must_use]
     pub fn prices_ending(&self, at: Timestamp, within: Duration) -> Vec<Note> {
@@ -164,6 +170,33 @@ impl Snapshot {
                     over: until < today,
                     models: vec![model],
                 }),
+            }
+        }
+        notes
+    }
+
+    /// Prices that begin after the day of `at`, of models that have none on that day, of each provider that is switched on.
+    #[must_use]
+    pub fn prices_beginning(&self, at: Timestamp) -> Vec<Note> {
+        let mut notes: Vec<Note> = Vec::new();
+        for provider in &self.providers {
+            let configured = self.prices.beginnings(&provider.name, at.day());
+            let mut all = self.prices_builtin.beginnings(table_of(provider), at.day());
+            all.extend(configured);
+            all.retain(|(_, model)| self.price(provider, (model, None), at).is_none());
+            all.sort();
+            all.dedup_by(|a, b| a.1 == b.1);
+            for (from, model) in all {
+                match notes.last_mut() {
+                    Some(Note::PricesBegin { provider: last, from: day, models })
+                        if *last == *provider.name && *day == from =>
+                    {
+                        models.push(model);
+                    }
+                    _ => {
+                        notes.push(Note::PricesBegin { provider: provider.name.to_string(), from, models: vec![model] })
+                    }
+                }
             }
         }
         notes
@@ -216,7 +249,7 @@ impl Snapshot {
 }
 
 /// The part of the built-in table that applies to a provider: that of its kind at the kind's own host, else that of its host.
-fn table_of(provider: &Provider) -> &str {
+pub(crate) fn table_of(provider: &Provider) -> &str {
     let (kind, host) = (provider.kind, provider.origin.host.as_str());
     let is_own = kind == ProviderKind::Mock || kind.own_host() == Some(host);
     if is_own { kind.as_str() } else { host }

@@ -127,7 +127,7 @@ pub(crate) async fn copy_with(
             progress(Progress { table, rows: counting.rows, of });
         }
         let (written, read) = (counting.tally(), tally(&mut target, table, &columns).await?);
-        // `written` was tallied from the rows as they were copied; only the count is an independent query of the source.
+        // `written` was tallied from the rows as they were copied; only the count is a separate query of the source.
         if written != read || read.rows != of {
             return Err(StoreError::Differs { table });
         }

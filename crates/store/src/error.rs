@@ -74,7 +74,7 @@ pub enum StoreError {
     #[error("the amount of a budget is at most {} (money in nano-USD)", access::Budget::AMOUNT_MAX)]
     BudgetTooLarge,
     /// The store has the maximum number of budgets.
-    #[error("the store has the maximum of {} budgets: remove some, or use plans", crate::budgets::BUDGETS_MAX)]
+    #[error("the store has the maximum of {} budgets: remove some, or use plan budgets", crate::budgets::BUDGETS_MAX)]
     TooManyBudgets,
     /// The user does not exist.
     #[error("the user does not exist")]

@@ -1,7 +1,7 @@
 //! Ingest: transfers the spool to rows and totals. Each batch is one transaction, which also stores the position at
 //! which the spool continues.
 //!
-//! Ingest is idempotent. Each lane's position is committed with the rows of the records before it, and read in the
+//! Ingest is idempotent. Each partition's position is committed with the rows of the records before it, and read in the
 //! transaction that writes; records before it are skipped. In addition, events are deduplicated by id. A segment of the
 //! spool is released only when its committed rows survive a power failure.
 
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use spool::{Opened, Position, Reader, Record, SpoolError};
+use spool::{OpenRequest, Position, Reader, Record, SpoolError};
 use thiserror::Error;
 
 use crate::dialect::Query;
@@ -74,7 +74,7 @@ pub struct IngestStats {
 }
 
 impl Node {
-    /// Returns the position at which each lane of the node's spool continues, for [`spool::Spool::open`]. Records
+    /// Returns the position at which each partition of the node's spool continues, for [`spool::Spool::open`]. Records
     /// before these positions are removed, so the positions survive a power failure.
     ///
     /// # Errors
@@ -89,12 +89,15 @@ impl Node {
     }
 }
 
-/// Returns the position up to which each lane of the spool is stored, as of the transaction of [`PLACES`] or now.
+/// Returns the position up to which each partition of the spool is stored, as of the transaction of [`PLACES`] or now.
 async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, StoreError> {
     let rows: Vec<(i64, i64, i64)> = places.bind(node.id()).all().await?;
     let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
-    let position =
-        |(lane, segment, offset)| Position { lane: number(lane), segment: number(segment), offset: number(offset) };
+    let position = |(lane, segment, offset)| Position {
+        partition: number(lane),
+        segment: number(segment),
+        offset: number(offset),
+    };
     Ok(rows.into_iter().map(position).collect())
 }
 
@@ -116,7 +119,7 @@ pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: im
         let batch;
         let records_max = pace.rows();
         (reader, batch) = turn(&node, (reader, records_max), stored.take(), stats.clone()).await;
-        if let Some(error) = reader.trouble()
+        if let Some(error) = reader.take_failure()
             && ahead.is_news(store.clock().mono())
         {
             tracing::warn!(%error, cause = causes(&error), "the spool cannot grow; retrying");
@@ -179,13 +182,13 @@ pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Res
 #[derive(Debug)]
 struct Read {
     batch: spool::Batch,
-    carried: Vec<Opened>,
+    carried: Vec<OpenRequest>,
 }
 
 impl Read {
     fn next(reader: &mut Reader, records_max: usize) -> Result<Self, SpoolError> {
         let batch = reader.next_batch(records_max)?;
-        let carried = reader.carried(&batch);
+        let carried = reader.requests_to_store(&batch);
         Ok(Self { batch, carried })
     }
 }
@@ -209,11 +212,12 @@ async fn write(
     let records = read.len();
     let ended = |record: &Record| match record {
         Record::Close(event) | Record::Event(event) => Some(event.ended_at()),
-        Record::Open(_) | Record::Counts { .. } | Record::Counted { .. } => None,
+        Record::Open(_) | Record::Counts { .. } | Record::CloseBatch { .. } => None,
     };
     let events = read.iter().filter_map(ended).count();
     let oldest = read.iter().filter_map(ended).min();
-    let mut rows = Rows { records: batch.places().zip(read).collect(), read: batch.positions().collect(), carried };
+    let mut rows =
+        Rows { records: batch.record_positions().zip(read).collect(), read: batch.positions().collect(), carried };
     let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
         let leaving = node.backlog().leaving(&rows.records).await;
@@ -231,7 +235,7 @@ async fn write(
 
 /// Releases a batch that is stored. If this removes segments, the disk must have their rows first.
 fn release(store: &Store, reader: &mut Reader, batch: &spool::Batch) -> Result<(), IngestError> {
-    if reader.would_remove(batch) {
+    if reader.would_remove_segments(batch) {
         store.sync()?;
     }
     Ok(reader.release(batch)?)

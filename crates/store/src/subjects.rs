@@ -47,7 +47,7 @@ impl Store {
     /// Finds the public ids of `subjects`, with one query for every 32 of them.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and what the database meets.
+    /// [`StoreError::Unreadable`], and database errors.
     pub async fn subject_ids(&self, subjects: impl IntoIterator<Item = Subject>) -> Result<SubjectIds, StoreError> {
         let (mut keys, mut users, mut has_plans) = (BTreeSet::new(), BTreeSet::new(), false);
         for subject in subjects {

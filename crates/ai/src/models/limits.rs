@@ -2,8 +2,10 @@
 //!
 //! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI), for the
 //! models of the price table whose makers say both figures; models that embed make no tokens. Corrected there, as read on
-//! 2026-11-21: gpt-5.4 and 5.5 take what is left of their window beside the answer, as the later families do; gpt-5-pro's
-//! two figures fit its window of 400,000; gemini-4-argon makes what its siblings make, as the file repeats the input there.
+//! 2026-11-21: gpt-5.4 and 5.5 take what is left of their window beside the answer, as the later families do; gemini-4-argon makes what its siblings make, as the file repeats the input there.
+//!
+//! No source says how gpt-5-pro divides its window of 400,000: a call that asks for a short answer may fill nearly all of it with
+//! input, and an answer has up to 272,000. Each figure is therefore the highest that can occur, not a part of one window.
 //!
 //! Of images and speech no maker says an end. The figures are presumed, above everything that was measured: an image is at most
 //! 12,329 tokens of gpt-image-2 (OpenAI's forum, 2026-04-21) and 6,240 of the models before it; a form holds 16 images and
@@ -127,7 +129,7 @@ const OPENAI: &[Row] = &[
     ("gpt-5", 272_000, 128_000),
     ("gpt-5-mini", 272_000, 128_000),
     ("gpt-5-nano", 272_000, 128_000),
-    ("gpt-5-pro", 128_000, 272_000),
+    ("gpt-5-pro", 400_000, 272_000),
     ("gpt-5-search-api", 272_000, 128_000),
     ("gpt-5.1", 272_000, 128_000),
     ("gpt-5.2", 272_000, 128_000),
@@ -190,7 +192,7 @@ mod tests {
             ("openai", "gpt-5.4-pro", 922_000, 128_000),
             ("openai", "gpt-5.5", 922_000, 128_000),
             ("openai", "gpt-5.5-pro", 922_000, 128_000),
-            ("openai", "gpt-5-pro", 128_000, 272_000),
+            ("openai", "gpt-5-pro", 400_000, 272_000),
             ("gemini", "gemini-4-argon", 1_048_576, 65_536),
         ] {
             let found = Limits::find(provider, [model]).unwrap();

@@ -25,7 +25,7 @@ pub struct Gathered(Mutex<Charges>);
 /// Charges of records that wait for the store. Empty if an earlier run left no records.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    /// Position in each lane at which the backlog ends.
+    /// Position in each partition at which the backlog ends.
     ends: OnceLock<Places>,
     rest: RwLock<Rest>,
 }
@@ -40,7 +40,7 @@ struct Rest {
     in_doubt: Places,
 }
 
-/// At most one position per lane.
+/// At most one position per partition.
 #[derive(Debug, Clone, Default)]
 struct Places(Vec<Position>);
 
@@ -60,21 +60,21 @@ pub(super) struct Leaving<'a> {
 pub(super) struct Held<'a> {
     rest: RwLockWriteGuard<'a, Rest>,
     with: &'a Charges,
-    /// Position in each lane at which the batch ends.
+    /// Position in each partition at which the batch ends.
     ends: &'a [Position],
     /// Positions whose outcome was unknown before.
     before: Places,
 }
 
 impl Places {
-    /// Whether `place` is at or before the position of its lane.
+    /// Whether `place` is at or before the position of its partition.
     fn reach(&self, place: Position) -> bool {
-        self.0.iter().any(|end| end.lane == place.lane && place <= *end)
+        self.0.iter().any(|end| end.partition == place.partition && place <= *end)
     }
 
     fn extend(&mut self, ends: &[Position]) {
         for end in ends {
-            match self.0.iter_mut().find(|place| place.lane == end.lane) {
+            match self.0.iter_mut().find(|place| place.partition == end.partition) {
                 Some(place) => *place = (*place).max(*end),
                 None => self.0.push(*end),
             }
@@ -83,14 +83,14 @@ impl Places {
 }
 
 impl Gathered {
-    /// Adds the charges of `record`; for [`spool::Opening::visit`].
+    /// Adds the charges of `record`; for [`spool::SpoolOpener::visit`].
     pub fn note(&self, record: &Record) {
         add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), record);
     }
 }
 
 impl Backlog {
-    /// Sets the backlog to the charges in `gathered`, which end where the lanes end. Called once, before the first
+    /// Sets the backlog to the charges in `gathered`, which end where the partitions end. Called once, before the first
     /// reader.
     pub async fn begin(&self, gathered: Gathered, ends: Vec<Position>) {
         self.rest.write().await.charges = gathered.0.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -181,7 +181,7 @@ fn add(charges: &mut Charges, record: &Record) {
         Record::Close(event) | Record::Event(event) if event.counts() => {
             charge(charges, event.caller, event.day, &event.charge);
         }
-        Record::Counts { counts, .. } | Record::Counted { counts, .. } => {
+        Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => {
             for of in counts {
                 charge(charges, of.caller, of.day, &Charge::credits(of.credits));
             }
@@ -227,7 +227,7 @@ mod tests {
     }
 
     fn at(offset: u32) -> Position {
-        Position { lane: 0, segment: 0, offset }
+        Position { partition: 0, segment: 0, offset }
     }
 
     #[tokio::test]
@@ -265,14 +265,14 @@ mod tests {
     #[tokio::test]
     async fn after_a_batch_that_was_not_answered_nobody_is_told_what_waits_until_all_of_it_is_known_to_be_stored() {
         let (gathered, backlog, records) = (Gathered::default(), Backlog::default(), [counted(1, 3), counted(2, 4)]);
-        let in_lane = |lane, offset| Position { lane, ..at(offset) };
+        let in_lane = |lane, offset| Position { partition: lane, ..at(offset) };
         records.iter().for_each(|record| gathered.note(record));
         backlog.begin(gathered, vec![in_lane(0, 10), in_lane(1, 10)]).await;
         let of = |lane: u32| [(in_lane(lane, 10), counted(i64::from(lane) + 1, 3 + u64::from(lane)))];
         let both = [of(0), of(1)].concat();
         drop(backlog.leaving(&both).await.unwrap().hold(&[in_lane(0, 10), in_lane(1, 10)]).await);
         assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
-        // Records that arrive meanwhile make the next batch end earlier in a lane.
+        // Records that arrive meanwhile make the next batch end earlier in a partition.
         backlog.leaving(&of(0)).await.unwrap().hold(&[in_lane(0, 90)]).await.stored();
         assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
         drop(backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await);

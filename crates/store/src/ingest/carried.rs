@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use spool::Opened;
+use spool::OpenRequest;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -29,11 +29,11 @@ statements! {
 pub(crate) struct Carried(Option<HashSet<Uuid>>);
 
 impl Node {
-    /// Returns the open requests that the store keeps, for [`spool::Opening::carried`].
+    /// Returns the open requests that the store keeps, for [`spool::SpoolOpener::stored_requests`].
     ///
     /// # Errors
     /// [`StoreError::Unreadable`], and database errors.
-    pub async fn carried(&self) -> Result<Vec<Opened>, StoreError> {
+    pub async fn carried(&self) -> Result<Vec<OpenRequest>, StoreError> {
         let rows: Vec<(Uuid, String)> = self.store().query(KEPT).bind(self.id()).all().await?;
         let opened = |(_, opened): &(Uuid, String)| {
             serde_json::from_str(opened)
@@ -71,7 +71,7 @@ impl Carried {
         for id in closed {
             kept.remove(&id);
         }
-        let news: Vec<&Opened> = rows.carried.iter().filter(|opened| !kept.contains(&opened.id.0)).collect();
+        let news: Vec<&OpenRequest> = rows.carried.iter().filter(|opened| !kept.contains(&opened.id.0)).collect();
         // If a part of the batch is read again, the ends of these requests may already be stored.
         let mut ended = HashSet::new();
         for opened in news.chunks(IDS_MAX) {
@@ -79,9 +79,9 @@ impl Carried {
             let found: Vec<(Uuid,)> = with_ids(transaction, PRESENT, &ids).all().await?;
             ended.extend(found.into_iter().map(|(id,)| id));
         }
-        let news: Vec<&Opened> = news.into_iter().filter(|opened| !ended.contains(&opened.id.0)).collect();
+        let news: Vec<&OpenRequest> = news.into_iter().filter(|opened| !ended.contains(&opened.id.0)).collect();
         let now = node.store().now();
-        let bind = |opened: &&Opened, row: &mut Values| {
+        let bind = |opened: &&OpenRequest, row: &mut Values| {
             row.put(opened.id.0).put(node.id());
             // A record of the spool is plain data, which JSON can represent.
             row.put(serde_json::to_string(opened).unwrap_or_default()).put(now).put(now);

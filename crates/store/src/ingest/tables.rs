@@ -230,7 +230,7 @@ pub(crate) static OPEN_REQUESTS: Insert = Insert::new(
     "ON CONFLICT (id) DO NOTHING",
 );
 
-/// One position per lane; conflicts replace the earlier position.
+/// One position per partition; conflicts replace the earlier position.
 pub(crate) static POSITIONS: Insert = Insert::new(
     "ingested",
     &["id", "node_id", "lane", "segment", "byte_offset", "created_at", "updated_at"],

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::{KeyNo, NanoUsd, Timestamp};
 use meter::{Attempt, Charge, Counts, UnknownCost, Usage, UsageEvent};
-use spool::{Opened, Position, Record};
+use spool::{OpenRequest, Position, Record};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ pub(crate) struct Rows {
     /// Positions at which the spool continues after these records.
     pub(crate) read: Vec<Position>,
     /// Requests that are still open, and whose segments are released with these records.
-    pub(crate) carried: Vec<Opened>,
+    pub(crate) carried: Vec<OpenRequest>,
 }
 
 /// Events and counts of the records.
@@ -53,9 +53,9 @@ enum Outcome {
 }
 
 impl Rows {
-    /// Writes all rows or none, except rows that the store already has: records before the lane's ingested position,
-    /// and events by their id. The charges in `leaving` leave the backlog at the moment of the commit. Returns the
-    /// maximum time for which other tasks waited.
+    /// Writes all rows or none, except rows that the store already has: records before the partition's ingested
+    /// position, and events by their id. The charges in `leaving` leave the backlog at the moment of the commit.
+    /// Returns the maximum time for which other tasks waited.
     pub(crate) async fn write(
         &mut self,
         node: &Node,
@@ -144,7 +144,7 @@ impl Rows {
             match record {
                 Record::Close(event) | Record::Event(event) => split.events.push(event),
                 Record::Open(_) => {}
-                Record::Counts { counts, .. } | Record::Counted { counts, .. } => split.counts.extend(counts),
+                Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => split.counts.extend(counts),
             }
         }
         split
@@ -161,7 +161,8 @@ impl Rows {
 
     /// Drops the records that were written before, because a commit may have been reported as failed.
     fn drop_ingested(&mut self, ingested: &[Position]) {
-        self.records.retain(|(place, _)| !ingested.iter().any(|until| until.lane == place.lane && place <= until));
+        self.records
+            .retain(|(place, _)| !ingested.iter().any(|until| until.partition == place.partition && place <= until));
     }
 
     /// Drops the events that the store already has, and repeated events except the first.
@@ -178,7 +179,7 @@ impl Rows {
         }
         self.records.retain(|(_, record)| match record {
             Record::Close(event) | Record::Event(event) => seen.insert(event.id.0),
-            Record::Open(_) | Record::Counts { .. } | Record::Counted { .. } => true,
+            Record::Open(_) | Record::Counts { .. } | Record::CloseBatch { .. } => true,
         });
         Ok(())
     }
@@ -335,7 +336,7 @@ fn bind_figures(usage: Option<Usage>, (cost, unknown): (Option<NanoUsd>, Option<
 fn bind_position(read: Position, (id, node): (Uuid, Uuid), now: i64, row: &mut Values) {
     row.put(id)
         .put(node)
-        .put(i64::from(read.lane))
+        .put(i64::from(read.partition))
         .put(i64::from(read.segment))
         .put(i64::from(read.offset))
         .put(now)

@@ -58,7 +58,7 @@ impl World {
     }
 
     pub(crate) fn spool_from(&self, positions: &[spool::Position]) -> Spool {
-        let options = spool::Options { size_bytes_max: 64 << 20, segment_bytes: 256 << 10, lanes: 2 };
+        let options = spool::SpoolOptions { size_bytes_max: 64 << 20, segment_bytes: 256 << 10, partitions: 2 };
         Spool::open(&self.folder.path().join("spool"), options, positions).unwrap()
     }
 
@@ -183,7 +183,7 @@ pub(crate) async fn caller(store: &Store, address: &str) -> Caller {
 }
 
 pub(crate) async fn requests(store: &Store, caller: Caller, day: Day) -> u64 {
-    store.usage_of_day(caller.user, None, day).await.unwrap().total.requests
+    store.usage_of_day(caller.user, day).await.unwrap().total.requests
 }
 
 pub(crate) fn stats() -> Arc<IngestStats> {

@@ -1,12 +1,13 @@
 //! `tollgate serve`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use config::snapshot::LogFormat;
 use telemetry::logs;
 
 use crate::cli::{Role, Serve};
-use crate::commands::load;
+use crate::commands::{load, start};
 use crate::failure::StartFault;
 use crate::lock::Lock;
 use crate::secrets::Found;
@@ -20,15 +21,16 @@ const BLOCKING_THREADS_MAX: usize = 16;
 
 /// Serves until a signal comes, then drains.
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
-    let loaded = load(&args.place, &args.overrides.flags())?;
+    let mut loaded = load(&args.place, &args.overrides.flags())?;
+    loaded.notes.extend(start::unread_file(&args.place, Path::new(".")));
     if args.role != Role::All && loaded.snapshot.store.url.is_none() {
         return Err(StartFault::RoleNeedsPostgres.into());
     }
     let log = &loaded.snapshot.log;
-    let lines = logs::init(logs::Options {
+    let lines = logs::init(logs::LogOptions {
         format: log.format.map(|format| match format {
-            LogFormat::Json => logs::Format::Json,
-            LogFormat::Text => logs::Format::Text,
+            LogFormat::Json => logs::LineFormat::Json,
+            LogFormat::Text => logs::LineFormat::Text,
         }),
         level: &log.level,
         modules: &log.modules,
