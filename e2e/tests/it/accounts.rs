@@ -88,7 +88,11 @@ async fn without_a_password_an_admin_gets_a_link() {
     let config = config.display().to_string();
     let said = must(&folder, &["users", "password", "--user", ROOT, "--link", "--config", &config], "").await;
     assert!(link(&said).starts_with("https://gate.example.com/link#"), "{said}");
-    assert_eq!((number(&folder, LINKS).await, number(&folder, OPEN_LINKS).await), (2, 1), "the second link revokes the first");
+    assert_eq!(
+        (number(&folder, LINKS).await, number(&folder, OPEN_LINKS).await),
+        (2, 1),
+        "the second link revokes the first"
+    );
     must(&folder, &["users", "password", "--user", ROOT, "--password-stdin"], PASSWORD).await;
     assert_eq!((number(&folder, OPEN_LINKS).await, number(&folder, HASHED).await), (0, 1));
     let both = refused(&folder, &["users", "password", "--user", ROOT, "--link", "--password-stdin"], b"").await;

@@ -64,7 +64,11 @@ async fn a_person_signs_up_goes_on_and_signs_out() {
     assert_eq!((sessions["items"].as_array().unwrap().len(), &sessions["items"][0]["current"]), (1, &json!(true)));
 
     assert_eq!(code(&post(&gateway, "/api/auth/refresh", &renewal).await.expect(401)), "token_expired");
-    assert_eq!(code(&me(&gateway, &next_access).await.expect(401)), "token_expired", "a refresh token was used twice, so its session ended");
+    assert_eq!(
+        code(&me(&gateway, &next_access).await.expect(401)),
+        "token_expired",
+        "a refresh token was used twice, so its session ended"
+    );
 
     let again = post(&gateway, "/api/auth/login", &who("ADA@example.com", PASSWORD)).await.expect(200).json();
     let again = text(&again["access_token"]);
@@ -153,7 +157,11 @@ async fn who_may_sign_up_is_configured_and_a_taken_address_is_not_told() {
     asked["invite"] = invite(None).await.into();
     post(&gateway, "/api/auth/register", &asked).await.expect(201);
     asked["email"] = "eve@example.com".into();
-    assert_eq!(code(&post(&gateway, "/api/auth/register", &asked).await.expect(403)), "signup_closed", "the invite was used already");
+    assert_eq!(
+        code(&post(&gateway, "/api/auth/register", &asked).await.expect(403)),
+        "signup_closed",
+        "the invite was used already"
+    );
 
     let mut taken = newcomer("ada@example.com");
     taken["invite"] = invite(Some("ada@example.com")).await.into();

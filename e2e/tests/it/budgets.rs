@@ -37,12 +37,16 @@ async fn a_budget_holds_whom_it_is_set_for_until_it_is_removed() {
     let set = ["set", "--user", &held.email, "--per", "day"];
     let told = budgets(&gateway, &[&set[..], &["--credits", "0"]].concat()).await;
     assert_eq!(told, "0 credits a day; running servers follow within a second\n");
-    eventually("the budget applies", async || (gateway.call(chat(&held.key)).await.status() == 429).then_some(())).await;
+    eventually("the budget applies", async || (gateway.call(chat(&held.key)).await.status() == 429).then_some(()))
+        .await;
     gateway.call(chat(&free.key)).await.expect(200);
     let again = budgets(&gateway, &[&set[..], &["--credits", "0"]].concat()).await;
     assert_eq!(again, "it is so already: nothing was changed\n");
     budgets(&gateway, &[&set[..], &["--none", "credits"]].concat()).await;
-    eventually("the budget no longer applies", async || (gateway.call(chat(&held.key)).await.status() == 200).then_some(())).await;
+    eventually("the budget no longer applies", async || {
+        (gateway.call(chat(&held.key)).await.status() == 200).then_some(())
+    })
+    .await;
     let none = budgets(&gateway, &[&set[..], &["--none", "credits"]].concat()).await;
     assert_eq!(none, "there is no such budget: nothing was changed\n");
 }

@@ -63,7 +63,8 @@ async fn chat_streams_gain_include_usage_and_nothing_else() {
         let body = line.pass(&sent).await;
         let value: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(value["stream_options"]["include_usage"], true, "{body}");
-        let inserted = insertion(&sent, &body).unwrap_or_else(|| panic!("differs by more than one insertion:\n{sent}\n{body}"));
+        let inserted =
+            insertion(&sent, &body).unwrap_or_else(|| panic!("differs by more than one insertion:\n{sent}\n{body}"));
         assert!(inserted.contains("include_usage") && inserted.len() < 60, "{inserted}");
     }
     let asked = odd("bare", ",\"stream\":true, \"stream_options\" :{ \"include_usage\" : true }");

@@ -62,7 +62,10 @@ async fn cancelled_request_gives_everything_back() {
     let usage = gateway.counted(&key, 2).await;
     assert_eq!(usage["credits"], 2);
     let metrics = gateway.metrics().await;
-    assert!(metrics.contains("tollgate_meter_dropped_total 0"), "an aborted request is settled, not dropped: {metrics}");
+    assert!(
+        metrics.contains("tollgate_meter_dropped_total 0"),
+        "an aborted request is settled, not dropped: {metrics}"
+    );
 }
 
 #[tokio::test]
@@ -102,8 +105,10 @@ async fn caller_that_stops_reading_a_plain_answer_is_cut() {
     let _stuck = Call::get("/up").open(gateway.proxy).await;
     let cut = async || (upstream.closed() == 1).then_some(());
     eventually("the upstream's connection is closed", cut).await;
-    eventually("the client's connection is closed", async || (gateway.gauge("tollgate_connections").await == 0).then_some(()))
-        .await;
+    eventually("the client's connection is closed", async || {
+        (gateway.gauge("tollgate_connections").await == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

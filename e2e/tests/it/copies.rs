@@ -60,7 +60,8 @@ async fn a_moved_store_goes_on_where_it_was() {
     let usage = moved.usage(&key).await;
     assert_eq!((&usage["requests"], &usage["credits"]), (&3.into(), &3.into()), "{usage}");
     moved.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
-    e2e::eventually("the fourth request is counted", async || (moved.usage(&key).await["requests"] == 4).then_some(())).await;
+    e2e::eventually("the fourth request is counted", async || (moved.usage(&key).await["requests"] == 4).then_some(()))
+        .await;
     moved.stop().await;
 }
 

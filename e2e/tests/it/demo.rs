@@ -107,7 +107,7 @@ async fn keys_are_printed_before_any_log_line_and_stand_in_no_log() {
     let output = gateway.stdout();
     let lines: Vec<&str> = output.lines().collect();
     let is_log = |line: &&str| line.starts_with('{');
-    // At this level PostgreSQL's client tells how it reads its URL; of ours nothing comes before the greeting.
+    // At this level PostgreSQL's client logs how it parses its URL; Tollgate itself logs nothing before the greeting.
     let greeting = lines.iter().position(|line| !is_log(line)).unwrap();
     let (early, lines) = lines.split_at(greeting);
     assert!(early.iter().all(|line| line.contains("\"target\":\"sqlx")), "{early:?}");

@@ -154,8 +154,10 @@ async fn bodies_that_are_still_on_their_way_are_refused_as_draining() {
         wire.write(b"{\"model\": ").await.unwrap();
         waiting.push((path, wire));
     }
-    eventually("all requests are in flight", async || (gateway.gauge("tollgate_requests_in_flight").await == 4).then_some(()))
-        .await;
+    eventually("all requests are in flight", async || {
+        (gateway.gauge("tollgate_requests_in_flight").await == 4).then_some(())
+    })
+    .await;
     gateway.terminate();
     for (path, mut wire) in waiting {
         let head = wire.head().await.unwrap_or_else(|| panic!("{path} has no response"));

@@ -231,7 +231,8 @@ async fn head_that_is_on_its_way_when_a_shutdown_begins_is_served() {
     for wire in [&mut first, &mut second] {
         wire.write(begin.as_bytes()).await.unwrap();
     }
-    eventually("both connections are open", async || (gateway.gauge("tollgate_connections").await == 2).then_some(())).await;
+    eventually("both connections are open", async || (gateway.gauge("tollgate_connections").await == 2).then_some(()))
+        .await;
     for wire in [&first, &second] {
         let ours = wire.stream().local_addr().unwrap();
         eventually("half a head is read", async || (unread(gateway.proxy, ours) == Some(0)).then_some(())).await;

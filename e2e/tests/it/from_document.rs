@@ -249,11 +249,7 @@ impl Walk<'_> {
             .map(Operation::told)
             .collect();
         // A random run may miss an operation; a run that misses many does not generate useful requests.
-        assert!(
-            never.len() * 5 <= operations.len(),
-            "operations that never succeeded: {never:?} ({:?})",
-            self.met
-        );
+        assert!(never.len() * 5 <= operations.len(), "operations that never succeeded: {never:?} ({:?})", self.met);
     }
 }
 

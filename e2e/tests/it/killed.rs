@@ -137,8 +137,10 @@ async fn what_was_acknowledged_outlives_a_kill_of_postgres_and_is_there_once() {
         story.goes_on("changes are made").await;
         server.stop(Stop::Kill).await;
         let before = story.put_off.load(Ordering::Relaxed);
-        eventually("changes are refused with 503", async || (story.put_off.load(Ordering::Relaxed) > before + 2).then_some(()))
-            .await;
+        eventually("changes are refused with 503", async || {
+            (story.put_off.load(Ordering::Relaxed) > before + 2).then_some(())
+        })
+        .await;
         server.resume().await;
     }
     story.goes_on("changes are made again").await;

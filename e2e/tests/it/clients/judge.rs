@@ -55,7 +55,8 @@ async fn unsettled<'a>(gateway: &Gateway, told: impl Iterator<Item = &'a Value>)
         missing.retain(|one| !there.contains(one));
         missing.is_empty().then_some(())
     };
-    let _ = tokio::time::timeout(LOG_TIMEOUT, eventually_within(LOG_TIMEOUT * 2, "all requests are stored", stored)).await;
+    let _ =
+        tokio::time::timeout(LOG_TIMEOUT, eventually_within(LOG_TIMEOUT * 2, "all requests are stored", stored)).await;
     missing.into_iter().map(|(id, _)| id).collect()
 }
 

@@ -1,6 +1,6 @@
 //! The table of hostile requests by name and RFC section, one file per topic, with the required result of each.
 //!
-//! The route `/o` is open, `/k` needs a key. In the sent bytes, `<<KEY>>` stands for a valid key and `<<70000*a>>` for
+//! The route `/o` is open, `/k` needs a key. In the sent bytes, `<<KEY>>` means a valid key and `<<70000*a>>` means
 //! 70,000 times the text after the asterisk.
 
 mod absolute;

@@ -82,7 +82,7 @@ async fn compressed_bodies_of_one_key_at_a_provider_that_hangs_leave_others_alon
         }
     }
     since.assert_within(Duration::from_secs(60), "twenty small calls and two large ones");
-    // What was sent upstream is no longer held, although nobody has answered.
+    // The bodies were sent upstream and are no longer buffered, although no response has arrived.
     eventually("what was sent is let go", async || (gateway.gauge("tollgate_buffered_bytes").await == 0).then_some(()))
         .await;
     assert!(gateway.gauge("tollgate_requests_in_flight").await > 0);
