@@ -211,7 +211,7 @@ impl Gateway {
 
     /// Waits until the log contains `text`: a log line may be written after its response.
     pub async fn logs(&self, text: &str) {
-        eventually(&format!("the log tells of {text:?}"), async || self.stderr().contains(text).then_some(())).await;
+        eventually(&format!("the log contains {text:?}"), async || self.stderr().contains(text).then_some(())).await;
     }
 
     /// Returns the server's output on stdout so far.

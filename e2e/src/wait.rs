@@ -77,7 +77,7 @@ impl Canary {
             while let Some(late_us) = told.upgrade() {
                 let began = Instant::now();
                 drop(late_us);
-                #[expect(clippy::disallowed_methods, reason = "it is a thread of its own that sleeps")]
+                #[expect(clippy::disallowed_methods, reason = "a separate thread sleeps")]
                 std::thread::sleep(TICK);
                 let late = began.elapsed().saturating_sub(TICK);
                 if let Some(late_us) = told.upgrade().filter(|_| late > LATE_MIN) {
