@@ -147,7 +147,7 @@ impl Drop for Redis {
     }
 }
 
-/// Encodes DER as PEM [RFC 7468].
+/// Encodes DER as PEM (RFC 7468).
 fn pem(label: &str, der: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut lines = format!("-----BEGIN {label}-----");

@@ -46,7 +46,7 @@ pub enum Piece {
 pub enum Framing {
     /// This many bytes remain.
     Length(u64),
-    /// Chunked transfer coding [RFC 9112].
+    /// Chunked transfer coding (RFC 9112).
     Chunked,
     /// The body extends until the connection ends.
     UntilClose,
