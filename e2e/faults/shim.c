@@ -1,24 +1,24 @@
 /*
- * What stands between a server and its disk and clock in tests: a library that LD_PRELOAD puts before libc, so that the built
- * binary meets what a test of it cannot wait for. It needs no right that the binary has not (a small tmpfs would need root), and
- * the files lie where they always do. e2e/src/faults.rs compiles it and holds the other end.
+ * Fault injection for disk and clock: a library that LD_PRELOAD loads before libc. It needs no more rights than the tested
+ * binary (a small tmpfs would need root), and the files stay in their usual places. e2e/src/faults.rs compiles and controls it.
  *
- *   TOLLGATE_SHIM_UNDER    what the paths of the files begin with that are meant; all others are left alone
- *   TOLLGATE_SHIM_CONTROL  a folder outside of it, with the file `control`: the words below, 64 bits each, which both sides map;
- *                          and `journal`, which is written here
- *   TOLLGATE_SHIM_CLOCK    a file with the microseconds (i64) that are added to the wall clock; the monotonic one stays. Works alone
+ *   TOLLGATE_SHIM_UNDER    path prefix of the affected files; calls for other files are not changed
+ *   TOLLGATE_SHIM_CONTROL  a folder outside of it, with the file `control` (the words below, 64 bits each, mapped by both sides)
+ *                          and the file `journal`, which this library writes
+ *   TOLLGATE_SHIM_CLOCK    a file with the microseconds (i64) that are added to the wall clock; the monotonic clock is not
+ *                          changed. Works without the other variables
  *
  * Words of control:
- *   FULL    1: no file grows (ENOSPC). What is allocated can be written, as on a disk that is full; a spool's segment is allocated
- *           by a raw system call, which nobody can stand before, so that the first write to one that is being made (*.new) fails
- *   FAIL    n: the n-th call of those that KINDS names fails with EIO; 0: none is counted
- *   COUNT   how many were, since a test set it to 0
+ *   FULL    1: no file grows (ENOSPC). Allocated blocks can be written, as on a full disk. The spool allocates segments by a raw
+ *           system call, which a library cannot intercept, so the first write to a new segment (*.new) fails instead
+ *   FAIL    n: the n-th call of the kinds in KINDS fails with EIO; 0: calls are not counted
+ *   COUNT   the number of counted calls since a test set it to 0
  *   KINDS   1: writes, 2: syncs, 4: renames
- *   FAILED  how many failed in either way
- *   POWER   1: each write goes to the journal before it is done, as old and new bytes, and a sync is one entry and nothing else: who
- *           killed the process takes back what no sync came after
+ *   FAILED  the number of calls that failed for either reason
+ *   POWER   1: each write is recorded in the journal, with old and new bytes, before it is done. A sync is recorded and not
+ *           done. After the test has killed the process, it can undo the writes that no sync followed
  *
- * A write is: write, pwrite, ftruncate; of other calls that write (writev, mmap) none is used for these files. An entry of the journal:
+ * Writes are write, pwrite and ftruncate; other calls that write (writev, mmap) are not used for these files. A journal entry:
  *
  *   kind u64 (1 write, 2 sync, 3 truncate) | inode u64 | offset u64 | size before u64 | old length u64 | new length u64 | old | new
  */
@@ -48,7 +48,7 @@ static const char *under;
 static int journal = -1;
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 
-/* libc's own. */
+/* Calls the function of libc. */
 #define REAL(name, ...) ((__typeof__(&name))real(#name))(__VA_ARGS__)
 
 static void *real(const char *name) {
@@ -57,7 +57,7 @@ static void *real(const char *name) {
     return found;
 }
 
-/* The first bytes of a file, as it is now and as it will be. */
+/* Maps the first bytes of a file, shared with other processes. */
 static void *mapped(const char *path, int mode, int protection, size_t length) {
     int file = open(path, mode | O_CLOEXEC);
     void *found = file < 0 ? MAP_FAILED : mmap(NULL, length, protection, MAP_SHARED, file, 0);
@@ -90,7 +90,7 @@ static int is_meant(const char *path) {
     return strncmp(path, under, strlen(under)) == 0;
 }
 
-/* The file's path, if it is one that is meant. */
+/* Writes the path of a descriptor to `path`; returns whether the file is affected. */
 static int path_of(int fd, char *path, size_t room) {
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -100,7 +100,7 @@ static int path_of(int fd, char *path, size_t room) {
     return is_meant(path);
 }
 
-/* Whether this call is the one that fails. */
+/* Counts the call; returns whether it must fail. */
 static int is_failing(uint64_t kind) {
     uint64_t nth = control[FAIL];
     if (!nth || !(control[KINDS] & kind)) return 0;
@@ -129,7 +129,7 @@ static void keep(const void *bytes, size_t length) {
     }
 }
 
-/* `fd` may be open for writing alone: what stood there is read by a handle of its own. */
+/* Writes a journal entry. `fd` may be write-only, so the old bytes are read with another descriptor. */
 static void note(int fd, uint64_t kind, uint64_t offset, const struct stat *stat, const void *bytes, uint64_t length) {
     char link[64], *old = NULL;
     uint64_t end = kind == CUT ? (uint64_t)stat->st_size : offset + length, kept = 0;
@@ -154,7 +154,7 @@ static void note(int fd, uint64_t kind, uint64_t offset, const struct stat *stat
     free(old);
 }
 
-/* What every write goes through; `offset` -1 is where the file stands. */
+/* Handles every write; `offset` -1 means the current position of the file. */
 static ssize_t put(int fd, const void *bytes, size_t length, off_t offset) {
     char path[4096];
     struct stat stat;
@@ -232,7 +232,7 @@ int rename(const char *from, const char *to) {
     return REAL(rename, from, to);
 }
 
-/* Its inode may soon be another file's. */
+/* Another file may reuse the inode, so its journaled writes must not be undone. */
 int unlink(const char *path) {
     struct stat stat;
     if (!is_idle() && control[POWER] && is_meant(path) && lstat(path, &stat) == 0) {

@@ -1,4 +1,4 @@
-"""The official Anthropic client, as a user writes it."""
+"""Scenarios of the official Anthropic client."""
 
 from contextlib import nullcontext
 
@@ -24,7 +24,7 @@ class Place(pydantic.BaseModel):
 
 
 def options_of(at: At, options: dict) -> dict:
-    """What a scenario's client is made with."""
+    """Returns the options of a scenario's client."""
     return {
         "api_key": at.key,
         "base_url": at.origin,
@@ -35,7 +35,7 @@ def options_of(at: At, options: dict) -> dict:
 
 
 def make(at: At, **options):
-    """A copy of one client: each of its own would read the certificates of the system again."""
+    """Copies the shared client: a new one would load the system's certificates again."""
     client = anthropic.Anthropic(**options_of(at, {})) if at.origin != suite.GATEWAY else SHARED
     own = {"api_key": at.key, "default_headers": {"X-Request-Id": at.id}, **options}
     return nullcontext(client.with_options(**own))
@@ -155,7 +155,7 @@ def retrieved(model) -> None:
 
 
 def run_tools(one, model: str) -> None:
-    """The client itself calls the tool and goes on."""
+    """The client itself calls the tool and continues."""
     cities = []
 
     @anthropic.beta_tool

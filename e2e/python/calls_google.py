@@ -1,10 +1,10 @@
-"""The official Google client, as a user writes it."""
+"""Scenarios of the official Google client."""
 
 import json
 from contextlib import nullcontext
 
 try:
-    import httpx2 as httpx  # what 3.x is built on
+    import httpx2 as httpx  # the HTTP library of 3.x
 except ImportError:
     import httpx
 from google import genai
@@ -18,12 +18,12 @@ SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "require
 TOOLS = [{"function_declarations": [{"name": "get_weather", "parameters_json_schema": SCHEMA}]}]
 
 
-# Each client of its own would read the certificates of the system again.
+# Shared because each new client would load the system's certificates again.
 SHARED = {"httpx_client": httpx.Client(), "httpx_async_client": httpx.AsyncClient()}
 
 
 def client(at: At, options: dict) -> genai.Client:
-    """What a scenario calls with; times are milliseconds."""
+    """Returns the options of a scenario's client; times are in milliseconds."""
     http = {"base_url": at.origin, "headers": {"X-Request-Id": at.id}, "timeout": 15_000, **options}
     return genai.Client(api_key=at.key, http_options=types.HttpOptions(**http))
 
@@ -85,7 +85,7 @@ def tool(one, model: str) -> None:
 
 
 def chat_tool(one, model: str) -> None:
-    """The client itself calls the function and goes on."""
+    """The client itself calls the function and continues."""
     cities = []
 
     def get_weather(city: str) -> str:

@@ -1,4 +1,4 @@
-"""The official OpenAI client, as a user writes it: `calls_openai.py openai|azure`."""
+"""Scenarios of the official OpenAI client. Usage: `calls_openai.py openai|azure`."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ class Place(openai.BaseModel):
 
 
 def sound() -> tuple[str, bytes, str]:
-    """A second of silence: what a transcription is made of."""
+    """Returns a second of silence as a WAV file, the input of transcriptions."""
     rate = 8000
     form = struct.pack("<HHIIHH", 1, 1, rate, 2 * rate, 2, 16)
     head = b"RIFF" + struct.pack("<I", 36 + 2 * rate) + b"WAVEfmt " + struct.pack("<I", 16) + form
@@ -40,7 +40,7 @@ def sound() -> tuple[str, bytes, str]:
 
 
 def options_of(at: At, options: dict) -> dict:
-    """What a scenario's client is made with."""
+    """Returns the options of a scenario's client."""
     common = {"api_key": at.key, "default_headers": {"X-Request-Id": at.id}, "timeout": 15, **options}
     if AZURE:
         return {**common, "azure_endpoint": at.origin, "api_version": "2025-04-01-preview"}
@@ -48,7 +48,7 @@ def options_of(at: At, options: dict) -> dict:
 
 
 def make(at: At, **options):
-    """A copy of one client: each of its own would read the certificates of the system again."""
+    """Copies the shared client: a new one would load the system's certificates again."""
     client = fresh(at, {}) if at.origin != suite.GATEWAY else SHARED
     own = {"api_key": at.key, "default_headers": {"X-Request-Id": at.id}, **options}
     return nullcontext(client.with_options(**own))
@@ -187,7 +187,7 @@ CALLS = {
         whole=lambda one, model: one.chat.completions.create(model=model, messages=MESSAGES),
         check=chat_said,
         stream=lambda one, model: one.chat.completions.create(model=model, messages=MESSAGES, stream=True),
-        # A chunk without choices, which nobody asked for, must not come.
+        # Raises on a chunk without choices, which must not arrive without `include_usage`.
         piece=lambda chunk: chunk.choices[0].delta.content,
         tool=chat_tool,
     ),
@@ -225,7 +225,7 @@ CALLS = {
         check=lambda answer: is_a(answer.output_parsed, Place),
     ),
     "embeddings.create": Spec(
-        # Without an encoding_format this client asks for base64 and decodes it.
+        # Without an encoding_format this client requests base64 and decodes it.
         whole=lambda one, model: one.embeddings.create(model=model, input=["one", "two"]),
         check=embedded,
     ),
@@ -277,7 +277,7 @@ CALLS = {
 
 
 def large(at: At) -> None:
-    """A body over the limit is refused before it is read, and the client must learn it nevertheless."""
+    """A body over the limit is refused before it is read; the client must still receive the refusal."""
     messages = [{"role": "user", "content": "x" * (2 * 1024 * 1024)}]
     with make(at) as one:
         error = suite.thrown(lambda: one.chat.completions.create(model="mock", messages=messages))

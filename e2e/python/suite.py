@@ -1,4 +1,4 @@
-"""What every script does: runs its scenarios, a few at a time, and prints a line of JSON for each."""
+"""Shared by all scripts: runs the scenarios, at most AT_ONCE at a time, and prints one line of JSON for each."""
 
 import asyncio
 import inspect
@@ -15,15 +15,15 @@ from typing import Any, AsyncIterator, Callable
 GATEWAY, PROBE = os.environ["GATEWAY"], os.environ["PROBE"]
 KEY, KEY_FEW, KEY_SPENT, KEY_UNKNOWN = (os.environ[f"KEY{name}"] for name in ("", "_FEW", "_SPENT", "_UNKNOWN"))
 AT_ONCE = 10
-# The gateway's ids.
+# Format of Tollgate's request ids.
 UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
-# How long a client that is told to be impatient waits; `slow` answers after 3 s.
+# Timeout of the client in timeout scenarios; the model `slow` answers after 3 s.
 IMPATIENT_S = 1.0
 
 
 @dataclass(frozen=True)
 class At:
-    """A scenario's own: `id` goes out as `x-request-id`, so that the gateway's log tells what became of the call."""
+    """The id, key and origin of a scenario: `id` is sent as `x-request-id`, by which the log is searched."""
 
     id: str
     key: str
@@ -32,7 +32,7 @@ class At:
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong; a script says what its client makes of it."""
+    """A failure that a scenario provokes; each script checks how its client reports it."""
 
     name: str
     status: int
@@ -53,10 +53,12 @@ FAULTS = [
 
 @dataclass(frozen=True)
 class Spec:
-    """One call. `whole(client, model)` is written so that the asynchronous client runs it too: what it answers there is
-    awaited. `stream` answers what is iterated, `piece` says its text. `tool` takes two requests, `tool_stream` one.
-    `free` is free of charge, `fixed` names no model,
-    `binary` streams have no events, `brief` ones few."""
+    """One call of a library.
+
+    `whole(client, model)` also runs with the asynchronous client, whose result is awaited. `stream` returns an iterable
+    of events; `piece` returns the text of one event. `tool` sends two requests, `tool_stream` one. A `free` call costs
+    no credits, a `fixed` one has no model parameter. A `binary` stream has no events, a `brief` one only a few.
+    """
 
     check: Callable[[Any], None] = lambda _: None
     whole: Callable[[Any, str], Any] | None = None
@@ -73,8 +75,11 @@ class Spec:
 
 @dataclass(frozen=True)
 class Client:
-    """A library: how a scenario gets its client, and what it makes of what goes wrong. `again` and `once` are options of
-    `make`; `within` makes those of an impatient client."""
+    """A client library.
+
+    `make` and `make_async` create the client of a scenario. `again`, `once` and `within` are options of `make`: with
+    retries, without retries, and with a timeout. The other fields check how the library reports failures.
+    """
 
     make: Callable[..., AbstractContextManager]
     make_async: Callable[..., Any]
@@ -97,7 +102,7 @@ def has_id(text: Any) -> None:
 
 
 def is_a(error: Exception, kind: type) -> None:
-    assert isinstance(error, kind), f"{type(error).__name__} is no {kind.__name__}: {error}"
+    assert isinstance(error, kind), f"{type(error).__name__} is not a {kind.__name__}: {error}"
 
 
 def thrown(run: Callable[[], Any]) -> Exception:
@@ -107,18 +112,18 @@ def thrown(run: Callable[[], Any]) -> Exception:
         raise
     except Exception as error:
         return error
-    raise AssertionError(f"nothing was thrown: {value!r}"[:300])
+    raise AssertionError(f"no exception was raised: {value!r}"[:300])
 
 
 def drained(opened: Any, piece: Callable[[Any], str | None]) -> str:
-    """All that a stream says; a helper's stream is a context."""
+    """Returns the text of a whole stream, which may be a context manager."""
     with opened if hasattr(opened, "__enter__") else nullcontext(opened) as events:
         return "".join(piece(event) or "" for event in events)
 
 
 class Suite:
     def __init__(self, client: str, version: str, base: str = "") -> None:
-        """`client` as the table calls it, its package's version, and the path that users write after the origin."""
+        """Takes the client's name in the table, its package version, and the path of its base URL."""
         self.client, self.version, self.base, self.scenarios = client, version, base, []
         self.probe = None
 
@@ -138,7 +143,7 @@ class Suite:
         self.scenarios.append((line, run, key))
 
     def cover(self, call: str, spec: Spec, client: Client) -> None:
-        """Every scenario of one call."""
+        """Adds all scenarios of one call."""
 
         def calling(at: At, model: str, **options: Any) -> Any:
             with client.make(at, **options) as one:
@@ -153,7 +158,7 @@ class Suite:
 
             return scenario
 
-        # Once, to somebody who notes what a client sends.
+        # One request to the probe, which records the headers that the client sends.
         self.probe = self.probe or (lambda: calling(At(self._id("probe"), KEY, PROBE), "mock", **client.once))
         if spec.whole:
             self.add(call, "ok", "whole", lambda at: spec.check(calling(at, "mock")))
@@ -190,7 +195,7 @@ class Suite:
             self.add(call, "cancel", "before the answer", lambda at: asyncio.run(self._cancelled(at, spec, client)))
 
     def limited(self, call: str, spec: Spec, client: Client) -> None:
-        """The second request within a minute of a key that may make one."""
+        """Adds the scenario in which a key with one request per minute sends two."""
 
         def run(at: At) -> None:
             with client.make(at, **client.once) as one:
@@ -211,7 +216,7 @@ class Suite:
         def broken(at: At, model: str) -> None:
             with client.make(at, **client.once) as one:
                 error = thrown(lambda: drained(spec.stream(one, model), spec.piece))
-                # Bytes have no event that could say why they end.
+                # A stream of bytes has no event that could report the reason of its end.
                 if not spec.binary:
                     client.caught_in_stream(error)
 
@@ -247,7 +252,7 @@ class Suite:
         self.add(call, "stream", "to its end", to_its_end)
         if not spec.brief:
             self.add(call, "stream", "cut upstream", lambda at: broken(at, "cut"), note=spec.note)
-        # Closed in good order by the upstream, but before the format's last event. Bytes have none.
+        # The upstream ends the stream cleanly, but before the format's last event, which streams of bytes lack.
         if not spec.brief and not spec.binary:
             self.add(call, "stream", "ended early upstream", lambda at: broken(at, "unfinished"), note=spec.note)
         self.add(call, "cancel", "in a stream", left)
@@ -265,7 +270,7 @@ class Suite:
                 await asyncio.wait_for(settled(spec.whole(one, "slow")), IMPATIENT_S)
             except asyncio.TimeoutError:
                 return
-        raise AssertionError("it was not cancelled")
+        raise AssertionError("the request was not cancelled")
 
     def _id(self, scenario: int | str) -> str:
         client = re.sub("[^A-Za-z0-9]+", "-", self.client)
@@ -277,12 +282,12 @@ class Suite:
             for line in threads.map(lambda scenario: one(*scenario), self.scenarios):
                 print(json.dumps(line))
         sys.stdout.flush()
-        # Some clients keep threads for a while.
+        # Threads of some clients would delay the end of the process.
         os._exit(0)
 
 
 async def events_of(opened: Any) -> AsyncIterator[Any]:
-    """The events of a stream that an asynchronous client opens; a helper's stream is a context."""
+    """Yields the events of an asynchronous client's stream, which may be a context manager."""
     if inspect.isawaitable(opened):
         opened = await opened
     if hasattr(opened, "__aenter__"):
@@ -295,7 +300,7 @@ async def events_of(opened: Any) -> AsyncIterator[Any]:
 
 
 async def settled(value: Any) -> Any:
-    """What an asynchronous client answers; a pager is read to its end."""
+    """Returns the result of an asynchronous call; a pager is read to its end."""
     if hasattr(value, "__aiter__") and not inspect.isawaitable(value):
         return [item async for item in value]
     value = await value

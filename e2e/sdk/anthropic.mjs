@@ -1,4 +1,4 @@
-// The official Anthropic client, as a user writes it: `node anthropic.mjs current|earlier`.
+// Scenarios of the official Anthropic client. Usage: `node anthropic.mjs current|earlier`.
 import { createRequire } from "node:module";
 import { Suite, assert, hasId, hasText, isA, thrown } from "./suite.mjs";
 
@@ -18,7 +18,7 @@ const schema = {
 };
 const tools = [{ name: "get_weather", input_schema: schema }];
 
-/** The client that a scenario calls with. */
+/** Creates the client of a scenario. */
 function make({ origin, id, key }, options = {}) {
   const defaultHeaders = { "X-Request-Id": id };
   return new library.Anthropic({ baseURL: origin, apiKey: key, defaultHeaders, timeout: 15_000, ...options });
@@ -94,7 +94,7 @@ const helper = (of) => ({
 });
 const parse = (of) => ({
   whole: (one, model, options) => {
-    const asked = model === "mock" ? "echo" : model; // says JSON
+    const asked = model === "mock" ? "echo" : model; // answers with JSON
     const said = [{ role: "user", content: '{"city":"Jakarta"}' }];
     const output_config = { format: { type: "json_schema", schema } };
     return of(one).parse({ model: asked, max_tokens, messages: said, output_config }, options);
@@ -119,7 +119,7 @@ const CALLS = {
   "beta.messages.parse": parse(beta),
   "beta.messages.countTokens": count(beta),
   "beta.messages.toolRunner": {
-    // The client itself calls the tool and goes on.
+    // The client itself calls the tool and continues.
     tool: async (one, model) => {
       const cities = [];
       const run = ({ city }) => `${cities.push(city)} degrees`;

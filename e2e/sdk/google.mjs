@@ -1,4 +1,4 @@
-// The official Google client, as a user writes it: `node google.mjs current|earlier`.
+// Scenarios of the official Google client. Usage: `node google.mjs current|earlier`.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { Suite, assert, hasId, hasText, isA } from "./suite.mjs";
@@ -18,7 +18,7 @@ const declaration = {
 };
 const tools = [{ functionDeclarations: [declaration] }];
 
-/** The client that a scenario calls with. */
+/** Creates the client of a scenario. */
 function make({ origin, id, key }, httpOptions = {}) {
   const options = { baseUrl: origin, headers: { "X-Request-Id": id }, timeout: 15_000, ...httpOptions };
   return new library.GoogleGenAI({ apiKey: key, httpOptions: options });
@@ -53,7 +53,7 @@ const client = {
     const { code, status, details } = JSON.parse(error.message).error;
     assert.equal(code, error.status);
     assert.match(status, /^[A-Z_]+$/);
-    // The class keeps no header: what a user can see of ours is in the body.
+    // The error class keeps no headers: the request id is visible in the body only.
     const own = CODES[fault];
     if (own) {
       const [{ reason, metadata }] = details;
@@ -95,7 +95,7 @@ const CALLS = {
   },
   "models.generateContent (structured)": {
     whole: (one, model, config) => {
-      const asked = model === "mock" ? "echo" : model; // says JSON
+      const asked = model === "mock" ? "echo" : model; // answers with JSON
       const structured = { responseMimeType: "application/json", responseJsonSchema: declaration.parametersJsonSchema };
       return one.models.generateContent({ model: asked, contents: '{"city":"Jakarta"}', config: { ...structured, ...config } });
     },

@@ -1,4 +1,4 @@
-// The official OpenAI client, as a user writes it: `node openai.mjs openai|azure current|earlier`.
+// Scenarios of the official OpenAI client. Usage: `node openai.mjs openai|azure current|earlier`.
 import { createRequire } from "node:module";
 import { Suite, assert, hasId, isA } from "./suite.mjs";
 import { CALLS, large } from "./openai/calls.mjs";
@@ -9,7 +9,7 @@ const { version } = createRequire(import.meta.url)(`./node_modules/${name}/packa
 const library = await import(name);
 const suite = flavour === "azure" ? new Suite("AzureOpenAI, Node", version) : new Suite("OpenAI, Node", version, "/v1");
 
-/** The client that a scenario calls with. */
+/** Creates the client of a scenario. */
 function make({ origin, id, key }, options = {}) {
   const all = { apiKey: key, defaultHeaders: { "X-Request-Id": id }, timeout: 15_000, ...options };
   if (flavour !== "azure") return new library.OpenAI({ ...all, baseURL: `${origin}/v1` });

@@ -1,18 +1,18 @@
-// What every script does: runs its scenarios, a few at a time, and prints a line of JSON for each.
+// Shared by all scripts: runs the scenarios, at most AT_ONCE at a time, and prints one line of JSON for each.
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 
 const { GATEWAY, PROBE, KEY, KEY_FEW, KEY_SPENT, KEY_UNKNOWN } = process.env;
 const AT_ONCE = 10;
 const SCENARIO_TIMEOUT_MS = 30_000;
-/** The gateway's ids. */
+/** Format of Tollgate's request ids. */
 const UUID_V7 = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/;
-/** How long a client that is told to be impatient waits; `slow` answers after 3 s. */
+/** Timeout of the client in timeout scenarios; the model `slow` answers after 3 s. */
 const IMPATIENT_MS = 1_000;
 
 export { assert };
 
-/** What goes wrong; a script says what its client makes of it. */
+/** Failures that scenarios provoke; each script checks how its client reports them. */
 const FAULTS = [
   { name: "unknown key", key: KEY_UNKNOWN, model: "mock", status: 401, says: /key/ },
   { name: "spent quota", key: KEY_SPENT, model: "mock", status: 429, says: /quota/ },
@@ -21,7 +21,7 @@ const FAULTS = [
   { name: "upstream 529", model: "overloaded", status: 529, says: /mock/, once: true },
 ];
 
-/** Has text that somebody could read. */
+/** Asserts that `text` is a readable text. */
 export function hasText(text) {
   assert.ok(typeof text === "string" && text.trim().length > 3, `no text: ${JSON.stringify(text)}`);
 }
@@ -31,10 +31,10 @@ export function hasId(text) {
 }
 
 export function isA(error, type) {
-  assert.ok(error instanceof type, `${error.constructor.name} is no ${type.name}: ${error.message}`);
+  assert.ok(error instanceof type, `${error.constructor.name} is not a ${type.name}: ${error.message}`);
 }
 
-/** What the promise throws; it must throw. */
+/** Returns the error of the promise, which must be rejected. */
 export async function thrown(promise) {
   let value;
   try {
@@ -42,10 +42,10 @@ export async function thrown(promise) {
   } catch (error) {
     return error;
   }
-  throw new assert.AssertionError({ message: `nothing was thrown: ${JSON.stringify(value)}` });
+  throw new assert.AssertionError({ message: `no error was thrown: ${JSON.stringify(value)}` });
 }
 
-/** All that a stream says. */
+/** Returns the text of a whole stream. */
 export async function drained(opened, piece) {
   let text = "";
   for await (const event of opened) text += piece(event) ?? "";
@@ -56,7 +56,7 @@ export class Suite {
   #scenarios = [];
   #probe;
 
-  /** `client` as the table calls it, its package's version, and the path that users write after the gateway's origin. */
+  /** Takes the client's name in the table, its package version, and the path of its base URL. */
   constructor(client, version, base = "") {
     this.client = client;
     this.version = version;
@@ -64,23 +64,24 @@ export class Suite {
   }
 
   /**
-   * `run` gets `{origin, id, key}`: where to call, with which key; `id` goes out as `x-request-id`, so that the gateway's
-   * log tells what became of the call. `requests` is how many of them the log must have; `note` is what a reader must know.
+   * Adds a scenario. `run` receives `{origin, id, key}`; `id` is sent as `x-request-id`, by which the log is searched.
+   * `requests` is the number of requests that the log must contain; `note` is printed below the table.
    */
   add(call, kind, name, run, { requests = 1, note, key = KEY } = {}) {
     this.#scenarios.push({ call, case: kind, name, run, requests, note, key });
   }
 
   /**
-   * Every scenario of one call. The call: `whole(client, model, options)` and how to `check` it; `stream` and the text of
-   * a `piece`; `tool`, which takes two requests, or `toolStream`, which takes one; `free` of charge; `fixed`, without
-   * a model's name; `binary`, a stream without events; `brief`, a stream of few.
-   * The client: `make(at, options)`, its `options`, and what it makes of what goes wrong.
+   * Adds all scenarios of one call.
+   * `spec` describes the call: `whole(client, model, options)` and its `check`; `stream`, and `piece`, the text of one
+   * event; `tool`, which sends two requests, or `toolStream`, which sends one. A `free` call costs no credits, and a
+   * `fixed` one has no model parameter. A `binary` stream has no events, a `brief` one only a few.
+   * `client` has `make(at, options)`, its `options`, and checks of how the library reports failures.
    */
   cover(call, spec, client) {
     const { make } = client;
     const any = spec.whole ?? (async (...args) => drained(await spec.stream(...args), spec.piece));
-    // Once, to somebody who notes what a client sends.
+    // One request to the probe, which records the headers that the client sends.
     this.#probe ??= () => any(make({ ...this.#at("probe"), origin: PROBE, key: KEY }, client.options.once), "mock");
     if (spec.whole) this.add(call, "ok", "whole", async (at) => spec.check(await spec.whole(make(at), "mock")));
     if (spec.tool) this.add(call, "tool", "called and answered", (at) => spec.tool(make(at), "tool"), { requests: 2 });
@@ -100,7 +101,7 @@ export class Suite {
     if (!spec.fixed) this.#patience(call, any, client);
   }
 
-  /** The second request within a minute of a key that may make one. */
+  /** Adds the scenario in which a key with one request per minute sends two. */
   limited(call, { whole }, { make, options, caught }) {
     const run = async (at) => {
       await whole(make(at, options.once), "mock");
@@ -117,11 +118,11 @@ export class Suite {
     this.add(call, "stream", "to its end", whole);
     const broken = (model) => async (at) => {
       const error = await thrown(stream(make(at), model).then((opened) => drained(opened, piece)));
-      // Bytes have no event that could say why they end.
+      // A stream of bytes has no event that could report the reason of its end.
       if (!binary) caughtInStream(error);
     };
     if (!brief) this.add(call, "stream", "cut upstream", broken("cut"), { note: note ?? notes?.cut });
-    // Closed in good order by the upstream, but before the format's last event. Bytes have none.
+    // The upstream ends the stream cleanly, but before the format's last event, which streams of bytes lack.
     if (!brief && !binary) {
       this.add(call, "stream", "ended early upstream", broken("unfinished"), { note: note ?? notes?.cut });
     }
@@ -162,7 +163,7 @@ export class Suite {
       for (const [number, scenario] of waiting) await this.#one(number, scenario);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
-    // Some clients keep their connections, and the process, for a while.
+    // Open connections of some clients would delay the end of the process.
     process.exit(0);
   }
 

@@ -1,4 +1,4 @@
-//! A way to a server that one process takes alone, and that may be cut.
+//! A TCP relay between one process and a server, which a test can cut.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Passes connections on to an address, and can end them all; dropped, it is cut.
+/// Relays connections to one address and can close them all; dropping it also closes them.
 #[derive(Debug)]
 pub struct Between {
     address: SocketAddr,
@@ -17,12 +17,12 @@ pub struct Between {
 }
 
 impl Between {
-    /// A way to `to` (`HOST:PORT`).
+    /// Starts a relay to the address `to` (`HOST:PORT`).
     pub async fn to(to: &str) -> Self {
         let bound = TcpListener::bind("127.0.0.1:0").await.and_then(|bound| Ok((bound.local_addr()?, bound)));
         let (address, listener) = match bound {
             Ok(bound) => bound,
-            Err(error) => panic!("no way to {to}: {error}"),
+            Err(error) => panic!("no relay to {to}: {error}"),
         };
         let is_cut = Arc::new(watch::Sender::new(false));
         let (told, to) = (Arc::clone(&is_cut), to.to_owned());
@@ -36,18 +36,18 @@ impl Between {
         Self { address, is_cut, _tasks: tasks }
     }
 
-    /// Where it begins.
+    /// Returns the address on which the relay listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends every connection, and each that comes, until it is mended.
+    /// Closes every connection, and each new one at once, until [`Between::mend`] is called.
     pub fn cut(&self) {
         self.is_cut.send_replace(true);
     }
 
-    /// Passes on again what comes from now on.
+    /// Relays new connections again.
     pub fn mend(&self) {
         self.is_cut.send_replace(false);
     }
@@ -56,7 +56,7 @@ impl Between {
 async fn pass(mut near: TcpStream, to: String, mut is_cut: watch::Receiver<bool>) {
     let through = async {
         if let Ok(mut far) = TcpStream::connect(to).await {
-            // However it ends, it has ended for both.
+            // An error of one direction ends the connection for both peers.
             let _ = copy_bidirectional(&mut near, &mut far).await;
         }
     };

@@ -1,4 +1,4 @@
-//! A caller: one request on a connection of its own.
+//! A client that sends one request per connection.
 
 use std::fmt::Write;
 use std::io;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::sse::{self, Event};
 use crate::wire::{Framing, Head, Piece, Wire};
 
-/// A request to be sent.
+/// A request that a test sends.
 #[derive(Debug, Clone)]
 pub struct Call {
     method: String,
@@ -18,78 +18,78 @@ pub struct Call {
     body: Vec<u8>,
 }
 
-/// A request that was sent, with the head of its answer.
+/// A request that was sent, with the head of its response.
 #[derive(Debug)]
 pub struct Exchange {
-    /// The answer's head.
+    /// The head of the response.
     pub head: Head,
     framing: Framing,
     wire: Wire,
 }
 
-/// A whole answer.
+/// A response that was read to its end.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Its head.
+    /// The head of the response.
     pub head: Head,
-    /// Its body, chunks joined.
+    /// The body of the response, chunks joined.
     pub body: Vec<u8>,
-    /// Whether the body ended as its framing says.
+    /// Whether the body ended as its framing requires.
     pub whole: bool,
 }
 
 impl Call {
-    /// `method` on `target` (path and query).
+    /// Builds a request with `method` for `target` (path and query).
     #[must_use]
     pub fn new(method: &str, target: &str) -> Self {
         Self { method: method.to_owned(), target: target.to_owned(), headers: Vec::new(), body: Vec::new() }
     }
 
-    /// GET.
+    /// Builds a GET request for `target`.
     #[must_use]
     pub fn get(target: &str) -> Self {
         Self::new("GET", target)
     }
 
-    /// POST of bytes that claim to be JSON.
+    /// Builds a POST request whose body is sent with the content type of JSON.
     #[must_use]
     pub fn post(target: &str, body: impl AsRef<[u8]>) -> Self {
         Self::new("POST", target).header("content-type", "application/json").body(body)
     }
 
-    /// POST of JSON.
+    /// Builds a POST request with a JSON body.
     #[must_use]
     pub fn json(target: &str, body: &Value) -> Self {
         Self::post(target, body.to_string())
     }
 
-    /// With one more header, as written.
+    /// Adds one header field exactly as written.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// With `key` as a bearer token.
+    /// Adds `key` as a bearer token.
     #[must_use]
     pub fn key(self, key: &str) -> Self {
         self.header("authorization", &format!("Bearer {key}"))
     }
 
-    /// With this body; `content-length` is added unless a header frames it.
+    /// Sets the body; `content-length` is added unless a header field frames it.
     #[must_use]
     pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
         self.body = body.as_ref().to_vec();
         self
     }
 
-    /// Method and target.
+    /// Returns the method and the target.
     #[must_use]
     pub fn line(&self) -> (&str, &str) {
         (&self.method, &self.target)
     }
 
-    /// The head as it is sent.
+    /// Returns the head as it is sent.
     #[must_use]
     pub fn head(&self, to: SocketAddr) -> String {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
@@ -108,7 +108,7 @@ impl Call {
         head
     }
 
-    /// The whole request as it is sent; a character of the head is a byte.
+    /// Returns the whole request as it is sent; each character of the head is one byte.
     #[must_use]
     pub fn bytes(&self, to: SocketAddr) -> Vec<u8> {
         let mut bytes: Vec<u8> = self.head(to).chars().filter_map(|c| u8::try_from(c).ok()).collect();
@@ -116,34 +116,34 @@ impl Call {
         bytes
     }
 
-    /// Sends it and reads the whole answer.
+    /// Sends the request and reads the whole response.
     pub async fn send(&self, to: SocketAddr) -> Answer {
         self.open(to).await.rest().await
     }
 
-    /// Sends it and reads the answer's head.
+    /// Sends the request and reads the head of the response; panics if the connection fails or ends.
     pub async fn open(&self, to: SocketAddr) -> Exchange {
         match self.attempt(to).await {
             Ok(exchange) => exchange,
-            Err(error) => panic!("{} {} at {to} was not answered: {error}", self.method, self.target),
+            Err(error) => panic!("{} {} at {to} has no response: {error}", self.method, self.target),
         }
     }
 
-    /// Sends it and reads the answer's head.
+    /// Sends the request and reads the head of the response.
     ///
     /// # Errors
-    /// There is no connection, or it ends without an answer.
+    /// The connection fails, or it ends without a response.
     pub async fn attempt(&self, to: SocketAddr) -> io::Result<Exchange> {
         let wire = Wire::connect(to).await?;
         self.over(wire, to).await
     }
 
-    /// The same on a connection that is open already.
+    /// Sends the request on a connection that is already open.
     ///
     /// # Errors
-    /// The connection ends without an answer.
+    /// The connection ends without a response.
     pub async fn over(&self, mut wire: Wire, to: SocketAddr) -> io::Result<Exchange> {
-        // An early answer may close the connection while the body is on its way: what counts is the answer.
+        // An early response may close the connection before the body is written: the response decides.
         let written = wire.write(&self.bytes(to)).await;
         match wire.head().await {
             Some(head) => Ok(Exchange::new(wire, head, &self.method)),
@@ -153,7 +153,7 @@ impl Call {
 }
 
 impl Exchange {
-    /// Around a connection whose answer's head was read.
+    /// Wraps a connection whose response head was read.
     #[must_use]
     pub fn new(wire: Wire, head: Head, method: &str) -> Self {
         let bodyless = method == "HEAD" || matches!(head.word(1), "204" | "304");
@@ -161,23 +161,23 @@ impl Exchange {
         Self { head, framing, wire }
     }
 
-    /// The status.
+    /// Returns the status code, or 0 if it is not a number.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.head.word(1).parse().unwrap_or(0)
     }
 
-    /// The next piece of the answer's body.
+    /// Reads the next piece of the response body.
     pub async fn next(&mut self) -> Piece {
         self.wire.piece(&mut self.framing).await
     }
 
-    /// The whole answer.
+    /// Reads the rest of the response.
     pub async fn rest(self) -> Answer {
         self.reuse().await.0
     }
 
-    /// The whole answer, and the connection for another request.
+    /// Reads the rest of the response; returns it and the connection for another request.
     pub async fn reuse(mut self) -> (Answer, Wire) {
         let (body, whole) = self.wire.body(self.framing).await;
         (Answer { head: self.head, body, whole }, self.wire)
@@ -185,25 +185,25 @@ impl Exchange {
 }
 
 impl Answer {
-    /// The status.
+    /// Returns the status code, or 0 if it is not a number.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.head.word(1).parse().unwrap_or(0)
     }
 
-    /// The first value of header `name`.
+    /// Returns the first value of header field `name`.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON; panics if it is not JSON.
     #[must_use]
     #[track_caller]
     pub fn json(&self) -> Value {
@@ -213,13 +213,13 @@ impl Answer {
         }
     }
 
-    /// The body as events of a stream.
+    /// Returns the body as events of a stream.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
         sse::parse(&self.body)
     }
 
-    /// The same answer, which must have `status`.
+    /// Returns the response itself; panics unless its status is `status`.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status(), status, "{} {}", self.head.first, self.text());

@@ -1,8 +1,10 @@
-//! The official clients: which there are, and a run of all that one can do.
+//! The official client libraries, and a run of all scenarios of one library.
 //!
-//! A script prints a line of JSON for each scenario: `client`, `version`, `call`, `case` (ok, stream, tool, error, cancel,
-//! retry, timeout), `name`, `id` (the request's own, which the gateway's log repeats as `correlation_id`), `requests`
-//! (how many the log must have), `pass`, `detail`, `note`.
+//! A script prints one line of JSON per scenario with these fields: `client`, `version`, `call`, `case` (ok, stream,
+//! tool,
+//! error, cancel, retry, timeout), `name`, `id` (the request id, which Tollgate logs as `correlation_id`), `requests`
+//! (the
+//! number of requests that the log must contain), `pass`, `detail`, `note`.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -19,28 +21,28 @@ use crate::commands;
 use crate::upstream::{Turn, Upstream};
 use crate::{python, sdk};
 
-/// How a machine gets what these tests need.
+/// Appended to failures that a missing client causes.
 pub const HOW: &str = "`make test` (or scripts/setup.sh test) installs what the clients need";
-/// All scenarios of one client.
+/// Timeout for all scenarios of one client.
 const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// A client and an edition of it.
+/// A client library in one set of versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// What it is called in file names.
+    /// The name of the client in file names.
     pub name: &'static str,
-    /// What runs it.
+    /// The runtime that executes the script.
     pub runtime: Runtime,
-    /// The script, and its arguments.
+    /// The script and its arguments.
     pub words: &'static [&'static str],
 }
 
-/// What runs a client.
+/// The runtime of a client script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runtime {
-    /// Node, with `e2e/sdk`.
+    /// Node, with the packages of `e2e/sdk`.
     Node,
-    /// Python, with the environment of this set.
+    /// Python, with the environment of this requirements set.
     Python(&'static str),
 }
 
@@ -52,7 +54,7 @@ const fn python(name: &'static str, set: &'static str, words: &'static [&'static
     Client { name, runtime: Runtime::Python(set), words }
 }
 
-/// Every client, in the order of the table.
+/// Every client, in the order of the table in the documentation.
 pub const ALL: [Client; 16] = [
     node("openai-node", &["openai.mjs", "openai", "current"]),
     node("openai-node-earlier", &["openai.mjs", "openai", "earlier"]),
@@ -73,7 +75,7 @@ pub const ALL: [Client; 16] = [
 ];
 
 impl Client {
-    /// Runs all its scenarios with these variables; answers their lines.
+    /// Runs all scenarios with these environment variables; returns the printed lines.
     pub async fn run(&self, variables: &[(&str, String)]) -> Vec<Value> {
         let (script, arguments) = self.words.split_first().unwrap_or((&"", &[]));
         let mut command = match self.runtime {
@@ -84,8 +86,8 @@ impl Client {
         let (stdout, stderr) = finished(command).await;
         let mut lines: Vec<Value> = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         assert!(!lines.is_empty(), "{}: no lines: {stdout}{stderr}", self.name);
-        assert_eq!(lines.len(), stdout.lines().count(), "{}: lines that are no JSON: {stdout}", self.name);
-        // Scenarios run beside each other, and end in any order; their ids count them.
+        assert_eq!(lines.len(), stdout.lines().count(), "{}: lines that are not JSON: {stdout}", self.name);
+        // Scenarios run concurrently and end in any order; the ids contain their numbers.
         lines.sort_by_key(|line| line["id"].as_str().and_then(|id| id.rsplit('.').next()?.parse::<u32>().ok()));
         lines
     }
@@ -104,15 +106,15 @@ async fn finished(mut command: Command) -> (String, String) {
     (stdout, stderr)
 }
 
-/// The tools of the build folder, which `scripts/setup.sh` installs.
+/// Returns the `tools` folder of the build folder, into which `scripts/setup.sh` installs.
 #[must_use]
 pub fn tools() -> PathBuf {
     let target = commands::binary().parent().and_then(|profile| profile.parent().map(PathBuf::from));
     target.unwrap_or_default().join("tools")
 }
 
-/// A provider before the mock that answers the first request of each id with `status` (a code and its words), and asks
-/// for little patience. What it is asked again it hands on.
+/// Starts a provider in front of the mock. It answers the first request of each request id with `status` (code and
+/// reason phrase) and `retry-after-ms: 20`. Further requests with the same id are forwarded to the mock.
 pub async fn unsteady(mock: SocketAddr, status: &'static str) -> Upstream {
     let known = Arc::new(Mutex::new(HashSet::new()));
     Upstream::start(move |mut turn| {

@@ -1,4 +1,4 @@
-//! The spelling of the command line: the one place to change when it changes.
+//! The syntax of the command line, in one place.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -10,15 +10,15 @@ use std::time::Duration;
 use crate::setup::{Folder, Setup};
 use crate::wait::eventually_within;
 
-/// A command that takes longer hangs.
+/// Timeout of a command; a slower command counts as blocked.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The master key of every server on a PostgreSQL.
+/// The master key of every server that uses PostgreSQL.
 pub const MASTER_KEY: &str = "dGhlIG1hc3RlciBrZXkgb2YgdGhlIGUyZSBzdWl0ZSE=";
-/// What those servers sign access tokens with.
+/// The secret with which servers on PostgreSQL sign access tokens.
 const JWT_SECRET: &str = "the signing secret of the e2e suite, on every node";
 
-/// The built binary: beside the folder that this test's own executable lies in.
+/// Returns the path of the built binary, in the parent folder of the test executable's folder.
 #[must_use]
 pub fn binary() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
@@ -27,7 +27,8 @@ pub fn binary() -> PathBuf {
     path
 }
 
-/// `tollgate`, with nothing of this process's environment but what a program needs to run.
+/// Builds a `tollgate` command. Of the environment of this process, only `PATH`, `TMPDIR` and `LLVM_PROFILE_FILE` are
+/// kept.
 pub(crate) fn tollgate(folder: &Folder) -> Command {
     let mut command = Command::new(binary());
     command.env_clear().current_dir(folder.path()).stdin(Stdio::null());
@@ -38,13 +39,13 @@ pub(crate) fn tollgate(folder: &Folder) -> Command {
     }
     if let Some(database) = folder.database() {
         command.env("DATABASE_URL", database.url());
-        // Servers that share a database share their secrets, whatever is in their folders.
+        // Servers that share a database share their secrets, whatever their folders contain.
         command.env("MASTER_ENCRYPTION_KEY", MASTER_KEY).env("JWT_SECRET", JWT_SECRET);
     }
     command
 }
 
-/// `tollgate serve` as `setup` says, in `folder`, its output in the folder's `stdout` and `stderr`.
+/// Starts `tollgate serve` as `setup` says, in `folder`; output goes to the files `stdout` and `stderr` in it.
 #[must_use]
 pub fn serve(folder: &Folder, setup: &Setup) -> Child {
     let mut command = serve_command(folder, setup);
@@ -52,7 +53,7 @@ pub fn serve(folder: &Folder, setup: &Setup) -> Child {
     spawn(command)
 }
 
-/// [`serve`] with both outputs in `stdout`, in the order in which they were written.
+/// Like [`serve`], with both outputs in the file `stdout`, in the order of writing.
 #[must_use]
 pub fn serve_in_one_stream(folder: &Folder, setup: &Setup) -> Child {
     let mut command = serve_command(folder, setup);
@@ -64,7 +65,7 @@ pub fn serve_in_one_stream(folder: &Folder, setup: &Setup) -> Child {
     spawn(command)
 }
 
-/// [`serve`] whose log goes into a pipe, which is the child's stderr.
+/// Like [`serve`], with the log in a pipe, which is the child's stderr.
 #[must_use]
 pub fn serve_into_a_pipe(folder: &Folder, setup: &Setup) -> Child {
     let mut command = serve_command(folder, setup);
@@ -90,7 +91,7 @@ fn serve_command(folder: &Folder, setup: &Setup) -> Command {
     command
 }
 
-/// `tollgate mock` on a port of the system's choice.
+/// Starts `tollgate mock` on a port that the system chooses.
 #[must_use]
 pub fn mock(folder: &Folder) -> Child {
     let mut command = tollgate(folder);
@@ -99,18 +100,18 @@ pub fn mock(folder: &Folder) -> Child {
     spawn(command)
 }
 
-/// `tollgate users create`.
+/// Runs `tollgate users create`; panics on failure.
 pub async fn users_create(folder: &Folder, email: &str, plan: &str) {
     let words = ["users", "create", "--email", email, "--name", "A Tester", "--plan", plan];
     must(folder, &with_data(folder, &words)).await;
 }
 
-/// `tollgate users suspend` or `activate`.
+/// Runs `tollgate users suspend` or `tollgate users activate`.
 pub async fn users_set(folder: &Folder, what: &str, email: &str) {
     must(folder, &with_data(folder, &["users", what, "--user", email])).await;
 }
 
-/// `tollgate keys create`; the key stands alone on the last line.
+/// Runs `tollgate keys create`; the last line of its output must be the key alone.
 pub async fn keys_create(folder: &Folder, email: &str, label: &str) -> String {
     let stdout = must(folder, &with_data(folder, &["keys", "create", "--user", email, "--label", label])).await;
     let key = stdout.trim_end().lines().last().unwrap_or_default().to_owned();
@@ -118,36 +119,36 @@ pub async fn keys_create(folder: &Folder, email: &str, label: &str) -> String {
     key
 }
 
-/// `tollgate keys revoke`.
+/// Runs `tollgate keys revoke`; panics on failure.
 pub async fn keys_revoke(folder: &Folder, id: &str) {
     must(folder, &with_data(folder, &["keys", "revoke", "--key", id])).await;
 }
 
-/// `tollgate keys list` of one user.
+/// Runs `tollgate keys list` for one user.
 pub async fn keys_list(folder: &Folder, email: &str) -> String {
     must(folder, &with_data(folder, &["keys", "list", "--user", email])).await
 }
 
-/// `tollgate check FILE`.
+/// Runs `tollgate check FILE` and returns its output.
 pub async fn check(folder: &Folder, file: &Path) -> Output {
     run(folder, &[OsStr::new("check"), file.as_os_str()]).await
 }
 
-/// Any other words.
+/// Runs `tollgate` with any other arguments.
 pub async fn run<S: AsRef<OsStr>>(folder: &Folder, words: &[S]) -> Output {
     let mut command = tollgate(folder);
     command.args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
     finished(spawn(command)).await
 }
 
-/// The same with environment variables.
+/// Like [`run`], with additional environment variables.
 pub async fn run_with<S: AsRef<OsStr>>(folder: &Folder, words: &[S], variables: &[(&str, &str)]) -> Output {
     let mut command = tollgate(folder);
     command.args(words).envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
     finished(spawn(command)).await
 }
 
-/// Any words, whose output is a pipe that the test reads while they run.
+/// Starts `tollgate` with any arguments; its output is a pipe that the test reads while the command runs.
 #[must_use]
 pub fn begin<S: AsRef<OsStr>>(folder: &Folder, words: &[S], variables: &[(&str, &str)]) -> Child {
     let mut command = tollgate(folder);
@@ -155,19 +156,19 @@ pub fn begin<S: AsRef<OsStr>>(folder: &Folder, words: &[S], variables: &[(&str, 
     spawn(command)
 }
 
-/// Any other words, with this text on stdin.
+/// Like [`run`], with `input` on stdin.
 pub async fn run_with_input(folder: &Folder, words: &[&str], input: &[u8]) -> Output {
     let mut command = tollgate(folder);
     command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = spawn(command);
     if let Some(mut stdin) = child.stdin.take() {
-        // A command that has ended reads nothing; its output says why.
+        // A command that has already ended reads no input; its output contains the reason.
         let _ = stdin.write_all(input);
     }
     finished(child).await
 }
 
-/// `tollgate serve` that must end by itself: its exit code, and both outputs.
+/// Runs `tollgate serve` that must end by itself; returns its exit code and both outputs.
 pub async fn serve_to_its_end(folder: &Folder, setup: &Setup) -> (Option<i32>, String) {
     let mut command = serve_command(folder, setup);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -190,7 +191,7 @@ async fn must(folder: &Folder, words: &[OsString]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Waits for a child whose outputs are small enough to stay in their pipes.
+/// Waits for a child whose outputs are small enough for the buffers of their pipes.
 async fn finished(child: Child) -> Output {
     let mut child = Ended(Some(child));
     eventually_within(COMMAND_TIMEOUT, "the command ends", async || child.try_wait()).await;
@@ -200,7 +201,7 @@ async fn finished(child: Child) -> Output {
     }
 }
 
-/// Kills a command that a failing test leaves behind.
+/// Kills the command if the test fails before the command ends.
 struct Ended(Option<Child>);
 
 impl Ended {

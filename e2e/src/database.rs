@@ -1,4 +1,4 @@
-//! Where a server keeps its rows: SQLite in its data folder, or a database of its own on a PostgreSQL.
+//! The database of a server: SQLite in its data folder, or a separate database on a PostgreSQL server.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,12 +8,12 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ColumnIndex, ConnectOptions, Connection, Decode, Executor, Row, Type};
 
-/// Says on what the suite runs: `sqlite`, which it does unless told, or `postgres`.
+/// The variable that selects the store of the suite: `sqlite` (the default) or `postgres`.
 const STORE: &str = "TOLLGATE_TEST_STORE";
-/// The URL of a PostgreSQL on which databases may be made.
+/// The variable with the URL of a PostgreSQL server on which databases may be created.
 const POSTGRES: &str = "TOLLGATE_TEST_POSTGRES";
 
-/// A database on PostgreSQL, dropped with its owner.
+/// A database on PostgreSQL; dropping the value drops the database.
 #[derive(Debug)]
 pub struct Database {
     server: String,
@@ -23,17 +23,17 @@ pub struct Database {
 /// A row of `usage_events`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The request's id, in lowercase hex without dashes.
+    /// The request id, in lowercase hex without dashes.
     pub id: String,
-    /// What the caller got.
+    /// The status code that the client received.
     pub status: i64,
-    /// How the request ended.
+    /// The outcome of the request.
     pub outcome: String,
-    /// The columns of [`COLUMNS`] by name: numbers, text, null.
+    /// The columns of [`COLUMNS`] by name: numbers, strings or null.
     pub row: Value,
 }
 
-/// What is read of an event, all of it as text.
+/// The columns that are read of an event: name and SQL expression, all as text.
 pub const COLUMNS: [(&str, &str); 30] = [
     ("status", "CAST(e.status AS TEXT)"),
     ("outcome", "e.outcome"),
@@ -67,27 +67,27 @@ pub const COLUMNS: [(&str, &str); 30] = [
     ("cost_unknown", "e.cost_unknown"),
 ];
 
-/// Whether the suite runs on PostgreSQL.
+/// Returns whether the suite runs on PostgreSQL.
 #[must_use]
 pub fn on_postgres() -> bool {
     match std::env::var(STORE).as_deref() {
         Err(_) | Ok("" | "sqlite") => false,
         Ok("postgres") => true,
-        Ok(other) => panic!("{STORE} is sqlite or postgres, not {other}"),
+        Ok(other) => panic!("{STORE} must be sqlite or postgres, not {other}"),
     }
 }
 
 impl Database {
-    /// A new, empty one.
+    /// Creates an empty database on the server that `TOLLGATE_TEST_POSTGRES` names.
     #[must_use]
     pub fn new() -> Self {
         let Ok(server) = std::env::var(POSTGRES) else {
-            panic!("{POSTGRES} names no server: cargo run -p xtask -- postgres COMMAND starts one")
+            panic!("{POSTGRES} is not set: cargo run -p xtask -- postgres COMMAND starts a server")
         };
         Self::on(server)
     }
 
-    /// A new, empty one on the server of this URL, as a user who may make one.
+    /// Creates an empty database on the server at this URL, whose user may create databases.
     #[must_use]
     pub fn on(server: String) -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
@@ -97,20 +97,20 @@ impl Database {
         database
     }
 
-    /// What `DATABASE_URL` says.
+    /// Returns the value for `DATABASE_URL`.
     #[must_use]
     pub fn url(&self) -> String {
         let (server, _) = self.server.rsplit_once('/').unwrap_or((&self.server, ""));
         format!("{server}/{}", self.name)
     }
 
-    /// [`Database::url`], by another way to the same server.
+    /// Like [`Database::url`], with the address of a relay in place of the server's.
     #[must_use]
     pub fn url_by(&self, way: std::net::SocketAddr) -> String {
         self.url().replacen(self.host(), &way.to_string(), 1)
     }
 
-    /// `HOST:PORT` of its server.
+    /// Returns `HOST:PORT` of the server.
     #[must_use]
     pub fn host(&self) -> &str {
         let (_, rest) = self.server.split_once("://").unwrap_or_default();
@@ -118,13 +118,13 @@ impl Database {
         authority.rsplit('@').next().unwrap_or_default()
     }
 
-    /// Ends every connection to it, as a restart of the server would.
+    /// Closes every connection to the database, as a restart of the server would.
     pub fn cut(&self) {
         let name = &self.name;
         self.on_the_server(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
     }
 
-    /// On a thread of its own: tests have a runtime already, and `Drop` cannot await.
+    /// Runs on a separate thread: tests already have a runtime, and `Drop` cannot await.
     fn on_the_server(&self, statement: String) {
         let server = self.server.clone();
         let done = std::thread::spawn(move || {
@@ -157,7 +157,7 @@ impl Drop for Database {
     }
 }
 
-/// `SQLite`'s file in a data folder.
+/// Returns the path of the `SQLite` file in a data folder.
 #[must_use]
 pub fn file(data: &Path) -> PathBuf {
     let is_sqlite = |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0"));
@@ -165,21 +165,21 @@ pub fn file(data: &Path) -> PathBuf {
     paths.find(is_sqlite).unwrap_or_else(|| panic!("no SQLite file in {}", data.display()))
 }
 
-/// The rows that a store has, read beside its server.
+/// Reads the rows of a store while its server runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
-    /// The data folder.
+    /// The data folder of the server.
     pub data: &'a Path,
-    /// The database, where it is not SQLite's file in the folder.
+    /// The PostgreSQL database; `None` means the SQLite file in the data folder.
     pub database: Option<&'a Database>,
 }
 
-/// A database in which nobody else writes.
+/// A SQLite database with a write lock, so that no other connection can write.
 #[derive(Debug)]
 pub struct Held(SqliteConnection);
 
 impl Held {
-    /// Others may write again.
+    /// Releases the write lock, so that other connections can write.
     pub async fn give_up(self) {
         let closed = self.0.close().await;
         assert!(closed.is_ok(), "{closed:?}");
@@ -187,12 +187,12 @@ impl Held {
 }
 
 impl Rows<'_> {
-    /// The first column of a query's one row, as a number.
+    /// Returns the first column of the query's only row, as a number.
     pub async fn number(&self, query: &'static str) -> i64 {
         let number: Result<i64, sqlx::Error> = match self.database {
             Some(database) => {
                 let mut connection = postgres(database).await;
-                // A sum of integers is NUMERIC there.
+                // PostgreSQL returns a sum of integers as NUMERIC.
                 let query = format!("SELECT ({query})::bigint");
                 sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&mut connection).await
             }
@@ -201,7 +201,7 @@ impl Rows<'_> {
         number.unwrap_or_else(|error| panic!("{query}: {error}"))
     }
 
-    /// What `SQLite` says of its own file: `ok`, or what is wrong. `PostgreSQL` keeps itself.
+    /// Returns the result of SQLite's integrity check: `ok`, or the damage. PostgreSQL always returns `ok`.
     pub async fn integrity(&self) -> String {
         if self.database.is_some() {
             return "ok".to_owned();
@@ -210,7 +210,7 @@ impl Rows<'_> {
         told.unwrap_or_else(|error| panic!("integrity_check: {error}"))
     }
 
-    /// Changes rows, in the words of the database that it is.
+    /// Changes rows with the statement of the database in use.
     pub async fn execute(&self, on_sqlite: &'static str, on_postgres: &'static str) {
         let done = match self.database {
             Some(database) => postgres(database).await.execute(on_postgres).await.map(|_| ()),
@@ -223,7 +223,7 @@ impl Rows<'_> {
         done.unwrap_or_else(|error| panic!("{on_sqlite}: {error}"));
     }
 
-    /// `SQLite` for itself alone: nobody writes until it is given up.
+    /// Locks the SQLite database: no other connection writes until the lock is released.
     pub async fn hold(&self) -> Held {
         let mut connection = SqliteConnectOptions::new().filename(file(self.data)).connect().await;
         if let Ok(connection) = &mut connection
@@ -234,7 +234,7 @@ impl Rows<'_> {
         Held(connection.unwrap_or_else(|error| panic!("SQLite: {error}")))
     }
 
-    /// The rows of requests, in order of their ids.
+    /// Returns the usage events, ordered by their ids.
     pub async fn events(&self) -> Vec<Event> {
         let rows = match self.database {
             Some(database) => {

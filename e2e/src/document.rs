@@ -1,4 +1,4 @@
-//! What the OpenAPI document promises, and whether an answer keeps it.
+//! The OpenAPI document, and checks of responses against it.
 
 pub mod schema;
 
@@ -9,25 +9,25 @@ use serde_json::{Map, Value};
 
 use crate::client::Answer;
 
-/// Where the repository keeps the document.
+/// Path of the document in the repository, relative to this crate.
 const KEPT: &str = "../docs/openapi.json";
-/// How the headers begin that tell of limits, and the one that stands first.
+/// The prefix of the header fields about rate limits, and the one that every rate-limited response has.
 const LIMITS: &str = "X-RateLimit-";
 const LIMIT: &str = "X-RateLimit-Limit";
-/// What is said of a path that is nothing.
+/// The message of the 404 for an unknown path.
 const NOWHERE: &str = "nothing is found at this path";
 
-/// An OpenAPI document.
+/// An OpenAPI document as JSON.
 #[derive(Debug)]
 pub struct Document(Value);
 
-/// One operation of it.
+/// One operation of an OpenAPI document.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation<'a> {
     document: &'a Document,
-    /// In capitals.
+    /// The method in capital letters.
     pub method: &'a str,
-    /// With names in braces where ids stand.
+    /// The path template, with parameter names in braces.
     pub path: &'a str,
     says: &'a Map<String, Value>,
 }
@@ -35,19 +35,19 @@ pub struct Operation<'a> {
 /// A parameter of an operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter<'a> {
-    /// `path` or `query`.
+    /// The location of the parameter: `path` or `query`.
     pub place: &'a str,
-    /// Its name.
+    /// The name of the parameter.
     pub name: &'a str,
-    /// What its values are.
+    /// The schema of the parameter's values.
     pub schema: &'a Value,
 }
 
 impl Document {
-    /// The repository's.
+    /// Returns the document of the repository, `docs/openapi.json`.
     ///
     /// # Panics
-    /// It is not there.
+    /// The file is missing or is not JSON.
     #[must_use]
     pub fn kept() -> &'static Self {
         static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
@@ -60,13 +60,13 @@ impl Document {
         &DOCUMENT
     }
 
-    /// The whole of it.
+    /// Returns the whole document as JSON.
     #[must_use]
     pub const fn value(&self) -> &Value {
         &self.0
     }
 
-    /// Its operations, by path and method.
+    /// Returns all operations, ordered by path and method.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation<'_>> {
         let paths = self.0["paths"].as_object().into_iter().flatten();
@@ -85,7 +85,7 @@ impl Document {
         operations.collect()
     }
 
-    /// The operation that answers to this; a path that is written out goes before one with a name.
+    /// Finds the operation for a request; a literal path takes precedence over a template.
     #[must_use]
     pub fn find(&self, method: &str, target: &str) -> Option<Operation<'_>> {
         let path = target.split('?').next().unwrap_or_default();
@@ -93,11 +93,11 @@ impl Document {
         self.operations().into_iter().filter(fits).min_by_key(|operation| operation.path.matches('{').count())
     }
 
-    /// Whether an answer of control is one that the document lists: status, code and schema. What no operation answers is
-    /// not asked about.
+    /// Checks that the document lists a response of control: status, code and schema. Requests without an operation
+    /// are not checked.
     ///
     /// # Errors
-    /// What the document does not say.
+    /// The difference between the response and the document.
     pub fn check(&self, method: &str, target: &str, answer: &Answer) -> Result<(), String> {
         let Some(operation) = self.find(method, target) else { return Ok(()) };
         if answer.status() == 404 && answer.text().contains(NOWHERE) {
@@ -120,13 +120,13 @@ fn fits(template: &str, path: &str) -> bool {
 }
 
 impl<'a> Operation<'a> {
-    /// `GET /health`.
+    /// Returns method and path, for example `GET /health`.
     #[must_use]
     pub fn told(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
-    /// Its parameters.
+    /// Returns the parameters of the operation.
     #[must_use]
     pub fn parameters(&self) -> Vec<Parameter<'a>> {
         let parameters = self.says.get("parameters").and_then(Value::as_array).into_iter().flatten();
@@ -139,50 +139,50 @@ impl<'a> Operation<'a> {
         parameters.collect()
     }
 
-    /// What its body is, where it takes one.
+    /// Returns the schema of the request body, if the operation takes one.
     #[must_use]
     pub fn body(&self) -> Option<&'a Value> {
         Some(&self.says.get("requestBody")?["content"]["application/json"]["schema"])
     }
 
-    /// Names of the security schemes of which one must be met; empty where anybody may call.
+    /// Returns the names of the accepted security schemes; empty if the operation needs no authentication.
     #[must_use]
     pub fn schemes(&self) -> Vec<&'a str> {
         let either = self.says.get("security").and_then(Value::as_array).into_iter().flatten();
         either.filter_map(|scheme| scheme.as_object()?.keys().next().map(String::as_str)).collect()
     }
 
-    /// Its group.
+    /// Returns the first tag of the operation.
     #[must_use]
     pub fn tag(&self) -> &'a str {
         self.says.get("tags").and_then(|tags| tags[0].as_str()).unwrap_or_default()
     }
 
-    /// Its answers by status.
+    /// Returns the documented responses by status.
     #[must_use]
     pub fn answers(&self) -> &'a Map<String, Value> {
         static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
         self.says.get("responses").and_then(Value::as_object).unwrap_or(&NONE)
     }
 
-    /// Headers that the document promises with `answer` and that it does not have. Those of limits are among them where the server has
-    /// no limits.
+    /// Returns the header fields that the document requires with `answer` and that `answer` lacks. Rate limit fields
+    /// are included even if the server has no rate limits.
     pub fn missing<'b>(&self, answer: &'b Answer) -> impl Iterator<Item = &'a str> + use<'a, 'b> {
         let listed = self.answers().get(&answer.status().to_string()).and_then(|listed| listed["headers"].as_object());
         listed.into_iter().flatten().map(|(name, _)| name.as_str()).filter(|name| answer.header(name).is_none())
     }
 
-    /// Whether `answer` is one of those that the document lists.
+    /// Checks that the document lists `answer` for this operation.
     ///
     /// # Errors
-    /// What the document does not say.
+    /// The difference between the response and the document.
     pub fn check(&self, answer: &Answer) -> Result<(), String> {
         let told = |what: String| format!("{} answers what docs/openapi.json does not say: {what}", self.told());
         let status = answer.status().to_string();
         let Some(listed) = self.answers().get(&status) else {
             return Err(told(format!("the status {status}: {}", answer.text())));
         };
-        // Most servers of tests have no limits, and then no header of one.
+        // Most test servers have no rate limits and therefore send no rate limit fields.
         let counted = answer.header(LIMIT).is_some();
         if let Some(header) = self.missing(answer).find(|name| counted || !name.starts_with(LIMITS)) {
             return Err(told(format!("no {header} with {status}")));

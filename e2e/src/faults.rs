@@ -1,4 +1,4 @@
-//! Disks that are full, fail or lose what was not synced, and clocks that stand elsewhere: the other end of `faults/shim.c`.
+//! Disks that are full, fail or lose unsynced writes, and shifted clocks: the counterpart of `faults/shim.c`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use crate::setup::Setup;
 const SOURCE: &str = include_str!("../faults/shim.c");
 const ENTRY_BYTES: usize = 48;
 
-/// What a test tells the library, by the place of its word.
+/// The words of the control file, in the order of their places.
 #[derive(Debug, Clone, Copy)]
 enum Word {
     Full,
@@ -24,29 +24,29 @@ enum Word {
     Power,
 }
 
-/// Calls of one kind or several.
+/// A set of kinds of system calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Calls(u64);
 
 impl Calls {
-    /// Bytes that are written, and files that are cut.
+    /// Calls that write bytes or truncate files.
     pub const WRITES: Self = Self(1);
-    /// `fsync` and `fdatasync`.
+    /// Calls of `fsync` and `fdatasync`.
     pub const SYNCS: Self = Self(2);
-    /// Files that get a name.
+    /// Calls that rename files.
     pub const RENAMES: Self = Self(4);
-    /// All of these.
+    /// Calls of all these kinds.
     pub const ALL: Self = Self(7);
 }
 
-/// The library, compiled into a folder of its own, and the words that it reads.
+/// The compiled library in a temporary folder, with its control file.
 #[derive(Debug)]
 pub struct Shim {
     folder: TempDir,
     control: File,
 }
 
-/// A write that is in the journal.
+/// A write that is recorded in the journal.
 struct Entry<'a> {
     kind: u64,
     inode: u64,
@@ -57,13 +57,13 @@ struct Entry<'a> {
 }
 
 impl Shim {
-    /// Compiles it; `cc` is there wherever Rust links.
+    /// Compiles the library; `cc` exists on every machine on which Rust links.
     #[must_use]
     pub fn new() -> Self {
         let Ok(folder) = tempfile::Builder::new().prefix("tollgate-shim-").tempdir() else { panic!("no folder") };
         let source = folder.path().join("shim.c");
         let control = folder.path().join("control");
-        // PostgreSQL is another user.
+        // PostgreSQL runs as another user and must read the folder.
         let made = fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))
             .and_then(|()| fs::write(&source, SOURCE))
             .and_then(|()| fs::write(folder.path().join("clock"), [0; 8]))
@@ -82,21 +82,21 @@ impl Shim {
         self.folder.path().join("shim.so").display().to_string()
     }
 
-    /// What a process needs whose wall clock goes as [`Shim::set_ahead`] says.
+    /// Returns the environment variables for a process whose wall clock [`Shim::set_ahead`] controls.
     #[must_use]
     pub fn clock(&self) -> [(String, String); 2] {
         let file = self.folder.path().join("clock").display().to_string();
         [("LD_PRELOAD".to_owned(), self.library()), ("TOLLGATE_SHIM_CLOCK".to_owned(), file)]
     }
 
-    /// From now on wall clocks are so many microseconds ahead of the machine's.
+    /// Sets the wall clocks `micros` microseconds ahead of the machine's clock.
     pub fn set_ahead(&self, micros: i64) {
         let clock = File::options().write(true).open(self.folder.path().join("clock"));
         let written = clock.and_then(|clock| clock.write_all_at(&micros.to_ne_bytes(), 0));
         assert!(written.is_ok(), "{written:?}");
     }
 
-    /// A server whose files are meant if their paths begin with `under`.
+    /// Returns the setup of a server for which the library controls all files below `under`.
     #[must_use]
     pub fn over(&self, setup: Setup, under: &Path) -> Setup {
         setup
@@ -117,12 +117,12 @@ impl Shim {
         u64::from_ne_bytes(bytes)
     }
 
-    /// From now on no file grows, or they do again.
+    /// Sets whether the disk is full: while it is, no file grows.
     pub fn set_full(&self, is_full: bool) {
         self.set(Word::Full, is_full.into());
     }
 
-    /// The n-th of these calls from now on fails, once.
+    /// Lets the n-th of these calls from now on fail, once.
     pub fn fail(&self, calls: Calls, nth: u64) {
         self.set(Word::Fail, 0);
         self.set(Word::Kinds, calls.0);
@@ -131,25 +131,27 @@ impl Shim {
         self.set(Word::Fail, nth);
     }
 
-    /// No call fails any more; how many would have been counted.
+    /// Stops injecting failures; returns the number of calls counted so far.
     pub fn work(&self) -> u64 {
         self.set(Word::Fail, 0);
         self.get(Word::Count)
     }
 
-    /// How many calls have failed.
+    /// Returns how many calls have failed.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.get(Word::Failed)
     }
 
-    /// From now on what is not synced can be lost; to be said before the server starts.
+    /// From now on unsynced writes can be lost; must be called before the server starts.
     pub fn set_power(&self) {
         self.set(Word::Power, 1);
     }
 
-    /// The server was killed and the power is gone: of what was not synced of the files in `dir` that only stays of which `stays`
-    /// says so. How many writes were in doubt, and how many are lost. A new journal begins.
+    /// Simulates a power failure after the server was killed.
+    ///
+    /// Each unsynced write to a file in `dir` is kept only if `stays` returns true for it. Returns the number of
+    /// unsynced writes and the number of lost ones. Empties the journal.
     pub fn cut_power(&self, dir: &Path, mut stays: impl FnMut() -> bool) -> (usize, usize) {
         let path = self.folder.path().join("journal");
         let journal = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -187,7 +189,7 @@ impl Default for Shim {
 }
 
 impl<'a> Entry<'a> {
-    /// The first of `rest`, which then begins behind it; `None` where the process was killed while it wrote the last.
+    /// Takes the first entry from `rest`; `None` if the last one is incomplete because the process was killed.
     fn first(rest: &mut &'a [u8]) -> Option<Self> {
         let (head, behind) = rest.split_at_checked(ENTRY_BYTES)?;
         let word = |at: usize| {
@@ -212,7 +214,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// All files in a folder and those in it, with their inodes.
+/// Returns all files below a folder, recursively, with their inodes.
 fn files(dir: &Path) -> Vec<(File, u64)> {
     let paths: Vec<PathBuf> = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     let mut found = Vec::new();

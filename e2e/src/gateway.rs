@@ -1,4 +1,4 @@
-//! One running server in a folder of its own; dropped, it is ended and leaves nothing.
+//! A running server with its own folder; dropping it ends the server and removes the folder.
 
 use std::net::SocketAddr;
 use std::process::Child;
@@ -19,78 +19,78 @@ use crate::vitals::Vitals;
 use crate::wait::{eventually, eventually_within};
 use crate::wire::patiently;
 
-/// Until a fresh server is ready (a debug build on a busy machine).
+/// Maximum time until a new server is ready (a debug build on a busy machine).
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Until a server that was told to end has ended, before it is killed.
+/// Maximum time until a server has ended after SIGTERM; then it is killed.
 const END_TIMEOUT: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(20);
 
-/// A running `tollgate serve`.
+/// A running `tollgate serve` process.
 #[derive(Debug)]
 pub struct Gateway {
     process: Process,
     folder: Option<Folder>,
-    /// Where callers call.
+    /// The address of the proxy's listener.
     pub proxy: SocketAddr,
-    /// Where control listens.
+    /// The address of control's listener.
     pub control: SocketAddr,
     mock: Option<SocketAddr>,
     accounts: AtomicU32,
 }
 
-/// A user with a key.
+/// A user with one key.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// What the commands call the user.
+    /// The user's e-mail address, which commands use to select the user.
     pub email: String,
-    /// Their first key.
+    /// The user's first key.
     pub key: String,
 }
 
 /// A server that has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// Its exit code; `None` when a signal killed it.
+    /// The exit code; `None` if a signal killed the server.
     pub code: Option<i32>,
-    /// What it wrote to stderr.
+    /// The server's output on stderr.
     pub stderr: String,
-    /// Its data, for another start.
+    /// The folder with the server's data, for another start.
     pub folder: Folder,
 }
 
-/// A child that does not outlive the test.
+/// A child process that does not outlive the test.
 #[derive(Debug)]
 pub struct Process(Child);
 
 impl Process {
-    /// Owns `child`.
+    /// Takes ownership of `child`.
     #[must_use]
     pub const fn new(child: Child) -> Self {
         Self(child)
     }
 
-    /// Its number.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.0.id()
     }
 
-    /// Sends SIGTERM.
+    /// Sends SIGTERM to the process.
     pub fn terminate(&self) {
         let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            // Fails only when the process has ended already.
+            // Fails only if the process has already ended.
             let _ = kill_process(pid, Signal::TERM);
         }
     }
 
-    /// Kills it, as a crash would.
+    /// Kills the process with SIGKILL, as a crash would end it.
     pub fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 
-    /// Its exit code if it has ended.
+    /// Returns the exit code if the process has ended.
     pub fn ended(&mut self) -> Option<Option<i32>> {
         self.0.try_wait().ok().flatten().map(|status| status.code())
     }
@@ -99,7 +99,7 @@ impl Process {
 impl Drop for Process {
     #[expect(clippy::disallowed_methods, reason = "drop cannot await, and a child must not outlive its test")]
     fn drop(&mut self) {
-        // Again and again, because a second signal ends a drain at once: nobody waits for this one.
+        // The signal is repeated: a second SIGTERM ends the drain at once, and no test waits for this drain.
         for _ in 0..END_TIMEOUT.as_millis() / STEP.as_millis() {
             self.terminate();
             std::thread::sleep(STEP);
@@ -112,19 +112,19 @@ impl Drop for Process {
 }
 
 impl Gateway {
-    /// Starts one and waits until it is ready.
+    /// Starts a server and waits until it is ready.
     pub async fn start(setup: Setup) -> Self {
         Self::start_in(Folder::new(), setup).await
     }
 
-    /// Starts one in a folder that may have seen others.
+    /// Starts a server in a folder that earlier servers may have used.
     pub async fn start_in(folder: Folder, setup: Setup) -> Self {
         let child = commands::serve(&folder, &setup);
         Self::started(folder, child, "stderr").await
     }
 
-    /// Starts one whose log goes into a pipe that is read until the server listens, and from then on by nobody. The pipe
-    /// stays open while its end lives.
+    /// Starts a server whose log goes into a pipe. The pipe is read until the server listens and not afterwards; it
+    /// stays open while the returned end exists.
     pub async fn start_unread(setup: Setup) -> (Self, ChildStderr) {
         let folder = Folder::new();
         let mut child = commands::serve_into_a_pipe(&folder, &setup);
@@ -145,7 +145,7 @@ impl Gateway {
         (Self::started(folder, child, "stderr").await, pipe)
     }
 
-    /// Around `child`, whose log goes to `log`; waits until it is ready.
+    /// Wraps `child`, whose log is the file `log`, and waits until the server is ready.
     pub async fn started(folder: Folder, child: Child, log: &str) -> Self {
         let mut process = Process::new(child);
         let starting = Starting(&folder, log);
@@ -161,7 +161,7 @@ impl Gateway {
         .await;
         drop(starting);
         let (Some(proxy), Some(control)) = (address(&line, "proxy"), address(&line, "control")) else {
-            panic!("the start names no addresses: {line}");
+            panic!("the log line lacks an address: {line}");
         };
         let mock = address(&line, "mock");
         let gateway = Self { process, folder: Some(folder), proxy, control, mock, accounts: AtomicU32::new(0) };
@@ -173,54 +173,54 @@ impl Gateway {
         gateway
     }
 
-    /// The folder of its data.
+    /// Returns the folder with the server's data.
     #[must_use]
     pub fn folder(&self) -> &Folder {
         match &self.folder {
             Some(folder) => folder,
-            None => panic!("the folder went on to another server"),
+            None => panic!("the folder was passed to another server"),
         }
     }
 
-    /// The process.
+    /// Returns the server's process.
     #[must_use]
     pub const fn process(&self) -> &Process {
         &self.process
     }
 
-    /// What its process holds and spends.
+    /// Returns the resource measurements of the server's process.
     #[must_use]
     pub fn vitals(&self) -> Vitals {
         Vitals::of(self.process.id())
     }
 
-    /// The built-in mock.
+    /// Returns the built-in mock; panics if it is off.
     #[must_use]
     pub fn mock(&self) -> Mock {
         match self.mock {
             Some(address) => Mock::at(address),
-            None => panic!("the start names no mock: {}", self.stderr()),
+            None => panic!("the log contains no address of a mock: {}", self.stderr()),
         }
     }
 
-    /// What it wrote to stderr so far.
+    /// Returns the server's output on stderr so far.
     #[must_use]
     pub fn stderr(&self) -> String {
         self.folder().read("stderr")
     }
 
-    /// Waits until its log holds `text`: a line is written after the answer that it tells of.
+    /// Waits until the log contains `text`: a log line may be written after its response.
     pub async fn logs(&self, text: &str) {
-        eventually(&format!("the log tells of {text:?}"), async || self.stderr().contains(text).then_some(())).await;
+        eventually(&format!("the log contains {text:?}"), async || self.stderr().contains(text).then_some(())).await;
     }
 
-    /// What it wrote to stdout so far.
+    /// Returns the server's output on stdout so far.
     #[must_use]
     pub fn stdout(&self) -> String {
         self.folder().read("stdout")
     }
 
-    /// A new user of `plan` with a key, made beside the running server.
+    /// Creates a user of `plan` with a key, by command, while the server runs.
     pub async fn account(&self, plan: &str) -> Account {
         let email = format!("user{}@example.com", self.accounts.fetch_add(1, Ordering::Relaxed));
         commands::users_create(self.folder(), &email, plan).await;
@@ -228,20 +228,20 @@ impl Gateway {
         Account { email, key }
     }
 
-    /// A key without limits.
+    /// Creates a user without limits and returns the key.
     pub async fn key(&self) -> String {
         self.account(OPEN).await.key
     }
 
-    /// Calls the proxy.
+    /// Sends a request to the proxy.
     pub async fn call(&self, call: Call) -> Answer {
         call.send(self.proxy).await
     }
 
-    /// Calls control.
+    /// Sends a request to control.
     ///
     /// # Panics
-    /// The answer is one that `docs/openapi.json` does not list.
+    /// `docs/openapi.json` does not list the response.
     pub async fn ask(&self, call: Call) -> Answer {
         let answer = call.send(self.control).await;
         let (method, target) = call.line();
@@ -251,31 +251,31 @@ impl Gateway {
         answer
     }
 
-    /// What `POST /api/auth/validate` says of a key that opens.
+    /// Returns the response of `POST /api/auth/validate` for a valid key.
     pub async fn validate(&self, key: &str) -> Value {
         self.ask(Call::json("/api/auth/validate", &json!({"token": key}))).await.expect(200).json()
     }
 
-    /// `GET /api/usage/today` of a key.
+    /// Returns `GET /api/usage/today` of a key.
     pub async fn usage(&self, key: &str) -> Value {
         self.ask(Call::get("/api/usage/today").key(key)).await.expect(200).json()
     }
 
-    /// Credits that a key's user has used today, by the live meter: what is in flight included.
+    /// Returns the credits that the key's user has used today, requests in flight included.
     pub async fn used(&self, key: &str) -> u64 {
         match self.validate(key).await["quota"]["used"].as_u64() {
             Some(used) => used,
-            None => panic!("validate tells no quota"),
+            None => panic!("the response of validate contains no quota"),
         }
     }
 
-    /// Waits until a key's user has used so many credits today: of a PostgreSQL that several servers may share, the store says it,
-    /// which is a little behind.
+    /// Waits until the key's user has used exactly `credits` credits today. With PostgreSQL, which servers may share,
+    /// the number comes from the store and is slightly late.
     pub async fn uses(&self, key: &str, credits: u64) {
         eventually(&format!("{credits} are used"), async || (self.used(key).await == credits).then_some(())).await;
     }
 
-    /// Usage as soon as the store has seen `requests`.
+    /// Waits until the store has counted `requests` requests; returns the usage of today.
     pub async fn counted(&self, key: &str, requests: u64) -> Value {
         let mut last = Value::Null;
         eventually(&format!("usage/today counts {requests}"), async || {
@@ -285,12 +285,12 @@ impl Gateway {
         .await
     }
 
-    /// `GET /metrics`.
+    /// Returns the text of `GET /metrics`.
     pub async fn metrics(&self) -> String {
         self.ask(Call::get("/metrics")).await.expect(200).text()
     }
 
-    /// What `/metrics` says of a gauge without labels.
+    /// Returns the value of a gauge without labels.
     pub async fn gauge(&self, name: &str) -> i64 {
         let metrics = self.metrics().await;
         let line = metrics.lines().find(|line| line.split([' ', '{']).next() == Some(name));
@@ -300,32 +300,32 @@ impl Gateway {
         }
     }
 
-    /// Waits until nothing of any request is held: no connection of a caller, no request, no byte.
+    /// Waits until the proxy has no connection, no request in flight and no buffered byte.
     pub async fn at_rest(&self) {
         for name in ["tollgate_connections", "tollgate_requests_in_flight", "tollgate_buffered_bytes"] {
             eventually(&format!("{name} is 0"), async || (self.gauge(name).await == 0).then_some(())).await;
         }
     }
 
-    /// Sends SIGTERM.
+    /// Sends SIGTERM to the server.
     pub fn terminate(&self) {
         self.process.terminate();
     }
 
-    /// Waits for its end, at most `limit`.
+    /// Waits at most `limit` until the server has ended.
     pub async fn end_within(mut self, limit: Duration) -> Ended {
         let process = &mut self.process;
         let code = eventually_within(limit, "the server ends", async || process.ended()).await;
         self.ended(code)
     }
 
-    /// Ends it and gives back its folder.
+    /// Ends the server with SIGTERM and returns its folder.
     pub async fn stop(self) -> Ended {
         self.terminate();
         self.end_within(END_TIMEOUT).await
     }
 
-    /// Kills it without warning and gives back its folder.
+    /// Kills the server with SIGKILL and returns its folder.
     #[must_use]
     pub fn crash(mut self) -> Ended {
         self.process.kill();
@@ -337,12 +337,12 @@ impl Gateway {
         no_panic(&stderr);
         match self.folder.take() {
             Some(folder) => Ended { code, stderr, folder },
-            None => panic!("the folder went on to another server"),
+            None => panic!("the folder was passed to another server"),
         }
     }
 }
 
-/// A server that does not listen yet: where a test fails over it, its log is told.
+/// A server that does not listen yet; if the test fails meanwhile, the log's tail is printed.
 struct Starting<'a>(&'a Folder, &'a str);
 
 impl Drop for Starting<'_> {
@@ -365,14 +365,14 @@ impl Drop for Gateway {
     }
 }
 
-/// Whatever a test is about, the server must not panic in it.
+/// Panics if the server has panicked, whatever the test checks.
 fn no_panic(log: &str) {
     if let Some(line) = log.lines().find(|line| line.contains("panicked")) {
         panic!("the server panicked: {line}");
     }
 }
 
-/// The last lines of a log, for who reads a failed test.
+/// Prints the last lines of a log for the reader of a failed test.
 #[expect(clippy::print_stderr, reason = "the test harness shows it only where a test failed")]
 fn eprint_tail(log: &str) {
     let lines: Vec<&str> = log.lines().collect();
@@ -381,7 +381,7 @@ fn eprint_tail(log: &str) {
     }
 }
 
-/// The line of a JSON log that says where the server listens.
+/// Returns the line of a JSON log that contains the server's addresses.
 #[must_use]
 pub fn listening(log: &str) -> Option<Value> {
     log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|line| {

@@ -1,14 +1,19 @@
-//! Drives the built binary from outside: starts it, calls it, stands behind it, and ends it again.
+//! Runs the built binary as a separate process and checks it from outside.
 //!
-//! Nothing here uses a crate of the product: what is known of it is its command line, its wire and its files. A harness
-//! fails by panicking, with what it saw. Everything waits at most [`wire::PATIENCE`].
+//! The harness uses no crate of the product: it knows only the command line, the protocols and the files. A failure is
+//! a panic whose message contains the observed values. Waits on sockets take at most [`wire::PATIENCE`].
 //!
-//! Read in this order: [`gateway`] (one running server) with [`setup`] (how it is configured) and [`commands`] (the
-//! spelling of the command line), [`terminal`] (where somebody types) and [`database`] (where its rows are) and
-//! [`postgres`] and [`redis`] (servers that may be stopped), [`between`] (a way that may be cut), [`statements`] (one that is cut at the n-th), [`faults`] (a disk and a clock that misbehave); [`client`] (a caller) and [`upstream`] (who is called), both on [`wire`] (HTTP/1.1
-//! with every byte in sight), and [`document`] (what control promises of its answers); [`recorder`] (a backend that notes all and reads it in one sense, [`reading`]); [`vitals`]
-//! (memory, time, descriptors of a process); [`mock`], [`sse`]; [`clients`] (the official ones), run by
-//! [`sdk`] (Node) and [`python`].
+//! Reading order:
+//! - [`gateway`]: one running server; [`setup`]: its configuration; [`commands`]: the syntax of the command line
+//! - [`terminal`]: commands on a pseudo-terminal; [`database`]: the rows of the store
+//! - [`postgres`] and [`redis`]: servers that a test can stop
+//! - [`between`]: a relay that a test can cut; [`statements`]: a relay that is cut at the n-th statement
+//! - [`faults`]: failures of disk and clock
+//! - [`client`]: the client side; [`upstream`]: a scripted server; both use [`wire`], HTTP/1.1 with every byte visible
+//! - [`document`]: checks of control's responses against the OpenAPI document
+//! - [`recorder`]: a backend that records all requests and parses them strictly with [`reading`]
+//! - [`vitals`]: memory, CPU time and descriptors of a process
+//! - [`mock`] and [`sse`]; [`clients`]: the official client libraries, run by [`sdk`] (Node) and [`python`]
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a harness fails by panicking; JSON is read by indexing")]
 
 pub mod between;
@@ -51,23 +56,23 @@ pub use wire::{Head, Piece, Wire};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// A JSON text that must be one.
+/// Returns a JSON string as text; panics if the value is not a string.
 #[must_use]
 #[track_caller]
 pub fn text(value: &Value) -> String {
     match value.as_str() {
         Some(text) => text.to_owned(),
-        None => panic!("no text: {value}"),
+        None => panic!("not a string: {value}"),
     }
 }
 
-/// SHA-256 in lowercase hex.
+/// Returns the SHA-256 hash in lowercase hex.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether `text` is a UUID of version 7 in its usual spelling.
+/// Returns whether `text` is a UUID of version 7 in its usual lowercase form.
 #[must_use]
 pub fn is_uuid_v7(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -79,7 +84,7 @@ pub fn is_uuid_v7(text: &str) -> bool {
         })
 }
 
-/// Every key (`PREFIX_` and 32 hex digits) in `text`, in order, each once.
+/// Returns every key (`PREFIX_` and 32 hex digits) in `text`, in order, without duplicates.
 #[must_use]
 pub fn keys_in(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();

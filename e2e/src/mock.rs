@@ -1,4 +1,4 @@
-//! The mock provider: what it has seen.
+//! The mock provider and its record of received requests.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::wait::eventually_within;
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A mock, built into a server or a process of its own.
+/// A mock, either built into a server or a separate process.
 #[derive(Debug)]
 pub struct Mock {
     address: SocketAddr,
@@ -22,13 +22,13 @@ pub struct Mock {
 }
 
 impl Mock {
-    /// The one at `address`.
+    /// Wraps the mock that listens at `address`.
     #[must_use]
     pub const fn at(address: SocketAddr) -> Self {
         Self { address, _own: None }
     }
 
-    /// `tollgate mock` as a process of its own.
+    /// Starts `tollgate mock` as a separate process.
     pub async fn start() -> Self {
         let folder = Folder::new();
         let process = Process::new(commands::mock(&folder));
@@ -40,24 +40,25 @@ impl Mock {
         Self { address, _own: Some((process, folder)) }
     }
 
-    /// Where it listens.
+    /// Returns the address on which the mock listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What `GET /mock/seen` says of a model (its name without `mock/`): `requests`, `bodies`, `credentials` (each that ever
-    /// came, `NAME: VALUE`), and of the last request `method`, `target`, `headers`, `parts` (of a form).
+    /// Returns the record of a model (its name without `mock/`) from `GET /mock/seen`: `requests`, `bodies` and
+    /// `credentials` (each distinct `NAME: VALUE`). Of the last request it contains `method`, `target`, `headers` and
+    /// `parts` (of a form).
     pub async fn seen(&self, model: &str) -> Value {
         Call::get("/mock/seen").send(self.address).await.expect(200).json()["models"][model].clone()
     }
 
-    /// How many requests for a model it received.
+    /// Returns how many requests for a model the mock received.
     pub async fn requests(&self, model: &str) -> u64 {
         self.seen(model).await["requests"].as_u64().unwrap_or(0)
     }
 
-    /// How many requests for each model it received; it tells 10,000 names apart.
+    /// Returns how many requests for each model the mock received; the mock distinguishes at most 10,000 names.
     pub async fn models(&self) -> BTreeMap<String, u64> {
         let seen = Call::get("/mock/seen").send(self.address).await.expect(200).json();
         let models = seen["models"].as_object().into_iter().flatten();

@@ -1,4 +1,4 @@
-//! A PostgreSQL of a test's own, which it may stop and start again. `xtask postgres` runs the one that tests share.
+//! A PostgreSQL server for one test, which may stop and restart it. `xtask postgres` runs the shared server.
 
 use std::fs;
 use std::net::TcpListener;
@@ -15,9 +15,9 @@ use tokio::process::{Child, Command};
 
 use crate::wait::eventually_within;
 
-/// Where Debian puts each major version's programs.
+/// The folder in which Debian installs the programs of each major version.
 const VERSIONS: &str = "/usr/lib/postgresql";
-/// Who runs the server where we are root, which it refuses; the first that there is.
+/// Users that run the server if the test runs as root, which PostgreSQL refuses; the first that exists is used.
 const USERS: [&str; 2] = ["postgres", "nobody"];
 const SETTINGS: [&str; 6] = [
     "fsync=off",
@@ -29,11 +29,11 @@ const SETTINGS: [&str; 6] = [
 ];
 const READY: Duration = Duration::from_secs(30);
 
-/// A cluster in a temporary folder; dropped, both go.
+/// A PostgreSQL cluster in a temporary folder; dropping it stops the server and removes the folder.
 #[derive(Debug)]
 pub struct Server {
     programs: PathBuf,
-    /// User and group, where they are not ours.
+    /// User and group of the server, if they differ from those of the test.
     user: Option<(u32, u32)>,
     port: u16,
     postmaster: Option<Child>,
@@ -41,24 +41,25 @@ pub struct Server {
     folder: TempDir,
 }
 
-/// How a server is stopped.
+/// The ways to stop a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// Everybody is sent away, and what is open is rolled back.
+    /// SIGINT: closes all connections and rolls back open transactions.
     Fast,
-    /// Nothing is finished: the next start recovers, as after a crash.
+    /// SIGQUIT: aborts at once; the next start recovers, as after a crash.
     Immediate,
-    /// `kill -9` of it and of all that it started: nobody says good-bye, and the next start recovers.
+    /// SIGKILL to the server and all its child processes: no connection is closed cleanly, and the next start
+    /// recovers.
     Kill,
 }
 
 impl Server {
-    /// Makes one and starts it.
+    /// Creates a cluster and starts its server.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// The same with environment variables.
+    /// Like [`Server::start`], with environment variables for the server.
     pub async fn start_with(variables: &[(String, String)]) -> Self {
         let (programs, user) = (programs(), other_user().await);
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
@@ -82,13 +83,13 @@ impl Server {
         server
     }
 
-    /// A database on it, as its superuser.
+    /// Returns the URL of a database on the server, as its superuser.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Stops it, whoever is connected, and waits for its end.
+    /// Stops the server, even if clients are connected, and waits until it has ended.
     pub async fn stop(&mut self, how: Stop) {
         let Some(mut postmaster) = self.postmaster.take() else { return };
         let mut started = Vec::new();
@@ -101,13 +102,13 @@ impl Server {
                 Stop::Fast => send(pid, Signal::INT),
                 Stop::Immediate => send(pid, Signal::QUIT),
                 Stop::Kill => {
-                    // Stopped, it starts nobody while those are counted whom it has started.
+                    // While it is stopped, the server starts no new child during the listing of its children.
                     send(pid, Signal::STOP);
                     started = children(pid);
-                    assert!(started.len() > 3, "a PostgreSQL of so few processes: {started:?}");
+                    assert!(started.len() > 3, "PostgreSQL has fewer processes than expected: {started:?}");
                     send(pid, Signal::KILL);
                     for child in &started {
-                        // One may have ended by itself.
+                        // A child may have ended by itself.
                         let _ = kill_process(*child, Signal::KILL);
                     }
                 }
@@ -115,14 +116,14 @@ impl Server {
         }
         let ended = tokio::time::timeout(READY, postmaster.wait()).await;
         assert!(matches!(ended, Ok(Ok(_))), "PostgreSQL does not stop: {ended:?}");
-        // The memory that they share is held until the last has gone.
+        // The shared memory exists until the last process has ended.
         eventually_within(READY, "PostgreSQL's processes end", async || {
             (!started.iter().any(|child| is_running(*child))).then_some(())
         })
         .await;
     }
 
-    /// Starts it again, on the same port, and waits until it answers.
+    /// Starts the server again on the same port and waits until it accepts connections.
     pub async fn resume(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log"));
         let Ok((out, err)) = log.and_then(|log| Ok((log.try_clone()?, log))) else { panic!("no log for PostgreSQL") };
@@ -143,7 +144,8 @@ impl Server {
         .await;
     }
 
-    /// A program of its own. Should we be killed, it is told to stop: `setpriv` is Debian's own, but not everybody's.
+    /// Builds a command for one of PostgreSQL's programs. If the test is killed, the program receives SIGQUIT; this
+    /// needs `setpriv`, which Debian has and other systems may lack.
     fn program(&self, name: &str) -> Command {
         let (setpriv, program) = (Path::new("/usr/bin/setpriv"), self.programs.join(name));
         let mut command = Command::new(if setpriv.exists() { setpriv } else { &program });
@@ -163,7 +165,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Its other processes end with it, before their folder goes.
+        // The child processes end with the postmaster, before the folder is removed.
         let pid = self.postmaster.as_ref().and_then(Child::id);
         if let Some(pid) = pid.and_then(|id| Pid::from_raw(id.cast_signed())) {
             let _ = kill_process(pid, Signal::QUIT);
@@ -179,10 +181,10 @@ impl Drop for Server {
     }
 }
 
-/// State and parent of a process; `None` where there is none.
+/// Returns state and parent of a process; `None` if the process does not exist.
 fn state(process: &Path) -> Option<(char, i32)> {
     let stat = fs::read_to_string(process.join("stat")).ok()?;
-    // A program's name may have blanks; what follows its bracket has none.
+    // A program's name may contain spaces; the fields after its closing parenthesis do not.
     let mut words = stat.rsplit_once(") ")?.1.split(' ');
     Some((words.next()?.chars().next()?, words.next()?.parse().ok()?))
 }
@@ -194,13 +196,13 @@ fn children(of: Pid) -> Vec<Pid> {
     children.filter_map(|process| Pid::from_raw(process.file_name()?.to_str()?.parse().ok()?)).collect()
 }
 
-/// A process that has ended, but whose parent has not asked how, is not.
+/// Returns whether a process runs; one that ended and was not yet reaped does not.
 fn is_running(process: Pid) -> bool {
     let path = Path::new("/proc").join(process.as_raw_nonzero().get().to_string());
     state(&path).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
 }
 
-/// The programs of the newest version that is installed.
+/// Returns the folder with the programs of the newest installed version.
 fn programs() -> PathBuf {
     let installed = fs::read_dir(VERSIONS).into_iter().flatten().flatten();
     let majors = installed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -224,5 +226,5 @@ async fn other_user() -> Option<(u32, u32)> {
             return Some((user, group));
         }
     }
-    panic!("PostgreSQL does not run as root, and there is no user {}", USERS.join(" or "))
+    panic!("PostgreSQL does not run as root, and this user does not exist: {}", USERS.join(" or "))
 }

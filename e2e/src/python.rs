@@ -1,24 +1,24 @@
-//! Python, and the official clients for it: one environment a set of versions, below the build folder.
+//! Python and its official client libraries: one environment per set of versions, below the build folder.
 
 use tokio::process::Command;
 
 use crate::clients::{HOW, tools};
 use crate::sdk;
 
-/// `python SCRIPT` in `e2e/python`, with the packages of `requirements-SET.txt`.
+/// Builds the command `python SCRIPT` in `e2e/python`, with the packages of `requirements-SET.txt`.
 ///
 /// # Panics
-/// The environment is not there, or is not what its file says.
+/// The environment is missing or differs from its requirements file.
 #[must_use]
 pub fn python(set: &str, script: &str) -> Command {
     let folder = sdk::folder("python");
     let environment = tools().join(format!("python-{set}"));
     let wanted = std::fs::read(folder.join(format!("requirements-{set}.txt"))).unwrap_or_default();
     let found = std::fs::read(environment.join("installed.txt")).unwrap_or_default();
-    assert!(wanted == found, "{} is not what its requirements say: {HOW}", environment.display());
+    assert!(wanted == found, "{} differs from its requirements: {HOW}", environment.display());
     let mut command = Command::new(environment.join("bin/python"));
     command.current_dir(folder).arg(script).env_clear().env("PATH", sdk::path());
-    // No bytecode beside the sources; a line is there when it is printed.
+    // Bytecode is not written beside the sources; output is not buffered.
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1");
     command
 }

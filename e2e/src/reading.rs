@@ -1,47 +1,47 @@
-//! One reading of an HTTP/1.1 request and no other: what a backend that forgives nothing sees in its bytes.
+//! A strict parser of HTTP/1.1 requests, as a backend without tolerance would read them.
 //!
-//! Stricter than RFC 9112 asks of a server: whatever two parsers could take in two senses is not a request here.
+//! It is stricter than RFC 9112 requires of a server: bytes that two parsers could read differently are not a request.
 
-/// A request that can be read in one sense only.
+/// A request with exactly one interpretation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The method.
+    /// The method of the request.
     pub method: String,
     /// The target as written.
     pub target: String,
-    /// Names in lowercase, values without the blanks around them; a character for each byte.
+    /// Header fields: names in lowercase, values without surrounding whitespace; each character is one byte.
     pub fields: Vec<(String, String)>,
     /// The body, chunks joined.
     pub body: Vec<u8>,
 }
 
-/// What stands at the beginning of some bytes.
+/// The result of parsing the beginning of some bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
-    /// A whole request, and how many bytes it takes.
+    /// A whole request, and its length in bytes.
     Whole(Request, usize),
-    /// The beginning of one.
+    /// The beginning of a request, so far valid.
     Part,
-    /// Nothing that one may rely on.
+    /// Bytes that are not a valid request, and the reason.
     Wrong(&'static str),
 }
 
 type Read<T> = Result<Option<T>, &'static str>;
 
-/// Framing of a request's body.
+/// The framing of a request's body.
 enum Framed {
     Length(usize),
     Chunked,
 }
 
 impl Request {
-    /// Every value of `name` (lowercase), in order.
+    /// Returns every value of field `name` (lowercase), in order.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.fields.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str()).collect()
     }
 
-    /// `METHOD TARGET`, and ` | BODY` where there is one.
+    /// Returns `METHOD TARGET`, followed by ` | BODY` if there is a body.
     #[must_use]
     pub fn told(&self) -> String {
         let line = format!("{} {}", self.method, self.target);
@@ -49,7 +49,7 @@ impl Request {
     }
 }
 
-/// Reads the first request of `bytes`.
+/// Parses the first request of `bytes`.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Reading {
     match whole(bytes) {
@@ -61,7 +61,7 @@ pub fn read(bytes: &[u8]) -> Reading {
 
 fn whole(bytes: &[u8]) -> Read<(Request, usize)> {
     let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
-        // What is wrong already need not be waited for.
+        // An error that is already visible need not wait for the rest of the head.
         let lone = bytes.iter().zip(bytes.iter().skip(1)).any(|(a, b)| *b == b'\n' && *a != b'\r');
         return if lone { Err("a line ends with LF alone") } else { Ok(None) };
     };
@@ -130,7 +130,7 @@ fn framing(request: &Request) -> Result<Framed, &'static str> {
     }
 }
 
-/// A chunked body without extensions and trailers.
+/// Parses a chunked body without extensions and trailers.
 fn chunks(bytes: &[u8]) -> Read<(Vec<u8>, usize)> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {

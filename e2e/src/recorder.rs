@@ -1,4 +1,4 @@
-//! Who is called, with every byte noted: a backend that reads in one sense only ([`crate::reading`]), and answers.
+//! A backend that records every byte, parses strictly with [`crate::reading`], and answers.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,11 +9,11 @@ use tokio::task::JoinSet;
 
 use crate::reading::{Reading, Request, read};
 
-/// Bytes of one connection that are not a whole request yet.
+/// Maximum bytes of one connection that do not form a whole request yet.
 const UNREAD_BYTES_MAX: usize = 64 << 20;
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 
-/// A running backend; dropped, it ends with its connections.
+/// A running backend; dropping it closes its connections.
 #[derive(Debug)]
 pub struct Recorder {
     address: SocketAddr,
@@ -21,14 +21,14 @@ pub struct Recorder {
     _tasks: JoinSet<()>,
 }
 
-/// A line of the backend's log.
+/// An entry of the backend's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A whole request, which was answered 200 with `{}`.
+    /// A whole request, which was answered with 200 and `{}`.
     Whole(Request),
-    /// A connection ended in the middle of these bytes.
+    /// The bytes of an incomplete request whose connection ended.
     Cut(Vec<u8>),
-    /// Bytes without one sense, and what is wrong with them; the connection was closed.
+    /// Bytes that are not a valid request, and the reason; the connection was closed.
     Wrong(&'static str, Vec<u8>),
 }
 
@@ -37,7 +37,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Recorder {
-    /// Starts one.
+    /// Starts a backend on a free port of 127.0.0.1.
     pub async fn start() -> Self {
         let bound = match TcpListener::bind("127.0.0.1:0").await {
             Ok(listener) => listener.local_addr().map(|address| (listener, address)),
@@ -53,19 +53,19 @@ impl Recorder {
         Self { address, log, _tasks: tasks }
     }
 
-    /// Where it listens.
+    /// Returns the address on which the backend listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it saw after the first `after` lines, in order.
+    /// Returns the log entries after the first `after` ones, in order.
     #[must_use]
     pub fn log(&self, after: usize) -> Vec<Entry> {
         lock(&self.log).get(after..).unwrap_or_default().to_vec()
     }
 
-    /// How many lines its log has.
+    /// Returns the number of log entries.
     #[must_use]
     pub fn lines(&self) -> usize {
         lock(&self.log).len()
@@ -86,7 +86,7 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Entry>>>) {
             Reading::Whole(request, taken) => {
                 bytes.drain(..taken);
                 lock(&log).push(Entry::Whole(request));
-                // An error is a gateway that does not want the answer any more, which the next read finds.
+                // A write fails if Tollgate no longer reads the response; the next read then fails too.
                 let _ = stream.write_all(ANSWER).await;
             }
             Reading::Part if bytes.len() <= UNREAD_BYTES_MAX => {

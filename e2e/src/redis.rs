@@ -1,4 +1,4 @@
-//! A Redis of a test's own, which it may kill, stop and start again, with TLS too.
+//! A Redis server for one test, with or without TLS, which the test may kill, pause and restart.
 
 use std::fs;
 use std::net::TcpListener;
@@ -14,28 +14,28 @@ use tokio::net::TcpStream;
 use crate::wait::eventually_within;
 
 const READY: Duration = Duration::from_secs(20);
-/// Keeps nothing: each start is empty.
+/// Settings without persistence: each start is empty.
 const SETTINGS: [&str; 8] = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"];
 
-/// A server in a temporary folder, on a port of 127.0.0.1; dropped, both go.
+/// A server on a port of 127.0.0.1, in a temporary folder; dropping it stops the server and removes the folder.
 #[derive(Debug)]
 pub struct Redis {
     server: Option<Child>,
     port: u16,
-    /// Whether it speaks TLS alone, with the folder's `cert.pem` and `key.pem`.
+    /// Whether the server accepts TLS only, with `cert.pem` and `key.pem` of the folder.
     tls: bool,
     folder: TempDir,
 }
 
 impl Redis {
-    /// Starts one.
+    /// Starts a server without TLS.
     pub async fn start() -> Self {
         let mut redis = Self::new(false);
         redis.resume().await;
         redis
     }
 
-    /// Starts one that speaks TLS alone, with this certificate and key (DER).
+    /// Starts a server that accepts TLS only, with this certificate and key (DER).
     pub async fn with_tls(cert: &[u8], key: &[u8]) -> Self {
         let mut redis = Self::new(true);
         for (name, label, der) in [("cert.pem", "CERTIFICATE", cert), ("key.pem", "PRIVATE KEY", key)] {
@@ -54,19 +54,19 @@ impl Redis {
         }
     }
 
-    /// Where it is.
+    /// Returns the URL of the server.
     #[must_use]
     pub fn url(&self) -> String {
         if self.tls { format!("rediss://localhost:{}", self.port) } else { format!("redis://127.0.0.1:{}", self.port) }
     }
 
-    /// Its certificate.
+    /// Returns the path of the server's certificate.
     #[must_use]
     pub fn cert(&self) -> PathBuf {
         self.folder.path().join("cert.pem")
     }
 
-    /// Starts it, empty, and waits until it answers.
+    /// Starts the server, which is empty, and waits until it answers.
     pub async fn resume(&mut self) {
         let mut command = Command::new("redis-server");
         command.args(SETTINGS).current_dir(self.folder.path());
@@ -104,7 +104,7 @@ impl Redis {
         .await;
     }
 
-    /// Kills it without warning (SIGKILL).
+    /// Kills the server with SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {
             let _ = server.kill();
@@ -112,7 +112,7 @@ impl Redis {
         }
     }
 
-    /// Stops it from answering without closing a connection, or lets it go on.
+    /// Pauses the server without closing connections, or resumes it.
     pub fn freeze(&self, frozen: bool) {
         let id = self.server.as_ref().and_then(|server| Pid::from_raw(server.id().cast_signed()));
         let signal = if frozen { Signal::STOP } else { Signal::CONT };
@@ -120,7 +120,7 @@ impl Redis {
         assert!(matches!(sent, Some(Ok(()))), "{sent:?}");
     }
 
-    /// Every key and value that it holds, as text.
+    /// Returns every key and value of Tollgate in the server, as text.
     pub async fn dump(&self) -> String {
         let mut text = String::new();
         for key in self.ask("KEYS *").await.lines().filter(|line| line.starts_with("tollgate")) {
@@ -147,7 +147,7 @@ impl Drop for Redis {
     }
 }
 
-/// RFC 7468.
+/// Encodes DER as PEM (RFC 7468).
 fn pem(label: &str, der: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut lines = format!("-----BEGIN {label}-----");

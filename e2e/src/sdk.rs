@@ -1,4 +1,4 @@
-//! Node, and the official clients for it below `e2e/sdk`.
+//! Node and its official client libraries in `e2e/sdk`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,22 +7,22 @@ use tokio::process::Command;
 
 use crate::clients::{HOW, tools};
 
-/// `node SCRIPT` in `e2e/sdk`, with nothing of this process's environment but a PATH.
+/// Builds the command `node SCRIPT` in `e2e/sdk`; of the environment it has `PATH` only.
 ///
 /// # Panics
-/// The packages are not those that the lock file says.
+/// The installed packages differ from the lock file.
 #[must_use]
 pub fn node(script: &str) -> Command {
     let folder = folder("sdk");
     let (wanted, found) = (folder.join("package-lock.json"), folder.join("node_modules/.installed"));
     let read = |path: &Path| std::fs::read(path).unwrap_or_default();
-    assert!(read(&wanted) == read(&found), "e2e/sdk/node_modules is not what its lock file says: {HOW}");
+    assert!(read(&wanted) == read(&found), "e2e/sdk/node_modules differs from its lock file: {HOW}");
     let mut command = Command::new("node");
     command.current_dir(folder).arg(script).env_clear().env("PATH", path());
     command
 }
 
-/// The PATH: Node, the current Python clients and the coding agents as they were installed, then this process's own.
+/// Returns the `PATH`: Node, the current Python clients, the coding agents, then the `PATH` of this process.
 #[must_use]
 pub fn path() -> OsString {
     let mut path = OsString::new();
@@ -34,7 +34,7 @@ pub fn path() -> OsString {
     path
 }
 
-/// A folder of `e2e/`.
+/// Returns the path of a folder of `e2e/`.
 #[must_use]
 pub fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

@@ -1,4 +1,4 @@
-//! How a server is configured: sections of a file, flags and environment, on ports that the system picks.
+//! The configuration of a server: sections of a file, flags and environment. The system picks the ports.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,12 +10,12 @@ use tempfile::TempDir;
 
 use crate::database::{Database, on_postgres};
 
-/// A plan without limits that every configured server has.
+/// The name of a plan without limits that every configured server has.
 pub const OPEN: &str = "open";
-/// What our providers' credentials look like; it must never reach a caller.
+/// The credential of the test's providers; it must never reach a client.
 pub const CREDENTIAL: &str = "sk-upstream-credential";
 
-/// A configuration to be written, and flags.
+/// The sections of a configuration file, with flags and environment variables.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
     sections: BTreeMap<String, String>,
@@ -24,7 +24,7 @@ pub struct Setup {
     limited: bool,
 }
 
-/// A folder of one test: the configuration, the data, the logs; and its database, where that is none of the data's files.
+/// The folder of one test with configuration, data and logs, and its PostgreSQL database if it uses one.
 #[derive(Debug)]
 pub struct Folder {
     dir: TempDir,
@@ -32,31 +32,31 @@ pub struct Folder {
 }
 
 impl Setup {
-    /// No file at all.
+    /// Returns a setup without a configuration file.
     #[must_use]
     pub fn bare() -> Self {
         Self::default()
     }
 
-    /// A quick drain, the plan [`OPEN`], and nobody behind it.
+    /// Returns a setup with a short drain, the plan [`OPEN`], and no upstream.
     #[must_use]
     pub fn new() -> Self {
         Self::bare().section("drain", "{delay: 0s, timeout: 1s}").plans("{name: open}")
     }
 
-    /// [`Setup::new`] with the built-in mock.
+    /// Returns [`Setup::new`] with the built-in mock.
     #[must_use]
     pub fn mocked() -> Self {
         Self::new().flag("--mock")
     }
 
-    /// [`Setup::new`] before one provider, named `up`.
+    /// Returns [`Setup::new`] with one provider, named `up`.
     #[must_use]
     pub fn provider(kind: &str, address: SocketAddr) -> Self {
         Self::new().section("providers", &format!("[{}]", provider("up", kind, address)))
     }
 
-    /// [`Setup::new`] before an upstream named `backend`, with these routes (the items of a YAML list in braces).
+    /// Returns [`Setup::new`] with an upstream named `backend` and these routes (items of a YAML list, in braces).
     #[must_use]
     pub fn routed(address: SocketAddr, routes: &str) -> Self {
         Self::new()
@@ -64,66 +64,67 @@ impl Setup {
             .section("routes", &format!("[{routes}]"))
     }
 
-    /// With a top-level key; the last one of a name holds.
+    /// Sets a top-level section; a later call with the same name replaces it.
     #[must_use]
     pub fn section(mut self, name: &str, yaml: &str) -> Self {
         self.sections.insert(name.to_owned(), yaml.to_owned());
         self
     }
 
-    /// With leases that are waited for as long as a slow machine takes.
+    /// Sets a `recall_wait` of leases that suffices on slow machines.
     #[must_use]
     pub fn patient(self) -> Self {
         self.section("lease", "{recall_wait: 10s}")
     }
 
-    /// With these plans (the items of a YAML list).
+    /// Sets these plans (the items of a YAML list).
     #[must_use]
     pub fn plans(self, items: &str) -> Self {
         let all = if items.contains("name: open}") { items.to_owned() } else { format!("{{name: open}}, {items}") };
         self.section("plans", &format!("[{all}]"))
     }
 
-    /// With a flag, or a flag's value.
+    /// Adds a flag, or the value of a flag.
     #[must_use]
     pub fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
         self
     }
 
-    /// With an environment variable.
+    /// Adds an environment variable.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// With the limits of calls that hold by default, or as configured; without this there are none, as most tests make many calls.
+    /// Keeps the default or configured rate limits. Without this call rate limits are off, because most tests send
+    /// many requests.
     #[must_use]
     pub fn limited(mut self) -> Self {
         self.limited = true;
         self
     }
 
-    /// Whether calls are limited.
+    /// Returns whether rate limits apply.
     #[must_use]
     pub const fn is_limited(&self) -> bool {
         self.limited
     }
 
-    /// The flags.
+    /// Returns the flags in order.
     #[must_use]
     pub fn flags(&self) -> &[String] {
         &self.flags
     }
 
-    /// The environment.
+    /// Returns the environment variables in order.
     #[must_use]
     pub fn variables(&self) -> &[(String, String)] {
         &self.variables
     }
 
-    /// The file's text; `None` without sections.
+    /// Returns the text of the configuration file; `None` without sections.
     #[must_use]
     pub fn yaml(&self) -> Option<String> {
         (!self.sections.is_empty())
@@ -131,7 +132,7 @@ impl Setup {
     }
 }
 
-/// An item of `providers`.
+/// Returns an item of the section `providers`.
 #[must_use]
 pub fn provider(name: &str, kind: &str, address: SocketAddr) -> String {
     let path = if kind == "openai" { "/v1" } else { "" };
@@ -139,13 +140,13 @@ pub fn provider(name: &str, kind: &str, address: SocketAddr) -> String {
 }
 
 impl Folder {
-    /// A new one, removed when dropped.
+    /// Creates a folder, which is removed when dropped.
     #[must_use]
     pub fn new() -> Self {
         Self { database: on_postgres().then(|| Arc::new(Database::new())), ..Self::on_sqlite() }
     }
 
-    /// A new one whose rows are in SQLite, whatever the suite runs on.
+    /// Creates a folder whose store is SQLite, even if the suite runs on PostgreSQL.
     #[must_use]
     pub fn on_sqlite() -> Self {
         match tempfile::Builder::new().prefix("tollgate-e2e-").tempdir() {
@@ -154,38 +155,38 @@ impl Folder {
         }
     }
 
-    /// A new one whose rows are in this database.
+    /// Creates a folder whose store is this database.
     #[must_use]
     pub fn on_postgres(database: Database) -> Self {
         Self { database: Some(Arc::new(database)), ..Self::on_sqlite() }
     }
 
-    /// A new one for another server on the same database.
+    /// Creates a folder for another server on the same database.
     #[must_use]
     pub fn beside(&self) -> Self {
         assert!(self.database.is_some(), "servers share a PostgreSQL, never SQLite's file");
         Self { database: self.database.clone(), ..Self::on_sqlite() }
     }
 
-    /// The folder itself.
+    /// Returns the path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The database on PostgreSQL that its servers and commands use; `None` is SQLite in [`Folder::data`].
+    /// Returns the PostgreSQL database of its servers and commands; `None` means SQLite in [`Folder::data`].
     #[must_use]
     pub fn database(&self) -> Option<&Database> {
         self.database.as_deref()
     }
 
-    /// `--data`.
+    /// Returns the data folder, for `--data`.
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.path().join("data")
     }
 
-    /// Writes a file into it and answers its path.
+    /// Writes a file into the folder and returns its path.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path().join(name);
         match fs::write(&path, text) {
@@ -194,7 +195,7 @@ impl Folder {
         }
     }
 
-    /// Reads a file of it; empty where there is none.
+    /// Reads a file of the folder; empty if it does not exist.
     #[must_use]
     pub fn read(&self, name: &str) -> String {
         fs::read(self.path().join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()

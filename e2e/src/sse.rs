@@ -1,25 +1,25 @@
-//! Server-sent events as a caller reads them.
+//! Server-sent events as a client parses them.
 
 use serde_json::Value;
 
-/// One event.
+/// One event of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// `event:`, where there is one.
+    /// The value of `event:`, if present.
     pub name: Option<String>,
-    /// The lines of `data:`, joined.
+    /// The values of the `data:` lines, joined with newlines.
     pub data: String,
 }
 
 impl Event {
-    /// The data as JSON; null where it is none.
+    /// Returns the data as JSON; null if it is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.data).unwrap_or(Value::Null)
     }
 }
 
-/// The whole events of a stream; a last one without its empty line is left out, as clients do.
+/// Parses the complete events of a stream; like clients, it ignores a last event without its empty line.
 #[must_use]
 pub fn parse(stream: &[u8]) -> Vec<Event> {
     let text = String::from_utf8_lossy(stream).replace("\r\n", "\n");

@@ -1,8 +1,8 @@
-//! A way to a PostgreSQL that is cut at the n-th statement, before the server has it or after it is done: who asked does not know
-//! which.
+//! A relay to PostgreSQL that is cut at the n-th statement, before the server receives it or after the server executed
+//! it. Its client cannot distinguish the two cases.
 //!
-//! A statement is what the client waits for in one go: a simple query, or what of the extended protocol ends with a `Sync` and has
-//! an `Execute`.
+//! A statement is one unit for which the client waits: a simple query, or messages of the extended protocol that
+//! contain an `Execute` and end with a `Sync`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,16 +15,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// On which side of the n-th statement its connection is cut.
+/// The moment at which the connection is cut, relative to the n-th statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// The server never has it.
+    /// The server never receives the statement.
     Before,
-    /// The server has done it, and its answer is lost.
+    /// The server has executed the statement, and its response is lost.
     After,
 }
 
-/// Passes connections on; dropped, it is cut.
+/// Relays connections; dropping it closes them.
 #[derive(Debug)]
 pub struct Statements {
     address: SocketAddr,
@@ -34,14 +34,14 @@ pub struct Statements {
 
 #[derive(Debug, Default)]
 struct Plan {
-    /// The statement that is cut, twice its number, and one more where it is cut after it; 0: none is counted.
+    /// Twice the number of the statement to cut, plus one to cut after it; 0 counts no statement.
     nth: AtomicU64,
     count: AtomicU64,
     cuts: AtomicU64,
 }
 
 impl Plan {
-    /// Counts a statement; how its connection is cut, if it is the one.
+    /// Counts a statement; returns how to cut its connection if it is the planned one.
     fn take(&self) -> Option<Cut> {
         let nth = self.nth.load(Ordering::SeqCst);
         if nth == 0 || self.count.fetch_add(1, Ordering::SeqCst) + 1 != nth / 2 {
@@ -53,10 +53,10 @@ impl Plan {
 }
 
 impl Statements {
-    /// A way to `to` (`HOST:PORT`).
+    /// Starts a relay to the address `to` (`HOST:PORT`).
     pub async fn to(to: &str) -> Self {
         let bound = TcpListener::bind("127.0.0.1:0").await.and_then(|bound| Ok((bound.local_addr()?, bound)));
-        let (address, listener) = bound.unwrap_or_else(|error| panic!("no way to {to}: {error}"));
+        let (address, listener) = bound.unwrap_or_else(|error| panic!("no relay to {to}: {error}"));
         let plan = Arc::new(Plan::default());
         let (told, to) = (Arc::clone(&plan), to.to_owned());
         let mut tasks = JoinSet::new();
@@ -64,27 +64,27 @@ impl Statements {
             let mut ways = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 let (plan, to) = (Arc::clone(&told), to.clone());
-                // However it ends, it has ended for both.
+                // An error of one direction ends the connection for both peers.
                 ways.spawn(async move { drop(pass(near, &to, &plan).await) });
             }
         });
         Self { address, plan, _tasks: tasks }
     }
 
-    /// Where it begins.
+    /// Returns the address on which the relay listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The n-th statement from now on is cut, once.
+    /// Cuts at the n-th statement from now on, once.
     pub fn cut(&self, nth: u64, cut: Cut) {
         self.plan.nth.store(0, Ordering::SeqCst);
         self.plan.count.store(0, Ordering::SeqCst);
         self.plan.nth.store(nth * 2 + u64::from(cut == Cut::After), Ordering::SeqCst);
     }
 
-    /// No statement is cut any more; how many were since the last time.
+    /// Cuts no further statement; returns the number of cuts since the last call.
     pub fn mend(&self) -> u64 {
         self.plan.nth.store(0, Ordering::SeqCst);
         self.plan.cuts.swap(0, Ordering::SeqCst)
@@ -94,7 +94,7 @@ impl Statements {
 async fn pass(near: TcpStream, to: &str, plan: &Plan) -> io::Result<()> {
     let far = TcpStream::connect(to).await?;
     let (near, far) = (near.into_split(), far.into_split());
-    // How many more `ReadyForQuery` pass before the connection is cut.
+    // One message means: cut the connection after the next `ReadyForQuery`.
     let (cut_after, told) = mpsc::channel(1);
     tokio::select! {
         done = asked(near.0, far.1, (plan, cut_after)) => done,
@@ -102,13 +102,13 @@ async fn pass(near: TcpStream, to: &str, plan: &Plan) -> io::Result<()> {
     }
 }
 
-/// What the client says.
+/// Relays messages from the client to the server, one statement at a time.
 async fn asked(
     mut near: OwnedReadHalf,
     mut far: OwnedWriteHalf,
     (plan, cut_after): (&Plan, mpsc::Sender<()>),
 ) -> io::Result<()> {
-    // A start has no kind: whether TLS is spoken (it is not), then who it is.
+    // Startup messages have no type byte: first a request for TLS (which the server declines), then the parameters.
     loop {
         let (length, body) = start(&mut near).await?;
         far.write_all(&length).await?;
@@ -121,7 +121,7 @@ async fn asked(
     loop {
         let kind = message(&mut near, &mut held).await?;
         executes |= matches!(kind, b'E' | b'Q');
-        // A `Flush` waits for answers too; what has begun goes on to its `Sync`.
+        // A `Flush` waits for a response too; its statement ends at the `Sync`.
         if !matches!(kind, b'S' | b'Q' | b'X' | b'H' | b'p') {
             continue;
         }
@@ -136,7 +136,7 @@ async fn asked(
     }
 }
 
-/// What the server says; after the statement that is cut, nothing any more, once it is done.
+/// Relays from the server to the client; discards the response of the statement after which it cuts.
 async fn answered(mut far: OwnedReadHalf, mut near: OwnedWriteHalf, mut told: mpsc::Receiver<()>) -> io::Result<()> {
     let mut bytes = vec![0; 64 * 1024];
     loop {
@@ -149,7 +149,7 @@ async fn answered(mut far: OwnedReadHalf, mut near: OwnedWriteHalf, mut told: mp
             },
         }
     }
-    // Its answer ends with `ReadyForQuery`: Z, a length of 5, and a state.
+    // The response ends with `ReadyForQuery`: `Z`, a length of 5, and a state byte.
     let mut last: Vec<u8> = Vec::new();
     loop {
         let count = far.read(&mut bytes).await?;
@@ -168,7 +168,7 @@ async fn start(near: &mut OwnedReadHalf) -> io::Result<([u8; 4], Vec<u8>)> {
     Ok((length, body))
 }
 
-/// Reads a message behind what is held; its kind.
+/// Appends the next message to `held`; returns its type byte.
 async fn message(near: &mut OwnedReadHalf, held: &mut Vec<u8>) -> io::Result<u8> {
     let mut head = [0; 5];
     near.read_exact(&mut head).await?;

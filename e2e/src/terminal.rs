@@ -1,4 +1,4 @@
-//! A command on a terminal of its own: what it shows, and what somebody types.
+//! A command on a pseudo-terminal: its screen output and keyboard input.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -15,21 +15,21 @@ use crate::commands;
 use crate::setup::Folder;
 use crate::wait::eventually_within;
 
-/// A debug build on a busy machine.
+/// Timeout for a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running command, and its terminal.
+/// A running command with its pseudo-terminal.
 #[derive(Debug)]
 pub struct Terminal {
     child: Child,
     keyboard: File,
-    /// The other side, which outlives the command.
+    /// The command's side of the terminal, open beyond the end of the command.
     line: File,
     shown: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
-    /// Starts `tollgate` with these words.
+    /// Starts `tollgate` with these arguments.
     #[must_use]
     pub fn run(folder: &Folder, words: &[&str]) -> Self {
         match Self::try_run(folder, words) {
@@ -50,7 +50,7 @@ impl Terminal {
         let keyboard = File::from(ours);
         let shown = Arc::new(Mutex::new(Vec::new()));
         let (mut screen, seen) = (keyboard.try_clone()?, shown.clone());
-        // Ends with the terminal.
+        // The thread ends when the terminal closes.
         std::thread::spawn(move || {
             let mut bytes = [0; 1_024];
             while let Ok(read @ 1..) = screen.read(&mut bytes) {
@@ -60,13 +60,13 @@ impl Terminal {
         Ok(Self { child, keyboard, line, shown })
     }
 
-    /// All that was shown so far.
+    /// Returns the screen output so far.
     #[must_use]
     pub fn shown(&self) -> String {
         String::from_utf8_lossy(&self.shown.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
-    /// Waits until `text` has been shown so often.
+    /// Waits until `text` has appeared at least `times` times.
     pub async fn sees(&self, text: &str, times: usize) {
         eventually_within(PATIENCE, &format!("{text:?} is shown"), async || {
             (self.shown().matches(text).count() >= times).then_some(())
@@ -74,21 +74,21 @@ impl Terminal {
         .await;
     }
 
-    /// Types a line.
+    /// Types one line and a newline.
     pub fn types(&mut self, line: &str) {
         if let Err(error) = self.keyboard.write_all(format!("{line}\n").as_bytes()) {
-            panic!("the terminal takes no {line:?}: {error}");
+            panic!("cannot type {line:?} into the terminal: {error}");
         }
     }
 
-    /// Sends SIGINT.
+    /// Sends SIGINT to the command.
     pub fn interrupts(&self) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::INT);
         }
     }
 
-    /// Whether what is typed is shown.
+    /// Returns whether the terminal shows typed characters.
     #[must_use]
     pub fn echoes(&self) -> bool {
         match tcgetattr(&self.line) {
@@ -97,7 +97,7 @@ impl Terminal {
         }
     }
 
-    /// Waits for the command's end: its exit code.
+    /// Waits until the command ends; returns its exit code.
     pub async fn ends(&mut self) -> Option<i32> {
         eventually_within(PATIENCE, "the command ends", async || self.child.try_wait().ok().flatten()).await.code()
     }

@@ -1,4 +1,4 @@
-//! Who is called: a server that does as a script says, and remembers what it received.
+//! A server that answers by a script and records the received requests.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::wire::{Head, Wire};
 
-/// A scripted server; dropped, it ends with its connections.
+/// A scripted server; dropping it closes its connections.
 #[derive(Debug)]
 pub struct Upstream {
     address: SocketAddr,
@@ -18,7 +18,7 @@ pub struct Upstream {
     _tasks: JoinSet<()>,
 }
 
-/// An address where nobody listens, and nobody else can while this lives.
+/// A port without a listener, reserved while this value exists.
 #[derive(Debug)]
 pub struct Nobody {
     address: SocketAddr,
@@ -26,7 +26,7 @@ pub struct Nobody {
 }
 
 impl Nobody {
-    /// Takes a port without listening on it.
+    /// Reserves a port without listening on it.
     #[must_use]
     pub fn new() -> Self {
         let bound = TcpSocket::new_v4().and_then(|socket| {
@@ -39,7 +39,7 @@ impl Nobody {
         }
     }
 
-    /// The address.
+    /// Returns the reserved address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -52,16 +52,16 @@ impl Default for Nobody {
     }
 }
 
-/// One request that was received.
+/// One request that the server received.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    /// Which connection it came on, from 0.
+    /// The number of its connection, from 0.
     pub connection: usize,
-    /// Its head.
+    /// The head of the request.
     pub head: Head,
-    /// Its body, as far as the script read it.
+    /// The body, as far as the script read it.
     pub body: Vec<u8>,
-    /// Whether the script read all of it.
+    /// Whether the script read the whole body.
     pub whole: bool,
 }
 
@@ -72,16 +72,17 @@ struct Record {
     closed: Mutex<usize>,
 }
 
-/// A request in a script's hands. Given back, its connection is kept alive; dropped, it is closed.
+/// A request that a script handles. If the script returns it, the connection stays open; if it drops it, the
+/// connection is closed.
 #[derive(Debug)]
 pub struct Turn {
-    /// The request's head.
+    /// The head of the request.
     pub head: Head,
-    /// The connection; what is written to it is the answer.
+    /// The connection; bytes written to it are the response.
     pub wire: Wire,
-    /// Which connection it is, from 0.
+    /// The number of the connection, from 0.
     pub connection: usize,
-    /// Which request it is on its connection, from 0.
+    /// The number of the request on its connection, from 0.
     pub number: usize,
     index: usize,
     record: Arc<Record>,
@@ -92,7 +93,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Upstream {
-    /// One that does as `script` says for each request.
+    /// Starts a server that runs `script` for each request.
     pub async fn start<S, F>(script: S) -> Self
     where
         S: Fn(Turn) -> F + Send + Sync + 'static,
@@ -111,7 +112,7 @@ impl Upstream {
         Self { address, record, _tasks: tasks }
     }
 
-    /// One that reads each body and gives the same answer: a head without framing, and a body.
+    /// Starts a server that reads each body and sends the same response: a head without framing, and a body.
     pub async fn answering(head: &str, body: impl AsRef<[u8]>) -> Self {
         let (head, body) = (head.to_owned(), body.as_ref().to_vec());
         Self::start(move |mut turn| {
@@ -125,39 +126,39 @@ impl Upstream {
         .await
     }
 
-    /// One that answers every call with this JSON.
+    /// Starts a server that answers every request with this JSON.
     pub async fn json(body: &Value) -> Self {
         Self::answering("200 OK\r\ncontent-type: application/json", body.to_string()).await
     }
 
-    /// Where it listens.
+    /// Returns the address on which the server listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it received so far, in order of the heads.
+    /// Returns the requests received so far, in the order of their heads.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
         lock(&self.record.seen).clone()
     }
 
-    /// The only request that it received.
+    /// Returns the only request received; panics if there is not exactly one.
     #[must_use]
     #[track_caller]
     pub fn only(&self) -> Seen {
         let mut seen = self.seen();
-        assert_eq!(seen.len(), 1, "one request, not {}", seen.len());
+        assert_eq!(seen.len(), 1, "expected one request, received {}", seen.len());
         seen.remove(0)
     }
 
-    /// Connections that were opened so far.
+    /// Returns how many connections were opened so far.
     #[must_use]
     pub fn opened(&self) -> usize {
         *lock(&self.record.opened)
     }
 
-    /// Connections whose end was seen so far, whoever ended them.
+    /// Returns how many connections have ended so far, by either peer.
     #[must_use]
     pub fn closed(&self) -> usize {
         *lock(&self.record.closed)
@@ -171,7 +172,7 @@ where
 {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        // Without a delay a test sees each write as a segment of its own.
+        // Without Nagle's algorithm each write becomes a segment, which tests observe.
         let _ = stream.set_nodelay(true);
         let connection = {
             let mut opened = lock(&record.opened);
@@ -204,7 +205,7 @@ where
 }
 
 impl Turn {
-    /// Reads the body to its end, or as far as it comes.
+    /// Reads the body to its end, or until the connection ends.
     pub async fn read_body(&mut self) -> Vec<u8> {
         let (body, whole) = match self.head.framing() {
             Some(framing) => self.wire.body(framing).await,
@@ -217,13 +218,14 @@ impl Turn {
         body
     }
 
-    /// Answers with a status line's end and headers, `content-length` and a body. False when the peer is gone.
+    /// Answers with the rest of a status line and header fields, adds `content-length`, and sends the body. Returns
+    /// false if the client has disconnected.
     pub async fn answer(&mut self, head: &str, body: &[u8]) -> bool {
         let head = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n", body.len());
         self.write(head.as_bytes()).await && self.write(body).await
     }
 
-    /// Answers with a head for a chunked body.
+    /// Sends the head of a response with a chunked body.
     pub async fn stream(&mut self, head: &str) -> bool {
         self.write(format!("HTTP/1.1 {head}\r\ntransfer-encoding: chunked\r\n\r\n").as_bytes()).await
     }
@@ -236,7 +238,7 @@ impl Turn {
         self.write(&chunk).await
     }
 
-    /// Writes bytes as they are; a character of `text` is a byte. False when the peer is gone.
+    /// Writes the bytes unchanged. Returns false if the client has disconnected.
     pub async fn write(&mut self, bytes: &[u8]) -> bool {
         self.wire.write(bytes).await.is_ok()
     }

@@ -1,4 +1,4 @@
-//! What a process holds and spends, as the kernel counts it; and what it may hold.
+//! Memory, CPU time and descriptors of a process, as the kernel counts them, and their limits.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -7,37 +7,38 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
-/// The kernel counts a process's time in ticks of 10 ms (`USER_HZ`) wherever Rust runs.
+/// The kernel counts CPU time in ticks of 10 ms (`USER_HZ`) on all platforms of Rust.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A running process, looked at from outside.
+/// A running process, measured from outside.
 #[derive(Debug, Clone, Copy)]
 pub struct Vitals(u32);
 
 impl Vitals {
-    /// Of process `id`.
+    /// Wraps the process with id `id`.
     #[must_use]
     pub const fn of(id: u32) -> Self {
         Self(id)
     }
 
-    /// Memory that it holds, in bytes (RSS): unlike PSS it does not change with how many others run the same program.
+    /// Returns the resident memory in bytes (RSS). Unlike PSS, it does not depend on other processes that run the same
+    /// program.
     #[must_use]
     pub fn memory_bytes(self) -> u64 {
         kilobytes(&self.read("status"), "VmRSS:")
     }
 
-    /// The most that it ever held, in bytes (RSS).
+    /// Returns the highest resident memory so far, in bytes (RSS).
     #[must_use]
     pub fn peak_bytes(self) -> u64 {
         kilobytes(&self.read("status"), "VmHWM:")
     }
 
-    /// Time that it spent on processors.
+    /// Returns the CPU time used so far.
     #[must_use]
     pub fn cpu(self) -> Duration {
         let stat = self.read("stat");
-        // A program's name may have blanks; what follows its bracket has none.
+        // A program's name may contain spaces; the fields after its closing parenthesis do not.
         let words: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks: Option<u32> =
             [11, 12].iter().map(|place| words.get(*place).and_then(|word| word.parse::<u32>().ok())).sum();
@@ -47,7 +48,7 @@ impl Vitals {
         }
     }
 
-    /// Descriptors that it has open. A server is not dumpable, so that its descriptors are root's to see.
+    /// Returns the number of open descriptors. A server is not dumpable, so only root can read its descriptors.
     #[must_use]
     pub fn descriptors(self) -> usize {
         match fs::read_dir(self.path("fd")) {
@@ -59,7 +60,7 @@ impl Vitals {
         }
     }
 
-    /// Lets it have no descriptor above number `count`.
+    /// Sets the soft limit of open descriptors to `count`.
     pub fn limit_descriptors(self, count: u64) {
         let pid = i32::try_from(self.0).ok().and_then(Pid::from_raw);
         let hard = getrlimit(Resource::Nofile).maximum;
@@ -80,13 +81,14 @@ impl Vitals {
     }
 }
 
-/// Bytes that came to `at` from `from` and that nobody has read yet; `None` where there is no such connection (IPv4).
+/// Returns how many bytes from `from` wait unread in the receive buffer of `at` (IPv4); `None` if there is no such
+/// connection.
 ///
 /// # Panics
-/// The system tells of no connections.
+/// `/proc/net/tcp` cannot be read.
 #[must_use]
 pub fn unread(at: SocketAddr, from: SocketAddr) -> Option<u64> {
-    // `sl: LOCAL REMOTE STATE TX:RX`, all in hex, addresses in the byte order of the machine.
+    // Format: `sl: LOCAL REMOTE STATE TX:RX`, all in hex, addresses in the machine's byte order.
     let spelled = |address: SocketAddr| match address {
         SocketAddr::V4(v4) => format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port()),
         SocketAddr::V6(v6) => panic!("no IPv4: {v6}"),
@@ -101,7 +103,7 @@ pub fn unread(at: SocketAddr, from: SocketAddr) -> Option<u64> {
     u64::from_str_radix(line.get(4)?.split_once(':')?.1, 16).ok()
 }
 
-/// Lets this process, and those that it starts from now on, have `count` descriptors, where the system allows it.
+/// Raises the descriptor limit of this process and its later children to `count`, if the system permits it.
 pub fn raise_descriptors(count: u64) {
     let now = getrlimit(Resource::Nofile);
     if now.current.is_some_and(|current| current < count)

@@ -1,4 +1,5 @@
-//! Waiting for what must come, never for a fixed time; and how late the machine itself is, where a time is the claim.
+//! Waiting for a condition instead of a fixed time, and measurement of the machine's own delays for tests that assert
+//! times.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,21 +9,21 @@ use std::time::Duration;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
-/// How long what must come is waited for. No claim: on a busy machine everything takes longer, and what never comes still
-/// fails. Who claims a time uses a [`Canary`].
+/// Maximum wait for a condition. It asserts no duration: a busy machine is slow, and a condition that never becomes
+/// true still fails. Tests that assert a duration use a [`Canary`].
 pub const SOON: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(25);
-/// Between two looks of a canary.
+/// Sleep of a canary between two measurements.
 const TICK: Duration = Duration::from_millis(20);
-/// Timers are as late as this on an idle machine.
+/// Timers are up to this late on an idle machine.
 const LATE_MIN: Duration = Duration::from_millis(1);
 
-/// Asks until the answer is `Some`, for at most [`SOON`].
+/// Calls `ask` until it returns `Some`, for at most [`SOON`].
 pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
     eventually_within(SOON, what, ask).await
 }
 
-/// Asks until the answer is `Some`; panics with `what` after `limit`.
+/// Calls `ask` until it returns `Some`; panics with `what` after `limit`.
 pub async fn eventually_within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + limit;
     loop {
@@ -34,7 +35,7 @@ pub async fn eventually_within<T>(limit: Duration, what: &str, mut ask: impl Asy
     }
 }
 
-/// All of them beside each other, on this thread; a panic of one is one of all.
+/// Runs all futures concurrently on this thread; a panic of one is propagated.
 pub async fn at_once<T, F>(futures: impl IntoIterator<Item = F>) -> Vec<T>
 where
     T: 'static,
@@ -48,15 +49,17 @@ where
     local.run_until(tasks.join_all()).await
 }
 
-/// What `future` answers, and how long it took.
+/// Returns the result of `future` and its duration.
 pub async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
     let start = Instant::now();
     let value = future.await;
     (value, start.elapsed())
 }
 
-/// Since when something is claimed, and how much of the time since then the machine kept for itself: a thread that wants to be
-/// woken every 20 ms sums how much later it was. Every bound that is a claim grows by that, and by nothing on an idle machine.
+/// A start time and the delay that the machine caused since then.
+///
+/// A thread sleeps 20 ms again and again and sums how much later it wakes up. Each asserted bound is extended by this
+/// sum, which is zero on an idle machine.
 #[derive(Debug)]
 pub struct Canary {
     since: Instant,
@@ -64,17 +67,17 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// From now on.
+    /// Starts the measurement at the current time.
     #[must_use]
     pub fn new() -> Self {
         let late_us = Arc::new(AtomicU64::new(0));
         let told = Arc::downgrade(&late_us);
-        // Ends with its owner.
+        // The thread ends when the canary is dropped.
         std::thread::spawn(move || {
             while let Some(late_us) = told.upgrade() {
                 let began = Instant::now();
                 drop(late_us);
-                #[expect(clippy::disallowed_methods, reason = "it is a thread of its own that sleeps")]
+                #[expect(clippy::disallowed_methods, reason = "a separate thread sleeps")]
                 std::thread::sleep(TICK);
                 let late = began.elapsed().saturating_sub(TICK);
                 if let Some(late_us) = told.upgrade().filter(|_| late > LATE_MIN) {
@@ -85,20 +88,20 @@ impl Canary {
         Self { since: Instant::now(), late_us }
     }
 
-    /// How long ago that was.
+    /// Returns the time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.since.elapsed()
     }
 
-    /// `limit`, and what the machine was late since.
+    /// Returns `limit` plus the delay of the machine since the start.
     #[must_use]
     pub fn allows(&self, limit: Duration) -> Duration {
         limit + Duration::from_micros(self.late_us.load(Ordering::Relaxed))
     }
 
-    /// Asks until the answer is `Some`. A question that was begun past `limit` (and what the machine was late) must find it:
-    /// what is claimed is when it holds, not how long an answer takes.
+    /// Calls `ask` until it returns `Some`. A call that begins after `limit` plus the machine's delay must succeed:
+    /// the bound applies to the condition, not to the duration of the call.
     pub async fn within<T>(&self, limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
         loop {
             let began = self.elapsed();
@@ -114,7 +117,7 @@ impl Canary {
         }
     }
 
-    /// Waits until `limit`, and what the machine was late, is over.
+    /// Waits until `limit` plus the machine's delay has passed.
     pub async fn passes(&self, limit: Duration) {
         loop {
             let left = self.allows(limit).saturating_sub(self.elapsed());
@@ -125,8 +128,10 @@ impl Canary {
         }
     }
 
+    /// Asserts that at most `limit` plus the machine's delay has passed.
+    ///
     /// # Panics
-    /// More than `limit` has passed, and what the machine was late.
+    /// More time has passed.
     pub fn assert_within(&self, limit: Duration, what: &str) {
         let (elapsed, allowed) = (self.elapsed(), self.allows(limit));
         assert!(elapsed < allowed, "{what} took {elapsed:?}, of {limit:?} (on this machine {allowed:?})");

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a bare socket, for both ends: heads and bodies as they stood on the wire.
+//! HTTP/1.1 on a plain socket for clients and servers: heads and bodies exactly as transferred.
 
 use std::future::Future;
 use std::io;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long anything on a socket is waited for before the test fails.
+/// Timeout of each operation on a socket, after which the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// `future`, or a panic with `what` after [`PATIENCE`].
+/// Awaits `future`; panics with `what` after [`PATIENCE`].
 pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
@@ -19,36 +19,36 @@ pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// A start line and headers.
+/// A start line with its header fields.
 #[derive(Debug, Clone, Default)]
 pub struct Head {
-    /// As it came, the empty line included.
+    /// The received bytes, including the empty line.
     pub raw: Vec<u8>,
-    /// The start line.
+    /// The start line without CRLF.
     pub first: String,
-    /// Names as written; values without the blanks around them, a character for each byte.
+    /// Header fields: names as written, values without surrounding whitespace; each character is one byte.
     pub headers: Vec<(String, String)>,
 }
 
 /// The next part of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// Some of it, as it came; of a chunked body the content of one chunk.
+    /// Bytes of the body as received; in a chunked body, the content of one chunk.
     Data(Vec<u8>),
-    /// It ended as its framing says.
+    /// The body ended as its framing requires.
     End,
-    /// The connection ended before it.
+    /// The connection ended before the body.
     Cut,
 }
 
-/// What is left to read of a body.
+/// The framing of a body with the rest to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// So many bytes.
+    /// This many bytes remain.
     Length(u64),
-    /// Chunks.
+    /// Chunked transfer coding (RFC 9112).
     Chunked,
-    /// Until the connection ends.
+    /// The body extends until the connection ends.
     UntilClose,
 }
 
@@ -60,7 +60,7 @@ pub struct Wire {
 }
 
 impl Head {
-    /// Reads `raw`, which ends with the empty line.
+    /// Parses `raw`, which ends with the empty line.
     #[must_use]
     pub fn parse(raw: Vec<u8>) -> Self {
         let text: String = raw.iter().map(|byte| char::from(*byte)).collect();
@@ -73,25 +73,25 @@ impl Head {
         Self { raw, first, headers }
     }
 
-    /// The first value of `name`, without case.
+    /// Returns the first value of field `name`, ignoring case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.all(name).first().copied()
     }
 
-    /// Every value of `name`, without case, in order.
+    /// Returns every value of field `name`, ignoring case, in order.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
     }
 
-    /// Word `at` of the start line.
+    /// Returns word `at` of the start line.
     #[must_use]
     pub fn word(&self, at: usize) -> &str {
         self.first.split(' ').nth(at).unwrap_or_default()
     }
 
-    /// How the body is framed; `None` where the head says nothing about one.
+    /// Returns the framing of the body; `None` if the head does not define one.
     #[must_use]
     pub fn framing(&self) -> Option<Framing> {
         if self.all("transfer-encoding").iter().any(|value| value.to_ascii_lowercase().contains("chunked")) {
@@ -102,23 +102,23 @@ impl Head {
 }
 
 impl Wire {
-    /// Around an open connection.
+    /// Wraps an open connection.
     #[must_use]
     pub const fn new(stream: TcpStream) -> Self {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// Connects.
+    /// Opens a connection without Nagle's algorithm.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// The error of the operating system.
     pub async fn connect(to: SocketAddr) -> io::Result<Self> {
         let stream = patiently("a connection", TcpStream::connect(to)).await?;
         stream.set_nodelay(true)?;
         Ok(Self::new(stream))
     }
 
-    /// The socket itself.
+    /// Returns the underlying socket.
     #[must_use]
     pub const fn stream(&self) -> &TcpStream {
         &self.stream
@@ -127,26 +127,26 @@ impl Wire {
     /// Writes all of `bytes`.
     ///
     /// # Errors
-    /// The peer is gone.
+    /// The peer has closed the connection.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         patiently("room to write", self.stream.write_all(bytes)).await
     }
 
-    /// Says that nothing more will be written.
+    /// Closes the sending direction of the connection.
     ///
     /// # Errors
-    /// The peer is gone.
+    /// The peer has closed the connection.
     pub async fn finish(&mut self) -> io::Result<()> {
         self.stream.shutdown().await
     }
 
-    /// Reads more; false at the end of the connection, an error included.
+    /// Reads more bytes; false at the end of the connection or on an error.
     async fn fill(&mut self) -> bool {
         self.buffer.reserve(16 * 1024);
         matches!(patiently("bytes from the peer", self.stream.read_buf(&mut self.buffer)).await, Ok(1..))
     }
 
-    /// The next head; `None` when the connection ends before it is whole.
+    /// Reads the next head; `None` if the connection ends first.
     pub async fn head(&mut self) -> Option<Head> {
         loop {
             if let Some(at) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -158,7 +158,7 @@ impl Wire {
         }
     }
 
-    /// [`Wire::head`], however long it takes: between two requests nothing is due.
+    /// Like [`Wire::head`], without a timeout for the first byte: between two requests no byte is due.
     pub async fn idle_head(&mut self) -> Option<Head> {
         if self.buffer.is_empty() {
             let mut first = [0_u8; 1];
@@ -170,7 +170,7 @@ impl Wire {
         self.head().await
     }
 
-    /// The next piece of a body; `framing` keeps what is left.
+    /// Reads the next piece of a body; updates `framing` to the rest.
     pub async fn piece(&mut self, framing: &mut Framing) -> Piece {
         match framing {
             Framing::Length(0) => Piece::End,
@@ -197,7 +197,7 @@ impl Wire {
         let size = line.split(';').next().unwrap_or_default().trim();
         let Ok(size) = usize::from_str_radix(size, 16) else { panic!("not a chunk's size: {line:?}") };
         if size == 0 {
-            // Trailers, to the empty line.
+            // Skips trailers up to the empty line.
             loop {
                 match self.line().await {
                     Some(line) if line.is_empty() => return Piece::End,
@@ -229,7 +229,7 @@ impl Wire {
         }
     }
 
-    /// The rest of a body, and whether it was whole.
+    /// Reads the rest of a body; returns it and whether it was complete.
     pub async fn body(&mut self, mut framing: Framing) -> (Vec<u8>, bool) {
         let mut body = Vec::new();
         loop {
@@ -241,7 +241,7 @@ impl Wire {
         }
     }
 
-    /// Waits until the peer ends the connection, whatever it sends before.
+    /// Discards bytes until the peer closes the connection.
     pub async fn closed(&mut self) {
         while self.fill().await {
             self.buffer.clear();

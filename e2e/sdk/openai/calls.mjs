@@ -1,4 +1,4 @@
-// Every call that OpenAI's client has for what the gateway serves; `Suite.cover` says what of each is run.
+// Every call of OpenAI's client for which Tollgate has an endpoint; `Suite.cover` adds the scenarios of each.
 import { assert, hasId, hasText, thrown } from "../suite.mjs";
 
 const messages = [{ role: "user", content: "hi" }];
@@ -26,7 +26,7 @@ async function runTools(client, model, options) {
   return { text: await runner.finalContent(), cities };
 }
 
-/** A second of silence: what a transcription is made of. */
+/** Returns a second of silence as a WAV file, the input of transcriptions. */
 function sound() {
   const rate = 8000;
   const data = Buffer.alloc(44 + 2 * rate);
@@ -45,7 +45,7 @@ function sound() {
   return data;
 }
 
-// A pixel.
+// A PNG image of one pixel.
 const PNG = Buffer.from(
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
   "base64",
@@ -68,7 +68,7 @@ export const CALLS = (library) => ({
       usageOf(data.usage);
     },
     stream: (client, model, options) => client.chat.completions.create({ model, messages, stream: true }, options),
-    // No optional chaining: a chunk without choices, which nobody asked for, must not come.
+    // No optional chaining: a chunk without choices must not arrive without `include_usage`.
     piece: (chunk) => chunk.choices[0].delta.content,
     tool: async (client, model) => {
       const first = await client.chat.completions.create({ model, messages, tools: chatTools });
@@ -93,7 +93,7 @@ export const CALLS = (library) => ({
   "chat.completions.parse": {
     whole: (client, model, options) => {
       const response_format = { type: "json_schema", json_schema: schema };
-      const asked = model === "mock" ? "echo" : model; // says JSON
+      const asked = model === "mock" ? "echo" : model; // answers with JSON
       return client.chat.completions.parse({ model: asked, messages: structured, response_format }, options);
     },
     check: (data) => assert.equal(JSON.parse(data.choices[0].message.content).city, "Jakarta"),
@@ -101,7 +101,7 @@ export const CALLS = (library) => ({
   "chat.completions.runTools": {
     whole: async (client, model, options) => (await runTools(client, model, options)).text,
     check: hasText,
-    // The client itself calls the function and goes on.
+    // The client itself calls the function and continues.
     tool: async (client, model) => {
       const { text, cities } = await runTools(client, model);
       hasText(text);
@@ -146,14 +146,14 @@ export const CALLS = (library) => ({
   },
   "responses.parse": {
     whole: (client, model, options) => {
-      const asked = model === "mock" ? "echo" : model; // says JSON
+      const asked = model === "mock" ? "echo" : model; // answers with JSON
       const text = { format: { type: "json_schema", ...schema } };
       return client.responses.parse({ model: asked, input: '{"city":"Jakarta"}', text }, options);
     },
     check: (data) => assert.equal(data.output_parsed.city, "Jakarta"),
   },
   "embeddings.create": {
-    // Without an encoding_format this client asks for base64 and decodes it.
+    // Without an encoding_format this client requests base64 and decodes it.
     whole: (client, model, options) => client.embeddings.create({ model, input: ["one", "two"] }, options),
     check: (data) => {
       assert.equal(data.data.length, 2);
@@ -240,7 +240,7 @@ export const CALLS = (library) => ({
   },
 });
 
-/** A body over the limit is refused before it is read, and the client must learn it nevertheless. */
+/** A body over the limit is refused before it is read; the client must still receive the refusal. */
 export async function large(client, library) {
   const content = "x".repeat(2 * 1024 * 1024);
   const error = await thrown(client.chat.completions.create({ model: "mock", messages: [{ role: "user", content }] }));

@@ -1,33 +1,35 @@
-//! Whether a JSON value is what a schema says: the part of JSON Schema (2020-12) that the document uses, and stricter in one
-//! thing: an object has no field that the schema does not name.
+//! Validation of a JSON value against a schema.
+//!
+//! Supports the part of JSON Schema (2020-12) that the document uses. It is stricter in one point: an object may only
+//! have fields that the schema names.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// Says something and restricts nothing.
+/// Keywords that describe a value and restrict nothing.
 const WORDS: [&str; 8] =
     ["description", "title", "example", "examples", "default", "deprecated", "readOnly", "writeOnly"];
 
-/// Checks `value` against `schema`, whose references are `document`'s.
+/// Checks `value` against `schema`, whose references point into `document`.
 ///
 /// # Errors
-/// Where it differs, and how.
+/// The place and kind of the first difference.
 pub fn check(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let checking = Checking { document };
     checking.whole(schema, value, "$")
 }
 
-/// What `schema` is, or points at.
+/// Returns `schema`, or the schema to which its `$ref` points.
 ///
 /// # Panics
-/// It points at nothing.
+/// The reference has no target.
 #[must_use]
 pub fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     match schema.get("$ref").and_then(Value::as_str) {
         Some(at) => match document.pointer(at.trim_start_matches('#')) {
             Some(found) => resolved(document, found),
-            None => panic!("nothing is at {at}"),
+            None => panic!("no schema at {at}"),
         },
         None => schema,
     }
@@ -37,7 +39,7 @@ struct Checking<'a> {
     document: &'a Value,
 }
 
-/// One word of a schema, what it says, and the whole schema.
+/// One keyword of a schema, its value, and the whole schema.
 struct Keyword<'a> {
     word: &'a str,
     what: &'a Value,
@@ -45,7 +47,7 @@ struct Keyword<'a> {
 }
 
 impl Checking<'_> {
-    /// All that the schema says, and no field that it does not name.
+    /// Checks every keyword of the schema, and that the value has no field that the schema does not name.
     fn whole(&self, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
         self.said(schema, value, at)?;
         let Value::Object(fields) = value else { return Ok(()) };
@@ -56,7 +58,7 @@ impl Checking<'_> {
         }
     }
 
-    /// Names of fields; `None` where any is allowed.
+    /// Returns the allowed field names; `None` if any name is allowed.
     fn known<'s>(&'s self, schema: &'s Value) -> Option<BTreeSet<&'s str>> {
         let schema = resolved(self.document, schema);
         let mut known: BTreeSet<&str> = schema
@@ -73,7 +75,7 @@ impl Checking<'_> {
                 says = true;
                 match self.known(one) {
                     Some(names) => known.extend(names),
-                    // `null` beside an object says nothing of fields.
+                    // `null` as an alternative to an object does not restrict field names.
                     None if resolved(self.document, one)["type"] == "null" => {}
                     None => any = true,
                 }
@@ -96,7 +98,7 @@ impl Checking<'_> {
         })
     }
 
-    /// One keyword. An error that begins with `$` has a place of its own.
+    /// Checks one keyword. The text of an error that begins with `$` contains its own place.
     fn one(&self, keyword: &Keyword<'_>, value: &Value) -> Result<(), String> {
         let Keyword { word, what, says } = *keyword;
         let fails = |fine: bool, why: &str| if fine { Ok(()) } else { Err(format!("{why} {what}")) };
@@ -161,7 +163,7 @@ impl Checking<'_> {
         })
     }
 
-    /// Values of fields that the schema does not name; that there are none is [`Self::whole`]'s to see.
+    /// Checks values of fields that `properties` does not name; [`Self::whole`] refuses such fields where required.
     fn additional(&self, schema: &Value, says: &Map<String, Value>, value: &Value) -> Result<(), String> {
         let (Value::Object(fields), Value::Object(_)) = (value, schema) else { return Ok(()) };
         let named = |name: &str| says.get("properties").is_some_and(|properties| properties.get(name).is_some());
@@ -187,7 +189,7 @@ fn is(kind: &Value, value: &Value) -> bool {
     }
 }
 
-/// Formats that are known; any other says nothing.
+/// Returns whether `text` has the format; unknown formats accept every text.
 fn has_format(format: &Value, text: &str) -> bool {
     let shaped = |shape: &str, text: &str| {
         text.len() == shape.len()
@@ -201,7 +203,7 @@ fn has_format(format: &Value, text: &str) -> bool {
         "uuid" => shaped("ffffffff-ffff-ffff-ffff-ffffffffffff", text),
         "date" => shaped("0000-00-00", text),
         "date-time" => {
-            // UTC, as exact as it is.
+            // A time in UTC, with any number of fraction digits.
             let whole = shaped("0000-00-00T00:00:00Z", text);
             let (second, fraction) = text.split_once('.').unwrap_or_default();
             let exact = shaped("0000-00-00T00:00:00", second)

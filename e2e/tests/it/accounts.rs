@@ -1,4 +1,4 @@
-//! Users, their passwords and roles at the command line, and the link that makes the first admin.
+//! Users, passwords and roles on the command line, and the link that creates the first admin.
 
 use e2e::database::on_postgres;
 use e2e::setup::Folder;
@@ -10,7 +10,7 @@ use crate::store::number;
 
 const PASSWORD: &str = "correct horse battery";
 const ROOT: &str = "root@example.com";
-/// Users with a password as it must be stored.
+/// Counts users whose password is stored as the required Argon2id hash.
 const HASHED: &str = "SELECT count(*) FROM users WHERE password LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'";
 const ADMINS: &str = "SELECT count(*) FROM users WHERE role = 'admin'";
 const LINKS: &str = "SELECT count(*) FROM links";
@@ -20,7 +20,7 @@ fn words<'a>(data: &'a str, words: &[&'a str]) -> Vec<&'a str> {
     words.iter().copied().chain(["--data", data]).collect()
 }
 
-/// A command that works: what it says.
+/// Runs a command that must succeed; returns its stdout.
 async fn must(folder: &Folder, said: &[&str], input: &str) -> String {
     let data = folder.data().display().to_string();
     let output = commands::run_with_input(folder, &words(&data, said), input.as_bytes()).await;
@@ -28,7 +28,7 @@ async fn must(folder: &Folder, said: &[&str], input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A command that does not: why.
+/// Runs a command that must fail; returns its stderr.
 async fn refused(folder: &Folder, said: &[&str], input: &[u8]) -> String {
     let data = folder.data().display().to_string();
     let output = commands::run_with_input(folder, &words(&data, said), input).await;
@@ -38,7 +38,7 @@ async fn refused(folder: &Folder, said: &[&str], input: &[u8]) -> String {
     told
 }
 
-/// The one link in a text.
+/// Returns the only link in a text.
 fn link(text: &str) -> &str {
     let links: Vec<&str> = text.lines().map(str::trim).filter(|line| line.contains("/link#")).collect();
     let [link] = links[..] else { panic!("{} links in: {text}", links.len()) };
@@ -72,7 +72,7 @@ async fn an_admin_is_made_with_a_password_from_stdin() {
         let refusal = refused(&folder, &create, input).await;
         assert!(refusal.contains(told), "{refusal}");
     }
-    assert_eq!(number(&folder, ADMINS).await, 3, "nobody is made without the password that was meant");
+    assert_eq!(number(&folder, ADMINS).await, 3, "no admin is created with a rejected password");
     let taken = ["users", "create", "--email", "0@example.com", "--admin", "--password-stdin"];
     let refusal = refused(&folder, &taken, PASSWORD.as_bytes()).await;
     assert!(refusal.contains("tollgate users role"), "{refusal}");
@@ -83,12 +83,16 @@ async fn without_a_password_an_admin_gets_a_link() {
     let folder = Folder::new();
     let said = must(&folder, &["users", "create", "--email", ROOT, "--admin"], "").await;
     assert!(link(&said).starts_with("http://127.0.0.1:8787/link#"), "{said}");
-    assert_eq!(said.lines().last(), Some(link(&said)), "alone on the last line: {said}");
+    assert_eq!(said.lines().last(), Some(link(&said)), "the last line is the link alone: {said}");
     let config = folder.write("public.yaml", "public_url: {control: \"https://gate.example.com\"}\n");
     let config = config.display().to_string();
     let said = must(&folder, &["users", "password", "--user", ROOT, "--link", "--config", &config], "").await;
     assert!(link(&said).starts_with("https://gate.example.com/link#"), "{said}");
-    assert_eq!((number(&folder, LINKS).await, number(&folder, OPEN_LINKS).await), (2, 1), "the first is taken back");
+    assert_eq!(
+        (number(&folder, LINKS).await, number(&folder, OPEN_LINKS).await),
+        (2, 1),
+        "the second link revokes the first"
+    );
     must(&folder, &["users", "password", "--user", ROOT, "--password-stdin"], PASSWORD).await;
     assert_eq!((number(&folder, OPEN_LINKS).await, number(&folder, HASHED).await), (0, 1));
     let both = refused(&folder, &["users", "password", "--user", ROOT, "--link", "--password-stdin"], b"").await;
@@ -119,7 +123,7 @@ async fn a_password_is_asked_for_twice_and_not_shown() {
     terminal.types(PASSWORD);
     assert_eq!(terminal.ends().await, Some(0), "{}", terminal.shown());
     terminal.sees(ROOT, 1).await;
-    assert!(terminal.echoes(), "as it was before");
+    assert!(terminal.echoes(), "the terminal echoes again");
     let shown = terminal.shown();
     assert!(!shown.contains("horse") && !shown.contains("too short") && !shown.contains("tgl_"), "{shown}");
     assert_eq!(number(&folder, HASHED).await, 1);
@@ -137,7 +141,7 @@ async fn a_password_is_asked_for_twice_and_not_shown() {
     terminal.interrupts();
     assert_eq!(terminal.ends().await, Some(1));
     terminal.sees("nothing was changed", 1).await;
-    assert!(terminal.echoes(), "also when it was interrupted");
+    assert!(terminal.echoes(), "the terminal echoes again after SIGINT");
 
     let shown = ["users", "password", "--user", ROOT, "--password-stdin"];
     let mut terminal = Terminal::run(&folder, &words(&data, &shown));
@@ -168,7 +172,7 @@ async fn the_last_admin_stays() {
     }
     let said = must(&folder, &["users", "role", "--user", "ada@example.com", "admin"], "").await;
     assert!(said.contains("admin") && said.contains("ada@example.com"), "{said}");
-    // She could not act yet.
+    // An admin without a password cannot act yet.
     let told = refused(&folder, &["users", "role", "--user", ROOT, "member"], b"").await;
     assert!(told.contains("has a password"), "{told}");
     must(&folder, &["users", "password", "--user", "ada@example.com", "--password-stdin"], PASSWORD).await;
@@ -179,7 +183,7 @@ async fn the_last_admin_stays() {
     assert!(told.contains("admin") && told.contains("member"), "{told}");
 }
 
-/// Runs the command that a start printed, whose output is no terminal; the link that it prints.
+/// Runs the command that the server printed at start, with output into a pipe; returns the printed link.
 async fn set_up(gateway: &Gateway) -> String {
     let stdout = gateway.stdout();
     let command = stdout.lines().find_map(|line| line.strip_prefix("  tollgate setup-link")).unwrap_or_default();
@@ -192,7 +196,7 @@ async fn set_up(gateway: &Gateway) -> String {
 #[tokio::test]
 async fn each_start_prints_the_command_for_a_link_until_there_is_an_admin() {
     let gateway = Gateway::start(Setup::mocked()).await;
-    assert_eq!(number(gateway.folder(), LINKS).await, 0, "no link before somebody asks for it");
+    assert_eq!(number(gateway.folder(), LINKS).await, 0, "a start alone creates no link");
     let first = set_up(&gateway).await;
     assert!(!gateway.stdout().contains("tgl_"), "{}", gateway.stdout());
     assert!(first.starts_with(&format!("http://{}/link#", gateway.control)), "{first}");
@@ -202,7 +206,7 @@ async fn each_start_prints_the_command_for_a_link_until_there_is_an_admin() {
     let second = set_up(&gateway).await;
     assert!(second.starts_with("https://gate.example.com/link#") && second != first, "{second}");
     assert_eq!(number(gateway.folder(), LINKS).await, 2);
-    assert_eq!(number(gateway.folder(), OPEN_LINKS).await, 1, "the link before is taken back");
+    assert_eq!(number(gateway.folder(), OPEN_LINKS).await, 1, "a new link revokes the previous one");
     let create = ["users", "create", "--email", ROOT, "--plan", "open", "--admin", "--password-stdin"];
     must(gateway.folder(), &create, PASSWORD).await;
     let gateway = Gateway::start_in(gateway.stop().await.folder, Setup::mocked()).await;
@@ -212,13 +216,13 @@ async fn each_start_prints_the_command_for_a_link_until_there_is_an_admin() {
     assert_eq!(number(gateway.folder(), LINKS).await, 2);
 }
 
-/// As whoever installed it goes: from what the first start printed to keys of one's own, over HTTP alone.
+/// The path of a new operator: from the command printed at the first start to the first key, over HTTP alone.
 #[tokio::test]
 async fn the_link_of_the_first_start_leads_to_an_admins_session() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let printed = set_up(&gateway).await;
     let token = printed.split_once('#').unwrap().1;
-    // The page is on this server, and has what follows the `#` from the browser alone.
+    // Control serves the page; only the browser reads the part after the `#`.
     assert!(printed.starts_with(&format!("http://{}/", gateway.control)), "{printed}");
     let check = Call::json("/api/auth/link/check", &json!({"token": token}));
     let told = gateway.ask(check.clone()).await.expect(200).json();
@@ -234,7 +238,7 @@ async fn the_link_of_the_first_start_leads_to_an_admins_session() {
     gateway.ask(Call::get("/api/audit").key(&access)).await.expect(200);
     let made = gateway.ask(Call::json("/api/keys", &json!({"label": "first"})).key(&access)).await.expect(201).json();
     gateway.validate(&text(&made["key"])).await;
-    // It was for once.
+    // A link can be used once.
     gateway.ask(check).await.expect(404);
     gateway.ask(Call::json("/api/auth/link", &chosen)).await.expect(404);
 }
@@ -261,7 +265,7 @@ async fn a_proxy_without_control_prints_none() {
         return;
     }
     let gateway = Gateway::start(Setup::mocked().flag("--role").flag("proxy")).await;
-    eventually("it has greeted", async || gateway.stdout().contains("control").then_some(())).await;
+    eventually("the start messages are printed", async || gateway.stdout().contains("control").then_some(())).await;
     assert!(!gateway.stdout().contains("tgl_"), "{}", gateway.stdout());
     assert_eq!(number(gateway.folder(), LINKS).await, 0);
 }

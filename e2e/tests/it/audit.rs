@@ -1,4 +1,4 @@
-//! The audit log, as an admin reads it beside commands that change things.
+//! The audit log of commands that change data, as an admin reads it.
 
 use e2e::setup::Folder;
 use e2e::{Call, Gateway, Setup, commands, eventually};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 const PASSWORD: &str = "a long enough password";
 
-/// What a command wrote to stdout; it must work.
+/// Runs a command that must succeed; returns its stdout.
 pub(crate) async fn must(folder: &Folder, words: &[&str]) -> String {
     let data = folder.data().to_string_lossy().into_owned();
     let words = [words, &["--data", data.as_str()]].concat();
@@ -15,7 +15,7 @@ pub(crate) async fn must(folder: &Folder, words: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// An admin's access token.
+/// Creates an admin and returns an access token.
 async fn admin(gateway: &Gateway) -> String {
     let sign_up = json!({"email": "root@example.org", "password": PASSWORD, "name": "Root"});
     let answer = gateway.ask(Call::json("/api/auth/register", &sign_up)).await.expect(201).json();
@@ -29,7 +29,7 @@ async fn admin(gateway: &Gateway) -> String {
     token
 }
 
-/// All lines, oldest first.
+/// Returns all entries of the audit log, oldest first.
 async fn lines(gateway: &Gateway, token: &str) -> Vec<Value> {
     let (mut lines, mut path) = (Vec::new(), "/api/audit?limit=50".to_owned());
     loop {

@@ -1,4 +1,4 @@
-//! Signing up, in and out at the built binary: `/api/auth/…`, `/api/me`, `/api/sessions`.
+//! Registration, sign-in and sign-out against the built binary: `/api/auth/…`, `/api/me`, `/api/sessions`.
 
 use e2e::client::Answer;
 use e2e::{Call, Gateway, Setup, commands, text};
@@ -23,7 +23,7 @@ fn newcomer(email: &str) -> Value {
     json!({"email": email, "password": PASSWORD, "name": "Ada", "refresh": true})
 }
 
-/// What a browser sends of what an answer set.
+/// Returns the `Cookie` value that a browser sends after a response.
 fn cookies(answer: &Answer) -> String {
     let set = answer.head.all("set-cookie");
     set.iter().map(|line| line.split(';').next().unwrap()).collect::<Vec<_>>().join("; ")
@@ -41,7 +41,7 @@ fn code(answer: &Answer) -> String {
     text(&answer.json()["error"]["code"])
 }
 
-/// An admin's access token.
+/// Creates an admin and returns an access token.
 async fn admin(gateway: &Gateway) -> String {
     let data = gateway.folder().data().display().to_string();
     let create = ["users", "create", "--email", ROOT, "--plan", "open", "--admin", "--password-stdin", "--data", &data];
@@ -64,7 +64,11 @@ async fn a_person_signs_up_goes_on_and_signs_out() {
     assert_eq!((sessions["items"].as_array().unwrap().len(), &sessions["items"][0]["current"]), (1, &json!(true)));
 
     assert_eq!(code(&post(&gateway, "/api/auth/refresh", &renewal).await.expect(401)), "token_expired");
-    assert_eq!(code(&me(&gateway, &next_access).await.expect(401)), "token_expired", "it was stolen");
+    assert_eq!(
+        code(&me(&gateway, &next_access).await.expect(401)),
+        "token_expired",
+        "a refresh token was used twice, so its session ended"
+    );
 
     let again = post(&gateway, "/api/auth/login", &who("ADA@example.com", PASSWORD)).await.expect(200).json();
     let again = text(&again["access_token"]);
@@ -153,7 +157,11 @@ async fn who_may_sign_up_is_configured_and_a_taken_address_is_not_told() {
     asked["invite"] = invite(None).await.into();
     post(&gateway, "/api/auth/register", &asked).await.expect(201);
     asked["email"] = "eve@example.com".into();
-    assert_eq!(code(&post(&gateway, "/api/auth/register", &asked).await.expect(403)), "signup_closed", "it was used");
+    assert_eq!(
+        code(&post(&gateway, "/api/auth/register", &asked).await.expect(403)),
+        "signup_closed",
+        "the invite was used already"
+    );
 
     let mut taken = newcomer("ada@example.com");
     taken["invite"] = invite(Some("ada@example.com")).await.into();
@@ -194,7 +202,7 @@ async fn guessing_ends_soon_and_tells_nothing() {
     let gateway = open("open").await;
     post(&gateway, "/api/auth/register", &newcomer("ada@example.com")).await.expect(201);
     let mut told = Vec::new();
-    // The sign-up was an attempt too.
+    // The registration counts as an attempt too.
     for (email, attempts) in [("ada@example.com", 9), ("nobody@example.com", 10)] {
         let mut answers = Vec::new();
         for _ in 0..attempts {

@@ -1,5 +1,5 @@
-//! A start over much that an earlier run spooled: its ports are open before all of that is stored, and each limit knows of it,
-//! whether this process counts alone or is lent its quotas.
+//! Starts with many unstored records in the spool. The listeners open before all records are stored, and every limit
+//! already includes them. The tests cover limits counted by one process and limits with leases.
 
 use std::path::Path;
 
@@ -13,11 +13,11 @@ use crate::reconcile::agrees;
 use crate::store;
 
 const SPOOLED: u64 = 30_000;
-/// Far longer than leases take to come, whatever else the machine does.
+/// Much longer than a lease takes to be granted on a busy machine.
 const LEASE: &str = "{ttl: 20s, recall_wait: 10s}";
-/// Open when that run died.
+/// Requests that were in flight at the crash.
 const OPEN: u64 = 5;
-/// What is left of the month's budget.
+/// The rest of the monthly budget.
 const LEFT: u64 = 3;
 
 fn setup(upstream: &Upstream) -> Setup {
@@ -47,7 +47,8 @@ fn attempt() -> Attempt {
     }
 }
 
-/// Appends what a run leaves that dies amid its calls while the store takes nothing: so many `charged` a credit each, and others.
+/// Writes the spool of a process that crashed while the store was unavailable: `charged` events with one credit each,
+/// the other events without credits, and open requests.
 fn leave(data: &Path, caller: Caller, charged: u64) {
     let clock = Clock::system();
     let mut ids = Ids::new(clock.clone());
@@ -91,7 +92,7 @@ fn leave(data: &Path, caller: Caller, charged: u64) {
     }
 }
 
-/// The one caller that there is.
+/// Returns the only caller in the store.
 async fn caller(gateway: &Gateway) -> Caller {
     let key = store::number(gateway.folder(), "SELECT no FROM api_keys").await;
     let user = store::number(gateway.folder(), "SELECT no FROM users").await;
@@ -108,10 +109,10 @@ async fn what_waits_in_the_spool_counts_before_it_is_stored() {
     leave(&ended.folder.data(), caller, SPOOLED);
 
     let gateway = Gateway::start_in(ended.folder, setup(&upstream)).await;
-    assert!(gateway.gauge("tollgate_spool_records").await > 0, "it was stored before anybody could call");
+    assert!(gateway.gauge("tollgate_spool_records").await > 0, "the spool was stored before the first request");
     let call = Call::get("/counted").key(&key);
     if !on_postgres() {
-        // There the quota is told as it is stored.
+        // On PostgreSQL, the reported quota use follows the store.
         assert_eq!(gateway.used(&key).await, SPOOLED + OPEN);
     }
     for _ in 0..LEFT {
@@ -122,7 +123,7 @@ async fn what_waits_in_the_spool_counts_before_it_is_stored() {
     stored(&gateway, SPOOLED + OPEN + LEFT).await;
     assert_eq!(gateway.used(&key).await, SPOOLED + OPEN + LEFT);
     assert_eq!(call.send(gateway.proxy).await.status(), 429);
-    // A start over nothing says the same.
+    // A start with an empty spool reports the same.
     let again = Gateway::start_in(gateway.stop().await.folder, setup(&upstream)).await;
     assert_eq!((again.used(&key).await, call.send(again.proxy).await.status()), (SPOOLED + OPEN + LEFT, 429));
     assert_eq!(
@@ -131,8 +132,8 @@ async fn what_waits_in_the_spool_counts_before_it_is_stored() {
     );
 }
 
-/// A run that was lent its quota dies with some of it used, in its spool and in the store; the next one is lent all the rest at once,
-/// and not one credit more.
+/// A process with leases crashes with usage in its spool and in the store. The next process may use exactly the rest
+/// of the quota at once.
 #[tokio::test]
 async fn what_a_killed_run_was_lent_is_free_again_by_what_waits_in_its_spool() {
     const QUOTA: u64 = 100;
@@ -157,7 +158,7 @@ async fn what_a_killed_run_was_lent_is_free_again_by_what_waits_in_its_spool() {
     leave(&folder.data(), caller, CHARGED);
 
     let gateway = Gateway::start_in(folder, setup()).await;
-    assert!(gateway.gauge("tollgate_spool_records").await > 0, "it was stored before anybody could call");
+    assert!(gateway.gauge("tollgate_spool_records").await > 0, "the spool was stored before the first request");
     for _ in 0..QUOTA - USED - CHARGED - OPEN {
         assert_eq!(call.send(gateway.proxy).await.status(), 200);
     }
@@ -167,10 +168,10 @@ async fn what_a_killed_run_was_lent_is_free_again_by_what_waits_in_its_spool() {
     agrees(gateway.folder()).await;
 }
 
-/// Waits until so many credits are in the store's totals.
+/// Waits until the totals in the store contain exactly `credits` credits.
 async fn stored(gateway: &Gateway, credits: u64) {
     let credits = i64::try_from(credits).unwrap();
-    eventually("all of it is stored", async || {
+    eventually("all credits are stored", async || {
         (store::number(gateway.folder(), "SELECT coalesce(sum(credits), 0) FROM daily_usage").await == credits)
             .then_some(())
     })

@@ -1,4 +1,4 @@
-//! Requests as callers write them, in each format.
+//! Request bodies in each format, as clients send them.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ pub(crate) const RESPONSES: &str = "/v1/responses";
 pub(crate) const MESSAGES: &str = "/v1/messages";
 pub(crate) const COUNT_TOKENS: &str = "/v1/messages/count_tokens";
 
-/// A wire format, by the path where it is spoken.
+/// An LLM format, with its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Chat,
@@ -33,7 +33,7 @@ impl Format {
         }
     }
 
-    /// A whole request for `model`.
+    /// Returns a complete request body for `model`.
     pub(crate) fn body(self, model: &str, stream: bool) -> Value {
         let mut body = match self {
             Self::Chat => json!({"model": model, "messages": [{"role": "user", "content": "hi"}]}),

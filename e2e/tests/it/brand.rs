@@ -1,6 +1,7 @@
-//! Nobody who meets a server under another brand reads the product's own name: every surface is searched for it.
+//! With another brand, no text that users receive contains the product's name: every response and page is searched for
+//! it.
 //!
-//! Names of metrics (`tollgate_…`) and of the server's own settings (`TOLLGATE_…`) stay: operators meet those, not users.
+//! Names of metrics (`tollgate_…`) and of settings (`TOLLGATE_…`) do not change: only operators see those.
 
 use e2e::{Answer, Call, Gateway, Setup, keys_in};
 use serde_json::json;
@@ -9,10 +10,10 @@ use crate::bodies::Format;
 
 const GOOGLE: &str = "/v1beta/models/mock";
 
-/// A surface and what it shows.
+/// The name of a surface and its text.
 type Shown = (String, String);
 
-/// An answer's head and body.
+/// Returns head and body of a response.
 fn shown(surface: &str, answer: &Answer) -> Shown {
     (surface.to_owned(), format!("{:?}\n{}", answer.head, answer.text()))
 }
@@ -55,19 +56,19 @@ async fn proxy(gateway: &Gateway, all: &mut Vec<Shown>, key: &str) {
     let cuts = Format::ALL.map(|format| (format.path().to_owned(), format.body("mock/cut", true)));
     for (path, body) in cuts.into_iter().chain([streamed, unfinished]) {
         let cut = gateway.call(Call::json(&path, &body).key(key)).await;
-        all.push(shown("an answer that is cut", &cut));
+        all.push(shown("an aborted response", &cut));
     }
     let malformed = gateway.call(Call::get("/v1/models").key("x")).await.expect(401);
     assert!(malformed.text().contains("a key is codexible_ and 32 hex digits"), "{}", malformed.text());
-    all.push(shown("a path of nobody", &gateway.call(Call::get("/nothing").key(key)).await.expect(404)));
+    all.push(shown("an unknown path", &gateway.call(Call::get("/nothing").key(key)).await.expect(404)));
 }
 
 #[tokio::test]
 async fn no_surface_bears_another_name_than_the_brand() {
     let gateway = Gateway::start(Setup::bare().flag("--demo").section("brand", "{name: Codexible}")).await;
     let key = keys_in(&gateway.stdout()).remove(0);
-    assert!(key.starts_with("codexible_"), "the prefix follows the name: {key}");
-    // The folder of the test has the product's name, and operators run a command of the binary.
+    assert!(key.starts_with("codexible_"), "the key prefix is derived from the brand name: {key}");
+    // The test's folder contains the product's name, and operators run a command of the binary.
     let folder = gateway.folder().path().display().to_string();
     let start = gateway.stdout();
     let start = start.lines().filter(|line| !line.contains("tollgate setup-link")).collect::<Vec<_>>().join("\n");

@@ -1,11 +1,11 @@
-//! Budgets that commands set beside a running server.
+//! Budgets that commands set while a server runs.
 
 use e2e::{Call, Gateway, Setup, commands, eventually};
 use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
 
-/// What `tollgate budgets` and these words write to stdout; it must work.
+/// Runs `tollgate budgets` with these arguments, which must succeed; returns its stdout.
 async fn budgets(gateway: &Gateway, words: &[&str]) -> String {
     let words = [&["budgets"], words, &["--data", "data"]].concat();
     let output = commands::run(gateway.folder(), &words).await;
@@ -13,7 +13,7 @@ async fn budgets(gateway: &Gateway, words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What they write to stderr; they must be refused.
+/// Runs `tollgate budgets` with these arguments, which must fail; returns its stderr.
 async fn refused(gateway: &Gateway, words: &[&str]) -> String {
     let words = [&["budgets"], words, &["--data", "data"]].concat();
     let output = commands::run(gateway.folder(), &words).await;
@@ -37,12 +37,16 @@ async fn a_budget_holds_whom_it_is_set_for_until_it_is_removed() {
     let set = ["set", "--user", &held.email, "--per", "day"];
     let told = budgets(&gateway, &[&set[..], &["--credits", "0"]].concat()).await;
     assert_eq!(told, "0 credits a day; running servers follow within a second\n");
-    eventually("the budget holds", async || (gateway.call(chat(&held.key)).await.status() == 429).then_some(())).await;
+    eventually("the budget applies", async || (gateway.call(chat(&held.key)).await.status() == 429).then_some(()))
+        .await;
     gateway.call(chat(&free.key)).await.expect(200);
     let again = budgets(&gateway, &[&set[..], &["--credits", "0"]].concat()).await;
     assert_eq!(again, "it is so already: nothing was changed\n");
     budgets(&gateway, &[&set[..], &["--none", "credits"]].concat()).await;
-    eventually("it holds no more", async || (gateway.call(chat(&held.key)).await.status() == 200).then_some(())).await;
+    eventually("the budget no longer applies", async || {
+        (gateway.call(chat(&held.key)).await.status() == 200).then_some(())
+    })
+    .await;
     let none = budgets(&gateway, &[&set[..], &["--none", "credits"]].concat()).await;
     assert_eq!(none, "there is no such budget: nothing was changed\n");
 }

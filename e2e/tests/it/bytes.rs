@@ -1,4 +1,4 @@
-//! Each side receives what the other sent, but for the named changes.
+//! Client and upstream receive each other's bytes unchanged, except for the documented changes.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format, MESSAGES, RESPONSES};
 
-/// A body that no serialiser would write: spacing, order, escapes, big numbers and fields that nobody knows.
+/// A body that no serializer would write: unusual spacing, order, escapes, large numbers and unknown fields.
 fn odd(model: &str, rest: &str) -> String {
     format!(
         "{{ \"x_unknown\" :\t{{\"model\":\"not this\",\"n\":1.0e+02, \"big\":123456789012345678901234567890}},\r\n  \
@@ -17,7 +17,7 @@ fn odd(model: &str, rest: &str) -> String {
     )
 }
 
-/// A gateway before one provider that speaks `format`; `alias` is a name of ours for `real-model/1:2`.
+/// A server with one provider of `format`; the model `alias` resolves to `real-model/1:2`.
 struct Line {
     upstream: Upstream,
     gateway: Gateway,
@@ -35,7 +35,7 @@ impl Line {
         Self { upstream, gateway, key, format }
     }
 
-    /// What the provider receives when a caller sends `body`.
+    /// Sends `body` and returns the body that the provider received.
     async fn pass(&self, body: &str) -> String {
         self.gateway.call(Call::post(self.format.path(), body).key(&self.key)).await.expect(200);
         let seen = self.upstream.seen().pop().unwrap();
@@ -63,14 +63,15 @@ async fn chat_streams_gain_include_usage_and_nothing_else() {
         let body = line.pass(&sent).await;
         let value: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(value["stream_options"]["include_usage"], true, "{body}");
-        let inserted = insertion(&sent, &body).unwrap_or_else(|| panic!("more than an insertion:\n{sent}\n{body}"));
+        let inserted =
+            insertion(&sent, &body).unwrap_or_else(|| panic!("differs by more than one insertion:\n{sent}\n{body}"));
         assert!(inserted.contains("include_usage") && inserted.len() < 60, "{inserted}");
     }
     let asked = odd("bare", ",\"stream\":true, \"stream_options\" :{ \"include_usage\" : true }");
     assert_eq!(line.pass(&asked).await, asked);
 }
 
-/// What stands in `long` and not in `short`, when that is one run of bytes.
+/// Returns the bytes of `long` that are missing in `short`, if they form one contiguous run.
 fn insertion<'a>(short: &str, long: &'a str) -> Option<&'a str> {
     let more = long.len().checked_sub(short.len())?;
     let common = short.bytes().zip(long.bytes()).take_while(|(a, b)| a == b).count();
@@ -102,7 +103,7 @@ async fn large_bodies_arrive_whole_both_ways() {
     let got = gateway.call(Call::post(CHAT, &body).key(&key)).await.expect(200);
     assert_eq!(sha256(&upstream.only().body), sha256(body.as_bytes()));
     assert_eq!(sha256(&got.body), sha256(answer.as_bytes()));
-    // The same without a length on either side.
+    // The same bodies with chunked transfer coding in place of a length.
     let mut chunked = format!("{:x}\r\n", body.len()).into_bytes();
     chunked.extend(body.bytes());
     chunked.extend(b"\r\n0\r\n\r\n");
@@ -112,7 +113,7 @@ async fn large_bodies_arrive_whole_both_ways() {
     assert_eq!(sha256(&upstream.seen()[1].body), sha256(body.as_bytes()));
 }
 
-/// Headers by lowercase name: their values in order.
+/// Returns the values of each header field in order, by lowercase name.
 fn by_name(head: &Head) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in &head.headers {
@@ -190,7 +191,7 @@ async fn provider_receives_the_listed_headers_of_its_format_as_they_were_written
     assert!(!raw.contains("203.0.113.9") && !raw.contains("spoofed") && !raw.contains(&key), "{raw}");
 }
 
-/// With these, Google would leave usage out, wrap the answer, or charge another account.
+/// With these options, Google would omit usage, wrap the response, or bill another account.
 #[tokio::test]
 async fn options_in_a_query_and_keys_do_not_reach_a_provider() {
     let upstream = Upstream::json(&json!({})).await;
@@ -281,7 +282,7 @@ async fn caller_receives_the_upstreams_headers_but_for_the_named_ones() {
     }
     assert!(is_uuid_v7(answer.header("x-request-id").unwrap()));
     assert_eq!(answer.header("request-id"), answer.header("x-request-id"));
-    // What the caller cannot see, the log can.
+    // The header fields removed for the client are logged.
     gateway.logs("req_provider").await;
 }
 
@@ -291,7 +292,7 @@ const USAGE: &str = "data: {\"id\":\"1\",\"choices\":[],\"usage\":{\"prompt_toke
     \"completion_tokens_details\":{\"reasoning_tokens\":2}}}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
-/// A provider that streams [`CHUNK`], [`USAGE`] and [`DONE`] in pieces of `split` bytes.
+/// Starts a provider that streams [`CHUNK`], [`USAGE`] and [`DONE`] in pieces of `split` bytes.
 async fn streaming(split: usize) -> Upstream {
     let stream = format!(": comment\n\n{CHUNK}{CHUNK}{USAGE}{DONE}").into_bytes();
     Upstream::start(move |mut turn| {

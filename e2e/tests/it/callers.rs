@@ -1,4 +1,4 @@
-//! Callers that misbehave: they are ended, and give everything back.
+//! Clients that misbehave: their connections are closed and all resources are released.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use crate::bodies::{CHAT, Format};
 
 const ROUTE: &str = "{path: {prefix: /up}, upstreams: backend, auth: {type: none}}";
-/// Between two bytes of who sends as slowly as it can.
+/// Pause between two bytes of a client that sends as slowly as possible.
 const TRICKLE: Duration = Duration::from_millis(100);
-/// Nothing that ends by itself takes so long, however busy the machine is.
+/// Longer than any of these connections takes to end by itself on a busy machine.
 const HANGS: Duration = Duration::from_secs(19);
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn cancelled_request_gives_everything_back() {
     let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;
     let key = gateway.key().await;
 
-    // Before the body is whole: nothing was sent, nothing counts.
+    // Aborted before the body is complete: no request is forwarded, and none counts.
     for _ in 0..10 {
         let head = Call::new("POST", CHAT).key(&key).header("content-length", "50000").head(gateway.proxy);
         let mut wire = Wire::connect(gateway.proxy).await.unwrap();
@@ -41,7 +41,7 @@ async fn cancelled_request_gives_everything_back() {
     assert!(upstream.seen().is_empty());
     assert_eq!(gateway.used(&key).await, 0);
 
-    // While the upstream thinks, and in the middle of a stream: the call upstream is cancelled, and counted.
+    // Aborted while the upstream computes and in the middle of a stream: the upstream request is aborted and counts.
     for (n, stream) in [(1, false), (2, true)] {
         let mut call = Call::json(CHAT, &Format::Chat.body("m", stream)).key(&key);
         if stream {
@@ -52,17 +52,20 @@ async fn cancelled_request_gives_everything_back() {
             let asking = call.attempt(gateway.proxy);
             let seen = eventually("the upstream has the request", async || (upstream.seen().len() == n).then_some(()));
             tokio::select! {
-                _ = asking => panic!("nobody answers"),
+                _ = asking => panic!("the upstream sends no response"),
                 () = seen => {}
             }
         }
-        eventually("the call upstream is cancelled", async || (upstream.closed() == n).then_some(())).await;
+        eventually("the upstream request is aborted", async || (upstream.closed() == n).then_some(())).await;
     }
     gateway.at_rest().await;
     let usage = gateway.counted(&key, 2).await;
     assert_eq!(usage["credits"], 2);
     let metrics = gateway.metrics().await;
-    assert!(metrics.contains("tollgate_meter_dropped_total 0"), "a hang-up is settled, not forgotten: {metrics}");
+    assert!(
+        metrics.contains("tollgate_meter_dropped_total 0"),
+        "an aborted request is settled, not dropped: {metrics}"
+    );
 }
 
 #[tokio::test]
@@ -81,7 +84,7 @@ async fn caller_that_stops_reading_is_cut() {
     let stuck = Call::json(CHAT, &Format::Chat.body("m", true)).key(&key).open(gateway.proxy).await;
     let cut = async || (upstream.closed() == 1).then_some(());
     eventually("the upstream's connection is closed", cut).await;
-    eventually("the caller's connection is closed", async || {
+    eventually("the client's connection is closed", async || {
         (gateway.gauge("tollgate_connections").await == 0).then_some(())
     })
     .await;
@@ -102,8 +105,10 @@ async fn caller_that_stops_reading_a_plain_answer_is_cut() {
     let _stuck = Call::get("/up").open(gateway.proxy).await;
     let cut = async || (upstream.closed() == 1).then_some(());
     eventually("the upstream's connection is closed", cut).await;
-    eventually("everything is at rest", async || (gateway.gauge("tollgate_connections").await == 0).then_some(()))
-        .await;
+    eventually("the client's connection is closed", async || {
+        (gateway.gauge("tollgate_connections").await == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -130,8 +135,8 @@ async fn caller_that_does_not_read_is_cut_though_it_goes_on_sending() {
     gateway.at_rest().await;
 }
 
-/// More than the kernel holds on the way (some MB), read in less time than it takes the kernel to make room for more
-/// when it has much: 512 KiB a second.
+/// More bytes than the kernel buffers (a few MB). The client reads 512 KiB per second, so the kernel frees buffer
+/// space often enough.
 #[tokio::test]
 async fn caller_that_reads_slowly_but_steadily_gets_everything() {
     const STEP: usize = 64 * 1024;
@@ -156,7 +161,7 @@ async fn caller_that_reads_slowly_but_steadily_gets_everything() {
     assert_eq!(got, body.len());
 }
 
-/// Sends the head of an LLM call and then `rest` a byte at a time, until there is an answer.
+/// Sends the head of an LLM request and then one byte of `rest` at a time until a response arrives.
 async fn trickle(gateway: &Gateway, call: &Call, rest: &[u8]) -> Answer {
     let mut wire = Wire::connect(gateway.proxy).await.unwrap();
     wire.write(call.head(gateway.proxy).as_bytes()).await.unwrap();
@@ -175,7 +180,8 @@ async fn trickle(gateway: &Gateway, call: &Call, rest: &[u8]) -> Answer {
 #[tokio::test]
 async fn llm_body_that_trickles_ends_at_the_total_time_and_one_that_stalls_at_the_idle_time() {
     let upstream = Upstream::json(&json!({})).await;
-    // How many bytes are sent, the two times, and within which the answer comes: far from the other time and from nothing.
+    // Bytes sent, idle timeout, total timeout, and the interval in which the response must arrive. It excludes the
+    // other timeout and an immediate response.
     for (format, (sent, idle, total, millis)) in Format::ALL.into_iter().flat_map(|format| {
         [(60, "10s", "2500ms", 2_400..9_000), (3, "1s", "20s", 1_000..15_000)].map(|case| (format, case))
     }) {
@@ -212,7 +218,7 @@ async fn caller_that_closes_its_side_counts_as_gone() {
     wire.write(&call.bytes(gateway.proxy)).await.unwrap();
     eventually("the upstream has the request", async || (upstream.seen().len() == 1).then_some(())).await;
     wire.finish().await.unwrap();
-    eventually("the call upstream is cancelled", async || (upstream.closed() == 1).then_some(())).await;
+    eventually("the upstream request is aborted", async || (upstream.closed() == 1).then_some(())).await;
     gateway.at_rest().await;
     gateway.counted(&key, 1).await;
 }
@@ -266,10 +272,10 @@ async fn callers_with_made_up_keys_do_not_hinder_the_others() {
     for _ in 0..50 {
         let since = Canary::new();
         let answer = gateway.call(call.clone()).await;
-        since.assert_within(Duration::from_secs(1), "a call with a known key");
+        since.assert_within(Duration::from_secs(1), "a request with a known key");
         assert_eq!(answer.status(), 200, "{}", answer.text());
     }
-    // A key that was made meanwhile opens, too.
+    // A key that was created meanwhile is valid too.
     let new = gateway.key().await;
     gateway.call(Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&new)).await.expect(200);
     made_up.join_all().await;

@@ -1,5 +1,5 @@
-//! Every call of every official client, as its users make it: each scenario passes as its script sees it, and is in the
-//! gateway's log as its case says. `docs/clients.md` is written from what ran.
+//! Every call of every official client library, as applications make it. Each scenario must pass in its script and
+//! must be logged by Tollgate with the outcome of its case. `docs/clients.md` is generated from the results.
 
 mod judge;
 mod table;
@@ -19,7 +19,7 @@ use crate::bodies::{CHAT, Format};
 /// Clients that run at the same time.
 const AT_ONCE: usize = 3;
 
-/// The models that callers ask for, and what of the mock answers each.
+/// The models that clients request, and the mock's model for each.
 const MODELS: [(&str, &str); 12] = [
     ("tool", "mock/tool"),
     ("slow", "mock/slow"),
@@ -35,11 +35,11 @@ const MODELS: [(&str, &str); 12] = [
     ("away", "away/echo"),
 ];
 
-/// A gateway before the mock, and before two providers that refuse each request once.
+/// A server with the mock and with two providers that refuse the first request of each id.
 struct Stage {
     gateway: Gateway,
     variables: Vec<(&'static str, String)>,
-    /// Notes what the clients send, and refuses it.
+    /// Records the clients' requests and refuses them.
     probe: Upstream,
     _mock: Mock,
     _unsteady: [Upstream; 2],
@@ -78,14 +78,15 @@ impl Stage {
     }
 }
 
-/// Where the lines of a run are kept.
+/// Returns the folder in which the lines of a run are stored.
 fn kept() -> PathBuf {
     let folder = commands::binary().parent().and_then(|profile| profile.parent()).unwrap().join("clients");
     fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-/// Runs `chosen`, a few at a time; answers the lines of each, as the gateway confirms them, and what they sent.
+/// Runs `chosen`, at most [`AT_ONCE`] at a time. Returns the lines of each client after the check against Tollgate's
+/// log, and the heads that the clients sent.
 async fn run(chosen: &[Client]) -> (Vec<Vec<Value>>, Vec<Head>) {
     let stage = Stage::set().await;
     let turns = Arc::new(Semaphore::new(AT_ONCE));
@@ -109,11 +110,11 @@ async fn run(chosen: &[Client]) -> (Vec<Vec<Value>>, Vec<Head>) {
 
 #[tokio::test]
 async fn every_client_does_all_that_it_offers() {
-    // One client alone, by its name, for whoever mends it.
+    // The variable selects one client by name, for debugging.
     let only = std::env::var("CLIENT").ok();
     let chosen: Vec<Client> =
         clients::ALL.into_iter().filter(|client| only.as_ref().is_none_or(|only| only == client.name)).collect();
-    assert!(!chosen.is_empty(), "no client is called {only:?}");
+    assert!(!chosen.is_empty(), "no client has the name {only:?}");
     let (lines, sent) = run(&chosen).await;
     for (client, lines) in chosen.iter().zip(&lines) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();

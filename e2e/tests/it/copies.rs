@@ -1,4 +1,4 @@
-//! The store in another place: moved, backed up, restored.
+//! Moves, backups and restores of the store.
 
 use e2e::database::Database;
 use e2e::setup::Folder;
@@ -7,7 +7,7 @@ use e2e::{Call, Gateway, Setup, commands};
 use crate::bodies::{CHAT, Format};
 use crate::store;
 
-/// Runs a command that must work, and answers what it said.
+/// Runs a command that must succeed; returns its stdout.
 async fn must(folder: &Folder, words: &[&str]) -> String {
     let output = commands::run(folder, words).await;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -21,7 +21,7 @@ async fn refused(folder: &Folder, words: &[&str]) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A server's folder after some calls with a key, and the key.
+/// Returns the folder of a stopped server after three requests with a key, and the key.
 async fn used() -> (Folder, String) {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
@@ -37,7 +37,7 @@ fn sums(said: &str) -> String {
 
 #[tokio::test]
 async fn a_moved_store_goes_on_where_it_was() {
-    // Whatever the suite runs on, what moves is SQLite's.
+    // `move` copies SQLite only, whatever store the suite uses.
     let (folder, key) = used().await;
     let data = folder.data().display().to_string();
     let there = Database::new();
@@ -60,7 +60,8 @@ async fn a_moved_store_goes_on_where_it_was() {
     let usage = moved.usage(&key).await;
     assert_eq!((&usage["requests"], &usage["credits"]), (&3.into(), &3.into()), "{usage}");
     moved.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
-    e2e::eventually("the fourth is counted", async || (moved.usage(&key).await["requests"] == 4).then_some(())).await;
+    e2e::eventually("the fourth request is counted", async || (moved.usage(&key).await["requests"] == 4).then_some(()))
+        .await;
     moved.stop().await;
 }
 

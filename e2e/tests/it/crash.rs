@@ -1,4 +1,4 @@
-//! `kill -9` under load: what was answered is counted, once, no quota is passed, and what was written opens again.
+//! SIGKILL under load: every answered request is counted once, no quota is exceeded, and the files remain readable.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,13 +12,15 @@ use crate::bodies::{CHAT, Format};
 use crate::store;
 
 const CALLERS: usize = 16;
-/// Answers at least until the server is killed.
+/// Minimum number of responses before the server is killed.
 const ANSWERS: usize = 300;
-/// The oldest count that a crash may lose (10 ms), and what a busy machine adds before the server's thread has run.
+/// The maximum age of counts that a crash may lose (10 ms), plus the delay until the server's thread runs on a busy
+/// machine.
 const LOST: Duration = Duration::from_millis(10 + 240);
 
-/// Calls from [`CALLERS`] at once until the server is killed amid them: the whole answers, with when they were, the
-/// moment of the kill, and the server's folder.
+/// Sends requests from [`CALLERS`] clients at once until the server is killed.
+///
+/// Returns the complete responses with their times, the time of the kill, and the server's folder.
 async fn kill_under_load(gateway: Gateway, call: Call) -> (Vec<(Answer, Instant)>, Instant, Folder) {
     let answers = Arc::new(Mutex::new(Vec::new()));
     let mut callers = JoinSet::new();
@@ -33,7 +35,7 @@ async fn kill_under_load(gateway: Gateway, call: Call) -> (Vec<(Answer, Instant)
             }
         });
     }
-    // Long enough that most of it is older than what a crash may lose.
+    // Long enough that most responses are older than the counts that a crash may lose.
     let begun = Instant::now();
     let is_enough = || answers.lock().unwrap().len() >= ANSWERS && begun.elapsed() > LOST * 8;
     eventually("the load runs", async || is_enough().then_some(())).await;
@@ -44,7 +46,7 @@ async fn kill_under_load(gateway: Gateway, call: Call) -> (Vec<(Answer, Instant)
     (answers, killed_at, folder)
 }
 
-/// The server found nothing to complain about, and neither does SQLite.
+/// Asserts that the server logged no warning and that the integrity check of SQLite passes.
 async fn assert_opened_cleanly(gateway: &Gateway) {
     let log = gateway.stderr();
     let complaint = log.lines().find(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\""));
@@ -62,13 +64,14 @@ async fn every_llm_request_that_was_answered_is_counted_once() {
     let (answers, _, folder) = kill_under_load(gateway, call).await;
 
     let again = Gateway::start_in(folder, setup()).await;
-    // At once: what the spool held is in the store before anybody can ask.
+    // At once: the spool is stored before the server answers requests.
     let usage = again.usage(&key).await;
     let counted = usage["requests"].as_u64().unwrap();
     let sent = mock.requests("tokens-1").await;
     let rows = store::all_events(again.folder()).await;
     let interrupted = rows.iter().filter(|row| row.outcome == "interrupted").count() as u64;
-    // What was sent is counted, and beside it at most what nobody knows of whether it was.
+    // All forwarded requests are counted, and at most the interrupted ones in addition: it is unknown whether those
+    // were sent.
     assert!(answers.len() as u64 <= sent && interrupted <= CALLERS as u64, "{sent} sent, {interrupted} interrupted");
     assert!(
         (sent..=sent + interrupted).contains(&counted),
@@ -84,7 +87,7 @@ async fn every_llm_request_that_was_answered_is_counted_once() {
     }
     assert_opened_cleanly(&again).await;
 
-    // A second crash and start count nothing again.
+    // A second crash and start count no request again.
     let third = Gateway::start_in(again.crash().folder, setup()).await;
     assert_eq!(third.usage(&key).await["requests"], counted);
     assert_opened_cleanly(&third).await;
@@ -103,18 +106,19 @@ async fn folded_requests_are_lost_for_10_ms_at_most() {
     let counted = again.usage(&key).await["requests"].as_u64().unwrap();
     let due = answers.iter().filter(|(_, at)| *at + LOST < killed_at).count() as u64;
     let sent = upstream.seen().len() as u64;
-    assert!(due > ANSWERS as u64 / 2, "the load was too short: {due}");
+    assert!(due > ANSWERS as u64 / 2, "the load ended too early: {due}");
     assert!((due..=sent).contains(&counted), "{due} due, {counted} counted, {sent} sent");
     let summed = "SELECT sum(requests) FROM usage_counts";
     assert_eq!(store::number(again.folder(), summed).await, i64::try_from(counted).unwrap());
     assert_opened_cleanly(&again).await;
 }
 
-/// Five times the server dies amid the load, and twice where almost nothing is left; then that is used.
+/// The server is killed five times under load and twice with almost no quota left; then the rest of the quota is used.
 #[tokio::test]
 async fn a_quota_of_plain_calls_is_never_passed_whatever_dies() {
     const QUOTA: u64 = 3_000;
-    /// How much is used when it dies, and how long each caller pauses: where little is left it dies before that is used.
+    /// Used credits at each kill, and the pause of each client: with little quota left the kill comes before it is
+    /// used up.
     const ROUNDS: [(u64, Duration); 7] = [
         (300, Duration::ZERO),
         (800, Duration::ZERO),
@@ -124,7 +128,8 @@ async fn a_quota_of_plain_calls_is_never_passed_whatever_dies() {
         (QUOTA - 60, Duration::from_millis(50)),
         (QUOTA - 25, Duration::from_millis(300)),
     ];
-    /// What a crash may take of it: what is under way, and in each of two workers one block (a 256th of what is left).
+    /// The credits that a crash may lose: requests in flight, and one block in each of two workers (1/256 of the rest
+    /// of the quota).
     const TAKEN: u64 = CALLERS as u64 + 2 * (QUOTA / 256 + 1);
     let upstream = Upstream::answering("200 OK", "fine").await;
     let setup = || {
@@ -152,17 +157,17 @@ async fn a_quota_of_plain_calls_is_never_passed_whatever_dies() {
         gateway = Gateway::start_in(gateway.crash().folder, setup()).await;
         callers.join_all().await;
         let counted = async || Some(gateway.used(&key).await).filter(|used| (sent()..=QUOTA).contains(used));
-        let counted = eventually("what was sent counts", counted).await;
+        let counted = eventually("forwarded requests are counted", counted).await;
         assert!(counted <= sent() + rounds * TAKEN, "{counted} counted, {} sent, in round {rounds}", sent());
     }
     let status = async || call.send(gateway.proxy).await.status();
-    while eventually("it is judged", async || Some(status().await).filter(|status| *status != 503)).await == 200 {}
+    while eventually("the quota decides", async || Some(status().await).filter(|status| *status != 503)).await == 200 {}
     assert!((QUOTA - rounds * TAKEN..=QUOTA).contains(&sent()), "{} of {QUOTA} sent", sent());
     let counted = "SELECT (SELECT sum(credits) FROM usage_counts) + (SELECT coalesce(sum(credits), 0) FROM usage_events \
                    WHERE refusal IS NULL)";
     let all = i64::try_from(QUOTA).unwrap();
     let stored = async || Some(store::number(gateway.folder(), counted).await).filter(|counted| *counted == all);
-    eventually("all of it is in the store", stored).await;
+    eventually("the whole quota is in the store", stored).await;
     let strange = "SELECT count(*) FROM usage_events WHERE outcome <> 'interrupted'";
     assert_eq!(store::number(gateway.folder(), strange).await, 0);
     assert_opened_cleanly(&gateway).await;

@@ -1,4 +1,4 @@
-//! What a newcomer sees: `serve --demo`, the command that it prints, and the usage that it counts.
+//! The first use of the product: `serve --demo`, the command that it prints, and the usage that it counts.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn demo() -> Setup {
     Setup::bare().flag("--demo")
 }
 
-/// The command that stands on stdout, from `curl` to the end of its last line.
+/// Returns the `curl` command in `stdout`, to the end of its last continuation line.
 fn printed_curl(stdout: &str) -> String {
     let mut command = String::new();
     for line in stdout.lines().skip_while(|line| !line.trim_start().starts_with("curl ")) {
@@ -29,7 +29,7 @@ fn printed_curl(stdout: &str) -> String {
     command
 }
 
-/// Runs a command as a newcomer's shell does.
+/// Runs a command in `sh` and returns its stdout.
 async fn shell(command: &str) -> String {
     let mut child = Command::new("sh");
     child.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -107,7 +107,7 @@ async fn keys_are_printed_before_any_log_line_and_stand_in_no_log() {
     let output = gateway.stdout();
     let lines: Vec<&str> = output.lines().collect();
     let is_log = |line: &&str| line.starts_with('{');
-    // At this level PostgreSQL's client tells how it reads its URL; of ours nothing comes before the greeting.
+    // At this level PostgreSQL's client logs how it parses its URL; Tollgate itself logs nothing before the greeting.
     let greeting = lines.iter().position(|line| !is_log(line)).unwrap();
     let (early, lines) = lines.split_at(greeting);
     assert!(early.iter().all(|line| line.contains("\"target\":\"sqlx")), "{early:?}");
@@ -163,7 +163,7 @@ async fn servers_on_one_database_share_three_demo_keys() {
     assert_eq!(store::number(first.folder(), "SELECT count(*) FROM api_keys").await, 3);
 }
 
-/// The README's two calls, pasted one after the other from the folder of the data.
+/// Runs the two requests of the README, one after the other, in the parent of the data folder.
 #[tokio::test]
 async fn the_readmes_calls_run_as_printed() {
     let gateway = Gateway::start(demo()).await;

@@ -1,4 +1,5 @@
-//! SIGTERM: readiness fails, accepting goes on for the delay, what is in flight has its time, and then a word of farewell.
+//! SIGTERM: readiness fails at once, new connections are accepted during the delay, and requests in flight continue
+//! until the timeout. Then they end with an error.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +13,14 @@ use tokio::time::Instant;
 use crate::bodies::{CHAT, Format};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Until a server that has nothing to wait for has ended: less than each time that it must not wait for.
+/// Timeout for the end of a server with no request in flight: shorter than each time for which it must not wait.
 const HANGS: Duration = Duration::from_secs(20);
 
 fn drain(setup: Setup, delay: &str, timeout: &str) -> Setup {
     setup.section("drain", &format!("{{delay: {delay}, timeout: {timeout}}}"))
 }
 
-/// A stream that goes on for minutes, and has begun.
+/// Opens a stream that continues for minutes and reads its first piece.
 async fn long_stream(gateway: &Gateway, key: &str, format: Format) -> Exchange {
     let call = Call::json(format.path(), &format.body("mock/long", true)).key(key);
     let mut exchange = call.open(gateway.proxy).await;
@@ -43,7 +44,7 @@ async fn readiness_fails_at_once_and_accepting_goes_on_for_the_delay() {
     let proxy = gateway.proxy;
     let ended = gateway.end_within(HANGS).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(since.elapsed() > 5 * SECOND, "the delay was cut short: {:?}", since.elapsed());
+    assert!(since.elapsed() > 5 * SECOND, "the server ended before the delay: {:?}", since.elapsed());
     assert!(Wire::connect(proxy).await.is_err());
 }
 
@@ -65,12 +66,12 @@ async fn streams_in_flight_end_with_their_formats_error_event_and_are_counted() 
         assert!(error["error"]["message"].as_str().is_some_and(|message| message.len() > 10), "{error}");
         let last = events.last().unwrap();
         if format != Format::Responses {
-            assert!(last.data.contains("draining"), "nothing comes after it: {last:?}");
+            assert!(last.data.contains("draining"), "the error event must be the last: {last:?}");
         }
         match format {
             Format::Chat => assert_eq!(error["error"]["code"], "draining"),
             Format::Responses => {
-                // The codes of a failed response are a closed list, in which draining is missing.
+                // The codes of a failed response are a closed list without `draining`.
                 assert_eq!((&error["type"], &error["code"]), (&"error".into(), &"draining".into()));
                 assert_eq!(last.name.as_deref(), Some("response.failed"));
                 assert_eq!(last.json()["response"]["error"]["code"], "server_error");
@@ -99,12 +100,12 @@ async fn what_ends_within_the_timeout_ends_well() {
     let key = gateway.key().await;
     let call = Call::json(CHAT, &Format::Chat.body("m", false)).key(&key);
     let shutdown = async {
-        eventually("it is in flight", async || (upstream.seen().len() == 1).then_some(())).await;
+        eventually("the request is in flight", async || (upstream.seen().len() == 1).then_some(())).await;
         gateway.terminate();
     };
     let (answer, ()) = tokio::join!(call.send(gateway.proxy), shutdown);
     assert_eq!(answer.expect(200).json()["late"], true);
-    // Nothing is left to wait for.
+    // No request is in flight any more.
     let ended = gateway.end_within(HANGS).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let again = Gateway::start_in(ended.folder, Setup::mocked()).await;
@@ -124,7 +125,7 @@ async fn answer_that_has_not_begun_is_refused_as_draining() {
     let key = gateway.key().await;
     let call = Call::json(Format::Messages.path(), &Format::Messages.body("m", false)).key(&key);
     let shutdown = async {
-        eventually("it is in flight", async || (upstream.seen().len() == 1).then_some(())).await;
+        eventually("the request is in flight", async || (upstream.seen().len() == 1).then_some(())).await;
         gateway.terminate();
     };
     let (answer, ()) = tokio::join!(call.send(gateway.proxy), shutdown);
@@ -153,11 +154,13 @@ async fn bodies_that_are_still_on_their_way_are_refused_as_draining() {
         wire.write(b"{\"model\": ").await.unwrap();
         waiting.push((path, wire));
     }
-    eventually("all are in flight", async || (gateway.gauge("tollgate_requests_in_flight").await == 4).then_some(()))
-        .await;
+    eventually("all requests are in flight", async || {
+        (gateway.gauge("tollgate_requests_in_flight").await == 4).then_some(())
+    })
+    .await;
     gateway.terminate();
     for (path, mut wire) in waiting {
-        let head = wire.head().await.unwrap_or_else(|| panic!("{path} was not answered"));
+        let head = wire.head().await.unwrap_or_else(|| panic!("{path} has no response"));
         let answer = Exchange::new(wire, head, "POST").rest().await.expect(503);
         let error = &answer.json()["error"];
         if path == Format::Messages.path() {
@@ -172,7 +175,7 @@ async fn bodies_that_are_still_on_their_way_are_refused_as_draining() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
-/// Their rows are no more than counts, and the callers do not even take note of the end.
+/// The requests are aggregated, and the clients do not read the end of their responses.
 #[tokio::test]
 async fn folded_requests_that_a_drain_cuts_are_counted() {
     const CALLERS: u64 = 12;
@@ -199,7 +202,7 @@ async fn folded_requests_that_a_drain_cuts_are_counted() {
         stuck.push(opened);
     }
     let mut last = 0;
-    eventually("nothing moves any more", async || {
+    eventually("no stream makes progress", async || {
         tokio::time::sleep(SECOND / 10).await;
         let before = std::mem::replace(&mut last, written.load(Ordering::Relaxed));
         (before == last).then_some(())

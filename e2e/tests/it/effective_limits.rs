@@ -1,4 +1,4 @@
-//! `tollgate limits`: what it says of a limit is what servers do.
+//! `tollgate limits` reports limits as servers enforce them.
 
 use e2e::database::{Database, Rows};
 use e2e::setup::Folder;
@@ -15,7 +15,7 @@ async fn limits(folder: &Folder, words: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The one limit with these words.
+/// Returns the limit with this text and these subjects.
 fn find<'a>(told: &'a Value, limit: &str, whose: &str) -> &'a Value {
     let found = told["limits"].as_array().unwrap().iter().find(|line| line["limit"] == limit && line["whose"] == whose);
     found.unwrap_or_else(|| panic!("{limit}, {whose}: {told:#}"))
@@ -55,7 +55,7 @@ async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
         ("9 tokens a day", format!("key {id} ({last4}) small")),
     ] {
         let line = find(&told, limit, &whose);
-        // What a provider counts beyond the bound is known afterwards.
+        // Usage that a provider reports beyond the bound is known only afterwards.
         assert_eq!((&line["overshoot"]["amount"], &line["overshoot"]["exact"]), (&json!(0), &json!(false)), "{line}");
     }
     find(&told, "7 credits a day", "the largest of 1 keys with their own");
@@ -93,7 +93,7 @@ async fn what_a_dead_server_strands_is_at_most_what_was_told() {
         let folder = node.crash().folder;
         let data = folder.data();
         let rows = Rows { data: &data, database: folder.database() };
-        // Whatever each of them held when it died.
+        // The credits that each server had leased at the crash.
         assert!(rows.number("SELECT max(granted - used) FROM leases WHERE NOT closed").await <= most);
     }
 }

@@ -1,4 +1,4 @@
-//! Every LLM endpoint through the gateway, before the mock provider.
+//! Every LLM endpoint, through a server with the mock provider.
 
 mod asks;
 mod coded;

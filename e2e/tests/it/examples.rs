@@ -1,7 +1,7 @@
-//! Every example, as its README says: what is run here is what stands there, with ports, keys and addresses put in.
+//! Every example, run with the commands of its README; only ports, keys and addresses are replaced.
 //!
-//! No call leaves this machine: where a provider is called, a copy of the file has the mock's address as its `base_url`.
-//! A start with the file itself calls nobody.
+//! No request leaves this machine: for requests to providers, a copy of the file has the mock's address as `base_url`.
+//! A start with the file itself sends no request to a provider.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -20,7 +20,7 @@ mod agents;
 mod installs;
 mod sdks;
 
-/// The folders below `examples/`; each has a test here.
+/// The folders below `examples/`; each must have a test in this module.
 const EXAMPLES: [&str; 9] = [
     "anthropic-sdk",
     "azure-openai-sdk",
@@ -32,13 +32,13 @@ const EXAMPLES: [&str; 9] = [
     "openai-sdk",
     "plain-api",
 ];
-/// Where a README has the proxy.
+/// The address of the proxy in the READMEs.
 const PRINTED: &str = "http://127.0.0.1:8080";
-/// A failing `curl` must fail.
+/// Makes a failing `curl` fail the script.
 const SHELL: &str = r#"set -eu
 curl() { command curl --silent --show-error --fail-with-body "$@"; }
 "#;
-/// For whatever is started: no home of anybody's, and no way off this machine.
+/// Environment of every program that a test starts: no user's settings, and no proxy to the internet.
 const ENVIRONMENT: [(&str, &str); 8] = [
     ("HTTP_PROXY", "http://127.0.0.1:9"),
     ("HTTPS_PROXY", "http://127.0.0.1:9"),
@@ -49,28 +49,29 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ("GIT_CONFIG_NOSYSTEM", "1"),
     ("PYTHONDONTWRITEBYTECODE", "1"),
 ];
-/// What the mock says.
+/// The text of the mock's response.
 const SAID: &str =
     "Hello from the mock provider: this answer costs nothing, comes word by word, and is always the same.";
-/// A coding agent starts, asks and prints.
+/// Timeout for a coding agent that starts, sends a request and prints.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An example's file, and its README's commands by what they are for.
+/// The file of an example, and the commands of its README by purpose.
 struct Example {
     name: String,
     file: PathBuf,
     yaml: String,
-    /// What may be exported, `…` filled in. A README prints it as a comment, so that it runs without.
+    /// Variables that may be exported, with `…` filled in. A README prints them as comments, so that its commands run
+    /// without them.
     exports: Vec<(String, String)>,
-    /// What is installed before.
+    /// The commands that install packages.
     installs: Vec<String>,
-    /// Starts the API behind Tollgate; empty where there is none.
+    /// The command that starts the API behind Tollgate; empty if the example needs none.
     backend: String,
-    /// Reads a demo key into `KEY`.
+    /// The command that reads a demo key into `KEY`.
     key: String,
-    /// The words after `tollgate serve`; the file's path is one of them.
+    /// The arguments of `tollgate serve`, including the path of the file.
     serve: Vec<String>,
-    /// What is run beside the server.
+    /// The commands that send requests to the running server.
     calls: Vec<String>,
 }
 
@@ -87,7 +88,7 @@ impl Example {
         let (mut installs, mut backend, mut key) = (Vec::new(), String::new(), String::new());
         for command in printed(&readme) {
             if let Some(words) = command.strip_prefix("# export ") {
-                assert!(serve.is_empty(), "{name}: an export after the start changes nothing: {command}");
+                assert!(serve.is_empty(), "{name}: an export after the start has no effect: {command}");
                 exports.extend(assignments(words));
             } else if installs::is_one(&command) {
                 installs.push(command);
@@ -96,24 +97,24 @@ impl Example {
             } else if command.starts_with("KEY=") {
                 key = command;
             } else if let Some(words) = command.strip_prefix("tollgate serve ") {
-                assert!(serve.is_empty(), "{name}: one server a README: {command}");
+                assert!(serve.is_empty(), "{name}: the README starts two servers: {command}");
                 serve.extend(words.split_whitespace().map(str::to_owned));
             } else {
-                assert!(!serve.is_empty(), "{name}: nobody serves yet: {command}");
+                assert!(!serve.is_empty(), "{name}: the README sends a request before the start: {command}");
                 calls.push(command);
             }
         }
-        assert!(!calls.is_empty(), "{name}: its README shows no call");
+        assert!(!calls.is_empty(), "{name}: its README contains no request");
         let named = format!("examples/{name}/tollgate.yaml");
         assert!(serve.contains(&named), "{name}: its README serves another file");
         let example = Self { name: name.to_owned(), file, yaml, exports, installs, backend, key, serve, calls };
         example.exports_what_the_file_reads(name);
         let mut texts = example.files().into_iter().map(|(_, text)| text).chain(example.calls.clone());
-        assert!(texts.any(|text| text.contains(PRINTED)), "{name}: nothing names the proxy");
+        assert!(texts.any(|text| text.contains(PRINTED)), "{name}: the proxy's address is missing");
         example
     }
 
-    /// A variable that a README forgets, or still has, is found here.
+    /// Finds a variable that a README lacks, or still contains.
     fn exports_what_the_file_reads(&self, name: &str) {
         let mut read: Vec<&str> =
             self.yaml.split("${").skip(1).filter_map(|rest| rest.split([':', '}']).next()).collect();
@@ -123,12 +124,12 @@ impl Example {
         assert_eq!(exported, read, "{name}: what its README exports, and what its file reads");
     }
 
-    /// The start as printed, with these variables.
+    /// Starts the server as printed, with these variables.
     async fn start(&self, variables: &[(String, String)]) -> Gateway {
         self.start_with(&self.file, variables).await
     }
 
-    /// The same with a copy of the file whose providers are at `mock`.
+    /// Like [`Example::start`], with a copy of the file whose providers are at `mock`.
     async fn start_before(&self, mock: &Mock, variables: &[(String, String)]) -> Gateway {
         let mut copy = String::new();
         for line in self.yaml.lines() {
@@ -153,7 +154,7 @@ impl Example {
         Gateway::start(variables.iter().fold(setup, |setup, (name, value)| setup.variable(name, value))).await
     }
 
-    /// What the folder has besides what is served and what is read.
+    /// Returns the files of the folder except the configuration and Markdown pages.
     fn files(&self) -> Vec<(String, String)> {
         let entries = fs::read_dir(self.file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
         let others = entries.filter(|path| path.is_file() && path.extension().is_none_or(|kind| kind != "md"));
@@ -163,8 +164,8 @@ impl Example {
             .collect()
     }
 
-    /// A folder as the README's reader has it: the example with the gateway's address put in, what the README installs, the
-    /// server's data, and a home. It is no git repository.
+    /// Creates a folder like that of the README's reader: the example with the server's address, installed packages,
+    /// the server's data and a home. It is not a git repository.
     fn workspace(&self, gateway: &Gateway) -> Folder {
         let folder = Folder::new();
         let own = folder.path().join("examples").join(&self.name);
@@ -179,7 +180,7 @@ impl Example {
         folder
     }
 
-    /// Runs the calls as printed; answers what each wrote.
+    /// Runs the requests as printed, which must succeed; returns the output of each.
     async fn run(&self, gateway: &Gateway, key: &str) -> Vec<String> {
         let mut outputs = Vec::new();
         for (call, output) in self.try_to_run(gateway, key).await {
@@ -195,7 +196,7 @@ impl Example {
         outputs
     }
 
-    /// The same where a call may fail.
+    /// Like [`Example::run`], but commands may fail.
     async fn try_to_run(&self, gateway: &Gateway, key: &str) -> Vec<(String, Output)> {
         let workspace = self.workspace(gateway);
         let mut outputs = Vec::new();
@@ -212,7 +213,7 @@ impl Example {
         outputs
     }
 
-    /// The key that the README's command finds beside a server.
+    /// Returns the key that the README's command reads from the server's data.
     async fn finds_key(&self, gateway: &Gateway) -> String {
         let workspace = self.workspace(gateway);
         let mut child = shell(&format!("{}\nprintf %s \"$KEY\"", self.key), &workspace);
@@ -221,13 +222,13 @@ impl Example {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Of what is exported, only these.
+    /// Returns only these of the exported variables.
     fn only(&self, names: &[&str]) -> Vec<(String, String)> {
         self.exports.iter().filter(|(name, _)| names.contains(&name.as_str())).cloned().collect()
     }
 }
 
-/// `command` in a reader's shell.
+/// Builds `command` as a user's shell would run it.
 fn shell(command: &str, workspace: &Folder) -> Command {
     let mut child = Command::new("sh");
     child.args(["-c", &format!("{SHELL}{command}")]).current_dir(workspace.path()).kill_on_drop(true);
@@ -236,12 +237,13 @@ fn shell(command: &str, workspace: &Folder) -> Command {
     child
 }
 
-/// The commands in a README's `sh` blocks, lines that go on joined. A block of another kind is one that nobody runs.
+/// Returns the commands in a README's `sh` blocks, with continuation lines joined. Panics on a block of another
+/// language, because no test would run it.
 fn printed(readme: &str) -> Vec<String> {
     let (mut commands, mut inside, mut goes_on) = (Vec::<String>::new(), false, false);
     for line in readme.lines() {
         if let Some(kind) = line.trim_start().strip_prefix("```") {
-            assert_eq!(kind, if inside { "" } else { "sh" }, "a block that no test runs: {line}");
+            assert_eq!(kind, if inside { "" } else { "sh" }, "a code block that no test runs: {line}");
             inside = !inside;
         } else if inside {
             match commands.last_mut() {
@@ -256,19 +258,19 @@ fn printed(readme: &str) -> Vec<String> {
     commands
 }
 
-/// `A=1 B=2   # why`; an ellipsis stands for the rest of a secret.
+/// Parses `A=1 B=2   # why`; an ellipsis represents the rest of a secret.
 fn assignments(words: &str) -> Vec<(String, String)> {
     let words = words.split(" #").next().unwrap_or_default().split_whitespace();
     let filled = words.map(|word| word.replace('…', "example"));
     filled.map(|word| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap()).collect()
 }
 
-/// The first of the demo's keys, which the README calls `$KEY`.
+/// Returns the first demo key, which the README calls `$KEY`.
 fn first_key(gateway: &Gateway) -> String {
     keys_in(&gateway.stdout()).first().expect("the demo prints keys").clone()
 }
 
-/// A stream that ended as its format says.
+/// Asserts that a stream ended with the event that its format requires.
 fn assert_streamed(output: &str, last: &str) {
     let events = sse::parse(output.as_bytes());
     assert!(events.len() > 3 && events.last().is_some_and(|event| event.data.contains(last)), "{output}");
@@ -363,7 +365,7 @@ async fn llm_openai_streams_from_openai_or_without_a_key_from_the_mock() {
     }
     let seen = openai.seen("gpt-5-mini").await;
     assert_eq!(seen["requests"], 1, "{seen}");
-    assert!(!seen.to_string().contains(&key), "callers' keys stay here: {seen}");
+    assert!(!seen.to_string().contains(&key), "clients' keys must not reach a provider: {seen}");
     gateway.uses(&key, 1).await;
     gateway.call(Call::json(CHAT, &Format::Chat.body("smart", false)).key(&key)).await.expect(200);
     assert_eq!(openai.requests("gpt-5").await, 1);

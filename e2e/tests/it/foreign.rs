@@ -1,4 +1,5 @@
-//! What is another's is as absent as what is not there: for every operation with an id, both are answered alike, byte for byte.
+//! Resources of another user are indistinguishable from missing ones: every operation with an id returns the same
+//! bytes for both.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +11,12 @@ use crate::bodies::{CHAT, Format};
 use crate::people::{Somebody, admin, open, somebody};
 
 const ABSENT: &str = "0199aa00-0000-7000-8000-00000000dead";
-/// Headers that differ from call to call.
+/// Header fields that differ between requests.
 const OF_THE_CALL: [&str; 5] =
     ["x-request-id", "date", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
 
-/// Which of a user's things an operation's id is of; `None` for one that this test does not know.
+/// Returns the id of the other user's resource to which the operation applies; `None` if the test does not know the
+/// operation.
 pub(crate) fn id_of<'a>(
     operation: &Operation<'_>,
     theirs: &'a Somebody,
@@ -28,23 +30,23 @@ pub(crate) fn id_of<'a>(
         "/api/users" | "/api/budgets" => &theirs.user,
         "/api/usage/requests" => request,
         "/api/invites" => invite,
-        // A plan is nobody's, and named.
+        // Plans belong to no user and have names.
         "/api/plans" => "starter",
         _ => return None,
     })
 }
 
-/// Operations that take an id in their query.
+/// Query parameters that contain an id.
 const BY_QUERY: [&str; 4] = ["key", "key_id", "user_id", "id"];
 
-/// Status, headers but those of the call, and body.
+/// Returns status, header fields except [`OF_THE_CALL`], and body.
 fn seen(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
     let headers = answer.head.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
     let headers = headers.filter(|(name, _)| !OF_THE_CALL.contains(&name.as_str())).collect();
     (answer.status(), headers, answer.body.clone())
 }
 
-/// A body that would be taken: the document's own example.
+/// Returns a valid body: the example of the document.
 pub(crate) fn example(operation: &Operation<'_>) -> Option<Value> {
     let document = Document::kept().value();
     let schema = e2e::document::schema::resolved(document, operation.body()?);
@@ -59,7 +61,7 @@ async fn what_is_anothers_is_as_absent_as_what_is_not_there() {
     let root = admin(&gateway, "root").await;
     let invite = gateway.ask(Call::json("/api/invites", &json!({})).key(&root.token)).await.expect(201).json();
     let invite = text(&invite["id"]);
-    // A request of Bob's, whose id a header of its answer is; it is there once he finds it himself.
+    // A request of Bob. Its id is a header field of the response; Bob finds the request as soon as it is stored.
     let called =
         gateway.call(Call::json(CHAT, &Format::Chat.body("up/tokens-1", false)).key(&bob.key)).await.expect(200);
     let request = called.header("x-request-id").unwrap().to_owned();
@@ -92,7 +94,7 @@ async fn what_is_anothers_is_as_absent_as_what_is_not_there() {
         }
     }
     assert!(unknown.is_empty(), "operations with an id that this test does not know: {unknown:?}");
-    // Nothing of Bob's was touched by it.
+    // Bob's resources are unchanged.
     for path in [format!("/api/keys/{}", bob.key_id), "/api/me".to_owned()] {
         gateway.ask(Call::get(&path).key(&bob.token)).await.expect(200);
     }
@@ -102,14 +104,14 @@ async fn what_is_anothers_is_as_absent_as_what_is_not_there() {
 }
 
 pub(crate) fn with_id(path: &str, id: &str) -> String {
-    // Budgets are named by more than an id.
+    // A budget is identified by more than an id.
     let path = path.replace("{dimension}", "user").replace("{measure}", "credits").replace("{per}", "day");
     let (before, rest) = path.split_once('{').unwrap();
     let (_, after) = rest.split_once('}').unwrap();
     format!("{before}{id}{after}")
 }
 
-/// Both are answered alike, and neither well: but for lists, where nobody's things are an empty list.
+/// Asserts that both requests receive equal responses, and that neither succeeds, except for lists, which are empty.
 async fn same(gateway: &Gateway, operation: &Operation<'_>, credential: &str, asked: [(String, String); 2]) {
     let mut answers = Vec::new();
     for (path, query) in asked {

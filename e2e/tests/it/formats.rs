@@ -1,4 +1,4 @@
-//! What the LLM endpoints answer, in each format.
+//! Responses of the LLM endpoints in each format.
 
 use e2e::{Answer, Call, Gateway, Mock, Setup, Upstream, is_uuid_v7, setup};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ async fn ask(gateway: &Gateway, key: &str, format: Format, body: &Value) -> Answ
     gateway.call(Call::json(format.path(), body).key(key)).await.expect(200)
 }
 
-/// Every answer carries our id twice.
+/// Asserts that the response has Tollgate's request id in two header fields.
 fn check_ids(answer: &Answer) {
     let id = answer.header("x-request-id").unwrap();
     assert!(is_uuid_v7(id), "{id}");
@@ -70,7 +70,7 @@ async fn streams_end_as_their_format_says() {
 
 #[tokio::test]
 async fn events_arrive_as_they_are_sent() {
-    // An upstream that sends its second event only after the caller has read the first.
+    // The upstream sends its second event only after the client has read the first.
     let (first_read, wait) = tokio::sync::watch::channel(false);
     let upstream = Upstream::start(move |mut turn| {
         let mut wait = wait.clone();
@@ -116,7 +116,7 @@ async fn models_are_listed_in_the_shape_of_the_asking_client() {
     assert!(list["last_id"].is_string());
 
     gateway.call(Call::get("/v1/models")).await.expect(401);
-    assert!(upstream.seen().is_empty(), "the list is ours, not the provider's");
+    assert!(upstream.seen().is_empty(), "Tollgate answers the list without the provider");
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn model_is_looked_up_by_name_then_provider_then_format() {
     check(Format::Messages, "claude", &anthropic, "claude").await;
     assert_eq!((openai.seen().len(), anthropic.seen().len()), (3, 2));
     let usage = gateway.counted(&key, 5).await;
-    assert_eq!(usage["credits"], 3 + 4, "a model costs its own credits");
+    assert_eq!(usage["credits"], 3 + 4, "the model's own credits are charged");
 }
 
 #[tokio::test]

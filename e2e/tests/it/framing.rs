@@ -1,4 +1,4 @@
-//! What says where a message begins, ends and goes: taken in one sense only, or refused.
+//! Framing of messages and the fields that route them: each is read in exactly one way, or the request is refused.
 
 use e2e::vitals::unread;
 use e2e::{Answer, Call, Exchange, Gateway, Setup, Upstream, Wire, eventually, is_uuid_v7};
@@ -9,7 +9,7 @@ use crate::bodies::{CHAT, Format, MESSAGES};
 const ROUTES: &str = "{path: {prefix: /o}, upstreams: backend, auth: {type: none}}, \
     {path: {prefix: /k}, upstreams: backend}";
 
-/// A gateway before an upstream that answers every request, with an open route `/o` and a keyed one, `/k`.
+/// Starts a server with an upstream that answers every request, an open route `/o` and a route `/k` that needs a key.
 async fn line() -> (Upstream, Gateway) {
     let upstream = Upstream::answering("200 OK", "fine").await;
     let gateway = Gateway::start(Setup::routed(upstream.address(), ROUTES)).await;
@@ -22,7 +22,7 @@ fn check(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.json()["error"]["code"], json!(code), "{}", answer.text());
 }
 
-/// Sends bytes as they are and reads the answer.
+/// Sends the bytes unchanged and reads the response.
 async fn raw(gateway: &Gateway, method: &str, request: &str) -> Answer {
     let mut wire = Wire::connect(gateway.proxy).await.unwrap();
     wire.write(request.as_bytes()).await.unwrap();
@@ -48,7 +48,7 @@ async fn dot_segments_do_not_lead_from_an_open_route_to_a_keyed_one() {
         check(&gateway.call(Call::get(path)).await, 400, "bad_request");
     }
     assert!(upstream.seen().is_empty());
-    // Dots that are no segment are names like others, and so is a query.
+    // Dots that do not form a whole segment are ordinary names; dots in a query are not part of the path.
     for path in ["/o/.../a", "/o/..a/b..", "/o/.well-known/x", "/o/a?x=/../k"] {
         gateway.call(Call::get(path)).await.expect(200);
         assert_eq!(upstream.seen().last().unwrap().head.word(1), path);
@@ -66,7 +66,7 @@ async fn chunked_body_of_any_method_reaches_the_upstream() {
         assert_eq!((seen.head.word(0), seen.body.as_slice()), (method, &b"body, 2"[..]));
         assert!(seen.whole && seen.head.header("content-length").is_none(), "{:?}", seen.head);
     }
-    // What has no body gets none.
+    // A request without a body is forwarded without one.
     gateway.call(Call::get("/o")).await.expect(200);
     assert!(upstream.seen().pop().unwrap().head.framing().is_none());
 }
@@ -112,7 +112,7 @@ async fn one_host_is_needed_and_not_two() {
     raw(&gateway, "GET", "GET /o HTTP/1.1\r\nhost: a\r\n\r\n").await.expect(200);
 }
 
-/// What hyper answers without a code, forgives, or reads in one of two ways: refused with a code each.
+/// Heads that hyper refuses without a code, tolerates, or reads in one of two ways: each is refused with a code.
 const REFUSED: &[(&str, u16, &str)] = &[
     ("GET /o HTTP/1.1\nHost: x\n\n", 400, "bad_request"),
     ("GET /o HTTP/1.1\r\nHost: x\nX: y\r\n\r\n", 400, "bad_request"),
@@ -153,12 +153,12 @@ async fn every_refused_head_gets_a_code_in_its_turn_and_the_end_of_its_connectio
     for (request, status, code) in REFUSED.iter().copied().chain(too_large) {
         let name = request.get(..60).unwrap_or(request);
         let mut wire = Wire::connect(gateway.proxy).await.unwrap();
-        // The second is nobody's request: it comes after what was refused.
+        // The second good request must not be served: it follows the refused one.
         wire.write(format!("{good}{request}{good}").as_bytes()).await.unwrap();
         let head = wire.head().await.unwrap();
         let (first, mut wire) = Exchange::new(wire, head, "POST").reuse().await;
         first.expect(200);
-        let head = wire.head().await.unwrap_or_else(|| panic!("no answer: {name:?}"));
+        let head = wire.head().await.unwrap_or_else(|| panic!("no response: {name:?}"));
         let (answer, mut wire) = Exchange::new(wire, head, "GET").reuse().await;
         check(&answer, status, code);
         assert_eq!(answer.json()["error"]["status"], status, "{name:?}");
@@ -168,7 +168,7 @@ async fn every_refused_head_gets_a_code_in_its_turn_and_the_end_of_its_connectio
         assert!(wire.head().await.is_none(), "{name:?}");
     }
     let requests = REFUSED.len() + too_large.len();
-    assert_eq!(upstream.seen().len(), requests, "only what came before went upstream");
+    assert_eq!(upstream.seen().len(), requests, "only the first request may reach the upstream");
     assert!(upstream.seen().iter().all(|seen| seen.body == b"hello"));
     let refused = REFUSED.iter().filter(|(_, status, _)| *status == 400).count();
     for counted in [
@@ -189,12 +189,12 @@ async fn refused_head_of_an_llm_call_is_answered_in_its_format_and_logged_with_i
     let messages = raw(&gateway, "POST", &head(MESSAGES)).await.expect(400);
     assert_eq!(messages.json()["error"]["type"], json!("invalid_request_error"), "{}", messages.text());
     let id = messages.header("request-id").unwrap().to_owned();
-    let line = eventually("the log tells of it", async || {
+    let line = eventually("the request is logged", async || {
         gateway.stderr().lines().find(|line| line.contains(&id)).map(str::to_owned)
     })
     .await;
     assert!(line.contains(MESSAGES) && line.contains("bad_request"), "{line}");
-    // The key of a good one is read, wherever its head is cut.
+    // The key of a valid request is read, wherever its head is split.
     let key = gateway.key().await;
     let call = Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key);
     let bytes = call.bytes(gateway.proxy);
@@ -231,7 +231,8 @@ async fn head_that_is_on_its_way_when_a_shutdown_begins_is_served() {
     for wire in [&mut first, &mut second] {
         wire.write(begin.as_bytes()).await.unwrap();
     }
-    eventually("both are open", async || (gateway.gauge("tollgate_connections").await == 2).then_some(())).await;
+    eventually("both connections are open", async || (gateway.gauge("tollgate_connections").await == 2).then_some(()))
+        .await;
     for wire in [&first, &second] {
         let ours = wire.stream().local_addr().unwrap();
         eventually("half a head is read", async || (unread(gateway.proxy, ours) == Some(0)).then_some(())).await;

@@ -1,7 +1,7 @@
-//! Requests made from the OpenAPI document, fitting and not, by everybody who may ask: none is a fault of ours, and every answer is
-//! one that the document lists.
+//! Sends valid and invalid requests that are generated from the OpenAPI document, as every kind of caller. No request
+//! may cause an internal error, and the document must list every response.
 //!
-//! `TOLLGATE_TEST_REQUESTS` says how many, `TOLLGATE_TEST_SEED` which; a failure names its seed.
+//! `TOLLGATE_TEST_REQUESTS` sets the number of requests and `TOLLGATE_TEST_SEED` the seed; a failure reports its seed.
 
 mod chance;
 mod values;
@@ -19,13 +19,13 @@ use values::{Maker, TWISTS, Twist, UNKNOWN, hostile};
 
 const REQUESTS: u64 = 1_500;
 const PASSWORD: &str = "a password of the walker";
-/// Of a thousand requests, how many may end who asked; more would be a sign that sessions end by themselves.
+/// Maximum number of sign-ups per thousand requests; more would indicate that sessions end by themselves.
 const RENEWALS_MAX: u64 = 60;
-/// What needs a secret that only somebody's mailbox has, or a password that this walker does not guess.
+/// Operations that need a secret from a mailbox, or a password that this test does not guess.
 const SELDOM_WELL: [&str; 4] =
     ["POST /api/auth/login", "POST /api/auth/refresh", "POST /api/auth/link", "POST /api/auth/link/check"];
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Admin,
@@ -44,11 +44,11 @@ struct Walk<'a> {
     credentials: BTreeMap<Who, String>,
     renewals: usize,
     renewals_max: u64,
-    /// By operation, the statuses that it answered.
+    /// The statuses received so far, by operation.
     met: BTreeMap<String, BTreeSet<u16>>,
 }
 
-/// A request, and what must be true of its answer.
+/// A request, its description, and the unknown field that must be refused.
 struct Asked {
     call: Call,
     told: String,
@@ -92,10 +92,10 @@ impl Walk<'_> {
         let wrong =
             |why: String| format!("{told} as {who:?} is answered {} {}: {why}", answer.status(), cut(&answer.text()));
         if answer.status() >= 500 {
-            return Err(wrong("a fault of ours".to_owned()));
+            return Err(wrong("an internal error".to_owned()));
         }
         operation.check(&answer).map_err(|why| format!("{told} as {who:?}: {}", cut(&why)))?;
-        // Every call is counted here.
+        // Every request of this test is rate limited.
         if let Some(header) = operation.missing(&answer).next() {
             return Err(wrong(format!("no {header}")));
         }
@@ -103,7 +103,7 @@ impl Walk<'_> {
             if answer.status() < 300 {
                 return Err(wrong(format!("{name} is not refused")));
             }
-            // What is judged before the body and the query says nothing of them.
+            // A refusal before body and query are read cannot name the field.
             if answer.status() == 400
                 && answer.json()["error"]["code"] == "bad_request"
                 && !answer.text().contains(name)
@@ -132,7 +132,7 @@ impl Walk<'_> {
                 made.as_str().map_or(written, str::to_owned)
             };
             if parameter.place == "path" {
-                // A long one would be refused by hyper, without a body.
+                // Hyper would refuse a longer target, without a body.
                 let value: String = value.chars().take(1_000).collect();
                 target = target.replace(
                     &format!("{{{}}}", parameter.name),
@@ -157,7 +157,7 @@ impl Walk<'_> {
         Asked { call, told, unknown: unknown.or(twisted) }
     }
 
-    /// With a body, mostly one that is nearly right.
+    /// Adds a body, which in most cases is almost valid.
     fn with_body(&mut self, call: Call, operation: Operation<'_>) -> (Call, String, Option<&'static str>) {
         let Some(schema) = operation.body() else { return (call, String::new(), None) };
         let json = "application/json";
@@ -177,20 +177,20 @@ impl Walk<'_> {
             }
         };
         let call = call.header("content-type", media).body(&body);
-        // Each comes from a network of its own: sign-ins are limited by address.
+        // Each request has its own network: sign-ins are limited by address.
         let network = self.maker.chance.next();
         let address = format!("10.{}.{}.{}", network & 255, (network >> 8) & 255, (network >> 16) & 255);
         (call.header("x-forwarded-for", &address), body, unknown)
     }
 
-    /// What proves who asks; made where there is none.
+    /// Returns the caller's credential; creates it if it is missing.
     async fn credential(&mut self, who: Who) -> Option<String> {
         if who == Who::Nobody {
             return None;
         }
         if !self.credentials.contains_key(&who) {
             self.renewals += 1;
-            assert!(self.renewals as u64 <= self.renewals_max, "sessions end again and again: {:?}", self.met);
+            assert!(self.renewals as u64 <= self.renewals_max, "sessions end too often: {:?}", self.met);
             let made = self.sign_up(who).await;
             self.credentials.insert(who, made);
         }
@@ -221,7 +221,7 @@ impl Walk<'_> {
         answer.json()["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// A session that was ended on the way is forgotten, and so is an admin who is none any more.
+    /// Removes the credential of a session that has ended, or of an admin who lost the role.
     async fn keep_signed_in(&mut self, who: Who, answer: &Answer) {
         let Some(credential) = self.credentials.get(&who) else { return };
         if !matches!(answer.status(), 401 | 403) {
@@ -234,7 +234,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Every operation was asked, and nearly every one did what it is for.
+    /// Asserts that almost every operation succeeded at least once.
     fn tell(&self, requests: u64) {
         let operations = Document::kept().operations();
         if requests < 10 * operations.len() as u64 {
@@ -248,12 +248,8 @@ impl Walk<'_> {
             .filter(|operation| !well(operation) && !SELDOM_WELL.contains(&operation.told().as_str()))
             .map(Operation::told)
             .collect();
-        // A walk by chance may miss one; one that misses many makes no requests worth answering.
-        assert!(
-            never.len() * 5 <= operations.len(),
-            "operations that never did what they are for: {never:?} ({:?})",
-            self.met
-        );
+        // A random run may miss an operation; a run that misses many does not generate useful requests.
+        assert!(never.len() * 5 <= operations.len(), "operations that never succeeded: {never:?} ({:?})", self.met);
     }
 }
 

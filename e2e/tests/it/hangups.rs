@@ -1,4 +1,5 @@
-//! Callers that hang up on an LLM call, at every moment of it, in every format: broken off upstream, or read on to the usage.
+//! Clients that disconnect during an LLM request, at every phase and in every format. Tollgate aborts the upstream
+//! request, or with `on_hangup: drain` reads the response up to its usage.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use crate::bodies::{CHAT, Format, MESSAGES, RESPONSES};
 use crate::store;
 
-/// When the caller leaves.
+/// The phase in which the client disconnects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Moment {
     BeforeTheHead,
@@ -26,13 +27,13 @@ impl Moment {
         Self::ALL.into_iter().find(|moment| format!("{moment:?}") == text).unwrap()
     }
 
-    /// What the caller had of its answer.
+    /// Returns the status in the usage event: 499 if the client received no head.
     const fn status(self) -> i64 {
         if matches!(self, Self::BeforeTheHead) { 499 } else { 200 }
     }
 }
 
-/// A stream of a format: how it is asked for, its text, its usage, its end.
+/// A stream in one format: its request, text, usage and end.
 #[derive(Debug, Clone)]
 struct Stream {
     path: &'static str,
@@ -42,7 +43,7 @@ struct Stream {
     text: Vec<String>,
     usage: Vec<String>,
     end: Vec<String>,
-    /// Input tokens that are told before the text.
+    /// Input tokens that the stream reports before its text.
     told_first: Option<i64>,
 }
 
@@ -57,7 +58,7 @@ fn named(value: &Value) -> String {
     format!("event: {}\n{}", value["type"].as_str().unwrap(), data(value))
 }
 
-/// Each streamed answer has used 11 tokens of input and 7 of output.
+/// Returns all streams; each reports 11 input tokens and 7 output tokens.
 fn streams() -> Vec<Stream> {
     let [events, array] = google();
     vec![chat(), responses(), messages(), events, array]
@@ -112,7 +113,7 @@ fn messages() -> Stream {
     }
 }
 
-/// Gemini's, as events and as an array.
+/// Gemini's stream, as events and as an array.
 fn google() -> [Stream; 2] {
     let said = json!({"candidates": [{"content": {"parts": [{"text": "a"}]}}], "modelVersion": "m"});
     let mut spent = json!({"candidates": [{"content": {"parts": []}, "finishReason": "STOP"}], "modelVersion": "m"});
@@ -146,7 +147,7 @@ fn google() -> [Stream; 2] {
     ]
 }
 
-/// An upstream that goes on behind the moment that a request's `x-moment` names when it is told so.
+/// Starts an upstream that pauses at the moment in the request's `x-moment` until the test lets it continue.
 async fn upstream(stream: Stream, told: watch::Receiver<usize>) -> Upstream {
     let script = move |turn: Turn| {
         let (stream, told) = (stream.clone(), told.clone());
@@ -192,14 +193,14 @@ async fn answer(mut turn: Turn, stream: Stream, mut told: watch::Receiver<usize>
     Some(turn)
 }
 
-/// Calls, and leaves at the moment. Each goes over a connection of its own.
+/// Sends the request on a new connection and disconnects at `moment`.
 async fn leave(gateway: &Gateway, upstream: &Upstream, call: Call, moment: Moment) {
     let before = upstream.seen().len();
     let call = call.header("x-stainless-moment", &format!("{moment:?}"));
     if moment == Moment::BeforeTheHead {
-        let sent = eventually("it is sent", async || (upstream.seen().len() > before).then_some(()));
+        let sent = eventually("the request is sent", async || (upstream.seen().len() > before).then_some(()));
         tokio::select! {
-            _ = call.attempt(gateway.proxy) => panic!("nobody answers"),
+            _ = call.attempt(gateway.proxy) => panic!("the upstream sends no response"),
             () = sent => {}
         }
         return;
@@ -208,7 +209,7 @@ async fn leave(gateway: &Gateway, upstream: &Upstream, call: Call, moment: Momen
     let last = match moment {
         Moment::BeforeTheHead | Moment::BeforeAnEvent => return,
         Moment::WithinTheText => "\"a\"",
-        // A format may tell the input first.
+        // Some formats report the input tokens first.
         Moment::BehindTheUsage => ":7",
     };
     let mut text = String::new();
@@ -225,7 +226,7 @@ fn call(stream: &Stream, key: &str, has_usage: bool) -> Call {
     if has_usage { call.header("x-stainless-usage", "1") } else { call }
 }
 
-/// The newest of `count` events.
+/// Waits for `count` usage events and returns the newest.
 async fn newest(gateway: &Gateway, count: usize) -> e2e::database::Event {
     store::events(gateway.folder(), count).await.pop().unwrap()
 }
@@ -240,7 +241,7 @@ async fn caller_that_hangs_up_breaks_the_call_off_at_once_and_what_was_told_coun
         for (nth, moment) in Moment::ALL.into_iter().enumerate() {
             leave(&gateway, &upstream, call(&stream, &key, true), moment).await;
             let left = Instant::now();
-            eventually("the call is broken off", async || (upstream.closed() > nth).then_some(())).await;
+            eventually("the upstream request is aborted", async || (upstream.closed() > nth).then_some(())).await;
             assert!(left.elapsed() < Duration::from_secs(1), "{moment:?} {}: {:?}", stream.path, left.elapsed());
             let event = newest(&gateway, nth + 1).await;
             assert_eq!((event.status, event.outcome.as_str()), (moment.status(), "caller_gone"), "{moment:?}");
@@ -264,12 +265,12 @@ async fn caller_that_hangs_up_leaves_a_call_that_is_read_to_its_usage() {
         let gateway = Gateway::start(setup).await;
         let key = gateway.key().await;
         let moments = Moment::ALL.into_iter().flat_map(|moment| [(moment, true), (moment, false)]);
-        // Behind a usage that does not come nobody waits.
+        // After an end without usage there is no more data to wait for.
         let moments = moments.filter(|(moment, has_usage)| *has_usage || *moment != Moment::BehindTheUsage);
         for (nth, (moment, has_usage)) in moments.enumerate() {
             leave(&gateway, &upstream, call(&stream, &key, has_usage), moment).await;
             let gone = async || (gateway.gauge("tollgate_connections").await == 0).then_some(());
-            eventually("the caller is gone", gone).await;
+            eventually("the client has disconnected", gone).await;
             assert_eq!(gateway.gauge("tollgate_requests_in_flight").await, 1, "{moment:?} {}", stream.path);
             tell.send_replace(usize::MAX);
             let event = newest(&gateway, nth + 1).await;
@@ -279,7 +280,7 @@ async fn caller_that_hangs_up_leaves_a_call_that_is_read_to_its_usage() {
             let told = (event.row["input"].as_i64(), event.row["output"].as_i64());
             let expected = if has_usage { (Some(11), Some(7)) } else { (stream.told_first, None) };
             assert_eq!(told, expected, "{what}");
-            assert_eq!(upstream.closed(), 0, "its connection is used again: {what}");
+            assert_eq!(upstream.closed(), 0, "the upstream connection must be reusable: {what}");
         }
         eventually("nothing is in flight", async || {
             (gateway.gauge("tollgate_requests_in_flight").await == 0).then_some(())
@@ -288,7 +289,7 @@ async fn caller_that_hangs_up_leaves_a_call_that_is_read_to_its_usage() {
     }
 }
 
-/// By what a call that its caller has left ends, beside its own end.
+/// Besides its own end, a byte limit, a time limit or a shutdown ends the reading of an abandoned response.
 #[tokio::test]
 async fn what_is_read_on_ends_by_its_bytes_its_time_and_the_shutdowns() {
     let stream = streams().remove(0);
@@ -309,7 +310,7 @@ async fn what_is_read_on_ends_by_its_bytes_its_time_and_the_shutdowns() {
         for (nth, moment) in [Moment::BeforeTheHead, Moment::WithinTheText].into_iter().enumerate() {
             leave(&gateway, &upstream, call(&stream, &key, true), moment).await;
             let gone = async || (gateway.gauge("tollgate_connections").await == 0).then_some(());
-            eventually("the caller is gone", gone).await;
+            eventually("the client has disconnected", gone).await;
             if long {
                 tell.send_replace(usize::MAX);
             }
@@ -322,7 +323,7 @@ async fn what_is_read_on_ends_by_its_bytes_its_time_and_the_shutdowns() {
         }
         let left = if ends { 0 } else { 2 };
         let in_flight = async || (gateway.gauge("tollgate_requests_in_flight").await == left).then_some(());
-        eventually("what has not ended is in flight", in_flight).await;
+        eventually("unfinished requests are in flight", in_flight).await;
         gateway.terminate();
         let ended = gateway.end_within(Duration::from_secs(20)).await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -331,10 +332,10 @@ async fn what_is_read_on_ends_by_its_bytes_its_time_and_the_shutdowns() {
     }
 }
 
-/// What was not sent yet needs no reading on.
+/// A request that was not sent yet is not continued.
 #[tokio::test]
 async fn caller_that_leaves_before_its_call_is_sent_has_used_nothing() {
-    // A listener that nobody accepts from: the connection stands, and nothing of the request is written before TLS.
+    // The listener never accepts: the connection is established, but no request is written before TLS is.
     let upstream = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let provider = format!(
         "[{{name: up, kind: openai, base_url: \"https://{}/v1\", credential: c}}]",
@@ -346,11 +347,11 @@ async fn caller_that_leaves_before_its_call_is_sent_has_used_nothing() {
     let call = Call::json(CHAT, &Format::Chat.body("m", true)).key(&key);
     let connected = async { upstream.accept().await.unwrap() };
     let _upstream = tokio::select! {
-        _ = call.attempt(gateway.proxy) => panic!("nobody answers"),
+        _ = call.attempt(gateway.proxy) => panic!("the upstream sends no response"),
         connected = connected => connected,
     };
     gateway.at_rest().await;
-    eventually("its reservation is given back", async || {
+    eventually("the reservation is released", async || {
         gateway.metrics().await.contains("tollgate_meter_released_total 1").then_some(())
     })
     .await;

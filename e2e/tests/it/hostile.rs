@@ -1,4 +1,4 @@
-//! Hostile bytes: what was written to be read in two senses, and what was sent to use us up.
+//! Hostile input: requests with ambiguous boundaries (request smuggling), and input that exhausts resources.
 
 mod answers;
 mod backpressure;
@@ -10,7 +10,7 @@ mod requests;
 mod shares;
 mod table;
 
-/// A figure, for who runs the test with `--nocapture`.
+/// Prints a measurement for runs with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "the test harness shows it where somebody asks for it, or a test failed")]
 fn say(figure: &str) {
     println!("{figure}");

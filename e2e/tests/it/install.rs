@@ -1,5 +1,5 @@
-//! The install script as people run it: in a home of its own, with what is there kept, twice, and taken back; and the agents
-//! themselves call with what it wrote.
+//! The install script as users run it: in a home with existing files, twice, and with `--undo`. The agents then send
+//! requests with the installed settings.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,11 +12,11 @@ use e2e::{Call, Gateway, Setup, eventually, sdk};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-/// What the mock says.
+/// The text of the mock's response.
 const SAID: &str =
     "Hello from the mock provider: this answer costs nothing, comes word by word, and is always the same.";
 const HANGS: Duration = Duration::from_secs(60);
-/// For agents: no way off this machine.
+/// Environment of the agents, without a proxy to the internet.
 const ENVIRONMENT: [(&str, &str); 6] = [
     ("HTTP_PROXY", "http://127.0.0.1:9"),
     ("HTTPS_PROXY", "http://127.0.0.1:9"),
@@ -26,7 +26,7 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("DISABLE_TELEMETRY", "1"),
 ];
 
-/// A gateway, a key of it, and the home of somebody.
+/// A server, one of its keys, and a user's home.
 struct World {
     gateway: Gateway,
     key: String,
@@ -48,7 +48,7 @@ impl World {
         self.gateway.ask(Call::get(&format!("/install.sh?agent={agent}"))).await.expect(200).text()
     }
 
-    /// A file of the home; empty where there is none.
+    /// Reads a file of the home; empty if it does not exist.
     fn read(&self, name: &str) -> String {
         self.home.read(name)
     }
@@ -59,7 +59,7 @@ impl World {
         fs::write(path, text).unwrap();
     }
 
-    /// Runs the script's text as `curl … | SHELL -s -- WORDS` does, without a terminal.
+    /// Runs the script like `curl … | SHELL -s -- WORDS`, without a terminal.
     async fn run(&self, (shell, agent): (&str, &str), words: &[&str], variables: &[(&str, &str)]) -> Output {
         let script = self.script(agent).await;
         let mut command = self.command("/usr/bin/setsid");
@@ -76,7 +76,7 @@ impl World {
         command
     }
 
-    /// The same with the key, which must succeed.
+    /// Runs the script with the key, which must succeed; returns its output.
     async fn install(&self, shell: &str, agent: &str) -> String {
         let output = self.run((shell, agent), &[], &[("TOLLGATE_KEY", &self.key)]).await;
         told(&output, true)
@@ -86,7 +86,7 @@ impl World {
         told(&self.run((shell, agent), &["--undo"], &[]).await, true)
     }
 
-    /// Every file of the home with what it holds, but for copies that were kept.
+    /// Returns every file of the home with its content, except for backups.
     fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
         walk(self.home.path(), &mut files);
@@ -109,7 +109,7 @@ fn walk(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
     }
 }
 
-/// Both outputs of a script that must succeed, or fail.
+/// Returns both outputs of a script, and asserts whether it succeeds.
 fn told(output: &Output, success: bool) -> String {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     let text = String::from_utf8(text).unwrap();
@@ -264,7 +264,7 @@ async fn settings_that_cannot_be_changed_are_left_and_told() {
     assert!(said.contains("in a form that this script does not change"), "{said}");
 }
 
-/// Both agents use one key: the first to go leaves it.
+/// Both agents use one key: removing one of them keeps it.
 #[tokio::test]
 async fn the_key_stays_while_another_agent_uses_it() {
     let world = World::start().await;
@@ -310,7 +310,7 @@ async fn a_key_is_tried_before_anything_is_written() {
     assert_eq!(told(&away.run(("dash", "codex"), &["--help"], &[]).await, false).trim(), "usage: sh [-s --] [--undo]");
 }
 
-/// On a terminal it asks, and does not show what is typed.
+/// On a terminal the script asks for the key and does not show the typed characters.
 #[tokio::test]
 async fn a_key_is_typed_without_being_shown() {
     let world = World::start().await;
@@ -373,7 +373,7 @@ async fn check_agent(world: &World, call: &str) {
     eventually("the call is counted", used).await;
 }
 
-/// A PATH on which these programs are not.
+/// Returns a `PATH` that lacks the programs in `hidden`.
 fn without(world: &World, hidden: &[&str]) -> String {
     let folder = world.gateway.folder().path().join(format!("bin-without-{}", hidden.join("-")));
     fs::create_dir_all(&folder).unwrap();

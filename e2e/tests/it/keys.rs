@@ -1,4 +1,5 @@
-//! A key's life through the API and the commands: bound, changed, rotated, revoked, and what the proxy makes of it.
+//! The life cycle of a key through API and commands: bounds, changes, rotation, revocation, and their effect on the
+//! proxy.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use crate::bodies::{CHAT, Format};
 use crate::store;
 
-/// The product's promise.
+/// The time within which a change must apply, as documented.
 const WITHIN: Duration = Duration::from_secs(1);
 
 const ROUTES: &str = "{name: users, path: {prefix: /users}, upstreams: backend, auth: {type: key}},
@@ -41,7 +42,7 @@ async fn show(gateway: &Gateway, key: &str, id: &Value) -> Value {
     gateway.ask(Call::get(&format!("/api/keys/{}", id.as_str().unwrap())).key(key)).await.expect(200).json()
 }
 
-/// Waits until a call with the key is answered so, which was brought about just now.
+/// Waits until a request with the key has this status, which was caused immediately before.
 async fn becomes(gateway: &Gateway, call: &Call, status: u16) -> Answer {
     let answered = async || Some(call.send(gateway.proxy).await).filter(|answer| answer.status() == status);
     let since = Canary::new();

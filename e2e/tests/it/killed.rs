@@ -1,5 +1,5 @@
-//! `kill -9` of PostgreSQL while people change what is theirs: what was acknowledged is there, once, and opens; meanwhile there is
-//! a 503, and nothing else.
+//! SIGKILL of PostgreSQL during changes by users: acknowledged changes exist exactly once and remain readable. While
+//! PostgreSQL is down, the only error is 503.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 const PASSWORD: &str = "a long enough password";
-/// Between two changes of one person.
+/// Pause between two changes of one user.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What the loops share: whether they go on, and how often one was answered well and put off.
+/// State shared by the loops: whether they must end, and the numbers of successful and of refused requests.
 #[derive(Default)]
 struct Story {
     is_over: AtomicBool,
@@ -27,7 +27,7 @@ struct Story {
 }
 
 impl Story {
-    /// The call's answer, as the document has it, where it was done; `None` for a 503.
+    /// Returns the response of a successful request, checked against the document; `None` for a 503.
     async fn ask(&self, to: SocketAddr, call: Call, well: u16) -> Option<Answer> {
         let answer = call.send(to).await;
         let (method, target) = call.line();
@@ -42,8 +42,8 @@ impl Story {
         Some(answer)
     }
 
-    /// Makes one thing after another, each with a label of its own, until it is over: those that were acknowledged, by label.
-    /// Nobody may have more than 100 credentials of providers.
+    /// Creates resources with distinct labels until the end of the test; returns the acknowledged ones by label. A
+    /// user may store at most 100 provider credentials.
     async fn make(self: Arc<Self>, to: SocketAddr, token: String, path: &'static str) -> BTreeMap<String, Value> {
         let mut made = BTreeMap::new();
         let mut nth = 0;
@@ -62,7 +62,7 @@ impl Story {
         made
     }
 
-    /// Renews a session again and again; put off, with the same token: its last answer.
+    /// Renews a session repeatedly, after a 503 with the same token; returns the last response.
     async fn renew(self: Arc<Self>, to: SocketAddr, mut session: Value) -> Value {
         while !self.is_over.load(Ordering::Relaxed) {
             let renewal = json!({"refresh_token": session["refresh_token"]});
@@ -85,7 +85,7 @@ async fn signed_up(gateway: &Gateway, name: &str) -> Value {
     gateway.ask(Call::json("/api/auth/register", &who)).await.expect(201).json()
 }
 
-/// All that a list has, page by page.
+/// Returns all items of a list, page by page.
 async fn listed(gateway: &Gateway, path: &str, token: &str) -> Vec<Value> {
     let (mut items, mut target) = (Vec::new(), path.to_owned());
     loop {
@@ -98,17 +98,17 @@ async fn listed(gateway: &Gateway, path: &str, token: &str) -> Vec<Value> {
     }
 }
 
-/// What was acknowledged is listed, once, by its id; what was put off may be, and at most once.
+/// Asserts that acknowledged resources are listed exactly once with their id, and refused ones at most once.
 fn each_once(acknowledged: &BTreeMap<String, Value>, listed: &[Value]) {
     let mut by_label: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
     for item in listed {
         by_label.entry(text(&item["label"])).or_default().push(item);
     }
     for (label, items) in &by_label {
-        assert_eq!(items.len(), 1, "{label} is there several times");
+        assert_eq!(items.len(), 1, "{label} exists several times");
     }
     for (label, made) in acknowledged {
-        let items = by_label.get(label).unwrap_or_else(|| panic!("{label} was acknowledged and is not there"));
+        let items = by_label.get(label).unwrap_or_else(|| panic!("{label} was acknowledged but does not exist"));
         assert_eq!(items[0]["id"], made["id"], "{label}");
     }
 }
@@ -137,8 +137,10 @@ async fn what_was_acknowledged_outlives_a_kill_of_postgres_and_is_there_once() {
         story.goes_on("changes are made").await;
         server.stop(Stop::Kill).await;
         let before = story.put_off.load(Ordering::Relaxed);
-        eventually("changes are put off", async || (story.put_off.load(Ordering::Relaxed) > before + 2).then_some(()))
-            .await;
+        eventually("changes are refused with 503", async || {
+            (story.put_off.load(Ordering::Relaxed) > before + 2).then_some(())
+        })
+        .await;
         server.resume().await;
     }
     story.goes_on("changes are made again").await;
@@ -153,10 +155,10 @@ async fn what_was_acknowledged_outlives_a_kill_of_postgres_and_is_there_once() {
     each_once(&made["/api/provider-keys"], &listed(&gateway, "/api/provider-keys", &token).await);
     for made in made["/api/provider-keys"].values() {
         let test = Call::new("POST", &format!("/api/provider-keys/{}/test", text(&made["id"]))).key(&token);
-        assert_eq!(gateway.ask(test).await.expect(200).json()["ok"], true, "{made} does not open");
+        assert_eq!(gateway.ask(test).await.expect(200).json()["ok"], true, "{made} cannot be decrypted");
     }
     let access = text(&eve["access_token"]);
-    assert_eq!(listed(&gateway, "/api/sessions", &access).await.len(), 1, "one session, however often renewed");
+    assert_eq!(listed(&gateway, "/api/sessions", &access).await.len(), 1, "renewals must not create sessions");
     let renewal = json!({"refresh_token": eve["refresh_token"]});
     gateway.ask(Call::json("/api/auth/refresh", &renewal)).await.expect(200);
 }

@@ -1,4 +1,4 @@
-//! After a whole life of one server, no secret that was used in it stands anywhere but where it was asked for.
+//! After the whole life of a server, no secret occurs outside the files and responses that are meant to contain it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use crate::bodies::{CHAT, Format};
 const PASSWORDS: [&str; 3] = ["first-password-of-ada-41", "second-password-of-ada-42", "never-the-password-43"];
 const VAULTED: [&str; 2] = ["sk-vaulted-credential-of-ada-0123456789", "sk-vaulted-credential-replaced-9876543210"];
 const METRICS_TOKEN: &str = "metrics-token-0123456789abcdef";
-/// Files that hold secrets because that is what they are for.
+/// Files that are meant to contain secrets.
 const OWN: [&str; 2] = ["secrets", "tollgate.yaml"];
 
-/// A life: everything that was secret in it, and everything that was answered where no secret was asked for.
+/// The secrets of a server's life, and all responses that must not contain one.
 struct Life {
     gateway: Gateway,
     secrets: Vec<String>,
@@ -23,7 +23,7 @@ struct Life {
 }
 
 impl Life {
-    /// Calls control, keeps the answer to be searched, and expects `status`.
+    /// Sends a request to control, keeps the response for the search, and asserts its status.
     async fn ask(&mut self, call: Call, status: u16) -> Answer {
         let what = format!("{:?}", call.line());
         let answer = self.gateway.ask(call).await.expect(status);
@@ -31,7 +31,7 @@ impl Life {
         answer
     }
 
-    /// The same, of an answer that shows secrets once, under these names.
+    /// Like [`Life::ask`], for a response that contains secrets in these fields; collects the secrets.
     async fn reveal(&mut self, call: Call, status: u16, names: &[&str]) -> Value {
         let answer = self.gateway.ask(call).await.expect(status);
         let cookies = answer.head.all("set-cookie").into_iter().filter_map(|cookie| {
@@ -70,7 +70,7 @@ async fn no_secret_stands_in_files_logs_metrics_or_answers() {
     let metrics = life.gateway.ask(Call::get("/metrics").key(METRICS_TOKEN)).await.expect(200);
     life.answers.push(("GET /metrics".to_owned(), metrics.text().into_bytes()));
     let came = upstream.seen("tokens-1").await["credentials"].to_string();
-    assert!(VAULTED.iter().all(|secret| came.contains(secret)), "the vault's credentials were used: {came}");
+    assert!(VAULTED.iter().all(|secret| came.contains(secret)), "the vault's credentials must be used: {came}");
     let Life { gateway, secrets, answers } = life;
     let ended = gateway.stop().await;
     let copy = ended.folder.path().join("copy.db");
@@ -82,18 +82,19 @@ async fn no_secret_stands_in_files_logs_metrics_or_answers() {
     for file in files(ended.folder.path()) {
         searched.push((file.display().to_string(), written(&fs::read(&file).unwrap())));
     }
-    assert!(searched.iter().any(|(name, _)| name.ends_with("copy.db")), "the store was searched");
+    assert!(searched.iter().any(|(name, _)| name.ends_with("copy.db")), "the store must be searched");
     assert!(secrets.len() > 15, "{}", secrets.len());
     for (place, bytes) in &searched {
         for secret in &secrets {
             for needle in needles(secret.as_bytes()) {
-                assert!(!holds(bytes, &needle), "{place} holds {secret} as {}", String::from_utf8_lossy(&needle));
+                assert!(!holds(bytes, &needle), "{place} contains {secret} as {}", String::from_utf8_lossy(&needle));
             }
         }
     }
 }
 
-/// Signs up and in, makes, uses, rotates and revokes keys, keeps credentials, and does each of these wrongly too.
+/// Registers and signs in; creates, uses, rotates and revokes keys; stores credentials; and repeats each step with
+/// invalid input.
 async fn live(life: &mut Life) {
     let (ada, [first, second, wrong]) = ("ada@example.com", PASSWORDS);
     let sign_up = json!({"email": ada, "password": first, "name": "Ada", "refresh": true});
@@ -145,14 +146,14 @@ async fn live(life: &mut Life) {
         .await;
     life.ask(Call::new("DELETE", &format!("/api/keys/{id}")).key(&token), 204).await;
     life.ask(Call::new("DELETE", &entry).key(&token), 204).await;
-    // Used again: its family ends.
+    // Reuse of a refresh token ends its session.
     life.ask(Call::json("/api/auth/refresh", &refresh), 401).await;
     life.ask(Call::get("/api/me").key(&token), 401).await;
     let last = text(&last["access_token"]);
     life.ask(Call::new("POST", "/api/auth/logout").key(&last), 200).await;
 }
 
-/// What is wrong is not repeated.
+/// Invalid input must not be repeated in responses.
 async fn refusals(life: &mut Life, token: &str, key: &str, wrong: &str) {
     life.ask(Call::json("/api/auth/login", &json!({"email": "ada@example.com", "password": wrong})), 401).await;
     life.ask(Call::json("/api/auth/login", &json!({"email": "ada@example.com", "passwort": wrong})), 400).await;
@@ -185,14 +186,14 @@ async fn call_the_model(life: &mut Life, key: &str, status: u16) {
     life.keep("a call of the model".to_owned(), &answer);
 }
 
-/// Without what was only allocated: runs of zeros are one zero.
+/// Collapses runs of zero bytes, which are allocated but unwritten space.
 fn written(bytes: &[u8]) -> Vec<u8> {
     let mut kept = bytes.to_vec();
     kept.dedup_by(|next, last| *next == 0 && *last == 0);
     kept
 }
 
-/// Every file below `folder` but those that are for secrets.
+/// Returns every file below `folder` except those that are meant to contain secrets.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -205,7 +206,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What of a secret is looked for: itself and its second half, plain, in hex and in base64 wherever it begins.
+/// Returns the search patterns of a secret: the whole and its second half, in plain text, hex, and base64 at every
+/// offset.
 fn needles(secret: &[u8]) -> Vec<Vec<u8>> {
     let (_, half) = secret.split_at(secret.len() / 2);
     let mut found = Vec::new();
@@ -220,7 +222,7 @@ fn needles(secret: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
-/// The digits of whole groups of three bytes: what stands around them does not change these.
+/// Encodes whole groups of three bytes: neighbouring bytes do not change their digits.
 fn base64(bytes: &[u8], [plus, slash]: [u8; 2]) -> Vec<u8> {
     let digit = |six: u8| match six {
         0..=25 => b'A' + six,

@@ -1,4 +1,4 @@
-//! A quota that three servers on one PostgreSQL share: exact while they live, stranded at the most when one dies.
+//! A quota that three servers share through PostgreSQL: it is exact while they run; a crash can only strand credits.
 
 use e2e::database::{Database, Rows};
 use e2e::postgres::{Server, Stop};
@@ -11,9 +11,9 @@ use crate::audit::must;
 use crate::bodies::{CHAT, Format};
 
 const QUOTA: usize = 100;
-/// A busy machine is slow: nobody is told that nobody could say, and no lease is over.
+/// Lease settings for a slow machine: no request fails for lack of a lease, and no lease expires.
 const PATIENT: &str = "{ttl: 20s, recall_wait: 10s}";
-/// Who waits for a lease of a dead node learns within its time that it is over.
+/// Lease settings with which a waiting request soon learns that a dead node's lease has expired.
 const MORTAL: &str = "{ttl: 5s, recall_wait: 10s}";
 
 fn setup(lease: &str) -> Setup {
@@ -23,7 +23,7 @@ fn setup(lease: &str) -> Setup {
         .section("connections", "{max: 5000, per_address: 5000}")
 }
 
-/// Three servers, and a key on a plan of 100 credits.
+/// Starts three servers; returns them and a key with a quota of 100 credits.
 async fn three(lease: &str) -> ([Gateway; 3], String) {
     let folder = Folder::on_postgres(Database::new());
     let (second, third) = (folder.beside(), folder.beside());
@@ -37,7 +37,7 @@ fn call(key: &str) -> Call {
     Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(key)
 }
 
-/// Calls all nodes in turn until one refuses; how many passed.
+/// Sends requests to all nodes in turn until one refuses; returns how many passed.
 async fn spend<'a>(nodes: impl IntoIterator<Item = &'a Gateway> + Clone, key: &str) -> usize {
     let mut passed = 0;
     for node in nodes.into_iter().collect::<Vec<_>>().into_iter().cycle() {
@@ -84,13 +84,13 @@ async fn of_600_at_once_over_three_nodes_exactly_100_pass() {
 #[tokio::test]
 async fn what_a_killed_node_holds_is_stranded_until_it_is_back_and_nothing_is_spent_twice() {
     let ([one, other, dies], key) = three(MORTAL).await;
-    // A node that has let some in holds more than they needed.
+    // A node that has served requests has leased more than they needed.
     for _ in 0..10 {
         dies.call(call(&key)).await.expect(200);
     }
     dies.counted(&key, 10).await;
     let folder = dies.crash().folder;
-    // What it held is not lent to anybody, and nobody can say that it is used: a refusal waits for its deadline.
+    // The dead node's lease is not granted to others, but may be unused: a refusal waits until the lease expires.
     let alive = [one, other];
     let passed = spend(&alive, &key).await;
     assert!(passed <= QUOTA - 10, "{passed}");
@@ -109,7 +109,7 @@ async fn a_node_that_ends_hands_everything_back() {
     let ended = ends.stop().await;
     assert!(!ended.stderr.contains("stays lent"), "{}", ended.stderr);
     let rows = Rows { data: &ended.folder.data(), database: ended.folder.database() };
-    // The others have not asked for anything.
+    // The other nodes have not requested leases yet.
     assert_eq!(rows.number("SELECT count(*) FROM leases WHERE NOT closed").await, 0);
     assert_eq!(spend([&one, &other], &key).await, QUOTA - 10);
 }
@@ -135,11 +135,11 @@ async fn while_postgresql_is_away_only_what_is_lent_is_used_and_nothing_twice_wh
         let told = node.call(call(&key)).await.expect(503).json();
         assert_eq!(told["error"]["code"], "quota_withheld", "{told}");
     }
-    // A node is lent at most a quarter of what is left.
+    // A lease is at most a quarter of the credits that are left.
     assert!(passed - before <= 50, "{before} and {passed}");
     server.resume().await;
     for node in &nodes {
-        eventually("the quota is used up", async || match ask(node, &key).await {
+        eventually("the quota is exhausted", async || match ask(node, &key).await {
             429 => Some(()),
             status => {
                 passed += usize::from(status == 200);
@@ -151,7 +151,7 @@ async fn while_postgresql_is_away_only_what_is_lent_is_used_and_nothing_twice_wh
     assert_eq!(passed, QUOTA);
 }
 
-/// A call's status: passed, used up, or nobody could say.
+/// Returns the status: 200 (served), 429 (quota exhausted) or 503 (unknown, because the store is unavailable).
 async fn ask(node: &Gateway, key: &str) -> u16 {
     let answer = node.call(call(key)).await;
     assert!([200, 429, 503].contains(&answer.status()), "{answer:?}");
@@ -168,7 +168,7 @@ async fn what_a_dead_node_was_lent_is_shown_and_reclaimed() {
     let folder = dies.crash().folder;
     let nothing = must(one.folder(), &["leases", "reclaim"]).await;
     assert!(nothing.contains("nothing is stranded"), "{nothing}");
-    // It was silent for long, and holds what it had not used.
+    // The node has been silent for long and holds unused credits.
     let data = folder.data();
     let rows = Rows { data: &data, database: folder.database() };
     let long_ago = "UPDATE leases SET heard_at = heard_at - 100000000, granted = 30, spent = 10, used = 10";
@@ -179,7 +179,7 @@ async fn what_a_dead_node_was_lent_is_shown_and_reclaimed() {
     let id = users.split_whitespace().next().unwrap();
     assert_eq!((&listed[0]["subject"], &listed[0]["subject_id"]), (&json!("user"), &json!(id)), "{listed}");
     let stranded = "tollgate_lease_stranded_amount{measure=\"credits\"} 20";
-    eventually("what is stranded is told", async || one.metrics().await.contains(stranded).then_some(())).await;
+    eventually("stranded credits are reported", async || one.metrics().await.contains(stranded).then_some(())).await;
     let told = must(one.folder(), &["leases", "reclaim"]).await;
     assert!(told.contains(&format!("reclaimed 20 of credits of user {id} in the day of ")), "{told}");
     assert_eq!(rows.number("SELECT count(*) FROM audit_log WHERE action = 'lease.reclaim'").await, 1);

@@ -1,4 +1,4 @@
-//! How often callers may call: one node, two with a Redis, and a Redis that goes.
+//! Rate limits: one node, two nodes with a shared Redis, and a Redis that fails.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use serde_json::Value;
 use crate::bodies::{CHAT, Format, MESSAGES};
 
 const TODAY: &str = "/api/usage/today";
-/// So long that nothing flows back while a test runs.
+/// Windows that exceed the duration of a test, in which no request is granted again.
 const HOURLY: &str =
     "{rate_limits: [{dimension: key, limit: 100, window: 1h}, {dimension: ip, limit: 20, window: 1h, without: key}]}";
 const STRANGERS: &str = "[{dimension: ip, limit: 100, window: 1h, without: key}]";
-/// Whatever Redis does, nobody waits long for it.
+/// Maximum duration of a request, whatever the state of Redis.
 const SOON: Duration = Duration::from_secs(2);
 
 fn limited() -> Setup {
@@ -25,7 +25,7 @@ fn sharing(redis: &Redis) -> Setup {
     limited().section("redis", &format!("\"{}\"", redis.url()))
 }
 
-/// Two nodes on one PostgreSQL that share their limits.
+/// Starts two nodes on one PostgreSQL that share their rate limits.
 async fn nodes(redis: &Redis) -> [Gateway; 2] {
     let folder = Folder::on_postgres(Database::new());
     let beside = folder.beside();
@@ -54,7 +54,8 @@ fn number(answer: &Answer, name: &str) -> u64 {
 async fn a_key_passes_100_times_over_two_nodes_and_an_address_without_one_20() {
     let redis = Redis::start().await;
     let nodes = nodes(&redis).await;
-    // A machine that is busy for 50 ms makes a node count by itself: then the claim is another's, and it is tried again.
+    // If the machine is busy for 50 ms, a node falls back to its own counts. Then the assertion does not apply, and
+    // the test tries again.
     for _ in 0..20 {
         for node in &nodes {
             shared(node, 1).await;
@@ -89,7 +90,7 @@ async fn a_redis_that_is_killed_is_missed_by_nobody_and_found_again() {
     let call = async |nth: usize| {
         let since = Canary::new();
         let answer = nodes[nth % 2].ask(Call::get(TODAY).key(&key)).await;
-        since.assert_within(SOON, "a call");
+        since.assert_within(SOON, "a request");
         assert!([200, 429].contains(&answer.status()), "{nth} {answer:?}");
         assert_eq!(number(&answer, "x-ratelimit-limit"), 100);
         answer.status()
@@ -97,7 +98,7 @@ async fn a_redis_that_is_killed_is_missed_by_nobody_and_found_again() {
     for nth in 0..40 {
         assert_eq!(call(nth).await, 200);
     }
-    // On a busy machine Redis may have been late, and missed, before.
+    // On a busy machine a node may have logged a slow Redis before.
     let told = |node: &Gateway| {
         node.stderr().lines().filter(|line| line.contains("rate limits in Redis") && line.contains("ERROR")).count()
     };
@@ -106,7 +107,7 @@ async fn a_redis_that_is_killed_is_missed_by_nobody_and_found_again() {
     }
     let before = [told(&nodes[0]), told(&nodes[1])];
     redis.kill();
-    // Each node goes on with what it let in itself: 20 each, and so 80 more each.
+    // Each node continues with its own counts: 20 requests each, so about 80 more each.
     let mut passed = [0, 0];
     for nth in 0..300 {
         passed[nth % 2] += u32::from(call(nth).await == 200);
@@ -115,13 +116,13 @@ async fn a_redis_that_is_killed_is_missed_by_nobody_and_found_again() {
     for (node, before) in nodes.iter().zip(before) {
         shared(node, 0).await;
         assert!(node.gauge("tollgate_limits_fallbacks_total").await > 0);
-        eventually("the log tells of it once", async || (told(node) == before + 1).then_some(())).await;
+        eventually("the failure is logged once", async || (told(node) == before + 1).then_some(())).await;
     }
     redis.resume().await;
     for node in &nodes {
         shared(node, 1).await;
     }
-    // It has forgotten what was.
+    // The restarted Redis is empty.
     assert_eq!(call(0).await, 200);
     redis.freeze(true);
     for nth in 0..30 {
@@ -152,7 +153,7 @@ async fn strangers_wait_after_100_calls_to_the_proxy_and_callers_with_a_key_do_n
             assert!([401, 429].contains(&answer.status()), "{nth} {answer:?}");
             refused += u32::from(answer.status() == 429);
         }
-        // Where Redis was late for some, the process counted these by itself.
+        // If Redis was slow, the process counted some requests itself.
         let late = gateway.gauge("tollgate_limits_fallbacks_total").await;
         assert!(refused == 10 || late > 0, "{refused}");
         let answer = gateway.call(chat(&unknown)).await.expect(429);
@@ -187,7 +188,7 @@ async fn limits_hold_by_default() {
 async fn redis_is_asked_over_tls() {
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let redis = Redis::with_tls(pair.cert.der(), pair.signing_key.serialized_der()).await;
-    // Whom the system trusts is told by a file.
+    // The trusted certificates come from a file.
     let trusted = redis.cert().display().to_string();
     let gateway = Gateway::start(sharing(&redis).variable("SSL_CERT_FILE", &trusted)).await;
     shared(&gateway, 1).await;

@@ -1,4 +1,4 @@
-//! The built binary from outside, with real clients: one module a subject.
+//! Tests of the built binary from outside, with real clients: one module per topic.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! `tollgate migrate up|down|status`, on the database that the suite runs on.
+//! `tollgate migrate up|down|status`, on the database of the suite.
 
 use e2e::setup::Folder;
 use e2e::terminal::Terminal;
@@ -6,7 +6,7 @@ use e2e::{Gateway, Setup, commands};
 
 use crate::store;
 
-/// `tollgate migrate WHAT` in this folder: whether it worked, and what it said.
+/// Runs `tollgate migrate WHAT`; returns whether it succeeded, and its output.
 async fn migrate(folder: &Folder, what: &str) -> (bool, String) {
     let data = folder.data().display().to_string();
     let words: Vec<&str> = what.split(' ').collect();
@@ -25,7 +25,7 @@ async fn refused(folder: &Folder, what: &str, code: &str) {
     assert!(!done && said.contains(&format!("{code}: ")), "{what}: {said}");
     let listed = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors/README.md");
     let listed = std::fs::read_to_string(listed).unwrap();
-    assert!(listed.contains(&format!("`{code}`")), "{code} is not among the codes");
+    assert!(listed.contains(&format!("`{code}`")), "{code} is not a documented code");
 }
 
 fn by_hand() -> Setup {
@@ -64,7 +64,7 @@ async fn down_is_refused_while_a_server_runs_and_goes_back_when_it_has_ended() {
     works(&folder, "down --yes", &["api_keys ", "0001 undone"]).await;
     works(&folder, "down", &["nothing was to be undone"]).await;
     works(&folder, "status", &["0001  missing"]).await;
-    // The next server makes the tables again, empty.
+    // The next server creates the tables again, empty.
     let gateway = Gateway::start_in(folder, Setup::mocked()).await;
     assert_eq!(store::number(gateway.folder(), "SELECT count(*) FROM api_keys").await, 0);
     gateway.validate(&gateway.key().await).await;

@@ -1,4 +1,4 @@
-//! Two servers on one PostgreSQL: what is taken back on one is refused by the other within a second.
+//! Two servers on one PostgreSQL: a revocation on one applies on the other within a second.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
 
-/// The product's promise.
+/// The time within which a revocation must apply, as documented.
 const WITHIN: Duration = Duration::from_secs(1);
 const PASSWORD: &str = "a long enough password";
 
-/// Two servers, and a user who signed up on the first.
+/// Two servers, and a user who registered on the first.
 struct Pair {
     one: Gateway,
     other: Gateway,
-    /// The other's to the database.
+    /// The relay from the second server to the database.
     way: Between,
     token: String,
     key: String,
@@ -51,7 +51,7 @@ impl Pair {
         Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&self.key)
     }
 
-    /// Both servers know all of it, so that what is refused later was cached.
+    /// Lets both servers authenticate the key and the token, so that they have cached both.
     async fn everything_opens(&self) {
         for server in [&self.one, &self.other] {
             server.call(self.call()).await.expect(200);
@@ -61,8 +61,8 @@ impl Pair {
         }
     }
 
-    /// What is asked of the other server is refused so at the latest [`WITHIN`] from `since`, by every worker.
-    #[expect(clippy::too_many_arguments, reason = "what, since when, how it is asked and how refused")]
+    /// Asserts that every worker of the second server refuses the request with `code` within [`WITHIN`] after `since`.
+    #[expect(clippy::too_many_arguments, reason = "start, description, expected code and request")]
     async fn refused(&self, since: &Canary, what: &str, code: &str, ask: impl AsyncFn(&Gateway) -> Value) {
         let is_refused = async || (ask(&self.other).await["error"]["code"] == code).then_some(());
         since.within(WITHIN, &format!("{what} is refused"), is_refused).await;
@@ -136,7 +136,7 @@ async fn a_credential_deleted_on_one_node_goes_to_no_provider_from_the_other_wit
     let kept = pair.one.ask(Call::json("/api/provider-keys", &vaulted).key(&pair.token)).await.expect(201).json();
     let call = Call::json(CHAT, &Format::Chat.body("own/tokens-1", false)).key(&pair.key);
     let opens = async || (pair.other.call(call.clone()).await.status() == 200).then_some(());
-    eventually("the credential is there", opens).await;
+    eventually("the credential is used", opens).await;
     let entry = format!("/api/provider-keys/{}", text(&kept["id"]));
     pair.one.ask(Call::new("DELETE", &entry).key(&pair.token)).await.expect(204);
     let since = Canary::new();
@@ -144,7 +144,8 @@ async fn a_credential_deleted_on_one_node_goes_to_no_provider_from_the_other_wit
     pair.refused(&since, "the deleted credential", "forbidden", proxied).await;
 }
 
-/// Nobody tells a node of a change: it asks. Cut off while all is taken back, it goes on with what it knew, and asks once it can.
+/// Nodes are not notified of changes but poll for them. A node without database access continues with its cache, and
+/// polls as soon as it can.
 #[tokio::test]
 async fn what_was_taken_back_while_a_node_was_cut_off_is_refused_within_a_second_of_its_return() {
     for what in ["revoked", "suspended", "signed out"] {
@@ -152,7 +153,7 @@ async fn what_was_taken_back_while_a_node_was_cut_off_is_refused_within_a_second
         pair.way.cut();
         let cut_off =
             async || (pair.other.ask(Call::get("/api/usage/today").key(&pair.key)).await.status() == 503).then_some(());
-        eventually("the other node is cut off", cut_off).await;
+        eventually("the second node has no database", cut_off).await;
         match what {
             "revoked" => {
                 let revoke = Call::new("DELETE", &format!("/api/keys/{}", pair.key_id)).key(&pair.token);
@@ -161,11 +162,11 @@ async fn what_was_taken_back_while_a_node_was_cut_off_is_refused_within_a_second
             "suspended" => commands::users_set(pair.one.folder(), "suspend", "ada@example.com").await,
             _ => drop(pair.one.ask(Call::new("POST", "/api/auth/logout").key(&pair.token)).await.expect(200)),
         }
-        // What it knows of keys it knows for an hour; of sessions, for less than a second.
+        // Cached keys remain valid for an hour, sessions for less than a second.
         pair.other.call(pair.call()).await.expect(200);
         let forgotten =
             async || (pair.other.ask(Call::get("/api/me").key(&pair.token)).await.status() == 503).then_some(());
-        eventually("it knows no session", forgotten).await;
+        eventually("the cached session has expired", forgotten).await;
         pair.way.mend();
         let since = Canary::new();
         match what {
@@ -181,7 +182,7 @@ async fn what_was_taken_back_while_a_node_was_cut_off_is_refused_within_a_second
     }
 }
 
-/// Connections that are cut all the while, on both nodes, delay nothing beyond the moment when they are left alone.
+/// Repeated connection failures on both nodes must not delay the revocation after they end.
 #[tokio::test]
 async fn cut_connections_keep_nothing_open() {
     let pair = pair(Setup::mocked()).await;
@@ -198,7 +199,7 @@ async fn cut_connections_keep_nothing_open() {
     pair.key_is_refused(&Canary::new(), "key_revoked", "invalid_api_key").await;
 }
 
-/// The mock, and a provider that only callers' own credentials open.
+/// Returns a setup with the mock and a provider that works only with credentials of clients.
 fn own_credentials(upstream: &Mock) -> Setup {
     let own = format!("{{name: own, kind: openai, base_url: \"http://{}/v1\", credential: vault}}", upstream.address());
     Setup::new().section("providers", &format!("[{{name: mock, kind: mock}}, {own}]"))

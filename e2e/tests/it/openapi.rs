@@ -1,4 +1,4 @@
-//! The OpenAPI document and its page, as they are served.
+//! The OpenAPI document and its page, as control serves them.
 
 use e2e::document::schema;
 use e2e::python::python;

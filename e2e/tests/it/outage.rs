@@ -1,5 +1,5 @@
-//! PostgreSQL goes away under load: callers whose keys are known notice nothing, and nothing they used is lost or counted
-//! twice.
+//! PostgreSQL is down under load: clients whose keys are cached are served without interruption. Usage is neither lost
+//! nor counted twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -19,28 +19,29 @@ use crate::bodies::{CHAT, Format};
 use crate::store;
 
 const CALLERS: usize = 8;
-/// Between two calls of one caller.
+/// Pause between two requests of a client.
 const PAUSE: Duration = Duration::from_millis(10);
-/// No caller waits longer than this, whatever the store does: a connection is waited for for 2 s.
+/// Maximum wait of a client, whatever the state of the store; a wait for a connection ends after 2 s.
 const SLOWEST: Duration = Duration::from_secs(4);
-/// Until what waited is stored: of a minute's usage in a debug build.
+/// Timeout until the spool is stored: usage of one minute, in a debug build.
 const CAUGHT_UP: Duration = Duration::from_secs(60);
-/// Until an unknown key is answered again.
+/// Timeout until requests with an unknown key are answered again.
 const ANSWERED: Duration = Duration::from_secs(30);
-/// Lines of the log that are no request's own: some at the start, and a few for each loop that cannot reach the store.
+/// Maximum number of log lines that belong to no request: some at the start, and a few per task that cannot reach the
+/// store.
 const LINES_MAX: usize = 60;
 
 fn chat(key: &str) -> Call {
     Call::json(CHAT, &Format::Chat.body("up/tokens-1", false)).key(key)
 }
 
-/// How long PostgreSQL is away.
+/// Returns how long PostgreSQL is down.
 fn length() -> Duration {
     let is_long = std::env::var("TOLLGATE_TEST_LONG").is_ok_and(|long| long == "1");
     Duration::from_secs(if is_long { 60 } else { 5 })
 }
 
-/// A gateway on PostgreSQL, before a mock, with a user whose key is known and one whose key nobody has shown yet.
+/// A server on PostgreSQL with a mock and two users: one key is cached, the other was never used.
 struct Loaded {
     gateway: Gateway,
     mock: Mock,
@@ -48,16 +49,16 @@ struct Loaded {
     fresh: Account,
     stop: Arc<AtomicBool>,
     callers: JoinSet<Vec<(String, Duration)>>,
-    /// Calls beside those of the load.
+    /// Requests in addition to those of the load.
     others: Vec<(String, Duration)>,
     canary: Canary,
 }
 
-/// What was seen of an outage.
+/// Measurements of one outage.
 struct Seen {
     calls: usize,
     slowest: Duration,
-    /// Lines of the log that are no request's own.
+    /// Log lines that belong to no request.
     lines: usize,
 }
 
@@ -89,10 +90,10 @@ impl Loaded {
         Self { gateway, mock, known, fresh, stop, callers, others: Vec::new(), canary: Canary::new() }
     }
 
-    /// Ends the load, when PostgreSQL is there again, and judges all that was said and written.
+    /// Ends the load after PostgreSQL is up again, and checks responses, rows and log.
     async fn judge(mut self) -> Seen {
         let fresh = chat(&self.fresh.key);
-        eventually_within(ANSWERED, "unknown keys are answered again", async || {
+        eventually_within(ANSWERED, "requests with unknown keys are answered again", async || {
             (self.gateway.call(fresh.clone()).await.status() == 200).then_some(())
         })
         .await;
@@ -103,7 +104,7 @@ impl Loaded {
         }
         let slowest = answered.iter().map(|(_, took)| *took).max().unwrap_or_default();
         let allowed = self.canary.allows(SLOWEST);
-        assert!(slowest < allowed, "a caller whose key was known waited for {slowest:?} of {allowed:?}");
+        assert!(slowest < allowed, "a client with a cached key waited for {slowest:?}, at most {allowed:?}");
         let ids: BTreeSet<String> = answered.iter().map(|(id, _)| id.clone()).collect();
         assert_eq!(ids.len(), answered.len());
         assert_eq!(self.mock.requests("tokens-1").await, answered.len() as u64 + 1);
@@ -111,17 +112,17 @@ impl Loaded {
         Seen { calls: answered.len(), slowest, lines: check_log(&self.gateway.stderr()) }
     }
 
-    /// Every call that was answered is there once, and the totals say the same.
+    /// Asserts that every answered request is stored once and that the totals agree.
     async fn check_rows(&self, ids: &BTreeSet<String>) {
         let (folder, all) = (self.gateway.folder(), i64::try_from(ids.len()).unwrap() + 1);
-        eventually_within(CAUGHT_UP, "all of it is stored", async || {
+        eventually_within(CAUGHT_UP, "all usage is stored", async || {
             (store::number(folder, "SELECT count(*) FROM usage_events").await >= all).then_some(())
         })
         .await;
         let rows = store::all_events(folder).await;
         let stored: BTreeSet<String> = rows.iter().map(|row| row.id.clone()).collect();
         assert_eq!((rows.len(), stored.len()), (ids.len() + 1, ids.len() + 1));
-        assert!(ids.is_subset(&stored), "{} calls have no row", ids.difference(&stored).count());
+        assert!(ids.is_subset(&stored), "{} requests have no row", ids.difference(&stored).count());
         let totals = "SELECT sum(requests) FROM daily_usage";
         assert_eq!(store::number(folder, totals).await, all);
         let usage = self.gateway.usage(&self.known.key).await;
@@ -130,9 +131,9 @@ impl Loaded {
     }
 }
 
-/// A request has one line, and the trouble a few, however many requests there were.
+/// Asserts that each request has one log line, and that the outage has few, for any number of requests.
 fn check_log(log: &str) -> usize {
-    // The last line may be half written.
+    // The last line may be incomplete.
     let log = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
     let mut others: Vec<&str> = Vec::new();
     let mut requests: BTreeMap<String, usize> = BTreeMap::new();
@@ -149,16 +150,16 @@ fn check_log(log: &str) -> usize {
     others.len()
 }
 
-/// While PostgreSQL is away; what waits for it waits at once.
+/// Checks requests during the outage; those that wait for PostgreSQL run at the same time.
 async fn check_away(loaded: &mut Loaded) {
     let (gateway, known) = (&loaded.gateway, &loaded.known.key);
     let refused = async |call: Call, to: SocketAddr| {
         let since = Canary::new();
         assert_eq!(call.send(to).await.expect(503).json()["error"]["code"], "unavailable");
-        since.assert_within(SLOWEST, "a refusal");
+        since.assert_within(SLOWEST, "the refusal");
     };
     let made_up = format!("tollgate_{}", "0123456789abcdef".repeat(2));
-    // What control tells here, the store has.
+    // Control answers these requests from the store.
     let validate = Call::json("/api/auth/validate", &json!({"token": known}));
     tokio::join!(
         refused(chat(&loaded.fresh.key), gateway.proxy),
@@ -168,14 +169,14 @@ async fn check_away(loaded: &mut Loaded) {
     );
     let (answer, took) = timed(gateway.call(chat(known))).await;
     loaded.others.push((store::id(&answer.expect(200).head), took));
-    // Keys in use are answered for an hour.
+    // Readiness stays true for an hour, while cached keys are valid.
     for path in ["/livez", "/health", "/readyz"] {
         gateway.ask(Call::get(path)).await.expect(200);
     }
 }
 
-/// For who asked for the long one.
-#[expect(clippy::print_stderr, reason = "what a long test saw is what it was run for")]
+/// Prints the measurements of a long run.
+#[expect(clippy::print_stderr, reason = "a long test prints its measurements")]
 fn tell(what: &str) {
     eprintln!("{what}");
 }
@@ -238,14 +239,14 @@ async fn keys_that_are_known_open_for_stale_for_and_no_longer() {
     server.stop(Stop::Immediate).await;
     gateway.call(chat(&key)).await.expect(200);
     gateway.ask(Call::get("/readyz")).await.expect(200);
-    eventually_within(ANSWERED, "what is known is too old", async || {
+    eventually_within(ANSWERED, "cached keys are too old", async || {
         (gateway.ask(Call::get("/readyz")).await.status() == 503).then_some(())
     })
     .await;
     assert_eq!(gateway.call(chat(&key)).await.expect(503).json()["error"]["code"], "unavailable");
     gateway.ask(Call::get("/livez")).await.expect(200);
     server.resume().await;
-    eventually_within(ANSWERED, "the key opens again, and the probe says so", async || {
+    eventually_within(ANSWERED, "the key is valid again, and the probe succeeds", async || {
         let opens = gateway.call(chat(&key)).await.status() == 200;
         let ready = gateway.ask(Call::get("/readyz")).await.status() == 200;
         (opens && ready).then_some(())

@@ -1,4 +1,4 @@
-//! How a request ended that counts, as its row in the store and its line in the log tell it.
+//! The outcome of counted requests in usage events and in the log.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::bodies::{CHAT, Format};
 use crate::store;
 
-/// Status and outcome of each request that the log tells of, in order of their ends.
+/// Returns status and outcome of each logged request, in the order of their ends.
 fn logged(log: &str) -> Vec<(i64, String)> {
     log.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -17,15 +17,15 @@ fn logged(log: &str) -> Vec<(i64, String)> {
         .collect()
 }
 
-/// The only request of a server is told as `status` and `outcome`, in the store and in the log.
+/// Asserts that the only request has `status` and `outcome` in the store and in the log.
 async fn check(gateway: &Gateway, status: i64, outcome: &str) {
     let event = store::events(gateway.folder(), 1).await.remove(0);
     assert_eq!((event.status, event.outcome.as_str()), (status, outcome));
-    let lines = eventually("the log tells of it", async || Some(logged(&gateway.stderr())).filter(|l| !l.is_empty()));
+    let lines = eventually("the request is logged", async || Some(logged(&gateway.stderr())).filter(|l| !l.is_empty()));
     assert_eq!(lines.await, [(status, outcome.to_owned())]);
 }
 
-/// The same for each format before an upstream that does as `script` says.
+/// Runs [`check`] for each format with an upstream that runs `script`.
 async fn check_each<F>(script: impl Fn(Turn) -> F + Send + Sync + 'static, status: u16, outcome: &str)
 where
     F: Future<Output = Option<Turn>> + Send + 'static,
@@ -83,7 +83,7 @@ async fn stream_that_stalls_is_timed_out() {
     check_each(stalling, 200, "timed_out").await;
 }
 
-/// A stream ends in good order as HTTP sees it, and yet its format says that more must come.
+/// The HTTP message is complete, but the format requires more events.
 #[tokio::test]
 async fn stream_without_its_formats_last_event_is_upstream_cut() {
     let unfinished = |mut turn: Turn| async move {
@@ -125,7 +125,7 @@ async fn caller_that_hangs_up_before_the_answer_is_caller_gone_with_status_499()
     let call = Call::json(CHAT, &Format::Chat.body("m", false)).key(&key);
     let sent = eventually("the upstream has the request", async || (upstream.seen().len() == 1).then_some(()));
     tokio::select! {
-        _ = call.attempt(gateway.proxy) => panic!("nobody answers"),
+        _ = call.attempt(gateway.proxy) => panic!("the upstream sends no response"),
         () = sent => {}
     }
     check(&gateway, 499, "caller_gone").await;
@@ -162,7 +162,7 @@ async fn what_a_drain_cuts_is_drained_before_the_answer_and_within_it() {
         assert!(matches!(stream.next().await, Piece::Data(_)));
         let seen = upstream.seen().len();
         let shutdown = async {
-            eventually("it is in flight", async || (upstream.seen().len() > seen).then_some(())).await;
+            eventually("the request is in flight", async || (upstream.seen().len() > seen).then_some(())).await;
             gateway.terminate();
         };
         let (unanswered, ()) = tokio::join!(call.send(gateway.proxy), shutdown);

@@ -1,4 +1,4 @@
-//! A server where anybody may sign up, and what those who did have there.
+//! A server with open registration, and users with their resources.
 
 use e2e::setup::provider;
 use e2e::{Call, Gateway, Mock, Setup, commands, eventually, text};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 pub(crate) const PASSWORD: &str = "a long enough password";
 
-/// Somebody with one thing of each kind.
+/// A user with one resource of each kind.
 pub(crate) struct Somebody {
     pub(crate) token: String,
     pub(crate) user: String,
@@ -16,8 +16,8 @@ pub(crate) struct Somebody {
     pub(crate) provider_key: String,
 }
 
-/// A server before a provider, `up`, whose credentials are the vault's; limits are on, and never reached, and callers say where
-/// they come from.
+/// Starts a server with the provider `up`, whose credentials are in the vault. Rate limits are on but never reached;
+/// clients set their address.
 pub(crate) async fn open() -> (Gateway, Mock) {
     let mock = Mock::start().await;
     let limit = |whose: &str| format!("{{{whose}, limit: 1000000, window: 1s}}");
@@ -34,7 +34,7 @@ pub(crate) async fn open() -> (Gateway, Mock) {
     (Gateway::start(setup).await, mock)
 }
 
-/// Signs up, and makes the rest.
+/// Registers a user and creates the resources.
 pub(crate) async fn somebody(gateway: &Gateway, name: &str) -> Somebody {
     let sign_up = json!({"email": format!("{name}@example.org"), "password": PASSWORD, "name": name});
     let answer = gateway.ask(Call::json("/api/auth/register", &sign_up)).await.expect(201).json();
@@ -53,14 +53,14 @@ pub(crate) async fn somebody(gateway: &Gateway, name: &str) -> Somebody {
     }
 }
 
-/// The same, who becomes an admin.
+/// Registers a user who becomes an admin.
 pub(crate) async fn admin(gateway: &Gateway, name: &str) -> Somebody {
     let somebody = somebody(gateway, name).await;
     let (email, data) = (format!("{name}@example.org"), gateway.folder().data().to_string_lossy().into_owned());
     let words = ["users", "role", "--user", email.as_str(), "admin", "--data", data.as_str()];
     let done = commands::run(gateway.folder(), &words).await;
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    eventually("who became an admin acts as one", async || {
+    eventually("the user acts as an admin", async || {
         let me: Value = gateway.ask(Call::get("/api/me").key(&somebody.token)).await.expect(200).json();
         (me["acts_as"] == "admin").then_some(())
     })

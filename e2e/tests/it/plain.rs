@@ -1,4 +1,4 @@
-//! Ordinary routes: who is let through, what passes, and what is counted.
+//! Ordinary routes: authentication, forwarding and usage.
 
 use e2e::{Answer, Call, Exchange, Gateway, Piece, Setup, Upstream, Wire, is_uuid_v7, setup, sha256};
 use serde_json::json;
@@ -9,12 +9,12 @@ async fn fine() -> Upstream {
     Upstream::answering("200 OK\r\ncontent-type: text/plain", "fine").await
 }
 
-/// A gateway with one open route to `upstream`.
+/// Starts a server with one open route to `upstream`.
 async fn open(upstream: &Upstream, path: &str) -> Gateway {
     Gateway::start(Setup::routed(upstream.address(), &format!("{{path: {path}, upstreams: backend, {OPEN}}}"))).await
 }
 
-/// CX-4's shape.
+/// Asserts the error format CX-4 of ordinary routes.
 #[track_caller]
 fn check(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.status(), status, "{}", answer.text());
@@ -99,9 +99,9 @@ async fn routes_ask_for_a_key_unless_they_are_open() {
         let value = if name == "authorization" { format!("Bearer {key}") } else { key.clone() };
         gateway.call(Call::get("/keyed").header(name, &value)).await.expect(200);
         let raw = String::from_utf8_lossy(&upstream.seen().last().unwrap().head.raw).into_owned();
-        assert!(!raw.contains(&key), "a caller's key is never forwarded: {raw}");
+        assert!(!raw.contains(&key), "a client's key must not be forwarded: {raw}");
     }
-    // Who opens a route is not counted.
+    // Requests to open routes are not counted.
     assert_eq!(gateway.counted(&key, 3).await["credits"], 3);
 }
 
@@ -126,7 +126,7 @@ async fn folded_events_are_counted_with_their_credits() {
     let metrics = gateway.metrics().await;
     assert!(metrics.contains("tollgate_requests_total{route=\"dear\",method=\"GET\",status=\"200\"} 10"), "{metrics}");
 
-    // Folded counts are in the spool before anybody asks: they survive a crash.
+    // Aggregated counts are in the spool at once: they survive a crash.
     let again = Gateway::start_in(gateway.crash().folder, Setup::routed(upstream.address(), routes)).await;
     assert_eq!(again.counted(&account.key, 30).await["credits"], 80);
 }
@@ -160,7 +160,7 @@ async fn limits_hold_on_plain_routes_and_say_when() {
 
 #[tokio::test]
 async fn bodies_stream_both_ways_at_once() {
-    // The upstream answers each piece before the caller sends the next.
+    // The upstream answers each piece before the client sends the next.
     let upstream = Upstream::start(|mut turn| async move {
         let mut framing = turn.head.framing()?;
         turn.stream("200 OK").await;
@@ -230,10 +230,10 @@ async fn upstream_is_told_who_called_and_hop_by_hop_headers_stay_behind() {
     assert!(answer.header("x-answer-hop").is_none() && answer.header("keep-alive").is_none());
     let head = upstream.only().head;
     assert_eq!(head.all("host"), [upstream.address().to_string()]);
-    assert_eq!(head.all("x-forwarded-for"), ["127.0.0.1"], "nobody is trusted to say otherwise");
+    assert_eq!(head.all("x-forwarded-for"), ["127.0.0.1"], "no proxy is trusted to set it");
     assert_eq!(head.all("x-forwarded-proto"), ["http"]);
     assert_eq!(head.all("x-forwarded-host"), ["api.example.com:8443"]);
-    assert_eq!(head.all("accept-encoding"), ["gzip"], "a plain answer is nobody's to read");
+    assert_eq!(head.all("accept-encoding"), ["gzip"], "Tollgate does not read responses of ordinary routes");
     assert_eq!(head.all("x-kept"), ["1"]);
     for gone in ["x-hop", "te", "proxy-connection", "upgrade"] {
         assert!(head.header(gone).is_none(), "{gone}");
@@ -242,7 +242,7 @@ async fn upstream_is_told_who_called_and_hop_by_hop_headers_stay_behind() {
     assert_eq!((trace[0], trace[1], trace[3]), ("00", "0af7651916cd43dd8448eb211c80319c", "01"));
 }
 
-/// Headers that a client forges: the raw bytes that the backend received have them only where they are allowed.
+/// Forged header fields: the bytes that the backend received contain them only where they are allowed.
 #[tokio::test]
 async fn headers_that_backends_trust_come_from_trusted_proxies_and_on_routes_that_allow_them() {
     const FORGED: [&str; 9] = [
@@ -333,7 +333,7 @@ async fn connection_of_a_caller_serves_one_request_after_another() {
         assert_eq!((answer.status(), answer.text().as_str()), (200, "fine"));
         wire = back;
     }
-    // Two at once on one connection are answered in their order.
+    // Two pipelined requests are answered in order.
     let head = |path: &str| Call::get(path).head(gateway.proxy);
     wire.write(format!("{}{}", head("/nowhere"), head("/k/last")).as_bytes()).await.unwrap();
     for status in [404, 200] {
@@ -352,7 +352,10 @@ async fn bounds_and_failures_have_their_codes() {
     let gateway = Gateway::start(setup).await;
     let answer = gateway.call(Call::get("/r")).await;
     check(&answer, 502, "upstream_connect");
-    assert!(!answer.text().contains(&nobody.address().to_string()), "the inside is not told");
+    assert!(
+        !answer.text().contains(&nobody.address().to_string()),
+        "the response must not reveal the backend's address"
+    );
     let too_large = Call::new("POST", "/r").header("content-length", "1025").body("");
     check(&gateway.call(too_large).await, 413, "payload_too_large");
 }
@@ -404,7 +407,7 @@ async fn key_beside_another_authorization_does_not_reach_the_upstream() {
         let head = upstream.seen().pop().unwrap().head;
         assert!(!String::from_utf8_lossy(&head.raw).contains(&key), "{head:?}");
     }
-    // Alone, what is no key of ours is between the two of them.
+    // A single authorization that is not a Tollgate key is forwarded unchanged.
     gateway.call(Call::get("/o").header("authorization", &basic)).await.expect(200);
     assert_eq!(upstream.seen().pop().unwrap().head.all("authorization"), [basic]);
 }

@@ -1,4 +1,4 @@
-//! Prices with days: what the start, `check`, `/metrics` and `tollgate prices` say of them.
+//! Prices with start and end days, in the start messages, `check`, `/metrics` and `tollgate prices`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::audit::must;
 
-/// The day that is `later` days from today.
+/// Returns the day that is `later` days after today.
 fn day(later: u32) -> access::Day {
     access::Day(access::Clock::system().now().day().0 + later)
 }

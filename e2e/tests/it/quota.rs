@@ -1,4 +1,4 @@
-//! A plan's credits hold exactly, whatever comes at once.
+//! The quota of a plan is exact for any number of concurrent requests.
 
 use std::time::Duration;
 
@@ -13,12 +13,13 @@ use crate::bodies::{CHAT, Format, MESSAGES};
 use crate::store;
 
 const AT_ONCE: usize = 1_000;
-/// Half a second after it was taken what is spare goes back in any case: a round that takes as long shows nothing,
+/// After half a second unused credits of a key are released in any case, so a slower round proves nothing.
 const SHOWN_WITHIN: Duration = Duration::from_millis(300);
-/// and a busy machine may take longer in some.
+/// Maximum number of rounds, because a busy machine may be too slow in some.
 const ROUNDS_MAX: usize = 20;
 
-/// As many files as the system allows: each call has a socket here, and one in the server, which inherits the limit.
+/// Raises the descriptor limit to the maximum: each request needs one socket here and one in the server, which
+/// inherits the limit.
 fn many_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -31,11 +32,11 @@ async fn of_1000_at_once_exactly_the_plans_100_pass() {
     let setup = Setup::mocked()
         .plans("{name: hundred, credits_per_day: 100}")
         .section("connections", "{max: 5000, per_address: 5000}")
-        // Of PostgreSQL a thousand that wait at once are lent one after the other.
+        // On PostgreSQL, a thousand concurrent requests get leases one after the other.
         .patient();
     let gateway = Gateway::start(setup).await;
     let account = gateway.account("hundred").await;
-    // The quota is the user's, over all keys.
+    // The quota belongs to the user and includes all keys.
     let other = commands::keys_create(gateway.folder(), &account.email, "second").await;
     let mut calls = JoinSet::new();
     for n in 0..AT_ONCE {
@@ -67,7 +68,7 @@ async fn of_1000_at_once_exactly_the_plans_100_pass() {
     assert_eq!(by_key.len(), 2, "{usage}");
     assert_eq!(by_key.iter().map(|key| key["requests"].as_u64().unwrap()).sum::<u64>(), 100);
 
-    // The store remembers it over a restart.
+    // The store keeps the usage over a restart.
     let ended = gateway.stop().await;
     let setup = Setup::mocked().plans("{name: hundred, credits_per_day: 100}");
     let again = Gateway::start_in(ended.folder, setup).await;
@@ -85,7 +86,7 @@ async fn what_was_counted_survives_a_crash_and_the_quota_with_it() {
         gateway.call(call.clone()).await.expect(200);
     }
     let again = Gateway::start_in(gateway.crash().folder, setup()).await;
-    // At once: what still stands in the spool counts too.
+    // At once: usage in the spool counts too.
     again.call(call).await.expect(429);
     let usage = again.counted(&key, 20).await;
     assert_eq!((&usage["credits"], &usage["remaining"]), (&json!(20), &json!(0)));
@@ -102,7 +103,7 @@ async fn a_clock_that_is_a_day_behind_at_the_start_frees_no_quota() {
     }
     gateway.counted(&key, 2).await;
     let folder = gateway.stop().await.folder;
-    // Seen from a clock that says yesterday.
+    // This shows the rows as a clock that is one day late would.
     let tomorrow = "UPDATE daily_usage SET day = day + 1";
     store::rows(&folder, &folder.data()).execute(tomorrow, tomorrow).await;
     let again = Gateway::start_in(folder, setup()).await;
@@ -123,12 +124,12 @@ async fn a_request_counts_when_it_is_sent_and_not_before() {
     let call = async |call: Call, status: u16| {
         gateway.call(call.key(&key)).await.expect(status);
     };
-    // Not counted: what found no connection, what we refused, what is free.
+    // Not counted: requests without a connection, refusals, and free requests.
     call(Call::json(MESSAGES, &Format::Messages.body("m", false)), 502).await;
     call(Call::post(CHAT, "{"), 400).await;
     call(Call::get("/v1/models"), 200).await;
     call(Call::get("/"), 200).await;
-    // Counted: a provider's own failure.
+    // Counted: a failure of the provider.
     call(Call::json(CHAT, &Format::Chat.body("failing/m", false)), 500).await;
     let usage = gateway.counted(&key, 1).await;
     assert_eq!(usage["credits"], 1);
@@ -159,5 +160,5 @@ async fn what_a_key_has_taken_in_advance_goes_to_another_that_wants_it() {
             return;
         }
     }
-    panic!("it never went to the other key within {SHOWN_WITHIN:?}");
+    panic!("the credits were never released to the other key within {SHOWN_WITHIN:?}");
 }

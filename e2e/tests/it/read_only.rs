@@ -1,11 +1,11 @@
-//! A store that can be read and takes no writes: a disk that is full, a standby that was made the primary's place too early.
+//! A store that can be read but not written: a full disk, or a standby that replaced the primary too early.
 
 use e2e::database::{Database, Rows};
 use e2e::setup::Folder;
 use e2e::{Answer, Call, Gateway, Setup, eventually};
 use serde_json::json;
 
-/// Connections made from now on write nothing, or do again.
+/// Makes later connections read-only, or writable again.
 const NO_WRITES: &str = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$";
 const WRITES: &str = "BEGIN READ WRITE;
     DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = off', current_database()); END $$;
@@ -20,7 +20,7 @@ async fn labels(gateway: &Gateway, key: &str) -> Vec<String> {
     keys["items"].as_array().unwrap().iter().map(|item| item["label"].to_string()).collect()
 }
 
-/// `SQLite`'s own answer to the same is a test of the store's: its one connection that writes cannot be reached from outside.
+/// For SQLite, a test of the store covers this: its only writing connection cannot be reached from outside.
 #[tokio::test]
 async fn a_store_that_takes_no_writes_is_told_as_such_and_nothing_is_half_done() {
     let gateway = Gateway::start_in(Folder::on_postgres(Database::new()), Setup::mocked()).await;
@@ -33,20 +33,21 @@ async fn a_store_that_takes_no_writes_is_told_as_such_and_nothing_is_half_done()
 
     rows.execute("", NO_WRITES).await;
     database.cut();
-    let refused = eventually("the store is known to take no writes", async || {
+    let refused = eventually("the response reports a read-only store", async || {
         let answer = make_key(&gateway, &key).await;
         answer.text().contains("the store takes no writes at the moment, and nothing was changed").then_some(answer)
     })
     .await;
     assert_eq!((refused.status(), &refused.json()["error"]["code"]), (503, &json!("unavailable")));
     assert_eq!(refused.header("retry-after"), Some("1"));
-    // What only reads goes on, and finds what was there.
+    // Reads continue and return the previous data.
     assert_eq!(labels(&gateway, &key).await, before);
     assert_eq!(rows.number("SELECT count(*) FROM audit_log").await, lines);
 
     rows.execute("", WRITES).await;
     database.cut();
-    eventually("the store takes writes", async || (make_key(&gateway, &key).await.status() == 201).then_some(())).await;
+    eventually("the store accepts writes", async || (make_key(&gateway, &key).await.status() == 201).then_some(()))
+        .await;
     assert_eq!(labels(&gateway, &key).await.len(), before.len() + 1);
     assert_eq!(rows.number("SELECT count(*) FROM audit_log").await, lines + 1);
 }

@@ -1,4 +1,4 @@
-//! `tollgate audit`: whether what is stored adds up, and whether a provider counted the same.
+//! `tollgate audit`: consistency of the store, and comparison with a provider's report.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 use crate::bodies::{CHAT, Format};
 use crate::store;
 
-/// Everything agrees; figures part.
+/// The exit codes: everything agrees, or figures differ.
 const AGREES: i32 = 0;
 const DIFFERS: i32 = 3;
 
-/// What `tollgate audit` and these words end with, and what it writes to stdout.
+/// Runs `tollgate audit` with these arguments; returns its exit code and output.
 async fn audit(folder: &Folder, words: &[&str]) -> (i32, String) {
     let output = commands::run(folder, &[&["audit", "--data", "data"], words].concat()).await;
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -61,7 +61,7 @@ async fn a_server_under_load_is_no_difference() {
     for _ in 0..5 {
         let before = answered.load(Ordering::Relaxed);
         let more = async || (answered.load(Ordering::Relaxed) > before + 20).then_some(());
-        eventually("the load goes on", more).await;
+        eventually("the load continues", more).await;
         agrees(gateway.folder()).await;
     }
     over.store(true, Ordering::Relaxed);
@@ -85,7 +85,7 @@ async fn what_a_kill_interrupted_is_told_and_everything_agrees() {
         let (call, to) = (chat(&key, "up/hang"), gateway.proxy);
         calls.spawn(async move { call.attempt(to).await.is_ok() });
     }
-    eventually("three are under way", async || (mock.requests("hang").await == 3).then_some(())).await;
+    eventually("three requests are in flight", async || (mock.requests("hang").await == 3).then_some(())).await;
     let again = Gateway::start_in(gateway.crash().folder, setup()).await;
     calls.join_all().await;
     let told = agrees(again.folder()).await;
@@ -145,7 +145,7 @@ async fn a_providers_report_agrees_or_is_told_where_it_does_not() {
     }
     gateway.counted(&key, 3).await;
     let folder = gateway.folder();
-    // What the provider counted: what it told in its answers.
+    // The provider's figures equal the usage in its responses.
     let rows = store::events(folder, 3).await;
     let sum = |model: &str, class: &str| -> u64 {
         let of_model = rows.iter().filter(|row| row.row["answered_model"] == model);
@@ -165,7 +165,7 @@ async fn a_providers_report_agrees_or_is_told_where_it_does_not() {
             "output_tokens": sum(model, "output") + sum(model, "reasoning") + more, "project_id": null, "batch": null,
         })
     };
-    // Seconds since the Unix epoch with which the day of the calls began.
+    // Start of the requests' day, in seconds since the Unix epoch.
     let began = 86_400 * store::number(folder, "SELECT max(day) FROM daily_usage").await;
     let page = |more: u64| {
         let results: Vec<Value> = models.iter().map(|model| result(model, more)).collect();
@@ -191,7 +191,7 @@ async fn a_providers_report_agrees_or_is_told_where_it_does_not() {
         (&json!("output_tokens"), &json!(-7))
     );
 
-    // Of days that are told as a table, all models together.
+    // A table with days has the sums of all models.
     let day = told["days"]["since"].as_str().unwrap();
     folder.write("table.csv", &format!("date,requests\n{day},3\n"));
     assert_eq!(audit(folder, &["--provider-report", "table.csv"]).await.0, AGREES);

@@ -1,20 +1,20 @@
-//! What callers are told when they are not served, in the shape that their clients show.
+//! Refusals of LLM requests, in the formats that clients display.
 
 use e2e::{Answer, Call, Exchange, Gateway, Setup, Upstream, Wire, commands, is_uuid_v7, setup};
 use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format, MESSAGES};
 
-/// What a refusal must look like.
+/// The expected properties of a refusal.
 struct Refused<'a> {
     status: u16,
-    /// `error.code` on OpenAI's paths.
+    /// The value of `error.code` on OpenAI's paths.
     openai: &'a str,
-    /// `error.type` on Anthropic's.
+    /// The value of `error.type` on Anthropic's paths.
     anthropic: &'a str,
-    /// Words of the message.
+    /// Texts that the message must contain.
     says: &'a [&'a str],
-    /// Whether clients may send it again.
+    /// Whether clients may retry the request.
     again: bool,
 }
 
@@ -47,7 +47,7 @@ fn check(format: Format, answer: &Answer, refused: &Refused<'_>) {
     }
 }
 
-/// The same refusal in each format, for what `call` makes of a whole request.
+/// Checks the refusal in each format, for the request that `call` builds.
 async fn check_each(gateway: &Gateway, refused: &Refused<'_>, call: impl Fn(Format) -> Call) {
     for format in Format::ALL {
         check(format, &gateway.call(call(format)).await, refused);
@@ -79,7 +79,7 @@ async fn bad_keys_are_401_and_tell_nothing_of_themselves() {
         let answer = gateway.call(whole(Format::Chat).key(key)).await;
         let told = answer.text();
         assert!(!told.contains(key) && !told.to_ascii_lowercase().contains("sql"), "{told}");
-        assert!(!gateway.stderr().contains(key), "the log holds a credential");
+        assert!(!gateway.stderr().contains(key), "the log contains a credential");
     }
     assert!(gateway.call(whole(Format::Chat)).await.header("www-authenticate").is_some());
     assert_eq!(gateway.mock().requests("mock").await, 0);
@@ -159,7 +159,7 @@ async fn rate_limit_is_429_that_says_when() {
     assert!((1..=20).contains(&seconds("retry-after")), "a request each 20 s: {}", seconds("retry-after"));
     assert_eq!((seconds("x-ratelimit-limit"), seconds("x-ratelimit-remaining")), (3, 0));
     assert!(seconds("x-ratelimit-reset") > 1_700_000_000, "Unix seconds");
-    // The other key of the same user has a bucket of its own.
+    // Another key of the same user has a separate rate limit.
     assert_eq!(gateway.mock().requests("mock").await, 3);
 }
 
@@ -176,7 +176,7 @@ async fn free_calls_have_a_rate_of_their_own_ten_times_as_high() {
     let answer = gateway.call(count).await.expect(429);
     assert_eq!(answer.json()["error"]["type"], "rate_limit_error");
     assert!(answer.header("retry-after").is_some());
-    // They took nothing of what calls that count may use.
+    // Free requests use no quota of counted requests.
     gateway.call(whole(Format::Messages).key(&key)).await.expect(200);
     assert_eq!(gateway.counted(&key, 1).await["remaining"], 0);
 }
@@ -192,7 +192,7 @@ async fn model_lists_use_a_bucket_up_ten_times_the_plans() {
     let answer = gateway.call(Call::get("/v1/models").key(&key)).await.expect(429);
     let seconds = answer.header("retry-after").unwrap().parse::<u64>().unwrap();
     assert!((1..=6).contains(&seconds), "ten a minute: {seconds}");
-    // Another key has a bucket of its own, and this one's calls that count have another.
+    // Other keys, and counted requests of this key, have separate rate limits.
     gateway.call(Call::get("/v1/models").key(&gateway.key().await)).await.expect(200);
     gateway.call(whole(Format::Chat).key(&key)).await.expect(200);
     assert_eq!(gateway.counted(&key, 1).await["credits"], 1);
@@ -302,7 +302,7 @@ async fn body_over_its_bound_is_refused_by_its_length_before_it_is_read() {
     let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 10KiB}")).await;
     let key = gateway.key().await;
     for format in Format::ALL {
-        // Only the head is sent: who wants to read the body first, never answers.
+        // Only the head is sent: a server that reads the body first would never answer.
         let call = whole(format).key(&key).body("").header("content-length", "10241");
         let mut wire = Wire::connect(gateway.proxy).await.unwrap();
         wire.write(call.head(gateway.proxy).as_bytes()).await.unwrap();
@@ -344,7 +344,7 @@ async fn head_over_its_bound_is_431() {
 async fn bodies_that_together_are_too_many_are_503_and_room_comes_back() {
     let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 1MiB, buffered: 4MiB}")).await;
     let key = gateway.key().await;
-    // A body that stays half sent holds its room.
+    // An incomplete body keeps its buffer reserved.
     let first = whole(Format::Chat).key(&key).body("").header("content-length", "1000000");
     let mut half = Wire::connect(gateway.proxy).await.unwrap();
     half.write(first.head(gateway.proxy).as_bytes()).await.unwrap();
@@ -357,13 +357,13 @@ async fn bodies_that_together_are_too_many_are_503_and_room_comes_back() {
         says: &["of the 1048576 bytes"],
         again: true,
     };
-    e2e::eventually("what was sent is held", async || {
+    e2e::eventually("the received bytes are buffered", async || {
         gateway.metrics().await.contains("tollgate_buffered_bytes 900000").then_some(())
     })
     .await;
     check(Format::Chat, &gateway.call(Call::post(CHAT, &large).key(&key)).await, &refused);
     drop(half);
-    e2e::eventually("the room is free again", async || {
+    e2e::eventually("the buffer is free again", async || {
         (gateway.call(Call::post(CHAT, &large).key(&key)).await.status() == 200).then_some(())
     })
     .await;
@@ -379,12 +379,12 @@ async fn wrong_method_and_unknown_path_below_v1_are_refused() {
         gateway.call(Call::json("/v1/fine_tuning/jobs", &json!({"model": "mock"})).key(&key)).await.expect(404);
     let error: Value = answer.json()["error"].clone();
     assert_eq!((&error["code"], &error["type"]), (&json!("route_not_found"), &json!("invalid_request_error")));
-    // What belongs to no LLM API is refused in the gateway's own format.
+    // Paths of no LLM API are refused in Tollgate's own format.
     let error: Value = gateway.call(Call::get("/v1/users").key(&key)).await.expect(404).json()["error"].clone();
     assert_eq!((&error["code"], &error["status"]), (&json!("route_not_found"), &json!(404)));
 }
 
-/// Some clients send head and body apart, and use the connection again unless they are told that it closes.
+/// Some clients send head and body separately, and reuse the connection unless the response says that it closes.
 #[tokio::test]
 async fn refused_caller_keeps_its_connection_or_is_told_that_it_closes() {
     let gateway = Gateway::start(Setup::mocked()).await;
@@ -409,7 +409,7 @@ async fn refused_caller_keeps_its_connection_or_is_told_that_it_closes() {
             }
         }
     }
-    // Nothing of these is on its way, or too much.
+    // Of these bodies nothing is sent yet, or too much remains.
     for (name, value) in [("content-length", "100000"), ("expect", "100-continue")] {
         let mut wire = Wire::connect(gateway.proxy).await.unwrap();
         let call = Call::new("POST", CHAT).header("content-type", "application/json").header(name, value);

@@ -1,4 +1,4 @@
-//! What a command changes beside a running server holds within a second.
+//! A change by command applies on a running server within a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::bodies::{CHAT, Format};
 
-/// The product's promise.
+/// The time within which a change must apply, as documented.
 const WITHIN: Duration = Duration::from_secs(1);
 const CALLERS: usize = 8;
 
@@ -19,8 +19,8 @@ fn call(key: &str) -> Call {
     Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(key)
 }
 
-/// Callers that never pause. `change` is made under their load; then every answer that comes later than
-/// [`WITHIN`] must have `status`.
+/// Runs clients without pauses and makes `change` under their load. Every response later than [`WITHIN`] must have
+/// `status`.
 async fn check(gateway: &Gateway, key: &str, status: u16, change: impl AsyncFnOnce()) {
     let load = Arc::new(Load::default());
     let mut callers = JoinSet::new();
@@ -29,11 +29,11 @@ async fn check(gateway: &Gateway, key: &str, status: u16, change: impl AsyncFnOn
     }
     eventually("the load runs", async || (load.served.load(Ordering::Relaxed) > 50).then_some(())).await;
     change().await;
-    // The load alone keeps a small machine busy: what it was late for is not what is claimed.
+    // The load alone occupies a small machine: the bound is extended by the machine's own delay.
     Canary::new().passes(WITHIN).await;
     load.after.store(true, Ordering::Relaxed);
     let start = Instant::now();
-    eventually("refusals", async || {
+    eventually("requests are refused", async || {
         (load.refused_after.load(Ordering::Relaxed) > 50 && start.elapsed() > WITHIN / 2).then_some(())
     })
     .await;
@@ -44,7 +44,7 @@ async fn check(gateway: &Gateway, key: &str, status: u16, change: impl AsyncFnOn
 
 #[derive(Default)]
 struct Load {
-    /// The change is older than [`WITHIN`].
+    /// Whether the change is older than [`WITHIN`].
     after: AtomicBool,
     stop: AtomicBool,
     served: AtomicU64,
@@ -92,7 +92,7 @@ async fn suspended_users_keys_are_refused_within_a_second_and_open_again_when_ac
     .await;
     commands::users_set(gateway.folder(), "activate", &account.email).await;
     let opens = async || (call(&account.key).send(gateway.proxy).await.status() == 200).then_some(());
-    Canary::new().within(WITHIN, "the key opens again", opens).await;
+    Canary::new().within(WITHIN, "the key is valid again", opens).await;
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn key_created_beside_the_server_opens_within_a_second() {
     for label in ["one", "two", "three"] {
         let key = commands::keys_create(gateway.folder(), &first.email, label).await;
         let opens = async || (call(&key).send(gateway.proxy).await.status() == 200).then_some(());
-        Canary::new().within(WITHIN, "the new key opens", opens).await;
+        Canary::new().within(WITHIN, "the new key is valid", opens).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Proxy and control as processes of their own, on one PostgreSQL.
+//! Proxy and control as separate processes on one PostgreSQL.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
 
-/// A debug build on a busy machine.
+/// Timeout for a debug build on a busy machine.
 const START: Duration = Duration::from_secs(30);
-/// The product's promise for what a command changes.
+/// The time within which a change by command must apply, as documented.
 const WITHIN: Duration = Duration::from_secs(1);
 
 fn role(role: &str) -> Setup {
     Setup::mocked().plans("{name: hundred, credits_per_day: 100}").flag("--role").flag(role)
 }
 
-/// A process that does not proxy.
+/// A process without the proxy.
 struct Control {
     process: Process,
     folder: Folder,
@@ -47,11 +47,11 @@ impl Control {
     }
 }
 
-/// Both halves, each with a data folder of its own.
+/// Starts both processes, each with a separate data folder.
 async fn halves() -> (Gateway, Control) {
     let folder = Folder::on_postgres(Database::new());
     let beside = folder.beside();
-    // Both migrate the empty database at once.
+    // Both processes migrate the empty database at the same time.
     tokio::join!(Gateway::start_in(folder, role("proxy")), Control::start(beside))
 }
 
@@ -62,7 +62,7 @@ fn chat(key: &str) -> Call {
 #[tokio::test]
 async fn control_tells_what_the_proxy_counted() {
     let (proxy, control) = halves().await;
-    // A command on either folder speaks to the store that both have.
+    // A command in either folder uses the shared store.
     commands::users_create(&control.folder, "ada@example.com", "hundred").await;
     let key = commands::keys_create(&control.folder, "ada@example.com", "laptop").await;
     let opened = control.ask(Call::json("/api/auth/validate", &json!({"token": key}))).await.expect(200).json();
@@ -70,7 +70,7 @@ async fn control_tells_what_the_proxy_counted() {
     for _ in 0..5 {
         proxy.call(chat(&key)).await.expect(200);
     }
-    let usage = eventually("control tells of them", async || {
+    let usage = eventually("control reports the requests", async || {
         let usage = control.usage(&key).await;
         (usage["requests"] == 5).then_some(usage)
     })
@@ -130,11 +130,16 @@ async fn each_half_ends_without_the_other() {
     let ended = proxy.stop().await;
     assert_eq!(ended.code, Some(0));
     let usage = again.usage(&key).await;
-    assert_eq!((&usage["requests"], &usage["remaining"]), (&json!(2), &json!(98)), "what a drain left is stored");
-    // What was used is remembered by the next proxy.
+    assert_eq!(
+        (&usage["requests"], &usage["remaining"]),
+        (&json!(2), &json!(98)),
+        "usage at the end of a drain is stored"
+    );
+    // The next proxy continues with the stored usage.
     let proxy = Gateway::start_in(ended.folder, role("proxy")).await;
     proxy.call(chat(&key)).await.expect(200);
-    eventually("the third counts too", async || (again.usage(&key).await["remaining"] == 97).then_some(())).await;
+    eventually("the third request is counted", async || (again.usage(&key).await["remaining"] == 97).then_some(()))
+        .await;
 }
 
 #[tokio::test]
@@ -144,6 +149,6 @@ async fn one_half_alone_without_postgres_is_refused() {
         let (code, told) = commands::serve_to_its_end(&folder, &role(half)).await;
         assert_eq!(code, Some(1), "{told}");
         assert!(told.contains("role_needs_postgres") && told.contains("DATABASE_URL"), "{told}");
-        assert!(!folder.data().exists(), "a start that is refused leaves nothing");
+        assert!(!folder.data().exists(), "a refused start must not create files");
     }
 }

@@ -1,4 +1,4 @@
-//! Settings from a `.env`, from variables and from flags; `config show` and `plans`.
+//! Settings from a `.env` file, variables and flags; the commands `config show` and `plans`.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use e2e::setup::Folder;
 use e2e::{Canary, Gateway, Setup, commands};
 use serde_json::Value;
 
-/// A command that must succeed: its stdout.
+/// Runs a command that must succeed; returns its stdout.
 async fn said(folder: &Folder, words: &[&str]) -> String {
     let output = commands::run(folder, words).await;
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A command that must be refused: its exit code and stderr.
+/// Runs a command that must fail; returns its exit code and stderr.
 async fn refused(folder: &Folder, words: &[&str]) -> (Option<i32>, String) {
     let output = commands::run(folder, words).await;
     assert!(!output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stdout));
@@ -34,7 +34,7 @@ async fn a_server_reads_its_env_file_behind_its_variables() {
     {
         gateway.logs(line).await;
     }
-    // A command in the same folder reads the same file, and not the server's variables.
+    // A command in the same folder reads the same file, but not the variables of the server.
     commands::users_create(gateway.folder(), "ada@example.com", "open").await;
     let created = said(gateway.folder(), &["keys", "create", "--user", "ada@example.com", "--data", "data"]).await;
     let key = created.lines().last().unwrap();
@@ -61,7 +61,7 @@ async fn a_broken_env_file_stops_every_command_before_it_does_anything() {
         assert!(!told.contains("S3CRET"), "{told}");
     }
     assert!(!folder.path().join("tollgate-data").exists());
-    // Another one may be named, and must be there.
+    // Another file may be named, and must exist.
     folder.write("other.env", "TOLLGATE_LOG__LEVEL=loud\n");
     let (code, told) = refused(&folder, &["config", "show", "--env-file", "other.env"]).await;
     assert_eq!(code, Some(2));
@@ -112,12 +112,12 @@ async fn applied_plans_hold_on_a_running_server_within_a_second() {
     let done = said(gateway.folder(), &apply).await;
     assert!(done.contains("credits_per_day 5 ") && done.contains("done"), "{done}");
     let holds = async || (gateway.validate(&account.key).await["quota"]["limit"] == 5).then_some(());
-    Canary::new().within(Duration::from_secs(1), "the new limit holds", holds).await;
+    Canary::new().within(Duration::from_secs(1), "the new limit applies", holds).await;
     let again = said(gateway.folder(), &apply).await;
     assert!(again.contains("nothing is to be done"), "{again}");
     let listed = said(gateway.folder(), &["plans", "list", "--data", "data"]).await;
     let names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["new", "open", "two"], "none is removed");
+    assert_eq!(names, ["new", "open", "two"], "applying plans must not remove any");
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn a_signup_plan_that_no_store_has_stops_the_start() {
     let (code, told) = commands::serve_to_its_end(&folder, &setup).await;
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("error: signup_plan_missing: ") && told.contains("gone"), "{told}");
-    // One that was made since is as good as one of the file.
+    // A plan that was created later is as valid as one of the file.
     folder.write("plans.yaml", "plans: [{name: gone}]\n");
     said(&folder, &["plans", "apply", "--config", "plans.yaml", "--data", "data"]).await;
     Gateway::start_in(folder, setup).await;

@@ -1,4 +1,4 @@
-//! Budgets of tokens and money: what may pass, what is refused and how, and what a crash leaves counted.
+//! Budgets of tokens and money: admitted requests, refusals, and usage after a crash.
 
 use e2e::{Call, Gateway, Mock, Setup, Upstream, eventually};
 use serde_json::{Value, json};
@@ -7,13 +7,13 @@ use tokio::task::JoinSet;
 use crate::bodies::{CHAT, Format, RESPONSES};
 use crate::store;
 
-/// What all events count for, in tokens and in billionths of a dollar.
+/// Sums over all usage events: charged tokens, and charged money in nano-USD.
 const TOKENS: &str = "SELECT sum(charged_tokens) FROM usage_events";
 const MONEY: &str = "SELECT sum(charged_nano) FROM usage_events";
 
-/// More calls than the budget holds, however little each uses.
+/// More requests than the budget admits, however little each uses.
 const AT_ONCE: usize = 300;
-/// On a PostgreSQL: a busy machine is slow, and nobody is told that nobody could say.
+/// Lease settings for a slow machine on PostgreSQL: no request fails for lack of a lease.
 const PATIENT: &str = "{ttl: 20s, recall_wait: 10s}";
 
 fn chat(model: &str, max_tokens: u64) -> Value {
@@ -22,17 +22,17 @@ fn chat(model: &str, max_tokens: u64) -> Value {
     body
 }
 
-/// A day's budget of everybody on the plan `small`, each.
+/// Returns a setup in which each user on the plan `small` has this daily budget.
 fn small(budget: &str) -> Setup {
     Setup::mocked().plans(&format!("{{name: small, budgets: [{{{budget}, per: day}}]}}")).section("lease", PATIENT)
 }
 
-/// Waits until so many calls that were not refused are stored.
+/// Waits until `count` requests that were not refused are stored.
 async fn served(gateway: &Gateway, count: usize) {
     let text = "SELECT count(*) FROM usage_events WHERE refusal IS NULL";
     let all = i64::try_from(count).unwrap();
     let stored = async || (store::number(gateway.folder(), text).await == all).then_some(());
-    eventually(&format!("{count} calls are stored"), stored).await;
+    eventually(&format!("{count} requests are stored"), stored).await;
 }
 
 fn code(answer: &e2e::Answer) -> String {
@@ -60,7 +60,7 @@ async fn calls_at_once_never_use_more_than_a_budget_of_tokens() {
     served(&gateway, passed).await;
     let metric = format!("tollgate_refusals_total{{code=\"budget_exceeded\"}} {}", AT_ONCE - passed);
     assert!(gateway.metrics().await.contains(&metric));
-    // What the calls reserved and did not use came back, so more fit in one by one, until no other does.
+    // Reserved but unused tokens were released, so more requests pass one by one until the budget is exhausted.
     let mut more = 0;
     while gateway.call(Call::json(CHAT, &chat("mock/tokens-20", 20)).key(&key)).await.status() == 200 {
         more += 1;
@@ -79,7 +79,7 @@ async fn a_call_larger_than_its_budget_is_told_how_large_it_may_be_and_what_is_l
     let rest = told.strip_prefix("this call may use up to ").unwrap_or_else(|| panic!("{told}"));
     let (most, rest) = rest.split_once(' ').unwrap();
     assert!((600..2_000).contains(&most.parse::<u64>().unwrap()), "{told}");
-    // Where servers share it, only who lends knows how much is left.
+    // Servers that share the budget do not know how much is left; only the lease server does.
     let left = if gateway.folder().database().is_some() { "less is left" } else { "100 tokens are left" };
     let expected =
         format!("tokens, and {left} of the day's quota of 100 tokens: ask for less; it is full again at midnight UTC");
@@ -98,7 +98,7 @@ async fn a_budget_of_money_is_remembered_over_restarts_and_crashes() {
     let gateway = Gateway::start(setup()).await;
     let key = gateway.account("small").await.key;
     let call = Call::json(CHAT, &chat("up/tokens-9", 100)).key(&key);
-    // Each may cost 0.1 USD, and costs a little more than 0.009.
+    // Each request may cost 0.1 USD and costs slightly more than 0.009 USD.
     gateway.call(call.clone()).await.expect(200);
     gateway.call(call.clone()).await.expect(200);
     let spent = async |gateway: &Gateway| store::number(gateway.folder(), MONEY).await;
@@ -130,21 +130,21 @@ async fn what_hangs_in_a_crash_counts_with_all_that_it_was_admitted_for() {
     let (call, to) = (Call::json(CHAT, &chat("up/hang", 600)).key(&key), gateway.proxy);
     let mut hanging = JoinSet::new();
     hanging.spawn(async move { call.attempt(to).await.is_err() });
-    eventually("it hangs", async || (mock.requests("hang").await == 1).then_some(())).await;
+    eventually("the request is in flight", async || (mock.requests("hang").await == 1).then_some(())).await;
     let again = Gateway::start_in(gateway.crash().folder, setup()).await;
     assert_eq!(hanging.join_all().await, [true]);
     let event = store::events(again.folder(), 1).await.remove(0);
     assert_eq!(event.outcome, "interrupted");
     let held = store::number(again.folder(), TOKENS).await;
     assert!((600..2_000).contains(&held), "{held}");
-    // The rest of the day it has less, and what it used nobody is billed for.
+    // The reserved tokens reduce the budget for the rest of the day; no user is billed for them.
     again.call(Call::json(CHAT, &chat("up/tokens-1", 2_000)).key(&key)).await.expect(429);
     again.call(Call::json(CHAT, &chat("up/tokens-1", 10)).key(&key)).await.expect(200);
     assert_eq!(
         store::number(again.folder(), "SELECT count(cost_nano) FROM usage_events WHERE outcome = 'interrupted'").await,
         0
     );
-    // Nothing is counted again.
+    // No request is counted twice.
     let third = Gateway::start_in(again.crash().folder, setup()).await;
     served(&third, 2).await;
     assert!(store::number(third.folder(), TOKENS).await < held + 200);
@@ -160,7 +160,7 @@ async fn what_a_body_only_refers_to_is_refused_or_taken_for_the_models_window() 
     let refused = refusing.call(call(&key)).await.expect(400);
     assert_eq!(code(&refused), "cost_unbounded");
     assert!(refused.text().contains("previous_response_id"), "{}", refused.text());
-    // Without a budget nobody asks.
+    // Without a budget the check does not apply.
     refusing.call(call(&refusing.key().await)).await.expect(200);
 
     let taking = Gateway::start(small("tokens: 100000000").section("budgets", "{unbounded: window}")).await;
@@ -189,7 +189,7 @@ async fn the_answers_limit_is_lowered_to_what_is_left_where_that_is_wished_for()
     assert!((100..1_000).contains(&limit), "{sent}");
     let raw = "SELECT count(*) FROM usage_raw";
     let kept = async || (store::number(gateway.folder(), raw).await == 1).then_some(());
-    eventually("what the provider said of usage is kept", kept).await;
+    eventually("the provider's raw usage is stored", kept).await;
 }
 
 #[tokio::test]
@@ -204,7 +204,7 @@ async fn everybodys_budget_holds_everybody() {
     while gateway.call(call(&one)).await.status() == 200 {}
     let refused = gateway.call(call(&other)).await.expect(429);
     assert!(refused.text().contains("for this gateway"), "{}", refused.text());
-    // Plain calls and free ones have no tokens.
+    // Ordinary and free requests have no tokens.
     gateway.call(Call::get("/v1/models").key(&other)).await.expect(200);
 }
 
@@ -218,7 +218,7 @@ async fn a_model_without_a_price_is_refused_to_whom_money_is_counted() {
     let key = gateway.account("small").await.key;
     let refused = gateway.call(Call::json(CHAT, &chat("up/gpt-5-mini", 1)).key(&key)).await.expect(400);
     assert_eq!(code(&refused), "price_unknown", "{}", refused.text());
-    // Tokens of a model that is known are bounded without a price; of one that is not, nothing is.
+    // Tokens of a known model have a bound without a price; those of an unknown model have none.
     let other = gateway.account("other").await.key;
     gateway.call(Call::json(CHAT, &chat("up/gpt-5-mini", 1)).key(&other)).await.expect(200);
     let unbounded = gateway.call(Call::json(CHAT, &Format::Chat.body("up/unheard-of", false)).key(&other)).await;
@@ -226,7 +226,7 @@ async fn a_model_without_a_price_is_refused_to_whom_money_is_counted() {
     gateway.call(Call::json(CHAT, &chat("up/gpt-5-mini", 1)).key(&gateway.key().await)).await.expect(200);
 }
 
-/// A provider that does not heed the limit of its answer, in each format whose streams can be stopped.
+/// The provider ignores the token limit of the request. Each format whose streams can be stopped is tested.
 #[tokio::test]
 async fn a_stream_that_has_used_up_what_it_reserved_is_stopped_in_its_formats_own_words() {
     let contents =
@@ -255,13 +255,13 @@ async fn a_stream_that_has_used_up_what_it_reserved_is_stopped_in_its_formats_ow
         );
         let row = store::row(gateway.folder(), &answer).await;
         assert_eq!((&row["outcome"], &row["status"]), (&json!("budget_cut"), &json!(200)), "{path} {row}");
-        // What was reserved counts, or what was told, which is hardly more: of a stream that goes on to 60,000.
+        // The reserved or the reported tokens count, hardly more, although the stream would reach 60,000 tokens.
         let spent = store::number(gateway.folder(), TOKENS).await;
         assert!((30..=5_000).contains(&spent), "{path}: {spent} {row}");
     }
 }
 
-/// Of a stream that its upstream ends early the last figures are missing: what was reserved counts, in every format.
+/// A stream that its upstream ends early lacks its final usage: the reserved tokens count, in every format.
 #[tokio::test]
 async fn a_stream_that_ends_early_counts_with_what_was_reserved() {
     for format in Format::ALL {

@@ -1,4 +1,4 @@
-//! Starts that fail say what is wrong, where, and what to do; starts that succeed say what they started.
+//! Failed starts report the fault, its place and a remedy; successful starts report the started components.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::bodies::{CHAT, Format};
 use crate::store;
 
-/// A start that must fail, and the words that it must say.
+/// Asserts that a start fails and prints these texts.
 async fn check_in(folder: &Folder, setup: &Setup, says: &[&str]) {
     let (code, told) = commands::serve_to_its_end(folder, setup).await;
     assert!(matches!(code, Some(1..)), "exit code {code:?}: {told}");
@@ -31,7 +31,7 @@ async fn taken_ports_are_named() {
     for flag in ["--listen", "--addr"] {
         check(Setup::new().flag(flag).flag(&address), &[&address]).await;
     }
-    // A server of ours shares its port among its workers, and with nobody else.
+    // Workers of one server share the port; other processes cannot use it.
     let gateway = Gateway::start(Setup::mocked()).await;
     let address = gateway.proxy.to_string();
     check(Setup::new().flag("--listen").flag(&address), &[&address]).await;
@@ -54,7 +54,7 @@ async fn second_server_on_the_same_data_names_the_first() {
     gateway.call(Call::get("/")).await.expect(200);
 }
 
-/// The data folder is free again when its server ended, however it ended.
+/// The data folder is free after its server ended, in any way.
 #[tokio::test]
 async fn data_folder_is_free_after_a_crash() {
     let gateway = Gateway::start(Setup::mocked()).await;
@@ -63,7 +63,7 @@ async fn data_folder_is_free_after_a_crash() {
     again.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
 }
 
-/// A file that `check` and `serve` both refuse, with its name, line and column and these words.
+/// Asserts that `check` and `serve` refuse a file and report its name, line and column and these texts.
 async fn check_file(yaml: &str, place: &str, says: &[&str]) {
     let folder = Folder::new();
     let path = folder.write("bad.yaml", yaml);

@@ -1,20 +1,20 @@
-//! What the store's rows say, read beside the server.
+//! Access to the rows of the store while the server runs.
 
 use e2e::database::{Event, Rows};
 use e2e::setup::Folder;
 use e2e::{eventually, is_uuid_v7};
 
-/// The first column of a query's one row, as a number.
+/// Returns the first column of the query's only row, as a number.
 pub(crate) async fn number(folder: &Folder, query: &'static str) -> i64 {
     rows(folder, &folder.data()).number(query).await
 }
 
-/// What the database says of itself: `ok`, or what is wrong.
+/// Returns the result of the integrity check: `ok`, or the damage.
 pub(crate) async fn integrity(folder: &Folder) -> String {
     rows(folder, &folder.data()).integrity().await
 }
 
-/// The rows of requests, in order of their ids, as soon as there are `count` of them.
+/// Waits until the store has exactly `count` usage events; returns them ordered by id.
 pub(crate) async fn events(folder: &Folder, count: usize) -> Vec<Event> {
     eventually(&format!("the store has {count} rows"), async || {
         let all = all_events(folder).await;
@@ -23,16 +23,16 @@ pub(crate) async fn events(folder: &Folder, count: usize) -> Vec<Event> {
     .await
 }
 
-/// The row of one answer's request, as soon as it is there.
+/// Waits for the usage event of a response and returns its row.
 pub(crate) async fn row(folder: &Folder, answer: &e2e::Answer) -> serde_json::Value {
     let id = id(&answer.head);
-    eventually("the store has its row", async || {
+    eventually("the store has the request's row", async || {
         all_events(folder).await.into_iter().find(|event| event.id == id).map(|event| event.row)
     })
     .await
 }
 
-/// The rows of requests that are there, in order of their ids.
+/// Returns the stored usage events, ordered by id.
 pub(crate) async fn all_events(folder: &Folder) -> Vec<Event> {
     rows(folder, &folder.data()).events().await
 }
@@ -41,7 +41,7 @@ pub(crate) fn rows<'a>(folder: &'a Folder, data: &'a std::path::Path) -> Rows<'a
     Rows { data, database: folder.database() }
 }
 
-/// The id of an answer's request, as the store's rows have it.
+/// Returns the request id of a response in the spelling of the store's rows.
 pub(crate) fn id(answer: &e2e::Head) -> String {
     let id = answer.header("x-request-id").unwrap();
     assert!(is_uuid_v7(id), "{id}");

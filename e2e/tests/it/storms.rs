@@ -1,5 +1,7 @@
-//! Servers that are killed, cut off, and run out of disk and power under load. They take the whole machine, so `make test` runs
-//! them by themselves: beside them a client's half second is over before anybody has read what it sent.
+//! Servers that are killed, cut off, or run out of disk or power under load.
+//!
+//! These tests use the whole machine, so `make test` runs them separately: beside them, clients of other tests would
+//! exceed timeouts of half a second.
 
 mod dice;
 mod fleet;

@@ -1,4 +1,4 @@
-//! What who runs it can see: the log and `/metrics`, with no prompt, key or e-mail in either.
+//! The log and `/metrics`, which contain no prompt, key or e-mail address.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::bodies::{CHAT, Format};
 
-/// The log's lines of one request, by our id.
+/// Returns the log lines of one request, by Tollgate's request id.
 fn lines(gateway: &Gateway, id: &str) -> Vec<Value> {
     let log = gateway.stderr();
     log.lines()
@@ -31,7 +31,7 @@ async fn each_request_is_logged_once_with_its_ids_and_nothing_private() {
     ] {
         let answer = gateway.call(call).await.expect(status);
         let id = answer.header("x-request-id").unwrap();
-        let line = eventually("the log tells of it", async || lines(&gateway, id).pop()).await;
+        let line = eventually("the request is logged", async || lines(&gateway, id).pop()).await;
         assert_eq!((&line["status"], &line["code"], &line["level"]), (&json!(status), &code, &json!("INFO")), "{line}");
         assert_eq!(
             (&line["correlation_id"], &line["path"], &line["method"]),
@@ -42,7 +42,7 @@ async fn each_request_is_logged_once_with_its_ids_and_nothing_private() {
     }
     let unkept = call().header("x-request-id", "two ids are none").key(&account.key);
     let id = gateway.call(unkept).await.header("x-request-id").unwrap().to_owned();
-    eventually("the log tells of it", async || lines(&gateway, &id).pop()).await;
+    eventually("the request is logged", async || lines(&gateway, &id).pop()).await;
     let log = gateway.stderr();
     assert!(!log.contains("a-secret") && !log.contains(&account.email) && !log.contains(&account.key), "{log}");
 }
@@ -77,11 +77,11 @@ async fn metrics_count_what_was_served_refused_and_used() {
         eventually(wanted, async || gateway.metrics().await.lines().any(|line| line == wanted).then_some(())).await;
     }
     let metrics = gateway.metrics().await;
-    assert!(!metrics.contains("nowhere"), "paths that callers make up are no labels");
+    assert!(!metrics.contains("nowhere"), "paths chosen by clients must not become labels");
     assert!(metrics.contains("tollgate_request_duration_seconds_bucket{") && metrics.ends_with("# EOF\n"));
 }
 
-/// What `/metrics` says under a name with its labels.
+/// Returns the value of a metric, by name with labels.
 async fn figure(gateway: &Gateway, series: &str) -> f64 {
     let metrics = gateway.metrics().await;
     let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
@@ -106,12 +106,12 @@ async fn what_is_reserved_held_bounded_and_cut_off_is_told_in_requests_and_amoun
     let mut body = Format::Chat.body("up/hang", false);
     body["max_completion_tokens"] = 600.into();
     let call = Call::json(CHAT, &body).key(&key);
-    // A caller that hangs up before anybody said what was used.
+    // A client that disconnects before the provider reports usage.
     {
         let mut asking = std::pin::pin!(call.attempt(gateway.proxy));
-        let hangs = eventually("it hangs", async || (figure(&gateway, HELD).await > 0.0).then_some(()));
+        let hangs = eventually("the request is in flight", async || (figure(&gateway, HELD).await > 0.0).then_some(()));
         tokio::select! {
-            _ = &mut asking => panic!("nobody answers"),
+            _ = &mut asking => panic!("the upstream sends no response"),
             () = hangs => {}
         }
         let held = figure(&gateway, HELD).await;
@@ -129,15 +129,15 @@ async fn what_is_reserved_held_bounded_and_cut_off_is_told_in_requests_and_amoun
     ] {
         assert_eq!(figure(&gateway, series).await, wanted, "{series}");
     }
-    eventually("its lag is told", async || {
+    eventually("the ingest lag is reported", async || {
         (figure(&gateway, "tollgate_spool_ingest_lag_seconds").await > 0.0).then_some(())
     })
     .await;
-    // What a crash cuts off is told by the next start.
+    // The next start counts requests that a crash interrupted.
     let (to, hanging) = (gateway.proxy, call.clone());
     let mut hangs = JoinSet::new();
     hangs.spawn(async move { hanging.attempt(to).await.is_err() });
-    eventually("it hangs", async || (mock.requests("hang").await == 2).then_some(())).await;
+    eventually("the request is in flight", async || (mock.requests("hang").await == 2).then_some(())).await;
     let again = Gateway::start_in(gateway.crash().folder, setup()).await;
     assert_eq!(hangs.join_all().await, [true]);
     for (series, wanted) in [
@@ -150,7 +150,7 @@ async fn what_is_reserved_held_bounded_and_cut_off_is_told_in_requests_and_amoun
     }
 }
 
-/// Calls over one connection after the other, `times` on each of ten at once; all answer 200.
+/// Sends `times` requests on each of ten concurrent connections; all must return 200.
 async fn call_often(to: SocketAddr, call: &Call, times: usize) {
     let mut callers = JoinSet::new();
     for _ in 0..10 {
@@ -167,14 +167,14 @@ async fn call_often(to: SocketAddr, call: &Call, times: usize) {
     callers.join_all().await;
 }
 
-/// Who reads the log may be slow, or there no more: lines are lost then, and counted, and nobody waits.
+/// A log reader may be slow or gone: lines are then dropped and counted, and no request waits.
 #[tokio::test]
 async fn log_that_nobody_reads_holds_nothing_up() {
     let (gateway, unread) = Gateway::start_unread(Setup::mocked()).await;
     let key = gateway.key().await;
     let call = Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key);
     call_often(gateway.proxy, &call, 250).await;
-    // As many lines more as the server may keep.
+    // As many further lines as the server may buffer.
     call_often(gateway.proxy, &Call::get("/"), 1_000).await;
     assert_eq!(gateway.counted(&key, 2_500).await["credits"], 2_500);
     eventually("lost lines are counted", async || {

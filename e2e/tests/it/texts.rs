@@ -1,4 +1,5 @@
-//! Texts that trip programs, in every text field of every operation: never a fault of ours, and nothing half-written.
+//! Texts that programs often mishandle, in every text field of every operation: no internal error, and no partial
+//! write.
 
 use std::collections::BTreeSet;
 
@@ -18,18 +19,18 @@ const TEXTS: [&str; 6] = [
     "مرحبا \u{200f}עולם",
     "$1 ? :x %s ${x}",
 ];
-/// Deeper than any schema of ours.
+/// Maximum nesting depth, more than any schema of the document has.
 const DEPTH_MAX: usize = 6;
 const LARGE: usize = 10 << 20;
-/// Ends whom it asks as, or says of others what this one needs.
+/// Operations that would end the session or the users that this test needs.
 const APART: [&str; 2] = ["POST /api/auth/logout", "DELETE /api/users/{id}/sessions"];
 
-/// All that a refused call must leave as it was: each table that the API writes to, by its rows.
+/// One number for the row counts of all tables that a refused request must not change.
 const ROWS: &str = "SELECT (SELECT count(*) FROM users) + 1000 * (SELECT count(*) FROM api_keys)
     + 1000000 * (SELECT count(*) FROM provider_keys) + 100000000 * (SELECT count(*) FROM plans)
     + 10000000000 * (SELECT count(*) FROM sessions) + 10000000000000 * (SELECT count(*) FROM links)";
 
-/// Where a body has texts: the names of fields on the way, `0` in a list.
+/// Collects the places of texts in a body: the field names on the path, with `0` for a list item.
 fn fields(schema: &Value, at: &[String], found: &mut BTreeSet<Vec<String>>) {
     let schema = schema::resolved(Document::kept().value(), schema);
     if at.len() > DEPTH_MAX {
@@ -53,7 +54,7 @@ fn fields(schema: &Value, at: &[String], found: &mut BTreeSet<Vec<String>>) {
     }
 }
 
-/// `body` with `what` at the place.
+/// Returns `body` with `what` at the place `at`.
 fn with(body: &Value, at: &[String], what: &str) -> Value {
     match at {
         [] => Value::from(what),
@@ -66,7 +67,7 @@ fn with(body: &Value, at: &[String], what: &str) -> Value {
     }
 }
 
-/// Each comes from a network of its own: attempts to sign in are limited by address.
+/// Gives each request its own network: sign-ins are limited by address.
 fn from_elsewhere(call: Call, nth: u32) -> Call {
     let [_, a, b, c] = nth.to_be_bytes();
     call.header("x-forwarded-for", &format!("10.{a}.{b}.{c}"))
@@ -76,11 +77,11 @@ fn path_of(operation: &Operation<'_>, bob: &Somebody, invite: &str) -> String {
     if !operation.path.contains('{') {
         return operation.path.to_owned();
     }
-    let id = id_of(operation, bob, invite, invite).unwrap_or_else(|| panic!("whose id has {}?", operation.told()));
+    let id = id_of(operation, bob, invite, invite).unwrap_or_else(|| panic!("no id is known for {}", operation.told()));
     with_id(operation.path, id)
 }
 
-/// The call is answered as the document says, well or refused; refused, it left every table as it was.
+/// Asserts that a request causes no internal error, matches the document, and changes no row count if it is refused.
 async fn check(gateway: &Gateway, call: Call, what: &str) {
     let before = number(gateway.folder(), ROWS).await;
     let answer = gateway.ask(call).await;
@@ -123,8 +124,8 @@ async fn no_text_in_any_field_is_a_fault_of_ours_or_half_written() {
             }
         }
     }
-    assert!(nth > 100, "{nth} texts alone were tried");
-    // All is there, and works.
+    assert!(nth > 100, "only {nth} texts were tried");
+    // The users and the store are intact.
     for credential in [&root.token, &bob.token, &bob.key] {
         gateway.ask(Call::get("/api/me").key(credential)).await.expect(200);
     }
@@ -132,7 +133,7 @@ async fn no_text_in_any_field_is_a_fault_of_ours_or_half_written() {
     assert_eq!(crate::store::integrity(gateway.folder()).await, "ok");
 }
 
-/// Sent in full, not announced alone.
+/// The body is sent in full, not only announced.
 #[tokio::test]
 async fn ten_megabytes_in_any_body_are_refused_and_change_nothing() {
     let (gateway, _mock) = open().await;

@@ -1,4 +1,4 @@
-//! Upstreams that misbehave: a clear answer, and nothing is left behind.
+//! Upstreams that misbehave: the response is clear, and all resources are released.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::bodies::{CHAT, Format};
 
 const ROUTE: &str = "{path: {prefix: /up}, upstreams: backend, auth: {type: none}}";
 
-/// What is given up has ended by then, however busy the machine is.
+/// Timeout after which an abandoned request must have ended, on a busy machine.
 const HANGS: Duration = Duration::from_secs(19);
 
-/// One worker, so that there is one pool of connections.
+/// Sets one worker, so that there is one connection pool.
 pub(crate) fn one_pool(setup: Setup) -> Setup {
     setup.flag("--workers").flag("1")
 }
@@ -21,7 +21,8 @@ fn code(answer: &Answer) -> String {
     answer.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Asks a provider that does as `script` says: the answer's status and code, and whether it was counted.
+/// Sends requests to a provider that runs `script`; asserts status and code of the responses, and that they are
+/// counted.
 async fn check<F>(script: impl Fn(Turn) -> F + Send + Sync + 'static, status: u16, expected: &str)
 where
     F: Future<Output = Option<Turn>> + Send + 'static,
@@ -36,7 +37,10 @@ where
             let body = format.body("m", stream);
             let answer = gateway.call(Call::json(format.path(), &body).key(&key)).await.expect(status);
             assert_eq!(code(&answer), expected);
-            assert!(!answer.text().contains(&upstream.address().to_string()), "the inside is not told");
+            assert!(
+                !answer.text().contains(&upstream.address().to_string()),
+                "the response must not reveal the provider's address"
+            );
         }
         gateway.counted(&key, 2).await;
     }
@@ -110,7 +114,7 @@ async fn upstream_that_switches_protocols_unasked_is_502_upstream_protocol() {
     .await;
 }
 
-/// The stream says that it did not end well: by an error event, or by ending before its framing does.
+/// Asserts that the stream reports its failure: by an error event, or by ending before its framing does.
 #[track_caller]
 fn assert_cut(format: Format, answer: &Answer, expected: &str) {
     let events = answer.events();
@@ -197,7 +201,7 @@ async fn plain_routes_wait_for_a_first_byte_as_the_general_time_says() {
 async fn early_answer_drops_the_connection() {
     let upstream = Upstream::start(|mut turn| async move {
         if turn.connection == 0 {
-            // The body is on its way: what follows on this connection is not a request.
+            // The request body is still on its way: bytes that follow on this connection are not a request.
             turn.answer("413 No\r\nx-from: upstream", b"too much").await;
             turn.wire.closed().await;
             return None;
@@ -303,7 +307,7 @@ async fn request_that_dies_on_a_reused_connection_is_repeated_only_if_it_can_hav
         upstream.seen().iter().map(|seen| (seen.head.word(0).to_owned(), seen.connection)).collect();
     let get = |connection| ("GET".to_owned(), connection);
     assert_eq!(seen, [get(0), get(0), get(1), ("POST".to_owned(), 1)]);
-    assert_eq!(gateway.counted(&key, 3).await["credits"], 3, "what is sent again is one request");
+    assert_eq!(gateway.counted(&key, 3).await["credits"], 3, "a retried request counts once");
 }
 
 #[tokio::test]

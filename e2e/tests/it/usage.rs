@@ -1,4 +1,4 @@
-//! What a call used and what it cost, as `GET /api/usage/today` tells it.
+//! Usage and cost of requests, as `GET /api/usage/today` reports them.
 
 use e2e::sse::Event;
 use e2e::{Answer, Call, Gateway, Setup, Upstream};
@@ -51,7 +51,7 @@ fn sum(tokens: &Value, classes: &[&str]) -> u64 {
     classes.iter().map(|class| tokens[class].as_u64().unwrap_or_else(|| panic!("no {class}: {tokens}"))).sum()
 }
 
-/// All input and all output, as the answer itself says.
+/// Returns all input and output tokens that the response reports.
 fn reported(format: Format, answer: &Answer) -> (u64, u64) {
     let values: Vec<Value> = if answer.body.starts_with(b"{") {
         vec![answer.json()]
@@ -86,7 +86,8 @@ async fn token_counts_are_answered_and_free() {
     assert_eq!(usage["credits"], 1);
 }
 
-/// An upstream whose answer says what it used: 7 tokens of input, 4 more from the cache, 5 of output, 2 of reasoning.
+/// Starts an upstream whose response reports 7 input tokens, 4 cached input tokens, 5 output tokens and 2 reasoning
+/// tokens.
 async fn upstream() -> Upstream {
     let prompt = json!({"prompt_tokens": 11, "prompt_tokens_details": {"cached_tokens": 4}});
     let mut usage =
@@ -105,7 +106,7 @@ async fn cost_is_the_configured_price_times_what_was_used() {
         gateway.call(Call::json(CHAT, &Format::Chat.body("up/m", false)).key(&key)).await.expect(200);
     }
     let usage = gateway.counted(&key, 3).await;
-    // USD per million tokens are nano-USD per thousandth: 7 × 1,000 + 4 × 100 + (5 + 2) × 10,000.
+    // One USD per million tokens is 1,000 nano-USD per token: 7 × 1,000 + 4 × 100 + (5 + 2) × 10,000.
     assert_eq!(usage["cost"], json!({"amount_nano": 3 * 77_400, "currency": "USD"}), "{usage}");
     assert_eq!((&usage["unpriced_requests"], &usage["tokens"]["total"]), (&json!(0), &json!(54)));
 }
@@ -164,7 +165,7 @@ async fn usage_can_be_asked_of_one_key() {
     let usage = ask(&account.key, &other_id).await.expect(200).json();
     assert_eq!(usage["requests"], 2, "{usage}");
     assert!(!usage.to_string().contains(&other));
-    // Another user's key is nobody's.
+    // Another user's key is treated as missing.
     assert_eq!(ask(&stranger, &other_id).await.expect(404).json()["error"]["code"], "not_found");
 }
 

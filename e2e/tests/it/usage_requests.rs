@@ -1,4 +1,4 @@
-//! Requests one by one, as the control API tells them after real calls.
+//! Single requests, as the control API lists them after real calls.
 
 use e2e::{Call, Gateway, Nobody, Setup, Upstream, eventually, setup};
 use serde_json::{Value, json};
@@ -11,9 +11,9 @@ async fn told(gateway: &Gateway, key: &str, path: &str) -> Value {
     gateway.ask(Call::get(path).key(key)).await.expect(200).json()
 }
 
-/// The requests, newest first, when there are so many.
+/// Waits until at least `count` requests are listed; returns them, newest first.
 async fn requests(gateway: &Gateway, key: &str, count: usize) -> Vec<Value> {
-    eventually("the requests are told", async || {
+    eventually("the requests are listed", async || {
         let items = told(gateway, key, REQUESTS).await["items"].as_array().unwrap().clone();
         (items.len() >= count).then_some(items)
     })
@@ -49,7 +49,7 @@ async fn a_call_is_told_in_full_whether_it_was_streamed_or_not() {
                 gateway.call(Call::json(format.path(), &format.body("mock", stream)).key(&key)).await.expect(200);
             let id = answer.header("x-request-id").unwrap().to_owned();
             let lines = requests(&gateway, &key, 1 + usize::from(stream)).await;
-            assert_eq!(lines[0]["id"], id.as_str(), "the newest first");
+            assert_eq!(lines[0]["id"], id.as_str(), "the newest request must be first");
             let request = in_full(&gateway, &key, &lines[0]).await;
             let shown = ["streamed", "status", "outcome", "refusal", "credits", "attempt_count", "model", "unpriced"];
             let expected = json!([stream, 200, "completed", null, 1, 1, "mock", false]);
@@ -67,7 +67,7 @@ async fn a_call_is_told_in_full_whether_it_was_streamed_or_not() {
             let ms = |name: &str| request["phases"][name].as_f64().unwrap_or_else(|| panic!("{name}: {request}"));
             assert!(ms("first_byte_ms") <= ms("upstream_ms") && ms("upstream_ms") <= ms("total_ms"), "{request}");
             assert!(request["bytes"]["request"].as_u64() > Some(0) && request["bytes"]["response"].as_u64() > Some(0));
-            // Another user's id is nobody's.
+            // Another user's request is treated as missing.
             let foreign = gateway.ask(Call::get(&format!("{REQUESTS}/{id}")).key(&stranger)).await.expect(404);
             assert_eq!(foreign.json()["error"]["code"], "not_found");
         }
@@ -91,7 +91,7 @@ async fn what_was_refused_says_why_and_counts_nowhere() {
     let gateway = Gateway::start(setup).await;
     let key = gateway.account("single").await.key;
     let chat = |model: &str| Call::json(CHAT, &Format::Chat.body(model, false)).key(&key);
-    // In this order: nobody has the model, no connection, the body, then one that counts, and the quota.
+    // In this order: unknown model, no connection, invalid body, one counted request, exhausted quota.
     gateway.call(chat("made-up")).await.expect(404);
     gateway
         .call(Call::json(MESSAGES, &Format::Messages.body("down/claude-opus-4-8", false)).key(&key))
@@ -101,7 +101,7 @@ async fn what_was_refused_says_why_and_counts_nowhere() {
     gateway.call(chat("fast")).await.expect(200);
     gateway.call(chat("fast")).await.expect(429);
     gateway.call(chat("one/made-up")).await.expect(429);
-    // These leave no row: a token count, a list, a bad key.
+    // These leave no row: a token count, a list, an invalid key.
     gateway.call(Call::post(COUNT_TOKENS, "{").key(&key)).await.expect(400);
     gateway.call(Call::get("/v1/models/nobodys").key(&key)).await.expect(404);
     let unknown = format!("tollgate_{}", "0".repeat(32));
@@ -150,7 +150,7 @@ async fn a_flood_of_refusals_leaves_few_rows() {
     requests(&gateway, &key, 1).await;
     gateway.at_rest().await;
     let rows = told(&gateway, &key, &format!("{REQUESTS}?limit=200")).await["items"].as_array().unwrap().len();
-    // 60 a minute of one key on each worker, and the minute may change meanwhile.
+    // At most 60 rows per minute of one key on each worker; the minute may change during the test.
     let most = 2 * 60 * std::thread::available_parallelism().map_or(1, usize::from).min(8);
     assert!((1..=most).contains(&rows) && rows < 300, "{rows}");
     assert!(gateway.metrics().await.contains("tollgate_refusals_total{code=\"quota_exceeded\"} 300"));

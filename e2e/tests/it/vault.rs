@@ -1,4 +1,5 @@
-//! Credentials of providers: whose a call goes with, what does not open, and the change of the master key under load.
+//! Credentials of providers: the choice of credential per request, undecryptable credentials, and the rotation of the
+//! master key under load.
 
 mod rotation;
 mod secrets;
@@ -12,13 +13,13 @@ use serde_json::{Value, json};
 use crate::bodies::{CHAT, Format, MESSAGES};
 use crate::store;
 
-/// The product's promise for what is changed.
+/// The time within which a change must apply, as documented.
 const WITHIN: Duration = Duration::from_secs(1);
 const KEYS: &str = "/api/provider-keys";
 const PASSWORD: &str = "a password of an admin";
 
-/// A server before the mock, which tells what it was called with: `up` has a credential of its own, `any` and `team` have the
-/// vault's.
+/// Starts a server with the mock, which records credentials: provider `up` has a configured credential, `any` and
+/// `team` use the vault.
 async fn served() -> (Gateway, Mock) {
     let mock = Mock::start().await;
     (Gateway::start(before(&mock)).await, mock)
@@ -39,19 +40,19 @@ fn before(mock: &Mock) -> Setup {
         .plans("{name: alone, shared_keys: false}")
 }
 
-/// A call of a model of this provider; each `number` is a model of its own to the mock.
+/// Returns a request to this provider; each `number` is a distinct model at the mock.
 fn call(key: &str, provider: &str, number: u32) -> Call {
     Call::json(CHAT, &Format::Chat.body(&format!("{provider}/mock/tokens-{number}"), false)).key(key)
 }
 
-/// What the provider got with the last call of this number.
+/// Returns the credential of the last request with this number.
 async fn came_with(mock: &Mock, number: u32) -> String {
     let seen = mock.seen(&format!("tokens-{number}")).await;
     let header = seen["headers"]["authorization"].as_str().unwrap_or_else(|| panic!("no credential: {seen}"));
     header.strip_prefix("Bearer ").unwrap().to_owned()
 }
 
-/// Puts a credential in, and answers its id.
+/// Stores a credential and returns its id.
 async fn put(gateway: &Gateway, token: &str, body: &Value) -> String {
     let made = gateway.ask(Call::json(KEYS, body).key(token)).await.expect(201).json();
     made["id"].as_str().unwrap().to_owned()
@@ -61,7 +62,7 @@ fn own(provider: &str, label: &str, secret: &str) -> Value {
     json!({"provider": provider, "label": label, "secret": secret})
 }
 
-/// An admin's access token.
+/// Creates an admin and returns an access token.
 async fn admin(gateway: &Gateway) -> String {
     let data = gateway.folder().data().display().to_string();
     let words =
@@ -77,7 +78,7 @@ async fn admin(gateway: &Gateway) -> String {
     signed_in["access_token"].as_str().unwrap().to_owned()
 }
 
-/// Calls until the provider gets this credential, which was put in just now.
+/// Sends requests until the provider receives this credential, which was stored immediately before.
 async fn soon_with(gateway: &Gateway, mock: &Mock, (key, provider, number): (&str, &str, u32), credential: &str) {
     let gets = async || {
         let answer = gateway.call(call(key, provider, number)).await;
@@ -86,7 +87,7 @@ async fn soon_with(gateway: &Gateway, mock: &Mock, (key, provider, number): (&st
     Canary::new().within(WITHIN, &format!("{provider} gets {credential}"), gets).await;
 }
 
-/// Calls until it is refused so, which was brought about just now.
+/// Sends requests until one is refused with `status`, which was caused immediately before.
 async fn soon_refused(gateway: &Gateway, (key, provider, number): (&str, &str, u32), status: u16) -> Answer {
     let refused = async || (gateway.call(call(key, provider, number)).await.status() == status).then_some(());
     let since = Canary::new();
@@ -120,7 +121,7 @@ async fn own_goes_before_shared_and_shared_before_none() {
     shared["shared"] = json!(true);
     put(&gateway, &root, &shared).await;
     soon_with(&gateway, &mock, (&ada, "any", 2), "sk-shared-first").await;
-    // With a label none but that one is meant.
+    // With a label, only the credential with that label is used.
     gateway.call(call(&ada, "team", 3)).await.expect(403);
     let mut team = own("team", "team", "sk-shared-team");
     team["shared"] = json!(true);
@@ -136,7 +137,7 @@ async fn own_goes_before_shared_and_shared_before_none() {
         [("up", 4, CREDENTIAL), ("any", 5, "sk-shared-first"), ("team", 6, "sk-shared-team")]
     {
         gateway.call(call(&bob, provider, number)).await.expect(200);
-        assert_eq!(came_with(&mock, number).await, secret, "another's is nobody else's");
+        assert_eq!(came_with(&mock, number).await, secret, "a user's credential is used for that user only");
     }
 }
 
@@ -155,12 +156,12 @@ async fn a_plan_without_shared_credentials_needs_own_ones() {
         let refused = gateway.call(call(&eve, provider, 1)).await.expect(403);
         assert_eq!(code(&refused), "forbidden");
     }
-    // In the words of the path.
+    // The refusal has the format of the path.
     let refused =
         gateway.call(Call::json(MESSAGES, &Format::Messages.body("claude/mock", false)).key(&eve)).await.expect(403);
     assert_eq!(refused.json()["error"]["type"], "permission_error", "{}", refused.text());
-    assert_eq!(mock.requests("tokens-1").await, 0, "what is refused goes nowhere");
-    assert_eq!(gateway.used(&eve).await, 0, "and costs nothing");
+    assert_eq!(mock.requests("tokens-1").await, 0, "a refused request must not reach the provider");
+    assert_eq!(gateway.used(&eve).await, 0, "a refused request must cost nothing");
     put(&gateway, &eve, &own("up", "mine", "sk-eves-own")).await;
     soon_with(&gateway, &mock, (&eve, "up", 1), "sk-eves-own").await;
     gateway.call(call(&eve, "any", 1)).await.expect(403);
@@ -189,7 +190,7 @@ async fn a_credential_is_tested_at_its_provider() {
     assert_eq!((&tested["ok"], &tested["status"]), (&json!(true), &json!(200)), "{tested}");
 }
 
-/// A ciphertext that somebody moves to another row, in the database itself.
+/// The test moves a ciphertext to another row in the database.
 #[tokio::test]
 async fn a_moved_ciphertext_opens_nothing_and_nothing_stands_in_for_it() {
     let (gateway, mock) = served().await;
@@ -205,7 +206,7 @@ async fn a_moved_ciphertext_opens_nothing_and_nothing_stands_in_for_it() {
     let refused = soon_refused(&gateway, (&eve, "up", 1), 503).await;
     assert_eq!(code(&refused), "unavailable", "{}", refused.text());
     gateway.call(call(&eve, "up", 2)).await.expect(503);
-    assert_eq!(mock.requests("tokens-2").await, 0, "nothing went in its place");
+    assert_eq!(mock.requests("tokens-2").await, 0, "no other credential may be used instead");
     soon_with(&gateway, &mock, (&ada, "up", 3), "sk-adas-own").await;
     let test = Call::new("POST", &format!("{KEYS}/{eves}/test")).key(&eve);
     gateway.ask(test).await.expect(503);
@@ -213,8 +214,8 @@ async fn a_moved_ciphertext_opens_nothing_and_nothing_stands_in_for_it() {
     gateway.logs("does not open").await;
     let log = gateway.stderr();
     let told = log.lines().filter(|line| line.contains("does not open") && line.contains(&eves)).count();
-    assert!((1..=2).contains(&told) && !log.contains(&adas), "once by the directory, once by the test: {log}");
-    // Put in anew, it opens.
+    assert!((1..=2).contains(&told) && !log.contains(&adas), "one log line of the directory, one of the test: {log}");
+    // After replacement the credential can be decrypted again.
     let replaced = json!({"secret": "sk-eves-new"}).to_string();
     let change =
         Call::new("PATCH", &format!("{KEYS}/{eves}")).header("content-type", "application/json").body(replaced);
@@ -234,7 +235,7 @@ async fn the_age_of_the_master_key_is_a_metric() {
     assert_eq!(unopened(&gateway).await, 0);
 }
 
-/// Nothing of a process that holds credentials is written to disk when it dies.
+/// A process with credentials must not write a core file when it crashes.
 #[tokio::test]
 async fn a_server_leaves_no_core() {
     let (gateway, _mock) = served().await;
@@ -243,7 +244,7 @@ async fn a_server_leaves_no_core() {
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
 }
 
-/// The store of a folder, as `vault status` tells of it.
+/// Returns the output of `vault status` for a folder's store.
 async fn status(folder: &Folder, variables: &[(&str, &str)]) -> String {
     let data = folder.data().display().to_string();
     let output = commands::run_with(folder, &["vault", "status", "--data", &data], variables).await;
@@ -251,13 +252,14 @@ async fn status(folder: &Folder, variables: &[(&str, &str)]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Without a provider, too, the vault can be tried: the built-in mock takes a credential, and refuses one that says it is wrong.
+/// The vault can be tested without a provider: the built-in mock accepts a credential, and refuses one that begins
+/// with `wrong`.
 #[tokio::test]
 async fn the_mock_is_called_with_a_credential_of_the_vault() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let (key, mock) = (gateway.key().await, gateway.mock());
     gateway.call(call(&key, "mock", 1)).await.expect(200);
-    assert!(mock.seen("tokens-1").await["headers"].get("authorization").is_none(), "none is needed");
+    assert!(mock.seen("tokens-1").await["headers"].get("authorization").is_none(), "the mock needs no credential");
 
     let made = put(&gateway, &key, &own("mock", "try", "sk-mock-right")).await;
     let test = format!("{KEYS}/{made}/test");

@@ -1,4 +1,4 @@
-//! The gateway's log and store as the judge: what a script reports must be what the gateway saw.
+//! Checks reports of client scripts against the log and the store.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::store;
 
-/// Until the last line is written: an exchange that nobody waits for ends on its own.
+/// Timeout for the last log line: a request that its client cancelled ends later.
 const LOG_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Turns a line that passed into one that failed where the log or the store says otherwise.
+/// Marks passed lines as failed if the log or the store disagrees.
 pub(super) async fn confirm(gateway: &Gateway, lines: &mut [Vec<Value>]) {
     let wanted: u64 = lines.iter().flatten().filter_map(|line| line["requests"].as_u64()).sum();
     let mut seen = HashMap::new();
@@ -20,27 +20,27 @@ pub(super) async fn confirm(gateway: &Gateway, lines: &mut [Vec<Value>]) {
         let count: usize = seen.values().map(Vec::len).sum();
         (u64::try_from(count).is_ok_and(|count| count >= wanted)).then_some(())
     };
-    // What is missing is told below, by its scenario.
-    let _ = tokio::time::timeout(LOG_TIMEOUT, eventually_within(LOG_TIMEOUT * 2, "the log is whole", whole)).await;
+    // Missing log lines are reported below for their scenarios.
+    let _ = tokio::time::timeout(LOG_TIMEOUT, eventually_within(LOG_TIMEOUT * 2, "the log is complete", whole)).await;
     let unsettled = unsettled(gateway, seen.values().flatten()).await;
     for line in lines.iter_mut().flatten().filter(|line| line["pass"] == true) {
         let told = line["id"].as_str().and_then(|id| seen.get(id)).map_or(&[][..], Vec::as_slice);
         let lost = told.iter().find(|one| unsettled.contains(&id(one)));
         let agreed =
-            lost.map_or_else(|| agrees(line, told), |lost| Err(format!("no row of it is in the store: {lost}")));
+            lost.map_or_else(|| agrees(line, told), |lost| Err(format!("the store has no row for it: {lost}")));
         if let Err(why) = agreed {
             line["pass"] = false.into();
-            line["detail"] = format!("the gateway saw another thing: {why}").into();
+            line["detail"] = format!("the gateway's log or store differs: {why}").into();
         }
     }
 }
 
-/// The id of a log's line as the store's rows have it.
+/// Returns the request id of a log line as the store spells it.
 fn id(line: &Value) -> String {
     line["request_id"].as_str().unwrap_or_default().replace('-', "")
 }
 
-/// Of the requests that went to a provider and count, those that the store does not have with the same end.
+/// Returns the ids of counted provider requests that the store lacks or has with another outcome.
 async fn unsettled<'a>(gateway: &Gateway, told: impl Iterator<Item = &'a Value>) -> HashSet<String> {
     let counts = |line: &&Value| {
         let path = line["path"].as_str().unwrap_or_default();
@@ -55,11 +55,12 @@ async fn unsettled<'a>(gateway: &Gateway, told: impl Iterator<Item = &'a Value>)
         missing.retain(|one| !there.contains(one));
         missing.is_empty().then_some(())
     };
-    let _ = tokio::time::timeout(LOG_TIMEOUT, eventually_within(LOG_TIMEOUT * 2, "all is stored", stored)).await;
+    let _ =
+        tokio::time::timeout(LOG_TIMEOUT, eventually_within(LOG_TIMEOUT * 2, "all requests are stored", stored)).await;
     missing.into_iter().map(|(id, _)| id).collect()
 }
 
-/// The log's lines of requests by the id that their callers gave.
+/// Returns the log lines of requests by the request id that the client sent.
 fn requests(log: &str) -> HashMap<String, Vec<Value>> {
     let mut all: HashMap<String, Vec<Value>> = HashMap::new();
     for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
@@ -83,10 +84,10 @@ fn agrees(line: &Value, told: &[Value]) -> Result<(), String> {
         Some("stream") => all(&|outcome| outcome == "200 completed"),
         Some("error") if line["name"] == "rate limit" => outcomes == ["200 completed", "429 completed"],
         Some("error") => all(&|outcome| !outcome.starts_with("200")),
-        // Not completed: the gateway noticed, and stopped the upstream.
+        // Not `completed`: Tollgate detected the disconnect and aborted the upstream request.
         Some("cancel" | "timeout") => all(&|outcome| outcome.ends_with("caller_gone")),
         Some("retry") => outcomes.last().is_some_and(|outcome| outcome == "200 completed"),
-        other => return Err(format!("no such case: {other:?}")),
+        other => return Err(format!("unknown case: {other:?}")),
     };
     if right && expected == u64::try_from(told.len()).ok() { Ok(()) } else { Err(format!("{expected:?} {outcomes:?}")) }
 }

@@ -1,4 +1,4 @@
-//! `docs/clients.md`, from the lines of a run.
+//! Generates `docs/clients.md` from the lines of a run.
 
 use std::fmt::Write;
 use std::fs;
@@ -35,7 +35,7 @@ const RESULTS: &str = "
 
 ✓: all scenarios passed. (n): see note n. –: the client does not offer this, or it cannot happen: Tollgate answers lists of models without an upstream.
 ";
-/// What no scenario of these clients shows: measured or read once, by hand.
+/// Facts that the scenarios do not show; they were measured or read once, by hand.
 const TAIL: &str = "
 ## Truncated streams
 
@@ -96,7 +96,7 @@ A model `PROVIDER/MODEL` may be part of a path, with its slash: `/openai/deploym
 
 `background: true` on Responses is refused with 400 and `param: background`, as stored responses are not served.
 ";
-/// Where a client may put its key, and how.
+/// The header fields in which clients send a key, and their spelling in the table.
 const CREDENTIALS: [(&str, &str); 4] = [
     ("authorization", "Authorization: Bearer KEY"),
     ("x-api-key", "x-api-key: KEY"),
@@ -108,14 +108,14 @@ fn page() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/clients.md")
 }
 
-/// A scenario that failed, for a person.
+/// Describes a failed scenario for a reader.
 pub(super) fn told(line: &Value) -> String {
     let word = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
     let what = ["client", "version", "call", "case", "name", "id"].map(word).join(" · ");
     format!("{what}\n    {}", word("detail"))
 }
 
-/// The page says what ran; with `UPDATE_CLIENTS` set it is written anew.
+/// Asserts that the page equals the generated text; with `UPDATE_CLIENTS` set, writes the page first.
 pub(super) fn compare(lines: &[Vec<Value>], sent: &[Head]) {
     let text = render(lines, sent);
     if std::env::var_os("UPDATE_CLIENTS").is_some() {
@@ -153,17 +153,17 @@ fn render(lines: &[Vec<Value>], sent: &[Head]) -> String {
 /// The scenarios of one call and case: their notes, each once; `None` if there are no such scenarios.
 type Cell = Option<Vec<String>>;
 
-/// What a client does: each call with a cell per case.
+/// The results of a client: each call with a cell per case.
 type Results = Vec<(String, [Cell; CASES.len()])>;
 
 /// Clients with equal results.
 struct Group {
-    /// Names, each with its versions.
+    /// Names of clients, each with its versions.
     clients: Vec<(String, String)>,
     results: Results,
 }
 
-/// The clients of a run in groups of equal results, in the order of the first of each group.
+/// Groups the clients of a run by equal results, in the order of the first client of each group.
 fn groups(lines: &[Vec<Value>]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for client in lines.iter().filter(|lines| !lines.is_empty()) {
@@ -198,7 +198,7 @@ fn results(client: &[Value]) -> Results {
     results
 }
 
-/// ✓ with the numbers of its notes, or –. A new note gets the next number.
+/// Returns ✓ with the numbers of its notes, or –. A new note gets the next number.
 fn shown(cell: Option<&[String]>, notes: &mut Vec<String>) -> String {
     let Some(cell) = cell else { return "–".to_owned() };
     let mut number = |note: &String| {
@@ -212,7 +212,7 @@ fn shown(cell: Option<&[String]>, notes: &mut Vec<String>) -> String {
     if numbers.is_empty() { "✓".to_owned() } else { format!("✓ ({})", numbers.join(", ")) }
 }
 
-/// Rows of the clients' settings. Versions of one client with the same settings share a row.
+/// Returns the table rows of the clients' settings. Versions of one client with the same settings share a row.
 fn settings(lines: &[Vec<Value>], sent: &[Head]) -> String {
     let mut rows: Vec<(&str, String, String)> = Vec::new();
     for line in lines.iter().filter_map(|lines| lines.first()) {
@@ -226,7 +226,8 @@ fn settings(lines: &[Vec<Value>], sent: &[Head]) -> String {
     rows.iter().map(|(name, versions, setting)| format!("| {name} | {versions} | {setting} |\n")).collect()
 }
 
-/// Where the client of a line sends requests, and how: as configured, and as the probe received its first request.
+/// Returns the base URL, the credential's field and the path of a client: as configured, and as the probe received its
+/// first request.
 fn setting(line: &Value, sent: &[Head]) -> String {
     let word = |name: &str| line[name].as_str().unwrap_or_default();
     let probe = word("id").rsplit_once('.').map(|(client, _)| format!("{client}.probe"));

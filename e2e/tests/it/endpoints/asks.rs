@@ -1,4 +1,4 @@
-//! One request to each endpoint, with `{model}` where its name stands.
+//! One request per endpoint; `{model}` marks the places of the model's name.
 
 use std::pin::Pin;
 
@@ -7,10 +7,11 @@ use serde_json::json;
 use tokio::task::{JoinSet, LocalSet};
 
 const BOUNDARY: &str = "----e2e.boundary'(1)";
-/// What no parser may touch: every byte, line ends, and what looks like the boundary's beginning.
+/// Length of the test file. It contains bytes that no parser may change: every byte value, line ends, and the
+/// beginning of the boundary.
 const SOUND_BYTES: usize = 40_000;
 
-/// Whose API it is: where its clients put their key, and how they read an error.
+/// The API family of a request: it determines where clients send the key and how they read an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     OpenAi,
@@ -19,28 +20,28 @@ pub(super) enum Dialect {
     Google,
 }
 
-/// How a body is written.
+/// The encoding of a request body.
 #[derive(Debug, Clone, Copy)]
 enum Content {
     Json(&'static str),
-    /// A form with a file, whose field is named, and these fields.
+    /// A form with these fields and one file, whose field is named first.
     Form(&'static str, &'static [(&'static str, &'static str)]),
 }
 
-/// A request.
+/// A request to one endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ask {
-    /// What the model is called at the provider.
+    /// The name of the model at the provider.
     pub(super) name: &'static str,
     pub(super) dialect: Dialect,
-    /// Path and query.
+    /// The path and query that the client requests.
     at: &'static str,
-    /// The same as the provider is asked.
+    /// The path and query that the provider receives.
     provider_at: &'static str,
-    /// The word in the rows.
+    /// The value of `format` in usage events.
     pub(super) format: &'static str,
     content: Content,
-    /// Whether it costs nothing.
+    /// Whether the request costs no credits.
     pub(super) free: bool,
 }
 
@@ -76,8 +77,8 @@ const BATCH: Content = Json(
 const SPEECH: Content = Json(r#"{"model":"{model}","voice":"alloy","input":"so\u00fcnd"}"#);
 const TRANSCRIBE: Content = Form("file", &[("model", "{model}"), ("prompt", "odd\r\n--x"), ("temperature", "0.20")]);
 
-/// Whole answers, and those streams to which nothing is added: the provider gets the caller's bytes with another name in
-/// them, the caller the provider's.
+/// Requests for whole responses, and for streams to which Tollgate adds no event. The provider receives the client's
+/// bytes with the model's name replaced; the client receives the provider's bytes.
 pub(super) const ALL: [Ask; 29] = [
     ask("chat", (OpenAi, "/v1/chat/completions?api-version=preview"), "chat", CHAT),
     ask("completions", (OpenAi, "/v1/completions"), "completions", Json(r#"{"model":"{model}","prompt" : "hi"}"#)),
@@ -180,12 +181,12 @@ pub(super) const ALL: [Ask; 29] = [
 ];
 
 impl Ask {
-    /// The one of this name.
+    /// Returns the request with this name.
     pub(super) fn named(name: &str) -> Self {
         *ALL.iter().find(|ask| ask.name == name).unwrap_or_else(|| panic!("no {name}"))
     }
 
-    /// With a key, as its clients send it.
+    /// Builds the request with a key in the field that its clients use.
     pub(super) fn with_key(&self, model: &str, key: &str) -> Call {
         let call = self.call(model);
         match self.dialect {
@@ -196,14 +197,14 @@ impl Ask {
         }
     }
 
-    /// Without a key.
+    /// Builds the request without a key.
     pub(super) fn call(&self, model: &str) -> Call {
-        // A deployment is one segment; Google's names have several.
+        // A deployment is one path segment; Google's names may span several.
         let in_path = if self.dialect == Dialect::Azure { model.replace('/', "%2F") } else { model.to_owned() };
         self.to(&self.at.replace("{model}", &in_path), model)
     }
 
-    /// What the provider is to be asked, and where.
+    /// Returns the target and the request that the provider must receive.
     pub(super) fn at_the_provider(&self) -> (String, Call) {
         let target = self.provider_at.replace("{model}", self.name);
         let call = self.to(&target, self.name);
@@ -246,14 +247,14 @@ impl Ask {
     }
 }
 
-/// The file of every form.
+/// Returns the file in every form.
 pub(super) fn sound() -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..=u8::MAX).cycle().take(SOUND_BYTES).collect();
     bytes.extend(b"\r\n--\r\n----e2e\r\n\0");
     bytes
 }
 
-/// Does `check` for each of `cases` at once: streams take their time.
+/// Runs `check` for all `cases` concurrently, because streams take long.
 pub(super) async fn each<C, T: 'static>(
     cases: impl IntoIterator<Item = C>,
     check: impl Fn(C) -> Pin<Box<dyn Future<Output = T>>>,
@@ -266,7 +267,7 @@ pub(super) async fn each<C, T: 'static>(
     local.run_until(checks.join_all()).await
 }
 
-/// A gateway before a mock of its own, which is its provider `up`.
+/// A server and its mock, which is the provider `up`.
 pub(super) struct Line {
     pub(super) mock: Mock,
     pub(super) gateway: Gateway,
@@ -279,15 +280,15 @@ impl Line {
         Self { mock, gateway }
     }
 
-    /// Sends it with `key`; the model is the provider's `model`.
+    /// Sends the request with `key`; the model is the provider's `model`.
     pub(super) async fn send(&self, ask: &Ask, model: &str, key: &str) -> Answer {
         self.gateway.call(ask.with_key(&format!("up/{model}"), key)).await
     }
 }
 
 impl Dialect {
-    /// `answer` is a refusal as this dialect's clients read it: `status`, our `code`, the word that stands where their
-    /// clients look for one, and an id.
+    /// Asserts that `answer` is a refusal as this dialect's clients read it: `status`, Tollgate's `code`, the value in
+    /// the field that the clients check, and an id.
     #[track_caller]
     pub(super) fn check(self, answer: &Answer, (status, code, word): (u16, &str, &str)) {
         assert_eq!(answer.status(), status, "{self:?} {}", answer.text());

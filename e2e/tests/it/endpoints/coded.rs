@@ -1,4 +1,4 @@
-//! Bodies that come compressed: inflated where they must be read, left alone where not.
+//! Compressed request bodies: inflated for LLM endpoints, forwarded unchanged on ordinary routes.
 
 use std::io::Write;
 use std::rc::Rc;

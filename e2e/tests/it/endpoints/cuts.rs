@@ -1,4 +1,5 @@
-//! Streams that a provider cuts: each ends as its format says, and its row says so too.
+//! Streams that a provider cuts: each ends with the error of its format, and its usage event has the outcome
+//! `upstream_cut`.
 
 use std::rc::Rc;
 
@@ -8,11 +9,11 @@ use serde_json::{Value, json};
 use super::asks::{Ask, Dialect, Line, each};
 use crate::store;
 
-/// Those that stream.
+/// The endpoints whose responses are streams.
 const STREAMS: [&str; 5] =
     ["responses-events", "speech-events", "transcriptions-events", "gemini-events", "gemini-array"];
 
-/// The error with which the stream ends, as JSON.
+/// Returns the error at the end of the stream as JSON.
 fn last(ask: &Ask, answer: &Answer) -> Value {
     if ask.name == "gemini-array" {
         return answer.json().as_array().unwrap().last().unwrap().clone();
@@ -44,7 +45,7 @@ async fn cut_stream_ends_with_its_formats_error_and_a_row_that_says_upstream_cut
 
 async fn check_cut(ask: &Ask, answer: Answer, gateway: &Gateway) {
     let (name, answer) = (ask.name, answer.expect(200));
-    assert!(answer.whole, "{name}: the caller sees a good end of the body");
+    assert!(answer.whole, "{name}: the body must end cleanly for the client");
     let error = &last(ask, &answer)["error"];
     let word = match ask.dialect {
         Dialect::Google => &error["details"][0]["reason"],
@@ -73,7 +74,7 @@ async fn cut_stream_of_images_ends_with_an_error_and_no_half_of_a_picture() {
     check_cut(&ask, answer, &gateway).await;
 }
 
-/// Clients take the end of the bytes for a good end, so the error must be said.
+/// Clients take the end of the body for success, so Tollgate must add an error.
 #[tokio::test]
 async fn stream_that_its_upstream_ends_early_ends_with_its_formats_error() {
     let line = Rc::new(Line::new().await);
@@ -97,7 +98,7 @@ async fn stream_that_its_upstream_ends_early_ends_with_its_formats_error() {
     assert_eq!((error.name.as_deref(), &error.json()["error"]["code"]), (Some("error"), &json!("upstream_reset")));
 }
 
-/// An SSE stream may come with a length: the error is longer.
+/// An SSE stream may have a `content-length`, which the added error exceeds.
 #[tokio::test]
 async fn error_of_a_stream_with_a_length_is_whole() {
     let upstream = Upstream::start(|mut turn| async move {
@@ -129,7 +130,7 @@ async fn providers_own_error_event_ends_a_stream_alone() {
     }
 }
 
-/// Google's Node SDK takes an event with an error for a good end, and raises at a bare one.
+/// Google's Node SDK ignores an error in an event and raises an exception for an error outside of events.
 #[tokio::test]
 async fn googles_events_end_with_a_bare_error_too() {
     let line = Line::new().await;
@@ -139,7 +140,7 @@ async fn googles_events_end_with_a_bare_error_too() {
     let (_, bare) = text.rsplit_once("\n\n").unwrap();
     let bare: Value = serde_json::from_str(bare).unwrap();
     assert_eq!((&bare["error"]["code"], &bare["error"]["status"]), (&json!(502), &json!("UNAVAILABLE")));
-    assert!(!text.contains("\n:"), "no comments on this wire");
+    assert!(!text.contains("\n:"), "the stream must contain no comments");
 }
 
 #[tokio::test]

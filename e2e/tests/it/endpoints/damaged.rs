@@ -1,4 +1,4 @@
-//! Answers that are not as they should be: they pass as they came, and what they tell is believed as far as it can be true.
+//! Damaged responses: they are forwarded unchanged, and their usage is accepted as far as it is plausible.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use crate::store;
 const ASKS: [&str; 8] =
     ["embeddings", "images", "speech-events", "transcriptions", "gemini", "gemini-events", "gemini-array", "embed"];
 
-/// What the mock does by these names; `docs/mock.md` tells what.
+/// Model names that make the mock damage its responses; `docs/mock.md` describes them.
 const DAMAGES: [&str; 18] = [
     "broken-json",
     "deep",
@@ -53,7 +53,7 @@ async fn check(ask: &Ask, damage: &str, line: &Line, key: &str) {
     let answer = line.send(ask, damage, key).await.expect(200);
     let own = ask.call(damage).send(line.mock.address()).await.expect(200);
     if (ask.name, damage) == ("gemini-array", "broken-json") {
-        // An element that does not end is held, and the error takes its place.
+        // An incomplete element is withheld, and the error replaces it.
         let told = answer.json();
         let reasons: Vec<_> =
             told.as_array().unwrap().iter().map(|one| &one["error"]["details"][0]["reason"]).collect();
@@ -65,17 +65,17 @@ async fn check(ask: &Ask, damage: &str, line: &Line, key: &str) {
     let row = store::row(line.gateway.folder(), &answer).await;
     let (outcome, cost) = (row["outcome"].as_str().unwrap(), &row["cost_nano"]);
     if answer.body.len() > own.body.len() {
-        assert_eq!(outcome, "upstream_cut", "{what}: something was added to a whole answer: {}", answer.text());
+        assert_eq!(outcome, "upstream_cut", "{what}: an error was added to a complete response: {}", answer.text());
     }
     let columns = row.as_object().unwrap().values();
     assert!(columns.filter_map(Value::as_i64).all(|number| number >= 0), "{what} {row}");
-    // A picture costs 0.03 USD, a sound less: nothing of what is made up comes near a dollar.
+    // An image costs 0.03 USD and audio less: no implausible usage may cost anything near one USD.
     assert!(cost.is_null() || cost.as_i64() < Some(1_000_000_000), "{what} {row}");
     assert_eq!(row["credits"], json!(1), "{what} {row}");
     let is_odd = matches!(damage, "usage-negative" | "usage-huge" | "usage-nan" | "usage-text" | "usage-fraction");
     if is_odd || damage == "duplicate-keys" {
         let tokens = ["input", "cached_input", "output", "reasoning", "audio_output", "image_output"];
-        assert!(tokens.iter().all(|class| row[class].is_null()), "{what}: no such number is believed: {row}");
+        assert!(tokens.iter().all(|class| row[class].is_null()), "{what}: implausible numbers are not stored: {row}");
         assert!(cost.is_null() || !row["billed_unit"].is_null(), "{what} {row}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a call leaves in the store: its format, tokens in disjoint classes or another unit, its cost.
+//! The usage event of a request: its format, tokens in disjoint classes or another unit, and its cost.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::asks::{ALL, Ask, Dialect, Line, each, sound};
 use crate::store;
 
-/// What the mock charges for a token of each class, in pico-USD (the price table's).
+/// The price of the mock for one token of each class, in pico-USD, from the price table.
 const RATES: [(&str, i64); 10] = [
     ("input", 1_000_000),
     ("cached_input", 100_000),
@@ -21,14 +21,14 @@ const RATES: [(&str, i64); 10] = [
     ("audio_output", 12_000_000),
     ("image_output", 30_000_000),
 ];
-/// An image, a millisecond heard, a character spoken.
+/// The price of an image, of a millisecond of audio input and of a character of speech, in pico-USD.
 const UNIT_RATES: [(&str, i64); 3] = [("image", 40_000_000_000), ("millisecond", 100_000), ("character", 15_000_000)];
 
 fn tokens(row: &Value, class: &str) -> i64 {
     row[class].as_i64().unwrap_or(0)
 }
 
-/// What the row's tokens cost at these rates, else its unit; `None` where it has neither.
+/// Returns the cost of the row's tokens, else of its unit, in nano-USD; `None` if it has neither.
 fn cost(row: &Value) -> Option<i64> {
     let is_told = RATES.iter().any(|(class, _)| !row[class].is_null());
     if is_told {
@@ -38,7 +38,7 @@ fn cost(row: &Value) -> Option<i64> {
     Some(row["billed_quantity"].as_i64().unwrap() * rate / 1_000)
 }
 
-/// All input and all output that the answer itself tells.
+/// Returns the total input and output tokens that the response reports.
 fn told(answer: &Answer) -> Option<(i64, i64)> {
     let whole = serde_json::from_slice::<Value>(&answer.body).ok();
     let values = match whole {
@@ -78,10 +78,10 @@ async fn each_answer_leaves_one_row_with_what_it_told_and_what_that_costs() {
     let unpriced = costs.iter().filter(|cost| cost.is_none()).count();
     assert_eq!((&usage["credits"], &usage["cost"]["amount_nano"]), (&json!(costs.len()), &json!(sum)), "{usage}");
     assert_eq!((&usage["unpriced_requests"], line.gateway.used(&key).await), (&json!(unpriced), costs.len() as u64));
-    assert_eq!(unpriced, 1, "moderations alone have no price here: {usage}");
+    assert_eq!(unpriced, 1, "only moderations have no price: {usage}");
 }
 
-/// Sends it; answers what its row says that it cost.
+/// Sends the request and checks its row; returns the row's cost.
 async fn check_row(ask: &Ask, line: &Line, key: &str) -> Option<i64> {
     let answer = line.send(ask, ask.name, key).await.expect(200);
     let row = store::row(line.gateway.folder(), &answer).await;
@@ -108,7 +108,7 @@ fn is_streamed(answer: &Answer) -> bool {
     kind.starts_with("text/event-stream") || answer.body.starts_with(b"[")
 }
 
-/// The row that a request leaves.
+/// Sends the request and returns its row.
 async fn row(line: &Line, ask: &Ask, model: &str, key: &str) -> Value {
     let answer = line.send(ask, model, key).await.expect(200);
     store::row(line.gateway.folder(), &answer).await
@@ -119,7 +119,7 @@ async fn sound_and_pictures_are_classes_of_their_own() {
     let line = Line::new().await;
     let key = line.gateway.key().await;
     let seconds = i64::try_from(sound().len()).unwrap().div_euclid(32_000) + 1;
-    // The mock hears 10 tokens a second, sees 258 in a picture, and makes 1,056 for one.
+    // The mock counts 10 tokens per second of audio and 258 per input image, and generates 1,056 per output image.
     let heard = row(&line, &Ask::named("transcriptions"), "t", &key).await;
     assert_eq!(heard["audio_input"], seconds * 10, "{heard}");
     assert!(heard["input"].as_i64().is_some_and(|text| text > 0) && heard["output"].as_i64() > Some(0), "{heard}");
@@ -138,7 +138,7 @@ async fn sound_and_pictures_are_classes_of_their_own() {
     let talked = store::row(line.gateway.folder(), &answer).await;
     assert_eq!((&talked["audio_input"], &talked["image_input"]), (&json!(64), &json!(258)), "{talked}");
     assert!(talked["audio_output"].as_i64() > Some(0) && talked["reasoning"] == 8, "{talked}");
-    // The API's classes are five: what is sound or picture stays within input and output.
+    // The API has five classes: tokens of audio and images are part of input and output.
     let usage = line.gateway.counted(&key, 5).await;
     let rows = [&heard, &made, &edited, &spoken, &talked];
     let all =
@@ -155,7 +155,7 @@ async fn what_has_no_tokens_is_billed_by_its_unit() {
     for (name, unit, quantity, nano) in [
         ("dall-e-3", "image", 3, 3 * 40_000_000),
         ("whisper-1", "millisecond", 2_000, 200_000),
-        // `soünd` is five characters.
+        // `soünd` has five characters.
         ("speech", "character", 5, 75_000),
     ] {
         let row = row(&line, &Ask::named(name), name, &key).await;

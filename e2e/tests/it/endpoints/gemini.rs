@@ -1,4 +1,4 @@
-//! Gemini's own ways: events and arrays, vectors, tokens that are counted for nothing.
+//! Features of Gemini: streams as events and as arrays, embeddings, and free token counts.
 
 use e2e::Answer;
 use serde_json::{Value, json};
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::asks::{Ask, Line};
 use crate::store;
 
-/// The elements of a stream that is one array.
+/// Returns the elements of a stream that is one JSON array.
 fn elements(answer: &Answer) -> Vec<Value> {
-    answer.json().as_array().unwrap_or_else(|| panic!("no array: {}", answer.text())).clone()
+    answer.json().as_array().unwrap_or_else(|| panic!("not an array: {}", answer.text())).clone()
 }
 
 fn said(chunks: &[Value]) -> String {
@@ -57,7 +57,7 @@ async fn tokens_are_counted_for_nothing_and_vectors_are_not() {
     assert_eq!(two["embeddings"].as_array().unwrap().len(), 2);
     let usage = line.gateway.counted(&key, 2).await;
     assert_eq!((&usage["credits"], &usage["unpriced_requests"]), (&json!(2), &json!(0)), "{usage}");
-    assert_eq!(store::all_events(line.gateway.folder()).await.len(), 2, "what is free leaves no row");
+    assert_eq!(store::all_events(line.gateway.folder()).await.len(), 2, "free requests have no usage event");
 }
 
 #[tokio::test]

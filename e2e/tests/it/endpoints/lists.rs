@@ -1,4 +1,4 @@
-//! `GET /v1/models` and `/v1/models/{model}`, as three kinds of client read them.
+//! `GET /v1/models` and `/v1/models/{model}` in the shapes of three API families.
 
 use e2e::{Answer, Call, Gateway, Setup, Upstream};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::asks::Dialect;
 const MODELS: &str = "[{name: fast, targets: [{provider: up, model: gpt-x}]}, \
     {name: my/slow:1, targets: [{provider: up, model: gpt-y}]}]";
 
-/// A client, by the path that it asks and what it sends besides its key.
+/// A client: its path, and the header field of its key.
 const CLIENTS: [(Dialect, &str, &str, &str); 6] = [
     (Dialect::OpenAi, "/v1/models", "authorization", "Bearer {key}"),
     (Dialect::Azure, "/openai/models", "api-key", "{key}"),
@@ -69,7 +69,7 @@ async fn models_are_listed_for_each_client_in_its_shape() {
         };
         assert_eq!(list, expected, "{client:?}");
     }
-    assert!(served.upstream.seen().is_empty(), "the list is ours, not the provider's");
+    assert!(served.upstream.seen().is_empty(), "Tollgate answers the list without the provider");
     assert_eq!(served.gateway.used(&served.key).await, 0);
 }
 

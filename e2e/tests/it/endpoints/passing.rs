@@ -1,4 +1,4 @@
-//! What reaches the provider of what was sent, and the caller of what was answered.
+//! Bytes that the provider receives of a request, and the client of a response.
 
 use std::rc::Rc;
 
@@ -48,7 +48,7 @@ fn check_parts(ask: &Ask, seen: &Value) {
     assert_eq!(model["sha256"], sha256(ask.name.as_bytes()), "{}", ask.name);
 }
 
-/// Where Google's REST examples put it, logs would keep it.
+/// Google's REST examples put the key in the query, which logs would record.
 #[tokio::test]
 async fn key_in_the_query_opens_nothing_and_goes_no_further() {
     let line = Line::new().await;
@@ -64,7 +64,7 @@ async fn key_in_the_query_opens_nothing_and_goes_no_further() {
         assert!(!seen.to_string().contains(&key), "{seen}");
     }
     assert_eq!(line.mock.requests("by-query").await, 2);
-    assert!(!line.gateway.stderr().contains(&key), "the log holds a key");
+    assert!(!line.gateway.stderr().contains(&key), "the log contains a key");
 }
 
 #[tokio::test]

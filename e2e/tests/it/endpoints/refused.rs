@@ -1,10 +1,10 @@
-//! Refusals at every endpoint, in the shape of its clients.
+//! Refusals at every endpoint, in the format of its clients.
 
 use e2e::{Call, Exchange, Gateway, Mock, Setup, Wire, commands, eventually, setup};
 
 use super::asks::{ALL, Ask, Dialect};
 
-/// Words for OpenAI's, Anthropic's and Google's clients.
+/// The error words for clients of OpenAI, Anthropic and Google.
 type Words = [&'static str; 3];
 
 fn word(dialect: Dialect, words: Words) -> &'static str {
@@ -16,7 +16,7 @@ fn word(dialect: Dialect, words: Words) -> &'static str {
     }
 }
 
-/// What `call` makes of each request is refused so.
+/// Asserts that each request that `call` builds is refused with this status, code and word.
 async fn check(gateway: &Gateway, (status, code, words): (u16, &str, Words), call: impl Fn(&Ask) -> Call) {
     for ask in &ALL {
         let answer = gateway.call(call(ask)).await;
@@ -51,7 +51,7 @@ async fn unknown_model_is_404_everywhere() {
     assert_eq!((mock.requests("nobodys").await, gateway.used(&key).await), (0, 0));
 }
 
-/// `quota_status`: what clients take as final differs.
+/// `quota_status`: clients differ in the statuses that they treat as final.
 #[tokio::test]
 async fn a_chosen_status_of_a_used_up_quota_is_said_in_each_dialect() {
     for (status, words) in [
@@ -140,12 +140,12 @@ async fn other_codings_are_415_everywhere_and_the_right_ones_are_named() {
 async fn no_room_for_a_body_is_503_everywhere() {
     let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 64KiB, buffered: 256KiB}")).await;
     let key = gateway.key().await;
-    // A body that stays half sent holds its room.
+    // An incomplete body keeps its buffer reserved.
     let first = Ask::named("chat").with_key("mock", &key).body("").header("content-length", "65536");
     let mut half = Wire::connect(gateway.proxy).await.unwrap();
     half.write(first.head(gateway.proxy).as_bytes()).await.unwrap();
     half.write(&vec![b' '; 65_530]).await.unwrap();
-    eventually("what was sent is held", async || {
+    eventually("the received bytes are buffered", async || {
         (gateway.gauge("tollgate_buffered_bytes").await == 65_530).then_some(())
     })
     .await;

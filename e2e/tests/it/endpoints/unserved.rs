@@ -1,4 +1,4 @@
-//! Paths of LLM clients: those with a slash in a model's name, and those that are not served.
+//! Paths of LLM clients: model names with a slash, and endpoints that are not served.
 
 use e2e::{Call, Gateway, Setup, Upstream};
 use serde_json::json;
@@ -54,13 +54,13 @@ async fn paths_that_are_not_served_are_404_in_their_clients_format() {
         assert!(answer.text().contains(says), "{path}: {}", answer.text());
         assert_eq!(answer.header("x-should-retry"), Some("false"), "{path}");
     }
-    // Anthropic's clients share a path with OpenAI's.
+    // Clients of Anthropic and OpenAI share this path.
     let shared = Call::get("/v1/files/f").header("anthropic-version", "2023-06-01").key(&key);
     Dialect::Anthropic.check(&gateway.call(shared).await, (404, "route_not_found", "not_found_error"));
     let bedrock = gateway.call(Call::json("/model/anthropic.claude/invoke", &json!({})).key(&key)).await.expect(404);
     assert_eq!(bedrock.header("x-amzn-errortype"), Some("ResourceNotFoundException"));
     assert!(bedrock.json()["message"].as_str().unwrap().contains("Bedrock"), "{}", bedrock.text());
-    // A configured route comes first.
+    // A configured route takes precedence.
     assert_eq!(gateway.call(Call::get("/v1/files")).await.expect(200).text(), "a route's");
 }
 

@@ -1,4 +1,4 @@
-//! Codex CLI and Claude Code themselves: they print what the mock says, and a spent quota ends a turn at once.
+//! Runs Codex CLI and Claude Code: they print the mock's response, and an exhausted quota ends a turn at once.
 
 use e2e::{Call, Gateway, Mock, Setup, eventually};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Example, SAID, first_key};
 use crate::bodies::{CHAT, Format};
 
-/// The lines of requests for a path in the log: status, and code where it was refused.
+/// Returns the logged requests for a path: status, and the code of a refusal.
 fn requests(gateway: &Gateway, path: &str) -> Vec<String> {
     let lines = gateway.stderr();
     let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -14,7 +14,7 @@ fn requests(gateway: &Gateway, path: &str) -> Vec<String> {
     of_path.map(|line| format!("{} {}", line["status"], line["code"].as_str().unwrap_or("-"))).collect()
 }
 
-/// The agent of an example answers before the mock and before a provider, in one request each.
+/// Runs an example's agent with the mock and with a provider; each run must send one request and print the response.
 async fn check(name: &str, path: &str) {
     let example = Example::read(name);
     let provider = Mock::start().await;
@@ -22,12 +22,12 @@ async fn check(name: &str, path: &str) {
         let key = first_key(&gateway);
         let outputs = example.run(&gateway, &key).await;
         assert_eq!(outputs.last().map(|output| output.trim_end()), Some(SAID), "{name}: {outputs:?}");
-        eventually("the log tells of it", async || (requests(&gateway, path) == ["200 -"]).then_some(())).await;
+        eventually("the request is logged", async || (requests(&gateway, path) == ["200 -"]).then_some(())).await;
         assert_eq!(gateway.used(&key).await, 1, "{name}");
     }
 }
 
-/// With a key whose quota is spent the agent asks once, fails, and says a word of `says`.
+/// Runs the agent with an exhausted quota: it must send one request, fail, and print the text `says`.
 async fn check_spent(name: &str, path: &str, says: &str) {
     let gateway = Gateway::start(Setup::mocked().plans("{name: little, credits_per_day: 1}").patient()).await;
     let key = gateway.account("little").await.key;
@@ -36,7 +36,7 @@ async fn check_spent(name: &str, path: &str, says: &str) {
     let output = &outputs.last().unwrap().1;
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(!output.status.success() && told.to_lowercase().contains(says), "{name}: {told}");
-    let told = eventually("the log tells of it", async || {
+    let told = eventually("the request is logged", async || {
         Some(requests(&gateway, path)).filter(|requests| !requests.is_empty())
     });
     assert_eq!(told.await, ["429 quota_exceeded"], "{name}");
@@ -52,7 +52,7 @@ async fn claude_code_prints_the_answer() {
     check("claude-code", "/v1/messages").await;
 }
 
-/// Codex puts a text of its own in the place of ours.
+/// Codex replaces Tollgate's message by its own text.
 #[tokio::test]
 async fn codex_cli_asks_once_when_the_quota_is_spent() {
     check_spent("codex-cli", "/v1/responses", "quota exceeded").await;

@@ -1,5 +1,6 @@
-//! What the READMEs install. Nothing is downloaded here: a package is one of those that the other tests run, and `make install`
-//! is asked what it would do.
+//! The install commands of the READMEs.
+//!
+//! The tests download nothing: each package must be one that other tests run, and `make install` is run as a dry run.
 
 use std::fs;
 
@@ -14,12 +15,12 @@ const VENV: &str = "python3 -m venv .venv";
 const NPM: [&str; 2] = ["npm install --no-save ", "npm install --global "];
 const PIP: &str = ".venv/bin/pip install ";
 
-/// Whether a command installs something.
+/// Returns whether a command installs something.
 pub(super) fn is_one(command: &str) -> bool {
     [MAKE, PATH, VENV].contains(&command) || NPM.iter().chain([&PIP]).any(|begin| command.starts_with(begin))
 }
 
-/// Whether a package is one that a test of an example or an agent runs.
+/// Returns whether another test runs the command's package.
 fn is_known(command: &str) -> bool {
     let read = |file: &str| fs::read_to_string(sdk::folder(file)).unwrap();
     if let Some(package) = NPM.iter().find_map(|begin| command.strip_prefix(begin)) {

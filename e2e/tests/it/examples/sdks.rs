@@ -1,10 +1,10 @@
-//! The examples of the official clients: before the mock that answers where no key is set, and before a provider.
+//! The examples of the official clients, with the mock (no key set) and with a provider.
 
 use e2e::Mock;
 
 use super::{Example, SAID, first_key};
 
-/// Both programs of an example say what the mock says, and the provider is asked for `model` by each.
+/// Asserts that both programs of an example print the mock's text, and that the provider receives `model` from each.
 async fn check(name: &str, model: &str) {
     let example = Example::read(name);
     let gateway = example.start(&[]).await;
@@ -17,7 +17,7 @@ async fn check(name: &str, model: &str) {
     assert_eq!(example.run(&gateway, &key).await, vec![format!("{SAID}\n"); 2], "{name}");
     let seen = provider.seen(model).await;
     assert_eq!(seen["requests"], 2, "{name}: {seen}");
-    assert!(!seen.to_string().contains(&key), "{name}: callers' keys stay here: {seen}");
+    assert!(!seen.to_string().contains(&key), "{name}: clients' keys must not reach a provider: {seen}");
     assert_eq!(gateway.used(&key).await, 2, "{name}");
 }
 

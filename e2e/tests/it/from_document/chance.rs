@@ -1,6 +1,6 @@
-//! Randomness that comes again: what one seed makes is always the same.
+//! Reproducible random numbers: the same seed yields the same sequence.
 
-/// SplitMix64.
+/// A SplitMix64 random number generator.
 #[derive(Debug, Clone)]
 pub(crate) struct Chance(u64);
 
@@ -21,7 +21,7 @@ impl Chance {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
-    /// True once in `n` times.
+    /// Returns true once in `n` calls on average.
     pub(crate) fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }

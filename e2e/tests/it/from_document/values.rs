@@ -1,4 +1,4 @@
-//! Values by schema: what fits, what is at its bounds, and what does not fit.
+//! Values generated from a schema: valid values, values at bounds, and invalid ones.
 
 use std::collections::BTreeMap;
 
@@ -9,34 +9,34 @@ use serde_json::{Map, Value, json};
 use super::PASSWORD;
 use super::chance::Chance;
 
-/// A field that no operation knows.
+/// A field that no operation has.
 pub(crate) const UNKNOWN: &str = "no_such_field";
-/// Deeper than any schema of ours.
+/// Maximum nesting depth, more than any schema of the document has.
 const DEPTH_MAX: usize = 6;
-/// Ids that are remembered of one kind: new ones are more likely to be there still.
+/// Number of remembered ids per collection; newer ones are more likely to exist still.
 const IDS_MAX: usize = 12;
 
-/// What is done to a body that would fit.
+/// The change that makes a valid body invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Twist {
-    /// Nothing.
+    /// Leaves the body unchanged.
     None,
-    /// A field that is not known is added.
+    /// Adds a field that the schema does not name.
     Unknown,
-    /// A field is left out.
+    /// Removes one of the body's fields.
     Missing,
-    /// A field's value is of another type.
+    /// Replaces the value of a field by one of another type.
     WrongType,
-    /// A field's text is one that trips programs.
+    /// Replaces the value of a field by a text that programs often mishandle.
     HostileText,
-    /// A number is at the end of what numbers can be.
+    /// Replaces the value of a field by an extreme number.
     Extreme,
 }
 
 pub(crate) const TWISTS: [Twist; 6] =
     [Twist::None, Twist::Unknown, Twist::Missing, Twist::WrongType, Twist::HostileText, Twist::Extreme];
 
-/// Texts that trip programs.
+/// Returns a text that programs often mishandle.
 pub(crate) fn hostile(chance: &mut Chance) -> String {
     let texts = [
         "",
@@ -106,20 +106,20 @@ fn wrong_type(chance: &mut Chance, value: &Value) -> Value {
     (*chance.one(&others)).clone()
 }
 
-/// Makes bodies and parameters.
+/// Generates request bodies and parameters.
 pub(crate) struct Maker<'a> {
     pub(crate) document: &'a Document,
     pub(crate) chance: Chance,
-    /// Ids that the server has told of, by the path of what has them: `/api/keys`.
+    /// Ids that responses contained, by the path of their collection, such as `/api/keys`.
     pub(crate) ids: BTreeMap<String, Vec<String>>,
-    /// What is being asked: `/api/keys/{id}`.
+    /// The path template of the current request, such as `/api/keys/{id}`.
     pub(crate) path: String,
-    /// A key, where one may be given.
+    /// A key, for fields that accept one.
     pub(crate) key: String,
 }
 
 impl Maker<'_> {
-    /// A value that fits.
+    /// Returns a valid value for the schema.
     pub(crate) fn fitting(&mut self, schema: &Value, name: &str, depth: usize) -> Value {
         let schema = resolved(self.document.value(), schema).clone();
         if let Some(words) = schema["enum"].as_array() {
@@ -154,7 +154,7 @@ impl Maker<'_> {
         }
     }
 
-    /// Its required fields, and some of the others.
+    /// Returns an object with the required fields and some of the optional ones.
     fn object(&mut self, schema: &Value, depth: usize) -> Value {
         let required: Vec<&str> =
             schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -177,7 +177,7 @@ impl Maker<'_> {
         }
     }
 
-    /// A text that may well be taken: what a field is called says what it is.
+    /// Returns a text that is likely valid, chosen by the name of the field.
     fn text(&mut self, schema: &Value, name: &str) -> String {
         if schema["format"] == "uuid" {
             return self.id();
@@ -219,7 +219,7 @@ impl Maker<'_> {
         }
     }
 
-    /// Of what is asked about, of something else, or nobody's.
+    /// Returns an id of the requested collection, of another one, or of no resource.
     pub(crate) fn id(&mut self) -> String {
         let of = collection(&self.path).to_owned();
         let known = self.ids.get(&of).filter(|known| !known.is_empty());
@@ -231,10 +231,10 @@ impl Maker<'_> {
         }
     }
 
-    /// A body that fits, but for the twist; and the name of the field that was twisted.
+    /// Returns a body that is valid except for the twist, and the name of the changed field.
     pub(crate) fn body(&mut self, schema: &Value, twist: Twist) -> (Value, String) {
         let mut body = self.fitting(schema, "", 0);
-        // An optional body may be null, which is no object.
+        // An optional body may be null, which has no fields to change.
         for _ in 0..20 {
             if body.is_object() {
                 break;
@@ -271,7 +271,7 @@ impl Maker<'_> {
         (body, name)
     }
 
-    /// Keeps the ids that an answer tells of: its own, its items', and those of what stands under a name.
+    /// Remembers the ids in a response: of the resource itself, its items and its nested resources.
     pub(crate) fn learn(&mut self, answer: &Value) {
         let known = self.ids.entry(collection(&self.path).to_owned()).or_default();
         let items = answer["items"].as_array().into_iter().flatten();
@@ -286,7 +286,7 @@ impl Maker<'_> {
     }
 }
 
-/// The path before the first id.
+/// Returns the path before the first parameter.
 fn collection(path: &str) -> &str {
     path.split("/{").next().unwrap_or_default()
 }

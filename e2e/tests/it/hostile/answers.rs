@@ -1,4 +1,4 @@
-//! Upstreams whose answers are too long, too deep, without end, or not what they say.
+//! Upstream responses that are too long, too deeply nested, endless, or inconsistent.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::hostile::say;
 
 const ROUTE: &str = "{path: {prefix: /up}, upstreams: backend, auth: {type: none}}";
 const MIB: u64 = 1 << 20;
-/// What is relayed here is this long, and may cost so much.
+/// The length of relayed responses, and the additional memory that relaying may use.
 const LONG: usize = 100 << 20;
 const MORE_MAX: u64 = 12 * MIB;
 const PIECE: usize = 64 * 1024;
-/// What is given up has ended by then, however busy the machine is.
+/// Timeout after which an abandoned request must have ended, on a busy machine.
 const HANGS: Duration = Duration::from_secs(19);
-/// Brackets within brackets.
+/// The nesting depth of brackets.
 const DEPTH: usize = 1_000_000;
 
-/// What stands around a long answer.
+/// A long response: its beginning, filling and end.
 #[derive(Clone, Copy)]
 struct Long {
     content_type: &'static str,
@@ -33,7 +33,7 @@ impl Long {
         Upstream::start(move |mut turn| async move {
             turn.read_body().await;
             turn.stream(&format!("200 OK\r\ncontent-type: {}", self.content_type)).await;
-            // An empty chunk would be the last.
+            // An empty chunk would end the body.
             if !self.begins.is_empty() {
                 turn.chunk(self.begins.as_bytes()).await;
             }
@@ -54,7 +54,7 @@ impl Long {
         .await
     }
 
-    /// Asks for it as `format`; everything must arrive, within [`MORE_MAX`].
+    /// Requests the response in `format`; it must arrive completely while memory grows by less than [`MORE_MAX`].
     async fn check(self, format: Format, stream: bool) {
         let upstream = self.upstream().await;
         let gateway = Gateway::start(Setup::provider(format.kind(), upstream.address())).await;
@@ -70,7 +70,7 @@ impl Long {
             before >> 10,
             peak >> 10
         ));
-        // None of these streams has its format's last event: an error event is added.
+        // These streams lack the last event of their format, so an error event is added.
         let added = relayed - (self.begins.len() + self.bytes + self.ends.len());
         let is_stream = self.content_type == "text/event-stream";
         assert!(added < 2_000 && (added > 0) == is_stream, "{added}");
@@ -80,7 +80,7 @@ impl Long {
     }
 }
 
-/// Reads an answer to its end; how many bytes it has.
+/// Reads a response to its end and returns its length in bytes.
 async fn count(mut exchange: Exchange) -> usize {
     assert_eq!(exchange.status(), 200);
     let mut bytes = 0;
@@ -134,7 +134,7 @@ async fn json_that_nests_a_million_deep_is_relayed_in_bounded_memory() {
     }
 }
 
-/// Asks an upstream that does as `script` says for `/up`, and for a chat; what the caller of each gets.
+/// Runs `script` as upstream; returns the responses to a request for `/up` and to a chat request.
 async fn ask<F>(script: impl Fn(Turn) -> F + Send + Sync + 'static) -> Vec<Option<Answer>>
 where
     F: Future<Output = Option<Turn>> + Send + 'static,
@@ -224,7 +224,7 @@ async fn upstream_that_resets_is_told_as_it_is_in_each_phase() {
         let answers = ask(move |mut turn| async move {
             turn.read_body().await;
             turn.write(sent.as_bytes()).await;
-            // What is on its way arrives before the reset does.
+            // The bytes must arrive before the reset.
             tokio::time::sleep(Duration::from_millis(50)).await;
             turn.wire.stream().set_zero_linger().unwrap();
             None

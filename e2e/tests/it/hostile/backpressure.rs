@@ -1,4 +1,4 @@
-//! Callers that push, or that never read: what is on its way waits with who sends it, and little of it here.
+//! Clients that send without pause, or never read: the data waits at the sender, and Tollgate buffers little of it.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ async fn callers_that_never_read_are_cut_in_bounded_memory() {
     let place = Place::of(|setup| setup.section("timeouts", "{idle: 1s}")).await;
     let all = crowd(&place, 100, Call::get("/up/large").head(place.gateway.proxy).as_bytes()).await;
     place.others_are_served().await;
-    // First the kernel's buffers fill, some MB for each, and that on a busy machine: who takes bytes is not idle.
+    // The kernel's buffers fill first, several MB per connection. Meanwhile a client is not idle, because its kernel
+    // accepts bytes.
     eventually_within(Duration::from_secs(60), "all are cut", async || {
         (place.gateway.gauge("tollgate_connections").await == 0).then_some(())
     })

@@ -1,4 +1,4 @@
-//! Many callers at once that send or take as little as they can: memory stays bounded, and others are served.
+//! Many clients that send or read as slowly as possible: memory stays bounded, and other clients are served.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use crate::hostile::say;
 const ROUTES: &str = "{path: {prefix: /up}, upstreams: backend, auth: {type: none}}, \
     {path: {prefix: /deaf}, upstreams: deaf, auth: {type: none}}";
 pub(crate) const MIB: u64 = 1 << 20;
-/// What one of the crowd sends at a time.
+/// Bytes of one write by a hostile client.
 pub(crate) const PIECE: usize = 64 * 1024;
-/// More than the kernel holds on the way.
+/// More bytes than the kernel buffers.
 const LARGE: usize = 32 << 20;
-/// Descriptors for either end of the largest crowd here, and its upstreams.
+/// Descriptors for both ends of the largest number of connections here, and for upstreams.
 const DESCRIPTORS: u64 = 4_000;
-/// What a caller that sends next to nothing may cost, the connection upstream included.
+/// Maximum memory per client that sends almost nothing, including its upstream connection.
 const CALLER_BYTES_MAX: u64 = 64 * 1024;
-/// How long another caller's call may take while the crowd is there (two cores, debug build).
+/// Maximum duration of another client's request in the meantime (two cores, debug build).
 const OTHERS_WAIT_MAX: Duration = Duration::from_secs(5);
-/// A crowd that is cut has ended by then, however busy the machine is.
+/// Timeout after which aborted connections must have ended, on a busy machine.
 const HANGS: Duration = Duration::from_secs(60);
 
-/// A gateway before an upstream that answers once the whole body is there, one that never reads, and a provider.
+/// A server with an upstream that answers after the whole body, one that never reads, and a provider.
 pub(crate) struct Place {
     pub(crate) gateway: Gateway,
     key: String,
@@ -64,23 +64,23 @@ impl Place {
         Call::json(CHAT, &Format::Chat.body("m", false)).key(&self.key)
     }
 
-    /// One call to each kind of route.
+    /// Sends one request to each kind of route.
     pub(crate) async fn others_are_served(&self) {
         for call in [self.chat(), Call::post("/up", "small")] {
             let since = Canary::new();
             self.gateway.call(call).await.expect(200);
-            since.assert_within(OTHERS_WAIT_MAX, "another's call");
+            since.assert_within(OTHERS_WAIT_MAX, "another client's request");
         }
     }
 
-    /// What the crowd cost; it must be less than `most` more than before it came.
+    /// Asserts that peak memory is less than `most` above the memory before the test.
     pub(crate) fn bounded(&self, what: &str, most: u64) {
         let (now, peak) = (self.vitals().memory_bytes(), self.vitals().peak_bytes());
         say(&format!("{what}: {} KiB before, {} now, {} at most", self.before >> 10, now >> 10, peak >> 10));
         assert!(peak < self.before + most, "{what}: {} KiB more than before", (peak - self.before) >> 10);
     }
 
-    /// The crowd is gone, and nothing of it is held.
+    /// Asserts that all resources are released after the clients have disconnected.
     pub(crate) async fn rests(&self, what: &str, most: u64) {
         self.gateway.at_rest().await;
         self.others_are_served().await;
@@ -90,7 +90,7 @@ impl Place {
     }
 }
 
-/// `{}`, or [`LARGE`] bytes.
+/// Answers with `{}`, or with [`LARGE`] bytes for `/up/large`.
 async fn answer(mut turn: Turn) -> Option<Turn> {
     turn.read_body().await;
     if turn.head.word(1) != "/up/large" {
@@ -118,7 +118,7 @@ pub(crate) async fn crowd(place: &Place, count: usize, bytes: &[u8]) -> Vec<Wire
     crowd
 }
 
-/// Writes `piece` again and again until the connection ends or takes no more.
+/// Writes `piece` repeatedly until each connection ends or accepts no more bytes.
 pub(crate) async fn push(mut wires: Vec<Wire>, piece: Vec<u8>, every: Duration) -> Vec<Wire> {
     let mut pushing = JoinSet::new();
     for mut wire in wires.drain(..) {
@@ -142,7 +142,7 @@ pub(crate) async fn push(mut wires: Vec<Wire>, piece: Vec<u8>, every: Duration) 
 async fn two_thousand_callers_that_announce_32_mib_cost_what_they_send() {
     let place = Place::of(|setup| setup).await;
     let length = (32 * MIB).to_string();
-    // A second crowd finds what the first one left: whatever of it were kept would be there twice.
+    // A second round detects memory that the first one leaked: it would be used twice.
     for round in ["first", "second"] {
         let mut all = Vec::new();
         for (path, count) in [(CHAT, 700), (MESSAGES, 300), ("/up", 500), ("/deaf", 500)] {
@@ -150,7 +150,7 @@ async fn two_thousand_callers_that_announce_32_mib_cost_what_they_send() {
             let bytes = [call.head(place.gateway.proxy).as_bytes(), b"{\"model\": "].concat();
             all.extend(crowd(&place, count, &bytes).await);
         }
-        eventually("all have come", async || {
+        eventually("all requests are in flight", async || {
             (place.gateway.gauge("tollgate_requests_in_flight").await >= 1_700).then_some(())
         })
         .await;

@@ -1,4 +1,4 @@
-//! Out of file descriptors: who is connected goes on, who comes waits, and nobody spins.
+//! Exhausted file descriptors: existing connections are served, new ones wait, and the accept loop does not spin.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use e2e::{Call, Canary, Gateway, Setup, Upstream, Wire};
 use super::say;
 
 const ROUTE: &str = "{path: {prefix: /up}, upstreams: backend, auth: {type: none}}";
-/// Descriptors that are left when the flood begins, and callers that come.
+/// Free descriptors at the start of the test, and the number of new connections.
 const LEFT: u64 = 12;
 const CALLERS: usize = 60;
-/// How long the process is watched, and what it may spend on processors meanwhile.
+/// Duration of the measurement, and the CPU time that the process may use during it.
 const WATCHED: Duration = Duration::from_millis(1500);
 const CPU_MAX: Duration = Duration::from_millis(150);
 const COMPLAINT: &str = "cannot accept connections";
@@ -27,7 +27,7 @@ async fn without_descriptors_callers_wait_and_the_accept_loop_does_not_spin() {
 
     let mut flood = Vec::new();
     for _ in 0..CALLERS {
-        // The kernel completes these, whether or not anybody accepts them.
+        // The kernel completes these connections even if the server does not accept them.
         flood.push(Wire::connect(gateway.proxy).await.unwrap());
     }
     gateway.logs(COMPLAINT).await;
@@ -39,12 +39,12 @@ async fn without_descriptors_callers_wait_and_the_accept_loop_does_not_spin() {
 
     let since = Canary::new();
     let exchange = call.over(kept, gateway.proxy).await;
-    since.assert_within(Duration::from_secs(1), "who is connected");
+    since.assert_within(Duration::from_secs(1), "a request on an existing connection");
     assert_eq!(exchange.unwrap().rest().await.text(), "fine");
     let told = gateway.stderr().lines().filter(|line| line.contains(COMPLAINT)).count();
-    assert_eq!(told, 1, "once a period, whatever the number of failures and workers");
+    assert_eq!(told, 1, "one log line per period, for any number of failures and workers");
 
-    // Who waited is served as soon as others leave, and then everybody.
+    // A waiting client is served as soon as other connections close, and afterwards every client is.
     let mut last = flood.pop().unwrap();
     drop(flood);
     last.write(call.head(gateway.proxy).as_bytes()).await.unwrap();

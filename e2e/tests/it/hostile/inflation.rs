@@ -1,4 +1,5 @@
-//! Bodies that inflate a thousandfold: refused at the bound, in bounded memory, while others are served.
+//! Bodies that inflate by a factor of 1000: refused at the size limit, in bounded memory, while other clients are
+//! served.
 
 use std::io::Write;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use crate::bodies::Format;
 use crate::hostile::say;
 
 const MIB: u64 = 1 << 20;
-/// Over the bound of 32 MiB, twice.
+/// Twice the default size limit of 32 MiB.
 const INFLATED: usize = 64 << 20;
 
-/// A body of `inflated` bytes that begins as a request.
+/// Returns a compressed body of `inflated` bytes that begins like a request.
 fn bomb(coding: &str, inflated: usize) -> Vec<u8> {
     let mut plain = br#"{"model": "m", "messages": ["#.to_vec();
     plain.resize(inflated, b' ');
@@ -30,7 +31,7 @@ fn bomb(coding: &str, inflated: usize) -> Vec<u8> {
     }
 }
 
-/// A gateway before a provider of each kind that nobody must reach.
+/// Starts a server with a provider of each kind; no request may reach them.
 async fn line(sizes: &str) -> (Upstream, Gateway) {
     let upstream = Upstream::json(&json!({})).await;
     let provider = |name, kind| e2e::setup::provider(name, kind, upstream.address());
@@ -62,7 +63,7 @@ async fn body_that_inflates_a_thousandfold_is_413_in_bounded_memory() {
     }
     let peak = gateway.vitals().peak_bytes();
     say(&format!("{} KiB before, {} at most", before >> 10, peak >> 10));
-    // One of them at a time is inflated, as far as the bound.
+    // Only one body at a time is inflated, and only up to the limit.
     assert!(peak < before + 48 * MIB, "{} KiB more", (peak - before) >> 10);
     assert!(upstream.seen().is_empty());
     gateway.at_rest().await;
@@ -85,7 +86,7 @@ async fn many_bodies_that_inflate_have_one_bound_together_and_hinder_nobody() {
         for _ in 0..20 {
             let since = Canary::new();
             gateway.call(Call::get("/")).await.expect(200);
-            since.assert_within(Duration::from_secs(5), "another's call");
+            since.assert_within(Duration::from_secs(5), "another client's request");
         }
     };
     let (answers, ()) = tokio::join!(bombs.join_all(), others);

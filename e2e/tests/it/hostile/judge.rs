@@ -1,4 +1,4 @@
-//! Sends a row of the table, and judges what the caller got and what the backend saw.
+//! Sends a row of the table and checks the client's response and the requests at the backend.
 
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -14,24 +14,24 @@ use tokio::net::TcpStream;
 
 use super::requests::{Must, Row};
 
-/// A lawful request that is sent behind each row: whoever found the row's end elsewhere serves it wrongly, or not.
+/// A valid request after each row: a server that finds the end of the row elsewhere does not serve it correctly.
 const NEXT: &str = "GET /o/next";
 const NEXT_BYTES: &[u8] = b"GET /o/next HTTP/1.1\r\nhost: next\r\nconnection: close\r\n\r\n";
-/// Within which every row is over.
+/// Timeout for one row.
 const ROW_TIME_MAX: Duration = Duration::from_secs(20);
-/// The gateway's own bound.
+/// Tollgate's own bound for a head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Writes that a row is cut into, where it is.
+/// Number of writes into which a row is split.
 const PIECES: usize = 150;
 
-/// Where most rows go, and where they go as an LLM's.
+/// The path of most rows, and its replacement for LLM endpoints.
 const PATH: &[u8] = b" /o/a ";
 const LLM_PATH: &[u8] = b" /v1/messages ";
 
 const ROUTES: &str = "{path: {prefix: /o}, upstreams: backend, auth: {type: none}}, \
     {path: {prefix: /k}, upstreams: backend}";
 
-/// A gateway before a backend that notes all it sees.
+/// A server with a backend that records all requests.
 pub(crate) struct Court {
     pub(crate) gateway: Gateway,
     pub(crate) backend: Recorder,
@@ -39,30 +39,30 @@ pub(crate) struct Court {
     codes: HashSet<String>,
 }
 
-/// How a row's bytes are sent.
+/// The way in which a row's bytes are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// In one write.
+    /// All bytes in one write.
     Whole,
-    /// In many writes, each a segment.
+    /// Many writes, each one a segment.
     Pieces,
-    /// In one write, to an LLM's path: only what is refused on every path.
+    /// One write to an LLM path; only for rows that are refused on every path.
     Llm,
 }
 
-/// Status, head and body of an answer that is no 1xx.
+/// Status, head and body of a response that is not 1xx.
 type FinalAnswer = (u16, Head, Vec<u8>);
 
-/// What a caller got.
+/// The responses that a client received.
 #[derive(Debug, Default)]
 struct Got {
     answers: Vec<FinalAnswer>,
-    /// What came behind the last whole answer.
+    /// The bytes after the last complete response.
     rest: Vec<u8>,
     closed: bool,
 }
 
-/// Whether a row can be sent in this manner.
+/// Returns whether a row can be sent in this manner.
 pub(crate) fn suits(row: &Row, manner: Manner) -> bool {
     let is_refused = matches!(row.must, Must::Refused(_) | Must::Cut(_));
     let goes_there = row.before.is_empty() && row.sent.windows(PATH.len()).any(|part| part == PATH);
@@ -83,7 +83,10 @@ impl Court {
         Self { gateway, backend, key, codes: codes() }
     }
 
-    /// Tries a row; what is wrong, if anything is.
+    /// Sends a row and checks the result.
+    ///
+    /// # Errors
+    /// The difference from the expected result.
     pub(crate) async fn try_row(&self, row: &Row, manner: Manner) -> Result<(), String> {
         let lines = self.backend.lines();
         let bytes = if manner == Manner::Llm { self.to_llm(row) } else { expand(row.sent, &self.key) };
@@ -105,13 +108,13 @@ impl Court {
         })
     }
 
-    /// The row's bytes as a call of Messages with a key that opens.
+    /// Returns the row's bytes as a Messages request with a valid key.
     fn to_llm(&self, row: &Row) -> Vec<u8> {
         let sent = expand(row.sent, &self.key);
         let path = sent.windows(PATH.len()).position(|part| part == PATH).expect("the row names the path");
         let mut bytes = [&sent[..path], LLM_PATH, &sent[path + PATH.len()..]].concat();
         if matches!(row.must, Must::Cut(_)) {
-            // Its head is a good one.
+            // The head of such a row is valid.
             let line_end = bytes.windows(2).position(|two| two == b"\r\n").expect("a line");
             bytes.splice(line_end..line_end, format!("\r\nx-api-key: {}", self.key).into_bytes());
         }
@@ -130,7 +133,7 @@ impl Court {
         let writing = async {
             let piece = if manner == Manner::Pieces { all.len().div_ceil(PIECES) } else { all.len() };
             for piece in all.chunks(piece) {
-                // A refusal may come, and the connection end, while more is on its way.
+                // A refusal may arrive, and the connection end, before all bytes are written.
                 if to.write_all(piece).await.is_err() {
                     break;
                 }
@@ -146,7 +149,7 @@ impl Court {
                 match from.read_buf(&mut came).await {
                     Ok(0) => return true,
                     Ok(_) => {}
-                    // Closed is closed; that no answer was lost by it is judged by the answers.
+                    // A reset counts as closed; lost responses are detected below.
                     Err(error) => return error.kind() == ErrorKind::ConnectionReset,
                 }
             }
@@ -166,17 +169,17 @@ impl Court {
             Must::Unfinished => (Vec::new(), None, false),
         };
         if let Some(wrong) = seen.iter().find(|entry| matches!(entry, Entry::Wrong(..))) {
-            return Err(format!("the backend got what has two senses: {}", tell(wrong)));
+            return Err(format!("the backend received an ambiguous request: {}", tell(wrong)));
         }
         let mut expected: Vec<&str> = served.clone();
         expected.extend(next.then_some(NEXT));
         let told: Vec<String> = whole(seen).map(Request::told).collect();
         if told != expected {
-            return Err(format!("the backend must see {expected:?} and nothing else"));
+            return Err(format!("the backend must receive {expected:?} and nothing else"));
         }
         let has_key = |request: &Request| format!("{request:?}").contains(&self.key);
         if whole(seen).any(has_key) {
-            return Err("the backend must not see the caller's key".to_owned());
+            return Err("the backend must not receive the client's key".to_owned());
         }
         fields(row, seen)?;
         if matches!(row.must, Must::Unfinished) {
@@ -185,28 +188,28 @@ impl Court {
         let mut answers: Vec<(u16, &str)> = served.iter().map(|_| (200, "")).collect();
         if let Some(code) = refusal {
             if !self.codes.contains(code) {
-                return Err(format!("{code} is none of the documented codes"));
+                return Err(format!("{code} is not a documented code"));
             }
             answers.push((ours.get(answers.len()).map_or(0, |(status, _)| *status), code));
         }
         answers.extend(next.then_some((200, "")));
         if ours != answers || !got.rest.is_empty() {
-            return Err(format!("the caller must get {answers:?} and nothing else"));
+            return Err(format!("the client must receive {answers:?} and nothing else"));
         }
         if got.closed { Ok(()) } else { Err("the connection must be closed".to_owned()) }
     }
 
-    /// The code in a refusal; empty for the backend's own answer.
+    /// Returns the code of a refusal; empty for the backend's own response.
     fn code(&self, body: &[u8]) -> &str {
         let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let error = &value["error"];
-        // Google's own place for it.
+        // Google's field for the code.
         let code = error["code"].as_str().or(error["details"][0]["reason"].as_str()).unwrap_or_default();
         self.codes.get(code).map_or(if body == b"{}" || body.is_empty() { "" } else { "none of ours" }, String::as_str)
     }
 }
 
-/// The path that is called, where a request line within the bound says so.
+/// Returns the requested path, if the request line is valid and within the size limit.
 fn called(sent: &[u8]) -> String {
     let end = sent.windows(2).position(|two| two == b"\r\n").filter(|end| *end < HEAD_BYTES_MAX);
     let line = String::from_utf8_lossy(sent.get(..end.unwrap_or(0)).unwrap_or_default());
@@ -219,13 +222,13 @@ fn called(sent: &[u8]) -> String {
     }
 }
 
-/// A refusal's status and shape: as the path has them that was called, where its request line can be read.
+/// Checks status and format of a refusal: those of the requested path, if the request line is valid.
 fn shaped(row: &Row, sent: &[u8], got: &Got) -> Result<(), String> {
     let Some((status, head, body)) = got.answers.iter().find(|(status, ..)| *status != 200) else { return Ok(()) };
     let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let error = &value["error"];
     let path = called(sent);
-    // What is wrong may stand in a later request, of which the row's first line says nothing.
+    // The fault may be in a later request, whose path differs from the row's first line.
     let good = match path.as_str() {
         "/v1/messages" | "/v1/messages/" | "//v1/messages" if row.before.is_empty() => {
             value["type"] == "error" && error["type"].is_string() && value["request_id"].is_string()
@@ -233,7 +236,7 @@ fn shaped(row: &Row, sent: &[u8], got: &Got) -> Result<(), String> {
         "/v1/chat/completions" | "/v1/responses" if row.before.is_empty() => {
             error["type"].is_string() && value["type"].is_null()
         }
-        // Also a path that is not served has the format of its API.
+        // A path that is not served also uses the format of its API.
         path if path.starts_with("/v1beta/") && !matches!(row.must, Must::Refused(_)) => {
             error["code"] == *status && error["status"].is_string()
         }
@@ -243,10 +246,10 @@ fn shaped(row: &Row, sent: &[u8], got: &Got) -> Result<(), String> {
     if good && json && (400..500).contains(status) && error["message"].is_string() {
         return Ok(());
     }
-    Err(format!("a refusal at {path:?} has another shape"))
+    Err(format!("a refusal at {path:?} has the wrong format"))
 }
 
-/// Fields that the backend must and must not see.
+/// Checks the fields that the backend must and must not receive.
 fn fields(row: &Row, seen: &[Entry]) -> Result<(), String> {
     let requests: Vec<&Request> = whole(seen).filter(|request| request.target != "/o/next").collect();
     let has = |spec: &str| {
@@ -256,10 +259,10 @@ fn fields(row: &Row, seen: &[Entry]) -> Result<(), String> {
             .any(|request| value.map_or(!request.all(name).is_empty(), |value| request.all(name).contains(&value)))
     };
     if let Some(missing) = row.with.iter().find(|spec| !has(spec)) {
-        return Err(format!("the backend must see {missing:?}: {requests:?}"));
+        return Err(format!("the backend must receive {missing:?}: {requests:?}"));
     }
     if let Some(there) = row.without.iter().find(|spec| has(spec)) {
-        return Err(format!("the backend must not see {there:?}: {requests:?}"));
+        return Err(format!("the backend must not receive {there:?}: {requests:?}"));
     }
     Ok(())
 }
@@ -271,13 +274,13 @@ fn whole(seen: &[Entry]) -> impl Iterator<Item = &Request> {
     })
 }
 
-/// The methods of the requests that are served, in order: an answer to HEAD has no body.
+/// Returns the methods of the served requests in order, because a response to HEAD has no body.
 fn methods(row: &Row) -> Vec<&'static str> {
     let reads = if let Must::Read(reads) = row.must { reads } else { &[] };
     row.before.iter().chain(reads).map(|told| told.split(' ').next().unwrap_or_default()).collect()
 }
 
-/// Final answers one behind the other, and what is left.
+/// Splits bytes into final responses and the rest.
 fn split(bytes: &[u8], methods: &[&str]) -> (Vec<FinalAnswer>, Vec<u8>) {
     let (mut answers, mut rest) = (Vec::new(), bytes);
     while let Some(at) = rest.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -294,14 +297,14 @@ fn split(bytes: &[u8], methods: &[&str]) -> (Vec<FinalAnswer>, Vec<u8>) {
     (answers, rest.to_vec())
 }
 
-/// The codes that have a page.
+/// Returns the error codes that have a page.
 fn codes() -> HashSet<String> {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors");
     let names = std::fs::read_dir(pages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter_map(|name| name.strip_suffix(".md").map(str::to_owned)).filter(|name| name != "README").collect()
 }
 
-/// `<<KEY>>` and `<<N*TEXT>>` filled in.
+/// Replaces `<<KEY>>` and `<<N*TEXT>>`.
 fn expand(sent: &[u8], key: &str) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::new(), sent);
     while let Some(at) = rest.windows(2).position(|two| two == b"<<") {

@@ -1,7 +1,7 @@
-//! The table: hostile requests by name and RFC section, a file a theme, and what must come of each.
+//! The table of hostile requests by name and RFC section, one file per topic, with the required result of each.
 //!
-//! The route `/o` is open, `/k` wants a key. In what is sent `<<KEY>>` is a key that opens, and `<<70000*a>>` that many
-//! of a letter.
+//! The route `/o` is open, `/k` needs a key. In the sent bytes, `<<KEY>>` means a valid key and `<<70000*a>>` means
+//! 70,000 times the text after the asterisk.
 
 mod absolute;
 mod chunked;
@@ -22,7 +22,7 @@ mod trailers;
 mod transfer_encoding;
 mod upgrade;
 
-/// Every theme.
+/// The rows of every topic.
 pub(crate) const THEMES: [&[Row]; 18] = [
     request_line::ROWS,
     target::ROWS,
@@ -47,36 +47,37 @@ pub(crate) const THEMES: [&[Row]; 18] = [
 /// One hostile request, or several on one connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
-    /// What is hostile about it.
+    /// The hostile property of the request.
     pub(crate) name: &'static str,
-    /// Number and section of the RFC that speaks of it.
+    /// Number and section of the RFC that defines the rule.
     pub(crate) rfc: &'static str,
-    /// What the caller sends.
+    /// The bytes that the client sends.
     pub(crate) sent: &'static [u8],
-    /// Requests before it on the connection that are served, as `METHOD TARGET | BODY`.
+    /// Earlier requests on the connection that are served, as `METHOD TARGET | BODY`.
     pub(crate) before: &'static [&'static str],
-    /// What comes of it.
+    /// The required result of the request.
     pub(crate) must: Must,
-    /// Fields (`name`, or `name: value`) that the backend must see.
+    /// Fields (`name`, or `name: value`) that the backend must receive.
     pub(crate) with: &'static [&'static str],
-    /// Fields that the backend must not see.
+    /// Fields that the backend must not receive.
     pub(crate) without: &'static [&'static str],
 }
 
-/// What comes of a hostile request.
+/// The required result of a hostile request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Must {
-    /// Refused with this code, and the connection is closed: the backend sees none of it, and nothing after it.
+    /// Tollgate refuses it with this code and closes the connection: the backend receives no part of it, and no later
+    /// request.
     Refused(&'static str),
-    /// Answered with this code by us; the backend sees none of it. What follows is read as if it had not been, or the
-    /// connection is closed.
+    /// Tollgate answers it with this code, and the backend receives no part of it. Later requests are served as usual,
+    /// or the connection is closed.
     Answered(&'static str),
-    /// The backend sees these requests, each in one sense, and what follows.
+    /// The backend receives exactly these requests, and the following one.
     Read(&'static [&'static str]),
-    /// The body goes wrong when its head may have gone on: the backend sees no whole request of it, nothing after it,
-    /// and the caller an answer with this code; then the connection is closed.
+    /// The body is invalid after its head may have been forwarded. The backend receives no complete request and no
+    /// later one, the client receives this code, and the connection is closed.
     Cut(&'static str),
-    /// The caller never sends all of it and ends its side: the backend sees no whole request.
+    /// The client closes its side before the end of the request: the backend receives no complete request.
     Unfinished,
 }
 

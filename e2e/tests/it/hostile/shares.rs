@@ -1,4 +1,4 @@
-//! The memory of buffered bodies is divided among callers: what one key does, no other is refused for.
+//! The memory of buffered bodies is divided among keys: one key cannot cause refusals of another.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -16,10 +16,11 @@ use crate::bodies::{CHAT, Format};
 use crate::hostile::say;
 
 const MIB: usize = 1 << 20;
-/// The largest body by default.
+/// The default maximum size of a body.
 const LARGEST: usize = 32 * MIB;
 
-/// A request of `bytes` bytes; one in 64 of its padding cannot be foreseen, where it shall not be too easy to compress.
+/// Returns a request of `bytes` bytes. With `dense`, one in 64 bytes of the padding is random, so that the body
+/// compresses less well.
 fn padded(model: &str, bytes: usize, dense: bool) -> Vec<u8> {
     let mut body =
         format!(r#"{{"model": "{model}", "messages": [{{"role": "user", "content": "hi"}}], "x": ""#).into_bytes();
@@ -48,7 +49,8 @@ fn refusal(answer: &Answer) -> Value {
     answer.json()["error"]["code"].clone()
 }
 
-/// Calls that go on in the background, until they are dropped; without an answer where the connection was closed first.
+/// Sends the requests in the background until the result is dropped; the response is `None` if the connection was
+/// closed first.
 fn send_all(gateway: &Gateway, calls: impl IntoIterator<Item = Call>) -> JoinSet<Option<Answer>> {
     let mut sent = JoinSet::new();
     for call in calls {
@@ -83,7 +85,7 @@ async fn compressed_bodies_of_one_key_at_a_provider_that_hangs_leave_others_alon
         }
     }
     since.assert_within(Duration::from_secs(60), "twenty small calls and two large ones");
-    // What was sent upstream is no longer held, although nobody has answered.
+    // The bodies were sent upstream and are no longer buffered, although no response has arrived.
     eventually("what was sent is let go", async || (gateway.gauge("tollgate_buffered_bytes").await == 0).then_some(()))
         .await;
     assert!(gateway.gauge("tollgate_requests_in_flight").await > 0);

@@ -1,4 +1,4 @@
-//! The table against the built binary.
+//! Runs the table against the built binary.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,7 +16,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
 #[test]
 fn table_names_at_least_150_requests_each_once_and_each_with_its_rfc() {
     let names: HashSet<&str> = rows().map(|row| row.name).collect();
-    assert_eq!(names.len(), rows().count(), "a name stands twice");
+    assert_eq!(names.len(), rows().count(), "a name occurs twice");
     assert!(names.len() >= 150, "{}", names.len());
     for row in rows() {
         let (rfc, section) = row.rfc.split_once(", ").unwrap_or_default();
@@ -26,7 +26,7 @@ fn table_names_at_least_150_requests_each_once_and_each_with_its_rfc() {
     }
 }
 
-/// Every row, one after the other, and whether the backend's log holds what they account for and nothing else.
+/// Sends every row, one after the other, and checks that the backend's log contains exactly the expected requests.
 async fn check(manner: Manner) {
     let court = Court::sit().await;
     let (mut failed, mut counts, mut accounted) = (Vec::new(), BTreeMap::<&str, usize>::new(), 0);
@@ -38,8 +38,8 @@ async fn check(manner: Manner) {
         accounted += whole(&court.backend.log(lines));
         let kind = match row.must {
             Must::Refused(_) => "refused and closed",
-            Must::Answered(_) => "answered by us",
-            Must::Read(_) => "read in one sense",
+            Must::Answered(_) => "answered by Tollgate",
+            Must::Read(_) => "read in one way",
             Must::Cut(_) => "cut in the body",
             Must::Unfinished => "never finished",
         };
@@ -49,7 +49,7 @@ async fn check(manner: Manner) {
     say(&format!("{manner:?}: {tried} hostile requests: {counts:?}; {} failed", failed.len()));
     assert!(failed.is_empty(), "{} rows failed:\n{}", failed.len(), failed.join("\n"));
     court.gateway.at_rest().await;
-    eventually("every upload that was cut is closed", async || {
+    eventually("every aborted upload is closed", async || {
         let log = court.backend.log(0);
         (whole(&log) == accounted).then_some(())
     })

@@ -1,6 +1,6 @@
-//! What a seed says.
+//! Reproducible random numbers from a seed.
 
-/// Numbers from a seed (`SplitMix64`).
+/// A random number generator with a seed (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(u64);
 
@@ -17,12 +17,12 @@ impl Dice {
         word ^ (word >> 31)
     }
 
-    /// A number below `end`.
+    /// Returns a random number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap_or(0)
     }
 
-    /// Others, for whoever throws beside.
+    /// Returns a generator with a separate sequence, for a concurrent task.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.next())
     }

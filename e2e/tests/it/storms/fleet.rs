@@ -1,5 +1,6 @@
-//! 1,000 streams at once over three servers on one PostgreSQL against one budget of money, while one of the servers is killed and
-//! PostgreSQL is started again: nothing is overspent, nothing lost, nothing counted twice, and nothing stays behind.
+//! 1,000 concurrent streams over three servers on one PostgreSQL share one budget of money. Meanwhile one server is
+//! killed and PostgreSQL restarts. The budget is not exceeded, no usage is lost or counted twice, and no lease
+//! remains.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -23,28 +24,28 @@ use crate::bodies::{CHAT, Format};
 use crate::store;
 
 const CALLERS: usize = 1_000;
-/// Of a caller, one after the other. More would be a long tail of few.
+/// Streams per client, one after the other. More would only prolong the end, when few clients run.
 const STREAMS: usize = 2;
 const NODES: usize = 3;
-/// Of the budget, in billionths of a dollar.
+/// The budget in nano-USD.
 const BUDGET: i64 = 68_000_000_000;
-/// A stream says six tokens of 0.005 USD each, within 2 s, and may say 13.
+/// A stream sends six tokens of 0.005 USD each within 2 s, and may send 13.
 const STREAM: &str = "tokens-6-350";
 const TOKENS_MAX: u64 = 13;
-/// The most that a stream may cost: 13 tokens, and its body.
+/// Maximum cost of a stream, in nano-USD: 13 tokens and its request body.
 const RESERVED: u64 = 66_000_000;
-/// Calls that cost all that they may cost, but for a few tokens of their input: so many of output.
+/// Output tokens of requests that cost their maximum, except for a few input tokens.
 const EXACT: [u64; 2] = [60, 6];
-/// What is left when nobody has reserved anything, and not even the smaller passes.
+/// Maximum rest of the budget when no amount is reserved and not even the smaller request passes, in nano-USD.
 const LEFT_MAX: i64 = 30_000_000 + 1_000_000;
-/// A refusal waits for what a dead server holds until its lease is over.
+/// A refusal waits for a dead server's lease until the lease expires.
 const LEASE: &str = "{ttl: 3s, recall_wait: 10s}";
-/// Between the first streams of two callers: all of them run at once for a second.
+/// Delay between the first streams of two clients: all of them run concurrently for a second.
 const BETWEEN: Duration = Duration::from_millis(2);
 const PAUSE: Duration = Duration::from_millis(50);
-/// Until a seed's callers are done.
+/// Timeout for all clients of one seed.
 const DONE: Duration = Duration::from_secs(90);
-/// How many seeds are run, and the first.
+/// The variables with the number of seeds to run and with the first seed.
 const SEEDS: &str = "TOLLGATE_FLEET_SEEDS";
 const FIRST: &str = "TOLLGATE_FLEET_FIRST";
 
@@ -57,22 +58,22 @@ fn setup(mock: &Mock) -> Setup {
         )
         .section("budgets", "{limits: [{dimension: global, money: \"68 USD\", per: day}]}")
         .section("lease", LEASE)
-        // A busy machine is slow.
+        // A busy machine connects slowly.
         .section("timeouts", "{connect: 15s}")
         .section("connections", "{max: 5000, per_address: 5000}")
 }
 
-/// What the callers and the chaos share.
+/// State that clients and fault injection share.
 struct Story {
     key: String,
-    /// Where each server listens, or listened.
+    /// The current or last address of each server.
     at: [Lock<SocketAddr>; NODES],
     names: AtomicU64,
-    /// Callers who found the budget used up.
+    /// Clients whose request was refused because the budget was exhausted.
     refused: AtomicUsize,
-    /// They, and those who had all of their streams.
+    /// The refused clients, and those that completed all streams.
     done: AtomicUsize,
-    /// Streams that began.
+    /// Streams that have begun.
     begun: AtomicUsize,
     broken: AtomicUsize,
     withheld: AtomicUsize,
@@ -81,7 +82,7 @@ struct Story {
 }
 
 impl Story {
-    /// A call whose model no other has. A date at the end of a model's name has the price of the model.
+    /// Returns a request for a unique model name. A date at the end of a model's name does not change its price.
     fn call(&self, model: &str, tokens_max: u64, streamed: bool) -> (String, Call) {
         let name = format!("{model}-{:08}", self.names.fetch_add(1, Ordering::Relaxed));
         let mut body = Format::Chat.body(&format!("up/{name}"), streamed);
@@ -93,14 +94,14 @@ impl Story {
         *self.at[node % NODES].lock().unwrap()
     }
 
-    /// A stream and another, wherever somebody answers, unless the budget is used up before.
+    /// Runs the streams of one client, on any server that answers, until the budget is exhausted.
     async fn spend(self: Arc<Self>, first: usize) {
         let (mut node, mut streams) = (first, 0);
         tokio::time::sleep(BETWEEN * u32::try_from(first).unwrap()).await;
         while streams < STREAMS {
             let (name, call) = self.call(STREAM, TOKENS_MAX, true);
             let Ok(exchange) = call.attempt(self.address(node)).await else {
-                // Killed, or not yet back.
+                // The server was killed or has not restarted yet.
                 node += 1;
                 tokio::time::sleep(PAUSE).await;
                 continue;
@@ -131,7 +132,7 @@ impl Story {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits until so many streams began, or everybody is done before.
+    /// Waits until `count` streams have begun, or all clients have ended.
     async fn begun(&self, count: usize) {
         let is_over = || self.done.load(Ordering::Relaxed) == CALLERS;
         while self.begun.load(Ordering::Relaxed) < count && !is_over() {
@@ -147,13 +148,13 @@ fn code(answer: &Answer) -> String {
     answer.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
 }
 
-/// What one seed saw.
+/// The measurements of one seed.
 #[derive(Debug, Default)]
-#[expect(dead_code, reason = "printed")]
+#[expect(dead_code, reason = "the values are only printed")]
 struct Seen {
     seed: u64,
     took: Duration,
-    /// Until all callers were done, and from then until all was stored.
+    /// The time until all clients ended, and from then until all usage was stored.
     under_load: Duration,
     drained: Duration,
     events: usize,
@@ -163,15 +164,16 @@ struct Seen {
     refused: usize,
     withheld: usize,
     unavailable: usize,
-    /// Calls that used up the rest.
+    /// Requests that used the rest of the budget.
     exact: usize,
-    /// In billionths of a dollar.
+    /// The unused rest of the budget in nano-USD.
     left: i64,
     restarts: usize,
     stranded: u64,
 }
 
-/// Kills a server when the dice say so and starts it again on its folder; how much its lease strands meanwhile, at most.
+/// Kills one server at a random time and restarts it in its folder. Returns the amount that its leases stranded in
+/// between.
 async fn kill_a_node(
     story: &Story,
     nodes: &[Lock<Option<Gateway>>; NODES],
@@ -180,16 +182,16 @@ async fn kill_a_node(
 ) -> u64 {
     let dies = dice.below(NODES);
     story.begun(100 + dice.below(1_400)).await;
-    let Some(gateway) = nodes[dies].lock().unwrap().take() else { panic!("it runs") };
+    let Some(gateway) = nodes[dies].lock().unwrap().take() else { panic!("the server must be running") };
     let folder = gateway.crash().folder;
     tokio::time::sleep(Duration::from_millis(dice.below(4_000) as u64)).await;
     // A server does not start without its store.
     let up = postgres.lock().await;
     let listed: Value = serde_json::from_str(&must(&folder, &["leases", "list", "--json"]).await).unwrap();
     let stranded = held_by(&listed, folder.read("data/node").trim());
-    // A quarter of what is left, divided by the servers, and what was under way there.
+    // A quarter of the rest divided by the number of servers, and the requests in flight on that server.
     let printed = BUDGET.unsigned_abs() / 4 / NODES as u64 + CALLERS.div_ceil(NODES) as u64 * RESERVED;
-    assert!(stranded <= printed, "{stranded} of {printed} are stranded: {listed}");
+    assert!(stranded <= printed, "{stranded} is stranded, at most {printed} is allowed: {listed}");
     let back = Gateway::start_in(folder, setup(mock)).await;
     drop(up);
     *story.at[dies].lock().unwrap() = back.proxy;
@@ -197,14 +199,14 @@ async fn kill_a_node(
     stranded
 }
 
-/// What a server's leases have beyond what they spent.
+/// Returns the unspent amount of a node's leases.
 fn held_by(listed: &Value, node: &str) -> u64 {
     let leases = listed.as_array().unwrap();
     let its = leases.iter().filter(|lease| lease["node"] == node);
     its.map(|lease| lease["granted"].as_u64().unwrap() - lease["spent"].as_u64().unwrap()).sum()
 }
 
-/// Stops PostgreSQL when the dice say so, and starts it again; how often.
+/// Stops and restarts PostgreSQL at random times; returns how often.
 async fn restart_postgres(story: &Story, postgres: &Mutex<Server>, mut dice: Dice) -> usize {
     let times = 1 + dice.below(2);
     for _ in 0..times {
@@ -217,7 +219,8 @@ async fn restart_postgres(story: &Story, postgres: &Mutex<Server>, mut dice: Dic
     times
 }
 
-/// Calls that cost what they may cost, one after the other, until the budget is used up; how many.
+/// Sends requests that cost their maximum, one after the other, until the budget is exhausted; returns how many
+/// passed.
 async fn use_up(story: &Story) -> usize {
     let mut passed = 0;
     for tokens in EXACT {
@@ -230,7 +233,7 @@ async fn use_up(story: &Story) -> usize {
                 _ => panic!("{} {}", answer.head.first, answer.text()),
             }
             passed += 1;
-            assert!(passed < CALLERS, "the budget is never used up");
+            assert!(passed < CALLERS, "the budget is never exhausted");
         }
     }
     passed
@@ -281,7 +284,7 @@ async fn run(seed: u64, postgres: &Mutex<Server>) -> Seen {
     Seen { seed, under_load, drained, took: begun.elapsed(), restarts, stranded, ..seen }
 }
 
-/// All that was seen is judged, and what is left is used up.
+/// Checks the results, and uses the rest of the budget.
 async fn judge(story: &Story, mock: &Mock, nodes: &[Gateway; NODES]) -> Seen {
     for node in nodes {
         rests(node).await;
@@ -310,20 +313,21 @@ async fn judge(story: &Story, mock: &Mock, nodes: &[Gateway; NODES]) -> Seen {
     }
 }
 
-/// What all events count for, those that were interrupted with what they reserved; what the mock answered is not more.
+/// Asserts that all events together, interrupted ones with their reserved amount, stay within the budget.
 async fn assert_within_budget(folder: &Folder) {
     let charged = store::number(folder, "SELECT coalesce(sum(charged_nano), 0) FROM usage_events").await;
     let cost = store::number(folder, "SELECT coalesce(sum(cost_nano), 0) FROM usage_events").await;
     assert!(cost <= charged && charged <= BUDGET, "{charged} charged and {cost} spent of {BUDGET}");
 }
 
-/// Nothing is used but what was spent, and servers that end hold nothing; what is left of the budget.
+/// Ends the servers and asserts that they hold no lease and that only spent amounts count. Returns the rest of the
+/// budget.
 async fn at_rest(story: &Story, nodes: [Gateway; NODES]) -> i64 {
     let charged = store::number(nodes[0].folder(), "SELECT sum(charged_nano) FROM usage_events").await;
     let left = BUDGET - charged;
     assert!(
         left < LEFT_MAX,
-        "{left} is left, and an exact call does not pass: {} streams",
+        "{left} is left although an exact request does not pass: {} streams",
         story.begun.load(Ordering::Relaxed)
     );
     let mut folders = Vec::new();
@@ -334,7 +338,7 @@ async fn at_rest(story: &Story, nodes: [Gateway; NODES]) -> i64 {
     assert_eq!(
         store::number(&folders[0], "SELECT coalesce(sum(spent), 0) FROM leases").await,
         charged,
-        "leases and events part"
+        "leases and events differ"
     );
     left
 }
@@ -343,17 +347,17 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// For who asked for all seeds.
-#[expect(clippy::print_stderr, reason = "what a long test saw is what it was run for")]
+/// Prints the measurements of one seed.
+#[expect(clippy::print_stderr, reason = "a long test prints its measurements")]
 fn tell(seen: &Seen) {
     eprintln!("{seen:?}");
 }
 
-/// Dropped in a panic, it says which seed it was.
+/// Prints the seed if the test panics.
 struct Named(u64);
 
 impl Drop for Named {
-    #[expect(clippy::print_stderr, reason = "the seed is what reproduces it")]
+    #[expect(clippy::print_stderr, reason = "the seed reproduces the failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{FIRST}={} {SEEDS}=1", self.0);
@@ -395,12 +399,18 @@ async fn while_a_node_is_away_its_lease_is_reported_as_stranded_and_no_longer() 
     assert_eq!(stays.gauge("tollgate_lease_stranded").await, 0);
     let folder = dies.crash().folder;
     let node = folder.read("data/node").trim().to_owned();
-    eventually("it is reported", async || (stays.gauge("tollgate_lease_stranded").await == 1).then_some(())).await;
+    eventually("the stranded lease is reported", async || {
+        (stays.gauge("tollgate_lease_stranded").await == 1).then_some(())
+    })
+    .await;
     let listed: Value = serde_json::from_str(&must(stays.folder(), &["leases", "list", "--json"]).await).unwrap();
     let stranded = held_by(&listed, &node);
     assert!(stranded > 0 && stranded <= BUDGET.unsigned_abs() / 4 / 2 + RESERVED, "{listed}");
     let _back = Gateway::start_in(folder, setup()).await;
-    eventually("it is no longer", async || (stays.gauge("tollgate_lease_stranded").await == 0).then_some(())).await;
+    eventually("the lease is no longer reported", async || {
+        (stays.gauge("tollgate_lease_stranded").await == 0).then_some(())
+    })
+    .await;
     let listed: Value = serde_json::from_str(&must(stays.folder(), &["leases", "list", "--json"]).await).unwrap();
     assert_eq!(held_by(&listed, &node), 0, "{listed}");
 }

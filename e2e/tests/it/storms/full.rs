@@ -1,5 +1,5 @@
-//! A disk that is full for a while, under load: what is counted is refused, what is open is closed, the rest goes on, and when
-//! there is room again all does.
+//! The disk is full for a while under load: counted requests are refused, open ones are settled, and others continue.
+//! With free space, all requests are served again.
 
 use std::sync::Arc;
 
@@ -40,16 +40,16 @@ async fn while_the_disk_is_full_what_is_counted_is_refused_and_nothing_is_lost_o
     load.end();
     callers.join_all().await;
     let before = load.count();
-    // What was under way has closed, and what was kept for it is room for some more.
+    // Requests in flight have been settled, and space reserved for them may admit a few more.
     while load.make(gateway.proxy, load.call("tokens-1-0", false)).await == Some(200) {}
     gateway.call(Call::get("/plain")).await.expect(200);
-    // What was open ends as if nothing were.
+    // Open streams end normally.
     assert_eq!(open.join_all().await, [Some(200); OPEN]);
     assert!(shim.failed() > 0);
     assert_eq!(load.refused().iter().find(|refused| **refused != (503, "spool_full".to_owned())), None);
 
     shim.set_full(false);
-    eventually("all goes on", async || {
+    eventually("requests are served again", async || {
         (load.make(gateway.proxy, load.call("tokens-1-0", false)).await == Some(200)).then_some(())
     })
     .await;
@@ -62,7 +62,7 @@ async fn while_the_disk_is_full_what_is_counted_is_refused_and_nothing_is_lost_o
     assert_eq!((tally.count(), tally.interrupted), (load.count(), 0));
     assert_counts_agree(gateway.folder()).await;
 
-    // Nothing of it is different after a kill.
+    // A kill changes none of these results.
     let again = Gateway::start_in(gateway.crash().folder, setup).await;
     let tally = each_once(&mock, again.folder(), &load.answered(), false).await;
     assert_eq!((tally.count(), tally.interrupted), (load.count(), 0));

@@ -1,5 +1,5 @@
-//! A day that ends while three servers share a quota: either day admits exactly what it holds, and each request is of one day. The
-//! clocks of the servers and of their PostgreSQL are shifted alike.
+//! The UTC day ends while three servers share a quota: each day admits exactly its quota, and each request belongs to
+//! one day. The clocks of the servers and of PostgreSQL are shifted equally.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,17 +18,17 @@ use crate::store;
 
 const QUOTA: usize = 100;
 const DAY_MICROS: i64 = 86_400_000_000;
-/// Streams that are under way at midnight.
+/// Streams that are in flight at midnight.
 const OPEN: usize = 10;
-/// Calls long before it.
+/// Requests long before midnight.
 const EARLY: usize = 30;
-/// From when the clock leaps ahead until midnight.
+/// Time between the shift of the clock and midnight.
 const BEFORE: Duration = Duration::from_secs(2);
 
 struct Night {
     nodes: [Gateway; 3],
     key: String,
-    /// Microseconds that clocks are ahead.
+    /// The shift of the clocks in microseconds.
     ahead: i64,
     shim: Shim,
     _server: Server,
@@ -43,7 +43,7 @@ fn micros() -> i64 {
 impl Night {
     async fn begin() -> Self {
         let shim = Shim::new();
-        // Whenever the test is run, it is noon.
+        // The test starts at noon, whenever it is run.
         let now = micros();
         let ahead = now / DAY_MICROS * DAY_MICROS + DAY_MICROS / 2 - now;
         shim.set_ahead(ahead);
@@ -63,21 +63,21 @@ impl Night {
         let key = first.account("hundred").await.key;
         let (second, third) = tokio::join!(Gateway::start_in(second, setup()), Gateway::start_in(third, setup()));
         let night = Self { nodes: [first, second, third], key, ahead, shim, _server: server };
-        // Who calls is known everywhere, and nothing is lent to anybody yet.
+        // The key is cached on every node, and no node has a lease yet.
         for node in &night.nodes {
             node.call(Call::get("/v1/models").key(&night.key)).await.expect(200);
         }
         night
     }
 
-    /// Midnight is near.
+    /// Shifts the clocks to shortly before midnight.
     fn falls(&mut self) {
         let before = i64::try_from(BEFORE.as_micros()).unwrap();
         self.ahead = (self.day() + 1) * DAY_MICROS - micros() - before;
         self.shim.set_ahead(self.ahead);
     }
 
-    /// The day, as the servers have it.
+    /// Returns the current day according to the servers' clocks.
     fn day(&self) -> i64 {
         (micros() + self.ahead) / DAY_MICROS
     }
@@ -86,7 +86,7 @@ impl Night {
         Call::json(CHAT, &Format::Chat.body(&format!("mock/{model}"), streamed)).key(&self.key)
     }
 
-    /// Calls the nodes in turn until one refuses; how many passed.
+    /// Sends requests to the nodes in turn until one refuses; returns how many passed.
     async fn use_up(&self) -> usize {
         for (passed, node) in self.nodes.iter().cycle().enumerate() {
             let answer = node.call(self.call("tokens-1", false)).await;
@@ -103,7 +103,7 @@ impl Night {
         eventually("the day ends", async || (self.day() > day).then_some(())).await;
     }
 
-    /// What was admitted on each day, by the events.
+    /// Returns the admitted requests of the two days, counted from the events.
     async fn admitted(&self, day: i64) -> [i64; 2] {
         for node in &self.nodes {
             rests(node).await;
@@ -131,7 +131,7 @@ async fn a_quota_of_100_over_three_nodes_admits_exactly_100_on_either_side_of_mi
         let (call, to) = (night.call("long", true), night.nodes[nth % 3].proxy);
         open.spawn(async move { call.send(to).await });
     }
-    // They are admitted before anything else.
+    // The streams are admitted before any other request.
     eventually("the streams run", async || {
         let mut running = 0;
         for node in &night.nodes {
@@ -144,7 +144,7 @@ async fn a_quota_of_100_over_three_nodes_admits_exactly_100_on_either_side_of_mi
     night.falls();
     night.passes(day).await;
     assert_eq!(night.use_up().await, QUOTA);
-    // They were under way all the while, and are of the day on which they began.
+    // The streams were open the whole time and count for the day on which they began.
     assert!(open.try_join_next().is_none());
     open.shutdown().await;
     assert_eq!(night.admitted(day).await, [100, 100]);
@@ -174,7 +174,7 @@ async fn of_what_comes_at_midnight_over_three_nodes_each_request_is_of_one_day_a
                 match answer.status() {
                     200 => drop(passed.fetch_add(1, Ordering::Relaxed)),
                     429 => {}
-                    // Nobody could say in time, on a busy machine; it may be sent again.
+                    // On a busy machine the lease came too late; the client may retry.
                     503 if answer.json()["error"]["code"] == "quota_withheld" => {}
                     _ => panic!("{} {}", answer.head.first, answer.text()),
                 }

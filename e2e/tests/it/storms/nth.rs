@@ -1,5 +1,5 @@
-//! The n-th write, sync, rename, statement and commit fails, for every n until a run meets no failure: nothing is lost, nothing
-//! doubled. What a call is told may be a 5xx.
+//! The n-th write, sync, rename, statement or commit fails, for every n until a run meets no failure. No usage is lost
+//! or counted twice; a response may be a 5xx.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,16 +17,16 @@ use super::tally::{assert_audited, assert_counts_agree, each_once, rests};
 use super::torn;
 use crate::store;
 
-/// Each takes every so manyth n: most of a run is waiting.
+/// Number of concurrent lanes, each with every `LANES`-th n: a run mostly waits.
 const LANES: u64 = 6;
-/// A plan with a quota.
+/// The name of a plan with a quota.
 const COUNTED: &str = "counted";
-/// More statements than two ticks of a lease have. Ticks go on for ever, and no run meets all.
+/// More statements than two ticks of a lease have. Ticks never end, so no run meets all of them.
 const OF_LEASES: u64 = 30;
-/// So many runs of a lane that meet no failure are its last: how many calls of the disk a run makes hangs on how its records are
-/// taken together.
+/// A lane ends after this many runs without a failure: the number of disk calls per run varies with the batching of
+/// records.
 const QUIET: usize = 2;
-/// Of a start, which takes longest, only every so manyth n is tried unless somebody wants it long.
+/// Step between the tested n of a start, which takes longest, unless the long test is requested.
 const EVERY: u64 = 3;
 
 fn setup(mock: &Mock) -> Setup {
@@ -38,7 +38,7 @@ fn setup(mock: &Mock) -> Setup {
         .flag("1")
 }
 
-/// A server, whose calls are all known by name.
+/// A server whose requests all have unique model names.
 struct Lane {
     mock: Mock,
     gateway: Gateway,
@@ -59,31 +59,31 @@ impl Lane {
         assert!(matches!(status, Some(200 | 500 | 503)), "{status:?}");
     }
 
-    /// The script: calls one after the other, then some at once.
+    /// Sends the requests of one run: some one after the other, then two concurrently.
     async fn call(&self) {
         self.make("tokens-1-0", false).await;
         self.make("tokens-1-0", true).await;
         tokio::join!(self.make("tokens-2-1", true), self.make("tokens-2-0", false));
     }
 
-    /// Whether the mock saw a request that no event tells of.
+    /// Returns whether the mock received a request without a usage event.
     async fn lacks_an_event(&self) -> bool {
         let events = store::all_events(self.gateway.folder()).await;
         let told: BTreeSet<&str> = events.iter().filter_map(|event| event.row["model"].as_str()).collect();
         self.mock.models().await.keys().any(|name| name != "plain" && !told.contains(format!("up/{name}").as_str()))
     }
 
-    /// Everything is stored, once, with what it used. What a write that failed has held up comes soon.
+    /// Asserts that every request is stored once with its usage. A failed write may delay an event for a short time.
     async fn judge(&self) {
         rests(&self.gateway).await;
-        eventually("every event is stored", async || (!self.lacks_an_event().await).then_some(())).await;
+        eventually("every request has an event", async || (!self.lacks_an_event().await).then_some(())).await;
         let tally = each_once(&self.mock, self.gateway.folder(), &self.load.answered(), true).await;
         assert_eq!(tally.interrupted, 0, "{tally:?}");
         assert_counts_agree(self.gateway.folder()).await;
     }
 }
 
-/// The n-th call of the disk, the spool's and the database's.
+/// Lets the n-th disk call fail, in the spool or the database.
 async fn fail_every_write(lane: u64) -> (u64, usize) {
     let (mock, shim, folder) = (Mock::start().await, Shim::new(), Folder::on_sqlite());
     let setup = shim.over(setup(&mock), &folder.data());
@@ -91,7 +91,7 @@ async fn fail_every_write(lane: u64) -> (u64, usize) {
     for nth in (lane + 1..).step_by(usize::try_from(LANES).unwrap()) {
         shim.fail(Calls::ALL, nth);
         running.call().await;
-        // What is to be written is written, or tried once.
+        // Waits until the pending writes were done or one was attempted.
         tokio::time::timeout(e2e::wait::SOON, async {
             while shim.failed() == 0 && running.gateway.gauge("tollgate_spool_bytes").await > 0 {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -119,7 +119,7 @@ async fn whichever_write_or_sync_fails_nothing_is_lost_or_doubled() {
     tell(&format!("runs without a failure at n, calls answered: {done:?}"));
 }
 
-/// A block of plain calls is a write at its begin, and one at its end, which is tried again.
+/// A pre-logged batch has a write at its begin and one at its end, which is retried.
 #[tokio::test]
 async fn whichever_write_of_a_quota_fails_its_counts_are_stored_once() {
     let (upstream, shim, folder) = (Upstream::answering("200 OK", "fine").await, Shim::new(), Folder::new());
@@ -151,8 +151,8 @@ async fn whichever_write_of_a_quota_fails_its_counts_are_stored_once() {
     assert_eq!(again.used(&key).await, sent);
 }
 
-/// The n-th statement, commits among them, on either side, for callers of a plan, up to `last` or until runs meet no cut: where it
-/// ended, and how many calls were answered.
+/// Cuts the connection before and after the n-th statement, including commits, for requests of a plan. Ends at `last`,
+/// or when runs meet no cut. Returns the last n and the number of answered requests.
 async fn cut_every_statement(lane: u64, plan: &str, last: u64) -> (u64, usize) {
     let mock = Mock::start().await;
     let folder = Folder::new();
@@ -194,14 +194,14 @@ async fn on_whichever_side_of_a_statement_of_a_lease_its_connection_is_cut_nothi
     tell(&format!("runs up to n, calls answered: {done:?}"));
 }
 
-/// A start with the n-th call of the disk failing, on a folder that a kill left; whether one failed.
+/// Starts a server on a copy of a killed server's folder while the n-th disk call fails; returns whether one failed.
 async fn start_with_a_failure((mock, data, load): (&Mock, PathBuf, Arc<Load>), nth: u64) -> bool {
     let (shim, folder) = (Shim::new(), Folder::on_sqlite());
     torn::copy(&data, &folder.data());
     let setup = shim.over(setup(mock), &folder.data());
     shim.fail(Calls::ALL, nth);
     let mut process = Process::new(commands::serve(&folder, &setup));
-    eventually("it listens or ends", async || {
+    eventually("the server listens or ends", async || {
         (process.ended().is_some() || listening(&folder.read("stderr")).is_some()).then_some(())
     })
     .await;

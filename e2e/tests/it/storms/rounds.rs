@@ -1,5 +1,5 @@
-//! `kill -9` under load, ten rounds on one folder: each request that went upstream has one event, whatever became of the process,
-//! and a quota is never above itself.
+//! SIGKILL under load, ten rounds in one folder: each request that was sent upstream has one event, and a quota is
+//! never exceeded.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,19 +16,19 @@ use crate::store;
 
 const ROUNDS: usize = 10;
 const CALLERS: usize = 16;
-/// Credits a day; a call is one.
+/// Credits per day; a request costs one.
 const QUOTA: usize = 1_000;
-/// A busy machine is slow, and nobody is told that nobody could say.
+/// Lease settings for a slow machine: no request fails for lack of a lease.
 const LEASE: &str = "{ttl: 20s, recall_wait: 10s}";
 
-/// Callers who call again and again, and what they were answered. No two calls have a model in common.
+/// Clients that send requests repeatedly, and their responses. Each request has a unique model name.
 pub(crate) struct Load {
     pub(crate) key: String,
     names: AtomicU64,
     is_over: AtomicBool,
-    /// Names of calls that were answered whole with 200.
+    /// Model names of requests that were completely answered with 200.
     answered: Mutex<BTreeSet<String>>,
-    /// Codes of whole refusals.
+    /// Status and code of complete refusals.
     refused: Mutex<Vec<(u16, String)>>,
 }
 
@@ -43,13 +43,13 @@ impl Load {
         })
     }
 
-    /// Another call, and the name of its model.
+    /// Returns a new request and the name of its model.
     pub(crate) fn call(&self, model: &str, streamed: bool) -> (String, Call) {
         let name = format!("{model}-{:08}", self.names.fetch_add(1, Ordering::Relaxed));
         (name.clone(), Call::json(CHAT, &Format::Chat.body(&format!("up/{name}"), streamed)).key(&self.key))
     }
 
-    /// Makes it; what was said, where all of it came.
+    /// Sends a request; returns the status of its response, or `None` if it is incomplete.
     pub(crate) async fn make(&self, to: std::net::SocketAddr, (name, call): (String, Call)) -> Option<u16> {
         let answer = call.attempt(to).await.ok()?.rest().await;
         if !answer.whole {
@@ -62,7 +62,8 @@ impl Load {
         Some(answer.status())
     }
 
-    /// [`CALLERS`] who take streams and plain answers in turn, until it is over or the server is gone.
+    /// Starts [`CALLERS`] clients with streamed and plain requests in turn, until the load ends or the server is
+    /// killed.
     pub(crate) fn begin(self: &Arc<Self>, to: std::net::SocketAddr) -> JoinSet<()> {
         self.is_over.store(false, Ordering::Relaxed);
         let caller = |streams: bool| {
@@ -97,7 +98,7 @@ impl Load {
         self.refused.lock().unwrap().clone()
     }
 
-    /// Waits until so many more were answered.
+    /// Waits until `more` further requests are answered.
     pub(crate) async fn goes_on(&self, more: usize) {
         let from = self.count();
         eventually("the load runs", async || (self.count() >= from + more).then_some(())).await;
@@ -126,15 +127,15 @@ async fn in_ten_rounds_of_kill_9_each_request_upstream_has_one_event_and_a_quota
         let folder = gateway.crash().folder;
         callers.join_all().await;
         gateway = Gateway::start_in(folder, setup(&mock)).await;
-        // At once: what the spool held is in the store before anybody can ask.
+        // At once: the spool is stored before the server answers requests.
         let tally = each_once(&mock, gateway.folder(), &load.answered(), false).await;
         assert!(tally.count() <= QUOTA && tally.interrupted <= round * CALLERS, "{round}: {tally:?}");
         gateway.uses(&load.key, tally.count() as u64).await;
         interrupted = tally.interrupted;
     }
-    assert!(interrupted > 0, "nothing was under way when it was killed");
-    assert_eq!(load.refused(), [], "the quota held before its end");
-    // What is left is what no event counts for, to the last credit.
+    assert!(interrupted > 0, "no request was in flight at a kill");
+    assert_eq!(load.refused(), [], "requests were refused before the quota was exhausted");
+    // The rest of the quota is exactly the credits that no event has charged.
     let left = QUOTA - each_once(&mock, gateway.folder(), &load.answered(), false).await.count();
     let mut passed = 0;
     while let Some(200) = load.make(gateway.proxy, load.call("tokens-1-0", false)).await {
@@ -155,8 +156,8 @@ async fn in_ten_rounds_of_kill_9_each_request_upstream_has_one_event_and_a_quota
     ));
 }
 
-/// For who wants the figures.
-#[expect(clippy::print_stderr, reason = "what a long test saw is what it was run for")]
+/// Prints the measurements of a test.
+#[expect(clippy::print_stderr, reason = "a long test prints its measurements")]
 pub(crate) fn tell(what: &str) {
     eprintln!("{what}");
 }

@@ -1,5 +1,4 @@
-//! What went upstream against what the store has: each request by the name of its model, which no two share; and events
-//! against totals.
+//! Compares requests at the mock with events in the store, by unique model name, and events with totals.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +9,7 @@ use e2e::{Gateway, Mock, eventually};
 use crate::audit::must;
 use crate::store;
 
-/// Callers and days of which the events and the totals part, in requests, credits, tokens or money.
+/// Counts callers and days whose events and totals differ in requests, credits, tokens or money.
 const PARTED: &str = "SELECT count(*) FROM (
     SELECT day, user_no, key_no FROM (
         SELECT day, user_no, key_no, 1 AS requests, credits, charged_tokens, charged_nano FROM usage_events
@@ -21,74 +20,75 @@ const PARTED: &str = "SELECT count(*) FROM (
     HAVING sum(requests) <> 0 OR sum(credits) <> 0 OR sum(charged_tokens) <> 0 OR sum(charged_nano) <> 0
 ) AS parted";
 
-/// Events, totals and what plans used are the same figures.
+/// Asserts that events, totals and plan usage agree.
 pub(crate) async fn assert_counts_agree(folder: &Folder) {
-    assert_eq!(store::number(folder, PARTED).await, 0, "events and daily totals part");
+    assert_eq!(store::number(folder, PARTED).await, 0, "events and daily totals differ");
     let plans = "SELECT (SELECT coalesce(sum(charged_nano), 0) FROM daily_usage)
         - (SELECT coalesce(sum(charged_nano), 0) FROM daily_plans)";
-    assert_eq!(store::number(folder, plans).await, 0, "users' totals and plans' part");
+    assert_eq!(store::number(folder, plans).await, 0, "totals of users and of plans differ");
 }
 
-/// `tollgate audit` finds nothing that parts.
+/// Asserts that `tollgate audit` finds no difference.
 pub(crate) async fn assert_audited(folder: &Folder) {
     must(folder, &["audit"]).await;
 }
 
-/// Waits until nothing of any request is held, and nothing waits in the spool.
+/// Waits until no request holds resources and the spool is empty.
 pub(crate) async fn rests(gateway: &Gateway) {
     gateway.at_rest().await;
     eventually("the spool is empty", async || (gateway.gauge("tollgate_spool_bytes").await == 0).then_some(())).await;
 }
 
-/// Events that count, by the names of their models.
+/// Counted events, by the names of their models.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Of requests that went upstream.
+    /// Requests that were sent upstream.
     pub(crate) sent: usize,
-    /// Of those that the process died over.
+    /// Requests that the end of the process interrupted.
     pub(crate) interrupted: usize,
-    /// Of those among them that never went upstream.
+    /// Interrupted requests that were never sent upstream.
     pub(crate) unsent: usize,
-    /// By the model's name without `up/`.
+    /// Events by the model's name without `up/`.
     pub(crate) by_name: BTreeMap<String, Event>,
 }
 
 impl Tally {
-    /// All events that count.
+    /// Returns the number of counted events.
     pub(crate) fn count(&self) -> usize {
         self.by_name.len()
     }
 }
 
-/// Every request that the mock counted has exactly one event; an event that the mock never saw is interrupted; and each whose name
-/// is in `answered` is completed, or, where `may_lose` says that what came after its begin may be lost, is there.
+/// Asserts that each request at the mock has exactly one event, and that events without such a request are
+/// interrupted. Each name in `answered` must have a completed event; with `may_lose`, any event suffices, because
+/// records after the first may be lost.
 pub(crate) async fn each_once(mock: &Mock, folder: &Folder, answered: &BTreeSet<String>, may_lose: bool) -> Tally {
     let (mut seen, events) = (mock.models().await, store::all_events(folder).await);
-    // What ordinary routes brought.
+    // The requests of ordinary routes.
     seen.remove("plain");
     let mut tally = Tally::default();
     for event in events {
         let name = event.row["model"].as_str().unwrap_or_default().trim_start_matches("up/").to_owned();
         let (interrupted, attempts) = (event.outcome == "interrupted", event.row["attempts"].as_u64());
         if !interrupted && attempts == Some(0) {
-            assert!(!answered.contains(&name), "{name} was answered, and its event is a refusal: {event:?}");
+            assert!(!answered.contains(&name), "{name} was answered, but its event is a refusal: {event:?}");
             continue;
         }
         let sent = seen.contains_key(&name);
         tally.sent += usize::from(sent);
         tally.interrupted += usize::from(interrupted);
         tally.unsent += usize::from(!sent);
-        assert!(sent || interrupted, "the mock never saw {name}, which is {event:?}");
+        assert!(sent || interrupted, "the mock never received {name}: {event:?}");
         assert!(may_lose || !interrupted || !answered.contains(&name), "{name} was answered: {event:?}");
         let twice = tally.by_name.insert(name, event);
         assert!(twice.is_none(), "two events: {twice:?}");
     }
     for (name, requests) in &seen {
         assert_eq!(*requests, 1, "{name}");
-        assert!(tally.by_name.contains_key(name), "the mock counted {name}, and there is no event");
+        assert!(tally.by_name.contains_key(name), "the mock received {name}, but it has no event");
     }
     for name in answered {
-        assert!(tally.by_name.contains_key(name), "{name} was answered, and there is no event");
+        assert!(tally.by_name.contains_key(name), "{name} was answered, but it has no event");
     }
     tally
 }

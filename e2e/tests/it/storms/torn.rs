@@ -1,5 +1,5 @@
-//! The last record of a spool, torn at every byte: the server starts, and nothing is missing but that record. On `SQLite` alone, as
-//! the spool is the same.
+//! The last record of a spool is torn at every byte: the server starts, and only that record is missing. The test runs
+//! with `SQLite` only, because the spool does not depend on the store.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
@@ -15,27 +15,27 @@ use tokio::task::JoinSet;
 use super::rounds::{Load, tell};
 use crate::store;
 
-/// Each has a last record of its own, so that a start tries as many bytes.
+/// Number of lanes; each has a last record, so one start tests this many bytes.
 const LANES: usize = 40;
 const CALLS: usize = 200;
-/// A file that is too short reads as if zeros followed: few of those.
+/// Step between truncated lengths: a short file is read like one with zeros, so few are tested.
 const SHORT: usize = 16;
-/// Calls at once.
+/// Number of concurrent requests.
 const BATCH: usize = 40;
-/// Starts at once.
+/// Number of concurrent starts.
 const BESIDE: usize = 3;
 const SEGMENT_HEADER_BYTES: usize = 32;
 const HEADER_BYTES: usize = 28;
 const CLOSE: u8 = 2;
 
-/// How a record is torn at a byte.
+/// The way in which a record is torn at a byte.
 #[derive(Debug, Clone, Copy)]
 enum Torn {
-    /// It and what follows were never written.
+    /// The byte and all following ones were never written.
     Zeros,
-    /// It is another one.
+    /// The byte has another value.
     Garbled,
-    /// The file ends before it.
+    /// The file ends before the byte.
     Short,
 }
 
@@ -45,11 +45,12 @@ struct Last {
     file: PathBuf,
     offset: u64,
     length: usize,
-    /// The request's id, as rows have it.
+    /// The request id as the store's rows spell it.
     id: String,
 }
 
-/// The last record in each lane's newest segment that has any. The form is that of `spool::segment` and `spool::record`.
+/// Returns the last record of each lane that ends with one. The format is that of `spool::segment` and
+/// `spool::record`.
 fn last_records(spool: &Path) -> Vec<Last> {
     let mut lanes: BTreeMap<u32, Last> = BTreeMap::new();
     let mut paths: Vec<PathBuf> = fs::read_dir(spool).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -61,7 +62,7 @@ fn last_records(spool: &Path) -> Vec<Last> {
         let mut at = SEGMENT_HEADER_BYTES;
         while bytes.len() > at + HEADER_BYTES && bytes[at + 8] != 0 {
             let length = HEADER_BYTES + u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-            assert!(bytes[at + 9] <= 5, "a segment that the lane has left: {path:?}");
+            assert!(bytes[at + 9] <= 5, "a segment that the lane no longer uses: {path:?}");
             let id = bytes[at + 12..at + 28].iter().map(|byte| format!("{byte:02x}")).collect();
             let last = Last { file: path.clone(), offset: at as u64, length, id };
             if bytes[at + 9] == CLOSE {
@@ -75,7 +76,7 @@ fn last_records(spool: &Path) -> Vec<Last> {
     lanes.into_values().collect()
 }
 
-/// Whether it is another record now: zeros at its end may be gone unnoticed.
+/// Damages the record; returns whether its bytes changed, which zeros at the end do not guarantee.
 fn tear(record: &Last, file: &Path, at: usize, how: Torn) -> bool {
     let file = File::options().read(true).write(true).open(file).unwrap();
     let (place, mut rest) = (record.offset + at as u64, vec![0; record.length - at]);
@@ -101,20 +102,20 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Requests that are under way when the server is killed.
+/// Requests that are in flight when the server is killed.
 pub(crate) const HANGING: u8 = 2;
 
-/// A server that was killed.
+/// A server that was killed, with its folder and load.
 pub(crate) struct Killed {
     pub(crate) folder: Folder,
     pub(crate) load: Arc<Load>,
 }
 
-/// Kills a server with all of its events in its spool: those of so many calls, and [`HANGING`] that are open.
+/// Kills a server whose spool has all events: `calls` finished requests and [`HANGING`] open ones.
 pub(crate) async fn killed(setup: Setup, calls: usize) -> Killed {
     let gateway = Gateway::start_in(Folder::on_sqlite(), setup).await;
     let load = Load::new(&gateway.key().await);
-    // Nobody ingests anything while another has the database.
+    // No ingest happens while this connection locks the database.
     let held = store::rows(gateway.folder(), &gateway.folder().data()).hold().await;
     let make = |nth: usize, model: &'static str| {
         let (load, to) = (Arc::clone(&load), gateway.proxy);
@@ -122,13 +123,13 @@ pub(crate) async fn killed(setup: Setup, calls: usize) -> Killed {
     };
     let mut hanging: JoinSet<_> = (0..HANGING).map(|_| make(0, "tokens-100-1000")).collect();
     let in_flight = async || (gateway.gauge("tollgate_requests_in_flight").await == i64::from(HANGING)).then_some(());
-    eventually("they hang", in_flight).await;
+    eventually("the requests are in flight", in_flight).await;
     for batch in (0..calls).step_by(BATCH) {
         let batch = batch..calls.min(batch + BATCH);
         let passed = batch.map(|nth| make(nth, "tokens-2-0")).collect::<JoinSet<_>>().join_all().await;
         assert!(passed.iter().all(|status| *status == Some(200)), "{passed:?}");
     }
-    eventually("all is written", in_flight).await;
+    eventually("only the open requests remain", in_flight).await;
     let folder = gateway.crash().folder;
     assert!(matches!(hanging.join_next().await, Some(Ok(None))));
     hanging.join_all().await;
@@ -137,7 +138,7 @@ pub(crate) async fn killed(setup: Setup, calls: usize) -> Killed {
     Killed { folder, load }
 }
 
-/// Starts a copy whose records are torn so; all but those are there.
+/// Starts a copy with these damaged records; asserts that all other records are stored.
 async fn check(setup: Setup, data: PathBuf, torn: Vec<(Last, usize, Torn)>) {
     let folder = Folder::on_sqlite();
     copy(&data, &folder.data());

@@ -1,4 +1,4 @@
-//! The master key is changed while calls go on, and the command that does it is killed half-way.
+//! The master key is rotated while requests continue, and the command is killed during the rotation.
 
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::*;
 
 const BEFORE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const AFTER: &str = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
-/// Users, each with so many credentials: several batches.
+/// Number of users, and of credentials per user: enough for several batches.
 const USERS: u32 = 6;
 const EACH: u32 = 99;
 
@@ -23,7 +23,7 @@ fn with(setup: Setup, keys: [(&str, &str); 2]) -> Setup {
     keys.into_iter().fold(setup, |setup, (name, value)| setup.variable(name, value))
 }
 
-/// A user whose newest credential is the one that calls go with.
+/// A user whose newest credential is used for requests.
 struct Person {
     key: String,
     number: u32,
@@ -38,13 +38,13 @@ impl Person {
         for nth in 1..EACH {
             put(gateway, &self.key, &own("any", &nth.to_string(), &format!("sk-{}-{nth}-old", self.number))).await;
         }
-        // The ids of one millisecond are in no order.
+        // Ids of the same millisecond have no defined order.
         tokio::time::sleep(Duration::from_millis(2)).await;
         put(gateway, &self.key, &own("any", "newest", &self.secret())).await;
     }
 }
 
-/// Calls that go on until they are stopped; each must be served.
+/// Requests that continue until they are stopped; each must succeed.
 struct Load {
     stop: Arc<AtomicBool>,
     served: Arc<AtomicU64>,
@@ -70,21 +70,21 @@ impl Load {
 
     async fn end(self) {
         let before = self.served.load(Ordering::Relaxed);
-        eventually("the load goes on", async || (self.served.load(Ordering::Relaxed) > before + 20).then_some(()))
+        eventually("the load continues", async || (self.served.load(Ordering::Relaxed) > before + 20).then_some(()))
             .await;
         self.stop.store(true, Ordering::Relaxed);
         self.callers.join_all().await;
     }
 }
 
-/// How many credentials are sealed with the newest master key.
+/// Returns how many credentials are encrypted with the newest master key.
 async fn resealed(folder: &Folder) -> i64 {
     let newest = "SELECT count(*) FROM provider_keys WHERE master = \
         (SELECT fingerprint FROM master_keys ORDER BY created_at DESC LIMIT 1)";
     store::number(folder, newest).await
 }
 
-/// `vault rotate`, killed when it has said so many lines.
+/// Runs `vault rotate` and kills it after it has printed `lines` lines.
 async fn killed_after(folder: &Folder, lines: usize) {
     let data = folder.data().display().to_string();
     let mut child = commands::begin(folder, &["vault", "rotate", "--data", &data], &keys(AFTER, BEFORE));
@@ -118,10 +118,10 @@ async fn a_rotation_that_is_killed_half_way_loses_nothing_and_goes_on() {
     let folder = gateway.stop().await.folder;
     let total = i64::from(USERS * EACH);
 
-    // The servers get both keys; calls go on while everything is sealed anew.
+    // The servers have both keys; requests continue during the re-encryption.
     let gateway = Gateway::start_in(folder, with(before(&mock), keys(AFTER, BEFORE))).await;
     let folder = gateway.folder();
-    assert_eq!(resealed(folder).await, 0, "a server seals nothing anew by itself");
+    assert_eq!(resealed(folder).await, 0, "a server alone must not re-encrypt credentials");
     let load = Load::begin(&gateway, &people);
     killed_after(folder, 1).await;
     let first = resealed(folder).await;
@@ -130,7 +130,7 @@ async fn a_rotation_that_is_killed_half_way_loses_nothing_and_goes_on() {
     assert!(said.contains("in use") && said.contains("being replaced") && said.contains("rotate"), "{said}");
     killed_after(folder, 1).await;
     assert!(resealed(folder).await > first);
-    // What is replaced meanwhile stays replaced.
+    // A credential that is replaced during the rotation stays replaced.
     let secret = "sk-replaced-during-the-rotation";
     let replacing = put(&gateway, &people[0].key, &own("up", "late", "sk-first")).await;
     let change = Call::new("PATCH", &format!("{KEYS}/{replacing}")).header("content-type", "application/json");
@@ -148,7 +148,7 @@ async fn a_rotation_that_is_killed_half_way_loses_nothing_and_goes_on() {
     }
     let folder = gateway.stop().await.folder;
 
-    // The previous key goes, and is not taken any more.
+    // The previous key is removed and no longer accepted.
     let retired = with(before(&mock), keys(BEFORE, AFTER));
     let (code, told) = commands::serve_to_its_end(&folder, &retired).await;
     assert!(code == Some(1) && told.contains("vault_key_retired"), "{told}");

@@ -1,4 +1,4 @@
-//! The installation's own secrets: written once, refused when they are wrong or others can read them.
+//! The secrets of the installation: written once, refused if they are malformed or readable by other users.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -9,14 +9,15 @@ use e2e::database::Database;
 use super::*;
 
 const OTHER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-/// An empty variable is an absent one: the folder's files hold also where the suite gives every server the same secrets.
+/// An empty variable is treated as unset: the files of the folder apply even if the suite sets the same secrets for
+/// every server.
 const NONE: [(&str, &str); 2] = [("MASTER_ENCRYPTION_KEY", ""), ("JWT_SECRET", "")];
 
 fn alone(setup: Setup) -> Setup {
     NONE.into_iter().fold(setup, |setup, (name, value)| setup.variable(name, value))
 }
 
-/// A start that must fail with these words, before a port opens.
+/// Asserts that a start fails with these texts before a port is opened.
 async fn refused(folder: &Folder, setup: &Setup, says: &[&str]) -> String {
     let (code, told) = commands::serve_to_its_end(folder, setup).await;
     assert_eq!(code, Some(1), "{told}");
@@ -47,7 +48,7 @@ async fn the_first_start_writes_secrets_for_its_owner_alone() {
     let folder = again.stop().await.folder;
     assert_eq!(written, ["master_key", "jwt_secret"].map(|name| fs::read_to_string(file(&folder, name)).unwrap()));
     assert!(written.iter().all(|secret| !log.contains(secret.trim_end())), "{log}");
-    assert_eq!(fs::read_dir(file(&folder, "")).unwrap().count(), 2, "nothing is left of how they were written");
+    assert_eq!(fs::read_dir(file(&folder, "")).unwrap().count(), 2, "no temporary files remain");
 }
 
 #[tokio::test]
@@ -81,10 +82,10 @@ async fn secrets_that_others_can_read_or_that_are_none_are_refused() {
 async fn a_folder_of_secrets_that_cannot_be_made_is_named() {
     let folder = Folder::new();
     fs::create_dir(folder.data()).unwrap();
-    // Not even root makes a folder where a file is.
+    // Not even root can create a folder in place of a file.
     fs::write(file(&folder, "").parent().unwrap().join("secrets"), "").unwrap();
     refused(&folder, &alone(Setup::mocked()), &["secret_odd", "secrets"]).await;
-    // Whoever sets both needs none.
+    // With both variables set, no files are needed.
     fs::remove_file(folder.data().join("secrets")).unwrap();
     let signing = "a signing secret of forty bytes, or so..";
     let set = Setup::mocked().variable("MASTER_ENCRYPTION_KEY", OTHER).variable("JWT_SECRET", signing);
@@ -106,7 +107,7 @@ async fn another_master_key_is_refused_once_something_is_sealed() {
     let kept = fs::read(&key).unwrap();
     fs::remove_file(&key).unwrap();
     refused(&folder, &alone(before(&mock)), &["vault_key_missing", "master_key"]).await;
-    assert!(!key.exists(), "a start that is refused makes no key");
+    assert!(!key.exists(), "a refused start must not create a key");
     fs::write(&key, kept).unwrap();
     mode(&key, 0o600);
     let again = Gateway::start_in(folder, alone(before(&mock))).await;
@@ -141,7 +142,7 @@ async fn a_lost_master_key_costs_what_it_sealed_and_nothing_else() {
     again.call(call(&ada, "up", 2)).await.expect(200);
 }
 
-/// Two servers on one PostgreSQL, each with the key that its own folder would have.
+/// Two servers on one PostgreSQL, each with its folder's key.
 #[tokio::test]
 async fn a_second_node_with_a_key_of_its_own_is_refused() {
     let folder = Folder::on_postgres(Database::new());

@@ -1,4 +1,4 @@
-//! Targets in absolute form (RFC 9112, 3.2.2): one authority, and nobody else's.
+//! Targets in absolute form [RFC 9112, 3.2.2]: exactly one authority, which must equal `Host`.
 
 use super::{Row, read, refused};
 

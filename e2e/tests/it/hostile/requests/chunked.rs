@@ -1,4 +1,4 @@
-//! Bodies in chunks (RFC 9112, 7.1), as callers write them to be read in two senses.
+//! Chunked bodies [RFC 9112, 7.1] that two servers may read differently.
 
 use super::{Row, cut, read, refused, unfinished};
 

@@ -1,4 +1,4 @@
-//! `Connection` and what it names (RFC 9110, 7.6.1): fields of this connection end here, and no others go with them.
+//! `Connection` and the fields that it names [RFC 9110, 7.6.1]: hop-by-hop fields are removed, and no others.
 
 use super::{Row, answered, read};
 

@@ -1,4 +1,4 @@
-//! `Expect` (RFC 9110, 10.1.1): answered here, not passed on.
+//! `Expect` [RFC 9110, 10.1.1]: Tollgate answers it and does not forward it.
 
 use super::{Row, answered, read};
 

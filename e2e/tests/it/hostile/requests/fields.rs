@@ -1,4 +1,4 @@
-//! Field lines (RFC 9112, 5; RFC 9110, 5).
+//! Syntax of field lines [RFC 9112, 5; RFC 9110, 5].
 
 use super::{Row, read, refused};
 

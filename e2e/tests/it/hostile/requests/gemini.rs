@@ -1,5 +1,5 @@
-//! Gemini's and Azure's paths, in which a model's name stands: it stays one name, and no way out of the provider's folder.
-//! A key in the query, as Google takes it, is nobody's here, and goes to no provider.
+//! Paths of Gemini and Azure that contain a model's name. The name stays one path segment and cannot leave the
+//! provider's path. A key in the query, which Google accepts, does not authenticate here and reaches no provider.
 
 use super::{Row, answered, read, refused};
 

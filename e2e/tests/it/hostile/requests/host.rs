@@ -1,4 +1,4 @@
-//! One `Host`, which is one (RFC 9110, 7.2; RFC 9112, 3.2).
+//! Exactly one valid `Host` field [RFC 9110, 7.2; RFC 9112, 3.2].
 
 use super::{Row, read, refused};
 

@@ -1,4 +1,4 @@
-//! `Content-Length` (RFC 9110, 8.6; RFC 9112, 6.2 and 6.3).
+//! Values of `Content-Length` [RFC 9110, 8.6; RFC 9112, 6.2 and 6.3].
 
 use super::{Row, read, refused, unfinished};
 

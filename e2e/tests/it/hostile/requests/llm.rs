@@ -1,4 +1,4 @@
-//! Where we read the body: LLM endpoints. What is refused is refused in the words of the path's format.
+//! LLM endpoints, whose bodies Tollgate reads. A refusal has the format of the path.
 
 use super::{Row, answered, read, refused, unfinished};
 

@@ -1,4 +1,4 @@
-//! Methods (RFC 9110, 9): tokens like others, but for those that change what a message is.
+//! Methods [RFC 9110, 9]: unknown tokens are forwarded; methods that change the framing are not.
 
 use super::{Row, answered, read, refused};
 

@@ -1,5 +1,5 @@
-//! Paths that lead elsewhere once somebody resolves them (RFC 3986, 5.2.4 and 6.2.2): from the open route to the keyed
-//! one, or past the LLM endpoints' own names.
+//! Paths that change when a server resolves them [RFC 3986, 5.2.4 and 6.2.2]: from the open route to the one with a
+//! key, or around the paths of LLM endpoints.
 
 use super::{Row, answered, read, refused};
 

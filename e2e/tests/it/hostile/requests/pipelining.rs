@@ -1,4 +1,4 @@
-//! Several requests on one connection (RFC 9112, 9.3): each is served once, in order, and none behind a refused one.
+//! Several requests on one connection [RFC 9112, 9.3]: each is served once, in order, and none after a refused one.
 
 use super::{Row, cut, read, refused};
 

@@ -1,4 +1,4 @@
-//! The request line (RFC 9112, 3), and what stands before it (2.2).
+//! The request line [RFC 9112, 3] and the bytes before it [RFC 9112, 2.2].
 
 use super::{Row, answered, read, refused, unfinished};
 

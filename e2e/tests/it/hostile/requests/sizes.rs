@@ -1,5 +1,5 @@
-//! Heads and bodies over their bounds (RFC 9110, 5.4 and 15.5.14; RFC 6585, 5). The table's gateway takes heads of 64 KiB
-//! and bodies of 1 MiB.
+//! Heads and bodies over their limits [RFC 9110, 5.4 and 15.5.14; RFC 6585, 5]. The server accepts heads of at most 64
+//! KiB and, in these tests, bodies of at most 1 MiB.
 
 use super::{Row, answered, read, refused};
 

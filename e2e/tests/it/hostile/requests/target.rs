@@ -1,4 +1,4 @@
-//! The four forms of a target (RFC 9112, 3.2) and characters that stand in none.
+//! The four forms of a target [RFC 9112, 3.2], and characters that are invalid in each.
 
 use super::{Row, answered, read, refused};
 

@@ -1,4 +1,4 @@
-//! What stands behind the last chunk (RFC 9110, 6.5; RFC 9112, 7.1.2): dropped, and never merged into the head.
+//! Trailers after the last chunk [RFC 9110, 6.5; RFC 9112, 7.1.2]: dropped, and never merged into the head.
 
 use super::{Row, cut, read};
 

@@ -1,4 +1,4 @@
-//! `Transfer-Encoding` (RFC 9112, 6.1): `chunked` alone, or nothing; never beside a length.
+//! `Transfer-Encoding` [RFC 9112, 6.1]: only `chunked` is accepted, and never together with a length.
 
 use super::{Row, read, refused};
 

@@ -1,4 +1,4 @@
-//! Other protocols on the same connection (RFC 9110, 7.8; RFC 6455; RFC 9113, 3): none is spoken, none is let through.
+//! Upgrades to other protocols [RFC 9110, 7.8; RFC 6455; RFC 9113, 3]: none is accepted, and none is forwarded.
 
 use super::{Row, answered, read, refused};
 
