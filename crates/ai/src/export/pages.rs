@@ -8,7 +8,7 @@ use super::decimal::nano;
 use super::{Export, ExportError, Figures, Of};
 use crate::format::ProviderKind;
 
-/// A page of either.
+/// One page of either provider.
 #[derive(Deserialize)]
 struct Page<'a> {
     #[serde(borrow)]
@@ -17,7 +17,7 @@ struct Page<'a> {
     has_more: bool,
 }
 
-/// `start_time` is OpenAI's, in Unix seconds; `starting_at` Anthropic's, in RFC 3339.
+/// One time bucket. `start_time` is OpenAI's, in Unix seconds; `starting_at` is Anthropic's, in RFC 3339.
 #[derive(Deserialize)]
 struct Bucket<'a> {
     start_time: Option<u64>,
@@ -26,22 +26,22 @@ struct Bucket<'a> {
     results: Vec<Item<'a>>,
 }
 
-/// One of a bucket's results.
+/// One result of a bucket.
 #[derive(Deserialize)]
 struct Item<'a> {
     object: Option<String>,
     model: Option<String>,
-    // OpenAI: input with what was read from and written to caches, of text, audio and images.
+    // OpenAI: input includes tokens read from and written to caches, of text, audio and images.
     num_model_requests: Option<u64>,
     input_tokens: Option<u64>,
     input_cached_tokens: Option<u64>,
-    // Both.
+    // Both providers report output tokens in this field.
     output_tokens: Option<u64>,
     // Anthropic: the classes of input are disjoint.
     uncached_input_tokens: Option<u64>,
     cache_creation: Option<Created>,
     cache_read_input_tokens: Option<u64>,
-    // Costs: OpenAI's is an object, Anthropic's a text in cents.
+    // Costs: OpenAI's amount is an object, Anthropic's a string in cents.
     #[serde(borrow)]
     amount: Option<&'a RawValue>,
     currency: Option<String>,
@@ -94,13 +94,13 @@ pub(super) fn read(text: &str) -> Result<Export, ExportError> {
     }
 }
 
-/// The message without the place, which is told beside it.
+/// Returns the message without the position, which is reported separately.
 fn what(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split_once(" at line ").map_or(text.clone(), |(what, _)| what.to_owned())
 }
 
-/// The day of a bucket, and whose shape it has.
+/// Returns the day of a bucket, and the provider whose format it has.
 fn begins(bucket: &Bucket<'_>, at: &str) -> Result<(Day, ProviderKind), ExportError> {
     let field = |name: &str, what| ExportError::Field { field: format!("{at}.{name}"), what };
     match (bucket.start_time, &bucket.starting_at) {
@@ -109,7 +109,7 @@ fn begins(bucket: &Bucket<'_>, at: &str) -> Result<(Day, ProviderKind), ExportEr
             Ok((Timestamp(micros).day(), ProviderKind::OpenAi))
         }
         (None, Some(text)) => {
-            // Buckets begin at full minutes of UTC.
+            // Buckets begin at full minutes in UTC.
             let (day, time) = text.split_once('T').unwrap_or((text, ""));
             let day = Day::parse(day).filter(|_| time.ends_with('Z') || time.ends_with("+00:00"));
             let day = day.ok_or_else(|| field("starting_at", "no time of UTC as in 2026-11-20T00:00:00Z"))?;
@@ -156,7 +156,7 @@ fn figures(item: &Item<'_>, kind: ProviderKind, at: &str) -> Result<Figures, Exp
     })
 }
 
-/// OpenAI's: `{"value": 0.06, "currency": "usd"}`.
+/// Reads OpenAI's amount: `{"value": 0.06, "currency": "usd"}`.
 fn cost(item: &Item<'_>, at: &str) -> Result<i64, ExportError> {
     let field = |what| ExportError::Field { field: format!("{at}.amount"), what };
     let raw = item.amount.ok_or_else(|| field("missing"))?;
@@ -167,7 +167,7 @@ fn cost(item: &Item<'_>, at: &str) -> Result<i64, ExportError> {
     nano(amount.value.get().trim_matches('"'), 0).ok_or_else(|| field("no amount of money"))
 }
 
-/// Anthropic's: `"123.45"` cents.
+/// Reads Anthropic's amount: `"123.45"` cents.
 fn cents(item: &Item<'_>, at: &str) -> Result<i64, ExportError> {
     let field = |what| ExportError::Field { field: format!("{at}.amount"), what };
     let raw = item.amount.map_or("", RawValue::get);

@@ -15,7 +15,7 @@ const OPENAI: &str = r#"{"object": "page", "data": [
 {"object": "page", "data": [{"object": "bucket", "start_time": 1730505600, "end_time": 1730592000, "results": []}],
   "has_more": false, "next_page": null}"#;
 
-/// As in Anthropic's reference.
+/// The example of Anthropic's reference.
 const ANTHROPIC: &str = r#"{"data": [{"starting_at": "2025-08-01T00:00:00Z", "ending_at": "2025-08-02T00:00:00Z", "results": [
     {"uncached_input_tokens": 1500, "cache_creation": {"ephemeral_1h_input_tokens": 1000, "ephemeral_5m_input_tokens": 500},
      "cache_read_input_tokens": 200, "output_tokens": 500, "server_tool_use": {"web_search_requests": 10},

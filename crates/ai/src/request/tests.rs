@@ -5,7 +5,7 @@ use super::*;
 use crate::endpoint::{Called, Endpoint};
 use crate::format::{Dialect, Format};
 
-/// At the first endpoint of the format.
+/// Reads `body` at the first endpoint of the format.
 fn read(format: Format, body: &[u8]) -> Result<Asked, RequestError> {
     let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.format() == Some(format)).unwrap();
     read_at(&endpoint.path().replace("{model}", "m"), body)
@@ -15,7 +15,7 @@ fn read_at(path: &str, body: &[u8]) -> Result<Asked, RequestError> {
     super::read(&Called::at(path).unwrap(), None, body)
 }
 
-/// Reads, rewrites, and compares.
+/// Reads and rewrites a body, and compares the result.
 fn check_at(path: &str, body: &str, (model, upstream): (&str, &str), rewritten: &str) {
     let body = Bytes::copy_from_slice(body.as_bytes());
     let asked = read_at(path, &body).unwrap();
@@ -31,14 +31,14 @@ fn refused(format: Format, body: &str) -> String {
     read(format, body.as_bytes()).unwrap_err().to_string()
 }
 
-/// Reads, rewrites to the same model with usage, and compares.
+/// Rewrites a body to the same model with usage, and compares the result.
 fn check_usage(body: &str, rewritten: &str) {
     let asked = read(Format::Chat, body.as_bytes()).unwrap();
     let out = asked.rewrite(&Bytes::copy_from_slice(body.as_bytes()), &asked.model, true);
     assert_eq!(std::str::from_utf8(&out.body()).unwrap(), rewritten);
     assert_eq!(out.usage_injected, body != rewritten);
     assert_eq!(asked.include_usage, !out.usage_injected);
-    // What was made of it reads back as asking for usage, and stays.
+    // A rewritten body requests usage, and a second rewrite changes nothing.
     let again = read(Format::Chat, &out.body()).unwrap();
     assert!(again.include_usage && !again.rewrite(&out.body(), &again.model, true).usage_injected);
     let value: serde_json::Value = serde_json::from_slice(&out.body()).unwrap();
@@ -51,7 +51,7 @@ fn check_model(body: &str, model: &str, rewritten: &str) {
     assert_eq!((std::str::from_utf8(&out.body()).unwrap(), out.usage_injected), (rewritten, false));
 }
 
-/// What is answered in the background is fetched later, and stored responses are not served.
+/// Clients fetch background responses later, but Tollgate does not serve stored responses.
 #[test]
 fn responses_in_the_background_are_refused() {
     let read =
@@ -420,7 +420,7 @@ mod property_tests {
             for endpoint in Endpoint::ALL {
                 let path = endpoint.path().replace("{model}", "m");
                 for content_type in [None, Some("multipart/form-data; boundary=b")] {
-                    // Must not panic, whatever it says.
+                    // The call must not panic, whatever it returns.
                     let _ = crate::request::read(&Called::at(&path).unwrap(), content_type, &body);
                 }
             }

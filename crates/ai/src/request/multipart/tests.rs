@@ -10,7 +10,7 @@ fn read_as(path: &str, content_type: &str, body: &[u8]) -> Result<Asked, Request
     crate::request::read(&Called::at(path).unwrap(), Some(content_type), body)
 }
 
-/// One part for each head and content.
+/// Builds a form with one part per head and content.
 fn form(parts: &[(&str, &str)]) -> String {
     let parts: String = parts.iter().map(|(head, content)| format!("--b0\r\n{head}\r\n\r\n{content}\r\n")).collect();
     format!("{parts}--b0--\r\n")
@@ -61,7 +61,7 @@ fn what_clients_send_is_understood() {
         let body = form(&[(&head, "m")]);
         assert_eq!(read_as(PATH, content_type, body.as_bytes()).unwrap().model, "m", "{head}");
     }
-    // Blank characters behind a delimiter, a line end in front of the first, none behind the last.
+    // Whitespace after a delimiter, a line end before the first delimiter, and no line end after the last.
     let body = "\r\n--b0 \t\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b0--";
     assert_eq!(read_as(PATH, TYPE, body.as_bytes()).unwrap().model, "m");
     for (stream, is_stream) in [("true", true), ("True", true), ("false", false), ("", false), ("1", false)] {
@@ -87,7 +87,7 @@ fn a_deployment_wins_over_the_part_and_is_put_in() {
         assert_eq!(asked.model, "d");
         assert_eq!(asked.rewrite(&body, upstream, false).body(), form(&rewritten));
     }
-    // It would end the part that it is put into.
+    // This name would end the part that contains it.
     let injected = "/openai/deployments/d%0d%0a--b0--/audio/transcriptions";
     let error = read_as(injected, TYPE, form(&[]).as_bytes()).unwrap_err().to_string();
     assert_eq!(error, "`model` at byte 0 must be text of 1 to 256 bytes without control characters");
@@ -151,7 +151,7 @@ fn a_form_that_two_readers_could_read_apart_is_refused() {
         (of("Content-Disposition: form-data; name=\"model"), no_field),
         (of("Content-Disposition: form-data; filename=\"a\\\"; name=\"model\""), no_field),
         (of("Content-Disposition: form-data; name=\"model\"x"), no_field),
-        // Found by fuzzing: two readers, two names or two boundaries.
+        // Fuzzing found these: two readers see two names or two boundaries.
         (of(&format!("{model}\r\n--b0: x")), "a line begins like its boundary, and is none"),
         (of(&format!("--b0x: y\r\n{model}")), "a line begins like its boundary, and is none"),
         (of("Content-Disposition: form-data; name=x;;name=model"), no_field),
