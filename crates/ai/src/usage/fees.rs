@@ -1,6 +1,6 @@
-//! What OpenAI-compatible providers report in their usage object and sell beside the tokens.
+//! Usage that OpenAI-compatible providers report in their usage object and sell beside the tokens.
 //!
-//! A search is counted, so that a price with a rate for searches covers it. What has no class of its own makes the cost
+//! Searches are counted, so that a price with a rate for searches covers them. Usage without a class makes the cost
 //! unknown.
 
 use meter::ToolCalls;
@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::lenient::Seconds;
 use super::{Figure, Part};
 
-/// Field names of 2026-11-21: docs.x.ai (the first three), docs.perplexity.ai (the next two), docs.mistral.ai (the last).
+/// Field names of 2026-11-21: docs.x.ai (the first three), docs.perplexity.ai (the next two), docs.mistral.ai (the
+/// last).
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Object {
@@ -21,7 +22,7 @@ struct Object {
     prompt_audio_seconds: Seconds,
 }
 
-/// Calls by tool, of xAI. Searches of X cost what searches of the web cost.
+/// xAI's calls by tool. Searches of X cost as much as searches of the web.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ToolCounts {
@@ -32,10 +33,10 @@ struct ToolCounts {
     document_search_calls: Figure,
 }
 
-/// Fees beside the tokens.
+/// Fees that are charged beside the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Fees {
-    /// Calls that have a rate.
+    /// The number of calls that have a rate.
     pub(crate) tools: ToolCalls,
     /// Whether something was used that no rate covers.
     pub(crate) unpriced: bool,
@@ -53,7 +54,7 @@ pub(crate) fn read(json: &[u8]) -> Fees {
     let others = [code_interpreter_calls, file_search_calls, document_search_calls];
     let others = others.into_iter().any(|count| used(count).is_some());
     let searches = by_tool.or_else(|| used(&object.num_search_queries)).or_else(|| used(&object.num_sources_used));
-    // A number of tools without their kinds has no rate.
+    // A number of tool calls without their kinds has no rate.
     let is_vague = used(&object.num_server_side_tools_used).is_some() && searches.is_none();
     let heard = object.prompt_audio_seconds.0.is_some_and(|milliseconds| milliseconds > 0);
     Fees {
