@@ -12,7 +12,7 @@ fn loaded(source: &str, variables: &[(&str, &str)]) -> Loaded {
     load(source, variables).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The whole text of an error.
+/// Compares the whole text of an error.
 fn check(source: &str, variables: &[(&str, &str)], expected: &str) {
     let error = load(source, variables).map(|_| ()).unwrap_err().to_string();
     assert_eq!(error, expected.trim_start_matches('\n'), "\n{error}\n");
@@ -92,7 +92,7 @@ fn a_single_value_is_taken_as_it_is_but_for_a_file() {
     for (value, name) in [("${HOME} # 'x' {", "${HOME} # 'x' {"), (from_file.as_str(), "From a file")] {
         assert_eq!(loaded("", &[("TOLLGATE_BRAND__NAME", value)]).snapshot.brand.name, name);
     }
-    // In YAML it is as in the file.
+    // In YAML a variable is substituted as in the file.
     let variables = [("TOLLGATE_BRAND", "{name: '${NAME:-x} y'}"), ("NAME", "n")];
     assert_eq!(loaded("", &variables).snapshot.brand.name, "n y");
 }
@@ -245,7 +245,7 @@ error[wrong_type]: the file is a list
     );
 }
 
-/// Whatever key it stands in, and however it is nested, a variable's value is in no error and no note.
+/// No error and no note contains a variable's value, for any key and nesting.
 #[test]
 fn no_error_repeats_a_variables_value() {
     const SECRET: &str = "S3CRET-0f98d";

@@ -1,14 +1,14 @@
-//! What is wrong with a file, word for word where the words matter.
+//! Errors of invalid files, word for word if the wording matters.
 
 use super::*;
 
-/// The whole text of an error, but for the blank first line.
+/// Compares the whole text of an error except the blank first line.
 fn check(source: &str, expected: &str) {
     let error = read_text(source).map(|_| ()).unwrap_err().to_string();
     assert_eq!(error, expected.trim_start_matches('\n'), "\n{error}\n");
 }
 
-/// The codes and places of an error.
+/// Compares the codes and positions of an error.
 fn check_codes(source: &str, expected: &[(&str, u32, u32)]) {
     let error = read_text(source).map(|_| ()).unwrap_err();
     let found: Vec<_> = error

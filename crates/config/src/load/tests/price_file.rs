@@ -1,4 +1,4 @@
-//! `prices_file`: a table that is newer or older than the built-in one, broken, or signed.
+//! Tests of `prices_file`: a table that is newer or older than the built-in one, invalid, or signed.
 
 use access::Day;
 use ai::price::{Terms, Tier};
@@ -8,7 +8,7 @@ use super::*;
 
 /// The key that signs the fixture `newer.yaml`: that of RFC 8032, 7.1, test 2.
 const KEY: &str = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
-/// Another one: test 1 of the same.
+/// Another key: that of RFC 8032, 7.1, test 1.
 const OTHER: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 
 fn day(text: &str) -> Day {
@@ -20,7 +20,7 @@ fn loaded(file: &str, key: Option<&str>) -> Result<Loaded, ConfigError> {
     read_text(&format!("prices_file: {file}\n{key}providers: [{{name: main, kind: openai, credential: x}}]\n"))
 }
 
-/// What is wrong with a price file of this text, but for its name.
+/// Returns the error of a price file with this text, without the file's name.
 fn wrong(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.yaml");
@@ -76,7 +76,7 @@ fn a_row_has_long_requests_and_tiers() {
         (Tier::Batch, 272_000, Some(272_000_000 + 4_000_000)),
         (Tier::Batch, 272_001, Some(544_002_000 + 6_000_000)),
         (Tier::Flex, 1_000, Some(1_500_000 + 6_000_000)),
-        // The tier has no rates of long requests, and the price has.
+        // The tier has no rates of long requests, but the price has.
         (Tier::Flex, 272_001, None),
         (Tier::Priority, 1_000, None),
     ] {
