@@ -89,16 +89,16 @@ pub enum ExportError {
         what: &'static str,
     },
     /// Lines with and without a model would be counted twice.
-    #[error("{day}: some figures are of one model and some of all: export it anew, grouped by model")]
+    #[error("{day}: some figures are for one model and some for all models: export the file again, grouped by model")]
     Mixed {
         /// The first such day.
         day: Day,
     },
     /// The export has further pages.
-    #[error("the last page says that there are more (has_more): append them to the file")]
+    #[error("the last page reports further pages (has_more): append them to the file")]
     Incomplete,
     /// The export contains no figures.
-    #[error("there is nothing in it")]
+    #[error("it contains no figures")]
     Empty,
 }
 

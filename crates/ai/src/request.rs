@@ -91,7 +91,7 @@ pub enum RequestError {
         reason: String,
     },
     /// The body is valid JSON, but not an object.
-    #[error("the body must be a JSON object, but at byte {offset} stands something else")]
+    #[error("the body must be a JSON object, but another value begins at byte {offset}")]
     NotAnObject {
         /// The offset of the value.
         offset: usize,
@@ -113,7 +113,7 @@ pub enum RequestError {
         offset: usize,
     },
     /// A field occurs twice: two readers could use different ones.
-    #[error("`{field}` stands twice, again at byte {offset}")]
+    #[error("`{field}` occurs twice, again at byte {offset}")]
     Duplicate {
         /// The name of the field.
         field: &'static str,
@@ -131,7 +131,7 @@ pub enum RequestError {
         offset: usize,
     },
     /// The path names a model whose name is too long to exist.
-    #[error("the model in the path has {bytes} bytes, and may have 256")]
+    #[error("the model in the path has {bytes} bytes; at most 256 are allowed")]
     LongModel {
         /// The length of the model's name.
         bytes: usize,

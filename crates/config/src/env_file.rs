@@ -41,7 +41,7 @@ pub struct Broken {
 }
 
 const LINE: &str = "NAME=value, or a comment after #";
-const QUOTED: &str = "a line end or a comment behind the closing quote";
+const QUOTED: &str = "a line end or a comment after the closing quote";
 
 /// Parses a whole file; the entries are in the order of the file.
 ///
@@ -57,7 +57,7 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, Broken> {
         };
         let value = reading.value()?;
         if let Some(first) = taken.insert(name.clone(), at) {
-            let (message, expected) = ("a name stands here twice", "one line for each name");
+            let (message, expected) = ("a name occurs twice", "one line for each name");
             return Err(Broken { place: at, first: Some(first), message, expected });
         }
         entries.push(Entry { name, value, line: at.line });
@@ -200,7 +200,7 @@ impl<'a> Reading<'a> {
                 Some('r') => '\r',
                 Some('t') => '\t',
                 _ => {
-                    let message = "a backslash in double quotes stands before something else";
+                    let message = "an unknown escape sequence in double quotes";
                     let expected =
                         r#"one of \" \\ \$ \n \r \t, or the value in single quotes, where a backslash is itself"#;
                     return Err(Broken { place: at, first: None, message, expected });
@@ -239,7 +239,7 @@ impl<'a> Reading<'a> {
         }
         self.skip_blanks();
         if !self.at_line_end() && self.rest.peek() != Some(&'#') {
-            return self.broken("something stands behind a closing quote", QUOTED);
+            return self.broken("text follows a closing quote", QUOTED);
         }
         self.skip_line();
         Ok(value)
@@ -304,12 +304,12 @@ mod tests {
         check_broken("A: S3CRET", 1, 2, "a name without a value");
         check_broken("A=1\nB='S3CRET\nC=2\n", 2, 3, "a quote is not closed");
         check_broken("A=\"S3CRET", 1, 3, "a quote is not closed");
-        check_broken("A='S3'CRET", 1, 7, "something stands behind a closing quote");
-        check_broken("A=\"x\\S3CRET\"", 1, 5, "a backslash in double quotes stands before something else");
-        check_broken("A=\"x\\", 1, 5, "a backslash in double quotes stands before something else");
+        check_broken("A='S3'CRET", 1, 7, "text follows a closing quote");
+        check_broken("A=\"x\\S3CRET\"", 1, 5, "an unknown escape sequence in double quotes");
+        check_broken("A=\"x\\", 1, 5, "an unknown escape sequence in double quotes");
         check_broken("A=S3\0", 1, 5, "a value holds the character NUL");
         check_broken("A='S3\0'", 1, 6, "a value holds the character NUL");
-        check_broken("A=1\nB=2\nexport A=3", 3, 8, "a name stands here twice");
+        check_broken("A=1\nB=2\nexport A=3", 3, 8, "a name occurs twice");
         assert_eq!(parse("A=1\nA=2").unwrap_err().first, Some(Place { line: 1, column: 1, width: 1 }));
         assert!(!format!("{:?}", parse("A=S3CRET")).contains("S3CRET"));
     }

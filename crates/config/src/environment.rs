@@ -203,8 +203,8 @@ mod tests {
         );
         assert_eq!(
             with(b"A=1\nA=S3CRET\n").unwrap_err(),
-            "error[env_file]: a name stands here twice\n --> DIR/vars.env:2:1\n  = expected one line for each name\n  = the first \
-             stands at DIR/vars.env:1:1"
+            "error[env_file]: a name occurs twice\n --> DIR/vars.env:2:1\n  = expected one line for each name\n  = the first \
+             is at DIR/vars.env:1:1"
         );
         let unread = |text: &[u8]| with(text).unwrap_err();
         assert_eq!(

@@ -181,7 +181,7 @@ impl fmt::Display for Problem {
             }
         }
         if let Some(first) = self.first {
-            write!(f, "\n{blank} = the first stands at {}:{}:{}", self.file, first.line, first.column)?;
+            write!(f, "\n{blank} = the first is at {}:{}:{}", self.file, first.line, first.column)?;
         }
         if let Some(variable) = &self.first_variable {
             write!(f, "\n{blank} = the first is {variable}")?;

@@ -132,13 +132,13 @@ impl fmt::Display for Note {
                 write!(f, "{variable} is set: the store is the PostgreSQL that it names, and not the one of the file")
             }
             Self::UnknownVariable { variable, near } => {
-                write!(f, "{variable} is set, and sets nothing: there is no such key")?;
+                write!(f, "{variable} is set but matches no setting")?;
                 near.as_ref().map_or(Ok(()), |near| write!(f, "; did you mean {near}?"))
             }
             Self::ProviderOff { provider } => write!(f, "the provider {provider} has no credential and is off"),
             Self::ProviderMocked { provider } => write!(f, "the mock is forced: the provider {provider} is off"),
             Self::SignupPlanElsewhere { plan } => {
-                write!(f, "signup_plan is {plan}, which is none of `plans`: the store must have it at start")
+                write!(f, "signup_plan is {plan}, which `plans` does not list: the store must have it at start")
             }
             Self::ModelOff { model, provider } => {
                 write!(f, "the model {model} is left out, as its provider {provider} is off")
@@ -234,8 +234,8 @@ fn is_mock_forced(compiled: Option<&(Snapshot, Vec<Note>)>) -> bool {
 pub(crate) fn unparsed(broken: &yaml::Broken) -> Problem {
     let at = broken.at.map(At::File);
     match &broken.duplicate_key {
-        Some(key) => Problem::new(Code::Duplicate, at, format!("the key `{key}` stands here twice")),
-        None => Problem::new(Code::Yaml, at, format!("this is no YAML: {}", broken.message)),
+        Some(key) => Problem::new(Code::Duplicate, at, format!("the key `{key}` occurs twice")),
+        None => Problem::new(Code::Yaml, at, format!("this is not YAML: {}", broken.message)),
     }
 }
 

@@ -179,7 +179,7 @@ fn is_single(setting: &Setting<'_>) -> bool {
 fn value(reader: &Reader<'_>, setting: &Setting<'_>, at: At, single: bool) -> Option<Node> {
     let key = shown(&setting.steps);
     let Some(text) = setting.value else {
-        reader.report(Problem::new(Code::Environment, at, format!("what sets `{key}` is not UTF-8")));
+        reader.report(Problem::new(Code::Environment, at, format!("the value for `{key}` is not UTF-8")));
         return None;
     };
     if single {
@@ -198,7 +198,7 @@ fn value(reader: &Reader<'_>, setting: &Setting<'_>, at: At, single: bool) -> Op
                 Some(place) => format!(" from its character {} on", place.column),
                 None => String::new(),
             };
-            let message = format!("what sets `{key}` is no YAML{behind}");
+            let message = format!("the value for `{key}` is not YAML{behind}");
             reader.report(Problem::new(Code::Yaml, at, message).expected(expected));
             None
         }

@@ -227,7 +227,7 @@ fn failure(failed: Failed, at: At, path: &str) -> Problem {
         Failed::Form => Problem::new(Code::Environment, at, format!("`{path}` has a `${{` that names no variable"))
             .expected(expected),
         Failed::Relative => {
-            Problem::new(Code::File, at, format!("`{path}` names a file without its whole path")).expected("file:/path")
+            Problem::new(Code::File, at, format!("`{path}` names a file by a relative path")).expected("file:/path")
         }
         Failed::File { reason, .. } if is_foreign(at) => {
             Problem::new(Code::File, at, format!("`{path}` names a file that cannot be read: {reason}"))
@@ -351,7 +351,7 @@ impl<'a> Section<'a> {
 
     /// Reports that `key` does not accept the value at `at`.
     pub(crate) fn bad(&self, at: At, key: &str, expected: impl Display) {
-        let message = format!("`{}` has a value that it does not take", self.name(key));
+        let message = format!("`{}` has an invalid value", self.name(key));
         self.reader.report(Problem::new(Code::BadValue, at, message).expected(expected.to_string()));
     }
 
@@ -388,7 +388,7 @@ impl<'a> Section<'a> {
 
     /// Returns a duration above zero.
     pub(crate) fn deadline(&self, key: &str) -> Option<Duration> {
-        let expected = format!("{}, and more than nothing", unit::DURATION);
+        let expected = format!("{}, and greater than zero", unit::DURATION);
         self.parsed(key, &expected, |text| unit::duration(text).filter(|duration| !duration.is_zero()))
     }
 
@@ -413,7 +413,7 @@ impl<'a> Section<'a> {
         let found = words.iter().find(|(word, _)| *word == text.value).map(|(_, value)| *value);
         if found.is_none() {
             let known = || words.iter().map(|(word, _)| *word);
-            let message = format!("`{}` has a value that it does not take", self.name(key));
+            let message = format!("`{}` has an invalid value", self.name(key));
             let near = if text.foreign { None } else { near(&text.value, known()) };
             self.reader.report(Problem::new(Code::BadValue, text.at, message).expected(one_of(known())).near(near));
         }

@@ -85,7 +85,7 @@ pub(super) fn read(text: &str) -> Result<Export, ExportError> {
     }
     export.kind = kinds.first().map(|(kind, _)| *kind);
     if let Some((_, field)) = kinds.into_iter().find(|(kind, _)| Some(*kind) != export.kind) {
-        return Err(ExportError::Field { field, what: "another provider's shape than the first" });
+        return Err(ExportError::Field { field, what: "another provider's format than the first" });
     }
     match (has_more, export.days.is_empty()) {
         (true, _) => Err(ExportError::Incomplete),
@@ -105,18 +105,18 @@ fn begins(bucket: &Bucket<'_>, at: &str) -> Result<(Day, ProviderKind), ExportEr
     let field = |name: &str, what| ExportError::Field { field: format!("{at}.{name}"), what };
     match (bucket.start_time, &bucket.starting_at) {
         (Some(seconds), None) => {
-            let micros = seconds.checked_mul(1_000_000).ok_or_else(|| field("start_time", "no time in seconds"))?;
+            let micros = seconds.checked_mul(1_000_000).ok_or_else(|| field("start_time", "not a time in seconds"))?;
             Ok((Timestamp(micros).day(), ProviderKind::OpenAi))
         }
         (None, Some(text)) => {
             // Buckets begin at full minutes in UTC.
             let (day, time) = text.split_once('T').unwrap_or((text, ""));
             let day = Day::parse(day).filter(|_| time.ends_with('Z') || time.ends_with("+00:00"));
-            let day = day.ok_or_else(|| field("starting_at", "no time of UTC as in 2026-11-20T00:00:00Z"))?;
+            let day = day.ok_or_else(|| field("starting_at", "not a UTC time such as 2026-11-20T00:00:00Z"))?;
             Ok((day, ProviderKind::Anthropic))
         }
         (None, None) => Err(field("start_time", "missing, and so is starting_at")),
-        (Some(_), Some(_)) => Err(field("start_time", "starting_at is there too")),
+        (Some(_), Some(_)) => Err(field("start_time", "present together with starting_at")),
     }
 }
 
@@ -160,11 +160,11 @@ fn figures(item: &Item<'_>, kind: ProviderKind, at: &str) -> Result<Figures, Exp
 fn cost(item: &Item<'_>, at: &str) -> Result<i64, ExportError> {
     let field = |what| ExportError::Field { field: format!("{at}.amount"), what };
     let raw = item.amount.ok_or_else(|| field("missing"))?;
-    let amount: Amount<'_> = serde_json::from_str(raw.get()).map_err(|_| field("no value with a currency"))?;
+    let amount: Amount<'_> = serde_json::from_str(raw.get()).map_err(|_| field("not a value with a currency"))?;
     if !amount.currency.eq_ignore_ascii_case("usd") {
         return Err(field("another currency than USD"));
     }
-    nano(amount.value.get().trim_matches('"'), 0).ok_or_else(|| field("no amount of money"))
+    nano(amount.value.get().trim_matches('"'), 0).ok_or_else(|| field("not an amount of money"))
 }
 
 /// Reads Anthropic's amount: `"123.45"` cents.
@@ -172,7 +172,7 @@ fn cents(item: &Item<'_>, at: &str) -> Result<i64, ExportError> {
     let field = |what| ExportError::Field { field: format!("{at}.amount"), what };
     let raw = item.amount.map_or("", RawValue::get);
     if !item.currency.as_deref().is_some_and(|currency| currency.eq_ignore_ascii_case("usd")) {
-        return Err(field("another currency than USD, or none"));
+        return Err(field("another currency than USD, or no currency"));
     }
-    nano(raw.trim_matches('"'), -2).ok_or_else(|| field("no amount of money"))
+    nano(raw.trim_matches('"'), -2).ok_or_else(|| field("not an amount of money"))
 }

@@ -171,7 +171,7 @@ impl Records<'_> {
                     self.rest = behind.strip_prefix('\r').filter(|behind| behind.is_empty()).unwrap_or(behind);
                     let ends =
                         self.rest.is_empty() || self.rest.starts_with([',', '\n']) || self.rest.starts_with("\r\n");
-                    return if ends { Ok(field) } else { Err("something behind a closing quote") };
+                    return if ends { Ok(field) } else { Err("text follows a closing quote") };
                 }
             }
         }

@@ -103,16 +103,16 @@ impl Form {
             let rest = body.get(at..).unwrap_or_default();
             if let Some(behind) = rest.strip_prefix(b"--") {
                 let is_over = behind.iter().all(u8::is_ascii_whitespace);
-                return if is_over { Ok(form) } else { Err(broken(at + 2, "something stands behind its end")) };
+                return if is_over { Ok(form) } else { Err(broken(at + 2, "data follows its end")) };
             }
             let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
             if !rest.get(padding..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
-                return Err(broken(at, "a line begins like its boundary, and is none"));
+                return Err(broken(at, "a line begins like its boundary but is not one"));
             }
             let head = at + padding + 2;
             let (name, content) = disposition::read(body, head, HEAD_BYTES_MAX)?;
             if let Some(line) = body.get(head - 2..content).and_then(|head| finder.find(head)) {
-                return Err(broken(head + line, "a line begins like its boundary, and is none"));
+                return Err(broken(head + line, "a line begins like its boundary but is not one"));
             }
             let rest = body.get(content..).unwrap_or_default();
             if rest.starts_with(delimiter.as_bytes()) {

@@ -38,7 +38,7 @@ const WINDOW_MIN: Duration = Duration::from_secs(1);
 const ORIGINS_MAX: usize = 64;
 const PROXIES_MAX: usize = 256;
 
-const ORIGIN: &str = "an origin as browsers write it: https://app.example.com, or with a port of its own";
+const ORIGIN: &str = "an origin as browsers write it: https://app.example.com, or with a port";
 const PROXY: &str = "an address, a network (10.0.0.0/8) that is not all of them, or `cloudflare`";
 const REDIS: &str = "redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], or rediss:// with TLS";
 

@@ -80,7 +80,7 @@ fn from_environment(root: &Section<'_>, providers: &mut Providers, notes: &mut V
             continue;
         };
         let Some(credential) = parse(value) else {
-            let message = format!("{variable} holds something that is no credential");
+            let message = format!("{variable} does not hold a valid credential");
             reader.report(Problem::new(Code::Environment, None, message).expected(CREDENTIAL));
             continue;
         };

@@ -65,7 +65,7 @@ fn target(section: &Section<'_>, providers: &Providers) -> Option<(Text, Text)> 
         return None;
     };
     if let Some((second, _)) = targets.next() {
-        section.not_yet(second.at, &format!("a second one of `{}`", section.name("targets")));
+        section.not_yet(second.at, &format!("a second entry of `{}`", section.name("targets")));
     }
     let first = section.reader().section(first, path, &grammar::TARGET)?;
     let model = model_name(&first, "model");

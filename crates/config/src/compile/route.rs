@@ -56,7 +56,7 @@ fn backend(section: &Section<'_>) -> Option<Origin> {
         return None;
     };
     if let Some((second, _)) = backends.next() {
-        section.not_yet(second.at, &format!("a second one of `{}`", section.name("backends")));
+        section.not_yet(second.at, &format!("a second entry of `{}`", section.name("backends")));
     }
     let backend = section.reader().section(first, path, &grammar::BACKEND)?;
     if let Some(weight) = backend.whole("weight", 1..=1_000)
@@ -194,7 +194,7 @@ fn methods(section: &Section<'_>) -> Vec<String> {
                 methods.push(method.value);
             }
         } else {
-            let message = format!("`{path}` is no method");
+            let message = format!("`{path}` is not a method");
             let near = if method.foreign { None } else { crate::near::near(&method.value, METHODS_KNOWN) };
             let problem = Problem::new(Code::BadValue, method.at, message).expected("a method in capitals: GET, POST");
             section.reader().report(problem.near(near));

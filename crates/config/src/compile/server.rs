@@ -257,7 +257,7 @@ pub(super) fn sizes(root: &Section<'_>) -> Sizes {
     let headers =
         section.and_then(|sizes| sizes.size("headers", &(HEADERS_BYTES_MIN..=HEADERS_BYTES_MAX), "from 8KiB to 16MiB"));
     let bytes = |key, default| {
-        section.and_then(|sizes| sizes.size(key, &(1..=u64::MAX), "and more than nothing")).unwrap_or(default)
+        section.and_then(|sizes| sizes.size(key, &(1..=u64::MAX), "and greater than zero")).unwrap_or(default)
     };
     Sizes {
         headers_bytes_max: headers.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(64 << 10),
@@ -277,7 +277,7 @@ pub(super) fn on_hangup(root: &Section<'_>) -> OnHangup {
     }
     let Some(drain) = section.section("drain", &grammar::HANGUP_DRAIN) else { return DRAIN };
     OnHangup::Drain {
-        bytes_max: drain.size("bytes", &(1..=u64::MAX), "and more than nothing").unwrap_or(64 * KIB),
+        bytes_max: drain.size("bytes", &(1..=u64::MAX), "and greater than zero").unwrap_or(64 * KIB),
         within: drain.deadline("for").unwrap_or(Duration::from_secs(10)),
     }
 }

@@ -25,7 +25,7 @@ fn each_key_of_the_whole_file_is_taken_or_not_yet() {
     for (index, line) in lines.iter().enumerate() {
         if let Some((content, marks)) = line.split_once(" # not yet: ") {
             for mark in marks.split(" | ") {
-                let column = content.find(mark).unwrap_or_else(|| panic!("{mark} stands in {line}"));
+                let column = content.find(mark).unwrap_or_else(|| panic!("{mark} is missing in {line}"));
                 expected.insert((index + 1, content[..column].chars().count() + 1));
             }
         }

@@ -16,16 +16,16 @@ pub(super) fn read(body: &[u8], at: usize, bytes_max: usize) -> Result<(&[u8], u
             let name = name.ok_or_else(|| broken(at, "a part has no `content-disposition`"))?;
             return Ok((name, next));
         }
-        let (header, value) = header(line).ok_or_else(|| broken(from, "a line of a part's head is no header"))?;
+        let (header, value) = header(line).ok_or_else(|| broken(from, "a line of a part's head is not a header"))?;
         if header.eq_ignore_ascii_case(b"content-disposition") {
             let field = field(value).ok_or_else(|| broken(from, "a `content-disposition` does not name one field"))?;
             if name.replace(field).is_some() {
-                return Err(broken(from, "a part has two of `content-disposition`"));
+                return Err(broken(from, "a part has two `content-disposition` headers"));
             }
         }
         let plain = |value: &[u8]| [&b"7bit"[..], b"8bit", b"binary"].iter().any(|it| value.eq_ignore_ascii_case(it));
         if header.eq_ignore_ascii_case(b"content-transfer-encoding") && !plain(value) {
-            return Err(broken(from, "a part is encoded"));
+            return Err(broken(from, "a part has an unsupported `content-transfer-encoding`"));
         }
         from = next;
     }

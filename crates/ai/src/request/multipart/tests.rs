@@ -127,22 +127,22 @@ fn a_form_that_two_readers_could_read_apart_is_refused() {
         (String::new(), "it does not begin with its boundary"),
         (format!("preamble\r\n{}", form(&[])), "it does not begin with its boundary"),
         ("--b1--\r\n".to_owned(), "it does not begin with its boundary"),
-        (form(&[]) + "epilogue", "something stands behind its end"),
-        ("--b0".to_owned(), "a line begins like its boundary, and is none"),
-        ("--b0\n\n--b0--".to_owned(), "a line begins like its boundary, and is none"),
-        (of(&model).replace("\r\n--b0--", "\r\n--b0x\r\n--b0--"), "a line begins like its boundary, and is none"),
+        (form(&[]) + "epilogue", "data follows its end"),
+        ("--b0".to_owned(), "a line begins like its boundary but is not one"),
+        ("--b0\n\n--b0--".to_owned(), "a line begins like its boundary but is not one"),
+        (of(&model).replace("\r\n--b0--", "\r\n--b0x\r\n--b0--"), "a line begins like its boundary but is not one"),
         (format!("--b0\r\n{model}\r\n\r\n--b0--\r\n"), "a part has no content, not even an empty one"),
         (format!("--b0\r\n{model}\r\n\r\nm"), "it does not end"),
         (format!("--b0\r\n{model}\r\n\r\nm\n--b0--"), "it does not end"),
         (format!("--b0\r\n{model}"), "the head of a part does not end, or is too long"),
-        (of(&model.replace(": ", " : ")), "a line of a part's head is no header"),
+        (of(&model.replace(": ", " : ")), "a line of a part's head is not a header"),
         (of(&model.replace("; ", ";\r\n ")), no_field),
-        (of(&format!("X: y\r\n z\r\n{model}")), "a line of a part's head is no header"),
-        (of(&model.replace("; ", ";\n")), "a line of a part's head is no header"),
-        (of("x"), "a line of a part's head is no header"),
+        (of(&format!("X: y\r\n z\r\n{model}")), "a line of a part's head is not a header"),
+        (of(&model.replace("; ", ";\n")), "a line of a part's head is not a header"),
+        (of("x"), "a line of a part's head is not a header"),
         (of("Content-Type: text/plain"), "a part has no `content-disposition`"),
-        (of(&format!("{model}\r\n{model}")), "a part has two of `content-disposition`"),
-        (of(&format!("{model}\r\nContent-Transfer-Encoding: base64")), "a part is encoded"),
+        (of(&format!("{model}\r\n{model}")), "a part has two `content-disposition` headers"),
+        (of(&format!("{model}\r\nContent-Transfer-Encoding: base64")), "a part has an unsupported `content-transfer-encoding`"),
         (of(&model.replace("form-data", "attachment")), no_field),
         (of("Content-Disposition: form-data"), no_field),
         (of("Content-Disposition: form-data; name=\"a\"; name=\"model\""), no_field),
@@ -152,8 +152,8 @@ fn a_form_that_two_readers_could_read_apart_is_refused() {
         (of("Content-Disposition: form-data; filename=\"a\\\"; name=\"model\""), no_field),
         (of("Content-Disposition: form-data; name=\"model\"x"), no_field),
         // Fuzzing found these: two readers see two names or two boundaries.
-        (of(&format!("{model}\r\n--b0: x")), "a line begins like its boundary, and is none"),
-        (of(&format!("--b0x: y\r\n{model}")), "a line begins like its boundary, and is none"),
+        (of(&format!("{model}\r\n--b0: x")), "a line begins like its boundary but is not one"),
+        (of(&format!("--b0x: y\r\n{model}")), "a line begins like its boundary but is not one"),
         (of("Content-Disposition: form-data; name=x;;name=model"), no_field),
         (of("Content-Disposition: form-data; name=x; \"; name=\"=model"), no_field),
         (of("Content-Disposition: form-data; name=x, name=model"), no_field),
@@ -167,9 +167,9 @@ fn a_form_that_two_readers_could_read_apart_is_refused() {
 fn a_model_that_stands_twice_is_absent_or_is_no_name_is_refused() {
     let model = named("model");
     let twice = form(&[(&model, "a"), FILE, (&model, "a")]);
-    assert!(refused(&twice).starts_with("`model` stands twice, again at byte "));
+    assert!(refused(&twice).starts_with("`model` occurs twice, again at byte "));
     let streams = form(&[(&model, "a"), (&named("stream"), "true"), (&named("stream"), "false")]);
-    assert!(refused(&streams).starts_with("`stream` stands twice, again at byte "));
+    assert!(refused(&streams).starts_with("`stream` occurs twice, again at byte "));
     assert_eq!(refused(&form(&[FILE, (&named("Model"), "a")])), "the body has no `model`");
     for name in ["", "a\r\nb", "a\tb", "\0", &"m".repeat(257)] {
         let message = refused(&form(&[(&model, name)]));

@@ -145,14 +145,14 @@ fn what_is_wrong_with_a_file_is_told_with_its_line() {
     assert!(unknown.ends_with("did you mean `output`?"), "{unknown}");
     let head = "as_of: 2026-12-01\nsource: s\nprices:\n";
     for (text, said) in [
-        ("a: [1", "error[yaml]: this is no YAML"),
+        ("a: [1", "error[yaml]: this is not YAML"),
         ("a: [1", "--> p.yaml:1:"),
         ("[]", "error[wrong_type]: the file is a list"),
         ("prices: []", "error[missing]: the file needs `as_of`"),
         ("prices: []", "the file needs `source`"),
         (
             "as_of: 2026-11-31\nsource: s\n",
-            "error[bad_value]: `as_of` has a value that it does not take\n --> p.yaml:1:8",
+            "error[bad_value]: `as_of` has an invalid value\n --> p.yaml:1:8",
         ),
         (&format!("{head}  - {{model: gpt-9, input: '1', output: '2'}}\n"), "--> p.yaml:4:13"),
         (&format!("{head}  - {{model: mock/x, input: '1', output: '2'}}\n"), "expected KIND/MODEL or HOST/MODEL"),
