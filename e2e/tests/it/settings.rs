@@ -29,9 +29,7 @@ async fn a_server_reads_its_env_file_behind_its_variables() {
     let setup = Setup::mocked().variable("TOLLGATE_BRAND__KEY_PREFIX", "codexible").variable("TOLLGATE_LISTN", "x");
     let gateway = Gateway::start_in(folder, setup).await;
     assert!(gateway.stdout().contains("Two Words"), "{}", gateway.stdout());
-    for line in
-        ["\"DEBUG\"", "TOLLGATE_LISTN is set but matches no setting; did you mean TOLLGATE_LISTEN?"]
-    {
+    for line in ["\"DEBUG\"", "TOLLGATE_LISTN is set but matches no setting; did you mean TOLLGATE_LISTEN?"] {
         gateway.logs(line).await;
     }
     // A command in the same folder reads the same file, and not the server's variables.

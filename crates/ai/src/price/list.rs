@@ -1,4 +1,4 @@
-//! Prices by provider and model, and which of them applies on a day.
+//! Prices by provider and model, and the selection of the price for a day.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,14 +8,14 @@ use access::Day;
 
 use super::{Price, Region, table};
 
-/// Stands for every model of a provider.
+/// A model's name that matches every model of a provider.
 const ANY: &str = "*";
-/// Begins the name of a fine-tuned model: `ft:BASE:ORGANISATION:NAME:ID`.
+/// The prefix of a fine-tuned model's name: `ft:BASE:ORGANISATION:NAME:ID`.
 const FINE_TUNED: &str = "ft:";
 
 /// Prices by provider and model; a model may have one for each of several periods. Cloning is cheap.
 ///
-/// In the built-in table a provider is the word of a [`ProviderKind`](crate::ProviderKind), which stands for that provider's
+/// In the built-in table a provider is the name of a [`ProviderKind`](crate::ProviderKind), which means that provider's
 /// own host, or the name of another host.
 #[derive(Debug, Clone, Default)]
 pub struct Prices(Arc<HashMap<Box<str>, Models>>);
@@ -23,24 +23,24 @@ pub struct Prices(Arc<HashMap<Box<str>, Models>>);
 /// Rows by model; rows of one model share no day and are ordered by their first day.
 type Models = HashMap<Box<str>, Vec<Price>>;
 
-/// The end of a model's last price: from the day after on its cost is unknown.
+/// The end of a model's last price: the model's cost is unknown after that day.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expiry {
     /// The last day that has a price.
     pub until: Day,
-    /// The model.
+    /// The name of the model.
     pub model: String,
 }
 
 impl Prices {
-    /// The built-in table: the mock, models of OpenAI, Anthropic and Google, and of hosts with OpenAI's API.
+    /// Returns the built-in table: the mock, models of OpenAI, Anthropic and Google, and of hosts with OpenAI's API.
     #[must_use]
     pub fn builtin() -> Self {
         Self::default().over_builtin(true)
     }
 
-    /// These prices and those of the built-in table. A model that both have keeps the rows of the newer table: these, where
-    /// `is_newer`.
+    /// Merges these prices with the built-in table. A model in both keeps the rows of the newer table, which is `self`
+    /// if `is_newer`.
     #[must_use]
     pub fn over_builtin(self, is_newer: bool) -> Self {
         let mut builtin = Self::default();
@@ -52,8 +52,8 @@ impl Prices {
         prices
     }
 
-    /// Sets a price of `name`, which is `PROVIDER/MODEL`, in place of those that share a day with it; without a slash it is
-    /// ignored.
+    /// Sets a price of `name`, which is `PROVIDER/MODEL`, and replaces prices that share a day with it; a name without
+    /// a slash is ignored.
     #[must_use]
     pub fn with(mut self, name: &str, price: Price) -> Self {
         if let Some((provider, model)) = name.split_once('/') {
@@ -65,7 +65,7 @@ impl Prices {
         self
     }
 
-    /// Each model that `newer` has, with the rows of `newer` alone.
+    /// Replaces each model of `newer` by the rows of `newer`.
     fn replaced_by(mut self, newer: Self) -> Self {
         let all = Arc::make_mut(&mut self.0);
         for (provider, models) in Arc::unwrap_or_clone(newer.0) {
@@ -74,7 +74,7 @@ impl Prices {
         self
     }
 
-    /// Adds OpenAI's rows at its regional hosts, where the host has no row of its own for the model.
+    /// Adds OpenAI's rows at its regional hosts, unless the host has its own row for the model.
     fn add_regions(&mut self) {
         let all = Arc::make_mut(&mut self.0);
         let Some(models) = all.get("openai").cloned() else { return };
@@ -89,7 +89,7 @@ impl Prices {
         }
     }
 
-    /// Every row as `PROVIDER/MODEL`; those of one model in the order of their days, the models in no order.
+    /// Returns every row as `PROVIDER/MODEL`; the rows of one model in the order of their days, the models in no order.
     pub fn all(&self) -> impl Iterator<Item = (String, &Price)> {
         let models = self
             .0
@@ -98,16 +98,17 @@ impl Prices {
         models.flat_map(|(provider, model, rows)| rows.iter().map(move |row| (format!("{provider}/{model}"), row)))
     }
 
-    /// The price on `day` of the first of `names` that is listed for `provider`; `None` is an unknown price, never zero.
+    /// Returns the price on `day` of the first of `names` that is listed for `provider`; `None` is an unknown price,
+    /// never zero.
     ///
-    /// A name that is not listed is looked up without the date at its end, and a fine-tuned model by its base. A listed name
-    /// decides even where none of its rows applies on `day`. The price of every model comes after all names.
+    /// A name that is not listed is looked up without its final date, and a fine-tuned model by its base. A listed name
+    /// decides even if none of its rows applies on `day`. The price of every model is used only after all names.
     #[must_use]
     pub fn find<'a>(&self, provider: &str, names: impl IntoIterator<Item = &'a str>, day: Day) -> Option<&Price> {
         self.rows(provider, names)?.iter().find(|row| row.period.contains(day))
     }
 
-    /// The row that was known under `version`, or that row at other terms, whatever the day.
+    /// Returns the row that was known under `version`, or that row at other terms, for any day.
     #[must_use]
     pub fn of_version<'a>(
         &self,
@@ -128,14 +129,14 @@ impl Prices {
         named.or_else(|| models.get(ANY)).map(Vec::as_slice)
     }
 
-    /// Whether this very model is listed for `provider`, not only the price of every model.
+    /// Whether exactly this model is listed for `provider`, not only the price of every model.
     #[must_use]
     pub fn names(&self, provider: &str, model: &str) -> bool {
         model != ANY && self.0.get(provider).is_some_and(|models| models.contains_key(model))
     }
 
-    /// Models of `provider` whose last price has an end, in the order of these ends: an end that is followed by another
-    /// price is none.
+    /// Returns the models of `provider` whose last price has an end, in the order of these ends. An end that another
+    /// price follows is not listed.
     #[must_use]
     pub fn expiries(&self, provider: &str) -> Vec<Expiry> {
         let mut expiries = Vec::new();
@@ -149,7 +150,7 @@ impl Prices {
 }
 
 impl Price {
-    /// The price at one of OpenAI's regional hosts; `None` where it is not known there.
+    /// Returns the price at one of OpenAI's regional hosts; `None` if it is unknown there.
     fn at_region(&self, host: &str) -> Option<Self> {
         let price = match self.others.region {
             Region::Unknown => return None,
@@ -160,7 +161,7 @@ impl Price {
     }
 }
 
-/// A model's name without the date at its end (`-2025-08-07`, `-20251001`), which names a release of the same model.
+/// Returns a model's name without its final date (`-2025-08-07`, `-20251001`), which names a release of the same model.
 #[must_use]
 pub fn undated(model: &str) -> &str {
     let without = |form: &[u8]| {
@@ -171,7 +172,7 @@ pub fn undated(model: &str) -> &str {
     without(b"-dddd-dd-dd").or_else(|| without(b"-dddddddd")).unwrap_or(model)
 }
 
-/// `ft:BASE` of a fine-tuned model's name (`ft:BASE:ORGANISATION:NAME:ID`), any other name as it is.
+/// Returns `ft:BASE` of a fine-tuned model's name (`ft:BASE:ORGANISATION:NAME:ID`), and any other name unchanged.
 #[must_use]
 pub fn fine_tuned(model: &str) -> &str {
     let end = model.strip_prefix(FINE_TUNED).and_then(|rest| rest.find(':')).map(|at| FINE_TUNED.len() + at);

@@ -1,11 +1,11 @@
-//! What the tools cost that a provider runs itself: searches, Google Maps, containers, stored files.
+//! Prices of the tools that a provider runs itself: searches, Google Maps, containers, stored files.
 //!
-//! Rates by provider and model, in pico-USD per call (1 USD per thousand calls is 1,000,000,000). Google's free daily part
-//! is not known here, so its rates are an upper bound.
+//! Rates by provider and model, in pico-USD per call (1 USD per thousand calls is 1,000,000,000). Tollgate does not
+//! know the unused part of Google's free daily calls, so Google's rates are an upper bound.
 
 use meter::UnitRates;
 
-/// Where the rates were read, and the day.
+/// The source of the rates, and the day.
 pub const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1 and llm_cost_calc, MIT (developers.openai.com/api/docs/pricing, \
      platform.claude.com/docs/en/about-claude/pricing, ai.google.dev/gemini-api/docs/pricing)";
 /// The day on which the rates were read, `YYYY-MM-DD`.
@@ -14,7 +14,7 @@ pub const AS_OF: &str = "2026-11-21";
 /// 10 USD per thousand searches: Anthropic, and OpenAI's reasoning models.
 const SEARCH: u64 = 10_000_000_000;
 /// 25 USD per thousand searches: `web_search_preview` of OpenAI's models that do not reason. Their `web_search` costs
-/// [`SEARCH`]; the answer does not always tell which it was, so the dearer rate applies.
+/// [`SEARCH`]. The response does not always report which tool it was, so the higher rate applies.
 const SEARCH_PREVIEW: u64 = 25_000_000_000;
 /// 0.03 USD per container and gigabyte: 1, 4, 16 and 64 GB cost 0.03, 0.12, 0.48 and 1.92 USD.
 const CONTAINER: u64 = 30_000_000_000;
@@ -27,7 +27,7 @@ const MAPS_PROMPT: u64 = 25_000_000_000;
 /// 14 USD per thousand queries to Google's search or Maps, since Gemini 3.
 const QUERY: u64 = 14_000_000_000;
 
-/// The rates of `model` at `provider`; all `None` where none is known.
+/// Returns the rates of `model` at `provider`; all are `None` if none is known.
 pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
     match provider {
         "openai" => UnitRates {
@@ -41,7 +41,7 @@ pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
             UnitRates { search_prompt: Some(SEARCH_PROMPT), maps_prompt: Some(MAPS_PROMPT), ..UnitRates::default() }
         }
         "gemini" => UnitRates { search: Some(QUERY), maps_query: Some(QUERY), ..UnitRates::default() },
-        // Made up, as all prices of the mock.
+        // Arbitrary figures, as for all prices of the mock.
         "mock" => UnitRates {
             search: Some(SEARCH),
             maps_query: Some(QUERY),
@@ -60,7 +60,7 @@ mod tests {
 
     use crate::price::Prices;
 
-    /// 2026-11-21.
+    /// The day 2026-11-21 in UTC.
     const DAY: Day = Day(20_778);
 
     fn check(name: &str, tools: ToolCalls, cost: Option<i64>) {

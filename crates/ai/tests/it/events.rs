@@ -1,4 +1,4 @@
-//! The events that Tollgate itself writes into a stream, beside the schemas that providers publish.
+//! Compares the events that Tollgate writes into a stream with the schemas that providers publish.
 
 use access::Refusal;
 use ai::{Format, Framing, Problem, Tap};
@@ -9,7 +9,7 @@ use crate::published;
 
 const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "cut", "019a-1");
 
-/// Formats that stream, and how a stream of theirs begins.
+/// Formats that stream, and the first events of such a stream.
 const BEGUN: [(Format, &str); 8] = [
     (
         Format::Chat,

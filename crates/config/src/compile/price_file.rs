@@ -55,8 +55,8 @@ pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceF
     }
 }
 
-/// Reads a price file that is not the configured one: returns the built-in table with the file's prices in place of its
-/// own.
+/// Reads a price file that is not the configured one: returns the built-in table with the file's prices in place of
+/// those that both have.
 ///
 /// # Errors
 /// Returns a [`ConfigError`] with every problem of the file.

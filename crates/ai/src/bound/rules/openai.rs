@@ -1,14 +1,14 @@
-//! OpenAI's: chat completions, legacy completions and Responses.
+//! The bounds of OpenAI's formats: chat completions, legacy completions and Responses.
 
 use crate::bound::Reference;
 use crate::bound::names::Name::{self, *};
 use crate::bound::reader::{Reader, Spot, Tool, Value};
 use crate::format::Format;
 
-/// The least that `max_output_tokens` may be (OpenAI's API reference, read 2026-11-20).
+/// Minimum value of `max_output_tokens` (OpenAI's API reference, read 2026-11-20).
 pub(super) const RESPONSES_LEAST: u64 = 16;
 
-/// Tools that the caller runs. Any other is the provider's.
+/// Tools that the client runs. The provider runs all others.
 const OWN_TOOLS: [&str; 9] = [
     "function",
     "custom",
@@ -20,15 +20,16 @@ const OWN_TOOLS: [&str; 9] = [
     "computer_use_preview",
     "grammar",
 ];
-/// The provider's that search the web, which are sold by the search.
+/// The provider's tools that search the web, which are billed per search.
 const SEARCHES: &str = "web_search";
-/// The provider's that searches stored files, sold by the search.
+/// The provider's tool that searches stored files, billed per search.
 const FILE_SEARCH: &str = "file_search";
-/// The provider's that run in a container, which is sold.
+/// The provider's tools that run in a container, which is billed.
 const CONTAINED: [&str; 2] = ["code_interpreter", "shell"];
-/// The provider's whose own words are few. Any other, as an MCP server, may add more of them than a bound counts.
+/// The provider's tools that add few tokens. Any other tool, such as an MCP server, may add more tokens than a bound
+/// counts.
 const KNOWN_TOOLS: [&str; 5] = [SEARCHES, FILE_SEARCH, "code_interpreter", "shell", "image_generation"];
-/// Parts of a message whose bytes bound their tokens, or that are looked at.
+/// Parts of a message whose bytes bound their tokens, or that are read.
 const CHAT_PARTS: [&str; 5] = ["text", "refusal", "image_url", "input_audio", "file"];
 const RESPONSES_PARTS: [&str; 9] = [
     "input_text",
@@ -73,7 +74,7 @@ pub(super) fn chat(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
     }
 }
 
-/// One more of a list of prompts, each of which is answered.
+/// Counts one more prompt of a list; each prompt gets a response.
 fn add_prompt(reader: &mut Reader) {
     if reader.extent.format == Format::Completions {
         reader.extent.prompts = reader.extent.prompts.saturating_add(1);
@@ -92,7 +93,7 @@ fn tool(reader: &mut Reader, value: Value<'_>) {
     }
 }
 
-/// The memory of a tool's container; what is no size that is sold is taken to be the largest.
+/// Reads the memory of a tool's container; an unknown size counts as the largest.
 fn memory(reader: &mut Reader, value: Value<'_>) {
     let sizes = [("1g", 1), ("4g", 4), ("16g", 16), ("64g", 64)];
     let size = sizes.iter().find(|(size, _)| value.says(&[size])).map_or(64, |(_, gigabytes)| *gigabytes);
@@ -128,7 +129,7 @@ pub(super) fn responses(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) 
         ([ContextManagement, Element], Type) if value.says(&["compaction"]) => reader.refer(Reference::Compaction),
         ([.., Tools, Element], Type) => tool(reader, value),
         ([.., Tools, Element, Container | Environment], MemoryLimit) => memory(reader, value),
-        // A shell of the caller's own.
+        // A shell that the client provides.
         ([.., Tools, Element, Environment], Type) if value.says(&["local"]) => {
             if let Some(tool) = reader.tool_around() {
                 tool.is_own = true;

@@ -1,7 +1,7 @@
-//! Prices of hosts that speak OpenAI's API: a flat table, by host of a provider's `base_url`.
+//! Prices of hosts with OpenAI's API: a flat table, by host of a provider's `base_url`.
 //!
-//! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI). A host
-//! without a rate of its own for cached input charges the rate of input; no host charges writes to its cache.
+//! The figures are those of LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023
+//! Berri AI). A host without its own rate for cached input charges the rate of input; no host charges cache writes.
 
 use meter::UnitRates;
 
@@ -9,15 +9,16 @@ use super::{Limits, Long, Others, Price, builtin, text_rates};
 
 const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1, MIT";
 
-/// A model, its rates (input, cached input, output), the tokens above which all of them double, the tokens that it takes
-/// and makes, and the fee of a request. 0 is not known, or no fee. Where only the window is known, it bounds the answer.
+/// A model, its rates (input, cached input, output), the number of tokens above which all of them double, its maximum
+/// input and output tokens, and the fee per request. 0 means unknown, or no fee. If only the window is known, it also
+/// limits the output.
 type Row = (&'static str, [u64; 3], Option<u64>, [u64; 2], u64);
 
 const K: u64 = 1_024;
 const M: u64 = 1_048_576;
 
-/// Perplexity's fee hangs on the size of the search (5 to 12 and 6 to 14 USD per thousand requests): the dearest is here, so
-/// that a cost is never too low.
+/// Perplexity's fee depends on the size of the search (5 to 12 and 6 to 14 USD per thousand requests). The table has
+/// the highest fee, so that a cost is never too low.
 #[rustfmt::skip]
 const HOSTS: &[(&str, &[Row])] = &[
     ("api.deepseek.com", &[
@@ -68,7 +69,7 @@ const HOSTS: &[(&str, &[Row])] = &[
     ]),
 ];
 
-/// Every row: `HOST/MODEL` and its price.
+/// Returns every row: `HOST/MODEL` and its price.
 pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
     HOSTS.iter().flat_map(|(host, rows)| {
         rows.iter().map(move |(model, [input, cached, output], doubled_above, window, fee)| {
@@ -103,7 +104,7 @@ mod tests {
     fn a_call_at_a_host_costs_what_it_publishes() {
         let prices = Prices::builtin();
         for (host, model, [input, cached, output], cost) in [
-            // The audit's examples.
+            // The examples of the audit.
             ("api.x.ai", "grok-4.5", [300_000, 0, 2_000], 1_224_000_000),
             ("api.moonshot.ai", "kimi-k2.6", [534, 29_000, 100], 5_547_300),
             ("api.x.ai", "grok-4.5", [200_000, 0, 0], 400_000_000),

@@ -142,7 +142,10 @@ fn a_form_that_two_readers_could_read_apart_is_refused() {
         (of("x"), "a line of a part's head is not a header"),
         (of("Content-Type: text/plain"), "a part has no `content-disposition`"),
         (of(&format!("{model}\r\n{model}")), "a part has two `content-disposition` headers"),
-        (of(&format!("{model}\r\nContent-Transfer-Encoding: base64")), "a part has an unsupported `content-transfer-encoding`"),
+        (
+            of(&format!("{model}\r\nContent-Transfer-Encoding: base64")),
+            "a part has an unsupported `content-transfer-encoding`",
+        ),
         (of(&model.replace("form-data", "attachment")), no_field),
         (of("Content-Disposition: form-data"), no_field),
         (of("Content-Disposition: form-data; name=\"a\"; name=\"model\""), no_field),

@@ -150,10 +150,7 @@ fn what_is_wrong_with_a_file_is_told_with_its_line() {
         ("[]", "error[wrong_type]: the file is a list"),
         ("prices: []", "error[missing]: the file needs `as_of`"),
         ("prices: []", "the file needs `source`"),
-        (
-            "as_of: 2026-11-31\nsource: s\n",
-            "error[bad_value]: `as_of` has an invalid value\n --> p.yaml:1:8",
-        ),
+        ("as_of: 2026-11-31\nsource: s\n", "error[bad_value]: `as_of` has an invalid value\n --> p.yaml:1:8"),
         (&format!("{head}  - {{model: gpt-9, input: '1', output: '2'}}\n"), "--> p.yaml:4:13"),
         (&format!("{head}  - {{model: mock/x, input: '1', output: '2'}}\n"), "expected KIND/MODEL or HOST/MODEL"),
         (&format!("{head}  - {{model: openai/x, input: '1.0000001', output: '2'}}\n"), "--> p.yaml:4:30"),
