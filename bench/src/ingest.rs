@@ -99,7 +99,7 @@ async fn fill(database: &Database, events: u64) -> anyhow::Result<spool::Reader>
     let folder = database.folder().join("spool");
     let filled = tokio::task::spawn_blocking(move || -> anyhow::Result<spool::Reader> {
         let size_bytes_max = (events * BYTES_AN_EVENT).max(256 << 20);
-        let mut spool = Spool::open(&folder, spool::Options::new(size_bytes_max, LANES), &[])?;
+        let mut spool = Spool::open(&folder, spool::SpoolOptions::new(size_bytes_max, LANES), &[])?;
         let mut made = Events::new(&Clock::system());
         for nth in 0..events {
             let lane = usize::try_from(nth % u64::from(LANES))?;

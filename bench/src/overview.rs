@@ -95,7 +95,7 @@ async fn load(database: &Database, count: u64) -> anyhow::Result<Vec<Arc<str>>> 
     let (store, clock) = (database.open().await?, Clock::system());
     let keys = people(&store).await?;
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
-    let options = spool::Options::new(SPOOL_BYTES, 1);
+    let options = spool::SpoolOptions::new(SPOOL_BYTES, 1);
     let spool = Spool::open(&database.folder().join("spool"), options, &node.ingested().await?)?;
     let mut writer = spool.writers.into_iter().next().context("a lane")?;
     let (stats, began) = (Arc::new(IngestStats::default()), clock.mono());

@@ -9,7 +9,7 @@ use access::{Clock, Secret};
 use anyhow::{Context, ensure};
 use meter::budget::Period;
 use meter::{BudgetId, Charge, Meter, Per};
-use spool::{Opened, Opening, Options, Record, Spool};
+use spool::{OpenRequest, Record, Spool, SpoolOpener, SpoolOptions};
 use store::{Gathered, IngestStats, Node};
 
 use crate::database::{Database, Kind};
@@ -107,8 +107,8 @@ fn size_bytes_max(events: u64) -> u64 {
     (events * BYTES_AN_EVENT).max(256 << 20)
 }
 
-fn options(events: u64) -> Options {
-    Options::new(size_bytes_max(events), LANES)
+fn options(events: u64) -> SpoolOptions {
+    SpoolOptions::new(size_bytes_max(events), LANES)
 }
 
 /// Writes the spool as workers do: in each lane some requests are always open, and at the end they stay so. Answers its bytes.
@@ -122,7 +122,7 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
         let (writer, open) = (spool.writers.get_mut(lane).context("a lane")?, open.get_mut(lane).context("a lane")?);
         let event = made.next();
         let reserved = Charge { tokens: 4_096, money: 41_000_000, ..event.charge };
-        writer.append(&Record::Open(Opened {
+        writer.append(&Record::Open(OpenRequest {
             id: event.id,
             caller: event.caller,
             started_at: event.started_at,
@@ -156,18 +156,19 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
         gathered.note(record);
         closed.fetch_add(u64::from(record.closes().is_some()), Ordering::Relaxed);
     };
-    let opening = Opening { node: Some(node.id()), visit: Some(&visit), ..Opening::new(folder, options(events), &[]) };
+    let opening =
+        SpoolOpener { node: Some(node.id()), visit: Some(&visit), ..SpoolOpener::new(folder, options(events), &[]) };
     let mut spool = opening.open()?;
     told("the spool read, and its charges gathered", began);
     ensure!(closed.into_inner() == events, "every event is read once");
     let since = clock.mono();
     let interrupted = spool.interrupted.len();
     ensure!(interrupted == OPEN * usize::try_from(LANES)?, "{interrupted} were left open");
-    spool.settle(|one| one.opened.interrupted())?;
+    spool.settle(|one| one.request.interrupted_event())?;
     spool.reader.sync()?;
     told("what was open closed", since);
     let since = clock.mono();
-    node.backlog().begin(gathered, spool.reader.ends()).await;
+    node.backlog().begin(gathered, spool.reader.end_positions()).await;
     let (meter, today) = (Meter::default(), clock.now().day());
     let period = Period::of(Per::Day, today);
     let stored = node.store().charges(period).await?;

@@ -15,7 +15,7 @@ use meter::Meter;
 use spool::{Record, Spool, Writer};
 use store::windows::Windows;
 use store::{IngestStats, Store, Unsealed};
-use telemetry::{Board, Metrics};
+use telemetry::{LiveState, Metrics};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -71,7 +71,7 @@ impl Server {
 
         let spool = Spool::open(
             &database.folder().join("spool"),
-            spool::Options::new(SPOOL_BYTES, 1),
+            spool::SpoolOptions::new(SPOOL_BYTES, 1),
             &node.ingested().await?,
         )?;
         let stats = Arc::new(IngestStats::default());
@@ -86,7 +86,7 @@ impl Server {
             serves: Serves::Api,
             directory: Arc::new(Directory::new(queue, revision, clock.clone(), STALE_FOR)),
             metrics: Metrics::new(),
-            board: Arc::new(Board::default()),
+            board: Arc::new(LiveState::default()),
             clock: clock.clone(),
             version: env!("CARGO_PKG_VERSION"),
             live: Arc::new(Live::new(Arc::new(snapshot()?))),

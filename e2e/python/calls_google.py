@@ -60,7 +60,7 @@ CLIENT = Client(
     caught=caught,
     caught_in_stream=caught_in_stream,
     timed_out=lambda error: "Timeout" in type(error).__name__,
-    notes={"retry": "Only where `retryOptions` (`retry_options`) asks for it; without them each request is sent once."},
+    notes={"retry": "Only if `retryOptions` (`retry_options`) is set; otherwise each request is sent once."},
 )
 
 

@@ -253,7 +253,7 @@ CALLS = {
         whole=lambda one, model: one.audio.speech.create(model=model, voice="alloy", input="hi"),
         check=spoke,
         binary=True,
-        note="Bytes have no event that could say why they end: a cut is an error of the connection.",
+        note="Audio bytes have no error event, so the client reports an aborted stream as a connection error.",
         stream=spoken,
         piece=lambda part: "x" * len(part),
     ),

@@ -35,12 +35,12 @@ const client = {
   make,
   notes: {
     error:
-      "`ApiError` has the status, and the whole body as its message: our message, code (`details[0].reason`) and request id (`details[0].metadata.request_id`). It has no fields for them.",
+      "`ApiError` has the status. Its message is the whole body, with the message, the code (`details[0].reason`) and the request id (`details[0].metadata.request_id`).",
     cut:
       edition === "earlier"
-        ? "1.x knows an error only where it comes as Google sends it, and alone: ours, which is an event and that, ends the stream with `Incomplete JSON segment at the end`."
+        ? "Version 1.x recognizes an error in a stream only if it is a bare object, as Google sends it. Tollgate sends an event and a bare object; the stream then ends with `Incomplete JSON segment at the end`."
         : undefined,
-    retry: "Only where `retryOptions` (`retry_options`) asks for it; without them each request is sent once.",
+    retry: "Only if `retryOptions` (`retry_options`) is set; otherwise each request is sent once.",
   },
   options: {
     once: {},

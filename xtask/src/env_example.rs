@@ -9,11 +9,11 @@ const FILE: &str = ".env.example";
 const SETTINGS: &str = "docs/configuration.md";
 const DEPLOYMENT: &str = "docs/deployment.md";
 const BEGIN: &str = "\
-# Every setting of Tollgate as a variable, with its default. Made from docs/configuration.md and docs/deployment.md by
-# `cargo run -p xtask -- env-example`; a test says when it is out of date.
+# Every setting of Tollgate as a variable, with its default. Generated from docs/configuration.md and docs/deployment.md by
+# `cargo run -p xtask -- env-example`; a test fails when it is out of date.
 #
-# Copy it to .env, remove the `#` before what you set, and keep that file to yourself: it holds secrets. Flags win over the
-# environment, that over .env, that over the configuration file. Lists and mappings are YAML: [{name: a}, {name: b}].
+# Copy it to .env, uncomment the settings that you change, and keep that file secret. Flags take precedence over environment
+# variables, then .env, then the configuration file. Lists and mappings are YAML: [{name: a}, {name: b}].
 ";
 /// Longest line of a comment.
 const WIDTH: usize = 120;
@@ -34,19 +34,24 @@ fn text(root: &Path) -> anyhow::Result<String> {
     let (settings, deployment) = (read(SETTINGS)?, read(DEPLOYMENT)?);
     let sections = sections(&settings);
     let mut text = BEGIN.to_owned();
+    let mut lists =
+        sections.iter().filter_map(|section| section_of(section.heading)).map(str::to_owned).collect::<Vec<_>>();
     for Section { heading, rows } in &sections {
-        // Codes and the like: tables that are not about keys.
         let Some(section) = section_of(heading) else { continue };
-        let keys: Vec<&Row> = rows.iter().filter(|row| !is_section(&sections, section, row.name)).collect();
-        if keys.is_empty() {
-            continue;
-        }
+        lists.extend(rows.iter().flat_map(|row| &row.names).map(|name| path(section, name)));
+    }
+    let is_list = |key: &str| lists.iter().any(|path| path.starts_with(&format!("{key}[]")));
+    for Section { heading, rows } in &sections {
+        // Tables that are not about keys have other headings.
+        let Some(section) = section_of(heading) else { continue };
         title(&mut text, if section.is_empty() { "The process" } else { section });
-        for row in keys {
-            let key = if section.is_empty() { row.name.to_owned() } else { format!("{section}.{}", row.name) };
-            let is_list = sections.iter().any(|other| section_of(other.heading) == Some(&format!("{key}[]")));
-            let shows_default = !is_list || SINGLE_TOO.contains(&key.as_str());
-            entry(&mut text, &variable(&key), row.meaning, default(row.meaning).filter(|_| shows_default));
+        for row in rows {
+            comment(&mut text, &row.comment());
+            for name in &row.names {
+                let key = path(section, name);
+                let shows_default = !is_list(&key) || SINGLE_TOO.contains(&key.as_str());
+                assign(&mut text, &variable(&key), row.default_value().filter(|_| shows_default));
+            }
         }
     }
     named(&mut text, &sections, "The environment", "Variables with names of their own");
@@ -60,10 +65,45 @@ struct Section<'a> {
     rows: Vec<Row<'a>>,
 }
 
-/// `| `name` | meaning |`.
+/// A row of a table: `| names | value | default | meaning |` of a key, or `| names | meaning |` of a variable.
 struct Row<'a> {
-    name: &'a str,
+    names: Vec<&'a str>,
+    value: &'a str,
+    default: &'a str,
     meaning: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn read(line: &'a str) -> Option<Self> {
+        let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
+        let names = |cell: &'a str| Some(cell.strip_prefix('`')?.strip_suffix('`')?.split("`, `").collect());
+        match *cells {
+            [cell, meaning] => Some(Self { names: names(cell)?, value: "", default: "", meaning }),
+            [cell, value, default, meaning] => Some(Self { names: names(cell)?, value, default, meaning }),
+            _ => None,
+        }
+    }
+
+    /// What the comment says: the meaning, and behind it the values and the default.
+    fn comment(&self) -> String {
+        let default = match self.default {
+            "" => String::new(),
+            required if required.starts_with("required") => required.to_owned(),
+            default => format!("default {default}"),
+        };
+        let values = [self.value, &default].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+        match (self.meaning, values.as_str()) {
+            ("", values) => values.to_owned(),
+            (meaning, "") => meaning.to_owned(),
+            (meaning, values) => format!("{meaning} ({values})"),
+        }
+    }
+
+    /// The default where it is one value: its cell is code and nothing else, or the meaning of a variable says it.
+    fn default_value(&self) -> Option<&'a str> {
+        let code = self.default.strip_prefix('`').and_then(|cell| cell.strip_suffix('`'));
+        code.filter(|code| !code.contains('`')).or_else(|| default(self.meaning))
+    }
 }
 
 fn sections(page: &str) -> Vec<Section<'_>> {
@@ -71,11 +111,7 @@ fn sections(page: &str) -> Vec<Section<'_>> {
     parts
         .map(|part| {
             let (heading, body) = part.split_once('\n').unwrap_or((part, ""));
-            let rows = body.lines().filter_map(|line| {
-                let (name, meaning) = line.strip_prefix("| `")?.split_once("` | ")?;
-                Some(Row { name, meaning: meaning.strip_suffix(" |")? })
-            });
-            Section { heading, rows: rows.collect() }
+            Section { heading, rows: body.lines().filter_map(Row::read).collect() }
         })
         .collect()
 }
@@ -88,10 +124,9 @@ fn section_of(heading: &str) -> Option<&str> {
     heading.strip_prefix('`')?.strip_suffix('`')
 }
 
-/// Whether a key has a section of its own, and is no list.
-fn is_section(sections: &[Section<'_>], section: &str, key: &str) -> bool {
-    let path = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
-    !SINGLE_TOO.contains(&path.as_str()) && sections.iter().any(|other| section_of(other.heading) == Some(&path))
+/// The path of a key that a row names.
+fn path(section: &str, name: &str) -> String {
+    if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 
 /// `plans[].name` is `TOLLGATE_PLANS__0__NAME`.
@@ -115,14 +150,17 @@ fn title(text: &mut String, title: &str) {
 fn named(text: &mut String, sections: &[Section<'_>], heading: &str, shown: &str) {
     title(text, shown);
     for row in sections.iter().filter(|section| section.heading == heading).flat_map(|section| &section.rows) {
-        entry(text, row.name, row.meaning, default(row.meaning));
+        comment(text, &row.comment());
+        for name in &row.names {
+            assign(text, name, row.default_value());
+        }
     }
 }
 
-/// The meaning as a comment, and the variable behind a `#`.
-fn entry(text: &mut String, name: &str, meaning: &str, default: Option<&str>) {
+/// What a row says, in lines of at most [`WIDTH`] characters.
+fn comment(text: &mut String, comment: &str) {
     let mut line = "#".to_owned();
-    for word in plain(meaning).split_whitespace() {
+    for word in plain(comment).split_whitespace() {
         if line.chars().count() + 1 + word.chars().count() > WIDTH {
             text.push_str(&line);
             text.push('\n');
@@ -131,8 +169,15 @@ fn entry(text: &mut String, name: &str, meaning: &str, default: Option<&str>) {
         line.push(' ');
         line.push_str(word);
     }
-    let default = default.filter(|_| !SECRETS.iter().any(|secret| name.ends_with(secret)));
-    text.push_str(&format!("{line}\n#{name}={}\n", default.unwrap_or_default()));
+    text.push_str(&line);
+    text.push('\n');
+}
+
+/// The variable, with its default unless that may be a secret. A number never is.
+fn assign(text: &mut String, name: &str, default: Option<&str>) {
+    let is_number = |default: &str| default.bytes().all(|byte| byte.is_ascii_digit());
+    let default = default.filter(|default| is_number(default) || !SECRETS.iter().any(|secret| name.ends_with(secret)));
+    text.push_str(&format!("#{name}={}\n", default.unwrap_or_default()));
 }
 
 /// Markdown without its links and backticks.
@@ -163,11 +208,26 @@ mod tests {
 
     #[test]
     fn rows_become_variables_with_their_defaults() {
-        let mut text = String::new();
-        entry(&mut text, "A", "one [of `two`](x.md#y), as [three](z); default `7`, may be `0`", Some("7"));
-        assert_eq!(text, "# one of two, as three; default 7, may be 0\n#A=7\n");
-        assert_eq!(default("Default `x`"), None);
-        assert_eq!(default("an array[0](a); default `1`"), Some("1"));
+        fn check(line: &str, comment: &str, default: Option<&str>) {
+            let row = Row::read(line).unwrap();
+            assert_eq!((plain(&row.comment()).as_str(), row.default_value()), (comment, default), "{line}");
+        }
+        let link = "| `a` | integer, may be `0` | `7` | one [of `two`](x.md#y), as [three](z) |";
+        check(link, "one of two, as three (integer, may be 0; default 7)", Some("7"));
+        check("| `a`, `b` | list | required | |", "list; required", None);
+        check("| `a` | list | `x` and `y` | c |", "c (list; default x and y)", None);
+        check("| `A` | an array[0](a); default `1` |", "an array0; default 1", Some("1"));
+        assert!(Row::read("| key | value | default | meaning |").is_none());
+        assert_eq!(Row::read("| `a`, `b` | c |").unwrap().names, ["a", "b"]);
         assert_eq!(variable("models[].targets[].model"), "TOLLGATE_MODELS__0__TARGETS__0__MODEL");
+    }
+
+    #[test]
+    fn secrets_have_no_value() {
+        let mut text = String::new();
+        assign(&mut text, "A_TOKEN", Some("x"));
+        assign(&mut text, "CALLS_PER_KEY", Some("7"));
+        assign(&mut text, "A", Some("x"));
+        assert_eq!(text, "#A_TOKEN=\n#CALLS_PER_KEY=7\n#A=x\n");
     }
 }

@@ -31,11 +31,21 @@ pub struct Problem<'a> {
     pub domain: &'a str,
 }
 
+/// The gateway that reports a problem, and the request that it reports.
+#[derive(Debug, Clone, Copy)]
+pub struct Reporter<'a> {
+    /// See [`Problem::domain`].
+    pub domain: &'a str,
+    /// See [`Problem::request_id`].
+    pub request_id: &'a str,
+}
+
 impl<'a> Problem<'a> {
-    /// Creates a problem with the refusal's own status, without a field of the request, and with the product's domain.
+    /// A problem with the refusal's own status, which no field of the request caused.
     #[must_use]
-    pub const fn new(refusal: Refusal, message: &'a str, request_id: &'a str) -> Self {
-        Self { refusal, status: refusal.status(), param: None, message, request_id, domain: "tollgate" }
+    pub const fn new(refusal: Refusal, message: &'a str, reporter: Reporter<'a>) -> Self {
+        let Reporter { domain, request_id } = reporter;
+        Self { refusal, status: refusal.status(), param: None, message, request_id, domain }
     }
 }
 

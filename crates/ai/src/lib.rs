@@ -26,7 +26,7 @@ mod usage;
 
 pub use bound::{Bound, Extent};
 pub use endpoint::{Called, Endpoint};
-pub use error::Problem;
+pub use error::{Problem, Reporter};
 pub use export::{Export, ExportError};
 pub use format::{Dialect, Format, ProviderKind};
 pub use price::{Price, Prices};

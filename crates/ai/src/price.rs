@@ -3,6 +3,7 @@
 mod decimal;
 mod figures;
 mod list;
+mod names;
 mod period;
 pub mod server_tools;
 mod table;
@@ -12,12 +13,13 @@ use std::sync::Arc;
 
 use access::NanoUsd;
 use meter::rating::{Line, total};
-use meter::{Rates, UnitRates, Usage};
+use meter::{Rates, ToolCalls, UnitRates, Usage};
 
 pub use access::usd::UsdError;
 pub use decimal::{parse_each, parse_per_million, parse_per_second};
 pub use figures::Figures;
-pub use list::{Expiry, Prices, fine_tuned, undated};
+pub use list::{Expiry, Prices};
+pub use names::{fine_tuned, undated};
 pub use period::Period;
 pub use table::AS_OF;
 pub use terms::{Others, Region, Terms, Tier};
@@ -100,6 +102,24 @@ impl Price {
         Some(lines)
     }
 
+    /// The least that `usage` costs on `terms`: all of it that has a rate. Where `terms` are unknown or have no rates, the
+    /// standard rates apply; where a long request has none, those of a short one do, which are lower.
+    #[must_use]
+    pub fn cost_at_least(&self, terms: Option<Terms>, usage: &Usage) -> NanoUsd {
+        let at = terms.and_then(|terms| self.at(terms));
+        let price = at.as_deref().unwrap_or(self);
+        let rates = known_or_free(price.rates_for(usage), &price.rates);
+        let billed = usage.billed.filter(|_| !usage.has_tokens());
+        let mut lines = rates.lines(usage).unwrap_or_default();
+        lines.extend(billed.and_then(|billed| price.units.line(billed)));
+        for (place, count) in usage.tools.counts().into_iter().enumerate() {
+            let alone = std::array::from_fn(|other| count.filter(|_| other == place));
+            lines.extend(price.units.tool_lines(&ToolCalls::of_counts(alone)).unwrap_or_default());
+        }
+        lines.extend(price.units.request_line());
+        total(&lines)
+    }
+
     fn is_free(&self) -> bool {
         self.rates == Rates::flat(0) && self.units == UnitRates::flat(0)
     }
@@ -110,6 +130,22 @@ impl Price {
             Some(long) if usage.all_input() > Some(long.above_tokens) => &long.rates,
             _ => &self.rates,
         }
+    }
+}
+
+/// `rates`, where a rate is missing that of `other`, and where that is missing too, nothing.
+fn known_or_free(rates: &Rates, other: &Rates) -> Rates {
+    let known = |rate: fn(&Rates) -> Option<u64>| rate(rates).or(rate(other)).or(Some(0));
+    Rates {
+        input: known(|rates| rates.input),
+        cached_input: known(|rates| rates.cached_input),
+        cache_write_short: known(|rates| rates.cache_write_short),
+        cache_write_long: known(|rates| rates.cache_write_long),
+        output: known(|rates| rates.output),
+        audio_input: known(|rates| rates.audio_input),
+        image_input: known(|rates| rates.image_input),
+        audio_output: known(|rates| rates.audio_output),
+        image_output: known(|rates| rates.image_output),
     }
 }
 
@@ -139,6 +175,40 @@ mod tests {
             assert_eq!(price.lines(&usage).map(|lines| meter::rating::total(&lines)), price.cost(&usage));
         }
         assert_eq!(price.lines(&Usage::empty(Source::Reported)), None);
+    }
+
+    #[test]
+    fn what_is_known_of_an_unknown_cost_is_its_least() {
+        let rates = Rates { input: Some(1_000), output: Some(5_000), ..Rates::default() };
+        let long = Some(Long { above_tokens: 100, rates: Rates { input: Some(2_000), ..Rates::default() } });
+        let units = UnitRates { search: Some(7_000), request: Some(3_000), image: Some(9_000), ..UnitRates::default() };
+        let others = Others { tiers: vec![(Tier::Flex, Rates::flat(500), None)], ..Others::default() };
+        let price = Price::of_configuration(Figures { rates, long, units, others, ..Figures::default() });
+        let least = |terms, usage: Usage| price.cost_at_least(terms, &usage).0;
+        let standard = Some(Terms::default());
+        let tokens = Usage { input: Some(60), output: Some(10), ..Usage::empty(Source::Reported) };
+        assert_eq!(Some(NanoUsd(least(standard, tokens))), price.cost(&tokens), "it is the cost where that is known");
+        let searched =
+            ToolCalls { searches: Some(2), file_searches: Some(9), maps_prompts: Some(1), ..ToolCalls::default() };
+        let heard = Usage { audio_input: Some(9), tools: searched, ..tokens };
+        assert_eq!(price.cost(&heard), None);
+        for (terms, usage, nano) in [
+            (standard, heard, 60 + 50 + 2 * 7 + 3),
+            (Some(Terms { tier: Tier::Flex, us: false }), tokens, 30 + 5 + 3),
+            // Terms that nobody knows, or that the price has no rates of.
+            (None, tokens, 60 + 50 + 3),
+            (Some(Terms { tier: Tier::Priority, us: false }), tokens, 60 + 50 + 3),
+            // A long request has a rate of its input alone.
+            (standard, Usage { input: Some(200), ..tokens }, 400 + 50 + 3),
+            (
+                standard,
+                Usage { billed: Some(Billed { unit: Unit::Image, quantity: 2 }), ..Usage::empty(Source::Counted) },
+                18 + 3,
+            ),
+            (standard, Usage::empty(Source::Reported), 3),
+        ] {
+            assert_eq!(least(terms, usage), nano, "{usage:?}");
+        }
     }
 
     #[test]

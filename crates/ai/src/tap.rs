@@ -29,10 +29,9 @@ pub struct Seen {
     /// Images without reported usage are counted. A moderation reports no usage and uses nothing that is sold: its
     /// usage is present, but without any token class.
     pub usage: Option<Usage>,
-    /// The terms of service that determine the price. `None` if no usage is reported, if Tollgate does not know the
-    /// terms, or if something was used that has no class or no figure.
+    /// The terms on which it was served; its price depends on them. `None` where no usage is reported or the terms are unknown.
     pub terms: Option<Terms>,
-    /// The reason why reported usage has no cost, as far as the response shows it: `None` if `terms` are present.
+    /// Why reported usage has no cost, as far as the response says; a price at `terms` is then no more than a part of it.
     pub unknown: Option<UnknownCost>,
     /// The usage object as the provider wrote it, at most 8 KiB. For a Messages stream a list of two: the object at its
     /// start and the last one. `None` if no object was reported or it cannot be kept.

@@ -97,6 +97,11 @@ pub(crate) const PRICE: Grammar = Grammar::new(
         "per_second",
         "per_character",
         "per_search",
+        "per_search_prompt",
+        "per_maps_query",
+        "per_maps_prompt",
+        "per_container",
+        "per_file_search",
         "per_request",
         "long",
         "tiers",
@@ -159,6 +164,11 @@ pub(crate) const PRICE_ROW: Grammar = Grammar::new(
         "per_second",
         "per_character",
         "per_search",
+        "per_search_prompt",
+        "per_maps_query",
+        "per_maps_prompt",
+        "per_container",
+        "per_file_search",
         "per_request",
         "long",
         "tiers",
@@ -293,21 +303,44 @@ pub(crate) fn takes_single(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The reference has one heading per section and one row per key.
+    /// The keys that the reference has a row for. A row has the path of a key from the heading of its table on, or of
+    /// several keys.
+    fn described(reference: &str) -> Vec<String> {
+        let mut keys = Vec::new();
+        for part in reference.split("\n## ").skip(1) {
+            let (heading, body) = part.split_once('\n').unwrap_or((part, ""));
+            let section = heading.strip_prefix('`').and_then(|heading| heading.strip_suffix('`'));
+            let section = if heading == "The whole file" { Some("") } else { section };
+            let Some(section) = section else { continue };
+            for row in body.lines().filter_map(|line| line.strip_prefix("| `")) {
+                let (names, _) = row.split_once("` |").unwrap();
+                let names = names.split("`, `");
+                keys.extend(names.map(|name| format!("{section}.{name}").trim_start_matches('.').to_owned()));
+            }
+        }
+        keys
+    }
+
+    /// A key that is always a mapping needs no row: its keys have theirs.
     #[test]
     fn reference_describes_every_key_of_this_version() {
-        let reference = include_str!("../../../docs/configuration.md");
+        let described = described(include_str!("../../../docs/configuration.md"));
+        let mut known = Vec::new();
         for (section, grammar) in ALL {
-            let heading =
-                if section.is_empty() { "\n## The whole file\n".to_owned() } else { format!("\n## `{section}`\n") };
-            let (_, body) = reference.split_once(&heading).unwrap_or_else(|| panic!("no heading for {section}"));
-            let body = body.split("\n## ").next().unwrap();
+            let path = |key: &str| format!("{section}.{key}").trim_start_matches('.').to_owned();
             for key in grammar.now {
-                assert!(body.contains(&format!("\n| `{key}` |")), "{section}: {key}");
+                let path = path(key);
+                let is_mapping = matches!(shape(&path), Shape::Section(_)) && !takes_single(&path);
+                assert!(is_mapping || described.contains(&path), "{path} has no row");
+                known.push(path);
             }
             for key in grammar.later {
-                assert!(!body.contains(&format!("\n| `{key}` |")), "{section}: {key} comes later");
+                assert!(!described.contains(&path(key)), "{} comes later", path(key));
             }
+        }
+        for (nth, path) in described.iter().enumerate() {
+            assert!(known.contains(path), "{path} is not a key");
+            assert!(!described[..nth].contains(path), "{path} has two rows");
         }
     }
 

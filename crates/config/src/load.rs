@@ -109,7 +109,25 @@ pub enum Note {
         /// The day of the price file.
         as_of: String,
     },
-    /// Prices end, and no later prices are known.
+    /// A row of the price file has no rates of long requests, which the built-in table has for the model.
+    LongUnknown {
+        /// The file, with the line of the row.
+        place: String,
+        /// The row's model.
+        model: String,
+        /// Requests of more input have an unknown cost.
+        above_tokens: u64,
+    },
+    /// Models have no price today and one later.
+    PricesBegin {
+        /// The provider.
+        provider: String,
+        /// The first day that has a price.
+        from: Day,
+        /// The models.
+        models: Vec<String>,
+    },
+    /// Prices end, and no later ones are known.
     PricesEnd {
         /// The name of the provider.
         provider: String,
@@ -148,6 +166,19 @@ impl fmt::Display for Note {
                 "{place}: the price file is of {as_of}, the built-in table of {}: models that both have keep the built-in prices",
                 ai::price::AS_OF
             ),
+            Self::LongUnknown { place, model, above_tokens } => write!(
+                f,
+                "{place}: the price of {model} has no `long`, which the built-in price has: requests of more than \
+                 {above_tokens} tokens of input have an unknown cost"
+            ),
+            Self::PricesBegin { provider, from, models } => {
+                let models = models.join(", ");
+                write!(
+                    f,
+                    "prices of provider {provider} begin on {from}, before that day the cost is unknown: {models}; \
+                     set the prices of today beside them"
+                )
+            }
             Self::PricesEnd { provider, until, over, models } => {
                 let (ended, is) = if *over { ("ended", "is") } else { ("end", "will be") };
                 let models = models.join(", ");

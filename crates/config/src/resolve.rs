@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Credits, Timestamp};
-use ai::price::{Expiry, Limits, Price, Prices, undated};
+use ai::price::{Expiry, Limits, Price, Prices, server_tools, undated};
 use ai::{Endpoint, Format, ProviderKind};
 
 use crate::load::Note;
@@ -145,7 +145,13 @@ impl Snapshot {
         priced.or_else(|| Limits::find(provider.kind.as_str(), [model]))
     }
 
-    /// Returns notes on prices that have ended or end within `within` of `at`, for each provider that is on.
+    /// Whether `model` of this provider searches the web in each request, whatever the body says.
+    #[must_use]
+    pub fn always_searches(&self, provider: &Provider, model: &str) -> bool {
+        server_tools::always_searches(table_of(provider), model)
+    }
+
+    /// Prices that have ended or end within `within` of `at`, of each provider that is switched on.
     #[must_use]
     pub fn prices_ending(&self, at: Timestamp, within: Duration) -> Vec<Note> {
         let (today, horizon) = (at.day(), at.after(within).day());
@@ -171,7 +177,34 @@ impl Snapshot {
         notes
     }
 
-    /// Returns the ends of prices that no later price follows, for each provider that is on.
+    /// Prices that begin after the day of `at`, of models that have none on that day, of each provider that is switched on.
+    #[must_use]
+    pub fn prices_beginning(&self, at: Timestamp) -> Vec<Note> {
+        let mut notes: Vec<Note> = Vec::new();
+        for provider in &self.providers {
+            let configured = self.prices.beginnings(&provider.name, at.day());
+            let mut all = self.prices_builtin.beginnings(table_of(provider), at.day());
+            all.extend(configured);
+            all.retain(|(_, model)| self.price(provider, (model, None), at).is_none());
+            all.sort();
+            all.dedup_by(|a, b| a.1 == b.1);
+            for (from, model) in all {
+                match notes.last_mut() {
+                    Some(Note::PricesBegin { provider: last, from: day, models })
+                        if *last == *provider.name && *day == from =>
+                    {
+                        models.push(model);
+                    }
+                    _ => {
+                        notes.push(Note::PricesBegin { provider: provider.name.to_string(), from, models: vec![model] })
+                    }
+                }
+            }
+        }
+        notes
+    }
+
+    /// The ends of prices that no later price follows, of each provider that is switched on.
     pub fn price_expiries(&self) -> impl Iterator<Item = (&Provider, Expiry)> {
         self.providers.iter().flat_map(|provider| {
             let configured = self.prices.expiries(&provider.name);
@@ -219,9 +252,8 @@ impl Snapshot {
     }
 }
 
-/// Returns the part of the built-in table that applies to a provider: by kind at the kind's own host, otherwise by
-/// host.
-fn table_of(provider: &Provider) -> &str {
+/// The part of the built-in table that applies to a provider: that of its kind at the kind's own host, else that of its host.
+pub(crate) fn table_of(provider: &Provider) -> &str {
     let (kind, host) = (provider.kind, provider.origin.host.as_str());
     let is_own = kind == ProviderKind::Mock || kind.own_host() == Some(host);
     if is_own { kind.as_str() } else { host }

@@ -10,7 +10,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use telemetry::Metrics;
-use telemetry::metrics::{self, ApiLabels, Name, PathLabels};
+use telemetry::metrics::{self, ApiLabels, LabelValue, PathLabels};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::problem::{Cause, Problem};
@@ -120,7 +120,7 @@ async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: 
         response.headers_mut().insert(header::WWW_AUTHENTICATE, observer.challenge.clone());
     }
     let control = &observer.metrics.control;
-    let labels = ApiLabels { method, path: Name::from(path), status: status.as_u16() };
+    let labels = ApiLabels { method, path: LabelValue::from(path), status: status.as_u16() };
     control.requests.get_or_create(&labels).inc();
     control.response_time.get_or_create(&PathLabels { method, path: labels.path }).observe(took);
 

@@ -9,7 +9,7 @@ use config::Live;
 use meter::Meter;
 use store::Store;
 use store::windows::Windows;
-use telemetry::{Board, Metrics};
+use telemetry::{LiveState, Metrics};
 
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
@@ -30,7 +30,7 @@ pub struct State {
     /// What `/metrics` shows, and where calls are counted.
     pub metrics: Arc<Metrics>,
     /// Whether this instance is ready.
-    pub board: Arc<Board>,
+    pub board: Arc<LiveState>,
     /// The time.
     pub clock: Clock,
     /// The binary's version.

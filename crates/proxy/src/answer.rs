@@ -154,8 +154,9 @@ impl Problem {
         let is_quota = matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded);
         let status = if is_quota { rendering.quota_status.as_u16() } else { self.refusal.status() };
         let request_id = id.to_string();
-        let problem = ai::Problem::new(self.refusal, &self.message, &request_id);
-        let problem = ai::Problem { status, param: self.param, domain: rendering.domain, ..problem };
+        let reporter = ai::Reporter { domain: rendering.domain, request_id: &request_id };
+        let problem = ai::Problem::new(self.refusal, &self.message, reporter);
+        let problem = ai::Problem { status, param: self.param, ..problem };
         let (dialect, bytes) = match self.format {
             None => (rendering.dialect, ai::error::body(rendering.dialect, &problem)),
             Some(ErrorFormat::Dialect(dialect)) => (Some(dialect), ai::error::body(Some(dialect), &problem)),
@@ -185,6 +186,15 @@ impl Problem {
     }
 }
 
+/// Whether several users share a budget. Its amounts say what others use, so that no client sees them here: an admin reads them
+/// over the control API.
+const fn is_shared(budget: BudgetId) -> bool {
+    match budget.subject {
+        Subject::Plan(_) | Subject::Global => true,
+        Subject::Key(_) | Subject::User(_) => false,
+    }
+}
+
 /// A budget that does not hold what was asked for, in words.
 fn too_little(exceeded: &Exceeded) -> String {
     let Exceeded { budget: BudgetId { subject, measure, per }, limit, used, asked, by, .. } = *exceeded;
@@ -193,32 +203,46 @@ fn too_little(exceeded: &Exceeded) -> String {
         Per::Month => ("month", "on the first of the next month, UTC"),
     };
     let [limit_written, asked_written] = [limit, asked].map(|amount| measure.written(amount));
+    let of = measure_word(measure);
     let what = match subject {
         Subject::Key(_) => format!("this key's own quota of {limit_written} a {period}"),
         Subject::User(_) => format!("the {period}'s quota of {limit_written}"),
-        Subject::Plan(_) => format!("the {period}'s quota of {limit_written} for everybody on this plan"),
-        Subject::Global => format!("the {period}'s quota of {limit_written} for this gateway"),
+        Subject::Plan(_) => format!("the {period}'s quota of {of} for everybody on this plan"),
+        Subject::Global => format!("the {period}'s quota of {of} for this gateway"),
     };
+    let is_shared = is_shared(exceeded.budget);
     if limit == 0 {
         return format!("{what} lets nothing pass that costs");
     }
     if used >= limit {
-        return format!("{what} is used up ({} used): it is full again {again}", measure.written(used));
+        let used = if is_shared { String::new() } else { format!(" ({} used)", measure.written(used)) };
+        return format!("{what} is used up{used}: it is full again {again}");
     }
     let call = match measure {
         Measure::Credits => format!("this call costs {asked_written}"),
         Measure::Tokens | Measure::Money => format!("this call may use up to {asked_written}"),
     };
     let left = match (by, measure) {
+        _ if is_shared => "less is left".to_owned(),
         (By::Limit, Measure::Credits | Measure::Tokens) => format!("{} are left", measure.written(exceeded.left())),
         (By::Limit, Measure::Money) => format!("{} is left", measure.written(exceeded.left())),
         // Who lends has the figure; here only a part of it was ever lent.
         (By::Lease, _) => "less is left".to_owned(),
     };
-    // What is more than the whole budget no waiting helps.
+    // What is more than the whole budget no waiting helps. Of a shared budget that would tell the amount.
+    let is_over = asked > limit && !is_shared;
     let advice =
-        if asked > limit { "ask for less; it is full again" } else { "ask for less, or wait until it is full again" };
+        if is_over { "ask for less; it is full again" } else { "ask for less, or wait until it is full again" };
     format!("{call}, and {left} of {what}: {advice} {again}")
+}
+
+/// The measure of a budget whose amount is not shown.
+const fn measure_word(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Credits => "credits",
+        Measure::Tokens => "tokens",
+        Measure::Money => "money",
+    }
 }
 
 /// `X-RateLimit-*` of a caller's rate limit; `-Reset` is in Unix seconds (GW-3.3).
@@ -232,12 +256,13 @@ pub(crate) fn limit_headers(level: Level, clock: &Clock) -> [(HeaderName, Header
 }
 
 /// `X-RateLimit-*` of a budget, in its measure: credits, tokens, or billionths of a USD. `-Remaining` is left out where other nodes know
-/// it.
+/// it. Of a budget that several users share only `-Reset` is written.
 fn budget_headers(exceeded: &Exceeded) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let left = exceeded.left();
-    let remaining = (left == 0 || exceeded.by == By::Limit).then_some((X_RATELIMIT_REMAINING, left));
+    let is_own = !is_shared(exceeded.budget);
+    let remaining = (is_own && (left == 0 || exceeded.by == By::Limit)).then_some((X_RATELIMIT_REMAINING, left));
     let known = [
-        Some((X_RATELIMIT_LIMIT, exceeded.limit)),
+        is_own.then_some((X_RATELIMIT_LIMIT, exceeded.limit)),
         remaining,
         Some((X_RATELIMIT_RESET, exceeded.resets_at().unix_seconds())),
     ];
@@ -308,8 +333,12 @@ mod tests {
             ),
             (
                 told(Subject::Global, Measure::Tokens, Per::Day),
-                "the day's quota of 2505000000 tokens for this gateway is used up (2600000000 tokens used): it is full \
-                again at midnight UTC",
+                "the day's quota of tokens for this gateway is used up: it is full again at midnight UTC",
+            ),
+            (
+                told(Subject::Plan(access::PlanId::NIL), Measure::Money, Per::Month),
+                "the month's quota of money for everybody on this plan is used up: it is full again on the first of the \
+                next month, UTC",
             ),
         ] {
             assert_eq!(said, expected);
@@ -318,8 +347,8 @@ mod tests {
 
     #[test]
     fn a_refusal_of_a_budget_says_limit_rest_and_reset_in_headers() {
-        let told = |measure, [limit, used, asked]: [u64; 3], by| {
-            let budget = BudgetId { subject: Subject::Global, measure, per: Per::Day };
+        let of = |subject, measure, [limit, used, asked]: [u64; 3], by| {
+            let budget = BudgetId { subject, measure, per: Per::Day };
             let period = meter::Period::of(Per::Day, access::Day(20_000));
             let refused = Refused::Budget(Exceeded { budget, period, limit, used, asked, by });
             let clock = Clock::manual(access::Day(20_000).start());
@@ -332,6 +361,7 @@ mod tests {
             [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET]
                 .map(|name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()))
         };
+        let told = |measure, amounts, by| of(Subject::User(access::UserNo(1)), measure, amounts, by);
         let headers = |limit: &str, remaining: Option<&str>| {
             // 20,001 days after 1970-01-01.
             [Some(limit.to_owned()), remaining.map(str::to_owned), Some("1728086400".to_owned())]
@@ -348,6 +378,39 @@ mod tests {
             "other nodes have a part"
         );
         assert_eq!(told(Measure::Tokens, [1_000, 1_000, 1], By::Lease), headers("1000", Some("0")));
+        let key = Subject::Key(access::KeyNo(1));
+        assert_eq!(of(key, Measure::Credits, [5, 5, 1], By::Limit), headers("5", Some("0")));
+        for shared in [Subject::Global, Subject::Plan(access::PlanId::NIL)] {
+            for amounts in [[5, 5, 1], [1_000, 400, 601], [0, 0, 1]] {
+                let reset_alone = [None, None, Some("1728086400".to_owned())];
+                assert_eq!(of(shared, Measure::Credits, amounts, By::Limit), reset_alone);
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_a_shared_budget_tells_no_amount_but_the_calls_own() {
+        for subject in [Subject::Global, Subject::Plan(access::PlanId::NIL)] {
+            for measure in [Measure::Credits, Measure::Tokens, Measure::Money] {
+                for (limit, used) in
+                    [(8_000_000_000, 8_000_000_000), (8_000_000_000, 7_000_000_000), (8_000_000_000, 0)]
+                {
+                    for by in [By::Limit, By::Lease] {
+                        // Also a call that is larger than the whole budget.
+                        let told = [1_500_000_000, 9_500_000_000]
+                            .map(|asked| refusal(subject, (measure, Per::Month), [limit, used, asked], by));
+                        let shape = told.each_ref().map(|text| {
+                            text.replace("1500000000", "N")
+                                .replace("9500000000", "N")
+                                .replace("1.5 USD", "N")
+                                .replace("9.5 USD", "N")
+                        });
+                        assert_eq!(shape[0], shape[1], "the text depends on the amount");
+                        assert!(!shape[0].contains(|letter: char| letter.is_ascii_digit()), "{}", shape[0]);
+                    }
+                }
+            }
+        }
     }
 
     #[test]
@@ -376,8 +439,8 @@ mod tests {
                     [5_000_000_000, 4_999_000_000, 1_250_000],
                     By::Limit,
                 ),
-                "this call may use up to 0.00125 USD, and 0.001 USD is left of the month's quota of 5 USD for this gateway: \
-                ask for less, or wait until it is full again on the first of the next month, UTC",
+                "this call may use up to 0.00125 USD, and less is left of the month's quota of money for this gateway: ask \
+                for less, or wait until it is full again on the first of the next month, UTC",
             ),
             (
                 refusal(Subject::Key(access::KeyNo(1)), day(Measure::Credits), [5, 3, 4], By::Limit),

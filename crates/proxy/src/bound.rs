@@ -1,7 +1,7 @@
 //! The most that an LLM call may use, where a budget of tokens or money holds its caller.
 
 use access::{NanoUsd, Refusal, Timestamp};
-use ai::bound::{Bound, Extent, Left, Lowered, Unknown};
+use ai::bound::{Bound, Extent, Left, Lowered, Reference, Unknown};
 use ai::models;
 use ai::price::Price;
 use config::snapshot::{Budgets, Unbounded};
@@ -50,13 +50,14 @@ impl Holding<'_> {
 
     /// What is bounded, of the measures that a budget holds.
     fn most(&self, bound: &Bound, sized: &Sized<'_>) -> Result<Charge, Problem> {
+        let counts_tokens = self.limits.limits(Measure::Tokens);
         if self.budgets.unbounded == Unbounded::Refuse
-            && let Some(reference) = bound.unbounded
+            && let Some(reference) = reference(bound, counts_tokens)
         {
             return Err(unbounded(&format!("it refers to {}", reference.as_str())));
         }
         let mut most = Charge::default();
-        if self.limits.limits(Measure::Tokens) {
+        if counts_tokens {
             most.tokens = bound.tokens.ok_or_else(|| self.unknown(bound, sized.model))?;
         }
         if self.limits.limits(Measure::Money) {
@@ -91,7 +92,30 @@ impl Holding<'_> {
     }
 }
 
+/// What keeps the body from bounding the call. A call that costs nothing, however long it is, is bounded for a budget of money.
+fn reference(bound: &Bound, counts_tokens: bool) -> Option<Reference> {
+    bound.unbounded.filter(|_| counts_tokens || bound.money != Some(NanoUsd(0)))
+}
+
 fn unbounded(why: &str) -> Problem {
     let message = format!("nothing bounds what this call may cost, and a budget holds this caller: {why}");
     Problem::new(Refusal::CostUnbounded, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_costs_nothing_is_bounded_for_budgets_of_money_alone() {
+        let bound = |money| Bound { tokens: None, money, output_tokens_max: None, unbounded: Some(Reference::Url) };
+        for (money, counts_tokens, expected) in [
+            (Some(NanoUsd(0)), false, None),
+            (Some(NanoUsd(0)), true, Some(Reference::Url)),
+            (Some(NanoUsd(1)), false, Some(Reference::Url)),
+            (None, false, Some(Reference::Url)),
+        ] {
+            assert_eq!(reference(&bound(money), counts_tokens), expected, "{money:?} {counts_tokens}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use config::snapshot::{Events, OnHangup, Provider, Timeouts};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
-use meter::{Attempt, Billed, Caller, Charge, Committed, Outcome, Reservation, ToolCalls, Usage};
+use meter::{Attempt, Billed, Caller, Charge, Committed, Outcome, Reservation};
 use tokio::time::Instant;
 
 use crate::admit;
@@ -61,6 +61,8 @@ pub(crate) struct Exchange {
     pub(crate) upstream: Option<Arc<str>>,
     pub(crate) sending: Option<Sending>,
     pub(crate) attempts: Vec<Attempt>,
+    /// The least that the last of them cost, where its cost is unknown.
+    pub(crate) known_cost: NanoUsd,
     /// Whether the last of them broke off after some of its usage was told.
     pub(crate) told_in_part: bool,
     pub(crate) request_bytes: u64,
@@ -142,6 +144,7 @@ impl Exchange {
             upstream: None,
             sending: None,
             attempts: Vec::new(),
+            known_cost: NanoUsd(0),
             told_in_part: false,
             request_bytes: 0,
             response_bytes: 0,
@@ -308,12 +311,9 @@ impl Exchange {
     pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
         let (Hold::Committed(committed), Some(call)) = (&self.hold, &self.call) else { return false };
         let Some((usage, terms)) = tap.used() else { return false };
-        let listed = self.snapshot.price(&call.provider, (&call.model, None), self.started_at);
-        let price = listed.and_then(|price| price.at(terms));
-        let tokens_alone = Usage { tools: ToolCalls::default(), ..usage };
-        let cost = price.and_then(|price| price.cost(&usage).or_else(|| price.cost(&tokens_alone)));
-        let cost = cost.unwrap_or(NanoUsd(0));
-        let money = u64::try_from(cost.0).unwrap_or(0);
+        let price = self.snapshot.price(&call.provider, (&call.model, None), self.started_at);
+        let least = price.map_or(NanoUsd(0), |price| price.cost_at_least(Some(terms), &usage));
+        let money = u64::try_from(least.0).unwrap_or(0);
         committed.exceeds(&Charge { credits: 0, tokens: usage.total(), money })
     }
 
@@ -332,8 +332,8 @@ impl Exchange {
             }
         };
         let request_id = self.id.to_string();
-        let domain = self.snapshot.brand.slug();
-        let (last, seen) = tap.cut(&ai::Problem { domain, ..ai::Problem::new(refusal, message, &request_id) });
+        let reporter = ai::Reporter { domain: self.snapshot.brand.slug(), request_id: &request_id };
+        let (last, seen) = tap.cut(&ai::Problem::new(refusal, message, reporter));
         self.relayed(last.len());
         (last, seen)
     }
@@ -343,8 +343,8 @@ impl Exchange {
     pub(crate) fn close(&self, tap: Tap) -> (Bytes, Seen) {
         const MESSAGE: &str = "the provider ended its stream before the last event: the answer is not complete";
         let request_id = self.id.to_string();
-        let domain = self.snapshot.brand.slug();
-        tap.close(&ai::Problem { domain, ..ai::Problem::new(Refusal::UpstreamReset, MESSAGE, &request_id) })
+        let reporter = ai::Reporter { domain: self.snapshot.brand.slug(), request_id: &request_id };
+        tap.close(&ai::Problem::new(Refusal::UpstreamReset, MESSAGE, reporter))
     }
 
     /// From the first byte on, a request counts.

@@ -1,5 +1,5 @@
 //! One call upstream: a connection or a stream, the request, the head of the answer. When a request is sent again:
-//! docs/decisions/0016-http2-and-repeats.md.
+//! docs/decisions/0016-http2-and-retries.md.
 
 mod answer;
 mod attempt;

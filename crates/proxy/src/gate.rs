@@ -5,12 +5,12 @@ mod share;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use meter::Caller;
 
-pub(crate) use self::share::ShareUsed;
+pub(crate) use self::share::CallBound;
 use self::share::Shares;
 
 /// Requests in flight over all workers.
@@ -58,6 +58,25 @@ pub(crate) struct Held {
     gate: Arc<Gate>,
     caller: Caller,
     bytes: u64,
+    /// All bytes of the same request: a compressed body is held beside what it inflates to.
+    of_request: Arc<AtomicU64>,
+}
+
+/// Why a body may not hold more bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// The body takes more than any key may ever hold.
+    Ever {
+        /// The most that a key may hold.
+        bytes_max: u64,
+    },
+    /// The share of the key is used up.
+    Now {
+        /// Bytes that other requests of the key hold.
+        others_of_key: u64,
+        /// Bytes that the key may hold now, with this body's.
+        may_hold: u64,
+    },
 }
 
 /// A bound is reached.
@@ -119,15 +138,15 @@ impl Gate {
         Ok(ReadOn(self.clone()))
     }
 
-    /// A call of the caller's key begins; an error is the most that may be in flight.
-    pub(crate) fn call(self: &Arc<Self>, caller: &Caller) -> Result<CallOfKey, u32> {
+    /// Counts a call of the caller's key and user; an error is the bound that leaves no room for it.
+    pub(crate) fn call(self: &Arc<Self>, caller: &Caller) -> Result<CallOfKey, CallBound> {
         self.shares.enter(caller)?;
         Ok(CallOfKey { gate: self.clone(), caller: *caller })
     }
 
     /// No bytes yet, which will be the caller's.
     pub(crate) fn hold(self: &Arc<Self>, caller: &Caller) -> Held {
-        Held { gate: self.clone(), caller: *caller, bytes: 0 }
+        Held { gate: self.clone(), caller: *caller, bytes: 0, of_request: Arc::default() }
     }
 
     /// The largest body that one key may ever hold in memory.
@@ -145,23 +164,38 @@ fn raise(count: &AtomicU32, max: u32) -> Result<(), Full> {
 }
 
 impl Held {
-    /// Nothing yet, of the same caller.
+    /// Nothing yet, of the same request.
     pub(crate) fn another(&self) -> Self {
-        self.gate.hold(&self.caller)
+        Self { gate: self.gate.clone(), caller: self.caller, bytes: 0, of_request: self.of_request.clone() }
     }
 
     /// Holds `more` bytes besides.
-    pub(crate) fn grow(&mut self, more: usize) -> Result<(), ShareUsed> {
+    pub(crate) fn grow(&mut self, more: usize) -> Result<(), NoRoom> {
         let more = u64::try_from(more).unwrap_or(u64::MAX);
-        self.gate.shares.grow(&self.caller, more)?;
-        self.bytes += more;
-        Ok(())
+        let of_request = self.of_request.load(Ordering::Relaxed);
+        match self.gate.shares.grow(&self.caller, more) {
+            Ok(()) => {
+                self.bytes += more;
+                self.of_request.fetch_add(more, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(share) => {
+                let bytes_max = self.gate.body_bytes_max();
+                Err(if of_request.saturating_add(more) > bytes_max {
+                    NoRoom::Ever { bytes_max }
+                } else {
+                    let others_of_key = share.holds.saturating_sub(of_request);
+                    NoRoom::Now { others_of_key, may_hold: share.may_hold }
+                })
+            }
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         if self.bytes > 0 {
+            self.of_request.fetch_sub(self.bytes, Ordering::Relaxed);
             self.gate.shares.shrink(&self.caller, self.bytes);
         }
     }
@@ -234,7 +268,7 @@ mod tests {
         let caller = Caller { user: access::UserNo(1), key: access::KeyNo(1), plan: access::PlanId::NIL };
         let (mut one, mut two) = (gate.hold(&caller), gate.hold(&caller));
         assert!(one.grow(6).is_ok());
-        assert_eq!(two.grow(5), Err(ShareUsed { holds: 6, may_hold: 10 }));
+        assert_eq!(two.grow(5), Err(NoRoom::Now { others_of_key: 6, may_hold: 10 }));
         assert!(two.another().grow(4).is_ok());
         assert!(two.grow(4).is_ok());
         drop(one);
@@ -242,11 +276,28 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_no_key_may_ever_hold_is_told_apart_from_a_share_that_is_used_up() {
+        let gate = Gate::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 40);
+        let of = |user, key| Caller { user: access::UserNo(user), key: access::KeyNo(key), plan: access::PlanId::NIL };
+        let mut packed = gate.hold(&of(1, 1));
+        let mut inflated = packed.another();
+        packed.grow(6).unwrap();
+        assert_eq!(inflated.grow(5), Err(NoRoom::Ever { bytes_max: 10 }), "6 and 5 are one request's");
+        inflated.grow(3).unwrap();
+        let mut other = gate.hold(&of(2, 2));
+        other.grow(5).unwrap();
+        assert_eq!(inflated.grow(1), Err(NoRoom::Now { others_of_key: 0, may_hold: 8 }), "another user holds the rest");
+        assert_eq!(inflated.grow(2), Err(NoRoom::Ever { bytes_max: 10 }));
+        drop(packed);
+        inflated.grow(1).unwrap();
+    }
+
+    #[test]
     fn calls_of_a_key_are_bounded_until_they_end() {
         let gate = Gate::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 0);
         let caller = Caller { user: access::UserNo(1), key: access::KeyNo(1), plan: access::PlanId::NIL };
         let call = gate.call(&caller).unwrap();
-        assert_eq!(gate.call(&caller).err(), Some(1));
+        assert_eq!(gate.call(&caller).err(), Some(CallBound::Key(1)));
         drop(call);
         assert!(gate.call(&caller).is_ok());
     }

@@ -25,6 +25,7 @@ use crate::body::{Arriving, Body, Upload};
 use crate::connection::At;
 use crate::exchange::Exchange;
 use crate::forward::{Answered, Destination, Outgoing, forward};
+use crate::gate::CallBound;
 use crate::inference::{self, Asking, Inference};
 use crate::relay::{Relay, Tapped};
 use crate::route::Way;
@@ -206,12 +207,15 @@ async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access
     }
 }
 
-/// Counts the call among those of its key that are in flight.
+/// Counts the call among the calls in flight of its key and of its user.
 fn enter(exchange: &mut Exchange, principal: &access::Principal) -> Result<(), Problem> {
     let entered = exchange.worker().shared.gate.call(&Caller::from(principal));
-    exchange.call_of_key = Some(entered.map_err(|calls_max| {
-        let message =
-            format!("{calls_max} calls of this key are in flight, and no more may be: wait until one has ended");
+    exchange.call_of_key = Some(entered.map_err(|bound| {
+        let (calls_max, whose) = match bound {
+            CallBound::Key(calls_max) => (calls_max, "of this key"),
+            CallBound::User(calls_max) => (calls_max, "of this user, over all keys,"),
+        };
+        let message = format!("{calls_max} calls {whose} are in flight, and no more may be: wait until one has ended");
         Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(1))
     })?);
     Ok(())

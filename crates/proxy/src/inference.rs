@@ -86,6 +86,8 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
         let extent = extent(called, &asked, &body).await?;
         let extent = extent.with_tool_rounds(holding.budgets.server_tool_rounds);
         let (provider, model) = (&call.provider, &*call.model);
+        let searches = exchange.snapshot.always_searches(provider, model);
+        let extent = if searches { extent.searching() } else { extent };
         let price = exchange.snapshot.price(provider, (model, None), exchange.started_at);
         let most = exchange.snapshot.limits(provider, model, exchange.started_at);
         let (bound, lowered) = holding.bound(&Sized { extent: &extent, model, price, limits: most })?;

@@ -6,6 +6,7 @@ mod handles;
 mod log;
 mod open;
 mod refusals;
+mod used;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use crate::fold::Owed;
 
 pub(crate) use handles::Handles;
 pub(crate) use refusals::Refusals;
+
+use used::used;
 
 /// How a request is counted, and how it ended.
 struct Settled {
@@ -83,7 +86,7 @@ impl Exchange {
     }
 
     /// What a call upstream came to, priced.
-    pub(crate) fn attempt(&self, sending: &Sending, now: Instant, seen: Option<Seen>) -> Attempt {
+    pub(crate) fn attempt(&mut self, sending: &Sending, now: Instant, seen: Option<Seen>) -> Attempt {
         let mut seen = seen.unwrap_or_default();
         if seen.usage.is_none() && seen.ended && sending.status.is_some_and(|status| (200..300).contains(&status)) {
             self.bill(&mut seen);
@@ -93,12 +96,15 @@ impl Exchange {
         });
         let price = listed.zip(seen.terms).and_then(|(price, terms)| price.at(terms));
         let cost = match (&seen.usage, sending.status) {
+            (Some(_), _) if seen.unknown.is_some() => None,
             (Some(usage), _) => price.as_ref().and_then(|price| price.cost(usage)),
             // A provider's error costs what it reports (CX-6): nothing. So does what it refused to begin.
             (None, Some(400..)) => Some(NanoUsd(0)),
             (None, None) if sending.had_no_effect => Some(NanoUsd(0)),
             (None, _) => None,
         };
+        let known = seen.usage.as_ref().zip(listed).filter(|_| cost.is_none());
+        let known = known.map_or(NanoUsd(0), |(usage, listed)| listed.cost_at_least(seen.terms, usage));
         let unknown = match (cost, &seen.usage) {
             (Some(_), _) => None,
             (None, None) => Some(UnknownCost::NoUsage),
@@ -114,7 +120,7 @@ impl Exchange {
         {
             self.at.worker.handles.used(call, seen.usage.as_ref(), cost);
         }
-        Attempt {
+        let attempt = Attempt {
             provider: self.upstream.clone().unwrap_or_else(|| self.route.clone()),
             model: self.call.as_ref().map(|call| call.model.clone()),
             answered_model: seen.model.map(Arc::from),
@@ -127,7 +133,9 @@ impl Exchange {
             price_version: seen.usage.and(cost).and(price).map(|price| price.version.clone()),
             first_byte_us: sending.first_byte_us,
             duration_us: micros(now - sending.since),
-        }
+        };
+        self.known_cost = known;
+        attempt
     }
 
     /// A whole answer that tells no usage is billed by what was asked for, where that can be counted.
@@ -166,30 +174,13 @@ impl Exchange {
     /// What it counts for: what was used, and what was reserved where nobody said, or not to the end; and how much of it
     /// nobody said.
     fn charge(&self, reserved: &Charge) -> (Charge, Charge) {
-        let (used, unsaid) = self.used(reserved);
+        let (used, unsaid) = used(&self.attempts, self.known_cost, reserved);
         if !self.told_in_part {
             return (used, unsaid);
         }
         let charge = used.or_more(reserved);
         let rest = Charge { credits: 0, tokens: charge.tokens - used.tokens, money: charge.money - used.money };
         (charge, unsaid.and(&rest))
-    }
-
-    fn used(&self, reserved: &Charge) -> (Charge, Charge) {
-        let nothing = (Charge::credits(reserved.credits), Charge::default());
-        self.attempts.iter().fold(nothing, |(charge, unsaid), attempt| {
-            let (tokens, unsaid_tokens) = match (attempt.usage, attempt.cost) {
-                (Some(usage), _) => (usage.total(), 0),
-                (None, Some(NanoUsd(0))) => (0, 0),
-                (None, _) => (reserved.tokens, reserved.tokens),
-            };
-            let (money, unsaid_money) = match attempt.cost {
-                Some(cost) => (u64::try_from(cost.0).unwrap_or(0), 0),
-                None => (reserved.money, reserved.money),
-            };
-            let of = |tokens, money| Charge { credits: 0, tokens, money };
-            (charge.and(&of(tokens, money)), unsaid.and(&of(unsaid_tokens, unsaid_money)))
-        })
     }
 
     fn counts(&self, committed: &Committed) -> Counts {

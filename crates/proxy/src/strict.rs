@@ -1,6 +1,6 @@
 //! What a caller sends, before hyper reads it: each head is scanned once and passes as a whole, or is refused.
 //!
-//! hyper forgives what other servers read differently (docs/decisions/0015-strict-heads.md), and its own refusals have no
+//! hyper forgives what other servers read differently (docs/decisions/0015-request-smuggling-checks.md), and its own refusals have no
 //! code. So `Strict` stands between the socket and hyper: a [`Scanner`] finds where each message begins and ends, in place
 //! and without a copy unless a head comes in pieces. In place of a head that is refused hyper gets a stand-in: its method and
 //! target, HTTP/1.1, and no `Host`, which no head that passes can be. It is served like any request, in its turn, and

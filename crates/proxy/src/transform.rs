@@ -1,5 +1,6 @@
 //! Headers on both ways: what is ours to change, and nothing else.
 
+mod provider;
 mod trusted;
 
 use std::sync::Arc;
@@ -86,23 +87,7 @@ pub(crate) struct Addressed<'a> {
 /// The request's headers for an LLM provider.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn to_provider(headers: &mut HeaderMap, to: &Addressed<'_>, id: RequestId) {
-    remove(headers, |name, _| {
-        let credential = matches!(name, "authorization" | "cookie" | "x-api-key" | "api-key" | "x-goog-api-key");
-        // An account of the caller's says nothing beside a credential of ours.
-        let account = matches!(name, "openai-organization" | "openai-project");
-        // Google has options that name another account, leave usage out or change the coding (its system parameters, read
-        // 2026-11-20). Only the clients' name of themselves goes on.
-        let option = begins_like(name, "x-goog-") && name != "x-goog-api-client";
-        // Length and coding are the edited body's.
-        let body = matches!(name, "content-length" | "content-encoding" | "expect");
-        credential
-            || account
-            || option
-            || body
-            || is_hop_by_hop(name)
-            || is_forwarded(name)
-            || is_trusted_by_backends(name)
-    });
+    remove(headers, |name, _| !provider::is_allowed(to.dialect, name));
     headers.insert(header::HOST, to.host.clone());
     // The tap must be able to read the answer.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));

@@ -1,9 +1,9 @@
-//! What the spool costs: `cargo bench -p spool`, and with another word behind `--`:
+//! Cost of the spool: `cargo bench -p spool`, with an optional word after `--`:
 //!
-//! - `replay [EVENTS]`: how long a start takes over so many events, opened and closed (1,000,000)
-//! - `stalls [SECONDS]`: how long an append takes while another process keeps the disk busy (20)
+//! - `replay [EVENTS]`: duration of a start with that many requests, opened and closed (1,000,000)
+//! - `stalls [SECONDS]`: duration of an append while another process keeps the disk busy (20)
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::path::Path;
 use std::process::{Child, Command};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use access::{Clock, Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
 use meter::{Attempt, Caller, Charge, Outcome, Source, Usage, UsageEvent};
-use spool::{Opened, Opening, Options, Record, Spool, Writer};
+use spool::{OpenRequest, Record, Spool, SpoolOpener, SpoolOptions, Writer};
 use uuid::Uuid;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -21,9 +21,9 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const APPENDS: u32 = 500_000;
 const REPLAYED: u32 = 1_000_000;
 const STALL_SECONDS: u32 = 20;
-/// Requests that are open at once in a lane.
+/// Open requests of a partition.
 const IN_FLIGHT: u32 = 500;
-/// Requests in a second, where it is not as many as can be.
+/// Requests per second in the paced benchmark.
 const PACE: u32 = 2_000;
 
 fn main() -> Result<()> {
@@ -42,13 +42,13 @@ fn main() -> Result<()> {
 
 fn append() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut spool = Spool::open(dir.path(), Options::new(1 << 30, 1), &[])?;
-    let writer = spool.writers.first_mut().ok_or("one lane has one writer")?;
+    let mut spool = Spool::open(dir.path(), SpoolOptions::new(1 << 30, 1), &[])?;
+    let writer = spool.writers.first_mut().ok_or("one partition has one writer")?;
     let (record, clock) = (Record::Event(event(1)), Clock::system());
     let (mut slowest_nanos, began) = (0, clock.mono());
     for _ in 0..APPENDS {
         let before = clock.mono();
-        if writer.room() {
+        if writer.has_room() {
             writer.append(&record)?;
         }
         slowest_nanos = slowest_nanos.max(clock.mono().since(before).as_nanos());
@@ -75,16 +75,16 @@ fn append() -> Result<()> {
     Ok(())
 }
 
-/// Both of a request, with others open beside it.
+/// Opens and closes of requests, with other requests open.
 fn open_and_close() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut spool = Spool::open(dir.path(), Options::new(1 << 30, 1), &[])?;
-    let writer = spool.writers.first_mut().ok_or("one lane has one writer")?;
+    let mut spool = Spool::open(dir.path(), SpoolOptions::new(1 << 30, 1), &[])?;
+    let writer = spool.writers.first_mut().ok_or("one partition has one writer")?;
     let clock = Clock::system();
     let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
     let (began, cpu) = (clock.mono(), cpu_nanos()?);
     for n in 0..APPENDS {
-        both(writer, n, (&mut open, &mut close))?;
+        both(writer, n, &mut open, &mut close)?;
     }
     let (cpu, wall) = (cpu_nanos()? - cpu, clock.mono().since(began).as_nanos());
     println!(
@@ -95,8 +95,8 @@ fn open_and_close() -> Result<()> {
     Ok(())
 }
 
-/// Opens the `n`-th request, and closes one that was opened before it.
-fn both(writer: &mut Writer, n: u32, (open, close): (&mut Record, &mut Record)) -> Result<()> {
+/// Opens the `n`-th request and closes an earlier one.
+fn both(writer: &mut Writer, n: u32, open: &mut Record, close: &mut Record) -> Result<()> {
     if let Record::Open(opened) = open {
         opened.id = id(n);
     }
@@ -110,12 +110,12 @@ fn both(writer: &mut Writer, n: u32, (open, close): (&mut Record, &mut Record)) 
 
 fn replay(events: u32) -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let options = Options::new(32 << 30, 2);
+    let options = SpoolOptions::new(32 << 30, 2);
     let mut spool = Spool::open(dir.path(), options, &[])?;
     let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
     for n in 0..events / 2 {
         for writer in &mut spool.writers {
-            both(writer, n, (&mut open, &mut close))?;
+            both(writer, n, &mut open, &mut close)?;
         }
     }
     let bytes = spool.reader.depth()?.bytes;
@@ -129,9 +129,9 @@ fn replay(events: u32) -> Result<()> {
     };
     let clock = Clock::system();
     let (began, cpu) = (clock.mono(), cpu_ticks()?);
-    let spool = Opening { visit: Some(&visit), ..Opening::new(dir.path(), options, &[]) }.open()?;
+    let spool = SpoolOpener { visit: Some(&visit), ..SpoolOpener::new(dir.path(), options, &[]) }.open()?;
     println!(
-        "replay: {events} events ({} records, {} MB, 2 lanes) in {} ms, {} ms of CPU; {} credits, {} interrupted",
+        "replay: {events} events ({} records, {} MB, 2 partitions) in {} ms, {} ms of CPU; {} credits, {} interrupted",
         records.into_inner(),
         bytes / 1_000_000,
         clock.mono().since(began).as_millis(),
@@ -143,16 +143,16 @@ fn replay(events: u32) -> Result<()> {
 }
 
 fn stalls(seconds: u32) -> Result<()> {
-    // Where the target folder is, as a folder in memory has no disk to be busy.
+    // The target folder is on a disk; a folder in memory could not be slow.
     let dir = tempfile::tempdir_in(std::env::current_exe()?.parent().ok_or("a folder")?)?;
-    paced(dir.path(), seconds, "alone")?;
+    measure_stalls(dir.path(), seconds, "alone")?;
     let busy: Vec<Child> = (0..3)
         .map(|_| {
             let mut command = Command::new(std::env::current_exe()?);
             command.arg("saturate").arg(dir.path()).arg((seconds + 60).to_string()).spawn()
         })
         .collect::<std::io::Result<_>>()?;
-    let done = paced(dir.path(), seconds, "beside three that write and sync");
+    let done = measure_stalls(dir.path(), seconds, "with three processes that write and sync");
     for mut child in busy {
         child.kill()?;
         child.wait()?;
@@ -160,10 +160,10 @@ fn stalls(seconds: u32) -> Result<()> {
     done
 }
 
-fn paced(dir: &Path, seconds: u32, beside: &str) -> Result<()> {
+fn measure_stalls(dir: &Path, seconds: u32, beside: &str) -> Result<()> {
     let dir = dir.join("spool");
-    let mut spool = Spool::open(&dir, Options::new(1 << 30, 1), &[])?;
-    let writer = spool.writers.first_mut().ok_or("one lane has one writer")?;
+    let mut spool = Spool::open(&dir, SpoolOptions::new(1 << 30, 1), &[])?;
+    let writer = spool.writers.first_mut().ok_or("one partition has one writer")?;
     let clock = Clock::system();
     let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
     let (mut took, began) = (Vec::new(), clock.mono());
@@ -172,7 +172,7 @@ fn paced(dir: &Path, seconds: u32, beside: &str) -> Result<()> {
             std::thread::park_timeout(Duration::from_micros(100));
         }
         let before = clock.mono();
-        both(writer, n, (&mut open, &mut close))?;
+        both(writer, n, &mut open, &mut close)?;
         took.push(clock.mono().since(before).as_micros());
     }
     took.sort_unstable();
@@ -190,7 +190,7 @@ fn paced(dir: &Path, seconds: u32, beside: &str) -> Result<()> {
     Ok(())
 }
 
-/// Dirties and syncs the same 64 MiB again and again, until it is killed, and not for longer than this.
+/// Writes and syncs the same 64 MiB repeatedly, until it is killed or the time is over.
 fn saturate(dir: &Path, at_most: Duration) -> Result<()> {
     use std::os::unix::fs::FileExt;
     let file = tempfile::tempfile_in(dir)?;
@@ -206,13 +206,13 @@ fn saturate(dir: &Path, at_most: Duration) -> Result<()> {
     Ok(())
 }
 
-/// What this thread has used of a processor.
+/// Processor time of this thread.
 fn cpu_nanos() -> Result<u64> {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(stat.split_whitespace().next().ok_or("schedstat is empty")?.parse()?)
 }
 
-/// What this process has used of the processors, in hundredths of a second (`utime` and `stime` of proc_pid_stat(5)).
+/// Processor time of this process in hundredths of a second (`utime` and `stime` of proc_pid_stat(5)).
 fn cpu_ticks() -> Result<u64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
@@ -224,12 +224,12 @@ fn id(n: u32) -> RequestId {
     RequestId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(n)))
 }
 
-/// As OpenAI's Chat Completions tell it.
+/// Usage in the form of OpenAI's Chat Completions.
 const RAW_USAGE: &str = r#"{"prompt_tokens":812,"completion_tokens":154,"total_tokens":966,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
 
-fn opened(n: u32) -> Opened {
+fn opened(n: u32) -> OpenRequest {
     let UsageEvent { id, caller, started_at, day, charge, route, format, model, .. } = event(n);
-    Opened {
+    OpenRequest {
         id,
         caller,
         started_at,

@@ -1,5 +1,5 @@
-//! Every system call that changes the spool's files, in one place, so that a test can make the n-th of them fail, fill the
-//! disk, or cut its power.
+//! Every system call that changes the spool's files. A test can make the n-th call fail, fill the disk or cut its
+//! power.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,10 +8,10 @@ use std::path::Path;
 
 const ZEROS_BYTES: usize = 64 * 1024;
 
-/// What is asked of the disk.
+/// A system call, as the simulated disk of a test sees it.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(test), expect(dead_code, reason = "read by the simulated disk of the tests alone"))]
-pub(crate) enum Call<'a> {
+#[cfg_attr(not(test), expect(dead_code, reason = "only the simulated disk of tests reads it"))]
+pub(crate) enum DiskCall<'a> {
     Create(&'a Path),
     Allocate,
     Write { file: &'a File, bytes: &'a [u8], offset: u64 },
@@ -21,18 +21,18 @@ pub(crate) enum Call<'a> {
     SyncFolder,
 }
 
-/// A new or emptied file that only its owner may read.
+/// Creates a file, or empties it; only its owner may read it.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
-    ask(Call::Create(path))?;
+    intercept(DiskCall::Create(path))?;
     OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// Gives the file `bytes` bytes on the disk, zeros where it had none, so that later writes cannot find the disk full.
+/// Allocates `bytes` bytes for the file, filled with zeros, so that later writes cannot fail with a full disk.
 pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
-    ask(Call::Allocate)?;
+    intercept(DiskCall::Allocate)?;
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
         Ok(()) => Ok(()),
-        // File systems without it (some network ones): written out, from where the file ends.
+        // Some network file systems do not support `fallocate`; zeros are written from the end of the file.
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
             write_zeros(file, file.metadata()?.len(), bytes)
         }
@@ -40,7 +40,7 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// Zeros from `from` until `until`.
+/// Writes zeros from `from` until `until`.
 pub(crate) fn write_zeros(file: &File, from: u64, until: u64) -> io::Result<()> {
     let zeros = vec![0; ZEROS_BYTES];
     let mut at = from;
@@ -52,42 +52,42 @@ pub(crate) fn write_zeros(file: &File, from: u64, until: u64) -> io::Result<()> 
     Ok(())
 }
 
-/// All of `bytes` at `offset`; on an error a part of them may stand there.
+/// Writes all of `bytes` at `offset`; after an error, a part of them may be written.
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    ask(Call::Write { file, bytes, offset })?;
+    intercept(DiskCall::Write { file, bytes, offset })?;
     file.write_all_at(bytes, offset)
 }
 
-/// Renames, replacing nothing that matters: names are used once.
+/// Renames a file. Each target name is used once, so no file of value is replaced.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    ask(Call::Rename { from, to })?;
+    intercept(DiskCall::Rename { from, to })?;
     fs::rename(from, to)
 }
 
-/// Removes a file; that it is gone already is fine.
+/// Removes a file, if it exists.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    ask(Call::Remove(path))?;
+    intercept(DiskCall::Remove(path))?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// What was written of the file before is on the disk when this answers.
+/// Returns when all earlier writes to the file are on the disk.
 pub(crate) fn sync(file: &File) -> io::Result<()> {
-    if ask(Call::Sync(file))?.is_simulated() { Ok(()) } else { file.sync_data() }
+    if intercept(DiskCall::Sync(file))?.is_simulated() { Ok(()) } else { file.sync_data() }
 }
 
-/// The names of the folder's files are on the disk when this answers.
+/// Returns when the names of the folder's files are on the disk.
 pub(crate) fn sync_folder(dir: &Path) -> io::Result<()> {
-    if ask(Call::SyncFolder)?.is_simulated() { Ok(()) } else { File::open(dir)?.sync_all() }
+    if intercept(DiskCall::SyncFolder)?.is_simulated() { Ok(()) } else { File::open(dir)?.sync_all() }
 }
 
-/// Whether a disk of a test did it already.
+/// Whether the simulated disk of a test has made the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Done(bool);
+pub(crate) struct CallOutcome(bool);
 
-impl Done {
+impl CallOutcome {
     const fn is_simulated(self) -> bool {
         self.0
     }
@@ -95,19 +95,19 @@ impl Done {
 
 #[cfg(not(test))]
 #[expect(clippy::unnecessary_wraps, reason = "fails in tests only")]
-const fn ask(_: Call<'_>) -> io::Result<Done> {
-    Ok(Done(false))
+const fn intercept(_: DiskCall<'_>) -> io::Result<CallOutcome> {
+    Ok(CallOutcome(false))
 }
 
-/// What a thread is to do, with the disk of the thread that starts it.
+/// Returns `work` so that it uses the simulated disk of the current thread; only tests have one.
 #[cfg(not(test))]
-pub(crate) const fn carried<T, F: FnOnce() -> T>(work: F) -> F {
+pub(crate) const fn inherit_disk<T, F: FnOnce() -> T>(work: F) -> F {
     work
 }
 
 #[cfg(test)]
 pub(crate) mod simulated;
 #[cfg(test)]
-use simulated::ask;
+pub(crate) use simulated::inherit_disk;
 #[cfg(test)]
-pub(crate) use simulated::carried;
+use simulated::intercept;

@@ -1,92 +1,92 @@
-//! What can go wrong with the spool.
+//! Errors of opening, writing and reading the spool.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-/// Why the spool cannot be opened, written or read.
+/// The reason why the spool cannot be opened, written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    /// The bound of [`crate::Options::size_bytes_max`] is reached; ingest makes room.
-    #[error("the spool is full: its {size_bytes_max} bytes are taken by events that are not ingested yet")]
+    /// The segments together have reached [`crate::SpoolOptions::size_bytes_max`]; ingest frees space.
+    #[error("the spool is full: events that are not ingested yet use its {size_bytes_max} bytes")]
     Full {
-        /// The bound.
+        /// The maximum size of the spool.
         size_bytes_max: u64,
     },
-    /// A record that no segment can hold; nothing was written.
+    /// The record is larger than a segment; nothing was written.
     #[error("a record is larger than {payload_bytes_max} bytes")]
     TooLarge {
-        /// The most that a record's payload may have.
+        /// The maximum size of a record's payload.
         payload_bytes_max: u32,
     },
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("cannot {action} {}", file.display())]
     Io {
-        /// What was tried: "write", "read", …
+        /// The failed operation: `write`, `read`, ….
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder of the operation.
         file: PathBuf,
-        /// What it said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Damage before the end of what was written: a record that is not intact, with intact ones after it.
+    /// A damaged record or header with intact records after it, or in a sealed segment.
     #[error("{} is damaged at byte {offset}", file.display())]
     Corrupt {
-        /// The segment.
+        /// The path of the segment.
         file: PathBuf,
-        /// Where the damage begins.
+        /// The offset at which the damage begins.
         offset: u32,
     },
-    /// A segment is not there, while earlier and later ones of its lane are.
+    /// A segment does not exist, while earlier and later segments of its partition do.
     #[error(
-        "{} is missing, between other segments of its lane: put it back, or move those before it out of the folder to go \
-         on without them",
+        "the spool segment {} is missing: restore it, or move the earlier segments of its partition out of the folder to \
+         continue without them",
         file.display()
     )]
     Missing {
-        /// The segment.
+        /// The path of the missing segment.
         file: PathBuf,
     },
-    /// An intact record or segment in a form that this version does not know.
+    /// An intact record or segment has a version or kind that this release does not know.
     #[error("{} was written by a newer version (byte {offset})", file.display())]
     Newer {
-        /// The segment.
+        /// The path of the segment.
         file: PathBuf,
-        /// Where the record begins; 0 is the segment itself.
+        /// The offset of the record; 0 for the segment's header.
         offset: u32,
     },
-    /// The folder is another node's: its records are that one's to ingest.
+    /// The folder belongs to another node, which must ingest its records.
     #[error(
-        "{} is the spool of node {found}, and this is node {node}: name this node's own folder, or give the folder back",
+        "the spool {} belongs to node {found}, and this is node {node}: configure this node's own data folder, or return the folder",
         folder.display()
     )]
     OtherNode {
-        /// The folder.
+        /// The path of the folder.
         folder: PathBuf,
-        /// Whose it is.
+        /// The node that owns the folder.
         found: Uuid,
-        /// Who asks.
+        /// The node of this process.
         node: Uuid,
     },
-    /// Each lane needs a segment to write and one ahead.
-    #[error("{lanes} lanes need a spool of at least {needed_bytes} bytes; the bound is {size_bytes_max}")]
+    /// The maximum size is too small: each partition needs a segment to write and a preallocated one.
+    #[error("{partitions} spool partitions need at least {needed_bytes} bytes; the maximum is {size_bytes_max}")]
     TooSmall {
-        /// How many lanes were asked for.
-        lanes: u32,
-        /// The least that holds them.
+        /// The number of partitions.
+        partitions: u32,
+        /// The minimum size for this number of partitions.
         needed_bytes: u64,
-        /// The bound.
+        /// The configured maximum size.
         size_bytes_max: u64,
     },
-    /// A size of segments outside of what the format allows.
-    #[error("segments have {min} to {max} bytes, not {segment_bytes}")]
+    /// The size of a segment is outside the range of the format.
+    #[error("the segment size is {min} to {max} bytes, not {segment_bytes}")]
     SegmentSize {
-        /// What was asked for.
+        /// The requested size of a segment.
         segment_bytes: u32,
-        /// The least.
+        /// The minimum size of a segment.
         min: u32,
-        /// The most.
+        /// The maximum size of a segment.
         max: u32,
     },
 }
@@ -96,8 +96,8 @@ impl SpoolError {
         move |source| Self::Io { action, file: file.to_path_buf(), source }
     }
 
-    /// Whether a shorter record, or one that room is kept for, may be taken.
-    pub(crate) fn is_for_want_of_room(&self) -> bool {
+    /// Returns whether a shorter record, or one with reserved room, may still be written.
+    pub(crate) fn is_out_of_room(&self) -> bool {
         let is_full =
             |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         matches!(self, Self::Full { .. } | Self::TooLarge { .. })

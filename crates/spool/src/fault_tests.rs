@@ -1,22 +1,22 @@
-//! The n-th call to the disk fails, for every n: what was reported written is read once, and nothing else.
+//! Fails the n-th disk call, for every n. Every acknowledged record is read exactly once, and no other record is.
 
 use std::path::Path;
 
-use crate::disk::simulated::Disk;
-use crate::fixture::{SMALL, close_of, counted_of, event, open_of, record};
-use crate::{Durability, Opened, Opening, Position, Record, Spool, SpoolError};
+use crate::disk::simulated::SimulatedDisk;
+use crate::fixture::{SMALL, close_batch_of, close_of, event, open_of, record};
+use crate::{Durability, OpenRequest, Position, Record, Spool, SpoolError, SpoolOpener};
 
-/// A spool and what a store has of it.
+/// A spool and the state of a store.
 struct Scenario<'a> {
     dir: &'a Path,
     durability: Durability,
     written: Vec<Record>,
     read: Vec<Record>,
     positions: Vec<Position>,
-    carried: Vec<Opened>,
+    stored_requests: Vec<OpenRequest>,
 }
 
-fn of_the_disk<T>(done: Result<T, SpoolError>) -> Option<T> {
+fn ok_unless_io_error<T>(done: Result<T, SpoolError>) -> Option<T> {
     match done {
         Ok(done) => Some(done),
         Err(SpoolError::Io { .. }) => None,
@@ -26,17 +26,17 @@ fn of_the_disk<T>(done: Result<T, SpoolError>) -> Option<T> {
 
 impl Scenario<'_> {
     fn try_open(&self) -> Result<Spool, SpoolError> {
-        let Self { dir, durability, positions, carried, .. } = self;
-        Opening { durability: *durability, carried, ..Opening::new(dir, SMALL, positions) }.open()
+        let Self { dir, durability, positions, stored_requests, .. } = self;
+        SpoolOpener { durability: *durability, stored_requests, ..SpoolOpener::new(dir, SMALL, positions) }.open()
     }
 
-    /// Tried again once: one call fails, not two.
+    /// Tries twice, because only one call fails.
     fn open(&self) -> Spool {
-        of_the_disk(self.try_open()).unwrap_or_else(|| self.try_open().unwrap())
+        ok_unless_io_error(self.try_open()).unwrap_or_else(|| self.try_open().unwrap())
     }
 
     fn append(&mut self, spool: &mut Spool, record: Record) -> bool {
-        let done = of_the_disk(spool.writers[0].append(&record)).is_some();
+        let done = ok_unless_io_error(spool.writers[0].append(&record)).is_some();
         if done {
             self.written.push(record);
         }
@@ -44,34 +44,34 @@ impl Scenario<'_> {
     }
 
     fn ingest(&mut self, spool: &mut Spool, records_max: usize) -> usize {
-        // Under power the reader waits for the disk.
-        if of_the_disk(spool.reader.sync()).is_none() {
-            of_the_disk(spool.reader.sync()).unwrap();
+        // Under power durability the reader sees only synced records.
+        if ok_unless_io_error(spool.reader.sync()).is_none() {
+            ok_unless_io_error(spool.reader.sync()).unwrap();
         }
         let batch = spool.reader.next_batch(records_max).unwrap();
-        self.carried.extend(spool.reader.carried(&batch));
+        self.stored_requests.extend(spool.reader.requests_to_store(&batch));
         for record in &batch.records {
-            self.carried.retain(|opened| Some(opened.id.0) != record.closes());
+            self.stored_requests.retain(|opened| Some(opened.id.0) != record.closes());
         }
         self.positions.extend(batch.positions());
-        of_the_disk(spool.reader.release(&batch));
+        ok_unless_io_error(spool.reader.release(&batch));
         let count = batch.records.len();
         self.read.extend(batch.records);
         count
     }
 
-    /// A run: opens, closes, others; some are left open.
+    /// One run of a process: opens, closes and other records; some requests stay open.
     fn run(&mut self, run: u32) {
         let mut spool = self.open();
         let before = spool.interrupted.clone();
-        if of_the_disk(spool.settle(|one| event(one.opened.id))).is_none() {
-            of_the_disk(spool.settle(|one| event(one.opened.id))).unwrap();
+        if ok_unless_io_error(spool.settle(|one| event(one.request.id))).is_none() {
+            ok_unless_io_error(spool.settle(|one| event(one.request.id))).unwrap();
         }
-        self.written.extend(before.into_iter().map(|one| Record::Close(event(one.opened.id))));
+        self.written.extend(before.into_iter().map(|one| Record::Close(event(one.request.id))));
         for n in (run * 100)..(run * 100 + 24) {
             let next = if n % 4 == 3 { record(0, n) } else { open_of(0, n) };
             let done = self.append(&mut spool, next);
-            let close = || if n % 8 == 1 { close_of(0, n) } else { counted_of(0, n) };
+            let close = || if n % 8 == 1 { close_of(0, n) } else { close_batch_of(0, n) };
             if done && n % 4 == 1 && !self.append(&mut spool, close()) {
                 assert!(self.append(&mut spool, close()), "tried again");
             }
@@ -85,15 +85,15 @@ impl Scenario<'_> {
 fn every_call(durability: Durability) {
     for n in 0.. {
         let dir = tempfile::tempdir().unwrap();
-        let disk = Disk::put_in();
+        let disk = SimulatedDisk::install();
         let (written, read) = (Vec::new(), Vec::new());
-        let (positions, carried) = (Vec::new(), Vec::new());
-        let mut scenario = Scenario { dir: dir.path(), durability, written, read, positions, carried };
+        let (positions, stored_requests) = (Vec::new(), Vec::new());
+        let mut scenario = Scenario { dir: dir.path(), durability, written, read, positions, stored_requests };
         disk.fail(n);
         (0..3).for_each(|run| scenario.run(run));
         let failed = disk.failed();
         let mut spool = scenario.open();
-        assert!(spool.interrupted.iter().all(|one| scenario.written.contains(&Record::Open(one.opened.clone()))));
+        assert!(spool.interrupted.iter().all(|one| scenario.written.contains(&Record::Open(one.request.clone()))));
         while scenario.ingest(&mut spool, 9) > 0 {}
         assert_eq!(scenario.read, scenario.written, "call {n}");
         if !failed {
@@ -104,11 +104,11 @@ fn every_call(durability: Durability) {
 }
 
 #[test]
-fn whichever_call_fails_nothing_is_lost_or_doubled() {
+fn no_record_is_lost_or_duplicated_when_a_disk_call_fails() {
     every_call(Durability::Process);
 }
 
 #[test]
-fn whichever_call_fails_nothing_is_lost_or_doubled_where_the_disk_is_waited_for() {
+fn no_record_is_lost_or_duplicated_when_a_disk_call_fails_with_power_durability() {
     every_call(Durability::Power);
 }

@@ -1,4 +1,4 @@
-//! Records and small spools for the tests.
+//! Records and small spools for tests.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use meter::{
 };
 use uuid::Uuid;
 
-use crate::{Opened, Options, Position, Reader, Record, Spool, SpoolError};
+use crate::{OpenRequest, Position, Reader, Record, Spool, SpoolError, SpoolOptions};
 
-/// Two or more records a segment, and room for many segments.
-pub(crate) const SMALL: Options = Options { size_bytes_max: 1024 * 1024, segment_bytes: 4096, lanes: 1 };
+/// Each segment holds at least two records, and the spool holds many segments.
+pub(crate) const SMALL: SpoolOptions = SpoolOptions { size_bytes_max: 1024 * 1024, segment_bytes: 4096, partitions: 1 };
 
-/// The `n`-th record of a lane: distinct, of a size that depends on `n`; each fifth one is counts.
-pub(crate) fn record(lane: u32, n: u32) -> Record {
-    let id = id(lane, n);
-    let caller = Some(Caller { user: UserNo(lane.into()), key: KeyNo(n.into()), plan: PlanId::NIL });
+/// The `n`-th record of a partition. Its size depends on `n`; each fifth record contains counts.
+pub(crate) fn record(partition: u32, n: u32) -> Record {
+    let id = id(partition, n);
+    let caller = Some(Caller { user: UserNo(partition.into()), key: KeyNo(n.into()), plan: PlanId::NIL });
     if n % 5 == 4 {
         return Record::Counts { id, counts: (0..n % 7).map(|minute| counts(caller, minute)).collect() };
     }
@@ -32,14 +32,14 @@ fn counts(caller: Option<Caller>, minute: u32) -> Counts {
     Counts { caller, route, status_class: 2, minute, day, requests: 3, credits: u64::MAX }
 }
 
-/// A UUIDv7 whose milliseconds are `1_000_000 + n`.
-pub(crate) fn id(lane: u32, n: u32) -> Uuid {
-    Uuid::from_u128((1_000_000 + u128::from(n)) << 80 | 0x7 << 76 | 0x8 << 60 | u128::from(lane))
+/// A UUIDv7 with the timestamp `1_000_000 + n` milliseconds.
+pub(crate) fn id(partition: u32, n: u32) -> Uuid {
+    Uuid::from_u128((1_000_000 + u128::from(n)) << 80 | 0x7 << 76 | 0x8 << 60 | u128::from(partition))
 }
 
-/// A request that is opened, with every field set.
-pub(crate) fn opened(id: Uuid) -> Opened {
-    Opened {
+/// An open request with every field set.
+pub(crate) fn opened(id: Uuid) -> OpenRequest {
+    OpenRequest {
         id: RequestId(id),
         caller: Some(Caller { user: UserNo(1), key: KeyNo(i64::MAX), plan: PlanId::NIL }),
         started_at: Timestamp(1_700_000_000_000_000),
@@ -52,36 +52,36 @@ pub(crate) fn opened(id: Uuid) -> Opened {
     }
 }
 
-/// The `n`-th request of a lane, opened.
-pub(crate) fn open_of(lane: u32, n: u32) -> Record {
-    Record::Open(opened(id(lane, n)))
+/// The open record of the `n`-th request of a partition.
+pub(crate) fn open_of(partition: u32, n: u32) -> Record {
+    Record::Open(opened(id(partition, n)))
 }
 
-/// The `n`-th request of a lane, closed.
-pub(crate) fn close_of(lane: u32, n: u32) -> Record {
-    Record::Close(event(RequestId(id(lane, n))))
+/// The close record of the `n`-th request of a partition.
+pub(crate) fn close_of(partition: u32, n: u32) -> Record {
+    Record::Close(event(RequestId(id(partition, n))))
 }
 
-/// The `n`-th of a lane, which was opened for several requests, closed.
-pub(crate) fn counted_of(lane: u32, n: u32) -> Record {
-    Record::Counted { id: id(lane, n), counts: (0..n % 4).map(|minute| counts(None, minute)).collect() }
+/// The close record of the `n`-th pre-logged batch of a partition.
+pub(crate) fn close_batch_of(partition: u32, n: u32) -> Record {
+    Record::CloseBatch { id: id(partition, n), counts: (0..n % 4).map(|minute| counts(None, minute)).collect() }
 }
 
-/// A close of `bytes` bytes in all, header included.
-pub(crate) fn close_of_bytes(lane: u32, n: u32, bytes: u32) -> Record {
-    let mut event = event(RequestId(id(lane, n)));
+/// A close record of exactly `bytes` bytes, its header included.
+pub(crate) fn close_of_bytes(partition: u32, n: u32, bytes: u32) -> Record {
+    let mut event = event(RequestId(id(partition, n)));
     let mut encoder = crate::record::Encoder::new();
-    let whole = encoder.put(&Record::Close(event.clone())).unwrap() as usize;
+    let whole = encoder.encode(&Record::Close(event.clone())).unwrap() as usize;
     for name in (0..=(bytes as usize + event.route.len()).saturating_sub(whole)).rev() {
         event.route = "r".repeat(name).into();
-        if encoder.put(&Record::Close(event.clone())).unwrap() == bytes {
+        if encoder.encode(&Record::Close(event.clone())).unwrap() == bytes {
             return Record::Close(event);
         }
     }
     panic!("no close of {bytes} bytes");
 }
 
-/// An event with every field set.
+/// A usage event with every field set.
 pub(crate) fn event(id: RequestId) -> UsageEvent {
     let usage = Usage {
         source: Source::Reported,
@@ -135,20 +135,20 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
     }
 }
 
-/// Opens from the beginning of what is there.
-pub(crate) fn open(dir: &Path, options: Options) -> Spool {
+/// Opens a spool from which nothing was ingested.
+pub(crate) fn open(dir: &Path, options: SpoolOptions) -> Spool {
     Spool::open(dir, options, &[]).unwrap()
 }
 
-/// Appends records `0..count` to each lane of a spool that is then left as a killed process leaves it.
-pub(crate) fn written(dir: &Path, options: Options, count: u32) {
+/// Appends records `0..count` to each partition, and leaves the files as a killed process does.
+pub(crate) fn written(dir: &Path, options: SpoolOptions, count: u32) {
     let mut spool = open(dir, options);
-    for (lane, writer) in (0..).zip(&mut spool.writers) {
-        (0..count).for_each(|n| writer.append(&record(lane, n)).unwrap());
+    for (partition, writer) in (0..).zip(&mut spool.writers) {
+        (0..count).for_each(|n| writer.append(&record(partition, n)).unwrap());
     }
 }
 
-/// Reads and releases all; on an error also what came before it.
+/// Reads and releases all records; returns them and the error that ended the reading.
 pub(crate) fn drain(reader: &mut Reader) -> (Vec<Record>, Option<SpoolError>) {
     let mut records = Vec::new();
     loop {
@@ -163,20 +163,20 @@ pub(crate) fn drain(reader: &mut Reader) -> (Vec<Record>, Option<SpoolError>) {
     }
 }
 
-/// Reads all of it, in lanes' order, opened at `ingested`.
-pub(crate) fn rest(dir: &Path, options: Options, ingested: &[Position]) -> Vec<Record> {
+/// Opens the spool at `ingested` and reads all records in the order of the partitions.
+pub(crate) fn rest(dir: &Path, options: SpoolOptions, ingested: &[Position]) -> Vec<Record> {
     let mut spool = Spool::open(dir, options, ingested).unwrap();
     let (records, error) = drain(&mut spool.reader);
     assert!(error.is_none(), "{error:?}");
     records
 }
 
-/// The first `count` records of lane 0.
+/// The first `count` records of partition 0.
 pub(crate) fn records(count: u32) -> Vec<Record> {
     (0..count).map(|n| record(0, n)).collect()
 }
 
-/// The folder's files, by name.
+/// The paths of the folder's files, sorted by name.
 pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();

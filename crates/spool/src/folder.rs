@@ -1,4 +1,4 @@
-//! What all lanes share: the folder, its bounds, and whose it is.
+//! State that all partitions share: the folder, its maximum size and its owner.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,86 +9,87 @@ use uuid::Uuid;
 
 use crate::disk;
 use crate::error::SpoolError;
-use crate::segment::{self, Plan, Segment};
+use crate::segment::{self, Segment, SegmentSpec};
 
-/// Says whose folder it is: the node's id, as text.
+/// The file that contains the id of the node that owns the folder.
 const OWNER: &str = "owner";
 const OWNER_NEW: &str = "owner.new";
 const OWNER_BYTES_MAX: usize = 64;
-/// The most that a close may take, its record's header included; so much room is kept for each request that is open. A
-/// longer one takes what is free, and is shortened where that is not enough.
+/// The room that is reserved for the close of each open request, the record's header included. A longer close uses free
+/// room, and is shortened without it.
 pub const CLOSE_BYTES_MAX: u32 = 4 * 1024;
 
-/// What an append survives.
+/// The failures that an appended record survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// The death of the process; a power cut takes what the kernel had not written yet.
+    /// The death of the process. A power cut loses records that the kernel has not written yet.
     #[default]
     Process,
-    /// A power cut too, once it is synced ([`crate::Writer::durable`]); the reader sees a record only then.
+    /// A power cut as well, once the record is synced ([`crate::Writer::durable`]). The reader sees only synced
+    /// records.
     Power,
 }
 
-/// What all lanes share.
+/// State that all partitions share.
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) dir: PathBuf,
     pub(crate) segment_bytes: u32,
     pub(crate) durability: Durability,
     size_bytes_max: u64,
-    /// Bytes of all segments that are there or being made.
+    /// Bytes of all segments that exist or are being created.
     allocated: AtomicU64,
-    trouble: Mutex<Option<SpoolError>>,
+    last_failure: Mutex<Option<SpoolError>>,
 }
 
 impl Folder {
     pub(crate) const fn new(dir: PathBuf, segment_bytes: u32, size_bytes_max: u64, durability: Durability) -> Self {
         let allocated = AtomicU64::new(0);
-        Self { dir, segment_bytes, durability, size_bytes_max, allocated, trouble: Mutex::new(None) }
+        Self { dir, segment_bytes, durability, size_bytes_max, allocated, last_failure: Mutex::new(None) }
     }
 
     pub(crate) fn allocated(&self) -> u64 {
         self.allocated.load(Ordering::Relaxed)
     }
 
-    /// Counts bytes of segments that were found, whatever the bound.
-    pub(crate) fn found(&self, bytes: u64) {
+    /// Adds the bytes of existing segments, even above the maximum.
+    pub(crate) fn add_existing(&self, bytes: u64) {
         self.allocated.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts bytes of segments as gone.
-    pub(crate) fn gone(&self, bytes: u64) {
+    /// Subtracts the bytes of removed segments.
+    pub(crate) fn subtract_removed(&self, bytes: u64) {
         self.allocated.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// What is kept for a close: [`CLOSE_BYTES_MAX`], or what the smallest segments hold.
+    /// The room that is reserved for a close: [`CLOSE_BYTES_MAX`], or less in very small segments.
     pub(crate) fn close_bytes(&self) -> u32 {
         self.segment_bytes.saturating_sub(segment::FRAME_BYTES).min(CLOSE_BYTES_MAX)
     }
 
-    /// How many closes `bytes` bytes of one segment hold.
+    /// Returns the number of closes that fit into `bytes` bytes of one segment.
     pub(crate) fn closes_in(&self, bytes: u32) -> u32 {
         bytes.checked_div(self.close_bytes()).unwrap_or(0)
     }
 
-    /// The same of a segment that is made now.
-    pub(crate) fn closes_in_new(&self) -> u32 {
+    /// Returns the number of closes that fit into a new segment.
+    pub(crate) fn closes_in_new_segment(&self) -> u32 {
         self.closes_in(self.segment_bytes.saturating_sub(segment::FRAME_BYTES))
     }
 
-    /// Makes a segment, if the bound holds it.
-    pub(crate) fn create(&self, plan: Plan) -> Result<Segment, SpoolError> {
+    /// Creates a segment, unless the spool would exceed its maximum size.
+    pub(crate) fn create(&self, spec: SegmentSpec) -> Result<Segment, SpoolError> {
         let more = |allocated: u64| {
-            let next = allocated.saturating_add(plan.bytes.into());
+            let next = allocated.saturating_add(spec.bytes.into());
             (next <= self.size_bytes_max).then_some(next)
         };
         self.allocated
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .map_err(|_| SpoolError::Full { size_bytes_max: self.size_bytes_max })?;
-        Segment::create(&self.dir, plan).inspect_err(|_| self.gone(plan.bytes.into()))
+        Segment::create(&self.dir, spec).inspect_err(|_| self.subtract_removed(spec.bytes.into()))
     }
 
-    /// The names in it are on the disk, if what it holds survives power cuts.
+    /// Syncs the names of the folder's files under [`Durability::Power`].
     pub(crate) fn sync(&self) -> Result<(), SpoolError> {
         match self.durability {
             Durability::Process => Ok(()),
@@ -96,7 +97,7 @@ impl Folder {
         }
     }
 
-    /// Takes the folder for `node`: whoever had none had no owner yet. What is in another node's folder would be ingested
+    /// Records `node` as the owner of a folder that has none. The records of another node's folder would be ingested
     /// twice, or never.
     pub(crate) fn claim(&self, node: Uuid) -> Result<(), SpoolError> {
         let path = self.dir.join(OWNER);
@@ -120,8 +121,8 @@ impl Folder {
         }
     }
 
-    /// Whether files can be made in it, before anything is promised. A full disk is no reason not to start: what is in the
-    /// folder can be read, and ingest makes room.
+    /// Checks that files can be created in the folder, before the spool is used. A full disk is accepted: its records
+    /// can be read, and ingest frees space.
     pub(crate) fn check_writable(&self) -> Result<(), SpoolError> {
         let probe = self.dir.join(OWNER_NEW);
         match disk::create(&probe) {
@@ -131,13 +132,13 @@ impl Folder {
         }
     }
 
-    /// Remembers the last failure of what other threads do for the writers.
-    pub(crate) fn note(&self, error: SpoolError) {
-        *lock(&self.trouble) = Some(error);
+    /// Stores the last failure of a background thread.
+    pub(crate) fn record_failure(&self, error: SpoolError) {
+        *lock(&self.last_failure) = Some(error);
     }
 
-    pub(crate) fn take_trouble(&self) -> Option<SpoolError> {
-        lock(&self.trouble).take()
+    pub(crate) fn take_failure(&self) -> Option<SpoolError> {
+        lock(&self.last_failure).take()
     }
 }
 
@@ -148,7 +149,7 @@ fn read_bounded(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// What a thread that panicked left is whole: each change under these locks is one assignment.
+/// Locks a mutex. A poisoned lock is safe to use: each change under these locks is one assignment.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

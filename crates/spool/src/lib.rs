@@ -1,24 +1,26 @@
-//! The append-only file of usage events, between the workers that write them and the store that ingests them.
+//! The append-only files in which a node keeps usage events until the store has ingested them.
 //!
-//! One lane a worker, a lane is a row of segments, a segment a preallocated file of records. What was appended survives
-//! the death of the process (`kill -9`): it lies in the kernel's page cache. With [`Durability::Power`] it is synced as well, and
-//! [`Writer::durable`] says when. A segment is removed when the store says that its events are in the database: that they
-//! stay there is the store's to see to, beforehand. A request whose cost is known afterwards is opened and closed: the room
-//! for its close is kept, and what is open when the process dies is found at the next start.
+//! Each worker writes one partition. A partition is a sequence of segments, a segment is a preallocated file of
+//! records. An appended record survives the death of the process (`kill -9`), because it is in the kernel's page cache.
+//! With [`Durability::Power`] it is also synced; [`Writer::durable`] reports when. A segment is removed after the store
+//! has ingested its records; the store must have made them durable before. A request whose cost is known only at its
+//! end is opened and closed: room for its close is reserved, and a start finds the requests that were open when the
+//! process died.
 //!
-//! Never does: SQL, async of its own, reading a clock, locking the folder (one process opens it; the binary holds that lock).
+//! This crate contains no SQL and no async runtime, reads no clock, and does not lock the folder: the binary ensures
+//! that one process opens it.
 //!
-//! Read in this order: [`record`] (bytes of one event), `segment` (the file), `lane` (what writer and reader share),
-//! [`writer`], [`reader`], [`opening`] and `recovery` (what a start finds), `ahead` and [`sync`] (the threads beside them).
+//! Reading order: [`record`] (bytes of one event), `segment` (one file), `partition` (shared state), [`writer`],
+//! [`reader`], [`opener`] and `recovery` (startup), `allocator` and [`sync`] (background threads).
 
-mod ahead;
+mod allocator;
 mod disk;
 pub mod error;
 mod folder;
-mod lane;
-pub mod opened;
-pub mod opening;
+pub mod open_request;
+pub mod opener;
 pub mod options;
+mod partition;
 pub mod position;
 pub mod reader;
 pub mod record;
@@ -29,14 +31,14 @@ pub mod writer;
 
 pub use error::SpoolError;
 pub use folder::{CLOSE_BYTES_MAX, Durability};
-pub use opened::{Interrupted, Opened};
-pub use opening::{Opening, Spool};
-pub use options::{Options, SEGMENT_BYTES};
+pub use open_request::{InterruptedRequest, OpenRequest};
+pub use opener::{Spool, SpoolOpener};
+pub use options::{SEGMENT_BYTES, SpoolOptions};
 pub use position::Position;
-pub use reader::{Batch, Depth, Level, Reader};
+pub use reader::{BacklogCounter, Batch, Reader, SpoolDepth};
 pub use record::Record;
-pub use recovery::{Cut, Lost, Skipped};
-pub use sync::Durable;
+pub use recovery::{LostSegments, SkippedDamage, TruncatedTail};
+pub use sync::DurableFuture;
 pub use writer::Writer;
 
 #[cfg(test)]

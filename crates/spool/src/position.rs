@@ -1,31 +1,31 @@
-//! Where in a lane: the store keeps one a lane, in the same transaction as the rows that came before it.
+//! Positions in a partition. The store commits one per partition, in the transaction of the rows before it.
 
 use crate::segment;
 
-/// A place between two records of a lane. Within a lane, positions are ordered as records are.
+/// A position between two records of a partition. Within a partition, positions are ordered like the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// The lane.
-    pub lane: u32,
-    /// The segment's number; numbers of a lane only grow.
+    /// The number of the partition.
+    pub partition: u32,
+    /// The number of the segment; numbers only increase within a partition.
     pub segment: u32,
-    /// Bytes from the segment's beginning.
+    /// The offset from the beginning of the segment, in bytes.
     pub offset: u32,
 }
 
 impl Position {
-    /// Before the first record of a segment.
-    pub(crate) const fn start_of(lane: u32, segment: u32) -> Self {
-        Self { lane, segment, offset: segment::HEADER_BYTES }
+    /// Returns the position before the first record of a segment.
+    pub(crate) const fn start_of(partition: u32, segment: u32) -> Self {
+        Self { partition, segment, offset: segment::HEADER_BYTES }
     }
 
-    /// Segment and offset as one word, ordered as positions are.
+    /// Returns segment and offset as one word that has the same order.
     pub(crate) const fn pack(self) -> u64 {
         ((self.segment as u64) << u32::BITS) | self.offset as u64
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "each half of the word is 32 bits")]
-    pub(crate) const fn unpack(lane: u32, word: u64) -> Self {
-        Self { lane, segment: (word >> u32::BITS) as u32, offset: word as u32 }
+    pub(crate) const fn unpack(partition: u32, word: u64) -> Self {
+        Self { partition, segment: (word >> u32::BITS) as u32, offset: word as u32 }
     }
 }

@@ -1,142 +1,156 @@
-//! The end where all lanes are read, in batches that stay until they are released.
+//! The reader of all partitions. A batch is read again until it is released.
 
-pub(crate) mod held;
-mod walk;
+pub(crate) mod open_requests;
+mod scan;
 
 use std::sync::Arc;
 
 use access::Timestamp;
 
-use crate::ahead::Ahead;
+use crate::allocator::SegmentAllocator;
 use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::Folder;
-use crate::lane::{Lane, Tally};
-use crate::opened::Opened;
+use crate::open_request::OpenRequest;
+use crate::partition::{Partition, RecordTotals};
 use crate::position::Position;
-use crate::record::{Content, Frame, Kind, RECORD_BYTES_MAX, Record};
+use crate::record::{Frame, FrameContent, Kind, RECORD_BYTES_MAX, Record};
 use crate::segment::{self, Segment};
-use crate::sync::Sync;
-use crate::writer::Beside;
-use held::{Held, Mark};
-use walk::{Step, undecodable, walk};
+use crate::sync::Syncer;
+use crate::writer::BackgroundThreads;
+use open_requests::{OpenChange, OpenRequests};
+use scan::{ScanStep, decode_error, scan};
 
 const CHUNK_BYTES: usize = 256 * 1024;
 const _: () = assert!(CHUNK_BYTES >= RECORD_BYTES_MAX);
-/// A batch ends with the record that reaches it.
+/// Bytes after which a batch ends; the record that reaches this size is its last.
 const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Reads every lane of the folder, also those of a former run that had more workers. It has one place a lane, moved by
-/// [`Reader::release`] alone: until then [`Reader::next_batch`] answers the same records again.
+/// Reads every partition of the folder, including those of an earlier run with more workers. Only [`Reader::release`]
+/// advances it: until then, [`Reader::next_batch`] returns the same records again.
 #[derive(Debug)]
 pub struct Reader {
     folder: Arc<Folder>,
-    ahead: Arc<Ahead>,
-    sync: Option<Arc<Sync>>,
-    lanes: Vec<Reading>,
-    held: Held,
-    /// The lane that the next batch begins with, so that a busy one starves no other.
+    allocator: Arc<SegmentAllocator>,
+    sync: Option<Arc<Syncer>>,
+    partitions: Vec<PartitionReader>,
+    open_requests: OpenRequests,
+    /// The partition that the next batch begins with, so that a busy partition does not starve the others.
     turn: usize,
     buffer: Vec<u8>,
 }
 
-/// How far a lane is read.
+/// The reading position of one partition.
 #[derive(Debug)]
-pub(crate) struct Reading {
-    lane: Arc<Lane>,
+pub(crate) struct PartitionReader {
+    shared: Arc<Partition>,
     released: Position,
-    tally: Tally,
-    /// How far the last walk came.
+    totals: RecordTotals,
+    /// The position that the last scan reached.
     at: Position,
-    /// The lowest segment that may still be on the disk.
+    /// The lowest segment that may still exist.
     lowest: u32,
     open: Option<Segment>,
-    /// What is damaged and left out, ascending: where it begins, and where reading goes on.
-    skips: Vec<(Position, Position)>,
+    /// Skipped damage, ascending: where it begins, and where reading continues.
+    skipped_ranges: Vec<(Position, Position)>,
 }
 
-/// Records in the order of their lanes, and the places after them.
+/// Records in the order of their partitions, with their positions.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// What was read; empty when nothing waits.
+    /// The records; empty if there is no unreleased record.
     pub records: Vec<Record>,
-    /// The place after each record.
-    places: Vec<Position>,
-    ends: Vec<End>,
-    /// Of the opens and closes among them, and the places after these.
-    marks: Vec<(Position, Mark)>,
+    /// The position after each record.
+    record_positions: Vec<Position>,
+    ends: Vec<PartitionEnd>,
+    /// The opens and closes among the records, with the positions after them.
+    open_changes: Vec<(Position, OpenChange)>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct End {
+struct PartitionEnd {
     position: Position,
-    tally: Tally,
+    totals: RecordTotals,
 }
 
-/// How many records wait to be released, and their bytes, at any moment and from any thread.
+/// The number and bytes of unreleased records, readable at any time and from any thread.
 #[derive(Debug, Clone)]
-pub struct Level(Vec<Arc<Lane>>);
+pub struct BacklogCounter(Vec<Arc<Partition>>);
 
-/// How much waits to be released.
+/// The unreleased part of the spool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Depth {
-    /// Records.
+pub struct SpoolDepth {
+    /// Number of unreleased records.
     pub records: u64,
-    /// Their bytes.
+    /// Bytes of unreleased records.
     pub bytes: u64,
-    /// When the oldest was written: a request's end, a begin's begin; `None` when nothing waits.
+    /// The time of the oldest unreleased record; `None` without records. An open has the request's start, a close its
+    /// end.
     pub oldest: Option<Timestamp>,
-    /// Bytes of all segments on the disk, those made ahead included.
+    /// Bytes of all segments on the disk, preallocated ones included.
     pub allocated_bytes: u64,
 }
 
-impl Level {
-    /// Records that wait by now, and their bytes.
+impl BacklogCounter {
+    /// Returns the number of unreleased records and their bytes.
     #[must_use]
-    pub fn waiting(&self) -> (u64, u64) {
+    pub fn unreleased(&self) -> (u64, u64) {
         self.0
             .iter()
-            .map(|lane| lane.waiting())
-            .fold((0, 0), |(records, bytes), lane| (records + lane.records, bytes + lane.bytes))
+            .map(|partition| partition.unreleased())
+            .fold((0, 0), |(records, bytes), partition| (records + partition.records, bytes + partition.bytes))
     }
 }
 
 impl Batch {
-    /// The place after the batch in each lane that it has records of: to be stored in one transaction with them, and
-    /// handed to [`crate::Spool::open`] at the next start.
+    /// Returns the position after the batch, for each partition that it has records of. The store commits them with the
+    /// records and passes them to [`crate::Spool::open`] at the next start.
     pub fn positions(&self) -> impl Iterator<Item = Position> {
         self.ends.iter().map(|end| end.position)
     }
 
-    /// The place after each of `records`, in their order. A record whose lane's stored position is at its place or
-    /// after it is stored already: a transaction may be committed and yet be reported as failed, and the next batch
-    /// then begins with the same records.
-    pub fn places(&self) -> impl Iterator<Item = Position> {
-        self.places.iter().copied()
+    /// Returns the position after each of `records`, in their order. A record is already stored if the stored position
+    /// of its partition is at or after its own: a commit may succeed and be reported as failed, and the next batch then
+    /// begins with the same records.
+    pub fn record_positions(&self) -> impl Iterator<Item = Position> {
+        self.record_positions.iter().copied()
     }
 }
 
-impl Reading {
-    pub(crate) const fn new(lane: Arc<Lane>, from: Position, lowest: u32, skips: Vec<(Position, Position)>) -> Self {
-        Self { lane, released: from, at: from, tally: Tally { records: 0, bytes: 0 }, lowest, open: None, skips }
+impl PartitionReader {
+    pub(crate) const fn new(
+        shared: Arc<Partition>,
+        from: Position,
+        lowest: u32,
+        skipped_ranges: Vec<(Position, Position)>,
+    ) -> Self {
+        Self {
+            shared,
+            released: from,
+            at: from,
+            totals: RecordTotals { records: 0, bytes: 0 },
+            lowest,
+            open: None,
+            skipped_ranges,
+        }
     }
 
-    /// The segment that `at` lies in.
+    /// Opens the segment that contains `at`.
     fn segment(&mut self, folder: &Folder, at: Position) -> Result<&Segment, SpoolError> {
         let segment = match self.open.take().filter(|open| open.number == at.segment) {
             Some(open) => open,
-            None => Segment::open(&folder.dir, at.lane, at.segment)?,
+            None => Segment::open(&folder.dir, at.partition, at.segment)?,
         };
         Ok(self.open.insert(segment))
     }
 
-    /// Removes the segments below the released position.
+    /// Removes the segments before the released position.
     fn remove_ingested(&mut self, folder: &Folder) -> Result<(), SpoolError> {
         while self.lowest < self.released.segment {
-            let path = segment::path(&folder.dir, self.lane.number, self.lowest);
-            let bytes = segment::sizes(&folder.dir, self.lane.number, [self.lowest])?;
+            let path = segment::path(&folder.dir, self.shared.number, self.lowest);
+            let bytes = segment::sizes(&folder.dir, self.shared.number, [self.lowest])?;
             disk::remove(&path).map_err(SpoolError::io("remove", &path))?;
-            folder.gone(bytes);
+            folder.subtract_removed(bytes);
             self.lowest += 1;
         }
         Ok(())
@@ -144,49 +158,54 @@ impl Reading {
 }
 
 impl Reader {
-    pub(crate) fn new(folder: Arc<Folder>, beside: Beside, lanes: Vec<Reading>, held: Held) -> Self {
-        let Beside { ahead, sync } = beside;
-        Self { folder, ahead, sync, lanes, held, turn: 0, buffer: vec![0; CHUNK_BYTES] }
+    pub(crate) fn new(
+        folder: Arc<Folder>,
+        threads: BackgroundThreads,
+        partitions: Vec<PartitionReader>,
+        open_requests: OpenRequests,
+    ) -> Self {
+        let BackgroundThreads { allocator, sync } = threads;
+        Self { folder, allocator, sync, partitions, open_requests, turn: 0, buffer: vec![0; CHUNK_BYTES] }
     }
 
-    /// Up to `records_max` records (and some 4 MiB) after the released positions, each lane's in order. Reads files, and
-    /// so may block for as long as the disk does.
+    /// Returns up to `records_max` records (at most about 4 MiB) after the released positions, in the order of each
+    /// partition. This call reads files and may block.
     ///
     /// # Errors
-    /// [`SpoolError::Io`], or [`SpoolError::Corrupt`] when what was written is no longer what stands there; not before
-    /// all that can be read, in this lane before it and in the others, is released.
+    /// [`SpoolError::Io`], or [`SpoolError::Corrupt`] if a record was changed after it was written. An error is
+    /// returned only after all readable records of this and the other partitions are released.
     pub fn next_batch(&mut self, records_max: usize) -> Result<Batch, SpoolError> {
         let mut batch = Batch::default();
         let (mut bytes_left, mut failed) = (BATCH_BYTES_MAX, None);
-        let (before, from) = self.lanes.split_at_mut(self.turn);
-        for reading in from.iter_mut().chain(before) {
+        let (before, from) = self.partitions.split_at_mut(self.turn);
+        for partition in from.iter_mut().chain(before) {
             if batch.records.len() >= records_max || bytes_left == 0 {
                 break;
             }
-            let lane = reading.lane.number;
-            let mut end = End { position: reading.released, tally: reading.tally };
-            let walked = walk(&self.folder, reading, &mut self.buffer, |frame, file, at| {
+            let number = partition.shared.number;
+            let mut end = PartitionEnd { position: partition.released, totals: partition.totals };
+            let scanned = scan(&self.folder, partition, &mut self.buffer, |frame, file, at| {
                 if frame.kind() == Ok(Kind::End) {
-                    return Ok(Step::Next);
+                    return Ok(ScanStep::Next);
                 }
                 if batch.records.len() >= records_max || bytes_left == 0 {
-                    return Ok(Step::Stop);
+                    return Ok(ScanStep::Stop);
                 }
-                if let Content::Record(record) = frame.decode().map_err(|why| undecodable(why, file, at))? {
-                    let place = Position { lane, segment: file.number, offset: at + frame.len() };
-                    batch.marks.extend(mark(&record).map(|mark| (place, mark)));
+                if let FrameContent::Record(record) = frame.decode().map_err(|why| decode_error(why, file, at))? {
+                    let place = Position { partition: number, segment: file.number, offset: at + frame.len() };
+                    batch.open_changes.extend(open_change(&record).map(|change| (place, change)));
                     batch.records.push(record);
-                    batch.places.push(place);
-                    end.tally.add(frame.len());
+                    batch.record_positions.push(place);
+                    end.totals.add(frame.len());
                     bytes_left = bytes_left.saturating_sub(frame.len().into());
                 }
-                Ok(Step::Next)
+                Ok(ScanStep::Next)
             });
-            if end.tally != reading.tally {
-                end.position = reading.at;
+            if end.totals != partition.totals {
+                end.position = partition.at;
                 batch.ends.push(end);
             }
-            if let Err(error) = walked {
+            if let Err(error) = scanned {
                 failed.get_or_insert(error);
             }
         }
@@ -196,150 +215,157 @@ impl Reader {
         }
     }
 
-    /// Whether [`Reader::release`] would remove a segment: what is stored must then be stored for good beforehand.
+    /// Returns whether [`Reader::release`] would remove a segment. In that case the stored records must be durable
+    /// before.
     #[must_use]
-    pub fn would_remove(&self, batch: &Batch) -> bool {
-        self.lanes.iter().any(|reading| reading.lowest < self.released_with(batch, reading).segment)
+    pub fn would_remove_segments(&self, batch: &Batch) -> bool {
+        self.partitions.iter().any(|partition| partition.lowest < self.released_after(batch, partition).segment)
     }
 
-    /// The requests that are still open when the batch is read, and whose opens go with the segments that
-    /// [`Reader::release`] would remove: to be stored in one transaction with the batch, idempotent by their ids, unless
-    /// their closes are stored already (from a batch whose commit was not known to have succeeded, and that is read again in
-    /// part), until their closes are, and to be given to [`crate::Opening::carried`] at the next start. Empty where
-    /// nothing would be removed; bounded by what is in flight.
+    /// Returns the requests that are open after the batch and whose open records are in segments that
+    /// [`Reader::release`] would remove. The store must insert them in the transaction of the batch, idempotent by id,
+    /// keep them until their closes are stored, and pass them to [`crate::SpoolOpener::stored_requests`] at the next
+    /// start. A request whose close is already stored must be left out: its batch may be read again in part after a
+    /// commit with an unknown result. The list is empty if no segment would be removed, and bounded by the requests in
+    /// flight.
     #[must_use]
-    pub fn carried(&self, batch: &Batch) -> Vec<Opened> {
-        if !self.would_remove(batch) {
+    pub fn requests_to_store(&self, batch: &Batch) -> Vec<OpenRequest> {
+        if !self.would_remove_segments(batch) {
             return Vec::new();
         }
-        let news = batch.marks.iter().filter(|(place, _)| self.is_news(*place));
-        self.held.lost_by(news, |place| self.goes(batch, place))
+        let unreleased = batch.open_changes.iter().filter(|(place, _)| self.is_unreleased(*place));
+        self.open_requests.lost_with(unreleased, |place| self.is_removed_with(batch, place))
     }
 
-    /// Where reading goes on in a lane when the batch is released.
-    fn released_with(&self, batch: &Batch, reading: &Reading) -> Position {
-        let end = batch.ends.iter().find(|end| end.position.lane == reading.lane.number);
-        end.map_or(reading.released, |end| end.position.max(reading.released))
+    /// Returns the position of a partition after the batch is released.
+    fn released_after(&self, batch: &Batch, partition: &PartitionReader) -> Position {
+        let end = batch.ends.iter().find(|end| end.position.partition == partition.shared.number);
+        end.map_or(partition.released, |end| end.position.max(partition.released))
     }
 
-    /// Whether a record before `place` is not released yet.
-    fn is_news(&self, place: Position) -> bool {
-        self.lanes.iter().any(|reading| reading.lane.number == place.lane && place > reading.released)
+    /// Returns whether the record before `place` is not released yet.
+    fn is_unreleased(&self, place: Position) -> bool {
+        self.partitions.iter().any(|partition| partition.shared.number == place.partition && place > partition.released)
     }
 
-    /// Whether the segment in which `place` lies is removed with the batch.
-    fn goes(&self, batch: &Batch, place: Position) -> bool {
-        let reading = self.lanes.iter().find(|reading| reading.lane.number == place.lane);
-        reading.is_some_and(|reading| place.segment < self.released_with(batch, reading).segment)
+    /// Returns whether releasing the batch removes the segment that contains `place`.
+    fn is_removed_with(&self, batch: &Batch, place: Position) -> bool {
+        let partition = self.partitions.iter().find(|partition| partition.shared.number == place.partition);
+        partition.is_some_and(|partition| place.segment < self.released_after(batch, partition).segment)
     }
 
-    /// The batch is stored: reading goes on after it, and segments that hold nothing else are removed. Doing so twice,
-    /// or with an older batch, is harmless.
+    /// Marks the batch as stored: reading continues after it, and segments without other records are removed. Releasing
+    /// a batch twice, or an older batch, has no effect.
     ///
     /// # Errors
-    /// [`SpoolError::Io`] when a segment cannot be removed: the batch is released all the same, and the removal is
-    /// tried again at the next release and at the next start.
+    /// [`SpoolError::Io`] if a segment cannot be removed. The batch is released nevertheless, and the removal is
+    /// repeated at the next release and at the next start.
     pub fn release(&mut self, batch: &Batch) -> Result<(), SpoolError> {
         let mut removed = Ok(());
-        for (place, mark) in &batch.marks {
-            if self.is_news(*place) {
-                self.held.apply(*place, mark);
+        for (place, change) in &batch.open_changes {
+            if self.is_unreleased(*place) {
+                self.open_requests.apply(*place, change);
             }
         }
         for end in &batch.ends {
-            let Some(reading) = self.lanes.iter_mut().find(|reading| reading.lane.number == end.position.lane) else {
+            let Some(partition) =
+                self.partitions.iter_mut().find(|partition| partition.shared.number == end.position.partition)
+            else {
                 continue;
             };
-            if end.position > reading.released {
-                if end.position.segment > reading.released.segment {
-                    self.held.carry(end.position);
+            if end.position > partition.released {
+                if end.position.segment > partition.released.segment {
+                    self.open_requests.mark_stored(end.position);
                 }
-                reading.released = end.position;
-                reading.tally = end.tally;
-                reading.lane.note_released(end.tally);
+                partition.released = end.position;
+                partition.totals = end.totals;
+                partition.shared.set_released(end.totals);
             }
         }
-        for reading in &mut self.lanes {
-            removed = reading.remove_ingested(&self.folder).and(removed);
+        for partition in &mut self.partitions {
+            removed = partition.remove_ingested(&self.folder).and(removed);
         }
-        self.turn = if self.turn + 1 < self.lanes.len() { self.turn + 1 } else { 0 };
-        self.ahead.wake();
+        self.turn = if self.turn + 1 < self.partitions.len() { self.turn + 1 } else { 0 };
+        self.allocator.wake();
         removed
     }
 
-    /// Who tells how much waits.
+    /// Returns a handle to the number of unreleased records.
     #[must_use]
-    pub fn level(&self) -> Level {
-        Level(self.lanes.iter().map(|reading| reading.lane.clone()).collect())
+    pub fn backlog_counter(&self) -> BacklogCounter {
+        BacklogCounter(self.partitions.iter().map(|partition| partition.shared.clone()).collect())
     }
 
-    /// Where each lane ends by now.
+    /// Returns the end of each partition.
     #[must_use]
-    pub fn ends(&self) -> Vec<Position> {
-        self.lanes.iter().map(|reading| reading.lane.published()).collect()
+    pub fn end_positions(&self) -> Vec<Position> {
+        self.partitions.iter().map(|partition| partition.shared.published()).collect()
     }
 
-    /// How much waits to be released.
+    /// Returns the unreleased part of the spool.
     ///
     /// # Errors
-    /// As [`Reader::next_batch`]: the oldest record's header is read from its file.
-    pub fn depth(&mut self) -> Result<Depth, SpoolError> {
-        let (records, bytes) = self.level().waiting();
-        let mut depth = Depth { records, bytes, allocated_bytes: self.folder.allocated(), oldest: None };
-        for reading in &mut self.lanes {
+    /// The errors of [`Reader::next_batch`]: the oldest record's header is read from its file.
+    pub fn depth(&mut self) -> Result<SpoolDepth, SpoolError> {
+        let (records, bytes) = self.backlog_counter().unreleased();
+        let mut depth = SpoolDepth { records, bytes, allocated_bytes: self.folder.allocated(), oldest: None };
+        for partition in &mut self.partitions {
             let mut oldest = None;
-            walk(&self.folder, reading, &mut self.buffer, |frame, file, at| {
-                if frame.kind().map_err(|why| undecodable(why, file, at))? == Kind::End {
-                    return Ok(Step::Next);
+            scan(&self.folder, partition, &mut self.buffer, |frame, file, at| {
+                if frame.kind().map_err(|why| decode_error(why, file, at))? == Kind::End {
+                    return Ok(ScanStep::Next);
                 }
                 oldest = written_at(frame);
-                Ok(Step::Stop)
+                Ok(ScanStep::Stop)
             })?;
             depth.oldest = [depth.oldest, oldest].into_iter().flatten().min();
         }
         Ok(depth)
     }
 
-    /// Makes all that was appended readable: under [`crate::Durability::Power`] a record is read only when the disk has it.
-    /// Otherwise it happens by itself, soon.
+    /// Makes all appended records readable under [`crate::Durability::Power`], where only synced records are read. The
+    /// sync thread does the same shortly after each append.
     ///
     /// # Errors
-    /// [`SpoolError::Io`] when the disk refuses; it is tried again.
+    /// [`SpoolError::Io`] if the sync fails; the sync thread repeats it.
     pub fn sync(&mut self) -> Result<(), SpoolError> {
-        self.sync.as_ref().map_or(Ok(()), |sync| sync.now())
+        self.sync.as_ref().map_or(Ok(()), |sync| sync.sync_all())
     }
 
-    /// The last failure (a full disk, say) of making segments ahead or syncing, once; it is tried again ten times a second.
-    pub fn trouble(&mut self) -> Option<SpoolError> {
-        self.folder.take_trouble()
+    /// Returns the last failure of a background thread (such as a full disk) once. The threads repeat their work ten
+    /// times per second.
+    pub fn take_failure(&mut self) -> Option<SpoolError> {
+        self.folder.take_failure()
     }
 }
 
-/// The open requests of a batch, and of those that were read before it, that a release changes.
-fn mark(record: &Record) -> Option<Mark> {
+/// Returns the change that a record makes to the open requests.
+fn open_change(record: &Record) -> Option<OpenChange> {
     if let Record::Open(opened) = record {
-        return Some(Mark::Opened(opened.clone()));
+        return Some(OpenChange::Opened(opened.clone()));
     }
-    record.closes().map(Mark::Closed)
+    record.closes().map(OpenChange::Closed)
 }
 
-/// When a record was written. The id of one that ends a request is as old as its begin.
+/// Returns the time at which a record was written. The id of a close is as old as the request's start.
 fn written_at(frame: &Frame<'_>) -> Option<Timestamp> {
     match frame.decode() {
-        Ok(Content::Record(Record::Open(opened))) => Some(opened.started_at),
-        Ok(Content::Record(Record::Close(event) | Record::Event(event))) => Some(event.ended_at()),
-        Ok(Content::Record(Record::Counts { .. } | Record::Counted { .. }) | Content::End) | Err(_) => made_at(frame),
+        Ok(FrameContent::Record(Record::Open(opened))) => Some(opened.started_at),
+        Ok(FrameContent::Record(Record::Close(event) | Record::Event(event))) => Some(event.ended_at()),
+        Ok(FrameContent::Record(Record::Counts { .. } | Record::CloseBatch { .. }) | FrameContent::End) | Err(_) => {
+            id_timestamp(frame)
+        }
     }
 }
 
-/// The time in a UUIDv7 (RFC 9562, 5.7): milliseconds in its first 48 bits.
-fn made_at(frame: &Frame<'_>) -> Option<Timestamp> {
+/// Returns the time in a UUIDv7 (RFC 9562, 5.7): milliseconds in its first 48 bits.
+fn id_timestamp(frame: &Frame<'_>) -> Option<Timestamp> {
     let [a, b, c, d, e, f, ..] = frame.id.into_bytes();
     let millis = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
     (frame.id.get_version_num() == 7).then(|| Timestamp(millis.saturating_mul(1_000)))
 }
 
 #[cfg(test)]
-mod carried_tests;
+mod stored_requests_tests;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,12 @@
-//! One record: a header in its final form, and a payload in postcard.
+//! One record: a header and a payload in postcard.
 //!
 //! ```text
 //! length u32 | crc32c u32 | version u8 | kind u8 | synced u16 | id 16 bytes | payload (length bytes)
 //! ```
 //!
-//! Integers are little-endian. The checksum covers all of the record but itself, and where it stands (lane, segment,
-//! offset): bytes that a caller chose, copied into a payload, never pass for a record. `synced` is `Synced`. Version 1
-//! includes the payload's form: once a release has written it, a change of [`UsageEvent`], [`Opened`] or [`Counts`] needs
-//! version 2.
+//! Integers are little-endian. The checksum covers the record and its place (partition, segment, offset), so that bytes
+//! from a client inside a payload are never read as a record. `synced` is a `SyncMark`. Version 1 includes the
+//! payload's form: after a release, a change of [`UsageEvent`], [`OpenRequest`] or [`Counts`] requires version 2.
 
 mod shorten;
 
@@ -16,67 +15,67 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::error::SpoolError;
-use crate::opened::Opened;
+use crate::open_request::OpenRequest;
 
 pub(crate) use shorten::shortened;
 
-/// Of a record's header.
+/// Size of a record's header.
 pub(crate) const HEADER_BYTES: u32 = 28;
 const HEAD: usize = HEADER_BYTES as usize;
-/// The most that a payload may have.
+/// Maximum size of a record's payload.
 pub const PAYLOAD_BYTES_MAX: u32 = 64 * 1024;
 pub(crate) const RECORD_BYTES_MAX: usize = HEAD + PAYLOAD_BYTES_MAX as usize;
 const VERSION: u8 = 1;
 
-/// What is appended and read.
+/// The content of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// A request whose cost is known only afterwards, before its first byte goes to an upstream.
-    Open(Opened),
-    /// What became of a request that was opened, in this lane or another, in this run or an earlier one.
+    /// A request whose cost is known only at its end. It is appended before the first byte goes to an upstream.
+    Open(OpenRequest),
+    /// The usage event of an open request, which may have been opened in another partition or run.
     Close(UsageEvent),
-    /// A request that was not opened beforehand: its close without an open, whole in itself.
+    /// The usage event of a request that was not opened.
     Event(UsageEvent),
-    /// Requests folded into counts.
+    /// Aggregated requests of one flush.
     Counts {
-        /// Ingest is idempotent by it; a UUIDv7.
+        /// A UUIDv7; ingest is idempotent by it.
         id: Uuid,
-        /// The counts; some hundreds fit into one record.
+        /// The counts; a record holds several hundred of them.
         counts: Vec<Counts>,
     },
-    /// What became of requests that were opened together, as one [`Record::Open`] of this id: its close.
-    Counted {
-        /// Of what was opened.
+    /// The close of a pre-logged batch, which was opened as one [`Record::Open`] with this id.
+    CloseBatch {
+        /// The id of the batch's open record.
         id: Uuid,
-        /// The counts of those that were sent: at most [`crate::CLOSE_BYTES_MAX`] bytes, or it is refused where its room is all
-        /// that there is.
+        /// The counts of the requests that were sent. They take at most [`crate::CLOSE_BYTES_MAX`] bytes, or the record
+        /// is refused where only its reserved room is left.
         counts: Vec<Counts>,
     },
 }
 
 impl Record {
-    /// The id that stands in the header.
+    /// Returns the id in the record's header.
     #[must_use]
     pub const fn id(&self) -> Uuid {
         match self {
             Self::Open(opened) => opened.id.0,
             Self::Close(event) | Self::Event(event) => event.id.0,
-            Self::Counts { id, .. } | Self::Counted { id, .. } => *id,
+            Self::Counts { id, .. } | Self::CloseBatch { id, .. } => *id,
         }
     }
 
-    /// The id of what this closes.
+    /// Returns the id of the request or batch that this record closes.
     #[must_use]
     pub const fn closes(&self) -> Option<Uuid> {
         match self {
             Self::Close(event) => Some(event.id.0),
-            Self::Counted { id, .. } => Some(*id),
+            Self::CloseBatch { id, .. } => Some(*id),
             Self::Open(_) | Self::Event(_) | Self::Counts { .. } => None,
         }
     }
 }
 
-/// The codes of kinds. `Lease` is taken for what later versions write.
+/// The kinds of records. `Lease` is reserved for later versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Open,
@@ -84,8 +83,8 @@ pub(crate) enum Kind {
     Counts,
     Lease,
     Event,
-    Counted,
-    /// The last record of a segment, without payload: the lane goes on in the next one.
+    CloseBatch,
+    /// The last record of a sealed segment, without payload; the next segment continues the partition.
     End,
 }
 
@@ -97,14 +96,14 @@ impl Kind {
             Self::Counts => 3,
             Self::Lease => 4,
             Self::Event => 5,
-            Self::Counted => 6,
+            Self::CloseBatch => 6,
             Self::End => 255,
         }
     }
 
-    /// Whether it closes what has its id.
+    /// Returns whether records of this kind close the request or batch with their id.
     pub(crate) const fn closes(self) -> bool {
-        matches!(self, Self::Close | Self::Counted)
+        matches!(self, Self::Close | Self::CloseBatch)
     }
 
     const fn of(code: u8) -> Option<Self> {
@@ -114,23 +113,23 @@ impl Kind {
             3 => Some(Self::Counts),
             4 => Some(Self::Lease),
             5 => Some(Self::Event),
-            6 => Some(Self::Counted),
+            6 => Some(Self::CloseBatch),
             255 => Some(Self::End),
             _ => None,
         }
     }
 }
 
-/// Binds checksums to the segment in which a record stands.
+/// The part of a checksum that depends on partition and segment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seed(u32);
+pub(crate) struct ChecksumSeed(u32);
 
-impl Seed {
-    pub(crate) fn new(lane: u32, segment: u32) -> Self {
-        Self(crc32c::crc32c_append(crc32c::crc32c(&lane.to_le_bytes()), &segment.to_le_bytes()))
+impl ChecksumSeed {
+    pub(crate) fn new(partition: u32, segment: u32) -> Self {
+        Self(crc32c::crc32c_append(crc32c::crc32c(&partition.to_le_bytes()), &segment.to_le_bytes()))
     }
 
-    /// `rest` is what follows the checksum.
+    /// Computes the checksum; `rest` is the part of the record after the checksum.
     fn checksum(self, offset: u32, length: [u8; 4], rest: &[u8]) -> u32 {
         let [o0, o1, o2, o3] = offset.to_le_bytes();
         let [l0, l1, l2, l3] = length;
@@ -138,34 +137,34 @@ impl Seed {
     }
 }
 
-/// How far the segment was known to be on the disk when a record was written, in whole KiB and one more; 0 where nobody
-/// syncs ([`crate::Durability::Process`]). It tells a power cut, which may take anything behind it, from damage.
+/// The length of the segment's synced part when a record was written: whole KiB plus one, or 0 under
+/// [`crate::Durability::Process`]. It distinguishes the effects of a power cut from damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Synced(u16);
+pub(crate) struct SyncMark(u16);
 
-impl Synced {
+impl SyncMark {
     pub(crate) const UNKNOWN: Self = Self(0);
 
-    /// All before `offset` is on the disk.
+    /// Returns the mark of a segment that is synced up to `offset`.
     pub(crate) fn until(offset: u32) -> Self {
         Self(u16::try_from(offset / 1024).unwrap_or(u16::MAX).saturating_add(1))
     }
 
-    /// Whether what stood at `offset` when the record was written may be gone after a power cut.
+    /// Returns whether a power cut may have removed the data at `offset` when the record was written.
     pub(crate) fn may_lose(self, offset: u32) -> bool {
         self.0.checked_sub(1).is_some_and(|kib| u32::from(kib) * 1024 <= offset)
     }
 }
 
-/// Where a record is put.
+/// The place of a record, and the synced part of its segment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Spot {
-    pub(crate) seed: Seed,
+pub(crate) struct RecordLocation {
+    pub(crate) seed: ChecksumSeed,
     pub(crate) offset: u32,
-    pub(crate) synced: Synced,
+    pub(crate) synced: SyncMark,
 }
 
-/// A record about to be written; the buffer is used again and again.
+/// Encodes records into one reused buffer.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     bytes: Vec<u8>,
@@ -177,8 +176,8 @@ impl Encoder {
         Self { bytes: vec![0; RECORD_BYTES_MAX], used: 0 }
     }
 
-    /// Encodes all but the checksum; answers how many bytes the record takes.
-    pub(crate) fn put(&mut self, record: &Record) -> Result<u32, SpoolError> {
+    /// Encodes a record without its checksum; returns its size.
+    pub(crate) fn encode(&mut self, record: &Record) -> Result<u32, SpoolError> {
         let too_large = || SpoolError::TooLarge { payload_bytes_max: PAYLOAD_BYTES_MAX };
         let (head, room) = self.bytes.split_first_chunk_mut::<HEAD>().ok_or_else(too_large)?;
         let (kind, payload) = match record {
@@ -186,9 +185,9 @@ impl Encoder {
             Record::Close(event) => (Kind::Close, postcard::to_slice(event, room)),
             Record::Event(event) => (Kind::Event, postcard::to_slice(event, room)),
             Record::Counts { counts, .. } => (Kind::Counts, postcard::to_slice(counts, room)),
-            Record::Counted { counts, .. } => (Kind::Counted, postcard::to_slice(counts, room)),
+            Record::CloseBatch { counts, .. } => (Kind::CloseBatch, postcard::to_slice(counts, room)),
         };
-        // These types serialize always; what can fail is the room.
+        // Serializing these types fails only if the buffer is too small.
         let payload = payload.map_err(|_| too_large())?;
         let length = u32::try_from(payload.len()).map_err(|_| too_large())?;
         *head = header(kind, length, record.id());
@@ -196,26 +195,26 @@ impl Encoder {
         u32::try_from(self.used).map_err(|_| too_large())
     }
 
-    /// The bytes of the record last put, as they stand at a spot.
-    pub(crate) fn stamped(&mut self, spot: Spot) -> &[u8] {
+    /// Returns the bytes of the last encoded record for its location.
+    pub(crate) fn stamped(&mut self, location: RecordLocation) -> &[u8] {
         let bytes = self.bytes.get_mut(..self.used).unwrap_or_default();
-        place(bytes, spot);
+        stamp_location(bytes, location);
         bytes
     }
 }
 
-/// The record that ends a segment.
-pub(crate) fn end(spot: Spot) -> [u8; HEAD] {
+/// Returns the record that ends a segment.
+pub(crate) fn end(location: RecordLocation) -> [u8; HEAD] {
     let mut bytes = header(Kind::End, 0, Uuid::nil());
-    place(&mut bytes, spot);
+    stamp_location(&mut bytes, location);
     bytes
 }
 
-fn place(bytes: &mut [u8], spot: Spot) {
+fn stamp_location(bytes: &mut [u8], location: RecordLocation) {
     if let Some(synced) = bytes.get_mut(10..12) {
-        synced.copy_from_slice(&spot.synced.0.to_le_bytes());
+        synced.copy_from_slice(&location.synced.0.to_le_bytes());
     }
-    stamp(bytes, spot.seed, spot.offset);
+    stamp(bytes, location.seed, location.offset);
 }
 
 fn header(kind: Kind, length: u32, id: Uuid) -> [u8; HEAD] {
@@ -227,43 +226,43 @@ fn header(kind: Kind, length: u32, id: Uuid) -> [u8; HEAD] {
     bytes
 }
 
-pub(crate) fn stamp(bytes: &mut [u8], seed: Seed, offset: u32) {
+pub(crate) fn stamp(bytes: &mut [u8], seed: ChecksumSeed, offset: u32) {
     if let Some(([l0, l1, l2, l3, checksum @ ..], rest)) = bytes.split_first_chunk_mut::<8>() {
         *checksum = seed.checksum(offset, [*l0, *l1, *l2, *l3], rest).to_le_bytes();
     }
 }
 
-/// An intact record, not decoded.
+/// An intact record that is not decoded.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
     version: u8,
     kind: u8,
-    pub(crate) synced: Synced,
+    pub(crate) synced: SyncMark,
     pub(crate) id: Uuid,
     payload: &'a [u8],
 }
 
-/// What a frame holds.
+/// The decoded content of a frame.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, and the end is rare")]
-pub(crate) enum Content {
+#[expect(clippy::large_enum_variant, reason = "one value exists at a time, and the smaller variant is rare")]
+pub(crate) enum FrameContent {
     Record(Record),
     End,
 }
 
-/// Why a frame cannot be decoded.
+/// The reason why a frame cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Undecodable {
+pub(crate) enum DecodeError {
     Newer,
     Damaged,
 }
 
-/// The record with which `bytes` begin; `None` when none stands there whole and intact.
-pub(crate) fn frame(bytes: &[u8], seed: Seed, offset: u32) -> Option<Frame<'_>> {
+/// Returns the record at the beginning of `bytes`, if it is complete and intact.
+pub(crate) fn frame(bytes: &[u8], seed: ChecksumSeed, offset: u32) -> Option<Frame<'_>> {
     let head = bytes.first_chunk::<HEAD>()?;
     let [l0, l1, l2, l3, c0, c1, c2, c3, version, kind, s0, s1, id @ ..] = *head;
     let length = u32::from_le_bytes([l0, l1, l2, l3]);
-    // Zeros, the usual thing after the last record, are told apart without a checksum.
+    // Zeros usually follow the last record; they are recognized without a checksum.
     if version == 0 || length > PAYLOAD_BYTES_MAX {
         return None;
     }
@@ -273,41 +272,41 @@ pub(crate) fn frame(bytes: &[u8], seed: Seed, offset: u32) -> Option<Frame<'_>> 
     intact.then(|| Frame {
         version,
         kind,
-        synced: Synced(u16::from_le_bytes([s0, s1])),
+        synced: SyncMark(u16::from_le_bytes([s0, s1])),
         id: Uuid::from_bytes(id),
         payload: whole.get(HEAD..).unwrap_or_default(),
     })
 }
 
 impl Frame<'_> {
-    /// Bytes of header and payload.
+    /// Returns the size of header and payload.
     pub(crate) fn len(&self) -> u32 {
         u32::try_from(HEAD + self.payload.len()).unwrap_or(u32::MAX)
     }
 
-    /// The kind, if this version knows how to read it.
-    pub(crate) fn kind(&self) -> Result<Kind, Undecodable> {
+    /// Returns the kind, if this version can read it.
+    pub(crate) fn kind(&self) -> Result<Kind, DecodeError> {
         match Kind::of(self.kind) {
             Some(kind) if self.version == VERSION && kind != Kind::Lease => Ok(kind),
-            Some(_) | None => Err(Undecodable::Newer),
+            Some(_) | None => Err(DecodeError::Newer),
         }
     }
 
-    pub(crate) fn decode(&self) -> Result<Content, Undecodable> {
+    pub(crate) fn decode(&self) -> Result<FrameContent, DecodeError> {
         let record = match self.kind()? {
             Kind::Open => Record::Open(self.payload()?),
             Kind::Close => Record::Close(self.payload()?),
             Kind::Event => Record::Event(self.payload()?),
             Kind::Counts => Record::Counts { id: self.id, counts: self.payload()? },
-            Kind::Counted => Record::Counted { id: self.id, counts: self.payload()? },
-            Kind::End => return Ok(Content::End),
-            Kind::Lease => return Err(Undecodable::Newer),
+            Kind::CloseBatch => Record::CloseBatch { id: self.id, counts: self.payload()? },
+            Kind::End => return Ok(FrameContent::End),
+            Kind::Lease => return Err(DecodeError::Newer),
         };
-        if record.id() == self.id { Ok(Content::Record(record)) } else { Err(Undecodable::Damaged) }
+        if record.id() == self.id { Ok(FrameContent::Record(record)) } else { Err(DecodeError::Damaged) }
     }
 
-    fn payload<T: DeserializeOwned>(&self) -> Result<T, Undecodable> {
-        postcard::from_bytes(self.payload).map_err(|_| Undecodable::Damaged)
+    fn payload<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        postcard::from_bytes(self.payload).map_err(|_| DecodeError::Damaged)
     }
 }
 

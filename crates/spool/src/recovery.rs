@@ -1,13 +1,13 @@
-//! What a start finds in a lane: nothing, records, a torn tail, damage, gaps, requests that were open.
+//! Recovery of a partition at startup: incomplete records, damage, missing segments and open requests.
 //!
-//! A process that dies in an append leaves a torn record with zeros after it: that is cut. So is what a power cut left behind
-//! the place that was synced, where segments say how far that was. Whatever else is not as the writer left it is damage, and
-//! named: in a segment that the lane has left, or with an intact record after it.
+//! A process that dies while it appends leaves an incomplete record followed by zeros; such a tail is truncated. After
+//! a power cut, everything behind the synced part is truncated, if the segments record how far they were synced. Any
+//! other deviation is damage and is reported: in a sealed segment, or with an intact record after it.
 
-mod lanes;
-mod matching;
+mod matcher;
+mod parallel;
+mod replay;
 mod scan;
-mod walk;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -16,197 +16,240 @@ use std::sync::Arc;
 use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::{Durability, Folder};
-use crate::lane::{Lane, Making, Tally};
+use crate::partition::{NextSegment, Partition, PartitionStart, RecordTotals};
 use crate::position::Position;
-use crate::record::{self, Record, Spot, Synced};
+use crate::record::{self, Record, RecordLocation, SyncMark};
 use crate::segment::{self, Segment};
-use crate::writer::Current;
-pub(crate) use lanes::all;
-pub(crate) use matching::{Matching, interrupted};
-use walk::{Walk, walk};
+use crate::writer::CurrentSegment;
+pub(crate) use matcher::{RequestMatcher, interrupted_requests};
+pub(crate) use parallel::all;
+use replay::{Replay, replay};
 
-/// A torn tail that was cut: no record, or one that its writer never reported as written, or as synced where it does that.
+/// The truncated end of a partition. It contained no record, or one that its writer never reported as written or, under
+/// [`Durability::Power`], as synced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cut {
-    /// The segment.
+pub struct TruncatedTail {
+    /// The path of the segment.
     pub file: PathBuf,
-    /// Where it was cut.
+    /// The offset at which it was truncated.
     pub offset: u32,
-    /// How many bytes were zeroed, or removed with the file.
+    /// Bytes that were overwritten with zeros, or removed with the file.
     pub bytes: u32,
 }
 
-/// Segments that were removed as ingested, or taken away, and that the store does not have: it is older than the spool,
-/// after a copy was restored, say. Their events are in neither, but for those of `first` that the store had read.
+/// Segments that do not exist and that the store has not ingested, for example after an old copy of the store was
+/// restored. Their events are lost, except those of `first` that the store had ingested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lost {
-    /// The lane.
-    pub lane: u32,
-    /// The first segment's number.
+pub struct LostSegments {
+    /// The number of the partition.
+    pub partition: u32,
+    /// The number of the first lost segment.
     pub first: u32,
-    /// The last one's; reading went on with the next.
+    /// The number of the last lost segment; reading continues with the next one.
     pub last: u32,
 }
 
-/// Damage that was left out ([`crate::Opening::skip_corrupt`]). How many records stood there nobody knows. The bytes stay as they
-/// are until the segment is removed.
+/// Damage that was skipped ([`crate::SpoolOpener::skip_corrupt`]). The number of affected records is unknown. The bytes
+/// stay unchanged until the segment is removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    /// The segment.
+pub struct SkippedDamage {
+    /// The path of the segment.
     pub file: PathBuf,
-    /// Where the damage begins.
+    /// The offset at which the damage begins.
     pub from: u32,
-    /// Where reading goes on, or the file's size.
+    /// The offset at which reading continues, or the file's size.
     pub to: u32,
 }
 
-/// How a start reads.
+/// The options of recovery.
 #[derive(Clone, Copy)]
-pub(crate) struct Pass<'a> {
-    /// Shown each record that was not released, those of a lane in order.
+pub(crate) struct RecoveryOptions<'a> {
+    /// Called with each unreleased record, in the order of its partition.
     pub(crate) visit: Option<&'a (dyn Fn(&Record) + Sync)>,
     pub(crate) skip_corrupt: bool,
 }
 
-/// A lane as found.
+/// The segments of a partition that exist at startup.
 #[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) lane: u32,
-    /// Its segments, ascending.
+pub(crate) struct PartitionFiles {
+    pub(crate) partition: u32,
+    /// The numbers of the segments, ascending.
     pub(crate) segments: Vec<u32>,
-    /// Where ingest stands.
+    /// The position that the store has ingested.
     pub(crate) start: Option<Position>,
-    /// It has a writer in this run.
-    pub(crate) written: bool,
+    /// Whether a worker writes the partition in this run.
+    pub(crate) has_writer: bool,
 }
 
-/// A lane made ready.
+/// The state of a recovered partition.
 #[derive(Debug)]
-pub(crate) struct Recovered {
-    pub(crate) lane: Arc<Lane>,
-    /// Where its writer goes on; `None` for the next segment.
-    pub(crate) current: Option<Current>,
-    /// Where its reader goes on.
+pub(crate) struct RecoveredPartition {
+    pub(crate) partition: Arc<Partition>,
+    /// The segment that the writer continues; `None` for a new segment.
+    pub(crate) current: Option<CurrentSegment>,
+    /// The position at which the reader continues.
     pub(crate) from: Position,
-    /// The lowest segment that is there.
+    /// The lowest segment that exists.
     pub(crate) lowest: u32,
-    pub(crate) cuts: Vec<Cut>,
-    pub(crate) lost: Option<Lost>,
-    pub(crate) skipped: Vec<Skipped>,
-    /// See [`crate::reader::Reading`].
-    pub(crate) skips: Vec<(Position, Position)>,
-    /// The requests that are open where its reader goes on, as far as this lane knows.
-    pub(crate) before: Matching,
-    /// The same at its end.
-    pub(crate) after: Matching,
+    pub(crate) truncated_tails: Vec<TruncatedTail>,
+    pub(crate) lost_segments: Option<LostSegments>,
+    pub(crate) skipped_damage: Vec<SkippedDamage>,
+    /// The ranges that [`crate::reader::PartitionReader`] skips.
+    pub(crate) skipped_ranges: Vec<(Position, Position)>,
+    /// The open requests at the reader's position, as far as this partition knows.
+    pub(crate) open_at_start: RequestMatcher,
+    /// The open requests at the partition's end.
+    pub(crate) open_at_end: RequestMatcher,
 }
 
-/// Makes a lane ready for its reader, and for its writer if it has one, or needs one to close what is open in it.
-pub(crate) fn recover(folder: &Folder, found: Found, pass: Pass<'_>) -> Result<Recovered, SpoolError> {
-    let Found { lane, mut segments, start, written } = found;
+/// Recovers a partition for its reader, and for a writer if a worker writes it or its open requests need closes.
+pub(crate) fn recover(
+    folder: &Folder,
+    files: PartitionFiles,
+    options: RecoveryOptions<'_>,
+) -> Result<RecoveredPartition, SpoolError> {
+    let PartitionFiles { partition, mut segments, start, has_writer } = files;
     if let Some(start) = start {
         let ingested = segments.partition_point(|&number| number < start.segment);
-        remove(folder, lane, segments.drain(..ingested))?;
+        remove(folder, partition, segments.drain(..ingested))?;
     }
     let Some(&lowest) = segments.first() else {
-        return Ok(empty(folder, lane, start.map_or(1, |start| start.segment.saturating_add(1))));
+        return Ok(empty(folder, partition, start.map_or(1, |start| start.segment.saturating_add(1))));
     };
-    let from = start.filter(|start| start.segment == lowest).unwrap_or(Position::start_of(lane, lowest));
-    let mut walked = walk(folder, from, &segments, pass)?;
-    let lost = lost(from, start, walked.begins);
-    let last = walked.last;
-    if !written && walked.tally.records == 0 && walked.after.open.is_empty() {
-        // From the last, so that a crash in between leaves no gap.
-        remove(folder, lane, segments.into_iter().rev())?;
-        let Walk { cuts, skipped, before, after, .. } = walked;
-        return Ok(Recovered { lost, cuts, skipped, before, after, ..empty(folder, lane, last.saturating_add(1)) });
+    let from = start.filter(|start| start.segment == lowest).unwrap_or(Position::start_of(partition, lowest));
+    let mut replay = replay(folder, from, &segments, options)?;
+    let lost_segments = lost_segments(from, start, replay.is_first);
+    let last = replay.last;
+    if !has_writer && replay.totals.records == 0 && replay.open_at_end.open.is_empty() {
+        // Segments are removed in descending order, so that a crash leaves no gap.
+        remove(folder, partition, segments.into_iter().rev())?;
+        let Replay { truncated_tails, skipped_damage, open_at_start, open_at_end, .. } = replay;
+        return Ok(RecoveredPartition {
+            lost_segments,
+            truncated_tails,
+            skipped_damage,
+            open_at_start,
+            open_at_end,
+            ..empty(folder, partition, last.saturating_add(1))
+        });
     }
-    // From the last here too: these come behind a cut.
-    let kept = walked.ahead.back().map_or(last, |ahead| ahead.number);
-    let behind = segments.partition_point(|&number| number <= kept);
-    remove(folder, lane, segments.drain(behind..).rev())?;
-    let goes_on = written || !walked.after.open.is_empty();
-    let (published, current) = end_of(folder, &mut walked, goes_on, lane)?;
+    // These segments follow a truncated tail; they are also removed in descending order.
+    let last_kept = replay.preallocated.back().map_or(last, |preallocated| preallocated.number);
+    let first_removed = segments.partition_point(|&number| number <= last_kept);
+    remove(folder, partition, segments.drain(first_removed..).rev())?;
+    let continues = has_writer || !replay.open_at_end.open.is_empty();
+    let (published, current) = end_of(folder, &mut replay, continues, partition)?;
     if folder.durability == Durability::Power {
         for number in lowest..=last {
-            sync(folder, lane, number)?;
+            sync(folder, partition, number)?;
         }
     }
-    let Walk { tally, ahead, cuts, skipped, skips, before, after, .. } = walked;
-    let number = ahead.back().map_or(last, |ahead| ahead.number).saturating_add(1);
-    folder.found(segment::sizes(&folder.dir, lane, lowest..number)?);
-    let lane = Lane::new(folder, published, tally, (ahead, Making { number, begins: false }));
-    Ok(Recovered { lane: Arc::new(lane), current, from, lowest, cuts, lost, skipped, skips, before, after })
+    let Replay {
+        totals,
+        preallocated,
+        truncated_tails,
+        skipped_damage,
+        skipped_ranges,
+        open_at_start,
+        open_at_end,
+        ..
+    } = replay;
+    let number = preallocated.back().map_or(last, |preallocated| preallocated.number).saturating_add(1);
+    folder.add_existing(segment::sizes(&folder.dir, partition, lowest..number)?);
+    let next_segment = NextSegment { number, is_first: false };
+    let partition = Partition::new(folder, PartitionStart { published, totals, preallocated, next_segment });
+    Ok(RecoveredPartition {
+        partition: Arc::new(partition),
+        current,
+        from,
+        lowest,
+        truncated_tails,
+        lost_segments,
+        skipped_damage,
+        skipped_ranges,
+        open_at_start,
+        open_at_end,
+    })
 }
 
-/// Cuts the tail, and says where the lane ends and its writer goes on.
+/// Truncates the tail; returns the partition's end and the segment that its writer continues.
 fn end_of(
     folder: &Folder,
-    walked: &mut Walk,
-    goes_on: bool,
-    lane: u32,
-) -> Result<(Position, Option<Current>), SpoolError> {
+    replay: &mut Replay,
+    continues: bool,
+    partition: u32,
+) -> Result<(Position, Option<CurrentSegment>), SpoolError> {
     let power = folder.durability == Durability::Power;
-    // A lane that promises to survive power cuts goes on in segments that say how far they are synced.
-    let fits = |segment: &Segment| goes_on && (segment.power || !power);
-    if !walked.ahead.iter().all(fits) {
-        let made = walked.ahead.drain(..).rev().map(|ahead| ahead.number);
-        remove(folder, lane, made)?;
+    // Under power durability, a writer continues only segments that record how far they are synced.
+    let fits = |segment: &Segment| continues && (segment.power || !power);
+    if !replay.preallocated.iter().all(fits) {
+        let made = replay.preallocated.drain(..).rev().map(|preallocated| preallocated.number);
+        remove(folder, partition, made)?;
     }
-    let Some(tail) = walked.tail.take() else {
-        return Ok((Position::start_of(lane, walked.last.saturating_add(1)), None));
+    let Some(tail) = replay.tail.take() else {
+        return Ok((Position::start_of(partition, replay.last.saturating_add(1)), None));
     };
-    walked.cuts.extend(tail.restore()?);
-    let walk::Tail { segment, offset, .. } = tail;
+    replay.truncated_tails.extend(tail.restore()?);
+    let replay::Tail { segment, offset, .. } = tail;
     if fits(&segment) {
-        return Ok((Position { lane, segment: segment.number, offset }, Some(Current { segment, offset })));
+        return Ok((Position { partition, segment: segment.number, offset }, Some(CurrentSegment { segment, offset })));
     }
-    segment.write(&record::end(Spot { seed: segment.seed, offset, synced: Synced::UNKNOWN }), offset)?;
-    Ok((Position::start_of(lane, segment.number.saturating_add(1)), None))
+    segment.write(&record::end(RecordLocation { seed: segment.seed, offset, synced: SyncMark::UNKNOWN }), offset)?;
+    Ok((Position::start_of(partition, segment.number.saturating_add(1)), None))
 }
 
-fn sync(folder: &Folder, lane: u32, number: u32) -> Result<(), SpoolError> {
-    match Segment::open(&folder.dir, lane, number) {
+fn sync(folder: &Folder, partition: u32, number: u32) -> Result<(), SpoolError> {
+    match Segment::open(&folder.dir, partition, number) {
         Ok(segment) => segment.sync(),
-        // Left out already.
+        // The damage was skipped before.
         Err(SpoolError::Corrupt { .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// What is missing between where ingest stands and the first segment, where reading goes on.
-fn lost(from: Position, start: Option<Position>, begins: bool) -> Option<Lost> {
-    let Position { lane, segment, .. } = from;
-    // A lane that lost its folder begins after the segment that ingest stood in.
+/// Returns the segments that are missing between the ingested position and the first existing segment.
+fn lost_segments(from: Position, start: Option<Position>, is_first: bool) -> Option<LostSegments> {
+    let Position { partition, segment, .. } = from;
+    // A partition whose folder was lost begins after the segment of the ingested position.
     let first = match start {
-        Some(start) if begins && start.segment.saturating_add(1) == segment => segment,
+        Some(start) if is_first && start.segment.saturating_add(1) == segment => segment,
         Some(start) => start.segment,
         None => 1,
     };
-    (first < segment).then(|| Lost { lane, first, last: segment - 1 })
+    (first < segment).then(|| LostSegments { partition, first, last: segment - 1 })
 }
 
-/// A lane that begins with segment `number`.
-fn empty(folder: &Folder, lane: u32, number: u32) -> Recovered {
-    let from = Position::start_of(lane, number);
-    let lane = Lane::new(folder, from, Tally::default(), (VecDeque::new(), Making { number, begins: true }));
-    Recovered {
-        lane: Arc::new(lane),
+/// Returns a partition that begins with segment `number`.
+fn empty(folder: &Folder, partition: u32, number: u32) -> RecoveredPartition {
+    let from = Position::start_of(partition, number);
+    let start = PartitionStart {
+        published: from,
+        totals: RecordTotals::default(),
+        preallocated: VecDeque::new(),
+        next_segment: NextSegment { number, is_first: true },
+    };
+    let partition = Partition::new(folder, start);
+    RecoveredPartition {
+        partition: Arc::new(partition),
         current: None,
         from,
         lowest: number,
-        cuts: Vec::new(),
-        lost: None,
-        skipped: Vec::new(),
-        skips: Vec::new(),
-        before: Matching::default(),
-        after: Matching::default(),
+        truncated_tails: Vec::new(),
+        lost_segments: None,
+        skipped_damage: Vec::new(),
+        skipped_ranges: Vec::new(),
+        open_at_start: RequestMatcher::default(),
+        open_at_end: RequestMatcher::default(),
     }
 }
 
-pub(crate) fn remove(folder: &Folder, lane: u32, numbers: impl IntoIterator<Item = u32>) -> Result<(), SpoolError> {
+pub(crate) fn remove(
+    folder: &Folder,
+    partition: u32,
+    numbers: impl IntoIterator<Item = u32>,
+) -> Result<(), SpoolError> {
     for number in numbers {
-        let path = segment::path(&folder.dir, lane, number);
+        let path = segment::path(&folder.dir, partition, number);
         disk::remove(&path).map_err(SpoolError::io("remove", &path))?;
     }
     Ok(())

@@ -1,11 +1,11 @@
-//! A segment: one preallocated file of a lane.
+//! A segment: one preallocated file of a partition.
 //!
 //! ```text
-//! magic 8 bytes | version u16 | flags u16 | lane u32 | number u32 | bytes u32 | reserved u32 (0) | crc32c u32 | records
+//! magic 8 bytes | version u16 | flags u16 | partition u32 | number u32 | bytes u32 | reserved u32 (0) | crc32c u32 | records
 //! ```
 //!
-//! After the last record come zeros until the next one is written over them. A segment that the lane has left ends with
-//! `Kind::End`. It is made under another name and renamed, so a segment's own header is always whole.
+//! After the last record, the file contains zeros. A sealed segment ends with `Kind::End`. A segment is created under
+//! another name and renamed, so its header is always complete.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -14,90 +14,90 @@ use std::path::{Path, PathBuf};
 
 use crate::disk;
 use crate::error::SpoolError;
-use crate::record::{self, Seed};
+use crate::record::{self, ChecksumSeed};
 
 pub(crate) const HEADER_BYTES: u32 = 32;
-/// What a segment needs beside its records.
+/// Size of a segment's header and end record.
 pub(crate) const FRAME_BYTES: u32 = HEADER_BYTES + record::HEADER_BYTES;
 pub(crate) const BYTES_MIN: u32 = 4 * 1024;
 pub(crate) const BYTES_MAX: u32 = 64 * 1024 * 1024;
 const MAGIC: [u8; 8] = *b"TGSPOOL\n";
 const VERSION: u16 = 1;
-/// The lane begins here: no segment before it is missed.
-const BEGINS: u16 = 1;
-/// Made under [`crate::Durability::Power`]: a power cut may leave holes in what was not synced.
+/// Flag: the partition begins with this segment.
+const FIRST: u16 = 1;
+/// Flag: created under [`crate::Durability::Power`]. A power cut may leave gaps in the part that is not synced.
 const POWER: u16 = 2;
 const EXTENSION: &str = "spool";
 const EXTENSION_NEW: &str = "new";
 
-/// An open segment.
+/// The open file of a segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) number: u32,
-    /// Header, records and all: the file's size.
+    /// Size of the file, header included.
     pub(crate) bytes: u32,
-    /// No segment before it is missed.
-    pub(crate) begins: bool,
-    /// Its records say how far they were synced.
+    /// Whether the partition begins with this segment.
+    pub(crate) is_first: bool,
+    /// Whether its records contain how far they were synced.
     pub(crate) power: bool,
-    pub(crate) seed: Seed,
+    pub(crate) seed: ChecksumSeed,
     pub(crate) path: PathBuf,
     file: File,
 }
 
-/// What a new segment is to be.
+/// The properties of a segment that is to be created.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
-    pub(crate) lane: u32,
+pub(crate) struct SegmentSpec {
+    pub(crate) partition: u32,
     pub(crate) number: u32,
     pub(crate) bytes: u32,
-    pub(crate) begins: bool,
+    pub(crate) is_first: bool,
     pub(crate) power: bool,
 }
 
 impl Segment {
-    /// Makes the file with all of its bytes; on an error none is left.
-    pub(crate) fn create(dir: &Path, plan: Plan) -> Result<Self, SpoolError> {
-        let path = path(dir, plan.lane, plan.number);
+    /// Creates the file and allocates all of its bytes; after an error no file is left.
+    pub(crate) fn create(dir: &Path, spec: SegmentSpec) -> Result<Self, SpoolError> {
+        let path = path(dir, spec.partition, spec.number);
         let new = path.with_extension(EXTENSION_NEW);
-        let made = Self::create_at(&new, path.clone(), plan).and_then(|segment| {
-            if plan.power {
+        let made = Self::create_at(&new, path.clone(), spec).and_then(|segment| {
+            if spec.power {
                 disk::sync_folder(dir).map_err(SpoolError::io("sync", dir))?;
             }
             Ok(segment)
         });
         if made.is_err() {
-            // What cannot be removed now is replaced by the next try, or found empty by the next start.
+            // A file that cannot be removed is replaced by the next try, or found empty at the next start.
             let _ = disk::remove(&new);
             let _ = disk::remove(&path);
         }
         made
     }
 
-    fn create_at(new: &Path, path: PathBuf, plan: Plan) -> Result<Self, SpoolError> {
+    fn create_at(new: &Path, path: PathBuf, spec: SegmentSpec) -> Result<Self, SpoolError> {
         let file = disk::create(new).map_err(SpoolError::io("create", new))?;
-        disk::allocate(&file, plan.bytes.into()).map_err(SpoolError::io("allocate", new))?;
-        disk::write_at(&file, &header(plan), 0).map_err(SpoolError::io("write", new))?;
-        if plan.power {
+        disk::allocate(&file, spec.bytes.into()).map_err(SpoolError::io("allocate", new))?;
+        disk::write_at(&file, &header(spec), 0).map_err(SpoolError::io("write", new))?;
+        if spec.power {
             disk::sync(&file).map_err(SpoolError::io("sync", new))?;
         }
         disk::rename(new, &path).map_err(SpoolError::io("rename", new))?;
-        let Plan { lane, number, bytes, begins, power } = plan;
-        Ok(Self { number, bytes, begins, power, seed: Seed::new(lane, number), path, file })
+        let SegmentSpec { partition, number, bytes, is_first, power } = spec;
+        Ok(Self { number, bytes, is_first, power, seed: ChecksumSeed::new(partition, number), path, file })
     }
 
-    /// Opens a file that is there.
-    pub(crate) fn open(dir: &Path, lane: u32, number: u32) -> Result<Self, SpoolError> {
-        let path = path(dir, lane, number);
+    /// Opens an existing segment.
+    pub(crate) fn open(dir: &Path, partition: u32, number: u32) -> Result<Self, SpoolError> {
+        let path = path(dir, partition, number);
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(SpoolError::io("open", &path))?;
         let mut head = [0; HEADER_BYTES as usize];
         let count = read_full(&file, &mut head, 0).map_err(SpoolError::io("read", &path))?;
-        match check(&head, lane, number) {
-            Ok(Plan { bytes, begins, power, .. }) if count == head.len() => {
-                Ok(Self { number, bytes, begins, power, seed: Seed::new(lane, number), path, file })
+        match check(&head, partition, number) {
+            Ok(SegmentSpec { bytes, is_first, power, .. }) if count == head.len() => {
+                Ok(Self { number, bytes, is_first, power, seed: ChecksumSeed::new(partition, number), path, file })
             }
-            Err(Unusable::Newer) => Err(SpoolError::Newer { file: path, offset: 0 }),
-            Ok(_) | Err(Unusable::Damaged) => Err(SpoolError::Corrupt { file: path, offset: 0 }),
+            Err(HeaderFault::Newer) => Err(SpoolError::Newer { file: path, offset: 0 }),
+            Ok(_) | Err(HeaderFault::Damaged) => Err(SpoolError::Corrupt { file: path, offset: 0 }),
         }
     }
 
@@ -105,27 +105,27 @@ impl Segment {
         disk::write_at(&self.file, bytes, offset.into()).map_err(SpoolError::io("write", &self.path))
     }
 
-    /// Fills `buffer` from `offset` on; answers how many bytes the file had there.
+    /// Fills `buffer` from `offset` on; returns the number of bytes that the file contained.
     pub(crate) fn read(&self, buffer: &mut [u8], offset: u32) -> Result<usize, SpoolError> {
         read_full(&self.file, buffer, offset.into()).map_err(SpoolError::io("read", &self.path))
     }
 
-    /// Zeros from `from` until `until`.
+    /// Writes zeros from `from` until `until`.
     pub(crate) fn zero(&self, from: u32, until: u32) -> Result<(), SpoolError> {
         disk::write_zeros(&self.file, from.into(), until.into()).map_err(SpoolError::io("write", &self.path))
     }
 
-    /// Bytes for records in a segment without any, the end beside them.
+    /// Returns the bytes for records in an empty segment, without its end record.
     pub(crate) const fn room(&self) -> u32 {
         self.bytes.saturating_sub(FRAME_BYTES)
     }
 
-    /// What was written of it before is on the disk when this answers.
+    /// Returns when all earlier writes to the segment are on the disk.
     pub(crate) fn sync(&self) -> Result<(), SpoolError> {
         disk::sync(&self.file).map_err(SpoolError::io("sync", &self.path))
     }
 
-    /// All of the file's bytes have their room on the disk, zeros where it was cut short.
+    /// Allocates disk space for all of the file's bytes; a truncated file is filled with zeros.
     pub(crate) fn allocate(&self) -> Result<(), SpoolError> {
         disk::allocate(&self.file, self.bytes.into()).map_err(SpoolError::io("allocate", &self.path))
     }
@@ -144,16 +144,16 @@ impl Segment {
     }
 }
 
-/// Where a segment's file stands.
-pub(crate) fn path(dir: &Path, lane: u32, number: u32) -> PathBuf {
-    dir.join(format!("{lane:04}-{number:010}.{EXTENSION}"))
+/// Returns the path of a segment.
+pub(crate) fn path(dir: &Path, partition: u32, number: u32) -> PathBuf {
+    dir.join(format!("{partition:04}-{number:010}.{EXTENSION}"))
 }
 
-/// Bytes of those of the segments that are there, together.
-pub(crate) fn sizes(dir: &Path, lane: u32, numbers: impl IntoIterator<Item = u32>) -> Result<u64, SpoolError> {
+/// Returns the total size of those segments that exist.
+pub(crate) fn sizes(dir: &Path, partition: u32, numbers: impl IntoIterator<Item = u32>) -> Result<u64, SpoolError> {
     let mut bytes = 0;
     for number in numbers {
-        let path = path(dir, lane, number);
+        let path = path(dir, partition, number);
         match fs::metadata(&path) {
             Ok(metadata) => bytes += metadata.len(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -163,64 +163,65 @@ pub(crate) fn sizes(dir: &Path, lane: u32, numbers: impl IntoIterator<Item = u32
     Ok(bytes)
 }
 
-/// The segments in the folder: numbers by lane, ascending. What was left of making one is removed.
+/// Returns the existing segments in ascending order, by partition. Incomplete files of an earlier creation are removed.
 pub(crate) fn list(dir: &Path) -> Result<BTreeMap<u32, Vec<u32>>, SpoolError> {
-    let mut lanes: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let mut partitions: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in fs::read_dir(dir).map_err(SpoolError::io("list", dir))? {
         let path = entry.map_err(SpoolError::io("list", dir))?.path();
-        let Some((lane, number)) = parse(&path) else { continue };
+        let Some((partition, number)) = parse(&path) else { continue };
         if path.extension().is_some_and(|extension| extension == EXTENSION) {
-            lanes.entry(lane).or_default().push(number);
+            partitions.entry(partition).or_default().push(number);
         } else {
             disk::remove(&path).map_err(SpoolError::io("remove", &path))?;
         }
     }
-    lanes.values_mut().for_each(|numbers| numbers.sort_unstable());
-    Ok(lanes)
+    partitions.values_mut().for_each(|numbers| numbers.sort_unstable());
+    Ok(partitions)
 }
 
-/// Lane and number from a name of ours, finished or not.
+/// Returns partition and number of a file with a segment's name, complete or not.
 fn parse(path: &Path) -> Option<(u32, u32)> {
     let extension = path.extension()?.to_str()?;
-    let (lane, number) = path.file_stem()?.to_str()?.split_once('-')?;
-    let (lane, number) = (lane.parse().ok()?, number.parse().ok()?);
-    let name = format!("{lane:04}-{number:010}.{extension}");
+    let (partition, number) = path.file_stem()?.to_str()?.split_once('-')?;
+    let (partition, number) = (partition.parse().ok()?, number.parse().ok()?);
+    let name = format!("{partition:04}-{number:010}.{extension}");
     let ours = matches!(extension, EXTENSION | EXTENSION_NEW) && path.file_name()?.to_str()? == name;
-    ours.then_some((lane, number))
+    ours.then_some((partition, number))
 }
 
-fn header(plan: Plan) -> [u8; HEADER_BYTES as usize] {
+fn header(spec: SegmentSpec) -> [u8; HEADER_BYTES as usize] {
     let mut bytes = [0; HEADER_BYTES as usize];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
-    let flags = if plan.begins { BEGINS } else { 0 } | if plan.power { POWER } else { 0 };
+    let flags = if spec.is_first { FIRST } else { 0 } | if spec.power { POWER } else { 0 };
     bytes[10..12].copy_from_slice(&flags.to_le_bytes());
-    bytes[12..16].copy_from_slice(&plan.lane.to_le_bytes());
-    bytes[16..20].copy_from_slice(&plan.number.to_le_bytes());
-    bytes[20..24].copy_from_slice(&plan.bytes.to_le_bytes());
+    bytes[12..16].copy_from_slice(&spec.partition.to_le_bytes());
+    bytes[16..20].copy_from_slice(&spec.number.to_le_bytes());
+    bytes[20..24].copy_from_slice(&spec.bytes.to_le_bytes());
     let checksum = crc32c::crc32c(&bytes[..28]);
     bytes[28..].copy_from_slice(&checksum.to_le_bytes());
     bytes
 }
 
-enum Unusable {
+enum HeaderFault {
     Newer,
     Damaged,
 }
 
-/// What the header says that the segment is.
-fn check(head: &[u8; HEADER_BYTES as usize], lane: u32, number: u32) -> Result<Plan, Unusable> {
+/// Returns the properties in the segment's header.
+fn check(head: &[u8; HEADER_BYTES as usize], partition: u32, number: u32) -> Result<SegmentSpec, HeaderFault> {
     let word = |at: usize| head.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes));
     if head[..8] != MAGIC || crc32c::crc32c(&head[..28]) != word(28) {
-        return Err(Unusable::Damaged);
+        return Err(HeaderFault::Damaged);
     }
     if head[8..10] != VERSION.to_le_bytes() {
-        return Err(Unusable::Newer);
+        return Err(HeaderFault::Newer);
     }
     let flags = u16::from_le_bytes([head[10], head[11]]);
-    let plan = Plan { lane, number, bytes: word(20), begins: flags & BEGINS != 0, power: flags & POWER != 0 };
-    let same = *head == header(plan) && (BYTES_MIN..=BYTES_MAX).contains(&plan.bytes);
-    if same { Ok(plan) } else { Err(Unusable::Damaged) }
+    let spec =
+        SegmentSpec { partition, number, bytes: word(20), is_first: flags & FIRST != 0, power: flags & POWER != 0 };
+    let same = *head == header(spec) && (BYTES_MIN..=BYTES_MAX).contains(&spec.bytes);
+    if same { Ok(spec) } else { Err(HeaderFault::Damaged) }
 }
 
 fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {

@@ -1,7 +1,8 @@
-//! The thread that syncs what the writers appended, a lane's records together, and tells who waits for it.
+//! A thread that syncs appended records and wakes the tasks that wait for them. One sync covers all new records of a
+//! partition.
 //!
-//! What a failed sync left is not known: the kernel may take those pages for written. So the next round writes them again
-//! before it syncs, and whoever waited is told of the failure at once.
+//! After a failed sync the state of the pages is unknown: the kernel may consider them written. The next round
+//! therefore writes them again before it syncs. Waiting tasks receive the failure at once.
 
 use std::future::Future;
 use std::io;
@@ -16,87 +17,92 @@ use std::time::Duration;
 use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::{Durability, Folder, lock};
-use crate::lane::Lane;
+use crate::partition::Partition;
 use crate::position::Position;
 use crate::record::{self, Kind};
 use crate::segment::Segment;
 
-/// How soon it tries again after the disk refused.
+/// Time until the next try after a failed sync.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// The thread; it ends when the last writer and the reader are dropped, and syncs once more before.
+/// The thread's handle. The thread ends after a last sync when the last writer and the reader are dropped.
 #[derive(Debug)]
-pub(crate) struct Sync {
-    rounds: Arc<Rounds>,
+pub(crate) struct Syncer {
+    rounds: Arc<SyncRounds>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Syncs all lanes, one after the other.
+/// Syncs all partitions, one after the other.
 #[derive(Debug)]
-struct Rounds {
+struct SyncRounds {
     folder: Arc<Folder>,
-    /// Each with what was open at its last sync.
-    lanes: Mutex<Vec<Syncing>>,
+    /// Each partition with the segment of its last sync.
+    partitions: Mutex<Vec<PartitionSync>>,
 }
 
 #[derive(Debug)]
-struct Syncing {
-    lane: Arc<Lane>,
+struct PartitionSync {
+    partition: Arc<Partition>,
     open: Option<Segment>,
-    /// A sync failed: what is not known to be on the disk is written again first.
-    doubtful: bool,
+    /// A sync failed: the records that may not be on the disk are written again first.
+    must_rewrite: bool,
 }
 
-impl Sync {
-    /// `None` where nobody waits for the disk.
-    pub(crate) fn start(folder: Arc<Folder>, lanes: &[Arc<Lane>]) -> Result<Option<Self>, SpoolError> {
+impl Syncer {
+    /// Starts the thread; returns `None` under [`Durability::Process`].
+    pub(crate) fn start(folder: Arc<Folder>, partitions: &[Arc<Partition>]) -> Result<Option<Self>, SpoolError> {
         if folder.durability == Durability::Process {
             return Ok(None);
         }
-        let syncing = |lane: &Arc<Lane>| Syncing { lane: Arc::clone(lane), open: None, doubtful: false };
+        let partition_sync = |partition: &Arc<Partition>| PartitionSync {
+            partition: Arc::clone(partition),
+            open: None,
+            must_rewrite: false,
+        };
         let at = folder.dir.clone();
-        let rounds = Arc::new(Rounds { folder, lanes: Mutex::new(lanes.iter().map(syncing).collect()) });
+        let rounds =
+            Arc::new(SyncRounds { folder, partitions: Mutex::new(partitions.iter().map(partition_sync).collect()) });
         let stopping = Arc::new(AtomicBool::new(false));
-        let (work, told) = (Arc::clone(&rounds), Arc::clone(&stopping));
+        let (work, stop) = (Arc::clone(&rounds), Arc::clone(&stopping));
         let thread = thread::Builder::new()
             .name("spool-sync".to_owned())
-            .spawn(disk::carried(move || run(&work, &told)))
+            .spawn(disk::inherit_disk(move || run(&work, &stop)))
             .map_err(SpoolError::io("start a thread for", &at))?;
         Ok(Some(Self { rounds, stopping, thread: Some(thread) }))
     }
 
-    /// Something was appended.
+    /// Wakes the thread after an append.
     pub(crate) fn wake(&self) {
         if let Some(thread) = &self.thread {
             thread.thread().unpark();
         }
     }
 
-    /// Syncs here and now.
-    pub(crate) fn now(&self) -> Result<(), SpoolError> {
+    /// Syncs all partitions on the current thread.
+    pub(crate) fn sync_all(&self) -> Result<(), SpoolError> {
         self.rounds.run()
     }
 }
 
-impl Drop for Sync {
+impl Drop for Syncer {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::Release);
         self.wake();
         if let Some(thread) = self.thread.take() {
-            // A panic there has been reported by the hook; what is not synced is not reported as synced.
+            // The panic hook has reported a panic of the thread; its records are not reported as synced.
             let _ = thread.join();
         }
     }
 }
 
-fn run(rounds: &Rounds, stopping: &AtomicBool) {
+fn run(rounds: &SyncRounds, stopping: &AtomicBool) {
     loop {
         let last = stopping.load(Ordering::Acquire);
         let done = rounds.run();
         let failed = done.is_err();
         if let Err(error) = done {
-            rounds.folder.note(error);
+            rounds.folder.record_failure(error);
         }
         if last {
             break;
@@ -108,19 +114,19 @@ fn run(rounds: &Rounds, stopping: &AtomicBool) {
     }
 }
 
-impl Rounds {
-    /// Every lane is tried; the first failure is answered.
+impl SyncRounds {
+    /// Syncs every partition; returns the first failure.
     fn run(&self) -> Result<(), SpoolError> {
         let mut done = Ok(());
-        for syncing in lock(&self.lanes).iter_mut() {
-            // Before the place is read, so that what comes after it asks again.
-            syncing.lane.sync_asked.store(false, Ordering::SeqCst);
-            let synced = syncing.run(&self.folder);
+        for partition_sync in lock(&self.partitions).iter_mut() {
+            // Cleared before the position is read, so that a later append wakes the thread again.
+            partition_sync.partition.sync_requested.store(false, Ordering::SeqCst);
+            let synced = partition_sync.run(&self.folder);
             match &synced {
-                Ok(()) => syncing.lane.waiting.tell_synced(syncing.lane.synced()),
+                Ok(()) => partition_sync.partition.sync_waiters.wake_synced(partition_sync.partition.synced()),
                 Err(error) => {
-                    syncing.doubtful = true;
-                    syncing.lane.waiting.tell_failed(error);
+                    partition_sync.must_rewrite = true;
+                    partition_sync.partition.sync_waiters.fail_all(error);
                 }
             }
             done = done.and(synced);
@@ -129,31 +135,31 @@ impl Rounds {
     }
 }
 
-impl Syncing {
+impl PartitionSync {
     fn run(&mut self, folder: &Folder) -> Result<(), SpoolError> {
-        let until = self.lane.published();
-        let mut at = self.lane.synced();
+        let until = self.partition.published();
+        let mut at = self.partition.synced();
         while at < until {
             let segment = match self.open.take().filter(|open| open.number == at.segment) {
                 Some(open) => open,
-                None => Segment::open(&folder.dir, at.lane, at.segment)?,
+                None => Segment::open(&folder.dir, at.partition, at.segment)?,
             };
             let segment = self.open.insert(segment);
             let end = if at.segment == until.segment { until.offset } else { segment.bytes };
-            if self.doubtful {
-                write_again(segment, at.offset, end)?;
+            if self.must_rewrite {
+                rewrite(segment, at.offset, end)?;
             }
             segment.sync()?;
-            at = if at.segment == until.segment { until } else { Position::start_of(at.lane, at.segment + 1) };
-            self.lane.note_synced(at);
+            at = if at.segment == until.segment { until } else { Position::start_of(at.partition, at.segment + 1) };
+            self.partition.mark_synced(at);
         }
-        self.doubtful = false;
+        self.must_rewrite = false;
         Ok(())
     }
 }
 
-/// Makes the pages of the records from `from` until `until` dirty again, if what stands there is still what was written.
-fn write_again(segment: &Segment, from: u32, until: u32) -> Result<(), SpoolError> {
+/// Writes the records from `from` until `until` again, if they are still intact, so that their pages become dirty.
+fn rewrite(segment: &Segment, from: u32, until: u32) -> Result<(), SpoolError> {
     let mut bytes = vec![0; until.saturating_sub(from) as usize];
     let count = segment.read(&mut bytes, from)?;
     bytes.truncate(count);
@@ -169,40 +175,40 @@ fn write_again(segment: &Segment, from: u32, until: u32) -> Result<(), SpoolErro
     segment.write(bytes.get(..at.saturating_sub(from) as usize).unwrap_or_default(), from)
 }
 
-/// Who waits for a lane's disk; one place for each [`Durable`] that was polled.
+/// The tasks that wait for a partition's sync, one entry per polled [`DurableFuture`].
 #[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    state: Mutex<Waiters>,
+pub(crate) struct SyncWaiters {
+    state: Mutex<WaiterList>,
 }
 
 #[derive(Debug, Default)]
-struct Waiters {
+struct WaiterList {
     tickets: u64,
-    waiting: Vec<Waiter>,
+    waiters: Vec<SyncWaiter>,
     failures: u64,
-    /// Of the last failure.
-    why: Option<(io::ErrorKind, PathBuf)>,
+    /// The error of the last failure.
+    last_error: Option<(io::ErrorKind, PathBuf)>,
 }
 
 #[derive(Debug)]
-struct Waiter {
+struct SyncWaiter {
     ticket: u64,
     until: Position,
     waker: Waker,
 }
 
-impl Waiting {
-    fn tell_synced(&self, synced: Position) {
+impl SyncWaiters {
+    fn wake_synced(&self, synced: Position) {
         let mut state = lock(&self.state);
-        let told: Vec<Waiter> = state.waiting.extract_if(.., |waiter| waiter.until <= synced).collect();
+        let woken: Vec<SyncWaiter> = state.waiters.extract_if(.., |waiter| waiter.until <= synced).collect();
         drop(state);
-        told.into_iter().for_each(|waiter| waiter.waker.wake());
+        woken.into_iter().for_each(|waiter| waiter.waker.wake());
     }
 
-    fn tell_failed(&self, error: &SpoolError) {
+    fn fail_all(&self, error: &SpoolError) {
         let mut state = lock(&self.state);
         state.failures += 1;
-        state.why = match error {
+        state.last_error = match error {
             SpoolError::Io { source, file, .. } => Some((source.kind(), file.clone())),
             SpoolError::Corrupt { file, .. } => Some((io::ErrorKind::InvalidData, file.clone())),
             SpoolError::Full { .. }
@@ -213,9 +219,9 @@ impl Waiting {
             | SpoolError::TooSmall { .. }
             | SpoolError::SegmentSize { .. } => None,
         };
-        let told = std::mem::take(&mut state.waiting);
+        let woken = std::mem::take(&mut state.waiters);
         drop(state);
-        told.into_iter().for_each(|waiter| waiter.waker.wake());
+        woken.into_iter().for_each(|waiter| waiter.waker.wake());
     }
 
     fn failures(&self) -> u64 {
@@ -223,38 +229,38 @@ impl Waiting {
     }
 }
 
-/// Becomes ready when what was appended before it was asked for survives what the spool promises to survive: at once
-/// under [`Durability::Process`], and under [`Durability::Power`] when the disk has it. It may be dropped at any time, and
-/// holds nothing of the writer.
+/// A future that completes when all records appended before its creation have the spool's durability: at once under
+/// [`Durability::Process`], after a sync under [`Durability::Power`]. It may be dropped at any time and does not borrow
+/// the writer.
 ///
-/// Its error is the disk's: the record may or may not be there after a power cut, and is still to be closed.
+/// After an error it is unknown whether the records survive a power cut. An open request must be closed nevertheless.
 #[derive(Debug)]
-#[must_use = "it answers when the record is safe"]
-pub struct Durable {
-    lane: Arc<Lane>,
+#[must_use = "await it to know when the records are durable"]
+pub struct DurableFuture {
+    partition: Arc<Partition>,
     until: Position,
-    /// Failures before it was asked for.
+    /// Number of failures before its creation.
     failures: u64,
     ticket: Option<u64>,
 }
 
-impl Durable {
-    pub(crate) fn new(lane: &Arc<Lane>) -> Self {
-        let failures = match lane.durability {
+impl DurableFuture {
+    pub(crate) fn new(partition: &Arc<Partition>) -> Self {
+        let failures = match partition.durability {
             Durability::Process => 0,
-            Durability::Power => lane.waiting.failures(),
+            Durability::Power => partition.sync_waiters.failures(),
         };
-        Self { lane: Arc::clone(lane), until: lane.published(), failures, ticket: None }
+        Self { partition: Arc::clone(partition), until: partition.published(), failures, ticket: None }
     }
 
-    /// Whether it is ready, without waiting.
+    /// Returns whether the future is ready.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        self.lane.durability == Durability::Process || self.lane.synced() >= self.until
+        self.partition.durability == Durability::Process || self.partition.synced() >= self.until
     }
 }
 
-impl Future for Durable {
+impl Future for DurableFuture {
     type Output = Result<(), SpoolError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -262,32 +268,32 @@ impl Future for Durable {
         if this.is_synced() {
             return Poll::Ready(Ok(()));
         }
-        let mut state = lock(&this.lane.waiting.state);
-        // Again, for who syncs moves the place before it looks who waits.
+        let mut state = lock(&this.partition.sync_waiters.state);
+        // Checked again under the lock, because the sync thread advances the position before it locks the waiters.
         if this.is_synced() {
             return Poll::Ready(Ok(()));
         }
         if state.failures > this.failures {
-            let (kind, file) = state.why.clone().unwrap_or((io::ErrorKind::Other, PathBuf::new()));
+            let (kind, file) = state.last_error.clone().unwrap_or((io::ErrorKind::Other, PathBuf::new()));
             return Poll::Ready(Err(SpoolError::Io { action: "sync", file, source: kind.into() }));
         }
-        let known = this.ticket.and_then(|ticket| state.waiting.iter_mut().find(|waiter| waiter.ticket == ticket));
+        let known = this.ticket.and_then(|ticket| state.waiters.iter_mut().find(|waiter| waiter.ticket == ticket));
         if let Some(waiter) = known {
             waiter.waker.clone_from(context.waker());
         } else {
             state.tickets += 1;
             this.ticket = Some(state.tickets);
-            let waiter = Waiter { ticket: state.tickets, until: this.until, waker: context.waker().clone() };
-            state.waiting.push(waiter);
+            let waiter = SyncWaiter { ticket: state.tickets, until: this.until, waker: context.waker().clone() };
+            state.waiters.push(waiter);
         }
         Poll::Pending
     }
 }
 
-impl Drop for Durable {
+impl Drop for DurableFuture {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            lock(&self.lane.waiting.state).waiting.retain(|waiter| waiter.ticket != ticket);
+            lock(&self.partition.sync_waiters.state).waiters.retain(|waiter| waiter.ticket != ticket);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a lane where one worker appends.
+//! The writer of a partition.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,97 +7,104 @@ use std::sync::atomic::Ordering;
 use meter::UsageEvent;
 use uuid::Uuid;
 
-use crate::ahead::Ahead;
+use crate::allocator::SegmentAllocator;
 use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::{Durability, Folder};
-use crate::lane::{Lane, Tally};
+use crate::partition::{Partition, RecordTotals};
 use crate::position::Position;
-use crate::record::{self, Encoder, PAYLOAD_BYTES_MAX, Record, Spot, Synced};
+use crate::record::{self, Encoder, PAYLOAD_BYTES_MAX, Record, RecordLocation, SyncMark};
 use crate::segment::{FRAME_BYTES, HEADER_BYTES, Segment};
-use crate::sync::{Durable, Sync};
+use crate::sync::{DurableFuture, Syncer};
 
-/// Appends to one lane; owned by one worker's thread. About a microsecond an append: one encoding, one `pwrite`.
+/// Appends records to one partition; each worker owns one writer. An append takes about one microsecond: one encoding
+/// and one `pwrite`.
 ///
-/// With each request that it opens it keeps [`crate::CLOSE_BYTES_MAX`] bytes, on the disk already, for its close.
+/// For each request that it opens, the writer reserves [`crate::CLOSE_BYTES_MAX`] allocated bytes for the close.
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) folder: Arc<Folder>,
-    pub(crate) lane: Arc<Lane>,
-    ahead: Arc<Ahead>,
-    sync: Option<Arc<Sync>>,
-    /// `None` between a segment that ended and the next one, while the spool or the disk is full.
-    pub(crate) current: Option<Current>,
+    pub(crate) partition: Arc<Partition>,
+    allocator: Arc<SegmentAllocator>,
+    sync: Option<Arc<Syncer>>,
+    /// `None` after the end of a segment while the next one cannot be created, because the spool or the disk is full.
+    pub(crate) current: Option<CurrentSegment>,
     encoder: Encoder,
-    tally: Tally,
-    /// Opened here, and not closed yet: bounded by what is in flight.
+    totals: RecordTotals,
+    /// Requests that this writer has opened and not closed; bounded by the requests in flight.
     open: HashSet<Uuid>,
 }
 
-/// The segment that is written, and where the next record goes.
+/// The segment that is written, and the offset of the next record.
 #[derive(Debug)]
-pub(crate) struct Current {
+pub(crate) struct CurrentSegment {
     pub(crate) segment: Segment,
     pub(crate) offset: u32,
 }
 
-/// What works beside the writers.
+/// The background threads of the writers.
 #[derive(Debug, Clone)]
-pub(crate) struct Beside {
-    pub(crate) ahead: Arc<Ahead>,
-    pub(crate) sync: Option<Arc<Sync>>,
+pub(crate) struct BackgroundThreads {
+    pub(crate) allocator: Arc<SegmentAllocator>,
+    pub(crate) sync: Option<Arc<Syncer>>,
 }
 
 impl Writer {
-    pub(crate) fn new(folder: Arc<Folder>, lane: Arc<Lane>, beside: Beside, current: Option<Current>) -> Self {
-        let Beside { ahead, sync } = beside;
-        let (tally, encoder, open) = (lane.tally(), Encoder::new(), HashSet::new());
-        Self { folder, lane, ahead, sync, current, encoder, tally, open }
+    pub(crate) fn new(
+        folder: Arc<Folder>,
+        partition: Arc<Partition>,
+        threads: BackgroundThreads,
+        current: Option<CurrentSegment>,
+    ) -> Self {
+        let BackgroundThreads { allocator, sync } = threads;
+        let (totals, encoder, open) = (partition.totals(), Encoder::new(), HashSet::new());
+        Self { folder, partition, allocator, sync, current, encoder, totals, open }
     }
 
-    /// Appends; when it answers `Ok`, the record survives the death of the process ([`Writer::durable`] says when it
-    /// survives a power cut), and the reader will see it.
+    /// Appends a record. After `Ok`, the record survives the death of the process, and the reader will return it;
+    /// [`Writer::durable`] reports when it survives a power cut.
     ///
-    /// The close of what was opened here is never refused for want of room. One of more than [`crate::CLOSE_BYTES_MAX`]
-    /// that finds no more room than that has its names cut short, and its attempts without usage and cost left out.
+    /// A close of a request that this writer has opened always has room. If it is longer than
+    /// [`crate::CLOSE_BYTES_MAX`] and no other room is left, its names are shortened, and attempts without usage and
+    /// cost are left out.
     ///
     /// # Errors
-    /// [`SpoolError::Full`] or [`SpoolError::Io`]: the record is not in the spool, and what may have been written of it
-    /// is written over by the next one. [`SpoolError::TooLarge`]: no segment can ever hold it.
+    /// [`SpoolError::Full`] or [`SpoolError::Io`]: the record is not in the spool, and the next record overwrites any
+    /// part of it. [`SpoolError::TooLarge`]: no segment can hold the record.
     pub fn append(&mut self, record: &Record) -> Result<(), SpoolError> {
         match record {
             Record::Open(opened) => self.append_open(record, opened.id.0),
             Record::Close(event) => self.append_close(record, event),
-            Record::Counted { id, .. } => {
-                let bytes = self.put(record)?;
-                self.place(bytes, self.opens_without(*id))?;
-                self.closed(*id);
+            Record::CloseBatch { id, .. } => {
+                let bytes = self.encode(record)?;
+                self.write_keeping_room(bytes, self.opens_without(*id))?;
+                self.forget_open(*id);
                 Ok(())
             }
             Record::Event(_) | Record::Counts { .. } => {
-                let bytes = self.put(record)?;
-                self.place(bytes, self.opens())
+                let bytes = self.encode(record)?;
+                self.write_keeping_room(bytes, self.opens())
             }
         }
     }
 
-    /// Whether what is admitted now can be recorded when it ends: half a segment is free, or as much is made ahead, beside
-    /// what is kept for closes. That reserve is for what was admitted before the answer was no, and for what
-    /// is not opened. Cheap enough to ask at each admission.
+    /// Returns whether a request that is admitted now can be recorded when it ends: half a segment is free or
+    /// preallocated beyond the room that is reserved for closes. The rest is for requests that were admitted before and
+    /// for records without an open. The check is cheap enough for each admission.
     #[must_use]
-    pub fn room(&self) -> bool {
-        let (opens, ahead) = (self.opens(), self.lane.ahead());
-        let kept_here = opens.saturating_sub(ahead).saturating_mul(self.folder.close_bytes());
-        let free_here = self.current.as_ref().map_or(0, |current| current.room().saturating_sub(kept_here));
-        self.lane.has_room_ahead(&self.folder) || free_here >= self.folder.segment_bytes / 2
+    pub fn has_room(&self) -> bool {
+        let (opens, close_capacity) = (self.opens(), self.partition.close_capacity());
+        let reserved_here = opens.saturating_sub(close_capacity).saturating_mul(self.folder.close_bytes());
+        let free_here = self.current.as_ref().map_or(0, |current| current.room().saturating_sub(reserved_here));
+        self.partition.has_preallocated_room(&self.folder) || free_here >= self.folder.segment_bytes / 2
     }
 
-    /// Becomes ready when all that was appended until now survives what this spool promises to survive.
-    pub fn durable(&self) -> Durable {
-        Durable::new(&self.lane)
+    /// Returns a future that completes when all records appended so far have the spool's durability.
+    pub fn durable(&self) -> DurableFuture {
+        DurableFuture::new(&self.partition)
     }
 
-    /// How many requests were opened here and are not closed.
+    /// Returns the number of requests that this writer has opened and not closed.
     #[must_use]
     pub fn opens(&self) -> u32 {
         u32::try_from(self.open.len()).unwrap_or(u32::MAX)
@@ -105,30 +112,32 @@ impl Writer {
 
     fn append_open(&mut self, record: &Record, id: Uuid) -> Result<(), SpoolError> {
         let opens = self.opens().saturating_add(u32::from(!self.open.contains(&id)));
-        let bytes = self.put(record)?;
-        self.place(bytes, opens)?;
+        let bytes = self.encode(record)?;
+        self.write_keeping_room(bytes, opens)?;
         self.open.insert(id);
-        self.lane.note_opens(opens);
-        if !self.lane.has_enough_ahead(&self.folder) && !self.lane.more_asked.swap(true, Ordering::AcqRel) {
-            self.ahead.wake();
+        self.partition.set_opens(opens);
+        if !self.partition.has_enough_preallocated(&self.folder)
+            && !self.partition.allocation_requested.swap(true, Ordering::AcqRel)
+        {
+            self.allocator.wake();
         }
         Ok(())
     }
 
     fn append_close(&mut self, record: &Record, event: &UsageEvent) -> Result<(), SpoolError> {
         let opens = self.opens_without(event.id.0);
-        let mut placed = self.put(record).and_then(|bytes| self.place(bytes, opens).map(|()| bytes));
-        if placed.as_ref().is_err_and(SpoolError::is_for_want_of_room) {
+        let mut placed = self.encode(record).and_then(|bytes| self.write_keeping_room(bytes, opens).map(|()| bytes));
+        if placed.as_ref().is_err_and(SpoolError::is_out_of_room) {
             for shorter in record::shortened(event) {
-                let Ok(bytes) = self.put(&Record::Close(shorter)) else { continue };
+                let Ok(bytes) = self.encode(&Record::Close(shorter)) else { continue };
                 if bytes <= self.folder.close_bytes() {
-                    placed = self.place(bytes, opens).map(|()| bytes);
+                    placed = self.write_keeping_room(bytes, opens).map(|()| bytes);
                     break;
                 }
             }
         }
         placed?;
-        self.closed(event.id.0);
+        self.forget_open(event.id.0);
         Ok(())
     }
 
@@ -136,97 +145,101 @@ impl Writer {
         self.opens().saturating_sub(u32::from(self.open.contains(&id)))
     }
 
-    fn closed(&mut self, id: Uuid) {
+    fn forget_open(&mut self, id: Uuid) {
         self.open.remove(&id);
-        self.lane.note_opens(self.opens());
+        self.partition.set_opens(self.opens());
     }
 
-    fn put(&mut self, record: &Record) -> Result<u32, SpoolError> {
-        let bytes = self.encoder.put(record)?;
+    fn encode(&mut self, record: &Record) -> Result<u32, SpoolError> {
+        let bytes = self.encoder.encode(record)?;
         if bytes > self.folder.segment_bytes.saturating_sub(FRAME_BYTES) {
             return Err(SpoolError::TooLarge { payload_bytes_max: PAYLOAD_BYTES_MAX });
         }
         Ok(bytes)
     }
 
-    /// Writes the `bytes` bytes of the record last put where the closes of `opens` requests still have room after it.
+    /// Writes the last encoded record of `bytes` bytes at a place where room for the closes of `opens` requests remains
+    /// after it.
     ///
-    /// Each step keeps that: a close takes the room of one, and is at most as long; what is left of a segment when a
-    /// close no longer fits into it holds none.
-    fn place(&mut self, bytes: u32, opens: u32) -> Result<(), SpoolError> {
+    /// Each step keeps that room: a close uses the room of one close at most, and the end of a segment that is too
+    /// small for a close counts as no room.
+    fn write_keeping_room(&mut self, bytes: u32, opens: u32) -> Result<(), SpoolError> {
         loop {
-            let ahead = self.lane.ahead();
+            let close_capacity = self.partition.close_capacity();
             let left = self.current.as_ref().and_then(|current| current.room().checked_sub(bytes));
             match left {
-                Some(left) if ahead.saturating_add(self.folder.closes_in(left)) >= opens => return self.write(bytes),
-                // It does not fit, or a segment of a former run is too small.
-                None if self.lane.next_holds(&self.folder, bytes, opens) => self.roll()?,
-                Some(_) | None => self.lane.make_one(&self.folder, ahead)?,
+                Some(left) if close_capacity.saturating_add(self.folder.closes_in(left)) >= opens => {
+                    return self.write(bytes);
+                }
+                // The record does not fit, or a segment of an earlier run is too small for it.
+                None if self.partition.next_segment_fits(&self.folder, bytes, opens) => self.switch_segment()?,
+                Some(_) | None => self.partition.preallocate_one(&self.folder, close_capacity)?,
             }
         }
     }
 
     fn write(&mut self, bytes: u32) -> Result<(), SpoolError> {
         let Some(current) = self.current.as_mut() else { return Ok(()) };
-        let spot = spot(&self.lane, current);
-        current.segment.write(self.encoder.stamped(spot), current.offset)?;
+        let location = location(&self.partition, current);
+        current.segment.write(self.encoder.stamped(location), current.offset)?;
         current.offset += bytes;
-        self.tally.add(bytes);
-        let end = Position { lane: self.lane.number, segment: current.segment.number, offset: current.offset };
-        self.lane.publish(end, self.tally);
+        self.totals.add(bytes);
+        let end =
+            Position { partition: self.partition.number, segment: current.segment.number, offset: current.offset };
+        self.partition.publish(end, self.totals);
         if let Some(sync) = &self.sync
-            && !self.lane.sync_asked.swap(true, Ordering::SeqCst)
+            && !self.partition.sync_requested.swap(true, Ordering::SeqCst)
         {
             sync.wake();
         }
         Ok(())
     }
 
-    /// Ends the current segment and goes on to the next, which is made.
-    fn roll(&mut self) -> Result<(), SpoolError> {
+    /// Seals the current segment and continues with the next preallocated one.
+    fn switch_segment(&mut self) -> Result<(), SpoolError> {
         if let Some(current) = &self.current {
-            current.segment.write(&record::end(spot(&self.lane, current)), current.offset)?;
+            current.segment.write(&record::end(location(&self.partition, current)), current.offset)?;
             self.current = None;
         }
-        self.current = self.lane.take_next(&self.folder).map(Current::start);
-        self.ahead.wake();
+        self.current = self.partition.take_preallocated(&self.folder).map(CurrentSegment::start);
+        self.allocator.wake();
         Ok(())
     }
 
-    /// Ends a lane that nobody appends to any more: what is not used of it goes when its records are ingested.
-    pub(crate) fn leave(&mut self) -> Result<(), SpoolError> {
+    /// Seals a partition that no worker writes. Its unused segments are removed; the others are removed after ingest.
+    pub(crate) fn close_partition(&mut self) -> Result<(), SpoolError> {
         let Some(current) = &self.current else { return Ok(()) };
-        current.segment.write(&record::end(spot(&self.lane, current)), current.offset)?;
-        let next = Position::start_of(self.lane.number, current.segment.number.saturating_add(1));
-        self.lane.publish(next, self.tally);
+        current.segment.write(&record::end(location(&self.partition, current)), current.offset)?;
+        let next = Position::start_of(self.partition.number, current.segment.number.saturating_add(1));
+        self.partition.publish(next, self.totals);
         self.current = None;
-        while let Some(segment) = self.lane.take_next(&self.folder) {
+        while let Some(segment) = self.partition.take_preallocated(&self.folder) {
             disk::remove(&segment.path).map_err(SpoolError::io("remove", &segment.path))?;
-            self.folder.gone(segment.bytes.into());
+            self.folder.subtract_removed(segment.bytes.into());
         }
         Ok(())
     }
 }
 
-/// Where the next record stands, and what is synced before it.
-fn spot(lane: &Lane, current: &Current) -> Spot {
-    let Current { segment, offset } = current;
-    let synced = if segment.power && lane.durability == Durability::Power {
-        let synced = lane.synced();
-        Synced::until(if synced.segment == segment.number { synced.offset } else { HEADER_BYTES })
+/// Returns the location of the next record and the synced part before it.
+fn location(partition: &Partition, current: &CurrentSegment) -> RecordLocation {
+    let CurrentSegment { segment, offset } = current;
+    let synced = if segment.power && partition.durability == Durability::Power {
+        let synced = partition.synced();
+        SyncMark::until(if synced.segment == segment.number { synced.offset } else { HEADER_BYTES })
     } else {
-        Synced::UNKNOWN
+        SyncMark::UNKNOWN
     };
-    Spot { seed: segment.seed, offset: *offset, synced }
+    RecordLocation { seed: segment.seed, offset: *offset, synced }
 }
 
-impl Current {
-    /// A segment without records.
+impl CurrentSegment {
+    /// Returns a segment without records.
     pub(crate) const fn start(segment: Segment) -> Self {
         Self { segment, offset: HEADER_BYTES }
     }
 
-    /// Bytes of records that still fit, the end beside them.
+    /// Returns the bytes that are free for records, without the end record.
     fn room(&self) -> u32 {
         self.segment.bytes.saturating_sub(FRAME_BYTES - HEADER_BYTES).saturating_sub(self.offset)
     }

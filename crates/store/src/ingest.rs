@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use spool::{Opened, Position, Reader, Record, SpoolError};
+use spool::{OpenRequest, Position, Reader, Record, SpoolError};
 use thiserror::Error;
 
 use crate::dialect::Query;
@@ -92,8 +92,11 @@ impl Node {
 async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, StoreError> {
     let rows: Vec<(i64, i64, i64)> = places.bind(node.id()).all().await?;
     let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
-    let position =
-        |(lane, segment, offset)| Position { lane: number(lane), segment: number(segment), offset: number(offset) };
+    let position = |(lane, segment, offset)| Position {
+        partition: number(lane),
+        segment: number(segment),
+        offset: number(offset),
+    };
     Ok(rows.into_iter().map(position).collect())
 }
 
@@ -115,7 +118,7 @@ pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: im
         let batch;
         let records_max = pace.rows();
         (reader, batch) = turn(&node, (reader, records_max), stored.take(), stats.clone()).await;
-        if let Some(error) = reader.trouble()
+        if let Some(error) = reader.take_failure()
             && ahead.is_news(store.clock().mono())
         {
             tracing::warn!(%error, cause = causes(&error), "the spool cannot grow; it is tried again");
@@ -178,13 +181,13 @@ pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Res
 #[derive(Debug)]
 struct Read {
     batch: spool::Batch,
-    carried: Vec<Opened>,
+    carried: Vec<OpenRequest>,
 }
 
 impl Read {
     fn next(reader: &mut Reader, records_max: usize) -> Result<Self, SpoolError> {
         let batch = reader.next_batch(records_max)?;
-        let carried = reader.carried(&batch);
+        let carried = reader.requests_to_store(&batch);
         Ok(Self { batch, carried })
     }
 }
@@ -208,11 +211,12 @@ async fn write(
     let records = read.len();
     let ended = |record: &Record| match record {
         Record::Close(event) | Record::Event(event) => Some(event.ended_at()),
-        Record::Open(_) | Record::Counts { .. } | Record::Counted { .. } => None,
+        Record::Open(_) | Record::Counts { .. } | Record::CloseBatch { .. } => None,
     };
     let events = read.iter().filter_map(ended).count();
     let oldest = read.iter().filter_map(ended).min();
-    let mut rows = Rows { records: batch.places().zip(read).collect(), read: batch.positions().collect(), carried };
+    let mut rows =
+        Rows { records: batch.record_positions().zip(read).collect(), read: batch.positions().collect(), carried };
     let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
         let leaving = node.backlog().leaving(&rows.records).await;
@@ -230,7 +234,7 @@ async fn write(
 
 /// Releases a batch that is stored. Where segments are removed with it, the disk must have what was stored of them.
 fn release(store: &Store, reader: &mut Reader, batch: &spool::Batch) -> Result<(), IngestError> {
-    if reader.would_remove(batch) {
+    if reader.would_remove_segments(batch) {
         store.sync()?;
     }
     Ok(reader.release(batch)?)

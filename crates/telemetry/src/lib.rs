@@ -1,13 +1,14 @@
-//! What is seen of a running Tollgate: metrics, logs, and the board of live states.
+//! Metrics, logs and the live state of a running Tollgate process.
 //!
-//! Never does: knowing any other crate of ours, opening a socket, keeping what a caller wrote beyond a bounded label.
+//! This crate depends on no other crate of the workspace, opens no socket, and stores text from clients only in label
+//! values of bounded length.
 //!
-//! Read in this order: [`metrics`] (every name that `/metrics` shows), [`logs`] (lines on stderr), [`board`] (what the
-//! control API says of readiness).
+//! Reading order: [`metrics`] (every name that `/metrics` shows), [`logs`] (lines on stderr), [`live_state`]
+//! (readiness, as the control API reports it).
 
-pub mod board;
+pub mod live_state;
 pub mod logs;
 pub mod metrics;
 
-pub use board::{Board, NotReady};
+pub use live_state::{LiveState, NotReady};
 pub use metrics::Metrics;

@@ -1,7 +1,7 @@
-//! Log lines on stderr: text for people, one flat JSON object a line for machines.
+//! Log lines on stderr: text for people, or one flat JSON object per line for machines.
 //!
-//! Who logs never waits for who reads: lines go through a bounded queue to a thread that writes them, and what finds the
-//! queue full is dropped and counted.
+//! Logging never blocks on stderr: lines pass through a bounded queue to a writer thread. A line that finds the queue
+//! full is dropped and counted.
 
 mod queue;
 
@@ -18,7 +18,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-pub use queue::{Dropped, Lines, last_words};
+pub use queue::{DroppedLines, LogWriter, write_stderr};
 
 const LEVELS: [(&str, LevelFilter); 5] = [
     ("error", LevelFilter::ERROR),
@@ -28,69 +28,69 @@ const LEVELS: [(&str, LevelFilter); 5] = [
     ("trace", LevelFilter::TRACE),
 ];
 
-/// How a line looks.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON object a line: `timestamp` (RFC 3339, UTC), `level`, `target`, `message` and the event's fields.
+pub enum LineFormat {
+    /// One JSON object per line: `timestamp` (RFC 3339, UTC), `level`, `target`, `message` and the event's fields.
     Json,
-    /// For people.
+    /// Text for people, coloured on a terminal.
     Text,
 }
 
-/// How logs are written.
+/// The options of [`init`].
 #[derive(Debug, Clone, Copy)]
-pub struct Options<'a> {
-    /// `None`: text on a terminal, JSON elsewhere.
-    pub format: Option<Format>,
-    /// `error`, `warn`, `info`, `debug` or `trace`.
+pub struct LogOptions<'a> {
+    /// The format; `None` selects text on a terminal and JSON elsewhere.
+    pub format: Option<LineFormat>,
+    /// The default level: `error`, `warn`, `info`, `debug` or `trace`.
     pub level: &'a str,
-    /// Module (`proxy`, `proxy::forward`) and its level.
+    /// Pairs of a module (`proxy`, `proxy::forward`) and its level.
     pub modules: &'a [(String, String)],
 }
 
-/// Why logs cannot be written as asked.
+/// An invalid log option, or a second initialization.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LogError {
-    /// No such level.
-    #[error("log level `{level}` is none of error, warn, info, debug, trace")]
+    /// The default level is invalid.
+    #[error("log level `{level}` is invalid: use error, warn, info, debug or trace")]
     Level {
-        /// As it was written.
+        /// The level of a module is invalid.
         level: String,
     },
-    /// No such level, for a module.
-    #[error("log level `{level}` of module `{module}` is none of error, warn, info, debug, trace")]
+    /// The module that the level belongs to.
+    #[error("log level `{level}` of module `{module}` is invalid: use error, warn, info, debug or trace")]
     ModuleLevel {
-        /// The module.
+        /// The level as the operator wrote it.
         module: String,
-        /// As it was written.
+        /// The level as the operator wrote it.
         level: String,
     },
-    /// Not a module's path.
-    #[error("`{module}` is no module: write it like `proxy` or `proxy::forward`")]
+    /// The path of a module is invalid.
+    #[error("log module `{module}` is invalid: use a path such as `proxy` or `proxy::forward`")]
     Module {
-        /// As it was written.
+        /// The path as the operator wrote it.
         module: String,
     },
-    /// Something in this process already takes the log lines.
-    #[error("logs were already set up in this process")]
-    Twice,
+    /// The process already has a log subscriber.
+    #[error("the log is already initialized in this process")]
+    AlreadyInitialized,
 }
 
-/// Sends every log line of the process to stderr, panics among them, until the answer is dropped.
+/// Sends every log line and panic of the process to stderr until the returned value is dropped.
 ///
 /// # Errors
-/// [`LogError`] names the word that is wrong; then nothing is set up.
-pub fn init(options: Options<'_>) -> Result<Lines, LogError> {
+/// Returns a [`LogError`] that names the invalid word; nothing is initialized in that case.
+pub fn init(options: LogOptions<'_>) -> Result<LogWriter, LogError> {
     let filter = filter(options)?;
     let terminal = stderr().is_terminal();
-    let format = options.format.unwrap_or(if terminal { Format::Text } else { Format::Json });
+    let format = options.format.unwrap_or(if terminal { LineFormat::Text } else { LineFormat::Json });
     let (writer, lines) = queue::start(stderr());
     match format {
-        Format::Json => json(filter, writer).try_init(),
-        Format::Text => text(filter, writer, terminal).try_init(),
+        LineFormat::Json => json(filter, writer).try_init(),
+        LineFormat::Text => text(filter, writer, terminal).try_init(),
     }
-    .map_err(|_| LogError::Twice)?;
-    // The usual hook writes to stderr itself, and would hold a worker up where that is full.
+    .map_err(|_| LogError::AlreadyInitialized)?;
+    // The default hook writes to stderr directly, and would block a worker while stderr is full.
     std::panic::set_hook(Box::new(log_panic));
     Ok(lines)
 }
@@ -117,7 +117,7 @@ where
     Registry::default().with(fmt::layer().with_ansi(colours).with_writer(writer).with_filter(filter))
 }
 
-fn filter(options: Options<'_>) -> Result<Targets, LogError> {
+fn filter(options: LogOptions<'_>) -> Result<Targets, LogError> {
     let default = level(options.level).ok_or_else(|| LogError::Level { level: options.level.to_owned() })?;
     let mut targets = Targets::new().with_default(default);
     for (module, word) in options.modules {

@@ -1,7 +1,7 @@
-//! Every metric by name. What is counted is a typed field; what `/metrics` shows is [`Metrics::encode`].
+//! All metrics, by name. Each metric is a typed field; [`Metrics::encode`] returns the text of `/metrics`.
 //!
-//! Label sets are bounded: each [`Family`] has a largest number of series and folds the excess into `other`. On the hot
-//! path nobody looks into a family: a worker asks once for a [`Counter`] or [`Histogram`] and keeps it.
+//! The number of series is bounded: each [`Family`] has a maximum and counts the excess under `other`. Workers look up
+//! a [`Counter`] or [`Histogram`] once and keep the handle, so that a request takes no lock of a family.
 
 mod family;
 mod histogram;
@@ -18,119 +18,119 @@ pub use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-pub use family::{Family, Labels, NAME_BYTES_MAX, Name, OTHER, method};
+pub use family::{Family, LabelSet, LabelValue, NAME_BYTES_MAX, OTHER, method};
 pub use histogram::Histogram;
-pub use limits::{LimitLabels, Limits};
-pub use meter::{Amounts, Leases, Measured, Meter, Seconds, Spool};
+pub use limits::{LimitLabels, WindowLimitMetrics};
+pub use meter::{LeaseMetrics, MeasureAmounts, MeterMetrics, PerMeasure, Seconds, SpoolMetrics};
 pub use proxy::{
-    CodeLabels, ModelLabels, Proxy, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels, UpstreamLabels,
+    CodeLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels, UpstreamLabels,
 };
 
-/// The media type of [`Metrics::encode`].
+/// The media type of the text that [`Metrics::encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Paths of the control API times methods times statuses.
+/// Maximum number of series of one control API family: paths × methods × statuses.
 const API_SERIES_MAX: usize = 1_000;
 
-type Hook = Box<dyn Fn(&Metrics) + Send + Sync>;
+type ScrapeHook = Box<dyn Fn(&Metrics) + Send + Sync>;
 
 /// All metrics of the process.
 pub struct Metrics {
-    /// The data plane.
-    pub proxy: Proxy,
-    /// Reservations, and how they ended; set at scrape.
-    pub meter: Meter,
-    /// Leases of budgets that nodes share; set at scrape.
-    pub leases: Leases,
-    /// The file of usage events; set at scrape.
-    pub spool: Spool,
-    /// The control API.
-    pub control: Control,
-    /// Rate limits over sliding windows.
-    pub limits: Limits,
-    /// The store; set at scrape.
-    pub store: Store,
-    /// The log; set at scrape.
-    pub log: Log,
-    /// The vault; set at scrape.
-    pub vault: Vault,
-    process: process::Process,
+    /// Metrics of the proxy.
+    pub proxy: ProxyMetrics,
+    /// Metrics of reservations; copied at scrape.
+    pub meter: MeterMetrics,
+    /// Metrics of budget leases; copied at scrape.
+    pub leases: LeaseMetrics,
+    /// Metrics of the spool; copied at scrape.
+    pub spool: SpoolMetrics,
+    /// Metrics of the control API.
+    pub control: ControlMetrics,
+    /// Metrics of rate limits over sliding windows.
+    pub limits: WindowLimitMetrics,
+    /// Metrics of the store; copied at scrape.
+    pub store: StoreMetrics,
+    /// Metrics of the log; copied at scrape.
+    pub log: LogMetrics,
+    /// Metrics of the vault; copied at scrape.
+    pub vault: VaultMetrics,
+    process: process::ProcessMetrics,
     registry: Registry,
-    hooks: RwLock<Vec<Hook>>,
+    hooks: RwLock<Vec<ScrapeHook>>,
 }
 
-/// The store.
+/// Metrics of the store.
 #[derive(Debug, Clone, Default)]
-pub struct Store {
-    /// `tollgate_store_expired_rows_total`: rows of usage that were older than their retention, and deleted.
+pub struct StoreMetrics {
+    /// `tollgate_store_expired_rows_total`: usage rows deleted because they were older than their retention.
     pub expired_rows: Counter,
 }
 
-/// Credentials of providers.
+/// Metrics of the vault.
 #[derive(Debug, Clone, Default)]
-pub struct Vault {
-    /// `tollgate_vault_key_age_seconds`: since the store saw the master key that is in use for the first time.
+pub struct VaultMetrics {
+    /// `tollgate_vault_key_age_seconds`: time since the store first saw the current master key.
     pub key_age_seconds: Gauge,
-    /// `tollgate_vault_unopened_total`: credentials that did not open when they were looked up.
+    /// `tollgate_vault_unopened_total`: provider credentials that could not be decrypted when they were looked up.
     pub unopened: Counter,
 }
 
-/// The log.
+/// Metrics of the log.
 #[derive(Debug, Clone, Default)]
-pub struct Log {
-    /// `tollgate_log_lines_dropped_total`: lines that found their queue full.
+pub struct LogMetrics {
+    /// `tollgate_log_lines_dropped_total`: lines dropped because the queue was full.
     pub lines_dropped: Counter,
 }
 
-/// The control API.
+/// Metrics of the control API.
 #[derive(Debug, Clone)]
-pub struct Control {
-    /// `api_requests_total`.
+pub struct ControlMetrics {
+    /// `api_requests_total`: requests that control answered.
     pub requests: Family<ApiLabels, Counter>,
-    /// `api_response_time_seconds`.
+    /// `api_response_time_seconds`: time from the request's head to the response's head.
     pub response_time: Family<PathLabels, Histogram>,
-    /// `api_panics_total`: handlers that panicked.
+    /// `api_panics_total`: requests whose handler panicked.
     pub panics: Counter,
-    /// `api_passwords_hashed_total`: passwords hashed or checked.
+    /// `api_passwords_hashed_total`: passwords that were hashed or verified.
     pub passwords_hashed: Counter,
-    /// `api_passwords_refused_total`: calls that found the queue for it full.
+    /// `api_passwords_refused_total`: requests refused because the queue of password hashing was full.
     pub passwords_refused: Counter,
 }
 
-/// One call of the control API.
+/// Labels of one request to the control API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct ApiLabels {
-    /// From [`method`].
+    /// The method, as [`method`] returns it.
     pub method: &'static str,
-    /// The path's pattern (`/api/keys/{id}`), never the path itself; `other` for an unknown one.
-    pub path: Name,
-    /// The status that was answered.
+    /// The pattern of the path (`/api/keys/{id}`), never the path itself; `other` for an unknown path.
+    pub path: LabelValue,
+    /// The status of the response.
     pub status: u16,
 }
 
-/// One endpoint of the control API.
+/// Labels of one endpoint of the control API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct PathLabels {
-    /// From [`method`].
+    /// The method, as [`method`] returns it.
     pub method: &'static str,
-    /// The path's pattern.
-    pub path: Name,
+    /// The pattern of the path.
+    pub path: LabelValue,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Build {
+struct BuildLabels {
     version: &'static str,
 }
 
-impl Labels for ApiLabels {
-    fn folded(&self) -> Self {
-        Self { method: OTHER, path: Name::other(), status: self.status }
+impl LabelSet for ApiLabels {
+    fn overflow(&self) -> Self {
+        Self { method: OTHER, path: LabelValue::other(), status: self.status }
     }
 }
 
-impl Labels for PathLabels {
-    fn folded(&self) -> Self {
-        Self { method: OTHER, path: Name::other() }
+impl LabelSet for PathLabels {
+    fn overflow(&self) -> Self {
+        Self { method: OTHER, path: LabelValue::other() }
     }
 }
 
@@ -141,34 +141,38 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// All metrics at zero.
+    /// Returns all metrics, with the value zero.
     #[must_use]
     pub fn new() -> Arc<Self> {
         let mut registry = Registry::default();
-        registry.register("tollgate_build", "The build", Info::new(Build { version: env!("CARGO_PKG_VERSION") }));
+        registry.register(
+            "tollgate_build",
+            "Version of the running build",
+            Info::new(BuildLabels { version: env!("CARGO_PKG_VERSION") }),
+        );
         Arc::new(Self {
-            proxy: Proxy::register(&mut registry),
-            meter: Meter::register(&mut registry),
-            leases: Leases::register(&mut registry),
-            spool: Spool::register(&mut registry),
-            control: Control::register(&mut registry),
-            limits: Limits::register(&mut registry),
-            store: Store::register(&mut registry),
-            log: Log::register(&mut registry),
-            vault: Vault::register(&mut registry),
-            process: process::Process::register(&mut registry),
+            proxy: ProxyMetrics::register(&mut registry),
+            meter: MeterMetrics::register(&mut registry),
+            leases: LeaseMetrics::register(&mut registry),
+            spool: SpoolMetrics::register(&mut registry),
+            control: ControlMetrics::register(&mut registry),
+            limits: WindowLimitMetrics::register(&mut registry),
+            store: StoreMetrics::register(&mut registry),
+            log: LogMetrics::register(&mut registry),
+            vault: VaultMetrics::register(&mut registry),
+            process: process::ProcessMetrics::register(&mut registry),
             registry,
             hooks: RwLock::default(),
         })
     }
 
-    /// Has `hook` called before every [`Metrics::encode`], to copy figures that live elsewhere. It must not block, nor
-    /// call `on_scrape` or `encode`.
-    pub fn on_scrape(&self, hook: Hook) {
+    /// Registers a hook that runs before every [`Metrics::encode`] and copies values from other crates. A hook must not
+    /// block, nor call `on_scrape` or `encode`.
+    pub fn on_scrape(&self, hook: ScrapeHook) {
         self.hooks.write().unwrap_or_else(PoisonError::into_inner).push(hook);
     }
 
-    /// All metrics in the OpenMetrics text format ([`CONTENT_TYPE`]), which Prometheus reads.
+    /// Returns all metrics in the OpenMetrics text format ([`CONTENT_TYPE`]), which Prometheus reads.
     #[must_use]
     pub fn encode(&self) -> String {
         for hook in &*self.hooks.read().unwrap_or_else(PoisonError::into_inner) {
@@ -182,36 +186,36 @@ impl Metrics {
     }
 }
 
-impl Store {
+impl StoreMetrics {
     fn register(registry: &mut Registry) -> Self {
         let store = Self::default();
         registry.register(
             "tollgate_store_expired_rows",
-            "Rows of usage deleted as older than their retention",
+            "Usage rows deleted because they were older than their retention",
             store.expired_rows.clone(),
         );
         store
     }
 }
 
-impl Vault {
+impl VaultMetrics {
     fn register(registry: &mut Registry) -> Self {
         let vault = Self::default();
         registry.register(
             "tollgate_vault_key_age_seconds",
-            "Since the store first saw the master key in use",
+            "Time since the store first saw the current master key",
             vault.key_age_seconds.clone(),
         );
         registry.register(
             "tollgate_vault_unopened",
-            "Credentials that did not open when they were looked up",
+            "Provider credentials that could not be decrypted when they were looked up",
             vault.unopened.clone(),
         );
         vault
     }
 }
 
-impl Log {
+impl LogMetrics {
     fn register(registry: &mut Registry) -> Self {
         let log = Self::default();
         registry.register(
@@ -223,7 +227,7 @@ impl Log {
     }
 }
 
-impl Control {
+impl ControlMetrics {
     fn register(registry: &mut Registry) -> Self {
         let control = Self {
             requests: Family::new(API_SERIES_MAX),
@@ -232,22 +236,26 @@ impl Control {
             passwords_hashed: Counter::default(),
             passwords_refused: Counter::default(),
         };
-        registry.register("api_requests", "Calls of the control API", control.requests.clone());
+        registry.register("api_requests", "Requests to the control API", control.requests.clone());
         registry.register(
             "api_response_time_seconds",
-            "From the head of a call to the head of its answer",
+            "Time from the head of a request to the head of its response",
             control.response_time.clone(),
         );
-        registry.register("api_panics", "Handlers of the control API that panicked", control.panics.clone());
-        registry.register("api_passwords_hashed", "Passwords hashed or checked", control.passwords_hashed.clone());
+        registry.register("api_panics", "Requests to the control API whose handler panicked", control.panics.clone());
+        registry.register("api_passwords_hashed", "Passwords hashed or verified", control.passwords_hashed.clone());
         let refused = control.passwords_refused.clone();
-        registry.register("api_passwords_refused", "Calls that found the queue for passwords full", refused);
+        registry.register(
+            "api_passwords_refused",
+            "Requests refused because the queue of password hashing was full",
+            refused,
+        );
         control
     }
 }
 
-/// Sets a counter to a total that is kept elsewhere; a smaller one is ignored, because counters never go back.
-pub fn set(counter: &Counter, total: u64) {
+/// Raises a counter to a total that another crate counts. A smaller total is ignored, because counters never decrease.
+pub fn set_total(counter: &Counter, total: u64) {
     counter.inner().fetch_max(total, std::sync::atomic::Ordering::Relaxed);
 }
 

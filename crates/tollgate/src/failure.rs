@@ -254,6 +254,6 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     text.push_str(&told);
     text.push('\n');
-    telemetry::logs::last_words(text);
+    telemetry::logs::write_stderr(text);
     if is_config { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }

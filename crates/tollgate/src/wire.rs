@@ -17,8 +17,8 @@ use std::time::Duration;
 use access::{Clock, Revision};
 use config::load::{Loaded, Note};
 use config::{Live, Snapshot};
-use telemetry::logs::Dropped;
-use telemetry::{Board, Metrics};
+use telemetry::logs::DroppedLines;
+use telemetry::{LiveState, Metrics};
 
 use crate::cli::{Place, Role};
 use crate::commands::prices::PRICES_WARNED;
@@ -46,7 +46,7 @@ pub(crate) struct Wish {
     pub(crate) skip_corrupt: bool,
     pub(crate) secrets: Found,
     /// Counts the log lines that stderr did not take.
-    pub(crate) dropped: Dropped,
+    pub(crate) dropped: DroppedLines,
     /// The flags that name the configuration and the data folder.
     pub(crate) place: Place,
     /// Whether a flag sets the control API's address.
@@ -75,7 +75,9 @@ pub(crate) async fn serve(
 /// Builds every part; when it is done, all of them run.
 async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<Ending> {
     let Loaded { mut snapshot, mut notes, .. } = loaded;
-    notes.extend(snapshot.prices_ending(Clock::system().now(), PRICES_WARNED));
+    let now = Clock::system().now();
+    notes.extend(snapshot.prices_beginning(now));
+    notes.extend(snapshot.prices_ending(now, PRICES_WARNED));
     let kept = Kept::open(&snapshot, &wish).await?;
     let mut services = Services::default();
     let mock = if snapshot.mock.on && wish.role.proxies() { Some(services.mock().await?) } else { None };
@@ -148,7 +150,7 @@ async fn join(
         live: Arc::new(Live::new(Arc::new(snapshot))),
         meter: kept.counted.as_ref().map(|counted| counted.meter.clone()),
         metrics: Metrics::new(),
-        board: Arc::new(Board::default()),
+        board: Arc::new(LiveState::default()),
         revision: Arc::new(Revision::default()),
         windows,
         clock: kept.clock,

@@ -194,7 +194,7 @@ export const CALLS = (library) => ({
     },
     check: (bytes) => assert.ok(bytes.length > 20, `${bytes.length} bytes`),
     binary: true,
-    note: "Bytes have no event that could say why they end: a cut is an error of the connection.",
+    note: "Audio bytes have no error event, so the client reports an aborted stream as a connection error.",
     stream: async (client, model, options) =>
       (await client.audio.speech.create({ model, voice: "alloy", input: "hi" }, options)).body,
     piece: (bytes) => "x".repeat(bytes.length),

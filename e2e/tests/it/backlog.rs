@@ -7,7 +7,7 @@ use access::{Clock, Ids, KeyNo, PlanId, RequestId, UserNo};
 use e2e::database::on_postgres;
 use e2e::{Call, Gateway, Setup, Upstream, eventually};
 use meter::{Attempt, Caller, Charge, Outcome, UsageEvent};
-use spool::{Options, Record, Spool};
+use spool::{Record, Spool, SpoolOptions};
 
 use crate::reconcile::agrees;
 use crate::store;
@@ -51,7 +51,7 @@ fn attempt() -> Attempt {
 fn leave(data: &Path, caller: Caller, charged: u64) {
     let clock = Clock::system();
     let mut ids = Ids::new(clock.clone());
-    let mut spool = Spool::open(&data.join("spool"), Options::new(256 << 20, 2), &[]).unwrap();
+    let mut spool = Spool::open(&data.join("spool"), SpoolOptions::new(256 << 20, 2), &[]).unwrap();
     for nth in 0..SPOOLED + OPEN {
         let (lane, at) = (usize::try_from(nth % 2).unwrap(), clock.now());
         let event = UsageEvent {
@@ -75,7 +75,7 @@ fn leave(data: &Path, caller: Caller, charged: u64) {
         let record = if nth < SPOOLED {
             Record::Event(event)
         } else {
-            Record::Open(spool::Opened {
+            Record::Open(spool::OpenRequest {
                 id: event.id,
                 caller: event.caller,
                 started_at: at,

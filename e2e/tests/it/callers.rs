@@ -19,7 +19,7 @@ const HANGS: Duration = Duration::from_secs(19);
 async fn cancelled_request_gives_everything_back() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.read_body().await;
-        if turn.head.header("x-stream").is_some() {
+        if turn.head.header("x-stainless-stream").is_some() {
             turn.stream("200 OK\r\ncontent-type: text/event-stream").await;
             turn.chunk(b"data: {}\n\n").await;
         }
@@ -45,7 +45,7 @@ async fn cancelled_request_gives_everything_back() {
     for (n, stream) in [(1, false), (2, true)] {
         let mut call = Call::json(CHAT, &Format::Chat.body("m", stream)).key(&key);
         if stream {
-            call = call.header("x-stream", "1");
+            call = call.header("x-stainless-stream", "1");
             let mut exchange = call.open(gateway.proxy).await;
             assert!(matches!(exchange.next().await, Piece::Data(_)));
         } else {

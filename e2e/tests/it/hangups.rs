@@ -157,8 +157,8 @@ async fn upstream(stream: Stream, told: watch::Receiver<usize>) -> Upstream {
 
 async fn answer(mut turn: Turn, stream: Stream, mut told: watch::Receiver<usize>) -> Option<Turn> {
     turn.read_body().await;
-    let (leaves, turns) = (Moment::of(turn.head.header("x-moment").unwrap()), turn.connection + 1);
-    let has_usage = turn.head.header("x-usage").is_some();
+    let (leaves, turns) = (Moment::of(turn.head.header("x-stainless-moment").unwrap()), turn.connection + 1);
+    let has_usage = turn.head.header("x-stainless-usage").is_some();
     let mut waits = async |turn: &mut Turn, now| {
         if leaves == now {
             tokio::select! {
@@ -195,7 +195,7 @@ async fn answer(mut turn: Turn, stream: Stream, mut told: watch::Receiver<usize>
 /// Calls, and leaves at the moment. Each goes over a connection of its own.
 async fn leave(gateway: &Gateway, upstream: &Upstream, call: Call, moment: Moment) {
     let before = upstream.seen().len();
-    let call = call.header("x-moment", &format!("{moment:?}"));
+    let call = call.header("x-stainless-moment", &format!("{moment:?}"));
     if moment == Moment::BeforeTheHead {
         let sent = eventually("it is sent", async || (upstream.seen().len() > before).then_some(()));
         tokio::select! {
@@ -222,7 +222,7 @@ async fn leave(gateway: &Gateway, upstream: &Upstream, call: Call, moment: Momen
 
 fn call(stream: &Stream, key: &str, has_usage: bool) -> Call {
     let call = Call::json(stream.path, &stream.body).key(key);
-    if has_usage { call.header("x-usage", "1") } else { call }
+    if has_usage { call.header("x-stainless-usage", "1") } else { call }
 }
 
 /// The newest of `count` events.

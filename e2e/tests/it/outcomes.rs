@@ -145,7 +145,7 @@ async fn caller_that_hangs_up_in_a_stream_is_caller_gone_with_the_status_that_it
 async fn what_a_drain_cuts_is_drained_before_the_answer_and_within_it() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.read_body().await;
-        if turn.head.header("x-stream").is_some() {
+        if turn.head.header("x-stainless-stream").is_some() {
             turn.stream("200 OK\r\ncontent-type: text/event-stream").await;
             turn.chunk(b"data: {}\n\n").await;
         }
@@ -158,7 +158,7 @@ async fn what_a_drain_cuts_is_drained_before_the_answer_and_within_it() {
         let gateway = Gateway::start(setup).await;
         let key = gateway.key().await;
         let call = Call::json(format.path(), &format.body("m", true)).key(&key);
-        let mut stream = call.clone().header("x-stream", "1").open(gateway.proxy).await;
+        let mut stream = call.clone().header("x-stainless-stream", "1").open(gateway.proxy).await;
         assert!(matches!(stream.next().await, Piece::Data(_)));
         let seen = upstream.seen().len();
         let shutdown = async {

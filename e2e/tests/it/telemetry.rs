@@ -118,7 +118,7 @@ async fn what_is_reserved_held_bounded_and_cut_off_is_told_in_requests_and_amoun
         assert!((600.0..2_000.0).contains(&held), "{held}");
     }
     shows(&gateway, "tollgate_meter_settled_total", 1.0).await;
-    let unsaid = figure(&gateway, "tollgate_meter_unsaid_total{measure=\"tokens\"}").await;
+    let unsaid = figure(&gateway, "tollgate_meter_estimated_total{measure=\"tokens\"}").await;
     assert!((600.0..2_000.0).contains(&unsaid), "{unsaid}");
     for (series, wanted) in [
         ("tollgate_meter_reserved_total", 1.0),

@@ -6,7 +6,7 @@ mod segment;
 use std::cell::RefCell;
 use std::path::Path;
 
-use ::spool::{Options, Record, Spool, SpoolError};
+use ::spool::{Record, Spool, SpoolError, SpoolOptions};
 use tempfile::TempDir;
 
 pub use damage::folder;
@@ -30,7 +30,7 @@ pub const WORDS: &[&str] = &[
 ];
 
 /// Segments of the least size, and room for many.
-const OPTIONS: Options = Options { size_bytes_max: 1 << 20, segment_bytes: 4096, lanes: 1 };
+const OPTIONS: SpoolOptions = SpoolOptions { size_bytes_max: 1 << 20, segment_bytes: 4096, partitions: 1 };
 /// The largest segment that there can be.
 const SEGMENT_BYTES_MAX: u32 = 64 << 20;
 
@@ -58,7 +58,7 @@ fn drained(spool: &mut Spool) -> (Vec<Record>, Option<SpoolError>) {
         match spool.reader.next_batch(7) {
             Ok(batch) if batch.records.is_empty() => return (records, None),
             Ok(batch) => {
-                assert!(batch.records.len() <= 7 && batch.places().count() == batch.records.len());
+                assert!(batch.records.len() <= 7 && batch.record_positions().count() == batch.records.len());
                 spool.reader.release(&batch).unwrap();
                 records.extend(batch.records);
             }

@@ -2,7 +2,7 @@
 
 use access::Refusal;
 use ai::tap::Framing;
-use ai::{Format, Problem, Seen, Tap};
+use ai::{Format, Problem, Reporter, Seen, Tap};
 use bytes::Bytes;
 
 use crate::random::{Random, hash};
@@ -205,7 +205,8 @@ fn endings(way: Way, answer: &[u8], seen: &Seen) {
 
 /// An answer that is cut ends so that its caller can read it, and knows that it was cut.
 fn broken_off(way: Way, answer: &[u8], random: &mut Random) {
-    const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the upstream broke off", "r");
+    const REPORTER: Reporter<'static> = Reporter { domain: "d", request_id: "r" };
+    const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the upstream broke off", REPORTER);
     let (before, _) = answer.split_at(random.below(answer.len() + 1));
     let mut tap = way.tap();
     let mut out = tap.push(Bytes::copy_from_slice(before)).to_vec();

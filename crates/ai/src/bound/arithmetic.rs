@@ -149,19 +149,20 @@ impl Extent {
         Some(tokens.saturating_add(self.fees_pico(price)?).saturating_add(request_pico(price)))
     }
 
-    /// Returns the fees of the provider's tools: one call per round, or one per prompt.
+    /// The fees of the provider's tools: one call a round, or one a prompt; of a live search one a source.
     fn fees_pico(&self, price: &Price) -> Option<i128> {
         let (units, served) = (&price.units, &self.served);
         let rounds = self.rounds().saturating_sub(1);
-        let by = |per_prompt: Option<u64>, per_call: Option<u64>| match per_prompt {
-            Some(rate) => Some(times(rounds.min(1), rate)),
-            None => per_call.map(|rate| times(rounds, rate)),
+        let searches = rounds.saturating_add(served.sources);
+        let by = |calls: u64, per_prompt: Option<u64>, per_call: Option<u64>| match per_prompt {
+            Some(rate) => Some(times(calls.min(1), rate)),
+            None => per_call.map(|rate| times(calls, rate)),
         };
         let mut pico: i128 = 0;
         for (declared, fee) in [
-            (served.searches && rounds > 0, by(units.search_prompt, units.search)),
-            (served.maps && rounds > 0, by(units.maps_prompt, units.maps_query)),
-            (served.file_searches && rounds > 0, by(None, units.file_search)),
+            (served.searches && searches > 0, by(searches, units.search_prompt, units.search)),
+            (served.maps && rounds > 0, by(rounds, units.maps_prompt, units.maps_query)),
+            (served.file_searches && rounds > 0, by(rounds, None, units.file_search)),
             (served.gigabytes > 0, units.container.map(|rate| times(served.gigabytes, rate))),
         ] {
             if declared {
@@ -221,7 +222,22 @@ impl Dearest {
     }
 }
 
-/// Returns the fee per request.
+/// `limits`; where they are unknown and `price` charges for no token, as many tokens as there can be: they cost nothing.
+pub(super) fn limits_of_money(price: Option<&Price>, limits: Option<Limits>) -> Option<Limits> {
+    // Nothing times a rate that is not zero is another rate.
+    let is_zero = |rates: &Rates| rates.times(0, 1).as_ref() == Some(rates);
+    let long_is_zero = |long: Option<Long>| long.is_none_or(|long| is_zero(&long.rates));
+    let is_free = |price: &Price| {
+        let mut tiers = price.others.tiers.iter();
+        is_zero(&price.rates)
+            && long_is_zero(price.long)
+            && tiers.all(|(_, rates, long)| is_zero(rates) && long_is_zero(*long))
+    };
+    let unlimited = Limits { input_tokens_max: u64::MAX, output_tokens_max: u64::MAX };
+    limits.or_else(|| price.filter(|price| is_free(price)).map(|_| unlimited))
+}
+
+/// The fee of the request itself.
 fn request_pico(price: &Price) -> i128 {
     price.units.request_line().map_or(0, |line| line.amount_pico())
 }

@@ -85,7 +85,9 @@ pub(super) struct Served {
     pub(super) cap: Option<u64>,
     /// Whether one tool searches the web.
     pub(super) searches: bool,
-    /// Whether one tool queries Google Maps.
+    /// Sources that searches may read, each at the fee of a search.
+    pub(super) sources: u64,
+    /// Whether one of them asks Google Maps.
     pub(super) maps: bool,
     /// Whether one tool searches stored files.
     pub(super) file_searches: bool,
@@ -124,6 +126,14 @@ impl Extent {
         self
     }
 
+    /// The same call to a model that searches the web in each request, whatever the body says; the fee of a request covers the
+    /// search.
+    #[must_use]
+    pub const fn searching(mut self) -> Self {
+        self.served.uncapped = true;
+        self
+    }
+
     const fn of(format: Format, free: bool, bytes: usize) -> Self {
         Self {
             format,
@@ -140,6 +150,7 @@ impl Extent {
                 uncapped: false,
                 cap: None,
                 searches: false,
+                sources: 0,
                 maps: false,
                 file_searches: false,
                 gigabytes: 0,

@@ -65,6 +65,8 @@ pub(super) struct Tool {
     pub(super) depth: usize,
     pub(super) served: bool,
     pub(super) searches: bool,
+    /// Sources that a search may read, where each has the fee of a search.
+    pub(super) sources: u64,
     pub(super) maps: bool,
     pub(super) file_searches: bool,
     /// Whether the tool runs in a container.
@@ -191,6 +193,7 @@ impl Reader {
             served.uncapped |= tool.cap.is_none();
             served.capped = served.capped.saturating_add(tool.cap.unwrap_or(0));
             served.searches |= tool.searches;
+            served.sources = served.sources.saturating_add(tool.sources);
             served.maps |= tool.maps;
             served.file_searches |= tool.file_searches;
             served.adds |= tool.adds;

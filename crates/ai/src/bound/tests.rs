@@ -6,7 +6,7 @@ use meter::{Rates, UnitRates};
 
 use super::*;
 use crate::endpoint::{Called, Found};
-use crate::price::Prices;
+use crate::price::{Long, Prices};
 use crate::{Asked, Endpoint};
 
 /// The day 2026-11-21 in UTC.
@@ -254,6 +254,41 @@ fn what_is_free_is_bounded_by_nothing() {
     }
     let (_, counts) = called("/v1beta/models/m:countTokens");
     assert_eq!(Extent::read(&counts, &Asked::default(), b"{}").bound(None, None).money, Some(NanoUsd(0)));
+}
+
+#[test]
+fn a_model_whose_tokens_cost_nothing_is_bounded_in_money_without_a_limit() {
+    let prices = Prices::builtin();
+    // As a row of the configuration is compiled.
+    let configured = |input: Option<u64>, output, units| {
+        let rates =
+            Rates { output, audio_input: None, audio_output: None, image_output: None, ..Rates::flat(input.unwrap()) };
+        Price::configured(rates, units)
+    };
+    let zero = configured(Some(0), Some(0), UnitRates::default());
+    let with_fee = configured(Some(0), Some(0), UnitRates { request: Some(9_000), ..UnitRates::default() });
+    let gemma = prices.find("gemini", ["gemma-4-31b-it"], DAY).unwrap();
+    let url = r#"{"contents":[{"parts":[{"fileData":{"fileUri":"https://example.com/a.png"}}]}]}"#;
+    for (path, text, price, money) in [
+        (GEMINI, r#"{"contents":[{"parts":[{"text":"Hi."}]}]}"#.to_owned(), gemma, Some(0)),
+        (GEMINI, url.to_owned(), gemma, Some(0)),
+        (GEMINI, r#"{"contents":[],"tools":[{"googleSearch":{}}]}"#.to_owned(), gemma, Some(0)),
+        (CHAT, body(r#""messages":[]"#), &zero, Some(0)),
+        (CHAT, body(r#""messages":[]"#), &with_fee, Some(9)),
+        (CHAT, body(r#""web_search_options":{}"#), &zero, None),
+        (CHAT, body(r#""messages":[]"#), &configured(Some(0), Some(1), UnitRates::default()), None),
+        (CHAT, body(r#""messages":[]"#), &configured(Some(0), None, UnitRates::default()), None),
+        (
+            CHAT,
+            body(r#""messages":[]"#),
+            &Price { long: Some(Long { above_tokens: 9, rates: Rates::flat(1) }), ..zero.clone() },
+            None,
+        ),
+    ] {
+        let bound = extent(path, &text).bound(Some(price), None);
+        assert_eq!((bound.tokens, bound.money), (None, money.map(NanoUsd)), "{text} {}", price.version);
+        assert_eq!(bound.unknown(), Some(Unknown::Limits), "a budget of tokens needs a limit");
+    }
 }
 
 #[test]

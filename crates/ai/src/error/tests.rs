@@ -5,7 +5,7 @@ const PARTIAL: Partial<'static> =
     Partial { id: None, model: None, created: 0, tokens: (0, 0), block: None, sequence: 7 };
 
 fn problem(refusal: Refusal) -> Problem<'static> {
-    Problem::new(refusal, "say \"what\" to do", "0199-aa")
+    Problem::new(refusal, "say \"what\" to do", Reporter { domain: "tollgate", request_id: "0199-aa" })
 }
 
 fn text(bytes: Vec<u8>) -> String {

@@ -1,10 +1,11 @@
 //! Maximum input and output tokens of models: a flat table with date and source, like the prices.
 //!
-//! The figures are those of LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023
-//! Berri AI), for the models of the price table whose makers publish both figures. Embedding models have no output
-//! tokens. Corrections, as read on 2026-11-21: gpt-5.4 and 5.5 accept as input the rest of their window beside the
-//! output, as the later families do. The two figures of gpt-5-pro fit its window of 400,000. The output of
-//! gemini-4-argon is that of its siblings, as the file repeats the input there.
+//! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI), for the
+//! models of the price table whose makers say both figures; models that embed make no tokens. Corrected there, as read on
+//! 2026-11-21: gpt-5.4 and 5.5 take what is left of their window beside the answer, as the later families do; gemini-4-argon makes what its siblings make, as the file repeats the input there.
+//!
+//! No source says how gpt-5-pro divides its window of 400,000: a call that asks for a short answer may fill nearly all of it with
+//! input, and an answer has up to 272,000. Each figure is therefore the highest that can occur, not a part of one window.
 //!
 //! No maker publishes a limit for images and speech. These figures are presumed, above every measured value. An image
 //! has at most 12,329 tokens of gpt-image-2 (OpenAI's forum, 2026-04-21) and 6,240 of the models before it. A form
@@ -129,7 +130,7 @@ const OPENAI: &[Row] = &[
     ("gpt-5", 272_000, 128_000),
     ("gpt-5-mini", 272_000, 128_000),
     ("gpt-5-nano", 272_000, 128_000),
-    ("gpt-5-pro", 128_000, 272_000),
+    ("gpt-5-pro", 400_000, 272_000),
     ("gpt-5-search-api", 272_000, 128_000),
     ("gpt-5.1", 272_000, 128_000),
     ("gpt-5.2", 272_000, 128_000),
@@ -192,7 +193,7 @@ mod tests {
             ("openai", "gpt-5.4-pro", 922_000, 128_000),
             ("openai", "gpt-5.5", 922_000, 128_000),
             ("openai", "gpt-5.5-pro", 922_000, 128_000),
-            ("openai", "gpt-5-pro", 128_000, 272_000),
+            ("openai", "gpt-5-pro", 400_000, 272_000),
             ("gemini", "gemini-4-argon", 1_048_576, 65_536),
         ] {
             let found = Limits::find(provider, [model]).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use meter::{Rates, UnitRates};
 
-use super::{Limits, Long, Others, Period, Price, Region, Tier};
+use super::{Limits, Long, Others, Period, Price, Prices, Region, Tier, server_tools};
 
 /// The figures of a price that an operator has written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,8 +72,27 @@ impl Price {
 }
 
 impl Figures {
-    /// Returns the FNV-1a hash, 64 bits, of all rates in a fixed order. It distinguishes an operator's own revisions of
-    /// a price; an attacker gains nothing from a collision.
+    /// These figures with the fees of the provider's own tools that they leave out: those of `model` in the part `provider`
+    /// of a price table, which is the word of a kind or a host.
+    #[must_use]
+    pub fn with_server_tools(self, provider: &str, model: &str) -> Self {
+        Self { units: server_tools::filled(self.units, provider, model), ..self }
+    }
+
+    /// These figures, where a long request has an unknown cost if `table` has rates of long requests for the model and these
+    /// figures have none: rates of short requests would be too low. In that case also the tokens above which a request is long.
+    #[must_use]
+    pub fn with_long_of(self, table: &Prices, provider: &str, model: &str) -> (Self, Option<u64>) {
+        let above_tokens = table.long_above(provider, model).filter(|_| self.long.is_none());
+        let Some(above_tokens) = above_tokens else { return (self, None) };
+        let long = Some(Long { above_tokens, rates: Rates::default() });
+        let tiers = self.others.tiers.into_iter().map(|(tier, rates, of_tier)| (tier, rates, of_tier.or(long)));
+        let others = Others { tiers: tiers.collect(), ..self.others };
+        (Self { long, others, ..self }, Some(above_tokens))
+    }
+
+    /// FNV-1a, 64 bits, of all rates in a fixed order. It tells an operator's own revisions of a price apart; nothing
+    /// depends on it that an attacker could gain from.
     fn fingerprint(&self) -> u64 {
         const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
         const PRIME: u64 = 0x0000_0100_0000_01b3;
@@ -108,6 +127,11 @@ fn spelled(rates: &Rates, units: &UnitRates) -> String {
         ("millisecond", units.millisecond),
         ("character", units.character),
         ("search", units.search),
+        ("search_prompt", units.search_prompt),
+        ("maps_query", units.maps_query),
+        ("maps_prompt", units.maps_prompt),
+        ("container", units.container),
+        ("file_search", units.file_search),
         ("request", units.request),
     ];
     let others = others.into_iter().filter_map(|(name, rate)| Some(format!("+{name}:{}", rate?)));
@@ -142,6 +166,11 @@ mod tests {
             Figures { long: None, ..plain.clone() },
             Figures { units: UnitRates { request: Some(1), ..UnitRates::default() }, ..plain.clone() },
             Figures { units: UnitRates { search: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            Figures { units: UnitRates { search_prompt: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            Figures { units: UnitRates { maps_query: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            Figures { units: UnitRates { maps_prompt: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            Figures { units: UnitRates { container: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            Figures { units: UnitRates { file_search: Some(1), ..UnitRates::default() }, ..plain.clone() },
             Figures { others: tiers(Tier::Flex, 5_000, of_tier), ..plain.clone() },
             Figures { others: tiers(Tier::Batch, 6, of_tier), ..plain.clone() },
             Figures { others: tiers(Tier::Batch, 5_000, None), ..plain.clone() },

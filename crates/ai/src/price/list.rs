@@ -6,12 +6,8 @@ use std::sync::Arc;
 
 use access::Day;
 
+use super::names::{ANY, REGIONAL_HOSTS, fine_tuned, undated};
 use super::{Price, Region, table};
-
-/// A model's name that matches every model of a provider.
-const ANY: &str = "*";
-/// The prefix of a fine-tuned model's name: `ft:BASE:ORGANISATION:NAME:ID`.
-const FINE_TUNED: &str = "ft:";
 
 /// Prices by provider and model; a model may have one for each of several periods. Cloning is cheap.
 ///
@@ -78,7 +74,7 @@ impl Prices {
     fn add_regions(&mut self) {
         let all = Arc::make_mut(&mut self.0);
         let Some(models) = all.get("openai").cloned() else { return };
-        for host in table::REGIONAL_HOSTS {
+        for host in REGIONAL_HOSTS {
             let of_host = all.entry(host.into()).or_default();
             for (model, rows) in &models {
                 let regional: Option<Vec<Price>> = rows.iter().map(|row| row.at_region(host)).collect();
@@ -135,8 +131,28 @@ impl Prices {
         model != ANY && self.0.get(provider).is_some_and(|models| models.contains_key(model))
     }
 
-    /// Returns the models of `provider` whose last price has an end, in the order of these ends. An end that another
-    /// price follows is not listed.
+    /// The most input of a request that is not long, where a row of `model` has rates of long requests; of several the least.
+    #[must_use]
+    pub fn long_above(&self, provider: &str, model: &str) -> Option<u64> {
+        self.rows(provider, [model])?.iter().filter_map(|row| row.long).map(|long| long.above_tokens).min()
+    }
+
+    /// Models of `provider` that have no price on `day` and one later, and the first day of that one; in the order of these days.
+    #[must_use]
+    pub fn beginnings(&self, provider: &str, day: Day) -> Vec<(Day, String)> {
+        let mut beginnings = Vec::new();
+        for (model, rows) in self.0.get(provider).into_iter().flatten() {
+            if !rows.iter().any(|row| row.period.contains(day)) {
+                let from = rows.iter().filter_map(|row| row.period.from).find(|from| *from > day);
+                beginnings.extend(from.map(|from| (from, model.to_string())));
+            }
+        }
+        beginnings.sort();
+        beginnings
+    }
+
+    /// Models of `provider` whose last price has an end, in the order of these ends: an end that is followed by another
+    /// price is none.
     #[must_use]
     pub fn expiries(&self, provider: &str) -> Vec<Expiry> {
         let mut expiries = Vec::new();
@@ -159,24 +175,6 @@ impl Price {
         };
         Some(Self { version: format!("{}/{host}", self.version).into(), ..price })
     }
-}
-
-/// Returns a model's name without its final date (`-2025-08-07`, `-20251001`), which names a release of the same model.
-#[must_use]
-pub fn undated(model: &str) -> &str {
-    let without = |form: &[u8]| {
-        let (name, date) = model.split_at_checked(model.len().checked_sub(form.len())?)?;
-        let fits = |(byte, form): (u8, &u8)| if *form == b'd' { byte.is_ascii_digit() } else { byte == *form };
-        (!name.is_empty() && date.bytes().zip(form).all(fits)).then_some(name)
-    };
-    without(b"-dddd-dd-dd").or_else(|| without(b"-dddddddd")).unwrap_or(model)
-}
-
-/// Returns `ft:BASE` of a fine-tuned model's name (`ft:BASE:ORGANISATION:NAME:ID`), and any other name unchanged.
-#[must_use]
-pub fn fine_tuned(model: &str) -> &str {
-    let end = model.strip_prefix(FINE_TUNED).and_then(|rest| rest.find(':')).map(|at| FINE_TUNED.len() + at);
-    end.and_then(|end| model.get(..end)).unwrap_or(model)
 }
 
 #[cfg(test)]

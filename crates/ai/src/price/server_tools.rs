@@ -5,7 +5,9 @@
 
 use meter::UnitRates;
 
-/// The source of the rates, and the day.
+use super::names::{ANY, FINE_TUNED, REGIONAL_HOSTS, fine_tuned, undated};
+
+/// Where the rates were read, and the day.
 pub const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1 and llm_cost_calc, MIT (developers.openai.com/api/docs/pricing, \
      platform.claude.com/docs/en/about-claude/pricing, ai.google.dev/gemini-api/docs/pricing)";
 /// The day on which the rates were read, `YYYY-MM-DD`.
@@ -27,17 +29,46 @@ const MAPS_PROMPT: u64 = 25_000_000_000;
 /// 14 USD per thousand queries to Google's search or Maps, since Gemini 3.
 const QUERY: u64 = 14_000_000_000;
 
-/// Returns the rates of `model` at `provider`; all are `None` if none is known.
+/// Models of OpenAI that search the web in each request, which no usage reports, and the fee of one search for each request.
+const SEARCHING: [(&str, u64); 3] = [
+    ("gpt-4o-mini-search-preview", SEARCH_PREVIEW),
+    ("gpt-4o-search-preview", SEARCH_PREVIEW),
+    ("gpt-5-search-api", SEARCH),
+];
+
+/// Perplexity's models and their fee of a request, which depends on the size of its search (5 to 12 and 6 to 14 USD per
+/// thousand requests): the highest, so that a cost is never too low. The fee covers the searches that the usage reports.
+const PERPLEXITY: [(&str, u64); 2] = [("sonar", 12_000_000_000), ("sonar-pro", 14_000_000_000)];
+
+/// Whether `model` searches the web in each request to `provider`, whatever the body says.
+#[must_use]
+pub fn always_searches(provider: &str, model: &str) -> bool {
+    request_fee(provider, model).is_some()
+}
+
+/// The fee of each request to a model that always searches.
+fn request_fee(provider: &str, model: &str) -> Option<u64> {
+    let is_openai = provider == "openai" || REGIONAL_HOSTS.contains(&provider);
+    let row = SEARCHING.iter().filter(|_| is_openai).find(|(name, _)| *name == undated(model));
+    row.map(|(_, rate)| *rate)
+}
+
+/// The rates of `model` in a price table's part `provider`: the word of a kind of provider, or a host. All are `None` where none is known.
 pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
+    let provider = if REGIONAL_HOSTS.contains(&provider) { "openai" } else { provider };
+    // A fine-tuned model has the fees of its base.
+    let base = fine_tuned(model);
+    let base = base.strip_prefix(FINE_TUNED).unwrap_or(base);
     match provider {
         "openai" => UnitRates {
-            search: Some(if model.starts_with("gpt-4") { SEARCH_PREVIEW } else { SEARCH }),
+            search: Some(if base.starts_with("gpt-4") { SEARCH_PREVIEW } else { SEARCH }),
             container: Some(CONTAINER),
             file_search: Some(FILE_SEARCH),
+            request: request_fee(provider, model),
             ..UnitRates::default()
         },
         "anthropic" => UnitRates { search: Some(SEARCH), ..UnitRates::default() },
-        "gemini" if model.starts_with("gemini-2.") => {
+        "gemini" if base.starts_with("gemini-2.") => {
             UnitRates { search_prompt: Some(SEARCH_PROMPT), maps_prompt: Some(MAPS_PROMPT), ..UnitRates::default() }
         }
         "gemini" => UnitRates { search: Some(QUERY), maps_query: Some(QUERY), ..UnitRates::default() },
@@ -49,7 +80,31 @@ pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
             file_search: Some(FILE_SEARCH),
             ..UnitRates::default()
         },
+        "api.perplexity.ai" => {
+            let request = PERPLEXITY.iter().find(|(name, _)| *name == model).map(|(_, rate)| *rate);
+            UnitRates { request, search: request.map(|_| 0), ..UnitRates::default() }
+        }
         _ => UnitRates::default(),
+    }
+}
+
+/// `own` with the fees that it leaves out. A fee by prompt and one by call exclude each other: where `own` has either, the
+/// other is not added. A price of every model (`*`) gets none, as models of one provider differ in them.
+pub(super) fn filled(own: UnitRates, provider: &str, model: &str) -> UnitRates {
+    if model == ANY && provider != "mock" {
+        return own;
+    }
+    let known = rates(provider, model);
+    let unless = |other: Option<u64>, rate: Option<u64>| rate.filter(|_| other.is_none());
+    UnitRates {
+        search: own.search.or(unless(own.search_prompt, known.search)),
+        search_prompt: own.search_prompt.or(unless(own.search, known.search_prompt)),
+        maps_query: own.maps_query.or(unless(own.maps_prompt, known.maps_query)),
+        maps_prompt: own.maps_prompt.or(unless(own.maps_query, known.maps_prompt)),
+        container: own.container.or(known.container),
+        file_search: own.file_search.or(known.file_search),
+        request: own.request.or(known.request),
+        ..own
     }
 }
 
@@ -58,6 +113,7 @@ mod tests {
     use access::{Day, NanoUsd};
     use meter::{Source, ToolCalls, Usage};
 
+    use super::*;
     use crate::price::Prices;
 
     /// The day 2026-11-21 in UTC.
@@ -85,6 +141,8 @@ mod tests {
             ("openai/chat-latest", 10),
             ("openai/gpt-4o", 25),
             ("openai/gpt-4.1-mini", 25),
+            ("openai/ft:gpt-4.1-2025-04-14:acme::Bx7", 25),
+            ("openai/ft:gpt-4o-mini-2024-07-18", 25),
             ("gemini/gemini-3.6-flash", 14),
             ("gemini/gemini-flash-latest", 14),
             ("gemini/gemini-4-argon", 14),
@@ -99,6 +157,72 @@ mod tests {
         let code = ToolCalls { containers: Some(4), file_searches: Some(2), ..ToolCalls::default() };
         check("openai/gpt-5", code, Some(125_000_000));
         check("anthropic/claude-haiku-4-5", code, None);
+    }
+
+    #[test]
+    fn a_price_keeps_its_own_fees_and_gets_those_that_it_leaves_out() {
+        let own = |search, search_prompt| UnitRates { search, search_prompt, image: Some(1), ..UnitRates::default() };
+        let openai = UnitRates { container: Some(CONTAINER), file_search: Some(FILE_SEARCH), ..UnitRates::default() };
+        let maps = UnitRates { maps_prompt: Some(MAPS_PROMPT), ..UnitRates::default() };
+        let maps_query = UnitRates { maps_query: Some(QUERY), ..UnitRates::default() };
+        let image = Some(1);
+        for (provider, model, own, expected) in [
+            ("openai", "gpt-9", own(None, None), UnitRates { image, search: Some(SEARCH), ..openai }),
+            ("openai", "gpt-9", own(Some(7), None), UnitRates { image, search: Some(7), ..openai }),
+            ("openai", "gpt-9", own(None, Some(7)), UnitRates { image, search_prompt: Some(7), ..openai }),
+            (
+                "eu.api.openai.com",
+                "gpt-4.1",
+                own(None, None),
+                UnitRates { image, search: Some(SEARCH_PREVIEW), ..openai },
+            ),
+            (
+                "anthropic",
+                "claude-9",
+                own(None, None),
+                UnitRates { image, search: Some(SEARCH), ..UnitRates::default() },
+            ),
+            ("gemini", "gemini-2.5-pro", own(Some(7), None), UnitRates { image, search: Some(7), ..maps }),
+            (
+                "gemini",
+                "gemini-2.5-pro",
+                own(None, None),
+                UnitRates { image, search_prompt: Some(SEARCH_PROMPT), ..maps },
+            ),
+            ("gemini", "gemini-9", own(Some(7), None), UnitRates { image, search: Some(7), ..maps_query }),
+            ("api.x.ai", "grok-9", own(None, None), own(None, None)),
+            ("openai", "*", own(None, None), own(None, None)),
+            (
+                "api.perplexity.ai",
+                "sonar-pro",
+                own(None, None),
+                UnitRates { image, search: Some(0), request: Some(14_000_000_000), ..UnitRates::default() },
+            ),
+            (
+                "openai",
+                "gpt-5-search-api-2025-10-14",
+                own(None, None),
+                UnitRates { image, search: Some(SEARCH), request: Some(SEARCH), ..openai },
+            ),
+        ] {
+            assert_eq!(filled(own, provider, model), expected, "{provider}/{model} {own:?}");
+        }
+        let maps_by_query = UnitRates { maps_query: Some(7), ..UnitRates::default() };
+        let filled = filled(maps_by_query, "gemini", "gemini-2.5-pro");
+        assert_eq!((filled.maps_query, filled.maps_prompt), (Some(7), None));
+    }
+
+    #[test]
+    fn models_that_always_search_are_told_by_name() {
+        for (provider, model, expected) in [
+            ("openai", "gpt-5-search-api", true),
+            ("openai", "gpt-5-search-api-2025-10-14", true),
+            ("us.api.openai.com", "gpt-4o-search-preview-2025-03-11", true),
+            ("openai", "gpt-5", false),
+            ("api.example.com", "gpt-5-search-api", false),
+        ] {
+            assert_eq!(always_searches(provider, model), expected, "{provider}/{model}");
+        }
     }
 
     #[test]

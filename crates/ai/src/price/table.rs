@@ -17,8 +17,6 @@ use meter::{Rates, UnitRates};
 
 use super::{Limits, Long, Others, Period, Price, Region, Tier, server_tools};
 
-pub(super) use dates::REGIONAL_HOSTS;
-
 const VERSION: &str = "builtin-2026-11-21";
 /// The day on which the figures of the built-in table were read, `YYYY-MM-DD`.
 pub const AS_OF: &str = "2026-11-21";
@@ -81,8 +79,7 @@ fn priced(
         let UnitRates { image, millisecond, character, .. } = units;
         let is_free = units == UnitRates::flat(0);
         let tools = if is_free { units } else { server_tools::rates(provider, model) };
-        let request = wide::REQUEST_FEES.iter().find(|(name, _)| *name == model).map(|(_, rate)| *rate);
-        let units = UnitRates { image, millisecond, character, request: units.request.or(request), ..tools };
+        let units = UnitRates { image, millisecond, character, ..tools };
         let mut others = others(provider, model, &rates, long);
         if wide::AUDIO_AS_TEXT.contains(&model) {
             let tiers = others.tiers.iter_mut().flat_map(|(_, rates, long)| [Some(rates), long_rates(long)]);

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::tests::{FIXTURES, tapped};
 use super::*;
+use crate::error::Reporter;
 
 /// Parts of a stream, so that random streams resemble real ones.
 const SHREDS: &[&str] = &[
@@ -215,7 +216,7 @@ proptest! {
         let cut = at.index(stream.len());
         let passed: Vec<u8> =
             stream.as_bytes()[..cut].chunks(3).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
-        let problem = Problem::new(access::Refusal::Draining, "m", "r");
+        let problem = Problem::new(access::Refusal::Draining, "m", Reporter { domain: "d", request_id: "r" });
         let (last, _) = tap.cut(&problem);
         let value: serde_json::Value = serde_json::from_slice(&[&passed[..], &last].concat()).unwrap();
         prop_assert!(value.is_array());

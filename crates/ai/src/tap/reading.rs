@@ -157,15 +157,14 @@ impl Reading {
         } else {
             None
         };
-        let is_priced = self.seen.usage.is_some() && self.seen.unknown.is_none();
-        self.seen.terms = self.terms.filter(|_| is_priced);
+        self.seen.terms = self.terms.filter(|_| self.seen.usage.is_some());
         self.seen.raw_usage = self.raw.json();
         self.seen
     }
 
-    /// Adds the calls of tools that the usage object does not report.
+    /// With the calls of tools that the usage object leaves out. What both report are the same calls.
     fn with_tools(&self, usage: Usage) -> Usage {
-        Usage { tools: usage.tools.and(&self.tools.calls()), ..usage }
+        Usage { tools: tools::most(&usage.tools, &self.tools.calls()), ..usage }
     }
 
     /// Counts an event of this name that has ended.

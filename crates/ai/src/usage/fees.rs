@@ -3,6 +3,8 @@
 //! Searches are counted, so that a price with a rate for searches covers them. Usage without a class makes the cost
 //! unknown.
 
+use std::collections::BTreeMap;
+
 use meter::ToolCalls;
 use serde::Deserialize;
 
@@ -16,24 +18,14 @@ use super::{Figure, Part};
 struct Object {
     num_sources_used: Figure,
     num_server_side_tools_used: Figure,
-    server_side_tool_usage_details: Part<ToolCounts>,
+    /// Calls by tool, of xAI.
+    server_side_tool_usage_details: Part<BTreeMap<String, Figure>>,
     num_search_queries: Figure,
     citation_tokens: Figure,
     prompt_audio_seconds: Seconds,
 }
 
-/// xAI's calls by tool. Searches of X cost as much as searches of the web.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ToolCounts {
-    web_search_calls: Figure,
-    x_search_calls: Figure,
-    code_interpreter_calls: Figure,
-    file_search_calls: Figure,
-    document_search_calls: Figure,
-}
-
-/// Fees that are charged beside the tokens.
+/// Fees beside the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Fees {
     /// The number of calls that have a rate.
@@ -42,24 +34,52 @@ pub(crate) struct Fees {
     pub(crate) unpriced: bool,
 }
 
+/// Calls of xAI's tools, by what they cost.
+#[derive(Default)]
+struct Calls {
+    searches: u64,
+    file_searches: u64,
+    /// Calls of tools that cost their tokens alone.
+    free: u64,
+    /// Calls of any other tool.
+    others: u64,
+}
+
+impl Calls {
+    /// Searches of X cost what searches of the web cost; calls of an MCP server cost tokens alone.
+    fn of(details: &BTreeMap<String, Figure>) -> Self {
+        let mut calls = Self::default();
+        for (tool, count) in details {
+            let of_tool = match tool.as_str() {
+                "web_search_calls" | "x_search_calls" => &mut calls.searches,
+                "file_search_calls" | "document_search_calls" => &mut calls.file_searches,
+                "mcp_calls" => &mut calls.free,
+                _ => &mut calls.others,
+            };
+            *of_tool = of_tool.saturating_add(count.0.unwrap_or(0));
+        }
+        calls
+    }
+
+    fn all(&self) -> u64 {
+        [self.file_searches, self.free, self.others].into_iter().fold(self.searches, u64::saturating_add)
+    }
+}
+
 /// Reads the fees of a usage object.
 pub(crate) fn read(json: &[u8]) -> Fees {
     let Ok(Part(object)) = serde_json::from_slice::<Part<Object>>(json) else { return Fees::default() };
     let used = |figure: &Figure| figure.0.filter(|count| *count > 0);
-    let ToolCounts { web_search_calls, x_search_calls, code_interpreter_calls, file_search_calls, .. } =
-        &object.server_side_tool_usage_details.0;
-    let document_search_calls = &object.server_side_tool_usage_details.0.document_search_calls;
-    let by_tool = [used(web_search_calls), used(x_search_calls)];
-    let by_tool = by_tool.into_iter().flatten().reduce(u64::saturating_add);
-    let others = [code_interpreter_calls, file_search_calls, document_search_calls];
-    let others = others.into_iter().any(|count| used(count).is_some());
-    let searches = by_tool.or_else(|| used(&object.num_search_queries)).or_else(|| used(&object.num_sources_used));
-    // A number of tool calls without their kinds has no rate.
-    let is_vague = used(&object.num_server_side_tools_used).is_some() && searches.is_none();
+    let calls = Calls::of(&object.server_side_tool_usage_details.0);
+    let counted = |count: u64| (count > 0).then_some(count);
+    let searches = counted(calls.searches);
+    let searches = searches.or_else(|| used(&object.num_search_queries)).or_else(|| used(&object.num_sources_used));
+    // Calls whose tool is not told may be of any, so that no rate covers them.
+    let is_vague = used(&object.num_server_side_tools_used) > counted(calls.all());
     let heard = object.prompt_audio_seconds.0.is_some_and(|milliseconds| milliseconds > 0);
     Fees {
-        tools: ToolCalls { searches, ..ToolCalls::default() },
-        unpriced: others || is_vague || heard || used(&object.citation_tokens).is_some(),
+        tools: ToolCalls { searches, file_searches: counted(calls.file_searches), ..ToolCalls::default() },
+        unpriced: calls.others > 0 || is_vague || heard || used(&object.citation_tokens).is_some(),
     }
 }
 
@@ -79,6 +99,31 @@ mod tests {
             (r#"{"num_server_side_tools_used":2}"#, None, true),
             (r#"{"server_side_tool_usage_details":{"web_search_calls":2,"x_search_calls":1}}"#, Some(3), false),
             (r#"{"server_side_tool_usage_details":{"code_interpreter_calls":1}}"#, None, true),
+            (r#"{"server_side_tool_usage_details":{"later_calls":1}}"#, None, true),
+            (
+                r#"{"server_side_tool_usage_details":{"later_calls":0,"x_search_calls":null,"web_search_calls":"x"}}"#,
+                None,
+                false,
+            ),
+            (r#"{"server_side_tool_usage_details":[1]}"#, None, false),
+            // Calls are counted together and by tool: all of them are known, or some are not.
+            (r#"{"num_server_side_tools_used":0}"#, None, false),
+            (r#"{"num_server_side_tools_used":2,"num_sources_used":4}"#, Some(4), true),
+            (
+                r#"{"num_server_side_tools_used":3,"server_side_tool_usage_details":{"web_search_calls":2,"x_search_calls":1}}"#,
+                Some(3),
+                false,
+            ),
+            (
+                r#"{"num_server_side_tools_used":4,"server_side_tool_usage_details":{"web_search_calls":2,"mcp_calls":2}}"#,
+                Some(2),
+                false,
+            ),
+            (
+                r#"{"num_server_side_tools_used":4,"server_side_tool_usage_details":{"web_search_calls":2,"x_search_calls":1}}"#,
+                Some(3),
+                true,
+            ),
             (r#"{"prompt_audio_seconds":12}"#, None, true),
             (r#"{"prompt_audio_seconds":0.5}"#, None, true),
             (r#"{"prompt_audio_seconds":{}}"#, None, false),
@@ -87,5 +132,14 @@ mod tests {
             let fees = read(json.as_bytes());
             assert_eq!((fees.tools.searches, fees.unpriced), (searches, unpriced), "{json}");
         }
+    }
+
+    #[test]
+    fn searches_of_files_are_counted_apart() {
+        let json = r#"{"num_server_side_tools_used":5,"server_side_tool_usage_details":
+            {"web_search_calls":1,"file_search_calls":2,"document_search_calls":2}}"#;
+        let fees = read(json.as_bytes());
+        let tools = ToolCalls { searches: Some(1), file_searches: Some(4), ..ToolCalls::default() };
+        assert_eq!(fees, Fees { tools, unpriced: false });
     }
 }

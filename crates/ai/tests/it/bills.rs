@@ -130,7 +130,7 @@ fn prices(bill: &Bill) -> Prices {
         output: rate("output"),
         ..Rates::default()
     };
-    let units = UnitRates { search: rate("search"), ..UnitRates::default() };
+    let units = UnitRates { search: rate("search"), file_search: rate("file_search"), ..UnitRates::default() };
     let price = Price { units, ..Price::configured(rates, UnitRates::default()) };
     prices.with(&format!("{}/{}", bill.provider, bill.model), price)
 }
@@ -199,8 +199,13 @@ fn every_bill_adds_up_as_it_was_worked_by_hand() {
         if let Some(at) = at.as_ref().filter(|_| bill.cost.is_some()) {
             assert_eq!(*at.version, *bill.version, "{name}: the price's version");
         }
-        let cost = seen.usage.zip(at.as_ref()).and_then(|(usage, at)| at.cost(&usage));
+        let known = seen.usage.filter(|_| seen.unknown.is_none());
+        let cost = known.zip(at.as_ref()).and_then(|(usage, at)| at.cost(&usage));
         assert_eq!(cost.map(|cost| cost.0), bill.cost, "{name}: the cost");
+        if let (Some(price), Some(usage)) = (price, &seen.usage) {
+            let least = price.cost_at_least(seen.terms, usage);
+            assert!(cost.is_none_or(|cost| cost == least), "{name}: what is known of a known cost is all of it");
+        }
         let Some(cost) = cost else { continue };
         let lines = at.unwrap().lines(&usage).unwrap();
         let amounts: Vec<_> =

@@ -1,13 +1,14 @@
 //! Compares the events that Tollgate writes into a stream with the schemas that providers publish.
 
 use access::Refusal;
-use ai::{Format, Framing, Problem, Tap};
+use ai::{Format, Framing, Problem, Reporter, Tap};
 use bytes::Bytes;
 use serde_json::Value;
 
 use crate::published;
 
-const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "cut", "019a-1");
+const REPORTER: Reporter<'static> = Reporter { domain: "tollgate", request_id: "019a-1" };
+const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "cut", REPORTER);
 
 /// Formats that stream, and the first events of such a stream.
 const BEGUN: [(Format, &str); 8] = [

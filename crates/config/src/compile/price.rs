@@ -14,6 +14,7 @@ use super::llm::Providers;
 use super::model::is_model;
 use crate::error::{At, Code, Problem};
 use crate::grammar;
+use crate::resolve::{MOCK, table_of};
 use crate::section::{Section, Text};
 
 /// Prices of units other than tokens, in place of token prices.
@@ -40,13 +41,26 @@ pub(super) fn prices(root: &Section<'_>, providers: &Providers) -> Prices {
         if let Some(model) = model
             && rows.take(&section, &model, figures.period)
         {
+            let figures = with_server_tools(figures, &model.value, providers);
             prices = prices.with(&model.value, Price::of_configuration(figures));
         }
     }
     prices
 }
 
-/// The rows that were read: a model may have several, which share no day.
+/// With the fees of the provider's own tools that the row of `name` leaves out, where the built-in table applies to the
+/// provider.
+fn with_server_tools(figures: Figures, name: &str, providers: &Providers) -> Figures {
+    let Some((provider, model)) = name.split_once('/') else { return figures };
+    let on = providers.on.iter().find(|on| *on.name == *provider);
+    let table = on.map(|on| table_of(on)).or((provider == MOCK && providers.mock.on).then_some(MOCK));
+    match table {
+        Some(table) => figures.with_server_tools(table, model),
+        None => figures,
+    }
+}
+
+/// Rows that were read: a model may have several, which share no day.
 #[derive(Default)]
 pub(super) struct Rows(HashMap<String, Vec<(Period, At)>>);
 
@@ -134,8 +148,12 @@ fn units(section: &Section<'_>) -> UnitRates {
         millisecond: price(section, "per_second", parse_per_second),
         character: each("per_character"),
         search: each("per_search"),
+        search_prompt: each("per_search_prompt"),
+        maps_query: each("per_maps_query"),
+        maps_prompt: each("per_maps_prompt"),
+        container: each("per_container"),
+        file_search: each("per_file_search"),
         request: each("per_request"),
-        ..UnitRates::default()
     }
 }
 

@@ -7,9 +7,9 @@ use ai::ProviderKind;
 use ai::price::{AS_OF, Figures, Others, Price, Prices, Region};
 
 use super::model::is_model;
-use super::price::{self, Rows};
+use super::price;
 use crate::environment::Environment;
-use crate::error::{Code, ConfigError, Problem};
+use crate::error::{At, Code, ConfigError, Problem};
 use crate::grammar;
 use crate::load::{Note, read_bytes, unparsed};
 use crate::section::{Reader, Section, Text};
@@ -37,7 +37,7 @@ pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceF
     let path = PathBuf::from(&named.value);
     match read(&path, key, root.reader().environment()) {
         Ok(read) => {
-            notes.extend(read.note);
+            notes.extend(read.notes);
             (Some(PriceFile { path, key, as_of: read.as_of.into() }), read.prices)
         }
         Err(Unread::File { code, file, what, expected }) => {
@@ -59,10 +59,10 @@ pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceF
 /// those that both have.
 ///
 /// # Errors
-/// Returns a [`ConfigError`] with every problem of the file.
-pub fn read_price_file(path: &Path, key: Option<PublicKey>) -> Result<(Prices, Option<Note>), ConfigError> {
+/// [`ConfigError`] with every problem of the file.
+pub fn read_price_file(path: &Path, key: Option<PublicKey>) -> Result<(Prices, Vec<Note>), ConfigError> {
     match read(path, key, &Environment::default()) {
-        Ok(Table { prices, note, .. }) => Ok((prices, note)),
+        Ok(Table { prices, notes, .. }) => Ok((prices, notes)),
         Err(Unread::Rows(problems)) => Err(ConfigError::of(problems)),
         Err(Unread::File { code, file, what, expected }) => {
             let message = format!("the price file needs {}, which {what}", file.display());
@@ -77,7 +77,7 @@ pub fn read_price_file(path: &Path, key: Option<PublicKey>) -> Result<(Prices, O
 struct Table {
     as_of: String,
     prices: Prices,
-    note: Option<Note>,
+    notes: Vec<Note>,
 }
 
 /// The reason why a price file could not be read.
@@ -100,12 +100,27 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
         }
     };
     let problems = reader.problems(tree.as_ref().ok());
-    let Some((as_of, prices)) = rows.filter(|_| problems.is_empty()) else { return Err(Unread::Rows(problems)) };
-    let is_newer = as_of.value.as_str() >= AS_OF;
-    let line = as_of.at.place().map_or(1, |place| place.line);
-    let older = || Note::PriceFileOlder { place: format!("{}:{line}", path.display()), as_of: as_of.value.clone() };
-    let note = (!is_newer).then(older);
-    Ok(Table { prices: prices.over_builtin(is_newer), note, as_of: as_of.value })
+    let Some(rows) = rows.filter(|_| problems.is_empty()) else { return Err(Unread::Rows(problems)) };
+    let Rows { as_of, is_newer, prices, long_unknown } = rows;
+    let place = |at: At| format!("{}:{}", path.display(), at.place().map_or(1, |place| place.line));
+    let mut notes = Vec::new();
+    if !is_newer {
+        notes.push(Note::PriceFileOlder { place: place(as_of.at), as_of: as_of.value.clone() });
+    }
+    let unknown = |(at, model, above_tokens)| Note::LongUnknown { place: place(at), model, above_tokens };
+    notes.extend(long_unknown.into_iter().map(unknown));
+    Ok(Table { prices: prices.over_builtin(is_newer), notes, as_of: as_of.value })
+}
+
+/// What a file has in its rows.
+struct Rows {
+    as_of: Text,
+    /// Whether the file is not older than the built-in table.
+    is_newer: bool,
+    prices: Prices,
+    /// Rows without rates of long requests, which the built-in table has for the model: place, model, and the tokens above which
+    /// a request is long.
+    long_unknown: Vec<(At, String, u64)>,
 }
 
 /// Returns the text of the file, whose signature is checked if a key is configured.
@@ -134,8 +149,9 @@ fn text(path: &Path, key: Option<PublicKey>) -> Result<String, Unread> {
     })
 }
 
-/// Returns the day of the file, and its rows.
-fn rows(file: &Section<'_>) -> (Text, Prices) {
+/// The day of the file, and its rows. A row gets the fees of the provider's own tools that it leaves out. Where it leaves out
+/// long requests and the built-in table does not, their cost is unknown: a newer table must not make them cheaper unsaid.
+fn rows(file: &Section<'_>) -> Rows {
     let as_of = file.required("as_of").filter(|text| {
         let is_day = Day::parse(&text.value).is_some();
         if !is_day {
@@ -145,8 +161,11 @@ fn rows(file: &Section<'_>) -> (Text, Prices) {
     });
     let source = file.required("source").and_then(|text| source(file, text));
     let as_of = as_of.unwrap_or(Text { at: file.at, value: AS_OF.to_owned(), foreign: false });
-    let mut taken = Rows::default();
+    let is_newer = as_of.value.as_str() >= AS_OF;
+    let builtin = Prices::builtin();
+    let mut taken = price::Rows::default();
     let mut prices = Prices::default();
+    let mut long_unknown = Vec::new();
     for section in file.sections("prices", &grammar::PRICE_ROW) {
         let model = section.required("model").filter(|model| is_priced(&section, model));
         let own = section.text("source").and_then(|text| self::source(&section, text));
@@ -157,10 +176,16 @@ fn rows(file: &Section<'_>) -> (Text, Prices) {
             && taken.take(&section, &model, figures.period)
         {
             let source = own.or_else(|| source.clone()).unwrap_or_default();
+            let (provider, name) = model.value.split_once('/').unwrap_or_default();
+            let figures = figures.with_server_tools(provider, name).with_long_of(&builtin, provider, name);
+            let (figures, above_tokens) = figures;
+            // An older file's row of a model that the built-in table has is not used.
+            let above_tokens = above_tokens.filter(|_| is_newer || !builtin.names(provider, name));
+            long_unknown.extend(above_tokens.map(|above_tokens| (model.at, model.value.clone(), above_tokens)));
             prices = prices.with(&model.value, Price::of_file(figures, &source, &as_of.value));
         }
     }
-    (as_of, prices)
+    Rows { as_of, is_newer, prices, long_unknown }
 }
 
 fn source(section: &Section<'_>, text: Text) -> Option<String> {

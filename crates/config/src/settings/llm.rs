@@ -107,6 +107,11 @@ impl Listing<'_> {
             ("per_second", units.millisecond, PER_SECOND),
             ("per_character", units.character, EACH),
             ("per_search", units.search, EACH),
+            ("per_search_prompt", units.search_prompt, EACH),
+            ("per_maps_query", units.maps_query, EACH),
+            ("per_maps_prompt", units.maps_prompt, EACH),
+            ("per_container", units.container, EACH),
+            ("per_file_search", units.file_search, EACH),
             ("per_request", units.request, EACH),
         ] {
             self.rate(format!("{entry}.{key}"), rate, digits);

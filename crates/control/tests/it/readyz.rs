@@ -15,13 +15,13 @@ async fn readiness_follows_the_board_and_says_why_not() {
     let answer = ask().await;
     assert_eq!(
         answer.refuses(503, "unavailable"),
-        "keys can be answered neither from the store nor from what is cached"
+        "keys cannot be authenticated: the store is unavailable and the cache is too old"
     );
     assert_eq!(answer.headers["retry-after"], "1");
     world.board.set_directory(true);
 
     world.board.set_snapshot(false);
-    assert_eq!(ask().await.refuses(503, "unavailable"), "no configuration is in force yet");
+    assert_eq!(ask().await.refuses(503, "unavailable"), "no configuration is loaded yet");
     world.board.set_snapshot(true);
     assert_eq!(ask().await.status, 200);
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use spool::{Record, Spool};
 use store::ingest::IngestStats;
 use store::{Email, NewKey, NewUser, Store, Unsealed, UserRef};
-use telemetry::{Board, Metrics};
+use telemetry::{LiveState, Metrics};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -33,7 +33,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) meter: Arc<Meter>,
-    pub(crate) board: Arc<Board>,
+    pub(crate) board: Arc<LiveState>,
     pub(crate) live: Arc<Live>,
     pub(crate) vault: Arc<Vault>,
     revision: Arc<Revision>,
@@ -116,7 +116,7 @@ impl World {
         let revision = Arc::new(Revision::default());
         let hour = Duration::from_secs(3600);
         let directory = Arc::new(Directory::new(queue, revision.clone(), clock.clone(), hour));
-        let board = Arc::new(Board::default());
+        let board = Arc::new(LiveState::default());
         board.set_snapshot(true);
         board.set_directory(true);
         let meter = Arc::new(Meter::default());
@@ -218,7 +218,7 @@ impl World {
         let node = self.store.join(self.data.path(), "9.8.7").await.unwrap();
         let ingested = node.ingested().await.unwrap();
         let Spool { mut writers, mut reader, .. } =
-            Spool::open(&folder, spool::Options::new(16 * 1024 * 1024, 1), &ingested).unwrap();
+            Spool::open(&folder, spool::SpoolOptions::new(16 * 1024 * 1024, 1), &ingested).unwrap();
         for event in events {
             writers[0].append(&Record::Event(event)).unwrap();
         }

@@ -4,7 +4,7 @@ use access::Refusal;
 use bytes::Bytes;
 
 use crate::answer::Problem;
-use crate::gate::{Held, ShareUsed};
+use crate::gate::{Held, NoRoom};
 
 /// Larger bodies are moved to a mapping of their own.
 const HEAP_BYTES_MAX: usize = 1024 * 1024;
@@ -83,12 +83,28 @@ pub(crate) fn counted(bytes: impl AsRef<[u8]> + Send + 'static, held: Held) -> B
 
 /// Counts `bytes` more among those that the caller holds in memory.
 pub(crate) fn hold(held: &mut Held, bytes: usize) -> Result<(), Problem> {
-    held.grow(bytes).map_err(|ShareUsed { holds, may_hold }| {
-        let message = format!(
-            "this key holds {holds} of the {may_hold} bytes of request bodies that it may hold now: send it again when \
-             its other calls have been sent"
-        );
-        Problem::new(Refusal::Overloaded, message)
+    held.grow(bytes).map_err(|no_room| match no_room {
+        NoRoom::Ever { bytes_max } => {
+            let message = format!(
+                "the request's body, with what it inflates to, takes more than the {bytes_max} bytes that one key may hold \
+                 in memory: send less"
+            );
+            Problem::new(Refusal::PayloadTooLarge, message)
+        }
+        NoRoom::Now { others_of_key: 0, may_hold } => {
+            let message = format!(
+                "this key may hold {may_hold} bytes of request bodies now, as bodies of other keys take the rest, and this \
+                 body needs more: send it again soon"
+            );
+            Problem::new(Refusal::Overloaded, message)
+        }
+        NoRoom::Now { others_of_key, may_hold } => {
+            let message = format!(
+                "this key may hold {may_hold} bytes of request bodies now, and its other calls hold {others_of_key} of \
+                 them: send this one again when they have been sent"
+            );
+            Problem::new(Refusal::Overloaded, message)
+        }
     })
 }
 
@@ -146,12 +162,27 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_share_of_the_key() {
-        let (_gate, mut buffer) = gate(400);
+    fn a_refusal_names_the_share_of_the_key_and_who_uses_it() {
+        let (gate, mut buffer) = gate(400);
+        let told =
+            |result: Result<(), Problem>| result.map_err(|problem| (problem.refusal, problem.message)).unwrap_err();
         buffer.push(&[0; 60]).unwrap();
-        let problem = buffer.push(&[0; 41]).unwrap_err();
-        assert_eq!(problem.refusal, Refusal::Overloaded);
-        assert!(problem.message.starts_with("this key holds 60 of the 100 bytes "), "{}", problem.message);
+        let (refusal, message) = told(buffer.push(&[0; 41]));
+        assert_eq!(refusal, Refusal::PayloadTooLarge, "101 bytes are more than a quarter of 400");
+        assert!(message.contains("more than the 100 bytes that one key may hold"), "{message}");
+
+        let of = |user, key| Buffer::new(gate.hold(&Caller { user: UserNo(user), key: KeyNo(key), plan: PlanId::NIL }));
+        let mut beside = of(1, 1);
+        let (refusal, message) = told(beside.push(&[0; 41]));
+        assert_eq!(refusal, Refusal::Overloaded);
+        assert!(message.starts_with("this key may hold 100 bytes of request bodies now, and its other calls hold 60 "));
+
+        let mut greedy = of(2, 2);
+        greedy.push(&[0; 80]).unwrap();
+        let (refusal, message) = told(buffer.push(&[0; 21]));
+        assert_eq!(refusal, Refusal::Overloaded);
+        assert!(message.starts_with("this key may hold 80 bytes of request bodies now, as bodies of other keys "));
+        drop(greedy);
         buffer.push(&[0; 40]).unwrap();
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use access::{Day, Mono, RequestId, Timestamp};
 use meter::{Caller, Charge, Counts, Reservation, Spare};
 use rustc_hash::FxHashMap;
-use spool::{Opened, Record, SpoolError};
+use spool::{OpenRequest, Record, SpoolError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -74,7 +74,7 @@ pub(super) struct Signal {
 
 #[derive(Debug)]
 struct Block {
-    opened: RefCell<Opened>,
+    opened: RefCell<OpenRequest>,
     /// Credits that nobody has taken.
     spare: RefCell<Spare>,
     /// Credits of what is under way.
@@ -226,7 +226,7 @@ impl Blocks {
 
     /// Closes what is over or keeps what others want; and when it is time, all of it, as [`Blocks::flush`].
     pub(super) fn flush_due(&self, worker: &Worker, late: &mut Late) -> bool {
-        let are_many = || self.current.borrow().len() > CURRENT_MAX || !worker.spool.borrow().room();
+        let are_many = || self.current.borrow().len() > CURRENT_MAX || !worker.spool.borrow().has_room();
         if self.signal.is_due() || are_many() {
             return self.flush(worker, late);
         }
@@ -288,7 +288,7 @@ fn settle(worker: &Worker, block: &Block, late: &mut Late) -> Result<bool, Spool
         }
         if later > 0 {
             let id = RequestId(worker.ids.borrow_mut().next_uuid());
-            let rest = Opened { id, reserved: Charge::credits(later), ..opened.clone() };
+            let rest = OpenRequest { id, reserved: Charge::credits(later), ..opened.clone() };
             if let Err(error) = worker.spool.borrow_mut().append(&Record::Open(rest.clone())) {
                 spare.give_back(later);
                 return Err(error);
@@ -297,7 +297,7 @@ fn settle(worker: &Worker, block: &Block, late: &mut Late) -> Result<bool, Spool
         }
         let counts = counts.drain(..now).collect();
         let owed = Owed::unused(spare.split(), block.unsent.take());
-        late.push(Record::Counted { id: id.0, counts }, owed);
+        late.push(Record::CloseBatch { id: id.0, counts }, owed);
         if later == 0 {
             return Ok(true);
         }
@@ -305,8 +305,8 @@ fn settle(worker: &Worker, block: &Block, late: &mut Late) -> Result<bool, Spool
 }
 
 /// A block of `credits`, for `ask` and what may come after it.
-fn opened(worker: &Worker, ask: &Ask<'_>, credits: u64) -> Opened {
-    Opened {
+fn opened(worker: &Worker, ask: &Ask<'_>, credits: u64) -> OpenRequest {
+    OpenRequest {
         id: RequestId(worker.ids.borrow_mut().next_uuid()),
         caller: Some(ask.caller),
         started_at: ask.started_at,

@@ -106,7 +106,8 @@ impl Sending<'_> {
         exchange.sending(probe.clone(), progress.clone(), self.now);
         let error = match wait(exchange, progress, |cx| {
             let polled = call.poll_head(cx);
-            if is_large && call.is_sent() {
+            // A call that is over needs the copy for another try.
+            if is_large && polled.is_pending() && call.is_sent() {
                 spare = None;
             }
             polled

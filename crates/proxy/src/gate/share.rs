@@ -6,6 +6,9 @@
 //! - a key alone may hold a quarter of the bound;
 //! - whatever another key or another user holds, a key may hold an eighth of the bound;
 //! - each further greedy user halves that.
+//!
+//! A key may have `in_flight_per_key` calls in flight, and a user twice as many: one key alone leaves half of its user's
+//! calls to the user's other keys.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,27 +21,39 @@ use rustc_hash::FxHashMap;
 const SHARDS: usize = 16;
 /// Of the bound, a key that is alone may hold one part in so many.
 const PARTS_OF_ONE_KEY: u64 = 4;
+/// The calls of a user in flight are bounded by this multiple of the bound of a key.
+const KEYS_OF_ONE_USER: u32 = 2;
 
 /// What callers hold. Users are divided among shards; everybody's bytes are one sum.
 #[derive(Debug)]
 pub(super) struct Shares {
     bytes: AtomicU64,
     bytes_max: u64,
-    calls_max: u32,
+    key_calls_max: u32,
     shards: [Mutex<Shard>; SHARDS],
 }
 
 /// Callers that hold something.
 #[derive(Debug, Default)]
 struct Shard {
-    users: FxHashMap<UserNo, u64>,
-    keys: FxHashMap<KeyNo, Key>,
+    users: FxHashMap<UserNo, Load>,
+    keys: FxHashMap<KeyNo, Load>,
 }
 
+/// What one key or one user holds.
 #[derive(Debug, Default, Clone, Copy)]
-struct Key {
+struct Load {
     bytes: u64,
     calls: u32,
+}
+
+/// The bound of calls in flight that a caller has reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallBound {
+    /// The bound of the key.
+    Key(u32),
+    /// The bound of the user, over all of the user's keys.
+    User(u32),
 }
 
 /// Bytes that are held: by a key, by its user, and by everybody.
@@ -88,8 +103,8 @@ impl Levels {
 }
 
 impl Shares {
-    pub(super) fn new(bytes_max: u64, calls_max: u32) -> Self {
-        Self { bytes: AtomicU64::new(0), bytes_max, calls_max, shards: Default::default() }
+    pub(super) fn new(bytes_max: u64, key_calls_max: u32) -> Self {
+        Self { bytes: AtomicU64::new(0), bytes_max, key_calls_max, shards: Default::default() }
     }
 
     /// Bytes that everybody holds.
@@ -107,12 +122,12 @@ impl Shares {
         let mut shard = self.shard(caller.user);
         let key = shard.keys.get(&caller.key).copied().unwrap_or_default();
         let user = shard.users.get(&caller.user).copied().unwrap_or_default();
-        let levels = |all| Levels { key: key.bytes, user, all };
+        let levels = |all| Levels { key: key.bytes, user: user.bytes, all };
         let fitting = |all| levels(all).and(more).filter(|after| after.fit(self.bytes_max)).map(|after| after.all);
         match self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fitting) {
             Ok(_) => {
-                shard.users.insert(caller.user, user + more);
-                shard.keys.insert(caller.key, Key { bytes: key.bytes + more, ..key });
+                shard.users.insert(caller.user, Load { bytes: user.bytes + more, ..user });
+                shard.keys.insert(caller.key, Load { bytes: key.bytes + more, ..key });
                 Ok(())
             }
             Err(all) => Err(ShareUsed { holds: key.bytes, may_hold: levels(all).key_max(self.bytes_max) }),
@@ -123,29 +138,29 @@ impl Shares {
     pub(super) fn shrink(&self, caller: &Caller, fewer: u64) {
         let mut shard = self.shard(caller.user);
         self.bytes.fetch_sub(fewer, Ordering::Relaxed);
-        if let Some(user) = shard.users.get_mut(&caller.user) {
-            *user = user.saturating_sub(fewer);
-            if *user == 0 {
-                shard.users.remove(&caller.user);
-            }
-        }
-        shard.change(caller.key, |key| key.bytes = key.bytes.saturating_sub(fewer));
+        shard.reduce(caller, |load| load.bytes = load.bytes.saturating_sub(fewer));
     }
 
-    /// A call of the caller's key begins; an error is the most that may be in flight.
-    pub(super) fn enter(&self, caller: &Caller) -> Result<(), u32> {
+    /// Counts a call of the caller's key and user; an error is the bound that leaves no room for it.
+    pub(super) fn enter(&self, caller: &Caller) -> Result<(), CallBound> {
+        let user_calls_max = self.key_calls_max.saturating_mul(KEYS_OF_ONE_USER);
         let mut shard = self.shard(caller.user);
-        let key = shard.keys.entry(caller.key).or_default();
-        if key.calls >= self.calls_max {
-            return Err(self.calls_max);
+        let key = shard.keys.get(&caller.key).copied().unwrap_or_default();
+        let user = shard.users.get(&caller.user).copied().unwrap_or_default();
+        if key.calls >= self.key_calls_max {
+            return Err(CallBound::Key(self.key_calls_max));
         }
-        key.calls += 1;
+        if user.calls >= user_calls_max {
+            return Err(CallBound::User(user_calls_max));
+        }
+        shard.keys.insert(caller.key, Load { calls: key.calls + 1, ..key });
+        shard.users.insert(caller.user, Load { calls: user.calls + 1, ..user });
         Ok(())
     }
 
-    /// A call of the caller's key ends.
+    /// A call that was counted has ended.
     pub(super) fn leave(&self, caller: &Caller) {
-        self.shard(caller.user).change(caller.key, |key| key.calls = key.calls.saturating_sub(1));
+        self.shard(caller.user).reduce(caller, |load| load.calls = load.calls.saturating_sub(1));
     }
 
     fn shard(&self, user: UserNo) -> MutexGuard<'_, Shard> {
@@ -165,14 +180,26 @@ impl Shares {
 }
 
 impl Shard {
-    /// Changes what a key holds; a key that holds nothing is forgotten.
-    fn change(&mut self, key: KeyNo, change: impl FnOnce(&mut Key)) {
-        if let Some(held) = self.keys.get_mut(&key) {
-            change(held);
-            if held.bytes == 0 && held.calls == 0 {
-                self.keys.remove(&key);
+    /// Reduces what the caller's key and user hold. The entry of a key or user that holds nothing is removed.
+    fn reduce(&mut self, caller: &Caller, reduce: impl Fn(&mut Load)) {
+        if let Some(load) = self.keys.get_mut(&caller.key) {
+            reduce(load);
+            if load.is_empty() {
+                self.keys.remove(&caller.key);
             }
         }
+        if let Some(load) = self.users.get_mut(&caller.user) {
+            reduce(load);
+            if load.is_empty() {
+                self.users.remove(&caller.user);
+            }
+        }
+    }
+}
+
+impl Load {
+    const fn is_empty(self) -> bool {
+        self.bytes == 0 && self.calls == 0
     }
 }
 
@@ -234,13 +261,39 @@ mod tests {
         let shares = Shares::new(MAX, 2);
         shares.enter(&caller(1, 1)).unwrap();
         shares.enter(&caller(1, 1)).unwrap();
-        assert_eq!(shares.enter(&caller(1, 1)), Err(2));
+        assert_eq!(shares.enter(&caller(1, 1)), Err(CallBound::Key(2)));
         shares.enter(&caller(1, 2)).unwrap();
         for key in [1, 1, 2] {
             shares.leave(&caller(1, key));
         }
         assert!(shares.is_empty());
         assert_eq!(shares.enter(&caller(1, 1)), Ok(()));
+    }
+
+    #[test]
+    fn calls_in_flight_are_bounded_for_each_user_over_all_keys() {
+        let shares = Shares::new(MAX, 2);
+        for key in [1, 1, 2, 2] {
+            shares.enter(&caller(1, key)).unwrap();
+        }
+        assert_eq!(shares.enter(&caller(1, 3)), Err(CallBound::User(4)), "a key without calls of its own");
+        assert_eq!(shares.enter(&caller(1, 1)), Err(CallBound::Key(2)), "the closest bound is named");
+        // The users 1 and 17 are in one shard.
+        for (user, key) in [(2, 4), (17, 5)] {
+            shares.enter(&caller(user, key)).unwrap();
+        }
+        // A refused call is not counted: one that ends makes room for exactly one.
+        shares.leave(&caller(1, 2));
+        shares.enter(&caller(1, 3)).unwrap();
+        assert_eq!(shares.enter(&caller(1, 4)), Err(CallBound::User(4)));
+        // Bytes of the user keep no place of a call, and calls no bytes.
+        shares.grow(&caller(1, 1), 7).unwrap();
+        for (user, key) in [(1, 1), (1, 1), (1, 2), (1, 3), (2, 4), (17, 5)] {
+            shares.leave(&caller(user, key));
+        }
+        assert!(!shares.is_empty());
+        shares.shrink(&caller(1, 1), 7);
+        assert!(shares.is_empty());
     }
 
     /// What somebody does: a user of three, one of its four keys, and bytes more (or all of the key's bytes back).

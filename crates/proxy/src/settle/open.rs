@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::Refusal;
 use meter::Charge;
-use spool::{Durable, Opened, Record, SpoolError};
+use spool::{DurableFuture, OpenRequest, Record, SpoolError};
 
 use crate::answer::Problem;
 use crate::budget;
@@ -37,10 +37,10 @@ impl Exchange {
         synced(durable).await
     }
 
-    fn as_opened(&self, reserved: Charge) -> Opened {
+    fn as_opened(&self, reserved: Charge) -> OpenRequest {
         let call = self.call.as_ref();
         let price = call.and_then(|call| self.snapshot.price(&call.provider, (&call.model, None), self.started_at));
-        Opened {
+        OpenRequest {
             id: self.id,
             caller: self.caller,
             started_at: self.started_at,
@@ -54,7 +54,7 @@ impl Exchange {
     }
 }
 
-async fn synced(durable: Durable) -> Result<(), Problem> {
+async fn synced(durable: DurableFuture) -> Result<(), Problem> {
     if durable.is_synced() {
         return Ok(());
     }

@@ -76,7 +76,7 @@ impl Exchange {
         let (Some(caller), Some(_)) = (self.caller, self.format) else { return false };
         let worker = &self.at.worker;
         // What the spool keeps in reserve is for requests that were admitted.
-        worker.spool.borrow().room() && worker.refusals.takes(caller.key, now)
+        worker.spool.borrow().has_room() && worker.refusals.takes(caller.key, now)
     }
 
     /// The model that was asked for, where the configuration or a price list names it: each name that is met becomes a row of

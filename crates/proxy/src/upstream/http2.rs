@@ -1,4 +1,4 @@
-//! An HTTP/2 connection to an upstream, and how many streams it may carry (docs/decisions/0016-http2-and-repeats.md).
+//! An HTTP/2 connection to an upstream, and how many streams it may carry (docs/decisions/0016-http2-and-retries.md).
 
 pub(crate) mod call;
 pub(crate) mod streams;

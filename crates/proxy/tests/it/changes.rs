@@ -122,7 +122,7 @@ async fn served(gateway: &mut Gateway) -> Vec<UsageEvent> {
     let records = gateway.stop().await.into_iter();
     let ended = records.filter_map(|record| match record {
         Record::Close(event) | Record::Event(event) => Some(event),
-        Record::Open(_) | Record::Counts { .. } | Record::Counted { .. } => None,
+        Record::Open(_) | Record::Counts { .. } | Record::CloseBatch { .. } => None,
     });
     ended.filter(|event| !event.attempts.is_empty()).collect()
 }
@@ -253,7 +253,7 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     let (refusal, _) = refused(&gateway).await;
     assert_eq!(
         message(&refusal),
-        "the day's quota of 2 credits for everybody on this plan is used up (2 credits used): it is full again at \
+        "the day's quota of credits for everybody on this plan is used up: it is full again at \
          midnight UTC"
     );
     provider.end_one();

@@ -118,7 +118,7 @@ impl Gateway {
         let data = tempfile::tempdir().unwrap();
         let snapshot = snapshot(data.path(), yaml);
         let clock = Clock::manual(NOON);
-        let options = spool::Options::new(16 * 1024 * 1024, 1);
+        let options = spool::SpoolOptions::new(16 * 1024 * 1024, 1);
         let Spool { mut writers, reader, .. } = Spool::open(&data.path().join("spool"), options, &[]).unwrap();
         let (queue, lookups) = mpsc::channel(16);
         let revision = Arc::new(Revision::default());

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod address;
 #[cfg(test)]
+mod buffered;
+#[cfg(test)]
 mod changes;
 #[cfg(test)]
 mod frames;

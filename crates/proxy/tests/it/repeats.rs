@@ -1,4 +1,4 @@
-//! When a request is sent again, and when it is not (docs/decisions/0016-http2-and-repeats.md).
+//! When a request is sent again, and when it is not (docs/decisions/0016-http2-and-retries.md).
 
 use std::time::Duration;
 
@@ -100,8 +100,12 @@ const LLM_BODY: &str = r#"{"model":"far/m","messages":[{"role":"user","content":
 
 /// A chat completion through a gateway before `raw`; the answer, and what was recorded.
 async fn complete(raw: &Raw) -> (Got, Vec<Record>, Ended) {
+    complete_with(raw, LLM_BODY.to_owned()).await
+}
+
+async fn complete_with(raw: &Raw, body: String) -> (Got, Vec<Record>, Ended) {
     let mut gateway = Gateway::before_llm(&format!("h2c://{}", raw.address));
-    let answer = gateway.caller().send(Method::POST, "/v1/chat/completions", LLM_BODY).await;
+    let answer = gateway.caller().send(Method::POST, "/v1/chat/completions", body).await;
     let got = got(answer).await;
     let records = gateway.stop().await;
     (got, records, gateway.ended())
@@ -263,6 +267,97 @@ async fn refused_stream_is_sent_again_with_the_body_that_it_had() {
         }
         assert_eq!(raw.asked().len(), if again { 2 } else { 1 });
     }
+}
+
+/// A chat completion of 2 MiB, whose content tells each of its parts apart.
+fn large_llm_body() -> String {
+    let mut content = String::with_capacity(2 << 20);
+    for number in 0_u32.. {
+        if content.len() >= 2 << 20 {
+            break;
+        }
+        content.push_str(&format!("{number:08} "));
+    }
+    LLM_BODY.replace("hi", &content)
+}
+
+/// An upstream whose first connection takes `taken` bytes of a body and then does what `does` says. Its other connections
+/// take whole bodies, and answer whether the body is `expected`.
+async fn aborting(taken: usize, does: fn(u32) -> Vec<u8>, expected: String) -> Raw {
+    let expected = std::sync::Arc::new(expected);
+    Raw::start(move |mut conn: Conn| {
+        let expected = expected.clone();
+        async move {
+            let window = if conn.number == 1 { u32::try_from(taken).unwrap() } else { 16 << 20 };
+            conn.greet(&[(4, window)]).await;
+            conn.say(frame(WINDOW_UPDATE, 0, 0, (16_u32 << 20).to_be_bytes())).await;
+            let Some(stream) = conn.asked().await else { return };
+            let (mut body, mut ended) = (Vec::new(), false);
+            while !ended && (conn.number > 1 || body.len() < taken) {
+                let Some(next) = conn.next().await else { return };
+                if next.kind == DATA {
+                    ended = next.flags & END_STREAM != 0;
+                    body.extend_from_slice(&next.payload);
+                }
+            }
+            let says = if conn.number == 1 {
+                does(stream)
+            } else {
+                answer(stream, if body == expected.as_bytes() { "the same" } else { "another" })
+            };
+            conn.say(says).await;
+            conn.linger().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn large_llm_call_that_is_refused_within_its_upload_is_sent_again_and_counts_once() {
+    let body = large_llm_body();
+    let sent = body.replace("far/m", "m");
+    let refusals: [fn(u32) -> Vec<u8>; 3] = [
+        |stream| reset(stream, REFUSED_STREAM),
+        |_| goaway(0, NO_ERROR),
+        |stream| [head(stream, 0, &[(":status", "100")]), reset(stream, REFUSED_STREAM)].concat(),
+    ];
+    for does in refusals {
+        for taken in [65_535, 1_500_000] {
+            let raw = aborting(taken, does, sent.clone()).await;
+            let (got, records, ended) = complete_with(&raw, body.clone()).await;
+            got.is_answer("the same", true);
+            assert_eq!(raw.asked().iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2]);
+            assert_eq!(ended, ONE);
+            let [Record::Open(opened), Record::Close(event)] = records.as_slice() else { panic!("{records:?}") };
+            assert_eq!((opened.id, opened.reserved), (event.id, event.charge));
+            let attempts: Vec<_> = event.attempts.iter().map(|attempt| (attempt.status, attempt.cost)).collect();
+            assert_eq!(attempts, [(None, Some(NanoUsd(0))), (Some(200), None)]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn large_llm_call_that_may_have_had_an_effect_is_not_sent_again() {
+    let body = large_llm_body();
+    let effects: [fn(u32) -> Vec<u8>; 3] = [
+        |stream| reset(stream, INTERNAL_ERROR),
+        |stream| reset(stream, NO_ERROR),
+        |stream| [goaway(stream, NO_ERROR), reset(stream, INTERNAL_ERROR)].concat(),
+    ];
+    for does in effects {
+        let raw = aborting(65_535, does, String::new()).await;
+        let (got, records, ended) = complete_with(&raw, body.clone()).await;
+        got.is_refusal(502, "upstream_reset");
+        assert_eq!(raw.asked().len(), 1);
+        assert_eq!(ended, ONE);
+        let [Record::Open(_), Record::Close(event)] = records.as_slice() else { panic!("{records:?}") };
+        assert_eq!(event.attempts.len(), 1);
+    }
+    // A body that was sent whole is not kept: a refusal after that is final.
+    let raw = aborting(4 << 20, |stream| reset(stream, REFUSED_STREAM), String::new()).await;
+    let (got, _, ended) = complete_with(&raw, body).await;
+    got.is_refusal(502, "upstream_reset");
+    assert_eq!((raw.asked().len(), ended), (1, ONE));
 }
 
 #[tokio::test]

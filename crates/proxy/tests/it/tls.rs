@@ -34,7 +34,7 @@ async fn part(answer: &mut Response<Incoming>) -> Bytes {
 /// What was sent of requests that were opened together; the route folds its events.
 fn counted(records: &[Record]) -> impl Iterator<Item = &Counts> {
     records.iter().flat_map(|record| match record {
-        Record::Counts { counts, .. } | Record::Counted { counts, .. } => counts.as_slice(),
+        Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => counts.as_slice(),
         Record::Open(_) => &[],
         Record::Close(_) | Record::Event(_) => panic!("the route folds its events: {record:?}"),
     })

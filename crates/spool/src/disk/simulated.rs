@@ -1,4 +1,4 @@
-//! A disk that fails: the n-th call, every call that needs new room, or the power.
+//! A simulated disk that fails at the n-th call, has no free space, or loses its power.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,125 +8,126 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::{Call, Done};
+use super::{CallOutcome, DiskCall};
 
 const SECTOR_BYTES: usize = 512;
 
 thread_local! {
-    static DISK: RefCell<Option<Arc<Disk>>> = const { RefCell::new(None) };
+    static DISK: RefCell<Option<Arc<SimulatedDisk>>> = const { RefCell::new(None) };
 }
 
-/// The disk of this thread and of those that it starts, until the thread ends or another one is put in.
+/// The disk of this thread and of the threads that it starts, until the thread ends or another disk is installed.
 #[derive(Debug, Default)]
-pub(crate) struct Disk {
-    state: Mutex<State>,
+pub(crate) struct SimulatedDisk {
+    state: Mutex<DiskState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct DiskState {
     calls: u32,
     failing: Option<u32>,
     allocations: u32,
     full_from: Option<u32>,
     read_only: bool,
     dead: bool,
-    volatile: Option<Volatile>,
+    unsynced: Option<UnsyncedChanges>,
 }
 
-/// Where, and what.
+/// Pairs of an offset and the bytes written there.
 type Writes = Vec<(u64, Vec<u8>)>;
 
-/// What a power cut may take.
+/// The changes that a power cut may undo.
 #[derive(Debug, Default)]
-struct Volatile {
-    /// By inode: as the disk has it, and the writes since then.
+struct UnsyncedChanges {
+    /// By inode: the file's synced content, and the writes since then.
     files: HashMap<u64, (Vec<u8>, Writes)>,
-    names: Vec<Name>,
+    names: Vec<NameChange>,
 }
 
 #[derive(Debug)]
-enum Name {
+enum NameChange {
     Created(PathBuf),
     Renamed { from: PathBuf, to: PathBuf },
     Removed(PathBuf, Vec<u8>),
 }
 
-impl Disk {
-    /// Puts a disk in that works.
-    pub(crate) fn put_in() -> Arc<Self> {
+impl SimulatedDisk {
+    /// Installs a disk without faults in this thread.
+    pub(crate) fn install() -> Arc<Self> {
         let disk = Arc::new(Self::default());
         DISK.set(Some(Arc::clone(&disk)));
         disk
     }
 
-    /// The `n`-th call from now on fails (0 is the next), once.
+    /// Makes the `n`-th call from now on fail once (0 is the next call).
     pub(crate) fn fail(&self, n: u32) {
         let mut state = self.state.lock().unwrap();
         state.failing = Some(state.calls + n);
     }
 
-    /// Whether it did.
+    /// Returns whether that call has failed.
     pub(crate) fn failed(&self) -> bool {
         let state = self.state.lock().unwrap();
         state.failing.is_some_and(|n| n < state.calls)
     }
 
-    /// From the `n`-th on (0 is the next), nothing gets new room.
+    /// Makes every allocation fail from the `n`-th on (0 is the next one).
     pub(crate) fn fill(&self, n: u32) {
         let mut state = self.state.lock().unwrap();
         state.full_from = Some(state.allocations + n);
     }
 
-    /// Whether it is.
+    /// Returns whether an allocation has failed for lack of space.
     pub(crate) fn is_full(&self) -> bool {
         let state = self.state.lock().unwrap();
         state.full_from.is_some_and(|n| n < state.allocations)
     }
 
-    /// There is room again.
-    pub(crate) fn empty(&self) {
+    /// Ends [`Self::fill`]: allocations succeed again.
+    pub(crate) fn free_space(&self) {
         self.state.lock().unwrap().full_from = None;
     }
 
-    /// No call changes anything any more.
+    /// Makes every call fail as on a read-only file system.
     pub(crate) fn make_read_only(&self) {
         self.state.lock().unwrap().read_only = true;
     }
 
-    /// From now on what is not synced may be lost.
+    /// Allows a power cut to undo all later changes that are not synced.
     pub(crate) fn make_volatile(&self) {
-        self.state.lock().unwrap().volatile = Some(Volatile::default());
+        self.state.lock().unwrap().unsynced = Some(UnsyncedChanges::default());
     }
 
-    /// The power is gone: every call fails until [`Disk::restart`].
+    /// Cuts the power: every call fails until [`SimulatedDisk::restart`].
     pub(crate) fn cut(&self) {
         self.state.lock().unwrap().dead = true;
     }
 
-    /// The power is back, and the files of `dir` are what chance left of them. `random` answers numbers below its argument.
+    /// Restores the power. Each unsynced change to the files of `dir` survives or not at random; `random(n)` returns a
+    /// number below `n`.
     pub(crate) fn restart(&self, dir: &Path, mut random: impl FnMut(usize) -> usize) {
         let mut state = self.state.lock().unwrap();
         state.dead = false;
-        let Some(Volatile { files, names }) = state.volatile.take() else { return };
+        let Some(UnsyncedChanges { files, names }) = state.unsynced.take() else { return };
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if let Some((durable, writes)) = files.get(&fs::metadata(&path).unwrap().ino()) {
-                let image = left_of(durable, writes, &mut random);
+                let image = surviving_bytes(durable, writes, &mut random);
                 fs::write(&path, image).unwrap();
             }
         }
-        let kept = random(names.len() + 1);
-        for name in names.into_iter().skip(kept).rev() {
+        let surviving = random(names.len() + 1);
+        for name in names.into_iter().skip(surviving).rev() {
             match name {
-                Name::Created(path) => fs::remove_file(path).unwrap(),
-                Name::Renamed { from, to } => fs::rename(to, from).unwrap(),
-                Name::Removed(path, content) => fs::write(path, content).unwrap(),
+                NameChange::Created(path) => fs::remove_file(path).unwrap(),
+                NameChange::Renamed { from, to } => fs::rename(to, from).unwrap(),
+                NameChange::Removed(path, content) => fs::write(path, content).unwrap(),
             }
         }
-        state.volatile = Some(Volatile::default());
+        state.unsynced = Some(UnsyncedChanges::default());
     }
 
-    fn ask(&self, call: Call<'_>) -> io::Result<Done> {
+    fn intercept(&self, call: DiskCall<'_>) -> io::Result<CallOutcome> {
         let mut state = self.state.lock().unwrap();
         if state.dead {
             return Err(io::Error::other("no power"));
@@ -137,49 +138,49 @@ impl Disk {
         let n = state.calls;
         state.calls += 1;
         if state.failing == Some(n) {
-            if let Call::Write { file, bytes, offset } = call {
+            if let DiskCall::Write { file, bytes, offset } = call {
                 let half = &bytes[..bytes.len() / 2];
-                state.note(Call::Write { file, bytes: half, offset })?;
+                state.note(DiskCall::Write { file, bytes: half, offset })?;
                 file.write_all_at(half, offset)?;
             }
             return Err(io::ErrorKind::StorageFull.into());
         }
-        if matches!(call, Call::Allocate | Call::Create(_)) {
+        if matches!(call, DiskCall::Allocate | DiskCall::Create(_)) {
             state.allocations += 1;
             if state.full_from.is_some_and(|n| n < state.allocations) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
         }
         state.note(call)?;
-        Ok(Done(true))
+        Ok(CallOutcome(true))
     }
 }
 
-impl State {
-    fn note(&mut self, call: Call<'_>) -> io::Result<()> {
-        let Some(volatile) = &mut self.volatile else { return Ok(()) };
+impl DiskState {
+    fn note(&mut self, call: DiskCall<'_>) -> io::Result<()> {
+        let Some(unsynced) = &mut self.unsynced else { return Ok(()) };
         match call {
-            Call::Write { file, bytes, offset } => {
+            DiskCall::Write { file, bytes, offset } => {
                 let inode = file.metadata()?.ino();
-                if let std::collections::hash_map::Entry::Vacant(entry) = volatile.files.entry(inode) {
+                if let std::collections::hash_map::Entry::Vacant(entry) = unsynced.files.entry(inode) {
                     entry.insert((whole(file)?, Vec::new()));
                 }
-                volatile.files.entry(inode).or_default().1.push((offset, bytes.to_vec()));
+                unsynced.files.entry(inode).or_default().1.push((offset, bytes.to_vec()));
             }
-            Call::Sync(file) => drop(volatile.files.remove(&file.metadata()?.ino())),
-            Call::Create(path) if path.exists() => {}
-            Call::Create(path) => volatile.names.push(Name::Created(path.to_owned())),
-            Call::Rename { from, to } => {
-                volatile.names.push(Name::Renamed { from: from.to_owned(), to: to.to_owned() });
+            DiskCall::Sync(file) => drop(unsynced.files.remove(&file.metadata()?.ino())),
+            DiskCall::Create(path) if path.exists() => {}
+            DiskCall::Create(path) => unsynced.names.push(NameChange::Created(path.to_owned())),
+            DiskCall::Rename { from, to } => {
+                unsynced.names.push(NameChange::Renamed { from: from.to_owned(), to: to.to_owned() });
             }
-            Call::Remove(path) => {
+            DiskCall::Remove(path) => {
                 if let Ok(content) = fs::read(path) {
-                    volatile.files.remove(&fs::metadata(path)?.ino());
-                    volatile.names.push(Name::Removed(path.to_owned(), content));
+                    unsynced.files.remove(&fs::metadata(path)?.ino());
+                    unsynced.names.push(NameChange::Removed(path.to_owned(), content));
                 }
             }
-            Call::SyncFolder => volatile.names.clear(),
-            Call::Allocate => {}
+            DiskCall::SyncFolder => unsynced.names.clear(),
+            DiskCall::Allocate => {}
         }
         Ok(())
     }
@@ -191,8 +192,8 @@ fn whole(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Each write there whole, gone whole, or there in some of its sectors.
-fn left_of(durable: &[u8], writes: &[(u64, Vec<u8>)], random: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
+/// Returns a file's bytes after a power cut: each write survives whole, in some of its sectors, or not at all.
+fn surviving_bytes(durable: &[u8], writes: &[(u64, Vec<u8>)], random: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
     let mut image = durable.to_vec();
     for (offset, bytes) in writes {
         let from = usize::try_from(*offset).unwrap();
@@ -212,13 +213,13 @@ fn left_of(durable: &[u8], writes: &[(u64, Vec<u8>)], random: &mut impl FnMut(us
     image
 }
 
-pub(super) fn ask(call: Call<'_>) -> io::Result<Done> {
+pub(super) fn intercept(call: DiskCall<'_>) -> io::Result<CallOutcome> {
     let disk = DISK.with_borrow(Option::clone);
-    disk.map_or(Ok(Done(false)), |disk| disk.ask(call))
+    disk.map_or(Ok(CallOutcome(false)), |disk| disk.intercept(call))
 }
 
-/// What a thread is to do, with the disk of the thread that starts it.
-pub(crate) fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+/// Returns `work` so that it uses the simulated disk of the current thread.
+pub(crate) fn inherit_disk<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let disk = DISK.with_borrow(Option::clone);
     move || {
         DISK.set(disk);

@@ -4,10 +4,10 @@ use access::RequestId;
 
 use super::*;
 use crate::fixture::{SMALL, drain, event, files, id, open, opened, record, records, written};
-use crate::{Options, Spool, SpoolError};
+use crate::{Spool, SpoolError, SpoolOptions};
 
 #[test]
-fn a_batch_is_answered_again_until_it_is_released() {
+fn unreleased_batch_is_returned_again() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 60);
     let mut reader = open(dir.path(), SMALL).reader;
@@ -15,7 +15,7 @@ fn a_batch_is_answered_again_until_it_is_released() {
     let longer = reader.next_batch(40).unwrap();
     assert_eq!((first.records.as_slice(), longer.records.as_slice()), (&records(30)[..], &records(40)[..]));
     reader.release(&longer).unwrap();
-    // An older batch, and the same one twice, change nothing.
+    // Releasing an older batch, or the same batch twice, has no effect.
     reader.release(&first).unwrap();
     reader.release(&longer).unwrap();
     assert_eq!(reader.depth().unwrap().records, 20);
@@ -23,7 +23,7 @@ fn a_batch_is_answered_again_until_it_is_released() {
 }
 
 #[test]
-fn a_segment_is_removed_when_all_of_it_is_released() {
+fn fully_released_segment_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 60);
     let mut reader = open(dir.path(), SMALL).reader;
@@ -33,49 +33,49 @@ fn a_segment_is_removed_when_all_of_it_is_released() {
         let batch = reader.next_batch(1).unwrap();
         let Some(position) = batch.positions().next() else { break };
         assert!(segment::path(dir.path(), 0, last.max(1)).exists());
-        assert_eq!(reader.would_remove(&batch), position.segment > last.max(1));
+        assert_eq!(reader.would_remove_segments(&batch), position.segment > last.max(1));
         reader.release(&batch).unwrap();
         (removed, last) = (position.segment - 1, position.segment);
         assert!((1..=removed).all(|number| !segment::path(dir.path(), 0, number).exists()));
     }
     assert!(removed > 2);
-    // The one that is written, and the one ahead.
+    // The segment that is written and the preallocated one.
     assert!(reader.depth().unwrap().allocated_bytes <= 2 * u64::from(SMALL.segment_bytes));
     assert!(files(dir.path()).len() <= 2);
 }
 
 #[test]
-fn each_record_has_its_place_and_the_last_of_a_lane_is_not_after_the_lanes_position() {
+fn record_positions_end_at_the_position_of_the_batch() {
     let dir = tempfile::tempdir().unwrap();
-    let two = Options { lanes: 2, ..SMALL };
+    let two = SpoolOptions { partitions: 2, ..SMALL };
     written(dir.path(), two, 30);
     let batch = open(dir.path(), two).reader.next_batch(45).unwrap();
-    let places: Vec<_> = batch.places().collect();
+    let places: Vec<_> = batch.record_positions().collect();
     assert_eq!(places.len(), 45);
     assert!(places.is_sorted());
-    for (lane, count) in [(0, 30), (1, 15)] {
-        let of_lane: Vec<_> = places.iter().copied().filter(|place| place.lane == lane).collect();
-        let end = batch.positions().find(|position| position.lane == lane).unwrap();
-        assert_eq!(of_lane.len(), count);
-        assert!(of_lane.iter().all(|place| *place <= end));
-        // Opened at the place of its tenth record, the lane goes on with the eleventh.
-        let rest = Spool::open(dir.path(), two, &[of_lane[9]]).unwrap().reader.next_batch(90).unwrap().records;
-        let next = rest.iter().find(|record| record.id().as_bytes()[15] == u8::try_from(lane).unwrap());
-        assert_eq!(next, Some(&record(lane, 10)));
+    for (partition, count) in [(0, 30), (1, 15)] {
+        let of_partition: Vec<_> = places.iter().copied().filter(|place| place.partition == partition).collect();
+        let end = batch.positions().find(|position| position.partition == partition).unwrap();
+        assert_eq!(of_partition.len(), count);
+        assert!(of_partition.iter().all(|place| *place <= end));
+        // Opened at the position after its tenth record, the partition continues with the eleventh.
+        let rest = Spool::open(dir.path(), two, &[of_partition[9]]).unwrap().reader.next_batch(90).unwrap().records;
+        let next = rest.iter().find(|record| record.id().as_bytes()[15] == u8::try_from(partition).unwrap());
+        assert_eq!(next, Some(&record(partition, 10)));
     }
 }
 
 #[test]
-fn depth_tells_how_much_waits_and_since_when() {
+fn depth_reports_unreleased_records_and_the_oldest_time() {
     let dir = tempfile::tempdir().unwrap();
-    let two = Options { lanes: 2, ..SMALL };
+    let two = SpoolOptions { partitions: 2, ..SMALL };
     let mut spool = open(dir.path(), two);
     assert_eq!(spool.reader.depth().unwrap().records, 0);
-    // Each began at the same time, and ended as much later as its lane and its number say.
-    let ended = |lane: u32, n: u32| Timestamp(1_000_000 + 500 * u64::from(n) + u64::from(lane));
-    let ending = |lane, n| {
-        let mut event = event(RequestId(id(lane, n)));
-        (event.started_at, event.duration_us) = (Timestamp(1_000_000), ended(lane, n).0 - 1_000_000);
+    // Requests begin at the same time and end later by a time that depends on partition and number.
+    let ended = |partition: u32, n: u32| Timestamp(1_000_000 + 500 * u64::from(n) + u64::from(partition));
+    let ending = |partition, n| {
+        let mut event = event(RequestId(id(partition, n)));
+        (event.started_at, event.duration_us) = (Timestamp(1_000_000), ended(partition, n).0 - 1_000_000);
         Record::Event(event)
     };
     for n in 0..30 {
@@ -87,7 +87,7 @@ fn depth_tells_how_much_waits_and_since_when() {
     drop(spool);
     let mut reader = open(dir.path(), two).reader;
     assert_eq!((reader.depth().unwrap().records, reader.depth().unwrap().bytes), (60, depth.bytes));
-    // The first batch is lane 0's, the second lane 1's, whose records are the older ones.
+    // The first batch is partition 0's, the second partition 1's, whose records are older.
     for (records, oldest) in [(55, ended(1, 5)), (50, ended(1, 10))] {
         let batch = reader.next_batch(5).unwrap();
         reader.release(&batch).unwrap();
@@ -97,7 +97,7 @@ fn depth_tells_how_much_waits_and_since_when() {
     drain(&mut reader);
     let left = reader.depth().unwrap();
     assert_eq!((left.records, left.bytes, left.oldest), (0, 0, None));
-    // A begin waits since then, and counts since their id was made.
+    // An open has the request's start, counts have the timestamp of their id.
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), SMALL);
     spool.writers[0].append(&record(0, 4)).unwrap();
@@ -108,9 +108,9 @@ fn depth_tells_how_much_waits_and_since_when() {
 }
 
 #[test]
-fn a_busy_lane_starves_no_other() {
+fn busy_partition_does_not_starve_others() {
     let dir = tempfile::tempdir().unwrap();
-    let two = Options { lanes: 2, ..SMALL };
+    let two = SpoolOptions { partitions: 2, ..SMALL };
     let mut spool = open(dir.path(), two);
     (0..50).for_each(|n| spool.writers[0].append(&record(0, n)).unwrap());
     spool.writers[1].append(&record(1, 0)).unwrap();
@@ -124,9 +124,9 @@ fn a_busy_lane_starves_no_other() {
 }
 
 #[test]
-fn damage_that_comes_while_running_is_named_after_all_that_can_be_read() {
+fn runtime_damage_is_reported_after_all_readable_records() {
     let dir = tempfile::tempdir().unwrap();
-    let mut spool = open(dir.path(), Options { lanes: 2, ..SMALL });
+    let mut spool = open(dir.path(), SpoolOptions { partitions: 2, ..SMALL });
     (0..3).for_each(|n| spool.writers[0].append(&record(0, n)).unwrap());
     (0..9).for_each(|n| spool.writers[1].append(&record(1, n)).unwrap());
     let position = spool.reader.next_batch(2).unwrap().positions().next().unwrap();
@@ -143,21 +143,21 @@ fn damage_that_comes_while_running_is_named_after_all_that_can_be_read() {
 }
 
 #[test]
-fn a_reader_beside_writers_sees_everything_once_and_in_order() {
+fn concurrent_reader_sees_each_record_once_and_in_order() {
     const RECORDS: u32 = 4_000;
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { size_bytes_max: 12 * 8192, segment_bytes: 8192, lanes: 3 };
+    let options = SpoolOptions { size_bytes_max: 12 * 8192, segment_bytes: 8192, partitions: 3 };
     let spool = open(dir.path(), options);
     let mut reader = spool.reader;
     let (mut read, mut full) = (Vec::new(), 0_u32);
     thread::scope(|scope| {
         let writing: Vec<_> = (0..)
             .zip(spool.writers)
-            .map(|(lane, mut writer)| {
+            .map(|(partition, mut writer)| {
                 scope.spawn(move || {
                     let (mut n, mut full) = (0, 0);
                     while n < RECORDS {
-                        match writer.append(&record(lane, n)) {
+                        match writer.append(&record(partition, n)) {
                             Ok(()) => n += 1,
                             Err(SpoolError::Full { .. }) => {
                                 full += 1;
@@ -177,10 +177,10 @@ fn a_reader_beside_writers_sees_everything_once_and_in_order() {
         }
         full = writing.into_iter().map(|thread| thread.join().unwrap()).sum();
     });
-    assert!(full > 0, "the writers were meant to be faster than the bound");
-    for lane in 0..3 {
-        let ids = read.iter().map(Record::id).filter(|read| read.as_bytes()[15] == lane);
-        assert!(ids.eq((0..RECORDS).map(|n| id(lane.into(), n))), "lane {lane}");
+    assert!(full > 0, "the writers never filled the spool");
+    for partition in 0..3 {
+        let ids = read.iter().map(Record::id).filter(|read| read.as_bytes()[15] == partition);
+        assert!(ids.eq((0..RECORDS).map(|n| id(partition.into(), n))), "partition {partition}");
     }
     assert_eq!(reader.depth().unwrap().records, 0);
 }

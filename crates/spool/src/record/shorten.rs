@@ -1,14 +1,14 @@
-//! A close that is longer than the room kept for it, made to fit: what it cost stays, what it was called is cut short.
+//! Shortens a close to its reserved room: the cost stays, names are cut.
 
 use std::sync::Arc;
 
 use meter::{Attempt, UsageEvent};
 
-/// The longest that a name may be, in bytes, tried one after the other.
+/// Maximum lengths of names in bytes, tried one after the other.
 const NAME_BYTES: [usize; 4] = [256, 64, 16, 0];
 
-/// The event in ever shorter forms. The first misses only what providers said themselves of usage; the last ones also miss
-/// the attempts of which neither usage nor cost is known.
+/// Returns shorter and shorter forms of the event. The first form leaves out the raw usage of providers; the last forms
+/// also leave out attempts without usage and cost.
 pub(crate) fn shortened(event: &UsageEvent) -> impl Iterator<Item = UsageEvent> {
     let unquoted = std::iter::once_with(|| with_names(event, usize::MAX));
     let named = NAME_BYTES.into_iter().map(|bytes_max| with_names(event, bytes_max));
@@ -41,7 +41,7 @@ fn with_names(event: &UsageEvent, bytes_max: usize) -> UsageEvent {
     }
 }
 
-/// At most `bytes_max` bytes, whole characters.
+/// Cuts a name to at most `bytes_max` bytes of whole characters.
 fn clip(name: &Arc<str>, bytes_max: usize) -> Arc<str> {
     if name.len() <= bytes_max {
         return Arc::clone(name);

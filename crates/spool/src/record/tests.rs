@@ -3,12 +3,12 @@ use access::RequestId;
 use super::*;
 use crate::fixture;
 
-const SEED: Seed = Seed(7);
+const SEED: ChecksumSeed = ChecksumSeed(7);
 
 fn encoded(record: &Record) -> Vec<u8> {
     let mut encoder = Encoder::new();
-    let bytes = encoder.put(record).unwrap();
-    let stamped = encoder.stamped(Spot { seed: SEED, offset: 96, synced: Synced::UNKNOWN }).to_vec();
+    let bytes = encoder.encode(record).unwrap();
+    let stamped = encoder.stamped(RecordLocation { seed: SEED, offset: 96, synced: SyncMark::UNKNOWN }).to_vec();
     assert_eq!(stamped.len(), bytes as usize);
     stamped
 }
@@ -20,11 +20,11 @@ fn restamped(mut bytes: Vec<u8>, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
 }
 
 #[test]
-fn every_record_comes_back_as_it_was() {
+fn records_round_trip() {
     let mut bare = fixture::event(RequestId(fixture::id(0, 0)));
     (bare.caller, bare.format, bare.model, bare.attempts) = (None, None, None, Vec::new());
     let empty = Record::Counts { id: Uuid::max(), counts: Vec::new() };
-    let counted = fixture::counted_of(1, 3);
+    let counted = fixture::close_batch_of(1, 3);
     let others = [
         Record::Event(bare.clone()),
         Record::Close(bare),
@@ -38,19 +38,19 @@ fn every_record_comes_back_as_it_was() {
         let frame = frame(&bytes, SEED, 96).unwrap();
         assert_eq!((frame.id, frame.len() as usize), (record.id(), bytes.len()));
         match frame.decode().unwrap() {
-            Content::Record(read) => assert_eq!(read, record),
-            Content::End => panic!("not an end"),
+            FrameContent::Record(read) => assert_eq!(read, record),
+            FrameContent::End => panic!("not an end"),
         }
     }
     assert!(matches!(
-        frame(&end(Spot { seed: SEED, offset: 96, synced: Synced::UNKNOWN }), SEED, 96).unwrap().decode(),
-        Ok(Content::End)
+        frame(&end(RecordLocation { seed: SEED, offset: 96, synced: SyncMark::UNKNOWN }), SEED, 96).unwrap().decode(),
+        Ok(FrameContent::End)
     ));
 }
 
-/// The bytes of a release must be readable by the next: when this fails, the version has to change.
+/// The next release must be able to read these bytes: if this test fails, the version must change.
 #[test]
-fn version_1_stays_as_it_is() {
+fn version_1_bytes_are_stable() {
     let bytes = encoded(&Record::Event(fixture::event(RequestId(fixture::id(1, 2)))));
     assert_eq!(bytes[..4], u32::try_from(bytes.len() - HEAD).unwrap().to_le_bytes());
     assert_eq!(bytes[8..12], [1, 5, 0, 0]);
@@ -62,7 +62,7 @@ fn version_1_stays_as_it_is() {
 }
 
 #[test]
-fn opens_and_closes_stay_as_they_are_too() {
+fn version_1_bytes_of_opens_and_closes_are_stable() {
     let bytes = encoded(&fixture::open_of(1, 2));
     assert_eq!(bytes[8..12], [1, 1, 0, 0]);
     assert_eq!((bytes.len(), crc32c::crc32c(&bytes[8..])), (OPEN_BYTES, OPEN_CHECKSUM));
@@ -72,22 +72,23 @@ fn opens_and_closes_stay_as_they_are_too() {
 }
 
 #[test]
-fn what_was_synced_stands_in_the_record_rounded_down() {
+fn sync_mark_is_rounded_down() {
     for (offset, holds, may_lose) in
         [(32, 0, 0), (1023, 0, 0), (1024, 1023, 1024), (64 << 20, 65_534 * 1024 - 1, 65_534 * 1024)]
     {
         let mut encoder = Encoder::new();
-        encoder.put(&fixture::record(0, 0)).unwrap();
-        let bytes = encoder.stamped(Spot { seed: SEED, offset: 96, synced: Synced::until(offset) }).to_vec();
+        encoder.encode(&fixture::record(0, 0)).unwrap();
+        let bytes =
+            encoder.stamped(RecordLocation { seed: SEED, offset: 96, synced: SyncMark::until(offset) }).to_vec();
         let synced = frame(&bytes, SEED, 96).unwrap().synced;
         assert!(offset < 1024 || !synced.may_lose(holds), "{offset}");
         assert!(synced.may_lose(may_lose), "{offset}");
     }
-    assert!(!Synced::UNKNOWN.may_lose(u32::MAX));
+    assert!(!SyncMark::UNKNOWN.may_lose(u32::MAX));
 }
 
 #[test]
-fn a_close_is_shortened_to_what_is_kept_for_it_and_what_it_cost_stays() {
+fn close_is_shortened_to_its_reserved_bytes_and_keeps_its_cost() {
     let mut event = fixture::event(RequestId(fixture::id(0, 0)));
     let name = Some("ä".repeat(3_000).into());
     let priced = meter::Attempt { model: name.clone(), upstream_id: name.clone(), ..event.attempts[1].clone() };
@@ -95,7 +96,7 @@ fn a_close_is_shortened_to_what_is_kept_for_it_and_what_it_cost_stays() {
     event.attempts = [vec![failed; 20], vec![priced; 10]].concat();
     (event.model, event.route) = (name, "r".repeat(5_000).into());
     let mut encoder = Encoder::new();
-    let mut bytes = |event: &UsageEvent| encoder.put(&Record::Close(event.clone())).unwrap_or(u32::MAX);
+    let mut bytes = |event: &UsageEvent| encoder.encode(&Record::Close(event.clone())).unwrap_or(u32::MAX);
     let short = shortened(&event).find(|event| bytes(event) <= crate::CLOSE_BYTES_MAX).unwrap();
     let costs = |event: &UsageEvent| -> Vec<_> {
         event.attempts.iter().filter(|one| one.cost.is_some()).map(|one| (one.usage, one.cost)).collect()
@@ -113,7 +114,7 @@ const COUNTS_BYTES: usize = 113;
 const COUNTS_CHECKSUM: u32 = 3_656_936_485;
 
 #[test]
-fn a_record_counts_only_whole_unchanged_and_where_it_was_written() {
+fn record_is_valid_only_whole_unchanged_and_at_its_offset() {
     let bytes = encoded(&fixture::record(0, 1));
     for cut in 0..bytes.len() {
         assert!(frame(&bytes[..cut], SEED, 96).is_none(), "cut at {cut}");
@@ -124,27 +125,27 @@ fn a_record_counts_only_whole_unchanged_and_where_it_was_written() {
         assert!(frame(&flipped, SEED, 96).is_none(), "bit {bit}");
     }
     assert!(frame(&bytes, SEED, 97).is_none());
-    assert!(frame(&bytes, Seed::new(0, 1), 96).is_none());
+    assert!(frame(&bytes, ChecksumSeed::new(0, 1), 96).is_none());
     assert!(frame(&vec![0; 1_000], SEED, 96).is_none());
 }
 
 #[test]
-fn intact_records_of_later_versions_are_told_from_damage() {
+fn records_of_newer_versions_are_distinguished_from_damage() {
     let event = encoded(&fixture::record(0, 1));
     let why = |bytes: Vec<u8>| frame(&bytes, SEED, 96).unwrap().decode().unwrap_err();
-    assert_eq!(why(restamped(event.clone(), |bytes| bytes[8] = 2)), Undecodable::Newer);
+    assert_eq!(why(restamped(event.clone(), |bytes| bytes[8] = 2)), DecodeError::Newer);
     for kind in [Kind::Lease.code(), 7, 254] {
-        assert_eq!(why(restamped(event.clone(), |bytes| bytes[9] = kind)), Undecodable::Newer);
+        assert_eq!(why(restamped(event.clone(), |bytes| bytes[9] = kind)), DecodeError::Newer);
     }
-    assert_eq!(why(restamped(event.clone(), |bytes| bytes[27] ^= 1)), Undecodable::Damaged);
-    assert_eq!(why(restamped(event, |bytes| bytes[28..].fill(0xff))), Undecodable::Damaged);
+    assert_eq!(why(restamped(event.clone(), |bytes| bytes[27] ^= 1)), DecodeError::Damaged);
+    assert_eq!(why(restamped(event, |bytes| bytes[28..].fill(0xff))), DecodeError::Damaged);
 }
 
 #[test]
-fn a_payload_past_its_bound_is_refused_and_the_next_one_is_not() {
+fn oversized_payload_is_refused_and_the_next_is_accepted() {
     let mut event = fixture::event(RequestId(fixture::id(0, 0)));
     event.model = Some("m".repeat(PAYLOAD_BYTES_MAX as usize).into());
     let mut encoder = Encoder::new();
-    assert!(matches!(encoder.put(&Record::Event(event)), Err(SpoolError::TooLarge { .. })));
-    assert!(encoder.put(&fixture::record(0, 0)).is_ok());
+    assert!(matches!(encoder.encode(&Record::Event(event)), Err(SpoolError::TooLarge { .. })));
+    assert!(encoder.encode(&fixture::record(0, 0)).is_ok());
 }

@@ -1,23 +1,23 @@
-//! Damage that is left out when somebody asks for it, and named when not.
+//! Damage is skipped on request, and reported otherwise.
 
 use std::fs;
 use std::path::Path;
 
 use crate::fixture::{SMALL, close_of, drain, files, id, open, open_of, record, records, written};
 use crate::segment::{self, HEADER_BYTES};
-use crate::{Opening, Position, Record, Skipped, Spool, SpoolError};
+use crate::{Position, Record, SkippedDamage, Spool, SpoolError, SpoolOpener};
 
 fn skipping(dir: &Path, ingested: &[Position]) -> Spool {
-    Opening { skip_corrupt: true, ..Opening::new(dir, SMALL, ingested) }.open().unwrap()
+    SpoolOpener { skip_corrupt: true, ..SpoolOpener::new(dir, SMALL, ingested) }.open().unwrap()
 }
 
-/// Where each record of lane 0 ends.
+/// The end of each record of partition 0.
 fn places(dir: &Path) -> Vec<Position> {
-    open(dir, SMALL).reader.next_batch(1_000).unwrap().places().collect()
+    open(dir, SMALL).reader.next_batch(1_000).unwrap().record_positions().collect()
 }
 
 #[test]
-fn each_record_that_is_damaged_is_left_out_alone_and_told() {
+fn each_damaged_record_is_skipped_alone_and_reported() {
     let whole = tempfile::tempdir().unwrap();
     written(whole.path(), SMALL, 40);
     let places = places(whole.path());
@@ -37,7 +37,7 @@ fn each_record_that_is_damaged_is_left_out_alone_and_told() {
         let SpoolError::Corrupt { file: named, offset } = refused else { panic!("{refused}") };
         assert_eq!((&named, offset), (&file, from));
         let mut spool = skipping(dir.path(), &[]);
-        assert_eq!(spool.skipped, [Skipped { file: file.clone(), from, to }]);
+        assert_eq!(spool.skipped_damage, [SkippedDamage { file: file.clone(), from, to }]);
         assert_eq!(fs::read(&file).unwrap(), bytes, "evidence stays");
         let (mut read, error) = drain(&mut spool.reader);
         assert!(error.is_none(), "{error:?}");
@@ -49,7 +49,7 @@ fn each_record_that_is_damaged_is_left_out_alone_and_told() {
 }
 
 #[test]
-fn a_segment_whose_header_is_damaged_is_left_out_whole() {
+fn segment_with_a_damaged_header_is_skipped_whole() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 40);
     let places = places(dir.path());
@@ -60,14 +60,15 @@ fn a_segment_whose_header_is_damaged_is_left_out_whole() {
         fs::write(&file, bytes).unwrap();
     }
     let mut spool = skipping(dir.path(), &[]);
-    let skipped = |segment| Skipped { file: segment::path(dir.path(), 0, segment), from: 0, to: SMALL.segment_bytes };
-    assert_eq!(spool.skipped, [skipped(1), skipped(2)]);
+    let skipped =
+        |segment| SkippedDamage { file: segment::path(dir.path(), 0, segment), from: 0, to: SMALL.segment_bytes };
+    assert_eq!(spool.skipped_damage, [skipped(1), skipped(2)]);
     let left = places.iter().filter(|place| place.segment > 2).count();
     assert_eq!(drain(&mut spool.reader).0, records(40)[40 - left..]);
 }
 
 #[test]
-fn damage_up_to_the_end_of_a_segment_is_left_out_with_the_end() {
+fn damage_at_the_end_of_a_segment_is_skipped_with_its_end_record() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 40);
     let places = places(dir.path());
@@ -77,14 +78,14 @@ fn damage_up_to_the_end_of_a_segment_is_left_out_with_the_end() {
     bytes[from as usize..].fill(0);
     fs::write(&file, bytes).unwrap();
     let mut spool = skipping(dir.path(), &[]);
-    assert_eq!(spool.skipped, [Skipped { file, from, to: SMALL.segment_bytes }]);
+    assert_eq!(spool.skipped_damage, [SkippedDamage { file, from, to: SMALL.segment_bytes }]);
     let behind = places.iter().position(|place| place.segment == 2).unwrap();
     assert_eq!(drain(&mut spool.reader).0, [&records(2)[..], &records(40)[behind..]].concat());
     assert!(!segment::path(dir.path(), 0, 1).exists());
 }
 
 #[test]
-fn an_intact_record_that_says_nothing_is_left_out_too() {
+fn intact_record_with_undecodable_payload_is_skipped() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), SMALL);
     spool.writers[0].append(&record(0, 0)).unwrap();
@@ -96,17 +97,17 @@ fn an_intact_record_that_says_nothing_is_left_out_too() {
     let file = segment::path(dir.path(), 0, 1);
     let mut bytes = fs::read(&file).unwrap();
     bytes[from as usize + 28..to as usize].fill(0xff);
-    crate::record::stamp(&mut bytes[from as usize..to as usize], crate::record::Seed::new(0, 1), from);
+    crate::record::stamp(&mut bytes[from as usize..to as usize], crate::record::ChecksumSeed::new(0, 1), from);
     fs::write(&file, bytes).unwrap();
     let refused = Spool::open(dir.path(), SMALL, &[]).unwrap_err();
     assert!(matches!(refused, SpoolError::Corrupt { offset, .. } if offset == from), "{refused}");
     let mut spool = skipping(dir.path(), &[]);
-    assert_eq!(spool.skipped, [Skipped { file, from, to }]);
+    assert_eq!(spool.skipped_damage, [SkippedDamage { file, from, to }]);
     assert_eq!(drain(&mut spool.reader).0, [record(0, 0), close_of(0, 2)]);
 }
 
 #[test]
-fn damage_before_the_place_where_reading_goes_on_hides_no_open_behind_it() {
+fn damage_in_the_ingested_part_does_not_hide_later_opens() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), SMALL);
     spool.writers[0].append(&record(0, 0)).unwrap();
@@ -118,15 +119,15 @@ fn damage_before_the_place_where_reading_goes_on_hides_no_open_behind_it() {
     bytes[HEADER_BYTES as usize + 30] ^= 1;
     fs::write(&file, bytes).unwrap();
     let spool = Spool::open(dir.path(), SMALL, &positions).unwrap();
-    assert_eq!(spool.interrupted.iter().map(|one| one.opened.id.0).collect::<Vec<_>>(), [id(0, 1)]);
+    assert_eq!(spool.interrupted.iter().map(|one| one.request.id.0).collect::<Vec<_>>(), [id(0, 1)]);
 }
 
 #[test]
-fn nothing_is_skipped_where_nothing_is_damaged() {
+fn nothing_is_skipped_without_damage() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 40);
     let mut spool = skipping(dir.path(), &[]);
-    assert_eq!((spool.skipped.len(), spool.cuts.len()), (0, 0));
+    assert_eq!((spool.skipped_damage.len(), spool.truncated_tails.len()), (0, 0));
     assert_eq!(drain(&mut spool.reader).0, records(40));
     assert!(records(1).iter().all(|record| matches!(record, Record::Event(_))));
 }

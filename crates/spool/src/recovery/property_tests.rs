@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use crate::fixture::{SMALL, drain, files, record, records, rest, written};
-use crate::{Options, Position, Record, Spool, SpoolError};
+use crate::{Position, Record, Spool, SpoolError, SpoolOptions};
 
 #[derive(Debug, Clone)]
 enum Damage {
@@ -36,23 +36,23 @@ fn inflict(file: &Path, at: usize, damage: &Damage) {
     fs::write(file, bytes).unwrap();
 }
 
-/// What happens to a spool; `lane` is taken modulo the lanes of the run.
+/// A random operation; `partition` is taken modulo the number of partitions of the run.
 #[derive(Debug, Clone)]
 enum Event {
-    Append { lane: usize },
+    Append { partition: usize },
     Ingest { records_max: usize, released: bool },
-    Restart { lanes: u32 },
+    Restart { partitions: u32 },
 }
 
-fn happening() -> impl Strategy<Value = Event> {
+fn operation() -> impl Strategy<Value = Event> {
     prop_oneof![
-        12 => (0usize..3).prop_map(|lane| Event::Append { lane }),
+        12 => (0usize..3).prop_map(|partition| Event::Append { partition }),
         2 => (1usize..30, any::<bool>()).prop_map(|(records_max, released)| Event::Ingest { records_max, released }),
-        1 => (1u32..4).prop_map(|lanes| Event::Restart { lanes }),
+        1 => (1u32..4).prop_map(|partitions| Event::Restart { partitions }),
     ]
 }
 
-/// What a store would know: what it ingested, and the positions committed with it.
+/// The state of a store: the ingested records and the positions committed with them.
 #[derive(Default)]
 struct Store {
     ingested: BTreeMap<u32, Vec<Record>>,
@@ -63,17 +63,17 @@ impl Store {
     fn ingest(&mut self, spool: &mut Spool, records_max: usize, released: bool) -> bool {
         let batch = spool.reader.next_batch(records_max).unwrap();
         assert!(batch.records.len() <= records_max);
-        self.positions.extend(batch.positions().map(|position| (position.lane, position)));
+        self.positions.extend(batch.positions().map(|position| (position.partition, position)));
         if released {
             spool.reader.release(&batch).unwrap();
         }
         let none_left = batch.records.is_empty();
         for record in batch.records {
             let [.., a, b, c, d] = record.id().into_bytes();
-            let lane = self.ingested.entry(u32::from_be_bytes([a, b, c, d])).or_default();
-            // Idempotent by id, as the store's rows are.
-            if !lane.iter().any(|known| known.id() == record.id()) {
-                lane.push(record);
+            let partition = self.ingested.entry(u32::from_be_bytes([a, b, c, d])).or_default();
+            // Ingest is idempotent by id.
+            if !partition.iter().any(|known| known.id() == record.id()) {
+                partition.push(record);
             }
         }
         none_left
@@ -84,7 +84,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn damage_anywhere_gives_a_prefix_or_is_named(
+    fn damage_yields_a_prefix_or_a_named_error(
         count in 1u32..60,
         file in any::<prop::sample::Index>(),
         at in any::<prop::sample::Index>(),
@@ -107,10 +107,10 @@ proptest! {
     }
 
     #[test]
-    fn damage_in_a_tail_never_keeps_a_lane_from_opening(count in 1u32..8, at in any::<prop::sample::Index>(), bit in 0u8..8) {
+    fn damage_in_the_tail_never_prevents_opening(count in 1u32..8, at in any::<prop::sample::Index>(), bit in 0u8..8) {
         let dir = tempfile::tempdir().unwrap();
         written(dir.path(), SMALL, count - 1);
-        let before = end_of_lane(dir.path());
+        let before = end_of_partition(dir.path());
         one_more(dir.path(), count - 1);
         let from = before.map_or(crate::segment::HEADER_BYTES, |position| position.offset) as usize;
         inflict(&files(dir.path())[0], from + at.index(40), &Damage::Flip(bit));
@@ -134,17 +134,17 @@ proptest! {
     }
 
     #[test]
-    fn whatever_happens_each_record_is_ingested_once_and_in_order(happenings in prop::collection::vec(happening(), 1..250)) {
+    fn random_operations_ingest_each_record_once_and_in_order(operations in prop::collection::vec(operation(), 1..250)) {
         let dir = tempfile::tempdir().unwrap();
-        let options = |lanes| Options { size_bytes_max: 10 * 4096, segment_bytes: 4096, lanes };
+        let options = |partitions| SpoolOptions { size_bytes_max: 10 * 4096, segment_bytes: 4096, partitions };
         let (mut spool, mut store) = (Spool::open(dir.path(), options(2), &[]).unwrap(), Store::default());
         let mut written: BTreeMap<u32, Vec<Record>> = BTreeMap::new();
-        for (n, happening) in (0..).zip(happenings) {
-            match happening {
-                Event::Append { lane } => {
-                    let lane = lane % spool.writers.len();
-                    let number = u32::try_from(lane).unwrap();
-                    match spool.writers[lane].append(&record(number, n)) {
+        for (n, operation) in (0..).zip(operations) {
+            match operation {
+                Event::Append { partition } => {
+                    let partition = partition % spool.writers.len();
+                    let number = u32::try_from(partition).unwrap();
+                    match spool.writers[partition].append(&record(number, n)) {
                         Ok(()) => written.entry(number).or_default().push(record(number, n)),
                         Err(error) => prop_assert!(matches!(error, SpoolError::Full { .. }), "{error}"),
                     }
@@ -152,10 +152,10 @@ proptest! {
                 Event::Ingest { records_max, released } => {
                     store.ingest(&mut spool, records_max, released);
                 }
-                Event::Restart { lanes } => {
+                Event::Restart { partitions } => {
                     drop(spool);
                     let positions: Vec<_> = store.positions.values().copied().collect();
-                    spool = Spool::open(dir.path(), options(lanes), &positions).unwrap();
+                    spool = Spool::open(dir.path(), options(partitions), &positions).unwrap();
                 }
             }
             let on_disk: u64 = files(dir.path()).iter().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
@@ -165,19 +165,19 @@ proptest! {
         prop_assert_eq!(store.ingested, written);
         let depth = spool.reader.depth().unwrap();
         prop_assert_eq!((depth.records, depth.bytes, depth.oldest), (0, 0, None));
-        for (lane, writer) in (0..).zip(&mut spool.writers) {
-            prop_assert!(writer.append(&record(lane, 1_000)).is_ok());
+        for (partition, writer) in (0..).zip(&mut spool.writers) {
+            prop_assert!(writer.append(&record(partition, 1_000)).is_ok());
         }
     }
 }
 
-/// Where lane 0 ends.
-fn end_of_lane(dir: &Path) -> Option<Position> {
+/// The end of partition 0.
+fn end_of_partition(dir: &Path) -> Option<Position> {
     let mut spool = Spool::open(dir, SMALL, &[]).unwrap();
     spool.reader.next_batch(1_000).unwrap().positions().next()
 }
 
-/// One more record after `n` others.
+/// Appends one record after `n` others.
 fn one_more(dir: &Path, n: u32) {
     let mut spool = Spool::open(dir, SMALL, &[]).unwrap();
     spool.writers[0].append(&record(0, n)).unwrap();

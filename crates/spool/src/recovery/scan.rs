@@ -1,43 +1,43 @@
-//! The records of one segment's bytes, and what stands where none does.
+//! The records in the bytes of one segment, and the data after a gap.
 
-use crate::record::{self, Frame, Seed};
+use crate::record::{self, ChecksumSeed, Frame};
 use crate::segment::HEADER_BYTES;
 
-/// A segment's bytes.
+/// The bytes of a segment.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bytes<'a> {
+pub(super) struct SegmentBytes<'a> {
     bytes: &'a [u8],
-    seed: Seed,
-    /// After the last byte that is not zero: to find it is to read all the zeros of a segment that has just begun.
+    seed: ChecksumSeed,
+    /// End of the last byte that is not zero. It is computed once, because a new segment is mostly zeros.
     dirty_until: u32,
 }
 
-/// What stands behind a place where no record does.
+/// The data after a gap, which is an offset without an intact record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Behind {
-    /// Bytes that are not zero.
-    pub(super) dirty: bool,
-    /// Intact records, an end among them.
-    pub(super) records: bool,
-    /// One of them shows that the place was on the disk when it was written, or does not show that it was not.
-    pub(super) after_sync: bool,
+pub(super) struct Remainder {
+    /// Any byte is not zero.
+    pub(super) has_data: bool,
+    /// There is an intact record or segment end.
+    pub(super) has_records: bool,
+    /// At least one of these records does not exclude that the gap was synced when the record was written.
+    pub(super) was_synced: bool,
 }
 
-impl Behind {
+impl Remainder {
     pub(super) fn and(self, other: Self) -> Self {
         Self {
-            dirty: self.dirty || other.dirty,
-            records: self.records || other.records,
-            after_sync: self.after_sync || other.after_sync,
+            has_data: self.has_data || other.has_data,
+            has_records: self.has_records || other.has_records,
+            was_synced: self.was_synced || other.was_synced,
         }
     }
 
-    /// What no power cut leaves.
-    pub(super) const UNREADABLE: Self = Self { dirty: true, records: true, after_sync: true };
+    /// A state that no power cut leaves behind.
+    pub(super) const UNREADABLE: Self = Self { has_data: true, has_records: true, was_synced: true };
 }
 
-impl<'a> Bytes<'a> {
-    pub(super) fn new(bytes: &'a [u8], seed: Seed) -> Self {
+impl<'a> SegmentBytes<'a> {
+    pub(super) fn new(bytes: &'a [u8], seed: ChecksumSeed) -> Self {
         let until = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         Self { bytes, seed, dirty_until: u32::try_from(until).unwrap_or(u32::MAX) }
     }
@@ -46,30 +46,30 @@ impl<'a> Bytes<'a> {
         record::frame(self.bytes.get(at as usize..).unwrap_or_default(), self.seed, at)
     }
 
-    /// After the last byte that is not zero.
+    /// Returns the end of the last byte that is not zero.
     pub(super) const fn dirty_until(self) -> u32 {
         self.dirty_until
     }
 
-    /// The first intact record that begins at `from` or behind it.
+    /// Returns the offset of the first intact record at or after `from`.
     pub(super) fn next(self, from: u32) -> Option<u32> {
         (from..self.dirty_until()).find(|&at| self.frame(at).is_some())
     }
 
-    /// What stands behind `hole`, where no record does.
-    pub(super) fn behind(self, hole: u32) -> Behind {
-        let mut behind = Behind { dirty: self.dirty_until() > hole, ..Behind::default() };
-        let mut from = hole;
+    /// Describes the data after `gap`.
+    pub(super) fn remainder(self, gap: u32) -> Remainder {
+        let mut remainder = Remainder { has_data: self.dirty_until() > gap, ..Remainder::default() };
+        let mut from = gap;
         while let Some((at, frame)) = self.next(from).and_then(|at| self.frame(at).map(|frame| (at, frame))) {
-            behind.records = true;
-            behind.after_sync |= !frame.synced.may_lose(hole);
+            remainder.has_records = true;
+            remainder.was_synced |= !frame.synced.may_lose(gap);
             from = at + frame.len();
         }
-        behind
+        remainder
     }
 
-    /// What a whole segment has behind its header.
-    pub(super) fn whole(self) -> Behind {
-        self.behind(HEADER_BYTES)
+    /// Describes all data after the segment's header.
+    pub(super) fn whole(self) -> Remainder {
+        self.remainder(HEADER_BYTES)
     }
 }

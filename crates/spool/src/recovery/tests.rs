@@ -2,15 +2,15 @@ use std::fs;
 
 use super::*;
 use crate::fixture::{self, SMALL, drain, files, open, record, records, rest, written};
-use crate::record::Seed;
+use crate::record::ChecksumSeed;
 use crate::segment::HEADER_BYTES;
-use crate::{Options, Spool};
+use crate::{Spool, SpoolOptions};
 
-fn opening(dir: &std::path::Path, ingested: &[Position]) -> SpoolError {
+fn opener(dir: &std::path::Path, ingested: &[Position]) -> SpoolError {
     Spool::open(dir, SMALL, ingested).unwrap_err()
 }
 
-/// Reads `count` records; the positions after them, released or not.
+/// Reads `count` records, and releases them if asked; returns the positions after them.
 fn read(dir: &std::path::Path, count: usize, release: bool) -> Vec<Position> {
     let mut spool = open(dir, SMALL);
     let batch = spool.reader.next_batch(count).unwrap();
@@ -22,7 +22,7 @@ fn read(dir: &std::path::Path, count: usize, release: bool) -> Vec<Position> {
 }
 
 #[test]
-fn a_record_torn_at_any_byte_is_cut_and_the_lane_goes_on_there() {
+fn record_torn_at_any_byte_is_truncated_and_overwritten() {
     let whole = tempfile::tempdir().unwrap();
     written(whole.path(), SMALL, 3);
     let bytes = fs::read(&files(whole.path())[0]).unwrap();
@@ -35,7 +35,7 @@ fn a_record_torn_at_any_byte_is_cut_and_the_lane_goes_on_there() {
         torn[torn_at..].fill(0);
         fs::write(&file, &torn).unwrap();
         let mut spool = open(dir.path(), SMALL);
-        let cut: Vec<_> = spool.cuts.iter().map(|cut| (cut.file.clone(), cut.offset as usize)).collect();
+        let cut: Vec<_> = spool.truncated_tails.iter().map(|cut| (cut.file.clone(), cut.offset as usize)).collect();
         assert_eq!(cut, if torn_at > last { vec![(file, last)] } else { vec![] }, "torn at {torn_at}");
         assert!(fs::read(&files(dir.path())[0]).unwrap()[last..].iter().all(|&byte| byte == 0), "torn at {torn_at}");
         spool.writers[0].append(&record(0, 9)).unwrap();
@@ -46,7 +46,7 @@ fn a_record_torn_at_any_byte_is_cut_and_the_lane_goes_on_there() {
 }
 
 #[test]
-fn a_file_made_shorter_at_any_byte_gives_a_prefix_and_is_whole_again() {
+fn file_truncated_at_any_byte_yields_a_prefix_and_is_restored() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 3);
     let file = files(dir.path()).remove(0);
@@ -59,12 +59,12 @@ fn a_file_made_shorter_at_any_byte_gives_a_prefix_and_is_whole_again() {
     }
     for length in 0..HEADER_BYTES as usize {
         fs::write(&file, &bytes[..length]).unwrap();
-        assert!(matches!(opening(dir.path(), &[]), SpoolError::Corrupt { offset: 0, .. }), "cut at {length}");
+        assert!(matches!(opener(dir.path(), &[]), SpoolError::Corrupt { offset: 0, .. }), "cut at {length}");
     }
 }
 
 #[test]
-fn a_segment_that_the_lane_has_left_reads_whole_or_is_named_however_short_it_is() {
+fn truncated_sealed_segment_is_whole_or_reported() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 30);
     let file = files(dir.path()).remove(0);
@@ -87,7 +87,7 @@ fn damage_before_the_tail_names_file_and_offset() {
     let first = fs::read(&damaged[0]).unwrap();
     let corrupt_at = |bytes: &[u8], offset: u32| {
         fs::write(&damaged[0], bytes).unwrap();
-        let error = opening(dir.path(), &[]);
+        let error = opener(dir.path(), &[]);
         assert!(
             matches!(&error, SpoolError::Corrupt { file, offset: at } if *file == damaged[0] && *at == offset),
             "{error}"
@@ -99,7 +99,7 @@ fn damage_before_the_tail_names_file_and_offset() {
     let mut hole = first.clone();
     hole[position.offset as usize..][..60].fill(0);
     corrupt_at(&hole, position.offset);
-    // No intact record follows in this segment, but the lane has left it.
+    // No intact record follows in this segment, but the segment is sealed.
     let mut ends_early = first.clone();
     ends_early[position.offset as usize..].fill(0);
     corrupt_at(&ends_early, position.offset);
@@ -109,7 +109,7 @@ fn damage_before_the_tail_names_file_and_offset() {
 }
 
 #[test]
-fn damage_in_what_is_ingested_is_not_looked_at() {
+fn damage_in_ingested_records_is_ignored() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 5);
     let ingested = read(dir.path(), 2, false);
@@ -131,14 +131,14 @@ fn ingested_segments_that_a_crash_left_are_removed() {
 }
 
 #[test]
-fn a_segment_missing_between_others_is_named() {
+fn missing_middle_segment_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 60);
     let missing = |number: u32, ingested: &[Position]| {
         let file = segment::path(dir.path(), 0, number);
         let bytes = fs::read(&file).unwrap();
         fs::remove_file(&file).unwrap();
-        let error = opening(dir.path(), ingested);
+        let error = opener(dir.path(), ingested);
         assert!(matches!(&error, SpoolError::Missing { file: named } if *named == file), "{error}");
         fs::write(file, bytes).unwrap();
     };
@@ -148,31 +148,31 @@ fn a_segment_missing_between_others_is_named() {
 }
 
 #[test]
-fn a_lost_folder_begins_anew_after_the_committed_position() {
+fn lost_folder_restarts_after_the_committed_position() {
     let dir = tempfile::tempdir().unwrap();
-    let ingested = [Position { lane: 0, segment: 7, offset: 400 }];
+    let ingested = [Position { partition: 0, segment: 7, offset: 400 }];
     let mut spool = Spool::open(dir.path(), SMALL, &ingested).unwrap();
     spool.writers[0].append(&record(0, 0)).unwrap();
     let positions: Vec<_> = spool.reader.next_batch(1).unwrap().positions().collect();
     assert!(positions[0] > ingested[0]);
     drop(spool);
-    // Killed before anything of it was ingested: the old position does not miss what never was.
-    assert_eq!(Spool::open(dir.path(), SMALL, &ingested).unwrap().lost, []);
+    // The process was killed before anything of it was ingested, so the old position misses nothing.
+    assert_eq!(Spool::open(dir.path(), SMALL, &ingested).unwrap().lost_segments, []);
     assert_eq!(rest(dir.path(), SMALL, &ingested), records(1));
 }
 
 #[test]
-fn a_position_that_no_record_ends_at_is_an_error() {
+fn position_inside_a_record_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 5);
     for offset in [0, HEADER_BYTES + 1, SMALL.segment_bytes + 1, u32::MAX] {
-        let error = opening(dir.path(), &[Position { lane: 0, segment: 1, offset }]);
+        let error = opener(dir.path(), &[Position { partition: 0, segment: 1, offset }]);
         assert!(matches!(error, SpoolError::Corrupt { .. }), "{error}");
     }
 }
 
 #[test]
-fn a_later_version_is_refused_not_cut() {
+fn newer_version_is_refused_and_not_truncated() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 2);
     let last = read(dir.path(), 1, false)[0].offset;
@@ -180,18 +180,18 @@ fn a_later_version_is_refused_not_cut() {
     let file = files(dir.path()).remove(0);
     let mut bytes = fs::read(&file).unwrap();
     bytes[last as usize + 8] = 2;
-    record::stamp(&mut bytes[last as usize..end as usize], Seed::new(0, 1), last);
+    record::stamp(&mut bytes[last as usize..end as usize], ChecksumSeed::new(0, 1), last);
     fs::write(&file, &bytes).unwrap();
-    assert!(matches!(opening(dir.path(), &[]), SpoolError::Newer { offset, .. } if offset == last));
+    assert!(matches!(opener(dir.path(), &[]), SpoolError::Newer { offset, .. } if offset == last));
     bytes[8] = 2;
     let checksum = crc32c::crc32c(&bytes[..28]);
     bytes[28..32].copy_from_slice(&checksum.to_le_bytes());
     fs::write(&file, &bytes).unwrap();
-    assert!(matches!(opening(dir.path(), &[]), SpoolError::Newer { offset: 0, .. }));
+    assert!(matches!(opener(dir.path(), &[]), SpoolError::Newer { offset: 0, .. }));
 }
 
 #[test]
-fn restarts_without_traffic_take_no_room() {
+fn restarts_without_traffic_use_no_space() {
     let dir = tempfile::tempdir().unwrap();
     for n in 0..20 {
         let mut spool = open(dir.path(), SMALL);
@@ -204,16 +204,16 @@ fn restarts_without_traffic_take_no_room() {
 }
 
 #[test]
-fn lanes_of_a_run_with_more_workers_are_read_and_then_gone() {
+fn partitions_of_a_larger_run_are_read_and_removed() {
     let dir = tempfile::tempdir().unwrap();
-    let three = Options { lanes: 3, ..SMALL };
+    let three = SpoolOptions { partitions: 3, ..SMALL };
     written(dir.path(), three, 30);
     let mut spool = open(dir.path(), SMALL);
     let (all, error) = drain(&mut spool.reader);
     assert!(error.is_none());
-    for lane in 0..3 {
-        let of_lane = all.iter().filter(|one| (0..30).any(|n| fixture::id(lane, n) == one.id()));
-        assert!(of_lane.eq(&(0..30).map(|n| record(lane, n)).collect::<Vec<_>>()), "lane {lane}");
+    for partition in 0..3 {
+        let of_partition = all.iter().filter(|one| (0..30).any(|n| fixture::id(partition, n) == one.id()));
+        assert!(of_partition.eq(&(0..30).map(|n| record(partition, n)).collect::<Vec<_>>()), "partition {partition}");
     }
     assert_eq!(segment::list(dir.path()).unwrap().into_keys().collect::<Vec<_>>(), [0]);
     drop(spool);
@@ -221,7 +221,7 @@ fn lanes_of_a_run_with_more_workers_are_read_and_then_gone() {
 }
 
 #[test]
-fn what_is_no_segment_is_left_alone_and_half_made_ones_are_removed() {
+fn foreign_files_are_kept_and_incomplete_segments_are_removed() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("notes.txt"), "mine").unwrap();
     fs::write(dir.path().join("0-1.spool"), "not our spelling").unwrap();
@@ -233,24 +233,24 @@ fn what_is_no_segment_is_left_alone_and_half_made_ones_are_removed() {
 }
 
 #[test]
-fn options_that_cannot_work_are_refused() {
+fn invalid_options_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let refusal = |options| Spool::open(dir.path(), options, &[]).unwrap_err();
     assert!(matches!(
-        refusal(Options { size_bytes_max: 8_191, ..SMALL }),
+        refusal(SpoolOptions { size_bytes_max: 8_191, ..SMALL }),
         SpoolError::TooSmall { needed_bytes: 8_192, .. }
     ));
-    assert!(matches!(refusal(Options { segment_bytes: 4_095, ..SMALL }), SpoolError::SegmentSize { .. }));
-    assert!(matches!(refusal(Options { segment_bytes: u32::MAX, ..SMALL }), SpoolError::SegmentSize { .. }));
-    assert_eq!(Options::new(1 << 30, 4).segment_bytes, crate::SEGMENT_BYTES);
-    assert_eq!(Options::new(8 << 20, 4).segment_bytes, 512 * 1024);
+    assert!(matches!(refusal(SpoolOptions { segment_bytes: 4_095, ..SMALL }), SpoolError::SegmentSize { .. }));
+    assert!(matches!(refusal(SpoolOptions { segment_bytes: u32::MAX, ..SMALL }), SpoolError::SegmentSize { .. }));
+    assert_eq!(SpoolOptions::new(1 << 30, 4).segment_bytes, crate::SEGMENT_BYTES);
+    assert_eq!(SpoolOptions::new(8 << 20, 4).segment_bytes, 512 * 1024);
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
     assert!(matches!(Spool::open(&file.join("spool"), SMALL, &[]).unwrap_err(), SpoolError::Io { .. }));
 }
 
 #[test]
-fn a_store_older_than_the_first_segment_goes_on_there_and_says_what_is_lost() {
+fn store_older_than_the_first_segment_reports_lost_segments() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), SMALL, 60);
     let first = read(dir.path(), 1, false);
@@ -265,16 +265,19 @@ fn a_store_older_than_the_first_segment_goes_on_there_and_says_what_is_lost() {
     let opened = |ingested: &[Position]| {
         let mut spool = Spool::open(dir.path(), SMALL, ingested).unwrap();
         assert!(spool.reader.next_batch(60).unwrap().records == kept, "{ingested:?}");
-        spool.lost
+        spool.lost_segments
     };
-    assert_eq!(opened(&first), [Lost { lane: 0, first: 1, last: 3 }]);
-    assert_eq!(opened(&[]), [Lost { lane: 0, first: 1, last: 3 }]);
-    assert_eq!(opened(&[Position { lane: 0, segment: 3, offset: 500 }]), [Lost { lane: 0, first: 3, last: 3 }]);
+    assert_eq!(opened(&first), [LostSegments { partition: 0, first: 1, last: 3 }]);
+    assert_eq!(opened(&[]), [LostSegments { partition: 0, first: 1, last: 3 }]);
+    assert_eq!(
+        opened(&[Position { partition: 0, segment: 3, offset: 500 }]),
+        [LostSegments { partition: 0, first: 3, last: 3 }]
+    );
     assert_eq!(opened(&[Position::start_of(0, 4)]), []);
 }
 
 #[test]
-fn the_folder_is_its_owners_alone() {
+fn folder_is_private_to_its_owner() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("data/spool");

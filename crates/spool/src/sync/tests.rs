@@ -7,9 +7,9 @@ use std::thread::Thread;
 use uuid::Uuid;
 
 use super::*;
-use crate::disk::simulated::Disk;
+use crate::disk::simulated::SimulatedDisk;
 use crate::fixture::{SMALL, close_of, drain, open_of, record};
-use crate::{Opening, Options, Position, Record, Spool};
+use crate::{Position, Record, Spool, SpoolOpener, SpoolOptions};
 
 struct Unpark(Thread);
 
@@ -19,7 +19,7 @@ impl Wake for Unpark {
     }
 }
 
-fn wait(durable: Durable) -> Result<(), SpoolError> {
+fn wait(durable: DurableFuture) -> Result<(), SpoolError> {
     let waker = Arc::new(Unpark(thread::current())).into();
     let (mut durable, mut context) = (pin!(durable), Context::from_waker(&waker));
     loop {
@@ -30,12 +30,12 @@ fn wait(durable: Durable) -> Result<(), SpoolError> {
     }
 }
 
-fn opened(dir: &Path, options: Options, ingested: &[Position]) -> Result<Spool, SpoolError> {
-    Opening { durability: Durability::Power, ..Opening::new(dir, options, ingested) }.open()
+fn opened(dir: &Path, options: SpoolOptions, ingested: &[Position]) -> Result<Spool, SpoolError> {
+    SpoolOpener { durability: Durability::Power, ..SpoolOpener::new(dir, options, ingested) }.open()
 }
 
 #[test]
-fn without_syncing_a_record_is_as_durable_as_it_gets_at_once() {
+fn process_durability_is_ready_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = crate::fixture::open(dir.path(), SMALL);
     spool.writers[0].append(&record(0, 0)).unwrap();
@@ -45,7 +45,7 @@ fn without_syncing_a_record_is_as_durable_as_it_gets_at_once() {
 }
 
 #[test]
-fn whoever_waits_is_woken_when_the_disk_has_it_and_the_reader_sees_it_only_then() {
+fn waiter_is_woken_after_the_sync_and_the_reader_sees_only_synced_records() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = opened(dir.path(), SMALL, &[]).unwrap();
     let mut read = Vec::new();
@@ -57,18 +57,18 @@ fn whoever_waits_is_woken_when_the_disk_has_it_and_the_reader_sees_it_only_then(
         read.extend(batch.records);
         assert_eq!(read.len(), n as usize + 1);
     }
-    assert!(spool.reader.trouble().is_none());
+    assert!(spool.reader.take_failure().is_none());
 }
 
 #[test]
-fn many_wait_for_one_sync_and_who_gives_up_is_forgotten() {
+fn waiters_share_a_sync_and_dropped_waiters_are_removed() {
     let dir = tempfile::tempdir().unwrap();
-    let mut spool = opened(dir.path(), Options { lanes: 2, ..SMALL }, &[]).unwrap();
+    let mut spool = opened(dir.path(), SpoolOptions { partitions: 2, ..SMALL }, &[]).unwrap();
     let mut waits = Vec::new();
     for n in 0..40 {
-        for lane in 0..2 {
-            let writer = &mut spool.writers[lane as usize];
-            writer.append(&record(lane, n)).unwrap();
+        for partition in 0..2 {
+            let writer = &mut spool.writers[partition as usize];
+            writer.append(&record(partition, n)).unwrap();
             let mut durable = Box::pin(writer.durable());
             let waker = Waker::noop();
             if n % 2 == 0 || durable.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
@@ -80,16 +80,16 @@ fn many_wait_for_one_sync_and_who_gives_up_is_forgotten() {
         wait(*Pin::into_inner(durable)).unwrap();
     }
     spool.reader.sync().unwrap();
-    assert!(spool.writers.iter().all(|writer| lock(&writer.lane.waiting.state).waiting.is_empty()));
+    assert!(spool.writers.iter().all(|writer| lock(&writer.partition.sync_waiters.state).waiters.is_empty()));
     assert_eq!(drain(&mut spool.reader).0.len(), 80);
 }
 
 #[test]
-fn a_sync_that_fails_is_told_and_what_it_left_is_written_again() {
+fn failed_sync_is_reported_and_its_records_are_rewritten() {
     for n in 0..6 {
         let dir = tempfile::tempdir().unwrap();
-        let disk = Disk::put_in();
-        let mut spool = opened(dir.path(), Options { segment_bytes: 64 * 1024, ..SMALL }, &[]).unwrap();
+        let disk = SimulatedDisk::install();
+        let mut spool = opened(dir.path(), SpoolOptions { segment_bytes: 64 * 1024, ..SMALL }, &[]).unwrap();
         spool.writers[0].append(&record(0, 0)).unwrap();
         wait(spool.writers[0].durable()).unwrap();
         disk.make_volatile();
@@ -116,7 +116,7 @@ fn a_sync_that_fails_is_told_and_what_it_left_is_written_again() {
     }
 }
 
-/// A small generator, so that a failing seed can be run again.
+/// A small generator, so that a failing seed can be repeated.
 struct Random(u64);
 
 impl Random {
@@ -126,7 +126,7 @@ impl Random {
     }
 }
 
-/// What a store holds: it is synced with each commit.
+/// The state of a store, which is synced with each commit.
 #[derive(Default)]
 struct Store {
     records: Vec<(u8, Uuid)>,
@@ -137,7 +137,7 @@ fn key(record: &Record) -> (u8, Uuid) {
     let kind = match record {
         Record::Open(_) => 1,
         Record::Close(_) => 2,
-        Record::Event(_) | Record::Counts { .. } | Record::Counted { .. } => 3,
+        Record::Event(_) | Record::Counts { .. } | Record::CloseBatch { .. } => 3,
     };
     (kind, record.id())
 }
@@ -151,16 +151,16 @@ impl Store {
     }
 }
 
-/// Power cuts at random, and after each of them a start: what was reported synced is there, once, and what was not is there
-/// or not.
+/// Power cuts at random times, each followed by a start: a record that was reported as synced exists once; any other
+/// record exists at most once.
 #[test]
-fn a_power_cut_takes_nothing_that_was_reported_synced() {
+fn power_cut_loses_no_synced_record() {
     for seed in 0..60 {
         let dir = tempfile::tempdir().unwrap();
-        let disk = Disk::put_in();
+        let disk = SimulatedDisk::install();
         disk.make_volatile();
         let mut random = Random(seed);
-        let options = Options { lanes: 2, size_bytes_max: 40 * 4096, segment_bytes: 4096 };
+        let options = SpoolOptions { partitions: 2, size_bytes_max: 40 * 4096, segment_bytes: 4096 };
         let (mut safe, mut all, mut store) = (Vec::new(), BTreeSet::new(), Store::default());
         let mut n = 0;
         for _ in 0..4 {
@@ -170,17 +170,17 @@ fn a_power_cut_takes_nothing_that_was_reported_synced() {
             };
             for _ in 0..random.below(60) {
                 n += 1;
-                let lane = random.below(2);
-                let number = u32::try_from(lane).unwrap();
+                let partition = random.below(2);
+                let number = u32::try_from(partition).unwrap();
                 let next = match random.below(3) {
                     0 => open_of(number, n),
                     1 => close_of(number, n),
                     _ => record(number, n),
                 };
-                if spool.writers[lane].append(&next).is_ok() {
+                if spool.writers[partition].append(&next).is_ok() {
                     all.insert(key(&next));
                     if random.below(3) == 0 {
-                        wait(spool.writers[lane].durable()).unwrap();
+                        wait(spool.writers[partition].durable()).unwrap();
                         safe.push(key(&next));
                     }
                 }
@@ -197,14 +197,14 @@ fn a_power_cut_takes_nothing_that_was_reported_synced() {
         assert!(error.is_none(), "seed {seed}: {error:?}");
         store.records.extend(rest.iter().map(key));
         let once: BTreeSet<_> = store.records.iter().copied().collect();
-        assert_eq!(once.len(), store.records.len(), "seed {seed}: doubled");
+        assert_eq!(once.len(), store.records.len(), "seed {seed}: duplicated");
         assert!(safe.iter().all(|record| once.contains(record)), "seed {seed}: lost");
-        assert!(once.is_subset(&all), "seed {seed}: made up");
+        assert!(once.is_subset(&all), "seed {seed}: unknown record");
     }
 }
 
 #[test]
-fn a_spool_that_was_not_synced_goes_on_synced_and_back() {
+fn durability_can_change_between_runs() {
     let dir = tempfile::tempdir().unwrap();
     crate::fixture::written(dir.path(), SMALL, 3);
     let mut spool = opened(dir.path(), SMALL, &[]).unwrap();

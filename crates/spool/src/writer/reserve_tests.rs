@@ -1,11 +1,11 @@
-//! There is always room to close what is open.
+//! The close of an open request always has room.
 
-use crate::disk::simulated::Disk;
+use crate::disk::simulated::SimulatedDisk;
 use crate::fixture::{close_of, close_of_bytes, drain, open, open_of, record};
-use crate::{CLOSE_BYTES_MAX, Opening, Options, Record, Spool, SpoolError};
+use crate::{CLOSE_BYTES_MAX, Record, Spool, SpoolError, SpoolOpener, SpoolOptions};
 
 /// Three segments of four closes each.
-const TIGHT: Options = Options { size_bytes_max: 3 * 20 * 1024, segment_bytes: 20 * 1024, lanes: 1 };
+const TIGHT: SpoolOptions = SpoolOptions { size_bytes_max: 3 * 20 * 1024, segment_bytes: 20 * 1024, partitions: 1 };
 
 fn is_full(error: &SpoolError) -> bool {
     if let SpoolError::Io { source, .. } = error {
@@ -14,7 +14,7 @@ fn is_full(error: &SpoolError) -> bool {
     matches!(error, SpoolError::Full { .. })
 }
 
-/// Appends `next` until there is no room; how often there was.
+/// Appends `next` until the spool is full; returns the number of appended records.
 fn fill(spool: &mut Spool, mut next: impl FnMut(u32) -> Record) -> u32 {
     for n in 0.. {
         if let Err(error) = spool.writers[0].append(&next(n)) {
@@ -26,13 +26,13 @@ fn fill(spool: &mut Spool, mut next: impl FnMut(u32) -> Record) -> u32 {
 }
 
 #[test]
-fn opens_are_refused_when_their_closes_would_have_no_room() {
+fn open_is_refused_without_room_for_its_close() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), TIGHT);
     let opens = fill(&mut spool, |n| open_of(0, n));
-    // Three segments hold four of the largest closes each, but where opens stand.
+    // Three segments hold four of the largest closes each, less the room of the opens.
     assert!((11..=12).contains(&opens), "{opens}");
-    assert!(!spool.writers[0].room());
+    assert!(!spool.writers[0].has_room());
     for n in 0..opens {
         spool.writers[0].append(&close_of_bytes(0, n, CLOSE_BYTES_MAX)).unwrap();
     }
@@ -44,14 +44,14 @@ fn opens_are_refused_when_their_closes_would_have_no_room() {
 }
 
 #[test]
-fn other_records_leave_what_is_kept() {
+fn other_records_do_not_use_room_reserved_for_closes() {
     let dir = tempfile::tempdir().unwrap();
     for opens in 1..9 {
         let dir = dir.path().join(opens.to_string());
         let mut spool = open(&dir, TIGHT);
         (0..opens).for_each(|n| spool.writers[0].append(&open_of(0, n)).unwrap());
         let others = fill(&mut spool, |n| record(0, 100 + n));
-        assert!(others > 0 && !spool.writers[0].room());
+        assert!(others > 0 && !spool.writers[0].has_room());
         (0..opens).for_each(|n| spool.writers[0].append(&close_of_bytes(0, n, CLOSE_BYTES_MAX - n)).unwrap());
         let (read, error) = drain(&mut spool.reader);
         assert!(error.is_none());
@@ -59,16 +59,16 @@ fn other_records_leave_what_is_kept() {
     }
 }
 
-/// The disk fills up at each point where it is asked for room, and every order of opens, closes and others is served as far as it
-/// was accepted.
+/// The disk fills up at each allocation: in every order of opens, closes and other records, each accepted request can
+/// be closed.
 #[test]
-fn on_a_full_disk_every_open_request_can_be_closed() {
+fn every_open_request_can_be_closed_on_a_full_disk() {
     let mut n = 0;
     loop {
         let dir = tempfile::tempdir().unwrap();
-        let disk = Disk::put_in();
+        let disk = SimulatedDisk::install();
         disk.fill(n);
-        let options = Options { size_bytes_max: 40 * 20 * 1024, ..TIGHT };
+        let options = SpoolOptions { size_bytes_max: 40 * 20 * 1024, ..TIGHT };
         let mut spool = match Spool::open(dir.path(), options, &[]) {
             Ok(spool) => spool,
             Err(error) => {
@@ -99,7 +99,7 @@ fn on_a_full_disk_every_open_request_can_be_closed() {
             written += 1;
         }
         let was_full = disk.is_full();
-        disk.empty();
+        disk.free_space();
         let (read, error) = drain(&mut spool.reader);
         assert!(error.is_none());
         assert_eq!(read.len(), written, "allocation {n}");
@@ -112,7 +112,7 @@ fn on_a_full_disk_every_open_request_can_be_closed() {
 }
 
 #[test]
-fn a_close_longer_than_what_is_kept_is_written_whole_where_there_is_room_and_shortened_where_not() {
+fn long_close_is_shortened_only_without_room() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), TIGHT);
     spool.writers[0].append(&open_of(0, 0)).unwrap();
@@ -129,7 +129,7 @@ fn a_close_longer_than_what_is_kept_is_written_whole_where_there_is_room_and_sho
     let Some(Record::Close(last)) = closes.last() else { panic!("a close") };
     let Record::Close(whole) = close_of(0, opens) else { panic!("a close") };
     assert!(last.route.len() <= 256 && last.attempts == whole.attempts);
-    // Too long for any segment, and not opened here: shortened all the same.
+    // The close is too long for any segment, and its request was not opened here; it is shortened nevertheless.
     spool.writers[0].append(&close_of_bytes(0, 999, 18 * 1024)).unwrap();
     let endless = close_of(0, 998);
     let Record::Close(mut event) = endless else { panic!("a close") };
@@ -138,16 +138,16 @@ fn a_close_longer_than_what_is_kept_is_written_whole_where_there_is_room_and_sho
 }
 
 #[test]
-fn what_was_interrupted_finds_its_room_after_a_restart_with_a_full_disk() {
+fn interrupted_requests_can_be_closed_after_a_restart_on_a_full_disk() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), TIGHT);
     let opens = fill(&mut spool, |n| open_of(0, n));
     drop(spool);
-    Disk::put_in().fill(0);
-    let mut spool = Opening::new(dir.path(), TIGHT, &[]).open().unwrap();
+    SimulatedDisk::install().fill(0);
+    let mut spool = SpoolOpener::new(dir.path(), TIGHT, &[]).open().unwrap();
     assert_eq!(spool.interrupted.len(), opens as usize);
     let Record::Close(longest) = close_of_bytes(0, 0, CLOSE_BYTES_MAX) else { panic!("a close") };
-    spool.settle(|one| meter::UsageEvent { id: one.opened.id, ..longest.clone() }).unwrap();
+    spool.settle(|one| meter::UsageEvent { id: one.request.id, ..longest.clone() }).unwrap();
     assert!(spool.interrupted.is_empty());
     drop(spool);
     assert!(open(dir.path(), TIGHT).interrupted.is_empty());

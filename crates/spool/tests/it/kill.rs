@@ -1,4 +1,4 @@
-//! `kill -9`: a process appends until it is killed, again and again, and what it was told was appended is there, once.
+//! `kill -9`: a process appends until it is killed, several times; each acknowledged record exists exactly once.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -9,27 +9,27 @@ use std::thread;
 
 use access::{Clock, Day, RequestId, Timestamp};
 use meter::{Charge, Outcome, UsageEvent};
-use spool::{Durability, Opened, Opening, Options, Record, Spool};
+use spool::{Durability, OpenRequest, Record, Spool, SpoolOpener, SpoolOptions};
 use uuid::Uuid;
 
 const FOLDER: &str = "SPOOL_TEST_FOLDER";
-const OPTIONS: Options = Options { size_bytes_max: 256 << 20, segment_bytes: 64 * 1024, lanes: 2 };
+const OPTIONS: SpoolOptions = SpoolOptions { size_bytes_max: 256 << 20, segment_bytes: 64 * 1024, partitions: 2 };
 const ROUNDS: u32 = 10;
-/// Requests that are open at once in a lane.
+/// Open requests of a partition.
 const IN_FLIGHT: u32 = 20;
 
-fn id(lane: u32, round: u32, n: u32) -> Uuid {
-    Uuid::from_u128(7 << 76 | u128::from(lane) << 64 | u128::from(round) << 32 | u128::from(n))
+fn id(partition: u32, round: u32, n: u32) -> Uuid {
+    Uuid::from_u128(7 << 76 | u128::from(partition) << 64 | u128::from(round) << 32 | u128::from(n))
 }
 
-/// Lane, round, number.
+/// Returns partition, round and number.
 fn numbers(id: Uuid) -> (u32, u32, u32) {
     let word = |at: u32| u32::try_from(id.as_u128() >> at & 0xffff_ffff).unwrap();
     (word(64) & 0xfff, word(32), word(0))
 }
 
-fn opened(id: Uuid) -> Opened {
-    Opened {
+fn opened(id: Uuid) -> OpenRequest {
+    OpenRequest {
         id: RequestId(id),
         caller: None,
         started_at: Timestamp(1),
@@ -43,7 +43,7 @@ fn opened(id: Uuid) -> Opened {
 }
 
 fn closed(id: Uuid, outcome: Outcome) -> UsageEvent {
-    let Opened { id, caller, started_at, day, reserved, route, format, model, .. } = opened(id);
+    let OpenRequest { id, caller, started_at, day, reserved, route, format, model, .. } = opened(id);
     UsageEvent {
         id,
         caller,
@@ -64,32 +64,33 @@ fn closed(id: Uuid, outcome: Outcome) -> UsageEvent {
     }
 }
 
-/// What one lane of one round was told: how many opens and how many closes were appended. It lies in the kernel's page cache.
-fn told(dir: &Path, round: u32, lane: u32) -> File {
-    let path = dir.join(format!("told-{round}-{lane}"));
+/// The file in which one partition of one round counts its acknowledged opens and closes. The kernel's page cache keeps
+/// it.
+fn told(dir: &Path, round: u32, partition: u32) -> File {
+    let path = dir.join(format!("told-{round}-{partition}"));
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap()
 }
 
-/// What the killed process does; beside the other tests it has no folder, and nothing to do.
+/// The body of the killed process. As an ordinary test it has no folder and returns at once.
 #[test]
 fn appends_until_it_is_killed() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let (dir, round) = folder.split_once(':').unwrap();
     let (dir, round) = (Path::new(dir).to_owned(), round.parse::<u32>().unwrap());
-    // Both leave the same after a kill.
+    // Both durabilities have the same result after a kill.
     let durability = if round % 2 == 0 { Durability::Process } else { Durability::Power };
-    let mut spool = Opening { durability, ..Opening::new(&dir.join("spool"), OPTIONS, &[]) }.open().unwrap();
-    spool.settle(|one| closed(one.opened.id.0, Outcome::Drained)).unwrap();
+    let mut spool = SpoolOpener { durability, ..SpoolOpener::new(&dir.join("spool"), OPTIONS, &[]) }.open().unwrap();
+    spool.settle(|one| closed(one.request.id.0, Outcome::Drained)).unwrap();
     let writers = std::mem::take(&mut spool.writers);
     thread::scope(|scope| {
-        for (lane, mut writer) in (0..).zip(writers) {
-            let told = told(&dir, round, lane);
+        for (partition, mut writer) in (0..).zip(writers) {
+            let told = told(&dir, round, partition);
             scope.spawn(move || {
                 for n in 0..u32::MAX {
-                    writer.append(&Record::Open(opened(id(lane, round, n)))).unwrap();
+                    writer.append(&Record::Open(opened(id(partition, round, n)))).unwrap();
                     told.write_all_at(&(n + 1).to_le_bytes(), 0).unwrap();
                     if let Some(first) = n.checked_sub(IN_FLIGHT) {
-                        writer.append(&Record::Close(closed(id(lane, round, first), Outcome::Completed))).unwrap();
+                        writer.append(&Record::Close(closed(id(partition, round, first), Outcome::Completed))).unwrap();
                         told.write_all_at(&(first + 1).to_le_bytes(), 4).unwrap();
                     }
                 }
@@ -108,14 +109,16 @@ fn start(dir: &Path, round: u32) -> Child {
 }
 
 #[test]
-fn a_killed_process_leaves_each_record_that_it_was_told_of_once() {
+fn killed_process_keeps_each_acknowledged_record_once() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::system();
     for round in 0..ROUNDS {
         let mut child = start(dir.path(), round);
         let began = clock.mono();
-        // Both lanes are writing, and then for a while that is another one each round.
-        while clock.mono().since(began).as_secs() < 60 && (0..2).any(|lane| counts(dir.path(), round, lane).1 == 0) {
+        // Waits until both partitions write, and then for a while that varies by round.
+        while clock.mono().since(began).as_secs() < 60
+            && (0..2).any(|partition| counts(dir.path(), round, partition).1 == 0)
+        {
             thread::yield_now();
         }
         let writing = clock.mono();
@@ -127,8 +130,8 @@ fn a_killed_process_leaves_each_record_that_it_was_told_of_once() {
     }
     let mut spool = Spool::open(&dir.path().join("spool"), OPTIONS, &[]).unwrap();
     let mut seen: BTreeMap<Uuid, (u32, Vec<Outcome>)> = BTreeMap::new();
-    let open_at_last: Vec<_> = spool.interrupted.iter().map(|one| one.opened.id.0).collect();
-    spool.settle(|one| closed(one.opened.id.0, Outcome::Drained)).unwrap();
+    let open_at_last: Vec<_> = spool.interrupted.iter().map(|one| one.request.id.0).collect();
+    spool.settle(|one| closed(one.request.id.0, Outcome::Drained)).unwrap();
     loop {
         let batch = spool.reader.next_batch(1_000).unwrap();
         if batch.records.is_empty() {
@@ -139,7 +142,9 @@ fn a_killed_process_leaves_each_record_that_it_was_told_of_once() {
             match record {
                 Record::Open(_) => *opens += 1,
                 Record::Close(event) => closes.push(event.outcome),
-                Record::Event(_) | Record::Counts { .. } | Record::Counted { .. } => panic!("nobody wrote {record:?}"),
+                Record::Event(_) | Record::Counts { .. } | Record::CloseBatch { .. } => {
+                    panic!("{record:?} was not written")
+                }
             }
         }
         spool.reader.release(&batch).unwrap();
@@ -148,14 +153,14 @@ fn a_killed_process_leaves_each_record_that_it_was_told_of_once() {
         assert_eq!((*opens, closes.len()), (1, 1), "{:?}", numbers(*id));
     }
     for round in 0..ROUNDS {
-        for lane in 0..2 {
-            let (opens, closes) = counts(dir.path(), round, lane);
-            assert!(opens > 0 && closes > 0, "round {round}, lane {lane}");
-            let found = (0..).take_while(|n| seen.contains_key(&id(lane, round, *n))).count();
-            // The one that it was in when it was killed may be there or not.
+        for partition in 0..2 {
+            let (opens, closes) = counts(dir.path(), round, partition);
+            assert!(opens > 0 && closes > 0, "round {round}, partition {partition}");
+            let found = (0..).take_while(|n| seen.contains_key(&id(partition, round, *n))).count();
+            // The append during the kill may have succeeded or not.
             assert!((opens..=opens + 1).contains(&u32::try_from(found).unwrap()), "{found} of {opens}");
             for n in 0..closes {
-                assert_eq!(seen[&id(lane, round, n)].1, [Outcome::Completed], "{round} {lane} {n}");
+                assert_eq!(seen[&id(partition, round, n)].1, [Outcome::Completed], "{round} {partition} {n}");
             }
         }
     }
@@ -163,10 +168,10 @@ fn a_killed_process_leaves_each_record_that_it_was_told_of_once() {
     assert!(open_at_last.len() >= 2 * IN_FLIGHT as usize);
 }
 
-/// Opens and closes that a lane of a round was told of.
-fn counts(dir: &Path, round: u32, lane: u32) -> (u32, u32) {
+/// Returns the acknowledged opens and closes of a partition in a round.
+fn counts(dir: &Path, round: u32, partition: u32) -> (u32, u32) {
     let mut bytes = [0; 8];
-    let file = told(dir, round, lane);
+    let file = told(dir, round, partition);
     if file.metadata().unwrap().len() < 8 {
         return (0, 0);
     }

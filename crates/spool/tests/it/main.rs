@@ -1,4 +1,4 @@
-//! The spool as another process leaves it.
+//! The spool after the death of another process.
 
 #[cfg(test)]
 mod kill;

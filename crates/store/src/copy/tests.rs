@@ -32,7 +32,7 @@ pub(crate) async fn filled(place: &Place) -> Store {
     store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, everybodys).await.unwrap();
     let caller = Some(Caller { user: user.no, key: key.no, plan: PlanId::NIL });
     let node = place.join(&store).await;
-    let options = spool::Options::new(16 << 20, 1);
+    let options = spool::SpoolOptions::new(16 << 20, 1);
     let folder = place.folder.path().join("spool");
     let Spool { mut writers, mut reader, .. } = Spool::open(&folder, options, &node.ingested().await.unwrap()).unwrap();
     for n in 0..3_000 {

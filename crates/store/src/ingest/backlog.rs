@@ -66,12 +66,12 @@ pub(super) struct Held<'a> {
 impl Places {
     /// Whether `place` is not behind that of its lane.
     fn reach(&self, place: Position) -> bool {
-        self.0.iter().any(|end| end.lane == place.lane && place <= *end)
+        self.0.iter().any(|end| end.partition == place.partition && place <= *end)
     }
 
     fn extend(&mut self, ends: &[Position]) {
         for end in ends {
-            match self.0.iter_mut().find(|place| place.lane == end.lane) {
+            match self.0.iter_mut().find(|place| place.partition == end.partition) {
                 Some(place) => *place = (*place).max(*end),
                 None => self.0.push(*end),
             }
@@ -80,7 +80,7 @@ impl Places {
 }
 
 impl Gathered {
-    /// Adds what `record` charges: for [`spool::Opening::visit`].
+    /// Adds what `record` charges: for [`spool::SpoolOpener::visit`].
     pub fn note(&self, record: &Record) {
         add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), record);
     }
@@ -175,7 +175,7 @@ fn add(charges: &mut Charges, record: &Record) {
         Record::Close(event) | Record::Event(event) if event.counts() => {
             charge(charges, event.caller, event.day, &event.charge);
         }
-        Record::Counts { counts, .. } | Record::Counted { counts, .. } => {
+        Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => {
             for of in counts {
                 charge(charges, of.caller, of.day, &Charge::credits(of.credits));
             }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn at(offset: u32) -> Position {
-        Position { lane: 0, segment: 0, offset }
+        Position { partition: 0, segment: 0, offset }
     }
 
     #[tokio::test]
@@ -259,7 +259,7 @@ mod tests {
     #[tokio::test]
     async fn after_a_batch_that_was_not_answered_nobody_is_told_what_waits_until_all_of_it_is_known_to_be_stored() {
         let (gathered, backlog, records) = (Gathered::default(), Backlog::default(), [counted(1, 3), counted(2, 4)]);
-        let in_lane = |lane, offset| Position { lane, ..at(offset) };
+        let in_lane = |lane, offset| Position { partition: lane, ..at(offset) };
         records.iter().for_each(|record| gathered.note(record));
         backlog.begin(gathered, vec![in_lane(0, 10), in_lane(1, 10)]).await;
         let of = |lane: u32| [(in_lane(lane, 10), counted(i64::from(lane) + 1, 3 + u64::from(lane)))];

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use spool::Opened;
+use spool::OpenRequest;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -28,11 +28,11 @@ statements! {
 pub(crate) struct Carried(Option<HashSet<Uuid>>);
 
 impl Node {
-    /// The open requests that the store keeps, for [`spool::Opening::carried`].
+    /// The open requests that the store keeps, for [`spool::SpoolOpener::stored_requests`].
     ///
     /// # Errors
     /// [`StoreError::Unreadable`], and what the database meets.
-    pub async fn carried(&self) -> Result<Vec<Opened>, StoreError> {
+    pub async fn carried(&self) -> Result<Vec<OpenRequest>, StoreError> {
         let rows: Vec<(Uuid, String)> = self.store().query(KEPT).bind(self.id()).all().await?;
         let opened = |(_, opened): &(Uuid, String)| {
             serde_json::from_str(opened)
@@ -70,7 +70,7 @@ impl Carried {
         for id in closed {
             kept.remove(&id);
         }
-        let news: Vec<&Opened> = rows.carried.iter().filter(|opened| !kept.contains(&opened.id.0)).collect();
+        let news: Vec<&OpenRequest> = rows.carried.iter().filter(|opened| !kept.contains(&opened.id.0)).collect();
         // Of a batch that is read again in part, what closed them may be stored already.
         let mut ended = HashSet::new();
         for opened in news.chunks(IDS_MAX) {
@@ -78,9 +78,9 @@ impl Carried {
             let found: Vec<(Uuid,)> = with_ids(transaction, PRESENT, &ids).all().await?;
             ended.extend(found.into_iter().map(|(id,)| id));
         }
-        let news: Vec<&Opened> = news.into_iter().filter(|opened| !ended.contains(&opened.id.0)).collect();
+        let news: Vec<&OpenRequest> = news.into_iter().filter(|opened| !ended.contains(&opened.id.0)).collect();
         let now = node.store().now();
-        let bind = |opened: &&Opened, row: &mut Values| {
+        let bind = |opened: &&OpenRequest, row: &mut Values| {
             row.put(opened.id.0).put(node.id());
             // A record of the spool is plain data, which JSON holds.
             row.put(serde_json::to_string(opened).unwrap_or_default()).put(now).put(now);

@@ -8,7 +8,7 @@ use access::{Clock, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, User
 use meter::{
     Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
 };
-use spool::{Opening, Record, Spool};
+use spool::{Record, Spool, SpoolOpener};
 use sqlx::AssertSqlSafe;
 
 use super::*;
@@ -18,7 +18,7 @@ use crate::fixture;
 use crate::lender::tests::tick;
 use crate::store::tests::Place;
 
-const PLACE: Position = Position { lane: 0, segment: 1, offset: 9 };
+const PLACE: Position = Position { partition: 0, segment: 1, offset: 9 };
 
 fn id() -> RequestId {
     RequestId(Ids::new(Clock::manual(Timestamp(1_800_000_000_000_000))).next_uuid())
@@ -316,7 +316,7 @@ fn counts(requests: u64) -> Record {
     Record::Counts { id: id().0, counts: vec![counts] }
 }
 
-const SMALL: spool::Options = spool::Options { size_bytes_max: 1 << 20, segment_bytes: 4096, lanes: 2 };
+const SMALL: spool::SpoolOptions = spool::SpoolOptions { size_bytes_max: 1 << 20, segment_bytes: 4096, partitions: 2 };
 
 fn spool(folder: &std::path::Path) -> Spool {
     Spool::open(&folder.join("spool"), SMALL, &[]).unwrap()
@@ -326,8 +326,8 @@ fn spool(folder: &std::path::Path) -> Spool {
 async fn next_life(place: &Place, store: &Store) -> (Node, Spool) {
     let (node, folder, gathered) = (place.join(store).await, place.folder.path().join("spool"), Gathered::default());
     let (ingested, visit) = (node.ingested().await.unwrap(), |record: &Record| gathered.note(record));
-    let spool = Opening { visit: Some(&visit), ..Opening::new(&folder, SMALL, &ingested) }.open().unwrap();
-    node.backlog().begin(gathered, spool.reader.ends()).await;
+    let spool = SpoolOpener { visit: Some(&visit), ..SpoolOpener::new(&folder, SMALL, &ingested) }.open().unwrap();
+    node.backlog().begin(gathered, spool.reader.end_positions()).await;
     (node, spool)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::{KeyNo, NanoUsd, Timestamp};
 use meter::{Attempt, Charge, Counts, UnknownCost, Usage, UsageEvent};
-use spool::{Opened, Position, Record};
+use spool::{OpenRequest, Position, Record};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ pub(crate) struct Rows {
     /// Where the spool goes on behind them.
     pub(crate) read: Vec<Position>,
     /// Requests that are still open, and that the spool forgets with these.
-    pub(crate) carried: Vec<Opened>,
+    pub(crate) carried: Vec<OpenRequest>,
 }
 
 /// The records that are written.
@@ -144,7 +144,7 @@ impl Rows {
             match record {
                 Record::Close(event) | Record::Event(event) => split.events.push(event),
                 Record::Open(_) => {}
-                Record::Counts { counts, .. } | Record::Counted { counts, .. } => split.counts.extend(counts),
+                Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => split.counts.extend(counts),
             }
         }
         split
@@ -160,7 +160,8 @@ impl Rows {
 
     /// Drops the records that were written before: a commit may have been reported as failed.
     fn drop_ingested(&mut self, ingested: &[Position]) {
-        self.records.retain(|(place, _)| !ingested.iter().any(|until| until.lane == place.lane && place <= until));
+        self.records
+            .retain(|(place, _)| !ingested.iter().any(|until| until.partition == place.partition && place <= until));
     }
 
     /// Drops the events that are in the store, and all but the first of those that stand here twice.
@@ -177,7 +178,7 @@ impl Rows {
         }
         self.records.retain(|(_, record)| match record {
             Record::Close(event) | Record::Event(event) => seen.insert(event.id.0),
-            Record::Open(_) | Record::Counts { .. } | Record::Counted { .. } => true,
+            Record::Open(_) | Record::Counts { .. } | Record::CloseBatch { .. } => true,
         });
         Ok(())
     }
@@ -334,7 +335,7 @@ fn bind_figures(usage: Option<Usage>, (cost, unknown): (Option<NanoUsd>, Option<
 fn bind_position(read: Position, (id, node): (Uuid, Uuid), now: i64, row: &mut Values) {
     row.put(id)
         .put(node)
-        .put(i64::from(read.lane))
+        .put(i64::from(read.partition))
         .put(i64::from(read.segment))
         .put(i64::from(read.offset))
         .put(now)

@@ -233,7 +233,7 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
         let (next, mut spool, gathered) = (place.join(&store).await, spool(&place), Gathered::default());
         spool.writers[0].append(&counts(7)).unwrap();
         gathered.note(&counts(7));
-        next.backlog().begin(gathered, spool.reader.ends()).await;
+        next.backlog().begin(gathered, spool.reader.end_positions()).await;
         let untold = [Untold { cell: user, incarnation: 1, spent: 7 }];
         assert_eq!(next.untold_leases().await.unwrap(), untold);
         let began = tick(&next, vec![wants(user, 1, 5), wants(everybody, 1, 5)]);
@@ -259,7 +259,7 @@ fn counts(credits: u64) -> Record {
 }
 
 fn spool(place: &Place) -> Spool {
-    Spool::open(&place.folder.path().join("spool"), spool::Options::new(1 << 26, 1), &[]).unwrap()
+    Spool::open(&place.folder.path().join("spool"), spool::SpoolOptions::new(1 << 26, 1), &[]).unwrap()
 }
 
 #[tokio::test]

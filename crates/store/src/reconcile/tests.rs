@@ -120,7 +120,7 @@ pub(crate) struct Ingesting {
 impl Ingesting {
     pub(crate) async fn of(store: &Store, folder: &Path) -> Self {
         let node = store.join(folder, "1.2.3").await.unwrap();
-        let options = spool::Options { size_bytes_max: 16 << 20, segment_bytes: 256 << 10, lanes: 1 };
+        let options = spool::SpoolOptions { size_bytes_max: 16 << 20, segment_bytes: 256 << 10, partitions: 1 };
         let spool = Spool::open(&folder.join("spool"), options, &node.ingested().await.unwrap()).unwrap();
         Self { node, spool }
     }

@@ -73,7 +73,7 @@ fn records(clock: &Clock, events: usize) -> Vec<Record> {
 
 async fn ingest(place: &Place, store: &Store, records: &[Record]) {
     let node = place.join(store).await;
-    let options = spool::Options { size_bytes_max: 8 << 20, segment_bytes: 1 << 20, lanes: 1 };
+    let options = spool::SpoolOptions { size_bytes_max: 8 << 20, segment_bytes: 1 << 20, partitions: 1 };
     let mut spool = Spool::open(&place.folder.path().join("spool"), options, &node.ingested().await.unwrap()).unwrap();
     for record in records {
         spool.writers[0].append(record).unwrap();
@@ -300,7 +300,7 @@ async fn what_providers_said_goes_before_the_rows_that_it_belongs_to() {
                 event.attempts.iter_mut().for_each(|attempt| attempt.raw_usage = Some("{}".into()));
                 Record::Event(event)
             }
-            other @ (Record::Open(_) | Record::Close(_) | Record::Counts { .. } | Record::Counted { .. }) => other,
+            other @ (Record::Open(_) | Record::Close(_) | Record::Counts { .. } | Record::CloseBatch { .. }) => other,
         });
         ingest(&place, &store, &records.collect::<Vec<_>>()).await;
         clock.advance(2 * DAY);

@@ -58,7 +58,7 @@ impl World {
     }
 
     pub(crate) fn spool_from(&self, positions: &[spool::Position]) -> Spool {
-        let options = spool::Options { size_bytes_max: 64 << 20, segment_bytes: 256 << 10, lanes: 2 };
+        let options = spool::SpoolOptions { size_bytes_max: 64 << 20, segment_bytes: 256 << 10, partitions: 2 };
         Spool::open(&self.folder.path().join("spool"), options, positions).unwrap()
     }
 

@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::*;
 
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-impl io::Write for Captured {
+impl io::Write for CapturedLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -19,14 +19,14 @@ impl io::Write for Captured {
     }
 }
 
-impl Captured {
+impl CapturedLog {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
-fn options<'a>(level: &'a str, modules: &'a [(String, String)]) -> Options<'a> {
-    Options { format: None, level, modules }
+fn options<'a>(level: &'a str, modules: &'a [(String, String)]) -> LogOptions<'a> {
+    LogOptions { format: None, level, modules }
 }
 
 fn module(name: &str, level: &str) -> Vec<(String, String)> {
@@ -35,7 +35,7 @@ fn module(name: &str, level: &str) -> Vec<(String, String)> {
 
 #[test]
 fn a_json_line_is_one_flat_object() {
-    let lines = Captured::default();
+    let lines = CapturedLog::default();
     let writer = lines.clone();
     let subscriber = json(filter(options("info", &[])).unwrap(), move || writer.clone());
     tracing::subscriber::with_default(subscriber, || {
@@ -56,8 +56,8 @@ fn a_json_line_is_one_flat_object() {
 }
 
 #[test]
-fn a_module_has_its_own_level() {
-    let lines = Captured::default();
+fn a_module_level_overrides_the_default_level() {
+    let lines = CapturedLog::default();
     let writer = lines.clone();
     let modules = module("proxy", "debug");
     let subscriber = text(filter(options("warn", &modules)).unwrap(), move || writer.clone(), false);
@@ -72,27 +72,27 @@ fn a_module_has_its_own_level() {
 }
 
 #[test]
-fn wrong_words_are_named() {
+fn an_error_names_the_invalid_word() {
     fn check(level: &str, modules: &[(String, String)], expected: &str) {
         let error = filter(options(level, modules)).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
-    check("loud", &[], "log level `loud` is none of error, warn, info, debug, trace");
-    check("INFO", &[], "log level `INFO` is none of error, warn, info, debug, trace");
-    let wrong = "log level `all` of module `proxy` is none of error, warn, info, debug, trace";
+    check("loud", &[], "log level `loud` is invalid: use error, warn, info, debug or trace");
+    check("INFO", &[], "log level `INFO` is invalid: use error, warn, info, debug or trace");
+    let wrong = "log level `all` of module `proxy` is invalid: use error, warn, info, debug or trace";
     check("info", &module("proxy", "all"), wrong);
     for name in ["", "proxy:", "proxy::", "Proxy", "pro xy", "proxy=debug"] {
         check(
             "info",
             &module(name, "info"),
-            &format!("`{name}` is no module: write it like `proxy` or `proxy::forward`"),
+            &format!("log module `{name}` is invalid: use a path such as `proxy` or `proxy::forward`"),
         );
     }
 }
 
 #[test]
 fn a_panic_is_a_log_line() {
-    let lines = Captured::default();
+    let lines = CapturedLog::default();
     let writer = lines.clone();
     let subscriber = json(filter(options("error", &[])).unwrap(), move || writer.clone());
     let usual = std::panic::take_hook();

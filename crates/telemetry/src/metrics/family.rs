@@ -1,7 +1,7 @@
-//! One metric per label set, bounded, and labels that no caller can break out of.
+//! Metrics per label set with a maximum number of series, and label values that cannot inject lines.
 //!
-//! prometheus-client 0.24 writes label values without escaping them and puts no bound on a family; a model's name comes
-//! from callers. So both are our own.
+//! prometheus-client 0.24 neither escapes label values nor bounds a family, and clients choose model names. This module
+//! does both.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -10,42 +10,42 @@ use std::sync::{Arc, PoisonError, RwLock};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder, MetricEncoder};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
-/// Longest name in a label; the rest is cut.
+/// Maximum length of a label value; longer values are cut.
 pub const NAME_BYTES_MAX: usize = 128;
-/// What stands for everything past a bound.
+/// The label value of all series above a maximum.
 pub const OTHER: &str = "other";
 
-/// A label's value: at most [`NAME_BYTES_MAX`] bytes, escaped when it is written.
+/// A label value of at most [`NAME_BYTES_MAX`] bytes, which is escaped when it is written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Arc<str>);
+pub struct LabelValue(Arc<str>);
 
-impl Name {
-    /// What stands for everything past a bound.
+impl LabelValue {
+    /// Returns the label value of all series above a maximum.
     #[must_use]
     pub fn other() -> Self {
         Self::from(OTHER)
     }
 }
 
-impl From<&str> for Name {
+impl From<&str> for LabelValue {
     fn from(text: &str) -> Self {
         Self(Arc::from(text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()))
     }
 }
 
-impl From<Arc<str>> for Name {
+impl From<Arc<str>> for LabelValue {
     fn from(text: Arc<str>) -> Self {
         if text.len() <= NAME_BYTES_MAX { Self(text) } else { Self::from(&*text) }
     }
 }
 
-impl From<&Arc<str>> for Name {
+impl From<&Arc<str>> for LabelValue {
     fn from(text: &Arc<str>) -> Self {
         Self::from(text.clone())
     }
 }
 
-impl EncodeLabelValue for Name {
+impl EncodeLabelValue for LabelValue {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
         for character in self.0.chars() {
             match character {
@@ -59,14 +59,14 @@ impl EncodeLabelValue for Name {
     }
 }
 
-/// Labels that can be folded.
-pub trait Labels: EncodeLabelSet + Clone + Ord + fmt::Debug + Send + Sync + 'static {
-    /// The same with [`Name::other`] wherever values are not bounded by themselves.
+/// A label set that can be replaced by `other`.
+pub trait LabelSet: EncodeLabelSet + Clone + Ord + fmt::Debug + Send + Sync + 'static {
+    /// Returns the labels with [`LabelValue::other`] in place of each unbounded value.
     #[must_use]
-    fn folded(&self) -> Self;
+    fn overflow(&self) -> Self;
 }
 
-/// A metric for each label set, at most so many; what comes later is counted under [`Labels::folded`].
+/// One metric per label set. Above `series_max`, metrics are counted under [`LabelSet::overflow`].
 #[derive(Debug)]
 pub struct Family<L, M> {
     metrics: Arc<RwLock<BTreeMap<L, M>>>,
@@ -79,14 +79,15 @@ impl<L, M> Clone for Family<L, M> {
     }
 }
 
-impl<L: Labels, M: Clone + Default> Family<L, M> {
-    /// A family of at most `series_max` label sets, folded ones apart.
+impl<L: LabelSet, M: Clone + Default> Family<L, M> {
+    /// Returns a family of at most `series_max` label sets, overflow series excluded.
     #[must_use]
     pub fn new(series_max: usize) -> Self {
         Self { metrics: Arc::default(), series_max }
     }
 
-    /// The metric with these labels. It takes a lock: a worker asks once and keeps the handle, which is one `Arc`.
+    /// Returns the metric with these labels. This takes a lock: a worker calls it once and keeps the handle (one
+    /// `Arc`).
     #[must_use]
     pub fn get_or_create(&self, labels: &L) -> M {
         if let Some(metric) = self.metrics.read().unwrap_or_else(PoisonError::into_inner).get(labels) {
@@ -96,11 +97,11 @@ impl<L: Labels, M: Clone + Default> Family<L, M> {
         if metrics.len() < self.series_max || metrics.contains_key(labels) {
             return metrics.entry(labels.clone()).or_default().clone();
         }
-        metrics.entry(labels.folded()).or_default().clone()
+        metrics.entry(labels.overflow()).or_default().clone()
     }
 }
 
-impl<L: Labels, M: EncodeMetric + TypedMetric> EncodeMetric for Family<L, M> {
+impl<L: LabelSet, M: EncodeMetric + TypedMetric> EncodeMetric for Family<L, M> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         for (labels, metric) in &*self.metrics.read().unwrap_or_else(PoisonError::into_inner) {
             metric.encode(encoder.encode_family(labels)?)?;
@@ -117,7 +118,7 @@ impl<L: Labels, M: EncodeMetric + TypedMetric> EncodeMetric for Family<L, M> {
     }
 }
 
-/// The method's name where it is one of HTTP's own (RFC 9110, 9.3; RFC 5789), else [`OTHER`].
+/// Returns the name of a standard method (RFC 9110, 9.3; RFC 5789), and [`OTHER`] for any other method.
 #[must_use]
 pub fn method(name: &str) -> &'static str {
     const METHODS: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE"];
@@ -132,12 +133,12 @@ mod tests {
 
     #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
     struct Model {
-        model: Name,
+        model: LabelValue,
     }
 
-    impl Labels for Model {
-        fn folded(&self) -> Self {
-            Self { model: Name::other() }
+    impl LabelSet for Model {
+        fn overflow(&self) -> Self {
+            Self { model: LabelValue::other() }
         }
     }
 
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_exceeds_the_bound_is_counted_as_other() {
+    fn series_above_the_maximum_are_counted_as_other() {
         let (family, registry) = family(2);
         for (model, times) in [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("a", 5)] {
             family.get_or_create(&Model { model: model.into() }).inc_by(times);
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_cannot_write_a_line_of_its_own() {
+    fn a_label_value_cannot_inject_a_line() {
         let (family, registry) = family(2);
         family.get_or_create(&Model { model: "a\"} 1\nforged{x=\"\\".into() }).inc();
         let text = text(&registry);
@@ -177,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut_between_characters() {
-        let name = Name::from(Arc::<str>::from(format!("x{}", "é".repeat(100))));
+    fn long_label_values_are_cut_between_characters() {
+        let name = LabelValue::from(Arc::<str>::from(format!("x{}", "é".repeat(100))));
         assert_eq!(*name.0, *format!("x{}", "é".repeat(63)));
     }
 
     #[test]
-    fn made_up_methods_are_other() {
+    fn unknown_methods_are_other() {
         assert_eq!((method("PATCH"), method("patch"), method("BREW")), ("PATCH", "other", "other"));
     }
 }

@@ -1,4 +1,4 @@
-//! Durations in buckets, without a lock: prometheus-client's own histogram takes one for each observation.
+//! Histograms of durations without a lock: prometheus-client's histogram locks a mutex for each observation.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 
 const MICROS_PER_SECOND: f64 = 1_000_000.0;
 
-/// Upper ends of the buckets in microseconds: half a millisecond for what we add, ten minutes for an LLM call.
+/// Upper bounds of the buckets in microseconds: from half a millisecond (Tollgate's overhead) to ten minutes (an LLM
+/// call).
 const BOUNDS_US: [u64; 18] = [
     500,
     1_000,
@@ -32,27 +33,27 @@ const BOUNDS_US: [u64; 18] = [
     600_000_000,
 ];
 
-/// A histogram of durations, shown in seconds. A clone is another handle of the same one.
+/// A histogram of durations, shown in seconds. Clones share the same buckets.
 #[derive(Debug, Clone, Default)]
-pub struct Histogram(Arc<Inner>);
+pub struct Histogram(Arc<HistogramCells>);
 
 #[derive(Debug, Default)]
-struct Inner {
-    within: [AtomicU64; BOUNDS_US.len()],
-    beyond: AtomicU64,
+struct HistogramCells {
+    buckets: [AtomicU64; BOUNDS_US.len()],
+    above_buckets: AtomicU64,
     sum_us: AtomicU64,
 }
 
 impl Histogram {
-    /// Counts one duration.
+    /// Counts one duration in its bucket.
     pub fn observe(&self, duration: Duration) {
         self.observe_us(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     }
 
-    /// Counts one duration given in microseconds.
+    /// Counts one duration in microseconds.
     pub fn observe_us(&self, micros: u64) {
         let index = BOUNDS_US.partition_point(|bound| *bound < micros);
-        self.0.within.get(index).unwrap_or(&self.0.beyond).fetch_add(1, Ordering::Relaxed);
+        self.0.buckets.get(index).unwrap_or(&self.0.above_buckets).fetch_add(1, Ordering::Relaxed);
         self.0.sum_us.fetch_add(micros, Ordering::Relaxed);
     }
 }
@@ -66,7 +67,7 @@ impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         let mut buckets = [(f64::MAX, 0); BOUNDS_US.len() + 1];
         let bounds = BOUNDS_US.into_iter().map(|bound| bound as f64 / MICROS_PER_SECOND).chain([f64::MAX]);
-        let counts = self.0.within.iter().chain([&self.0.beyond]);
+        let counts = self.0.buckets.iter().chain([&self.0.above_buckets]);
         for ((bucket, bound), count) in buckets.iter_mut().zip(bounds).zip(counts) {
             *bucket = (bound, count.load(Ordering::Relaxed));
         }
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_falls_into_the_first_bucket_that_holds_it() {
+    fn a_duration_is_counted_in_the_first_bucket_that_contains_it() {
         let histogram = Histogram::default();
         for micros in [0, 500, 501, 600_000_000, 600_000_001] {
             histogram.observe(Duration::from_micros(micros));

@@ -1,4 +1,4 @@
-//! What the meter, the leases and the spool count; all of it is kept elsewhere and copied at scrape.
+//! Metrics of the meter, of leases and of the spool. Other crates count them; they are copied at scrape.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -9,120 +9,121 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
-use super::set;
+use super::set_total;
 
-/// A gauge of seconds and their fractions.
+/// A gauge in seconds with a fraction.
 pub type Seconds = Gauge<f64, AtomicU64>;
 
-/// One metric for each of the measures that budgets have: the label `measure`.
+/// One metric per measure of a budget, with the label `measure`.
 #[derive(Debug, Clone, Default)]
-pub struct Measured<M> {
-    /// Of a quota.
+pub struct PerMeasure<M> {
+    /// The metric of credits.
     pub credits: M,
-    /// Of every class.
+    /// The metric of tokens of all classes.
     pub tokens: M,
-    /// Billionths of a US dollar.
+    /// The metric of money, in nano-USD.
     pub nano_usd: M,
 }
 
-/// An amount of each measure, in the units of [`Measured`].
+/// An amount of each measure, in the units of [`PerMeasure`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Amounts {
-    /// Of a quota.
+pub struct MeasureAmounts {
+    /// The amount of credits.
     pub credits: u64,
-    /// Of every class.
+    /// The amount of tokens of all classes.
     pub tokens: u64,
-    /// Billionths of a US dollar.
+    /// The amount of money, in nano-USD.
     pub nano_usd: u64,
 }
 
-/// How many reservations were taken, how they ended, and of how much, since the process began. Set at scrape with [`set`].
+/// Reservations since the process began: their number, their outcomes and their amounts. Set at scrape with
+/// [`set_total`].
 #[derive(Debug, Clone, Default)]
-pub struct Meter {
-    /// `tollgate_meter_reserved_total`: taken.
+pub struct MeterMetrics {
+    /// `tollgate_meter_reserved_total`: reservations that were made.
     pub reserved: Counter,
-    /// `tollgate_meter_released_total`: given back before anything was sent.
+    /// `tollgate_meter_released_total`: reservations released before the request was sent upstream.
     pub released: Counter,
-    /// `tollgate_meter_settled_total`: settled with what truly was used.
+    /// `tollgate_meter_settled_total`: reservations settled with the used amount.
     pub settled: Counter,
-    /// `tollgate_meter_dropped_total`: dropped after the first byte, unsettled.
+    /// `tollgate_meter_dropped_total`: reservations dropped after the commit without settling.
     pub dropped: Counter,
-    /// `tollgate_meter_overruns_total`: settled with more than was reserved.
+    /// `tollgate_meter_overruns_total`: reservations settled with more than the reserved amount.
     pub overruns: Counter,
-    /// `tollgate_meter_bounded_total`: settled with what was reserved, as nobody said what was used.
+    /// `tollgate_meter_bounded_total`: reservations settled with the reserved amount because usage was not reported.
     pub bounded: Counter,
-    /// `tollgate_meter_interrupted_total`: found open at the start.
+    /// `tollgate_meter_interrupted_total`: requests that a crash interrupted, found at startup.
     pub interrupted: Counter,
-    /// `tollgate_meter_held`: reserved by what is under way.
-    pub held: Measured<Gauge>,
-    /// `tollgate_meter_used_total`: what requests were settled with.
-    pub used: Measured<Counter>,
-    /// `tollgate_meter_overrun_total`: used beyond what was reserved.
-    pub overrun: Measured<Counter>,
-    /// `tollgate_meter_unsaid_total`: counted as used because nobody said.
-    pub unsaid: Measured<Counter>,
-    /// `tollgate_meter_cut_off_total`: counted as used by requests that were found open at the start.
-    pub cut_off: Measured<Counter>,
+    /// `tollgate_meter_held`: amount reserved by requests in flight.
+    pub held: PerMeasure<Gauge>,
+    /// `tollgate_meter_used_total`: amount that requests were settled with.
+    pub used: PerMeasure<Counter>,
+    /// `tollgate_meter_overrun_total`: used amount above the reserved amount.
+    pub overrun: PerMeasure<Counter>,
+    /// `tollgate_meter_estimated_total`: amount counted as used because usage was not reported.
+    pub estimated: PerMeasure<Counter>,
+    /// `tollgate_meter_cut_off_total`: amount counted as used by requests that a crash interrupted.
+    pub cut_off: PerMeasure<Counter>,
 }
 
-/// Leases of budgets that nodes share.
+/// Metrics of the leases of shared budgets.
 #[derive(Debug, Clone, Default)]
-pub struct Leases {
-    /// `tollgate_lease_ticks_total`: asks that the store answered.
+pub struct LeaseMetrics {
+    /// `tollgate_lease_ticks_total`: lease requests that the store answered.
     pub ticks: Counter,
-    /// `tollgate_lease_failures_total`: asks that it did not.
+    /// `tollgate_lease_failures_total`: lease requests that the store did not answer.
     pub failures: Counter,
-    /// `tollgate_lease_recalls_total`: leases that another node was in need of.
+    /// `tollgate_lease_recalls_total`: leases recalled because another node needed the surplus.
     pub recalls: Counter,
-    /// `tollgate_lease_waits_total`: requests for which too little was lent to this node.
+    /// `tollgate_lease_waits_total`: requests that needed more than this node had leased.
     pub waits: Counter,
-    /// `tollgate_lease_used_up_total`: those that were refused: it was used up everywhere.
+    /// `tollgate_lease_used_up_total`: waiting requests refused because the budget was exhausted on all nodes.
     pub used_up: Counter,
-    /// `tollgate_lease_withheld_total`: those to whom nobody could say.
+    /// `tollgate_lease_withheld_total`: waiting requests refused because the remaining budget was unknown.
     pub withheld: Counter,
-    /// `tollgate_lease_stranded`: leases of nodes that do not answer, with something left in them.
+    /// `tollgate_lease_stranded`: unused leases of nodes that do not respond.
     pub stranded: Gauge,
-    /// `tollgate_lease_stranded_amount`: what is left in them.
-    pub stranded_amount: Measured<Gauge>,
+    /// `tollgate_lease_stranded_amount`: unused amount of those leases.
+    pub stranded_amount: PerMeasure<Gauge>,
 }
 
-/// The file of usage events.
+/// Metrics of the spool.
 #[derive(Debug, Clone, Default)]
-pub struct Spool {
-    /// `tollgate_spool_bytes`: written and not yet ingested.
+pub struct SpoolMetrics {
+    /// `tollgate_spool_bytes`: bytes written and not yet ingested.
     pub bytes: Gauge,
-    /// `tollgate_spool_records`: the same in records.
+    /// `tollgate_spool_records`: records written and not yet ingested.
     pub records: Gauge,
-    /// `tollgate_spool_oldest_seconds`: age of the oldest of it.
+    /// `tollgate_spool_oldest_seconds`: age of the oldest record that is not ingested.
     pub oldest_seconds: Gauge,
-    /// `tollgate_spool_ingest_lag_seconds`: how long the oldest event of the last batch waited to be stored.
+    /// `tollgate_spool_ingest_lag_seconds`: time from the oldest event of the last batch until it was stored.
     pub ingest_lag_seconds: Seconds,
-    /// `tollgate_spool_ingested_total`: events that stand in the store, folded counts apart.
+    /// `tollgate_spool_ingested_total`: events stored; aggregated requests are not included.
     pub ingested_total: Counter,
-    /// `tollgate_spool_ingest_errors_total`: batches that could not be read or written.
+    /// `tollgate_spool_ingest_errors_total`: batches that could not be read or stored.
     pub ingest_errors: Counter,
 }
 
-impl Measured<Counter> {
-    /// Sets each to a total that is kept elsewhere; see [`set`].
-    pub fn set(&self, totals: Amounts) {
-        set(&self.credits, totals.credits);
-        set(&self.tokens, totals.tokens);
-        set(&self.nano_usd, totals.nano_usd);
+impl PerMeasure<Counter> {
+    /// Raises each counter to its total; see [`set_total`].
+    pub fn set(&self, totals: MeasureAmounts) {
+        set_total(&self.credits, totals.credits);
+        set_total(&self.tokens, totals.tokens);
+        set_total(&self.nano_usd, totals.nano_usd);
     }
 }
 
-impl Measured<Gauge> {
-    /// Sets each to an amount.
-    pub fn set(&self, amounts: Amounts) {
-        let Amounts { credits, tokens, nano_usd } = amounts;
+impl PerMeasure<Gauge> {
+    /// Sets each gauge to its amount.
+    pub fn set(&self, amounts: MeasureAmounts) {
+        let MeasureAmounts { credits, tokens, nano_usd } = amounts;
         for (gauge, amount) in [(&self.credits, credits), (&self.tokens, tokens), (&self.nano_usd, nano_usd)] {
             gauge.set(i64::try_from(amount).unwrap_or(i64::MAX));
         }
     }
 }
 
-impl<M: EncodeMetric + TypedMetric> EncodeMetric for Measured<M> {
+impl<M: EncodeMetric + TypedMetric> EncodeMetric for PerMeasure<M> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         let Self { credits, tokens, nano_usd } = self;
         for (measure, metric) in [("credits", credits), ("tokens", tokens), ("nano_usd", nano_usd)] {
@@ -136,26 +137,30 @@ impl<M: EncodeMetric + TypedMetric> EncodeMetric for Measured<M> {
     }
 }
 
-impl Meter {
+impl MeterMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let meter = Self::default();
         for (name, help, counter) in [
-            ("tollgate_meter_reserved", "Reservations taken", &meter.reserved),
-            ("tollgate_meter_released", "Reservations given back unsent", &meter.released),
-            ("tollgate_meter_settled", "Reservations settled", &meter.settled),
-            ("tollgate_meter_dropped", "Requests dropped unsettled", &meter.dropped),
-            ("tollgate_meter_overruns", "Requests settled with more than was reserved", &meter.overruns),
-            ("tollgate_meter_bounded", "Requests settled with what was reserved, as nobody said", &meter.bounded),
-            ("tollgate_meter_interrupted", "Requests found open at the start", &meter.interrupted),
+            ("tollgate_meter_reserved", "Reservations made", &meter.reserved),
+            ("tollgate_meter_released", "Reservations released before the request was sent upstream", &meter.released),
+            ("tollgate_meter_settled", "Reservations settled with the used amount", &meter.settled),
+            ("tollgate_meter_dropped", "Reservations dropped after the commit without settling", &meter.dropped),
+            ("tollgate_meter_overruns", "Reservations settled with more than the reserved amount", &meter.overruns),
+            (
+                "tollgate_meter_bounded",
+                "Reservations settled with the reserved amount because usage was not reported",
+                &meter.bounded,
+            ),
+            ("tollgate_meter_interrupted", "Requests that a crash interrupted, found at startup", &meter.interrupted),
         ] {
             registry.register(name, help, counter.clone());
         }
-        registry.register("tollgate_meter_held", "Reserved by what is under way", meter.held.clone());
+        registry.register("tollgate_meter_held", "Amount reserved by requests in flight", meter.held.clone());
         for (name, help, counters) in [
-            ("tollgate_meter_used", "What requests were settled with", &meter.used),
-            ("tollgate_meter_overrun", "Used beyond what was reserved", &meter.overrun),
-            ("tollgate_meter_unsaid", "Counted as used because nobody said", &meter.unsaid),
-            ("tollgate_meter_cut_off", "Counted as used by requests found open at the start", &meter.cut_off),
+            ("tollgate_meter_used", "Amount that requests were settled with", &meter.used),
+            ("tollgate_meter_overrun", "Used amount above the reserved amount", &meter.overrun),
+            ("tollgate_meter_estimated", "Amount counted as used because usage was not reported", &meter.estimated),
+            ("tollgate_meter_cut_off", "Amount counted as used by requests that a crash interrupted", &meter.cut_off),
         ] {
             registry.register(name, help, counters.clone());
         }
@@ -163,32 +168,44 @@ impl Meter {
     }
 }
 
-impl Leases {
+impl LeaseMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let leases = Self::default();
         let counters = [
-            ("tollgate_lease_ticks", "Asks for leases that the store answered", &leases.ticks),
-            ("tollgate_lease_failures", "Asks for leases that the store did not answer", &leases.failures),
-            ("tollgate_lease_recalls", "Leases of which another node was in need", &leases.recalls),
-            ("tollgate_lease_waits", "Requests for which too little was lent", &leases.waits),
-            ("tollgate_lease_used_up", "Requests refused after they had waited", &leases.used_up),
-            ("tollgate_lease_withheld", "Requests to whom nobody could say", &leases.withheld),
+            ("tollgate_lease_ticks", "Lease requests that the store answered", &leases.ticks),
+            ("tollgate_lease_failures", "Lease requests that the store did not answer", &leases.failures),
+            ("tollgate_lease_recalls", "Leases recalled because another node needed the surplus", &leases.recalls),
+            ("tollgate_lease_waits", "Requests that needed more than this node had leased", &leases.waits),
+            (
+                "tollgate_lease_used_up",
+                "Waiting requests refused because the budget was exhausted on all nodes",
+                &leases.used_up,
+            ),
+            (
+                "tollgate_lease_withheld",
+                "Waiting requests refused because the remaining budget was unknown",
+                &leases.withheld,
+            ),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
-        registry.register("tollgate_lease_stranded", "Leases of nodes that do not answer", leases.stranded.clone());
+        registry.register(
+            "tollgate_lease_stranded",
+            "Unused leases of nodes that do not respond",
+            leases.stranded.clone(),
+        );
         let amount = leases.stranded_amount.clone();
         registry.register(
             "tollgate_lease_stranded_amount",
-            "What is left in leases of nodes that do not answer",
+            "Unused amount of the leases of nodes that do not respond",
             amount,
         );
         leases
     }
 }
 
-impl Spool {
+impl SpoolMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let spool = Self::default();
         registry.register("tollgate_spool_bytes", "Bytes written and not yet ingested", spool.bytes.clone());
@@ -200,13 +217,17 @@ impl Spool {
         );
         registry.register(
             "tollgate_spool_ingest_lag_seconds",
-            "How long the oldest event of the last batch waited to be stored",
+            "Time from the oldest event of the last batch until it was stored",
             spool.ingest_lag_seconds.clone(),
         );
-        registry.register("tollgate_spool_ingested", "Usage events ingested", spool.ingested_total.clone());
+        registry.register(
+            "tollgate_spool_ingested",
+            "Usage events stored, aggregated requests excluded",
+            spool.ingested_total.clone(),
+        );
         registry.register(
             "tollgate_spool_ingest_errors",
-            "Batches that could not be read or written",
+            "Batches that could not be read from the spool or stored",
             spool.ingest_errors.clone(),
         );
         spool

@@ -1,28 +1,29 @@
-//! This process, as Linux tells it. Elsewhere the figures are absent.
+//! Metrics of the process, read from `/proc`. They are missing on systems other than Linux.
 
 use std::fs;
 
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// `USER_HZ`, which is 100 on every architecture that Linux tells it to programs (`man 5 proc`).
+/// `USER_HZ`, which is 100 on every architecture of Linux (`man 5 proc`).
 const TICKS_PER_SECOND: i64 = 100;
-/// `starttime` is field 22 of `/proc/PID/stat`; the name in field 2 may hold spaces, so it is counted from its `)`.
+/// `starttime` is field 22 of `/proc/PID/stat`. The name in field 2 may contain spaces, so fields are counted after its
+/// `)`.
 const START_AFTER_NAME: usize = 19;
 
-/// The process's own figures.
+/// The metrics of the process.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(super) struct ProcessMetrics {
     resident_bytes: Gauge,
 }
 
-impl Process {
+impl ProcessMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let resident_bytes = Gauge::default();
         if let Some(seconds) = start_seconds() {
             let start: Gauge = Gauge::default();
             start.set(seconds);
-            registry.register("process_start_time_seconds", "Unix time at which the process began", start);
+            registry.register("process_start_time_seconds", "Unix time at which the process started", start);
         }
         if resident().is_some() {
             registry.register("process_resident_memory_bytes", "Resident memory", resident_bytes.clone());
@@ -30,7 +31,7 @@ impl Process {
         Self { resident_bytes }
     }
 
-    /// Reads the figures anew. `/proc` is memory, so this may stand on an async thread.
+    /// Updates the values. Reading `/proc` does not block, so an async thread may call this.
     pub(super) fn read(&self) {
         if let Some(bytes) = resident() {
             self.resident_bytes.set(bytes);

@@ -1,157 +1,157 @@
-//! What the proxy counts.
+//! Metrics of the proxy.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::family::{Family, Labels, Name, OTHER};
+use super::family::{Family, LabelSet, LabelValue, OTHER};
 use super::histogram::Histogram;
 
-/// Routes times methods times statuses: 10,000 lines are about a megabyte of a scrape.
+/// Maximum of routes × methods × statuses: 10,000 series are about one megabyte per scrape.
 const REQUEST_SERIES_MAX: usize = 10_000;
-/// Routes, upstreams: as many as anybody configures.
+/// Maximum number of routes or upstreams; real configurations have fewer.
 const NAME_SERIES_MAX: usize = 1_000;
-/// Callers may name any model of a provider: so many are told apart.
+/// Maximum number of models; clients may request any model of a provider.
 const MODEL_SERIES_MAX: usize = 500;
-/// Token classes.
+/// Number of token classes.
 const CLASSES: usize = 6;
 
-/// One request to a route.
+/// Labels of one request to a route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
-    /// The route's name, from the configuration or of an LLM endpoint.
-    pub route: Name,
-    /// From [`super::method`].
+    /// The name of the route, from the configuration or of an LLM endpoint.
+    pub route: LabelValue,
+    /// The method, as [`super::method`] returns it.
     pub method: &'static str,
-    /// The status that the caller got.
+    /// The status that the client received.
     pub status: u16,
 }
 
-/// One route.
+/// Labels of one route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct RouteLabels {
-    /// The route's name.
-    pub route: Name,
+    /// The name of the route.
+    pub route: LabelValue,
 }
 
-/// One upstream or provider.
+/// Labels of one upstream or provider.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct UpstreamLabels {
-    /// Its name in the configuration.
-    pub upstream: Name,
+    /// The name of the upstream in the configuration.
+    pub upstream: LabelValue,
 }
 
-/// One code of `access::refusal`.
+/// Labels of one code of `access::refusal`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct CodeLabels {
-    /// The code.
+    /// The code of the refusal.
     pub code: &'static str,
 }
 
-/// A way in which an upstream failed.
+/// Labels of one kind of upstream failure.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct UpstreamCodeLabels {
-    /// Its name in the configuration.
-    pub upstream: Name,
-    /// The code, `upstream_connect` and the like.
+    /// The name of the upstream in the configuration.
+    pub upstream: LabelValue,
+    /// The code, such as `upstream_connect`.
     pub code: &'static str,
 }
 
-/// One class of one model's tokens.
+/// Labels of one token class of one model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct TokenLabels {
-    /// The provider's name in the configuration.
-    pub provider: Name,
-    /// The model as the provider was asked for it.
-    pub model: Name,
+    /// The name of the provider in the configuration.
+    pub provider: LabelValue,
+    /// The model's name as the provider knows it.
+    pub model: LabelValue,
     /// `input`, `cached_input`, `cache_write_short`, `cache_write_long`, `output` or `reasoning`.
     pub class: &'static str,
 }
 
-/// One model.
+/// Labels of one model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct ModelLabels {
-    /// The provider's name in the configuration.
-    pub provider: Name,
-    /// The model as the provider was asked for it.
-    pub model: Name,
+    /// The name of the provider in the configuration.
+    pub provider: LabelValue,
+    /// The model's name as the provider knows it.
+    pub model: LabelValue,
 }
 
-impl Labels for RequestLabels {
-    fn folded(&self) -> Self {
-        Self { route: Name::other(), method: OTHER, status: self.status }
+impl LabelSet for RequestLabels {
+    fn overflow(&self) -> Self {
+        Self { route: LabelValue::other(), method: OTHER, status: self.status }
     }
 }
 
-impl Labels for RouteLabels {
-    fn folded(&self) -> Self {
-        Self { route: Name::other() }
+impl LabelSet for RouteLabels {
+    fn overflow(&self) -> Self {
+        Self { route: LabelValue::other() }
     }
 }
 
-impl Labels for UpstreamLabels {
-    fn folded(&self) -> Self {
-        Self { upstream: Name::other() }
+impl LabelSet for UpstreamLabels {
+    fn overflow(&self) -> Self {
+        Self { upstream: LabelValue::other() }
     }
 }
 
-impl Labels for CodeLabels {
-    fn folded(&self) -> Self {
+impl LabelSet for CodeLabels {
+    fn overflow(&self) -> Self {
         Self { code: OTHER }
     }
 }
 
-impl Labels for UpstreamCodeLabels {
-    fn folded(&self) -> Self {
-        Self { upstream: Name::other(), code: self.code }
+impl LabelSet for UpstreamCodeLabels {
+    fn overflow(&self) -> Self {
+        Self { upstream: LabelValue::other(), code: self.code }
     }
 }
 
-impl Labels for TokenLabels {
-    fn folded(&self) -> Self {
-        Self { provider: Name::other(), model: Name::other(), class: self.class }
+impl LabelSet for TokenLabels {
+    fn overflow(&self) -> Self {
+        Self { provider: LabelValue::other(), model: LabelValue::other(), class: self.class }
     }
 }
 
-impl Labels for ModelLabels {
-    fn folded(&self) -> Self {
-        Self { provider: Name::other(), model: Name::other() }
+impl LabelSet for ModelLabels {
+    fn overflow(&self) -> Self {
+        Self { provider: LabelValue::other(), model: LabelValue::other() }
     }
 }
 
-/// The data plane's metrics. Every field is a handle; a worker clones what it needs.
+/// Metrics of the proxy. Every field is a handle; a worker clones the handles that it needs.
 #[derive(Debug, Clone)]
-pub struct Proxy {
-    /// `tollgate_requests_total`: requests that got an answer or were broken off.
+pub struct ProxyMetrics {
+    /// `tollgate_requests_total`: requests that were answered or aborted.
     pub requests: Family<RequestLabels, Counter>,
-    /// `tollgate_request_duration_seconds`: from the head to the end of the answer.
+    /// `tollgate_request_duration_seconds`: time from the request's head to the end of the response.
     pub duration: Family<RouteLabels, Histogram>,
-    /// `tollgate_upstream_duration_seconds`: from the first byte sent to the head of the upstream's answer.
+    /// `tollgate_upstream_duration_seconds`: time from the first byte sent upstream to the head of its response.
     pub upstream_duration: Family<UpstreamLabels, Histogram>,
-    /// `tollgate_refusals_total`: what we answered with a code of our own.
+    /// `tollgate_refusals_total`: requests that Tollgate refused.
     pub refusals: Family<CodeLabels, Counter>,
-    /// `tollgate_upstream_errors_total`: calls upstream that failed.
+    /// `tollgate_upstream_errors_total`: attempts that failed.
     pub upstream_errors: Family<UpstreamCodeLabels, Counter>,
-    /// `tollgate_connections`: callers' connections that are open.
+    /// `tollgate_connections`: open client connections.
     pub connections: Gauge,
-    /// `tollgate_requests_in_flight`: requests between head and end of answer.
+    /// `tollgate_requests_in_flight`: requests whose response has not ended.
     pub in_flight: Gauge,
-    /// `tollgate_buffered_bytes`: request bodies held in memory.
+    /// `tollgate_buffered_bytes`: bytes of request bodies in memory.
     pub buffered_bytes: Gauge,
-    /// `tollgate_tokens_total`: what providers reported.
+    /// `tollgate_tokens_total`: tokens that providers reported.
     pub tokens: Family<TokenLabels, Counter>,
-    /// `tollgate_cost_nano_usd_total`: billionths of a US dollar.
+    /// `tollgate_cost_nano_usd_total`: known cost in nano-USD.
     pub cost: Family<ModelLabels, Counter>,
-    /// `tollgate_unpriced_requests_total`: calls whose cost is not known.
+    /// `tollgate_unpriced_requests_total`: attempts whose cost is unknown.
     pub unpriced: Family<ModelLabels, Counter>,
-    /// `tollgate_prices_expiring_timestamp_seconds`: the second from which on a model has no price; set at start.
+    /// `tollgate_prices_expiring_timestamp_seconds`: Unix time at which the last price of a model ends. Set at startup.
     pub prices_expiring: Family<ModelLabels, Gauge>,
-    /// `tollgate_panics_total`: requests that ended in a panic of ours.
+    /// `tollgate_panics_total`: requests whose handler panicked.
     pub panics: Counter,
 }
 
-impl Proxy {
+impl ProxyMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let proxy = Self {
             requests: Family::new(REQUEST_SERIES_MAX),
@@ -168,32 +168,36 @@ impl Proxy {
             prices_expiring: Family::new(MODEL_SERIES_MAX),
             panics: Counter::default(),
         };
-        // The text encoder ends a counter's name in `_total` and its help in a full stop.
+        // The text encoder appends `_total` to the name of a counter and a full stop to its help.
         registry.register("tollgate_requests", "Requests by route, method and status", proxy.requests.clone());
         registry.register(
             "tollgate_request_duration_seconds",
-            "From the head of a request to the end of its answer",
+            "Time from the head of a request to the end of its response",
             proxy.duration.clone(),
         );
         registry.register(
             "tollgate_upstream_duration_seconds",
-            "From the first byte sent upstream to the head of its answer",
+            "Time from the first byte sent upstream to the head of its response",
             proxy.upstream_duration.clone(),
         );
-        registry.register("tollgate_refusals", "Requests answered with a code of ours", proxy.refusals.clone());
-        registry.register("tollgate_upstream_errors", "Calls upstream that failed", proxy.upstream_errors.clone());
-        registry.register("tollgate_connections", "Open connections of callers", proxy.connections.clone());
-        registry.register("tollgate_requests_in_flight", "Requests being served", proxy.in_flight.clone());
-        registry.register("tollgate_buffered_bytes", "Bytes of bodies held in memory", proxy.buffered_bytes.clone());
+        registry.register("tollgate_refusals", "Requests that Tollgate refused, by error code", proxy.refusals.clone());
+        registry.register(
+            "tollgate_upstream_errors",
+            "Attempts that failed, by upstream and error code",
+            proxy.upstream_errors.clone(),
+        );
+        registry.register("tollgate_connections", "Open client connections", proxy.connections.clone());
+        registry.register("tollgate_requests_in_flight", "Requests in flight", proxy.in_flight.clone());
+        registry.register("tollgate_buffered_bytes", "Bytes of request bodies in memory", proxy.buffered_bytes.clone());
         registry.register("tollgate_tokens", "Tokens that providers reported", proxy.tokens.clone());
-        registry.register("tollgate_cost_nano_usd", "Billionths of a US dollar spent upstream", proxy.cost.clone());
-        registry.register("tollgate_unpriced_requests", "Calls whose cost is not known", proxy.unpriced.clone());
+        registry.register("tollgate_cost_nano_usd", "Known cost of attempts in nano-USD", proxy.cost.clone());
+        registry.register("tollgate_unpriced_requests", "Attempts whose cost is unknown", proxy.unpriced.clone());
         registry.register(
             "tollgate_prices_expiring_timestamp_seconds",
-            "When the last known price of a model ends, in seconds since the Unix epoch",
+            "Unix time at which the last price of a model ends",
             proxy.prices_expiring.clone(),
         );
-        registry.register("tollgate_panics", "Requests that ended in a panic", proxy.panics.clone());
+        registry.register("tollgate_panics", "Requests whose handler panicked", proxy.panics.clone());
         proxy
     }
 }

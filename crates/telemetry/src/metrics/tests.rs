@@ -1,10 +1,10 @@
 use super::*;
 
 #[test]
-fn every_name_is_shown_as_documented() {
+fn every_metric_is_shown_as_documented() {
     let metrics = Metrics::new();
     let (proxy, control) = (&metrics.proxy, &metrics.control);
-    let route = Name::from("users");
+    let route = LabelValue::from("users");
     let labels = RequestLabels { route: route.clone(), method: "GET", status: 200 };
     proxy.requests.get_or_create(&labels).inc();
     proxy.duration.get_or_create(&RouteLabels { route }).observe_us(1_500);
@@ -51,7 +51,7 @@ fn every_name_is_shown_as_documented() {
         "tollgate_meter_held{measure=\"nano_usd\"} 0",
         "tollgate_meter_used_total{measure=\"tokens\"} 0",
         "tollgate_meter_overrun_total{measure=\"nano_usd\"} 0",
-        "tollgate_meter_unsaid_total{measure=\"nano_usd\"} 0",
+        "tollgate_meter_estimated_total{measure=\"nano_usd\"} 0",
         "tollgate_meter_cut_off_total{measure=\"nano_usd\"} 0",
         "tollgate_lease_stranded_amount{measure=\"credits\"} 0",
         "tollgate_spool_bytes 0",
@@ -71,16 +71,16 @@ fn every_name_is_shown_as_documented() {
 }
 
 #[test]
-fn hooks_fill_in_what_is_kept_elsewhere() {
+fn scrape_hooks_copy_external_totals() {
     let metrics = Metrics::new();
     metrics.on_scrape(Box::new(|metrics| {
-        set(&metrics.meter.settled, 41);
-        set(&metrics.meter.settled, 12);
+        set_total(&metrics.meter.settled, 41);
+        set_total(&metrics.meter.settled, 12);
         metrics.spool.bytes.set(4_096);
         metrics.spool.ingest_lag_seconds.set(0.125);
-        metrics.meter.held.set(Amounts { credits: 1, tokens: 2, nano_usd: u64::MAX });
-        metrics.meter.used.set(Amounts { credits: 3, tokens: 4, nano_usd: 5 });
-        metrics.meter.used.set(Amounts { credits: 2, tokens: 6, nano_usd: 5 });
+        metrics.meter.held.set(MeasureAmounts { credits: 1, tokens: 2, nano_usd: u64::MAX });
+        metrics.meter.used.set(MeasureAmounts { credits: 3, tokens: 4, nano_usd: 5 });
+        metrics.meter.used.set(MeasureAmounts { credits: 2, tokens: 6, nano_usd: 5 });
     }));
     let text = metrics.encode();
     for line in [
@@ -100,7 +100,7 @@ fn hooks_fill_in_what_is_kept_elsewhere() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_process_tells_its_memory_and_start() {
+fn process_memory_and_start_time_are_shown() {
     let text = Metrics::new().encode();
     let figure = |name: &str| -> i64 {
         let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}\n{text}"));

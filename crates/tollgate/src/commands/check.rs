@@ -13,8 +13,10 @@ use crate::commands::{load, say};
 pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     let place = Place { config: Some(args.file.clone()), env_file: args.env_file.clone(), data: None };
     let loaded = load(&place, &Flags::default())?;
-    let ending = loaded.snapshot.prices_ending(Clock::system().now(), PRICES_WARNED);
-    for note in loaded.notes.iter().chain(&ending) {
+    let now = Clock::system().now();
+    let beginning = loaded.snapshot.prices_beginning(now);
+    let ending = loaded.snapshot.prices_ending(now, PRICES_WARNED);
+    for note in loaded.notes.iter().chain(&beginning).chain(&ending) {
         say(&format!("note: {note}\n"));
     }
     let snapshot = &loaded.snapshot;

@@ -223,7 +223,7 @@ fn of_backup(snapshot: &Snapshot, file: &Path, error: StoreError) -> StartFault 
 fn tell(progress: Progress) {
     let Progress { table, rows, of } = progress;
     if rows == of && of > TOLD_EVERY || rows % TOLD_EVERY == 0 {
-        telemetry::logs::last_words(format!("{table}: {rows} of {of}\n"));
+        telemetry::logs::write_stderr(format!("{table}: {rows} of {of}\n"));
     }
 }
 

@@ -37,9 +37,9 @@ pub(crate) fn run(args: &PricesCommands) -> anyhow::Result<ExitCode> {
         }
         PricesCommand::Diff { file, .. } => {
             let key = snapshot.price_file.as_ref().and_then(|file| file.key);
-            let (prices, note) = read_price_file(file, key).map_err(StartFault::from)?;
-            if let Some(note) = note {
-                telemetry::logs::last_words(format!("note: {}\n", printable(&note.to_string())));
+            let (prices, notes) = read_price_file(file, key).map_err(StartFault::from)?;
+            for note in notes {
+                telemetry::logs::write_stderr(format!("note: {}\n", printable(&note.to_string())));
             }
             say(&diff(&snapshot.prices_builtin, &prices));
         }
@@ -111,6 +111,11 @@ fn figures(price: &Price) -> Figures {
         ("per_second", units.millisecond, PER_SECOND),
         ("per_character", units.character, EACH),
         ("per_search", units.search, EACH),
+        ("per_search_prompt", units.search_prompt, EACH),
+        ("per_maps_query", units.maps_query, EACH),
+        ("per_maps_prompt", units.maps_prompt, EACH),
+        ("per_container", units.container, EACH),
+        ("per_file_search", units.file_search, EACH),
         ("per_request", units.request, EACH),
     ] {
         figures.extend(rate.map(|rate| (key.to_owned(), usd::written(rate, digits))));
@@ -219,7 +224,10 @@ mod tests {
             .with("p/dearer", price(1_000_000, None))
             .with("p/gone", price(1_000_000, None))
             .with("p/ends", price(1_000_000, None));
-        let free = Price { units: UnitRates::default(), ..price(1_500_000, None) };
+        let free = Price {
+            units: UnitRates { container: Some(30_000_000_000), ..UnitRates::default() },
+            ..price(1_500_000, None)
+        };
         let after = Prices::default()
             .with("p/same", price(1_000_000, None))
             .with("p/dearer", free)
@@ -227,7 +235,7 @@ mod tests {
             .with("p/ends", price(1_000_000, until));
         assert_eq!(
             diff(&before, &after),
-            "~ p/dearer  always  input 1 -> 1.5, per_request 0.005 -> -\n\
+            "~ p/dearer  always  input 1 -> 1.5, per_container - -> 0.03, per_request 0.005 -> -\n\
              + p/ends  ..2026-12-31  input 1, output 2, per_request 0.005\n\
              - p/ends  always  input 1, output 2, per_request 0.005\n\
              - p/gone  always  input 1, output 2, per_request 0.005\n\
@@ -244,6 +252,14 @@ mod tests {
         let text = table(&rows);
         for part in ["..2026-11-21", "input 4,", "long.above_tokens 272000", "flex.long.output 15", "(2026-11-21)"] {
             assert!(text.contains(part), "{part}: {text}");
+        }
+        for (name, part) in [
+            ("openai/gpt-5.6", "per_search 0.01, per_container 0.03, per_file_search 0.0025"),
+            ("gemini/gemini-2.5-pro", "per_search_prompt 0.035, per_maps_prompt 0.025"),
+            ("gemini/gemini-3.6-flash", "per_search 0.014, per_maps_query 0.014"),
+        ] {
+            let rows: Vec<_> = builtin.all().filter(|(of, _)| of == name).collect();
+            assert!(table(&rows).contains(part), "{part}: {}", table(&rows));
         }
         let json = Value::from(in_json(&rows));
         assert_eq!(json[0]["until"], "2026-11-21");

@@ -25,10 +25,10 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         return Err(StartFault::RoleNeedsPostgres.into());
     }
     let log = &loaded.snapshot.log;
-    let lines = logs::init(logs::Options {
+    let lines = logs::init(logs::LogOptions {
         format: log.format.map(|format| match format {
-            LogFormat::Json => logs::Format::Json,
-            LogFormat::Text => logs::Format::Text,
+            LogFormat::Json => logs::LineFormat::Json,
+            LogFormat::Text => logs::LineFormat::Text,
         }),
         level: &log.level,
         modules: &log.modules,

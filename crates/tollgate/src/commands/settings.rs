@@ -25,7 +25,7 @@ pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
     }
     say(&table(&settings));
     for note in notes {
-        telemetry::logs::last_words(format!("note: {}\n", printable(&note)));
+        telemetry::logs::write_stderr(format!("note: {}\n", printable(&note)));
     }
     Ok(ExitCode::SUCCESS)
 }

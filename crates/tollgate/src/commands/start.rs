@@ -26,7 +26,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         }
         vec!["serve"]
     };
-    telemetry::logs::last_words(format!("running `tollgate {}`\n", words.join(" ")));
+    telemetry::logs::write_stderr(format!("running `tollgate {}`\n", words.join(" ")));
     let parsed = Cli::try_parse_from(std::iter::once("tollgate").chain(words))?;
     let Some(Command::Serve(args)) = parsed.command else { bail!("`serve` is no command") };
     serve::run(&args)

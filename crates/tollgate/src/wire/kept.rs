@@ -9,7 +9,10 @@ use config::Snapshot;
 use config::snapshot::{Durability, Signup, SignupMode};
 use meter::budget::Period;
 use meter::{BudgetId, Charge, Meter, Per, Subject};
-use spool::{Cut, Interrupted, Lost, Opening, Reader, Record, Skipped, Spool, SpoolError, Writer};
+use spool::{
+    InterruptedRequest, LostSegments, Reader, Record, SkippedDamage, Spool, SpoolError, SpoolOpener, TruncatedTail,
+    Writer,
+};
 use store::{Charges, Gathered, IngestStats, Node, PlanDifference, Store, StoreError};
 
 use super::Wish;
@@ -47,12 +50,12 @@ pub(crate) struct Counted {
     pub(crate) reader: Reader,
     pub(crate) stats: Arc<IngestStats>,
     pub(crate) meter: Arc<Meter>,
-    pub(crate) cuts: Vec<Cut>,
-    pub(crate) lost: Vec<Lost>,
+    pub(crate) cuts: Vec<TruncatedTail>,
+    pub(crate) lost: Vec<LostSegments>,
     /// Requests that were under way when the last run died.
     pub(crate) interrupted: CutOff,
     /// Damage that was left out, as `--skip-corrupt` says.
-    pub(crate) skipped: Vec<Skipped>,
+    pub(crate) skipped: Vec<SkippedDamage>,
 }
 
 /// Requests that were under way when the last run died, and what they were admitted for.
@@ -91,10 +94,10 @@ impl Counted {
         let stats = Arc::new(IngestStats::default());
         let interrupted = spool.interrupted.iter().fold(CutOff::default(), |sum, one| CutOff {
             requests: sum.requests + 1,
-            reserved: sum.reserved.and(&one.opened.reserved),
+            reserved: sum.reserved.and(&one.request.reserved),
         });
         settle(node, snapshot, (&mut spool, gathered), &stats).await?;
-        let Spool { writers, reader, cuts, lost, skipped, .. } = spool;
+        let Spool { writers, reader, truncated_tails: cuts, lost_segments: lost, skipped_damage: skipped, .. } = spool;
         let restored = restored(node, snapshot, clock).await;
         let meter = Arc::new(restored.map_err(|error| failure::of_store(snapshot, error))?);
         Ok(Self { writers, reader, stats, meter, cuts, lost, interrupted, skipped })
@@ -126,7 +129,7 @@ async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::
 
 /// Opens the spool in `folder` where ingest left off, and gathers what was charged since.
 async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish) -> anyhow::Result<(Spool, Gathered)> {
-    let options = spool::Options::new(snapshot.spool.size_bytes_max, u32::try_from(wish.workers)?);
+    let options = spool::SpoolOptions::new(snapshot.spool.size_bytes_max, u32::try_from(wish.workers)?);
     let ingested = node.ingested().await.map_err(|error| failure::of_store(snapshot, error))?;
     let skip_corrupt = wish.skip_corrupt;
     let carried = node.carried().await.map_err(|error| failure::of_store(snapshot, error))?;
@@ -138,8 +141,9 @@ async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish
     let opened = tokio::task::spawn_blocking(move || {
         let gathered = Gathered::default();
         let visit = |record: &Record| gathered.note(record);
-        let known = Opening { node: Some(node), carried: &carried, ..Opening::new(&place, options, &ingested) };
-        let opening = Opening { durability, skip_corrupt, visit: Some(&visit), ..known };
+        let known =
+            SpoolOpener { node: Some(node), stored_requests: &carried, ..SpoolOpener::new(&place, options, &ingested) };
+        let opening = SpoolOpener { durability, skip_corrupt, visit: Some(&visit), ..known };
         let spool = opening.open()?;
         Ok((spool, gathered))
     });
@@ -156,7 +160,7 @@ async fn settle(
 ) -> anyhow::Result<()> {
     let folder = snapshot.data.join(SPOOL_FOLDER);
     let failed = |error| failure::of_spool(&snapshot.data, &folder, error);
-    let close = |one: &Interrupted| one.opened.interrupted();
+    let close = |one: &InterruptedRequest| one.request.interrupted_event();
     let interrupted: Vec<Record> = spool.interrupted.iter().map(|one| Record::Close(close(one))).collect();
     let mut is_last = false;
     loop {
@@ -167,7 +171,7 @@ async fn settle(
             tracing::info!(records = waiting, "the spool of an earlier run is brought into the store");
             if settled.is_ok() && !is_last {
                 interrupted.iter().for_each(|record| gathered.note(record));
-                node.backlog().begin(gathered, spool.reader.ends()).await;
+                node.backlog().begin(gathered, spool.reader.end_positions()).await;
                 return Ok(());
             }
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use config::Snapshot;
 use meter::lease::{Leases, Timing};
 use store::{LeaseStats, Leasing, Node};
-use telemetry::metrics::Amounts;
+use telemetry::metrics::MeasureAmounts;
 use telemetry::{Metrics, metrics};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -59,11 +59,11 @@ fn watch_leases(metrics: &Metrics, stats: Arc<LeaseStats>) {
             (&all.leases.withheld, &stats.withheld),
         ];
         for (shown, counted) in counters {
-            metrics::set(shown, counted.load(Ordering::Relaxed));
+            metrics::set_total(shown, counted.load(Ordering::Relaxed));
         }
         let stranded = stats.stranded.load(Ordering::Relaxed);
         all.leases.stranded.set(i64::try_from(stranded).unwrap_or(i64::MAX));
         let [credits, tokens, nano_usd] = stats.stranded_left.each_ref().map(|left| left.load(Ordering::Relaxed));
-        all.leases.stranded_amount.set(Amounts { credits, tokens, nano_usd });
+        all.leases.stranded_amount.set(MeasureAmounts { credits, tokens, nano_usd });
     }));
 }

@@ -29,7 +29,7 @@ impl Services {
         let counted = base.windows.clone();
         base.metrics.on_scrape(Box::new(move |all| {
             all.limits.shared.set(i64::from(counted.is_shared()));
-            metrics::set(&all.limits.fallbacks, counted.fallbacks());
+            metrics::set_total(&all.limits.fallbacks, counted.fallbacks());
         }));
         self.spawn(windows::keep(base.windows.clone(), self.stopped()));
     }

@@ -16,12 +16,12 @@ use meter::lease::Leases;
 use meter::tally::Totals;
 use meter::{Charge, Meter};
 use proxy::{Gate, Lane, Shared, Strangers};
-use spool::{Level, Reader, Writer};
+use spool::{BacklogCounter, Reader, Writer};
 use store::windows::Windows;
 use store::{Counting, IngestStats, Node, RetentionStats, Store, Unsealed};
-use telemetry::logs::Dropped;
-use telemetry::metrics::{Amounts, ModelLabels};
-use telemetry::{Board, Metrics, metrics};
+use telemetry::logs::DroppedLines;
+use telemetry::metrics::{MeasureAmounts, ModelLabels};
+use telemetry::{LiveState, Metrics, metrics};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -45,7 +45,7 @@ pub(crate) struct Base {
     /// `None` in a process that does not proxy.
     pub(crate) meter: Option<Arc<Meter>>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) board: Arc<Board>,
+    pub(crate) board: Arc<LiveState>,
     pub(crate) revision: Arc<Revision>,
     pub(crate) clock: Clock,
     pub(crate) store: Store,
@@ -99,7 +99,7 @@ pub(crate) fn watch_gauges(base: &Base, shared: &Arc<Shared>) {
     }));
 }
 
-fn show(meter: &metrics::Meter, totals: &Totals) {
+fn show(meter: &metrics::MeterMetrics, totals: &Totals) {
     for (counter, total) in [
         (&meter.reserved, totals.reserved),
         (&meter.released, totals.released),
@@ -108,12 +108,12 @@ fn show(meter: &metrics::Meter, totals: &Totals) {
         (&meter.overruns, totals.overruns),
         (&meter.bounded, totals.bounded),
     ] {
-        metrics::set(counter, total);
+        metrics::set_total(counter, total);
     }
     meter.held.set(amounts(totals.held));
     meter.used.set(amounts(totals.used));
     meter.overrun.set(amounts(totals.overrun));
-    meter.unsaid.set(amounts(totals.unsaid));
+    meter.estimated.set(amounts(totals.unsaid));
 }
 
 /// Sets the ends of prices, which no request changes.
@@ -126,19 +126,19 @@ pub(crate) fn tell_price_expiries(base: &Base) {
 }
 
 /// A charge as metrics have it.
-pub(super) const fn amounts(Charge { credits, tokens, money }: Charge) -> Amounts {
-    Amounts { credits, tokens, nano_usd: money }
+pub(super) const fn amounts(Charge { credits, tokens, money }: Charge) -> MeasureAmounts {
+    MeasureAmounts { credits, tokens, nano_usd: money }
 }
 
 /// What the start found open does not change any more.
 pub(crate) fn tell_interrupted(base: &Base, interrupted: &CutOff) {
-    metrics::set(&base.metrics.meter.interrupted, interrupted.requests);
+    metrics::set_total(&base.metrics.meter.interrupted, interrupted.requests);
     base.metrics.meter.cut_off.set(amounts(interrupted.reserved));
 }
 
 /// Lines that the log lost are counted where it is written.
-pub(crate) fn watch_log(base: &Base, dropped: Dropped) {
-    base.metrics.on_scrape(Box::new(move |all| metrics::set(&all.log.lines_dropped, dropped.lines())));
+pub(crate) fn watch_log(base: &Base, dropped: DroppedLines) {
+    base.metrics.on_scrape(Box::new(move |all| metrics::set_total(&all.log.lines_dropped, dropped.lines())));
 }
 
 /// How old the master key is, and what it did not open.
@@ -147,11 +147,11 @@ fn watch_vault(base: &Base, unsealed: Arc<Unsealed>) {
     base.metrics.on_scrape(Box::new(move |all| {
         let age_seconds = clock.now().unix_seconds().saturating_sub(since.unix_seconds());
         all.vault.key_age_seconds.set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
-        metrics::set(&all.vault.unopened, unsealed.failures());
+        metrics::set_total(&all.vault.unopened, unsealed.failures());
     }));
 }
 
-fn watch_ingest(base: &Base, level: Level, stats: Arc<IngestStats>) {
+fn watch_ingest(base: &Base, level: BacklogCounter, stats: Arc<IngestStats>) {
     let clock = base.clock.clone();
     base.metrics.on_scrape(Box::new(move |all| {
         let age_seconds = match stats.oldest_micros.load(Ordering::Relaxed) {
@@ -159,13 +159,13 @@ fn watch_ingest(base: &Base, level: Level, stats: Arc<IngestStats>) {
             oldest => clock.now().unix_seconds().saturating_sub(Timestamp(oldest).unix_seconds()),
         };
         all.spool.oldest_seconds.set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
-        let (records, bytes) = level.waiting();
+        let (records, bytes) = level.unreleased();
         for (gauge, waiting) in [(&all.spool.records, records), (&all.spool.bytes, bytes)] {
             gauge.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         }
         all.spool.ingest_lag_seconds.set(Duration::from_micros(stats.lag_micros.load(Ordering::Relaxed)).as_secs_f64());
-        metrics::set(&all.spool.ingested_total, stats.events.load(Ordering::Relaxed));
-        metrics::set(&all.spool.ingest_errors, stats.failures.load(Ordering::Relaxed));
+        metrics::set_total(&all.spool.ingested_total, stats.events.load(Ordering::Relaxed));
+        metrics::set_total(&all.spool.ingest_errors, stats.failures.load(Ordering::Relaxed));
     }));
 }
 
@@ -216,7 +216,7 @@ impl Services {
 
     /// Starts to bring what the workers spool into the store.
     pub(crate) fn ingest(&mut self, base: &Base, reader: Reader, stats: Arc<IngestStats>) {
-        watch_ingest(base, reader.level(), stats.clone());
+        watch_ingest(base, reader.backlog_counter(), stats.clone());
         let (done, ingested) = oneshot::channel();
         let ingesting = store::ingest::run(base.node.clone(), reader, stats, self.stopped());
         self.tasks.spawn(async move {
@@ -231,7 +231,7 @@ impl Services {
         let (stats, live) = (Arc::new(RetentionStats::default()), base.live.clone());
         let counted = stats.clone();
         base.metrics.on_scrape(Box::new(move |all| {
-            metrics::set(&all.store.expired_rows, counted.rows.load(Ordering::Relaxed));
+            metrics::set_total(&all.store.expired_rows, counted.rows.load(Ordering::Relaxed));
         }));
         let keep = move || {
             let config::snapshot::Retention { events, raw_usage } = live.load().retention;
@@ -303,7 +303,7 @@ impl Services {
 }
 
 /// `/readyz` says whether keys can be answered, from the store or from what is cached.
-async fn tell_board(board: Arc<Board>, live: Arc<Live>, revision: Arc<Revision>, clock: Clock) {
+async fn tell_board(board: Arc<LiveState>, live: Arc<Live>, revision: Arc<Revision>, clock: Clock) {
     loop {
         let stale_for = live.load().store.stale_for;
         board.set_directory(revision.age(clock.mono()) < stale_for);

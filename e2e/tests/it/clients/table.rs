@@ -11,50 +11,56 @@ const CASES: [&str; 7] = ["ok", "stream", "tool", "error", "cancel", "retry", "t
 
 const HEAD: &str = "# Clients
 
-What the official clients do before Tollgate, unchanged: each cell is the result of scenarios that ran against the built
-binary: COUNTS. `make clients` runs them and writes this page; `make test` runs them
-and fails when the page says otherwise.
+The official clients of OpenAI (Azure's class included), Anthropic and Google work with Tollgate unchanged. This page is generated
+from COUNTS against the built binary. `make clients` runs them and writes the page. `make test` fails if the page is out of date.
 
-*ok*: the whole answer, as the client's own types. *stream*: to its end; cut upstream, or closed by the upstream before its
-format's last event, it is an error and not a short answer. *tool*: a tool is called and, where the call
-allows it, answered. *error*: an unknown key, a spent quota, an unknown model, an upstream's 500 and 529 are the client's own classes with our message, code and request id, and what cannot succeed
-is not repeated. *cancel*: the caller leaves, before the answer and within it; the gateway notices, stops the upstream and
-settles. *retry*: the client repeats a 429 and a 503 by itself, and succeeds. *timeout*: the client's own runs out first.
+## Client settings
 
-✓ all scenarios of the cell passed; – the client does not offer it (lists of models come from the gateway, so nobody waits for
-them); (n): note n below the tables.
-
-Where each client points as its users configure it, what its key is sent in, and where it calls first:
-
-| client | version | base URL | credential | path |
+| client | version | base URL | credential | path of a first request |
 |---|---|---|---|---|
+";
+const RESULTS: &str = "
+## Results
+
+- **ok**: the client returns the complete response in its own types.
+- **stream**: the client reads the stream to its end. If the upstream cuts the stream, or ends it before the format's last event, the client raises an
+  error.
+- **tool**: the model calls a tool. Where the call supports it, the client sends the tool's result.
+- **error**: the client raises its own error class, with the message, the code and the request id of the response. The errors are an unknown key, an
+  exhausted quota or rate limit, an unknown model, a body that is too large, and the errors 500 and 529 of an upstream. The client does not repeat a
+  request that cannot succeed.
+- **cancel**: the client cancels before or during the response. Tollgate aborts the upstream request and settles the usage.
+- **retry**: the client repeats a request after 429 and after 503, and succeeds.
+- **timeout**: the client's own timeout expires first.
+
+✓: all scenarios passed. (n): see note n. –: the client does not offer this, or it cannot happen: Tollgate answers lists of models without an upstream.
 ";
 /// What no scenario of these clients shows: measured or read once, by hand.
 const TAIL: &str = "
 ## Truncated streams
 
-A stream is complete when its format's last event was received: `[DONE]` or a `finish_reason` (chat), `response.completed`,
-`response.incomplete` or `response.failed` (Responses), `message_stop` (Messages), a `finishReason` (Gemini). Where the
-upstream closes the connection in good order before that, Tollgate adds the format's error event with the code `upstream_reset`, and the request is
-logged as `upstream_cut`. Where the provider sent an error event of its own, nothing is added. Speech that is streamed as bytes
-has no last event: there, only a cut connection is an error.
+A stream is complete when its format's last event was received: `[DONE]` or a `finish_reason` (chat), `response.completed`, `response.incomplete` or
+`response.failed` (Responses), `message_stop` (Messages), a `finishReason` (Gemini). If the upstream closes the connection before that, even in good
+order, Tollgate adds the format's error event with the code `upstream_reset`, and logs the request as `upstream_cut`. After an error event of the
+provider, nothing is added. A stream of audio bytes has no last event, so only an aborted connection is an error.
 
-On Responses the event `error` has its fields both at the top level, as OpenAI's schema has them, and within `error`: the OpenAI
-SDK for Python raises only at the latter. `response.failed` follows, for Codex.
+On Responses, the event `error` has its fields at the top level, as in OpenAI's schema, and within `error`, which OpenAI's SDK for Python needs.
+`response.failed` follows, for Codex.
 
 ## Exhausted quotas
 
-`quota_status` chooses the status of the response to a client whose quota or budget is exhausted. The body is in the format of
-the path: `insufficient_quota` (OpenAI); `rate_limit_error`, `billing_error` or `permission_error` (Anthropic, for 429, 402 and
-403); `RESOURCE_EXHAUSTED`, `FAILED_PRECONDITION` or `PERMISSION_DENIED` (Google). It comes with `x-should-retry: false`, and on LLM
-paths without `Retry-After`.
+[`quota_status`](configuration.md#the-whole-file) chooses the status of the response if a quota or budget is exhausted. On LLM paths, the error's type or
+status follows the format of the path:
 
-How many requests a client sends for one call, measured with errors in these formats:
+- OpenAI: `insufficient_quota`
+- Anthropic: `rate_limit_error` (429), `billing_error` (402) or `permission_error` (403)
+- Google: `RESOURCE_EXHAUSTED` (429), `FAILED_PRECONDITION` (402) or `PERMISSION_DENIED` (403)
+
+Such a response has `x-should-retry: false` and no `Retry-After`. This table shows how many requests a client sends for one call:
 
 | client | 429 | 402 | 403 |
 |---|--:|--:|--:|
-| OpenAI and Anthropic SDKs | 1 | 1 | 1 |
-| Google SDKs | 1 | 1 | 1 |
+| SDKs of OpenAI, Anthropic and Google | 1 | 1 | 1 |
 | Claude Code 2.1.197 | 1 | 1 | 1 |
 | Codex 0.169 | 1 (1) | 6 | 6 |
 | AI SDK 6.0.326 (OpenAI, Anthropic, Google) | 3 | 1 | 1 |
@@ -65,27 +71,30 @@ How many requests a client sends for one call, measured with errors in these for
 | opencode | 9, in 71 s | not measured | not measured |
 | gemini-cli | 4 | not measured | not measured |
 
-(1) Codex replaces the message by its own: \"Quota exceeded. Check your plan and billing details.\" (2) LiteLLM, which
-aider uses, reports 402 and 403 in OpenAI's format as an `APIError`.
+(1) Codex shows its own message: \"Quota exceeded. Check your plan and billing details.\" (2) LiteLLM, which aider uses, reports 402 and 403 in OpenAI's
+format as an `APIError`.
 
-With the default, 429, the official SDKs, Claude Code and Codex stop after one request. Choose 402 where clients are built on the
-AI SDK or LangChain Google and none of them is Codex. Measured on loopback, 2026-11-20 (SDKs, Claude Code, Codex) and 2026-11-21 (the
-others). The figures of aider, opencode and gemini-cli are those of an outside audit.
+With the default, 429, the official SDKs, Claude Code and Codex stop after one request. Choose 402 if clients use the AI SDK or LangChain Google, and
+none uses Codex.
+
+The figures were measured on loopback, on 2026-11-20 (SDKs, Claude Code, Codex) and 2026-11-21 (others). Those of aider, opencode and gemini-cli are
+from an external audit.
 
 ## Rejected keys
 
-In OpenAI's format the message of a rejected key begins with `Incorrect API key provided`. LiteLLM looks for these words: with
-them it raises an `AuthenticationError`, without them a `BadRequestError` (1.106.2, measured 2026-11-21).
+In OpenAI's format, the message for a rejected key begins with `Incorrect API key provided`. LiteLLM 1.106.2 searches for these words: with them it raises
+an `AuthenticationError`, otherwise a `BadRequestError` (measured 2026-11-21).
 
 ## Paths that are not served
 
-Requests to other parts of the providers' APIs (files, batches, reranking, realtime, conversations, assistants, vector stores,
-videos, stored responses, Vertex AI, Amazon Bedrock) are 404 `route_not_found` in the format of their path. Where the path would be an
-endpoint under another base URL (`/chat/completions`, `/v1/v1/messages`, `/v1/chat/completions/`), the message names that endpoint. A
-model named `PROVIDER/MODEL` may stand in a path with its slash as it is: `/openai/deployments/PROVIDER/MODEL/chat/completions`,
+Other parts of the providers' APIs are refused with 404 `route_not_found`, in the format of their path: files, batches, reranking, realtime,
+conversations, assistants, vector stores, videos, stored responses, Vertex AI and Amazon Bedrock. If the path would be an endpoint under another base URL
+(`/chat/completions`, `/v1/v1/messages`, `/v1/chat/completions/`), the message names that endpoint.
+
+A model `PROVIDER/MODEL` may be part of a path, with its slash: `/openai/deployments/PROVIDER/MODEL/chat/completions`,
 `/v1beta/PROVIDER/MODEL:generateContent`.
 
-`background: true` on Responses is 400, with `param: background`: stored responses are not served, so it could not be fetched.
+`background: true` on Responses is refused with 400 and `param: background`, as stored responses are not served.
 ";
 /// Where a client may put its key, and how.
 const CREDENTIALS: [(&str, &str); 4] = [
@@ -118,30 +127,22 @@ pub(super) fn compare(lines: &[Vec<Value>], sent: &[Head]) {
 }
 
 fn render(lines: &[Vec<Value>], sent: &[Head]) -> String {
-    let (mut page, mut notes) = (HEAD.to_owned(), Vec::<String>::new());
     let (clients, scenarios) = (lines.len(), lines.iter().map(Vec::len).sum::<usize>());
-    page = page.replace("COUNTS", &format!("{scenarios} scenarios of {clients} clients"));
-    for client in lines.iter().filter_map(|lines| lines.first()) {
-        let _ = writeln!(page, "{}", fact(client, sent));
-    }
-    for client in lines.iter().filter(|lines| !lines.is_empty()) {
-        let word = |name: &str| client[0][name].as_str().unwrap_or_default();
-        let _ = write!(page, "\n## {} {}\n\n| call | {} |\n", word("client"), word("version"), CASES.join(" | "));
+    let mut page = HEAD.replace("COUNTS", &format!("{scenarios} scenarios of {clients} clients"));
+    page.push_str(&settings(lines, sent));
+    page.push_str(RESULTS);
+    let mut notes = Vec::<String>::new();
+    for Group { clients, results } in groups(lines) {
+        let clients: Vec<String> = clients.iter().map(|(name, versions)| format!("{name} {versions}")).collect();
+        let _ = write!(page, "\n### {}\n\n| call | {} |\n", clients.join("; "), CASES.join(" | "));
         let _ = writeln!(page, "|---|{}", ":-:|".repeat(CASES.len()));
-        let mut calls: Vec<&str> = Vec::new();
-        for call in client.iter().filter_map(|line| line["call"].as_str()) {
-            if !calls.contains(&call) {
-                calls.push(call);
-            }
-        }
-        for call in calls {
-            let of_call: Vec<&Value> = client.iter().filter(|line| line["call"] == call).collect();
-            let cells = CASES.map(|case| cell(&of_call, case, &mut notes));
+        for (call, cells) in &results {
+            let cells: Vec<String> = cells.iter().map(|cell| shown(cell.as_deref(), &mut notes)).collect();
             let _ = writeln!(page, "| `{call}` | {} |", cells.join(" | "));
         }
     }
     if !notes.is_empty() {
-        page.push_str("\n## Notes\n\n");
+        page.push_str("\n### Notes\n\n");
         for (at, note) in notes.iter().enumerate() {
             let _ = writeln!(page, "{}. {note}", at + 1);
         }
@@ -149,42 +150,137 @@ fn render(lines: &[Vec<Value>], sent: &[Head]) -> String {
     page + TAIL
 }
 
-/// What the probe was sent by the client of a line.
-fn fact(line: &Value, sent: &[Head]) -> String {
+/// The scenarios of one call and case: their notes, each once; `None` if there are no such scenarios.
+type Cell = Option<Vec<String>>;
+
+/// What a client does: each call with a cell per case.
+type Results = Vec<(String, [Cell; CASES.len()])>;
+
+/// Clients with equal results.
+struct Group {
+    /// Names, each with its versions.
+    clients: Vec<(String, String)>,
+    results: Results,
+}
+
+/// The clients of a run in groups of equal results, in the order of the first of each group.
+fn groups(lines: &[Vec<Value>]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for client in lines.iter().filter(|lines| !lines.is_empty()) {
+        let [name, version] = ["client", "version"].map(|key| client[0][key].as_str().unwrap_or_default().to_owned());
+        let results = results(client);
+        let Some(group) = groups.iter_mut().find(|group| group.results == results) else {
+            groups.push(Group { clients: vec![(name, version)], results });
+            continue;
+        };
+        match group.clients.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, versions)) => versions.push_str(&format!(" and {version}")),
+            None => group.clients.push((name, version)),
+        }
+    }
+    groups
+}
+
+fn results(client: &[Value]) -> Results {
+    let mut results = Results::new();
+    for line in client {
+        let (Some(call), Some(case)) = (line["call"].as_str(), line["case"].as_str()) else { continue };
+        let Some(case) = CASES.iter().position(|known| *known == case) else { continue };
+        let at = results.iter().position(|(known, _)| known == call).unwrap_or_else(|| {
+            results.push((call.to_owned(), Default::default()));
+            results.len() - 1
+        });
+        let notes = results[at].1[case].get_or_insert_default();
+        if let Some(note) = line["note"].as_str().filter(|note| !notes.iter().any(|known| known == note)) {
+            notes.push(note.to_owned());
+        }
+    }
+    results
+}
+
+/// ✓ with the numbers of its notes, or –. A new note gets the next number.
+fn shown(cell: Option<&[String]>, notes: &mut Vec<String>) -> String {
+    let Some(cell) = cell else { return "–".to_owned() };
+    let mut number = |note: &String| {
+        let at = notes.iter().position(|known| known == note).unwrap_or_else(|| {
+            notes.push(note.clone());
+            notes.len() - 1
+        });
+        (at + 1).to_string()
+    };
+    let numbers: Vec<String> = cell.iter().map(&mut number).collect();
+    if numbers.is_empty() { "✓".to_owned() } else { format!("✓ ({})", numbers.join(", ")) }
+}
+
+/// Rows of the clients' settings. Versions of one client with the same settings share a row.
+fn settings(lines: &[Vec<Value>], sent: &[Head]) -> String {
+    let mut rows: Vec<(&str, String, String)> = Vec::new();
+    for line in lines.iter().filter_map(|lines| lines.first()) {
+        let [name, version] = ["client", "version"].map(|key| line[key].as_str().unwrap_or_default());
+        let setting = setting(line, sent);
+        match rows.iter_mut().find(|(known, _, same)| *known == name && *same == setting) {
+            Some((_, versions, _)) => versions.push_str(&format!(", {version}")),
+            None => rows.push((name, version.to_owned(), setting)),
+        }
+    }
+    rows.iter().map(|(name, versions, setting)| format!("| {name} | {versions} | {setting} |\n")).collect()
+}
+
+/// Where the client of a line sends requests, and how: as configured, and as the probe received its first request.
+fn setting(line: &Value, sent: &[Head]) -> String {
     let word = |name: &str| line[name].as_str().unwrap_or_default();
     let probe = word("id").rsplit_once('.').map(|(client, _)| format!("{client}.probe"));
     let head = sent.iter().find(|head| head.header("x-request-id").map(str::to_owned) == probe).unwrap();
     let credentials = CREDENTIALS.iter().filter(|(name, _)| head.header(name).is_some_and(|value| !value.is_empty()));
     let credentials: Vec<String> = credentials.map(|(_, shown)| format!("`{shown}`")).collect();
     let path = head.word(1).replace("/mock/", "/MODEL/").replace("/mock:", "/MODEL:");
-    format!(
-        "| {} | {} | `http://GATEWAY{}` | {} | `{path}` |",
-        word("client"),
-        word("version"),
-        word("base"),
-        credentials.join(", ")
-    )
+    format!("`http://GATEWAY{}` | {} | `{path}`", word("base"), credentials.join(", "))
 }
 
-/// ✓ with the numbers of its notes, or –: a call's scenarios of a case.
-fn cell(lines: &[&Value], case: &str, notes: &mut Vec<String>) -> String {
-    let of_case: Vec<&&Value> = lines.iter().filter(|line| line["case"] == case).collect();
-    let mut numbers: Vec<usize> = Vec::new();
-    for note in of_case.iter().filter_map(|line| line["note"].as_str()) {
-        let at = notes.iter().position(|known| known == note).unwrap_or_else(|| {
-            notes.push(note.to_owned());
-            notes.len() - 1
-        });
-        if !numbers.contains(&(at + 1)) {
-            numbers.push(at + 1);
-        }
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn line(client: (&str, &str), call: &str, case: &str, note: Option<&str>) -> Value {
+        let (name, version) = client;
+        json!({"client": name, "version": version, "base": "/v1", "id": format!("{name}-{version}.0"),
+            "call": call, "case": case, "note": note})
     }
-    match (of_case.is_empty(), numbers.is_empty()) {
-        (true, _) => "–".to_owned(),
-        (false, true) => "✓".to_owned(),
-        (false, false) => {
-            let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
-            format!("✓ ({})", numbers.join(", "))
-        }
+
+    fn probe((name, version): (&str, &str), credential: &str) -> Head {
+        let head =
+            format!("POST /v1/mock:go HTTP/1.1\r\nx-request-id: {name}-{version}.probe\r\n{credential}: k\r\n\r\n");
+        Head::parse(head.into_bytes())
+    }
+
+    #[test]
+    fn clients_with_equal_results_share_a_table() {
+        let clients = [("A", "2"), ("A", "1"), ("B", "5"), ("B", "4")];
+        let mut lines = clients.map(|client| {
+            let ok = line(client, "go", "ok", None);
+            vec![ok.clone(), ok, line(client, "go", "retry", Some("Slowly.")), line(client, "stop", "ok", None)]
+        });
+        lines[3].push(line(clients[3], "stop", "ok", Some("Rarely.")));
+        lines[3].push(line(clients[3], "stop", "ok", Some("Slowly.")));
+        let sent = [0, 1, 2, 3].map(|at| probe(clients[at], if at == 3 { "api-key" } else { "x-api-key" }));
+        let page = render(&lines, &sent);
+        let (settings, rest) = page.split_once(RESULTS).unwrap();
+        let (results, _) = rest.split_once(TAIL).unwrap();
+        assert!(settings.contains("from 18 scenarios of 4 clients against"), "{settings}");
+        let rows = "\
+            | A | 2, 1 | `http://GATEWAY/v1` | `x-api-key: KEY` | `/v1/MODEL:go` |\n\
+            | B | 5 | `http://GATEWAY/v1` | `x-api-key: KEY` | `/v1/MODEL:go` |\n\
+            | B | 4 | `http://GATEWAY/v1` | `api-key: KEY` | `/v1/MODEL:go` |\n";
+        assert!(settings.ends_with(rows), "{settings}");
+        let head =
+            "| call | ok | stream | tool | error | cancel | retry | timeout |\n|---|:-:|:-:|:-:|:-:|:-:|:-:|:-:|\n";
+        let expected = format!(
+            "\n### A 2 and 1; B 5\n\n{head}| `go` | ✓ | – | – | – | – | ✓ (1) | – |\n| `stop` | ✓ | – | – | – | – | – | – |\n\
+             \n### B 4\n\n{head}| `go` | ✓ | – | – | – | – | ✓ (1) | – |\n| `stop` | ✓ (2, 1) | – | – | – | – | – | – |\n\
+             \n### Notes\n\n1. Slowly.\n2. Rarely.\n"
+        );
+        assert_eq!(results, expected);
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use ::spool::{Opened, Opening, Record, Spool, SpoolError};
+use ::spool::{OpenRequest, Record, Spool, SpoolError, SpoolOpener};
 use access::{Day, KeyNo, PlanId, RequestId, Timestamp, UserNo};
 use meter::{Attempt, Caller, Charge, Counts, Outcome, UsageEvent};
 use uuid::Uuid;
@@ -34,8 +34,8 @@ pub fn folder(bytes: &[u8]) {
                 return skipped(dir, &error);
             }
         };
-        assert!(spool.skipped.is_empty(), "nobody asked for it");
-        for cut in &spool.cuts {
+        assert!(spool.skipped_damage.is_empty(), "nobody asked for it");
+        for cut in &spool.truncated_tails {
             assert!(cut.file.starts_with(dir) && cut.bytes > 0, "{cut:?}");
         }
         let (read, error) = drained(&mut spool);
@@ -44,8 +44,8 @@ pub fn folder(bytes: &[u8]) {
         }
         in_order(&read);
         for one in &spool.interrupted {
-            assert!(read.contains(&Record::Open(one.opened.clone())), "never opened: {one:?}");
-            let id = one.opened.id.0;
+            assert!(read.contains(&Record::Open(one.request.clone())), "never opened: {one:?}");
+            let id = one.request.id.0;
             assert!(!read.iter().any(|record| matches!(record, Record::Close(_)) && record.id() == id), "closed: {id}");
         }
         let new = record(RECORDS + 1);
@@ -63,11 +63,11 @@ fn skipped(dir: &Path, error: &SpoolError) {
     if !matches!(error, SpoolError::Corrupt { .. }) {
         return;
     }
-    let opening = Opening { skip_corrupt: true, ..Opening::new(dir, OPTIONS, &[]) };
+    let opening = SpoolOpener { skip_corrupt: true, ..SpoolOpener::new(dir, OPTIONS, &[]) };
     match opening.open() {
         Ok(mut spool) => {
-            assert!(!spool.skipped.is_empty(), "{error}");
-            for skipped in &spool.skipped {
+            assert!(!spool.skipped_damage.is_empty(), "{error}");
+            for skipped in &spool.skipped_damage {
                 assert!(skipped.file.starts_with(dir) && skipped.from <= skipped.to, "{skipped:?}");
             }
             let (read, error) = drained(&mut spool);
@@ -147,7 +147,7 @@ fn record(n: u32) -> Record {
     }
     let started_at = Timestamp(1_700_000_000_000_000);
     if n % 5 == 1 {
-        return Record::Open(Opened {
+        return Record::Open(OpenRequest {
             id: RequestId(id),
             caller,
             started_at,

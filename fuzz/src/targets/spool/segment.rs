@@ -40,8 +40,13 @@ pub fn records(bytes: &[u8]) {
                 return names_its_place(dir, &error);
             }
         };
-        assert!(spool.cuts.is_empty() && spool.lost.is_empty(), "{:?} {:?}", spool.cuts, spool.lost);
-        let interrupted: BTreeSet<Uuid> = spool.interrupted.iter().map(|one| one.opened.id.0).collect();
+        assert!(
+            spool.truncated_tails.is_empty() && spool.lost_segments.is_empty(),
+            "{:?} {:?}",
+            spool.truncated_tails,
+            spool.lost_segments
+        );
+        let interrupted: BTreeSet<Uuid> = spool.interrupted.iter().map(|one| one.request.id.0).collect();
         let (records, error) = drained(&mut spool);
         assert!(records.len() <= places.len());
         for (record, (_, id)) in records.iter().zip(&places) {
@@ -67,8 +72,12 @@ fn left_open(records: &[Record]) -> BTreeSet<Uuid> {
         let id = record.id();
         match record {
             Record::Open(_) if !closed.remove(&id) => drop(open.insert(id)),
-            Record::Close(_) | Record::Counted { .. } if !open.remove(&id) => drop(closed.insert(id)),
-            Record::Open(_) | Record::Close(_) | Record::Counted { .. } | Record::Event(_) | Record::Counts { .. } => {}
+            Record::Close(_) | Record::CloseBatch { .. } if !open.remove(&id) => drop(closed.insert(id)),
+            Record::Open(_)
+            | Record::Close(_)
+            | Record::CloseBatch { .. }
+            | Record::Event(_)
+            | Record::Counts { .. } => {}
         }
     }
     open
@@ -166,7 +175,7 @@ mod tests {
     use access::{Day, KeyNo, PlanId, RequestId, Timestamp, UserNo};
     use meter::{Attempt, Caller, Charge, Counts, Outcome, UsageEvent};
 
-    use ::spool::Opened;
+    use ::spool::OpenRequest;
 
     use super::*;
 
@@ -175,7 +184,7 @@ mod tests {
     }
 
     fn opened(last: u8) -> Record {
-        Record::Open(Opened {
+        Record::Open(OpenRequest {
             id: RequestId(Uuid::from_u128(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e00 | u128::from(last))),
             caller: caller(),
             started_at: Timestamp(1_760_000_000_000_000),
@@ -204,7 +213,7 @@ mod tests {
             first_byte_us: None,
             duration_us: 5,
         };
-        UsageEvent { attempts: vec![attempt], status: 200, outcome: Outcome::Completed, ..opened.interrupted() }
+        UsageEvent { attempts: vec![attempt], status: 200, outcome: Outcome::Completed, ..opened.interrupted_event() }
     }
 
     fn counts() -> Record {
@@ -215,7 +224,7 @@ mod tests {
 
     fn counted() -> Record {
         let Record::Counts { counts, .. } = counts() else { unreachable!() };
-        Record::Counted { id: opened(0).id(), counts }
+        Record::CloseBatch { id: opened(0).id(), counts }
     }
 
     /// Each seed by its name, and how many of its records are read.
@@ -242,7 +251,7 @@ mod tests {
             Record::Close(event) => (CLOSE, postcard::to_allocvec(event)),
             Record::Event(event) => (EVENT, postcard::to_allocvec(event)),
             Record::Counts { counts, .. } => (COUNTS, postcard::to_allocvec(counts)),
-            Record::Counted { counts, .. } => (COUNTED, postcard::to_allocvec(&(record.id(), counts))),
+            Record::CloseBatch { counts, .. } => (COUNTED, postcard::to_allocvec(&(record.id(), counts))),
         };
         let payload = payload.unwrap();
         let length = u16::try_from(payload.len()).unwrap().to_le_bytes();

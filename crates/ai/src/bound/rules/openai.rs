@@ -20,16 +20,20 @@ const OWN_TOOLS: [&str; 9] = [
     "computer_use_preview",
     "grammar",
 ];
-/// The provider's tools that search the web, which are billed per search.
-const SEARCHES: &str = "web_search";
-/// The provider's tool that searches stored files, billed per search.
+/// The provider's that search the web, which are sold by the search. The last two are xAI's.
+const SEARCHES: [&str; 3] = [WEB_SEARCH, "x_search", LIVE_SEARCH];
+const WEB_SEARCH: &str = "web_search";
+/// xAI's, which is sold by the source that it reads.
+const LIVE_SEARCH: &str = "live_search";
+/// Most sources that a live search of xAI's reads where the body says nothing (`max_search_results` is 1 to 50).
+const SOURCES_MAX: u64 = 50;
+/// The provider's that searches stored files, sold by the search.
 const FILE_SEARCH: &str = "file_search";
 /// The provider's tools that run in a container, which is billed.
 const CONTAINED: [&str; 2] = ["code_interpreter", "shell"];
-/// The provider's tools that add few tokens. Any other tool, such as an MCP server, may add more tokens than a bound
-/// counts.
-const KNOWN_TOOLS: [&str; 5] = [SEARCHES, FILE_SEARCH, "code_interpreter", "shell", "image_generation"];
-/// Parts of a message whose bytes bound their tokens, or that are read.
+/// The provider's whose own words are few. Any other, as an MCP server, may add more of them than a bound counts.
+const KNOWN_TOOLS: [&str; 5] = [WEB_SEARCH, FILE_SEARCH, "code_interpreter", "shell", "image_generation"];
+/// Parts of a message whose bytes bound their tokens, or that are looked at.
 const CHAT_PARTS: [&str; 5] = ["text", "refusal", "image_url", "input_audio", "file"];
 const RESPONSES_PARTS: [&str; 9] = [
     "input_text",
@@ -47,6 +51,7 @@ pub(super) fn chat_opens(reader: &mut Reader, path: &[Name], name: Name) {
     match (path, name) {
         ([], WebSearchOptions) => reader.serves(Tool { searches: true, ..Tool::default() }),
         ([], Prediction) => reader.extent.predicted = true,
+        ([], SearchParameters) => begin_live_search(reader),
         ([Tools], Element) => reader.begin_tool(),
         ([Prompt], Element) => add_prompt(reader),
         _ => {}
@@ -70,11 +75,31 @@ pub(super) fn chat(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
         }
         ([Messages, Element, Content, Element], Type) if !value.says(&CHAT_PARTS) => reader.refer(Reference::Part),
         ([Tools, Element], Type) => tool(reader, value),
+        ([SearchParameters] | [Tools, Element], Mode | MaxSearchResults) => live_search(reader, name, value),
         _ => {}
     }
 }
 
-/// Counts one more prompt of a list; each prompt gets a response.
+/// xAI's `search_parameters`: what it finds is put before the conversation, and each source has a fee.
+fn begin_live_search(reader: &mut Reader) {
+    reader.begin_tool();
+    let depth = reader.tool_around().map_or(0, |tool| tool.depth);
+    if let Some(tool) = reader.tool_around() {
+        *tool = Tool { depth, served: true, searches: true, adds: true, sources: SOURCES_MAX, ..Tool::default() };
+    }
+}
+
+/// How a live search is limited.
+fn live_search(reader: &mut Reader, name: Name, value: Value<'_>) {
+    let Some(tool) = reader.tool() else { return };
+    match (name, value.count()) {
+        (Mode, _) => tool.is_own |= value.says(&["off"]),
+        (_, Some(count)) => tool.sources = count,
+        (_, None) => {}
+    }
+}
+
+/// One more of a list of prompts, each of which is answered.
 fn add_prompt(reader: &mut Reader) {
     if reader.extent.format == Format::Completions {
         reader.extent.prompts = reader.extent.prompts.saturating_add(1);
@@ -86,7 +111,8 @@ fn tool(reader: &mut Reader, value: Value<'_>) {
     let begins = |starts: &[&str]| matches!(value, Value::Text(kind) if starts.iter().any(|start| kind.resolved().starts_with(start)));
     if let Some(tool) = reader.tool() {
         tool.served |= served;
-        tool.searches |= begins(&[SEARCHES]);
+        tool.searches |= begins(&SEARCHES);
+        tool.sources = if begins(&[LIVE_SEARCH]) { SOURCES_MAX } else { tool.sources };
         tool.file_searches |= begins(&[FILE_SEARCH]);
         tool.contained |= begins(&CONTAINED);
         tool.adds |= !begins(&KNOWN_TOOLS);
@@ -106,6 +132,7 @@ pub(super) fn responses_opens(reader: &mut Reader, path: &[Name], name: Name) {
     match (path, name) {
         ([], Conversation) => reader.refer(Reference::Conversation),
         ([], Prompt) => reader.refer(Reference::Prompt),
+        ([], SearchParameters) => begin_live_search(reader),
         ([.., Tools], Element) => reader.begin_tool(),
         ([Input, Element], _) => reader.item.other = true,
         ([Input, ..], InputAudio) => reader.refer(Reference::Audio),
@@ -128,6 +155,7 @@ pub(super) fn responses(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) 
         ([], Prompt) if !value.is_null() => reader.refer(Reference::Prompt),
         ([ContextManagement, Element], Type) if value.says(&["compaction"]) => reader.refer(Reference::Compaction),
         ([.., Tools, Element], Type) => tool(reader, value),
+        ([SearchParameters], Mode | MaxSearchResults) => live_search(reader, name, value),
         ([.., Tools, Element, Container | Environment], MemoryLimit) => memory(reader, value),
         // A shell that the client provides.
         ([.., Tools, Element, Environment], Type) if value.says(&["local"]) => {

@@ -135,3 +135,41 @@ fn a_call_that_offers_a_search_reserves_two_answers_and_a_window() {
     assert_eq!(bound.money, Some(NanoUsd(nano.cast_signed())));
     assert!(nano < 22_500_000_000, "{nano}");
 }
+
+/// A live search of xAI's is sold by the source; the body says how many, or 50 are the most.
+#[test]
+fn a_live_search_reserves_the_fee_of_each_source() {
+    let chat = |inside: &str| body(&format!(r#""max_tokens":7,{inside}"#));
+    for (text, fee) in [
+        (chat(r#""search_parameters":{"mode":"auto"}"#), (3 + 50) * 5),
+        (chat(r#""search_parameters":{}"#), (3 + 50) * 5),
+        (chat(r#""search_parameters":{"max_search_results":8,"sources":[{"type":"web"}]}"#), (3 + 8) * 5),
+        (chat(r#""search_parameters":{"max_search_results":8,"mode":"off"}"#), 0),
+        (chat(r#""search_parameters":null"#), 0),
+        (chat(r#""tools":[{"type":"live_search","sources":[{"type":"x"}]}]"#), (3 + 50) * 5),
+        (chat(r#""tools":[{"type":"x_search"}]"#), 3 * 5),
+    ] {
+        assert_eq!(fees(CHAT, &text, 3), Some(fee), "{text}");
+    }
+    let responses = body(r#""max_output_tokens":7,"search_parameters":{"max_search_results":2}"#);
+    assert_eq!(fees(RESPONSES, &responses, 1), Some((1 + 2) * 5));
+    // What is found is put before the first question.
+    let read = extent(CHAT, &chat(r#""search_parameters":{"mode":"on"}"#)).with_tool_rounds(1);
+    let bound = read.bound(Some(&priced()), LIMITS);
+    assert_eq!((bound.tokens, bound.unbounded), (Some(2 * 100_007), Some(Reference::ServerTool)));
+    assert_eq!(read.bound(Some(&flat()), LIMITS).money, None, "a source without a rate");
+}
+
+#[test]
+fn a_model_that_always_searches_reserves_what_a_search_may_add() {
+    let prices = Prices::builtin();
+    let (price, limits) = (prices.find("openai", ["gpt-5-search-api"], DAY), limits("openai", "gpt-5-search-api"));
+    let text = body(r#""max_tokens":7"#);
+    let plain = extent(CHAT, &text).bound(price, limits);
+    let bound = extent(CHAT, &text).searching().bound(price, limits);
+    let first = text.len() as u64 + 512;
+    assert_eq!((plain.tokens, plain.unbounded), (Some(first + 7), None));
+    assert_eq!((bound.tokens, bound.unbounded), (Some(first + 272_000 + 14), Some(Reference::ServerTool)));
+    let nano = (first + 272_000) * 1_250 + 14 * 10_000 + 10_000_000;
+    assert_eq!(bound.money, Some(NanoUsd(nano.cast_signed())), "the fee of the request is that of the search");
+}

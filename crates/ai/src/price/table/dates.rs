@@ -4,10 +4,7 @@ use access::Day;
 
 use crate::price::{Period, Price, Region};
 
-/// Hosts at which OpenAI processes a request in one region (developers.openai.com/api/docs/guides/your-data).
-pub(in crate::price) const REGIONAL_HOSTS: [&str; 2] = ["eu.api.openai.com", "us.api.openai.com"];
-
-/// The day 2026-11-21 in UTC.
+/// 2026-11-21.
 const GPT_5_6_UNTIL: Day = Day(20_778);
 /// The day 2026-12-31 in UTC.
 const GEMINI_FLASH_UNTIL: Day = Day(20_818);
@@ -43,7 +40,7 @@ const PROMOTIONS: &[Promotion] = &[
     },
 ];
 
-/// Models since gpt-5.4, which cost a tenth more at [`REGIONAL_HOSTS`] (LiteLLM 1.109.1,
+/// Models since gpt-5.4, which cost a tenth more at OpenAI's regional hosts (LiteLLM 1.109.1,
 /// `regional_processing_uplift_multiplier_eu` and `_us`).
 const REGIONAL_TENTH: &[&str] = &[
     "gpt-5.4",
@@ -117,6 +114,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::price::names::REGIONAL_HOSTS;
     use crate::price::{Prices, Terms, Tier};
 
     fn day(text: &str) -> Day {

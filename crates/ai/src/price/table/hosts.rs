@@ -1,81 +1,77 @@
 //! Prices of hosts with OpenAI's API: a flat table, by host of a provider's `base_url`.
 //!
-//! The figures are those of LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023
-//! Berri AI). A host without its own rate for cached input charges the rate of input; no host charges cache writes.
+//! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI). A host
+//! without a rate of its own for cached input charges the rate of input. DashScope alone charges writes to its cache: 1.25 times
+//! the rate of input, for a cache that the request asks for (alibabacloud.com/help/en/model-studio/context-cache, 2026-11-21).
 
-use meter::UnitRates;
-
-use super::{Limits, Long, Others, Price, builtin, text_rates};
+use super::{Limits, Long, Others, Price, builtin, server_tools, text_rates};
 
 const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1, MIT";
 
-/// A model, its rates (input, cached input, output), the number of tokens above which all of them double, its maximum
-/// input and output tokens, and the fee per request. 0 means unknown, or no fee. If only the window is known, it also
-/// limits the output.
-type Row = (&'static str, [u64; 3], Option<u64>, [u64; 2], u64);
+/// A model, its rates (input, cached input, cache write, output), the tokens above which all of them double, and the tokens that
+/// it takes and makes, of which 0 is not known. Where only the window is known, it bounds the answer.
+type Row = (&'static str, [u64; 4], Option<u64>, [u64; 2]);
 
 const K: u64 = 1_024;
 const M: u64 = 1_048_576;
 
-/// Perplexity's fee depends on the size of the search (5 to 12 and 6 to 14 USD per thousand requests). The table has
-/// the highest fee, so that a cost is never too low.
 #[rustfmt::skip]
 const HOSTS: &[(&str, &[Row])] = &[
     ("api.deepseek.com", &[
-        ("deepseek-v4-flash", [300_000, 6_000, 1_200_000], None, [M, 384 * K], 0),
-        ("deepseek-v4-pro", [1_320_000, 44_000, 3_960_000], None, [M, 384 * K], 0),
+        ("deepseek-v4-flash", [300_000, 6_000, 300_000, 1_200_000], None, [M, 384 * K]),
+        ("deepseek-v4-pro", [1_320_000, 44_000, 1_320_000, 3_960_000], None, [M, 384 * K]),
     ]),
     ("api.x.ai", &[
-        ("grok-4.7", [2_000_000, 500_000, 6_000_000], Some(200_000), [512 * K, 0], 0),
-        ("grok-4.5", [2_000_000, 300_000, 6_000_000], Some(200_000), [0, 0], 0),
-        ("grok-4.3", [1_250_000, 200_000, 2_500_000], Some(200_000), [M, 0], 0),
-        ("grok-4.20", [1_250_000, 200_000, 2_500_000], Some(200_000), [M, 0], 0),
-        ("grok-code-fast", [1_000_000, 200_000, 2_000_000], None, [0, 0], 0),
+        ("grok-4.7", [2_000_000, 500_000, 2_000_000, 6_000_000], Some(200_000), [512 * K, 0]),
+        ("grok-4.5", [2_000_000, 300_000, 2_000_000, 6_000_000], Some(200_000), [0, 0]),
+        ("grok-4.3", [1_250_000, 200_000, 1_250_000, 2_500_000], Some(200_000), [M, 0]),
+        ("grok-4.20", [1_250_000, 200_000, 1_250_000, 2_500_000], Some(200_000), [M, 0]),
+        ("grok-code-fast", [1_000_000, 200_000, 1_000_000, 2_000_000], None, [0, 0]),
     ]),
     ("api.groq.com", &[
-        ("openai/gpt-oss-120b", [150_000, 75_000, 600_000], None, [128 * K, 64 * K], 0),
-        ("openai/gpt-oss-20b", [75_000, 37_500, 300_000], None, [0, 0], 0),
-        ("qwen3.8-27b", [800_000, 800_000, 4_000_000], None, [0, 0], 0),
+        ("openai/gpt-oss-120b", [150_000, 75_000, 150_000, 600_000], None, [128 * K, 64 * K]),
+        ("openai/gpt-oss-20b", [75_000, 37_500, 75_000, 300_000], None, [0, 0]),
+        ("qwen3.8-27b", [800_000, 800_000, 800_000, 4_000_000], None, [0, 0]),
     ]),
     ("api.cerebras.ai", &[
-        ("gpt-oss-120b", [350_000, 350_000, 750_000], None, [0, 0], 0),
+        ("gpt-oss-120b", [350_000, 350_000, 350_000, 750_000], None, [0, 0]),
     ]),
     ("api.mistral.ai", &[
-        ("mistral-large-4", [1_360_000, 140_000, 4_180_000], None, [M, 0], 0),
-        ("mistral-large-latest", [500_000, 50_000, 1_500_000], None, [0, 0], 0),
-        ("mistral-medium-3.5", [1_500_000, 150_000, 7_500_000], None, [0, 0], 0),
-        ("devstral-medium", [400_000, 40_000, 2_000_000], None, [0, 0], 0),
+        ("mistral-large-4", [1_360_000, 140_000, 1_360_000, 4_180_000], None, [M, 0]),
+        ("mistral-large-latest", [500_000, 50_000, 500_000, 1_500_000], None, [0, 0]),
+        ("mistral-medium-3.5", [1_500_000, 150_000, 1_500_000, 7_500_000], None, [0, 0]),
+        ("devstral-medium", [400_000, 40_000, 400_000, 2_000_000], None, [0, 0]),
     ]),
     ("api.moonshot.ai", &[
-        ("kimi-k3", [3_000_000, 300_000, 15_000_000], None, [M, 0], 0),
-        ("kimi-k3.1-pro", [2_000_000, 200_000, 10_000_000], None, [0, 0], 0),
-        ("kimi-k2.6", [950_000, 160_000, 4_000_000], None, [0, 0], 0),
-        ("kimi-k2.7-code", [950_000, 190_000, 4_000_000], None, [0, 0], 0),
+        ("kimi-k3", [3_000_000, 300_000, 3_000_000, 15_000_000], None, [M, 0]),
+        ("kimi-k3.1-pro", [2_000_000, 200_000, 2_000_000, 10_000_000], None, [0, 0]),
+        ("kimi-k2.6", [950_000, 160_000, 950_000, 4_000_000], None, [0, 0]),
+        ("kimi-k2.7-code", [950_000, 190_000, 950_000, 4_000_000], None, [0, 0]),
     ]),
     ("api.z.ai", &[
-        ("glm-5.3", [1_400_000, 260_000, 4_400_000], None, [M, 128 * K], 0),
-        ("glm-5.3-flash", [150_000, 30_000, 500_000], None, [0, 0], 0),
+        ("glm-5.3", [1_400_000, 260_000, 1_400_000, 4_400_000], None, [M, 128 * K]),
+        ("glm-5.3-flash", [150_000, 30_000, 150_000, 500_000], None, [0, 0]),
     ]),
     ("api.minimax.io", &[
-        ("MiniMax-M3", [300_000, 60_000, 1_200_000], Some(512_000), [0, 0], 0),
+        ("MiniMax-M3", [300_000, 60_000, 300_000, 1_200_000], Some(512_000), [0, 0]),
     ]),
     ("dashscope-intl.aliyuncs.com", &[
-        ("qwen3.8-max", [2_000_000, 250_000, 6_000_000], None, [0, 0], 0),
-        ("qwen3.8-flash", [150_000, 16_000, 470_000], None, [0, 0], 0),
+        ("qwen3.8-max", [2_000_000, 250_000, 2_500_000, 6_000_000], None, [0, 0]),
+        ("qwen3.8-flash", [150_000, 16_000, 187_500, 470_000], None, [0, 0]),
     ]),
     ("api.perplexity.ai", &[
-        ("sonar", [1_000_000, 1_000_000, 1_000_000], None, [0, 0], 12_000_000_000),
-        ("sonar-pro", [3_000_000, 3_000_000, 15_000_000], None, [0, 0], 14_000_000_000),
+        ("sonar", [1_000_000, 1_000_000, 1_000_000, 1_000_000], None, [0, 0]),
+        ("sonar-pro", [3_000_000, 3_000_000, 3_000_000, 15_000_000], None, [0, 0]),
     ]),
 ];
 
 /// Returns every row: `HOST/MODEL` and its price.
 pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
     HOSTS.iter().flat_map(|(host, rows)| {
-        rows.iter().map(move |(model, [input, cached, output], doubled_above, window, fee)| {
-            let rates = text_rates([*input, *cached, *input, *input, *output]);
+        rows.iter().map(move |(model, [input, cached, write, output], doubled_above, window)| {
+            let rates = text_rates([*input, *cached, *write, *write, *output]);
             let long = doubled_above.and_then(|above_tokens| Some(Long { above_tokens, rates: rates.times(2, 1)? }));
-            let units = UnitRates { request: (*fee > 0).then_some(*fee), ..UnitRates::default() };
+            let units = server_tools::rates(host, model);
             let price = builtin((rates, long, units), Others::default(), SOURCE.into());
             let version = format!("{}/{host}", price.version).into();
             (format!("{host}/{model}"), Price { limits: limits(*window), version, ..price })
@@ -130,6 +126,20 @@ mod tests {
             assert!(price.version.ends_with(host), "{}", price.version);
         }
         assert_eq!(prices.find("api.x.ai.example", ["grok-4.5"], Day(20_778)), None);
+    }
+
+    #[test]
+    fn a_write_to_the_cache_of_dashscope_costs_a_quarter_more_than_input() {
+        let prices = Prices::builtin();
+        for (model, input, write) in [("qwen3.8-max", 2_000_000, 2_500_000), ("qwen3.8-flash", 150_000, 187_500)] {
+            let rates = prices.find("dashscope-intl.aliyuncs.com", [model], Day(20_778)).unwrap().rates;
+            assert_eq!(
+                (rates.input, rates.cache_write_short, rates.cache_write_long),
+                (Some(input), Some(write), Some(write))
+            );
+        }
+        let rates = prices.find("api.deepseek.com", ["deepseek-v4-pro"], Day(20_778)).unwrap().rates;
+        assert_eq!(rates.cache_write_short, rates.input);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 use access::Refusal;
 
 use super::*;
+use crate::error::Reporter;
 use crate::format::Dialect;
 
-const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the provider broke off", "0199-aa");
+const REPORTER: Reporter<'static> = Reporter { domain: "tollgate", request_id: "0199-aa" };
+const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the provider broke off", REPORTER);
 
 /// Returns the forwarded part of `stream`, and the bytes that the abort adds.
 fn cut(format: Format, framing: Framing, stream: &[u8]) -> (String, String, Seen) {

@@ -2,7 +2,7 @@
 
 use access::Day;
 use ai::price::{Terms, Tier};
-use meter::{Source, Usage};
+use meter::{Source, ToolCalls, UnitRates, Usage};
 
 use super::*;
 
@@ -37,7 +37,14 @@ fn input(snapshot: &Snapshot, model: &str, at: &str) -> Option<u64> {
 #[test]
 fn a_newer_file_replaces_the_models_that_it_has() {
     let loaded = loaded("tests/fixtures/prices/newer.yaml", None).unwrap();
-    assert_eq!(loaded.notes, []);
+    let notes: Vec<String> = loaded.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        [
+            "tests/fixtures/prices/newer.yaml:4: the price of openai/gpt-5.6 has no `long`, which the built-in price has: \
+          requests of more than 272000 tokens of input have an unknown cost"
+        ]
+    );
     let snapshot = loaded.snapshot;
     for (model, at, rate) in [
         ("gpt-5.6", "2026-11-22", Some(5_000_000)),
@@ -60,6 +67,93 @@ fn a_newer_file_replaces_the_models_that_it_has() {
     assert_eq!(*again, *price);
     let most = snapshot.limits(&snapshot.providers[0], "gpt-9", at.start()).unwrap();
     assert_eq!((most.input_tokens_max, most.output_tokens_max), (922_000, 128_000));
+}
+
+/// The fixture's row of gpt-5.6 has neither `per_search` nor `long`.
+#[test]
+fn a_newer_row_loses_no_fee_and_makes_no_long_request_cheaper() {
+    let table = loaded("tests/fixtures/prices/newer.yaml", None).unwrap().snapshot.prices_builtin;
+    let at = day("2026-12-01");
+    for host in ["openai", "eu.api.openai.com", "us.api.openai.com"] {
+        let price = table.find(host, ["gpt-5.6"], at).unwrap();
+        let own = UnitRates {
+            search: Some(10_000_000_000),
+            container: Some(30_000_000_000),
+            file_search: Some(2_500_000_000),
+            ..UnitRates::default()
+        };
+        assert_eq!(price.units, own, "{host}");
+        let cost = |input| {
+            let tools = ToolCalls { searches: Some(1), containers: Some(1), ..ToolCalls::default() };
+            let usage = Usage { input: Some(input), tools, ..Usage::empty(Source::Reported) };
+            price.cost(&usage).map(|cost| cost.0)
+        };
+        let tokens = if host == "openai" { 1_360_000_000 } else { 1_496_000_000 };
+        assert_eq!((cost(272_000), cost(272_001)), (Some(tokens + 40_000_000), None), "{host}");
+    }
+    // The row's own fee, and no fee of OpenAI's at another host.
+    let units = |host, model| table.find(host, [model], at).unwrap().units;
+    assert_eq!(units("openai", "gpt-9").search, Some(10_000_000_000));
+    assert_eq!(units("openai", "gpt-9").container, Some(30_000_000_000));
+    assert_eq!(units("api.x.ai", "grok-5").search, None);
+}
+
+#[test]
+fn a_configured_row_keeps_the_fees_of_the_providers_own_tools() {
+    let source = "
+providers:
+  - {name: main, kind: openai, credential: x}
+  - {name: eu, kind: openai, base_url: 'https://eu.api.openai.com/v1', credential: x}
+  - {name: far, kind: openai, base_url: 'https://gateway.example/v1', credential: x}
+  - {name: claude, kind: anthropic, credential: x}
+  - {name: google, kind: gemini, credential: x}
+  - {name: sonar, kind: openai, base_url: 'https://api.perplexity.ai/v1', credential: x}
+prices:
+  - {model: main/gpt-5.5, input: '1', output: '2', per_search: '0.007', per_container: '0'}
+  - {model: 'main/ft:gpt-4.1:acme::Bx7', input: '1', output: '2'}
+  - {model: eu/gpt-5.5, input: '1', output: '2'}
+  - {model: far/gpt-5.5, input: '1', output: '2'}
+  - {model: far/gpt-9, input: '1', output: '2', per_file_search: '0.001', per_maps_query: '0.002', per_maps_prompt: '0.003', per_search_prompt: '0.004'}
+  - {model: claude/claude-opus-5, input: '1', output: '2'}
+  - {model: google/gemini-2.5-pro, input: '1', output: '2'}
+  - {model: google/gemini-9, input: '1', output: '2'}
+  - {model: sonar/sonar, input: '1', output: '2'}
+";
+    let prices = read_text(source).unwrap().snapshot.prices;
+    let search = |rate| UnitRates { search: Some(rate), ..UnitRates::default() };
+    let openai = |rate| UnitRates { container: Some(30_000_000_000), file_search: Some(2_500_000_000), ..search(rate) };
+    for (provider, model, expected) in [
+        ("main", "gpt-5.5", UnitRates { container: Some(0), ..openai(7_000_000_000) }),
+        ("main", "ft:gpt-4.1:acme::Bx7", openai(25_000_000_000)),
+        ("eu", "gpt-5.5", openai(10_000_000_000)),
+        ("far", "gpt-5.5", UnitRates::default()),
+        (
+            "far",
+            "gpt-9",
+            UnitRates {
+                file_search: Some(1_000_000_000),
+                maps_query: Some(2_000_000_000),
+                maps_prompt: Some(3_000_000_000),
+                search_prompt: Some(4_000_000_000),
+                ..UnitRates::default()
+            },
+        ),
+        ("claude", "claude-opus-5", search(10_000_000_000)),
+        (
+            "google",
+            "gemini-2.5-pro",
+            UnitRates {
+                search_prompt: Some(35_000_000_000),
+                maps_prompt: Some(25_000_000_000),
+                ..UnitRates::default()
+            },
+        ),
+        ("sonar", "sonar", UnitRates { request: Some(12_000_000_000), ..search(0) }),
+        ("google", "gemini-9", UnitRates { maps_query: Some(14_000_000_000), ..search(14_000_000_000) }),
+    ] {
+        let price = prices.find(provider, [model], day("2026-12-01")).unwrap();
+        assert_eq!(price.units, expected, "{provider}/{model}");
+    }
 }
 
 #[test]

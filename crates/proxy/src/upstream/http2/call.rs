@@ -142,14 +142,14 @@ impl Call {
         };
         let probe = slot.session.gauge.probe_stream();
         let kept = Some(Kept::default());
-        let upload = (!ends_here).then(|| Pump { upload, to, kept, waiting: None, done: false });
+        let upload = (!ends_here).then(|| Pump { upload, to, kept, waiting: None, state: PumpState::Open });
         Ok((Self { answer, upload, informational: 0 }, probe))
     }
 
     /// The head of the answer; the body goes out meanwhile.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, Broken>> {
         if let Some(upload) = &mut self.upload
-            && !upload.done
+            && upload.state == PumpState::Open
             && let Poll::Ready(sent) = upload.poll(cx)
         {
             sent?;
@@ -172,14 +172,14 @@ impl Call {
         self.informational > 0
     }
 
-    /// Whether all of the body was handed over.
+    /// Whether all of the body was handed over. An upload that the upstream has aborted is not sent.
     pub(crate) fn is_sent(&self) -> bool {
-        self.upload.as_ref().is_none_or(|upload| upload.done)
+        self.upload.as_ref().is_none_or(|upload| upload.state == PumpState::Sent)
     }
 
-    /// What of the body has not gone out; `None` where it all has.
+    /// The upload, if the upstream still takes more of the body.
     pub(crate) fn into_upload(self) -> Option<Pump> {
-        self.upload.filter(|upload| !upload.done)
+        self.upload.filter(|upload| upload.state == PumpState::Open)
     }
 
     /// The whole body, if it can be had once more.
@@ -196,7 +196,18 @@ pub(crate) struct Pump {
     /// What was taken of the body, while that is not too much.
     kept: Option<Kept>,
     waiting: Option<Bytes>,
-    done: bool,
+    state: PumpState,
+}
+
+/// How far an upload has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PumpState {
+    /// Parts of the body are still to be handed over.
+    Open,
+    /// All of the body was handed over.
+    Sent,
+    /// The upload ended early: the stream was reset, or the client's body failed.
+    Aborted,
 }
 
 /// What was taken of a body so far.
@@ -219,8 +230,12 @@ impl Pump {
     /// Sends the body as far as it goes. An upstream that wants no more of it is no error: its answer says the rest.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
         let polled = self.poll_send(cx);
-        self.done = polled.is_ready();
-        polled
+        self.state = match &polled {
+            Poll::Pending => PumpState::Open,
+            Poll::Ready(Ok(state)) => *state,
+            Poll::Ready(Err(_)) => PumpState::Aborted,
+        };
+        polled.map_ok(|_| ())
     }
 
     /// The answer is here: nothing is sent again.
@@ -228,16 +243,17 @@ impl Pump {
         self.kept = None;
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+    /// Ready when nothing more is handed over: the state says why.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<PumpState, Failed>> {
         loop {
             if self.to.poll_reset(cx).is_ready() {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(PumpState::Aborted));
             }
             if self.waiting.is_some() {
                 while self.to.capacity() == 0 {
                     match ready!(self.to.poll_capacity(cx)) {
                         Some(Ok(_)) => {}
-                        Some(Err(_)) | None => return Poll::Ready(Ok(())),
+                        Some(Err(_)) | None => return Poll::Ready(Ok(PumpState::Aborted)),
                     }
                 }
             }
@@ -246,8 +262,11 @@ impl Pump {
                 let rest = data.split_off(data.len().min(PIECE_BYTES_MAX));
                 self.waiting = (!rest.is_empty()).then_some(rest);
                 let ends = self.waiting.is_none() && self.upload.is_end_stream();
-                if self.to.send_data(data, ends).is_err() || ends {
-                    return Poll::Ready(Ok(()));
+                if self.to.send_data(data, ends).is_err() {
+                    return Poll::Ready(Ok(PumpState::Aborted));
+                }
+                if ends {
+                    return Poll::Ready(Ok(PumpState::Sent));
                 }
                 if self.waiting.is_some() {
                     self.to.reserve_capacity(1);
@@ -269,8 +288,8 @@ impl Pump {
                 }
                 None => {
                     // The stream may be closed by now; the answer says why.
-                    let _ = self.to.send_data(Bytes::new(), true);
-                    return Poll::Ready(Ok(()));
+                    let sent = self.to.send_data(Bytes::new(), true);
+                    return Poll::Ready(Ok(if sent.is_ok() { PumpState::Sent } else { PumpState::Aborted }));
                 }
             }
         }

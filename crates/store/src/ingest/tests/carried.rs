@@ -1,8 +1,8 @@
 use super::*;
 
-fn opened() -> Opened {
+fn opened() -> OpenRequest {
     let UsageEvent { id, caller, started_at, day, charge, route, format, model, .. } = event();
-    Opened { id, caller, started_at, day, reserved: charge, route, format, model, price_version: None }
+    OpenRequest { id, caller, started_at, day, reserved: charge, route, format, model, price_version: None }
 }
 
 #[tokio::test]
@@ -10,14 +10,14 @@ async fn an_open_request_is_kept_when_its_segment_goes_and_forgotten_with_its_en
     for place in Place::both().await {
         let store = place.open().await;
         let node = place.join(&store).await;
-        let options = spool::Options { size_bytes_max: 1 << 20, segment_bytes: 32 << 10, lanes: 1 };
+        let options = spool::SpoolOptions { size_bytes_max: 1 << 20, segment_bytes: 32 << 10, partitions: 1 };
         let folder = place.folder.path().join("spool");
         let mut spool = Spool::open(&folder, options, &[]).unwrap();
         let [kept, ended] = [opened(), opened()];
         for one in [&kept, &ended] {
             spool.writers[0].append(&Record::Open(one.clone())).unwrap();
         }
-        spool.writers[0].append(&Record::Close(ended.interrupted())).unwrap();
+        spool.writers[0].append(&Record::Close(ended.interrupted_event())).unwrap();
         // More than a segment of others.
         for _ in 0..800 {
             spool.writers[0].append(&counts(1)).unwrap();
@@ -27,10 +27,11 @@ async fn an_open_request_is_kept_when_its_segment_goes_and_forgotten_with_its_en
         drop(spool);
         // As the next start finds it.
         let (ingested, carried) = (node.ingested().await.unwrap(), node.carried().await.unwrap());
-        let opening = spool::Opening { carried: &carried, ..spool::Opening::new(&folder, options, &ingested) };
+        let opening =
+            spool::SpoolOpener { stored_requests: &carried, ..spool::SpoolOpener::new(&folder, options, &ingested) };
         let mut spool = opening.open().unwrap();
         assert_eq!(spool.interrupted.len(), 1);
-        spool.settle(|one| one.opened.interrupted()).unwrap();
+        spool.settle(|one| one.request.interrupted_event()).unwrap();
         drain(&node, &mut spool.reader, &IngestStats::default()).await.unwrap();
         assert_eq!(node.carried().await.unwrap(), []);
         let outcomes: Vec<String> =

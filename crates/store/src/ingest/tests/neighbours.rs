@@ -111,7 +111,7 @@ async fn of_two_servers_with_one_nodes_id_the_later_one_writes() {
 /// A spool of so many events of 100 users, ingested while `beside` goes on.
 async fn ingest_beside<T>(store: &Store, place: &Place, events: u64, beside: impl AsyncFnOnce(&IngestStats) -> T) -> T {
     let node = place.join(store).await;
-    let options = spool::Options { size_bytes_max: 64 << 20, segment_bytes: 1 << 20, lanes: 1 };
+    let options = spool::SpoolOptions { size_bytes_max: 64 << 20, segment_bytes: 1 << 20, partitions: 1 };
     let mut spool = Spool::open(&place.folder.path().join("spool"), options, &[]).unwrap();
     for nth in 0..events {
         let caller =

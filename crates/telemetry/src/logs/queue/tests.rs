@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::*;
 
-/// Far longer than anything here takes that does not hang.
-const HANGS: Duration = Duration::from_secs(30);
+/// Limit that only a deadlock exceeds.
+const HANG_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A pipe that nobody reads, until its other end is dropped.
-struct Stuck(Receiver<()>);
+/// A pipe whose writes block until the other end is dropped.
+struct StuckPipe(Receiver<()>);
 
-impl Write for Stuck {
+impl Write for StuckPipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let _ = self.0.recv();
         Ok(bytes.len())
@@ -22,23 +22,23 @@ impl Write for Stuck {
     }
 }
 
-fn stuck() -> (Stuck, SyncSender<()>) {
+fn stuck() -> (StuckPipe, SyncSender<()>) {
     let (reader, pipe) = sync_channel(0);
-    (Stuck(pipe), reader)
+    (StuckPipe(pipe), reader)
 }
 
-/// Does `work` on another thread; answers whether it ended.
-fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+/// Runs `work` on another thread; returns its result, or `None` after [`HANG_TIMEOUT`].
+fn result_of<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, ended) = sync_channel(1);
     thread::spawn(move || done.send(work()));
-    ended.recv_timeout(HANGS).ok()
+    ended.recv_timeout(HANG_TIMEOUT).ok()
 }
 
 #[test]
-fn logging_goes_on_and_ends_while_nobody_reads() {
+fn logging_continues_and_ends_while_stderr_is_blocked() {
     const LOGGED: usize = 100_000;
     let (pipe, reader) = stuck();
-    let dropped = ends(move || {
+    let dropped = result_of(move || {
         let (writer, lines) = start(pipe);
         let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
         tracing::subscriber::with_default(subscriber, || {
@@ -50,17 +50,17 @@ fn logging_goes_on_and_ends_while_nobody_reads() {
         drop(lines);
         dropped.lines()
     });
-    let dropped = usize::try_from(dropped.expect("the caller was held up")).unwrap();
-    // One line may have left the queue, and is in the hands of who writes.
+    let dropped = usize::try_from(dropped.expect("logging blocked")).unwrap();
+    // The writer thread may have taken one line from the queue.
     assert!((LOGGED - LINES_MAX - 1..=LOGGED - LINES_MAX).contains(&dropped), "{dropped}");
     drop(reader);
 }
 
-/// A pipe that takes nothing while a test holds it.
+/// A pipe whose writes block while the test holds the lock.
 #[derive(Clone, Default)]
-struct Held(Arc<Mutex<Vec<u8>>>);
+struct LockedPipe(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Held {
+impl Write for LockedPipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -72,8 +72,8 @@ impl Write for Held {
 }
 
 #[test]
-fn lines_that_wait_at_the_end_are_written() {
-    let out = Held::default();
+fn queued_lines_are_written_at_exit() {
+    let out = LockedPipe::default();
     let (mut writer, lines) = start(out.clone());
     let held = out.0.lock().unwrap();
     for _ in 0..LINES_MAX / 2 {
@@ -87,10 +87,10 @@ fn lines_that_wait_at_the_end_are_written() {
 }
 
 #[test]
-fn what_hangs_is_left_behind() {
+fn a_hanging_thread_does_not_delay_the_exit() {
     let (pipe, reader) = stuck();
-    let begun = ends(move || {
-        at_most(Duration::from_millis(10), move || {
+    let begun = result_of(move || {
+        run_with_timeout(Duration::from_millis(10), move || {
             let mut pipe = pipe;
             let _ = pipe.write(b"words");
         });

@@ -3,9 +3,9 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use crate::fixture::{SMALL, close_of, id, open, open_of, opened, record};
-use crate::{Opening, Options, Position, Reader, Record, Spool};
+use crate::{Position, Reader, Record, Spool, SpoolOpener, SpoolOptions};
 
-/// What a store keeps: positions, and open requests, in one transaction with each batch.
+/// The state of a store: positions and open requests, committed with each batch.
 #[derive(Default)]
 struct Store {
     positions: Vec<Position>,
@@ -22,10 +22,10 @@ impl Store {
     }
 
     fn commit(&mut self, reader: &Reader, batch: &crate::Batch) {
-        let carried = reader.carried(batch);
-        assert!(carried.is_empty() || reader.would_remove(batch));
-        // One whose close was in an earlier, longer batch that is read again is not open.
-        self.open.extend(carried.iter().map(|opened| opened.id.0).filter(|id| !self.closed.contains(id)));
+        let stored_requests = reader.requests_to_store(batch);
+        assert!(stored_requests.is_empty() || reader.would_remove_segments(batch));
+        // A request whose close was in an earlier, longer batch is not open.
+        self.open.extend(stored_requests.iter().map(|opened| opened.id.0).filter(|id| !self.closed.contains(id)));
         for record in &batch.records {
             if let Record::Close(event) = record {
                 self.open.remove(&event.id.0);
@@ -35,16 +35,17 @@ impl Store {
         self.positions.extend(batch.positions());
     }
 
-    /// What a start finds open.
-    fn interrupted(&self, dir: &std::path::Path, options: Options) -> BTreeSet<Uuid> {
-        let carried: Vec<_> = self.open.iter().map(|id| opened(*id)).collect();
-        let opening = Opening { carried: &carried, ..Opening::new(dir, options, &self.positions) };
-        opening.open().unwrap().interrupted.iter().map(|one| one.opened.id.0).collect()
+    /// Returns the requests that a start finds open.
+    fn interrupted(&self, dir: &std::path::Path, options: SpoolOptions) -> BTreeSet<Uuid> {
+        let stored_requests: Vec<_> = self.open.iter().map(|id| opened(*id)).collect();
+        let opener =
+            SpoolOpener { stored_requests: &stored_requests, ..SpoolOpener::new(dir, options, &self.positions) };
+        opener.open().unwrap().interrupted.iter().map(|one| one.request.id.0).collect()
     }
 }
 
 #[test]
-fn what_is_still_open_when_its_segment_goes_is_told_once() {
+fn open_request_of_a_removed_segment_is_reported_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), SMALL);
     let writer = &mut spool.writers[0];
@@ -58,10 +59,10 @@ fn what_is_still_open_when_its_segment_goes_is_told_once() {
         if batch.records.is_empty() {
             break;
         }
-        let carried = spool.reader.carried(&batch);
-        // Asked again, as after a transaction that failed, it says the same.
-        assert_eq!(spool.reader.carried(&batch), carried);
-        told.extend(carried);
+        let stored_requests = spool.reader.requests_to_store(&batch);
+        // The call can be repeated, as after a failed transaction.
+        assert_eq!(spool.reader.requests_to_store(&batch), stored_requests);
+        told.extend(stored_requests);
         spool.reader.release(&batch).unwrap();
     }
     assert_eq!(told, [opened(id(0, 0))]);
@@ -70,22 +71,22 @@ fn what_is_still_open_when_its_segment_goes_is_told_once() {
 }
 
 #[test]
-fn a_close_in_the_batch_that_removes_the_open_leaves_nothing_to_carry() {
+fn request_closed_in_the_same_batch_is_not_reported() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), SMALL);
     spool.writers[0].append(&open_of(0, 0)).unwrap();
     (2..40).for_each(|n| spool.writers[0].append(&record(0, n)).unwrap());
     let batch = spool.reader.next_batch(100).unwrap();
-    assert_eq!(spool.reader.carried(&batch).len(), 1);
+    assert_eq!(spool.reader.requests_to_store(&batch).len(), 1);
     spool.writers[0].append(&close_of(0, 0)).unwrap();
     let longer = spool.reader.next_batch(100).unwrap();
-    assert!(spool.reader.would_remove(&longer) && spool.reader.carried(&longer).is_empty());
+    assert!(spool.reader.would_remove_segments(&longer) && spool.reader.requests_to_store(&longer).is_empty());
 }
 
 #[test]
-fn a_close_that_is_read_before_its_open_in_another_lane_closes_it() {
+fn close_read_before_its_open_in_another_partition_closes_it() {
     let dir = tempfile::tempdir().unwrap();
-    let two = Options { lanes: 2, ..SMALL };
+    let two = SpoolOptions { partitions: 2, ..SMALL };
     let mut spool = open(dir.path(), two);
     spool.writers[1].append(&open_of(1, 0)).unwrap();
     (1..60).for_each(|n| spool.writers[1].append(&record(1, n)).unwrap());
@@ -99,11 +100,11 @@ fn a_close_that_is_read_before_its_open_in_another_lane_closes_it() {
     assert_eq!(store.interrupted(dir.path(), two), BTreeSet::new());
 }
 
-/// Opens and closes at random in two lanes, batches of all sizes, commits whose answer is lost, restarts: what a start finds
-/// open is what was opened and not closed.
+/// Random opens and closes in two partitions, batches of all sizes, commits with an unknown result, and restarts: a
+/// start finds exactly the requests that were opened and not closed.
 #[test]
-fn a_start_finds_open_exactly_what_was_not_closed_whatever_was_ingested() {
-    let two = Options { lanes: 2, ..SMALL };
+fn startup_finds_exactly_the_unclosed_requests() {
+    let two = SpoolOptions { partitions: 2, ..SMALL };
     for seed in 0..60_u64 {
         let dir = tempfile::tempdir().unwrap();
         let mut state = seed;
@@ -114,32 +115,35 @@ fn a_start_finds_open_exactly_what_was_not_closed_whatever_was_ingested() {
         let (mut store, mut open) = (Store::default(), BTreeSet::new());
         let mut n = 0;
         for _ in 0..4 {
-            let carried: Vec<_> = store.open.iter().map(|id| opened(*id)).collect();
-            let opening = Opening { carried: &carried, ..Opening::new(dir.path(), two, &store.positions) };
-            let mut spool: Spool = opening.open().unwrap();
-            let found: BTreeSet<_> = spool.interrupted.iter().map(|one| one.opened.id.0).collect();
+            let stored_requests: Vec<_> = store.open.iter().map(|id| opened(*id)).collect();
+            let opener = SpoolOpener {
+                stored_requests: &stored_requests,
+                ..SpoolOpener::new(dir.path(), two, &store.positions)
+            };
+            let mut spool: Spool = opener.open().unwrap();
+            let found: BTreeSet<_> = spool.interrupted.iter().map(|one| one.request.id.0).collect();
             assert_eq!(found, open, "seed {seed}");
             for _ in 0..random(150) {
                 n += 1;
-                let lane = usize::try_from(random(2)).unwrap();
-                let number = u32::try_from(lane).unwrap();
+                let partition = usize::try_from(random(2)).unwrap();
+                let number = u32::try_from(partition).unwrap();
                 match random(5) {
                     0 | 1 => {
-                        spool.writers[lane].append(&open_of(number, n)).unwrap();
+                        spool.writers[partition].append(&open_of(number, n)).unwrap();
                         open.insert(id(number, n));
                     }
                     2 | 3 => {
-                        // In the lane of its open, whichever run that was.
+                        // The close goes to the partition of its open, in whichever run that was.
                         let Some(&id) = open.iter().nth(usize::try_from(random(8)).unwrap()) else { continue };
-                        let lane = usize::from(id.as_bytes()[15]);
+                        let partition = usize::from(id.as_bytes()[15]);
                         let event = crate::fixture::event(access::RequestId(id));
-                        spool.writers[lane].append(&Record::Close(event)).unwrap();
+                        spool.writers[partition].append(&Record::Close(event)).unwrap();
                         open.remove(&id);
                     }
                     _ => {
                         let batch = spool.reader.next_batch(usize::try_from(1 + random(30)).unwrap()).unwrap();
                         store.commit(&spool.reader, &batch);
-                        // Else as if the answer were lost: the next batch begins with the same records.
+                        // Otherwise the result of the commit is unknown: the next batch begins with the same records.
                         if random(3) > 0 {
                             spool.reader.release(&batch).unwrap();
                         }

@@ -1,34 +1,38 @@
-//! All lanes, as many at once as there are cores: each is read from its beginning to its end.
+//! Recovery of all partitions on up to as many threads as the machine has cores.
 
 use std::panic;
 use std::sync::Mutex;
 use std::thread;
 
-use super::{Found, Pass, Recovered, recover};
+use super::{PartitionFiles, RecoveredPartition, RecoveryOptions, recover};
 use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::{Folder, lock};
 
-/// The lanes in their order, or the error of the first that has one.
-pub(crate) fn all(folder: &Folder, found: Vec<Found>, pass: Pass<'_>) -> Result<Vec<Recovered>, SpoolError> {
-    let filled = found.iter().filter(|lane| !lane.segments.is_empty()).count();
+/// Returns the partitions in their order, or the error of the first one that has an error.
+pub(crate) fn all(
+    folder: &Folder,
+    found: Vec<PartitionFiles>,
+    options: RecoveryOptions<'_>,
+) -> Result<Vec<RecoveredPartition>, SpoolError> {
+    let filled = found.iter().filter(|partition| !partition.segments.is_empty()).count();
     let threads = thread::available_parallelism().map_or(1, usize::from).min(filled);
     if threads < 2 {
-        return found.into_iter().map(|lane| recover(folder, lane, pass)).collect();
+        return found.into_iter().map(|partition| recover(folder, partition, options)).collect();
     }
     let waiting = Mutex::new(found.into_iter());
     let done = Mutex::new(Vec::new());
     let work = || {
         loop {
             let next = lock(&waiting).next();
-            let Some(lane) = next else { break };
-            let number = lane.lane;
-            let recovered = recover(folder, lane, pass);
+            let Some(partition) = next else { break };
+            let number = partition.partition;
+            let recovered = recover(folder, partition, options);
             lock(&done).push((number, recovered));
         }
     };
     thread::scope(|scope| {
-        let working: Vec<_> = (0..threads).map(|_| scope.spawn(disk::carried(work))).collect();
+        let working: Vec<_> = (0..threads).map(|_| scope.spawn(disk::inherit_disk(work))).collect();
         for thread in working {
             if let Err(why) = thread.join() {
                 panic::resume_unwind(why);

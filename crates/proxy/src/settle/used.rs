@@ -1,0 +1,80 @@
+//! What the attempts of a request used, as far as budgets count it.
+
+use access::NanoUsd;
+use meter::{Attempt, Charge};
+
+/// What `attempts` used, and how much of it no provider reported. An attempt of unknown usage counts as reserved.
+///
+/// An attempt of unknown cost counts what was reserved, or `known` if that is more: the least that the last attempt cost.
+/// Without that, tokens beyond the reservation would be free because one part of the call has no rate.
+pub(super) fn used(attempts: &[Attempt], known: NanoUsd, reserved: &Charge) -> (Charge, Charge) {
+    let nothing = (Charge::credits(reserved.credits), Charge::default());
+    let last = attempts.len().saturating_sub(1);
+    attempts.iter().enumerate().fold(nothing, |(charge, unsaid), (place, attempt)| {
+        let (tokens, unsaid_tokens) = match (attempt.usage, attempt.cost) {
+            (Some(usage), _) => (usage.total(), 0),
+            (None, Some(NanoUsd(0))) => (0, 0),
+            (None, _) => (reserved.tokens, reserved.tokens),
+        };
+        let known = if place == last { amount(known) } else { 0 };
+        let (money, unsaid_money) = match attempt.cost {
+            Some(cost) => (amount(cost), 0),
+            None => (reserved.money.max(known), reserved.money.saturating_sub(known)),
+        };
+        let of = |tokens, money| Charge { credits: 0, tokens, money };
+        (charge.and(&of(tokens, money)), unsaid.and(&of(unsaid_tokens, unsaid_money)))
+    })
+}
+
+fn amount(cost: NanoUsd) -> u64 {
+    u64::try_from(cost.0).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use meter::{Source, UnknownCost, Usage};
+
+    use super::*;
+
+    const RESERVED: Charge = Charge { credits: 2, tokens: 1_000, money: 500 };
+
+    fn attempt(tokens: Option<u64>, cost: Option<i64>) -> Attempt {
+        Attempt {
+            provider: "openai".into(),
+            model: Some("gpt-5".into()),
+            answered_model: None,
+            status: Some(200),
+            upstream_id: None,
+            usage: tokens.map(|tokens| Usage { input: Some(tokens), ..Usage::empty(Source::Reported) }),
+            raw_usage: None,
+            cost: cost.map(NanoUsd),
+            unknown: cost.is_none().then_some(UnknownCost::UnpricedTool),
+            price_version: None,
+            first_byte_us: None,
+            duration_us: 1,
+        }
+    }
+
+    fn check(attempts: &[Attempt], known: i64, charge: [u64; 2], unsaid: [u64; 2]) {
+        let of = |credits, [tokens, money]: [u64; 2]| Charge { credits, tokens, money };
+        assert_eq!(used(attempts, NanoUsd(known), &RESERVED), (of(2, charge), of(0, unsaid)), "{attempts:?} {known}");
+    }
+
+    #[test]
+    fn an_unknown_cost_counts_the_reservation_or_the_known_part_if_that_is_more() {
+        let unknown = || attempt(Some(30), None);
+        check(&[unknown()], 0, [30, 500], [0, 500]);
+        check(&[unknown()], 499, [30, 500], [0, 1]);
+        check(&[unknown()], 500, [30, 500], [0, 0]);
+        check(&[unknown()], 501, [30, 501], [0, 0]);
+        check(&[attempt(None, None)], 0, [1_000, 500], [1_000, 500]);
+    }
+
+    #[test]
+    fn a_known_cost_counts_alone_and_the_known_part_is_that_of_the_last_attempt() {
+        check(&[attempt(Some(30), Some(7))], 0, [30, 7], [0, 0]);
+        check(&[attempt(None, Some(0))], 0, [0, 0], [0, 0]);
+        check(&[], 9, [0, 0], [0, 0]);
+        check(&[attempt(None, None), attempt(Some(30), None)], 900, [1_030, 1_400], [1_000, 500]);
+    }
+}

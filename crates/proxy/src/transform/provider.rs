@@ -1,0 +1,177 @@
+//! The headers of an LLM call that reach its provider. The list is closed: a header that is not on it may name another
+//! account, leave usage out, or change how the response is encoded.
+//!
+//! Read from what the official clients and agents send (2026-11-22: OpenAI and Anthropic SDKs, google-genai, Codex,
+//! Claude Code). The gateway itself writes `host`, `accept-encoding`, the credential, and the length of the body.
+//!
+//! Not on the list, although official SDKs offer them, because they select an account or a part of one:
+//! `openai-organization`, `openai-project`, `anthropic-workspace-id`, `anthropic-user-profile-id`, `x-goog-user-project`.
+//! Google's other `x-goog-*` options select the fields or the encoding of a response (system parameters, 2026-11-20).
+
+use ai::Dialect;
+
+/// Whether a request of `dialect` takes the header `name` to its provider. `name` is in lowercase.
+///
+/// A name is compared byte by byte: some servers read `openai_organization` as `openai-organization`, so a form with
+/// underscores is another header, and is not on the list.
+pub(super) fn is_allowed(dialect: Dialect, name: &str) -> bool {
+    is_allowed_everywhere(name)
+        || match dialect {
+            Dialect::OpenAi => is_allowed_for_openai(name),
+            Dialect::Anthropic => is_allowed_for_anthropic(name),
+            Dialect::Google => is_allowed_for_google(name),
+        }
+}
+
+/// Content negotiation, names of the client, ids of the request, and the trace.
+fn is_allowed_everywhere(name: &str) -> bool {
+    matches!(
+        name,
+        "accept"
+            | "accept-language"
+            | "content-type"
+            | "idempotency-key"
+            | "traceparent"
+            | "tracestate"
+            | "user-agent"
+            | "x-request-id"
+    ) || name.starts_with("x-stainless-")
+}
+
+/// Besides the SDKs' own: Codex, whose older versions write `session_id` and `conversation_id`.
+fn is_allowed_for_openai(name: &str) -> bool {
+    matches!(
+        name,
+        "conversation_id"
+            | "openai-beta"
+            | "originator"
+            | "session-id"
+            | "session_id"
+            | "thread-id"
+            | "version"
+            | "x-client-request-id"
+            | "x-openai-internal-codex-responses-lite"
+            | "x-openai-subagent"
+    ) || name.starts_with("x-codex-")
+}
+
+/// Besides the SDKs' own: Claude Code.
+fn is_allowed_for_anthropic(name: &str) -> bool {
+    matches!(name, "anthropic-beta" | "anthropic-dangerous-direct-browser-access" | "anthropic-version" | "x-app")
+        || name.starts_with("x-claude-code-")
+}
+
+fn is_allowed_for_google(name: &str) -> bool {
+    matches!(name, "x-goog-api-client" | "x-server-timeout")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google];
+
+    /// Checks that exactly the calls of `dialects` take each of `names`.
+    fn check(dialects: &[Dialect], names: &[&str]) {
+        for dialect in ALL {
+            for name in names {
+                assert_eq!(is_allowed(dialect, name), dialects.contains(&dialect), "{dialect:?} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn headers_of_official_clients_are_allowed_in_their_own_format() {
+        check(
+            &ALL,
+            &[
+                "accept",
+                "accept-language",
+                "content-type",
+                "idempotency-key",
+                "traceparent",
+                "tracestate",
+                "user-agent",
+                "x-request-id",
+                "x-stainless-arch",
+                "x-stainless-async",
+                "x-stainless-helper-method",
+                "x-stainless-lang",
+                "x-stainless-os",
+                "x-stainless-package-version",
+                "x-stainless-read-timeout",
+                "x-stainless-retry-count",
+                "x-stainless-runtime",
+                "x-stainless-runtime-version",
+                "x-stainless-timeout",
+            ],
+        );
+        check(
+            &[Dialect::OpenAi],
+            &[
+                "conversation_id",
+                "openai-beta",
+                "originator",
+                "session-id",
+                "session_id",
+                "thread-id",
+                "x-client-request-id",
+                "x-codex-beta-features",
+                "x-codex-turn-metadata",
+                "x-codex-window-id",
+                "x-openai-internal-codex-responses-lite",
+            ],
+        );
+        check(
+            &[Dialect::Anthropic],
+            &[
+                "anthropic-beta",
+                "anthropic-dangerous-direct-browser-access",
+                "anthropic-version",
+                "x-app",
+                "x-claude-code-session-id",
+            ],
+        );
+        check(&[Dialect::Google], &["x-goog-api-client", "x-server-timeout"]);
+    }
+
+    #[test]
+    fn accounts_credentials_and_options_are_allowed_nowhere_in_no_spelling() {
+        let names = [
+            "openai-organization",
+            "openai-project",
+            "anthropic-organization-id",
+            "anthropic-user-profile-id",
+            "anthropic-workspace-id",
+            "chatgpt-account-id",
+            "x-goog-authenticated-user-email",
+            "x-goog-encode-response-if-executable",
+            "x-goog-fieldmask",
+            "x-goog-iam-authority-selector",
+            "x-goog-user-project",
+            "x-http-method-override",
+            "x-vertex-ai-llm-request-type",
+            "authorization",
+            "api-key",
+            "cookie",
+            "proxy-authorization",
+            "x-api-key",
+            "x-goog-api-key",
+            "accept-encoding",
+            "connection",
+            "content-encoding",
+            "content-length",
+            "transfer-encoding",
+            "forwarded",
+            "x-forwarded-for",
+            "x-real-ip",
+            "x-new-and-unknown",
+        ];
+        let underscored = names.map(|name| name.replace('-', "_"));
+        let half = names.map(|name| name.replacen('-', "_", 1));
+        check(&[], &names);
+        check(&[], &underscored.iter().chain(&half).map(String::as_str).collect::<Vec<_>>());
+        // A server that reads underscores as hyphens would see a second `content-type`, which nobody here has read.
+        check(&[], &["content_type", "anthropic_beta", "openai_beta", "x_goog_api_client", "x_stainless_lang"]);
+    }
+}
