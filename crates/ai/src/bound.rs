@@ -25,8 +25,8 @@ use crate::price::Price;
 /// The highest usage and cost of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
-    /// Tokens, in and out, of all answers together. `None`: it hangs on a limit of the model that is not known. Money may then be
-    /// known, where no token costs anything.
+    /// Input and output tokens of all responses together. `None` if they depend on an unknown limit of the model. Money
+    /// may then still be known, if no token costs anything.
     pub tokens: Option<u64>,
     /// Money, rounded up. `None` also if the model has no price, or none at the requested terms.
     pub money: Option<NanoUsd>,
@@ -133,7 +133,7 @@ impl Extent {
         let most = arithmetic::limits_of_money(price, limits);
         let sold = self.input(most).zip(self.output(price, most)).zip(price);
         let money = sold.and_then(|((input, output), price)| self.money(price, input, output));
-        // Where both are sold, the answer tells which it was.
+        // If both are sold, only the response reports which one applies.
         let money = money.map(|money| by_unit.map_or(money, |by_unit| money.max(by_unit)));
         Bound { tokens, money, output_tokens_max: output.map(arithmetic::Output::tokens), unbounded: self.reference() }
     }

@@ -31,17 +31,17 @@ pub struct Problem<'a> {
     pub domain: &'a str,
 }
 
-/// The gateway that reports a problem, and the request that it reports.
+/// The gateway that reports a problem, and the request that it concerns.
 #[derive(Debug, Clone, Copy)]
 pub struct Reporter<'a> {
-    /// See [`Problem::domain`].
+    /// The reporting system; see [`Problem::domain`].
     pub domain: &'a str,
-    /// See [`Problem::request_id`].
+    /// Tollgate's request id; see [`Problem::request_id`].
     pub request_id: &'a str,
 }
 
 impl<'a> Problem<'a> {
-    /// A problem with the refusal's own status, which no field of the request caused.
+    /// Creates a problem with the refusal's own status and without a field of the request.
     #[must_use]
     pub const fn new(refusal: Refusal, message: &'a str, reporter: Reporter<'a>) -> Self {
         let Reporter { domain, request_id } = reporter;

@@ -102,8 +102,9 @@ impl Price {
         Some(lines)
     }
 
-    /// The least that `usage` costs on `terms`: all of it that has a rate. Where `terms` are unknown or have no rates, the
-    /// standard rates apply; where a long request has none, those of a short one do, which are lower.
+    /// Returns the minimum cost of `usage` at `terms`: the cost of every class that has a rate. If `terms` are unknown
+    /// or have no rates, the standard rates apply. A missing rate of long requests is replaced by that of short ones,
+    /// which is lower.
     #[must_use]
     pub fn cost_at_least(&self, terms: Option<Terms>, usage: &Usage) -> NanoUsd {
         let at = terms.and_then(|terms| self.at(terms));
@@ -133,7 +134,7 @@ impl Price {
     }
 }
 
-/// `rates`, where a rate is missing that of `other`, and where that is missing too, nothing.
+/// Returns `rates`, with missing rates taken from `other`; rates that both lack are zero.
 fn known_or_free(rates: &Rates, other: &Rates) -> Rates {
     let known = |rate: fn(&Rates) -> Option<u64>| rate(rates).or(rate(other)).or(Some(0));
     Rates {
@@ -195,10 +196,10 @@ mod tests {
         for (terms, usage, nano) in [
             (standard, heard, 60 + 50 + 2 * 7 + 3),
             (Some(Terms { tier: Tier::Flex, us: false }), tokens, 30 + 5 + 3),
-            // Terms that nobody knows, or that the price has no rates of.
+            // Unknown terms, and terms without rates in the price.
             (None, tokens, 60 + 50 + 3),
             (Some(Terms { tier: Tier::Priority, us: false }), tokens, 60 + 50 + 3),
-            // A long request has a rate of its input alone.
+            // The long rates have only a rate of input.
             (standard, Usage { input: Some(200), ..tokens }, 400 + 50 + 3),
             (
                 standard,

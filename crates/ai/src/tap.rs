@@ -29,9 +29,10 @@ pub struct Seen {
     /// Images without reported usage are counted. A moderation reports no usage and uses nothing that is sold: its
     /// usage is present, but without any token class.
     pub usage: Option<Usage>,
-    /// The terms on which it was served; its price depends on them. `None` where no usage is reported or the terms are unknown.
+    /// The terms of service, which determine the price. `None` if no usage is reported or the terms are unknown.
     pub terms: Option<Terms>,
-    /// Why reported usage has no cost, as far as the response says; a price at `terms` is then no more than a part of it.
+    /// The reason why reported usage has no cost, as far as the response shows it; a price at `terms` is then only a
+    /// part of it.
     pub unknown: Option<UnknownCost>,
     /// The usage object as the provider wrote it, at most 8 KiB. For a Messages stream a list of two: the object at its
     /// start and the last one. `None` if no object was reported or it cannot be kept.

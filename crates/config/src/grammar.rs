@@ -303,8 +303,8 @@ pub(crate) fn takes_single(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The keys that the reference has a row for. A row has the path of a key from the heading of its table on, or of
-    /// several keys.
+    /// Returns the keys that have a row in the reference. A row contains the path of a key below the heading of its
+    /// table, or several paths.
     fn described(reference: &str) -> Vec<String> {
         let mut keys = Vec::new();
         for part in reference.split("\n## ").skip(1) {
@@ -321,7 +321,7 @@ mod tests {
         keys
     }
 
-    /// A key that is always a mapping needs no row: its keys have theirs.
+    /// A key that is always a mapping needs no row: its own keys have rows.
     #[test]
     fn reference_describes_every_key_of_this_version() {
         let described = described(include_str!("../../../docs/configuration.md"));

@@ -109,25 +109,25 @@ pub enum Note {
         /// The day of the price file.
         as_of: String,
     },
-    /// A row of the price file has no rates of long requests, which the built-in table has for the model.
+    /// A row of the price file has no rates of long requests, but the built-in table has them for the model.
     LongUnknown {
         /// The file, with the line of the row.
         place: String,
-        /// The row's model.
+        /// The model of the row.
         model: String,
-        /// Requests of more input have an unknown cost.
+        /// The cost of requests with more input tokens is unknown.
         above_tokens: u64,
     },
-    /// Models have no price today and one later.
+    /// Models have no price today, but a later one.
     PricesBegin {
-        /// The provider.
+        /// The name of the provider.
         provider: String,
         /// The first day that has a price.
         from: Day,
-        /// The models.
+        /// The names of the models.
         models: Vec<String>,
     },
-    /// Prices end, and no later ones are known.
+    /// Prices end, and no later prices are known.
     PricesEnd {
         /// The name of the provider.
         provider: String,

@@ -145,13 +145,13 @@ impl Snapshot {
         priced.or_else(|| Limits::find(provider.kind.as_str(), [model]))
     }
 
-    /// Whether `model` of this provider searches the web in each request, whatever the body says.
+    /// Whether `model` of this provider searches the web in each request, for any body.
     #[must_use]
     pub fn always_searches(&self, provider: &Provider, model: &str) -> bool {
         server_tools::always_searches(table_of(provider), model)
     }
 
-    /// Prices that have ended or end within `within` of `at`, of each provider that is switched on.
+    /// Returns notes on prices that have ended or end within `within` of `at`, for each provider that is on.
     #[must_use]
     pub fn prices_ending(&self, at: Timestamp, within: Duration) -> Vec<Note> {
         let (today, horizon) = (at.day(), at.after(within).day());
@@ -177,7 +177,8 @@ impl Snapshot {
         notes
     }
 
-    /// Prices that begin after the day of `at`, of models that have none on that day, of each provider that is switched on.
+    /// Returns notes on prices that begin after the day of `at`, for models without a price on that day, for each
+    /// provider that is on.
     #[must_use]
     pub fn prices_beginning(&self, at: Timestamp) -> Vec<Note> {
         let mut notes: Vec<Note> = Vec::new();
@@ -204,7 +205,7 @@ impl Snapshot {
         notes
     }
 
-    /// The ends of prices that no later price follows, of each provider that is switched on.
+    /// Returns the ends of prices that no later price follows, for each provider that is on.
     pub fn price_expiries(&self) -> impl Iterator<Item = (&Provider, Expiry)> {
         self.providers.iter().flat_map(|provider| {
             let configured = self.prices.expiries(&provider.name);
@@ -252,7 +253,8 @@ impl Snapshot {
     }
 }
 
-/// The part of the built-in table that applies to a provider: that of its kind at the kind's own host, else that of its host.
+/// Returns the part of the built-in table that applies to a provider: by kind at the kind's own host, otherwise by
+/// host.
 pub(crate) fn table_of(provider: &Provider) -> &str {
     let (kind, host) = (provider.kind, provider.origin.host.as_str());
     let is_own = kind == ProviderKind::Mock || kind.own_host() == Some(host);

@@ -149,7 +149,8 @@ impl Extent {
         Some(tokens.saturating_add(self.fees_pico(price)?).saturating_add(request_pico(price)))
     }
 
-    /// The fees of the provider's tools: one call a round, or one a prompt; of a live search one a source.
+    /// Returns the fees of the provider's tools: one call per round, or one per prompt; for a live search one per
+    /// source.
     fn fees_pico(&self, price: &Price) -> Option<i128> {
         let (units, served) = (&price.units, &self.served);
         let rounds = self.rounds().saturating_sub(1);
@@ -222,9 +223,10 @@ impl Dearest {
     }
 }
 
-/// `limits`; where they are unknown and `price` charges for no token, as many tokens as there can be: they cost nothing.
+/// Returns `limits`. If they are unknown and `price` charges for no token, the limits are the maximum: the tokens cost
+/// nothing.
 pub(super) fn limits_of_money(price: Option<&Price>, limits: Option<Limits>) -> Option<Limits> {
-    // Nothing times a rate that is not zero is another rate.
+    // Zero times a rate that is not zero differs from the rate.
     let is_zero = |rates: &Rates| rates.times(0, 1).as_ref() == Some(rates);
     let long_is_zero = |long: Option<Long>| long.is_none_or(|long| is_zero(&long.rates));
     let is_free = |price: &Price| {
@@ -237,7 +239,7 @@ pub(super) fn limits_of_money(price: Option<&Price>, limits: Option<Limits>) -> 
     limits.or_else(|| price.filter(|price| is_free(price)).map(|_| unlimited))
 }
 
-/// The fee of the request itself.
+/// Returns the fee per request.
 fn request_pico(price: &Price) -> i128 {
     price.units.request_line().map_or(0, |line| line.amount_pico())
 }

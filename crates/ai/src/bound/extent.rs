@@ -87,7 +87,7 @@ pub(super) struct Served {
     pub(super) searches: bool,
     /// Sources that searches may read, each at the fee of a search.
     pub(super) sources: u64,
-    /// Whether one of them asks Google Maps.
+    /// Whether one tool queries Google Maps.
     pub(super) maps: bool,
     /// Whether one tool searches stored files.
     pub(super) file_searches: bool,
@@ -126,8 +126,8 @@ impl Extent {
         self
     }
 
-    /// The same call to a model that searches the web in each request, whatever the body says; the fee of a request covers the
-    /// search.
+    /// Returns the same extent for a model that searches the web in each request, for any body; the fee per request
+    /// covers the search.
     #[must_use]
     pub const fn searching(mut self) -> Self {
         self.served.uncapped = true;

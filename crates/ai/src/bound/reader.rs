@@ -65,7 +65,7 @@ pub(super) struct Tool {
     pub(super) depth: usize,
     pub(super) served: bool,
     pub(super) searches: bool,
-    /// Sources that a search may read, where each has the fee of a search.
+    /// Sources that a search may read, if each has the fee of a search.
     pub(super) sources: u64,
     pub(super) maps: bool,
     pub(super) file_searches: bool,

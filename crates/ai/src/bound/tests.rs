@@ -259,7 +259,7 @@ fn what_is_free_is_bounded_by_nothing() {
 #[test]
 fn a_model_whose_tokens_cost_nothing_is_bounded_in_money_without_a_limit() {
     let prices = Prices::builtin();
-    // As a row of the configuration is compiled.
+    // The same price as a compiled row of the configuration.
     let configured = |input: Option<u64>, output, units| {
         let rates =
             Rates { output, audio_input: None, audio_output: None, image_output: None, ..Rates::flat(input.unwrap()) };

@@ -1,11 +1,14 @@
 //! Maximum input and output tokens of models: a flat table with date and source, like the prices.
 //!
-//! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI), for the
-//! models of the price table whose makers say both figures; models that embed make no tokens. Corrected there, as read on
-//! 2026-11-21: gpt-5.4 and 5.5 take what is left of their window beside the answer, as the later families do; gemini-4-argon makes what its siblings make, as the file repeats the input there.
+//! The figures are those of LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023
+//! Berri AI), for the models of the price table whose makers publish both figures. Embedding models have no output
+//! tokens. Corrections, as read on 2026-11-21: gpt-5.4 and 5.5 accept as input the rest of their window beside the
+//! output, as the later families do. The output of gemini-4-argon is that of its siblings, as the file repeats the
+//! input there.
 //!
-//! No source says how gpt-5-pro divides its window of 400,000: a call that asks for a short answer may fill nearly all of it with
-//! input, and an answer has up to 272,000. Each figure is therefore the highest that can occur, not a part of one window.
+//! No source states how gpt-5-pro divides its window of 400,000: a request for a short response may fill nearly all of
+//! it with input, and a response has up to 272,000. Each figure is therefore the highest that can occur, not a part of
+//! one window.
 //!
 //! No maker publishes a limit for images and speech. These figures are presumed, above every measured value. An image
 //! has at most 12,329 tokens of gpt-image-2 (OpenAI's forum, 2026-04-21) and 6,240 of the models before it. A form

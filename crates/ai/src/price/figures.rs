@@ -72,15 +72,16 @@ impl Price {
 }
 
 impl Figures {
-    /// These figures with the fees of the provider's own tools that they leave out: those of `model` in the part `provider`
-    /// of a price table, which is the word of a kind or a host.
+    /// Adds the missing fees of the provider's own tools: those of `model` in the part `provider` of a price table,
+    /// which is the name of a kind or a host.
     #[must_use]
     pub fn with_server_tools(self, provider: &str, model: &str) -> Self {
         Self { units: server_tools::filled(self.units, provider, model), ..self }
     }
 
-    /// These figures, where a long request has an unknown cost if `table` has rates of long requests for the model and these
-    /// figures have none: rates of short requests would be too low. In that case also the tokens above which a request is long.
+    /// Makes the cost of long requests unknown if `table` has rates of long requests for the model and these figures
+    /// have none: rates of short requests would be too low. Then also returns the number of tokens above which a
+    /// request is long.
     #[must_use]
     pub fn with_long_of(self, table: &Prices, provider: &str, model: &str) -> (Self, Option<u64>) {
         let above_tokens = table.long_above(provider, model).filter(|_| self.long.is_none());
@@ -91,8 +92,8 @@ impl Figures {
         (Self { long, others, ..self }, Some(above_tokens))
     }
 
-    /// FNV-1a, 64 bits, of all rates in a fixed order. It tells an operator's own revisions of a price apart; nothing
-    /// depends on it that an attacker could gain from.
+    /// Returns the FNV-1a hash, 64 bits, of all rates in a fixed order. It distinguishes an operator's own revisions of
+    /// a price; an attacker gains nothing from a collision.
     fn fingerprint(&self) -> u64 {
         const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
         const PRIME: u64 = 0x0000_0100_0000_01b3;

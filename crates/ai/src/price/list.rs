@@ -131,13 +131,15 @@ impl Prices {
         model != ANY && self.0.get(provider).is_some_and(|models| models.contains_key(model))
     }
 
-    /// The most input of a request that is not long, where a row of `model` has rates of long requests; of several the least.
+    /// Returns the maximum input of a request that is not long, if a row of `model` has rates of long requests; of
+    /// several, the lowest.
     #[must_use]
     pub fn long_above(&self, provider: &str, model: &str) -> Option<u64> {
         self.rows(provider, [model])?.iter().filter_map(|row| row.long).map(|long| long.above_tokens).min()
     }
 
-    /// Models of `provider` that have no price on `day` and one later, and the first day of that one; in the order of these days.
+    /// Returns the models of `provider` that have no price on `day` but a later one, with its first day; in the order
+    /// of these days.
     #[must_use]
     pub fn beginnings(&self, provider: &str, day: Day) -> Vec<(Day, String)> {
         let mut beginnings = Vec::new();
@@ -151,8 +153,8 @@ impl Prices {
         beginnings
     }
 
-    /// Models of `provider` whose last price has an end, in the order of these ends: an end that is followed by another
-    /// price is none.
+    /// Returns the models of `provider` whose last price has an end, in the order of these ends. An end that another
+    /// price follows is not listed.
     #[must_use]
     pub fn expiries(&self, provider: &str) -> Vec<Expiry> {
         let mut expiries = Vec::new();

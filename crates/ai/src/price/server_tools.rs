@@ -7,7 +7,7 @@ use meter::UnitRates;
 
 use super::names::{ANY, FINE_TUNED, REGIONAL_HOSTS, fine_tuned, undated};
 
-/// Where the rates were read, and the day.
+/// The source of the rates, and the day.
 pub const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1 and llm_cost_calc, MIT (developers.openai.com/api/docs/pricing, \
      platform.claude.com/docs/en/about-claude/pricing, ai.google.dev/gemini-api/docs/pricing)";
 /// The day on which the rates were read, `YYYY-MM-DD`.
@@ -29,31 +29,34 @@ const MAPS_PROMPT: u64 = 25_000_000_000;
 /// 14 USD per thousand queries to Google's search or Maps, since Gemini 3.
 const QUERY: u64 = 14_000_000_000;
 
-/// Models of OpenAI that search the web in each request, which no usage reports, and the fee of one search for each request.
+/// Models of OpenAI that search the web in each request, which no usage reports, and the fee of one search for each
+/// request.
 const SEARCHING: [(&str, u64); 3] = [
     ("gpt-4o-mini-search-preview", SEARCH_PREVIEW),
     ("gpt-4o-search-preview", SEARCH_PREVIEW),
     ("gpt-5-search-api", SEARCH),
 ];
 
-/// Perplexity's models and their fee of a request, which depends on the size of its search (5 to 12 and 6 to 14 USD per
-/// thousand requests): the highest, so that a cost is never too low. The fee covers the searches that the usage reports.
+/// Perplexity's models and their fee per request, which depends on the size of its search (5 to 12 and 6 to 14 USD per
+/// thousand requests). The table has the highest fee, so that a cost is never too low. The fee covers the searches that
+/// the usage reports.
 const PERPLEXITY: [(&str, u64); 2] = [("sonar", 12_000_000_000), ("sonar-pro", 14_000_000_000)];
 
-/// Whether `model` searches the web in each request to `provider`, whatever the body says.
+/// Whether `model` searches the web in each request to `provider`, for any body.
 #[must_use]
 pub fn always_searches(provider: &str, model: &str) -> bool {
     request_fee(provider, model).is_some()
 }
 
-/// The fee of each request to a model that always searches.
+/// Returns the fee per request to a model that always searches.
 fn request_fee(provider: &str, model: &str) -> Option<u64> {
     let is_openai = provider == "openai" || REGIONAL_HOSTS.contains(&provider);
     let row = SEARCHING.iter().filter(|_| is_openai).find(|(name, _)| *name == undated(model));
     row.map(|(_, rate)| *rate)
 }
 
-/// The rates of `model` in a price table's part `provider`: the word of a kind of provider, or a host. All are `None` where none is known.
+/// Returns the rates of `model` in a price table's part `provider`: the name of a kind of provider, or a host. All are
+/// `None` if none is known.
 pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
     let provider = if REGIONAL_HOSTS.contains(&provider) { "openai" } else { provider };
     // A fine-tuned model has the fees of its base.
@@ -88,8 +91,9 @@ pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
     }
 }
 
-/// `own` with the fees that it leaves out. A fee by prompt and one by call exclude each other: where `own` has either, the
-/// other is not added. A price of every model (`*`) gets none, as models of one provider differ in them.
+/// Returns `own` with the fees that it lacks. A fee per prompt and one per call exclude each other: if `own` has one of
+/// them, the other is not added. A price of every model (`*`) gets none, as the fees differ between models of one
+/// provider.
 pub(super) fn filled(own: UnitRates, provider: &str, model: &str) -> UnitRates {
     if model == ANY && provider != "mock" {
         return own;

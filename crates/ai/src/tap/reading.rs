@@ -162,7 +162,7 @@ impl Reading {
         self.seen
     }
 
-    /// With the calls of tools that the usage object leaves out. What both report are the same calls.
+    /// Adds the calls of tools that the usage object does not report. Calls that both report are the same calls.
     fn with_tools(&self, usage: Usage) -> Usage {
         Usage { tools: tools::most(&usage.tools, &self.tools.calls()), ..usage }
     }

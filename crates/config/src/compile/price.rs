@@ -48,7 +48,7 @@ pub(super) fn prices(root: &Section<'_>, providers: &Providers) -> Prices {
     prices
 }
 
-/// With the fees of the provider's own tools that the row of `name` leaves out, where the built-in table applies to the
+/// Adds the fees of the provider's own tools that the row of `name` lacks, if the built-in table applies to the
 /// provider.
 fn with_server_tools(figures: Figures, name: &str, providers: &Providers) -> Figures {
     let Some((provider, model)) = name.split_once('/') else { return figures };
@@ -60,7 +60,7 @@ fn with_server_tools(figures: Figures, name: &str, providers: &Providers) -> Fig
     }
 }
 
-/// Rows that were read: a model may have several, which share no day.
+/// The rows that were read: a model may have several, which share no day.
 #[derive(Default)]
 pub(super) struct Rows(HashMap<String, Vec<(Period, At)>>);
 

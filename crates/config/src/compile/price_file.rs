@@ -59,7 +59,7 @@ pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceF
 /// those that both have.
 ///
 /// # Errors
-/// [`ConfigError`] with every problem of the file.
+/// Returns a [`ConfigError`] with every problem of the file.
 pub fn read_price_file(path: &Path, key: Option<PublicKey>) -> Result<(Prices, Vec<Note>), ConfigError> {
     match read(path, key, &Environment::default()) {
         Ok(Table { prices, notes, .. }) => Ok((prices, notes)),
@@ -112,14 +112,14 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
     Ok(Table { prices: prices.over_builtin(is_newer), notes, as_of: as_of.value })
 }
 
-/// What a file has in its rows.
+/// The contents of a price file's rows.
 struct Rows {
     as_of: Text,
     /// Whether the file is not older than the built-in table.
     is_newer: bool,
     prices: Prices,
-    /// Rows without rates of long requests, which the built-in table has for the model: place, model, and the tokens above which
-    /// a request is long.
+    /// Rows without rates of long requests, for models for which the built-in table has such rates: position, model,
+    /// and the number of tokens above which a request is long.
     long_unknown: Vec<(At, String, u64)>,
 }
 
@@ -149,8 +149,9 @@ fn text(path: &Path, key: Option<PublicKey>) -> Result<String, Unread> {
     })
 }
 
-/// The day of the file, and its rows. A row gets the fees of the provider's own tools that it leaves out. Where it leaves out
-/// long requests and the built-in table does not, their cost is unknown: a newer table must not make them cheaper unsaid.
+/// Returns the day of the file, and its rows. A row gets the fees of the provider's own tools that it lacks. If a row
+/// lacks rates of long requests and the built-in table has them, their cost is unknown: a newer table must not make
+/// long requests cheaper by omission.
 fn rows(file: &Section<'_>) -> Rows {
     let as_of = file.required("as_of").filter(|text| {
         let is_day = Day::parse(&text.value).is_some();
@@ -179,7 +180,7 @@ fn rows(file: &Section<'_>) -> Rows {
             let (provider, name) = model.value.split_once('/').unwrap_or_default();
             let figures = figures.with_server_tools(provider, name).with_long_of(&builtin, provider, name);
             let (figures, above_tokens) = figures;
-            // An older file's row of a model that the built-in table has is not used.
+            // A row of an older file is not used if the built-in table has the model.
             let above_tokens = above_tokens.filter(|_| is_newer || !builtin.names(provider, name));
             long_unknown.extend(above_tokens.map(|above_tokens| (model.at, model.value.clone(), above_tokens)));
             prices = prices.with(&model.value, Price::of_file(figures, &source, &as_of.value));

@@ -20,20 +20,21 @@ const OWN_TOOLS: [&str; 9] = [
     "computer_use_preview",
     "grammar",
 ];
-/// The provider's that search the web, which are sold by the search. The last two are xAI's.
+/// The provider's tools that search the web, which are billed per search. The last two are xAI's.
 const SEARCHES: [&str; 3] = [WEB_SEARCH, "x_search", LIVE_SEARCH];
 const WEB_SEARCH: &str = "web_search";
-/// xAI's, which is sold by the source that it reads.
+/// xAI's tool that is billed per source that it reads.
 const LIVE_SEARCH: &str = "live_search";
-/// Most sources that a live search of xAI's reads where the body says nothing (`max_search_results` is 1 to 50).
+/// Maximum number of sources that xAI's live search reads if the body states none (`max_search_results` is 1 to 50).
 const SOURCES_MAX: u64 = 50;
-/// The provider's that searches stored files, sold by the search.
+/// The provider's tool that searches stored files, billed per search.
 const FILE_SEARCH: &str = "file_search";
 /// The provider's tools that run in a container, which is billed.
 const CONTAINED: [&str; 2] = ["code_interpreter", "shell"];
-/// The provider's whose own words are few. Any other, as an MCP server, may add more of them than a bound counts.
+/// The provider's tools that add few tokens. Any other tool, such as an MCP server, may add more tokens than a bound
+/// counts.
 const KNOWN_TOOLS: [&str; 5] = [WEB_SEARCH, FILE_SEARCH, "code_interpreter", "shell", "image_generation"];
-/// Parts of a message whose bytes bound their tokens, or that are looked at.
+/// Parts of a message whose bytes bound their tokens, or that are read.
 const CHAT_PARTS: [&str; 5] = ["text", "refusal", "image_url", "input_audio", "file"];
 const RESPONSES_PARTS: [&str; 9] = [
     "input_text",
@@ -80,7 +81,7 @@ pub(super) fn chat(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
     }
 }
 
-/// xAI's `search_parameters`: what it finds is put before the conversation, and each source has a fee.
+/// Reads xAI's `search_parameters`: the search results precede the conversation, and each source has a fee.
 fn begin_live_search(reader: &mut Reader) {
     reader.begin_tool();
     let depth = reader.tool_around().map_or(0, |tool| tool.depth);
@@ -89,7 +90,7 @@ fn begin_live_search(reader: &mut Reader) {
     }
 }
 
-/// How a live search is limited.
+/// Reads the limits of a live search.
 fn live_search(reader: &mut Reader, name: Name, value: Value<'_>) {
     let Some(tool) = reader.tool() else { return };
     match (name, value.count()) {
@@ -99,7 +100,7 @@ fn live_search(reader: &mut Reader, name: Name, value: Value<'_>) {
     }
 }
 
-/// One more of a list of prompts, each of which is answered.
+/// Counts one more prompt of a list; each prompt gets a response.
 fn add_prompt(reader: &mut Reader) {
     if reader.extent.format == Format::Completions {
         reader.extent.prompts = reader.extent.prompts.saturating_add(1);

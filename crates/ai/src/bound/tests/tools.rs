@@ -136,7 +136,7 @@ fn a_call_that_offers_a_search_reserves_two_answers_and_a_window() {
     assert!(nano < 22_500_000_000, "{nano}");
 }
 
-/// A live search of xAI's is sold by the source; the body says how many, or 50 are the most.
+/// xAI's live search is billed per source; the body states the number, or it is at most 50.
 #[test]
 fn a_live_search_reserves_the_fee_of_each_source() {
     let chat = |inside: &str| body(&format!(r#""max_tokens":7,{inside}"#));
@@ -153,7 +153,7 @@ fn a_live_search_reserves_the_fee_of_each_source() {
     }
     let responses = body(r#""max_output_tokens":7,"search_parameters":{"max_search_results":2}"#);
     assert_eq!(fees(RESPONSES, &responses, 1), Some((1 + 2) * 5));
-    // What is found is put before the first question.
+    // The search results precede the first sampling.
     let read = extent(CHAT, &chat(r#""search_parameters":{"mode":"on"}"#)).with_tool_rounds(1);
     let bound = read.bound(Some(&priced()), LIMITS);
     assert_eq!((bound.tokens, bound.unbounded), (Some(2 * 100_007), Some(Reference::ServerTool)));

@@ -4,7 +4,7 @@ use access::Day;
 
 use crate::price::{Period, Price, Region};
 
-/// 2026-11-21.
+/// The day 2026-11-21 in UTC.
 const GPT_5_6_UNTIL: Day = Day(20_778);
 /// The day 2026-12-31 in UTC.
 const GEMINI_FLASH_UNTIL: Day = Day(20_818);

@@ -16,8 +16,8 @@ pub(super) type Row = (&'static str, [u64; 9], Option<(u64, [u64; 9])>, [u64; 3]
 pub(super) const AUDIO_AS_TEXT: &[&str] =
     &["gemini-2.5-pro", "gemini-3.1-pro-preview", "gemini-3.1-pro-preview-customtools"];
 
-/// Models of a family whose long requests cost more, without published rates of their own for these. Since gpt-5.6 writes to
-/// a cache have rates too, which are not published for these models either.
+/// Models of a family whose long requests cost more, without published rates of their own for long requests. Since
+/// gpt-5.6, cache writes have rates too, which are not published for these models either.
 const LONG_UNKNOWN: Option<(u64, [u64; 9])> = Some((272_000, [0; 9]));
 
 #[rustfmt::skip]

@@ -177,7 +177,8 @@ impl Tools {
     }
 }
 
-/// The larger one of each count. xAI's Responses list a call in `output[]` and count it in `usage` (docs.x.ai, 2026-11-21).
+/// Returns the larger one of each count. xAI's Responses list a call in `output[]` and count it in `usage` (docs.x.ai,
+/// 2026-11-21).
 pub(super) fn most(one: &ToolCalls, other: &ToolCalls) -> ToolCalls {
     let mut counts = one.counts().into_iter().zip(other.counts()).map(|(one, other)| one.max(other));
     ToolCalls::of_counts(std::array::from_fn(|_| counts.next().flatten()))

@@ -91,7 +91,7 @@ fn a_newer_row_loses_no_fee_and_makes_no_long_request_cheaper() {
         let tokens = if host == "openai" { 1_360_000_000 } else { 1_496_000_000 };
         assert_eq!((cost(272_000), cost(272_001)), (Some(tokens + 40_000_000), None), "{host}");
     }
-    // The row's own fee, and no fee of OpenAI's at another host.
+    // The row has its own fee, and another host has no fee of OpenAI.
     let units = |host, model| table.find(host, [model], at).unwrap().units;
     assert_eq!(units("openai", "gpt-9").search, Some(10_000_000_000));
     assert_eq!(units("openai", "gpt-9").container, Some(30_000_000_000));
