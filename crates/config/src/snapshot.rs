@@ -273,8 +273,7 @@ impl Durability {
 /// The section `retention` of the file.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// The retention of a request's row, its attempts and its minute's counts; `None` is unlimited. Default 90 d. Daily
-    /// totals are never deleted.
+    /// The retention of requests, attempts and counts per minute, not of daily totals; `None` is unlimited. Default 90 d.
     pub events: Option<Duration>,
     /// The retention of the providers' literal usage reports; `None` is unlimited. Default 30 d.
     pub raw_usage: Option<Duration>,

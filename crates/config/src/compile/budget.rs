@@ -93,7 +93,7 @@ impl Taken {
             return true;
         }
         let whose = dimension.map(|dimension| format!("{}: ", dimension.as_str())).unwrap_or_default();
-        let message = format!("a second limit of {whose}{} a {}", measure.as_str(), per.as_str());
+        let message = format!("a duplicate limit ({whose}{} per {})", measure.as_str(), per.as_str());
         let expected = "one for each measure and period";
         entry.reader().report(Problem::new(Code::Duplicate, entry.at, message).expected(expected).first(first));
         false

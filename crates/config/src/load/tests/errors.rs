@@ -165,7 +165,7 @@ error[bad_value]: `plans[0].budgets[0].money` has an invalid value
 2 | plans: [{name: a, budgets: [{money: 5, per: day}, {credits: 1, per: day}, {credits: 2, per: day}]}]
   |                                     ^ expected an amount of USD, such as \"12.50 USD\"
 
-error[duplicate]: a second limit of credits a day
+error[duplicate]: a duplicate limit (credits per day)
  --> t.yaml:2:75
   |
 2 | plans: [{name: a, budgets: [{money: 5, per: day}, {credits: 1, per: day}, {credits: 2, per: day}]}]
@@ -185,7 +185,7 @@ error[bad_value]: `budgets.limits[1]` has more than one measure
 6 |     - {dimension: user, money: 5 USD, tokens: 7, per: day}
   |       ^ expected one of `money`, `credits` and `tokens`
 
-error[duplicate]: a second limit of global: money a month
+error[duplicate]: a duplicate limit (global: money per month)
  --> t.yaml:9:7
   |
 9 |     - {dimension: global, money: 0 USD, per: month}
