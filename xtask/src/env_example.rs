@@ -17,8 +17,8 @@ const BEGIN: &str = "\
 ";
 /// Longest line of a comment.
 const WIDTH: usize = 120;
-/// What the names of secrets end in: they have no value here.
-const SECRETS: [&str; 4] = ["PASSWORD", "TOKEN", "SECRET", "KEY"];
+/// Endings of the names of secrets, which have no value in the file. `KEY` alone is not one: `TOLLGATE_PRICES_KEY` is a public key.
+const SECRETS: [&str; 5] = ["PASSWORD", "TOKEN", "SECRET", "API_KEY", "ENCRYPTION_KEY"];
 /// Keys of a list or a section that may hold a single value instead.
 const SINGLE_TOO: [&str; 3] = ["listen", "on_hangup", "routes[].path"];
 

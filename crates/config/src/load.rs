@@ -61,6 +61,11 @@ pub struct Loaded {
 /// A fact that is not an error but may surprise the operator. `Display` is a sentence for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
+    /// A configuration file is in the working folder, but no flag names it.
+    FileUnread {
+        /// The name of the file.
+        file: String,
+    },
     /// A variable enabled a provider.
     ProviderFromEnvironment {
         /// The name of the provider.
@@ -143,6 +148,9 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::FileUnread { file } => {
+                write!(f, "{file} is in this folder and is not read: `--config {file}` uses it")
+            }
             Self::ProviderFromEnvironment { provider, variable } => {
                 write!(f, "{variable} is set: the provider {provider} is on, its calls cost money")
             }

@@ -1,6 +1,6 @@
 //! Budgets as the API shows them: whom each holds, how much there is of it, and how far it is used.
 
-use access::{Budget, BudgetId, Day, KeyId, KeyNo, Measure, PlanId, usd};
+use access::{Budget, BudgetId, Day, KeyId, KeyNo, Measure, PlanId, Role, usd};
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::budget::Period;
 use serde::Serialize;
@@ -18,7 +18,8 @@ use crate::words::{DimensionWord, PerWord, SourceWord};
 /// What stands for everybody's id, as in the path of the budget.
 pub(crate) const GLOBAL: &str = "-";
 
-/// A budget, with what is used of it. Exactly one of `money`, `credits` and `tokens` says what it counts and how much there is.
+/// A budget and its use. Exactly one of `money`, `credits` and `tokens` is present: it is the measure and its value is the amount.
+/// For callers that are not admins, the amounts of budgets that several users share (`plan`, `global`) are null.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Budget)]
 pub(crate) struct Shown {
@@ -33,17 +34,20 @@ pub(crate) struct Shown {
     #[schema(value_type = PerWord)]
     per: &'static str,
     /// What calls may cost.
+    #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    money: Option<String>,
+    money: Option<Visible<String>>,
     /// Credits of the quota.
+    #[schema(value_type = Option<u64>)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    credits: Option<u64>,
+    credits: Option<Visible<u64>>,
     /// Tokens of every class, summed.
+    #[schema(value_type = Option<u64>)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    tokens: Option<u64>,
-    /// What is used of it, with what is reserved for requests in flight; null where it holds each one by itself.
+    tokens: Option<Visible<u64>>,
+    /// The part in use, including reservations of requests in flight. Null if `id` is null or the amount is null.
     used: Option<Amount>,
-    /// What is left, never below 0; null where it holds each one by itself.
+    /// The rest, at least 0. Null if `id` is null or the amount is null.
     remaining: Option<Amount>,
     /// When it is whole again.
     #[schema(format = DateTime)]
@@ -52,6 +56,11 @@ pub(crate) struct Shown {
     #[schema(value_type = SourceWord)]
     source: &'static str,
 }
+
+/// An amount, or null if the caller may not see it. The field is present in both cases, because its name is the measure.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Visible<T>(Option<T>);
 
 /// So many credits or tokens, or an amount of money.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,6 +78,15 @@ enum Source {
     Api,
     Plan,
     Key,
+}
+
+/// A question for the budgets that apply to a user, and to one of its keys.
+#[derive(Debug)]
+pub(crate) struct BudgetQuery<'a> {
+    /// The one who asks. Amounts that several users share are shown to admins alone.
+    pub(crate) caller: &'a Caller,
+    pub(crate) subject: &'a Subject,
+    pub(crate) key: Option<OfKey>,
 }
 
 /// A key whose budgets are shown beside its user's.
@@ -112,13 +130,13 @@ impl Amount {
 impl Shown {
     fn new((dimension, id): (BudgetDimension, Option<String>), budget: Budget, (source, day): (Source, Day)) -> Self {
         let Budget { measure, per, amount } = budget;
-        let of = |wanted| (measure == wanted).then_some(amount);
+        let of = |wanted| (measure == wanted).then_some(Visible(Some(amount)));
         Self {
             dimension: dimension.as_str(),
             id,
             name: None,
             per: per.as_str(),
-            money: of(Measure::Money).map(usd::written_money),
+            money: of(Measure::Money).map(|Visible(amount)| Visible(amount.map(usd::written_money))),
             credits: of(Measure::Credits),
             tokens: of(Measure::Tokens),
             used: None,
@@ -131,6 +149,12 @@ impl Shown {
     fn using(self, budget: Budget, used: u64) -> Self {
         let remaining = Amount::of(budget.measure, budget.amount.saturating_sub(used));
         Self { used: Some(Amount::of(budget.measure, used)), remaining: Some(remaining), ..self }
+    }
+
+    /// The same budget without its amount: the scope, the measure and the period stay.
+    fn without_amount(self) -> Self {
+        let [credits, tokens] = [self.credits, self.tokens].map(|amount| amount.map(|_| Visible(None)));
+        Self { money: self.money.map(|_| Visible(None)), credits, tokens, used: None, remaining: None, ..self }
     }
 
     /// A budget that was set over the API or by a command.
@@ -170,12 +194,8 @@ impl Shown {
 ///
 /// # Errors
 /// `unavailable`.
-pub(crate) async fn holding(
-    state: &State,
-    subject: &Subject,
-    key: Option<OfKey>,
-    day: Day,
-) -> Result<Vec<Shown>, Problem> {
+pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> Result<Vec<Shown>, Problem> {
+    let BudgetQuery { caller, subject, key } = query;
     let plan = state.store.plan_of(subject.user).await.map_err(Problem::store)?.unwrap_or(PlanId::NIL);
     let ids = [key.map_or(EVERYBODY, |key| key.id.0), subject.user.0, plan.0, EVERYBODY];
     let mut found = Vec::new();
@@ -206,10 +226,24 @@ pub(crate) async fn holding(
             access::Subject::Plan(_) => (BudgetDimension::Plan, Some(plan.to_string())),
             access::Subject::Global => (BudgetDimension::Global, Some(GLOBAL.to_owned())),
         };
+        let item = Shown::new(whom, budget, (source, day));
+        if is_shared(whose) && caller.role != Role::Admin {
+            shown.push(item.without_amount());
+            continue;
+        }
         let used = used(state, budget.of(whose).0, day).await?;
-        shown.push(Shown::new(whom, budget, (source, day)).using(budget, used));
+        shown.push(item.using(budget, used));
     }
     Ok(shown)
+}
+
+/// Whether several users together use up the budgets of a subject. The amounts of such a budget reveal what other users spend. A
+/// plan's own list (`plans[].budgets`) is counted for each user, so its subject is the user.
+const fn is_shared(subject: access::Subject) -> bool {
+    match subject {
+        access::Subject::Key(_) | access::Subject::User(_) => false,
+        access::Subject::Plan(_) | access::Subject::Global => true,
+    }
 }
 
 /// What is used of a budget: by the live meter where it counts everything. Apart from the proxy, and of what is not counted yet, by

@@ -14,10 +14,8 @@ use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::State;
 
-/// How long a call waits for usage to be recorded.
-const RECORDED_WITHIN: Duration = Duration::from_millis(300);
-/// How often it looks.
-const RECORDED_EVERY: Duration = Duration::from_millis(30);
+/// Pauses before the store is read again. Usage is recorded some 100 ms after it is settled.
+const RETRIES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(200)];
 
 /// Credits of a UTC day. `limit` and `remaining` are null where the plan has no daily quota.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,20 +44,30 @@ enum By<'a> {
 /// A user's day as it is recorded, with everything that was settled before this call. Usage reaches the store some 100 ms after it
 /// is settled, so a client that reads its usage right after a request sees the request.
 ///
-/// It waits for at most [`RECORDED_WITHIN`], and then takes what is there: [`pending`] is the rest.
+/// The store is read at most three times within 300 ms. [`pending`] is what is not recorded by then.
 ///
 /// # Errors
 /// `unavailable`.
 pub(crate) async fn recorded(state: &State, user: UserNo, day: Day) -> Result<DayUsage, Problem> {
-    let settled = settled(state, user, day);
-    for _ in 0..RECORDED_WITHIN.as_millis() / RECORDED_EVERY.as_millis() {
-        let usage = state.store.usage_of_day(user, None, day).await.map_err(Problem::store)?;
+    let read = || state.store.usage_of_day(user, day);
+    until(settled(state, user, day), read, sleep).await.map_err(Problem::store)
+}
+
+/// The first reading with at least `settled` credits, else the last one.
+async fn until<E, R, P>(settled: u64, read: impl Fn() -> R, pause: impl Fn(Duration) -> P) -> Result<DayUsage, E>
+where
+    R: Future<Output = Result<DayUsage, E>>,
+    P: Future<Output = ()>,
+{
+    let mut usage = read().await?;
+    for time in RETRIES {
         if usage.total.credits >= settled {
-            return Ok(usage);
+            break;
         }
-        sleep(RECORDED_EVERY).await;
+        pause(time).await;
+        usage = read().await?;
     }
-    state.store.usage_of_day(user, None, day).await.map_err(Problem::store)
+    Ok(usage)
 }
 
 /// Credits of a user's day that the meter of this process has settled.
@@ -88,7 +96,7 @@ impl<'a> Spent<'a> {
         match &state.meter {
             Some(meter) if !meter.is_leased() => Ok(Self { by: By::Meter(meter, user), day }),
             part => {
-                let recorded = state.store.usage_of_day(user, None, day).await.map_err(Problem::store)?;
+                let recorded = state.store.usage_of_day(user, day).await.map_err(Problem::store)?;
                 Ok(Self::recorded(&recorded, part.as_deref().map(|meter| (meter, user)), day))
             }
         }
@@ -130,5 +138,42 @@ impl<'a> Spent<'a> {
 
     fn live(&self, meter: &Meter, whose: Subject) -> u64 {
         meter.used(BudgetId::credits_a_day(whose), self.day)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::convert::Infallible;
+    use std::future::ready;
+
+    use store::Totals;
+
+    use super::*;
+
+    /// Recorded credits reach what is settled at the reading number `at`. How many readings there are, and the pauses between them
+    /// in ms.
+    async fn check(at: u32, readings: u32, ms: u128) {
+        let (read, paused) = (Cell::new(0), Cell::new(0));
+        let next = || {
+            read.set(read.get() + 1);
+            let total = Totals { credits: if read.get() >= at { 7 } else { 6 }, ..Totals::default() };
+            ready(Ok::<_, Infallible>(DayUsage { total, by_key: Vec::new() }))
+        };
+        let pause = |time: Duration| {
+            paused.set(paused.get() + time.as_millis());
+            ready(())
+        };
+        let usage = until(7, next, pause).await.unwrap();
+        assert_eq!((read.get(), paused.get()), (readings, ms), "recorded at reading {at}");
+        assert_eq!(usage.total.credits, if at <= readings { 7 } else { 6 });
+    }
+
+    #[tokio::test]
+    async fn the_store_is_read_at_most_three_times() {
+        check(1, 1, 0).await;
+        check(2, 2, 100).await;
+        check(3, 3, 300).await;
+        check(100, 3, 300).await;
     }
 }

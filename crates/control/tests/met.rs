@@ -34,7 +34,9 @@ fn every_operation_was_met_with_every_status_that_is_listed_for_it() {
         if std::env::var("TOLLGATE_TEST_STORE").is_ok_and(|store| store == "postgres") { "postgres" } else { "sqlite" };
     let notes = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("control-met-{store}"));
     let Ok(met) = std::fs::read_to_string(&notes) else {
-        println!("nothing to judge: cargo test -p control --test control, without a filter, notes what it meets");
+        println!(
+            "nothing to judge: cargo test --workspace --exclude xtask --test control, without a filter, notes what it meets"
+        );
         return;
     };
     let met: BTreeSet<&str> = met.lines().collect();

@@ -25,11 +25,6 @@ statements! {
         d.cached_input_tokens, d.cache_write_short_tokens, d.cache_write_long_tokens, d.output_tokens,
         d.reasoning_tokens, d.cost_nano, d.charged_nano, d.unpriced_requests
         FROM daily_usage d LEFT JOIN api_keys k ON k.no = d.key_no WHERE d.user_no = $1 AND d.day = $2 ORDER BY d.key_no";
-    OF_DAY_BY_KEY = "SELECT d.key_no, k.id AS key_id, k.label, k.prefix, k.last4, d.requests, d.credits, d.input_tokens,
-        d.cached_input_tokens, d.cache_write_short_tokens, d.cache_write_long_tokens, d.output_tokens,
-        d.reasoning_tokens, d.cost_nano, d.charged_nano, d.unpriced_requests
-        FROM daily_usage d LEFT JOIN api_keys k ON k.no = d.key_no
-        WHERE d.user_no = $1 AND d.day = $2 AND d.key_no = $3";
 }
 
 /// What was used.
@@ -60,6 +55,21 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// The totals of a day without usage.
+    pub(crate) const NOTHING: Self = Self {
+        requests: 0,
+        credits: 0,
+        input: 0,
+        cached_input: 0,
+        cache_write_short: 0,
+        cache_write_long: 0,
+        output: 0,
+        reasoning: 0,
+        cost: NanoUsd(0),
+        charged: Some(NanoUsd(0)),
+        unpriced_requests: 0,
+    };
+
     /// Adds `other`; sums stop at the ends of their type.
     pub(crate) fn add(&mut self, other: &Self) {
         let add = |to: &mut u64, more: u64| *to = to.saturating_add(more);
@@ -81,12 +91,21 @@ impl Totals {
 }
 
 /// A user's day.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayUsage {
     /// Over the keys below.
     pub total: Totals,
     /// Keys that were used, in the order in which they were made.
     pub by_key: Vec<KeyUsage>,
+}
+
+impl DayUsage {
+    /// The part of one key. The total of a key without usage is zero, in the same fields.
+    #[must_use]
+    pub fn of_key(self, key: KeyNo) -> Self {
+        let by_key: Vec<KeyUsage> = self.by_key.into_iter().filter(|usage| usage.no == key).collect();
+        Self { total: by_key.first().map_or(Totals::NOTHING, |usage| usage.total), by_key }
+    }
 }
 
 /// A key's day.
@@ -145,19 +164,13 @@ impl DayRow {
 }
 
 impl Store {
-    /// What a user has used on a day, with all keys or with one: as far as the spool is drained.
+    /// The recorded usage of a user on a day, with all keys.
     ///
     /// # Errors
-    /// What the database meets.
-    pub async fn usage_of_day(&self, user: UserNo, key: Option<KeyNo>, day: Day) -> Result<DayUsage, StoreError> {
-        let query = self.query(if key.is_some() { OF_DAY_BY_KEY } else { OF_DAY });
-        let query = query.bind(user.0).bind(i64::from(day.0));
-        let rows: Vec<DayRow> = match key {
-            Some(key) => query.bind(key.0).all().await?,
-            None => query.all().await?,
-        };
-        let mut usage = DayUsage::default();
-        usage.total.charged = Some(NanoUsd(0));
+    /// Errors of the database.
+    pub async fn usage_of_day(&self, user: UserNo, day: Day) -> Result<DayUsage, StoreError> {
+        let rows: Vec<DayRow> = self.query(OF_DAY).bind(user.0).bind(i64::from(day.0)).all().await?;
+        let mut usage = DayUsage { total: Totals::NOTHING, by_key: Vec::new() };
         for row in rows {
             let total = row.totals();
             usage.total.add(&total);

@@ -3,14 +3,17 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use config::Snapshot;
+use config::{FirstCall, Snapshot};
 
+use crate::cli::Place;
 use crate::demo::{self, Demo, DemoKey};
 use crate::link::{self, Setup};
 
 /// What is shown before any log line.
 pub(crate) struct Greeting<'a> {
     pub(crate) snapshot: &'a Snapshot,
+    /// The flags that name the configuration and the data folder of this server.
+    pub(crate) place: &'a Place,
     pub(crate) proxy: &'a [SocketAddr],
     pub(crate) control: SocketAddr,
     pub(crate) mock: Option<SocketAddr>,
@@ -69,7 +72,8 @@ impl Greeting<'_> {
         if let Some(email) = elsewhere {
             writeln!(out, "\nDemo users exist in this store. Their keys are in {}, in the", demo::FILE)?;
             writeln!(out, "data folder of the server that created them. To create another key:")?;
-            writeln!(out, "  tollgate keys create --user {email}")?;
+            let command = link::command_at(self.place, &format!("tollgate keys create --user {email}"));
+            writeln!(out, "  {command}")?;
         }
         let Some(first) = keys.first() else { return Ok(()) };
         writeln!(out, "\nDemo keys (kept in {}):", self.snapshot.data.join(demo::FILE).display())?;
@@ -98,11 +102,10 @@ impl Greeting<'_> {
     /// An LLM call where LLM calls are served, and otherwise a call to the control API.
     fn write_first_call(&self, out: &mut String, first: &DemoKey) -> std::fmt::Result {
         let (usage, key) = (format!("http://{}/api/usage/today", self.control), &first.key);
-        let has_provider = self.mock.is_some() || !self.snapshot.providers.is_empty();
-        if let (Some(proxy), Some(ai), true) = (self.proxy.first(), &self.snapshot.ai, has_provider) {
-            let (path, body) = self.first_call();
+        if let (Some(proxy), Some(call)) = (self.proxy.first(), self.snapshot.first_call()) {
+            let FirstCall { path, body } = call;
             writeln!(out, "\nA first call, which streams:\n")?;
-            writeln!(out, "  curl -N 'http://{proxy}{}{path}' \\", ai.prefix)?;
+            writeln!(out, "  curl -N 'http://{proxy}{path}' \\")?;
             writeln!(out, "    -H 'Authorization: Bearer {key}' \\")?;
             writeln!(out, "    -H 'Content-Type: application/json' \\")?;
             writeln!(out, "    -d '{body}'")?;
@@ -116,39 +119,17 @@ impl Greeting<'_> {
         }
         Ok(())
     }
-
-    /// Path and body of a call that some provider answers.
-    fn first_call(&self) -> (String, String) {
-        const MESSAGES: &str = r#""stream":true,"messages":[{"role":"user","content":"Hello"}]"#;
-        let chat = |model: &str| {
-            (ai::Endpoint::ChatCompletions.path().to_owned(), format!(r#"{{"model":"{model}",{MESSAGES}}}"#))
-        };
-        let real = if self.mock.is_some() { None } else { self.snapshot.providers.first() };
-        let Some(provider) = real else { return chat("mock") };
-        let name = &provider.name;
-        match provider.kind {
-            ai::ProviderKind::Mock => chat(&format!("{name}/mock")),
-            ai::ProviderKind::OpenAi => chat(&format!("{name}/gpt-5-mini")),
-            ai::ProviderKind::Anthropic => (
-                ai::Endpoint::Messages.path().to_owned(),
-                format!(r#"{{"model":"{name}/claude-haiku-4-5","max_tokens":256,{MESSAGES}}}"#),
-            ),
-            ai::ProviderKind::Gemini => (
-                format!(
-                    "{}?alt=sse",
-                    ai::Endpoint::StreamGenerateContent.path().replace("{model}", &format!("{name}/gemini-2.5-flash"))
-                ),
-                r#"{"contents":[{"parts":[{"text":"Hello"}]}]}"#.to_owned(),
-            ),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use access::Secret;
+    use clap::Parser;
     use config::Environment;
     use config::load::{Flags, Sources};
+    use config::snapshot::Origin;
+
+    use crate::cli::Cli;
 
     use super::*;
 
@@ -160,35 +141,84 @@ mod tests {
         config::load(Sources { file: Some(&file), environment, flags: Flags::default() }).unwrap().snapshot
     }
 
-    fn text(snapshot: &Snapshot, setup: Option<&Setup>, serves_api: bool) -> String {
+    /// The snapshot of a server that runs: with the mock's address if the mock is on.
+    fn running(yaml: &str) -> Snapshot {
+        let snapshot = snapshot(yaml);
+        if snapshot.mock.on { snapshot.with_mock(Origin::parse("http://127.0.0.1:8080").unwrap()) } else { snapshot }
+    }
+
+    fn place(data: Option<&str>) -> Place {
+        Place { config: None, env_file: None, data: data.map(Into::into) }
+    }
+
+    fn text(snapshot: &Snapshot, place: &Place, setup: Option<&Setup>, serves_api: bool) -> String {
         let address = SocketAddr::from(([127, 0, 0, 1], 8080));
         let mock = snapshot.mock.on.then_some(address);
-        let keys = vec![DemoKey { email: "a@b.invalid".to_owned(), plan: "pro".to_owned(), key: "KEY".to_owned() }];
-        let demo = &Demo { keys, elsewhere: Some("demo@tollgate.invalid".to_owned()) };
+        let key = format!("tollgate_{}", "0".repeat(32));
+        let keys = vec![DemoKey { email: "a@b.invalid".to_owned(), plan: "business".to_owned(), key }];
+        let demo = &Demo { keys, elsewhere: Some("demo-business@tollgate.invalid".to_owned()) };
         let (proxy, control) = (&[address][..], SocketAddr::from(([127, 0, 0, 1], 8787)));
-        Greeting { snapshot, proxy, control, mock, demo, setup, serves_api }.text()
+        Greeting { snapshot, place, proxy, control, mock, demo, setup, serves_api }.text()
     }
 
     #[test]
     fn the_first_call_is_one_that_is_served() {
-        let llm = text(&snapshot("{}"), None, true);
+        let text = |yaml: &str, serves_api| text(&running(yaml), &place(None), None, serves_api);
+        let llm = text("{}", true);
         assert!(llm.contains("curl -N 'http://127.0.0.1:8080/v1/chat/completions'"), "{llm}");
-        let none = text(&snapshot("ai: {enabled: false}"), None, true);
+        assert!(llm.contains(r#"-d '{"model":"mock","#), "{llm}");
+        let none = text("ai: {enabled: false}", true);
         assert!(!none.contains("8080/v1") && !none.contains("LLM"), "{none}");
         assert!(none.contains("curl 'http://127.0.0.1:8787/api/usage/today'"), "{none}");
         // A process that serves probes alone names no call to the control API.
-        let probes = text(&snapshot("ai: {enabled: false}"), None, false);
+        let probes = text("ai: {enabled: false}", false);
         assert!(!probes.contains("curl") && !probes.contains("/api/"), "{probes}");
     }
 
+    /// The page at `/` shows the same call.
     #[test]
-    fn lines_fit_80_columns() {
-        let link = Setup::Link(Secret::new("http://localhost:8787/link#tgl_x".to_owned()));
-        for setup in [&link, &Setup::Command("tollgate setup-link".to_owned())] {
-            let shown = text(&snapshot("{}"), Some(setup), true);
-            let long = shown.lines().find(|line| line.chars().count() > 80 && !line.contains("-d '"));
-            assert_eq!(long, None, "{shown}");
-            assert_eq!(shown.contains("tgl_"), matches!(setup, Setup::Link(_)), "{shown}");
+    fn the_first_call_is_that_of_the_snapshot() {
+        let up = "providers: [{name: up, kind: anthropic, credential: k}]\nmock: false\n";
+        let entry = "models: [{name: fast, targets: [{provider: up, model: x}]}]\n";
+        for yaml in [up.to_owned(), format!("{up}{entry}ai: {{prefix: /llm}}\n")] {
+            let snapshot = running(&yaml);
+            let FirstCall { path, body } = snapshot.first_call().unwrap();
+            let text = text(&snapshot, &place(None), None, true);
+            assert!(text.contains(&format!("'http://127.0.0.1:8080{path}'")) && text.contains(&body), "{text}");
+        }
+    }
+
+    #[test]
+    fn commands_name_the_data_folder_of_this_server() {
+        let text = text(&running("{}"), &place(Some("/srv/it's")), None, true);
+        let command = r"tollgate keys create --user demo-business@tollgate.invalid --data '/srv/it'\''s'";
+        assert!(text.contains(&format!("\n  {command}\n")), "{text}");
+        let words = ["tollgate", "keys", "create", "--user", "demo-business@tollgate.invalid", "--data", "/srv/it's"];
+        Cli::try_parse_from(words).unwrap();
+    }
+
+    /// What the operator chose (paths, the brand, a link) may be of any length. A command to copy is one line.
+    #[test]
+    fn lines_fit_80_columns_but_for_commands_and_what_the_operator_chose() {
+        let data = "/home/somebody/projects/a-company/the-gateway/environments/staging/tollgate-data";
+        let command = format!("tollgate setup-link --data {data} --addr 127.0.0.1:8787");
+        let link = format!("https://gateway.staging.a-company.example.com/control/link#tgl_{}", "0".repeat(43));
+        let setups = [Setup::Link(Secret::new(link.clone())), Setup::Command(command.clone())];
+        let three = "providers: [{name: openai, kind: openai, credential: k}, {name: anthropic, kind: anthropic, \
+            credential: k}, {name: google, kind: gemini, credential: k}]";
+        let postgres = "store: {url: 'postgres://u:p@localhost/db'}";
+        let files = ["", "mock: true", three, postgres];
+        for (setup, yaml) in setups.iter().flat_map(|setup| files.map(|yaml| (setup, yaml))) {
+            let yaml = format!("data: {data}\n{yaml}\n");
+            let shown = text(&running(&yaml), &place(Some(data)), Some(setup), true);
+            assert!(shown.contains(data), "{shown}");
+            assert_eq!(shown.contains(&link), matches!(setup, Setup::Link(_)), "{shown}");
+            assert_eq!(shown.contains(&command), matches!(setup, Setup::Command(_)), "{shown}");
+            let is_command = |line: &str| line.starts_with("  tollgate ") || line.starts_with("    -d '");
+            for line in shown.lines().filter(|line| !is_command(line)) {
+                let ours = line.replace(data, "").replace(&link, "");
+                assert!(ours.chars().count() <= 80, "{line}");
+            }
         }
     }
 }

@@ -55,14 +55,18 @@ impl Drawn {
 
 /// The command that prints the link of a server on `control`, with the flags that name its store.
 pub(crate) fn setup_command(place: &Place, control: Option<SocketAddr>) -> String {
-    let mut command = "tollgate setup-link".to_owned();
+    let address = control.map(|address| format!(" --addr {}", quoted(&address.to_string())));
+    format!("{}{}", command_at(place, "tollgate setup-link"), address.unwrap_or_default())
+}
+
+/// A command for the store of the server that was started with the flags in `place`. `command` is already quoted for a shell.
+pub(crate) fn command_at(place: &Place, command: &str) -> String {
     let Place { config, env_file, data } = place;
     let files = [("--config", config), ("--env-file", env_file), ("--data", data)];
-    let files = files.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?.display().to_string())));
-    for (flag, value) in files.chain(control.map(|address| ("--addr", address.to_string()))) {
-        command.push_str(&format!(" {flag} {}", quoted(&value)));
-    }
-    command
+    files.into_iter().fold(command.to_owned(), |command, (flag, file)| match file {
+        Some(file) => format!("{command} {flag} {}", quoted(&file.display().to_string())),
+        None => command,
+    })
 }
 
 /// A word as a shell reads it.
@@ -115,6 +119,8 @@ mod tests {
             data: data.map(Into::into),
         };
         assert_eq!(setup_command(&place(None, None), None), "tollgate setup-link");
+        let command = command_at(&place(None, Some("/srv/gate")), "tollgate keys create --user ada@example.com");
+        assert_eq!(command, "tollgate keys create --user ada@example.com --data /srv/gate");
         let control = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
         assert_eq!(
             setup_command(&place(Some("/etc/gate.yaml"), Some("it's here")), control),

@@ -95,6 +95,7 @@ async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<En
     let setup = setup(&snapshot, &wish, &kept, addresses.control).await?;
     let greeting = Greeting {
         snapshot: &snapshot,
+        place: &wish.place,
         proxy: &addresses.proxy,
         control: addresses.control,
         mock,

@@ -6,6 +6,7 @@
 //! The list of words is our own. zxcvbn (3.1) knows more words, but brings eight crates and half a megabyte of tables into every binary.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 /// Common base words of passwords, in lowercase, one a line. The parts around them are found by rule, so variations are not listed.
@@ -20,6 +21,8 @@ const OWN_CHARS_MIN: usize = 3;
 const RUN_CHARS_MIN: usize = 3;
 /// The longest of these rows.
 const ROW_CHARS_MAX: usize = 26;
+/// The longest part that is neither an own word nor one repeated character.
+const PART_CHARS_MAX: usize = if ROW_CHARS_MAX > COMMON_CHARS_MAX { ROW_CHARS_MAX } else { COMMON_CHARS_MAX };
 /// Characters that follow one another on keyboards and in alphabets.
 const ROWS: [&str; 9] = [
     "abcdefghijklmnopqrstuvwxyz",
@@ -51,18 +54,37 @@ fn parts_of_repetition(chars: &[char], own: &[&str]) -> usize {
     }
 }
 
-/// The fewest parts that `chars` can be cut into; the password's length is bounded, and so is its square.
+/// The fewest parts that `chars` can be cut into.
 fn parts(chars: &[char], own: &[&str]) -> usize {
-    let own: Vec<Vec<char>> = own_words(own);
+    // An own word that is longer than the password is no part of it.
+    let own: Vec<Vec<char>> = own_words(own).into_iter().filter(|word| word.len() <= chars.len()).collect();
+    let part_chars_max = own.iter().map(Vec::len).fold(PART_CHARS_MAX, usize::max);
     // What was swapped for a likeness is looked up as what it is like.
     let plain: Vec<char> = chars.iter().copied().map(unlike).collect();
+    fewest_parts(&plain, part_chars_max, |part| {
+        let text = |chars: &'_ [char]| chars.get(part.clone()).is_some_and(|text| is_part(text, &own));
+        text(chars) || text(&plain)
+    })
+}
+
+/// The fewest parts that `chars` can be cut into. One character is a part, however often it is repeated. `is_part` judges the other
+/// candidates: at most `part_chars_max` for each character, and each at most that long.
+fn fewest_parts(chars: &[char], part_chars_max: usize, mut is_part: impl FnMut(Range<usize>) -> bool) -> usize {
+    // The fewest parts of each prefix; the empty one has none.
     let mut fewest = vec![0_usize];
-    for end in 1..=chars.len() {
+    let (mut same_from, mut previous) = (0, None);
+    for (at, c) in chars.iter().enumerate() {
+        if previous.replace(c) != Some(c) {
+            same_from = at;
+        }
+        let end = at.saturating_add(1);
+        let first = end.saturating_sub(part_chars_max).min(same_from);
         let mut best = usize::MAX;
-        for (start, before) in fewest.iter().enumerate() {
-            let (sent, read) = (chars.get(start..end).unwrap_or_default(), plain.get(start..end).unwrap_or_default());
-            if end - start == 1 || is_part(sent, &own) || is_part(read, &own) {
-                best = best.min(before.saturating_add(1));
+        for (start, before) in fewest.iter().enumerate().skip(first) {
+            let candidate = before.saturating_add(1);
+            let is_repeated = start >= same_from;
+            if candidate < best && (is_repeated || (end - start <= part_chars_max && is_part(start..end))) {
+                best = candidate;
             }
         }
         fewest.push(best);
@@ -79,16 +101,13 @@ fn is_common(text: &[char]) -> bool {
     text.len() <= COMMON_CHARS_MAX && WORDS.contains(text.iter().collect::<String>().as_str())
 }
 
-/// One character over and over, or neighbours of a row in either direction.
+/// Neighbours of a row in either direction.
 fn is_run(text: &[char]) -> bool {
-    if text.len() < RUN_CHARS_MIN {
-        return text.len() == 2 && text.first() == text.last();
-    }
-    if text.iter().all(|c| text.first() == Some(c)) {
-        return true;
+    if !(RUN_CHARS_MIN..=ROW_CHARS_MAX).contains(&text.len()) {
+        return false;
     }
     let (there, back): (String, String) = (text.iter().collect(), text.iter().rev().collect());
-    text.len() <= ROW_CHARS_MAX && ROWS.iter().any(|row| row.contains(&there) || row.contains(&back))
+    ROWS.iter().any(|row| row.contains(&there) || row.contains(&back))
 }
 
 /// 1900 to 2099.
@@ -206,6 +225,30 @@ mod tests {
         }
         assert!(!is_easy("Codexible2026!", &[]) && !is_easy("Ada.Lovelace1", &[]));
         assert!(!is_easy("ada likes long walks", &own));
+    }
+
+    /// The work grows with the length of the password, not with its square.
+    #[test]
+    fn a_character_is_the_end_of_a_bounded_number_of_candidates() {
+        let different: Vec<char> = ('a'..).take(384).collect();
+        for (chars, part_chars_max) in [(different.as_slice(), 26), (&['x'; 384], 26), (&different[..128], 60)] {
+            let mut candidates = 0;
+            let parts = fewest_parts(chars, part_chars_max, |part| {
+                assert!((2..=part_chars_max).contains(&part.len()), "{part:?}");
+                candidates += 1;
+                false
+            });
+            assert_eq!(parts, if chars[0] == chars[1] { 1 } else { chars.len() });
+            assert!(candidates <= chars.len() * part_chars_max, "{candidates}");
+        }
+        assert!(ROWS.iter().all(|row| row.len() <= ROW_CHARS_MAX));
+    }
+
+    #[test]
+    fn a_part_may_be_as_long_as_the_longest_own_word() {
+        let name = "Pneumonoultramicroscopicsilicovolcanoconiosis";
+        assert!(name.len() > PART_CHARS_MAX && is_easy(&format!("{name}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1"), &[name]));
+        assert!(!is_easy(name, &[]));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::*;
 use crate::routes;
 
-const RENEW: &str = "UPDATE_OPENAPI=1 cargo test -p control openapi";
+const RENEW: &str = "UPDATE_OPENAPI=1 cargo test --workspace --exclude xtask --lib openapi";
 /// What a method's success may be.
 const SUCCESSES: [&str; 4] = ["200", "201", "202", "204"];
 

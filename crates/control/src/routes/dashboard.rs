@@ -11,7 +11,7 @@ use store::{Overview, OverviewKey, OverviewModel, RequestLine};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::budgets;
+use crate::budgets::{self, BudgetQuery};
 use crate::caller::Caller;
 use crate::figures::{Used, ms};
 use crate::input;
@@ -245,7 +245,9 @@ pub(super) async fn overview(
         overview = read(&app, user, (since, today)).await?;
     }
     let subject = Subject { user, no, plan: Arc::new(overview.user.plan.clone()) };
-    let budgets = budgets::holding(&app, &subject, budgets::OfKey::of(&caller, &subject), today).await?;
+    let key = budgets::OfKey::of(&caller, &subject);
+    let query = BudgetQuery { caller: &caller, subject: &subject, key };
+    let budgets = budgets::holding(&app, query, today).await?;
     Ok(Json(tell(&app, (overview, budgets), (since, today))))
 }
 

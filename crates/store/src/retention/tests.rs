@@ -92,7 +92,7 @@ async fn rows(store: &Store) -> [i64; 3] {
 }
 
 async fn requests(store: &Store, day: Day) -> u64 {
-    store.usage_of_day(CALLER.user, None, day).await.unwrap().total.requests
+    store.usage_of_day(CALLER.user, day).await.unwrap().total.requests
 }
 
 #[tokio::test]

@@ -86,7 +86,6 @@ fn hot(kind: Kind) -> Vec<(String, &'static str)> {
     vec![
         (identity::TEXTS.all(kind)[0].clone(), "sqlite_autoindex_api_keys"),
         (text(usage::STATEMENTS, "OF_DAY"), "(day=? AND user_no=?)"),
-        (text(usage::STATEMENTS, "OF_DAY_BY_KEY"), "(day=? AND user_no=? AND key_no=?)"),
         (text(&usage::parts(), "CHARGES_OF_KEY"), "daily_usage_user (user_no=? AND day>? AND day<?)"),
         (text(&usage::parts(), "CHARGES_OF_USER"), "daily_usage_user (user_no=? AND day>? AND day<?)"),
         (text(&usage::parts(), "CHARGES_OF_PLAN"), "(day>? AND day<?)"),

@@ -1,6 +1,6 @@
 //! Totals of many days.
 
-use access::{Day, KeyNo, NanoUsd, UserNo};
+use access::{Day, KeyNo, UserNo};
 
 use super::Totals;
 use super::sums::{SumsRow, charged, sums};
@@ -40,8 +40,7 @@ impl Store {
             Some(key) => query.bind(key.0).all().await?,
             None => query.all().await?,
         };
-        let nothing = Totals { charged: Some(NanoUsd(0)), ..Totals::default() };
-        let mut all: Vec<(Day, Totals)> = (first..=last.0).map(|day| (Day(day), nothing)).collect();
+        let mut all: Vec<(Day, Totals)> = (first..=last.0).map(|day| (Day(day), Totals::NOTHING)).collect();
         for row in rows {
             let at = usize::try_from(row.day - i64::from(first)).ok();
             if let Some((_, totals)) = at.and_then(|at| all.get_mut(at)) {

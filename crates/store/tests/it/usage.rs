@@ -39,7 +39,7 @@ pub(crate) async fn a_day_is_the_sum_of_its_events(world: &World) {
     assert_eq!(stats.oldest_micros.into_inner(), 0);
     world.ingest(&store, &[world.counts(of(first.no), 1)]).await;
 
-    let usage = store.usage_of_day(user.no, None, NOW.day()).await.unwrap();
+    let usage = store.usage_of_day(user.no, NOW.day()).await.unwrap();
     assert_eq!((usage.total.requests, usage.total.credits), (3 + 16, 12 + 32));
     assert_eq!((usage.total.input, usage.total.reasoning, usage.total.cost), (3, 18, NanoUsd(3_000)));
     let [of_first, of_second] = usage.by_key.as_slice() else { panic!("{usage:?}") };
@@ -48,7 +48,7 @@ pub(crate) async fn a_day_is_the_sum_of_its_events(world: &World) {
     assert_eq!(of_second.total, Totals { credits: 10, ..ONE });
     let nothing = Totals { charged: Some(NanoUsd(0)), ..Totals::default() };
     let empty = DayUsage { total: nothing, by_key: Vec::new() };
-    assert_eq!(store.usage_of_day(user.no, None, NOW.day().next()).await.unwrap(), empty);
+    assert_eq!(store.usage_of_day(user.no, NOW.day().next()).await.unwrap(), empty);
 }
 
 pub(crate) async fn open_routes_are_nobodys_usage(world: &World) {
@@ -69,7 +69,7 @@ pub(crate) async fn a_sum_that_nobody_can_owe_ends_at_the_most(world: &World) {
         let event = UsageEvent { attempts: vec![dear], ..world.event(Some(caller)) };
         world.ingest(&store, &[Record::Event(event)]).await;
     }
-    let usage = store.usage_of_day(caller.user, None, NOW.day()).await.unwrap();
+    let usage = store.usage_of_day(caller.user, NOW.day()).await.unwrap();
     assert_eq!((usage.total.requests, usage.total.cost), (3, NanoUsd(i64::MAX)));
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn an_unknown_cost_is_counted_as_unpriced(world: &World) {
     let half = UsageEvent { id: world.id(), attempts: vec![unpriced.clone(), attempt()], ..event.clone() };
     let whole = UsageEvent { id: world.id(), attempts: vec![unpriced], ..event };
     world.ingest(&store, &[plain, half, whole].map(Record::Event)).await;
-    let total = store.usage_of_day(caller.user, None, NOW.day()).await.unwrap().total;
+    let total = store.usage_of_day(caller.user, NOW.day()).await.unwrap().total;
     assert_eq!((total.requests, total.unpriced_requests, total.cost), (3, 2, NanoUsd(1_000)));
     assert_eq!(total.charged, Some(NanoUsd(15_000)), "budgets count what was reserved");
     let days = store.usage_of_days(caller.user, None, (2, NOW.day())).await.unwrap();
@@ -98,7 +98,7 @@ pub(crate) async fn attempts_count_together_as_one_request(world: &World) {
     let nothing = Attempt { usage: None, answered_model: None, status: None, upstream_id: None, ..attempt() };
     let attempts = vec![nothing, counted, attempt()];
     world.ingest(&store, &[Record::Event(UsageEvent { attempts, ..world.event(Some(caller)) })]).await;
-    let total = store.usage_of_day(caller.user, None, NOW.day()).await.unwrap().total;
+    let total = store.usage_of_day(caller.user, NOW.day()).await.unwrap().total;
     assert_eq!((total.requests, total.credits, total.input, total.output), (1, 1, 2, 5));
     assert_eq!(total.cost, NanoUsd(3_000));
 }
@@ -119,8 +119,13 @@ pub(crate) async fn usage_of_one_key_leaves_out_the_others(world: &World) {
     let (_, second) = key(&store, user.id).await;
     let of = |key| Some(Caller { user: user.no, key, plan: PlanId::NIL });
     world.ingest(&store, &[Record::Event(world.event(of(first.no))), world.counts(of(second.no), 9)]).await;
-    let usage = store.usage_of_day(user.no, Some(first.no), NOW.day()).await.unwrap();
-    assert_eq!((usage.total, usage.by_key.len()), (ONE, 1));
+    let unused = key(&store, user.id).await.1;
+    let usage = store.usage_of_day(user.no, NOW.day()).await.unwrap();
+    let of_first = usage.clone().of_key(first.no);
+    assert_eq!((of_first.total, of_first.by_key.len()), (ONE, 1));
+    // The day has a charge of zero, not none: every figure of a key without usage is known.
+    let nothing = Totals { charged: Some(NanoUsd(0)), ..Totals::default() };
+    assert_eq!(usage.of_key(unused.no), DayUsage { total: nothing, by_key: Vec::new() });
 }
 
 pub(crate) async fn credits_of_a_day_rebuild_the_meter(world: &World) {

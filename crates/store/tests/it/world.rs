@@ -183,7 +183,7 @@ pub(crate) async fn caller(store: &Store, address: &str) -> Caller {
 }
 
 pub(crate) async fn requests(store: &Store, caller: Caller, day: Day) -> u64 {
-    store.usage_of_day(caller.user, None, day).await.unwrap().total.requests
+    store.usage_of_day(caller.user, day).await.unwrap().total.requests
 }
 
 pub(crate) fn stats() -> Arc<IngestStats> {

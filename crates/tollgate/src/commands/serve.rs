@@ -1,12 +1,13 @@
 //! `tollgate serve`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use config::snapshot::LogFormat;
 use telemetry::logs;
 
 use crate::cli::{Role, Serve};
-use crate::commands::load;
+use crate::commands::{load, start};
 use crate::failure::StartFault;
 use crate::lock::Lock;
 use crate::secrets::Found;
@@ -20,7 +21,8 @@ const BLOCKING_THREADS_MAX: usize = 16;
 
 /// Serves until a signal comes, then drains.
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
-    let loaded = load(&args.place, &args.overrides.flags())?;
+    let mut loaded = load(&args.place, &args.overrides.flags())?;
+    loaded.notes.extend(start::unread_file(&args.place, Path::new(".")));
     if args.role != Role::All && loaded.snapshot.store.url.is_none() {
         return Err(StartFault::RoleNeedsPostgres.into());
     }

@@ -6,11 +6,11 @@ use access::KeyId;
 use axum::Json;
 use axum::extract::{Request, State};
 use serde::{Deserialize, Serialize};
-use store::{DayUsage, KeyUsage, Totals};
+use store::{DayUsage, KeyUsage};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::budgets;
+use crate::budgets::{self, BudgetQuery};
 use crate::caller::Caller;
 use crate::figures::Used;
 use crate::input;
@@ -94,13 +94,13 @@ pub(in crate::routes) async fn today(
     let asked =
         key.as_ref().map(|key| budgets::OfKey { id: key.id, no: key.no, credits_per_day: key.bounds.credits_per_day });
     let own = asked.or_else(|| budgets::OfKey::of(&caller, &subject));
-    let budgets = budgets::holding(&app, &subject, own, day).await?;
+    let query = BudgetQuery { caller: &caller, subject: &subject, key: own };
+    let budgets = budgets::holding(&app, query, day).await?;
     let pending_credits = quota::pending(&quota, usage.total.credits);
-    let DayUsage { mut total, mut by_key } = usage;
-    if let Some(key) = key {
-        by_key.retain(|of| of.no == key.no);
-        total = by_key.first().map_or_else(Totals::default, |of| of.total);
-    }
+    let DayUsage { total, by_key } = match key {
+        Some(key) => usage.of_key(key.no),
+        None => usage,
+    };
     Ok(Json(Today {
         date: date(day),
         used: Used::from(&total),

@@ -159,22 +159,19 @@ async fn what_holds_a_caller_is_told_with_its_usage() {
     world.refresh().await;
     let told = |body: &Value| {
         let of = |budget: &Value| {
+            // An amount that the caller may not see is null, but its field is present.
             let measure =
-                ["money", "credits", "tokens"].into_iter().find(|measure| !budget[*measure].is_null()).unwrap();
+                ["money", "credits", "tokens"].into_iter().find(|measure| budget.get(*measure).is_some()).unwrap();
             let (dimension, per) = (budget["dimension"].as_str().unwrap(), budget["per"].as_str().unwrap());
             format!("{dimension} {measure} {per} {} {}", budget[measure], budget["source"].as_str().unwrap())
         };
         body["budgets"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
     };
-    let of_user = [
-        "user credits day 1000 plan",
-        "user credits month 90 api",
-        "user tokens month 1000 configuration",
-        "plan credits day 70 api",
-        "plan tokens month 1000 configuration",
-        "global money month \"5 USD\" api",
-    ];
-    let with_key = [&["key credits day 2 api", "key tokens month 1000 configuration"], &of_user[..]].concat();
+    let own = ["user credits day 1000 plan", "user credits month 90 api", "user tokens month 1000 configuration"];
+    let shared =
+        ["plan credits day 70 api", "plan tokens month 1000 configuration", "global money month \"5 USD\" api"];
+    let hidden = ["plan credits day null api", "plan tokens month null configuration", "global money month null api"];
+    let with_key = [&["key credits day 2 api", "key tokens month 1000 configuration"], &own[..], &hidden].concat();
     let today = get(world.address, "/api/usage/today", &[&ada.bearer()]).await.json();
     assert_eq!(told(&today), with_key);
     let refusing = &today["budgets"][0];
@@ -187,7 +184,53 @@ async fn what_holds_a_caller_is_told_with_its_usage() {
     let other = get(world.address, &format!("/api/usage/today?key_id={}", second.key), &[&ada.bearer()]).await.json();
     assert_eq!(told(&other)[0], "key credits day 4 api");
     let seen = get(world.address, &format!("/api/usage/today?user_id={}", ada.user), &[&root.bearer()]).await.json();
-    assert_eq!(told(&seen), of_user);
+    assert_eq!(told(&seen), [own, shared].concat());
+}
+
+/// What all users of a plan or of the gateway use together is no business of one of them.
+#[tokio::test]
+async fn amounts_of_shared_budgets_are_shown_to_admins_alone() {
+    let (world, root) = administered().await;
+    let ada = used(&world).await;
+    let starter = plan(&world, "starter").await;
+    world.configure(|snapshot| {
+        let budget = Budget { measure: Measure::Tokens, per: Per::Day, amount: 1_000 };
+        snapshot.budgets.limits = vec![BudgetLimit { dimension: BudgetDimension::Global, budget }];
+    });
+    for (budget, body) in
+        [("global/-/money/month", json!({"money": "5 USD"})), ("plan/starter/credits/day", json!({"credits": 70}))]
+    {
+        assert_eq!(put(&world, &root, budget, &body).await.status, 200, "{budget}");
+    }
+    let month = "2026-12-01T00:00:00Z";
+    let day = "2026-11-21T00:00:00Z";
+    let hidden = json!([
+        {"dimension": "plan", "id": starter, "name": null, "per": "day", "credits": null, "used": null,
+            "remaining": null, "resets_at": day, "source": "api"},
+        {"dimension": "global", "id": "-", "name": null, "per": "day", "tokens": null, "used": null,
+            "remaining": null, "resets_at": day, "source": "configuration"},
+        {"dimension": "global", "id": "-", "name": null, "per": "month", "money": null, "used": null,
+            "remaining": null, "resets_at": month, "source": "api"},
+    ]);
+    let shared = |body: &Value| -> Value {
+        let is_shared = |budget: &&Value| budget["dimension"] == "plan" || budget["dimension"] == "global";
+        body["budgets"].as_array().unwrap().iter().filter(is_shared).cloned().collect()
+    };
+    let bob = world.person("bob").await;
+    let bob = world.sign_in(&bob).await;
+    for path in ["/api/usage/today", "/api/dashboard/overview"] {
+        let by_key = get(world.address, path, &[&ada.bearer()]).await.json();
+        assert_eq!(shared(&by_key), hidden, "{path}");
+        assert_eq!(shared(&get(world.address, path, &[&bob.bearer()]).await.json()), hidden, "{path}");
+        // The budgets of the user's own stay visible.
+        assert_eq!((&by_key["budgets"][0]["credits"], &by_key["budgets"][0]["used"]), (&json!(1_000), &json!(3)));
+        let of_ada = format!("{path}?user_id={}", ada.user);
+        let seen = shared(&get(world.address, &of_ada, &[&root.bearer()]).await.json());
+        let amounts = |at: usize, measure: &str| [measure, "used", "remaining"].map(|field| seen[at][field].clone());
+        assert_eq!(amounts(0, "credits"), [json!(70), json!(0), json!(70)], "{path}: {seen}");
+        assert_eq!(amounts(1, "tokens"), [json!(1_000), json!(300), json!(700)], "{path}");
+        assert_eq!((&seen[2]["money"], &seen[2]["used"]["amount_nano"]), (&json!("5 USD"), &json!(1_500)), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -62,6 +62,10 @@ async fn one_key_can_be_asked_for_and_the_quota_stays_the_users() {
     assert_eq!((&own["requests"], &own["unpriced_requests"], &own["remaining"]), (&json!(2), &json!(1), &json!(991)));
     let none = ask(&unused.key.to_string()).await.json();
     assert_eq!((&none["requests"], &none["by_key"], &none["remaining"]), (&json!(0), &json!([]), &json!(991)));
+    // The same fields as of a used key, with zeros.
+    assert_eq!(none["charged"], json!({"amount_nano": 0, "currency": "USD"}));
+    let fields = |body: &Value| body.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(fields(&none), fields(&own));
 }
 
 #[tokio::test]
