@@ -1,4 +1,4 @@
-//! What bounding a request costs beside reading it: `cargo bench -p ai --bench bound`.
+//! Measures the time of bounding a request compared with reading it: `cargo bench -p ai --bench bound`.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures time and prints it")]
 
@@ -10,12 +10,12 @@ use ai::endpoint::Found;
 use ai::models::Limits;
 use ai::{Endpoint, Extent, Prices, request};
 
-/// Bytes that are read in a measurement, in so many rounds; the fastest counts.
+/// Bytes that one round of a measurement reads; of [`ROUNDS`] rounds the fastest counts.
 const BYTES: usize = 64 << 20;
 const ROUNDS: usize = 7;
 
 fn main() {
-    // `cargo test --benches` only wants to see that it runs.
+    // `cargo test --benches` only checks that the benchmark runs.
     let bytes = if std::env::args().any(|word| word == "--bench") { BYTES } else { 1 };
     for (name, path, body) in [
         ("a chat of 1 KB", "/v1/chat/completions", chat(1 << 10)),
@@ -55,7 +55,7 @@ fn measure(name: &str, path: &str, body: &str, bytes: usize) {
     println!("{name}: read {reading} ns, its extent {extending} ns, a bound {bounding} ns");
 }
 
-/// Messages with the escapes that text has, a line feed every 60 bytes or so.
+/// Returns messages with the escapes of usual text, with a line feed about every 60 bytes.
 fn chat(bytes: usize) -> String {
     let line = r#"The quick brown fox \"jumps\" over the lazy dog, they said.\n"#;
     let mut body = String::from(r#"{"model":"gpt-6.1-sol","stream":true,"max_completion_tokens":1024,"messages":["#);
@@ -66,7 +66,7 @@ fn chat(bytes: usize) -> String {
     body + r#"{"role":"user","content":"Go on."}]}"#
 }
 
-/// What a coding agent sends: three quarters of it are declarations of tools.
+/// Returns the request of a coding agent: three quarters of it are declarations of tools.
 fn agent(bytes: usize) -> String {
     let field = r#""path":{"type":"string","description":"The absolute path of the file, never a relative one."}"#;
     let mut body = String::from(r#"{"model":"claude-opus-5","max_tokens":64000,"tools":["#);

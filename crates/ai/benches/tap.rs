@@ -1,4 +1,4 @@
-//! What a tap costs for each event of a stream: `cargo bench -p ai`, or one of them with `-- chat`.
+//! Measures the time of a tap per event of a stream: `cargo bench -p ai`, or a single one with `-- chat`.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures time and prints it")]
 
@@ -8,7 +8,7 @@ use std::time::Instant;
 use ai::{Format, Framing, Tap};
 use bytes::Bytes;
 
-/// Events of one measured stream.
+/// Number of events in a measured stream.
 const EVENTS: u32 = 200_000;
 
 const CHAT: &str = concat!(
@@ -42,7 +42,7 @@ const SPEECH: &str = concat!(
 
 fn main() {
     let asked: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    // `cargo test --benches` only wants to see that it runs.
+    // `cargo test --benches` only checks that the benchmark runs.
     let events = if std::env::args().any(|word| word == "--bench") { EVENTS } else { 10 };
     for (format, event) in [
         (Format::Chat, CHAT),
@@ -61,7 +61,7 @@ fn main() {
     }
 }
 
-/// A stream of `events`, each pushed in two at `at`; nanoseconds.
+/// Measures a stream of `events`, each pushed in two parts split at `at`; returns nanoseconds.
 fn measure(format: Format, event: &str, at: usize, events: u32) -> u128 {
     let event = Bytes::copy_from_slice(event.as_bytes());
     let (head, tail) = (event.slice(..at), event.slice(at..));

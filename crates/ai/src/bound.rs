@@ -1,9 +1,9 @@
-//! The most that a call can use and cost, from its body alone: bounded, never counted.
+//! The highest usage and cost of a request, from its body alone: a bound, never a count.
 //!
-//! A token is at least a byte, so a body's bytes bound its text; what it only refers to is bounded by the model's window.
-//! Presumed is what no body tells: that a provider's project does not raise the tier or the place of calls that ask for
-//! none, that [`Limits`] hold, and what `arithmetic` says of images, of tools that nobody capped, and of what a provider
-//! adds of its own.
+//! A token has at least one byte, so a body's bytes bound its text; content that the body only refers to is bounded by
+//! the model's window. The bound presumes facts that no body states. A provider's project must not raise the tier or
+//! change the place of requests that choose none. [`Limits`] must be correct. `arithmetic` states the presumptions
+//! about images, tools without a cap, and tokens that a provider adds.
 
 mod arithmetic;
 mod extent;
@@ -22,64 +22,64 @@ use crate::format::Format;
 use crate::models::Limits;
 use crate::price::Price;
 
-/// The most that a call can use and cost.
+/// The highest usage and cost of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
-    /// Tokens, in and out, of all answers together. `None`: it hangs on a limit of the model that is not known. Money may then be
-    /// known, where no token costs anything.
+    /// Input and output tokens of all responses together. `None` if they depend on an unknown limit of the model. Money
+    /// may then still be known, if no token costs anything.
     pub tokens: Option<u64>,
-    /// Money, rounded up. `None` too where the model has no price, or none at the terms that are asked for.
+    /// Money, rounded up. `None` also if the model has no price, or none at the requested terms.
     pub money: Option<NanoUsd>,
-    /// The part of `tokens` that goes out.
+    /// The output tokens of `tokens`.
     pub output_tokens_max: Option<u64>,
-    /// What the body only refers to: `tokens` and `money` are then those of the model's whole window.
+    /// Content that the body only refers to: `tokens` and `money` are then those of the model's whole window.
     pub unbounded: Option<Reference>,
 }
 
-/// What keeps a bound from being known.
+/// The missing fact without which a bound is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
-    /// The model has no price, or none at the terms that are asked for.
+    /// The model has no price, or none at the requested terms.
     Price,
     /// A limit of the model.
     Limits,
 }
 
-/// What a body only refers to, or holds in a form whose tokens its bytes do not bound.
+/// Content that a body only refers to, or holds in a form whose tokens its bytes do not bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reference {
-    /// `previous_response_id`.
+    /// An earlier response: `previous_response_id`.
     PreviousResponse,
-    /// `conversation`.
+    /// A stored conversation: `conversation`.
     Conversation,
-    /// A prompt that the provider keeps.
+    /// A prompt that the provider stores.
     Prompt,
-    /// An item of an earlier answer, by its id.
+    /// An item of an earlier response, by its id.
     Item,
-    /// A file that the provider keeps.
+    /// A file that the provider stores.
     File,
-    /// An image or a file somewhere else.
+    /// An image or a file at a URL.
     Url,
-    /// Sounds: a second of silence is fewer bytes than tokens.
+    /// Audio: a second of silence has fewer bytes than tokens.
     Audio,
-    /// A document or a film inside the body: what is compressed is more than its bytes.
+    /// A document or a video inside the body: decompressed content exceeds its bytes.
     Document,
     /// A file beside the fields of a form.
     Upload,
-    /// `cachedContent`.
+    /// Content of Gemini's cache: `cachedContent`.
     CachedContent,
-    /// A container whose state an earlier call left.
+    /// A container with the state of an earlier request.
     Container,
-    /// A tool that the provider runs as often as it likes.
+    /// A tool that the provider runs without a cap.
     ServerTool,
-    /// The provider sums the conversation up first, if it likes.
+    /// The provider may first summarize the conversation.
     Compaction,
-    /// A part of a message of a kind that we do not know.
+    /// A part of a message of an unknown kind.
     Part,
 }
 
 impl Reference {
-    /// In the words of a refusal.
+    /// Returns the wording in a refusal.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -102,7 +102,7 @@ impl Reference {
 }
 
 impl Bound {
-    /// What keeps money, or tokens too, from being known.
+    /// Returns the missing fact if money, or tokens too, are unknown.
     #[must_use]
     pub const fn unknown(&self) -> Option<Unknown> {
         match (self.tokens, self.money) {
@@ -114,7 +114,8 @@ impl Bound {
 }
 
 impl Extent {
-    /// The bound at `price`, of a model of these `limits`; of what is free it is zero, and neither need be known.
+    /// Returns the bound at `price` for a model with these `limits`; a free request has the bound zero, and needs
+    /// neither.
     #[must_use]
     pub fn bound(&self, price: Option<&Price>, limits: Option<Limits>) -> Bound {
         if self.is_free() {
@@ -122,7 +123,7 @@ impl Extent {
         }
         let by_unit = price.and_then(|price| self.by_unit(price));
         if let Some(money) = by_unit.filter(|_| price.is_some_and(|price| price.rates.input.is_none())) {
-            // The length of a recording is presumed, unlike what a body says itself.
+            // The length of a recording is presumed, in contrast to values in a body.
             let unbounded = self.reference().filter(|_| self.format == Format::Transcription);
             return Bound { tokens: Some(0), money: Some(money), output_tokens_max: Some(0), unbounded };
         }
@@ -132,7 +133,7 @@ impl Extent {
         let most = arithmetic::limits_of_money(price, limits);
         let sold = self.input(most).zip(self.output(price, most)).zip(price);
         let money = sold.and_then(|((input, output), price)| self.money(price, input, output));
-        // Where both are sold, the answer tells which it was.
+        // If both are sold, only the response reports which one applies.
         let money = money.map(|money| by_unit.map_or(money, |by_unit| money.max(by_unit)));
         Bound { tokens, money, output_tokens_max: output.map(arithmetic::Output::tokens), unbounded: self.reference() }
     }

@@ -10,87 +10,88 @@ use crate::format::{Dialect, Format};
 
 pub use unserved::{Shape, Unserved, unprefixed, unserved};
 
-/// What can be called under `ai.prefix`.
+/// An endpoint under `ai.prefix`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// `POST /v1/chat/completions`.
+    /// `POST /v1/chat/completions`: OpenAI's chat completions.
     ChatCompletions,
-    /// `POST /v1/completions`.
+    /// `POST /v1/completions`: OpenAI's legacy completions.
     Completions,
-    /// `POST /v1/responses`.
+    /// `POST /v1/responses`: OpenAI's Responses.
     Responses,
-    /// `POST /v1/messages`.
+    /// `POST /v1/messages`: Anthropic's Messages.
     Messages,
-    /// `POST /v1/messages/count_tokens`.
+    /// `POST /v1/messages/count_tokens`: Anthropic's token counting.
     CountTokens,
-    /// `POST /v1/embeddings`.
+    /// `POST /v1/embeddings`: OpenAI's embeddings.
     Embeddings,
-    /// `POST /v1/images/generations`.
+    /// `POST /v1/images/generations`: generates images from text.
     ImagesGenerations,
-    /// `POST /v1/images/edits`.
+    /// `POST /v1/images/edits`: edits images.
     ImagesEdits,
-    /// `POST /v1/audio/speech`.
+    /// `POST /v1/audio/speech`: converts text into audio.
     AudioSpeech,
-    /// `POST /v1/audio/transcriptions`.
+    /// `POST /v1/audio/transcriptions`: converts audio into text.
     AudioTranscriptions,
-    /// `POST /v1/audio/translations`.
+    /// `POST /v1/audio/translations`: converts audio into English text.
     AudioTranslations,
-    /// `POST /v1/moderations`.
+    /// `POST /v1/moderations`: OpenAI's moderations.
     Moderations,
-    /// `POST /v1beta/models/{model}:generateContent`, under `/v1` too, like all of Gemini's.
+    /// `POST /v1beta/models/{model}:generateContent`; like all of Gemini's endpoints also under `/v1`.
     GenerateContent,
-    /// `POST /v1beta/models/{model}:streamGenerateContent`.
+    /// `POST /v1beta/models/{model}:streamGenerateContent`: Gemini's stream.
     StreamGenerateContent,
-    /// `POST /v1beta/models/{model}:countTokens`.
+    /// `POST /v1beta/models/{model}:countTokens`: Gemini's token counting.
     GeminiCountTokens,
-    /// `POST /v1beta/models/{model}:embedContent`.
+    /// `POST /v1beta/models/{model}:embedContent`: one embedding of Gemini's.
     EmbedContent,
-    /// `POST /v1beta/models/{model}:batchEmbedContents`.
+    /// `POST /v1beta/models/{model}:batchEmbedContents`: several embeddings of Gemini's.
     BatchEmbedContents,
     /// `GET /v1/models` and `GET /v1beta/models`.
     Models,
     /// `GET /v1/models/{model}` and `GET /v1beta/models/{model}`.
     Model,
-    /// `HEAD /` and `GET /`: clients warm their connection up with it (Claude Code, without a credential).
+    /// `HEAD /` and `GET /`: clients open their connection with it (Claude Code, without a credential).
     Root,
 }
 
-/// An endpoint, as a path called it.
+/// An endpoint and the path that called it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Called<'a> {
-    /// What is called.
+    /// The endpoint of the path.
     pub endpoint: Endpoint,
     /// The model or Azure deployment that the path names, percent-decoded.
     pub model: Option<Cow<'a, str>>,
-    /// Whose path it is; `None` where the path is everybody's, and headers tell ([`crate::models::asking`]).
+    /// The dialect of the path; `None` if several APIs share it and headers decide ([`crate::models::asking`]).
     pub dialect: Option<Dialect>,
     version: &'static str,
 }
 
-/// What a method and a path lead to.
+/// The result of looking up a method and a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<'a> {
-    /// This endpoint.
+    /// The method and path call this endpoint.
     Endpoint(Called<'a>),
-    /// The path is an endpoint's, the method is not.
+    /// The path is an endpoint's, but the method is not allowed.
     WrongMethod {
-        /// The endpoint whose path it is.
+        /// The endpoint with this path.
         called: Called<'a>,
-        /// The `Allow` header's value.
+        /// The value of the `Allow` header.
         allow: &'static str,
     },
     /// No endpoint has this path.
     None,
 }
 
-/// Most parts of a model's name, between slashes, that are looked for in Azure's paths.
+/// Maximum number of parts, between slashes, of a model's name in Azure's paths.
 const MODEL_PARTS_MAX: usize = 8;
 
-/// What a model's name keeps of itself in a path: RFC 3986's unreserved characters, and `/`, which Google's names have.
+/// Characters of a model's name that are not encoded in a path: RFC 3986's unreserved characters, and `/` for Google's
+/// names.
 const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 impl Endpoint {
-    /// Every endpoint.
+    /// Every endpoint, in order of declaration.
     pub const ALL: [Self; 20] = [
         Self::ChatCompletions,
         Self::Completions,
@@ -114,10 +115,10 @@ impl Endpoint {
         Self::Root,
     ];
 
-    /// Finds the endpoint of `path`, which comes after `ai.prefix` and without its query.
+    /// Finds the endpoint of `path`, which is the part after `ai.prefix` without the query.
     ///
-    /// Besides the paths of [`Endpoint::path`] Azure's clients are understood: `/openai/deployments/{deployment}/…`, where
-    /// the deployment is the model, `/openai/v1/…` and `/openai/…`.
+    /// Besides the paths of [`Endpoint::path`], the paths of Azure's clients are accepted:
+    /// `/openai/deployments/{deployment}/…`, where the deployment is the model, `/openai/v1/…` and `/openai/…`.
     #[must_use]
     pub fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
         let Some(called) = Called::at(path) else { return Found::None };
@@ -129,7 +130,7 @@ impl Endpoint {
         }
     }
 
-    /// The path after `ai.prefix`, with `{model}` where one stands.
+    /// Returns the path after `ai.prefix`, with `{model}` in place of a model's name.
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
@@ -156,7 +157,7 @@ impl Endpoint {
         }
     }
 
-    /// The language of its bodies and errors; `None` where it follows the asking client.
+    /// Returns the format of its bodies and errors; `None` if it depends on the client.
     #[must_use]
     pub const fn format(self) -> Option<Format> {
         match self {
@@ -177,7 +178,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether a call costs no quota.
+    /// Whether a request costs no quota.
     #[must_use]
     pub const fn free(self) -> bool {
         matches!(self, Self::CountTokens | Self::GeminiCountTokens | Self::Models | Self::Model | Self::Root)
@@ -207,13 +208,13 @@ impl Endpoint {
         }
     }
 
-    /// The endpoint of OpenAI's, or one that shares its `/v1`, whose path goes on so.
+    /// Returns the endpoint of OpenAI's API, or one that shares its `/v1`, whose path ends in `rest`.
     fn below_v1(rest: &str) -> Option<Self> {
         let fixed = |endpoint: &Self| endpoint.path().strip_prefix("/v1/") == Some(rest);
         Self::ALL.into_iter().find(fixed).filter(|endpoint| *endpoint != Self::Model)
     }
 
-    /// Gemini's word behind a model's name.
+    /// Returns the endpoint of Gemini's method name after a model's name.
     fn of_verb(verb: &str) -> Option<Self> {
         match verb {
             "generateContent" => Some(Self::GenerateContent),
@@ -227,20 +228,20 @@ impl Endpoint {
 }
 
 impl<'a> Called<'a> {
-    /// The same, of no path in particular.
+    /// Returns the same call without a borrowed path.
     #[must_use]
     pub fn into_owned(self) -> Called<'static> {
         let Self { endpoint, model, dialect, version } = self;
         Called { endpoint, model: model.map(|model| Cow::Owned(model.into_owned())), dialect, version }
     }
 
-    /// Whether a provider is asked at the path and query of the caller, as they are.
+    /// Whether the client's path and query are sent to the provider unchanged.
     #[must_use]
     pub const fn is_verbatim(&self) -> bool {
         self.version.is_empty()
     }
 
-    /// The endpoint at `path`, whatever the method.
+    /// Returns the endpoint at `path` for any method.
     #[must_use]
     pub fn at(path: &'a str) -> Option<Self> {
         if path.is_empty() || path == "/" {
@@ -259,8 +260,8 @@ impl<'a> Called<'a> {
         Self::deployed(deployed)
     }
 
-    /// Azure's `{deployment}/…`, below `deployments/`. A deployment named `PROVIDER/MODEL` may come with its slash as it is
-    /// (LangChain's AzureChatOpenAI), so the first rest that is an endpoint's decides.
+    /// Reads Azure's `{deployment}/…`, below `deployments/`. A deployment named `PROVIDER/MODEL` may contain an
+    /// unescaped slash (LangChain's AzureChatOpenAI), so the first rest that is an endpoint's path decides.
     fn deployed(path: &'a str) -> Option<Self> {
         let split = |(at, _): (usize, &str)| Some((path.get(..at)?, path.get(at + 1..)?));
         let splits = path.match_indices('/').take(MODEL_PARTS_MAX).filter_map(split);
@@ -272,9 +273,9 @@ impl<'a> Called<'a> {
         Some(Self { model: Some(decoded(deployment)?), ..called })
     }
 
-    /// Path and query for the provider, of which `model` is asked. Of the query those parameters go on that the format
-    /// knows and that change neither the account nor how usage is read; the rest is left out. A `key`, for example, is a
-    /// credential, and with Google's `fields` or `callback` usage could not be read.
+    /// Returns path and query for the provider and its model `model`. Query parameters are forwarded if the format
+    /// defines them and they change neither the account nor the reading of usage; others are removed. For example, a
+    /// `key` is a credential, and Google's `fields` or `callback` would make usage unreadable.
     #[must_use]
     pub fn target(&self, model: &str, query: Option<&str>) -> String {
         let path = self.endpoint.path();
@@ -292,14 +293,14 @@ impl<'a> Called<'a> {
         target
     }
 
-    /// Whether a parameter goes on. Names and values are compared as the provider reads them, decoded.
+    /// Whether a query parameter is forwarded. Names and values are compared decoded, as the provider reads them.
     fn passes(&self, pair: &str) -> bool {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) =
             (percent_decode_str(name).decode_utf8_lossy(), percent_decode_str(value).decode_utf8_lossy());
         match (self.dialect, &*name) {
             (Some(Dialect::Anthropic), "beta") => true,
-            // On a path of Azure's it is that path's own, and not the provider's.
+            // On Azure's paths the parameter belongs to Azure's API, and not to the provider's.
             (Some(Dialect::OpenAi), "api-version") => self.version != "azure",
             (Some(Dialect::Google), "alt" | "$alt") => matches!(&*value, "sse" | "json"),
             _ => false,
@@ -338,8 +339,8 @@ impl<'a> Called<'a> {
     }
 }
 
-/// A name out of a path; `None` where it is no text, or none at all, or where it would lead to another folder: whoever reads
-/// the path after us resolves `.` and `..` (RFC 3986, 5.2.4).
+/// Decodes a name of a path. `None` if it is not UTF-8, is empty, or contains `.` or `..` as a part: a later reader of
+/// the path resolves them (RFC 3986, 5.2.4) and would use another folder.
 fn decoded(name: &str) -> Option<Cow<'_, str>> {
     let name = percent_decode_str(name).decode_utf8().ok()?;
     let leads_away = name.split('/').any(|part| matches!(part, "." | ".."));

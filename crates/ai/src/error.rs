@@ -1,7 +1,8 @@
-//! Our own errors in the caller's language: whole bodies, the last event of a stream, headers.
+//! Tollgate's errors in the client's format: whole bodies, the last event of a stream, headers.
 //!
-//! Shaped after what clients were seen to do (2026-11-20): the official SDKs and Claude Code read `message`, and stop
-//! at `x-should-retry: false`; Codex does not, and stops at 429 with code `insufficient_quota`. Google's repeat nothing.
+//! The shapes follow the observed behaviour of clients (2026-11-20): the official SDKs and Claude Code read `message`,
+//! and stop at `x-should-retry: false`. Codex ignores that header, and stops at 429 with code `insufficient_quota`.
+//! Google's SDKs never retry.
 
 use std::borrow::Cow;
 
@@ -13,34 +14,34 @@ use serde_json::{Value, json};
 use crate::format::{Dialect, Format};
 use crate::partial::Partial;
 
-/// What is to be told.
+/// The contents of an error response.
 #[derive(Debug, Clone, Copy)]
 pub struct Problem<'a> {
-    /// Why the request is not served.
+    /// The reason why the request is not served.
     pub refusal: Refusal,
     /// The HTTP status of the response: the refusal's own, unless the configuration chooses another.
     pub status: u16,
-    /// The field of the request that is at fault, where one is.
+    /// The field of the request that caused the error, if any.
     pub param: Option<&'a str>,
-    /// For the caller: what happened, what to do.
+    /// The message for the client: the cause, and advice.
     pub message: &'a str,
-    /// Ours, as in the `request-id` header.
+    /// Tollgate's request id, as in the `request-id` header.
     pub request_id: &'a str,
-    /// Who reports it: `domain` of Google's `ErrorInfo`, the brand's name for machines.
+    /// The reporting system: `domain` of Google's `ErrorInfo`, the brand's name for machines.
     pub domain: &'a str,
 }
 
-/// The gateway that reports a problem, and the request that it reports.
+/// The gateway that reports a problem, and the request that it concerns.
 #[derive(Debug, Clone, Copy)]
 pub struct Reporter<'a> {
-    /// See [`Problem::domain`].
+    /// The reporting system; see [`Problem::domain`].
     pub domain: &'a str,
-    /// See [`Problem::request_id`].
+    /// Tollgate's request id; see [`Problem::request_id`].
     pub request_id: &'a str,
 }
 
 impl<'a> Problem<'a> {
-    /// A problem with the refusal's own status, which no field of the request caused.
+    /// Creates a problem with the refusal's own status and without a field of the request.
     #[must_use]
     pub const fn new(refusal: Refusal, message: &'a str, reporter: Reporter<'a>) -> Self {
         let Reporter { domain, request_id } = reporter;
@@ -48,7 +49,8 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// A whole body in `dialect`'s own shape; `None` is `{"error":{"code","message","status"}}`. JSON, in one line.
+/// Returns a whole body in the shape of `dialect`; for `None` it is `{"error":{"code","message","status"}}`. JSON, in
+/// one line.
 #[must_use]
 pub fn body(dialect: Option<Dialect>, problem: &Problem<'_>) -> Vec<u8> {
     match dialect {
@@ -59,7 +61,7 @@ pub fn body(dialect: Option<Dialect>, problem: &Problem<'_>) -> Vec<u8> {
     }
 }
 
-/// Headers that go with [`body`], so that clients do not hammer.
+/// Returns headers to send with [`body`], so that clients do not retry at once.
 #[must_use]
 pub const fn headers(dialect: Option<Dialect>, refusal: Refusal) -> &'static [(&'static str, &'static str)] {
     match (dialect, refusal.retry()) {
@@ -68,16 +70,16 @@ pub const fn headers(dialect: Option<Dialect>, refusal: Refusal) -> &'static [(&
     }
 }
 
-/// The body of an error on Amazon Bedrock's paths: its clients read `message` at the top level.
+/// Returns the error body for Amazon Bedrock's paths: its clients read `message` at the top level.
 #[must_use]
 pub fn bedrock_body(problem: &Problem<'_>) -> Vec<u8> {
     json(&json!({"message": problem.message, "code": problem.refusal.code(), "request_id": problem.request_id}))
 }
 
-/// The last events of a stream that Tollgate cuts.
+/// Returns the last events of a stream that Tollgate aborts.
 ///
-/// It opens with blank lines, for an event that the cut left open: one too long for [`crate::tap`] to hold. Google's
-/// older SDKs do not read over blank lines, so there they stand only where an event is `open`.
+/// They begin with blank lines, which end an incomplete event that was too long for [`crate::tap`] to hold. Google's
+/// older SDKs fail on blank lines, so Google's event has them only if an event is `open`.
 pub(crate) fn event(format: Format, open: bool, problem: &Problem<'_>, partial: &Partial<'_>) -> Vec<u8> {
     match format {
         Format::Chat | Format::Completions | Format::Embeddings | Format::Moderations => {
@@ -86,7 +88,7 @@ pub(crate) fn event(format: Format, open: bool, problem: &Problem<'_>, partial: 
         Format::Images | Format::Speech | Format::Transcription => {
             stream(true, &[(Some("error"), json(&ErrorEvent { kind: "error", error: OpenAiError::of(problem) }))])
         }
-        // OpenAI's SDKs raise at the first; Codex knows the second alone.
+        // OpenAI's SDKs raise an error at the first event; Codex reads only the second.
         Format::Responses => {
             let Partial { sequence, .. } = *partial;
             let failed = json(&failed(problem, &partial.after(1)));
@@ -99,8 +101,8 @@ pub(crate) fn event(format: Format, open: bool, problem: &Problem<'_>, partial: 
         Format::GenerateContent | Format::EmbedContent => {
             let body = json(&GoogleBody::of(problem));
             let mut last = stream(open, &[(None, body.clone())]);
-            // Google's Node SDK knows no error but a bare one, as Google sends it (1.52, 2026-11-20): to it the event is a
-            // good end. To everybody else this is a line without a field.
+            // Google's Node SDK recognizes only a bare error, as Google sends it (1.52, 2026-11-20): it takes the event
+            // for a regular end. All other clients read it as a line without a field.
             last.extend_from_slice(&body);
             last
         }
@@ -156,7 +158,7 @@ struct AnthropicError<'a> {
     code: &'static str,
 }
 
-/// `google.rpc.Status`, with one detail of Google's own kinds.
+/// `google.rpc.Status`, with one of Google's own detail types.
 #[derive(Serialize)]
 struct GoogleBody<'a> {
     error: GoogleError<'a>,
@@ -211,7 +213,7 @@ fn responses_error(problem: &Problem<'_>, sequence: u64) -> Value {
 }
 
 fn failed(problem: &Problem<'_>, partial: &Partial<'_>) -> Value {
-    // The schema has a closed list of codes here; ours is in the event before.
+    // The schema has a closed list of codes here; the previous event has Tollgate's code.
     let error = json!({"code": "server_error", "message": problem.message});
     let response = partial.named(problem.request_id).response("failed", &error, &Value::Null);
     json!({"type": "response.failed", "response": response, "sequence_number": partial.sequence})
@@ -235,8 +237,8 @@ impl<'a> GoogleBody<'a> {
     }
 }
 
-/// LiteLLM, and so aider, recognise a rejected key by OpenAI's own words. Without them they report a bad request (LiteLLM
-/// 1.106.2, measured 2026-11-21).
+/// LiteLLM, and therefore aider, recognize a rejected key by OpenAI's wording. Without it they report a bad request
+/// (LiteLLM 1.106.2, measured 2026-11-21).
 fn openai_message<'a>(problem: &Problem<'a>) -> Cow<'a, str> {
     match (problem.refusal.status(), problem.refusal) {
         (401, Refusal::Unauthorized) | (..=400 | 402.., _) => Cow::Borrowed(problem.message),
@@ -244,13 +246,13 @@ fn openai_message<'a>(problem: &Problem<'a>) -> Cow<'a, str> {
     }
 }
 
-/// OpenAI's word where its clients look for one, else ours.
+/// Returns OpenAI's code if its clients check for one, else Tollgate's.
 fn openai_code(refusal: Refusal) -> &'static str {
     match (refusal.status(), refusal) {
         (401, _) => "invalid_api_key",
         (_, Refusal::QuotaExceeded | Refusal::BudgetExceeded) => "insufficient_quota",
         (_, Refusal::RateLimited) => "rate_limit_exceeded",
-        // `model_not_found` is the same word in both.
+        // `model_not_found` is the code of both.
         _ => refusal.code(),
     }
 }
@@ -264,7 +266,8 @@ fn openai_type(refusal: Refusal) -> &'static str {
     }
 }
 
-/// Anthropic's types follow the status; it has none for most of ours, and no code at all, so ours stands in `code`.
+/// Anthropic's types follow the status. It has no type for most refusals and no code at all, so `code` carries
+/// Tollgate's.
 fn anthropic_type(problem: &Problem<'_>) -> &'static str {
     match (problem.status, problem.refusal.side()) {
         (401, _) => "authentication_error",
@@ -280,11 +283,11 @@ fn anthropic_type(problem: &Problem<'_>) -> &'static str {
     }
 }
 
-/// The canonical code that Google's APIs answer with this status (`google.rpc.Code`).
+/// Returns the canonical code of Google's APIs for this status (`google.rpc.Code`).
 const fn google_status(status: u16) -> &'static str {
     match status {
         401 => "UNAUTHENTICATED",
-        // `google.rpc.Code` has no 402. Google itself reports missing billing so.
+        // `google.rpc.Code` has no 402. Google itself reports missing billing with this code.
         402 => "FAILED_PRECONDITION",
         403 => "PERMISSION_DENIED",
         404 => "NOT_FOUND",
@@ -312,7 +315,7 @@ fn stream(blank: bool, events: &[(Option<&str>, Vec<u8>)]) -> Vec<u8> {
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
-    // Strings and numbers always serialise.
+    // Serializing strings and numbers cannot fail.
     serde_json::to_vec(value).unwrap_or_default()
 }
 

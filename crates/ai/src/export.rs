@@ -1,8 +1,9 @@
-//! What a provider says afterwards that it counted: an export of its usage or costs, by day and model.
+//! Usage that a provider reports afterwards: an export of its usage or costs, by day and model.
 //!
-//! Read as they are published (2026-11): pages of OpenAI's `GET /v1/organization/usage/completions`, `…/usage/embeddings` and
-//! `…/costs`, of Anthropic's `GET /v1/organizations/usage_report/messages` and `…/cost_report`, one after the other in one
-//! file, and a table in CSV. What they split further (by key, project, service tier, hour) is summed.
+//! The formats are those that are published (2026-11): pages of OpenAI's `GET /v1/organization/usage/completions`,
+//! `…/usage/embeddings` and `…/costs`, of Anthropic's `GET /v1/organizations/usage_report/messages` and
+//! `…/cost_report`, concatenated in one file, or a table in CSV. Finer divisions (by key, project, service tier, hour)
+//! are summed.
 
 mod decimal;
 mod pages;
@@ -15,97 +16,97 @@ use thiserror::Error;
 
 use crate::format::ProviderKind;
 
-/// An export, as far as it can be compared.
+/// The comparable part of an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Export {
-    /// Whose shape it has; `None` for a table.
+    /// The provider whose format the export has; `None` for a table.
     pub kind: Option<ProviderKind>,
-    /// The days that it speaks of, those without use too, in order.
+    /// The days that the export covers, including days without use, in order.
     pub days: Vec<Day>,
-    /// By day, provider and model, each `None` where it does not say.
+    /// Figures by day, provider and model; provider and model are `None` if the export does not name them.
     pub lines: BTreeMap<Of, Figures>,
 }
 
-/// What figures are of.
+/// The day, provider and model of some figures.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Of {
-    /// The UTC day.
+    /// The day, in UTC.
     pub day: Day,
-    /// The provider, where a table says it.
+    /// The provider, if a table names it.
     pub provider: Option<String>,
-    /// The model; `None` is all of them together.
+    /// The model; `None` means all models together.
     pub model: Option<String>,
 }
 
-/// What was counted; `None` is not said.
+/// Reported figures; `None` if the export does not report the figure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Requests.
+    /// The number of requests.
     pub requests: Option<u64>,
-    /// All input tokens, those of caches included.
+    /// All input tokens, including those of caches.
     pub input: Option<u64>,
-    /// Of those, read from a cache.
+    /// Input tokens that were read from a cache.
     pub cached_input: Option<u64>,
-    /// Of those, written to a cache of the short lifetime.
+    /// Input tokens that were written to a cache with the short lifetime.
     pub cache_write_short: Option<u64>,
-    /// The same of the long one.
+    /// Input tokens that were written to a cache with the long lifetime.
     pub cache_write_long: Option<u64>,
-    /// All output tokens.
+    /// All output tokens, reasoning included.
     pub output: Option<u64>,
-    /// Billionths of a US dollar.
+    /// The cost in nano-USD.
     pub cost: Option<i64>,
 }
 
-/// Why a file is no such export.
+/// The reason why a file is not a valid export.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ExportError {
-    /// It is no JSON, or has another shape.
+    /// The file is not JSON, or has another structure.
     #[error("line {line}, column {column}: {what}")]
     Json {
-        /// From 1.
+        /// The line number, from 1.
         line: usize,
-        /// From 1.
+        /// The column number, from 1.
         column: usize,
-        /// What is wrong there.
+        /// A description of the error.
         what: String,
     },
-    /// A field is missing, or says what it cannot.
+    /// A field is missing or has an invalid value.
     #[error("{field}: {what}")]
     Field {
-        /// Its path: `page 1: data[0].results[2].input_tokens`.
+        /// The path of the field: `page 1: data[0].results[2].input_tokens`.
         field: String,
-        /// What is wrong with it.
+        /// A description of the error.
         what: &'static str,
     },
-    /// A line of a table does not fit its header.
+    /// A line of a table does not match its header.
     #[error("line {line}, {column}: {what}")]
     Table {
-        /// From 1.
+        /// The line number, from 1.
         line: usize,
-        /// The column's name.
+        /// The name of the column.
         column: String,
-        /// What is wrong there.
+        /// A description of the error.
         what: &'static str,
     },
-    /// Lines with and without a model would count twice.
-    #[error("{day}: some figures are of one model and some of all: export it anew, grouped by model")]
+    /// Lines with and without a model would be counted twice.
+    #[error("{day}: some figures are for one model and some for all models: export the file again, grouped by model")]
     Mixed {
         /// The first such day.
         day: Day,
     },
-    /// There are further pages.
-    #[error("the last page says that there are more (has_more): append them to the file")]
+    /// The export has further pages.
+    #[error("the last page reports further pages (has_more): append them to the file")]
     Incomplete,
-    /// There is nothing in it.
-    #[error("there is nothing in it")]
+    /// The export contains no figures.
+    #[error("it contains no figures")]
     Empty,
 }
 
 impl Export {
-    /// Reads a file: JSON where it begins with a brace, a table elsewhere.
+    /// Reads a file: JSON if it begins with a brace, otherwise a table.
     ///
     /// # Errors
-    /// [`ExportError`].
+    /// Returns an [`ExportError`] if the file is not a valid export.
     pub fn read(text: &str) -> Result<Self, ExportError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut export = match text.trim_start().chars().next() {
@@ -132,7 +133,7 @@ impl Export {
 }
 
 impl Figures {
-    /// Both together; what either says.
+    /// Adds the figures; a figure that only one side reports is kept.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
@@ -154,7 +155,7 @@ impl Figures {
         }
     }
 
-    /// Whether both say something of one measure.
+    /// Whether both report the same measure.
     fn overlaps(&self, other: Option<&Self>) -> bool {
         let Some(other) = other else { return false };
         let told = |of: &Self| {

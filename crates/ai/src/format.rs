@@ -1,45 +1,46 @@
-//! Wire formats, whose they are, and which kinds of provider speak them.
+//! Wire formats, the provider that defines each, and the kinds of provider that support them.
 
-/// Whose API a path belongs to: the shape of errors and lists, and where clients put their credential.
+/// The provider whose API a path belongs to: it determines the shape of errors and lists, and the client's credential
+/// header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// OpenAI's, and of whoever says nothing else.
+    /// OpenAI's API, and the default of other APIs.
     OpenAi,
-    /// Anthropic's.
+    /// Anthropic's API, with Messages.
     Anthropic,
-    /// Google's Gemini API.
+    /// The Gemini API of Google.
     Google,
 }
 
-/// A wire format: a request's body, its answer and its stream of events.
+/// A wire format: a request's body, its response and its stream of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// OpenAI's chat completions.
+    /// The Chat Completions API of OpenAI.
     Chat,
-    /// OpenAI's Responses.
+    /// The Responses API of OpenAI.
     Responses,
-    /// Anthropic's Messages.
+    /// The Messages API of Anthropic.
     Messages,
     /// Gemini's `generateContent` and `streamGenerateContent`.
     GenerateContent,
-    /// OpenAI's legacy completions.
+    /// OpenAI's legacy completions API.
     Completions,
-    /// OpenAI's embeddings.
+    /// OpenAI's API for embeddings.
     Embeddings,
     /// Gemini's `embedContent` and `batchEmbedContents`.
     EmbedContent,
-    /// OpenAI's images, made and edited.
+    /// OpenAI's images, generated and edited.
     Images,
     /// OpenAI's speech: text in, audio out.
     Speech,
     /// OpenAI's transcriptions and translations: audio in, text out.
     Transcription,
-    /// OpenAI's moderations.
+    /// OpenAI's API for moderations.
     Moderations,
 }
 
 impl Format {
-    /// Every format.
+    /// Every format, in order of declaration.
     pub const ALL: [Self; 11] = [
         Self::Chat,
         Self::Responses,
@@ -54,7 +55,7 @@ impl Format {
         Self::Moderations,
     ];
 
-    /// The word in logs, metrics and usage events.
+    /// Returns the name in logs, metrics and usage events.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -72,7 +73,7 @@ impl Format {
         }
     }
 
-    /// Whose it is.
+    /// Returns the dialect that the format belongs to.
     #[must_use]
     pub const fn dialect(self) -> Dialect {
         match self {
@@ -90,24 +91,24 @@ impl Format {
     }
 }
 
-/// Whose API a provider speaks: `providers[].kind`.
+/// The API that a provider supports: `providers[].kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProviderKind {
-    /// OpenAI, or who speaks like it.
+    /// OpenAI, or a compatible provider.
     OpenAi,
-    /// Anthropic, or who speaks like it.
+    /// Anthropic, or a compatible provider.
     Anthropic,
-    /// Google's Gemini API, or who speaks like it.
+    /// Google's Gemini API, or a compatible provider.
     Gemini,
-    /// Our mock: every format.
+    /// Tollgate's mock: it supports every format.
     Mock,
 }
 
 impl ProviderKind {
-    /// Every kind.
+    /// Every kind of provider.
     pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Mock];
 
-    /// The word in the configuration and in the price table.
+    /// Returns the name in the configuration and in the price table.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -118,13 +119,13 @@ impl ProviderKind {
         }
     }
 
-    /// Reads the configuration's word.
+    /// Parses the name in the configuration.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
-    /// The host of its own API; `None` for the mock.
+    /// Returns the host of the provider's own API; `None` for the mock.
     #[must_use]
     pub const fn own_host(self) -> Option<&'static str> {
         match self {
@@ -135,8 +136,8 @@ impl ProviderKind {
         }
     }
 
-    /// The header in which it takes a credential, in lowercase, and what stands before the credential there. The mock takes
-    /// it where the provider of `dialect` does.
+    /// Returns the credential's header, in lowercase, and the prefix of the credential in its value. The mock uses the
+    /// header of the provider of `dialect`.
     #[must_use]
     pub const fn credential_header(self, dialect: Dialect) -> (&'static str, &'static str) {
         match (self, dialect) {
@@ -146,7 +147,7 @@ impl ProviderKind {
         }
     }
 
-    /// Whose API it speaks; the mock speaks each, and lists its models as OpenAI does.
+    /// Returns the dialect of the provider's API; the mock supports each, and lists its models as OpenAI does.
     #[must_use]
     pub const fn dialect(self) -> Dialect {
         match self {
@@ -156,7 +157,7 @@ impl ProviderKind {
         }
     }
 
-    /// Where it lists its models, to whom has a credential and for nothing: a path, and headers that it asks for besides.
+    /// Returns the path at which a provider lists its models, free of charge, and further headers that it requires.
     #[must_use]
     pub const fn models(self) -> (&'static str, &'static [(&'static str, &'static str)]) {
         match self {
@@ -166,7 +167,8 @@ impl ProviderKind {
         }
     }
 
-    /// Whether it answers a credential that opens nothing with `status`. Google calls it a bad request (2026-11-20).
+    /// Whether the provider answers an invalid credential with `status`. Google reports it as a bad request
+    /// (2026-11-20).
     #[must_use]
     pub const fn refuses_credential(self, status: u16) -> bool {
         match self {
@@ -175,7 +177,7 @@ impl ProviderKind {
         }
     }
 
-    /// Whether its API has endpoints for `format`.
+    /// Whether the provider's API has endpoints for `format`.
     #[must_use]
     pub const fn speaks(self, format: Format) -> bool {
         match (self, format.dialect()) {

@@ -1,11 +1,12 @@
-//! The languages of LLM providers: OpenAI's, Anthropic's and Google's formats.
+//! The protocols of LLM providers: the formats of OpenAI, Anthropic and Google.
 //!
-//! Never does: I/O, reading a clock, keeping more of a body than its bound. Bytes in, bytes out.
+//! The crate performs no I/O, reads no clock and keeps at most a bounded part of a body. Input and output are bytes.
 //!
-//! Read in this order: [`format`](mod@format) and [`endpoint`] (what is spoken where), [`request`] (what a caller asks
-//! for, and the edits we make), [`bound`] (the most that it can cost), [`tap`] (what an answer says of itself while it
-//! passes; built on `scan`, `sse` and `usage`), [`error`] and [`models`] (what we say ourselves), [`price`] (what tokens and
-//! other units cost), [`export`] (what a provider says afterwards that it counted).
+//! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`request`] (the client's
+//! request and Tollgate's edits), [`bound`] (the highest possible cost of a request), [`tap`] (usage and outcome of a
+//! response while it is forwarded; built on `scan`, `sse` and `usage`), [`error`] and [`models`] (responses that
+//! Tollgate creates), [`price`] (the prices of tokens and other units), [`export`] (usage that a provider reports
+//! afterwards).
 
 pub mod bound;
 pub mod endpoint;

@@ -1,4 +1,4 @@
-//! Lists of models, in the shape of the client that asks; and what models take and make at most.
+//! Lists of models, in the format of the requesting client; and the maximum tokens of models.
 
 pub mod limits;
 
@@ -7,12 +7,12 @@ use serde::Serialize;
 use crate::format::Dialect;
 pub use limits::Limits;
 
-/// Nobody says when a model was made, so it is the epoch, as Anthropic does for release dates that it does not know.
+/// The creation time of models is unknown, so it is the epoch, as Anthropic does for unknown release dates.
 const CREATED: u64 = 0;
 const CREATED_AT: &str = "1970-01-01T00:00:00Z";
 
-/// Who asks at a path that is everybody's: Google's clients send `x-goog-api-key`, Anthropic's `anthropic-version`,
-/// nobody else does either.
+/// Returns the client's dialect at a path that several APIs share: Google's clients send `x-goog-api-key`, Anthropic's
+/// send `anthropic-version`, and other clients send neither.
 #[must_use]
 pub const fn asking(has_goog_api_key: bool, has_anthropic_version: bool) -> Dialect {
     match (has_goog_api_key, has_anthropic_version) {
@@ -61,7 +61,7 @@ struct GoogleList<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct GoogleModel<'a> {
-    /// `models/` and the id.
+    /// The id with the prefix `models/`.
     name: String,
     display_name: &'a str,
 }
@@ -84,7 +84,7 @@ impl<'a> GoogleModel<'a> {
     }
 }
 
-/// The body of `GET /v1/models`: one page with every name. `owner` is OpenAI's `owned_by`.
+/// Returns the body of `GET /v1/models`: one page with every name. `owner` is OpenAI's `owned_by`.
 #[must_use]
 pub fn list(asking: Dialect, names: &[&str], owner: &str) -> Vec<u8> {
     let names = names.iter().copied();
@@ -102,7 +102,7 @@ pub fn list(asking: Dialect, names: &[&str], owner: &str) -> Vec<u8> {
     }
 }
 
-/// The body of `GET /v1/models/{name}`.
+/// Returns the body of `GET /v1/models/{name}`.
 #[must_use]
 pub fn one(asking: Dialect, name: &str, owner: &str) -> Vec<u8> {
     match asking {
@@ -113,7 +113,7 @@ pub fn one(asking: Dialect, name: &str, owner: &str) -> Vec<u8> {
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
-    // Strings and numbers always serialise.
+    // Serializing strings and numbers cannot fail.
     serde_json::to_vec(value).unwrap_or_default()
 }
 

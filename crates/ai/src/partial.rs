@@ -1,17 +1,17 @@
-//! What is known of a stream that Tollgate ends before its provider does.
+//! The known facts of a stream that Tollgate ends before its provider does.
 
 use serde_json::{Value, json};
 
-/// A stream so far.
+/// The state of a stream so far.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Partial<'a> {
     /// The provider's id of the response.
     pub(crate) id: Option<&'a str>,
-    /// The model that responds.
+    /// The name of the responding model.
     pub(crate) model: Option<&'a str>,
-    /// When the provider created the response, in Unix seconds; 0 where it has not said so.
+    /// The creation time that the provider reported, in Unix seconds; 0 if it reported none.
     pub(crate) created: u64,
-    /// Tokens that the provider reported, or that can be told apart: input and output.
+    /// Tokens of input and output that the provider reported or that can be distinguished.
     pub(crate) tokens: (u64, u64),
     /// Messages: the block that has begun and not ended.
     pub(crate) block: Option<u64>,
@@ -20,12 +20,12 @@ pub(crate) struct Partial<'a> {
 }
 
 impl<'a> Partial<'a> {
-    /// The same stream after `events` more events.
+    /// Returns the same stream after `events` more events.
     pub(crate) const fn after(self, events: u64) -> Self {
         Self { sequence: self.sequence.saturating_add(events), ..self }
     }
 
-    /// The same stream with this id, where the provider has given none.
+    /// Returns the same stream with this id if the provider has given none.
     pub(crate) const fn named(self, id: &'a str) -> Self {
         match self.id {
             Some(_) => self,
@@ -33,8 +33,8 @@ impl<'a> Partial<'a> {
         }
     }
 
-    /// A Response object of OpenAI's. It has every field that the published schema requires (the types of openai 7.55.0 for
-    /// Node, read 2026-11-21). Its usage is null: OpenAI reports it in the last event only.
+    /// Returns a Response object of OpenAI's. It has every field that the published schema requires (the types of
+    /// openai 7.55.0 for Node, read 2026-11-21). Its usage is null: OpenAI reports it in the last event only.
     pub(crate) fn response(&self, status: &str, error: &Value, incomplete: &Value) -> Value {
         json!({
             "id": self.id.unwrap_or_default(), "object": "response", "created_at": self.created, "status": status,

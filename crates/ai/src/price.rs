@@ -27,47 +27,47 @@ pub use terms::{Others, Region, Terms, Tier};
 /// The price of a model, the days on which it applies, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
-    /// Rates of requests up to [`Long::above_tokens`] of input, where there is such a bound.
+    /// Rates of requests up to [`Long::above_tokens`] of input, if there is such a bound.
     pub rates: Rates,
     /// Rates of longer requests.
     pub long: Option<Long>,
     /// Rates of units other than tokens.
     pub units: UnitRates,
-    /// Rates at other terms; those above are the standard ones.
+    /// Rates at other terms; the fields above are the standard rates.
     pub others: Arc<Others>,
     /// The days on which the price applies.
     pub period: Period,
-    /// The most tokens that the model takes and makes, where the source of the price says so.
+    /// Maximum input and output tokens of the model, if the source of the price states them.
     pub limits: Option<Limits>,
     /// The name of this row that a usage event stores, so that its cost can be computed again: table, day and period.
     pub version: Arc<str>,
     /// The source of the figures.
     pub source: Arc<str>,
-    /// The day on which they were read there, `YYYY-MM-DD`; empty for configured prices.
+    /// The day on which the source was read, `YYYY-MM-DD`; empty for configured prices.
     pub as_of: Arc<str>,
 }
 
-/// Dearer rates of long requests: they apply to the whole request, output and caches too.
+/// Higher rates of long requests: they apply to the whole request, including output and caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Long {
-    /// All input together, cached and written to caches included, must be more than this.
+    /// The rates apply if all input, including cache reads and writes, exceeds this number of tokens.
     pub above_tokens: u64,
     /// The rates that then apply.
     pub rates: Rates,
 }
 
-/// The most tokens that a model takes and makes.
+/// Maximum input and output tokens of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Tokens of input, cached ones included.
     pub input_tokens_max: u64,
-    /// Tokens of one answer, reasoning included.
+    /// Tokens of one response, reasoning included.
     pub output_tokens_max: u64,
 }
 
 impl Price {
-    /// The cost of `usage`: its tokens and tool calls where any tokens are reported, else its unit, and the fee of a request.
-    /// `None` where neither is known, or what was used has no price; a free model costs zero in any case.
+    /// Returns the cost of `usage`: its tokens and tool calls if any tokens are reported, otherwise its unit, and the
+    /// fee per request. `None` if neither is known, or if a used class has no price; a free model always costs zero.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
         if self.is_free() {
@@ -80,12 +80,12 @@ impl Price {
             (true, true) => self.rates_for(usage).cost(usage),
             (true, false) => self.lines(usage).map(|lines| total(&lines)),
             (false, true) => usage.billed.and_then(|billed| self.units.cost(billed)),
-            // What called the tools used tokens, too.
+            // The model that called the tools used tokens too.
             (false, false) => None,
         }
     }
 
-    /// The same, line by line; a free model may have no line.
+    /// Returns the cost of `usage` line by line; a free model may have no line.
     #[must_use]
     pub fn lines(&self, usage: &Usage) -> Option<Vec<Line>> {
         let mut lines = match (usage.has_tokens(), usage.tools.is_empty(), usage.billed) {
@@ -102,8 +102,9 @@ impl Price {
         Some(lines)
     }
 
-    /// The least that `usage` costs on `terms`: all of it that has a rate. Where `terms` are unknown or have no rates, the
-    /// standard rates apply; where a long request has none, those of a short one do, which are lower.
+    /// Returns the minimum cost of `usage` at `terms`: the cost of every class that has a rate. If `terms` are unknown
+    /// or have no rates, the standard rates apply. A missing rate of long requests is replaced by that of short ones,
+    /// which is lower.
     #[must_use]
     pub fn cost_at_least(&self, terms: Option<Terms>, usage: &Usage) -> NanoUsd {
         let at = terms.and_then(|terms| self.at(terms));
@@ -124,7 +125,7 @@ impl Price {
         self.rates == Rates::flat(0) && self.units == UnitRates::flat(0)
     }
 
-    /// The rates that apply to a request.
+    /// Returns the rates that apply to a request.
     fn rates_for(&self, usage: &Usage) -> &Rates {
         match &self.long {
             Some(long) if usage.all_input() > Some(long.above_tokens) => &long.rates,
@@ -133,7 +134,7 @@ impl Price {
     }
 }
 
-/// `rates`, where a rate is missing that of `other`, and where that is missing too, nothing.
+/// Returns `rates`, with missing rates taken from `other`; rates that both lack are zero.
 fn known_or_free(rates: &Rates, other: &Rates) -> Rates {
     let known = |rate: fn(&Rates) -> Option<u64>| rate(rates).or(rate(other)).or(Some(0));
     Rates {
@@ -156,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    /// 2026-11-21.
+    /// The day 2026-11-21 in UTC.
     const DAY: Day = Day(20_778);
 
     fn flat(rate: u64) -> Price {
@@ -195,10 +196,10 @@ mod tests {
         for (terms, usage, nano) in [
             (standard, heard, 60 + 50 + 2 * 7 + 3),
             (Some(Terms { tier: Tier::Flex, us: false }), tokens, 30 + 5 + 3),
-            // Terms that nobody knows, or that the price has no rates of.
+            // Unknown terms, and terms without rates in the price.
             (None, tokens, 60 + 50 + 3),
             (Some(Terms { tier: Tier::Priority, us: false }), tokens, 60 + 50 + 3),
-            // A long request has a rate of its input alone.
+            // The long rates have only a rate of input.
             (standard, Usage { input: Some(200), ..tokens }, 400 + 50 + 3),
             (
                 standard,
@@ -219,7 +220,7 @@ mod tests {
             let usage = Usage { billed: Some(Billed { unit, quantity }), ..Usage::empty(Source::Counted) };
             prices.find(provider, [model], DAY).unwrap().cost(&usage).map(|cost| cost.0)
         };
-        // 0.006 USD a minute, 15 USD a million characters.
+        // 0.006 USD per minute, 15 USD per million characters.
         assert_eq!(cost("openai/whisper-1", Unit::Millisecond, 60_000), Some(6_000_000));
         assert_eq!(cost("openai/tts-1", Unit::Character, 1_000_000), Some(15_000_000_000));
         assert_eq!(cost("mock/any", Unit::Image, 2), Some(80_000_000));

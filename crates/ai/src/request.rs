@@ -1,7 +1,8 @@
-//! What a caller asks for, read from its body; and the edits that a body may get.
+//! The parts of a client's request body that Tollgate reads, and the edits that it may apply.
 //!
-//! Only the model's name, for chat streams `stream_options.include_usage`, and a limit of the answer's tokens that must be
-//! lowered are written. Every other byte is the caller's: unknown fields, order, spacing, escapes and large numbers survive.
+//! Tollgate writes only the model's name, `stream_options.include_usage` of chat streams, and a limit of output tokens
+//! that must be lowered. All other bytes are forwarded unchanged: unknown fields, order, spacing, escapes and large
+//! numbers survive.
 
 mod google;
 mod json;
@@ -17,139 +18,139 @@ use thiserror::Error;
 pub use read::read;
 pub use rewrite::Rewritten;
 
-/// Longest name of a model, in bytes, JSON escapes resolved.
+/// Longest name of a model, in bytes, after JSON escapes are resolved.
 pub const MODEL_BYTES_MAX: usize = 256;
 
-/// What was read of a request, and where it stands in the body.
+/// The fields of a request that Tollgate reads, and their positions in the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// The model's name as the caller wrote it, in the body or in the path; 1 to [`MODEL_BYTES_MAX`] bytes.
+    /// The model's name as the client wrote it, in the body or in the path; 1 to [`MODEL_BYTES_MAX`] bytes.
     pub model: String,
-    /// Whether the answer shall be a stream.
+    /// Whether the client requested a stream.
     pub stream: bool,
-    /// Whether the caller asked for the usage chunk of a chat or completions stream.
+    /// Whether the client requested the usage chunk of a chat or completions stream.
     pub include_usage: bool,
-    /// What the answer costs by, where only the request tells it: the characters to be spoken.
+    /// The billed units where only the request reports them: the characters to be spoken.
     pub billable: Option<Billed>,
     models: Vec<Place>,
     usage_edit: Option<Edit>,
     limit_edits: Vec<(Range<usize>, String)>,
 }
 
-/// Where the body names the model, or would.
+/// A position at which the body names the model, or at which a name can be inserted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
     at: Range<usize>,
     shape: Shape,
-    /// Whether the model that stands there, or is meant where none stands, is the one that was asked for.
+    /// Whether the model named here, or implied by its absence, equals the requested model.
     agrees: bool,
 }
 
-/// How a model's name is written.
+/// The syntax of a model's name at one position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Shape {
-    /// As a JSON string.
+    /// A plain JSON string.
     Json,
-    /// As a JSON string behind `models/`.
+    /// A JSON string with the prefix `models/`.
     Google,
-    /// As it is.
+    /// Plain text without quotes, in a form.
     Form,
-    /// As a first field of an object.
+    /// A new first field of a JSON object.
     Field,
-    /// As the only field of an object.
+    /// The only field of an empty JSON object.
     OnlyField,
-    /// As a part of a form, in front of the first one.
+    /// A new first part of a form.
     Part {
         /// Two hyphens and the boundary.
         delimiter: Box<str>,
     },
 }
 
-/// Bytes that would replace a range of the body, so that a stream tells its usage.
+/// Bytes that replace a range of the body, so that a stream reports its usage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Edit {
     at: Range<usize>,
     text: &'static str,
 }
 
-/// Why a body cannot be read. The text is for the caller; offsets count bytes from 0.
+/// The reason why a body cannot be read. The text is for the client; offsets count bytes from 0.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RequestError {
-    /// A byte sequence that no text has.
+    /// The body contains a byte sequence that is invalid UTF-8.
     #[error("the body is not UTF-8 at byte {offset}")]
     NotUtf8 {
-        /// Where.
+        /// The offset of the first invalid byte.
         offset: usize,
     },
-    /// Not one JSON value.
+    /// The body is not exactly one JSON value.
     #[error("the body is not valid JSON at byte {offset}: {reason}")]
     Syntax {
-        /// Where reading stopped.
+        /// The offset at which parsing stopped.
         offset: usize,
-        /// The parser's words.
+        /// The parser's description of the error.
         reason: String,
     },
-    /// JSON, but no object.
-    #[error("the body must be a JSON object, but at byte {offset} stands something else")]
+    /// The body is valid JSON, but not an object.
+    #[error("the body must be a JSON object, but another value begins at byte {offset}")]
     NotAnObject {
-        /// Where.
+        /// The offset of the value.
         offset: usize,
     },
-    /// A field that must be there.
+    /// A required field is missing.
     #[error("the body has no `{field}`")]
     Missing {
-        /// Its name.
+        /// The name of the field.
         field: &'static str,
     },
-    /// A field of another type, or empty, or too long.
+    /// A field has the wrong type, is empty, or is too long.
     #[error("`{field}` at byte {offset} must be {expected}")]
     Invalid {
-        /// Its name.
+        /// The name of the field.
         field: &'static str,
-        /// What it must be.
+        /// A description of valid values.
         expected: &'static str,
-        /// Where its value stands.
+        /// The offset of the field's value.
         offset: usize,
     },
-    /// A field that stands twice: two readers could take different ones.
-    #[error("`{field}` stands twice, again at byte {offset}")]
+    /// A field occurs twice: two readers could use different ones.
+    #[error("`{field}` occurs twice, again at byte {offset}")]
     Duplicate {
-        /// Its name.
+        /// The name of the field.
         field: &'static str,
-        /// Where its second value stands.
+        /// The offset of its second value.
         offset: usize,
     },
     /// A field requests a feature that Tollgate does not support.
     #[error("`{field}` at byte {offset} is not supported: {reason}")]
     Unsupported {
-        /// Its name.
+        /// The name of the field.
         field: &'static str,
-        /// Why, and what to do.
+        /// The reason, and advice for the client.
         reason: &'static str,
-        /// Where its value stands.
+        /// The offset of the field's value.
         offset: usize,
     },
-    /// The path names a model that nobody has.
-    #[error("the model in the path has {bytes} bytes, and may have 256")]
+    /// The path names a model whose name is too long to exist.
+    #[error("the model in the path has {bytes} bytes; at most 256 are allowed")]
     LongModel {
-        /// How long it is.
+        /// The length of the model's name.
         bytes: usize,
     },
-    /// No form where one must be, or one whose parts cannot be told apart.
+    /// The body is not a form although it must be one, or its boundary is missing or invalid.
     #[error("the body must be multipart/form-data, with a `boundary` of 1 to 70 characters in the content-type")]
     NoBoundary,
-    /// A form that is not built as RFC 7578 and RFC 2046 say.
+    /// The form violates RFC 7578 or RFC 2046.
     #[error("the body is not valid multipart/form-data at byte {offset}: {reason}")]
     Multipart {
-        /// Where.
+        /// The offset of the error.
         offset: usize,
-        /// What is wrong.
+        /// A description of the error.
         reason: &'static str,
     },
 }
 
 impl RequestError {
-    /// The field that is at fault, where one is: `param` in OpenAI's errors.
+    /// Returns the field that caused the error, if any: `param` in OpenAI's errors.
     #[must_use]
     pub const fn field(&self) -> Option<&'static str> {
         match self {

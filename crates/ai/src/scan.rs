@@ -1,8 +1,8 @@
-//! A JSON scanner that is fed in pieces and keeps only the values at given paths.
+//! A JSON scanner that reads its input in pieces and keeps only the values at given paths.
 //!
-//! Memory is bounded whatever arrives: a level a path segment, one key, and the values picked, of [`VALUE_BYTES_MAX`]
-//! each. What lies off the paths is skipped by counting brackets. It is no validator: malformed JSON may pass or
-//! stop it, and never yields more than its bytes.
+//! Memory is bounded for any input: one level per path segment, one key, and the kept values of at most
+//! [`VALUE_BYTES_MAX`] each. Values off the paths are skipped by counting brackets. The scanner is not a validator:
+//! malformed JSON may pass or stop it, but it never returns bytes that are not part of the input.
 
 pub(crate) mod text;
 
@@ -10,29 +10,29 @@ use std::ops::Range;
 
 use text::Key;
 
-/// Longest value that is kept; a longer one is given up.
+/// Longest value that is kept, in bytes; a longer one is dropped.
 pub(crate) const VALUE_BYTES_MAX: usize = 64 * 1024;
-/// All values that are kept; names that stand often cannot add up to more.
+/// Maximum size of all kept values, in bytes; repeated names cannot exceed it.
 const VALUES_BYTES_MAX: usize = 2 * VALUE_BYTES_MAX;
-/// Most paths that one scanner follows.
+/// Maximum number of paths that one scanner follows.
 const PATHS_MAX: usize = 16;
-/// Longest path.
+/// Maximum number of segments of a path.
 const SEGMENTS_MAX: usize = 5;
-/// Most values that are kept of elements of arrays, over all paths.
+/// Maximum number of values of array elements that are kept, over all paths.
 const ELEMENTS_MAX: usize = 1_024;
-/// In a path: any element of an array.
+/// A path segment that matches any element of an array.
 pub(crate) const ANY: &str = "*";
 
 /// Keys from the top of a value down to one inside it.
 pub(crate) type Path = &'static [&'static str];
 
-/// Paths by their number, one bit each.
+/// A set of path numbers, one bit each.
 type Set = u16;
 
-/// The path whose value is being kept.
+/// The number of the path whose value is being kept.
 type Keep = Option<u8>;
 
-/// See the module.
+/// The incremental scanner; see the module.
 #[derive(Debug)]
 pub(crate) struct Scanner {
     paths: &'static [Path],
@@ -41,9 +41,9 @@ pub(crate) struct Scanner {
     depth: usize,
     key: Key,
     picked: [Picked; PATHS_MAX],
-    /// Values that stood at a path before the last one there: those of earlier elements of an array.
+    /// Earlier values at a path: those of earlier elements of an array.
     earlier: Vec<(u8, Range<usize>)>,
-    /// Paths of which some value was not kept.
+    /// Paths of which at least one value was not kept.
     incomplete: Set,
     values: Vec<u8>,
     elements: [Option<u32>; PATHS_MAX],
@@ -51,13 +51,13 @@ pub(crate) struct Scanner {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Before a value.
+    /// Before the first byte of a value.
     Value,
     /// In an object of the path: before a key, a comma or the end.
     Key,
-    /// In a key.
+    /// In a key of such an object.
     InKey { escaped: bool },
-    /// Behind a key.
+    /// After a key, before its colon.
     Colon,
     /// In an array of the path: before an element, a comma or the end.
     Element,
@@ -65,13 +65,13 @@ enum State {
     Text { escaped: bool, keep: Keep },
     /// In a number or a word.
     Word { keep: Keep },
-    /// In an object or array off the paths, or kept whole.
+    /// In an object or array that is off the paths or is kept whole.
     Inside { depth: u64, keep: Keep },
-    /// The same, in one of its strings.
+    /// In a string of such an object or array.
     InsideText { depth: u64, escaped: bool, keep: Keep },
-    /// The value is over.
+    /// The value has ended.
     Whole,
-    /// This is not JSON.
+    /// The input is not JSON.
     Broken,
 }
 
@@ -83,19 +83,19 @@ struct Level {
     paths: Set,
 }
 
-/// What became of a path.
+/// The result for one path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 enum Picked {
     #[default]
     Nothing,
-    /// Its bytes in `values`.
+    /// The position of its bytes in `values`.
     Value(Range<usize>),
-    /// It did not fit.
+    /// The value was too long.
     GivenUp,
 }
 
 impl Scanner {
-    /// Follows `paths`: at most 16, of at most 5 segments.
+    /// Creates a scanner for `paths`: at most 16, of at most 5 segments.
     pub(crate) fn new(paths: &'static [Path]) -> Self {
         debug_assert!(paths.len() <= PATHS_MAX && paths.iter().all(|path| path.len() <= SEGMENTS_MAX));
         Self {
@@ -112,7 +112,7 @@ impl Scanner {
         }
     }
 
-    /// Begins with a new value; what was picked is forgotten.
+    /// Starts a new value and forgets the kept values.
     pub(crate) fn reset(&mut self) {
         self.state = State::Value;
         self.depth = 0;
@@ -123,7 +123,7 @@ impl Scanner {
         self.elements = [None; PATHS_MAX];
     }
 
-    /// Reads on.
+    /// Reads the next piece of the input.
     pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = match self.state {
@@ -138,12 +138,13 @@ impl Scanner {
         }
     }
 
-    /// Whether the value, an object or array, came to its end.
+    /// Whether the value, an object or array, has ended.
     pub(crate) fn whole(&self) -> bool {
         self.state == State::Whole
     }
 
-    /// The JSON at the path of this number, as written; of several, the last. `None`: not there, not whole, given up.
+    /// Returns the JSON at the path of this number as written, the last if there are several. `None` if it is missing,
+    /// incomplete or too long.
     pub(crate) fn picked(&self, path: u8) -> Option<&[u8]> {
         match self.picked.get(usize::from(path))? {
             Picked::Value(at) => self.values.get(at.clone()),
@@ -151,14 +152,14 @@ impl Scanner {
         }
     }
 
-    /// The JSON at every place of the path of this number, in no order. `None`: some of it was given up.
+    /// Returns the JSON at every position of the path of this number, in no order. `None` if a value was dropped.
     pub(crate) fn all(&self, path: u8) -> Option<impl Iterator<Item = &[u8]>> {
         let earlier = self.earlier.iter().filter(move |(of, _)| *of == path);
         let earlier = earlier.filter_map(|(_, at)| self.values.get(at.clone()));
         (self.incomplete & bit(path) == 0).then(|| earlier.chain(self.picked(path)))
     }
 
-    /// How many elements the array has through which the path of this number leads; of several arrays the last.
+    /// Returns the number of elements of the array in the path of this number; of several arrays, of the last one.
     pub(crate) fn elements(&self, path: u8) -> Option<u32> {
         self.elements.get(usize::from(path)).copied().flatten()
     }
@@ -188,10 +189,10 @@ impl Scanner {
         bytes
     }
 
-    /// At a value, whose first byte is `byte`.
+    /// Starts a value whose first byte is `byte`.
     fn begin<'a>(&mut self, byte: u8, bytes: &'a [u8]) -> &'a [u8] {
         let container = matches!(byte, b'{' | b'[');
-        // Answers and events are objects: what is neither object nor array at the top is a text of another kind.
+        // Responses and events are objects or arrays; any other top-level value is another kind of text.
         if self.depth == 0 && !container {
             self.state = State::Broken;
             return bytes;
@@ -218,7 +219,7 @@ impl Scanner {
         rest
     }
 
-    /// A value begins that is kept.
+    /// Starts a value that is kept.
     fn pick(&mut self, path: u8) {
         let Some(picked) = self.picked.get_mut(usize::from(path)) else { return };
         let before = std::mem::replace(picked, Picked::Value(self.values.len()..self.values.len()));
@@ -229,7 +230,7 @@ impl Scanner {
         }
     }
 
-    /// The path that ends at the value which now begins, and the paths that lead through it.
+    /// Returns the path that ends at the value that begins here, and the paths that lead through it.
     fn matching(&mut self) -> (Keep, Set) {
         let Some(depth) = self.depth.checked_sub(1) else { return (None, all(self.paths.len())) };
         let Some(level) = self.levels.get_mut(depth) else { return (None, 0) };
@@ -273,7 +274,7 @@ impl Scanner {
         self.after();
     }
 
-    /// Where a value ended.
+    /// Sets the state after the end of a value.
     fn after(&mut self) {
         self.state = match self.depth.checked_sub(1).and_then(|depth| self.levels.get(depth)) {
             None => State::Whole,
@@ -368,7 +369,7 @@ impl Scanner {
         }
     }
 
-    /// Adds to the value of a path, until it is too long.
+    /// Adds bytes to the value of a path until it is too long.
     fn keep(&mut self, keep: Keep, bytes: &[u8]) {
         let Some(picked) = keep.and_then(|path| self.picked.get_mut(usize::from(path))) else { return };
         let Picked::Value(at) = picked else { return };

@@ -1,6 +1,6 @@
-//! A few bytes in place: no allocation, and a bound.
+//! A short byte buffer without allocation and with a bound.
 
-/// A few bytes; more than fit are only counted.
+/// At most `N` bytes; bytes beyond are only counted.
 #[derive(Debug)]
 pub(crate) struct Short<const N: usize> {
     bytes: [u8; N],
@@ -24,7 +24,7 @@ impl<const N: usize> Short<N> {
         self.len = end;
     }
 
-    /// `None` where they did not fit.
+    /// Returns the bytes; `None` if they did not fit.
     pub(crate) fn get(&self) -> Option<&[u8]> {
         self.bytes.get(..self.len)
     }

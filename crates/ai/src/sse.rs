@@ -1,71 +1,72 @@
-//! Server-sent events, framed in pieces (WHATWG HTML, 9.2.6): lines end in LF, CR LF or CR, an event in a blank line.
+//! Server-sent events, framed in pieces (WHATWG HTML, 9.2.6): lines end in LF, CR LF or CR, an event ends in a blank
+//! line.
 //!
-//! No line is collected: `data` is handed on as it arrives, and only the event's name is kept, up to its bound.
+//! Lines are not buffered: `data` is returned as it arrives, and only the event's name is kept, up to its bound.
 
 use memchr::{memchr2, memchr3};
 
 use crate::short::Short;
 
-/// Longest field name that matters, `event`, behind a byte order mark.
+/// Length of the longest relevant field name, `event`, after a byte order mark.
 const FIELD_BYTES_MAX: usize = 8;
-/// Longest event name that is kept; a longer one is known to be no name of ours.
+/// Longest event name that is kept, in bytes; a longer name belongs to no event that Tollgate reads.
 const NAME_BYTES_MAX: usize = 64;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// What a look at the bytes yields.
+/// The result of reading one part of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// Nothing to tell.
+    /// The bytes contain nothing to report.
     None,
-    /// The event's data goes on. Between two `data` lines stands a line feed.
+    /// A further part of the event's data. A line feed separates two `data` lines.
     Data(&'a [u8]),
-    /// The event is over.
+    /// The event has ended.
     End,
-    /// The line feed behind a carriage return that ended the event before.
+    /// The line feed after a carriage return that ended the previous event.
     EndTail,
 }
 
-/// An event that stands whole in one piece, in the form in which providers send them.
+/// An event that lies whole in one piece, in the form that providers send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Event<'a> {
-    /// Empty where it has none.
+    /// The event's name; empty if it has none.
     pub(crate) name: &'a [u8],
-    /// Of its one `data` line.
+    /// The value of its single `data` line.
     pub(crate) data: &'a [u8],
-    /// Behind its blank line.
+    /// The bytes after its blank line.
     pub(crate) rest: &'a [u8],
 }
 
-/// See the module.
+/// An incremental parser of server-sent events; see the module.
 #[derive(Debug)]
 pub(crate) struct Framer {
     state: State,
     field: Short<FIELD_BYTES_MAX>,
     name: Short<NAME_BYTES_MAX>,
     data_lines: u64,
-    /// Whether the event has a line that is no comment.
+    /// Whether the event has a line other than a comment.
     open: bool,
     first_line: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// At the start of a line; the one before ended so.
+    /// At the start of a line; the value says how the previous line ended.
     Start(Ended),
     /// In a field's name.
     Field,
-    /// Behind its colon, where one space may stand.
+    /// After the field's colon, before an optional space.
     Space(Field),
-    /// In its value.
+    /// In the field's value.
     Value(Field),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
     Wholly,
-    /// In CR, to which a LF may belong.
+    /// In CR, which a LF may follow.
     Cr,
-    /// The same, and it was blank.
+    /// In CR, which a LF may follow, after a blank line.
     BlankCr,
 }
 
@@ -89,7 +90,7 @@ impl Framer {
         }
     }
 
-    /// Reads on in `bytes`, which are not empty: one piece, and what is left.
+    /// Reads `bytes`, which are not empty: returns one piece and the remaining bytes.
     pub(crate) fn next<'a>(&mut self, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
         match self.state {
             State::Start(ended) => self.start(ended, bytes),
@@ -99,8 +100,9 @@ impl Framer {
         }
     }
 
-    /// Reads over a whole event at the start of `bytes`, which must be [`Self::between`] two: at an `event` line or none,
-    /// one `data` line and a blank one, each ending in LF or CR LF. `None`, and nothing is read, where it is not written so.
+    /// Reads a whole event at the start of `bytes`; the framer must be [`Self::between`] two events. It accepts an
+    /// optional `event` line, one `data` line and a blank line, each ending in LF or CR LF. For any other form it
+    /// returns `None` and reads nothing.
     pub(crate) fn whole<'a>(&mut self, bytes: &'a [u8]) -> Option<Event<'a>> {
         let (name, bytes) = match bytes.strip_prefix(b"event:") {
             Some(line) => value(line)?,
@@ -113,22 +115,22 @@ impl Framer {
         Some(Event { name, data, rest })
     }
 
-    /// Whether no event has begun: behind a blank line, the whole lines of comments that follow it, and at the start.
+    /// Whether no event is open: after a blank line and any whole comment lines that follow it, and at the start.
     pub(crate) const fn between(&self) -> bool {
         matches!(self.state, State::Start(_)) && !self.open
     }
 
-    /// The name of the event so far; empty where it has none.
+    /// Returns the event's name so far, empty if it has none; `None` if it is too long.
     pub(crate) fn name(&self) -> Option<&[u8]> {
         self.name.get()
     }
 
-    /// Whether the event so far has data; dispatched is only what has.
+    /// Whether the event so far has data; only events with data are dispatched.
     pub(crate) const fn has_data(&self) -> bool {
         self.data_lines > 0
     }
 
-    /// To be called behind each [`Piece::End`], once name and data were looked at.
+    /// Resets the event. The caller calls it after each [`Piece::End`], once it has read name and data.
     pub(crate) const fn clear(&mut self) {
         self.name.clear();
         self.data_lines = 0;
@@ -182,7 +184,7 @@ impl Framer {
         (self.begin(field), bytes.strip_prefix(b" ").unwrap_or(bytes))
     }
 
-    /// At a field's value.
+    /// Starts to read a field's value.
     const fn begin(&mut self, field: Field) -> Piece<'static> {
         self.state = State::Value(field);
         self.open |= !matches!(field, Field::Comment);
@@ -219,13 +221,13 @@ impl Framer {
     }
 }
 
-/// A field's value, behind its colon, where the line ends in LF or CR LF, and what follows.
+/// Returns a field's value, after its colon, if the line ends in LF or CR LF, and the bytes after the line.
 fn value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (line, rest) = bytes.split_at_checked(memchr2(b'\n', b'\r', bytes)?)?;
     Some((line.strip_prefix(b" ").unwrap_or(line), behind_line(rest)?))
 }
 
-/// Behind a line's end.
+/// Returns the bytes after a line's end.
 fn behind_line(bytes: &[u8]) -> Option<&[u8]> {
     bytes.strip_prefix(b"\n").or_else(|| bytes.strip_prefix(b"\r\n"))
 }
@@ -234,7 +236,7 @@ fn behind_line(bytes: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    /// Events as `name|data`, framed from pieces of `size` bytes.
+    /// Returns events as `name|data`, framed from pieces of `size` bytes.
     fn framed(stream: &[u8], size: usize) -> Vec<String> {
         let mut framer = Framer::new();
         let (mut events, mut data) = (Vec::new(), Vec::new());
@@ -293,7 +295,7 @@ mod tests {
         check("\u{feff}data: 1\n\n\u{feff}data: 2\n\n", &["|1"]);
     }
 
-    /// Where the framer stands between two events, as offsets.
+    /// Returns the offsets at which the framer is between two events.
     fn between(stream: &str) -> Vec<usize> {
         let mut framer = Framer::new();
         let mut bytes = stream.as_bytes();

@@ -1,11 +1,11 @@
-//! What a stream ends with that has used up its caller's budget: its format's own words for an answer that became too long.
+//! Ends a stream that has used up its client's budget, as its format ends a response that became too long.
 
 use serde_json::{Value, json};
 
 use crate::format::Format;
 use crate::partial::Partial;
 
-/// The last events; with blank lines before them where an event is `open`. Empty for formats whose streams have no such word.
+/// Returns the last events, after blank lines if an event is `open`. Empty for formats whose streams have no such end.
 pub(crate) fn events(format: Format, open: bool, partial: &Partial<'_>) -> Vec<u8> {
     let Partial { id, model, created, tokens: (_, output), block, sequence } = *partial;
     let (id, model) = (id.unwrap_or_default(), model.unwrap_or_default());
@@ -48,7 +48,7 @@ pub(crate) fn events(format: Format, open: bool, partial: &Partial<'_>) -> Vec<u
     out
 }
 
-/// The last element of a stream of Gemini's.
+/// Returns the last element of Gemini's stream.
 pub(crate) fn element(partial: &Partial<'_>) -> Value {
     let (prompt, candidates) = partial.tokens;
     let content = json!({"role": "model", "parts": [{"text": ""}]});

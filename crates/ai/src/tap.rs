@@ -1,7 +1,7 @@
-//! What an answer says of itself, read while it passes: usage, model, id, and whether it came to its end.
+//! Reads a response while it is forwarded: usage, model, id, and whether it is complete.
 //!
-//! A stream goes on event by event, Gemini's array element by element: one that has begun is held until it is whole, so
-//! that a cut leaves no half of one. Bodies are not held up.
+//! Streams are forwarded event by event, Gemini's array element by element: an incomplete event is held until it is
+//! whole, so that an aborted stream contains no half event. Other bodies are forwarded without delay.
 
 mod array;
 mod framing;
@@ -21,34 +21,35 @@ pub use framing::Framing;
 use hold::Hold;
 use reading::Reading;
 
-/// What was seen of an answer.
+/// The facts that were read from a response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// What the provider says that it used; of several figures the last. `None` when it says nothing.
+    /// The usage that the provider reported; the last report counts. `None` if it reported none.
     ///
-    /// Images that come without figures are counted. A moderation says nothing and has used nothing that is sold: its
-    /// usage is there, with no class told.
+    /// Images without reported usage are counted. A moderation reports no usage and uses nothing that is sold: its
+    /// usage is present, but without any token class.
     pub usage: Option<Usage>,
-    /// The terms on which it was served; its price depends on them. `None` where no usage is reported or the terms are unknown.
+    /// The terms of service, which determine the price. `None` if no usage is reported or the terms are unknown.
     pub terms: Option<Terms>,
-    /// Why reported usage has no cost, as far as the response says; a price at `terms` is then no more than a part of it.
+    /// The reason why reported usage has no cost, as far as the response shows it; a price at `terms` is then only a
+    /// part of it.
     pub unknown: Option<UnknownCost>,
-    /// The usage object as the provider wrote it, at most 8 KiB; of a Messages stream a list of two, that of its start and
-    /// the last one. `None` where none was told, or none that can be kept.
+    /// The usage object as the provider wrote it, at most 8 KiB. For a Messages stream a list of two: the object at its
+    /// start and the last one. `None` if no object was reported or it cannot be kept.
     pub raw_usage: Option<Box<str>>,
-    /// The model that answered; its first 200 bytes at most.
+    /// The model that created the response; at most its first 200 bytes.
     pub model: Option<String>,
-    /// The provider's id of the answer; its first 200 bytes at most.
+    /// The provider's id of the response; at most its first 200 bytes.
     pub id: Option<String>,
-    /// Whether the answer came to its end: the stream's terminal event, or the whole JSON value. Of an answer that is not
-    /// read it is known only that nobody cut it.
+    /// Whether the response is complete: the stream's terminal event arrived, or the whole JSON value. For a response
+    /// that is not read, `true` means only that the upstream did not abort it.
     ///
-    /// A chat stream has ended too when its last choice said why it finished, as not everybody sends `[DONE]`; Gemini's
-    /// has no other end.
+    /// A chat stream is also complete once its last choice has a finish reason, as some providers do not send `[DONE]`;
+    /// Gemini's streams have no other end.
     pub ended: bool,
 }
 
-/// Reads one answer. Any split of its bytes gives the same [`Seen`] and the same output.
+/// Reads one response. Any split of its bytes gives the same [`Seen`] and the same output.
 #[derive(Debug)]
 pub struct Tap {
     format: Format,
@@ -56,7 +57,7 @@ pub struct Tap {
     frames: Frames,
 }
 
-/// How the answer is passed on.
+/// The way in which the response is forwarded.
 #[derive(Debug)]
 enum Frames {
     Json,
@@ -65,7 +66,7 @@ enum Frames {
     Opaque,
 }
 
-/// A stream's framing.
+/// The framing state of an event stream.
 #[derive(Debug)]
 struct Events {
     framer: Framer,
@@ -74,8 +75,8 @@ struct Events {
 }
 
 impl Tap {
-    /// A tap for an answer in `format`, framed as [`Framing::of`] says; `drop_usage_chunk` takes the extra usage chunk out
-    /// of a chat or completions stream.
+    /// Creates a tap for a response in `format`, framed as [`Framing::of`] reports; `drop_usage_chunk` removes the
+    /// extra usage chunk from a chat or completions stream.
     #[must_use]
     pub fn new(format: Format, framing: Framing, drop_usage_chunk: bool) -> Self {
         let drop_usage_chunk = drop_usage_chunk && matches!(format, Format::Chat | Format::Completions);
@@ -90,8 +91,9 @@ impl Tap {
         Self { format, reading: Reading::new(format, framing), frames }
     }
 
-    /// Reads on; answers what goes to the caller now. Of a stream that is all up to the end of its last whole event or
-    /// element, in place where nothing was held of it before; one of more than 64 KiB goes on as it comes.
+    /// Reads more bytes and returns the bytes to forward now. For a stream these are all bytes up to the end of its
+    /// last whole event or element, without a copy if nothing was held before. Events of more than 64 KiB are forwarded
+    /// as they arrive.
     pub fn push(&mut self, bytes: Bytes) -> Bytes {
         match &mut self.frames {
             Frames::Events(events) => events.push(&mut self.reading, bytes),
@@ -104,10 +106,10 @@ impl Tap {
         }
     }
 
-    /// The answer is over: what is still held, and what was seen.
+    /// Ends the response: returns the bytes that are still held, and the facts that were read.
     ///
-    /// The rest goes on where the answer is whole, as a last event may lack its blank line. Of one that was cut it is the
-    /// half event that no caller should see.
+    /// If the response is complete, the held bytes are forwarded, as a last event may lack its blank line. If it was
+    /// aborted, they are the half event that the client must not receive.
     #[must_use]
     pub fn finish(mut self) -> (Bytes, Seen) {
         let rest = match self.frames {
@@ -125,10 +127,12 @@ impl Tap {
         (rest, self.reading.seen())
     }
 
-    /// The upstream has ended the answer in good order: what is still held, and what was seen.
+    /// The upstream has ended the response regularly: returns the bytes that are still held, and the facts that were
+    /// read.
     ///
-    /// A stream that lacks its format's last event ends with its format's error event instead, as [`Tap::cut`] writes it:
-    /// clients take the end of the bytes for a good end. Nothing is added where the provider reported an error itself.
+    /// A stream without its format's last event gets the format's error event instead, as [`Tap::cut`] writes it:
+    /// clients would take the end of the bytes for a regular end. Nothing is added if the provider reported an error
+    /// itself.
     #[must_use]
     pub fn close(mut self, problem: &Problem<'_>) -> (Bytes, Seen) {
         let rest = match self.frames {
@@ -139,30 +143,30 @@ impl Tap {
         (rest, self.reading.seen())
     }
 
-    /// The caller has gone before the end: what was seen so far.
+    /// The client has disconnected before the end: returns the facts that were read so far.
     #[must_use]
     pub fn abandon(self) -> Seen {
         let is_opaque = matches!(self.frames, Frames::Opaque);
-        // Of bytes that nobody reads the end is not known.
+        // The end of bytes that are not read is unknown.
         if is_opaque { self.reading.seen() } else { self.finish().1 }
     }
 
-    /// Moves on when [`Tap::used`] may be more than it was: when usage is told, and every 256 events of text.
+    /// Increases when [`Tap::used`] may have increased: when usage is reported, and every 256 text events.
     #[must_use]
     pub const fn news(&self) -> u32 {
         self.reading.news()
     }
 
-    /// What the answer has used by now, at the least: what was told, and a token for each event of text, as most providers tell
-    /// theirs at the end; and on what terms. Of text 256 events are not counted, as some of them may hold none. `None` when
-    /// nothing but its end is to come.
+    /// Returns the minimum usage of the response so far, and its terms: the reported usage, and one token per text
+    /// event, as most providers report usage at the end only. 256 text events are not counted, as some events may hold
+    /// no token. `None` if only the end of the response is missing.
     #[must_use]
     pub fn used(&self) -> Option<(Usage, Terms)> {
         (!self.reading.is_ending()).then(|| self.reading.used())
     }
 
-    /// The answer is cut because it has used what it may: what ends it in its format's own words for an answer that is too long,
-    /// and what was seen. What was held is dropped.
+    /// Ends a response that has used its whole reservation: returns its format's regular end of a response that is too
+    /// long, and the facts that were read. Held bytes are dropped.
     #[must_use]
     pub fn stop(mut self) -> (Bytes, Seen) {
         let last = match self.frames {
@@ -177,9 +181,11 @@ impl Tap {
         (last, self.reading.seen())
     }
 
-    /// The answer is cut: what tells the caller so in the words of its format, and what was seen. What was held is dropped.
+    /// Aborts the response: returns the error event of its format, and the facts that were read. Held bytes are
+    /// dropped.
     ///
-    /// Nothing is told in a body, which is cut itself, nor behind half an element of Gemini's array that went on already.
+    /// No error is written into a body, which is aborted itself, or after half an element of Gemini's array that was
+    /// forwarded already.
     #[must_use]
     pub fn cut(mut self, problem: &Problem<'_>) -> (Bytes, Seen) {
         let last = match self.frames {
@@ -236,9 +242,9 @@ impl Events {
         self.hold.finish(drop)
     }
 
-    /// What is held, or the error of `format` where the stream lacks its end.
+    /// Returns the held bytes, or the error of `format` if the stream lacks its end.
     fn close(self, format: Format, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
-        // Of a stream that has ended already nothing is left to be read.
+        // A stream that is complete needs no error event.
         let error = (!reading.is_told()).then(|| self.error(format, reading, problem));
         let rest = self.finish(reading);
         match error {
@@ -247,12 +253,12 @@ impl Events {
         }
     }
 
-    /// The error event that follows the events which were passed on.
+    /// Returns the error event that follows the forwarded events.
     fn error(&self, format: Format, reading: &Reading, problem: &Problem<'_>) -> Bytes {
         error::event(format, self.hold.is_passing(), problem, &reading.partial()).into()
     }
 
-    /// An event is over: reads it. Whether it is dropped.
+    /// Reads an event that has ended. Returns whether it is dropped.
     fn end(&mut self, reading: &mut Reading) -> bool {
         if self.framer.has_data() {
             reading.note_event(self.framer.name());

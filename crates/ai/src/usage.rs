@@ -1,7 +1,7 @@
-//! A provider's usage object becomes `meter`'s disjoint classes.
+//! Converts a provider's usage object into the disjoint token classes of `meter`.
 //!
-//! What is not told stays unknown, a true zero stays zero. Figures that are no whole numbers, or absurd, are not told.
-//! Parts never come to more than the whole that is told.
+//! Figures that are not reported stay unknown; a reported zero stays zero. Figures that are not whole numbers, or
+//! absurdly large, are treated as not reported. Parts never exceed the reported whole.
 
 pub(crate) mod chat;
 pub(crate) mod fees;
@@ -16,7 +16,7 @@ pub(crate) use lenient::{all_are_zero, all_figures_are_counts};
 use meter::{Source, Usage};
 use serde::Deserialize;
 
-/// Writes to a cache: their sum as it is told, and the parts of it that are told by lifetime.
+/// Cache writes: the reported sum, and the parts that are reported by lifetime.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Writes {
     sum: Option<u64>,
@@ -25,7 +25,7 @@ struct Writes {
 }
 
 impl Writes {
-    /// Short and long: what is not told apart is short.
+    /// Returns short and long writes: writes without a reported lifetime are short.
     fn by_lifetime(self) -> (Option<u64>, Option<u64>) {
         let Some(mut rest) = self.sum else { return (self.short, self.long) };
         let long = take(&mut rest, self.long);
@@ -40,7 +40,7 @@ struct InputDetails {
     cached_tokens: Figure,
     cache_write_tokens: Figure,
     cache_write_tokens_details: Part<WriteDetails>,
-    /// DashScope's word for `cache_write_tokens` (alibabacloud.com/help/en/model-studio/context-cache, 2026-11-21).
+    /// DashScope's name for `cache_write_tokens` (alibabacloud.com/help/en/model-studio/context-cache, 2026-11-21).
     cache_creation_input_tokens: Figure,
     audio_tokens: Figure,
     image_tokens: Figure,
@@ -70,15 +70,15 @@ impl InputDetails {
     }
 }
 
-/// Media that are told apart.
+/// Tokens of media that are reported separately.
 #[derive(Debug, Clone, Copy, Default)]
 struct Media {
     audio: Option<u64>,
     images: Option<u64>,
 }
 
-/// OpenAI's figures: the input includes reads from and writes to caches and all media, the output includes reasoning and
-/// all media; the total is both.
+/// OpenAI's figures: the input includes cache reads, cache writes and all media; the output includes reasoning and all
+/// media; the total is their sum.
 #[derive(Debug, Clone, Copy, Default)]
 struct Inclusive {
     input: Option<u64>,
@@ -92,7 +92,7 @@ struct Inclusive {
 }
 
 impl Inclusive {
-    /// With what the details tell.
+    /// Adds the figures of the details.
     fn detailed(self, input: &InputDetails, output: &OutputDetails) -> Self {
         Self {
             cached_input: input.cached_tokens.0.or(self.cached_input),
@@ -104,7 +104,7 @@ impl Inclusive {
         }
     }
 
-    /// Takes them apart; `None` where nothing is told.
+    /// Splits the figures into disjoint classes; `None` if no figure is reported.
     fn disjoint(self) -> Option<Usage> {
         let (short, long) = self.writes.by_lifetime();
         let mut input = self.input.unwrap_or(u64::MAX);
@@ -132,8 +132,9 @@ impl Inclusive {
         })
     }
 
-    /// The output with reasoning. Gemini and xAI speak like OpenAI but leave reasoning out of it, and Gemini does not report
-    /// it at all (discuss.ai.google.dev/t/127400, 2026-02). The total contains it, so the rest of the total is output.
+    /// Returns the output with reasoning. Gemini and xAI use OpenAI's format but exclude reasoning from the output, and
+    /// Gemini does not report it at all (discuss.ai.google.dev/t/127400, 2026-02). The total contains it, so the rest
+    /// of the total is output.
     fn whole_output(self) -> Option<u64> {
         let output = self.output?;
         let rest = self.total.zip(self.input).map_or(0, |(total, input)| total.saturating_sub(input));
@@ -141,7 +142,7 @@ impl Inclusive {
     }
 }
 
-/// Takes a part out of what is left of its whole, at most all of it.
+/// Subtracts a part from the rest of its whole, at most all of it.
 fn take(rest: &mut u64, part: Option<u64>) -> Option<u64> {
     let part = part?.min(*rest);
     *rest -= part;

@@ -1,4 +1,4 @@
-//! From the file's tree to the [`Snapshot`]: the sections in the order in which they need each other.
+//! Compiles the file's tree into the [`Snapshot`], section by section in the order of their dependencies.
 
 mod budget;
 mod control;
@@ -23,7 +23,7 @@ use crate::section::{Reader, Section, Text};
 use crate::snapshot::Snapshot;
 use crate::yaml::Node;
 
-/// Compiles the whole file; `None` where it is no mapping. What is wrong stands in `reader` afterwards.
+/// Compiles the whole file; `None` if it is not a mapping. Problems are reported to `reader`.
 pub(crate) fn compile<'a>(
     reader: &'a Reader<'a>,
     root: &'a Node,
@@ -82,12 +82,12 @@ pub(crate) fn compile<'a>(
     Some((snapshot, notes))
 }
 
-/// Names of one list that were taken, and where.
+/// The names that entries of one list use, and their positions.
 #[derive(Default)]
 struct Taken(HashMap<String, At>);
 
 impl Taken {
-    /// Takes a name; reports a second one, and answers whether it was the first.
+    /// Records a name and reports a duplicate. Returns whether the name is new.
     fn take(&mut self, section: &Section<'_>, name: &Text, kind: &str) -> bool {
         let first = self.0.get(&name.value).copied();
         if first.is_none() {
@@ -107,16 +107,17 @@ impl Taken {
 /// Longest name of a provider, an upstream, a plan or a route.
 const NAME_LEN_MAX: usize = 64;
 
-/// Whether `name` can stand in logs, metrics and headers without quotes: a-z, 0-9, `-`, `_` and `.`, upper case too.
+/// Whether `name` can be written in logs, metrics and headers without quotes: a-z, 0-9, `-`, `_` and `.`, upper case
+/// too.
 fn is_name(name: &str) -> bool {
     (1..=NAME_LEN_MAX).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
-/// What [`is_name`] takes.
+/// A description of the names that [`is_name`] accepts.
 const NAME: &str = "1 to 64 letters, digits, `-`, `_` and `.`";
 
-/// The required `name` of an entry; reports a form that is none and a second of its kind.
+/// Returns the required `name` of an entry; reports an invalid name and a duplicate of its kind.
 fn name(section: &Section<'_>, taken: &mut Taken, kind: &str) -> Option<Text> {
     let name = section.required("name")?;
     if !is_name(&name.value) {

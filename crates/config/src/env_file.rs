@@ -1,7 +1,7 @@
-//! The text of a `.env`: `NAME=value` lines, with quotes, comments, `export` and values over several lines.
+//! Parses the text of a `.env`: `NAME=value` lines, with quotes, comments, `export` and values over several lines.
 //!
-//! Read here and not by dotenvy (0.15.7): its errors repeat the line, which holds a secret, and do not say which it is, and it
-//! replaces `$` in values. Nothing is replaced here: a password with a `$` is that password.
+//! dotenvy (0.15.7) is not used: its errors repeat the line, which holds a secret, without the line's number, and it
+//! replaces `$` in values. This parser replaces nothing: a password may contain a `$`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,14 +10,14 @@ use std::str::Chars;
 
 use crate::error::Place;
 
-/// One line's variable; it may be a credential, so it does not print.
+/// One variable of the file. Its value may be a credential, so `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name: letters, digits and `_`, no digit first.
+    /// Its name: letters, digits and `_`, not beginning with a digit.
     pub name: String,
-    /// Its value, out of its quotes.
+    /// Its value, without quotes.
     pub value: String,
-    /// The line that it begins on, from 1.
+    /// The number of its first line, from 1.
     pub line: u32,
 }
 
@@ -27,26 +27,26 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// Where a text is no `.env`, and why. It repeats nothing of a value.
+/// The position and reason of a syntax error. It repeats no part of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// The character that does not fit.
+    /// The invalid character or duplicate name.
     pub place: Place,
-    /// Where the same name stood first.
+    /// The position of the first occurrence of a duplicate name.
     pub first: Option<Place>,
-    /// What is wrong, in a few words.
+    /// A short description of the error.
     pub message: &'static str,
-    /// What belongs there.
+    /// A description of valid input.
     pub expected: &'static str,
 }
 
 const LINE: &str = "NAME=value, or a comment after #";
-const QUOTED: &str = "a line end or a comment behind the closing quote";
+const QUOTED: &str = "a line end or a comment after the closing quote";
 
-/// Reads a whole file, in its order.
+/// Parses a whole file; the entries are in the order of the file.
 ///
 /// # Errors
-/// [`Broken`] at the first line that is none, or whose name stood there before.
+/// Returns [`Broken`] for the first invalid line or duplicate name.
 pub fn parse(text: &str) -> Result<Vec<Entry>, Broken> {
     let mut reading = Reading::new(text.strip_prefix('\u{feff}').unwrap_or(text));
     let mut entries = Vec::new();
@@ -57,7 +57,7 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, Broken> {
         };
         let value = reading.value()?;
         if let Some(first) = taken.insert(name.clone(), at) {
-            let (message, expected) = ("a name stands here twice", "one line for each name");
+            let (message, expected) = ("a name occurs twice", "one line for each name");
             return Err(Broken { place: at, first: Some(first), message, expected });
         }
         entries.push(Entry { name, value, line: at.line });
@@ -84,7 +84,8 @@ impl<'a> Reading<'a> {
         Err(Broken { place: self.here(), first: None, message, expected })
     }
 
-    /// The next character; the end of a line is `\n`, however it was written.
+    /// Returns the next character; any line end is returned as `
+    /// `.
     fn next(&mut self) -> Option<char> {
         let mut c = self.rest.next()?;
         if c == '\r' && self.rest.peek() == Some(&'\n') {
@@ -127,7 +128,7 @@ impl<'a> Reading<'a> {
         word
     }
 
-    /// A name up to behind its `=`; `None` for a line without one.
+    /// Reads a name and its `=`; `None` for a line without a name.
     fn name(&mut self) -> Result<Option<(String, Place)>, Broken> {
         self.skip_blanks();
         if self.at_line_end() || self.rest.peek() == Some(&'#') {
@@ -153,7 +154,7 @@ impl<'a> Reading<'a> {
         Ok(Some((name, at)))
     }
 
-    /// A value, and the rest of its line.
+    /// Reads a value, and the rest of its line.
     fn value(&mut self) -> Result<String, Broken> {
         let blank = self.skip_blanks();
         match self.rest.peek() {
@@ -163,7 +164,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Up to the line's end, or to a `#` after a blank; without blanks around it.
+    /// Reads up to the line's end, or to a `#` after a blank; blanks around the value are removed.
     fn plain(&mut self, mut blank: bool) -> Result<String, Broken> {
         let mut value = String::new();
         while !self.at_line_end() {
@@ -199,7 +200,7 @@ impl<'a> Reading<'a> {
                 Some('r') => '\r',
                 Some('t') => '\t',
                 _ => {
-                    let message = "a backslash in double quotes stands before something else";
+                    let message = "an unknown escape sequence in double quotes";
                     let expected =
                         r#"one of \" \\ \$ \n \r \t, or the value in single quotes, where a backslash is itself"#;
                     return Err(Broken { place: at, first: None, message, expected });
@@ -209,7 +210,7 @@ impl<'a> Reading<'a> {
         })
     }
 
-    /// What stands between quotes; `escape` reads what is not itself.
+    /// Reads the text between quotes; `escape` reads escape sequences.
     fn quoted(
         &mut self,
         quote: char,
@@ -238,7 +239,7 @@ impl<'a> Reading<'a> {
         }
         self.skip_blanks();
         if !self.at_line_end() && self.rest.peek() != Some(&'#') {
-            return self.broken("something stands behind a closing quote", QUOTED);
+            return self.broken("text follows a closing quote", QUOTED);
         }
         self.skip_line();
         Ok(value)
@@ -303,12 +304,12 @@ mod tests {
         check_broken("A: S3CRET", 1, 2, "a name without a value");
         check_broken("A=1\nB='S3CRET\nC=2\n", 2, 3, "a quote is not closed");
         check_broken("A=\"S3CRET", 1, 3, "a quote is not closed");
-        check_broken("A='S3'CRET", 1, 7, "something stands behind a closing quote");
-        check_broken("A=\"x\\S3CRET\"", 1, 5, "a backslash in double quotes stands before something else");
-        check_broken("A=\"x\\", 1, 5, "a backslash in double quotes stands before something else");
+        check_broken("A='S3'CRET", 1, 7, "text follows a closing quote");
+        check_broken("A=\"x\\S3CRET\"", 1, 5, "an unknown escape sequence in double quotes");
+        check_broken("A=\"x\\", 1, 5, "an unknown escape sequence in double quotes");
         check_broken("A=S3\0", 1, 5, "a value holds the character NUL");
         check_broken("A='S3\0'", 1, 6, "a value holds the character NUL");
-        check_broken("A=1\nB=2\nexport A=3", 3, 8, "a name stands here twice");
+        check_broken("A=1\nB=2\nexport A=3", 3, 8, "a name occurs twice");
         assert_eq!(parse("A=1\nA=2").unwrap_err().first, Some(Place { line: 1, column: 1, width: 1 }));
         assert!(!format!("{:?}", parse("A=S3CRET")).contains("S3CRET"));
     }

@@ -1,5 +1,5 @@
-//! The environment as configuration reads it: the process's variables, and behind them those of a `.env`. No child of the
-//! process sees the latter.
+//! The environment that the configuration reads: the process's variables, and as fallbacks those of a `.env`. Child
+//! processes do not inherit the latter.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,39 +14,39 @@ use access::Secret;
 use crate::env_file;
 use crate::error::{Code, ConfigError, Problem};
 
-/// The file that is read where nobody names one.
+/// The file that is read if none is named.
 const ENV_FILE: &str = ".env";
-/// Largest `.env`.
+/// Largest `.env`, in bytes.
 const ENV_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Variables by name. Their values do not print.
+/// Variables by name. `Debug` does not print their values.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, Set>);
 
-/// One variable's value.
+/// The value of one variable.
 #[derive(Clone)]
 struct Set {
-    /// `None` where it is no UTF-8.
+    /// `None` if the value is not UTF-8.
     value: Option<String>,
-    /// Where it stands in a `.env`.
+    /// The line of the variable in a `.env`.
     line: Option<EnvLine>,
 }
 
 /// A line of a `.env`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvLine {
-    /// The file as it was named.
+    /// The file's name as it was given.
     pub file: Arc<str>,
-    /// The line, from 1.
+    /// The number of the line, from 1.
     pub line: u32,
 }
 
-/// Which variable, and where it was set. `Display` is how errors point at it.
+/// The name and origin of a variable. Errors refer to it by its `Display` text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name.
+    /// The name of the variable.
     pub name: String,
-    /// Where it stands in a `.env`; `None` is the process's.
+    /// Its line in a `.env`; `None` for a variable of the process.
     pub line: Option<EnvLine>,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// The variables of a process: `std::env::vars_os()`. A name that is no UTF-8 is left out.
+    /// Returns the variables of a process: `std::env::vars_os()`. A name that is not UTF-8 is ignored.
     pub fn new(process: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let set = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok()?, Set { value: value.into_string().ok(), line: None }))
@@ -74,23 +74,23 @@ impl Environment {
         Self(process.into_iter().filter_map(set).collect())
     }
 
-    /// These variables and no others.
+    /// Returns an environment of exactly these variables.
     #[must_use]
     pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self::new(variables.into_iter().map(|(name, value)| (name.into(), value.into())))
     }
 
-    /// Puts the variables of a `.env` behind those that are there: `file`, or `.env` in the working directory if there is
-    /// such a file.
+    /// Adds the variables of a `.env` that the environment does not have: `file`, or `.env` in the working directory if
+    /// that file exists.
     ///
     /// # Errors
-    /// [`ConfigError`] where the file cannot be read, or a line of it.
+    /// Returns a [`ConfigError`] if the file cannot be read or a line is invalid.
     pub fn with_file(mut self, file: Option<&Path>) -> Result<Self, ConfigError> {
         let path = file.unwrap_or(Path::new(ENV_FILE));
         let name: Arc<str> = path.display().to_string().into();
         let text = match read(path) {
             Ok(text) => text,
-            // A folder of this name holds a Python environment.
+            // A folder with this name holds a Python environment.
             Err(Unread::Io(error)) if file.is_none() && is_absent(&error) => return Ok(self),
             Err(error) => {
                 let problem = Problem::new(Code::File, None, format!("the variables cannot be read: {error}"));
@@ -109,25 +109,25 @@ impl Environment {
         Ok(self)
     }
 
-    /// The value of a variable; it may be empty.
+    /// Returns the value of a variable; it may be empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.value.as_deref()
     }
 
-    /// The value of a variable that is a secret; an empty one is none.
+    /// Returns the value of a variable that holds a secret; `None` if it is empty.
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<Secret> {
         self.get(name).filter(|value| !value.is_empty()).map(|value| Secret::new(value.to_owned()))
     }
 
-    /// A variable that is set, and where.
+    /// Returns the name and origin of a variable that is set.
     pub(crate) fn variable(&self, name: &str) -> Option<Variable> {
         let set = self.0.get(name)?;
         Some(Variable { name: name.to_owned(), line: set.line.clone() })
     }
 
-    /// The names that begin with `prefix`, in their order, with their values (`None`: no UTF-8).
+    /// Returns the names that begin with `prefix`, in order, with their values (`None`: not UTF-8).
     pub(crate) fn beginning<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
         let from = self.0.range(prefix.to_owned()..);
         let named = from.take_while(move |(name, _)| name.starts_with(prefix));
@@ -135,7 +135,7 @@ impl Environment {
     }
 }
 
-/// Why a file was not read.
+/// The reason why a file was not read.
 enum Unread {
     Io(io::Error),
     TooLarge,
@@ -203,8 +203,8 @@ mod tests {
         );
         assert_eq!(
             with(b"A=1\nA=S3CRET\n").unwrap_err(),
-            "error[env_file]: a name stands here twice\n --> DIR/vars.env:2:1\n  = expected one line for each name\n  = the first \
-             stands at DIR/vars.env:1:1"
+            "error[env_file]: a name occurs twice\n --> DIR/vars.env:2:1\n  = expected one line for each name\n  = the first \
+             is at DIR/vars.env:1:1"
         );
         let unread = |text: &[u8]| with(text).unwrap_err();
         assert_eq!(

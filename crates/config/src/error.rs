@@ -1,40 +1,40 @@
-//! What is wrong with a configuration, and where.
+//! Problems of a configuration, and their positions.
 
 use std::fmt;
 
 use crate::environment::Variable;
 use crate::excerpt::Line;
 
-/// Problems that one error lists; more are counted.
+/// Maximum number of problems that one error lists; further problems are counted.
 pub const PROBLEMS_MAX: usize = 100;
 
-/// A place in the file: line and column count from 1, in characters.
+/// A position in the file: line and column count from 1, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The line.
+    /// The number of the line.
     pub line: u32,
-    /// The first character.
+    /// The column of the first character.
     pub column: u32,
-    /// Characters from there on.
+    /// The number of characters.
     pub width: u32,
 }
 
 impl Place {
-    /// Where a file begins.
+    /// The first character of a file.
     pub(crate) const START: Self = Self { line: 1, column: 1, width: 1 };
 }
 
-/// What a value comes from.
+/// The origin of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum At {
-    /// A place in the file.
+    /// A position in the file.
     File(Place),
-    /// The variable of this number, as `Reader` counts them.
+    /// The variable with this number in the `Reader`.
     Variable(usize),
 }
 
 impl At {
-    /// The place in the file.
+    /// Returns the position in the file.
     pub(crate) const fn place(self) -> Option<Place> {
         match self {
             Self::File(place) => Some(place),
@@ -43,37 +43,37 @@ impl At {
     }
 }
 
-/// Kinds of problems; a closed list.
+/// The kinds of problems; a closed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     /// A file cannot be read.
     File,
-    /// A line of a `.env` is none.
+    /// A line of a `.env` is invalid.
     EnvFile,
-    /// The file is no YAML.
+    /// The file is not valid YAML.
     Yaml,
-    /// A key that there is not.
+    /// A key that does not exist.
     UnknownKey,
     /// A key or value that this version does not support.
     NotYet,
-    /// A list where a mapping belongs, and so on.
+    /// A value of the wrong type, such as a list in place of a mapping.
     WrongType,
-    /// A value outside of what its key takes.
+    /// A value that its key does not accept.
     BadValue,
-    /// A key that must be there.
+    /// A required key is missing.
     Missing,
-    /// An environment variable that is not set, or a `${…}` of another form.
+    /// An environment variable that is not set, or an invalid `${…}`.
     Environment,
-    /// A second one of what there may be one of.
+    /// A duplicate of an entry or value that must be unique.
     Duplicate,
-    /// A name that nothing has.
+    /// A name that refers to nothing.
     UnknownName,
-    /// A file is not signed by the key that is configured.
+    /// A file is not signed by the configured key.
     Signature,
 }
 
 impl Code {
-    /// As it is printed.
+    /// Returns the code as it is printed.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -93,29 +93,29 @@ impl Code {
     }
 }
 
-/// One thing that is wrong. It repeats no secret.
+/// One problem of the configuration. It repeats no secret.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    /// Its kind.
+    /// The kind of the problem.
     pub code: Code,
-    /// What is wrong, in one sentence.
+    /// A description of the problem, in one sentence.
     pub message: String,
-    /// What was expected there.
+    /// A description of valid input.
     pub expected: Option<String>,
-    /// What was perhaps meant.
+    /// The name that was probably meant.
     pub near: Option<String>,
-    /// Where; `None` where no file is the cause.
+    /// The position in the file; `None` if no file is the cause.
     pub place: Option<Place>,
-    /// The variable that is the cause.
+    /// The variable that caused the problem.
     pub variable: Option<Variable>,
-    /// The other place of a duplicate.
+    /// The other position of a duplicate.
     pub first: Option<Place>,
     /// The other variable of a duplicate.
     pub first_variable: Option<Variable>,
-    /// The file as it was named; empty where none is the cause.
+    /// The file's name as it was given; empty if no file is the cause.
     pub file: String,
     pub(crate) line: Option<Line>,
-    /// What `place` and `variable` are made of, when it is reported.
+    /// The origin from which `place` and `variable` are set when the problem is reported.
     pub(crate) at: Option<At>,
     pub(crate) first_at: Option<At>,
 }
@@ -181,7 +181,7 @@ impl fmt::Display for Problem {
             }
         }
         if let Some(first) = self.first {
-            write!(f, "\n{blank} = the first stands at {}:{}:{}", self.file, first.line, first.column)?;
+            write!(f, "\n{blank} = the first is at {}:{}:{}", self.file, first.line, first.column)?;
         }
         if let Some(variable) = &self.first_variable {
             write!(f, "\n{blank} = the first is {variable}")?;
@@ -193,17 +193,18 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All that is wrong with a configuration, in the order of the file, variables last. `Display` prints each problem with its line and a caret.
+/// All problems of a configuration, in the order of the file, variables last. `Display` prints each problem with its
+/// line and a caret.
 #[derive(Debug, Clone)]
 pub struct ConfigError {
-    /// Never empty, at most [`PROBLEMS_MAX`].
+    /// At least one problem and at most [`PROBLEMS_MAX`].
     pub problems: Vec<Problem>,
-    /// How many more there are.
+    /// The number of further problems.
     pub more: usize,
 }
 
 impl ConfigError {
-    /// Bounds `problems`, which are in the order of the file.
+    /// Limits the number of `problems`, which must be in the order of the file.
     pub(crate) fn of(mut problems: Vec<Problem>) -> Self {
         let more = problems.len().saturating_sub(PROBLEMS_MAX);
         problems.truncate(PROBLEMS_MAX);

@@ -1,18 +1,18 @@
-//! The line that a problem points at, fit to be shown: secrets masked, control characters replaced, long lines cut.
+//! Prepares the line of a problem for display: secrets are masked, control characters replaced, long lines cut.
 
 use crate::error::Place;
 
 /// Keys whose values are not shown.
 const SECRET_KEYS: [&str; 6] = ["credential", "token", "password", "secret", "secret_key", "api_key"];
 const MASK: &str = "***";
-/// A longer line is not shown: looking for secrets takes time that grows with its square.
+/// Longest line that is shown, in bytes: the time to find secrets grows with the square of the length.
 const LINE_BYTES_MAX: usize = 4 * 1024;
-/// Characters of a line that are shown.
+/// Maximum number of characters of a line that are shown.
 const SHOWN_MAX: usize = 120;
-/// Characters before the caret where a line is cut.
+/// Characters before the caret if a line is cut.
 const LEAD: usize = 60;
 
-/// A line and where its caret goes.
+/// A line and the position of its caret.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
     pub(crate) text: String,
@@ -20,14 +20,14 @@ pub(crate) struct Line {
     pub(crate) caret_width: usize,
 }
 
-/// The file's text, split into lines, and which lines belong to a secret as a whole.
+/// The file's text, split into lines, and whether each line as a whole belongs to a secret.
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
     lines: Vec<(&'a str, bool)>,
     unread: Vec<Unread>,
 }
 
-/// A key that is not read, and what comes behind its value; nobody knows whether that is a secret.
+/// A key that is not read, and the position after its value; its value may be a secret.
 #[derive(Debug)]
 struct Unread {
     key: Place,
@@ -51,12 +51,12 @@ impl<'a> Lines<'a> {
         Self { lines, unread: Vec::new() }
     }
 
-    /// Shows nothing of the value of `key`, up to `next` or, without it, the end of the file.
+    /// Hides the value of `key`, up to `next` or, without it, the end of the file.
     pub(crate) fn hide(&mut self, key: Place, next: Option<Place>) {
         self.unread.push(Unread { key, next });
     }
 
-    /// The line of `place`; `None` where the file has none, or a very long one.
+    /// Returns the line of `place`; `None` if the file does not have it or it is too long.
     pub(crate) fn at(&self, place: Place) -> Option<Line> {
         let (line, secret) = self.lines.get(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
         if line.len() > LINE_BYTES_MAX {
@@ -75,7 +75,7 @@ impl<'a> Lines<'a> {
 }
 
 impl Unread {
-    /// The byte range of its value on a line.
+    /// Returns the byte range of its value on a line.
     fn on(&self, number: u32, line: &str) -> Option<(usize, usize)> {
         let byte = |chars: u32| {
             let chars = usize::try_from(chars).unwrap_or(usize::MAX);
@@ -92,7 +92,7 @@ impl Unread {
             from += line.get(from..to)?.find(':').map_or(0, |colon| colon + 1);
         }
         let mut value = line.get(from..to)?;
-        // What stands before another key on its line is within braces: the last comma is not the value's.
+        // A value before another key on the same line is within braces: the last comma is not a part of the value.
         if next.is_some() {
             value = value.rsplit_once(',').map_or(value, |(value, _)| value);
         }
@@ -103,7 +103,7 @@ impl Unread {
     }
 }
 
-/// A secret's key on the last line, whose value may go on below it.
+/// The key of a secret on the last line; its value may continue on the following lines.
 struct Under {
     indent: usize,
     value_is_missing: bool,
@@ -120,7 +120,7 @@ impl Under {
     }
 }
 
-/// Byte offsets of each secret's key and of its value, on one line.
+/// Returns the byte offsets of each secret's key and of its value, on one line.
 fn secret_values(line: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (colon, _) in line.match_indices(':') {
@@ -139,7 +139,7 @@ fn secret_values(line: &str) -> Vec<(usize, usize)> {
     found
 }
 
-/// Byte ranges of a line that are not shown.
+/// Returns the byte ranges of a line that are hidden.
 fn hidden(line: &str) -> Vec<(usize, usize)> {
     let mut ranges = Vec::new();
     for (_, value) in secret_values(line) {
@@ -159,7 +159,8 @@ fn hidden(line: &str) -> Vec<(usize, usize)> {
         ranges.push((start, start + len));
     }
     for (slashes, _) in line.match_indices("//") {
-        // A password may hold whatever ends an authority, or a value: rather too much than half of it.
+        // A password may contain characters that end an authority or a value: masking too much is safer than masking
+        // half of it.
         if let Some(end) = line.get(slashes + 2..).and_then(|rest| rest.rfind('@')) {
             ranges.push((slashes + 2, slashes + 2 + end));
         }
@@ -174,7 +175,7 @@ fn hidden(line: &str) -> Vec<(usize, usize)> {
     ranges
 }
 
-/// Ranges in their order, those that overlap as one.
+/// Sorts ranges and joins those that overlap.
 fn merged(ranges: impl Iterator<Item = (usize, usize)>) -> Vec<(usize, usize)> {
     let mut ranges: Vec<_> = ranges.collect();
     ranges.sort_unstable();
@@ -188,7 +189,7 @@ fn merged(ranges: impl Iterator<Item = (usize, usize)>) -> Vec<(usize, usize)> {
     ranges
 }
 
-/// Whether a value is `${NAME}` or `${NAME:-}` alone: that shows where a secret comes from, not what it is.
+/// Whether a value is only `${NAME}` or `${NAME:-}`: that shows the source of a secret, not the secret.
 fn is_reference(rest: &str) -> bool {
     let Some((inner, behind)) = rest.strip_prefix("${").and_then(|rest| rest.split_once('}')) else {
         return false;
@@ -198,7 +199,7 @@ fn is_reference(rest: &str) -> bool {
         && (behind.is_empty() || behind.starts_with([',', '}', ' ', '"', '\'']))
 }
 
-/// The line with these ranges (bytes) masked, and `start..end` (characters) moved along.
+/// Masks these byte ranges of a line and adjusts `start..end`, which counts characters.
 fn mask(line: &str, ranges: &[(usize, usize)], (start, end): (usize, usize)) -> (Vec<char>, usize, usize) {
     let mut text = Vec::new();
     let (mut new_start, mut new_end) = (None, None);

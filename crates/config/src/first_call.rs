@@ -1,4 +1,4 @@
-//! A call that this configuration serves, for a page or a start to show.
+//! An example request that this configuration serves, shown on a page or at startup.
 
 use ai::{Endpoint, ProviderKind};
 
@@ -8,18 +8,18 @@ use crate::snapshot::Snapshot;
 /// The rest of a chat's body.
 const CHAT: &str = r#""stream":true,"messages":[{"role":"user","content":"Hello"}]"#;
 
-/// Path and body of a streamed LLM call.
+/// Path and body of a streamed LLM request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstCall {
-    /// With `ai.prefix`, and a query where the format needs one.
+    /// The path with `ai.prefix`, and a query if the format needs one.
     pub path: String,
-    /// JSON, without a `'`.
+    /// A JSON body without a `'`.
     pub body: String,
 }
 
 impl Snapshot {
-    /// A call that some provider answers: the built-in mock, which costs nothing, else the first entry of `models`, else the
-    /// first provider. `None` without LLM endpoints or providers.
+    /// Returns a request that a provider can serve: the built-in mock, which costs nothing, otherwise the first entry
+    /// of `models`, otherwise the first provider. `None` without LLM endpoints or providers.
     #[must_use]
     pub fn first_call(&self) -> Option<FirstCall> {
         let prefix = &self.ai.as_ref()?.prefix;
@@ -48,7 +48,7 @@ impl Snapshot {
     }
 }
 
-/// A model that each kind's own API has, as `PROVIDER/MODEL`.
+/// Returns a model that each kind's own API has, as `PROVIDER/MODEL`.
 fn own_model(kind: ProviderKind, provider: &str) -> String {
     let model = match kind {
         ProviderKind::OpenAi => "gpt-5-mini",
@@ -65,7 +65,7 @@ mod tests {
     use crate::snapshot::Origin;
     use crate::{Environment, Sources, load};
 
-    /// The call of a file, and that of the same file when the built-in mock listens.
+    /// Returns the request of a file, and that of the same file when the built-in mock listens.
     fn calls(source: &str) -> [Option<FirstCall>; 2] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.yaml");

@@ -1,4 +1,4 @@
-//! Which keys there are, section by section: those of this version, and those that come later (`not_yet`).
+//! The keys of each section: those of this version, and those of later versions (`not_yet`).
 
 /// The keys of one section.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ impl Grammar {
         Self { now, later }
     }
 
-    /// Whether there is such a key, now or later.
+    /// Whether the key exists in this version or a later one.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.now.contains(&key) || self.later.contains(&key)
     }
@@ -142,9 +142,9 @@ pub(crate) const PRICE_TIER: Grammar = Grammar::new(
     ],
     &[],
 );
-/// A price file, which is no part of the configuration.
+/// A price file, which is not a part of the configuration.
 pub(crate) const PRICE_FILE: Grammar = Grammar::new(&["as_of", "source", "prices"], &[]);
-/// One of its rows: a price, and its source.
+/// A row of a price file: a price, and its source.
 pub(crate) const PRICE_ROW: Grammar = Grammar::new(
     &[
         "model",
@@ -209,7 +209,7 @@ pub(crate) const ROUTE: Grammar = Grammar::new(
 pub(crate) const PATH: Grammar = Grammar::new(&["prefix"], &["regex"]);
 pub(crate) const AUTH: Grammar = Grammar::new(&["type"], &["use", "require"]);
 
-/// Every section, under the name that the reference gives it; `[]` stands behind the key of a list of them.
+/// Every section, under its name in the reference; `[]` follows the key of a list of sections.
 pub(crate) const ALL: &[(&str, &Grammar)] = &[
     ("", &ROOT),
     ("brand", &BRAND),
@@ -254,15 +254,15 @@ pub(crate) const ALL: &[(&str, &Grammar)] = &[
 /// Keys that hold a list of single values.
 const LISTS: [&str; 4] =
     ["routes[].methods", "routes[].allow_headers", "control.cors.allowed_origins", "trusted_proxies"];
-/// Keys that hold a mapping whose keys are free.
+/// Keys that hold a mapping with arbitrary keys.
 const MAPS: [&str; 1] = ["log.modules"];
 /// Keys that hold a list or a mapping, or a single value instead.
 const SINGLE_TOO: [&str; 5] = ["listen", "on_hangup", "routes[].path", "routes[].upstreams", "trusted_proxies"];
 
-/// What a key holds.
+/// The structure of a key's value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
-    /// A single value.
+    /// A text, a number or a boolean.
     Single,
     /// A mapping with these keys.
     Section(&'static Grammar),
@@ -270,13 +270,13 @@ pub(crate) enum Shape {
     Sections(&'static Grammar),
     /// A list of single values.
     List,
-    /// A mapping whose keys are free.
+    /// A mapping with arbitrary keys.
     Map,
-    /// Whatever a later version makes of it.
+    /// A value that only a later version defines.
     Later,
 }
 
-/// What stands at `path`, as [`ALL`] writes it: `""`, `timeouts`, `models[].targets`.
+/// Returns the structure of the value at `path`, written as in [`ALL`]: `""`, `timeouts`, `models[].targets`.
 pub(crate) fn shape(path: &str) -> Shape {
     let section = |wanted: &str| ALL.iter().find(|(name, _)| *name == wanted).map(|(_, grammar)| *grammar);
     if let Some(grammar) = section(path) {
@@ -294,7 +294,7 @@ pub(crate) fn shape(path: &str) -> Shape {
     }
 }
 
-/// Whether a single value may stand at `path` beside what [`shape`] says.
+/// Whether `path` accepts a single value, besides the structure that [`shape`] returns.
 pub(crate) fn takes_single(path: &str) -> bool {
     matches!(shape(path), Shape::Single) || SINGLE_TOO.contains(&path)
 }
@@ -303,8 +303,8 @@ pub(crate) fn takes_single(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The keys that the reference has a row for. A row has the path of a key from the heading of its table on, or of
-    /// several keys.
+    /// Returns the keys that have a row in the reference. A row contains the path of a key below the heading of its
+    /// table, or several paths.
     fn described(reference: &str) -> Vec<String> {
         let mut keys = Vec::new();
         for part in reference.split("\n## ").skip(1) {
@@ -321,7 +321,7 @@ mod tests {
         keys
     }
 
-    /// A key that is always a mapping needs no row: its keys have theirs.
+    /// A key that is always a mapping needs no row: its own keys have rows.
     #[test]
     fn reference_describes_every_key_of_this_version() {
         let described = described(include_str!("../../../docs/configuration.md"));
@@ -344,7 +344,7 @@ mod tests {
         }
     }
 
-    /// What is no section is named after a key.
+    /// Every path of these lists that is not a section belongs to a key.
     #[test]
     fn shapes_are_of_keys_that_there_are() {
         for path in LISTS.iter().chain(&MAPS).chain(&SINGLE_TOO) {

@@ -1,10 +1,13 @@
-//! Configuration: YAML is read with its places kept, checked once, and becomes an immutable [`Snapshot`].
+//! Configuration: YAML is parsed with positions, checked once, and compiled into an immutable [`Snapshot`].
 //!
-//! Never does: network, clocks, environment of its own (it is passed in). It reads the file, a `.env`, and what `file:/…` names.
+//! The crate uses no network and no clock, and reads no environment: the caller passes it in. It reads the file, a
+//! `.env`, and files that `file:/…` names.
+//! `.env`, and files that `file:/…` names.
 //!
-//! Read in this order: [`snapshot`] (what comes out), [`load`](mod@load) and [`environment`] (what goes in), `grammar` (which keys
-//! there are), `overlay` (those of the environment), `compile` (how one becomes the other), `section` and `yaml` below it; then [`router`] and [`resolve`], which requests ask, [`live`], and [`settings`], which shows what is in
-//! force.
+//! Reading order: [`snapshot`] (the result), [`load`](mod@load) and [`environment`] (the input), `grammar` (the keys),
+//! `overlay` (settings from the environment), `compile` (from the input to the result), with `section` and `yaml` below
+//! it. Then [`router`] and [`resolve`], which requests use, [`live`], and [`settings`], which lists the effective
+//! settings.
 
 mod compile;
 pub mod env_file;

@@ -6,32 +6,32 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::snapshot::Snapshot;
 
-/// Where everybody finds the current snapshot. A request loads it once and keeps it to its end.
+/// Shares the current snapshot between threads. A request loads it once and uses it to its end.
 #[derive(Debug)]
 pub struct Live {
     current: ArcSwap<Snapshot>,
 }
 
 impl Live {
-    /// Starts with `snapshot`.
+    /// Creates the container with `snapshot`.
     #[must_use]
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
         Self { current: ArcSwap::new(snapshot) }
     }
 
-    /// The current snapshot, without touching its count: to be held briefly.
+    /// Returns the current snapshot without changing its reference count, for a short use.
     #[must_use]
     pub fn load(&self) -> Guard<Arc<Snapshot>> {
         self.current.load()
     }
 
-    /// The current snapshot, to be kept.
+    /// Returns the current snapshot with an own reference count.
     #[must_use]
     pub fn load_full(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }
 
-    /// Replaces it; who holds the old one keeps it.
+    /// Replaces the snapshot; requests that use the old one keep it.
     pub fn store(&self, snapshot: Arc<Snapshot>) {
         self.current.store(snapshot);
     }

@@ -1,4 +1,4 @@
-//! From the file, the environment and the flags to a [`Snapshot`].
+//! Loads a [`Snapshot`] from the file, the environment and the flags.
 
 use std::fmt;
 use std::fs::File;
@@ -16,130 +16,131 @@ use crate::settings::given::Given;
 use crate::snapshot::{LogFormat, Snapshot};
 use crate::{overlay, yaml};
 
-/// Largest configuration file.
+/// Largest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Where the configuration comes from.
+/// The sources of the configuration.
 #[derive(Clone)]
 pub struct Sources<'a> {
-    /// The file; without one the defaults hold.
+    /// The file; without one the defaults apply.
     pub file: Option<&'a Path>,
-    /// The environment: settings that win over the file, what `${…}` names, and keys of providers where there are none else.
+    /// The environment: settings that override the file, the values of `${…}`, and credentials of providers if no
+    /// provider is configured.
     pub environment: &'a Environment,
-    /// What the command line says; it wins over the environment.
+    /// The flags of the command line; they override the environment.
     pub flags: Flags,
 }
 
-/// Flags of `tollgate serve`. An absent one leaves the value of the environment or the file.
+/// Flags of `tollgate serve`. An absent flag keeps the value of the environment or the file.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// `--data`.
+    /// `--data`: the data folder.
     pub data: Option<PathBuf>,
-    /// `--listen`: the proxy's one address.
+    /// `--listen`: the proxy's only address.
     pub listen: Option<SocketAddr>,
     /// `--addr`: the control listener's address.
     pub addr: Option<SocketAddr>,
     /// `--mock`: the mock instead of every provider.
     pub mock: bool,
-    /// `--log`.
+    /// `--log`: the format of logs.
     pub log: Option<LogFormat>,
 }
 
-/// A checked configuration, and what its owner should be told.
+/// A checked configuration, and notes for the operator.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// The configuration.
+    /// The snapshot of the configuration.
     pub snapshot: Snapshot,
-    /// In no order that means anything.
+    /// Notes for the operator, in no meaningful order.
     pub notes: Vec<Note>,
-    /// The environment that it was read with: secrets that are no setting stand in it.
+    /// The environment that the configuration was read with: it holds secrets that are not settings.
     pub environment: Environment,
     pub(crate) given: Given,
 }
 
-/// Something that is no error, but perhaps a surprise. `Display` is a sentence for the log.
+/// A fact that is not an error but may surprise the operator. `Display` is a sentence for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// A configuration file is in the working folder, but no flag names it.
     FileUnread {
-        /// The file.
+        /// The name of the file.
         file: String,
     },
-    /// A variable switched a provider on.
+    /// A variable enabled a provider.
     ProviderFromEnvironment {
-        /// The provider.
+        /// The name of the provider.
         provider: String,
-        /// The variable.
+        /// The name of the variable.
         variable: &'static str,
     },
     /// A variable chooses another store than the file.
     StoreFromEnvironment {
-        /// The variable.
+        /// The name of the variable.
         variable: String,
     },
-    /// A variable is named like a setting, and there is no such key.
+    /// A variable is named like a setting, but no such key exists.
     UnknownVariable {
-        /// The variable.
+        /// The name of the variable.
         variable: String,
-        /// What was perhaps meant.
+        /// The setting that was probably meant.
         near: Option<String>,
     },
     /// A provider of the file has no credential and is off.
     ProviderOff {
-        /// The provider.
+        /// The name of the provider.
         provider: String,
     },
-    /// `mock` or `--mock` keeps a provider off.
+    /// `mock` or `--mock` disables a provider.
     ProviderMocked {
-        /// The provider.
+        /// The name of the provider.
         provider: String,
     },
-    /// Who signs up gets a plan that the store must have already.
+    /// Users who sign up get a plan that the file does not define, so the store must have it already.
     SignupPlanElsewhere {
-        /// The plan.
+        /// The name of the plan.
         plan: String,
     },
-    /// An entry of `models` is left out, as its provider is off.
+    /// An entry of `models` is ignored, as its provider is off.
     ModelOff {
-        /// The entry.
+        /// The name of the entry.
         model: String,
-        /// Its provider.
+        /// The name of its provider.
         provider: String,
     },
     /// The price file is older than the built-in table.
     PriceFileOlder {
         /// The file, with the line of its day.
         place: String,
-        /// Its day.
+        /// The day of the price file.
         as_of: String,
     },
-    /// A row of the price file has no rates of long requests, which the built-in table has for the model.
+    /// A row of the price file has no rates of long requests, but the built-in table has them for the model.
     LongUnknown {
         /// The file, with the line of the row.
         place: String,
-        /// The row's model.
+        /// The model of the row.
         model: String,
-        /// Requests of more input have an unknown cost.
+        /// The cost of requests with more input tokens is unknown.
         above_tokens: u64,
     },
-    /// Models have no price today and one later.
+    /// Models have no price today, but a later one.
     PricesBegin {
-        /// The provider.
+        /// The name of the provider.
         provider: String,
         /// The first day that has a price.
         from: Day,
-        /// The models.
+        /// The names of the models.
         models: Vec<String>,
     },
-    /// Prices end, and no later ones are known.
+    /// Prices end, and no later prices are known.
     PricesEnd {
-        /// The provider.
+        /// The name of the provider.
         provider: String,
         /// The last day that has a price.
         until: Day,
-        /// Whether that day is over.
+        /// Whether that day is in the past.
         over: bool,
-        /// The models.
+        /// The names of the models.
         models: Vec<String>,
     },
 }
@@ -157,13 +158,13 @@ impl fmt::Display for Note {
                 write!(f, "{variable} is set: the store is the PostgreSQL that it names, and not the one of the file")
             }
             Self::UnknownVariable { variable, near } => {
-                write!(f, "{variable} is set, and sets nothing: there is no such key")?;
+                write!(f, "{variable} is set but matches no setting")?;
                 near.as_ref().map_or(Ok(()), |near| write!(f, "; did you mean {near}?"))
             }
             Self::ProviderOff { provider } => write!(f, "the provider {provider} has no credential and is off"),
             Self::ProviderMocked { provider } => write!(f, "the mock is forced: the provider {provider} is off"),
             Self::SignupPlanElsewhere { plan } => {
-                write!(f, "signup_plan is {plan}, which is none of `plans`: the store must have it at start")
+                write!(f, "signup_plan is {plan}, which `plans` does not list: the store must have it at start")
             }
             Self::ModelOff { model, provider } => {
                 write!(f, "the model {model} is left out, as its provider {provider} is off")
@@ -199,10 +200,10 @@ impl fmt::Display for Note {
     }
 }
 
-/// Reads, checks and compiles.
+/// Reads, checks and compiles a configuration.
 ///
 /// # Errors
-/// [`ConfigError`] with every problem that could be found at once.
+/// Returns a [`ConfigError`] with every problem that could be found at once.
 pub fn load(sources: Sources<'_>) -> Result<Loaded, ConfigError> {
     let Some(path) = sources.file else {
         return load_text("", "", sources);
@@ -221,7 +222,7 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
 }
 
-/// The bytes of a file that is no larger than a configuration may be.
+/// Reads a file of at most the size of a configuration file.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
@@ -234,7 +235,7 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
 
 pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Result<Loaded, ConfigError> {
     let Sources { environment, flags, .. } = sources;
-    // A byte order mark is no part of the first key.
+    // A byte order mark is not a part of the first key.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let reader = Reader::new(name.to_owned(), source, environment);
     let mut root = yaml::parse(source);
@@ -268,12 +269,12 @@ fn is_mock_forced(compiled: Option<&(Snapshot, Vec<Note>)>) -> bool {
     compiled.is_some_and(|(snapshot, _)| snapshot.mock.forced)
 }
 
-/// The problem of a text that is no YAML.
+/// Returns the problem of a text that is not YAML.
 pub(crate) fn unparsed(broken: &yaml::Broken) -> Problem {
     let at = broken.at.map(At::File);
     match &broken.duplicate_key {
-        Some(key) => Problem::new(Code::Duplicate, at, format!("the key `{key}` stands here twice")),
-        None => Problem::new(Code::Yaml, at, format!("this is no YAML: {}", broken.message)),
+        Some(key) => Problem::new(Code::Duplicate, at, format!("the key `{key}` occurs twice")),
+        None => Problem::new(Code::Yaml, at, format!("this is not YAML: {}", broken.message)),
     }
 }
 

@@ -1,9 +1,10 @@
-//! What was perhaps meant: the known name with the smallest edit distance.
+//! Finds the name that was probably meant: the known name with the smallest edit distance.
 
-/// Longest name that is compared; the cost is the product of both lengths.
+/// Longest name that is compared; the time is proportional to the product of both lengths.
 const NAME_LEN_MAX: usize = 64;
 
-/// The name among `known` that `asked` is closest to, if it is close: at most a third of its characters differ, and at least one may.
+/// Returns the closest of the `known` names to `asked` if at most a third of its characters differ; one difference is
+/// always allowed.
 pub(crate) fn near<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let asked: Vec<char> = asked.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect();
     if asked.len() > NAME_LEN_MAX {
@@ -19,7 +20,7 @@ pub(crate) fn near<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, name)| name)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours that turn one into the other.
+/// Returns the number of insertions, deletions, replacements and swaps of neighbours between the two names.
 fn distance(from: &[char], to: &str) -> usize {
     let to: Vec<char> = to.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect();
     let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);

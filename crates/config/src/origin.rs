@@ -1,4 +1,4 @@
-//! [`Origin`] from a URL.
+//! Parses an [`Origin`] from a URL.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -8,28 +8,28 @@ use thiserror::Error;
 
 use crate::snapshot::{Origin, Scheme};
 
-/// Longest URL.
+/// Longest URL, in bytes.
 const URL_LEN_MAX: usize = 2_048;
 
-/// Why a text is no origin; the text is not repeated, it may hold a password.
+/// The reason why a text is not an origin. The text is not repeated, as it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum OriginError {
-    /// Not `http://HOST…`, `https://HOST…` or `h2c://HOST…`.
+    /// The URL is not `http://HOST…`, `https://HOST…` or `h2c://HOST…`.
     #[error("a URL: http://HOST[:PORT][/PATH], https://… or h2c://…")]
     Form,
-    /// It carries a user's name or password.
+    /// The URL has a user's name or password.
     #[error("a URL without a user's name and password")]
     User,
-    /// It has a query or a fragment.
+    /// The URL has a query or a fragment.
     #[error("a URL without a query and without a fragment")]
     Query,
 }
 
 impl Origin {
-    /// Reads `http://HOST[:PORT][/PATH]`, or the same with `https` or `h2c`.
+    /// Parses `http://HOST[:PORT][/PATH]`, or the same with `https` or `h2c`.
     ///
     /// # Errors
-    /// [`OriginError`] says what belongs there instead.
+    /// Returns an [`OriginError`] that describes a valid URL.
     pub fn parse(url: &str) -> Result<Self, OriginError> {
         if url.len() > URL_LEN_MAX {
             return Err(OriginError::Form);
@@ -64,7 +64,7 @@ impl Origin {
     }
 }
 
-/// As [`Origin::parse`] reads it.
+/// Writes the URL that [`Origin::parse`] accepts.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.scheme {
@@ -76,7 +76,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A name or an address, out of its brackets; the parser takes brackets everywhere.
+/// Returns a name, or an address without its brackets; the URL parser accepts brackets around any host.
 fn bare(host: &str) -> Option<&str> {
     if let Some(address) = host.strip_prefix('[') {
         return address.strip_suffix(']').filter(|address| address.parse::<Ipv6Addr>().is_ok());

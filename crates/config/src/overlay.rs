@@ -1,5 +1,5 @@
-//! Settings from variables: `TOLLGATE_` and the path of a key with `__` between its parts, laid over the file's tree before it is
-//! compiled, so that what is wrong with one is told like what is wrong with a line.
+//! Settings from variables: `TOLLGATE_` and the path of a key with `__` between its parts. They are merged into the
+//! file's tree before it is compiled, so that their problems are reported like those of a line.
 
 use crate::environment::Environment;
 use crate::error::{At, Code, Problem};
@@ -11,15 +11,15 @@ use crate::substitute::substitute;
 use crate::yaml::{self, Key, Kind, Node};
 
 const PREFIX: &str = "TOLLGATE_";
-/// Variables with names of their own, and their keys.
+/// Variables with other names, and their keys.
 const NAMED: [(&str, &[&str]); 2] = [("DATABASE_URL", &["store", "url"]), ("REDIS_URL", &["redis"])];
-/// Names that begin like settings and are for others: a client's key, and what tests are told.
+/// Names that begin like settings but have another use: a client's key, and parameters of tests.
 const OTHERS: [&str; 2] = ["KEY", "TEST_*"];
-/// Longest index in a name.
+/// Maximum number of digits of an index in a name.
 const DIGITS_MAX: usize = 6;
-/// Deepest key: what YAML takes.
+/// Maximum depth of a key, as in YAML.
 const STEPS_MAX: usize = 16;
-/// Unknown variables that are told one by one.
+/// Maximum number of unknown variables that are reported one by one.
 const UNKNOWN_MAX: usize = 20;
 
 /// One part of a key's path.
@@ -39,13 +39,13 @@ struct Setting<'a> {
     value: Option<&'a str>,
 }
 
-/// Lays the variables over `root`. What is wrong with one is reported; what is a surprise is noted.
+/// Merges the variables into `root`. Reports their problems and adds notes.
 pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environment, notes: &mut Vec<Note>) {
     if !matches!(root.kind, Kind::Map(_) | Kind::Null) {
         return;
     }
     let (mut settings, _) = settings(environment);
-    // A whole list before its entries, and these in their order.
+    // A whole list comes before its entries, and entries come in their order.
     settings.sort_by(|a, b| a.steps.cmp(&b.steps));
     let mut last: Option<(&Setting<'_>, At)> = None;
     for setting in &settings {
@@ -76,14 +76,15 @@ pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environmen
     }
 }
 
-/// Variables that are named like settings, and neither are any nor named by a value; to be asked when all values were read.
+/// Returns notes for variables that are named like settings but are neither settings nor named by a value. Call it
+/// after all values were read.
 pub(crate) fn unknown(reader: &Reader<'_>, environment: &Environment) -> impl Iterator<Item = Note> {
     let (_, unknown) = settings(environment);
     let unknown = unknown.into_iter().filter(|name| !reader.names(name)).take(UNKNOWN_MAX);
     unknown.map(|name| Note::UnknownVariable { near: meant(name), variable: name.to_owned() })
 }
 
-/// Settings that are set and not empty, and variables that look like settings and are none.
+/// Returns settings that are set and not empty, and variables that only look like settings.
 fn settings(environment: &Environment) -> (Vec<Setting<'_>>, Vec<&str>) {
     let mut settings = Vec::new();
     let mut unknown = Vec::new();
@@ -105,7 +106,8 @@ fn settings(environment: &Environment) -> (Vec<Setting<'_>>, Vec<&str>) {
     (settings, unknown)
 }
 
-/// The key that the rest of a variable's name names, what it holds, and whether that may be a single value.
+/// Returns the key that the rest of a variable's name refers to, the structure of its value, and whether that may be a
+/// single value.
 fn resolve(name: &str) -> Option<(Vec<Step>, Shape, bool)> {
     let mut steps = Vec::new();
     let (mut path, mut shape) = (String::new(), grammar::shape(""));
@@ -150,7 +152,8 @@ fn resolve(name: &str) -> Option<(Vec<Step>, Shape, bool)> {
     Some((steps, shape, single_too))
 }
 
-/// Whether Kubernetes or somebody else set it: for a service of our name it sets `TOLLGATE_PORT` and its like.
+/// Whether the variable has another owner: for a service of Tollgate's name Kubernetes sets `TOLLGATE_PORT` and similar
+/// names.
 fn is_anothers(name: &str) -> bool {
     let others = OTHERS.iter().any(|other| match other.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
@@ -172,11 +175,11 @@ fn is_single(setting: &Setting<'_>) -> bool {
     }
 }
 
-/// What the variable holds, as a tree.
+/// Returns the value of the variable, as a tree.
 fn value(reader: &Reader<'_>, setting: &Setting<'_>, at: At, single: bool) -> Option<Node> {
     let key = shown(&setting.steps);
     let Some(text) = setting.value else {
-        reader.report(Problem::new(Code::Environment, at, format!("what sets `{key}` is not UTF-8")));
+        reader.report(Problem::new(Code::Environment, at, format!("the value for `{key}` is not UTF-8")));
         return None;
     };
     if single {
@@ -190,12 +193,12 @@ fn value(reader: &Reader<'_>, setting: &Setting<'_>, at: At, single: bool) -> Op
     match yaml::parse(text) {
         Ok(node) => Some(node.moved(at)),
         Err(broken) => {
-            // Its message may repeat a word of the text.
+            // The parser's message may repeat a word of the text.
             let behind = match broken.at.filter(|place| place.line == 1) {
                 Some(place) => format!(" from its character {} on", place.column),
                 None => String::new(),
             };
-            let message = format!("what sets `{key}` is no YAML{behind}");
+            let message = format!("the value for `{key}` is not YAML{behind}");
             reader.report(Problem::new(Code::Yaml, at, message).expected(expected));
             None
         }
@@ -220,7 +223,7 @@ fn overrules(root: &Node, environment: &Environment, setting: &Setting<'_>) -> b
     }
 }
 
-/// Puts `value` at `steps`, making what is missing on the way; `Err` is how many entries the list has that would get a gap.
+/// Stores `value` at `steps` and creates missing levels. `Err` is the length of a list that would get a gap.
 fn set(node: &mut Node, steps: &[Step], at: At, value: Node) -> Result<(), usize> {
     let Some((step, rest)) = steps.split_first() else {
         *node = value;
@@ -263,7 +266,7 @@ fn set(node: &mut Node, steps: &[Step], at: At, value: Node) -> Result<(), usize
     }
 }
 
-/// `models[0].targets`.
+/// Returns the path as it is shown: `models[0].targets`.
 fn shown(steps: &[Step]) -> String {
     let mut path = String::new();
     for step in steps {
@@ -276,7 +279,7 @@ fn shown(steps: &[Step]) -> String {
     path
 }
 
-/// The setting that an unknown variable was perhaps meant for.
+/// Returns the setting that an unknown variable was probably meant for.
 fn meant(variable: &str) -> Option<String> {
     let asked = variable.strip_prefix(PREFIX)?;
     let mut indices: Vec<&str> = asked.split('_').filter(|part| part.parse::<usize>().is_ok()).collect();
@@ -286,7 +289,7 @@ fn meant(variable: &str) -> Option<String> {
     near(asked, names.iter().map(String::as_str)).map(|name| format!("{PREFIX}{name}"))
 }
 
-/// What the variables of a section's keys are named behind the prefix, with these numbers (last first) for its indices.
+/// Returns the variable names of a section's keys without the prefix, with these numbers (last first) as indices.
 fn names(section: &str, grammar: &'static Grammar, indices: &[&str]) -> Vec<String> {
     let mut indices = indices.to_vec();
     let mut path = String::new();

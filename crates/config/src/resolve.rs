@@ -1,4 +1,4 @@
-//! Who answers a model's name, and what it costs; the mock among the providers.
+//! Resolves a model's name to a provider and a price; adds the mock to the providers.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,26 +11,26 @@ use ai::{Endpoint, Format, ProviderKind};
 use crate::load::Note;
 use crate::snapshot::{Credential, Model, Origin, Provider, Snapshot, Target};
 
-/// What the built-in mock is called, as a provider and as a model.
+/// The name of the built-in mock, as a provider and as a model.
 pub const MOCK: &str = "mock";
 
-/// Who answers a request.
+/// The provider and model that serve a request.
 #[derive(Debug, Clone)]
 pub struct Resolved {
-    /// Who is called.
+    /// The provider that is called.
     pub provider: Arc<Provider>,
-    /// What is asked for there.
+    /// The provider's own name of the model.
     pub model: Arc<str>,
-    /// What a request costs of the quota.
+    /// The credits that a request costs.
     pub credits: Credits,
 }
 
-/// Why nobody answers.
+/// The reason why no provider serves the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unresolved {
-    /// 404 `model_not_found`.
+    /// No model has this name: 404 `model_not_found`.
     NotFound,
-    /// 400 `format_mismatch`: the model is there, its provider does not speak the path's format.
+    /// The model exists, but its provider does not support the path's format: 400 `format_mismatch`.
     Mismatch {
         /// The path to call instead, with `ai.prefix`.
         path: String,
@@ -38,13 +38,14 @@ pub enum Unresolved {
 }
 
 impl Snapshot {
-    /// Looks `asked` up in `models`, then as `PROVIDER/MODEL`, then gives it to the only provider that speaks `format`.
+    /// Resolves `asked` as an entry of `models`, then as `PROVIDER/MODEL`, and otherwise for the only provider that
+    /// supports `format`.
     ///
-    /// A name that is no entry of `models` costs what the dearest entry with the same target does, dates aside, and 1
-    /// without one: going around an entry's name does not go around its price.
+    /// A name that is not an entry of `models` costs as many credits as the most expensive entry with the same target,
+    /// dates aside, and 1 without such an entry: a client cannot avoid an entry's price by using another name.
     ///
     /// # Errors
-    /// [`Unresolved`] says which refusal it is.
+    /// Returns an [`Unresolved`], which names the refusal.
     pub fn resolve_model(&self, format: Format, asked: &str) -> Result<Resolved, Unresolved> {
         if let Some(model) = self.models.iter().find(|model| *model.name == *asked) {
             let Target { provider, model: name } = &model.target;
@@ -91,8 +92,8 @@ impl Snapshot {
             || provider.is_some_and(|(provider, _)| self.providers.iter().any(|on| *on.name == *provider))
     }
 
-    /// Whether `asked` is an entry of `models`, or its `target` (a provider and a model's name there) stands in a list of prices.
-    /// Of such names there is an end.
+    /// Whether `asked` is an entry of `models`, or a list of prices contains its `target` (a provider and its model).
+    /// The number of such names is bounded.
     #[must_use]
     pub fn names(&self, asked: &str, target: Option<(&Provider, &str)>) -> bool {
         let priced = |(provider, model): (&Provider, &str)| {
@@ -102,17 +103,17 @@ impl Snapshot {
         self.models.iter().any(|entry| *entry.name == *asked) || target.is_some_and(priced)
     }
 
-    /// Names for `GET /v1/models`, in the order of the file.
+    /// Returns the names for `GET /v1/models`, in the order of the file.
     #[must_use]
     pub fn model_names(&self) -> Vec<&str> {
         self.models.iter().map(|model| &*model.name).collect()
     }
 
-    /// The price of a call that began at `at` and asked `provider` for the first of the names; the second one is the model that
-    /// answered. `None` is unknown, never zero.
+    /// Returns the price of a request that began at `at` and was sent to `provider` with the first name; the second
+    /// name is the model that responded. `None` is unknown, never zero.
     ///
-    /// A configured price for either name comes first, as a deployment's name may hide the model behind it; then the built-in
-    /// table, by the kind at its own host and by the host elsewhere: other hosts have prices of their own.
+    /// A configured price for either name has priority, as a deployment's name may hide the model behind it. Next is
+    /// the built-in table, by kind at the kind's own host and by host elsewhere: other hosts have their own prices.
     #[must_use]
     pub fn price(&self, provider: &Provider, names: (&str, Option<&str>), at: Timestamp) -> Option<&Price> {
         let (sent, answered) = names;
@@ -121,7 +122,7 @@ impl Snapshot {
         configured.or_else(|| self.prices_builtin.find(table_of(provider), names(), at.day()))
     }
 
-    /// The price that a call at this provider was rated with, where it is still listed under its version.
+    /// Returns the price that rated a request at this provider, if it is still listed under its version.
     #[must_use]
     pub fn price_of_version(
         &self,
@@ -136,20 +137,21 @@ impl Snapshot {
         configured.or_else(|| self.prices_builtin.of_version(table_of(provider), names(), version))
     }
 
-    /// The most that a model takes and makes: as its price on the day of `at` says, else as the built-in table does.
+    /// Returns the maximum input and output of a model: from its price on the day of `at`, otherwise from the built-in
+    /// table.
     #[must_use]
     pub fn limits(&self, provider: &Provider, model: &str, at: Timestamp) -> Option<Limits> {
         let priced = self.price(provider, (model, None), at).and_then(|price| price.limits);
         priced.or_else(|| Limits::find(provider.kind.as_str(), [model]))
     }
 
-    /// Whether `model` of this provider searches the web in each request, whatever the body says.
+    /// Whether `model` of this provider searches the web in each request, for any body.
     #[must_use]
     pub fn always_searches(&self, provider: &Provider, model: &str) -> bool {
         server_tools::always_searches(table_of(provider), model)
     }
 
-    /// Prices that have ended or end within `within` of `at`, of each provider that is switched on.
+    /// Returns notes on prices that have ended or end within `within` of `at`, for each provider that is on.
     #[must_use]
     pub fn prices_ending(&self, at: Timestamp, within: Duration) -> Vec<Note> {
         let (today, horizon) = (at.day(), at.after(within).day());
@@ -175,7 +177,8 @@ impl Snapshot {
         notes
     }
 
-    /// Prices that begin after the day of `at`, of models that have none on that day, of each provider that is switched on.
+    /// Returns notes on prices that begin after the day of `at`, for models without a price on that day, for each
+    /// provider that is on.
     #[must_use]
     pub fn prices_beginning(&self, at: Timestamp) -> Vec<Note> {
         let mut notes: Vec<Note> = Vec::new();
@@ -202,7 +205,7 @@ impl Snapshot {
         notes
     }
 
-    /// The ends of prices that no later price follows, of each provider that is switched on.
+    /// Returns the ends of prices that no later price follows, for each provider that is on.
     pub fn price_expiries(&self) -> impl Iterator<Item = (&Provider, Expiry)> {
         self.providers.iter().flat_map(|provider| {
             let configured = self.prices.expiries(&provider.name);
@@ -220,15 +223,17 @@ impl Snapshot {
         })
     }
 
-    /// Whether calls can cost money: the LLM endpoints are on, and some provider is no mock.
+    /// Whether requests can cost money: the LLM endpoints are on, and at least one provider is not a mock.
     #[must_use]
     pub fn costs_money(&self) -> bool {
         self.ai.is_some() && self.providers.iter().any(|provider| provider.kind != ProviderKind::Mock)
     }
 
-    /// Adds the built-in mock, which listens at `origin`: the provider and the model `mock`, and the `models` that it answers.
+    /// Adds the built-in mock, which listens at `origin`: the provider and the model `mock`, and its entries of
+    /// `models`.
     ///
-    /// For a snapshot whose [`Mock::on`](crate::snapshot::Mock::on) is set; an entry of `models` keeps the name `mock`.
+    /// Only for a snapshot whose [`Mock::on`](crate::snapshot::Mock::on) is set. An entry of `models` named `mock`
+    /// keeps its name.
     #[must_use]
     pub fn with_mock(mut self, origin: Origin) -> Self {
         let provider =
@@ -248,14 +253,15 @@ impl Snapshot {
     }
 }
 
-/// The part of the built-in table that applies to a provider: that of its kind at the kind's own host, else that of its host.
+/// Returns the part of the built-in table that applies to a provider: by kind at the kind's own host, otherwise by
+/// host.
 pub(crate) fn table_of(provider: &Provider) -> &str {
     let (kind, host) = (provider.kind, provider.origin.host.as_str());
     let is_own = kind == ProviderKind::Mock || kind.own_host() == Some(host);
     if is_own { kind.as_str() } else { host }
 }
 
-/// Where a kind of provider is asked for text.
+/// Returns the main endpoint of a kind for text.
 const fn main_endpoint(kind: ProviderKind) -> Endpoint {
     match kind {
         ProviderKind::OpenAi | ProviderKind::Mock => Endpoint::ChatCompletions,

@@ -1,39 +1,39 @@
-//! Which route a request takes: exact paths before prefixes, longer prefixes before shorter ones.
+//! Selects the route of a request: exact paths before prefixes, longer prefixes before shorter ones.
 //!
-//! `methods` is part of a match: a path whose route does not take the method falls to the next one that does. Paths are
-//! compared byte for byte, as they were sent.
+//! `methods` is part of a match: if a route does not accept the method, the next matching route that does is used.
+//! Paths are compared byte for byte, as they were sent.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::snapshot::{PathMatch, Route};
 
-/// The compiled routes.
+/// The compiled routes of a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Router {
     exact: HashMap<String, Vec<Arc<Route>>>,
     prefix: HashMap<String, Vec<Arc<Route>>>,
-    /// Lengths that prefixes have, longest first: a request costs one look-up for each, however long its path is.
+    /// Lengths of prefixes, longest first: a request costs one look-up for each, independent of the length of its path.
     prefix_lens: Vec<usize>,
     routes: Vec<Arc<Route>>,
 }
 
-/// What a method and a path lead to.
+/// The result of looking up a method and a path.
 #[derive(Debug, Clone)]
 pub enum Match<'a> {
-    /// This route.
+    /// The route of the request.
     Route(&'a Arc<Route>),
-    /// Routes have the path, none takes the method.
+    /// Routes match the path, but none accepts the method.
     WrongMethod {
-        /// What they take: for the `Allow` header, without repeats.
+        /// The accepted methods for the `Allow` header, without duplicates.
         allow: Vec<&'a str>,
     },
-    /// No route has the path.
+    /// No route matches the path.
     None,
 }
 
 impl Router {
-    /// Compiles `routes`. Where two take the same request, the first does.
+    /// Compiles `routes`. If two match the same request, the first is used.
     #[must_use]
     pub fn new(routes: Vec<Arc<Route>>) -> Self {
         let mut router = Self::default();
@@ -51,7 +51,7 @@ impl Router {
         router
     }
 
-    /// Finds the route of a request; `path` comes without its query.
+    /// Finds the route of a request; `path` has no query.
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Match<'_> {
         let mut allow: Vec<&str> = Vec::new();
@@ -69,7 +69,7 @@ impl Router {
         if allow.is_empty() { Match::None } else { Match::WrongMethod { allow } }
     }
 
-    /// Every route, in the order of the file.
+    /// Returns every route, in the order of the file.
     #[must_use]
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
@@ -84,7 +84,7 @@ impl Router {
 }
 
 impl Route {
-    /// Whether it takes `method`.
+    /// Whether the route accepts `method`.
     #[must_use]
     pub fn takes(&self, method: &str) -> bool {
         self.methods.is_empty() || self.methods.iter().any(|taken| taken == method)
@@ -92,8 +92,9 @@ impl Route {
 }
 
 impl Match<'_> {
-    /// Whether a route was found that comes before an LLM endpoint at `endpoint_path` (whole, with `ai.prefix`) which the
-    /// same request matches: the route is as specific as the endpoint, an exact path or a prefix at least as long.
+    /// Whether a matching route has priority over an LLM endpoint at `endpoint_path` (whole, with `ai.prefix`) that
+    /// matches the same request. It has priority if it is as specific as the endpoint: an exact path or a prefix at
+    /// least as long.
     #[must_use]
     pub fn precedes(&self, endpoint_path: &str) -> bool {
         match self {

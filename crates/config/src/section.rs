@@ -1,6 +1,7 @@
-//! Reading one section of the file: each getter gives a checked value, or reports what is wrong and gives `None`.
+//! Reads one section of the file: each getter returns a checked value, or reports a problem and returns `None`.
 //!
-//! Nothing stops at the first problem: the compiler goes on with defaults and fails at the end, so that one start names all.
+//! The first problem does not stop the compiler: it continues with defaults and fails at the end, so that one start
+//! reports all problems.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
@@ -17,37 +18,37 @@ use crate::substitute::{Failed, resolve_file, substitute};
 use crate::unit;
 use crate::yaml::{Key, Kind, Node};
 
-/// The file as it is read, and what was wrong so far.
+/// The file that is being read, and its problems so far.
 pub(crate) struct Reader<'a> {
     file: String,
     lines: Lines<'a>,
     environment: &'a Environment,
-    /// Variables that values name.
+    /// Variables that values refer to.
     named: RefCell<HashSet<String>>,
-    /// Variables that are settings themselves; [`At::Variable`] counts them.
+    /// Variables that are settings themselves; [`At::Variable`] is an index of this list.
     variables: RefCell<Vec<SettingVariable>>,
     /// Keys that are not read.
     unread: RefCell<BTreeSet<Place>>,
     problems: RefCell<Vec<Problem>>,
     /// Problems of another file, in its order.
     elsewhere: RefCell<Vec<Problem>>,
-    /// Whether values are taken as they are: a file that others publish names no variables and no files.
+    /// Whether values are taken literally: a file that others publish must not refer to variables or files.
     verbatim: bool,
 }
 
 /// A variable that is a setting.
 struct SettingVariable {
     variable: Variable,
-    /// Whether it is one value, which is taken as it is; else it is YAML.
+    /// Whether it is a single value, which is taken literally; otherwise it is YAML.
     single: bool,
 }
 
 /// One mapping of the file.
 pub(crate) struct Section<'a> {
     reader: &'a Reader<'a>,
-    /// Where it stands.
+    /// The position of the mapping.
     pub(crate) at: At,
-    /// As errors call it: `routes[2].auth`; empty for the whole file.
+    /// The name of the mapping in errors: `routes[2].auth`; empty for the whole file.
     path: String,
     grammar: &'static Grammar,
     entries: &'a [(Key, Node)],
@@ -57,7 +58,7 @@ pub(crate) struct Section<'a> {
 pub(crate) struct Text {
     pub(crate) at: At,
     pub(crate) value: String,
-    /// Whether it came from a variable or a file: it is then not repeated.
+    /// Whether it came from a variable or a file: errors then do not repeat it.
     pub(crate) foreign: bool,
 }
 
@@ -76,22 +77,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A reader of another file, whose values name no variables and no files.
+    /// Returns a reader of another file, whose values refer to no variables and no files.
     pub(crate) fn verbatim(file: String, source: &'a str, environment: &'a Environment) -> Self {
         Self { verbatim: true, ..Self::new(file, source, environment) }
     }
 
-    /// Remembers the problems of another file, which follow those of this one.
+    /// Adds the problems of another file, which follow those of this one.
     pub(crate) fn report_elsewhere(&self, problems: Vec<Problem>) {
         self.elsewhere.borrow_mut().extend(problems);
     }
 
-    /// The environment that values may name.
+    /// Returns the environment that values may refer to.
     pub(crate) fn environment(&self) -> &'a Environment {
         self.environment
     }
 
-    /// Remembers a problem.
+    /// Adds a problem with its position and line.
     pub(crate) fn report(&self, mut problem: Problem) {
         let of = |at: Option<At>| (at.and_then(At::place), at.and_then(|at| self.variable_at(at)));
         (problem.place, problem.variable) = of(problem.at);
@@ -102,17 +103,17 @@ impl<'a> Reader<'a> {
         self.problems.borrow_mut().push(problem);
     }
 
-    /// Whether something is wrong so far.
+    /// Whether at least one problem was reported.
     pub(crate) fn has_problems(&self) -> bool {
         !self.problems.borrow().is_empty() || !self.elsewhere.borrow().is_empty()
     }
 
-    /// The file as it was named; empty where there is none.
+    /// Returns the file's name as it was given; empty without a file.
     pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
-    /// All problems in the order of the file, each that will be listed with its line; of `root` that shows no value whose
+    /// Returns all problems in the order of the file, each listed one with its line. Of `root`, no value is shown whose
     /// key is not read.
     pub(crate) fn problems(self, root: Option<&Node>) -> Vec<Problem> {
         let (mut lines, unread) = (self.lines, self.unread.into_inner());
@@ -133,36 +134,36 @@ impl<'a> Reader<'a> {
         problems
     }
 
-    /// An environment variable that is set and not empty.
+    /// Returns an environment variable that is set and not empty.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         self.environment.get(name).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 
-    /// Where that stands which the variable holds: one value as it is, or YAML.
+    /// Returns the origin of a value from the variable: a single literal value, or YAML.
     pub(crate) fn at_variable(&self, variable: Variable, single: bool) -> At {
         let mut variables = self.variables.borrow_mut();
         variables.push(SettingVariable { variable, single });
         At::Variable(variables.len() - 1)
     }
 
-    /// The variable that `at` stands in.
+    /// Returns the variable that `at` refers to.
     pub(crate) fn variable_at(&self, at: At) -> Option<Variable> {
         let At::Variable(number) = at else { return None };
         self.variables.borrow().get(number).map(|setting| setting.variable.clone())
     }
 
-    /// Whether a variable holds this and nothing else.
+    /// Whether a variable holds exactly this value.
     fn is_single(&self, at: At) -> bool {
         let At::Variable(number) = at else { return false };
         self.variables.borrow().get(number).is_some_and(|setting| setting.single)
     }
 
-    /// Whether a value names this variable.
+    /// Whether a value refers to this variable.
     pub(crate) fn names(&self, variable: &str) -> bool {
         self.named.borrow().contains(variable)
     }
 
-    /// `node` as a mapping whose keys are all of `grammar`.
+    /// Returns `node` as a mapping; reports every key that `grammar` does not have.
     pub(crate) fn section(&'a self, node: &'a Node, path: String, grammar: &'static Grammar) -> Option<Section<'a>> {
         let entries: &[(Key, Node)] = match &node.kind {
             Kind::Map(entries) => entries,
@@ -179,7 +180,7 @@ impl<'a> Reader<'a> {
         Some(section)
     }
 
-    /// `node` as a single value.
+    /// Returns `node` as a single value.
     pub(crate) fn text(&self, node: &Node, path: &str) -> Option<Text> {
         let Kind::Scalar(text) = &node.kind else {
             self.wrong_type(node, path, "a single value");
@@ -209,7 +210,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether what stands there is not repeated in errors.
+/// Whether errors must not repeat the value at this position.
 const fn is_foreign(at: At) -> bool {
     matches!(at, At::Variable(_))
 }
@@ -226,7 +227,7 @@ fn failure(failed: Failed, at: At, path: &str) -> Problem {
         Failed::Form => Problem::new(Code::Environment, at, format!("`{path}` has a `${{` that names no variable"))
             .expected(expected),
         Failed::Relative => {
-            Problem::new(Code::File, at, format!("`{path}` names a file without its whole path")).expected("file:/path")
+            Problem::new(Code::File, at, format!("`{path}` names a file by a relative path")).expected("file:/path")
         }
         Failed::File { reason, .. } if is_foreign(at) => {
             Problem::new(Code::File, at, format!("`{path}` names a file that cannot be read: {reason}"))
@@ -240,12 +241,12 @@ fn failure(failed: Failed, at: At, path: &str) -> Problem {
 }
 
 impl<'a> Section<'a> {
-    /// The whole name of `key`.
+    /// Returns the full name of `key`.
     pub(crate) fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// The reader that reports.
+    /// Returns the reader of the file.
     pub(crate) fn reader(&self) -> &'a Reader<'a> {
         self.reader
     }
@@ -261,7 +262,7 @@ impl<'a> Section<'a> {
         }
         let whole = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
         let names = grammar.now.iter().chain(grammar.later).copied();
-        // What a variable holds may be a secret on either side of a colon.
+        // The text of a variable may be a secret on either side of a colon.
         let unknown = if is_foreign(key.at) { "unknown key".to_owned() } else { format!("unknown key `{name}`") };
         self.reader.report(
             Problem::new(Code::UnknownKey, key.at, format!("{unknown}{whole}"))
@@ -270,23 +271,23 @@ impl<'a> Section<'a> {
         );
     }
 
-    /// Refuses what a later version brings.
+    /// Reports a key or value that only a later version supports.
     pub(crate) fn not_yet(&self, at: At, subject: &str) {
         self.reader.report(Problem::new(Code::NotYet, at, format!("{subject} is not supported by this version yet")));
     }
 
-    /// The value of `key`; nothing and `null` are absent.
+    /// Returns the value of `key`; an empty value or `null` counts as absent.
     pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
         let (_, node) = self.entries.iter().find(|(entry, _)| entry.name == key)?;
         (!matches!(node.kind, Kind::Null)).then_some(node)
     }
 
-    /// The mapping under `key`.
+    /// Returns the mapping under `key`.
     pub(crate) fn section(&self, key: &str, grammar: &'static Grammar) -> Option<Section<'a>> {
         self.reader.section(self.get(key)?, self.name(key), grammar)
     }
 
-    /// The list under `key`, each with its name; empty where there is none.
+    /// Returns the items of the list under `key`, each with its name; empty if the key is absent.
     pub(crate) fn list(&self, key: &str) -> impl Iterator<Item = (&'a Node, String)> + use<'a> {
         let name = self.name(key);
         let items: &'a [Node] = match self.get(key) {
@@ -300,13 +301,13 @@ impl<'a> Section<'a> {
         items.iter().enumerate().map(move |(index, node)| (node, format!("{name}[{index}]")))
     }
 
-    /// The mappings in the list under `key`.
+    /// Returns the mappings in the list under `key`.
     pub(crate) fn sections(&self, key: &str, grammar: &'static Grammar) -> impl Iterator<Item = Section<'a>> + use<'a> {
         let reader = self.reader;
         self.list(key).filter_map(move |(node, name)| reader.section(node, name, grammar))
     }
 
-    /// All entries of a mapping whose keys are free.
+    /// Returns all entries of a mapping with arbitrary keys.
     pub(crate) fn entries(&self, key: &str) -> &'a [(Key, Node)] {
         match self.get(key) {
             Some(Node { kind: Kind::Map(entries), .. }) => entries,
@@ -318,12 +319,12 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The text under `key`.
+    /// Returns the text under `key`.
     pub(crate) fn text(&self, key: &str) -> Option<Text> {
         self.reader.text(self.get(key)?, &self.name(key))
     }
 
-    /// The text under a key that must be there.
+    /// Returns the text under a required key; reports a missing key.
     pub(crate) fn required(&self, key: &str) -> Option<Text> {
         if self.get(key).is_none() {
             self.missing(key);
@@ -331,12 +332,12 @@ impl<'a> Section<'a> {
         self.text(key)
     }
 
-    /// Reports that `key` must be there, unless an unknown key was reported that looks meant for it.
+    /// Reports that the required `key` is missing, unless a reported unknown key was probably meant for it.
     pub(crate) fn missing(&self, key: &str) {
         self.missing_one_of(&[key]);
     }
 
-    /// The same of several keys, of which one must be there.
+    /// Reports that one of several keys is required, in the same way.
     pub(crate) fn missing_one_of(&self, keys: &[&str]) {
         let mut unknown = self.entries.iter().filter(|(entry, _)| !self.grammar.has(&entry.name));
         if unknown.any(|(entry, _)| near(&entry.name, keys.iter().copied()).is_some()) {
@@ -348,13 +349,13 @@ impl<'a> Section<'a> {
         self.reader.report(Problem::new(Code::Missing, self.at, message).expected(format!("{keys} here")));
     }
 
-    /// Reports that the value at `at` is not what `key` takes.
+    /// Reports that `key` does not accept the value at `at`.
     pub(crate) fn bad(&self, at: At, key: &str, expected: impl Display) {
-        let message = format!("`{}` has a value that it does not take", self.name(key));
+        let message = format!("`{}` has an invalid value", self.name(key));
         self.reader.report(Problem::new(Code::BadValue, at, message).expected(expected.to_string()));
     }
 
-    /// The text under `key`, as `read` understands it.
+    /// Returns the text under `key`, parsed by `read`.
     pub(crate) fn parsed<T>(&self, key: &str, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(key)?;
         let value = read(&text.value);
@@ -364,45 +365,45 @@ impl<'a> Section<'a> {
         value
     }
 
-    /// A whole number within `range`.
+    /// Returns a whole number within `range`.
     pub(crate) fn whole(&self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
         self.parsed(key, &expected, |text| unit::digits(text).filter(|value| range.contains(value)))
     }
 
-    /// A whole number of 32 bits, from `min`.
+    /// Returns a whole number of 32 bits, at least `min`.
     pub(crate) fn whole_u32(&self, key: &str, min: u32) -> Option<u32> {
         self.whole(key, u64::from(min)..=u64::from(u32::MAX)).and_then(|value| u32::try_from(value).ok())
     }
 
-    /// `true` or `false`.
+    /// Returns `true` or `false`.
     pub(crate) fn boolean(&self, key: &str) -> Option<bool> {
         self.parsed(key, "true or false", |text| text.parse().ok())
     }
 
-    /// A duration; zero is one.
+    /// Returns a duration, which may be zero.
     pub(crate) fn duration(&self, key: &str) -> Option<Duration> {
         self.parsed(key, unit::DURATION, unit::duration)
     }
 
-    /// A duration above zero.
+    /// Returns a duration above zero.
     pub(crate) fn deadline(&self, key: &str) -> Option<Duration> {
-        let expected = format!("{}, and more than nothing", unit::DURATION);
+        let expected = format!("{}, and greater than zero", unit::DURATION);
         self.parsed(key, &expected, |text| unit::duration(text).filter(|duration| !duration.is_zero()))
     }
 
-    /// A size within `range` (bytes), which `bounds` says in words.
+    /// Returns a size within `range` (bytes), which `bounds` describes.
     pub(crate) fn size(&self, key: &str, range: &RangeInclusive<u64>, bounds: &str) -> Option<u64> {
         let expected = format!("{}, {bounds}", unit::SIZE);
         self.parsed(key, &expected, |text| unit::size(text).filter(|bytes| range.contains(bytes)))
     }
 
-    /// One word of a closed list.
+    /// Returns the value of one word of a closed list.
     pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
         self.word_or_later(key, words, &[])
     }
 
-    /// One word of a closed list; those of `later` are refused as `not_yet`.
+    /// Returns the value of one word of a closed list; words of `later` are refused as `not_yet`.
     pub(crate) fn word_or_later<T: Copy>(&self, key: &str, words: &[(&str, T)], later: &[&str]) -> Option<T> {
         let text = self.text(key)?;
         if later.contains(&text.value.as_str()) {
@@ -412,14 +413,14 @@ impl<'a> Section<'a> {
         let found = words.iter().find(|(word, _)| *word == text.value).map(|(_, value)| *value);
         if found.is_none() {
             let known = || words.iter().map(|(word, _)| *word);
-            let message = format!("`{}` has a value that it does not take", self.name(key));
+            let message = format!("`{}` has an invalid value", self.name(key));
             let near = if text.foreign { None } else { near(&text.value, known()) };
             self.reader.report(Problem::new(Code::BadValue, text.at, message).expected(one_of(known())).near(near));
         }
         found
     }
 
-    /// Reports a name that nothing has; `kind` is what it should name.
+    /// Reports a name that does not exist; `kind` is the kind of entry that it should name.
     pub(crate) fn unknown_name<'n>(&self, text: &Text, kind: &str, known: impl Iterator<Item = &'n str> + Clone) {
         let near = if text.foreign { None } else { near(&text.value, known.clone()) };
         let message = match text.foreign {
@@ -434,10 +435,10 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Names that a list in an error shows.
+/// Maximum number of names that a list in an error shows.
 const LISTED_MAX: usize = 20;
 
-/// `` `a`, `b` or `c` ``.
+/// Joins names for an error: `` `a`, `b` or `c` ``.
 pub(crate) fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let mut names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     if names.len() > LISTED_MAX {

@@ -1,4 +1,4 @@
-//! What is in force: every setting with its value, as the snapshot holds it, and where it comes from. Secrets are masked.
+//! Lists the effective settings: each with its value, as in the snapshot, and its source. Secrets are masked.
 
 pub(crate) mod given;
 mod llm;
@@ -19,29 +19,29 @@ use crate::snapshot::{
 use crate::unit;
 use given::Given;
 
-/// One setting.
+/// One effective setting with its source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setting {
-    /// Its whole name: `control.listen`, `plans[0].name`.
+    /// Its full name: `control.listen`, `plans[0].name`.
     pub key: String,
-    /// What is in force.
+    /// The value that is in effect.
     pub value: Value,
-    /// Where that was set.
+    /// The source of the value.
     #[serde(serialize_with = "source")]
     pub from: From,
 }
 
-/// A setting's value, fit to be shown.
+/// A setting's value in a form that can be shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
-    /// None: there is no limit, no such thing, or the product chooses.
+    /// No value: no limit applies, the object does not exist, or Tollgate chooses.
     None(()),
-    /// A text, or what is written as one: durations, sizes, addresses, money.
+    /// A text, or a value written as text: durations, sizes, addresses, money.
     Text(String),
-    /// A number.
+    /// A number, always a whole one.
     Number(u64),
-    /// A yes or no.
+    /// The value `true` or `false`.
     Boolean(bool),
     /// A list without entries.
     Empty([(); 0]),
@@ -50,25 +50,25 @@ pub enum Value {
     Secret,
 }
 
-/// Where a setting comes from.
+/// The source of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum From {
     /// A flag of the command line.
     Flag(&'static str),
     /// A variable of the process, or of a `.env`.
     Variable(Variable),
-    /// The configuration file.
+    /// A line of the configuration file.
     File {
-        /// The file as it was named.
+        /// The file's name as it was given.
         file: String,
-        /// The line, from 1.
+        /// The number of the line, from 1.
         line: u32,
     },
-    /// Nobody set it.
+    /// The default value: no source sets it.
     Default,
 }
 
-/// What stands in for a secret.
+/// The text that is shown in place of a secret.
 const MASK: &str = "***";
 
 fn mask<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
@@ -80,7 +80,7 @@ fn source<S: Serializer>(from: &From, serializer: S) -> Result<S::Ok, S::Error> 
 }
 
 impl From {
-    /// The kind in one word: `flag`, `environment`, `env_file`, `file` or `default`.
+    /// Returns the kind in one word: `flag`, `environment`, `env_file`, `file` or `default`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -140,7 +140,7 @@ impl Value {
     }
 }
 
-/// The settings so far.
+/// The settings that were listed so far.
 struct Listing<'a> {
     given: &'a Given,
     settings: Vec<Setting>,
@@ -153,13 +153,13 @@ impl Listing<'_> {
         self.settings.push(Setting { key, value, from });
     }
 
-    /// A key that takes the value of `other` where it is not set.
+    /// Adds a key that has the value of `other` if it is not set.
     fn put_or(&mut self, key: String, other: &str, value: Value) {
         let from = self.given.from(&[&key, other]);
         self.settings.push(Setting { key, value, from });
     }
 
-    /// Says so where a list has no entries.
+    /// Adds an entry for a list without entries.
     fn empty(&mut self, key: &str, is_empty: bool) {
         if is_empty {
             self.put(key, Value::Empty([]));
@@ -168,7 +168,7 @@ impl Listing<'_> {
 }
 
 impl Loaded {
-    /// Every setting, section by section.
+    /// Returns every setting, section by section.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
         let mut list = Listing { given: &self.given, settings: Vec::new() };
@@ -222,7 +222,7 @@ impl Loaded {
         list.signup(signup);
         list.put("metrics.token", Value::secret(metrics_token.as_ref()));
         for (nth, network) in trusted_proxies.iter().enumerate() {
-            // A preset is several networks.
+            // A preset has several networks.
             list.put_or(format!("trusted_proxies[{nth}]"), "trusted_proxies", Value::text(network));
         }
         list.empty("trusted_proxies", trusted_proxies.is_empty());
@@ -354,7 +354,7 @@ impl Listing<'_> {
     fn timeouts(&mut self, section: &str, timeouts: &Timeouts) {
         let Timeouts { connect, first_byte, idle, total } = *timeouts;
         for (key, timeout) in [("connect", connect), ("first_byte", first_byte), ("idle", idle), ("total", total)] {
-            // Of LLM calls, two are as for ordinary ones.
+            // Two deadlines of LLM requests default to those of ordinary requests.
             let general = if matches!(key, "connect" | "idle") { format!("timeouts.{key}") } else { String::new() };
             self.put_or(format!("{section}.{key}"), &general, Value::duration(timeout));
         }

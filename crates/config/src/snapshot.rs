@@ -1,4 +1,4 @@
-//! The checked configuration: immutable, plain data. Nothing validates it again.
+//! The checked configuration: immutable, plain data, which no code validates again.
 
 mod budgets;
 
@@ -16,94 +16,95 @@ use crate::router::Router;
 
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 
-/// Everything that was configured, as one value that a request keeps to its end.
+/// The whole configuration, as one value that a request uses to its end.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The product's name and the prefix of its keys.
     pub brand: Brand,
     /// Addresses of the proxy's listeners; never empty.
     pub listen: Vec<SocketAddr>,
-    /// The control API.
+    /// Settings of the control API.
     pub control: Control,
-    /// Where people reach both, as they write it.
+    /// The public URLs of the proxy and of control.
     pub public_url: PublicUrl,
-    /// Who may sign up.
+    /// The mode of signup.
     pub signup: Signup,
-    /// Opens `/metrics` where control is not on loopback; `None` opens it nowhere else.
+    /// The token that grants access to `/metrics` if control is not on loopback; `None` denies access there.
     pub metrics_token: Option<Secret>,
-    /// Peers whose `X-Forwarded-For` is believed.
+    /// Peers whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// A Redis that shares rate limits between nodes.
     pub redis: Option<Secret>,
-    /// How often an address may try without a valid key on the proxy.
+    /// The rate limit of the proxy for requests without a valid key, by address.
     pub strangers: Option<WindowLimit>,
-    /// Connections that may be open.
+    /// Maximum numbers of connections and requests in flight.
     pub connections: Connections,
-    /// How a shutdown goes.
+    /// The phases of a shutdown.
     pub drain: Drain,
-    /// How logs are written.
+    /// Format and levels of logs.
     pub log: Log,
     /// The folder of the store's file, the spool and the lock.
     pub data: PathBuf,
-    /// Where users, keys and usage are kept.
+    /// The database of users, keys and usage.
     pub store: Store,
-    /// The file of usage events.
+    /// The spool of usage events.
     pub spool: Spool,
-    /// How long rows of usage are kept.
+    /// The retention of usage rows.
     pub retention: Retention,
-    /// `lease`.
+    /// The leases of quotas and budgets.
     pub lease: Lease,
     /// Deadlines of ordinary routes.
     pub timeouts: Timeouts,
     /// Bounds of heads and bodies.
     pub sizes: Sizes,
-    /// What becomes of an LLM call whose caller is gone.
+    /// The treatment of an LLM request whose client has disconnected.
     pub on_hangup: OnHangup,
-    /// Providers that are switched on.
+    /// Providers that are on.
     pub providers: Vec<Arc<Provider>>,
     /// The built-in mock provider.
     pub mock: Mock,
-    /// Names that callers may ask for; those whose provider is off are left out.
+    /// Models that clients may request; those whose provider is off are missing.
     pub models: Vec<Arc<Model>>,
-    /// What models cost by `prices`; see [`Snapshot::price`].
+    /// Configured prices of `prices`; see [`Snapshot::price`].
     pub prices: Prices,
-    /// The file with a newer table.
+    /// The file with a newer price table.
     pub price_file: Option<PriceFile>,
-    /// What models cost by the built-in table and that file, under the names of kinds and of hosts.
+    /// Prices of the built-in table and that file, under the names of kinds and of hosts.
     pub prices_builtin: Prices,
-    /// The LLM endpoints; `None` when switched off.
+    /// The LLM endpoints; `None` if they are off.
     pub ai: Option<Ai>,
-    /// Plans that the store shall have.
+    /// Plans that the store must have.
     pub plans: Vec<Plan>,
-    /// What holds callers beside their plans.
+    /// Budgets of keys and users, beside those of plans.
     pub budgets: Budgets,
-    /// The status of the proxy's responses where a quota or budget is used up.
+    /// The status of the proxy's response if a quota or budget is exhausted.
     pub quota_status: QuotaStatus,
     /// Upstreams of ordinary routes.
     pub upstreams: Vec<Arc<Upstream>>,
-    /// Which route a request takes.
+    /// Selects the route of a request.
     pub router: Router,
 }
 
-/// `brand`.
+/// The section `brand` of the file.
 #[derive(Debug, Clone)]
 pub struct Brand {
-    /// Shown to people. Default `Tollgate`.
+    /// The name that people see. Default `Tollgate`.
     pub name: String,
-    /// 1 to 32 characters of a-z and 0-9. Keys begin with it and an underscore, and machines meet it as the brand's name:
-    /// cookies, `owned_by`, the install script's folder, variable and provider. Default: the name's own letters and digits.
+    /// 1 to 32 characters of a-z and 0-9. Keys begin with it and an underscore, and machines use it as the brand's
+    /// name: cookies, `owned_by`, the install script's folder, variable and provider. Default: the letters and digits
+    /// of `name`.
     pub key_prefix: String,
 }
 
 impl Brand {
-    /// The brand's name for machines: `key_prefix`.
+    /// Returns the brand's name for machines: `key_prefix`.
     #[must_use]
     pub fn slug(&self) -> &str {
         &self.key_prefix
     }
 
-    /// The environment variable in which clients keep a key: `TOLLGATE_KEY`. A name of a shell's variable begins with no
-    /// digit (POSIX.1-2024, XBD 8.1), so that an underscore is put before one.
+    /// Returns the environment variable in which clients store a key: `TOLLGATE_KEY`. The name of a shell's variable
+    /// must not begin with a digit (POSIX.1-2024, XBD 8.1), so an underscore is added before a digit.
     #[must_use]
     pub fn key_variable(&self) -> String {
         let slug = self.slug().to_ascii_uppercase();
@@ -112,154 +113,154 @@ impl Brand {
     }
 }
 
-/// `control`.
+/// The section `control` of the file.
 #[derive(Debug, Clone)]
 pub struct Control {
-    /// Its listener's address.
+    /// The address of the control listener.
     pub listen: SocketAddr,
-    /// Origins whose pages may call it with credentials: `https://app.example.com`, as browsers write them.
+    /// Origins whose pages may call control with credentials: `https://app.example.com`, as browsers write them.
     pub allowed_origins: Vec<String>,
-    /// How often it may be called; each one that applies counts.
+    /// Rate limits of control; each one that applies counts.
     pub rate_limits: Vec<WindowLimit>,
 }
 
-/// `public_url`.
+/// The section `public_url` of the file.
 #[derive(Debug, Clone)]
 pub struct PublicUrl {
-    /// The proxy's, without a slash at its end; `None` is where it listens.
+    /// The proxy's URL, without a final slash; `None` means the address of its listener.
     pub proxy: Option<String>,
-    /// Control's.
+    /// The URL of control.
     pub control: Option<String>,
 }
 
-/// `signup` and `signup_plan`.
+/// The settings `signup` and `signup_plan`.
 #[derive(Debug, Clone)]
 pub struct Signup {
-    /// Who may. Default closed.
+    /// The mode of signup. Default closed.
     pub mode: SignupMode,
-    /// The plan that they get. Default `starter`.
+    /// The plan of new users. Default `starter`.
     pub plan: String,
 }
 
-/// `signup`.
+/// The values of `signup`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignupMode {
-    /// Nobody: admins make users.
+    /// Signup is disabled: admins create users.
     Closed,
-    /// Who has an admin's invitation.
+    /// Signup requires an admin's invitation.
     Invite,
-    /// Everybody.
+    /// Signup is open to everybody.
     Open,
 }
 
-/// One of `control.rate_limits`.
+/// One entry of `control.rate_limits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowLimit {
-    /// What is counted apart.
+    /// The dimension by which requests are counted.
     pub dimension: Dimension,
-    /// Whose calls are counted.
+    /// The requests that are counted.
     pub whose: Whose,
-    /// Calls in any window.
+    /// Maximum number of requests in any window.
     pub limit: NonZeroU32,
-    /// How long the window is.
+    /// The length of the window.
     pub window: Duration,
 }
 
-/// `rate_limits[].dimension`.
+/// The values of `rate_limits[].dimension`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dimension {
-    /// Each key.
+    /// Requests are counted per key.
     Key,
-    /// Each address; an IPv6 one with its whole /64.
+    /// Requests are counted per address; an IPv6 address counts with its whole /64.
     Address,
 }
 
-/// `rate_limits[].with` and `without`.
+/// The conditions `rate_limits[].with` and `without`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Whose {
-    /// All.
+    /// All requests are counted.
     Everybodys,
-    /// Those that come with neither a valid key nor a session.
+    /// Requests with neither a valid key nor a session are counted.
     WithoutKey,
-    /// Those that come with a session.
+    /// Requests with a session are counted.
     WithSession,
 }
 
-/// `connections`.
+/// The section `connections` of the file.
 #[derive(Debug, Clone, Copy)]
 pub struct Connections {
-    /// Callers' connections at once, over all workers. Default 20,000.
+    /// Maximum number of open client connections, over all workers. Default 20,000.
     pub max: u32,
-    /// The same from one address. Default 1,000.
+    /// Maximum number of open connections from one address. Default 1,000.
     pub per_address: u32,
-    /// Calls of one key in flight at once, over all workers. Default 1,000.
+    /// Maximum number of requests of one key in flight, over all workers. Default 1,000.
     pub in_flight_per_key: u32,
 }
 
-/// `drain`.
+/// The section `drain` of the file.
 #[derive(Debug, Clone, Copy)]
 pub struct Drain {
-    /// Accepting goes on for so long after SIGTERM. Default 2 s.
+    /// The time after SIGTERM during which connections are still accepted. Default 2 s.
     pub delay: Duration,
-    /// What is in flight may go on for so long after that. Default 30 s.
+    /// The time after that during which requests in flight may finish. Default 30 s.
     pub timeout: Duration,
 }
 
-/// `log`.
+/// The section `log` of the file.
 #[derive(Debug, Clone)]
 pub struct Log {
-    /// `None`: text on a terminal, JSON elsewhere.
+    /// The format; `None` means text on a terminal and JSON elsewhere.
     pub format: Option<LogFormat>,
-    /// `error`, `warn`, `info`, `debug` or `trace`. Default `info`.
+    /// The level `error`, `warn`, `info`, `debug` or `trace`. Default `info`.
     pub level: String,
     /// Levels of single modules.
     pub modules: Vec<(String, String)>,
 }
 
-/// `log.format`.
+/// The values of `log.format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Lines of text for people.
     Text,
 }
 
-/// `store`.
+/// The section `store` of the file.
 #[derive(Debug, Clone)]
 pub struct Store {
-    /// The database's URL; `None` is SQLite in the data folder.
+    /// The database's URL; `None` means SQLite in the data folder.
     pub url: Option<Secret>,
-    /// Whether migrations run at start. Default true.
+    /// Whether migrations run at startup. Default true.
     pub migrate: bool,
-    /// Known keys go on for so long while the store is away. Default 1 h.
+    /// The time for which known keys remain valid while the store is unavailable. Default 1 h.
     pub stale_for: Duration,
 }
 
-/// `spool`.
+/// The section `spool` of the file.
 #[derive(Debug, Clone, Copy)]
 pub struct Spool {
-    /// All segments together. Default 1 GiB.
+    /// Maximum size of all segments together, in bytes. Default 1 GiB.
     pub size_bytes_max: u64,
-    /// What a record survives.
+    /// The failures that a record survives.
     pub durability: Durability,
 }
 
-/// `spool.durability`.
+/// The values of `spool.durability`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// The death of the process.
+    /// Records survive the death of the process.
     #[default]
     Process,
-    /// A power cut too.
+    /// Records survive a power failure too.
     Power,
 }
 
 impl Durability {
-    /// Both.
+    /// Every durability, in order of declaration.
     pub const ALL: [Self; 2] = [Self::Process, Self::Power];
 
-    /// The word in the configuration.
+    /// Returns the word in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -269,63 +270,63 @@ impl Durability {
     }
 }
 
-/// `retention`.
+/// The section `retention` of the file.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// A request's row, its attempts and its minute's counts; `None` is for ever. Default 90 d. Totals of a day stay.
+    /// The retention of requests, attempts and counts per minute, not of daily totals; `None` is unlimited. Default 90 d.
     pub events: Option<Duration>,
-    /// What providers said of usage, word for word; `None` is for ever. Default 30 d.
+    /// The retention of the providers' literal usage reports; `None` is unlimited. Default 30 d.
     pub raw_usage: Option<Duration>,
 }
 
-/// `lease`: how nodes on one PostgreSQL share quotas and budgets. All of them have the same.
+/// The section `lease`: how nodes with one PostgreSQL share quotas and budgets. All nodes must have the same values.
 #[derive(Debug, Clone, Copy)]
 pub struct Lease {
-    /// What is lent is lent for so long, unless it is renewed. Default 2 s.
+    /// The lifetime of a lease that is not renewed. Default 2 s.
     pub ttl: Duration,
-    /// How long a request waits for what is lent to other nodes. Default 250 ms.
+    /// The time for which a request waits for amounts that are lent to other nodes. Default 250 ms.
     pub recall_wait: Duration,
 }
 
-/// `timeouts` and `ai.timeouts`.
+/// The sections `timeouts` and `ai.timeouts`.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// Until a connection to an upstream stands, TLS included. Default 2 s.
+    /// Maximum time until a connection to an upstream is established, TLS included. Default 2 s.
     pub connect: Duration,
-    /// From the request's last byte to the head of the answer. Default 60 s, `ai` 10 min.
+    /// Maximum time from the request's last byte to the head of the response. Default 60 s, `ai` 10 min.
     pub first_byte: Duration,
-    /// Without a byte in either direction. Default 60 s.
+    /// Maximum time without a byte in either direction. Default 60 s.
     pub idle: Duration,
-    /// The whole request. Default 15 min, `ai` 30 min.
+    /// Maximum time of the whole request. Default 15 min, `ai` 30 min.
     pub total: Duration,
 }
 
-/// `sizes`.
+/// The section `sizes` of the file.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
-    /// A request's head. Default 64 KiB.
+    /// Maximum size of a request's head. Default 64 KiB.
     pub headers_bytes_max: usize,
-    /// A request's body. Default 32 MiB.
+    /// Maximum size of a request's body. Default 32 MiB.
     pub body_bytes_max: u64,
-    /// Bytes of all buffered bodies. One key may hold at most a quarter of them. Default 256 MiB.
+    /// Maximum size of all buffered bodies. One key may use at most a quarter of it. Default 256 MiB.
     pub buffered_bytes_max: u64,
 }
 
-/// `on_hangup`.
+/// The setting `on_hangup` of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnHangup {
-    /// The call upstream is broken off. The default.
+    /// The request to the upstream is aborted. The default.
     Cancel,
-    /// Its answer is read on, for the usage that stands at its end.
+    /// The response is read further, for the usage that is reported at its end.
     Drain {
-        /// So much of it at the most. Default 64 KiB.
+        /// Maximum number of bytes that are read. Default 64 KiB.
         bytes_max: u64,
-        /// For so long at the most. Default 10 s.
+        /// Maximum time for reading. Default 10 s.
         within: Duration,
     },
 }
 
-/// What is spoken to an origin.
+/// The protocol of an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// `http://`: HTTP/1.1 without TLS.
@@ -336,163 +337,164 @@ pub enum Scheme {
     H2c,
 }
 
-/// Where requests go: scheme, authority and a path put before theirs.
+/// The destination of requests: scheme, authority and a path that is put before theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// What is spoken there.
+    /// The protocol of the origin.
     pub scheme: Scheme,
     /// A host name, or an address without brackets.
     pub host: String,
-    /// The port, also where the URL left it out.
+    /// The port, even if the URL omits it.
     pub port: u16,
-    /// As it stands in the `Host` header: the port only where it is not the scheme's own.
+    /// The value of the `Host` header: it has a port only if it is not the scheme's default.
     pub authority: String,
-    /// Without a slash at its end; may be empty.
+    /// The path without a final slash; it may be empty.
     pub path: String,
 }
 
-/// One of `providers`.
+/// One entry of `providers`.
 #[derive(Debug, Clone)]
 pub struct Provider {
-    /// As in `PROVIDER/MODEL`.
+    /// The name in `PROVIDER/MODEL`.
     pub name: Arc<str>,
-    /// Whose API it speaks.
+    /// The API that the provider supports.
     pub kind: ai::ProviderKind,
-    /// Where it is; for OpenAI's kind without the `/v1` that `base_url` ends in: the endpoints' paths bring their own.
+    /// The provider's origin; for OpenAI's kind without the `/v1` at the end of `base_url`, as the endpoints' paths
+    /// include it.
     pub origin: Origin,
-    /// What calls go with, to this provider alone.
+    /// The credential for requests to this provider only.
     pub credential: Credential,
 }
 
-/// `providers[].credential`. A user's own credential in the vault comes before whatever stands here.
+/// The setting `providers[].credential`. A user's own credential in the vault overrides it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// None is needed: the mock takes what the vault has for it, and answers without one.
+    /// No credential is needed: the mock accepts its credential in the vault, and responds without one.
     None,
-    /// The same for everybody whose plan has `shared_keys`.
+    /// One credential for all users whose plan has `shared_keys`.
     Fixed(Secret),
-    /// From the vault, for whoever's plan has `shared_keys`.
+    /// A credential of the vault, for all users whose plan has `shared_keys`.
     Vault {
-        /// The shared one with this label; `None` is the newest for this provider.
+        /// The label of the shared credential; `None` is the newest one for this provider.
         label: Option<Box<str>>,
     },
 }
 
-/// The built-in mock: a provider whose address is known only when it listens (`Snapshot::with_mock` then adds it).
+/// The built-in mock: a provider whose address is known only when it listens; `Snapshot::with_mock` then adds it.
 #[derive(Debug, Clone, Default)]
 pub struct Mock {
-    /// Whether it shall run: it is forced, the file names it, or there is no other provider.
+    /// Whether the mock runs: it is forced, the file names it, or no other provider exists.
     pub on: bool,
-    /// Whether `mock` or `--mock` forced it: no other provider is then switched on.
+    /// Whether `mock` or `--mock` forced it: all other providers are then off.
     pub forced: bool,
-    /// Entries of `models` that it answers.
+    /// Entries of `models` that the mock serves.
     pub models: Vec<MockModel>,
 }
 
-/// One of `models` whose target is the built-in mock.
+/// One entry of `models` whose target is the built-in mock.
 #[derive(Debug, Clone)]
 pub struct MockModel {
-    /// What callers ask for.
+    /// The name that clients request.
     pub name: Arc<str>,
-    /// What a request costs of the quota.
+    /// The credits that a request costs.
     pub credits: Credits,
-    /// What the mock is asked for.
+    /// The name that is sent to the mock.
     pub model: Arc<str>,
 }
 
-/// `prices_file` and `prices_key`.
+/// The settings `prices_file` and `prices_key`.
 #[derive(Debug, Clone)]
 pub struct PriceFile {
-    /// The file as it is named.
+    /// The path as it is configured.
     pub path: PathBuf,
-    /// The key that has signed it, where that is asked for.
+    /// The key that has signed the file, if one is configured.
     pub key: Option<PublicKey>,
     /// The day of its figures, `YYYY-MM-DD`.
     pub as_of: Arc<str>,
 }
 
-/// One of `models`.
+/// One entry of `models`.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// What callers ask for.
+    /// The name that clients request.
     pub name: Arc<str>,
-    /// What a request costs of the quota. Default 1.
+    /// The credits that a request costs. Default 1.
     pub credits: Credits,
-    /// Who answers.
+    /// The provider and model that serve it.
     pub target: Target,
 }
 
 /// A provider and its own name of a model.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Who is called.
+    /// The provider that is called.
     pub provider: Arc<Provider>,
-    /// What is asked for.
+    /// The name that is sent to the provider.
     pub model: Arc<str>,
 }
 
-/// `ai`.
+/// The section `ai` of the file.
 #[derive(Debug, Clone)]
 pub struct Ai {
-    /// Stands before every endpoint's path; without a slash at its end, empty for `/`.
+    /// The prefix of every endpoint's path, without a final slash; empty for `/`.
     pub prefix: String,
-    /// Deadlines of LLM calls.
+    /// Deadlines of LLM requests.
     pub timeouts: Timeouts,
 }
 
-/// One of `upstreams`.
+/// One entry of `upstreams`.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    /// What routes call it.
+    /// The name that routes use.
     pub name: Arc<str>,
-    /// Its one backend.
+    /// The address of its only backend.
     pub origin: Origin,
 }
 
-/// One of `routes`.
+/// One entry of `routes`.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// Its name; the path where none was given.
+    /// Its name; defaults to the path.
     pub name: Arc<str>,
-    /// Which paths it takes.
+    /// The paths that it matches.
     pub path: PathMatch,
-    /// Which methods it takes, uppercase; empty is all.
+    /// The methods that it accepts, uppercase; empty means all.
     pub methods: Vec<String>,
-    /// Where its requests go.
+    /// The destination of its requests.
     pub upstream: Arc<Upstream>,
-    /// Who may pass.
+    /// The authentication that it requires.
     pub auth: Auth,
-    /// What a request costs of the quota. Default 1.
+    /// The credits that a request costs. Default 1.
     pub credits: Credits,
-    /// How its usage is remembered. Default folded.
+    /// The form in which its usage is recorded. Default folded.
     pub events: Events,
     /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
     pub allow_headers: Vec<Box<str>>,
 }
 
-/// `routes[].path`.
+/// The setting `routes[].path` of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathMatch {
-    /// This path alone.
+    /// This path only, byte for byte.
     Exact(String),
-    /// This path and what lies below it: `/api` takes `/api` and `/api/x`, not `/apix`.
+    /// This path and the paths below it: `/api` matches `/api` and `/api/x`, not `/apix`.
     Prefix(String),
 }
 
-/// `routes[].auth.type`.
+/// The values of `routes[].auth.type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
-    /// A key of ours.
+    /// A valid key is required.
     Key,
-    /// Everybody.
+    /// No authentication is required.
     None,
 }
 
-/// `routes[].events`.
+/// The values of `routes[].events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Events {
-    /// A row a request.
+    /// One row per request.
     Rows,
-    /// Counts a minute.
+    /// One count per minute.
     Folded,
 }

@@ -1,24 +1,24 @@
-//! `${NAME}`, `${NAME:-default}` and `file:/path` inside values.
+//! Substitutes `${NAME}`, `${NAME:-default}` and `file:/path` inside values.
 
 use std::fs::File;
 use std::io::Read;
 
-/// Largest file that a value may name.
+/// Largest file that a value may name, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A value after substitution; it may be a credential, so it does not print.
 pub(crate) struct Substituted {
     pub(crate) text: String,
-    /// Whether the text came from elsewhere: it is then not repeated in errors.
+    /// Whether the text came from a variable or a file: errors then do not repeat it.
     pub(crate) foreign: bool,
 }
 
-/// Why a value could not be substituted; no variant repeats what a variable or a file holds.
+/// The reason why a value could not be substituted; no variant repeats the contents of a variable or a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failed {
     /// The variable is not set.
     NotSet(String),
-    /// `${` without its end, or with something else than a name.
+    /// `${` without its end, or with an invalid name.
     Form,
     /// The path after `file:` is not absolute.
     Relative,
@@ -26,7 +26,7 @@ pub(crate) enum Failed {
     File { path: String, reason: String },
 }
 
-/// Replaces what `text` refers to, once: what a variable or file holds is not looked at again.
+/// Replaces references in `text` once: the contents of variables and files are not substituted again.
 pub(crate) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Substituted, Failed> {
     match text.strip_prefix("file:") {
         None => variables(text, env),
@@ -34,7 +34,7 @@ pub(crate) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Re
     }
 }
 
-/// The same for what a variable alone holds: in it, only `file:/path` refers to something.
+/// Substitutes the value of a variable: in it, only `file:/path` is a reference.
 pub(crate) fn resolve_file(text: &str) -> Result<Substituted, Failed> {
     match text.strip_prefix("file:") {
         None => Ok(Substituted { text: text.to_owned(), foreign: true }),
@@ -42,7 +42,7 @@ pub(crate) fn resolve_file(text: &str) -> Result<Substituted, Failed> {
     }
 }
 
-/// What the file at `path` holds, which a value calls `named`.
+/// Returns the contents of the file at `path`, which a value calls `named`.
 fn file(path: &str, named: &str) -> Result<Substituted, Failed> {
     if !path.starts_with('/') {
         return Err(Failed::Relative);
@@ -63,7 +63,7 @@ fn variables(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Substit
         }
         replaced.push_str(before);
         match (env(name), default) {
-            // As in a shell: the default also stands in for an empty variable.
+            // As in a shell, the default also replaces an empty variable.
             (Some(value), Some(default)) if value.is_empty() => replaced.push_str(default),
             (Some(value), _) => replaced.push_str(&value),
             (None, Some(default)) => replaced.push_str(default),
@@ -81,7 +81,7 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// A file's text without the line end that editors put last.
+/// Returns a file's text without the final line end that editors write.
 fn content(path: &str) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut text = String::new();

@@ -1,17 +1,17 @@
-//! Durations and sizes as people write them, as integers.
+//! Parses durations and sizes as people write them into integers.
 
 use std::time::Duration;
 
-/// Longest duration: what is longer is a slip.
+/// Longest duration: a longer one is a typing error.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Largest size: 1 EiB.
 const SIZE_MAX: u64 = 1 << 60;
 
-/// What a duration looks like.
+/// A description of valid durations.
 pub(crate) const DURATION: &str = "a duration: 250ms, 5s, 1m, 2h or 1d";
-/// What a size looks like.
+/// A description of valid sizes.
 pub(crate) const SIZE: &str = "a size: 512B, 64KiB, 10MiB or 1GiB";
-/// Reads `250ms`, `5s`, `1m`, `2h`, `1d`; at most a year.
+/// Parses `250ms`, `5s`, `1m`, `2h`, `1d`; at most 366 days.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
     let (amount, unit) = split(text)?;
@@ -26,7 +26,7 @@ pub fn duration(text: &str) -> Option<Duration> {
     amount.checked_mul(ms).map(Duration::from_millis).filter(|duration| *duration <= DURATION_MAX)
 }
 
-/// A duration as [`duration`] reads it, in the largest unit that says it.
+/// Writes a duration in the form of [`duration`], in the largest unit that represents it exactly.
 pub(crate) fn written_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
@@ -37,7 +37,7 @@ pub(crate) fn written_duration(duration: Duration) -> String {
     }
 }
 
-/// A size as [`size`] reads it, in the largest unit that says it.
+/// Writes a size in the form of [`size`], in the largest unit that represents it exactly.
 pub(crate) fn written_size(bytes: u64) -> String {
     let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     match units.into_iter().find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift) {
@@ -46,7 +46,7 @@ pub(crate) fn written_size(bytes: u64) -> String {
     }
 }
 
-/// Reads `512B`, `64KiB`, `10MiB`, `1GiB`, `1TiB` as bytes.
+/// Parses `512B`, `64KiB`, `10MiB`, `1GiB`, `1TiB` into bytes.
 pub(crate) fn size(text: &str) -> Option<u64> {
     let (amount, unit) = split(text)?;
     let shift = match unit {
@@ -60,7 +60,7 @@ pub(crate) fn size(text: &str) -> Option<u64> {
     amount.checked_mul(1 << shift).filter(|bytes| *bytes <= SIZE_MAX)
 }
 
-/// Reads decimal digits and nothing else.
+/// Parses decimal digits and nothing else.
 pub(crate) fn digits(text: &str) -> Option<u64> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }

@@ -1,6 +1,6 @@
-//! The one place that knows the YAML library: text in, a tree that keeps its places out.
+//! The only module that uses the YAML library: it parses text into a tree that keeps positions.
 //!
-//! Scalars stay the text that was written (`1.10` is not `1.1`); what they mean is for the key that they belong to.
+//! Scalars remain the text that was written (`1.10` is not `1.1`); their key determines their meaning.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,36 +11,37 @@ use serde_saphyr::{Location, Options, RenderOptions, SnippetMode, Spanned, UserM
 
 use crate::error::{At, Place};
 
-/// Mappings and lists within each other; the grammar needs 8. The library's own 64 overflow a stack of 2 MiB in a debug build.
+/// Maximum nesting of mappings and lists; the grammar needs 8. The library's own 64 overflow a stack of 2 MiB in a
+/// debug build.
 const DEPTH_MAX: usize = 16;
-/// Values that aliases may repeat, all together.
+/// Maximum number of values that all aliases together may repeat.
 const ALIAS_EVENTS_MAX: usize = 100_000;
 
-/// A value and where it stands. It may hold a credential, so it prints in tests only.
+/// A value and its position. It may hold a credential, so it prints in tests only.
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct Node {
     pub(crate) at: At,
     pub(crate) kind: Kind,
 }
 
-/// What a value is.
+/// The kind of a value.
 #[cfg_attr(test, derive(Debug))]
 pub(crate) enum Kind {
-    /// Nothing, `~` or `null`.
+    /// An empty value, `~` or `null`.
     Null,
     Scalar(String),
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
 
-/// A key and where it stands.
+/// A key and its position.
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct Key {
     pub(crate) at: At,
     pub(crate) name: String,
 }
 
-/// Why a text is no YAML.
+/// The reason why a text is not YAML.
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct Broken {
     pub(crate) at: Option<Place>,
@@ -49,7 +50,7 @@ pub(crate) struct Broken {
 }
 
 impl Kind {
-    /// As an error names it.
+    /// Returns the name of the kind in errors.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -61,7 +62,7 @@ impl Kind {
 }
 
 impl Node {
-    /// Where keys and single values stand, but for those below a key that `skip` says.
+    /// Collects the positions of keys and single values, except those below a key that `skip` selects.
     pub(crate) fn places(&self, skip: &impl Fn(&Key) -> bool, places: &mut BTreeSet<Place>) {
         match &self.kind {
             Kind::Null => {}
@@ -78,7 +79,7 @@ impl Node {
         }
     }
 
-    /// The same value, of which all stands at `at`.
+    /// Returns the same value with `at` as the position of all its parts.
     pub(crate) fn moved(self, at: At) -> Self {
         let kind = match self.kind {
             kind @ (Kind::Null | Kind::Scalar(_)) => kind,
@@ -92,7 +93,7 @@ impl Node {
     }
 }
 
-/// Reads one document; an empty one is `Null`.
+/// Parses one document; an empty one is `Null`.
 pub(crate) fn parse(source: &str) -> Result<Node, Broken> {
     let mut options = Options::default();
     let mut budget = options.budget.take().unwrap_or_default();
@@ -118,7 +119,7 @@ fn broken(error: &serde_saphyr::Error) -> Broken {
     let mut render = RenderOptions::new(&formatter);
     render.snippets = SnippetMode::Off;
     let text = error.render_with_options(render);
-    // The renderer ends with the place, which an excerpt shows better.
+    // The renderer ends with the position, which an excerpt shows better.
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
     Broken { at: error.location().and_then(place), duplicate_key, message }
 }
@@ -147,14 +148,14 @@ fn node(source: &str, raw: Spanned<Raw>) -> Node {
 fn entry(source: &str, key: Spanned<String>, value: Spanned<Raw>) -> (Key, Node) {
     let at = At::File(place(key.referenced).unwrap_or(Place::START));
     let mut value = node(source, value);
-    // A block mapping or list starts with its first entry, which says little: its key says more.
+    // A block mapping or list starts at its first entry; the position of its key is more useful.
     if !matches!(value.kind, Kind::Scalar(_)) {
         value.at = at;
     }
     (Key { at, name: key.value }, value)
 }
 
-/// The source text of a plain scalar.
+/// Returns the source text of a plain scalar.
 fn written(source: &str, location: Location) -> Option<&str> {
     let span = location.span();
     let start = usize::try_from(span.byte_offset()?).ok()?;
@@ -162,7 +163,7 @@ fn written(source: &str, location: Location) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// What the deserializer gives: a plain scalar that it took for a number or a boolean is told apart from text.
+/// The deserializer's value: a plain scalar that it took for a number or a boolean differs from text.
 enum Raw {
     Null,
     Text(String),

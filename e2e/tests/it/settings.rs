@@ -29,9 +29,7 @@ async fn a_server_reads_its_env_file_behind_its_variables() {
     let setup = Setup::mocked().variable("TOLLGATE_BRAND__KEY_PREFIX", "codexible").variable("TOLLGATE_LISTN", "x");
     let gateway = Gateway::start_in(folder, setup).await;
     assert!(gateway.stdout().contains("Two Words"), "{}", gateway.stdout());
-    for line in
-        ["\"DEBUG\"", "TOLLGATE_LISTN is set, and sets nothing: there is no such key; did you mean TOLLGATE_LISTEN?"]
-    {
+    for line in ["\"DEBUG\"", "TOLLGATE_LISTN is set but matches no setting; did you mean TOLLGATE_LISTEN?"] {
         gateway.logs(line).await;
     }
     // A command in the same folder reads the same file, but not the variables of the server.
@@ -89,7 +87,7 @@ async fn config_show_says_where_each_setting_comes_from() {
         let words: Vec<&str> = line(key).split_whitespace().skip(1).collect();
         assert_eq!(words.join(" "), ends, "{table}");
     }
-    assert!(notes.contains("note: signup_plan is gone, which is none of `plans`"), "{notes}");
+    assert!(notes.contains("note: signup_plan is gone, which `plans` does not list"), "{notes}");
     assert!(!table.contains("S3CRET") && !notes.contains("S3CRET"));
 
     let json = said(&folder, &[&words[..], &["--json", "--source", "env-file", "--source", "flag"]].concat()).await;

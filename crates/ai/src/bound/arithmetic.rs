@@ -1,4 +1,4 @@
-//! From what a body says to tokens and money.
+//! Converts the contents of a body into maximum tokens and money.
 
 use access::NanoUsd;
 use meter::Rates;
@@ -10,49 +10,49 @@ use crate::price::{Long, Price, Terms, Tier};
 
 /// Tokens that a provider adds to any request.
 const ADDED: u64 = 512;
-/// Tokens that it adds for tools: Anthropic's come to less than 2,500 (its pricing page, read 2026-11-20).
+/// Tokens that a provider adds for tools: Anthropic's are fewer than 2,500 (its pricing page, read 2026-11-20).
 const ADDED_FOR_TOOLS: u64 = 4_096;
 
-/// What an image comes to at most. Anthropic scales each down to less than 4,784 tokens, Google cuts them into at most 24
-/// tiles of 258. OpenAI tells no end: an image of 12 million pixels is 14,364 tokens (measured by others, 2026-11), which
-/// makes this one of more than 50 million.
+/// Maximum tokens of an image. Anthropic scales each image down to less than 4,784 tokens; Google splits it into at
+/// most 24 tiles of 258. OpenAI publishes no limit: an image of 12 million pixels is 14,364 tokens (measured by others,
+/// 2026-11), so this figure covers more than 50 million pixels.
 const OPENAI_IMAGE: u64 = 65_536;
 const ANTHROPIC_IMAGE: u64 = 5_000;
 const GOOGLE_IMAGE: u64 = 8_192;
 
-/// Sound in a byte of a recording, in milliseconds: 8 kbit/s is the lowest rate of MP3. Silence can be longer in other
-/// formats; no provider publishes an end of what a form of 25 MB holds.
+/// Milliseconds of sound per byte of a recording: 8 kbit/s is the lowest rate of MP3. Silence can last longer in other
+/// formats; no provider publishes how long the sound of a 25 MB form can be.
 const HEARD_MS_PER_BYTE: u64 = 1;
 
 const PICO_PER_NANO: i128 = 1_000;
 
-/// Tokens that go in.
+/// The input tokens of a request, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Input {
-    /// All of them.
+    /// The sum of all input tokens.
     pub(super) tokens: u64,
-    /// Most that one sampling takes: its length decides the rates of a long request.
+    /// Maximum input of one sampling: its length decides whether the rates of long requests apply.
     pub(super) longest: u64,
-    /// Those of images; they are not within `text`.
+    /// Tokens of images; `text` excludes them.
     images: u64,
-    /// The rest.
+    /// All other input tokens.
     text: u64,
-    /// Whether they may be of any kind.
+    /// Whether the tokens can be of any class.
     of_any_kind: bool,
 }
 
-/// Tokens that come out.
+/// The output tokens of a request, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Output {
-    /// Of each answer.
+    /// Tokens of each response.
     pub(super) each: u64,
-    /// How many answers.
+    /// The number of responses.
     pub(super) answers: u64,
-    /// What is paid for beside them.
+    /// Tokens that are billed beside the responses.
     pub(super) beside: u64,
 }
 
-/// What a token costs at most, in pico-USD.
+/// The highest price of a token, in pico-USD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Dearest {
     text: u64,
@@ -67,7 +67,7 @@ impl Output {
 }
 
 impl Extent {
-    /// What tokens go in; `None` where that hangs on the model's window, which is not known.
+    /// Returns the input tokens; `None` if they depend on the model's window, which is unknown.
     pub(super) fn input(&self, limits: Option<Limits>) -> Option<Input> {
         let added = if self.tools { ADDED.saturating_add(ADDED_FOR_TOOLS) } else { ADDED };
         let text = self.text_bytes.saturating_add(added);
@@ -83,13 +83,13 @@ impl Extent {
             return Some(Input { tokens: plain, longest: plain, images, text, of_any_kind: false });
         }
         let longest = limits?.input_tokens_max.max(plain);
-        // Before any tool was run, the input is the body's.
+        // Before the first tool runs, the input is that of the body.
         let first = if self.reference.is_some() || self.served.adds { longest } else { plain };
         let tokens = longest.saturating_mul(rounds.saturating_sub(1)).saturating_add(first);
         Some(Input { tokens, longest, images: 0, text: tokens, of_any_kind: true })
     }
 
-    /// What tokens come out; `None` where no limit is asked for, and the model's is not known.
+    /// Returns the output tokens; `None` if the request has no limit and the model's limit is unknown.
     pub(super) fn output(&self, price: Option<&Price>, limits: Option<Limits>) -> Option<Output> {
         if matches!(self.format, Format::Embeddings | Format::EmbedContent | Format::Moderations) {
             return Some(Output { each: 0, answers: 0, beside: 0 });
@@ -104,13 +104,14 @@ impl Extent {
         Some(Output { each, answers, beside: if self.predicted { self.text_bytes } else { 0 } })
     }
 
-    /// Whether images may come out: what one comes to is held by no limit of words that anybody documents.
+    /// Whether the response may contain images: no documented token limit applies to the tokens of an image.
     pub(super) fn makes_images(&self, price: Option<&Price>) -> bool {
         let sold = || price.is_some_and(|price| price.rates.image_output > Some(0));
         self.format == Format::Images || (self.format == Format::GenerateContent && sold())
     }
 
-    /// How often the model is asked: again behind each tool that the provider runs, and once more for a compaction.
+    /// The number of times the model is sampled: again after each tool that the provider runs, and once more for a
+    /// compaction.
     fn rounds(&self) -> u64 {
         let served = &self.served;
         let tools = match served.cap {
@@ -121,7 +122,7 @@ impl Extent {
         1_u64.saturating_add(tools).saturating_add(compactions)
     }
 
-    /// What is sold by a unit that the body tells.
+    /// Returns the price of a quantity that the body states in units.
     pub(super) fn by_unit(&self, price: &Price) -> Option<NanoUsd> {
         let units = &price.units;
         let pico = match (self.format, self.billed) {
@@ -135,20 +136,21 @@ impl Extent {
         nano(pico.saturating_add(request_pico(price)))
     }
 
-    /// What the tokens cost at most; `None` where a rate that may apply is not known.
+    /// Returns the highest cost of the tokens; `None` if a rate that may apply is unknown.
     pub(super) fn money(&self, price: &Price, input: Input, output: Output) -> Option<NanoUsd> {
         let dearest = self.dearest(price, input, output.tokens() > 0)?;
         let pico = self.input_pico(price, input, dearest)?.saturating_add(times(output.tokens(), dearest.output));
         nano(pico)
     }
 
-    /// What goes in, and what is sold beside the tokens; `None` where a tool has no rate.
+    /// Returns the cost of the input, and of everything sold beside tokens; `None` if a tool has no rate.
     pub(super) fn input_pico(&self, price: &Price, input: Input, dearest: Dearest) -> Option<i128> {
         let tokens = times(input.text, dearest.text).saturating_add(times(input.images, dearest.image));
         Some(tokens.saturating_add(self.fees_pico(price)?).saturating_add(request_pico(price)))
     }
 
-    /// The fees of the provider's tools: one call a round, or one a prompt; of a live search one a source.
+    /// Returns the fees of the provider's tools: one call per round, or one per prompt; for a live search one per
+    /// source.
     fn fees_pico(&self, price: &Price) -> Option<i128> {
         let (units, served) = (&price.units, &self.served);
         let rounds = self.rounds().saturating_sub(1);
@@ -171,7 +173,7 @@ impl Extent {
         Some(pico)
     }
 
-    /// The dearest rates that may apply, at the terms that are asked for or the standard ones: a provider may serve at either.
+    /// Returns the highest rates that may apply, at the requested or at standard terms: a provider may serve at either.
     pub(super) fn dearest(&self, price: &Price, input: Input, makes: bool) -> Option<Dearest> {
         let asked = self.terms?;
         let standard = Terms { tier: Tier::Standard, ..asked };
@@ -187,10 +189,10 @@ impl Extent {
         dearest
     }
 
-    /// The dearest of `rates` that may apply; `None` where one of them is not known.
+    /// Returns the highest of `rates` that may apply; `None` if one of them is unknown.
     fn of_rates(&self, rates: &Rates, input: Input, makes: bool) -> Option<Dearest> {
         let mut text = rates.input?.max(rates.cached_input.unwrap_or(0));
-        // OpenAI writes to its caches unasked, since gpt-5.6 at a price.
+        // OpenAI writes to its caches without a request to do so, since gpt-5.6 at a price.
         let writes = if matches!(self.format, Format::Chat | Format::Responses) { Writes::Long } else { self.writes };
         if writes >= Writes::Short {
             text = text.max(rates.cache_write_short?);
@@ -221,9 +223,10 @@ impl Dearest {
     }
 }
 
-/// `limits`; where they are unknown and `price` charges for no token, as many tokens as there can be: they cost nothing.
+/// Returns `limits`. If they are unknown and `price` charges for no token, the limits are the maximum: the tokens cost
+/// nothing.
 pub(super) fn limits_of_money(price: Option<&Price>, limits: Option<Limits>) -> Option<Limits> {
-    // Nothing times a rate that is not zero is another rate.
+    // Zero times a rate that is not zero differs from the rate.
     let is_zero = |rates: &Rates| rates.times(0, 1).as_ref() == Some(rates);
     let long_is_zero = |long: Option<Long>| long.is_none_or(|long| is_zero(&long.rates));
     let is_free = |price: &Price| {
@@ -236,7 +239,7 @@ pub(super) fn limits_of_money(price: Option<&Price>, limits: Option<Limits>) -> 
     limits.or_else(|| price.filter(|price| is_free(price)).map(|_| unlimited))
 }
 
-/// The fee of the request itself.
+/// Returns the fee per request.
 fn request_pico(price: &Price) -> i128 {
     price.units.request_line().map_or(0, |line| line.amount_pico())
 }
@@ -245,7 +248,7 @@ pub(super) fn times(quantity: u64, rate: u64) -> i128 {
     i128::from(quantity).saturating_mul(i128::from(rate))
 }
 
-/// Rounded up; an amount that nobody can have is the most that there is.
+/// Rounds up to nano-USD; an amount that does not fit becomes the maximum.
 fn nano(pico: i128) -> Option<NanoUsd> {
     let nano = pico.checked_add(PICO_PER_NANO - 1)?.div_euclid(PICO_PER_NANO);
     Some(NanoUsd(i64::try_from(nano).unwrap_or(i64::MAX)))

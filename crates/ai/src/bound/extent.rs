@@ -1,4 +1,4 @@
-//! What a body says of how much may be used.
+//! The parts of a body that determine the maximum usage of a request.
 
 use std::ops::Range;
 
@@ -11,17 +11,17 @@ use crate::format::Format;
 use crate::price::Terms;
 use crate::request::Asked;
 
-/// Most images that a form of OpenAI's asks for (its API reference, read 2026-11-20).
+/// Maximum number of images that a form of OpenAI's can request (its API reference, read 2026-11-20).
 const FORM_IMAGES_MAX: u64 = 10;
 
-/// How often a tool without a cap is taken to be run where nothing else is configured. Each round counts as a whole window of
-/// the model, which is room for what many searches return.
+/// Presumed number of runs of a tool without a cap, if nothing else is configured. Each round counts as a whole window
+/// of the model, which covers the results of many searches.
 pub const TOOL_ROUNDS: u64 = 1;
 
-/// What a body says of how much may be used; read once, for prices and limits that may be known later.
+/// The parts of a body that determine the maximum usage; read once, for prices and limits that may be known later.
 ///
-/// Reading takes 0.8 to 1.5 times what [`read`](crate::request::read) took (`benches/bound.rs`), so it is for calls to which
-/// a budget applies.
+/// Reading takes 0.8 to 1.5 times as long as [`read`](crate::request::read) (`benches/bound.rs`), so it is done only
+/// for requests to which a budget applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extent {
     pub(super) format: Format,
@@ -29,76 +29,76 @@ pub struct Extent {
     /// Bytes of the body without those of its images.
     pub(super) text_bytes: u64,
     pub(super) images: u64,
-    /// Answers that are asked for.
+    /// The number of requested responses per prompt.
     pub(super) choices: u64,
-    /// Questions of a list, each with so many answers; without a list there is one.
+    /// The number of prompts in a list, each with `choices` responses; 1 without a list.
     pub(super) prompts: u64,
     pub(super) limit: Limit,
     pub(super) writes: Writes,
-    /// Whether tools are declared, for which providers add words of their own.
+    /// Whether tools are declared, for which providers add tokens of their own.
     pub(super) tools: bool,
     pub(super) served: Served,
     pub(super) reference: Option<Reference>,
-    /// `None`: terms that we know no rates of.
+    /// The requested terms; `None` if Tollgate knows no rates for them.
     pub(super) terms: Option<Terms>,
-    /// Whether words are predicted: those that turn out wrong are paid for too.
+    /// Whether the body predicts output: wrongly predicted tokens are billed too.
     pub(super) predicted: bool,
     pub(super) billed: Option<Billed>,
-    /// How often a tool without a cap is taken to be run.
+    /// Presumed number of runs of a tool without a cap.
     pub(super) tool_rounds: u64,
 }
 
-/// The limit of an answer's tokens, and where it stands.
+/// The limit of output tokens, and its positions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Limit {
-    /// What is asked for; of several the most.
+    /// The requested limit; the highest if there are several.
     pub(super) asked: Option<u64>,
-    /// Whether something stands there that is no count.
+    /// Whether a value is not a count.
     pub(super) odd: bool,
-    /// The least that may be asked for beside what else the body says.
+    /// The lowest limit that the rest of the body permits.
     pub(super) least: u64,
-    /// Where it stands.
+    /// The positions of the limit in the body.
     pub(super) places: Vec<Range<usize>>,
-    /// Where it would be put, and between what.
+    /// The position at which a limit can be inserted, and the text before and after it.
     pub(super) room: Option<(Range<usize>, &'static str, &'static str)>,
 }
 
-/// Which writes to caches a body may lead to, as far as each has its rate.
+/// The cache writes that a body may cause; each lifetime has its own rate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Writes {
     #[default]
     None,
-    /// For the short lifetime.
+    /// Writes with the short lifetime.
     Short,
-    /// For the long one.
+    /// Writes with the long lifetime.
     Long,
 }
 
 /// Tools that the provider runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Served {
-    /// How often those are run at most that have a cap.
+    /// Maximum number of runs of all tools that have a cap.
     pub(super) capped: u64,
-    /// Whether there is one that has none.
+    /// Whether one tool has no cap.
     pub(super) uncapped: bool,
-    /// A cap over all of them.
+    /// A cap over all tools together.
     pub(super) cap: Option<u64>,
-    /// Whether one of them searches the web.
+    /// Whether one tool searches the web.
     pub(super) searches: bool,
     /// Sources that searches may read, each at the fee of a search.
     pub(super) sources: u64,
-    /// Whether one of them asks Google Maps.
+    /// Whether one tool queries Google Maps.
     pub(super) maps: bool,
-    /// Whether one of them searches stored files.
+    /// Whether one tool searches stored files.
     pub(super) file_searches: bool,
-    /// Gigabytes of the containers in which they run.
+    /// Gigabytes of the containers in which tools run.
     pub(super) gigabytes: u64,
-    /// Whether one of them adds words of its own to the input before the model is asked first.
+    /// Whether one tool adds tokens to the input before the first sampling.
     pub(super) adds: bool,
 }
 
 impl Extent {
-    /// Reads a body that [`read`](crate::request::read) took as `asked`.
+    /// Reads a body that [`read`](crate::request::read) parsed into `asked`.
     #[must_use]
     pub fn read(called: &Called<'_>, asked: &Asked, body: &[u8]) -> Self {
         let Some(format) = called.endpoint.format() else { return Self::of(Format::Chat, true, body.len()) };
@@ -119,15 +119,15 @@ impl Extent {
         Reader::new(extent).read(body)
     }
 
-    /// The same call, where a tool without a cap is taken to be run `rounds` times.
+    /// Returns the same extent with `rounds` presumed runs of a tool without a cap.
     #[must_use]
     pub const fn with_tool_rounds(mut self, rounds: u64) -> Self {
         self.tool_rounds = rounds;
         self
     }
 
-    /// The same call to a model that searches the web in each request, whatever the body says; the fee of a request covers the
-    /// search.
+    /// Returns the same extent for a model that searches the web in each request, for any body; the fee per request
+    /// covers the search.
     #[must_use]
     pub const fn searching(mut self) -> Self {
         self.served.uncapped = true;
@@ -164,7 +164,7 @@ impl Extent {
         }
     }
 
-    /// What the body only refers to, of several the first.
+    /// Returns the first content that the body only refers to.
     pub(super) fn reference(&self) -> Option<Reference> {
         let tool = self.served.uncapped && self.served.cap.is_none();
         self.reference.or(tool.then_some(Reference::ServerTool))

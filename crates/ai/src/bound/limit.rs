@@ -1,4 +1,4 @@
-//! Lowering the limit of an answer's tokens, so that a call fits into what is left.
+//! Lowers the limit of output tokens, so that a request fits into the remaining budgets.
 
 use std::ops::Range;
 
@@ -10,28 +10,28 @@ use crate::format::Format;
 use crate::models::Limits;
 use crate::price::Price;
 
-/// What is left of budgets; `None` has no end.
+/// The remaining amounts of budgets; `None` is unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Left {
-    /// Tokens.
+    /// The remaining tokens, if limited.
     pub tokens: Option<u64>,
-    /// Money.
+    /// The remaining money, if limited.
     pub money: Option<NanoUsd>,
 }
 
-/// A limit that is to be written into a body.
+/// A limit to be written into a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lowered {
-    /// Tokens of each answer.
+    /// Maximum tokens of each response.
     pub max_tokens: u64,
     pub(crate) edits: Vec<(Range<usize>, String)>,
 }
 
 impl Extent {
-    /// The highest limit, at most the one that stands, with which the call is bounded by what is left.
+    /// Returns the highest limit, at most the current one, with which the request fits into the remaining budgets.
     ///
-    /// `None` where none is: what goes in is too much already, the format has no such limit, less than its least would be
-    /// left, or what is asked cannot be bounded.
+    /// Returns `None` if no limit suffices: the input is already too large, the format has no such limit, the limit
+    /// would be below its minimum, or the request has no bound.
     #[must_use]
     pub fn clamp(&self, price: Option<&Price>, limits: Option<Limits>, left: Left) -> Option<Lowered> {
         let input = self.input(limits)?;
@@ -58,7 +58,7 @@ impl Extent {
         (each >= self.limit.least).then(|| self.lowered(each))?
     }
 
-    /// The same call with this limit of each answer's tokens, wherever the body says one.
+    /// Returns the same extent with this limit of output tokens at each position that has one.
     #[must_use]
     pub fn limited(&self, max_tokens: u64) -> Self {
         let mut limited = self.clone();
@@ -66,7 +66,7 @@ impl Extent {
         limited
     }
 
-    /// Whether a body of this format can say how much may come out.
+    /// Whether a body of this format can limit the output.
     fn has_limit(&self, price: Option<&Price>) -> bool {
         let says = matches!(
             self.format,
@@ -75,7 +75,7 @@ impl Extent {
         says && !self.makes_images(price)
     }
 
-    /// The edits that say so; `None` where there is no room for them.
+    /// Returns the edits that write the limit; `None` if the body has no position for it.
     fn lowered(&self, max_tokens: u64) -> Option<Lowered> {
         let mut edits: Vec<_> = self.limit.places.iter().map(|at| (at.clone(), max_tokens.to_string())).collect();
         if edits.is_empty() {

@@ -1,11 +1,11 @@
-//! Keys that a bound hangs on, in each spelling that their API takes: proto JSON allows two.
+//! Keys that determine a bound, in each spelling that their API accepts: proto JSON allows two.
 
-/// Under which key something stands.
+/// The key under which a value is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
-    /// In a list.
+    /// An element of a list.
     Element,
-    /// Under another key.
+    /// Any key without a meaning for bounds.
     Other,
     Args,
     Audio,

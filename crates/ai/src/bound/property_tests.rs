@@ -6,7 +6,7 @@ use super::*;
 use crate::Asked;
 use crate::price::Prices;
 
-/// Parts of bodies, most of which a bound hangs on.
+/// Fields of bodies, most of which determine a bound.
 const FIELDS: &[&str] = &[
     r#""messages":[{"role":"user","content":"hello"}]"#,
     r#""messages":[{"role":"user","content":[{"type":"text","text":"hello"}]}]"#,
@@ -68,7 +68,7 @@ proptest! {
         };
         let (least, wide) = (bound(low, n), bound(low + more, n + another));
         for (less, most) in [(least, bound(low + more, n)), (least, bound(low, n + another)), (least, wide)] {
-            // One more digit of the number is a byte more of text, never less.
+            // One more digit of the number adds a byte of text, and never removes one.
             prop_assert!(less.tokens <= most.tokens, "{less:?} {most:?}");
             prop_assert!(less.money <= most.money, "{less:?} {most:?}");
             prop_assert!(less.output_tokens_max <= most.output_tokens_max, "{less:?} {most:?}");
@@ -127,7 +127,7 @@ proptest! {
         let rewritten = std::str::from_utf8(&rewritten).unwrap();
         serde_json::from_str::<serde::de::IgnoredAny>(rewritten).unwrap();
         let again = extent(path, rewritten).bound(Some(price), limits);
-        // Of a predicted text the figure that was put in counts as a part.
+        // For a predicted output, the inserted figure counts as a part of the text.
         let is_same = again.output_tokens_max == after.output_tokens_max || text.contains("prediction");
         prop_assert!(is_same, "{}", rewritten);
     }

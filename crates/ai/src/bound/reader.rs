@@ -1,4 +1,4 @@
-//! Reads a body's tokens in the light of the path at which they stand.
+//! Interprets each token of a body by the path at which it is found.
 
 use std::ops::Range;
 
@@ -10,17 +10,18 @@ use super::walk::{Text, Token, Walk};
 use crate::format::Format;
 use crate::price::Tier;
 
-/// Deepest place that any API gives a meaning; what stands deeper is passed over.
+/// Maximum depth to which any API gives a meaning; deeper values are skipped.
 const DEPTH_MAX: usize = 24;
 
-/// Most answers that OpenAI gives (its API reference, read 2026-11-20): what is meant by a number that is none of ours.
+/// Maximum number of responses of OpenAI (its API reference, read 2026-11-20): presumed if the requested number is
+/// invalid.
 const CHOICES_MAX: u64 = 128;
 
-/// See the module.
+/// Builds an [`Extent`] from the tokens of a body; see the module.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) extent: Extent,
-    /// Under which key each open object or list stands; the first is the body itself.
+    /// The keys of the open objects and lists; the first is the body itself.
     path: [Name; DEPTH_MAX],
     lists: [bool; DEPTH_MAX],
     depth: usize,
@@ -29,7 +30,7 @@ pub(super) struct Reader {
     pub(super) item: Item,
 }
 
-/// Where something stands: under which keys, under which of them last, and at which bytes.
+/// The position of a value: the keys above it, its own key, and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spot<'a> {
     pub(super) path: &'a [Name],
@@ -37,7 +38,7 @@ pub(super) struct Spot<'a> {
     pub(super) at: Range<usize>,
 }
 
-/// What a value is.
+/// A value of the body other than an object or list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Value<'a> {
     Text(Text<'a>),
@@ -50,29 +51,29 @@ pub(super) struct Blob {
     depth: usize,
     pub(super) data_bytes: u64,
     pub(super) encoded: bool,
-    /// Whether another kind than the encoded one is named.
+    /// Whether the body also names another encoding.
     pub(super) plain: bool,
     pub(super) image: bool,
-    /// Whether it is of another kind than images and text.
+    /// Whether the kind is neither an image nor text.
     pub(super) other: bool,
     pub(super) referred: Option<Reference>,
 }
 
-/// A tool that is declared, as far as it is read.
+/// A declared tool, as far as it is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tool {
     pub(super) depth: usize,
     pub(super) served: bool,
     pub(super) searches: bool,
-    /// Sources that a search may read, where each has the fee of a search.
+    /// Sources that a search may read, if each has the fee of a search.
     pub(super) sources: u64,
     pub(super) maps: bool,
     pub(super) file_searches: bool,
-    /// Whether it runs in a container.
+    /// Whether the tool runs in a container.
     pub(super) contained: bool,
-    /// Whether its environment is the caller's.
+    /// Whether the client provides the tool's environment.
     pub(super) is_own: bool,
-    /// Gigabytes of that container, where they are told.
+    /// Gigabytes of that container, if they are stated.
     pub(super) gigabytes: Option<u64>,
     pub(super) adds: bool,
     pub(super) cap: Option<u64>,
@@ -118,13 +119,13 @@ impl Reader {
         self.extent
     }
 
-    /// The name of what stands here: its key, or that it is one of a list.
+    /// Returns the name of the value: its key, or `Element` in a list.
     fn name(&self, key: Name) -> Name {
         let in_list = self.depth.checked_sub(1).and_then(|at| self.lists.get(at)) == Some(&true);
         if in_list { Name::Element } else { key }
     }
 
-    /// An object or list begins. Whether it is entered.
+    /// Reads the start of an object or list. Returns whether its contents are read.
     fn open(&mut self, name: Name, (list, at): (bool, usize), body: &[u8]) -> bool {
         let path = self.path;
         let above = path.get(1..self.depth).unwrap_or_default();
@@ -165,7 +166,7 @@ impl Reader {
         rules::value(self, &Spot { path: path.get(1..self.depth).unwrap_or_default(), name, at }, value);
     }
 
-    /// The object that begins here is an image or a file.
+    /// Starts an image or a file with the object that begins here.
     pub(super) fn begin_blob(&mut self) {
         self.blobs.push(Blob { depth: self.depth, ..Blob::default() });
     }
@@ -175,7 +176,7 @@ impl Reader {
         self.blobs.last_mut().filter(|blob| blob.depth + 1 == depth)
     }
 
-    /// The object that begins here is a tool.
+    /// Starts a tool with the object that begins here.
     pub(super) fn begin_tool(&mut self) {
         self.tools.push(Tool { depth: self.depth, ..Tool::default() });
     }
@@ -185,7 +186,7 @@ impl Reader {
         self.tools.last_mut().filter(|tool| tool.depth + 1 == depth)
     }
 
-    /// A tool that the provider runs is one more.
+    /// Counts a tool if the provider runs it.
     pub(super) fn count(&mut self, tool: Tool) {
         let served = &mut self.extent.served;
         if tool.served && !tool.is_own {
@@ -201,12 +202,12 @@ impl Reader {
         }
     }
 
-    /// A tool that is no more than a field.
+    /// Counts a tool that is declared by a single field.
     pub(super) fn serves(&mut self, tool: Tool) {
         self.count(Tool { served: true, ..tool });
     }
 
-    /// The tool in which something stands, however deep.
+    /// Returns the tool that contains the current value, at any depth.
     pub(super) fn tool_around(&mut self) -> Option<&mut Tool> {
         self.tools.last_mut()
     }
@@ -215,7 +216,7 @@ impl Reader {
         self.extent.reference = self.extent.reference.or(Some(reference));
     }
 
-    /// An image by its URL, or inside it.
+    /// Counts an image that is given by its URL or by its data.
     pub(super) fn image(&mut self, value: Value<'_>) {
         match value {
             // PHP escapes the slash.
@@ -228,7 +229,7 @@ impl Reader {
         }
     }
 
-    /// An image, of so many bytes of the body.
+    /// Counts an image that has `bytes` bytes in the body.
     pub(super) fn add_image(&mut self, bytes: u64) {
         self.extent.images = self.extent.images.saturating_add(1);
         self.extent.text_bytes = self.extent.text_bytes.saturating_sub(bytes);
@@ -272,7 +273,7 @@ impl Value<'_> {
         self == Value::Word("null")
     }
 
-    /// A count, as lenient readers read one too: a fraction is rounded up, and a text may hold it.
+    /// Returns a count as lenient readers do: a fraction is rounded up, and a string may hold it.
     pub(super) fn count(self) -> Option<u64> {
         let text = match self {
             Self::Text(text) => text.resolved(),
@@ -291,7 +292,7 @@ impl Value<'_> {
         matches!(self, Value::Text(text) if words.contains(&&*text.resolved()))
     }
 
-    /// Whether it is a text of any length but none.
+    /// Whether the value is a string that is not empty.
     pub(super) fn is_text(self) -> bool {
         matches!(self, Value::Text(text) if text.bytes() > 0)
     }

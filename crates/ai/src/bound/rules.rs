@@ -1,4 +1,4 @@
-//! Where each format says what a bound hangs on.
+//! The positions at which each format states the values that determine a bound.
 
 mod google;
 mod messages;
@@ -9,7 +9,7 @@ use super::names::Name;
 use super::reader::{Blob, Reader, Spot, Value};
 use crate::format::Format;
 
-/// The body begins, at its brace.
+/// Reads the start of the body, at its brace.
 pub(super) fn begins(reader: &mut Reader, at: usize, body: &[u8]) {
     let put = match reader.extent.format {
         Format::Chat => "\"max_completion_tokens\":",
@@ -31,7 +31,8 @@ pub(super) fn begins(reader: &mut Reader, at: usize, body: &[u8]) {
     }
 }
 
-/// An object or list begins. Whether it is entered: what a caller's own tools take and give says nothing to a provider.
+/// Reads the start of an object or list. Returns whether its contents are read: input and output of the client's own
+/// tools have no meaning for a provider.
 pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
     let Spot { path, name, .. } = *spot;
     if matches!(name, Name::Parameters | Name::InputSchema | Name::Schema) {
@@ -52,7 +53,7 @@ pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
     true
 }
 
-/// A string, a number or another word.
+/// Reads a string, a number or another word.
 pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
     match reader.extent.format {
         Format::Chat | Format::Completions => openai::chat(reader, spot, value),
@@ -68,7 +69,7 @@ pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
     }
 }
 
-/// An image or a file inside the body is over.
+/// Reads the end of an image or a file inside the body.
 pub(super) fn closes_blob(reader: &mut Reader, blob: Blob) {
     if let Some(reference) = blob.referred {
         reader.refer(reference);
@@ -81,7 +82,7 @@ pub(super) fn closes_blob(reader: &mut Reader, blob: Blob) {
     }
 }
 
-/// Whether the object that begins at `at` has nothing in it.
+/// Whether the object that begins at `at` is empty.
 fn is_empty(body: &[u8], at: usize) -> bool {
     let inside = body.get(at + 1..).unwrap_or_default().trim_ascii_start();
     inside.is_empty() || inside.starts_with(b"}")

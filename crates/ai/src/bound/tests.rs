@@ -9,7 +9,7 @@ use crate::endpoint::{Called, Found};
 use crate::price::{Long, Prices};
 use crate::{Asked, Endpoint};
 
-/// 2026-11-21.
+/// The day 2026-11-21 in UTC.
 pub(super) const DAY: access::Day = access::Day(20_778);
 
 pub(super) fn called(path: &str) -> (Endpoint, Called<'_>) {
@@ -36,7 +36,7 @@ const GEMINI: &str = "/v1beta/models/m:generateContent";
 
 const LIMITS: Option<Limits> = Some(Limits { input_tokens_max: 100_000, output_tokens_max: 1_000 });
 
-/// A price of 1 nano-USD a token of any kind.
+/// Returns a price of 1 nano-USD per token of any class.
 fn flat() -> Price {
     Price::configured(Rates { image_output: None, ..Rates::flat(1_000) }, UnitRates::default())
 }
@@ -45,7 +45,7 @@ fn bound(path: &str, body: &str) -> Bound {
     extent(path, body).bound(Some(&flat()), LIMITS)
 }
 
-/// With the fields of `inside` beside a model.
+/// Returns a body with the fields of `inside` beside a model.
 fn body(inside: &str) -> String {
     format!(r#"{{"model":"m",{inside}}}"#)
 }
@@ -168,7 +168,7 @@ fn images_inside_are_so_many_tokens_each_and_their_bytes_none() {
     assert!(bound(MESSAGES, &body(&text)).tokens.unwrap() > 30_000);
 }
 
-/// What a token more of input costs, in nano-USD.
+/// Returns the price of one more input token, in nano-USD.
 fn input_rate(name: &str, path: &str, inside: &str) -> Option<i64> {
     let (provider, model) = name.split_once('/').unwrap();
     let prices = Prices::builtin();
@@ -259,7 +259,7 @@ fn what_is_free_is_bounded_by_nothing() {
 #[test]
 fn a_model_whose_tokens_cost_nothing_is_bounded_in_money_without_a_limit() {
     let prices = Prices::builtin();
-    // As a row of the configuration is compiled.
+    // The same price as a compiled row of the configuration.
     let configured = |input: Option<u64>, output, units| {
         let rates =
             Rates { output, audio_input: None, audio_output: None, image_output: None, ..Rates::flat(input.unwrap()) };
@@ -305,7 +305,7 @@ fn what_is_sold_by_a_unit_is_known_beforehand() {
     assert_eq!(by_token.unknown(), Some(Unknown::Limits));
 }
 
-/// A form of `bytes` bytes at `path`.
+/// Returns a form of `bytes` bytes at `path`.
 fn form(path: &str, model: &str, bytes: usize) -> Extent {
     let field = format!("--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n");
     let head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\n";

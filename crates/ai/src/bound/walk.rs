@@ -1,20 +1,20 @@
-//! A body token by token: keys, strings, other words, and where objects and lists begin and end.
+//! Reads a body token by token: keys, strings, other words, and the start and end of objects and lists.
 //!
-//! The body was read before, so it is JSON; of what is none the tokens are some, and never more than its bytes.
+//! The body was parsed before, so it is JSON. For other input the tokens are arbitrary, but never more than its bytes.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::{memchr_iter, memchr3_iter};
 
-/// See the module.
+/// The reader of a body's tokens; see the module.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
     body: &'a [u8],
     at: usize,
 }
 
-/// One token, where it stands in the body.
+/// One token and its position in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     /// An object or a list begins.
@@ -23,9 +23,9 @@ pub(super) enum Token<'a> {
         list: bool,
         at: usize,
     },
-    /// One ends.
+    /// An object or a list ends.
     Close,
-    /// A key.
+    /// The key of an object.
     Key(Text<'a>),
     /// A string that is a value.
     String(Text<'a>, Range<usize>),
@@ -44,13 +44,13 @@ impl<'a> Walk<'a> {
         Self { body, at: 0 }
     }
 
-    /// Behind the end of the object, or list, that was opened last, whatever stands in it.
+    /// Skips to the end of the object or list that was opened last.
     pub(super) fn pass_over(&mut self, list: bool) {
         let (open, close) = if list { (b'[', b']') } else { (b'{', b'}') };
         let rest = self.body.get(self.at..).unwrap_or_default();
         let mut depth = 1_u64;
         let mut in_text = false;
-        // What is of the other kind is balanced in itself.
+        // Brackets of the other kind are balanced in themselves.
         for at in memchr3_iter(b'"', open, close, rest) {
             match rest.get(at) {
                 Some(b'"') => in_text = !in_text || is_escaped(rest, at),
@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
         self.at = self.body.len();
     }
 
-    /// Behind the quote that opens a string: reads over it, from quote to quote, as most escapes are none of one.
+    /// Reads a string after its opening quote, from quote to quote, as most escapes do not escape a quote.
     fn string(&mut self) -> Text<'a> {
         let rest = self.body.get(self.at..).unwrap_or_default();
         let end = memchr_iter(b'"', rest).find(|at| !is_escaped(rest, *at));
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether an odd number of backslashes stands before `at`.
+/// Whether an odd number of backslashes precedes `at`.
 fn is_escaped(text: &[u8], at: usize) -> bool {
     let before = text.get(..at).unwrap_or_default();
     before.last() == Some(&b'\\') && before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
@@ -119,7 +119,7 @@ impl<'a> Iterator for Walk<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// What it says.
+    /// Returns the text with escapes resolved.
     pub(super) fn resolved(self) -> Cow<'a, str> {
         if self.raw.contains(&b'\\') {
             let quoted = [b"\"", self.raw, b"\""].concat();
@@ -128,7 +128,7 @@ impl<'a> Text<'a> {
         std::str::from_utf8(self.raw).unwrap_or_default().into()
     }
 
-    /// Whether it begins so; one with escapes does not.
+    /// Whether the text begins with `start`; a start with escapes does not match.
     pub(super) fn begins_with(self, start: &[u8]) -> bool {
         self.raw.get(..start.len()).is_some_and(|raw| raw.eq_ignore_ascii_case(start))
     }

@@ -1,29 +1,29 @@
-//! Paths of LLM APIs that Tollgate does not serve: whose they are, so that their clients can read the error, and what to do.
+//! Paths of LLM APIs that Tollgate does not serve: the API of each, so that its client can read the error, and advice.
 
 use super::{Called, Endpoint};
 use crate::format::Dialect;
 
-/// How the client of a path reads errors.
+/// The shape in which the client of a path reads errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// In this dialect.
+    /// The shape of this dialect.
     Of(Dialect),
-    /// OpenAI and Anthropic share the path: headers tell.
+    /// OpenAI and Anthropic share the path; headers decide.
     Shared,
-    /// As Amazon Bedrock's clients read them.
+    /// The shape that Amazon Bedrock's clients read.
     Bedrock,
 }
 
 /// A path of an LLM API that is not served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unserved {
-    /// How its client reads errors.
+    /// The shape in which its client reads errors.
     pub shape: Shape,
     /// The message for the client: the API that is not served, or the path of the endpoint.
     pub message: String,
 }
 
-/// First segments of OpenAI's paths below `/v1/` and `/openai/`, and what they are. The longer one comes first.
+/// First segments of OpenAI's paths below `/v1/` and `/openai/`, with the API of each. Longer segments come first.
 const OPENAI: [(&str, &str); 21] = [
     ("responses", "stored responses are"),
     ("chat/completions", "stored chat completions are"),
@@ -48,7 +48,7 @@ const OPENAI: [(&str, &str); 21] = [
     ("deployments", "this call of Azure's deployments is"),
 ];
 
-/// Those of Anthropic's.
+/// First segments of Anthropic's paths.
 const ANTHROPIC: [(&str, &str); 4] = [
     ("messages/batches", "the Message Batches API is"),
     ("messages", "this call of the Messages API is"),
@@ -56,10 +56,10 @@ const ANTHROPIC: [(&str, &str); 4] = [
     ("skills", "the Skills API is"),
 ];
 
-/// Those that both have.
+/// First segments that both providers share.
 const SHARED: [(&str, &str); 2] = [("files", "the Files API is"), ("models", "this call of the Models API is")];
 
-/// Those of Gemini's, below `/v1beta/`.
+/// First segments of Gemini's paths, below `/v1beta/`.
 const GEMINI: [(&str, &str); 8] = [
     ("files", "the Files API is"),
     ("cachedContents", "context caching is"),
@@ -71,15 +71,15 @@ const GEMINI: [(&str, &str); 8] = [
     ("models", "this call of the Models API is"),
 ];
 
-/// Operations of Bedrock's runtime, behind `/model/{id}/`.
+/// Operations of Bedrock's runtime, after `/model/{id}/`.
 const BEDROCK: [&str; 5] =
     ["invoke", "invoke-with-response-stream", "converse", "converse-stream", "invoke-with-bidirectional-stream"];
 
-/// Longest part of a path that a message repeats.
+/// Longest part of a path that a message repeats, in bytes.
 const PATH_BYTES_MAX: usize = 200;
 
-/// What is known of a path that is no endpoint, which comes after `prefix` and without its query; `None` where it belongs to
-/// no LLM API. Where the path would be an endpoint with another base URL, the message names that endpoint.
+/// Describes a path that is not an endpoint, after `prefix` and without its query; `None` if it belongs to no LLM API.
+/// If the path would be an endpoint with another base URL, the message names that endpoint.
 #[must_use]
 pub fn unserved(prefix: &str, path: &str) -> Option<Unserved> {
     if let Some((meant, shape)) = meant(path) {
@@ -89,13 +89,13 @@ pub fn unserved(prefix: &str, path: &str) -> Option<Unserved> {
     Some(Unserved { shape, message: format!("{what} not served by this gateway: {:?}", shown(path)) })
 }
 
-/// What is known of an endpoint's path outside `prefix`, below which the endpoints are.
+/// Describes an endpoint's path outside `prefix`, below which the endpoints are served.
 #[must_use]
 pub fn unprefixed(prefix: &str, path: &str) -> Option<Unserved> {
     is_endpoint(path).then(|| misdirected(prefix, path, path, shape(path)))
 }
 
-/// The error for a client whose base URL is another than it should be.
+/// Returns the error for a client with a wrong base URL.
 fn misdirected(prefix: &str, path: &str, meant: &str, shape: Shape) -> Unserved {
     let other = if prefix.is_empty() { "without a path".to_owned() } else { format!("that ends in {prefix}") };
     let message = format!(
@@ -111,12 +111,13 @@ fn shape(endpoint_path: &str) -> Shape {
     Called::at(endpoint_path).and_then(|called| called.dialect).map_or(Shape::Shared, Shape::Of)
 }
 
-/// The part of a path that a message repeats.
+/// Returns the part of a path that a message repeats.
 fn shown(path: &str) -> &str {
     path.get(..path.floor_char_boundary(PATH_BYTES_MAX)).unwrap_or_default()
 }
 
-/// Whether these parts of one of Google's paths may be a model's name, with slashes: another API's path begins otherwise.
+/// Whether these parts of one of Google's paths can be a model's name with slashes: paths of other APIs begin
+/// differently.
 pub(super) fn is_model(rest: &str) -> bool {
     let first = rest.split('/').next().unwrap_or_default();
     !is_vertex(rest) && !matches!(first, "v1" | "v1beta" | "v1alpha" | "v1beta1" | "openai" | "tunedModels")
@@ -127,7 +128,7 @@ fn is_vertex(rest: &str) -> bool {
     rest.starts_with("projects/") || rest.starts_with("publishers/")
 }
 
-/// The endpoint that a client with another base URL would have called.
+/// Returns the endpoint that a client with a correct base URL would have called.
 fn meant(path: &str) -> Option<(String, Shape)> {
     let single = single_slashes(path);
     let trimmed = single.trim_end_matches('/');
@@ -142,7 +143,8 @@ fn meant(path: &str) -> Option<(String, Shape)> {
     Some((found, shape))
 }
 
-/// Whether an endpoint with a body, or the list of models, has this path. `/v1/models/{model}` takes nearly any path.
+/// Whether this is the path of an endpoint with a body or of the list of models. `/v1/models/{model}` matches nearly
+/// any path.
 fn is_endpoint(path: &str) -> bool {
     let Some(called) = Called::at(path) else { return false };
     called.endpoint.format().is_some() || called.endpoint == Endpoint::Models
@@ -158,7 +160,7 @@ fn single_slashes(path: &str) -> String {
     single
 }
 
-/// Whose path it is, and what it is called for.
+/// Returns the error shape of a path, and the name of its API.
 fn family(path: &str) -> Option<(Shape, &'static str)> {
     const OF_OPENAI: Shape = Shape::Of(Dialect::OpenAi);
     const OF_GOOGLE: Shape = Shape::Of(Dialect::Google);
@@ -234,7 +236,7 @@ mod tests {
             ("/model/anthropic.claude/invoke", Shape::Bedrock, "Bedrock"),
             ("/model/arn%3Aaws/converse-stream", Shape::Bedrock, "Bedrock"),
         ] {
-            // Some are an endpoint of another method: the router never asks of them here.
+            // Some are an endpoint of another method: the router never calls this function for them.
             let found = unserved("", path).unwrap_or_else(|| panic!("{path}"));
             assert_eq!(found.shape, shape, "{path}");
             assert!(found.message.contains(word), "{path}: {}", found.message);

@@ -1,6 +1,6 @@
 use super::*;
 
-/// A stream of which nothing is known.
+/// A stream without any known fact.
 const PARTIAL: Partial<'static> =
     Partial { id: None, model: None, created: 0, tokens: (0, 0), block: None, sequence: 7 };
 
@@ -12,7 +12,7 @@ fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// One line a refusal: what each shape says.
+/// Each line of the table shows one refusal in all shapes.
 #[test]
 fn every_refusal_has_its_words_in_every_dialect() {
     let mut table = String::new();
@@ -93,7 +93,7 @@ fn a_cut_inside_an_event_does_not_swallow_the_error() {
     }
 }
 
-/// What the configuration may choose for a quota that is used up, in each dialect's own words.
+/// Statuses that the configuration may choose for an exhausted quota, in each dialect.
 #[test]
 fn a_chosen_status_has_its_words_in_every_dialect() {
     let mut table = String::new();

@@ -1,12 +1,12 @@
-//! Decimal numbers as JSON and tables have them, exactly.
+//! Parses decimal numbers of JSON and tables exactly.
 
-/// Billionths.
+/// Decimal places of the result: billionths.
 const PLACES: i32 = 9;
-/// What is beyond that has no meaning as an amount of money.
+/// Larger exponents have no meaning for an amount of money.
 const EXPONENT_MAX: i32 = 30;
 
-/// A decimal number, times ten to the `shift`, in billionths; what is finer is rounded, halves away from zero. `None`: it is no
-/// number, or does not fit.
+/// Returns a decimal number, times ten to the `shift`, in billionths; finer digits are rounded, halves away from zero.
+/// `None` if the text is not a number or does not fit.
 pub(super) fn nano(text: &str, shift: i32) -> Option<i64> {
     let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
@@ -21,7 +21,7 @@ pub(super) fn nano(text: &str, shift: i32) -> Option<i64> {
     if whole.is_empty() || !digits(whole) || !digits(fraction) || mantissa.ends_with('.') || whole.len() > 20 {
         return None;
     }
-    // Digits beyond this are worth less than any billionth, and are not rounded up to one.
+    // Further digits are worth less than one billionth and are not rounded up.
     let fraction = fraction.get(..fraction.len().min(17))?;
     let read: i128 = format!("{whole}{fraction}").parse().ok()?;
     let places = exponent + shift + PLACES - i32::try_from(fraction.len()).ok()?;

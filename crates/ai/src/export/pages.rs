@@ -8,7 +8,7 @@ use super::decimal::nano;
 use super::{Export, ExportError, Figures, Of};
 use crate::format::ProviderKind;
 
-/// A page of either.
+/// One page of either provider.
 #[derive(Deserialize)]
 struct Page<'a> {
     #[serde(borrow)]
@@ -17,7 +17,7 @@ struct Page<'a> {
     has_more: bool,
 }
 
-/// `start_time` is OpenAI's, in Unix seconds; `starting_at` Anthropic's, in RFC 3339.
+/// One time bucket. `start_time` is OpenAI's, in Unix seconds; `starting_at` is Anthropic's, in RFC 3339.
 #[derive(Deserialize)]
 struct Bucket<'a> {
     start_time: Option<u64>,
@@ -26,22 +26,22 @@ struct Bucket<'a> {
     results: Vec<Item<'a>>,
 }
 
-/// One of a bucket's results.
+/// One result of a bucket.
 #[derive(Deserialize)]
 struct Item<'a> {
     object: Option<String>,
     model: Option<String>,
-    // OpenAI: input with what was read from and written to caches, of text, audio and images.
+    // OpenAI: input includes tokens read from and written to caches, of text, audio and images.
     num_model_requests: Option<u64>,
     input_tokens: Option<u64>,
     input_cached_tokens: Option<u64>,
-    // Both.
+    // Both providers report output tokens in this field.
     output_tokens: Option<u64>,
     // Anthropic: the classes of input are disjoint.
     uncached_input_tokens: Option<u64>,
     cache_creation: Option<Created>,
     cache_read_input_tokens: Option<u64>,
-    // Costs: OpenAI's is an object, Anthropic's a text in cents.
+    // Costs: OpenAI's amount is an object, Anthropic's a string in cents.
     #[serde(borrow)]
     amount: Option<&'a RawValue>,
     currency: Option<String>,
@@ -85,7 +85,7 @@ pub(super) fn read(text: &str) -> Result<Export, ExportError> {
     }
     export.kind = kinds.first().map(|(kind, _)| *kind);
     if let Some((_, field)) = kinds.into_iter().find(|(kind, _)| Some(*kind) != export.kind) {
-        return Err(ExportError::Field { field, what: "another provider's shape than the first" });
+        return Err(ExportError::Field { field, what: "another provider's format than the first" });
     }
     match (has_more, export.days.is_empty()) {
         (true, _) => Err(ExportError::Incomplete),
@@ -94,29 +94,29 @@ pub(super) fn read(text: &str) -> Result<Export, ExportError> {
     }
 }
 
-/// The message without the place, which is told beside it.
+/// Returns the message without the position, which is reported separately.
 fn what(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split_once(" at line ").map_or(text.clone(), |(what, _)| what.to_owned())
 }
 
-/// The day of a bucket, and whose shape it has.
+/// Returns the day of a bucket, and the provider whose format it has.
 fn begins(bucket: &Bucket<'_>, at: &str) -> Result<(Day, ProviderKind), ExportError> {
     let field = |name: &str, what| ExportError::Field { field: format!("{at}.{name}"), what };
     match (bucket.start_time, &bucket.starting_at) {
         (Some(seconds), None) => {
-            let micros = seconds.checked_mul(1_000_000).ok_or_else(|| field("start_time", "no time in seconds"))?;
+            let micros = seconds.checked_mul(1_000_000).ok_or_else(|| field("start_time", "not a time in seconds"))?;
             Ok((Timestamp(micros).day(), ProviderKind::OpenAi))
         }
         (None, Some(text)) => {
-            // Buckets begin at full minutes of UTC.
+            // Buckets begin at full minutes in UTC.
             let (day, time) = text.split_once('T').unwrap_or((text, ""));
             let day = Day::parse(day).filter(|_| time.ends_with('Z') || time.ends_with("+00:00"));
-            let day = day.ok_or_else(|| field("starting_at", "no time of UTC as in 2026-11-20T00:00:00Z"))?;
+            let day = day.ok_or_else(|| field("starting_at", "not a UTC time such as 2026-11-20T00:00:00Z"))?;
             Ok((day, ProviderKind::Anthropic))
         }
         (None, None) => Err(field("start_time", "missing, and so is starting_at")),
-        (Some(_), Some(_)) => Err(field("start_time", "starting_at is there too")),
+        (Some(_), Some(_)) => Err(field("start_time", "present together with starting_at")),
     }
 }
 
@@ -156,23 +156,23 @@ fn figures(item: &Item<'_>, kind: ProviderKind, at: &str) -> Result<Figures, Exp
     })
 }
 
-/// OpenAI's: `{"value": 0.06, "currency": "usd"}`.
+/// Reads OpenAI's amount: `{"value": 0.06, "currency": "usd"}`.
 fn cost(item: &Item<'_>, at: &str) -> Result<i64, ExportError> {
     let field = |what| ExportError::Field { field: format!("{at}.amount"), what };
     let raw = item.amount.ok_or_else(|| field("missing"))?;
-    let amount: Amount<'_> = serde_json::from_str(raw.get()).map_err(|_| field("no value with a currency"))?;
+    let amount: Amount<'_> = serde_json::from_str(raw.get()).map_err(|_| field("not a value with a currency"))?;
     if !amount.currency.eq_ignore_ascii_case("usd") {
         return Err(field("another currency than USD"));
     }
-    nano(amount.value.get().trim_matches('"'), 0).ok_or_else(|| field("no amount of money"))
+    nano(amount.value.get().trim_matches('"'), 0).ok_or_else(|| field("not an amount of money"))
 }
 
-/// Anthropic's: `"123.45"` cents.
+/// Reads Anthropic's amount: `"123.45"` cents.
 fn cents(item: &Item<'_>, at: &str) -> Result<i64, ExportError> {
     let field = |what| ExportError::Field { field: format!("{at}.amount"), what };
     let raw = item.amount.map_or("", RawValue::get);
     if !item.currency.as_deref().is_some_and(|currency| currency.eq_ignore_ascii_case("usd")) {
-        return Err(field("another currency than USD, or none"));
+        return Err(field("another currency than USD, or no currency"));
     }
-    nano(raw.trim_matches('"'), -2).ok_or_else(|| field("no amount of money"))
+    nano(raw.trim_matches('"'), -2).ok_or_else(|| field("not an amount of money"))
 }

@@ -1,4 +1,4 @@
-//! A table in CSV (RFC 4180): a header, and a line for each day, or day and model.
+//! A table in CSV (RFC 4180): a header, and one line per day, or per day and model.
 
 use access::Day;
 
@@ -103,7 +103,8 @@ fn figures(line: usize, columns: &[(Column, String)], fields: &[String]) -> Resu
     Ok((of, figures))
 }
 
-/// Records, each with the line that it begins in. A field in quotes may hold commas, line ends and doubled quotes.
+/// Iterates over records, each with the number of its first line. A quoted field may hold commas, line ends and doubled
+/// quotes.
 struct Records<'a> {
     rest: &'a str,
     line: usize,
@@ -141,7 +142,7 @@ impl Iterator for Records<'_> {
 }
 
 impl Records<'_> {
-    /// The next field; behind it stands a comma, a line's end or nothing.
+    /// Reads the next field, up to a comma, the end of the line or the end of the text.
     fn field(&mut self) -> Result<String, &'static str> {
         let Some(mut rest) = self.rest.strip_prefix('"') else {
             let end = self.rest.find([',', '\n', '"']).unwrap_or(self.rest.len());
@@ -170,7 +171,7 @@ impl Records<'_> {
                     self.rest = behind.strip_prefix('\r').filter(|behind| behind.is_empty()).unwrap_or(behind);
                     let ends =
                         self.rest.is_empty() || self.rest.starts_with([',', '\n']) || self.rest.starts_with("\r\n");
-                    return if ends { Ok(field) } else { Err("something behind a closing quote") };
+                    return if ends { Ok(field) } else { Err("text follows a closing quote") };
                 }
             }
         }

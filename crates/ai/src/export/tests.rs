@@ -15,7 +15,7 @@ const OPENAI: &str = r#"{"object": "page", "data": [
 {"object": "page", "data": [{"object": "bucket", "start_time": 1730505600, "end_time": 1730592000, "results": []}],
   "has_more": false, "next_page": null}"#;
 
-/// As in Anthropic's reference.
+/// The example of Anthropic's reference.
 const ANTHROPIC: &str = r#"{"data": [{"starting_at": "2025-08-01T00:00:00Z", "ending_at": "2025-08-02T00:00:00Z", "results": [
     {"uncached_input_tokens": 1500, "cache_creation": {"ephemeral_1h_input_tokens": 1000, "ephemeral_5m_input_tokens": 500},
      "cache_read_input_tokens": 200, "output_tokens": 500, "server_tool_use": {"web_search_requests": 10},
@@ -96,18 +96,18 @@ fn errors_name_the_line_or_the_field() {
     let completions = r#"{"object": "organization.usage.completions.result", "num_model_requests": 1}"#;
     let euros = r#"{"object": "organization.costs.result", "amount": {"value": 1, "currency": "eur"}}"#;
     for (text, said) in [
-        (" \n", "there is nothing in it"),
+        (" \n", "it contains no figures"),
         ("{\n  \"data\": [{\"start_time\": \"x\"}]}", "line 2, column 29: invalid type: string \"x\", expected u64"),
         ("{\"data\": [", "line 1, column 10: EOF while parsing a list"),
         ("{}", "line 1, column 2: missing field `data`"),
-        ("{\"data\": []}", "there is nothing in it"),
+        ("{\"data\": []}", "it contains no figures"),
         (r#"{"data": [{"results": []}]}"#, "page 1: data[0].start_time: missing, and so is starting_at"),
-        (r#"{"data": [{"start_time": 0, "results": []}], "has_more": true}"#, "the last page says that there are more"),
+        (r#"{"data": [{"start_time": 0, "results": []}], "has_more": true}"#, "the last page reports further pages"),
         (
             r#"{"data": [{"starting_at": "2025-08-01T00:00:00+02:00", "results": []}]}"#,
             "page 1: data[0].starting_at: no time of UTC",
         ),
-        (&format!("{OPENAI}{ANTHROPIC}"), "page 3: data[0]: another provider's shape than the first"),
+        (&format!("{OPENAI}{ANTHROPIC}"), "page 3: data[0]: another provider's format than the first"),
         (&bucket(completions), "page 1: data[0].results[0].input_tokens: missing"),
         (&bucket(r#"{"model": "x"}"#), "page 1: data[0].results[0].object: missing"),
         (&bucket(r#"{"object": "organization.usage.images.result"}"#), "page 1: data[0].results[0].object: only usage"),
@@ -115,14 +115,14 @@ fn errors_name_the_line_or_the_field() {
         ("requests\n1", "line 1, date: the header names date"),
         ("date,tokens\n", "line 1, tokens: the header names date"),
         ("date,date\n", "line 1, date: the header names date"),
-        ("date,requests", "there is nothing in it"),
+        ("date,requests", "it contains no figures"),
         ("date,requests\n2026-11-20,1,2", "line 2, the whole line: another number of fields"),
         ("date,requests\n2026-11-20,1\n2026-11-31,1", "line 3, date: expected a day"),
         ("date,requests\n2026-11-20,-1", "line 2, requests: expected a whole number"),
         ("date,cost_usd\n2026-11-20,$1", "line 2, cost_usd: expected an amount"),
         ("date,model\n2026-11-20,\"a\n\nb", "line 2, field 2: a quote that does not end"),
         ("date,model\n2026-11-20,a\"b\"", "line 2, field 2: a quote within a field"),
-        ("date,model\n2026-11-20,\"a\"b", "line 2, field 2: something behind a closing quote"),
+        ("date,model\n2026-11-20,\"a\"b", "line 2, field 2: text follows a closing quote"),
         ("date,model,requests\n2026-11-20,a,1\n2026-11-20,,1", "2026-11-20: some figures are of one model"),
     ] {
         let error = Export::read(text).unwrap_err().to_string();

@@ -1,15 +1,19 @@
-//! The most that models take and make: a flat table, dated and sourced like the prices.
+//! Maximum input and output tokens of models: a flat table with date and source, like the prices.
 //!
-//! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI), for the
-//! models of the price table whose makers say both figures; models that embed make no tokens. Corrected there, as read on
-//! 2026-11-21: gpt-5.4 and 5.5 take what is left of their window beside the answer, as the later families do; gemini-4-argon makes what its siblings make, as the file repeats the input there.
+//! The figures are those of LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023
+//! Berri AI), for the models of the price table whose makers publish both figures. Embedding models have no output
+//! tokens. Corrections, as read on 2026-11-21: gpt-5.4 and 5.5 accept as input the rest of their window beside the
+//! output, as the later families do. The output of gemini-4-argon is that of its siblings, as the file repeats the
+//! input there.
 //!
-//! No source says how gpt-5-pro divides its window of 400,000: a call that asks for a short answer may fill nearly all of it with
-//! input, and an answer has up to 272,000. Each figure is therefore the highest that can occur, not a part of one window.
+//! No source states how gpt-5-pro divides its window of 400,000: a request for a short response may fill nearly all of
+//! it with input, and a response has up to 272,000. Each figure is therefore the highest that can occur, not a part of
+//! one window.
 //!
-//! Of images and speech no maker says an end. The figures are presumed, above everything that was measured: an image is at most
-//! 12,329 tokens of gpt-image-2 (OpenAI's forum, 2026-04-21) and 6,240 of the models before it; a form holds 16 images and
-//! 32,000 characters; speech is 1,250 tokens a minute, and 2,000 tokens of text are less than 26 minutes.
+//! No maker publishes a limit for images and speech. These figures are presumed, above every measured value. An image
+//! has at most 12,329 tokens of gpt-image-2 (OpenAI's forum, 2026-04-21) and 6,240 of the models before it. A form
+//! holds 16 images and 32,000 characters. Speech has 1,250 tokens a minute, and 2,000 tokens of text last less than 26
+//! minutes.
 
 use crate::price::{fine_tuned, undated};
 
@@ -17,12 +21,12 @@ pub use crate::price::Limits;
 
 /// The day on which the figures were read, `YYYY-MM-DD`.
 pub const AS_OF: &str = "2026-11-21";
-/// Where they come from.
+/// The source of the figures.
 pub const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1, MIT";
 
 impl Limits {
-    /// Those of the first of `names` that is listed for `provider` (a word of
-    /// [`ProviderKind::as_str`](crate::ProviderKind::as_str)), with or without its date; `None` is not known.
+    /// Returns the limits of the first of `names` that is listed for `provider` (a name of
+    /// [`ProviderKind::as_str`](crate::ProviderKind::as_str)), with or without its date; `None` if they are unknown.
     #[must_use]
     pub fn find<'a>(provider: &str, names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let rows = match provider {
@@ -44,13 +48,13 @@ impl Limits {
     }
 }
 
-/// A model, the tokens that it takes and makes; sorted by name.
+/// A model and its maximum input and output tokens; rows are sorted by name.
 type Row = (&'static str, u64, u64);
 
 /// A form of 16 images of at most 16,384 tokens, and 32,000 characters of at most four bytes.
 const IMAGE_FORM: u64 = 16 * 16_384 + 128_000;
 
-/// Made up: the mock holds itself to none.
+/// Arbitrary figures: the mock enforces no limit.
 const MOCK: Limits = Limits { input_tokens_max: 1_000_000, output_tokens_max: 4_096 };
 
 #[rustfmt::skip]

@@ -1,34 +1,34 @@
-//! Prices as people write them: decimal USD.
+//! Parses prices as people write them: decimal USD.
 
 use access::usd::{UsdError, parse};
 
-/// Decimal places of USD per million tokens that pico-USD per token can hold.
+/// Maximum decimal places of USD per million tokens, kept as pico-USD per token.
 const PER_MILLION_PLACES: usize = 6;
-/// Those of USD a piece.
+/// Maximum decimal places of USD per piece, kept as pico-USD.
 const EACH_PLACES: usize = 12;
-/// Those of USD a second, of which pico-USD a millisecond are kept.
+/// Maximum decimal places of USD per second, kept as pico-USD per millisecond.
 const PER_SECOND_PLACES: usize = 9;
 
-/// Reads USD per million tokens (`"0.25"`) as pico-USD per token (250,000), exactly.
+/// Parses USD per million tokens (`"0.25"`) into pico-USD per token (250,000), exactly.
 ///
 /// # Errors
-/// [`UsdError`]: no sign, exponent, separator or space is accepted.
+/// Returns a [`UsdError`]: no sign, exponent, separator or space is accepted.
 pub fn parse_per_million(text: &str) -> Result<u64, UsdError> {
     parse(text, PER_MILLION_PLACES)
 }
 
-/// Reads USD a piece (`"0.04"` for an image) as pico-USD, exactly.
+/// Parses USD per piece (`"0.04"` for an image) into pico-USD, exactly.
 ///
 /// # Errors
-/// As [`parse_per_million`].
+/// Returns the errors of [`parse_per_million`].
 pub fn parse_each(text: &str) -> Result<u64, UsdError> {
     parse(text, EACH_PLACES)
 }
 
-/// Reads USD a second (`"0.0001"`) as pico-USD a millisecond (100,000), exactly.
+/// Parses USD per second (`"0.0001"`) into pico-USD per millisecond (100,000), exactly.
 ///
 /// # Errors
-/// As [`parse_per_million`].
+/// Returns the errors of [`parse_per_million`].
 pub fn parse_per_second(text: &str) -> Result<u64, UsdError> {
     parse(text, PER_SECOND_PLACES)
 }

@@ -1,4 +1,4 @@
-//! Prices that operators write: of the configuration, and of a price file.
+//! Prices that operators write in the configuration or in a price file.
 
 use std::sync::Arc;
 
@@ -19,19 +19,20 @@ pub struct Figures {
     pub others: Others,
     /// The days on which the price applies.
     pub period: Period,
-    /// The most tokens that the model takes and makes.
+    /// Maximum input and output tokens of the model.
     pub limits: Option<Limits>,
 }
 
 impl Price {
-    /// A price from the configuration, with the standard terms alone and without end.
+    /// Creates a price of the configuration, with the standard terms only and without an end.
     #[must_use]
     pub fn configured(rates: Rates, units: UnitRates) -> Self {
         Self::of_configuration(Figures { rates, units, ..Figures::default() })
     }
 
-    /// A price from the configuration. Its version spells the figures out: those of text in [`Rates`]' order (pico-USD a
-    /// token), then what else is priced, by name. Rates of long requests and of tiers are told by a fingerprint.
+    /// Creates a price of the configuration. Its version spells out the figures: text rates in [`Rates`]' order
+    /// (pico-USD per token), then the other rates, by name. Rates of long requests and of tiers are represented by a
+    /// fingerprint.
     #[must_use]
     pub fn of_configuration(figures: Figures) -> Self {
         let spelled = spelled(&figures.rates, &figures.units);
@@ -41,7 +42,7 @@ impl Price {
         Self::of(figures, &version, ("configuration".into(), "".into()))
     }
 
-    /// A price from a price file of the day `as_of`. Its version names that day and a fingerprint of the figures.
+    /// Creates a price of a price file of the day `as_of`. Its version names that day and a fingerprint of the figures.
     #[must_use]
     pub fn of_file(figures: Figures, source: &str, as_of: &str) -> Self {
         let version = format!("file-{as_of}-{:016x}", figures.fingerprint());
@@ -54,8 +55,8 @@ impl Price {
         Self { rates, long, units, others: Arc::new(others), period, limits, version, source, as_of }
     }
 
-    /// The price with all rates of tokens times `factor` and divided by `divisor`; `None` where one of them is then no whole
-    /// number of pico-USD.
+    /// Returns the price with all token rates multiplied by `factor` and divided by `divisor`; `None` if a result is
+    /// not a whole number of pico-USD.
     pub(super) fn times(&self, factor: u64, divisor: u64) -> Option<Self> {
         let rates = |rates: &Rates| rates.times(factor, divisor);
         let long = |long: Option<Long>| match long {
@@ -71,15 +72,16 @@ impl Price {
 }
 
 impl Figures {
-    /// These figures with the fees of the provider's own tools that they leave out: those of `model` in the part `provider`
-    /// of a price table, which is the word of a kind or a host.
+    /// Adds the missing fees of the provider's own tools: those of `model` in the part `provider` of a price table,
+    /// which is the name of a kind or a host.
     #[must_use]
     pub fn with_server_tools(self, provider: &str, model: &str) -> Self {
         Self { units: server_tools::filled(self.units, provider, model), ..self }
     }
 
-    /// These figures, where a long request has an unknown cost if `table` has rates of long requests for the model and these
-    /// figures have none: rates of short requests would be too low. In that case also the tokens above which a request is long.
+    /// Makes the cost of long requests unknown if `table` has rates of long requests for the model and these figures
+    /// have none: rates of short requests would be too low. Then also returns the number of tokens above which a
+    /// request is long.
     #[must_use]
     pub fn with_long_of(self, table: &Prices, provider: &str, model: &str) -> (Self, Option<u64>) {
         let above_tokens = table.long_above(provider, model).filter(|_| self.long.is_none());
@@ -90,8 +92,8 @@ impl Figures {
         (Self { long, others, ..self }, Some(above_tokens))
     }
 
-    /// FNV-1a, 64 bits, of all rates in a fixed order. It tells an operator's own revisions of a price apart; nothing
-    /// depends on it that an attacker could gain from.
+    /// Returns the FNV-1a hash, 64 bits, of all rates in a fixed order. It distinguishes an operator's own revisions of
+    /// a price; an attacker gains nothing from a collision.
     fn fingerprint(&self) -> u64 {
         const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
         const PRIME: u64 = 0x0000_0100_0000_01b3;

@@ -1,4 +1,4 @@
-//! Prices by provider and model, and which of them applies on a day.
+//! Prices by provider and model, and the selection of the price for a day.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use super::{Price, Region, table};
 
 /// Prices by provider and model; a model may have one for each of several periods. Cloning is cheap.
 ///
-/// In the built-in table a provider is the word of a [`ProviderKind`](crate::ProviderKind), which stands for that provider's
+/// In the built-in table a provider is the name of a [`ProviderKind`](crate::ProviderKind), which means that provider's
 /// own host, or the name of another host.
 #[derive(Debug, Clone, Default)]
 pub struct Prices(Arc<HashMap<Box<str>, Models>>);
@@ -19,24 +19,24 @@ pub struct Prices(Arc<HashMap<Box<str>, Models>>);
 /// Rows by model; rows of one model share no day and are ordered by their first day.
 type Models = HashMap<Box<str>, Vec<Price>>;
 
-/// The end of a model's last price: from the day after on its cost is unknown.
+/// The end of a model's last price: the model's cost is unknown after that day.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expiry {
     /// The last day that has a price.
     pub until: Day,
-    /// The model.
+    /// The name of the model.
     pub model: String,
 }
 
 impl Prices {
-    /// The built-in table: the mock, models of OpenAI, Anthropic and Google, and of hosts with OpenAI's API.
+    /// Returns the built-in table: the mock, models of OpenAI, Anthropic and Google, and of hosts with OpenAI's API.
     #[must_use]
     pub fn builtin() -> Self {
         Self::default().over_builtin(true)
     }
 
-    /// These prices and those of the built-in table. A model that both have keeps the rows of the newer table: these, where
-    /// `is_newer`.
+    /// Merges these prices with the built-in table. A model in both keeps the rows of the newer table, which is `self`
+    /// if `is_newer`.
     #[must_use]
     pub fn over_builtin(self, is_newer: bool) -> Self {
         let mut builtin = Self::default();
@@ -48,8 +48,8 @@ impl Prices {
         prices
     }
 
-    /// Sets a price of `name`, which is `PROVIDER/MODEL`, in place of those that share a day with it; without a slash it is
-    /// ignored.
+    /// Sets a price of `name`, which is `PROVIDER/MODEL`, and replaces prices that share a day with it; a name without
+    /// a slash is ignored.
     #[must_use]
     pub fn with(mut self, name: &str, price: Price) -> Self {
         if let Some((provider, model)) = name.split_once('/') {
@@ -61,7 +61,7 @@ impl Prices {
         self
     }
 
-    /// Each model that `newer` has, with the rows of `newer` alone.
+    /// Replaces each model of `newer` by the rows of `newer`.
     fn replaced_by(mut self, newer: Self) -> Self {
         let all = Arc::make_mut(&mut self.0);
         for (provider, models) in Arc::unwrap_or_clone(newer.0) {
@@ -70,7 +70,7 @@ impl Prices {
         self
     }
 
-    /// Adds OpenAI's rows at its regional hosts, where the host has no row of its own for the model.
+    /// Adds OpenAI's rows at its regional hosts, unless the host has its own row for the model.
     fn add_regions(&mut self) {
         let all = Arc::make_mut(&mut self.0);
         let Some(models) = all.get("openai").cloned() else { return };
@@ -85,7 +85,7 @@ impl Prices {
         }
     }
 
-    /// Every row as `PROVIDER/MODEL`; those of one model in the order of their days, the models in no order.
+    /// Returns every row as `PROVIDER/MODEL`; the rows of one model in the order of their days, the models in no order.
     pub fn all(&self) -> impl Iterator<Item = (String, &Price)> {
         let models = self
             .0
@@ -94,16 +94,17 @@ impl Prices {
         models.flat_map(|(provider, model, rows)| rows.iter().map(move |row| (format!("{provider}/{model}"), row)))
     }
 
-    /// The price on `day` of the first of `names` that is listed for `provider`; `None` is an unknown price, never zero.
+    /// Returns the price on `day` of the first of `names` that is listed for `provider`; `None` is an unknown price,
+    /// never zero.
     ///
-    /// A name that is not listed is looked up without the date at its end, and a fine-tuned model by its base. A listed name
-    /// decides even where none of its rows applies on `day`. The price of every model comes after all names.
+    /// A name that is not listed is looked up without its final date, and a fine-tuned model by its base. A listed name
+    /// decides even if none of its rows applies on `day`. The price of every model is used only after all names.
     #[must_use]
     pub fn find<'a>(&self, provider: &str, names: impl IntoIterator<Item = &'a str>, day: Day) -> Option<&Price> {
         self.rows(provider, names)?.iter().find(|row| row.period.contains(day))
     }
 
-    /// The row that was known under `version`, or that row at other terms, whatever the day.
+    /// Returns the row that was known under `version`, or that row at other terms, for any day.
     #[must_use]
     pub fn of_version<'a>(
         &self,
@@ -124,19 +125,21 @@ impl Prices {
         named.or_else(|| models.get(ANY)).map(Vec::as_slice)
     }
 
-    /// Whether this very model is listed for `provider`, not only the price of every model.
+    /// Whether exactly this model is listed for `provider`, not only the price of every model.
     #[must_use]
     pub fn names(&self, provider: &str, model: &str) -> bool {
         model != ANY && self.0.get(provider).is_some_and(|models| models.contains_key(model))
     }
 
-    /// The most input of a request that is not long, where a row of `model` has rates of long requests; of several the least.
+    /// Returns the maximum input of a request that is not long, if a row of `model` has rates of long requests; of
+    /// several, the lowest.
     #[must_use]
     pub fn long_above(&self, provider: &str, model: &str) -> Option<u64> {
         self.rows(provider, [model])?.iter().filter_map(|row| row.long).map(|long| long.above_tokens).min()
     }
 
-    /// Models of `provider` that have no price on `day` and one later, and the first day of that one; in the order of these days.
+    /// Returns the models of `provider` that have no price on `day` but a later one, with its first day; in the order
+    /// of these days.
     #[must_use]
     pub fn beginnings(&self, provider: &str, day: Day) -> Vec<(Day, String)> {
         let mut beginnings = Vec::new();
@@ -150,8 +153,8 @@ impl Prices {
         beginnings
     }
 
-    /// Models of `provider` whose last price has an end, in the order of these ends: an end that is followed by another
-    /// price is none.
+    /// Returns the models of `provider` whose last price has an end, in the order of these ends. An end that another
+    /// price follows is not listed.
     #[must_use]
     pub fn expiries(&self, provider: &str) -> Vec<Expiry> {
         let mut expiries = Vec::new();
@@ -165,7 +168,7 @@ impl Prices {
 }
 
 impl Price {
-    /// The price at one of OpenAI's regional hosts; `None` where it is not known there.
+    /// Returns the price at one of OpenAI's regional hosts; `None` if it is unknown there.
     fn at_region(&self, host: &str) -> Option<Self> {
         let price = match self.others.region {
             Region::Unknown => return None,

@@ -2,12 +2,12 @@
 
 /// Hosts at which OpenAI processes a request in one region (developers.openai.com/api/docs/guides/your-data).
 pub(super) const REGIONAL_HOSTS: [&str; 2] = ["eu.api.openai.com", "us.api.openai.com"];
-/// Stands for every model of a provider.
+/// A model's name that matches every model of a provider.
 pub(super) const ANY: &str = "*";
-/// Begins the name of a fine-tuned model: `ft:BASE:ORGANISATION:NAME:ID`.
+/// The prefix of a fine-tuned model's name: `ft:BASE:ORGANISATION:NAME:ID`.
 pub(super) const FINE_TUNED: &str = "ft:";
 
-/// A model's name without the date at its end (`-2025-08-07`, `-20251001`), which names a release of the same model.
+/// Returns a model's name without its final date (`-2025-08-07`, `-20251001`), which names a release of the same model.
 #[must_use]
 pub fn undated(model: &str) -> &str {
     let without = |form: &[u8]| {
@@ -18,7 +18,7 @@ pub fn undated(model: &str) -> &str {
     without(b"-dddd-dd-dd").or_else(|| without(b"-dddddddd")).unwrap_or(model)
 }
 
-/// `ft:BASE` of a fine-tuned model's name (`ft:BASE:ORGANISATION:NAME:ID`), any other name as it is.
+/// Returns `ft:BASE` of a fine-tuned model's name (`ft:BASE:ORGANISATION:NAME:ID`), and any other name unchanged.
 #[must_use]
 pub fn fine_tuned(model: &str) -> &str {
     let end = model.strip_prefix(FINE_TUNED).and_then(|rest| rest.find(':')).map(|at| FINE_TUNED.len() + at);

@@ -2,20 +2,20 @@
 
 use access::Day;
 
-/// The days on which a price applies, in UTC. Both ends are inclusive; `None` is no end.
+/// The days on which a price applies, in UTC. Both ends are inclusive; `None` means no end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Period {
-    /// The first day.
+    /// The first day, if any.
     pub from: Option<Day>,
-    /// The last day.
+    /// The last day, if any.
     pub until: Option<Day>,
 }
 
 impl Period {
-    /// A period without ends.
+    /// A period without any end.
     pub const ALWAYS: Self = Self { from: None, until: None };
 
-    /// Whether `day` is one of the days.
+    /// Whether `day` is in the period.
     #[must_use]
     pub fn contains(self, day: Day) -> bool {
         self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day <= until)
@@ -34,7 +34,7 @@ impl Period {
         self.overlaps(self)
     }
 
-    /// The part of a price's version that names the days: nothing without ends, else `@2026-11-22..2027-03-31`.
+    /// Returns the part of a price's version that names the days: empty without ends, else `@2026-11-22..2027-03-31`.
     #[must_use]
     pub fn suffix(self) -> String {
         if self == Self::ALWAYS {

@@ -1,13 +1,13 @@
-//! What the tools cost that a provider runs itself: searches, Google Maps, containers, stored files.
+//! Prices of the tools that a provider runs itself: searches, Google Maps, containers, stored files.
 //!
-//! Rates by provider and model, in pico-USD per call (1 USD per thousand calls is 1,000,000,000). Google's free daily part
-//! is not known here, so its rates are an upper bound.
+//! Rates by provider and model, in pico-USD per call (1 USD per thousand calls is 1,000,000,000). Tollgate does not
+//! know the unused part of Google's free daily calls, so Google's rates are an upper bound.
 
 use meter::UnitRates;
 
 use super::names::{ANY, FINE_TUNED, REGIONAL_HOSTS, fine_tuned, undated};
 
-/// Where the rates were read, and the day.
+/// The source of the rates, and the day.
 pub const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1 and llm_cost_calc, MIT (developers.openai.com/api/docs/pricing, \
      platform.claude.com/docs/en/about-claude/pricing, ai.google.dev/gemini-api/docs/pricing)";
 /// The day on which the rates were read, `YYYY-MM-DD`.
@@ -16,7 +16,7 @@ pub const AS_OF: &str = "2026-11-21";
 /// 10 USD per thousand searches: Anthropic, and OpenAI's reasoning models.
 const SEARCH: u64 = 10_000_000_000;
 /// 25 USD per thousand searches: `web_search_preview` of OpenAI's models that do not reason. Their `web_search` costs
-/// [`SEARCH`]; the answer does not always tell which it was, so the dearer rate applies.
+/// [`SEARCH`]. The response does not always report which tool it was, so the higher rate applies.
 const SEARCH_PREVIEW: u64 = 25_000_000_000;
 /// 0.03 USD per container and gigabyte: 1, 4, 16 and 64 GB cost 0.03, 0.12, 0.48 and 1.92 USD.
 const CONTAINER: u64 = 30_000_000_000;
@@ -29,31 +29,34 @@ const MAPS_PROMPT: u64 = 25_000_000_000;
 /// 14 USD per thousand queries to Google's search or Maps, since Gemini 3.
 const QUERY: u64 = 14_000_000_000;
 
-/// Models of OpenAI that search the web in each request, which no usage reports, and the fee of one search for each request.
+/// Models of OpenAI that search the web in each request, which no usage reports, and the fee of one search for each
+/// request.
 const SEARCHING: [(&str, u64); 3] = [
     ("gpt-4o-mini-search-preview", SEARCH_PREVIEW),
     ("gpt-4o-search-preview", SEARCH_PREVIEW),
     ("gpt-5-search-api", SEARCH),
 ];
 
-/// Perplexity's models and their fee of a request, which depends on the size of its search (5 to 12 and 6 to 14 USD per
-/// thousand requests): the highest, so that a cost is never too low. The fee covers the searches that the usage reports.
+/// Perplexity's models and their fee per request, which depends on the size of its search (5 to 12 and 6 to 14 USD per
+/// thousand requests). The table has the highest fee, so that a cost is never too low. The fee covers the searches that
+/// the usage reports.
 const PERPLEXITY: [(&str, u64); 2] = [("sonar", 12_000_000_000), ("sonar-pro", 14_000_000_000)];
 
-/// Whether `model` searches the web in each request to `provider`, whatever the body says.
+/// Whether `model` searches the web in each request to `provider`, for any body.
 #[must_use]
 pub fn always_searches(provider: &str, model: &str) -> bool {
     request_fee(provider, model).is_some()
 }
 
-/// The fee of each request to a model that always searches.
+/// Returns the fee per request to a model that always searches.
 fn request_fee(provider: &str, model: &str) -> Option<u64> {
     let is_openai = provider == "openai" || REGIONAL_HOSTS.contains(&provider);
     let row = SEARCHING.iter().filter(|_| is_openai).find(|(name, _)| *name == undated(model));
     row.map(|(_, rate)| *rate)
 }
 
-/// The rates of `model` in a price table's part `provider`: the word of a kind of provider, or a host. All are `None` where none is known.
+/// Returns the rates of `model` in a price table's part `provider`: the name of a kind of provider, or a host. All are
+/// `None` if none is known.
 pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
     let provider = if REGIONAL_HOSTS.contains(&provider) { "openai" } else { provider };
     // A fine-tuned model has the fees of its base.
@@ -72,7 +75,7 @@ pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
             UnitRates { search_prompt: Some(SEARCH_PROMPT), maps_prompt: Some(MAPS_PROMPT), ..UnitRates::default() }
         }
         "gemini" => UnitRates { search: Some(QUERY), maps_query: Some(QUERY), ..UnitRates::default() },
-        // Made up, as all prices of the mock.
+        // Arbitrary figures, as for all prices of the mock.
         "mock" => UnitRates {
             search: Some(SEARCH),
             maps_query: Some(QUERY),
@@ -88,8 +91,9 @@ pub(super) fn rates(provider: &str, model: &str) -> UnitRates {
     }
 }
 
-/// `own` with the fees that it leaves out. A fee by prompt and one by call exclude each other: where `own` has either, the
-/// other is not added. A price of every model (`*`) gets none, as models of one provider differ in them.
+/// Returns `own` with the fees that it lacks. A fee per prompt and one per call exclude each other: if `own` has one of
+/// them, the other is not added. A price of every model (`*`) gets none, as the fees differ between models of one
+/// provider.
 pub(super) fn filled(own: UnitRates, provider: &str, model: &str) -> UnitRates {
     if model == ANY && provider != "mock" {
         return own;
@@ -116,7 +120,7 @@ mod tests {
     use super::*;
     use crate::price::Prices;
 
-    /// 2026-11-21.
+    /// The day 2026-11-21 in UTC.
     const DAY: Day = Day(20_778);
 
     fn check(name: &str, tools: ToolCalls, cost: Option<i64>) {

@@ -1,9 +1,10 @@
 //! The built-in prices: a flat table, in pico-USD per token (1 USD per million tokens is 1,000,000).
 //!
-//! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI) for
-//! the models that were not yet retired on [`AS_OF`]; other tiers than the standard one are in [`tiers`], the days on which
-//! rows apply in [`dates`], other hosts than the providers' own in [`hosts`]. A class without a price there costs what input
-//! costs, the long lifetime what the short one does. A dated name is listed only where its price is its own.
+//! The figures are those of LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023
+//! Berri AI) for the models that were not yet retired on [`AS_OF`]. Other tiers than the standard one are in [`tiers`],
+//! the days on which rows apply in [`dates`], other hosts than the providers' own in [`hosts`]. A class without a price
+//! there costs as much as input, and the long lifetime as much as the short one. A dated name is listed only if its
+//! price differs.
 
 mod dates;
 mod hosts;
@@ -26,9 +27,10 @@ struct Section {
     rows: &'static [Row],
 }
 
-/// A model, its rates (input, cached input, cache write short and long, output), and those above so many tokens.
+/// A model, its rates (input, cached input, cache write short and long, output), and the rates above a number of
+/// tokens.
 ///
-/// These models read images at the price of text, and neither hear nor make anything else.
+/// These models read images at the price of text. They accept no audio and generate only text.
 type Row = (&'static str, [u64; 5], Option<(u64, [u64; 5])>);
 
 /// Rows of models with more classes than those five.
@@ -40,7 +42,7 @@ struct Wide {
     rows: &'static [wide::Row],
 }
 
-/// Every row: `PROVIDER/MODEL` and its price.
+/// Returns every row: `PROVIDER/MODEL` and its price.
 pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
     let text = [OPENAI, ANTHROPIC].into_iter().flat_map(|section| {
         let row = |(model, base, long): &'static Row| {
@@ -93,7 +95,7 @@ fn long_rates(long: &mut Option<Long>) -> Option<&mut Rates> {
     long.as_mut().map(|long| &mut long.rates)
 }
 
-/// A price of the built-in table, without end.
+/// Returns a price of the built-in table, without an end.
 fn builtin((rates, long, units): (Rates, Option<Long>, UnitRates), others: Others, source: Arc<str>) -> Price {
     Price {
         rates,
@@ -108,7 +110,7 @@ fn builtin((rates, long, units): (Rates, Option<Long>, UnitRates), others: Other
     }
 }
 
-/// What `model` costs at other terms.
+/// Returns the prices of `model` at other terms.
 fn others(provider: &str, model: &str, base: &Rates, long: Option<Long>) -> Others {
     let rows = match provider {
         "openai" => tiers::OPENAI,
@@ -172,7 +174,7 @@ fn known(rate: u64) -> Option<u64> {
 
 const MOCK: [u64; 9] =
     [1_000_000, 100_000, 1_250_000, 2_000_000, 5_000_000, 3_000_000, 1_500_000, 12_000_000, 30_000_000];
-/// 0.04 USD an image, 0.0001 USD a second, 15 USD a million characters.
+/// 0.04 USD per image, 0.0001 USD per second, 15 USD per million characters.
 const MOCK_UNITS: [u64; 3] = [40_000_000_000, 100_000, 15_000_000];
 
 #[rustfmt::skip]
@@ -281,7 +283,8 @@ mod tests {
         }
     }
 
-    /// Leisure costs less and haste more, class by class; long requests are long at every tier.
+    /// Checks that slow tiers cost less and fast tiers more, class by class, and that long requests have the same bound
+    /// at every tier.
     fn check_tiers(name: &str, price: &Price) {
         let mut seen = HashSet::new();
         for (tier, rates, long) in &price.others.tiers {
@@ -304,7 +307,7 @@ mod tests {
         assert_eq!(price.at(us).is_some(), price.others.us_tenth, "{name}: a tenth more is a whole number");
     }
 
-    /// Figures in which the source or its page was found wrong, rounded or silent: `PROVIDER/MODEL TIER CLASS`.
+    /// Figures for which the source or its page was wrong, rounded or silent: `PROVIDER/MODEL TIER CLASS`.
     #[test]
     fn figures_that_an_audit_corrected_are_these() {
         let prices = Prices::builtin();

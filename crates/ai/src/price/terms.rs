@@ -1,4 +1,4 @@
-//! How an answer was served, as far as its price hangs on it: the tier, and where.
+//! The terms of a response that determine its price: the tier, and the place of inference.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,29 +7,29 @@ use meter::Rates;
 
 use super::{Long, Price};
 
-/// A provider's word for haste or leisure, which has rates of its own.
+/// A provider's name for faster or slower service, which has its own rates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tier {
-    /// What the price table's own rates hold for.
+    /// The service to which the price table's own rates apply.
     #[default]
     Standard,
-    /// Answers that may take a day.
+    /// Responses that may take a day.
     Batch,
-    /// Anthropic's fast mode.
+    /// The fast mode of Anthropic.
     Fast,
-    /// Answers that wait for idle machines.
+    /// Responses that wait for idle machines.
     Flex,
-    /// OpenAI's and Google's priority processing, which OpenAI calls fast too since 2026-07-30.
+    /// OpenAI's and Google's priority processing, which OpenAI also calls fast since 2026-07-30.
     Priority,
-    /// OpenAI's fastest.
+    /// The fastest service of OpenAI.
     Ultrafast,
 }
 
 impl Tier {
-    /// Every tier.
+    /// Every tier, in order of declaration.
     pub const ALL: [Self; 6] = [Self::Standard, Self::Batch, Self::Fast, Self::Flex, Self::Priority, Self::Ultrafast];
 
-    /// The word in a price's version.
+    /// Returns the word in a price's version.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,8 +42,8 @@ impl Tier {
         }
     }
 
-    /// OpenAI's `service_tier`, and of who speaks like it (Groq's `on_demand`). `auto` in an answer is no tier that has rates
-    /// of its own. `None` is a tier that we know no rates of.
+    /// Parses OpenAI's `service_tier`, and that of compatible providers (Groq's `on_demand`). `auto` in a response has
+    /// no separate rates, so it counts as standard. `None` is a tier whose rates are unknown.
     #[must_use]
     pub fn of_openai(word: &str) -> Option<Self> {
         match word {
@@ -56,7 +56,7 @@ impl Tier {
         }
     }
 
-    /// Google's `serviceTier` or `trafficType`, however it is spelt.
+    /// Parses Google's `serviceTier` or `trafficType`, in any spelling.
     #[must_use]
     pub fn of_google(word: &str) -> Option<Self> {
         let is = |words: &[&str]| words.iter().any(|it| it.eq_ignore_ascii_case(word));
@@ -78,17 +78,17 @@ impl Tier {
     }
 }
 
-/// On what terms an answer was served.
+/// The terms at which a response was served.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Terms {
-    /// The tier.
+    /// The tier of the service.
     pub tier: Tier,
-    /// Whether inference was kept to the US.
+    /// Whether inference was restricted to the US.
     pub us: bool,
 }
 
 impl Terms {
-    /// Behind a price's version: nothing where they are the standard ones, else a word each, `+fast+us`.
+    /// Returns the suffix of a price's version: empty for the standard terms, else one word for each term, `+fast+us`.
     #[must_use]
     pub fn suffix(self) -> String {
         let tier = if self.tier == Tier::Standard { String::new() } else { format!("+{}", self.tier.as_str()) };
@@ -105,18 +105,18 @@ impl Terms {
     }
 }
 
-/// What a model costs at other terms than the standard ones.
+/// The prices of a model at terms other than the standard ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Others {
-    /// Tiers with rates of their own, and what holds for long requests there.
+    /// Tiers with their own rates, and their rates of long requests.
     pub tiers: Vec<(Tier, Rates, Option<Long>)>,
-    /// Whether all tokens cost a tenth more where inference is kept to the US.
+    /// Whether all tokens cost a tenth more if inference is restricted to the US.
     pub us_tenth: bool,
-    /// What tokens cost at OpenAI's regional hosts.
+    /// The price of tokens at OpenAI's regional hosts.
     pub region: Region,
 }
 
-/// What tokens cost at OpenAI's regional hosts, beside the price at its main one.
+/// The price of tokens at OpenAI's regional hosts, compared with its main host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Region {
     /// The rates at regional hosts are unknown.
@@ -129,7 +129,8 @@ pub enum Region {
 }
 
 impl Price {
-    /// The price at `terms`, whose version says so; `None` where none is known, which is never the standard one.
+    /// Returns the price at `terms`, whose version names them; `None` if it is unknown, and never the standard price
+    /// instead.
     #[must_use]
     pub fn at(&self, terms: Terms) -> Option<Cow<'_, Self>> {
         if terms == Terms::default() {
@@ -152,7 +153,7 @@ impl Price {
         Some(Cow::Owned(Self { rates, long, version, others: Arc::default(), ..self.clone() }))
     }
 
-    /// The price that was known under `version`: this one, or this one at other terms.
+    /// Returns the price that was known under `version`: this one, or this one at other terms.
     #[must_use]
     pub fn of_version(&self, version: &str) -> Option<Cow<'_, Self>> {
         self.at(Terms::parse(version.strip_prefix(&*self.version)?)?)
@@ -166,7 +167,7 @@ mod tests {
     use super::*;
     use crate::price::Prices;
 
-    /// 2026-11-21.
+    /// The day 2026-11-21 in UTC.
     const DAY: access::Day = access::Day(20_778);
 
     #[test]

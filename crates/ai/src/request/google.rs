@@ -1,4 +1,4 @@
-//! Gemini's bodies: the path names the model; where the body names it too, it must be the same.
+//! Gemini's bodies: the path names the model; if the body also names a model, it must be the same.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use super::read::MODEL;
 use super::{Asked, Place, RequestError, Shape};
 use crate::endpoint::Endpoint;
 
-/// Most requests of one `batchEmbedContents`; Google takes 100.
+/// Maximum number of requests in one `batchEmbedContents`; Google accepts 100.
 const REQUESTS_MAX: usize = 4_096;
 const REQUESTS: &str = "requests";
-/// A whole request inside `countTokens`, in both of the spellings that proto JSON allows.
+/// A complete request inside `countTokens`, in both spellings that proto JSON allows.
 const INNER: [&str; 2] = ["generateContentRequest", "generate_content_request"];
 
 pub(super) fn read(endpoint: Endpoint, model: &str, text: &str) -> Result<Asked, RequestError> {

@@ -1,4 +1,4 @@
-//! One pass of `serde_json` over a JSON body: all of it is validated, little of it is kept.
+//! Parses a JSON body in one pass of `serde_json`: all of it is validated, only few fields are kept.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,20 +10,20 @@ use serde_json::value::RawValue;
 
 use super::{MODEL_BYTES_MAX, RequestError};
 
-/// The longest escape, `\u0000`, stands for one byte or more.
+/// The longest escape, `\u0000`, encodes at least one byte.
 const ESCAPE_BYTES: usize = 6;
 
-/// The body as text.
+/// Returns the body as UTF-8 text.
 pub(super) fn text(body: &[u8]) -> Result<&str, RequestError> {
     std::str::from_utf8(body).map_err(|error| RequestError::NotUtf8 { offset: error.valid_up_to() })
 }
 
-/// Behind the brace that opens the object `text`, which stands at `base` of the body.
+/// Returns the offset after the opening brace of the object `text`, which begins at offset `base` of the body.
 pub(super) fn inside(text: &str, base: usize) -> usize {
     base + text.bytes().take_while(|byte| b" \t\r\n".contains(byte)).count() + 1
 }
 
-/// Whether nothing but space stands between `at` and the end of the object.
+/// Whether only whitespace separates `at` and the end of the object.
 pub(super) fn is_empty_at(text: &str, at: usize) -> bool {
     text.get(at..).is_some_and(|rest| rest.trim_start().starts_with('}'))
 }
@@ -32,7 +32,7 @@ pub(super) fn string(text: &str, at: &Range<usize>) -> Option<String> {
     text.get(at.clone()).and_then(|value| serde_json::from_str(value).ok())
 }
 
-/// How many characters the string has, which is not copied; `None` where no string stands there.
+/// Counts the characters of the string at `at` without copying it; `None` if the value is not a string.
 pub(super) fn characters(text: &str, at: &Range<usize>) -> Option<u64> {
     let raw = text.get(at.clone())?.strip_prefix('"')?.strip_suffix('"')?;
     let mut count = 0_u64;
@@ -40,7 +40,7 @@ pub(super) fn characters(text: &str, at: &Range<usize>) -> Option<u64> {
     count += characters_of(parts.next()?);
     while let Some(part) = parts.next() {
         count += match part.split_at_checked(1) {
-            // An escaped backslash: what is behind it is no escape.
+            // An escaped backslash: the characters after it are not an escape.
             None => 1 + parts.next().map_or(0, characters_of),
             Some(("u", rest)) => {
                 let (digits, rest) = rest.split_at_checked(4)?;
@@ -49,7 +49,7 @@ pub(super) fn characters(text: &str, at: &Range<usize>) -> Option<u64> {
                     return None;
                 }
                 if (0xd800..0xdc00).contains(&unit) {
-                    // The other half of a pair follows at once.
+                    // The second half of a surrogate pair must follow immediately.
                     let low = parts.next().filter(|_| rest.is_empty())?.strip_prefix('u')?;
                     let (digits, rest) = low.split_at_checked(4)?;
                     let unit = u16::from_str_radix(digits, 16).ok()?;
@@ -68,9 +68,9 @@ fn characters_of(text: &str) -> u64 {
     u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
 
-/// The name of a model.
+/// Reads the name of a model.
 pub(super) fn name(text: &str, field: &'static str, at: &Range<usize>) -> Result<String, RequestError> {
-    // A longer one is not even copied.
+    // A longer name is not copied.
     Some(at)
         .filter(|at| at.len() <= 2 + ESCAPE_BYTES * MODEL_BYTES_MAX)
         .and_then(|at| string(text, at))
@@ -91,7 +91,8 @@ pub(super) fn invalid(field: &'static str, expected: &'static str, at: &Range<us
     RequestError::Invalid { field, expected, offset: at.start }
 }
 
-/// Where the values of the fields `names` stand in the object `text`, which stands at `base` of the body.
+/// Returns the positions of the values of the fields `names` in the object `text`, which begins at offset `base` of the
+/// body.
 pub(super) fn fields<const N: usize>(
     text: &str,
     base: usize,
@@ -114,14 +115,15 @@ pub(super) fn fields<const N: usize>(
     Ok(ranges)
 }
 
-/// Where the objects of the list `text` stand, which stands at `base` of the body; `None` where it is no list of objects.
+/// Returns the positions of the objects in the list `text`, which begins at offset `base` of the body; `None` if it is
+/// not a list of objects.
 pub(super) fn objects(text: &str, base: usize, max: usize) -> Option<Vec<Range<usize>>> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let found = deserializer.deserialize_seq(Objects { text, max }).ok()?;
     Some(found.into_iter().map(|at| base + at.start..base + at.end).collect())
 }
 
-/// Turns the parser's line and column, which count from 1, into a byte offset.
+/// Converts the parser's line and column, which count from 1, into a byte offset.
 fn unreadable(text: &str, base: usize, error: &serde_json::Error) -> RequestError {
     if error.is_data() {
         return RequestError::NotAnObject { offset: base + text.len() - text.trim_start().len() };
@@ -133,14 +135,14 @@ fn unreadable(text: &str, base: usize, error: &serde_json::Error) -> RequestErro
     RequestError::Syntax { offset: base + at.min(text.len()), reason: reason.to_owned() }
 }
 
-/// A field: where it stands, and where it stands once more.
+/// The positions of a field: its value, and a duplicate of it.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     at: Option<Range<usize>>,
     again: Option<usize>,
 }
 
-/// Notes where the values of `names` stand in `text`.
+/// Records the positions of the values of `names` in `text`.
 struct Fields<'a, const N: usize> {
     text: &'a str,
     names: [&'static str; N],
@@ -170,7 +172,7 @@ impl<'de, const N: usize> Visitor<'de> for Fields<'de, N> {
     }
 }
 
-/// Notes where the elements of a list stand that are objects, up to `max`; more, or another element, is an error.
+/// Records the positions of a list's objects, at most `max`; more objects or another element are an error.
 struct Objects<'a> {
     text: &'a str,
     max: usize,
@@ -195,13 +197,13 @@ impl<'de> Visitor<'de> for Objects<'de> {
     }
 }
 
-/// Where `value` stands, which borrows from `text`: the distance of their addresses is its offset.
+/// Returns the position of `value`, which borrows from `text`: the distance of their addresses is its offset.
 fn place(text: &str, value: &RawValue) -> Range<usize> {
     let start = value.get().as_ptr().addr() - text.as_ptr().addr();
     start..start + value.get().len()
 }
 
-/// A key, copied only where it is escaped.
+/// A key, copied only if it contains escapes.
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 

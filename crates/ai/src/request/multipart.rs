@@ -1,7 +1,7 @@
-//! Forms with files (RFC 7578): which bytes are the model's name.
+//! Reads forms with files (RFC 7578) and locates the model's name.
 //!
-//! Stricter than the RFC, so that the provider cannot read another model than we do: no preamble, no epilogue, no folded
-//! lines, CR LF everywhere, and nothing that begins like the boundary without being it.
+//! The reader is stricter than the RFC, so that the provider cannot read another model than Tollgate: no preamble, no
+//! epilogue, no folded lines, CR LF everywhere, and no line that begins like the boundary without being a boundary.
 
 mod disposition;
 
@@ -13,21 +13,21 @@ use super::read::{MODEL, STREAM};
 use super::{Asked, MODEL_BYTES_MAX, Place, RequestError, Shape};
 use crate::endpoint::Called;
 
-/// Most parts of a form.
+/// Maximum number of parts in a form.
 const PARTS_MAX: usize = 1_024;
-/// Longest head of a part.
+/// Maximum length of a part's head, in bytes.
 const HEAD_BYTES_MAX: usize = 8 * 1_024;
-/// Longest boundary (RFC 2046, 5.1.1).
+/// Maximum length of a boundary, in bytes (RFC 2046, 5.1.1).
 const BOUNDARY_BYTES_MAX: usize = 70;
 const NAME: &str = "text of 1 to 256 bytes without control characters";
 
-/// Whether this content-type is a form's.
+/// Whether this content-type is that of a form.
 pub(super) fn is_form(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("multipart/form-data")
 }
 
-/// Reads a form; `content_type` is `None` where it is no form's.
+/// Reads a form; returns an error if `content_type` is `None` or not that of a form.
 pub(super) fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8]) -> Result<Asked, RequestError> {
     let boundary = content_type.and_then(boundary).ok_or(RequestError::NoBoundary)?;
     let delimiter = format!("--{boundary}");
@@ -38,7 +38,7 @@ pub(super) fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8])
     let invalid = |at: usize| RequestError::Invalid { field: MODEL, expected: NAME, offset: at };
     let written = form.model.as_ref().and_then(text);
     let model = match (&called.model, &form.model) {
-        // Azure does not read the body's, so whatever stands there is no error.
+        // Azure ignores the model in the body, so any value is accepted there.
         (Some(model), _) => model.as_ref(),
         (None, Some(at)) => written.ok_or_else(|| invalid(at.start))?,
         (None, None) => return Err(RequestError::Missing { field: MODEL }),
@@ -56,14 +56,14 @@ pub(super) fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8])
     Ok(Asked { model: model.to_owned(), stream, models, ..Asked::default() })
 }
 
-/// The boundary that the content-type names; `None` where it names none, two, or one with characters that none has.
+/// Returns the boundary of the content-type; `None` if it has no boundary, two, or one with invalid characters.
 fn boundary(content_type: &str) -> Option<&str> {
     let mut found = None;
     for parameter in content_type.split(';').skip(1) {
         let Some((name, value)) = parameter.split_once('=') else { continue };
         let name = name.trim().to_ascii_lowercase();
         if name.starts_with("boundary*") {
-            // Continued or encoded (RFC 2231): some readers would take this one.
+            // Continued or encoded parameters (RFC 2231): some readers would use this one.
             return None;
         }
         if name != "boundary" {
@@ -80,10 +80,10 @@ fn boundary(content_type: &str) -> Option<&str> {
     found
 }
 
-/// Where the parts stand that we read.
+/// The positions of the parts that Tollgate reads.
 #[derive(Debug, Default)]
 struct Form {
-    /// The first delimiter.
+    /// The offset of the first delimiter.
     first: usize,
     model: Option<Range<usize>>,
     stream: Option<Range<usize>>,
@@ -103,16 +103,16 @@ impl Form {
             let rest = body.get(at..).unwrap_or_default();
             if let Some(behind) = rest.strip_prefix(b"--") {
                 let is_over = behind.iter().all(u8::is_ascii_whitespace);
-                return if is_over { Ok(form) } else { Err(broken(at + 2, "something stands behind its end")) };
+                return if is_over { Ok(form) } else { Err(broken(at + 2, "data follows its end")) };
             }
             let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
             if !rest.get(padding..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
-                return Err(broken(at, "a line begins like its boundary, and is none"));
+                return Err(broken(at, "a line begins like its boundary but is not one"));
             }
             let head = at + padding + 2;
             let (name, content) = disposition::read(body, head, HEAD_BYTES_MAX)?;
             if let Some(line) = body.get(head - 2..content).and_then(|head| finder.find(head)) {
-                return Err(broken(head + line, "a line begins like its boundary, and is none"));
+                return Err(broken(head + line, "a line begins like its boundary but is not one"));
             }
             let rest = body.get(content..).unwrap_or_default();
             if rest.starts_with(delimiter.as_bytes()) {
@@ -139,7 +139,7 @@ impl Form {
     }
 }
 
-/// The line at `at`, without its CR LF; `None` where none ends within `max` bytes.
+/// Returns the line at `at` without its CR LF; `None` if no line ends within `max` bytes.
 fn line(body: &[u8], at: usize, max: usize) -> Option<&[u8]> {
     let rest = body.get(at..)?;
     let rest = rest.get(..max).unwrap_or(rest);

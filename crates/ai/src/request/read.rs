@@ -1,4 +1,4 @@
-//! What a body asks for, endpoint by endpoint.
+//! Reads the relevant fields of a body, per endpoint.
 
 use std::ops::Range;
 
@@ -17,16 +17,17 @@ const INCLUDE_USAGE: &str = "include_usage";
 const INPUT: &str = "input";
 const BACKGROUND: &str = "background";
 
-/// What OpenAI takes where nobody names a model (its API reference, read 2026-11-20).
+/// The model that OpenAI uses if the request names no model (its API reference, read 2026-11-20).
 const MODERATIONS_MODEL: &str = "omni-moderation-latest";
 
-/// Reads a request's body: one JSON object and nothing after it, or, where audio and images are sent, a form.
+/// Reads a request's body: exactly one JSON object or, for audio and images, a form.
 ///
-/// A model that the path names wins over the body's. `stream_options` is read for [`Format::Chat`] and
-/// [`Format::Completions`] alone; the other formats' own is none of ours.
+/// A model in the path overrides the model in the body. `stream_options` is read for [`Format::Chat`] and
+/// [`Format::Completions`] only; fields of that name in other formats are ignored.
 ///
 /// # Errors
-/// [`RequestError`] says what is wrong and where. A field that we read may not stand twice, however its name is escaped.
+/// Returns a [`RequestError`] with the reason and the position. A field that Tollgate reads may occur only once,
+/// however its name is escaped.
 pub fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8]) -> Result<Asked, RequestError> {
     if let Some(model) = called.model.as_ref().filter(|model| model.len() > MODEL_BYTES_MAX) {
         return Err(RequestError::LongModel { bytes: model.len() });
@@ -71,7 +72,8 @@ pub fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8]) -> Res
     named(called, text, asked, places)
 }
 
-/// Refuses a response in the background: the client would fetch it later, and stored responses are not served.
+/// Refuses background responses: the client would fetch the response later, but Tollgate does not serve stored
+/// responses.
 fn in_foreground(text: &str, background: Option<Range<usize>>) -> Result<(), RequestError> {
     let reason = "stored responses are not served here, so it could not be fetched. Leave `background` out";
     match background {
@@ -82,11 +84,11 @@ fn in_foreground(text: &str, background: Option<Range<usize>>) -> Result<(), Req
     }
 }
 
-/// With the model of the path, of the body, or the one that is meant where none is named.
+/// Sets the model from the path, from the body, or to the provider's default if neither names one.
 fn named(called: &Called<'_>, text: &str, asked: Asked, at: Option<Range<usize>>) -> Result<Asked, RequestError> {
     let written = at.as_ref().map(|at| json::name(text, MODEL, at)).transpose();
     let (model, written) = match (&called.model, called.endpoint.format()) {
-        // Azure does not read the body's, so whatever stands there is no error.
+        // Azure ignores the model in the body, so any value is accepted there.
         (Some(model), _) => (model.to_string(), written.unwrap_or_default()),
         (None, Some(Format::Moderations)) => {
             let model = written?.unwrap_or_else(|| MODERATIONS_MODEL.to_owned());
@@ -111,7 +113,7 @@ fn characters(quantity: u64) -> Billed {
     Billed { unit: Unit::Character, quantity }
 }
 
-/// Whether `include_usage` is set, and the edit that sets it.
+/// Returns whether `include_usage` is set, and the edit that sets it.
 fn usage(text: &str, options: Option<Range<usize>>) -> Result<(bool, Option<Edit>), RequestError> {
     let Some(options) = options else {
         let open = inside(text, 0);
@@ -126,7 +128,7 @@ fn usage(text: &str, options: Option<Range<usize>>) -> Result<(bool, Option<Edit
     let [include] = fields(text.get(options.clone()).unwrap_or_default(), options.start, [INCLUDE_USAGE])?;
     let Some(include) = include else {
         let open = options.start + 1;
-        // A comma is wanted unless the object is empty.
+        // A comma is needed unless the object is empty.
         let text = if is_empty_at(text, open) { r#""include_usage":true"# } else { r#""include_usage":true,"# };
         return Ok((false, Some(Edit { at: open..open, text })));
     };

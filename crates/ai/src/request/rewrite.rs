@@ -1,4 +1,4 @@
-//! The body as the upstream gets it.
+//! Rewrites the body for the upstream.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,17 +8,18 @@ use bytes::Bytes;
 use super::{Asked, Shape};
 use crate::bound::Lowered;
 
-/// A body after its edits.
+/// A body with its edits applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewritten {
-    /// What is sent, in order: slices of the caller's body, which is not copied, and the edits between them.
+    /// The bytes to send, in order: slices of the client's body, which is not copied, and the edits between them.
     pub segments: Vec<Bytes>,
-    /// Whether usage was asked for that the caller did not ask for: its extra chunk must be taken out of the answer.
+    /// Whether Tollgate requested usage that the client did not request: the extra chunk must be removed from the
+    /// response.
     pub usage_injected: bool,
 }
 
 impl Rewritten {
-    /// The segments as one: a copy, unless nothing was changed.
+    /// Joins the segments into one body: a copy, unless nothing was changed.
     #[must_use]
     pub fn body(&self) -> Bytes {
         match self.segments.as_slice() {
@@ -29,16 +30,16 @@ impl Rewritten {
 }
 
 impl Asked {
-    /// With a limit of the answer's tokens to be written, which [`Extent::clamp`](crate::bound::Extent::clamp) found for the
-    /// body that was read.
+    /// Adds the lower limit of output tokens that [`Extent::clamp`](crate::bound::Extent::clamp) computed for the same
+    /// body.
     #[must_use]
     pub fn with_limit(self, lowered: Lowered) -> Self {
         Self { limit_edits: lowered.edits, ..self }
     }
 
-    /// Edits `body`, which must be the one that was read: the model becomes `upstream_model` wherever it is another, and
-    /// with `include_usage` a chat or completions stream is made to tell its usage; a [lowered](Self::with_limit) limit is
-    /// written.
+    /// Applies the edits to `body`, which must be the body that was read. Every model name that differs becomes
+    /// `upstream_model`. With `include_usage`, a chat or completions stream is made to report its usage. A
+    /// [lowered](Self::with_limit) limit is written.
     #[must_use]
     pub fn rewrite(&self, body: &Bytes, upstream_model: &str, include_usage: bool) -> Rewritten {
         let same = self.model == upstream_model;
@@ -58,7 +59,7 @@ impl Asked {
 }
 
 impl Shape {
-    /// What says `model` in this place.
+    /// Returns the text that names `model` in this syntax.
     fn text<'a>(&self, model: &'a str) -> Cow<'a, str> {
         match self {
             Self::Json => quoted(model),
@@ -73,7 +74,7 @@ impl Shape {
     }
 }
 
-/// The parts of `body` between the edits, and what the edits write.
+/// Returns the unchanged parts of `body` and the replacement texts between them.
 fn apply(body: &Bytes, edits: &[(&Range<usize>, Cow<'_, str>)]) -> Vec<Bytes> {
     let mut segments = Vec::with_capacity(2 * edits.len() + 1);
     let mut from = 0;
@@ -92,6 +93,6 @@ fn apply(body: &Bytes, edits: &[(&Range<usize>, Cow<'_, str>)]) -> Vec<Bytes> {
 }
 
 fn quoted(name: &str) -> Cow<'static, str> {
-    // A string always serialises.
+    // Serializing a string cannot fail.
     Cow::Owned(serde_json::to_string(name).unwrap_or_default())
 }

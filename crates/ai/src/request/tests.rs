@@ -5,7 +5,7 @@ use super::*;
 use crate::endpoint::{Called, Endpoint};
 use crate::format::{Dialect, Format};
 
-/// At the first endpoint of the format.
+/// Reads `body` at the first endpoint of the format.
 fn read(format: Format, body: &[u8]) -> Result<Asked, RequestError> {
     let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.format() == Some(format)).unwrap();
     read_at(&endpoint.path().replace("{model}", "m"), body)
@@ -15,7 +15,7 @@ fn read_at(path: &str, body: &[u8]) -> Result<Asked, RequestError> {
     super::read(&Called::at(path).unwrap(), None, body)
 }
 
-/// Reads, rewrites, and compares.
+/// Reads and rewrites a body, and compares the result.
 fn check_at(path: &str, body: &str, (model, upstream): (&str, &str), rewritten: &str) {
     let body = Bytes::copy_from_slice(body.as_bytes());
     let asked = read_at(path, &body).unwrap();
@@ -31,14 +31,14 @@ fn refused(format: Format, body: &str) -> String {
     read(format, body.as_bytes()).unwrap_err().to_string()
 }
 
-/// Reads, rewrites to the same model with usage, and compares.
+/// Rewrites a body to the same model with usage, and compares the result.
 fn check_usage(body: &str, rewritten: &str) {
     let asked = read(Format::Chat, body.as_bytes()).unwrap();
     let out = asked.rewrite(&Bytes::copy_from_slice(body.as_bytes()), &asked.model, true);
     assert_eq!(std::str::from_utf8(&out.body()).unwrap(), rewritten);
     assert_eq!(out.usage_injected, body != rewritten);
     assert_eq!(asked.include_usage, !out.usage_injected);
-    // What was made of it reads back as asking for usage, and stays.
+    // A rewritten body requests usage, and a second rewrite changes nothing.
     let again = read(Format::Chat, &out.body()).unwrap();
     assert!(again.include_usage && !again.rewrite(&out.body(), &again.model, true).usage_injected);
     let value: serde_json::Value = serde_json::from_slice(&out.body()).unwrap();
@@ -51,7 +51,7 @@ fn check_model(body: &str, model: &str, rewritten: &str) {
     assert_eq!((std::str::from_utf8(&out.body()).unwrap(), out.usage_injected), (rewritten, false));
 }
 
-/// What is answered in the background is fetched later, and stored responses are not served.
+/// Clients fetch background responses later, but Tollgate does not serve stored responses.
 #[test]
 fn responses_in_the_background_are_refused() {
     let read =
@@ -178,8 +178,8 @@ fn a_body_that_cannot_be_read_says_why_and_where() {
         ("{\"model\":\"m\",}", "the body is not valid JSON at byte 13: trailing comma"),
         ("{\"model\":\"m\",\n\"a\":01}", "the body is not valid JSON at byte 19: invalid number"),
         ("{'model':1}", "the body is not valid JSON at byte 1: key must be a string"),
-        ("\n[1]", "the body must be a JSON object, but at byte 1 stands something else"),
-        ("\"model\"", "the body must be a JSON object, but at byte 0 stands something else"),
+        ("\n[1]", "the body must be a JSON object, but another value begins at byte 1"),
+        ("\"model\"", "the body must be a JSON object, but another value begins at byte 0"),
         ("{}", "the body has no `model`"),
         ("{\"x\":{\"model\":\"m\"}}", "the body has no `model`"),
         ("{\"model\":7}", "`model` at byte 9 must be a string of 1 to 256 bytes"),
@@ -205,17 +205,17 @@ fn a_body_that_cannot_be_read_says_why_and_where() {
 #[test]
 fn a_field_that_we_read_may_not_stand_twice() {
     for (body, message) in [
-        (r#"{"model":"a","model":"a"}"#, "`model` stands twice, again at byte 21"),
-        (r#"{"model":"a","mod\u0065l":"b"}"#, "`model` stands twice, again at byte 26"),
-        (r#"{"model":"a","model":"b","model":"c"}"#, "`model` stands twice, again at byte 21"),
-        (r#"{"stream":true,"model":"a","stream":false}"#, "`stream` stands twice, again at byte 36"),
+        (r#"{"model":"a","model":"a"}"#, "`model` occurs twice, again at byte 21"),
+        (r#"{"model":"a","mod\u0065l":"b"}"#, "`model` occurs twice, again at byte 26"),
+        (r#"{"model":"a","model":"b","model":"c"}"#, "`model` occurs twice, again at byte 21"),
+        (r#"{"stream":true,"model":"a","stream":false}"#, "`stream` occurs twice, again at byte 36"),
         (
             r#"{"model":"a","stream_options":{},"stream_options":null}"#,
-            "`stream_options` stands twice, again at byte 50",
+            "`stream_options` occurs twice, again at byte 50",
         ),
         (
             r#"{"model":"a","stream_options":{"include_usage":true,"include_usage":false}}"#,
-            "`include_usage` stands twice, again at byte 68",
+            "`include_usage` occurs twice, again at byte 68",
         ),
     ] {
         assert_eq!(refused(Format::Chat, body), message);
@@ -291,7 +291,7 @@ fn an_azure_deployment_wins_over_the_body_and_is_set_there() {
     check_at(path, r#"{"model":"d 1"}"#, ("d 1", "d 1"), r#"{"model":"d 1"}"#);
     check_at(path, r#"{"model":[1]}"#, ("d 1", "gpt"), r#"{"model":"gpt"}"#);
     check_at(path, "{}", ("d 1", "gpt"), r#"{"model":"gpt"}"#);
-    assert_eq!(refused_at(path, r#"{"model":"a","model":"b"}"#), "`model` stands twice, again at byte 21");
+    assert_eq!(refused_at(path, r#"{"model":"a","model":"b"}"#), "`model` occurs twice, again at byte 21");
     let body = Bytes::from_static(br#"{"stream":true}"#);
     let out = read_at(path, &body).unwrap().rewrite(&body, "gpt", true).body();
     let rewritten = r#"{"model":"gpt","stream_options":{"include_usage":true},"stream":true}"#;
@@ -316,8 +316,8 @@ fn gemini_names_the_model_in_the_path_and_may_repeat_it() {
     for (path, body, message) in [
         (path, r#"{"model":"models/other"}"#, "`model` at byte 9 must be the path's model, or absent"),
         (path, r#"{"model":7}"#, "`model` at byte 9 must be a string of 1 to 256 bytes"),
-        (path, r#"{"model":"fast","model":"fast"}"#, "`model` stands twice, again at byte 24"),
-        (path, "[]", "the body must be a JSON object, but at byte 0 stands something else"),
+        (path, r#"{"model":"fast","model":"fast"}"#, "`model` occurs twice, again at byte 24"),
+        (path, "[]", "the body must be a JSON object, but another value begins at byte 0"),
         (
             count,
             r#"{"generateContentRequest":{"model":"models/other"}}"#,
@@ -350,8 +350,8 @@ fn each_request_of_a_gemini_batch_names_the_paths_model() {
     let list = "`requests` at byte 12 must be a list of at most 4096 objects";
     for (body, message) in [
         (r#"{"requests":[{"model":"models/other"}]}"#, "`model` at byte 22 must be the path's model, or absent"),
-        (r#"{"requests":[{"model":"models/fast","model":"models/other"}]}"#, "`model` stands twice, again at byte 44"),
-        (r#"{"requests":[{}],"requests":[{}]}"#, "`requests` stands twice, again at byte 28"),
+        (r#"{"requests":[{"model":"models/fast","model":"models/other"}]}"#, "`model` occurs twice, again at byte 44"),
+        (r#"{"requests":[{}],"requests":[{}]}"#, "`requests` occurs twice, again at byte 28"),
         (r#"{"requests":{"model":"models/fast"}}"#, list),
         (r#"{"requests":[{},7]}"#, list),
         (r#"{"requests":null}"#, list),
@@ -368,7 +368,7 @@ fn each_request_of_a_gemini_batch_names_the_paths_model() {
 fn a_model_in_a_path_is_as_long_as_one_in_a_body() {
     let path = |len| format!("/v1beta/models/{}:generateContent", "m".repeat(len));
     assert!(read_at(&path(256), b"{}").is_ok());
-    assert_eq!(refused_at(&path(257), "{}"), "the model in the path has 257 bytes, and may have 256");
+    assert_eq!(refused_at(&path(257), "{}"), "the model in the path has 257 bytes; at most 256 are allowed");
 }
 
 mod property_tests {
@@ -420,7 +420,7 @@ mod property_tests {
             for endpoint in Endpoint::ALL {
                 let path = endpoint.path().replace("{model}", "m");
                 for content_type in [None, Some("multipart/form-data; boundary=b")] {
-                    // Must not panic, whatever it says.
+                    // The call must not panic, whatever it returns.
                     let _ = crate::request::read(&Called::at(&path).unwrap(), content_type, &body);
                 }
             }

@@ -10,7 +10,7 @@ fn scanned(json: &[u8], size: usize) -> Scanner {
     scanner
 }
 
-/// What stands at the paths, in pieces of every size.
+/// Scans in pieces of every size and compares the kept values.
 fn check(json: &str, picked: [Option<&str>; 4]) {
     for size in 1..=json.len() {
         let scanner = scanned(json.as_bytes(), size);
@@ -141,7 +141,7 @@ mod property_tests {
     use super::*;
 
     proptest! {
-        /// Against `serde_json`, which holds the whole value.
+        /// Compares with `serde_json`, which parses the whole value.
         #[test]
         fn what_is_picked_is_what_stands_there(
             a in "[\\PC\"\\\\{}\\[\\],:]{0,12}",

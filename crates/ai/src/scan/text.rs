@@ -1,10 +1,10 @@
-//! Strings and keys, in pieces.
+//! Strings and keys, read in pieces.
 
 use memchr::memchr2;
 
 use crate::short::Short;
 
-/// Longest key that is compared, escapes unresolved; no path has one that could be longer.
+/// Longest key that is compared, escapes unresolved; every key of a path is shorter.
 const KEY_BYTES_MAX: usize = 128;
 
 /// A key that is being read.
@@ -29,7 +29,7 @@ impl Key {
         self.raw.add(raw);
     }
 
-    /// Whether it is `name`, however it is escaped.
+    /// Whether the key equals `name`, however it is escaped.
     pub(super) fn is(&self, name: &str) -> bool {
         match self.raw.get() {
             None => false,
@@ -42,20 +42,20 @@ impl Key {
     }
 }
 
-/// A look at the inside of a string.
+/// A part of the inside of a string.
 #[derive(Debug)]
 pub(crate) struct Inside<'a> {
-    /// Up to the closing quote, without it; all there is where none stands there.
+    /// The text up to the closing quote, without it; all bytes if the quote is missing.
     pub(crate) text: &'a [u8],
-    /// Behind the closing quote; `None` where none stands there.
+    /// The bytes after the closing quote; `None` if the quote is missing.
     pub(crate) rest: Option<&'a [u8]>,
     /// Whether the text has a backslash.
     pub(crate) escapes: bool,
-    /// Whether the text ends in an escape whose next byte is still to come.
+    /// Whether the text ends in an escape whose next byte has not arrived.
     pub(crate) escaped: bool,
 }
 
-/// Looks for the end of a string; `escaped` says that the first byte belongs to an escape.
+/// Looks for the end of a string; with `escaped`, the first byte belongs to an escape.
 pub(crate) fn inside(escaped: bool, bytes: &[u8]) -> Inside<'_> {
     let mut from = usize::from(escaped);
     let mut escapes = escaped;

@@ -1,4 +1,4 @@
-//! Gemini's stream without `alt=sse`: a JSON array, passed on element by element.
+//! Gemini's stream without `alt=sse`: a JSON array that is forwarded element by element.
 
 use bytes::Bytes;
 
@@ -17,22 +17,22 @@ pub(super) struct Array {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum State {
-    /// Before the array.
+    /// Before the opening bracket of the array.
     #[default]
     Before,
-    /// Behind its bracket, or a comma: where an element may begin.
+    /// After the opening bracket or a comma: an element may begin.
     Open { comma: bool },
-    /// In an element.
+    /// Inside an element, outside of strings.
     Inside { depth: u64 },
-    /// The same, in one of its strings.
+    /// Inside a string of an element.
     InText { depth: u64, escaped: bool },
-    /// Behind an element.
+    /// After an element, before a comma or the closing bracket.
     Behind,
-    /// Behind the array.
+    /// After the closing bracket of the array.
     Over,
-    /// It is no array but one object, as errors are.
+    /// The body is a single object instead of an array, as errors are.
     Object,
-    /// It is something else.
+    /// The body is another JSON value or invalid.
     Broken,
 }
 
@@ -71,13 +71,13 @@ impl Array {
         self.hold.finish(false)
     }
 
-    /// What makes a whole array of what went on, with the error as its last element.
+    /// Completes the forwarded part of the array, with the error as its last element.
     pub(super) fn cut(self, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
         reading.end(None);
         self.last(&error::body(Some(Dialect::Google), problem))
     }
 
-    /// The upstream has ended the array: what is held, or the error where the array lacks its end.
+    /// The upstream has ended the array: returns the held bytes, or the error if the array lacks its end.
     pub(super) fn close(self, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
         reading.end(None);
         if reading.is_told() {
@@ -87,7 +87,7 @@ impl Array {
         }
     }
 
-    /// The same, with the end of an answer that is too long as its last element.
+    /// Completes the array, with the end of a response that is too long as its last element.
     pub(super) fn stop(self, reading: &Reading) -> Bytes {
         self.last(stop::element(&reading.partial()).to_string().as_bytes())
     }
@@ -105,7 +105,7 @@ impl Array {
         [before, element, b"]"].concat().into()
     }
 
-    /// Between elements, at `byte`. Whether an element, or a lone object, begins with it.
+    /// Reads `byte` between elements. Returns whether an element, or a single object, begins with it.
     fn begins(&mut self, reading: &mut Reading, byte: u8) -> bool {
         let (state, begins) = match (self.state, byte) {
             (state, b' ' | b'\t' | b'\r' | b'\n') => (state, false),

@@ -1,25 +1,25 @@
-//! What an answer's bytes are.
+//! The framing of a response's bytes.
 
 use crate::format::Format;
 
-/// How an answer is built.
+/// The structure of a response's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Framing {
-    /// One JSON value; whatever else it may turn out to be tells nothing.
+    /// One JSON value; a body that turns out to be anything else reports nothing.
     Json,
-    /// A stream of events.
+    /// A stream of server-sent events.
     Events,
-    /// Gemini's other stream: one JSON array, whose elements come one by one.
+    /// Gemini's other stream: one JSON array, whose elements arrive one by one.
     Array,
     /// Audio or text, which is not read.
     Opaque,
 }
 
 impl Framing {
-    /// Every framing.
+    /// Every framing, in order of declaration.
     pub const ALL: [Self; 4] = [Self::Json, Self::Events, Self::Array, Self::Opaque];
 
-    /// By the answer's `content-type`; `streamed` says whether a stream was asked for.
+    /// Selects the framing by the response's `content-type`; `streamed` is whether the client requested a stream.
     #[must_use]
     pub fn of(format: Format, streamed: bool, content_type: Option<&str>) -> Self {
         let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();

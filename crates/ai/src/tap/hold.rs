@@ -1,29 +1,29 @@
-//! Holds the event that has begun until it is whole: half of one is of no use to a caller, and cannot be taken back.
+//! Holds an incomplete event until it is whole: half an event is useless to a client and cannot be taken back.
 
 use bytes::Bytes;
 
-/// Longest event that is held, or dropped; a longer one goes on as it comes.
+/// Longest event that is held or dropped, in bytes; a longer one is forwarded as it arrives.
 const EVENT_BYTES_MAX: usize = 64 * 1024;
 
-/// Where the pushed bytes stand: `from ≤ start ≤` their length.
+/// Positions in the pushed bytes: `from ≤ start ≤` their length.
 #[derive(Debug, Default)]
 pub(super) struct Hold {
     /// The open event's bytes from earlier pushes.
     held: Vec<u8>,
-    /// What goes on of this push, and could not stay in place.
+    /// Bytes of this push that are forwarded but had to be copied.
     out: Vec<u8>,
-    /// What goes on in place begins here.
+    /// The first byte of this push that is forwarded without a copy.
     from: usize,
-    /// The open event begins here.
+    /// The first byte of the open event.
     start: usize,
-    /// Bytes of the open event that went on already.
+    /// Number of bytes of the open event that were forwarded already.
     passed: usize,
-    /// Whether the event before was dropped.
+    /// Whether the previous event was dropped.
     dropped: bool,
 }
 
 impl Hold {
-    /// The open event ends before `at`.
+    /// Ends the open event before `at`.
     pub(super) fn end(&mut self, bytes: &[u8], at: usize, drop: bool) {
         self.dropped = drop && self.passed == 0 && self.held.len() + (at - self.start) <= EVENT_BYTES_MAX;
         if self.dropped {
@@ -34,7 +34,7 @@ impl Hold {
         }
     }
 
-    /// What stands before `at` goes on; no event is open there.
+    /// Forwards the bytes before `at`; no event is open there.
     pub(super) fn pass(&mut self, at: usize) {
         self.release();
         self.start = at;
@@ -50,7 +50,7 @@ impl Hold {
         }
     }
 
-    /// The push is over: what goes on now.
+    /// Ends the push: returns the bytes to forward now.
     pub(super) fn take(&mut self, bytes: Bytes) -> Bytes {
         if self.from == 0 && self.start == bytes.len() && self.out.is_empty() {
             self.start = 0;
@@ -71,24 +71,24 @@ impl Hold {
         std::mem::take(&mut self.out).into()
     }
 
-    /// Whether a part of the open event went on already.
+    /// Whether a part of the open event was forwarded already.
     pub(super) const fn is_passing(&self) -> bool {
         self.passed > 0
     }
 
-    /// The stream is over, in the open event: what is left.
+    /// Ends the stream inside the open event: returns the held bytes.
     pub(super) fn finish(self, drop: bool) -> Bytes {
         if drop { Bytes::new() } else { self.held.into() }
     }
 
-    /// What was held goes on. It came before this push, so nothing of the push goes on before it.
+    /// Forwards the held bytes. They arrived before this push, so no byte of the push is forwarded before them.
     fn release(&mut self) {
         if !self.held.is_empty() {
             self.out = std::mem::take(&mut self.held);
         }
     }
 
-    /// The bytes from `start` to `at` do not go on.
+    /// Drops the bytes from `start` to `at`.
     fn skip(&mut self, bytes: &[u8], at: usize) {
         self.out.extend_from_slice(bytes.get(self.from..self.start).unwrap_or_default());
         (self.from, self.start) = (at, at);

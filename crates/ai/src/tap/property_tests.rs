@@ -4,7 +4,7 @@ use super::tests::{FIXTURES, tapped};
 use super::*;
 use crate::error::Reporter;
 
-/// What a stream is made of, so that random ones come near to real ones.
+/// Parts of a stream, so that random streams resemble real ones.
 const SHREDS: &[&str] = &[
     "data: ",
     "data:",
@@ -49,7 +49,7 @@ const SHREDS: &[&str] = &[
     "\u{e9}",
 ];
 
-/// What the data of an event is made of: most of it near to what is read.
+/// Parts of an event's data: most resemble data that is read.
 const DATA: &[&str] = &[
     "{",
     "}",
@@ -87,7 +87,7 @@ const NAMES: &[&str] = &[
     "event: x\n",
     ": c\n",
 ];
-/// The values of whole chunks.
+/// Values of whole chunks, for random events.
 const VALUES: &[&str] = &[
     "null",
     "{}",
@@ -186,7 +186,7 @@ proptest! {
         }
     }
 
-    /// Events that come whole take another way than those that come in pieces.
+    /// Events in one piece are read by other code than events in several pieces.
     #[test]
     fn any_split_of_any_events_gives_the_same(
         events in prop::collection::vec((prop::sample::select(NAMES), data()), 1..6),
@@ -201,7 +201,7 @@ proptest! {
         }
     }
 
-    /// Elements likewise, and a cut leaves valid JSON wherever what came was the start of some.
+    /// The same for elements; also, an abort leaves valid JSON if the received bytes are a prefix of valid JSON.
     #[test]
     fn any_split_of_any_array_gives_the_same_and_any_cut_of_it_is_json(
         elements in prop::collection::vec(prop::collection::vec((prop::sample::select(KEYS), prop::sample::select(VALUES)), 0..4), 0..5),

@@ -1,4 +1,4 @@
-//! What each format says of what we want to know.
+//! Reads the facts of a response from each format.
 
 mod paths;
 mod raw;
@@ -23,7 +23,7 @@ use paths::{
     TYPE, USAGE,
 };
 
-/// Longest model name or id that is kept; of a longer one its start.
+/// Longest model name or id that is kept, in bytes; longer ones are cut.
 const NAME_BYTES_MAX: usize = 200;
 /// The data of the event that ends a chat stream.
 const DONE: &[u8] = b"[DONE]";
@@ -34,10 +34,10 @@ static QUOTED_TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"
 static QUOTED_USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
 static QUOTED_ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 static QUOTED_FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
-/// With it begins each escape that can stand for an ASCII letter.
+/// The start of each escape that can represent an ASCII letter.
 static ESCAPED_LETTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u00"));
 
-/// Reads an answer's one JSON value, or those of its events one by one.
+/// Reads a response's single JSON value, or the values of its events one by one.
 #[derive(Debug)]
 pub(super) struct Reading {
     format: Format,
@@ -45,22 +45,22 @@ pub(super) struct Reading {
     scanner: Scanner,
     head: Short<{ DONE.len() }>,
     told: messages::Told,
-    /// On what terms, as was told last; `None` for those that we do not know.
+    /// The terms that were reported last; `None` if Tollgate does not know them.
     terms: Option<Terms>,
     /// Calls of tools that the provider runs itself.
     tools: tools::Tools,
-    /// Whether a figure was told that is no count.
+    /// Whether a reported figure was not a count.
     unreadable: bool,
-    /// Images that came without figures, in events.
+    /// Images without reported figures, in events.
     images: u64,
     raw: raw::Usages,
     texts: texts::Texts,
     news: u32,
-    /// Events so far, those that are dropped included.
+    /// Events so far, including dropped ones.
     events: u64,
-    /// When the response was created, in Unix seconds.
+    /// The creation time of the response, in Unix seconds.
     created: u64,
-    /// Whether the provider reported an error in an event of its own.
+    /// Whether the provider reported an error in a separate event.
     has_failed: bool,
     seen: Seen,
 }
@@ -87,17 +87,17 @@ impl Reading {
         }
     }
 
-    /// It turned out to be one JSON value.
+    /// Switches to a body, as the stream turned out to be one JSON value.
     pub(super) const fn expect_body(&mut self) {
         self.framing = Framing::Json;
     }
 
-    /// The value goes on.
+    /// Reads a further part of the value.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.scanner.push(bytes);
     }
 
-    /// A whole event. Whether it is a usage chunk.
+    /// Reads a whole event. Returns whether it is a usage chunk.
     pub(super) fn event(&mut self, name: &[u8], data: &[u8]) -> bool {
         self.note_event(Some(name));
         let idle = if self.has_choices() { self.is_idle_chunk(data) } else { !self.matters(Some(name)) };
@@ -109,7 +109,7 @@ impl Reading {
         self.end(Some(name))
     }
 
-    /// The data of an event goes on. The text of an answer comes in events whose name tells that they hold nothing else.
+    /// Reads a further part of an event's data. The name of most text events shows that they contain nothing else.
     pub(super) fn push_event(&mut self, name: Option<&[u8]>, data: &[u8]) {
         if self.has_choices() {
             self.head.add(data);
@@ -119,7 +119,8 @@ impl Reading {
         self.scanner.push(data);
     }
 
-    /// The value, or the data of an event of this name, is over. Whether it is a usage chunk: no choice, and a usage.
+    /// Ends the value, or the data of an event of this name. Returns whether it is a usage chunk: without a choice and
+    /// with usage.
     pub(super) fn end(&mut self, name: Option<&[u8]>) -> bool {
         let mut is_usage_chunk = false;
         self.note_tool(name);
@@ -133,12 +134,12 @@ impl Reading {
         is_usage_chunk
     }
 
-    /// All values are over.
+    /// Ends the last value of the response.
     pub(super) const fn close(&mut self) {
         self.seen.ended = true;
     }
 
-    /// What was seen.
+    /// Returns the facts that were read.
     pub(super) fn seen(mut self) -> Seen {
         if self.format == Format::Messages {
             self.seen.usage = self.told.usage();
@@ -161,12 +162,12 @@ impl Reading {
         self.seen
     }
 
-    /// With the calls of tools that the usage object leaves out. What both report are the same calls.
+    /// Adds the calls of tools that the usage object does not report. Calls that both report are the same calls.
     fn with_tools(&self, usage: Usage) -> Usage {
         Usage { tools: tools::most(&usage.tools, &self.tools.calls()), ..usage }
     }
 
-    /// An event of this name is over.
+    /// Counts an event of this name that has ended.
     pub(super) fn note_event(&mut self, name: Option<&[u8]>) {
         self.events = self.events.saturating_add(1);
         self.has_failed |= name == Some(ERROR_EVENT);
@@ -177,17 +178,17 @@ impl Reading {
         self.news
     }
 
-    /// Whether the client knows how the stream ended: by its format's last event, or by an error of the provider's.
+    /// Whether the client knows how the stream ended: by its format's last event, or by an error of the provider.
     pub(super) const fn is_told(&self) -> bool {
         self.seen.ended || self.has_failed
     }
 
-    /// Whether all that is to come is the end.
+    /// Whether only the end of the response is missing.
     pub(super) const fn is_ending(&self) -> bool {
         self.seen.ended || self.texts.blocks_are_over()
     }
 
-    /// What was used by now, at the least, and on what terms.
+    /// Returns the minimum usage so far, and its terms.
     pub(super) fn used(&self) -> (Usage, Terms) {
         let told = if self.format == Format::Messages { self.told.usage() } else { self.seen.usage };
         let mut usage = told.unwrap_or(Usage::empty(Source::Bounded));
@@ -201,7 +202,7 @@ impl Reading {
         (usage, self.terms.unwrap_or_default())
     }
 
-    /// What is known of the stream, where Tollgate ends it.
+    /// Returns the known facts of the stream, for Tollgate's own end of it.
     pub(super) fn partial(&self) -> Partial<'_> {
         let (usage, _) = self.used();
         let output = usage.output.unwrap_or(0).saturating_add(usage.reasoning.unwrap_or(0));
@@ -216,7 +217,7 @@ impl Reading {
         }
     }
 
-    /// An event of this name, or kind, came.
+    /// Counts a tool call of an event with this name or type.
     fn note_tool(&mut self, name: Option<&[u8]>) {
         if self.format == Format::Responses
             && let Some(name) = name
@@ -225,12 +226,12 @@ impl Reading {
         }
     }
 
-    /// Whether its events are nameless chunks with choices, which `[DONE]` ends.
+    /// Whether its events are chunks without a name, with choices, which `[DONE]` ends.
     const fn has_choices(&self) -> bool {
         matches!(self.format, Format::Chat | Format::Completions)
     }
 
-    /// Whether events of this name are read; without a name each is.
+    /// Whether events of this name are read; events without a name always are.
     fn matters(&self, name: Option<&[u8]>) -> bool {
         match (self.format, name) {
             (_, Some(b"")) => true,
@@ -250,11 +251,11 @@ impl Reading {
         }
     }
 
-    /// Whether reading this chat chunk would change nothing, which is known of nearly all without scanning them.
+    /// Whether reading this chat chunk would change nothing. This is known for nearly all chunks without a scan.
     ///
-    /// A string that only looks like a key costs a scan, no more.
+    /// A string that only resembles a key causes a scan and no other effect.
     fn is_idle_chunk(&self, data: &[u8]) -> bool {
-        // A chunk behind the one that finished can take the end back.
+        // A chunk after the final one can revoke the end.
         !self.seen.ended
             && self.seen.model.is_some()
             && self.seen.id.is_some()
@@ -266,7 +267,7 @@ impl Reading {
             && ESCAPED_LETTER.find(data).is_none()
     }
 
-    /// Whether a tier that begins so could be another one than the last. OpenAI's chunks all have it.
+    /// Whether a tier that begins with `tier` may differ from the last one. All of OpenAI's chunks have a tier.
     fn is_news(&self, tier: &[u8]) -> bool {
         let Some(word) = tier.strip_prefix(b"\"") else { return false };
         let word = memchr(b'"', word).and_then(|end| word.get(..end)).and_then(|word| std::str::from_utf8(word).ok());
@@ -316,7 +317,7 @@ impl Reading {
         }
     }
 
-    /// When the response was created, and whether it has failed.
+    /// Reads the creation time of the response, and whether it has failed.
     fn read_state(&mut self) {
         if self.framing != Framing::Events {
             return;
@@ -332,7 +333,7 @@ impl Reading {
         self.has_failed |= is_named || told.is_some_and(is_error);
     }
 
-    /// Whether an object tells it, whatever it tells.
+    /// Reads the usage. Returns whether an object reports it, with any content.
     fn read_usage(&mut self, is_terminal: bool) -> bool {
         let of_choice = self.has_choices() && self.framing == Framing::Events;
         let of_choice = || if of_choice { self.scanner.picked(CHOICE_USAGE) } else { None };
@@ -342,7 +343,7 @@ impl Reading {
         self.news = self.news.wrapping_add(u32::from(has_usage || self.scanner.picked(DELTA_USAGE).is_some()));
         let told = if self.format == Format::Messages { json.or(self.scanner.picked(DELTA_USAGE)) } else { json };
         if let Some(json) = told {
-            // Of Anthropic's each object tells some figures; elsewhere the last one tells all.
+            // Each of Anthropic's objects reports some figures; the last object of other formats reports all.
             let unreadable = !all_figures_are_counts(json);
             self.unreadable = unreadable || (self.unreadable && self.format == Format::Messages);
         }
@@ -389,7 +390,7 @@ impl Reading {
         has_usage
     }
 
-    /// The images of a body, or of the events so far, that tell no figures.
+    /// Counts the images of a body, or of the events so far, if no figures are reported.
     fn images_made(&mut self, is_terminal: bool) -> Option<Usage> {
         let images = if self.framing == Framing::Events {
             self.images = self.images.saturating_add(u64::from(is_terminal));
@@ -397,12 +398,12 @@ impl Reading {
         } else {
             self.scanner.elements(ITEMS).map_or(0, u64::from)
         };
-        // Figures that came before are better than a count.
+        // Figures that were reported earlier are better than a count.
         (images > 0 && !self.seen.usage.is_some_and(|usage| usage.has_tokens())).then(|| media::made(images))
     }
 }
 
-/// The usage of an object of OpenAI's or of who speaks like it, with what it reports beside the tokens.
+/// Reads the usage object of OpenAI or a compatible provider, with the fees that it reports beside the tokens.
 fn with_fees(tools: &mut tools::Tools, json: Option<&[u8]>, read: impl Fn(&[u8]) -> Option<Usage>) -> Option<Usage> {
     let json = json?;
     let fees = fees::read(json);
@@ -410,7 +411,7 @@ fn with_fees(tools: &mut tools::Tools, json: Option<&[u8]>, read: impl Fn(&[u8])
     read(json).map(|usage| Usage { tools: fees.tools, ..usage })
 }
 
-/// The terms of OpenAI's tiers.
+/// Returns the terms of OpenAI's tiers.
 fn terms_of(word: &str) -> Option<Terms> {
     Tier::of_openai(word).map(|tier| Terms { tier, us: false })
 }
@@ -431,17 +432,17 @@ fn is_terminal(format: Format, kind: &[u8]) -> bool {
     }
 }
 
-/// Whether this is the value of an error: an object, or the words of one. Elsewhere it is null.
+/// Whether this is the value of an error: an object, or a text. Without an error it is null.
 fn is_error(json: &[u8]) -> bool {
     matches!(json.first(), Some(b'{' | b'"'))
 }
 
-/// Whether `key` stands before a value that begins with `first`.
+/// Whether `key` precedes a value that begins with `first`.
 fn leads_to(key: &Finder<'_>, first: u8, json: &[u8]) -> bool {
     values(key, json).any(|value| value.first() == Some(&first))
 }
 
-/// From where the values begin before which `key` stands.
+/// Returns the bytes from each value that `key` precedes.
 fn values<'a>(key: &'a Finder<'_>, json: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     key.find_iter(json).filter_map(|at| {
         let rest = json.get(at + key.needle().len()..)?.trim_ascii_start();
@@ -449,7 +450,7 @@ fn values<'a>(key: &'a Finder<'_>, json: &'a [u8]) -> impl Iterator<Item = &'a [
     })
 }
 
-/// What a string says; `None` where it is none, or empty.
+/// Returns the text of a string; `None` if it is not a string or is empty.
 fn string(json: &[u8]) -> Option<String> {
     let text: String = serde_json::from_slice(json).ok()?;
     text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).filter(|text| !text.is_empty()).map(str::to_owned)

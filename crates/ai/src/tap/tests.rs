@@ -10,10 +10,10 @@ use bytes::Bytes;
 use super::*;
 use crate::scan::VALUE_BYTES_MAX;
 
-/// An answer: name, format, framing, bytes.
+/// A response: name, format, framing, bytes.
 type Fixture = (&'static str, Format, Framing, &'static [u8]);
 
-/// Written by hand after the documented shapes of each format.
+/// Fixtures, written by hand after the documentation of each format.
 #[rustfmt::skip]
 pub(super) const FIXTURES: &[Fixture] = &[
     ("chat", Format::Chat, Framing::Events, include_bytes!("../../tests/fixtures/chat.sse")),
@@ -46,7 +46,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
     ("moderations_body", Format::Moderations, Framing::Json, include_bytes!("../../tests/fixtures/moderations.json")),
 ];
 
-/// What comes out of pieces, and what was seen.
+/// Returns the forwarded bytes of these pieces, and the facts that were read.
 pub(super) fn tapped<'a>(mut tap: Tap, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Seen) {
     let mut out = Vec::new();
     for piece in pieces {
@@ -146,16 +146,16 @@ fn nothing_held_is_passed_on_in_place() {
     }
 }
 
-/// Where the events of a stream end whose blank lines are of LF, or of CR LF.
+/// Returns the ends of the events of a stream whose blank lines are LF or CR LF.
 fn ends(stream: &[u8]) -> Vec<usize> {
     let blank = |at: &usize| stream[..*at].ends_with(b"\n\n") || stream[..*at].ends_with(b"\r\n\r\n");
     (0..=stream.len()).filter(|at| *at == 0 || blank(at)).collect()
 }
 
-/// Each stream of the fixtures, with lines that end in LF and in CR LF.
+/// Returns each stream of the fixtures, with lines that end in LF and in CR LF.
 fn streams() -> impl Iterator<Item = (Format, Vec<u8>)> {
     FIXTURES.iter().filter(|(_, _, framing, _)| *framing == Framing::Events).flat_map(|(_, format, _, bytes)| {
-        // Comments go on by themselves.
+        // Comments are forwarded separately.
         let text = std::str::from_utf8(bytes).unwrap().replace(": keepalive\n\n", "");
         ["\n", "\r\n"].map(|end| (*format, text.replace('\n', end).into_bytes()))
     })
@@ -170,7 +170,7 @@ fn half_an_event_is_held_until_it_is_whole() {
             let mut tap = Tap::new(format, Framing::Events, false);
             let whole = *ends.iter().rfind(|end| **end <= cut).unwrap();
             let out = tap.push(Bytes::copy_from_slice(&stream[..cut]));
-            // The line feed of a blank line's CR LF may come later: the event is over in its CR.
+            // The line feed of a blank line's CR LF may arrive later: the event ends at its CR.
             let tail = usize::from(stream[..cut].ends_with(b"\n\r"));
             assert_eq!(out.len(), if tail == 1 { cut } else { whole }, "{format:?} at {cut}");
             let out = [out, tap.push(Bytes::copy_from_slice(&stream[cut..]))].concat();
@@ -314,7 +314,7 @@ fn model_and_id_may_come_late_and_apart() {
     }
 }
 
-/// Chunks behind the first are read where they tell something, and where they only might.
+/// Later chunks are read if they report something, and also if they only might.
 #[test]
 fn chunks_that_say_something_are_read_however_they_are_written() {
     const FIRST: &str = r#"data: {"id":"c","model":"m","choices":[{"finish_reason":null}],"usage":null}"#;
@@ -336,7 +336,7 @@ fn chunks_that_say_something_are_read_however_they_are_written() {
     }
 }
 
-/// What a tap holds of a hostile stream: its own buffers are all it has.
+/// On a hostile stream a tap stores at most the contents of its bounded buffers.
 #[test]
 fn a_line_of_100_mb_stays_within_bounds() {
     let piece = Bytes::from(vec![b'x'; 1 << 20]);

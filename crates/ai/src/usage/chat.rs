@@ -13,11 +13,11 @@ struct Told {
     completion_tokens: Figure,
     completion_tokens_details: Part<OutputDetails>,
     total_tokens: Figure,
-    /// Where Moonshot reports reads from its cache (platform.kimi.ai/docs/api/chat, 2026-11-21).
+    /// Moonshot reports cache reads in this field (platform.kimi.ai/docs/api/chat, 2026-11-21).
     cached_tokens: Figure,
 }
 
-/// Reads a usage object; `None` where it tells nothing.
+/// Reads a usage object; `None` if it reports no figure.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
     let Part(told) = serde_json::from_slice::<Part<Told>>(json).ok()?;
     let figures = Inclusive {
@@ -85,7 +85,7 @@ mod tests {
             let json = format!(r#"{{"prompt_tokens":9,"prompt_tokens_details":{odd},"completion_tokens":0}}"#);
             assert_eq!(read(json.as_bytes()), Some(plain), "{odd}");
         }
-        // Who says two things has said nothing.
+        // Two values for one figure are treated as not reported.
         assert_eq!(read(br#"{"prompt_tokens":9,"prompt_tokens":8}"#), None);
         for nothing in ["{}", "null", "[]", "7", r#"{"prompt_tokens":"9"}"#, r#"{"prompt_tokens":1.5}"#, "{"] {
             assert_eq!(read(nothing.as_bytes()), None, "{nothing}");
@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    /// As Gemini's and xAI's compatible endpoints count.
+    /// Gemini's and xAI's compatible endpoints count like this.
     #[test]
     fn reasoning_beside_the_completion_is_not_taken_out_of_it() {
         let details = r#""completion_tokens_details":{"reasoning_tokens":20}"#;
@@ -140,7 +140,7 @@ mod tests {
         }
     }
 
-    /// As Gemini's compatible endpoint counts thoughts: in the total alone.
+    /// Gemini's compatible endpoint counts thoughts like this: in the total only.
     #[test]
     fn what_only_the_total_contains_is_output() {
         let json = |total: &str| format!(r#"{{"completion_tokens":3,"prompt_tokens":9,"total_tokens":{total}}}"#);

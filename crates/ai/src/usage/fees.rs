@@ -1,6 +1,6 @@
-//! What OpenAI-compatible providers report in their usage object and sell beside the tokens.
+//! Usage that OpenAI-compatible providers report in their usage object and sell beside the tokens.
 //!
-//! A search is counted, so that a price with a rate for searches covers it. What has no class of its own makes the cost
+//! Searches are counted, so that a price with a rate for searches covers them. Usage without a class makes the cost
 //! unknown.
 
 use std::collections::BTreeMap;
@@ -11,41 +11,43 @@ use serde::Deserialize;
 use super::lenient::Seconds;
 use super::{Figure, Part};
 
-/// Field names of 2026-11-21: docs.x.ai (the first three), docs.perplexity.ai (the next two), docs.mistral.ai (the last).
+/// Field names of 2026-11-21: docs.x.ai (the first three), docs.perplexity.ai (the next two), docs.mistral.ai (the
+/// last).
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Object {
     num_sources_used: Figure,
     num_server_side_tools_used: Figure,
-    /// Calls by tool, of xAI.
+    /// The number of calls of each of xAI's tools.
     server_side_tool_usage_details: Part<BTreeMap<String, Figure>>,
     num_search_queries: Figure,
     citation_tokens: Figure,
     prompt_audio_seconds: Seconds,
 }
 
-/// Fees beside the tokens.
+/// Fees that are charged beside the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Fees {
-    /// Calls that have a rate.
+    /// The number of calls that have a rate.
     pub(crate) tools: ToolCalls,
     /// Whether something was used that no rate covers.
     pub(crate) unpriced: bool,
 }
 
-/// Calls of xAI's tools, by what they cost.
+/// Calls of xAI's tools, grouped by their price.
 #[derive(Default)]
 struct Calls {
     searches: u64,
     file_searches: u64,
-    /// Calls of tools that cost their tokens alone.
+    /// Calls of tools that cost only their tokens.
     free: u64,
     /// Calls of any other tool.
     others: u64,
 }
 
 impl Calls {
-    /// Searches of X cost what searches of the web cost; calls of an MCP server cost tokens alone.
+    /// Counts calls by price. Searches of X cost as much as searches of the web; calls of an MCP server cost only
+    /// tokens.
     fn of(details: &BTreeMap<String, Figure>) -> Self {
         let mut calls = Self::default();
         for (tool, count) in details {
@@ -73,7 +75,7 @@ pub(crate) fn read(json: &[u8]) -> Fees {
     let counted = |count: u64| (count > 0).then_some(count);
     let searches = counted(calls.searches);
     let searches = searches.or_else(|| used(&object.num_search_queries)).or_else(|| used(&object.num_sources_used));
-    // Calls whose tool is not told may be of any, so that no rate covers them.
+    // Calls of an unknown tool have no rate.
     let is_vague = used(&object.num_server_side_tools_used) > counted(calls.all());
     let heard = object.prompt_audio_seconds.0.is_some_and(|milliseconds| milliseconds > 0);
     Fees {
@@ -105,7 +107,7 @@ mod tests {
                 false,
             ),
             (r#"{"server_side_tool_usage_details":[1]}"#, None, false),
-            // Calls are counted together and by tool: all of them are known, or some are not.
+            // Calls are counted in total and by tool: either all of them are known, or some are not.
             (r#"{"num_server_side_tools_used":0}"#, None, false),
             (r#"{"num_server_side_tools_used":2,"num_sources_used":4}"#, Some(4), true),
             (

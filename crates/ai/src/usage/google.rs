@@ -1,4 +1,4 @@
-//! Gemini: `usageMetadata`, in every chunk of a stream; the last one's figures are the whole's.
+//! Gemini's `usageMetadata`, in every chunk of a stream; the last chunk's figures are those of the whole response.
 
 use meter::{Source, Usage};
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use super::lenient::{List, Word};
 use super::{Figure, Part, take, told};
 use crate::price::{Terms, Tier};
 
-/// The prompt includes what the cache had, the candidates exclude thoughts; what tools put in comes on top of the prompt.
+/// The prompt includes cached tokens and the candidates exclude thoughts; input of tools is reported beside the prompt.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Object {
@@ -32,17 +32,17 @@ struct OfModality {
     token_count: Figure,
 }
 
-/// What a usage object tells.
+/// The facts that a usage object reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) usage: Usage,
-    /// On what terms; `None` for traffic that was paid for ahead or that we do not know, for audio that a cache had, and for
-    /// video made or embedded, which have rates of their own. A cache's text, images and video have one rate together
+    /// The terms of service. `None` for prepaid or unknown traffic, for cached audio, and for generated or embedded
+    /// video, which have rates of their own. Cached text, images and video share one rate
     /// (ai.google.dev/gemini-api/docs/pricing, 2026-11-21).
     pub(crate) terms: Option<Terms>,
 }
 
-/// Reads a usage object; `None` where it tells nothing.
+/// Reads a usage object; `None` if it reports no figure.
 pub(crate) fn read(json: &[u8], embeds: bool) -> Option<Told> {
     let Part(object) = serde_json::from_slice::<Part<Object>>(json).ok()?;
     let heard = |modality: &str| {
@@ -80,7 +80,7 @@ pub(crate) fn read(json: &[u8], embeds: bool) -> Option<Told> {
     Some(Told { usage, terms: tier.map(|tier| Terms { tier, us: false }) })
 }
 
-/// The tier that two words tell together, of which either may be missing; `None` where one is unknown or they disagree.
+/// Returns the tier that both words name; either may be missing. `None` if one is unknown or they disagree.
 fn tier(words: [Word; 2]) -> Option<Tier> {
     let [traffic, service] = words.map(|word| word.0.map_or(Some(Tier::Standard), |word| Tier::of_google(&word)));
     match (traffic?, service?) {
@@ -89,7 +89,7 @@ fn tier(words: [Word; 2]) -> Option<Tier> {
     }
 }
 
-/// The tokens of a modality; `None` where none is told.
+/// Returns the tokens of a modality; `None` if none are reported.
 fn of(details: &List<OfModality>, modality: &str) -> Option<u64> {
     let named = |detail: &&OfModality| detail.modality.0.as_deref() == Some(modality);
     details.0.iter().filter(named).filter_map(|detail| detail.token_count.0).reduce(u64::saturating_add)

@@ -1,4 +1,4 @@
-//! Reading a usage object that may hold anything: what has another type than it should is not told, and harms nothing else.
+//! Reads a usage object of any content: a value of the wrong type counts as not reported and affects no other value.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,36 +8,36 @@ use memchr::memmem::Finder;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde_json::value::RawValue;
 
-/// No answer has more tokens of a class; a day of such answers is no amount that overflows.
+/// Maximum tokens of a class in one response; the sum over a day of such responses does not overflow.
 const TOKENS_MAX: u64 = 1 << 30;
 
-/// No recording is longer, in milliseconds.
+/// Maximum length of a recording, in milliseconds.
 const MILLISECONDS_MAX: u64 = 1 << 40;
 
-/// Most objects of a list that are read; Gemini has five modalities.
+/// Maximum number of objects of a list that are read; Gemini has five modalities.
 pub(crate) const LIST_MAX: usize = 32;
 
-/// A count of tokens.
+/// A count of tokens, if it is valid.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figure(pub(crate) Option<u64>);
 
-/// Whether something stands there, and not `null`.
+/// Whether the field exists and is not `null`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Present(pub(crate) bool);
 
-/// A word; an empty one is none.
+/// A word; an empty string is `None`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Word(pub(crate) Option<Box<str>>);
 
-/// A time in seconds, as a number or as text, in milliseconds.
+/// A time in milliseconds, read from seconds as a number or as text.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Seconds(pub(crate) Option<u64>);
 
-/// The objects of a list, the first [`LIST_MAX`] of them; what is no object is passed over.
+/// The first [`LIST_MAX`] objects of a list; other elements are ignored.
 #[derive(Debug, Clone)]
 pub(crate) struct List<T>(pub(crate) Vec<T>);
 
-/// An object inside; `T`'s default where there is none.
+/// A nested object; `T`'s default if it is missing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Part<T>(pub(crate) T);
 
@@ -93,8 +93,8 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Part<T> {
     }
 }
 
-/// Whether every count of tokens in a usage object can be read, so that none is taken for nothing: `null`, or a whole number
-/// that an answer can have.
+/// Whether every token count in a usage object is `null` or a plausible whole number, so that no unreadable count is
+/// treated as missing.
 pub(crate) fn all_figures_are_counts(json: &[u8]) -> bool {
     KEY_ENDS.iter().flat_map(|end| end.find_iter(json).map(|at| at + end.needle().len())).all(|at| {
         let value = json.get(at..).unwrap_or_default().trim_ascii_start();
@@ -113,7 +113,7 @@ pub(crate) fn all_figures_are_counts(json: &[u8]) -> bool {
     })
 }
 
-/// Whether no number in an object is more than zero; what is no number counts as none.
+/// Whether no number in an object is greater than zero; values other than numbers count as zero.
 pub(crate) fn all_are_zero(json: &[u8]) -> bool {
     memchr::memchr_iter(b':', json).all(|at| {
         let value = json.get(at + 1..).unwrap_or_default().trim_ascii_start();
@@ -121,7 +121,7 @@ pub(crate) fn all_are_zero(json: &[u8]) -> bool {
     })
 }
 
-/// How the keys of counts end, in OpenAI's, Anthropic's and Google's words.
+/// The last parts of the keys of counts, in the formats of OpenAI, Anthropic and Google.
 static KEY_ENDS: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| ["_tokens\"", "TokenCount\"", "\"tokenCount\""].map(Finder::new));
 
@@ -129,7 +129,7 @@ enum Found<T> {
     Number(u64),
     Word(Box<str>),
     Object(T),
-    /// `null`, `true`, a list, a negative or broken number.
+    /// `null`, `true`, a list, a negative or invalid number.
     Other,
 }
 
@@ -225,7 +225,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Listed<T> {
     }
 }
 
-/// Decimal seconds in milliseconds, rounded half up; `None` for a sign, an exponent, or an absurd time.
+/// Converts decimal seconds into milliseconds, rounded half up; `None` for a sign, an exponent, or an absurd time.
 pub(crate) fn milliseconds(seconds: &str) -> Option<u64> {
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! Images, speech and transcriptions: tokens where they are told, else a quantity.
+//! Images, speech and transcriptions: tokens if they are reported, otherwise a quantity.
 
 use meter::{Billed, Source, Unit, Usage};
 use serde::Deserialize;
@@ -32,8 +32,8 @@ impl Told {
     }
 }
 
-/// Reads the usage of images; what is made counts as images where it is not told apart. Whether the standard rates hold
-/// too: they do not for what a cache had, which costs another rate for images than for text.
+/// Reads the usage of images; output without details counts as images. Also returns whether the standard rates apply:
+/// they do not apply to cached input, whose rates differ between images and text.
 pub(crate) fn images(json: &[u8]) -> Option<(Usage, bool)> {
     let mut figures = Told::read(json)?.inclusive();
     figures.made.images = figures.made.images.or(figures.output);
@@ -41,7 +41,7 @@ pub(crate) fn images(json: &[u8]) -> Option<(Usage, bool)> {
     Some((figures.disjoint()?, is_standard))
 }
 
-/// Reads the usage of speech; what is made is audio where it is not told apart.
+/// Reads the usage of speech; output without details counts as audio.
 pub(crate) fn speech(json: &[u8]) -> Option<Usage> {
     let mut figures = Told::read(json)?.inclusive();
     figures.made.audio = figures.made.audio.or(figures.output);
@@ -61,7 +61,7 @@ pub(crate) fn duration(json: &[u8]) -> Option<Usage> {
     milliseconds(bare).map(heard)
 }
 
-/// So many images, counted by us.
+/// Returns the usage of `images` images that Tollgate counted itself.
 pub(crate) const fn made(images: u64) -> Usage {
     let billed = Some(Billed { unit: Unit::Image, quantity: images });
     Usage { billed, ..Usage::empty(Source::Counted) }

@@ -7,19 +7,19 @@ use super::lenient::{LIST_MAX, List, Present, Word};
 use super::{Figure, Part, Writes, told};
 use crate::price::{Terms, Tier, undated};
 
-/// What the usage objects of one message have told so far. The input excludes reads from and writes to caches, the
-/// output includes thinking, which is not told apart.
+/// The figures that the usage objects of one message have reported so far. The input excludes cache reads and cache
+/// writes. The output includes thinking, which is not reported separately.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Told {
-    /// What the top of the objects tells.
+    /// The top-level figures of the objects.
     message: Sampled,
-    /// What was sampled beside the message.
+    /// The samplings beside the message.
     beside: Beside,
     tier: Option<Box<str>>,
     speed: Option<Box<str>>,
     place: Option<Box<str>>,
     searches: Option<u64>,
-    /// Whether some of it is credited again, by how much nobody says in figures that have a price.
+    /// Whether a part is credited back, by an amount that no reported figure allows to price.
     credited: bool,
 }
 
@@ -32,25 +32,25 @@ struct Sampled {
     output: Option<u64>,
 }
 
-/// What `iterations` tell besides the message's own.
+/// The figures of `iterations` other than the message's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Beside {
-    /// Compactions: they are in no total at the top (platform.claude.com, compaction, read 2026-11-20).
+    /// Compactions: no top-level total includes them (platform.claude.com, compaction, read 2026-11-20).
     compactions: Usages,
-    /// Whether something was sampled that has other rates: an advisor's words, or a kind that came later.
+    /// Whether something was sampled that has other rates: an advisor's output, or a kind that Tollgate does not know.
     strange: bool,
-    /// The models that are named.
+    /// The models that the iterations name.
     models: Vec<Box<str>>,
 }
 
-/// Most names of models that are kept, of different ones.
+/// Maximum number of different model names that are kept.
 const MODELS_MAX: usize = 4;
 
-/// Figures of several samplings together.
+/// The sum of the figures of several samplings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Usages(Option<Usage>);
 
-/// One usage object.
+/// One usage object of Messages.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Object {
@@ -67,7 +67,7 @@ struct Object {
     fallback_credit: Present,
 }
 
-/// One sampling of several that made the message.
+/// One of several samplings that created the message.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Iteration {
@@ -80,7 +80,7 @@ struct Iteration {
     output_tokens: Figure,
 }
 
-/// Tools that run at the provider. Fetches are free.
+/// Tools that the provider runs. Fetches are free.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ServerTools {
@@ -95,7 +95,8 @@ struct Creation {
 }
 
 impl Told {
-    /// Takes a further usage object in: its figures are cumulative, so they overwrite; what it leaves out stands.
+    /// Reads a further usage object: its figures are cumulative and overwrite earlier ones; missing figures leave
+    /// earlier ones unchanged.
     pub(crate) fn read(&mut self, json: &[u8]) {
         let Ok(Part(usage)) = serde_json::from_slice::<Part<Object>>(json) else { return };
         let overwrite = |old: &mut Option<u64>, new: Option<u64>| *old = new.or(*old);
@@ -119,7 +120,7 @@ impl Told {
         self.credited |= usage.fallback_credit.0;
     }
 
-    /// On what terms `model` answered; `None` where some of what was used has rates that nobody tells.
+    /// Returns the terms at which `model` responded; `None` if a part of the usage has rates that are not known.
     pub(crate) fn terms(&self, model: Option<&str>) -> Option<Terms> {
         let is_other = |named: &str| model.is_some_and(|model| undated(model) != undated(named));
         if self.credited || self.beside.strange || self.beside.models.iter().any(|named| is_other(named)) {
@@ -139,7 +140,7 @@ impl Told {
         Some(Terms { tier, us })
     }
 
-    /// The classes; `None` where nothing was told.
+    /// Returns the token classes; `None` if no figure was reported.
     pub(crate) fn usage(&self) -> Option<Usage> {
         let usage = self.message.usage();
         let usage = self.beside.compactions.0.map_or(usage, |compactions| usage.and(&compactions));
@@ -180,7 +181,7 @@ impl Beside {
                 }
             }
         }
-        // What stands behind the last one that is read is not known.
+        // Iterations after the last one that is read are unknown.
         beside.strange |= iterations.len() == LIST_MAX;
         beside
     }
@@ -252,7 +253,7 @@ mod tests {
         check(&["{}", "null", "{", r#"{"input_tokens":-1}"#], None);
     }
 
-    /// The example of platform.claude.com's page on compaction: what is billed is 203,000 and 4,500.
+    /// The example of platform.claude.com's page on compaction: 203,000 and 4,500 tokens are billed.
     #[test]
     fn compactions_are_added_to_what_the_top_tells() {
         let json = r#"{"input_tokens":23000,"output_tokens":1000,"iterations":[

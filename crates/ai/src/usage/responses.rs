@@ -15,7 +15,7 @@ struct Told {
     total_tokens: Figure,
 }
 
-/// Reads a usage object; `None` where it tells nothing.
+/// Reads a usage object; `None` if it reports no figure.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
     let Part(told) = serde_json::from_slice::<Part<Told>>(json).ok()?;
     let figures = Inclusive {

@@ -1,9 +1,9 @@
-//! Golden bills: answers of the providers, each with its classes and its cost worked by hand.
+//! Golden bills: responses of the providers, each with its classes and its cost computed by hand.
 //!
-//! A fixture says, line by line: what it shows, the format, the framing, the path, the model (`PROVIDER/MODEL`, whose price
-//! is used), the price's version, the rates where the built-in table has none, the provider's own total, the classes, the calls
-//! of the provider's tools, the bill (quantity, class, pico-USD each, amount),
-//! the cost in nano-USD, and the request, in which `@N@` stands for N bytes of text; then the answer, byte for byte.
+//! A fixture has one item per line: its purpose, the format, the framing, the path, the model (`PROVIDER/MODEL`, whose
+//! price is used), the price's version, the rates if the built-in table has none, the provider's own total, the
+//! classes, the calls of the provider's tools, the bill (quantity, class, pico-USD each, amount), the cost in nano-USD,
+//! and the request, in which `@N@` is replaced by N bytes of text. The response follows, byte for byte.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use ai::{Endpoint, Extent, Format, Framing, Price, Prices, Seen, Tap, request};
 use bytes::Bytes;
 use meter::{Rates, Source, UnitRates, Usage, rating};
 
-/// 2026-11-21: no bill is of a model whose price had ended or had yet to begin.
+/// The day 2026-11-21: every model of a bill has a price on it.
 const DAY: access::Day = access::Day(20_778);
 
 struct Bill {
@@ -115,7 +115,7 @@ fn read(path: &std::path::Path) -> Bill {
     }
 }
 
-/// The table, with the bill's own price where it has one.
+/// Returns the table, with the bill's own price if it has one.
 fn prices(bill: &Bill) -> Prices {
     let prices = Prices::builtin();
     if bill.rates.is_empty() {
@@ -135,7 +135,7 @@ fn prices(bill: &Bill) -> Prices {
     prices.with(&format!("{}/{}", bill.provider, bill.model), price)
 }
 
-/// With text in place of `@N@`.
+/// Returns the request with text in place of `@N@`.
 fn expanded(request: &str) -> Bytes {
     let mut out = String::new();
     for (at, part) in request.split('@').enumerate() {
@@ -148,14 +148,14 @@ fn expanded(request: &str) -> Bytes {
     out.into()
 }
 
-/// What is seen of the answer, when it comes in these pieces.
+/// Returns the facts that the tap reads if the response arrives in these pieces.
 fn seen<'a>(bill: &Bill, pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
     let mut tap = Tap::new(bill.format, bill.framing, false);
     for piece in pieces {
         tap.push(Bytes::copy_from_slice(piece));
     }
     let mut seen = tap.finish().1;
-    // Where the answer says nothing, the request tells what is sold.
+    // If the response reports no usage, the request determines the billed units.
     if seen.usage.is_none() && seen.ended {
         let billable = asked(bill).and_then(|(asked, _)| asked.billable);
         if let Some(billed) = billable {
@@ -231,7 +231,7 @@ fn every_split_of_an_answer_gives_the_same_bill() {
     }
 }
 
-/// Every byte of a usage object that is told is kept, and tells the same once more.
+/// Every byte of a reported usage object is kept, and reading it again gives the same usage.
 #[test]
 fn the_raw_usage_prices_the_answer_again() {
     for bill in bills() {

@@ -1,4 +1,4 @@
-//! The events that Tollgate itself writes into a stream, beside the schemas that providers publish.
+//! Compares the events that Tollgate writes into a stream with the schemas that providers publish.
 
 use access::Refusal;
 use ai::{Format, Framing, Problem, Reporter, Tap};
@@ -10,7 +10,7 @@ use crate::published;
 const REPORTER: Reporter<'static> = Reporter { domain: "tollgate", request_id: "019a-1" };
 const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "cut", REPORTER);
 
-/// Formats that stream, and how a stream of theirs begins.
+/// Formats that stream, and the first events of such a stream.
 const BEGUN: [(Format, &str); 8] = [
     (
         Format::Chat,

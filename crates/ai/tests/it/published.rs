@@ -1,6 +1,6 @@
 //! The fields that published schemas require of stream events, read from the types of the official SDKs on 2026-11-21:
-//! openai 3.51.0 for Python and 7.55.0 for Node, anthropic 2.10.0 for Python, google-genai 3.3.0. A field that may be null
-//! must be there all the same where the types for Node say so. The mock's tests read this file too.
+//! openai 3.51.0 for Python and 7.55.0 for Node, anthropic 2.10.0 for Python, google-genai 3.3.0. A nullable field must
+//! still be present if the types for Node require it. The mock's tests read this file too.
 
 use ai::Format;
 use serde_json::Value;
@@ -24,7 +24,7 @@ const COMPLETIONS: &[&str] = &[
 const OPENAI_ERROR: &[&str] = &["error.message", "error.type", "error.param", "error.code"];
 const GOOGLE_ERROR: &[&str] = &["error.code", "error.message", "error.status"];
 
-/// Events that have a whole response.
+/// Events that contain a whole response.
 const RESPONSE: &[&str] = &[
     "sequence_number",
     "response.id",
@@ -65,7 +65,7 @@ const RESPONSES: &[Event] = &[
     ("response.function_call_arguments.delta", &["sequence_number", "output_index", "item_id", "delta"]),
     ("response.function_call_arguments.done", &["sequence_number", "output_index", "item_id", "name", "arguments"]),
 ];
-/// Of usage, where it is not null.
+/// The required fields of usage that is not null.
 const RESPONSES_USAGE: &[&str] = &[
     "input_tokens",
     "input_tokens_details.cached_tokens",
@@ -125,7 +125,7 @@ const MEDIA: &[Event] = &[
     ("transcript.text.done", &["text"]),
 ];
 
-/// What `event` lacks; an event that the schemas do not know is an error too.
+/// Returns the fields that `event` lacks; an event that the schemas do not define is an error too.
 pub(crate) fn missing(format: Format, event: &Value) -> Vec<String> {
     let is_error = !event["error"].is_null();
     let named = |events: &'static [Event]| {
@@ -137,7 +137,7 @@ pub(crate) fn missing(format: Format, event: &Value) -> Vec<String> {
         Format::Chat => Some(CHAT),
         Format::Completions => Some(COMPLETIONS),
         Format::GenerateContent if is_error => Some(GOOGLE_ERROR),
-        // Every field is optional.
+        // All fields of the schema are optional.
         Format::GenerateContent => Some(&[][..]),
         Format::Responses => named(RESPONSES),
         Format::Messages => named(MESSAGES),

@@ -1,4 +1,4 @@
-//! `budgets`, and those of plans.
+//! Compiles `budgets`, and the budgets of plans.
 
 use access::usd::{self, UsdError};
 use access::{Budget, Measure, Per};
@@ -8,7 +8,7 @@ use crate::grammar;
 use crate::section::Section;
 use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 
-/// More rounds than any provider runs for one call.
+/// Maximum number of rounds, more than any provider runs for one request.
 const SERVER_TOOL_ROUNDS_MAX: u64 = 1_000;
 
 const MEASURE: &str = "one of `money`, `credits` and `tokens`";
@@ -39,7 +39,7 @@ pub(super) fn quota_status(root: &Section<'_>) -> QuotaStatus {
     root.word("quota_status", &words).unwrap_or(QuotaStatus::TooManyRequests)
 }
 
-/// What holds each user of a plan.
+/// Returns the budgets of each user of a plan.
 pub(super) fn of_plan(plan: &Section<'_>) -> Vec<Budget> {
     let mut taken = Taken::default();
     let entries = plan.sections("budgets", &grammar::PLAN_BUDGET);
@@ -47,7 +47,7 @@ pub(super) fn of_plan(plan: &Section<'_>) -> Vec<Budget> {
     budgets.collect()
 }
 
-/// The one measure of an entry, and its period.
+/// Returns the single measure of an entry, and its period.
 fn budget(entry: &Section<'_>) -> Option<Budget> {
     let pers = Per::ALL.map(|per| (per.as_str(), per));
     entry.required("per");
@@ -77,12 +77,12 @@ fn money(entry: &Section<'_>) -> Option<u64> {
     amount.inspect_err(|error| entry.bad(text.at, key, error)).ok()
 }
 
-/// Budgets of one list, and where they stand.
+/// The budgets of one list, and their positions.
 #[derive(Default)]
 struct Taken(Vec<(Option<BudgetDimension>, Budget, At)>);
 
 impl Taken {
-    /// Takes one; reports a second of the same, and answers whether it was the first.
+    /// Records a budget and reports a duplicate. Returns whether the budget is new.
     fn take(&mut self, entry: &Section<'_>, dimension: Option<BudgetDimension>, budget: Budget) -> bool {
         let Budget { measure, per, .. } = budget;
         let is_same =
@@ -93,7 +93,7 @@ impl Taken {
             return true;
         }
         let whose = dimension.map(|dimension| format!("{}: ", dimension.as_str())).unwrap_or_default();
-        let message = format!("a second limit of {whose}{} a {}", measure.as_str(), per.as_str());
+        let message = format!("a duplicate limit ({whose}{} per {})", measure.as_str(), per.as_str());
         let expected = "one for each measure and period";
         entry.reader().report(Problem::new(Code::Duplicate, entry.at, message).expected(expected).first(first));
         false

@@ -1,4 +1,4 @@
-//! What the control API lets in, how often callers may call, and whose word about them is believed.
+//! Access to the control API: allowed origins, rate limits, and the proxies that Tollgate trusts.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -23,26 +23,26 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HUNDRED: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const TWENTY: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
-/// Limits of the control API where the file has none of the same kind.
+/// Limits of the control API if the file has none of the same kind.
 const CONTROL_LIMITS: [WindowLimit; 3] = [
     a_minute(Dimension::Key, Whose::Everybodys, HUNDRED),
     a_minute(Dimension::Address, Whose::WithoutKey, TWENTY),
     a_minute(Dimension::Address, Whose::WithSession, HUNDRED),
 ];
-/// The proxy's limit for calls without a valid key, where the file has none.
+/// The proxy's limit for requests without a valid key, if the file has none.
 const STRANGERS: WindowLimit = a_minute(Dimension::Address, Whose::WithoutKey, HUNDRED);
 
-/// Limits of one kind: of two kinds, which is the most that a call has, all are asked at once.
+/// Maximum number of limits of one kind. A request has at most two kinds, and all of their limits are checked together.
 const SAME_KIND_MAX: usize = 2;
 const WINDOW_MIN: Duration = Duration::from_secs(1);
 const ORIGINS_MAX: usize = 64;
 const PROXIES_MAX: usize = 256;
 
-const ORIGIN: &str = "an origin as browsers write it: https://app.example.com, or with a port of its own";
+const ORIGIN: &str = "an origin as browsers write it: https://app.example.com, or with a port";
 const PROXY: &str = "an address, a network (10.0.0.0/8) that is not all of them, or `cloudflare`";
 const REDIS: &str = "redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], or rediss:// with TLS";
 
-/// Cloudflare's networks; a line a network, `#` begins a comment.
+/// Cloudflare's networks: one network per line, `#` begins a comment.
 const CLOUDFLARE: &str = include_str!("cloudflare.txt");
 
 const fn a_minute(dimension: Dimension, whose: Whose, limit: NonZeroU32) -> WindowLimit {
@@ -74,7 +74,7 @@ fn origins(cors: &Section<'_>) -> Vec<String> {
     origins
 }
 
-/// As browsers write it (RFC 6454, 6.2): without a path, and without the port that is the scheme's own.
+/// Returns the origin as browsers write it (RFC 6454, 6.2): without a path, and without the scheme's default port.
 fn origin(text: &str) -> Option<String> {
     let Origin { scheme, authority, path, .. } = Origin::parse(text).ok()?;
     let scheme = match scheme {
@@ -85,7 +85,7 @@ fn origin(text: &str) -> Option<String> {
     path.is_empty().then(|| format!("{scheme}://{authority}"))
 }
 
-/// The file's limits, and each default of a kind that the file has none of; an empty list is no limit at all.
+/// Returns the file's limits, and each default whose kind the file does not limit; an empty list means no limit.
 fn control_limits(control: &Section<'_>) -> Vec<WindowLimit> {
     if is_empty_list(control.get("rate_limits")) {
         return Vec::new();
@@ -108,7 +108,7 @@ const fn kind(limit: WindowLimit) -> (Dimension, Whose) {
     (limit.dimension, limit.whose)
 }
 
-/// Whether another limit of its kind may stand beside `limits`; reports one too many.
+/// Whether `limits` has room for another limit of its kind; reports a limit too many.
 fn has_room(entry: &Section<'_>, limits: &[WindowLimit], limit: WindowLimit, same_kind_max: usize) -> bool {
     let same = || limits.iter().filter(|other| kind(**other) == kind(limit));
     let is_too_many = same().count() >= same_kind_max;
@@ -146,7 +146,7 @@ fn control_limit(entry: &Section<'_>) -> Option<WindowLimit> {
     Some(WindowLimit { dimension, whose, limit: limit?, window: window? })
 }
 
-/// The one limit of the proxy's that there is yet: by address, for calls without a valid key.
+/// Returns the only supported limit of the proxy: by address, for requests without a valid key.
 pub(super) fn strangers(root: &Section<'_>) -> Option<WindowLimit> {
     if is_empty_list(root.get("rate_limits")) {
         return None;
@@ -189,7 +189,7 @@ fn is_empty_list(node: Option<&Node>) -> bool {
     matches!(node, Some(Node { kind: Kind::List(items), .. }) if items.is_empty())
 }
 
-/// Networks whose `X-Forwarded-For` is believed: one, or a list.
+/// Returns the networks whose `X-Forwarded-For` is trusted: one, or a list.
 pub(super) fn trusted_proxies(root: &Section<'_>) -> Vec<IpNet> {
     let single = match root.get("trusted_proxies") {
         Some(node) if matches!(node.kind, Kind::Scalar(_)) => Some((node, root.name("trusted_proxies"))),
@@ -214,7 +214,7 @@ fn proxies(text: &str) -> Option<Vec<IpNet>> {
     if text == "cloudflare" {
         return Some(cloudflare());
     }
-    // Whoever trusts everybody lets each caller say who it is.
+    // If every peer were trusted, each client could claim any address.
     bounds::network(text).ok().filter(|network| network.prefix_len() > 0).map(|network| vec![network])
 }
 
@@ -222,7 +222,7 @@ fn cloudflare() -> Vec<IpNet> {
     CLOUDFLARE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.parse().ok()).collect()
 }
 
-/// Where limits are shared; nothing is nowhere.
+/// Returns the URL of the Redis that shares rate limits; `None` if it is missing or empty.
 pub(super) fn redis(root: &Section<'_>) -> Option<Secret> {
     let url = root.text("redis").filter(|url| !url.value.is_empty())?;
     if !is_redis(&url.value) {
@@ -231,7 +231,7 @@ pub(super) fn redis(root: &Section<'_>) -> Option<Secret> {
     Some(Secret::new(url.value))
 }
 
-/// Whether it names a host; what else it says is for the library that connects.
+/// Whether the URL names a host; the library that connects checks the rest.
 fn is_redis(url: &str) -> bool {
     let rest = url.strip_prefix("redis://").or_else(|| url.strip_prefix("rediss://"));
     let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());

@@ -1,4 +1,4 @@
-//! `ai` and `providers`.
+//! Compiles `ai` and `providers`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,18 +15,18 @@ use crate::resolve::MOCK;
 use crate::section::Section;
 use crate::snapshot::{Ai, Credential, Mock, Origin, Provider, Timeouts};
 
-/// Kinds that the example names and this version does not speak.
+/// Kinds of the example that this version does not support.
 const KINDS_LATER: [&str; 4] = ["azure_openai", "bedrock", "vertex", "ollama"];
-/// Longest credential.
+/// Longest credential, in bytes.
 const CREDENTIAL_LEN_MAX: usize = 4_096;
 
-/// What became of `providers`.
+/// The result of compiling `providers`.
 pub(super) struct Providers {
-    /// Those that are switched on.
+    /// The providers that are on.
     pub(super) on: Vec<Arc<Provider>>,
-    /// Every name that models may use, whether switched on or not.
+    /// Every name that models may use, including those of providers that are off.
     pub(super) names: Vec<String>,
-    /// The built-in mock.
+    /// The built-in mock provider.
     pub(super) mock: Mock,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn ai(root: &Section<'_>, general: Timeouts) -> Option<Ai> {
     enabled.then(|| Ai { prefix: prefix.unwrap_or_default(), timeouts })
 }
 
-/// The providers of the file, else those of the environment, else the mock.
+/// Returns the providers of the file, otherwise those of the environment, otherwise the mock.
 pub(super) fn providers(root: &Section<'_>, flags: &Flags, notes: &mut Vec<Note>) -> Providers {
     let mut providers = Providers { on: Vec::new(), names: Vec::new(), mock: Mock::default() };
     if root.get("providers").is_some() {
@@ -80,7 +80,7 @@ fn from_environment(root: &Section<'_>, providers: &mut Providers, notes: &mut V
             continue;
         };
         let Some(credential) = parse(value) else {
-            let message = format!("{variable} holds something that is no credential");
+            let message = format!("{variable} does not hold a valid credential");
             reader.report(Problem::new(Code::Environment, None, message).expected(CREDENTIAL));
             continue;
         };
@@ -144,9 +144,9 @@ fn kind(section: &Section<'_>) -> Option<ProviderKind> {
     section.word_or_later("kind", &kinds, &KINDS_LATER)
 }
 
-/// What a credential is made of: what a header can carry.
+/// A description of valid credentials, which a header can carry.
 const CREDENTIAL: &str = "`vault`, `vault:LABEL`, or 1 to 4,096 visible ASCII characters without a space";
-/// A credential that is in the vault, and what stands before its label.
+/// Names a credential in the vault; a label may follow.
 const VAULT: &str = "vault";
 /// Longest label in the vault, in characters.
 const LABEL_CHARS_MAX: usize = 200;
@@ -155,7 +155,7 @@ fn is_credential(text: &str) -> bool {
     (1..=CREDENTIAL_LEN_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// None where there is none, or what stands there is none.
+/// Returns the credential; `None` if it is missing or invalid.
 fn credential(section: &Section<'_>) -> Option<Credential> {
     let text = section.text("credential").filter(|text| !text.value.is_empty())?;
     let credential = parse(text.value);
@@ -165,7 +165,7 @@ fn credential(section: &Section<'_>) -> Option<Credential> {
     credential
 }
 
-/// `vault`, `vault:LABEL`, or the credential itself.
+/// Parses `vault`, `vault:LABEL`, or the credential itself.
 fn parse(text: String) -> Option<Credential> {
     match text.strip_prefix(VAULT).map(|rest| rest.strip_prefix(':').ok_or(rest)) {
         Some(Err("")) => Some(Credential::Vault { label: None }),
@@ -178,7 +178,7 @@ fn is_label(text: &str) -> bool {
     (1..=LABEL_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
-/// The base URL of a kind's own API, as its clients have it; `None` for the mock.
+/// Returns the base URL of a kind's own API, as its clients configure it; `None` for the mock.
 const fn own_url(kind: ProviderKind) -> Option<&'static str> {
     match kind {
         ProviderKind::OpenAi => Some("https://api.openai.com/v1"),
@@ -188,7 +188,7 @@ const fn own_url(kind: ProviderKind) -> Option<&'static str> {
     }
 }
 
-/// The variable that switches a kind's own API on where no provider is configured.
+/// Returns the variable that enables a kind's own API if no provider is configured.
 pub(crate) const fn variable(kind: ProviderKind) -> Option<&'static str> {
     match kind {
         ProviderKind::OpenAi => Some("OPENAI_API_KEY"),
@@ -202,7 +202,7 @@ fn such_as(kind: ProviderKind) -> String {
     own_url(kind).map(|url| format!(", such as {url}")).unwrap_or_default()
 }
 
-/// A provider's `base_url`, of which [`origin_of`] makes its origin.
+/// Returns a provider's `base_url`, from which [`origin_of`] makes its origin.
 pub(crate) fn base_url(kind: ProviderKind, origin: &Origin) -> String {
     match kind {
         ProviderKind::OpenAi => format!("{origin}/v1"),
@@ -210,7 +210,7 @@ pub(crate) fn base_url(kind: ProviderKind, origin: &Origin) -> String {
     }
 }
 
-/// A provider's origin: OpenAI's clients have `/v1` in their base URL, Anthropic's and Google's have not.
+/// Returns a provider's origin: OpenAI's clients have `/v1` in their base URL, Anthropic's and Google's do not.
 fn origin_of(kind: ProviderKind, url: &str) -> Result<Origin, String> {
     let mut origin = Origin::parse(url).map_err(|error| error.to_string())?;
     let without = origin.path.strip_suffix("/v1").map(str::to_owned);

@@ -1,4 +1,4 @@
-//! `models`.
+//! Compiles the section `models`.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use crate::resolve::MOCK;
 use crate::section::{Section, Text};
 use crate::snapshot::{MockModel, Model, Target};
 
-/// Longest name of a model.
+/// Longest name of a model, in bytes.
 const MODEL_LEN_MAX: usize = 256;
 const MODEL: &str = "1 to 256 visible ASCII characters without a space";
 
-/// The entries whose provider is on; those of the built-in mock are kept beside it until it listens.
+/// Returns the entries whose provider is on; those of the built-in mock are stored separately until it listens.
 pub(super) fn models(root: &Section<'_>, providers: &mut Providers, notes: &mut Vec<Note>) -> Vec<Arc<Model>> {
     let mut taken = Taken::default();
     let mut models = Vec::new();
@@ -52,7 +52,7 @@ fn model_name(section: &Section<'_>, key: &str) -> Option<Text> {
     Some(name)
 }
 
-/// The one target: its provider, which the file has, and its model.
+/// Returns the single target: its provider, which the file defines, and its model.
 fn target(section: &Section<'_>, providers: &Providers) -> Option<(Text, Text)> {
     if section.get("targets").is_none() {
         section.missing("targets");
@@ -65,7 +65,7 @@ fn target(section: &Section<'_>, providers: &Providers) -> Option<(Text, Text)> 
         return None;
     };
     if let Some((second, _)) = targets.next() {
-        section.not_yet(second.at, &format!("a second one of `{}`", section.name("targets")));
+        section.not_yet(second.at, &format!("a second entry of `{}`", section.name("targets")));
     }
     let first = section.reader().section(first, path, &grammar::TARGET)?;
     let model = model_name(&first, "model");

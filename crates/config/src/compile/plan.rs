@@ -1,4 +1,4 @@
-//! `plans`.
+//! Compiles the section `plans`.
 
 use std::num::NonZeroU32;
 
@@ -8,7 +8,7 @@ use super::{Taken, budget, name};
 use crate::grammar;
 use crate::section::Section;
 
-/// Plans where the file has none: name, credits a day, requests a minute.
+/// Plans if the file has none: name, credits per day, requests per minute.
 const DEFAULT: [(&str, u64, u32); 3] = [("starter", 1_000, 60), ("pro", 10_000, 300), ("business", 100_000, 3_000)];
 
 pub(super) fn plans(root: &Section<'_>) -> Vec<Plan> {

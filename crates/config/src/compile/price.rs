@@ -1,4 +1,4 @@
-//! `prices`, and the figures of a price wherever one is written.
+//! Compiles `prices`, and the figures of every price, including those of a price file.
 
 use std::collections::HashMap;
 
@@ -17,11 +17,11 @@ use crate::grammar;
 use crate::resolve::{MOCK, table_of};
 use crate::section::{Section, Text};
 
-/// What is priced by another unit than tokens, in place of these.
+/// Prices of units other than tokens, in place of token prices.
 const PER_UNIT: [&str; 3] = ["per_image", "per_second", "per_character"];
-/// Most tokens that a model can be said to take or make.
+/// Maximum number of tokens in a model's limits.
 const TOKENS_MAX: u64 = 1_000_000_000;
-/// What a day looks like.
+/// A description of valid days.
 const DAY: &str = "a day from 1970 on: 2026-12-31";
 const TIERS: [(&str, Tier); 5] = [
     ("batch", Tier::Batch),
@@ -31,7 +31,7 @@ const TIERS: [(&str, Tier); 5] = [
     ("ultrafast", Tier::Ultrafast),
 ];
 
-/// The prices of the configuration.
+/// Returns the prices of the configuration.
 pub(super) fn prices(root: &Section<'_>, providers: &Providers) -> Prices {
     let mut rows = Rows::default();
     let mut prices = Prices::default();
@@ -48,7 +48,7 @@ pub(super) fn prices(root: &Section<'_>, providers: &Providers) -> Prices {
     prices
 }
 
-/// With the fees of the provider's own tools that the row of `name` leaves out, where the built-in table applies to the
+/// Adds the fees of the provider's own tools that the row of `name` lacks, if the built-in table applies to the
 /// provider.
 fn with_server_tools(figures: Figures, name: &str, providers: &Providers) -> Figures {
     let Some((provider, model)) = name.split_once('/') else { return figures };
@@ -60,12 +60,12 @@ fn with_server_tools(figures: Figures, name: &str, providers: &Providers) -> Fig
     }
 }
 
-/// Rows that were read: a model may have several, which share no day.
+/// The rows that were read: a model may have several, which share no day.
 #[derive(Default)]
 pub(super) struct Rows(HashMap<String, Vec<(Period, At)>>);
 
 impl Rows {
-    /// Takes a row; reports one that shares a day with an earlier one, and answers whether there was none.
+    /// Records a row and reports one that shares a day with an earlier row. Returns whether the row shares no day.
     pub(super) fn take(&mut self, section: &Section<'_>, model: &Text, period: Period) -> bool {
         let rows = self.0.entry(model.value.clone()).or_default();
         let Some((_, first)) = rows.iter().find(|(earlier, _)| earlier.overlaps(period)) else {
@@ -82,7 +82,7 @@ impl Rows {
     }
 }
 
-/// Whether `name` is `PROVIDER/MODEL` of a provider that there is: a price under another name would never be used.
+/// Whether `name` is `PROVIDER/MODEL` of an existing provider: a price under another name would never be used.
 fn is_priced(section: &Section<'_>, name: &Text, providers: &Providers) -> bool {
     let Some((provider, _)) = name.value.split_once('/').filter(|(_, model)| is_model(model)) else {
         section.bad(name.at, "model", "PROVIDER/MODEL: openai/gpt-5-mini");
@@ -96,12 +96,12 @@ fn is_priced(section: &Section<'_>, name: &Text, providers: &Providers) -> bool 
     is_known
 }
 
-/// The figures of one price; what is wrong is reported and left out.
+/// Returns the figures of one price; invalid figures are reported and ignored.
 pub(super) fn figures(section: &Section<'_>) -> Figures {
     let long = long(section);
     let mut tiers = tiers(section);
     for (_, _, of_tier) in &mut tiers {
-        // Long requests cost more: at a tier that does not say how much, their cost is unknown.
+        // Long requests cost more: at a tier without rates for them, their cost is unknown.
         *of_tier = of_tier.or(long.map(|long| Long { rates: Rates::default(), ..long }));
     }
     let us_tenth = section.boolean("us_uplift").unwrap_or(false);
@@ -115,8 +115,8 @@ pub(super) fn figures(section: &Section<'_>) -> Figures {
     }
 }
 
-/// What tokens cost. Cached input, writes and images seen cost what input costs where they have no price, and the long
-/// lifetime what the short one does; nothing else replaces a price that is missing.
+/// Returns the prices of tokens. Cached input, cache writes and input images without a price cost as much as input, and
+/// the long lifetime as much as the short one. No other missing price is replaced.
 fn rates(section: &Section<'_>) -> Rates {
     let is_sold_otherwise = PER_UNIT.iter().any(|key| section.get(key).is_some());
     let needed = |key: &str| !(is_sold_otherwise || key == "output" && section.get("image_output").is_some());
@@ -203,7 +203,7 @@ fn limits(section: &Section<'_>) -> Option<Limits> {
     input.zip(output).map(|(input_tokens_max, output_tokens_max)| Limits { input_tokens_max, output_tokens_max })
 }
 
-/// A price that the section may have.
+/// Returns a price that the section may have.
 fn price(section: &Section<'_>, key: &str, parse: fn(&str) -> Result<u64, UsdError>) -> Option<u64> {
     let text = section.text(key)?;
     let rate = parse(&text.value);

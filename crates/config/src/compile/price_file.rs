@@ -1,4 +1,4 @@
-//! `prices_file` and `prices_key`: a price table that is newer than the built-in one.
+//! Compiles `prices_file` and `prices_key`: a price table that is newer than the built-in one.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::section::{Reader, Section, Text};
 use crate::snapshot::PriceFile;
 use crate::yaml;
 
-/// Ends the name of the file with the signature.
+/// Suffix of the signature's file name.
 const SIGNATURE: &str = ".sig";
 const KEY: &str = "an Ed25519 public key in base64, as `openssl pkey -pubout` writes it";
 const FILE: &str = "a readable YAML or JSON file of at most 4 MiB";
@@ -25,7 +25,7 @@ const MODEL: &str = "KIND/MODEL or HOST/MODEL: openai/gpt-5-mini, api.x.ai/grok-
 const SOURCE_CHARS_MAX: usize = 500;
 const REGIONS: [(&str, Region); 2] = [("same", Region::Same), ("uplift", Region::TenthMore)];
 
-/// The built-in table, with what the file says in its place; and the file.
+/// Returns the built-in table with the file's prices in place of those that both have, and the file.
 pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceFile>, Prices) {
     let key = root.parsed("prices_key", KEY, PublicKey::parse);
     let Some(named) = root.text("prices_file").filter(|named| !named.value.is_empty()) else {
@@ -55,10 +55,11 @@ pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceF
     }
 }
 
-/// Reads a price file that is not the configured one: the built-in table, with what the file says in its place.
+/// Reads a price file that is not the configured one: returns the built-in table with the file's prices in place of
+/// those that both have.
 ///
 /// # Errors
-/// [`ConfigError`] with every problem of the file.
+/// Returns a [`ConfigError`] with every problem of the file.
 pub fn read_price_file(path: &Path, key: Option<PublicKey>) -> Result<(Prices, Vec<Note>), ConfigError> {
     match read(path, key, &Environment::default()) {
         Ok(Table { prices, notes, .. }) => Ok((prices, notes)),
@@ -72,18 +73,18 @@ pub fn read_price_file(path: &Path, key: Option<PublicKey>) -> Result<(Prices, V
     }
 }
 
-/// What was read of a file.
+/// The contents of a price file.
 struct Table {
     as_of: String,
     prices: Prices,
     notes: Vec<Note>,
 }
 
-/// Why nothing was.
+/// The reason why a price file could not be read.
 enum Unread {
-    /// The file, or its signature.
+    /// The file or its signature cannot be read or is invalid.
     File { code: Code, file: PathBuf, what: String, expected: &'static str },
-    /// What is in it, in its order.
+    /// The problems of its contents, in the order of the file.
     Rows(Vec<Problem>),
 }
 
@@ -111,18 +112,18 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
     Ok(Table { prices: prices.over_builtin(is_newer), notes, as_of: as_of.value })
 }
 
-/// What a file has in its rows.
+/// The contents of a price file's rows.
 struct Rows {
     as_of: Text,
     /// Whether the file is not older than the built-in table.
     is_newer: bool,
     prices: Prices,
-    /// Rows without rates of long requests, which the built-in table has for the model: place, model, and the tokens above which
-    /// a request is long.
+    /// Rows without rates of long requests, for models for which the built-in table has such rates: position, model,
+    /// and the number of tokens above which a request is long.
     long_unknown: Vec<(At, String, u64)>,
 }
 
-/// The text of the file, whose signature is checked where a key is configured.
+/// Returns the text of the file, whose signature is checked if a key is configured.
 fn text(path: &Path, key: Option<PublicKey>) -> Result<String, Unread> {
     let unread = |code, file: &Path, reason: String, expected| Unread::File {
         code,
@@ -148,8 +149,9 @@ fn text(path: &Path, key: Option<PublicKey>) -> Result<String, Unread> {
     })
 }
 
-/// The day of the file, and its rows. A row gets the fees of the provider's own tools that it leaves out. Where it leaves out
-/// long requests and the built-in table does not, their cost is unknown: a newer table must not make them cheaper unsaid.
+/// Returns the day of the file, and its rows. A row gets the fees of the provider's own tools that it lacks. If a row
+/// lacks rates of long requests and the built-in table has them, their cost is unknown: a newer table must not make
+/// long requests cheaper by omission.
 fn rows(file: &Section<'_>) -> Rows {
     let as_of = file.required("as_of").filter(|text| {
         let is_day = Day::parse(&text.value).is_some();
@@ -178,7 +180,7 @@ fn rows(file: &Section<'_>) -> Rows {
             let (provider, name) = model.value.split_once('/').unwrap_or_default();
             let figures = figures.with_server_tools(provider, name).with_long_of(&builtin, provider, name);
             let (figures, above_tokens) = figures;
-            // An older file's row of a model that the built-in table has is not used.
+            // A row of an older file is not used if the built-in table has the model.
             let above_tokens = above_tokens.filter(|_| is_newer || !builtin.names(provider, name));
             long_unknown.extend(above_tokens.map(|above_tokens| (model.at, model.value.clone(), above_tokens)));
             prices = prices.with(&model.value, Price::of_file(figures, &source, &as_of.value));

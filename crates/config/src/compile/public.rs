@@ -1,4 +1,4 @@
-//! What people meet first: where both listeners are reached, who may sign up, and who may read the metrics.
+//! Settings for new users: the public URLs of both listeners, signup, and access to the metrics.
 
 use access::{Plan, Secret};
 
@@ -7,12 +7,12 @@ use crate::load::Note;
 use crate::section::Section;
 use crate::snapshot::{Origin, PublicUrl, Scheme, Signup, SignupMode};
 
-/// Longest token of `/metrics`.
+/// Longest token of `/metrics`, in bytes.
 const TOKEN_LEN_MAX: usize = 4_096;
 const PROXY: &str = "http://HOST[:PORT][/PATH] or https://…; of other signs only - . _ ~ / and %";
 const CONTROL: &str = "http://HOST[:PORT] or https://…, without a path";
 const TOKEN: &str = "1 to 4,096 visible ASCII characters without a space";
-/// The plan of who signs up, where the file has none.
+/// The plan of users who sign up, if the file names none.
 const PLAN: &str = "starter";
 
 pub(super) fn public_url(root: &Section<'_>) -> PublicUrl {
@@ -29,8 +29,8 @@ pub(super) fn public_url(root: &Section<'_>) -> PublicUrl {
     PublicUrl { proxy: url("proxy", PROXY, true), control: url("control", CONTROL, false) }
 }
 
-/// A URL as people write it, without a slash at its end. It is written into shell scripts and files of others: it has no sign
-/// that means something there, and none that would have to be quoted.
+/// Parses a URL as people write it and removes a final slash. It is written into shell scripts and files of clients, so
+/// it must not contain characters with a meaning there, or characters that need quotes.
 fn url(text: &str) -> Option<(Origin, String)> {
     let is_plain = |byte: u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'/' | b'.' | b'-' | b'_' | b'~' | b'%' | b'[' | b']')

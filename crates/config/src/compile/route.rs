@@ -1,4 +1,4 @@
-//! `upstreams` and `routes`.
+//! Compiles `upstreams` and `routes`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use crate::section::{Section, Text};
 use crate::snapshot::{Auth, Events, Origin, PathMatch, Route, Upstream};
 use crate::yaml::{Kind, Node};
 
-/// Longest path of a route.
+/// Longest path of a route, in bytes.
 const PATH_LEN_MAX: usize = 2_048;
 const PATH: &str = "a path: /users, or {prefix: /users}";
 /// Longest name of a header.
 const HEADER_NAME_LEN_MAX: usize = 64;
-/// Longest method.
+/// Longest method, in bytes.
 const METHOD_LEN_MAX: usize = 32;
 const METHODS_KNOWN: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 
-/// The upstreams, and every name that stands in the file, so that one bad upstream is not reported once a route.
+/// The upstreams, and every name in the file, so that one invalid upstream is not reported again for each route.
 pub(super) struct Upstreams {
     pub(super) list: Vec<Arc<Upstream>>,
     names: Vec<String>,
@@ -35,7 +35,7 @@ pub(super) fn upstreams(root: &Section<'_>) -> Upstreams {
         if let Some(name) = &name {
             upstreams.names.push(name.value.clone());
         }
-        // What discovers its backends was refused already.
+        // An upstream with `discover` was refused already.
         let origin = if section.get("discover").is_some() { None } else { backend(&section) };
         if let (Some(name), Some(origin)) = (name, origin) {
             upstreams.list.push(Arc::new(Upstream { name: name.value.into(), origin }));
@@ -56,7 +56,7 @@ fn backend(section: &Section<'_>) -> Option<Origin> {
         return None;
     };
     if let Some((second, _)) = backends.next() {
-        section.not_yet(second.at, &format!("a second one of `{}`", section.name("backends")));
+        section.not_yet(second.at, &format!("a second entry of `{}`", section.name("backends")));
     }
     let backend = section.reader().section(first, path, &grammar::BACKEND)?;
     if let Some(weight) = backend.whole("weight", 1..=1_000)
@@ -105,15 +105,15 @@ pub(super) fn routes(root: &Section<'_>, upstreams: &Upstreams) -> Vec<Arc<Route
     routes
 }
 
-/// A path that a route takes, where it stands, and the methods.
+/// A path that a route matches, its position, and the methods.
 type TakenPath = (At, Vec<String>);
 
-/// Paths that routes took: exact ones and prefixes apart.
+/// The paths of routes; exact paths and prefixes are separate.
 #[derive(Default)]
 struct Paths(HashMap<(bool, String), Vec<TakenPath>>);
 
 impl Paths {
-    /// Takes a path for these methods, or answers where another route took them.
+    /// Records a path for these methods. Returns the position of another route that matches them already.
     fn take(&mut self, at: At, path: &PathMatch, methods: &[String]) -> Option<At> {
         let key = match path {
             PathMatch::Exact(path) => (true, path.clone()),
@@ -170,7 +170,7 @@ fn checked_path(section: &Section<'_>, key: &str, path: Text) -> Option<Text> {
     Some(path)
 }
 
-/// Whether `path` can be a request's: it begins with a slash and is as it is sent, without a query.
+/// Whether `path` can be the path of a request: it begins with a slash, is encoded as it is sent, and has no query.
 pub(super) fn is_path(path: &str) -> bool {
     path.len() <= PATH_LEN_MAX
         && path.starts_with('/')
@@ -194,7 +194,7 @@ fn methods(section: &Section<'_>) -> Vec<String> {
                 methods.push(method.value);
             }
         } else {
-            let message = format!("`{path}` is no method");
+            let message = format!("`{path}` is not a method");
             let near = if method.foreign { None } else { crate::near::near(&method.value, METHODS_KNOWN) };
             let problem = Problem::new(Code::BadValue, method.at, message).expected("a method in capitals: GET, POST");
             section.reader().report(problem.near(near));
@@ -203,14 +203,14 @@ fn methods(section: &Section<'_>) -> Vec<String> {
     methods
 }
 
-/// Any method but `CONNECT`, which asks for a tunnel.
+/// Whether this is a method other than `CONNECT`, which requests a tunnel.
 fn is_method(method: &str) -> bool {
     (1..=METHOD_LEN_MAX).contains(&method.len())
         && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-')
         && method != "CONNECT"
 }
 
-/// Names of headers, in lowercase, each once.
+/// Returns the names of headers, in lowercase, without duplicates.
 fn allow_headers(section: &Section<'_>) -> Vec<Box<str>> {
     let mut names: Vec<Box<str>> = Vec::new();
     for (node, path) in section.list("allow_headers") {

@@ -1,4 +1,4 @@
-//! The sections about the process itself: listeners, bounds, times, logs, folders.
+//! Compiles the sections about the process itself: listeners, bounds, deadlines, logs, folders.
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +23,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 /// Longest brand name, in characters.
 const BRAND_LEN_MAX: usize = 64;
-/// Hyper refuses a smaller buffer of heads.
+/// Hyper refuses a smaller buffer for heads.
 const HEADERS_BYTES_MIN: u64 = 8 * KIB;
 const HEADERS_BYTES_MAX: u64 = 16 * MIB;
 const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -34,7 +34,7 @@ const POSTGRES: &str = "postgres://USER:PASSWORD@HOST:PORT/DATABASE";
 const DAY: Duration = Duration::from_secs(86_400);
 const FOREVER: &str = "forever";
 
-/// Deadlines where the file has none.
+/// Deadlines if the file has none.
 pub(super) const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(2),
     first_byte: Duration::from_secs(60),
@@ -58,15 +58,15 @@ pub(super) fn brand(root: &Section<'_>) -> Brand {
     Brand { name, key_prefix }
 }
 
-/// The key prefix of a brand whose file names none: the name's ASCII letters and digits, in lowercase. A name without any
-/// gets a word that names no product.
+/// Returns the default key prefix of a brand: the name's ASCII letters and digits, in lowercase. A name without any
+/// gets a prefix that names no product.
 fn prefix_of(name: &str) -> String {
     let letters = name.chars().filter(char::is_ascii_alphanumeric).take(api_key::PREFIX_LEN_MAX);
     let prefix: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
     if prefix.is_empty() { "gateway".to_owned() } else { prefix }
 }
 
-/// The proxy's listeners; none may be another's or the control listener's address.
+/// Returns the proxy's listeners; all addresses, including the control listener's, must differ.
 pub(super) fn listen(root: &Section<'_>, flags: &Flags, control: SocketAddr) -> Vec<SocketAddr> {
     let configured = addresses(root);
     if let Some(listen) = flags.listen {
@@ -169,7 +169,7 @@ pub(super) fn log(root: &Section<'_>, flags: &Flags) -> Log {
     Log { format: flags.log.or(format), level, modules }
 }
 
-/// Whether `path` names a module, as the log's filter does: identifiers joined by `::`.
+/// Whether `path` names a module in the syntax of the log's filter: identifiers joined by `::`.
 fn is_module(path: &str) -> bool {
     path.split("::").all(|name| {
         !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
@@ -225,7 +225,7 @@ pub(super) fn retention(root: &Section<'_>) -> Retention {
     Retention { events: events.unwrap_or(Some(90 * DAY)), raw_usage: raw_usage.unwrap_or(Some(30 * DAY)) }
 }
 
-/// A lease outlives a few ticks of a tenth of a second, and a request waits for some of them.
+/// A lease must outlive several ticks of a tenth of a second, and a request waits for some of them.
 pub(super) fn lease(root: &Section<'_>) -> Lease {
     let section = root.section("lease", &grammar::LEASE);
     let within = |key, range: RangeInclusive<Duration>, bounds| {
@@ -240,7 +240,7 @@ pub(super) fn lease(root: &Section<'_>) -> Lease {
     }
 }
 
-/// `timeouts` in `section`, over `defaults`.
+/// Returns `timeouts` of `section`, with `defaults` for missing values.
 pub(super) fn timeouts(section: Option<&Section<'_>>, defaults: Timeouts) -> Timeouts {
     let value = |key, default| section.and_then(|section| section.deadline(key)).unwrap_or(default);
     Timeouts {
@@ -257,7 +257,7 @@ pub(super) fn sizes(root: &Section<'_>) -> Sizes {
     let headers =
         section.and_then(|sizes| sizes.size("headers", &(HEADERS_BYTES_MIN..=HEADERS_BYTES_MAX), "from 8KiB to 16MiB"));
     let bytes = |key, default| {
-        section.and_then(|sizes| sizes.size(key, &(1..=u64::MAX), "and more than nothing")).unwrap_or(default)
+        section.and_then(|sizes| sizes.size(key, &(1..=u64::MAX), "and greater than zero")).unwrap_or(default)
     };
     Sizes {
         headers_bytes_max: headers.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(64 << 10),
@@ -277,7 +277,7 @@ pub(super) fn on_hangup(root: &Section<'_>) -> OnHangup {
     }
     let Some(drain) = section.section("drain", &grammar::HANGUP_DRAIN) else { return DRAIN };
     OnHangup::Drain {
-        bytes_max: drain.size("bytes", &(1..=u64::MAX), "and more than nothing").unwrap_or(64 * KIB),
+        bytes_max: drain.size("bytes", &(1..=u64::MAX), "and greater than zero").unwrap_or(64 * KIB),
         within: drain.deadline("for").unwrap_or(Duration::from_secs(10)),
     }
 }

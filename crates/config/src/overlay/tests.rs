@@ -12,7 +12,7 @@ fn loaded(source: &str, variables: &[(&str, &str)]) -> Loaded {
     load(source, variables).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The whole text of an error.
+/// Compares the whole text of an error.
 fn check(source: &str, variables: &[(&str, &str)], expected: &str) {
     let error = load(source, variables).map(|_| ()).unwrap_err().to_string();
     assert_eq!(error, expected.trim_start_matches('\n'), "\n{error}\n");
@@ -92,7 +92,7 @@ fn a_single_value_is_taken_as_it_is_but_for_a_file() {
     for (value, name) in [("${HOME} # 'x' {", "${HOME} # 'x' {"), (from_file.as_str(), "From a file")] {
         assert_eq!(loaded("", &[("TOLLGATE_BRAND__NAME", value)]).snapshot.brand.name, name);
     }
-    // In YAML it is as in the file.
+    // In YAML a variable is substituted as in the file.
     let variables = [("TOLLGATE_BRAND", "{name: '${NAME:-x} y'}"), ("NAME", "n")];
     assert_eq!(loaded("", &variables).snapshot.brand.name, "n y");
 }
@@ -103,7 +103,7 @@ fn errors_name_the_variable() {
         "",
         &[("TOLLGATE_CONTROL__LISTEN", "S3CRET")],
         "
-error[bad_value]: `control.listen` has a value that it does not take
+error[bad_value]: `control.listen` has an invalid value
  --> the environment variable TOLLGATE_CONTROL__LISTEN
   = expected an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"",
     );
@@ -111,7 +111,7 @@ error[bad_value]: `control.listen` has a value that it does not take
         "drain: {delay: x}",
         &[("TOLLGATE_WORKERS", "4"), ("TOLLGATE_AUTH__TTL", "2s")],
         "
-error[bad_value]: `drain.delay` has a value that it does not take
+error[bad_value]: `drain.delay` has an invalid value
  --> t.yaml:1:16
   |
 1 | drain: {delay: x}
@@ -130,7 +130,7 @@ error[not_yet]: `workers` is not supported by this version yet
 error[duplicate]: a second plan of this name
  --> the environment variable TOLLGATE_PLANS__1__NAME
   = expected another name
-  = the first stands at t.yaml:1:16",
+  = the first is at t.yaml:1:16",
     );
     check(
         "",
@@ -156,7 +156,7 @@ fn broken_yaml_in_a_variable_says_which() {
         "",
         &[("TOLLGATE_PLANS", "[{name: S3CRET]")],
         "
-error[yaml]: what sets `plans` is no YAML from its character 2 on
+error[yaml]: the value for `plans` is not YAML from its character 2 on
  --> the environment variable TOLLGATE_PLANS
   = expected a list: [{…}, {…}]",
     );
@@ -206,7 +206,7 @@ fn unknown_variables_are_noted_with_a_near_one() {
         ("TOLLGATE_", None),
     ] {
         let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        let expected = format!("{variable} is set, and sets nothing: there is no such key{near}");
+        let expected = format!("{variable} is set but matches no setting{near}");
         assert_eq!(notes(&[(variable, "S3CRET")], ""), [expected]);
     }
     assert_eq!(
@@ -245,7 +245,7 @@ error[wrong_type]: the file is a list
     );
 }
 
-/// Whatever key it stands in, and however it is nested, a variable's value is in no error and no note.
+/// No error and no note contains a variable's value, for any key and nesting.
 #[test]
 fn no_error_repeats_a_variables_value() {
     const SECRET: &str = "S3CRET-0f98d";

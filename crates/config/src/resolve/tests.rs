@@ -5,7 +5,7 @@ use super::*;
 use crate::Environment;
 use crate::load::{Flags, Loaded, Sources, load_text};
 
-/// 2026-11-21, noon.
+/// Noon of 2026-11-21 in UTC.
 const NOW: Timestamp = Timestamp(1_795_262_400_000_000);
 
 const FILE: &str = "
@@ -162,7 +162,7 @@ fn dated_names_do_not_go_around_an_entry() {
     );
 }
 
-/// Rates of input in pico-USD: `PROVIDER sent answered`.
+/// Compares rates of input in pico-USD: `PROVIDER sent answered`.
 fn check_prices(snapshot: &Snapshot, cases: &[(&str, &str, Option<&str>, Option<u64>)]) {
     for (name, sent, answered, expected) in cases {
         let provider = snapshot.providers.iter().find(|provider| *provider.name == **name).unwrap();
@@ -271,7 +271,7 @@ prices: [{model: main/own, input: '3', output: '4'}]
     }
 }
 
-/// A provider of kind openai at `url`.
+/// Returns a provider of kind openai at `url`.
 fn provider_at(url: &str) -> Snapshot {
     let source = format!("providers: [{{name: far, kind: openai, base_url: '{url}', credential: x}}]");
     loaded(&source, false).snapshot

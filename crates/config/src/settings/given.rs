@@ -1,4 +1,4 @@
-//! Which keys were set, and where: what is not here is a default.
+//! The keys that are set, and their sources; keys that are absent here have defaults.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,22 @@ use crate::load::Flags;
 use crate::section::Reader;
 use crate::yaml::{Kind, Node};
 
-/// Lists of which an entry may be left out of the snapshot, and the key that names their entries.
+/// Lists whose entries may be missing in the snapshot, and the key that names their entries.
 const NAMED: [(&str, &str); 3] = [("providers", "name"), ("models", "name"), ("prices", "model")];
 
-/// Keys that are set, by their whole names.
+/// Keys that are set, by their full names.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Given {
     keys: BTreeMap<String, From>,
-    /// How many entries lists have.
+    /// The number of entries of each list.
     lengths: BTreeMap<String, usize>,
-    /// Where entries stand in their lists: by list and name.
+    /// The index of each entry in its list, by list and name.
     entries: BTreeMap<(&'static str, String), usize>,
 }
 
 impl Given {
-    /// What the tree holds, and what the flags say over it. A forced mock replaces the list of providers.
+    /// Collects the keys of the tree, and those of the flags, which override it. A forced mock replaces the list of
+    /// providers.
     pub(crate) fn in_tree(reader: &Reader<'_>, root: &Node, flags: &Flags, mock_forced: bool) -> Self {
         let mut given = Self::default();
         given.add(reader, root, String::new());
@@ -50,7 +51,7 @@ impl Given {
         given
     }
 
-    /// A flag replaces the list as a whole.
+    /// Removes the entries of a list that a flag replaces as a whole.
     fn forget_entries(&mut self, list: &str) {
         let entry = format!("{list}[");
         self.lengths.remove(list);
@@ -90,14 +91,14 @@ impl Given {
                 keys.iter().find(|(name, _)| name.name == key).and_then(|(_, value)| reader.text(value, key))
             };
             let Some(name) = text(key) else { continue };
-            // A model may have several prices, each from a day of its own on.
+            // A model may have several prices, each with its own first day.
             let from = if list == "prices" { text("from") } else { None };
             let name = from.map_or(name.value.clone(), |from| format!("{}@{}", name.value, from.value));
             self.entries.entry((list, name)).or_insert(index);
         }
     }
 
-    /// Where the first of `keys` that is set is set.
+    /// Returns the source of the first of `keys` that is set.
     pub(super) fn from(&self, keys: &[&str]) -> From {
         keys.iter().find_map(|key| self.keys.get(*key)).cloned().unwrap_or(From::Default)
     }
@@ -107,12 +108,12 @@ impl Given {
         self.lengths.contains_key(key)
     }
 
-    /// Where `name` stands in `list`.
+    /// Returns the index of `name` in `list`.
     pub(super) fn entry(&self, list: &'static str, name: &str) -> Option<usize> {
         self.entries.get(&(list, name.to_owned())).copied()
     }
 
-    /// How many entries `list` has.
+    /// Returns the number of entries of `list`.
     pub(super) fn len(&self, list: &str) -> usize {
         self.lengths.get(list).copied().unwrap_or_default()
     }

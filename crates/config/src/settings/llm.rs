@@ -1,4 +1,4 @@
-//! Providers, models and prices.
+//! Lists providers, models and prices.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use crate::environment::Environment;
 use crate::resolve::MOCK;
 use crate::snapshot::{Credential, Mock, MockModel, Model, PriceFile, Provider, Target};
 
-/// Digits behind the point that say a price exactly: of a million tokens, of one piece, of a second.
+/// Decimal places that represent a price exactly: of a million tokens, of one piece, of a second.
 const PER_MILLION: usize = 6;
 const EACH: usize = 12;
 const PER_SECOND: usize = 9;
 
 impl Listing<'_> {
-    /// Whether the mock replaces them, then those that are on; the number of each is its own in the file.
+    /// Adds whether the mock is forced, then the providers that are on; the number of each is its index in the file.
     pub(super) fn providers(&mut self, on: &[Arc<Provider>], mock: &Mock, environment: &Environment) {
         self.put("mock", Value::Boolean(mock.forced));
         let mut next = self.given.len("providers");
@@ -76,7 +76,7 @@ impl Listing<'_> {
         self.empty("models", models.is_empty());
     }
 
-    /// Those of the configuration, over the built-in table.
+    /// Adds the configured prices, which override the built-in table.
     pub(super) fn prices(&mut self, prices: &Prices, file: Option<&PriceFile>) {
         let named = |(name, price): (String, &'_ Price)| match price.period.from {
             Some(from) => format!("{name}@{from}"),

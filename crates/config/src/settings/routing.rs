@@ -1,4 +1,4 @@
-//! Upstreams and routes.
+//! Lists upstreams and routes.
 
 use std::sync::Arc;
 

@@ -19,7 +19,7 @@ control: {rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {di
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}]
 ";
 
-/// A key, what it is set to, and what is then shown; the key is of `BASE`, or of nothing.
+/// A key, a value for it, and the value that is then shown; the key belongs to `BASE` or is unset.
 const CASES: &[(&str, &str, &str)] = &[
     ("brand.name", "Codexible", "Codexible"),
     ("brand.key_prefix", "codexible", "codexible"),
@@ -188,12 +188,12 @@ fn find<'a>(settings: &'a [Setting], key: &str) -> &'a Setting {
     first
 }
 
-/// `TOLLGATE_PLANS__0__NAME`.
+/// Returns the variable of a key: `TOLLGATE_PLANS__0__NAME`.
 fn variable(key: &str) -> String {
     format!("TOLLGATE_{}", key.replace("].", "__").replace(['[', '.'], "__").replace(']', "")).to_ascii_uppercase()
 }
 
-/// The key as the grammar writes it: `plans[].name`.
+/// Returns the key as the grammar writes it: `plans[].name`.
 fn pattern(key: &str) -> String {
     key.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
@@ -203,7 +203,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
     let base = settings(BASE, &[], Flags::default()).unwrap();
     for (key, set, shown) in CASES {
         let name = variable(key);
-        // A scalar is shown under its own name, the one of a list under its first.
+        // A scalar is shown under its own name, the scalar of a list under the first entry's.
         let under = if *key == "trusted_proxies" { "trusted_proxies[0]" } else { key };
         let changed =
             settings(BASE, &[(&name, set)], Flags::default()).unwrap_or_else(|error| panic!("{key}: {error}"));
@@ -212,7 +212,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             (setting.value.to_string().as_str(), setting.from.to_string()),
             (*shown, format!("environment {name}"))
         );
-        // Each is shown as it was before, but for those that follow it.
+        // All other settings are unchanged, except those that follow this one.
         let follows = [
             "ai.",
             "models[0]",
@@ -343,8 +343,8 @@ fn json_has_the_values_own_types() {
     assert_eq!(json("routes"), r#"{"key":"routes","value":[],"from":"default"}"#);
 }
 
-/// Every variable of `.env.example`, which is a setting, set to what stands there as its default, changes nothing; and there is
-/// one for every key.
+/// Setting every variable of `.env.example` that is a setting to its listed default changes nothing, and every key has
+/// such a variable.
 #[test]
 fn the_example_lists_every_setting_with_its_default() {
     let example = include_str!("../../../../.env.example");
@@ -362,7 +362,7 @@ fn the_example_lists_every_setting_with_its_default() {
     }
     let uncommented: String = lines
         .iter()
-        // Bounds of what is read on say that it is.
+        // The bounds of `drain` enable it.
         .filter(|line| line.starts_with("TOLLGATE_") && !line.contains("__0") && !line.contains("HANGUP__DRAIN"))
         .map(|line| format!("{line}\n"))
         .collect();

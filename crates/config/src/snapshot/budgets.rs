@@ -1,18 +1,18 @@
-//! What callers may use at most, beside their plans.
+//! Budgets of clients, beside those of their plans.
 
 use access::{Budget, BudgetId, Subject};
 use meter::Caller;
 
-/// `budgets`.
+/// The section `budgets` of the file.
 #[derive(Debug, Clone)]
 pub struct Budgets {
-    /// What may be used, each dimension, measure and period at most once.
+    /// The budgets; each dimension, measure and period occurs at most once.
     pub limits: Vec<BudgetLimit>,
-    /// What becomes of a call whose cost its body does not bound.
+    /// The treatment of a request whose body does not limit its cost.
     pub unbounded: Unbounded,
-    /// Whether the most that an answer may have is lowered to what budgets still allow. Default false.
+    /// Whether the maximum output of a request is lowered to the rest of its budgets. Default false.
     pub clamp: bool,
-    /// How often a call reserves that the provider runs a tool of its own that has no cap. Default 1.
+    /// The number of runs that a request reserves for a tool without a cap that the provider runs. Default 1.
     pub server_tool_rounds: u64,
 }
 
@@ -23,51 +23,51 @@ impl Default for Budgets {
     }
 }
 
-/// One of `budgets.limits`.
+/// One entry of `budgets.limits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetLimit {
-    /// Whom it holds.
+    /// The scope of the budget.
     pub dimension: BudgetDimension,
-    /// How much there is.
+    /// Amount, measure and period.
     pub budget: Budget,
 }
 
-/// `budgets.limits[].dimension`.
+/// The values of `budgets.limits[].dimension`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BudgetDimension {
-    /// Each key.
+    /// Each key has the budget.
     Key,
-    /// Each user, over all of their keys.
+    /// Each user has the budget, over all of their keys.
     User,
-    /// Everybody on a plan together, each plan.
+    /// Each plan has the budget, over all of its users.
     Plan,
-    /// Everybody.
+    /// All users together have the budget.
     Global,
 }
 
-/// `budgets.unbounded`.
+/// The values of `budgets.unbounded`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Unbounded {
-    /// It is refused.
+    /// The request is refused.
     #[default]
     Refuse,
-    /// It is taken to use as much as its model takes and makes.
+    /// The request reserves the maximum input and output of its model.
     Window,
 }
 
-/// `quota_status`: clients differ in which status they retry.
+/// The setting `quota_status`: clients differ in which status they retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuotaStatus {
-    /// 429, the default.
+    /// 429 Too Many Requests, the default.
     TooManyRequests,
-    /// 402.
+    /// The status 402 Payment Required.
     PaymentRequired,
-    /// 403.
+    /// The status 403 Forbidden.
     Forbidden,
 }
 
 impl Budgets {
-    /// What holds `caller`.
+    /// Returns the budgets that apply to `caller`.
     pub fn of(&self, caller: Caller) -> impl Iterator<Item = (BudgetId, u64)> {
         self.limits.iter().map(move |limit| {
             limit.budget.of(match limit.dimension {
@@ -81,10 +81,10 @@ impl Budgets {
 }
 
 impl BudgetDimension {
-    /// Every dimension.
+    /// Every dimension, in order of declaration.
     pub const ALL: [Self; 4] = [Self::Key, Self::User, Self::Plan, Self::Global];
 
-    /// The word in the configuration.
+    /// Returns the word in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -97,7 +97,7 @@ impl BudgetDimension {
 }
 
 impl Unbounded {
-    /// The word in the configuration.
+    /// Returns the word in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -108,10 +108,10 @@ impl Unbounded {
 }
 
 impl QuotaStatus {
-    /// Every status.
+    /// Every status, in order of declaration.
     pub const ALL: [Self; 3] = [Self::TooManyRequests, Self::PaymentRequired, Self::Forbidden];
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     #[must_use]
     pub const fn as_u16(self) -> u16 {
         match self {
@@ -121,7 +121,7 @@ impl QuotaStatus {
         }
     }
 
-    /// The word in the configuration.
+    /// Returns the word in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

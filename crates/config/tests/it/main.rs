@@ -15,7 +15,7 @@ fn read(path: &Path, keys: bool) -> Result<Loaded, config::ConfigError> {
     load(Sources { file: Some(path), environment: &environment, flags: Flags::default() })
 }
 
-/// Every key is taken, or is refused as `not_yet` at its own place: the fixture's comments say which.
+/// Every key is accepted, or is refused as `not_yet` at its own position: the fixture's comments say which.
 #[test]
 fn each_key_of_the_whole_file_is_taken_or_not_yet() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/whole.yaml");
@@ -25,7 +25,7 @@ fn each_key_of_the_whole_file_is_taken_or_not_yet() {
     for (index, line) in lines.iter().enumerate() {
         if let Some((content, marks)) = line.split_once(" # not yet: ") {
             for mark in marks.split(" | ") {
-                let column = content.find(mark).unwrap_or_else(|| panic!("{mark} stands in {line}"));
+                let column = content.find(mark).unwrap_or_else(|| panic!("{mark} is missing in {line}"));
                 expected.insert((index + 1, content[..column].chars().count() + 1));
             }
         }
@@ -44,7 +44,7 @@ fn each_key_of_the_whole_file_is_taken_or_not_yet() {
     assert_eq!(found.len(), error.problems.len());
 }
 
-/// What is left of the whole file without the keys that come later is taken.
+/// The whole file without the keys of later versions is accepted.
 #[test]
 fn whole_file_without_what_comes_later_loads() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/now.yaml");

@@ -1,4 +1,4 @@
-//! Gemini's, in both of the spellings that proto JSON allows.
+//! The bounds of Gemini's bodies, in both spellings that proto JSON allows.
 
 use super::is_empty;
 use crate::bound::Reference;
@@ -9,7 +9,7 @@ pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
     let Spot { path, name, .. } = *spot;
     let at = spot.at.start;
     match (path, name) {
-        // What a caller's tool was called with, and what it said.
+        // The input and output of a client's tool.
         (_, Args | Response) => return false,
         ([], GenerationConfig) => {
             let behind = if is_empty(body, at) { "" } else { "," };

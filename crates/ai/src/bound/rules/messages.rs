@@ -1,4 +1,4 @@
-//! Anthropic's Messages.
+//! The bounds of Anthropic's Messages.
 
 use crate::bound::Reference;
 use crate::bound::extent::Writes;
@@ -6,16 +6,17 @@ use crate::bound::names::Name::{self, *};
 use crate::bound::reader::{Reader, Spot, Tool, Value};
 use crate::price::Tier;
 
-/// How the kinds of tools begin that the caller runs. One without a kind is the caller's too, any other the provider's.
+/// Prefixes of the types of tools that the client runs. A tool without a type is the client's too; others are the
+/// provider's.
 const OWN_TOOLS: [&str; 5] = ["custom", "bash_", "text_editor_", "computer_", "memory_"];
-/// The provider's that search the web, which are sold by the search.
+/// The provider's tools that search the web, which are billed per search.
 const SEARCHES: &str = "web_search";
-/// The provider's whose own words are few. Any other may add more of them than a bound counts.
+/// The provider's tools that add few tokens. Any other tool may add more tokens than a bound counts.
 const KNOWN_TOOLS: [&str; 3] = [SEARCHES, "web_fetch", "code_execution"];
 
 pub(super) fn opens(reader: &mut Reader, path: &[Name], name: Name) -> bool {
     match (path, name) {
-        // What a caller's tool was called with.
+        // The input with which a client's tool was called.
         ([Messages, Element, Content, ..], Input) => return false,
         ([], Container) => reader.refer(Reference::Container),
         ([McpServers], Element) => reader.serves(Tool { adds: true, ..Tool::default() }),
@@ -32,7 +33,7 @@ pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
     match (path, name) {
         ([], MaxTokens) => reader.limit(value, &spot.at),
         ([Thinking], BudgetTokens) => {
-            // What is thought must be less than the limit.
+            // The thinking budget must be less than the limit.
             let thought = value.count().unwrap_or(0);
             reader.extent.limit.least = reader.extent.limit.least.max(thought.saturating_add(1));
         }
@@ -85,7 +86,7 @@ fn place(reader: &mut Reader, value: Value<'_>) {
     }
 }
 
-/// In the `source` of an image or a document.
+/// Reads the `source` of an image or a document.
 fn source(reader: &mut Reader, name: Name, value: Value<'_>) {
     let Some(blob) = reader.blob() else { return };
     match (name, value) {

@@ -1,14 +1,14 @@
-//! OpenAI's: chat completions, legacy completions and Responses.
+//! The bounds of OpenAI's formats: chat completions, legacy completions and Responses.
 
 use crate::bound::Reference;
 use crate::bound::names::Name::{self, *};
 use crate::bound::reader::{Reader, Spot, Tool, Value};
 use crate::format::Format;
 
-/// The least that `max_output_tokens` may be (OpenAI's API reference, read 2026-11-20).
+/// Minimum value of `max_output_tokens` (OpenAI's API reference, read 2026-11-20).
 pub(super) const RESPONSES_LEAST: u64 = 16;
 
-/// Tools that the caller runs. Any other is the provider's.
+/// Tools that the client runs. The provider runs all others.
 const OWN_TOOLS: [&str; 9] = [
     "function",
     "custom",
@@ -20,20 +20,21 @@ const OWN_TOOLS: [&str; 9] = [
     "computer_use_preview",
     "grammar",
 ];
-/// The provider's that search the web, which are sold by the search. The last two are xAI's.
+/// The provider's tools that search the web, which are billed per search. The last two are xAI's.
 const SEARCHES: [&str; 3] = [WEB_SEARCH, "x_search", LIVE_SEARCH];
 const WEB_SEARCH: &str = "web_search";
-/// xAI's, which is sold by the source that it reads.
+/// xAI's tool that is billed per source that it reads.
 const LIVE_SEARCH: &str = "live_search";
-/// Most sources that a live search of xAI's reads where the body says nothing (`max_search_results` is 1 to 50).
+/// Maximum number of sources that xAI's live search reads if the body states none (`max_search_results` is 1 to 50).
 const SOURCES_MAX: u64 = 50;
-/// The provider's that searches stored files, sold by the search.
+/// The provider's tool that searches stored files, billed per search.
 const FILE_SEARCH: &str = "file_search";
-/// The provider's that run in a container, which is sold.
+/// The provider's tools that run in a container, which is billed.
 const CONTAINED: [&str; 2] = ["code_interpreter", "shell"];
-/// The provider's whose own words are few. Any other, as an MCP server, may add more of them than a bound counts.
+/// The provider's tools that add few tokens. Any other tool, such as an MCP server, may add more tokens than a bound
+/// counts.
 const KNOWN_TOOLS: [&str; 5] = [WEB_SEARCH, FILE_SEARCH, "code_interpreter", "shell", "image_generation"];
-/// Parts of a message whose bytes bound their tokens, or that are looked at.
+/// Parts of a message whose bytes bound their tokens, or that are read.
 const CHAT_PARTS: [&str; 5] = ["text", "refusal", "image_url", "input_audio", "file"];
 const RESPONSES_PARTS: [&str; 9] = [
     "input_text",
@@ -80,7 +81,7 @@ pub(super) fn chat(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
     }
 }
 
-/// xAI's `search_parameters`: what it finds is put before the conversation, and each source has a fee.
+/// Reads xAI's `search_parameters`: the search results precede the conversation, and each source has a fee.
 fn begin_live_search(reader: &mut Reader) {
     reader.begin_tool();
     let depth = reader.tool_around().map_or(0, |tool| tool.depth);
@@ -89,7 +90,7 @@ fn begin_live_search(reader: &mut Reader) {
     }
 }
 
-/// How a live search is limited.
+/// Reads the limits of a live search.
 fn live_search(reader: &mut Reader, name: Name, value: Value<'_>) {
     let Some(tool) = reader.tool() else { return };
     match (name, value.count()) {
@@ -99,7 +100,7 @@ fn live_search(reader: &mut Reader, name: Name, value: Value<'_>) {
     }
 }
 
-/// One more of a list of prompts, each of which is answered.
+/// Counts one more prompt of a list; each prompt gets a response.
 fn add_prompt(reader: &mut Reader) {
     if reader.extent.format == Format::Completions {
         reader.extent.prompts = reader.extent.prompts.saturating_add(1);
@@ -119,7 +120,7 @@ fn tool(reader: &mut Reader, value: Value<'_>) {
     }
 }
 
-/// The memory of a tool's container; what is no size that is sold is taken to be the largest.
+/// Reads the memory of a tool's container; an unknown size counts as the largest.
 fn memory(reader: &mut Reader, value: Value<'_>) {
     let sizes = [("1g", 1), ("4g", 4), ("16g", 16), ("64g", 64)];
     let size = sizes.iter().find(|(size, _)| value.says(&[size])).map_or(64, |(_, gigabytes)| *gigabytes);
@@ -157,7 +158,7 @@ pub(super) fn responses(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) 
         ([.., Tools, Element], Type) => tool(reader, value),
         ([SearchParameters], Mode | MaxSearchResults) => live_search(reader, name, value),
         ([.., Tools, Element, Container | Environment], MemoryLimit) => memory(reader, value),
-        // A shell of the caller's own.
+        // A shell that the client provides.
         ([.., Tools, Element, Environment], Type) if value.says(&["local"]) => {
             if let Some(tool) = reader.tool_around() {
                 tool.is_own = true;

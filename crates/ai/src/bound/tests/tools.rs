@@ -1,6 +1,6 @@
 use super::*;
 
-/// Of each fee another rate, in pico-USD.
+/// Returns a price with a different rate for each fee, in pico-USD.
 fn priced() -> Price {
     let units = UnitRates {
         search: Some(5_000),
@@ -12,7 +12,8 @@ fn priced() -> Price {
     Price { units, ..flat() }
 }
 
-/// What `text` is bounded by, where a tool without a cap is run `rounds` times: tokens in nano-USD, and the fees beside them.
+/// Returns the bound of `text` if a tool without a cap runs `rounds` times: tokens in nano-USD, and the fees beside
+/// them.
 fn fees(path: &str, text: &str, rounds: u64) -> Option<i64> {
     let bound = extent(path, text).with_tool_rounds(rounds).bound(Some(&priced()), LIMITS);
     Some(bound.money?.0 - bound.tokens.unwrap().cast_signed())
@@ -54,7 +55,7 @@ fn a_tool_without_a_cap_is_run_as_often_as_is_configured() {
     }
 }
 
-/// What an MCP server or a tool of an unknown kind puts before the first question stands in no body.
+/// No body contains the tokens that an MCP server or a tool of an unknown kind adds before the first sampling.
 #[test]
 fn a_tool_that_may_add_to_the_input_is_a_window_more() {
     for (path, inside) in [
@@ -103,7 +104,7 @@ fn a_tool_by_the_prompt_reserves_one_fee() {
     assert_eq!(bound.money.unwrap().0 - bound.tokens.unwrap().cast_signed(), 60);
 }
 
-/// Never reserved at nothing: what a search costs where no rate is known bounds no budget.
+/// A request is never reserved at zero: a search without a known rate bounds no budget.
 #[test]
 fn a_tool_without_a_rate_has_no_bound_in_money() {
     for (path, inside) in [
@@ -121,7 +122,7 @@ fn a_tool_without_a_rate_has_no_bound_in_money() {
     }
 }
 
-/// Codex on gpt-5.5 offers a search with each call and asks for no limit of the answer.
+/// Codex on gpt-5.5 offers a search with each request and sets no limit of output tokens.
 #[test]
 fn a_call_that_offers_a_search_reserves_two_answers_and_a_window() {
     let prices = Prices::builtin();
@@ -135,7 +136,7 @@ fn a_call_that_offers_a_search_reserves_two_answers_and_a_window() {
     assert!(nano < 22_500_000_000, "{nano}");
 }
 
-/// A live search of xAI's is sold by the source; the body says how many, or 50 are the most.
+/// xAI's live search is billed per source; the body states the number, or it is at most 50.
 #[test]
 fn a_live_search_reserves_the_fee_of_each_source() {
     let chat = |inside: &str| body(&format!(r#""max_tokens":7,{inside}"#));
@@ -152,7 +153,7 @@ fn a_live_search_reserves_the_fee_of_each_source() {
     }
     let responses = body(r#""max_output_tokens":7,"search_parameters":{"max_search_results":2}"#);
     assert_eq!(fees(RESPONSES, &responses, 1), Some((1 + 2) * 5));
-    // What is found is put before the first question.
+    // The search results precede the first sampling.
     let read = extent(CHAT, &chat(r#""search_parameters":{"mode":"on"}"#)).with_tool_rounds(1);
     let bound = read.bound(Some(&priced()), LIMITS);
     assert_eq!((bound.tokens, bound.unbounded), (Some(2 * 100_007), Some(Reference::ServerTool)));

@@ -5,7 +5,7 @@ use meter::{Rates, UnitRates};
 use super::*;
 use crate::price::{Figures, Period};
 
-/// 2026-11-21.
+/// The day 2026-11-21 in UTC.
 const DAY: Day = Day(20_778);
 
 fn flat(rate: u64) -> Price {
@@ -16,7 +16,7 @@ fn day(text: &str) -> Day {
     Day::parse(text).unwrap()
 }
 
-/// A price of the days `from..until`; an empty text is no end.
+/// Returns a price of the days `from..until`; an empty text means no end.
 fn dated(rate: u64, from: &str, until: &str) -> Price {
     let end = |text: &str| (!text.is_empty()).then(|| day(text));
     let period = Period { from: end(from), until: end(until) };
@@ -191,7 +191,8 @@ fn regional_hosts_of_openai_cost_a_tenth_more_since_gpt_5_4() {
         }
         assert_eq!(rates("gpt-5.6", DAY.next()), None, "the promotion ends there too");
         assert_eq!(rates("gpt-image-2", DAY), None, "not known there");
-        // The audit's example: 400,000 tokens in and 2,000 out are 4.50 USD, as all rates are those of long requests.
+        // The audit's example: 400,000 input and 2,000 output tokens cost 4.50 USD, as all rates are those of long
+        // requests.
         let price = prices.find(host, ["gpt-5.5"], DAY).unwrap();
         let usage =
             meter::Usage { input: Some(400_000), output: Some(2_000), ..meter::Usage::empty(meter::Source::Reported) };

@@ -4,16 +4,16 @@ use access::Day;
 
 use crate::price::{Period, Price, Region};
 
-/// 2026-11-21.
+/// The day 2026-11-21 in UTC.
 const GPT_5_6_UNTIL: Day = Day(20_778);
-/// 2026-12-31.
+/// The day 2026-12-31 in UTC.
 const GEMINI_FLASH_UNTIL: Day = Day(20_818);
 
-/// Models with promotional prices, and what follows.
+/// Models with promotional prices, and the prices that follow.
 struct Promotion {
     provider: &'static str,
     models: &'static [&'static str],
-    /// The last day.
+    /// The last day of the promotion.
     until: Day,
     /// The rates from the next day on, in multiples of the promotional ones. `None`: they are not published.
     then: Option<u64>,
@@ -21,8 +21,8 @@ struct Promotion {
     source: &'static str,
 }
 
-/// gpt-5.6 began at 5, 0.50, 6.25 and 30 USD. No source says that these rates return when the promotion ends, so the price
-/// from then on is unknown.
+/// gpt-5.6 began at 5, 0.50, 6.25 and 30 USD. No source says that these rates return when the promotion ends, so the
+/// price after it is unknown.
 const PROMOTIONS: &[Promotion] = &[
     Promotion {
         provider: "openai",
@@ -60,7 +60,7 @@ const REGIONAL_TENTH: &[&str] = &[
     "gpt-6.1-terra",
 ];
 
-/// Earlier models of text, which have no such multiplier there.
+/// Earlier text models, which have no such multiplier there.
 const REGIONAL_SAME: &[&str] = &[
     "gpt-4.1",
     "gpt-4.1-mini",
@@ -81,7 +81,7 @@ const REGIONAL_SAME: &[&str] = &[
     "text-embedding-3-small",
 ];
 
-/// What one of OpenAI's models costs at its regional hosts.
+/// Returns the price of one of OpenAI's models at its regional hosts.
 pub(super) fn region(model: &str) -> Region {
     if REGIONAL_TENTH.contains(&model) {
         Region::TenthMore
@@ -92,7 +92,7 @@ pub(super) fn region(model: &str) -> Region {
     }
 }
 
-/// The rows of a model: one without end, or one for each of its periods.
+/// Returns the rows of a model: one without an end, or one for each of its periods.
 pub(super) fn rows(provider: &str, model: &str, price: Price) -> Vec<Price> {
     let Some(promotion) = PROMOTIONS.iter().find(|it| it.provider == provider && it.models.contains(&model)) else {
         return vec![price];
@@ -142,7 +142,8 @@ mod tests {
         }
     }
 
-    /// Rates of input, cached input and output on the last second of a promotion, and on the first after it.
+    /// Compares the rates of input, cached input and output in the last second of a promotion, and in the first after
+    /// it.
     #[test]
     fn a_promotion_ends_with_the_last_second_of_its_last_day() {
         let prices = Prices::builtin();

@@ -1,15 +1,17 @@
-//! Prices of hosts that speak OpenAI's API: a flat table, by host of a provider's `base_url`.
+//! Prices of hosts with OpenAI's API: a flat table, by host of a provider's `base_url`.
 //!
-//! Carried over from LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023 Berri AI). A host
-//! without a rate of its own for cached input charges the rate of input. DashScope alone charges writes to its cache: 1.25 times
-//! the rate of input, for a cache that the request asks for (alibabacloud.com/help/en/model-studio/context-cache, 2026-11-21).
+//! The figures are those of LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023
+//! Berri AI). A host without its own rate for cached input charges the rate of input. Only DashScope charges cache
+//! writes: 1.25 times the rate of input, for a cache that the request enables
+//! (alibabacloud.com/help/en/model-studio/context-cache, 2026-11-21).
 
 use super::{Limits, Long, Others, Price, builtin, server_tools, text_rates};
 
 const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1, MIT";
 
-/// A model, its rates (input, cached input, cache write, output), the tokens above which all of them double, and the tokens that
-/// it takes and makes, of which 0 is not known. Where only the window is known, it bounds the answer.
+/// A model, its rates (input, cached input, cache write, output), the number of tokens above which all of them double,
+/// and its maximum input and output tokens, of which 0 means unknown. If only the window is known, it also limits the
+/// output.
 type Row = (&'static str, [u64; 4], Option<u64>, [u64; 2]);
 
 const K: u64 = 1_024;
@@ -65,7 +67,7 @@ const HOSTS: &[(&str, &[Row])] = &[
     ]),
 ];
 
-/// Every row: `HOST/MODEL` and its price.
+/// Returns every row: `HOST/MODEL` and its price.
 pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
     HOSTS.iter().flat_map(|(host, rows)| {
         rows.iter().map(move |(model, [input, cached, write, output], doubled_above, window)| {
@@ -100,7 +102,7 @@ mod tests {
     fn a_call_at_a_host_costs_what_it_publishes() {
         let prices = Prices::builtin();
         for (host, model, [input, cached, output], cost) in [
-            // The audit's examples.
+            // The examples of the audit.
             ("api.x.ai", "grok-4.5", [300_000, 0, 2_000], 1_224_000_000),
             ("api.moonshot.ai", "kimi-k2.6", [534, 29_000, 100], 5_547_300),
             ("api.x.ai", "grok-4.5", [200_000, 0, 0], 400_000_000),

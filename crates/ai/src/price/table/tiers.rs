@@ -1,20 +1,20 @@
-//! Rates of other tiers than the standard one: a flat table like the others.
+//! Rates of tiers other than the standard one: a flat table like the others.
 //!
-//! Carried over from the same release of the same file, where the provider's page rounds half of a rate, with the exact half.
-//! What that prices at the standard tier but not at another has no
-//! known rate there; what it prices at neither costs what input costs, as in the other tables.
+//! The figures are those of the same release of the same file; if the provider's page rounds half of a rate, the exact
+//! half is used. A class that the file prices at the standard tier but not at another has no known rate there. A class
+//! that it prices at neither costs as much as input, as in the other tables.
 
 use crate::price::Tier;
 
-/// A model, a tier, its rates in the order of [`super::wide::Row`], and those above so many tokens. 0 stands for no known
-/// price.
+/// A model, a tier, its rates in the order of [`super::wide::Row`], and the rates above a number of tokens. 0 means
+/// that the price is unknown.
 pub(super) type Row = (&'static str, Tier, [u64; 9], Option<(u64, [u64; 9])>);
 
-/// Models that have Anthropic's fast mode, at twice their standard rates, caches included (2026-11-20, the same source;
+/// Models with Anthropic's fast mode, at twice their standard rates, caches included (2026-11-20, the same source;
 /// platform.claude.com/docs/en/build-with-claude/fast-mode).
 pub(super) const FAST: &[&str] = &["claude-opus-4-8", "claude-opus-5", "claude-opus-5-5"];
 
-/// Models that cost a tenth more where inference stays in the US (2026-11-20, the same source).
+/// Models that cost a tenth more if inference stays in the US (2026-11-20, the same source).
 pub(super) const US: &[&str] = &[
     "claude-fable-5",
     "claude-fable-5-1",

@@ -1,21 +1,23 @@
-//! Rows of models that hear, see or make more than text, or are sold by another unit: a flat table like the other.
+//! Rows of models that accept or generate more than text, or are sold by another unit: a flat table like the other.
 //!
-//! Carried over from the same release of the same file. Images that a model sees cost what text costs where it prices them
-//! no other way, as the providers say; audio, and whatever a model makes, has no price but one that stands there.
+//! The figures are those of the same release of the same file. Input images cost as much as text unless the file prices
+//! them separately, as the providers state. Audio, and everything that a model generates, has a price only if the file
+//! lists it.
 
 use super::Wide;
 
 /// A model, its rates (input, cached input, cache write short and long, output, audio and image input, audio and image
-/// output), those above so many tokens, and its unit rates (image, millisecond, character). 0 stands for no known price.
+/// output), the rates above a number of tokens, and its unit rates (image, millisecond, character). 0 means that the
+/// price is unknown.
 pub(super) type Row = (&'static str, [u64; 9], Option<(u64, [u64; 9])>, [u64; 3]);
 
-/// Models whose page gives one price of input for all that they hear and read (ai.google.dev/gemini-api/docs/pricing, by way
-/// of genai-prices 47df840).
+/// Models whose page gives one input price for audio and text (ai.google.dev/gemini-api/docs/pricing, by way of
+/// genai-prices 47df840).
 pub(super) const AUDIO_AS_TEXT: &[&str] =
     &["gemini-2.5-pro", "gemini-3.1-pro-preview", "gemini-3.1-pro-preview-customtools"];
 
-/// Models of a family whose long requests cost more, without published rates of their own for these. Since gpt-5.6 writes to
-/// a cache have rates too, which are not published for these models either.
+/// Models of a family whose long requests cost more, without published rates of their own for long requests. Since
+/// gpt-5.6, cache writes have rates too, which are not published for these models either.
 const LONG_UNKNOWN: Option<(u64, [u64; 9])> = Some((272_000, [0; 9]));
 
 #[rustfmt::skip]

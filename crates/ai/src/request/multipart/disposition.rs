@@ -1,9 +1,9 @@
-//! The head of a part: which field it is.
+//! Reads the head of a part, which names its field.
 
 use super::{broken, line};
 use crate::request::RequestError;
 
-/// Reads the head at `at`: the field's name, and where the content begins.
+/// Reads the head at `at`: returns the field's name and the offset of the content.
 pub(super) fn read(body: &[u8], at: usize, bytes_max: usize) -> Result<(&[u8], usize), RequestError> {
     let mut name = None;
     let mut from = at;
@@ -16,22 +16,22 @@ pub(super) fn read(body: &[u8], at: usize, bytes_max: usize) -> Result<(&[u8], u
             let name = name.ok_or_else(|| broken(at, "a part has no `content-disposition`"))?;
             return Ok((name, next));
         }
-        let (header, value) = header(line).ok_or_else(|| broken(from, "a line of a part's head is no header"))?;
+        let (header, value) = header(line).ok_or_else(|| broken(from, "a line of a part's head is not a header"))?;
         if header.eq_ignore_ascii_case(b"content-disposition") {
             let field = field(value).ok_or_else(|| broken(from, "a `content-disposition` does not name one field"))?;
             if name.replace(field).is_some() {
-                return Err(broken(from, "a part has two of `content-disposition`"));
+                return Err(broken(from, "a part has two `content-disposition` headers"));
             }
         }
         let plain = |value: &[u8]| [&b"7bit"[..], b"8bit", b"binary"].iter().any(|it| value.eq_ignore_ascii_case(it));
         if header.eq_ignore_ascii_case(b"content-transfer-encoding") && !plain(value) {
-            return Err(broken(from, "a part is encoded"));
+            return Err(broken(from, "a part has an unsupported `content-transfer-encoding`"));
         }
         from = next;
     }
 }
 
-/// Name and value of a header; `None` for a folded line, and for one with another control character than a tab.
+/// Splits a header into name and value; `None` for a folded line, or one with a control character other than a tab.
 fn header(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
     let is_text = |byte: &u8| !byte.is_ascii_control() || *byte == b'\t';
@@ -43,7 +43,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The one `name` of a `form-data`.
+/// Returns the single `name` parameter of a `form-data` header.
 fn field(value: &[u8]) -> Option<&[u8]> {
     let (kind, mut rest) = value.split_at(memchr::memchr(b';', value).unwrap_or(value.len()));
     if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
@@ -58,11 +58,11 @@ fn field(value: &[u8]) -> Option<&[u8]> {
         let (name, value) = parameter.split_at_checked(memchr::memchr(b'=', parameter)?)?;
         let (value, after) = text(value.get(1..)?.trim_ascii_start())?;
         let name = name.trim_ascii();
-        // Who reads `;;name=x` by its semicolons finds a name where we found none.
+        // A reader that splits `;;name=x` at its semicolons finds a name where this one does not.
         if name.is_empty() || !name.iter().copied().all(is_token) {
             return None;
         }
-        // RFC 7578, 4.2, forbids the extended forms (`name*`, `name*0`); who reads them would see another name.
+        // RFC 7578, 4.2, forbids the extended forms (`name*`, `name*0`); a reader that accepts them finds another name.
         let is_name = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"name"));
         if is_name && name.get(4) == Some(&b'*') {
             return None;
@@ -75,8 +75,8 @@ fn field(value: &[u8]) -> Option<&[u8]> {
     found
 }
 
-/// A parameter's value, quoted or not, and what follows. A quote behind a backslash ends the text for some readers and
-/// not for others, so it is none.
+/// Returns a parameter's value, quoted or not, and the remaining text. A quote after a backslash ends the value for
+/// some readers and not for others, so it is refused.
 fn text(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let Some(quoted) = value.strip_prefix(b"\"") else {
         let (text, rest) = value.split_at(memchr::memchr(b';', value).unwrap_or(value.len()));

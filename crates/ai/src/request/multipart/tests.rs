@@ -10,7 +10,7 @@ fn read_as(path: &str, content_type: &str, body: &[u8]) -> Result<Asked, Request
     crate::request::read(&Called::at(path).unwrap(), Some(content_type), body)
 }
 
-/// One part for each head and content.
+/// Builds a form with one part per head and content.
 fn form(parts: &[(&str, &str)]) -> String {
     let parts: String = parts.iter().map(|(head, content)| format!("--b0\r\n{head}\r\n\r\n{content}\r\n")).collect();
     format!("{parts}--b0--\r\n")
@@ -61,7 +61,7 @@ fn what_clients_send_is_understood() {
         let body = form(&[(&head, "m")]);
         assert_eq!(read_as(PATH, content_type, body.as_bytes()).unwrap().model, "m", "{head}");
     }
-    // Blank characters behind a delimiter, a line end in front of the first, none behind the last.
+    // Whitespace after a delimiter, a line end before the first delimiter, and no line end after the last.
     let body = "\r\n--b0 \t\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b0--";
     assert_eq!(read_as(PATH, TYPE, body.as_bytes()).unwrap().model, "m");
     for (stream, is_stream) in [("true", true), ("True", true), ("false", false), ("", false), ("1", false)] {
@@ -87,7 +87,7 @@ fn a_deployment_wins_over_the_part_and_is_put_in() {
         assert_eq!(asked.model, "d");
         assert_eq!(asked.rewrite(&body, upstream, false).body(), form(&rewritten));
     }
-    // It would end the part that it is put into.
+    // This name would end the part that contains it.
     let injected = "/openai/deployments/d%0d%0a--b0--/audio/transcriptions";
     let error = read_as(injected, TYPE, form(&[]).as_bytes()).unwrap_err().to_string();
     assert_eq!(error, "`model` at byte 0 must be text of 1 to 256 bytes without control characters");
@@ -127,22 +127,25 @@ fn a_form_that_two_readers_could_read_apart_is_refused() {
         (String::new(), "it does not begin with its boundary"),
         (format!("preamble\r\n{}", form(&[])), "it does not begin with its boundary"),
         ("--b1--\r\n".to_owned(), "it does not begin with its boundary"),
-        (form(&[]) + "epilogue", "something stands behind its end"),
-        ("--b0".to_owned(), "a line begins like its boundary, and is none"),
-        ("--b0\n\n--b0--".to_owned(), "a line begins like its boundary, and is none"),
-        (of(&model).replace("\r\n--b0--", "\r\n--b0x\r\n--b0--"), "a line begins like its boundary, and is none"),
+        (form(&[]) + "epilogue", "data follows its end"),
+        ("--b0".to_owned(), "a line begins like its boundary but is not one"),
+        ("--b0\n\n--b0--".to_owned(), "a line begins like its boundary but is not one"),
+        (of(&model).replace("\r\n--b0--", "\r\n--b0x\r\n--b0--"), "a line begins like its boundary but is not one"),
         (format!("--b0\r\n{model}\r\n\r\n--b0--\r\n"), "a part has no content, not even an empty one"),
         (format!("--b0\r\n{model}\r\n\r\nm"), "it does not end"),
         (format!("--b0\r\n{model}\r\n\r\nm\n--b0--"), "it does not end"),
         (format!("--b0\r\n{model}"), "the head of a part does not end, or is too long"),
-        (of(&model.replace(": ", " : ")), "a line of a part's head is no header"),
+        (of(&model.replace(": ", " : ")), "a line of a part's head is not a header"),
         (of(&model.replace("; ", ";\r\n ")), no_field),
-        (of(&format!("X: y\r\n z\r\n{model}")), "a line of a part's head is no header"),
-        (of(&model.replace("; ", ";\n")), "a line of a part's head is no header"),
-        (of("x"), "a line of a part's head is no header"),
+        (of(&format!("X: y\r\n z\r\n{model}")), "a line of a part's head is not a header"),
+        (of(&model.replace("; ", ";\n")), "a line of a part's head is not a header"),
+        (of("x"), "a line of a part's head is not a header"),
         (of("Content-Type: text/plain"), "a part has no `content-disposition`"),
-        (of(&format!("{model}\r\n{model}")), "a part has two of `content-disposition`"),
-        (of(&format!("{model}\r\nContent-Transfer-Encoding: base64")), "a part is encoded"),
+        (of(&format!("{model}\r\n{model}")), "a part has two `content-disposition` headers"),
+        (
+            of(&format!("{model}\r\nContent-Transfer-Encoding: base64")),
+            "a part has an unsupported `content-transfer-encoding`",
+        ),
         (of(&model.replace("form-data", "attachment")), no_field),
         (of("Content-Disposition: form-data"), no_field),
         (of("Content-Disposition: form-data; name=\"a\"; name=\"model\""), no_field),
@@ -151,9 +154,9 @@ fn a_form_that_two_readers_could_read_apart_is_refused() {
         (of("Content-Disposition: form-data; name=\"model"), no_field),
         (of("Content-Disposition: form-data; filename=\"a\\\"; name=\"model\""), no_field),
         (of("Content-Disposition: form-data; name=\"model\"x"), no_field),
-        // Found by fuzzing: two readers, two names or two boundaries.
-        (of(&format!("{model}\r\n--b0: x")), "a line begins like its boundary, and is none"),
-        (of(&format!("--b0x: y\r\n{model}")), "a line begins like its boundary, and is none"),
+        // Fuzzing found these: two readers see two names or two boundaries.
+        (of(&format!("{model}\r\n--b0: x")), "a line begins like its boundary but is not one"),
+        (of(&format!("--b0x: y\r\n{model}")), "a line begins like its boundary but is not one"),
         (of("Content-Disposition: form-data; name=x;;name=model"), no_field),
         (of("Content-Disposition: form-data; name=x; \"; name=\"=model"), no_field),
         (of("Content-Disposition: form-data; name=x, name=model"), no_field),
@@ -167,9 +170,9 @@ fn a_form_that_two_readers_could_read_apart_is_refused() {
 fn a_model_that_stands_twice_is_absent_or_is_no_name_is_refused() {
     let model = named("model");
     let twice = form(&[(&model, "a"), FILE, (&model, "a")]);
-    assert!(refused(&twice).starts_with("`model` stands twice, again at byte "));
+    assert!(refused(&twice).starts_with("`model` occurs twice, again at byte "));
     let streams = form(&[(&model, "a"), (&named("stream"), "true"), (&named("stream"), "false")]);
-    assert!(refused(&streams).starts_with("`stream` stands twice, again at byte "));
+    assert!(refused(&streams).starts_with("`stream` occurs twice, again at byte "));
     assert_eq!(refused(&form(&[FILE, (&named("Model"), "a")])), "the body has no `model`");
     for name in ["", "a\r\nb", "a\tb", "\0", &"m".repeat(257)] {
         let message = refused(&form(&[(&model, name)]));

@@ -1,4 +1,4 @@
-//! Where each format says what we want to know.
+//! The JSON paths of each format at which facts of a response are found.
 
 use super::Framing;
 use crate::format::Format;
@@ -12,28 +12,28 @@ pub(super) const TIER: u8 = 3;
 pub(super) const DELTA_USAGE: u8 = 3;
 pub(super) const TYPE: u8 = 4;
 pub(super) const FINISH: u8 = 4;
-/// A path through the list whose elements are counted; it ends in a key that nobody has.
+/// A path through the list whose elements are counted; it ends in a key that does not exist.
 pub(super) const ITEMS: u8 = 5;
 pub(super) const BLOCK: u8 = 5;
 pub(super) const DURATION: u8 = 5;
 pub(super) const TOOLS: u8 = 5;
-/// Usage that stands beside a chunk's finish reason.
+/// Usage that is reported beside a chunk's finish reason.
 pub(super) const CHOICE_USAGE: u8 = 5;
 pub(super) const GROUNDING: u8 = 6;
-/// Of each item of a Responses answer: what a search did, its type, and its container.
+/// Paths in each item of a Responses response: the action of a search, its type, and its container.
 pub(super) const ACTION: u8 = 6;
 pub(super) const KIND: u8 = 7;
 pub(super) const CONTAINER_ID: u8 = 8;
-/// Of each tool of a Responses request, which its answer repeats.
+/// Paths in each tool of a Responses request, which the response repeats.
 pub(super) const CONTAINER: u8 = 9;
 pub(super) const ENVIRONMENT: u8 = 10;
-/// When a chat stream or a Responses answer was created.
+/// The creation time of a chat stream or a Responses response.
 pub(super) const CHUNK_CREATED: u8 = 6;
 pub(super) const RESPONSE_CREATED: u8 = 11;
 /// An error that a chat stream or Gemini reports within an event.
 pub(super) const ERROR: u8 = 7;
 
-/// It is not said.
+/// The format does not report this fact.
 const NOWHERE: Path = &[];
 
 const OPENAI_BODY: &[Path] = &[&["usage"], &["model"], &["id"], &["service_tier"]];
@@ -83,7 +83,7 @@ const MESSAGES_EVENT: &[Path] =
     &[&["message", "usage"], &["message", "model"], &["message", "id"], &["usage"], &["type"]];
 /// Events of images, speech and transcriptions.
 const MEDIA_EVENT: &[Path] = &[&["usage"], NOWHERE, NOWHERE, NOWHERE, &["type"]];
-/// Gemini's bodies and chunks alike.
+/// Gemini's bodies and chunks have the same paths.
 const GOOGLE: &[Path] = &[
     &["usageMetadata"],
     &["modelVersion"],
@@ -95,7 +95,7 @@ const GOOGLE: &[Path] = &[
     &["error"],
 ];
 
-/// Those of an answer.
+/// Returns the paths of a response in `format` and `framing`.
 pub(super) const fn of(format: Format, framing: Framing) -> &'static [Path] {
     match (format, framing) {
         (_, Framing::Opaque) => &[],

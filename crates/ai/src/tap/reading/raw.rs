@@ -1,18 +1,18 @@
-//! The usage objects as the provider wrote them, so that a call can be priced again.
+//! Keeps the usage objects as the provider wrote them, so that a request can be priced again.
 
 use serde_json::value::RawValue;
 
-/// Longest object that is kept.
+/// Longest object that is kept, in bytes.
 const OBJECT_BYTES_MAX: usize = 8 * 1024;
 
-/// The last object that was told; of Anthropic's stream the one at its start too, as either tells what the other leaves out.
+/// The last reported object and, for Anthropic's stream, the object at its start, as each lacks fields of the other.
 #[derive(Debug, Default)]
 pub(super) struct Usages {
     told: Kept,
     delta: Kept,
 }
 
-/// One object, in a buffer that is used again: Gemini tells one in every chunk.
+/// One object, in a reused buffer: Gemini reports usage in every chunk.
 #[derive(Debug, Default)]
 struct Kept(Vec<u8>);
 
@@ -25,7 +25,7 @@ impl Usages {
         }
     }
 
-    /// The object, or a list of both; `None` where none was told, or one is too long or no JSON.
+    /// Returns the object, or a list of both; `None` if none was reported, or one is too long or invalid JSON.
     pub(super) fn json(&self) -> Option<Box<str>> {
         let json = match (self.told.0.as_slice(), self.delta.0.as_slice()) {
             ([], json) | (json, []) => json.to_vec(),

@@ -1,13 +1,13 @@
-//! Events of text in a stream, counted: each holds a token at the least, and most providers tell how many only at the end.
+//! Counts text events of a stream: each holds at least one token, and most providers report usage only at the end.
 
 use crate::format::Format;
 
-/// So many events may hold no token: a role, a filter's verdict, the end of a choice.
+/// Maximum number of events that may hold no token: a role, a filter's verdict, the end of a choice.
 const DOUBT: u64 = 256;
-/// The count is news each time that so many more came.
+/// Number of text events after which the count is reported again.
 const STEP: u64 = 256;
 
-/// The names of events in which Responses tells text.
+/// The names of Responses events that carry text.
 const DELTAS: [&[u8]; 5] = [
     b"response.output_text.delta",
     b"response.refusal.delta",
@@ -16,7 +16,7 @@ const DELTAS: [&[u8]; 5] = [
     b"response.function_call_arguments.delta",
 ];
 
-/// What of a stream was text.
+/// The text events of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     events: u64,
@@ -25,7 +25,7 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// An event of this name is over. Whether that is news.
+    /// Counts an event of this name that has ended. Returns whether the count must be reported.
     pub(super) fn add(&mut self, format: Format, name: Option<&[u8]>) -> bool {
         let is_text = match (format, name) {
             (Format::Chat | Format::Completions, _) => true,
@@ -45,17 +45,18 @@ impl Texts {
         is_text && self.events.is_multiple_of(STEP)
     }
 
-    /// Tokens that it has at the least. A block of Messages has two deltas that may hold none: an empty one, and a signature.
+    /// Returns the minimum number of tokens. Each Messages block may have two deltas without a token: an empty one, and
+    /// a signature.
     pub(super) const fn tokens(&self) -> u64 {
         self.events.saturating_sub(DOUBT).saturating_sub(self.blocks_begun.saturating_mul(2))
     }
 
-    /// Whether there were blocks, and none is open.
+    /// Whether blocks have begun and all of them have ended.
     pub(super) const fn blocks_are_over(&self) -> bool {
         self.blocks_begun > 0 && self.blocks_begun == self.blocks_ended
     }
 
-    /// The block that has begun and not ended; they come one after the other.
+    /// Returns the number of the open block; blocks follow one another.
     pub(super) const fn open_block(&self) -> Option<u64> {
         if self.blocks_begun > self.blocks_ended { self.blocks_begun.checked_sub(1) } else { None }
     }

@@ -1,7 +1,8 @@
-//! Calls of tools that the provider runs itself, as an answer reports them: OpenAI's Responses, and Gemini's grounding.
+//! Calls of tools that the provider runs itself, as a response reports them: OpenAI's Responses, and Gemini's
+//! grounding.
 //!
-//! OpenAI reports searches of the web in `tool_usage`; other calls are items of the output, or events of a stream where the
-//! response lists no items. What is neither counted nor free makes the cost unknown.
+//! OpenAI reports web searches in `tool_usage`. Other calls are items of the output, or events of a stream whose
+//! response lists no items. The cost is unknown if a tool is neither counted nor free.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,18 +17,18 @@ use crate::scan::Scanner;
 use crate::usage::all_are_zero;
 use crate::usage::lenient::{Figure, Part, Present, Word};
 
-/// Most different texts of a kind that are told apart; of more the number is not known.
+/// Maximum number of different texts of one kind that are counted; if there are more, their number is unknown.
 const DISTINCT_MAX: usize = 256;
-/// What a web search of OpenAI's does beside searching; only searches are sold (its guide to web search, read 2026-11-21).
+/// Actions of OpenAI's web search that are free; only searches are sold (its guide to web search, read 2026-11-21).
 const NO_SEARCHES: [&[u8]; 3] = [b"open_page", b"find", b"find_in_page"];
 
-/// What is known of such calls so far.
+/// The tool calls that were read so far.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
     announced: Announced,
     response: Response,
     grounding: Grounding,
-    /// Whether something was used that is sold beside the tokens, and not reported in figures that have a rate.
+    /// Whether something was used that is sold beside tokens and not reported in figures that have a rate.
     unpriced: bool,
 }
 
@@ -39,30 +40,30 @@ struct Announced {
     code: Calls,
 }
 
-/// Calls of one tool: those that began, and whether there was any.
+/// Calls of one tool: the number that began, and whether any was announced.
 #[derive(Debug, Clone, Copy, Default)]
 struct Calls {
     begun: u64,
     any: bool,
 }
 
-/// What a response object of OpenAI's lists.
+/// Tool calls that OpenAI's response object lists.
 #[derive(Debug, Default)]
 struct Response {
-    /// `tool_usage.web_search.num_requests`.
+    /// The value of `tool_usage.web_search.num_requests`.
     searches_reported: Option<u64>,
-    /// Searches among the web search calls; `None` where there is no such call.
+    /// Searches among the web search calls; `None` if no such call exists.
     searches: Option<u64>,
     file_searches: u64,
     code: u64,
-    /// Different containers in which code ran.
+    /// Number of different containers in which code ran.
     containers_used: u64,
-    /// Gigabytes of containers that were made for the response: they are sold though no code runs
+    /// Gigabytes of containers that were created for the response: they are sold even if no code runs
     /// (community.openai.com/t/1364328).
     gigabytes_made: u64,
 }
 
-/// What a Gemini answer was grounded on.
+/// The sources on which a Gemini response was grounded.
 #[derive(Debug, Default)]
 struct Grounding {
     searches: Distinct,
@@ -70,7 +71,7 @@ struct Grounding {
     maps_queries: Distinct,
 }
 
-/// Different texts, by their hash.
+/// A set of different texts, by their hash.
 #[derive(Debug, Default)]
 struct Distinct(Vec<u64>);
 
@@ -104,7 +105,7 @@ struct Chunk {
 }
 
 impl Tools {
-    /// An event of this name came.
+    /// Counts a call if the event's name announces one.
     pub(super) fn announce(&mut self, name: &[u8]) {
         let Some(name) = name.strip_prefix(b"response.") else { return };
         let Some(at) = memchr::memchr(b'.', name) else { return };
@@ -123,7 +124,7 @@ impl Tools {
         calls.begun = calls.begun.saturating_add(u64::from(phase == b".in_progress"));
     }
 
-    /// Reads a response object of OpenAI's.
+    /// Reads the tool calls of OpenAI's response object.
     pub(super) fn read_response(&mut self, scanner: &Scanner) {
         let mut response = Response::default();
         let is_known = response.read_tool_usage(scanner)
@@ -134,7 +135,7 @@ impl Tools {
         self.response = response;
     }
 
-    /// Reads what the candidates of a Gemini answer, or of a chunk of one, were grounded on.
+    /// Reads the grounding of the candidates of a Gemini response, or of one of its chunks.
     pub(super) fn read_grounding(&mut self, scanner: &Scanner) {
         let Some(all) = scanner.all(GROUNDING) else {
             self.unpriced = true;
@@ -145,17 +146,17 @@ impl Tools {
         }
     }
 
-    /// Whether something was used whose fee is not known.
+    /// Whether something was used whose fee is unknown.
     pub(super) const fn unpriced(&self) -> bool {
         self.unpriced
     }
 
-    /// Whether fees of the usage object are not known either.
+    /// Records whether the usage object has unknown fees too.
     pub(super) const fn add_unpriced(&mut self, unpriced: bool) {
         self.unpriced |= unpriced;
     }
 
-    /// The calls.
+    /// Returns the number of calls per tool.
     pub(super) fn calls(&self) -> ToolCalls {
         let Self { announced, response, grounding, .. } = self;
         let searches = match (response.searches_reported, response.searches) {
@@ -176,7 +177,8 @@ impl Tools {
     }
 }
 
-/// The larger one of each count. xAI's Responses list a call in `output[]` and count it in `usage` (docs.x.ai, 2026-11-21).
+/// Returns the larger one of each count. xAI's Responses list a call in `output[]` and count it in `usage` (docs.x.ai,
+/// 2026-11-21).
 pub(super) fn most(one: &ToolCalls, other: &ToolCalls) -> ToolCalls {
     let mut counts = one.counts().into_iter().zip(other.counts()).map(|(one, other)| one.max(other));
     ToolCalls::of_counts(std::array::from_fn(|_| counts.next().flatten()))
@@ -189,7 +191,7 @@ impl Calls {
 }
 
 impl Response {
-    /// Whether `tool_usage` has no fee but that of searches.
+    /// Whether `tool_usage` contains no fee except that of searches.
     fn read_tool_usage(&mut self, scanner: &Scanner) -> bool {
         let Some(json) = scanner.picked(TOOLS) else { return scanner.all(TOOLS).is_some() };
         let Ok(tools) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(json) else { return all_are_zero(json) };
@@ -206,7 +208,7 @@ impl Response {
         is_known
     }
 
-    /// Whether the items of the output are of tools that have a rate, or are free.
+    /// Whether all items of the output are of tools that have a rate or are free.
     fn read_output(&mut self, scanner: &Scanner) -> bool {
         let (Some(kinds), Some(actions), Some(ids)) =
             (scanner.all(KIND), scanner.all(ACTION), scanner.all(CONTAINER_ID))
@@ -219,7 +221,7 @@ impl Response {
                 b"web_search_call" => searches += 1,
                 b"file_search_call" => self.file_searches += 1,
                 b"code_interpreter_call" => self.code += 1,
-                // The tokens of another model.
+                // The response used the tokens of another model.
                 b"image_generation_call" => is_known = false,
                 b"shell_call" => is_known &= scanner.all(ENVIRONMENT).is_some_and(|mut all| all.next().is_some()),
                 _ => {}
@@ -234,8 +236,8 @@ impl Response {
         is_known
     }
 
-    /// Whether the fee of each container is known: of those that a tool of the response has made. One that the caller made
-    /// before is sold where it was made; what runs in it is counted by its id.
+    /// Whether the fee of each container is known. Only containers that a tool of this response created are counted.
+    /// One that the client created earlier is billed at its creation; code that runs in it is counted by its id.
     fn read_containers(&mut self, scanner: &Scanner, path: u8) -> bool {
         let Some(all) = scanner.all(path) else { return false };
         let mut is_known = true;
@@ -260,14 +262,14 @@ impl Response {
 }
 
 impl Grounding {
-    /// Reads one candidate's; whether all of it could be read.
+    /// Reads the grounding of one candidate; returns whether all of it could be read.
     fn read(&mut self, json: &[u8]) -> bool {
         let Ok(Part(metadata)) = serde_json::from_slice::<Part<GroundingMetadata>>(json) else { return false };
         let chunks = metadata.grounding_chunks.unwrap_or_default();
         let has_token = metadata.google_maps_widget_context_token.0.is_some();
         let maps = has_token || chunks.iter().any(|Part(chunk)| chunk.maps.0);
         self.maps |= maps;
-        // Queries beside places alone went to Maps.
+        // If all chunks are places, the queries were sent to Maps.
         let of_maps = maps && !chunks.iter().any(|Part(chunk)| chunk.web.0);
         let known = if of_maps { &mut self.maps_queries } else { &mut self.searches };
         let queries = metadata.web_search_queries.unwrap_or_default();
@@ -276,7 +278,7 @@ impl Grounding {
 }
 
 impl Distinct {
-    /// Whether it could be added, or is known already.
+    /// Adds a text; returns whether the set contains it afterwards.
     fn add(&mut self, text: &[u8]) -> bool {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);

@@ -48,7 +48,7 @@ fn an_array_has_ended_at_its_bracket_and_the_last_usage_counts() {
         ("[null]".to_owned(), false, None),
         ("\n".to_owned(), false, None),
         ("<html>[{}]</html>".to_owned(), false, None),
-        // An error is an object alone.
+        // An error is a single object.
         (element(4), true, Some(4)),
         (element(4).replace("}}", "}"), false, None),
     ] {

@@ -7,7 +7,7 @@ use crate::format::Dialect;
 const REPORTER: Reporter<'static> = Reporter { domain: "tollgate", request_id: "0199-aa" };
 const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the provider broke off", REPORTER);
 
-/// What goes on of `stream`, and what the cut adds.
+/// Returns the forwarded part of `stream`, and the bytes that the abort adds.
 fn cut(format: Format, framing: Framing, stream: &[u8]) -> (String, String, Seen) {
     let mut tap = Tap::new(format, framing, true);
     let passed: Vec<u8> = stream.chunks(7).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
@@ -93,7 +93,7 @@ fn what_was_told_before_a_cut_is_seen() {
     assert_eq!((seen.usage.and_then(|usage| usage.output), seen.ended), (Some(9), false));
 }
 
-/// What goes on of `stream` in pieces of `size`, and what its end adds.
+/// Returns the forwarded part of `stream` in pieces of `size`, and the bytes that its end adds.
 fn closed(format: Format, framing: Framing, stream: &[u8], size: usize) -> (Vec<u8>, Vec<u8>, Seen) {
     let mut tap = Tap::new(format, framing, false);
     let passed = stream.chunks(size).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
@@ -154,7 +154,7 @@ fn nothing_is_added_where_the_provider_reported_an_error_itself() {
             let (passed, last, seen) = closed(format, Framing::Events, stream.as_bytes(), size);
             assert_eq!(String::from_utf8([passed, last].concat()).unwrap(), stream, "{format:?}");
             assert!(!seen.ended);
-            // What only looks like an error is none.
+            // Data that only resembles an error is not an error.
             if !before.is_empty() {
                 let (_, last, _) = closed(format, Framing::Events, before.as_bytes(), size);
                 assert!(String::from_utf8_lossy(&last).contains(PROBLEM.message), "{format:?}");
@@ -176,7 +176,7 @@ fn bodies_and_media_have_nothing_added_at_their_end() {
     }
 }
 
-/// Responses numbers its events: ours continue the provider's numbers, and keep its id and time.
+/// Responses numbers its events: Tollgate's events continue the provider's numbers, and keep its id and time.
 #[test]
 fn the_error_of_responses_continues_the_stream() {
     const CREATED: &str = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\

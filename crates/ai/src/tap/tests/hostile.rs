@@ -1,10 +1,10 @@
-//! What makes readers stumble: each variant in each format that can have it.
+//! Inputs that readers often misread: each variant in each format that can have it.
 
 use meter::{Billed, Source, Unit};
 
 use super::*;
 
-/// How a format says `usage` in a body.
+/// Returns a body of the format with this usage object.
 fn body(format: Format, usage: &str) -> String {
     let key = match format.dialect() {
         crate::format::Dialect::Google => "usageMetadata",
@@ -13,13 +13,13 @@ fn body(format: Format, usage: &str) -> String {
     format!("{{\"x\":1,\"{key}\":{usage}}}")
 }
 
-/// The name of its input figure; `None` where it has no figures.
+/// Returns the name of the format's input figure; `None` if it has no figures.
 const fn input(format: Format) -> Option<&'static str> {
     match format {
         Format::Chat | Format::Completions | Format::Embeddings => Some("prompt_tokens"),
         Format::GenerateContent | Format::EmbedContent => Some("promptTokenCount"),
         Format::Responses | Format::Messages | Format::Images | Format::Transcription => Some("input_tokens"),
-        // A whole answer is audio.
+        // The whole response is audio.
         Format::Speech | Format::Moderations => None,
     }
 }
@@ -69,7 +69,7 @@ fn deep_nesting_and_invalid_utf8_elsewhere_harm_nothing() {
         odd.extend_from_slice(usage.strip_prefix("{\"x\":1,").unwrap().as_bytes());
         assert_eq!(told(format, Framing::Json, &odd), Some(5), "{format:?}");
     }
-    // What is wrong inside of what is read costs that alone.
+    // An error inside a value that is read affects only that value.
     let inside = b"{\"usage\":{\"prompt_tokens\":5,\"x\":\"\xff\"},\"model\":\"\xff\",\"id\":\"i\"}";
     let seen = seen(Format::Chat, Framing::Json, inside);
     let input = seen.usage.and_then(|usage| usage.input);
@@ -101,7 +101,7 @@ fn of_figures_that_go_backwards_the_last_count() {
     }
 }
 
-/// What lies beside the pictures is counted, the pictures are passed over.
+/// Other fields beside images are read; the image data is skipped.
 #[test]
 fn images_without_figures_are_counted_within_bounds() {
     let made =

@@ -2,7 +2,7 @@ use super::*;
 
 const EVENTS: usize = 1_000;
 
-/// The begin of a stream, and an event of its text.
+/// Returns the begin of a stream, and an event of its text.
 fn long(format: Format) -> (String, String) {
     let named = |name: &str, data: &str| format!("event: {name}\ndata: {{\"type\":\"{name}\",{data}}}\n\n");
     match format {
@@ -38,7 +38,7 @@ fn long(format: Format) -> (String, String) {
 }
 
 fn pushed(tap: &mut Tap, text: &str) -> String {
-    // In pieces, so that some events are split.
+    // Pushed in pieces, so that some events are split.
     text.as_bytes().chunks(100).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).map(char::from).collect()
 }
 
@@ -76,7 +76,7 @@ fn what_is_told_counts_at_once_and_a_stream_at_its_end_has_nothing_to_come() {
     assert_eq!(tap.used(), None);
 }
 
-/// What was passed on and what the stop adds, read by the tap of somebody else, is a whole answer.
+/// A second tap reads the forwarded part and the added end as a complete response.
 #[test]
 fn a_stopped_stream_is_whole_and_says_that_it_became_too_long() {
     let mut told = String::new();
@@ -84,7 +84,7 @@ fn a_stopped_stream_is_whole_and_says_that_it_became_too_long() {
         let (begin, event) = long(format);
         let mut tap = Tap::new(format, Framing::Events, false);
         let mut passed = pushed(&mut tap, &(begin + &event.repeat(EVENTS)));
-        // Half an event more: it goes to nobody.
+        // Half an event more, which no client receives.
         passed += &pushed(&mut tap, &event[..event.len() / 2]);
         let (last, before) = tap.stop();
         assert!(!before.ended);

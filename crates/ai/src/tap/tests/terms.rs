@@ -7,13 +7,13 @@ fn at(tier: Tier) -> Option<Terms> {
     Some(Terms { tier, us: false })
 }
 
-/// The terms of a response whose cost is known.
+/// Returns the terms of a response whose cost is known.
 fn terms(format: Format, framing: Framing, bytes: &str) -> Option<Terms> {
     let seen = seen(format, framing, bytes.as_bytes());
     seen.terms.filter(|_| seen.unknown.is_none())
 }
 
-/// A part of the cost is known by the terms, though a tool has no rate.
+/// The terms determine a part of the cost, although a tool has no rate.
 #[test]
 fn terms_are_told_beside_the_reason_of_an_unknown_cost() {
     let body = r#"{"usage":{"prompt_tokens":9,"citation_tokens":4},"service_tier":"flex"}"#;

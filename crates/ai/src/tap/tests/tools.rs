@@ -2,7 +2,7 @@ use meter::{ToolCalls, UnknownCost};
 
 use super::*;
 
-/// The calls that are told, or why they have no cost.
+/// Returns the reported calls, or the reason why they have no cost.
 fn calls(format: Format, framing: Framing, bytes: &str) -> Result<[Option<u64>; 5], UnknownCost> {
     let seen = seen(format, framing, bytes.as_bytes());
     match seen.unknown {
@@ -22,7 +22,7 @@ fn containers(count: u64) -> Result<[Option<u64>; 5], UnknownCost> {
 const NONE: Result<[Option<u64>; 5], UnknownCost> = Ok([None; 5]);
 const UNPRICED: Result<[Option<u64>; 5], UnknownCost> = Err(UnknownCost::UnpricedTool);
 
-/// A response object says the same in a body and in a stream's last event.
+/// Checks that a response object is read equally from a body and from a stream's last event.
 fn check(response: &str, expected: Result<[Option<u64>; 5], UnknownCost>) {
     let body = format!(r#"{{{response},"usage":{{"input_tokens":1}}}}"#);
     assert_eq!(calls(Format::Responses, Framing::Json, &body), expected, "{body}");
@@ -125,7 +125,7 @@ fn calls_that_only_events_announce_are_counted_once_each() {
     }
 }
 
-/// What an answer reports decides; a stream's events do not add to it.
+/// The response's report decides; a stream's events do not add to it.
 #[test]
 fn events_do_not_count_what_the_response_reports() {
     let begun = "event: response.web_search_call.in_progress\ndata: {}\n\n";

@@ -1,14 +1,14 @@
-//! What is wrong with a file, word for word where the words matter.
+//! Errors of invalid files, word for word if the wording matters.
 
 use super::*;
 
-/// The whole text of an error, but for the blank first line.
+/// Compares the whole text of an error except the blank first line.
 fn check(source: &str, expected: &str) {
     let error = read_text(source).map(|_| ()).unwrap_err().to_string();
     assert_eq!(error, expected.trim_start_matches('\n'), "\n{error}\n");
 }
 
-/// The codes and places of an error.
+/// Compares the codes and positions of an error.
 fn check_codes(source: &str, expected: &[(&str, u32, u32)]) {
     let error = read_text(source).map(|_| ()).unwrap_err();
     let found: Vec<_> = error
@@ -27,7 +27,7 @@ fn broken_yaml_says_where() {
     check(
         "listen: [1,\nb: 2\n",
         "
-error[yaml]: this is no YAML: unclosed bracket '['
+error[yaml]: this is not YAML: unclosed bracket '['
  --> t.yaml:1:9
   |
 1 | listen: [1,
@@ -118,14 +118,14 @@ error[duplicate]: a second route takes this path and method
   |
 7 |   - path: /a
   |           ^^ expected another path, or `methods` that the first does not take
-  = the first stands at t.yaml:5:12
+  = the first is at t.yaml:5:12
 
 error[duplicate]: a second route takes this path and method
   --> t.yaml:10:21
    |
 10 |   - {path: {prefix: /a/}, methods: [GET], upstreams: u}
    |                     ^^^ expected another path, or `methods` that the first does not take
-   = the first stands at t.yaml:6:21",
+   = the first is at t.yaml:6:21",
     );
 }
 
@@ -159,20 +159,20 @@ budgets:
     - {dimension: global, per: month}
 ",
         "
-error[bad_value]: `plans[0].budgets[0].money` has a value that it does not take
+error[bad_value]: `plans[0].budgets[0].money` has an invalid value
  --> t.yaml:2:37
   |
 2 | plans: [{name: a, budgets: [{money: 5, per: day}, {credits: 1, per: day}, {credits: 2, per: day}]}]
   |                                     ^ expected an amount of USD, such as \"12.50 USD\"
 
-error[duplicate]: a second limit of credits a day
+error[duplicate]: a duplicate limit (credits per day)
  --> t.yaml:2:75
   |
 2 | plans: [{name: a, budgets: [{money: 5, per: day}, {credits: 1, per: day}, {credits: 2, per: day}]}]
   |                                                                           ^ expected one for each measure and period
-  = the first stands at t.yaml:2:51
+  = the first is at t.yaml:2:51
 
-error[bad_value]: `budgets.limits[0].dimension` has a value that it does not take
+error[bad_value]: `budgets.limits[0].dimension` has an invalid value
  --> t.yaml:5:19
   |
 5 |     - {dimension: usr, money: 5 USD, per: day}
@@ -185,12 +185,12 @@ error[bad_value]: `budgets.limits[1]` has more than one measure
 6 |     - {dimension: user, money: 5 USD, tokens: 7, per: day}
   |       ^ expected one of `money`, `credits` and `tokens`
 
-error[duplicate]: a second limit of global: money a month
+error[duplicate]: a duplicate limit (global: money per month)
  --> t.yaml:9:7
   |
 9 |     - {dimension: global, money: 0 USD, per: month}
   |       ^ expected one for each measure and period
-  = the first stands at t.yaml:7:7
+  = the first is at t.yaml:7:7
 
 error[missing]: `budgets.limits[5]` needs `credits`, `tokens` or `money`
   --> t.yaml:10:7
@@ -223,17 +223,17 @@ fn bad_durations_and_sizes_say_what_they_look_like() {
     check(
         "timeouts: {connect: 2 seconds}\nsizes: {body: 10MB}\n",
         "
-error[bad_value]: `timeouts.connect` has a value that it does not take
+error[bad_value]: `timeouts.connect` has an invalid value
  --> t.yaml:1:21
   |
 1 | timeouts: {connect: 2 seconds}
-  |                     ^^^^^^^^^ expected a duration: 250ms, 5s, 1m, 2h or 1d, and more than nothing
+  |                     ^^^^^^^^^ expected a duration: 250ms, 5s, 1m, 2h or 1d, and greater than zero
 
-error[bad_value]: `sizes.body` has a value that it does not take
+error[bad_value]: `sizes.body` has an invalid value
  --> t.yaml:2:15
   |
 2 | sizes: {body: 10MB}
-  |               ^^^^ expected a size: 512B, 64KiB, 10MiB or 1GiB, and more than nothing",
+  |               ^^^^ expected a size: 512B, 64KiB, 10MiB or 1GiB, and greater than zero",
     );
 }
 
@@ -242,7 +242,7 @@ fn second_target_is_not_yet() {
     check(
         "models:\n  - name: fast\n    targets:\n      - {provider: mock, model: a}\n      - {provider: mock, model: b}\n",
         "
-error[not_yet]: a second one of `models[0].targets` is not supported by this version yet
+error[not_yet]: a second entry of `models[0].targets` is not supported by this version yet
  --> t.yaml:5:9
   |
 5 |       - {provider: mock, model: b}
@@ -411,7 +411,7 @@ error[unknown_key]: unknown key `timeot` in `drain`
   |                     ^^^^^^ expected `delay` or `timeout`
   = did you mean `timeout`?
 
-error[bad_value]: `drain.timeout` has a value that it does not take
+error[bad_value]: `drain.timeout` has an invalid value
  --> t.yaml:1:45
   |
 1 | drain: {delai: ***, timeot: ***, timeout: x}
@@ -443,7 +443,7 @@ fn errors_repeat_no_secret() {
     let error = read_with("", &off).map(|_| ()).unwrap_err().to_string();
     assert_eq!(
         error,
-        "error[environment]: OPENAI_API_KEY holds something that is no credential\n  = expected `vault`, `vault:LABEL`, or 1 to 4,096 visible ASCII characters without a space"
+        "error[environment]: OPENAI_API_KEY does not hold a valid credential\n  = expected `vault`, `vault:LABEL`, or 1 to 4,096 visible ASCII characters without a space"
     );
 }
 

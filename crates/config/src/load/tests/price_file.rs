@@ -1,4 +1,4 @@
-//! `prices_file`: a table that is newer or older than the built-in one, broken, or signed.
+//! Tests of `prices_file`: a table that is newer or older than the built-in one, invalid, or signed.
 
 use access::Day;
 use ai::price::{Terms, Tier};
@@ -8,7 +8,7 @@ use super::*;
 
 /// The key that signs the fixture `newer.yaml`: that of RFC 8032, 7.1, test 2.
 const KEY: &str = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
-/// Another one: test 1 of the same.
+/// Another key: that of RFC 8032, 7.1, test 1.
 const OTHER: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 
 fn day(text: &str) -> Day {
@@ -20,7 +20,7 @@ fn loaded(file: &str, key: Option<&str>) -> Result<Loaded, ConfigError> {
     read_text(&format!("prices_file: {file}\n{key}providers: [{{name: main, kind: openai, credential: x}}]\n"))
 }
 
-/// What is wrong with a price file of this text, but for its name.
+/// Returns the error of a price file with this text, without the file's name.
 fn wrong(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.yaml");
@@ -91,7 +91,7 @@ fn a_newer_row_loses_no_fee_and_makes_no_long_request_cheaper() {
         let tokens = if host == "openai" { 1_360_000_000 } else { 1_496_000_000 };
         assert_eq!((cost(272_000), cost(272_001)), (Some(tokens + 40_000_000), None), "{host}");
     }
-    // The row's own fee, and no fee of OpenAI's at another host.
+    // The row has its own fee, and another host has no fee of OpenAI.
     let units = |host, model| table.find(host, [model], at).unwrap().units;
     assert_eq!(units("openai", "gpt-9").search, Some(10_000_000_000));
     assert_eq!(units("openai", "gpt-9").container, Some(30_000_000_000));
@@ -170,7 +170,7 @@ fn a_row_has_long_requests_and_tiers() {
         (Tier::Batch, 272_000, Some(272_000_000 + 4_000_000)),
         (Tier::Batch, 272_001, Some(544_002_000 + 6_000_000)),
         (Tier::Flex, 1_000, Some(1_500_000 + 6_000_000)),
-        // The tier has no rates of long requests, and the price has.
+        // The tier has no rates of long requests, but the price has.
         (Tier::Flex, 272_001, None),
         (Tier::Priority, 1_000, None),
     ] {
@@ -239,15 +239,12 @@ fn what_is_wrong_with_a_file_is_told_with_its_line() {
     assert!(unknown.ends_with("did you mean `output`?"), "{unknown}");
     let head = "as_of: 2026-12-01\nsource: s\nprices:\n";
     for (text, said) in [
-        ("a: [1", "error[yaml]: this is no YAML"),
+        ("a: [1", "error[yaml]: this is not YAML"),
         ("a: [1", "--> p.yaml:1:"),
         ("[]", "error[wrong_type]: the file is a list"),
         ("prices: []", "error[missing]: the file needs `as_of`"),
         ("prices: []", "the file needs `source`"),
-        (
-            "as_of: 2026-11-31\nsource: s\n",
-            "error[bad_value]: `as_of` has a value that it does not take\n --> p.yaml:1:8",
-        ),
+        ("as_of: 2026-11-31\nsource: s\n", "error[bad_value]: `as_of` has an invalid value\n --> p.yaml:1:8"),
         (&format!("{head}  - {{model: gpt-9, input: '1', output: '2'}}\n"), "--> p.yaml:4:13"),
         (&format!("{head}  - {{model: mock/x, input: '1', output: '2'}}\n"), "expected KIND/MODEL or HOST/MODEL"),
         (&format!("{head}  - {{model: openai/x, input: '1.0000001', output: '2'}}\n"), "--> p.yaml:4:30"),
