@@ -274,12 +274,12 @@ async fn memory_is_bounded_and_goes_back_after_many_large_bodies_at_once() {
     let peak = gateway.vitals().peak_bytes();
     say(&format!("{codes:?}: {} KiB before, {} at most", before >> 10, peak >> 10));
     assert!(peak < 400 << 20, "{} KiB", peak >> 10);
-    // How many pass depends on their order: large bodies of one key may refuse one another.
+    // How many pass depends on their order: large bodies may refuse one another. Whatever passes, the gateway has held many.
+    assert!(peak > before + (96 << 20), "{} KiB before, {} at most", before >> 10, peak >> 10);
     let known =
         [(200, "{}"), (413, "\"payload_too_large\""), (429, "\"rate_limit_exceeded\""), (503, "\"overloaded\"")];
     assert!(codes.keys().all(|(status, code)| known.contains(&(*status, code))), "{codes:?}");
     let passed = codes.get(&(200, "{}".to_owned())).copied().unwrap_or(0);
-    assert!(passed > 0, "{codes:?}");
     assert_eq!(received.load(Ordering::SeqCst), passed * LARGEST, "{codes:?}");
     gateway.at_rest().await;
     for key in &keys {
