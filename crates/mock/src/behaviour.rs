@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::damage::Damage;
-use crate::fault::Fault;
-use crate::server::Options;
-use crate::trick::Trick;
+use crate::damage::BodyDamage;
+use crate::error::MockError;
+use crate::http_violation::HttpViolation;
+use crate::server::MockTiming;
 
 const TOKENS_MAX: u32 = 100_000;
 const EVERY_MAX_MS: u64 = 10_000;
@@ -19,14 +19,14 @@ const HEADERS_MAX: u32 = 20_000;
 pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("mock", "answers, as does every name that is not in this list"),
     ("slow", "the first byte comes after 3 s"),
-    ("long", "the answer goes on for ten minutes"),
+    ("long", "the response goes on for ten minutes"),
     (
         "tokens-N",
         "N tokens of output, an event each, at once; tokens-N-MS: one every MS milliseconds; tokens-N-MS-WORD keeps counts apart",
     ),
-    ("echo", "the answer is the last user message"),
+    ("echo", "the response is the last user message"),
     ("tool", "calls the first function with arguments of its schema, then answers"),
-    ("instant", "a fixed answer at once, for benchmarks"),
+    ("instant", "a fixed response at once, for benchmarks"),
     ("no-usage", "says nothing of tokens"),
     ("N", "refused with status N (429, 500, 529, …), in the provider's words; also status-N, from 200 to 599"),
     ("retry-after-N", "429, to be asked again in N seconds"),
@@ -37,7 +37,7 @@ pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("headers-N", "N headers more"),
     ("hang", "takes the request and says nothing"),
     ("stall", "stops in the middle and keeps the connection"),
-    ("cut", "closes the connection in the middle of the answer"),
+    ("cut", "closes the connection in the middle of the response"),
     ("error-event", "the stream ends with the provider's own error event"),
     ("unfinished", "the stream ends in good order, before the event that reports its end"),
     ("open-event", "the stream's last event has no end"),
@@ -64,20 +64,20 @@ pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("bare-lf", "the head's lines end in LF alone"),
     ("not-http", "bytes that are no HTTP"),
     ("slow-head", "the head comes byte by byte, one every 100 ms"),
-    ("close", "closes without an answer"),
-    ("reset", "resets without an answer"),
+    ("close", "closes without an response"),
+    ("reset", "resets without an response"),
     ("reset-head", "resets within the head"),
     ("reset-body", "resets within the body"),
 ];
 
-/// One way to answer.
+/// One way to response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     /// As a provider does: `mock`, and every name that is not below.
     Normal,
     /// The first byte comes late.
     Slow,
-    /// The answer goes on for minutes.
+    /// The response goes on for minutes.
     Long,
     /// `tokens-N`, `tokens-N-MS`, `tokens-N-MS-WORD`.
     Tokens { count: u32, every: Duration },
@@ -93,24 +93,24 @@ pub(crate) enum Behaviour {
     Empty,
     /// So many headers.
     Headers(u32),
-    /// No answer, for as long as `long` takes.
+    /// No response, for as long as `long` takes.
     Hang,
-    /// The middle of an answer, and no more.
+    /// The middle of an response, and no more.
     Stall,
-    /// The connection is closed in the middle of the answer.
+    /// The connection is closed in the middle of the response.
     Cut,
-    /// The answer says nothing of tokens.
+    /// The response says nothing of tokens.
     NoUsage,
-    /// The answer calls a tool, unless a tool's result was just sent.
+    /// The response calls a tool, unless a tool's result was just sent.
     Tool,
-    /// The answer is the last user message.
+    /// The response is the last user message.
     Echo,
-    /// A fixed answer at once, not streamed: for benchmarks.
+    /// A fixed response at once, not streamed: for benchmarks.
     Instant,
-    /// The answer, damaged.
-    Damaged(Damage),
+    /// The response, damaged.
+    Damaged(BodyDamage),
     /// No HTTP, or bad HTTP.
-    Trick(Trick),
+    HttpViolation(HttpViolation),
 }
 
 impl Behaviour {
@@ -130,8 +130,8 @@ impl Behaviour {
             "echo" => Self::Echo,
             "instant" => Self::Instant,
             _ => Self::numbered(name)
-                .or_else(|| Damage::of(name).map(Self::Damaged))
-                .or_else(|| Trick::of(name).map(Self::Trick))
+                .or_else(|| BodyDamage::of(name).map(Self::Damaged))
+                .or_else(|| HttpViolation::of(name).map(Self::HttpViolation))
                 .unwrap_or(Self::Normal),
         }
     }
@@ -162,18 +162,18 @@ impl Behaviour {
     }
 
     /// How the request is refused, if it is.
-    pub(crate) fn fault(self) -> Option<Fault> {
+    pub(crate) fn error(self) -> Option<MockError> {
         match self {
             Self::Status { status, retry_after_s } if !status.is_success() => {
-                Some(Fault::Status { status, retry_after_s })
+                Some(MockError::Status { status, retry_after_s })
             }
-            Self::Quota => Some(Fault::Quota),
+            Self::Quota => Some(MockError::Quota),
             _ => None,
         }
     }
 
     /// Time between two events of its stream.
-    pub(crate) fn pace(self, options: &Options) -> Duration {
+    pub(crate) fn pace(self, options: &MockTiming) -> Duration {
         match self {
             Self::Long => options.long_pace,
             Self::Tokens { every, .. } => every,

@@ -3,7 +3,7 @@
 use ai::{Called, Dialect};
 use http::HeaderMap;
 
-use crate::fault::Fault;
+use crate::error::MockError;
 
 /// What a credential begins with that the mock refuses.
 const WRONG: &[u8] = b"wrong";
@@ -12,7 +12,7 @@ const HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api
 
 /// Refuses a credential in a header that the clients of this API do not use, and one whose name says that it is wrong. A request
 /// without a credential is fine.
-pub(crate) fn check(called: &Called<'_>, dialect: Dialect, headers: &HeaderMap) -> Result<(), Fault> {
+pub(crate) fn check(called: &Called<'_>, dialect: Dialect, headers: &HeaderMap) -> Result<(), MockError> {
     let foreign: &[&'static str] = match dialect {
         // Azure's clients come with `api-key`, at paths of their own.
         Dialect::OpenAi if called.is_verbatim() => &["x-api-key", "x-goog-api-key", "api-key"],
@@ -22,8 +22,8 @@ pub(crate) fn check(called: &Called<'_>, dialect: Dialect, headers: &HeaderMap) 
     };
     // One pass is cheaper than as many look-ups.
     match headers.keys().find_map(|found| foreign.iter().find(|name| found.as_str() == **name)) {
-        Some(name) => Err(Fault::Credential(name)),
-        None if is_wrong(headers) => Err(Fault::WrongCredential),
+        Some(name) => Err(MockError::Credential(name)),
+        None if is_wrong(headers) => Err(MockError::WrongCredential),
         None => Ok(()),
     }
 }

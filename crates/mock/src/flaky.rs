@@ -8,9 +8,9 @@ const COUNTS_MAX: usize = 4_096;
 
 /// How often each was refused.
 #[derive(Debug, Default)]
-pub(crate) struct Flaky(Mutex<HashMap<String, u32>>);
+pub(crate) struct FlakyCounts(Mutex<HashMap<String, u32>>);
 
-impl Flaky {
+impl FlakyCounts {
     /// Whether this request is one of the first `times` under `name`.
     pub(crate) fn fails(&self, name: String, times: u32) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);

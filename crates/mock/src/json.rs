@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 pub(crate) type Json = Box<RawValue>;
 
 /// Builds the text of an object.
-pub(crate) struct Object(String);
+pub(crate) struct ObjectText(String);
 
-impl Object {
+impl ObjectText {
     pub(crate) fn new() -> Self {
         Self(String::from("{"))
     }
@@ -35,7 +35,7 @@ impl Object {
 macro_rules! object {
     ($($name:literal: $value:expr),* $(,)? $(; $last:literal: $option:expr)?) => {{
         #[allow(unused_mut, reason = "an object without fields")]
-        let mut object = $crate::json::Object::new();
+        let mut object = $crate::json::ObjectText::new();
         $(object.field($name, &$value);)*
         $(if let Some(value) = &$option { object.field($last, value); })?
         object.end()

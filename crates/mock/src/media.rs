@@ -14,7 +14,7 @@ const MP3_FRAME_BYTES: usize = 417;
 
 /// A container that speech comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sound {
+pub(crate) enum SoundFormat {
     Mp3,
     Opus,
     Aac,
@@ -23,7 +23,7 @@ pub(crate) enum Sound {
     Pcm,
 }
 
-impl Sound {
+impl SoundFormat {
     /// Reads `response_format`; MP3 is what nobody asks for.
     pub(crate) fn of(format: Option<&str>) -> Self {
         match format {
@@ -152,10 +152,10 @@ mod tests {
 
     #[test]
     fn sound_opens_as_its_kind_does() {
-        let wav = Sound::Wav.opening(2);
+        let wav = SoundFormat::Wav.opening(2);
         assert_eq!((wav.len(), &wav[..4], &wav[8..16]), (44, b"RIFF".as_slice(), b"WAVEfmt ".as_slice()));
         assert_eq!(wav[40..44], 1_920_u32.to_le_bytes());
-        assert_eq!(Sound::of(None), Sound::Mp3);
-        assert_eq!((Sound::Mp3.frame().len(), &Sound::Mp3.frame()[..2]), (417, [0xFF, 0xFB].as_slice()));
+        assert_eq!(SoundFormat::of(None), SoundFormat::Mp3);
+        assert_eq!((SoundFormat::Mp3.frame().len(), &SoundFormat::Mp3.frame()[..2]), (417, [0xFF, 0xFB].as_slice()));
     }
 }

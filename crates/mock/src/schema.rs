@@ -14,27 +14,27 @@ const TEXT: &str = "mock";
 /// The arguments that `schema` asks for, as the text of a JSON object, with a space behind each comma and colon. A schema
 /// that asks for something else than an object gives an empty one.
 pub(crate) fn arguments(schema: &Value) -> String {
-    let mut filling = Filling { root: schema, out: String::new(), values_left: VALUES_MAX };
-    filling.fill(&Named { name: "", schema }, DEPTH_MAX);
-    if filling.out.starts_with('{') { filling.out } else { "{}".to_owned() }
+    let mut writer = ArgumentWriter { root: schema, out: String::new(), values_left: VALUES_MAX };
+    writer.fill(&PropertySchema { name: "", schema }, DEPTH_MAX);
+    if writer.out.starts_with('{') { writer.out } else { "{}".to_owned() }
 }
 
 /// A schema, and the property that it is of.
-struct Named<'a> {
+struct PropertySchema<'a> {
     name: &'a str,
     schema: &'a Value,
 }
 
-struct Filling<'a> {
+struct ArgumentWriter<'a> {
     /// What `$ref` points into.
     root: &'a Value,
     out: String,
     values_left: u32,
 }
 
-impl Filling<'_> {
-    fn fill(&mut self, named: &Named<'_>, depth: u32) {
-        let Named { name, schema } = *named;
+impl ArgumentWriter<'_> {
+    fn fill(&mut self, named: &PropertySchema<'_>, depth: u32) {
+        let PropertySchema { name, schema } = *named;
         let below = depth.saturating_sub(1);
         self.values_left = self.values_left.saturating_sub(1);
         if depth == 0 || self.values_left == 0 {
@@ -44,19 +44,19 @@ impl Filling<'_> {
         if let Some(given) = given(schema) {
             self.out.push_str(&given.to_string());
         } else if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|at| self.referred(at)) {
-            self.fill(&Named { name, schema: &target }, below);
+            self.fill(&PropertySchema { name, schema: &target }, below);
         } else if let Some(choice) = choice(schema) {
-            self.fill(&Named { name, schema: choice }, below);
+            self.fill(&PropertySchema { name, schema: choice }, below);
         } else if let Some(parts) = list(schema, "allOf") {
-            self.fill(&Named { name, schema: &merged(schema, parts) }, below);
+            self.fill(&PropertySchema { name, schema: &merged(schema, parts) }, below);
         } else {
             match kind(schema) {
-                Kind::Object => self.object(schema, below),
-                Kind::Array => self.array(named, below),
-                Kind::Integer | Kind::Number => self.out.push_str(&number(schema)),
-                Kind::Boolean => self.out.push_str("false"),
-                Kind::Null => self.out.push_str("null"),
-                Kind::Text => self.out.push_str(&Value::String(text(named)).to_string()),
+                JsonType::Object => self.object(schema, below),
+                JsonType::Array => self.array(named, below),
+                JsonType::Integer | JsonType::Number => self.out.push_str(&number(schema)),
+                JsonType::Boolean => self.out.push_str("false"),
+                JsonType::Null => self.out.push_str("null"),
+                JsonType::Text => self.out.push_str(&Value::String(text(named)).to_string()),
             }
         }
     }
@@ -74,12 +74,12 @@ impl Filling<'_> {
             self.out.push_str(&Value::from(name).to_string());
             self.out.push_str(": ");
             let property = schema.get("properties").and_then(|properties| properties.get(name));
-            self.fill(&Named { name, schema: property.unwrap_or(&Value::Null) }, depth);
+            self.fill(&PropertySchema { name, schema: property.unwrap_or(&Value::Null) }, depth);
         }
         self.out.push('}');
     }
 
-    fn array(&mut self, named: &Named<'_>, depth: u32) {
+    fn array(&mut self, named: &PropertySchema<'_>, depth: u32) {
         let items = named.schema.get("items").unwrap_or(&Value::Null);
         // Gemini writes numbers as strings.
         let min = named.schema.get("minItems").and_then(whole).unwrap_or(1).clamp(1, ITEMS_MAX);
@@ -88,7 +88,7 @@ impl Filling<'_> {
             if at > 0 {
                 self.out.push_str(", ");
             }
-            self.fill(&Named { name: named.name, schema: items }, depth);
+            self.fill(&PropertySchema { name: named.name, schema: items }, depth);
         }
         self.out.push(']');
     }
@@ -100,7 +100,7 @@ impl Filling<'_> {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum JsonType {
     Object,
     Array,
     Text,
@@ -111,7 +111,7 @@ enum Kind {
 }
 
 /// Lowercase as in JSON Schema, uppercase as Gemini writes it; of a list the first that is not null.
-fn kind(schema: &Value) -> Kind {
+fn kind(schema: &Value) -> JsonType {
     let word = match schema.get("type") {
         Some(Value::Array(kinds)) => {
             kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("null")
@@ -122,13 +122,13 @@ fn kind(schema: &Value) -> Kind {
         None => "",
     };
     match word.to_ascii_lowercase().as_str() {
-        "object" => Kind::Object,
-        "array" => Kind::Array,
-        "integer" => Kind::Integer,
-        "number" => Kind::Number,
-        "boolean" => Kind::Boolean,
-        "null" => Kind::Null,
-        _ => Kind::Text,
+        "object" => JsonType::Object,
+        "array" => JsonType::Array,
+        "integer" => JsonType::Integer,
+        "number" => JsonType::Number,
+        "boolean" => JsonType::Boolean,
+        "null" => JsonType::Null,
+        _ => JsonType::Text,
     }
 }
 
@@ -141,7 +141,7 @@ fn given(schema: &Value) -> Option<&Value> {
 /// The first alternative that is not null.
 fn choice(schema: &Value) -> Option<&Value> {
     let alternatives = list(schema, "anyOf").or_else(|| list(schema, "oneOf"))?;
-    alternatives.iter().find(|alternative| !matches!(kind(alternative), Kind::Null))
+    alternatives.iter().find(|alternative| !matches!(kind(alternative), JsonType::Null))
 }
 
 /// One schema for all of `parts`: properties and required names together, of the rest the first.
@@ -198,7 +198,7 @@ fn number(schema: &Value) -> String {
 }
 
 /// Text of the format and length that are asked for.
-fn text(named: &Named<'_>) -> String {
+fn text(named: &PropertySchema<'_>) -> String {
     let text = match (named.schema.get("format").and_then(Value::as_str), named.name) {
         (Some("date"), _) => "2026-01-01",
         (Some("date-time"), _) => "2026-01-01T00:00:00Z",
@@ -218,12 +218,12 @@ fn text(named: &Named<'_>) -> String {
 /// The shortest value of the schema's type.
 fn empty(schema: &Value) -> &'static str {
     match kind(schema) {
-        Kind::Object => "{}",
-        Kind::Array => "[]",
-        Kind::Text => "\"\"",
-        Kind::Integer | Kind::Number => "0",
-        Kind::Boolean => "false",
-        Kind::Null => "null",
+        JsonType::Object => "{}",
+        JsonType::Array => "[]",
+        JsonType::Text => "\"\"",
+        JsonType::Integer | JsonType::Number => "0",
+        JsonType::Boolean => "false",
+        JsonType::Null => "null",
     }
 }
 

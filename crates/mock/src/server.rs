@@ -12,14 +12,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::handle::{Mock, Reaction};
+use crate::handle::{MockProvider, Reaction};
 
 const CONNECTIONS_MAX: usize = 16_384;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How fast the mock is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct MockTiming {
     /// Time between two events of a stream, so that a person sees it stream. 20 ms.
     pub pace: Duration,
     /// Time before the first byte of `slow`. 3 s.
@@ -30,7 +30,7 @@ pub struct Options {
     pub long_for: Duration,
 }
 
-impl Default for Options {
+impl Default for MockTiming {
     fn default() -> Self {
         Self {
             pace: Duration::from_millis(20),
@@ -43,12 +43,12 @@ impl Default for Options {
 
 /// Serves on `listener` at the default speed until `shutdown` is ready; connections that are open then are cut.
 pub async fn serve(listener: TcpListener, shutdown: impl Future) {
-    serve_with(listener, Options::default(), shutdown).await;
+    serve_with(listener, MockTiming::default(), shutdown).await;
 }
 
 /// [`serve`] at another speed.
-pub async fn serve_with(listener: TcpListener, options: Options, shutdown: impl Future) {
-    let mock = Arc::new(Mock::new(options));
+pub async fn serve_with(listener: TcpListener, options: MockTiming, shutdown: impl Future) {
+    let mock = Arc::new(MockProvider::new(options));
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -64,15 +64,15 @@ pub async fn serve_with(listener: TcpListener, options: Options, shutdown: impl 
     }
 }
 
-async fn connection(stream: TcpStream, mock: Arc<Mock>) {
+async fn connection(stream: TcpStream, mock: Arc<MockProvider>) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let (tricks, mut asked) = mpsc::channel(1);
+    let (tricks, mut raw_responses) = mpsc::channel(1);
     let (mock, tricks) = (&mock, &tricks);
     let service = service_fn(|request| async move {
-        match mock.answer(request).await {
-            Reaction::Answer(answer) => Ok::<_, Infallible>(answer),
+        match mock.response(request).await {
+            Reaction::Response(response) => Ok::<_, Infallible>(response),
             Reaction::Raw(raw) => {
                 drop(tricks.send(raw).await);
                 // The connection is taken away from hyper now.
@@ -85,7 +85,7 @@ async fn connection(stream: TcpStream, mock: Arc<Mock>) {
         biased;
         // An error is a caller that left, or `cut` doing its work.
         _ = &mut http => return,
-        Some(raw) = asked.recv() => raw,
+        Some(raw) = raw_responses.recv() => raw,
     };
     drop(raw.play(http.into_parts().io.into_inner()).await);
 }

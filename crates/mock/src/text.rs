@@ -1,21 +1,21 @@
-//! The words of an answer, and their pieces: what one event carries.
+//! The words of an response, and their pieces: what one event carries.
 
 use std::borrow::Cow;
 
 /// Text that is cut after each run of spaces, or one word many times (never held whole while it is streamed).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Text {
+pub(crate) enum ResponseText {
     Words(Cow<'static, str>),
     Repeated { word: &'static str, times: u32 },
 }
 
-/// A place in a [`Text`].
+/// A place in a [`ResponseText`].
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Cursor(usize);
+pub(crate) struct TextCursor(usize);
 
-impl Text {
+impl ResponseText {
     /// The next piece; `None` at the end.
-    pub(crate) fn next(&self, at: &mut Cursor) -> Option<&str> {
+    pub(crate) fn next(&self, at: &mut TextCursor) -> Option<&str> {
         match self {
             Self::Words(text) => {
                 let rest = text.get(at.0..).filter(|rest| !rest.is_empty())?;
@@ -36,7 +36,7 @@ impl Text {
         if let Self::Repeated { times, .. } = self {
             return u64::from(*times);
         }
-        let mut at = Cursor::default();
+        let mut at = TextCursor::default();
         std::iter::from_fn(|| self.next(&mut at).map(|_| 1)).sum()
     }
 
@@ -55,17 +55,17 @@ mod tests {
 
     #[test]
     fn pieces_make_the_whole() {
-        let check = |text: Text, pieces: &[&str]| {
-            let mut at = Cursor::default();
+        let check = |text: ResponseText, pieces: &[&str]| {
+            let mut at = TextCursor::default();
             let found: Vec<String> = std::iter::from_fn(|| text.next(&mut at).map(str::to_owned)).collect();
             assert_eq!(found, pieces);
             assert_eq!(found.concat(), text.whole());
             assert_eq!(text.pieces(), pieces.len() as u64);
         };
-        check(Text::Words("".into()), &[]);
-        check(Text::Words("one".into()), &["one"]);
-        check(Text::Words("  é  two\nlines ".into()), &["  ", "é  ", "two\nlines "]);
-        check(Text::Repeated { word: "tick ", times: 2 }, &["tick ", "tick "]);
-        check(Text::Repeated { word: "tick ", times: 0 }, &[]);
+        check(ResponseText::Words("".into()), &[]);
+        check(ResponseText::Words("one".into()), &["one"]);
+        check(ResponseText::Words("  é  two\nlines ".into()), &["  ", "é  ", "two\nlines "]);
+        check(ResponseText::Repeated { word: "tick ", times: 2 }, &["tick ", "tick "]);
+        check(ResponseText::Repeated { word: "tick ", times: 0 }, &[]);
     }
 }

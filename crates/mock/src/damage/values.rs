@@ -1,29 +1,29 @@
-//! Damage within one event or body, made in its bytes: it is the same in every format.
+//! BodyDamage within one event or body, made in its bytes: it is the same in every format.
 
 use hyper::body::Bytes;
 
-use super::Damage;
+use super::BodyDamage;
 
 /// The names of counts end so: OpenAI's and Anthropic's, Google's, a duration's.
 const COUNTS: [&str; 4] = ["_tokens\":", "TokenCount\":", "\"totalTokens\":", "\"seconds\":"];
 const MORE: u64 = 1_000;
 
 /// The bytes with one kind of damage; the same where it does not apply.
-pub(super) fn damaged(damage: Damage, bytes: &Bytes) -> Bytes {
+pub(super) fn damaged(damage: BodyDamage, bytes: &Bytes) -> Bytes {
     match damage {
-        Damage::Count(value) => counts(bytes, |_, _| value.to_owned()),
-        Damage::Duplicates => counts(bytes, |name, digits| format!("{},{name}{digits}", plus(digits))),
-        Damage::Deep(depth) => {
+        BodyDamage::Count(value) => counts(bytes, |_, _| value.to_owned()),
+        BodyDamage::Duplicates => counts(bytes, |name, digits| format!("{},{name}{digits}", plus(digits))),
+        BodyDamage::Deep(depth) => {
             let depth = usize::try_from(depth).unwrap_or_default();
             inserted(bytes, first(bytes, b"{"), &format!("\"deep\":{}{},", "[".repeat(depth), "]".repeat(depth)))
         }
-        Damage::NotUtf8 => {
+        BodyDamage::NotUtf8 => {
             let mut damaged = bytes.to_vec();
             let at = text_at(bytes).min(damaged.len());
             damaged.splice(at..at, [0xFF, 0xC0, 0x80]);
             Bytes::from(damaged)
         }
-        Damage::BrokenJson => broken(bytes),
+        BodyDamage::BrokenJson => broken(bytes),
         _ => bytes.clone(),
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     const EVENT: &str = "event: e\ndata: {\"type\":\"e\",\"text\":\"hi\",\"usage\":{\"input_tokens\":7,\"details\":{\"cached_tokens\":null}}}\n\n";
 
     fn check(damage: &str, expected: &[u8]) {
-        let damaged = damaged(Damage::of(damage).unwrap(), &Bytes::from_static(EVENT.as_bytes()));
+        let damaged = damaged(BodyDamage::of(damage).unwrap(), &Bytes::from_static(EVENT.as_bytes()));
         assert_eq!(String::from_utf8_lossy(&damaged), String::from_utf8_lossy(expected), "{damage}");
     }
 

@@ -1,13 +1,13 @@
 //! Judgements, as OpenAI answers `POST /v1/moderations`: nothing is ever wrong.
 
 use super::id;
-use crate::answer::Answer;
 use crate::json::{Json, object};
+use crate::response::MockResponse;
 
 /// One result for each text; no tokens are counted.
-pub(super) fn whole(answer: &Answer) -> Json {
-    let results: Vec<Json> = answer.made.inputs.iter().map(|_| result()).collect();
-    object! { "id": id("modr-", answer), "model": answer.model, "results": results }
+pub(super) fn whole(response: &MockResponse) -> Json {
+    let results: Vec<Json> = response.parameters.inputs.iter().map(|_| result()).collect();
+    object! { "id": id("modr-", response), "model": response.model, "results": results }
 }
 
 fn result() -> Json {

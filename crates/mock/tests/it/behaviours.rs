@@ -130,26 +130,26 @@ async fn tool_calls_the_first_tool_and_then_answers() {
     let flat = &format!(r#","tools":[{{"type":"function","name":"look_up","input_schema":{schema}}}]"#);
     let arguments = r#"{"city": "Jakarta"}"#;
 
-    let answer = mock.post(CHAT, &ask("tool", chat)).await.json();
-    let call = &answer["choices"][0]["message"]["tool_calls"][0];
+    let response = mock.post(CHAT, &ask("tool", chat)).await.json();
+    let call = &response["choices"][0]["message"]["tool_calls"][0];
     assert_eq!(call["function"], json!({ "name": "look_up", "arguments": arguments }));
-    assert_eq!(answer["choices"][0]["finish_reason"], "tool_calls");
+    assert_eq!(response["choices"][0]["finish_reason"], "tool_calls");
 
-    let answer = mock.post(RESPONSES, &ask("tool", flat)).await.json();
-    assert_eq!(answer["output"][0]["type"], "function_call");
+    let response = mock.post(RESPONSES, &ask("tool", flat)).await.json();
+    assert_eq!(response["output"][0]["type"], "function_call");
     assert_eq!(
-        (&answer["output"][0]["name"], &answer["output"][0]["arguments"]),
+        (&response["output"][0]["name"], &response["output"][0]["arguments"]),
         (&json!("look_up"), &json!(arguments))
     );
 
-    let answer = mock.post(MESSAGES, &ask("tool", flat)).await.json();
-    assert_eq!(answer["content"][0]["type"], "tool_use");
-    assert_eq!(answer["content"][0]["input"], json!({ "city": "Jakarta" }));
-    assert_eq!(answer["stop_reason"], "tool_use");
+    let response = mock.post(MESSAGES, &ask("tool", flat)).await.json();
+    assert_eq!(response["content"][0]["type"], "tool_use");
+    assert_eq!(response["content"][0]["input"], json!({ "city": "Jakarta" }));
+    assert_eq!(response["stop_reason"], "tool_use");
 
     let after = r#"{"model":"tool","messages":[{"role":"tool","tool_call_id":"call_1","content":"dry"}]}"#;
-    let answer = mock.post(CHAT, after).await.json();
-    assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+    let response = mock.post(CHAT, after).await.json();
+    assert_eq!(response["choices"][0]["finish_reason"], "stop");
 }
 
 #[tokio::test]

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::wire::{ALL, CHAT, MESSAGES, RESPONSES, Reply, Running, ask, ask_google, quick, start};
+use crate::wire::{ALL, CHAT, MESSAGES, RESPONSES, Reply, RunningMock, ask, ask_google, quick, start};
 
 const STREAM: &str = r#","stream":true,"stream_options":{"include_usage":true}"#;
 
-async fn google(mock: &Running, model: &str) -> Reply {
+async fn google(mock: &RunningMock, model: &str) -> Reply {
     mock.post(&format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"), &ask_google("")).await
 }
 
 /// The answers of every format that says text, whole and streamed; all are 200 and end as their framing says.
-async fn each(mock: &Running, model: &str) -> Vec<(String, String)> {
+async fn each(mock: &RunningMock, model: &str) -> Vec<(String, String)> {
     let mut answers = vec![(String::from("gemini, streamed"), google(mock, model).await)];
     let whole = mock.post(&format!("/v1beta/models/{model}:generateContent"), &ask_google("")).await;
     answers.push((String::from("gemini"), whole));

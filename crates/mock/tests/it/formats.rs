@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, Reply, Running, ask, quick, start};
+use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, Reply, RunningMock, ask, quick, start};
 
-async fn whole(mock: &Running, path: &str, model: &str) -> Value {
+async fn whole(mock: &RunningMock, path: &str, model: &str) -> Value {
     let reply = mock.post(path, &ask(model, "")).await;
     assert_eq!((reply.status, reply.complete), (200, true));
     assert_eq!(reply.header("content-type"), Some("application/json"));
     reply.json()
 }
 
-async fn streamed(mock: &Running, path: &str, model: &str, more: &str) -> Reply {
+async fn streamed(mock: &RunningMock, path: &str, model: &str, more: &str) -> Reply {
     let reply = mock.post(path, &ask(model, &format!(r#","stream":true{more}"#))).await;
     assert_eq!((reply.status, reply.complete), (200, true));
     assert_eq!(reply.header("content-type"), Some("text/event-stream; charset=utf-8"));
@@ -33,15 +33,15 @@ const ECHOED: &str = "say é  this\nback";
 #[tokio::test]
 async fn chat_whole_has_choices_and_usage() {
     let mock = start(quick()).await;
-    let answer = whole(&mock, CHAT, "echo").await;
-    assert_eq!(answer["choices"][0]["message"]["content"], ECHOED);
-    assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+    let response = whole(&mock, CHAT, "echo").await;
+    assert_eq!(response["choices"][0]["message"]["content"], ECHOED);
+    assert_eq!(response["choices"][0]["finish_reason"], "stop");
     let total = u64::try_from(ask("echo", "").len() / 4).unwrap();
-    assert_eq!(answer["usage"]["prompt_tokens"], total);
-    assert_eq!(answer["usage"]["prompt_tokens_details"]["cached_tokens"], total / 4);
-    assert_eq!(answer["usage"]["completion_tokens_details"]["reasoning_tokens"], 8);
-    assert_eq!(answer["usage"]["total_tokens"], total + answer["usage"]["completion_tokens"].as_u64().unwrap());
-    assert_eq!(answer, whole(&mock, CHAT, "echo").await, "the same body, the same answer");
+    assert_eq!(response["usage"]["prompt_tokens"], total);
+    assert_eq!(response["usage"]["prompt_tokens_details"]["cached_tokens"], total / 4);
+    assert_eq!(response["usage"]["completion_tokens_details"]["reasoning_tokens"], 8);
+    assert_eq!(response["usage"]["total_tokens"], total + response["usage"]["completion_tokens"].as_u64().unwrap());
+    assert_eq!(response, whole(&mock, CHAT, "echo").await, "the same body, the same response");
 }
 
 #[tokio::test]
@@ -130,13 +130,13 @@ async fn messages_stream_counts_cumulatively() {
 #[tokio::test]
 async fn messages_whole_has_content_and_usage() {
     let mock = start(quick()).await;
-    let answer = whole(&mock, MESSAGES, "echo").await;
-    assert_eq!(answer["content"], json!([{ "type": "text", "text": ECHOED }]));
-    assert_eq!(answer["stop_reason"], "end_turn");
+    let response = whole(&mock, MESSAGES, "echo").await;
+    assert_eq!(response["content"], json!([{ "type": "text", "text": ECHOED }]));
+    assert_eq!(response["stop_reason"], "end_turn");
     let total = u64::try_from(ask("echo", "").len() / 4).unwrap();
     let input: u64 = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"]
         .iter()
-        .map(|class| answer["usage"][class].as_u64().unwrap())
+        .map(|class| response["usage"][class].as_u64().unwrap())
         .sum();
     assert_eq!(input, total);
 }

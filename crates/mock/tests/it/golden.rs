@@ -1,11 +1,11 @@
 //! Every endpoint's bytes, whole and streamed: what changes here is what a client sees.
 
-use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, Running, quick, start};
+use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, RunningMock, quick, start};
 
 /// Short, and valid for each endpoint that takes JSON.
 const BODY: &str = r#"{"model":"echo","prompt":"a b","input":"a b","contents":[{"parts":[{"text":"a b"}]}],"content":{},"requests":[{}],"messages":[{"role":"user","content":"a b"}],"dimensions":2"#;
 
-async fn check(mock: &Running, name: &str, path: &str, more: &str) {
+async fn check(mock: &RunningMock, name: &str, path: &str, more: &str) {
     let reply = mock.post(path, &format!("{BODY}{more}}}")).await;
     let kind = reply.header("content-type").unwrap();
     insta::assert_snapshot!(name, format!("{} {kind}\n\n{}", reply.status, reply.body().replace('\r', "\\r")));

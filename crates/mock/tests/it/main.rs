@@ -10,11 +10,11 @@ mod damage;
 mod formats;
 mod gemini;
 mod golden;
-mod judged;
+mod http_violations;
 mod media;
 #[path = "../../../ai/tests/it/published.rs"]
 mod published;
+mod request_log;
 mod schemas;
-mod seen;
-mod tricks;
+mod validation;
 mod wire;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::wire::{CHAT, COMPLETIONS, Running, ask, quick, start};
+use crate::wire::{CHAT, COMPLETIONS, RunningMock, ask, quick, start};
 
 const EMBEDDINGS: &str = "/v1/embeddings";
 const IMAGES: &str = "/v1/images/generations";
@@ -14,7 +14,7 @@ const MODERATIONS: &str = "/v1/moderations";
 /// Two seconds and a little of 16 kHz.
 static SOUND: [u8; 64_044] = [7; 64_044];
 
-async fn json(mock: &Running, path: &str, body: &str) -> Value {
+async fn json(mock: &RunningMock, path: &str, body: &str) -> Value {
     let reply = mock.post(path, body).await;
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")), "{path} {body}");
     reply.json()
@@ -189,8 +189,8 @@ async fn completions_have_usage_where_asked() {
 async fn pictures_and_sounds_of_a_chat_are_told_apart() {
     let mock = start(quick()).await;
     let turn = r#"[{"role":"user","content":[{"type":"input_audio"},{"type":"image_url"}]}]"#;
-    let answer = json(&mock, CHAT, &format!(r#"{{"model":"mock","messages":{turn}}}"#)).await;
-    let details = &answer["usage"]["prompt_tokens_details"];
+    let response = json(&mock, CHAT, &format!(r#"{{"model":"mock","messages":{turn}}}"#)).await;
+    let details = &response["usage"]["prompt_tokens_details"];
     assert_eq!((&details["audio_tokens"], &details["image_tokens"]), (&json!(64), &json!(258)));
     let spoken = json(&mock, CHAT, &ask("mock", r#","modalities":["text","audio"]"#)).await;
     assert!(spoken["choices"][0]["message"]["audio"]["transcript"].as_str().unwrap().starts_with("Hello"));

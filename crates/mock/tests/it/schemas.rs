@@ -4,7 +4,7 @@ use ai::Format;
 use serde_json::Value;
 
 use crate::published;
-use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, Running, ask, ask_google, quick, start};
+use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, RunningMock, ask, ask_google, quick, start};
 
 #[track_caller]
 fn check(format: Format, what: &str, events: &[Value]) {
@@ -15,7 +15,7 @@ fn check(format: Format, what: &str, events: &[Value]) {
     assert!(events.count() > 1, "{what}");
 }
 
-async fn streamed(mock: &Running, path: &str, body: &str) -> Vec<Value> {
+async fn streamed(mock: &RunningMock, path: &str, body: &str) -> Vec<Value> {
     let reply = mock.post(path, body).await;
     assert_eq!(reply.status, 200, "{path}");
     reply.events()

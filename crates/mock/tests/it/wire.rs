@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mock::Options;
+use mock::MockTiming;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,7 +16,7 @@ pub(crate) const COMPLETIONS: &str = "/v1/completions";
 pub(crate) const ALL: [&str; 4] = [CHAT, RESPONSES, MESSAGES, COMPLETIONS];
 
 /// A running mock; it ends with this value.
-pub(crate) struct Running {
+pub(crate) struct RunningMock {
     address: std::net::SocketAddr,
     _task: JoinSet<()>,
 }
@@ -30,20 +30,20 @@ pub(crate) struct Reply {
     pub(crate) complete: bool,
 }
 
-pub(crate) fn quick() -> Options {
+pub(crate) fn quick() -> MockTiming {
     let ms = Duration::from_millis;
-    Options { pace: ms(1), slow: ms(150), long_pace: ms(10), long_for: ms(200) }
+    MockTiming { pace: ms(1), slow: ms(150), long_pace: ms(10), long_for: ms(200) }
 }
 
-pub(crate) async fn start(options: Options) -> Running {
+pub(crate) async fn start(options: MockTiming) -> RunningMock {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut task = JoinSet::new();
     task.spawn(mock::serve_with(listener, options, std::future::pending::<()>()));
-    Running { address, _task: task }
+    RunningMock { address, _task: task }
 }
 
-impl Running {
+impl RunningMock {
     pub(crate) async fn post(&self, path: &str, body: &str) -> Reply {
         self.send("POST", path, body).await
     }

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::wire::{CHAT, MESSAGES, Reply, Running, ask, ask_google, quick, start};
+use crate::wire::{CHAT, MESSAGES, Reply, RunningMock, ask, ask_google, quick, start};
 
 const GENERATE: &str = "/v1/models/mock:generateContent";
 const TRANSCRIPTIONS: &str = "/v1/audio/transcriptions";
 
-async fn with(mock: &Running, path: &str, header: (&str, &str)) -> Reply {
+async fn with(mock: &RunningMock, path: &str, header: (&str, &str)) -> Reply {
     let body = if path == GENERATE { ask_google("") } else { ask("mock", "") };
     mock.with(&format!("POST {path}"), &[header], body.as_bytes()).await
 }

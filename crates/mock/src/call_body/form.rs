@@ -8,7 +8,7 @@ const BOUNDARY_LEN_MAX: usize = 70;
 
 /// One part; its bytes stand in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part<'a> {
+pub(crate) struct FormPart<'a> {
     pub(crate) name: String,
     /// Only of files.
     pub(crate) filename: Option<String>,
@@ -32,7 +32,7 @@ pub(crate) enum FormError {
 }
 
 /// The parts of `body`; `content_type` names the boundary.
-pub(crate) fn read<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Part<'a>>, FormError> {
+pub(crate) fn read<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<FormPart<'a>>, FormError> {
     let boundary = parameter(content_type, "boundary").ok_or(FormError::NoBoundary)?;
     if boundary.is_empty() || boundary.len() > BOUNDARY_LEN_MAX {
         return Err(FormError::NoBoundary);
@@ -48,13 +48,13 @@ pub(crate) fn read<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Part<'a
         if parts.len() == PARTS_MAX {
             return Err(FormError::TooMany);
         }
-        parts.push(Part::read(part)?);
+        parts.push(FormPart::read(part)?);
     }
     if rest.starts_with(b"--") { Ok(parts) } else { Err(FormError::Unended) }
 }
 
 /// The fields that are no files, as a JSON object: numbers and truth values where they read so.
-pub(crate) fn fields(parts: &[Part<'_>]) -> Vec<u8> {
+pub(crate) fn fields(parts: &[FormPart<'_>]) -> Vec<u8> {
     let mut fields = Map::new();
     for part in parts.iter().filter(|part| part.filename.is_none()) {
         let text = String::from_utf8_lossy(part.bytes);
@@ -67,7 +67,7 @@ pub(crate) fn fields(parts: &[Part<'_>]) -> Vec<u8> {
     Value::Object(fields).to_string().into_bytes()
 }
 
-impl<'a> Part<'a> {
+impl<'a> FormPart<'a> {
     fn read(part: &'a [u8]) -> Result<Self, FormError> {
         let end = memmem::find(part, b"\r\n\r\n").ok_or(FormError::Unnamed)?;
         let (head, body) = part.split_at(end);

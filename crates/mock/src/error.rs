@@ -6,10 +6,10 @@ use http::{HeaderValue, Response, StatusCode};
 
 use serde_json::value::RawValue;
 
-use crate::answer::Answer;
 use crate::handle::json;
 use crate::json::{Json, NULL, object};
 use crate::payload::Payload;
+use crate::response::MockResponse;
 use crate::wire;
 
 /// Where a redirection points: nobody listens there.
@@ -17,7 +17,7 @@ const ELSEWHERE: HeaderValue = HeaderValue::from_static("http://127.0.0.1:9/mock
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum MockError {
     /// The body is no JSON, or no form, or a field of it has another type.
     Unreadable(String),
     NoModel,
@@ -38,22 +38,22 @@ pub(crate) enum Fault {
     Quota,
 }
 
-impl Fault {
-    /// The answer of `dialect`.
-    pub(crate) fn answer(&self, dialect: Dialect, id: &str) -> Response<Payload> {
+impl MockError {
+    /// The response of `dialect`.
+    pub(crate) fn response(&self, dialect: Dialect, id: &str) -> Response<Payload> {
         let body = match dialect {
             Dialect::OpenAi => self.open_ai(),
             Dialect::Anthropic => self.anthropic(id),
             Dialect::Google => self.google(),
         };
-        self.answer_of(dialect, &body)
+        self.response_with(dialect, &body)
     }
 
-    /// Google's answer where a stream would have been an array.
-    pub(crate) fn answer_in_array(&self) -> Response<Payload> {
+    /// Google's response where a stream would have been an array.
+    pub(crate) fn response_in_array(&self) -> Response<Payload> {
         let array = format!("[{}]", self.google());
         let body = Json::from(RawValue::from_string(array).unwrap_or_else(|_| self.google()));
-        self.answer_of(Dialect::Google, &body)
+        self.response_with(Dialect::Google, &body)
     }
 
     /// What a provider says that has too much to do.
@@ -69,27 +69,27 @@ impl Fault {
         }
     }
 
-    fn answer_of(&self, dialect: Dialect, body: &Json) -> Response<Payload> {
+    fn response_with(&self, dialect: Dialect, body: &Json) -> Response<Payload> {
         let status = self.status();
-        let mut answer = json(status, body);
+        let mut response = json(status, body);
         if status.is_redirection() {
-            answer.headers_mut().insert(LOCATION, ELSEWHERE);
+            response.headers_mut().insert(LOCATION, ELSEWHERE);
         }
         // Google says it in the body.
         if let Some(seconds) = self.retry_after_s().filter(|_| dialect != Dialect::Google) {
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        answer
+        response
     }
 
     /// What a stream that has begun ends with: its data, and its name where the format names events. `sequence` is the number
     /// of the event, where the format numbers its events.
-    pub(crate) fn event(&self, answer: &Answer, sequence: u64) -> Vec<(Option<&'static str>, Json)> {
-        let (format, id) = (answer.format(), answer.id.as_str());
+    pub(crate) fn event(&self, response: &MockResponse, sequence: u64) -> Vec<(Option<&'static str>, Json)> {
+        let (format, id) = (response.format(), response.id.as_str());
         match (format, format.dialect()) {
             (Format::Responses, _) => {
                 let error = object! { "code": "server_error", "message": self.message() };
-                let response = wire::failed_response(answer, &error);
+                let response = wire::failed_response(response, &error);
                 let failed = object! { "type": "response.failed", "response": response, "sequence_number": sequence };
                 vec![(Some("response.failed"), failed)]
             }

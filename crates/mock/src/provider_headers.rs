@@ -5,7 +5,7 @@ use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
 /// Adds those of `dialect`; `is_azure` is where OpenAI's API is Microsoft's.
-pub(crate) fn sign(headers: &mut HeaderMap, dialect: Dialect, is_azure: bool, id: &str) {
+pub(crate) fn add(headers: &mut HeaderMap, dialect: Dialect, is_azure: bool, id: &str) {
     let id = format!("req_{id}");
     let pairs: &[(&'static str, &str)] = match dialect {
         Dialect::OpenAi if is_azure => &[
@@ -53,7 +53,7 @@ pub(crate) fn sign(headers: &mut HeaderMap, dialect: Dialect, is_azure: bool, id
         ],
     };
     for (name, value) in pairs {
-        put(headers, name, value);
+        insert(headers, name, value);
     }
     if dialect != Dialect::Google && !is_azure {
         headers.insert(SET_COOKIE, HeaderValue::from_static("__cf_bm=mock; path=/; HttpOnly"));
@@ -61,7 +61,7 @@ pub(crate) fn sign(headers: &mut HeaderMap, dialect: Dialect, is_azure: bool, id
 }
 
 /// One header; a value that is none is left out.
-pub(crate) fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+pub(crate) fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(HeaderName::from_static(name), value);
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::wire::{ALL, CHAT, Running, ask, quick, start};
+use crate::wire::{ALL, CHAT, RunningMock, ask, quick, start};
 
-async fn bytes(mock: &Running, model: &str) -> String {
+async fn bytes(mock: &RunningMock, model: &str) -> String {
     let bytes = mock.bytes(&format!("POST {CHAT}"), &[], ask(model, "").as_bytes()).await;
     String::from_utf8(bytes).unwrap()
 }
@@ -15,9 +15,9 @@ async fn bytes(mock: &Running, model: &str) -> String {
 async fn interim_answers_come_so_often_or_for_ever() {
     let mock = start(quick()).await;
     let five = bytes(&mock, "1xx-5").await;
-    let (interim, answer) = five.split_at("HTTP/1.1 100 Continue\r\n\r\n".len() * 5);
+    let (interim, response) = five.split_at("HTTP/1.1 100 Continue\r\n\r\n".len() * 5);
     assert_eq!(interim.matches("100 Continue").count(), 5);
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\"usage\""));
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n") && response.contains("\"usage\""));
     let for_ever = bytes(&mock, "1xx").await;
     assert!(for_ever.matches("100 Continue").count() > 5 && !for_ever.contains("200 OK"));
 }
