@@ -1,4 +1,4 @@
-//! What a model's name asks for. [`BEHAVIOURS`] is the list that people read.
+//! The behaviour that a model's name selects. [`BEHAVIOURS`] is the list in the help text and in `docs/mock.md`.
 
 use std::time::Duration;
 
@@ -15,106 +15,112 @@ const RETRY_AFTER_MAX_S: u32 = 3_600;
 const FLAKY_MAX: u32 = 100;
 const HEADERS_MAX: u32 = 20_000;
 
-/// Each name and what it does, with `N` where a number stands. Every other name answers as a provider does.
+/// Model names and their behaviour; `N` is a number. Any other name responds as a provider does.
 pub const BEHAVIOURS: &[(&str, &str)] = &[
-    ("mock", "answers, as does every name that is not in this list"),
-    ("slow", "the first byte comes after 3 s"),
-    ("long", "the response goes on for ten minutes"),
+    ("mock", "responds as a provider does, like every name that is not in this list"),
+    ("slow", "the first byte arrives after 3 s"),
+    ("long", "the response takes ten minutes"),
     (
         "tokens-N",
-        "N tokens of output, an event each, at once; tokens-N-MS: one every MS milliseconds; tokens-N-MS-WORD keeps counts apart",
+        "N output tokens, one event each, without a pause; tokens-N-MS: one every MS milliseconds; tokens-N-MS-WORD: the same with a separate log",
     ),
-    ("echo", "the response is the last user message"),
-    ("tool", "calls the first function with arguments of its schema, then answers"),
+    ("echo", "responds with the last user message"),
+    (
+        "tool",
+        "calls the first function with arguments that its schema allows; responds with text once it has the result",
+    ),
     ("instant", "a fixed response at once, for benchmarks"),
-    ("no-usage", "says nothing of tokens"),
-    ("N", "refused with status N (429, 500, 529, …), in the provider's words; also status-N, from 200 to 599"),
-    ("retry-after-N", "429, to be asked again in N seconds"),
-    ("quota", "429, and no use in asking again"),
-    ("flaky-N", "503 to the first N requests of each x-request-id, then answers; flaky-N-WORD keeps counts apart"),
-    ("html", "200 and a page of HTML; html-N: with status N"),
-    ("empty", "200 and no body"),
-    ("headers-N", "N headers more"),
-    ("hang", "takes the request and says nothing"),
-    ("stall", "stops in the middle and keeps the connection"),
+    ("no-usage", "the response reports no tokens"),
+    ("N", "refuses with status N (429, 500, 529, …) in the provider's format; also status-N, from 200 to 599"),
+    ("retry-after-N", "429 with a retry delay of N seconds"),
+    ("quota", "429: the quota is exhausted, and a retry does not help"),
+    (
+        "flaky-N",
+        "503 to the first N requests of each x-request-id, then a response; flaky-N-WORD: the same with a separate count",
+    ),
+    ("html", "200 and an HTML page; html-N: with status N"),
+    ("empty", "200 and an empty body"),
+    ("headers-N", "N additional headers"),
+    ("hang", "accepts the request and sends nothing"),
+    ("stall", "stops in the middle of the response and keeps the connection open"),
     ("cut", "closes the connection in the middle of the response"),
-    ("error-event", "the stream ends with the provider's own error event"),
-    ("unfinished", "the stream ends in good order, before the event that reports its end"),
-    ("open-event", "the stream's last event has no end"),
-    ("event-N", "one event of N bytes of text, up to 1,000,000,000"),
+    ("error-event", "the stream ends with the provider's error event"),
+    ("unfinished", "the stream ends cleanly, but before the event that reports its end"),
+    ("open-event", "the last event of the stream is not terminated"),
+    ("event-N", "one event with N bytes of text, at most 1,000,000,000"),
     ("crlf", "events end in CR LF"),
-    ("comments", "comments between events, which Google's wire never has"),
-    ("bytewise", "every byte is a chunk of its own"),
+    ("comments", "comments between events, except in Google's format"),
+    ("bytewise", "each byte is one chunk"),
     ("joined", "all events are one chunk"),
     ("broken-json", "the JSON ends early"),
-    ("deep-N", "a value nested N deep before everything else; deep: 10,000"),
-    ("duplicate-keys", "every count of tokens stands twice, first with another value"),
-    ("invalid-utf8", "bytes that are no UTF-8 inside strings"),
-    ("usage-backwards", "counts of tokens that go down"),
-    ("usage-negative", "counts of tokens below zero"),
-    ("usage-huge", "counts of tokens of 10^19"),
-    ("usage-nan", "counts of tokens that are NaN"),
-    ("usage-text", "counts of tokens in quotes"),
-    ("usage-fraction", "counts of tokens with a fraction"),
-    ("1xx", "100 Continue for ever; 1xx-N: N times, then answers"),
-    ("twice", "answers twice"),
-    ("too-short", "Content-Length is less than what comes"),
-    ("two-lengths", "two Content-Length that differ"),
-    ("length-and-chunked", "Content-Length beside Transfer-Encoding"),
-    ("bare-lf", "the head's lines end in LF alone"),
-    ("not-http", "bytes that are no HTTP"),
-    ("slow-head", "the head comes byte by byte, one every 100 ms"),
-    ("close", "closes without an response"),
-    ("reset", "resets without an response"),
-    ("reset-head", "resets within the head"),
-    ("reset-body", "resets within the body"),
+    ("deep-N", "a value nested N levels deep before all others; deep: 10,000"),
+    ("duplicate-keys", "every token count occurs twice, first with another value"),
+    ("invalid-utf8", "strings with bytes that are not UTF-8"),
+    ("usage-backwards", "token counts that decrease"),
+    ("usage-negative", "token counts below zero"),
+    ("usage-huge", "token counts of 10^19"),
+    ("usage-nan", "token counts that are NaN"),
+    ("usage-text", "token counts in quotes"),
+    ("usage-fraction", "token counts with a fraction"),
+    ("1xx", "100 Continue without end; 1xx-N: N times, then a response"),
+    ("twice", "sends the response twice"),
+    ("too-short", "Content-Length is less than the body"),
+    ("two-lengths", "two Content-Length headers that differ"),
+    ("length-and-chunked", "Content-Length and Transfer-Encoding together"),
+    ("bare-lf", "the lines of the head end in LF alone"),
+    ("not-http", "bytes that are not HTTP"),
+    ("slow-head", "the head arrives byte by byte, one every 100 ms"),
+    ("close", "closes the connection without a response"),
+    ("reset", "resets the connection without a response"),
+    ("reset-head", "resets the connection within the head"),
+    ("reset-body", "resets the connection within the body"),
 ];
 
-/// One way to response.
+/// The way in which the mock responds to one model name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behaviour {
-    /// As a provider does: `mock`, and every name that is not below.
+    /// Respond as a provider does: `mock`, and every name without a behaviour.
     Normal,
-    /// The first byte comes late.
+    /// Delay the first byte.
     Slow,
-    /// The response goes on for minutes.
+    /// Stream the response for minutes.
     Long,
-    /// `tokens-N`, `tokens-N-MS`, `tokens-N-MS-WORD`.
+    /// Send `count` tokens: `tokens-N`, `tokens-N-MS`, `tokens-N-MS-WORD`.
     Tokens { count: u32, every: Duration },
-    /// Refused, or answered with another status.
+    /// Respond with another status; an error status is a refusal.
     Status { status: StatusCode, retry_after_s: Option<u32> },
-    /// Refused for good, as who has spent all.
+    /// Refuse with an exhausted quota, which a retry does not change.
     Quota,
-    /// Refused so many times, then answered.
+    /// Refuse the first `times` requests, then respond.
     Flaky { times: u32 },
-    /// HTML with this status.
+    /// Respond with an HTML page and this status.
     Html(StatusCode),
-    /// No body.
+    /// Respond with an empty body.
     Empty,
-    /// So many headers.
+    /// Add this many response headers.
     Headers(u32),
-    /// No response, for as long as `long` takes.
+    /// Send no response for as long as `long` takes.
     Hang,
-    /// The middle of an response, and no more.
+    /// Send half of a response, then nothing more.
     Stall,
-    /// The connection is closed in the middle of the response.
+    /// Close the connection in the middle of the response.
     Cut,
-    /// The response says nothing of tokens.
+    /// Respond without a usage report.
     NoUsage,
-    /// The response calls a tool, unless a tool's result was just sent.
+    /// Call a tool, unless the request ends with a tool's result.
     Tool,
-    /// The response is the last user message.
+    /// Respond with the last user message.
     Echo,
-    /// A fixed response at once, not streamed: for benchmarks.
+    /// Send a fixed response at once, unstreamed, for benchmarks.
     Instant,
-    /// The response, damaged.
+    /// Damage the body of the response.
     Damaged(BodyDamage),
-    /// No HTTP, or bad HTTP.
+    /// Violate HTTP, or send none.
     HttpViolation(HttpViolation),
 }
 
 impl Behaviour {
-    /// What a name without the provider's prefix asks for. Counts are cut to 100,000 tokens, times to 10 s.
+    /// The behaviour of `name`, which has no provider prefix. At most 100,000 tokens, and 10 s between two events.
     pub(crate) fn of(name: &str) -> Self {
         match name {
             "slow" => Self::Slow,
@@ -161,7 +167,7 @@ impl Behaviour {
         }
     }
 
-    /// How the request is refused, if it is.
+    /// The refusal, if the behaviour is one.
     pub(crate) fn error(self) -> Option<MockError> {
         match self {
             Self::Status { status, retry_after_s } if !status.is_success() => {
@@ -172,7 +178,7 @@ impl Behaviour {
         }
     }
 
-    /// Time between two events of its stream.
+    /// The time between two events of the stream.
     pub(crate) fn pace(self, options: &MockTiming) -> Duration {
         match self {
             Self::Long => options.long_pace,
@@ -200,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_ask_for_behaviours() {
+    fn names_select_behaviours() {
         let check = |model: &str, expected: Behaviour| assert_eq!(Behaviour::of(model), expected, "{model}");
         let tokens = |count, ms| Behaviour::Tokens { count, every: Duration::from_millis(ms) };
         let status = |status, retry_after_s| Behaviour::Status { status, retry_after_s };
@@ -224,18 +230,18 @@ mod tests {
     }
 
     #[test]
-    fn the_page_lists_what_the_names_do() {
+    fn the_page_lists_every_behaviour() {
         let page = include_str!("../../../docs/mock.md");
         let rows: String = BEHAVIOURS.iter().map(|(name, does)| format!("| `{name}` | {does} |\n")).collect();
         assert!(page.contains(&rows), "docs/mock.md lacks these rows:\n{rows}");
     }
 
     #[test]
-    fn every_listed_name_but_one_asks_for_something() {
+    fn every_listed_name_except_mock_selects_a_behaviour() {
         for (name, _) in BEHAVIOURS {
-            let asked = if *name == "N" { String::from("500") } else { name.replace("-N", "-7") };
-            let asked = if *name == "status-N" { String::from("status-404") } else { asked };
-            assert_eq!(Behaviour::of(&asked) == Behaviour::Normal, *name == "mock", "{name}");
+            let name_with_number = if *name == "N" { String::from("500") } else { name.replace("-N", "-7") };
+            let name_with_number = if *name == "status-N" { String::from("status-404") } else { name_with_number };
+            assert_eq!(Behaviour::of(&name_with_number) == Behaviour::Normal, *name == "mock", "{name}");
         }
     }
 }

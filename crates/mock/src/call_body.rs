@@ -1,4 +1,4 @@
-//! What the mock reads of a request's body. Lenient on purpose: what it does not know, it does not look at.
+//! The fields that the mock reads of a request's body. Unknown fields are ignored.
 
 pub(crate) mod form;
 
@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 use crate::behaviour::Behaviour;
 use crate::schema;
 
-/// The body's top level, in any format; a form's fields are read as if they were JSON.
+/// The top level of the body in any format; the fields of a form are converted to JSON first.
 #[derive(Deserialize)]
 pub(crate) struct CallBody<'a> {
-    /// As the body says, empty where it does not; where a path names the model, that.
+    /// The model that the body names, replaced by the model of the path if there is one. Empty if both lack it.
     #[serde(borrow, default)]
     pub(crate) model: Cow<'a, str>,
     #[serde(default)]
@@ -66,7 +66,7 @@ pub(crate) struct ToolCall {
     pub(crate) arguments: String,
 }
 
-/// What an response is made of.
+/// The kind of content that a response carries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Modality {
     #[default]
@@ -75,7 +75,7 @@ pub(crate) enum Modality {
     Picture,
 }
 
-/// How many parts of a conversation are sound, and how many are pictures.
+/// The number of sounds and of pictures in a conversation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct MediaCounts {
     pub(crate) sounds: u64,
@@ -84,10 +84,10 @@ pub(crate) struct MediaCounts {
 
 impl<'a> CallBody<'a> {
     pub(crate) fn read(body: &'a [u8]) -> Result<Self, serde_json::Error> {
-        // Serde would take an array for the fields in their order.
+        // Serde would accept an array of the fields in their order.
         match body.trim_ascii_start().first() {
             Some(b'{') => serde_json::from_slice(body),
-            _ => Err(serde::de::Error::custom("a JSON object is expected")),
+            _ => Err(serde::de::Error::custom("expected a JSON object")),
         }
     }
 
@@ -108,17 +108,17 @@ impl<'a> CallBody<'a> {
         self.stream_options.as_ref().is_some_and(|options| options.include_usage == Some(true))
     }
 
-    /// Whether there is something to embed, to say, or to response.
+    /// Whether the request has an input to embed, to speak or to respond to.
     pub(crate) const fn has_input(&self) -> bool {
         self.input.is_some() || self.contents.is_some() || self.content.is_some() || self.requests.is_some()
     }
 
-    /// The text of the last user message, or the prompt; empty where there is none.
+    /// The text of the last user message, or the prompt; empty if both are missing.
     pub(crate) fn last_user_text(&self) -> String {
         match self.turns() {
             Value::String(text) => text,
             Value::Array(turns) => {
-                // Google's users may leave their role out.
+                // Google allows a user's turn to omit its role.
                 let is_user = |turn: &&Value| match field(turn, "role") {
                     Some(role) => role == "user",
                     None => turn.get("parts").is_some(),
@@ -140,14 +140,14 @@ impl<'a> CallBody<'a> {
                 .any(|part| field(part, "type") == Some("tool_result") || part.get("functionResponse").is_some())
     }
 
-    /// The first function among the tools, which the client runs itself; what a provider runs is passed over.
+    /// The first function among the tools. Tools that a provider runs itself are skipped.
     pub(crate) fn first_tool(&self) -> Option<ToolCall> {
         let tools: Vec<Value> = read(self.tools)?;
         tools.iter().find_map(|tool| {
             let declared = tool.pointer("/functionDeclarations/0").or_else(|| tool.pointer("/function_declarations/0"));
             let is_function = match field(tool, "type") {
                 None | Some("function") => true,
-                // Anthropic's word for a function; OpenAI's custom tools take text.
+                // Anthropic calls a function `custom`; OpenAI's custom tools take text instead of a schema.
                 Some("custom") => tool.get("input_schema").is_some(),
                 Some(_) => false,
             };
@@ -175,7 +175,7 @@ impl<'a> CallBody<'a> {
         media
     }
 
-    /// What a conversation's response is to be: `modalities`, or Google's `responseModalities`, names more than text.
+    /// The modality that the request asks for in `modalities`, or in Google's `responseModalities`; text otherwise.
     pub(crate) fn modality(&self) -> Modality {
         let config: Option<Value> = read(self.generation_config);
         let modalities = config.as_ref().and_then(|config| config.get("responseModalities")).cloned();
@@ -191,7 +191,7 @@ impl<'a> CallBody<'a> {
         }
     }
 
-    /// What is to be embedded or judged, one text for each vector: a string, an array of them, token ids, or requests.
+    /// The inputs to embed or to moderate, one text each: a string, an array of strings, token ids, or requests.
     pub(crate) fn inputs(&self) -> Vec<String> {
         let raw = self.requests.or(self.input).or(self.content).or(self.contents);
         match read(raw).unwrap_or_default() {
@@ -207,17 +207,17 @@ impl<'a> CallBody<'a> {
         }
     }
 
-    /// `n`, from 1 to 10.
+    /// The field `n`, limited to 1 to 10.
     pub(crate) fn count(&self) -> u32 {
         read(self.n).unwrap_or(1_u32).clamp(1, 10)
     }
 
-    /// `dimensions`, up to 4,096; also Google's of the first request.
+    /// The field `dimensions`, limited to 1 to 4,096.
     pub(crate) fn dimensions(&self) -> Option<u32> {
         read(self.dimensions).map(|dimensions: u32| dimensions.clamp(1, 4_096))
     }
 
-    /// `partial_images`, up to 3.
+    /// The field `partial_images`, at most 3.
     pub(crate) fn partial_images(&self) -> u32 {
         read(self.partial_images).unwrap_or(0_u32).min(3)
     }
@@ -226,12 +226,12 @@ impl<'a> CallBody<'a> {
         read(self.encoding_format).is_some_and(|format: String| format == "base64")
     }
 
-    /// `stream_format: sse`: speech in events.
+    /// Whether `stream_format` is `sse`: speech as events.
     pub(crate) fn wants_speech_events(&self) -> bool {
         read(self.stream_format).is_some_and(|format: String| format == "sse")
     }
 
-    /// `response_format`, where it is a word.
+    /// The field `response_format`, if it is a string.
     pub(crate) fn response_format(&self) -> Option<String> {
         read(self.response_format)
     }
@@ -242,7 +242,7 @@ impl<'a> CallBody<'a> {
     }
 }
 
-/// The value, where it has the shape that is request for.
+/// The value, if it has the type `T`.
 fn read<T: DeserializeOwned>(raw: Option<&RawValue>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
 }
@@ -316,7 +316,7 @@ mod tests {
         check(r#"{"name":"f","input_schema":SCHEMA}"#);
         check(r#"{"functionDeclarations":[{"name":"f","parameters":SCHEMA}]}"#);
         check(r#"{"functionDeclarations":[{"name":"f","parametersJsonSchema":SCHEMA}]}"#);
-        // Google's SDK for Python writes this one as protobuf does.
+        // Google's SDK for Python writes this key in the style of protobuf.
         check(r#"{"functionDeclarations":[{"name":"f","parameters_json_schema":SCHEMA}]}"#);
     }
 
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn modality_is_text_unless_more_is_asked() {
+    fn modality_is_text_unless_the_request_names_another() {
         let check = |body: &str, modality: Modality| {
             assert_eq!(CallBody::read(body.as_bytes()).unwrap().modality(), modality, "{body}");
         };
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn prefix_of_the_provider_is_no_part_of_the_name() {
+    fn the_name_excludes_the_prefix_of_the_provider() {
         for body in [r#"{"model":"slow"}"#, r#"{"model":"mock/slow"}"#] {
             let request = CallBody::read(body.as_bytes()).unwrap();
             assert_eq!((request.name(), request.behaviour()), ("slow", Behaviour::Slow));
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_object_is_refused() {
+    fn a_body_that_is_not_a_json_object_is_refused() {
         for body in ["", "[]", "{\"model\":", "{\"model\":1}", "{\"stream\":\"yes\"}"] {
             assert!(CallBody::read(body.as_bytes()).is_err(), "{body}");
         }

@@ -1,4 +1,4 @@
-//! Answers that are good HTTP and bad otherwise: in their values, their JSON or their events.
+//! Responses that are valid HTTP with damaged values, JSON or events.
 
 mod values;
 
@@ -13,19 +13,19 @@ use crate::wire::{EventSequence, StreamStage};
 const DEEP: u32 = 10_000;
 const DEEP_MAX: u32 = 1_000_000;
 const EVENT_BYTES_MAX: usize = 1_000_000_000;
-/// Text of a long event, many times the same.
+/// The text of a long event repeats blocks of this size.
 const BLOCK_BYTES: usize = 64 * 1024;
-/// `error-event` comes after so many events.
+/// The number of regular events before that of `error-event`.
 const ERROR_AFTER: u64 = 5;
 
-/// One kind of damage.
+/// One kind of damage to a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyDamage {
-    /// Each count of tokens is these bytes instead.
+    /// Replace each token count by these bytes.
     Count(&'static str),
-    /// Each count of tokens stands twice.
+    /// Send each token count twice.
     Duplicates,
-    /// Counts that shrink.
+    /// Report token counts that decrease.
     Backwards,
     Deep(u32),
     NotUtf8,
@@ -33,7 +33,7 @@ pub(crate) enum BodyDamage {
     ErrorEvent,
     Unfinished,
     OpenEvent,
-    /// One event of so many bytes of text.
+    /// Send one event with this many bytes of text.
     Event(usize),
     CrLf,
     Comments,
@@ -69,12 +69,12 @@ impl BodyDamage {
         })
     }
 
-    /// Whether its pieces are too many to wait between them.
+    /// Whether the damage makes too many pieces for a pause between them.
     pub(crate) const fn is_in_haste(self) -> bool {
         matches!(self, Self::Bytewise | Self::Event(_))
     }
 
-    /// A body that is no stream.
+    /// Damages a body that is not streamed.
     pub(crate) fn whole(self, body: &Bytes) -> Bytes {
         match self {
             Self::Event(bytes) => values::lengthened(body, bytes),
@@ -84,12 +84,12 @@ impl BodyDamage {
     }
 }
 
-/// A stream's events, damaged on their way.
+/// The events of a stream with damage.
 pub(crate) struct DamagedStream {
     script: EventSequence,
     damage: BodyDamage,
     events: u64,
-    /// The event after the one that is next: who knows it knows the last.
+    /// The event after the next one. It is `None` if the next one is the last.
     ahead: Option<(StreamStage, Bytes)>,
     queue: VecDeque<Bytes>,
     ended: bool,
@@ -101,7 +101,7 @@ impl DamagedStream {
         Self { script, damage, events: 0, ahead, queue: VecDeque::new(), ended: false }
     }
 
-    /// The next piece of the body; `None` at its end.
+    /// The next piece of the body; `None` at the end.
     pub(crate) fn next(&mut self) -> Option<Bytes> {
         while self.queue.is_empty() && !self.ended {
             self.refill();
@@ -123,7 +123,7 @@ impl DamagedStream {
                 let error = MockError::overloaded(self.format().dialect());
                 self.queue.extend(self.script.broken(&error, self.events - 1));
             }
-            // Chat reports its end in a chunk before the last event.
+            // Chat completions report the end in a chunk before the last event.
             BodyDamage::Unfinished if is_last || (stage == StreamStage::Closing && self.has_choices()) => {
                 self.ended = true
             }
@@ -152,8 +152,8 @@ impl DamagedStream {
         }
     }
 
-    /// Messages and Gemini count in several events: all but the last are too high. The others count in one, which comes
-    /// first with more.
+    /// Messages and Gemini report counts in several events: all but the last are raised. Other formats report them in
+    /// one event, which is preceded by a raised copy.
     fn backwards(&mut self, stage: StreamStage, event: Bytes) {
         let more = values::raised(&event);
         let once = !matches!(self.format(), Format::Messages | Format::GenerateContent);
@@ -165,7 +165,7 @@ impl DamagedStream {
         }
     }
 
-    /// The first piece takes `bytes` of text more, and the others are left out.
+    /// Adds `bytes` of text to the first piece and omits the other pieces.
     fn giant(&mut self, event: &Bytes, bytes: usize) {
         let (head, tail) = event.split_at(values::text_at(event));
         let block = Bytes::from(vec![b'x'; BLOCK_BYTES]);

@@ -1,4 +1,4 @@
-//! A request's way through the mock.
+//! Dispatch of requests by path.
 
 mod call;
 
@@ -25,25 +25,25 @@ use crate::server::MockTiming;
 use crate::wire;
 
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// What lists of models say besides the names in [`BEHAVIOURS`] that have no number.
+/// Models in the list besides the names in [`BEHAVIOURS`] without a number.
 const MODELS: [&str; 4] = ["tokens-100", "429", "500", "529"];
-/// Whose models are listed.
+/// The owner of all listed models.
 const OWNER: &str = "mock";
-/// What a benchmark of plain routes fetches: 100 bytes.
+/// The response to a benchmark of plain routes: 100 bytes.
 const PLAIN: &[u8; 100] =
     b"one hundred bytes of text from the mock, for plain routes: they are not looked at, only passed on.\r\n";
 
-/// The mock's state.
+/// The state of a running mock.
 pub(crate) struct MockProvider {
     options: MockTiming,
     log: RequestLog,
     flaky: FlakyCounts,
 }
 
-/// What a request gets.
+/// The reaction to one request.
 pub(crate) enum Reaction {
     Response(Response<Payload>),
-    /// Bytes that take the place of all further HTTP on the connection.
+    /// Bytes that replace all further HTTP on the connection.
     Raw(RawResponse),
 }
 
@@ -52,7 +52,7 @@ impl MockProvider {
         Self { options, log: RequestLog::default(), flaky: FlakyCounts::default() }
     }
 
-    /// Answers one request. What the caller does wrong is answered too.
+    /// Responds to one request. Invalid requests receive an error response.
     pub(crate) async fn response(&self, request: Request<Incoming>) -> Reaction {
         let (parts, body) = request.into_parts();
         let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
@@ -112,7 +112,7 @@ impl MockProvider {
     }
 }
 
-/// A JSON response.
+/// A response with a JSON body.
 pub(crate) fn json(status: StatusCode, body: &Json) -> Response<Payload> {
     typed(status, wire::JSON, Payload::whole(wire::bytes(body)))
 }
@@ -144,13 +144,13 @@ fn models(called: &Called<'_>, parts: &Parts) -> Response<Payload> {
     typed(StatusCode::OK, wire::JSON, Payload::whole(Bytes::from(body)))
 }
 
-/// Whose API is called.
+/// The API that the request calls.
 fn dialect(called: &Called<'_>, parts: &Parts) -> Dialect {
     let has = |name: &str| parts.headers.contains_key(name);
     called.dialect.unwrap_or_else(|| asking(has("x-goog-api-key"), has("anthropic-version")))
 }
 
-/// Whose API a path belongs to that is nobody's.
+/// The API whose error format a request for an unknown path receives.
 fn unknown(path: &str) -> Dialect {
     if path.starts_with("/v1beta/") { Dialect::Google } else { Dialect::OpenAi }
 }

@@ -1,4 +1,4 @@
-//! Answers that are bad HTTP, or none. They are written past hyper, which would not.
+//! Responses that are invalid HTTP, or no HTTP. They are written to the socket directly, as hyper refuses to send them.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use tokio::time::{sleep, timeout};
 
 use crate::server::MockTiming;
 
-/// What was written before a reset leaves in this time; a reset at once would take it along.
+/// The time in which the bytes before a reset are sent. An immediate reset would discard them.
 const RESET_PAUSE: Duration = Duration::from_millis(20);
 const CONTINUE_EVERY: Duration = Duration::from_millis(10);
 const SLOW_HEAD_EVERY: Duration = Duration::from_millis(100);
 const CONTINUES_MAX: u32 = 100_000;
-/// A caller that is done closes; who does not is closed after this time.
+/// The time for which the client may keep a finished connection open.
 const LINGER: Duration = Duration::from_secs(5);
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// One way to be no server.
+/// One violation of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HttpViolation {
-    /// `1xx`: without end; `1xx-N`.
+    /// Send interim responses: without end for `1xx`, N for `1xx-N`.
     Continues(Option<u32>),
     Twice,
     TooShort,
@@ -37,7 +37,7 @@ pub(crate) enum HttpViolation {
     ResetBody,
 }
 
-/// What is written instead of an response.
+/// The bytes of one violation, to write instead of a response.
 #[derive(Debug)]
 pub(crate) struct RawResponse {
     violation: HttpViolation,
@@ -72,7 +72,7 @@ impl RawResponse {
         Self { violation, body, kind, for_long: options.long_for }
     }
 
-    /// Writes it; an error is a caller that left.
+    /// Writes the bytes. An error means that the client disconnected.
     pub(crate) async fn play(self, mut stream: TcpStream) -> std::io::Result<()> {
         match self.violation {
             HttpViolation::Continues(times) => {
@@ -112,14 +112,14 @@ impl RawResponse {
             | HttpViolation::NotHttp => stream.write_all(&self.bytes()).await?,
         }
         stream.shutdown().await?;
-        // Bytes that are not read when a socket is dropped make a reset of its end.
+        // Dropping a socket with unread bytes would reset the connection.
         let mut rest = [0; 1_024];
         let done = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
         drop(timeout(LINGER, done).await);
         Ok(())
     }
 
-    /// All that is written at once.
+    /// The bytes that are written at once.
     fn bytes(&self) -> Vec<u8> {
         let (length, half) = (self.length(), self.body.len() / 2);
         match self.violation {

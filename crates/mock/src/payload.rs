@@ -1,4 +1,4 @@
-//! The body of an response: at once, or in pieces with time between them, to its end or to where it is cut.
+//! The body of a response: sent at once or in paced pieces, complete or cut.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,30 +10,30 @@ use tokio::time::{Instant, Sleep};
 use crate::damage::DamagedStream;
 use crate::wire::EventSequence;
 
-/// What was written before a cut leaves in this time; an error at once would take it along.
+/// The time in which the bytes before a cut are sent. An immediate error would discard them.
 const CUT_PAUSE: Duration = Duration::from_millis(10);
 
-/// The connection is to be closed here.
+/// The error that makes hyper close the connection.
 #[derive(Debug, thiserror::Error)]
-#[error("cut, as the model's name asks")]
+#[error("cut by the behaviour `cut`")]
 pub(crate) struct ConnectionCut;
 
-/// The body of an response.
+/// The body of a response.
 pub(crate) enum Payload {
     Whole(Option<Bytes>),
     Paced(Box<PacedBody>),
 }
 
-/// A body in pieces, each its own chunk.
+/// A body in pieces, each sent as a chunk.
 pub(crate) struct PacedBody {
     source: PieceSource,
-    /// What `Content-Length` says; a cut breaks the promise.
+    /// The value of `Content-Length`; a cut body is shorter.
     promised_bytes: Option<u64>,
     every: Duration,
     pause: Option<Pin<Box<Sleep>>>,
-    /// Pieces until the cut; the last of them is sent by half.
+    /// The number of pieces until the cut. Only half of the last piece is sent.
     cut_in: Option<u64>,
-    /// Between the last piece and the cut.
+    /// The time between the last piece and the cut.
     cut_pause: Duration,
     ahead: PacedStep,
 }
@@ -55,12 +55,12 @@ impl Payload {
         Self::Whole(Some(bytes))
     }
 
-    /// A stream with `every` between its events.
+    /// A stream with the time `every` between its events.
     pub(crate) fn events(events: EventSequence, every: Duration) -> Self {
         Self::paced(PieceSource::Events(Box::new(events)), every, None)
     }
 
-    /// A stream that is damaged.
+    /// A stream with damage, and the time `every` between its pieces.
     pub(crate) fn damaged(events: DamagedStream, every: Duration) -> Self {
         Self::paced(PieceSource::Damaged(Box::new(events)), every, None)
     }
@@ -73,17 +73,17 @@ impl Payload {
         Self::paced(PieceSource::Slices { rest: body, piece_bytes }, every, promised_bytes)
     }
 
-    /// A body in pieces of so many bytes, whose length is not told.
+    /// A body of unknown length in chunks of `piece_bytes`.
     pub(crate) fn chunked(body: Bytes, piece_bytes: usize) -> Self {
         Self::paced(PieceSource::Slices { rest: body, piece_bytes: piece_bytes.max(1) }, Duration::ZERO, None)
     }
 
-    /// The first half of a body; its length promises all of it. The cut comes after `pause`.
+    /// The first half of a body with the length of the whole body. The cut follows after `pause`.
     pub(crate) fn halved(body: Bytes, pause: Duration) -> Self {
         Self::trickled(body, Duration::ZERO, 1).cut(1, pause)
     }
 
-    /// The same, cut within piece `cut_in` (from 1), and `pause` later closed.
+    /// The same body, cut within piece `cut_in` (the first is 1); the connection closes after `pause`.
     pub(crate) fn cut(mut self, cut_in: u64, pause: Duration) -> Self {
         if let Self::Paced(paced) = &mut self {
             paced.cut_pause = pause.max(CUT_PAUSE);
@@ -142,7 +142,7 @@ impl PacedBody {
         }
     }
 
-    /// Sets the time before what is ahead; the end comes at once.
+    /// Sets the pause before the next step. No pause precedes the end.
     fn rest(&mut self) {
         let pause = match self.ahead {
             PacedStep::End => Duration::ZERO,
@@ -185,7 +185,7 @@ impl Body for Payload {
         matches!(self, Self::Whole(None))
     }
 
-    /// CallBody before the first frame only: hyper makes the framing of it.
+    /// Hyper calls this before the first frame only, and derives the framing from it.
     fn size_hint(&self) -> SizeHint {
         let bytes = match self {
             Self::Whole(bytes) => u64::try_from(bytes.as_ref().map_or(0, Bytes::len)).ok(),

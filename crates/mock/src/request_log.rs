@@ -1,4 +1,4 @@
-//! What arrived: `GET /mock/seen`, so that a test can compare what an upstream received with what a caller sent.
+//! The received requests (`GET /mock/seen`): tests compare them with the requests that clients sent.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -8,19 +8,19 @@ use hyper::body::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// Some kilobytes each. A test that gives every request a name of its own finds each again.
+/// Some kilobytes per name. Tests that use one name per request find all of them again.
 const MODELS_MAX: usize = 10_000;
 const BODIES_MAX: usize = 1_000;
 const CREDENTIALS_MAX: usize = 32;
-/// Where a credential may stand.
+/// The headers that can carry a credential.
 const CREDENTIALS: [&str; 5] = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"];
-/// Under this name stands what came after [`MODELS_MAX`] names.
+/// The name that counts requests after [`MODELS_MAX`] names.
 const OTHERS: &str = "(others)";
 
-/// A SHA-256.
+/// The SHA-256 of a body.
 pub(crate) type BodyHash = [u8; 32];
 
-/// Requests by model (without `mock/`), plain ones under `plain`; bounded in names and in bodies.
+/// Requests by model (without `mock/`); plain requests are recorded as `plain`. Names and bodies are bounded.
 #[derive(Debug, Default)]
 pub(crate) struct RequestLog(Mutex<HashMap<String, ModelLog>>);
 
@@ -28,31 +28,31 @@ pub(crate) struct RequestLog(Mutex<HashMap<String, ModelLog>>);
 struct ModelLog {
     requests: u64,
     bodies: VecDeque<BodyHash>,
-    /// Of all requests, without repetition: what no later request may hide.
+    /// The distinct credentials of all requests, so that no later request hides one.
     credentials: BTreeSet<String>,
     last: Option<LoggedRequest>,
 }
 
-/// One request, as far as it is kept.
+/// The recorded data of one request.
 #[derive(Debug)]
 pub(crate) struct LoggedRequest {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
-    /// `None` where there was no body.
+    /// The hash; `None` if the request had no body.
     pub(crate) body: Option<BodyHash>,
-    /// Of a form.
+    /// The parts of a form.
     pub(crate) parts: Vec<LoggedPart>,
 }
 
-/// A part of a form, as far as it is kept.
+/// The recorded data of one part of a form.
 #[derive(Debug, Serialize)]
 pub(crate) struct LoggedPart {
     pub(crate) name: String,
     pub(crate) filename: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) bytes: usize,
-    /// In hex.
+    /// The hash of the part's bytes in hex.
     pub(crate) sha256: String,
 }
 
@@ -83,9 +83,9 @@ impl RequestLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// `{"models": {NAME: {requests, bodies: [SHA-256 in hex, oldest first], credentials: [NAME: VALUE], method, target,
-    /// headers, parts}}}`; what follows the credentials is the last request's, a repeated header's values joined with `, `,
-    /// parts (of a form) as `{name, filename, content_type, bytes, sha256}`.
+    /// `{"models": {NAME: {requests, bodies: [SHA-256 in hex, oldest first], credentials: [NAME: VALUE], method,
+    /// target, headers, parts}}}`. The last four are those of the last request. Values of a repeated header are joined
+    /// by `, `. A part of a form is `{name, filename, content_type, bytes, sha256}`.
     pub(crate) fn report(&self) -> Bytes {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let models: Map<String, Value> = entries.iter().map(|(name, entry)| (name.clone(), entry.report())).collect();
@@ -115,7 +115,7 @@ impl ModelLog {
     }
 }
 
-/// Lowercase hex.
+/// The bytes in lowercase hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_is_remembered_after_other_requests() {
+    fn credentials_of_earlier_requests_stay_in_the_report() {
         let log = RequestLog::default();
         for value in ["one", "two", "one"] {
             let mut request = request(None);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_headers_are_joined_and_reset_forgets() {
+    fn repeated_headers_are_joined_and_reset_deletes_the_log() {
         let log = RequestLog::default();
         let mut one = request(None);
         one.headers.append("a", "1".parse().unwrap());

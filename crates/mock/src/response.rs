@@ -1,4 +1,4 @@
-//! What the mock says, before it takes a format's shape.
+//! The content of a response, before `wire` writes it in a format.
 
 use std::borrow::Cow;
 
@@ -9,57 +9,57 @@ use crate::call_body::{CallBody, Modality, ToolCall};
 use crate::server::MockTiming;
 use crate::text::ResponseText;
 
-/// When every response was made: 2026-01-01T00:00:00Z, in Unix seconds.
+/// The creation time of every response: 2026-01-01T00:00:00Z, in Unix seconds.
 pub(crate) const CREATED: u64 = 1_767_225_600;
 
 const GREETING: &str =
     "Hello from the mock provider: this answer costs nothing, comes word by word, and is always the same.";
-/// Arguments of a tool that nobody declared.
+/// The arguments of a call if the request declares no tool.
 const CALL_ARGUMENTS: &str = r#"{"city": "Jakarta"}"#;
-/// Tokens of thought before an response.
+/// The reasoning tokens of a response.
 const REASONING: u64 = 8;
 
-/// Of OpenAI's speech and transcriptions, in tokens and in bytes: 16 kHz of 16 bits.
+/// OpenAI's speech and transcriptions: bytes per second (16 kHz of 16 bits) and tokens per second.
 const SOUND_BYTES_PER_S: usize = 32_000;
 const SOUND_TOKENS_PER_S: u64 = 10;
-/// A sound and a picture in a conversation.
+/// The tokens of a sound and of a picture in a conversation.
 const SOUND_TOKENS: u64 = 64;
 const PICTURE_TOKENS: u64 = 258;
-/// A picture that is made.
+/// The tokens of a generated picture.
 const MADE_TOKENS: u64 = 1_056;
-/// Short, so that a body can be read by a person; `dimensions` asks for others.
+/// Small, so that a body is readable; `dimensions` overrides it.
 const DIMENSIONS: u32 = 64;
 
-/// One response. The same body gives the same response.
+/// One response. Equal request bodies give equal responses.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MockResponse {
-    /// [`BodySummary::id`].
+    /// The id of the request body, [`BodySummary::id`].
     pub(crate) id: String,
     pub(crate) endpoint: Endpoint,
-    /// The model's name as it was request for.
+    /// The model's name as the request spells it.
     pub(crate) model: String,
     pub(crate) content: ResponseContent,
-    /// `None`: nothing is said of tokens.
+    /// `None`: the response reports no usage.
     pub(crate) tokens: Option<TokenCounts>,
-    /// Chat streams: whether the caller request for the chunk with the usage.
+    /// Whether the request wants a usage chunk in a chat stream.
     pub(crate) include_usage: bool,
     pub(crate) parameters: OutputParameters,
-    /// What its output is counted as; a stream says it in words all the same.
+    /// The modality of the output tokens; a stream carries text in any case.
     pub(crate) modality: Modality,
 }
 
-/// What there is besides text.
+/// Parameters of the request for output other than text.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct OutputParameters {
-    /// Texts that vectors and judgements are made of.
+    /// The texts to embed or to moderate.
     pub(crate) inputs: Vec<String>,
     pub(crate) dimensions: u32,
     pub(crate) base64: bool,
     pub(crate) pictures: u32,
     pub(crate) partial_pictures: u32,
-    /// `response_format`, where it is a word.
+    /// The field `response_format`, if it is a string.
     pub(crate) form: Option<String>,
-    /// Of the sound that was sent.
+    /// The duration of the uploaded sound.
     pub(crate) seconds: u64,
 }
 
@@ -70,7 +70,7 @@ pub(crate) enum ResponseContent {
     ToolCall { tool: String, arguments: ResponseText },
 }
 
-/// Tokens. `input`, `cached` and `cache_write` are disjoint; sound and pictures are within `input`.
+/// Token counts. `input`, `cached` and `cache_write` are disjoint; `input` includes sound and pictures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TokenCounts {
     pub(crate) input: u64,
@@ -100,7 +100,7 @@ impl TokenCounts {
         }
     }
 
-    /// A quarter of the input comes from the cache, an eighth is written to it.
+    /// A quarter of the input is read from the cache, an eighth is written to it.
     const fn cached(total: u64, output: u64) -> Self {
         let (cached, cache_write) = (total / 4, total / 8);
         let input = total - cached - cache_write;
@@ -124,7 +124,7 @@ impl TokenCounts {
     }
 }
 
-/// Four bytes are a token, and a body has at least one.
+/// One token per four bytes, and at least one.
 pub(crate) fn input_tokens(body_bytes: usize) -> u64 {
     u64::try_from(body_bytes / 4).unwrap_or(u64::MAX).max(1)
 }
@@ -158,7 +158,7 @@ impl MockResponse {
 }
 
 impl MockResponse {
-    /// Tokens of output that are sound, and those that are pictures.
+    /// The output tokens that are sound, and those that are pictures.
     pub(crate) fn output_media(&self) -> (u64, u64) {
         let output = self.tokens.map_or(0, |tokens| tokens.output);
         match self.modality {
@@ -168,7 +168,7 @@ impl MockResponse {
         }
     }
 
-    /// The format that it is request in.
+    /// The format of the endpoint; chat completions if it has none.
     pub(crate) const fn format(&self) -> Format {
         match self.endpoint.format() {
             Some(format) => format,
@@ -193,7 +193,7 @@ impl OutputParameters {
     }
 }
 
-/// What an response takes from the body it answers: its length, its SHA-256 in hex, and the files in it.
+/// The properties of a request body that determine the response: length, SHA-256 in hex, and files.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodySummary<'a> {
     pub(crate) bytes: usize,
@@ -203,7 +203,7 @@ pub(crate) struct BodySummary<'a> {
 }
 
 impl<'a> BodySummary<'a> {
-    /// 24 hex digits, to make ids of.
+    /// The first 24 hex digits of the hash, for ids.
     pub(crate) fn id(&self) -> &'a str {
         self.hash_hex.get(..24).unwrap_or(self.hash_hex)
     }

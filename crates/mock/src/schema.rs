@@ -1,32 +1,32 @@
-//! Arguments for a tool's call, made from the JSON Schema of its parameters: the required properties, each with a value that
-//! its schema allows. Keywords that cannot be met by construction (`pattern`, `not`, `if`) are not read.
+//! Arguments for a tool call, derived from the JSON Schema of its parameters: the required properties, each with a
+//! value that its schema allows. `pattern`, `not` and `if` are ignored, because no value can be derived from them.
 
 use serde_json::{Map, Value};
 
-/// Objects and arrays inside each other; what is deeper is empty.
+/// The nesting of objects and arrays; deeper ones are empty.
 const DEPTH_MAX: u32 = 16;
-/// Values in all.
+/// The number of values in all.
 const VALUES_MAX: u32 = 1_000;
 const ITEMS_MAX: u64 = 8;
 const TEXT_CHARS_MAX: usize = 1_000;
 const TEXT: &str = "mock";
 
-/// The arguments that `schema` asks for, as the text of a JSON object, with a space behind each comma and colon. A schema
-/// that asks for something else than an object gives an empty one.
+/// Arguments that satisfy `schema`, as the text of a JSON object with a space after each comma and colon. The object is
+/// empty if the schema asks for another type.
 pub(crate) fn arguments(schema: &Value) -> String {
     let mut writer = ArgumentWriter { root: schema, out: String::new(), values_left: VALUES_MAX };
     writer.fill(&PropertySchema { name: "", schema }, DEPTH_MAX);
     if writer.out.starts_with('{') { writer.out } else { "{}".to_owned() }
 }
 
-/// A schema, and the property that it is of.
+/// A schema, and the name of its property.
 struct PropertySchema<'a> {
     name: &'a str,
     schema: &'a Value,
 }
 
 struct ArgumentWriter<'a> {
-    /// What `$ref` points into.
+    /// The schema that `$ref` pointers start from.
     root: &'a Value,
     out: String,
     values_left: u32,
@@ -93,7 +93,7 @@ impl ArgumentWriter<'_> {
         self.out.push(']');
     }
 
-    /// What a reference within the schema points at.
+    /// The target of a reference within the schema.
     fn referred(&self, at: &str) -> Option<Value> {
         self.root.pointer(at.strip_prefix('#')?).cloned()
     }
@@ -110,7 +110,7 @@ enum JsonType {
     Null,
 }
 
-/// Lowercase as in JSON Schema, uppercase as Gemini writes it; of a list the first that is not null.
+/// The type, in lowercase (JSON Schema) or uppercase (Gemini); of a list the first that is not null.
 fn kind(schema: &Value) -> JsonType {
     let word = match schema.get("type") {
         Some(Value::Array(kinds)) => {
@@ -132,7 +132,7 @@ fn kind(schema: &Value) -> JsonType {
     }
 }
 
-/// A value that the schema itself names.
+/// A value that the schema itself contains.
 fn given(schema: &Value) -> Option<&Value> {
     let first = |key| list(schema, key).and_then(|values| values.first());
     schema.get("const").or_else(|| first("enum")).or_else(|| schema.get("default")).or_else(|| first("examples"))
@@ -144,7 +144,7 @@ fn choice(schema: &Value) -> Option<&Value> {
     alternatives.iter().find(|alternative| !matches!(kind(alternative), JsonType::Null))
 }
 
-/// One schema for all of `parts`: properties and required names together, of the rest the first.
+/// One schema for all `parts`: the union of properties and required names, and the first value of any other key.
 fn merged(schema: &Value, parts: &[Value]) -> Value {
     let mut all = Map::new();
     let (mut properties, mut required) = (Map::new(), Vec::new());
@@ -175,7 +175,7 @@ fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// The least that is allowed, else 1 or the most.
+/// The smallest allowed number; without a minimum 1, or the maximum if it is smaller.
 fn number(schema: &Value) -> String {
     let bound = |key| schema.get(key).filter(|bound| bound.is_number());
     if let Some(least) = bound("minimum") {
@@ -197,7 +197,7 @@ fn number(schema: &Value) -> String {
     }
 }
 
-/// Text of the format and length that are asked for.
+/// Text of the format and length that the schema requires.
 fn text(named: &PropertySchema<'_>) -> String {
     let text = match (named.schema.get("format").and_then(Value::as_str), named.name) {
         (Some("date"), _) => "2026-01-01",
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn named_values_come_first() {
+    fn values_of_the_schema_take_precedence() {
         let properties = json!({
             "unit": {"enum": ["celsius", "kelvin"]}, "kind": {"const": 7}, "depth": {"type": "integer", "default": 3},
             "like": {"type": "string", "examples": ["this"]}
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn alternatives_and_parts_are_followed() {
+    fn references_alternatives_and_parts_are_resolved() {
         let properties = json!({
             "a": {"anyOf": [{"type": "null"}, {"type": "integer", "minimum": 4}]},
             "b": {"oneOf": [{"const": "first"}, {"const": "second"}]},
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn geminis_types_are_in_capitals() {
+    fn uppercase_types_of_gemini_are_accepted() {
         let properties = json!({"city": {"type": "STRING"}, "days": {"type": "INTEGER"}, "tags": {"type": "ARRAY", "items": {"type": "STRING"}, "minItems": "2"}});
         check(
             &json!({"type": "OBJECT", "properties": properties, "required": ["city", "days", "tags"]}),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_and_formats_are_kept() {
+    fn bounds_and_formats_are_respected() {
         for (schema, expected) in [
             (json!({"type": "integer", "minimum": -5}), "-5"),
             (json!({"type": "integer", "exclusiveMinimum": 0}), "1"),
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_asks_for_no_object_gives_an_empty_one() {
+    fn schemas_of_other_types_give_an_empty_object() {
         for schema in
             [json!(null), json!({}), json!(true), json!({"type": "object"}), json!({"type": "string"}), json!([1])]
         {

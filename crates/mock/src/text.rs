@@ -1,15 +1,15 @@
-//! The words of an response, and their pieces: what one event carries.
+//! The text of a response, and its pieces: each event carries one.
 
 use std::borrow::Cow;
 
-/// Text that is cut after each run of spaces, or one word many times (never held whole while it is streamed).
+/// Text with a piece per word, or one repeated word. Repeated text is never in memory as a whole while it is streamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ResponseText {
     Words(Cow<'static, str>),
     Repeated { word: &'static str, times: u32 },
 }
 
-/// A place in a [`ResponseText`].
+/// A position in a [`ResponseText`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct TextCursor(usize);
 
@@ -31,7 +31,7 @@ impl ResponseText {
         }
     }
 
-    /// How many pieces there are.
+    /// The number of pieces.
     pub(crate) fn pieces(&self) -> u64 {
         if let Self::Repeated { times, .. } = self {
             return u64::from(*times);
@@ -40,7 +40,7 @@ impl ResponseText {
         std::iter::from_fn(|| self.next(&mut at).map(|_| 1)).sum()
     }
 
-    /// All of it.
+    /// The text as one string.
     pub(crate) fn whole(&self) -> Cow<'_, str> {
         match self {
             Self::Words(text) => Cow::Borrowed(text),

@@ -1,5 +1,5 @@
-//! An [`MockResponse`] in the shape of a format: whole, or event by event. The shapes are those that the official SDKs of OpenAI
-//! (6.49.0), Anthropic (1.10.0) and Google (3.3) read, looked up in their types on 2026-11-20.
+//! A [`MockResponse`] in each format, as one body or as events. The official SDKs of OpenAI (6.49.0), Anthropic
+//! (1.10.0) and Google (3.3) define the formats; their types were read on 2026-11-20.
 
 mod chat;
 mod completions;
@@ -27,25 +27,25 @@ use crate::json::Json;
 use crate::response::MockResponse;
 use crate::text::TextCursor;
 
-/// Stands in an event where a piece of the response goes; see [`Template`].
+/// The placeholder in an event for a piece of the response; see [`Template`].
 const HOLE: &str = "@mock:piece@";
 
-/// A body that is no stream, and its content type.
+/// An unstreamed body and its content type.
 pub(crate) struct WholeBody {
     pub(crate) kind: &'static str,
     pub(crate) bytes: Bytes,
 }
 
-/// How events are told apart.
+/// The way in which the events of a stream are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StreamFraming {
-    /// Server-sent events.
+    /// The stream consists of server-sent events.
     Events,
-    /// Google's other way: the elements of one JSON array.
+    /// The stream is one JSON array (Google only).
     Array,
 }
 
-/// Where an event of a stream stands.
+/// The position of an event within its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StreamStage {
     Opening,
@@ -80,12 +80,12 @@ pub(crate) fn bytes(json: &Json) -> Bytes {
     Bytes::copy_from_slice(json.get().as_bytes())
 }
 
-/// The response as a stream: [`EventSequence::next`] is one event after the other. Only what is next is held in memory.
+/// The response as a stream. Only the next event is in memory.
 pub(crate) struct EventSequence {
     response: MockResponse,
     framing: StreamFraming,
     opening: IntoIter<Bytes>,
-    /// `None`: the text is in the opening.
+    /// `None` if the opening contains the text.
     piece: Option<Template>,
     at: TextCursor,
     closing: Option<IntoIter<Bytes>>,
@@ -103,7 +103,7 @@ impl EventSequence {
             Format::Transcription => (Vec::new(), Some(transcription::piece())),
             Format::Images => (images::opening(&response), None),
             Format::Speech => (speech::opening(&response), Some(speech::piece(&response))),
-            // Never streamed.
+            // These formats have no streams.
             Format::Embeddings | Format::EmbedContent | Format::Moderations => (Vec::new(), None),
         };
         let (opening, piece) = (opening.into_iter(), piece.map(|piece| Template::new(&piece)));
@@ -114,7 +114,7 @@ impl EventSequence {
         self.response.format()
     }
 
-    /// The next event, with what ends it; `None` after the last.
+    /// The next event with its terminator; `None` after the last.
     pub(crate) fn next(&mut self) -> Option<(StreamStage, Bytes)> {
         let opening = self.opening.next().map(|event| (StreamStage::Opening, event));
         let event = opening.or_else(|| self.next_piece()).or_else(|| self.next_closing());
@@ -130,7 +130,7 @@ impl EventSequence {
         }
     }
 
-    /// What a provider ends a stream with that it cannot continue, after `sent` events.
+    /// The events with which a provider aborts a stream after `sent` events.
     pub(crate) fn broken(&self, error: &MockError, sent: u64) -> Vec<Bytes> {
         let events = error.event(&self.response, sent).into_iter();
         let framed = |(name, json): (Option<&str>, Json)| match (name, self.format()) {
@@ -172,8 +172,8 @@ impl EventSequence {
     }
 }
 
-/// An event with up to three [`HOLE`]s, made once a stream: the piece, then two numbers (Responses: the event's, Gemini: the
-/// tokens so far, of the output and of all).
+/// An event with up to three placeholders, built once per stream: the piece, then two numbers. In Responses, the first
+/// is the event's number; in Gemini, they are the output tokens and all tokens so far.
 struct Template {
     head: String,
     tails: Vec<String>,
@@ -197,17 +197,17 @@ impl Template {
     }
 }
 
-/// `data: …`, as chat completions stream.
+/// A server-sent event with `data` only, as in chat completions.
 fn data(json: &Json) -> String {
     format!("data: {json}\n\n")
 }
 
-/// `event: …` and `data: …`, as Responses and Messages stream.
+/// A server-sent event with `event` and `data`, as in Responses and Messages.
 fn named(name: &str, json: &Json) -> String {
     format!("event: {name}\ndata: {json}\n\n")
 }
 
-/// `prefix` and the response's id, as the providers write ids.
+/// An id that consists of `prefix` and the response's id.
 fn id(prefix: &'static str, response: &MockResponse) -> impl Serialize + use<> {
     format!("{prefix}{}", response.id)
 }

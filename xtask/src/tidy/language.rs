@@ -49,7 +49,17 @@ const PENDING: &[&str] = &[
     "CONTRIBUTING.md",
     "README.md",
     "bench/",
-    "crates/",
+    "crates/access/",
+    "crates/ai/",
+    "crates/config/",
+    "crates/control/",
+    "crates/http1/",
+    "crates/meter/",
+    "crates/proxy/",
+    "crates/spool/",
+    "crates/store/",
+    "crates/telemetry/",
+    "crates/tollgate/",
     "docs/",
     "e2e/",
     "examples/",
@@ -275,7 +285,7 @@ mod tests {
 
     #[test]
     fn pending_folders_are_counted_and_not_refused() {
-        let tree = Tree::of(&[("crates/x/src/lib.rs", "// what is this\nstruct Told;\n")]);
+        let tree = Tree::of(&[("crates/proxy/src/lib.rs", "// what is this\nstruct Told;\n")]);
         assert!(check(&tree).is_empty());
         assert_eq!(count(&tree).values().sum::<usize>(), 2);
     }

@@ -1,4 +1,4 @@
-//! A call of an LLM: read as the provider would, judged, and answered as its model's name asks.
+//! LLM calls: parsed and checked as a provider does, then answered as the model's name selects.
 
 use ai::{Called, Dialect, Endpoint};
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
@@ -20,15 +20,15 @@ use crate::request_log::{LoggedPart, hex};
 use crate::response::{BodySummary, MockResponse};
 use crate::wire::{self, EventSequence, StreamFraming, WholeBody};
 
-/// A stream is cut within this event, or later: past the opening in every format.
+/// The number of events before a cut, at least: more than the opening events of any format.
 const CUT_AFTER: u64 = 4;
-/// Sound is sent in pieces of this size.
+/// The chunk size of sound.
 const SOUND_PIECE_BYTES: usize = 4_096;
 const FORM: &str = "multipart/form-data";
 const HTML: &[u8] = b"<!DOCTYPE html>\n<html><head><title>mock</title></head>\n\
-    <body><h1>Bad gateway</h1><p>This page is no response of an API.</p></body></html>\n";
+    <body><h1>Bad gateway</h1><p>This page is not an API response.</p></body></html>\n";
 
-/// What a call is, once it is read.
+/// A call that was parsed and recorded.
 struct LlmCall<'a> {
     called: &'a Called<'a>,
     dialect: Dialect,
@@ -38,7 +38,7 @@ struct LlmCall<'a> {
 }
 
 impl MockProvider {
-    /// Answers a call of an endpoint that has a format.
+    /// Responds to a call of an endpoint that has a format.
     pub(super) async fn call(&self, called: &Called<'_>, parts: Parts, bytes: &Bytes) -> Reaction {
         let (hash, dialect) = (sha256(bytes), dialect(called, &parts));
         let refused = |error: &MockError, parts: Parts, form: &[FormPart<'_>]| {
@@ -63,7 +63,7 @@ impl MockProvider {
         }
         let judged = credential::check(called, dialect, &parts.headers);
         let framing = framing(called.endpoint, &request, parts.uri.query());
-        // For benchmarks: nothing else is looked at, and a body may be the model's name alone.
+        // For benchmarks: the checks below are skipped, and the body may contain nothing but the model's name.
         if request.behaviour() == Behaviour::Instant
             && framing.is_none()
             && judged.is_ok()
@@ -86,13 +86,13 @@ impl MockProvider {
         };
         let call = LlmCall { called, dialect, request: &request, framing, body };
         match judged {
-            // Boxed, so that what is instant is small.
+            // Boxed to keep the future of the instant path small.
             Ok(()) => Box::pin(self.behave(&call, once.as_ref())).await,
             Err(error) => Reaction::Response(call.with_provider_headers(call.refused(&error))),
         }
     }
 
-    /// `once` is the caller's id of the request.
+    /// `once` is the request id that the client sent.
     async fn behave(&self, call: &LlmCall<'_>, once: Option<&HeaderValue>) -> Reaction {
         let behaviour = call.request.behaviour();
         if let Some(error) = behaviour.error() {
@@ -147,7 +147,7 @@ impl MockProvider {
         };
         let (pieces, pace) = (response.content.text().pieces(), behaviour.pace(&self.options));
         let script = EventSequence::new(response, framing);
-        // Of a short stream the half is less than that.
+        // Half of the pieces of a short stream would end within the opening.
         let cut_in = CUT_AFTER + pieces / 2;
         let stream = match behaviour {
             Behaviour::Damaged(damage) => Payload::damaged(DamagedStream::new(script, damage), pace),
@@ -180,7 +180,7 @@ impl LlmCall<'_> {
         MockResponse::to(self.request, self.called.endpoint, self.body, &mock.options)
     }
 
-    /// Google's errors stand in an array where the response would.
+    /// Google's errors are wrapped in an array if the response would have been one.
     fn refused(&self, error: &MockError) -> Response<Payload> {
         match self.framing {
             Some(StreamFraming::Array) => error.response_in_array(),
@@ -195,7 +195,7 @@ impl LlmCall<'_> {
     }
 }
 
-/// The parts of a form; `None` where the body is JSON.
+/// The parts of a form; `None` if the body is JSON.
 fn parts_of<'a>(
     endpoint: Endpoint,
     headers: &HeaderMap,
@@ -213,7 +213,7 @@ fn parts_of<'a>(
     };
     let kind = value(CONTENT_TYPE);
     let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    // Nobody who says nothing is misunderstood.
+    // A request without a content type counts as JSON.
     if takes_json && (essence.is_empty() || essence.eq_ignore_ascii_case(wire::JSON.as_bytes())) {
         return Ok(None);
     }
@@ -224,7 +224,7 @@ fn parts_of<'a>(
     refused(CONTENT_TYPE)
 }
 
-/// What pictures and judgements are made with where nobody says.
+/// The default model for pictures and moderations.
 fn default_model(endpoint: Endpoint, request: &CallBody<'_>) -> Option<std::borrow::Cow<'static, str>> {
     let model = match endpoint {
         Endpoint::ImagesGenerations | Endpoint::ImagesEdits => "gpt-image-1",
@@ -234,7 +234,7 @@ fn default_model(endpoint: Endpoint, request: &CallBody<'_>) -> Option<std::borr
     request.model.is_empty().then(|| model.into())
 }
 
-/// Refuses what lacks the one thing that an endpoint works on. Conversations are not looked at.
+/// Refuses a call without the input that its endpoint requires. Conversations are not checked.
 fn complete(called: &Called<'_>, request: &CallBody<'_>, form: &[FormPart<'_>]) -> Result<(), MockError> {
     let has_file = form.iter().any(|part| part.filename.is_some());
     let missing = match called.endpoint {
@@ -249,7 +249,7 @@ fn complete(called: &Called<'_>, request: &CallBody<'_>, form: &[FormPart<'_>]) 
     Err(MockError::Missing(missing))
 }
 
-/// How the response is streamed, if it is.
+/// The framing of the stream; `None` if the response is not streamed.
 fn framing(endpoint: Endpoint, request: &CallBody<'_>, query: Option<&str>) -> Option<StreamFraming> {
     let is_streamed = match endpoint {
         Endpoint::StreamGenerateContent => {

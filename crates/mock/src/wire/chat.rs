@@ -1,4 +1,4 @@
-//! Chat completions, as OpenAI answers `POST /v1/chat/completions`.
+//! OpenAI Chat Completions: `POST /v1/chat/completions`.
 
 use hyper::body::Bytes;
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub(super) fn whole(response: &MockResponse) -> Json {
     }
 }
 
-/// The chunk that names the role, and with a tool the one that names the tool.
+/// The chunk with the role and, for a tool call, the tool's name.
 pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
     let delta = match &response.content {
         ResponseContent::Text(_) => object! { "role": "assistant", "content": "", "refusal": NULL },
@@ -58,7 +58,7 @@ pub(super) fn piece(response: &MockResponse) -> String {
     chunk(response, &[choice(&delta, None)], NULL)
 }
 
-/// The chunk with the reason of the end, the one with the usage where it was asked for, and `[DONE]`.
+/// The chunk with the finish reason, the usage chunk if the request wants it, and `[DONE]`.
 pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
     let mut events = vec![chunk(response, &[choice(&object! {}, Some(finish_reason(response)))], NULL)];
     if let Some(usage) = usage(response).filter(|_| response.include_usage) {
@@ -68,7 +68,7 @@ pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
     events.into_iter().map(Bytes::from).collect()
 }
 
-/// With `include_usage` every chunk has a `usage`, null but in the last.
+/// With `include_usage`, every chunk has a `usage`, which is null in all but the last.
 fn chunk(response: &MockResponse, choices: &[Json], usage: impl Serialize) -> String {
     data(&object! {
         "id": id("chatcmpl-", response), "object": "chat.completion.chunk", "created": CREATED, "model": response.model,
@@ -88,7 +88,7 @@ const fn finish_reason(response: &MockResponse) -> &'static str {
     }
 }
 
-/// The prompt includes what came from and went to the cache; the completion includes reasoning.
+/// The prompt includes the tokens read from and written to the cache; the completion includes reasoning.
 fn usage(response: &MockResponse) -> Option<Json> {
     response.tokens.as_ref().map(|tokens: &TokenCounts| {
         object! {

@@ -1,4 +1,4 @@
-//! The legacy completions, as OpenAI answers `POST /v1/completions`.
+//! OpenAI's legacy completions: `POST /v1/completions`.
 
 use hyper::body::Bytes;
 use serde::Serialize;
@@ -18,7 +18,7 @@ pub(super) fn piece(response: &MockResponse) -> String {
     data(&completion(response, &choices, response.include_usage.then_some(&NULL)))
 }
 
-/// The chunk with the reason of the end, the one with the usage where it was asked for, and `[DONE]`.
+/// The chunk with the finish reason, the usage chunk if the request wants it, and `[DONE]`.
 pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
     let last = [choice("", Some("stop"))];
     let mut events = vec![data(&completion(response, &last, response.include_usage.then_some(&NULL)))];

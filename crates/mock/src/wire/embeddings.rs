@@ -1,4 +1,4 @@
-//! Vectors: OpenAI's `POST /v1/embeddings`, Google's `embedContent` and `batchEmbedContents`.
+//! Embeddings: OpenAI's `POST /v1/embeddings`, Google's `embedContent` and `batchEmbedContents`.
 
 use ai::Endpoint;
 
@@ -6,7 +6,7 @@ use crate::json::{Json, object};
 use crate::media::{packed, vector};
 use crate::response::MockResponse;
 
-/// Vectors as numbers, or as base64 where that was asked for.
+/// Vectors as numbers, or as base64 if the request wants it.
 pub(super) fn openai(response: &MockResponse) -> Json {
     let item = |(index, values): (usize, Vec<f32>)| {
         if response.parameters.base64 {
@@ -22,7 +22,7 @@ pub(super) fn openai(response: &MockResponse) -> Json {
     object! { "object": "list", "data": items, "model": response.model; "usage": usage }
 }
 
-/// One vector or, of a batch, each.
+/// One vector, or one per request of a batch.
 pub(super) fn google(response: &MockResponse) -> Json {
     let embeddings: Vec<Json> = vectors(response).map(|values| object! { "values": values }).collect();
     let usage = response.tokens.as_ref().map(|tokens| {

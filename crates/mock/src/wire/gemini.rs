@@ -1,5 +1,5 @@
-//! Gemini's `generateContent`, `streamGenerateContent` and `countTokens`. A call of a tool is one part, never cut in pieces,
-//! and each chunk has the usage so far.
+//! Gemini's `generateContent`, `streamGenerateContent` and `countTokens`. A tool call is one part, never split, and
+//! each chunk reports the usage so far.
 
 use hyper::body::Bytes;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::json::{Json, object};
 use crate::media::{PIXEL, SoundFormat, base64};
 use crate::response::{MockResponse, ResponseContent, TokenCounts};
 
-/// What newer models want back with a call's result.
+/// A signature that newer models expect back with the tool's result.
 const SIGNATURE: &str = "bW9jayB0aG91Z2h0";
 
 pub(super) fn whole(response: &MockResponse) -> Json {
@@ -21,7 +21,7 @@ pub(super) fn whole(response: &MockResponse) -> Json {
     chunk(response, &parts, Some("STOP"), usage(response))
 }
 
-/// The one chunk of a call; text has none.
+/// The single chunk of a tool call; text has no opening.
 pub(super) fn opening(response: &MockResponse, framing: StreamFraming) -> Vec<Bytes> {
     match &response.content {
         ResponseContent::Text(_) => Vec::new(),
@@ -33,7 +33,7 @@ pub(super) fn opening(response: &MockResponse, framing: StreamFraming) -> Vec<By
     }
 }
 
-/// The chunk of one piece; `None` where a tool is called.
+/// The chunk of one piece; `None` for a tool call.
 pub(super) fn piece(response: &MockResponse, framing: StreamFraming) -> Option<String> {
     match &response.content {
         ResponseContent::Text(_) => {
@@ -44,13 +44,13 @@ pub(super) fn piece(response: &MockResponse, framing: StreamFraming) -> Option<S
     }
 }
 
-/// The numbers in the chunk with which `candidates` tokens are said.
+/// The numbers in the chunk that completes `candidates` output tokens.
 pub(super) fn running(response: &MockResponse, candidates: u64) -> [u64; 2] {
     let before = response.tokens.map_or(0, |tokens| tokens.input_total() + tokens.reasoning);
     [candidates, before + candidates]
 }
 
-/// The chunk with the reason of the end and the whole usage.
+/// The chunk with the finish reason and the whole usage.
 pub(super) fn closing(response: &MockResponse, framing: StreamFraming) -> Vec<Bytes> {
     let usage = usage(response);
     vec![Bytes::from(framed(&chunk(response, &[object! { "text": "" }], Some("STOP"), usage), framing))]
@@ -64,7 +64,7 @@ pub(super) fn count(response: &MockResponse) -> Json {
 
 fn framed(json: &Json, framing: StreamFraming) -> String {
     match framing {
-        // Google's lines end so.
+        // Google ends lines with CR LF.
         StreamFraming::Events => format!("data: {json}\r\n\r\n"),
         StreamFraming::Array => json.get().to_owned(),
     }
@@ -108,7 +108,7 @@ fn so_far(tokens: &TokenCounts, candidates: impl Serialize, total: impl Serializ
     }
 }
 
-/// The prompt includes what came from the cache (nothing is told of what went there); candidates leave thoughts out.
+/// The prompt includes tokens read from the cache (Google does not report cache writes); candidates exclude reasoning.
 fn usage(response: &MockResponse) -> Option<Json> {
     let tokens = response.tokens.as_ref()?;
     let kind = match response.modality {

@@ -1,5 +1,5 @@
-//! Pictures, as OpenAI answers `POST /v1/images/generations` and `/v1/images/edits`: a pixel each. Older models (`dall-e-…`)
-//! say nothing of tokens.
+//! OpenAI's images: `POST /v1/images/generations` and `/v1/images/edits`, one pixel each. The models `dall-e-…` report
+//! no tokens.
 
 use ai::Endpoint;
 use hyper::body::Bytes;
@@ -10,7 +10,7 @@ use crate::media::PIXEL;
 use crate::response::{CREATED, MockResponse};
 
 const SIZE: &str = "1024x1024";
-/// Where a picture is said to be, for who asks for an address.
+/// The address of a picture, for requests that want an address. The host does not exist.
 const URL: &str = "https://mock.invalid/pixel.png";
 
 pub(super) fn whole(response: &MockResponse) -> Json {
@@ -29,7 +29,7 @@ pub(super) fn whole(response: &MockResponse) -> Json {
     }
 }
 
-/// As many unfinished pictures as were asked for.
+/// The partial pictures that the request wants.
 pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
     let kind = format!("{}.partial_image", kind(response));
     let event = |index: u32| {
@@ -41,7 +41,7 @@ pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
     (0..response.parameters.partial_pictures).map(|index| Bytes::from(named(&kind, &event(index)))).collect()
 }
 
-/// The picture and the usage.
+/// The final picture and the usage.
 pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
     let kind = format!("{}.completed", kind(response));
     let event = object! {

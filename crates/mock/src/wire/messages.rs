@@ -1,4 +1,4 @@
-//! Messages, as Anthropic answers `POST /v1/messages`: one content block, text or the use of a tool.
+//! Anthropic Messages: `POST /v1/messages`, with one content block: text or a tool call.
 
 use hyper::body::Bytes;
 
@@ -19,7 +19,7 @@ pub(super) fn whole(response: &MockResponse) -> Json {
     message(response, &[block], Some(stop_reason(response)), usage.as_ref())
 }
 
-/// `message_start` with the input's usage and one token of output, the block's start, a ping.
+/// `message_start` with the input's usage and one output token, the block's start, and a ping.
 pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
     let usage = response.tokens.as_ref().map(|tokens| usage(tokens, 1, 0));
     let start = object! { "type": "message_start", "message": message(response, &[], None, usage.as_ref()) };
@@ -46,7 +46,7 @@ pub(super) fn piece(response: &MockResponse) -> String {
     named("content_block_delta", &object! { "type": "content_block_delta", "index": 0, "delta": delta })
 }
 
-/// The block's end, `message_delta` with the cumulative usage, `message_stop`.
+/// The block's end, `message_delta` with the cumulative usage, and `message_stop`.
 pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
     let stop = object! { "stop_reason": stop_reason(response), "stop_sequence": NULL };
     let usage = response.tokens.as_ref().map(|tokens| {
@@ -76,7 +76,7 @@ fn message(response: &MockResponse, blocks: &[Json], stop_reason: Option<&str>, 
     }
 }
 
-/// Input leaves out what came from and went to the cache; output includes thinking.
+/// Input excludes the tokens read from and written to the cache; output includes thinking.
 fn usage(tokens: &TokenCounts, output_tokens: u64, thinking_tokens: u64) -> Json {
     object! {
         "input_tokens": tokens.input,

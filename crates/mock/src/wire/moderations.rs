@@ -1,10 +1,10 @@
-//! Judgements, as OpenAI answers `POST /v1/moderations`: nothing is ever wrong.
+//! OpenAI's moderations: `POST /v1/moderations`. No text is ever flagged.
 
 use super::id;
 use crate::json::{Json, object};
 use crate::response::MockResponse;
 
-/// One result for each text; no tokens are counted.
+/// One result per text, without a usage report.
 pub(super) fn whole(response: &MockResponse) -> Json {
     let results: Vec<Json> = response.parameters.inputs.iter().map(|_| result()).collect();
     object! { "id": id("modr-", response), "model": response.model, "results": results }

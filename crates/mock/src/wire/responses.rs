@@ -1,4 +1,4 @@
-//! Responses, as OpenAI answers `POST /v1/responses`: one output item, a message or a function's call.
+//! OpenAI Responses: `POST /v1/responses`, with one output item: a message or a function call.
 
 use hyper::body::Bytes;
 use serde::Serialize;
@@ -11,12 +11,12 @@ pub(super) fn whole(response: &MockResponse) -> Json {
     response_object(response, "completed", &[item(response, "completed", &response.content.text().whole())])
 }
 
-/// The response of a stream that fails.
+/// The response object of a stream that fails.
 pub(crate) fn failed(response: &MockResponse, error: &Json) -> Json {
     of(response, "failed", &[], Some(error))
 }
 
-/// From `response.created` to the announcement of the item (and of its one part, with text).
+/// The events from `response.created` to `response.output_item.added`; for text also `response.content_part.added`.
 pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
     let mut events = NumberedEvents::from(0);
     for kind in ["response.created", "response.in_progress"] {
@@ -68,7 +68,8 @@ pub(super) fn piece(response: &MockResponse) -> String {
     }
 }
 
-/// Each thing that was opened, done; then `response.completed` with all of it and the usage. `first` is its first number.
+/// A `done` event for each opened item, then `response.completed` with the whole output and the usage. `first` is the
+/// number of the first event.
 pub(super) fn closing(response: &MockResponse, first: u64) -> Vec<Bytes> {
     let text = response.content.text().whole();
     let mut events = NumberedEvents::from(first);
@@ -104,7 +105,7 @@ pub(super) fn closing(response: &MockResponse, first: u64) -> Vec<Bytes> {
     events.done
 }
 
-/// Events, and the number of the next.
+/// Events, and the number of the next one.
 struct NumberedEvents {
     next: u64,
     done: Vec<Bytes>,
@@ -163,7 +164,7 @@ fn item_id(response: &MockResponse) -> impl Serialize + use<> {
     }
 }
 
-/// The input includes what came from and went to the cache; the output includes reasoning.
+/// The input includes the tokens read from and written to the cache; the output includes reasoning.
 fn usage(response: &MockResponse) -> Option<Json> {
     response.tokens.as_ref().map(|tokens| {
         object! {

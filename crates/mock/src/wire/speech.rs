@@ -1,4 +1,4 @@
-//! Speech, as OpenAI answers `POST /v1/audio/speech`: silence, a frame for each word. Only events tell of tokens.
+//! OpenAI's speech: `POST /v1/audio/speech`, one frame of silence per word. Only a stream reports tokens.
 
 use hyper::body::Bytes;
 
@@ -17,18 +17,18 @@ pub(super) fn whole(response: &MockResponse) -> WholeBody {
     WholeBody { kind: sound.content_type(), bytes: Bytes::from(bytes) }
 }
 
-/// What stands before the frames, where something does.
+/// The bytes before the frames, if the container has any.
 pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
     let opening = sound(response).opening(response.content.text().pieces());
     if opening.is_empty() { Vec::new() } else { vec![Bytes::from(data(&delta(&opening)))] }
 }
 
-/// The event of one frame: it is always the same, whatever the word.
+/// The event of one frame, which is the same for every word.
 pub(super) fn piece(response: &MockResponse) -> String {
     data(&delta(&sound(response).frame()))
 }
 
-/// The end, with the usage.
+/// The last event, with the usage.
 pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
     let usage = response.tokens.as_ref().map(|tokens| {
         object! {

@@ -1,4 +1,4 @@
-//! Text out of sound, as OpenAI answers `POST /v1/audio/transcriptions` and `/v1/audio/translations`. Models named
+//! OpenAI's transcriptions and translations: `POST /v1/audio/transcriptions` and `/v1/audio/translations`. Models named
 //! `whisper-…` are billed by the second, the others by tokens.
 
 use hyper::body::Bytes;
@@ -32,13 +32,13 @@ pub(super) fn piece() -> String {
     data(&object! { "type": "transcript.text.delta", "delta": HOLE })
 }
 
-/// The whole text and the usage.
+/// The last event, with the whole text and the usage.
 pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
     let text = response.content.text().whole();
     vec![Bytes::from(data(&object! { "type": "transcript.text.done", "text": text; "usage": usage(response) }))]
 }
 
-/// Whether its models stream and count tokens.
+/// Whether the model is billed by the second: such models do not stream.
 pub(crate) fn is_by_the_second(model: &str) -> bool {
     model.trim_start_matches("mock/").starts_with("whisper")
 }
@@ -59,7 +59,7 @@ fn verbose(response: &MockResponse, text: &str) -> Json {
     }
 }
 
-/// Written with a point, as OpenAI writes durations.
+/// The seconds as a float, because OpenAI writes durations with a decimal point.
 fn as_float(seconds: u64) -> f64 {
     u32::try_from(seconds).map_or(f64::from(u32::MAX), f64::from)
 }

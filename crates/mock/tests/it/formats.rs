@@ -1,4 +1,4 @@
-//! The shapes of each format, whole and streamed.
+//! Bodies of each format, whole and streamed.
 
 use serde_json::{Value, json};
 
@@ -41,11 +41,11 @@ async fn chat_whole_has_choices_and_usage() {
     assert_eq!(response["usage"]["prompt_tokens_details"]["cached_tokens"], total / 4);
     assert_eq!(response["usage"]["completion_tokens_details"]["reasoning_tokens"], 8);
     assert_eq!(response["usage"]["total_tokens"], total + response["usage"]["completion_tokens"].as_u64().unwrap());
-    assert_eq!(response, whole(&mock, CHAT, "echo").await, "the same body, the same response");
+    assert_eq!(response, whole(&mock, CHAT, "echo").await, "equal bodies give equal responses");
 }
 
 #[tokio::test]
-async fn chat_stream_has_usage_only_where_asked() {
+async fn chat_stream_has_usage_only_on_request() {
     let mock = start(quick()).await;
     let plain = streamed(&mock, CHAT, "echo", "").await.events();
     assert!(plain.iter().all(|chunk| chunk.get("usage").is_none()));
@@ -62,7 +62,7 @@ async fn chat_stream_has_usage_only_where_asked() {
 }
 
 #[tokio::test]
-async fn responses_stream_opens_and_closes_each_thing() {
+async fn responses_stream_opens_and_closes_each_item() {
     let mock = start(quick()).await;
     let events = streamed(&mock, RESPONSES, "echo", "").await.events();
     assert_eq!(
@@ -90,7 +90,7 @@ async fn responses_stream_opens_and_closes_each_thing() {
 }
 
 #[tokio::test]
-async fn responses_whole_is_what_the_stream_completes_with() {
+async fn responses_stream_completes_with_the_whole_response() {
     let mock = start(quick()).await;
     let whole = whole(&mock, RESPONSES, "echo").await;
     let events = streamed(&mock, RESPONSES, "echo", "").await.events();
@@ -123,7 +123,7 @@ async fn messages_stream_counts_cumulatively() {
         assert_eq!(start[class], end[class], "{class}");
     }
     assert_eq!(start["output_tokens"], 1);
-    assert_eq!(end["output_tokens"], 8 + 3, "thinking, and the words");
+    assert_eq!(end["output_tokens"], 8 + 3, "thinking and text tokens");
     assert_eq!(end["output_tokens_details"]["thinking_tokens"], 8);
 }
 
@@ -150,7 +150,7 @@ async fn count_tokens_counts() {
 }
 
 #[tokio::test]
-async fn models_are_listed_in_the_shape_of_who_asks() {
+async fn models_are_listed_in_the_format_of_the_client() {
     let mock = start(quick()).await;
     let check = async |line: &str, headers: &[(&str, &str)], items: &str, name: &str, expected: &str| {
         let list = mock.with(line, headers, b"").await.json();

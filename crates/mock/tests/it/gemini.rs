@@ -1,4 +1,4 @@
-//! Google's wire.
+//! The formats of the Gemini API.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ async fn whole_answers_count_thoughts_and_cache() {
 }
 
 #[tokio::test]
-async fn sounds_and_pictures_are_told_by_modality() {
+async fn sounds_and_pictures_are_counted_by_modality() {
     let mock = start(quick()).await;
     let parts =
         r#"[{"inlineData":{"mimeType":"audio/wav","data":""}},{"inlineData":{"mimeType":"image/png","data":""}}]"#;
@@ -50,7 +50,7 @@ async fn sounds_and_pictures_are_told_by_modality() {
 }
 
 #[tokio::test]
-async fn output_is_of_the_modality_that_is_asked_for() {
+async fn output_has_the_requested_modality() {
     let mock = start(quick()).await;
     for (asked, mime) in [("AUDIO", "audio/wav"), ("IMAGE", "image/png")] {
         let config = format!(r#","generationConfig":{{"responseModalities":["{asked}"]}}"#);
@@ -116,7 +116,7 @@ async fn tools_are_called_in_one_part() {
 }
 
 #[tokio::test]
-async fn tokens_are_counted_for_nothing() {
+async fn tokens_are_counted_without_output() {
     let mock = start(quick()).await;
     let counted = mock.post(&path("mock", "countTokens"), &ask_google("")).await.json();
     assert_eq!(counted["totalTokens"], ask_google("").len() / 4);

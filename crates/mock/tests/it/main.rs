@@ -1,8 +1,8 @@
-//! The mock over a real socket: each format, each behaviour.
+//! The mock over a socket: each format and each behaviour.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "helpers of tests, which clippy does not see as tests"
+    reason = "test helpers, which clippy does not recognize as tests"
 )]
 
 mod behaviours;

@@ -1,4 +1,4 @@
-//! The mock's events beside the schemas that providers publish.
+//! The mock's events, compared with the schemas that providers publish.
 
 use ai::Format;
 use serde_json::Value;
@@ -49,7 +49,7 @@ async fn events_have_the_fields_that_the_schemas_require() {
 }
 
 #[tokio::test]
-async fn a_failed_response_continues_the_numbers_of_its_stream() {
+async fn a_failed_response_continues_the_sequence_numbers() {
     let mock = start(quick()).await;
     let events = streamed(&mock, RESPONSES, &ask("error-event", r#","stream":true"#)).await;
     let numbers: Vec<_> = events.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
