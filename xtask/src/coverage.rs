@@ -14,14 +14,14 @@ const WORKSPACE_MIN: f64 = 80.0;
 /// Of each, in percent.
 const CRATE_MIN: f64 = 70.0;
 
-/// Lines, and how many of them ran.
+/// LineCounts, and how many of them ran.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Lines {
+struct LineCounts {
     count: u64,
     covered: u64,
 }
 
-impl Lines {
+impl LineCounts {
     #[expect(clippy::cast_precision_loss, reason = "a percentage of lines of code")]
     fn percent(self) -> f64 {
         if self.count == 0 { 100.0 } else { self.covered as f64 * 100.0 / self.count as f64 }
@@ -38,39 +38,39 @@ pub(crate) fn run(report: &Path, root: &Path) -> anyhow::Result<ExitCode> {
     let text = fs::read(report).with_context(|| format!("{} cannot be read", report.display()))?;
     let crates = by_crate(&serde_json::from_slice(&text)?, root)?;
     let mut out = std::io::stdout().lock();
-    let mut all = Lines::default();
-    let mut poor = Vec::new();
+    let mut all = LineCounts::default();
+    let mut low = Vec::new();
     for (name, lines) in &crates {
         writeln!(out, "{name:<10} {:>6} lines {:>6.2}%", lines.count, lines.percent())?;
         all.add(*lines);
         if lines.percent() < CRATE_MIN {
-            poor.push(format!("{name} is under {CRATE_MIN}%"));
+            low.push(format!("{name} is under {CRATE_MIN}%"));
         }
     }
     writeln!(out, "{:<10} {:>6} lines {:>6.2}%", "together", all.count, all.percent())?;
     if all.percent() < WORKSPACE_MIN {
-        poor.push(format!("all together is under {WORKSPACE_MIN}%"));
+        low.push(format!("all together is under {WORKSPACE_MIN}%"));
     }
-    for line in &poor {
+    for line in &low {
         writeln!(out, "coverage: {line}")?;
     }
-    Ok(if poor.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if low.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Lines of the crates under `crates/`, without their tests.
-fn by_crate(report: &Value, root: &Path) -> anyhow::Result<BTreeMap<String, Lines>> {
+/// LineCounts of the crates under `crates/`, without their tests.
+fn by_crate(report: &Value, root: &Path) -> anyhow::Result<BTreeMap<String, LineCounts>> {
     let files = report.pointer("/data/0/files").and_then(Value::as_array).context("the report lists no files")?;
-    let mut crates: BTreeMap<String, Lines> = BTreeMap::new();
+    let mut crates: BTreeMap<String, LineCounts> = BTreeMap::new();
     for file in files {
         let name = file.get("filename").and_then(Value::as_str).context("a file without a name")?;
         let Some((owner, inside)) = owner(Path::new(name), root) else { continue };
         if !inside.starts_with("src/") || inside.ends_with("tests.rs") || inside.contains("/tests/") {
             continue;
         }
-        let figure = |which: &str| file.pointer(&format!("/summary/lines/{which}")).and_then(Value::as_u64);
-        let lines = Lines {
-            count: figure("count").with_context(|| format!("{name} has no count of lines"))?,
-            covered: figure("covered").with_context(|| format!("{name} has no count of lines that ran"))?,
+        let number = |which: &str| file.pointer(&format!("/summary/lines/{which}")).and_then(Value::as_u64);
+        let lines = LineCounts {
+            count: number("count").with_context(|| format!("{name} has no count of lines"))?,
+            covered: number("covered").with_context(|| format!("{name} has no count of lines that ran"))?,
         };
         crates.entry(owner).or_default().add(lines);
     }
@@ -106,7 +106,7 @@ mod tests {
             file("/elsewhere/crates/x/src/lib.rs", 9, 9),
         ];
         let crates = by_crate(&json!({"data": [{"files": files}]}), Path::new("/r")).unwrap();
-        assert_eq!(crates, BTreeMap::from([("ai".to_owned(), Lines { count: 40, covered: 32 })]));
+        assert_eq!(crates, BTreeMap::from([("ai".to_owned(), LineCounts { count: 40, covered: 32 })]));
         assert!((crates["ai"].percent() - 80.0).abs() < 1e-9);
     }
 

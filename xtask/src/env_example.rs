@@ -34,10 +34,10 @@ fn text(root: &Path) -> anyhow::Result<String> {
     let (settings, deployment) = (read(SETTINGS)?, read(DEPLOYMENT)?);
     let sections = sections(&settings);
     let mut text = BEGIN.to_owned();
-    for Section { heading, rows } in &sections {
+    for PageSection { heading, rows } in &sections {
         // Codes and the like: tables that are not about keys.
         let Some(section) = section_of(heading) else { continue };
-        let keys: Vec<&Row> = rows.iter().filter(|row| !is_section(&sections, section, row.name)).collect();
+        let keys: Vec<&SettingRow> = rows.iter().filter(|row| !is_section(&sections, section, row.name)).collect();
         if keys.is_empty() {
             continue;
         }
@@ -49,33 +49,33 @@ fn text(root: &Path) -> anyhow::Result<String> {
             entry(&mut text, &variable(&key), row.meaning, default(row.meaning).filter(|_| shows_default));
         }
     }
-    named(&mut text, &sections, "The environment", "Variables with names of their own");
-    named(&mut text, &self::sections(&deployment), "The compose file", "The compose file in infrastructure/docker");
+    table(&mut text, &sections, "The environment", "Variables with names of their own");
+    table(&mut text, &self::sections(&deployment), "The compose file", "The compose file in infrastructure/docker");
     Ok(text)
 }
 
 /// A heading of the second level, and the rows of its tables.
-struct Section<'a> {
+struct PageSection<'a> {
     heading: &'a str,
-    rows: Vec<Row<'a>>,
+    rows: Vec<SettingRow<'a>>,
 }
 
 /// `| `name` | meaning |`.
-struct Row<'a> {
+struct SettingRow<'a> {
     name: &'a str,
     meaning: &'a str,
 }
 
-fn sections(page: &str) -> Vec<Section<'_>> {
+fn sections(page: &str) -> Vec<PageSection<'_>> {
     let parts = page.split("\n## ").skip(1);
     parts
         .map(|part| {
             let (heading, body) = part.split_once('\n').unwrap_or((part, ""));
             let rows = body.lines().filter_map(|line| {
                 let (name, meaning) = line.strip_prefix("| `")?.split_once("` | ")?;
-                Some(Row { name, meaning: meaning.strip_suffix(" |")? })
+                Some(SettingRow { name, meaning: meaning.strip_suffix(" |")? })
             });
-            Section { heading, rows: rows.collect() }
+            PageSection { heading, rows: rows.collect() }
         })
         .collect()
 }
@@ -89,7 +89,7 @@ fn section_of(heading: &str) -> Option<&str> {
 }
 
 /// Whether a key has a section of its own, and is no list.
-fn is_section(sections: &[Section<'_>], section: &str, key: &str) -> bool {
+fn is_section(sections: &[PageSection<'_>], section: &str, key: &str) -> bool {
     let path = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
     !SINGLE_TOO.contains(&path.as_str()) && sections.iter().any(|other| section_of(other.heading) == Some(&path))
 }
@@ -99,10 +99,10 @@ fn variable(key: &str) -> String {
     format!("TOLLGATE_{}", key.replace("[]", ".0").replace('.', "__")).to_ascii_uppercase()
 }
 
-/// What a meaning says behind the word `default`.
+/// What a meaning says after the word `default`.
 fn default(meaning: &str) -> Option<&str> {
-    let (_, behind) = meaning.split_once("default `")?;
-    Some(behind.split_once('`')?.0)
+    let (_, after) = meaning.split_once("default `")?;
+    Some(after.split_once('`')?.0)
 }
 
 fn title(text: &mut String, title: &str) {
@@ -112,14 +112,14 @@ fn title(text: &mut String, title: &str) {
     text.push('\n');
 }
 
-fn named(text: &mut String, sections: &[Section<'_>], heading: &str, shown: &str) {
+fn table(text: &mut String, sections: &[PageSection<'_>], heading: &str, shown: &str) {
     title(text, shown);
     for row in sections.iter().filter(|section| section.heading == heading).flat_map(|section| &section.rows) {
         entry(text, row.name, row.meaning, default(row.meaning));
     }
 }
 
-/// The meaning as a comment, and the variable behind a `#`.
+/// The meaning as a comment, and the variable after a `#`.
 fn entry(text: &mut String, name: &str, meaning: &str, default: Option<&str>) {
     let mut line = "#".to_owned();
     for word in plain(meaning).split_whitespace() {
@@ -139,8 +139,8 @@ fn entry(text: &mut String, name: &str, meaning: &str, default: Option<&str>) {
 fn plain(meaning: &str) -> String {
     let mut plain = String::new();
     let mut rest = meaning;
-    while let Some((before, behind)) = rest.split_once("](") {
-        let (title, after) = (before.rfind('['), behind.split_once(')'));
+    while let Some((before, after)) = rest.split_once("](") {
+        let (title, after) = (before.rfind('['), after.split_once(')'));
         let (Some(title), Some((_, after))) = (title, after) else { break };
         plain.push_str(&before[..title]);
         plain.push_str(&before[title + 1..]);

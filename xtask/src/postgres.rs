@@ -11,11 +11,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-use server::Server;
+use server::PostgresServer;
 
 /// Names the server to tests: the URL of a database on it, as a user who may make more of them.
 const VARIABLE: &str = "TOLLGATE_TEST_POSTGRES";
-/// How long a command that is told to end may take.
+/// How long a command that is interrupted to end may take.
 const END: Duration = Duration::from_secs(10);
 
 /// Runs the command and answers as it did; `durable`: what it commits there is synced. Whatever ends it, the server and its folder go too.
@@ -23,16 +23,16 @@ pub(crate) fn run(command: &str, arguments: &[&str], durable: bool) -> anyhow::R
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let told = async {
+        let interrupted = async {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
         };
-        tokio::pin!(told);
+        tokio::pin!(interrupted);
         let server = tokio::select! {
-            started = Server::start(durable) => started?,
-            () = &mut told => return Ok(ExitCode::FAILURE),
+            started = PostgresServer::start(durable) => started?,
+            () = &mut interrupted => return Ok(ExitCode::FAILURE),
         };
         let mut child = Command::new(command)
             .args(arguments)
@@ -42,7 +42,7 @@ pub(crate) fn run(command: &str, arguments: &[&str], durable: bool) -> anyhow::R
             .with_context(|| format!("cannot run {command}"))?;
         let ended = tokio::select! {
             ended = child.wait() => ended,
-            () = &mut told => end(&mut child).await,
+            () = &mut interrupted => end(&mut child).await,
         };
         server.stop().await;
         Ok(code(ended?))

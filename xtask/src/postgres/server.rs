@@ -23,13 +23,13 @@ const STARTS_MAX: usize = 3;
 const READY: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(10);
 /// Nothing here outlives the command: what makes data survive a power cut is off, unless its cost is what is measured.
-const FORGETFUL: [&str; 2] = ["fsync=off", "full_page_writes=off"];
+const WITHOUT_SYNC: [&str; 2] = ["fsync=off", "full_page_writes=off"];
 const SETTINGS: [&str; 4] =
     ["max_connections=300", "shared_buffers=64MB", "logging_collector=off", "listen_addresses=127.0.0.1"];
 
 /// A running server; its folder goes when it is dropped.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct PostgresServer {
     postmaster: Child,
     port: u16,
     folder: TempDir,
@@ -37,12 +37,12 @@ pub(super) struct Server {
 
 /// Who runs the server, where that is not who we are.
 #[derive(Debug, Clone, Copy)]
-struct User {
+struct ServerUser {
     uid: u32,
     gid: u32,
 }
 
-impl Server {
+impl PostgresServer {
     /// Makes a cluster and starts it.
     pub(super) async fn start(durable: bool) -> anyhow::Result<Self> {
         let programs = programs(Path::new(VERSIONS))?;
@@ -53,19 +53,20 @@ impl Server {
             chown(folder.path(), Some(user.uid), Some(user.gid))?;
         }
         let data = folder.path().join("data");
-        let made = as_user(&programs.join("initdb"), user)
+        let initdb = as_user(&programs.join("initdb"), user)
             .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"])
             .arg(&data)
             .output()
             .await
             .context("cannot run initdb")?;
-        ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+        ensure!(initdb.status.success(), "initdb failed: {}", String::from_utf8_lossy(&initdb.stderr));
         let mut left = STARTS_MAX;
         loop {
             left -= 1;
             let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
             let log = folder.path().join("log");
-            let mut postmaster = launch(&programs, user, (&data, folder.path(), &log), (port, durable))?;
+            let mut postmaster =
+                launch(&programs, user, &Launch { data: &data, socket: folder.path(), log: &log, port, durable })?;
             if ready(&programs, &mut postmaster, port).await? {
                 return Ok(Self { postmaster, port, folder });
             }
@@ -106,32 +107,32 @@ fn programs(versions: &Path) -> anyhow::Result<PathBuf> {
     Ok(versions.join(major.to_string()).join("bin"))
 }
 
-async fn other_user() -> anyhow::Result<User> {
+async fn other_user() -> anyhow::Result<ServerUser> {
     for name in USERS {
         let number = async |which: &str| -> Option<u32> {
-            let told = Command::new("id").args([which, name]).stderr(Stdio::null()).output().await.ok()?;
-            String::from_utf8_lossy(&told.stdout).trim().parse().ok()
+            let output = Command::new("id").args([which, name]).stderr(Stdio::null()).output().await.ok()?;
+            String::from_utf8_lossy(&output.stdout).trim().parse().ok()
         };
         if let (Some(uid), Some(gid)) = (number("-u").await, number("-g").await) {
-            return Ok(User { uid, gid });
+            return Ok(ServerUser { uid, gid });
         }
     }
     bail!("PostgreSQL does not run as root, and there is no user {}", USERS.join(" or "))
 }
 
-/// A program of the server's. Should we be killed, it is told to stop: `setpriv` is Debian's own, but not everybody's.
-fn as_user(program: &Path, user: Option<User>) -> Command {
+/// A program of the server's. Should we be killed, it is output to stop: `setpriv` is Debian's own, but not everybody's.
+fn as_user(program: &Path, user: Option<ServerUser>) -> Command {
     let setpriv = Path::new("/usr/bin/setpriv");
     let mut command = if setpriv.exists() {
         let mut command = Command::new(setpriv);
-        if let Some(User { uid, gid }) = user {
+        if let Some(ServerUser { uid, gid }) = user {
             command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
         }
         command.arg("--pdeathsig=INT").arg(program);
         command
     } else {
         let mut command = Command::new(program);
-        if let Some(User { uid, gid }) = user {
+        if let Some(ServerUser { uid, gid }) = user {
             command.uid(uid).gid(gid);
         }
         command
@@ -141,17 +142,23 @@ fn as_user(program: &Path, user: Option<User>) -> Command {
     command
 }
 
-fn launch(
-    programs: &Path,
-    user: Option<User>,
-    (data, socket, log): (&Path, &Path, &Path),
-    (port, durable): (u16, bool),
-) -> anyhow::Result<Child> {
+/// The arguments of one start.
+struct Launch<'a> {
+    data: &'a Path,
+    /// The folder of the socket.
+    socket: &'a Path,
+    log: &'a Path,
+    port: u16,
+    durable: bool,
+}
+
+fn launch(programs: &Path, user: Option<ServerUser>, options: &Launch<'_>) -> anyhow::Result<Child> {
+    let Launch { data, socket, log, port, durable } = *options;
     let log = fs::File::create(log)?;
     let mut command = as_user(&programs.join("postgres"), user);
     command.arg("-D").arg(data).arg("-k").arg(socket).args(["-p", &port.to_string()]);
-    let forgetful = FORGETFUL.into_iter().filter(|_| !durable);
-    command.args(SETTINGS.into_iter().chain(forgetful).flat_map(|setting| ["-c", setting]));
+    let without_sync = WITHOUT_SYNC.into_iter().filter(|_| !durable);
+    command.args(SETTINGS.into_iter().chain(without_sync).flat_map(|setting| ["-c", setting]));
     command.stdout(log.try_clone()?).stderr(log).spawn().context("cannot run postgres")
 }
 
@@ -162,9 +169,9 @@ async fn ready(programs: &Path, postmaster: &mut Child, port: u16) -> anyhow::Re
         if postmaster.try_wait()?.is_some() {
             return Ok(false);
         }
-        let mut ask = Command::new(programs.join("pg_isready"));
-        let ask = ask.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().await?;
-        if ask.success() {
+        let mut probe = Command::new(programs.join("pg_isready"));
+        let probe = probe.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().await?;
+        if probe.success() {
             return Ok(true);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

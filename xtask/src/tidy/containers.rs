@@ -6,9 +6,9 @@ mod dockerfile;
 
 use serde_json::Value;
 
-use super::finding::{Finding, Place};
+use super::finding::{FileLine, Finding};
 use super::tree::{File, Tree};
-use dockerfile::{Instruction, Stage, stages};
+use dockerfile::{BuildStage, Instruction, stages};
 
 const DOCKERFILE: &str = "Dockerfile";
 const FOLDER: &str = "infrastructure/docker/";
@@ -26,13 +26,13 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     let stages = tree.file(DOCKERFILE).map(|file| stages(&file.text)).unwrap_or_default();
     if let Some(file) = tree.file(DOCKERFILE) {
-        findings.extend(stages.iter().flat_map(|stage| of_stage(tree, file, &stages, stage)));
-        findings.extend(stages.last().into_iter().flat_map(|stage| of_image(tree, file, stage)));
+        findings.extend(stages.iter().flat_map(|stage| check_stage(tree, file, &stages, stage)));
+        findings.extend(stages.last().into_iter().flat_map(|stage| check_image(tree, file, stage)));
     }
     for file in tree.below(FOLDER).filter(|file| file.is(&["yml", "yaml"])) {
         match serde_saphyr::from_str::<Value>(&file.text) {
-            Ok(yaml) if file.path == COMPOSE => findings.extend(of_compose(tree, file, &yaml, &stages)),
-            Ok(yaml) if file.path == PROMETHEUS => findings.extend(of_rules(tree, file, &yaml)),
+            Ok(yaml) if file.path == COMPOSE => findings.extend(check_compose(tree, file, &yaml, &stages)),
+            Ok(yaml) if file.path == PROMETHEUS => findings.extend(check_rules(tree, file, &yaml)),
             Ok(_) => {}
             Err(error) => findings.push(file.whole().fails(format!("is no YAML: {error}"), "mend it")),
         }
@@ -42,11 +42,11 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 /// A stage's image and what is copied into it.
-fn of_stage<'a>(tree: &'a Tree, file: &'a File, stages: &[Stage<'a>], stage: &Stage<'a>) -> Vec<Finding> {
+fn check_stage<'a>(tree: &'a Tree, file: &'a File, stages: &[BuildStage<'a>], stage: &BuildStage<'a>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let is_stage = |name: &str| stages.iter().any(|stage| stage.name == name);
     if !is_stage(stage.from) {
-        findings.extend(of_tag(file.line(stage.line), stage.from));
+        findings.extend(check_tag(file.line(stage.line), stage.from));
         let channel = tree.file(TOOLCHAIN).and_then(|file| file.text.split("channel = \"").nth(1)?.split('"').next());
         if let (Some(tag), Some(channel)) = (stage.from.strip_prefix("rust:"), channel)
             && !tag.starts_with(&format!("{channel}-"))
@@ -62,22 +62,22 @@ fn of_stage<'a>(tree: &'a Tree, file: &'a File, stages: &[Stage<'a>], stage: &St
                 findings.push(place.fails(format!("copies from {from}, which is no stage"), "name one"));
             }
             Some(_) => {}
-            None => findings.extend(lost(tree, place, copy)),
+            None => findings.extend(missing(tree, place, copy)),
         }
     }
     findings
 }
 
 /// Sources of a `COPY` that do not exist.
-fn lost<'a>(tree: &'a Tree, place: Place<'a>, copy: &Instruction<'a>) -> Vec<Finding> {
+fn missing<'a>(tree: &'a Tree, place: FileLine<'a>, copy: &Instruction<'a>) -> Vec<Finding> {
     let mut sources = copy.operands();
     sources.pop();
-    let lost = sources.into_iter().filter(|source| !exists(tree, source));
-    lost.map(|source| place.fails(format!("copies {source}, which does not exist"), "name what exists")).collect()
+    let missing = sources.into_iter().filter(|source| !exists(tree, source));
+    missing.map(|source| place.fails(format!("copies {source}, which does not exist"), "name what exists")).collect()
 }
 
 /// The last stage, which is run.
-fn of_image(tree: &Tree, file: &File, stage: &Stage<'_>) -> Vec<Finding> {
+fn check_image(tree: &Tree, file: &File, stage: &BuildStage<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let place = file.line(stage.line);
     let user = stage.all("USER").last().and_then(|user| user.words.first().copied()).unwrap_or("root");
@@ -100,13 +100,13 @@ fn of_image(tree: &Tree, file: &File, stage: &Stage<'_>) -> Vec<Finding> {
 }
 
 /// Services, and the paths that they name.
-fn of_compose(tree: &Tree, file: &File, yaml: &Value, stages: &[Stage<'_>]) -> Vec<Finding> {
+fn check_compose(tree: &Tree, file: &File, yaml: &Value, stages: &[BuildStage<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let place = file.whole();
     let services = yaml.get("services").and_then(Value::as_object);
     for (name, service) in services.into_iter().flatten() {
         let image = service.get("image").and_then(Value::as_str).unwrap_or_default();
-        findings.extend(of_tag(place, image));
+        findings.extend(check_tag(place, image));
         if let Some(build) = service.get("build") {
             let text = |key: &str| build.get(key).and_then(Value::as_str).unwrap_or_default();
             if resolve(text("context")) != "." || text("dockerfile") != DOCKERFILE {
@@ -140,7 +140,7 @@ fn of_compose(tree: &Tree, file: &File, yaml: &Value, stages: &[Stage<'_>]) -> V
 }
 
 /// Files of rules that Prometheus reads and is not given, and those that it is not told of: neither would raise an alert, nor say so.
-fn of_rules(tree: &Tree, file: &File, yaml: &Value) -> Vec<Finding> {
+fn check_rules(tree: &Tree, file: &File, yaml: &Value) -> Vec<Finding> {
     let compose = tree.file(COMPOSE).and_then(|file| serde_saphyr::from_str::<Value>(&file.text).ok());
     let services = compose.iter().filter_map(|compose| compose.get("services")?.as_object()).flatten();
     let volumes: Vec<(String, String)> = services
@@ -152,23 +152,24 @@ fn of_rules(tree: &Tree, file: &File, yaml: &Value) -> Vec<Finding> {
         .collect();
     let read: Vec<&str> = strings(yaml.get("rule_files")).collect();
     let source = |inside: &str| volumes.iter().find(|(_, target)| target == inside).map(|(source, _)| source.as_str());
-    let lost = read.iter().filter(|inside| source(inside).is_none()).map(|inside| {
+    let missing = read.iter().filter(|inside| source(inside).is_none()).map(|inside| {
         file.whole().fails(format!("reads {inside}, which no service mounts"), "mount it in docker-compose.yml")
     });
     let is_read = |path: &str| read.iter().any(|inside| source(inside) == Some(path));
     let unread = tree.below(RULES).filter(|rules| rules.path != PROMETHEUS && !is_read(&rules.path)).map(|rules| {
         rules.whole().fails("is not read by Prometheus", "mount it in docker-compose.yml and name it in rule_files")
     });
-    lost.chain(unread).collect()
+    missing.chain(unread).collect()
 }
 
 /// Ports of a service of ours that its image does not expose.
-fn unexposed(place: Place<'_>, name: &str, service: &Value, stages: &[Stage<'_>]) -> Vec<Finding> {
+fn unexposed(place: FileLine<'_>, name: &str, service: &Value, stages: &[BuildStage<'_>]) -> Vec<Finding> {
     let exposed: Vec<&str> =
         stages.last().into_iter().flat_map(|stage| stage.all("EXPOSE")).flat_map(|e| e.words.clone()).collect();
     let inside = strings(service.get("ports")).filter_map(|port| port.rsplit(':').next());
-    let lost = inside.filter(|port| !exposed.contains(port));
-    lost.map(|port| place.fails(format!("{name} publishes {port}, which its image does not expose"), "mend the port"))
+    let missing = inside.filter(|port| !exposed.contains(port));
+    missing
+        .map(|port| place.fails(format!("{name} publishes {port}, which its image does not expose"), "mend the port"))
         .collect()
 }
 
@@ -182,7 +183,7 @@ fn mounts(service: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// An image whose version nobody can know.
-fn of_tag(place: Place<'_>, image: &str) -> Option<Finding> {
+fn check_tag(place: FileLine<'_>, image: &str) -> Option<Finding> {
     let tag = image.rsplit('/').next().and_then(|name| name.split_once(':')).map(|(_, tag)| tag);
     let is_pinned = tag.is_some_and(|tag| !tag.is_empty() && tag != "latest") && !image.contains('$');
     (!is_pinned).then(|| place.fails(format!("the image `{image}` has no tag of its own"), "pin a version"))

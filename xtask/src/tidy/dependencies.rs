@@ -1,6 +1,6 @@
 //! Who may use whom. What this table forbids is the design (ARCHITECTURE.md).
 
-use super::finding::{Finding, Place};
+use super::finding::{FileLine, Finding};
 use super::graph::{Graph, Package};
 use super::tree::{File, Tree};
 
@@ -21,7 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
 ];
 
 /// Packages that may use all of ours; nobody uses them.
-const FREE: &[&str] = &["xtask", "e2e", "bench", "fuzz"];
+const UNRESTRICTED: &[&str] = &["xtask", "e2e", "bench", "fuzz"];
 
 /// Outside crates that only some of ours may use.
 const RESERVED: &[(&str, &[&str], &str)] = &[
@@ -61,7 +61,7 @@ pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
 }
 
 fn membership(package: &Package, manifest: Option<&File>) -> Vec<Finding> {
-    let place = Place { path: &package.manifest, line: 0 };
+    let place = FileLine { path: &package.manifest, line: 0 };
     let mut findings = Vec::new();
     if package.publishable {
         findings.push(place.fails("the crate could be published", "write `publish.workspace = true`"));
@@ -77,16 +77,17 @@ fn membership(package: &Package, manifest: Option<&File>) -> Vec<Finding> {
 
 fn inside(package: &Package, manifest: Option<&File>, members: &[&str]) -> Vec<Finding> {
     let who = package.name.as_str();
-    if FREE.contains(&who) {
+    if UNRESTRICTED.contains(&who) {
         return Vec::new();
     }
     let Some((_, may)) = TABLE.iter().find(|(name, _)| *name == who) else {
         let remedy = "add it to the table in xtask/src/tidy/dependencies.rs and to ARCHITECTURE.md";
         return vec![
-            Place { path: &package.manifest, line: 0 }.fails(format!("nobody said what `{who}` may use"), remedy),
+            FileLine { path: &package.manifest, line: 0 }
+                .fails(format!("nobody messages what `{who}` may use"), remedy),
         ];
     };
-    let asked = package.asks_for.iter().filter(|name| members.contains(&name.as_str()));
+    let asked = package.dependencies.iter().filter(|name| members.contains(&name.as_str()));
     let refused = asked.filter(|name| *name != "telemetry" && !may.contains(&name.as_str()));
     refused
         .map(|name| {
@@ -102,11 +103,11 @@ fn inside(package: &Package, manifest: Option<&File>, members: &[&str]) -> Vec<F
 fn outside(package: &Package, manifest: Option<&File>) -> Vec<Finding> {
     let who = package.name.as_str();
     let mut findings = Vec::new();
-    for name in &package.asks_for {
+    for name in &package.dependencies {
         let reserved = RESERVED.iter().find(|(outside, _, _)| outside == name);
         if let Some((_, may, why)) = reserved
             && !may.contains(&who)
-            && !FREE.contains(&who)
+            && !UNRESTRICTED.contains(&who)
         {
             findings.push(place(package, manifest, name).fails(format!("`{who}` may not use `{name}`"), *why));
         }
@@ -120,13 +121,13 @@ fn outside(package: &Package, manifest: Option<&File>) -> Vec<Finding> {
 }
 
 /// Where a manifest names a dependency.
-fn place<'a>(package: &'a Package, manifest: Option<&'a File>, dependency: &str) -> Place<'a> {
+fn place<'a>(package: &'a Package, manifest: Option<&'a File>, dependency: &str) -> FileLine<'a> {
     let named = |line: &str| {
         line.strip_prefix(dependency).is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
             || line.contains(&format!("package = \"{dependency}\""))
     };
     let line = manifest.and_then(|file| file.lines().find(|(_, line)| named(line))).map_or(0, |(number, _)| number);
-    Place { path: &package.manifest, line }
+    FileLine { path: &package.manifest, line }
 }
 
 /// A Tokio feature other than `sync` that the manifest itself asks for.
@@ -160,36 +161,36 @@ fn tokio_sources(tree: &Tree, who: &str) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     const LINTS: &str = "[lints]\nworkspace = true\n";
 
-    fn check_one(name: &str, asks_for: &[&str], files: &[(&str, &str)]) -> Vec<String> {
+    fn check_one(name: &str, dependencies: &[&str], files: &[(&str, &str)]) -> Vec<String> {
         let asked = Package {
             name: name.to_owned(),
             manifest: format!("crates/{name}/Cargo.toml"),
             member: true,
-            asks_for: asks_for.iter().map(|name| (*name).to_owned()).collect(),
+            dependencies: dependencies.iter().map(|name| (*name).to_owned()).collect(),
             ..Package::default()
         };
-        let bystanders = ["store", "mock", "telemetry"].map(|name| Package {
+        let others = ["store", "mock", "telemetry"].map(|name| Package {
             name: name.to_owned(),
             manifest: format!("crates/{name}/Cargo.toml"),
             member: true,
             ..Package::default()
         });
-        let manifests = bystanders.iter().map(|package| (package.manifest.as_str(), LINTS));
+        let manifests = others.iter().map(|package| (package.manifest.as_str(), LINTS));
         let tree = Tree::of(&manifests.chain(files.iter().copied()).collect::<Vec<_>>());
-        let packages = bystanders.iter().filter(|package| package.name != name).cloned().chain([asked]);
-        said(&check(&Graph { packages: packages.collect(), edges: Vec::new() }, &tree))
+        let packages = others.iter().filter(|package| package.name != name).cloned().chain([asked]);
+        messages(&check(&Graph { packages: packages.collect(), edges: Vec::new() }, &tree))
     }
 
     #[test]
     fn a_dependency_outside_the_table_fails_where_it_is_written() {
         let manifest = format!("{LINTS}\n[dependencies]\nstore.workspace = true\ntelemetry.workspace = true\n");
-        let said = check_one("proxy", &["store", "telemetry"], &[("crates/proxy/Cargo.toml", &manifest)]);
+        let messages = check_one("proxy", &["store", "telemetry"], &[("crates/proxy/Cargo.toml", &manifest)]);
         assert_eq!(
-            said,
+            messages,
             [
                 "crates/proxy/Cargo.toml:5: `proxy` may not use `store`; it may use config, ai, spool, meter, access (and \
               telemetry): move the code, or pass the data in"
@@ -199,8 +200,8 @@ mod tests {
 
     #[test]
     fn a_crate_without_a_row_fails() {
-        let said = check_one("billing", &[], &[("crates/billing/Cargo.toml", LINTS)]);
-        assert!(said.len() == 1 && said[0].contains("nobody said what `billing` may use"), "{said:?}");
+        let messages = check_one("billing", &[], &[("crates/billing/Cargo.toml", LINTS)]);
+        assert!(messages.len() == 1 && messages[0].contains("nobody messages what `billing` may use"), "{messages:?}");
         assert!(check_one("e2e", &["store", "mock", "anyhow"], &[("crates/e2e/Cargo.toml", LINTS)]).is_empty());
     }
 
@@ -210,8 +211,11 @@ mod tests {
             [("control", "sqlx"), ("proxy", "axum"), ("store", "anyhow"), ("ai", "tokio"), ("meter", "hyper")]
         {
             let path = format!("crates/{who}/Cargo.toml");
-            let said = check_one(who, &[whom], &[(&path, LINTS)]);
-            assert!(said.len() == 1 && said[0].contains(&format!("may not use `{whom}`")), "{who} {whom}: {said:?}");
+            let messages = check_one(who, &[whom], &[(&path, LINTS)]);
+            assert!(
+                messages.len() == 1 && messages[0].contains(&format!("may not use `{whom}`")),
+                "{who} {whom}: {messages:?}"
+            );
         }
     }
 
@@ -221,10 +225,10 @@ mod tests {
             format!("{LINTS}\n[dependencies]\ntokio = {{ version = \"1\", features = [\"sync\", \"net\"] }}\n");
         let source = "use tokio::sync::mpsc;\nuse tokio::net::TcpStream;\n#[cfg(test)]\nuse tokio::time;\n";
         let files = [("crates/access/Cargo.toml", manifest.as_str()), ("crates/access/src/lib.rs", source)];
-        let said = check_one("access", &["tokio"], &files);
-        assert!(said.len() == 2, "{said:?}");
-        assert!(said[0].starts_with("crates/access/Cargo.toml:5: asks for Tokio's `net`"), "{said:?}");
-        assert!(said[1].starts_with("crates/access/src/lib.rs:2: uses Tokio beyond `sync`"), "{said:?}");
+        let messages = check_one("access", &["tokio"], &files);
+        assert!(messages.len() == 2, "{messages:?}");
+        assert!(messages[0].starts_with("crates/access/Cargo.toml:5: asks for Tokio's `net`"), "{messages:?}");
+        assert!(messages[1].starts_with("crates/access/src/lib.rs:2: uses Tokio beyond `sync`"), "{messages:?}");
     }
 
     #[test]
@@ -233,7 +237,7 @@ mod tests {
         assert!(lintless.len() == 1 && lintless[0].contains("lints do not apply"), "{lintless:?}");
         let package = Package { publishable: true, name: "meter".to_owned(), ..Package::default() };
         let manifest = Tree::of(&[("Cargo.toml", LINTS)]);
-        let published = said(&membership(&package, manifest.file("Cargo.toml")));
+        let published = messages(&membership(&package, manifest.file("Cargo.toml")));
         assert!(published.len() == 1 && published[0].contains("could be published"), "{published:?}");
     }
 }

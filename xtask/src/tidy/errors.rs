@@ -8,7 +8,7 @@ const PAGES: &str = "docs/errors/";
 const INDEX: &str = "docs/errors/README.md";
 
 /// A line of the closed list.
-struct Code<'a> {
+struct ErrorCode<'a> {
     line: usize,
     code: &'a str,
     status: &'a str,
@@ -20,7 +20,7 @@ struct Code<'a> {
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let empty = File { path: LIST.to_owned(), text: String::new() };
     let list = tree.file(LIST).unwrap_or(&empty);
-    let codes: Vec<Code<'_>> = codes(list).collect();
+    let codes: Vec<ErrorCode<'_>> = codes(list).collect();
     if codes.is_empty() {
         return vec![
             list.whole().fails("lists no code that tidy can read", "keep `Name = \"code\", status, Side, Retry;`"),
@@ -38,12 +38,12 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 /// Lines as `Name = "code", 400, Caller, Never;`.
-fn codes(list: &File) -> impl Iterator<Item = Code<'_>> {
+fn codes(list: &File) -> impl Iterator<Item = ErrorCode<'_>> {
     list.lines().filter_map(|(line, text)| {
         let (_, rest) = text.trim().strip_suffix(';')?.split_once(" = \"")?;
         let (code, rest) = rest.split_once("\", ")?;
         let mut words = rest.split(", ");
-        Some(Code { line, code, status: words.next()?, side: words.next()?, retry: words.next()? })
+        Some(ErrorCode { line, code, status: words.next()?, side: words.next()?, retry: words.next()? })
     })
 }
 
@@ -51,7 +51,7 @@ fn path(code: &str) -> String {
     format!("{PAGES}{code}.md")
 }
 
-fn page(tree: &Tree, list: &File, code: &Code<'_>) -> Option<Finding> {
+fn page(tree: &Tree, list: &File, code: &ErrorCode<'_>) -> Option<Finding> {
     let path = path(code.code);
     let Some(page) = tree.file(&path) else {
         let what = format!("`{}` has no page", code.code);
@@ -71,13 +71,13 @@ fn page(tree: &Tree, list: &File, code: &Code<'_>) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     const REFUSALS: &str = "refusals! {\n    /// Why.\n    BadRequest = \"bad_request\", 400, Caller, Never;\n}\n";
     const PAGE: &str = "# `bad_request`\n\nStatus 400 · side: caller · retry: never\n\nWhat happened.\n";
 
     fn check_files(files: &[(&str, &str)]) -> Vec<String> {
-        said(&check(&Tree::of(files)))
+        messages(&check(&Tree::of(files)))
     }
 
     #[test]
@@ -88,24 +88,29 @@ mod tests {
 
     #[test]
     fn a_code_without_a_page_fails_at_the_code() {
-        let said = check_files(&[(LIST, REFUSALS)]);
-        assert_eq!(said.len(), 1);
-        assert!(said[0].starts_with("crates/access/src/refusal.rs:3: `bad_request` has no page; write docs/errors/"));
+        let messages = check_files(&[(LIST, REFUSALS)]);
+        assert_eq!(messages.len(), 1);
+        assert!(
+            messages[0].starts_with("crates/access/src/refusal.rs:3: `bad_request` has no page; write docs/errors/")
+        );
     }
 
     #[test]
     fn a_page_without_a_code_fails() {
         let files = [(LIST, REFUSALS), ("docs/errors/bad_request.md", PAGE), ("docs/errors/gone.md", PAGE)];
-        let said = check_files(&files);
-        assert!(said.len() == 1 && said[0].starts_with("docs/errors/gone.md: is the page of no code"), "{said:?}");
+        let messages = check_files(&files);
+        assert!(
+            messages.len() == 1 && messages[0].starts_with("docs/errors/gone.md: is the page of no code"),
+            "{messages:?}"
+        );
     }
 
     #[test]
     fn a_page_with_another_title_status_side_or_retry_fails() {
         for (from, to) in [("bad_", "good_"), ("400", "401"), ("caller", "us"), ("never", "later")] {
             let page = PAGE.replacen(from, to, 1);
-            let said = check_files(&[(LIST, REFUSALS), ("docs/errors/bad_request.md", &page)]);
-            assert!(said.len() == 1 && said[0].contains("differs from the list"), "{from}: {said:?}");
+            let messages = check_files(&[(LIST, REFUSALS), ("docs/errors/bad_request.md", &page)]);
+            assert!(messages.len() == 1 && messages[0].contains("differs from the list"), "{from}: {messages:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A place in a file.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct FileLine<'a> {
     /// From the root, with slashes.
     pub(crate) path: &'a str,
     /// From 1; 0 is the file as a whole.
@@ -20,7 +20,7 @@ pub(crate) struct Finding {
     fails: bool,
 }
 
-impl Place<'_> {
+impl FileLine<'_> {
     /// A broken rule.
     pub(crate) fn fails(self, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
         Finding { place: self.to_string(), what: what.into(), remedy: remedy.into(), fails: true }
@@ -32,7 +32,7 @@ impl Place<'_> {
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for FileLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => f.write_str(self.path),
@@ -57,6 +57,6 @@ impl fmt::Display for Finding {
 
 /// What a rule says in its tests: each finding as it is printed.
 #[cfg(test)]
-pub(crate) fn said(findings: &[Finding]) -> Vec<String> {
+pub(crate) fn messages(findings: &[Finding]) -> Vec<String> {
     findings.iter().map(ToString::to_string).collect()
 }

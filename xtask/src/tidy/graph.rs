@@ -33,7 +33,7 @@ pub(crate) struct Package {
     /// Where it comes from when that is neither this workspace nor the public registry.
     pub(crate) foreign_source: Option<String>,
     /// Names of the normal and build dependencies that its manifest asks for.
-    pub(crate) asks_for: Vec<String>,
+    pub(crate) dependencies: Vec<String>,
 }
 
 impl Graph {
@@ -71,17 +71,17 @@ impl Graph {
         Ok(graph)
     }
 
-    /// The way by which the package called `from` brings the one called `to`, both included.
-    pub(crate) fn way(&self, from: &str, to: &str) -> Option<Vec<&str>> {
+    /// The path by which the package called `from` brings the one called `to`, both included.
+    pub(crate) fn dependency_path(&self, from: &str, to: &str) -> Option<Vec<&str>> {
         let start = self.packages.iter().position(|package| package.name == from)?;
-        let mut came_from: HashMap<usize, usize> = HashMap::from([(start, start)]);
+        let mut reached_from: HashMap<usize, usize> = HashMap::from([(start, start)]);
         let mut queue = VecDeque::from([start]);
         while let Some(at) = queue.pop_front() {
             if self.packages.get(at)?.name == to {
-                return Some(self.walk_back(&came_from, at));
+                return Some(self.walk_back(&reached_from, at));
             }
             for (_, next) in self.edges.iter().filter(|(who, _)| *who == at) {
-                came_from.entry(*next).or_insert_with(|| {
+                reached_from.entry(*next).or_insert_with(|| {
                     queue.push_back(*next);
                     at
                 });
@@ -90,18 +90,18 @@ impl Graph {
         None
     }
 
-    fn walk_back(&self, came_from: &HashMap<usize, usize>, end: usize) -> Vec<&str> {
-        let mut way = Vec::new();
+    fn walk_back(&self, reached_from: &HashMap<usize, usize>, end: usize) -> Vec<&str> {
+        let mut path = Vec::new();
         let mut at = end;
-        while let (Some(package), Some(before)) = (self.packages.get(at), came_from.get(&at)) {
-            way.push(package.name.as_str());
+        while let (Some(package), Some(before)) = (self.packages.get(at), reached_from.get(&at)) {
+            path.push(package.name.as_str());
             if *before == at {
                 break;
             }
             at = *before;
         }
-        way.reverse();
-        way
+        path.reverse();
+        path
     }
 
     /// The packages of this workspace.
@@ -129,7 +129,7 @@ impl Package {
             publishable: package.publish.as_ref().is_none_or(|registries| !registries.is_empty()),
             licence: package.license.clone(),
             foreign_source,
-            asks_for: kept.map(|dependency| dependency.name.clone()).collect(),
+            dependencies: kept.map(|dependency| dependency.name.clone()).collect(),
         }
     }
 }
@@ -162,8 +162,8 @@ mod tests {
             packages: ["tollgate", "store", "sqlx", "ring", "other"].map(package).into(),
             edges: vec![(0, 1), (1, 2), (2, 3), (2, 0)],
         };
-        assert_eq!(graph.way("tollgate", "ring"), Some(vec!["tollgate", "store", "sqlx", "ring"]));
-        assert_eq!(graph.way("tollgate", "other"), None);
+        assert_eq!(graph.dependency_path("tollgate", "ring"), Some(vec!["tollgate", "store", "sqlx", "ring"]));
+        assert_eq!(graph.dependency_path("tollgate", "other"), None);
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
             let metadata: Metadata = MetadataCommand::parse(metadata).unwrap();
             Graph::of(&metadata, Path::new("/w")).unwrap()
         };
-        assert_eq!(read(r#""alloc""#).way("a", "ring"), None);
-        assert_eq!(read(r#""alloc", "ring""#).way("a", "ring"), Some(vec!["a", "ring"]));
+        assert_eq!(read(r#""alloc""#).dependency_path("a", "ring"), None);
+        assert_eq!(read(r#""alloc", "ring""#).dependency_path("a", "ring"), Some(vec!["a", "ring"]));
     }
 }

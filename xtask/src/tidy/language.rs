@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::finding::Finding;
-use super::prose::{self, Kind, Passage, Word};
+use super::prose::{self, Passage, ProseKind, ProseWord};
 use super::tree::{File, Tree};
 
 /// Words that follow each other (alternatives are separated by `|`), and what to write instead.
@@ -38,8 +38,31 @@ pub(crate) const PATTERNS: &[Pattern] = &[
 
 /// Type names that say nothing of the domain: participles and drawers. A grep for a type must find one type.
 const VAGUE_TYPES: &[&str] = &[
-    "Asked", "Told", "Held", "Kept", "Found", "Seen", "Met", "Made", "Given", "Shown", "Said", "Taken", "Lent", "Left",
-    "Put", "Done", "Wanted", "Wish", "Known", "Judged", "Doors", "Beating", "Untold", "Stranded", "Carried",
+    "Asked",
+    "Told",
+    "Held",
+    "Kept",
+    "LanguageFinding",
+    "Seen",
+    "Met",
+    "Made",
+    "Given",
+    "Shown",
+    "Said",
+    "Taken",
+    "Lent",
+    "Left",
+    "Put",
+    "Done",
+    "Wanted",
+    "Wish",
+    "Known",
+    "Judged",
+    "Doors",
+    "Beating",
+    "Untold",
+    "Stranded",
+    "Carried",
 ];
 
 /// Folders that are not rewritten yet: their findings are counted, not refused. The list only gets shorter.
@@ -104,12 +127,12 @@ pub(crate) fn count(tree: &Tree) -> BTreeMap<(String, String), usize> {
 }
 
 /// A finding, and the rule that it breaks.
-struct Found {
+struct LanguageFinding {
     rule: String,
     finding: Finding,
 }
 
-fn find(file: &File) -> Vec<Found> {
+fn find(file: &File) -> Vec<LanguageFinding> {
     let mut found = Vec::new();
     // The patterns themselves, and tables that are written by tests.
     if file.path == "xtask/src/tidy/language.rs" || file.path == "docs/glossary.md" {
@@ -124,24 +147,24 @@ fn find(file: &File) -> Vec<Found> {
     found
 }
 
-fn phrases<'a>(file: &'a File, passage: &'a Passage) -> impl Iterator<Item = Found> + use<'a> {
+fn phrases<'a>(file: &'a File, passage: &'a Passage) -> impl Iterator<Item = LanguageFinding> + use<'a> {
     PATTERNS.iter().flat_map(move |(pattern, remedy)| {
-        let fits = |words: &[Word]| {
+        let fits = |words: &[ProseWord]| {
             let is_inside = words.iter().rev().skip(1).all(|word| !word.ends_sentence);
             let mut pairs = words.iter().zip(*pattern);
             is_inside && pairs.all(|(word, wanted)| wanted.split('|').any(|wanted| wanted == word.text))
         };
         let hits = passage.words.windows(pattern.len()).filter(move |words| fits(words));
         hits.filter_map(move |words| {
-            let said = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-            let finding = file.line(words.first()?.line).fails(format!("says `{said}`"), *remedy);
-            Some(Found { rule: pattern.join(" "), finding })
+            let matched = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+            let finding = file.line(words.first()?.line).fails(format!("says `{matched}`"), *remedy);
+            Some(LanguageFinding { rule: pattern.join(" "), finding })
         })
     })
 }
 
-fn sentences(file: &File, passage: &Passage) -> Vec<Found> {
-    if passage.kind != Kind::Markdown {
+fn sentences(file: &File, passage: &Passage) -> Vec<LanguageFinding> {
+    if passage.kind != ProseKind::Markdown {
         return Vec::new();
     }
     let sentences = passage.words.split_inclusive(|word| word.ends_sentence);
@@ -149,13 +172,13 @@ fn sentences(file: &File, passage: &Passage) -> Vec<Found> {
     long.filter_map(|words| {
         let what = format!("has a sentence of {} words, {SENTENCE_WORDS_MAX} are allowed", words.len());
         let finding = file.line(words.first()?.line).fails(what, "split it");
-        Some(Found { rule: "long sentence".to_owned(), finding })
+        Some(LanguageFinding { rule: "long sentence".to_owned(), finding })
     })
     .collect()
 }
 
 /// Blocks of `///` lines with fewer than four words in all.
-fn doc_comments(file: &File) -> Vec<Found> {
+fn doc_comments(file: &File) -> Vec<LanguageFinding> {
     if !file.is(&["rs"]) {
         return Vec::new();
     }
@@ -172,7 +195,7 @@ fn doc_comments(file: &File) -> Vec<Found> {
             if (1..DOC_WORDS_MIN).contains(&words) {
                 let finding =
                     file.line(first).fails("has a doc comment of less than four words", "say more, or delete it");
-                found.push(Found { rule: "short doc comment".to_owned(), finding });
+                found.push(LanguageFinding { rule: "short doc comment".to_owned(), finding });
             }
             words = 0;
         }
@@ -180,12 +203,12 @@ fn doc_comments(file: &File) -> Vec<Found> {
     found
 }
 
-fn vague_types(file: &File) -> Vec<Found> {
+fn vague_types(file: &File) -> Vec<LanguageFinding> {
     let vague = types(file).filter(|(_, name, _)| VAGUE_TYPES.contains(name));
     vague
         .map(|(line, name, _)| {
             let finding = file.line(line).fails(format!("names a type `{name}`"), "name it with a noun of the domain");
-            Found { rule: "vague type name".to_owned(), finding }
+            LanguageFinding { rule: "vague type name".to_owned(), finding }
         })
         .collect()
 }
@@ -231,10 +254,10 @@ fn duplicate(file: &File, line: usize, name: &str) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     fn check_text(path: &str, text: &str) -> Vec<String> {
-        said(&check(&Tree::of(&[(path, text)])))
+        messages(&check(&Tree::of(&[(path, text)])))
     }
 
     #[test]
@@ -242,10 +265,10 @@ mod tests {
         for (pattern, remedy) in PATTERNS {
             let words: Vec<&str> = pattern.iter().filter_map(|word| word.split('|').next()).collect();
             let text = format!("Some text\nand {}\n{} here.\n", words[0], words[1..].join(" "));
-            let said = check_text("page.md", &text);
+            let messages = check_text("page.md", &text);
             assert!(
-                said.iter().any(|said| said.starts_with("page.md:2: says") && said.ends_with(remedy)),
-                "{text} {said:?}"
+                messages.iter().any(|message| message.starts_with("page.md:2: says") && message.ends_with(remedy)),
+                "{text} {messages:?}"
             );
         }
     }
@@ -280,7 +303,7 @@ mod tests {
             ("new/src/b.rs", "pub(crate) enum Plan {}\nstruct Plan2;\npub type Error = Y;"),
             ("old/src/b.rs", "pub enum Plan {}"),
         ]);
-        assert_eq!(said(&check(&tree)).len(), 1);
+        assert_eq!(messages(&check(&tree)).len(), 1);
     }
 
     #[test]

@@ -55,8 +55,8 @@ struct Ban {
 }
 
 fn forbidden(graph: &Graph, list: &File, ban: &Ban) -> Option<Finding> {
-    let way = graph.members().find_map(|member| graph.way(&member.name, &ban.name))?;
-    let what = format!("`{}` is linked: {}", ban.name, way.join(" → "));
+    let path = graph.members().find_map(|member| graph.dependency_path(&member.name, &ban.name))?;
+    let what = format!("`{}` is linked: {}", ban.name, path.join(" → "));
     Some(list.line(ban.line).fails(what, format!("{}: switch off the feature that brings it", ban.reason)))
 }
 
@@ -98,9 +98,9 @@ fn permits(expression: &str, allowed: &[String]) -> bool {
     met && words.next().is_none()
 }
 
-type Words<'a> = std::iter::Peekable<std::str::SplitWhitespace<'a>>;
+type SpdxWords<'a> = std::iter::Peekable<std::str::SplitWhitespace<'a>>;
 
-fn any(words: &mut Words<'_>, allowed: &[String]) -> bool {
+fn any(words: &mut SpdxWords<'_>, allowed: &[String]) -> bool {
     let mut met = all(words, allowed);
     while words.next_if_eq(&"OR").is_some() {
         met |= all(words, allowed);
@@ -108,7 +108,7 @@ fn any(words: &mut Words<'_>, allowed: &[String]) -> bool {
     met
 }
 
-fn all(words: &mut Words<'_>, allowed: &[String]) -> bool {
+fn all(words: &mut SpdxWords<'_>, allowed: &[String]) -> bool {
     let mut met = one(words, allowed);
     while words.next_if_eq(&"AND").is_some() {
         met &= one(words, allowed);
@@ -116,7 +116,7 @@ fn all(words: &mut Words<'_>, allowed: &[String]) -> bool {
     met
 }
 
-fn one(words: &mut Words<'_>, allowed: &[String]) -> bool {
+fn one(words: &mut SpdxWords<'_>, allowed: &[String]) -> bool {
     if words.next_if_eq(&"(").is_some() {
         let met = any(words, allowed);
         return words.next() == Some(")") && met;
@@ -131,7 +131,7 @@ fn one(words: &mut Words<'_>, allowed: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
     use crate::tidy::graph::Package;
 
     const DENY: &str = "[licenses]\nallow = [\n  \"MIT\",\n  \"ISC\", # a reason\n]\n\n[bans]\ndeny = [\n  \
@@ -141,7 +141,7 @@ mod tests {
         let licence = Some(OWN.to_owned());
         let tollgate = Package { name: "tollgate".to_owned(), member: true, licence, ..Package::default() };
         let graph = Graph { packages: vec![tollgate, package], edges: vec![(0, 1)] };
-        said(&check(&graph, &Tree::of(&[(LIST, DENY)])))
+        messages(&check(&graph, &Tree::of(&[(LIST, DENY)])))
     }
 
     fn package(name: &str, licence: Option<&str>) -> Package {
@@ -175,16 +175,16 @@ mod tests {
     fn a_licence_that_is_not_listed_fails() {
         assert!(check_package(package("good", Some("MIT OR Apache-2.0"))).is_empty());
         for (licence, says) in [(Some("AGPL-3.0-only"), "says AGPL-3.0-only"), (None, "says no licence")] {
-            let said = check_package(package("bad", licence));
-            assert!(said.len() == 1 && said[0].contains(says), "{said:?}");
+            let messages = check_package(package("bad", licence));
+            assert!(messages.len() == 1 && messages[0].contains(says), "{messages:?}");
         }
     }
 
     #[test]
     fn a_package_of_ours_under_another_licence_fails() {
         for (licence, expected) in [(Some(OWN), 0), (Some("MIT"), 1), (None, 1)] {
-            let said = check_package(Package { member: true, ..package("ours", licence) });
-            assert_eq!(said.len(), expected, "{said:?}");
+            let messages = check_package(Package { member: true, ..package("ours", licence) });
+            assert_eq!(messages.len(), expected, "{messages:?}");
         }
     }
 
@@ -201,15 +201,15 @@ mod tests {
     #[test]
     fn a_git_dependency_fails() {
         let source = Some("git+https://example.com/fork".to_owned());
-        let said = check_package(Package { foreign_source: source, ..package("fork", Some("MIT")) });
-        assert!(said.len() == 1 && said[0].contains("`fork 1.0.0` comes from git+"), "{said:?}");
+        let messages = check_package(Package { foreign_source: source, ..package("fork", Some("MIT")) });
+        assert!(messages.len() == 1 && messages[0].contains("`fork 1.0.0` comes from git+"), "{messages:?}");
     }
 
     #[test]
     fn a_banned_crate_fails_with_the_way_to_it_and_the_reason() {
-        let said = check_package(package("ring", Some("ISC")));
+        let messages = check_package(package("ring", Some("ISC")));
         assert_eq!(
-            said,
+            messages,
             ["deny.toml:9: `ring` is linked: tollgate → ring; one TLS provider: switch off the feature that brings it"]
         );
     }

@@ -7,8 +7,8 @@ const INDEXED: &[&str] = &["docs/decisions/", "docs/errors/"];
 
 /// Checks every Markdown file.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = documents(tree).flat_map(|file| dead(tree, file)).collect();
-    findings.extend(INDEXED.iter().flat_map(|folder| lost(tree, folder)));
+    let mut findings: Vec<Finding> = documents(tree).flat_map(|file| dead_links(tree, file)).collect();
+    findings.extend(INDEXED.iter().flat_map(|folder| unlisted_pages(tree, folder)));
     findings
 }
 
@@ -17,19 +17,19 @@ fn documents(tree: &Tree) -> impl Iterator<Item = &File> {
 }
 
 /// Links of `file` that lead nowhere.
-fn dead<'a>(tree: &'a Tree, file: &'a File) -> impl Iterator<Item = Finding> {
+fn dead_links<'a>(tree: &'a Tree, file: &'a File) -> impl Iterator<Item = Finding> {
     links(file).filter(|(_, target)| !exists(tree, target)).map(|(line, target)| {
         file.line(line).fails(format!("links to {target}, which does not exist"), "mend the link, or write the page")
     })
 }
 
 /// Pages of `folder` that its `README.md` does not name.
-fn lost(tree: &Tree, folder: &str) -> Vec<Finding> {
+fn unlisted_pages(tree: &Tree, folder: &str) -> Vec<Finding> {
     let index = format!("{folder}README.md");
     let named: Vec<String> = tree.file(&index).into_iter().flat_map(links).map(|(_, target)| target).collect();
     let pages = documents(tree).filter(|file| file.path.starts_with(folder) && file.path != index);
-    let lost = pages.filter(|file| !named.contains(&file.path));
-    lost.map(|file| file.whole().fails("stands in no index", format!("link to it from {index}"))).collect()
+    let unlisted = pages.filter(|file| !named.contains(&file.path));
+    unlisted.map(|file| file.whole().fails("stands in no index", format!("link to it from {index}"))).collect()
 }
 
 /// Relative links, resolved from the root, with their lines; code blocks are left out.
@@ -70,7 +70,7 @@ fn exists(tree: &Tree, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     #[test]
     fn a_dead_link_fails_and_a_living_one_passes() {
@@ -86,8 +86,8 @@ mod tests {
 
     fn dead_in(files: &[(&str, &str)]) -> Vec<String> {
         let tree = Tree::of(files);
-        let findings: Vec<Finding> = documents(&tree).flat_map(|file| dead(&tree, file)).collect();
-        said(&findings)
+        let findings: Vec<Finding> = documents(&tree).flat_map(|file| dead_links(&tree, file)).collect();
+        messages(&findings)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-const DRAWERS: &[&str] =
+const VAGUE_NAMES: &[&str] =
     &["core", "common", "util", "utils", "shared", "helper", "helpers", "types", "manager", "service", "misc"];
 
 /// Checks folders and files that hold source.
@@ -16,14 +16,14 @@ fn source(file: &File) -> Option<Finding> {
         return Some(file.whole().fails("is a `mod.rs`", "name it after its folder: `foo.rs` beside `foo/`"));
     }
     let stem = file.path.rsplit_once('.').map_or(file.path.as_str(), |(stem, _)| stem);
-    let bad = stem.split('/').find(|part| DRAWERS.contains(part) || part.starts_with("do_"))?;
+    let bad = stem.split('/').find(|part| VAGUE_NAMES.contains(part) || part.starts_with("do_"))?;
     Some(file.whole().fails(format!("`{bad}` names no thing of the domain"), "name it after what it holds"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     #[test]
     fn drawers_and_mod_files_fail() {
@@ -35,7 +35,7 @@ mod tests {
             "crates/proxy/src/route/mod.rs",
             "e2e/sdk/common.mjs",
         ] {
-            assert_eq!(said(&check(&Tree::of(&[(path, "")]))).len(), 1, "{path}");
+            assert_eq!(messages(&check(&Tree::of(&[(path, "")]))).len(), 1, "{path}");
         }
     }
 

@@ -37,11 +37,11 @@ fn architecture(file: &File) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     fn check_lines(path: &str, first: &str, lines: usize) -> Vec<String> {
         let text = format!("{first}\n{}", "line\n".repeat(lines - 1));
-        said(&check(&Tree::of(&[(path, &text)])))
+        messages(&check(&Tree::of(&[(path, &text)])))
     }
 
     #[test]

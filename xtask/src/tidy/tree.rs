@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use super::finding::Place;
+use super::finding::FileLine;
 
 /// The repository's files.
 #[derive(Debug, Default)]
@@ -34,8 +34,8 @@ impl Tree {
             .current_dir(root)
             .output()
             .context("tidy asks git for the list of files: install git")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "tidy asks git for the list of files: {}", said.trim());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "tidy asks git for the list of files: {}", stderr.trim());
         let names = String::from_utf8(output.stdout).context("a file's name is not UTF-8")?;
         let mut files: Vec<File> = names.split('\0').filter_map(|path| File::read(root, path)).collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -67,13 +67,13 @@ impl File {
     }
 
     /// The file as a whole, as a place.
-    pub(crate) fn whole(&self) -> Place<'_> {
+    pub(crate) fn whole(&self) -> FileLine<'_> {
         self.line(0)
     }
 
     /// A line of it, from 1.
-    pub(crate) fn line(&self, line: usize) -> Place<'_> {
-        Place { path: &self.path, line }
+    pub(crate) fn line(&self, line: usize) -> FileLine<'_> {
+        FileLine { path: &self.path, line }
     }
 
     /// Its lines with their numbers, from 1.

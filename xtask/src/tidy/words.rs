@@ -6,14 +6,14 @@ use super::finding::Finding;
 use super::tree::{File, Tree};
 
 /// A word, and what to do instead.
-type Word = (&'static str, &'static str);
+type ForbiddenWord = (&'static str, &'static str);
 
 const FINISH: &str = "finish it, or leave it out";
 const RUN: &str = "a test runs everywhere or does not exist: mend it, or delete it";
 const RELATIVE: &str = "no path outside the repository: pass it in, or use a temporary folder";
 const HOST: &str = "hosts belong to lock files and deny.toml: elsewhere name the tool";
 
-const IN_SOURCES: &[Word] = &[
+const IN_SOURCES: &[ForbiddenWord] = &[
     (concat!("to", "do!"), FINISH),
     (concat!("unimple", "mented!"), FINISH),
     (concat!("TO", "DO"), FINISH),
@@ -24,10 +24,10 @@ const IN_SOURCES: &[Word] = &[
     (concat!("describe.sk", "ip("), RUN),
 ];
 
-const IN_ALL: &[Word] =
+const IN_ALL: &[ForbiddenWord] =
     &[(concat!("/wo", "rk/"), RELATIVE), (concat!("/ro", "ot/"), RELATIVE), (concat!("../sha", "red"), RELATIVE)];
 
-const HOSTS: &[Word] = &[
+const HOSTS: &[ForbiddenWord] = &[
     (concat!("crates", ".io"), HOST),
     (concat!("registry.npm", "js.org"), HOST),
     (concat!("registry.yarn", "pkg.com"), HOST),
@@ -55,7 +55,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-fn search(file: &File, words: &[Word]) -> Vec<Finding> {
+fn search(file: &File, words: &[ForbiddenWord]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (number, line) in file.lines() {
         let found = words.iter().filter(|(word, _)| line.contains(word));
@@ -67,17 +67,20 @@ fn search(file: &File, words: &[Word]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     fn check_text(path: &str, word: &str) -> Vec<String> {
-        said(&check(&Tree::of(&[(path, &format!("one\nfn two() {{ {word} }}\n"))])))
+        messages(&check(&Tree::of(&[(path, &format!("one\nfn two() {{ {word} }}\n"))])))
     }
 
     #[test]
     fn every_word_fails_where_it_stands() {
         for (word, remedy) in IN_SOURCES.iter().chain(IN_ALL).chain(HOSTS) {
-            let said = check_text("crates/x/src/lib.rs", word);
-            assert!(said.iter().any(|said| said.ends_with(&format!("lib.rs:2: says `{word}`; {remedy}"))), "{said:?}");
+            let messages = check_text("crates/x/src/lib.rs", word);
+            assert!(
+                messages.iter().any(|message| message.ends_with(&format!("lib.rs:2: says `{word}`; {remedy}"))),
+                "{messages:?}"
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 
 /// One stage.
 #[derive(Debug, Default)]
-pub(super) struct Stage<'a> {
+pub(super) struct BuildStage<'a> {
     /// What it is built from.
     pub(super) from: &'a str,
     /// Behind `AS`; empty without a name.
@@ -20,7 +20,7 @@ pub(super) struct Instruction<'a> {
     pub(super) line: usize,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> BuildStage<'a> {
     /// The words of every instruction of this name.
     pub(super) fn all(&self, name: &'a str) -> impl Iterator<Item = &Instruction<'a>> {
         self.instructions.iter().filter(move |instruction| instruction.name == name)
@@ -46,18 +46,18 @@ impl<'a> Instruction<'a> {
 }
 
 /// The stages, in order.
-pub(super) fn stages(text: &str) -> Vec<Stage<'_>> {
-    let mut stages: Vec<Stage<'_>> = Vec::new();
-    let mut goes_on = false;
+pub(super) fn stages(text: &str) -> Vec<BuildStage<'_>> {
+    let mut stages: Vec<BuildStage<'_>> = Vec::new();
+    let mut continues = false;
     for (index, line) in text.lines().enumerate() {
         let line_number = index + 1;
         let content = line.trim();
         if content.is_empty() || content.starts_with('#') {
             continue;
         }
-        let was_going_on = std::mem::replace(&mut goes_on, content.ends_with('\\'));
+        let is_continuation = std::mem::replace(&mut continues, content.ends_with('\\'));
         let mut words = content.trim_end_matches('\\').split_whitespace();
-        if was_going_on {
+        if is_continuation {
             if let Some(instruction) = stages.last_mut().and_then(|stage| stage.instructions.last_mut()) {
                 instruction.words.extend(words);
             }
@@ -67,7 +67,7 @@ pub(super) fn stages(text: &str) -> Vec<Stage<'_>> {
         let words: Vec<&str> = words.collect();
         if let ("FROM", [from, rest @ ..]) = (name, words.as_slice()) {
             let name = rest.get(1).copied().unwrap_or_default();
-            stages.push(Stage { from, name, line: line_number, instructions: Vec::new() });
+            stages.push(BuildStage { from, name, line: line_number, instructions: Vec::new() });
         } else if let Some(stage) = stages.last_mut() {
             stage.instructions.push(Instruction { name, words, line: line_number });
         }

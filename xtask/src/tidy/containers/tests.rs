@@ -1,5 +1,5 @@
 use super::*;
-use crate::tidy::finding::said;
+use crate::tidy::finding::messages;
 
 const GOOD: &str = "FROM rust:1.95.0-bookworm AS build
 COPY . .
@@ -14,7 +14,7 @@ USER 65532:65532
 ";
 const VARIABLES_TEXT: &str = "#TOLLGATE_LISTEN=x\n#TOLLGATE_CONTROL__LISTEN=\n#KNOWN=\n";
 
-fn said_of(dockerfile: &str, compose: &str) -> Vec<String> {
+fn messages_of(dockerfile: &str, compose: &str) -> Vec<String> {
     let files = [
         (DOCKERFILE, dockerfile),
         (COMPOSE, compose),
@@ -22,17 +22,17 @@ fn said_of(dockerfile: &str, compose: &str) -> Vec<String> {
         (TOOLCHAIN, "[toolchain]\nchannel = \"1.95.0\"\n"),
         ("infrastructure/docker/a/b.yml", "a: 1"),
     ];
-    said(&check(&Tree::of(&files)))
+    messages(&check(&Tree::of(&files)))
 }
 
 fn check_one(dockerfile: &str, compose: &str, expected: &str) {
-    let said = said_of(dockerfile, compose);
-    assert!(said.len() == 1 && said[0].contains(expected), "{expected}: {said:?}");
+    let messages = messages_of(dockerfile, compose);
+    assert!(messages.len() == 1 && messages[0].contains(expected), "{expected}: {messages:?}");
 }
 
 #[test]
 fn a_dockerfile_that_is_right_passes() {
-    assert_eq!(said_of(GOOD, "services: {}"), [""; 0]);
+    assert_eq!(messages_of(GOOD, "services: {}"), [""; 0]);
     assert!(check(&Tree::of(&[("README.md", "")])).is_empty());
 }
 
@@ -60,7 +60,7 @@ fn each_fault_of_a_dockerfile_is_named() {
 fn each_fault_of_a_compose_file_is_named() {
     let service = |lines: &str| format!("services:\n  a:\n    image: a:1\n{lines}volumes:\n  v:\n");
     let fine = "    ports: [\"127.0.0.1:1:9\"]\n    volumes: [\"v:/v\", \"./a/b.yml:/b\", \"../..:/c\"]\n    command: ${KNOWN:-x}\n";
-    assert_eq!(said_of(GOOD, &service(fine)), [""; 0]);
+    assert_eq!(messages_of(GOOD, &service(fine)), [""; 0]);
     for (compose, expected) in [
         ("services: [".to_owned(), "is no YAML"),
         ("services:\n  a: {image: a}\n".to_owned(), "has no tag"),
@@ -83,23 +83,26 @@ fn each_fault_of_a_compose_file_is_named() {
 #[test]
 fn rules_that_prometheus_does_not_get_are_named() {
     let mounted = "services:\n  p:\n    image: p:1\n    volumes: [\"./prometheus/rules.yml:/etc/rules.yml:ro\"]\n";
-    let said_of = |compose: &str, prometheus: &str| {
+    let messages_of = |compose: &str, prometheus: &str| {
         let files = [
             (COMPOSE, compose),
             (PROMETHEUS, prometheus),
             ("infrastructure/docker/prometheus/rules.yml", "groups: []"),
         ];
-        said(&check(&Tree::of(&files)))
+        messages(&check(&Tree::of(&files)))
     };
-    assert_eq!(said_of(mounted, "rule_files: [/etc/rules.yml]"), [""; 0]);
+    assert_eq!(messages_of(mounted, "rule_files: [/etc/rules.yml]"), [""; 0]);
     for (compose, prometheus, expected) in [
         ("services: {}", "rule_files: [/etc/rules.yml]", &["reads /etc/rules.yml", "is not read by Prometheus"][..]),
         (mounted, "rule_files: []", &["is not read by Prometheus"]),
         (mounted, "rule_files: [/etc/rules.yml, /etc/gone.yml]", &["reads /etc/gone.yml, which no service mounts"]),
     ] {
-        let said = said_of(compose, prometheus);
-        assert_eq!(said.len(), expected.len(), "{said:?}");
-        assert!(expected.iter().all(|expected| said.iter().any(|said| said.contains(expected))), "{said:?}");
+        let messages = messages_of(compose, prometheus);
+        assert_eq!(messages.len(), expected.len(), "{messages:?}");
+        assert!(
+            expected.iter().all(|expected| messages.iter().any(|message| message.contains(expected))),
+            "{messages:?}"
+        );
     }
 }
 
