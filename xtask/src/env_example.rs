@@ -1,4 +1,4 @@
-//! `.env.example`: every setting as a variable, made from the pages that describe them.
+//! `.env.example`: every setting as a variable, generated from the pages that describe the settings.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,33 +9,34 @@ const FILE: &str = ".env.example";
 const SETTINGS: &str = "docs/configuration.md";
 const DEPLOYMENT: &str = "docs/deployment.md";
 const BEGIN: &str = "\
-# Every setting of Tollgate as a variable, with its default. Made from docs/configuration.md and docs/deployment.md by
-# `cargo run -p xtask -- env-example`; a test says when it is out of date.
+# Every setting of Tollgate as a variable, with its default. Generated from docs/configuration.md and docs/deployment.md
+# by `cargo run -p xtask -- env-example`; a test fails if it is out of date.
 #
-# Copy it to .env, remove the `#` before what you set, and keep that file to yourself: it holds secrets. Flags win over the
-# environment, that over .env, that over the configuration file. Lists and mappings are YAML: [{name: a}, {name: b}].
+# Copy it to .env, remove the `#` before each variable that you set, and protect that file: it contains secrets. Flags
+# override the environment, the environment overrides .env, and .env overrides the configuration file. Lists and mappings
+# are YAML: [{name: a}, {name: b}].
 ";
-/// Longest line of a comment.
+/// The longest line of a comment.
 const WIDTH: usize = 120;
-/// What the names of secrets end in: they have no value here.
+/// Name endings of secrets, which get no default value in the file.
 const SECRETS: [&str; 4] = ["PASSWORD", "TOKEN", "SECRET", "KEY"];
-/// Keys of a list or a section that may hold a single value instead.
+/// Keys of a list or a section that may also contain a single value.
 const SINGLE_TOO: [&str; 3] = ["listen", "on_hangup", "routes[].path"];
 
-/// Writes the file.
+/// Writes the file `.env.example`.
 pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
     std::fs::write(root.join(FILE), text(root)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the file should hold.
+/// The content of `.env.example`.
 fn text(root: &Path) -> anyhow::Result<String> {
-    let read = |page: &str| std::fs::read_to_string(root.join(page)).with_context(|| format!("{page} cannot be read"));
+    let read = |page: &str| std::fs::read_to_string(root.join(page)).with_context(|| format!("cannot read {page}"));
     let (settings, deployment) = (read(SETTINGS)?, read(DEPLOYMENT)?);
     let sections = sections(&settings);
     let mut text = BEGIN.to_owned();
     for PageSection { heading, rows } in &sections {
-        // Codes and the like: tables that are not about keys.
+        // Tables under other headings do not describe keys.
         let Some(section) = section_of(heading) else { continue };
         let keys: Vec<&SettingRow> = rows.iter().filter(|row| !is_section(&sections, section, row.name)).collect();
         if keys.is_empty() {
@@ -49,7 +50,7 @@ fn text(root: &Path) -> anyhow::Result<String> {
             entry(&mut text, &variable(&key), row.meaning, default(row.meaning).filter(|_| shows_default));
         }
     }
-    table(&mut text, &sections, "The environment", "Variables with names of their own");
+    table(&mut text, &sections, "The environment", "Variables that are not settings");
     table(&mut text, &self::sections(&deployment), "The compose file", "The compose file in infrastructure/docker");
     Ok(text)
 }
@@ -60,7 +61,7 @@ struct PageSection<'a> {
     rows: Vec<SettingRow<'a>>,
 }
 
-/// `| `name` | meaning |`.
+/// A table row of the form `| `name` | meaning |`.
 struct SettingRow<'a> {
     name: &'a str,
     meaning: &'a str,
@@ -80,7 +81,7 @@ fn sections(page: &str) -> Vec<PageSection<'_>> {
         .collect()
 }
 
-/// The section that a heading is about: empty for the whole file.
+/// The configuration section that a heading names: empty for the whole file.
 fn section_of(heading: &str) -> Option<&str> {
     if heading == "The whole file" {
         return Some("");
@@ -88,18 +89,18 @@ fn section_of(heading: &str) -> Option<&str> {
     heading.strip_prefix('`')?.strip_suffix('`')
 }
 
-/// Whether a key has a section of its own, and is no list.
+/// Whether the page has a section for the key and the key is not a list.
 fn is_section(sections: &[PageSection<'_>], section: &str, key: &str) -> bool {
     let path = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
     !SINGLE_TOO.contains(&path.as_str()) && sections.iter().any(|other| section_of(other.heading) == Some(&path))
 }
 
-/// `plans[].name` is `TOLLGATE_PLANS__0__NAME`.
+/// The variable of a key: `plans[].name` is `TOLLGATE_PLANS__0__NAME`.
 fn variable(key: &str) -> String {
     format!("TOLLGATE_{}", key.replace("[]", ".0").replace('.', "__")).to_ascii_uppercase()
 }
 
-/// What a meaning says after the word `default`.
+/// The default that a meaning gives after the word `default`.
 fn default(meaning: &str) -> Option<&str> {
     let (_, after) = meaning.split_once("default `")?;
     Some(after.split_once('`')?.0)
@@ -119,7 +120,7 @@ fn table(text: &mut String, sections: &[PageSection<'_>], heading: &str, shown: 
     }
 }
 
-/// The meaning as a comment, and the variable after a `#`.
+/// Appends the meaning as a comment, and the variable after a `#`.
 fn entry(text: &mut String, name: &str, meaning: &str, default: Option<&str>) {
     let mut line = "#".to_owned();
     for word in plain(meaning).split_whitespace() {
@@ -135,7 +136,7 @@ fn entry(text: &mut String, name: &str, meaning: &str, default: Option<&str>) {
     text.push_str(&format!("{line}\n#{name}={}\n", default.unwrap_or_default()));
 }
 
-/// Markdown without its links and backticks.
+/// The Markdown without links and backticks.
 fn plain(meaning: &str) -> String {
     let mut plain = String::new();
     let mut rest = meaning;
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_what_the_pages_make_of_it() {
+    fn the_file_matches_the_pages() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let there = std::fs::read_to_string(root.join(FILE)).unwrap_or_default();
         assert!(there == text(root).unwrap(), "{FILE} is out of date: run `cargo run -p xtask -- env-example`");

@@ -1,10 +1,10 @@
-//! Who may use whom. What this table forbids is the design (ARCHITECTURE.md).
+//! Allowed dependencies between crates. The table is the architecture (ARCHITECTURE.md).
 
 use super::finding::{FileLine, Finding};
 use super::graph::{Graph, Package};
 use super::tree::{File, Tree};
 
-/// A crate, and which of ours it may use; `telemetry` is for everybody.
+/// Each crate with the workspace crates that it may use. Every crate may use `telemetry`.
 const TABLE: &[(&str, &[&str])] = &[
     ("access", &[]),
     ("meter", &["access"]),
@@ -20,30 +20,31 @@ const TABLE: &[(&str, &[&str])] = &[
     ("tollgate", &["control", "proxy", "store", "config", "mock", "spool", "ai", "meter", "access"]),
 ];
 
-/// Packages that may use all of ours; nobody uses them.
+/// Packages that may use every workspace crate. No crate may use them.
 const UNRESTRICTED: &[&str] = &["xtask", "e2e", "bench", "fuzz"];
 
-/// Outside crates that only some of ours may use.
+/// External crates that only some workspace crates may use, with the reason.
 const RESERVED: &[(&str, &[&str], &str)] = &[
-    ("sqlx", &["store"], "only store knows SQL"),
-    ("redis", &["store"], "only store knows Redis"),
+    ("sqlx", &["store"], "only store uses SQL"),
+    ("redis", &["store"], "only store uses Redis"),
     ("axum", &["control"], "a gateway route is data, not a handler: Axum is for the control API"),
-    ("tower-http", &["control"], "tower layers stand in control only"),
-    ("anyhow", &["tollgate"], "a module's border has an error enum: anyhow is for the binary and for tests"),
-    ("clap", &["tollgate"], "commands stand in tollgate"),
+    ("tower-http", &["control"], "tower layers are for control only"),
+    ("anyhow", &["tollgate"], "modules return an error enum: anyhow is for the binary and tests"),
+    ("clap", &["tollgate"], "commands are in tollgate"),
 ];
 
-/// Crates of ours that do no I/O, so that they can be fuzzed and simulated.
+/// Workspace crates without I/O, so that they can be fuzzed and simulated.
 const WITHOUT_IO: &[&str] = &["access", "meter", "ai", "http1"];
 
-/// What does I/O.
+/// External crates that do I/O.
 const IO: &[&str] =
     &["hyper", "hyper-util", "mio", "reqwest", "rustix", "rustls", "socket2", "tempfile", "tokio-rustls"];
 
-/// Of those without I/O, who may use Tokio's `sync`.
+/// Crates without I/O that may use Tokio's `sync`.
 const TOKIO_SYNC: &[&str] = &["access", "meter"];
 
-/// Checks manifests and, where features unite over the workspace and a manifest shows nothing, sources.
+/// Checks the manifests. It also checks sources for Tokio, because features are unified over the workspace and no
+/// manifest shows them.
 pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
     let members: Vec<&str> = graph.members().map(|package| package.name.as_str()).collect();
     let mut findings = Vec::new();
@@ -69,31 +70,30 @@ fn membership(package: &Package, manifest: Option<&File>) -> Vec<Finding> {
     let text = manifest.map_or("", |file| &file.text);
     let mut lines = text.lines().map(str::trim).skip_while(|line| *line != "[lints]").skip(1);
     if lines.next() != Some("workspace = true") {
-        findings
-            .push(place.fails("the workspace's lints do not apply", "write `[lints]` and below it `workspace = true`"));
+        findings.push(place.fails("the workspace's lints do not apply", "write `workspace = true` under `[lints]`"));
     }
     findings
 }
 
 fn inside(package: &Package, manifest: Option<&File>, members: &[&str]) -> Vec<Finding> {
-    let who = package.name.as_str();
-    if UNRESTRICTED.contains(&who) {
+    let crate_name = package.name.as_str();
+    if UNRESTRICTED.contains(&crate_name) {
         return Vec::new();
     }
-    let Some((_, may)) = TABLE.iter().find(|(name, _)| *name == who) else {
+    let Some((_, may)) = TABLE.iter().find(|(name, _)| *name == crate_name) else {
         let remedy = "add it to the table in xtask/src/tidy/dependencies.rs and to ARCHITECTURE.md";
         return vec![
             FileLine { path: &package.manifest, line: 0 }
-                .fails(format!("nobody messages what `{who}` may use"), remedy),
+                .fails(format!("the table has no row for `{crate_name}`"), remedy),
         ];
     };
     let asked = package.dependencies.iter().filter(|name| members.contains(&name.as_str()));
     let refused = asked.filter(|name| *name != "telemetry" && !may.contains(&name.as_str()));
     refused
         .map(|name| {
-            let list = if may.is_empty() { "none of ours".to_owned() } else { may.join(", ") };
+            let list = if may.is_empty() { "no workspace crate".to_owned() } else { may.join(", ") };
             place(package, manifest, name).fails(
-                format!("`{who}` may not use `{name}`"),
+                format!("`{crate_name}` may not use `{name}`"),
                 format!("it may use {list} (and telemetry): move the code, or pass the data in"),
             )
         })
@@ -101,26 +101,26 @@ fn inside(package: &Package, manifest: Option<&File>, members: &[&str]) -> Vec<F
 }
 
 fn outside(package: &Package, manifest: Option<&File>) -> Vec<Finding> {
-    let who = package.name.as_str();
+    let crate_name = package.name.as_str();
     let mut findings = Vec::new();
     for name in &package.dependencies {
         let reserved = RESERVED.iter().find(|(outside, _, _)| outside == name);
         if let Some((_, may, why)) = reserved
-            && !may.contains(&who)
-            && !UNRESTRICTED.contains(&who)
+            && !may.contains(&crate_name)
+            && !UNRESTRICTED.contains(&crate_name)
         {
-            findings.push(place(package, manifest, name).fails(format!("`{who}` may not use `{name}`"), *why));
+            findings.push(place(package, manifest, name).fails(format!("`{crate_name}` may not use `{name}`"), *why));
         }
-        let tokio = name == "tokio" && !TOKIO_SYNC.contains(&who);
-        if WITHOUT_IO.contains(&who) && (IO.contains(&name.as_str()) || tokio) {
-            let what = format!("`{who}` does no I/O and may not use `{name}`");
+        let tokio = name == "tokio" && !TOKIO_SYNC.contains(&crate_name);
+        if WITHOUT_IO.contains(&crate_name) && (IO.contains(&name.as_str()) || tokio) {
+            let what = format!("`{crate_name}` does no I/O and may not use `{name}`");
             findings.push(place(package, manifest, name).fails(what, "take bytes and time as arguments"));
         }
     }
     findings
 }
 
-/// Where a manifest names a dependency.
+/// The line of a manifest that names a dependency.
 fn place<'a>(package: &'a Package, manifest: Option<&'a File>, dependency: &str) -> FileLine<'a> {
     let named = |line: &str| {
         line.strip_prefix(dependency).is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
@@ -130,7 +130,7 @@ fn place<'a>(package: &'a Package, manifest: Option<&'a File>, dependency: &str)
     FileLine { path: &package.manifest, line }
 }
 
-/// A Tokio feature other than `sync` that the manifest itself asks for.
+/// A Tokio feature other than `sync` in the manifest.
 fn tokio_features(manifest: &File) -> Option<Finding> {
     let kept = manifest.lines().take_while(|(_, line)| *line != "[dev-dependencies]");
     let (number, features) = kept
@@ -138,20 +138,20 @@ fn tokio_features(manifest: &File) -> Option<Finding> {
         .find_map(|(number, line)| Some((number, line.split_once("features = [")?.1.split(']').next()?)))?;
     let other =
         features.split(',').map(|feature| feature.trim().trim_matches('"')).find(|feature| *feature != "sync")?;
-    let remedy = "of Tokio only `sync` is for crates without I/O";
-    Some(manifest.line(number).fails(format!("asks for Tokio's `{other}`"), remedy))
+    let remedy = "crates without I/O may use `sync` only";
+    Some(manifest.line(number).fails(format!("enables Tokio's `{other}`"), remedy))
 }
 
-/// Anything of Tokio but `sync` outside tests.
-fn tokio_sources(tree: &Tree, who: &str) -> Vec<Finding> {
-    let folder = format!("crates/{who}/src/");
+/// Uses of Tokio other than `sync`, outside of tests.
+fn tokio_sources(tree: &Tree, crate_name: &str) -> Vec<Finding> {
+    let folder = format!("crates/{crate_name}/src/");
     let mut findings = Vec::new();
     for file in tree.below(&folder).filter(|file| file.is(&["rs"]) && file.name() != "tests.rs") {
         for (number, line) in file.lines().take_while(|(_, line)| line.trim() != "#[cfg(test)]") {
             let used = line.split("tokio::").skip(1).find(|rest| !rest.starts_with("sync"));
             if used.is_some() && !line.trim_start().starts_with("//") {
-                let remedy = format!("`{who}` does no I/O: of Tokio it may use `tokio::sync::…` alone");
-                findings.push(file.line(number).fails("uses Tokio beyond `sync`", remedy));
+                let remedy = format!("`{crate_name}` does no I/O: it may use `tokio::sync::…` only");
+                findings.push(file.line(number).fails("uses Tokio other than `sync`", remedy));
             }
         }
     }
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_crate_without_a_row_fails() {
         let messages = check_one("billing", &[], &[("crates/billing/Cargo.toml", LINTS)]);
-        assert!(messages.len() == 1 && messages[0].contains("nobody messages what `billing` may use"), "{messages:?}");
+        assert!(messages.len() == 1 && messages[0].contains("the table has no row for `billing`"), "{messages:?}");
         assert!(check_one("e2e", &["store", "mock", "anyhow"], &[("crates/e2e/Cargo.toml", LINTS)]).is_empty());
     }
 
@@ -227,8 +227,8 @@ mod tests {
         let files = [("crates/access/Cargo.toml", manifest.as_str()), ("crates/access/src/lib.rs", source)];
         let messages = check_one("access", &["tokio"], &files);
         assert!(messages.len() == 2, "{messages:?}");
-        assert!(messages[0].starts_with("crates/access/Cargo.toml:5: asks for Tokio's `net`"), "{messages:?}");
-        assert!(messages[1].starts_with("crates/access/src/lib.rs:2: uses Tokio beyond `sync`"), "{messages:?}");
+        assert!(messages[0].starts_with("crates/access/Cargo.toml:5: enables Tokio's `net`"), "{messages:?}");
+        assert!(messages[1].starts_with("crates/access/src/lib.rs:2: uses Tokio other than `sync`"), "{messages:?}");
     }
 
     #[test]

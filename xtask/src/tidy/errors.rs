@@ -1,4 +1,4 @@
-//! Every code that a caller can meet has a page that says its status, side and retry truly; no page is left over.
+//! Every error code has a page with its status, side and retry, and every page has a code.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
@@ -7,7 +7,7 @@ const LIST: &str = "crates/access/src/refusal.rs";
 const PAGES: &str = "docs/errors/";
 const INDEX: &str = "docs/errors/README.md";
 
-/// A line of the closed list.
+/// An entry of the closed list.
 struct ErrorCode<'a> {
     line: usize,
     code: &'a str,
@@ -23,21 +23,20 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let codes: Vec<ErrorCode<'_>> = codes(list).collect();
     if codes.is_empty() {
         return vec![
-            list.whole().fails("lists no code that tidy can read", "keep `Name = \"code\", status, Side, Retry;`"),
+            list.whole().fails("contains no code that tidy can parse", "keep `Name = \"code\", status, Side, Retry;`"),
         ];
     }
     let mut findings: Vec<Finding> = codes.iter().filter_map(|code| page(tree, list, code)).collect();
     for file in tree.below(PAGES).filter(|file| file.path != INDEX) {
         let known = codes.iter().any(|code| file.path == path(code.code));
         if !known {
-            findings
-                .push(file.whole().fails("is the page of no code", format!("delete it, or add the code to {LIST}")));
+            findings.push(file.whole().fails("has no error code", format!("delete it, or add the code to {LIST}")));
         }
     }
     findings
 }
 
-/// Lines as `Name = "code", 400, Caller, Never;`.
+/// Parses entries of the form `Name = "code", 400, Caller, Never;`.
 fn codes(list: &File) -> impl Iterator<Item = ErrorCode<'_>> {
     list.lines().filter_map(|(line, text)| {
         let (_, rest) = text.trim().strip_suffix(';')?.split_once(" = \"")?;
@@ -55,7 +54,7 @@ fn page(tree: &Tree, list: &File, code: &ErrorCode<'_>) -> Option<Finding> {
     let path = path(code.code);
     let Some(page) = tree.file(&path) else {
         let what = format!("`{}` has no page", code.code);
-        return Some(list.line(code.line).fails(what, format!("write {path}, as its neighbours are")));
+        return Some(list.line(code.line).fails(what, format!("write {path} like the other pages")));
     };
     let title = format!("# `{}`", code.code);
     let (side, retry) = (code.side.to_lowercase(), code.retry.to_lowercase());
@@ -100,7 +99,7 @@ mod tests {
         let files = [(LIST, REFUSALS), ("docs/errors/bad_request.md", PAGE), ("docs/errors/gone.md", PAGE)];
         let messages = check_files(&files);
         assert!(
-            messages.len() == 1 && messages[0].starts_with("docs/errors/gone.md: is the page of no code"),
+            messages.len() == 1 && messages[0].starts_with("docs/errors/gone.md: has no error code"),
             "{messages:?}"
         );
     }

@@ -1,4 +1,4 @@
-//! Plain technical English: patterns that newcomers must decode, long sentences, empty doc comments, vague type names.
+//! Plain technical English: hard-to-read patterns, long sentences, empty doc comments, vague type names.
 //!
 //! `docs/glossary.md` lists the terms to use instead.
 
@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::prose::{self, Passage, ProseKind, ProseWord};
 use super::tree::{File, Tree};
 
-/// Words that follow each other (alternatives are separated by `|`), and what to write instead.
+/// Consecutive words (`|` separates alternatives), and the remedy.
 type Pattern = (&'static [&'static str], &'static str);
 
 const SUBJECT: &str = "name the subject: client, request, node, operator, …";
@@ -36,7 +36,7 @@ pub(crate) const PATTERNS: &[Pattern] = &[
     (&["callers", "that|who"], TERM),
 ];
 
-/// Type names that say nothing of the domain: participles and drawers. A grep for a type must find one type.
+/// Type names without a noun of the domain, such as participles. A grep for a type must find one type.
 const VAGUE_TYPES: &[&str] = &[
     "Asked",
     "Told",
@@ -65,7 +65,7 @@ const VAGUE_TYPES: &[&str] = &[
     "Carried",
 ];
 
-/// Folders that are not rewritten yet: their findings are counted, not refused. The list only gets shorter.
+/// Folders that are not rewritten yet. Their findings are counted but do not fail. The list may only become shorter.
 const PENDING: &[&str] = &[
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -88,15 +88,14 @@ const PENDING: &[&str] = &[
     "examples/",
     "fuzz/",
     "infrastructure/",
-    "xtask/",
 ];
 
-/// Words of one sentence in Markdown.
+/// The maximum of words in one sentence of Markdown.
 const SENTENCE_WORDS_MAX: usize = 35;
-/// Words of one doc comment.
+/// The minimum of words in one doc comment.
 const DOC_WORDS_MIN: usize = 4;
 
-/// Refuses findings outside of the pending folders.
+/// Findings outside of the pending folders.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let done = |file: &&File| !PENDING.iter().any(|folder| file.path.starts_with(folder));
     let named = duplicates(tree).into_iter().filter(|(file, ..)| done(file));
@@ -104,7 +103,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     found.map(|found| found.finding).chain(named.map(|(file, line, name)| duplicate(file, line, &name))).collect()
 }
 
-/// Findings per folder and rule, pending folders included.
+/// Number of findings per folder and rule, including pending folders.
 pub(crate) fn count(tree: &Tree) -> BTreeMap<(String, String), usize> {
     let mut counts = BTreeMap::new();
     let folder = |file: &File| {
@@ -126,7 +125,7 @@ pub(crate) fn count(tree: &Tree) -> BTreeMap<(String, String), usize> {
     counts
 }
 
-/// A finding, and the rule that it breaks.
+/// A finding, and the rule that it violates.
 struct LanguageFinding {
     rule: String,
     finding: Finding,
@@ -134,7 +133,7 @@ struct LanguageFinding {
 
 fn find(file: &File) -> Vec<LanguageFinding> {
     let mut found = Vec::new();
-    // The patterns themselves, and tables that are written by tests.
+    // The pattern tables, and the glossary.
     if file.path == "xtask/src/tidy/language.rs" || file.path == "docs/glossary.md" {
         return found;
     }
@@ -157,7 +156,7 @@ fn phrases<'a>(file: &'a File, passage: &'a Passage) -> impl Iterator<Item = Lan
         let hits = passage.words.windows(pattern.len()).filter(move |words| fits(words));
         hits.filter_map(move |words| {
             let matched = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-            let finding = file.line(words.first()?.line).fails(format!("says `{matched}`"), *remedy);
+            let finding = file.line(words.first()?.line).fails(format!("contains `{matched}`"), *remedy);
             Some(LanguageFinding { rule: pattern.join(" "), finding })
         })
     })
@@ -170,7 +169,7 @@ fn sentences(file: &File, passage: &Passage) -> Vec<LanguageFinding> {
     let sentences = passage.words.split_inclusive(|word| word.ends_sentence);
     let long = sentences.filter(|words| words.len() > SENTENCE_WORDS_MAX);
     long.filter_map(|words| {
-        let what = format!("has a sentence of {} words, {SENTENCE_WORDS_MAX} are allowed", words.len());
+        let what = format!("has a sentence of {} words, at most {SENTENCE_WORDS_MAX} are allowed", words.len());
         let finding = file.line(words.first()?.line).fails(what, "split it");
         Some(LanguageFinding { rule: "long sentence".to_owned(), finding })
     })
@@ -193,8 +192,9 @@ fn doc_comments(file: &File) -> Vec<LanguageFinding> {
             words += text.split_whitespace().count();
         } else {
             if (1..DOC_WORDS_MIN).contains(&words) {
-                let finding =
-                    file.line(first).fails("has a doc comment of less than four words", "say more, or delete it");
+                let finding = file
+                    .line(first)
+                    .fails("has a doc comment of fewer than four words", "write a sentence, or delete it");
                 found.push(LanguageFinding { rule: "short doc comment".to_owned(), finding });
             }
             words = 0;
@@ -207,13 +207,13 @@ fn vague_types(file: &File) -> Vec<LanguageFinding> {
     let vague = types(file).filter(|(_, name, _)| VAGUE_TYPES.contains(name));
     vague
         .map(|(line, name, _)| {
-            let finding = file.line(line).fails(format!("names a type `{name}`"), "name it with a noun of the domain");
+            let finding = file.line(line).fails(format!("has a type named `{name}`"), "use a noun of the domain");
             LanguageFinding { rule: "vague type name".to_owned(), finding }
         })
         .collect()
 }
 
-/// Types of a file: line, name, and whether other modules see it.
+/// The types of a file: line, name, and whether other modules see the type.
 fn types(file: &File) -> impl Iterator<Item = (usize, &str, bool)> {
     let lines = if file.is(&["rs"]) { Some(file.lines()) } else { None };
     lines.into_iter().flatten().filter_map(|(number, line)| {
@@ -229,14 +229,14 @@ fn types(file: &File) -> impl Iterator<Item = (usize, &str, bool)> {
     })
 }
 
-/// Public types of a crate that share a name; the first of each name is left out.
+/// Public types of a crate with the name of an earlier one.
 fn duplicates(tree: &Tree) -> Vec<(&File, usize, String)> {
     let mut first: BTreeMap<(&str, &str), ()> = BTreeMap::new();
     let mut found = Vec::new();
     for file in tree.files.iter().filter(|file| file.path.contains("/src/") && !file.path.contains("tests")) {
         let crate_path = file.path.split("/src/").next().unwrap_or_default();
         for (line, name, is_public) in types(file) {
-            // An associated type is indented, and is named by its trait.
+            // An associated type is indented, and its trait names it.
             let is_associated = file.text.lines().nth(line - 1).is_some_and(|text| text.starts_with("    type "));
             if is_public && !is_associated && first.insert((crate_path, name), ()).is_some() {
                 found.push((file, line, name.to_owned()));
@@ -247,8 +247,8 @@ fn duplicates(tree: &Tree) -> Vec<(&File, usize, String)> {
 }
 
 fn duplicate(file: &File, line: usize, name: &str) -> Finding {
-    let what = format!("names a second public type `{name}` in its crate");
-    file.line(line).fails(what, "give each its own noun")
+    let what = format!("has a second public type named `{name}` in its crate");
+    file.line(line).fails(what, "give each type a different noun")
 }
 
 #[cfg(test)]
@@ -267,21 +267,21 @@ mod tests {
             let text = format!("Some text\nand {}\n{} here.\n", words[0], words[1..].join(" "));
             let messages = check_text("page.md", &text);
             assert!(
-                messages.iter().any(|message| message.starts_with("page.md:2: says") && message.ends_with(remedy)),
+                messages.iter().any(|message| message.starts_with("page.md:2: contains") && message.ends_with(remedy)),
                 "{text} {messages:?}"
             );
         }
     }
 
     #[test]
-    fn code_and_sentence_borders_are_no_patterns() {
+    fn code_and_sentence_borders_do_not_match() {
         for text in ["See `what is` here.", "That is what. Is it?", "```\nwhat is this\n```"] {
             assert!(check_text("page.md", text).is_empty(), "{text}");
         }
     }
 
     #[test]
-    fn long_sentences_fail_in_markdown_alone() {
+    fn long_sentences_fail_in_markdown_only() {
         let long = "word ".repeat(36);
         assert_eq!(check_text("page.md", &long).len(), 1);
         assert!(check_text("page.md", &format!("{}. {}.", "word ".repeat(34), "word ".repeat(35))).is_empty());

@@ -1,12 +1,12 @@
-//! Licences, sources and banned crates of everything that is linked. The lists are those of `deny.toml`, so that they
-//! hold also where cargo-deny is missing.
+//! Licences, sources and banned crates of all linked packages. The rule reads the lists of `deny.toml`, so that they
+//! apply even without cargo-deny.
 
 use super::finding::Finding;
 use super::graph::Graph;
 use super::tree::{File, Tree};
 
 const LIST: &str = "deny.toml";
-/// The licence of every package here: `license` in the workspace's manifest.
+/// The licence of every workspace package: `license` in the workspace's manifest.
 const OWN: &str = "Apache-2.0";
 
 /// Checks the resolved graph against the lists.
@@ -18,13 +18,13 @@ pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
     let (allowed, banned) = (quoted(list, "[licenses]", "allow"), bans(list));
     let mut findings = Vec::new();
     if allowed.is_empty() || banned.is_empty() {
-        let remedy = "write `allow = […]` in [licenses] and `deny = […]` in [bans], an entry a line";
-        findings.push(list.whole().fails("lists no allowed licence or no banned crate", remedy));
+        let remedy = "write `allow = […]` in [licenses] and `deny = […]` in [bans], one entry per line";
+        findings.push(list.whole().fails("contains no allowed licence or no banned crate", remedy));
     }
     for package in &graph.packages {
         let name = format!("`{} {}`", package.name, package.version);
         if let Some(source) = &package.foreign_source {
-            let remedy = "crates come from the public registry only: publish it, or do without";
+            let remedy = "use crates of the public registry only: publish it or remove it";
             findings.push(list.whole().fails(format!("{name} comes from {source}"), remedy));
         }
         if package.member {
@@ -38,8 +38,8 @@ pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
             Some(licence) if permits(licence, &allowed) => {}
             licence => {
                 let says = licence.as_deref().unwrap_or("no licence");
-                let remedy = "do without it, or have the owner allow the licence in [licenses]";
-                findings.push(list.whole().fails(format!("{name} says {says}, which is not allowed"), remedy));
+                let remedy = "remove it, or ask the owner to allow the licence in [licenses]";
+                findings.push(list.whole().fails(format!("{name} has {says}, which is not allowed"), remedy));
             }
         }
     }
@@ -47,7 +47,7 @@ pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// A banned crate and why.
+/// A banned crate, and the reason.
 struct Ban {
     line: usize,
     name: String,
@@ -57,7 +57,7 @@ struct Ban {
 fn forbidden(graph: &Graph, list: &File, ban: &Ban) -> Option<Finding> {
     let path = graph.members().find_map(|member| graph.dependency_path(&member.name, &ban.name))?;
     let what = format!("`{}` is linked: {}", ban.name, path.join(" → "));
-    Some(list.line(ban.line).fails(what, format!("{}: switch off the feature that brings it", ban.reason)))
+    Some(list.line(ban.line).fails(what, format!("{}: disable the feature that enables it", ban.reason)))
 }
 
 /// Lines of the list `key` in `section`, up to its closing bracket.
@@ -90,7 +90,7 @@ fn bans(list: &File) -> Vec<Ban> {
     entries(list, "[bans]", "deny").filter_map(ban).collect()
 }
 
-/// Whether an SPDX expression can be met with allowed licences alone. The old `A/B` means `A OR B`.
+/// Whether allowed licences satisfy an SPDX expression. The old form `A/B` means `A OR B`.
 fn permits(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let mut words = spaced.split_whitespace().peekable();
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_licence_that_is_not_listed_fails() {
         assert!(check_package(package("good", Some("MIT OR Apache-2.0"))).is_empty());
-        for (licence, says) in [(Some("AGPL-3.0-only"), "says AGPL-3.0-only"), (None, "says no licence")] {
+        for (licence, says) in [(Some("AGPL-3.0-only"), "has AGPL-3.0-only"), (None, "has no licence")] {
             let messages = check_package(package("bad", licence));
             assert!(messages.len() == 1 && messages[0].contains(says), "{messages:?}");
         }
@@ -210,7 +210,7 @@ mod tests {
         let messages = check_package(package("ring", Some("ISC")));
         assert_eq!(
             messages,
-            ["deny.toml:9: `ring` is linked: tollgate → ring; one TLS provider: switch off the feature that brings it"]
+            ["deny.toml:9: `ring` is linked: tollgate → ring; one TLS provider: disable the feature that enables it"]
         );
     }
 

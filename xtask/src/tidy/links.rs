@@ -1,4 +1,4 @@
-//! Documents link to what exists, and a page of decisions or errors stands in its index.
+//! Links in documents have existing targets, and the index of a folder lists its pages.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
@@ -16,23 +16,23 @@ fn documents(tree: &Tree) -> impl Iterator<Item = &File> {
     tree.files.iter().filter(|file| file.is(&["md"]))
 }
 
-/// Links of `file` that lead nowhere.
+/// Links of `file` whose target does not exist.
 fn dead_links<'a>(tree: &'a Tree, file: &'a File) -> impl Iterator<Item = Finding> {
     links(file).filter(|(_, target)| !exists(tree, target)).map(|(line, target)| {
-        file.line(line).fails(format!("links to {target}, which does not exist"), "mend the link, or write the page")
+        file.line(line).fails(format!("links to {target}, which does not exist"), "fix the link, or write the page")
     })
 }
 
-/// Pages of `folder` that its `README.md` does not name.
+/// Pages of `folder` that its `README.md` does not link.
 fn unlisted_pages(tree: &Tree, folder: &str) -> Vec<Finding> {
     let index = format!("{folder}README.md");
     let named: Vec<String> = tree.file(&index).into_iter().flat_map(links).map(|(_, target)| target).collect();
     let pages = documents(tree).filter(|file| file.path.starts_with(folder) && file.path != index);
     let unlisted = pages.filter(|file| !named.contains(&file.path));
-    unlisted.map(|file| file.whole().fails("stands in no index", format!("link to it from {index}"))).collect()
+    unlisted.map(|file| file.whole().fails("is missing in its index", format!("link to it from {index}"))).collect()
 }
 
-/// Relative links, resolved from the root, with their lines; code blocks are left out.
+/// Relative links outside of code blocks, resolved from the root, with their lines.
 fn links(file: &File) -> impl Iterator<Item = (usize, String)> {
     let mut code = false;
     let text = file.lines().filter(move |(_, line)| {
@@ -73,14 +73,14 @@ mod tests {
     use crate::tidy::finding::messages;
 
     #[test]
-    fn a_dead_link_fails_and_a_living_one_passes() {
+    fn a_link_to_a_missing_page_fails() {
         let page = "[a](errors/x.md) [b](https://example.com/y)\n[c](../README.md#top) [d](errors/) [e](#here)\n";
         let files = [("docs/page.md", page), ("docs/errors/x.md", ""), ("README.md", "[x](docs/errors/x.md)")];
         assert_eq!(dead_in(&files), Vec::<String>::new());
         let files = [("docs/page.md", "one\n[a](errors/y.md)\n```\n[b](errors/z.md)\n```\n")];
         assert_eq!(
             dead_in(&files),
-            ["docs/page.md:2: links to docs/errors/y.md, which does not exist; mend the link, or write the page"]
+            ["docs/page.md:2: links to docs/errors/y.md, which does not exist; fix the link, or write the page"]
         );
     }
 

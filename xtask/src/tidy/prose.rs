@@ -1,13 +1,13 @@
-//! The English of a file: comments and string literals of Rust, text of Markdown.
+//! The prose of a file: comments and string literals in Rust, text in Markdown.
 
 use super::tree::File;
 
-/// Kinds of prose; rules differ by kind.
+/// Kinds of prose, to which different rules apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProseKind {
-    /// `//` in Rust.
+    /// A comment with `//` in Rust.
     Comment,
-    /// `///` and `//!` in Rust.
+    /// A comment with `///` or `//!` in Rust.
     DocComment,
     /// A string literal in Rust, outside of tests.
     Literal,
@@ -19,24 +19,24 @@ pub(crate) enum ProseKind {
 #[derive(Debug)]
 pub(crate) struct Passage {
     pub(crate) kind: ProseKind,
-    /// Words in lower case with the line of each, from 1. Inline code is the word [`CODE`].
+    /// Words in lower case with their line numbers. Inline code is the word [`CODE`].
     pub(crate) words: Vec<ProseWord>,
 }
 
-/// One word.
+/// One word of prose.
 #[derive(Debug)]
 pub(crate) struct ProseWord {
     pub(crate) line: usize,
-    /// In lower case, without punctuation.
+    /// The word in lower case, without punctuation.
     pub(crate) text: String,
     /// Whether a sentence ends after this word.
     pub(crate) ends_sentence: bool,
 }
 
-/// Stands for inline code.
+/// Replaces inline code in a passage.
 pub(crate) const CODE: &str = "`code`";
 
-/// Every passage of a Rust or Markdown file; nothing of other files.
+/// Every passage of a Rust or Markdown file. Other files have none.
 pub(crate) fn passages(file: &File) -> Vec<Passage> {
     let mut passages = if file.is(&["rs"]) {
         rust(file)
@@ -76,7 +76,7 @@ fn rust(file: &File) -> Vec<Passage> {
     passages
 }
 
-/// The string literals of one line that have at least three words. Literals that span lines are not read.
+/// The string literals of one line that have at least three words. Literals over several lines are skipped.
 fn literals(line: &str) -> impl Iterator<Item = &str> {
     let code = line.split(" // ").next().unwrap_or(line);
     code.split('"').skip(1).step_by(2).filter(|text| text.split_whitespace().count() >= 3)

@@ -1,18 +1,18 @@
 //! A Dockerfile as stages of instructions.
 
-/// One stage.
+/// One stage of a Dockerfile.
 #[derive(Debug, Default)]
 pub(super) struct BuildStage<'a> {
-    /// What it is built from.
+    /// The image or stage that it extends.
     pub(super) from: &'a str,
-    /// Behind `AS`; empty without a name.
+    /// The name after `AS`; empty if it has none.
     pub(super) name: &'a str,
     /// The line of its `FROM`.
     pub(super) line: usize,
     pub(super) instructions: Vec<Instruction<'a>>,
 }
 
-/// One instruction, without what it begins with and with its lines joined by blanks.
+/// One instruction: its name and its words, with continued lines joined.
 #[derive(Debug)]
 pub(super) struct Instruction<'a> {
     pub(super) name: &'a str,
@@ -21,12 +21,12 @@ pub(super) struct Instruction<'a> {
 }
 
 impl<'a> BuildStage<'a> {
-    /// The words of every instruction of this name.
+    /// All instructions with this name.
     pub(super) fn all(&self, name: &'a str) -> impl Iterator<Item = &Instruction<'a>> {
         self.instructions.iter().filter(move |instruction| instruction.name == name)
     }
 
-    /// What `ENV` sets `name` to.
+    /// The last value that `ENV` gives to `name`.
     pub(super) fn env(&self, name: &str) -> Option<&'a str> {
         let pairs = self.all("ENV").flat_map(|env| &env.words).filter_map(|word| word.split_once('='));
         pairs.filter(|(variable, _)| *variable == name).map(|(_, value)| value).last()
@@ -34,18 +34,18 @@ impl<'a> BuildStage<'a> {
 }
 
 impl<'a> Instruction<'a> {
-    /// `--NAME=VALUE` of it.
+    /// The value of the flag `--NAME=VALUE`.
     pub(super) fn flag(&self, name: &str) -> Option<&'a str> {
         self.words.iter().find_map(|word| word.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// Its words without flags.
+    /// The words that are not flags.
     pub(super) fn operands(&self) -> Vec<&'a str> {
         self.words.iter().copied().filter(|word| !word.starts_with("--")).collect()
     }
 }
 
-/// The stages, in order.
+/// The stages of a Dockerfile, in order.
 pub(super) fn stages(text: &str) -> Vec<BuildStage<'_>> {
     let mut stages: Vec<BuildStage<'_>> = Vec::new();
     let mut continues = false;
