@@ -94,8 +94,7 @@ mod tests {
         for gone in ["crates/a/src/b.rs::it_hold", "crates/a/src/c.rs::it_holds"] {
             let messages = check(&format!("### Claim\n**Shown by** `{gone}`\n"));
             let expected = format!(
-                "docs/guarantees.md:2: names the test {gone}, which does not exist; name the test that shows it now, or take the \
-                 claim back"
+                "docs/guarantees.md:2: names the test {gone}, which does not exist; name an existing test, or remove the guarantee"
             );
             assert_eq!(messages, [expected]);
         }
