@@ -12,4 +12,4 @@ pub mod driver;
 pub mod random;
 pub mod targets;
 
-pub use targets::Target;
+pub use targets::FuzzTarget;

@@ -9,18 +9,18 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use fuzz::driver::campaign::{self, Campaign, Engine};
-use fuzz::driver::session::{self, Session};
-use fuzz::{Target, targets};
+use fuzz::driver::session::{self, FuzzSession};
+use fuzz::{FuzzTarget, targets};
 
 #[derive(Parser)]
 #[command(about = "Hostile bytes for every parser of bytes from outside")]
-struct Cli {
+struct FuzzCli {
     #[command(subcommand)]
-    command: Command,
+    command: FuzzCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum FuzzCommand {
     /// Print the targets' names
     List,
     /// Run one target, or all, for some time
@@ -60,29 +60,29 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
-        Command::List => {
+    match FuzzCli::parse().command {
+        FuzzCommand::List => {
             targets::ALL.iter().for_each(|target| println!("{}", target.name));
             Ok(ExitCode::SUCCESS)
         }
-        Command::Run { target, seconds, seed, engine } => {
+        FuzzCommand::Run { target, seconds, seed, engine } => {
             let targets = if target == "all" { targets::ALL.iter().collect() } else { vec![named(&target)?] };
             let seed = seed.map_or_else(new_seed, Ok)?;
             run(&Campaign { targets, time: Duration::from_secs(seconds), seed, engine })
         }
-        Command::Replay { target, files } => {
+        FuzzCommand::Replay { target, files } => {
             let target = named(&target)?;
             files.iter().try_for_each(|file| session::replay(target, file))?;
             println!("{}: {} inputs, nothing found", target.name, files.len());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Session { target, seed, ms, scratch, finding } => {
+        FuzzCommand::Session { target, seed, ms, scratch, finding } => {
             let target = named(&target)?;
-            let Some(found) = (Session { time: Duration::from_millis(ms), seed, scratch }).run(target)? else {
+            let Some(found) = (FuzzSession { time: Duration::from_millis(ms), seed, scratch }).run(target)? else {
                 return Ok(ExitCode::SUCCESS);
             };
             std::fs::write(finding, campaign::report(target.name, &found.path, &found.what))?;
-            Ok(ExitCode::from(campaign::FOUND))
+            Ok(ExitCode::from(campaign::FINDING_EXIT_CODE))
         }
     }
 }
@@ -97,7 +97,7 @@ fn run(campaign: &Campaign) -> anyhow::Result<ExitCode> {
     Ok(if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn named(name: &str) -> anyhow::Result<&'static Target> {
+fn named(name: &str) -> anyhow::Result<&'static FuzzTarget> {
     targets::find(name).with_context(|| format!("there is no target `{name}`: cargo run -p fuzz -- list"))
 }
 

@@ -2,9 +2,9 @@
 
 /// SplitMix64 (Steele et al., 2014): small, and good enough to choose bytes.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct SeededRandom(u64);
 
-impl Random {
+impl SeededRandom {
     /// The same seed gives the same choices.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn the_same_bytes_are_cut_in_the_same_places() {
         let bytes: Vec<u8> = (0..=255).collect();
-        let cut = |seed| Random::new(seed).cut(&bytes, 9).iter().map(|piece| piece.len()).collect::<Vec<_>>();
+        let cut = |seed| SeededRandom::new(seed).cut(&bytes, 9).iter().map(|piece| piece.len()).collect::<Vec<_>>();
         assert_eq!(cut(1), cut(1));
         assert_ne!(cut(1), cut(2));
         assert_eq!((cut(1).iter().sum::<usize>(), cut(1).iter().max()), (256, Some(&9)));

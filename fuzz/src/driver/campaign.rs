@@ -11,7 +11,7 @@ use anyhow::Context;
 
 use super::scratch::Scratch;
 use super::{corpus, libfuzzer};
-use crate::Target;
+use crate::FuzzTarget;
 
 /// A run that is not over by then hangs, on however busy a machine.
 const RUN_MAX: Duration = Duration::from_secs(60);
@@ -20,7 +20,7 @@ const RESIDENT_BYTES_MAX: u64 = 1 << 30;
 /// How often a session is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// What a session says when it kept a finding.
-pub const FOUND: u8 = 101;
+pub const FINDING_EXIT_CODE: u8 = 101;
 
 /// Who makes the inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -37,7 +37,7 @@ pub enum Engine {
 #[derive(Debug, Clone)]
 pub struct Campaign {
     /// In this order.
-    pub targets: Vec<&'static Target>,
+    pub targets: Vec<&'static FuzzTarget>,
     /// For all of them together.
     pub time: Duration,
     /// Of the mutator.
@@ -48,7 +48,7 @@ pub struct Campaign {
 
 /// What came of one target. `Display` is a line of the table.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct TargetSummary {
     /// Its name.
     pub target: &'static str,
     /// How often it was run.
@@ -59,7 +59,7 @@ pub struct Outcome {
     pub found: Option<String>,
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for TargetSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found = u8::from(self.found.is_some());
         write!(f, "{:<16} {:>12} {:>9} {found:>9}", self.target, self.runs, rate(self.runs, self.time))?;
@@ -82,12 +82,12 @@ impl Campaign {
     ///
     /// # Errors
     /// When a session cannot be started, or libFuzzer's targets cannot be built.
-    pub fn run(&self, mut tell: impl FnMut(&Outcome)) -> anyhow::Result<Vec<Outcome>> {
+    pub fn run(&self, mut tell: impl FnMut(&TargetSummary)) -> anyhow::Result<Vec<TargetSummary>> {
         let share = self.time / u32::try_from(self.targets.len().max(1))?;
         let libfuzzer = match self.engine {
             Engine::Stable => false,
             Engine::Libfuzzer => true,
-            Engine::Auto => libfuzzer::is_there(),
+            Engine::Auto => libfuzzer::is_installed(),
         };
         if libfuzzer {
             libfuzzer::build()?;
@@ -101,10 +101,10 @@ impl Campaign {
         Ok(outcomes)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "how long a session takes is what is told")]
-    fn session(&self, target: &'static Target, time: Duration) -> anyhow::Result<Outcome> {
+    #[expect(clippy::disallowed_methods, reason = "how long a session takes is what is finding")]
+    fn session(&self, target: &'static FuzzTarget, time: Duration) -> anyhow::Result<TargetSummary> {
         let dir = tempfile::tempdir()?;
-        let (path, told) = (dir.path().join("scratch"), dir.path().join("finding"));
+        let (path, finding) = (dir.path().join("scratch"), dir.path().join("finding"));
         let scratch = Scratch::open(&path)?;
         let began = Instant::now();
         let mut child = Command::new(std::env::current_exe()?)
@@ -113,39 +113,41 @@ impl Campaign {
             .arg("--scratch")
             .arg(&path)
             .arg("--finding")
-            .arg(&told)
+            .arg(&finding)
             .env("TMPDIR", dir.path())
             .spawn()
             .context("starts a session")?;
         let found = match watch(&mut child, &scratch)? {
-            End::Exit(status) if status.success() => None,
-            End::Exit(status) if status.code() == Some(i32::from(FOUND)) => {
-                Some(fs::read_to_string(&told).context("a session said that it found something, not what")?)
+            SessionEnd::Exit(status) if status.success() => None,
+            SessionEnd::Exit(status) if status.code() == Some(i32::from(FINDING_EXIT_CODE)) => {
+                Some(fs::read_to_string(&finding).context("a session said that it found something, not what")?)
             }
-            End::Exit(status) => match status.signal() {
-                Some(signal) => Some(kept(target, "crash", &scratch, &format!("ended by signal {signal}"))?),
+            SessionEnd::Exit(status) => match status.signal() {
+                Some(signal) => Some(keep_failure(target, "crash", &scratch, &format!("ended by signal {signal}"))?),
                 None => anyhow::bail!("the session of {} failed: {status}", target.name),
             },
-            End::Hang => Some(kept(target, "hang", &scratch, "did not end")?),
-            End::Memory(bytes) => Some(kept(target, "memory", &scratch, &format!("held {bytes} bytes"))?),
+            SessionEnd::Hang => Some(keep_failure(target, "hang", &scratch, "did not end")?),
+            SessionEnd::Memory(bytes) => {
+                Some(keep_failure(target, "memory", &scratch, &format!("held {bytes} bytes"))?)
+            }
         };
-        Ok(Outcome { target: target.name, runs: scratch.runs(), time: began.elapsed(), found })
+        Ok(TargetSummary { target: target.name, runs: scratch.runs(), time: began.elapsed(), found })
     }
 }
 
 /// How a session ended.
-enum End {
+enum SessionEnd {
     Exit(ExitStatus),
     Hang,
     Memory(u64),
 }
 
 #[expect(clippy::disallowed_methods, reason = "a loop without end is known by the time it takes")]
-fn watch(child: &mut Child, scratch: &Scratch) -> anyhow::Result<End> {
+fn watch(child: &mut Child, scratch: &Scratch) -> anyhow::Result<SessionEnd> {
     let (mut runs, mut since) = (0, Instant::now());
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(End::Exit(status));
+            return Ok(SessionEnd::Exit(status));
         }
         let now = scratch.runs();
         if now != runs {
@@ -153,8 +155,8 @@ fn watch(child: &mut Child, scratch: &Scratch) -> anyhow::Result<End> {
         }
         let resident = resident_bytes(child.id());
         let end = match () {
-            () if resident > RESIDENT_BYTES_MAX => Some(End::Memory(resident)),
-            () if since.elapsed() > RUN_MAX => Some(End::Hang),
+            () if resident > RESIDENT_BYTES_MAX => Some(SessionEnd::Memory(resident)),
+            () if since.elapsed() > RUN_MAX => Some(SessionEnd::Hang),
             () => None,
         };
         if let Some(end) = end {
@@ -173,7 +175,7 @@ fn resident_bytes(process: u32) -> u64 {
     line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
 }
 
-fn kept(target: &Target, kind: &str, scratch: &Scratch, what: &str) -> anyhow::Result<String> {
+fn keep_failure(target: &FuzzTarget, kind: &str, scratch: &Scratch, what: &str) -> anyhow::Result<String> {
     let path = corpus::keep(target.name, kind, &scratch.input())?;
     Ok(report(target.name, &path, what))
 }

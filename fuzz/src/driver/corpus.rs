@@ -9,7 +9,7 @@ use crate::random::hash;
 
 /// An input that is kept.
 #[derive(Debug, Clone)]
-pub struct Seed {
+pub struct CorpusInput {
     /// Its file.
     pub path: PathBuf,
     /// What it holds.
@@ -26,7 +26,7 @@ pub fn root() -> &'static Path {
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn read(target: &str) -> anyhow::Result<Vec<Seed>> {
+pub fn read(target: &str) -> anyhow::Result<Vec<CorpusInput>> {
     let mut seeds = Vec::new();
     for folder in ["corpus", "findings"] {
         let folder = root().join(folder).join(target);
@@ -40,7 +40,7 @@ pub fn read(target: &str) -> anyhow::Result<Vec<Seed>> {
         paths.sort();
         for path in paths {
             let bytes = fs::read(&path).with_context(|| format!("reads {}", path.display()))?;
-            seeds.push(Seed { path, bytes });
+            seeds.push(CorpusInput { path, bytes });
         }
     }
     Ok(seeds)

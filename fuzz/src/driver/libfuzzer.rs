@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::campaign::{Outcome, report};
+use super::campaign::{TargetSummary, report};
 use super::corpus;
-use crate::Target;
+use crate::FuzzTarget;
 
 /// Whether `cargo +nightly fuzz` can be called.
 #[must_use]
-pub fn is_there() -> bool {
+pub fn is_installed() -> bool {
     cargo().arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
@@ -33,7 +33,7 @@ pub fn build() -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When cargo-fuzz cannot be started or says nothing of its runs.
-pub fn run(target: &'static Target, time: Duration) -> anyhow::Result<Outcome> {
+pub fn run(target: &'static FuzzTarget, time: Duration) -> anyhow::Result<TargetSummary> {
     let work = work(target.name);
     let added = work.join("corpus");
     let findings = corpus::root().join("findings").join(target.name);
@@ -73,7 +73,7 @@ pub fn run(target: &'static Target, time: Duration) -> anyhow::Result<Outcome> {
     };
     // An empty one is no folder that git would know.
     let _ = fs::remove_dir(&findings);
-    Ok(Outcome { target: target.name, runs, time: Duration::from_secs(seconds), found })
+    Ok(TargetSummary { target: target.name, runs, time: Duration::from_secs(seconds), found })
 }
 
 /// `cargo +nightly fuzz`, as a shell would find it: cargo tells those below it which toolchain they are.

@@ -1,6 +1,6 @@
 //! New inputs from old ones.
 
-use crate::random::Random;
+use crate::random::SeededRandom;
 
 /// Changes to one input.
 const CHANGES_MAX: usize = 6;
@@ -33,7 +33,7 @@ const NUMBERS: &[&str] = &[
 /// Makes inputs for one target.
 #[derive(Debug)]
 pub struct Mutator {
-    random: Random,
+    random: SeededRandom,
     words: &'static [&'static str],
     bytes_max: usize,
 }
@@ -42,7 +42,7 @@ impl Mutator {
     /// `words` are what the target's inputs are made of; `bytes_max` bounds them.
     #[must_use]
     pub const fn new(seed: u64, words: &'static [&'static str], bytes_max: usize) -> Self {
-        Self { random: Random::new(seed), words, bytes_max }
+        Self { random: SeededRandom::new(seed), words, bytes_max }
     }
 
     /// An input near to one of `corpus`, or one made of words alone.

@@ -11,7 +11,7 @@ use super::corpus;
 use super::mutate::Mutator;
 use super::scratch::Scratch;
 use super::shrink::shrink;
-use crate::Target;
+use crate::FuzzTarget;
 
 /// Of a worker's thread.
 const STACK_BYTES: usize = 2 << 20;
@@ -20,7 +20,7 @@ const RUN_MAX: Duration = Duration::from_secs(3);
 
 /// What a session is to do.
 #[derive(Debug, Clone)]
-pub struct Session {
+pub struct FuzzSession {
     /// How long.
     pub time: Duration,
     /// Of the mutator.
@@ -31,7 +31,7 @@ pub struct Session {
 
 /// What a session found.
 #[derive(Debug, Clone)]
-pub struct Finding {
+pub struct FailingInput {
     /// Where its input is kept.
     pub path: PathBuf,
     /// What failed.
@@ -41,12 +41,12 @@ pub struct Finding {
 /// The last panic of any thread: where, and its words.
 static PANIC: Mutex<Option<(String, String)>> = Mutex::new(None);
 
-impl Session {
+impl FuzzSession {
     /// Runs every kept input once and then new ones, until the time is over or something is found.
     ///
     /// # Errors
     /// When files cannot be read or written.
-    pub fn run(self, target: &'static Target) -> anyhow::Result<Option<Finding>> {
+    pub fn run(self, target: &'static FuzzTarget) -> anyhow::Result<Option<FailingInput>> {
         panic::set_hook(Box::new(|info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let words = info.payload_as_str().unwrap_or_default().to_owned();
@@ -60,7 +60,7 @@ impl Session {
     }
 
     #[expect(clippy::disallowed_methods, reason = "how long it runs is what it was told")]
-    fn search(self, target: &'static Target) -> anyhow::Result<Option<Finding>> {
+    fn search(self, target: &'static FuzzTarget) -> anyhow::Result<Option<FailingInput>> {
         let began = Instant::now();
         let seeds = corpus::read(target.name)?;
         let kept: Vec<Vec<u8>> = seeds.into_iter().map(|seed| seed.bytes).collect();
@@ -84,13 +84,13 @@ impl Session {
 
 /// How a run failed; two with the same place are the same finding.
 #[derive(Debug, Clone)]
-struct Failed {
+struct RunFailure {
     kind: &'static str,
     place: String,
     words: String,
 }
 
-fn failed(target: &Target, input: &[u8]) -> Option<Failed> {
+fn failed(target: &FuzzTarget, input: &[u8]) -> Option<RunFailure> {
     let before = processor_time();
     let ran = panic::catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
     let took = processor_time().saturating_sub(before);
@@ -98,16 +98,16 @@ fn failed(target: &Target, input: &[u8]) -> Option<Failed> {
     let last = PANIC.lock().ok().and_then(|mut last| last.take());
     if ran.is_err() || last.is_some() {
         let (place, words) = last.unwrap_or_default();
-        return Some(Failed { kind: "panic", place, words });
+        return Some(RunFailure { kind: "panic", place, words });
     }
-    (took > RUN_MAX).then(|| Failed { kind: "slow", place: String::new(), words: format!("took {took:?}") })
+    (took > RUN_MAX).then(|| RunFailure { kind: "slow", place: String::new(), words: format!("took {took:?}") })
 }
 
-fn finding(target: &Target, input: Vec<u8>, first: &Failed) -> anyhow::Result<Finding> {
+fn finding(target: &FuzzTarget, input: Vec<u8>, first: &RunFailure) -> anyhow::Result<FailingInput> {
     let same = |bytes: &[u8]| failed(target, bytes).is_some_and(|failed| failed.place == first.place);
     let least = if first.kind == "panic" { shrink(input, same) } else { input };
     let path = corpus::keep(target.name, first.kind, &least)?;
-    Ok(Finding { path, what: format!("{} {}", first.place, first.words) })
+    Ok(FailingInput { path, what: format!("{} {}", first.place, first.words) })
 }
 
 fn processor_time() -> Duration {
@@ -118,7 +118,7 @@ fn processor_time() -> Duration {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn replay(target: &Target, file: &Path) -> anyhow::Result<()> {
+pub fn replay(target: &FuzzTarget, file: &Path) -> anyhow::Result<()> {
     (target.run)(&std::fs::read(file)?);
     Ok(())
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "/v1/chat/completions\n",
     "/v1/responses\n",
@@ -83,10 +83,10 @@ pub fn request_body(bytes: &[u8]) {
         return;
     }
     let read = request::read(&called, Some("application/json"), body);
-    let fields = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<Fields<'_>>(text).ok());
+    let fields = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<JsonFields<'_>>(text).ok());
     match (read, fields) {
         (Ok(asked), Some(fields)) => {
-            said(&called, &asked, &fields);
+            fields_match(&called, &asked, &fields);
             let body = Bytes::copy_from_slice(body);
             bounded(&called, &asked, &body);
             let same = asked.rewrite(&body, &asked.model, false);
@@ -152,7 +152,7 @@ fn is_google(called: &Called<'_>) -> bool {
 }
 
 /// What was read is what the fields say.
-fn said(called: &Called<'_>, asked: &Asked, fields: &Fields<'_>) {
+fn fields_match(called: &Called<'_>, asked: &Asked, fields: &JsonFields<'_>) {
     let written = string(fields.named("model"));
     match (&called.model, written) {
         (Some(model), _) => assert_eq!(asked.model, **model),
@@ -165,16 +165,16 @@ fn said(called: &Called<'_>, asked: &Asked, fields: &Fields<'_>) {
     }
 }
 
-fn rewritten(called: &Called<'_>, asked: &Asked, out: &Rewritten, fields: &Fields<'_>) {
+fn rewritten(called: &Called<'_>, asked: &Asked, out: &Rewritten, fields: &JsonFields<'_>) {
     let sent = out.body();
-    let again: Fields<'_> = serde_json::from_slice(&sent).unwrap();
+    let again: JsonFields<'_> = serde_json::from_slice(&sent).unwrap();
     let target = called.target(OTHER, None);
     let called = Called::at(target.split('?').next().unwrap()).unwrap();
     let reread = request::read(&called, Some("application/json"), &sent).unwrap();
     assert_eq!((reread.model.as_str(), reread.stream), (OTHER, asked.stream));
     assert_eq!(reread.billable, asked.billable);
     if out.usage_injected {
-        let options: Fields<'_> = serde_json::from_str(again.named("stream_options").unwrap()).unwrap();
+        let options: JsonFields<'_> = serde_json::from_str(again.named("stream_options").unwrap()).unwrap();
         assert_eq!(options.named("include_usage"), Some("true"));
         assert!(reread.include_usage);
     } else {
@@ -190,9 +190,9 @@ fn rewritten(called: &Called<'_>, asked: &Asked, out: &Rewritten, fields: &Field
 }
 
 /// The fields in their order, as they are written.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
+struct JsonFields<'a>(Vec<(String, &'a RawValue)>);
 
-impl Fields<'_> {
+impl JsonFields<'_> {
     fn named(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.get())
     }
@@ -206,11 +206,11 @@ impl Fields<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
+impl<'de> Deserialize<'de> for JsonFields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields<'de>;
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = JsonFields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -221,9 +221,9 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                 while let Some(field) = map.next_entry()? {
                     fields.push(field);
                 }
-                Ok(Fields(fields))
+                Ok(JsonFields(fields))
             }
         }
-        deserializer.deserialize_map(Object)
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use config::{ConfigError, Environment, Flags, Loaded, Place, Sources, load};
 use tempfile::TempDir;
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "\n",
     "  ",

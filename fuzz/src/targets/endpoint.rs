@@ -4,7 +4,7 @@ use ai::Endpoint;
 use ai::endpoint::{Called, Found};
 use http::uri::PathAndQuery;
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "/",
     "//",

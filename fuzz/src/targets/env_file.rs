@@ -2,7 +2,7 @@
 
 use config::env_file::{Entry, parse};
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "A", "B_2", "export ", "=", "\"", "'", "\\n", "\\\"", "\\\\", "\\$", "\\", "#", " #", "\n", "\r\n", "\r", "\t",
     " ", "\0", "$A", "${A}", "\u{feff}", "é", "\u{2028}",

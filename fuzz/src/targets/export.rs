@@ -3,7 +3,7 @@
 use ai::Export;
 use ai::export::Figures;
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "{\"data\": [",
     "{\"start_time\": 1730419200, \"results\": [",

@@ -2,9 +2,9 @@
 
 use proxy::strict::judge::{self, Scanned};
 
-use crate::random::Random;
+use crate::random::SeededRandom;
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "GET / HTTP/1.1\r\n",
     "POST /a HTTP/1.1\r\n",
@@ -67,7 +67,7 @@ const JUDGED_BYTES_MAX: usize = 16 * 1024;
 pub fn http_head(bytes: &[u8]) {
     let whole = judge::scan(bytes, &[], HEAD_BYTES_MAX);
     plausible(bytes, &whole);
-    let mut random = Random::of(bytes);
+    let mut random = SeededRandom::of(bytes);
     let pieces: Vec<usize> = (0..50).map(|_| 1 + random.below(40)).collect();
     for pieces in [&[1][..], &[2, 3], &pieces] {
         assert_eq!(judge::scan(bytes, pieces, HEAD_BYTES_MAX), whole, "in pieces of {pieces:?}");

@@ -5,12 +5,12 @@ mod connection;
 
 use http1::{BodyScanner, Framing, HeadLimits, Piece, RequestParser, ResponseParser, ResponseTo, limits};
 
-use crate::random::Random;
-use connection::{Outcome, Side};
+use crate::random::SeededRandom;
+use connection::{ConnectionOutcome, ReaderSide};
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const REQUEST_WORDS: &[&str] = super::head::WORDS;
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const RESPONSE_WORDS: &[&str] = &[
     "HTTP/1.1 200 OK\r\n",
     "HTTP/1.0 200 OK\r\n",
@@ -46,7 +46,7 @@ pub const RESPONSE_WORDS: &[&str] = &[
     "\u{e9}",
     "999",
 ];
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const CHUNKED_WORDS: &[&str] = &[
     "5\r\nhello\r\n",
     "0\r\n\r\n",
@@ -82,7 +82,7 @@ fn head_limits() -> HeadLimits {
 /// Requests at any split are read alike; `httparse` reads each accepted head in the same way; what `proxy::strict` refuses is
 /// refused; a head that is written is read back.
 pub fn request(bytes: &[u8]) {
-    let outcome = any_split(Side::Requests, bytes);
+    let outcome = any_split(ReaderSide::Requests, bytes);
     agreement::with_strict(bytes, &outcome, HEAD_BYTES_MAX);
     for start in outcome.heads {
         let bytes = &bytes[start..];
@@ -95,7 +95,7 @@ pub fn request(bytes: &[u8]) {
 /// Responses at any split are read alike; `httparse` reads each accepted head in the same way.
 pub fn response(bytes: &[u8]) {
     for to in [ResponseTo::Other, ResponseTo::Head, ResponseTo::Connect] {
-        let outcome = any_split(Side::Responses(to), bytes);
+        let outcome = any_split(ReaderSide::Responses(to), bytes);
         for start in outcome.heads {
             let bytes = &bytes[start..];
             let head = ResponseParser::new(head_limits()).parse(bytes).unwrap().unwrap();
@@ -109,7 +109,7 @@ pub fn response(bytes: &[u8]) {
 /// data.
 pub fn chunked(bytes: &[u8]) {
     let whole = decode(&[bytes]);
-    let mut random = Random::of(bytes);
+    let mut random = SeededRandom::of(bytes);
     let ones: Vec<&[u8]> = bytes.chunks(1).collect();
     for pieces in [ones, random.cut(bytes, 7), random.cut(bytes, 100)] {
         assert_eq!(decode(&pieces), whole);
@@ -135,10 +135,10 @@ fn decode(pieces: &[&[u8]]) -> (Vec<u8>, Option<usize>) {
     (data, scanner.has_ended().then_some(taken))
 }
 
-fn any_split(side: Side, bytes: &[u8]) -> Outcome {
+fn any_split(side: ReaderSide, bytes: &[u8]) -> ConnectionOutcome {
     let whole = connection::read(side, &[bytes], head_limits());
     assert!(whole.taken <= bytes.len());
-    let mut random = Random::of(bytes);
+    let mut random = SeededRandom::of(bytes);
     let ones: Vec<&[u8]> = bytes.chunks(1).collect();
     for pieces in [ones, random.cut(bytes, 40), random.cut(bytes, 400)] {
         let cut = connection::read(side, &pieces, head_limits());

@@ -3,7 +3,7 @@
 use access::ApiKey;
 use access::api_key::KeyError;
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "tollgate",
     "_",

@@ -4,7 +4,7 @@ use ai::endpoint::Called;
 use ai::request::{self, RequestError};
 use bytes::Bytes;
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "multipart/form-data; boundary=B\n",
     "Multipart/Form-Data ;boundary=\"B\"\n",
@@ -87,7 +87,8 @@ fn rewritten(called: &Called<'_>, content_type: &str, body: &Bytes, asked: &ai::
     let reread = request::read(called, Some(content_type), &sent).unwrap();
     assert_eq!((reread.model == OTHER, reread.stream), (called.model.is_none(), asked.stream));
     let after = parts(content_type, &sent);
-    let others = |parts: &[Part<'_>]| parts.iter().filter(|part| !part.is_model).map(Part::owned).collect::<Vec<_>>();
+    let others =
+        |parts: &[PlainPart<'_>]| parts.iter().filter(|part| !part.is_model).map(PlainPart::owned).collect::<Vec<_>>();
     assert_eq!(others(&after), others(&before), "another part changed");
     let named: Vec<_> = after.iter().filter(|part| part.is_model).collect();
     assert!(named.len() == 1 && named[0].content == OTHER.as_bytes(), "{named:?}");
@@ -95,20 +96,20 @@ fn rewritten(called: &Called<'_>, content_type: &str, body: &Bytes, asked: &ai::
 
 /// A part as who reads forms in the plainest way sees it.
 #[derive(Debug)]
-struct Part<'a> {
+struct PlainPart<'a> {
     is_model: bool,
     head: &'a [u8],
     content: &'a [u8],
 }
 
-impl Part<'_> {
+impl PlainPart<'_> {
     fn owned(&self) -> (Vec<u8>, Vec<u8>) {
         (self.head.to_vec(), self.content.to_vec())
     }
 }
 
 /// What stands between two boundaries is a part, whose head ends in a blank line.
-fn parts<'a>(content_type: &str, body: &'a [u8]) -> Vec<Part<'a>> {
+fn parts<'a>(content_type: &str, body: &'a [u8]) -> Vec<PlainPart<'a>> {
     let parameters = content_type.split(';').filter_map(|parameter| parameter.split_once('='));
     let mut boundaries = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"));
     let boundary = boundaries.next().unwrap().1.trim().trim_matches('"');
@@ -125,7 +126,7 @@ fn parts<'a>(content_type: &str, body: &'a [u8]) -> Vec<Part<'a>> {
 }
 
 /// From the line end before the head.
-fn part(bytes: &[u8]) -> Part<'_> {
+fn part(bytes: &[u8]) -> PlainPart<'_> {
     let end = find(bytes, b"\r\n\r\n").unwrap();
     let head = &bytes[..end];
     let text = String::from_utf8_lossy(head);
@@ -139,7 +140,7 @@ fn part(bytes: &[u8]) -> Part<'_> {
     let mut pairs = parameters.filter_map(|parameter| parameter.split_once('='));
     let is_model = pairs
         .any(|(name, value)| name.trim().eq_ignore_ascii_case("name") && value.trim().trim_matches('"') == "model");
-    Part { is_model, head, content: &bytes[end + 4..] }
+    PlainPart { is_model, head, content: &bytes[end + 4..] }
 }
 
 fn find(bytes: &[u8], sought: &[u8]) -> Option<usize> {

@@ -4,7 +4,7 @@ use config::snapshot::{Origin, Scheme};
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "http://",
     "https://",

@@ -2,7 +2,7 @@
 
 use ai::price::{UsdError, parse_each, parse_per_million, parse_per_second};
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &["0", ".", "0.25", "18446744073709.551615", "000000", "-", "e", "_", "٣"];
 
 /// Read exactly, or refused: the same as long division by hand says.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::configuration::loaded;
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] =
     &["0", "250", "ms", "s", "m", "h", "d", "B", "KiB", "MiB", "GiB", "TiB", "366", " ", "-", ".", "_"];
 

@@ -6,7 +6,7 @@ use access::Credits;
 use config::router::{Match, Router};
 use config::snapshot::{Auth, Events, Origin, PathMatch, Route, Upstream};
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "=/api",
     "*/api",

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 pub use damage::folder;
 pub use segment::records;
 
-/// See [`super::Target::words`].
+/// See [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "\u{1}\u{2e}\u{0}",
     "\u{2}\u{20}\u{0}",

@@ -7,7 +7,7 @@ use http1::{
 };
 use proxy::strict::judge;
 
-use super::connection::Outcome;
+use super::connection::ConnectionOutcome;
 
 pub(super) fn request_with_httparse(bytes: &[u8], head: &RequestHead) {
     let mut headers = [httparse::EMPTY_HEADER; super::FIELDS_MAX];
@@ -37,7 +37,7 @@ fn same_fields(fields: Fields<'_>, others: &[httparse::Header<'_>]) {
 
 /// Every request before the end of both scans is the same. `http1` may stop earlier, for a rule that `strict` does not have;
 /// it may continue only after a CONNECT request, which `strict` refuses by its method.
-pub(super) fn with_strict(bytes: &[u8], outcome: &Outcome, head_bytes_max: usize) {
+pub(super) fn with_strict(bytes: &[u8], outcome: &ConnectionOutcome, head_bytes_max: usize) {
     let scanned = judge::scan(bytes, &[], head_bytes_max);
     let connect = outcome.heads.iter().position(|start| is_connect(&bytes[*start..])).unwrap_or(outcome.heads.len());
     let common = connect.min(scanned.requests.len());

@@ -4,14 +4,14 @@ use http1::{BodyScanner, Framing, HeadLimits, RequestParser, ResponseParser, Res
 
 /// Which end of a connection is read.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Side {
+pub(super) enum ReaderSide {
     Requests,
     Responses(ResponseTo),
 }
 
 /// What was read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(super) struct ConnectionOutcome {
     /// Where each accepted head begins.
     pub(super) heads: Vec<usize>,
     /// The data of each message, `None` if it is incomplete.
@@ -22,9 +22,9 @@ pub(super) struct Outcome {
 }
 
 /// Reads bytes that arrive in these pieces.
-pub(super) fn read(side: Side, pieces: &[&[u8]], limits: HeadLimits) -> Outcome {
+pub(super) fn read(side: ReaderSide, pieces: &[&[u8]], limits: HeadLimits) -> ConnectionOutcome {
     let (mut requests, mut responses) = (RequestParser::new(limits), ResponseParser::new(limits));
-    let mut outcome = Outcome { heads: Vec::new(), content_bytes: Vec::new(), refused: None, taken: 0 };
+    let mut outcome = ConnectionOutcome { heads: Vec::new(), content_bytes: Vec::new(), refused: None, taken: 0 };
     let mut body: Option<BodyScanner> = None;
     let mut buffer = Vec::new();
     for piece in pieces {
@@ -60,19 +60,19 @@ pub(super) fn read(side: Side, pieces: &[&[u8]], limits: HeadLimits) -> Outcome 
 }
 
 fn head(
-    side: Side,
+    side: ReaderSide,
     requests: &mut RequestParser,
     responses: &mut ResponseParser,
     buffer: &[u8],
 ) -> Result<Option<(usize, Framing)>, Violation> {
     match side {
-        Side::Requests => {
+        ReaderSide::Requests => {
             let Some(head) = requests.parse(buffer)? else { return Ok(None) };
             let found = (head.len(), head.framing());
             requests.recycle(head);
             Ok(Some(found))
         }
-        Side::Responses(to) => {
+        ReaderSide::Responses(to) => {
             let Some(head) = responses.parse(buffer)? else { return Ok(None) };
             let found = (head.len(), head.framing(to));
             responses.recycle(head);

@@ -22,7 +22,7 @@ const END: u8 = 255;
 
 /// What a record is to be: `kind u8 | length u16 | payload`, again and again. Kinds of `0x80` and above, but the end's,
 /// change the version.
-struct Asked<'a> {
+struct RecordSpec<'a> {
     kind: u8,
     payload: &'a [u8],
 }
@@ -92,14 +92,14 @@ fn again(spool: &mut Spool, records: &[Record]) {
 fn segment(mut bytes: &[u8]) -> (Vec<u8>, Vec<(usize, Uuid)>) {
     let mut segment = header();
     let mut places = Vec::new();
-    while let Some((asked, rest)) = next(bytes) {
+    while let Some((spec, rest)) = next(bytes) {
         bytes = rest;
-        if segment.len() + 2 * HEAD_BYTES + asked.payload.len() > SEGMENT_BYTES {
+        if segment.len() + 2 * HEAD_BYTES + spec.payload.len() > SEGMENT_BYTES {
             break;
         }
         let at = segment.len();
-        let id = record(&mut segment, &asked);
-        if asked.kind == END {
+        let id = record(&mut segment, &spec);
+        if spec.kind == END {
             break;
         }
         places.push((at, id));
@@ -108,13 +108,13 @@ fn segment(mut bytes: &[u8]) -> (Vec<u8>, Vec<(usize, Uuid)>) {
     (segment, places)
 }
 
-fn next(bytes: &[u8]) -> Option<(Asked<'_>, &[u8])> {
+fn next(bytes: &[u8]) -> Option<(RecordSpec<'_>, &[u8])> {
     let (&[kind, low, high], rest) = bytes.split_first_chunk()?;
     let length = usize::from(u16::from_le_bytes([low, high])).min(rest.len());
     let (payload, rest) = rest.split_at(length);
     // An end has no payload.
     let payload = if kind == END { &[][..] } else { payload };
-    Some((Asked { kind, payload }, rest))
+    Some((RecordSpec { kind, payload }, rest))
 }
 
 fn header() -> Vec<u8> {
@@ -128,8 +128,8 @@ fn header() -> Vec<u8> {
     bytes
 }
 
-fn record(segment: &mut Vec<u8>, asked: &Asked<'_>) -> Uuid {
-    let Asked { kind, payload } = *asked;
+fn record(segment: &mut Vec<u8>, spec: &RecordSpec<'_>) -> Uuid {
+    let RecordSpec { kind, payload } = *spec;
     let (version, kind) = match kind {
         0x80..END => (1 + (kind & 3), EVENT),
         OPEN | CLOSE | EVENT | COUNTED | END => (VERSION, kind),
@@ -236,7 +236,7 @@ mod tests {
         ]
     }
 
-    fn asked(record: &Record) -> Vec<u8> {
+    fn spec(record: &Record) -> Vec<u8> {
         let (kind, payload) = match record {
             Record::Open(opened) => (OPEN, postcard::to_allocvec(opened)),
             Record::Close(event) => (CLOSE, postcard::to_allocvec(event)),
@@ -255,7 +255,7 @@ mod tests {
     fn seeds_hold_records_that_are_read() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/spool_records");
         for (name, records, count) in seeds() {
-            let seed: Vec<u8> = records.iter().flat_map(asked).collect();
+            let seed: Vec<u8> = records.iter().flat_map(spec).collect();
             if std::env::var_os("UPDATE_SEEDS").is_some() {
                 fs::write(corpus.join(name), &seed).unwrap();
             }
