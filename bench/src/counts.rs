@@ -18,7 +18,7 @@ const FOLD_PATIENCE: Duration = Duration::from_secs(90);
 
 /// What the product says that it served.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Counts {
+pub(crate) struct ProductCounts {
     /// `tollgate_requests_total`, over all routes, methods and statuses.
     pub(crate) metrics_requests: u64,
     /// `requests` of `GET /api/usage/today`: the key's, so those of open routes are not among them.
@@ -27,7 +27,7 @@ pub(crate) struct Counts {
     pub(crate) usage_tokens: u64,
 }
 
-impl Counts {
+impl ProductCounts {
     pub(crate) async fn read(product: &Product) -> anyhow::Result<Self> {
         let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
         let usage = loader.get("/api/usage/today").await?.json().context("GET /api/usage/today")?;
@@ -86,7 +86,7 @@ pub(crate) async fn metric(product: &Product, name: &str) -> anyhow::Result<u64>
 }
 
 /// How many requests reached the mock.
-pub(crate) async fn seen(mock: SocketAddr) -> anyhow::Result<u64> {
+pub(crate) async fn mock_requests(mock: SocketAddr) -> anyhow::Result<u64> {
     let report = Loader::connect(mock, None).await?.get("/mock/seen").await?.json()?;
     let models = report.get("models").and_then(Value::as_object).context("/mock/seen has no models")?;
     Ok(models.values().filter_map(|model| model.get("requests").and_then(Value::as_u64)).sum())

@@ -10,14 +10,14 @@ const TICK_MICROS: u64 = 10_000;
 
 /// How the time of a group is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Account {
+pub(crate) enum CpuAccount {
     /// `cpu.stat` of a cgroup v2 of its own: exact, and it keeps what ended processes spent.
     Cgroup(PathBuf),
     /// `utime` and `stime` of `/proc/PID/stat` over the process tree: steps of 10 ms a process.
     Tree { root: u32 },
 }
 
-impl Account {
+impl CpuAccount {
     /// Microseconds of user and system time so far.
     pub(crate) fn micros(&self) -> anyhow::Result<u64> {
         match self {
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn own_time_grows_with_work() {
-        let account = Account::Tree { root: std::process::id() };
+        let account = CpuAccount::Tree { root: std::process::id() };
         let before = account.micros().unwrap();
         let mut sum = 0_u64;
         while account.micros().unwrap() < before + 3 * TICK_MICROS {

@@ -9,14 +9,14 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use store::{Options, Store};
 use tempfile::TempDir;
 
-use crate::cpu::Account;
+use crate::cpu::CpuAccount;
 
 /// Names the server, as for tests: `cargo run -p xtask -- postgres --durable COMMAND…` sets it.
 const SERVER: &str = "TOLLGATE_TEST_POSTGRES";
 
 /// Which database a store stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Kind {
+pub(crate) enum DatabaseKind {
     /// A file in a temporary folder.
     Sqlite,
     /// A database on the server that TOLLGATE_TEST_POSTGRES names.
@@ -24,23 +24,23 @@ pub(crate) enum Kind {
 }
 
 /// Where a store stands, and who works for it beside this process. A folder goes with it; a database with its server.
-pub(crate) struct Database {
+pub(crate) struct BenchDatabase {
     pub(crate) url: Option<Secret>,
     folder: TempDir,
-    server: Option<Server>,
+    server: Option<LocalPostgres>,
 }
 
 /// A server on this machine.
-struct Server {
-    account: Account,
+struct LocalPostgres {
+    account: CpuAccount,
     settings: String,
 }
 
-impl Database {
+impl BenchDatabase {
     /// Makes one, empty.
-    pub(crate) async fn create(kind: Kind) -> anyhow::Result<Self> {
+    pub(crate) async fn create(kind: DatabaseKind) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        if kind == Kind::Sqlite {
+        if kind == DatabaseKind::Sqlite {
             return Ok(Self { url: None, folder, server: None });
         }
         let server = std::env::var(SERVER).with_context(|| {
@@ -59,12 +59,12 @@ impl Database {
         .fetch_one(&mut connection)
         .await?;
         connection.close().await?;
-        let account = Account::Tree { root: parent(u32::try_from(pid)?)? };
+        let account = CpuAccount::Tree { root: parent(u32::try_from(pid)?)? };
         let (base, _) = server.rsplit_once('/').context("the server's URL names no database")?;
         Ok(Self {
             url: Some(Secret::new(format!("{base}/{name}"))),
             folder,
-            server: Some(Server { account, settings }),
+            server: Some(LocalPostgres { account, settings }),
         })
     }
 
@@ -81,7 +81,7 @@ impl Database {
 
     /// Microseconds of this process and of the server's processes so far.
     pub(crate) fn cpu_micros(&self) -> anyhow::Result<(u64, u64)> {
-        let own = Account::Tree { root: std::process::id() }.micros()?;
+        let own = CpuAccount::Tree { root: std::process::id() }.micros()?;
         Ok((own, self.server.as_ref().map_or(Ok(0), |server| server.account.micros())?))
     }
 
@@ -122,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_of_its_own_is_made_and_opened() {
-        let database = Database::create(Kind::Sqlite).await.unwrap();
+        let database = BenchDatabase::create(DatabaseKind::Sqlite).await.unwrap();
         let store = database.open().await.unwrap();
         assert!(database.file().exists() && database.log_bytes() > 0);
         assert!(database.cpu_micros().is_ok());

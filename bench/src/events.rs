@@ -21,7 +21,7 @@ const SECOND_ATTEMPT: u64 = 50;
 const ERROR: u64 = 25;
 
 /// Makes them, each with a new id, in the order of time.
-pub(crate) struct Events {
+pub(crate) struct EventMaker {
     ids: Ids,
     clock: Clock,
     made: u64,
@@ -30,7 +30,7 @@ pub(crate) struct Events {
 /// As OpenAI's Chat Completions tell it.
 const RAW_USAGE: &str = r#"{"prompt_tokens":812,"completion_tokens":154,"total_tokens":966,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
 
-impl Events {
+impl EventMaker {
     pub(crate) fn new(clock: &Clock) -> Self {
         Self { ids: Ids::new(clock.clone()), clock: clock.clone(), made: 0 }
     }
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn events_differ_as_those_of_many_callers_do() {
-        let mut events = Events::new(&Clock::system());
+        let mut events = EventMaker::new(&Clock::system());
         let made: Vec<UsageEvent> = (0..20_000).map(|_| events.next()).collect();
         let distinct = |of: fn(&UsageEvent) -> String| made.iter().map(of).collect::<HashSet<_>>().len();
         assert_eq!(distinct(|event| event.id.to_string()), made.len());

@@ -8,29 +8,29 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cpu::{Account, cgroup_mount};
+use crate::cpu::{CpuAccount, cgroup_mount};
 
 /// A drain of the product takes its delay of 2 s and what is in flight.
 const END_TRIES: u32 = 100;
 const END_PAUSE: Duration = Duration::from_millis(100);
 
 /// A running program.
-pub(crate) struct Group {
+pub(crate) struct ProcessGroup {
     child: Child,
-    pub(crate) account: Account,
+    pub(crate) account: CpuAccount,
 }
 
 /// What to start, and where its output goes.
-pub(crate) struct Start<'a> {
+pub(crate) struct ProcessStart<'a> {
     pub(crate) name: &'a str,
     pub(crate) program: &'a Path,
     pub(crate) arguments: Vec<String>,
     pub(crate) log: PathBuf,
 }
 
-impl Group {
+impl ProcessGroup {
     /// Starts it; the shell that becomes the program enters the cgroup first, so that nothing is spent outside.
-    pub(crate) fn start(start: &Start<'_>) -> anyhow::Result<Self> {
+    pub(crate) fn start(start: &ProcessStart<'_>) -> anyhow::Result<Self> {
         let log = File::create(&start.log).with_context(|| format!("{}", start.log.display()))?;
         let cgroup = make_cgroup(start.name);
         let mut command = match &cgroup {
@@ -43,7 +43,7 @@ impl Group {
         };
         command.args(&start.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().with_context(|| format!("{}", start.program.display()))?;
-        let account = cgroup.map_or(Account::Tree { root: child.id() }, Account::Cgroup);
+        let account = cgroup.map_or(CpuAccount::Tree { root: child.id() }, CpuAccount::Cgroup);
         Ok(Self { child, account })
     }
 
@@ -69,14 +69,14 @@ impl Group {
             std::thread::sleep(END_PAUSE);
         }
         let left = match &self.account {
-            Account::Cgroup(_) => self.account.pids().unwrap_or_default(),
+            CpuAccount::Cgroup(_) => self.account.pids().unwrap_or_default(),
             // Its root is gone, and with it the way to its children.
-            Account::Tree { .. } => members,
+            CpuAccount::Tree { .. } => members,
         };
         left.into_iter().filter(|pid| *pid != self.child.id()).for_each(|pid| signal(pid, Signal::KILL));
         drop(self.child.kill());
         drop(self.child.wait());
-        if let Account::Cgroup(dir) = &self.account {
+        if let CpuAccount::Cgroup(dir) = &self.account {
             for _ in 0..END_TRIES {
                 if fs::remove_dir(dir).is_ok() {
                     break;
@@ -94,7 +94,7 @@ fn signal(pid: u32, signal: Signal) {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.end();
     }
@@ -115,13 +115,13 @@ mod tests {
     #[test]
     fn group_is_started_counted_and_ended() {
         let dir = tempfile::tempdir().unwrap();
-        let start = Start {
+        let start = ProcessStart {
             name: "test",
             program: Path::new("/bin/sh"),
             arguments: vec![String::from("-c"), String::from("sleep 60 & echo started; wait")],
             log: dir.path().join("log"),
         };
-        let mut group = Group::start(&start).unwrap();
+        let mut group = ProcessGroup::start(&start).unwrap();
         while fs::read_to_string(dir.path().join("log")).unwrap() != "started\n" {
             group.lives().unwrap();
         }
@@ -130,7 +130,7 @@ mod tests {
         let account = group.account.clone();
         drop(group);
         assert!(!Path::new(&format!("/proc/{}", pids[0])).exists());
-        if let Account::Cgroup(dir) = account {
+        if let CpuAccount::Cgroup(dir) = account {
             assert!(!dir.exists());
         }
     }

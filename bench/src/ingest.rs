@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::database::{Database, Kind};
-use crate::events::Events;
+use crate::database::{BenchDatabase, DatabaseKind};
+use crate::events::EventMaker;
 use crate::people;
 use crate::spread::Spread;
 
@@ -28,11 +28,11 @@ const OWNERS: u32 = 100;
 const WAITING_MAX: usize = 1_000;
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
+pub(crate) struct IngestFlags {
     /// The database
     #[arg(long, value_enum)]
-    store: Kind,
-    /// Events in the spool
+    store: DatabaseKind,
+    /// EventMaker in the spool
     #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..=20_000_000))]
     events: u64,
     /// Keys that are made each second meanwhile; 0 is none
@@ -44,16 +44,16 @@ pub(crate) struct Flags {
 }
 
 /// Runs it, and prints a line a run.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
+pub(crate) async fn run(flags: IngestFlags) -> anyhow::Result<bool> {
     for _ in 0..flags.runs {
-        let database = Database::create(flags.store).await?;
+        let database = BenchDatabase::create(flags.store).await?;
         println!("{}", database.describe());
         println!("  {}", once(&flags, &database).await?);
     }
     Ok(true)
 }
 
-async fn once(flags: &Flags, database: &Database) -> anyhow::Result<String> {
+async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<String> {
     let store = database.open().await?;
     let owners = people::users(&store, OWNERS).await?;
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
@@ -95,12 +95,12 @@ async fn once(flags: &Flags, database: &Database) -> anyhow::Result<String> {
 }
 
 /// A spool with so many events, as workers leave it.
-async fn fill(database: &Database, events: u64) -> anyhow::Result<spool::Reader> {
+async fn fill(database: &BenchDatabase, events: u64) -> anyhow::Result<spool::Reader> {
     let folder = database.folder().join("spool");
     let filled = tokio::task::spawn_blocking(move || -> anyhow::Result<spool::Reader> {
         let size_bytes_max = (events * BYTES_AN_EVENT).max(256 << 20);
         let mut spool = Spool::open(&folder, spool::Options::new(size_bytes_max, LANES), &[])?;
-        let mut made = Events::new(&Clock::system());
+        let mut made = EventMaker::new(&Clock::system());
         for nth in 0..events {
             let lane = usize::try_from(nth % u64::from(LANES))?;
             spool.writers.get_mut(lane).context("a lane")?.append(&Record::Event(made.next()))?;
@@ -111,25 +111,25 @@ async fn fill(database: &Database, events: u64) -> anyhow::Result<spool::Reader>
 }
 
 /// Makes keys at a rate, whether the ones before are made or not.
-struct Creating {
+struct KeyCreation {
     store: Store,
     owners: Vec<UserId>,
-    a_second: u64,
+    keys_per_second: u64,
     clock: Clock,
 }
 
-const fn keys(store: Store, owners: Vec<UserId>, a_second: u64, clock: Clock) -> Creating {
-    Creating { store, owners, a_second, clock }
+const fn keys(store: Store, owners: Vec<UserId>, keys_per_second: u64, clock: Clock) -> KeyCreation {
+    KeyCreation { store, owners, keys_per_second, clock }
 }
 
-impl Creating {
+impl KeyCreation {
     /// Until `done`; how long each took, and what that answered.
     async fn until<T>(self, done: impl Future<Output = T>) -> anyhow::Result<(Spread, T)> {
         tokio::pin!(done);
-        if self.a_second == 0 {
+        if self.keys_per_second == 0 {
             return Ok((Spread::default(), done.await));
         }
-        let mut ticks = interval(Duration::from_secs(1) / u32::try_from(self.a_second)?);
+        let mut ticks = interval(Duration::from_secs(1) / u32::try_from(self.keys_per_second)?);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let (mut making, mut waits) = (JoinSet::new(), Vec::new());
         let mut owners = self.owners.iter().cycle();

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 
 use crate::counts::metric;
-use crate::database::{Database, Kind};
-use crate::pair::{Side, Unit, tollgate};
+use crate::database::{BenchDatabase, DatabaseKind};
+use crate::pair::{CostUnit, SideRun, tollgate};
 use crate::people;
-use crate::product::{LIMITED, Limits, Mock, PLAN, Places, Product};
+use crate::product::{LIMITED, LimitSettings, MockProcess, PLAN, Product, ProductFiles};
 use crate::ratio::{METHOD, Ratio};
 use crate::run::out_dir;
-use crate::scenario::Scenario;
-use crate::tools::Tools;
+use crate::scenario::BenchScenario;
+use crate::tools::ToolPaths;
 use crate::wrk::Wrk;
 
 /// The most that the ratio of the time of a request may be where budgets are lent.
@@ -21,18 +21,18 @@ const TARGET: f64 = 1.03;
 /// Before each run, so that its callers have their leases, and the other side's have gone back: two seconds after the last call.
 const WARM_SECONDS: u64 = 3;
 /// The rate is limited on both sides.
-const RATE: Limits = Limits { plan: ", requests_per_minute: 4000000000", budgets: "" };
+const RATE: LimitSettings = LimitSettings { plan: ", requests_per_minute: 4000000000", budgets: "" };
 /// What all users take of together, beside what each has.
-const SHARED: Limits = Limits {
+const SHARED: LimitSettings = LimitSettings {
     budgets: "budgets: {limits: [{dimension: plan, credits: 4000000000000, per: day}, {dimension: global, credits: 4000000000000, per: day}]}\n",
     ..LIMITED
 };
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
+pub(crate) struct LeasesFlags {
     /// What is compared
     #[arg(long, value_enum, default_value = "lent")]
-    what: What,
+    what: BudgetMode,
     /// Users, each with a quota, a key, and so a lease
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     users: u32,
@@ -55,7 +55,7 @@ pub(crate) struct Flags {
 
 /// What one side has and the other one has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum What {
+enum BudgetMode {
     /// A quota for each user, lent by PostgreSQL; or none
     Lent,
     /// A quota for each user, counted by the process, on SQLite; or none
@@ -64,16 +64,16 @@ enum What {
     Shared,
 }
 
-impl What {
-    const fn kind(self) -> Kind {
+impl BudgetMode {
+    const fn kind(self) -> DatabaseKind {
         match self {
-            Self::Lent => Kind::Postgres,
-            Self::Counted | Self::Shared => Kind::Sqlite,
+            Self::Lent => DatabaseKind::Postgres,
+            Self::Counted | Self::Shared => DatabaseKind::Sqlite,
         }
     }
 
     /// The one side, and the other.
-    const fn sides(self) -> [(&'static str, Limits); 2] {
+    const fn sides(self) -> [(&'static str, LimitSettings); 2] {
         match self {
             Self::Lent => [("lent", LIMITED), ("free", RATE)],
             Self::Counted => [("counted", LIMITED), ("free", RATE)],
@@ -83,92 +83,113 @@ impl What {
 }
 
 /// A product, its callers, and its database.
-struct Stand {
+struct LeaseSide {
     name: &'static str,
     product: Product,
     keys: Vec<String>,
-    database: Database,
+    database: BenchDatabase,
 }
 
 /// What a run came to.
-struct Ran {
-    side: Side,
+struct LeaseRun {
+    side: SideRun,
     /// Microseconds of PostgreSQL's processes. Both products share it, and the other one hardly asks meanwhile.
     server_micros: u64,
 }
 
+/// One run of wrk.
+#[derive(Clone, Copy)]
+struct LoadRun<'a> {
+    /// The number in the file name of the raw output.
+    name: &'a str,
+    seconds: u64,
+    connections: u32,
+    wrk: &'a Path,
+    /// The folder of the Lua file.
+    dir: &'a Path,
+    /// The folder of the raw output.
+    out: &'a Path,
+}
+
 /// Measures and prints; an error where a request failed.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
-    let tools = Tools::find(flags.profile_dir.as_deref())?;
+pub(crate) async fn run(flags: LeasesFlags) -> anyhow::Result<bool> {
+    let tools = ToolPaths::find(flags.profile_dir.as_deref())?;
     let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
-    let mock = Mock::start(&tools.tollgate, &out).await?;
-    let mut stands = Vec::new();
+    let mock = MockProcess::start(&tools.tollgate, &out).await?;
+    let mut running = Vec::new();
     let sides @ [(one, _), (other, _)] = flags.what.sides();
     for (name, limits) in sides {
-        let database = Database::create(flags.what.kind()).await?;
+        let database = BenchDatabase::create(flags.what.kind()).await?;
         // Of a file it is where that stands.
         let data = if database.url.is_some() { dir.path().join(name) } else { database.folder().to_owned() };
         let url = database.url.as_ref();
-        let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url, limits };
+        let places = ProductFiles { program: &tools.tollgate, data: &data, out: &out, name, url, limits };
         let product = Product::start(&places, mock.address).await.context(name)?;
         let store = database.open().await?;
         let keys = people::callers(&store, PLAN, flags.users).await?;
         store.close().await;
-        stands.push(Stand { name, product, keys, database });
+        running.push(LeaseSide { name, product, keys, database });
     }
-    let [lent, free] = stands.as_slice() else { anyhow::bail!("two are compared") };
+    let [lent, free] = running.as_slice() else { anyhow::bail!("two are compared") };
     println!("{}; {} users, {one} and {other}", lent.database.describe(), flags.users);
-    for scenario in [Scenario::keyed(), Scenario::llm()] {
-        let before = lent.asked().await?;
+    for scenario in [BenchScenario::keyed(), BenchScenario::llm()] {
+        let before = lent.lease_counts().await?;
         let mut pairs = Vec::new();
         for number in 0..flags.pairs {
             let name = format!("{number:02}");
-            let ran = async |stand: &Stand| {
-                stand.run(&scenario, (&flags, WARM_SECONDS, &tools.wrk), ("warm", dir.path(), &out)).await?;
-                stand.run(&scenario, (&flags, flags.seconds, &tools.wrk), (name.as_str(), dir.path(), &out)).await
+            let measure = async |side: &LeaseSide| {
+                let timed = LoadRun {
+                    name: &name,
+                    seconds: flags.seconds,
+                    connections: flags.connections,
+                    wrk: &tools.wrk,
+                    dir: dir.path(),
+                    out: &out,
+                };
+                side.run(&scenario, LoadRun { name: "warm", seconds: WARM_SECONDS, ..timed }).await?;
+                side.run(&scenario, timed).await
             };
             let pair = if number % 2 == 0 {
-                let lent = ran(lent).await?;
-                (lent, ran(free).await?)
+                let lent = measure(lent).await?;
+                (lent, measure(free).await?)
             } else {
-                let free = ran(free).await?;
-                (ran(lent).await?, free)
+                let free = measure(free).await?;
+                (measure(lent).await?, free)
             };
-            println!("  {}", line(scenario.name, (one, other), &pair));
+            println!("  {}", line(scenario.name, [one, other], &pair));
             pairs.push(pair);
         }
-        let after = lent.asked().await?;
+        let after = lent.lease_counts().await?;
         let (ticks, waits) = (after.0 - before.0, after.1 - before.1);
-        ensure!((ticks > 0) == (flags.what == What::Lent), "{ticks} ticks");
-        ensure!(free.asked().await?.1 == 0, "where nothing is lent nobody waits");
-        let asked =
-            if flags.what == What::Lent { format!("; {ticks} ticks and {waits} waits in all") } else { String::new() };
-        println!("{}, {one} to {other}: {} pairs of {} s; {METHOD}{asked}", scenario.what, flags.pairs, flags.seconds);
-        told_all(&flags, &pairs)?;
+        ensure!((ticks > 0) == (flags.what == BudgetMode::Lent), "{ticks} ticks");
+        ensure!(free.lease_counts().await?.1 == 0, "where nothing is lent nobody waits");
+        let counts = if flags.what == BudgetMode::Lent {
+            format!("; {ticks} ticks and {waits} waits in all")
+        } else {
+            String::new()
+        };
+        println!("{}, {one} to {other}: {} pairs of {} s; {METHOD}{counts}", scenario.what, flags.pairs, flags.seconds);
+        print_ratios(&flags, &pairs)?;
     }
     println!("Raw output: {}", out.display());
     Ok(true)
 }
 
-impl Stand {
-    async fn run(
-        &self,
-        scenario: &Scenario,
-        (flags, seconds, program): (&Flags, u64, &Path),
-        (number, dir, out): (&str, &Path, &Path),
-    ) -> anyhow::Result<Ran> {
-        let wrk = Wrk { program, dir, keys: &self.keys, connections: flags.connections, seconds };
+impl LeaseSide {
+    async fn run(&self, scenario: &BenchScenario, load: LoadRun<'_>) -> anyhow::Result<LeaseRun> {
+        let LoadRun { name, seconds, connections, wrk, dir, out } = load;
+        let wrk = Wrk { program: wrk, dir, keys: &self.keys, connections, seconds };
         let before = self.database.cpu_micros()?.1;
         let side = tollgate(&wrk, scenario, &self.product).await.context(self.name)?;
         // A process of the server that ends takes its time along.
         let server_micros = self.database.cpu_micros()?.1.saturating_sub(before);
         ensure!(side.wrk.failed == 0, "{}: {} requests failed", self.name, side.wrk.failed);
-        std::fs::write(out.join(format!("{}-{number}-{}.txt", scenario.name, self.name)), &side.wrk.raw)?;
-        Ok(Ran { side, server_micros })
+        std::fs::write(out.join(format!("{}-{name}-{}.txt", scenario.name, self.name)), &side.wrk.raw)?;
+        Ok(LeaseRun { side, server_micros })
     }
 
     /// How often it has asked for leases, and how many requests have waited for one.
-    async fn asked(&self) -> anyhow::Result<(u64, u64)> {
+    async fn lease_counts(&self) -> anyhow::Result<(u64, u64)> {
         let count = async |name| metric(&self.product, name).await;
         Ok((count("tollgate_lease_ticks_total").await?, count("tollgate_lease_waits_total").await?))
     }
@@ -176,29 +197,37 @@ impl Stand {
 
 /// `of` a request.
 #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-fn per_request(of: u64, ran: &Ran) -> f64 {
+fn per_request(of: u64, ran: &LeaseRun) -> f64 {
     of as f64 / ran.side.wrk.requests.max(1) as f64
 }
 
-fn line(name: &str, (one, other): (&str, &str), (lent, free): &(Ran, Ran)) -> String {
-    let of = |ran: &Ran| format!("{:.2} µs ({} requests)", ran.side.cost(Unit::Request), ran.side.wrk.requests);
-    format!("{name:7} {one} {} | {other} {}", of(lent), of(free))
+fn line(name: &str, [one, other]: [&str; 2], pair: &(LeaseRun, LeaseRun)) -> String {
+    let of =
+        |ran: &LeaseRun| format!("{:.2} µs ({} requests)", ran.side.cost(CostUnit::Request), ran.side.wrk.requests);
+    format!("{name:7} {one} {} | {other} {}", of(&pair.0), of(&pair.1))
 }
 
-fn told_all(flags: &Flags, pairs: &[(Ran, Ran)]) -> anyhow::Result<()> {
-    let target = (flags.what == What::Lent).then_some(TARGET);
-    told("time of a request, everything on the machine", pairs, target, |ran| per_request(flags.seconds, ran))?;
-    told("CPU of a request, worker threads", pairs, None, |ran| ran.side.worker_cost(Unit::Request).unwrap_or(0.0))?;
-    told("CPU of a request, all threads of tollgate", pairs, None, |ran| ran.side.cost(Unit::Request))?;
-    if flags.what.kind() == Kind::Postgres {
-        told("CPU of a request, tollgate and the server", pairs, None, |ran| {
-            ran.side.cost(Unit::Request) + per_request(ran.server_micros, ran)
+fn print_ratios(flags: &LeasesFlags, pairs: &[(LeaseRun, LeaseRun)]) -> anyhow::Result<()> {
+    let target = (flags.what == BudgetMode::Lent).then_some(TARGET);
+    print_ratio("time of a request, everything on the machine", pairs, target, |ran| per_request(flags.seconds, ran))?;
+    print_ratio("CPU of a request, worker threads", pairs, None, |ran| {
+        ran.side.worker_cost(CostUnit::Request).unwrap_or(0.0)
+    })?;
+    print_ratio("CPU of a request, all threads of tollgate", pairs, None, |ran| ran.side.cost(CostUnit::Request))?;
+    if flags.what.kind() == DatabaseKind::Postgres {
+        print_ratio("CPU of a request, tollgate and the server", pairs, None, |ran| {
+            ran.side.cost(CostUnit::Request) + per_request(ran.server_micros, ran)
         })?;
     }
     Ok(())
 }
 
-fn told(what: &str, pairs: &[(Ran, Ran)], target: Option<f64>, of: impl Fn(&Ran) -> f64) -> anyhow::Result<()> {
+fn print_ratio(
+    what: &str,
+    pairs: &[(LeaseRun, LeaseRun)],
+    target: Option<f64>,
+    of: impl Fn(&LeaseRun) -> f64,
+) -> anyhow::Result<()> {
     let pairs: Vec<(f64, f64)> = pairs.iter().map(|(lent, free)| (of(lent), of(free))).collect();
     let Ratio { mean, low, high } = Ratio::of(&pairs).context("too few pairs, or a cost that is not known")?;
     let verdict = target.map_or(String::new(), |target| {

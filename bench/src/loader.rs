@@ -29,7 +29,7 @@ pub(crate) struct Loader {
 
 /// An answer, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct LoaderResponse {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -70,11 +70,11 @@ impl Loader {
         }
     }
 
-    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<LoaderResponse> {
         self.send("GET", path, "").await
     }
 
-    pub(crate) async fn send(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn send(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<LoaderResponse> {
         let key = self.key.clone();
         self.send_as(key.as_deref(), method, path, body).await
     }
@@ -87,7 +87,7 @@ impl Loader {
         method: &str,
         path: &str,
         body: &str,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<LoaderResponse> {
         let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.to_string());
         if let Some(key) = key {
             request = request.header(AUTHORIZATION, format!("Bearer {key}"));
@@ -99,11 +99,11 @@ impl Loader {
         self.sender.ready().await?;
         let (parts, body) = self.sender.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok(LoaderResponse { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 }
 
-impl Answer {
+impl LoaderResponse {
     /// The body as JSON; an error for any status but 200.
     pub(crate) fn json(&self) -> anyhow::Result<Value> {
         if self.status != 200 {

@@ -13,7 +13,7 @@ use store::{Counting, Store, Unsealed};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::database::{Database, Kind};
+use crate::database::{BenchDatabase, DatabaseKind};
 use crate::people;
 use crate::spread::Spread;
 
@@ -24,10 +24,10 @@ const STALE_FOR: Duration = Duration::from_secs(3_600);
 const ROWS: usize = 1_000;
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
+pub(crate) struct LookupFlags {
     /// The database
     #[arg(long, value_enum)]
-    store: Kind,
+    store: DatabaseKind,
     /// Keys in the store
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
     keys: u64,
@@ -43,8 +43,8 @@ pub(crate) struct Flags {
 }
 
 /// Runs it, and prints a line a number of lookups at once.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
-    let database = Database::create(flags.store).await?;
+pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
+    let database = BenchDatabase::create(flags.store).await?;
     println!("{}, {} keys", database.describe(), flags.keys);
     let store = database.open().await?;
     let owner = people::user(&store).await?;
@@ -94,7 +94,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
 }
 
 /// A meter that met nobody yet, and what its callers are held to.
-async fn counting(database: &Database, store: &Store, budgets: bool) -> anyhow::Result<Arc<Counting>> {
+async fn counting(database: &BenchDatabase, store: &Store, budgets: bool) -> anyhow::Result<Arc<Counting>> {
     if !budgets {
         return Ok(Arc::default());
     }
@@ -112,26 +112,32 @@ fn hash(nth: u64) -> KeyHash {
 }
 
 /// Rows of keys, straight into the table: through the API each would be a transaction.
-async fn fill(database: &Database, owner: uuid::Uuid, keys: u64) -> anyhow::Result<()> {
+async fn fill(database: &BenchDatabase, owner: uuid::Uuid, keys: u64) -> anyhow::Result<()> {
     let columns = "INSERT INTO api_keys (id, no, user_id, label, hash, prefix, last4, created_at, updated_at) ";
     let (mut ids, clock) = (Ids::new(Clock::system()), Clock::system());
-    let now = i64::try_from(clock.now().0)?;
-    let mut on = match &database.url {
-        Some(url) => On::Postgres(PgConnection::connect(url.expose()).await?),
+    let owner = KeyOwner { user: owner, now: i64::try_from(clock.now().0)? };
+    let mut inserter = match &database.url {
+        Some(url) => KeyInserter::Postgres(PgConnection::connect(url.expose()).await?),
         None => {
             let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database.file());
-            On::Sqlite(SqliteConnection::connect_with(&options).await?)
+            KeyInserter::Sqlite(SqliteConnection::connect_with(&options).await?)
         }
     };
     let numbers: Vec<u64> = (0..keys).collect();
     for chunk in numbers.chunks(ROWS) {
         let rows = chunk.iter().map(|nth| (ids.next_uuid(), *nth));
-        on.insert(columns, rows.collect(), (owner, now)).await?;
+        inserter.insert(columns, rows.collect(), &owner).await?;
     }
-    on.end().await
+    inserter.end().await
 }
 
-enum On {
+/// The user of all inserted keys, and the time of their creation in microseconds.
+struct KeyOwner {
+    user: uuid::Uuid,
+    now: i64,
+}
+
+enum KeyInserter {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
@@ -155,19 +161,15 @@ macro_rules! insert {
     }};
 }
 
-impl On {
-    async fn insert(
-        &mut self,
-        columns: &str,
-        rows: Vec<(uuid::Uuid, u64)>,
-        (owner, now): (uuid::Uuid, i64),
-    ) -> anyhow::Result<()> {
+impl KeyInserter {
+    async fn insert(&mut self, columns: &str, rows: Vec<(uuid::Uuid, u64)>, owner: &KeyOwner) -> anyhow::Result<()> {
+        let KeyOwner { user, now } = *owner;
         match self {
             Self::Sqlite(connection) => {
-                insert!(sqlx::Sqlite, connection, columns, rows, owner, now);
+                insert!(sqlx::Sqlite, connection, columns, rows, user, now);
             }
             Self::Postgres(connection) => {
-                insert!(sqlx::Postgres, connection, columns, rows, owner, now);
+                insert!(sqlx::Postgres, connection, columns, rows, user, now);
             }
         }
         Ok(())
@@ -187,7 +189,7 @@ impl On {
 }
 
 /// What the system keeps of SQLite's file in memory is dropped, so that the first lookups read the disk.
-fn forget(database: &Database) -> anyhow::Result<()> {
+fn forget(database: &BenchDatabase) -> anyhow::Result<()> {
     if database.url.is_none() {
         let file = std::fs::File::open(database.file())?;
         file.sync_all()?;

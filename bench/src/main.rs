@@ -52,34 +52,34 @@ use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(about = "What a request through Tollgate costs, beside nginx")]
-struct Cli {
+struct BenchCli {
     #[command(subcommand)]
-    command: Command,
+    command: BenchCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum BenchCommand {
     /// Measure, check, and write bench/out/
-    Run(Flags),
+    Run(RunFlags),
     /// How fast a spool drains into a store, while keys are made
-    Ingest(ingest::Flags),
+    Ingest(ingest::IngestFlags),
     /// How long a key takes that nobody asked for before, in a store with many
-    Lookup(lookup::Flags),
+    Lookup(lookup::LookupFlags),
     /// How long calls to the control API wait, while usage is ingested and others sign in
-    Api(api::Flags),
+    Api(api::ApiFlags),
     /// How long a first page takes in a store with many events
-    Overview(overview::Flags),
+    Overview(overview::OverviewFlags),
     /// What an LLM call costs on PostgreSQL, beside SQLite
-    Stores(stores::Flags),
+    Stores(stores::StoresFlags),
     /// What it costs that users' budgets are lent, beside users without budgets
-    Leases(leases::Flags),
+    Leases(leases::LeasesFlags),
     /// How long a start takes over a spool that nobody has ingested
-    Replay(replay::Flags),
+    Replay(replay::ReplayFlags),
 }
 
 /// What `run` takes; the defaults are the method of the project.
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
+pub(crate) struct RunFlags {
     /// Interleaved pairs of runs a scenario
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
     pub(crate) pairs: u32,
@@ -110,16 +110,16 @@ pub(crate) struct Flags {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
-        Command::Run(flags) => in_time(&mut Builder::new_current_thread(), run::run(flags)),
+    match BenchCli::parse().command {
+        BenchCommand::Run(flags) => in_time(&mut Builder::new_current_thread(), run::run(flags)),
         // The runtime that the product's loops have.
-        Command::Ingest(flags) => in_time(&mut Builder::new_multi_thread(), ingest::run(flags)),
-        Command::Lookup(flags) => in_time(&mut Builder::new_multi_thread(), lookup::run(flags)),
-        Command::Api(flags) => in_time(&mut Builder::new_multi_thread(), api::run(flags)),
-        Command::Overview(flags) => in_time(&mut Builder::new_multi_thread(), overview::run(flags)),
-        Command::Stores(flags) => in_time(&mut Builder::new_current_thread(), stores::run(flags)),
-        Command::Leases(flags) => in_time(&mut Builder::new_current_thread(), leases::run(flags)),
-        Command::Replay(flags) => in_time(&mut Builder::new_multi_thread(), replay::run(flags)),
+        BenchCommand::Ingest(flags) => in_time(&mut Builder::new_multi_thread(), ingest::run(flags)),
+        BenchCommand::Lookup(flags) => in_time(&mut Builder::new_multi_thread(), lookup::run(flags)),
+        BenchCommand::Api(flags) => in_time(&mut Builder::new_multi_thread(), api::run(flags)),
+        BenchCommand::Overview(flags) => in_time(&mut Builder::new_multi_thread(), overview::run(flags)),
+        BenchCommand::Stores(flags) => in_time(&mut Builder::new_current_thread(), stores::run(flags)),
+        BenchCommand::Leases(flags) => in_time(&mut Builder::new_current_thread(), leases::run(flags)),
+        BenchCommand::Replay(flags) => in_time(&mut Builder::new_multi_thread(), replay::run(flags)),
     }
 }
 

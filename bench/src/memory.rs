@@ -4,13 +4,13 @@ use std::fs;
 
 use anyhow::{Context, ensure};
 
-use crate::cpu::Account;
+use crate::cpu::CpuAccount;
 
 const ENOENT: i32 = 2;
 const ESRCH: i32 = 3;
 
 /// KiB of all processes of the group that live; an error where none does.
-pub(crate) fn pss_kib(account: &Account) -> anyhow::Result<u64> {
+pub(crate) fn pss_kib(account: &CpuAccount) -> anyhow::Result<u64> {
     let mut sum = 0;
     for pid in account.pids()? {
         match fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
@@ -35,6 +35,6 @@ mod tests {
     #[test]
     fn own_memory_is_read() {
         assert_eq!(pss("Rss:  9 kB\nPss:                1234 kB\nPss_Dirty: 1 kB\n"), Some(1_234));
-        assert!(pss_kib(&Account::Tree { root: std::process::id() }).unwrap() > 100);
+        assert!(pss_kib(&CpuAccount::Tree { root: std::process::id() }).unwrap() > 100);
     }
 }

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::group::{Group, Start};
+use crate::group::{ProcessGroup, ProcessStart};
 use crate::tools::free_address;
 
 const TEMPLATE: &str = include_str!("../nginx/nginx.conf");
 
 /// A running nginx.
 pub(crate) struct Nginx {
-    pub(crate) group: Group,
+    pub(crate) group: ProcessGroup,
     plain: SocketAddr,
     stream: SocketAddr,
 }
@@ -33,7 +33,8 @@ impl Nginx {
             String::from("-e"),
             dir.join("error.log").display().to_string(),
         ];
-        let group = Group::start(&Start { name: "nginx", program, arguments, log: dir.join("nginx.log") })?;
+        let group =
+            ProcessGroup::start(&ProcessStart { name: "nginx", program, arguments, log: dir.join("nginx.log") })?;
         Ok(Self { group, plain, stream })
     }
 

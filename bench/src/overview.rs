@@ -12,10 +12,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::database::{Database, Kind};
-use crate::events::{Events, KEYS_A_USER, USERS};
-use crate::server::Server;
-use crate::steady::{Answers, Call, Steady};
+use crate::database::{BenchDatabase, DatabaseKind};
+use crate::events::{EventMaker, KEYS_A_USER, USERS};
+use crate::server::ApiServer;
+use crate::steady::{ApiCall, CallRate, CallResults};
 
 const PLAN: &str = "bench";
 /// The events are those of so many days until now.
@@ -27,17 +27,17 @@ const SPOOL_BYTES: u64 = 512 << 20;
 const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
+pub(crate) struct OverviewFlags {
     /// The database
     #[arg(long, value_enum)]
-    store: Kind,
-    /// Events in the store
+    store: DatabaseKind,
+    /// EventMaker in the store
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     events: u64,
     /// Calls a second
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     calls: u32,
-    /// Events that are ingested a second meanwhile
+    /// EventMaker that are ingested a second meanwhile
     #[arg(long, default_value_t = 0)]
     ingest: u32,
     /// Seconds of each measurement
@@ -49,14 +49,14 @@ pub(crate) struct Flags {
 }
 
 /// Runs it, and prints a line a measurement; whether the overview met its target.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
-    let database = Database::create(flags.store).await?;
+pub(crate) async fn run(flags: OverviewFlags) -> anyhow::Result<bool> {
+    let database = BenchDatabase::create(flags.store).await?;
     println!("{}, {} events of {USERS} users in {DAYS} days", database.describe(), flags.events);
     let keys: Arc<[Arc<str>]> = load(&database, flags.events).await?.into();
-    let server = Server::start(&database, flags.ingest).await?;
-    let steady = || Steady {
+    let server = ApiServer::start(&database, flags.ingest).await?;
+    let steady = || CallRate {
         address: server.address,
-        a_second: flags.calls,
+        calls_per_second: flags.calls,
         lasts: Duration::from_secs(flags.seconds),
         connections: flags.connections,
     };
@@ -68,14 +68,14 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         "/api/usage/history?days=30",
     ] {
         let keys = keys.clone();
-        let call = move |nth: u64| Call {
+        let call = move |nth: u64| ApiCall {
             method: "GET",
             path: path.to_owned(),
             key: usize::try_from(nth).ok().and_then(|nth| keys.get(nth % keys.len())).cloned(),
             body: String::new(),
         };
         let answers = steady().run(call).await?;
-        tell(path, flags.calls, &answers)?;
+        print_result(path, flags.calls, &answers)?;
         good &= path != "/api/dashboard/overview" || answers.waits.percentile(95) < TARGET;
     }
     let (written, stored) = server.stop().await?;
@@ -83,15 +83,15 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     Ok(good)
 }
 
-fn tell(path: &str, a_second: u32, answers: &Answers) -> anyhow::Result<()> {
+fn print_result(path: &str, calls_per_second: u32, answers: &CallResults) -> anyhow::Result<()> {
     let p95 = answers.waits.percentile(95).as_secs_f64() * 1_000.0;
-    println!("  GET {path}, {a_second}/s: p95 {p95:.2} ms, {}; statuses {:?}", answers.waits, answers.statuses);
+    println!("  GET {path}, {calls_per_second}/s: p95 {p95:.2} ms, {}; statuses {:?}", answers.waits, answers.statuses);
     ensure!(answers.statuses.keys().all(|status| *status == 200), "other answers than 200");
     Ok(())
 }
 
-/// The users of [`Events`] with their keys, and so many events, ingested as the product does; a key of each user.
-async fn load(database: &Database, count: u64) -> anyhow::Result<Vec<Arc<str>>> {
+/// The users of [`EventMaker`] with their keys, and so many events, ingested as the product does; a key of each user.
+async fn load(database: &BenchDatabase, count: u64) -> anyhow::Result<Vec<Arc<str>>> {
     let (store, clock) = (database.open().await?, Clock::system());
     let keys = people(&store).await?;
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
@@ -123,7 +123,7 @@ async fn load(database: &Database, count: u64) -> anyhow::Result<Vec<Arc<str>>> 
 fn write(writer: &mut Writer, count: u64, now: Timestamp) -> anyhow::Result<()> {
     let span_us = DAYS * 86_400_000_000;
     let then = Clock::manual(Timestamp(now.0 - span_us));
-    let mut events = Events::new(&then);
+    let mut events = EventMaker::new(&then);
     for _ in 0..count {
         let record = Record::Event(events.next());
         while let Err(error) = writer.append(&record) {

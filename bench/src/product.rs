@@ -9,7 +9,7 @@ use access::Secret;
 use anyhow::{Context, bail};
 use tokio::time::{Instant, sleep};
 
-use crate::group::{Group, Start};
+use crate::group::{ProcessGroup, ProcessStart};
 use crate::loader::Loader;
 use crate::tools::free_address;
 
@@ -22,17 +22,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The backend of both sides.
-pub(crate) struct Mock {
+pub(crate) struct MockProcess {
     pub(crate) address: SocketAddr,
-    _group: Group,
+    _group: ProcessGroup,
 }
 
-impl Mock {
+impl MockProcess {
     pub(crate) async fn start(program: &Path, dir: &Path) -> anyhow::Result<Self> {
         let address = free_address()?;
         let arguments = vec![String::from("mock"), String::from("--listen"), address.to_string()];
-        let start = Start { name: "mock", program, arguments, log: dir.join("mock.log") };
-        let group = Group::start(&start)?;
+        let start = ProcessStart { name: "mock", program, arguments, log: dir.join("mock.log") };
+        let group = ProcessGroup::start(&start)?;
         Loader::connect_soon(address).await.context("the mock does not answer; see mock.log")?;
         Ok(Self { address, _group: group })
     }
@@ -40,14 +40,14 @@ impl Mock {
 
 /// A running Tollgate with one user and one key.
 pub(crate) struct Product {
-    pub(crate) group: Group,
+    pub(crate) group: ProcessGroup,
     pub(crate) proxy: SocketAddr,
     pub(crate) control: SocketAddr,
     pub(crate) key: String,
 }
 
 /// Where its files stand: the configuration and the log stay, the data go.
-pub(crate) struct Places<'a> {
+pub(crate) struct ProductFiles<'a> {
     pub(crate) program: &'a Path,
     pub(crate) data: &'a Path,
     pub(crate) out: &'a Path,
@@ -55,12 +55,12 @@ pub(crate) struct Places<'a> {
     pub(crate) name: &'a str,
     /// Its PostgreSQL; none is SQLite in `data`.
     pub(crate) url: Option<&'a Secret>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: LimitSettings,
 }
 
 /// What callers are held to, so high that it decides nothing, but is decided.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct LimitSettings {
     /// Of the plan.
     pub(crate) plan: &'static str,
     /// A section of the configuration.
@@ -68,30 +68,39 @@ pub(crate) struct Limits {
 }
 
 /// A rate and a quota for each user.
-pub(crate) const LIMITED: Limits =
-    Limits { plan: ", credits_per_day: 4000000000, requests_per_minute: 4000000000", budgets: "" };
+pub(crate) const LIMITED: LimitSettings =
+    LimitSettings { plan: ", credits_per_day: 4000000000, requests_per_minute: 4000000000", budgets: "" };
 
 impl Product {
-    pub(crate) async fn start(places: &Places<'_>, backend: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) async fn start(places: &ProductFiles<'_>, backend: SocketAddr) -> anyhow::Result<Self> {
         let (proxy, control) = (free_address()?, free_address()?);
         let file = places.out.join(format!("{}.yaml", places.name));
         let store = places.url.map(|url| format!("store: {{url: \"{}\"}}\n", url.expose())).unwrap_or_default();
-        std::fs::write(&file, config((proxy, control, backend), places.limits) + &store)?;
+        std::fs::write(&file, config(Addresses { proxy, control, backend }, places.limits) + &store)?;
         let common = [String::from("--config"), file.display().to_string(), String::from("--data"), path(places.data)];
         let mut arguments = vec![String::from("serve"), String::from("--workers"), String::from("2")];
         arguments.extend(common.clone());
         let log = places.out.join(format!("{}.log", places.name));
-        let mut group = Group::start(&Start { name: places.name, program: places.program, arguments, log })?;
+        let mut group =
+            ProcessGroup::start(&ProcessStart { name: places.name, program: places.program, arguments, log })?;
         ready(&mut group, control, PATIENCE).await.context("tollgate serve does not get ready; see its log")?;
-        let told = |words: &[&str]| tell(places.program, words, &common);
-        told(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
-        let printed = told(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;
+        let command = |words: &[&str]| run_command(places.program, words, &common);
+        command(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
+        let printed = command(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;
         let key = find_key(&printed).context("tollgate keys create printed no key")?;
         Ok(Self { group, proxy, control, key })
     }
 }
 
-fn config((proxy, control, backend): (SocketAddr, SocketAddr, SocketAddr), Limits { plan, budgets }: Limits) -> String {
+/// The addresses in the configuration.
+struct Addresses {
+    proxy: SocketAddr,
+    control: SocketAddr,
+    backend: SocketAddr,
+}
+
+fn config(addresses: Addresses, LimitSettings { plan, budgets }: LimitSettings) -> String {
+    let Addresses { proxy, control, backend } = addresses;
     format!(
         "listen: {proxy}
 control: {{listen: {control}}}
@@ -113,7 +122,7 @@ routes:
 }
 
 /// Waits until it answers that it is ready.
-pub(crate) async fn ready(group: &mut Group, control: SocketAddr, patience: Duration) -> anyhow::Result<()> {
+pub(crate) async fn ready(group: &mut ProcessGroup, control: SocketAddr, patience: Duration) -> anyhow::Result<()> {
     let deadline = Instant::now() + patience;
     loop {
         group.lives()?;
@@ -130,7 +139,7 @@ pub(crate) async fn ready(group: &mut Group, control: SocketAddr, patience: Dura
 }
 
 /// Runs a command of the product and gives what it printed.
-fn tell(program: &Path, words: &[&str], common: &[String]) -> anyhow::Result<String> {
+fn run_command(program: &Path, words: &[&str], common: &[String]) -> anyhow::Result<String> {
     let output = Command::new(program).args(words).args(common).output()?;
     if !output.status.success() {
         bail!("tollgate {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));

@@ -12,9 +12,9 @@ use meter::{BudgetId, Charge, Meter, Per};
 use spool::{Opened, Opening, Options, Record, Spool};
 use store::{Gathered, IngestStats, Node};
 
-use crate::database::{Database, Kind};
-use crate::events::Events;
-use crate::group::{Group, Start};
+use crate::database::{BenchDatabase, DatabaseKind};
+use crate::events::EventMaker;
+use crate::group::{ProcessGroup, ProcessStart};
 use crate::product::ready;
 use crate::run::out_dir;
 use crate::tools::free_address;
@@ -32,17 +32,17 @@ const TARGET: Duration = Duration::from_secs(60);
 const OF_EVENTS: u64 = 10_000_000;
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
+pub(crate) struct ReplayFlags {
     /// The database
     #[arg(long, value_enum, default_value = "sqlite")]
-    store: Kind,
-    /// Events in the spool, each opened and closed
+    store: DatabaseKind,
+    /// EventMaker in the spool, each opened and closed
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
     events: u64,
     /// What goes over it
     #[arg(long, value_enum, default_value = "parts")]
-    by: By,
-    /// Where the binary `tollgate` stands; by default beside this one
+    by: ReplayMode,
+    /// Where the binary `tollgate` sides; by default beside this one
     #[arg(long)]
     profile_dir: Option<PathBuf>,
     /// Where the binary's log goes
@@ -52,7 +52,7 @@ pub(crate) struct Flags {
 
 /// What goes over the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum By {
+enum ReplayMode {
     /// Each part of a start in this process
     Parts,
     /// `tollgate serve`, until it is ready
@@ -60,8 +60,8 @@ enum By {
 }
 
 /// Runs it, and prints a line a part; `false` where a start took too long.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
-    let database = Database::create(flags.store).await?;
+pub(crate) async fn run(flags: ReplayFlags) -> anyhow::Result<bool> {
+    let database = BenchDatabase::create(flags.store).await?;
     println!("{}", database.describe());
     let clock = Clock::system();
     let (folder, events) = (spool_of(&database), flags.events);
@@ -80,8 +80,8 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         clock.mono().since(began).as_secs_f64()
     );
     let took = match flags.by {
-        By::Parts => parts(&node, &folder, events).await?,
-        By::Serve => {
+        ReplayMode::Parts => parts(&node, &folder, events).await?,
+        ReplayMode::Serve => {
             drop(node);
             store.close().await;
             serve(&flags, &database).await?
@@ -98,7 +98,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     Ok(met)
 }
 
-fn spool_of(database: &Database) -> PathBuf {
+fn spool_of(database: &BenchDatabase) -> PathBuf {
     database.folder().join("spool")
 }
 
@@ -114,7 +114,7 @@ fn options(events: u64) -> Options {
 /// Writes the spool as workers do: in each lane some requests are always open, and at the end they stay so. Answers its bytes.
 fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
     let mut spool = Spool::open(folder, options(events), &[])?;
-    let mut made = Events::new(&Clock::system());
+    let mut made = EventMaker::new(&Clock::system());
     let mut open: Vec<VecDeque<_>> = (0..LANES).map(|_| VecDeque::new()).collect();
     let all = events + u64::from(LANES) * u64::try_from(OPEN)?;
     for nth in 0..all {
@@ -147,7 +147,7 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
 async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Duration> {
     let clock = Clock::system();
     let began = clock.mono();
-    let told = |what: &str, since| {
+    let print_time = |what: &str, since| {
         println!("  {what}: {:.2} s", clock.mono().since(since).as_secs_f64());
     };
     // Each lane is read by a thread of its own.
@@ -158,14 +158,14 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
     };
     let opening = Opening { node: Some(node.id()), visit: Some(&visit), ..Opening::new(folder, options(events), &[]) };
     let mut spool = opening.open()?;
-    told("the spool read, and its charges gathered", began);
+    print_time("the spool read, and its charges gathered", began);
     ensure!(closed.into_inner() == events, "every event is read once");
     let since = clock.mono();
     let interrupted = spool.interrupted.len();
     ensure!(interrupted == OPEN * usize::try_from(LANES)?, "{interrupted} were left open");
     spool.settle(|one| one.opened.interrupted())?;
     spool.reader.sync()?;
-    told("what was open closed", since);
+    print_time("what was open closed", since);
     let since = clock.mono();
     node.backlog().begin(gathered, spool.reader.ends()).await;
     let (meter, today) = (Meter::default(), clock.now().day());
@@ -175,11 +175,11 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
     for (subject, charge) in node.backlog().waiting().await?.charges(period) {
         meter.begin(BudgetId::credits_a_day(subject), today, charge.credits);
     }
-    told("the meter begun", since);
+    print_time("the meter begun", since);
     let read = clock.mono().since(began);
     let (since, stats) = (clock.mono(), IngestStats::default());
     store::ingest::drain(node, &mut spool.reader, &stats).await?;
-    told("all of it brought into the store", since);
+    print_time("all of it brought into the store", since);
     let stored = stats.events.load(Ordering::Relaxed);
     ensure!(stored == events + u64::try_from(interrupted)?, "{stored} events are stored");
     node.store().close().await;
@@ -187,9 +187,9 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
 }
 
 /// The binary, from its start until it is ready.
-async fn serve(flags: &Flags, database: &Database) -> anyhow::Result<Duration> {
-    let own = std::env::current_exe().context("where this binary stands")?;
-    let dir = flags.profile_dir.as_deref().or_else(|| own.parent()).context("this binary stands nowhere")?;
+async fn serve(flags: &ReplayFlags, database: &BenchDatabase) -> anyhow::Result<Duration> {
+    let own = std::env::current_exe().context("where this binary sides")?;
+    let dir = flags.profile_dir.as_deref().or_else(|| own.parent()).context("this binary sides nowhere")?;
     let (out, program) = (out_dir(&flags.out)?, dir.join("tollgate"));
     let (proxy, control) = (free_address()?, free_address()?);
     let file = out.join("replay.yaml");
@@ -208,8 +208,8 @@ async fn serve(flags: &Flags, database: &Database) -> anyhow::Result<Duration> {
     let arguments = arguments.chain([file.display().to_string(), "--data".to_owned(), data]).collect();
     let clock = Clock::system();
     let began = clock.mono();
-    let start = Start { name: "replay", program: &program, arguments, log: out.join("replay.log") };
-    let mut group = Group::start(&start)?;
+    let start = ProcessStart { name: "replay", program: &program, arguments, log: out.join("replay.log") };
+    let mut group = ProcessGroup::start(&start)?;
     ready(&mut group, control, PATIENCE).await.context("tollgate serve does not get ready; see its log")?;
     let took = clock.mono().since(began);
     println!("  `tollgate serve` until it is ready: {:.1} s, {:.1} s of CPU", took.as_secs_f64(), cpu_seconds(&group)?);
@@ -217,6 +217,6 @@ async fn serve(flags: &Flags, database: &Database) -> anyhow::Result<Duration> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-fn cpu_seconds(group: &Group) -> anyhow::Result<f64> {
+fn cpu_seconds(group: &ProcessGroup) -> anyhow::Result<f64> {
     Ok(group.account.micros()? as f64 / 1e6)
 }

@@ -1,6 +1,6 @@
 //! What is measured.
 
-use crate::Flags;
+use crate::RunFlags;
 
 /// The bytes of an LLM request's body.
 const BODY_BYTES: usize = 1_024;
@@ -23,7 +23,7 @@ end
 
 /// A request that is sent again and again, and what it may cost.
 #[derive(Debug, Clone)]
-pub(crate) struct Scenario {
+pub(crate) struct BenchScenario {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
     pub(crate) path: &'static str,
@@ -37,9 +37,9 @@ pub(crate) struct Scenario {
     pub(crate) workers_target: Option<f64>,
 }
 
-impl Scenario {
+impl BenchScenario {
     /// The scenarios that the flags leave.
-    pub(crate) fn chosen(flags: &Flags) -> Vec<Self> {
+    pub(crate) fn chosen(flags: &RunFlags) -> Vec<Self> {
         let chosen = |scenario: &Self| flags.only.as_deref().is_none_or(|part| scenario.name.contains(part));
         Self::all().into_iter().filter(chosen).collect()
     }
@@ -128,16 +128,16 @@ mod tests {
     #[test]
     fn a_script_has_each_key_once() {
         let keys = ["k1", "k2"].map(str::to_owned);
-        let lua = Scenario::keyed().lua(&keys);
+        let lua = BenchScenario::keyed().lua(&keys);
         assert!(lua.contains("{\"k1\",\"k2\"}") && lua.contains("request = function"), "{lua}");
-        let one = Scenario::keyed().lua(&keys[..1]);
+        let one = BenchScenario::keyed().lua(&keys[..1]);
         assert_eq!(one, "wrk.headers[\"Authorization\"] = \"Bearer k1\"\n");
-        assert_eq!(Scenario::plain().lua(&keys), "");
+        assert_eq!(BenchScenario::plain().lua(&keys), "");
     }
 
     #[test]
     fn bodies_are_one_kilobyte_of_json() {
-        for body in Scenario::all().into_iter().filter_map(|scenario| scenario.body) {
+        for body in BenchScenario::all().into_iter().filter_map(|scenario| scenario.body) {
             assert_eq!(body.len(), BODY_BYTES);
             assert!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["model"].is_string());
         }

@@ -20,37 +20,37 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::database::Database;
-use crate::events::Events;
+use crate::database::BenchDatabase;
+use crate::events::EventMaker;
 
 /// Lookups that wait for the store, as in the product.
 const QUEUE: usize = 1_024;
 const STALE_FOR: Duration = Duration::from_secs(3_600);
-/// Events are written this often, as many as are due.
+/// EventMaker are written this often, as many as are due.
 const TICK: Duration = Duration::from_millis(5);
 const SPOOL_BYTES: u64 = 1 << 30;
 /// Never reached.
 const LIMIT: NonZeroU32 = NonZeroU32::MAX;
 
 /// A server that answers. Dropped, it ends.
-pub(crate) struct Server {
+pub(crate) struct ApiServer {
     pub(crate) address: SocketAddr,
     pub(crate) store: Store,
     stats: Arc<IngestStats>,
-    writing: Option<Writing>,
+    writing: Option<EventWriter>,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
 
 /// A thread that writes events into the spool at a rate.
-struct Writing {
+struct EventWriter {
     ends: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<anyhow::Result<u64>>,
 }
 
-impl Server {
+impl ApiServer {
     /// Serves over `database`, while `events_a_second` are ingested. Rate limits are on and out of reach.
-    pub(crate) async fn start(database: &Database, events_a_second: u32) -> anyhow::Result<Self> {
+    pub(crate) async fn start(database: &BenchDatabase, events_a_second: u32) -> anyhow::Result<Self> {
         let (store, clock) = (database.open().await?, Clock::system());
         let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
         let (stop, stopped) = watch::channel(false);
@@ -78,7 +78,7 @@ impl Server {
         let ingest = store::ingest::run(node, spool.reader, stats.clone(), until(stopped.clone()));
         tasks.spawn(async move { drop(ingest.await) });
         let writer = spool.writers.into_iter().next().context("a lane")?;
-        let writing = (events_a_second > 0).then(|| Writing::start(writer, events_a_second));
+        let writing = (events_a_second > 0).then(|| EventWriter::start(writer, events_a_second));
 
         let state = State {
             store: store.clone(),
@@ -118,13 +118,13 @@ impl Server {
     }
 }
 
-impl Writing {
+impl EventWriter {
     fn start(mut writer: Writer, a_second: u32) -> Self {
         let ends = Arc::new(AtomicBool::new(false));
         let ended = ends.clone();
         let thread = std::thread::spawn(move || {
             let clock = Clock::system();
-            let (mut events, mut written, began) = (Events::new(&clock), 0_u64, clock.mono());
+            let (mut events, mut written, began) = (EventMaker::new(&clock), 0_u64, clock.mono());
             while !ended.load(Ordering::Relaxed) {
                 let elapsed = u64::try_from(clock.mono().since(began).as_micros())?;
                 let due = elapsed * u64::from(a_second) / 1_000_000;

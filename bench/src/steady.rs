@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One call.
 #[derive(Debug, Clone)]
-pub(crate) struct Call {
+pub(crate) struct ApiCall {
     pub(crate) method: &'static str,
     pub(crate) path: String,
     pub(crate) key: Option<Arc<str>>,
@@ -26,24 +26,27 @@ pub(crate) struct Call {
 
 /// How often, for how long, over how many connections.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Steady {
+pub(crate) struct CallRate {
     pub(crate) address: SocketAddr,
-    pub(crate) a_second: u32,
+    pub(crate) calls_per_second: u32,
     pub(crate) lasts: Duration,
     pub(crate) connections: u32,
 }
 
 /// What came back.
 #[derive(Debug, Default)]
-pub(crate) struct Answers {
+pub(crate) struct CallResults {
     pub(crate) waits: Spread,
     pub(crate) statuses: BTreeMap<u16, u64>,
 }
 
-impl Steady {
+impl CallRate {
     /// Makes the calls that `call` gives for their numbers.
-    pub(crate) async fn run(self, call: impl Fn(u64) -> Call + Send + Clone + 'static) -> anyhow::Result<Answers> {
-        let calls = u64::from(self.a_second) * self.lasts.as_secs();
+    pub(crate) async fn run(
+        self,
+        call: impl Fn(u64) -> ApiCall + Send + Clone + 'static,
+    ) -> anyhow::Result<CallResults> {
+        let calls = u64::from(self.calls_per_second) * self.lasts.as_secs();
         let begins = Instant::now() + Duration::from_millis(100);
         let mut tasks: JoinSet<anyhow::Result<Vec<(u16, Duration)>>> = JoinSet::new();
         for connection in 0..u64::from(self.connections) {
@@ -52,10 +55,10 @@ impl Steady {
                 let mut loader = Loader::connect(self.address, None).await?;
                 let mut answers = Vec::new();
                 for nth in (connection..calls).step_by(usize::try_from(self.connections)?) {
-                    let after = f64::from(u32::try_from(nth)?) / f64::from(self.a_second);
+                    let after = f64::from(u32::try_from(nth)?) / f64::from(self.calls_per_second);
                     let due = begins + Duration::from_secs_f64(after);
                     sleep_until(due).await;
-                    let Call { method, path, key, body } = call(nth);
+                    let ApiCall { method, path, key, body } = call(nth);
                     let answer = timeout(PATIENCE, loader.send_as(key.as_deref(), method, &path, &body));
                     let answer = answer.await.context("no answer in time")??;
                     answers.push((answer.status, due.elapsed()));
@@ -70,6 +73,6 @@ impl Steady {
                 *statuses.entry(status).or_default() += 1;
             }
         }
-        Ok(Answers { waits: Spread::of(waits), statuses })
+        Ok(CallResults { waits: Spread::of(waits), statuses })
     }
 }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 /// Where each tool stands.
-pub(crate) struct Tools {
+pub(crate) struct ToolPaths {
     pub(crate) nginx: PathBuf,
     pub(crate) wrk: PathBuf,
     pub(crate) tollgate: PathBuf,
 }
 
-impl Tools {
+impl ToolPaths {
     /// Finds all of them, or says which packages bring what is missing.
     pub(crate) fn find(profile_dir: Option<&Path>) -> anyhow::Result<Self> {
         let (nginx, wrk) = (on_path("nginx"), on_path("wrk"));

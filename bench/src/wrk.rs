@@ -7,11 +7,11 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use tokio::process::Command;
 
-use crate::scenario::Scenario;
+use crate::scenario::BenchScenario;
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Run {
+pub(crate) struct WrkRun {
     pub(crate) requests: u64,
     /// Heads and framing included, to about 10 KiB.
     pub(crate) read_bytes: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Wrk<'a> {
 
 impl Wrk<'_> {
     /// `wrk -t1`; with one key Lua sets the request once and does nothing while it runs.
-    pub(crate) async fn run(&self, scenario: &Scenario, target: SocketAddr) -> anyhow::Result<Run> {
+    pub(crate) async fn run(&self, scenario: &BenchScenario, target: SocketAddr) -> anyhow::Result<WrkRun> {
         let script = self.dir.join("request.lua");
         std::fs::write(&script, scenario.lua(self.keys))?;
         let mut command = Command::new(self.program);
@@ -56,11 +56,11 @@ impl Wrk<'_> {
         if !output.status.success() {
             bail!("wrk: {}: {raw}{}", output.status, String::from_utf8_lossy(&output.stderr));
         }
-        Run::read(raw)
+        WrkRun::read(raw)
     }
 }
 
-impl Run {
+impl WrkRun {
     fn read(raw: String) -> anyhow::Result<Self> {
         let number = |text: &str| text.trim().parse::<u64>().ok();
         let counted = raw.lines().find_map(|line| line.split_once(" requests in "));
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn output_is_read() {
         let check = |raw: &str, requests, failed| {
-            let run = Run::read(raw.to_owned()).unwrap();
+            let run = WrkRun::read(raw.to_owned()).unwrap();
             assert_eq!((run.requests, run.failed), (requests, failed));
             assert_eq!(run.read_bytes, 1_201 * (1 << 20) / 100);
         };
@@ -113,6 +113,6 @@ mod tests {
             (size("7.00B"), size("1.50KB"), size("2.00GB"), size("1.00")),
             (Some(7), Some(1_536), Some(2 << 30), None)
         );
-        assert!(Run::read(String::from("unable to connect")).is_err());
+        assert!(WrkRun::read(String::from("unable to connect")).is_err());
     }
 }
