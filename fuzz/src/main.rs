@@ -1,4 +1,4 @@
-//! `cargo run -p fuzz -- run all --seconds 600`: runs targets, keeps what is found. `make fuzz` calls it.
+//! `cargo run -p fuzz -- run all --seconds 600`: runs targets and stores failing inputs. `make fuzz` uses it.
 
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
@@ -13,7 +13,7 @@ use fuzz::driver::session::{self, FuzzSession};
 use fuzz::{FuzzTarget, targets};
 
 #[derive(Parser)]
-#[command(about = "Hostile bytes for every parser of bytes from outside")]
+#[command(about = "Fuzz every parser of untrusted bytes")]
 struct FuzzCli {
     #[command(subcommand)]
     command: FuzzCommand,
@@ -21,27 +21,27 @@ struct FuzzCli {
 
 #[derive(Subcommand)]
 enum FuzzCommand {
-    /// Print the targets' names
+    /// Print the names of all targets
     List,
-    /// Run one target, or all, for some time
+    /// Fuzz one target, or all of them
     Run {
-        /// A name of `list`, or `all`
+        /// The name of a target, or `all`
         target: String,
-        /// Seconds for all of them together
+        /// Seconds for all targets together
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
         seconds: u64,
-        /// Of the mutator: the same one makes the same inputs; a new one where none is given
+        /// The seed of the mutator; equal seeds give equal inputs. Random by default
         #[arg(long)]
         seed: Option<u64>,
-        /// Who makes the inputs
+        /// The source of inputs
         #[arg(long, value_enum, default_value_t = Engine::Auto)]
         engine: Engine,
     },
-    /// Run a target over files: what fails is a panic
+    /// Run a target over files; a failure is a panic
     Replay {
-        /// A name of `list`
+        /// The name of a target
         target: String,
-        /// The inputs
+        /// The paths of the inputs
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
@@ -73,7 +73,7 @@ fn main() -> anyhow::Result<ExitCode> {
         FuzzCommand::Replay { target, files } => {
             let target = named(&target)?;
             files.iter().try_for_each(|file| session::replay(target, file))?;
-            println!("{}: {} inputs, nothing found", target.name, files.len());
+            println!("{}: {} inputs, no findings", target.name, files.len());
             Ok(ExitCode::SUCCESS)
         }
         FuzzCommand::Session { target, seed, ms, scratch, finding } => {
@@ -98,11 +98,12 @@ fn run(campaign: &Campaign) -> anyhow::Result<ExitCode> {
 }
 
 fn named(name: &str) -> anyhow::Result<&'static FuzzTarget> {
-    targets::find(name).with_context(|| format!("there is no target `{name}`: cargo run -p fuzz -- list"))
+    targets::find(name)
+        .with_context(|| format!("no target is named `{name}`: cargo run -p fuzz -- list prints the names"))
 }
 
 fn new_seed() -> anyhow::Result<u64> {
     let mut seed = [0; 4];
-    getrandom::fill(&mut seed).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    getrandom::fill(&mut seed).map_err(|_| anyhow::anyhow!("the system provides no random bytes"))?;
     Ok(u32::from_le_bytes(seed).into())
 }

@@ -1,4 +1,4 @@
-//! The targets: a name, a function, and what its inputs are made of.
+//! The list of targets: name, function, and words for inputs.
 
 pub mod body;
 pub mod configuration;
@@ -16,22 +16,22 @@ pub mod route;
 pub mod spool;
 pub mod tap;
 
-/// One parser of bytes from outside.
+/// A property test of one parser of untrusted bytes.
 #[derive(Debug)]
 pub struct FuzzTarget {
-    /// Of its folders in `corpus/` and `findings/`, and on the command line.
+    /// The name on the command line and of the folders in `corpus/` and `findings/`.
     pub name: &'static str,
-    /// Panics where a property does not hold.
+    /// The test. It panics if a property is violated.
     pub run: fn(&[u8]),
-    /// Words and signs that its inputs are made of.
+    /// Words and signs from which inputs are made.
     pub words: &'static [&'static str],
-    /// Longest input.
+    /// The maximum length of an input.
     pub bytes_max: usize,
 }
 
 const KIB: usize = 1024;
 
-/// Every target.
+/// The list of all targets.
 pub const ALL: &[FuzzTarget] = &[
     FuzzTarget { name: "api_key", run: key::api_key, words: key::WORDS, bytes_max: 256 },
     FuzzTarget {
@@ -58,14 +58,14 @@ pub const ALL: &[FuzzTarget] = &[
     FuzzTarget { name: "tap", run: tap::tap, words: tap::WORDS, bytes_max: 160 * KIB },
 ];
 
-/// The target of this name.
+/// The target with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static FuzzTarget> {
     ALL.iter().find(|target| target.name == name)
 }
 
-/// The target of this name, which there is.
+/// The target with this name. It panics if the target does not exist.
 #[must_use]
 pub fn named(name: &str) -> &'static FuzzTarget {
-    find(name).unwrap_or_else(|| panic!("there is no target `{name}`"))
+    find(name).unwrap_or_else(|| panic!("no target is named `{name}`"))
 }

@@ -1,4 +1,4 @@
-//! The crate `http1`: heads, content and connections, read at any split and compared with other readers.
+//! The crate `http1`: heads, content and connections, at any split and compared with other parsers.
 
 mod agreement;
 mod connection;
@@ -8,9 +8,9 @@ use http1::{BodyScanner, Framing, HeadLimits, Piece, RequestParser, ResponsePars
 use crate::random::SeededRandom;
 use connection::{ConnectionOutcome, ReaderSide};
 
-/// See [`super::FuzzTarget::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const REQUEST_WORDS: &[&str] = super::head::WORDS;
-/// See [`super::FuzzTarget::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const RESPONSE_WORDS: &[&str] = &[
     "HTTP/1.1 200 OK\r\n",
     "HTTP/1.0 200 OK\r\n",
@@ -46,7 +46,7 @@ pub const RESPONSE_WORDS: &[&str] = &[
     "\u{e9}",
     "999",
 ];
-/// See [`super::FuzzTarget::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const CHUNKED_WORDS: &[&str] = &[
     "5\r\nhello\r\n",
     "0\r\n\r\n",
@@ -70,7 +70,7 @@ pub const CHUNKED_WORDS: &[&str] = &[
     "\u{e9}",
 ];
 
-/// Of a head, and of trailers, which `proxy::strict` bounds by the smaller of both. Inputs reach it.
+/// The maximum of a head and of trailers: `proxy::strict` has one limit for both. Inputs reach it.
 const HEAD_BYTES_MAX: usize = limits::TRAILERS_BYTES_MAX;
 const LINE_BYTES_MAX: usize = 1024;
 const FIELDS_MAX: usize = 100;
@@ -79,8 +79,8 @@ fn head_limits() -> HeadLimits {
     HeadLimits::new(HEAD_BYTES_MAX, LINE_BYTES_MAX, FIELDS_MAX)
 }
 
-/// Requests at any split are read alike; `httparse` reads each accepted head in the same way; what `proxy::strict` refuses is
-/// refused; a head that is written is read back.
+/// Requests at any split are parsed equally. `httparse` parses each accepted head equally. `http1` refuses whatever
+/// `proxy::strict` refuses. A written head is parsed as the same head.
 pub fn request(bytes: &[u8]) {
     let outcome = any_split(ReaderSide::Requests, bytes);
     agreement::with_strict(bytes, &outcome, HEAD_BYTES_MAX);
@@ -92,7 +92,7 @@ pub fn request(bytes: &[u8]) {
     }
 }
 
-/// Responses at any split are read alike; `httparse` reads each accepted head in the same way.
+/// Responses at any split are parsed equally, and `httparse` parses each accepted head equally.
 pub fn response(bytes: &[u8]) {
     for to in [ResponseTo::Other, ResponseTo::Head, ResponseTo::Connect] {
         let outcome = any_split(ReaderSide::Responses(to), bytes);
@@ -105,8 +105,8 @@ pub fn response(bytes: &[u8]) {
     }
 }
 
-/// Chunked content at any split has the same data and the same end; a reader on `httparse::parse_chunk_size` reads the same
-/// data.
+/// Chunked content at any split has the same data and the same end. A parser that uses `httparse::parse_chunk_size`
+/// finds the same data.
 pub fn chunked(bytes: &[u8]) {
     let whole = decode(&[bytes]);
     let mut random = SeededRandom::of(bytes);
@@ -117,7 +117,7 @@ pub fn chunked(bytes: &[u8]) {
     agreement::chunks_with_httparse(bytes, &whole.0, whole.1);
 }
 
-/// The data, and the bytes of a whole content or `None`.
+/// The data, and the length of the encoded content if it is complete.
 fn decode(pieces: &[&[u8]]) -> (Vec<u8>, Option<usize>) {
     let mut scanner = BodyScanner::new(Framing::Chunked);
     let (mut buffer, mut data, mut taken) = (Vec::new(), Vec::new(), 0);

@@ -1,10 +1,10 @@
-//! Forms with files: which bytes are the model's name, and every other byte as it was.
+//! Forms with files: the model's name is found and replaced, and no other byte changes.
 
 use ai::endpoint::Called;
 use ai::request::{self, RequestError};
 use bytes::Bytes;
 
-/// See [`super::FuzzTarget::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "multipart/form-data; boundary=B\n",
     "Multipart/Form-Data ;boundary=\"B\"\n",
@@ -39,10 +39,10 @@ pub const WORDS: &[&str] = &[
     "\\",
 ];
 
-/// What is asked for instead: no form holds a line end in it.
+/// The replacement of the model's name. It has no line end, because forms cannot contain one.
 const OTHER: &str = "other \"model\" \u{e9}";
 
-/// A line with the content-type, then the body.
+/// The first line is the content type, the rest is the body.
 pub fn multipart(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (line, body) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
@@ -66,7 +66,7 @@ fn refused(body: &[u8], error: &RequestError) {
         | RequestError::Syntax { .. }
         | RequestError::NotAnObject { .. }
         | RequestError::Unsupported { .. }
-        | RequestError::LongModel { .. } => panic!("{error}, and it is a form"),
+        | RequestError::LongModel { .. } => panic!("{error}, but the body is a form"),
     }
 }
 
@@ -94,7 +94,7 @@ fn rewritten(called: &Called<'_>, content_type: &str, body: &Bytes, asked: &ai::
     assert!(named.len() == 1 && named[0].content == OTHER.as_bytes(), "{named:?}");
 }
 
-/// A part as who reads forms in the plainest way sees it.
+/// A part, parsed in the simplest way.
 #[derive(Debug)]
 struct PlainPart<'a> {
     is_model: bool,
@@ -108,7 +108,7 @@ impl PlainPart<'_> {
     }
 }
 
-/// What stands between two boundaries is a part, whose head ends in a blank line.
+/// The parts between the boundaries. The head of each ends in an empty line.
 fn parts<'a>(content_type: &str, body: &'a [u8]) -> Vec<PlainPart<'a>> {
     let parameters = content_type.split(';').filter_map(|parameter| parameter.split_once('='));
     let mut boundaries = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"));
@@ -125,7 +125,7 @@ fn parts<'a>(content_type: &str, body: &'a [u8]) -> Vec<PlainPart<'a>> {
     parts
 }
 
-/// From the line end before the head.
+/// Parses one part, from the line end before its head.
 fn part(bytes: &[u8]) -> PlainPart<'_> {
     let end = find(bytes, b"\r\n\r\n").unwrap();
     let head = &bytes[..end];

@@ -1,4 +1,4 @@
-//! Answers of providers, read while they pass.
+//! Responses of providers, parsed while they are forwarded.
 
 use access::Refusal;
 use ai::tap::Framing;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::random::{SeededRandom, hash};
 
-/// See [`super::FuzzTarget::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "chat events drop\n",
     "responses events\n",
@@ -77,14 +77,14 @@ pub const WORDS: &[&str] = &[
     "NaN",
 ];
 
-/// An open event is held up to this.
+/// The maximum of an unfinished event in memory.
 const HELD_BYTES_MAX: usize = 64 * 1024;
-/// Longest names and ids.
+/// The maximum length of names and ids.
 const NAME_BYTES_MAX: usize = 200;
-/// Of a class.
+/// The maximum of one token class.
 const TOKENS_MAX: u64 = 1 << 40;
 
-/// What a line before the answer says of it: `FORMAT FRAMING [drop]`.
+/// The first line of the input: `FORMAT FRAMING [drop]`.
 #[derive(Debug, Clone, Copy)]
 struct TapCase {
     format: Format,
@@ -93,7 +93,7 @@ struct TapCase {
 }
 
 impl TapCase {
-    /// A line that says something else chooses too, so that no input is lost.
+    /// Unknown words select a format and a framing too, so that every input tests something.
     fn of(line: &[u8]) -> Self {
         let text = String::from_utf8_lossy(line);
         let mut words = text.split(' ');
@@ -119,7 +119,7 @@ impl TapCase {
     }
 }
 
-/// Any split gives the same bytes and the same reading; bytes are those of the input, but for events that are dropped.
+/// Any split gives the same bytes and the same usage. The output equals the input without dropped events.
 pub fn tap(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (line, answer) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
@@ -151,12 +151,12 @@ fn tapped(case: TapCase, pieces: &[&[u8]]) -> (Vec<u8>, Seen) {
         given += piece.len();
         let passed = tap.push(Bytes::copy_from_slice(piece));
         out.extend_from_slice(&passed);
-        assert!(out.len() <= given, "more comes out than went in");
+        assert!(out.len() <= given, "the output is longer than the input");
         if !case.drops() {
-            assert!(given - out.len() <= HELD_BYTES_MAX, "{} bytes are held", given - out.len());
+            assert!(given - out.len() <= HELD_BYTES_MAX, "{} bytes are buffered", given - out.len());
         }
         if matches!(case.framing, Framing::Json | Framing::Opaque) {
-            assert_eq!(out.len(), given, "a body is held up");
+            assert_eq!(out.len(), given, "a body is delayed");
         }
     }
     let (rest, seen) = tap.finish();
@@ -168,7 +168,7 @@ fn tapped(case: TapCase, pieces: &[&[u8]]) -> (Vec<u8>, Seen) {
 fn plausible(case: TapCase, answer: &[u8], (out, seen): &(Vec<u8>, Seen)) {
     if case.drops() {
         let mut rest = answer.iter();
-        assert!(out.iter().all(|byte| rest.any(|other| other == byte)), "bytes came from nowhere");
+        assert!(out.iter().all(|byte| rest.any(|other| other == byte)), "the output has bytes that the input lacks");
     } else {
         assert!(out == answer, "bytes changed in transit");
     }
@@ -178,12 +178,12 @@ fn plausible(case: TapCase, answer: &[u8], (out, seen): &(Vec<u8>, Seen)) {
     assert!(seen.usage.is_some() || seen.terms.is_none());
     if let Some(usage) = &seen.usage {
         let told = usage.classes();
-        // Of a message and its compactions together.
+        // The sum of a message and its compactions.
         assert!(told.iter().flatten().all(|tokens| *tokens <= 64 * TOKENS_MAX), "{usage:?}");
     }
 }
 
-/// What lines end in, and comments between events, say nothing.
+/// Line ends and comments between events do not change the usage.
 fn endings(case: TapCase, answer: &[u8], seen: &Seen) {
     if answer.contains(&b'\r') || answer.len() > 20_000 || std::str::from_utf8(answer).is_err() {
         return;
@@ -198,12 +198,12 @@ fn endings(case: TapCase, answer: &[u8], seen: &Seen) {
     if !text.starts_with('\u{feff}') {
         let commented = format!(": keepalive\n\n{text}");
         let (out, read) = tapped(case, &[commented.as_bytes()]);
-        assert_eq!(&read, seen, "{case:?} behind a comment");
+        assert_eq!(&read, seen, "{case:?} after a comment");
         assert!(out.starts_with(b": keepalive\n\n"));
     }
 }
 
-/// An answer that is cut ends so that its caller can read it, and knows that it was cut.
+/// An aborted response ends such that its client can parse it and recognizes the abort.
 fn aborted(case: TapCase, answer: &[u8], random: &mut SeededRandom) {
     const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the upstream aborted", "r");
     let (before, _) = answer.split_at(random.below(answer.len() + 1));
@@ -216,7 +216,7 @@ fn aborted(case: TapCase, answer: &[u8], random: &mut SeededRandom) {
         Framing::Json | Framing::Opaque => assert!(last.is_empty()),
         Framing::Events => {
             let text = String::from_utf8_lossy(&out).replace("\r\n", "\n").replace('\r', "\n");
-            // A last event that is not over is none; Google's own SDK reads an error there.
+            // An unfinished last event is not an event, but Google's SDK reads an error there.
             let (whole, rest) = text.rsplit_once("\n\n").unwrap_or_default();
             let last = whole.rsplit("\n\n").next().unwrap_or_default();
             assert!(last.contains(PROBLEM.message), "{case:?}: {text:?}");
@@ -224,7 +224,7 @@ fn aborted(case: TapCase, answer: &[u8], random: &mut SeededRandom) {
             assert!(rest.is_empty() || is_bare, "{case:?}: {rest:?}");
         }
         Framing::Array => {
-            // Whatever is no array is left as it is.
+            // A body that is not an array is not changed.
             let is_array = serde_json::from_slice::<Vec<serde_json::Map<_, _>>>(answer).is_ok();
             let list = serde_json::from_slice::<Vec<serde_json::Value>>(&out);
             assert!(!is_array || passing || list.is_ok(), "{case:?}: {:?}", String::from_utf8_lossy(&out));

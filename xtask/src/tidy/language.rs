@@ -86,7 +86,6 @@ const PENDING: &[&str] = &[
     "docs/",
     "e2e/",
     "examples/",
-    "fuzz/",
     "infrastructure/",
 ];
 

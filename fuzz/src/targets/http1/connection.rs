@@ -1,27 +1,27 @@
-//! A connection in memory, read by `http1`.
+//! A connection in memory that `http1` parses.
 
 use http1::{BodyScanner, Framing, HeadLimits, RequestParser, ResponseParser, ResponseTo, Violation};
 
-/// Which end of a connection is read.
+/// The direction of the parsed messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ReaderSide {
     Requests,
     Responses(ResponseTo),
 }
 
-/// What was read.
+/// The result of parsing a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ConnectionOutcome {
-    /// Where each accepted head begins.
+    /// The offset of each accepted head.
     pub(super) heads: Vec<usize>,
-    /// The data of each message, `None` if it is incomplete.
+    /// The data length of each message, `None` if it is incomplete.
     pub(super) content_bytes: Vec<Option<u64>>,
     pub(super) refused: Option<Violation>,
-    /// Bytes of heads and of content.
+    /// The number of parsed bytes of heads and content.
     pub(super) taken: usize,
 }
 
-/// Reads bytes that arrive in these pieces.
+/// Parses bytes that arrive in these pieces.
 pub(super) fn read(side: ReaderSide, pieces: &[&[u8]], limits: HeadLimits) -> ConnectionOutcome {
     let (mut requests, mut responses) = (RequestParser::new(limits), ResponseParser::new(limits));
     let mut outcome = ConnectionOutcome { heads: Vec::new(), content_bytes: Vec::new(), refused: None, taken: 0 };
