@@ -1,4 +1,4 @@
-//! The pass that looks at every byte: what comes through Tollgate equals what the mock says without it.
+//! The check of every response byte: a response through Tollgate equals the mock's direct response.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::loader::{Loader, LoaderResponse};
 use crate::product::Product;
 use crate::scenario::BenchScenario;
 
-/// What was sent, and what was counted of it.
+/// The requests that were sent, and Tollgate's counts of them.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct ResponseCheck {
     pub(crate) sent: u64,
@@ -21,7 +21,7 @@ pub(crate) struct ResponseCheck {
 }
 
 impl ResponseCheck {
-    /// Whether the product counted exactly what was sent.
+    /// Whether Tollgate counted exactly the requests that were sent.
     pub(crate) const fn matches(&self) -> bool {
         self.counted.metrics_requests == self.sent
             && self.counted.usage_requests == self.sent_with_key
@@ -29,8 +29,8 @@ impl ResponseCheck {
     }
 }
 
-/// Sends `rounds` of every kind of request through the product and, with the model's name as the product rewrites it,
-/// straight to the mock. An error is an answer that differs.
+/// Sends `rounds` of every kind of request to Tollgate and, with the rewritten model name, directly to the mock. A
+/// different response is an error.
 pub(crate) async fn pass(product: &Product, mock: SocketAddr, rounds: u32) -> anyhow::Result<ResponseCheck> {
     drained(product).await?;
     let before = ProductCounts::read(product).await?;
@@ -97,13 +97,13 @@ impl CheckPass {
     }
 }
 
-/// A body that is no JSON, and differs in length each time.
+/// A body that is not JSON; its length differs from round to round.
 fn noise(round: u32) -> String {
     let length = usize::try_from(round % 97).unwrap_or(0) * 211;
     format!("{round}\r\n\r\n{}", "é {[\u{0}".repeat(length))
 }
 
-/// Whole and streamed, odd spacing and unknown fields included.
+/// Bodies for an unstreamed and a streamed response, with unusual spacing and unknown fields.
 fn questions(round: u32) -> [String; 2] {
     let ask = |stream: &str| {
         let turns = format!(r#"[{{"role":"user","content":"round {round}:  ünïcödé \"quoted\""}}]"#);
@@ -115,7 +115,7 @@ fn questions(round: u32) -> [String; 2] {
     [ask(""), ask(r#", "stream":true , "stream_options":{"include_usage":true}"#)]
 }
 
-/// The tokens that an answer reports: of its last usage, in any of the three formats.
+/// The tokens of the last usage that a response reports, in any of the three formats.
 fn tokens(answer: &LoaderResponse) -> u64 {
     let text = String::from_utf8_lossy(&answer.body);
     let data = text.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line));
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_those_of_the_last_usage() {
+    fn tokens_are_read_from_the_last_usage() {
         let check = |body: &'static str, expected: u64| {
             let answer =
                 LoaderResponse { status: 200, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) };
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_are_json_and_lose_only_the_prefix() {
+    fn bodies_are_json_with_a_prefix_that_can_be_removed() {
         for question in questions(3) {
             let value: Value = serde_json::from_str(&question).unwrap();
             assert_eq!(value["model"], "mock/echo");

@@ -1,4 +1,4 @@
-//! A program with its processes and threads in a cgroup of its own, ended with this value.
+//! A program in a cgroup for its processes and threads. It ends when its value is dropped.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cpu::{CpuAccount, cgroup_mount};
 
-/// A drain of the product takes its delay of 2 s and what is in flight.
+/// The time for a shutdown: Tollgate's drain takes 2 s and the requests in flight.
 const END_TRIES: u32 = 100;
 const END_PAUSE: Duration = Duration::from_millis(100);
 
-/// A running program.
+/// A running program with its children.
 pub(crate) struct ProcessGroup {
     child: Child,
     pub(crate) account: CpuAccount,
 }
 
-/// What to start, and where its output goes.
+/// The program to start, and the file of its output.
 pub(crate) struct ProcessStart<'a> {
     pub(crate) name: &'a str,
     pub(crate) program: &'a Path,
@@ -29,7 +29,7 @@ pub(crate) struct ProcessStart<'a> {
 }
 
 impl ProcessGroup {
-    /// Starts it; the shell that becomes the program enters the cgroup first, so that nothing is spent outside.
+    /// Starts the program. A shell enters the cgroup before it becomes the program, so that all time is counted.
     pub(crate) fn start(start: &ProcessStart<'_>) -> anyhow::Result<Self> {
         let log = File::create(&start.log).with_context(|| format!("{}", start.log.display()))?;
         let cgroup = make_cgroup(start.name);
@@ -47,16 +47,16 @@ impl ProcessGroup {
         Ok(Self { child, account })
     }
 
-    /// An error if the program has ended.
+    /// Returns an error if the program has ended.
     pub(crate) fn lives(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
-            Some(status) => anyhow::bail!("it ended: {status}"),
+            Some(status) => anyhow::bail!("the program ended: {status}"),
         }
     }
 
-    /// Asks it to end, waits, and kills what is left of the group.
-    #[expect(clippy::disallowed_methods, reason = "in a drop, on the one thread, when nothing is measured any more")]
+    /// Terminates the program, waits, and kills the remaining processes of the group.
+    #[expect(clippy::disallowed_methods, reason = "in a drop, after all measurements")]
     fn end(&mut self) {
         let members = self.account.pids().unwrap_or_default();
         if matches!(self.child.try_wait(), Ok(None)) {
@@ -70,7 +70,7 @@ impl ProcessGroup {
         }
         let left = match &self.account {
             CpuAccount::Cgroup(_) => self.account.pids().unwrap_or_default(),
-            // Its root is gone, and with it the way to its children.
+            // The root has ended, so its children cannot be found any more.
             CpuAccount::Tree { .. } => members,
         };
         left.into_iter().filter(|pid| *pid != self.child.id()).for_each(|pid| signal(pid, Signal::KILL));
@@ -87,7 +87,7 @@ impl ProcessGroup {
     }
 }
 
-/// An error means that it has just ended.
+/// Ignores the error of a process that has just ended.
 fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
@@ -100,7 +100,7 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// `None` without cgroup v2, or without the right to make one.
+/// Creates a cgroup; `None` without cgroup v2 or without permission.
 fn make_cgroup(name: &str) -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/mounts").ok()?;
     let dir = cgroup_mount(&mounts)?.join(format!("tollgate-bench-{}-{name}", std::process::id()));

@@ -1,4 +1,4 @@
-//! `ingest`: how fast the spool drains into a store, and how long an API's write waits beside it.
+//! `ingest`: the speed of ingest from the spool into a store, and the latency of API writes during it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,24 +18,24 @@ use crate::people;
 use crate::spread::Spread;
 
 const LANES: u32 = 2;
-/// A record of such an event has some 300 bytes.
+/// A record has about 300 bytes; the bound is larger.
 const BYTES_AN_EVENT: u64 = 512;
-/// How often progress, and the log's size, are looked at.
+/// The time between two checks of the progress and of the log's size.
 const LOOK: Duration = Duration::from_millis(20);
-/// Owners of the keys that are made, each of at most 1,000.
+/// The number of users for created keys, because a user may have at most 1,000.
 const OWNERS: u32 = 100;
-/// Key creations under way at once; beyond it the machine does not keep up.
+/// The maximum of concurrent key creations. More mean that the machine does not keep up.
 const WAITING_MAX: usize = 1_000;
 
 #[derive(clap::Args, Clone)]
 pub(crate) struct IngestFlags {
-    /// The database
+    /// The database of the store
     #[arg(long, value_enum)]
     store: DatabaseKind,
-    /// EventMaker in the spool
+    /// Events in the spool
     #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..=20_000_000))]
     events: u64,
-    /// Keys that are made each second meanwhile; 0 is none
+    /// Keys created per second during ingest; 0 creates none
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(0..=1_000))]
     keys: u64,
     /// Repetitions, each with a new database
@@ -43,7 +43,7 @@ pub(crate) struct IngestFlags {
     runs: u32,
 }
 
-/// Runs it, and prints a line a run.
+/// Runs the measurement and prints a line per repetition.
 pub(crate) async fn run(flags: IngestFlags) -> anyhow::Result<bool> {
     for _ in 0..flags.runs {
         let database = BenchDatabase::create(flags.store).await?;
@@ -78,15 +78,15 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
     let (waits, (took, log_bytes_max)) = creating.until(watching).await?;
     let after = database.cpu_micros()?;
     stop.send(()).ok().context("ingest ended")?;
-    let mut reader = tasks.join_next().await.context("ingest is gone")??;
-    ensure!(reader.depth()?.records == 0, "records are left in the spool");
+    let mut reader = tasks.join_next().await.context("ingest has no result")??;
+    ensure!(reader.depth()?.records == 0, "the spool still has records");
     ensure!(stats.failures.load(Ordering::Relaxed) == 0, "batches failed");
     store.close().await;
     let (seconds, events) = (took.as_secs_f64(), f64::from(u32::try_from(flags.events)?));
     let micros = |micros: u64| f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / events;
     Ok(format!(
-        "{:.0} events/s ({events} in {seconds:.2} s); CPU of an event {:.1} µs here, {:.1} µs in the server; \
-         log at most {:.1} MiB; a key made: {waits}",
+        "{:.0} events/s ({events} in {seconds:.2} s); CPU per event {:.1} µs here, {:.1} µs in the server; \
+         log at most {:.1} MiB; key creation: {waits}",
         events / seconds,
         micros(after.0 - before.0),
         micros(after.1 - before.1),
@@ -94,7 +94,7 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
     ))
 }
 
-/// A spool with so many events, as workers leave it.
+/// Writes a spool with `events` events, as workers do.
 async fn fill(database: &BenchDatabase, events: u64) -> anyhow::Result<spool::Reader> {
     let folder = database.folder().join("spool");
     let filled = tokio::task::spawn_blocking(move || -> anyhow::Result<spool::Reader> {
@@ -103,14 +103,14 @@ async fn fill(database: &BenchDatabase, events: u64) -> anyhow::Result<spool::Re
         let mut made = EventMaker::new(&Clock::system());
         for nth in 0..events {
             let lane = usize::try_from(nth % u64::from(LANES))?;
-            spool.writers.get_mut(lane).context("a lane")?.append(&Record::Event(made.next()))?;
+            spool.writers.get_mut(lane).context("the spool has no partition")?.append(&Record::Event(made.next()))?;
         }
         Ok(spool.reader)
     });
     filled.await?
 }
 
-/// Makes keys at a rate, whether the ones before are made or not.
+/// Creates keys at a rate that does not depend on the latency.
 struct KeyCreation {
     store: Store,
     owners: Vec<UserId>,
@@ -123,7 +123,7 @@ const fn keys(store: Store, owners: Vec<UserId>, keys_per_second: u64, clock: Cl
 }
 
 impl KeyCreation {
-    /// Until `done`; how long each took, and what that answered.
+    /// Creates keys until `done` is ready. Returns the latencies and the output of `done`.
     async fn until<T>(self, done: impl Future<Output = T>) -> anyhow::Result<(Spread, T)> {
         tokio::pin!(done);
         if self.keys_per_second == 0 {
@@ -139,7 +139,7 @@ impl KeyCreation {
                 answer = &mut done => break answer,
                 Some(made) = making.join_next() => waits.push(made??),
                 due = ticks.tick() => {
-                    ensure!(making.len() < WAITING_MAX, "{WAITING_MAX} keys wait to be made");
+                    ensure!(making.len() < WAITING_MAX, "{WAITING_MAX} keys wait for their creation");
                     let late = due.elapsed();
                     let owner = *owners.next().context("an owner")?;
                     making.spawn(make(self.store.clone(), owner, self.clock.clone(), late));
@@ -153,7 +153,7 @@ impl KeyCreation {
     }
 }
 
-/// Makes one key. How long it took since it was due.
+/// Creates one key. Returns the time since it was due.
 async fn make(store: Store, user: UserId, clock: Clock, late: Duration) -> anyhow::Result<Duration> {
     let began = clock.mono();
     people::key(&store, user).await?;

@@ -1,4 +1,4 @@
-//! `leases`: what it costs that the budgets of many users are lent, or counted, or shared, beside the same users without, in
+//! `leases`: the cost of leased, local or shared budgets for many users, compared with users without them in
 //! interleaved pairs.
 
 use std::path::{Path, PathBuf};
@@ -16,13 +16,14 @@ use crate::scenario::BenchScenario;
 use crate::tools::ToolPaths;
 use crate::wrk::Wrk;
 
-/// The most that the ratio of the time of a request may be where budgets are lent.
+/// The maximum ratio of the time per request if budgets are leased.
 const TARGET: f64 = 1.03;
-/// Before each run, so that its callers have their leases, and the other side's have gone back: two seconds after the last call.
+/// The warm-up before each run: clients receive their leases, and those of the other side return two seconds after the
+/// last call.
 const WARM_SECONDS: u64 = 3;
-/// The rate is limited on both sides.
+/// Both sides have a rate limit.
 const RATE: LimitSettings = LimitSettings { plan: ", requests_per_minute: 4000000000", budgets: "" };
-/// What all users take of together, beside what each has.
+/// Two budgets that all users share, besides the quota of each.
 const SHARED: LimitSettings = LimitSettings {
     budgets: "budgets: {limits: [{dimension: plan, credits: 4000000000000, per: day}, {dimension: global, credits: 4000000000000, per: day}]}\n",
     ..LIMITED
@@ -30,37 +31,37 @@ const SHARED: LimitSettings = LimitSettings {
 
 #[derive(clap::Args, Clone)]
 pub(crate) struct LeasesFlags {
-    /// What is compared
+    /// The budgets to compare
     #[arg(long, value_enum, default_value = "lent")]
     what: BudgetMode,
-    /// Users, each with a quota, a key, and so a lease
+    /// Users, each with a quota and a key
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     users: u32,
     /// Interleaved pairs of runs
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
     pairs: u32,
-    /// Seconds a run
+    /// Duration of a run in seconds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Connections of wrk
+    /// Number of connections of wrk
     #[arg(long, default_value_t = 64)]
     connections: u32,
-    /// Where the binary `tollgate` stands; by default beside this one
+    /// The folder of the binary `tollgate`; by default that of this binary
     #[arg(long)]
     profile_dir: Option<PathBuf>,
-    /// Where raw output goes
+    /// The folder of the raw output
     #[arg(long, default_value = "bench/out")]
     out: PathBuf,
 }
 
-/// What one side has and the other one has not.
+/// The budgets that only one side has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum BudgetMode {
-    /// A quota for each user, lent by PostgreSQL; or none
+    /// A quota for each user, leased from PostgreSQL; the other side has no quota
     Lent,
-    /// A quota for each user, counted by the process, on SQLite; or none
+    /// A quota for each user, counted by the process, on SQLite; the other side has no quota
     Counted,
-    /// Two budgets that all users share, beside a quota for each, on SQLite; or the quotas alone
+    /// Two budgets that all users share, and a quota for each, on SQLite; the other side has only the quotas
     Shared,
 }
 
@@ -72,7 +73,7 @@ impl BudgetMode {
         }
     }
 
-    /// The one side, and the other.
+    /// The names and limits of both sides.
     const fn sides(self) -> [(&'static str, LimitSettings); 2] {
         match self {
             Self::Lent => [("lent", LIMITED), ("free", RATE)],
@@ -82,7 +83,7 @@ impl BudgetMode {
     }
 }
 
-/// A product, its callers, and its database.
+/// A running Tollgate with its clients' keys and its database.
 struct LeaseSide {
     name: &'static str,
     product: Product,
@@ -90,10 +91,10 @@ struct LeaseSide {
     database: BenchDatabase,
 }
 
-/// What a run came to.
+/// The result of a run.
 struct LeaseRun {
     side: SideRun,
-    /// Microseconds of PostgreSQL's processes. Both products share it, and the other one hardly asks meanwhile.
+    /// Microseconds of PostgreSQL's processes. Both sides share it, but the idle side sends it hardly any queries.
     server_micros: u64,
 }
 
@@ -111,7 +112,7 @@ struct LoadRun<'a> {
     out: &'a Path,
 }
 
-/// Measures and prints; an error where a request failed.
+/// Runs the measurement and prints it. A failed request is an error.
 pub(crate) async fn run(flags: LeasesFlags) -> anyhow::Result<bool> {
     let tools = ToolPaths::find(flags.profile_dir.as_deref())?;
     let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
@@ -120,7 +121,7 @@ pub(crate) async fn run(flags: LeasesFlags) -> anyhow::Result<bool> {
     let sides @ [(one, _), (other, _)] = flags.what.sides();
     for (name, limits) in sides {
         let database = BenchDatabase::create(flags.what.kind()).await?;
-        // Of a file it is where that stands.
+        // SQLite's file is in the data folder.
         let data = if database.url.is_some() { dir.path().join(name) } else { database.folder().to_owned() };
         let url = database.url.as_ref();
         let places = ProductFiles { program: &tools.tollgate, data: &data, out: &out, name, url, limits };
@@ -130,7 +131,7 @@ pub(crate) async fn run(flags: LeasesFlags) -> anyhow::Result<bool> {
         store.close().await;
         running.push(LeaseSide { name, product, keys, database });
     }
-    let [lent, free] = running.as_slice() else { anyhow::bail!("two are compared") };
+    let [lent, free] = running.as_slice() else { anyhow::bail!("internal error: not two sides") };
     println!("{}; {} users, {one} and {other}", lent.database.describe(), flags.users);
     for scenario in [BenchScenario::keyed(), BenchScenario::llm()] {
         let before = lent.lease_counts().await?;
@@ -162,9 +163,9 @@ pub(crate) async fn run(flags: LeasesFlags) -> anyhow::Result<bool> {
         let after = lent.lease_counts().await?;
         let (ticks, waits) = (after.0 - before.0, after.1 - before.1);
         ensure!((ticks > 0) == (flags.what == BudgetMode::Lent), "{ticks} ticks");
-        ensure!(free.lease_counts().await?.1 == 0, "where nothing is lent nobody waits");
+        ensure!(free.lease_counts().await?.1 == 0, "a side without leases has waiting requests");
         let counts = if flags.what == BudgetMode::Lent {
-            format!("; {ticks} ticks and {waits} waits in all")
+            format!("; {ticks} ticks and {waits} waits in total")
         } else {
             String::new()
         };
@@ -181,21 +182,21 @@ impl LeaseSide {
         let wrk = Wrk { program: wrk, dir, keys: &self.keys, connections, seconds };
         let before = self.database.cpu_micros()?.1;
         let side = tollgate(&wrk, scenario, &self.product).await.context(self.name)?;
-        // A process of the server that ends takes its time along.
+        // The time of an ended server process is missing, so the difference may be negative.
         let server_micros = self.database.cpu_micros()?.1.saturating_sub(before);
         ensure!(side.wrk.failed == 0, "{}: {} requests failed", self.name, side.wrk.failed);
         std::fs::write(out.join(format!("{}-{name}-{}.txt", scenario.name, self.name)), &side.wrk.raw)?;
         Ok(LeaseRun { side, server_micros })
     }
 
-    /// How often it has asked for leases, and how many requests have waited for one.
+    /// The number of lease ticks, and of requests that waited for a lease.
     async fn lease_counts(&self) -> anyhow::Result<(u64, u64)> {
         let count = async |name| metric(&self.product, name).await;
         Ok((count("tollgate_lease_ticks_total").await?, count("tollgate_lease_waits_total").await?))
     }
 }
 
-/// `of` a request.
+/// The amount per request.
 #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
 fn per_request(of: u64, ran: &LeaseRun) -> f64 {
     of as f64 / ran.side.wrk.requests.max(1) as f64
@@ -209,13 +210,15 @@ fn line(name: &str, [one, other]: [&str; 2], pair: &(LeaseRun, LeaseRun)) -> Str
 
 fn print_ratios(flags: &LeasesFlags, pairs: &[(LeaseRun, LeaseRun)]) -> anyhow::Result<()> {
     let target = (flags.what == BudgetMode::Lent).then_some(TARGET);
-    print_ratio("time of a request, everything on the machine", pairs, target, |ran| per_request(flags.seconds, ran))?;
-    print_ratio("CPU of a request, worker threads", pairs, None, |ran| {
+    print_ratio("time per request, all processes of the machine", pairs, target, |ran| {
+        per_request(flags.seconds, ran)
+    })?;
+    print_ratio("CPU per request, worker threads", pairs, None, |ran| {
         ran.side.worker_cost(CostUnit::Request).unwrap_or(0.0)
     })?;
-    print_ratio("CPU of a request, all threads of tollgate", pairs, None, |ran| ran.side.cost(CostUnit::Request))?;
+    print_ratio("CPU per request, all threads of tollgate", pairs, None, |ran| ran.side.cost(CostUnit::Request))?;
     if flags.what.kind() == DatabaseKind::Postgres {
-        print_ratio("CPU of a request, tollgate and the server", pairs, None, |ran| {
+        print_ratio("CPU per request, tollgate and the server", pairs, None, |ran| {
             ran.side.cost(CostUnit::Request) + per_request(ran.server_micros, ran)
         })?;
     }

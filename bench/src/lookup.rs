@@ -1,4 +1,4 @@
-//! `lookup`: how long a key takes that nobody asked for before, in a store with many.
+//! `lookup`: the latency of the first lookup of a key, in a store with many keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,32 +17,32 @@ use crate::database::{BenchDatabase, DatabaseKind};
 use crate::people;
 use crate::spread::Spread;
 
-/// Lookups that wait for the store, as in the product.
+/// The maximum of lookups that wait for the store, as in Tollgate.
 const QUEUE: usize = 1_024;
 const STALE_FOR: Duration = Duration::from_secs(3_600);
-/// Rows of one statement, and parameters of one row that are its own.
+/// The number of rows per statement.
 const ROWS: usize = 1_000;
 
 #[derive(clap::Args, Clone)]
 pub(crate) struct LookupFlags {
-    /// The database
+    /// The database of the store
     #[arg(long, value_enum)]
     store: DatabaseKind,
     /// Keys in the store
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
     keys: u64,
-    /// Lookups, each of another key
+    /// Lookups, each of a different key
     #[arg(long, default_value_t = 20_000)]
     lookups: u64,
-    /// Whether each key has a budget of its own, of tokens a day: what was spent of it is asked for at its first lookup
+    /// Give each key a token budget per day, whose usage the first lookup reads
     #[arg(long)]
     budgets: bool,
-    /// Lookups under way at once; each such number is a row
+    /// Concurrent lookups; each number is one measurement
     #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
     at_once: Vec<usize>,
 }
 
-/// Runs it, and prints a line a number of lookups at once.
+/// Runs the measurements and prints a line for each number of concurrent lookups.
 pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
     let database = BenchDatabase::create(flags.store).await?;
     println!("{}, {} keys", database.describe(), flags.keys);
@@ -67,14 +67,14 @@ pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
         let mut asking: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
         let each = flags.lookups / u64::try_from(*at_once)?.max(1);
         for _ in 0..*at_once {
-            // A worker's own view, which knows nothing yet.
+            // An empty directory, as a worker has at its start.
             let directory = Directory::new(queue.clone(), revision.clone(), clock.clone(), STALE_FOR);
             let (first, clock, keys) = (next, clock.clone(), flags.keys);
             next += each;
             asking.spawn(async move {
                 let mut waits = Vec::new();
                 for nth in first..first + each {
-                    // Spread over all keys; each is another one while there are as many.
+                    // The lookups are spread over all keys. They differ as long as there are enough keys.
                     let asked = clock.mono();
                     let found = directory.find(hash(nth.wrapping_mul(7_919) % keys)).await;
                     waits.push(clock.mono().since(asked));
@@ -93,7 +93,7 @@ pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// A meter that met nobody yet, and what its callers are held to.
+/// An empty meter, and the budgets of keys.
 async fn counting(database: &BenchDatabase, store: &Store, budgets: bool) -> anyhow::Result<Arc<Counting>> {
     if !budgets {
         return Ok(Arc::default());
@@ -106,12 +106,12 @@ async fn counting(database: &BenchDatabase, store: &Store, budgets: bool) -> any
     Ok(Arc::new(Counting::new(Some((Arc::default(), node)), own)))
 }
 
-/// The hash of a key that nobody knows.
+/// The hash of a key; the key itself does not exist.
 fn hash(nth: u64) -> KeyHash {
     KeyHash(Sha256::digest(nth.to_le_bytes()).into())
 }
 
-/// Rows of keys, straight into the table: through the API each would be a transaction.
+/// Inserts keys directly into the table, because the API needs a transaction for each.
 async fn fill(database: &BenchDatabase, owner: uuid::Uuid, keys: u64) -> anyhow::Result<()> {
     let columns = "INSERT INTO api_keys (id, no, user_id, label, hash, prefix, last4, created_at, updated_at) ";
     let (mut ids, clock) = (Ids::new(Clock::system()), Clock::system());
@@ -142,7 +142,7 @@ enum KeyInserter {
     Postgres(PgConnection),
 }
 
-/// Writes rows on either connection: the two take the same calls, of different types.
+/// Inserts rows on either connection. Both take the same calls with different types.
 macro_rules! insert {
     ($database:ty, $connection:expr, $columns:expr, $rows:expr, $owner:expr, $now:expr) => {{
         let mut query = sqlx::QueryBuilder::<$database>::new($columns);
@@ -175,7 +175,7 @@ impl KeyInserter {
         Ok(())
     }
 
-    /// Statistics, as after an hour of service.
+    /// Updates the statistics, as they are after an hour of service.
     async fn end(self) -> anyhow::Result<()> {
         match self {
             Self::Sqlite(connection) => connection.close().await?,
@@ -188,7 +188,7 @@ impl KeyInserter {
     }
 }
 
-/// What the system keeps of SQLite's file in memory is dropped, so that the first lookups read the disk.
+/// Removes SQLite's file from the page cache, so that the first lookups read the disk.
 fn forget(database: &BenchDatabase) -> anyhow::Result<()> {
     if database.url.is_none() {
         let file = std::fs::File::open(database.file())?;

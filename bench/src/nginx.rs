@@ -1,4 +1,4 @@
-//! nginx, from the file in `bench/nginx/`.
+//! The nginx of the comparison, configured by the file in `bench/nginx/`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::tools::free_address;
 
 const TEMPLATE: &str = include_str!("../nginx/nginx.conf");
 
-/// A running nginx.
+/// A running nginx process.
 pub(crate) struct Nginx {
     pub(crate) group: ProcessGroup,
     plain: SocketAddr,
@@ -16,7 +16,7 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it before `backend`, with its file and logs in `dir`.
+    /// Starts nginx in front of `backend`; its file and logs are in `dir`.
     pub(crate) fn start(program: &Path, backend: SocketAddr, dir: &Path) -> anyhow::Result<Self> {
         let (plain, stream) = (free_address()?, free_address()?);
         let file = dir.join("nginx.conf");
@@ -38,7 +38,7 @@ impl Nginx {
         Ok(Self { group, plain, stream })
     }
 
-    /// The port that buffers, or the one that does not.
+    /// The port with or without buffering.
     pub(crate) const fn address(&self, streamed: bool) -> SocketAddr {
         if streamed { self.stream } else { self.plain }
     }

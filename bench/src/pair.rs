@@ -1,4 +1,4 @@
-//! One scenario: interleaved runs of nginx and Tollgate, and the time that each took.
+//! One scenario: interleaved runs of nginx and Tollgate, and the processor time of each.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use crate::ratio::Ratio;
 use crate::scenario::BenchScenario;
 use crate::wrk::{Wrk, WrkRun};
 
-/// A chunk's length in hex (three digits), and two line ends.
+/// The framing of a chunk: three hex digits and two line ends.
 const CHUNK_FRAMING_BYTES: u64 = 7;
 
-/// Both sides and what is around them.
+/// Both sides, and the tools of the measurement.
 pub(crate) struct Bench<'a> {
     pub(crate) nginx: &'a Nginx,
     pub(crate) product: &'a Product,
@@ -26,12 +26,13 @@ pub(crate) struct Bench<'a> {
     pub(crate) out: &'a Path,
 }
 
-/// What a cost is the cost of.
+/// The unit of a cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) enum CostUnit {
-    /// A request.
+    /// One complete request and response.
     Request,
-    /// An event of a stream. They are counted by the bytes that wrk read, as many streams are unfinished when it stops.
+    /// An event of a stream. Events are counted by the bytes that wrk read, because many streams are incomplete at the
+    /// end.
     Event { bytes: u64 },
 }
 
@@ -40,7 +41,7 @@ pub(crate) enum CostUnit {
 pub(crate) struct SideRun {
     pub(crate) wrk: WrkRun,
     pub(crate) cpu_micros: u64,
-    /// Of the product's worker threads alone.
+    /// The time of Tollgate's worker threads.
     pub(crate) worker_micros: Option<u64>,
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct RunPair {
     pub(crate) tollgate: SideRun,
 }
 
-/// A scenario's outcome. Costs are microseconds a request, or an event where it is streamed.
+/// The result of a scenario. Costs are microseconds per request, or per event for streams.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ScenarioResult {
     pub(crate) name: &'static str,
@@ -61,14 +62,14 @@ pub(crate) struct ScenarioResult {
     pub(crate) unit: CostUnit,
     pub(crate) ratio: Option<Ratio>,
     pub(crate) workers_ratio: Option<Ratio>,
-    /// Requests that reached the mock through Tollgate.
+    /// The number of requests that reached the mock through Tollgate.
     pub(crate) forwarded: u64,
     pub(crate) keyed: bool,
     pub(crate) pairs: Vec<RunPair>,
 }
 
 impl Bench<'_> {
-    /// Runs the pairs; each begins with the other side than the one before.
+    /// Runs the pairs. The side that runs first alternates.
     pub(crate) async fn measure(&self, scenario: &BenchScenario, pairs: u32) -> anyhow::Result<ScenarioResult> {
         let unit = self.unit(scenario).await?;
         let mut measured = ScenarioResult {
@@ -122,7 +123,7 @@ impl Bench<'_> {
         Ok(std::fs::write(self.out.join(format!("{name}.txt")), &run.raw)?)
     }
 
-    /// Asks each side once: an error if one does not serve the scenario, or their streams differ.
+    /// Sends one request to each side. It is an error if one fails or the streams differ.
     async fn unit(&self, scenario: &BenchScenario) -> anyhow::Result<CostUnit> {
         let method = if scenario.body.is_some() { "POST" } else { "GET" };
         let body = scenario.body.as_deref().unwrap_or_default();
@@ -136,12 +137,12 @@ impl Bench<'_> {
         let sizes: Vec<(usize, usize)> = bodies.iter().map(|body| (body.len(), body.matches("\n\n").count())).collect();
         let (Some((bytes, events)), true) = (sizes.first(), scenario.streamed) else { return Ok(CostUnit::Request) };
         let difference = sizes.iter().map(|(_, other)| other.abs_diff(*events)).sum::<usize>();
-        ensure!(*events > 0 && difference == 0, "events and bytes of a stream differ: {sizes:?}");
+        ensure!(*events > 0 && difference == 0, "the streams differ in events: {sizes:?}");
         Ok(CostUnit::Event { bytes: u64::try_from(bytes / events)? + CHUNK_FRAMING_BYTES })
     }
 }
 
-/// A run of the product. The time includes what is spent until the spool is drained.
+/// One run of Tollgate. The time includes the drain of the spool.
 pub(crate) async fn tollgate(wrk: &Wrk<'_>, scenario: &BenchScenario, product: &Product) -> anyhow::Result<SideRun> {
     let account: &CpuAccount = &product.group.account;
     let (before, workers_before) = (account.micros()?, account.thread_micros(WORKER_THREADS)?);
@@ -153,12 +154,12 @@ pub(crate) async fn tollgate(wrk: &Wrk<'_>, scenario: &BenchScenario, product: &
 }
 
 impl SideRun {
-    /// Microseconds a unit.
+    /// The cost per unit in microseconds.
     pub(crate) fn cost(&self, unit: CostUnit) -> f64 {
         per(self.cpu_micros, self.units(unit))
     }
 
-    /// The same of the product's worker threads alone.
+    /// The cost of the worker threads per unit in microseconds.
     pub(crate) fn worker_cost(&self, unit: CostUnit) -> Option<f64> {
         self.worker_micros.map(|micros| per(micros, self.units(unit)))
     }

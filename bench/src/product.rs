@@ -1,4 +1,5 @@
-//! Tollgate itself: its mock as a process apart, its configuration, a user and a key, and `serve` in a group of its own.
+//! The Tollgate process under test: its mock as a separate process, its configuration, a user, a key, and `serve` in a
+//! group.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,10 +14,10 @@ use crate::group::{ProcessGroup, ProcessStart};
 use crate::loader::Loader;
 use crate::tools::free_address;
 
-/// How the product names the threads that serve callers.
+/// The name prefix of Tollgate's worker threads.
 pub(crate) const WORKER_THREADS: &str = "worker";
 const EMAIL: &str = "bench@example.com";
-/// Its users' plan.
+/// The plan of the users.
 pub(crate) const PLAN: &str = "bench";
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -33,7 +34,7 @@ impl MockProcess {
         let arguments = vec![String::from("mock"), String::from("--listen"), address.to_string()];
         let start = ProcessStart { name: "mock", program, arguments, log: dir.join("mock.log") };
         let group = ProcessGroup::start(&start)?;
-        Loader::connect_soon(address).await.context("the mock does not answer; see mock.log")?;
+        Loader::connect_soon(address).await.context("cannot connect to the mock; see mock.log")?;
         Ok(Self { address, _group: group })
     }
 }
@@ -46,28 +47,28 @@ pub(crate) struct Product {
     pub(crate) key: String,
 }
 
-/// Where its files stand: the configuration and the log stay, the data go.
+/// The folders of its files. The configuration and the log stay; the data is deleted.
 pub(crate) struct ProductFiles<'a> {
     pub(crate) program: &'a Path,
     pub(crate) data: &'a Path,
     pub(crate) out: &'a Path,
-    /// Of its files and its group.
+    /// The name of its files and of its group.
     pub(crate) name: &'a str,
-    /// Its PostgreSQL; none is SQLite in `data`.
+    /// The URL of its PostgreSQL; `None` means SQLite in `data`.
     pub(crate) url: Option<&'a Secret>,
     pub(crate) limits: LimitSettings,
 }
 
-/// What callers are held to, so high that it decides nothing, but is decided.
+/// Limits of the users, so high that they are checked but never reached.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LimitSettings {
-    /// Of the plan.
+    /// Additional fields of the plan.
     pub(crate) plan: &'static str,
     /// A section of the configuration.
     pub(crate) budgets: &'static str,
 }
 
-/// A rate and a quota for each user.
+/// A rate limit and a quota for each user.
 pub(crate) const LIMITED: LimitSettings =
     LimitSettings { plan: ", credits_per_day: 4000000000, requests_per_minute: 4000000000", budgets: "" };
 
@@ -83,7 +84,7 @@ impl Product {
         let log = places.out.join(format!("{}.log", places.name));
         let mut group =
             ProcessGroup::start(&ProcessStart { name: places.name, program: places.program, arguments, log })?;
-        ready(&mut group, control, PATIENCE).await.context("tollgate serve does not get ready; see its log")?;
+        ready(&mut group, control, PATIENCE).await.context("tollgate serve did not become ready; see its log")?;
         let command = |words: &[&str]| run_command(places.program, words, &common);
         command(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
         let printed = command(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;
@@ -121,7 +122,7 @@ routes:
     )
 }
 
-/// Waits until it answers that it is ready.
+/// Waits until the control API reports that Tollgate is ready.
 pub(crate) async fn ready(group: &mut ProcessGroup, control: SocketAddr, patience: Duration) -> anyhow::Result<()> {
     let deadline = Instant::now() + patience;
     loop {
@@ -138,7 +139,7 @@ pub(crate) async fn ready(group: &mut ProcessGroup, control: SocketAddr, patienc
     }
 }
 
-/// Runs a command of the product and gives what it printed.
+/// Runs a command of Tollgate and returns its output.
 fn run_command(program: &Path, words: &[&str], common: &[String]) -> anyhow::Result<String> {
     let output = Command::new(program).args(words).args(common).output()?;
     if !output.status.success() {
@@ -147,7 +148,7 @@ fn run_command(program: &Path, words: &[&str], common: &[String]) -> anyhow::Res
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The first word of the form `PREFIX_` and 32 hex digits.
+/// The first word that consists of `PREFIX_` and 32 hex digits.
 fn find_key(printed: &str) -> Option<String> {
     let words = printed.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
     let is_key = |word: &&str| {
@@ -167,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_is_found_in_what_is_printed() {
+    fn the_key_is_found_in_the_output() {
         let key = "tollgate_0123456789abcdef0123456789abcdef";
         assert_eq!(find_key(&format!("key  {key}\nshown once, for bench@example.com\n")).as_deref(), Some(key));
         assert_eq!(find_key(&format!("{{\"key\":\"{key}\"}}")).as_deref(), Some(key));

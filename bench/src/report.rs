@@ -1,4 +1,4 @@
-//! What was found, for people (Markdown) and for machines (JSON).
+//! The results, for people (Markdown) and for programs (JSON).
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::ratio::{METHOD, Ratio};
 const REST_TARGET_KIB: u64 = 30 * 1_024;
 const LOADED_TARGET_KIB: u64 = 60 * 1_024;
 
-/// Everything.
+/// All results of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct BenchReport {
     pub(crate) pairs: u32,
@@ -26,17 +26,17 @@ pub(crate) struct BenchReport {
     pub(crate) memory: MemoryUse,
 }
 
-/// The load of wrk as the mock saw it, and as the product counted it.
+/// The load of wrk: requests that the mock received, and requests that Tollgate counted.
 #[derive(Debug, Serialize)]
 pub(crate) struct LoadCounts {
     pub(crate) forwarded: u64,
     pub(crate) forwarded_with_key: u64,
     pub(crate) counted: ProductCounts,
-    /// wrk breaks off what is in flight at the end of a run: forwarded or not, answered or not.
+    /// The number of requests that wrk may have aborted at the end of a run.
     pub(crate) tolerance: u64,
 }
 
-/// PSS, KiB.
+/// Proportional set sizes in KiB.
 #[derive(Debug, Serialize)]
 pub(crate) struct MemoryUse {
     pub(crate) at_rest_kib: u64,
@@ -53,7 +53,7 @@ impl LoadCounts {
 }
 
 impl BenchReport {
-    /// Whether every answer and every count was right; targets of speed are told, not enforced.
+    /// Whether every response and every count was correct. Speed targets are reported, not enforced.
     pub(crate) fn correct(&self) -> bool {
         let failed = self.scenarios.iter().flat_map(|measured| &measured.pairs).map(|pair| pair.tollgate.wrk.failed);
         self.exact.matches() && self.whole.matches() && failed.sum::<u64>() == 0
@@ -70,18 +70,22 @@ impl BenchReport {
         let mut text = String::new();
         writeln!(
             text,
-            "CPU of Tollgate against nginx: {} pairs of {} s, {} connections",
+            "CPU of Tollgate compared with nginx: {} pairs of {} s, {} connections",
             self.pairs, self.seconds, self.connections
         )?;
-        writeln!(text, "CPU time: {}. Interval: {METHOD}; met when its upper end is.\n", self.cpu_method)?;
-        writeln!(text, "| what | nginx µs | Tollgate µs | ratio | 95% | target | |")?;
+        writeln!(
+            text,
+            "CPU time: {}. Interval: {METHOD}; a target is met if the upper end meets it.\n",
+            self.cpu_method
+        )?;
+        writeln!(text, "| scenario | nginx µs | Tollgate µs | ratio | 95% | target | |")?;
         writeln!(text, "|---|---|---|---|---|---|---|")?;
         for measured in &self.scenarios {
             let (nginx, tollgate) = measured.medians();
             let found = RatioRow { what: measured.what, ratio: measured.ratio, target: measured.target };
             writeln!(text, "{}", row(found, &format!("{nginx:.2} | {tollgate:.2}")))?;
             if let Some(target) = measured.workers_target {
-                let what = format!("{}: worker threads alone", measured.name);
+                let what = format!("{}: worker threads only", measured.name);
                 writeln!(text, "{}", row(RatioRow { what: &what, ratio: measured.workers_ratio, target }, "| "))?;
             }
         }
@@ -92,10 +96,10 @@ impl BenchReport {
     fn write_counts(&self, text: &mut String) -> anyhow::Result<()> {
         let Self { exact, whole, memory, .. } = self;
         let mib = |kib: u64| format!("{}.{} MiB", kib / 1_024, kib % 1_024 * 10 / 1_024);
-        writeln!(text, "\n- Answers: {} compared byte for byte with the mock's own, all equal.", exact.sent)?;
+        writeln!(text, "\n- Responses: {} compared byte by byte with the mock's, all equal.", exact.sent)?;
         writeln!(
             text,
-            "- ProductCounts of that pass: sent {}, /metrics {}; with a key {}, usage {}; tokens answered {}, usage {}: {}.",
+            "- ProductCounts of that pass: sent {}, /metrics {}; with a key {}, usage {}; tokens in responses {}, usage {}: {}.",
             exact.sent,
             exact.counted.metrics_requests,
             exact.sent_with_key,
@@ -106,7 +110,7 @@ impl BenchReport {
         )?;
         writeln!(
             text,
-            "- ProductCounts of the load: reached the mock {}, /metrics {}; with a key {}, usage {} (± {} broken off by wrk): {}.",
+            "- ProductCounts of the load: reached the mock {}, /metrics {}; with a key {}, usage {} (± {} aborted by wrk): {}.",
             whole.forwarded,
             whole.counted.metrics_requests,
             whole.forwarded_with_key,
@@ -116,7 +120,7 @@ impl BenchReport {
         )?;
         writeln!(
             text,
-            "- PSS: {} at rest (aim 30 MiB: {}), {} after {} requests and {} s of rest (aim 60 MiB: {}).",
+            "- PSS: {} at rest (target 30 MiB: {}), {} after {} requests and {} s of rest (target 60 MiB: {}).",
             mib(memory.at_rest_kib),
             verdict(memory.at_rest_kib <= REST_TARGET_KIB),
             mib(memory.loaded_kib),
@@ -171,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn verdict_is_by_the_upper_end() {
+    fn the_upper_end_decides_the_verdict() {
         let row =
             |high| row(RatioRow { what: "x", ratio: Some(Ratio { mean: 1.0, low: 0.9, high }), target: 1.1 }, "1 | 1");
         assert!(row(1.1).ends_with("| met |"));

@@ -20,10 +20,10 @@ use crate::scenario::BenchScenario;
 use crate::tools::ToolPaths;
 use crate::wrk::Wrk;
 
-/// After start, before memory is read the first time.
+/// The time between the start and the first reading of the memory.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// Measures, checks, and prints; `false` where an answer or a count was wrong.
+/// Measures, checks and prints. Returns `false` if a response or a count was wrong.
 pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     let tools = ToolPaths::find(flags.profile_dir.as_deref())?;
     let out = out_dir(&flags.out)?;
@@ -37,7 +37,7 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     sleep(SETTLE).await;
     let at_rest_kib = pss_kib(&product.group.account)?;
 
-    println!("checking answers");
+    println!("checking responses");
     let exact = exact::pass(&product, mock.address, flags.check_rounds).await?;
     let before = ProductCounts::read(&product).await?;
     let wrk = Wrk {
@@ -68,18 +68,18 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
 }
 
 async fn start_nginx(tools: &ToolPaths, mock: &MockProcess, out: &Path) -> anyhow::Result<Nginx> {
-    // Workers of nginx run as nobody: they must be able to enter.
+    // The workers of nginx run as `nobody` and must be able to enter the folder.
     let dir = out.join("nginx");
     std::fs::create_dir(&dir)?;
     let mut nginx = Nginx::start(&tools.nginx, mock.address, &dir.canonicalize()?)?;
     for streamed in [false, true] {
-        Loader::connect_soon(nginx.address(streamed)).await.context("nginx does not answer; see nginx/error.log")?;
+        Loader::connect_soon(nginx.address(streamed)).await.context("cannot connect to nginx; see nginx/error.log")?;
     }
     nginx.group.lives()?;
     Ok(nginx)
 }
 
-/// Compares what reached the mock under load with what the product counted.
+/// Compares the requests that reached the mock under load with Tollgate's counts.
 async fn whole(
     bench: &Bench<'_>,
     flags: &RunFlags,
@@ -106,10 +106,10 @@ async fn whole(
     Ok(whole)
 }
 
-/// Goes on until so many requests were served in all, then lets the product rest. Gives their number.
+/// Sends requests until `memory_requests` are reached, then rests. Returns the number of all requests.
 async fn load(bench: &Bench<'_>, flags: &RunFlags, mut requests: u64) -> anyhow::Result<u64> {
     while requests < flags.memory_requests {
-        println!("{requests} of {} requests before memory is read", flags.memory_requests);
+        println!("{requests} of {} requests before the memory is read", flags.memory_requests);
         let run = bench.wrk.run(&BenchScenario::keyed(), bench.product.proxy).await?;
         requests += run.requests.max(1);
     }
@@ -118,7 +118,7 @@ async fn load(bench: &Bench<'_>, flags: &RunFlags, mut requests: u64) -> anyhow:
     Ok(requests)
 }
 
-/// A folder of its own for each run.
+/// Creates a new folder for the output of a run.
 pub(crate) fn out_dir(parent: &Path) -> anyhow::Result<PathBuf> {
     let name = format!("{}-{}", Clock::system().now().unix_seconds(), std::process::id());
     let dir = parent.join(name);

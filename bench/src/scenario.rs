@@ -1,13 +1,13 @@
-//! What is measured.
+//! The scenarios: requests that are measured.
 
 use crate::RunFlags;
 
 /// The bytes of an LLM request's body.
 const BODY_BYTES: usize = 1_024;
-/// Tokens of a stream, and the milliseconds between them.
+/// A stream of 100 tokens with 2 ms between them.
 const STREAM_MODEL: &str = "mock/tokens-100-2";
 
-/// Requests are put together before the first one is sent.
+/// The script builds all requests before the first one is sent.
 const IN_TURNS: &str = r#"local keys, requests, at = {KEYS}, {}, 0
 init = function()
   for nth, key in ipairs(keys) do
@@ -21,24 +21,24 @@ request = function()
 end
 "#;
 
-/// A request that is sent again and again, and what it may cost.
+/// A repeated request, and its maximum cost.
 #[derive(Debug, Clone)]
 pub(crate) struct BenchScenario {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
     pub(crate) path: &'static str,
-    /// `None`: a GET.
+    /// The body; `None` means GET.
     pub(crate) body: Option<String>,
     pub(crate) keyed: bool,
     pub(crate) streamed: bool,
-    /// The most that the ratio to nginx may be.
+    /// The maximum ratio to nginx.
     pub(crate) target: f64,
-    /// The same for the product's worker threads alone.
+    /// The maximum ratio of Tollgate's worker threads to nginx.
     pub(crate) workers_target: Option<f64>,
 }
 
 impl BenchScenario {
-    /// The scenarios that the flags leave.
+    /// The scenarios that the flags select.
     pub(crate) fn chosen(flags: &RunFlags) -> Vec<Self> {
         let chosen = |scenario: &Self| flags.only.as_deref().is_none_or(|part| scenario.name.contains(part));
         Self::all().into_iter().filter(chosen).collect()
@@ -61,11 +61,11 @@ impl BenchScenario {
         }
     }
 
-    /// The scenario that memory is measured after.
+    /// The scenario for the measurement of memory.
     pub(crate) fn keyed() -> Self {
         Self {
             name: "keyed",
-            what: "plain route with key, quota, rate limit, folded events",
+            what: "plain route with key, quota, rate limit, aggregated events",
             path: "/plain/keyed",
             keyed: true,
             target: 1.25,
@@ -74,11 +74,11 @@ impl BenchScenario {
         }
     }
 
-    /// The scenario that the stores are compared by.
+    /// The scenario for the comparison of stores.
     pub(crate) fn llm() -> Self {
         Self {
             name: "llm",
-            what: "LLM POST of 1 KB, not streamed, its row ingested",
+            what: "LLM POST of 1 KB, unstreamed, its event ingested",
             path: "/v1/chat/completions",
             body: Some(padded("mock/instant", "")),
             keyed: true,
@@ -91,7 +91,7 @@ impl BenchScenario {
     fn stream() -> Self {
         Self {
             name: "stream",
-            what: "an event of an LLM stream, nginx with buffering off",
+            what: "event of an LLM stream, nginx without buffering",
             body: Some(padded(STREAM_MODEL, r#","stream":true,"stream_options":{"include_usage":true}"#)),
             streamed: true,
             target: 1.2,
@@ -99,7 +99,7 @@ impl BenchScenario {
         }
     }
 
-    /// The script that sets wrk's request; of several keys each request has the next one.
+    /// The script that sets wrk's request. Requests use several keys in turn.
     pub(crate) fn lua(&self, keys: &[String]) -> String {
         let mut lua = String::new();
         match keys {

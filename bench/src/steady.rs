@@ -1,4 +1,5 @@
-//! Calls at a steady rate, each due at its own moment whether the ones before are answered or not: what it waited counts from then.
+//! Calls at a steady rate. Each call is due at a fixed time, even if earlier calls are slow; its latency is measured
+//! from that time.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,10 +13,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::loader::Loader;
 use crate::spread::Spread;
 
-/// An answer that takes longer ends the measurement.
+/// A response that takes longer ends the measurement.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One call.
+/// One call of the API.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiCall {
     pub(crate) method: &'static str,
@@ -24,7 +25,7 @@ pub(crate) struct ApiCall {
     pub(crate) body: String,
 }
 
-/// How often, for how long, over how many connections.
+/// The rate, the duration, and the number of connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallRate {
     pub(crate) address: SocketAddr,
@@ -33,7 +34,7 @@ pub(crate) struct CallRate {
     pub(crate) connections: u32,
 }
 
-/// What came back.
+/// The latencies, and the number of responses by status.
 #[derive(Debug, Default)]
 pub(crate) struct CallResults {
     pub(crate) waits: Spread,
@@ -41,7 +42,7 @@ pub(crate) struct CallResults {
 }
 
 impl CallRate {
-    /// Makes the calls that `call` gives for their numbers.
+    /// Runs the calls that `call` returns for the numbers from 0.
     pub(crate) async fn run(
         self,
         call: impl Fn(u64) -> ApiCall + Send + Clone + 'static,
@@ -60,7 +61,7 @@ impl CallRate {
                     sleep_until(due).await;
                     let ApiCall { method, path, key, body } = call(nth);
                     let answer = timeout(PATIENCE, loader.send_as(key.as_deref(), method, &path, &body));
-                    let answer = answer.await.context("no answer in time")??;
+                    let answer = answer.await.context("no response in time")??;
                     answers.push((answer.status, due.elapsed()));
                 }
                 Ok(answers)

@@ -1,4 +1,4 @@
-//! `stores`: what an LLM call costs on PostgreSQL, beside the same binary on SQLite, in interleaved pairs.
+//! `stores`: the cost of an LLM call on PostgreSQL, compared with the same binary on SQLite in interleaved pairs.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::scenario::BenchScenario;
 use crate::tools::ToolPaths;
 use crate::wrk::Wrk;
 
-/// The most that the ratio of the workers' time may be.
+/// The maximum ratio of the workers' time.
 const TARGET: f64 = 1.10;
 
 #[derive(clap::Args, Clone)]
@@ -21,28 +21,28 @@ pub(crate) struct StoresFlags {
     /// Interleaved pairs of runs
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
     pairs: u32,
-    /// Seconds a run
+    /// Duration of a run in seconds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Connections of wrk
+    /// Number of connections of wrk
     #[arg(long, default_value_t = 64)]
     connections: u32,
-    /// Where the binary `tollgate` sides; by default beside this one
+    /// The folder of the binary `tollgate`; by default that of this binary
     #[arg(long)]
     profile_dir: Option<PathBuf>,
-    /// Where raw output goes
+    /// The folder of the raw output
     #[arg(long, default_value = "bench/out")]
     out: PathBuf,
 }
 
-/// A product on one of the stores, and how its requests are made.
+/// A Tollgate on one of the stores, and the load generator for it.
 struct StoreSide<'a> {
     name: &'static str,
     product: &'a Product,
     wrk: Wrk<'a>,
 }
 
-/// Measures and prints; an error where a request failed.
+/// Runs the measurement and prints it. A failed request is an error.
 pub(crate) async fn run(flags: StoresFlags) -> anyhow::Result<bool> {
     let tools = ToolPaths::find(flags.profile_dir.as_deref())?;
     let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
@@ -72,7 +72,7 @@ pub(crate) async fn run(flags: StoresFlags) -> anyhow::Result<bool> {
             }
         })
         .collect();
-    let [sqlite, postgres] = sides.as_slice() else { anyhow::bail!("two stores are compared") };
+    let [sqlite, postgres] = sides.as_slice() else { anyhow::bail!("internal error: not two stores") };
     let (mut workers, mut all, mut server) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..flags.pairs {
         let before = database.cpu_micros()?.1;
@@ -80,7 +80,7 @@ pub(crate) async fn run(flags: StoresFlags) -> anyhow::Result<bool> {
         let (first, second) = (first.run(number, &out).await?, second.run(number, &out).await?);
         let (sqlite, postgres) = if number % 2 == 0 { (first, second) } else { (second, first) };
         server.push(database.cpu_micros()?.1 - before);
-        let worker = |side: &SideRun| side.worker_cost(CostUnit::Request).context("the workers' threads are not found");
+        let worker = |side: &SideRun| side.worker_cost(CostUnit::Request).context("no worker threads were found");
         workers.push((worker(&postgres)?, worker(&sqlite)?));
         all.push((postgres.cost(CostUnit::Request), sqlite.cost(CostUnit::Request)));
         println!("  {}", line(&workers, &all));
@@ -88,7 +88,7 @@ pub(crate) async fn run(flags: StoresFlags) -> anyhow::Result<bool> {
     println!("{} pairs of {} s, {} connections; {METHOD}", flags.pairs, flags.seconds, flags.connections);
     print_ratio("workers", &workers, Some(TARGET))?;
     print_ratio("all threads of tollgate", &all, None)?;
-    println!("the server itself: {} ms of CPU a run", server.iter().sum::<u64>() / 1_000 / u64::from(flags.pairs));
+    println!("PostgreSQL: {} ms of CPU per run", server.iter().sum::<u64>() / 1_000 / u64::from(flags.pairs));
     println!("Raw output: {}", out.display());
     Ok(true)
 }
@@ -102,13 +102,13 @@ impl StoreSide<'_> {
     }
 }
 
-/// The last pair.
+/// The costs of the last pair.
 fn line(workers: &[(f64, f64)], all: &[(f64, f64)]) -> String {
     let of = |pairs: &[(f64, f64)]| pairs.last().copied().unwrap_or_default();
     let ((worker, worker_sqlite), (whole, whole_sqlite)) = (of(workers), of(all));
     format!(
-        "µs a call: SQLite {worker_sqlite:.2} in workers, {whole_sqlite:.2} in all; \
-         PostgreSQL {worker:.2} in workers, {whole:.2} in all"
+        "µs per call: SQLite {worker_sqlite:.2} in workers, {whole_sqlite:.2} in total; \
+         PostgreSQL {worker:.2} in workers, {whole:.2} in total"
     )
 }
 

@@ -71,7 +71,6 @@ const PENDING: &[&str] = &[
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",
-    "bench/",
     "crates/access/",
     "crates/ai/",
     "crates/config/",
