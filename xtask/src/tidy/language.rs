@@ -84,8 +84,6 @@ const PENDING: &[&str] = &[
     "crates/tollgate/",
     "docs/",
     "e2e/",
-    "examples/",
-    "infrastructure/",
 ];
 
 /// The maximum of words in one sentence of Markdown.
