@@ -94,6 +94,7 @@ impl Product {
 }
 
 /// The addresses in the configuration.
+#[derive(Clone, Copy)]
 struct Addresses {
     proxy: SocketAddr,
     control: SocketAddr,

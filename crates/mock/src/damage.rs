@@ -125,11 +125,11 @@ impl DamagedStream {
             }
             // Chat completions report the end in a chunk before the last event.
             BodyDamage::Unfinished if is_last || (stage == StreamStage::Closing && self.has_choices()) => {
-                self.ended = true
+                self.ended = true;
             }
             BodyDamage::OpenEvent if is_last => self.queue.push_back(event.slice(..event.trim_ascii_end().len())),
             BodyDamage::Event(bytes) if stage == StreamStage::Piece && self.queue.is_empty() => {
-                self.giant(&event, bytes)
+                self.giant(&event, bytes);
             }
             BodyDamage::Backwards => self.backwards(stage, event),
             BodyDamage::CrLf if self.format().dialect() != Dialect::Google => {

@@ -17,6 +17,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 /// A test that the page names, and the line that names it.
+#[derive(Clone, Copy)]
 struct NamedTest<'a> {
     line: usize,
     path: &'a str,
