@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::loader::Loader;
 use crate::server::ApiServer;
-use crate::steady::{ApiCall, CallRate, CallResults};
+use crate::steady::{ApiCall, CallResults, SteadyLoad};
 
 const PLAN: &str = "bench";
 const KEYS_A_USER: usize = 10;
@@ -61,10 +61,10 @@ pub(crate) async fn run(flags: ApiFlags) -> anyhow::Result<bool> {
     println!("{}, {} keys, {} events/s", database.describe(), flags.keys, flags.events);
     let server = ApiServer::start(&database, flags.events).await?;
     let keys: Arc<[Arc<str>]> = people(&server.store, flags.keys).await?.into();
-    let steady = CallRate {
+    let steady = SteadyLoad {
         address: server.address,
         calls_per_second: flags.calls,
-        lasts: Duration::from_secs(flags.seconds),
+        duration: Duration::from_secs(flags.seconds),
         connections: flags.connections,
     };
     let key = move |keys: &Arc<[Arc<str>]>, nth: u64| -> Option<Arc<str>> {
@@ -96,7 +96,7 @@ pub(crate) async fn run(flags: ApiFlags) -> anyhow::Result<bool> {
         let keys = keys.clone();
         move |nth| call("POST", "/api/keys", key(&keys, nth), r#"{"label":"made"}"#.to_owned())
     };
-    let making = CallRate { calls_per_second: flags.made, ..steady };
+    let making = SteadyLoad { calls_per_second: flags.made, ..steady };
     let made = ExpectedResult { status: 201, calls_per_second: flags.made, p99: KEEPS_UP };
     good &= print_result("POST /api/keys", made, &making.run(make).await?)?;
     let (stop, stopped) = watch::channel(false);
@@ -129,15 +129,15 @@ struct ExpectedResult {
 }
 
 /// Returns whether the latencies meet the target. Another status is an error.
-fn print_result(what: &str, expected: ExpectedResult, answers: &CallResults) -> anyhow::Result<bool> {
+fn print_result(what: &str, expected: ExpectedResult, results: &CallResults) -> anyhow::Result<bool> {
     let ExpectedResult { status, calls_per_second, p99 } = expected;
-    let good = answers.waits.percentile(99) < p99;
+    let good = results.waits.percentile(99) < p99;
     let judged = if good { "met" } else { "MISSED" };
     println!(
         "  {what}, {calls_per_second}/s: {}; p99 under {p99:?}: {judged}; statuses {:?}",
-        answers.waits, answers.statuses
+        results.waits, results.statuses
     );
-    ensure!(answers.statuses.keys().all(|seen| *seen == status), "responses other than {status}");
+    ensure!(results.statuses.keys().all(|seen| *seen == status), "responses other than {status}");
     Ok(good)
 }
 

@@ -95,11 +95,11 @@ pub(crate) async fn mock_requests(mock: SocketAddr) -> anyhow::Result<u64> {
 }
 
 async fn metrics(loader: &mut Loader) -> anyhow::Result<String> {
-    let answer = loader.get("/metrics").await?;
-    if answer.status != 200 {
-        bail!("GET /metrics: {}", answer.status);
+    let response = loader.get("/metrics").await?;
+    if response.status != 200 {
+        bail!("GET /metrics: {}", response.status);
     }
-    Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    Ok(String::from_utf8_lossy(&response.body).into_owned())
 }
 
 /// The sum of a metric's samples; `None` if it has none.

@@ -77,18 +77,18 @@ impl CheckPass {
         let CheckedRequest { path, body, keyed } = call;
         let method = if body.is_empty() { "GET" } else { "POST" };
         let through = if *keyed { &mut self.keyed } else { &mut self.open };
-        let answer = through.send(method, path, body).await.context(*path)?;
+        let response = through.send(method, path, body).await.context(*path)?;
         let expected = self.direct.send(method, path, &body.replace("\"mock/", "\"")).await.context(*path)?;
         ensure!(
-            (answer.status, &answer.body) == (expected.status, &expected.body),
+            (response.status, &response.body) == (expected.status, &expected.body),
             "{method} {path} through tollgate: {} {:?}, from the mock: {} {:?}, for {body}",
-            answer.status,
-            answer.body,
+            response.status,
+            response.body,
             expected.status,
             expected.body
         );
         for name in ["content-type", "x-body-sha256"] {
-            ensure!(answer.headers.get(name) == expected.headers.get(name), "{name} differs: {path}");
+            ensure!(response.headers.get(name) == expected.headers.get(name), "{name} differs: {path}");
         }
         self.exact.sent += 1;
         self.exact.sent_with_key += u64::from(*keyed);
@@ -116,8 +116,8 @@ fn questions(round: u32) -> [String; 2] {
 }
 
 /// The tokens of the last usage that a response reports, in any of the three formats.
-fn tokens(answer: &LoaderResponse) -> u64 {
-    let text = String::from_utf8_lossy(&answer.body);
+fn tokens(response: &LoaderResponse) -> u64 {
+    let text = String::from_utf8_lossy(&response.body);
     let data = text.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line));
     let values = data.filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut usages = values.filter_map(|value| {
@@ -143,9 +143,9 @@ mod tests {
     #[test]
     fn tokens_are_read_from_the_last_usage() {
         let check = |body: &'static str, expected: u64| {
-            let answer =
+            let response =
                 LoaderResponse { status: 200, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) };
-            assert_eq!(tokens(&answer), expected, "{body}");
+            assert_eq!(tokens(&response), expected, "{body}");
         };
         check("plain", 0);
         check(r#"{"usage":{"total_tokens":5}}"#, 5);

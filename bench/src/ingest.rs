@@ -133,10 +133,10 @@ impl KeyCreation {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let (mut making, mut waits) = (JoinSet::new(), Vec::new());
         let mut owners = self.owners.iter().cycle();
-        let answer = loop {
+        let response = loop {
             tokio::select! {
                 biased;
-                answer = &mut done => break answer,
+                response = &mut done => break response,
                 Some(made) = making.join_next() => waits.push(made??),
                 due = ticks.tick() => {
                     ensure!(making.len() < WAITING_MAX, "{WAITING_MAX} keys wait for their creation");
@@ -149,7 +149,7 @@ impl KeyCreation {
         while let Some(made) = making.join_next().await {
             waits.push(made??);
         }
-        Ok((Spread::of(waits), answer))
+        Ok((Spread::of(waits), response))
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::events::{EventMaker, KEYS_A_USER, USERS};
 use crate::server::ApiServer;
-use crate::steady::{ApiCall, CallRate, CallResults};
+use crate::steady::{ApiCall, CallResults, SteadyLoad};
 
 const PLAN: &str = "bench";
 /// The number of days before now on which the events occurred.
@@ -54,10 +54,10 @@ pub(crate) async fn run(flags: OverviewFlags) -> anyhow::Result<bool> {
     println!("{}, {} events of {USERS} users in {DAYS} days", database.describe(), flags.events);
     let keys: Arc<[Arc<str>]> = load(&database, flags.events).await?.into();
     let server = ApiServer::start(&database, flags.ingest).await?;
-    let steady = || CallRate {
+    let steady = || SteadyLoad {
         address: server.address,
         calls_per_second: flags.calls,
-        lasts: Duration::from_secs(flags.seconds),
+        duration: Duration::from_secs(flags.seconds),
         connections: flags.connections,
     };
     let mut good = true;
@@ -74,19 +74,19 @@ pub(crate) async fn run(flags: OverviewFlags) -> anyhow::Result<bool> {
             key: usize::try_from(nth).ok().and_then(|nth| keys.get(nth % keys.len())).cloned(),
             body: String::new(),
         };
-        let answers = steady().run(call).await?;
-        print_result(path, flags.calls, &answers)?;
-        good &= path != "/api/dashboard/overview" || answers.waits.percentile(95) < TARGET;
+        let results = steady().run(call).await?;
+        print_result(path, flags.calls, &results)?;
+        good &= path != "/api/dashboard/overview" || results.waits.percentile(95) < TARGET;
     }
     let (written, stored) = server.stop().await?;
     println!("  events: {written} written, {stored} stored at the last response");
     Ok(good)
 }
 
-fn print_result(path: &str, calls_per_second: u32, answers: &CallResults) -> anyhow::Result<()> {
-    let p95 = answers.waits.percentile(95).as_secs_f64() * 1_000.0;
-    println!("  GET {path}, {calls_per_second}/s: p95 {p95:.2} ms, {}; statuses {:?}", answers.waits, answers.statuses);
-    ensure!(answers.statuses.keys().all(|status| *status == 200), "responses other than 200");
+fn print_result(path: &str, calls_per_second: u32, results: &CallResults) -> anyhow::Result<()> {
+    let p95 = results.waits.percentile(95).as_secs_f64() * 1_000.0;
+    println!("  GET {path}, {calls_per_second}/s: p95 {p95:.2} ms, {}; statuses {:?}", results.waits, results.statuses);
+    ensure!(results.statuses.keys().all(|status| *status == 200), "responses other than 200");
     Ok(())
 }
 

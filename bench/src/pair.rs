@@ -130,9 +130,9 @@ impl Bench<'_> {
         let mut bodies = Vec::new();
         for address in [self.nginx.address(scenario.streamed), self.product.proxy] {
             let mut loader = Loader::connect(address, Some(&self.product.key)).await?;
-            let answer = loader.send(method, scenario.path, body).await?;
-            ensure!(answer.status == 200, "{address}{}: {} {:?}", scenario.path, answer.status, answer.body);
-            bodies.push(String::from_utf8_lossy(&answer.body).into_owned());
+            let response = loader.send(method, scenario.path, body).await?;
+            ensure!(response.status == 200, "{address}{}: {} {:?}", scenario.path, response.status, response.body);
+            bodies.push(String::from_utf8_lossy(&response.body).into_owned());
         }
         let sizes: Vec<(usize, usize)> = bodies.iter().map(|body| (body.len(), body.matches("\n\n").count())).collect();
         let (Some((bytes, events)), true) = (sizes.first(), scenario.streamed) else { return Ok(CostUnit::Request) };

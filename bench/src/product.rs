@@ -129,7 +129,7 @@ pub(crate) async fn ready(group: &mut ProcessGroup, control: SocketAddr, patienc
     loop {
         group.lives()?;
         if let Ok(mut loader) = Loader::connect(control, None).await
-            && loader.get("/readyz").await.is_ok_and(|answer| answer.status == 200)
+            && loader.get("/readyz").await.is_ok_and(|response| response.status == 200)
         {
             return Ok(());
         }

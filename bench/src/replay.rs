@@ -167,7 +167,10 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
     ensure!(closed.into_inner() == events, "an event was not read exactly once");
     let since = clock.mono();
     let interrupted = spool.interrupted.len();
-    ensure!(interrupted == OPEN * usize::try_from(LANES)?, "{interrupted} requests were open");
+    ensure!(
+        interrupted == OPEN * usize::try_from(LANES)?,
+        "the spool has {interrupted} open requests, more or fewer than were written"
+    );
     spool.settle(|one| one.opened.interrupted())?;
     spool.reader.sync()?;
     print_time("close open requests", since);

@@ -25,12 +25,12 @@ pub(crate) struct ApiCall {
     pub(crate) body: String,
 }
 
-/// The rate, the duration, and the number of connections.
+/// The target of the calls, their rate, their duration, and the number of connections.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CallRate {
+pub(crate) struct SteadyLoad {
     pub(crate) address: SocketAddr,
     pub(crate) calls_per_second: u32,
-    pub(crate) lasts: Duration,
+    pub(crate) duration: Duration,
     pub(crate) connections: u32,
 }
 
@@ -41,30 +41,30 @@ pub(crate) struct CallResults {
     pub(crate) statuses: BTreeMap<u16, u64>,
 }
 
-impl CallRate {
-    /// Runs the calls that `call` returns for the numbers from 0.
+impl SteadyLoad {
+    /// Sends each call at its due time; `call` returns the call with a given number, counted from 0.
     pub(crate) async fn run(
         self,
         call: impl Fn(u64) -> ApiCall + Send + Clone + 'static,
     ) -> anyhow::Result<CallResults> {
-        let calls = u64::from(self.calls_per_second) * self.lasts.as_secs();
+        let calls = u64::from(self.calls_per_second) * self.duration.as_secs();
         let begins = Instant::now() + Duration::from_millis(100);
         let mut tasks: JoinSet<anyhow::Result<Vec<(u16, Duration)>>> = JoinSet::new();
         for connection in 0..u64::from(self.connections) {
             let call = call.clone();
             tasks.spawn(async move {
                 let mut loader = Loader::connect(self.address, None).await?;
-                let mut answers = Vec::new();
+                let mut results = Vec::new();
                 for nth in (connection..calls).step_by(usize::try_from(self.connections)?) {
                     let after = f64::from(u32::try_from(nth)?) / f64::from(self.calls_per_second);
                     let due = begins + Duration::from_secs_f64(after);
                     sleep_until(due).await;
                     let ApiCall { method, path, key, body } = call(nth);
-                    let answer = timeout(PATIENCE, loader.send_as(key.as_deref(), method, &path, &body));
-                    let answer = answer.await.context("no response in time")??;
-                    answers.push((answer.status, due.elapsed()));
+                    let response = timeout(PATIENCE, loader.send_as(key.as_deref(), method, &path, &body));
+                    let response = response.await.context("no response in time")??;
+                    results.push((response.status, due.elapsed()));
                 }
-                Ok(answers)
+                Ok(results)
             });
         }
         let (mut waits, mut statuses) = (Vec::new(), BTreeMap::new());

@@ -25,7 +25,7 @@ use crate::server::MockTiming;
 use crate::wire;
 
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Models in the list besides the names in [`BEHAVIOURS`] without a number.
+/// Models in the list, in addition to the names in [`BEHAVIOURS`] without a number.
 const MODELS: [&str; 4] = ["tokens-100", "429", "500", "529"];
 /// The owner of all listed models.
 const OWNER: &str = "mock";

@@ -91,7 +91,7 @@ pub fn request_body(bytes: &[u8]) {
             bounded(&called, &asked, &body);
             let same = asked.rewrite(&body, &asked.model, false);
             if called.model.is_none() {
-                assert!(same.body() == body && !same.usage_injected, "a body without edits changed");
+                assert!(same.body() == body && !same.usage_injected, "the body changed although no edit was requested");
             }
             for usage in [false, true] {
                 let out = asked.rewrite(&body, OTHER, usage);

@@ -79,8 +79,8 @@ fn head_limits() -> HeadLimits {
     HeadLimits::new(HEAD_BYTES_MAX, LINE_BYTES_MAX, FIELDS_MAX)
 }
 
-/// Requests at any split are parsed equally. `httparse` parses each accepted head equally. `http1` refuses whatever
-/// `proxy::strict` refuses. A written head is parsed as the same head.
+/// Requests at any split are parsed equally. `httparse` parses each accepted head equally. `http1` refuses every
+/// request that `proxy::strict` refuses. A written head is parsed as the same head.
 pub fn request(bytes: &[u8]) {
     let outcome = any_split(ReaderSide::Requests, bytes);
     agreement::with_strict(bytes, &outcome, HEAD_BYTES_MAX);

@@ -1,4 +1,4 @@
-//! Links in documents have existing targets, and the index of a folder lists its pages.
+//! Rule: each relative link of a document has an existing target, and an index links every page of its folder.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};

@@ -1,4 +1,4 @@
-//! LLM calls: parsed and checked as a provider does, then answered as the model's name selects.
+//! LLM calls: parsed and checked as a provider does, then handled as the model's name selects.
 
 use ai::{Called, Dialect, Endpoint};
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};

@@ -47,7 +47,7 @@ pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
     vec![Bytes::from(chunk(response, &[choice(&delta, None)], NULL))]
 }
 
-/// The chunk of one piece.
+/// The chunk with one piece of the text.
 pub(super) fn piece(response: &MockResponse) -> String {
     let delta = match &response.content {
         ResponseContent::Text(_) => object! { "content": HOLE },

@@ -12,7 +12,7 @@ pub(super) fn whole(response: &MockResponse) -> Json {
     completion(response, &choices, usage(response).as_ref())
 }
 
-/// The chunk of one piece.
+/// The chunk with one piece of the text.
 pub(super) fn piece(response: &MockResponse) -> String {
     let choices = [choice(HOLE, None)];
     data(&completion(response, &choices, response.include_usage.then_some(&NULL)))

@@ -33,7 +33,7 @@ pub(super) fn opening(response: &MockResponse, framing: StreamFraming) -> Vec<By
     }
 }
 
-/// The chunk of one piece; `None` for a tool call.
+/// The chunk with one piece of the text; `None` for a tool call.
 pub(super) fn piece(response: &MockResponse, framing: StreamFraming) -> Option<String> {
     match &response.content {
         ResponseContent::Text(_) => {

@@ -37,7 +37,7 @@ pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
     events.into_iter().map(Bytes::from).collect()
 }
 
-/// The event of one piece.
+/// The event with one piece of the text.
 pub(super) fn piece(response: &MockResponse) -> String {
     let delta = match &response.content {
         ResponseContent::Text(_) => object! { "type": "text_delta", "text": HOLE },

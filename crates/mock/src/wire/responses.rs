@@ -43,7 +43,7 @@ pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
     events.done
 }
 
-/// The event of one piece.
+/// The event with one piece of the text.
 pub(super) fn piece(response: &MockResponse) -> String {
     match &response.content {
         ResponseContent::Text(_) => {

@@ -27,7 +27,7 @@ pub(super) fn whole(response: &MockResponse) -> WholeBody {
     WholeBody { kind, bytes: Bytes::from(body) }
 }
 
-/// The event of one piece.
+/// The event with one piece of the text.
 pub(super) fn piece() -> String {
     data(&object! { "type": "transcript.text.delta", "delta": HOLE })
 }

@@ -44,7 +44,7 @@ pub(super) fn with_strict(bytes: &[u8], outcome: &ConnectionOutcome, head_bytes_
     if connect == outcome.heads.len() {
         assert!(
             outcome.heads.len() <= scanned.requests.len(),
-            "a refused request is accepted: {scanned:?} {outcome:?}"
+            "`http1` accepts a request that `strict` refuses: {scanned:?} {outcome:?}"
         );
     }
     for (request, content_bytes) in scanned.requests.iter().zip(&outcome.content_bytes).take(common) {
@@ -62,7 +62,7 @@ pub(super) fn with_strict(bytes: &[u8], outcome: &ConnectionOutcome, head_bytes_
         Violation::Underscore,
     ];
     if outcome.refused.is_some_and(|violation| !only_here.contains(&violation)) && connect == outcome.heads.len() {
-        assert!(scanned.refused.is_some(), "an accepted request is refused: {scanned:?} {outcome:?}");
+        assert!(scanned.refused.is_some(), "`http1` refuses a request that `strict` accepts: {scanned:?} {outcome:?}");
     }
 }
 
