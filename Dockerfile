@@ -1,9 +1,9 @@
-# The image that is run (the last stage), and `dev`, in which tests run. docs/deployment.md says how to use both.
+# The runtime image (the last stage), and the image `dev` for tests. docs/deployment.md explains both.
 #
-# A HEALTHCHECK needs a program in the image that asks, and there is nothing here but Tollgate: whoever runs the container asks
-# /readyz and /livez on 8787.
+# The image has no HEALTHCHECK, because it contains no program except Tollgate. The container platform can request /readyz
+# and /livez on port 8787.
 
-# Manifests with empty sources: the same as long as no dependency changes.
+# Manifests with empty sources. This stage changes only if a dependency changes.
 FROM rust:1.95.0-bookworm AS manifests
 WORKDIR /src
 COPY . .
@@ -12,17 +12,17 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock \
     && find . -name '*.rs' -exec sh -c 'for file; do case $file in */lib.rs) : ;; *) echo "fn main() { }" ;; esac >"$file"; done' stub {} +
 
 FROM rust:1.95.0-bookworm AS build
-# As it stands in this image: rust-toolchain.toml asks for components that a build does not need.
+# Selects the installed toolchain, because rust-toolchain.toml requires components that a build does not need.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
-# The dependencies alone, in a layer that a change of ours leaves as it is.
+# The dependencies, in a layer that stays valid when only sources change.
 COPY --from=manifests /src .
 RUN cargo build --release --locked --package tollgate
 COPY . .
-# Sources may be older than the empty ones that were built above.
+# Sources may be older than the empty ones that were built above, so their times are updated.
 RUN find crates -name '*.rs' -exec touch {} + && cargo build --release --locked --package tollgate && mkdir /empty
 
-# Rust, and what the tests run beside: a PostgreSQL and a Redis of their own, Python for the official clients.
+# Rust and the programs that tests need: PostgreSQL, Redis, and Python for the official clients.
 FROM rust:1.95.0-bookworm AS dev
 RUN apt-get update \
     && apt-get install -y --no-install-recommends dash pgbouncer postgresql python3 python3-pip python3-venv redis-server shellcheck \

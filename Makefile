@@ -1,4 +1,4 @@
-# The only entrance: people, hooks and CI call the same targets. `make` lists them.
+# People, hooks and CI use the same targets. `make` lists them.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -7,40 +7,40 @@ SHELL := bash
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
-# How long `make fuzz` takes, without what it builds.
+# Duration of `make fuzz` without the build.
 SECONDS ?= 60
-# Where `make install` puts the command.
+# The folder in which `make install` installs the command.
 BIN ?= $(HOME)/.local/bin
-# CI says --locked; a developer may be changing dependencies.
+# CI sets --locked; developers may change dependencies.
 LOCKED ?=
 
-# xtask apart, and the binary together with the tests: features unite over what is built at once, and what differs in
-# them would be compiled twice.
+# One selection of packages for all commands: cargo unifies features over the selection, and a crate with other features
+# would be compiled again. Therefore xtask is excluded, and binaries and tests are built together.
 TESTED := --workspace --exclude xtask
 
-# A PostgreSQL of its own for one command.
+# Starts a temporary PostgreSQL for one command.
 BESIDE_POSTGRES := cargo run --quiet $(LOCKED) --package xtask -- postgres
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# A Node of our own, where scripts/setup.sh had to bring one; and cargo, where the shell has not been told yet.
+# The Node that scripts/setup.sh installed, if it had to; and cargo, if it is not yet in PATH.
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH):$(HOME)/.cargo/bin
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## set up what is missing, build, and serve the demo on loopback
+run: ## install missing tools, build, and serve the demo on loopback
 	@scripts/setup.sh build
 	cargo build $(LOCKED) --package tollgate
 	@exec $(TARGET)/debug/tollgate serve --demo $(ARGS)
 
-install: ## build a release and put the `tollgate` command into ~/.local/bin, or into BIN
+install: ## build a release and install the `tollgate` command in ~/.local/bin, or in BIN
 	@scripts/setup.sh build
 	cargo build --locked --release --package tollgate
 	install -D -m 755 $(TARGET)/release/tollgate "$(BIN)/tollgate"
 	@echo "$(BIN)/tollgate is installed"
-	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not on your PATH: run  export PATH=\"$(BIN):\$$PATH\"" ;; esac
+	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not in PATH: run  export PATH=\"$(BIN):\$$PATH\"" ;; esac
 
-test: ## run all tests; those on the built binary, official clients included, and on the control API on SQLite and on PostgreSQL
+test: ## run all tests; those of the binary, official clients and control API on SQLite and on PostgreSQL
 	@scripts/setup.sh test
 	cargo test $(LOCKED) --package xtask
 	cargo build $(LOCKED) $(TESTED) --bins --tests
@@ -50,47 +50,47 @@ test: ## run all tests; those on the built binary, official clients included, an
 		-- --skip storms::
 	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres cargo test $(LOCKED) $(TESTED) --test e2e storms::
 
-soak: ## the crashes, faults and outages of `make test` at length: 20 seeds, every n (takes about half an hour)
+soak: ## run the crash, fault and outage tests with 20 seeds and a fault at every call (takes about half an hour)
 	@scripts/setup.sh test
 	cargo build $(LOCKED) $(TESTED) --bins --tests
 	TOLLGATE_TEST_LONG=1 cargo test $(LOCKED) $(TESTED) --test e2e storms::nth::
 	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_FLEET_SEEDS=20 \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture storms:: outage::
 
-clients: ## run the official clients, and write docs/clients.md from what they did
+clients: ## run the official clients, and generate docs/clients.md from their results
 	@scripts/setup.sh test
 	cargo build $(LOCKED) $(TESTED) --bins --tests
 	UPDATE_CLIENTS=1 cargo test $(LOCKED) $(TESTED) --test e2e clients::
 
-check: ## formatting, lints, documentation, house rules
+check: ## check formatting, lints, documentation and house rules
 	@scripts/setup.sh check
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
 	cargo run --quiet $(LOCKED) --package xtask -- tidy
 
-bench: ## what a request costs, beside nginx (release build; takes minutes)
+bench: ## measure the cost of a request, compared with nginx (release build; takes minutes)
 	@scripts/setup.sh build
 	@bench/setup.sh
 	cargo build $(LOCKED) --release --package tollgate
 	cargo run $(LOCKED) --release --package bench -- run $(ARGS)
 
-fuzz: ## hostile bytes for every parser, for SECONDS over all of them (docs/fuzzing.md)
+fuzz: ## fuzz every parser, for SECONDS in total (docs/fuzzing.md)
 	@scripts/setup.sh build
 	cargo run --quiet $(LOCKED) --profile fuzz --package fuzz -- run all --seconds $(SECONDS) $(ARGS)
 
-coverage: ## which lines the tests run, by crate (cargo-llvm-cov; takes about half an hour)
+coverage: ## measure the line coverage of each crate (cargo-llvm-cov; takes about half an hour)
 	@scripts/setup.sh test
 	@scripts/coverage.sh
 
-audit: ## known vulnerabilities, licences, bans and sources of dependencies (cargo-deny)
+audit: ## check dependencies for vulnerabilities, licences, bans and sources (cargo-deny)
 	@scripts/audit.sh
 
-hooks: ## install a pre-commit hook: fmt, clippy, test
+hooks: ## install a pre-commit hook that runs make check and make test
 	@scripts/hooks.sh
 
 fmt: ## format all sources
 	cargo fmt --all
 
-setup: ## set up what is missing for all of these
+setup: ## install missing tools for all targets
 	@scripts/setup.sh all

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what `make bench` needs beside Rust: nginx and wrk, from Debian, as root. Starts no service.
+# Installs the programs that `make bench` needs besides Rust: nginx and wrk, from Debian, as root. Starts no service.
 set -euo pipefail
 
 missing=()
@@ -13,7 +13,7 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "bench: missing ${missing[*]}; install the packages of these names (Debian: sudo apt-get install ${missing[*]})" >&2
     exit 1
 fi
-# RUNLEVEL=1: packages do not start their services, so nginx does not take port 80.
+# RUNLEVEL=1 keeps packages from starting services, so nginx does not bind port 80.
 export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Which lines the tests run, crate by crate: the whole suite once, on both databases, with every program instrumented (cargo-llvm-cov).
-# Fails under 80% of the workspace or 70% of a crate. Takes about half an hour on two cores; the report is in target/coverage.
+# Measures line coverage per crate: runs all tests on both databases with instrumented programs (cargo-llvm-cov).
+# Fails below 80% of the workspace or 70% of a crate. Takes about half an hour on two cores. The report is in target/coverage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,14 +11,14 @@ fi
 if [ -z "${LLVM_COV:-}" ] && ! ls "$(rustc --print sysroot)"/lib/rustlib/*/bin/llvm-cov >/dev/null 2>&1; then
     rustup component add llvm-tools || {
         echo "coverage: llvm-cov of $(rustc -vV | sed -n 's/^LLVM version: //p') is missing: rustup component add llvm-tools," >&2
-        echo "coverage: or name another one of that version by LLVM_COV and LLVM_PROFDATA" >&2
+        echo "coverage: or set LLVM_COV and LLVM_PROFDATA to another installation of that version" >&2
         exit 1
     }
 fi
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/coverage
 export CARGO_INCREMENTAL=0
-# Shell assignments of the flags that instrument, and of where programs write what they counted.
+# The output assigns the instrumentation flags and the files for the counts.
 eval "$(cargo llvm-cov show-env --sh)"
 cargo llvm-cov clean --workspace
 tested=(--workspace --exclude xtask)

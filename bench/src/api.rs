@@ -1,4 +1,5 @@
-//! `api`: how long calls to the control API wait at a steady rate, while usage is ingested, keys are made, and others sign in.
+//! `api`: the latency of control API calls at a steady rate, during ingest, during key creation, and during a storm of
+//! sign-ins.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,62 +12,63 @@ use store::{Email, NewKey, NewUser, Store};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::database::{Database, Kind};
+use crate::database::{BenchDatabase, DatabaseKind};
 use crate::loader::Loader;
-use crate::server::Server;
-use crate::steady::{Answers, Call, Steady};
+use crate::server::ApiServer;
+use crate::steady::{ApiCall, CallResults, SteadyLoad};
 
 const PLAN: &str = "bench";
 const KEYS_A_USER: usize = 10;
 const PASSWORD: &str = "correct horse battery staple";
-/// What 99 of 100 calls must not exceed: those that validate and read, and those beside a storm of sign-ins.
+/// The maximum of the 99th percentile: of reads and validations, and of validations during a storm of sign-ins.
 const TARGET: Duration = Duration::from_millis(10);
 const TARGET_IN_A_STORM: Duration = Duration::from_millis(20);
-/// Keys are made as often as asked for when 99 of 100 do not come later than this after they were due: what cannot keep up is ever later.
+/// The machine keeps up with key creation if the 99th percentile is below this; otherwise the latency grows without
+/// end.
 const KEEPS_UP: Duration = Duration::from_secs(1);
 const READS: [&str; 4] = ["/api/me", "/api/keys?limit=20", "/api/usage/today", "/api/usage/history?days=30"];
-/// Callers of the storm, each from an address and to an account of its own, so that no limit ends it.
+/// The number of clients in the storm. Each uses other addresses and accounts, so that no limit stops it.
 const STORM: u8 = 64;
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
-    /// The database
+pub(crate) struct ApiFlags {
+    /// The database of the store
     #[arg(long, value_enum)]
-    store: Kind,
-    /// Calls a second
+    store: DatabaseKind,
+    /// Calls of the API per second
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     calls: u32,
-    /// Keys that they are made with
+    /// Keys that authenticate the calls
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(10..=100_000))]
     keys: u64,
-    /// Keys that are made a second, in the third measurement
+    /// Keys created per second in the third measurement
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     made: u32,
-    /// Events that are ingested a second meanwhile
+    /// Events ingested per second during the measurements
     #[arg(long, default_value_t = 10_000)]
     events: u32,
-    /// Seconds of each measurement
+    /// Duration of each measurement in seconds
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Connections
+    /// Connections to the control API
     #[arg(long, default_value_t = 64)]
     connections: u32,
 }
 
-/// Runs it, and prints a line a measurement; whether each met its target.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
-    let database = Database::create(flags.store).await?;
+/// Runs the measurements and prints a line for each. Returns whether each met its target.
+pub(crate) async fn run(flags: ApiFlags) -> anyhow::Result<bool> {
+    let database = BenchDatabase::create(flags.store).await?;
     println!("{}, {} keys, {} events/s", database.describe(), flags.keys, flags.events);
-    let server = Server::start(&database, flags.events).await?;
+    let server = ApiServer::start(&database, flags.events).await?;
     let keys: Arc<[Arc<str>]> = people(&server.store, flags.keys).await?.into();
-    let steady = Steady {
+    let steady = SteadyLoad {
         address: server.address,
-        a_second: flags.calls,
-        lasts: Duration::from_secs(flags.seconds),
+        calls_per_second: flags.calls,
+        duration: Duration::from_secs(flags.seconds),
         connections: flags.connections,
     };
     let key = move |keys: &Arc<[Arc<str>]>, nth: u64| -> Option<Arc<str>> {
-        // Another key each time, in no order.
+        // Consecutive calls use different keys, in no particular order.
         let many = u64::try_from(keys.len()).ok()?;
         keys.get(usize::try_from(nth.wrapping_mul(7_919).checked_rem(many)?).ok()?).cloned()
     };
@@ -74,8 +76,8 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         let keys = keys.clone();
         move |nth| call("POST", "/api/auth/validate", key(&keys, nth), String::new())
     };
-    let expected = Expected { status: 200, a_second: flags.calls, p99: TARGET };
-    let mut good = tell("POST /api/auth/validate", expected, &steady.run(validate.clone()).await?)?;
+    let expected = ExpectedResult { status: 200, calls_per_second: flags.calls, p99: TARGET };
+    let mut good = print_result("POST /api/auth/validate", expected, &steady.run(validate.clone()).await?)?;
     let read = {
         let keys = keys.clone();
         move |nth: u64| {
@@ -89,54 +91,57 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
             call("GET", path, key(&keys, nth), String::new())
         }
     };
-    good &= tell("reads by key", expected, &steady.run(read).await?)?;
+    good &= print_result("reads by key", expected, &steady.run(read).await?)?;
     let make = {
         let keys = keys.clone();
         move |nth| call("POST", "/api/keys", key(&keys, nth), r#"{"label":"made"}"#.to_owned())
     };
-    let making = Steady { a_second: flags.made, ..steady };
-    let made = Expected { status: 201, a_second: flags.made, p99: KEEPS_UP };
-    good &= tell("POST /api/keys", made, &making.run(make).await?)?;
+    let making = SteadyLoad { calls_per_second: flags.made, ..steady };
+    let made = ExpectedResult { status: 201, calls_per_second: flags.made, p99: KEEPS_UP };
+    good &= print_result("POST /api/keys", made, &making.run(make).await?)?;
     let (stop, stopped) = watch::channel(false);
     let mut storming = JoinSet::new();
     storming.spawn(storm(server.address, stopped));
     let others = steady.run(validate).await?;
     stop.send_replace(true);
-    let signed_in = storming.join_next().await.context("a storm")???;
-    let expected = Expected { p99: TARGET_IN_A_STORM, ..expected };
-    good &= tell("POST /api/auth/validate in a storm of sign-ins", expected, &others)?;
+    let storm = storming.join_next().await.context("a storm")???;
+    let expected = ExpectedResult { p99: TARGET_IN_A_STORM, ..expected };
+    good &= print_result("POST /api/auth/validate in a storm of sign-ins", expected, &others)?;
     println!(
-        "  of the storm {} signed in, {} were told to come later, {} refused",
-        signed_in.0, signed_in.1, signed_in.2
+        "  sign-ins of the storm: {} accepted, {} postponed, {} refused",
+        storm.signed_in, storm.postponed, storm.refused
     );
     let (written, stored) = server.stop().await?;
-    println!("  events: {written} written, {stored} stored when the last call was answered");
+    println!("  events: {written} written, {stored} stored at the last response");
     Ok(good)
 }
 
-fn call(method: &'static str, path: &str, key: Option<Arc<str>>, body: String) -> Call {
-    Call { method, path: path.to_owned(), key, body }
+fn call(method: &'static str, path: &str, key: Option<Arc<str>>, body: String) -> ApiCall {
+    ApiCall { method, path: path.to_owned(), key, body }
 }
 
-/// What is asked of a measurement.
+/// The expected result of a measurement.
 #[derive(Clone, Copy)]
-struct Expected {
+struct ExpectedResult {
     status: u16,
-    a_second: u32,
+    calls_per_second: u32,
     p99: Duration,
 }
 
-/// Whether the waits were as short as expected; another status is an error.
-fn tell(what: &str, expected: Expected, answers: &Answers) -> anyhow::Result<bool> {
-    let Expected { status, a_second, p99 } = expected;
-    let good = answers.waits.percentile(99) < p99;
+/// Returns whether the latencies meet the target. Another status is an error.
+fn print_result(what: &str, expected: ExpectedResult, results: &CallResults) -> anyhow::Result<bool> {
+    let ExpectedResult { status, calls_per_second, p99 } = expected;
+    let good = results.waits.percentile(99) < p99;
     let judged = if good { "met" } else { "MISSED" };
-    println!("  {what}, {a_second}/s: {}; p99 under {p99:?}: {judged}; statuses {:?}", answers.waits, answers.statuses);
-    ensure!(answers.statuses.keys().all(|seen| *seen == status), "other answers than {status}");
+    println!(
+        "  {what}, {calls_per_second}/s: {}; p99 under {p99:?}: {judged}; statuses {:?}",
+        results.waits, results.statuses
+    );
+    ensure!(results.statuses.keys().all(|seen| *seen == status), "responses other than {status}");
     Ok(good)
 }
 
-/// Users without limits with so many keys between them, and those of the storm, who have passwords.
+/// Creates users without limits with `keys` keys together, and users with passwords for the storm.
 async fn people(store: &Store, keys: u64) -> anyhow::Result<Vec<Arc<str>>> {
     store.ensure_plans(&[Plan::unlimited(PLAN)]).await?;
     let mut made = Vec::new();
@@ -161,34 +166,44 @@ fn account(nth: u8) -> String {
     format!("storm-{nth}@example.com")
 }
 
-/// Signs in again and again, all at once, until told to stop; how often it was let in, put off, and refused.
-async fn storm(address: SocketAddr, stopped: watch::Receiver<bool>) -> anyhow::Result<(u64, u64, u64)> {
-    let mut tasks: JoinSet<anyhow::Result<(u64, u64, u64)>> = JoinSet::new();
+/// The number of sign-ins by response.
+#[derive(Debug, Clone, Copy, Default)]
+struct SignInCounts {
+    signed_in: u64,
+    postponed: u64,
+    refused: u64,
+}
+
+/// Signs in on all connections at once until it is stopped.
+async fn storm(address: SocketAddr, stopped: watch::Receiver<bool>) -> anyhow::Result<SignInCounts> {
+    let mut tasks: JoinSet<anyhow::Result<SignInCounts>> = JoinSet::new();
     for nth in 0..STORM {
         let stopped = stopped.clone();
         tasks.spawn(async move {
-            let mut counts = (0, 0, 0);
+            let mut counts = SignInCounts::default();
             let mut tries: u64 = 0;
             while !*stopped.borrow() {
-                // Ten tries an account, thirty an address: then the next one.
+                // At most ten attempts per account and thirty per address, so that no limit applies.
                 let from = Ipv4Addr::new(127, 1 + u8::try_from(tries / 30 % 200)?, nth, 1);
                 let mut loader = Loader::connect_from(from, address).await?;
                 let name = account(u8::try_from((u64::from(nth) + tries / 10) % u64::from(STORM))?);
                 let body = format!(r#"{{"email":"{name}","password":"{PASSWORD}"}}"#);
                 match loader.send("POST", "/api/auth/login", &body).await?.status {
-                    200 => counts.0 += 1,
-                    429 | 503 => counts.1 += 1,
-                    _ => counts.2 += 1,
+                    200 => counts.signed_in += 1,
+                    429 | 503 => counts.postponed += 1,
+                    _ => counts.refused += 1,
                 }
                 tries += 1;
             }
             Ok(counts)
         });
     }
-    let mut all = (0, 0, 0);
+    let mut all = SignInCounts::default();
     while let Some(done) = tasks.join_next().await {
-        let (signed_in, later, refused) = done??;
-        all = (all.0 + signed_in, all.1 + later, all.2 + refused);
+        let counts = done??;
+        all.signed_in += counts.signed_in;
+        all.postponed += counts.postponed;
+        all.refused += counts.refused;
     }
     Ok(all)
 }

@@ -1,4 +1,4 @@
-//! What the product and the mock counted: `/metrics`, the usage API, `/mock/seen`.
+//! The counters of Tollgate and of the mock: `/metrics`, the usage API, `/mock/seen`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,25 +13,27 @@ use crate::product::Product;
 
 const DRAIN_PATIENCE: Duration = Duration::from_secs(120);
 const DRAIN_PAUSE: Duration = Duration::from_millis(100);
-/// Folded counts leave a worker once in this time, at the latest.
+/// The time after which a worker has surely reported its aggregated counts.
 const FOLD_PATIENCE: Duration = Duration::from_secs(90);
 
-/// What the product says that it served.
+/// The requests that Tollgate counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Counts {
-    /// `tollgate_requests_total`, over all routes, methods and statuses.
+pub(crate) struct ProductCounts {
+    /// The metric `tollgate_requests_total`, over all routes, methods and statuses.
     pub(crate) metrics_requests: u64,
-    /// `requests` of `GET /api/usage/today`: the key's, so those of open routes are not among them.
+    /// The field `requests` of `GET /api/usage/today`. It is the count of one key, so it excludes open routes.
     pub(crate) usage_requests: u64,
-    /// `tokens.total` there.
+    /// The field `tokens.total` of the same response.
     pub(crate) usage_tokens: u64,
 }
 
-impl Counts {
+impl ProductCounts {
     pub(crate) async fn read(product: &Product) -> anyhow::Result<Self> {
         let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
         let usage = loader.get("/api/usage/today").await?.json().context("GET /api/usage/today")?;
-        let number = |at: &str| usage.pointer(at).and_then(Value::as_u64).with_context(|| format!("usage has no {at}"));
+        let number = |at: &str| {
+            usage.pointer(at).and_then(Value::as_u64).with_context(|| format!("the usage response has no {at}"))
+        };
         let metrics = metrics(&mut loader).await?;
         Ok(Self {
             metrics_requests: sum(&metrics, "tollgate_requests_total").unwrap_or(0),
@@ -40,7 +42,7 @@ impl Counts {
         })
     }
 
-    /// What came since `before`.
+    /// The difference from `before`.
     pub(crate) const fn since(self, before: Self) -> Self {
         Self {
             metrics_requests: self.metrics_requests.saturating_sub(before.metrics_requests),
@@ -49,7 +51,7 @@ impl Counts {
         }
     }
 
-    /// Waits until `good` is true of what came since `before`; gives the last figures in any case.
+    /// Waits until `good` is true of the difference from `before`. Returns the last difference even after a timeout.
     pub(crate) async fn settle(product: &Product, before: Self, good: impl Fn(&Self) -> bool) -> anyhow::Result<Self> {
         let deadline = Instant::now() + FOLD_PATIENCE;
         loop {
@@ -62,45 +64,45 @@ impl Counts {
     }
 }
 
-/// Waits until everything in the spool stands in the store.
+/// Waits until the store has every record of the spool.
 pub(crate) async fn drained(product: &Product) -> anyhow::Result<()> {
     let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
     let deadline = Instant::now() + DRAIN_PATIENCE;
     loop {
         sleep(DRAIN_PAUSE).await;
-        let bytes =
-            sum(&metrics(&mut loader).await?, "tollgate_spool_bytes").context("no metric tollgate_spool_bytes")?;
+        let bytes = sum(&metrics(&mut loader).await?, "tollgate_spool_bytes")
+            .context("the metric tollgate_spool_bytes is missing")?;
         if bytes == 0 {
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!("the spool still holds {bytes} bytes after {} s", DRAIN_PATIENCE.as_secs());
+            bail!("the spool still has {bytes} bytes after {} s", DRAIN_PATIENCE.as_secs());
         }
     }
 }
 
-/// The sum of a metric's samples by now; nothing where it has none.
+/// The current sum of a metric's samples; 0 if it has none.
 pub(crate) async fn metric(product: &Product, name: &str) -> anyhow::Result<u64> {
     let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
     Ok(sum(&metrics(&mut loader).await?, name).unwrap_or(0))
 }
 
-/// How many requests reached the mock.
-pub(crate) async fn seen(mock: SocketAddr) -> anyhow::Result<u64> {
+/// The number of requests that reached the mock.
+pub(crate) async fn mock_requests(mock: SocketAddr) -> anyhow::Result<u64> {
     let report = Loader::connect(mock, None).await?.get("/mock/seen").await?.json()?;
     let models = report.get("models").and_then(Value::as_object).context("/mock/seen has no models")?;
     Ok(models.values().filter_map(|model| model.get("requests").and_then(Value::as_u64)).sum())
 }
 
 async fn metrics(loader: &mut Loader) -> anyhow::Result<String> {
-    let answer = loader.get("/metrics").await?;
-    if answer.status != 200 {
-        bail!("GET /metrics: {}", answer.status);
+    let response = loader.get("/metrics").await?;
+    if response.status != 200 {
+        bail!("GET /metrics: {}", response.status);
     }
-    Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    Ok(String::from_utf8_lossy(&response.body).into_owned())
 }
 
-/// The sum of a metric's samples; `None` where it has none.
+/// The sum of a metric's samples; `None` if it has none.
 fn sum(metrics: &str, name: &str) -> Option<u64> {
     let samples = metrics.lines().filter_map(|line| {
         let (sample, value) = line.rsplit_once(' ')?;

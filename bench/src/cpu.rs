@@ -1,24 +1,24 @@
-//! Time spent on a processor, by a group of processes or by some of its threads.
+//! Processor time of a group of processes, or of some of its threads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-/// The kernel's clock ticks a second in `/proc/PID/stat` (fixed in its interface).
+/// The length of a clock tick in `/proc/PID/stat`, which the kernel's interface fixes.
 const TICK_MICROS: u64 = 10_000;
 
-/// How the time of a group is read.
+/// The source of a group's processor time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Account {
-    /// `cpu.stat` of a cgroup v2 of its own: exact, and it keeps what ended processes spent.
+pub(crate) enum CpuAccount {
+    /// The file `cpu.stat` of a cgroup v2 for the group. It is exact and includes ended processes.
     Cgroup(PathBuf),
-    /// `utime` and `stime` of `/proc/PID/stat` over the process tree: steps of 10 ms a process.
+    /// `utime` and `stime` of `/proc/PID/stat` over the process tree, in steps of 10 ms per process.
     Tree { root: u32 },
 }
 
-impl Account {
-    /// Microseconds of user and system time so far.
+impl CpuAccount {
+    /// User and system time so far, in microseconds.
     pub(crate) fn micros(&self) -> anyhow::Result<u64> {
         match self {
             Self::Cgroup(dir) => {
@@ -33,7 +33,7 @@ impl Account {
         }
     }
 
-    /// Microseconds so far of the threads whose name begins with `prefix`.
+    /// The time of the threads whose name begins with `prefix`, in microseconds.
     pub(crate) fn thread_micros(&self, prefix: &str) -> anyhow::Result<u64> {
         let mut nanos = 0;
         for pid in self.pids()? {
@@ -47,7 +47,7 @@ impl Account {
         Ok(nanos / 1_000)
     }
 
-    /// The processes of the group that live.
+    /// The running processes of the group.
     pub(crate) fn pids(&self) -> anyhow::Result<Vec<u32>> {
         match self {
             Self::Cgroup(dir) => {
@@ -66,16 +66,16 @@ impl Account {
         }
     }
 
-    /// For the report.
+    /// The name of the method in the report.
     pub(crate) const fn method(&self) -> &'static str {
         match self {
             Self::Cgroup(_) => "cgroup v2, cpu.stat",
-            Self::Tree { .. } => "utime + stime of /proc/PID/stat over the process tree (no cgroup v2 could be made)",
+            Self::Tree { .. } => "utime + stime of /proc/PID/stat over the process tree (cgroup v2 is not available)",
         }
     }
 }
 
-/// Where cgroup v2 is mounted; it need not be at the usual place.
+/// The mount point of cgroup v2, which differs between systems.
 pub(crate) fn cgroup_mount(mounts: &str) -> Option<&Path> {
     let mut mounts = mounts.lines().map(|line| line.split(' '));
     mounts.find_map(|mut fields| {
@@ -90,14 +90,14 @@ fn children(pid: u32) -> Vec<u32> {
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
-/// Nanoseconds on a processor: the first field of `schedstat`, or `stat` where the kernel has none.
+/// Processor time in nanoseconds: the first field of `schedstat`, or `stat` if the kernel lacks `schedstat`.
 fn run_nanos(task: &Path) -> u64 {
     let exact = fs::read_to_string(task.join("schedstat")).ok();
     let exact = exact.and_then(|line| line.split(' ').next()?.parse().ok());
     exact.unwrap_or_else(|| stat_ticks(&task.join("stat").to_string_lossy()) * TICK_MICROS * 1_000)
 }
 
-/// `utime` + `stime`: the 12th and 13th fields after the name, which may hold spaces.
+/// `utime` + `stime`: the 12th and 13th fields after the name, which may contain spaces.
 fn stat_ticks(file: &str) -> u64 {
     let stat = fs::read_to_string(file).unwrap_or_default();
     let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().skip(11).take(2));
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn own_time_grows_with_work() {
-        let account = Account::Tree { root: std::process::id() };
+        let account = CpuAccount::Tree { root: std::process::id() };
         let before = account.micros().unwrap();
         let mut sum = 0_u64;
         while account.micros().unwrap() < before + 3 * TICK_MICROS {

@@ -1,4 +1,4 @@
-//! A store of a measurement's own: SQLite in a temporary folder, or a database on the PostgreSQL that is there.
+//! The database of one measurement: SQLite in a temporary folder, or a new database on an existing PostgreSQL server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,47 +9,47 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use store::{Options, Store};
 use tempfile::TempDir;
 
-use crate::cpu::Account;
+use crate::cpu::CpuAccount;
 
-/// Names the server, as for tests: `cargo run -p xtask -- postgres --durable COMMAND…` sets it.
+/// The variable with the server's URL, as for tests: `cargo run -p xtask -- postgres --durable COMMAND…` sets it.
 const SERVER: &str = "TOLLGATE_TEST_POSTGRES";
 
-/// Which database a store stands on.
+/// The kind of database under the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Kind {
+pub(crate) enum DatabaseKind {
     /// A file in a temporary folder.
     Sqlite,
     /// A database on the server that TOLLGATE_TEST_POSTGRES names.
     Postgres,
 }
 
-/// Where a store stands, and who works for it beside this process. A folder goes with it; a database with its server.
-pub(crate) struct Database {
+/// A database. Dropping it deletes its folder; a PostgreSQL database is deleted with its server.
+pub(crate) struct BenchDatabase {
     pub(crate) url: Option<Secret>,
     folder: TempDir,
-    server: Option<Server>,
+    server: Option<LocalPostgres>,
 }
 
-/// A server on this machine.
-struct Server {
-    account: Account,
+/// A PostgreSQL server on this machine.
+struct LocalPostgres {
+    account: CpuAccount,
     settings: String,
 }
 
-impl Database {
-    /// Makes one, empty.
-    pub(crate) async fn create(kind: Kind) -> anyhow::Result<Self> {
+impl BenchDatabase {
+    /// Creates an empty database.
+    pub(crate) async fn create(kind: DatabaseKind) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        if kind == Kind::Sqlite {
+        if kind == DatabaseKind::Sqlite {
             return Ok(Self { url: None, folder, server: None });
         }
         let server = std::env::var(SERVER).with_context(|| {
             format!(
-                "{SERVER} names no server: cargo run -p xtask -- postgres --durable cargo run --release -p bench -- …"
+                "{SERVER} is not set: run cargo run -p xtask -- postgres --durable cargo run --release -p bench -- …"
             )
         })?;
         let name = format!("bench_{}", Ids::new(Clock::system()).next_uuid().simple());
-        let mut connection = PgConnection::connect(&server).await.context("PostgreSQL does not answer")?;
+        let mut connection = PgConnection::connect(&server).await.context("cannot connect to PostgreSQL")?;
         sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await?;
         let (pid,): (i32,) = sqlx::query_as("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
         let (settings,): (String,) = sqlx::query_as(
@@ -59,43 +59,43 @@ impl Database {
         .fetch_one(&mut connection)
         .await?;
         connection.close().await?;
-        let account = Account::Tree { root: parent(u32::try_from(pid)?)? };
-        let (base, _) = server.rsplit_once('/').context("the server's URL names no database")?;
+        let account = CpuAccount::Tree { root: parent(u32::try_from(pid)?)? };
+        let (base, _) = server.rsplit_once('/').context("the server's URL has no database")?;
         Ok(Self {
             url: Some(Secret::new(format!("{base}/{name}"))),
             folder,
-            server: Some(Server { account, settings }),
+            server: Some(LocalPostgres { account, settings }),
         })
     }
 
-    /// Opens it.
+    /// Opens a store on the database.
     pub(crate) async fn open(&self) -> anyhow::Result<Store> {
         let (url, data) = (self.url.as_ref(), self.folder());
         Ok(Store::open(Options { url, data, migrate: true, clock: Clock::system() }).await?)
     }
 
-    /// The folder of a server on it.
+    /// The data folder of a Tollgate process that uses the database.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Microseconds of this process and of the server's processes so far.
     pub(crate) fn cpu_micros(&self) -> anyhow::Result<(u64, u64)> {
-        let own = Account::Tree { root: std::process::id() }.micros()?;
+        let own = CpuAccount::Tree { root: std::process::id() }.micros()?;
         Ok((own, self.server.as_ref().map_or(Ok(0), |server| server.account.micros())?))
     }
 
-    /// Bytes of SQLite's write-ahead log.
+    /// The size of SQLite's write-ahead log in bytes.
     pub(crate) fn log_bytes(&self) -> u64 {
         fs::metadata(self.log()).map_or(0, |log| log.len())
     }
 
-    /// SQLite's file.
+    /// The path of SQLite's database file.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder().join("tollgate.db")
     }
 
-    /// For the report.
+    /// The description in the report.
     pub(crate) fn describe(&self) -> String {
         match &self.server {
             None => "SQLite".to_owned(),
@@ -108,12 +108,12 @@ impl Database {
     }
 }
 
-/// The process that started another: of a server's process, the one whose children all others are.
+/// The parent of a process. For a PostgreSQL backend it is the postmaster, the parent of all server processes.
 fn parent(pid: u32) -> anyhow::Result<u32> {
     let status =
         fs::read_to_string(format!("/proc/{pid}/status")).context("PostgreSQL does not run on this machine")?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
-    Ok(parent.context("no PPid")?.trim().parse()?)
+    Ok(parent.context("the process has no parent")?.trim().parse()?)
 }
 
 #[cfg(test)]
@@ -121,8 +121,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_of_its_own_is_made_and_opened() {
-        let database = Database::create(Kind::Sqlite).await.unwrap();
+    async fn a_new_sqlite_file_is_created_and_opened() {
+        let database = BenchDatabase::create(DatabaseKind::Sqlite).await.unwrap();
         let store = database.open().await.unwrap();
         assert!(database.file().exists() && database.log_bytes() > 0);
         assert!(database.cpu_micros().is_ok());

@@ -1,13 +1,13 @@
-//! Usage events as a day with LLM calls makes them: several users, keys, models and formats, errors and second attempts.
+//! Usage events like those of a day with LLM calls: several users, keys, models and formats, errors and retries.
 
 use std::sync::Arc;
 
 use access::{Clock, Ids, KeyNo, NanoUsd, PlanId, RequestId, UserNo};
 use meter::{Attempt, Caller, Charge, Outcome, Source, Usage, UsageEvent};
 
-/// Their numbers are 1 to this.
+/// The number of users, which are numbered from 1.
 pub(crate) const USERS: u64 = 50;
-/// The first user has the keys 1 to 4, and so on.
+/// The number of keys per user: the first user has the keys 1 to 4, and so on.
 pub(crate) const KEYS_A_USER: u64 = 4;
 const MODELS: [(&str, &str, &str, &str); 4] = [
     ("openai", "fast", "gpt-5-mini", "chat"),
@@ -15,29 +15,29 @@ const MODELS: [(&str, &str, &str, &str); 4] = [
     ("anthropic", "anthropic/claude-haiku-4-5", "claude-haiku-4-5", "messages"),
     ("gemini", "gemini/gemini-2.5-flash", "gemini-2.5-flash", "generate_content"),
 ];
-/// One call in so many failed over to a second attempt.
+/// One of this many calls has a second attempt.
 const SECOND_ATTEMPT: u64 = 50;
-/// One call in so many was answered with an error, without usage.
+/// One of this many calls fails, without usage.
 const ERROR: u64 = 25;
 
-/// Makes them, each with a new id, in the order of time.
-pub(crate) struct Events {
+/// Creates events in order of time, each with a new id.
+pub(crate) struct EventMaker {
     ids: Ids,
     clock: Clock,
     made: u64,
 }
 
-/// As OpenAI's Chat Completions tell it.
+/// A usage report of OpenAI Chat Completions.
 const RAW_USAGE: &str = r#"{"prompt_tokens":812,"completion_tokens":154,"total_tokens":966,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
 
-impl Events {
+impl EventMaker {
     pub(crate) fn new(clock: &Clock) -> Self {
         Self { ids: Ids::new(clock.clone()), clock: clock.clone(), made: 0 }
     }
 
     pub(crate) fn next(&mut self) -> UsageEvent {
         self.made += 1;
-        // A multiplier without a pattern of its own (Knuth's), so that neighbours differ.
+        // Knuth's multiplicative hash, so that consecutive events differ.
         let random = self.made.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
         let now = self.clock.now();
         let failed = random.is_multiple_of(ERROR);
@@ -113,8 +113,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_differ_as_those_of_many_callers_do() {
-        let mut events = Events::new(&Clock::system());
+    fn events_differ_like_those_of_many_clients() {
+        let mut events = EventMaker::new(&Clock::system());
         let made: Vec<UsageEvent> = (0..20_000).map(|_| events.next()).collect();
         let distinct = |of: fn(&UsageEvent) -> String| made.iter().map(of).collect::<HashSet<_>>().len();
         assert_eq!(distinct(|event| event.id.to_string()), made.len());

@@ -1,4 +1,4 @@
-//! A program with its processes and threads in a cgroup of its own, ended with this value.
+//! A program in a cgroup for its processes and threads. It ends when its value is dropped.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,29 +8,29 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cpu::{Account, cgroup_mount};
+use crate::cpu::{CpuAccount, cgroup_mount};
 
-/// A drain of the product takes its delay of 2 s and what is in flight.
+/// The time for a shutdown: Tollgate's drain takes 2 s and the requests in flight.
 const END_TRIES: u32 = 100;
 const END_PAUSE: Duration = Duration::from_millis(100);
 
-/// A running program.
-pub(crate) struct Group {
+/// A running program with its children.
+pub(crate) struct ProcessGroup {
     child: Child,
-    pub(crate) account: Account,
+    pub(crate) account: CpuAccount,
 }
 
-/// What to start, and where its output goes.
-pub(crate) struct Start<'a> {
+/// The program to start, and the file of its output.
+pub(crate) struct ProcessStart<'a> {
     pub(crate) name: &'a str,
     pub(crate) program: &'a Path,
     pub(crate) arguments: Vec<String>,
     pub(crate) log: PathBuf,
 }
 
-impl Group {
-    /// Starts it; the shell that becomes the program enters the cgroup first, so that nothing is spent outside.
-    pub(crate) fn start(start: &Start<'_>) -> anyhow::Result<Self> {
+impl ProcessGroup {
+    /// Starts the program. A shell enters the cgroup before it becomes the program, so that all time is counted.
+    pub(crate) fn start(start: &ProcessStart<'_>) -> anyhow::Result<Self> {
         let log = File::create(&start.log).with_context(|| format!("{}", start.log.display()))?;
         let cgroup = make_cgroup(start.name);
         let mut command = match &cgroup {
@@ -43,20 +43,20 @@ impl Group {
         };
         command.args(&start.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().with_context(|| format!("{}", start.program.display()))?;
-        let account = cgroup.map_or(Account::Tree { root: child.id() }, Account::Cgroup);
+        let account = cgroup.map_or(CpuAccount::Tree { root: child.id() }, CpuAccount::Cgroup);
         Ok(Self { child, account })
     }
 
-    /// An error if the program has ended.
+    /// Returns an error if the program has ended.
     pub(crate) fn lives(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
-            Some(status) => anyhow::bail!("it ended: {status}"),
+            Some(status) => anyhow::bail!("the program ended: {status}"),
         }
     }
 
-    /// Asks it to end, waits, and kills what is left of the group.
-    #[expect(clippy::disallowed_methods, reason = "in a drop, on the one thread, when nothing is measured any more")]
+    /// Terminates the program, waits, and kills the remaining processes of the group.
+    #[expect(clippy::disallowed_methods, reason = "in a drop, after all measurements")]
     fn end(&mut self) {
         let members = self.account.pids().unwrap_or_default();
         if matches!(self.child.try_wait(), Ok(None)) {
@@ -69,14 +69,14 @@ impl Group {
             std::thread::sleep(END_PAUSE);
         }
         let left = match &self.account {
-            Account::Cgroup(_) => self.account.pids().unwrap_or_default(),
-            // Its root is gone, and with it the way to its children.
-            Account::Tree { .. } => members,
+            CpuAccount::Cgroup(_) => self.account.pids().unwrap_or_default(),
+            // The root has ended, so its children cannot be found any more.
+            CpuAccount::Tree { .. } => members,
         };
         left.into_iter().filter(|pid| *pid != self.child.id()).for_each(|pid| signal(pid, Signal::KILL));
         drop(self.child.kill());
         drop(self.child.wait());
-        if let Account::Cgroup(dir) = &self.account {
+        if let CpuAccount::Cgroup(dir) = &self.account {
             for _ in 0..END_TRIES {
                 if fs::remove_dir(dir).is_ok() {
                     break;
@@ -87,20 +87,20 @@ impl Group {
     }
 }
 
-/// An error means that it has just ended.
+/// Ignores the error of a process that has just ended.
 fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-/// `None` without cgroup v2, or without the right to make one.
+/// Creates a cgroup; `None` without cgroup v2 or without permission.
 fn make_cgroup(name: &str) -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/mounts").ok()?;
     let dir = cgroup_mount(&mounts)?.join(format!("tollgate-bench-{}-{name}", std::process::id()));
@@ -115,13 +115,13 @@ mod tests {
     #[test]
     fn group_is_started_counted_and_ended() {
         let dir = tempfile::tempdir().unwrap();
-        let start = Start {
+        let start = ProcessStart {
             name: "test",
             program: Path::new("/bin/sh"),
             arguments: vec![String::from("-c"), String::from("sleep 60 & echo started; wait")],
             log: dir.path().join("log"),
         };
-        let mut group = Group::start(&start).unwrap();
+        let mut group = ProcessGroup::start(&start).unwrap();
         while fs::read_to_string(dir.path().join("log")).unwrap() != "started\n" {
             group.lives().unwrap();
         }
@@ -130,7 +130,7 @@ mod tests {
         let account = group.account.clone();
         drop(group);
         assert!(!Path::new(&format!("/proc/{}", pids[0])).exists());
-        if let Account::Cgroup(dir) = account {
+        if let CpuAccount::Cgroup(dir) = account {
             assert!(!dir.exists());
         }
     }

@@ -1,4 +1,4 @@
-//! `ingest`: how fast the spool drains into a store, and how long an API's write waits beside it.
+//! `ingest`: the speed of ingest from the spool into a store, and the latency of API writes during it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,30 +12,30 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::database::{Database, Kind};
-use crate::events::Events;
+use crate::database::{BenchDatabase, DatabaseKind};
+use crate::events::EventMaker;
 use crate::people;
 use crate::spread::Spread;
 
 const LANES: u32 = 2;
-/// A record of such an event has some 300 bytes.
+/// A record has about 300 bytes; the bound is larger.
 const BYTES_AN_EVENT: u64 = 512;
-/// How often progress, and the log's size, are looked at.
+/// The time between two checks of the progress and of the log's size.
 const LOOK: Duration = Duration::from_millis(20);
-/// Owners of the keys that are made, each of at most 1,000.
+/// The number of users for created keys, because a user may have at most 1,000.
 const OWNERS: u32 = 100;
-/// Key creations under way at once; beyond it the machine does not keep up.
+/// The maximum of concurrent key creations. More mean that the machine does not keep up.
 const WAITING_MAX: usize = 1_000;
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
-    /// The database
+pub(crate) struct IngestFlags {
+    /// The database of the store
     #[arg(long, value_enum)]
-    store: Kind,
+    store: DatabaseKind,
     /// Events in the spool
     #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..=20_000_000))]
     events: u64,
-    /// Keys that are made each second meanwhile; 0 is none
+    /// Keys created per second during ingest; 0 creates none
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(0..=1_000))]
     keys: u64,
     /// Repetitions, each with a new database
@@ -43,17 +43,17 @@ pub(crate) struct Flags {
     runs: u32,
 }
 
-/// Runs it, and prints a line a run.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
+/// Runs the measurement and prints a line per repetition.
+pub(crate) async fn run(flags: IngestFlags) -> anyhow::Result<bool> {
     for _ in 0..flags.runs {
-        let database = Database::create(flags.store).await?;
+        let database = BenchDatabase::create(flags.store).await?;
         println!("{}", database.describe());
         println!("  {}", once(&flags, &database).await?);
     }
     Ok(true)
 }
 
-async fn once(flags: &Flags, database: &Database) -> anyhow::Result<String> {
+async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<String> {
     let store = database.open().await?;
     let owners = people::users(&store, OWNERS).await?;
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
@@ -78,15 +78,15 @@ async fn once(flags: &Flags, database: &Database) -> anyhow::Result<String> {
     let (waits, (took, log_bytes_max)) = creating.until(watching).await?;
     let after = database.cpu_micros()?;
     stop.send(()).ok().context("ingest ended")?;
-    let mut reader = tasks.join_next().await.context("ingest is gone")??;
-    ensure!(reader.depth()?.records == 0, "records are left in the spool");
+    let mut reader = tasks.join_next().await.context("ingest has no result")??;
+    ensure!(reader.depth()?.records == 0, "the spool still has records");
     ensure!(stats.failures.load(Ordering::Relaxed) == 0, "batches failed");
     store.close().await;
     let (seconds, events) = (took.as_secs_f64(), f64::from(u32::try_from(flags.events)?));
     let micros = |micros: u64| f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / events;
     Ok(format!(
-        "{:.0} events/s ({events} in {seconds:.2} s); CPU of an event {:.1} µs here, {:.1} µs in the server; \
-         log at most {:.1} MiB; a key made: {waits}",
+        "{:.0} events/s ({events} in {seconds:.2} s); CPU per event {:.1} µs here, {:.1} µs in the server; \
+         log at most {:.1} MiB; key creation: {waits}",
         events / seconds,
         micros(after.0 - before.0),
         micros(after.1 - before.1),
@@ -94,52 +94,52 @@ async fn once(flags: &Flags, database: &Database) -> anyhow::Result<String> {
     ))
 }
 
-/// A spool with so many events, as workers leave it.
-async fn fill(database: &Database, events: u64) -> anyhow::Result<spool::Reader> {
+/// Writes a spool with `events` events, as workers do.
+async fn fill(database: &BenchDatabase, events: u64) -> anyhow::Result<spool::Reader> {
     let folder = database.folder().join("spool");
     let filled = tokio::task::spawn_blocking(move || -> anyhow::Result<spool::Reader> {
         let size_bytes_max = (events * BYTES_AN_EVENT).max(256 << 20);
         let mut spool = Spool::open(&folder, spool::SpoolOptions::new(size_bytes_max, LANES), &[])?;
-        let mut made = Events::new(&Clock::system());
+        let mut made = EventMaker::new(&Clock::system());
         for nth in 0..events {
             let lane = usize::try_from(nth % u64::from(LANES))?;
-            spool.writers.get_mut(lane).context("a lane")?.append(&Record::Event(made.next()))?;
+            spool.writers.get_mut(lane).context("the spool has no partition")?.append(&Record::Event(made.next()))?;
         }
         Ok(spool.reader)
     });
     filled.await?
 }
 
-/// Makes keys at a rate, whether the ones before are made or not.
-struct Creating {
+/// Creates keys at a rate that does not depend on the latency.
+struct KeyCreation {
     store: Store,
     owners: Vec<UserId>,
-    a_second: u64,
+    keys_per_second: u64,
     clock: Clock,
 }
 
-const fn keys(store: Store, owners: Vec<UserId>, a_second: u64, clock: Clock) -> Creating {
-    Creating { store, owners, a_second, clock }
+const fn keys(store: Store, owners: Vec<UserId>, keys_per_second: u64, clock: Clock) -> KeyCreation {
+    KeyCreation { store, owners, keys_per_second, clock }
 }
 
-impl Creating {
-    /// Until `done`; how long each took, and what that answered.
+impl KeyCreation {
+    /// Creates keys until `done` is ready. Returns the latencies and the output of `done`.
     async fn until<T>(self, done: impl Future<Output = T>) -> anyhow::Result<(Spread, T)> {
         tokio::pin!(done);
-        if self.a_second == 0 {
+        if self.keys_per_second == 0 {
             return Ok((Spread::default(), done.await));
         }
-        let mut ticks = interval(Duration::from_secs(1) / u32::try_from(self.a_second)?);
+        let mut ticks = interval(Duration::from_secs(1) / u32::try_from(self.keys_per_second)?);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let (mut making, mut waits) = (JoinSet::new(), Vec::new());
         let mut owners = self.owners.iter().cycle();
-        let answer = loop {
+        let response = loop {
             tokio::select! {
                 biased;
-                answer = &mut done => break answer,
+                response = &mut done => break response,
                 Some(made) = making.join_next() => waits.push(made??),
                 due = ticks.tick() => {
-                    ensure!(making.len() < WAITING_MAX, "{WAITING_MAX} keys wait to be made");
+                    ensure!(making.len() < WAITING_MAX, "{WAITING_MAX} keys wait for their creation");
                     let late = due.elapsed();
                     let owner = *owners.next().context("an owner")?;
                     making.spawn(make(self.store.clone(), owner, self.clock.clone(), late));
@@ -149,11 +149,11 @@ impl Creating {
         while let Some(made) = making.join_next().await {
             waits.push(made??);
         }
-        Ok((Spread::of(waits), answer))
+        Ok((Spread::of(waits), response))
     }
 }
 
-/// Makes one key. How long it took since it was due.
+/// Creates one key. Returns the time since it was due.
 async fn make(store: Store, user: UserId, clock: Clock, late: Duration) -> anyhow::Result<Duration> {
     let began = clock.mono();
     people::key(&store, user).await?;

@@ -1,4 +1,4 @@
-//! `leases`: what it costs that the budgets of many users are lent, or counted, or shared, beside the same users without, in
+//! `leases`: the cost of leased, local or shared budgets for many users, compared with users without them in
 //! interleaved pairs.
 
 use std::path::{Path, PathBuf};
@@ -6,74 +6,75 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 
 use crate::counts::metric;
-use crate::database::{Database, Kind};
-use crate::pair::{Side, Unit, tollgate};
+use crate::database::{BenchDatabase, DatabaseKind};
+use crate::pair::{CostUnit, SideRun, tollgate};
 use crate::people;
-use crate::product::{LIMITED, Limits, Mock, PLAN, Places, Product};
+use crate::product::{LIMITED, LimitSettings, MockProcess, PLAN, Product, ProductFiles};
 use crate::ratio::{METHOD, Ratio};
 use crate::run::out_dir;
-use crate::scenario::Scenario;
-use crate::tools::Tools;
+use crate::scenario::BenchScenario;
+use crate::tools::ToolPaths;
 use crate::wrk::Wrk;
 
-/// The most that the ratio of the time of a request may be where budgets are lent.
+/// The maximum ratio of the time per request if budgets are leased.
 const TARGET: f64 = 1.03;
-/// Before each run, so that its callers have their leases, and the other side's have gone back: two seconds after the last call.
+/// The warm-up before each run: clients receive their leases, and those of the other side return two seconds after the
+/// last call.
 const WARM_SECONDS: u64 = 3;
-/// The rate is limited on both sides.
-const RATE: Limits = Limits { plan: ", requests_per_minute: 4000000000", budgets: "" };
-/// What all users take of together, beside what each has.
-const SHARED: Limits = Limits {
+/// Both sides have a rate limit.
+const RATE: LimitSettings = LimitSettings { plan: ", requests_per_minute: 4000000000", budgets: "" };
+/// Two budgets that all users share, besides the quota of each.
+const SHARED: LimitSettings = LimitSettings {
     budgets: "budgets: {limits: [{dimension: plan, credits: 4000000000000, per: day}, {dimension: global, credits: 4000000000000, per: day}]}\n",
     ..LIMITED
 };
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
-    /// What is compared
+pub(crate) struct LeasesFlags {
+    /// The budgets to compare
     #[arg(long, value_enum, default_value = "lent")]
-    what: What,
-    /// Users, each with a quota, a key, and so a lease
+    what: BudgetMode,
+    /// Users, each with a quota and a key
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     users: u32,
     /// Interleaved pairs of runs
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
     pairs: u32,
-    /// Seconds a run
+    /// Duration of a run in seconds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Connections of wrk
+    /// Number of connections of wrk
     #[arg(long, default_value_t = 64)]
     connections: u32,
-    /// Where the binary `tollgate` stands; by default beside this one
+    /// The folder of the binary `tollgate`; by default that of this binary
     #[arg(long)]
     profile_dir: Option<PathBuf>,
-    /// Where raw output goes
+    /// The folder of the raw output
     #[arg(long, default_value = "bench/out")]
     out: PathBuf,
 }
 
-/// What one side has and the other one has not.
+/// The budgets that only one side has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum What {
-    /// A quota for each user, lent by PostgreSQL; or none
+enum BudgetMode {
+    /// A quota for each user, leased from PostgreSQL; the other side has no quota
     Lent,
-    /// A quota for each user, counted by the process, on SQLite; or none
+    /// A quota for each user, counted by the process, on SQLite; the other side has no quota
     Counted,
-    /// Two budgets that all users share, beside a quota for each, on SQLite; or the quotas alone
+    /// Two budgets that all users share, and a quota for each, on SQLite; the other side has only the quotas
     Shared,
 }
 
-impl What {
-    const fn kind(self) -> Kind {
+impl BudgetMode {
+    const fn kind(self) -> DatabaseKind {
         match self {
-            Self::Lent => Kind::Postgres,
-            Self::Counted | Self::Shared => Kind::Sqlite,
+            Self::Lent => DatabaseKind::Postgres,
+            Self::Counted | Self::Shared => DatabaseKind::Sqlite,
         }
     }
 
-    /// The one side, and the other.
-    const fn sides(self) -> [(&'static str, Limits); 2] {
+    /// The names and limits of both sides.
+    const fn sides(self) -> [(&'static str, LimitSettings); 2] {
         match self {
             Self::Lent => [("lent", LIMITED), ("free", RATE)],
             Self::Counted => [("counted", LIMITED), ("free", RATE)],
@@ -82,123 +83,154 @@ impl What {
     }
 }
 
-/// A product, its callers, and its database.
-struct Stand {
+/// A running Tollgate with its clients' keys and its database.
+struct LeaseSide {
     name: &'static str,
     product: Product,
     keys: Vec<String>,
-    database: Database,
+    database: BenchDatabase,
 }
 
-/// What a run came to.
-struct Ran {
-    side: Side,
-    /// Microseconds of PostgreSQL's processes. Both products share it, and the other one hardly asks meanwhile.
+/// The result of a run.
+struct LeaseRun {
+    side: SideRun,
+    /// Microseconds of PostgreSQL's processes. Both sides share it, but the idle side sends it hardly any queries.
     server_micros: u64,
 }
 
-/// Measures and prints; an error where a request failed.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
-    let tools = Tools::find(flags.profile_dir.as_deref())?;
+/// One run of wrk.
+#[derive(Clone, Copy)]
+struct LoadRun<'a> {
+    /// The number in the file name of the raw output.
+    name: &'a str,
+    seconds: u64,
+    connections: u32,
+    wrk: &'a Path,
+    /// The folder of the Lua file.
+    dir: &'a Path,
+    /// The folder of the raw output.
+    out: &'a Path,
+}
+
+/// Runs the measurement and prints it. A failed request is an error.
+pub(crate) async fn run(flags: LeasesFlags) -> anyhow::Result<bool> {
+    let tools = ToolPaths::find(flags.profile_dir.as_deref())?;
     let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
-    let mock = Mock::start(&tools.tollgate, &out).await?;
-    let mut stands = Vec::new();
+    let mock = MockProcess::start(&tools.tollgate, &out).await?;
+    let mut running = Vec::new();
     let sides @ [(one, _), (other, _)] = flags.what.sides();
     for (name, limits) in sides {
-        let database = Database::create(flags.what.kind()).await?;
-        // Of a file it is where that stands.
+        let database = BenchDatabase::create(flags.what.kind()).await?;
+        // SQLite's file is in the data folder.
         let data = if database.url.is_some() { dir.path().join(name) } else { database.folder().to_owned() };
         let url = database.url.as_ref();
-        let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url, limits };
+        let places = ProductFiles { program: &tools.tollgate, data: &data, out: &out, name, url, limits };
         let product = Product::start(&places, mock.address).await.context(name)?;
         let store = database.open().await?;
         let keys = people::callers(&store, PLAN, flags.users).await?;
         store.close().await;
-        stands.push(Stand { name, product, keys, database });
+        running.push(LeaseSide { name, product, keys, database });
     }
-    let [lent, free] = stands.as_slice() else { anyhow::bail!("two are compared") };
+    let [lent, free] = running.as_slice() else { anyhow::bail!("internal error: not two sides") };
     println!("{}; {} users, {one} and {other}", lent.database.describe(), flags.users);
-    for scenario in [Scenario::keyed(), Scenario::llm()] {
-        let before = lent.asked().await?;
+    for scenario in [BenchScenario::keyed(), BenchScenario::llm()] {
+        let before = lent.lease_counts().await?;
         let mut pairs = Vec::new();
         for number in 0..flags.pairs {
             let name = format!("{number:02}");
-            let ran = async |stand: &Stand| {
-                stand.run(&scenario, (&flags, WARM_SECONDS, &tools.wrk), ("warm", dir.path(), &out)).await?;
-                stand.run(&scenario, (&flags, flags.seconds, &tools.wrk), (name.as_str(), dir.path(), &out)).await
+            let measure = async |side: &LeaseSide| {
+                let timed = LoadRun {
+                    name: &name,
+                    seconds: flags.seconds,
+                    connections: flags.connections,
+                    wrk: &tools.wrk,
+                    dir: dir.path(),
+                    out: &out,
+                };
+                side.run(&scenario, LoadRun { name: "warm", seconds: WARM_SECONDS, ..timed }).await?;
+                side.run(&scenario, timed).await
             };
             let pair = if number % 2 == 0 {
-                let lent = ran(lent).await?;
-                (lent, ran(free).await?)
+                let lent = measure(lent).await?;
+                (lent, measure(free).await?)
             } else {
-                let free = ran(free).await?;
-                (ran(lent).await?, free)
+                let free = measure(free).await?;
+                (measure(lent).await?, free)
             };
-            println!("  {}", line(scenario.name, (one, other), &pair));
+            println!("  {}", line(scenario.name, [one, other], &pair));
             pairs.push(pair);
         }
-        let after = lent.asked().await?;
+        let after = lent.lease_counts().await?;
         let (ticks, waits) = (after.0 - before.0, after.1 - before.1);
-        ensure!((ticks > 0) == (flags.what == What::Lent), "{ticks} ticks");
-        ensure!(free.asked().await?.1 == 0, "where nothing is lent nobody waits");
-        let asked =
-            if flags.what == What::Lent { format!("; {ticks} ticks and {waits} waits in all") } else { String::new() };
-        println!("{}, {one} to {other}: {} pairs of {} s; {METHOD}{asked}", scenario.what, flags.pairs, flags.seconds);
-        told_all(&flags, &pairs)?;
+        ensure!((ticks > 0) == (flags.what == BudgetMode::Lent), "{ticks} ticks");
+        ensure!(free.lease_counts().await?.1 == 0, "a side without leases has waiting requests");
+        let counts = if flags.what == BudgetMode::Lent {
+            format!("; {ticks} ticks and {waits} waits in total")
+        } else {
+            String::new()
+        };
+        println!("{}, {one} to {other}: {} pairs of {} s; {METHOD}{counts}", scenario.what, flags.pairs, flags.seconds);
+        print_ratios(&flags, &pairs)?;
     }
     println!("Raw output: {}", out.display());
     Ok(true)
 }
 
-impl Stand {
-    async fn run(
-        &self,
-        scenario: &Scenario,
-        (flags, seconds, program): (&Flags, u64, &Path),
-        (number, dir, out): (&str, &Path, &Path),
-    ) -> anyhow::Result<Ran> {
-        let wrk = Wrk { program, dir, keys: &self.keys, connections: flags.connections, seconds };
+impl LeaseSide {
+    async fn run(&self, scenario: &BenchScenario, load: LoadRun<'_>) -> anyhow::Result<LeaseRun> {
+        let LoadRun { name, seconds, connections, wrk, dir, out } = load;
+        let wrk = Wrk { program: wrk, dir, keys: &self.keys, connections, seconds };
         let before = self.database.cpu_micros()?.1;
         let side = tollgate(&wrk, scenario, &self.product).await.context(self.name)?;
-        // A process of the server that ends takes its time along.
+        // The time of an ended server process is missing, so the difference may be negative.
         let server_micros = self.database.cpu_micros()?.1.saturating_sub(before);
         ensure!(side.wrk.failed == 0, "{}: {} requests failed", self.name, side.wrk.failed);
-        std::fs::write(out.join(format!("{}-{number}-{}.txt", scenario.name, self.name)), &side.wrk.raw)?;
-        Ok(Ran { side, server_micros })
+        std::fs::write(out.join(format!("{}-{name}-{}.txt", scenario.name, self.name)), &side.wrk.raw)?;
+        Ok(LeaseRun { side, server_micros })
     }
 
-    /// How often it has asked for leases, and how many requests have waited for one.
-    async fn asked(&self) -> anyhow::Result<(u64, u64)> {
+    /// The number of lease ticks, and of requests that waited for a lease.
+    async fn lease_counts(&self) -> anyhow::Result<(u64, u64)> {
         let count = async |name| metric(&self.product, name).await;
         Ok((count("tollgate_lease_ticks_total").await?, count("tollgate_lease_waits_total").await?))
     }
 }
 
-/// `of` a request.
+/// The amount per request.
 #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-fn per_request(of: u64, ran: &Ran) -> f64 {
+fn per_request(of: u64, ran: &LeaseRun) -> f64 {
     of as f64 / ran.side.wrk.requests.max(1) as f64
 }
 
-fn line(name: &str, (one, other): (&str, &str), (lent, free): &(Ran, Ran)) -> String {
-    let of = |ran: &Ran| format!("{:.2} µs ({} requests)", ran.side.cost(Unit::Request), ran.side.wrk.requests);
-    format!("{name:7} {one} {} | {other} {}", of(lent), of(free))
+fn line(name: &str, [one, other]: [&str; 2], pair: &(LeaseRun, LeaseRun)) -> String {
+    let of =
+        |ran: &LeaseRun| format!("{:.2} µs ({} requests)", ran.side.cost(CostUnit::Request), ran.side.wrk.requests);
+    format!("{name:7} {one} {} | {other} {}", of(&pair.0), of(&pair.1))
 }
 
-fn told_all(flags: &Flags, pairs: &[(Ran, Ran)]) -> anyhow::Result<()> {
-    let target = (flags.what == What::Lent).then_some(TARGET);
-    told("time of a request, everything on the machine", pairs, target, |ran| per_request(flags.seconds, ran))?;
-    told("CPU of a request, worker threads", pairs, None, |ran| ran.side.worker_cost(Unit::Request).unwrap_or(0.0))?;
-    told("CPU of a request, all threads of tollgate", pairs, None, |ran| ran.side.cost(Unit::Request))?;
-    if flags.what.kind() == Kind::Postgres {
-        told("CPU of a request, tollgate and the server", pairs, None, |ran| {
-            ran.side.cost(Unit::Request) + per_request(ran.server_micros, ran)
+fn print_ratios(flags: &LeasesFlags, pairs: &[(LeaseRun, LeaseRun)]) -> anyhow::Result<()> {
+    let target = (flags.what == BudgetMode::Lent).then_some(TARGET);
+    print_ratio("time per request, all processes of the machine", pairs, target, |ran| {
+        per_request(flags.seconds, ran)
+    })?;
+    print_ratio("CPU per request, worker threads", pairs, None, |ran| {
+        ran.side.worker_cost(CostUnit::Request).unwrap_or(0.0)
+    })?;
+    print_ratio("CPU per request, all threads of tollgate", pairs, None, |ran| ran.side.cost(CostUnit::Request))?;
+    if flags.what.kind() == DatabaseKind::Postgres {
+        print_ratio("CPU per request, tollgate and the server", pairs, None, |ran| {
+            ran.side.cost(CostUnit::Request) + per_request(ran.server_micros, ran)
         })?;
     }
     Ok(())
 }
 
-fn told(what: &str, pairs: &[(Ran, Ran)], target: Option<f64>, of: impl Fn(&Ran) -> f64) -> anyhow::Result<()> {
+fn print_ratio(
+    what: &str,
+    pairs: &[(LeaseRun, LeaseRun)],
+    target: Option<f64>,
+    of: impl Fn(&LeaseRun) -> f64,
+) -> anyhow::Result<()> {
     let pairs: Vec<(f64, f64)> = pairs.iter().map(|(lent, free)| (of(lent), of(free))).collect();
     let Ratio { mean, low, high } = Ratio::of(&pairs).context("too few pairs, or a cost that is not known")?;
     let verdict = target.map_or(String::new(), |target| {

@@ -1,4 +1,4 @@
-//! A client of our own: it sees every byte of an answer.
+//! An HTTP client that returns every byte of a response.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// One connection that is kept alive.
+/// One keep-alive connection to a server.
 pub(crate) struct Loader {
     sender: SendRequest<Full<Bytes>>,
     address: SocketAddr,
@@ -27,9 +27,9 @@ pub(crate) struct Loader {
     _connection: JoinSet<()>,
 }
 
-/// An answer, whole.
+/// A response with its whole body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct LoaderResponse {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -41,7 +41,7 @@ impl Loader {
         Self::over(stream, address, key).await
     }
 
-    /// From an address of this machine.
+    /// Connects from an address of this machine.
     pub(crate) async fn connect_from(from: Ipv4Addr, address: SocketAddr) -> anyhow::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((from, 0).into())?;
@@ -53,12 +53,12 @@ impl Loader {
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         let mut task = JoinSet::new();
-        // Its error is the sender's too.
+        // The sender returns the same error.
         task.spawn(async { drop(connection.await) });
         Ok(Self { sender, address, key: key.map(Arc::from), _connection: task })
     }
 
-    /// As soon as something listens.
+    /// Connects as soon as a server listens.
     pub(crate) async fn connect_soon(address: SocketAddr) -> anyhow::Result<Self> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -70,16 +70,16 @@ impl Loader {
         }
     }
 
-    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<LoaderResponse> {
         self.send("GET", path, "").await
     }
 
-    pub(crate) async fn send(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn send(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<LoaderResponse> {
         let key = self.key.clone();
         self.send_as(key.as_deref(), method, path, body).await
     }
 
-    /// The same with another key than the connection's.
+    /// Sends a request with another key than that of the connection.
     #[expect(clippy::too_many_arguments, reason = "a request line, its body and whose it is")]
     pub(crate) async fn send_as(
         &mut self,
@@ -87,7 +87,7 @@ impl Loader {
         method: &str,
         path: &str,
         body: &str,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<LoaderResponse> {
         let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.to_string());
         if let Some(key) = key {
             request = request.header(AUTHORIZATION, format!("Bearer {key}"));
@@ -99,12 +99,12 @@ impl Loader {
         self.sender.ready().await?;
         let (parts, body) = self.sender.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok(LoaderResponse { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 }
 
-impl Answer {
-    /// The body as JSON; an error for any status but 200.
+impl LoaderResponse {
+    /// The body as JSON. Any status except 200 is an error.
     pub(crate) fn json(&self) -> anyhow::Result<Value> {
         if self.status != 200 {
             bail!("{}: {}", self.status, String::from_utf8_lossy(&self.body));

@@ -1,4 +1,4 @@
-//! `lookup`: how long a key takes that nobody asked for before, in a store with many.
+//! `lookup`: the latency of the first lookup of a key, in a store with many keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,38 +13,38 @@ use store::{Counting, Store, Unsealed};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::database::{Database, Kind};
+use crate::database::{BenchDatabase, DatabaseKind};
 use crate::people;
 use crate::spread::Spread;
 
-/// Lookups that wait for the store, as in the product.
+/// The maximum of lookups that wait for the store, as in Tollgate.
 const QUEUE: usize = 1_024;
 const STALE_FOR: Duration = Duration::from_secs(3_600);
-/// Rows of one statement, and parameters of one row that are its own.
+/// The number of rows per statement.
 const ROWS: usize = 1_000;
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
-    /// The database
+pub(crate) struct LookupFlags {
+    /// The database of the store
     #[arg(long, value_enum)]
-    store: Kind,
+    store: DatabaseKind,
     /// Keys in the store
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
     keys: u64,
-    /// Lookups, each of another key
+    /// Lookups, each of a different key
     #[arg(long, default_value_t = 20_000)]
     lookups: u64,
-    /// Whether each key has a budget of its own, of tokens a day: what was spent of it is asked for at its first lookup
+    /// Give each key a token budget per day, whose usage the first lookup reads
     #[arg(long)]
     budgets: bool,
-    /// Lookups under way at once; each such number is a row
+    /// Concurrent lookups; each number is one measurement
     #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
     at_once: Vec<usize>,
 }
 
-/// Runs it, and prints a line a number of lookups at once.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
-    let database = Database::create(flags.store).await?;
+/// Runs the measurements and prints a line for each number of concurrent lookups.
+pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
+    let database = BenchDatabase::create(flags.store).await?;
     println!("{}, {} keys", database.describe(), flags.keys);
     let store = database.open().await?;
     let owner = people::user(&store).await?;
@@ -67,14 +67,14 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         let mut asking: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
         let each = flags.lookups / u64::try_from(*at_once)?.max(1);
         for _ in 0..*at_once {
-            // A worker's own view, which knows nothing yet.
+            // An empty directory, as a worker has at its start.
             let directory = Directory::new(queue.clone(), revision.clone(), clock.clone(), STALE_FOR);
             let (first, clock, keys) = (next, clock.clone(), flags.keys);
             next += each;
             asking.spawn(async move {
                 let mut waits = Vec::new();
                 for nth in first..first + each {
-                    // Spread over all keys; each is another one while there are as many.
+                    // The lookups are spread over all keys. They differ as long as there are enough keys.
                     let asked = clock.mono();
                     let found = directory.find(hash(nth.wrapping_mul(7_919) % keys)).await;
                     waits.push(clock.mono().since(asked));
@@ -93,8 +93,8 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// A meter that met nobody yet, and what its callers are held to.
-async fn counting(database: &Database, store: &Store, budgets: bool) -> anyhow::Result<Arc<Counting>> {
+/// An empty meter, and the budgets of keys.
+async fn counting(database: &BenchDatabase, store: &Store, budgets: bool) -> anyhow::Result<Arc<Counting>> {
     if !budgets {
         return Ok(Arc::default());
     }
@@ -106,37 +106,43 @@ async fn counting(database: &Database, store: &Store, budgets: bool) -> anyhow::
     Ok(Arc::new(Counting::new(Some((Arc::default(), node)), own)))
 }
 
-/// The hash of a key that nobody knows.
+/// The hash of a key; the key itself does not exist.
 fn hash(nth: u64) -> KeyHash {
     KeyHash(Sha256::digest(nth.to_le_bytes()).into())
 }
 
-/// Rows of keys, straight into the table: through the API each would be a transaction.
-async fn fill(database: &Database, owner: uuid::Uuid, keys: u64) -> anyhow::Result<()> {
+/// Inserts keys directly into the table, because the API needs a transaction for each.
+async fn fill(database: &BenchDatabase, owner: uuid::Uuid, keys: u64) -> anyhow::Result<()> {
     let columns = "INSERT INTO api_keys (id, no, user_id, label, hash, prefix, last4, created_at, updated_at) ";
     let (mut ids, clock) = (Ids::new(Clock::system()), Clock::system());
-    let now = i64::try_from(clock.now().0)?;
-    let mut on = match &database.url {
-        Some(url) => On::Postgres(PgConnection::connect(url.expose()).await?),
+    let owner = KeyOwner { user: owner, now: i64::try_from(clock.now().0)? };
+    let mut inserter = match &database.url {
+        Some(url) => KeyInserter::Postgres(PgConnection::connect(url.expose()).await?),
         None => {
             let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database.file());
-            On::Sqlite(SqliteConnection::connect_with(&options).await?)
+            KeyInserter::Sqlite(SqliteConnection::connect_with(&options).await?)
         }
     };
     let numbers: Vec<u64> = (0..keys).collect();
     for chunk in numbers.chunks(ROWS) {
         let rows = chunk.iter().map(|nth| (ids.next_uuid(), *nth));
-        on.insert(columns, rows.collect(), (owner, now)).await?;
+        inserter.insert(columns, rows.collect(), &owner).await?;
     }
-    on.end().await
+    inserter.end().await
 }
 
-enum On {
+/// The user of all inserted keys, and the time of their creation in microseconds.
+struct KeyOwner {
+    user: uuid::Uuid,
+    now: i64,
+}
+
+enum KeyInserter {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
-/// Writes rows on either connection: the two take the same calls, of different types.
+/// Inserts rows on either connection. Both take the same calls with different types.
 macro_rules! insert {
     ($database:ty, $connection:expr, $columns:expr, $rows:expr, $owner:expr, $now:expr) => {{
         let mut query = sqlx::QueryBuilder::<$database>::new($columns);
@@ -155,25 +161,21 @@ macro_rules! insert {
     }};
 }
 
-impl On {
-    async fn insert(
-        &mut self,
-        columns: &str,
-        rows: Vec<(uuid::Uuid, u64)>,
-        (owner, now): (uuid::Uuid, i64),
-    ) -> anyhow::Result<()> {
+impl KeyInserter {
+    async fn insert(&mut self, columns: &str, rows: Vec<(uuid::Uuid, u64)>, owner: &KeyOwner) -> anyhow::Result<()> {
+        let KeyOwner { user, now } = *owner;
         match self {
             Self::Sqlite(connection) => {
-                insert!(sqlx::Sqlite, connection, columns, rows, owner, now);
+                insert!(sqlx::Sqlite, connection, columns, rows, user, now);
             }
             Self::Postgres(connection) => {
-                insert!(sqlx::Postgres, connection, columns, rows, owner, now);
+                insert!(sqlx::Postgres, connection, columns, rows, user, now);
             }
         }
         Ok(())
     }
 
-    /// Statistics, as after an hour of service.
+    /// Updates the statistics, as they are after an hour of service.
     async fn end(self) -> anyhow::Result<()> {
         match self {
             Self::Sqlite(connection) => connection.close().await?,
@@ -186,8 +188,8 @@ impl On {
     }
 }
 
-/// What the system keeps of SQLite's file in memory is dropped, so that the first lookups read the disk.
-fn forget(database: &Database) -> anyhow::Result<()> {
+/// Removes SQLite's file from the page cache, so that the first lookups read the disk.
+fn forget(database: &BenchDatabase) -> anyhow::Result<()> {
     if database.url.is_none() {
         let file = std::fs::File::open(database.file())?;
         file.sync_all()?;

@@ -1,16 +1,16 @@
-//! `cargo run --release -p bench -- run`: what a request through Tollgate costs, beside nginx doing the same work.
+//! `cargo run --release -p bench -- run`: the processor cost of a request through Tollgate, compared with nginx.
 //!
-//! The method: product and nginx each in a cgroup of its own, generator (wrk) and backend (`tollgate mock`) outside;
-//! interleaved pairs; the product's time is read when its spool is drained; a target is met when the upper end of the 95%
-//! interval of the ratio is. Answers are checked by a loader of our own in a pass apart, and what the product counted is
-//! compared with what was sent. Raw output stays in `bench/out/`.
+//! Method: Tollgate and nginx each run in a cgroup; the load generator (wrk) and the backend (`tollgate mock`) run
+//! outside. Runs are interleaved pairs. Tollgate's time is read after its spool is drained. A target is met if the
+//! upper end of the ratio's 95% interval meets it. A separate pass checks every response, and Tollgate's counts are
+//! compared with the requests sent. Raw output stays in `bench/out/`.
 //!
-//! `ingest`, `lookup`, `overview` and `stores` measure the store, `api` the control API, `replay` a start, `leases` what nodes
-//! share, on SQLite or on the PostgreSQL that `xtask postgres --durable` starts.
+//! `ingest`, `lookup`, `overview` and `stores` measure the store, `api` the control API, `replay` the startup, `leases`
+//! budgets. They use SQLite or the PostgreSQL that `xtask postgres --durable` starts.
 //!
-//! Read in this order: `run` (the story), `scenario`, `pair`, `ratio`; `group` and `cpu` (whose time), `nginx`, `product`,
-//! `wrk`; `exact` and `counts` (is it right), `memory`, `report`; apart from it `database`, `ingest`, `lookup`, `overview`, `stores`,
-//! `leases`, `replay`, and `api` with `server` and `steady`.
+//! Reading order: `run` (the sequence), `scenario`, `pair`, `ratio`; `group` and `cpu` (processor time), `nginx`,
+//! `product`, `wrk`; `exact` and `counts` (correctness), `memory`, `report`; independent of those `database`, `ingest`,
+//! `lookup`, `overview`, `stores`, `leases`, `replay`, and `api` with `server` and `steady`.
 
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
@@ -51,79 +51,79 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
-#[command(about = "What a request through Tollgate costs, beside nginx")]
-struct Cli {
+#[command(about = "Processor cost of a request through Tollgate, compared with nginx")]
+struct BenchCli {
     #[command(subcommand)]
-    command: Command,
+    command: BenchCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum BenchCommand {
     /// Measure, check, and write bench/out/
-    Run(Flags),
-    /// How fast a spool drains into a store, while keys are made
-    Ingest(ingest::Flags),
-    /// How long a key takes that nobody asked for before, in a store with many
-    Lookup(lookup::Flags),
-    /// How long calls to the control API wait, while usage is ingested and others sign in
-    Api(api::Flags),
-    /// How long a first page takes in a store with many events
-    Overview(overview::Flags),
-    /// What an LLM call costs on PostgreSQL, beside SQLite
-    Stores(stores::Flags),
-    /// What it costs that users' budgets are lent, beside users without budgets
-    Leases(leases::Flags),
-    /// How long a start takes over a spool that nobody has ingested
-    Replay(replay::Flags),
+    Run(RunFlags),
+    /// Speed of ingest from the spool into a store, during key creation
+    Ingest(ingest::IngestFlags),
+    /// Latency of the first lookup of a key, in a store with many keys
+    Lookup(lookup::LookupFlags),
+    /// Latency of the control API, during ingest and sign-ins
+    Api(api::ApiFlags),
+    /// Latency of the dashboard's first page, in a store with many events
+    Overview(overview::OverviewFlags),
+    /// Cost of an LLM call on PostgreSQL, compared with SQLite
+    Stores(stores::StoresFlags),
+    /// Cost of budgets, compared with users without them
+    Leases(leases::LeasesFlags),
+    /// Duration of a startup with a spool that was not ingested
+    Replay(replay::ReplayFlags),
 }
 
-/// What `run` takes; the defaults are the method of the project.
+/// Options of `run`. The project's method uses the defaults.
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
-    /// Interleaved pairs of runs a scenario
+pub(crate) struct RunFlags {
+    /// Interleaved pairs of runs per scenario
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
     pub(crate) pairs: u32,
-    /// Seconds a run
+    /// Duration of a run in seconds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) seconds: u64,
-    /// Connections of wrk
+    /// Number of connections of wrk
     #[arg(long, default_value_t = 64)]
     pub(crate) connections: u32,
-    /// Only scenarios whose name contains this
+    /// Run only scenarios whose name contains this text
     #[arg(long)]
     pub(crate) only: Option<String>,
-    /// Requests before memory is read the second time
+    /// Requests before the second reading of the memory
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) memory_requests: u64,
-    /// Seconds of rest before that
+    /// Seconds of rest before the second reading of the memory
     #[arg(long, default_value_t = 60)]
     pub(crate) rest_seconds: u64,
-    /// Rounds of the pass that checks every answer
+    /// Rounds of the pass that checks every response
     #[arg(long, default_value_t = 50)]
     pub(crate) check_rounds: u32,
-    /// Where the binary `tollgate` stands; by default beside this one
+    /// The folder of the binary `tollgate`; by default that of this binary
     #[arg(long)]
     pub(crate) profile_dir: Option<PathBuf>,
-    /// Where raw output goes
+    /// The folder of the raw output
     #[arg(long, default_value = "bench/out")]
     pub(crate) out: PathBuf,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
-        Command::Run(flags) => in_time(&mut Builder::new_current_thread(), run::run(flags)),
-        // The runtime that the product's loops have.
-        Command::Ingest(flags) => in_time(&mut Builder::new_multi_thread(), ingest::run(flags)),
-        Command::Lookup(flags) => in_time(&mut Builder::new_multi_thread(), lookup::run(flags)),
-        Command::Api(flags) => in_time(&mut Builder::new_multi_thread(), api::run(flags)),
-        Command::Overview(flags) => in_time(&mut Builder::new_multi_thread(), overview::run(flags)),
-        Command::Stores(flags) => in_time(&mut Builder::new_current_thread(), stores::run(flags)),
-        Command::Leases(flags) => in_time(&mut Builder::new_current_thread(), leases::run(flags)),
-        Command::Replay(flags) => in_time(&mut Builder::new_multi_thread(), replay::run(flags)),
+    match BenchCli::parse().command {
+        BenchCommand::Run(flags) => in_time(&mut Builder::new_current_thread(), run::run(flags)),
+        // Tollgate's background tasks use this runtime too.
+        BenchCommand::Ingest(flags) => in_time(&mut Builder::new_multi_thread(), ingest::run(flags)),
+        BenchCommand::Lookup(flags) => in_time(&mut Builder::new_multi_thread(), lookup::run(flags)),
+        BenchCommand::Api(flags) => in_time(&mut Builder::new_multi_thread(), api::run(flags)),
+        BenchCommand::Overview(flags) => in_time(&mut Builder::new_multi_thread(), overview::run(flags)),
+        BenchCommand::Stores(flags) => in_time(&mut Builder::new_current_thread(), stores::run(flags)),
+        BenchCommand::Leases(flags) => in_time(&mut Builder::new_current_thread(), leases::run(flags)),
+        BenchCommand::Replay(flags) => in_time(&mut Builder::new_multi_thread(), replay::run(flags)),
     }
 }
 
-/// Runs a measurement until it ends or somebody ends it; whether it was good.
+/// Runs a measurement until it ends or is interrupted. Returns whether it met its targets.
 fn in_time(runtime: &mut Builder, measured: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<ExitCode> {
     runtime.enable_all().build()?.block_on(until_signal(measured))
 }
@@ -132,7 +132,7 @@ async fn until_signal(measured: impl Future<Output = anyhow::Result<bool>>) -> a
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         good = measured => Ok(if good? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted; what was started is ended"),
-        _ = terminated.recv() => anyhow::bail!("terminated; what was started is ended"),
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted; all started programs are stopped"),
+        _ = terminated.recv() => anyhow::bail!("terminated; all started programs are stopped"),
     }
 }

@@ -1,22 +1,22 @@
-//! nginx, from the file in `bench/nginx/`.
+//! The nginx of the comparison, configured by the file in `bench/nginx/`.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::group::{Group, Start};
+use crate::group::{ProcessGroup, ProcessStart};
 use crate::tools::free_address;
 
 const TEMPLATE: &str = include_str!("../nginx/nginx.conf");
 
-/// A running nginx.
+/// A running nginx process.
 pub(crate) struct Nginx {
-    pub(crate) group: Group,
+    pub(crate) group: ProcessGroup,
     plain: SocketAddr,
     stream: SocketAddr,
 }
 
 impl Nginx {
-    /// Starts it before `backend`, with its file and logs in `dir`.
+    /// Starts nginx in front of `backend`; its file and logs are in `dir`.
     pub(crate) fn start(program: &Path, backend: SocketAddr, dir: &Path) -> anyhow::Result<Self> {
         let (plain, stream) = (free_address()?, free_address()?);
         let file = dir.join("nginx.conf");
@@ -33,11 +33,12 @@ impl Nginx {
             String::from("-e"),
             dir.join("error.log").display().to_string(),
         ];
-        let group = Group::start(&Start { name: "nginx", program, arguments, log: dir.join("nginx.log") })?;
+        let group =
+            ProcessGroup::start(&ProcessStart { name: "nginx", program, arguments, log: dir.join("nginx.log") })?;
         Ok(Self { group, plain, stream })
     }
 
-    /// The port that buffers, or the one that does not.
+    /// The port with or without buffering.
     pub(crate) const fn address(&self, streamed: bool) -> SocketAddr {
         if streamed { self.stream } else { self.plain }
     }

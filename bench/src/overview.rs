@@ -1,4 +1,4 @@
-//! `overview`: how long a first page takes in a store with many events, over HTTP.
+//! `overview`: the latency of the dashboard's first page over HTTP, in a store with many events.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,52 +12,52 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::database::{Database, Kind};
-use crate::events::{Events, KEYS_A_USER, USERS};
-use crate::server::Server;
-use crate::steady::{Answers, Call, Steady};
+use crate::database::{BenchDatabase, DatabaseKind};
+use crate::events::{EventMaker, KEYS_A_USER, USERS};
+use crate::server::ApiServer;
+use crate::steady::{ApiCall, CallResults, SteadyLoad};
 
 const PLAN: &str = "bench";
-/// The events are those of so many days until now.
+/// The number of days before now on which the events occurred.
 const DAYS: u64 = 30;
-/// What 95 of 100 overviews must not exceed.
+/// The maximum of the overview's 95th percentile.
 const TARGET: Duration = Duration::from_millis(20);
 const SPOOL_BYTES: u64 = 512 << 20;
-/// How often progress is looked at, and a full spool is asked again.
+/// The time between two checks of the progress, and between two attempts to write to a full spool.
 const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
-    /// The database
+pub(crate) struct OverviewFlags {
+    /// The database of the store
     #[arg(long, value_enum)]
-    store: Kind,
+    store: DatabaseKind,
     /// Events in the store
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     events: u64,
-    /// Calls a second
+    /// Calls of each page per second
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     calls: u32,
-    /// Events that are ingested a second meanwhile
+    /// Events ingested per second during the measurements
     #[arg(long, default_value_t = 0)]
     ingest: u32,
-    /// Seconds of each measurement
+    /// Duration of each measurement in seconds
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Connections
+    /// Connections to the control API
     #[arg(long, default_value_t = 16)]
     connections: u32,
 }
 
-/// Runs it, and prints a line a measurement; whether the overview met its target.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
-    let database = Database::create(flags.store).await?;
+/// Runs the measurements and prints a line for each. Returns whether the overview met its target.
+pub(crate) async fn run(flags: OverviewFlags) -> anyhow::Result<bool> {
+    let database = BenchDatabase::create(flags.store).await?;
     println!("{}, {} events of {USERS} users in {DAYS} days", database.describe(), flags.events);
     let keys: Arc<[Arc<str>]> = load(&database, flags.events).await?.into();
-    let server = Server::start(&database, flags.ingest).await?;
-    let steady = || Steady {
+    let server = ApiServer::start(&database, flags.ingest).await?;
+    let steady = || SteadyLoad {
         address: server.address,
-        a_second: flags.calls,
-        lasts: Duration::from_secs(flags.seconds),
+        calls_per_second: flags.calls,
+        duration: Duration::from_secs(flags.seconds),
         connections: flags.connections,
     };
     let mut good = true;
@@ -68,36 +68,36 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         "/api/usage/history?days=30",
     ] {
         let keys = keys.clone();
-        let call = move |nth: u64| Call {
+        let call = move |nth: u64| ApiCall {
             method: "GET",
             path: path.to_owned(),
             key: usize::try_from(nth).ok().and_then(|nth| keys.get(nth % keys.len())).cloned(),
             body: String::new(),
         };
-        let answers = steady().run(call).await?;
-        tell(path, flags.calls, &answers)?;
-        good &= path != "/api/dashboard/overview" || answers.waits.percentile(95) < TARGET;
+        let results = steady().run(call).await?;
+        print_result(path, flags.calls, &results)?;
+        good &= path != "/api/dashboard/overview" || results.waits.percentile(95) < TARGET;
     }
     let (written, stored) = server.stop().await?;
-    println!("  events meanwhile: {written} written, {stored} stored when the last call was answered");
+    println!("  events: {written} written, {stored} stored at the last response");
     Ok(good)
 }
 
-fn tell(path: &str, a_second: u32, answers: &Answers) -> anyhow::Result<()> {
-    let p95 = answers.waits.percentile(95).as_secs_f64() * 1_000.0;
-    println!("  GET {path}, {a_second}/s: p95 {p95:.2} ms, {}; statuses {:?}", answers.waits, answers.statuses);
-    ensure!(answers.statuses.keys().all(|status| *status == 200), "other answers than 200");
+fn print_result(path: &str, calls_per_second: u32, results: &CallResults) -> anyhow::Result<()> {
+    let p95 = results.waits.percentile(95).as_secs_f64() * 1_000.0;
+    println!("  GET {path}, {calls_per_second}/s: p95 {p95:.2} ms, {}; statuses {:?}", results.waits, results.statuses);
+    ensure!(results.statuses.keys().all(|status| *status == 200), "responses other than 200");
     Ok(())
 }
 
-/// The users of [`Events`] with their keys, and so many events, ingested as the product does; a key of each user.
-async fn load(database: &Database, count: u64) -> anyhow::Result<Vec<Arc<str>>> {
+/// Creates the users and keys of [`EventMaker`] and ingests `count` events as Tollgate does. Returns one key per user.
+async fn load(database: &BenchDatabase, count: u64) -> anyhow::Result<Vec<Arc<str>>> {
     let (store, clock) = (database.open().await?, Clock::system());
     let keys = people(&store).await?;
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
     let options = spool::SpoolOptions::new(SPOOL_BYTES, 1);
     let spool = Spool::open(&database.folder().join("spool"), options, &node.ingested().await?)?;
-    let mut writer = spool.writers.into_iter().next().context("a lane")?;
+    let mut writer = spool.writers.into_iter().next().context("the spool has no partition")?;
     let (stats, began) = (Arc::new(IngestStats::default()), clock.mono());
     let now = clock.now();
     let writing = tokio::task::spawn_blocking(move || write(&mut writer, count, now));
@@ -118,12 +118,12 @@ async fn load(database: &Database, count: u64) -> anyhow::Result<Vec<Arc<str>>> 
     Ok(keys)
 }
 
-/// Writes events that are spread over the days until `now`; where the spool is full, it waits for ingest.
+/// Writes events that are spread over the days before `now`. If the spool is full, it waits for ingest.
 #[expect(clippy::disallowed_methods, reason = "a thread that may block")]
 fn write(writer: &mut Writer, count: u64, now: Timestamp) -> anyhow::Result<()> {
     let span_us = DAYS * 86_400_000_000;
     let then = Clock::manual(Timestamp(now.0 - span_us));
-    let mut events = Events::new(&then);
+    let mut events = EventMaker::new(&then);
     for _ in 0..count {
         let record = Record::Event(events.next());
         while let Err(error) = writer.append(&record) {
@@ -144,9 +144,9 @@ async fn people(store: &Store) -> anyhow::Result<Vec<Arc<str>>> {
         for key in 0..KEYS_A_USER {
             let secret = ApiKey::generate(PLAN)?;
             let stored = store.create_key(&store::Actor::COMMAND, NewKey::of(user.id, "bench", &secret)).await?;
-            // The events are of users and keys by number.
+            // Events refer to users and keys by number.
             let numbers = (i64::try_from(nth + 1)?, i64::try_from(nth * KEYS_A_USER + key + 1)?);
-            ensure!((user.no.0, stored.no.0) == numbers, "users and keys have other numbers");
+            ensure!((user.no.0, stored.no.0) == numbers, "users and keys have unexpected numbers");
             if key == 0 {
                 made.push(Arc::from(secret.expose()));
             }

@@ -1,18 +1,18 @@
-//! A user, and keys of its own, for what is measured on a store.
+//! Users and keys for measurements of the store.
 
 use access::{ApiKey, Plan, UserId};
 use anyhow::Context;
 use store::{Email, NewKey, NewUser, Store};
 
-/// The name of everything.
+/// The name of users and keys.
 const NAME: &str = "bench";
 
-/// Makes a user without limits.
+/// Creates a user without limits.
 pub(crate) async fn user(store: &Store) -> anyhow::Result<UserId> {
-    users(store, 1).await?.pop().context("a user")
+    users(store, 1).await?.pop().context("no user was created")
 }
 
-/// Makes so many.
+/// Creates `count` users without limits.
 pub(crate) async fn users(store: &Store, count: u32) -> anyhow::Result<Vec<UserId>> {
     store.ensure_plans(&[Plan::unlimited(NAME)]).await?;
     let mut made = Vec::new();
@@ -24,7 +24,7 @@ pub(crate) async fn users(store: &Store, count: u32) -> anyhow::Result<Vec<UserI
     Ok(made)
 }
 
-/// Makes users of a plan that is there, each with a key; answers the keys.
+/// Creates users of an existing plan, each with a key. Returns the keys.
 pub(crate) async fn callers(store: &Store, plan: &str, count: u32) -> anyhow::Result<Vec<String>> {
     let mut keys = Vec::new();
     for nth in 0..count {
@@ -37,7 +37,7 @@ pub(crate) async fn callers(store: &Store, plan: &str, count: u32) -> anyhow::Re
     Ok(keys)
 }
 
-/// Makes a key.
+/// Creates a key of the user.
 pub(crate) async fn key(store: &Store, user: UserId) -> anyhow::Result<()> {
     let secret = ApiKey::generate(NAME)?;
     store.create_key(&store::Actor::COMMAND, NewKey::of(user, NAME, &secret)).await?;

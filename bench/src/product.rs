@@ -1,4 +1,5 @@
-//! Tollgate itself: its mock as a process apart, its configuration, a user and a key, and `serve` in a group of its own.
+//! The Tollgate process under test: its mock as a separate process, its configuration, a user, a key, and `serve` in a
+//! group.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,89 +10,99 @@ use access::Secret;
 use anyhow::{Context, bail};
 use tokio::time::{Instant, sleep};
 
-use crate::group::{Group, Start};
+use crate::group::{ProcessGroup, ProcessStart};
 use crate::loader::Loader;
 use crate::tools::free_address;
 
-/// How the product names the threads that serve callers.
+/// The name prefix of Tollgate's worker threads.
 pub(crate) const WORKER_THREADS: &str = "worker";
 const EMAIL: &str = "bench@example.com";
-/// Its users' plan.
+/// The plan of the users.
 pub(crate) const PLAN: &str = "bench";
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The backend of both sides.
-pub(crate) struct Mock {
+pub(crate) struct MockProcess {
     pub(crate) address: SocketAddr,
-    _group: Group,
+    _group: ProcessGroup,
 }
 
-impl Mock {
+impl MockProcess {
     pub(crate) async fn start(program: &Path, dir: &Path) -> anyhow::Result<Self> {
         let address = free_address()?;
         let arguments = vec![String::from("mock"), String::from("--listen"), address.to_string()];
-        let start = Start { name: "mock", program, arguments, log: dir.join("mock.log") };
-        let group = Group::start(&start)?;
-        Loader::connect_soon(address).await.context("the mock does not answer; see mock.log")?;
+        let start = ProcessStart { name: "mock", program, arguments, log: dir.join("mock.log") };
+        let group = ProcessGroup::start(&start)?;
+        Loader::connect_soon(address).await.context("cannot connect to the mock; see mock.log")?;
         Ok(Self { address, _group: group })
     }
 }
 
 /// A running Tollgate with one user and one key.
 pub(crate) struct Product {
-    pub(crate) group: Group,
+    pub(crate) group: ProcessGroup,
     pub(crate) proxy: SocketAddr,
     pub(crate) control: SocketAddr,
     pub(crate) key: String,
 }
 
-/// Where its files stand: the configuration and the log stay, the data go.
-pub(crate) struct Places<'a> {
+/// The folders of its files. The configuration and the log stay; the data is deleted.
+pub(crate) struct ProductFiles<'a> {
     pub(crate) program: &'a Path,
     pub(crate) data: &'a Path,
     pub(crate) out: &'a Path,
-    /// Of its files and its group.
+    /// The name of its files and of its group.
     pub(crate) name: &'a str,
-    /// Its PostgreSQL; none is SQLite in `data`.
+    /// The URL of its PostgreSQL; `None` means SQLite in `data`.
     pub(crate) url: Option<&'a Secret>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: LimitSettings,
 }
 
-/// What callers are held to, so high that it decides nothing, but is decided.
+/// Limits of the users, so high that they are checked but never reached.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// Of the plan.
+pub(crate) struct LimitSettings {
+    /// Additional fields of the plan.
     pub(crate) plan: &'static str,
     /// A section of the configuration.
     pub(crate) budgets: &'static str,
 }
 
-/// A rate and a quota for each user.
-pub(crate) const LIMITED: Limits =
-    Limits { plan: ", credits_per_day: 4000000000, requests_per_minute: 4000000000", budgets: "" };
+/// A rate limit and a quota for each user.
+pub(crate) const LIMITED: LimitSettings =
+    LimitSettings { plan: ", credits_per_day: 4000000000, requests_per_minute: 4000000000", budgets: "" };
 
 impl Product {
-    pub(crate) async fn start(places: &Places<'_>, backend: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) async fn start(places: &ProductFiles<'_>, backend: SocketAddr) -> anyhow::Result<Self> {
         let (proxy, control) = (free_address()?, free_address()?);
         let file = places.out.join(format!("{}.yaml", places.name));
         let store = places.url.map(|url| format!("store: {{url: \"{}\"}}\n", url.expose())).unwrap_or_default();
-        std::fs::write(&file, config((proxy, control, backend), places.limits) + &store)?;
+        std::fs::write(&file, config(Addresses { proxy, control, backend }, places.limits) + &store)?;
         let common = [String::from("--config"), file.display().to_string(), String::from("--data"), path(places.data)];
         let mut arguments = vec![String::from("serve"), String::from("--workers"), String::from("2")];
         arguments.extend(common.clone());
         let log = places.out.join(format!("{}.log", places.name));
-        let mut group = Group::start(&Start { name: places.name, program: places.program, arguments, log })?;
-        ready(&mut group, control, PATIENCE).await.context("tollgate serve does not get ready; see its log")?;
-        let told = |words: &[&str]| tell(places.program, words, &common);
-        told(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
-        let printed = told(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;
+        let mut group =
+            ProcessGroup::start(&ProcessStart { name: places.name, program: places.program, arguments, log })?;
+        ready(&mut group, control, PATIENCE).await.context("tollgate serve did not become ready; see its log")?;
+        let command = |words: &[&str]| run_command(places.program, words, &common);
+        command(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
+        let printed = command(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;
         let key = find_key(&printed).context("tollgate keys create printed no key")?;
         Ok(Self { group, proxy, control, key })
     }
 }
 
-fn config((proxy, control, backend): (SocketAddr, SocketAddr, SocketAddr), Limits { plan, budgets }: Limits) -> String {
+/// The addresses in the configuration.
+#[derive(Clone, Copy)]
+struct Addresses {
+    proxy: SocketAddr,
+    control: SocketAddr,
+    backend: SocketAddr,
+}
+
+fn config(addresses: Addresses, LimitSettings { plan, budgets }: LimitSettings) -> String {
+    let Addresses { proxy, control, backend } = addresses;
     format!(
         "listen: {proxy}
 control: {{listen: {control}}}
@@ -112,13 +123,13 @@ routes:
     )
 }
 
-/// Waits until it answers that it is ready.
-pub(crate) async fn ready(group: &mut Group, control: SocketAddr, patience: Duration) -> anyhow::Result<()> {
+/// Waits until the control API reports that Tollgate is ready.
+pub(crate) async fn ready(group: &mut ProcessGroup, control: SocketAddr, patience: Duration) -> anyhow::Result<()> {
     let deadline = Instant::now() + patience;
     loop {
         group.lives()?;
         if let Ok(mut loader) = Loader::connect(control, None).await
-            && loader.get("/readyz").await.is_ok_and(|answer| answer.status == 200)
+            && loader.get("/readyz").await.is_ok_and(|response| response.status == 200)
         {
             return Ok(());
         }
@@ -129,8 +140,8 @@ pub(crate) async fn ready(group: &mut Group, control: SocketAddr, patience: Dura
     }
 }
 
-/// Runs a command of the product and gives what it printed.
-fn tell(program: &Path, words: &[&str], common: &[String]) -> anyhow::Result<String> {
+/// Runs a command of Tollgate and returns its output.
+fn run_command(program: &Path, words: &[&str], common: &[String]) -> anyhow::Result<String> {
     let output = Command::new(program).args(words).args(common).output()?;
     if !output.status.success() {
         bail!("tollgate {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
@@ -138,7 +149,7 @@ fn tell(program: &Path, words: &[&str], common: &[String]) -> anyhow::Result<Str
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The first word of the form `PREFIX_` and 32 hex digits.
+/// The first word that consists of `PREFIX_` and 32 hex digits.
 fn find_key(printed: &str) -> Option<String> {
     let words = printed.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
     let is_key = |word: &&str| {
@@ -158,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_is_found_in_what_is_printed() {
+    fn the_key_is_found_in_the_output() {
         let key = "tollgate_0123456789abcdef0123456789abcdef";
         assert_eq!(find_key(&format!("key  {key}\nshown once, for bench@example.com\n")).as_deref(), Some(key));
         assert_eq!(find_key(&format!("{{\"key\":\"{key}\"}}")).as_deref(), Some(key));

@@ -1,14 +1,16 @@
-//! The ratio of two costs over interleaved pairs, with its 95% interval: Student's t on the logarithms of the pairs' ratios.
+//! The ratio of two costs over interleaved pairs, with its 95% interval: Student's t on the logarithms of the pairs'
+//! ratios.
 
 use serde::Serialize;
 
-/// The two-sided 95% quantile of Student's t, from 1 degree of freedom; beyond the table the last is a little too wide.
+/// The two-sided 95% quantile of Student's t, from 1 degree of freedom. Beyond the table, the last value is slightly
+/// too wide.
 const T: [f64; 30] = [
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
     2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 ];
 
-/// For the report.
+/// The name of the method in the report.
 pub(crate) const METHOD: &str = "Student's t on the log-ratios of the pairs, 95%, two-sided";
 
 /// A geometric mean and its interval.
@@ -20,7 +22,7 @@ pub(crate) struct Ratio {
 }
 
 impl Ratio {
-    /// Of the pairs `(ours, theirs)`; `None` for fewer than two, or where a cost is not above zero.
+    /// The ratio of pairs `(ours, theirs)`; `None` for fewer than two pairs, or if a cost is not positive.
     #[expect(clippy::cast_precision_loss, reason = "a few hundred pairs")]
     pub(crate) fn of(pairs: &[(f64, f64)]) -> Option<Self> {
         let t = *T.get(pairs.len().checked_sub(2)?.min(T.len() - 1))?;

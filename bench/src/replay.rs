@@ -1,4 +1,5 @@
-//! `replay`: how long a start takes over a spool that nobody has ingested: its parts in this process, or the binary itself.
+//! `replay`: the duration of a startup with a spool that was not ingested: its steps in this process, or the binary
+//! itself.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -12,60 +13,60 @@ use meter::{BudgetId, Charge, Meter, Per};
 use spool::{OpenRequest, Record, Spool, SpoolOpener, SpoolOptions};
 use store::{Gathered, IngestStats, Node};
 
-use crate::database::{Database, Kind};
-use crate::events::Events;
-use crate::group::{Group, Start};
+use crate::database::{BenchDatabase, DatabaseKind};
+use crate::events::EventMaker;
+use crate::group::{ProcessGroup, ProcessStart};
 use crate::product::ready;
 use crate::run::out_dir;
 use crate::tools::free_address;
 
-/// As many as the binary has workers here.
+/// The number of the binary's workers in this measurement.
 const LANES: u32 = 2;
-/// Requests of a lane that are open when the process dies.
+/// The number of open requests per spool partition when the process dies.
 const OPEN: usize = 500;
-/// More than a begin and an end of such an event take.
+/// An upper bound of the open and the close record of an event.
 const BYTES_AN_EVENT: u64 = 2_048;
-/// The binary's own limits on what is asked of it end here.
+/// The maximum time of a startup.
 const PATIENCE: Duration = Duration::from_hours(1);
-/// What [`OF_EVENTS`] may take, and as much less as there are fewer.
+/// The maximum time for [`OF_EVENTS`]; for fewer events it is proportionally shorter.
 const TARGET: Duration = Duration::from_secs(60);
 const OF_EVENTS: u64 = 10_000_000;
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
-    /// The database
+pub(crate) struct ReplayFlags {
+    /// The database of the store
     #[arg(long, value_enum, default_value = "sqlite")]
-    store: Kind,
+    store: DatabaseKind,
     /// Events in the spool, each opened and closed
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
     events: u64,
-    /// What goes over it
+    /// The code that reads the spool
     #[arg(long, value_enum, default_value = "parts")]
-    by: By,
-    /// Where the binary `tollgate` stands; by default beside this one
+    by: ReplayMode,
+    /// The folder of the binary `tollgate`; by default that of this binary
     #[arg(long)]
     profile_dir: Option<PathBuf>,
-    /// Where the binary's log goes
+    /// The folder of the binary's log
     #[arg(long, default_value = "bench/out")]
     out: PathBuf,
 }
 
-/// What goes over the spool.
+/// The code that reads the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum By {
-    /// Each part of a start in this process
+enum ReplayMode {
+    /// Each step of a startup in this process
     Parts,
     /// `tollgate serve`, until it is ready
     Serve,
 }
 
-/// Runs it, and prints a line a part; `false` where a start took too long.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
-    let database = Database::create(flags.store).await?;
+/// Runs the measurement and prints a line per step. Returns `false` if the startup takes too long.
+pub(crate) async fn run(flags: ReplayFlags) -> anyhow::Result<bool> {
+    let database = BenchDatabase::create(flags.store).await?;
     println!("{}", database.describe());
     let clock = Clock::system();
     let (folder, events) = (spool_of(&database), flags.events);
-    // A start goes on in the folder of a node that the store knows.
+    // The folder must belong to a node that the store knows.
     let store = database.open().await?;
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
     let began = clock.mono();
@@ -80,8 +81,8 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         clock.mono().since(began).as_secs_f64()
     );
     let took = match flags.by {
-        By::Parts => parts(&node, &folder, events).await?,
-        By::Serve => {
+        ReplayMode::Parts => parts(&node, &folder, events).await?,
+        ReplayMode::Serve => {
             drop(node);
             store.close().await;
             serve(&flags, &database).await?
@@ -90,7 +91,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     let most = Duration::from_secs(TARGET.as_secs() * events / OF_EVENTS);
     let met = took <= most;
     println!(
-        "until its ports open {:.1} s; at most {} s: {}",
+        "time until the ports are open: {:.1} s; at most {} s: {}",
         took.as_secs_f64(),
         most.as_secs(),
         if met { "met" } else { "missed" }
@@ -98,11 +99,11 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
     Ok(met)
 }
 
-fn spool_of(database: &Database) -> PathBuf {
+fn spool_of(database: &BenchDatabase) -> PathBuf {
     database.folder().join("spool")
 }
 
-/// A bound that is never reached.
+/// A size limit of the spool that is never reached.
 fn size_bytes_max(events: u64) -> u64 {
     (events * BYTES_AN_EVENT).max(256 << 20)
 }
@@ -111,15 +112,19 @@ fn options(events: u64) -> SpoolOptions {
     SpoolOptions::new(size_bytes_max(events), LANES)
 }
 
-/// Writes the spool as workers do: in each lane some requests are always open, and at the end they stay so. Answers its bytes.
+/// Writes the spool as workers do: some requests of each partition are always open, also at the end. Returns its size
+/// in bytes.
 fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
     let mut spool = Spool::open(folder, options(events), &[])?;
-    let mut made = Events::new(&Clock::system());
+    let mut made = EventMaker::new(&Clock::system());
     let mut open: Vec<VecDeque<_>> = (0..LANES).map(|_| VecDeque::new()).collect();
     let all = events + u64::from(LANES) * u64::try_from(OPEN)?;
     for nth in 0..all {
         let lane = usize::try_from(nth % u64::from(LANES))?;
-        let (writer, open) = (spool.writers.get_mut(lane).context("a lane")?, open.get_mut(lane).context("a lane")?);
+        let (writer, open) = (
+            spool.writers.get_mut(lane).context("the spool has no partition")?,
+            open.get_mut(lane).context("the spool has no partition")?,
+        );
         let event = made.next();
         let reserved = Charge { tokens: 4_096, money: 41_000_000, ..event.charge };
         writer.append(&Record::Open(OpenRequest {
@@ -135,22 +140,22 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
         }))?;
         open.push_back(event);
         if open.len() > OPEN {
-            writer.append(&Record::Close(open.pop_front().context("an open request")?))?;
+            writer.append(&Record::Close(open.pop_front().context("no request is open")?))?;
         }
     }
     Ok(spool.reader.depth()?.bytes)
 }
 
-/// The parts of a start, in its order: the spool is read and what it charges gathered, what was open is closed, the meter begins
-/// with that and what the store has, all is brought into the store. The last comes behind open ports. Answers how long the others
-/// take.
+/// The steps of a startup, in order: read the spool and sum its charges, close open requests, initialize the meter from
+/// these charges and the store, ingest everything. Ingest runs after the ports are open. Returns the time of the other
+/// steps.
 async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Duration> {
     let clock = Clock::system();
     let began = clock.mono();
-    let told = |what: &str, since| {
+    let print_time = |what: &str, since| {
         println!("  {what}: {:.2} s", clock.mono().since(since).as_secs_f64());
     };
-    // Each lane is read by a thread of its own.
+    // One thread reads each partition.
     let (gathered, closed) = (Gathered::default(), AtomicU64::new(0));
     let visit = |record: &Record| {
         gathered.note(record);
@@ -159,38 +164,41 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
     let opening =
         SpoolOpener { node: Some(node.id()), visit: Some(&visit), ..SpoolOpener::new(folder, options(events), &[]) };
     let mut spool = opening.open()?;
-    told("the spool read, and its charges gathered", began);
-    ensure!(closed.into_inner() == events, "every event is read once");
+    print_time("read the spool and sum its charges", began);
+    ensure!(closed.into_inner() == events, "an event was not read exactly once");
     let since = clock.mono();
     let interrupted = spool.interrupted.len();
-    ensure!(interrupted == OPEN * usize::try_from(LANES)?, "{interrupted} were left open");
+    ensure!(
+        interrupted == OPEN * usize::try_from(LANES)?,
+        "the spool has {interrupted} open requests, more or fewer than were written"
+    );
     spool.settle(|one| one.request.interrupted_event())?;
     spool.reader.sync()?;
-    told("what was open closed", since);
+    print_time("close open requests", since);
     let since = clock.mono();
     node.backlog().begin(gathered, spool.reader.end_positions()).await;
     let (meter, today) = (Meter::default(), clock.now().day());
     let period = Period::of(Per::Day, today);
     let stored = node.store().charges(period).await?;
-    ensure!(stored.users.is_empty(), "the store is new");
+    ensure!(stored.users.is_empty(), "the store is not new");
     for (subject, charge) in node.backlog().waiting().await?.charges(period) {
         meter.begin(BudgetId::credits_a_day(subject), today, charge.credits);
     }
-    told("the meter begun", since);
+    print_time("initialize the meter", since);
     let read = clock.mono().since(began);
     let (since, stats) = (clock.mono(), IngestStats::default());
     store::ingest::drain(node, &mut spool.reader, &stats).await?;
-    told("all of it brought into the store", since);
+    print_time("ingest everything", since);
     let stored = stats.events.load(Ordering::Relaxed);
     ensure!(stored == events + u64::try_from(interrupted)?, "{stored} events are stored");
     node.store().close().await;
     Ok(read)
 }
 
-/// The binary, from its start until it is ready.
-async fn serve(flags: &Flags, database: &Database) -> anyhow::Result<Duration> {
-    let own = std::env::current_exe().context("where this binary stands")?;
-    let dir = flags.profile_dir.as_deref().or_else(|| own.parent()).context("this binary stands nowhere")?;
+/// The time from the start of the binary until it is ready.
+async fn serve(flags: &ReplayFlags, database: &BenchDatabase) -> anyhow::Result<Duration> {
+    let own = std::env::current_exe().context("cannot find the path of this binary")?;
+    let dir = flags.profile_dir.as_deref().or_else(|| own.parent()).context("this binary has no folder")?;
     let (out, program) = (out_dir(&flags.out)?, dir.join("tollgate"));
     let (proxy, control) = (free_address()?, free_address()?);
     let file = out.join("replay.yaml");
@@ -209,15 +217,15 @@ async fn serve(flags: &Flags, database: &Database) -> anyhow::Result<Duration> {
     let arguments = arguments.chain([file.display().to_string(), "--data".to_owned(), data]).collect();
     let clock = Clock::system();
     let began = clock.mono();
-    let start = Start { name: "replay", program: &program, arguments, log: out.join("replay.log") };
-    let mut group = Group::start(&start)?;
-    ready(&mut group, control, PATIENCE).await.context("tollgate serve does not get ready; see its log")?;
+    let start = ProcessStart { name: "replay", program: &program, arguments, log: out.join("replay.log") };
+    let mut group = ProcessGroup::start(&start)?;
+    ready(&mut group, control, PATIENCE).await.context("tollgate serve did not become ready; see its log")?;
     let took = clock.mono().since(began);
     println!("  `tollgate serve` until it is ready: {:.1} s, {:.1} s of CPU", took.as_secs_f64(), cpu_seconds(&group)?);
     Ok(took)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-fn cpu_seconds(group: &Group) -> anyhow::Result<f64> {
+fn cpu_seconds(group: &ProcessGroup) -> anyhow::Result<f64> {
     Ok(group.account.micros()? as f64 / 1e6)
 }

@@ -1,13 +1,13 @@
-//! What is measured.
+//! The scenarios: requests that are measured.
 
-use crate::Flags;
+use crate::RunFlags;
 
 /// The bytes of an LLM request's body.
 const BODY_BYTES: usize = 1_024;
-/// Tokens of a stream, and the milliseconds between them.
+/// A stream of 100 tokens with 2 ms between them.
 const STREAM_MODEL: &str = "mock/tokens-100-2";
 
-/// Requests are put together before the first one is sent.
+/// The script builds all requests before the first one is sent.
 const IN_TURNS: &str = r#"local keys, requests, at = {KEYS}, {}, 0
 init = function()
   for nth, key in ipairs(keys) do
@@ -21,25 +21,25 @@ request = function()
 end
 "#;
 
-/// A request that is sent again and again, and what it may cost.
+/// A repeated request, and its maximum cost.
 #[derive(Debug, Clone)]
-pub(crate) struct Scenario {
+pub(crate) struct BenchScenario {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
     pub(crate) path: &'static str,
-    /// `None`: a GET.
+    /// The body; `None` means GET.
     pub(crate) body: Option<String>,
     pub(crate) keyed: bool,
     pub(crate) streamed: bool,
-    /// The most that the ratio to nginx may be.
+    /// The maximum ratio to nginx.
     pub(crate) target: f64,
-    /// The same for the product's worker threads alone.
+    /// The maximum ratio of Tollgate's worker threads to nginx.
     pub(crate) workers_target: Option<f64>,
 }
 
-impl Scenario {
-    /// The scenarios that the flags leave.
-    pub(crate) fn chosen(flags: &Flags) -> Vec<Self> {
+impl BenchScenario {
+    /// The scenarios that the flags select.
+    pub(crate) fn chosen(flags: &RunFlags) -> Vec<Self> {
         let chosen = |scenario: &Self| flags.only.as_deref().is_none_or(|part| scenario.name.contains(part));
         Self::all().into_iter().filter(chosen).collect()
     }
@@ -61,11 +61,11 @@ impl Scenario {
         }
     }
 
-    /// The scenario that memory is measured after.
+    /// The scenario for the measurement of memory.
     pub(crate) fn keyed() -> Self {
         Self {
             name: "keyed",
-            what: "plain route with key, quota, rate limit, folded events",
+            what: "plain route with key, quota, rate limit, aggregated events",
             path: "/plain/keyed",
             keyed: true,
             target: 1.25,
@@ -74,11 +74,11 @@ impl Scenario {
         }
     }
 
-    /// The scenario that the stores are compared by.
+    /// The scenario for the comparison of stores.
     pub(crate) fn llm() -> Self {
         Self {
             name: "llm",
-            what: "LLM POST of 1 KB, not streamed, its row ingested",
+            what: "LLM POST of 1 KB, unstreamed, its event ingested",
             path: "/v1/chat/completions",
             body: Some(padded("mock/instant", "")),
             keyed: true,
@@ -91,7 +91,7 @@ impl Scenario {
     fn stream() -> Self {
         Self {
             name: "stream",
-            what: "an event of an LLM stream, nginx with buffering off",
+            what: "event of an LLM stream, nginx without buffering",
             body: Some(padded(STREAM_MODEL, r#","stream":true,"stream_options":{"include_usage":true}"#)),
             streamed: true,
             target: 1.2,
@@ -99,7 +99,7 @@ impl Scenario {
         }
     }
 
-    /// The script that sets wrk's request; of several keys each request has the next one.
+    /// The script that sets wrk's request. Requests use several keys in turn.
     pub(crate) fn lua(&self, keys: &[String]) -> String {
         let mut lua = String::new();
         match keys {
@@ -128,16 +128,16 @@ mod tests {
     #[test]
     fn a_script_has_each_key_once() {
         let keys = ["k1", "k2"].map(str::to_owned);
-        let lua = Scenario::keyed().lua(&keys);
+        let lua = BenchScenario::keyed().lua(&keys);
         assert!(lua.contains("{\"k1\",\"k2\"}") && lua.contains("request = function"), "{lua}");
-        let one = Scenario::keyed().lua(&keys[..1]);
+        let one = BenchScenario::keyed().lua(&keys[..1]);
         assert_eq!(one, "wrk.headers[\"Authorization\"] = \"Bearer k1\"\n");
-        assert_eq!(Scenario::plain().lua(&keys), "");
+        assert_eq!(BenchScenario::plain().lua(&keys), "");
     }
 
     #[test]
     fn bodies_are_one_kilobyte_of_json() {
-        for body in Scenario::all().into_iter().filter_map(|scenario| scenario.body) {
+        for body in BenchScenario::all().into_iter().filter_map(|scenario| scenario.body) {
             assert_eq!(body.len(), BODY_BYTES);
             assert!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["model"].is_string());
         }

@@ -1,4 +1,4 @@
-//! The control API in this process, over a database of the measurement's own, with ingest at a rate beside it.
+//! The control API in this process, on the database of the measurement, with ingest at a given rate.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -20,37 +20,37 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::database::Database;
-use crate::events::Events;
+use crate::database::BenchDatabase;
+use crate::events::EventMaker;
 
-/// Lookups that wait for the store, as in the product.
+/// The maximum of lookups that wait for the store, as in Tollgate.
 const QUEUE: usize = 1_024;
 const STALE_FOR: Duration = Duration::from_secs(3_600);
-/// Events are written this often, as many as are due.
+/// The time between two writes of the events that are due.
 const TICK: Duration = Duration::from_millis(5);
 const SPOOL_BYTES: u64 = 1 << 30;
-/// Never reached.
+/// A rate limit that is never reached.
 const LIMIT: NonZeroU32 = NonZeroU32::MAX;
 
-/// A server that answers. Dropped, it ends.
-pub(crate) struct Server {
+/// A running server. Dropping it stops the server.
+pub(crate) struct ApiServer {
     pub(crate) address: SocketAddr,
     pub(crate) store: Store,
     stats: Arc<IngestStats>,
-    writing: Option<Writing>,
+    writing: Option<EventWriter>,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
 
 /// A thread that writes events into the spool at a rate.
-struct Writing {
+struct EventWriter {
     ends: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<anyhow::Result<u64>>,
 }
 
-impl Server {
-    /// Serves over `database`, while `events_a_second` are ingested. Rate limits are on and out of reach.
-    pub(crate) async fn start(database: &Database, events_a_second: u32) -> anyhow::Result<Self> {
+impl ApiServer {
+    /// Serves `database` while `events_a_second` are ingested. Rate limits are enabled but never reached.
+    pub(crate) async fn start(database: &BenchDatabase, events_a_second: u32) -> anyhow::Result<Self> {
         let (store, clock) = (database.open().await?, Clock::system());
         let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
         let (stop, stopped) = watch::channel(false);
@@ -77,8 +77,8 @@ impl Server {
         let stats = Arc::new(IngestStats::default());
         let ingest = store::ingest::run(node, spool.reader, stats.clone(), until(stopped.clone()));
         tasks.spawn(async move { drop(ingest.await) });
-        let writer = spool.writers.into_iter().next().context("a lane")?;
-        let writing = (events_a_second > 0).then(|| Writing::start(writer, events_a_second));
+        let writer = spool.writers.into_iter().next().context("the spool has no partition")?;
+        let writing = (events_a_second > 0).then(|| EventWriter::start(writer, events_a_second));
 
         let state = State {
             store: store.clone(),
@@ -98,12 +98,12 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let until = until(stopped);
-        // An error is a listener without an address, and this one has one.
+        // The only error is a listener without an address, and this one has an address.
         tasks.spawn(async move { drop(control::serve(listener, state, until).await) });
         Ok(Self { address, store, stats, writing, tasks, stop })
     }
 
-    /// Ends everything; how many events were written, and how many of them ingest had stored by then.
+    /// Stops everything. Returns the number of written events, and of those that ingest had stored by then.
     pub(crate) async fn stop(mut self) -> anyhow::Result<(u64, u64)> {
         let written = match self.writing.take() {
             Some(writing) => tokio::task::spawn_blocking(move || writing.end()).await??,
@@ -118,13 +118,13 @@ impl Server {
     }
 }
 
-impl Writing {
+impl EventWriter {
     fn start(mut writer: Writer, a_second: u32) -> Self {
         let ends = Arc::new(AtomicBool::new(false));
         let ended = ends.clone();
         let thread = std::thread::spawn(move || {
             let clock = Clock::system();
-            let (mut events, mut written, began) = (Events::new(&clock), 0_u64, clock.mono());
+            let (mut events, mut written, began) = (EventMaker::new(&clock), 0_u64, clock.mono());
             while !ended.load(Ordering::Relaxed) {
                 let elapsed = u64::try_from(clock.mono().since(began).as_micros())?;
                 let due = elapsed * u64::from(a_second) / 1_000_000;
@@ -145,12 +145,12 @@ impl Writing {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a thread of its own, outside of every runtime")]
+#[expect(clippy::disallowed_methods, reason = "a thread outside of every runtime")]
 fn pause() {
     std::thread::sleep(TICK);
 }
 
-/// The defaults, but for limits.
+/// The default configuration without limits.
 fn snapshot() -> anyhow::Result<config::Snapshot> {
     let environment = config::Environment::default();
     let sources = config::Sources { file: None, environment: &environment, flags: config::Flags::default() };
@@ -162,6 +162,6 @@ fn snapshot() -> anyhow::Result<config::Snapshot> {
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
-    // An error means that the server is gone.
+    // An error means that the server was dropped.
     let _ = stopped.wait_for(|stop| *stop).await;
 }

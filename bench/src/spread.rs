@@ -1,9 +1,9 @@
-//! How long single things took: the middle, the 99th of a hundred, the longest.
+//! The distribution of durations: median, 99th percentile, maximum.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Durations, sorted.
+/// Durations in ascending order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Spread(Vec<Duration>);
 
@@ -13,7 +13,7 @@ impl Spread {
         Self(durations)
     }
 
-    /// The least that so many of a hundred do not exceed; zero where there is none.
+    /// The percentile; zero without durations.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.0.len() * percent).div_ceil(100).saturating_sub(1);
         self.0.get(rank).copied().unwrap_or_default()
@@ -23,7 +23,7 @@ impl Spread {
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |percent| self.percentile(percent).as_secs_f64() * 1_000.0;
-        write!(f, "p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms of {}", ms(50), ms(99), ms(100), self.0.len())
+        write!(f, "p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms of {}", ms(50), ms(99), ms(100), self.0.len())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Calls at a steady rate, each due at its own moment whether the ones before are answered or not: what it waited counts from then.
+//! Calls at a steady rate. Each call is due at a fixed time, even if earlier calls are slow; its latency is measured
+//! from that time.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,55 +13,58 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::loader::Loader;
 use crate::spread::Spread;
 
-/// An answer that takes longer ends the measurement.
+/// A response that takes longer ends the measurement.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One call.
+/// One call of the API.
 #[derive(Debug, Clone)]
-pub(crate) struct Call {
+pub(crate) struct ApiCall {
     pub(crate) method: &'static str,
     pub(crate) path: String,
     pub(crate) key: Option<Arc<str>>,
     pub(crate) body: String,
 }
 
-/// How often, for how long, over how many connections.
+/// The target of the calls, their rate, their duration, and the number of connections.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Steady {
+pub(crate) struct SteadyLoad {
     pub(crate) address: SocketAddr,
-    pub(crate) a_second: u32,
-    pub(crate) lasts: Duration,
+    pub(crate) calls_per_second: u32,
+    pub(crate) duration: Duration,
     pub(crate) connections: u32,
 }
 
-/// What came back.
+/// The latencies, and the number of responses by status.
 #[derive(Debug, Default)]
-pub(crate) struct Answers {
+pub(crate) struct CallResults {
     pub(crate) waits: Spread,
     pub(crate) statuses: BTreeMap<u16, u64>,
 }
 
-impl Steady {
-    /// Makes the calls that `call` gives for their numbers.
-    pub(crate) async fn run(self, call: impl Fn(u64) -> Call + Send + Clone + 'static) -> anyhow::Result<Answers> {
-        let calls = u64::from(self.a_second) * self.lasts.as_secs();
+impl SteadyLoad {
+    /// Sends each call at its due time; `call` returns the call with a given number, counted from 0.
+    pub(crate) async fn run(
+        self,
+        call: impl Fn(u64) -> ApiCall + Send + Clone + 'static,
+    ) -> anyhow::Result<CallResults> {
+        let calls = u64::from(self.calls_per_second) * self.duration.as_secs();
         let begins = Instant::now() + Duration::from_millis(100);
         let mut tasks: JoinSet<anyhow::Result<Vec<(u16, Duration)>>> = JoinSet::new();
         for connection in 0..u64::from(self.connections) {
             let call = call.clone();
             tasks.spawn(async move {
                 let mut loader = Loader::connect(self.address, None).await?;
-                let mut answers = Vec::new();
+                let mut results = Vec::new();
                 for nth in (connection..calls).step_by(usize::try_from(self.connections)?) {
-                    let after = f64::from(u32::try_from(nth)?) / f64::from(self.a_second);
+                    let after = f64::from(u32::try_from(nth)?) / f64::from(self.calls_per_second);
                     let due = begins + Duration::from_secs_f64(after);
                     sleep_until(due).await;
-                    let Call { method, path, key, body } = call(nth);
-                    let answer = timeout(PATIENCE, loader.send_as(key.as_deref(), method, &path, &body));
-                    let answer = answer.await.context("no answer in time")??;
-                    answers.push((answer.status, due.elapsed()));
+                    let ApiCall { method, path, key, body } = call(nth);
+                    let response = timeout(PATIENCE, loader.send_as(key.as_deref(), method, &path, &body));
+                    let response = response.await.context("no response in time")??;
+                    results.push((response.status, due.elapsed()));
                 }
-                Ok(answers)
+                Ok(results)
             });
         }
         let (mut waits, mut statuses) = (Vec::new(), BTreeMap::new());
@@ -70,6 +74,6 @@ impl Steady {
                 *statuses.entry(status).or_default() += 1;
             }
         }
-        Ok(Answers { waits: Spread::of(waits), statuses })
+        Ok(CallResults { waits: Spread::of(waits), statuses })
     }
 }

@@ -1,65 +1,65 @@
-//! `stores`: what an LLM call costs on PostgreSQL, beside the same binary on SQLite, in interleaved pairs.
+//! `stores`: the cost of an LLM call on PostgreSQL, compared with the same binary on SQLite in interleaved pairs.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 
-use crate::database::{Database, Kind};
-use crate::pair::{Side, Unit, tollgate};
-use crate::product::{LIMITED, Mock, Places, Product};
+use crate::database::{BenchDatabase, DatabaseKind};
+use crate::pair::{CostUnit, SideRun, tollgate};
+use crate::product::{LIMITED, MockProcess, Product, ProductFiles};
 use crate::ratio::{METHOD, Ratio};
 use crate::run::out_dir;
-use crate::scenario::Scenario;
-use crate::tools::Tools;
+use crate::scenario::BenchScenario;
+use crate::tools::ToolPaths;
 use crate::wrk::Wrk;
 
-/// The most that the ratio of the workers' time may be.
+/// The maximum ratio of the workers' time.
 const TARGET: f64 = 1.10;
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct Flags {
+pub(crate) struct StoresFlags {
     /// Interleaved pairs of runs
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
     pairs: u32,
-    /// Seconds a run
+    /// Duration of a run in seconds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Connections of wrk
+    /// Number of connections of wrk
     #[arg(long, default_value_t = 64)]
     connections: u32,
-    /// Where the binary `tollgate` stands; by default beside this one
+    /// The folder of the binary `tollgate`; by default that of this binary
     #[arg(long)]
     profile_dir: Option<PathBuf>,
-    /// Where raw output goes
+    /// The folder of the raw output
     #[arg(long, default_value = "bench/out")]
     out: PathBuf,
 }
 
-/// A product on one of the stores, and how its requests are made.
-struct Stand<'a> {
+/// A Tollgate on one of the stores, and the load generator for it.
+struct StoreSide<'a> {
     name: &'static str,
     product: &'a Product,
     wrk: Wrk<'a>,
 }
 
-/// Measures and prints; an error where a request failed.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
-    let tools = Tools::find(flags.profile_dir.as_deref())?;
+/// Runs the measurement and prints it. A failed request is an error.
+pub(crate) async fn run(flags: StoresFlags) -> anyhow::Result<bool> {
+    let tools = ToolPaths::find(flags.profile_dir.as_deref())?;
     let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
-    let database = Database::create(Kind::Postgres).await?;
+    let database = BenchDatabase::create(DatabaseKind::Postgres).await?;
     println!("{}", database.describe());
-    let mock = Mock::start(&tools.tollgate, &out).await?;
+    let mock = MockProcess::start(&tools.tollgate, &out).await?;
     let mut products = Vec::new();
     for (name, url) in [("sqlite", None), ("postgres", database.url.as_ref())] {
         let data = dir.path().join(name);
-        let places = Places { program: &tools.tollgate, data: &data, out: &out, name, url, limits: LIMITED };
+        let places = ProductFiles { program: &tools.tollgate, data: &data, out: &out, name, url, limits: LIMITED };
         products.push((name, Product::start(&places, mock.address).await.context(name)?));
     }
-    let stands: Vec<Stand<'_>> = products
+    let sides: Vec<StoreSide<'_>> = products
         .iter()
         .map(|(name, product)| {
-            let Flags { connections, seconds, .. } = flags;
-            Stand {
+            let StoresFlags { connections, seconds, .. } = flags;
+            StoreSide {
                 name,
                 product,
                 wrk: Wrk {
@@ -72,7 +72,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
             }
         })
         .collect();
-    let [sqlite, postgres] = stands.as_slice() else { anyhow::bail!("two stores are compared") };
+    let [sqlite, postgres] = sides.as_slice() else { anyhow::bail!("internal error: not two stores") };
     let (mut workers, mut all, mut server) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..flags.pairs {
         let before = database.cpu_micros()?.1;
@@ -80,39 +80,39 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<bool> {
         let (first, second) = (first.run(number, &out).await?, second.run(number, &out).await?);
         let (sqlite, postgres) = if number % 2 == 0 { (first, second) } else { (second, first) };
         server.push(database.cpu_micros()?.1 - before);
-        let worker = |side: &Side| side.worker_cost(Unit::Request).context("the workers' threads are not found");
+        let worker = |side: &SideRun| side.worker_cost(CostUnit::Request).context("no worker threads were found");
         workers.push((worker(&postgres)?, worker(&sqlite)?));
-        all.push((postgres.cost(Unit::Request), sqlite.cost(Unit::Request)));
+        all.push((postgres.cost(CostUnit::Request), sqlite.cost(CostUnit::Request)));
         println!("  {}", line(&workers, &all));
     }
     println!("{} pairs of {} s, {} connections; {METHOD}", flags.pairs, flags.seconds, flags.connections);
-    told("workers", &workers, Some(TARGET))?;
-    told("all threads of tollgate", &all, None)?;
-    println!("the server itself: {} ms of CPU a run", server.iter().sum::<u64>() / 1_000 / u64::from(flags.pairs));
+    print_ratio("workers", &workers, Some(TARGET))?;
+    print_ratio("all threads of tollgate", &all, None)?;
+    println!("PostgreSQL: {} ms of CPU per run", server.iter().sum::<u64>() / 1_000 / u64::from(flags.pairs));
     println!("Raw output: {}", out.display());
     Ok(true)
 }
 
-impl Stand<'_> {
-    async fn run(&self, number: u32, out: &std::path::Path) -> anyhow::Result<Side> {
-        let side = tollgate(&self.wrk, &Scenario::llm(), self.product).await.context(self.name)?;
+impl StoreSide<'_> {
+    async fn run(&self, number: u32, out: &std::path::Path) -> anyhow::Result<SideRun> {
+        let side = tollgate(&self.wrk, &BenchScenario::llm(), self.product).await.context(self.name)?;
         ensure!(side.wrk.failed == 0, "{}: {} requests failed", self.name, side.wrk.failed);
         std::fs::write(out.join(format!("llm-{number:02}-{}.txt", self.name)), &side.wrk.raw)?;
         Ok(side)
     }
 }
 
-/// The last pair.
+/// The costs of the last pair.
 fn line(workers: &[(f64, f64)], all: &[(f64, f64)]) -> String {
     let of = |pairs: &[(f64, f64)]| pairs.last().copied().unwrap_or_default();
     let ((worker, worker_sqlite), (whole, whole_sqlite)) = (of(workers), of(all));
     format!(
-        "µs a call: SQLite {worker_sqlite:.2} in workers, {whole_sqlite:.2} in all; \
-         PostgreSQL {worker:.2} in workers, {whole:.2} in all"
+        "µs per call: SQLite {worker_sqlite:.2} in workers, {whole_sqlite:.2} in total; \
+         PostgreSQL {worker:.2} in workers, {whole:.2} in total"
     )
 }
 
-fn told(what: &str, pairs: &[(f64, f64)], target: Option<f64>) -> anyhow::Result<()> {
+fn print_ratio(what: &str, pairs: &[(f64, f64)], target: Option<f64>) -> anyhow::Result<()> {
     let Ratio { mean, low, high } = Ratio::of(pairs).context("too few pairs")?;
     let verdict = target.map_or(String::new(), |target| {
         format!("; at most {target:.2}: {}", if high <= target { "met" } else { "missed" })

@@ -1,19 +1,19 @@
-//! What must be on the machine: nginx, wrk, and the product's binary.
+//! The required programs: nginx, wrk, and `tollgate`.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-/// Where each tool stands.
-pub(crate) struct Tools {
+/// The paths of the programs.
+pub(crate) struct ToolPaths {
     pub(crate) nginx: PathBuf,
     pub(crate) wrk: PathBuf,
     pub(crate) tollgate: PathBuf,
 }
 
-impl Tools {
-    /// Finds all of them, or says which packages bring what is missing.
+impl ToolPaths {
+    /// Finds all programs, or names the packages of the missing ones.
     pub(crate) fn find(profile_dir: Option<&Path>) -> anyhow::Result<Self> {
         let (nginx, wrk) = (on_path("nginx"), on_path("wrk"));
         let missing: Vec<&str> = [("nginx", &nginx), ("wrk", &wrk)]
@@ -28,12 +28,12 @@ impl Tools {
                 missing.join(" ")
             );
         };
-        let own = std::env::current_exe().context("where this binary stands")?;
-        let dir = profile_dir.or_else(|| own.parent()).context("this binary stands nowhere")?;
+        let own = std::env::current_exe().context("cannot find the path of this binary")?;
+        let dir = profile_dir.or_else(|| own.parent()).context("this binary has no folder")?;
         let tollgate = dir.join("tollgate");
         if !tollgate.is_file() {
             bail!(
-                "no binary {}: build it (cargo build --release -p tollgate), or say --profile-dir",
+                "the binary {} is missing: build it (cargo build --release -p tollgate), or set --profile-dir",
                 tollgate.display()
             );
         }
@@ -43,12 +43,12 @@ impl Tools {
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian keeps nginx where users' paths do not look.
+    // Debian installs nginx in a folder that is not in a user's PATH.
     let dirs = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// A port of loopback that was free a moment ago.
+/// A loopback port that was free a moment ago.
 pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

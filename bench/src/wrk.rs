@@ -1,4 +1,4 @@
-//! wrk, and what it says.
+//! The load generator wrk and its output.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,35 +7,35 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use tokio::process::Command;
 
-use crate::scenario::Scenario;
+use crate::scenario::BenchScenario;
 
-/// One run.
+/// The result of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Run {
+pub(crate) struct WrkRun {
     pub(crate) requests: u64,
-    /// Heads and framing included, to about 10 KiB.
+    /// The bytes with heads and framing, with a precision of about 10 KiB.
     pub(crate) read_bytes: u64,
-    /// Answers that were not 2xx or 3xx, and sockets that failed.
+    /// The number of responses other than 2xx and 3xx, and of socket errors.
     pub(crate) failed: u64,
-    /// What wrk printed.
+    /// The output of wrk.
     #[serde(skip)]
     pub(crate) raw: String,
 }
 
-/// How to run it.
+/// The options of wrk.
 pub(crate) struct Wrk<'a> {
     pub(crate) program: &'a Path,
-    /// For the Lua file, which holds the keys: not kept.
+    /// The folder of the Lua file. The file contains keys and is not kept.
     pub(crate) dir: &'a Path,
-    /// One, or several in turns.
+    /// One key, or several that are used in turn.
     pub(crate) keys: &'a [String],
     pub(crate) connections: u32,
     pub(crate) seconds: u64,
 }
 
 impl Wrk<'_> {
-    /// `wrk -t1`; with one key Lua sets the request once and does nothing while it runs.
-    pub(crate) async fn run(&self, scenario: &Scenario, target: SocketAddr) -> anyhow::Result<Run> {
+    /// Runs `wrk -t1`. With one key, Lua sets the request once and does nothing during the run.
+    pub(crate) async fn run(&self, scenario: &BenchScenario, target: SocketAddr) -> anyhow::Result<WrkRun> {
         let script = self.dir.join("request.lua");
         std::fs::write(&script, scenario.lua(self.keys))?;
         let mut command = Command::new(self.program);
@@ -56,11 +56,11 @@ impl Wrk<'_> {
         if !output.status.success() {
             bail!("wrk: {}: {raw}{}", output.status, String::from_utf8_lossy(&output.stderr));
         }
-        Run::read(raw)
+        WrkRun::read(raw)
     }
 }
 
-impl Run {
+impl WrkRun {
     fn read(raw: String) -> anyhow::Result<Self> {
         let number = |text: &str| text.trim().parse::<u64>().ok();
         let counted = raw.lines().find_map(|line| line.split_once(" requests in "));
@@ -69,13 +69,13 @@ impl Run {
         let refused = raw.lines().find_map(|line| number(line.trim().strip_prefix("Non-2xx or 3xx responses:")?));
         let sockets = raw.lines().find_map(|line| line.trim().strip_prefix("Socket errors:"));
         let broken = sockets.map_or(0, |line| line.split([' ', ',']).filter_map(number).sum());
-        let requests = requests.with_context(|| format!("wrk said nothing of requests: {raw}"))?;
-        let read_bytes = read.with_context(|| format!("wrk said nothing of bytes: {raw}"))?;
+        let requests = requests.with_context(|| format!("the output of wrk has no request count: {raw}"))?;
+        let read_bytes = read.with_context(|| format!("the output of wrk has no byte count: {raw}"))?;
         Ok(Self { requests, read_bytes, failed: refused.unwrap_or(0) + broken, raw })
     }
 }
 
-/// wrk's `12.01MB`: powers of 1,024, two decimals.
+/// Parses wrk's `12.01MB`: powers of 1,024 with two decimals.
 fn size(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 = match text.get(digits.len()..)? {
@@ -100,9 +100,9 @@ mod tests {
         52931 requests in 1.00s, 12.01MB read\nRequests/sec:  52908.21\nTransfer/sec:     12.00MB\n";
 
     #[test]
-    fn output_is_read() {
+    fn output_is_parsed() {
         let check = |raw: &str, requests, failed| {
-            let run = Run::read(raw.to_owned()).unwrap();
+            let run = WrkRun::read(raw.to_owned()).unwrap();
             assert_eq!((run.requests, run.failed), (requests, failed));
             assert_eq!(run.read_bytes, 1_201 * (1 << 20) / 100);
         };
@@ -113,6 +113,6 @@ mod tests {
             (size("7.00B"), size("1.50KB"), size("2.00GB"), size("1.00")),
             (Some(7), Some(1_536), Some(2 << 30), None)
         );
-        assert!(Run::read(String::from("unable to connect")).is_err());
+        assert!(WrkRun::read(String::from("unable to connect")).is_err());
     }
 }

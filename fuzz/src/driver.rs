@@ -1,8 +1,8 @@
-//! Who makes the bytes: on stable Rust a mutator over the corpus, else libFuzzer; and who keeps what was found.
+//! The driver: it makes inputs with a mutator on stable Rust or with libFuzzer, and stores the failing ones.
 //!
-//! Read in this order: [`campaign`] (all targets, one after the other, each in a process of its own, so that a stack that
-//! overflows or a loop without end is a finding too), [`session`] (what happens in there), [`mutate`], [`shrink`], [`scratch`]
-//! (how the one knows what the other was doing), [`corpus`] (files), [`libfuzzer`].
+//! Reading order: [`campaign`] (all targets, each in its own process, so that a stack overflow or an endless loop
+//! becomes a finding), [`session`] (the code in that process), [`mutate`], [`shrink`], [`scratch`] (tells the campaign
+//! what the session runs), [`corpus`] (files), [`libfuzzer`].
 
 pub mod campaign;
 pub mod corpus;

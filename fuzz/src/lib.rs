@@ -1,15 +1,15 @@
-//! Every parser of bytes from outside, under bytes that nobody thought of.
+//! Fuzz targets for every parser of untrusted bytes.
 //!
-//! A target is one function over bytes that panics where a property does not hold; the same functions are run by the driver
-//! here (stable Rust, a seeded mutator over `corpus/`), by libFuzzer (`cargo-fuzz/`), and, over what is in `corpus/` and
-//! `findings/`, by `make test`. docs/fuzzing.md says how they are used.
+//! A target is one function over bytes that panics if a property is violated. The driver of this crate runs the targets
+//! with a seeded mutator over `corpus/` on stable Rust, libFuzzer runs them (`cargo-fuzz/`), and `make test` runs them
+//! over `corpus/` and `findings/`. docs/fuzzing.md is the guide.
 //!
-//! Read in this order: [`targets`] (what is held to what), [`random`] (cuts and choices that depend on the bytes alone),
-//! [`driver`] (who makes the bytes).
+//! Reading order: [`targets`] (the properties), [`random`] (choices that depend on the bytes alone), [`driver`] (the
+//! inputs).
 #![expect(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a target fails by panicking")]
 
 pub mod driver;
 pub mod random;
 pub mod targets;
 
-pub use targets::Target;
+pub use targets::FuzzTarget;

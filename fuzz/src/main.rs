@@ -1,4 +1,4 @@
-//! `cargo run -p fuzz -- run all --seconds 600`: runs targets, keeps what is found. `make fuzz` calls it.
+//! `cargo run -p fuzz -- run all --seconds 600`: runs targets and stores failing inputs. `make fuzz` uses it.
 
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
@@ -9,39 +9,39 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use fuzz::driver::campaign::{self, Campaign, Engine};
-use fuzz::driver::session::{self, Session};
-use fuzz::{Target, targets};
+use fuzz::driver::session::{self, FuzzSession};
+use fuzz::{FuzzTarget, targets};
 
 #[derive(Parser)]
-#[command(about = "Hostile bytes for every parser of bytes from outside")]
-struct Cli {
+#[command(about = "Fuzz every parser of untrusted bytes")]
+struct FuzzCli {
     #[command(subcommand)]
-    command: Command,
+    command: FuzzCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
-    /// Print the targets' names
+enum FuzzCommand {
+    /// Print the names of all targets
     List,
-    /// Run one target, or all, for some time
+    /// Fuzz one target, or all of them
     Run {
-        /// A name of `list`, or `all`
+        /// The name of a target, or `all`
         target: String,
-        /// Seconds for all of them together
+        /// Seconds for all targets together
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
         seconds: u64,
-        /// Of the mutator: the same one makes the same inputs; a new one where none is given
+        /// The seed of the mutator; equal seeds give equal inputs. Random by default
         #[arg(long)]
         seed: Option<u64>,
-        /// Who makes the inputs
+        /// The source of inputs
         #[arg(long, value_enum, default_value_t = Engine::Auto)]
         engine: Engine,
     },
-    /// Run a target over files: what fails is a panic
+    /// Run a target over files; a failure is a panic
     Replay {
-        /// A name of `list`
+        /// The name of a target
         target: String,
-        /// The inputs
+        /// The paths of the inputs
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
@@ -60,29 +60,29 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
-        Command::List => {
+    match FuzzCli::parse().command {
+        FuzzCommand::List => {
             targets::ALL.iter().for_each(|target| println!("{}", target.name));
             Ok(ExitCode::SUCCESS)
         }
-        Command::Run { target, seconds, seed, engine } => {
+        FuzzCommand::Run { target, seconds, seed, engine } => {
             let targets = if target == "all" { targets::ALL.iter().collect() } else { vec![named(&target)?] };
             let seed = seed.map_or_else(new_seed, Ok)?;
             run(&Campaign { targets, time: Duration::from_secs(seconds), seed, engine })
         }
-        Command::Replay { target, files } => {
+        FuzzCommand::Replay { target, files } => {
             let target = named(&target)?;
             files.iter().try_for_each(|file| session::replay(target, file))?;
-            println!("{}: {} inputs, nothing found", target.name, files.len());
+            println!("{}: {} inputs, no findings", target.name, files.len());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Session { target, seed, ms, scratch, finding } => {
+        FuzzCommand::Session { target, seed, ms, scratch, finding } => {
             let target = named(&target)?;
-            let Some(found) = (Session { time: Duration::from_millis(ms), seed, scratch }).run(target)? else {
+            let Some(found) = (FuzzSession { time: Duration::from_millis(ms), seed, scratch }).run(target)? else {
                 return Ok(ExitCode::SUCCESS);
             };
             std::fs::write(finding, campaign::report(target.name, &found.path, &found.what))?;
-            Ok(ExitCode::from(campaign::FOUND))
+            Ok(ExitCode::from(campaign::FINDING_EXIT_CODE))
         }
     }
 }
@@ -97,12 +97,13 @@ fn run(campaign: &Campaign) -> anyhow::Result<ExitCode> {
     Ok(if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn named(name: &str) -> anyhow::Result<&'static Target> {
-    targets::find(name).with_context(|| format!("there is no target `{name}`: cargo run -p fuzz -- list"))
+fn named(name: &str) -> anyhow::Result<&'static FuzzTarget> {
+    targets::find(name)
+        .with_context(|| format!("no target is named `{name}`: cargo run -p fuzz -- list prints the names"))
 }
 
 fn new_seed() -> anyhow::Result<u64> {
     let mut seed = [0; 4];
-    getrandom::fill(&mut seed).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    getrandom::fill(&mut seed).map_err(|_| anyhow::anyhow!("the system provides no random bytes"))?;
     Ok(u32::from_le_bytes(seed).into())
 }

@@ -1,23 +1,23 @@
-//! Choices that can be made again: a generator that is seeded by a number or by the bytes under test.
+//! Repeatable choices: a generator that is seeded by a number or by the bytes under test.
 
-/// SplitMix64 (Steele et al., 2014): small, and good enough to choose bytes.
+/// The generator SplitMix64 (Steele et al., 2014); its quality suffices for the choice of bytes.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct SeededRandom(u64);
 
-impl Random {
-    /// The same seed gives the same choices.
+impl SeededRandom {
+    /// A generator with this seed. Equal seeds give equal choices.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Seeded by `bytes`: a target needs no choice that is not in its input.
+    /// A generator that is seeded by `bytes`, so that a target depends on nothing but its input.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(hash(bytes))
     }
 
-    /// The next number.
+    /// The next number of the sequence.
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -26,22 +26,22 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`; 0 where `end` is 0.
+    /// A number below `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         if end == 0 { 0 } else { usize::try_from(self.next() % end as u64).unwrap_or(0) }
     }
 
-    /// One of `choices`, which are not empty.
+    /// One of `choices`, which must not be empty.
     pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]
     }
 
-    /// One time in `n`.
+    /// Is true with the probability 1/`n`.
     pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    /// `bytes` in pieces of at most `size_max` bytes, none of them empty.
+    /// The bytes in pieces of 1 to `size_max` bytes.
     pub fn cut<'a>(&mut self, bytes: &'a [u8], size_max: usize) -> Vec<&'a [u8]> {
         let (mut rest, mut pieces) = (bytes, Vec::new());
         while !rest.is_empty() {
@@ -53,7 +53,7 @@ impl Random {
     }
 }
 
-/// FNV-1a, 64 bits.
+/// The FNV-1a hash with 64 bits.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn the_same_bytes_are_cut_in_the_same_places() {
         let bytes: Vec<u8> = (0..=255).collect();
-        let cut = |seed| Random::new(seed).cut(&bytes, 9).iter().map(|piece| piece.len()).collect::<Vec<_>>();
+        let cut = |seed| SeededRandom::new(seed).cut(&bytes, 9).iter().map(|piece| piece.len()).collect::<Vec<_>>();
         assert_eq!(cut(1), cut(1));
         assert_ne!(cut(1), cut(2));
         assert_eq!((cut(1).iter().sum::<usize>(), cut(1).iter().max()), (256, Some(&9)));

@@ -1,4 +1,4 @@
-//! Which share of each crate's lines the tests run, from what `cargo llvm-cov report --json --summary-only` wrote.
+//! Test coverage of lines per crate, from the output of `cargo llvm-cov report --json --summary-only`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,19 +9,19 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_json::Value;
 
-/// Of the product's crates together, in percent.
+/// Minimum for all crates of the product together, in percent.
 const WORKSPACE_MIN: f64 = 80.0;
-/// Of each, in percent.
+/// Minimum for each crate, in percent.
 const CRATE_MIN: f64 = 70.0;
 
-/// Lines, and how many of them ran.
+/// The number of lines, and of those that tests ran.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Lines {
+struct LineCounts {
     count: u64,
     covered: u64,
 }
 
-impl Lines {
+impl LineCounts {
     #[expect(clippy::cast_precision_loss, reason = "a percentage of lines of code")]
     fn percent(self) -> f64 {
         if self.count == 0 { 100.0 } else { self.covered as f64 * 100.0 / self.count as f64 }
@@ -33,52 +33,52 @@ impl Lines {
     }
 }
 
-/// Prints the table; fails where a share is too small.
+/// Prints the table. It fails if a percentage is below its minimum.
 pub(crate) fn run(report: &Path, root: &Path) -> anyhow::Result<ExitCode> {
-    let text = fs::read(report).with_context(|| format!("{} cannot be read", report.display()))?;
+    let text = fs::read(report).with_context(|| format!("cannot read {}", report.display()))?;
     let crates = by_crate(&serde_json::from_slice(&text)?, root)?;
     let mut out = std::io::stdout().lock();
-    let mut all = Lines::default();
-    let mut poor = Vec::new();
+    let mut all = LineCounts::default();
+    let mut low = Vec::new();
     for (name, lines) in &crates {
         writeln!(out, "{name:<10} {:>6} lines {:>6.2}%", lines.count, lines.percent())?;
         all.add(*lines);
         if lines.percent() < CRATE_MIN {
-            poor.push(format!("{name} is under {CRATE_MIN}%"));
+            low.push(format!("{name} is below {CRATE_MIN}%"));
         }
     }
-    writeln!(out, "{:<10} {:>6} lines {:>6.2}%", "together", all.count, all.percent())?;
+    writeln!(out, "{:<10} {:>6} lines {:>6.2}%", "total", all.count, all.percent())?;
     if all.percent() < WORKSPACE_MIN {
-        poor.push(format!("all together is under {WORKSPACE_MIN}%"));
+        low.push(format!("the total is below {WORKSPACE_MIN}%"));
     }
-    for line in &poor {
+    for line in &low {
         writeln!(out, "coverage: {line}")?;
     }
-    Ok(if poor.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if low.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Lines of the crates under `crates/`, without their tests.
-fn by_crate(report: &Value, root: &Path) -> anyhow::Result<BTreeMap<String, Lines>> {
+/// Line counts of the crates under `crates/`, without their tests.
+fn by_crate(report: &Value, root: &Path) -> anyhow::Result<BTreeMap<String, LineCounts>> {
     let files = report.pointer("/data/0/files").and_then(Value::as_array).context("the report lists no files")?;
-    let mut crates: BTreeMap<String, Lines> = BTreeMap::new();
+    let mut crates: BTreeMap<String, LineCounts> = BTreeMap::new();
     for file in files {
-        let name = file.get("filename").and_then(Value::as_str).context("a file without a name")?;
+        let name = file.get("filename").and_then(Value::as_str).context("a file of the report has no name")?;
         let Some((owner, inside)) = owner(Path::new(name), root) else { continue };
         if !inside.starts_with("src/") || inside.ends_with("tests.rs") || inside.contains("/tests/") {
             continue;
         }
-        let figure = |which: &str| file.pointer(&format!("/summary/lines/{which}")).and_then(Value::as_u64);
-        let lines = Lines {
-            count: figure("count").with_context(|| format!("{name} has no count of lines"))?,
-            covered: figure("covered").with_context(|| format!("{name} has no count of lines that ran"))?,
+        let number = |which: &str| file.pointer(&format!("/summary/lines/{which}")).and_then(Value::as_u64);
+        let lines = LineCounts {
+            count: number("count").with_context(|| format!("{name} has no line count"))?,
+            covered: number("covered").with_context(|| format!("{name} has no count of covered lines"))?,
         };
         crates.entry(owner).or_default().add(lines);
     }
-    anyhow::ensure!(!crates.is_empty(), "the report has no file of crates/");
+    anyhow::ensure!(!crates.is_empty(), "the report contains no file of crates/");
     Ok(crates)
 }
 
-/// The crate under `crates/`, and the path within it.
+/// The crate under `crates/` that contains the file, and the path within it.
 fn owner(file: &Path, root: &Path) -> Option<(String, String)> {
     let inside = file.strip_prefix(root.join("crates")).ok()?;
     let (owner, rest) = inside.to_str()?.split_once('/')?;
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_added_up_by_crate_without_tests_and_strangers() {
+    fn lines_are_summed_by_crate_without_tests_and_other_files() {
         let files = [
             file("/r/crates/ai/src/lib.rs", 10, 5),
             file("/r/crates/ai/src/tap.rs", 30, 27),
@@ -106,12 +106,12 @@ mod tests {
             file("/elsewhere/crates/x/src/lib.rs", 9, 9),
         ];
         let crates = by_crate(&json!({"data": [{"files": files}]}), Path::new("/r")).unwrap();
-        assert_eq!(crates, BTreeMap::from([("ai".to_owned(), Lines { count: 40, covered: 32 })]));
+        assert_eq!(crates, BTreeMap::from([("ai".to_owned(), LineCounts { count: 40, covered: 32 })]));
         assert!((crates["ai"].percent() - 80.0).abs() < 1e-9);
     }
 
     #[test]
-    fn a_report_without_our_files_is_an_error() {
+    fn a_report_without_files_of_the_workspace_is_an_error() {
         assert!(by_crate(&json!({"data": [{"files": []}]}), Path::new("/r")).is_err());
         assert!(by_crate(&json!({}), Path::new("/r")).is_err());
     }

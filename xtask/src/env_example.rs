@@ -1,4 +1,4 @@
-//! `.env.example`: every setting as a variable, made from the pages that describe them.
+//! `.env.example`: every setting as a variable, generated from the pages that describe the settings.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,33 +15,33 @@ const BEGIN: &str = "\
 # Copy it to .env, uncomment the settings that you change, and keep that file secret. Flags take precedence over environment
 # variables, then .env, then the configuration file. Lists and mappings are YAML: [{name: a}, {name: b}].
 ";
-/// Longest line of a comment.
+/// The longest line of a comment.
 const WIDTH: usize = 120;
 /// Endings of the names of secrets, which have no value in the file. `KEY` alone is not one: `TOLLGATE_PRICES_KEY` is a public key.
 const SECRETS: [&str; 5] = ["PASSWORD", "TOKEN", "SECRET", "API_KEY", "ENCRYPTION_KEY"];
 /// Keys of a list or a section that may hold a single value instead.
 const SINGLE_TOO: [&str; 3] = ["listen", "on_hangup", "routes[].path"];
 
-/// Writes the file.
+/// Writes the file `.env.example`.
 pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
     std::fs::write(root.join(FILE), text(root)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the file should hold.
+/// The content of `.env.example`.
 fn text(root: &Path) -> anyhow::Result<String> {
-    let read = |page: &str| std::fs::read_to_string(root.join(page)).with_context(|| format!("{page} cannot be read"));
+    let read = |page: &str| std::fs::read_to_string(root.join(page)).with_context(|| format!("cannot read {page}"));
     let (settings, deployment) = (read(SETTINGS)?, read(DEPLOYMENT)?);
     let sections = sections(&settings);
     let mut text = BEGIN.to_owned();
     let mut lists =
         sections.iter().filter_map(|section| section_of(section.heading)).map(str::to_owned).collect::<Vec<_>>();
-    for Section { heading, rows } in &sections {
+    for PageSection { heading, rows } in &sections {
         let Some(section) = section_of(heading) else { continue };
         lists.extend(rows.iter().flat_map(|row| &row.names).map(|name| path(section, name)));
     }
     let is_list = |key: &str| lists.iter().any(|path| path.starts_with(&format!("{key}[]")));
-    for Section { heading, rows } in &sections {
+    for PageSection { heading, rows } in &sections {
         // Tables that are not about keys have other headings.
         let Some(section) = section_of(heading) else { continue };
         title(&mut text, if section.is_empty() { "The process" } else { section });
@@ -54,26 +54,26 @@ fn text(root: &Path) -> anyhow::Result<String> {
             }
         }
     }
-    named(&mut text, &sections, "The environment", "Variables with names of their own");
-    named(&mut text, &self::sections(&deployment), "The compose file", "The compose file in infrastructure/docker");
+    table(&mut text, &sections, "The environment", "Variables that are not settings");
+    table(&mut text, &self::sections(&deployment), "The compose file", "The compose file in infrastructure/docker");
     Ok(text)
 }
 
 /// A heading of the second level, and the rows of its tables.
-struct Section<'a> {
+struct PageSection<'a> {
     heading: &'a str,
-    rows: Vec<Row<'a>>,
+    rows: Vec<SettingRow<'a>>,
 }
 
 /// A row of a table: `| names | value | default | meaning |` of a key, or `| names | meaning |` of a variable.
-struct Row<'a> {
+struct SettingRow<'a> {
     names: Vec<&'a str>,
     value: &'a str,
     default: &'a str,
     meaning: &'a str,
 }
 
-impl<'a> Row<'a> {
+impl<'a> SettingRow<'a> {
     fn read(line: &'a str) -> Option<Self> {
         let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
         let names = |cell: &'a str| Some(cell.strip_prefix('`')?.strip_suffix('`')?.split("`, `").collect());
@@ -106,17 +106,17 @@ impl<'a> Row<'a> {
     }
 }
 
-fn sections(page: &str) -> Vec<Section<'_>> {
+fn sections(page: &str) -> Vec<PageSection<'_>> {
     let parts = page.split("\n## ").skip(1);
     parts
         .map(|part| {
             let (heading, body) = part.split_once('\n').unwrap_or((part, ""));
-            Section { heading, rows: body.lines().filter_map(Row::read).collect() }
+            PageSection { heading, rows: body.lines().filter_map(SettingRow::read).collect() }
         })
         .collect()
 }
 
-/// The section that a heading is about: empty for the whole file.
+/// The configuration section that a heading names: empty for the whole file.
 fn section_of(heading: &str) -> Option<&str> {
     if heading == "The whole file" {
         return Some("");
@@ -129,15 +129,15 @@ fn path(section: &str, name: &str) -> String {
     if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 
-/// `plans[].name` is `TOLLGATE_PLANS__0__NAME`.
+/// The variable of a key: `plans[].name` is `TOLLGATE_PLANS__0__NAME`.
 fn variable(key: &str) -> String {
     format!("TOLLGATE_{}", key.replace("[]", ".0").replace('.', "__")).to_ascii_uppercase()
 }
 
-/// What a meaning says behind the word `default`.
+/// The default that a meaning gives after the word `default`.
 fn default(meaning: &str) -> Option<&str> {
-    let (_, behind) = meaning.split_once("default `")?;
-    Some(behind.split_once('`')?.0)
+    let (_, after) = meaning.split_once("default `")?;
+    Some(after.split_once('`')?.0)
 }
 
 fn title(text: &mut String, title: &str) {
@@ -147,7 +147,7 @@ fn title(text: &mut String, title: &str) {
     text.push('\n');
 }
 
-fn named(text: &mut String, sections: &[Section<'_>], heading: &str, shown: &str) {
+fn table(text: &mut String, sections: &[PageSection<'_>], heading: &str, shown: &str) {
     title(text, shown);
     for row in sections.iter().filter(|section| section.heading == heading).flat_map(|section| &section.rows) {
         comment(text, &row.comment());
@@ -180,12 +180,12 @@ fn assign(text: &mut String, name: &str, default: Option<&str>) {
     text.push_str(&format!("#{name}={}\n", default.unwrap_or_default()));
 }
 
-/// Markdown without its links and backticks.
+/// The Markdown without links and backticks.
 fn plain(meaning: &str) -> String {
     let mut plain = String::new();
     let mut rest = meaning;
-    while let Some((before, behind)) = rest.split_once("](") {
-        let (title, after) = (before.rfind('['), behind.split_once(')'));
+    while let Some((before, after)) = rest.split_once("](") {
+        let (title, after) = (before.rfind('['), after.split_once(')'));
         let (Some(title), Some((_, after))) = (title, after) else { break };
         plain.push_str(&before[..title]);
         plain.push_str(&before[title + 1..]);
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_what_the_pages_make_of_it() {
+    fn the_file_matches_the_pages() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let there = std::fs::read_to_string(root.join(FILE)).unwrap_or_default();
         assert!(there == text(root).unwrap(), "{FILE} is out of date: run `cargo run -p xtask -- env-example`");
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn rows_become_variables_with_their_defaults() {
         fn check(line: &str, comment: &str, default: Option<&str>) {
-            let row = Row::read(line).unwrap();
+            let row = SettingRow::read(line).unwrap();
             assert_eq!((plain(&row.comment()).as_str(), row.default_value()), (comment, default), "{line}");
         }
         let link = "| `a` | integer, may be `0` | `7` | one [of `two`](x.md#y), as [three](z) |";
@@ -217,8 +217,8 @@ mod tests {
         check("| `a`, `b` | list | required | |", "list; required", None);
         check("| `a` | list | `x` and `y` | c |", "c (list; default x and y)", None);
         check("| `A` | an array[0](a); default `1` |", "an array0; default 1", Some("1"));
-        assert!(Row::read("| key | value | default | meaning |").is_none());
-        assert_eq!(Row::read("| `a`, `b` | c |").unwrap().names, ["a", "b"]);
+        assert!(SettingRow::read("| key | value | default | meaning |").is_none());
+        assert_eq!(SettingRow::read("| `a`, `b` | c |").unwrap().names, ["a", "b"]);
         assert_eq!(variable("models[].targets[].model"), "TOLLGATE_MODELS__0__TARGETS__0__MODEL");
     }
 

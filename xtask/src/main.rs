@@ -1,4 +1,4 @@
-//! Chores of the repository, run by its `Makefile`.
+//! Development tasks of the repository, run by its `Makefile`.
 
 mod coverage;
 mod env_example;
@@ -12,13 +12,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-const USAGE: &str = "usage: cargo run -p xtask -- CHORE
-  coverage REPORT       the table of lines that tests run, from a report of cargo-llvm-cov
-  env-example           write .env.example from docs/configuration.md and docs/deployment.md
-  tidy                  check the house rules that a machine can check
-  language              count what the language rules find, by rule and folder
-  postgres COMMAND…     run COMMAND beside a PostgreSQL of its own, which TOLLGATE_TEST_POSTGRES names; with --durable
-                        before it, one that syncs what it commits";
+const USAGE: &str = "usage: cargo run -p xtask -- TASK
+  coverage REPORT       print the line coverage of each crate from a report of cargo-llvm-cov
+  env-example           generate .env.example from docs/configuration.md and docs/deployment.md
+  tidy                  check the house rules
+  language              count the findings of the language rules by rule and folder
+  postgres COMMAND…     run COMMAND with a temporary PostgreSQL server, whose URL is in TOLLGATE_TEST_POSTGRES;
+                        `postgres --durable COMMAND…` syncs commits to disk";
 
 fn main() -> anyhow::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -43,11 +43,11 @@ fn tidy() -> anyhow::Result<ExitCode> {
         writeln!(out, "{finding}")?;
     }
     let failed = findings.iter().filter(|finding| finding.fails()).count();
-    writeln!(out, "tidy: {failed} to mend, {} to look at", findings.len() - failed)?;
+    writeln!(out, "tidy: {failed} failures, {} warnings", findings.len() - failed)?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints the findings of the language rules: one row per rule, with the three folders that have most of them.
+/// Prints the number of language findings: one row per rule, with the three folders that have the most.
 fn language() -> anyhow::Result<ExitCode> {
     let mut rules: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
     for ((folder, rule), count) in tidy::count_language(&root()?)? {
@@ -62,12 +62,12 @@ fn language() -> anyhow::Result<ExitCode> {
         let most: Vec<String> = folders.iter().take(3).map(|(count, folder)| format!("{folder} {count}")).collect();
         writeln!(out, "{all:6}  {rule:<60}  {}", most.join(", "))?;
     }
-    writeln!(out, "{sum:6}  in all")?;
+    writeln!(out, "{sum:6}  in total")?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The repository's root: the folder above this crate.
 fn root() -> anyhow::Result<PathBuf> {
-    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask stands in the workspace")?;
+    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")?;
     Ok(parent.to_owned())
 }

@@ -1,4 +1,4 @@
-//! A command beside a PostgreSQL of its own: made for it in a temporary folder, gone with it.
+//! Runs a command with a temporary PostgreSQL server, which is deleted afterwards.
 
 mod server;
 
@@ -11,28 +11,29 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-use server::Server;
+use server::PostgresServer;
 
-/// Names the server to tests: the URL of a database on it, as a user who may make more of them.
+/// The variable that gives tests the URL of a database on the server. Its user may create databases.
 const VARIABLE: &str = "TOLLGATE_TEST_POSTGRES";
-/// How long a command that is told to end may take.
+/// The time that an interrupted command has to end before it is killed.
 const END: Duration = Duration::from_secs(10);
 
-/// Runs the command and answers as it did; `durable`: what it commits there is synced. Whatever ends it, the server and its folder go too.
+/// Runs the command and returns its exit code. With `durable`, the server syncs commits to disk. The server and its
+/// folder are removed in any case.
 pub(crate) fn run(command: &str, arguments: &[&str], durable: bool) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let told = async {
+        let interrupted = async {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
         };
-        tokio::pin!(told);
+        tokio::pin!(interrupted);
         let server = tokio::select! {
-            started = Server::start(durable) => started?,
-            () = &mut told => return Ok(ExitCode::FAILURE),
+            started = PostgresServer::start(durable) => started?,
+            () = &mut interrupted => return Ok(ExitCode::FAILURE),
         };
         let mut child = Command::new(command)
             .args(arguments)
@@ -42,17 +43,17 @@ pub(crate) fn run(command: &str, arguments: &[&str], durable: bool) -> anyhow::R
             .with_context(|| format!("cannot run {command}"))?;
         let ended = tokio::select! {
             ended = child.wait() => ended,
-            () = &mut told => end(&mut child).await,
+            () = &mut interrupted => end(&mut child).await,
         };
         server.stop().await;
         Ok(code(ended?))
     })
 }
 
-/// Tells a child to end, and sees that it does.
+/// Terminates a child; kills it after [`END`].
 async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
     if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
-        // It may be gone already.
+        // The child may have ended already.
         let _ = kill_process(pid, Signal::TERM);
     }
     if let Ok(ended) = tokio::time::timeout(END, child.wait()).await {
@@ -62,7 +63,7 @@ async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
     child.wait().await
 }
 
-/// As a shell tells it: 128 and the signal's number.
+/// The exit code that a shell reports: for a signal, 128 plus its number.
 fn code(status: ExitStatus) -> ExitCode {
     let number = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     ExitCode::from(u8::try_from(number).unwrap_or(1))

@@ -1,6 +1,7 @@
-//! The house rules that a machine can check. Each module is one rule over plain data, and is tested on bad input.
+//! The house rules that a machine can check. Each module is one rule over plain data, and its tests use bad input.
 //!
-//! Read [`tree`] (the files that git knows) and [`graph`] (what cargo resolved) first; they are all the rules see.
+//! Reading order: [`tree`] (the files that git lists) and [`graph`] (the dependencies that cargo resolved) are the
+//! input of all rules.
 
 mod containers;
 mod dependencies;
@@ -22,10 +23,10 @@ use std::path::Path;
 
 pub(crate) use finding::Finding;
 
-/// Runs every rule on the repository at `root`; what fails comes last, next to the prompt.
+/// Runs every rule on the repository at `root`. Failures are last, next to the shell prompt.
 ///
 /// # Errors
-/// When git or cargo cannot be asked.
+/// Git or cargo fails.
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let tree = tree::Tree::read(root)?;
     let graph = graph::Graph::read(root)?;
@@ -43,10 +44,10 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Findings of the language rules per folder and rule, folders that are not rewritten yet included.
+/// Number of language findings per folder and rule, including pending folders.
 ///
 /// # Errors
-/// When git cannot be asked.
+/// Git fails.
 pub(crate) fn count_language(root: &Path) -> anyhow::Result<BTreeMap<(String, String), usize>> {
     Ok(language::count(&tree::Tree::read(root)?))
 }

@@ -1,13 +1,13 @@
-//! What a model's name asks for. [`BEHAVIOURS`] is the list that people read.
+//! The behaviour that a model's name selects. [`BEHAVIOURS`] is the list in the help text and in `docs/mock.md`.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::damage::Damage;
-use crate::fault::Fault;
-use crate::server::Options;
-use crate::trick::Trick;
+use crate::damage::BodyDamage;
+use crate::error::MockError;
+use crate::http_violation::HttpViolation;
+use crate::server::MockTiming;
 
 const TOKENS_MAX: u32 = 100_000;
 const EVERY_MAX_MS: u64 = 10_000;
@@ -15,7 +15,7 @@ const RETRY_AFTER_MAX_S: u32 = 3_600;
 const FLAKY_MAX: u32 = 100;
 const HEADERS_MAX: u32 = 20_000;
 
-/// Each name and what it does, with `N` where a number stands. Every other name answers as a provider does.
+/// Model names and their behaviour; `N` is a number. Any other name responds as a provider does.
 pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("mock", "a normal response, as for every other name"),
     ("slow", "sends the first byte after 3 s"),
@@ -70,51 +70,51 @@ pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("reset-body", "resets the connection within the body"),
 ];
 
-/// One way to answer.
+/// The way in which the mock responds to one model name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behaviour {
-    /// As a provider does: `mock`, and every name that is not below.
+    /// Respond as a provider does: `mock`, and every name without a behaviour.
     Normal,
-    /// The first byte comes late.
+    /// Delay the first byte.
     Slow,
-    /// The answer goes on for minutes.
+    /// Stream the response for minutes.
     Long,
-    /// `tokens-N`, `tokens-N-MS`, `tokens-N-MS-WORD`.
+    /// Send `count` tokens: `tokens-N`, `tokens-N-MS`, `tokens-N-MS-WORD`.
     Tokens { count: u32, every: Duration },
-    /// Refused, or answered with another status.
+    /// Respond with another status; an error status is a refusal.
     Status { status: StatusCode, retry_after_s: Option<u32> },
-    /// Refused for good, as who has spent all.
+    /// Refuse with an exhausted quota, which a retry does not change.
     Quota,
-    /// Refused so many times, then answered.
+    /// Refuse the first `times` requests, then respond.
     Flaky { times: u32 },
-    /// HTML with this status.
+    /// Respond with an HTML page and this status.
     Html(StatusCode),
-    /// No body.
+    /// Respond with an empty body.
     Empty,
-    /// So many headers.
+    /// Add this many response headers.
     Headers(u32),
-    /// No answer, for as long as `long` takes.
+    /// Send no response for as long as `long` takes.
     Hang,
-    /// The middle of an answer, and no more.
+    /// Send half of a response, then nothing more.
     Stall,
-    /// The connection is closed in the middle of the answer.
+    /// Close the connection in the middle of the response.
     Cut,
-    /// The answer says nothing of tokens.
+    /// Respond without a usage report.
     NoUsage,
-    /// The answer calls a tool, unless a tool's result was just sent.
+    /// Call a tool, unless the request ends with a tool's result.
     Tool,
-    /// The answer is the last user message.
+    /// Respond with the last user message.
     Echo,
-    /// A fixed answer at once, not streamed: for benchmarks.
+    /// Send a fixed response at once, unstreamed, for benchmarks.
     Instant,
-    /// The answer, damaged.
-    Damaged(Damage),
-    /// No HTTP, or bad HTTP.
-    Trick(Trick),
+    /// Damage the body of the response.
+    Damaged(BodyDamage),
+    /// Violate HTTP, or send none.
+    HttpViolation(HttpViolation),
 }
 
 impl Behaviour {
-    /// What a name without the provider's prefix asks for. Counts are cut to 100,000 tokens, times to 10 s.
+    /// The behaviour of `name`, which has no provider prefix. At most 100,000 tokens, and 10 s between two events.
     pub(crate) fn of(name: &str) -> Self {
         match name {
             "slow" => Self::Slow,
@@ -130,8 +130,8 @@ impl Behaviour {
             "echo" => Self::Echo,
             "instant" => Self::Instant,
             _ => Self::numbered(name)
-                .or_else(|| Damage::of(name).map(Self::Damaged))
-                .or_else(|| Trick::of(name).map(Self::Trick))
+                .or_else(|| BodyDamage::of(name).map(Self::Damaged))
+                .or_else(|| HttpViolation::of(name).map(Self::HttpViolation))
                 .unwrap_or(Self::Normal),
         }
     }
@@ -161,19 +161,19 @@ impl Behaviour {
         }
     }
 
-    /// How the request is refused, if it is.
-    pub(crate) fn fault(self) -> Option<Fault> {
+    /// The refusal, if the behaviour is one.
+    pub(crate) fn error(self) -> Option<MockError> {
         match self {
             Self::Status { status, retry_after_s } if !status.is_success() => {
-                Some(Fault::Status { status, retry_after_s })
+                Some(MockError::Status { status, retry_after_s })
             }
-            Self::Quota => Some(Fault::Quota),
+            Self::Quota => Some(MockError::Quota),
             _ => None,
         }
     }
 
-    /// Time between two events of its stream.
-    pub(crate) fn pace(self, options: &Options) -> Duration {
+    /// The time between two events of the stream.
+    pub(crate) fn pace(self, options: &MockTiming) -> Duration {
         match self {
             Self::Long => options.long_pace,
             Self::Tokens { every, .. } => every,
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_ask_for_behaviours() {
+    fn names_select_behaviours() {
         let check = |model: &str, expected: Behaviour| assert_eq!(Behaviour::of(model), expected, "{model}");
         let tokens = |count, ms| Behaviour::Tokens { count, every: Duration::from_millis(ms) };
         let status = |status, retry_after_s| Behaviour::Status { status, retry_after_s };
@@ -224,18 +224,18 @@ mod tests {
     }
 
     #[test]
-    fn the_page_lists_what_the_names_do() {
+    fn the_page_lists_every_behaviour() {
         let page = include_str!("../../../docs/mock.md");
         let rows: String = BEHAVIOURS.iter().map(|(name, does)| format!("| `{name}` | {does} |\n")).collect();
         assert!(page.contains(&rows), "docs/mock.md lacks these rows:\n{rows}");
     }
 
     #[test]
-    fn every_listed_name_but_one_asks_for_something() {
+    fn every_listed_name_except_mock_selects_a_behaviour() {
         for (name, _) in BEHAVIOURS {
-            let asked = if *name == "N" { String::from("500") } else { name.replace("-N", "-7") };
-            let asked = if *name == "status-N" { String::from("status-404") } else { asked };
-            assert_eq!(Behaviour::of(&asked) == Behaviour::Normal, *name == "mock", "{name}");
+            let name_with_number = if *name == "N" { String::from("500") } else { name.replace("-N", "-7") };
+            let name_with_number = if *name == "status-N" { String::from("status-404") } else { name_with_number };
+            assert_eq!(Behaviour::of(&name_with_number) == Behaviour::Normal, *name == "mock", "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Answers that are good HTTP and bad otherwise: in their values, their JSON or their events.
+//! Responses that are valid HTTP with damaged values, JSON or events.
 
 mod values;
 
@@ -7,25 +7,25 @@ use std::collections::VecDeque;
 use ai::{Dialect, Format};
 use hyper::body::Bytes;
 
-use crate::fault::Fault;
-use crate::wire::{Script, Stage};
+use crate::error::MockError;
+use crate::wire::{EventSequence, StreamStage};
 
 const DEEP: u32 = 10_000;
 const DEEP_MAX: u32 = 1_000_000;
 const EVENT_BYTES_MAX: usize = 1_000_000_000;
-/// Text of a long event, many times the same.
+/// The text of a long event repeats blocks of this size.
 const BLOCK_BYTES: usize = 64 * 1024;
-/// `error-event` comes after so many events.
+/// The number of regular events before that of `error-event`.
 const ERROR_AFTER: u64 = 5;
 
-/// One kind of damage.
+/// One kind of damage to a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Damage {
-    /// Each count of tokens is these bytes instead.
+pub(crate) enum BodyDamage {
+    /// Replace each token count by these bytes.
     Count(&'static str),
-    /// Each count of tokens stands twice.
+    /// Send each token count twice.
     Duplicates,
-    /// Counts that shrink.
+    /// Report token counts that decrease.
     Backwards,
     Deep(u32),
     NotUtf8,
@@ -33,7 +33,7 @@ pub(crate) enum Damage {
     ErrorEvent,
     Unfinished,
     OpenEvent,
-    /// One event of so many bytes of text.
+    /// Send one event with this many bytes of text.
     Event(usize),
     CrLf,
     Comments,
@@ -41,7 +41,7 @@ pub(crate) enum Damage {
     Joined,
 }
 
-impl Damage {
+impl BodyDamage {
     pub(crate) fn of(name: &str) -> Option<Self> {
         Some(match name {
             "usage-negative" => Self::Count("-5"),
@@ -69,12 +69,12 @@ impl Damage {
         })
     }
 
-    /// Whether its pieces are too many to wait between them.
+    /// Whether the damage makes too many pieces for a pause between them.
     pub(crate) const fn is_in_haste(self) -> bool {
         matches!(self, Self::Bytewise | Self::Event(_))
     }
 
-    /// A body that is no stream.
+    /// Damages a body that is not streamed.
     pub(crate) fn whole(self, body: &Bytes) -> Bytes {
         match self {
             Self::Event(bytes) => values::lengthened(body, bytes),
@@ -84,24 +84,24 @@ impl Damage {
     }
 }
 
-/// A stream's events, damaged on their way.
-pub(crate) struct Damaged {
-    script: Script,
-    damage: Damage,
+/// The events of a stream with damage.
+pub(crate) struct DamagedStream {
+    script: EventSequence,
+    damage: BodyDamage,
     events: u64,
-    /// The event after the one that is next: who knows it knows the last.
-    ahead: Option<(Stage, Bytes)>,
+    /// The event after the next one. It is `None` if the next one is the last.
+    ahead: Option<(StreamStage, Bytes)>,
     queue: VecDeque<Bytes>,
     ended: bool,
 }
 
-impl Damaged {
-    pub(crate) fn new(mut script: Script, damage: Damage) -> Self {
+impl DamagedStream {
+    pub(crate) fn new(mut script: EventSequence, damage: BodyDamage) -> Self {
         let ahead = script.next();
         Self { script, damage, events: 0, ahead, queue: VecDeque::new(), ended: false }
     }
 
-    /// The next piece of the body; `None` at its end.
+    /// The next piece of the body; `None` at the end.
     pub(crate) fn next(&mut self) -> Option<Bytes> {
         while self.queue.is_empty() && !self.ended {
             self.refill();
@@ -118,46 +118,54 @@ impl Damaged {
         self.events += 1;
         let is_last = self.ahead.is_none();
         match self.damage {
-            Damage::ErrorEvent if self.events > ERROR_AFTER || is_last => {
+            BodyDamage::ErrorEvent if self.events > ERROR_AFTER || is_last => {
                 self.ended = true;
-                let fault = Fault::overloaded(self.format().dialect());
-                self.queue.extend(self.script.broken(&fault, self.events - 1));
+                let error = MockError::overloaded(self.format().dialect());
+                self.queue.extend(self.script.broken(&error, self.events - 1));
             }
-            // Chat reports its end in a chunk before the last event.
-            Damage::Unfinished if is_last || (stage == Stage::Closing && self.has_choices()) => self.ended = true,
-            Damage::OpenEvent if is_last => self.queue.push_back(event.slice(..event.trim_ascii_end().len())),
-            Damage::Event(bytes) if stage == Stage::Piece && self.queue.is_empty() => self.giant(&event, bytes),
-            Damage::Backwards => self.backwards(stage, event),
-            Damage::CrLf if self.format().dialect() != Dialect::Google => {
+            // Chat completions report the end in a chunk before the last event.
+            BodyDamage::Unfinished if is_last || (stage == StreamStage::Closing && self.has_choices()) => {
+                self.ended = true;
+            }
+            BodyDamage::OpenEvent if is_last => self.queue.push_back(event.slice(..event.trim_ascii_end().len())),
+            BodyDamage::Event(bytes) if stage == StreamStage::Piece && self.queue.is_empty() => {
+                self.giant(&event, bytes);
+            }
+            BodyDamage::Backwards => self.backwards(stage, event),
+            BodyDamage::CrLf if self.format().dialect() != Dialect::Google => {
                 self.queue.push_back(values::with_crlf(&event));
             }
-            Damage::Comments if self.format().dialect() != Dialect::Google => {
+            BodyDamage::Comments if self.format().dialect() != Dialect::Google => {
                 self.queue.push_back(Bytes::from_static(b": keepalive\n\n"));
                 self.queue.push_back(event);
             }
-            Damage::Bytewise => self.queue.extend((0..event.len()).map(|at| event.slice(at..=at))),
-            Damage::Joined => self.join(&event),
-            Damage::Count(_) | Damage::Duplicates | Damage::Deep(_) | Damage::NotUtf8 | Damage::BrokenJson => {
+            BodyDamage::Bytewise => self.queue.extend((0..event.len()).map(|at| event.slice(at..=at))),
+            BodyDamage::Joined => self.join(&event),
+            BodyDamage::Count(_)
+            | BodyDamage::Duplicates
+            | BodyDamage::Deep(_)
+            | BodyDamage::NotUtf8
+            | BodyDamage::BrokenJson => {
                 self.queue.push_back(values::damaged(self.damage, &event));
             }
             _ => self.queue.push_back(event),
         }
     }
 
-    /// Messages and Gemini count in several events: all but the last are too high. The others count in one, which comes
-    /// first with more.
-    fn backwards(&mut self, stage: Stage, event: Bytes) {
+    /// Messages and Gemini report counts in several events: all but the last are raised. Other formats report them in
+    /// one event, which is preceded by a raised copy.
+    fn backwards(&mut self, stage: StreamStage, event: Bytes) {
         let more = values::raised(&event);
         let once = !matches!(self.format(), Format::Messages | Format::GenerateContent);
         if once && more != event {
             self.queue.push_back(more);
             self.queue.push_back(event);
         } else {
-            self.queue.push_back(if stage == Stage::Closing { event } else { more });
+            self.queue.push_back(if stage == StreamStage::Closing { event } else { more });
         }
     }
 
-    /// The first piece takes `bytes` of text more, and the others are left out.
+    /// Adds `bytes` of text to the first piece and omits the other pieces.
     fn giant(&mut self, event: &Bytes, bytes: usize) {
         let (head, tail) = event.split_at(values::text_at(event));
         let block = Bytes::from(vec![b'x'; BLOCK_BYTES]);
@@ -165,7 +173,7 @@ impl Damaged {
         self.queue.extend(std::iter::repeat_n(block.clone(), bytes / BLOCK_BYTES));
         self.queue.push_back(block.slice(..bytes % BLOCK_BYTES));
         self.queue.push_back(Bytes::copy_from_slice(tail));
-        while matches!(self.ahead, Some((Stage::Piece, _))) {
+        while matches!(self.ahead, Some((StreamStage::Piece, _))) {
             self.ahead = self.script.next();
         }
     }

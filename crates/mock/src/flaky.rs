@@ -1,16 +1,16 @@
-//! Who fails first and answers then: counts by name and id.
+//! Request counts of `flaky-N`, by name and request id.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// More than that, and all begin anew.
+/// The number of counts in memory; all are deleted if one more is needed.
 const COUNTS_MAX: usize = 4_096;
 
-/// How often each was refused.
+/// The number of requests per name.
 #[derive(Debug, Default)]
-pub(crate) struct Flaky(Mutex<HashMap<String, u32>>);
+pub(crate) struct FlakyCounts(Mutex<HashMap<String, u32>>);
 
-impl Flaky {
+impl FlakyCounts {
     /// Whether this request is one of the first `times` under `name`.
     pub(crate) fn fails(&self, name: String, times: u32) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);

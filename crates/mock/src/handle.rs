@@ -1,4 +1,4 @@
-//! A request's way through the mock.
+//! Dispatch of requests by path.
 
 mod call;
 
@@ -14,53 +14,53 @@ use sha2::{Digest, Sha256};
 
 use crate::behaviour::BEHAVIOURS;
 use crate::credential;
-use crate::fault::Fault;
-use crate::flaky::Flaky;
+use crate::error::MockError;
+use crate::flaky::FlakyCounts;
+use crate::http_violation::RawResponse;
 use crate::json::Json;
 use crate::payload::Payload;
-use crate::seen::{Hash, Seen, SeenPart, Visit, hex};
-use crate::server::Options;
-use crate::sign::put;
-use crate::trick::Raw;
+use crate::provider_headers::insert;
+use crate::request_log::{BodyHash, LoggedPart, LoggedRequest, RequestLog, hex};
+use crate::server::MockTiming;
 use crate::wire;
 
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// What lists of models say besides the names in [`BEHAVIOURS`] that have no number.
+/// Models in the list, in addition to the names in [`BEHAVIOURS`] without a number.
 const MODELS: [&str; 4] = ["tokens-100", "429", "500", "529"];
-/// Whose models are listed.
+/// The owner of all listed models.
 const OWNER: &str = "mock";
-/// What a benchmark of plain routes fetches: 100 bytes.
+/// The response to a benchmark of plain routes: 100 bytes.
 const PLAIN: &[u8; 100] =
     b"one hundred bytes of text from the mock, for plain routes: they are not looked at, only passed on.\r\n";
 
-/// The mock's state.
-pub(crate) struct Mock {
-    options: Options,
-    seen: Seen,
-    flaky: Flaky,
+/// The state of a running mock.
+pub(crate) struct MockProvider {
+    options: MockTiming,
+    log: RequestLog,
+    flaky: FlakyCounts,
 }
 
-/// What a request gets.
+/// The reaction to one request.
 pub(crate) enum Reaction {
-    Answer(Response<Payload>),
-    /// Bytes that take the place of all further HTTP on the connection.
-    Raw(Raw),
+    Response(Response<Payload>),
+    /// Bytes that replace all further HTTP on the connection.
+    Raw(RawResponse),
 }
 
-impl Mock {
-    pub(crate) fn new(options: Options) -> Self {
-        Self { options, seen: Seen::default(), flaky: Flaky::default() }
+impl MockProvider {
+    pub(crate) fn new(options: MockTiming) -> Self {
+        Self { options, log: RequestLog::default(), flaky: FlakyCounts::default() }
     }
 
-    /// Answers one request. What the caller does wrong is answered too.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Reaction {
+    /// Responds to one request. Invalid requests receive an error response.
+    pub(crate) async fn response(&self, request: Request<Incoming>) -> Reaction {
         let (parts, body) = request.into_parts();
         let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-            return Reaction::Answer(Fault::TooLarge.answer(Dialect::OpenAi, ""));
+            return Reaction::Response(MockError::TooLarge.response(Dialect::OpenAi, ""));
         };
         let body = body.to_bytes();
         let path = parts.uri.path();
-        let answer = match path.split('/').nth(1) {
+        let response = match path.split('/').nth(1) {
             Some("plain") => self.plain(parts, &body),
             Some("echo") => self.echo(parts, body),
             Some("mock") => self.inspect(&parts),
@@ -70,49 +70,49 @@ impl Mock {
                     return self.call(&called, parts, &body).await;
                 }
                 Found::Endpoint(called) => {
-                    let answer = models(&called, &parts);
-                    self.seen.record("(models)", visit(parts, None, Vec::new()));
-                    answer
+                    let response = models(&called, &parts);
+                    self.log.record("(models)", logged_request(parts, None, Vec::new()));
+                    response
                 }
-                Found::WrongMethod { called, .. } => Fault::WrongMethod.answer(dialect(&called, &parts), ""),
-                Found::None => Fault::UnknownPath(path.to_owned()).answer(unknown(path), ""),
+                Found::WrongMethod { called, .. } => MockError::WrongMethod.response(dialect(&called, &parts), ""),
+                Found::None => MockError::UnknownPath(path.to_owned()).response(unknown(path), ""),
             },
         };
-        Reaction::Answer(answer)
+        Reaction::Response(response)
     }
 
     fn plain(&self, parts: Parts, body: &Bytes) -> Response<Payload> {
-        self.seen.record("plain", visit(parts, (!body.is_empty()).then(|| sha256(body)), Vec::new()));
+        self.log.record("plain", logged_request(parts, (!body.is_empty()).then(|| sha256(body)), Vec::new()));
         text(Bytes::from_static(PLAIN))
     }
 
     fn echo(&self, parts: Parts, body: Bytes) -> Response<Payload> {
         let hash = sha256(&body);
         let kind = parts.headers.get(CONTENT_TYPE).cloned();
-        self.seen.record("plain", visit(parts, Some(hash), Vec::new()));
-        let mut answer = text(body);
-        put(answer.headers_mut(), "x-body-sha256", &hex(&hash));
+        self.log.record("plain", logged_request(parts, Some(hash), Vec::new()));
+        let mut response = text(body);
+        insert(response.headers_mut(), "x-body-sha256", &hex(&hash));
         if let Some(kind) = kind {
-            answer.headers_mut().insert(CONTENT_TYPE, kind);
+            response.headers_mut().insert(CONTENT_TYPE, kind);
         }
-        answer
+        response
     }
 
     fn inspect(&self, parts: &Parts) -> Response<Payload> {
         match (parts.method.as_str(), parts.uri.path()) {
-            ("GET", "/mock/seen") => typed(StatusCode::OK, wire::JSON, Payload::whole(self.seen.report())),
+            ("GET", "/mock/seen") => typed(StatusCode::OK, wire::JSON, Payload::whole(self.log.report())),
             ("POST", "/mock/reset") => {
-                self.seen.reset();
+                self.log.reset();
                 self.flaky.reset();
                 typed(StatusCode::OK, wire::JSON, Payload::whole(Bytes::from_static(b"{}")))
             }
-            (_, "/mock/seen" | "/mock/reset") => Fault::WrongMethod.answer(Dialect::OpenAi, ""),
-            (_, path) => Fault::UnknownPath(path.to_owned()).answer(Dialect::OpenAi, ""),
+            (_, "/mock/seen" | "/mock/reset") => MockError::WrongMethod.response(Dialect::OpenAi, ""),
+            (_, path) => MockError::UnknownPath(path.to_owned()).response(Dialect::OpenAi, ""),
         }
     }
 }
 
-/// A JSON answer.
+/// A response with a JSON body.
 pub(crate) fn json(status: StatusCode, body: &Json) -> Response<Payload> {
     typed(status, wire::JSON, Payload::whole(wire::bytes(body)))
 }
@@ -122,16 +122,16 @@ fn text(body: Bytes) -> Response<Payload> {
 }
 
 fn typed(status: StatusCode, kind: &'static str, payload: Payload) -> Response<Payload> {
-    let mut answer = Response::new(payload);
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
-    answer
+    let mut response = Response::new(payload);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
+    response
 }
 
 fn models(called: &Called<'_>, parts: &Parts) -> Response<Payload> {
     let dialect = dialect(called, parts);
     if credential::is_wrong(&parts.headers) {
-        return Fault::WrongCredential.answer(dialect, "");
+        return MockError::WrongCredential.response(dialect, "");
     }
     let body = match (called.endpoint, &called.model) {
         (Endpoint::Models, _) => {
@@ -139,26 +139,26 @@ fn models(called: &Called<'_>, parts: &Parts) -> Response<Payload> {
             list(dialect, &plain.chain(MODELS).collect::<Vec<_>>(), OWNER)
         }
         (Endpoint::Model, Some(model)) => one(dialect, model, OWNER),
-        _ => return Fault::UnknownPath(String::from("/")).answer(dialect, ""),
+        _ => return MockError::UnknownPath(String::from("/")).response(dialect, ""),
     };
     typed(StatusCode::OK, wire::JSON, Payload::whole(Bytes::from(body)))
 }
 
-/// Whose API is called.
+/// The API that the request calls.
 fn dialect(called: &Called<'_>, parts: &Parts) -> Dialect {
     let has = |name: &str| parts.headers.contains_key(name);
     called.dialect.unwrap_or_else(|| asking(has("x-goog-api-key"), has("anthropic-version")))
 }
 
-/// Whose API a path belongs to that is nobody's.
+/// The API whose error format a request for an unknown path receives.
 fn unknown(path: &str) -> Dialect {
     if path.starts_with("/v1beta/") { Dialect::Google } else { Dialect::OpenAi }
 }
 
-fn visit(parts: Parts, body: Option<Hash>, form: Vec<SeenPart>) -> Visit {
-    Visit { method: parts.method, uri: parts.uri, headers: parts.headers, body, parts: form }
+fn logged_request(parts: Parts, body: Option<BodyHash>, form: Vec<LoggedPart>) -> LoggedRequest {
+    LoggedRequest { method: parts.method, uri: parts.uri, headers: parts.headers, body, parts: form }
 }
 
-fn sha256(body: &[u8]) -> Hash {
+fn sha256(body: &[u8]) -> BodyHash {
     Sha256::digest(body).into()
 }

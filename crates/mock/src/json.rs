@@ -1,15 +1,15 @@
-//! JSON whose keys stand in the order they are written, as the providers send them.
+//! JSON with its keys in the order of the providers' responses.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// A finished value.
+/// A serialized JSON value.
 pub(crate) type Json = Box<RawValue>;
 
 /// Builds the text of an object.
-pub(crate) struct Object(String);
+pub(crate) struct ObjectText(String);
 
-impl Object {
+impl ObjectText {
     pub(crate) fn new() -> Self {
         Self(String::from("{"))
     }
@@ -30,12 +30,12 @@ impl Object {
     }
 }
 
-/// `object! { "name": value, … ; "last": option }`: values are whatever serialises, other objects too; what stands after
-/// the semicolon is left out where it is `None`.
+/// `object! { "name": value, … ; "last": option }`: a value is anything that serializes, also another object. The field
+/// after the semicolon is omitted if it is `None`.
 macro_rules! object {
     ($($name:literal: $value:expr),* $(,)? $(; $last:literal: $option:expr)?) => {{
         #[allow(unused_mut, reason = "an object without fields")]
-        let mut object = $crate::json::Object::new();
+        let mut object = $crate::json::ObjectText::new();
         $(object.field($name, &$value);)*
         $(if let Some(value) = &$option { object.field($last, value); })?
         object.end()
@@ -43,7 +43,7 @@ macro_rules! object {
 }
 pub(crate) use object;
 
-/// `null`, for fields that the official types require and the mock has nothing to say in.
+/// `null`, for fields that the official types require and the mock does not fill.
 pub(crate) const NULL: Option<()> = None;
 
 #[cfg(test)]

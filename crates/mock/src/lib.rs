@@ -1,35 +1,36 @@
-//! A provider of LLMs that is not one: it speaks the formats of OpenAI, Anthropic and Google over real HTTP/1.1, always
-//! answers the same to the same body, and misbehaves by the model's name. For demos, tests and benchmarks.
+//! A mock LLM provider for demos, tests and benchmarks. It speaks the formats of OpenAI, Anthropic and Google over
+//! HTTP/1.1, responds to equal bodies equally, and misbehaves if the model's name says so.
 //!
-//! Never does: randomness, a call to anybody, a look at who a credential belongs to.
+//! It uses no randomness, sends no requests, and does not check credentials against an account.
 //!
-//! Read in this order: [`Options`] and [`serve`]; [`BEHAVIOURS`] (what a model's name asks for); `handle` and its `call` (a
-//! request's way); `asked`, `credential` and `fault` (what is read, judged and refused); `answer` and `wire` (what is said,
-//! and in which shape; `schema` makes the arguments of a tool's call); `payload` (how fast, and how far), `damage` and `trick` (how badly); `seen` (`GET /mock/seen`).
+//! Reading order: [`MockTiming`] and [`serve`]; [`BEHAVIOURS`], the model names; `handle` and `handle::call`, the path
+//! of a request; `call_body`, `credential` and `error`, its parsing and refusal; `response` and `wire`, the content and
+//! its format (`schema` makes a tool call's arguments); `payload`, the pace; `damage` and `http_violation`, the
+//! misbehaviour; `request_log`, `GET /mock/seen`.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "most behaviours, damages and endpoints differ in one place, and take the usual way everywhere else"
+    reason = "most behaviours, damages and endpoints differ in one place, and share the default elsewhere"
 )]
 
-mod answer;
-mod asked;
 mod behaviour;
+mod call_body;
 mod credential;
 mod damage;
-mod fault;
+mod error;
 mod flaky;
 mod handle;
+mod http_violation;
 mod json;
 mod media;
 mod payload;
+mod provider_headers;
+mod request_log;
+mod response;
 mod schema;
-mod seen;
 mod server;
-mod sign;
 mod text;
-mod trick;
 mod wire;
 
 pub use behaviour::BEHAVIOURS;
-pub use server::{Options, serve, serve_with};
+pub use server::{MockTiming, serve, serve_with};

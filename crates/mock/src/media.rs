@@ -1,20 +1,20 @@
-//! Pictures, sound and vectors that are as small as can be and yet real.
+//! Valid pictures, sounds and vectors of minimal size.
 
 /// A red pixel: a PNG of 1 × 1, in base64.
 pub(crate) const PIXEL: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-/// Samples a second of the sound, 16 bits each, one channel.
+/// Samples per second of the sound, 16 bits each, one channel.
 const RATE: u32 = 24_000;
-/// 20 ms of silence.
+/// The size of 20 ms of silence.
 const FRAME_BYTES: usize = 960;
 /// MPEG 1 Layer III, 128 kbit/s, 44.1 kHz: a header whose side information is all zero is 26 ms of silence.
 const MP3_HEADER: [u8; 4] = [0xFF, 0xFB, 0x90, 0x64];
 const MP3_FRAME_BYTES: usize = 417;
 
-/// A container that speech comes in.
+/// The container format of speech.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sound {
+pub(crate) enum SoundFormat {
     Mp3,
     Opus,
     Aac,
@@ -23,8 +23,8 @@ pub(crate) enum Sound {
     Pcm,
 }
 
-impl Sound {
-    /// Reads `response_format`; MP3 is what nobody asks for.
+impl SoundFormat {
+    /// Reads `response_format`; the default is MP3.
     pub(crate) fn of(format: Option<&str>) -> Self {
         match format {
             Some("opus") => Self::Opus,
@@ -47,8 +47,8 @@ impl Sound {
         }
     }
 
-    /// What stands before the frames, of which there will be so many. Of Opus, AAC and FLAC it is the opening bytes alone:
-    /// who looks at the kind of a file knows them, a player does not play them.
+    /// The bytes before the `frames` frames. For Opus, AAC and FLAC they are the magic bytes only: tools that detect
+    /// the file type recognize them, but no player can play the file.
     pub(crate) fn opening(self, frames: u64) -> Vec<u8> {
         match self {
             Self::Mp3 | Self::Pcm => Vec::new(),
@@ -72,7 +72,7 @@ impl Sound {
     }
 }
 
-/// RIFF, `fmt ` (PCM) and the head of `data`: 44 bytes.
+/// The 44 bytes of the RIFF header, the `fmt ` chunk (PCM) and the head of the `data` chunk.
 fn wav_header(frames: u64) -> Vec<u8> {
     let data_bytes = u32::try_from(frames.saturating_mul(FRAME_BYTES as u64)).unwrap_or(u32::MAX - 36);
     let mut header = b"RIFF".to_vec();
@@ -88,7 +88,7 @@ fn wav_header(frames: u64) -> Vec<u8> {
     header
 }
 
-/// A vector of length 1 that follows from `seed`.
+/// A vector of length 1, derived from `seed`.
 pub(crate) fn vector(seed: &[u8], dimensions: u32) -> Vec<f32> {
     let mut state = seed
         .iter()
@@ -105,7 +105,7 @@ pub(crate) fn vector(seed: &[u8], dimensions: u32) -> Vec<f32> {
     values
 }
 
-/// Base64 of the little-endian bytes, as OpenAI sends vectors that are asked for so.
+/// Base64 of the little-endian bytes, as OpenAI encodes vectors with `encoding_format: base64`.
 pub(crate) fn packed(vector: &[f32]) -> String {
     let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
     base64(&bytes)
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_that_of_the_rfc() {
+    fn base64_matches_the_examples_of_the_rfc() {
         for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_follow_from_their_seed_and_have_length_1() {
+    fn vectors_depend_on_their_seed_and_have_length_1() {
         let one = vector(b"one", 256);
         assert_eq!((one.len(), one == vector(b"one", 256), one == vector(b"two", 256)), (256, true, false));
         assert!((one.iter().map(|value| value * value).sum::<f32>() - 1.0).abs() < 1e-5);
@@ -151,11 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn sound_opens_as_its_kind_does() {
-        let wav = Sound::Wav.opening(2);
+    fn sound_begins_with_the_bytes_of_its_format() {
+        let wav = SoundFormat::Wav.opening(2);
         assert_eq!((wav.len(), &wav[..4], &wav[8..16]), (44, b"RIFF".as_slice(), b"WAVEfmt ".as_slice()));
         assert_eq!(wav[40..44], 1_920_u32.to_le_bytes());
-        assert_eq!(Sound::of(None), Sound::Mp3);
-        assert_eq!((Sound::Mp3.frame().len(), &Sound::Mp3.frame()[..2]), (417, [0xFF, 0xFB].as_slice()));
+        assert_eq!(SoundFormat::of(None), SoundFormat::Mp3);
+        assert_eq!((SoundFormat::Mp3.frame().len(), &SoundFormat::Mp3.frame()[..2]), (417, [0xFF, 0xFB].as_slice()));
     }
 }

@@ -1,4 +1,4 @@
-//! The body of an answer: at once, or in pieces with time between them, to its end or to where it is cut.
+//! The body of a response: sent at once or in paced pieces, complete or cut.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,44 +7,44 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use crate::damage::Damaged;
-use crate::wire::Script;
+use crate::damage::DamagedStream;
+use crate::wire::EventSequence;
 
-/// What was written before a cut leaves in this time; an error at once would take it along.
+/// The time in which the bytes before a cut are sent. An immediate error would discard them.
 const CUT_PAUSE: Duration = Duration::from_millis(10);
 
-/// The connection is to be closed here.
+/// The error that makes hyper close the connection.
 #[derive(Debug, thiserror::Error)]
-#[error("cut, as the model's name asks")]
-pub(crate) struct Cut;
+#[error("cut by the behaviour `cut`")]
+pub(crate) struct ConnectionCut;
 
-/// The body of an answer.
+/// The body of a response.
 pub(crate) enum Payload {
     Whole(Option<Bytes>),
-    Paced(Box<Paced>),
+    Paced(Box<PacedBody>),
 }
 
-/// A body in pieces, each its own chunk.
-pub(crate) struct Paced {
-    source: Source,
-    /// What `Content-Length` says; a cut breaks the promise.
+/// A body in pieces, each sent as a chunk.
+pub(crate) struct PacedBody {
+    source: PieceSource,
+    /// The value of `Content-Length`; a cut body is shorter.
     promised_bytes: Option<u64>,
     every: Duration,
     pause: Option<Pin<Box<Sleep>>>,
-    /// Pieces until the cut; the last of them is sent by half.
+    /// The number of pieces until the cut. Only half of the last piece is sent.
     cut_in: Option<u64>,
-    /// Between the last piece and the cut.
+    /// The time between the last piece and the cut.
     cut_pause: Duration,
-    ahead: Step,
+    ahead: PacedStep,
 }
 
-enum Source {
-    Events(Box<Script>),
-    Damaged(Box<Damaged>),
+enum PieceSource {
+    Events(Box<EventSequence>),
+    Damaged(Box<DamagedStream>),
     Slices { rest: Bytes, piece_bytes: usize },
 }
 
-enum Step {
+enum PacedStep {
     Send(Bytes),
     Cut,
     End,
@@ -55,14 +55,14 @@ impl Payload {
         Self::Whole(Some(bytes))
     }
 
-    /// A stream with `every` between its events.
-    pub(crate) fn events(script: Script, every: Duration) -> Self {
-        Self::paced(Source::Events(Box::new(script)), every, None)
+    /// A stream with the time `every` between its events.
+    pub(crate) fn events(events: EventSequence, every: Duration) -> Self {
+        Self::paced(PieceSource::Events(Box::new(events)), every, None)
     }
 
-    /// A stream that is damaged.
-    pub(crate) fn damaged(events: Damaged, every: Duration) -> Self {
-        Self::paced(Source::Damaged(Box::new(events)), every, None)
+    /// A stream with damage, and the time `every` between its pieces.
+    pub(crate) fn damaged(events: DamagedStream, every: Duration) -> Self {
+        Self::paced(PieceSource::Damaged(Box::new(events)), every, None)
     }
 
     /// A body in about `pieces` pieces with `every` between them.
@@ -70,25 +70,25 @@ impl Payload {
         let pieces = usize::try_from(pieces.max(1)).unwrap_or(usize::MAX);
         let piece_bytes = body.len().div_ceil(pieces).max(1);
         let promised_bytes = u64::try_from(body.len()).ok();
-        Self::paced(Source::Slices { rest: body, piece_bytes }, every, promised_bytes)
+        Self::paced(PieceSource::Slices { rest: body, piece_bytes }, every, promised_bytes)
     }
 
-    /// A body in pieces of so many bytes, whose length is not told.
+    /// A body of unknown length in chunks of `piece_bytes`.
     pub(crate) fn chunked(body: Bytes, piece_bytes: usize) -> Self {
-        Self::paced(Source::Slices { rest: body, piece_bytes: piece_bytes.max(1) }, Duration::ZERO, None)
+        Self::paced(PieceSource::Slices { rest: body, piece_bytes: piece_bytes.max(1) }, Duration::ZERO, None)
     }
 
-    /// The first half of a body; its length promises all of it. The cut comes after `pause`.
+    /// The first half of a body with the length of the whole body. The cut follows after `pause`.
     pub(crate) fn halved(body: Bytes, pause: Duration) -> Self {
         Self::trickled(body, Duration::ZERO, 1).cut(1, pause)
     }
 
-    /// The same, cut within piece `cut_in` (from 1), and `pause` later closed.
+    /// The same body, cut within piece `cut_in` (the first is 1); the connection closes after `pause`.
     pub(crate) fn cut(mut self, cut_in: u64, pause: Duration) -> Self {
         if let Self::Paced(paced) = &mut self {
             paced.cut_pause = pause.max(CUT_PAUSE);
             paced.cut_in = Some(cut_in.saturating_sub(1));
-            if let Step::Send(piece) = &mut paced.ahead
+            if let PacedStep::Send(piece) = &mut paced.ahead
                 && cut_in <= 1
             {
                 piece.truncate(piece.len() / 2);
@@ -97,18 +97,19 @@ impl Payload {
         self
     }
 
-    fn paced(source: Source, every: Duration, promised_bytes: Option<u64>) -> Self {
+    fn paced(source: PieceSource, every: Duration, promised_bytes: Option<u64>) -> Self {
         let (pause, cut_pause) = (None, CUT_PAUSE);
-        let mut paced = Paced { source, promised_bytes, every, pause, cut_in: None, cut_pause, ahead: Step::End };
+        let mut paced =
+            PacedBody { source, promised_bytes, every, pause, cut_in: None, cut_pause, ahead: PacedStep::End };
         paced.ahead = paced.step();
         Self::Paced(Box::new(paced))
     }
 }
 
-impl Paced {
-    fn step(&mut self) -> Step {
+impl PacedBody {
+    fn step(&mut self) -> PacedStep {
         let half = match &mut self.cut_in {
-            Some(0) => return Step::Cut,
+            Some(0) => return PacedStep::Cut,
             Some(left) => {
                 *left -= 1;
                 *left == 0
@@ -120,20 +121,20 @@ impl Paced {
                 if half {
                     piece.truncate(piece.len() / 2);
                 }
-                Step::Send(piece)
+                PacedStep::Send(piece)
             }
-            None => Step::End,
+            None => PacedStep::End,
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ConnectionCut>>> {
         if let Some(pause) = &mut self.pause {
             ready!(pause.as_mut().poll(cx));
         }
-        match std::mem::replace(&mut self.ahead, Step::End) {
-            Step::End => Poll::Ready(None),
-            Step::Cut => Poll::Ready(Some(Err(Cut))),
-            Step::Send(piece) => {
+        match std::mem::replace(&mut self.ahead, PacedStep::End) {
+            PacedStep::End => Poll::Ready(None),
+            PacedStep::Cut => Poll::Ready(Some(Err(ConnectionCut))),
+            PacedStep::Send(piece) => {
                 self.ahead = self.step();
                 self.rest();
                 Poll::Ready(Some(Ok(Frame::data(piece))))
@@ -141,12 +142,12 @@ impl Paced {
         }
     }
 
-    /// Sets the time before what is ahead; the end comes at once.
+    /// Sets the pause before the next step. No pause precedes the end.
     fn rest(&mut self) {
         let pause = match self.ahead {
-            Step::End => Duration::ZERO,
-            Step::Send(_) => self.every,
-            Step::Cut => self.every.max(self.cut_pause),
+            PacedStep::End => Duration::ZERO,
+            PacedStep::Send(_) => self.every,
+            PacedStep::Cut => self.every.max(self.cut_pause),
         };
         match &mut self.pause {
             _ if pause.is_zero() => self.pause = None,
@@ -156,10 +157,10 @@ impl Paced {
     }
 }
 
-impl Source {
+impl PieceSource {
     fn next(&mut self) -> Option<Bytes> {
         match self {
-            Self::Events(script) => script.next().map(|(_, event)| event),
+            Self::Events(events) => events.next().map(|(_, event)| event),
             Self::Damaged(damaged) => damaged.next(),
             Self::Slices { rest, piece_bytes } => {
                 let piece = rest.split_to(rest.len().min(*piece_bytes));
@@ -171,9 +172,9 @@ impl Source {
 
 impl Body for Payload {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = ConnectionCut;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ConnectionCut>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Paced(paced) => paced.poll(cx),
@@ -184,7 +185,7 @@ impl Body for Payload {
         matches!(self, Self::Whole(None))
     }
 
-    /// Asked before the first frame only: hyper makes the framing of it.
+    /// Hyper calls this before the first frame only, and derives the framing from it.
     fn size_hint(&self) -> SizeHint {
         let bytes = match self {
             Self::Whole(bytes) => u64::try_from(bytes.as_ref().map_or(0, Bytes::len)).ok(),

@@ -1,40 +1,40 @@
-//! Arguments for a tool's call, made from the JSON Schema of its parameters: the required properties, each with a value that
-//! its schema allows. Keywords that cannot be met by construction (`pattern`, `not`, `if`) are not read.
+//! Arguments for a tool call, derived from the JSON Schema of its parameters: the required properties, each with a
+//! value that its schema allows. `pattern`, `not` and `if` are ignored, because no value can be derived from them.
 
 use serde_json::{Map, Value};
 
-/// Objects and arrays inside each other; what is deeper is empty.
+/// The nesting of objects and arrays; deeper ones are empty.
 const DEPTH_MAX: u32 = 16;
-/// Values in all.
+/// The number of values in all.
 const VALUES_MAX: u32 = 1_000;
 const ITEMS_MAX: u64 = 8;
 const TEXT_CHARS_MAX: usize = 1_000;
 const TEXT: &str = "mock";
 
-/// The arguments that `schema` asks for, as the text of a JSON object, with a space behind each comma and colon. A schema
-/// that asks for something else than an object gives an empty one.
+/// Arguments that satisfy `schema`, as the text of a JSON object with a space after each comma and colon. The object is
+/// empty if the schema asks for another type.
 pub(crate) fn arguments(schema: &Value) -> String {
-    let mut filling = Filling { root: schema, out: String::new(), values_left: VALUES_MAX };
-    filling.fill(&Named { name: "", schema }, DEPTH_MAX);
-    if filling.out.starts_with('{') { filling.out } else { "{}".to_owned() }
+    let mut writer = ArgumentWriter { root: schema, out: String::new(), values_left: VALUES_MAX };
+    writer.fill(&PropertySchema { name: "", schema }, DEPTH_MAX);
+    if writer.out.starts_with('{') { writer.out } else { "{}".to_owned() }
 }
 
-/// A schema, and the property that it is of.
-struct Named<'a> {
+/// A schema, and the name of its property.
+struct PropertySchema<'a> {
     name: &'a str,
     schema: &'a Value,
 }
 
-struct Filling<'a> {
-    /// What `$ref` points into.
+struct ArgumentWriter<'a> {
+    /// The schema that `$ref` pointers start from.
     root: &'a Value,
     out: String,
     values_left: u32,
 }
 
-impl Filling<'_> {
-    fn fill(&mut self, named: &Named<'_>, depth: u32) {
-        let Named { name, schema } = *named;
+impl ArgumentWriter<'_> {
+    fn fill(&mut self, named: &PropertySchema<'_>, depth: u32) {
+        let PropertySchema { name, schema } = *named;
         let below = depth.saturating_sub(1);
         self.values_left = self.values_left.saturating_sub(1);
         if depth == 0 || self.values_left == 0 {
@@ -44,19 +44,19 @@ impl Filling<'_> {
         if let Some(given) = given(schema) {
             self.out.push_str(&given.to_string());
         } else if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|at| self.referred(at)) {
-            self.fill(&Named { name, schema: &target }, below);
+            self.fill(&PropertySchema { name, schema: &target }, below);
         } else if let Some(choice) = choice(schema) {
-            self.fill(&Named { name, schema: choice }, below);
+            self.fill(&PropertySchema { name, schema: choice }, below);
         } else if let Some(parts) = list(schema, "allOf") {
-            self.fill(&Named { name, schema: &merged(schema, parts) }, below);
+            self.fill(&PropertySchema { name, schema: &merged(schema, parts) }, below);
         } else {
             match kind(schema) {
-                Kind::Object => self.object(schema, below),
-                Kind::Array => self.array(named, below),
-                Kind::Integer | Kind::Number => self.out.push_str(&number(schema)),
-                Kind::Boolean => self.out.push_str("false"),
-                Kind::Null => self.out.push_str("null"),
-                Kind::Text => self.out.push_str(&Value::String(text(named)).to_string()),
+                JsonType::Object => self.object(schema, below),
+                JsonType::Array => self.array(named, below),
+                JsonType::Integer | JsonType::Number => self.out.push_str(&number(schema)),
+                JsonType::Boolean => self.out.push_str("false"),
+                JsonType::Null => self.out.push_str("null"),
+                JsonType::Text => self.out.push_str(&Value::String(text(named)).to_string()),
             }
         }
     }
@@ -74,12 +74,12 @@ impl Filling<'_> {
             self.out.push_str(&Value::from(name).to_string());
             self.out.push_str(": ");
             let property = schema.get("properties").and_then(|properties| properties.get(name));
-            self.fill(&Named { name, schema: property.unwrap_or(&Value::Null) }, depth);
+            self.fill(&PropertySchema { name, schema: property.unwrap_or(&Value::Null) }, depth);
         }
         self.out.push('}');
     }
 
-    fn array(&mut self, named: &Named<'_>, depth: u32) {
+    fn array(&mut self, named: &PropertySchema<'_>, depth: u32) {
         let items = named.schema.get("items").unwrap_or(&Value::Null);
         // Gemini writes numbers as strings.
         let min = named.schema.get("minItems").and_then(whole).unwrap_or(1).clamp(1, ITEMS_MAX);
@@ -88,19 +88,19 @@ impl Filling<'_> {
             if at > 0 {
                 self.out.push_str(", ");
             }
-            self.fill(&Named { name: named.name, schema: items }, depth);
+            self.fill(&PropertySchema { name: named.name, schema: items }, depth);
         }
         self.out.push(']');
     }
 
-    /// What a reference within the schema points at.
+    /// The target of a reference within the schema.
     fn referred(&self, at: &str) -> Option<Value> {
         self.root.pointer(at.strip_prefix('#')?).cloned()
     }
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum JsonType {
     Object,
     Array,
     Text,
@@ -110,8 +110,8 @@ enum Kind {
     Null,
 }
 
-/// Lowercase as in JSON Schema, uppercase as Gemini writes it; of a list the first that is not null.
-fn kind(schema: &Value) -> Kind {
+/// The type, in lowercase (JSON Schema) or uppercase (Gemini); of a list the first that is not null.
+fn kind(schema: &Value) -> JsonType {
     let word = match schema.get("type") {
         Some(Value::Array(kinds)) => {
             kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("null")
@@ -122,17 +122,17 @@ fn kind(schema: &Value) -> Kind {
         None => "",
     };
     match word.to_ascii_lowercase().as_str() {
-        "object" => Kind::Object,
-        "array" => Kind::Array,
-        "integer" => Kind::Integer,
-        "number" => Kind::Number,
-        "boolean" => Kind::Boolean,
-        "null" => Kind::Null,
-        _ => Kind::Text,
+        "object" => JsonType::Object,
+        "array" => JsonType::Array,
+        "integer" => JsonType::Integer,
+        "number" => JsonType::Number,
+        "boolean" => JsonType::Boolean,
+        "null" => JsonType::Null,
+        _ => JsonType::Text,
     }
 }
 
-/// A value that the schema itself names.
+/// A value that the schema itself contains.
 fn given(schema: &Value) -> Option<&Value> {
     let first = |key| list(schema, key).and_then(|values| values.first());
     schema.get("const").or_else(|| first("enum")).or_else(|| schema.get("default")).or_else(|| first("examples"))
@@ -141,10 +141,10 @@ fn given(schema: &Value) -> Option<&Value> {
 /// The first alternative that is not null.
 fn choice(schema: &Value) -> Option<&Value> {
     let alternatives = list(schema, "anyOf").or_else(|| list(schema, "oneOf"))?;
-    alternatives.iter().find(|alternative| !matches!(kind(alternative), Kind::Null))
+    alternatives.iter().find(|alternative| !matches!(kind(alternative), JsonType::Null))
 }
 
-/// One schema for all of `parts`: properties and required names together, of the rest the first.
+/// One schema for all `parts`: the union of properties and required names, and the first value of any other key.
 fn merged(schema: &Value, parts: &[Value]) -> Value {
     let mut all = Map::new();
     let (mut properties, mut required) = (Map::new(), Vec::new());
@@ -175,7 +175,7 @@ fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// The least that is allowed, else 1 or the most.
+/// The smallest allowed number; without a minimum 1, or the maximum if it is smaller.
 fn number(schema: &Value) -> String {
     let bound = |key| schema.get(key).filter(|bound| bound.is_number());
     if let Some(least) = bound("minimum") {
@@ -197,8 +197,8 @@ fn number(schema: &Value) -> String {
     }
 }
 
-/// Text of the format and length that are asked for.
-fn text(named: &Named<'_>) -> String {
+/// Text of the format and length that the schema requires.
+fn text(named: &PropertySchema<'_>) -> String {
     let text = match (named.schema.get("format").and_then(Value::as_str), named.name) {
         (Some("date"), _) => "2026-01-01",
         (Some("date-time"), _) => "2026-01-01T00:00:00Z",
@@ -218,12 +218,12 @@ fn text(named: &Named<'_>) -> String {
 /// The shortest value of the schema's type.
 fn empty(schema: &Value) -> &'static str {
     match kind(schema) {
-        Kind::Object => "{}",
-        Kind::Array => "[]",
-        Kind::Text => "\"\"",
-        Kind::Integer | Kind::Number => "0",
-        Kind::Boolean => "false",
-        Kind::Null => "null",
+        JsonType::Object => "{}",
+        JsonType::Array => "[]",
+        JsonType::Text => "\"\"",
+        JsonType::Integer | JsonType::Number => "0",
+        JsonType::Boolean => "false",
+        JsonType::Null => "null",
     }
 }
 
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn named_values_come_first() {
+    fn values_of_the_schema_take_precedence() {
         let properties = json!({
             "unit": {"enum": ["celsius", "kelvin"]}, "kind": {"const": 7}, "depth": {"type": "integer", "default": 3},
             "like": {"type": "string", "examples": ["this"]}
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn alternatives_and_parts_are_followed() {
+    fn references_alternatives_and_parts_are_resolved() {
         let properties = json!({
             "a": {"anyOf": [{"type": "null"}, {"type": "integer", "minimum": 4}]},
             "b": {"oneOf": [{"const": "first"}, {"const": "second"}]},
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn geminis_types_are_in_capitals() {
+    fn uppercase_types_of_gemini_are_accepted() {
         let properties = json!({"city": {"type": "STRING"}, "days": {"type": "INTEGER"}, "tags": {"type": "ARRAY", "items": {"type": "STRING"}, "minItems": "2"}});
         check(
             &json!({"type": "OBJECT", "properties": properties, "required": ["city", "days", "tags"]}),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_and_formats_are_kept() {
+    fn bounds_and_formats_are_respected() {
         for (schema, expected) in [
             (json!({"type": "integer", "minimum": -5}), "-5"),
             (json!({"type": "integer", "exclusiveMinimum": 0}), "1"),
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_asks_for_no_object_gives_an_empty_one() {
+    fn schemas_of_other_types_give_an_empty_object() {
         for schema in
             [json!(null), json!({}), json!(true), json!({"type": "object"}), json!({"type": "string"}), json!([1])]
         {

@@ -1,4 +1,4 @@
-//! The listener: accepts, serves each connection in a task, ends them all with itself.
+//! The listener: one task per connection; all of them end with it.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,25 +12,25 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::handle::{Mock, Reaction};
+use crate::handle::{MockProvider, Reaction};
 
 const CONNECTIONS_MAX: usize = 16_384;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How fast the mock is.
+/// Delays of the mock's responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// Time between two events of a stream, so that a person sees it stream. 20 ms.
+pub struct MockTiming {
+    /// Time between two events of a stream. Default 20 ms, at which a person sees the stream grow.
     pub pace: Duration,
-    /// Time before the first byte of `slow`. 3 s.
+    /// Time before the first byte of `slow`. Default 3 s.
     pub slow: Duration,
-    /// Time between two events of `long`. 100 ms.
+    /// Time between two events of `long`. Default 100 ms.
     pub long_pace: Duration,
-    /// How long `long` goes on, and how long `hang`, `stall` and `1xx` hold a connection. 10 min.
+    /// Duration of `long`, and time for which `hang`, `stall` and `1xx` keep a connection. Default 10 min.
     pub long_for: Duration,
 }
 
-impl Default for Options {
+impl Default for MockTiming {
     fn default() -> Self {
         Self {
             pace: Duration::from_millis(20),
@@ -41,14 +41,14 @@ impl Default for Options {
     }
 }
 
-/// Serves on `listener` at the default speed until `shutdown` is ready; connections that are open then are cut.
+/// Serves `listener` with the default delays until `shutdown` is ready, then closes all connections.
 pub async fn serve(listener: TcpListener, shutdown: impl Future) {
-    serve_with(listener, Options::default(), shutdown).await;
+    serve_with(listener, MockTiming::default(), shutdown).await;
 }
 
-/// [`serve`] at another speed.
-pub async fn serve_with(listener: TcpListener, options: Options, shutdown: impl Future) {
-    let mock = Arc::new(Mock::new(options));
+/// Serves `listener` with other delays than [`serve`].
+pub async fn serve_with(listener: TcpListener, options: MockTiming, shutdown: impl Future) {
+    let mock = Arc::new(MockProvider::new(options));
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -57,25 +57,25 @@ pub async fn serve_with(listener: TcpListener, options: Options, shutdown: impl 
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => drop(connections.spawn(connection(stream, Arc::clone(&mock)))),
-                // Out of descriptors, or a caller gone before it was accepted.
+                // No file descriptors are left, or the client disconnected early.
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
         }
     }
 }
 
-async fn connection(stream: TcpStream, mock: Arc<Mock>) {
+async fn connection(stream: TcpStream, mock: Arc<MockProvider>) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let (tricks, mut asked) = mpsc::channel(1);
+    let (tricks, mut raw_responses) = mpsc::channel(1);
     let (mock, tricks) = (&mock, &tricks);
     let service = service_fn(|request| async move {
-        match mock.answer(request).await {
-            Reaction::Answer(answer) => Ok::<_, Infallible>(answer),
+        match mock.response(request).await {
+            Reaction::Response(response) => Ok::<_, Infallible>(response),
             Reaction::Raw(raw) => {
                 drop(tricks.send(raw).await);
-                // The connection is taken away from hyper now.
+                // From here on, `RawResponse::play` owns the connection.
                 std::future::pending().await
             }
         }
@@ -83,9 +83,9 @@ async fn connection(stream: TcpStream, mock: Arc<Mock>) {
     let mut http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let raw = tokio::select! {
         biased;
-        // An error is a caller that left, or `cut` doing its work.
+        // An error means that the client disconnected, or that `cut` closed the connection.
         _ = &mut http => return,
-        Some(raw) = asked.recv() => raw,
+        Some(raw) = raw_responses.recv() => raw,
     };
     drop(raw.play(http.into_parts().io.into_inner()).await);
 }

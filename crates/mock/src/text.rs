@@ -1,21 +1,21 @@
-//! The words of an answer, and their pieces: what one event carries.
+//! The text of a response, and its pieces: each event carries one.
 
 use std::borrow::Cow;
 
-/// Text that is cut after each run of spaces, or one word many times (never held whole while it is streamed).
+/// Text with a piece per word, or one repeated word. Repeated text is never in memory as a whole while it is streamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Text {
+pub(crate) enum ResponseText {
     Words(Cow<'static, str>),
     Repeated { word: &'static str, times: u32 },
 }
 
-/// A place in a [`Text`].
+/// A position in a [`ResponseText`].
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Cursor(usize);
+pub(crate) struct TextCursor(usize);
 
-impl Text {
+impl ResponseText {
     /// The next piece; `None` at the end.
-    pub(crate) fn next(&self, at: &mut Cursor) -> Option<&str> {
+    pub(crate) fn next(&self, at: &mut TextCursor) -> Option<&str> {
         match self {
             Self::Words(text) => {
                 let rest = text.get(at.0..).filter(|rest| !rest.is_empty())?;
@@ -31,16 +31,16 @@ impl Text {
         }
     }
 
-    /// How many pieces there are.
+    /// The number of pieces.
     pub(crate) fn pieces(&self) -> u64 {
         if let Self::Repeated { times, .. } = self {
             return u64::from(*times);
         }
-        let mut at = Cursor::default();
+        let mut at = TextCursor::default();
         std::iter::from_fn(|| self.next(&mut at).map(|_| 1)).sum()
     }
 
-    /// All of it.
+    /// The text as one string.
     pub(crate) fn whole(&self) -> Cow<'_, str> {
         match self {
             Self::Words(text) => Cow::Borrowed(text),
@@ -55,17 +55,17 @@ mod tests {
 
     #[test]
     fn pieces_make_the_whole() {
-        let check = |text: Text, pieces: &[&str]| {
-            let mut at = Cursor::default();
+        let check = |text: ResponseText, pieces: &[&str]| {
+            let mut at = TextCursor::default();
             let found: Vec<String> = std::iter::from_fn(|| text.next(&mut at).map(str::to_owned)).collect();
             assert_eq!(found, pieces);
             assert_eq!(found.concat(), text.whole());
             assert_eq!(text.pieces(), pieces.len() as u64);
         };
-        check(Text::Words("".into()), &[]);
-        check(Text::Words("one".into()), &["one"]);
-        check(Text::Words("  é  two\nlines ".into()), &["  ", "é  ", "two\nlines "]);
-        check(Text::Repeated { word: "tick ", times: 2 }, &["tick ", "tick "]);
-        check(Text::Repeated { word: "tick ", times: 0 }, &[]);
+        check(ResponseText::Words("".into()), &[]);
+        check(ResponseText::Words("one".into()), &["one"]);
+        check(ResponseText::Words("  é  two\nlines ".into()), &["  ", "é  ", "two\nlines "]);
+        check(ResponseText::Repeated { word: "tick ", times: 2 }, &["tick ", "tick "]);
+        check(ResponseText::Repeated { word: "tick ", times: 0 }, &[]);
     }
 }

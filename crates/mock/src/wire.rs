@@ -1,5 +1,5 @@
-//! An [`Answer`] in the shape of a format: whole, or event by event. The shapes are those that the official SDKs of OpenAI
-//! (6.49.0), Anthropic (1.10.0) and Google (3.3) read, looked up in their types on 2026-11-20.
+//! A [`MockResponse`] in each format, as one body or as events. The official SDKs of OpenAI (6.49.0), Anthropic
+//! (1.10.0) and Google (3.3) define the formats; their types were read on 2026-11-20.
 
 mod chat;
 mod completions;
@@ -22,55 +22,55 @@ use serde::Serialize;
 pub(crate) use instant::instant;
 pub(crate) use responses::failed as failed_response;
 
-use crate::answer::Answer;
-use crate::fault::Fault;
+use crate::error::MockError;
 use crate::json::Json;
-use crate::text::Cursor;
+use crate::response::MockResponse;
+use crate::text::TextCursor;
 
-/// Stands in an event where a piece of the answer goes; see [`Template`].
+/// The placeholder in an event for a piece of the response; see [`Template`].
 const HOLE: &str = "@mock:piece@";
 
-/// A body that is no stream, and its content type.
-pub(crate) struct Whole {
+/// An unstreamed body and its content type.
+pub(crate) struct WholeBody {
     pub(crate) kind: &'static str,
     pub(crate) bytes: Bytes,
 }
 
-/// How events are told apart.
+/// The way in which the events of a stream are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// Server-sent events.
+pub(crate) enum StreamFraming {
+    /// The stream consists of server-sent events.
     Events,
-    /// Google's other way: the elements of one JSON array.
+    /// The stream is one JSON array (Google only).
     Array,
 }
 
-/// Where an event of a stream stands.
+/// The position of an event within its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum StreamStage {
     Opening,
     Piece,
     Closing,
 }
 
-/// The answer as one body.
-pub(crate) fn whole(answer: &Answer) -> Whole {
-    let json = match (answer.endpoint, answer.format()) {
-        (Endpoint::CountTokens, _) => messages::count(answer),
-        (Endpoint::GeminiCountTokens, _) => gemini::count(answer),
-        (_, Format::Chat) => chat::whole(answer),
-        (_, Format::Responses) => responses::whole(answer),
-        (_, Format::Messages) => messages::whole(answer),
-        (_, Format::GenerateContent) => gemini::whole(answer),
-        (_, Format::Completions) => completions::whole(answer),
-        (_, Format::Embeddings) => embeddings::openai(answer),
-        (_, Format::EmbedContent) => embeddings::google(answer),
-        (_, Format::Images) => images::whole(answer),
-        (_, Format::Moderations) => moderations::whole(answer),
-        (_, Format::Transcription) => return transcription::whole(answer),
-        (_, Format::Speech) => return speech::whole(answer),
+/// The response as one body.
+pub(crate) fn whole(response: &MockResponse) -> WholeBody {
+    let json = match (response.endpoint, response.format()) {
+        (Endpoint::CountTokens, _) => messages::count(response),
+        (Endpoint::GeminiCountTokens, _) => gemini::count(response),
+        (_, Format::Chat) => chat::whole(response),
+        (_, Format::Responses) => responses::whole(response),
+        (_, Format::Messages) => messages::whole(response),
+        (_, Format::GenerateContent) => gemini::whole(response),
+        (_, Format::Completions) => completions::whole(response),
+        (_, Format::Embeddings) => embeddings::openai(response),
+        (_, Format::EmbedContent) => embeddings::google(response),
+        (_, Format::Images) => images::whole(response),
+        (_, Format::Moderations) => moderations::whole(response),
+        (_, Format::Transcription) => return transcription::whole(response),
+        (_, Format::Speech) => return speech::whole(response),
     };
-    Whole { kind: JSON, bytes: bytes(&json) }
+    WholeBody { kind: JSON, bytes: bytes(&json) }
 }
 
 pub(crate) const JSON: &str = "application/json";
@@ -80,100 +80,100 @@ pub(crate) fn bytes(json: &Json) -> Bytes {
     Bytes::copy_from_slice(json.get().as_bytes())
 }
 
-/// The answer as a stream: [`Script::next`] is one event after the other. Only what is next is held in memory.
-pub(crate) struct Script {
-    answer: Answer,
-    framing: Framing,
+/// The response as a stream. Only the next event is in memory.
+pub(crate) struct EventSequence {
+    response: MockResponse,
+    framing: StreamFraming,
     opening: IntoIter<Bytes>,
-    /// `None`: the text is in the opening.
+    /// `None` if the opening contains the text.
     piece: Option<Template>,
-    at: Cursor,
+    at: TextCursor,
     closing: Option<IntoIter<Bytes>>,
     events: u64,
 }
 
-impl Script {
-    pub(crate) fn new(answer: Answer, framing: Framing) -> Self {
-        let (opening, piece) = match answer.format() {
-            Format::Chat => (chat::opening(&answer), Some(chat::piece(&answer))),
-            Format::Responses => (responses::opening(&answer), Some(responses::piece(&answer))),
-            Format::Messages => (messages::opening(&answer), Some(messages::piece(&answer))),
-            Format::GenerateContent => (gemini::opening(&answer, framing), gemini::piece(&answer, framing)),
-            Format::Completions => (Vec::new(), Some(completions::piece(&answer))),
+impl EventSequence {
+    pub(crate) fn new(response: MockResponse, framing: StreamFraming) -> Self {
+        let (opening, piece) = match response.format() {
+            Format::Chat => (chat::opening(&response), Some(chat::piece(&response))),
+            Format::Responses => (responses::opening(&response), Some(responses::piece(&response))),
+            Format::Messages => (messages::opening(&response), Some(messages::piece(&response))),
+            Format::GenerateContent => (gemini::opening(&response, framing), gemini::piece(&response, framing)),
+            Format::Completions => (Vec::new(), Some(completions::piece(&response))),
             Format::Transcription => (Vec::new(), Some(transcription::piece())),
-            Format::Images => (images::opening(&answer), None),
-            Format::Speech => (speech::opening(&answer), Some(speech::piece(&answer))),
-            // Never streamed.
+            Format::Images => (images::opening(&response), None),
+            Format::Speech => (speech::opening(&response), Some(speech::piece(&response))),
+            // These formats have no streams.
             Format::Embeddings | Format::EmbedContent | Format::Moderations => (Vec::new(), None),
         };
         let (opening, piece) = (opening.into_iter(), piece.map(|piece| Template::new(&piece)));
-        Self { answer, framing, opening, piece, at: Cursor::default(), closing: None, events: 0 }
+        Self { response, framing, opening, piece, at: TextCursor::default(), closing: None, events: 0 }
     }
 
     pub(crate) const fn format(&self) -> Format {
-        self.answer.format()
+        self.response.format()
     }
 
-    /// The next event, with what ends it; `None` after the last.
-    pub(crate) fn next(&mut self) -> Option<(Stage, Bytes)> {
-        let opening = self.opening.next().map(|event| (Stage::Opening, event));
+    /// The next event with its terminator; `None` after the last.
+    pub(crate) fn next(&mut self) -> Option<(StreamStage, Bytes)> {
+        let opening = self.opening.next().map(|event| (StreamStage::Opening, event));
         let event = opening.or_else(|| self.next_piece()).or_else(|| self.next_closing());
         let is_first = self.events == 0;
         self.events += 1;
         match (self.framing, event) {
-            (Framing::Array, Some((stage, event))) => {
+            (StreamFraming::Array, Some((stage, event))) => {
                 let before: &[u8] = if is_first { b"[" } else { b",\r\n" };
-                let after: &[u8] = if stage == Stage::Closing { b"]" } else { b"" };
+                let after: &[u8] = if stage == StreamStage::Closing { b"]" } else { b"" };
                 Some((stage, [before, &event, after].concat().into()))
             }
             (_, event) => event,
         }
     }
 
-    /// What a provider ends a stream with that it cannot continue, after `sent` events.
-    pub(crate) fn broken(&self, fault: &Fault, sent: u64) -> Vec<Bytes> {
-        let events = fault.event(&self.answer, sent).into_iter();
+    /// The events with which a provider aborts a stream after `sent` events.
+    pub(crate) fn broken(&self, error: &MockError, sent: u64) -> Vec<Bytes> {
+        let events = error.event(&self.response, sent).into_iter();
         let framed = |(name, json): (Option<&str>, Json)| match (name, self.format()) {
             (Some(name), _) => named(name, &json),
-            (None, Format::GenerateContent) if self.framing == Framing::Array => format!(",\r\n{json}]"),
+            (None, Format::GenerateContent) if self.framing == StreamFraming::Array => format!(",\r\n{json}]"),
             (None, Format::GenerateContent) => format!("data: {json}\r\n\r\n"),
             (None, _) => data(&json),
         };
         events.map(framed).map(Bytes::from).collect()
     }
 
-    fn next_piece(&mut self) -> Option<(Stage, Bytes)> {
+    fn next_piece(&mut self) -> Option<(StreamStage, Bytes)> {
         let template = self.piece.as_ref()?;
-        let piece = self.answer.content.text().next(&mut self.at)?;
-        let numbers = match self.answer.format() {
-            Format::GenerateContent => gemini::running(&self.answer, self.events + 1),
+        let piece = self.response.content.text().next(&mut self.at)?;
+        let numbers = match self.response.format() {
+            Format::GenerateContent => gemini::running(&self.response, self.events + 1),
             _ => [self.events, 0],
         };
-        Some((Stage::Piece, template.fill(piece, numbers)))
+        Some((StreamStage::Piece, template.fill(piece, numbers)))
     }
 
-    fn next_closing(&mut self) -> Option<(Stage, Bytes)> {
-        let Self { answer, framing, closing, events, .. } = self;
+    fn next_closing(&mut self) -> Option<(StreamStage, Bytes)> {
+        let Self { response, framing, closing, events, .. } = self;
         let closing = closing.get_or_insert_with(|| {
-            let closing = match answer.format() {
-                Format::Chat => chat::closing(answer),
-                Format::Responses => responses::closing(answer, *events),
-                Format::Messages => messages::closing(answer),
-                Format::GenerateContent => gemini::closing(answer, *framing),
-                Format::Completions => completions::closing(answer),
-                Format::Transcription => transcription::closing(answer),
-                Format::Images => images::closing(answer),
-                Format::Speech => speech::closing(answer),
+            let closing = match response.format() {
+                Format::Chat => chat::closing(response),
+                Format::Responses => responses::closing(response, *events),
+                Format::Messages => messages::closing(response),
+                Format::GenerateContent => gemini::closing(response, *framing),
+                Format::Completions => completions::closing(response),
+                Format::Transcription => transcription::closing(response),
+                Format::Images => images::closing(response),
+                Format::Speech => speech::closing(response),
                 Format::Embeddings | Format::EmbedContent | Format::Moderations => Vec::new(),
             };
             closing.into_iter()
         });
-        closing.next().map(|event| (Stage::Closing, event))
+        closing.next().map(|event| (StreamStage::Closing, event))
     }
 }
 
-/// An event with up to three [`HOLE`]s, made once a stream: the piece, then two numbers (Responses: the event's, Gemini: the
-/// tokens so far, of the output and of all).
+/// An event with up to three placeholders, built once per stream: the piece, then two numbers. In Responses, the first
+/// is the event's number; in Gemini, they are the output tokens and all tokens so far.
 struct Template {
     head: String,
     tails: Vec<String>,
@@ -197,17 +197,17 @@ impl Template {
     }
 }
 
-/// `data: …`, as chat completions stream.
+/// A server-sent event with `data` only, as in chat completions.
 fn data(json: &Json) -> String {
     format!("data: {json}\n\n")
 }
 
-/// `event: …` and `data: …`, as Responses and Messages stream.
+/// A server-sent event with `event` and `data`, as in Responses and Messages.
 fn named(name: &str, json: &Json) -> String {
     format!("event: {name}\ndata: {json}\n\n")
 }
 
-/// `prefix` and the answer's id, as the providers write ids.
-fn id(prefix: &'static str, answer: &Answer) -> impl Serialize + use<> {
-    format!("{prefix}{}", answer.id)
+/// An id that consists of `prefix` and the response's id.
+fn id(prefix: &'static str, response: &MockResponse) -> impl Serialize + use<> {
+    format!("{prefix}{}", response.id)
 }

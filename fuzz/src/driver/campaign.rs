@@ -1,4 +1,4 @@
-//! All targets, one after the other: starts a session for each, watches over it, and tells what came of it.
+//! Runs all targets in turn: starts a session for each, watches it, and reports its result.
 
 use std::fmt;
 use std::fs;
@@ -11,55 +11,55 @@ use anyhow::Context;
 
 use super::scratch::Scratch;
 use super::{corpus, libfuzzer};
-use crate::Target;
+use crate::FuzzTarget;
 
-/// A run that is not over by then hangs, on however busy a machine.
+/// A run that takes longer hangs, even on a busy machine.
 const RUN_MAX: Duration = Duration::from_secs(60);
-/// Of a session; what no input may need.
+/// The maximum resident memory of a session; no input may need more.
 const RESIDENT_BYTES_MAX: u64 = 1 << 30;
-/// How often a session is looked at.
+/// The time between two checks of a session.
 const LOOK: Duration = Duration::from_millis(100);
-/// What a session says when it kept a finding.
-pub const FOUND: u8 = 101;
+/// The exit code of a session that stored a failing input.
+pub const FINDING_EXIT_CODE: u8 = 101;
 
-/// Who makes the inputs.
+/// The source of inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Engine {
-    /// libFuzzer where a nightly toolchain and cargo-fuzz are, else the mutator.
+    /// libFuzzer if a nightly toolchain and cargo-fuzz are installed, otherwise the mutator.
     Auto,
     /// The mutator, on stable Rust.
     Stable,
-    /// libFuzzer, by `cargo +nightly fuzz`.
+    /// libFuzzer, through `cargo +nightly fuzz`.
     Libfuzzer,
 }
 
-/// What is to be run.
+/// The options of one campaign.
 #[derive(Debug, Clone)]
 pub struct Campaign {
-    /// In this order.
-    pub targets: Vec<&'static Target>,
-    /// For all of them together.
+    /// The targets, in the order in which they run.
+    pub targets: Vec<&'static FuzzTarget>,
+    /// The time for all targets together.
     pub time: Duration,
-    /// Of the mutator.
+    /// The seed of the mutator.
     pub seed: u64,
-    /// Who makes the inputs.
+    /// The source of inputs.
     pub engine: Engine,
 }
 
-/// What came of one target. `Display` is a line of the table.
+/// The result of one target. `Display` prints it as a row of the table.
 #[derive(Debug, Clone)]
-pub struct Outcome {
-    /// Its name.
+pub struct TargetSummary {
+    /// The name of the target.
     pub target: &'static str,
-    /// How often it was run.
+    /// The number of runs.
     pub runs: u64,
-    /// In how much time, the building not counted.
+    /// The duration of the runs, without the build.
     pub time: Duration,
-    /// What was found, and how to run it again.
+    /// The failure, and the command that repeats it.
     pub found: Option<String>,
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for TargetSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found = u8::from(self.found.is_some());
         write!(f, "{:<16} {:>12} {:>9} {found:>9}", self.target, self.runs, rate(self.runs, self.time))?;
@@ -67,10 +67,10 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The table's first line.
+/// The heading of the table.
 pub const HEAD: &str = "target                   runs    runs/s  findings";
 
-/// Runs a second, rounded down.
+/// Runs per second, rounded down.
 #[must_use]
 pub fn rate(runs: u64, time: Duration) -> u64 {
     let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -78,16 +78,16 @@ pub fn rate(runs: u64, time: Duration) -> u64 {
 }
 
 impl Campaign {
-    /// Runs it; `tell` gets each outcome as soon as it is there.
+    /// Runs the campaign; `tell` receives each result as soon as its target ends.
     ///
     /// # Errors
-    /// When a session cannot be started, or libFuzzer's targets cannot be built.
-    pub fn run(&self, mut tell: impl FnMut(&Outcome)) -> anyhow::Result<Vec<Outcome>> {
+    /// A session cannot start, or the build of libFuzzer's targets fails.
+    pub fn run(&self, mut tell: impl FnMut(&TargetSummary)) -> anyhow::Result<Vec<TargetSummary>> {
         let share = self.time / u32::try_from(self.targets.len().max(1))?;
         let libfuzzer = match self.engine {
             Engine::Stable => false,
             Engine::Libfuzzer => true,
-            Engine::Auto => libfuzzer::is_there(),
+            Engine::Auto => libfuzzer::is_installed(),
         };
         if libfuzzer {
             libfuzzer::build()?;
@@ -101,10 +101,10 @@ impl Campaign {
         Ok(outcomes)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "how long a session takes is what is told")]
-    fn session(&self, target: &'static Target, time: Duration) -> anyhow::Result<Outcome> {
+    #[expect(clippy::disallowed_methods, reason = "the duration of a session is reported")]
+    fn session(&self, target: &'static FuzzTarget, time: Duration) -> anyhow::Result<TargetSummary> {
         let dir = tempfile::tempdir()?;
-        let (path, told) = (dir.path().join("scratch"), dir.path().join("finding"));
+        let (path, finding) = (dir.path().join("scratch"), dir.path().join("finding"));
         let scratch = Scratch::open(&path)?;
         let began = Instant::now();
         let mut child = Command::new(std::env::current_exe()?)
@@ -113,39 +113,41 @@ impl Campaign {
             .arg("--scratch")
             .arg(&path)
             .arg("--finding")
-            .arg(&told)
+            .arg(&finding)
             .env("TMPDIR", dir.path())
             .spawn()
-            .context("starts a session")?;
+            .context("cannot start a session")?;
         let found = match watch(&mut child, &scratch)? {
-            End::Exit(status) if status.success() => None,
-            End::Exit(status) if status.code() == Some(i32::from(FOUND)) => {
-                Some(fs::read_to_string(&told).context("a session said that it found something, not what")?)
+            SessionEnd::Exit(status) if status.success() => None,
+            SessionEnd::Exit(status) if status.code() == Some(i32::from(FINDING_EXIT_CODE)) => {
+                Some(fs::read_to_string(&finding).context("cannot read the finding of a session")?)
             }
-            End::Exit(status) => match status.signal() {
-                Some(signal) => Some(kept(target, "crash", &scratch, &format!("ended by signal {signal}"))?),
+            SessionEnd::Exit(status) => match status.signal() {
+                Some(signal) => Some(keep_failure(target, "crash", &scratch, &format!("ended by signal {signal}"))?),
                 None => anyhow::bail!("the session of {} failed: {status}", target.name),
             },
-            End::Hang => Some(kept(target, "hang", &scratch, "did not end")?),
-            End::Memory(bytes) => Some(kept(target, "memory", &scratch, &format!("held {bytes} bytes"))?),
+            SessionEnd::Hang => Some(keep_failure(target, "hang", &scratch, "a run did not end")?),
+            SessionEnd::Memory(bytes) => {
+                Some(keep_failure(target, "memory", &scratch, &format!("used {bytes} bytes of memory"))?)
+            }
         };
-        Ok(Outcome { target: target.name, runs: scratch.runs(), time: began.elapsed(), found })
+        Ok(TargetSummary { target: target.name, runs: scratch.runs(), time: began.elapsed(), found })
     }
 }
 
-/// How a session ended.
-enum End {
+/// The end of a session.
+enum SessionEnd {
     Exit(ExitStatus),
     Hang,
     Memory(u64),
 }
 
-#[expect(clippy::disallowed_methods, reason = "a loop without end is known by the time it takes")]
-fn watch(child: &mut Child, scratch: &Scratch) -> anyhow::Result<End> {
+#[expect(clippy::disallowed_methods, reason = "an endless loop is recognized by its duration")]
+fn watch(child: &mut Child, scratch: &Scratch) -> anyhow::Result<SessionEnd> {
     let (mut runs, mut since) = (0, Instant::now());
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(End::Exit(status));
+            return Ok(SessionEnd::Exit(status));
         }
         let now = scratch.runs();
         if now != runs {
@@ -153,8 +155,8 @@ fn watch(child: &mut Child, scratch: &Scratch) -> anyhow::Result<End> {
         }
         let resident = resident_bytes(child.id());
         let end = match () {
-            () if resident > RESIDENT_BYTES_MAX => Some(End::Memory(resident)),
-            () if since.elapsed() > RUN_MAX => Some(End::Hang),
+            () if resident > RESIDENT_BYTES_MAX => Some(SessionEnd::Memory(resident)),
+            () if since.elapsed() > RUN_MAX => Some(SessionEnd::Hang),
             () => None,
         };
         if let Some(end) = end {
@@ -166,22 +168,22 @@ fn watch(child: &mut Child, scratch: &Scratch) -> anyhow::Result<End> {
     }
 }
 
-/// 0 where nobody knows.
+/// The resident memory of the process; 0 if it is unknown.
 fn resident_bytes(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
 }
 
-fn kept(target: &Target, kind: &str, scratch: &Scratch, what: &str) -> anyhow::Result<String> {
+fn keep_failure(target: &FuzzTarget, kind: &str, scratch: &Scratch, what: &str) -> anyhow::Result<String> {
     let path = corpus::keep(target.name, kind, &scratch.input())?;
     Ok(report(target.name, &path, what))
 }
 
-/// What was found, where its input is, and the command that runs it again.
+/// The failure, the path of its input, and the command that repeats it.
 #[must_use]
 pub fn report(target: &str, path: &Path, what: &str) -> String {
     let root = corpus::root().parent().map(PathBuf::from).unwrap_or_default();
     let path = path.strip_prefix(&root).unwrap_or(path).display();
-    format!("{what}\n  input: {path}\n  again: cargo run -p fuzz -- replay {target} {path}")
+    format!("{what}\n  input: {path}\n  repeat: cargo run -p fuzz -- replay {target} {path}")
 }

@@ -1,4 +1,4 @@
-//! The files: seeds in `corpus/TARGET/`, past findings in `findings/TARGET/`.
+//! The input files: seeds in `corpus/TARGET/`, failing inputs of the past in `findings/TARGET/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use anyhow::Context;
 
 use crate::random::hash;
 
-/// An input that is kept.
+/// An input in the repository.
 #[derive(Debug, Clone)]
-pub struct Seed {
-    /// Its file.
+pub struct CorpusInput {
+    /// The path of its file.
     pub path: PathBuf,
-    /// What it holds.
+    /// The bytes of the file.
     pub bytes: Vec<u8>,
 }
 
@@ -22,11 +22,11 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Seeds and past findings of a target, by name.
+/// Seeds and past findings of a target, sorted by name.
 ///
 /// # Errors
-/// When a file cannot be read.
-pub fn read(target: &str) -> anyhow::Result<Vec<Seed>> {
+/// A file cannot be read.
+pub fn read(target: &str) -> anyhow::Result<Vec<CorpusInput>> {
     let mut seeds = Vec::new();
     for folder in ["corpus", "findings"] {
         let folder = root().join(folder).join(target);
@@ -39,21 +39,21 @@ pub fn read(target: &str) -> anyhow::Result<Vec<Seed>> {
         }
         paths.sort();
         for path in paths {
-            let bytes = fs::read(&path).with_context(|| format!("reads {}", path.display()))?;
-            seeds.push(Seed { path, bytes });
+            let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            seeds.push(CorpusInput { path, bytes });
         }
     }
     Ok(seeds)
 }
 
-/// Keeps a finding of `kind` (`panic`, `hang`, …); answers where. From then on `make test` runs it.
+/// Stores a failing input of `kind` (`panic`, `hang`, …) and returns its path. `make test` runs it from then on.
 ///
 /// # Errors
-/// When it cannot be written.
+/// The file cannot be written.
 pub fn keep(target: &str, kind: &str, input: &[u8]) -> anyhow::Result<PathBuf> {
     let folder = root().join("findings").join(target);
     fs::create_dir_all(&folder)?;
     let path = folder.join(format!("{kind}-{:016x}", hash(input)));
-    fs::write(&path, input).with_context(|| format!("writes {}", path.display()))?;
+    fs::write(&path, input).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }

@@ -1,4 +1,4 @@
-//! libFuzzer, which sees which branches an input takes: by cargo-fuzz, on a nightly toolchain, over the same targets.
+//! libFuzzer, a coverage-guided fuzzer: cargo-fuzz runs it on a nightly toolchain over the same targets.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,33 +7,33 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::campaign::{Outcome, report};
+use super::campaign::{TargetSummary, report};
 use super::corpus;
-use crate::Target;
+use crate::FuzzTarget;
 
-/// Whether `cargo +nightly fuzz` can be called.
+/// Whether `cargo +nightly fuzz` works.
 #[must_use]
-pub fn is_there() -> bool {
+pub fn is_installed() -> bool {
     cargo().arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// Builds every target once, with the address sanitizer.
 ///
 /// # Errors
-/// When the build fails.
+/// The build fails.
 pub fn build() -> anyhow::Result<()> {
-    // The versions of the workspace; its own lock would be one more list to keep up to date.
-    fs::copy(repository().join("Cargo.lock"), folder().join("Cargo.lock")).context("copies Cargo.lock")?;
-    let status = cargo().arg("build").arg("--fuzz-dir").arg(folder()).status().context("starts cargo fuzz")?;
+    // The build uses the versions of the workspace, so that no second lock file must be kept up to date.
+    fs::copy(repository().join("Cargo.lock"), folder().join("Cargo.lock")).context("cannot copy Cargo.lock")?;
+    let status = cargo().arg("build").arg("--fuzz-dir").arg(folder()).status().context("cannot start cargo fuzz")?;
     anyhow::ensure!(status.success(), "cargo fuzz build failed");
     Ok(())
 }
 
-/// Runs one target. What libFuzzer adds to the corpus stays in the build folder.
+/// Runs one target. Inputs that libFuzzer adds to the corpus stay in the build folder.
 ///
 /// # Errors
-/// When cargo-fuzz cannot be started or says nothing of its runs.
-pub fn run(target: &'static Target, time: Duration) -> anyhow::Result<Outcome> {
+/// cargo-fuzz does not start, or does not report the number of runs.
+pub fn run(target: &'static FuzzTarget, time: Duration) -> anyhow::Result<TargetSummary> {
     let work = work(target.name);
     let added = work.join("corpus");
     let findings = corpus::root().join("findings").join(target.name);
@@ -58,25 +58,25 @@ pub fn run(target: &'static Target, time: Duration) -> anyhow::Result<Outcome> {
         fs::write(&words, dictionary(target.words))?;
         command.arg(format!("-dict={}", words.display()));
     }
-    let said = command.stdout(Stdio::null()).output().context("starts cargo fuzz")?;
+    let output_of_run = command.stdout(Stdio::null()).output().context("cannot start cargo fuzz")?;
     let log = work.join("log");
-    fs::write(&log, &said.stderr)?;
-    let runs = executed(&String::from_utf8_lossy(&said.stderr))
-        .with_context(|| format!("libFuzzer did not say how many runs it made: {}", log.display()))?;
+    fs::write(&log, &output_of_run.stderr)?;
+    let runs = executed(&String::from_utf8_lossy(&output_of_run.stderr))
+        .with_context(|| format!("libFuzzer did not report the number of runs: {}", log.display()))?;
     let new = files(&findings)?.into_iter().find(|path| !before.contains(path));
-    let what = format!("found by libFuzzer, whose words are in {}", log.display());
-    let found = match (said.status.success(), new) {
+    let what = format!("found by libFuzzer; its output is in {}", log.display());
+    let found = match (output_of_run.status.success(), new) {
         (true, _) => None,
         (false, Some(path)) => Some(report(target.name, &path, &what)),
-        // A kept finding that fails again is not written a second time.
+        // A stored finding that fails again is not written again.
         (false, None) => Some(what),
     };
-    // An empty one is no folder that git would know.
+    // The folder is removed only if it is empty.
     let _ = fs::remove_dir(&findings);
-    Ok(Outcome { target: target.name, runs, time: Duration::from_secs(seconds), found })
+    Ok(TargetSummary { target: target.name, runs, time: Duration::from_secs(seconds), found })
 }
 
-/// `cargo +nightly fuzz`, as a shell would find it: cargo tells those below it which toolchain they are.
+/// `cargo +nightly fuzz` without the variables by which a parent cargo selects another toolchain.
 fn cargo() -> Command {
     let mut command = Command::new("cargo");
     command.args(["+nightly", "fuzz"]).current_dir(repository());
@@ -108,16 +108,16 @@ fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?)
 }
 
-/// The number in the last `#1234` at the beginning of a line, or of the final statistics.
-fn executed(said: &str) -> Option<u64> {
+/// The number of runs in the output: from the last line that begins with `#1234`, or from the final statistics.
+fn executed(output: &str) -> Option<u64> {
     let of = |line: &str| {
         let digits = line.strip_prefix("stat::number_of_executed_units:").map(str::trim);
         digits.or_else(|| line.strip_prefix('#')?.split_whitespace().next())?.parse().ok()
     };
-    said.lines().rev().find_map(of)
+    output.lines().rev().find_map(of)
 }
 
-/// One `"word"` a line, everything but letters and digits escaped.
+/// One `"word"` per line; all bytes except letters and digits are escaped.
 fn dictionary(words: &[&str]) -> String {
     let escaped = |byte: u8| match byte {
         byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
@@ -132,15 +132,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_read_from_what_libfuzzer_says() {
-        let said = "INFO: Seed: 1\n#2\tINITED cov: 3\n#4096\tpulse\nDone 5000 runs in 3 second(s)\n";
-        assert_eq!(executed(said), Some(4_096));
-        assert_eq!(executed(&format!("{said}stat::number_of_executed_units: 5000\n")), Some(5_000));
+    fn runs_are_read_from_the_output_of_libfuzzer() {
+        let output = "INFO: Seed: 1\n#2\tINITED cov: 3\n#4096\tpulse\nDone 5000 runs in 3 second(s)\n";
+        assert_eq!(executed(output), Some(4_096));
+        assert_eq!(executed(&format!("{output}stat::number_of_executed_units: 5000\n")), Some(5_000));
         assert_eq!(executed("error: no such target"), None);
     }
 
     #[test]
-    fn a_dictionary_holds_printable_escapes() {
+    fn a_dictionary_contains_printable_escapes() {
         assert_eq!(dictionary(&["a\"b", "", "\r\n"]), "\"a\\x22b\"\n\"\\x0D\\x0A\"\n");
     }
 }

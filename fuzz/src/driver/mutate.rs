@@ -1,12 +1,12 @@
-//! New inputs from old ones.
+//! Mutation of inputs.
 
-use crate::random::Random;
+use crate::random::SeededRandom;
 
-/// Changes to one input.
+/// The maximum of changes to one input.
 const CHANGES_MAX: usize = 6;
-/// How often a piece is repeated at most: deep enough to overflow a stack that recursion does not bound.
+/// The maximum of repetitions of a piece. It suffices to overflow the stack of an unbounded recursion.
 const REPEATS_MAX: usize = 20_000;
-/// Numbers at the edges of types, and past them.
+/// Numbers at and beyond the limits of integer types.
 const NUMBERS: &[&str] = &[
     "0",
     "-1",
@@ -30,22 +30,22 @@ const NUMBERS: &[&str] = &[
     "123456789012345678901234567890123456789012345678901234567890",
 ];
 
-/// Makes inputs for one target.
+/// Creates inputs for one target.
 #[derive(Debug)]
 pub struct Mutator {
-    random: Random,
+    random: SeededRandom,
     words: &'static [&'static str],
     bytes_max: usize,
 }
 
 impl Mutator {
-    /// `words` are what the target's inputs are made of; `bytes_max` bounds them.
+    /// A mutator that inserts `words` and creates at most `bytes_max` bytes.
     #[must_use]
     pub const fn new(seed: u64, words: &'static [&'static str], bytes_max: usize) -> Self {
-        Self { random: Random::new(seed), words, bytes_max }
+        Self { random: SeededRandom::new(seed), words, bytes_max }
     }
 
-    /// An input near to one of `corpus`, or one made of words alone.
+    /// A mutation of an input in `corpus`, or an input of words only.
     pub fn make(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = match corpus {
             [] => Vec::new(),
@@ -112,14 +112,14 @@ impl Mutator {
         }
     }
 
-    /// Mostly short, sometimes as long as it gets.
+    /// A range that is mostly short and sometimes as long as possible.
     fn range(&mut self, len: usize) -> (usize, usize) {
         let from = self.random.below(len + 1);
         let most = if self.random.one_in(4) { len - from } else { (len - from).min(16) };
         (from, from + self.random.below(most + 1))
     }
 
-    /// Puts `piece` somewhere, in between or over what stands there.
+    /// Inserts `piece` at a random place, or overwrites the bytes there.
     fn put(&mut self, bytes: &mut Vec<u8>, piece: &[u8]) {
         let (from, to) = if self.random.one_in(2) {
             let at = self.random.below(bytes.len() + 1);
@@ -139,7 +139,7 @@ impl Mutator {
         bytes.splice(to..to, piece.repeat(times));
     }
 
-    /// Another number where one stands, else anywhere.
+    /// Replaces a number, or inserts one if there is no number.
     fn number(&mut self, bytes: &mut Vec<u8>) {
         let number = self.random.pick(NUMBERS).as_bytes();
         let start = self.random.below(bytes.len() + 1);

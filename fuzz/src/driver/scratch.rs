@@ -1,4 +1,4 @@
-//! A small file that says which run a session is in, and with what: it outlives the process.
+//! A file with the number and the input of the current run. It outlives the session's process.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -8,7 +8,7 @@ use anyhow::Context;
 
 const HEAD: usize = 16;
 
-/// See the module: `runs u64 | length u64 | input`, little-endian.
+/// The file, with the content `runs u64 | length u64 | input` in little-endian order.
 #[derive(Debug)]
 pub struct Scratch {
     file: File,
@@ -16,34 +16,34 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Opens it, made where it is missing.
+    /// Opens the file, and creates it if it is missing.
     ///
     /// # Errors
-    /// When the file cannot be made.
+    /// The file cannot be opened or created.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        Ok(Self { file: options.with_context(|| format!("opens {}", path.display()))?, buffer: Vec::new() })
+        Ok(Self { file: options.with_context(|| format!("cannot open {}", path.display()))?, buffer: Vec::new() })
     }
 
-    /// Run `runs` begins with `input`.
+    /// Records that run number `runs` begins with `input`.
     ///
     /// # Errors
-    /// When the disk is full, say.
+    /// The write fails, for example on a full disk.
     pub fn note(&mut self, runs: u64, input: &[u8]) -> anyhow::Result<()> {
         self.buffer.clear();
         self.buffer.extend_from_slice(&runs.to_le_bytes());
         self.buffer.extend_from_slice(&(input.len() as u64).to_le_bytes());
         self.buffer.extend_from_slice(input);
-        self.file.write_all_at(&self.buffer, 0).context("writes the scratch file")
+        self.file.write_all_at(&self.buffer, 0).context("cannot write the scratch file")
     }
 
-    /// Which run it is in; 0 before the first.
+    /// The number of the current run; 0 before the first.
     #[must_use]
     pub fn runs(&self) -> u64 {
         self.word(0)
     }
 
-    /// The input of that run.
+    /// The input of the current run.
     #[must_use]
     pub fn input(&self) -> Vec<u8> {
         let length = usize::try_from(self.word(8)).unwrap_or(0).min(1 << 24);
@@ -56,7 +56,7 @@ impl Scratch {
 
     fn word(&self, at: u64) -> u64 {
         let mut word = [0; 8];
-        // Nothing was written yet where it is too short.
+        // The file is too short before the first run.
         let _ = self.file.read_exact_at(&mut word, at);
         u64::from_le_bytes(word)
     }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_noted_last_is_read_by_another() {
+    fn another_reader_sees_the_last_note() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("scratch");
         let (mut writer, reader) = (Scratch::open(&path).unwrap(), Scratch::open(&path).unwrap());

@@ -1,4 +1,4 @@
-//! One target for some time, in a process that may die of it.
+//! Fuzzes one target for some time, in a process that may crash.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -11,56 +11,56 @@ use super::corpus;
 use super::mutate::Mutator;
 use super::scratch::Scratch;
 use super::shrink::shrink;
-use crate::Target;
+use crate::FuzzTarget;
 
-/// Of a worker's thread.
+/// The stack of a session's thread, as large as that of a worker.
 const STACK_BYTES: usize = 2 << 20;
-/// Time on the processor of one run; targets take microseconds.
+/// The maximum processor time of one run; a target usually takes microseconds.
 const RUN_MAX: Duration = Duration::from_secs(3);
 
-/// What a session is to do.
+/// The options of one session.
 #[derive(Debug, Clone)]
-pub struct Session {
-    /// How long.
+pub struct FuzzSession {
+    /// The duration of the session.
     pub time: Duration,
-    /// Of the mutator.
+    /// The seed of the mutator.
     pub seed: u64,
-    /// Where it says what it does.
+    /// The path of the scratch file.
     pub scratch: PathBuf,
 }
 
-/// What a session found.
+/// An input that fails.
 #[derive(Debug, Clone)]
-pub struct Finding {
-    /// Where its input is kept.
+pub struct FailingInput {
+    /// The path of the stored input.
     pub path: PathBuf,
-    /// What failed.
+    /// A description of the failure.
     pub what: String,
 }
 
-/// The last panic of any thread: where, and its words.
+/// The first unread panic of any thread: its place and its message.
 static PANIC: Mutex<Option<(String, String)>> = Mutex::new(None);
 
-impl Session {
-    /// Runs every kept input once and then new ones, until the time is over or something is found.
+impl FuzzSession {
+    /// Runs every stored input once, then new inputs, until the time is over or one fails.
     ///
     /// # Errors
-    /// When files cannot be read or written.
-    pub fn run(self, target: &'static Target) -> anyhow::Result<Option<Finding>> {
+    /// A file cannot be read or written.
+    pub fn run(self, target: &'static FuzzTarget) -> anyhow::Result<Option<FailingInput>> {
         panic::set_hook(Box::new(|info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
-            let words = info.payload_as_str().unwrap_or_default().to_owned();
-            // The first one counts: a second one is what it led to.
+            let message = info.payload_as_str().unwrap_or_default().to_owned();
+            // Only the first panic counts: it causes the later ones.
             if let Ok(mut last) = PANIC.lock() {
-                last.get_or_insert((place, words));
+                last.get_or_insert((place, message));
             }
         }));
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || self.search(target))?;
         thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the session itself panicked: {:?}", PANIC.lock())))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "how long it runs is what it was told")]
-    fn search(self, target: &'static Target) -> anyhow::Result<Option<Finding>> {
+    #[expect(clippy::disallowed_methods, reason = "the session runs for a given time")]
+    fn search(self, target: &'static FuzzTarget) -> anyhow::Result<Option<FailingInput>> {
         let began = Instant::now();
         let seeds = corpus::read(target.name)?;
         let kept: Vec<Vec<u8>> = seeds.into_iter().map(|seed| seed.bytes).collect();
@@ -82,43 +82,43 @@ impl Session {
     }
 }
 
-/// How a run failed; two with the same place are the same finding.
+/// A failure of a run; failures at the same place are the same finding.
 #[derive(Debug, Clone)]
-struct Failed {
+struct RunFailure {
     kind: &'static str,
     place: String,
-    words: String,
+    message: String,
 }
 
-fn failed(target: &Target, input: &[u8]) -> Option<Failed> {
+fn failed(target: &FuzzTarget, input: &[u8]) -> Option<RunFailure> {
     let before = processor_time();
     let ran = panic::catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
     let took = processor_time().saturating_sub(before);
-    // A thread that the target started may have panicked without ending the run.
+    // A thread of the target may have panicked without a failure of the run.
     let last = PANIC.lock().ok().and_then(|mut last| last.take());
     if ran.is_err() || last.is_some() {
-        let (place, words) = last.unwrap_or_default();
-        return Some(Failed { kind: "panic", place, words });
+        let (place, message) = last.unwrap_or_default();
+        return Some(RunFailure { kind: "panic", place, message });
     }
-    (took > RUN_MAX).then(|| Failed { kind: "slow", place: String::new(), words: format!("took {took:?}") })
+    (took > RUN_MAX).then(|| RunFailure { kind: "slow", place: String::new(), message: format!("took {took:?}") })
 }
 
-fn finding(target: &Target, input: Vec<u8>, first: &Failed) -> anyhow::Result<Finding> {
+fn finding(target: &FuzzTarget, input: Vec<u8>, first: &RunFailure) -> anyhow::Result<FailingInput> {
     let same = |bytes: &[u8]| failed(target, bytes).is_some_and(|failed| failed.place == first.place);
     let least = if first.kind == "panic" { shrink(input, same) } else { input };
     let path = corpus::keep(target.name, first.kind, &least)?;
-    Ok(Finding { path, what: format!("{} {}", first.place, first.words) })
+    Ok(FailingInput { path, what: format!("{} {}", first.place, first.message) })
 }
 
 fn processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
-/// Runs one kept input as a session does, for whoever looks into it.
+/// Runs one stored input like a session, for debugging.
 ///
 /// # Errors
-/// When the file cannot be read.
-pub fn replay(target: &Target, file: &Path) -> anyhow::Result<()> {
+/// The file cannot be read.
+pub fn replay(target: &FuzzTarget, file: &Path) -> anyhow::Result<()> {
     (target.run)(&std::fs::read(file)?);
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! A finding, made smaller: what a person reads, and what stays in the repository.
+//! Reduction of failing inputs, so that people can read them and the repository stays small.
 
-/// Trials at most, as a trial may take long.
+/// The maximum of trials, because a trial may be slow.
 const TRIALS_MAX: u32 = 4_000;
 
-/// The smallest input found that `fails` as `bytes` do.
+/// The smallest input found for which `fails` is true.
 pub fn shrink(bytes: Vec<u8>, mut fails: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
     let mut least = bytes;
     let mut trials = 0;
@@ -21,7 +21,7 @@ pub fn shrink(bytes: Vec<u8>, mut fails: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
                 at = end;
             }
         }
-        // The same size again where it helped: what kept a piece may be gone.
+        // The size is repeated after a success, because other pieces may have become removable.
         if least.len() == before {
             size /= 2;
         }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_makes_it_fail_stays() {
+    fn only_bytes_that_cause_the_failure_stay() {
         let bytes = [b"aaaaaaa(".as_slice(), &[b'b'; 1_000], b")cc"].concat();
         let fails = |bytes: &[u8]| bytes.contains(&b'(') && bytes.contains(&b')');
         assert_eq!(shrink(bytes, fails), b"()");

@@ -1,4 +1,4 @@
-//! Bodies of LLM requests in JSON: read, and edited in few places.
+//! Bodies of LLM requests in JSON: parsing, and edits of single fields.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "/v1/chat/completions\n",
     "/v1/responses\n",
@@ -65,33 +65,33 @@ pub const WORDS: &[&str] = &[
     "\t",
 ];
 
-/// What is asked for instead.
+/// The model name that the edits insert.
 const OTHER: &str = "other \"model\" \u{e9}\n";
-/// Where `stream_options` is read.
+/// The formats with `stream_options`.
 const CHATS: [Option<Format>; 2] = [Some(Format::Chat), Some(Format::Completions)];
 
-/// A line with the path, then the body. One that is read is JSON and says so in the fields that are read; after the edits
-/// every other field is as it was.
+/// The first line is the path, the rest is the body. A parsed body is JSON and its fields were parsed correctly; edits
+/// change no other field.
 pub fn request_body(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (line, body) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
     let path = String::from_utf8_lossy(line);
     let called = Called::at(&path).filter(|called| called.endpoint.format().is_some());
     let called = called.or_else(|| Called::at("/v1/chat/completions")).unwrap();
-    // Forms are another target's.
+    // Another target tests forms.
     if matches!(called.endpoint, Endpoint::AudioTranscriptions | Endpoint::AudioTranslations) {
         return;
     }
     let read = request::read(&called, Some("application/json"), body);
-    let fields = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<Fields<'_>>(text).ok());
+    let fields = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<JsonFields<'_>>(text).ok());
     match (read, fields) {
         (Ok(asked), Some(fields)) => {
-            said(&called, &asked, &fields);
+            fields_match(&called, &asked, &fields);
             let body = Bytes::copy_from_slice(body);
             bounded(&called, &asked, &body);
             let same = asked.rewrite(&body, &asked.model, false);
             if called.model.is_none() {
-                assert!(same.body() == body && !same.usage_injected, "edited although nothing was to be edited");
+                assert!(same.body() == body && !same.usage_injected, "the body changed although no edit was requested");
             }
             for usage in [false, true] {
                 let out = asked.rewrite(&body, OTHER, usage);
@@ -100,12 +100,12 @@ pub fn request_body(bytes: &[u8]) {
                 rewritten(&called, &asked, &out, &fields);
             }
         }
-        (Ok(_), None) => panic!("read, but it is no JSON object"),
+        (Ok(_), None) => panic!("accepted, but not a JSON object"),
         (Err(error), fields) => refused(body, &error, fields.is_some()),
     }
 }
 
-/// The body has a bound, and one that is lowered is JSON that asks for no more.
+/// The body has an upper bound of its cost, and lowering the bound gives JSON that requests at most that.
 fn bounded(called: &Called<'_>, asked: &Asked, body: &Bytes) {
     let limits = Some(Limits { input_tokens_max: 100_000, output_tokens_max: 4_096 });
     let extent = Extent::read(called, asked, body);
@@ -117,7 +117,7 @@ fn bounded(called: &Called<'_>, asked: &Asked, body: &Bytes) {
     let out = asked.clone().with_limit(lowered).rewrite(body, &asked.model, false).body();
     serde_json::from_slice::<serde::de::IgnoredAny>(&out).unwrap();
     let again = Extent::read(called, asked, &out).bound(None, limits).output_tokens_max.unwrap();
-    // Of a predicted text the edits count as a part.
+    // Predicted text is counted by bytes, which include the edits.
     assert!(again <= bound.output_tokens_max.unwrap().saturating_add(out.len() as u64));
 }
 
@@ -131,15 +131,15 @@ fn refused(body: &[u8], error: &RequestError, is_object: bool) {
         | RequestError::Unsupported { offset, .. } => (*offset, false),
         RequestError::Missing { .. } => (0, false),
         RequestError::LongModel { .. } => return,
-        RequestError::NoBoundary | RequestError::Multipart { .. } => panic!("{error}, and it is no form"),
+        RequestError::NoBoundary | RequestError::Multipart { .. } => panic!("{error}, but the body is not a form"),
     };
     assert!(offset <= body.len() && error.to_string().len() < 600, "{error}");
-    // Names with half a surrogate pair pass where an object is skipped, and not where it is read.
+    // Names with half a surrogate pair are accepted in skipped objects only.
     let has_escapes = body.windows(2).any(|two| two == b"\\u");
     if is_object {
-        assert!(!is_form || has_escapes, "{error}, and it is an object");
+        assert!(!is_form || has_escapes, "{error}, but the body is an object");
     } else {
-        assert!(is_form, "{error}, and it is no object");
+        assert!(is_form, "{error}, but the body is not an object");
     }
 }
 
@@ -151,8 +151,8 @@ fn is_google(called: &Called<'_>) -> bool {
     matches!(called.endpoint.format(), Some(Format::GenerateContent | Format::EmbedContent))
 }
 
-/// What was read is what the fields say.
-fn said(called: &Called<'_>, asked: &Asked, fields: &Fields<'_>) {
+/// The parsed values equal the fields.
+fn fields_match(called: &Called<'_>, asked: &Asked, fields: &JsonFields<'_>) {
     let written = string(fields.named("model"));
     match (&called.model, written) {
         (Some(model), _) => assert_eq!(asked.model, **model),
@@ -165,16 +165,16 @@ fn said(called: &Called<'_>, asked: &Asked, fields: &Fields<'_>) {
     }
 }
 
-fn rewritten(called: &Called<'_>, asked: &Asked, out: &Rewritten, fields: &Fields<'_>) {
+fn rewritten(called: &Called<'_>, asked: &Asked, out: &Rewritten, fields: &JsonFields<'_>) {
     let sent = out.body();
-    let again: Fields<'_> = serde_json::from_slice(&sent).unwrap();
+    let again: JsonFields<'_> = serde_json::from_slice(&sent).unwrap();
     let target = called.target(OTHER, None);
     let called = Called::at(target.split('?').next().unwrap()).unwrap();
     let reread = request::read(&called, Some("application/json"), &sent).unwrap();
     assert_eq!((reread.model.as_str(), reread.stream), (OTHER, asked.stream));
     assert_eq!(reread.billable, asked.billable);
     if out.usage_injected {
-        let options: Fields<'_> = serde_json::from_str(again.named("stream_options").unwrap()).unwrap();
+        let options: JsonFields<'_> = serde_json::from_str(again.named("stream_options").unwrap()).unwrap();
         assert_eq!(options.named("include_usage"), Some("true"));
         assert!(reread.include_usage);
     } else {
@@ -189,15 +189,15 @@ fn rewritten(called: &Called<'_>, asked: &Asked, out: &Rewritten, fields: &Field
     assert_eq!(again.others(), fields.others(), "another field changed");
 }
 
-/// The fields in their order, as they are written.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
+/// The fields in their order, with the original text of the values.
+struct JsonFields<'a>(Vec<(String, &'a RawValue)>);
 
-impl Fields<'_> {
+impl JsonFields<'_> {
     fn named(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.get())
     }
 
-    /// Those in which nothing is edited.
+    /// The fields that no edit changes.
     fn others(&self) -> Vec<(&str, &str)> {
         const EDITED: [&str; 5] =
             ["model", "stream_options", "requests", "generateContentRequest", "generate_content_request"];
@@ -206,11 +206,11 @@ impl Fields<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
+impl<'de> Deserialize<'de> for JsonFields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields<'de>;
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = JsonFields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -221,9 +221,9 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                 while let Some(field) = map.next_entry()? {
                     fields.push(field);
                 }
-                Ok(Fields(fields))
+                Ok(JsonFields(fields))
             }
         }
-        deserializer.deserialize_map(Object)
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }

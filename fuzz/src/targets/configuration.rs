@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use config::{ConfigError, Environment, Flags, Loaded, Place, Sources, load};
 use tempfile::TempDir;
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "\n",
     "  ",
@@ -113,16 +113,17 @@ pub const WORDS: &[&str] = &[
     "http://127.0.0.1:9001",
 ];
 
-/// No name can be so: names are shown, wherever they come from.
+/// A value that no name can contain, because error messages show names.
 const SECRET: &str = "S3CRET 0f9\u{e9}8d";
 
 thread_local! {
     static FOLDER: RefCell<Option<TempDir>> = const { RefCell::new(None) };
 }
 
-/// Loaded or refused: with places inside the file, at most so many problems, and no word of what a variable holds.
+/// Loads the file or refuses it: places are inside the file, problems are bounded, and the value of the variable is not
+/// shown.
 pub fn configuration(bytes: &[u8]) {
-    // Values may name files; which are there is no part of the input.
+    // Values can refer to files, which are not part of the input.
     if bytes.windows(5).any(|window| window == b"file:") {
         return;
     }
@@ -131,13 +132,13 @@ pub fn configuration(bytes: &[u8]) {
             assert!(!snapshot.listen.is_empty());
             notes.iter().for_each(|note| assert!(!note.to_string().contains(SECRET), "{note}"));
             let debug = format!("{:?}", (&snapshot.providers, &snapshot.store));
-            assert!(!debug.contains(SECRET), "a credential prints");
+            assert!(!debug.contains(SECRET), "`Debug` prints a credential");
         }
         Err(error) => refused(bytes, &error),
     }
 }
 
-/// Loads `bytes` as a file; `SECRET` alone is set in the environment.
+/// Loads `bytes` as a file; the environment contains `SECRET` only.
 pub fn loaded(bytes: &[u8]) -> Result<Loaded, ConfigError> {
     let environment = Environment::of([("SECRET", SECRET)]);
     let path = write(bytes);
@@ -156,7 +157,7 @@ fn write(bytes: &[u8]) -> PathBuf {
 fn refused(bytes: &[u8], error: &ConfigError) {
     assert!(!error.problems.is_empty() && error.problems.len() <= config::error::PROBLEMS_MAX);
     let shown = error.to_string();
-    assert!(!shown.contains(SECRET), "an error repeats what a variable holds:\n{shown}");
+    assert!(!shown.contains(SECRET), "an error repeats the value of a variable:\n{shown}");
     assert!(shown.len() < (1 + error.problems.len()) * (bytes.len() + 8 * 1024), "an error of {} bytes", shown.len());
     let source = String::from_utf8_lossy(bytes);
     let lines: Vec<&str> = source.strip_prefix('\u{feff}').unwrap_or(&source).split(['\n', '\r']).collect();
@@ -170,8 +171,8 @@ fn refused(bytes: &[u8], error: &ConfigError) {
 fn inside(lines: &[&str], place: Place) {
     let Place { line, column, width } = place;
     assert!(line > 0 && column > 0 && width > 0, "{place:?}");
-    // The end of a file may be named as the line behind the last.
-    assert!(line as usize <= lines.len() + 1, "{place:?} is outside of {} lines", lines.len());
+    // The end of a file may be reported as the line after the last.
+    assert!(line as usize <= lines.len() + 1, "{place:?} is outside of the {} lines", lines.len());
     let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
-    assert!(column as usize <= longest + 2, "{place:?} is outside of lines of {longest}");
+    assert!(column as usize <= longest + 2, "{place:?} is outside of the longest line ({longest})");
 }

@@ -1,10 +1,10 @@
-//! Paths of LLM endpoints, and where their calls then go.
+//! Paths of LLM endpoints, and the upstream targets of their calls.
 
 use ai::Endpoint;
 use ai::endpoint::{Called, Found};
 use http::uri::PathAndQuery;
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "/",
     "//",
@@ -39,7 +39,7 @@ pub const WORDS: &[&str] = &[
     "\n",
 ];
 
-/// Lines of `METHOD PATH[?QUERY]`.
+/// The input consists of lines `METHOD PATH[?QUERY]`.
 pub fn endpoint(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for request in text.lines().take(50) {
@@ -49,7 +49,7 @@ pub fn endpoint(bytes: &[u8]) {
     }
 }
 
-/// An endpoint's target is one that an upstream reads as the same endpoint and model, and never a way out of its folder.
+/// An upstream reads the target as the same endpoint and model. The target never leaves the folder of the API.
 fn called(method: &str, path: &str, query: Option<&str>) {
     let called = match Endpoint::find(method, path) {
         Found::Endpoint(called) => called,
@@ -60,10 +60,10 @@ fn called(method: &str, path: &str, query: Option<&str>) {
         Found::None => return,
     };
     let model = called.model.as_deref().unwrap_or("gpt-5");
-    // A fragment is no part of what hyper gives on.
+    // hyper does not forward fragments.
     let sendable =
         query.is_none_or(|query| !query.contains('#') && PathAndQuery::try_from(format!("/?{query}").as_str()).is_ok());
-    // Lists of models, and what has no format, are answered by us.
+    // Tollgate itself responds to lists of models and to endpoints without a format.
     if called.is_verbatim() || called.endpoint.format().is_none() || !sendable {
         return;
     }

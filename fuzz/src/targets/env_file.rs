@@ -1,17 +1,18 @@
-//! A `.env`.
+//! The file `.env`.
 
 use config::env_file::{Entry, parse};
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "A", "B_2", "export ", "=", "\"", "'", "\\n", "\\\"", "\\\\", "\\$", "\\", "#", " #", "\n", "\r\n", "\r", "\t",
     " ", "\0", "$A", "${A}", "\u{feff}", "é", "\u{2028}",
 ];
 
-/// No name and no value can be so: it stands for what an error must not repeat.
+/// A text that no name and no value contains: error messages must not repeat it.
 const SECRET: &str = "S3CRET";
 
-/// Read or refused within the text; what is read and written again, quoted, is read as the same; a line more is a variable more.
+/// The text is parsed, or refused with a place inside it. Writing the parsed variables in quotes and parsing them gives
+/// the same; one more line gives one more variable.
 pub fn env_file(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let entries = match parse(text) {
@@ -42,7 +43,7 @@ pub fn env_file(bytes: &[u8]) {
     assert_eq!(longer.len(), entries.len() + 1);
 }
 
-/// A value in double quotes.
+/// The value in double quotes.
 fn quoted(value: &str) -> String {
     let escaped = value.chars().map(|c| match c {
         '"' => "\\\"".to_owned(),

@@ -1,9 +1,9 @@
-//! What providers say that they counted.
+//! Usage exports of providers.
 
 use ai::Export;
 use ai::export::Figures;
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "{\"data\": [",
     "{\"start_time\": 1730419200, \"results\": [",
@@ -31,7 +31,7 @@ pub const WORDS: &[&str] = &[
     "\u{feff}",
 ];
 
-/// The same twice is twice as much of the same; an error says something.
+/// Doubled rows give doubled figures; an error has a message.
 pub fn export(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let read = match Export::read(text) {
@@ -46,7 +46,7 @@ pub fn export(bytes: &[u8]) {
     let twice = if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
         format!("{text}\n{}", text.trim_start_matches('\u{feff}'))
     } else {
-        // Where a field in quotes holds the first line's end, this is not where the header ends.
+        // If a quoted field contains a line end, the header ends later.
         let Some((_, lines)) = text.split_once('\n').filter(|_| !text.contains('"')) else { return };
         format!("{text}\n{lines}")
     };

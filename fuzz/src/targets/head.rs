@@ -1,10 +1,10 @@
-//! What a caller sends over HTTP/1.1: heads and the framing of bodies, before hyper reads them.
+//! HTTP/1.1 requests of clients: heads and the framing of bodies, before hyper parses them.
 
 use proxy::strict::judge::{self, Scanned};
 
-use crate::random::Random;
+use crate::random::SeededRandom;
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "GET / HTTP/1.1\r\n",
     "POST /a HTTP/1.1\r\n",
@@ -58,16 +58,16 @@ pub const WORDS: &[&str] = &[
     "[::1]",
 ];
 
-/// Of a head; the least that is configured is more, and this is reached.
+/// The maximum of a head. It is below the smallest configurable value, so that inputs reach it.
 const HEAD_BYTES_MAX: usize = 2 * 1024;
-/// hyper's turn takes the time of thousands of scans.
+/// The maximum of bytes for hyper, which is thousands of times slower than the scan.
 const JUDGED_BYTES_MAX: usize = 16 * 1024;
 
-/// Any split is scanned alike; and hyper, behind the scan, sees the same requests with the same lengths.
+/// Any split gives the same scan, and hyper, after the scan, sees the same requests with the same lengths.
 pub fn http_head(bytes: &[u8]) {
     let whole = judge::scan(bytes, &[], HEAD_BYTES_MAX);
     plausible(bytes, &whole);
-    let mut random = Random::of(bytes);
+    let mut random = SeededRandom::of(bytes);
     let pieces: Vec<usize> = (0..50).map(|_| 1 + random.below(40)).collect();
     for pieces in [&[1][..], &[2, 3], &pieces] {
         assert_eq!(judge::scan(bytes, pieces, HEAD_BYTES_MAX), whole, "in pieces of {pieces:?}");
@@ -85,7 +85,7 @@ fn plausible(bytes: &[u8], scanned: &Scanned) {
     assert!(scanned.passed_bytes <= bytes.len());
     let content: u64 = scanned.requests.iter().filter_map(|request| request.content_bytes).sum();
     assert!(content <= bytes.len() as u64, "more content than bytes");
-    // What passes is scanned alike when nothing comes behind it.
+    // The accepted bytes alone give the same scan.
     let again = judge::scan(&bytes[..scanned.passed_bytes], &[], HEAD_BYTES_MAX);
     assert_eq!((&again.requests, again.passed_bytes), (&scanned.requests, scanned.passed_bytes));
 }

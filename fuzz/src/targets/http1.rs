@@ -1,16 +1,16 @@
-//! The crate `http1`: heads, content and connections, read at any split and compared with other readers.
+//! The crate `http1`: heads, content and connections, at any split and compared with other parsers.
 
 mod agreement;
 mod connection;
 
 use http1::{BodyScanner, Framing, HeadLimits, Piece, RequestParser, ResponseParser, ResponseTo, limits};
 
-use crate::random::Random;
-use connection::{Outcome, Side};
+use crate::random::SeededRandom;
+use connection::{ConnectionOutcome, ReaderSide};
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const REQUEST_WORDS: &[&str] = super::head::WORDS;
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const RESPONSE_WORDS: &[&str] = &[
     "HTTP/1.1 200 OK\r\n",
     "HTTP/1.0 200 OK\r\n",
@@ -46,7 +46,7 @@ pub const RESPONSE_WORDS: &[&str] = &[
     "\u{e9}",
     "999",
 ];
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const CHUNKED_WORDS: &[&str] = &[
     "5\r\nhello\r\n",
     "0\r\n\r\n",
@@ -70,7 +70,7 @@ pub const CHUNKED_WORDS: &[&str] = &[
     "\u{e9}",
 ];
 
-/// Of a head, and of trailers, which `proxy::strict` bounds by the smaller of both. Inputs reach it.
+/// The maximum of a head and of trailers: `proxy::strict` has one limit for both. Inputs reach it.
 const HEAD_BYTES_MAX: usize = limits::TRAILERS_BYTES_MAX;
 const LINE_BYTES_MAX: usize = 1024;
 const FIELDS_MAX: usize = 100;
@@ -79,10 +79,10 @@ fn head_limits() -> HeadLimits {
     HeadLimits::new(HEAD_BYTES_MAX, LINE_BYTES_MAX, FIELDS_MAX)
 }
 
-/// Requests at any split are read alike; `httparse` reads each accepted head in the same way; what `proxy::strict` refuses is
-/// refused; a head that is written is read back.
+/// Requests at any split are parsed equally. `httparse` parses each accepted head equally. `http1` refuses every
+/// request that `proxy::strict` refuses. A written head is parsed as the same head.
 pub fn request(bytes: &[u8]) {
-    let outcome = any_split(Side::Requests, bytes);
+    let outcome = any_split(ReaderSide::Requests, bytes);
     agreement::with_strict(bytes, &outcome, HEAD_BYTES_MAX);
     for start in outcome.heads {
         let bytes = &bytes[start..];
@@ -92,10 +92,10 @@ pub fn request(bytes: &[u8]) {
     }
 }
 
-/// Responses at any split are read alike; `httparse` reads each accepted head in the same way.
+/// Responses at any split are parsed equally, and `httparse` parses each accepted head equally.
 pub fn response(bytes: &[u8]) {
     for to in [ResponseTo::Other, ResponseTo::Head, ResponseTo::Connect] {
-        let outcome = any_split(Side::Responses(to), bytes);
+        let outcome = any_split(ReaderSide::Responses(to), bytes);
         for start in outcome.heads {
             let bytes = &bytes[start..];
             let head = ResponseParser::new(head_limits()).parse(bytes).unwrap().unwrap();
@@ -105,11 +105,11 @@ pub fn response(bytes: &[u8]) {
     }
 }
 
-/// Chunked content at any split has the same data and the same end; a reader on `httparse::parse_chunk_size` reads the same
-/// data.
+/// Chunked content at any split has the same data and the same end. A parser that uses `httparse::parse_chunk_size`
+/// finds the same data.
 pub fn chunked(bytes: &[u8]) {
     let whole = decode(&[bytes]);
-    let mut random = Random::of(bytes);
+    let mut random = SeededRandom::of(bytes);
     let ones: Vec<&[u8]> = bytes.chunks(1).collect();
     for pieces in [ones, random.cut(bytes, 7), random.cut(bytes, 100)] {
         assert_eq!(decode(&pieces), whole);
@@ -117,7 +117,7 @@ pub fn chunked(bytes: &[u8]) {
     agreement::chunks_with_httparse(bytes, &whole.0, whole.1);
 }
 
-/// The data, and the bytes of a whole content or `None`.
+/// The data, and the length of the encoded content if it is complete.
 fn decode(pieces: &[&[u8]]) -> (Vec<u8>, Option<usize>) {
     let mut scanner = BodyScanner::new(Framing::Chunked);
     let (mut buffer, mut data, mut taken) = (Vec::new(), Vec::new(), 0);
@@ -135,10 +135,10 @@ fn decode(pieces: &[&[u8]]) -> (Vec<u8>, Option<usize>) {
     (data, scanner.has_ended().then_some(taken))
 }
 
-fn any_split(side: Side, bytes: &[u8]) -> Outcome {
+fn any_split(side: ReaderSide, bytes: &[u8]) -> ConnectionOutcome {
     let whole = connection::read(side, &[bytes], head_limits());
     assert!(whole.taken <= bytes.len());
-    let mut random = Random::of(bytes);
+    let mut random = SeededRandom::of(bytes);
     let ones: Vec<&[u8]> = bytes.chunks(1).collect();
     for pieces in [ones, random.cut(bytes, 40), random.cut(bytes, 400)] {
         let cut = connection::read(side, &pieces, head_limits());

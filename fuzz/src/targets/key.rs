@@ -1,9 +1,9 @@
-//! API keys, as callers present them.
+//! API keys in the form in which clients send them.
 
 use access::ApiKey;
 use access::api_key::KeyError;
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "tollgate",
     "_",
@@ -15,7 +15,7 @@ pub const WORDS: &[&str] = &[
     "00000000000000000000000000000000",
 ];
 
-/// A key is a prefix, an underscore and 32 digits; it is hashed as it was sent, and does not print.
+/// A key is a prefix, an underscore and 32 digits. Its hash covers the sent text, and `Debug` does not print it.
 pub fn api_key(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let bytes = text.as_bytes();
@@ -34,9 +34,9 @@ pub fn api_key(bytes: &[u8]) {
             assert_eq!(key.last4(), &text[text.len() - 4..]);
             assert_eq!(key.hash(), ApiKey::parse(text).unwrap().hash());
             let shown = format!("{key:?}{:?}", key.hash());
-            assert!(!shown.contains(&text[text.len() - 32..text.len() - 4]), "a key prints");
+            assert!(!shown.contains(&text[text.len() - 32..text.len() - 4]), "`Debug` prints a key");
         }
-        // A constant: it repeats nothing.
+        // The error is a constant and repeats no input.
         Err(error) => assert_eq!(error, KeyError::Malformed),
     }
 }

@@ -1,10 +1,10 @@
-//! Forms with files: which bytes are the model's name, and every other byte as it was.
+//! Forms with files: the model's name is found and replaced, and no other byte changes.
 
 use ai::endpoint::Called;
 use ai::request::{self, RequestError};
 use bytes::Bytes;
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "multipart/form-data; boundary=B\n",
     "Multipart/Form-Data ;boundary=\"B\"\n",
@@ -39,10 +39,10 @@ pub const WORDS: &[&str] = &[
     "\\",
 ];
 
-/// What is asked for instead: no form holds a line end in it.
+/// The replacement of the model's name. It has no line end, because forms cannot contain one.
 const OTHER: &str = "other \"model\" \u{e9}";
 
-/// A line with the content-type, then the body.
+/// The first line is the content type, the rest is the body.
 pub fn multipart(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (line, body) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
@@ -66,7 +66,7 @@ fn refused(body: &[u8], error: &RequestError) {
         | RequestError::Syntax { .. }
         | RequestError::NotAnObject { .. }
         | RequestError::Unsupported { .. }
-        | RequestError::LongModel { .. } => panic!("{error}, and it is a form"),
+        | RequestError::LongModel { .. } => panic!("{error}, but the body is a form"),
     }
 }
 
@@ -87,28 +87,29 @@ fn rewritten(called: &Called<'_>, content_type: &str, body: &Bytes, asked: &ai::
     let reread = request::read(called, Some(content_type), &sent).unwrap();
     assert_eq!((reread.model == OTHER, reread.stream), (called.model.is_none(), asked.stream));
     let after = parts(content_type, &sent);
-    let others = |parts: &[Part<'_>]| parts.iter().filter(|part| !part.is_model).map(Part::owned).collect::<Vec<_>>();
+    let others =
+        |parts: &[PlainPart<'_>]| parts.iter().filter(|part| !part.is_model).map(PlainPart::owned).collect::<Vec<_>>();
     assert_eq!(others(&after), others(&before), "another part changed");
     let named: Vec<_> = after.iter().filter(|part| part.is_model).collect();
     assert!(named.len() == 1 && named[0].content == OTHER.as_bytes(), "{named:?}");
 }
 
-/// A part as who reads forms in the plainest way sees it.
+/// A part, parsed in the simplest way.
 #[derive(Debug)]
-struct Part<'a> {
+struct PlainPart<'a> {
     is_model: bool,
     head: &'a [u8],
     content: &'a [u8],
 }
 
-impl Part<'_> {
+impl PlainPart<'_> {
     fn owned(&self) -> (Vec<u8>, Vec<u8>) {
         (self.head.to_vec(), self.content.to_vec())
     }
 }
 
-/// What stands between two boundaries is a part, whose head ends in a blank line.
-fn parts<'a>(content_type: &str, body: &'a [u8]) -> Vec<Part<'a>> {
+/// The parts between the boundaries. The head of each ends in an empty line.
+fn parts<'a>(content_type: &str, body: &'a [u8]) -> Vec<PlainPart<'a>> {
     let parameters = content_type.split(';').filter_map(|parameter| parameter.split_once('='));
     let mut boundaries = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"));
     let boundary = boundaries.next().unwrap().1.trim().trim_matches('"');
@@ -124,8 +125,8 @@ fn parts<'a>(content_type: &str, body: &'a [u8]) -> Vec<Part<'a>> {
     parts
 }
 
-/// From the line end before the head.
-fn part(bytes: &[u8]) -> Part<'_> {
+/// Parses one part, from the line end before its head.
+fn part(bytes: &[u8]) -> PlainPart<'_> {
     let end = find(bytes, b"\r\n\r\n").unwrap();
     let head = &bytes[..end];
     let text = String::from_utf8_lossy(head);
@@ -139,7 +140,7 @@ fn part(bytes: &[u8]) -> Part<'_> {
     let mut pairs = parameters.filter_map(|parameter| parameter.split_once('='));
     let is_model = pairs
         .any(|(name, value)| name.trim().eq_ignore_ascii_case("name") && value.trim().trim_matches('"') == "model");
-    Part { is_model, head, content: &bytes[end + 4..] }
+    PlainPart { is_model, head, content: &bytes[end + 4..] }
 }
 
 fn find(bytes: &[u8], sought: &[u8]) -> Option<usize> {

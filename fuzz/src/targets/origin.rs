@@ -4,7 +4,7 @@ use config::snapshot::{Origin, Scheme};
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "http://",
     "https://",
@@ -29,7 +29,7 @@ pub const WORDS: &[&str] = &[
     "\r\n",
 ];
 
-/// What is read can be written into a request, and reads back as the same.
+/// A parsed URL is valid in a request, and parsing its text gives the same URL.
 pub fn origin(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(origin) = Origin::parse(text) else { return };
@@ -43,7 +43,7 @@ pub fn origin(bytes: &[u8]) {
     assert!(!path.contains(['?', '#']), "{text:?}");
     for behind in ["/v1/models", "/?a=b"] {
         let target = format!("{path}{behind}");
-        assert!(PathAndQuery::try_from(target.as_str()).is_ok(), "{target:?} is no request target");
+        assert!(PathAndQuery::try_from(target.as_str()).is_ok(), "{target:?} is not a request target");
     }
     let scheme = match scheme {
         Scheme::Http => "http",

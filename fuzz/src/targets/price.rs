@@ -1,11 +1,11 @@
-//! Prices, as the configuration writes them.
+//! Prices in the configuration.
 
 use ai::price::{UsdError, parse_each, parse_per_million, parse_per_second};
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &["0", ".", "0.25", "18446744073709.551615", "000000", "-", "e", "_", "٣"];
 
-/// Read exactly, or refused: the same as long division by hand says.
+/// A price is parsed exactly or refused, as decimal arithmetic on its digits requires.
 pub fn price(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     assert_eq!(parse_per_million(text), by_hand(text, 6), "{text:?} per million");
@@ -24,7 +24,7 @@ fn by_hand(text: &str, places: usize) -> Result<u64, UsdError> {
         return Err(UsdError::TooFine { places });
     }
     let whole = whole.trim_start_matches('0');
-    // Twenty digits and the places fit into 128 bits; longer ones do not fit into 64.
+    // Twenty digits and the decimal places fit into 128 bits; longer numbers exceed 64 bits.
     if whole.len() > 20 {
         return Err(UsdError::TooLarge);
     }

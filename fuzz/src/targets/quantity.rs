@@ -1,21 +1,21 @@
-//! Durations, sizes and counts, as the configuration writes them.
+//! Durations, sizes and counts in the configuration.
 
 use std::time::Duration;
 
 use super::configuration::loaded;
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] =
     &["0", "250", "ms", "s", "m", "h", "d", "B", "KiB", "MiB", "GiB", "TiB", "366", " ", "-", ".", "_"];
 
-/// The same text as a duration, a size and a count: each is what arithmetic says, or refused.
+/// The text as a duration, a size and a count: each is the value that arithmetic gives, or refused.
 pub fn quantity(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    // Those are substituted, which is another target's.
+    // The target `configuration` tests substitution.
     if text.starts_with("file:") || text.contains("${") {
         return;
     }
-    // JSON's strings are YAML's, but for what YAML takes for no character at all.
+    // JSON strings are valid YAML, except for characters that YAML does not allow.
     if text
         .chars()
         .any(|char| char.is_control() || matches!(char, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}'..))
@@ -41,7 +41,7 @@ pub fn quantity(bytes: &[u8]) {
     assert_eq!(read.ok(), count, "{text:?} as a count");
 }
 
-/// Digits and a unit, multiplied in 128 bits.
+/// The product of the digits and the unit, computed in 128 bits.
 fn amount(text: &str, units: &[(&str, u128)]) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

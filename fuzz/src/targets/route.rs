@@ -1,4 +1,4 @@
-//! Paths: which route takes a request.
+//! The choice of a route by path and method.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use access::Credits;
 use config::router::{Match, Router};
 use config::snapshot::{Auth, Events, Origin, PathMatch, Route, Upstream};
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "=/api",
     "*/api",
@@ -29,8 +29,8 @@ pub const WORDS: &[&str] = &[
     "?",
 ];
 
-/// Lines of routes (`=PATH` or `*PREFIX`, methods behind it), a blank one, then requests: the router finds what one finds
-/// who tries every route.
+/// The input has lines of routes (`=PATH` or `*PREFIX`, then methods), an empty line, and requests. The router finds
+/// the same route as a search of all routes.
 pub fn route(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (routes, requests) = text.split_once("\n\n").unwrap_or(("", text));
@@ -47,7 +47,7 @@ fn parse(line: &str) -> Option<Route> {
     let path = words.next()?;
     let path = match path.split_at_checked(1)? {
         ("=", path) => PathMatch::Exact(path.to_owned()),
-        // As it is compiled: without a slash at its end.
+        // The configuration compiles prefixes without a slash at the end.
         ("*", path) => PathMatch::Prefix(path.trim_end_matches('/').to_owned()),
         _ => return None,
     };
@@ -64,7 +64,7 @@ fn parse(line: &str) -> Option<Route> {
     })
 }
 
-/// How well a route fits a path: exact before any prefix, the longer prefix first.
+/// The rank of a route for a path: exact before any prefix, longer prefixes first.
 fn rank(route: &Route, path: &str) -> Option<usize> {
     match &route.path {
         PathMatch::Exact(exact) => (exact == path).then_some(usize::MAX),
@@ -78,7 +78,7 @@ fn rank(route: &Route, path: &str) -> Option<usize> {
 fn routed(routes: &[Arc<Route>], router: &Router, method: &str, path: &str) {
     let takes = |route: &Route| route.methods.is_empty() || route.methods.iter().any(|taken| taken == method);
     let fitting = || routes.iter().filter_map(|route| Some((rank(route, path)?, route)));
-    // The first of those that fit best.
+    // The first of the best routes.
     let best = fitting().filter(|(_, route)| takes(route)).rev().max_by_key(|(rank, _)| *rank);
     match (router.find(method, path), best) {
         (Match::Route(found), Some((_, best))) => assert!(Arc::ptr_eq(found, best), "{method} {path:?}: {found:?}"),
@@ -88,6 +88,6 @@ fn routed(routes: &[Arc<Route>], router: &Router, method: &str, path: &str) {
             assert!(all.clone().all(|method| allow.contains(&method.as_str())) && all.count() >= allow.len());
         }
         (Match::None, None) => assert!(fitting().next().is_none(), "{method} {path:?}"),
-        (found, best) => panic!("{method} {path:?}: {found:?}, by hand {best:?}"),
+        (found, best) => panic!("{method} {path:?}: {found:?}, expected {best:?}"),
     }
 }

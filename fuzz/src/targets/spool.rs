@@ -1,4 +1,4 @@
-//! The spool's files, as a disk or a person may have left them.
+//! Damaged files of the spool.
 
 mod damage;
 mod segment;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 pub use damage::folder;
 pub use segment::records;
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "\u{1}\u{2e}\u{0}",
     "\u{2}\u{20}\u{0}",
@@ -29,16 +29,16 @@ pub const WORDS: &[&str] = &[
     "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}",
 ];
 
-/// Segments of the least size, and room for many.
+/// Segments of the minimum size, and a spool with room for many.
 const OPTIONS: SpoolOptions = SpoolOptions { size_bytes_max: 1 << 20, segment_bytes: 4096, partitions: 1 };
-/// The largest segment that there can be.
+/// The maximum size of a segment.
 const SEGMENT_BYTES_MAX: u32 = 64 << 20;
 
 thread_local! {
     static FOLDER: RefCell<Option<TempDir>> = const { RefCell::new(None) };
 }
 
-/// Calls `with` in a folder that is empty.
+/// Calls `with` in an empty folder.
 fn in_folder(with: impl FnOnce(&Path)) {
     FOLDER.with_borrow_mut(|folder| {
         let folder = folder.get_or_insert_with(|| tempfile::tempdir().unwrap());
@@ -51,7 +51,7 @@ fn in_folder(with: impl FnOnce(&Path)) {
     });
 }
 
-/// Everything that waits, released; and the error that ended it.
+/// Reads and releases all records; returns them and the error that ended it.
 fn drained(spool: &mut Spool) -> (Vec<Record>, Option<SpoolError>) {
     let mut records = Vec::new();
     loop {
@@ -67,7 +67,7 @@ fn drained(spool: &mut Spool) -> (Vec<Record>, Option<SpoolError>) {
     }
 }
 
-/// An error of what stands in the folder names the file, in it, and a byte that a segment can have.
+/// An error about the folder's content names a file in the folder, and an offset within a segment.
 fn names_its_place(dir: &Path, error: &SpoolError) {
     match error {
         SpoolError::Corrupt { file, offset } | SpoolError::Newer { file, offset } => {
@@ -79,6 +79,6 @@ fn names_its_place(dir: &Path, error: &SpoolError) {
         | SpoolError::Io { .. }
         | SpoolError::TooSmall { .. }
         | SpoolError::OtherNode { .. }
-        | SpoolError::SegmentSize { .. } => panic!("not an error of a damaged folder: {error}"),
+        | SpoolError::SegmentSize { .. } => panic!("a damaged folder cannot cause this error: {error}"),
     }
 }

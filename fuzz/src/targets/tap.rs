@@ -1,13 +1,13 @@
-//! Answers of providers, read while they pass.
+//! Responses of providers, parsed while they are forwarded.
 
 use access::Refusal;
 use ai::tap::Framing;
 use ai::{Format, Problem, Reporter, Seen, Tap};
 use bytes::Bytes;
 
-use crate::random::{Random, hash};
+use crate::random::{SeededRandom, hash};
 
-/// See [`super::Target::words`].
+/// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
     "chat events drop\n",
     "responses events\n",
@@ -77,27 +77,27 @@ pub const WORDS: &[&str] = &[
     "NaN",
 ];
 
-/// An open event is held up to this.
+/// The maximum of an unfinished event in memory.
 const HELD_BYTES_MAX: usize = 64 * 1024;
-/// Longest names and ids.
+/// The maximum length of names and ids.
 const NAME_BYTES_MAX: usize = 200;
-/// Of a class.
+/// The maximum of one token class.
 const TOKENS_MAX: u64 = 1 << 40;
 
-/// What a line before the answer says of it: `FORMAT FRAMING [drop]`.
+/// The first line of the input: `FORMAT FRAMING [drop]`.
 #[derive(Debug, Clone, Copy)]
-struct Way {
+struct TapCase {
     format: Format,
     framing: Framing,
     drop: bool,
 }
 
-impl Way {
-    /// A line that says something else chooses too, so that no input is lost.
+impl TapCase {
+    /// Unknown words select a format and a framing too, so that every input tests something.
     fn of(line: &[u8]) -> Self {
         let text = String::from_utf8_lossy(line);
         let mut words = text.split(' ');
-        let mut random = Random::new(hash(line));
+        let mut random = SeededRandom::new(hash(line));
         let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let format = Format::ALL.into_iter().find(|format| format.name() == first);
         let framing = match second {
@@ -119,44 +119,44 @@ impl Way {
     }
 }
 
-/// Any split gives the same bytes and the same reading; bytes are those of the input, but for events that are dropped.
+/// Any split gives the same bytes and the same usage. The output equals the input without dropped events.
 pub fn tap(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (line, answer) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
-    let way = Way::of(line);
-    let whole = tapped(way, &[answer]);
-    plausible(way, answer, &whole);
-    let mut random = Random::of(bytes);
+    let case = TapCase::of(line);
+    let whole = tapped(case, &[answer]);
+    plausible(case, answer, &whole);
+    let mut random = SeededRandom::of(bytes);
     let small = 1 + answer.len() / 4_000;
     for size_max in [small, 40, 400, 5_000, answer.len() / 2 + 1] {
         let pieces = random.cut(answer, size_max);
-        assert_eq!(tapped(way, &pieces), whole, "{way:?} in pieces of up to {size_max}");
+        assert_eq!(tapped(case, &pieces), whole, "{case:?} in pieces of up to {size_max}");
     }
     if answer.len() <= 600 {
         for at in 0..=answer.len() {
             let (head, tail) = answer.split_at(at);
-            assert_eq!(tapped(way, &[head, tail]), whole, "{way:?} cut at {at}");
+            assert_eq!(tapped(case, &[head, tail]), whole, "{case:?} cut at {at}");
         }
     }
-    if way.framing == Framing::Events {
-        endings(way, answer, &whole.1);
+    if case.framing == Framing::Events {
+        endings(case, answer, &whole.1);
     }
-    broken_off(way, answer, &mut random);
+    aborted(case, answer, &mut random);
 }
 
-fn tapped(way: Way, pieces: &[&[u8]]) -> (Vec<u8>, Seen) {
-    let mut tap = way.tap();
+fn tapped(case: TapCase, pieces: &[&[u8]]) -> (Vec<u8>, Seen) {
+    let mut tap = case.tap();
     let (mut given, mut out) = (0, Vec::new());
     for piece in pieces {
         given += piece.len();
         let passed = tap.push(Bytes::copy_from_slice(piece));
         out.extend_from_slice(&passed);
-        assert!(out.len() <= given, "more comes out than went in");
-        if !way.drops() {
-            assert!(given - out.len() <= HELD_BYTES_MAX, "{} bytes are held", given - out.len());
+        assert!(out.len() <= given, "the output is longer than the input");
+        if !case.drops() {
+            assert!(given - out.len() <= HELD_BYTES_MAX, "{} bytes are buffered", given - out.len());
         }
-        if matches!(way.framing, Framing::Json | Framing::Opaque) {
-            assert_eq!(out.len(), given, "a body is held up");
+        if matches!(case.framing, Framing::Json | Framing::Opaque) {
+            assert_eq!(out.len(), given, "a body is delayed");
         }
     }
     let (rest, seen) = tap.finish();
@@ -165,12 +165,12 @@ fn tapped(way: Way, pieces: &[&[u8]]) -> (Vec<u8>, Seen) {
     (out, seen)
 }
 
-fn plausible(way: Way, answer: &[u8], (out, seen): &(Vec<u8>, Seen)) {
-    if way.drops() {
+fn plausible(case: TapCase, answer: &[u8], (out, seen): &(Vec<u8>, Seen)) {
+    if case.drops() {
         let mut rest = answer.iter();
-        assert!(out.iter().all(|byte| rest.any(|other| other == byte)), "bytes came from nowhere");
+        assert!(out.iter().all(|byte| rest.any(|other| other == byte)), "the output has bytes that the input lacks");
     } else {
-        assert!(out == answer, "bytes changed on their way");
+        assert!(out == answer, "bytes changed in transit");
     }
     for name in [&seen.model, &seen.id].into_iter().flatten() {
         assert!((1..=NAME_BYTES_MAX).contains(&name.len()), "{name:?}");
@@ -178,57 +178,57 @@ fn plausible(way: Way, answer: &[u8], (out, seen): &(Vec<u8>, Seen)) {
     assert!(seen.usage.is_some() || seen.terms.is_none());
     if let Some(usage) = &seen.usage {
         let told = usage.classes();
-        // Of a message and its compactions together.
+        // The sum of a message and its compactions.
         assert!(told.iter().flatten().all(|tokens| *tokens <= 64 * TOKENS_MAX), "{usage:?}");
     }
 }
 
-/// What lines end in, and comments between events, say nothing.
-fn endings(way: Way, answer: &[u8], seen: &Seen) {
+/// Line ends and comments between events do not change the usage.
+fn endings(case: TapCase, answer: &[u8], seen: &Seen) {
     if answer.contains(&b'\r') || answer.len() > 20_000 || std::str::from_utf8(answer).is_err() {
         return;
     }
     let text = String::from_utf8_lossy(answer);
     for end in ["\r\n", "\r"] {
         let other = text.replace('\n', end).into_bytes();
-        let (out, read) = tapped(way, &[&other]);
-        assert_eq!(&read, seen, "{way:?} with lines that end in {end:?}");
+        let (out, read) = tapped(case, &[&other]);
+        assert_eq!(&read, seen, "{case:?} with lines that end in {end:?}");
         assert!(out.len() <= other.len());
     }
     if !text.starts_with('\u{feff}') {
         let commented = format!(": keepalive\n\n{text}");
-        let (out, read) = tapped(way, &[commented.as_bytes()]);
-        assert_eq!(&read, seen, "{way:?} behind a comment");
+        let (out, read) = tapped(case, &[commented.as_bytes()]);
+        assert_eq!(&read, seen, "{case:?} after a comment");
         assert!(out.starts_with(b": keepalive\n\n"));
     }
 }
 
-/// An answer that is cut ends so that its caller can read it, and knows that it was cut.
-fn broken_off(way: Way, answer: &[u8], random: &mut Random) {
+/// An aborted response ends such that its client can parse it and recognizes the abort.
+fn aborted(case: TapCase, answer: &[u8], random: &mut SeededRandom) {
     const REPORTER: Reporter<'static> = Reporter { domain: "d", request_id: "r" };
-    const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the upstream broke off", REPORTER);
+    const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the upstream aborted", REPORTER);
     let (before, _) = answer.split_at(random.below(answer.len() + 1));
-    let mut tap = way.tap();
+    let mut tap = case.tap();
     let mut out = tap.push(Bytes::copy_from_slice(before)).to_vec();
     let passing = before.len() > HELD_BYTES_MAX;
     let (last, seen) = tap.cut(&PROBLEM);
     out.extend_from_slice(&last);
-    match way.framing {
+    match case.framing {
         Framing::Json | Framing::Opaque => assert!(last.is_empty()),
         Framing::Events => {
             let text = String::from_utf8_lossy(&out).replace("\r\n", "\n").replace('\r', "\n");
-            // A last event that is not over is none; Google's own SDK reads an error there.
+            // An unfinished last event is not an event, but Google's SDK reads an error there.
             let (whole, rest) = text.rsplit_once("\n\n").unwrap_or_default();
             let last = whole.rsplit("\n\n").next().unwrap_or_default();
-            assert!(last.contains(PROBLEM.message), "{way:?}: {text:?}");
+            assert!(last.contains(PROBLEM.message), "{case:?}: {text:?}");
             let is_bare = serde_json::from_str::<serde_json::Map<_, _>>(rest).is_ok();
-            assert!(rest.is_empty() || is_bare, "{way:?}: {rest:?}");
+            assert!(rest.is_empty() || is_bare, "{case:?}: {rest:?}");
         }
         Framing::Array => {
-            // Whatever is no array is left as it is.
+            // A body that is not an array is not changed.
             let is_array = serde_json::from_slice::<Vec<serde_json::Map<_, _>>>(answer).is_ok();
             let list = serde_json::from_slice::<Vec<serde_json::Value>>(&out);
-            assert!(!is_array || passing || list.is_ok(), "{way:?}: {:?}", String::from_utf8_lossy(&out));
+            assert!(!is_array || passing || list.is_ok(), "{case:?}: {:?}", String::from_utf8_lossy(&out));
             assert!(!is_array || passing || last.is_empty() || !seen.ended);
         }
     }

@@ -1,4 +1,4 @@
-//! What is kept is run: every seed and every past finding, in every target.
+//! Every target passes its seeds and its past findings.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::fs;
 use fuzz::driver::corpus;
 use fuzz::targets;
 
-/// A repository is no place for bulk.
+/// The maximum size of the corpus, so that the repository stays small.
 const CORPUS_BYTES_MAX: u64 = 300_000;
 
 #[test]
@@ -30,7 +30,7 @@ fn every_folder_of_inputs_has_a_target_and_all_are_small() {
         let Ok(entries) = fs::read_dir(corpus::root().join(folder)) else { continue };
         for entry in entries.map(Result::unwrap) {
             let name = entry.file_name().into_string().unwrap();
-            assert!(names.contains(name.as_str()), "{folder}/{name} belongs to no target");
+            assert!(names.contains(name.as_str()), "{folder}/{name} has no target");
             let files = fs::read_dir(entry.path()).unwrap();
             bytes += files.map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>();
         }
@@ -38,7 +38,7 @@ fn every_folder_of_inputs_has_a_target_and_all_are_small() {
     assert!(bytes < CORPUS_BYTES_MAX, "{bytes}");
 }
 
-/// What cargo-fuzz builds is a list of its own.
+/// cargo-fuzz has a list of targets in its manifest.
 #[test]
 fn libfuzzer_has_the_same_targets() {
     let folder = corpus::root().join("cargo-fuzz");

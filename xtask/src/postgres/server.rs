@@ -1,4 +1,4 @@
-//! The server: a cluster in a temporary folder, on a free port of 127.0.0.1 and on a socket in that folder.
+//! The server: a cluster in a temporary folder, on a free port of 127.0.0.1 and a socket in that folder.
 
 use std::fs;
 use std::net::TcpListener;
@@ -12,38 +12,39 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-/// Where Debian puts each major version's programs.
+/// The folder in which Debian installs each major version.
 const VERSIONS: &str = "/usr/lib/postgresql";
-/// The oldest major version that tollgate runs on.
+/// The oldest major version that Tollgate supports.
 const MAJOR_MIN: u32 = 15;
-/// Who may run the server where we are root, which it refuses; the first that there is.
+/// Users to run the server if xtask runs as root, because PostgreSQL refuses root. The first that exists is used.
 const USERS: [&str; 2] = ["postgres", "nobody"];
-/// Somebody else may take the port that was free a moment ago.
+/// The free port may be taken before the server binds it; so the start is repeated.
 const STARTS_MAX: usize = 3;
 const READY: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(10);
-/// Nothing here outlives the command: what makes data survive a power cut is off, unless its cost is what is measured.
-const FORGETFUL: [&str; 2] = ["fsync=off", "full_page_writes=off"];
+/// Disables syncs: the data is deleted after the command, so it need not survive a power failure. Not used with
+/// `--durable`.
+const WITHOUT_SYNC: [&str; 2] = ["fsync=off", "full_page_writes=off"];
 const SETTINGS: [&str; 4] =
     ["max_connections=300", "shared_buffers=64MB", "logging_collector=off", "listen_addresses=127.0.0.1"];
 
-/// A running server; its folder goes when it is dropped.
+/// A running server. Dropping it deletes its folder.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct PostgresServer {
     postmaster: Child,
     port: u16,
     folder: TempDir,
 }
 
-/// Who runs the server, where that is not who we are.
+/// The user that runs the server in place of root.
 #[derive(Debug, Clone, Copy)]
-struct User {
+struct ServerUser {
     uid: u32,
     gid: u32,
 }
 
-impl Server {
-    /// Makes a cluster and starts it.
+impl PostgresServer {
+    /// Creates a cluster and starts it.
     pub(super) async fn start(durable: bool) -> anyhow::Result<Self> {
         let programs = programs(Path::new(VERSIONS))?;
         let user = if getuid().is_root() { Some(other_user().await?) } else { None };
@@ -53,38 +54,39 @@ impl Server {
             chown(folder.path(), Some(user.uid), Some(user.gid))?;
         }
         let data = folder.path().join("data");
-        let made = as_user(&programs.join("initdb"), user)
+        let initdb = as_user(&programs.join("initdb"), user)
             .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"])
             .arg(&data)
             .output()
             .await
             .context("cannot run initdb")?;
-        ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+        ensure!(initdb.status.success(), "initdb failed: {}", String::from_utf8_lossy(&initdb.stderr));
         let mut left = STARTS_MAX;
         loop {
             left -= 1;
             let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
             let log = folder.path().join("log");
-            let mut postmaster = launch(&programs, user, (&data, folder.path(), &log), (port, durable))?;
+            let mut postmaster =
+                launch(&programs, user, &Launch { data: &data, socket: folder.path(), log: &log, port, durable })?;
             if ready(&programs, &mut postmaster, port).await? {
                 return Ok(Self { postmaster, port, folder });
             }
             if left == 0 {
-                bail!("PostgreSQL does not start: {}", fs::read_to_string(&log).unwrap_or_default());
+                bail!("PostgreSQL did not start: {}", fs::read_to_string(&log).unwrap_or_default());
             }
         }
     }
 
-    /// A database on it, as its superuser.
+    /// The URL of a database on the server, as superuser.
     pub(super) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Ends it, whoever is connected.
+    /// Stops the server, even with open connections.
     pub(super) async fn stop(mut self) {
         for signal in [Signal::INT, Signal::QUIT, Signal::KILL] {
             if let Some(pid) = self.postmaster.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
-                // It may be gone already.
+                // The server may have ended already.
                 let _ = kill_process(pid, signal);
             }
             if tokio::time::timeout(STOP, self.postmaster.wait()).await.is_ok() {
@@ -95,76 +97,86 @@ impl Server {
     }
 }
 
-/// The programs of the newest version that is installed.
+/// The programs of the newest installed version.
 fn programs(versions: &Path) -> anyhow::Result<PathBuf> {
     let installed = fs::read_dir(versions).into_iter().flatten().flatten();
     let majors = installed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let usable = majors.filter(|major| versions.join(major.to_string()).join("bin/initdb").exists());
     let Some(major) = usable.max().filter(|major| *major >= MAJOR_MIN) else {
-        bail!("PostgreSQL {MAJOR_MIN} or later is missing in {VERSIONS}. As root: apt-get install -y postgresql")
+        bail!(
+            "PostgreSQL {MAJOR_MIN} or later is missing in {VERSIONS}. Install it as root: apt-get install -y postgresql"
+        )
     };
     Ok(versions.join(major.to_string()).join("bin"))
 }
 
-async fn other_user() -> anyhow::Result<User> {
+async fn other_user() -> anyhow::Result<ServerUser> {
     for name in USERS {
         let number = async |which: &str| -> Option<u32> {
-            let told = Command::new("id").args([which, name]).stderr(Stdio::null()).output().await.ok()?;
-            String::from_utf8_lossy(&told.stdout).trim().parse().ok()
+            let output = Command::new("id").args([which, name]).stderr(Stdio::null()).output().await.ok()?;
+            String::from_utf8_lossy(&output.stdout).trim().parse().ok()
         };
         if let (Some(uid), Some(gid)) = (number("-u").await, number("-g").await) {
-            return Ok(User { uid, gid });
+            return Ok(ServerUser { uid, gid });
         }
     }
-    bail!("PostgreSQL does not run as root, and there is no user {}", USERS.join(" or "))
+    bail!("PostgreSQL does not run as root, and the users {} do not exist", USERS.join(" or "))
 }
 
-/// A program of the server's. Should we be killed, it is told to stop: `setpriv` is Debian's own, but not everybody's.
-fn as_user(program: &Path, user: Option<User>) -> Command {
+/// The command that runs a program of the server. If xtask is killed, `setpriv` (not installed on every system) makes
+/// the kernel interrupt the program.
+fn as_user(program: &Path, user: Option<ServerUser>) -> Command {
     let setpriv = Path::new("/usr/bin/setpriv");
     let mut command = if setpriv.exists() {
         let mut command = Command::new(setpriv);
-        if let Some(User { uid, gid }) = user {
+        if let Some(ServerUser { uid, gid }) = user {
             command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
         }
         command.arg("--pdeathsig=INT").arg(program);
         command
     } else {
         let mut command = Command::new(program);
-        if let Some(User { uid, gid }) = user {
+        if let Some(ServerUser { uid, gid }) = user {
             command.uid(uid).gid(gid);
         }
         command
     };
-    // Its own group: a terminal's interrupt is for the command, which still needs the server then.
+    // The server gets a process group, because a terminal's interrupt must reach the command only: it still needs the
+    // server.
     command.process_group(0).stdin(Stdio::null()).current_dir("/").kill_on_drop(true);
     command
 }
 
-fn launch(
-    programs: &Path,
-    user: Option<User>,
-    (data, socket, log): (&Path, &Path, &Path),
-    (port, durable): (u16, bool),
-) -> anyhow::Result<Child> {
+/// The arguments of one start.
+struct Launch<'a> {
+    data: &'a Path,
+    /// The folder of the socket.
+    socket: &'a Path,
+    log: &'a Path,
+    port: u16,
+    durable: bool,
+}
+
+fn launch(programs: &Path, user: Option<ServerUser>, options: &Launch<'_>) -> anyhow::Result<Child> {
+    let Launch { data, socket, log, port, durable } = *options;
     let log = fs::File::create(log)?;
     let mut command = as_user(&programs.join("postgres"), user);
     command.arg("-D").arg(data).arg("-k").arg(socket).args(["-p", &port.to_string()]);
-    let forgetful = FORGETFUL.into_iter().filter(|_| !durable);
-    command.args(SETTINGS.into_iter().chain(forgetful).flat_map(|setting| ["-c", setting]));
+    let without_sync = WITHOUT_SYNC.into_iter().filter(|_| !durable);
+    command.args(SETTINGS.into_iter().chain(without_sync).flat_map(|setting| ["-c", setting]));
     command.stdout(log.try_clone()?).stderr(log).spawn().context("cannot run postgres")
 }
 
-/// Whether it answers; it does not if it ends first.
+/// Whether the server accepts connections. It is false if the server ends first or takes longer than [`READY`].
 async fn ready(programs: &Path, postmaster: &mut Child, port: u16) -> anyhow::Result<bool> {
     let until = tokio::time::Instant::now() + READY;
     while tokio::time::Instant::now() < until {
         if postmaster.try_wait()?.is_some() {
             return Ok(false);
         }
-        let mut ask = Command::new(programs.join("pg_isready"));
-        let ask = ask.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().await?;
-        if ask.success() {
+        let mut probe = Command::new(programs.join("pg_isready"));
+        let probe = probe.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().await?;
+        if probe.success() {
             return Ok(true);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -177,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_version_is_taken_and_a_missing_one_is_named() {
+    fn the_newest_version_is_used_and_a_missing_one_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         for (version, taken) in
             [("14", None), ("15", Some("15")), ("9", Some("15")), ("17", Some("17")), ("x", Some("17"))]

@@ -1,10 +1,10 @@
-//! Who may use whom. What this table forbids is the design (ARCHITECTURE.md).
+//! Allowed dependencies between crates. The table is the architecture (ARCHITECTURE.md).
 
-use super::finding::{Finding, Place};
+use super::finding::{FileLine, Finding};
 use super::graph::{Graph, Package};
 use super::tree::{File, Tree};
 
-/// A crate, and which of ours it may use; `telemetry` is for everybody.
+/// Each crate with the workspace crates that it may use. Every crate may use `telemetry`.
 const TABLE: &[(&str, &[&str])] = &[
     ("access", &[]),
     ("meter", &["access"]),
@@ -20,30 +20,31 @@ const TABLE: &[(&str, &[&str])] = &[
     ("tollgate", &["control", "proxy", "store", "config", "mock", "spool", "ai", "meter", "access"]),
 ];
 
-/// Packages that may use all of ours; nobody uses them.
-const FREE: &[&str] = &["xtask", "e2e", "bench", "fuzz"];
+/// Packages that may use every workspace crate. No crate may use them.
+const UNRESTRICTED: &[&str] = &["xtask", "e2e", "bench", "fuzz"];
 
-/// Outside crates that only some of ours may use.
+/// External crates that only some workspace crates may use, with the reason.
 const RESERVED: &[(&str, &[&str], &str)] = &[
-    ("sqlx", &["store"], "only store knows SQL"),
-    ("redis", &["store"], "only store knows Redis"),
+    ("sqlx", &["store"], "only store uses SQL"),
+    ("redis", &["store"], "only store uses Redis"),
     ("axum", &["control"], "a gateway route is data, not a handler: Axum is for the control API"),
-    ("tower-http", &["control"], "tower layers stand in control only"),
-    ("anyhow", &["tollgate"], "a module's border has an error enum: anyhow is for the binary and for tests"),
-    ("clap", &["tollgate"], "commands stand in tollgate"),
+    ("tower-http", &["control"], "tower layers are for control only"),
+    ("anyhow", &["tollgate"], "modules return an error enum: anyhow is for the binary and tests"),
+    ("clap", &["tollgate"], "commands are in tollgate"),
 ];
 
-/// Crates of ours that do no I/O, so that they can be fuzzed and simulated.
+/// Workspace crates without I/O, so that they can be fuzzed and simulated.
 const WITHOUT_IO: &[&str] = &["access", "meter", "ai", "http1"];
 
-/// What does I/O.
+/// External crates that do I/O.
 const IO: &[&str] =
     &["hyper", "hyper-util", "mio", "reqwest", "rustix", "rustls", "socket2", "tempfile", "tokio-rustls"];
 
-/// Of those without I/O, who may use Tokio's `sync`.
+/// Crates without I/O that may use Tokio's `sync`.
 const TOKIO_SYNC: &[&str] = &["access", "meter"];
 
-/// Checks manifests and, where features unite over the workspace and a manifest shows nothing, sources.
+/// Checks the manifests. It also checks sources for Tokio, because features are unified over the workspace and no
+/// manifest shows them.
 pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
     let members: Vec<&str> = graph.members().map(|package| package.name.as_str()).collect();
     let mut findings = Vec::new();
@@ -61,7 +62,7 @@ pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
 }
 
 fn membership(package: &Package, manifest: Option<&File>) -> Vec<Finding> {
-    let place = Place { path: &package.manifest, line: 0 };
+    let place = FileLine { path: &package.manifest, line: 0 };
     let mut findings = Vec::new();
     if package.publishable {
         findings.push(place.fails("the crate could be published", "write `publish.workspace = true`"));
@@ -69,30 +70,30 @@ fn membership(package: &Package, manifest: Option<&File>) -> Vec<Finding> {
     let text = manifest.map_or("", |file| &file.text);
     let mut lines = text.lines().map(str::trim).skip_while(|line| *line != "[lints]").skip(1);
     if lines.next() != Some("workspace = true") {
-        findings
-            .push(place.fails("the workspace's lints do not apply", "write `[lints]` and below it `workspace = true`"));
+        findings.push(place.fails("the workspace's lints do not apply", "write `workspace = true` under `[lints]`"));
     }
     findings
 }
 
 fn inside(package: &Package, manifest: Option<&File>, members: &[&str]) -> Vec<Finding> {
-    let who = package.name.as_str();
-    if FREE.contains(&who) {
+    let crate_name = package.name.as_str();
+    if UNRESTRICTED.contains(&crate_name) {
         return Vec::new();
     }
-    let Some((_, may)) = TABLE.iter().find(|(name, _)| *name == who) else {
+    let Some((_, may)) = TABLE.iter().find(|(name, _)| *name == crate_name) else {
         let remedy = "add it to the table in xtask/src/tidy/dependencies.rs and to ARCHITECTURE.md";
         return vec![
-            Place { path: &package.manifest, line: 0 }.fails(format!("nobody said what `{who}` may use"), remedy),
+            FileLine { path: &package.manifest, line: 0 }
+                .fails(format!("the table has no row for `{crate_name}`"), remedy),
         ];
     };
-    let asked = package.asks_for.iter().filter(|name| members.contains(&name.as_str()));
+    let asked = package.dependencies.iter().filter(|name| members.contains(&name.as_str()));
     let refused = asked.filter(|name| *name != "telemetry" && !may.contains(&name.as_str()));
     refused
         .map(|name| {
-            let list = if may.is_empty() { "none of ours".to_owned() } else { may.join(", ") };
+            let list = if may.is_empty() { "no workspace crate".to_owned() } else { may.join(", ") };
             place(package, manifest, name).fails(
-                format!("`{who}` may not use `{name}`"),
+                format!("`{crate_name}` may not use `{name}`"),
                 format!("it may use {list} (and telemetry): move the code, or pass the data in"),
             )
         })
@@ -100,36 +101,36 @@ fn inside(package: &Package, manifest: Option<&File>, members: &[&str]) -> Vec<F
 }
 
 fn outside(package: &Package, manifest: Option<&File>) -> Vec<Finding> {
-    let who = package.name.as_str();
+    let crate_name = package.name.as_str();
     let mut findings = Vec::new();
-    for name in &package.asks_for {
+    for name in &package.dependencies {
         let reserved = RESERVED.iter().find(|(outside, _, _)| outside == name);
         if let Some((_, may, why)) = reserved
-            && !may.contains(&who)
-            && !FREE.contains(&who)
+            && !may.contains(&crate_name)
+            && !UNRESTRICTED.contains(&crate_name)
         {
-            findings.push(place(package, manifest, name).fails(format!("`{who}` may not use `{name}`"), *why));
+            findings.push(place(package, manifest, name).fails(format!("`{crate_name}` may not use `{name}`"), *why));
         }
-        let tokio = name == "tokio" && !TOKIO_SYNC.contains(&who);
-        if WITHOUT_IO.contains(&who) && (IO.contains(&name.as_str()) || tokio) {
-            let what = format!("`{who}` does no I/O and may not use `{name}`");
+        let tokio = name == "tokio" && !TOKIO_SYNC.contains(&crate_name);
+        if WITHOUT_IO.contains(&crate_name) && (IO.contains(&name.as_str()) || tokio) {
+            let what = format!("`{crate_name}` does no I/O and may not use `{name}`");
             findings.push(place(package, manifest, name).fails(what, "take bytes and time as arguments"));
         }
     }
     findings
 }
 
-/// Where a manifest names a dependency.
-fn place<'a>(package: &'a Package, manifest: Option<&'a File>, dependency: &str) -> Place<'a> {
+/// The line of a manifest that names a dependency.
+fn place<'a>(package: &'a Package, manifest: Option<&'a File>, dependency: &str) -> FileLine<'a> {
     let named = |line: &str| {
         line.strip_prefix(dependency).is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
             || line.contains(&format!("package = \"{dependency}\""))
     };
     let line = manifest.and_then(|file| file.lines().find(|(_, line)| named(line))).map_or(0, |(number, _)| number);
-    Place { path: &package.manifest, line }
+    FileLine { path: &package.manifest, line }
 }
 
-/// A Tokio feature other than `sync` that the manifest itself asks for.
+/// A Tokio feature other than `sync` in the manifest.
 fn tokio_features(manifest: &File) -> Option<Finding> {
     let kept = manifest.lines().take_while(|(_, line)| *line != "[dev-dependencies]");
     let (number, features) = kept
@@ -137,20 +138,20 @@ fn tokio_features(manifest: &File) -> Option<Finding> {
         .find_map(|(number, line)| Some((number, line.split_once("features = [")?.1.split(']').next()?)))?;
     let other =
         features.split(',').map(|feature| feature.trim().trim_matches('"')).find(|feature| *feature != "sync")?;
-    let remedy = "of Tokio only `sync` is for crates without I/O";
-    Some(manifest.line(number).fails(format!("asks for Tokio's `{other}`"), remedy))
+    let remedy = "crates without I/O may use `sync` only";
+    Some(manifest.line(number).fails(format!("enables Tokio's `{other}`"), remedy))
 }
 
-/// Anything of Tokio but `sync` outside tests.
-fn tokio_sources(tree: &Tree, who: &str) -> Vec<Finding> {
-    let folder = format!("crates/{who}/src/");
+/// Uses of Tokio other than `sync`, outside of tests.
+fn tokio_sources(tree: &Tree, crate_name: &str) -> Vec<Finding> {
+    let folder = format!("crates/{crate_name}/src/");
     let mut findings = Vec::new();
     for file in tree.below(&folder).filter(|file| file.is(&["rs"]) && file.name() != "tests.rs") {
         for (number, line) in file.lines().take_while(|(_, line)| line.trim() != "#[cfg(test)]") {
             let used = line.split("tokio::").skip(1).find(|rest| !rest.starts_with("sync"));
             if used.is_some() && !line.trim_start().starts_with("//") {
-                let remedy = format!("`{who}` does no I/O: of Tokio it may use `tokio::sync::…` alone");
-                findings.push(file.line(number).fails("uses Tokio beyond `sync`", remedy));
+                let remedy = format!("`{crate_name}` does no I/O: it may use `tokio::sync::…` only");
+                findings.push(file.line(number).fails("uses Tokio other than `sync`", remedy));
             }
         }
     }
@@ -160,36 +161,36 @@ fn tokio_sources(tree: &Tree, who: &str) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     const LINTS: &str = "[lints]\nworkspace = true\n";
 
-    fn check_one(name: &str, asks_for: &[&str], files: &[(&str, &str)]) -> Vec<String> {
+    fn check_one(name: &str, dependencies: &[&str], files: &[(&str, &str)]) -> Vec<String> {
         let asked = Package {
             name: name.to_owned(),
             manifest: format!("crates/{name}/Cargo.toml"),
             member: true,
-            asks_for: asks_for.iter().map(|name| (*name).to_owned()).collect(),
+            dependencies: dependencies.iter().map(|name| (*name).to_owned()).collect(),
             ..Package::default()
         };
-        let bystanders = ["store", "mock", "telemetry"].map(|name| Package {
+        let others = ["store", "mock", "telemetry"].map(|name| Package {
             name: name.to_owned(),
             manifest: format!("crates/{name}/Cargo.toml"),
             member: true,
             ..Package::default()
         });
-        let manifests = bystanders.iter().map(|package| (package.manifest.as_str(), LINTS));
+        let manifests = others.iter().map(|package| (package.manifest.as_str(), LINTS));
         let tree = Tree::of(&manifests.chain(files.iter().copied()).collect::<Vec<_>>());
-        let packages = bystanders.iter().filter(|package| package.name != name).cloned().chain([asked]);
-        said(&check(&Graph { packages: packages.collect(), edges: Vec::new() }, &tree))
+        let packages = others.iter().filter(|package| package.name != name).cloned().chain([asked]);
+        messages(&check(&Graph { packages: packages.collect(), edges: Vec::new() }, &tree))
     }
 
     #[test]
     fn a_dependency_outside_the_table_fails_where_it_is_written() {
         let manifest = format!("{LINTS}\n[dependencies]\nstore.workspace = true\ntelemetry.workspace = true\n");
-        let said = check_one("proxy", &["store", "telemetry"], &[("crates/proxy/Cargo.toml", &manifest)]);
+        let messages = check_one("proxy", &["store", "telemetry"], &[("crates/proxy/Cargo.toml", &manifest)]);
         assert_eq!(
-            said,
+            messages,
             [
                 "crates/proxy/Cargo.toml:5: `proxy` may not use `store`; it may use config, ai, spool, meter, access (and \
               telemetry): move the code, or pass the data in"
@@ -199,8 +200,8 @@ mod tests {
 
     #[test]
     fn a_crate_without_a_row_fails() {
-        let said = check_one("billing", &[], &[("crates/billing/Cargo.toml", LINTS)]);
-        assert!(said.len() == 1 && said[0].contains("nobody said what `billing` may use"), "{said:?}");
+        let messages = check_one("billing", &[], &[("crates/billing/Cargo.toml", LINTS)]);
+        assert!(messages.len() == 1 && messages[0].contains("the table has no row for `billing`"), "{messages:?}");
         assert!(check_one("e2e", &["store", "mock", "anyhow"], &[("crates/e2e/Cargo.toml", LINTS)]).is_empty());
     }
 
@@ -210,8 +211,11 @@ mod tests {
             [("control", "sqlx"), ("proxy", "axum"), ("store", "anyhow"), ("ai", "tokio"), ("meter", "hyper")]
         {
             let path = format!("crates/{who}/Cargo.toml");
-            let said = check_one(who, &[whom], &[(&path, LINTS)]);
-            assert!(said.len() == 1 && said[0].contains(&format!("may not use `{whom}`")), "{who} {whom}: {said:?}");
+            let messages = check_one(who, &[whom], &[(&path, LINTS)]);
+            assert!(
+                messages.len() == 1 && messages[0].contains(&format!("may not use `{whom}`")),
+                "{who} {whom}: {messages:?}"
+            );
         }
     }
 
@@ -221,10 +225,10 @@ mod tests {
             format!("{LINTS}\n[dependencies]\ntokio = {{ version = \"1\", features = [\"sync\", \"net\"] }}\n");
         let source = "use tokio::sync::mpsc;\nuse tokio::net::TcpStream;\n#[cfg(test)]\nuse tokio::time;\n";
         let files = [("crates/access/Cargo.toml", manifest.as_str()), ("crates/access/src/lib.rs", source)];
-        let said = check_one("access", &["tokio"], &files);
-        assert!(said.len() == 2, "{said:?}");
-        assert!(said[0].starts_with("crates/access/Cargo.toml:5: asks for Tokio's `net`"), "{said:?}");
-        assert!(said[1].starts_with("crates/access/src/lib.rs:2: uses Tokio beyond `sync`"), "{said:?}");
+        let messages = check_one("access", &["tokio"], &files);
+        assert!(messages.len() == 2, "{messages:?}");
+        assert!(messages[0].starts_with("crates/access/Cargo.toml:5: enables Tokio's `net`"), "{messages:?}");
+        assert!(messages[1].starts_with("crates/access/src/lib.rs:2: uses Tokio other than `sync`"), "{messages:?}");
     }
 
     #[test]
@@ -233,7 +237,7 @@ mod tests {
         assert!(lintless.len() == 1 && lintless[0].contains("lints do not apply"), "{lintless:?}");
         let package = Package { publishable: true, name: "meter".to_owned(), ..Package::default() };
         let manifest = Tree::of(&[("Cargo.toml", LINTS)]);
-        let published = said(&membership(&package, manifest.file("Cargo.toml")));
+        let published = messages(&membership(&package, manifest.file("Cargo.toml")));
         assert!(published.len() == 1 && published[0].contains("could be published"), "{published:?}");
     }
 }

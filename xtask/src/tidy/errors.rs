@@ -1,4 +1,4 @@
-//! Every code that a caller can meet has a page that says its status, side and retry truly; no page is left over.
+//! Every error code has a page with its status, side and retry, and every page has a code.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
@@ -7,8 +7,8 @@ const LIST: &str = "crates/access/src/refusal.rs";
 const PAGES: &str = "docs/errors/";
 const INDEX: &str = "docs/errors/README.md";
 
-/// A line of the closed list.
-struct Code<'a> {
+/// An entry of the closed list.
+struct ErrorCode<'a> {
     line: usize,
     code: &'a str,
     status: &'a str,
@@ -20,30 +20,29 @@ struct Code<'a> {
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let empty = File { path: LIST.to_owned(), text: String::new() };
     let list = tree.file(LIST).unwrap_or(&empty);
-    let codes: Vec<Code<'_>> = codes(list).collect();
+    let codes: Vec<ErrorCode<'_>> = codes(list).collect();
     if codes.is_empty() {
         return vec![
-            list.whole().fails("lists no code that tidy can read", "keep `Name = \"code\", status, Side, Retry;`"),
+            list.whole().fails("contains no code that tidy can parse", "keep `Name = \"code\", status, Side, Retry;`"),
         ];
     }
     let mut findings: Vec<Finding> = codes.iter().filter_map(|code| page(tree, list, code)).collect();
     for file in tree.below(PAGES).filter(|file| file.path != INDEX) {
         let known = codes.iter().any(|code| file.path == path(code.code));
         if !known {
-            findings
-                .push(file.whole().fails("is the page of no code", format!("delete it, or add the code to {LIST}")));
+            findings.push(file.whole().fails("has no error code", format!("delete it, or add the code to {LIST}")));
         }
     }
     findings
 }
 
-/// Lines as `Name = "code", 400, Caller, Never;`.
-fn codes(list: &File) -> impl Iterator<Item = Code<'_>> {
+/// Parses entries of the form `Name = "code", 400, Caller, Never;`.
+fn codes(list: &File) -> impl Iterator<Item = ErrorCode<'_>> {
     list.lines().filter_map(|(line, text)| {
         let (_, rest) = text.trim().strip_suffix(';')?.split_once(" = \"")?;
         let (code, rest) = rest.split_once("\", ")?;
         let mut words = rest.split(", ");
-        Some(Code { line, code, status: words.next()?, side: words.next()?, retry: words.next()? })
+        Some(ErrorCode { line, code, status: words.next()?, side: words.next()?, retry: words.next()? })
     })
 }
 
@@ -51,11 +50,11 @@ fn path(code: &str) -> String {
     format!("{PAGES}{code}.md")
 }
 
-fn page(tree: &Tree, list: &File, code: &Code<'_>) -> Option<Finding> {
+fn page(tree: &Tree, list: &File, code: &ErrorCode<'_>) -> Option<Finding> {
     let path = path(code.code);
     let Some(page) = tree.file(&path) else {
         let what = format!("`{}` has no page", code.code);
-        return Some(list.line(code.line).fails(what, format!("write {path}, as its neighbours are")));
+        return Some(list.line(code.line).fails(what, format!("write {path} like the other pages")));
     };
     let title = format!("# `{}`", code.code);
     let (side, retry) = (code.side.to_lowercase(), code.retry.to_lowercase());
@@ -71,13 +70,13 @@ fn page(tree: &Tree, list: &File, code: &Code<'_>) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     const REFUSALS: &str = "refusals! {\n    /// Why.\n    BadRequest = \"bad_request\", 400, Caller, Never;\n}\n";
     const PAGE: &str = "# `bad_request`\n\nStatus 400 · side: caller · retry: never\n\nWhat happened.\n";
 
     fn check_files(files: &[(&str, &str)]) -> Vec<String> {
-        said(&check(&Tree::of(files)))
+        messages(&check(&Tree::of(files)))
     }
 
     #[test]
@@ -88,24 +87,29 @@ mod tests {
 
     #[test]
     fn a_code_without_a_page_fails_at_the_code() {
-        let said = check_files(&[(LIST, REFUSALS)]);
-        assert_eq!(said.len(), 1);
-        assert!(said[0].starts_with("crates/access/src/refusal.rs:3: `bad_request` has no page; write docs/errors/"));
+        let messages = check_files(&[(LIST, REFUSALS)]);
+        assert_eq!(messages.len(), 1);
+        assert!(
+            messages[0].starts_with("crates/access/src/refusal.rs:3: `bad_request` has no page; write docs/errors/")
+        );
     }
 
     #[test]
     fn a_page_without_a_code_fails() {
         let files = [(LIST, REFUSALS), ("docs/errors/bad_request.md", PAGE), ("docs/errors/gone.md", PAGE)];
-        let said = check_files(&files);
-        assert!(said.len() == 1 && said[0].starts_with("docs/errors/gone.md: is the page of no code"), "{said:?}");
+        let messages = check_files(&files);
+        assert!(
+            messages.len() == 1 && messages[0].starts_with("docs/errors/gone.md: has no error code"),
+            "{messages:?}"
+        );
     }
 
     #[test]
     fn a_page_with_another_title_status_side_or_retry_fails() {
         for (from, to) in [("bad_", "good_"), ("400", "401"), ("caller", "us"), ("never", "later")] {
             let page = PAGE.replacen(from, to, 1);
-            let said = check_files(&[(LIST, REFUSALS), ("docs/errors/bad_request.md", &page)]);
-            assert!(said.len() == 1 && said[0].contains("differs from the list"), "{from}: {said:?}");
+            let messages = check_files(&[(LIST, REFUSALS), ("docs/errors/bad_request.md", &page)]);
+            assert!(messages.len() == 1 && messages[0].contains("differs from the list"), "{from}: {messages:?}");
         }
     }
 

@@ -1,17 +1,17 @@
-//! What a rule found: where, what, and what to do.
+//! Findings of rules: the place, the problem, and the remedy.
 
 use std::fmt;
 
-/// A place in a file.
+/// A file, and a line in it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
-    /// From the root, with slashes.
+pub(crate) struct FileLine<'a> {
+    /// The path from the root, with slashes.
     pub(crate) path: &'a str,
-    /// From 1; 0 is the file as a whole.
+    /// The number of the line from 1; 0 means the whole file.
     pub(crate) line: usize,
 }
 
-/// A rule that is broken, or soon will be.
+/// A violation of a rule, or a warning.
 #[derive(Debug)]
 pub(crate) struct Finding {
     place: String,
@@ -20,19 +20,19 @@ pub(crate) struct Finding {
     fails: bool,
 }
 
-impl Place<'_> {
-    /// A broken rule.
+impl FileLine<'_> {
+    /// A finding that fails the check.
     pub(crate) fn fails(self, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
         Finding { place: self.to_string(), what: what.into(), remedy: remedy.into(), fails: true }
     }
 
-    /// A rule that will be broken if this goes on.
+    /// A finding that only warns.
     pub(crate) fn warns(self, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
         Finding { fails: false, ..self.fails(what, remedy) }
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for FileLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => f.write_str(self.path),
@@ -42,7 +42,7 @@ impl fmt::Display for Place<'_> {
 }
 
 impl Finding {
-    /// Whether tidy fails by it.
+    /// Whether tidy fails because of this finding.
     pub(crate) const fn fails(&self) -> bool {
         self.fails
     }
@@ -55,8 +55,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What a rule says in its tests: each finding as it is printed.
+/// The findings as they are printed, for tests.
 #[cfg(test)]
-pub(crate) fn said(findings: &[Finding]) -> Vec<String> {
+pub(crate) fn messages(findings: &[Finding]) -> Vec<String> {
     findings.iter().map(ToString::to_string).collect()
 }

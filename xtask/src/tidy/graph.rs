@@ -1,4 +1,4 @@
-//! What cargo resolved: packages, and who brings whom.
+//! The dependency graph that cargo resolved.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
@@ -9,50 +9,50 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, PackageId}
 /// The resolved packages of the whole workspace.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
-    /// By index; edges refer to it.
+    /// All packages; edges refer to their indexes.
     pub(crate) packages: Vec<Package>,
-    /// Normal and build dependencies that are switched on: who, whom.
+    /// Enabled normal and build dependencies: the dependent package and its dependency.
     pub(crate) edges: Vec<(usize, usize)>,
 }
 
-/// One package.
+/// One package of the graph.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Package {
-    /// As in its manifest.
+    /// The name in the manifest.
     pub(crate) name: String,
-    /// As in its manifest.
+    /// The version in the manifest.
     pub(crate) version: String,
-    /// Its `Cargo.toml`, from the root; empty outside the workspace.
+    /// The path of its `Cargo.toml` from the root; empty outside the workspace.
     pub(crate) manifest: String,
-    /// Whether it stands in this workspace.
+    /// Whether it is a member of this workspace.
     pub(crate) member: bool,
     /// Whether it may be published.
     pub(crate) publishable: bool,
-    /// SPDX, where it says.
+    /// The licence as SPDX expression, if the manifest has one.
     pub(crate) licence: Option<String>,
-    /// Where it comes from when that is neither this workspace nor the public registry.
+    /// The source, if it is neither this workspace nor the public registry.
     pub(crate) foreign_source: Option<String>,
-    /// Names of the normal and build dependencies that its manifest asks for.
-    pub(crate) asks_for: Vec<String>,
+    /// The names of the normal and build dependencies in its manifest.
+    pub(crate) dependencies: Vec<String>,
 }
 
 impl Graph {
-    /// Asks `cargo metadata` about the workspace at `root`, for the machine it runs on.
+    /// Runs `cargo metadata` for the workspace at `root` and the current platform.
     ///
     /// # Errors
-    /// When cargo fails.
+    /// Cargo fails.
     pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
         let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
         let metadata = MetadataCommand::new()
             .current_dir(root)
             .other_options(["--filter-platform".to_owned(), triple])
             .exec()
-            .context("tidy asks cargo for the dependencies")?;
+            .context("cargo metadata failed")?;
         Self::of(&metadata, root)
     }
 
     fn of(metadata: &Metadata, root: &Path) -> anyhow::Result<Self> {
-        let resolve = metadata.resolve.as_ref().context("cargo metadata resolves nothing")?;
+        let resolve = metadata.resolve.as_ref().context("cargo metadata contains no resolved graph")?;
         let packages: HashMap<&PackageId, &cargo_metadata::Package> =
             metadata.packages.iter().map(|package| (&package.id, package)).collect();
         let nodes: Vec<(&Node, &cargo_metadata::Package)> =
@@ -71,17 +71,17 @@ impl Graph {
         Ok(graph)
     }
 
-    /// The way by which the package called `from` brings the one called `to`, both included.
-    pub(crate) fn way(&self, from: &str, to: &str) -> Option<Vec<&str>> {
+    /// The chain of dependencies from the package `from` to the package `to`, both included.
+    pub(crate) fn dependency_path(&self, from: &str, to: &str) -> Option<Vec<&str>> {
         let start = self.packages.iter().position(|package| package.name == from)?;
-        let mut came_from: HashMap<usize, usize> = HashMap::from([(start, start)]);
+        let mut reached_from: HashMap<usize, usize> = HashMap::from([(start, start)]);
         let mut queue = VecDeque::from([start]);
         while let Some(at) = queue.pop_front() {
             if self.packages.get(at)?.name == to {
-                return Some(self.walk_back(&came_from, at));
+                return Some(self.walk_back(&reached_from, at));
             }
             for (_, next) in self.edges.iter().filter(|(who, _)| *who == at) {
-                came_from.entry(*next).or_insert_with(|| {
+                reached_from.entry(*next).or_insert_with(|| {
                     queue.push_back(*next);
                     at
                 });
@@ -90,18 +90,18 @@ impl Graph {
         None
     }
 
-    fn walk_back(&self, came_from: &HashMap<usize, usize>, end: usize) -> Vec<&str> {
-        let mut way = Vec::new();
+    fn walk_back(&self, reached_from: &HashMap<usize, usize>, end: usize) -> Vec<&str> {
+        let mut path = Vec::new();
         let mut at = end;
-        while let (Some(package), Some(before)) = (self.packages.get(at), came_from.get(&at)) {
-            way.push(package.name.as_str());
+        while let (Some(package), Some(before)) = (self.packages.get(at), reached_from.get(&at)) {
+            path.push(package.name.as_str());
             if *before == at {
                 break;
             }
             at = *before;
         }
-        way.reverse();
-        way
+        path.reverse();
+        path
     }
 
     /// The packages of this workspace.
@@ -129,13 +129,13 @@ impl Package {
             publishable: package.publish.as_ref().is_none_or(|registries| !registries.is_empty()),
             licence: package.license.clone(),
             foreign_source,
-            asks_for: kept.map(|dependency| dependency.name.clone()).collect(),
+            dependencies: kept.map(|dependency| dependency.name.clone()).collect(),
         }
     }
 }
 
-/// Whether a feature that is on, and not only a weak one (`ring?/alloc`), switches the dependency on: `cargo metadata`
-/// lists both.
+/// Whether an enabled feature that is not weak (`ring?/alloc`) enables the dependency. `cargo metadata` lists both
+/// kinds.
 fn is_on(package: &cargo_metadata::Package, node: &Node, named: &str) -> bool {
     let mut declared = package.dependencies.iter().filter(|dependency| dependency.name == named).peekable();
     if declared.peek().is_none() {
@@ -156,24 +156,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_way_names_everyone_on_it() {
+    fn a_path_contains_every_package_between() {
         let package = |name: &str| Package { name: name.to_owned(), ..Package::default() };
         let graph = Graph {
             packages: ["tollgate", "store", "sqlx", "ring", "other"].map(package).into(),
             edges: vec![(0, 1), (1, 2), (2, 3), (2, 0)],
         };
-        assert_eq!(graph.way("tollgate", "ring"), Some(vec!["tollgate", "store", "sqlx", "ring"]));
-        assert_eq!(graph.way("tollgate", "other"), None);
+        assert_eq!(graph.dependency_path("tollgate", "ring"), Some(vec!["tollgate", "store", "sqlx", "ring"]));
+        assert_eq!(graph.dependency_path("tollgate", "other"), None);
     }
 
     #[test]
-    fn a_weak_feature_switches_nothing_on() {
+    fn a_weak_feature_enables_no_dependency() {
         let read = |features: &str| {
             let metadata = include_str!("graph/weak.json").replace("\"FEATURES\"", features);
             let metadata: Metadata = MetadataCommand::parse(metadata).unwrap();
             Graph::of(&metadata, Path::new("/w")).unwrap()
         };
-        assert_eq!(read(r#""alloc""#).way("a", "ring"), None);
-        assert_eq!(read(r#""alloc", "ring""#).way("a", "ring"), Some(vec!["a", "ring"]));
+        assert_eq!(read(r#""alloc""#).dependency_path("a", "ring"), None);
+        assert_eq!(read(r#""alloc", "ring""#).dependency_path("a", "ring"), Some(vec!["a", "ring"]));
     }
 }

@@ -1,49 +1,57 @@
-//! Every claim of the guarantees names tests, and each of them exists.
+//! Every guarantee names tests, and each of them exists.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
 const PAGE: &str = "docs/guarantees.md";
-/// What stands before the tests of a claim.
+/// The beginning of the paragraph that names a guarantee's tests.
 const SHOWN_BY: &str = "**Shown by**";
 
-/// Checks the page.
+/// Checks the page `docs/guarantees.md`.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let Some(page) = tree.file(PAGE) else { return Vec::new() };
     let tests = tests(page);
-    let mut findings: Vec<Finding> =
-        tests.filter_map(|(line, path, name)| missing(tree, page, (line, path, name))).collect();
+    let mut findings: Vec<Finding> = tests.filter_map(|test| missing(tree, page, test)).collect();
     findings.extend(unshown(page));
     findings
 }
 
-/// Tests that the page names as `path.rs::name`, with their lines.
-fn tests(page: &File) -> impl Iterator<Item = (usize, &str, &str)> {
+/// A test that the page names, and the line that names it.
+#[derive(Clone, Copy)]
+struct NamedTest<'a> {
+    line: usize,
+    path: &'a str,
+    name: &'a str,
+}
+
+/// Tests that the page names as `path.rs::name`.
+fn tests(page: &File) -> impl Iterator<Item = NamedTest<'_>> {
     page.lines().flat_map(|(number, line)| {
         let quoted = line.split('`').skip(1).step_by(2);
         quoted.filter_map(move |quoted| {
             let (path, name) = quoted.split_once("::")?;
-            path.ends_with(".rs").then_some((number, path, name))
+            path.ends_with(".rs").then_some(NamedTest { line: number, path, name })
         })
     })
 }
 
-fn missing(tree: &Tree, page: &File, (line, path, name): (usize, &str, &str)) -> Option<Finding> {
+fn missing(tree: &Tree, page: &File, test: NamedTest<'_>) -> Option<Finding> {
+    let NamedTest { line, path, name } = test;
     let file = tree.file(path);
     let text = file.map_or("", |file| &file.text);
-    // A name may be followed by the arguments of a property test.
+    // The arguments of a property test may follow the name.
     let there = text.contains(&format!("fn {name}("));
     let what = format!("names the test {path}::{name}, which does not exist");
-    (!there).then(|| page.line(line).fails(what, "name the test that shows it now, or take the claim back"))
+    (!there).then(|| page.line(line).fails(what, "name an existing test, or remove the guarantee"))
 }
 
-/// Claims (sections of the third level) without a test.
+/// Guarantees (sections of the third level) without a test.
 fn unshown(page: &File) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut claim: Option<(usize, &str, bool)> = None;
     let mut close = |claim: Option<(usize, &str, bool)>| {
         if let Some((line, title, false)) = claim {
-            let what = format!("claims \"{title}\" and names no test");
+            let what = format!("guarantees \"{title}\" and names no test");
             findings.push(page.line(line).fails(what, format!("add a paragraph that begins with {SHOWN_BY}")));
         }
     };
@@ -65,17 +73,17 @@ fn unshown(page: &File) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     const TESTS: (&str, &str) =
         ("crates/a/src/b.rs", "#[test]\nfn it_holds() {}\nasync fn that_too(world: &World) {}\n");
 
     fn check(page: &str) -> Vec<String> {
-        said(&super::check(&Tree::of(&[("docs/guarantees.md", page), TESTS])))
+        messages(&super::check(&Tree::of(&[("docs/guarantees.md", page), TESTS])))
     }
 
     #[test]
-    fn a_claim_names_tests_that_exist() {
+    fn a_guarantee_with_existing_tests_passes() {
         let page = "# Guarantees\n## Part\n### Nothing is lost\nText.\n\n**Shown by** `crates/a/src/b.rs::it_holds`,\n\
                     `crates/a/src/b.rs::that_too`.\n\n## More\n";
         assert_eq!(check(page), Vec::<String>::new());
@@ -83,24 +91,23 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_is_gone_fails() {
+    fn a_missing_test_fails() {
         for gone in ["crates/a/src/b.rs::it_hold", "crates/a/src/c.rs::it_holds"] {
-            let told = check(&format!("### Claim\n**Shown by** `{gone}`\n"));
+            let messages = check(&format!("### Claim\n**Shown by** `{gone}`\n"));
             let expected = format!(
-                "docs/guarantees.md:2: names the test {gone}, which does not exist; name the test that shows it now, or take the \
-                 claim back"
+                "docs/guarantees.md:2: names the test {gone}, which does not exist; name an existing test, or remove the guarantee"
             );
-            assert_eq!(told, [expected]);
+            assert_eq!(messages, [expected]);
         }
     }
 
     #[test]
-    fn a_claim_without_a_test_fails() {
-        let told = check(
+    fn a_guarantee_without_a_test_fails() {
+        let messages = check(
             "### One\n**Shown by** `crates/a/src/b.rs::it_holds`\n### Two\nIt does: `crates/a/src/b.rs::it_holds`.\n",
         );
         let expected =
-            "docs/guarantees.md:3: claims \"Two\" and names no test; add a paragraph that begins with **Shown by**";
-        assert_eq!(told, [expected]);
+            "docs/guarantees.md:3: guarantees \"Two\" and names no test; add a paragraph that begins with **Shown by**";
+        assert_eq!(messages, [expected]);
     }
 }

@@ -1,12 +1,12 @@
-//! Licences, sources and banned crates of everything that is linked. The lists are those of `deny.toml`, so that they
-//! hold also where cargo-deny is missing.
+//! Licences, sources and banned crates of all linked packages. The rule reads the lists of `deny.toml`, so that they
+//! apply even without cargo-deny.
 
 use super::finding::Finding;
 use super::graph::Graph;
 use super::tree::{File, Tree};
 
 const LIST: &str = "deny.toml";
-/// The licence of every package here: `license` in the workspace's manifest.
+/// The licence of every workspace package: `license` in the workspace's manifest.
 const OWN: &str = "Apache-2.0";
 
 /// Checks the resolved graph against the lists.
@@ -18,13 +18,13 @@ pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
     let (allowed, banned) = (quoted(list, "[licenses]", "allow"), bans(list));
     let mut findings = Vec::new();
     if allowed.is_empty() || banned.is_empty() {
-        let remedy = "write `allow = […]` in [licenses] and `deny = […]` in [bans], an entry a line";
-        findings.push(list.whole().fails("lists no allowed licence or no banned crate", remedy));
+        let remedy = "write `allow = […]` in [licenses] and `deny = […]` in [bans], one entry per line";
+        findings.push(list.whole().fails("contains no allowed licence or no banned crate", remedy));
     }
     for package in &graph.packages {
         let name = format!("`{} {}`", package.name, package.version);
         if let Some(source) = &package.foreign_source {
-            let remedy = "crates come from the public registry only: publish it, or do without";
+            let remedy = "use crates of the public registry only: publish it or remove it";
             findings.push(list.whole().fails(format!("{name} comes from {source}"), remedy));
         }
         if package.member {
@@ -38,8 +38,8 @@ pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
             Some(licence) if permits(licence, &allowed) => {}
             licence => {
                 let says = licence.as_deref().unwrap_or("no licence");
-                let remedy = "do without it, or have the owner allow the licence in [licenses]";
-                findings.push(list.whole().fails(format!("{name} says {says}, which is not allowed"), remedy));
+                let remedy = "remove it, or ask the owner to allow the licence in [licenses]";
+                findings.push(list.whole().fails(format!("{name} has {says}, which is not allowed"), remedy));
             }
         }
     }
@@ -47,7 +47,7 @@ pub(crate) fn check(graph: &Graph, tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// A banned crate and why.
+/// A banned crate, and the reason.
 struct Ban {
     line: usize,
     name: String,
@@ -55,9 +55,9 @@ struct Ban {
 }
 
 fn forbidden(graph: &Graph, list: &File, ban: &Ban) -> Option<Finding> {
-    let way = graph.members().find_map(|member| graph.way(&member.name, &ban.name))?;
-    let what = format!("`{}` is linked: {}", ban.name, way.join(" → "));
-    Some(list.line(ban.line).fails(what, format!("{}: switch off the feature that brings it", ban.reason)))
+    let path = graph.members().find_map(|member| graph.dependency_path(&member.name, &ban.name))?;
+    let what = format!("`{}` is linked: {}", ban.name, path.join(" → "));
+    Some(list.line(ban.line).fails(what, format!("{}: disable the feature that enables it", ban.reason)))
 }
 
 /// Lines of the list `key` in `section`, up to its closing bracket.
@@ -90,7 +90,7 @@ fn bans(list: &File) -> Vec<Ban> {
     entries(list, "[bans]", "deny").filter_map(ban).collect()
 }
 
-/// Whether an SPDX expression can be met with allowed licences alone. The old `A/B` means `A OR B`.
+/// Whether allowed licences satisfy an SPDX expression. The old form `A/B` means `A OR B`.
 fn permits(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let mut words = spaced.split_whitespace().peekable();
@@ -98,9 +98,9 @@ fn permits(expression: &str, allowed: &[String]) -> bool {
     met && words.next().is_none()
 }
 
-type Words<'a> = std::iter::Peekable<std::str::SplitWhitespace<'a>>;
+type SpdxWords<'a> = std::iter::Peekable<std::str::SplitWhitespace<'a>>;
 
-fn any(words: &mut Words<'_>, allowed: &[String]) -> bool {
+fn any(words: &mut SpdxWords<'_>, allowed: &[String]) -> bool {
     let mut met = all(words, allowed);
     while words.next_if_eq(&"OR").is_some() {
         met |= all(words, allowed);
@@ -108,7 +108,7 @@ fn any(words: &mut Words<'_>, allowed: &[String]) -> bool {
     met
 }
 
-fn all(words: &mut Words<'_>, allowed: &[String]) -> bool {
+fn all(words: &mut SpdxWords<'_>, allowed: &[String]) -> bool {
     let mut met = one(words, allowed);
     while words.next_if_eq(&"AND").is_some() {
         met &= one(words, allowed);
@@ -116,7 +116,7 @@ fn all(words: &mut Words<'_>, allowed: &[String]) -> bool {
     met
 }
 
-fn one(words: &mut Words<'_>, allowed: &[String]) -> bool {
+fn one(words: &mut SpdxWords<'_>, allowed: &[String]) -> bool {
     if words.next_if_eq(&"(").is_some() {
         let met = any(words, allowed);
         return words.next() == Some(")") && met;
@@ -131,7 +131,7 @@ fn one(words: &mut Words<'_>, allowed: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
     use crate::tidy::graph::Package;
 
     const DENY: &str = "[licenses]\nallow = [\n  \"MIT\",\n  \"ISC\", # a reason\n]\n\n[bans]\ndeny = [\n  \
@@ -141,7 +141,7 @@ mod tests {
         let licence = Some(OWN.to_owned());
         let tollgate = Package { name: "tollgate".to_owned(), member: true, licence, ..Package::default() };
         let graph = Graph { packages: vec![tollgate, package], edges: vec![(0, 1)] };
-        said(&check(&graph, &Tree::of(&[(LIST, DENY)])))
+        messages(&check(&graph, &Tree::of(&[(LIST, DENY)])))
     }
 
     fn package(name: &str, licence: Option<&str>) -> Package {
@@ -174,17 +174,17 @@ mod tests {
     #[test]
     fn a_licence_that_is_not_listed_fails() {
         assert!(check_package(package("good", Some("MIT OR Apache-2.0"))).is_empty());
-        for (licence, says) in [(Some("AGPL-3.0-only"), "says AGPL-3.0-only"), (None, "says no licence")] {
-            let said = check_package(package("bad", licence));
-            assert!(said.len() == 1 && said[0].contains(says), "{said:?}");
+        for (licence, says) in [(Some("AGPL-3.0-only"), "has AGPL-3.0-only"), (None, "has no licence")] {
+            let messages = check_package(package("bad", licence));
+            assert!(messages.len() == 1 && messages[0].contains(says), "{messages:?}");
         }
     }
 
     #[test]
     fn a_package_of_ours_under_another_licence_fails() {
         for (licence, expected) in [(Some(OWN), 0), (Some("MIT"), 1), (None, 1)] {
-            let said = check_package(Package { member: true, ..package("ours", licence) });
-            assert_eq!(said.len(), expected, "{said:?}");
+            let messages = check_package(Package { member: true, ..package("ours", licence) });
+            assert_eq!(messages.len(), expected, "{messages:?}");
         }
     }
 
@@ -201,16 +201,16 @@ mod tests {
     #[test]
     fn a_git_dependency_fails() {
         let source = Some("git+https://example.com/fork".to_owned());
-        let said = check_package(Package { foreign_source: source, ..package("fork", Some("MIT")) });
-        assert!(said.len() == 1 && said[0].contains("`fork 1.0.0` comes from git+"), "{said:?}");
+        let messages = check_package(Package { foreign_source: source, ..package("fork", Some("MIT")) });
+        assert!(messages.len() == 1 && messages[0].contains("`fork 1.0.0` comes from git+"), "{messages:?}");
     }
 
     #[test]
     fn a_banned_crate_fails_with_the_way_to_it_and_the_reason() {
-        let said = check_package(package("ring", Some("ISC")));
+        let messages = check_package(package("ring", Some("ISC")));
         assert_eq!(
-            said,
-            ["deny.toml:9: `ring` is linked: tollgate → ring; one TLS provider: switch off the feature that brings it"]
+            messages,
+            ["deny.toml:9: `ring` is linked: tollgate → ring; one TLS provider: disable the feature that enables it"]
         );
     }
 

@@ -1,32 +1,32 @@
-//! Names are nouns of the domain: a drawer for the rest has no name.
+//! Names of files and folders are nouns of the domain.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-const DRAWERS: &[&str] =
+const VAGUE_NAMES: &[&str] =
     &["core", "common", "util", "utils", "shared", "helper", "helpers", "types", "manager", "service", "misc"];
 
-/// Checks folders and files that hold source.
+/// Checks the folders and files that contain source code.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     tree.files.iter().filter(|file| file.is(&["rs", "ts", "tsx", "js", "mjs"])).filter_map(source).collect()
 }
 
 fn source(file: &File) -> Option<Finding> {
     if file.name() == "mod.rs" {
-        return Some(file.whole().fails("is a `mod.rs`", "name it after its folder: `foo.rs` beside `foo/`"));
+        return Some(file.whole().fails("is a `mod.rs`", "name it after its folder: `foo.rs` and `foo/`"));
     }
     let stem = file.path.rsplit_once('.').map_or(file.path.as_str(), |(stem, _)| stem);
-    let bad = stem.split('/').find(|part| DRAWERS.contains(part) || part.starts_with("do_"))?;
-    Some(file.whole().fails(format!("`{bad}` names no thing of the domain"), "name it after what it holds"))
+    let bad = stem.split('/').find(|part| VAGUE_NAMES.contains(part) || part.starts_with("do_"))?;
+    Some(file.whole().fails(format!("`{bad}` is not a noun of the domain"), "name it after its content"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     #[test]
-    fn drawers_and_mod_files_fail() {
+    fn vague_names_and_mod_files_fail() {
         for path in [
             "crates/core/src/lib.rs",
             "crates/proxy/src/utils.rs",
@@ -35,7 +35,7 @@ mod tests {
             "crates/proxy/src/route/mod.rs",
             "e2e/sdk/common.mjs",
         ] {
-            assert_eq!(said(&check(&Tree::of(&[(path, "")]))).len(), 1, "{path}");
+            assert_eq!(messages(&check(&Tree::of(&[(path, "")]))).len(), 1, "{path}");
         }
     }
 

@@ -1,13 +1,13 @@
-//! The English of a file: comments and string literals of Rust, text of Markdown.
+//! The prose of a file: comments and string literals in Rust, text in Markdown.
 
 use super::tree::File;
 
-/// Kinds of prose; rules differ by kind.
+/// Kinds of prose, to which different rules apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// `//` in Rust.
+pub(crate) enum ProseKind {
+    /// A comment with `//` in Rust.
     Comment,
-    /// `///` and `//!` in Rust.
+    /// A comment with `///` or `//!` in Rust.
     DocComment,
     /// A string literal in Rust, outside of tests.
     Literal,
@@ -18,25 +18,25 @@ pub(crate) enum Kind {
 /// One paragraph of prose.
 #[derive(Debug)]
 pub(crate) struct Passage {
-    pub(crate) kind: Kind,
-    /// Words in lower case with the line of each, from 1. Inline code is the word [`CODE`].
-    pub(crate) words: Vec<Word>,
+    pub(crate) kind: ProseKind,
+    /// Words in lower case with their line numbers. Inline code is the word [`CODE`].
+    pub(crate) words: Vec<ProseWord>,
 }
 
-/// One word.
+/// One word of prose.
 #[derive(Debug)]
-pub(crate) struct Word {
+pub(crate) struct ProseWord {
     pub(crate) line: usize,
-    /// In lower case, without punctuation.
+    /// The word in lower case, without punctuation.
     pub(crate) text: String,
     /// Whether a sentence ends after this word.
     pub(crate) ends_sentence: bool,
 }
 
-/// Stands for inline code.
+/// Replaces inline code in a passage.
 pub(crate) const CODE: &str = "`code`";
 
-/// Every passage of a Rust or Markdown file; nothing of other files.
+/// Every passage of a Rust or Markdown file. Other files have none.
 pub(crate) fn passages(file: &File) -> Vec<Passage> {
     let mut passages = if file.is(&["rs"]) {
         rust(file)
@@ -52,7 +52,7 @@ pub(crate) fn passages(file: &File) -> Vec<Passage> {
 fn rust(file: &File) -> Vec<Passage> {
     let is_test = file.path.contains("tests") || file.path.starts_with("e2e/");
     let mut passages: Vec<Passage> = Vec::new();
-    let mut open: Option<Kind> = None;
+    let mut open: Option<ProseKind> = None;
     let mut in_tests = is_test;
     for (number, line) in file.lines() {
         let trimmed = line.trim_start();
@@ -61,11 +61,11 @@ fn rust(file: &File) -> Vec<Passage> {
         let Some((mark, text)) = comment else {
             open = None;
             if !in_tests {
-                passages.extend(literals(trimmed).map(|text| passage(Kind::Literal, number, text)));
+                passages.extend(literals(trimmed).map(|text| passage(ProseKind::Literal, number, text)));
             }
             continue;
         };
-        let kind = if mark == "//" { Kind::Comment } else { Kind::DocComment };
+        let kind = if mark == "//" { ProseKind::Comment } else { ProseKind::DocComment };
         let is_break = text.trim().is_empty() || text.trim_start().starts_with(['#', '-', '*', '|', '`']);
         match passages.last_mut() {
             Some(last) if open == Some(kind) && !is_break => push(&mut last.words, number, text),
@@ -76,7 +76,7 @@ fn rust(file: &File) -> Vec<Passage> {
     passages
 }
 
-/// The string literals of one line that have at least three words. Literals that span lines are not read.
+/// The string literals of one line that have at least three words. Literals over several lines are skipped.
 fn literals(line: &str) -> impl Iterator<Item = &str> {
     let code = line.split(" // ").next().unwrap_or(line);
     code.split('"').skip(1).step_by(2).filter(|text| text.split_whitespace().count() >= 3)
@@ -95,7 +95,7 @@ fn markdown(file: &File) -> Vec<Passage> {
             continue;
         }
         if let Some(row) = trimmed.strip_prefix('|') {
-            passages.extend(row.split('|').map(|cell| passage(Kind::Markdown, number, cell)));
+            passages.extend(row.split('|').map(|cell| passage(ProseKind::Markdown, number, cell)));
             continues = false;
             continue;
         }
@@ -104,23 +104,23 @@ fn markdown(file: &File) -> Vec<Passage> {
             || trimmed.split_once(". ").is_some_and(|(digits, _)| digits.bytes().all(|byte| byte.is_ascii_digit()));
         match passages.last_mut() {
             Some(last) if continues && !is_heading && !is_item => push(&mut last.words, number, trimmed),
-            _ => passages.push(passage(Kind::Markdown, number, trimmed)),
+            _ => passages.push(passage(ProseKind::Markdown, number, trimmed)),
         }
         continues = !is_heading;
     }
     passages
 }
 
-fn passage(kind: Kind, line: usize, text: &str) -> Passage {
+fn passage(kind: ProseKind, line: usize, text: &str) -> Passage {
     let mut words = Vec::new();
     push(&mut words, line, text);
     Passage { kind, words }
 }
 
-fn push(words: &mut Vec<Word>, line: usize, text: &str) {
+fn push(words: &mut Vec<ProseWord>, line: usize, text: &str) {
     for (index, part) in text.split('`').enumerate() {
         if index % 2 == 1 {
-            words.push(Word { line, text: CODE.to_owned(), ends_sentence: false });
+            words.push(ProseWord { line, text: CODE.to_owned(), ends_sentence: false });
             continue;
         }
         for token in part.split_whitespace() {
@@ -130,7 +130,7 @@ fn push(words: &mut Vec<Word>, line: usize, text: &str) {
             match words.last_mut() {
                 Some(last) if text.is_empty() => last.ends_sentence |= is_end,
                 _ if text.is_empty() => {}
-                _ => words.push(Word { line, text, ends_sentence: is_end && !is_short }),
+                _ => words.push(ProseWord { line, text, ends_sentence: is_end && !is_short }),
             }
         }
     }
@@ -141,16 +141,16 @@ mod tests {
     use super::*;
     use crate::tidy::tree::Tree;
 
-    fn check(path: &str, text: &str, expected: &[(Kind, &str)]) {
+    fn check(path: &str, text: &str, expected: &[(ProseKind, &str)]) {
         let tree = Tree::of(&[(path, text)]);
-        let found: Vec<(Kind, String)> = passages(&tree.files[0])
+        let found: Vec<(ProseKind, String)> = passages(&tree.files[0])
             .into_iter()
             .map(|passage| {
                 let words: Vec<&str> = passage.words.iter().map(|word| word.text.as_str()).collect();
                 (passage.kind, words.join(" "))
             })
             .collect();
-        let found: Vec<(Kind, &str)> = found.iter().map(|(kind, text)| (*kind, text.as_str())).collect();
+        let found: Vec<(ProseKind, &str)> = found.iter().map(|(kind, text)| (*kind, text.as_str())).collect();
         assert_eq!(found, expected);
     }
 
@@ -158,10 +158,10 @@ mod tests {
     fn rust_has_comments_and_literals_but_no_literals_of_tests() {
         let text = "//! One `thing`\n//! goes.\n\n/// Two.\nfn f() { g(\"three words here\", \"x\") } // trailing\n#[cfg(test)]\nmod tests { \"not read at all\" }\n// Four\n// five\n";
         let expected = [
-            (Kind::DocComment, "one `code` goes"),
-            (Kind::DocComment, "two"),
-            (Kind::Literal, "three words here"),
-            (Kind::Comment, "four five"),
+            (ProseKind::DocComment, "one `code` goes"),
+            (ProseKind::DocComment, "two"),
+            (ProseKind::Literal, "three words here"),
+            (ProseKind::Comment, "four five"),
         ];
         check("crates/x/src/lib.rs", text, &expected);
     }
@@ -170,11 +170,11 @@ mod tests {
     fn markdown_has_paragraphs_items_cells_and_headings_but_no_code() {
         let text = "# Head\nOne\ntwo.\n\n- item\n  goes on\n\n```sh\nmake run\n```\n| a | b c |\n";
         let expected = [
-            (Kind::Markdown, "head"),
-            (Kind::Markdown, "one two"),
-            (Kind::Markdown, "item goes on"),
-            (Kind::Markdown, "a"),
-            (Kind::Markdown, "b c"),
+            (ProseKind::Markdown, "head"),
+            (ProseKind::Markdown, "one two"),
+            (ProseKind::Markdown, "item goes on"),
+            (ProseKind::Markdown, "a"),
+            (ProseKind::Markdown, "b c"),
         ];
         check("docs/page.md", text, &expected);
     }

@@ -1,42 +1,42 @@
-//! The files that git knows or would take, read once.
+//! The files that git tracks or would add, read once.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use super::finding::Place;
+use super::finding::FileLine;
 
-/// The repository's files.
+/// The files of the repository.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
-    /// Sorted by path.
+    /// All files, sorted by path.
     pub(crate) files: Vec<File>,
 }
 
-/// One file.
+/// One file of the repository.
 #[derive(Debug)]
 pub(crate) struct File {
-    /// From the root, with slashes.
+    /// The path from the root, with slashes.
     pub(crate) path: String,
-    /// Empty where it is not UTF-8.
+    /// The text; empty if it is not UTF-8.
     pub(crate) text: String,
 }
 
 impl Tree {
-    /// Reads what `git ls-files` names, new files that are not ignored among it.
+    /// Reads the files that `git ls-files` lists, including new files that are not ignored.
     ///
     /// # Errors
-    /// When git is missing or `root` is no repository.
+    /// Git is missing, or `root` is not a repository.
     pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
         let output = Command::new("git")
             .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
             .current_dir(root)
             .output()
-            .context("tidy asks git for the list of files: install git")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "tidy asks git for the list of files: {}", said.trim());
-        let names = String::from_utf8(output.stdout).context("a file's name is not UTF-8")?;
+            .context("cannot run git to list the files: install git")?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "git cannot list the files: {}", stderr.trim());
+        let names = String::from_utf8(output.stdout).context("the name of a file is not UTF-8")?;
         let mut files: Vec<File> = names.split('\0').filter_map(|path| File::read(root, path)).collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
@@ -56,7 +56,7 @@ impl Tree {
 
 impl File {
     fn read(root: &Path, path: &str) -> Option<Self> {
-        // A file that git still lists may be deleted already.
+        // Git may still list a file that was deleted.
         let bytes = std::fs::read(root.join(path)).ok()?;
         Some(Self { path: path.to_owned(), text: String::from_utf8(bytes).unwrap_or_default() })
     }
@@ -66,22 +66,22 @@ impl File {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
 
-    /// The file as a whole, as a place.
-    pub(crate) fn whole(&self) -> Place<'_> {
+    /// The whole file as a place.
+    pub(crate) fn whole(&self) -> FileLine<'_> {
         self.line(0)
     }
 
-    /// A line of it, from 1.
-    pub(crate) fn line(&self, line: usize) -> Place<'_> {
-        Place { path: &self.path, line }
+    /// A line of the file, counted from 1.
+    pub(crate) fn line(&self, line: usize) -> FileLine<'_> {
+        FileLine { path: &self.path, line }
     }
 
-    /// Its lines with their numbers, from 1.
+    /// The lines with their numbers from 1.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 
-    /// Whether its name ends in one of `extensions`.
+    /// Whether the file has one of `extensions`.
     pub(crate) fn is(&self, extensions: &[&str]) -> bool {
         self.name().rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
     }

@@ -1,19 +1,19 @@
-//! Words that must not stay: unfinished work, tests that are switched off, one machine's folders, package hosts.
+//! Forbidden words: unfinished work, disabled tests, folders of one machine, hosts of package registries.
 //!
-//! The words stand here in two halves, so that this file passes.
+//! Each word is split in two here, so that this file passes.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-/// A word, and what to do instead.
-type Word = (&'static str, &'static str);
+/// A word, and the remedy.
+type ForbiddenWord = (&'static str, &'static str);
 
-const FINISH: &str = "finish it, or leave it out";
-const RUN: &str = "a test runs everywhere or does not exist: mend it, or delete it";
-const RELATIVE: &str = "no path outside the repository: pass it in, or use a temporary folder";
-const HOST: &str = "hosts belong to lock files and deny.toml: elsewhere name the tool";
+const FINISH: &str = "finish it or remove it";
+const RUN: &str = "tests must run everywhere: fix it or delete it";
+const RELATIVE: &str = "do not use paths outside the repository: pass the path in, or use a temporary folder";
+const HOST: &str = "name the tool; only lock files and deny.toml may name hosts";
 
-const IN_SOURCES: &[Word] = &[
+const IN_SOURCES: &[ForbiddenWord] = &[
     (concat!("to", "do!"), FINISH),
     (concat!("unimple", "mented!"), FINISH),
     (concat!("TO", "DO"), FINISH),
@@ -24,10 +24,10 @@ const IN_SOURCES: &[Word] = &[
     (concat!("describe.sk", "ip("), RUN),
 ];
 
-const IN_ALL: &[Word] =
+const IN_ALL: &[ForbiddenWord] =
     &[(concat!("/wo", "rk/"), RELATIVE), (concat!("/ro", "ot/"), RELATIVE), (concat!("../sha", "red"), RELATIVE)];
 
-const HOSTS: &[Word] = &[
+const HOSTS: &[ForbiddenWord] = &[
     (concat!("crates", ".io"), HOST),
     (concat!("registry.npm", "js.org"), HOST),
     (concat!("registry.yarn", "pkg.com"), HOST),
@@ -40,7 +40,7 @@ const HOSTS: &[Word] = &[
 const SOURCES: &[&str] = &["rs", "ts", "tsx", "js", "mjs", "sh", "sql", "toml", "yaml", "yml"];
 const LOCKS: &[&str] = &["Cargo.lock", "package-lock.json"];
 
-/// Checks every file's text.
+/// Checks the text of every file.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.files.iter().filter(|file| !LOCKS.contains(&file.name())) {
@@ -55,11 +55,11 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-fn search(file: &File, words: &[Word]) -> Vec<Finding> {
+fn search(file: &File, words: &[ForbiddenWord]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (number, line) in file.lines() {
         let found = words.iter().filter(|(word, _)| line.contains(word));
-        findings.extend(found.map(|(word, remedy)| file.line(number).fails(format!("says `{word}`"), *remedy)));
+        findings.extend(found.map(|(word, remedy)| file.line(number).fails(format!("contains `{word}`"), *remedy)));
     }
     findings
 }
@@ -67,22 +67,25 @@ fn search(file: &File, words: &[Word]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::finding::said;
+    use crate::tidy::finding::messages;
 
     fn check_text(path: &str, word: &str) -> Vec<String> {
-        said(&check(&Tree::of(&[(path, &format!("one\nfn two() {{ {word} }}\n"))])))
+        messages(&check(&Tree::of(&[(path, &format!("one\nfn two() {{ {word} }}\n"))])))
     }
 
     #[test]
-    fn every_word_fails_where_it_stands() {
+    fn every_word_fails_at_its_line() {
         for (word, remedy) in IN_SOURCES.iter().chain(IN_ALL).chain(HOSTS) {
-            let said = check_text("crates/x/src/lib.rs", word);
-            assert!(said.iter().any(|said| said.ends_with(&format!("lib.rs:2: says `{word}`; {remedy}"))), "{said:?}");
+            let messages = check_text("crates/x/src/lib.rs", word);
+            assert!(
+                messages.iter().any(|message| message.ends_with(&format!("lib.rs:2: contains `{word}`; {remedy}"))),
+                "{messages:?}"
+            );
         }
     }
 
     #[test]
-    fn documents_may_speak_of_unfinished_work_but_not_of_folders_and_hosts() {
+    fn documents_may_mention_unfinished_work_but_no_folders_and_hosts() {
         for (word, _) in IN_SOURCES {
             assert!(check_text("docs/page.md", word).is_empty(), "{word}");
         }

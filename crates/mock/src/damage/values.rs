@@ -1,55 +1,55 @@
-//! Damage within one event or body, made in its bytes: it is the same in every format.
+//! Damage within one event or body. It edits the bytes, so it works in every format.
 
 use hyper::body::Bytes;
 
-use super::Damage;
+use super::BodyDamage;
 
-/// The names of counts end so: OpenAI's and Anthropic's, Google's, a duration's.
+/// The ends of the names of counts: OpenAI's and Anthropic's, Google's, and that of a duration.
 const COUNTS: [&str; 4] = ["_tokens\":", "TokenCount\":", "\"totalTokens\":", "\"seconds\":"];
 const MORE: u64 = 1_000;
 
-/// The bytes with one kind of damage; the same where it does not apply.
-pub(super) fn damaged(damage: Damage, bytes: &Bytes) -> Bytes {
+/// The bytes with the damage; unchanged if the damage does not apply.
+pub(super) fn damaged(damage: BodyDamage, bytes: &Bytes) -> Bytes {
     match damage {
-        Damage::Count(value) => counts(bytes, |_, _| value.to_owned()),
-        Damage::Duplicates => counts(bytes, |name, digits| format!("{},{name}{digits}", plus(digits))),
-        Damage::Deep(depth) => {
+        BodyDamage::Count(value) => counts(bytes, |_, _| value.to_owned()),
+        BodyDamage::Duplicates => counts(bytes, |name, digits| format!("{},{name}{digits}", plus(digits))),
+        BodyDamage::Deep(depth) => {
             let depth = usize::try_from(depth).unwrap_or_default();
             inserted(bytes, first(bytes, b"{"), &format!("\"deep\":{}{},", "[".repeat(depth), "]".repeat(depth)))
         }
-        Damage::NotUtf8 => {
+        BodyDamage::NotUtf8 => {
             let mut damaged = bytes.to_vec();
             let at = text_at(bytes).min(damaged.len());
             damaged.splice(at..at, [0xFF, 0xC0, 0x80]);
             Bytes::from(damaged)
         }
-        Damage::BrokenJson => broken(bytes),
+        BodyDamage::BrokenJson => broken(bytes),
         _ => bytes.clone(),
     }
 }
 
-/// Each count raised by [`MORE`].
+/// The bytes with each count raised by [`MORE`].
 pub(super) fn raised(bytes: &Bytes) -> Bytes {
     counts(bytes, |_, digits| plus(digits))
 }
 
-/// `\n` becomes `\r\n`.
+/// The event with `\r\n` in place of `\n`.
 pub(super) fn with_crlf(event: &Bytes) -> Bytes {
     let ends = event.iter().flat_map(|byte| if *byte == b'\n' { b"\r\n" } else { std::slice::from_ref(byte) });
     ends.copied().collect()
 }
 
-/// Where the text of an event or body is: behind the quote that opens its last string value. The end where there is none.
+/// The offset after the quote that opens the last string value, or the end.
 pub(super) fn text_at(bytes: &[u8]) -> usize {
     bytes.windows(3).rposition(|window| window == b"\":\"").map_or(bytes.len(), |at| at + 3)
 }
 
-/// The text longer by so many bytes.
+/// The bytes with a text that is longer by `more` bytes.
 pub(super) fn lengthened(bytes: &Bytes, more: usize) -> Bytes {
     inserted(bytes, text_at(bytes), &"x".repeat(more))
 }
 
-/// Without the last half of its last line; an event still ends.
+/// The bytes without the second half of the last line. The event still ends with an empty line.
 fn broken(bytes: &Bytes) -> Bytes {
     let line = bytes.trim_ascii_end();
     let (line, end) = bytes.split_at(line.len());
@@ -65,18 +65,18 @@ fn plus(digits: &str) -> String {
     digits.parse::<u64>().unwrap_or_default().saturating_add(MORE).to_string()
 }
 
-/// The bytes with `text` at this place.
+/// The bytes with `text` inserted at offset `at`.
 fn inserted(bytes: &Bytes, at: usize, text: &str) -> Bytes {
     let (head, tail) = bytes.split_at(at.min(bytes.len()));
     [head, text.as_bytes(), tail].concat().into()
 }
 
-/// Behind the first `sought`; the end where there is none.
+/// The offset after the first `sought`, or the end.
 fn first(bytes: &[u8], sought: &[u8]) -> usize {
     memchr::memmem::find(bytes, sought).map_or(bytes.len(), |at| at + sought.len())
 }
 
-/// Every count replaced by what `value` makes of its name (quoted, with the colon) and its digits.
+/// Replaces every count by `value` of its name (quoted, with the colon) and its digits.
 fn counts(bytes: &Bytes, value: impl Fn(&str, &str) -> String) -> Bytes {
     let Ok(mut rest) = std::str::from_utf8(bytes) else { return bytes.clone() };
     let mut out = String::with_capacity(rest.len());
@@ -84,7 +84,7 @@ fn counts(bytes: &Bytes, value: impl Fn(&str, &str) -> String) -> Bytes {
         let (head, tail) = rest.split_at(end);
         let digits = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
         let (digits, tail) = tail.split_at(digits);
-        // The name's own opening quote is the second from its end.
+        // The opening quote of the name is the second quote from its end.
         let name = head.rmatch_indices('"').nth(1).and_then(|(at, _)| head.get(at..)).unwrap_or_default();
         out.push_str(head);
         if !digits.is_empty() {
@@ -103,12 +103,12 @@ mod tests {
     const EVENT: &str = "event: e\ndata: {\"type\":\"e\",\"text\":\"hi\",\"usage\":{\"input_tokens\":7,\"details\":{\"cached_tokens\":null}}}\n\n";
 
     fn check(damage: &str, expected: &[u8]) {
-        let damaged = damaged(Damage::of(damage).unwrap(), &Bytes::from_static(EVENT.as_bytes()));
+        let damaged = damaged(BodyDamage::of(damage).unwrap(), &Bytes::from_static(EVENT.as_bytes()));
         assert_eq!(String::from_utf8_lossy(&damaged), String::from_utf8_lossy(expected), "{damage}");
     }
 
     #[test]
-    fn damage_is_done_where_it_is_named() {
+    fn each_damage_changes_its_part_of_the_body() {
         let with = |from: &str, to: &str| EVENT.replace(from, to).into_bytes();
         check("usage-negative", &with(":7", ":-5"));
         check("usage-huge", &with(":7", ":10000000000000000000"));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn google_counts_and_durations_are_counts_too() {
+    fn google_counts_and_durations_are_counted() {
         let body =
             Bytes::from_static(b"{\"totalTokenCount\": 1,\"promptTokenCount\":2,\"seconds\":3,\"totalTokens\":4}");
         let raised = raised(&body);

@@ -1,41 +1,41 @@
-//! Vectors: OpenAI's `POST /v1/embeddings`, Google's `embedContent` and `batchEmbedContents`.
+//! Embeddings: OpenAI's `POST /v1/embeddings`, Google's `embedContent` and `batchEmbedContents`.
 
 use ai::Endpoint;
 
-use crate::answer::Answer;
 use crate::json::{Json, object};
 use crate::media::{packed, vector};
+use crate::response::MockResponse;
 
-/// Vectors as numbers, or as base64 where that was asked for.
-pub(super) fn openai(answer: &Answer) -> Json {
+/// Vectors as numbers, or as base64 if the request wants it.
+pub(super) fn openai(response: &MockResponse) -> Json {
     let item = |(index, values): (usize, Vec<f32>)| {
-        if answer.made.base64 {
+        if response.parameters.base64 {
             object! { "object": "embedding", "index": index, "embedding": packed(&values) }
         } else {
             object! { "object": "embedding", "index": index, "embedding": values }
         }
     };
-    let items: Vec<Json> = vectors(answer).enumerate().map(item).collect();
-    let usage = answer.figures.as_ref().map(|figures| {
-        object! { "prompt_tokens": figures.input_total(), "total_tokens": figures.total() }
+    let items: Vec<Json> = vectors(response).enumerate().map(item).collect();
+    let usage = response.tokens.as_ref().map(|tokens| {
+        object! { "prompt_tokens": tokens.input_total(), "total_tokens": tokens.total() }
     });
-    object! { "object": "list", "data": items, "model": answer.model; "usage": usage }
+    object! { "object": "list", "data": items, "model": response.model; "usage": usage }
 }
 
-/// One vector or, of a batch, each.
-pub(super) fn google(answer: &Answer) -> Json {
-    let embeddings: Vec<Json> = vectors(answer).map(|values| object! { "values": values }).collect();
-    let usage = answer.figures.as_ref().map(|figures| {
-        let text = object! { "modality": "TEXT", "tokenCount": figures.input_total() };
-        object! { "promptTokenCount": figures.input_total(), "promptTokenDetails": [text] }
+/// One vector, or one per request of a batch.
+pub(super) fn google(response: &MockResponse) -> Json {
+    let embeddings: Vec<Json> = vectors(response).map(|values| object! { "values": values }).collect();
+    let usage = response.tokens.as_ref().map(|tokens| {
+        let text = object! { "modality": "TEXT", "tokenCount": tokens.input_total() };
+        object! { "promptTokenCount": tokens.input_total(), "promptTokenDetails": [text] }
     });
-    if answer.endpoint == Endpoint::BatchEmbedContents {
+    if response.endpoint == Endpoint::BatchEmbedContents {
         object! { "embeddings": embeddings; "usageMetadata": usage }
     } else {
         object! { "embedding": embeddings.first(); "usageMetadata": usage }
     }
 }
 
-fn vectors(answer: &Answer) -> impl Iterator<Item = Vec<f32>> {
-    answer.made.inputs.iter().map(|input| vector(input.as_bytes(), answer.made.dimensions))
+fn vectors(response: &MockResponse) -> impl Iterator<Item = Vec<f32>> {
+    response.parameters.inputs.iter().map(|input| vector(input.as_bytes(), response.parameters.dimensions))
 }

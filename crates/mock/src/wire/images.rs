@@ -1,72 +1,72 @@
-//! Pictures, as OpenAI answers `POST /v1/images/generations` and `/v1/images/edits`: a pixel each. Older models (`dall-e-…`)
-//! say nothing of tokens.
+//! OpenAI's images: `POST /v1/images/generations` and `/v1/images/edits`, one pixel each. The models `dall-e-…` report
+//! no tokens.
 
 use ai::Endpoint;
 use hyper::body::Bytes;
 
 use super::named;
-use crate::answer::{Answer, CREATED};
 use crate::json::{Json, object};
 use crate::media::PIXEL;
+use crate::response::{CREATED, MockResponse};
 
 const SIZE: &str = "1024x1024";
-/// Where a picture is said to be, for who asks for an address.
+/// The address of a picture, for requests that want an address. The host does not exist.
 const URL: &str = "https://mock.invalid/pixel.png";
 
-pub(super) fn whole(answer: &Answer) -> Json {
-    let picture = if is_old(answer) && answer.made.form.as_deref() != Some("b64_json") {
+pub(super) fn whole(response: &MockResponse) -> Json {
+    let picture = if is_old(response) && response.parameters.form.as_deref() != Some("b64_json") {
         object! { "url": URL }
     } else {
         object! { "b64_json": PIXEL }
     };
-    let pictures = vec![picture; usize::try_from(answer.made.pictures).unwrap_or(1)];
-    if is_old(answer) {
+    let pictures = vec![picture; usize::try_from(response.parameters.pictures).unwrap_or(1)];
+    if is_old(response) {
         return object! { "created": CREATED, "data": pictures };
     }
     object! {
         "created": CREATED, "background": "opaque", "data": pictures, "output_format": "png", "quality": "low",
-        "size": SIZE; "usage": usage(answer)
+        "size": SIZE; "usage": usage(response)
     }
 }
 
-/// As many unfinished pictures as were asked for.
-pub(super) fn opening(answer: &Answer) -> Vec<Bytes> {
-    let kind = format!("{}.partial_image", kind(answer));
+/// The partial pictures that the request wants.
+pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
+    let kind = format!("{}.partial_image", kind(response));
     let event = |index: u32| {
         object! {
             "type": kind, "partial_image_index": index, "b64_json": PIXEL, "created_at": CREATED, "size": SIZE,
             "quality": "low", "background": "opaque", "output_format": "png"
         }
     };
-    (0..answer.made.partial_pictures).map(|index| Bytes::from(named(&kind, &event(index)))).collect()
+    (0..response.parameters.partial_pictures).map(|index| Bytes::from(named(&kind, &event(index)))).collect()
 }
 
-/// The picture and the usage.
-pub(super) fn closing(answer: &Answer) -> Vec<Bytes> {
-    let kind = format!("{}.completed", kind(answer));
+/// The final picture and the usage.
+pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
+    let kind = format!("{}.completed", kind(response));
     let event = object! {
         "type": kind, "b64_json": PIXEL, "created_at": CREATED, "size": SIZE, "quality": "low",
-        "background": "opaque", "output_format": "png"; "usage": usage(answer)
+        "background": "opaque", "output_format": "png"; "usage": usage(response)
     };
     vec![Bytes::from(named(&kind, &event))]
 }
 
-fn kind(answer: &Answer) -> &'static str {
-    if answer.endpoint == Endpoint::ImagesEdits { "image_edit" } else { "image_generation" }
+fn kind(response: &MockResponse) -> &'static str {
+    if response.endpoint == Endpoint::ImagesEdits { "image_edit" } else { "image_generation" }
 }
 
-fn is_old(answer: &Answer) -> bool {
-    answer.model.trim_start_matches("mock/").starts_with("dall-e")
+fn is_old(response: &MockResponse) -> bool {
+    response.model.trim_start_matches("mock/").starts_with("dall-e")
 }
 
-fn usage(answer: &Answer) -> Option<Json> {
-    answer.figures.as_ref().map(|figures| {
+fn usage(response: &MockResponse) -> Option<Json> {
+    response.tokens.as_ref().map(|tokens| {
         object! {
-            "total_tokens": figures.total(), "input_tokens": figures.input_total(), "output_tokens": figures.output,
+            "total_tokens": tokens.total(), "input_tokens": tokens.input_total(), "output_tokens": tokens.output,
             "input_tokens_details": object! {
-                "text_tokens": figures.input_total() - figures.pictures, "image_tokens": figures.pictures
+                "text_tokens": tokens.input_total() - tokens.pictures, "image_tokens": tokens.pictures
             },
-            "output_tokens_details": object! { "text_tokens": 0, "image_tokens": figures.output }
+            "output_tokens_details": object! { "text_tokens": 0, "image_tokens": tokens.output }
         }
     })
 }

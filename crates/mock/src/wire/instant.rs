@@ -1,9 +1,9 @@
-//! The fixed answers of the model `instant`: 300 to 500 bytes, made beforehand.
+//! The fixed responses of the model `instant`: constants of 300 to 500 bytes.
 
 use ai::Format;
 use hyper::body::Bytes;
 
-/// The body, for the formats that text comes in and vectors; the others have no answer that is always right.
+/// The body for formats of text and vectors; the other formats have no response that suits every request.
 pub(crate) const fn instant(format: Format) -> Option<Bytes> {
     let body = match format {
         Format::Chat => INSTANT_CHAT,

@@ -1,32 +1,32 @@
-//! Messages, as Anthropic answers `POST /v1/messages`: one content block, text or the use of a tool.
+//! Anthropic Messages: `POST /v1/messages`, with one content block: text or a tool call.
 
 use hyper::body::Bytes;
 
 use super::{HOLE, id, named};
-use crate::answer::{Answer, Content, Figures};
 use crate::json::{Json, NULL, object};
+use crate::response::{MockResponse, ResponseContent, TokenCounts};
 
-pub(super) fn whole(answer: &Answer) -> Json {
-    let text = answer.content.text().whole();
-    let block = match &answer.content {
-        Content::Says(_) => object! { "type": "text", "text": text },
-        Content::Calls { tool, .. } => {
+pub(super) fn whole(response: &MockResponse) -> Json {
+    let text = response.content.text().whole();
+    let block = match &response.content {
+        ResponseContent::Text(_) => object! { "type": "text", "text": text },
+        ResponseContent::ToolCall { tool, .. } => {
             let input: Option<Json> = serde_json::from_str(&text).ok();
-            object! { "type": "tool_use", "id": id("toolu_", answer), "name": tool, "input": input }
+            object! { "type": "tool_use", "id": id("toolu_", response), "name": tool, "input": input }
         }
     };
-    let usage = answer.figures.as_ref().map(|figures| usage(figures, figures.output_total(), figures.reasoning));
-    message(answer, &[block], Some(stop_reason(answer)), usage.as_ref())
+    let usage = response.tokens.as_ref().map(|tokens| usage(tokens, tokens.output_total(), tokens.reasoning));
+    message(response, &[block], Some(stop_reason(response)), usage.as_ref())
 }
 
-/// `message_start` with the input's usage and one token of output, the block's start, a ping.
-pub(super) fn opening(answer: &Answer) -> Vec<Bytes> {
-    let usage = answer.figures.as_ref().map(|figures| usage(figures, 1, 0));
-    let start = object! { "type": "message_start", "message": message(answer, &[], None, usage.as_ref()) };
-    let block = match &answer.content {
-        Content::Says(_) => object! { "type": "text", "text": "" },
-        Content::Calls { tool, .. } => {
-            object! { "type": "tool_use", "id": id("toolu_", answer), "name": tool, "input": object! {} }
+/// `message_start` with the input's usage and one output token, the block's start, and a ping.
+pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
+    let usage = response.tokens.as_ref().map(|tokens| usage(tokens, 1, 0));
+    let start = object! { "type": "message_start", "message": message(response, &[], None, usage.as_ref()) };
+    let block = match &response.content {
+        ResponseContent::Text(_) => object! { "type": "text", "text": "" },
+        ResponseContent::ToolCall { tool, .. } => {
+            object! { "type": "tool_use", "id": id("toolu_", response), "name": tool, "input": object! {} }
         }
     };
     let events = [
@@ -37,23 +37,23 @@ pub(super) fn opening(answer: &Answer) -> Vec<Bytes> {
     events.into_iter().map(Bytes::from).collect()
 }
 
-/// The event of one piece.
-pub(super) fn piece(answer: &Answer) -> String {
-    let delta = match &answer.content {
-        Content::Says(_) => object! { "type": "text_delta", "text": HOLE },
-        Content::Calls { .. } => object! { "type": "input_json_delta", "partial_json": HOLE },
+/// The event with one piece of the text.
+pub(super) fn piece(response: &MockResponse) -> String {
+    let delta = match &response.content {
+        ResponseContent::Text(_) => object! { "type": "text_delta", "text": HOLE },
+        ResponseContent::ToolCall { .. } => object! { "type": "input_json_delta", "partial_json": HOLE },
     };
     named("content_block_delta", &object! { "type": "content_block_delta", "index": 0, "delta": delta })
 }
 
-/// The block's end, `message_delta` with the cumulative usage, `message_stop`.
-pub(super) fn closing(answer: &Answer) -> Vec<Bytes> {
-    let stop = object! { "stop_reason": stop_reason(answer), "stop_sequence": NULL };
-    let usage = answer.figures.as_ref().map(|figures| {
+/// The block's end, `message_delta` with the cumulative usage, and `message_stop`.
+pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
+    let stop = object! { "stop_reason": stop_reason(response), "stop_sequence": NULL };
+    let usage = response.tokens.as_ref().map(|tokens| {
         object! {
-            "input_tokens": figures.input, "cache_creation_input_tokens": figures.cache_write,
-            "cache_read_input_tokens": figures.cached, "output_tokens": figures.output_total(),
-            "output_tokens_details": thinking(figures.reasoning)
+            "input_tokens": tokens.input, "cache_creation_input_tokens": tokens.cache_write,
+            "cache_read_input_tokens": tokens.cached, "output_tokens": tokens.output_total(),
+            "output_tokens_details": thinking(tokens.reasoning)
         }
     });
     let events = [
@@ -65,25 +65,25 @@ pub(super) fn closing(answer: &Answer) -> Vec<Bytes> {
 }
 
 /// The body of `POST /v1/messages/count_tokens`.
-pub(super) fn count(answer: &Answer) -> Json {
-    object! { "input_tokens": answer.figures.unwrap_or_default().input_total() }
+pub(super) fn count(response: &MockResponse) -> Json {
+    object! { "input_tokens": response.tokens.unwrap_or_default().input_total() }
 }
 
-fn message(answer: &Answer, blocks: &[Json], stop_reason: Option<&str>, usage: Option<&Json>) -> Json {
+fn message(response: &MockResponse, blocks: &[Json], stop_reason: Option<&str>, usage: Option<&Json>) -> Json {
     object! {
-        "id": id("msg_", answer), "type": "message", "role": "assistant", "model": answer.model, "content": blocks,
+        "id": id("msg_", response), "type": "message", "role": "assistant", "model": response.model, "content": blocks,
         "stop_reason": stop_reason, "stop_sequence": NULL; "usage": usage.as_ref()
     }
 }
 
-/// Input leaves out what came from and went to the cache; output includes thinking.
-fn usage(figures: &Figures, output_tokens: u64, thinking_tokens: u64) -> Json {
+/// Input excludes the tokens read from and written to the cache; output includes thinking.
+fn usage(tokens: &TokenCounts, output_tokens: u64, thinking_tokens: u64) -> Json {
     object! {
-        "input_tokens": figures.input,
-        "cache_creation_input_tokens": figures.cache_write,
-        "cache_read_input_tokens": figures.cached,
+        "input_tokens": tokens.input,
+        "cache_creation_input_tokens": tokens.cache_write,
+        "cache_read_input_tokens": tokens.cached,
         "cache_creation": object! {
-            "ephemeral_5m_input_tokens": figures.cache_write, "ephemeral_1h_input_tokens": 0
+            "ephemeral_5m_input_tokens": tokens.cache_write, "ephemeral_1h_input_tokens": 0
         },
         "output_tokens": output_tokens,
         "output_tokens_details": thinking(thinking_tokens),
@@ -95,9 +95,9 @@ fn thinking(tokens: u64) -> Json {
     object! { "thinking_tokens": tokens }
 }
 
-const fn stop_reason(answer: &Answer) -> &'static str {
-    match answer.content {
-        Content::Says(_) => "end_turn",
-        Content::Calls { .. } => "tool_use",
+const fn stop_reason(response: &MockResponse) -> &'static str {
+    match response.content {
+        ResponseContent::Text(_) => "end_turn",
+        ResponseContent::ToolCall { .. } => "tool_use",
     }
 }

@@ -1,13 +1,13 @@
-//! Judgements, as OpenAI answers `POST /v1/moderations`: nothing is ever wrong.
+//! OpenAI's moderations: `POST /v1/moderations`. No text is ever flagged.
 
 use super::id;
-use crate::answer::Answer;
 use crate::json::{Json, object};
+use crate::response::MockResponse;
 
-/// One result for each text; no tokens are counted.
-pub(super) fn whole(answer: &Answer) -> Json {
-    let results: Vec<Json> = answer.made.inputs.iter().map(|_| result()).collect();
-    object! { "id": id("modr-", answer), "model": answer.model, "results": results }
+/// One result per text, without a usage report.
+pub(super) fn whole(response: &MockResponse) -> Json {
+    let results: Vec<Json> = response.parameters.inputs.iter().map(|_| result()).collect();
+    object! { "id": id("modr-", response), "model": response.model, "results": results }
 }
 
 fn result() -> Json {

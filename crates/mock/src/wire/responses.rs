@@ -1,41 +1,41 @@
-//! Responses, as OpenAI answers `POST /v1/responses`: one output item, a message or a function's call.
+//! OpenAI Responses: `POST /v1/responses`, with one output item: a message or a function call.
 
 use hyper::body::Bytes;
 use serde::Serialize;
 
 use super::{HOLE, id, named};
-use crate::answer::{Answer, CREATED, Content};
 use crate::json::{Json, NULL, object};
+use crate::response::{CREATED, MockResponse, ResponseContent};
 
-pub(super) fn whole(answer: &Answer) -> Json {
-    response(answer, "completed", &[item(answer, "completed", &answer.content.text().whole())])
+pub(super) fn whole(response: &MockResponse) -> Json {
+    response_object(response, "completed", &[item(response, "completed", &response.content.text().whole())])
 }
 
-/// The response of a stream that fails.
-pub(crate) fn failed(answer: &Answer, error: &Json) -> Json {
-    of(answer, "failed", &[], Some(error))
+/// The response object of a stream that fails.
+pub(crate) fn failed(response: &MockResponse, error: &Json) -> Json {
+    of(response, "failed", &[], Some(error))
 }
 
-/// From `response.created` to the announcement of the item (and of its one part, with text).
-pub(super) fn opening(answer: &Answer) -> Vec<Bytes> {
-    let mut events = Numbered::from(0);
+/// The events from `response.created` to `response.output_item.added`; for text also `response.content_part.added`.
+pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
+    let mut events = NumberedEvents::from(0);
     for kind in ["response.created", "response.in_progress"] {
         events.push(
             kind,
-            |n| object! { "type": kind, "response": response(answer, "in_progress", &[]), "sequence_number": n },
+            |n| object! { "type": kind, "response": response_object(response, "in_progress", &[]), "sequence_number": n },
         );
     }
     events.push("response.output_item.added", |n| {
-        let item = match &answer.content {
-            Content::Says(_) => message(answer, "in_progress", &[]),
-            Content::Calls { .. } => item(answer, "in_progress", ""),
+        let item = match &response.content {
+            ResponseContent::Text(_) => message(response, "in_progress", &[]),
+            ResponseContent::ToolCall { .. } => item(response, "in_progress", ""),
         };
         object! { "type": "response.output_item.added", "output_index": 0, "item": item, "sequence_number": n }
     });
-    if matches!(answer.content, Content::Says(_)) {
+    if matches!(response.content, ResponseContent::Text(_)) {
         events.push("response.content_part.added", |n| {
             object! {
-                "type": "response.content_part.added", "item_id": item_id(answer), "output_index": 0, "content_index": 0,
+                "type": "response.content_part.added", "item_id": item_id(response), "output_index": 0, "content_index": 0,
                 "part": part(""), "sequence_number": n
             }
         });
@@ -43,74 +43,75 @@ pub(super) fn opening(answer: &Answer) -> Vec<Bytes> {
     events.done
 }
 
-/// The event of one piece.
-pub(super) fn piece(answer: &Answer) -> String {
-    match &answer.content {
-        Content::Says(_) => {
+/// The event with one piece of the text.
+pub(super) fn piece(response: &MockResponse) -> String {
+    match &response.content {
+        ResponseContent::Text(_) => {
             let kind = "response.output_text.delta";
             named(
                 kind,
                 &object! {
-                    "type": kind, "item_id": item_id(answer), "output_index": 0, "content_index": 0, "delta": HOLE,
+                    "type": kind, "item_id": item_id(response), "output_index": 0, "content_index": 0, "delta": HOLE,
                     "logprobs": [NULL; 0], "sequence_number": HOLE
                 },
             )
         }
-        Content::Calls { .. } => {
+        ResponseContent::ToolCall { .. } => {
             let kind = "response.function_call_arguments.delta";
             named(
                 kind,
                 &object! {
-                    "type": kind, "item_id": item_id(answer), "output_index": 0, "delta": HOLE, "sequence_number": HOLE
+                    "type": kind, "item_id": item_id(response), "output_index": 0, "delta": HOLE, "sequence_number": HOLE
                 },
             )
         }
     }
 }
 
-/// Each thing that was opened, done; then `response.completed` with all of it and the usage. `first` is its first number.
-pub(super) fn closing(answer: &Answer, first: u64) -> Vec<Bytes> {
-    let text = answer.content.text().whole();
-    let mut events = Numbered::from(first);
-    match &answer.content {
-        Content::Says(_) => {
+/// A `done` event for each opened item, then `response.completed` with the whole output and the usage. `first` is the
+/// number of the first event.
+pub(super) fn closing(response: &MockResponse, first: u64) -> Vec<Bytes> {
+    let text = response.content.text().whole();
+    let mut events = NumberedEvents::from(first);
+    match &response.content {
+        ResponseContent::Text(_) => {
             events.push("response.output_text.done", |n| {
                 object! {
-                    "type": "response.output_text.done", "item_id": item_id(answer), "output_index": 0, "content_index": 0,
+                    "type": "response.output_text.done", "item_id": item_id(response), "output_index": 0, "content_index": 0,
                     "text": text, "logprobs": [NULL; 0], "sequence_number": n
                 }
             });
             events.push("response.content_part.done", |n| {
                 object! {
-                    "type": "response.content_part.done", "item_id": item_id(answer), "output_index": 0, "content_index": 0,
+                    "type": "response.content_part.done", "item_id": item_id(response), "output_index": 0, "content_index": 0,
                     "part": part(&text), "sequence_number": n
                 }
             });
         }
-        Content::Calls { tool, .. } => events.push("response.function_call_arguments.done", |n| {
+        ResponseContent::ToolCall { tool, .. } => events.push("response.function_call_arguments.done", |n| {
             object! {
-                "type": "response.function_call_arguments.done", "item_id": item_id(answer), "output_index": 0,
+                "type": "response.function_call_arguments.done", "item_id": item_id(response), "output_index": 0,
                 "name": tool, "arguments": text, "sequence_number": n
             }
         }),
     }
     events.push("response.output_item.done", |n| {
-        let item = item(answer, "completed", &text);
+        let item = item(response, "completed", &text);
         object! { "type": "response.output_item.done", "output_index": 0, "item": item, "sequence_number": n }
     });
     events.push("response.completed", |n| {
-        object! { "type": "response.completed", "response": whole(answer), "sequence_number": n }
+        object! { "type": "response.completed", "response": whole(response), "sequence_number": n }
     });
     events.done
 }
 
-/// Events, and the number of the next.
-struct Numbered {
+/// Events, and the number of the next one.
+struct NumberedEvents {
     next: u64,
     done: Vec<Bytes>,
 }
 
-impl Numbered {
+impl NumberedEvents {
     const fn from(next: u64) -> Self {
         Self { next, done: Vec::new() }
     }
@@ -121,15 +122,15 @@ impl Numbered {
     }
 }
 
-fn response(answer: &Answer, status: &str, output: &[Json]) -> Json {
-    of(answer, status, output, None)
+fn response_object(response: &MockResponse, status: &str, output: &[Json]) -> Json {
+    of(response, status, output, None)
 }
 
-fn of(answer: &Answer, status: &str, output: &[Json], error: Option<&Json>) -> Json {
-    let usage = usage(answer).filter(|_| status == "completed");
+fn of(response: &MockResponse, status: &str, output: &[Json], error: Option<&Json>) -> Json {
+    let usage = usage(response).filter(|_| status == "completed");
     object! {
-        "id": id("resp_", answer), "object": "response", "created_at": CREATED, "status": status, "background": false,
-        "error": error, "incomplete_details": NULL, "instructions": NULL, "max_output_tokens": NULL, "model": answer.model,
+        "id": id("resp_", response), "object": "response", "created_at": CREATED, "status": status, "background": false,
+        "error": error, "incomplete_details": NULL, "instructions": NULL, "max_output_tokens": NULL, "model": response.model,
         "output": output, "parallel_tool_calls": true, "previous_response_id": NULL,
         "reasoning": object! { "effort": "low", "summary": NULL }, "service_tier": "default", "store": false,
         "temperature": 1.0, "text": object! { "format": object! { "type": "text" } }, "tool_choice": "auto",
@@ -138,40 +139,40 @@ fn of(answer: &Answer, status: &str, output: &[Json], error: Option<&Json>) -> J
     }
 }
 
-fn item(answer: &Answer, status: &str, text: &str) -> Json {
-    match &answer.content {
-        Content::Says(_) => message(answer, status, &[part(text)]),
-        Content::Calls { tool, .. } => object! {
-            "id": item_id(answer), "type": "function_call", "status": status, "arguments": text,
-            "call_id": id("call_", answer), "name": tool
+fn item(response: &MockResponse, status: &str, text: &str) -> Json {
+    match &response.content {
+        ResponseContent::Text(_) => message(response, status, &[part(text)]),
+        ResponseContent::ToolCall { tool, .. } => object! {
+            "id": item_id(response), "type": "function_call", "status": status, "arguments": text,
+            "call_id": id("call_", response), "name": tool
         },
     }
 }
 
-fn message(answer: &Answer, status: &str, parts: &[Json]) -> Json {
-    object! { "id": item_id(answer), "type": "message", "status": status, "content": parts, "role": "assistant" }
+fn message(response: &MockResponse, status: &str, parts: &[Json]) -> Json {
+    object! { "id": item_id(response), "type": "message", "status": status, "content": parts, "role": "assistant" }
 }
 
 fn part(text: &str) -> Json {
     object! { "type": "output_text", "annotations": [NULL; 0], "logprobs": [NULL; 0], "text": text }
 }
 
-fn item_id(answer: &Answer) -> impl Serialize + use<> {
-    match answer.content {
-        Content::Says(_) => id("msg_", answer),
-        Content::Calls { .. } => id("fc_", answer),
+fn item_id(response: &MockResponse) -> impl Serialize + use<> {
+    match response.content {
+        ResponseContent::Text(_) => id("msg_", response),
+        ResponseContent::ToolCall { .. } => id("fc_", response),
     }
 }
 
-/// The input includes what came from and went to the cache; the output includes reasoning.
-fn usage(answer: &Answer) -> Option<Json> {
-    answer.figures.as_ref().map(|figures| {
+/// The input includes the tokens read from and written to the cache; the output includes reasoning.
+fn usage(response: &MockResponse) -> Option<Json> {
+    response.tokens.as_ref().map(|tokens| {
         object! {
-            "input_tokens": figures.input_total(),
-            "input_tokens_details": object! { "cached_tokens": figures.cached, "cache_write_tokens": figures.cache_write },
-            "output_tokens": figures.output_total(),
-            "output_tokens_details": object! { "reasoning_tokens": figures.reasoning },
-            "total_tokens": figures.total()
+            "input_tokens": tokens.input_total(),
+            "input_tokens_details": object! { "cached_tokens": tokens.cached, "cache_write_tokens": tokens.cache_write },
+            "output_tokens": tokens.output_total(),
+            "output_tokens_details": object! { "reasoning_tokens": tokens.reasoning },
+            "total_tokens": tokens.total()
         }
     })
 }

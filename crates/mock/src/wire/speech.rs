@@ -1,38 +1,38 @@
-//! Speech, as OpenAI answers `POST /v1/audio/speech`: silence, a frame for each word. Only events tell of tokens.
+//! OpenAI's speech: `POST /v1/audio/speech`, one frame of silence per word. Only a stream reports tokens.
 
 use hyper::body::Bytes;
 
-use super::{Whole, data};
-use crate::answer::Answer;
+use super::{WholeBody, data};
 use crate::json::{Json, object};
-use crate::media::{Sound, base64};
+use crate::media::{SoundFormat, base64};
+use crate::response::MockResponse;
 
-pub(super) fn whole(answer: &Answer) -> Whole {
-    let (sound, frames) = (sound(answer), answer.content.text().pieces());
+pub(super) fn whole(response: &MockResponse) -> WholeBody {
+    let (sound, frames) = (sound(response), response.content.text().pieces());
     let mut bytes = sound.opening(frames);
     let frame = sound.frame();
     for _ in 0..frames {
         bytes.extend_from_slice(&frame);
     }
-    Whole { kind: sound.content_type(), bytes: Bytes::from(bytes) }
+    WholeBody { kind: sound.content_type(), bytes: Bytes::from(bytes) }
 }
 
-/// What stands before the frames, where something does.
-pub(super) fn opening(answer: &Answer) -> Vec<Bytes> {
-    let opening = sound(answer).opening(answer.content.text().pieces());
+/// The bytes before the frames, if the container has any.
+pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
+    let opening = sound(response).opening(response.content.text().pieces());
     if opening.is_empty() { Vec::new() } else { vec![Bytes::from(data(&delta(&opening)))] }
 }
 
-/// The event of one frame: it is always the same, whatever the word.
-pub(super) fn piece(answer: &Answer) -> String {
-    data(&delta(&sound(answer).frame()))
+/// The event of one frame, which is the same for every word.
+pub(super) fn piece(response: &MockResponse) -> String {
+    data(&delta(&sound(response).frame()))
 }
 
-/// The end, with the usage.
-pub(super) fn closing(answer: &Answer) -> Vec<Bytes> {
-    let usage = answer.figures.as_ref().map(|figures| {
+/// The last event, with the usage.
+pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
+    let usage = response.tokens.as_ref().map(|tokens| {
         object! {
-            "input_tokens": figures.input_total(), "output_tokens": figures.output, "total_tokens": figures.total()
+            "input_tokens": tokens.input_total(), "output_tokens": tokens.output, "total_tokens": tokens.total()
         }
     });
     vec![Bytes::from(data(&object! { "type": "speech.audio.done"; "usage": usage }))]
@@ -42,6 +42,6 @@ fn delta(bytes: &[u8]) -> Json {
     object! { "type": "speech.audio.delta", "audio": base64(bytes) }
 }
 
-fn sound(answer: &Answer) -> Sound {
-    Sound::of(answer.made.form.as_deref())
+fn sound(response: &MockResponse) -> SoundFormat {
+    SoundFormat::of(response.parameters.form.as_deref())
 }

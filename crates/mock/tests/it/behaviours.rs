@@ -1,4 +1,4 @@
-//! What the names do, in every format.
+//! Each behaviour in every format.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::wire::{ALL, CHAT, COMPLETIONS, MESSAGES, RESPONSES, Reply, ask, quick, start};
 
 #[tokio::test]
-async fn slow_has_no_byte_before_its_time() {
+async fn slow_delays_the_first_byte() {
     let mock = start(quick()).await;
     for path in ALL {
         let before = Instant::now();
@@ -19,7 +19,7 @@ async fn slow_has_no_byte_before_its_time() {
 }
 
 #[tokio::test]
-async fn long_takes_its_time_streamed_or_not() {
+async fn long_lasts_streamed_and_unstreamed() {
     let mock = start(quick()).await;
     for path in ALL {
         for more in ["", r#","stream":true"#] {
@@ -58,7 +58,7 @@ async fn tokens_n_is_n_tokens_in_n_events() {
 }
 
 #[tokio::test]
-async fn tokens_n_ms_keeps_its_pace() {
+async fn tokens_n_ms_pauses_between_events() {
     let mock = start(quick()).await;
     let before = Instant::now();
     mock.post(CHAT, &ask("tokens-20-5", r#","stream":true"#)).await;
@@ -66,7 +66,7 @@ async fn tokens_n_ms_keeps_its_pace() {
 }
 
 #[tokio::test]
-async fn refusals_speak_the_format_of_the_path() {
+async fn refusals_have_the_format_of_the_path() {
     let mock = start(quick()).await;
     let check = async |path: &str, model: &str, kind: &str, code: Option<&str>| {
         let reply = mock.post(path, &ask(model, r#","stream":true"#)).await;
@@ -109,7 +109,7 @@ async fn cut_ends_in_the_middle() {
 }
 
 #[tokio::test]
-async fn no_usage_says_nothing_of_tokens() {
+async fn no_usage_omits_token_counts() {
     let mock = start(quick()).await;
     for path in ALL {
         for more in ["", r#","stream":true,"stream_options":{"include_usage":true}"#] {
@@ -123,33 +123,33 @@ async fn no_usage_says_nothing_of_tokens() {
 }
 
 #[tokio::test]
-async fn tool_calls_the_first_tool_and_then_answers() {
+async fn tool_calls_the_first_tool_and_then_sends_text() {
     let mock = start(quick()).await;
     let schema = r#"{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}"#;
     let chat = &format!(r#","tools":[{{"type":"function","function":{{"name":"look_up","parameters":{schema}}}}}]"#);
     let flat = &format!(r#","tools":[{{"type":"function","name":"look_up","input_schema":{schema}}}]"#);
     let arguments = r#"{"city": "Jakarta"}"#;
 
-    let answer = mock.post(CHAT, &ask("tool", chat)).await.json();
-    let call = &answer["choices"][0]["message"]["tool_calls"][0];
+    let response = mock.post(CHAT, &ask("tool", chat)).await.json();
+    let call = &response["choices"][0]["message"]["tool_calls"][0];
     assert_eq!(call["function"], json!({ "name": "look_up", "arguments": arguments }));
-    assert_eq!(answer["choices"][0]["finish_reason"], "tool_calls");
+    assert_eq!(response["choices"][0]["finish_reason"], "tool_calls");
 
-    let answer = mock.post(RESPONSES, &ask("tool", flat)).await.json();
-    assert_eq!(answer["output"][0]["type"], "function_call");
+    let response = mock.post(RESPONSES, &ask("tool", flat)).await.json();
+    assert_eq!(response["output"][0]["type"], "function_call");
     assert_eq!(
-        (&answer["output"][0]["name"], &answer["output"][0]["arguments"]),
+        (&response["output"][0]["name"], &response["output"][0]["arguments"]),
         (&json!("look_up"), &json!(arguments))
     );
 
-    let answer = mock.post(MESSAGES, &ask("tool", flat)).await.json();
-    assert_eq!(answer["content"][0]["type"], "tool_use");
-    assert_eq!(answer["content"][0]["input"], json!({ "city": "Jakarta" }));
-    assert_eq!(answer["stop_reason"], "tool_use");
+    let response = mock.post(MESSAGES, &ask("tool", flat)).await.json();
+    assert_eq!(response["content"][0]["type"], "tool_use");
+    assert_eq!(response["content"][0]["input"], json!({ "city": "Jakarta" }));
+    assert_eq!(response["stop_reason"], "tool_use");
 
     let after = r#"{"model":"tool","messages":[{"role":"tool","tool_call_id":"call_1","content":"dry"}]}"#;
-    let answer = mock.post(CHAT, after).await.json();
-    assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+    let response = mock.post(CHAT, after).await.json();
+    assert_eq!(response["choices"][0]["finish_reason"], "stop");
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn tool_calls_stream_in_pieces() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_or_found_is_refused() {
+async fn invalid_bodies_and_unknown_paths_are_refused() {
     let mock = start(quick()).await;
     for (path, kind) in [(CHAT, "invalid_request_error"), (MESSAGES, "invalid_request_error")] {
         for body in ["", "{", "{}", "[]"] {

@@ -1,19 +1,19 @@
-//! Answers that are good HTTP and bad otherwise.
+//! Valid HTTP with damaged bodies.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::wire::{ALL, CHAT, MESSAGES, RESPONSES, Reply, Running, ask, ask_google, quick, start};
+use crate::wire::{ALL, CHAT, MESSAGES, RESPONSES, Reply, RunningMock, ask, ask_google, quick, start};
 
 const STREAM: &str = r#","stream":true,"stream_options":{"include_usage":true}"#;
 
-async fn google(mock: &Running, model: &str) -> Reply {
+async fn google(mock: &RunningMock, model: &str) -> Reply {
     mock.post(&format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"), &ask_google("")).await
 }
 
-/// The answers of every format that says text, whole and streamed; all are 200 and end as their framing says.
-async fn each(mock: &Running, model: &str) -> Vec<(String, String)> {
+/// The responses of every text format, whole and streamed. All have status 200 and a complete body.
+async fn each(mock: &RunningMock, model: &str) -> Vec<(String, String)> {
     let mut answers = vec![(String::from("gemini, streamed"), google(mock, model).await)];
     let whole = mock.post(&format!("/v1beta/models/{model}:generateContent"), &ask_google("")).await;
     answers.push((String::from("gemini"), whole));
@@ -29,7 +29,7 @@ async fn each(mock: &Running, model: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn counts_are_what_the_name_says() {
+async fn counts_have_the_value_of_the_behaviour() {
     let mock = start(quick()).await;
     for (model, count) in [
         ("usage-negative", "-5"),
@@ -47,7 +47,7 @@ async fn counts_are_what_the_name_says() {
 }
 
 #[tokio::test]
-async fn counts_stand_twice() {
+async fn counts_occur_twice() {
     let mock = start(quick()).await;
     for (name, body) in each(&mock, "duplicate-keys").await {
         let names = ["\"promptTokenCount\":", "\"total_tokens\":", "\"cache_read_input_tokens\":"];
@@ -60,7 +60,7 @@ async fn counts_stand_twice() {
 }
 
 #[tokio::test]
-async fn counts_go_down() {
+async fn counts_decrease() {
     let mock = start(quick()).await;
     for (path, name) in [(CHAT, "/usage/total_tokens"), (RESPONSES, "/response/usage/total_tokens")] {
         let events = mock.post(path, &ask("usage-backwards", STREAM)).await.events();
@@ -78,7 +78,7 @@ async fn counts_go_down() {
 }
 
 #[tokio::test]
-async fn json_is_deep_broken_or_no_text() {
+async fn json_is_deep_truncated_or_not_utf8() {
     let mock = start(quick()).await;
     for (name, body) in each(&mock, "deep-500").await {
         assert!(body.contains(&format!("{{\"deep\":{}{},", "[".repeat(500), "]".repeat(500))), "{name}");
@@ -111,7 +111,7 @@ async fn streams_end_too_early() {
 }
 
 #[tokio::test]
-async fn streams_break_off_with_the_providers_own_event() {
+async fn streams_abort_with_the_error_event_of_the_provider() {
     let mock = start(quick()).await;
     let last = async |path: &str| mock.post(path, &ask("error-event", STREAM)).await.events().pop().unwrap();
     assert_eq!(last(CHAT).await["error"]["type"], "server_error");
@@ -134,7 +134,7 @@ async fn events_have_other_line_ends_and_comments() {
 }
 
 #[tokio::test]
-async fn chunks_are_bytes_or_everything() {
+async fn chunks_are_single_bytes_or_the_whole_body() {
     let mock = start(quick()).await;
     for (model, path) in [("bytewise", CHAT), ("joined", CHAT), ("bytewise", MESSAGES), ("joined", RESPONSES)] {
         let reply = mock.post(path, &ask(model, STREAM)).await;
@@ -147,7 +147,7 @@ async fn chunks_are_bytes_or_everything() {
 }
 
 #[tokio::test]
-async fn an_event_is_as_long_as_asked() {
+async fn an_event_has_the_requested_length() {
     let mock = start(quick()).await;
     for (path, bytes) in [(CHAT, 300_000), (RESPONSES, 70_000), (MESSAGES, 65_536)] {
         let reply = mock.post(path, &ask(&format!("event-{bytes}"), STREAM)).await;

@@ -1,17 +1,17 @@
-//! The shapes of each format, whole and streamed.
+//! Bodies of each format, whole and streamed.
 
 use serde_json::{Value, json};
 
-use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, Reply, Running, ask, quick, start};
+use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, Reply, RunningMock, ask, quick, start};
 
-async fn whole(mock: &Running, path: &str, model: &str) -> Value {
+async fn whole(mock: &RunningMock, path: &str, model: &str) -> Value {
     let reply = mock.post(path, &ask(model, "")).await;
     assert_eq!((reply.status, reply.complete), (200, true));
     assert_eq!(reply.header("content-type"), Some("application/json"));
     reply.json()
 }
 
-async fn streamed(mock: &Running, path: &str, model: &str, more: &str) -> Reply {
+async fn streamed(mock: &RunningMock, path: &str, model: &str, more: &str) -> Reply {
     let reply = mock.post(path, &ask(model, &format!(r#","stream":true{more}"#))).await;
     assert_eq!((reply.status, reply.complete), (200, true));
     assert_eq!(reply.header("content-type"), Some("text/event-stream; charset=utf-8"));
@@ -33,19 +33,19 @@ const ECHOED: &str = "say é  this\nback";
 #[tokio::test]
 async fn chat_whole_has_choices_and_usage() {
     let mock = start(quick()).await;
-    let answer = whole(&mock, CHAT, "echo").await;
-    assert_eq!(answer["choices"][0]["message"]["content"], ECHOED);
-    assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+    let response = whole(&mock, CHAT, "echo").await;
+    assert_eq!(response["choices"][0]["message"]["content"], ECHOED);
+    assert_eq!(response["choices"][0]["finish_reason"], "stop");
     let total = u64::try_from(ask("echo", "").len() / 4).unwrap();
-    assert_eq!(answer["usage"]["prompt_tokens"], total);
-    assert_eq!(answer["usage"]["prompt_tokens_details"]["cached_tokens"], total / 4);
-    assert_eq!(answer["usage"]["completion_tokens_details"]["reasoning_tokens"], 8);
-    assert_eq!(answer["usage"]["total_tokens"], total + answer["usage"]["completion_tokens"].as_u64().unwrap());
-    assert_eq!(answer, whole(&mock, CHAT, "echo").await, "the same body, the same answer");
+    assert_eq!(response["usage"]["prompt_tokens"], total);
+    assert_eq!(response["usage"]["prompt_tokens_details"]["cached_tokens"], total / 4);
+    assert_eq!(response["usage"]["completion_tokens_details"]["reasoning_tokens"], 8);
+    assert_eq!(response["usage"]["total_tokens"], total + response["usage"]["completion_tokens"].as_u64().unwrap());
+    assert_eq!(response, whole(&mock, CHAT, "echo").await, "equal bodies give equal responses");
 }
 
 #[tokio::test]
-async fn chat_stream_has_usage_only_where_asked() {
+async fn chat_stream_has_usage_only_on_request() {
     let mock = start(quick()).await;
     let plain = streamed(&mock, CHAT, "echo", "").await.events();
     assert!(plain.iter().all(|chunk| chunk.get("usage").is_none()));
@@ -62,7 +62,7 @@ async fn chat_stream_has_usage_only_where_asked() {
 }
 
 #[tokio::test]
-async fn responses_stream_opens_and_closes_each_thing() {
+async fn responses_stream_opens_and_closes_each_item() {
     let mock = start(quick()).await;
     let events = streamed(&mock, RESPONSES, "echo", "").await.events();
     assert_eq!(
@@ -90,7 +90,7 @@ async fn responses_stream_opens_and_closes_each_thing() {
 }
 
 #[tokio::test]
-async fn responses_whole_is_what_the_stream_completes_with() {
+async fn responses_stream_completes_with_the_whole_response() {
     let mock = start(quick()).await;
     let whole = whole(&mock, RESPONSES, "echo").await;
     let events = streamed(&mock, RESPONSES, "echo", "").await.events();
@@ -123,20 +123,20 @@ async fn messages_stream_counts_cumulatively() {
         assert_eq!(start[class], end[class], "{class}");
     }
     assert_eq!(start["output_tokens"], 1);
-    assert_eq!(end["output_tokens"], 8 + 3, "thinking, and the words");
+    assert_eq!(end["output_tokens"], 8 + 3, "thinking and text tokens");
     assert_eq!(end["output_tokens_details"]["thinking_tokens"], 8);
 }
 
 #[tokio::test]
 async fn messages_whole_has_content_and_usage() {
     let mock = start(quick()).await;
-    let answer = whole(&mock, MESSAGES, "echo").await;
-    assert_eq!(answer["content"], json!([{ "type": "text", "text": ECHOED }]));
-    assert_eq!(answer["stop_reason"], "end_turn");
+    let response = whole(&mock, MESSAGES, "echo").await;
+    assert_eq!(response["content"], json!([{ "type": "text", "text": ECHOED }]));
+    assert_eq!(response["stop_reason"], "end_turn");
     let total = u64::try_from(ask("echo", "").len() / 4).unwrap();
     let input: u64 = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"]
         .iter()
-        .map(|class| answer["usage"][class].as_u64().unwrap())
+        .map(|class| response["usage"][class].as_u64().unwrap())
         .sum();
     assert_eq!(input, total);
 }
@@ -150,7 +150,7 @@ async fn count_tokens_counts() {
 }
 
 #[tokio::test]
-async fn models_are_listed_in_the_shape_of_who_asks() {
+async fn models_are_listed_in_the_format_of_the_client() {
     let mock = start(quick()).await;
     let check = async |line: &str, headers: &[(&str, &str)], items: &str, name: &str, expected: &str| {
         let list = mock.with(line, headers, b"").await.json();

@@ -1,14 +1,14 @@
-//! Google's wire.
+//! The formats of the Gemini API.
 
 use serde_json::{Value, json};
 
-use crate::wire::{Running, ask_google, quick, start};
+use crate::wire::{RunningMock, ask_google, quick, start};
 
 fn path(model: &str, verb: &str) -> String {
     format!("/v1beta/models/{model}:{verb}")
 }
 
-async fn array(mock: &Running, model: &str) -> Vec<Value> {
+async fn array(mock: &RunningMock, model: &str) -> Vec<Value> {
     let reply = mock.post(&path(model, "streamGenerateContent"), &ask_google("")).await;
     assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"));
     serde_json::from_value(reply.json()).unwrap()
@@ -22,10 +22,10 @@ fn said(chunks: &[Value]) -> String {
 async fn whole_answers_count_thoughts_and_cache() {
     let mock = start(quick()).await;
     for version in ["v1", "v1beta"] {
-        let answer = mock.post(&format!("/{version}/models/echo:generateContent"), &ask_google("")).await.json();
-        assert_eq!(answer["candidates"][0]["content"]["parts"], json!([{ "text": "say é  this\nback" }]));
-        assert_eq!(answer["candidates"][0]["finishReason"], "STOP");
-        let count = |name: &str| answer["usageMetadata"][name].as_u64().unwrap();
+        let response = mock.post(&format!("/{version}/models/echo:generateContent"), &ask_google("")).await.json();
+        assert_eq!(response["candidates"][0]["content"]["parts"], json!([{ "text": "say é  this\nback" }]));
+        assert_eq!(response["candidates"][0]["finishReason"], "STOP");
+        let count = |name: &str| response["usageMetadata"][name].as_u64().unwrap();
         let total = u64::try_from(ask_google("").len() / 4).unwrap();
         assert_eq!((count("promptTokenCount"), count("cachedContentTokenCount")), (total, total / 4));
         assert_eq!((count("candidatesTokenCount"), count("thoughtsTokenCount")), (3, 8));
@@ -34,7 +34,7 @@ async fn whole_answers_count_thoughts_and_cache() {
 }
 
 #[tokio::test]
-async fn sounds_and_pictures_are_told_by_modality() {
+async fn sounds_and_pictures_are_counted_by_modality() {
     let mock = start(quick()).await;
     let parts =
         r#"[{"inlineData":{"mimeType":"audio/wav","data":""}},{"inlineData":{"mimeType":"image/png","data":""}}]"#;
@@ -50,15 +50,15 @@ async fn sounds_and_pictures_are_told_by_modality() {
 }
 
 #[tokio::test]
-async fn output_is_of_the_modality_that_is_asked_for() {
+async fn output_has_the_requested_modality() {
     let mock = start(quick()).await;
     for (asked, mime) in [("AUDIO", "audio/wav"), ("IMAGE", "image/png")] {
         let config = format!(r#","generationConfig":{{"responseModalities":["{asked}"]}}"#);
-        let answer = mock.post(&path("mock", "generateContent"), &ask_google(&config)).await.json();
-        assert_eq!(answer["candidates"][0]["content"]["parts"][0]["inlineData"]["mimeType"], mime);
+        let response = mock.post(&path("mock", "generateContent"), &ask_google(&config)).await.json();
+        assert_eq!(response["candidates"][0]["content"]["parts"][0]["inlineData"]["mimeType"], mime);
         let (details, count) =
-            ("/usageMetadata/candidatesTokensDetails", &answer["usageMetadata"]["candidatesTokenCount"]);
-        assert_eq!(answer.pointer(details).unwrap(), &json!([{ "modality": asked, "tokenCount": count }]));
+            ("/usageMetadata/candidatesTokensDetails", &response["usageMetadata"]["candidatesTokenCount"]);
+        assert_eq!(response.pointer(details).unwrap(), &json!([{ "modality": asked, "tokenCount": count }]));
     }
 }
 
@@ -111,12 +111,12 @@ async fn tools_are_called_in_one_part() {
         assert!(part["thoughtSignature"].is_string());
     }
     let after = r#"{"contents":[{"role":"user","parts":[{"functionResponse":{"name":"look_up","response":{}}}]}]}"#;
-    let answer = mock.post(&path("tool", "generateContent"), after).await.json();
-    assert!(answer["candidates"][0]["content"]["parts"][0]["text"].is_string());
+    let response = mock.post(&path("tool", "generateContent"), after).await.json();
+    assert!(response["candidates"][0]["content"]["parts"][0]["text"].is_string());
 }
 
 #[tokio::test]
-async fn tokens_are_counted_for_nothing() {
+async fn tokens_are_counted_without_output() {
     let mock = start(quick()).await;
     let counted = mock.post(&path("mock", "countTokens"), &ask_google("")).await.json();
     assert_eq!(counted["totalTokens"], ask_google("").len() / 4);

@@ -1,18 +1,18 @@
-//! Every endpoint's bytes, whole and streamed: what changes here is what a client sees.
+//! The exact bytes of every endpoint, whole and streamed. A changed snapshot is a change that clients see.
 
-use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, Running, quick, start};
+use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, RunningMock, quick, start};
 
-/// Short, and valid for each endpoint that takes JSON.
+/// A body that is valid for each endpoint that takes JSON.
 const BODY: &str = r#"{"model":"echo","prompt":"a b","input":"a b","contents":[{"parts":[{"text":"a b"}]}],"content":{},"requests":[{}],"messages":[{"role":"user","content":"a b"}],"dimensions":2"#;
 
-async fn check(mock: &Running, name: &str, path: &str, more: &str) {
+async fn check(mock: &RunningMock, name: &str, path: &str, more: &str) {
     let reply = mock.post(path, &format!("{BODY}{more}}}")).await;
     let kind = reply.header("content-type").unwrap();
     insta::assert_snapshot!(name, format!("{} {kind}\n\n{}", reply.status, reply.body().replace('\r', "\\r")));
 }
 
 #[tokio::test]
-async fn bytes_are_as_they_were() {
+async fn bytes_match_the_snapshots() {
     let mock = start(quick()).await;
     let streamed = r#","stream":true,"stream_options":{"include_usage":true}"#;
     for (name, path) in [("chat", CHAT), ("responses", RESPONSES), ("messages", MESSAGES), ("completions", COMPLETIONS)]

@@ -1,8 +1,8 @@
-//! The mock over a real socket: each format, each behaviour.
+//! The mock over a socket: each format and each behaviour.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "helpers of tests, which clippy does not see as tests"
+    reason = "test helpers, which clippy does not recognize as tests"
 )]
 
 mod behaviours;
@@ -10,11 +10,11 @@ mod damage;
 mod formats;
 mod gemini;
 mod golden;
-mod judged;
+mod http_violations;
 mod media;
 #[path = "../../../ai/tests/it/published.rs"]
 mod published;
+mod request_log;
 mod schemas;
-mod seen;
-mod tricks;
+mod validation;
 mod wire;

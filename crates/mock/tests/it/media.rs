@@ -1,8 +1,8 @@
-//! What comes in or goes out besides text: vectors, pictures, sound, judgements.
+//! Embeddings, images, sound and moderations.
 
 use serde_json::{Value, json};
 
-use crate::wire::{CHAT, COMPLETIONS, Running, ask, quick, start};
+use crate::wire::{CHAT, COMPLETIONS, RunningMock, ask, quick, start};
 
 const EMBEDDINGS: &str = "/v1/embeddings";
 const IMAGES: &str = "/v1/images/generations";
@@ -11,10 +11,10 @@ const SPEECH: &str = "/v1/audio/speech";
 const TRANSCRIPTIONS: &str = "/v1/audio/transcriptions";
 const TRANSLATIONS: &str = "/v1/audio/translations";
 const MODERATIONS: &str = "/v1/moderations";
-/// Two seconds and a little of 16 kHz.
+/// A little more than two seconds of 16 kHz.
 static SOUND: [u8; 64_044] = [7; 64_044];
 
-async fn json(mock: &Running, path: &str, body: &str) -> Value {
+async fn json(mock: &RunningMock, path: &str, body: &str) -> Value {
     let reply = mock.post(path, body).await;
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")), "{path} {body}");
     reply.json()
@@ -53,7 +53,7 @@ async fn base64_vectors_are_the_floats() {
 }
 
 #[tokio::test]
-async fn pictures_are_counted_in_tokens_but_the_old_ones() {
+async fn pictures_of_current_models_are_counted_in_tokens() {
     let mock = start(quick()).await;
     let new = json(&mock, IMAGES, r#"{"model":"mock/gpt-image-1","prompt":"a tree","n":3}"#).await;
     assert_eq!(new["data"].as_array().unwrap().len(), 3);
@@ -72,7 +72,7 @@ async fn pictures_are_counted_in_tokens_but_the_old_ones() {
 }
 
 #[tokio::test]
-async fn pictures_stream_unfinished_and_finished() {
+async fn pictures_stream_partial_and_final() {
     let mock = start(quick()).await;
     let body = r#"{"model":"mock","prompt":"a","stream":true,"partial_images":2}"#;
     let events = mock.post(IMAGES, body).await.events();
@@ -85,7 +85,7 @@ async fn pictures_stream_unfinished_and_finished() {
 }
 
 #[tokio::test]
-async fn speech_comes_in_the_kind_that_is_asked_for() {
+async fn speech_has_the_requested_format() {
     let mock = start(quick()).await;
     let ask = |more: &str| format!(r#"{{"model":"mock","voice":"alloy","input":"hi"{more}}}"#);
     for (format, kind, opening) in [
@@ -136,7 +136,7 @@ async fn transcriptions_are_billed_by_tokens_or_by_the_second() {
 }
 
 #[tokio::test]
-async fn transcriptions_come_in_each_form() {
+async fn transcriptions_have_each_response_format() {
     let mock = start(quick()).await;
     let check = async |form: &str, kind: &str, opening: &str| {
         let fields = [("model", "whisper-1"), ("response_format", form)];
@@ -163,7 +163,7 @@ async fn transcriptions_stream_and_end_with_the_usage() {
 }
 
 #[tokio::test]
-async fn every_text_is_judged() {
+async fn every_text_is_moderated() {
     let mock = start(quick()).await;
     let judged = json(&mock, MODERATIONS, r#"{"input":["a","b","c"]}"#).await;
     assert_eq!((judged["results"].as_array().unwrap().len(), &judged["model"]), (3, &json!("omni-moderation-latest")));
@@ -171,7 +171,7 @@ async fn every_text_is_judged() {
 }
 
 #[tokio::test]
-async fn completions_have_usage_where_asked() {
+async fn completions_have_usage_on_request() {
     let mock = start(quick()).await;
     let whole = json(&mock, COMPLETIONS, r#"{"model":"echo","prompt":"once upon"}"#).await;
     assert_eq!((&whole["object"], &whole["choices"][0]["text"]), (&json!("text_completion"), &json!("once upon")));
@@ -186,11 +186,11 @@ async fn completions_have_usage_where_asked() {
 }
 
 #[tokio::test]
-async fn pictures_and_sounds_of_a_chat_are_told_apart() {
+async fn pictures_and_sounds_of_a_chat_are_counted_separately() {
     let mock = start(quick()).await;
     let turn = r#"[{"role":"user","content":[{"type":"input_audio"},{"type":"image_url"}]}]"#;
-    let answer = json(&mock, CHAT, &format!(r#"{{"model":"mock","messages":{turn}}}"#)).await;
-    let details = &answer["usage"]["prompt_tokens_details"];
+    let response = json(&mock, CHAT, &format!(r#"{{"model":"mock","messages":{turn}}}"#)).await;
+    let details = &response["usage"]["prompt_tokens_details"];
     assert_eq!((&details["audio_tokens"], &details["image_tokens"]), (&json!(64), &json!(258)));
     let spoken = json(&mock, CHAT, &ask("mock", r#","modalities":["text","audio"]"#)).await;
     assert!(spoken["choices"][0]["message"]["audio"]["transcript"].as_str().unwrap().starts_with("Hello"));

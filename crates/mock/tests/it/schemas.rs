@@ -1,10 +1,10 @@
-//! The mock's events beside the schemas that providers publish.
+//! The mock's events, compared with the schemas that providers publish.
 
 use ai::Format;
 use serde_json::Value;
 
 use crate::published;
-use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, Running, ask, ask_google, quick, start};
+use crate::wire::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, RunningMock, ask, ask_google, quick, start};
 
 #[track_caller]
 fn check(format: Format, what: &str, events: &[Value]) {
@@ -15,7 +15,7 @@ fn check(format: Format, what: &str, events: &[Value]) {
     assert!(events.count() > 1, "{what}");
 }
 
-async fn streamed(mock: &Running, path: &str, body: &str) -> Vec<Value> {
+async fn streamed(mock: &RunningMock, path: &str, body: &str) -> Vec<Value> {
     let reply = mock.post(path, body).await;
     assert_eq!(reply.status, 200, "{path}");
     reply.events()
@@ -49,7 +49,7 @@ async fn events_have_the_fields_that_the_schemas_require() {
 }
 
 #[tokio::test]
-async fn a_failed_response_continues_the_numbers_of_its_stream() {
+async fn a_failed_response_continues_the_sequence_numbers() {
     let mock = start(quick()).await;
     let events = streamed(&mock, RESPONSES, &ask("error-event", r#","stream":true"#)).await;
     let numbers: Vec<_> = events.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();

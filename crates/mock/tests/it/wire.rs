@@ -1,8 +1,8 @@
-//! A mock on a free port, and a client that sees every chunk apart.
+//! A mock on a free port, and a client that keeps the chunks of a response separate.
 
 use std::time::Duration;
 
-use mock::Options;
+use mock::MockTiming;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,38 +12,38 @@ pub(crate) const CHAT: &str = "/v1/chat/completions";
 pub(crate) const RESPONSES: &str = "/v1/responses";
 pub(crate) const MESSAGES: &str = "/v1/messages";
 pub(crate) const COMPLETIONS: &str = "/v1/completions";
-/// Of all that say text in words, streamed where the body asks for it.
+/// The paths that respond with text, streamed if the body requests it.
 pub(crate) const ALL: [&str; 4] = [CHAT, RESPONSES, MESSAGES, COMPLETIONS];
 
-/// A running mock; it ends with this value.
-pub(crate) struct Running {
+/// A running mock; dropping it stops the mock.
+pub(crate) struct RunningMock {
     address: std::net::SocketAddr,
     _task: JoinSet<()>,
 }
 
-/// What came back. `chunks` is one piece where there was a Content-Length.
+/// A response. A body with Content-Length is one chunk.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) chunks: Vec<Vec<u8>>,
-    /// Whether the body ended as its framing says.
+    /// Whether the body ended as its framing requires.
     pub(crate) complete: bool,
 }
 
-pub(crate) fn quick() -> Options {
+pub(crate) fn quick() -> MockTiming {
     let ms = Duration::from_millis;
-    Options { pace: ms(1), slow: ms(150), long_pace: ms(10), long_for: ms(200) }
+    MockTiming { pace: ms(1), slow: ms(150), long_pace: ms(10), long_for: ms(200) }
 }
 
-pub(crate) async fn start(options: Options) -> Running {
+pub(crate) async fn start(options: MockTiming) -> RunningMock {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut task = JoinSet::new();
     task.spawn(mock::serve_with(listener, options, std::future::pending::<()>()));
-    Running { address, _task: task }
+    RunningMock { address, _task: task }
 }
 
-impl Running {
+impl RunningMock {
     pub(crate) async fn post(&self, path: &str, body: &str) -> Reply {
         self.send("POST", path, body).await
     }
@@ -52,12 +52,12 @@ impl Running {
         self.with(&format!("{method} {path}"), &[], body.as_bytes()).await
     }
 
-    /// With further headers; `line` is method and target.
+    /// Sends a request with additional headers; `line` is method and target.
     pub(crate) async fn with(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         Reply::parse(&self.bytes(line, headers, body).await)
     }
 
-    /// A form with a file named `file`, and these fields.
+    /// Sends a form with a file named `file`, and these fields.
     pub(crate) async fn form(&self, path: &str, file: &[u8], fields: &[(&str, &str)]) -> Reply {
         let mut body = Vec::new();
         body.extend(b"--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n");
@@ -71,12 +71,12 @@ impl Running {
         self.with(&format!("POST {path}"), &[("content-type", "multipart/form-data; boundary=edge")], &body).await
     }
 
-    /// All that comes back, until the connection ends.
+    /// The bytes that the mock sends until the connection ends.
     pub(crate) async fn bytes(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
         self.until_its_end(line, headers, body).await.0
     }
 
-    /// The same, and whether the end was a reset.
+    /// The bytes that the mock sends, and whether the connection was reset at the end.
     pub(crate) async fn until_its_end(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> (Vec<u8>, bool) {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         let length = body.len();
@@ -86,7 +86,7 @@ impl Running {
         );
         socket.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
         let mut bytes = Vec::new();
-        // A cut may arrive as a reset; what came before it is kept.
+        // A cut may arrive as a reset; the bytes before it are kept.
         let ended = loop {
             match socket.read_buf(&mut bytes).await {
                 Ok(1..) => {}
@@ -136,7 +136,7 @@ impl Reply {
         self.chunks.concat()
     }
 
-    /// What is no UTF-8 is replaced.
+    /// The body as text. Bytes that are not UTF-8 are replaced.
     pub(crate) fn body(&self) -> String {
         String::from_utf8_lossy(&self.bytes()).into_owned()
     }
@@ -145,7 +145,7 @@ impl Reply {
         serde_json::from_str(&self.body()).unwrap()
     }
 
-    /// Each chunk's `data`, which also shows that each event is a chunk of its own.
+    /// The `data` of each chunk. It panics unless each event is one chunk.
     pub(crate) fn events(&self) -> Vec<Value> {
         let data = |chunk: &Vec<u8>| {
             let chunk = std::str::from_utf8(chunk).unwrap();
@@ -173,13 +173,13 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().filter_map(|line| line.split_once(": ")).find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
-/// A body for any format, `more` being further fields.
+/// A request body for any format except Gemini; `more` are additional fields.
 pub(crate) fn ask(model: &str, more: &str) -> String {
     let turn = r#"[{"role":"user","content":"say é  this\nback"}]"#;
     format!(r#"{{"model":"{model}","max_tokens":9,"messages":{turn},"input":{turn}{more}}}"#)
 }
 
-/// A body for Gemini.
+/// A request body for Gemini.
 pub(crate) fn ask_google(more: &str) -> String {
     format!(r#"{{"contents":[{{"role":"user","parts":[{{"text":"say é  this\nback"}}]}}]{more}}}"#)
 }

@@ -1,4 +1,4 @@
-//! Other readers of what `http1` accepts: `httparse`, `proxy::strict`, and `http1` itself after a head was written.
+//! Comparison of `http1` with other parsers: `httparse`, `proxy::strict`, and `http1` itself after writing a head.
 
 use http1::limits::CHUNK_DIGITS_MAX;
 use http1::{
@@ -7,7 +7,7 @@ use http1::{
 };
 use proxy::strict::judge;
 
-use super::connection::Outcome;
+use super::connection::ConnectionOutcome;
 
 pub(super) fn request_with_httparse(bytes: &[u8], head: &RequestHead) {
     let mut headers = [httparse::EMPTY_HEADER; super::FIELDS_MAX];
@@ -35,20 +35,20 @@ fn same_fields(fields: Fields<'_>, others: &[httparse::Header<'_>]) {
     assert_eq!(fields, others);
 }
 
-/// Every request before the end of both scans is the same. `http1` may stop earlier, for a rule that `strict` does not have;
-/// it may continue only after a CONNECT request, which `strict` refuses by its method.
-pub(super) fn with_strict(bytes: &[u8], outcome: &Outcome, head_bytes_max: usize) {
+/// Every request up to the earlier end of both scans is equal. `http1` may stop earlier, because it has rules that
+/// `strict` lacks. It may continue only after a CONNECT request, which `strict` refuses.
+pub(super) fn with_strict(bytes: &[u8], outcome: &ConnectionOutcome, head_bytes_max: usize) {
     let scanned = judge::scan(bytes, &[], head_bytes_max);
     let connect = outcome.heads.iter().position(|start| is_connect(&bytes[*start..])).unwrap_or(outcome.heads.len());
     let common = connect.min(scanned.requests.len());
     if connect == outcome.heads.len() {
         assert!(
             outcome.heads.len() <= scanned.requests.len(),
-            "a refused request is accepted: {scanned:?} {outcome:?}"
+            "`http1` accepts a request that `strict` refuses: {scanned:?} {outcome:?}"
         );
     }
     for (request, content_bytes) in scanned.requests.iter().zip(&outcome.content_bytes).take(common) {
-        // Where `http1` refuses the content, `strict` may read on.
+        // `strict` may continue after content that `http1` refuses.
         assert!(content_bytes.is_none() || *content_bytes == request.content_bytes, "{scanned:?} {outcome:?}");
     }
     let only_here = [
@@ -62,7 +62,7 @@ pub(super) fn with_strict(bytes: &[u8], outcome: &Outcome, head_bytes_max: usize
         Violation::Underscore,
     ];
     if outcome.refused.is_some_and(|violation| !only_here.contains(&violation)) && connect == outcome.heads.len() {
-        assert!(scanned.refused.is_some(), "an accepted request is refused: {scanned:?} {outcome:?}");
+        assert!(scanned.refused.is_some(), "`http1` refuses a request that `strict` accepts: {scanned:?} {outcome:?}");
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) fn response_is_read_back(bytes: &[u8], head: &ResponseHead) {
     rewritten(again.over(&out).fields(), response.fields(), head.announced());
 }
 
-/// What is written has no fields of the connection, one framing, and no field that was not received.
+/// Written fields have no hop-by-hop field, one framing, and no field that was not received.
 fn rewritten(written: Fields<'_>, received: Fields<'_>, announced: Announced) {
     for gone in [KnownName::Connection, KnownName::Upgrade, KnownName::Te, KnownName::ProxyConnection] {
         assert!(written.get(gone).is_none());
@@ -116,12 +116,12 @@ fn rewritten(written: Fields<'_>, received: Fields<'_>, announced: Announced) {
     }
 }
 
-/// Reads chunked content with `httparse`, whose reader of sizes accepts more.
+/// Parses chunked content with `httparse`, which accepts more forms of sizes.
 pub(super) fn chunks_with_httparse(bytes: &[u8], data: &[u8], end: Option<usize>) {
     let (mut rest, mut other) = (bytes, Vec::new());
     while other.len() < data.len() || end.is_some() {
         let Ok(httparse::Status::Complete((line, size))) = httparse::parse_chunk_size(rest) else {
-            panic!("httparse reads no chunk size at byte {}", bytes.len() - rest.len());
+            panic!("httparse finds no chunk size at byte {}", bytes.len() - rest.len());
         };
         assert!(rest[..line].iter().take_while(|octet| octet.is_ascii_hexdigit()).count() <= CHUNK_DIGITS_MAX);
         rest = &rest[line..];
@@ -132,14 +132,14 @@ pub(super) fn chunks_with_httparse(bytes: &[u8], data: &[u8], end: Option<usize>
         other.extend_from_slice(&rest[..len]);
         rest = rest[len..].strip_prefix(b"\r\n").unwrap_or(b"");
     }
-    // A chunk without its end may have more data here.
+    // The other parser may have more data of an incomplete chunk.
     assert_eq!(&other[..data.len()], data);
     let Some(end) = end else { return };
     assert_eq!(other.len(), data.len());
     let trailers = &rest[..end - (bytes.len() - rest.len())];
     let mut headers = [httparse::EMPTY_HEADER; super::FIELDS_MAX];
     let Ok(httparse::Status::Complete((len, _))) = httparse::parse_headers(trailers, &mut headers) else {
-        panic!("httparse reads no trailers");
+        panic!("httparse finds no trailers");
     };
     assert_eq!(len, trailers.len());
 }

@@ -1,30 +1,30 @@
-//! A connection in memory, read by `http1`.
+//! A connection in memory that `http1` parses.
 
 use http1::{BodyScanner, Framing, HeadLimits, RequestParser, ResponseParser, ResponseTo, Violation};
 
-/// Which end of a connection is read.
+/// The direction of the parsed messages.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Side {
+pub(super) enum ReaderSide {
     Requests,
     Responses(ResponseTo),
 }
 
-/// What was read.
+/// The result of parsing a connection.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
-    /// Where each accepted head begins.
+pub(super) struct ConnectionOutcome {
+    /// The offset of each accepted head.
     pub(super) heads: Vec<usize>,
-    /// The data of each message, `None` if it is incomplete.
+    /// The data length of each message, `None` if it is incomplete.
     pub(super) content_bytes: Vec<Option<u64>>,
     pub(super) refused: Option<Violation>,
-    /// Bytes of heads and of content.
+    /// The number of parsed bytes of heads and content.
     pub(super) taken: usize,
 }
 
-/// Reads bytes that arrive in these pieces.
-pub(super) fn read(side: Side, pieces: &[&[u8]], limits: HeadLimits) -> Outcome {
+/// Parses bytes that arrive in these pieces.
+pub(super) fn read(side: ReaderSide, pieces: &[&[u8]], limits: HeadLimits) -> ConnectionOutcome {
     let (mut requests, mut responses) = (RequestParser::new(limits), ResponseParser::new(limits));
-    let mut outcome = Outcome { heads: Vec::new(), content_bytes: Vec::new(), refused: None, taken: 0 };
+    let mut outcome = ConnectionOutcome { heads: Vec::new(), content_bytes: Vec::new(), refused: None, taken: 0 };
     let mut body: Option<BodyScanner> = None;
     let mut buffer = Vec::new();
     for piece in pieces {
@@ -60,19 +60,19 @@ pub(super) fn read(side: Side, pieces: &[&[u8]], limits: HeadLimits) -> Outcome 
 }
 
 fn head(
-    side: Side,
+    side: ReaderSide,
     requests: &mut RequestParser,
     responses: &mut ResponseParser,
     buffer: &[u8],
 ) -> Result<Option<(usize, Framing)>, Violation> {
     match side {
-        Side::Requests => {
+        ReaderSide::Requests => {
             let Some(head) = requests.parse(buffer)? else { return Ok(None) };
             let found = (head.len(), head.framing());
             requests.recycle(head);
             Ok(Some(found))
         }
-        Side::Responses(to) => {
+        ReaderSide::Responses(to) => {
             let Some(head) = responses.parse(buffer)? else { return Ok(None) };
             let found = (head.len(), head.framing(to));
             responses.recycle(head);

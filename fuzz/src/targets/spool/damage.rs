@@ -1,4 +1,4 @@
-//! A folder that was whole, and what was then done to its files.
+//! A valid spool folder whose files are then damaged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,15 @@ use uuid::Uuid;
 
 use super::{OPTIONS, drained, in_folder, names_its_place};
 
-/// Enough for five segments.
+/// The number of records, which fill five segments.
 const RECORDS: u32 = 60;
 
-/// The whole folder: names and bytes.
+/// The valid folder: names and contents of its files.
 static WHOLE: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(whole);
 
-/// `operation u8 | file u8 | place u16 | extent u8`, again and again. The folder opens, and then gives records that were
-/// written, each once and in order, and takes new ones; or it does not, says which file and byte, and opens when damage is left out.
+/// The input is a sequence of `operation u8 | file u8 | place u16 | extent u8`. Either the folder opens, returns
+/// written records once and in order, and accepts new ones. Or opening fails with a file and an offset, and opening
+/// with `skip_corrupt` succeeds.
 pub fn folder(bytes: &[u8]) {
     in_folder(|dir| {
         for (name, content) in WHOLE.iter() {
@@ -34,7 +35,7 @@ pub fn folder(bytes: &[u8]) {
                 return skipped(dir, &error);
             }
         };
-        assert!(spool.skipped_damage.is_empty(), "nobody asked for it");
+        assert!(spool.skipped_damage.is_empty(), "skipped without `skip_corrupt`");
         for cut in &spool.truncated_tails {
             assert!(cut.file.starts_with(dir) && cut.bytes > 0, "{cut:?}");
         }
@@ -54,11 +55,11 @@ pub fn folder(bytes: &[u8]) {
         let mut spool = Spool::open(dir, OPTIONS, &[]).unwrap();
         let (again, error) = drained(&mut spool);
         assert!(error.is_none(), "{error:?}");
-        assert_eq!(again.last(), Some(&new), "what was appended after a recovery is there");
+        assert_eq!(again.last(), Some(&new), "a record that was appended after recovery is missing");
     });
 }
 
-/// What is damaged can be left out, and the rest is what was written.
+/// The damage can be skipped, and the remaining records are those that were written.
 fn skipped(dir: &Path, error: &SpoolError) {
     if !matches!(error, SpoolError::Corrupt { .. }) {
         return;
@@ -75,7 +76,7 @@ fn skipped(dir: &Path, error: &SpoolError) {
             in_order(&read);
         }
         Err(SpoolError::Missing { .. }) => {}
-        Err(error) => panic!("damage that is not left out: {error}"),
+        Err(error) => panic!("damage was not skipped: {error}"),
     }
 }
 
@@ -83,8 +84,8 @@ fn in_order(read: &[Record]) {
     let mut last = None;
     for record in read {
         let n = number(record);
-        assert!(n < RECORDS && *record == self::record(n), "a record that nobody wrote: {record:?}");
-        assert!(last < Some(n), "record {n} comes behind {last:?}");
+        assert!(n < RECORDS && *record == self::record(n), "a record that was never written: {record:?}");
+        assert!(last < Some(n), "record {n} follows {last:?}");
         last = Some(n);
     }
 }
@@ -134,7 +135,7 @@ fn whole() -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// The `n`-th record; of each five the second is an open, the third its close, the last one counts.
+/// The `n`-th record. Of five consecutive records, the second is an open, the third closes it, and the last is counts.
 fn record(n: u32) -> Record {
     let of = if n % 5 == 2 { n - 1 } else { n };
     let id = Uuid::from_u128(u128::from(of) << 80 | 7 << 76);

@@ -1,5 +1,5 @@
-//! One segment whose checksums are right and whose records are anything: written here after the documented form, not with
-//! the spool's own code.
+//! One segment with valid checksums and arbitrary records, written here according to the documented format instead of
+//! the spool's code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,15 +20,15 @@ const COUNTED: u8 = 6;
 const EVENT: u8 = 5;
 const END: u8 = 255;
 
-/// What a record is to be: `kind u8 | length u16 | payload`, again and again. Kinds of `0x80` and above, but the end's,
-/// change the version.
-struct Asked<'a> {
+/// One record of the input, which is a sequence of `kind u8 | length u16 | payload`. Kinds from `0x80` on, except that
+/// of the end, select another version.
+struct RecordSpec<'a> {
     kind: u8,
     payload: &'a [u8],
 }
 
-/// Read in the order in which they stand, up to the first that cannot be decoded, which is named; what was opened and not
-/// closed is said to be interrupted, and can be settled; and what was read can be written and read again.
+/// Records are read in order, up to the first invalid one, whose offset is reported. Requests without a close are
+/// reported as interrupted and can be settled. The read records can be written and read again.
 pub fn records(bytes: &[u8]) {
     let (segment, places) = segment(bytes);
     in_folder(|dir| {
@@ -55,17 +55,17 @@ pub fn records(bytes: &[u8]) {
         match error {
             None => assert_eq!(records.len(), places.len()),
             Some(SpoolError::Corrupt { offset, .. }) => {
-                assert_eq!(offset as usize, places[records.len()].0, "another record is named");
+                assert_eq!(offset as usize, places[records.len()].0, "the error names another record");
                 return;
             }
-            Some(error) => panic!("opened, and then: {error}"),
+            Some(error) => panic!("failed after opening: {error}"),
         }
         assert_eq!(interrupted, left_open(&records));
         again(&mut spool, &records);
     });
 }
 
-/// What was opened and not closed, in whichever order; a request that was opened twice is closed by one close after both.
+/// Requests without a close, in any order of records. One close after two opens of a request closes both.
 fn left_open(records: &[Record]) -> BTreeSet<Uuid> {
     let (mut open, mut closed) = (BTreeSet::new(), BTreeSet::new());
     for record in records {
@@ -87,28 +87,28 @@ fn again(spool: &mut Spool, records: &[Record]) {
     for record in records.iter().take(20) {
         match spool.writers[0].append(record) {
             Ok(()) => {}
-            // Segments of this run are smaller.
+            // These segments are smaller than the one of the input.
             Err(SpoolError::TooLarge { .. } | SpoolError::Full { .. }) => return,
             Err(error) => panic!("{error}"),
         }
         let (read, error) = drained(spool);
         assert!(error.is_none(), "{error:?}");
-        assert_eq!(read, std::slice::from_ref(record), "written and read again");
+        assert_eq!(read, std::slice::from_ref(record), "the record changed between write and read");
     }
 }
 
-/// The segment, and for each record that is no end where it stands and which id it has.
+/// The segment, and the offset and id of each record except the end.
 fn segment(mut bytes: &[u8]) -> (Vec<u8>, Vec<(usize, Uuid)>) {
     let mut segment = header();
     let mut places = Vec::new();
-    while let Some((asked, rest)) = next(bytes) {
+    while let Some((spec, rest)) = next(bytes) {
         bytes = rest;
-        if segment.len() + 2 * HEAD_BYTES + asked.payload.len() > SEGMENT_BYTES {
+        if segment.len() + 2 * HEAD_BYTES + spec.payload.len() > SEGMENT_BYTES {
             break;
         }
         let at = segment.len();
-        let id = record(&mut segment, &asked);
-        if asked.kind == END {
+        let id = record(&mut segment, &spec);
+        if spec.kind == END {
             break;
         }
         places.push((at, id));
@@ -117,13 +117,13 @@ fn segment(mut bytes: &[u8]) -> (Vec<u8>, Vec<(usize, Uuid)>) {
     (segment, places)
 }
 
-fn next(bytes: &[u8]) -> Option<(Asked<'_>, &[u8])> {
+fn next(bytes: &[u8]) -> Option<(RecordSpec<'_>, &[u8])> {
     let (&[kind, low, high], rest) = bytes.split_first_chunk()?;
     let length = usize::from(u16::from_le_bytes([low, high])).min(rest.len());
     let (payload, rest) = rest.split_at(length);
     // An end has no payload.
     let payload = if kind == END { &[][..] } else { payload };
-    Some((Asked { kind, payload }, rest))
+    Some((RecordSpec { kind, payload }, rest))
 }
 
 fn header() -> Vec<u8> {
@@ -137,16 +137,17 @@ fn header() -> Vec<u8> {
     bytes
 }
 
-fn record(segment: &mut Vec<u8>, asked: &Asked<'_>) -> Uuid {
-    let Asked { kind, payload } = *asked;
+fn record(segment: &mut Vec<u8>, spec: &RecordSpec<'_>) -> Uuid {
+    let RecordSpec { kind, payload } = *spec;
     let (version, kind) = match kind {
         0x80..END => (1 + (kind & 3), EVENT),
         OPEN | CLOSE | EVENT | COUNTED | END => (VERSION, kind),
-        // Mostly one of those that are read.
+        // Most unknown kinds become counts, so that inputs contain more valid records.
         kind if kind >= 16 => (VERSION, COUNTS),
         kind => (VERSION, kind),
     };
-    // The own id of a request, behind its length, is that of its record; what is closed by counts stands before them.
+    // The payload of a request begins with the length and the bytes of its id, which is also the id of the record. The
+    // id of a request that counts close precedes the counts.
     let (id, payload) = match payload {
         [16, id @ ..] if matches!(kind, OPEN | CLOSE | EVENT) && id.len() >= 16 => (&id[..16], payload),
         [16, rest @ ..] if kind == COUNTED && rest.len() >= 16 => rest.split_at(16),
@@ -227,7 +228,7 @@ mod tests {
         Record::CloseBatch { id: opened(0).id(), counts }
     }
 
-    /// Each seed by its name, and how many of its records are read.
+    /// The name of each seed, its records, and the number of records that can be read.
     fn seeds() -> Vec<(&'static str, Vec<Record>, usize)> {
         let refused = UsageEvent { attempts: Vec::new(), refusal: Some("quota_exceeded".into()), ..event(15) };
         let (one, other) = (|| Record::Event(event(15)), || Record::Close(event(15)));
@@ -245,7 +246,7 @@ mod tests {
         ]
     }
 
-    fn asked(record: &Record) -> Vec<u8> {
+    fn spec(record: &Record) -> Vec<u8> {
         let (kind, payload) = match record {
             Record::Open(opened) => (OPEN, postcard::to_allocvec(opened)),
             Record::Close(event) => (CLOSE, postcard::to_allocvec(event)),
@@ -258,13 +259,12 @@ mod tests {
         [&[kind], &length[..], &payload].concat()
     }
 
-    /// Seeds that are refused at their first byte would be worth nothing, and nobody would see it. With `UPDATE_SEEDS` set they
-    /// are written anew.
+    /// Seeds that are refused at their first byte would be useless. `UPDATE_SEEDS=1` rewrites the seeds.
     #[test]
-    fn seeds_hold_records_that_are_read() {
+    fn seeds_contain_valid_records() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/spool_records");
         for (name, records, count) in seeds() {
-            let seed: Vec<u8> = records.iter().flat_map(asked).collect();
+            let seed: Vec<u8> = records.iter().flat_map(spec).collect();
             if std::env::var_os("UPDATE_SEEDS").is_some() {
                 fs::write(corpus.join(name), &seed).unwrap();
             }

@@ -1,18 +1,18 @@
 //! A Dockerfile as stages of instructions.
 
-/// One stage.
+/// One stage of a Dockerfile.
 #[derive(Debug, Default)]
-pub(super) struct Stage<'a> {
-    /// What it is built from.
+pub(super) struct BuildStage<'a> {
+    /// The image or stage that it extends.
     pub(super) from: &'a str,
-    /// Behind `AS`; empty without a name.
+    /// The name after `AS`; empty if it has none.
     pub(super) name: &'a str,
     /// The line of its `FROM`.
     pub(super) line: usize,
     pub(super) instructions: Vec<Instruction<'a>>,
 }
 
-/// One instruction, without what it begins with and with its lines joined by blanks.
+/// One instruction: its name and its words, with continued lines joined.
 #[derive(Debug)]
 pub(super) struct Instruction<'a> {
     pub(super) name: &'a str,
@@ -20,13 +20,13 @@ pub(super) struct Instruction<'a> {
     pub(super) line: usize,
 }
 
-impl<'a> Stage<'a> {
-    /// The words of every instruction of this name.
+impl<'a> BuildStage<'a> {
+    /// All instructions with this name.
     pub(super) fn all(&self, name: &'a str) -> impl Iterator<Item = &Instruction<'a>> {
         self.instructions.iter().filter(move |instruction| instruction.name == name)
     }
 
-    /// What `ENV` sets `name` to.
+    /// The last value that `ENV` gives to `name`.
     pub(super) fn env(&self, name: &str) -> Option<&'a str> {
         let pairs = self.all("ENV").flat_map(|env| &env.words).filter_map(|word| word.split_once('='));
         pairs.filter(|(variable, _)| *variable == name).map(|(_, value)| value).last()
@@ -34,30 +34,30 @@ impl<'a> Stage<'a> {
 }
 
 impl<'a> Instruction<'a> {
-    /// `--NAME=VALUE` of it.
+    /// The value of the flag `--NAME=VALUE`.
     pub(super) fn flag(&self, name: &str) -> Option<&'a str> {
         self.words.iter().find_map(|word| word.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// Its words without flags.
+    /// The words that are not flags.
     pub(super) fn operands(&self) -> Vec<&'a str> {
         self.words.iter().copied().filter(|word| !word.starts_with("--")).collect()
     }
 }
 
-/// The stages, in order.
-pub(super) fn stages(text: &str) -> Vec<Stage<'_>> {
-    let mut stages: Vec<Stage<'_>> = Vec::new();
-    let mut goes_on = false;
+/// The stages of a Dockerfile, in order.
+pub(super) fn stages(text: &str) -> Vec<BuildStage<'_>> {
+    let mut stages: Vec<BuildStage<'_>> = Vec::new();
+    let mut continues = false;
     for (index, line) in text.lines().enumerate() {
         let line_number = index + 1;
         let content = line.trim();
         if content.is_empty() || content.starts_with('#') {
             continue;
         }
-        let was_going_on = std::mem::replace(&mut goes_on, content.ends_with('\\'));
+        let is_continuation = std::mem::replace(&mut continues, content.ends_with('\\'));
         let mut words = content.trim_end_matches('\\').split_whitespace();
-        if was_going_on {
+        if is_continuation {
             if let Some(instruction) = stages.last_mut().and_then(|stage| stage.instructions.last_mut()) {
                 instruction.words.extend(words);
             }
@@ -67,7 +67,7 @@ pub(super) fn stages(text: &str) -> Vec<Stage<'_>> {
         let words: Vec<&str> = words.collect();
         if let ("FROM", [from, rest @ ..]) = (name, words.as_slice()) {
             let name = rest.get(1).copied().unwrap_or_default();
-            stages.push(Stage { from, name, line: line_number, instructions: Vec::new() });
+            stages.push(BuildStage { from, name, line: line_number, instructions: Vec::new() });
         } else if let Some(stage) = stages.last_mut() {
             stage.instructions.push(Instruction { name, words, line: line_number });
         }

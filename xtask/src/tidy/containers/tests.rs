@@ -1,5 +1,5 @@
 use super::*;
-use crate::tidy::finding::said;
+use crate::tidy::finding::messages;
 
 const GOOD: &str = "FROM rust:1.95.0-bookworm AS build
 COPY . .
@@ -14,7 +14,7 @@ USER 65532:65532
 ";
 const VARIABLES_TEXT: &str = "#TOLLGATE_LISTEN=x\n#TOLLGATE_CONTROL__LISTEN=\n#KNOWN=\n";
 
-fn said_of(dockerfile: &str, compose: &str) -> Vec<String> {
+fn messages_of(dockerfile: &str, compose: &str) -> Vec<String> {
     let files = [
         (DOCKERFILE, dockerfile),
         (COMPOSE, compose),
@@ -22,28 +22,28 @@ fn said_of(dockerfile: &str, compose: &str) -> Vec<String> {
         (TOOLCHAIN, "[toolchain]\nchannel = \"1.95.0\"\n"),
         ("infrastructure/docker/a/b.yml", "a: 1"),
     ];
-    said(&check(&Tree::of(&files)))
+    messages(&check(&Tree::of(&files)))
 }
 
 fn check_one(dockerfile: &str, compose: &str, expected: &str) {
-    let said = said_of(dockerfile, compose);
-    assert!(said.len() == 1 && said[0].contains(expected), "{expected}: {said:?}");
+    let messages = messages_of(dockerfile, compose);
+    assert!(messages.len() == 1 && messages[0].contains(expected), "{expected}: {messages:?}");
 }
 
 #[test]
-fn a_dockerfile_that_is_right_passes() {
-    assert_eq!(said_of(GOOD, "services: {}"), [""; 0]);
+fn a_valid_dockerfile_passes() {
+    assert_eq!(messages_of(GOOD, "services: {}"), [""; 0]);
     assert!(check(&Tree::of(&[("README.md", "")])).is_empty());
 }
 
 #[test]
-fn each_fault_of_a_dockerfile_is_named() {
+fn each_mistake_in_a_dockerfile_is_reported() {
     for (from, to, expected) in [
-        ("distroless.example/cc:nonroot", "distroless.example:5000/cc", "has no tag of its own"),
-        ("distroless.example/cc:nonroot", "cc:latest", "has no tag of its own"),
+        ("distroless.example/cc:nonroot", "distroless.example:5000/cc", "has no fixed tag"),
+        ("distroless.example/cc:nonroot", "cc:latest", "has no fixed tag"),
         ("rust:1.95.0-bookworm", "rust:1.96.0-bookworm", "is built with Rust 1.96.0-bookworm"),
         ("COPY . .", "COPY gone Cargo.toml .", "copies gone"),
-        ("--from=build", "--from=built", "copies from built, which is no stage"),
+        ("--from=build", "--from=built", "copies from built, which is not a stage"),
         ("USER 65532:65532\n", "", "runs as root"),
         ("USER 65532:65532", "USER 0:0", "runs as root"),
         ("USER 65532:65532", "USER root", "runs as root"),
@@ -57,19 +57,22 @@ fn each_fault_of_a_dockerfile_is_named() {
 }
 
 #[test]
-fn each_fault_of_a_compose_file_is_named() {
+fn each_mistake_in_a_compose_file_is_reported() {
     let service = |lines: &str| format!("services:\n  a:\n    image: a:1\n{lines}volumes:\n  v:\n");
     let fine = "    ports: [\"127.0.0.1:1:9\"]\n    volumes: [\"v:/v\", \"./a/b.yml:/b\", \"../..:/c\"]\n    command: ${KNOWN:-x}\n";
-    assert_eq!(said_of(GOOD, &service(fine)), [""; 0]);
+    assert_eq!(messages_of(GOOD, &service(fine)), [""; 0]);
     for (compose, expected) in [
-        ("services: [".to_owned(), "is no YAML"),
-        ("services:\n  a: {image: a}\n".to_owned(), "has no tag"),
-        ("services:\n  a: {image: 'a:${KNOWN}'}\n".to_owned(), "has no tag"),
+        ("services: [".to_owned(), "is not valid YAML"),
+        ("services:\n  a: {image: a}\n".to_owned(), "has no fixed tag"),
+        ("services:\n  a: {image: 'a:${KNOWN}'}\n".to_owned(), "has no fixed tag"),
         (service("    command: ${GONE:-x}\n"), "uses ${GONE}"),
         (service("    volumes: [\"./gone:/x\"]\n"), "mounts ./gone"),
         (service("    volumes: [\"w:/x\"]\n"), "the volume w"),
-        (service("    ports: [\"80:80\"]\n"), "publishes 80:80 to everybody"),
-        (service("    build: {context: ../.., dockerfile: Dockerfile, target: gone}\n"), "`gone`, which is no stage"),
+        (service("    ports: [\"80:80\"]\n"), "publishes 80:80 on every address"),
+        (
+            service("    build: {context: ../.., dockerfile: Dockerfile, target: gone}\n"),
+            "`gone`, which is not a stage",
+        ),
         (service("    build: {context: .., dockerfile: Dockerfile, target: build}\n"), "is not built from"),
         (
             "services:\n  t: {image: 'tollgate:dev', ports: [\"127.0.0.1:3:3\"]}\n".to_owned(),
@@ -81,38 +84,41 @@ fn each_fault_of_a_compose_file_is_named() {
 }
 
 #[test]
-fn rules_that_prometheus_does_not_get_are_named() {
+fn rules_that_prometheus_cannot_read_are_reported() {
     let mounted = "services:\n  p:\n    image: p:1\n    volumes: [\"./prometheus/rules.yml:/etc/rules.yml:ro\"]\n";
-    let said_of = |compose: &str, prometheus: &str| {
+    let messages_of = |compose: &str, prometheus: &str| {
         let files = [
             (COMPOSE, compose),
             (PROMETHEUS, prometheus),
             ("infrastructure/docker/prometheus/rules.yml", "groups: []"),
         ];
-        said(&check(&Tree::of(&files)))
+        messages(&check(&Tree::of(&files)))
     };
-    assert_eq!(said_of(mounted, "rule_files: [/etc/rules.yml]"), [""; 0]);
+    assert_eq!(messages_of(mounted, "rule_files: [/etc/rules.yml]"), [""; 0]);
     for (compose, prometheus, expected) in [
         ("services: {}", "rule_files: [/etc/rules.yml]", &["reads /etc/rules.yml", "is not read by Prometheus"][..]),
         (mounted, "rule_files: []", &["is not read by Prometheus"]),
         (mounted, "rule_files: [/etc/rules.yml, /etc/gone.yml]", &["reads /etc/gone.yml, which no service mounts"]),
     ] {
-        let said = said_of(compose, prometheus);
-        assert_eq!(said.len(), expected.len(), "{said:?}");
-        assert!(expected.iter().all(|expected| said.iter().any(|said| said.contains(expected))), "{said:?}");
+        let messages = messages_of(compose, prometheus);
+        assert_eq!(messages.len(), expected.len(), "{messages:?}");
+        assert!(
+            expected.iter().all(|expected| messages.iter().any(|message| message.contains(expected))),
+            "{messages:?}"
+        );
     }
 }
 
 #[test]
-fn the_backend_for_development_starts_beside_its_databases_and_stays() {
+fn the_development_backend_starts_after_its_databases_and_keeps_running() {
     let compose: Value =
         serde_saphyr::from_str(include_str!("../../../../infrastructure/docker/docker-compose.yml")).unwrap();
     for name in ["backend-dev", "postgres", "redis"] {
         let service = &compose["services"][name];
-        assert!(service.is_object() && service.get("profiles").is_none(), "`up` leaves {name} out: {service}");
+        assert!(service.is_object() && service.get("profiles").is_none(), "`up` does not start {name}: {service}");
     }
     let backend = &compose["services"]["backend-dev"];
-    // The image's own command is a shell, which ends at once without a terminal.
+    // The image's default command is a shell, which ends immediately without a terminal.
     assert_eq!(backend["command"], serde_json::json!(["sleep", "infinity"]));
     for name in ["postgres", "redis"] {
         assert_eq!(backend["depends_on"][name]["condition"], "service_healthy", "{name}");
@@ -120,7 +126,7 @@ fn the_backend_for_development_starts_beside_its_databases_and_stays() {
 }
 
 #[test]
-fn the_workflow_has_more_time_than_its_tests_take() {
+fn the_workflow_has_a_timeout_of_90_minutes() {
     let workflow: Value = serde_saphyr::from_str(include_str!("../../../../.github/workflows/ci.yml")).unwrap();
     assert_eq!(workflow["jobs"]["check-and-test"]["timeout-minutes"], 90);
 }

@@ -1,4 +1,4 @@
-//! Answers that are bad HTTP, or none. They are written past hyper, which would not.
+//! Responses that are invalid HTTP, or no HTTP. They are written to the socket directly, as hyper refuses to send them.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::server::Options;
+use crate::server::MockTiming;
 
-/// What was written before a reset leaves in this time; a reset at once would take it along.
+/// The time in which the bytes before a reset are sent. An immediate reset would discard them.
 const RESET_PAUSE: Duration = Duration::from_millis(20);
 const CONTINUE_EVERY: Duration = Duration::from_millis(10);
 const SLOW_HEAD_EVERY: Duration = Duration::from_millis(100);
 const CONTINUES_MAX: u32 = 100_000;
-/// A caller that is done closes; who does not is closed after this time.
+/// The time for which the client may keep a finished connection open.
 const LINGER: Duration = Duration::from_secs(5);
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// One way to be no server.
+/// One violation of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trick {
-    /// `1xx`: without end; `1xx-N`.
+pub(crate) enum HttpViolation {
+    /// Send interim responses: without end for `1xx`, N for `1xx-N`.
     Continues(Option<u32>),
     Twice,
     TooShort,
@@ -37,16 +37,16 @@ pub(crate) enum Trick {
     ResetBody,
 }
 
-/// What is written instead of an answer.
+/// The bytes of one violation, to write instead of a response.
 #[derive(Debug)]
-pub(crate) struct Raw {
-    trick: Trick,
+pub(crate) struct RawResponse {
+    violation: HttpViolation,
     body: Bytes,
     kind: &'static str,
     for_long: Duration,
 }
 
-impl Trick {
+impl HttpViolation {
     pub(crate) fn of(name: &str) -> Option<Self> {
         Some(match name {
             "1xx" => Self::Continues(None),
@@ -66,16 +66,16 @@ impl Trick {
     }
 }
 
-impl Raw {
-    /// A trick around `body`, of this content type.
-    pub(crate) const fn new(trick: Trick, body: Bytes, kind: &'static str, options: &Options) -> Self {
-        Self { trick, body, kind, for_long: options.long_for }
+impl RawResponse {
+    /// A violation around `body`, of this content type.
+    pub(crate) const fn new(violation: HttpViolation, body: Bytes, kind: &'static str, options: &MockTiming) -> Self {
+        Self { violation, body, kind, for_long: options.long_for }
     }
 
-    /// Writes it; an error is a caller that left.
+    /// Writes the bytes. An error means that the client disconnected.
     pub(crate) async fn play(self, mut stream: TcpStream) -> std::io::Result<()> {
-        match self.trick {
-            Trick::Continues(times) => {
+        match self.violation {
+            HttpViolation::Continues(times) => {
                 let continues = async {
                     for _ in 0..times.unwrap_or(u32::MAX) {
                         stream.write_all(CONTINUE).await?;
@@ -87,10 +87,10 @@ impl Raw {
                 };
                 let Ok(written) = timeout(self.for_long, continues).await else { return Ok(()) };
                 written?;
-                stream.write_all(&self.answer(&self.length())).await?;
+                stream.write_all(&self.response(&self.length())).await?;
             }
-            Trick::SlowHead => {
-                let whole = self.answer(&self.length());
+            HttpViolation::SlowHead => {
+                let whole = self.response(&self.length());
                 let (head, body) = whole.split_at(whole.len() - self.body.len());
                 for byte in head {
                     stream.write_all(&[*byte]).await?;
@@ -98,56 +98,56 @@ impl Raw {
                 }
                 stream.write_all(body).await?;
             }
-            Trick::Close => return Ok(()),
-            Trick::Reset | Trick::ResetHead | Trick::ResetBody => {
+            HttpViolation::Close => return Ok(()),
+            HttpViolation::Reset | HttpViolation::ResetHead | HttpViolation::ResetBody => {
                 stream.write_all(&self.bytes()).await?;
                 sleep(RESET_PAUSE).await;
                 return stream.set_zero_linger();
             }
-            Trick::Twice
-            | Trick::TooShort
-            | Trick::TwoLengths
-            | Trick::LengthAndChunked
-            | Trick::BareLf
-            | Trick::NotHttp => stream.write_all(&self.bytes()).await?,
+            HttpViolation::Twice
+            | HttpViolation::TooShort
+            | HttpViolation::TwoLengths
+            | HttpViolation::LengthAndChunked
+            | HttpViolation::BareLf
+            | HttpViolation::NotHttp => stream.write_all(&self.bytes()).await?,
         }
         stream.shutdown().await?;
-        // Bytes that are not read when a socket is dropped make a reset of its end.
+        // Dropping a socket with unread bytes would reset the connection.
         let mut rest = [0; 1_024];
         let done = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
         drop(timeout(LINGER, done).await);
         Ok(())
     }
 
-    /// All that is written at once.
+    /// The bytes that are written at once.
     fn bytes(&self) -> Vec<u8> {
         let (length, half) = (self.length(), self.body.len() / 2);
-        match self.trick {
-            Trick::Twice => [self.answer(&length), self.answer(&length)].concat(),
-            Trick::TooShort => self.answer(&format!("content-length: {half}\r\n")),
-            Trick::TwoLengths => self.answer(&format!("content-length: {half}\r\n{length}")),
-            Trick::LengthAndChunked => {
+        match self.violation {
+            HttpViolation::Twice => [self.response(&length), self.response(&length)].concat(),
+            HttpViolation::TooShort => self.response(&format!("content-length: {half}\r\n")),
+            HttpViolation::TwoLengths => self.response(&format!("content-length: {half}\r\n{length}")),
+            HttpViolation::LengthAndChunked => {
                 let mut head = self.head(&format!("content-length: {half}\r\ntransfer-encoding: chunked\r\n"));
                 head.extend(format!("{:x}\r\n", self.body.len()).into_bytes());
                 head.extend_from_slice(&self.body);
                 head.extend_from_slice(b"\r\n0\r\n\r\n");
                 head
             }
-            Trick::BareLf => {
+            HttpViolation::BareLf => {
                 let mut head = self.head(&length);
                 head.retain(|byte| *byte != b'\r');
                 head.extend_from_slice(&self.body);
                 head
             }
-            Trick::NotHttp => b"220 mail.example.com ESMTP ready\r\n".to_vec(),
-            Trick::ResetHead => b"HTTP/1.1 200 OK\r\ncontent-ty".to_vec(),
-            Trick::ResetBody => {
-                let mut whole = self.answer(&length);
+            HttpViolation::NotHttp => b"220 mail.example.com ESMTP ready\r\n".to_vec(),
+            HttpViolation::ResetHead => b"HTTP/1.1 200 OK\r\ncontent-ty".to_vec(),
+            HttpViolation::ResetBody => {
+                let mut whole = self.response(&length);
                 whole.truncate(whole.len() - self.body.len().div_ceil(2));
                 whole
             }
-            Trick::Close | Trick::Reset => Vec::new(),
-            Trick::Continues(_) | Trick::SlowHead => self.answer(&length),
+            HttpViolation::Close | HttpViolation::Reset => Vec::new(),
+            HttpViolation::Continues(_) | HttpViolation::SlowHead => self.response(&length),
         }
     }
 
@@ -155,7 +155,7 @@ impl Raw {
         format!("content-length: {}\r\n", self.body.len())
     }
 
-    fn answer(&self, framing: &str) -> Vec<u8> {
+    fn response(&self, framing: &str) -> Vec<u8> {
         let mut bytes = self.head(framing);
         bytes.extend_from_slice(&self.body);
         bytes

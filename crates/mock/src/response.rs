@@ -1,78 +1,78 @@
-//! What the mock says, before it takes a format's shape.
+//! The content of a response, before `wire` writes it in a format.
 
 use std::borrow::Cow;
 
 use ai::{Endpoint, Format};
 
-use crate::asked::{Asked, Modality, Tool};
 use crate::behaviour::Behaviour;
-use crate::server::Options;
-use crate::text::Text;
+use crate::call_body::{CallBody, Modality, ToolCall};
+use crate::server::MockTiming;
+use crate::text::ResponseText;
 
-/// When every answer was made: 2026-01-01T00:00:00Z, in Unix seconds.
+/// The creation time of every response: 2026-01-01T00:00:00Z, in Unix seconds.
 pub(crate) const CREATED: u64 = 1_767_225_600;
 
 const GREETING: &str =
     "Hello from the mock provider: this answer costs nothing, comes word by word, and is always the same.";
-/// Arguments of a tool that nobody declared.
+/// The arguments of a call if the request declares no tool.
 const CALL_ARGUMENTS: &str = r#"{"city": "Jakarta"}"#;
-/// Tokens of thought before an answer.
+/// The reasoning tokens of a response.
 const REASONING: u64 = 8;
 
-/// Of OpenAI's speech and transcriptions, in tokens and in bytes: 16 kHz of 16 bits.
+/// OpenAI's speech and transcriptions: bytes per second (16 kHz of 16 bits) and tokens per second.
 const SOUND_BYTES_PER_S: usize = 32_000;
 const SOUND_TOKENS_PER_S: u64 = 10;
-/// A sound and a picture in a conversation.
+/// The tokens of a sound and of a picture in a conversation.
 const SOUND_TOKENS: u64 = 64;
 const PICTURE_TOKENS: u64 = 258;
-/// A picture that is made.
+/// The tokens of a generated picture.
 const MADE_TOKENS: u64 = 1_056;
-/// Short, so that a body can be read by a person; `dimensions` asks for others.
+/// Small, so that a body is readable; `dimensions` overrides it.
 const DIMENSIONS: u32 = 64;
 
-/// One answer. The same body gives the same answer.
+/// One response. Equal request bodies give equal responses.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Answer {
-    /// [`Body::id`].
+pub(crate) struct MockResponse {
+    /// The id of the request body, [`BodySummary::id`].
     pub(crate) id: String,
     pub(crate) endpoint: Endpoint,
-    /// The model's name as it was asked for.
+    /// The model's name as the request spells it.
     pub(crate) model: String,
-    pub(crate) content: Content,
-    /// `None`: nothing is said of tokens.
-    pub(crate) figures: Option<Figures>,
-    /// Chat streams: whether the caller asked for the chunk with the usage.
+    pub(crate) content: ResponseContent,
+    /// `None`: the response reports no usage.
+    pub(crate) tokens: Option<TokenCounts>,
+    /// Whether the request wants a usage chunk in a chat stream.
     pub(crate) include_usage: bool,
-    pub(crate) made: Made,
-    /// What its output is counted as; a stream says it in words all the same.
+    pub(crate) parameters: OutputParameters,
+    /// The modality of the output tokens; a stream carries text in any case.
     pub(crate) modality: Modality,
 }
 
-/// What there is besides text.
+/// Parameters of the request for output other than text.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Made {
-    /// Texts that vectors and judgements are made of.
+pub(crate) struct OutputParameters {
+    /// The texts to embed or to moderate.
     pub(crate) inputs: Vec<String>,
     pub(crate) dimensions: u32,
     pub(crate) base64: bool,
     pub(crate) pictures: u32,
     pub(crate) partial_pictures: u32,
-    /// `response_format`, where it is a word.
+    /// The field `response_format`, if it is a string.
     pub(crate) form: Option<String>,
-    /// Of the sound that was sent.
+    /// The duration of the uploaded sound.
     pub(crate) seconds: u64,
 }
 
 /// Text, or the call of one tool with its arguments as JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Content {
-    Says(Text),
-    Calls { tool: String, arguments: Text },
+pub(crate) enum ResponseContent {
+    Text(ResponseText),
+    ToolCall { tool: String, arguments: ResponseText },
 }
 
-/// Tokens. `input`, `cached` and `cache_write` are disjoint; sound and pictures are within `input`.
+/// Token counts. `input`, `cached` and `cache_write` are disjoint; `input` includes sound and pictures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Figures {
+pub(crate) struct TokenCounts {
     pub(crate) input: u64,
     pub(crate) cached: u64,
     pub(crate) cache_write: u64,
@@ -82,12 +82,12 @@ pub(crate) struct Figures {
     pub(crate) pictures: u64,
 }
 
-impl Figures {
-    fn of(asked: &Asked<'_>, body: Body<'_>, format: Format, output: u64) -> Self {
+impl TokenCounts {
+    fn of(request: &CallBody<'_>, body: BodySummary<'_>, format: Format, output: u64) -> Self {
         let text = input_tokens(body.bytes);
         match format {
             Format::Chat | Format::Responses | Format::Messages | Format::GenerateContent => {
-                let media = asked.media();
+                let media = request.media();
                 Self::cached(text, output).with(media.sounds * SOUND_TOKENS, media.pictures * PICTURE_TOKENS)
             }
             Format::Completions => Self { input: text, output, ..Self::default() },
@@ -100,7 +100,7 @@ impl Figures {
         }
     }
 
-    /// A quarter of the input comes from the cache, an eighth is written to it.
+    /// A quarter of the input is read from the cache, an eighth is written to it.
     const fn cached(total: u64, output: u64) -> Self {
         let (cached, cache_write) = (total / 4, total / 8);
         let input = total - cached - cache_write;
@@ -124,43 +124,43 @@ impl Figures {
     }
 }
 
-/// Four bytes are a token, and a body has at least one.
+/// One token per four bytes, and at least one.
 pub(crate) fn input_tokens(body_bytes: usize) -> u64 {
     u64::try_from(body_bytes / 4).unwrap_or(u64::MAX).max(1)
 }
 
-impl Answer {
-    pub(crate) fn to(asked: &Asked<'_>, endpoint: Endpoint, body: Body<'_>, options: &Options) -> Self {
-        let behaviour = asked.behaviour();
+impl MockResponse {
+    pub(crate) fn to(request: &CallBody<'_>, endpoint: Endpoint, body: BodySummary<'_>, options: &MockTiming) -> Self {
+        let behaviour = request.behaviour();
         let format = endpoint.format().unwrap_or(Format::Chat);
-        let made = Made::of(asked, format, body);
-        let content = content(asked, format, options);
+        let parameters = OutputParameters::of(request, format, body);
+        let content = content(request, format, options);
         let output = match (format, behaviour) {
             (Format::Images, Behaviour::Tokens { count, .. }) => u64::from(count),
-            (Format::Images, _) => u64::from(made.pictures) * MADE_TOKENS,
+            (Format::Images, _) => u64::from(parameters.pictures) * MADE_TOKENS,
             _ => content.pieces(),
         };
-        let mut figures = Figures::of(asked, body, format, output);
+        let mut tokens = TokenCounts::of(request, body, format, output);
         if matches!(behaviour, Behaviour::Tokens { .. }) {
-            figures.reasoning = 0;
+            tokens.reasoning = 0;
         }
         Self {
             id: body.id().to_owned(),
             endpoint,
-            model: asked.model.clone().into_owned(),
+            model: request.model.clone().into_owned(),
             content,
-            figures: (behaviour != Behaviour::NoUsage).then_some(figures),
-            include_usage: asked.wants_usage(),
-            made,
-            modality: asked.modality(),
+            tokens: (behaviour != Behaviour::NoUsage).then_some(tokens),
+            include_usage: request.wants_usage(),
+            parameters,
+            modality: request.modality(),
         }
     }
 }
 
-impl Answer {
-    /// Tokens of output that are sound, and those that are pictures.
+impl MockResponse {
+    /// The output tokens that are sound, and those that are pictures.
     pub(crate) fn output_media(&self) -> (u64, u64) {
-        let output = self.figures.map_or(0, |figures| figures.output);
+        let output = self.tokens.map_or(0, |tokens| tokens.output);
         match self.modality {
             Modality::Text => (0, 0),
             Modality::Sound => (output, 0),
@@ -168,7 +168,7 @@ impl Answer {
         }
     }
 
-    /// The format that it is asked in.
+    /// The format of the endpoint; chat completions if it has none.
     pub(crate) const fn format(&self) -> Format {
         match self.endpoint.format() {
             Some(format) => format,
@@ -177,33 +177,33 @@ impl Answer {
     }
 }
 
-impl Made {
-    fn of(asked: &Asked<'_>, format: Format, body: Body<'_>) -> Self {
+impl OutputParameters {
+    fn of(request: &CallBody<'_>, format: Format, body: BodySummary<'_>) -> Self {
         let has_inputs = matches!(format, Format::Embeddings | Format::EmbedContent | Format::Moderations);
         let has_form = matches!(format, Format::Images | Format::Speech | Format::Transcription);
         Self {
-            inputs: if has_inputs { asked.inputs() } else { Vec::new() },
-            dimensions: asked.dimensions().unwrap_or(DIMENSIONS),
-            base64: asked.wants_base64(),
-            pictures: asked.count(),
-            partial_pictures: asked.partial_images(),
-            form: if has_form { asked.response_format() } else { None },
+            inputs: if has_inputs { request.inputs() } else { Vec::new() },
+            dimensions: request.dimensions().unwrap_or(DIMENSIONS),
+            base64: request.wants_base64(),
+            pictures: request.count(),
+            partial_pictures: request.partial_images(),
+            form: if has_form { request.response_format() } else { None },
             seconds: body.seconds(),
         }
     }
 }
 
-/// What an answer takes from the body it answers: its length, its SHA-256 in hex, and the files in it.
+/// The properties of a request body that determine the response: length, SHA-256 in hex, and files.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Body<'a> {
+pub(crate) struct BodySummary<'a> {
     pub(crate) bytes: usize,
     pub(crate) hash_hex: &'a str,
     pub(crate) files: u64,
     pub(crate) file_bytes: usize,
 }
 
-impl<'a> Body<'a> {
-    /// 24 hex digits, to make ids of.
+impl<'a> BodySummary<'a> {
+    /// The first 24 hex digits of the hash, for ids.
     pub(crate) fn id(&self) -> &'a str {
         self.hash_hex.get(..24).unwrap_or(self.hash_hex)
     }
@@ -217,10 +217,10 @@ impl<'a> Body<'a> {
     }
 }
 
-impl Content {
-    pub(crate) const fn text(&self) -> &Text {
+impl ResponseContent {
+    pub(crate) const fn text(&self) -> &ResponseText {
         match self {
-            Self::Says(text) | Self::Calls { arguments: text, .. } => text,
+            Self::Text(text) | Self::ToolCall { arguments: text, .. } => text,
         }
     }
 
@@ -229,22 +229,29 @@ impl Content {
     }
 }
 
-fn content(asked: &Asked<'_>, format: Format, options: &Options) -> Content {
-    let words = |text| Content::Says(Text::Words(text));
-    match asked.behaviour() {
-        Behaviour::Tool if has_tools(format) && !asked.ends_with_tool_result() => match asked.first_tool() {
-            Some(Tool { name, arguments }) => Content::Calls { tool: name, arguments: Text::Words(arguments.into()) },
-            None => Content::Calls {
+fn content(request: &CallBody<'_>, format: Format, options: &MockTiming) -> ResponseContent {
+    let words = |text| ResponseContent::Text(ResponseText::Words(text));
+    match request.behaviour() {
+        Behaviour::Tool if has_tools(format) && !request.ends_with_tool_result() => match request.first_tool() {
+            Some(ToolCall { name, arguments }) => {
+                ResponseContent::ToolCall { tool: name, arguments: ResponseText::Words(arguments.into()) }
+            }
+            None => ResponseContent::ToolCall {
                 tool: String::from("get_weather"),
-                arguments: Text::Words(Cow::Borrowed(CALL_ARGUMENTS)),
+                arguments: ResponseText::Words(Cow::Borrowed(CALL_ARGUMENTS)),
             },
         },
-        Behaviour::Tokens { count, .. } => Content::Says(Text::Repeated { word: "word ", times: count }),
+        Behaviour::Tokens { count, .. } => {
+            ResponseContent::Text(ResponseText::Repeated { word: "word ", times: count })
+        }
         Behaviour::Long => {
             let ticks = options.long_for.as_millis() / options.long_pace.as_millis().max(1);
-            Content::Says(Text::Repeated { word: "tick ", times: u32::try_from(ticks).unwrap_or(u32::MAX) })
+            ResponseContent::Text(ResponseText::Repeated {
+                word: "tick ",
+                times: u32::try_from(ticks).unwrap_or(u32::MAX),
+            })
         }
-        Behaviour::Echo => words(Cow::Owned(asked.last_user_text())),
+        Behaviour::Echo => words(Cow::Owned(request.last_user_text())),
         _ => words(Cow::Borrowed(GREETING)),
     }
 }

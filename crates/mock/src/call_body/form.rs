@@ -1,4 +1,4 @@
-//! `multipart/form-data` (RFC 7578), read as strictly as a provider does.
+//! `multipart/form-data` (RFC 7578), parsed as strictly as a provider does.
 
 use memchr::memmem;
 use serde_json::{Map, Value};
@@ -6,22 +6,22 @@ use serde_json::{Map, Value};
 const PARTS_MAX: usize = 64;
 const BOUNDARY_LEN_MAX: usize = 70;
 
-/// One part; its bytes stand in the body.
+/// One part of a form, borrowed from the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part<'a> {
+pub(crate) struct FormPart<'a> {
     pub(crate) name: String,
-    /// Only of files.
+    /// The file's name; `None` for a field.
     pub(crate) filename: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) bytes: &'a [u8],
 }
 
-/// Why a body is no form.
+/// The reason why a body is not a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FormError {
-    #[error("no boundary in the content type")]
+    #[error("the content type has no boundary")]
     NoBoundary,
-    #[error("the body does not open with the boundary")]
+    #[error("the body does not begin with the boundary")]
     NoOpening,
     #[error("a part has no end")]
     Unended,
@@ -31,8 +31,8 @@ pub(crate) enum FormError {
     TooMany,
 }
 
-/// The parts of `body`; `content_type` names the boundary.
-pub(crate) fn read<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Part<'a>>, FormError> {
+/// The parts of `body`, separated by the boundary that `content_type` names.
+pub(crate) fn read<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<FormPart<'a>>, FormError> {
     let boundary = parameter(content_type, "boundary").ok_or(FormError::NoBoundary)?;
     if boundary.is_empty() || boundary.len() > BOUNDARY_LEN_MAX {
         return Err(FormError::NoBoundary);
@@ -48,13 +48,13 @@ pub(crate) fn read<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Part<'a
         if parts.len() == PARTS_MAX {
             return Err(FormError::TooMany);
         }
-        parts.push(Part::read(part)?);
+        parts.push(FormPart::read(part)?);
     }
     if rest.starts_with(b"--") { Ok(parts) } else { Err(FormError::Unended) }
 }
 
-/// The fields that are no files, as a JSON object: numbers and truth values where they read so.
-pub(crate) fn fields(parts: &[Part<'_>]) -> Vec<u8> {
+/// The fields without files as a JSON object; values that parse as numbers or booleans become such.
+pub(crate) fn fields(parts: &[FormPart<'_>]) -> Vec<u8> {
     let mut fields = Map::new();
     for part in parts.iter().filter(|part| part.filename.is_none()) {
         let text = String::from_utf8_lossy(part.bytes);
@@ -67,7 +67,7 @@ pub(crate) fn fields(parts: &[Part<'_>]) -> Vec<u8> {
     Value::Object(fields).to_string().into_bytes()
 }
 
-impl<'a> Part<'a> {
+impl<'a> FormPart<'a> {
     fn read(part: &'a [u8]) -> Result<Self, FormError> {
         let end = memmem::find(part, b"\r\n\r\n").ok_or(FormError::Unnamed)?;
         let (head, body) = part.split_at(end);
@@ -86,7 +86,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// A parameter of a header's value, quotes taken off.
+/// A parameter of a header's value, without quotes.
 fn parameter(value: &str, name: &str) -> Option<String> {
     let mut parameters = value.split(';').skip(1).filter_map(|pair| pair.trim().split_once('='));
     let (_, found) = parameters.find(|(found, _)| found.eq_ignore_ascii_case(name))?;
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_fields_are_told_apart() {
+    fn files_and_fields_are_distinguished() {
         let body = body(
             "Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav\r\n\r\n\r\n--b\0\r\n\
              --b 1\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\n42\r\n\
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_form_is_refused() {
+    fn a_body_that_is_not_a_form_is_refused() {
         let check = |kind: &str, body: &[u8], error: FormError| assert_eq!(read(kind, body), Err(error), "{kind}");
         let named = body("Content-Disposition: form-data; name=a\r\n\r\n1");
         check("multipart/form-data", &named, FormError::NoBoundary);

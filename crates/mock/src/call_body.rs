@@ -1,4 +1,4 @@
-//! What the mock reads of a request's body. Lenient on purpose: what it does not know, it does not look at.
+//! The fields that the mock reads of a request's body. Unknown fields are ignored.
 
 pub(crate) mod form;
 
@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 use crate::behaviour::Behaviour;
 use crate::schema;
 
-/// The body's top level, in any format; a form's fields are read as if they were JSON.
+/// The top level of the body in any format; the fields of a form are converted to JSON first.
 #[derive(Deserialize)]
-pub(crate) struct Asked<'a> {
-    /// As the body says, empty where it does not; where a path names the model, that.
+pub(crate) struct CallBody<'a> {
+    /// The model that the body names, replaced by the model of the path if there is one. Empty if both lack it.
     #[serde(borrow, default)]
     pub(crate) model: Cow<'a, str>,
     #[serde(default)]
@@ -61,12 +61,12 @@ struct StreamOptions {
 }
 
 /// A function to call, and the arguments of the call as JSON text.
-pub(crate) struct Tool {
+pub(crate) struct ToolCall {
     pub(crate) name: String,
     pub(crate) arguments: String,
 }
 
-/// What an answer is made of.
+/// The kind of content that a response carries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Modality {
     #[default]
@@ -75,19 +75,19 @@ pub(crate) enum Modality {
     Picture,
 }
 
-/// How many parts of a conversation are sound, and how many are pictures.
+/// The number of sounds and of pictures in a conversation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Media {
+pub(crate) struct MediaCounts {
     pub(crate) sounds: u64,
     pub(crate) pictures: u64,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> CallBody<'a> {
     pub(crate) fn read(body: &'a [u8]) -> Result<Self, serde_json::Error> {
-        // Serde would take an array for the fields in their order.
+        // Serde would accept an array of the fields in their order.
         match body.trim_ascii_start().first() {
             Some(b'{') => serde_json::from_slice(body),
-            _ => Err(serde::de::Error::custom("a JSON object is expected")),
+            _ => Err(serde::de::Error::custom("expected a JSON object")),
         }
     }
 
@@ -108,17 +108,17 @@ impl<'a> Asked<'a> {
         self.stream_options.as_ref().is_some_and(|options| options.include_usage == Some(true))
     }
 
-    /// Whether there is something to embed, to say, or to answer.
+    /// Whether the request has an input to embed, to speak or to respond to.
     pub(crate) const fn has_input(&self) -> bool {
         self.input.is_some() || self.contents.is_some() || self.content.is_some() || self.requests.is_some()
     }
 
-    /// The text of the last user message, or the prompt; empty where there is none.
+    /// The text of the last user message, or the prompt; empty if both are missing.
     pub(crate) fn last_user_text(&self) -> String {
         match self.turns() {
             Value::String(text) => text,
             Value::Array(turns) => {
-                // Google's users may leave their role out.
+                // Google allows a user's turn to omit its role.
                 let is_user = |turn: &&Value| match field(turn, "role") {
                     Some(role) => role == "user",
                     None => turn.get("parts").is_some(),
@@ -140,14 +140,14 @@ impl<'a> Asked<'a> {
                 .any(|part| field(part, "type") == Some("tool_result") || part.get("functionResponse").is_some())
     }
 
-    /// The first function among the tools, which the client runs itself; what a provider runs is passed over.
-    pub(crate) fn first_tool(&self) -> Option<Tool> {
+    /// The first function among the tools. Tools that a provider runs itself are skipped.
+    pub(crate) fn first_tool(&self) -> Option<ToolCall> {
         let tools: Vec<Value> = read(self.tools)?;
         tools.iter().find_map(|tool| {
             let declared = tool.pointer("/functionDeclarations/0").or_else(|| tool.pointer("/function_declarations/0"));
             let is_function = match field(tool, "type") {
                 None | Some("function") => true,
-                // Anthropic's word for a function; OpenAI's custom tools take text.
+                // Anthropic calls a function `custom`; OpenAI's custom tools take text instead of a schema.
                 Some("custom") => tool.get("input_schema").is_some(),
                 Some(_) => false,
             };
@@ -156,13 +156,13 @@ impl<'a> Asked<'a> {
             let schema = ["parameters", "input_schema", "parametersJsonSchema", "parameters_json_schema"]
                 .iter()
                 .find_map(|key| function.get(key));
-            Some(Tool { name: name.to_owned(), arguments: schema::arguments(schema.unwrap_or(&Value::Null)) })
+            Some(ToolCall { name: name.to_owned(), arguments: schema::arguments(schema.unwrap_or(&Value::Null)) })
         })
     }
 
     /// The sounds and pictures of the conversation.
-    pub(crate) fn media(&self) -> Media {
-        let mut media = Media::default();
+    pub(crate) fn media(&self) -> MediaCounts {
+        let mut media = MediaCounts::default();
         for part in self.turns().as_array().into_iter().flatten().flat_map(parts_of) {
             let data = part.get("inlineData").or_else(|| part.get("inline_data"));
             let mime = data.and_then(|data| field(data, "mimeType").or_else(|| field(data, "mime_type")));
@@ -175,14 +175,14 @@ impl<'a> Asked<'a> {
         media
     }
 
-    /// What a conversation's answer is to be: `modalities`, or Google's `responseModalities`, names more than text.
+    /// The modality that the request asks for in `modalities`, or in Google's `responseModalities`; text otherwise.
     pub(crate) fn modality(&self) -> Modality {
         let config: Option<Value> = read(self.generation_config);
-        let asked = config.as_ref().and_then(|config| config.get("responseModalities")).cloned();
-        let asked = asked.or_else(|| read(self.modalities)).unwrap_or_default();
+        let modalities = config.as_ref().and_then(|config| config.get("responseModalities")).cloned();
+        let modalities = modalities.or_else(|| read(self.modalities)).unwrap_or_default();
         let has = |word: &str| {
             let named = |value: &Value| value.as_str().is_some_and(|found| found.eq_ignore_ascii_case(word));
-            asked.as_array().is_some_and(|words| words.iter().any(named))
+            modalities.as_array().is_some_and(|words| words.iter().any(named))
         };
         match (has("audio"), has("image")) {
             (true, _) => Modality::Sound,
@@ -191,7 +191,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// What is to be embedded or judged, one text for each vector: a string, an array of them, token ids, or requests.
+    /// The inputs to embed or to moderate, one text each: a string, an array of strings, token ids, or requests.
     pub(crate) fn inputs(&self) -> Vec<String> {
         let raw = self.requests.or(self.input).or(self.content).or(self.contents);
         match read(raw).unwrap_or_default() {
@@ -207,17 +207,17 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// `n`, from 1 to 10.
+    /// The field `n`, limited to 1 to 10.
     pub(crate) fn count(&self) -> u32 {
         read(self.n).unwrap_or(1_u32).clamp(1, 10)
     }
 
-    /// `dimensions`, up to 4,096; also Google's of the first request.
+    /// The field `dimensions`, limited to 1 to 4,096.
     pub(crate) fn dimensions(&self) -> Option<u32> {
         read(self.dimensions).map(|dimensions: u32| dimensions.clamp(1, 4_096))
     }
 
-    /// `partial_images`, up to 3.
+    /// The field `partial_images`, at most 3.
     pub(crate) fn partial_images(&self) -> u32 {
         read(self.partial_images).unwrap_or(0_u32).min(3)
     }
@@ -226,12 +226,12 @@ impl<'a> Asked<'a> {
         read(self.encoding_format).is_some_and(|format: String| format == "base64")
     }
 
-    /// `stream_format: sse`: speech in events.
+    /// Whether `stream_format` is `sse`: speech as events.
     pub(crate) fn wants_speech_events(&self) -> bool {
         read(self.stream_format).is_some_and(|format: String| format == "sse")
     }
 
-    /// `response_format`, where it is a word.
+    /// The field `response_format`, if it is a string.
     pub(crate) fn response_format(&self) -> Option<String> {
         read(self.response_format)
     }
@@ -242,7 +242,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The value, where it has the shape that is asked for.
+/// The value, if it has the type `T`.
 fn read<T: DeserializeOwned>(raw: Option<&RawValue>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
 }
@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn last_user_text_is_found_in_every_shape() {
-        let check = |body: &str, text: &str| assert_eq!(Asked::read(body.as_bytes()).unwrap().last_user_text(), text);
+        let check =
+            |body: &str, text: &str| assert_eq!(CallBody::read(body.as_bytes()).unwrap().last_user_text(), text);
         check(r#"{"model":"m","messages":[{"role":"user","content":"a"},{"role":"user","content":"b\n"}]}"#, "b\n");
         check(r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"é"}]}]}"#, "é");
         check(r#"{"model":"m","input":"plain"}"#, "plain");
@@ -282,9 +283,9 @@ mod tests {
     #[test]
     fn first_tool_and_tool_results_are_found_in_every_shape() {
         let check = |body: &str, tool: Option<&str>, result: bool| {
-            let asked = Asked::read(body.as_bytes()).unwrap();
-            assert_eq!(asked.first_tool().map(|tool| tool.name).as_deref(), tool, "{body}");
-            assert_eq!(asked.ends_with_tool_result(), result, "{body}");
+            let request = CallBody::read(body.as_bytes()).unwrap();
+            assert_eq!(request.first_tool().map(|tool| tool.name).as_deref(), tool, "{body}");
+            assert_eq!(request.ends_with_tool_result(), result, "{body}");
         };
         check(r#"{"model":"m","tools":[{"type":"function","function":{"name":"f"}}]}"#, Some("f"), false);
         check(r#"{"model":"m","tools":[{"type":"web_search"},{"type":"function","name":"g"}]}"#, Some("g"), false);
@@ -307,7 +308,7 @@ mod tests {
         const SCHEMA: &str = r#"{"type":"object","properties":{"n":{"type":"integer","minimum":2}},"required":["n"]}"#;
         let check = |tool: &str| {
             let body = format!(r#"{{"tools":[{}]}}"#, tool.replace("SCHEMA", SCHEMA));
-            let tool = Asked::read(body.as_bytes()).unwrap().first_tool().unwrap();
+            let tool = CallBody::read(body.as_bytes()).unwrap().first_tool().unwrap();
             assert_eq!(tool.arguments, r#"{"n": 2}"#, "{body}");
         };
         check(r#"{"type":"function","function":{"name":"f","parameters":SCHEMA}}"#);
@@ -315,14 +316,14 @@ mod tests {
         check(r#"{"name":"f","input_schema":SCHEMA}"#);
         check(r#"{"functionDeclarations":[{"name":"f","parameters":SCHEMA}]}"#);
         check(r#"{"functionDeclarations":[{"name":"f","parametersJsonSchema":SCHEMA}]}"#);
-        // Google's SDK for Python writes this one as protobuf does.
+        // Google's SDK for Python writes this key in the style of protobuf.
         check(r#"{"functionDeclarations":[{"name":"f","parameters_json_schema":SCHEMA}]}"#);
     }
 
     #[test]
     fn sounds_and_pictures_are_counted_in_every_shape() {
         let check = |body: &str, sounds: u64, pictures: u64| {
-            assert_eq!(Asked::read(body.as_bytes()).unwrap().media(), Media { sounds, pictures }, "{body}");
+            assert_eq!(CallBody::read(body.as_bytes()).unwrap().media(), MediaCounts { sounds, pictures }, "{body}");
         };
         check(r#"{"messages":[{"role":"user","content":[{"type":"input_audio"},{"type":"image_url"}]}]}"#, 1, 1);
         check(r#"{"messages":[{"content":[{"type":"image"},{"type":"text"}]}]}"#, 0, 1);
@@ -336,9 +337,9 @@ mod tests {
     }
 
     #[test]
-    fn modality_is_text_unless_more_is_asked() {
+    fn modality_is_text_unless_the_request_names_another() {
         let check = |body: &str, modality: Modality| {
-            assert_eq!(Asked::read(body.as_bytes()).unwrap().modality(), modality, "{body}");
+            assert_eq!(CallBody::read(body.as_bytes()).unwrap().modality(), modality, "{body}");
         };
         check(r#"{"modalities":["text","audio"]}"#, Modality::Sound);
         check(r#"{"generationConfig":{"responseModalities":["TEXT","IMAGE"]}}"#, Modality::Picture);
@@ -348,7 +349,7 @@ mod tests {
     #[test]
     fn inputs_are_counted_in_every_shape() {
         let check = |body: &str, count: usize| {
-            assert_eq!(Asked::read(body.as_bytes()).unwrap().inputs().len(), count, "{body}");
+            assert_eq!(CallBody::read(body.as_bytes()).unwrap().inputs().len(), count, "{body}");
         };
         check(r#"{"input":"one"}"#, 1);
         check(r#"{"input":["one","two"]}"#, 2);
@@ -360,17 +361,17 @@ mod tests {
     }
 
     #[test]
-    fn prefix_of_the_provider_is_no_part_of_the_name() {
+    fn the_name_excludes_the_prefix_of_the_provider() {
         for body in [r#"{"model":"slow"}"#, r#"{"model":"mock/slow"}"#] {
-            let asked = Asked::read(body.as_bytes()).unwrap();
-            assert_eq!((asked.name(), asked.behaviour()), ("slow", Behaviour::Slow));
+            let request = CallBody::read(body.as_bytes()).unwrap();
+            assert_eq!((request.name(), request.behaviour()), ("slow", Behaviour::Slow));
         }
     }
 
     #[test]
-    fn what_is_no_json_object_is_refused() {
+    fn a_body_that_is_not_a_json_object_is_refused() {
         for body in ["", "[]", "{\"model\":", "{\"model\":1}", "{\"stream\":\"yes\"}"] {
-            assert!(Asked::read(body.as_bytes()).is_err(), "{body}");
+            assert!(CallBody::read(body.as_bytes()).is_err(), "{body}");
         }
     }
 }

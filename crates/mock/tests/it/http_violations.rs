@@ -1,29 +1,29 @@
-//! Answers that are bad HTTP, or none.
+//! Responses that are invalid HTTP, or no HTTP.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::wire::{ALL, CHAT, Running, ask, quick, start};
+use crate::wire::{ALL, CHAT, RunningMock, ask, quick, start};
 
-async fn bytes(mock: &Running, model: &str) -> String {
+async fn bytes(mock: &RunningMock, model: &str) -> String {
     let bytes = mock.bytes(&format!("POST {CHAT}"), &[], ask(model, "").as_bytes()).await;
     String::from_utf8(bytes).unwrap()
 }
 
 #[tokio::test]
-async fn interim_answers_come_so_often_or_for_ever() {
+async fn interim_responses_are_counted_or_endless() {
     let mock = start(quick()).await;
     let five = bytes(&mock, "1xx-5").await;
-    let (interim, answer) = five.split_at("HTTP/1.1 100 Continue\r\n\r\n".len() * 5);
+    let (interim, response) = five.split_at("HTTP/1.1 100 Continue\r\n\r\n".len() * 5);
     assert_eq!(interim.matches("100 Continue").count(), 5);
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\"usage\""));
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n") && response.contains("\"usage\""));
     let for_ever = bytes(&mock, "1xx").await;
     assert!(for_ever.matches("100 Continue").count() > 5 && !for_ever.contains("200 OK"));
 }
 
 #[tokio::test]
-async fn lengths_are_lies() {
+async fn lengths_are_wrong() {
     let mock = start(quick()).await;
     assert_eq!(bytes(&mock, "twice").await.matches("HTTP/1.1 200 OK\r\n").count(), 2);
     let lengths = |said: &str| -> Vec<usize> {
@@ -39,7 +39,7 @@ async fn lengths_are_lies() {
 }
 
 #[tokio::test]
-async fn heads_are_none() {
+async fn heads_are_invalid() {
     let mock = start(quick()).await;
     let bare = bytes(&mock, "bare-lf").await;
     assert!(bare.starts_with("HTTP/1.1 200 OK\ncontent-type: ") && !bare.contains('\r'));
@@ -54,7 +54,7 @@ async fn heads_are_none() {
 }
 
 #[tokio::test]
-async fn resets_are_resets() {
+async fn resets_arrive_as_resets() {
     let mock = start(quick()).await;
     for (model, reset) in
         [("reset", true), ("reset-head", true), ("reset-body", true), ("close", false), ("twice", false)]
@@ -65,7 +65,7 @@ async fn resets_are_resets() {
 }
 
 #[tokio::test]
-async fn nothing_or_half_comes_while_the_connection_stays() {
+async fn hang_sends_nothing_and_stall_sends_half_a_response() {
     let mock = start(quick()).await;
     for path in ALL {
         let before = Instant::now();
@@ -81,14 +81,14 @@ async fn nothing_or_half_comes_while_the_connection_stays() {
 }
 
 #[tokio::test]
-async fn slow_heads_trickle() {
+async fn slow_heads_take_seconds() {
     let mock = start(quick()).await;
     let trickle = timeout(Duration::from_millis(350), bytes(&mock, "slow-head")).await;
-    assert!(trickle.is_err(), "a head takes some seconds");
+    assert!(trickle.is_err(), "the head arrived too fast");
 }
 
 #[tokio::test]
-async fn a_trick_leaves_other_connections_alone() {
+async fn a_violation_does_not_affect_other_connections() {
     let mock = start(quick()).await;
     let body = ask("mock", "");
     let (reset, fine) = tokio::join!(bytes(&mock, "reset-body"), mock.post(CHAT, &body));

@@ -1,13 +1,13 @@
-//! What the mock thinks of a request, as the provider whose path it is would; and the headers it signs with.
+//! Validation of requests by path, and the headers of each provider.
 
 use serde_json::{Value, json};
 
-use crate::wire::{CHAT, MESSAGES, Reply, Running, ask, ask_google, quick, start};
+use crate::wire::{CHAT, MESSAGES, Reply, RunningMock, ask, ask_google, quick, start};
 
 const GENERATE: &str = "/v1/models/mock:generateContent";
 const TRANSCRIPTIONS: &str = "/v1/audio/transcriptions";
 
-async fn with(mock: &Running, path: &str, header: (&str, &str)) -> Reply {
+async fn with(mock: &RunningMock, path: &str, header: (&str, &str)) -> Reply {
     let body = if path == GENERATE { ask_google("") } else { ask("mock", "") };
     mock.with(&format!("POST {path}"), &[header], body.as_bytes()).await
 }
@@ -18,7 +18,7 @@ fn refused(reply: &Reply, status: u16) -> Value {
 }
 
 #[tokio::test]
-async fn credentials_are_taken_where_the_providers_clients_put_them() {
+async fn credentials_are_accepted_in_the_headers_of_the_providers_clients() {
     let mock = start(quick()).await;
     let azure = "/openai/deployments/mock/chat/completions?api-version=2024-10-21";
     for (path, name, taken) in [
@@ -77,7 +77,7 @@ async fn a_credential_that_begins_with_wrong_is_refused() {
 }
 
 #[tokio::test]
-async fn bodies_are_of_the_type_that_is_named() {
+async fn bodies_of_another_content_type_are_refused() {
     let mock = start(quick()).await;
     let code = |error: &Value| error["code"].as_str().map(str::to_owned);
     for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"] {
@@ -106,7 +106,7 @@ async fn forms_have_a_boundary_a_model_and_a_file() {
 }
 
 #[tokio::test]
-async fn what_an_endpoint_cannot_do_without_is_named() {
+async fn a_missing_parameter_is_named() {
     let mock = start(quick()).await;
     for (path, param) in [("/v1/embeddings", "input"), ("/v1/audio/speech", "input"), ("/v1/moderations", "input")] {
         assert_eq!(refused(&mock.post(path, r#"{"model":"mock"}"#).await, 400)["param"], param);
@@ -133,7 +133,7 @@ async fn azure_names_the_model_in_the_path() {
 }
 
 #[tokio::test]
-async fn answers_are_signed_as_the_provider_signs_them() {
+async fn responses_have_the_headers_of_the_provider() {
     let mock = start(quick()).await;
     let names = async |path: &str, body: &str| mock.post(path, body).await.head;
     for model in ["mock", "429"] {
@@ -157,7 +157,7 @@ async fn answers_are_signed_as_the_provider_signs_them() {
 }
 
 #[tokio::test]
-async fn statuses_redirects_pages_and_nothing_are_answered() {
+async fn statuses_redirects_pages_and_empty_bodies_are_sent() {
     let mock = start(quick()).await;
     for status in [400, 402, 403, 408, 409, 422, 502, 504] {
         let reply = mock.post(MESSAGES, &ask(&format!("status-{status}"), "")).await;
@@ -184,7 +184,7 @@ async fn statuses_redirects_pages_and_nothing_are_answered() {
 }
 
 #[tokio::test]
-async fn flaky_fails_first_for_each_id() {
+async fn flaky_refuses_the_first_requests_of_each_id() {
     let mock = start(quick()).await;
     let ask_as = async |id: &str, model: &str| {
         mock.with(&format!("POST {CHAT}"), &[("x-request-id", id)], ask(model, "").as_bytes()).await.status

@@ -1,4 +1,4 @@
-//! Refusals, in the words of the provider whose path was called.
+//! Refusals in the format of the provider whose path was called.
 
 use ai::{Dialect, Format};
 use http::header::{LOCATION, RETRY_AFTER};
@@ -6,27 +6,27 @@ use http::{HeaderValue, Response, StatusCode};
 
 use serde_json::value::RawValue;
 
-use crate::answer::Answer;
 use crate::handle::json;
 use crate::json::{Json, NULL, object};
 use crate::payload::Payload;
+use crate::response::MockResponse;
 use crate::wire;
 
-/// Where a redirection points: nobody listens there.
+/// The target of a redirect: a port without a server.
 const ELSEWHERE: HeaderValue = HeaderValue::from_static("http://127.0.0.1:9/mock");
 
-/// What went wrong.
+/// The reason for a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The body is no JSON, or no form, or a field of it has another type.
+pub(crate) enum MockError {
+    /// The body is not JSON or not a form, or a field has another type.
     Unreadable(String),
     NoModel,
-    /// What the endpoint cannot do without.
+    /// The body lacks this parameter, which the endpoint requires.
     Missing(&'static str),
     ContentType(String),
-    /// A header with a credential that this provider's clients do not send.
+    /// The request has a credential in a header that this provider's clients do not use.
     Credential(&'static str),
-    /// A credential whose name says that it is wrong.
+    /// The credential begins with `wrong`.
     WrongCredential,
     UnknownPath(String),
     WrongMethod,
@@ -38,30 +38,30 @@ pub(crate) enum Fault {
     Quota,
 }
 
-impl Fault {
-    /// The answer of `dialect`.
-    pub(crate) fn answer(&self, dialect: Dialect, id: &str) -> Response<Payload> {
+impl MockError {
+    /// The response in the format of `dialect`.
+    pub(crate) fn response(&self, dialect: Dialect, id: &str) -> Response<Payload> {
         let body = match dialect {
             Dialect::OpenAi => self.open_ai(),
             Dialect::Anthropic => self.anthropic(id),
             Dialect::Google => self.google(),
         };
-        self.answer_of(dialect, &body)
+        self.response_with(dialect, &body)
     }
 
-    /// Google's answer where a stream would have been an array.
-    pub(crate) fn answer_in_array(&self) -> Response<Payload> {
+    /// Google's response to a request for a stream as JSON array: the error within an array.
+    pub(crate) fn response_in_array(&self) -> Response<Payload> {
         let array = format!("[{}]", self.google());
         let body = Json::from(RawValue::from_string(array).unwrap_or_else(|_| self.google()));
-        self.answer_of(Dialect::Google, &body)
+        self.response_with(Dialect::Google, &body)
     }
 
-    /// What a provider says that has too much to do.
+    /// The refusal of an overloaded provider.
     pub(crate) const fn unavailable() -> Self {
         Self::Status { status: StatusCode::SERVICE_UNAVAILABLE, retry_after_s: None }
     }
 
-    /// The same within a stream: Anthropic has a status of its own for it.
+    /// The error of an overloaded provider within a stream; Anthropic uses status 529 for it.
     pub(crate) fn overloaded(dialect: Dialect) -> Self {
         match dialect {
             Dialect::Anthropic => Self::Status { status: overloaded(), retry_after_s: None },
@@ -69,27 +69,27 @@ impl Fault {
         }
     }
 
-    fn answer_of(&self, dialect: Dialect, body: &Json) -> Response<Payload> {
+    fn response_with(&self, dialect: Dialect, body: &Json) -> Response<Payload> {
         let status = self.status();
-        let mut answer = json(status, body);
+        let mut response = json(status, body);
         if status.is_redirection() {
-            answer.headers_mut().insert(LOCATION, ELSEWHERE);
+            response.headers_mut().insert(LOCATION, ELSEWHERE);
         }
-        // Google says it in the body.
+        // Google reports the delay in the body.
         if let Some(seconds) = self.retry_after_s().filter(|_| dialect != Dialect::Google) {
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        answer
+        response
     }
 
-    /// What a stream that has begun ends with: its data, and its name where the format names events. `sequence` is the number
-    /// of the event, where the format numbers its events.
-    pub(crate) fn event(&self, answer: &Answer, sequence: u64) -> Vec<(Option<&'static str>, Json)> {
-        let (format, id) = (answer.format(), answer.id.as_str());
+    /// The last events of a stream that fails: name (if the format names events) and data. `sequence` is the event's
+    /// number, for formats that number events.
+    pub(crate) fn event(&self, response: &MockResponse, sequence: u64) -> Vec<(Option<&'static str>, Json)> {
+        let (format, id) = (response.format(), response.id.as_str());
         match (format, format.dialect()) {
             (Format::Responses, _) => {
                 let error = object! { "code": "server_error", "message": self.message() };
-                let response = wire::failed_response(answer, &error);
+                let response = wire::failed_response(response, &error);
                 let failed = object! { "type": "response.failed", "response": response, "sequence_number": sequence };
                 vec![(Some("response.failed"), failed)]
             }
@@ -190,14 +190,14 @@ impl Fault {
 
     fn message(&self) -> String {
         match self {
-            Self::Unreadable(why) => format!("mock: the body cannot be read: {why}"),
+            Self::Unreadable(why) => format!("mock: invalid body: {why}"),
             Self::NoModel => String::from("mock: you must provide a model"),
             Self::Missing(field) => format!("mock: missing required parameter: '{field}'"),
             Self::ContentType(found) => format!("mock: unsupported content type: '{found}'"),
-            Self::Credential(header) => format!("mock: this API takes no credential in {header}"),
-            Self::WrongCredential => String::from("mock: this credential is refused, because it begins with `wrong`"),
+            Self::Credential(header) => format!("mock: this API does not accept a credential in {header}"),
+            Self::WrongCredential => String::from("mock: this credential is invalid: it begins with `wrong`"),
             Self::UnknownPath(path) => format!("mock: unknown path {path}"),
-            Self::WrongMethod => String::from("mock: this path has other methods"),
+            Self::WrongMethod => String::from("mock: this path does not allow the method"),
             Self::TooLarge => String::from("mock: the body is too large"),
             Self::Quota => String::from("mock: you exceeded your current quota, check your plan and billing details"),
             Self::Status { retry_after_s: Some(seconds), .. } => {

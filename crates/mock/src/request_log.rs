@@ -1,4 +1,4 @@
-//! What arrived: `GET /mock/seen`, so that a test can compare what an upstream received with what a caller sent.
+//! The received requests (`GET /mock/seen`): tests compare them with the requests that clients sent.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -8,84 +8,84 @@ use hyper::body::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// Some kilobytes each. A test that gives every request a name of its own finds each again.
+/// Some kilobytes per name. Tests that use one name per request find all of them again.
 const MODELS_MAX: usize = 10_000;
 const BODIES_MAX: usize = 1_000;
 const CREDENTIALS_MAX: usize = 32;
-/// Where a credential may stand.
+/// The headers that can carry a credential.
 const CREDENTIALS: [&str; 5] = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"];
-/// Under this name stands what came after [`MODELS_MAX`] names.
+/// The name that counts requests after [`MODELS_MAX`] names.
 const OTHERS: &str = "(others)";
 
-/// A SHA-256.
-pub(crate) type Hash = [u8; 32];
+/// The SHA-256 of a body.
+pub(crate) type BodyHash = [u8; 32];
 
-/// Requests by model (without `mock/`), plain ones under `plain`; bounded in names and in bodies.
+/// Requests by model (without `mock/`); plain requests are recorded as `plain`. Names and bodies are bounded.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(Mutex<HashMap<String, Entry>>);
+pub(crate) struct RequestLog(Mutex<HashMap<String, ModelLog>>);
 
 #[derive(Debug, Default)]
-struct Entry {
+struct ModelLog {
     requests: u64,
-    bodies: VecDeque<Hash>,
-    /// Of all requests, without repetition: what no later request may hide.
+    bodies: VecDeque<BodyHash>,
+    /// The distinct credentials of all requests, so that no later request hides one.
     credentials: BTreeSet<String>,
-    last: Option<Visit>,
+    last: Option<LoggedRequest>,
 }
 
-/// One request, as far as it is kept.
+/// The recorded data of one request.
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub(crate) struct LoggedRequest {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
-    /// `None` where there was no body.
-    pub(crate) body: Option<Hash>,
-    /// Of a form.
-    pub(crate) parts: Vec<SeenPart>,
+    /// The hash; `None` if the request had no body.
+    pub(crate) body: Option<BodyHash>,
+    /// The parts of a form.
+    pub(crate) parts: Vec<LoggedPart>,
 }
 
-/// A part of a form, as far as it is kept.
+/// The recorded data of one part of a form.
 #[derive(Debug, Serialize)]
-pub(crate) struct SeenPart {
+pub(crate) struct LoggedPart {
     pub(crate) name: String,
     pub(crate) filename: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) bytes: usize,
-    /// In hex.
+    /// The hash of the part's bytes in hex.
     pub(crate) sha256: String,
 }
 
-impl Seen {
-    pub(crate) fn record(&self, name: &str, visit: Visit) {
+impl RequestLog {
+    pub(crate) fn record(&self, name: &str, request: LoggedRequest) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let name = if entries.contains_key(name) || entries.len() < MODELS_MAX { name } else { OTHERS };
         if !entries.contains_key(name) {
-            entries.insert(name.to_owned(), Entry::default());
+            entries.insert(name.to_owned(), ModelLog::default());
         }
         let Some(entry) = entries.get_mut(name) else { return };
         entry.requests += 1;
-        if let Some(hash) = visit.body {
+        if let Some(hash) = request.body {
             if entry.bodies.len() == BODIES_MAX {
                 entry.bodies.pop_front();
             }
             entry.bodies.push_back(hash);
         }
-        for (name, value) in &visit.headers {
+        for (name, value) in &request.headers {
             if CREDENTIALS.contains(&name.as_str()) && entry.credentials.len() < CREDENTIALS_MAX {
                 entry.credentials.insert(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
             }
         }
-        entry.last = Some(visit);
+        entry.last = Some(request);
     }
 
     pub(crate) fn reset(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// `{"models": {NAME: {requests, bodies: [SHA-256 in hex, oldest first], credentials: [NAME: VALUE], method, target,
-    /// headers, parts}}}`; what follows the credentials is the last request's, a repeated header's values joined with `, `,
-    /// parts (of a form) as `{name, filename, content_type, bytes, sha256}`.
+    /// `{"models": {NAME: {requests, bodies: [SHA-256 in hex, oldest first], credentials: [NAME: VALUE], method,
+    /// target, headers, parts}}}`. The last four are those of the last request. Values of a repeated header are joined
+    /// by `, `. A part of a form is `{name, filename, content_type, bytes, sha256}`.
     pub(crate) fn report(&self) -> Bytes {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let models: Map<String, Value> = entries.iter().map(|(name, entry)| (name.clone(), entry.report())).collect();
@@ -93,12 +93,12 @@ impl Seen {
     }
 }
 
-impl Entry {
+impl ModelLog {
     fn report(&self) -> Value {
         let bodies: Vec<String> = self.bodies.iter().map(|hash| hex(hash)).collect();
-        let target = self.last.as_ref().map(|visit| visit.uri.to_string());
+        let target = self.last.as_ref().map(|request| request.uri.to_string());
         let mut headers = Map::new();
-        for (name, value) in self.last.iter().flat_map(|visit| &visit.headers) {
+        for (name, value) in self.last.iter().flat_map(|request| &request.headers) {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             let joined = match headers.get(name.as_str()).and_then(Value::as_str) {
                 Some(before) => format!("{before}, {value}"),
@@ -106,8 +106,8 @@ impl Entry {
             };
             headers.insert(name.to_string(), Value::String(joined));
         }
-        let method = self.last.as_ref().map(|visit| visit.method.as_str());
-        let parts = self.last.as_ref().map_or(&[][..], |visit| &visit.parts);
+        let method = self.last.as_ref().map(|request| request.method.as_str());
+        let parts = self.last.as_ref().map_or(&[][..], |request| &request.parts);
         json!({
             "requests": self.requests, "bodies": bodies, "credentials": self.credentials, "method": method,
             "target": target, "headers": headers, "parts": parts
@@ -115,7 +115,7 @@ impl Entry {
     }
 }
 
-/// Lowercase hex.
+/// The bytes in lowercase hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
@@ -126,27 +126,27 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn visit(body: Option<Hash>) -> Visit {
+    fn request(body: Option<BodyHash>) -> LoggedRequest {
         let uri = Uri::from_static("/plain?a=1");
-        Visit { method: Method::GET, uri, headers: HeaderMap::new(), body, parts: Vec::new() }
+        LoggedRequest { method: Method::GET, uri, headers: HeaderMap::new(), body, parts: Vec::new() }
     }
 
-    fn report(seen: &Seen) -> Value {
-        serde_json::from_slice(&seen.report()).unwrap()
+    fn report(log: &RequestLog) -> Value {
+        serde_json::from_slice(&log.report()).unwrap()
     }
 
     #[test]
     fn bodies_and_names_are_bounded() {
-        let seen = Seen::default();
+        let log = RequestLog::default();
         for n in 0..1_005_u16 {
             let mut hash = [0; 32];
             hash[..2].copy_from_slice(&n.to_be_bytes());
-            seen.record("mock", visit(Some(hash)));
+            log.record("mock", request(Some(hash)));
         }
         for n in 0..MODELS_MAX + 44 {
-            seen.record(&format!("model-{n}"), visit(None));
+            log.record(&format!("model-{n}"), request(None));
         }
-        let report = report(&seen);
+        let report = report(&log);
         let models = report["models"].as_object().unwrap();
         assert_eq!(models["mock"]["requests"], 1_005);
         assert_eq!(models["mock"]["bodies"].as_array().unwrap().len(), 1_000);
@@ -156,26 +156,26 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_is_remembered_after_other_requests() {
-        let seen = Seen::default();
+    fn credentials_of_earlier_requests_stay_in_the_report() {
+        let log = RequestLog::default();
         for value in ["one", "two", "one"] {
-            let mut visit = visit(None);
-            visit.headers.insert("x-api-key", value.parse().unwrap());
-            seen.record("m", visit);
+            let mut request = request(None);
+            request.headers.insert("x-api-key", value.parse().unwrap());
+            log.record("m", request);
         }
-        assert_eq!(report(&seen)["models"]["m"]["credentials"], json!(["x-api-key: one", "x-api-key: two"]));
+        assert_eq!(report(&log)["models"]["m"]["credentials"], json!(["x-api-key: one", "x-api-key: two"]));
     }
 
     #[test]
-    fn repeated_headers_are_joined_and_reset_forgets() {
-        let seen = Seen::default();
-        let mut one = visit(None);
+    fn repeated_headers_are_joined_and_reset_deletes_the_log() {
+        let log = RequestLog::default();
+        let mut one = request(None);
         one.headers.append("a", "1".parse().unwrap());
         one.headers.append("a", "2".parse().unwrap());
-        seen.record("m", one);
-        assert_eq!(report(&seen)["models"]["m"]["headers"], json!({ "a": "1, 2" }));
-        assert_eq!(report(&seen)["models"]["m"]["target"], "/plain?a=1");
-        seen.reset();
-        assert_eq!(report(&seen), json!({ "models": {} }));
+        log.record("m", one);
+        assert_eq!(report(&log)["models"]["m"]["headers"], json!({ "a": "1, 2" }));
+        assert_eq!(report(&log)["models"]["m"]["target"], "/plain?a=1");
+        log.reset();
+        assert_eq!(report(&log), json!({ "models": {} }));
     }
 }

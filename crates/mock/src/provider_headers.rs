@@ -1,11 +1,11 @@
-//! The headers that providers send besides: some must not reach a gateway's callers, some must.
+//! Response headers of the providers. A gateway must forward some of them and remove others.
 
 use ai::Dialect;
 use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
-/// Adds those of `dialect`; `is_azure` is where OpenAI's API is Microsoft's.
-pub(crate) fn sign(headers: &mut HeaderMap, dialect: Dialect, is_azure: bool, id: &str) {
+/// Adds the headers of `dialect`; `is_azure` selects Microsoft's for OpenAI's API.
+pub(crate) fn add(headers: &mut HeaderMap, dialect: Dialect, is_azure: bool, id: &str) {
     let id = format!("req_{id}");
     let pairs: &[(&'static str, &str)] = match dialect {
         Dialect::OpenAi if is_azure => &[
@@ -43,7 +43,7 @@ pub(crate) fn sign(headers: &mut HeaderMap, dialect: Dialect, is_azure: bool, id
             ("anthropic-ratelimit-output-tokens-reset", "2026-01-01T00:00:01Z"),
             ("cf-ray", "mock-CGK"),
         ],
-        // No id, and no limits.
+        // Google sends neither a request id nor rate limits.
         Dialect::Google => &[
             ("server", "scaffolding on HTTPServer2"),
             ("server-timing", "gfet4t7; dur=7"),
@@ -53,15 +53,15 @@ pub(crate) fn sign(headers: &mut HeaderMap, dialect: Dialect, is_azure: bool, id
         ],
     };
     for (name, value) in pairs {
-        put(headers, name, value);
+        insert(headers, name, value);
     }
     if dialect != Dialect::Google && !is_azure {
         headers.insert(SET_COOKIE, HeaderValue::from_static("__cf_bm=mock; path=/; HttpOnly"));
     }
 }
 
-/// One header; a value that is none is left out.
-pub(crate) fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+/// Inserts one header, unless its value is invalid.
+pub(crate) fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(HeaderName::from_static(name), value);
     }

@@ -1,4 +1,4 @@
-//! What the mock remembers, and the plain routes.
+//! The request log and the plain routes.
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -10,7 +10,7 @@ fn sha256(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_model_with_their_bodies() {
+async fn requests_are_logged_by_model_with_their_bodies() {
     let mock = start(quick()).await;
     let (one, two) = (ask("mock/echo", ""), ask("echo", ", \"odd\" :  1 "));
     mock.post(CHAT, &one).await;
@@ -26,7 +26,7 @@ async fn requests_are_counted_by_model_with_their_bodies() {
 }
 
 #[tokio::test]
-async fn reset_forgets() {
+async fn reset_deletes_the_log() {
     let mock = start(quick()).await;
     mock.post(CHAT, &ask("mock", "")).await;
     assert_eq!(mock.post("/mock/reset", "").await.status, 200);
@@ -55,7 +55,7 @@ async fn plain_is_100_bytes() {
 }
 
 #[tokio::test]
-async fn forms_are_remembered_by_part_and_credentials_for_good() {
+async fn the_log_has_the_parts_of_forms_and_all_credentials() {
     let mock = start(quick()).await;
     let path = "/v1/audio/transcriptions?x=1";
     mock.form(path, b"sound", &[("model", "mock/whisper-1"), ("prompt", "p")]).await;
@@ -75,7 +75,7 @@ async fn forms_are_remembered_by_part_and_credentials_for_good() {
 }
 
 #[tokio::test]
-async fn what_is_no_call_is_remembered_too() {
+async fn unreadable_calls_and_model_lists_are_logged() {
     let mock = start(quick()).await;
     mock.post(CHAT, "{").await;
     mock.send("GET", "/v1/models", "").await;
