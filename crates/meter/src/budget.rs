@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn months_begin_where_the_calendar_says() {
+    fn months_begin_on_their_first_calendar_day() {
         // Days since 1970-01-01 of 2024-02-29, 2024-03-01, 2025-12-31, 2100-02-28 (no leap year), 2000-02-29.
         for (day, first, next) in [
             (19_782, 19_754, 19_783),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_400_years_lies_in_one_month_and_months_meet() {
+    fn every_day_of_400_years_is_in_exactly_one_month() {
         let mut month = Period::of(Per::Month, Day(0));
         for day in 0..146_097 {
             let of = Period::of(Per::Month, Day(day));
@@ -168,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn a_period_ends_with_a_midnight() {
+    fn period_ends_at_midnight() {
         assert_eq!(Period::of(Per::Day, Day(20_000)).end(), Day(20_001).start());
         assert_eq!(Period::of(Per::Month, Day(19_782)).end(), Day(19_783).start());
         assert_eq!(Period::of(Per::Month, Day(u32::MAX)).next().per(), Per::Month);
     }
 
     #[test]
-    fn a_charge_has_a_part_of_each_measure() {
+    fn charge_has_an_amount_of_each_measure() {
         let charge = Charge::credits(1).with(Measure::Tokens, 2).with(Measure::Money, 3);
         assert_eq!([Measure::Credits, Measure::Tokens, Measure::Money].map(|part| charge.of(part)), [1, 2, 3]);
         assert_eq!(charge.with(Measure::Credits, 0).credits, 0);

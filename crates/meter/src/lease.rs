@@ -9,10 +9,10 @@
 //! - the lender counts as granted what the holder says that it restricts itself to, and what it adds;
 //! - past the deadline, which runs from when the ask was sent, nothing is admitted, and nothing is given up.
 
-pub mod holder;
-pub mod lender;
+pub mod client;
 pub mod queue;
 pub mod rules;
+pub mod server;
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{BudgetId, Period};
 
-pub use holder::{Holder, Judgement, Timing, Verdict, Waiter};
-pub use lender::Lender;
-pub use queue::{Leases, Message, Question, Wait};
-pub use rules::{Rules, Sound};
+pub use client::{LeaseClient, LeaseTiming, Verdict, WaitDecision, Waiter};
+pub use queue::{LeaseQueue, LeaseWait, QueueMessage, WaitRequest};
+pub use rules::{LeaseRules, StandardRules};
+pub use server::LeaseServer;
 
 /// A node, as the store knows it: its UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct NodeId(pub u128);
 
 /// One budget in one period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct CellId {
+pub struct CounterId {
     /// Which budget.
     pub budget: BudgetId,
     /// In which period.
@@ -47,16 +47,16 @@ pub struct Tick {
     /// Which start of it; each serve takes the next.
     pub incarnation: u64,
     /// What it asks for, one for a lease.
-    pub asks: Vec<Ask>,
+    pub requests: Vec<LeaseRequest>,
     /// What it is done with.
-    pub closes: Vec<Close>,
+    pub closes: Vec<LeaseClose>,
 }
 
 /// How a lease stands with its holder, and what more it wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ask {
+pub struct LeaseRequest {
     /// The lease's cell.
-    pub cell: CellId,
+    pub counter: CounterId,
     /// The term of the grant under which the holder acts; 0 before the first.
     pub term: u64,
     /// Grows with every ask of the lease, from 1.
@@ -72,20 +72,20 @@ pub struct Ask {
     /// How much more the first of its waiting requests needs; 0 where none waits.
     pub need: u64,
     /// How much more those of them need that fitted together into what was left when it heard last; 0 where none did.
-    pub run: u64,
+    pub need_fitting: u64,
     /// How much more all of its waiting requests need; not less than `need`.
     pub queued: u64,
     /// The latest recall that it had heard of when it asked; it has handed back what it did not use.
-    pub ceded: u64,
+    pub answered_recall: u64,
     /// What the budget holds, by the terms of who asked last: a lender that keeps no limits lends by that.
     pub limit: u64,
 }
 
 /// A lease whose holder has nothing reserved any more and will use no more of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Close {
+pub struct LeaseClose {
     /// The lease's cell.
-    pub cell: CellId,
+    pub counter: CounterId,
     /// The incarnation that it was lent to: an earlier one than the tick's, where that has ended.
     pub incarnation: u64,
     /// All that was ever spent of it.
@@ -94,16 +94,16 @@ pub struct Close {
 
 /// What a tick is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum TickReply {
     /// It was taken.
-    Heard(Heard),
+    Accepted(TickResponse),
     /// A later incarnation of the node lives: this one must admit nothing any more.
     Fenced,
 }
 
 /// What the lender says to a tick that it took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heard {
+pub struct TickResponse {
     /// To which incarnation.
     pub incarnation: u64,
     /// The lender's wall clock, by which periods begin.
@@ -115,14 +115,14 @@ pub struct Heard {
     /// Leases of which somebody else needs what is unused.
     pub recalls: Vec<Recall>,
     /// What the tick closed, as cell and incarnation.
-    pub closed: Vec<(CellId, u64)>,
+    pub closed: Vec<(CounterId, u64)>,
 }
 
 /// How a lease stands with the lender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The lease's cell.
-    pub cell: CellId,
+    pub counter: CounterId,
     /// Grows when the lender takes back what its holder, past its deadline, did not use.
     pub term: u64,
     /// The ask that it answers.
@@ -142,7 +142,7 @@ pub struct Grant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recall {
     /// The lease's cell.
-    pub cell: CellId,
+    pub counter: CounterId,
     /// Grows with every recall of the cell.
     pub no: u64,
 }

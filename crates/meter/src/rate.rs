@@ -15,7 +15,7 @@ pub struct Rate {
 
 /// What a bucket says after a request was let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Level {
+pub struct RateLevel {
     /// The window's count.
     pub limit: u32,
     /// What could still pass at once.
@@ -26,7 +26,7 @@ pub struct Level {
 
 /// The bucket is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Empty {
+pub struct RateExceeded {
     /// The window's count.
     pub limit: u32,
     /// Until one request may pass.
@@ -68,15 +68,15 @@ impl Bucket {
     /// Takes one request.
     ///
     /// # Errors
-    /// [`Empty`] when the limit is reached; nothing is taken then.
-    pub fn take(&self, rate: Rate, now: Mono) -> Result<Level, Empty> {
+    /// [`RateExceeded`] when the limit is reached; nothing is taken then.
+    pub fn take(&self, rate: Rate, now: Mono) -> Result<RateLevel, RateExceeded> {
         let burst = rate.burst_nanos();
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             let next = word.max(now.0).saturating_add(rate.interval_nanos);
             let ahead = next - now.0;
             if ahead > burst {
-                return Err(Empty {
+                return Err(RateExceeded {
                     limit: rate.limit.get(),
                     retry_after: Duration::from_nanos(ahead - burst),
                     reset: Duration::from_nanos(ahead - rate.interval_nanos),
@@ -85,7 +85,7 @@ impl Bucket {
             match self.0.compare_exchange_weak(word, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
                     let remaining = u32::try_from((burst - ahead) / rate.interval_nanos).unwrap_or(u32::MAX);
-                    return Ok(Level { limit: rate.limit.get(), remaining, reset: Duration::from_nanos(ahead) });
+                    return Ok(RateLevel { limit: rate.limit.get(), remaining, reset: Duration::from_nanos(ahead) });
                 }
                 Err(current) => word = current,
             }

@@ -258,7 +258,7 @@ mod tests {
 
     /// Claude Code's own figure for this usage (claude-opus-4-8 at 5, 25, 6.25 and 0.5 USD) is $0.00016475.
     #[test]
-    fn a_cached_answer_costs_what_the_client_computes() {
+    fn cost_of_a_cached_response_equals_the_result_of_the_client() {
         let rates = Rates {
             input: Some(5_000_000),
             cached_input: Some(500_000),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_would_need_a_fraction_is_not_made() {
+    fn fractional_rate_is_refused() {
         let rates = Rates { input: Some(50), output: Some(10), ..Rates::default() };
         assert_eq!(rates.times(11, 10), Some(Rates { input: Some(55), output: Some(11), ..Rates::default() }));
         assert_eq!(Rates { output: Some(1), ..rates }.times(11, 10), None);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_usage_has_no_cost_and_a_true_zero_costs_zero() {
+    fn unknown_usage_has_no_cost_and_a_known_zero_costs_zero() {
         let rates = Rates::flat(1);
         let empty = Usage::empty(Source::Reported);
         assert_eq!(rates.cost(&empty), None);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_was_used_and_has_no_rate_makes_the_cost_unknown() {
+    fn used_class_without_a_rate_makes_the_cost_unknown() {
         let rates = Rates { audio_input: None, ..Rates::flat(1_000) };
         let usage = Usage { input: Some(3), image_output: Some(4), ..Usage::empty(Source::Reported) };
         assert_eq!(rates.cost(&usage), Some(NanoUsd(7)));
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_the_classes_that_were_used_and_add_up_to_the_cost() {
+    fn lines_are_the_used_classes_and_add_up_to_the_cost() {
         let rates = Rates { input: Some(333), output: Some(1_501), audio_input: None, ..Rates::flat(7) };
         let usage = Usage {
             input: Some(3),
@@ -325,14 +325,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_a_fee_only_where_one_is_set() {
+    fn request_has_a_fee_only_if_one_is_set() {
         let line = Line { class: "request", quantity: 1, rate_pico: 7 };
         assert_eq!(UnitRates { request: Some(7), ..UnitRates::default() }.request_line(), Some(line));
         assert_eq!((UnitRates::default().request_line(), UnitRates::flat(0).request_line()), (None, None));
     }
 
     #[test]
-    fn tool_calls_cost_by_call_or_by_prompt_and_nothing_unknown_is_free() {
+    fn tool_calls_cost_per_call_or_per_prompt_and_unknown_is_not_free() {
         let line = |class, quantity, rate_pico| Line { class, quantity, rate_pico };
         let calls =
             ToolCalls { searches: Some(3), containers: Some(4), file_searches: Some(2), ..ToolCalls::default() };
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn every_unit_has_its_own_rate_and_the_largest_figures_saturate() {
+    fn every_unit_has_its_own_rate_and_large_costs_saturate() {
         let rates = UnitRates { image: Some(2_000), millisecond: Some(3_000), ..UnitRates::default() };
         let cost = |unit, quantity| rates.cost(Billed { unit, quantity });
         assert_eq!((cost(Unit::Image, 5), cost(Unit::Millisecond, 5)), (Some(NanoUsd(10)), Some(NanoUsd(15))));

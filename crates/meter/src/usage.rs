@@ -197,7 +197,7 @@ impl Usage {
 
     /// The first six classes, as the store and the API show them: audio and images stand within `input` and `output`.
     #[must_use]
-    pub fn folded(&self) -> [Option<u64>; 6] {
+    pub fn summary_classes(&self) -> [Option<u64>; 6] {
         let input = sum([self.input, self.audio_input, self.image_input]);
         let output = sum([self.output, self.audio_output, self.image_output]);
         [input, self.cached_input, self.cache_write_short, self.cache_write_long, output, self.reasoning]
@@ -267,15 +267,18 @@ mod tests {
     };
 
     #[test]
-    fn audio_and_images_stand_within_input_and_output() {
-        assert_eq!(USAGE.folded(), [Some(5), Some(2), None, None, Some(8), None]);
+    fn summary_classes_include_audio_and_images() {
+        assert_eq!(USAGE.summary_classes(), [Some(5), Some(2), None, None, Some(8), None]);
         assert_eq!((USAGE.all_input(), USAGE.total(), USAGE.has_tokens()), (Some(7), 15, true));
         let empty = Usage::empty(Source::Counted);
-        assert_eq!((empty.folded(), empty.all_input(), empty.total(), empty.has_tokens()), ([None; 6], None, 0, false));
+        assert_eq!(
+            (empty.summary_classes(), empty.all_input(), empty.total(), empty.has_tokens()),
+            ([None; 6], None, 0, false)
+        );
     }
 
     #[test]
-    fn two_together_have_the_sum_of_each_class() {
+    fn sum_of_two_usages_has_the_sum_of_each_class() {
         let billed =
             |unit, quantity| Usage { billed: Some(Billed { unit, quantity }), ..Usage::empty(Source::Counted) };
         let both = USAGE.and(&Usage { input: Some(u64::MAX), output: Some(0), ..billed(Unit::Image, 2) });
@@ -286,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn two_together_have_the_tool_calls_of_both() {
+    fn sum_of_two_usages_has_the_tool_calls_of_both() {
         let of = |tools| Usage { tools, ..Usage::empty(Source::Reported) };
         let first = ToolCalls { searches: Some(2), containers: Some(1), ..ToolCalls::default() };
         let second = ToolCalls { searches: Some(3), file_searches: Some(4), ..ToolCalls::default() };

@@ -1,9 +1,9 @@
 //! Limits over a sliding window, counted in two fixed ones: what came in the one before weighs as much as is left of it.
 //!
-//! Integers only, and exact: [`Count`] is three of them, wherever it is kept. `store::windows` has the same arithmetic
+//! Integers only, and exact: [`WindowCount`] is three of them, wherever it is kept. `store::windows` has the same arithmetic
 //! as a script in Redis, whose numbers are doubles: the bounds below keep every product within 2^53.
 
-pub mod tally;
+pub mod counts;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Window {
 
 /// Calls that were let in: in the window of the clock's with this index, and in the one before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Count {
+pub struct WindowCount {
     /// Windows since the clock's beginning.
     pub index: u64,
     /// Calls in it.
@@ -55,19 +55,19 @@ pub struct Count {
 
 /// A count as it stands at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct View {
-    count: Count,
+pub struct WindowView {
+    count: WindowCount,
     window: Window,
     elapsed_ms: u64,
 }
 
-impl Count {
+impl WindowCount {
     /// How this count stands at `now_ms` of its clock.
     ///
     /// A clock that went back by less than a window stands still for it until it is there again; by more, and what was
     /// counted is of no known time and forgotten: no jump holds anybody up for longer than two windows.
     #[must_use]
-    pub const fn at(self, window: Window, now_ms: u64) -> View {
+    pub const fn at(self, window: Window, now_ms: u64) -> WindowView {
         let (index, elapsed_ms) = (now_ms / window.length_ms, now_ms % window.length_ms);
         let (count, elapsed_ms) = if index == self.index {
             (self, elapsed_ms)
@@ -78,14 +78,14 @@ impl Count {
         } else {
             (Self { index, current: 0, previous: 0 }, elapsed_ms)
         };
-        View { count, window, elapsed_ms }
+        WindowView { count, window, elapsed_ms }
     }
 }
 
-impl View {
+impl WindowView {
     /// What is to be kept.
     #[must_use]
-    pub const fn count(self) -> Count {
+    pub const fn count(self) -> WindowCount {
         self.count
     }
 
@@ -106,7 +106,7 @@ impl View {
     #[must_use]
     pub fn remaining(self) -> u32 {
         let Window { limit, length_ms } = self.window;
-        let Count { current, previous, .. } = self.count;
+        let WindowCount { current, previous, .. } = self.count;
         let free = u64::from(limit.saturating_sub(current)) * length_ms;
         let weighed = u64::from(previous) * (length_ms - self.elapsed_ms);
         u32::try_from(free.saturating_sub(weighed) / length_ms).unwrap_or(u32::MAX)
@@ -122,7 +122,7 @@ impl View {
     #[must_use]
     pub fn retry_after_ms(self) -> u64 {
         let Window { limit, length_ms } = self.window;
-        let Count { current, previous, .. } = self.count;
+        let WindowCount { current, previous, .. } = self.count;
         if self.admits() {
             return 0;
         }

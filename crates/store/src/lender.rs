@@ -1,4 +1,4 @@
-//! Lends budgets to nodes: `meter::lease::Lender` over rows, a tick a transaction.
+//! Lends budgets to nodes: `meter::lease::LeaseServer` over rows, a tick a transaction.
 //!
 //! The rules are the machine's. Here its books are read and locked, in the order of their ids, and what it changed is
 //! written back. What it does not know: what was charged of a budget before its book began (`carried`), and through a node
@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use access::Timestamp;
-use meter::lease::lender::Book;
-use meter::lease::{Answer, CellId, Lender, NodeId, Recall, Tick};
+use meter::lease::server::BudgetAccount;
+use meter::lease::{CounterId, LeaseServer, NodeId, Recall, Tick, TickReply};
 use uuid::Uuid;
 
 use crate::dialect::Transaction;
@@ -56,7 +56,7 @@ impl Node {
     ///
     /// # Errors
     /// What the database meets.
-    pub async fn lend(&self, tick: &Tick, ttl: Duration) -> Result<Answer, StoreError> {
+    pub async fn lend(&self, tick: &Tick, ttl: Duration) -> Result<TickReply, StoreError> {
         self.store().lend_beside(tick, (ttl, None), self.backlog()).await
     }
 }
@@ -68,36 +68,36 @@ impl Store {
         tick: &Tick,
         (ttl, at): (Duration, Option<Timestamp>),
         backlog: &Backlog,
-    ) -> Result<Answer, StoreError> {
+    ) -> Result<TickReply, StoreError> {
         let node = Uuid::from_u128(tick.node.0);
         let (mut transaction, mut kept) = Kept::open(self, cells(tick), (tick.node, backlog)).await?;
         let latest = transaction.query(INCARNATION).bind(node).find::<(i64,)>().await?;
         if latest.is_some_and(|(latest,)| tick.incarnation < unsigned(latest)) {
             transaction.rollback().await?;
-            return Ok(Answer::Fenced);
+            return Ok(TickReply::Fenced);
         }
         // After the locks: whoever waited for them learns how late it is by now.
         let at = match at {
             Some(at) => at,
             None => now(self, &mut transaction).await?,
         };
-        let mut lender = Lender::new(ttl);
+        let mut lender = LeaseServer::new(ttl);
         for (of, heard_at) in live(&mut transaction, ttl, at).await? {
-            lender.has_seen(of, 0, heard_at);
+            lender.record_node(of, 0, heard_at);
         }
-        lender.has_seen(tick.node, tick.incarnation, at);
+        lender.record_node(tick.node, tick.incarnation, at);
         for (cell, book) in kept.books() {
             lender.import(*cell, book.clone());
         }
-        for ask in &tick.asks {
-            lender.set_limit(ask.cell.budget, Some(ask.limit));
+        for ask in &tick.requests {
+            lender.set_limit(ask.counter.budget, Some(ask.limit));
         }
         let mut answer = lender.take(tick, at);
         kept.write(self, &mut transaction, (&lender, tick)).await?;
         transaction.query(HEAR).bind(node).bind(micros(at)).run().await?;
-        if let Answer::Heard(heard) = &mut answer {
+        if let TickReply::Accepted(heard) = &mut answer {
             let others = recalls(&mut transaction, tick).await?;
-            heard.recalls.extend(others.into_iter().filter(|recall| !kept.has(recall.cell)));
+            heard.recalls.extend(others.into_iter().filter(|recall| !kept.has(recall.counter)));
         }
         transaction.commit().await?;
         Ok(answer)
@@ -105,8 +105,8 @@ impl Store {
 }
 
 /// Every cell that a tick speaks of, with its book's id, in the order in which books are locked.
-fn cells(tick: &Tick) -> BTreeMap<Uuid, CellId> {
-    let named = tick.asks.iter().map(|ask| ask.cell).chain(tick.closes.iter().map(|close| close.cell));
+fn cells(tick: &Tick) -> BTreeMap<Uuid, CounterId> {
+    let named = tick.requests.iter().map(|ask| ask.counter).chain(tick.closes.iter().map(|close| close.counter));
     named.map(|cell| (book_id(cell), cell)).collect()
 }
 
@@ -114,7 +114,7 @@ fn cells(tick: &Tick) -> BTreeMap<Uuid, CellId> {
 async fn recalls(transaction: &mut Transaction, tick: &Tick) -> Result<Vec<Recall>, StoreError> {
     let query = transaction.query(RECALLED).bind(Uuid::from_u128(tick.node.0)).bind(signed(tick.incarnation));
     let rows: Vec<RecalledRow> = query.all().await?;
-    rows.into_iter().map(|row| Ok(Recall { cell: row.cell.cell()?, no: unsigned(row.recalled) })).collect()
+    rows.into_iter().map(|row| Ok(Recall { counter: row.cell.cell()?, no: unsigned(row.recalled) })).collect()
 }
 
 /// The nodes that were heard lately.
@@ -137,14 +137,17 @@ pub(crate) async fn now(store: &Store, transaction: &mut Transaction) -> Result<
 }
 
 /// The ask whose cell is `cell` began a lease that the book does not know.
-fn begins(book: &Book, of: (NodeId, u64)) -> bool {
-    !book.loans.contains_key(&of)
+fn begins(book: &BudgetAccount, of: (NodeId, u64)) -> bool {
+    !book.leases.contains_key(&of)
 }
 
 /// The cells of a tick whose leases begin with it.
-fn beginning<'a>(tick: &'a Tick, books: &'a BTreeMap<CellId, Book>) -> impl Iterator<Item = CellId> + 'a {
+fn beginning<'a>(
+    tick: &'a Tick,
+    books: &'a BTreeMap<CounterId, BudgetAccount>,
+) -> impl Iterator<Item = CounterId> + 'a {
     let of = (tick.node, tick.incarnation);
-    let cells: BTreeSet<CellId> = tick.asks.iter().map(|ask| ask.cell).collect();
+    let cells: BTreeSet<CounterId> = tick.requests.iter().map(|ask| ask.counter).collect();
     cells.into_iter().filter(move |cell| books.get(cell).is_none_or(|book| begins(book, of)))
 }
 

@@ -18,7 +18,7 @@ mod totals;
 use std::time::Duration;
 
 use access::{Day, KeyNo, PlanId, Timestamp, UserNo};
-use meter::lease::CellId;
+use meter::lease::CounterId;
 use uuid::Uuid;
 
 use crate::dialect::Transaction;
@@ -116,11 +116,11 @@ pub enum Place {
     /// The day of everybody.
     Day(Day),
     /// A budget that nodes share, in one period.
-    Book(CellId),
+    Book(CounterId),
     /// A node's lease of it.
     Lease {
         /// Of what.
-        cell: CellId,
+        cell: CounterId,
         /// Whose.
         node: Uuid,
         /// Which incarnation's.
@@ -132,7 +132,7 @@ pub enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unleased {
     /// Of which budget.
-    pub cell: CellId,
+    pub cell: CounterId,
     /// How much.
     pub amount: u64,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::{Mono, Timestamp};
 
-use super::Ask;
+use super::LeaseRequest;
 use crate::budget::Period;
 
 /// The lender lends for periods that its clock, give or take this, calls current.
@@ -21,11 +21,11 @@ pub const fn share(left: u64, live: u64) -> u64 {
 }
 
 /// The rules. Each default is the rule; others are mutants.
-pub trait Rules {
+pub trait LeaseRules {
     /// Holder: whether a grant is believed, given the number of the ask that it answers and of the latest one.
     ///
     /// An older one grants what the holder has handed back since.
-    fn believes(&self, answered: u64, latest: u64) -> bool {
+    fn accepts_grant(&self, answered: u64, latest: u64) -> bool {
         answered == latest
     }
 
@@ -67,18 +67,18 @@ pub trait Rules {
     }
 
     /// Lender: whether an ask is newer than the last one.
-    fn is_news(&self, seq: u64, last: u64) -> bool {
+    fn is_newer(&self, seq: u64, last: u64) -> bool {
         seq > last
     }
 
     /// Lender: what is granted before anything is added: what the holder restricts itself to. Where it has not heard yet that
     /// the rest was reclaimed, what it uses: it is past its deadline, and takes nothing before it has heard.
-    fn kept(&self, _granted: u64, ask: &Ask, term: u64) -> u64 {
-        if ask.term < term { ask.used } else { ask.ceiling }
+    fn granted_before(&self, _granted: u64, request: &LeaseRequest, term: u64) -> u64 {
+        if request.term < term { request.used } else { request.ceiling }
     }
 
     /// Lender: what was spent of a lease that is closed, perhaps once more, by what is known and what is said.
-    fn closes(&self, known: u64, said: u64) -> u64 {
+    fn spent_at_close(&self, known: u64, said: u64) -> u64 {
         known.max(said)
     }
 
@@ -94,14 +94,14 @@ pub trait Rules {
 
     /// Lender: how much of `left` an ask gets: its share, less what it holds and does not use, or exactly what waiting requests
     /// need, all of them, the first ones that fit, or the first.
-    /// `pressed` is where somebody else waits: then nobody gets more than that.
-    fn more(&self, ask: &Ask, left: u64, (live, pressed): (u64, bool)) -> u64 {
-        let unused = ask.ceiling.saturating_sub(ask.used);
-        let share = if pressed { 0 } else { share(left, live).saturating_sub(unused) };
-        if ask.queued <= left {
-            return ask.want.min(share).max(ask.queued);
+    /// `contended` is where somebody else waits: then nobody gets more than that.
+    fn grant_amount(&self, request: &LeaseRequest, left: u64, (live, contended): (u64, bool)) -> u64 {
+        let unused = request.ceiling.saturating_sub(request.used);
+        let share = if contended { 0 } else { share(left, live).saturating_sub(unused) };
+        if request.queued <= left {
+            return request.want.min(share).max(request.queued);
         }
-        [ask.run.max(ask.need), ask.need].into_iter().find(|more| *more <= left).unwrap_or(0)
+        [request.need_fitting.max(request.need), request.need].into_iter().find(|more| *more <= left).unwrap_or(0)
     }
 
     /// Lender: whether it lends for a period at all.
@@ -112,11 +112,11 @@ pub trait Rules {
     }
 
     /// Lender: up to which recall another lease has nothing to hand back.
-    fn drained(&self, other: Other) -> u64 {
+    fn drained(&self, other: OtherLease) -> u64 {
         match other {
-            Other { past_deadline: true, .. } => u64::MAX,
-            Other { granted, used, .. } if granted > used => 0,
-            Other { ceded, .. } => ceded,
+            OtherLease { past_deadline: true, .. } => u64::MAX,
+            OtherLease { granted, used, .. } if granted > used => 0,
+            OtherLease { answered_recall, .. } => answered_recall,
         }
     }
 
@@ -138,9 +138,9 @@ pub trait Rules {
 
 /// A lease of another node, as the lender last heard of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Other {
+pub struct OtherLease {
     /// The latest recall that it has answered.
-    pub ceded: u64,
+    pub answered_recall: u64,
     /// What is granted of it.
     pub granted: u64,
     /// What its holder used, by its latest ask.
@@ -151,9 +151,9 @@ pub struct Other {
 
 /// The rules as they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sound;
+pub struct StandardRules;
 
-impl Rules for Sound {}
+impl LeaseRules for StandardRules {}
 
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

@@ -9,7 +9,7 @@ fn at(seconds: u64) -> Mono {
 }
 
 #[test]
-fn a_burst_of_the_limit_passes_then_one_each_interval() {
+fn burst_of_the_limit_passes_then_one_per_interval() {
     let (bucket, rate) = (Bucket::default(), rate(60));
     for left in (0..60).rev() {
         assert_eq!(bucket.take(rate, at(100)).unwrap().remaining, left);
@@ -21,7 +21,7 @@ fn a_burst_of_the_limit_passes_then_one_each_interval() {
 }
 
 #[test]
-fn a_refusal_takes_nothing_and_a_request_given_back_passes_again() {
+fn refusal_takes_nothing_and_a_returned_request_passes_again() {
     let (bucket, rate) = (Bucket::default(), rate(1));
     assert!(bucket.take(rate, at(1)).is_ok());
     for _ in 0..100 {
@@ -52,7 +52,7 @@ mod property_tests {
 }
 
 #[test]
-fn no_window_lets_in_more_than_all_of_a_full_bucket_and_what_flows_back() {
+fn no_window_admits_more_than_a_full_bucket_and_its_refill() {
     for (limit, millis) in [(1, 1_000), (7, 1_000), (60, 6_000)] {
         let rate = Rate::new(NonZeroU32::new(limit).unwrap(), Duration::from_millis(millis));
         let (bucket, window) = (Bucket::default(), millis * 1_000_000);

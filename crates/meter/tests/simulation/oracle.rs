@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use meter::lease::CellId;
+use meter::lease::CounterId;
 
 /// A promise that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) struct Truth {
 /// A request that waits, and how much each node used at most since it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
-    pub(crate) cell: CellId,
+    pub(crate) counter: CounterId,
     /// Whose request it is.
     pub(crate) node: usize,
     pub(crate) peaks: Vec<u64>,
@@ -37,9 +37,9 @@ pub(crate) struct Watch {
 #[derive(Default)]
 pub(crate) struct Oracle {
     nodes: usize,
-    pub(crate) cells: BTreeMap<CellId, Truth>,
+    pub(crate) counters: BTreeMap<CounterId, Truth>,
     /// By request, each for the cells that it lacks.
-    pub(crate) watches: BTreeMap<(u64, CellId), Watch>,
+    pub(crate) watches: BTreeMap<(u64, CounterId), Watch>,
 }
 
 impl Oracle {
@@ -48,39 +48,39 @@ impl Oracle {
     }
 
     /// The truth of a cell whose limit is `limit` now.
-    pub(crate) fn cell(&mut self, cell: CellId, limit: u64) -> &mut Truth {
+    pub(crate) fn counter(&mut self, counter: CounterId, limit: u64) -> &mut Truth {
         let nodes = self.nodes;
-        let truth = self.cells.entry(cell).or_insert_with(|| Truth { used: vec![0; nodes], ..Truth::default() });
+        let truth = self.counters.entry(counter).or_insert_with(|| Truth { used: vec![0; nodes], ..Truth::default() });
         truth.limit_max = truth.limit_max.max(limit);
         truth
     }
 
     /// A request of a node holds so much more.
-    pub(crate) fn reserves(&mut self, (cell, limit): (CellId, u64), node: usize, amount: u64) -> Checked {
-        let truth = self.cell(cell, limit);
+    pub(crate) fn reserves(&mut self, (counter, limit): (CounterId, u64), node: usize, amount: u64) -> Checked {
+        let truth = self.counter(counter, limit);
         truth.used[node] += amount;
         let (used, may) = (truth.used.iter().sum::<u64>(), truth.limit_max + truth.beyond);
         let peak = truth.used[node];
-        for watch in self.watches.values_mut().filter(|watch| watch.cell == cell) {
+        for watch in self.watches.values_mut().filter(|watch| watch.counter == counter) {
             watch.peaks[node] = watch.peaks[node].max(peak);
         }
         if amount > 0 && used > may {
-            return Err(Fault(format!("overspent: {used} of {may} in {cell:?}")));
+            return Err(Fault(format!("overspent: {used} of {may} in {counter:?}")));
         }
         Ok(())
     }
 
     /// A request of a node is over: of what it held it has spent `spent`.
-    pub(crate) fn settles(&mut self, cell: CellId, node: usize, (held, spent): (u64, u64)) {
-        if let Some(truth) = self.cells.get_mut(&cell) {
+    pub(crate) fn settles(&mut self, counter: CounterId, node: usize, (held, spent): (u64, u64)) {
+        if let Some(truth) = self.counters.get_mut(&counter) {
             truth.used[node] -= held - spent;
             truth.spent += spent;
         }
     }
 
-    pub(crate) fn watch(&mut self, request: u64, node: usize, (cell, limit): (CellId, u64)) {
-        let peaks = self.cell(cell, limit).used.clone();
-        self.watches.entry((request, cell)).or_insert(Watch { cell, node, peaks, limit_min: limit });
+    pub(crate) fn watch(&mut self, request: u64, node: usize, (counter, limit): (CounterId, u64)) {
+        let peaks = self.counter(counter, limit).used.clone();
+        self.watches.entry((request, counter)).or_insert(Watch { counter, node, peaks, limit_min: limit });
     }
 
     /// A request waits no more.
@@ -89,27 +89,27 @@ impl Oracle {
     }
 
     /// What nodes keep from the others (`stranded`, by node), when a node was told that nothing can be had.
-    pub(crate) fn strands(&mut self, cell: CellId, node: usize, stranded: &[u64]) {
-        for watch in self.watches.values_mut().filter(|watch| watch.cell == cell && watch.node == node) {
+    pub(crate) fn strands(&mut self, counter: CounterId, node: usize, stranded: &[u64]) {
+        for watch in self.watches.values_mut().filter(|watch| watch.counter == counter && watch.node == node) {
             for (peak, stranded) in watch.peaks.iter_mut().zip(stranded) {
                 *peak = (*peak).max(*stranded);
             }
         }
     }
 
-    pub(crate) fn limit(&mut self, of: impl Fn(CellId) -> bool, limit: u64) {
-        for (_, truth) in self.cells.iter_mut().filter(|(cell, _)| of(**cell)) {
+    pub(crate) fn limit(&mut self, of: impl Fn(CounterId) -> bool, limit: u64) {
+        for (_, truth) in self.counters.iter_mut().filter(|(counter, _)| of(**counter)) {
             truth.limit_max = truth.limit_max.max(limit);
         }
-        for watch in self.watches.values_mut().filter(|watch| of(watch.cell)) {
+        for watch in self.watches.values_mut().filter(|watch| of(watch.counter)) {
             watch.limit_min = watch.limit_min.min(limit);
         }
     }
 
     /// A request for `amount` was refused for good: every unit that it would have needed was used or stranded at some
     /// instant since it came.
-    pub(crate) fn refuses(&mut self, request: u64, (cell, amount): (CellId, u64)) -> Checked {
-        let Some(watch) = self.watches.remove(&(request, cell)) else {
+    pub(crate) fn refuses(&mut self, request: u64, (counter, amount): (CounterId, u64)) -> Checked {
+        let Some(watch) = self.watches.remove(&(request, counter)) else {
             return Err(Fault("refused unasked".to_owned()));
         };
         self.forget(request);

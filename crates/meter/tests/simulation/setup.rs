@@ -24,7 +24,7 @@ pub(crate) struct Setup {
     /// Messages of a thousand.
     pub(crate) lost: u64,
     pub(crate) late: u64,
-    pub(crate) doubled: u64,
+    pub(crate) duplicated: u64,
     /// Steps of ten thousand at which each befalls somebody.
     pub(crate) crash: u64,
     pub(crate) freeze: u64,
@@ -38,7 +38,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// A calm world, in which nothing but a limit says no.
     pub(crate) fn calm(seed: u64, nodes: usize, limits: [u64; 2]) -> Self {
-        let still = Self { lost: 0, late: 0, doubled: 0, crash: 0, freeze: 0, pause: 0, ..Self::of(seed) };
+        let still = Self { lost: 0, late: 0, duplicated: 0, crash: 0, freeze: 0, pause: 0, ..Self::of(seed) };
         let (tick_us, before_midnight_us) = (100_000, 80_000_000_000);
         Self {
             nodes,
@@ -65,7 +65,7 @@ impl Setup {
         let tick_us = if chance.per_mille(250) { 1_000_000 } else { 100_000 };
         let calm = chance.per_mille(120);
         let mut rate = |of: u64| if calm || chance.per_mille(500) { 0 } else { of };
-        let (lost, late, doubled) = (rate(80), rate(80), rate(80));
+        let (lost, late, duplicated) = (rate(80), rate(80), rate(80));
         let (crash, freeze, pause, restore) = (rate(40), rate(40), rate(25), rate(8));
         let (jump, limit, reclaim) = (rate(15), rate(15), rate(60));
         // Operators that are quick to reclaim what nodes hold that are frozen again and again.
@@ -87,7 +87,7 @@ impl Setup {
             clocks: !calm,
             lost,
             late,
-            doubled,
+            duplicated,
             crash,
             freeze,
             pause,

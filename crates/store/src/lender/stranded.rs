@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use access::Timestamp;
-use meter::lease::{CellId, Lender, NodeId, Tick};
+use meter::lease::{CounterId, LeaseServer, NodeId, Tick};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ statements! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenLease {
     /// Of what.
-    pub cell: CellId,
+    pub cell: CounterId,
     /// To whom.
     pub node: Uuid,
     /// To which incarnation.
@@ -124,7 +124,7 @@ impl Store {
         let (node, backlog) = (NodeId(lease.node.as_u128()), Backlog::default());
         let (mut transaction, mut kept) = Kept::open(self, ids, (node, &backlog)).await?;
         let at = now(self, &mut transaction).await?;
-        let mut lender = Lender::new(SILENT);
+        let mut lender = LeaseServer::new(SILENT);
         for (cell, book) in kept.books() {
             lender.import(*cell, book.clone());
         }
@@ -132,7 +132,7 @@ impl Store {
             transaction.rollback().await?;
             return Ok(None);
         };
-        let nothing = Tick { node, incarnation: lease.incarnation, asks: Vec::new(), closes: Vec::new() };
+        let nothing = Tick { node, incarnation: lease.incarnation, requests: Vec::new(), closes: Vec::new() };
         kept.write(self, &mut transaction, (&lender, &nothing)).await?;
         let detail = json!({"incarnation": lease.incarnation, "reclaimed": unspent, "spent": lease.spent});
         self.note(&mut transaction, by, Act::of(Action::LeaseReclaim, lease.node, None).with(detail)).await?;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use meter::window::tally::{Ask, Level};
+use meter::window::counts::{WindowCheck, WindowLevel};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -21,8 +21,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What is asked to see whether Redis answers and takes what is written.
-const PROBE: Ask<'static> =
-    Ask { name: "probe", key: "", limit: std::num::NonZeroU32::MIN, window: Duration::from_millis(1) };
+const PROBE: WindowCheck<'static> =
+    WindowCheck { name: "probe", key: "", limit: std::num::NonZeroU32::MIN, window: Duration::from_millis(1) };
 
 /// The way to Redis.
 pub(super) struct Link {
@@ -60,13 +60,13 @@ impl Link {
     }
 
     /// Asks Redis; `None` where it is away, refuses or is late.
-    pub(super) async fn take(&self, asks: &[Ask<'_>]) -> Option<Level> {
+    pub(super) async fn take(&self, asks: &[WindowCheck<'_>]) -> Option<WindowLevel> {
         let up = self.up()?;
         let taken = self.ask(&up, asks).await;
         taken.map_err(|fault| self.note(&up, fault)).ok()
     }
 
-    async fn ask(&self, up: &Up, asks: &[Ask<'_>]) -> Result<Level, RedisFault> {
+    async fn ask(&self, up: &Up, asks: &[WindowCheck<'_>]) -> Result<WindowLevel, RedisFault> {
         let mut connection = up.connection.clone();
         let taking = self.server.take(&mut connection, asks);
         let level = timeout(self.answer, taking).await.unwrap_or(Err(RedisFault::Late))?;

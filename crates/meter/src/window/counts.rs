@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use access::Mono;
 
-use super::{Count, View, Window};
+use super::{Window, WindowCount, WindowView};
 
 /// The most that is asked at once.
-pub const ASKS_MAX: usize = 4;
+pub const CHECKS_MAX: usize = 4;
 
 /// Counts of one name: 100,000.
 const SETS: usize = 12_500;
@@ -24,7 +24,7 @@ const NAMES_MAX: usize = 32;
 
 /// One limit that a call is counted against.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
+pub struct WindowCheck<'a> {
     /// Which limit: its callers are counted apart from those of any other. One of a few, known at start.
     pub name: &'static str,
     /// Who is counted.
@@ -38,7 +38,7 @@ pub struct Ask<'a> {
 /// Whether a call may pass, by the tightest of its limits: the refusing one that lasts longest, else the one with the
 /// least left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Level {
+pub struct WindowLevel {
     /// Whether it may; only then it was counted.
     pub allowed: bool,
     /// Which limit that is; empty where none was asked.
@@ -55,33 +55,33 @@ pub struct Level {
 
 /// The counts.
 #[derive(Debug, Default)]
-pub struct Tally {
-    names: RwLock<Vec<(&'static str, Arc<Sets>)>>,
+pub struct WindowCounts {
+    names: RwLock<Vec<(&'static str, Arc<CounterSets>)>>,
     /// Two, as 64 bits alone would let two callers share a count now and then.
     hashes: [RandomState; 2],
 }
 
 #[derive(Debug)]
-struct Sets(Box<[Mutex<Vec<Entry>>]>);
+struct CounterSets(Box<[Mutex<Vec<WindowEntry>>]>);
 
 type Tag = [u64; 2];
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct WindowEntry {
     tag: Tag,
     window: Window,
-    count: Count,
+    count: WindowCount,
 }
 
 /// Where an ask is counted. The first two say in which order sets are locked.
-struct Place<'a> {
+struct SetLocation<'a> {
     name: usize,
     set: usize,
     tag: Tag,
-    sets: &'a Sets,
+    sets: &'a CounterSets,
 }
 
-impl Ask<'_> {
+impl WindowCheck<'_> {
     /// Its limit and length.
     #[must_use]
     pub fn rule(&self) -> Window {
@@ -89,11 +89,11 @@ impl Ask<'_> {
     }
 }
 
-impl Level {
-    /// By the views of a call that was counted against all of `asks`, or against none.
+impl WindowLevel {
+    /// By the views of a call that was counted against all of `checks`, or against none.
     #[must_use]
-    pub fn of(allowed: bool, asks: &[Ask<'_>], views: &[View]) -> Self {
-        let named = asks.iter().map(|ask| ask.name).zip(views.iter().copied());
+    pub fn of(allowed: bool, checks: &[WindowCheck<'_>], views: &[WindowView]) -> Self {
+        let named = checks.iter().map(|check| check.name).zip(views.iter().copied());
         let tightest = if allowed {
             named.min_by_key(|(_, view)| view.remaining())
         } else {
@@ -114,54 +114,56 @@ impl Level {
     }
 }
 
-impl Tally {
-    /// Counts a call against all of `asks` (at most [`ASKS_MAX`]; more are not looked at), or where one refuses it
+impl WindowCounts {
+    /// Counts a call against all of `checks` (at most [`CHECKS_MAX`]; more are not looked at), or where one refuses it
     /// against none.
-    pub fn take(&self, asks: &[Ask<'_>], now: Mono) -> Level {
-        self.look(asks, now, |views| views.iter().all(|view| view.admits()))
+    pub fn take(&self, checks: &[WindowCheck<'_>], now: Mono) -> WindowLevel {
+        self.look(checks, now, |views| views.iter().all(|view| view.admits()))
     }
 
     /// Says the same and counts nothing.
-    pub fn peek(&self, asks: &[Ask<'_>], now: Mono) -> Level {
-        let level = self.look(asks, now, |_| false);
-        Level { allowed: level.retry_after.is_zero(), ..level }
+    pub fn peek(&self, checks: &[WindowCheck<'_>], now: Mono) -> WindowLevel {
+        let level = self.look(checks, now, |_| false);
+        WindowLevel { allowed: level.retry_after.is_zero(), ..level }
     }
 
     /// Counts a call that passed elsewhere, whatever the limits say.
-    pub fn note(&self, asks: &[Ask<'_>], now: Mono) {
-        self.look(asks, now, |_| true);
+    pub fn note(&self, checks: &[WindowCheck<'_>], now: Mono) {
+        self.look(checks, now, |_| true);
     }
 
-    fn look(&self, asks: &[Ask<'_>], now: Mono, passes: impl FnOnce(&[View]) -> bool) -> Level {
+    fn look(&self, checks: &[WindowCheck<'_>], now: Mono, passes: impl FnOnce(&[WindowView]) -> bool) -> WindowLevel {
         let now_ms = now.0 / 1_000_000;
-        let asks = asks.get(..ASKS_MAX).unwrap_or(asks);
-        let named: Vec<(usize, Arc<Sets>)> = asks.iter().map(|ask| self.sets(ask.name)).collect();
-        let places: Vec<Place<'_>> = asks.iter().zip(&named).map(|(ask, named)| self.place(ask, named)).collect();
-        let mut locked = lock(&places);
-        let views: Vec<View> = asks
+        let checks = checks.get(..CHECKS_MAX).unwrap_or(checks);
+        let named: Vec<(usize, Arc<CounterSets>)> = checks.iter().map(|check| self.sets(check.name)).collect();
+        let locations: Vec<SetLocation<'_>> =
+            checks.iter().zip(&named).map(|(check, named)| self.location(check, named)).collect();
+        let mut locked = lock(&locations);
+        let views: Vec<WindowView> = checks
             .iter()
-            .zip(&places)
-            .map(|(ask, place)| {
-                let found = set_of(&mut locked, place).and_then(|set| set.iter().find(|entry| entry.tag == place.tag));
-                found.map_or(Count::default(), |entry| entry.count).at(ask.rule(), now_ms)
+            .zip(&locations)
+            .map(|(check, location)| {
+                let found =
+                    set_of(&mut locked, location).and_then(|set| set.iter().find(|entry| entry.tag == location.tag));
+                found.map_or(WindowCount::default(), |entry| entry.count).at(check.rule(), now_ms)
             })
             .collect();
         if !passes(&views) {
-            return Level::of(false, asks, &views);
+            return WindowLevel::of(false, checks, &views);
         }
-        let views: Vec<View> = views.into_iter().map(View::counted).collect();
-        for ((ask, place), view) in asks.iter().zip(&places).zip(&views) {
-            let entry = Entry { tag: place.tag, window: ask.rule(), count: view.count() };
-            if let Some(set) = set_of(&mut locked, place) {
-                keep(set, entry, now_ms);
+        let views: Vec<WindowView> = views.into_iter().map(WindowView::counted).collect();
+        for ((check, location), view) in checks.iter().zip(&locations).zip(&views) {
+            let entry = WindowEntry { tag: location.tag, window: check.rule(), count: view.count() };
+            if let Some(set) = set_of(&mut locked, location) {
+                store(set, entry, now_ms);
             }
         }
-        Level::of(true, asks, &views)
+        WindowLevel::of(true, checks, &views)
     }
 
     /// The sets of a name, and its number.
-    fn sets(&self, name: &'static str) -> (usize, Arc<Sets>) {
-        let find = |names: &[(&'static str, Arc<Sets>)]| {
+    fn sets(&self, name: &'static str) -> (usize, Arc<CounterSets>) {
+        let find = |names: &[(&'static str, Arc<CounterSets>)]| {
             let at = names.iter().position(|(known, _)| *known == name);
             let at = at.or((names.len() >= NAMES_MAX).then_some(NAMES_MAX - 1))?;
             names.get(at).map(|(_, sets)| (at, sets.clone()))
@@ -171,18 +173,18 @@ impl Tally {
         }
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         find(&names).unwrap_or_else(|| {
-            let sets = Arc::new(Sets((0..SETS).map(|_| Mutex::default()).collect()));
+            let sets = Arc::new(CounterSets((0..SETS).map(|_| Mutex::default()).collect()));
             names.push((name, sets.clone()));
             (names.len() - 1, sets)
         })
     }
 
-    fn place<'a>(&self, ask: &Ask<'_>, (name, sets): &'a (usize, Arc<Sets>)) -> Place<'a> {
+    fn location<'a>(&self, check: &WindowCheck<'_>, (name, sets): &'a (usize, Arc<CounterSets>)) -> SetLocation<'a> {
         let [first, second] = &self.hashes;
-        let key = (ask.name, ask.rule().length_ms(), ask.key);
+        let key = (check.name, check.rule().length_ms(), check.key);
         let tag = [hash(first, key), hash(second, key)];
         let set = usize::try_from(tag[0] % SETS as u64).unwrap_or(0);
-        Place { name: *name, set, tag, sets }
+        SetLocation { name: *name, set, tag, sets }
     }
 }
 
@@ -190,26 +192,26 @@ fn hash(state: &RandomState, key: impl Hash) -> u64 {
     state.hash_one(key)
 }
 
-type Locked<'a> = Vec<((usize, usize), MutexGuard<'a, Vec<Entry>>)>;
+type LockedSets<'a> = Vec<((usize, usize), MutexGuard<'a, Vec<WindowEntry>>)>;
 
 /// The sets of all places, each once, always in the same order: nobody waits for a set while another waits for its own.
-fn lock<'a>(places: &[Place<'a>]) -> Locked<'a> {
-    let mut order: Vec<&Place<'a>> = places.iter().collect();
-    order.sort_by_key(|place| (place.name, place.set));
-    order.dedup_by_key(|place| (place.name, place.set));
-    let set = |place: &&Place<'a>| {
-        let set = place.sets.0.get(place.set)?.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(((place.name, place.set), set))
+fn lock<'a>(locations: &[SetLocation<'a>]) -> LockedSets<'a> {
+    let mut order: Vec<&SetLocation<'a>> = locations.iter().collect();
+    order.sort_by_key(|location| (location.name, location.set));
+    order.dedup_by_key(|location| (location.name, location.set));
+    let set = |location: &&SetLocation<'a>| {
+        let set = location.sets.0.get(location.set)?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(((location.name, location.set), set))
     };
     order.iter().filter_map(set).collect()
 }
 
-fn set_of<'s>(locked: &'s mut Locked<'_>, place: &Place<'_>) -> Option<&'s mut Vec<Entry>> {
-    locked.iter_mut().find(|(at, _)| *at == (place.name, place.set)).map(|(_, set)| &mut **set)
+fn set_of<'s>(locked: &'s mut LockedSets<'_>, location: &SetLocation<'_>) -> Option<&'s mut Vec<WindowEntry>> {
+    locked.iter_mut().find(|(at, _)| *at == (location.name, location.set)).map(|(_, set)| &mut **set)
 }
 
 /// Puts `entry` where it stood, or where the one stood that is missed the least.
-fn keep(set: &mut Vec<Entry>, entry: Entry, now_ms: u64) {
+fn store(set: &mut Vec<WindowEntry>, entry: WindowEntry, now_ms: u64) {
     if let Some(known) = set.iter_mut().find(|known| known.tag == entry.tag) {
         *known = entry;
         return;
@@ -225,7 +227,7 @@ fn keep(set: &mut Vec<Entry>, entry: Entry, now_ms: u64) {
 }
 
 /// How much of its limit is used, in 1 / 2³².
-fn used(entry: &Entry, now_ms: u64) -> u64 {
+fn used(entry: &WindowEntry, now_ms: u64) -> u64 {
     let view = entry.count.at(entry.window, now_ms);
     (u64::from(view.limit() - view.remaining()) << 32) / u64::from(view.limit())
 }

@@ -13,14 +13,14 @@ use crate::budget::Period;
 
 /// What is used of a budget in a period.
 #[derive(Debug)]
-pub struct Cell {
+pub struct BudgetCounter {
     period: Period,
     /// Reserved and spent.
     used: AtomicU64,
     /// Settled; never more than `used`.
     spent: AtomicU64,
     /// Taken for requests that may come; a part of `used`.
-    spare: AtomicU64,
+    prelogged: AtomicU64,
     /// What may be used here: everything, or what a lease has granted.
     allowance: AtomicU64,
     /// From this moment of the monotonic clock on nothing is taken.
@@ -32,8 +32,8 @@ pub struct Cell {
 /// A part of a cell, taken in advance. It is pinned: it goes back to the cell that it came from, or is spent there,
 /// whatever day or limit it is by then.
 #[derive(Debug, Clone)]
-pub(crate) struct Hold {
-    pub(crate) cell: Arc<Cell>,
+pub(crate) struct CounterReservation {
+    pub(crate) counter: Arc<BudgetCounter>,
     pub(crate) amount: u64,
     /// Whether it is taken from the cell: a cell that is lent does not count what nothing limits.
     pub(crate) counts: bool,
@@ -41,40 +41,40 @@ pub(crate) struct Hold {
 
 /// A cell does not hold what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Short {
+pub(crate) struct Shortfall {
     /// What is used of it here.
     pub(crate) used: u64,
     /// What said no.
-    pub(crate) by: By,
+    pub(crate) by: RefusalCause,
 }
 
-impl Hold {
+impl CounterReservation {
     /// All of it goes back.
     pub(crate) fn release(&self) {
         if self.counts {
-            self.cell.release(self.amount);
+            self.counter.release(self.amount);
         }
     }
 
     /// Spends `actual` of it; answers whether that was more.
     pub(crate) fn settle(&self, actual: u64) -> bool {
-        self.counts && self.cell.settle(self.amount, actual)
+        self.counts && self.counter.settle(self.amount, actual)
     }
 }
 
 /// What said no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum RefusalCause {
     /// The limit itself: the budget is used up.
     Limit,
     /// The lease: more may be had of who lends.
     Lease,
 }
 
-impl Cell {
+impl BudgetCounter {
     /// A cell of which everything may be used here: the limit alone decides. `spent` of it was spent before.
     #[must_use]
-    pub(crate) const fn whole(period: Period, spent: u64) -> Self {
+    pub(crate) const fn standalone(period: Period, spent: u64) -> Self {
         Self { used: AtomicU64::new(spent), spent: AtomicU64::new(spent), ..Self::new(period, u64::MAX) }
     }
 
@@ -89,7 +89,7 @@ impl Cell {
             period,
             used: AtomicU64::new(0),
             spent: AtomicU64::new(0),
-            spare: AtomicU64::new(0),
+            prelogged: AtomicU64::new(0),
             allowance: AtomicU64::new(allowance),
             deadline: AtomicU64::new(allowance),
             limit: AtomicU64::new(0),
@@ -116,14 +116,14 @@ impl Cell {
 
     /// What is reserved for requests that came, and spent.
     #[must_use]
-    pub fn asked_for(&self) -> u64 {
-        self.used().saturating_sub(self.spare())
+    pub fn used_by_requests(&self) -> u64 {
+        self.used().saturating_sub(self.prelogged())
     }
 
     /// What is taken for requests that may come.
     #[must_use]
-    pub(crate) fn spare(&self) -> u64 {
-        self.spare.load(Ordering::SeqCst)
+    pub(crate) fn prelogged(&self) -> u64 {
+        self.prelogged.load(Ordering::SeqCst)
     }
 
     /// What may be used here.
@@ -154,8 +154,8 @@ impl Cell {
     /// held.
     ///
     /// # Errors
-    /// [`Short`] says what does not hold it; nothing is taken then.
-    pub(crate) fn take(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Short> {
+    /// [`Shortfall`] says what does not hold it; nothing is taken then.
+    pub(crate) fn take(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Shortfall> {
         if let Some(limit) = limit
             && limit != self.limit()
         {
@@ -164,18 +164,18 @@ impl Cell {
         self.take_within(amount, limit, now)
     }
 
-    fn take_within(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Short> {
+    fn take_within(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Shortfall> {
         let mut used = self.used();
         loop {
-            let Some(next) = used.checked_add(amount) else { return Err(Short { used, by: By::Limit }) };
+            let Some(next) = used.checked_add(amount) else { return Err(Shortfall { used, by: RefusalCause::Limit }) };
             if let Some(limit) = limit
                 && amount > 0
             {
                 if next > limit {
-                    return Err(Short { used, by: By::Limit });
+                    return Err(Shortfall { used, by: RefusalCause::Limit });
                 }
                 if next > self.allowance() || now >= self.deadline() {
-                    return Err(Short { used, by: By::Lease });
+                    return Err(Shortfall { used, by: RefusalCause::Lease });
                 }
             }
             match self.used.compare_exchange_weak(used, next, Ordering::SeqCst, Ordering::SeqCst) {
@@ -187,17 +187,17 @@ impl Cell {
         }
     }
 
-    /// [`Cell::take`] for requests that may come.
-    pub(crate) fn take_spare(&self, amount: u64, limit: u64, now: Mono) -> Result<(), Short> {
+    /// [`BudgetCounter::take`] for requests that may come.
+    pub(crate) fn take_prelogged(&self, amount: u64, limit: u64, now: Mono) -> Result<(), Shortfall> {
         // The limit may have changed since, and the lender is told the latest.
         self.take_within(amount, Some(limit), now)?;
-        self.spare.fetch_add(amount, Ordering::SeqCst);
+        self.prelogged.fetch_add(amount, Ordering::SeqCst);
         Ok(())
     }
 
     /// Gives back what was taken for requests that may come.
-    pub(crate) fn release_spare(&self, amount: u64) {
-        self.spare.fetch_sub(amount, Ordering::SeqCst);
+    pub(crate) fn release_prelogged(&self, amount: u64) {
+        self.prelogged.fetch_sub(amount, Ordering::SeqCst);
         self.release(amount);
     }
 
@@ -206,22 +206,22 @@ impl Cell {
         self.used.fetch_sub(amount, Ordering::SeqCst);
     }
 
-    /// Spends `actual` of what was taken, `held`; the rest goes back. What is more than was taken is counted too: it is
+    /// Spends `actual` of what was taken, `reserved`; the rest goes back. What is more than was taken is counted too: it is
     /// true. Answers whether it was more.
-    pub(crate) fn settle(&self, held: u64, actual: u64) -> bool {
-        match held.checked_sub(actual) {
+    pub(crate) fn settle(&self, reserved: u64, actual: u64) -> bool {
+        match reserved.checked_sub(actual) {
             Some(back) => {
                 self.used.fetch_sub(back, Ordering::SeqCst);
             }
-            None => add(&self.used, actual - held),
+            None => add(&self.used, actual - reserved),
         }
         // After `used`, of which it is a part.
         add(&self.spent, actual);
-        actual > held
+        actual > reserved
     }
 
     /// Restricts this cell to `to`, or to what is used by now, where that is more; answers which.
-    pub(crate) fn lower(&self, to: u64) -> u64 {
+    pub(crate) fn restrict(&self, to: u64) -> u64 {
         let mut ceiling = to.max(self.used());
         loop {
             self.allowance.store(ceiling, Ordering::SeqCst);
@@ -240,9 +240,9 @@ impl Cell {
     }
 
     /// Allows nothing any more.
-    pub(crate) fn seal(&self) {
+    pub(crate) fn close(&self) {
         self.deadline.store(0, Ordering::SeqCst);
-        self.lower(0);
+        self.restrict(0);
     }
 }
 

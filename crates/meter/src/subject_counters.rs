@@ -8,22 +8,22 @@ use arc_swap::ArcSwapOption;
 use rustc_hash::FxHashMap;
 
 use crate::budget::{Measure, Per, Period};
-use crate::cell::Cell;
+use crate::counter::BudgetCounter;
 use crate::rate::Bucket;
 
-type Slot = ArcSwapOption<Cell>;
+type Slot = ArcSwapOption<BudgetCounter>;
 
 /// A subject's counts. A million of them are alive at once, so what few have is allocated for those few.
 #[derive(Debug, Default)]
-pub(crate) struct Account {
+pub(crate) struct SubjectCounters {
     pub(crate) rate: Bucket,
     pub(crate) free_rate: Bucket,
     credits_of_day: Slot,
-    others: OnceLock<Box<Others>>,
+    others: OnceLock<Box<OtherCounters>>,
 }
 
 #[derive(Debug, Default)]
-struct Others {
+struct OtherCounters {
     credits_of_month: Slot,
     tokens: [Slot; 2],
     money: [Slot; 2],
@@ -34,32 +34,34 @@ struct Others {
 pub(crate) enum Authority {
     /// This process decides alone: all of every limit may be used here.
     #[default]
-    Alone,
+    Standalone,
     /// Nodes share the limits: what may be used here is lent.
-    Lent,
+    Leased,
 }
 
-impl Account {
+impl SubjectCounters {
     /// The cell of a budget for the period that `day` lies in, or for a later one, where that has begun: periods never go
     /// back.
-    pub(crate) fn cell(&self, of: (Measure, Per), day: Day, authority: Authority) -> Arc<Cell> {
+    pub(crate) fn counter(&self, of: (Measure, Per), day: Day, authority: Authority) -> Arc<BudgetCounter> {
         self.begin(of, day, (authority, 0))
     }
 
     /// The same; where it is a new one, `spent` was spent of it before.
-    pub(crate) fn begin(&self, (measure, per): (Measure, Per), day: Day, new: (Authority, u64)) -> Arc<Cell> {
+    pub(crate) fn begin(&self, (measure, per): (Measure, Per), day: Day, new: (Authority, u64)) -> Arc<BudgetCounter> {
         let (slot, period) = (self.slot(measure, per), Period::of(per, day));
-        let current = |cell: &Option<Arc<Cell>>| cell.as_ref().filter(|cell| cell.period() >= period).cloned();
+        let current = |counter: &Option<Arc<BudgetCounter>>| {
+            counter.as_ref().filter(|counter| counter.period() >= period).cloned()
+        };
         loop {
-            if let Some(cell) = current(&slot.load()) {
-                return cell;
+            if let Some(counter) = current(&slot.load()) {
+                return counter;
             }
-            slot.rcu(|cell| {
-                current(cell).unwrap_or_else(|| {
+            slot.rcu(|counter| {
+                current(counter).unwrap_or_else(|| {
                     let (authority, spent) = new;
                     Arc::new(match authority {
-                        Authority::Alone => Cell::whole(period, spent),
-                        Authority::Lent => Cell::leased(period),
+                        Authority::Standalone => BudgetCounter::standalone(period, spent),
+                        Authority::Leased => BudgetCounter::leased(period),
                     })
                 })
             });
@@ -67,7 +69,7 @@ impl Account {
     }
 
     /// The newest cell of a budget, where it has one.
-    pub(crate) fn newest(&self, measure: Measure, per: Per) -> Option<Arc<Cell>> {
+    pub(crate) fn newest(&self, measure: Measure, per: Per) -> Option<Arc<BudgetCounter>> {
         match (measure, per) {
             (Measure::Credits, Per::Day) => self.credits_of_day.load_full(),
             _ => self.others.get().and_then(|_| self.slot(measure, per).load_full()),
@@ -75,10 +77,10 @@ impl Account {
     }
 
     /// Whether any of its budgets counts for `today` or later.
-    fn counts(&self, today: Day) -> bool {
-        let current = |slot: &Slot| slot.load().as_ref().is_some_and(|cell| cell.period().next().first() > today);
-        let others = |others: &Others| {
-            let Others { credits_of_month, tokens, money } = others;
+    fn has_counts_from(&self, today: Day) -> bool {
+        let current = |slot: &Slot| slot.load().as_ref().is_some_and(|counter| counter.period().next().first() > today);
+        let others = |others: &OtherCounters| {
+            let OtherCounters { credits_of_month, tokens, money } = others;
             std::iter::once(credits_of_month).chain(tokens).chain(money).any(current)
         };
         current(&self.credits_of_day) || self.others.get().is_some_and(|of| others(of))
@@ -104,14 +106,14 @@ const fn pick([day, month]: &[Slot; 2], per: Per) -> &Slot {
 
 /// Every subject's account, shared by all workers of the process.
 #[derive(Debug, Default)]
-pub(crate) struct Accounts {
+pub(crate) struct CounterRegistry {
     pub(crate) keys: Shards<KeyNo>,
     pub(crate) users: Shards<UserNo>,
     pub(crate) plans: Shards<PlanId>,
-    pub(crate) everybody: Arc<Account>,
+    pub(crate) global: Arc<SubjectCounters>,
 }
 
-impl Accounts {
+impl CounterRegistry {
     /// Forgets who has nothing that counts for `today` or later, and whom nobody holds.
     pub(crate) fn sweep(&self, today: Day) {
         self.keys.sweep(today);
@@ -123,7 +125,7 @@ impl Accounts {
 const SHARDS: usize = 16;
 
 #[derive(Debug)]
-pub(crate) struct Shards<K>([RwLock<FxHashMap<K, Arc<Account>>>; SHARDS]);
+pub(crate) struct Shards<K>([RwLock<FxHashMap<K, Arc<SubjectCounters>>>; SHARDS]);
 
 impl<K> Default for Shards<K> {
     fn default() -> Self {
@@ -131,42 +133,42 @@ impl<K> Default for Shards<K> {
     }
 }
 
-pub(crate) trait Number: Copy + Eq + Hash {
+pub(crate) trait ShardKey: Copy + Eq + Hash {
     fn number(self) -> u64;
 }
 
-impl Number for UserNo {
+impl ShardKey for UserNo {
     fn number(self) -> u64 {
         self.0.unsigned_abs()
     }
 }
 
-impl Number for KeyNo {
+impl ShardKey for KeyNo {
     fn number(self) -> u64 {
         self.0.unsigned_abs()
     }
 }
 
-impl Number for PlanId {
+impl ShardKey for PlanId {
     fn number(self) -> u64 {
         self.0.as_u64_pair().1
     }
 }
 
-impl<K: Number> Shards<K> {
-    fn shard(&self, key: K) -> &RwLock<FxHashMap<K, Arc<Account>>> {
+impl<K: ShardKey> Shards<K> {
+    fn shard(&self, key: K) -> &RwLock<FxHashMap<K, Arc<SubjectCounters>>> {
         let [first, ..] = &self.0;
         let index = usize::try_from(key.number() % SHARDS as u64).unwrap_or(0);
         self.0.get(index).unwrap_or(first)
     }
 
-    pub(crate) fn find(&self, key: K) -> Option<Arc<Account>> {
+    pub(crate) fn find(&self, key: K) -> Option<Arc<SubjectCounters>> {
         self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
-    pub(crate) fn get(&self, key: K) -> Arc<Account> {
-        if let Some(account) = self.find(key) {
-            return account;
+    pub(crate) fn get(&self, key: K) -> Arc<SubjectCounters> {
+        if let Some(subject) = self.find(key) {
+            return subject;
         }
         self.shard(key).write().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
     }
@@ -175,7 +177,7 @@ impl<K: Number> Shards<K> {
     fn sweep(&self, today: Day) {
         for shard in &self.0 {
             let mut map = shard.write().unwrap_or_else(PoisonError::into_inner);
-            map.retain(|_, account| Arc::strong_count(account) > 1 || account.counts(today));
+            map.retain(|_, subject| Arc::strong_count(subject) > 1 || subject.has_counts_from(today));
         }
     }
 }

@@ -9,46 +9,46 @@ use std::time::Duration;
 
 use access::{Mono, Timestamp};
 
-use super::rules::{Rules, Sound, micros, nanos};
-use super::{Answer, CellId, Close, Heard, NodeId, Tick};
-use crate::cell::Cell;
-use lease::{Lease, Waiting, ask, refuse};
+use super::rules::{LeaseRules, StandardRules, micros, nanos};
+use super::{CounterId, LeaseClose, NodeId, Tick, TickReply, TickResponse};
+use crate::counter::BudgetCounter;
+use lease::{ClientLease, WaitingRequest, refuse, request};
 
 /// Requests that wait for one lease; one more is refused at once.
-const WAITING_MAX: usize = 1_024;
+const WAITING_REQUESTS_MAX: usize = 1_024;
 /// Ticks are so many times as frequent while somebody waits, and for so many ticks after a recall.
-const HURRIED: u32 = 4;
-const PRESSED_TICKS: u32 = 10;
+const CONTENDED_TICK_DIVISOR: u32 = 4;
+const CONTENDED_TICKS: u32 = 10;
 
 /// How often a holder speaks, and how long a request waits.
 #[derive(Debug, Clone, Copy)]
-pub struct Timing {
+pub struct LeaseTiming {
     /// Between two ticks while nobody waits.
     pub tick: Duration,
     /// How long a request waits for more at most.
     pub recall_wait: Duration,
 }
 
-impl Default for Timing {
+impl Default for LeaseTiming {
     fn default() -> Self {
         Self { tick: Duration::from_millis(100), recall_wait: Duration::from_millis(250) }
     }
 }
 
-/// The leases of one incarnation of a node. Its owner calls [`Holder::tick`] when [`Holder::next_tick`] says, and at once when
-/// [`Holder::is_urgent`] does.
+/// The leases of one incarnation of a node. Its owner calls [`LeaseClient::tick`] when [`LeaseClient::next_tick`] says, and at once when
+/// [`LeaseClient::is_urgent`] does.
 #[derive(Debug)]
-pub struct Holder<R = Sound> {
+pub struct LeaseClient<R = StandardRules> {
     node: NodeId,
     incarnation: u64,
-    timing: Timing,
-    leases: BTreeMap<CellId, Lease>,
+    timing: LeaseTiming,
+    leases: BTreeMap<CounterId, ClientLease>,
     /// Those that somebody waits for, here or elsewhere: of many leases these are few.
-    pressed: BTreeSet<CellId>,
+    contended: BTreeSet<CounterId>,
     /// When the first period of them is over.
     ends_at: Option<Timestamp>,
     /// What earlier incarnations have spent of leases that are not closed yet.
-    past: BTreeMap<(CellId, u64), u64>,
+    past_leases: BTreeMap<(CounterId, u64), u64>,
     /// The lender's clock when it was heard last, and when that was.
     clock: Option<(Timestamp, Mono)>,
     ttl: Duration,
@@ -69,11 +69,11 @@ pub struct Waiter {
 
 /// What becomes of a request that waited for a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Judgement {
+pub struct WaitDecision {
     /// Its number.
     pub waiter: u64,
     /// The cell.
-    pub cell: CellId,
+    pub counter: CounterId,
     /// What becomes of it.
     pub verdict: Verdict,
 }
@@ -89,26 +89,26 @@ pub enum Verdict {
     Withheld,
 }
 
-impl Holder<Sound> {
+impl LeaseClient<StandardRules> {
     /// The holder of a node that has just begun.
     #[must_use]
-    pub const fn new((node, incarnation): (NodeId, u64), timing: Timing) -> Self {
-        Self::under((node, incarnation), timing, Sound)
+    pub const fn new(node: NodeId, incarnation: u64, timing: LeaseTiming) -> Self {
+        Self::with_rules(node, incarnation, timing, StandardRules)
     }
 }
 
-impl<R: Rules> Holder<R> {
-    /// [`Holder::new`] under other rules, for simulations.
+impl<R: LeaseRules> LeaseClient<R> {
+    /// [`LeaseClient::new`] under other rules, for simulations.
     #[must_use]
-    pub const fn under((node, incarnation): (NodeId, u64), timing: Timing, rules: R) -> Self {
+    pub const fn with_rules(node: NodeId, incarnation: u64, timing: LeaseTiming, rules: R) -> Self {
         Self {
             node,
             incarnation,
             timing,
             leases: BTreeMap::new(),
-            pressed: BTreeSet::new(),
+            contended: BTreeSet::new(),
             ends_at: None,
-            past: BTreeMap::new(),
+            past_leases: BTreeMap::new(),
             clock: None,
             ttl: Duration::ZERO,
             fenced: false,
@@ -117,8 +117,8 @@ impl<R: Rules> Holder<R> {
     }
 
     /// What an earlier incarnation has spent of a lease, all of it: the lease is closed with that.
-    pub fn close_past(&mut self, cell: CellId, incarnation: u64, spent: u64) {
-        self.past.insert((cell, incarnation), spent);
+    pub fn close_past(&mut self, counter: CounterId, incarnation: u64, spent: u64) {
+        self.past_leases.insert((counter, incarnation), spent);
     }
 
     /// The lender's wall clock, by which periods begin; `None` before it was heard.
@@ -130,7 +130,7 @@ impl<R: Rules> Holder<R> {
     /// Whether nothing is lent to this incarnation or an earlier one any more, as far as it knows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.leases.is_empty() && self.past.is_empty()
+        self.leases.is_empty() && self.past_leases.is_empty()
     }
 
     /// Whether a later incarnation has taken over.
@@ -148,53 +148,60 @@ impl<R: Rules> Holder<R> {
     /// Whether a recall is not answered.
     #[must_use]
     pub fn is_recalled(&self) -> bool {
-        self.pressed().any(|lease| lease.recall > lease.ceded)
+        self.contended().any(|lease| lease.recall > lease.answered_recall)
     }
 
     /// How long after a tick the next one is due: a quarter as long while anybody waits, here or elsewhere.
     #[must_use]
     pub fn next_tick(&self, now: Mono) -> Duration {
-        let pressed = |lease: &Lease| !lease.waiting.is_empty() || now < lease.pressed_until;
-        let Timing { tick, .. } = self.timing;
-        if self.pressed().any(pressed) { tick / HURRIED } else { tick }
+        let contended = |lease: &ClientLease| !lease.waiting.is_empty() || now < lease.contended_until;
+        let LeaseTiming { tick, .. } = self.timing;
+        if self.contended().any(contended) { tick / CONTENDED_TICK_DIVISOR } else { tick }
     }
 
     /// Whether a tick has something to say at once: a request has begun to wait, or a recall is not answered.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        self.pressed().any(|lease| {
-            lease.answered && (lease.recall > lease.ceded || lease.waiting.iter().any(|waiting| waiting.asked == 0))
+        self.contended().any(|lease| {
+            lease.answered
+                && (lease.recall > lease.answered_recall
+                    || lease.waiting.iter().any(|waiting| waiting.request_seq == 0))
         })
     }
 
-    /// A request found too little in `cell` and waits for more; one that lacks several waits for all of them. The verdict
-    /// comes out of [`Holder::heard`], [`Holder::review`] or [`Holder::end`]; where none can come it is the answer. What is
+    /// A request found too little in `counter` and waits for more; one that lacks several waits for all of them. The verdict
+    /// comes out of [`LeaseClient::response`], [`LeaseClient::review`] or [`LeaseClient::end`]; where none can come it is the answer. What is
     /// said of a request that was admitted meanwhile says nothing.
-    pub fn wait(&mut self, (id, cell): (CellId, &Arc<Cell>), waiter: Waiter, now: Mono) -> Option<Verdict> {
+    pub fn wait(
+        &mut self,
+        (id, counter): (CounterId, &Arc<BudgetCounter>),
+        waiter: Waiter,
+        now: Mono,
+    ) -> Option<Verdict> {
         if self.fenced || now.since(waiter.since) >= self.timing.recall_wait {
             return Some(Verdict::Withheld);
         }
-        let lease = self.leases.entry(id).or_insert_with(|| Lease::new(cell.clone(), now));
-        if lease.over || lease.waiting.len() >= WAITING_MAX {
+        let lease = self.leases.entry(id).or_insert_with(|| ClientLease::new(counter.clone(), now));
+        if lease.ended || lease.waiting.len() >= WAITING_REQUESTS_MAX {
             return Some(Verdict::Withheld);
         }
         if lease.waiting.iter().any(|waiting| waiting.waiter.id == waiter.id) {
             return None;
         }
-        lease.waiting.push_back(Waiting { waiter, asked: 0, round: 0 });
-        self.pressed.insert(id);
+        lease.waiting.push_back(WaitingRequest { waiter, request_seq: 0, round: 0 });
+        self.contended.insert(id);
         self.ends_at = Some(self.ends_at.map_or(id.period.end(), |at| at.min(id.period.end())));
         None
     }
 
-    fn pressed(&self) -> impl Iterator<Item = &Lease> {
-        self.pressed.iter().filter_map(|id| self.leases.get(id))
+    fn contended(&self) -> impl Iterator<Item = &ClientLease> {
+        self.contended.iter().filter_map(|id| self.leases.get(id))
     }
 
     /// Whoever waited was admitted after all, or gives up.
     pub fn forget(&mut self, id: u64) {
-        for cell in &self.pressed {
-            if let Some(lease) = self.leases.get_mut(cell) {
+        for counter in &self.contended {
+            if let Some(lease) = self.leases.get_mut(counter) {
                 lease.waiting.retain(|waiting| waiting.waiter.id != id);
             }
         }
@@ -202,119 +209,123 @@ impl<R: Rules> Holder<R> {
 
     /// Nothing more is taken of leases whose periods are over at `at`, or of any (`None`: the node ends); each is closed
     /// when nothing of it is reserved.
-    pub fn end(&mut self, at: Option<Timestamp>) -> Vec<Judgement> {
+    pub fn end(&mut self, at: Option<Timestamp>) -> Vec<WaitDecision> {
         // In the next period there may be enough.
         let verdict = if at.is_some() { Verdict::Retry } else { Verdict::Withheld };
-        let mut verdicts = Vec::new();
+        let mut decisions = Vec::new();
         if let (Some(at), Some(ends_at)) = (at, self.ends_at)
             && at < ends_at
         {
-            return verdicts;
+            return decisions;
         }
         self.ends_at = None;
-        for (id, lease) in self.leases.iter_mut().filter(|(_, lease)| !lease.over) {
+        for (id, lease) in self.leases.iter_mut().filter(|(_, lease)| !lease.ended) {
             let end = id.period.end();
             if at.is_none_or(|at| end <= at) {
-                verdicts.extend(lease.end(*id, verdict));
+                decisions.extend(lease.end(*id, verdict));
             } else {
                 self.ends_at = Some(self.ends_at.map_or(end, |at| at.min(end)));
             }
         }
-        verdicts
+        decisions
     }
 
     /// All that there is to say at `now`.
     pub fn tick(&mut self, now: Mono) -> Tick {
-        let (mut asks, mut closes) = (Vec::new(), Vec::new());
-        for ((cell, incarnation), spent) in &self.past {
-            closes.push(Close { cell: *cell, incarnation: *incarnation, spent: *spent });
+        let (mut requests, mut closes) = (Vec::new(), Vec::new());
+        for ((counter, incarnation), spent) in &self.past_leases {
+            closes.push(LeaseClose { counter: *counter, incarnation: *incarnation, spent: *spent });
         }
         for (id, lease) in &mut self.leases {
             // In this order: what is spent is never more than what is used, so where both are one nothing was held when the
             // second was read.
-            let spent = lease.cell.spent();
-            let used = lease.cell.used();
-            if lease.over && self.rules.may_close(used, spent) {
+            let spent = lease.counter.spent();
+            let used = lease.counter.used();
+            if lease.ended && self.rules.may_close(used, spent) {
                 let spent = self.rules.final_spent(spent);
-                closes.push(Close { cell: *id, incarnation: self.incarnation, spent });
+                closes.push(LeaseClose { counter: *id, incarnation: self.incarnation, spent });
             } else if !self.fenced {
-                asks.extend(ask(*id, lease, (now, self.ttl, self.timing.tick), &self.rules));
+                requests.extend(request(*id, lease, (now, self.ttl, self.timing.tick), &self.rules));
             }
         }
-        Tick { node: self.node, incarnation: self.incarnation, asks, closes }
+        Tick { node: self.node, incarnation: self.incarnation, requests, closes }
     }
 
     /// Takes the lender's answer; says what becomes of requests that waited.
-    pub fn heard(&mut self, answer: &Answer, now: Mono) -> Vec<Judgement> {
-        match answer {
-            Answer::Fenced => self.fence(),
-            Answer::Heard(heard) if heard.incarnation == self.incarnation => self.take(heard, now),
-            Answer::Heard(_) => Vec::new(),
+    pub fn receive(&mut self, reply: &TickReply, now: Mono) -> Vec<WaitDecision> {
+        match reply {
+            TickReply::Fenced => self.fence(),
+            TickReply::Accepted(response) if response.incarnation == self.incarnation => self.take(response, now),
+            TickReply::Accepted(_) => Vec::new(),
         }
     }
 
     /// Before a tick: requests for which enough has come free here, and those that have waited too long.
-    pub fn review(&mut self, now: Mono) -> Vec<Judgement> {
-        let mut verdicts = Vec::new();
-        self.pressed.retain(|cell| {
-            let Some(lease) = self.leases.get_mut(cell) else { return false };
-            verdicts.extend(lease.wake(*cell, now));
+    pub fn review(&mut self, now: Mono) -> Vec<WaitDecision> {
+        let mut decisions = Vec::new();
+        self.contended.retain(|counter| {
+            let Some(lease) = self.leases.get_mut(counter) else { return false };
+            decisions.extend(lease.wake(*counter, now));
             lease.waiting.retain(|waiting| {
                 let overdue = now.since(waiting.waiter.since) >= self.timing.recall_wait;
                 if overdue {
-                    verdicts.push(Judgement { waiter: waiting.waiter.id, cell: *cell, verdict: Verdict::Withheld });
+                    decisions.push(WaitDecision {
+                        waiter: waiting.waiter.id,
+                        counter: *counter,
+                        verdict: Verdict::Withheld,
+                    });
                 }
                 !overdue
             });
-            lease.is_pressed(now)
+            lease.is_contended(now)
         });
-        verdicts
+        decisions
     }
 
-    fn fence(&mut self) -> Vec<Judgement> {
+    fn fence(&mut self) -> Vec<WaitDecision> {
         self.fenced = true;
-        let mut verdicts = Vec::new();
+        let mut decisions = Vec::new();
         for (id, lease) in &mut self.leases {
-            verdicts.extend(lease.end(*id, Verdict::Withheld));
+            decisions.extend(lease.end(*id, Verdict::Withheld));
         }
-        verdicts
+        decisions
     }
 
-    fn take(&mut self, heard: &Heard, now: Mono) -> Vec<Judgement> {
+    fn take(&mut self, response: &TickResponse, now: Mono) -> Vec<WaitDecision> {
         // A late answer tells an earlier time: of two, the later clock is nearer.
-        if self.clock(now).is_none_or(|clock| clock < heard.at || clock.0 - heard.at.0 > micros(self.ttl)) {
-            self.clock = Some((heard.at, now));
+        if self.clock(now).is_none_or(|clock| clock < response.at || clock.0 - response.at.0 > micros(self.ttl)) {
+            self.clock = Some((response.at, now));
         }
-        self.ttl = heard.ttl;
-        let mut verdicts = Vec::new();
-        for recall in &heard.recalls {
-            if let Some(lease) = self.leases.get_mut(&recall.cell) {
+        self.ttl = response.ttl;
+        let mut decisions = Vec::new();
+        for recall in &response.recalls {
+            if let Some(lease) = self.leases.get_mut(&recall.counter) {
                 lease.recall = lease.recall.max(recall.no);
-                lease.pressed_until = Mono(now.0.saturating_add(nanos(self.timing.tick * PRESSED_TICKS)));
-                self.pressed.insert(recall.cell);
+                lease.contended_until = Mono(now.0.saturating_add(nanos(self.timing.tick * CONTENDED_TICKS)));
+                self.contended.insert(recall.counter);
             }
         }
-        for grant in &heard.grants {
-            if let Some(lease) = self.leases.get_mut(&grant.cell)
-                && self.rules.believes(grant.seq, lease.seq)
+        for grant in &response.grants {
+            if let Some(lease) = self.leases.get_mut(&grant.counter)
+                && self.rules.accepts_grant(grant.seq, lease.seq)
             {
-                (lease.answered, lease.unheard, lease.term, lease.left) = (true, 0, grant.term, grant.left);
-                if !lease.over {
-                    let deadline = self.rules.deadline(lease.sent_at, now, heard.ttl);
-                    lease.cell.allow(grant.granted, deadline);
-                    verdicts.extend(lease.wake(grant.cell, now));
-                    verdicts.extend(refuse(lease, grant, &self.rules));
+                (lease.answered, lease.unanswered, lease.term, lease.left) = (true, 0, grant.term, grant.left);
+                if !lease.ended {
+                    let deadline = self.rules.deadline(lease.sent_at, now, response.ttl);
+                    lease.counter.allow(grant.granted, deadline);
+                    decisions.extend(lease.wake(grant.counter, now));
+                    decisions.extend(refuse(lease, grant, &self.rules));
                 }
             }
         }
-        for (cell, incarnation) in &heard.closed {
+        for (counter, incarnation) in &response.closed {
             if *incarnation == self.incarnation {
-                self.leases.remove(cell);
+                self.leases.remove(counter);
             } else {
-                self.past.remove(&(*cell, *incarnation));
+                self.past_leases.remove(&(*counter, *incarnation));
             }
         }
-        verdicts
+        decisions
     }
 }
 

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use access::{Mono, Timestamp};
 use meter::budget::Period;
-use meter::lease::Ask;
-use meter::lease::rules::{Other, Rules, Sound};
+use meter::lease::LeaseRequest;
+use meter::lease::rules::{LeaseRules, OtherLease, StandardRules};
 
 macro_rules! mutants {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
         /// How a rule is broken.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum Broken { $($(#[doc = $doc])* $name,)* }
+        pub(crate) enum BrokenRule { $($(#[doc = $doc])* $name,)* }
 
-        impl Broken {
+        impl BrokenRule {
             pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
         }
     };
@@ -92,127 +92,129 @@ mutants! {
 
 /// The rules as they are, but for one.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct But(pub(crate) Option<Broken>);
+pub(crate) struct RulesExcept(pub(crate) Option<BrokenRule>);
 
-impl But {
-    pub(crate) fn is(self, broken: Broken) -> bool {
+impl RulesExcept {
+    pub(crate) fn is(self, broken: BrokenRule) -> bool {
         self.0 == Some(broken)
     }
 }
 
-impl Rules for But {
-    fn believes(&self, answered: u64, latest: u64) -> bool {
-        self.is(Broken::BelievesOldGrants) || Sound.believes(answered, latest)
+impl LeaseRules for RulesExcept {
+    fn accepts_grant(&self, answered: u64, latest: u64) -> bool {
+        self.is(BrokenRule::BelievesOldGrants) || StandardRules.accepts_grant(answered, latest)
     }
 
     fn deadline(&self, sent_at: Mono, heard_at: Mono, ttl: Duration) -> Mono {
         match self.0 {
-            Some(Broken::TimeFromTheAnswer) => Sound.deadline(heard_at, heard_at, ttl),
-            Some(Broken::TimeTwiceAsLong) => Sound.deadline(sent_at, heard_at, ttl * 2),
-            _ => Sound.deadline(sent_at, heard_at, ttl),
+            Some(BrokenRule::TimeFromTheAnswer) => StandardRules.deadline(heard_at, heard_at, ttl),
+            Some(BrokenRule::TimeTwiceAsLong) => StandardRules.deadline(sent_at, heard_at, ttl * 2),
+            _ => StandardRules.deadline(sent_at, heard_at, ttl),
         }
     }
 
     fn lowers_first(&self) -> bool {
-        !self.is(Broken::HandsBackInWordsOnly)
+        !self.is(BrokenRule::HandsBackInWordsOnly)
     }
 
     fn may_close(&self, used: u64, spent: u64) -> bool {
-        self.is(Broken::ClosesTooEarly) || Sound.may_close(used, spent)
+        self.is(BrokenRule::ClosesTooEarly) || StandardRules.may_close(used, spent)
     }
 
     fn final_spent(&self, spent: u64) -> u64 {
-        if self.is(Broken::ForgetsAUnitAtClose) { spent.saturating_sub(1) } else { spent }
+        if self.is(BrokenRule::ForgetsAUnitAtClose) { spent.saturating_sub(1) } else { spent }
     }
 
     fn hands_back(&self) -> bool {
-        !self.is(Broken::KeepsWhatIsRecalled)
+        !self.is(BrokenRule::KeepsWhatIsRecalled)
     }
 
     fn is_refused(&self, round: u64, drained: u64) -> bool {
         match self.0 {
-            Some(Broken::RefusedByOldNews) => drained != 0,
-            Some(Broken::RefusedAtOnce) => true,
-            Some(Broken::NeverRefused) => false,
-            _ => Sound.is_refused(round, drained),
+            Some(BrokenRule::RefusedByOldNews) => drained != 0,
+            Some(BrokenRule::RefusedAtOnce) => true,
+            Some(BrokenRule::NeverRefused) => false,
+            _ => StandardRules.is_refused(round, drained),
         }
     }
 
     fn is_fenced(&self, incarnation: u64, latest: u64) -> bool {
-        !self.is(Broken::HearsTheDead) && Sound.is_fenced(incarnation, latest)
+        !self.is(BrokenRule::HearsTheDead) && StandardRules.is_fenced(incarnation, latest)
     }
 
-    fn is_news(&self, seq: u64, last: u64) -> bool {
+    fn is_newer(&self, seq: u64, last: u64) -> bool {
         match self.0 {
-            Some(Broken::TakesOldAsks) => seq != last,
-            Some(Broken::TakesAsksTwice) => seq >= last,
-            _ => Sound.is_news(seq, last),
+            Some(BrokenRule::TakesOldAsks) => seq != last,
+            Some(BrokenRule::TakesAsksTwice) => seq >= last,
+            _ => StandardRules.is_newer(seq, last),
         }
     }
 
-    fn kept(&self, granted: u64, ask: &Ask, term: u64) -> u64 {
+    fn granted_before(&self, granted: u64, request: &LeaseRequest, term: u64) -> u64 {
         match self.0 {
-            Some(Broken::NeverTakesBack) => granted.max(ask.ceiling),
-            Some(Broken::TakesBackWhatIsHeld) => ask.used,
-            Some(Broken::CountsLostGrants) => granted,
-            Some(Broken::ForgetsWhatItReclaimed) => ask.ceiling,
-            _ => Sound.kept(granted, ask, term),
+            Some(BrokenRule::NeverTakesBack) => granted.max(request.ceiling),
+            Some(BrokenRule::TakesBackWhatIsHeld) => request.used,
+            Some(BrokenRule::CountsLostGrants) => granted,
+            Some(BrokenRule::ForgetsWhatItReclaimed) => request.ceiling,
+            _ => StandardRules.granted_before(granted, request, term),
         }
     }
 
-    fn closes(&self, known: u64, said: u64) -> u64 {
-        if self.is(Broken::CountsClosesTwice) { known + said } else { Sound.closes(known, said) }
+    fn spent_at_close(&self, known: u64, said: u64) -> u64 {
+        if self.is(BrokenRule::CountsClosesTwice) { known + said } else { StandardRules.spent_at_close(known, said) }
     }
 
     fn may_reclaim(&self, past_deadline: bool) -> bool {
-        self.is(Broken::ReclaimsTheLiving) || Sound.may_reclaim(past_deadline)
+        self.is(BrokenRule::ReclaimsTheLiving) || StandardRules.may_reclaim(past_deadline)
     }
 
     fn left(&self, limit: u64, granted: u64, closed: u64) -> u64 {
         match self.0 {
-            Some(Broken::LendsWhatIsSpent) => Sound.left(limit, granted, 0),
-            Some(Broken::LendsWhatIsLent) => Sound.left(limit, 0, closed),
-            _ => Sound.left(limit, granted, closed),
+            Some(BrokenRule::LendsWhatIsSpent) => StandardRules.left(limit, granted, 0),
+            Some(BrokenRule::LendsWhatIsLent) => StandardRules.left(limit, 0, closed),
+            _ => StandardRules.left(limit, granted, closed),
         }
     }
 
-    fn more(&self, ask: &Ask, left: u64, around: (u64, bool)) -> u64 {
+    fn grant_amount(&self, request: &LeaseRequest, left: u64, around: (u64, bool)) -> u64 {
         match self.0 {
-            Some(Broken::GivesWhatIsWanted) => ask.want,
-            Some(Broken::GivesWhatIsNeeded) => Sound.more(ask, left, around).max(ask.queued),
-            Some(Broken::GivesAll) => {
-                if ask.want > 0 {
+            Some(BrokenRule::GivesWhatIsWanted) => request.want,
+            Some(BrokenRule::GivesWhatIsNeeded) => {
+                StandardRules.grant_amount(request, left, around).max(request.queued)
+            }
+            Some(BrokenRule::GivesAll) => {
+                if request.want > 0 {
                     left
                 } else {
                     0
                 }
             }
-            _ => Sound.more(ask, left, around),
+            _ => StandardRules.grant_amount(request, left, around),
         }
     }
 
     fn is_current(&self, period: Period, at: Timestamp) -> bool {
-        self.is(Broken::LendsTomorrow) || Sound.is_current(period, at)
+        self.is(BrokenRule::LendsTomorrow) || StandardRules.is_current(period, at)
     }
 
-    fn drained(&self, other: Other) -> u64 {
-        let drained = Sound.drained(other);
+    fn drained(&self, other: OtherLease) -> u64 {
+        let drained = StandardRules.drained(other);
         match self.0 {
-            Some(Broken::TakesSilenceForNo) if other.granted <= other.used => u64::MAX,
-            Some(Broken::ForgetsWhatItGave) if !other.past_deadline => other.ceded,
+            Some(BrokenRule::TakesSilenceForNo) if other.granted <= other.used => u64::MAX,
+            Some(BrokenRule::ForgetsWhatItGave) if !other.past_deadline => other.answered_recall,
             _ => drained,
         }
     }
 
     fn frees_closed(&self) -> bool {
-        !self.is(Broken::KeepsClosedLeases)
+        !self.is(BrokenRule::KeepsClosedLeases)
     }
 
     fn recalls(&self) -> bool {
-        !self.is(Broken::RecallsNobody)
+        !self.is(BrokenRule::RecallsNobody)
     }
 
     fn reopens(&self) -> bool {
-        self.is(Broken::OpensAgain)
+        self.is(BrokenRule::OpensAgain)
     }
 }
