@@ -1,7 +1,8 @@
-//! One admission over every limit that applies to a caller: all or nothing.
+//! Admission of a request under every limit that applies to its key and user: it takes from all limits or from none.
 //!
-//! The rate comes first, then the budgets in the order of their ids: the likeliest to refuse come first, and as everybody
-//! takes in one order, of two that race for the last of several budgets one gets all.
+//! The rate is checked first, then the budgets in the order of their ids, so that the limits that refuse most often
+//! come first. Because all requests use this order, one of two requests that compete for the last units of several
+//! budgets is admitted.
 
 use std::sync::Arc;
 
@@ -14,9 +15,9 @@ use crate::limits::{Budget, Limits, RateOwner, Terms};
 use crate::rate::RateExceeded;
 use crate::reservation::{AdmissionInfo, CounterReservations, Reservation, ReservedCharge};
 use crate::stats::ReservationStats;
-use crate::subject_counters::{Authority, CounterRegistry};
+use crate::subject_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
 
-/// Every subject's buckets and budgets, shared by all workers of the process.
+/// The rate buckets and budget counters of all subjects, shared by all workers of the process.
 #[derive(Debug, Default)]
 pub struct Meter {
     counters: CounterRegistry,
@@ -24,58 +25,59 @@ pub struct Meter {
     stats: ReservationStats,
 }
 
-/// What a request asks for.
+/// The arguments of one admission.
 #[derive(Debug, Clone, Copy)]
 pub struct AdmissionRequest<'a> {
-    /// What its caller is held to.
+    /// The limits of the key and its user.
     pub limits: &'a Arc<Limits>,
-    /// The most that it can use; `None` is a free call, which has a rate alone.
+    /// The maximum that the request may use; `None` for a free request, which only has a rate limit.
     pub charge: Option<Charge>,
-    /// The wall clock: which periods.
+    /// The wall-clock time, which selects the periods.
     pub at: Timestamp,
-    /// The monotonic clock: which moment of the rate, and of leases.
+    /// The monotonic time, for the rate limit and for leases.
     pub now: Mono,
 }
 
-/// A limit said no; nothing was taken.
+/// A limit refused the request; nothing was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdmissionRefusal {
-    /// Requests per minute.
+    /// The rate limit refused the request.
     Rate(RateExceeded, RateOwner),
-    /// A quota or budget.
+    /// A quota or budget refused the request.
     Budget(BudgetExceeded),
 }
 
-/// A budget does not hold what was asked for.
+/// A budget does not contain the requested amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetExceeded {
-    /// Which budget.
+    /// The id of the budget.
     pub budget: BudgetId,
-    /// In which period.
+    /// The period of the budget.
     pub period: Period,
-    /// How much it holds.
+    /// The limit of the budget.
     pub limit: u64,
-    /// What is used of it here, reservations included.
+    /// The used and reserved amounts, as this process knows them.
     pub used: u64,
-    /// What was asked for.
+    /// The amount that was requested.
     pub requested: u64,
-    /// Whether the limit itself refused, or a lease of which more may be had.
+    /// Whether the limit refused the request, or a lease that may be extended.
     pub by: RefusalCause,
 }
 
-/// A budget of which less is lent here than a request needs.
+/// A budget of which this node has leased less than a request needs.
 #[derive(Debug, Clone)]
 pub struct LeaseShortfall {
-    /// Which budget, in which period.
+    /// The budget and its period.
     pub id: CounterId,
-    /// Its cell.
+    /// The counter of the budget.
     pub counter: Arc<BudgetCounter>,
-    /// What the request needs.
+    /// The amount that the request needs.
     pub amount: u64,
 }
 
 impl AdmissionRequest<'_> {
-    /// Every budget that would refuse this request for want of a lease: it waits for all of them at once.
+    /// Returns every budget that would refuse the request because too little of it is leased. The request waits for all
+    /// of them together.
     #[must_use]
     pub fn shortfalls(&self) -> Vec<LeaseShortfall> {
         let charge = self.charge.unwrap_or_default();
@@ -91,13 +93,13 @@ impl AdmissionRequest<'_> {
 }
 
 impl BudgetExceeded {
-    /// What is left of it.
+    /// Returns the amount that is left.
     #[must_use]
     pub const fn left(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
 
-    /// When it is whole again.
+    /// Returns the time at which the budget resets.
     #[must_use]
     pub fn resets_at(&self) -> Timestamp {
         self.period.end()
@@ -105,29 +107,29 @@ impl BudgetExceeded {
 }
 
 impl Meter {
-    /// A meter whose budgets hold what leases grant: nothing, before the first. What no limit holds is not counted, so that
-    /// a limit that comes later begins with a lease of which nothing is used.
+    /// Returns a meter whose budgets contain only leased amounts. Usage is not counted against budgets without a limit,
+    /// so that a limit that is added later begins with an unused lease.
     #[must_use]
     pub fn leased() -> Self {
         Self { authority: Authority::Leased, ..Self::default() }
     }
 
-    /// Whether it counts this node's part alone.
+    /// Returns whether the meter counts only the part of this node.
     #[must_use]
     pub fn is_leased(&self) -> bool {
         self.authority == Authority::Leased
     }
 
-    /// What a caller of these terms is held to: to be asked once for a principal, not for a request.
+    /// Returns the limits of a key and its user. Call it once per principal, not per request.
     #[must_use]
     pub fn limits(&self, terms: &Terms<'_>) -> Arc<Limits> {
         Arc::new(Limits::new(terms, &self.counters, self.authority, self.stats.slice()))
     }
 
-    /// Takes one request of the rate and its charge of every budget, or nothing.
+    /// Takes one request from the rate limit and the charge from every budget, or nothing.
     ///
     /// # Errors
-    /// [`AdmissionRefusal`] names the limit, what is left of it, and when it resets.
+    /// [`AdmissionRefusal`] contains the limit, the amount that is left, and the reset time.
     pub fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Reservation, AdmissionRefusal> {
         let limits = request.limits;
         let rate = limits.rate(request.charge.is_none());
@@ -149,7 +151,7 @@ impl Meter {
         }
     }
 
-    /// The newest cell of a budget, where anything was counted in it since the process began.
+    /// Returns the newest counter of a budget, if one was used since the process began.
     #[must_use]
     pub fn counter(&self, budget: BudgetId) -> Option<Arc<BudgetCounter>> {
         let subject = match budget.subject {
@@ -161,7 +163,7 @@ impl Meter {
         subject.newest(budget.measure, budget.per)
     }
 
-    /// What is used of a budget in the period of `day`, with what is reserved for requests that came.
+    /// Returns the used and reserved amounts of a budget in the period that contains `day`, without pre-logged batches.
     #[must_use]
     pub fn used(&self, budget: BudgetId, day: Day) -> u64 {
         let period = Period::of(budget.per, day);
@@ -170,8 +172,8 @@ impl Meter {
             .map_or(0, |counter| counter.used_by_requests())
     }
 
-    /// Begins to count a budget of which `spent` was spent in the period of `day` before; one that is counted since that period
-    /// or a later one goes on.
+    /// Creates the counter of a budget with `spent` in the period that contains `day`. A counter of this or a later
+    /// period is kept.
     pub fn begin(&self, budget: BudgetId, day: Day, spent: u64) {
         let subject = match budget.subject {
             Subject::Key(no) => self.counters.keys.get(no),
@@ -179,22 +181,23 @@ impl Meter {
             Subject::Plan(id) => self.counters.plans.get(id),
             Subject::Global => self.counters.global.clone(),
         };
-        subject.begin((budget.measure, budget.per), day, (self.authority, spent));
+        let BudgetId { measure, per, .. } = budget;
+        subject.begin(BudgetKind { measure, per }, day, NewCounter { authority: self.authority, spent });
     }
 
-    /// How many reservations were taken, how they ended, and of how much.
+    /// Returns the statistics of reservations.
     #[must_use]
     pub const fn stats(&self) -> &ReservationStats {
         &self.stats
     }
 
-    /// Forgets who has nothing that counts for `today` or later; to be called now and then, off the workers.
+    /// Removes subjects whose periods ended before `today`. Call it from time to time on a thread that is not a worker.
     pub fn sweep(&self, today: Day) {
         self.counters.sweep(today);
     }
 }
 
-/// Takes the charge of all budgets, or of none.
+/// Takes the charge from all budgets, or from none.
 fn take(request: &AdmissionRequest<'_>) -> Result<ReservedCharge, BudgetExceeded> {
     let charge = request.charge.unwrap_or_default();
     let mut reserved_charge =
@@ -218,8 +221,8 @@ fn take(request: &AdmissionRequest<'_>) -> Result<ReservedCharge, BudgetExceeded
     Ok(reserved_charge)
 }
 
-/// The wall clock, but not before the day that another worker's clock has begun for this user: at midnight a key and its
-/// user count on one day.
+/// Returns the wall-clock time, but not before the newest day of the user's counters: around midnight, a key and its
+/// user count on the same day, although the clocks of workers differ.
 fn not_before_user(request: &AdmissionRequest<'_>) -> Timestamp {
     let of_user = request.limits.budgets.iter().find(|budget| matches!(budget.id.subject, Subject::User(_)));
     let newest = of_user.and_then(|budget| budget.subject_counters.newest(Measure::Credits, Per::Day));

@@ -1,8 +1,9 @@
-//! One budget in one period: what is used of it, and what may be used here.
+//! The counter of one budget in one period: the used amount, and the amount that this process may use.
 //!
-//! Taking, settling and giving back are loops over atomic words; nobody waits for anybody. Whoever lowers the allowance
-//! (a lease's holder) does so against takers at work: each looks again after it has taken, and the lowering one looks at
-//! what is used after it has lowered. All of that is sequentially consistent, so one of the two sees the other.
+//! Taking, settling and releasing are loops over atomic words without locks. The lease client lowers the allowance
+//! while requests take from the counter: a request checks the allowance again after taking, and the lease client reads
+//! the used amount after lowering. All operations are sequentially consistent, so at least one of them sees the change
+//! of the other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,74 +12,74 @@ use access::Mono;
 
 use crate::budget::Period;
 
-/// What is used of a budget in a period.
+/// The budget counter of one period.
 #[derive(Debug)]
 pub struct BudgetCounter {
     period: Period,
-    /// Reserved and spent.
+    /// The reserved and spent amounts.
     used: AtomicU64,
-    /// Settled; never more than `used`.
+    /// The settled amount; at most `used`.
     spent: AtomicU64,
-    /// Taken for requests that may come; a part of `used`.
+    /// The amount of pre-logged batches; a part of `used`.
     prelogged: AtomicU64,
-    /// What may be used here: everything, or what a lease has granted.
+    /// The maximum of `used` in this process: everything, or the leased amount.
     allowance: AtomicU64,
-    /// From this moment of the monotonic clock on nothing is taken.
+    /// The monotonic time from which nothing can be taken.
     deadline: AtomicU64,
-    /// By which limit somebody last took or was refused: what its lender is told.
+    /// The limit of the last request; the lease server receives it.
     limit: AtomicU64,
 }
 
-/// A part of a cell, taken in advance. It is pinned: it goes back to the cell that it came from, or is spent there,
-/// whatever day or limit it is by then.
+/// The amount that a request has reserved of one counter. It is released to or spent from the same counter, even if the
+/// day or the limit has changed.
 #[derive(Debug, Clone)]
 pub(crate) struct CounterReservation {
     pub(crate) counter: Arc<BudgetCounter>,
     pub(crate) amount: u64,
-    /// Whether it is taken from the cell: a cell that is lent does not count what nothing limits.
+    /// Whether the amount is taken from the counter: usage is not metered against leased budgets without a limit.
     pub(crate) counts: bool,
 }
 
-/// A cell does not hold what was asked for.
+/// The counter does not contain the requested amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shortfall {
-    /// What is used of it here.
+    /// The amount that is used of the counter.
     pub(crate) used: u64,
-    /// What said no.
+    /// The cause of the refusal.
     pub(crate) by: RefusalCause,
 }
 
 impl CounterReservation {
-    /// All of it goes back.
+    /// Releases the whole amount.
     pub(crate) fn release(&self) {
         if self.counts {
             self.counter.release(self.amount);
         }
     }
 
-    /// Spends `actual` of it; answers whether that was more.
+    /// Spends `actual`; returns whether that is more than the reserved amount.
     pub(crate) fn settle(&self, actual: u64) -> bool {
         self.counts && self.counter.settle(self.amount, actual)
     }
 }
 
-/// What said no.
+/// The cause of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalCause {
-    /// The limit itself: the budget is used up.
+    /// The budget's limit: the budget is exhausted.
     Limit,
-    /// The lease: more may be had of who lends.
+    /// The lease: the lease server may grant more.
     Lease,
 }
 
 impl BudgetCounter {
-    /// A cell of which everything may be used here: the limit alone decides. `spent` of it was spent before.
+    /// Returns a counter that is limited by the budget's limit only, with `spent` as its used amount.
     #[must_use]
     pub(crate) const fn standalone(period: Period, spent: u64) -> Self {
         Self { used: AtomicU64::new(spent), spent: AtomicU64::new(spent), ..Self::new(period, u64::MAX) }
     }
 
-    /// A cell of which nothing may be used before a lease grants it.
+    /// Returns a counter from which nothing can be taken before a lease is granted.
     #[must_use]
     pub(crate) const fn leased(period: Period) -> Self {
         Self::new(period, 0)
@@ -96,65 +97,65 @@ impl BudgetCounter {
         }
     }
 
-    /// The period.
+    /// Returns the period of the counter.
     #[must_use]
     pub const fn period(&self) -> Period {
         self.period
     }
 
-    /// What is reserved and spent.
+    /// Returns the reserved and spent amounts.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::SeqCst)
     }
 
-    /// What is spent.
+    /// Returns the spent amount.
     #[must_use]
     pub fn spent(&self) -> u64 {
         self.spent.load(Ordering::SeqCst)
     }
 
-    /// What is reserved for requests that came, and spent.
+    /// Returns the reserved and spent amounts without pre-logged batches.
     #[must_use]
     pub fn used_by_requests(&self) -> u64 {
         self.used().saturating_sub(self.prelogged())
     }
 
-    /// What is taken for requests that may come.
+    /// Returns the amount of pre-logged batches.
     #[must_use]
     pub(crate) fn prelogged(&self) -> u64 {
         self.prelogged.load(Ordering::SeqCst)
     }
 
-    /// What may be used here.
+    /// Returns the amount that this process may use.
     #[must_use]
     pub fn allowance(&self) -> u64 {
         self.allowance.load(Ordering::SeqCst)
     }
 
-    /// What could be taken here at once, were there no limit.
+    /// Returns the amount that can be taken before the allowance is used up.
     #[must_use]
     pub fn free(&self) -> u64 {
         self.allowance().saturating_sub(self.used())
     }
 
-    /// The limit by which somebody last took of it or was refused; 0 before.
+    /// Returns the limit of the last request; 0 before the first.
     #[must_use]
     pub fn limit(&self) -> u64 {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// From which moment on nothing is taken.
+    /// Returns the time from which nothing can be taken.
     #[must_use]
     pub fn deadline(&self) -> Mono {
         Mono(self.deadline.load(Ordering::SeqCst))
     }
 
-    /// Takes `amount`, if `limit` and lease still hold it all; `None` is no limit, and is counted only. Nothing is always
-    /// held.
+    /// Takes `amount` if both the limit and the lease allow it. With `limit` `None` the amount is only counted. An
+    /// amount of zero is always taken.
     ///
     /// # Errors
-    /// [`Shortfall`] says what does not hold it; nothing is taken then.
+    /// [`Shortfall`] contains the cause; nothing is taken in that case.
     pub(crate) fn take(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Shortfall> {
         if let Some(limit) = limit
             && limit != self.limit()
@@ -180,34 +181,34 @@ impl BudgetCounter {
             }
             match self.used.compare_exchange_weak(used, next, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) if limit.is_none() || amount == 0 || next <= self.allowance() => return Ok(next),
-                // Lowered meanwhile: perhaps by one who has not seen this.
+                // The allowance was lowered after the check, and the lease client may not have seen this amount.
                 Ok(_) => used = self.used.fetch_sub(amount, Ordering::SeqCst).saturating_sub(amount),
                 Err(now) => used = now,
             }
         }
     }
 
-    /// [`BudgetCounter::take`] for requests that may come.
+    /// Like [`BudgetCounter::take`], for a pre-logged batch.
     pub(crate) fn take_prelogged(&self, amount: u64, limit: u64, now: Mono) -> Result<(), Shortfall> {
-        // The limit may have changed since, and the lender is told the latest.
+        // The stored limit is not changed: it may be newer than this one, and the lease server needs the newest.
         self.take_within(amount, Some(limit), now)?;
         self.prelogged.fetch_add(amount, Ordering::SeqCst);
         Ok(())
     }
 
-    /// Gives back what was taken for requests that may come.
+    /// Releases an amount of a pre-logged batch.
     pub(crate) fn release_prelogged(&self, amount: u64) {
         self.prelogged.fetch_sub(amount, Ordering::SeqCst);
         self.release(amount);
     }
 
-    /// Gives back what was taken and not used.
+    /// Releases an amount that was taken and not used.
     pub(crate) fn release(&self, amount: u64) {
         self.used.fetch_sub(amount, Ordering::SeqCst);
     }
 
-    /// Spends `actual` of what was taken, `reserved`; the rest goes back. What is more than was taken is counted too: it is
-    /// true. Answers whether it was more.
+    /// Spends `actual` of the taken amount `reserved` and releases the rest. If `actual` is larger, it is counted in
+    /// full. Returns whether it is larger.
     pub(crate) fn settle(&self, reserved: u64, actual: u64) -> bool {
         match reserved.checked_sub(actual) {
             Some(back) => {
@@ -215,12 +216,12 @@ impl BudgetCounter {
             }
             None => add(&self.used, actual - reserved),
         }
-        // After `used`, of which it is a part.
+        // `spent` is changed after `used`, because it is a part of it.
         add(&self.spent, actual);
         actual > reserved
     }
 
-    /// Restricts this cell to `to`, or to what is used by now, where that is more; answers which.
+    /// Lowers the allowance to `to`, or to the used amount if that is larger; returns the new allowance.
     pub(crate) fn restrict(&self, to: u64) -> u64 {
         let mut ceiling = to.max(self.used());
         loop {
@@ -239,16 +240,16 @@ impl BudgetCounter {
         self.deadline.store(deadline.0, Ordering::SeqCst);
     }
 
-    /// Allows nothing any more.
+    /// Ends the counter: nothing can be taken from it any more.
     pub(crate) fn close(&self) {
         self.deadline.store(0, Ordering::SeqCst);
         self.restrict(0);
     }
 }
 
-/// A count that is full stays full: what wrapped would be free again.
+/// Adds without wrapping, because a wrapped counter would be free again.
 fn add(to: &AtomicU64, amount: u64) {
-    // The closure never answers `None`, so the update cannot fail.
+    // The closure never returns `None`, so the update cannot fail.
     let _ = to.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |before| Some(before.saturating_add(amount)));
 }
 

@@ -1,11 +1,11 @@
-//! The meter decides: may this request pass, what did it use, what does that cost.
+//! The meter admits requests under their limits, records their usage and computes its cost.
 //!
-//! Never does: I/O, reading a clock, allocation on the way of a known caller.
+//! This crate does no I/O, reads no clock, and does not allocate when it admits a request of a known principal.
 //!
-//! Read in this order: [`usage`] (token classes and units), [`rating`] (what they cost), [`event`] (what is remembered);
-//! then [`rate`] and [`counter`], counts of atomic words; [`budget`] (whose, of what, how long), [`limits`] (a caller's, found
-//! once), [`admission`], which takes from all of them or from none, and [`reservation`], what it took; [`lease`] is how
-//! nodes share budgets. [`window`] is the limit of the control API and of calls without a valid key.
+//! Reading order: [`usage`] (token classes and units), [`rating`] (cost), [`event`] (records). Then [`rate`] and
+//! [`counter`] (atomic counters), [`budget`] (periods and charges), [`limits`] (limits of a principal), [`admission`],
+//! which takes from all limits or from none, [`reservation`] (the taken amounts), and [`lease`] (budgets that nodes
+//! share). [`window`] limits the control API and unauthenticated clients.
 
 pub mod admission;
 pub mod budget;

@@ -1,4 +1,4 @@
-//! What a caller is held to: its rate and its budgets, found once and kept with its principal.
+//! The rate limit and the budgets of a key and its user, determined once per principal.
 
 use std::cmp::Ordering;
 use std::num::NonZeroU32;
@@ -11,62 +11,61 @@ use crate::counter::BudgetCounter;
 use crate::event::Caller;
 use crate::rate::{Bucket, Rate};
 use crate::stats::StatsSlice;
-use crate::subject_counters::{Authority, CounterRegistry, SubjectCounters};
+use crate::subject_counters::{Authority, BudgetKind, CounterRegistry, SubjectCounters};
 
-/// Calls that cost no quota have a bucket of their own, so many times the plan's rate (Claude Code sends 14 token
-/// counts at once).
+/// Free requests have their own bucket, with a multiple of the plan's rate (Claude Code sends 14 token counts at once).
 const FREE_RATE_FACTOR: NonZeroU32 = match NonZeroU32::new(10) {
     Some(factor) => factor,
     None => NonZeroU32::MIN,
 };
 
-/// Where a caller's limits stand written.
+/// The sources of a principal's limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
-    /// Who they are.
+    /// The key and the user.
     pub caller: Caller,
-    /// The limits of their plan.
+    /// The limits of the user's plan.
     pub plan: &'a Plan,
-    /// The limits of their key; the plan's hold as well.
+    /// The limits of the key, which apply in addition to the plan's.
     pub bounds: &'a KeyBounds,
-    /// Budgets beside those of plan and key; of two with one id the smaller holds. Those of other users and keys are
-    /// passed over.
+    /// Further budgets. Of two budgets with one id, the smaller limit applies. Budgets of other users and keys are
+    /// ignored.
     pub budgets: &'a [(BudgetId, u64)],
 }
 
-/// A caller's limits, each with the count that it limits: no map and no lock between a request and them.
+/// The limits of a principal with their counters, so that a request needs no map and no lock.
 ///
-/// Who keeps them must ask [`Meter::limits`](crate::Meter::limits) again when the terms have changed.
+/// Call [`Meter::limits`](crate::Meter::limits) again after the terms have changed.
 #[derive(Debug)]
 pub struct Limits {
     pub(crate) rate: Option<(NonZeroU32, RateOwner)>,
     pub(crate) key: Arc<SubjectCounters>,
-    /// In the order of their ids, each once: at most one for each kind of subject, measure and period, which is 24.
+    /// Ordered by id, without duplicates: at most one for each kind of subject, measure and period, which is 24.
     pub(crate) budgets: Box<[Budget]>,
     pub(crate) authority: Authority,
-    /// Where what becomes of its reservations is counted.
+    /// The statistics in which reservations are counted.
     pub(crate) stats: Arc<StatsSlice>,
 }
 
-/// A budget that holds a caller.
+/// A budget that applies to a principal.
 #[derive(Debug)]
 pub(crate) struct Budget {
     pub(crate) id: BudgetId,
-    /// `None` is counted, and limits nothing.
+    /// `None` counts usage without limiting it.
     pub(crate) limit: Option<u64>,
     pub(crate) subject_counters: Arc<SubjectCounters>,
 }
 
-/// Whose rate it is.
+/// The owner of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateOwner {
-    /// The user's plan's.
+    /// The plan of the user.
     Plan,
-    /// The key's own.
+    /// The key of the request.
     Key,
 }
 
-/// Which of a key's buckets.
+/// The buckets of a key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum BucketKind {
     Paid,
@@ -81,13 +80,13 @@ impl Limits {
         stats: Arc<StatsSlice>,
     ) -> Self {
         let Caller { user, key, .. } = terms.caller;
-        // Both are counted whether or not they are limited: people are shown them.
+        // The quotas of key and user are counted even without a limit, because the API shows them.
         let mut budgets = vec![
             (BudgetId::credits_a_day(Subject::Key(key)), terms.bounds.credits_per_day),
             (BudgetId::credits_a_day(Subject::User(user)), terms.plan.credits_per_day),
         ];
         budgets.extend(terms.budgets.iter().map(|(id, limit)| (*id, Some(*limit))));
-        // Where two have one id the smaller comes first; no limit is the largest.
+        // Of two budgets with one id, the smaller limit comes first; no limit is the largest.
         budgets.sort_by(|(id, limit), (other, than)| id.cmp(other).then(smaller(*limit, *than)));
         budgets.dedup_by_key(|(id, _)| *id);
         let mut plan = None;
@@ -95,7 +94,7 @@ impl Limits {
             let subject_counters = match id.subject {
                 Subject::Key(no) => (no == key).then(|| registry.keys.get(no)),
                 Subject::User(no) => (no == user).then(|| registry.users.get(no)),
-                // A caller has one plan; whose the first budget is.
+                // A user has one plan: the one of the first budget.
                 Subject::Plan(id) => (*plan.get_or_insert(id) == id).then(|| registry.plans.get(id)),
                 Subject::Global => Some(registry.global.clone()),
             };
@@ -105,7 +104,7 @@ impl Limits {
         Self { rate: slower(terms), key: registry.keys.get(key), budgets, authority, stats }
     }
 
-    /// The rate for a call, with the bucket that it is taken from.
+    /// Returns the rate limit of a request, its bucket and its owner.
     pub(crate) fn rate(&self, free: bool) -> Option<(Rate, BucketKind, RateOwner)> {
         let (limit, of) = self.rate?;
         Some(if free {
@@ -122,16 +121,16 @@ impl Limits {
         }
     }
 
-    /// The current cells, in the order of the budgets.
+    /// Returns the current counters in the order of the budgets.
     pub(crate) fn counters(&self, at: Timestamp) -> impl Iterator<Item = (&Budget, Arc<BudgetCounter>)> {
         self.budgets.iter().map(move |budget| {
             let BudgetId { measure, per, .. } = budget.id;
-            (budget, budget.subject_counters.counter((measure, per), at.day(), self.authority))
+            (budget, budget.subject_counters.counter(BudgetKind { measure, per }, at.day(), self.authority))
         })
     }
 
-    /// What the limits would still let one request use at `at`, each measure by its tightest budget; `u64::MAX` where
-    /// nothing limits it. Another request may take it first, and what other nodes use is not in it.
+    /// Returns the amount that one request could use at `at`: for each measure the smallest rest of its budgets,
+    /// `u64::MAX` without a limit. Other requests may use it first, and the usage of other nodes is not included.
     #[must_use]
     pub fn left(&self, at: Timestamp) -> Charge {
         let none = Charge { credits: u64::MAX, tokens: u64::MAX, money: u64::MAX };
@@ -143,13 +142,13 @@ impl Limits {
         })
     }
 
-    /// Whether any budget limits anything.
+    /// Returns whether any budget has a limit.
     #[must_use]
     pub fn limits_budgets(&self) -> bool {
         self.budgets.iter().any(|budget| budget.limit.is_some())
     }
 
-    /// Whether a budget limits this measure.
+    /// Returns whether a budget with this measure has a limit.
     #[must_use]
     pub fn limits(&self, measure: Measure) -> bool {
         self.budgets.iter().any(|budget| budget.limit.is_some() && budget.id.measure == measure)
@@ -160,7 +159,7 @@ fn smaller(limit: Option<u64>, than: Option<u64>) -> Ordering {
     (limit.is_none(), limit).cmp(&(than.is_none(), than))
 }
 
-/// The smaller rate of plan and key.
+/// Returns the smaller rate limit of plan and key.
 fn slower(terms: &Terms<'_>) -> Option<(NonZeroU32, RateOwner)> {
     match (terms.plan.requests_per_minute, terms.bounds.requests_per_minute) {
         (Some(plan), Some(key)) if plan <= key => Some((plan, RateOwner::Plan)),

@@ -1,5 +1,5 @@
-//! Credits that are taken in advance for requests like one that was let in: what a process that dies may leave written ahead is
-//! never more than its budgets hold.
+//! Credits of pre-logged batches. They are taken before requests use them, so that the batches that a dead process
+//! leaves in the spool never exceed the budgets.
 
 use std::sync::Arc;
 
@@ -10,26 +10,29 @@ use crate::budget::Measure;
 use crate::counter::BudgetCounter;
 use crate::reservation::Reservation;
 
-/// So many budgets of credits are held without an allocation.
+/// Number of credit budgets that need no allocation.
 const INLINE: usize = 3;
-/// Of what is lent here and free, at most this part: requests that come need it too.
+/// At most a quarter of the free leased amount is pre-logged, because other requests need the rest.
 const LEASED_DIVISOR: u64 = 4;
-/// Of what a budget has left, all that is spare is at most this part: it is refused to others.
+/// All pre-logged credits together are at most a 32nd of the amount that is left of a budget, because other requests
+/// cannot use them.
 const LEFT_DIVISOR: u64 = 32;
 
-/// Credits beside a reservation's own, of every budget that limits it. Dropped, they go back.
+/// Credits that are taken from every credit budget of a reservation, in addition to its own. Dropping them releases
+/// them.
 #[derive(Debug, Default)]
-#[must_use = "what is dropped is given back"]
+#[must_use = "dropping the credits releases them"]
 pub struct PreloggedCredits {
-    /// With the limit of each.
+    /// The counters with their limits.
     counters: SmallVec<[(Arc<BudgetCounter>, u64); INLINE]>,
     credits: u64,
 }
 
 impl Reservation {
-    /// Takes credits for as many as `requests` more of its kind; for fewer, so that it is at most a `part`th of what any of its
-    /// budgets has left, with all others a 32nd, and a quarter of what is lent of it and free; or none, where others take them
-    /// first. What other nodes use is not known here.
+    /// Takes credits for up to `requests` further requests of the same cost. The amount is limited to a `divisor`th of
+    /// what any of the budgets has left, together with all other pre-logged credits to a 32nd of it, and to a quarter
+    /// of the free leased amount. Nothing is taken if other requests take the credits first. The usage of other nodes
+    /// is not known here.
     pub fn prelog(&self, requests: u64, divisor: u64, now: Mono) -> PreloggedCredits {
         let mut prelogged = PreloggedCredits { counters: self.limited(Measure::Credits).collect(), credits: 0 };
         let may_take = |(counter, limit): &(Arc<BudgetCounter>, u64)| {
@@ -46,13 +49,13 @@ impl Reservation {
 }
 
 impl PreloggedCredits {
-    /// How many there are.
+    /// Returns the number of credits.
     #[must_use]
     pub const fn credits(&self) -> u64 {
         self.credits
     }
 
-    /// Whether others will be refused for want of it: of one of its budgets less is free than is spare.
+    /// Returns whether other requests need the credits: less is free in one of the budgets than is pre-logged.
     #[must_use]
     pub fn is_needed_by_others(&self) -> bool {
         let is_needed_by_others = |(counter, limit): &(Arc<BudgetCounter>, u64)| {
@@ -62,12 +65,12 @@ impl PreloggedCredits {
         self.credits > 0 && self.counters.iter().any(is_needed_by_others)
     }
 
-    /// All of it; what is left takes of the same budgets.
+    /// Moves all credits to a new value; `self` can take further credits from the same budgets.
     pub fn split(&mut self) -> Self {
         Self { counters: self.counters.clone(), credits: std::mem::take(&mut self.credits) }
     }
 
-    /// Takes more of all its budgets, or of none; says whether it did.
+    /// Takes further credits from all budgets, or from none; returns whether they were taken.
     pub fn take_more(&mut self, credits: u64, now: Mono) -> bool {
         for (nth, (counter, limit)) in self.counters.iter().enumerate() {
             if counter.take_prelogged(credits, *limit, now).is_err() {
@@ -79,12 +82,12 @@ impl PreloggedCredits {
         true
     }
 
-    /// Never gives them back: somebody else counts them.
+    /// Drops the credits without releasing them, because another record counts them.
     pub fn forget(mut self) {
         self.credits = 0;
     }
 
-    /// Gives some back: a request that has reserved them itself is written ahead with these.
+    /// Releases a part of the credits, which a request of the batch has reserved itself.
     pub fn release(&mut self, credits: u64) {
         let credits = credits.min(self.credits);
         self.credits -= credits;

@@ -1,48 +1,48 @@
-//! How many reservations were taken, how they ended, and of how much.
+//! Statistics of reservations: their number, their outcomes and their amounts.
 //!
-//! Each thread counts in a slice of its own, so that workers share no cache line for it; a reader adds the slices up.
+//! Each thread counts in its own slice, so that workers share no cache line; a reader adds up the slices.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::budget::{Charge, Measure};
 
-/// Workers are as many as cores; where there are more, some share a slice.
+/// Usually one worker per core uses one slice; with more threads, some share a slice.
 const SLICES: usize = 16;
 
-/// How many reservations were taken, how they ended, and of how much, since the process began.
+/// Statistics of all reservations since the process began.
 #[derive(Debug, Default)]
 pub struct ReservationStats {
     slices: [Arc<StatsSlice>; SLICES],
 }
 
-/// The sum of a [`ReservationStats`]. `reserved` is `released`, `settled`, `dropped`, and what is under way, give or take what
-/// changes while it is read.
+/// The sum of [`ReservationStats`]. `reserved` is the sum of `released`, `settled`, `dropped` and the requests in
+/// flight, apart from changes during reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReservationTotals {
-    /// Taken.
+    /// The number of reservations made.
     pub reserved: u64,
-    /// Given back before anything was sent.
+    /// Reservations released before anything was sent.
     pub released: u64,
-    /// Settled with what was used, or with what was reserved where nobody said.
+    /// Reservations settled with the used amount, or with the reserved amount if usage was not reported.
     pub settled: u64,
-    /// Dropped after the first byte, unsettled: what was reserved counts as used.
+    /// Reservations dropped after the commit without settling; the reserved amount counts as used.
     pub dropped: u64,
-    /// Settled with more than was reserved, in one budget at least.
+    /// Reservations settled with more than the reserved amount in at least one budget.
     pub overruns: u64,
-    /// Settled with what was reserved, in one measure at least, because nobody said what was used.
+    /// Reservations settled with the reserved amount in at least one measure, because usage was not reported.
     pub bounded: u64,
-    /// What requests that are under way have reserved.
+    /// The amounts reserved by requests in flight.
     pub in_flight: Charge,
-    /// What requests were settled with, dropped ones included.
+    /// The amounts that requests were settled with, dropped ones included.
     pub used: Charge,
-    /// What they used beyond what was reserved, of what a budget limits.
+    /// The used amounts above the reserved amounts, for budgets with a limit.
     pub overrun: Charge,
-    /// What counts as used because nobody said.
+    /// The amounts counted as used because usage was not reported.
     pub estimated: Charge,
 }
 
-/// One thread's counts. Two lines of a cache wide: its neighbour may be fetched with a line.
+/// The statistics of one thread. The alignment is two cache lines, because the processor may prefetch the neighbour.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct StatsSlice {
@@ -58,7 +58,7 @@ pub(crate) struct StatsSlice {
     estimated: AtomicCharge,
 }
 
-/// A sum of charges.
+/// A sum of charges in atomic words.
 #[derive(Debug, Default)]
 struct AtomicCharge {
     credits: AtomicU64,
@@ -67,7 +67,7 @@ struct AtomicCharge {
 }
 
 impl ReservationStats {
-    /// The slice of the thread that asks.
+    /// Returns the slice of the current thread.
     pub(crate) fn slice(&self) -> Arc<StatsSlice> {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local!(static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed));
@@ -75,7 +75,7 @@ impl ReservationStats {
         self.slices.get(NUMBER.with(|number| number % SLICES)).unwrap_or(first).clone()
     }
 
-    /// All slices together.
+    /// Returns the sum of all slices.
     #[must_use]
     pub fn totals(&self) -> ReservationTotals {
         self.slices.iter().fold(ReservationTotals::default(), |sum, slice| {
@@ -112,7 +112,7 @@ impl StatsSlice {
         self.end(reserved, actual);
     }
 
-    /// What was reserved counts as used.
+    /// Counts the reserved amount as used.
     pub(crate) fn drop_unsettled(&self, reserved: &Charge) {
         one_more(&self.dropped);
         self.end(reserved, reserved);
@@ -151,7 +151,7 @@ impl AtomicCharge {
         self.each(charge, |sum, part| _ = sum.fetch_sub(part, Ordering::Relaxed));
     }
 
-    /// Most charges are of one measure: the others touch nothing.
+    /// Most charges have one measure, so the other words are not written.
     fn each(&self, charge: &Charge, change: impl Fn(&AtomicU64, u64)) {
         for measure in Measure::ALL {
             let part = charge.of(measure);

@@ -1,4 +1,4 @@
-//! What is held for a subject: its buckets, and the current cell of each of its budgets.
+//! The rate buckets and the current budget counters of each key, user and plan, and of all users together.
 
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -13,7 +13,8 @@ use crate::rate::Bucket;
 
 type Slot = ArcSwapOption<BudgetCounter>;
 
-/// A subject's counts. A million of them are alive at once, so what few have is allocated for those few.
+/// The counters of one subject. A process may have a million of these, so the rarely used counters are allocated on
+/// demand.
 #[derive(Debug, Default)]
 pub(crate) struct SubjectCounters {
     pub(crate) rate: Bucket,
@@ -29,25 +30,40 @@ struct OtherCounters {
     money: [Slot; 2],
 }
 
-/// Whether cells wait for a lease.
+/// Whether budget counters need a lease.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Authority {
-    /// This process decides alone: all of every limit may be used here.
+    /// This process alone meters the budgets; each limit is available in full.
     #[default]
     Standalone,
-    /// Nodes share the limits: what may be used here is lent.
+    /// Nodes share the budgets; only leased amounts are available.
     Leased,
 }
 
+/// The measure and the period of a budget, which select one counter of a subject.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BudgetKind {
+    pub(crate) measure: Measure,
+    pub(crate) per: Per,
+}
+
+/// The initial state of a counter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewCounter {
+    pub(crate) authority: Authority,
+    pub(crate) spent: u64,
+}
+
 impl SubjectCounters {
-    /// The cell of a budget for the period that `day` lies in, or for a later one, where that has begun: periods never go
+    /// Returns the counter of the period that contains `day`, or of a later period if one has begun: periods never go
     /// back.
-    pub(crate) fn counter(&self, of: (Measure, Per), day: Day, authority: Authority) -> Arc<BudgetCounter> {
-        self.begin(of, day, (authority, 0))
+    pub(crate) fn counter(&self, kind: BudgetKind, day: Day, authority: Authority) -> Arc<BudgetCounter> {
+        self.begin(kind, day, NewCounter { authority, spent: 0 })
     }
 
-    /// The same; where it is a new one, `spent` was spent of it before.
-    pub(crate) fn begin(&self, (measure, per): (Measure, Per), day: Day, new: (Authority, u64)) -> Arc<BudgetCounter> {
+    /// Like [`Self::counter`]; a new counter begins with `spent`.
+    pub(crate) fn begin(&self, kind: BudgetKind, day: Day, new: NewCounter) -> Arc<BudgetCounter> {
+        let BudgetKind { measure, per } = kind;
         let (slot, period) = (self.slot(measure, per), Period::of(per, day));
         let current = |counter: &Option<Arc<BudgetCounter>>| {
             counter.as_ref().filter(|counter| counter.period() >= period).cloned()
@@ -58,9 +74,8 @@ impl SubjectCounters {
             }
             slot.rcu(|counter| {
                 current(counter).unwrap_or_else(|| {
-                    let (authority, spent) = new;
-                    Arc::new(match authority {
-                        Authority::Standalone => BudgetCounter::standalone(period, spent),
+                    Arc::new(match new.authority {
+                        Authority::Standalone => BudgetCounter::standalone(period, new.spent),
                         Authority::Leased => BudgetCounter::leased(period),
                     })
                 })
@@ -68,7 +83,7 @@ impl SubjectCounters {
         }
     }
 
-    /// The newest cell of a budget, where it has one.
+    /// Returns the newest counter of a budget, if one exists.
     pub(crate) fn newest(&self, measure: Measure, per: Per) -> Option<Arc<BudgetCounter>> {
         match (measure, per) {
             (Measure::Credits, Per::Day) => self.credits_of_day.load_full(),
@@ -76,7 +91,7 @@ impl SubjectCounters {
         }
     }
 
-    /// Whether any of its budgets counts for `today` or later.
+    /// Returns whether any counter is of a period that has not ended before `today`.
     fn has_counts_from(&self, today: Day) -> bool {
         let current = |slot: &Slot| slot.load().as_ref().is_some_and(|counter| counter.period().next().first() > today);
         let others = |others: &OtherCounters| {
@@ -104,7 +119,7 @@ const fn pick([day, month]: &[Slot; 2], per: Per) -> &Slot {
     }
 }
 
-/// Every subject's account, shared by all workers of the process.
+/// The counters of all subjects, shared by all workers of the process.
 #[derive(Debug, Default)]
 pub(crate) struct CounterRegistry {
     pub(crate) keys: Shards<KeyNo>,
@@ -114,7 +129,7 @@ pub(crate) struct CounterRegistry {
 }
 
 impl CounterRegistry {
-    /// Forgets who has nothing that counts for `today` or later, and whom nobody holds.
+    /// Removes subjects whose periods ended before `today` and that no request references.
     pub(crate) fn sweep(&self, today: Day) {
         self.keys.sweep(today);
         self.users.sweep(today);
@@ -173,7 +188,7 @@ impl<K: ShardKey> Shards<K> {
         self.shard(key).write().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
     }
 
-    /// Two accounts of one subject would each let the whole limit pass: whom anybody holds, stays.
+    /// Two sets of counters for one subject would admit its limit twice, so a referenced one is kept.
     fn sweep(&self, today: Day) {
         for shard in &self.0 {
             let mut map = shard.write().unwrap_or_else(PoisonError::into_inner);

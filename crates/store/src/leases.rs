@@ -16,7 +16,7 @@ use access::Mono;
 use meter::budget::Measure;
 use meter::lease::queue::ServerTime;
 use meter::lease::{
-    LeaseClient, LeaseTiming, QueueMessage, Tick, TickReply, Verdict, WaitDecision, WaitRequest, Waiter,
+    LeaseClient, LeaseTiming, QueueMessage, SharedCounter, Tick, TickReply, Verdict, WaitDecision, WaitRequest, Waiter,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
@@ -259,7 +259,8 @@ impl Loop {
         self.replies.insert(waiter, reply);
         for lack in shortfalls {
             let waiting = Waiter { id: waiter, amount: lack.amount, since };
-            if let Some(verdict) = self.holder.wait((lack.id, &lack.counter), waiting, now) {
+            if let Some(verdict) = self.holder.wait(SharedCounter { id: lack.id, counter: &lack.counter }, waiting, now)
+            {
                 self.answer(WaitDecision { waiter, counter: lack.id, verdict });
                 return;
             }

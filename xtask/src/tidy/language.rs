@@ -53,8 +53,6 @@ const PENDING: &[&str] = &[
     "crates/ai/",
     "crates/config/",
     "crates/control/",
-    "crates/http1/",
-    "crates/meter/",
     "crates/mock/",
     "crates/proxy/",
     "crates/store/",

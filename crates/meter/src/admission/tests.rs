@@ -110,7 +110,7 @@ fn settling_releases_the_difference_and_counts_an_overrun() {
     let first = meter.admit(&bounded).unwrap().commit(AT);
     assert_eq!(limits.left(AT), Charge { credits: 98, tokens: u64::MAX, money: 200 });
     assert_eq!(exceeded(meter.admit(&bounded).unwrap_err()).budget, money);
-    assert_eq!(meter.used(credits_of(USER), AT.day()), 2, "the refused one gave its credits back");
+    assert_eq!(meter.used(credits_of(USER), AT.day()), 2, "the refused request released its credits");
     for (seen, exceeds) in [
         (charge, false),
         (Charge { money: 801, ..charge }, true),
@@ -145,7 +145,7 @@ fn totals_count_requests_in_flight_and_ended_ones_once() {
     other.settle(&actual);
     third.note_estimated(&Charge { credits: 0, ..charge });
     third.settle_as_reserved();
-    // Refused, nothing is reserved; on an open route nothing is counted.
+    // A refused request reserves nothing; on a route without authentication nothing is counted.
     assert!(meter.admit(&AdmissionRequest { charge: Some(Charge::credits(1_000)), ..request }).is_err());
     Reservation::open().commit(AT).settle(&charge);
     let expected = crate::stats::ReservationTotals {
@@ -318,7 +318,7 @@ fn limited_budget_without_a_lease_refuses_and_names_the_cause() {
     let limits = meter.limits(&terms(&plan, &bounds));
     let refused = exceeded(meter.admit(&request(&limits, 1)).unwrap_err());
     assert_eq!((refused.budget, refused.by, refused.left()), (credits_of(USER), RefusalCause::Lease, 10));
-    assert_eq!(meter.used(credits_of(KEY), AT.day()), 0, "the key's, which has no limit, was given back");
+    assert_eq!(meter.used(credits_of(KEY), AT.day()), 0, "the amount of the key, which has no limit, was released");
     meter.counter(credits_of(USER)).unwrap().allow(1, Mono(9));
     spend(&meter, &request(&limits, 1)).unwrap();
     assert_eq!(exceeded(meter.admit(&request(&limits, 1)).unwrap_err()).by, RefusalCause::Lease);
@@ -349,7 +349,7 @@ fn concurrent_requests_never_exceed_any_budget_and_lose_nothing() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let sum = sums.iter().sum::<u64>();
-    assert!(sum <= global && sum >= global - 1, "{sum}: the last unit may be too little for a request");
+    assert!(sum <= global && sum >= global - 1, "{sum}: the last unit may not be enough for a request");
     for key in 0..4 {
         assert!(meter.used(credits_of(Subject::Key(KeyNo(key))), AT.day()) <= of_key);
     }
@@ -358,7 +358,7 @@ fn concurrent_requests_never_exceed_any_budget_and_lose_nothing() {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: no budget is passed, and in the end what is used is what was settled.
+    /// In every order of operations, no budget is exceeded, and at the end the used amount is the settled amount.
     #[test]
     fn all_or_nothing(steps in prop::collection::vec((0_u8..6, 0_u64..4, 0_u64..40, 0_u64..40), 1..80)) {
         let (meter, plan, bounds) = (Meter::default(), plan(Some(20), None), bounds(Some(15), None));

@@ -31,7 +31,7 @@ fn settling_releases_unused_amounts_and_counts_overruns() {
     assert!(!counter.settle(10, 4));
     assert_eq!((counter.used(), counter.spent()), (4, 4));
     counter.take(6, Some(10), NOW).unwrap();
-    assert!(counter.settle(6, 9), "an overrun says so");
+    assert!(counter.settle(6, 9), "an overrun is reported");
     assert_eq!((counter.used(), counter.spent()), (13, 13));
     assert!(counter.take(1, Some(10), NOW).is_err());
 }
@@ -56,7 +56,7 @@ fn lease_allows_the_granted_amount_until_its_deadline() {
     assert_eq!(counter.take(1, Some(10), Mono(99)), Err(Shortfall { used: 5, by: RefusalCause::Lease }));
     counter.release(1);
     assert_eq!(counter.take(1, Some(10), Mono(100)), Err(Shortfall { used: 4, by: RefusalCause::Lease }));
-    assert_eq!(counter.restrict(0), 4, "what is used is not given back");
+    assert_eq!(counter.restrict(0), 4, "used amounts are not released");
     counter.allow(9, Mono(200));
     counter.close();
     assert_eq!(counter.take(1, Some(10), NOW), Err(Shortfall { used: 4, by: RefusalCause::Lease }));
@@ -78,8 +78,8 @@ fn threads_never_take_more_than_the_limit() {
     assert_eq!((taken, counter.used()), (1_000, 1_000));
 }
 
-/// A holder lowers and raises the allowance against takers at work. What it promised at any time holds: from the moment
-/// when `lower` answers until it allows more, what is used is at most the answer.
+/// A lease client lowers and raises the allowance while other threads take. After `restrict` returns, and until it
+/// allows more, the used amount is at most the returned one.
 #[test]
 fn concurrent_takers_never_exceed_the_restricted_allowance() {
     let counter = BudgetCounter::leased(period());
@@ -105,7 +105,7 @@ fn concurrent_takers_never_exceed_the_restricted_allowance() {
             let ceiling = counter.restrict(granted - granted.min(round % 7));
             for _ in 0..3 {
                 let used = counter.used();
-                // A taker that has taken and not looked again yet may stand above it, by what it is about to undo.
+                // A thread between taking and checking again may exceed it by the amount that it is about to release.
                 assert!(used <= ceiling + 3 * 7, "{used} of {ceiling}");
             }
             granted = ceiling + round % 5;

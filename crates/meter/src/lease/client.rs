@@ -1,5 +1,7 @@
-//! What a node holds of shared budgets: it asks for what is needed soon, hands back what is not, and keeps the requests
+//! The lease client of a node: it requests the amounts that are needed soon, returns surplus, and keeps the requests
 //! that wait for more.
+//!
+//! An incarnation is one start of a node. A tick is one message of a node to the lease server.
 
 mod lease;
 
@@ -12,20 +14,20 @@ use access::{Mono, Timestamp};
 use super::rules::{LeaseRules, StandardRules, micros, nanos};
 use super::{CounterId, LeaseClose, NodeId, Tick, TickReply, TickResponse};
 use crate::counter::BudgetCounter;
-use lease::{ClientLease, WaitingRequest, refuse, request};
+use lease::{ClientLease, RequestTimes, WaitingRequest, refuse, request};
 
-/// Requests that wait for one lease; one more is refused at once.
+/// Maximum number of requests that wait for one lease; further requests are refused at once.
 const WAITING_REQUESTS_MAX: usize = 1_024;
-/// Ticks are so many times as frequent while somebody waits, and for so many ticks after a recall.
+/// While requests wait, and for ten ticks after a recall, ticks are four times as frequent.
 const CONTENDED_TICK_DIVISOR: u32 = 4;
 const CONTENDED_TICKS: u32 = 10;
 
-/// How often a holder speaks, and how long a request waits.
+/// The intervals of the lease client.
 #[derive(Debug, Clone, Copy)]
 pub struct LeaseTiming {
-    /// Between two ticks while nobody waits.
+    /// The time between two ticks while no request waits.
     pub tick: Duration,
-    /// How long a request waits for more at most.
+    /// The maximum time that a request waits.
     pub recall_wait: Duration,
 }
 
@@ -35,21 +37,21 @@ impl Default for LeaseTiming {
     }
 }
 
-/// The leases of one incarnation of a node. Its owner calls [`LeaseClient::tick`] when [`LeaseClient::next_tick`] says, and at once when
-/// [`LeaseClient::is_urgent`] does.
+/// The leases of one incarnation of a node. The owner calls [`LeaseClient::tick`] after [`LeaseClient::next_tick`], or
+/// at once if [`LeaseClient::is_urgent`].
 #[derive(Debug)]
 pub struct LeaseClient<R = StandardRules> {
     node: NodeId,
     incarnation: u64,
     timing: LeaseTiming,
     leases: BTreeMap<CounterId, ClientLease>,
-    /// Those that somebody waits for, here or elsewhere: of many leases these are few.
+    /// Leases for which requests wait in this or another node; usually a few of many.
     contended: BTreeSet<CounterId>,
-    /// When the first period of them is over.
+    /// The end of the first period among the leases.
     ends_at: Option<Timestamp>,
-    /// What earlier incarnations have spent of leases that are not closed yet.
+    /// The spent amounts of earlier incarnations' leases that are not closed yet.
     past_leases: BTreeMap<(CounterId, u64), u64>,
-    /// The lender's clock when it was heard last, and when that was.
+    /// The server's wall-clock time in the latest reply, and the monotonic time of that reply.
     clock: Option<(Timestamp, Mono)>,
     ttl: Duration,
     fenced: bool,
@@ -59,38 +61,47 @@ pub struct LeaseClient<R = StandardRules> {
 /// A request that waits for more of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waiter {
-    /// The caller's own number for it.
+    /// The owner's number of the request.
     pub id: u64,
-    /// What it needs.
+    /// The amount that the request needs.
     pub amount: u64,
-    /// When it came, which it keeps if it has to wait again.
+    /// The time at which the request arrived; it stays the same if the request waits again.
     pub since: Mono,
 }
 
-/// What becomes of a request that waited for a cell.
+/// The decision about a request that waited for a budget counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaitDecision {
-    /// Its number.
+    /// The number of the request.
     pub waiter: u64,
-    /// The cell.
+    /// The budget counter that the request waited for.
     pub counter: CounterId,
-    /// What becomes of it.
+    /// The verdict on the request.
     pub verdict: Verdict,
 }
 
-/// What becomes of a waiting request.
+/// The verdict on a waiting request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may be admitted now: its caller tries again.
+    /// The request may be admitted now: its owner tries again.
     Retry,
-    /// The budget is used up: since it came, no node held what it needs.
+    /// The budget is exhausted: since the request arrived, no node had the amount that it needs.
     UsedUp,
-    /// More is lent to others, or the lender does not answer; nobody could say in time.
+    /// Other nodes have leased more, or the server does not respond: the result was unknown at the end of the wait.
     Withheld,
 }
 
+/// A budget counter that nodes share.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedCounter<'a> {
+    /// The budget and its period.
+    pub id: CounterId,
+    /// The counter of this node.
+    pub counter: &'a Arc<BudgetCounter>,
+}
+
 impl LeaseClient<StandardRules> {
-    /// The holder of a node that has just begun.
+    /// Returns the lease client of a node that has just started.
     #[must_use]
     pub const fn new(node: NodeId, incarnation: u64, timing: LeaseTiming) -> Self {
         Self::with_rules(node, incarnation, timing, StandardRules)
@@ -98,7 +109,7 @@ impl LeaseClient<StandardRules> {
 }
 
 impl<R: LeaseRules> LeaseClient<R> {
-    /// [`LeaseClient::new`] under other rules, for simulations.
+    /// Like [`LeaseClient::new`] with other rules, for simulations.
     #[must_use]
     pub const fn with_rules(node: NodeId, incarnation: u64, timing: LeaseTiming, rules: R) -> Self {
         Self {
@@ -116,42 +127,42 @@ impl<R: LeaseRules> LeaseClient<R> {
         }
     }
 
-    /// What an earlier incarnation has spent of a lease, all of it: the lease is closed with that.
+    /// Closes a lease of an earlier incarnation with the total amount that was spent of it.
     pub fn close_past(&mut self, counter: CounterId, incarnation: u64, spent: u64) {
         self.past_leases.insert((counter, incarnation), spent);
     }
 
-    /// The lender's wall clock, by which periods begin; `None` before it was heard.
+    /// Returns the server's wall-clock time, by which periods begin; `None` before the first reply.
     #[must_use]
     pub fn clock(&self, now: Mono) -> Option<Timestamp> {
         self.clock.map(|(at, heard_at)| Timestamp(at.0.saturating_add(micros(now.since(heard_at)))))
     }
 
-    /// Whether nothing is lent to this incarnation or an earlier one any more, as far as it knows.
+    /// Returns whether neither this incarnation nor an earlier one holds a lease, as far as the client knows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.leases.is_empty() && self.past_leases.is_empty()
     }
 
-    /// Whether a later incarnation has taken over.
+    /// Returns whether a later incarnation has taken over.
     #[must_use]
     pub const fn is_fenced(&self) -> bool {
         self.fenced
     }
 
-    /// Whether an ask is not answered.
+    /// Returns whether a lease request has no reply yet.
     #[must_use]
     pub fn is_unanswered(&self) -> bool {
         self.leases.values().any(|lease| !lease.answered)
     }
 
-    /// Whether a recall is not answered.
+    /// Returns whether a recall is not answered yet.
     #[must_use]
     pub fn is_recalled(&self) -> bool {
         self.contended().any(|lease| lease.recall > lease.answered_recall)
     }
 
-    /// How long after a tick the next one is due: a quarter as long while anybody waits, here or elsewhere.
+    /// Returns the time until the next tick: a quarter of the interval while requests wait in this or another node.
     #[must_use]
     pub fn next_tick(&self, now: Mono) -> Duration {
         let contended = |lease: &ClientLease| !lease.waiting.is_empty() || now < lease.contended_until;
@@ -159,7 +170,7 @@ impl<R: LeaseRules> LeaseClient<R> {
         if self.contended().any(contended) { tick / CONTENDED_TICK_DIVISOR } else { tick }
     }
 
-    /// Whether a tick has something to say at once: a request has begun to wait, or a recall is not answered.
+    /// Returns whether a tick must be sent at once: a request has begun to wait, or a recall is not answered.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
         self.contended().any(|lease| {
@@ -169,15 +180,11 @@ impl<R: LeaseRules> LeaseClient<R> {
         })
     }
 
-    /// A request found too little in `counter` and waits for more; one that lacks several waits for all of them. The verdict
-    /// comes out of [`LeaseClient::response`], [`LeaseClient::review`] or [`LeaseClient::end`]; where none can come it is the answer. What is
-    /// said of a request that was admitted meanwhile says nothing.
-    pub fn wait(
-        &mut self,
-        (id, counter): (CounterId, &Arc<BudgetCounter>),
-        waiter: Waiter,
-        now: Mono,
-    ) -> Option<Verdict> {
+    /// Adds a request that waits for more of a counter; a request that lacks several budgets waits for each of them.
+    /// The verdict comes from [`LeaseClient::receive`], [`LeaseClient::review`] or [`LeaseClient::end`]; it is returned
+    /// at once if the request cannot wait. Ignore the verdict on a request that was admitted in the meantime.
+    pub fn wait(&mut self, shared: SharedCounter<'_>, waiter: Waiter, now: Mono) -> Option<Verdict> {
+        let SharedCounter { id, counter } = shared;
         if self.fenced || now.since(waiter.since) >= self.timing.recall_wait {
             return Some(Verdict::Withheld);
         }
@@ -198,7 +205,7 @@ impl<R: LeaseRules> LeaseClient<R> {
         self.contended.iter().filter_map(|id| self.leases.get(id))
     }
 
-    /// Whoever waited was admitted after all, or gives up.
+    /// Removes a waiting request that was admitted or has given up.
     pub fn forget(&mut self, id: u64) {
         for counter in &self.contended {
             if let Some(lease) = self.leases.get_mut(counter) {
@@ -207,10 +214,10 @@ impl<R: LeaseRules> LeaseClient<R> {
         }
     }
 
-    /// Nothing more is taken of leases whose periods are over at `at`, or of any (`None`: the node ends); each is closed
-    /// when nothing of it is reserved.
+    /// Ends the leases whose periods are over at `at`, or all leases if the node ends (`None`). A lease is closed when
+    /// nothing of it is reserved.
     pub fn end(&mut self, at: Option<Timestamp>) -> Vec<WaitDecision> {
-        // In the next period there may be enough.
+        // The next period may contain the amount.
         let verdict = if at.is_some() { Verdict::Retry } else { Verdict::Withheld };
         let mut decisions = Vec::new();
         if let (Some(at), Some(ends_at)) = (at, self.ends_at)
@@ -230,28 +237,33 @@ impl<R: LeaseRules> LeaseClient<R> {
         decisions
     }
 
-    /// All that there is to say at `now`.
+    /// Returns all messages that are due at `now`.
     pub fn tick(&mut self, now: Mono) -> Tick {
         let (mut requests, mut closes) = (Vec::new(), Vec::new());
         for ((counter, incarnation), spent) in &self.past_leases {
             closes.push(LeaseClose { counter: *counter, incarnation: *incarnation, spent: *spent });
         }
         for (id, lease) in &mut self.leases {
-            // In this order: what is spent is never more than what is used, so where both are one nothing was held when the
-            // second was read.
+            // `spent` is read before `used` and is never larger: if both are equal, nothing was reserved at the second
+            // read.
             let spent = lease.counter.spent();
             let used = lease.counter.used();
             if lease.ended && self.rules.may_close(used, spent) {
                 let spent = self.rules.final_spent(spent);
                 closes.push(LeaseClose { counter: *id, incarnation: self.incarnation, spent });
             } else if !self.fenced {
-                requests.extend(request(*id, lease, (now, self.ttl, self.timing.tick), &self.rules));
+                requests.extend(request(
+                    *id,
+                    lease,
+                    RequestTimes { now, ttl: self.ttl, tick: self.timing.tick },
+                    &self.rules,
+                ));
             }
         }
         Tick { node: self.node, incarnation: self.incarnation, requests, closes }
     }
 
-    /// Takes the lender's answer; says what becomes of requests that waited.
+    /// Applies the server's reply; returns the decisions about waiting requests.
     pub fn receive(&mut self, reply: &TickReply, now: Mono) -> Vec<WaitDecision> {
         match reply {
             TickReply::Fenced => self.fence(),
@@ -260,7 +272,8 @@ impl<R: LeaseRules> LeaseClient<R> {
         }
     }
 
-    /// Before a tick: requests for which enough has come free here, and those that have waited too long.
+    /// Call it before each tick: returns the waiting requests that now fit into free amounts, and those that have
+    /// waited too long.
     pub fn review(&mut self, now: Mono) -> Vec<WaitDecision> {
         let mut decisions = Vec::new();
         self.contended.retain(|counter| {
@@ -292,7 +305,7 @@ impl<R: LeaseRules> LeaseClient<R> {
     }
 
     fn take(&mut self, response: &TickResponse, now: Mono) -> Vec<WaitDecision> {
-        // A late answer tells an earlier time: of two, the later clock is nearer.
+        // A late reply contains an earlier time; of two times, the later one is more accurate.
         if self.clock(now).is_none_or(|clock| clock < response.at || clock.0 - response.at.0 > micros(self.ttl)) {
             self.clock = Some((response.at, now));
         }

@@ -1,4 +1,4 @@
-//! Requests that wait for a lease: they ask over a bounded queue, and the loop that owns the holder answers.
+//! Requests that wait for a lease send a message over a bounded queue; the task that owns the lease client replies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -9,29 +9,29 @@ use tokio::sync::{mpsc, oneshot};
 use super::WaitDecision;
 use crate::admission::LeaseShortfall;
 
-/// What the loop is told.
+/// A message to the task that owns the lease client.
 #[derive(Debug)]
 pub enum QueueMessage {
-    /// A request waits.
+    /// A request begins to wait.
     Wait(WaitRequest),
-    /// The request of this number waits no more.
+    /// The request with this number stops waiting.
     Leave(u64),
 }
 
-/// A request that waits for all that it lacks.
+/// A request that waits for all budgets of which too little is leased.
 #[derive(Debug)]
 pub struct WaitRequest {
-    /// Its number, which it keeps if it has to wait again.
+    /// The number of the request; it stays the same if the request waits again.
     pub waiter: u64,
-    /// What it lacks.
+    /// The budgets and amounts that it waits for.
     pub shortfalls: Vec<LeaseShortfall>,
-    /// When it came.
+    /// The time at which the request arrived.
     pub since: Mono,
-    /// Dropped, it means that nobody knows.
+    /// Receives the decision. If it is dropped, the result is unknown.
     pub reply: oneshot::Sender<WaitDecision>,
 }
 
-/// Who asks. Clones ask the same loop.
+/// The sending side of the queue. Clones use the same queue.
 #[derive(Debug, Clone)]
 pub struct LeaseQueue {
     queue: mpsc::Sender<QueueMessage>,
@@ -39,7 +39,7 @@ pub struct LeaseQueue {
     time: Arc<ServerTime>,
 }
 
-/// A request's place among those that wait. Dropped, it is given up.
+/// The right of a request to wait. Dropping it ends the wait.
 #[derive(Debug)]
 pub struct LeaseWait<'a> {
     leases: &'a LeaseQueue,
@@ -47,30 +47,30 @@ pub struct LeaseWait<'a> {
     since: Mono,
 }
 
-/// By how many microseconds the lender's wall clock is ahead of this process's monotonic one.
+/// The difference of the server's wall clock and this process's monotonic clock, in microseconds.
 #[derive(Debug)]
 pub struct ServerTime(AtomicI64);
 
 impl LeaseQueue {
-    /// Messages go to `queue`.
+    /// Returns a value that sends its messages to `queue`.
     #[must_use]
     pub fn new(queue: mpsc::Sender<QueueMessage>) -> Self {
         Self { queue, numbers: Arc::default(), time: Arc::default() }
     }
 
-    /// The lender's time, for the loop that hears it.
+    /// Returns the server's time, which the receiving task sets.
     #[must_use]
     pub const fn time(&self) -> &Arc<ServerTime> {
         &self.time
     }
 
-    /// The wall clock by which periods begin: the lender's, once it was heard.
+    /// Returns the wall-clock time by which periods begin: the server's time after its first reply.
     #[must_use]
     pub fn at(&self, clock: &Clock) -> Timestamp {
         self.time.at(clock.mono()).unwrap_or_else(|| clock.now())
     }
 
-    /// A request that came at `since` begins to wait.
+    /// Begins the wait of a request that arrived at `since`.
     #[must_use]
     pub fn wait(&self, since: Mono) -> LeaseWait<'_> {
         LeaseWait { leases: self, number: self.numbers.fetch_add(1, Ordering::Relaxed), since }
@@ -78,7 +78,8 @@ impl LeaseQueue {
 }
 
 impl LeaseWait<'_> {
-    /// What becomes of a request that lacks `shortfalls`; `None` where the queue is full or nobody answers.
+    /// Waits for the decision about a request with these `shortfalls`; `None` if the queue is full or the task does not
+    /// reply.
     pub async fn verdict(&mut self, shortfalls: Vec<LeaseShortfall>) -> Option<WaitDecision> {
         let (reply, verdict) = oneshot::channel();
         let request = WaitRequest { waiter: self.number, shortfalls, since: self.since, reply };
@@ -89,7 +90,7 @@ impl LeaseWait<'_> {
 
 impl Drop for LeaseWait<'_> {
     fn drop(&mut self) {
-        // Where the queue is full it is passed over when it has waited for as long as requests may.
+        // If the queue is full, the request is removed after the maximum wait.
         let _ = self.leases.queue.try_send(QueueMessage::Leave(self.number));
     }
 }
@@ -101,7 +102,7 @@ impl Default for ServerTime {
 }
 
 impl ServerTime {
-    /// The lender's clock says `at`, and the monotonic one `now`.
+    /// Sets the server's time to `at` at the monotonic time `now`.
     pub fn set(&self, at: Timestamp, now: Mono) {
         let ahead = i64::try_from(at.0).unwrap_or(i64::MAX).saturating_sub(micros(now));
         self.0.store(ahead, Ordering::Relaxed);

@@ -1,20 +1,20 @@
-//! Who lends shared budgets: one book for each budget and period, one loan for each lease.
+//! The lease server: one account for each budget and period, with the leases of all nodes.
 //!
-//! It is the store's transitions without the store: what it answers is what a transaction over the same rows answers.
+//! This is the logic of the store without the store: a transaction over the same rows returns the same replies.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use access::Timestamp;
 
-use super::rules::{LeaseRules, OtherLease, StandardRules, micros};
-use super::{CounterId, Grant, LeaseClose, LeaseRequest, NodeId, Recall, Tick, TickReply, TickResponse};
+use super::rules::{Contention, LeaseRules, OtherLease, StandardRules, micros};
+use super::{CounterId, Grant, LeaseClose, LeaseId, LeaseRequest, NodeId, Recall, Tick, TickReply, TickResponse};
 use crate::budget::BudgetId;
 
-/// For so long nobody gets more than a request needs, after one found too little.
+/// The time for which leases get only the amounts that waiting requests need, after one got too little.
 const CONTENDED_FOR: Duration = Duration::from_secs(1);
 
-/// Lends budgets to nodes. A serial authority: a tick is taken whole.
+/// Grants and ends the leases of all nodes. It applies one tick after another.
 #[derive(Debug, Clone)]
 pub struct LeaseServer<R = StandardRules> {
     ttl: Duration,
@@ -24,43 +24,43 @@ pub struct LeaseServer<R = StandardRules> {
     rules: R,
 }
 
-/// One budget in one period.
+/// The budget account: one budget in one period.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BudgetAccount {
-    /// Spent before anything was lent.
+    /// The amount spent before the first lease.
     pub spent_before: u64,
-    /// By node and incarnation.
+    /// The leases by node and incarnation.
     pub leases: BTreeMap<(NodeId, u64), ServerLease>,
-    /// The latest recall.
+    /// The number of the latest recall.
     pub recall: u64,
-    /// Until when somebody is pressed, and who.
+    /// The node whose requests wait, and the time until which other nodes get only what their waiting requests need.
     pub contended: Option<(NodeId, Timestamp)>,
 }
 
-/// One lease.
+/// A lease in the server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServerLease {
-    /// Of its latest ask.
+    /// The number of its latest request.
     pub seq: u64,
-    /// Grows when what it does not use is reclaimed.
+    /// Increases when its unused amount is reclaimed.
     pub term: u64,
-    /// All that is granted.
+    /// The total amount granted.
     pub granted: u64,
-    /// Reserved and spent, as last heard.
+    /// The reserved and spent amounts in its latest request.
     pub used: u64,
-    /// Spent, as last heard.
+    /// The spent amount in its latest request.
     pub spent: u64,
     /// The latest recall that it has answered.
     pub answered_recall: u64,
-    /// When its holder was heard last.
+    /// The time of its latest request.
     pub heard_at: Timestamp,
-    /// Whether nothing more is taken of it.
+    /// Whether it is closed.
     pub closed: bool,
-    /// Whether its holder has said what was spent, all in all.
+    /// Whether the node has reported the total spent amount.
     pub reported: bool,
-    /// The recall that its latest ask began; 0 where that got all that waiting requests needed.
+    /// The recall that its latest request started; 0 if that got everything that waiting requests needed.
     pub round: u64,
-    /// The latest recall that it ever began.
+    /// The latest recall that it has started.
     pub recalls: u64,
 }
 
@@ -70,27 +70,34 @@ struct NodeState {
     at: Timestamp,
 }
 
-/// A lease, as people are shown it.
+/// The lifetime of leases and the current time of the server.
+#[derive(Debug, Clone, Copy)]
+struct ServerClock {
+    ttl: Duration,
+    at: Timestamp,
+}
+
+/// A lease, as operators see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseSummary {
-    /// Of what.
+    /// The budget counter of the lease.
     pub counter: CounterId,
-    /// To whom.
+    /// The node that holds the lease.
     pub node: NodeId,
-    /// To which incarnation.
+    /// The incarnation that holds the lease.
     pub incarnation: u64,
-    /// All that is granted.
+    /// The total amount granted.
     pub granted: u64,
-    /// What was spent, as last heard.
+    /// The spent amount in its latest request.
     pub spent: u64,
-    /// When its holder was heard last.
+    /// The time of its latest request.
     pub heard_at: Timestamp,
-    /// Whether it is closed.
+    /// Whether the lease is closed.
     pub closed: bool,
 }
 
 impl LeaseServer<StandardRules> {
-    /// A lender whose grants hold for `ttl`.
+    /// Returns a lease server whose grants are valid for `ttl`.
     #[must_use]
     pub const fn new(ttl: Duration) -> Self {
         Self::with_rules(ttl, StandardRules)
@@ -98,13 +105,13 @@ impl LeaseServer<StandardRules> {
 }
 
 impl<R: LeaseRules> LeaseServer<R> {
-    /// [`LeaseServer::new`] under other rules, for simulations.
+    /// Like [`LeaseServer::new`] with other rules, for simulations.
     #[must_use]
     pub const fn with_rules(ttl: Duration, rules: R) -> Self {
         Self { ttl, limits: BTreeMap::new(), accounts: BTreeMap::new(), nodes: BTreeMap::new(), rules }
     }
 
-    /// From now on a budget has this limit; `None`: there is none of it, and nothing is lent.
+    /// Sets the limit of a budget; with `None`, nothing is lent of it.
     pub fn set_limit(&mut self, budget: BudgetId, limit: Option<u64>) {
         match limit {
             Some(limit) => self.limits.insert(budget, limit),
@@ -112,29 +119,30 @@ impl<R: LeaseRules> LeaseServer<R> {
         };
     }
 
-    /// A cell as it was kept elsewhere.
+    /// Imports an account from the store.
     pub fn import(&mut self, counter: CounterId, account: BudgetAccount) {
         self.accounts.insert(counter, account);
     }
 
-    /// A cell, to be kept elsewhere.
+    /// Returns an account for the store.
     #[must_use]
     pub fn account(&self, counter: CounterId) -> Option<&BudgetAccount> {
         self.accounts.get(&counter)
     }
 
-    /// When a node was heard, and the latest incarnation of it.
+    /// Records the latest incarnation of a node and the time of its last tick.
     pub fn record_node(&mut self, node: NodeId, incarnation: u64, at: Timestamp) {
         self.nodes.insert(node, NodeState { incarnation, at });
     }
 
-    /// What was spent of a cell before anything of it was lent.
+    /// Sets the amount that was spent before the first lease.
     pub fn set_spent_before(&mut self, counter: CounterId, spent: u64) {
         self.accounts.entry(counter).or_default().spent_before = spent;
     }
 
-    /// A node begins, whose folder knows `earlier` as its latest incarnation (a lender that was restored from an old copy may
-    /// not). Answers its incarnation, and the leases of earlier ones that it has to close.
+    /// Registers the start of a node. `earlier` is the latest incarnation that the node's folder knows; a server
+    /// restored from an old copy may know fewer. Returns the new incarnation, and the leases of earlier ones that it
+    /// must close.
     pub fn join(&mut self, node: NodeId, earlier: u64, at: Timestamp) -> (u64, Vec<(CounterId, u64)>) {
         let known = self.nodes.get(&node).map_or(0, |seen| seen.incarnation);
         let incarnation = known.max(earlier).saturating_add(1);
@@ -150,7 +158,7 @@ impl<R: LeaseRules> LeaseServer<R> {
         (incarnation, unreported)
     }
 
-    /// Takes a tick, and answers it.
+    /// Applies a tick; returns the reply.
     pub fn take(&mut self, tick: &Tick, at: Timestamp) -> TickReply {
         let seen = self.nodes.entry(tick.node).or_insert(NodeState { incarnation: tick.incarnation, at });
         if self.rules.is_fenced(tick.incarnation, seen.incarnation) {
@@ -163,26 +171,29 @@ impl<R: LeaseRules> LeaseServer<R> {
             closed.push((close.counter, close.incarnation));
         }
         for request in &tick.requests {
-            grants.extend(self.request((tick.node, tick.incarnation), request, at));
+            grants.extend(self.request(tick, request, at));
         }
         let recalls = self.recalls((tick.node, tick.incarnation));
         TickReply::Accepted(TickResponse { incarnation: tick.incarnation, at, ttl: self.ttl, grants, recalls, closed })
     }
 
-    /// Takes what is not spent of a lease from a holder that is past its deadline; answers how much that was, `None` where
-    /// there is nothing to take. Should its holder come back, what it has reserved and spent after all counts, and may be
-    /// more than the limit.
-    pub fn reclaim(&mut self, (counter, node, incarnation): (CounterId, NodeId, u64), at: Timestamp) -> Option<u64> {
+    /// Reclaims the unspent amount of an expired lease; returns the amount, or `None` if there is nothing to reclaim.
+    /// If its client comes back, its reserved and spent amounts count, even above the limit.
+    pub fn reclaim(&mut self, lease: LeaseId, at: Timestamp) -> Option<u64> {
+        let LeaseId { counter, node, incarnation } = lease;
         let lease = self.accounts.get_mut(&counter)?.leases.get_mut(&(node, incarnation))?;
         let unspent = lease.granted.saturating_sub(lease.spent);
-        if lease.closed || unspent == 0 || !self.rules.may_reclaim(past_deadline(lease, (self.ttl, at))) {
+        if lease.closed
+            || unspent == 0
+            || !self.rules.may_reclaim(past_deadline(lease, ServerClock { ttl: self.ttl, at }))
+        {
             return None;
         }
         (lease.granted, lease.used, lease.term) = (lease.spent, lease.spent, lease.term.saturating_add(1));
         Some(unspent)
     }
 
-    /// Every lease, open or closed.
+    /// Returns every lease, open or closed.
     pub fn leases(&self) -> impl Iterator<Item = LeaseSummary> {
         self.accounts.iter().flat_map(|(counter, account)| {
             account.leases.iter().map(|((node, incarnation), lease)| LeaseSummary {
@@ -197,13 +208,13 @@ impl<R: LeaseRules> LeaseServer<R> {
         })
     }
 
-    /// What is granted to open leases of a cell, and what was spent of closed ones and before.
+    /// Returns the amount granted to open leases, and the amount spent before and in closed leases.
     #[must_use]
     pub fn granted_and_spent(&self, counter: CounterId) -> (u64, u64) {
         self.accounts.get(&counter).map_or((0, 0), |account| account.granted_and_spent(&self.rules))
     }
 
-    /// Forgets cells that were over before `at`; what is still lent of them stays.
+    /// Removes accounts whose periods ended before `at` and that have no open lease.
     pub fn sweep(&mut self, at: Timestamp) {
         self.accounts
             .retain(|counter, account| counter.period.end() > at || account.leases.values().any(|lease| !lease.closed));
@@ -216,7 +227,8 @@ impl<R: LeaseRules> LeaseServer<R> {
         (lease.closed, lease.reported) = (true, true);
     }
 
-    fn request(&mut self, (node, incarnation): (NodeId, u64), request: &LeaseRequest, at: Timestamp) -> Option<Grant> {
+    fn request(&mut self, tick: &Tick, request: &LeaseRequest, at: Timestamp) -> Option<Grant> {
+        let (node, incarnation) = (tick.node, tick.incarnation);
         let limit = self.limits.get(&request.counter.budget).copied().unwrap_or(0);
         let lives = micros(self.ttl).saturating_mul(2);
         let live = self.nodes.values().filter(|seen| at.0.saturating_sub(seen.at.0) <= lives).count();
@@ -239,17 +251,18 @@ impl<R: LeaseRules> LeaseServer<R> {
         (lease.used, lease.spent, lease.answered_recall) =
             (request.used, lease.spent.max(request.spent), lease.answered_recall.max(request.answered_recall));
         lease.heard_at = at;
-        // A lender that was restored from an old copy knows fewer recalls than its holders.
+        // A server that was restored from an old copy knows fewer recalls than its clients.
         account.recall = account.recall.max(request.answered_recall);
         let contended = account.contended.is_some_and(|(who, until)| who != node && at < until);
         let left = account.left(limit, &self.rules);
-        let more = if lends { self.rules.grant_amount(request, left, (live, contended)) } else { 0 };
+        let more =
+            if lends { self.rules.grant_amount(request, left, Contention { live_nodes: live, contended }) } else { 0 };
         if request.queued > more {
             account.recall = account.recall.saturating_add(u64::from(self.rules.recalls()));
             account.contended = Some((node, Timestamp(at.0.saturating_add(micros(CONTENDED_FOR)))));
         }
         let (round, drained) = if request.queued > more {
-            (account.recall, account.drained((node, incarnation), (self.ttl, at), &self.rules))
+            (account.recall, account.drained((node, incarnation), ServerClock { ttl: self.ttl, at }, &self.rules))
         } else {
             (0, 0)
         };
@@ -260,7 +273,7 @@ impl<R: LeaseRules> LeaseServer<R> {
         Some(Grant { counter: request.counter, term, seq: request.seq, granted, left, round, drained })
     }
 
-    /// What is recalled of this holder's leases.
+    /// Returns the recalls of a node's leases.
     fn recalls(&self, of: (NodeId, u64)) -> Vec<Recall> {
         let recalled = self.accounts.iter().filter_map(|(counter, account)| {
             let (lease, no) = (account.leases.get(&of)?, account.recalled(of));
@@ -286,8 +299,8 @@ impl BudgetAccount {
         rules.left(limit, granted, spent)
     }
 
-    /// Up to which recall nobody but `client` has anything to hand back.
-    fn drained<R: LeaseRules>(&self, client: (NodeId, u64), clock: (Duration, Timestamp), rules: &R) -> u64 {
+    /// Returns the recall up to which no other lease has surplus.
+    fn drained<R: LeaseRules>(&self, client: (NodeId, u64), clock: ServerClock, rules: &R) -> u64 {
         let others = self.leases.iter().filter(|(whose, lease)| **whose != client && !lease.closed);
         let drained = others.map(|(_, lease)| {
             let ServerLease { answered_recall, granted, used, .. } = *lease;
@@ -296,7 +309,7 @@ impl BudgetAccount {
         drained.min().unwrap_or(u64::MAX)
     }
 
-    /// The latest recall that somebody else than `client` began.
+    /// Returns the latest recall that another node started.
     #[must_use]
     pub fn recalled(&self, client: (NodeId, u64)) -> u64 {
         let others = self.leases.iter().filter(|(whose, _)| **whose != client);
@@ -304,9 +317,9 @@ impl BudgetAccount {
     }
 }
 
-/// Whether the holder admits nothing any more, by the lender's clock: its own deadline is earlier.
-fn past_deadline(lease: &ServerLease, (ttl, at): (Duration, Timestamp)) -> bool {
-    at.0.saturating_sub(lease.heard_at.0) > micros(ttl)
+/// Returns whether the lease has expired by the server's clock; the client's deadline is earlier.
+fn past_deadline(lease: &ServerLease, clock: ServerClock) -> bool {
+    clock.at.0.saturating_sub(lease.heard_at.0) > micros(clock.ttl)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ const AT: Timestamp = Timestamp(1_700_000_000_000_000);
 const NOW: Mono = Mono(1);
 const OF_ALL: BudgetId = BudgetId { subject: Subject::Global, measure: Measure::Credits, per: Per::Month };
 
-/// A caller of 10,000 credits a day, and of `all` with everybody.
+/// The limits of a key with 10,000 credits per day, and `all` credits for all users together.
 fn limits(meter: &Meter, all: u64) -> Arc<Limits> {
     let plan = Plan { credits_per_day: Some(10_000), ..Plan::unlimited("test") };
     let bounds = KeyBounds::default();
@@ -34,7 +34,7 @@ fn prelogged_credits_count_until_they_are_released() {
     // A 256th of 5,120 is 20.
     let mut prelogged = one.prelog(63, 256, NOW);
     assert_eq!((prelogged.credits(), used(&meter)), (20, [30, 30]));
-    assert_eq!(BUDGETS.map(|of| meter.used(of, AT.day())), [10, 10], "nobody has asked for them yet");
+    assert_eq!(BUDGETS.map(|of| meter.used(of, AT.day())), [10, 10], "no request uses them yet");
     prelogged.release(10);
     assert_eq!((prelogged.credits(), used(&meter)), (10, [20, 20]));
     assert!(prelogged.take_more(10, NOW) && used(&meter) == [30, 30]);
@@ -52,7 +52,7 @@ fn small_budgets_are_not_prelogged() {
     let limits = limits(&meter, 265);
     let one = admitted(&meter, &limits, 10);
     assert_eq!((one.prelog(63, 256, NOW).credits(), used(&meter)), (0, [10, 10]));
-    // A request costs ten; a 32nd of what is left, 255, is seven.
+    // A request costs ten; a 32nd of the 255 that are left is seven.
     let mut prelogged = one.prelog(63, 1, NOW);
     assert_eq!((prelogged.credits(), used(&meter)), (0, [10, 10]));
     assert!(prelogged.take_more(250, NOW) && used(&meter) == [260, 260]);
@@ -89,7 +89,7 @@ fn prelogged_credits_are_limited_by_the_lease() {
     let prelogged = one.prelog(63, 256, NOW);
     assert_eq!((prelogged.credits(), used(&meter)), (10, [11, 11]));
     drop(prelogged);
-    // Past its deadline nothing is taken.
+    // Nothing is taken after the deadline.
     assert_eq!((one.prelog(63, 1, Mono(10)).credits(), used(&meter)), (0, [1, 1]));
 }
 

@@ -37,7 +37,7 @@ mod property_tests {
     use super::*;
 
     proptest! {
-        /// In no window do more than the burst plus what flowed back pass.
+        /// No window admits more than the burst plus the refill.
         #[test]
         fn never_more_than_burst_plus_refill(limit in 1_u32..500, steps in prop::collection::vec(0_u64..5_000, 1..400)) {
             let (bucket, rate) = (Bucket::default(), rate(limit));
@@ -56,7 +56,7 @@ fn no_window_admits_more_than_a_full_bucket_and_its_refill() {
     for (limit, millis) in [(1, 1_000), (7, 1_000), (60, 6_000)] {
         let rate = Rate::new(NonZeroU32::new(limit).unwrap(), Duration::from_millis(millis));
         let (bucket, window) = (Bucket::default(), millis * 1_000_000);
-        // Whoever tries every millisecond after a long rest.
+        // A client tries every millisecond after a long pause.
         let mut passed = Vec::new();
         for now in (0..2 * millis).map(|at| 10 * window + at * 1_000_000) {
             while bucket.take(rate, Mono(now)).is_ok() {

@@ -1,8 +1,8 @@
-//! Counts of many callers under many names, in this process: bounded, each name apart.
+//! Counts of rate limits over sliding windows in this process: for many keys under several names, in bounded memory.
 //!
-//! A name's counts stand in sets of a few, chosen by a hash that nobody can predict. A full set forgets what counts for
-//! nothing any more, else who has used the least of its limit: whoever comes from many addresses pushes out its own, and
-//! reaches one that is at its limit only by bringing as many others to theirs.
+//! The counts of one name are in small sets, selected by an unpredictable hash. A full set evicts a count that no
+//! longer matters, or else the one with the smallest part of its limit used. A client with many addresses therefore
+//! evicts mostly its own counts; to evict a count that is at its limit, it must bring as many others to their limits.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::num::NonZeroU32;
@@ -13,51 +13,51 @@ use access::Mono;
 
 use super::{Window, WindowCount, WindowView};
 
-/// The most that is asked at once.
+/// The maximum number of checks per request.
 pub const CHECKS_MAX: usize = 4;
 
-/// Counts of one name: 100,000.
+/// Number of sets per name; they hold 100,000 counts.
 const SETS: usize = 12_500;
 const WAYS: usize = 8;
-/// Names; what comes later shares the last one's room, not its counts.
+/// Maximum number of names. Further names share the sets of the last one, but not its counts.
 const NAMES_MAX: usize = 32;
 
-/// One limit that a call is counted against.
+/// One limit that a request is counted against.
 #[derive(Debug, Clone, Copy)]
 pub struct WindowCheck<'a> {
-    /// Which limit: its callers are counted apart from those of any other. One of a few, known at start.
+    /// The name of the limit. Keys of different names are counted separately. The names are few and known at startup.
     pub name: &'static str,
-    /// Who is counted.
+    /// The key that is counted, such as an address.
     pub key: &'a str,
-    /// Calls in a window.
+    /// The maximum number of requests per window.
     pub limit: NonZeroU32,
-    /// How long the window is.
+    /// The length of the window.
     pub window: Duration,
 }
 
-/// Whether a call may pass, by the tightest of its limits: the refusing one that lasts longest, else the one with the
-/// least left.
+/// The result of all checks of a request: of the refusing limits the one with the longest wait, otherwise the limit
+/// with the fewest remaining requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowLevel {
-    /// Whether it may; only then it was counted.
+    /// Whether the request may pass; only then it was counted.
     pub allowed: bool,
-    /// Which limit that is; empty where none was asked.
+    /// The name of that limit; empty without checks.
     pub name: &'static str,
-    /// Calls in a window.
+    /// The maximum number of requests per window.
     pub limit: u32,
-    /// How many more may pass now.
+    /// The number of requests that may still pass now.
     pub remaining: u32,
-    /// Until the window ends; where the call may not pass, not before one may.
+    /// The time until the window ends; for a refused request at least `retry_after`.
     pub reset: Duration,
-    /// Until one may pass; zero where this one may.
+    /// The time until a request may pass; zero for an admitted request.
     pub retry_after: Duration,
 }
 
-/// The counts.
+/// The counts of all names.
 #[derive(Debug, Default)]
 pub struct WindowCounts {
     names: RwLock<Vec<(&'static str, Arc<CounterSets>)>>,
-    /// Two, as 64 bits alone would let two callers share a count now and then.
+    /// Two hashes, because a single hash of 64 bits would occasionally assign one count to two keys.
     hashes: [RandomState; 2],
 }
 
@@ -73,7 +73,7 @@ struct WindowEntry {
     count: WindowCount,
 }
 
-/// Where an ask is counted. The first two say in which order sets are locked.
+/// The place of a count. `name` and `set` define the order in which sets are locked.
 struct SetLocation<'a> {
     name: usize,
     set: usize,
@@ -82,7 +82,7 @@ struct SetLocation<'a> {
 }
 
 impl WindowCheck<'_> {
-    /// Its limit and length.
+    /// Returns the limit and length as a window.
     #[must_use]
     pub fn rule(&self) -> Window {
         Window::new(self.limit, self.window)
@@ -90,7 +90,7 @@ impl WindowCheck<'_> {
 }
 
 impl WindowLevel {
-    /// By the views of a call that was counted against all of `checks`, or against none.
+    /// Returns the result for a request that was counted against all of `checks`, or against none.
     #[must_use]
     pub fn of(allowed: bool, checks: &[WindowCheck<'_>], views: &[WindowView]) -> Self {
         let named = checks.iter().map(|check| check.name).zip(views.iter().copied());
@@ -115,19 +115,19 @@ impl WindowLevel {
 }
 
 impl WindowCounts {
-    /// Counts a call against all of `checks` (at most [`CHECKS_MAX`]; more are not looked at), or where one refuses it
-    /// against none.
+    /// Counts a request against all of `checks`, or against none if one refuses it. At most [`CHECKS_MAX`] checks are
+    /// used.
     pub fn take(&self, checks: &[WindowCheck<'_>], now: Mono) -> WindowLevel {
         self.look(checks, now, |views| views.iter().all(|view| view.admits()))
     }
 
-    /// Says the same and counts nothing.
+    /// Returns the same result without counting the request.
     pub fn peek(&self, checks: &[WindowCheck<'_>], now: Mono) -> WindowLevel {
         let level = self.look(checks, now, |_| false);
         WindowLevel { allowed: level.retry_after.is_zero(), ..level }
     }
 
-    /// Counts a call that passed elsewhere, whatever the limits say.
+    /// Counts a request that another process admitted, without checking the limits.
     pub fn note(&self, checks: &[WindowCheck<'_>], now: Mono) {
         self.look(checks, now, |_| true);
     }
@@ -137,7 +137,7 @@ impl WindowCounts {
         let checks = checks.get(..CHECKS_MAX).unwrap_or(checks);
         let named: Vec<(usize, Arc<CounterSets>)> = checks.iter().map(|check| self.sets(check.name)).collect();
         let locations: Vec<SetLocation<'_>> =
-            checks.iter().zip(&named).map(|(check, named)| self.location(check, named)).collect();
+            checks.iter().zip(&named).map(|(check, (name, sets))| self.location(check, *name, sets)).collect();
         let mut locked = lock(&locations);
         let views: Vec<WindowView> = checks
             .iter()
@@ -161,7 +161,7 @@ impl WindowCounts {
         WindowLevel::of(true, checks, &views)
     }
 
-    /// The sets of a name, and its number.
+    /// Returns the number of a name and its sets.
     fn sets(&self, name: &'static str) -> (usize, Arc<CounterSets>) {
         let find = |names: &[(&'static str, Arc<CounterSets>)]| {
             let at = names.iter().position(|(known, _)| *known == name);
@@ -179,12 +179,12 @@ impl WindowCounts {
         })
     }
 
-    fn location<'a>(&self, check: &WindowCheck<'_>, (name, sets): &'a (usize, Arc<CounterSets>)) -> SetLocation<'a> {
+    fn location<'a>(&self, check: &WindowCheck<'_>, name: usize, sets: &'a CounterSets) -> SetLocation<'a> {
         let [first, second] = &self.hashes;
         let key = (check.name, check.rule().length_ms(), check.key);
         let tag = [hash(first, key), hash(second, key)];
         let set = usize::try_from(tag[0] % SETS as u64).unwrap_or(0);
-        SetLocation { name: *name, set, tag, sets }
+        SetLocation { name, set, tag, sets }
     }
 }
 
@@ -194,7 +194,7 @@ fn hash(state: &RandomState, key: impl Hash) -> u64 {
 
 type LockedSets<'a> = Vec<((usize, usize), MutexGuard<'a, Vec<WindowEntry>>)>;
 
-/// The sets of all places, each once, always in the same order: nobody waits for a set while another waits for its own.
+/// Locks the sets of all locations once each and in one order, so that requests cannot deadlock.
 fn lock<'a>(locations: &[SetLocation<'a>]) -> LockedSets<'a> {
     let mut order: Vec<&SetLocation<'a>> = locations.iter().collect();
     order.sort_by_key(|location| (location.name, location.set));
@@ -210,14 +210,14 @@ fn set_of<'s>(locked: &'s mut LockedSets<'_>, location: &SetLocation<'_>) -> Opt
     locked.iter_mut().find(|(at, _)| *at == (location.name, location.set)).map(|(_, set)| &mut **set)
 }
 
-/// Puts `entry` where it stood, or where the one stood that is missed the least.
+/// Stores `entry` in its place, or in place of the least important entry of a full set.
 fn store(set: &mut Vec<WindowEntry>, entry: WindowEntry, now_ms: u64) {
     if let Some(known) = set.iter_mut().find(|known| known.tag == entry.tag) {
         *known = entry;
         return;
     }
     if set.len() >= WAYS {
-        // Of equal ones the first, which came before the others.
+        // Of several entries with equal use, the oldest is removed.
         let least = set.iter().enumerate().min_by_key(|(_, entry)| used(entry, now_ms)).map(|(at, _)| at);
         if let Some(least) = least {
             set.remove(least);
@@ -226,7 +226,7 @@ fn store(set: &mut Vec<WindowEntry>, entry: WindowEntry, now_ms: u64) {
     set.push(entry);
 }
 
-/// How much of its limit is used, in 1 / 2³².
+/// Returns the used part of the limit in units of 1 / 2³².
 fn used(entry: &WindowEntry, now_ms: u64) -> u64 {
     let view = entry.count.at(entry.window, now_ms);
     (u64::from(view.limit() - view.remaining()) << 32) / u64::from(view.limit())

@@ -4,7 +4,7 @@ fn window(limit: u32, length_ms: u64) -> Window {
     Window::new(NonZeroU32::new(limit).unwrap(), Duration::from_millis(length_ms))
 }
 
-/// Lets in whatever may pass of `calls` at `now_ms`; answers how many did.
+/// Admits as many of `calls` as may pass at `now_ms`; returns their number.
 fn burst(count: &mut WindowCount, window: Window, now_ms: u64, calls: u32) -> u32 {
     let mut passed = 0;
     for _ in 0..calls {
@@ -45,10 +45,10 @@ fn clock_jump_delays_requests_for_at_most_two_windows() {
     let day = 86_400_000;
     let mut count = WindowCount::default();
     assert_eq!(burst(&mut count, window, 2 * day, 20), 10);
-    // Back by less than a window: it stands still, at the window's beginning.
+    // The clock goes back by less than a window: time stands still at the window's beginning.
     let back = count.at(window, 2 * day - 1);
     assert_eq!((back.admits(), back.count(), back.retry_after_ms()), (false, count, 66_000));
-    // A day ahead, and back again.
+    // The clock goes ahead by a day and back again.
     assert_eq!(burst(&mut count, window, 3 * day, 20), 10);
     assert_eq!(burst(&mut count, window, 2 * day, 20), 10);
 }
@@ -58,7 +58,7 @@ mod property_tests {
 
     use super::*;
 
-    /// Calls as (milliseconds since the last one, how many at once).
+    /// Requests as (milliseconds since the last one, number at once).
     fn calls() -> impl Strategy<Value = Vec<(u64, u32)>> {
         prop::collection::vec((0_u64..3_000, 0_u32..40), 1..60)
     }
@@ -78,7 +78,7 @@ mod property_tests {
                 let (index, left_ms) = (now_ms / length_ms, length_ms - now_ms % length_ms);
                 let of = |index: u64| passed.iter().filter(|at| **at / length_ms == index).count() as u64;
                 prop_assert!(of(index) * length_ms + of(index - 1) * left_ms <= u64::from(limit) * length_ms);
-                // Of any span as long as the window: what weighed least when the last of it came.
+                // The weight at the last request of any interval of the window's length.
                 let span = passed.iter().filter(|at| now_ms - **at < length_ms).count() as u64;
                 prop_assert!(span <= 2 * u64::from(limit));
             }

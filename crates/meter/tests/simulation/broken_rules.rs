@@ -1,15 +1,15 @@
-//! The rules, each broken in turn: a simulation that would not see it shows nothing.
+//! Each rule, broken in one way: the simulation must detect every one of them.
 
 use std::time::Duration;
 
 use access::{Mono, Timestamp};
 use meter::budget::Period;
 use meter::lease::LeaseRequest;
-use meter::lease::rules::{LeaseRules, OtherLease, StandardRules};
+use meter::lease::rules::{Contention, LeaseRules, OtherLease, StandardRules};
 
 macro_rules! mutants {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
-        /// How a rule is broken.
+        /// A way to break one rule.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum BrokenRule { $($(#[doc = $doc])* $name,)* }
 
@@ -20,77 +20,77 @@ macro_rules! mutants {
 }
 
 mutants! {
-    /// The holder believes an answer to an earlier ask.
+    /// The client accepts a grant for an earlier request.
     BelievesOldGrants,
-    /// The holder's time runs from the answer.
+    /// The client's deadline is counted from the reply.
     TimeFromTheAnswer,
-    /// The holder's time runs twice as long as it was told.
+    /// The client's deadline is twice as long as the granted time.
     TimeTwiceAsLong,
-    /// The holder says what it hands back, and goes on using it.
+    /// The client reports that it returned surplus, and continues to use it.
     HandsBackInWordsOnly,
-    /// The holder closes a lease while something of it is reserved.
+    /// The client closes a lease while a part of it is reserved.
     ClosesTooEarly,
-    /// The holder closes without the last unit that it spent.
+    /// The client closes a lease without the last unit that it spent.
     ForgetsAUnitAtClose,
-    /// The holder answers recalls and hands nothing back.
+    /// The client answers recalls and returns nothing.
     KeepsWhatIsRecalled,
-    /// A request is refused by what was known before it came.
+    /// A request is refused by information from before it arrived.
     RefusedByOldNews,
     /// A request is refused as soon as nothing is left to lend.
     RefusedAtOnce,
-    /// A request is never refused for good.
+    /// A request is never refused as exhausted.
     NeverRefused,
-    /// The lender hears an incarnation that another has followed.
+    /// The server accepts ticks of an incarnation that has a successor.
     HearsTheDead,
-    /// The lender takes an ask that a later one has overtaken.
+    /// The server accepts a request that is older than the last one.
     TakesOldAsks,
-    /// The lender takes a doubled ask twice.
+    /// The server applies a duplicated request twice.
     TakesAsksTwice,
-    /// What is handed back stays granted.
+    /// Returned surplus stays granted.
     NeverTakesBack,
-    /// What a holder does not use counts as handed back.
+    /// Unused amounts of a client count as returned.
     TakesBackWhatIsHeld,
-    /// What was granted counts on, however little the holder knows of it.
+    /// A grant stays recorded even if the client never received it.
     CountsLostGrants,
-    /// A close that comes twice is counted twice.
+    /// A close that arrives twice is counted twice.
     CountsClosesTwice,
-    /// What closed leases have spent is lent again.
+    /// The spent amount of closed leases is lent again.
     LendsWhatIsSpent,
-    /// What is granted is lent again.
+    /// Granted amounts are lent again.
     LendsWhatIsLent,
-    /// One gets all that it wants, whatever is left.
+    /// A request gets everything that it wants, regardless of the amount left.
     GivesWhatIsWanted,
-    /// One gets what a request needs, whatever is left.
+    /// A request gets what waiting requests need, regardless of the amount left.
     GivesWhatIsNeeded,
-    /// One gets all that is left.
+    /// A request gets everything that is left.
     GivesAll,
     /// Days are lent before they begin.
     LendsTomorrow,
-    /// Others count as asked who have not answered.
+    /// Leases that have not answered a recall count as having answered it.
     TakesSilenceForNo,
-    /// Others count as empty who got something since.
+    /// Leases that were granted more since their answer count as empty.
     ForgetsWhatItGave,
-    /// What a closed lease was granted stays taken.
+    /// The granted amount of a closed lease stays taken.
     KeepsClosedLeases,
-    /// Nobody is recalled.
+    /// No lease is recalled.
     RecallsNobody,
-    /// An ask that comes after the close opens the lease again.
+    /// A request after the close opens the lease again.
     OpensAgain,
-    /// Whoever comes back may use what was reclaimed.
+    /// A client that comes back may use the reclaimed amount.
     ForgetsWhatItReclaimed,
-    /// What a holder still uses is reclaimed.
+    /// A lease that is still in use is reclaimed.
     ReclaimsTheLiving,
-    /// A crashed node's requests that were sent and not settled are forgotten.
+    /// The committed and unsettled requests of a crashed node are forgotten.
     ForgetsOpenRequests,
     /// A request is recorded after it was sent.
     RecordsTooLate,
-    /// A node that starts again leaves the leases of its earlier life.
+    /// A restarted node does not close the leases of its earlier incarnation.
     LeavesOldLeases,
-    /// A node that starts again takes its earlier life's number.
+    /// A restarted node uses the number of its earlier incarnation.
     TakesAnOldNumber,
 }
 
-/// The rules as they are, but for one.
+/// The standard rules, with at most one broken.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RulesExcept(pub(crate) Option<BrokenRule>);
 
@@ -176,11 +176,11 @@ impl LeaseRules for RulesExcept {
         }
     }
 
-    fn grant_amount(&self, request: &LeaseRequest, left: u64, around: (u64, bool)) -> u64 {
+    fn grant_amount(&self, request: &LeaseRequest, left: u64, contention: Contention) -> u64 {
         match self.0 {
             Some(BrokenRule::GivesWhatIsWanted) => request.want,
             Some(BrokenRule::GivesWhatIsNeeded) => {
-                StandardRules.grant_amount(request, left, around).max(request.queued)
+                StandardRules.grant_amount(request, left, contention).max(request.queued)
             }
             Some(BrokenRule::GivesAll) => {
                 if request.want > 0 {
@@ -189,7 +189,7 @@ impl LeaseRules for RulesExcept {
                     0
                 }
             }
-            _ => StandardRules.grant_amount(request, left, around),
+            _ => StandardRules.grant_amount(request, left, contention),
         }
     }
 

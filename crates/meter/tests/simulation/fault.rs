@@ -1,6 +1,6 @@
-//! What goes wrong between two steps.
+//! Faults between two steps.
 
-use meter::lease::CounterId;
+use meter::lease::{CounterId, LeaseId};
 
 use crate::coverage::Hit;
 use crate::world::{BUDGETS, Event, World};
@@ -8,7 +8,7 @@ use crate::world::{BUDGETS, Event, World};
 const DAY_US: i64 = 86_400_000_000;
 
 impl World {
-    /// Perhaps something goes wrong now.
+    /// Injects faults at random.
     pub(crate) fn inject_faults(&mut self) {
         let node = usize::try_from(self.chance.below(self.nodes.len() as u64)).unwrap();
         let ttl_us = self.ttl_us();
@@ -54,8 +54,8 @@ impl World {
         of_ten_thousand > 0 && self.chance.below(10_000) < of_ten_thousand
     }
 
-    /// A copy of the database is taken; or the one that was taken is put in its place, and what was on its way to the old
-    /// one is lost. What the copy does not know to be used may be used once more.
+    /// Takes a copy of the database, or restores the one that was taken and drops the messages to the old database.
+    /// Amounts that the copy does not know to be used may be used again.
     fn restore(&mut self, node: usize) {
         let Some(mut copy) = self.copy.take() else {
             self.copy = Some(self.server.clone());
@@ -80,7 +80,7 @@ impl World {
         self.restored = true;
     }
 
-    /// A node's wall clock jumps by up to a day, or the lender's by seconds.
+    /// A node's wall clock jumps by up to a day, or the server's by seconds.
     fn jump(&mut self, node: usize) {
         self.hit(Hit::ClockJumps, node);
         let day = i64::try_from(self.chance.below(DAY_US.unsigned_abs() * 2)).unwrap() - DAY_US;
@@ -103,8 +103,8 @@ impl World {
         self.hostile(0);
     }
 
-    /// An operator takes what a node has not spent that was not heard of for long. What it holds for requests that are under
-    /// way, or has spent without saying so, may be spent once more.
+    /// An operator reclaims the unspent amount of a node that has not responded for a long time. Amounts that it
+    /// reserved, or spent without reporting, may be spent again.
     fn reclaim(&mut self) {
         let open: Vec<_> = self.server.leases().filter(|lent| !lent.closed).collect();
         if open.is_empty() {
@@ -112,7 +112,8 @@ impl World {
         }
         let lent = *self.chance.pick(&open);
         let at = self.server_wall();
-        let Some(unspent) = self.server.reclaim((lent.counter, lent.node, lent.incarnation), at) else { return };
+        let lease = LeaseId { counter: lent.counter, node: lent.node, incarnation: lent.incarnation };
+        let Some(unspent) = self.server.reclaim(lease, at) else { return };
         let node = self.nodes.iter().position(|node| node.id == lent.node).unwrap();
         self.hit(Hit::Reclaimed, node);
         self.hostile(0);
@@ -122,7 +123,7 @@ impl World {
         self.oracle.counter(lent.counter, limit).beyond += beyond;
     }
 
-    /// What a lease's incarnation has used in truth.
+    /// Returns the true used amount of a lease's incarnation.
     fn used_of(&self, node: usize, lent: &meter::lease::server::LeaseSummary) -> u64 {
         let node = &self.nodes[node];
         let spent = node.folder.spent.get(&(lent.counter, lent.incarnation)).copied().unwrap_or(0);

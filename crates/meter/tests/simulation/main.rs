@@ -1,8 +1,8 @@
-//! Nodes that share budgets, in worlds where everything goes wrong that can: a seed makes one, and repeats it.
+//! A simulation of nodes that share budgets under all kinds of faults; a seed reproduces a run.
 //!
-//! What is checked after every step: nobody uses more than a limit; every refusal for good is true; in the end everything
-//! that was spent is counted, once, and nothing stays taken. One seed alone: `SEED=17 cargo test -p meter --test
-//! simulation one_seed`.
+//! After every step it checks that no limit is exceeded and that every refusal as exhausted is true. At the end,
+//! everything that was spent is counted once, and nothing stays taken. One seed alone: `SEED=17 cargo test -p meter
+//! --test simulation one_seed`.
 
 #![cfg(test)]
 
@@ -18,7 +18,7 @@ mod world;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use broken::{BrokenRule, RulesExcept};
+use broken_rules::{BrokenRule, RulesExcept};
 use coverage::Coverage;
 use oracle::Fault;
 use setup::Setup;
@@ -26,10 +26,10 @@ use world::World;
 
 const SEEDS: u64 = 10_000;
 const STEPS: usize = 2_000;
-/// Within so many seeds a broken rule is seen.
+/// Number of seeds within which a broken rule must be detected.
 const SEEDS_OF_A_MUTANT: u64 = 1_000;
 
-/// Lives through one seed.
+/// Runs the simulation of one seed.
 fn live(seed: u64, rules: RulesExcept) -> (Coverage, Result<(), Fault>) {
     let mut world = World::new(seed, Setup::of(seed), rules);
     let lived = (0..STEPS).try_for_each(|_| {
@@ -40,7 +40,7 @@ fn live(seed: u64, rules: RulesExcept) -> (Coverage, Result<(), Fault>) {
     (world.coverage, lived)
 }
 
-/// Runs `job` for 0 to `below` - 1 on every core; it ends early where the job says so.
+/// Runs `job` for 0 to `below` - 1 on every core, until the job returns false.
 fn on_every_core(below: u64, job: impl Fn(u64) -> bool + Sync) {
     let next = AtomicU64::new(0);
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -70,7 +70,7 @@ fn nothing_is_overspent_lost_or_leaked_and_every_refusal_is_true() {
     let (all, faults) = (all.into_inner().unwrap(), faults.into_inner().unwrap());
     println!("{all}");
     assert!(faults.is_empty(), "{faults:#?}");
-    assert_eq!(all.gaps(), [], "every fault meets every state");
+    assert_eq!(all.gaps(), [], "every fault happens in every state");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn quota_of_a_hundred_over_live_nodes_admits_exactly_a_hundred() {
     });
 }
 
-/// What is lost to bounds that are too high, to leases that nobody needs and to waiting is less than a twentieth.
+/// Less than a twentieth of the budget is lost to high reservations, idle leases and waiting.
 #[test]
 fn budget_is_spent_almost_completely_before_the_last_refusal() {
     on_every_core(600, |seed| {

@@ -1,4 +1,4 @@
-//! A node: one process after another on a folder that survives them.
+//! A node: one process after another, with a folder that survives them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,27 +14,27 @@ use meter::reservation::{CommittedRequest, Reservation, ReservedPart};
 use crate::broken_rules::{BrokenRule, RulesExcept};
 use crate::coverage::STATES;
 
-/// The limits that a node knows say no before the lender's do only where they are lower: here they never are.
+/// The limits that a node knows refuse before the server's only if they are lower; here they never are.
 const UNREACHED: u64 = 1 << 60;
 
 pub(crate) struct Node {
     pub(crate) id: NodeId,
-    /// Its monotonic clock's speed, in thousandths of the true one's.
+    /// The speed of its monotonic clock, in thousandths of the true speed.
     pub(crate) speed: u64,
-    /// By how much its wall clock is wrong, in microseconds.
+    /// The error of its wall clock in microseconds.
     pub(crate) skew: i64,
     pub(crate) frozen: bool,
     pub(crate) process: Option<Process>,
     pub(crate) folder: Folder,
 }
 
-/// What survives a crash.
+/// The state that survives a crash.
 #[derive(Default)]
 pub(crate) struct Folder {
     pub(crate) incarnation: u64,
-    /// Spent, by cell and incarnation.
+    /// Spent amounts by budget counter and incarnation.
     pub(crate) spent: BTreeMap<(CounterId, u64), u64>,
-    /// Sent and not settled, by request.
+    /// Committed and unsettled amounts by request.
     pub(crate) open: BTreeMap<u64, Vec<(CounterId, u64)>>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Process {
     pub(crate) limits: Arc<Limits>,
     pub(crate) client: LeaseClient<RulesExcept>,
     pub(crate) requests: BTreeMap<u64, Request>,
-    /// Whether a tick out of turn is on its way.
+    /// Whether an extra tick is in flight.
     pub(crate) extra_tick_sent: bool,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Request {
     pub(crate) bound: Charge,
     pub(crate) cost: Charge,
     pub(crate) since: Mono,
-    /// The true time at which it came.
+    /// The true time at which the request arrived.
     pub(crate) came_us: u64,
     pub(crate) stage: Stage,
 }
@@ -73,17 +73,17 @@ pub(crate) fn parts(parts: impl Iterator<Item = ReservedPart>) -> Vec<(CounterId
 
 impl Node {
     pub(crate) fn mono(&self, now_us: u64) -> Mono {
-        // Monotonic clocks of machines have nothing in common but their speed, nearly.
+        // Monotonic clocks of different machines have only about the same speed in common.
         Mono(now_us * self.speed + u64::try_from(self.id.0).unwrap() * 1_000_000_007)
     }
 
-    /// The wall clock of its budgets: the lender's, once it was heard.
+    /// Returns the wall clock of its budgets: the server's, after the first reply.
     pub(crate) fn wall(&self, now_us: u64, true_wall: Timestamp) -> Timestamp {
         let response = self.process.as_ref().and_then(|process| process.client.clock(self.mono(now_us)));
         response.unwrap_or(Timestamp(true_wall.0.saturating_add_signed(self.skew)))
     }
 
-    /// What state it is in, by [`STATES`].
+    /// Returns its states, in the order of [`STATES`].
     pub(crate) fn states(&self, now_us: u64) -> [bool; STATES.len()] {
         let Some(process) = &self.process else { return [false; STATES.len()] };
         let any = |stage: fn(&Stage) -> bool| process.requests.values().any(|request| stage(&request.stage));
@@ -102,21 +102,17 @@ impl Node {
 }
 
 impl Process {
-    pub(crate) fn new(
-        id: NodeId,
-        incarnation: u64,
-        (budgets, timing, rules): (&[BudgetId], LeaseTiming, RulesExcept),
-    ) -> Self {
+    pub(crate) fn new(id: NodeId, incarnation: u64, timing: LeaseTiming, rules: RulesExcept) -> Self {
         let meter = Meter::leased();
-        let budgets: Vec<_> = budgets.iter().map(|id| (*id, UNREACHED)).collect();
+        let budgets: Vec<_> = crate::world::BUDGETS.iter().map(|id| (*id, UNREACHED)).collect();
         let (plan, bounds) = (Plan::unlimited("sim"), KeyBounds::default());
         let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets });
-        let client = LeaseClient::with_rules((id, incarnation), timing, rules);
+        let client = LeaseClient::with_rules(id, incarnation, timing, rules);
         Self { incarnation, meter, limits, client, requests: BTreeMap::new(), extra_tick_sent: false }
     }
 
-    pub(crate) fn request(&self, charge: Charge, (at, now): (Timestamp, Mono)) -> AdmissionRequest<'_> {
+    pub(crate) fn request(&self, charge: Charge, at: Timestamp, now: Mono) -> AdmissionRequest<'_> {
         AdmissionRequest { limits: &self.limits, charge: Some(charge), at, now }
     }
 
@@ -126,12 +122,12 @@ impl Process {
 }
 
 impl Folder {
-    /// A request is about to be sent.
+    /// Records a request that is about to be sent.
     pub(crate) fn open(&mut self, request: u64, parts: Vec<(CounterId, u64)>) {
         self.open.insert(request, parts);
     }
 
-    /// A request is over; `spent` of each part.
+    /// Records the end of a request and the spent part of each amount.
     pub(crate) fn close(&mut self, request: u64, incarnation: u64, spent: &[(CounterId, u64)]) {
         self.open.remove(&request);
         for (counter, amount) in spent {
@@ -139,7 +135,7 @@ impl Folder {
         }
     }
 
-    /// A start: what was open counts as it was reserved.
+    /// At a start, open requests count with their reserved amounts.
     pub(crate) fn recover(&mut self, rules: RulesExcept) {
         for parts in std::mem::take(&mut self.open).into_values() {
             for (counter, amount) in parts {
@@ -151,7 +147,7 @@ impl Folder {
 }
 
 impl Process {
-    /// What is reserved of a cell and not sent.
+    /// Returns the amount that is reserved of a counter and not sent.
     pub(crate) fn reserved(&self, counter: CounterId) -> u64 {
         let reservations = self.requests.values().filter_map(|request| match &request.stage {
             Stage::Reserved(reservation) => Some(reservation),

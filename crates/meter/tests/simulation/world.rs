@@ -1,4 +1,4 @@
-//! Nodes, a lender and a network on one true clock, of which each sees its own.
+//! Nodes, a lease server and a network on one true clock; each node has its own clock.
 
 mod network;
 mod requests;
@@ -14,7 +14,7 @@ use meter::lease::{CounterId, LeaseServer, LeaseTiming, NodeId, Tick, TickReply}
 use crate::broken_rules::{BrokenRule, RulesExcept};
 use crate::coverage::{Coverage, Hit};
 use crate::node::{Folder, Node, Process, Stage, parts};
-use crate::oracle::{Checked, Fault, Oracle};
+use crate::oracle::{Checked, Fault, Oracle, Settlement};
 use crate::prng::Prng;
 use crate::setup::Setup;
 
@@ -37,7 +37,7 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// The node on which it happens.
+    /// Returns the node at which the event happens.
     fn node(&self) -> Option<usize> {
         match self {
             Self::Arrive(node) | Self::ToNode(node, ..) | Self::Send(node, ..) | Self::Done(node, ..) => Some(*node),
@@ -69,12 +69,12 @@ pub(crate) struct World {
     pub(crate) limits: [u64; 2],
     pub(crate) oracle: Oracle,
     pub(crate) coverage: Coverage,
-    /// Until when something is wrong that may keep units from where they are needed.
+    /// The time until which a fault may keep amounts from where they are needed.
     pub(crate) hostile_until_us: u64,
     pub(crate) restored: bool,
     pub(crate) jumped: bool,
     closing: bool,
-    /// Where a cell stood when a request was last refused for want of it: spent, of what.
+    /// The spent amount and the limit of a counter when a request was last refused because of it.
     pub(crate) last_refusal: BTreeMap<CounterId, (u64, u64)>,
 }
 
@@ -125,7 +125,7 @@ impl World {
         world
     }
 
-    /// The true wall clock.
+    /// Returns the true wall-clock time.
     pub(crate) fn wall(&self) -> Timestamp {
         Timestamp(Day(20_010).start().0 + DAY_US - self.setup.before_midnight_us + self.now_us)
     }
@@ -150,7 +150,7 @@ impl World {
         self.next += 1;
     }
 
-    /// What is on its way to the lender is lost.
+    /// Drops the messages in flight to the server.
     pub(crate) fn drop_requests(&mut self) {
         let requests: Vec<u64> =
             self.events.iter().filter(|(_, event)| matches!(event, Event::ToServer(..))).map(|(no, _)| *no).collect();
@@ -170,7 +170,7 @@ impl World {
         self.coverage.hit(hit, states);
     }
 
-    /// The next event.
+    /// Processes the next event.
     pub(crate) fn step(&mut self) -> Checked {
         let Some(Reverse((at, number))) = self.queue.pop() else { return Ok(()) };
         let before = self.wall().day();
@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    /// Begins a process, if the lender can be asked; else later.
+    /// Starts a process if the server is available, otherwise later.
     pub(crate) fn start(&mut self, node: usize) {
         if self.nodes[node].process.is_some() {
             return;
@@ -226,7 +226,7 @@ impl World {
         let (incarnation, unreported) = self.server.join(at.id, earlier, wall);
         let incarnation = if rules.is(BrokenRule::TakesAnOldNumber) && earlier > 0 { earlier } else { incarnation };
         at.folder.incarnation = incarnation;
-        let mut process = Process::new(at.id, incarnation, (&BUDGETS, timing, rules));
+        let mut process = Process::new(at.id, incarnation, timing, rules);
         for (counter, of) in unreported {
             if !rules.is(BrokenRule::LeavesOldLeases) {
                 let spent = at.folder.spent.get(&(counter, of)).copied().unwrap_or(0);
@@ -237,7 +237,7 @@ impl World {
         self.after(0, self.setup.tick_us, Event::Tick { node, incarnation, regular: true });
     }
 
-    /// Ends a process between two steps: its memory is gone.
+    /// Ends a process between two steps; its memory is lost.
     pub(crate) fn crash(&mut self, node: usize) {
         let Some(process) = self.nodes[node].process.take() else { return };
         for (id, request) in process.requests {
@@ -246,12 +246,12 @@ impl World {
                 Stage::Waiting => (),
                 Stage::Reserved(reservation) => {
                     for (counter, held) in parts(reservation.parts()) {
-                        self.oracle.settles(counter, node, (held, 0));
+                        self.oracle.settles(counter, node, Settlement { reserved: held, spent: 0 });
                     }
                 }
                 Stage::Sent(committed) => {
                     for (counter, held) in parts(committed.parts()) {
-                        self.oracle.settles(counter, node, (held, held));
+                        self.oracle.settles(counter, node, Settlement { reserved: held, spent: held });
                     }
                 }
             }
@@ -266,14 +266,14 @@ impl World {
         Ok(())
     }
 
-    /// Whoever was frozen or could not be heard is back.
+    /// Resumes all nodes that were frozen or unreachable.
     pub(crate) fn heal(&mut self) -> Checked {
         self.paused_until_us = 0;
         self.hostile(0);
         (0..self.nodes.len()).try_for_each(|node| self.thaw(node))
     }
 
-    /// Nothing is wrong any more: everything ends, and the books must be true.
+    /// Ends all faults and all requests; the accounts must then be correct.
     pub(crate) fn close(&mut self) -> Checked {
         self.closing = true;
         self.heal()?;
@@ -281,10 +281,10 @@ impl World {
         for lent in self.server.leases().filter(|lent| !lent.closed && !self.restored) {
             let node = self.nodes.iter().find(|node| node.id == lent.node);
             if node.is_none_or(|node| node.folder.incarnation != lent.incarnation) {
-                return Err(Fault(format!("leaked by a life that is over: {lent:?}")));
+                return Err(Fault(format!("leaked by an ended incarnation: {lent:?}")));
             }
         }
-        // What is left of earlier lives is closed by the next.
+        // The next incarnation closes the leases of earlier ones.
         for node in 0..self.nodes.len() {
             self.crash(node);
             self.start(node);
@@ -301,7 +301,7 @@ impl World {
                 return Err(Fault(format!("leaked: {granted} of {counter:?}")));
             }
             if spent != truth.spent && !self.restored {
-                return Err(Fault(format!("{spent} is counted of {counter:?}, and {} was spent", truth.spent)));
+                return Err(Fault(format!("{spent} of {counter:?} is counted, but {} was spent", truth.spent)));
             }
         }
         Ok(())
@@ -322,7 +322,7 @@ impl World {
     }
 }
 
-/// How long a request waits at most, in ticks.
+/// Returns the duration of `ticks` ticks.
 pub(crate) fn ticks(tick_us: u64, ticks: u64) -> Duration {
     Duration::from_micros(tick_us * ticks)
 }

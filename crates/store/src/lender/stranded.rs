@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use access::Timestamp;
-use meter::lease::{CounterId, LeaseServer, NodeId, Tick};
+use meter::lease::{CounterId, LeaseId, LeaseServer, NodeId, Tick};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -128,7 +128,8 @@ impl Store {
         for (cell, book) in kept.books() {
             lender.import(*cell, book.clone());
         }
-        let Some(unspent) = lender.reclaim((lease.cell, node, lease.incarnation), at) else {
+        let Some(unspent) = lender.reclaim(LeaseId { counter: lease.cell, node, incarnation: lease.incarnation }, at)
+        else {
             transaction.rollback().await?;
             return Ok(None);
         };

@@ -246,7 +246,15 @@ mod tests {
             answered_recall: 0,
             limit: 100,
         };
-        assert_eq!(meter::lease::LeaseRules::grant_amount(&meter::lease::StandardRules, &ask, 100, (3, false)), 8);
+        assert_eq!(
+            meter::lease::LeaseRules::grant_amount(
+                &meter::lease::StandardRules,
+                &ask,
+                100,
+                meter::lease::Contention { live_nodes: 3, contended: false }
+            ),
+            8
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A lease as its holder knows it: what it has to say, and who waits for more of it.
+//! A lease in the client: its next request, and the requests that wait for it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use super::super::{CounterId, Grant, LeaseRequest};
 use super::{Verdict, WaitDecision, Waiter};
 use crate::counter::BudgetCounter;
 
-/// More is request_seq for when less is held than what is used in so many ticks,
+/// More is requested when the free amount is less than the use of this many ticks.
 const REQUEST_BELOW_TICKS: u64 = 4;
-/// and then so much: a lease that is used all the time says so now and then, not in each tick.
+/// The request is for the use of this many ticks, so that a busy lease needs a request only from time to time.
 const REQUEST_TICKS: u64 = 32;
-/// An ask is repeated after a tick, the next after two, and so on, up to so many doublings.
+/// A request is repeated after one tick, then after two, and so on, with at most this many doublings.
 const RETRY_DOUBLINGS_MAX: u32 = 3;
-/// A lease is request_seq for anew when this part of its time is over.
+/// A lease is renewed after one third of its lifetime.
 const RENEW_AFTER: u32 = 3;
 
 #[derive(Debug)]
@@ -26,21 +26,21 @@ pub(super) struct ClientLease {
     pub(super) seq: u64,
     pub(super) sent_at: Mono,
     pub(super) answered: bool,
-    /// Asks since the last answer.
+    /// Number of requests since the last reply.
     pub(super) unanswered: u32,
     pub(super) term: u64,
-    /// What nobody had been granted, when it was heard last.
+    /// The amount that was not granted to any lease, according to the last reply.
     pub(super) left: u64,
-    /// The latest recall that was heard of, and the one that was answered.
+    /// The latest recall that was received; `answered_recall` is the one that was answered.
     pub(super) recall: u64,
     pub(super) answered_recall: u64,
-    /// Until when it is likely that somebody elsewhere still waits.
+    /// The time until which requests probably wait in another node.
     pub(super) contended_until: Mono,
-    /// What was used at the last tick, and what a tick takes lately.
+    /// The used amount at the last tick; `used_per_tick` is the recent use per tick.
     pub(super) used: u64,
     pub(super) used_per_tick: u64,
     pub(super) busy_at: Mono,
-    /// No more is taken of it: its period is over, or the node ends.
+    /// Nothing more is taken of it: its period is over, or the node ends.
     pub(super) ended: bool,
     pub(super) waiting: VecDeque<WaitingRequest>,
 }
@@ -48,9 +48,9 @@ pub(super) struct ClientLease {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WaitingRequest {
     pub(super) waiter: Waiter,
-    /// The first ask that was sent since it came; 0 before.
+    /// The first lease request that was sent after it arrived; 0 before.
     pub(super) request_seq: u64,
-    /// The first recall that began since then; 0 before.
+    /// The first recall that began after that; 0 before.
     pub(super) round: u64,
 }
 
@@ -85,7 +85,7 @@ impl ClientLease {
         }
     }
 
-    /// Nothing more is taken of it, and nobody waits for it.
+    /// Ends the lease and decides about all waiting requests.
     pub(super) fn end(&mut self, counter: CounterId, verdict: Verdict) -> Vec<WaitDecision> {
         self.ended = true;
         self.counter.close();
@@ -93,7 +93,8 @@ impl ClientLease {
         self.waiting.drain(..).map(decided).collect()
     }
 
-    /// Who waits and may try again: nobody overtakes, or a large one would never have its turn.
+    /// Returns the waiting requests that fit into the free amount, in their order. No request overtakes another,
+    /// because a large one would otherwise never be admitted.
     pub(super) fn wake(&mut self, counter: CounterId, now: Mono) -> Vec<WaitDecision> {
         let mut free = if now < self.counter.deadline() { self.counter.free() } else { 0 };
         let mut woken = Vec::new();
@@ -107,17 +108,17 @@ impl ClientLease {
         woken
     }
 
-    /// Whether somebody waits for it, here or elsewhere.
+    /// Returns whether requests wait for the lease in this or another node.
     pub(super) fn is_contended(&self, now: Mono) -> bool {
         !self.waiting.is_empty() || self.recall > self.answered_recall || now < self.contended_until
     }
 
-    /// What is used here in so many ticks, and what those that wait need.
+    /// Returns the use of `ticks` ticks, plus the amount of all waiting requests.
     pub(super) fn needed_in(&self, ticks: u64) -> u64 {
         self.queued().saturating_add(self.used_per_tick.saturating_mul(ticks))
     }
 
-    /// What the first of those that wait need together, as many as fitted into what was left.
+    /// Returns the amount of the first waiting requests that together fit into the amount that was left.
     fn need_fitting(&self, free: u64) -> u64 {
         let fits = free.saturating_add(self.left);
         let mut fitting = 0_u64;
@@ -130,21 +131,31 @@ impl ClientLease {
         fitting
     }
 
-    /// What all that wait need.
+    /// Returns the amount of all waiting requests.
     fn queued(&self) -> u64 {
         self.waiting.iter().fold(0, |sum, waiting| sum.saturating_add(waiting.waiter.amount))
     }
 }
 
-/// What a lease has to say; nothing where it has said so, or needs nothing.
+/// The times that decide whether a request is due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequestTimes {
+    pub(super) now: Mono,
+    pub(super) ttl: Duration,
+    pub(super) tick: Duration,
+}
+
+/// Returns the next request of a lease; `None` if it was already sent or the lease needs nothing.
 pub(super) fn request<R: LeaseRules>(
     id: CounterId,
     lease: &mut ClientLease,
-    (now, ttl, tick): (Mono, Duration, Duration),
+    times: RequestTimes,
     rules: &R,
 ) -> Option<LeaseRequest> {
+    let RequestTimes { now, ttl, tick } = times;
     lease.measure_use(now);
-    // A new ask makes the answer to the last one worthless: who asks faster than it is answered never hears.
+    // A new request invalidates the reply to the previous one: a client that repeats faster than the server replies
+    // would never get a valid reply.
     let retry_interval = tick.saturating_mul(1 << lease.unanswered.saturating_sub(1).min(RETRY_DOUBLINGS_MAX));
     if !lease.answered && now.since(lease.sent_at) < retry_interval {
         return None;
@@ -155,7 +166,7 @@ pub(super) fn request<R: LeaseRules>(
     let to = if recalled || lease.ended || idle { 0 } else { allowance };
     let returns_surplus = to.max(lease.counter.used()) < allowance;
     let needs_more = !lease.ended && lease.counter.free() < lease.needed_in(REQUEST_BELOW_TICKS);
-    // What is all spent is not renewed; what is reserved may come free.
+    // A lease that is spent completely is not renewed; a reserved amount may be released.
     let renew = !lease.ended && allowance > lease.counter.spent() && now.since(lease.sent_at) >= ttl / RENEW_AFTER;
     if !(needs_more || renew || returns_surplus || lease.recall > lease.answered_recall || !lease.answered) {
         return None;
@@ -187,7 +198,7 @@ pub(super) fn request<R: LeaseRules>(
     })
 }
 
-/// Who of the waiting is refused.
+/// Refuses the waiting requests that no node can satisfy; returns the decisions.
 pub(super) fn refuse<R: LeaseRules>(lease: &mut ClientLease, grant: &Grant, rules: &R) -> Vec<WaitDecision> {
     let mut decisions = Vec::new();
     let all_there_is = lease.counter.free().saturating_add(grant.left);

@@ -21,6 +21,10 @@ fn client() -> LeaseClient {
     LeaseClient::new(NODE, 3, LeaseTiming::default())
 }
 
+fn shared(counter: &Arc<BudgetCounter>) -> SharedCounter<'_> {
+    SharedCounter { id: id(), counter }
+}
+
 fn waiter(number: u64, amount: u64) -> Waiter {
     Waiter { id: number, amount, since: Mono(0) }
 }
@@ -44,10 +48,10 @@ fn verdict(waiter: u64, verdict: Verdict) -> WaitDecision {
     WaitDecision { waiter, counter: id(), verdict }
 }
 
-/// A holder that was granted 10, of which 4 are used.
+/// Returns a client that was granted 10, of which 4 are used.
 fn holding() -> (LeaseClient, Arc<BudgetCounter>) {
     let (mut client, counter) = (client(), counter());
-    assert_eq!(client.wait((id(), &counter), waiter(1, 4), Mono(0)), None);
+    assert_eq!(client.wait(shared(&counter), waiter(1, 4), Mono(0)), None);
     assert!(client.is_urgent());
     let request = client.tick(Mono(0)).requests[0];
     assert_eq!((request.seq, request.ceiling, request.want, request.need, request.queued), (1, 0, 4, 4, 4));
@@ -60,15 +64,15 @@ fn holding() -> (LeaseClient, Arc<BudgetCounter>) {
 #[test]
 fn only_the_reply_to_the_latest_request_is_accepted() {
     let (mut client, counter) = (client(), counter());
-    client.wait((id(), &counter), waiter(1, 4), Mono(0));
+    client.wait(shared(&counter), waiter(1, 4), Mono(0));
     client.tick(Mono(0));
-    assert_eq!(client.tick(Mono(99 * MS)).requests, [], "it waits for the answer");
+    assert_eq!(client.tick(Mono(99 * MS)).requests, [], "it waits for the reply");
     let again = client.tick(Mono(100 * MS)).requests[0];
     assert_eq!((again.seq, again.ceiling), (2, 0));
     assert_eq!(
         client.tick(Mono(299 * MS)).requests.len() + client.tick(Mono(300 * MS)).requests.len(),
         1,
-        "twice as long"
+        "the interval doubles"
     );
     assert_eq!(client.receive(&answer(&[grant(1, 10, 90)], &[], &[]), Mono(301 * MS)), []);
     assert_eq!(counter.allowance(), 0);
@@ -77,7 +81,7 @@ fn only_the_reply_to_the_latest_request_is_accepted() {
 #[test]
 fn deadline_is_counted_from_sending_the_request() {
     let (mut client, counter) = (client(), counter());
-    client.wait((id(), &counter), waiter(1, 4), Mono(0));
+    client.wait(shared(&counter), waiter(1, 4), Mono(0));
     client.tick(Mono(50 * MS));
     client.receive(&answer(&[grant(1, 10, 90)], &[], &[]), Mono(90 * MS));
     assert_eq!(counter.deadline(), Mono(1_850 * MS));
@@ -100,9 +104,9 @@ fn recall_is_answered_with_the_whole_surplus() {
 fn waiting_requests_are_woken_in_order_and_refused_only_by_later_recalls() {
     let (mut client, counter) = holding();
     for (number, amount) in [(2, 20), (3, 1)] {
-        client.wait((id(), &counter), waiter(number, amount), Mono(MS));
+        client.wait(shared(&counter), waiter(number, amount), Mono(MS));
     }
-    assert_eq!(client.review(Mono(2 * MS)), [], "nobody overtakes");
+    assert_eq!(client.review(Mono(2 * MS)), [], "no request overtakes another");
     let request = client.tick(Mono(3 * MS)).requests[0];
     assert_eq!((request.ceiling, request.need, request.need_fitting, request.queued), (10, 14, 15, 15));
     let pressing = Grant { round: 5, drained: 4, ..grant(2, 10, 3) };
@@ -111,7 +115,7 @@ fn waiting_requests_are_woken_in_order_and_refused_only_by_later_recalls() {
     assert_eq!(
         (request.need, request.need_fitting, request.queued),
         (14, 0, 15),
-        "nothing fits into the 3 that are left"
+        "no request fits into the 3 that are left"
     );
     let drained = Grant { round: 6, drained: 5, ..grant(3, 10, 3) };
     assert_eq!(client.receive(&answer(&[drained], &[], &[]), Mono(30 * MS)), [verdict(2, Verdict::UsedUp)]);
@@ -121,11 +125,11 @@ fn waiting_requests_are_woken_in_order_and_refused_only_by_later_recalls() {
 #[test]
 fn request_that_waits_too_long_is_withheld() {
     let (mut client, counter) = holding();
-    client.wait((id(), &counter), waiter(2, 20), Mono(MS));
+    client.wait(shared(&counter), waiter(2, 20), Mono(MS));
     assert_eq!(client.review(Mono(249 * MS)), []);
     assert_eq!(client.review(Mono(250 * MS)), [verdict(2, Verdict::Withheld)]);
-    assert_eq!(client.wait((id(), &counter), waiter(2, 20), Mono(250 * MS)), Some(Verdict::Withheld));
-    client.wait((id(), &counter), Waiter { since: Mono(250 * MS), ..waiter(4, 20) }, Mono(250 * MS));
+    assert_eq!(client.wait(shared(&counter), waiter(2, 20), Mono(250 * MS)), Some(Verdict::Withheld));
+    client.wait(shared(&counter), Waiter { since: Mono(250 * MS), ..waiter(4, 20) }, Mono(250 * MS));
     client.forget(4);
     assert_eq!(client.review(Mono(900 * MS)), []);
 }
@@ -133,9 +137,13 @@ fn request_that_waits_too_long_is_withheld() {
 #[test]
 fn lease_is_closed_after_its_period_when_nothing_is_reserved() {
     let (mut client, counter) = holding();
-    client.wait((id(), &counter), waiter(2, 20), Mono(MS));
+    client.wait(shared(&counter), waiter(2, 20), Mono(MS));
     assert_eq!(client.end(Some(Timestamp(id().period.end().0 - 1))), []);
-    assert_eq!(client.end(Some(id().period.end())), [verdict(2, Verdict::Retry)], "the next period may hold it");
+    assert_eq!(
+        client.end(Some(id().period.end())),
+        [verdict(2, Verdict::Retry)],
+        "the next period may have the amount"
+    );
     assert_eq!(client.tick(Mono(200 * MS)).closes, [], "4 are reserved");
     counter.settle(4, 3);
     for _ in 0..2 {
@@ -159,7 +167,7 @@ fn spent_amount_of_an_earlier_incarnation_is_sent_until_it_is_confirmed() {
 #[test]
 fn fenced_client_admits_nothing() {
     let (mut client, counter) = holding();
-    client.wait((id(), &counter), waiter(2, 20), Mono(MS));
+    client.wait(shared(&counter), waiter(2, 20), Mono(MS));
     assert_eq!(client.receive(&TickReply::Fenced, Mono(2 * MS)), [verdict(2, Verdict::Withheld)]);
     assert!(client.is_fenced() && counter.take(1, Some(100), Mono(2 * MS)).is_err());
     assert_eq!(client.tick(Mono(900 * MS)).requests, []);
@@ -168,7 +176,7 @@ fn fenced_client_admits_nothing() {
 #[test]
 fn idle_lease_is_returned_and_a_spent_one_is_not_renewed() {
     let (mut client, counter) = holding();
-    assert!(client.tick(Mono(500 * MS)).requests.len() == 1, "what is used sets the pace");
+    assert!(client.tick(Mono(500 * MS)).requests.len() == 1, "the recent use determines the request");
     client.receive(&answer(&[grant(2, 26, 70)], &[], &[]), Mono(501 * MS));
     let renewed = client.tick(Mono(1_300 * MS)).requests[0];
     assert_eq!((renewed.ceiling, renewed.used), (26, 4));
@@ -180,7 +188,7 @@ fn idle_lease_is_returned_and_a_spent_one_is_not_renewed() {
     assert_eq!(client.tick(Mono(9_000 * MS)).requests, []);
 }
 
-/// 500 leases in steady use are not 5,000 questions a second.
+/// 500 leases in steady use must not cause 5,000 requests per second.
 #[test]
 fn lease_in_steady_use_is_requested_occasionally() {
     const TICKS: u64 = 200;
@@ -200,6 +208,6 @@ fn lease_in_steady_use_is_requested_occasionally() {
             );
         }
     }
-    // Every third of its two seconds it is renewed.
-    assert!((TICKS / 8..=TICKS / 6).contains(&requests), "{requests} asks in {TICKS} ticks");
+    // The lease is renewed after each third of its two seconds.
+    assert!((TICKS / 8..=TICKS / 6).contains(&requests), "{requests} requests in {TICKS} ticks");
 }

@@ -90,7 +90,7 @@ fn expired_counts_are_evicted_first() {
     for stranger in 0..300_000 {
         counts.take(&[check("a", &stranger.to_string(), 1)], at(0));
     }
-    // All are at their limits; two windows later they make room for who comes.
+    // All counts are at their limits; two windows later they can be evicted.
     for newcomer in 0..1_000 {
         counts.take(&[check("a", &format!("n{newcomer}"), 2)], at(121));
     }
@@ -142,7 +142,7 @@ mod property_tests {
     use super::*;
 
     proptest! {
-        /// As one count would say, for callers that are few.
+        /// With few keys, the result equals that of separate counts.
         #[test]
         fn counts_of_many_keys_are_exact(calls in prop::collection::vec((0_u8..4, 0_u64..40), 1..80)) {
             let (counts, mut expected, mut now) = (WindowCounts::default(), [WindowCount::default(); 4], 0);

@@ -1,4 +1,4 @@
-//! What nodes and lender say to each other, and what is true when they do.
+//! Messages between nodes and server, with the checks at their delivery.
 
 use meter::lease::server::LeaseSummary;
 use meter::lease::{CounterId, Tick, TickReply};
@@ -9,7 +9,7 @@ use crate::node::Node;
 use crate::oracle::{Checked, Fault};
 
 impl World {
-    /// A tick out of turn, where there is something to say at once.
+    /// Sends an extra tick if one is urgent.
     pub(crate) fn hurry(&mut self, node: usize) {
         let Some(process) = &mut self.nodes[node].process else { return };
         if process.client.is_urgent() && !process.extra_tick_sent {
@@ -85,7 +85,7 @@ impl World {
             }
             self.knows(node, counter)?;
             let request = tick.requests.iter().find(|request| request.counter == counter).unwrap();
-            // What is lent at once is a share of what was left, unless one request needs more.
+            // A single grant is a share of the amount left, unless a request needs more.
             let share = (limit.saturating_sub(before.saturating_sub(request.used)) / 4).max(request.queued);
             if after.saturating_sub(before) > share && beyond == 0 && !self.restored {
                 return Err(Fault(format!("lent {} at once, of {limit}, for {request:?}", after - before)));
@@ -101,13 +101,13 @@ impl World {
         Ok(())
     }
 
-    /// What the lender believes to be granted and spent.
+    /// Returns the amounts that the server has recorded as granted and spent.
     pub(crate) fn lent(&self, counter: CounterId) -> u64 {
         let (granted, spent) = self.server.granted_and_spent(counter);
         granted + spent
     }
 
-    /// What a holder may use now, the lender believes granted.
+    /// Checks that the server has recorded the amount that a client may use now as granted.
     pub(crate) fn knows(&self, node: usize, counter: CounterId) -> Checked {
         let at = &self.nodes[node];
         let Some(process) = &at.process else { return Ok(()) };
@@ -123,7 +123,7 @@ impl World {
                     && !self.restored
                     && !self.jumped =>
             {
-                Err(Fault(format!("{} may be used, and {granted} is known", counter.allowance())))
+                Err(Fault(format!("{} may be used, but the server has recorded {granted}", counter.allowance())))
             }
             _ => Ok(()),
         }
@@ -142,7 +142,7 @@ impl World {
         Ok(())
     }
 
-    /// What each node keeps from the others because it cannot use or return it now.
+    /// Returns the amount of each node that it can neither use nor return now.
     pub(crate) fn stranded(&self, counter: CounterId) -> Vec<u64> {
         let wall = self.server_wall().0;
         let of = |node: &Node| {

@@ -1,15 +1,15 @@
-//! What becomes of requests.
+//! The life of simulated requests.
 
 use meter::admission::{AdmissionRefusal, LeaseShortfall};
 use meter::budget::Charge;
 use meter::counter::RefusalCause;
-use meter::lease::{Verdict, WaitDecision, Waiter};
+use meter::lease::{SharedCounter, Verdict, WaitDecision, Waiter};
 use meter::reservation::Reservation;
 
 use super::{BUDGETS, Event, World};
 use crate::broken_rules::BrokenRule;
 use crate::node::{Node, Request, Stage, parts};
-use crate::oracle::{Checked, Fault};
+use crate::oracle::{Checked, Fault, LimitedCounter, Settlement};
 
 impl World {
     pub(crate) fn arrive(&mut self, node: usize) -> Checked {
@@ -33,19 +33,23 @@ impl World {
         let at = self.nodes[node].wall(self.now_us, self.wall());
         let now = self.nodes[node].mono(self.now_us);
         let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
-        // Of two cells that it waited for each may say that it may try again.
+        // A request that waits for two counters may get two decisions.
         let waits = |request: &&Request| matches!(request.stage, Stage::Waiting);
         let Some(request) = process.requests.get(&id).filter(waits) else { return Ok(()) };
         let (bound, since) = (request.bound, request.since);
-        match process.meter.admit(&process.request(bound, (at, now))) {
+        match process.meter.admit(&process.request(bound, at, now)) {
             Ok(reservation) => self.admitted(node, id, reservation),
             Err(AdmissionRefusal::Budget(exceeded)) if exceeded.by == RefusalCause::Lease => {
-                let shortfalls = process.request(bound, (at, now)).shortfalls();
+                let shortfalls = process.request(bound, at, now).shortfalls();
                 for LeaseShortfall { id: counter_id, counter, amount } in shortfalls {
                     let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
-                    let verdict = process.client.wait((counter_id, &counter), Waiter { id, amount, since }, now);
+                    let verdict = process.client.wait(
+                        SharedCounter { id: counter_id, counter: &counter },
+                        Waiter { id, amount, since },
+                        now,
+                    );
                     let limit = self.limit(counter_id.budget);
-                    self.oracle.watch(id, node, (counter_id, limit));
+                    self.oracle.watch(id, node, LimitedCounter { counter: counter_id, limit });
                     if let Some(verdict) = verdict {
                         return self.decide(node, WaitDecision { waiter: id, counter: counter_id, verdict });
                     }
@@ -53,7 +57,7 @@ impl World {
                 self.hurry(node);
                 Ok(())
             }
-            Err(refused) => Err(Fault(format!("refused otherwise: {refused:?}"))),
+            Err(refused) => Err(Fault(format!("unexpected refusal: {refused:?}"))),
         }
     }
 
@@ -62,10 +66,10 @@ impl World {
         self.coverage.admitted += 1;
         let server_wall = self.server_wall().0;
         for (counter, amount) in parts(reservation.parts()) {
-            // Credits of the key, which nothing limits, are not shared.
+            // Credits of the key have no limit and are not shared.
             if BUDGETS.contains(&counter.budget) {
                 let limit = self.limit(counter.budget);
-                self.oracle.reserves((counter, limit), node, amount)?;
+                self.oracle.reserves(LimitedCounter { counter, limit }, node, amount)?;
                 if !self.jumped && counter.period.first().start().0 > server_wall + 300_000_000 + self.ttl_us() {
                     return Err(Fault(format!("{counter:?} is lent before it begins")));
                 }
@@ -94,7 +98,7 @@ impl World {
         if gives_up {
             drop(reservation);
             for (counter, held) in held {
-                self.oracle.settles(counter, node, (held, 0));
+                self.oracle.settles(counter, node, Settlement { reserved: held, spent: 0 });
             }
             return Ok(());
         }
@@ -126,7 +130,7 @@ impl World {
             committed.settle(&request.cost);
         }
         for ((counter, held), (_, spent)) in held.into_iter().zip(spent) {
-            self.oracle.settles(counter, node, (held, spent));
+            self.oracle.settles(counter, node, Settlement { reserved: held, spent: spent });
         }
         Ok(())
     }
@@ -148,15 +152,15 @@ impl World {
         self.last_refusal.insert(counter, (spent, limit));
         if verdict == Verdict::UsedUp {
             self.coverage.used_up += 1;
-            let reported = self.oracle.refuses(id, (counter, request.bound.of(counter.budget.measure)));
-            // A lender that was restored believes leases open that are not.
+            let reported = self.oracle.refuses(id, counter, request.bound.of(counter.budget.measure));
+            // A restored server may record leases as open that are closed.
             return if self.restored { Ok(()) } else { reported };
         }
         self.oracle.forget(id);
         self.coverage.withheld += 1;
         let calm_us = if self.hostile_until_us == 0 { 0 } else { self.hostile_until_us + 4 * self.ttl_us() };
         if request.came_us >= calm_us && !self.jumped && !self.restored && !self.closing {
-            return Err(Fault(format!("withheld though nothing was wrong: {counter:?}")));
+            return Err(Fault(format!("withheld without a fault: {counter:?}")));
         }
         Ok(())
     }
