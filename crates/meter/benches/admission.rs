@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use access::{Clock, KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
-use meter::admission::{Ask, Meter};
+use meter::admission::{AdmissionRequest, Meter};
 use meter::budget::{BudgetId, Charge, Measure, Per, Subject};
 use meter::event::Caller;
 use meter::limits::{Limits, Terms};
@@ -43,7 +43,7 @@ fn five_limits(meter: &Meter, key: i64) -> Arc<Limits> {
 }
 
 fn admit_and_settle(meter: &Meter, limits: &Arc<Limits>, now: Mono) -> bool {
-    let ask = Ask { limits, charge: Some(CHARGE), at: AT, now };
+    let ask = AdmissionRequest { limits, charge: Some(CHARGE), at: AT, now };
     meter.admit(&ask).map(|reservation| reservation.commit(AT).settle(&ACTUAL)).is_ok()
 }
 
@@ -59,7 +59,12 @@ fn time() -> Result<(), Box<dyn std::error::Error>> {
 
     let begun = cpu_nanos()?;
     for round in 0..ROUNDS {
-        drop(meter.admit(&Ask { limits: &limits, charge: Some(CHARGE), at: AT, now: Mono(round * 1_000) }));
+        drop(meter.admit(&AdmissionRequest {
+            limits: &limits,
+            charge: Some(CHARGE),
+            at: AT,
+            now: Mono(round * 1_000),
+        }));
     }
     println!("admitting and releasing them: {} ns of CPU", (cpu_nanos()? - begun) / ROUNDS);
     Ok(())

@@ -65,6 +65,7 @@ enum SegmentEnd {
 }
 
 /// An offset without an intact record, and the segments after its segment.
+#[derive(Clone, Copy)]
 struct Gap<'a> {
     at: u32,
     later: &'a [u32],

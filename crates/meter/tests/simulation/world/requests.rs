@@ -130,7 +130,7 @@ impl World {
             committed.settle(&request.cost);
         }
         for ((counter, held), (_, spent)) in held.into_iter().zip(spent) {
-            self.oracle.settles(counter, node, Settlement { reserved: held, spent: spent });
+            self.oracle.settles(counter, node, Settlement { reserved: held, spent });
         }
         Ok(())
     }
