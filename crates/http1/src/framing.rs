@@ -8,9 +8,9 @@ use crate::violation::Violation;
 /// The version of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
-    /// HTTP/1.0.
+    /// The version HTTP/1.0 (RFC 9112).
     Http10,
-    /// HTTP/1.1.
+    /// The version HTTP/1.1 (RFC 9112).
     #[default]
     Http11,
 }
@@ -21,9 +21,9 @@ pub enum Announced {
     /// Neither `Content-Length` nor `Transfer-Encoding`.
     #[default]
     Nothing,
-    /// `Content-Length` in bytes.
+    /// `Content-Length` with its number of bytes.
     Length(u64),
-    /// `Transfer-Encoding: chunked`.
+    /// `Transfer-Encoding: chunked`, without a length.
     Chunked,
 }
 
@@ -49,7 +49,7 @@ pub enum ResponseTo {
     Head,
     /// CONNECT: a response of status 2xx begins a tunnel.
     Connect,
-    /// Every other method.
+    /// A request with any other method.
     Other,
 }
 

@@ -92,7 +92,7 @@ pub fn write_own_fields(out: &mut Vec<u8>, edits: &HeadEdits, announced: Announc
     out.extend_from_slice(b"\r\n");
 }
 
-/// The `Connection` option that tells a client of this version whether the connection persists, if it must be told
+/// The `Connection` option that reports to a client of this version whether the connection persists, if it is necessary
 /// (RFC 9112, 9.3 and 9.6).
 #[must_use]
 pub const fn persistence_option(client: Version, persists: bool) -> Option<&'static [u8]> {

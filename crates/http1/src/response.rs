@@ -175,7 +175,7 @@ impl ResponseHead {
         self.announced
     }
 
-    /// The version.
+    /// Returns the HTTP version of the response.
     #[must_use]
     pub const fn version(&self) -> Version {
         self.line.version
@@ -197,7 +197,7 @@ pub struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// The positions.
+    /// Returns the positions of the head's parts.
     #[must_use]
     pub const fn head(&self) -> &'a ResponseHead {
         self.head
@@ -209,7 +209,7 @@ impl<'a> Response<'a> {
         self.head.line.reason.of(self.bytes)
     }
 
-    /// The fields.
+    /// Returns the fields of the head.
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
         self.head.fields.over(self.bytes)
