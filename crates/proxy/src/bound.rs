@@ -93,8 +93,10 @@ impl Holding<'_> {
 }
 
 /// What keeps the body from bounding the call. A call that costs nothing, however long it is, is bounded for a budget of money.
+/// A provider tool may have a fee that the price does not know.
 fn reference(bound: &Bound, counts_tokens: bool) -> Option<Reference> {
-    bound.unbounded.filter(|_| counts_tokens || bound.money != Some(NanoUsd(0)))
+    let is_free = |reference| bound.money == Some(NanoUsd(0)) && reference != Reference::ServerTool;
+    bound.unbounded.filter(|reference| counts_tokens || !is_free(*reference))
 }
 
 fn unbounded(why: &str) -> Problem {
@@ -109,6 +111,8 @@ mod tests {
     #[test]
     fn what_costs_nothing_is_bounded_for_budgets_of_money_alone() {
         let bound = |money| Bound { tokens: None, money, output_tokens_max: None, unbounded: Some(Reference::Url) };
+        let tool = Bound { unbounded: Some(Reference::ServerTool), ..bound(Some(NanoUsd(0))) };
+        assert_eq!(reference(&tool, false), Some(Reference::ServerTool), "its fee may be unknown");
         for (money, counts_tokens, expected) in [
             (Some(NanoUsd(0)), false, None),
             (Some(NanoUsd(0)), true, Some(Reference::Url)),

@@ -226,6 +226,26 @@ async fn a_model_without_a_price_is_refused_to_whom_money_is_counted() {
     gateway.call(Call::json(CHAT, &chat("up/gpt-5-mini", 1)).key(&gateway.key().await)).await.expect(200);
 }
 
+/// The provider reads a million tokens and searches, for which the price has no rate. The reservation is under a cent.
+#[tokio::test]
+async fn an_unknown_cost_is_charged_the_known_part_that_exceeds_its_reservation() {
+    let usage =
+        json!({"prompt_tokens": 1_000_000, "completion_tokens": 10, "total_tokens": 1_000_010, "num_sources_used": 3});
+    let provider = Upstream::json(&json!({"model": "m", "choices": [], "usage": usage})).await;
+    let prices = "[{model: up/m, input: \"1\", output: \"1\", input_tokens_max: 1000000, output_tokens_max: 1000}]";
+    let setup = Setup::provider("openai", provider.address())
+        .plans("{name: small, budgets: [{money: \"1 USD\", per: day}]}")
+        .section("prices", prices);
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.account("small").await.key;
+    let call = || Call::json(CHAT, &chat("up/m", 10)).key(&key);
+    gateway.call(call()).await.expect(200);
+    served(&gateway, 1).await;
+    assert_eq!(store::number(gateway.folder(), MONEY).await, 1_000_010_000);
+    let refused = gateway.call(call()).await.expect(429);
+    assert!(refused.text().contains("is used up"), "{}", refused.text());
+}
+
 /// The provider ignores the token limit of the request. Each format whose streams can be stopped is tested.
 #[tokio::test]
 async fn a_stream_that_has_used_up_what_it_reserved_is_stopped_in_its_formats_own_words() {

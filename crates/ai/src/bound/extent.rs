@@ -164,10 +164,10 @@ impl Extent {
         }
     }
 
-    /// Returns the first content that the body only refers to.
+    /// Returns a provider tool without a cap, or the first content that the body only refers to.
     pub(super) fn reference(&self) -> Option<Reference> {
         let tool = self.served.uncapped && self.served.cap.is_none();
-        self.reference.or(tool.then_some(Reference::ServerTool))
+        tool.then_some(Reference::ServerTool).or(self.reference)
     }
 
     pub(super) const fn is_free(&self) -> bool {

@@ -67,6 +67,10 @@ pub(super) struct Tool {
     pub(super) searches: bool,
     /// Sources that a search may read, if each has the fee of a search.
     pub(super) sources: u64,
+    /// The largest stated maximum of sources.
+    pub(super) cap_of_sources: Option<u64>,
+    /// Whether a mode was read.
+    pub(super) has_mode: bool,
     pub(super) maps: bool,
     pub(super) file_searches: bool,
     /// Whether the tool runs in a container.

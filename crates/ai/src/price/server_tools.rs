@@ -107,7 +107,8 @@ pub(super) fn filled(own: UnitRates, provider: &str, model: &str) -> UnitRates {
         maps_prompt: own.maps_prompt.or(unless(own.maps_query, known.maps_prompt)),
         container: own.container.or(known.container),
         file_search: own.file_search.or(known.file_search),
-        request: own.request.or(known.request),
+        // A fee of the request that covers the searches is not added to the row's own fee of a search.
+        request: own.request.or(known.request.filter(|_| known.search != Some(0) || own.search.is_none())),
         ..own
     }
 }
@@ -202,6 +203,7 @@ mod tests {
                 own(None, None),
                 UnitRates { image, search: Some(0), request: Some(14_000_000_000), ..UnitRates::default() },
             ),
+            ("api.perplexity.ai", "sonar-pro", own(Some(7), None), own(Some(7), None)),
             (
                 "openai",
                 "gpt-5-search-api-2025-10-14",

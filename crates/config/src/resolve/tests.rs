@@ -278,6 +278,21 @@ fn provider_at(url: &str) -> Snapshot {
 }
 
 #[test]
+fn a_price_of_every_model_is_none_of_a_model_with_a_fee_of_its_own() {
+    let source = "providers: [{name: main, kind: openai, base_url: 'https://api.openai.com/v1', credential: x}]
+prices: [{model: 'main/*', input: '1', output: '2'}]";
+    let snapshot = loaded(source, false).snapshot;
+    check_prices(
+        &snapshot,
+        &[
+            ("main", "gpt-9", None, Some(1_000_000)),
+            ("main", "gpt-4o-search-preview", None, None),
+            ("main", "gpt-9", Some("gpt-5-search-api-2025-10-14"), None),
+        ],
+    );
+}
+
+#[test]
 fn hosts_that_speak_like_openai_and_its_regions_have_built_in_prices_and_limits() {
     for (url, model, input, output_max) in [
         ("https://api.deepseek.com/v1", "deepseek-v4-pro", Some(1_320_000), Some(393_216)),

@@ -76,7 +76,7 @@ pub(super) fn chat(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
         }
         ([Messages, Element, Content, Element], Type) if !value.says(&CHAT_PARTS) => reader.refer(Reference::Part),
         ([Tools, Element], Type) => tool(reader, value),
-        ([SearchParameters] | [Tools, Element], Mode | MaxSearchResults) => live_search(reader, name, value),
+        ([SearchParameters], Mode | MaxSearchResults) => live_search(reader, name, value),
         _ => {}
     }
 }
@@ -90,12 +90,19 @@ fn begin_live_search(reader: &mut Reader) {
     }
 }
 
-/// Reads the limits of a live search.
+/// Reads the limits of a live search. Parsers differ in which of two equal keys they use, so a repeated mode counts as
+/// on, and of repeated maximums the largest applies.
 fn live_search(reader: &mut Reader, name: Name, value: Value<'_>) {
     let Some(tool) = reader.tool() else { return };
     match (name, value.count()) {
-        (Mode, _) => tool.is_own |= value.says(&["off"]),
-        (_, Some(count)) => tool.sources = count,
+        (Mode, _) => {
+            tool.is_own = value.says(&["off"]) && !tool.has_mode;
+            tool.has_mode = true;
+        }
+        (_, Some(count)) => {
+            let read = tool.cap_of_sources.max(Some(count.max(1)));
+            (tool.cap_of_sources, tool.sources) = (read, read.unwrap_or(SOURCES_MAX));
+        }
         (_, None) => {}
     }
 }

@@ -145,12 +145,20 @@ fn a_live_search_reserves_the_fee_of_each_source() {
         (chat(r#""search_parameters":{}"#), (3 + 50) * 5),
         (chat(r#""search_parameters":{"max_search_results":8,"sources":[{"type":"web"}]}"#), (3 + 8) * 5),
         (chat(r#""search_parameters":{"max_search_results":8,"mode":"off"}"#), 0),
+        (chat(r#""search_parameters":{"mode":"off","mode":"on"}"#), (3 + 50) * 5),
+        (chat(r#""search_parameters":{"mode":"on","mode":"off"}"#), (3 + 50) * 5),
+        (chat(r#""search_parameters":{"max_search_results":8,"max_search_results":2}"#), (3 + 8) * 5),
+        (chat(r#""search_parameters":{"max_search_results":0}"#), (3 + 1) * 5),
         (chat(r#""search_parameters":null"#), 0),
+        (chat(r#""tools":[{"type":"live_search","mode":"off","max_search_results":1}]"#), (3 + 50) * 5),
         (chat(r#""tools":[{"type":"live_search","sources":[{"type":"x"}]}]"#), (3 + 50) * 5),
         (chat(r#""tools":[{"type":"x_search"}]"#), 3 * 5),
     ] {
         assert_eq!(fees(CHAT, &text, 3), Some(fee), "{text}");
     }
+    // Fields of a live search in another tool do not hide it.
+    let hidden = chat(r#""tools":[{"type":"web_search","mode":"off"}]"#);
+    assert_eq!(extent(CHAT, &hidden).bound(Some(&priced()), LIMITS).unbounded, Some(Reference::ServerTool));
     let responses = body(r#""max_output_tokens":7,"search_parameters":{"max_search_results":2}"#);
     assert_eq!(fees(RESPONSES, &responses, 1), Some((1 + 2) * 5));
     // The search results precede the first sampling.
