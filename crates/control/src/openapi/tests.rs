@@ -7,10 +7,10 @@ use super::*;
 use crate::routes;
 
 const RENEW: &str = "UPDATE_OPENAPI=1 cargo test --workspace --exclude xtask --lib openapi";
-/// What a method's success may be.
+/// The statuses that an operation may declare for success.
 const SUCCESSES: [&str; 4] = ["200", "201", "202", "204"];
 
-/// An operation of the document: `GET /health`, and what it says.
+/// An operation of the document: method and path as in `GET /health`, and its description.
 struct Told {
     call: String,
     operation: Map<String, Value>,
@@ -34,7 +34,7 @@ fn operations_of(document: &Value) -> Vec<Told> {
     told
 }
 
-/// What `value` is, or points at.
+/// Follows `$ref`, if `value` is one.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value.get("$ref").and_then(Value::as_str) {
         Some(at) => document.pointer(at.trim_start_matches('#')).unwrap_or_else(|| panic!("nothing is at {at}")),
@@ -42,7 +42,7 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Says all that is wrong, not only the first.
+/// Reports all findings, not only the first one.
 fn check(wrong: &[String]) {
     assert!(wrong.is_empty(), "the document lacks:\n{}\n", wrong.join("\n"));
 }
@@ -65,7 +65,7 @@ fn a_brand_takes_the_place_of_the_products_name() {
         let cookie = &document["components"]["securitySchemes"]["cookie"]["name"];
         assert_eq!(cookie, &format!("__Host-{prefix}_session"));
     }
-    // What a name holds is not looked at again.
+    // An inserted name is not searched again.
     assert!(branded("My tollgate", "mine").contains("My tollgate control API"));
 }
 
@@ -189,7 +189,7 @@ fn contents(document: &Value, of: Option<&Value>) -> Vec<Value> {
     content.map(|content| content.values().cloned().collect()).unwrap_or_default()
 }
 
-/// Beside the schema, or in it, also where it may be left out.
+/// Whether there is an example beside the schema or in it, also if the body is optional.
 fn has_example(document: &Value, content: &Value) -> bool {
     let has = |of: &Value| of.get("example").is_some() || of.get("examples").is_some();
     let schema = resolved(document, &content["schema"]);
