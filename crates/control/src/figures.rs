@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 pub(crate) const CURRENCY: &str = "USD";
 
-/// Usage that several requests have in common.
+/// The usage of a group of requests.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Used {
     /// The number of requests that count.

@@ -12,7 +12,7 @@ const FRESH_FOR: Duration = Duration::from_millis(750);
 /// The maximum number of entries.
 const KNOWN_MAX: usize = 20_000;
 
-/// The cache of sessions. Entries outlive no failure of the store beyond their lifetime.
+/// The cache of sessions. An expired entry is never used, even if the store is unavailable.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     clock: Clock,

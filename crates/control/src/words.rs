@@ -2,7 +2,7 @@
 
 use utoipa::ToSchema;
 
-/// The role of a user: `admin`s may manage users, plans, budgets and invitations.
+/// The role of a user. Admins may manage users, plans, budgets and invitations.
 #[derive(ToSchema)]
 #[schema(as = Role, rename_all = "snake_case")]
 #[expect(dead_code, reason = "it stands for `access::Role`")]

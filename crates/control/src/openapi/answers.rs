@@ -53,7 +53,7 @@ const REMAINING: Described = Described {
 };
 const RESET: Described = Described {
     name: "X-RateLimit-Reset",
-    description: "Unix seconds at which requests of this window begin to expire. If none remain, the next request is possible then",
+    description: "Unix seconds when this window's requests begin to expire and, if none remain, one is possible again",
     example: || json!(1_795_176_060),
     kind: number,
 };
