@@ -157,7 +157,9 @@ impl From<TokenError> for Problem {
 impl From<Shut> for Problem {
     fn from(reason: Shut) -> Self {
         match reason {
-            Shut::Suspended => Self::new(Refusal::UserSuspended, "this account is suspended; contact the operator of this server"),
+            Shut::Suspended => {
+                Self::new(Refusal::UserSuspended, "this account is suspended; contact the operator of this server")
+            }
             Shut::Ended => ended(),
             Shut::KeyRevoked => Self::new(Refusal::KeyRevoked, "the key that you signed in with was revoked"),
             Shut::KeyExpired => Self::new(Refusal::KeyExpired, "the key that you signed in with has expired"),

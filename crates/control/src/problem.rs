@@ -113,10 +113,7 @@ impl From<NotFound> for Problem {
 
 /// Maps refusals of the store to client errors, and other errors to [`Problem::store`].
 impl From<StoreError> for Problem {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the other errors come from the database or only from commands"
-    )]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other errors come from the database or only from commands")]
     fn from(error: StoreError) -> Self {
         let refusal = match &error {
             // The message does not repeat the name, because no refusal repeats a client's text.

@@ -49,9 +49,8 @@ impl New {
     fn read(self, measure: Measure) -> Result<u64, Problem> {
         let refused = |why: String| Problem::new(Refusal::Unprocessable, why);
         match (measure, self.money, self.credits, self.tokens) {
-            (Measure::Money, Some(money), None, None) => {
-                usd::parse_money(&money).map_err(|expected| refused(format!("the money of a budget must be {expected}")))
-            }
+            (Measure::Money, Some(money), None, None) => usd::parse_money(&money)
+                .map_err(|expected| refused(format!("the money of a budget must be {expected}"))),
             (Measure::Credits, None, Some(amount), None) | (Measure::Tokens, None, None, Some(amount)) => Ok(amount),
             _ => Err(refused(format!("this budget takes exactly one field, `{}`", measure.as_str()))),
         }

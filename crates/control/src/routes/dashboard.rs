@@ -45,7 +45,7 @@ pub(super) struct Told {
     budgets: Vec<budgets::Shown>,
     today: Today,
     month: Month,
-    /// The user's keys: keys used this month first, by credits; then other valid keys, newest first. At most 100.
+    /// The user's keys: keys used this month first, by credits; then other keys that are not revoked, newest first. At most 100.
     keys: Vec<OfKey>,
     /// This month's models, the most used ones first. At most 20.
     models: Vec<OfModel>,

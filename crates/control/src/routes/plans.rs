@@ -145,7 +145,10 @@ impl PlanBudget {
         let (measure, amount) = match (self.money, self.credits, self.tokens) {
             (Some(money), None, None) => {
                 let amount = usd::parse_money(&money);
-                (Measure::Money, amount.map_err(|expected| refused(format!("the money of a budget must be {expected}")))?)
+                (
+                    Measure::Money,
+                    amount.map_err(|expected| refused(format!("the money of a budget must be {expected}")))?,
+                )
             }
             (None, Some(credits), None) => (Measure::Credits, credits),
             (None, None, Some(tokens)) => (Measure::Tokens, tokens),
