@@ -18,12 +18,13 @@ use crate::words::{DimensionWord, PerWord, SourceWord};
 /// The id of the budgets with scope `global`, as in the path of a budget.
 pub(crate) const GLOBAL: &str = "-";
 
-/// A budget and its use. Exactly one of `money`, `credits` and `tokens` is present: it is the measure and its value is the amount.
-/// For callers that are not admins, the amounts of budgets that several users share (`plan`, `global`) are null.
+/// A budget and its use. Exactly one of `money`, `credits` and `tokens` is present; its name is the measure and its
+/// value is the amount. The amounts of budgets that several users share (`plan`, `global`) are null for users who are
+/// not admins.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Budget)]
 pub(crate) struct Shown {
-    /// The budget scope.
+    /// The scope of the budget.
     #[schema(value_type = DimensionWord)]
     dimension: &'static str,
     /// The id of the key, the user or the plan; `-` for `global`. Null if the budget applies to each key, user or plan

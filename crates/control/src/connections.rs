@@ -32,7 +32,7 @@ struct Table {
     taken: HashMap<u64, Taken>,
 }
 
-/// An accepted connection.
+/// One connection of the listener.
 #[derive(Debug)]
 struct Taken {
     address: IpAddr,

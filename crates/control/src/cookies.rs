@@ -29,9 +29,9 @@ enum Kind {
 /// The tokens in a request's cookies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Held<'a> {
-    /// The access token.
+    /// The access token, if present.
     pub(crate) session: Option<&'a str>,
-    /// The refresh token.
+    /// The refresh token, if present.
     pub(crate) refresh: Option<&'a str>,
 }
 

@@ -57,7 +57,7 @@ pub(crate) async fn json<T: DeserializeOwned>(request: Request<Body>, limit: Dur
 /// The errors of [`json`], and `bad_request` for an empty body.
 pub(crate) async fn required<T: DeserializeOwned>(request: Request<Body>, limit: Duration) -> Result<T, Problem> {
     let body = json(request, limit).await?;
-    body.ok_or_else(|| Problem::new(Refusal::BadRequest, "this request needs a JSON object as its body"))
+    body.ok_or_else(|| Problem::new(Refusal::BadRequest, "this request needs a body: a JSON object"))
 }
 
 /// Refuses a body (`{}` included) for operations that take none, because a client that sends one expects an effect. A

@@ -60,7 +60,7 @@ const WITH_BODY: [Refusal; 4] =
 /// The body of every error response.
 #[derive(ToSchema)]
 #[schema(as = Error)]
-#[expect(dead_code, reason = "it stands for what `Problem` writes")]
+#[expect(dead_code, reason = "the schema of the JSON that `Problem` writes")]
 pub(crate) struct ErrorBody {
     error: ErrorObject,
 }
@@ -68,7 +68,7 @@ pub(crate) struct ErrorBody {
 /// The reason why a request was refused.
 #[derive(ToSchema)]
 #[schema(as = ErrorObject)]
-#[expect(dead_code, reason = "it stands for what `Problem` writes")]
+#[expect(dead_code, reason = "the schema of the JSON that `Problem` writes")]
 pub(crate) struct ErrorObject {
     /// The error code, one of a closed list. Each code has a page in the documentation.
     code: String,
@@ -80,17 +80,17 @@ pub(crate) struct ErrorObject {
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    info(license(name = "Apache-2.0", identifier = "Apache-2.0"), title = "Tollgate control API", description = "Accounts, keys, usage and credentials of providers. Times are UTC, ids UUIDv7, \
-        money integers with their currency. Below `/api/` a request with a field that is not listed is refused, and so is a parameter, and a body where none is listed."),
+    info(license(name = "Apache-2.0", identifier = "Apache-2.0"), title = "Tollgate control API", description = "Accounts, keys, usage and credentials of providers. Times are UTC, ids are UUIDv7, and money \
+        consists of an integer and a currency. Below `/api/`, requests with unlisted fields or parameters are refused, and so are bodies of operations that list none."),
     components(schemas(ErrorBody, ErrorObject)),
     tags(
-        (name = "auth", description = "Signing up, in and out"),
-        (name = "account", description = "The caller and where it is signed in"),
-        (name = "keys", description = "Keys that callers present to the proxy"),
-        (name = "usage", description = "What was used, and what it cost"),
+        (name = "auth", description = "Registration, sign-in and sign-out"),
+        (name = "account", description = "The authenticated user and the user's sessions"),
+        (name = "keys", description = "Keys with which clients authenticate to the proxy"),
+        (name = "usage", description = "Usage and cost"),
         (name = "provider keys", description = "Credentials of LLM providers, encrypted at rest"),
         (name = "admin", description = "Users, plans, invitations and the audit log; for admins"),
-        (name = "health", description = "Whether this server runs, is ready, and what it measures")
+        (name = "health", description = "Health, readiness and metrics of this server")
     )
 )]
 struct Document;
@@ -140,7 +140,8 @@ fn security(components: &mut Components) {
     let key = bearer().description(Some("A key: `tollgate_` and 32 hex digits")).build();
     components.add_security_scheme(KEY, SecurityScheme::Http(key));
     let jwt = |description| bearer().bearer_format("JWT").description(Some(description)).build();
-    let session = jwt("An access token of a session, which may do what it was begun with may: a password, or a key");
+    let session =
+        jwt("An access token of a session. It has the rights of the password or key that the session began with");
     components.add_security_scheme(SESSION, SecurityScheme::Http(session));
     let token = jwt("An access token of a session that began with a password");
     components.add_security_scheme(TOKEN, SecurityScheme::Http(token));
@@ -148,7 +149,7 @@ fn security(components: &mut Components) {
     components.add_security_scheme(KEY_HEADER, SecurityScheme::ApiKey(ApiKey::Header(header)));
     let cookie = ApiKeyValue::with_description(
         "__Host-tollgate_session",
-        "The session of a browser that signed in; `tollgate_session` where control is reached over plain HTTP on loopback",
+        "The session of a browser that signed in; named `tollgate_session` for plain HTTP on loopback",
     );
     components.add_security_scheme(COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
 }

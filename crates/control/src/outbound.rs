@@ -48,7 +48,7 @@ pub(crate) struct Outbound {
 /// The reason why there is no response.
 #[derive(Debug, Error)]
 pub(crate) enum NoAnswer {
-    #[error("no response within 10 s")]
+    #[error("it did not respond within 10 s")]
     Late(#[from] Elapsed),
     #[error("it cannot be reached")]
     Connect(#[source] io::Error),

@@ -25,8 +25,8 @@ const NO_WRITES: &str =
     "the store takes no writes at the moment, and nothing was changed; try again later, or contact the operator";
 
 /// The message if this server's master key is not the current one.
-const OTHER_MASTER_KEY: &str = "this server's master key is not the one in use, and nothing was changed; tell who runs this server that it \
-     has to be started with the one that is";
+const OTHER_MASTER_KEY: &str = "this server's master key is not the one in use, and nothing was changed; the operator must start this \
+     server with the current master key";
 
 /// An error response: `{"error":{"code","message","status"}}`.
 #[derive(Debug, Clone)]

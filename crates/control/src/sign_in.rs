@@ -26,16 +26,16 @@ const REFRESH_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// A user account, as the user sees it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Account {
-    /// The user's id.
+    /// The id of the user.
     #[schema(value_type = Uuid)]
     pub(crate) id: UserId,
-    /// The display name.
+    /// The display name of the user.
     pub(crate) name: String,
     /// The e-mail address, in lowercase.
     pub(crate) email: String,
     /// The name of the user's plan.
     pub(crate) plan: String,
-    /// The user's role.
+    /// The role of the user.
     #[schema(value_type = RoleWord)]
     pub(crate) role: &'static str,
     /// Whether the user's keys and sessions are accepted.

@@ -25,7 +25,7 @@ pub struct State {
     pub meter: Option<Arc<Meter>>,
     /// The part of the API that is served.
     pub serves: Serves,
-    /// Authenticates keys.
+    /// Authenticates requests by their keys.
     pub directory: Arc<Directory>,
     /// The metrics that `/metrics` shows, in which requests are counted.
     pub metrics: Arc<Metrics>,
@@ -35,7 +35,7 @@ pub struct State {
     pub clock: Clock,
     /// The version of the binary.
     pub version: &'static str,
-    /// The current configuration.
+    /// The configuration that is in force.
     pub live: Arc<Live>,
     /// Counters of the rate limits.
     pub windows: Windows,
@@ -50,7 +50,7 @@ pub struct State {
 /// The part of the API that a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serves {
-    /// All endpoints.
+    /// All endpoints of the API.
     Api,
     /// Only `/livez`, `/readyz` and `/metrics`, beside a proxy whose control API is another process.
     Probes,

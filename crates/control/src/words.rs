@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 /// The role of a user. Admins may manage users, plans, budgets and invitations.
 #[derive(ToSchema)]
 #[schema(as = Role, rename_all = "snake_case")]
-#[expect(dead_code, reason = "it stands for `access::Role`")]
+#[expect(dead_code, reason = "the words of `access::Role` in the document")]
 pub(crate) enum RoleWord {
     Admin,
     Member,
@@ -14,7 +14,7 @@ pub(crate) enum RoleWord {
 /// The status of a user: keys and sessions of `suspended` users are refused.
 #[derive(ToSchema)]
 #[schema(as = UserStatus, rename_all = "snake_case")]
-#[expect(dead_code, reason = "it stands for `access::UserStatus`")]
+#[expect(dead_code, reason = "the words of `access::UserStatus` in the document")]
 pub(crate) enum StatusWord {
     Active,
     Suspended,
@@ -23,7 +23,7 @@ pub(crate) enum StatusWord {
 /// The period of a budget: a UTC day or a UTC month.
 #[derive(ToSchema)]
 #[schema(as = Per, rename_all = "snake_case")]
-#[expect(dead_code, reason = "it stands for `access::Per`")]
+#[expect(dead_code, reason = "the words of `access::Per` in the document")]
 pub(crate) enum PerWord {
     Day,
     Month,
@@ -32,7 +32,7 @@ pub(crate) enum PerWord {
 /// The scope of a budget: one key, one user, all users of one plan together, or all users (`global`).
 #[derive(ToSchema)]
 #[schema(as = BudgetDimension, rename_all = "snake_case")]
-#[expect(dead_code, reason = "it stands for `config::snapshot::BudgetDimension`")]
+#[expect(dead_code, reason = "the words of `config::snapshot::BudgetDimension` in the document")]
 pub(crate) enum DimensionWord {
     Key,
     User,
@@ -43,7 +43,7 @@ pub(crate) enum DimensionWord {
 /// The origin of a budget: the configuration, the API or a command (`api`), the user's plan, or the key's own quota.
 #[derive(ToSchema)]
 #[schema(as = BudgetSource, rename_all = "snake_case")]
-#[expect(dead_code, reason = "it stands for the words of `budgets`")]
+#[expect(dead_code, reason = "the words of `budgets` in the document")]
 pub(crate) enum SourceWord {
     Configuration,
     Api,

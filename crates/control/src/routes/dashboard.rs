@@ -130,8 +130,7 @@ struct Latency {
     p50_ms: Option<f64>,
     /// The 95th percentile of the duration; null without requests.
     p95_ms: Option<f64>,
-    /// The basis of the figures: `newest_requests` stands for the newest 50 requests, except those that reached no
-    /// provider.
+    /// The basis of the figures: `newest_requests` are the newest 50 requests, except those that reached no provider.
     basis: &'static str,
     /// The number of these requests.
     requests: usize,

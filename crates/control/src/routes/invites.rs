@@ -88,7 +88,7 @@ impl From<Link> for Invite {
     }
 }
 
-/// Lists valid invitations.
+/// Lists the valid invitations.
 #[utoipa::path(get, path = "/api/invites", tag = "admin", params(Paged), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Invites, example = json!({
@@ -133,7 +133,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(NewInvite { invite: made.into(), url: ticket.url(&app) })))
 }
 
-/// Revokes an invitation.
+/// Revokes an invitation permanently.
 #[utoipa::path(delete, path = "/api/invites/{id}", tag = "admin", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The invitation")),
     extensions(("x-codes" = json!(["forbidden", "not_found"]))),

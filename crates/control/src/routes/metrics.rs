@@ -28,7 +28,8 @@ pub(super) async fn show(
     address: Address,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
-    // A proxy on this host that adds no `Forwarded` header cannot be told apart from a local client. The token always can.
+    // A proxy on this host that adds no `Forwarded` header looks like a local client. Only the token distinguishes
+    // them.
     let (is_open, message) = match app.live.load().metrics_token.as_ref() {
         Some(token) => {
             (is_told(&headers, token), "metrics need `Authorization: Bearer TOKEN` with the token of metrics.token")

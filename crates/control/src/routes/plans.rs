@@ -163,7 +163,7 @@ fn read(budgets: Option<Vec<PlanBudget>>) -> Result<Vec<Budget>, Problem> {
     budgets.unwrap_or_default().into_iter().map(PlanBudget::read).collect()
 }
 
-/// Lists all plans.
+/// Lists all plans by name.
 #[utoipa::path(get, path = "/api/plans", tag = "account", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Plans, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000003", "name": "pro", "credits_per_day": 10000,

@@ -31,7 +31,7 @@ struct Asked {
     shared: Option<bool>,
 }
 
-/// Credentials, oldest first.
+/// A page of credentials, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ProviderKeys {
     items: Vec<Shown>,

@@ -25,7 +25,7 @@ pub(super) struct Sessions {
     next: Option<String>,
 }
 
-/// A valid session.
+/// One valid session of a user.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SignIn)]
 struct Session {

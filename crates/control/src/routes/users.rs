@@ -88,7 +88,7 @@ struct Change {
     role: Option<String>,
 }
 
-/// Lists all users.
+/// Lists users, oldest first.
 #[utoipa::path(get, path = "/api/users", tag = "admin", params(Asked), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Users, example = json!({
@@ -143,7 +143,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(made)))
 }
 
-/// Returns one user.
+/// Returns one user, for admins.
 #[utoipa::path(get, path = "/api/users/{id}", tag = "admin", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The user")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = Account, example = json!({

@@ -26,7 +26,7 @@ use crate::{csrf, input};
 struct Asked {
     /// The user's e-mail address.
     email: Option<String>,
-    /// The user's password.
+    /// The password of the user.
     #[schema(value_type = Option<String>)]
     password: Option<Secret>,
     /// A key, instead of e-mail address and password.

@@ -22,7 +22,7 @@ use crate::{csrf, input};
 /// The result of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Done {
-    /// `signed_out` or `password_changed`.
+    /// The result: `signed_out` or `password_changed`.
     pub(crate) status: &'static str,
 }
 

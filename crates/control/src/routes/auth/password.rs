@@ -23,7 +23,7 @@ use crate::state::App;
 #[schema(as = PasswordChange, example = json!({"current": "correct horse battery", "new": "another horse, same battery"}))]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// The current password.
+    /// The user's current password.
     #[schema(value_type = String)]
     current: Secret,
     /// The new password: 12 to 128 characters, not easy to guess.

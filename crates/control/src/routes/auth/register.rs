@@ -102,7 +102,7 @@ pub(crate) async fn register(
     Ok(pair.with_user(&app, (StatusCode::CREATED, account), handing))
 }
 
-/// A valid invitation.
+/// An invitation that is valid.
 pub(super) struct Invitation {
     hash: TicketHash,
     email: Option<Email>,

@@ -46,7 +46,7 @@ pub(in crate::routes) struct History {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageOfDay)]
 struct OnDay {
-    /// The UTC day.
+    /// The day in UTC.
     #[schema(format = Date)]
     date: String,
     #[serde(flatten)]

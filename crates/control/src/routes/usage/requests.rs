@@ -55,7 +55,7 @@ pub(in crate::routes) struct Page {
     next: Option<String>,
 }
 
-/// One recorded request.
+/// One request as it was recorded.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestLine)]
 pub(in crate::routes) struct Line {
