@@ -19,8 +19,8 @@ use crate::words::{DimensionWord, PerWord, SourceWord};
 pub(crate) const GLOBAL: &str = "-";
 
 /// A budget and its use. Exactly one of `money`, `credits` and `tokens` is present; its name is the measure and its
-/// value is the amount. The amounts of budgets that several users share (`plan`, `global`) are null for users who are
-/// not admins.
+/// value is the amount. The amounts of budgets that several users share (`plan`, `global`) are null, except for
+/// admins.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Budget)]
 pub(crate) struct Shown {

@@ -39,7 +39,6 @@ pub(crate) enum Via {
     /// The request carries a key.
     Key(Arc<Principal>),
     /// The request carries an access token. `key` is the key that the session was begun with; `None` means a password.
-    /// password.
     Session { id: SessionId, key: Option<Arc<Principal>> },
 }
 
@@ -183,8 +182,8 @@ impl FromRequestParts<Arc<App>> for Caller {
     }
 }
 
-/// A caller with the right to change the user's own data. Keys with limits or scopes are refused, because they could
-/// create keys without them. Replaced secrets are refused, because they could replace the new secret.
+/// A caller with the right to change the user's own data. Keys with scopes, limits or addresses are refused, because
+/// they could create keys without them. Replaced secrets are refused, because they could replace the new secret.
 #[derive(Debug)]
 pub(crate) struct Owner(pub(crate) Caller);
 
@@ -195,7 +194,7 @@ impl FromRequestParts<Arc<App>> for Owner {
         let caller = Caller::from_request_parts(parts, app).await?;
         match caller.key() {
             Some(key) if !key.bounds.is_unbounded() => {
-                Err(Problem::new(Refusal::Forbidden, "this key has limits or scopes and cannot change anything"))
+                Err(Problem::new(Refusal::Forbidden, "this key is restricted and cannot change anything"))
             }
             Some(key) if key.rotated.is_some() => Err(Problem::new(
                 Refusal::Forbidden,

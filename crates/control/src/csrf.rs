@@ -65,7 +65,7 @@ fn refuse_unless(app: &App, headers: &HeaderMap, pass: &[Sender]) -> Result<(), 
     }
     Err(Problem::new(
         Refusal::Forbidden,
-        "this was sent from a page of another origin, or does not say from where: a browser needs an origin of \
+        "this request was sent by a page of another origin, or does not name its origin: a browser needs an origin of \
          `control.cors.allowed_origins`; a script sends its credential in `Authorization`",
     ))
 }
@@ -121,7 +121,7 @@ impl Pages<'_> {
             return true;
         }
         let Said::Once(host) = only(headers, &header::HOST) else { return false };
-        // Without TLS of its own, this server cannot know whether a proxy in front uses TLS. If cookies need TLS, a
+        // A server without TLS cannot know whether a proxy in front uses TLS. If cookies need TLS, a
         // page without TLS is foreign, because anyone on the network path could have written it.
         let schemes: &[&str] = if self.over_tls { &["https"] } else { &["http", "https"] };
         schemes.iter().any(|scheme| Origin { scheme, authority: host }.is(origin))

@@ -74,7 +74,7 @@ pub(crate) struct ErrorObject {
     code: String,
     /// The reason and the remedy, for people.
     message: String,
-    /// The HTTP status.
+    /// The HTTP status code.
     status: u16,
 }
 

@@ -48,14 +48,14 @@ impl Passwords {
             let queue = queue.clone();
             if let Err(error) = std::thread::Builder::new().name("passwords".to_owned()).spawn(move || work_off(&queue))
             {
-                tracing::error!(%error, "a thread for passwords cannot be started");
+                tracing::error!(%error, "cannot start a thread for passwords");
             }
         }
         Self { seats, running: Arc::new(Semaphore::new(at_once)), jobs, metrics }
     }
 
-    /// A place among those that run or wait: to be had before anything else is asked for, so that a storm costs nobody much.
-    /// Takes a permit to run or wait. Callers take it before any other work, so that refused sign-ins are cheap.
+    /// Takes a permit to run or wait. Handlers take it before any other work, so that refused sign-ins are cheap.
+    ///
     /// # Errors
     /// `overloaded` if no permit is available.
     pub(crate) fn seat(&self) -> Result<Seat<'_>, Problem> {
@@ -182,7 +182,7 @@ mod tests {
         until(|| passwords.seats.available_permits() == QUEUE_MAX).await;
         first.abort();
         while callers.join_next().await.is_some() {}
-        assert_eq!(passwords.running.available_permits(), 0, "its work goes on");
+        assert_eq!(passwords.running.available_permits(), 0, "the running job continues");
         go.send(()).unwrap();
         until(|| passwords.running.available_permits() == 1).await;
         assert_eq!(passwords.seats.available_permits(), 1 + QUEUE_MAX);

@@ -238,7 +238,7 @@ pub(super) async fn test(
             tracing::info!(
                 provider = &*provider.name,
                 error = &why as &dyn std::error::Error,
-                "a provider was not reached"
+                "no response from a provider"
             );
             (false, None, format!("no response from the provider: {why}"))
         }

@@ -19,7 +19,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Header fields by name; the last one if a name is repeated.
     pub(crate) headers: HashMap<String, String>,
-    /// Every `Set-Cookie` field.
+    /// The values of all `Set-Cookie` fields.
     pub(crate) cookies: Vec<String>,
     pub(crate) body: String,
 }

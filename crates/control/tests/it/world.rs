@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use crate::client::Answer;
 use crate::postgres;
 
-/// The time 2026-11-20T12:00:00Z.
+/// The test time, 2026-11-20T12:00:00Z.
 pub(crate) const NOON: Timestamp = Timestamp(1_795_176_000_000_000);
 
 pub(crate) struct World {
@@ -163,7 +163,7 @@ impl World {
         self.data.path()
     }
 
-    /// Replaces the configuration.
+    /// Replaces the current configuration.
     pub(crate) fn configure(&self, change: impl FnOnce(&mut config::Snapshot)) {
         let mut snapshot = (*self.live.load_full()).clone();
         change(&mut snapshot);

@@ -249,7 +249,7 @@ async fn shared_ones_are_admins_who_signed_in_with_a_password() {
     }
     let made = create(&world, &root, &shared).await;
     assert_eq!((made.status, &made.json()["shared"]), (201, &json!(true)));
-    assert_eq!(create(&world, &root, &new("all")).await.status, 201, "its own has labels of its own");
+    assert_eq!(create(&world, &root, &new("all")).await.status, 201, "shared credentials have separate labels");
     assert_eq!(list(&world, &root).await.len(), 1);
     let page = get(world.address, &format!("{PATH}?shared=true"), &[&root]).await.json();
     assert_eq!(page["items"], json!([made.json()]));

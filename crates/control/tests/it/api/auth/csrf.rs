@@ -85,7 +85,11 @@ async fn every_way_to_change_something_by_a_cookie_is_guarded() {
         post(world.address, "/api/auth/password", &headers, &change).await.refuses(403, "forbidden");
         post(world.address, "/api/auth/login", &headers, &ada.credentials()).await.refuses(403, "forbidden");
     }
-    assert_eq!(world.me(&session.cookie()).await.status, 200, "to read is free: no other page sees the answer");
+    assert_eq!(
+        world.me(&session.cookie()).await.status,
+        200,
+        "reading is allowed, because no other page sees the response"
+    );
     assert_eq!(post(world.address, "/api/auth/refresh", &[], &session.renewal()).await.status, 200);
 }
 

@@ -159,7 +159,7 @@ async fn a_link_takes_what_it_needs_and_nothing_else() {
     assert_eq!(
         redeem(&world, &json!({"token": reset, "password": NEW})).await.status,
         200,
-        "it is not used up by a mistake"
+        "an invalid request does not use the link up"
     );
 }
 

@@ -30,7 +30,7 @@ async fn a_password_opens_a_session_by_token_and_by_cookie() {
         (&json!("ada@example.com"), &json!("member"), &json!("starter"), &json!("active"))
     );
     assert_eq!(told["expires_at"], "2026-11-21T12:00:00Z");
-    assert!(told.get("refresh_token").is_none(), "only who asks has it in the body");
+    assert!(told.get("refresh_token").is_none(), "the body contains it only on request");
     let bearer = format!("Authorization: Bearer {}", told["access_token"].as_str().unwrap());
     for header in [bearer, format!("Cookie: {}", kept(&answer))] {
         let me = world.me(&header).await;
@@ -164,7 +164,7 @@ async fn a_sign_in_is_always_a_session_of_its_own() {
     assert_eq!(world.me(&own.cookie()).await.json()["user"]["email"], "ada@example.com");
     let again = world.sign_in(&ada).await;
     assert_ne!(id(&again.bearer()).await, own_id);
-    assert_eq!(id(&own.bearer()).await, own_id, "the others go on");
+    assert_eq!(id(&own.bearer()).await, own_id, "the other session continues");
 }
 
 #[tokio::test]
@@ -283,7 +283,7 @@ async fn a_storm_of_sign_ins_is_turned_away_and_the_others_go_on() {
         answers.push(answer.unwrap());
     }
     // On a slow machine the storm is slow as well: a sign-in that waited would finish after it.
-    assert!(!storm.is_empty(), "the others came first");
+    assert!(!storm.is_empty(), "the other requests finished first");
     answers.extend(storm.join_all().await);
     let mut refused = 0;
     for answer in answers {
@@ -295,7 +295,7 @@ async fn a_storm_of_sign_ins_is_turned_away_and_the_others_go_on() {
             answer.refuses(401, "unauthorized");
         }
     }
-    assert!(refused > 0, "64 wait, and no more");
+    assert!(refused > 0, "at most 64 jobs wait");
     assert_eq!(world.count("api_passwords_refused_total").await, refused);
     world.sign_in(&ada).await;
 }

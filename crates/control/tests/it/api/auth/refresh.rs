@@ -159,7 +159,7 @@ async fn without_the_store_nothing_is_used_up() {
     world.store.close().await;
     let answer = send(&world, PATH, &[&session.cookie(), ORIGIN]).await;
     answer.refuses(503, "unavailable");
-    assert!(answer.cookies.is_empty(), "the browser keeps what it may try again");
+    assert!(answer.cookies.is_empty(), "the browser keeps the cookies for a retry");
 }
 
 #[tokio::test]
